@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# The release binary, with the browser part inside.
+# shellcheck source=scripts/common.sh
+. "$(dirname "$0")/common.sh"
+
+require_rust
+require_node
+scripts/setup.sh run
+scripts/web.sh
+cargo build --release --locked -p ocelli

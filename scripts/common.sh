@@ -1,0 +1,42 @@
+# shellcheck shell=bash
+# What the scripts share. Sourced, not run; leaves the caller in the
+# repository's root.
+
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+# Rust installed by rustup is not on the PATH of a shell that was open before.
+if ! command -v cargo >/dev/null && [ -x "$HOME/.cargo/bin/cargo" ]; then
+    PATH="$HOME/.cargo/bin:$PATH"
+fi
+
+say() { printf '%s\n' "$*"; }
+
+fail() {
+    printf 'error: %s\n' "$*" >&2
+    exit 1
+}
+
+# Splits ARGS at spaces into the array `args`, reading no quotes, globs or
+# shell characters in it: a camera's address may contain any of them.
+split_args() {
+    set -f
+    # shellcheck disable=SC2206,SC2034
+    args=(${ARGS:-})
+    set +f
+}
+
+require_rust() {
+    command -v cargo >/dev/null ||
+        fail "Rust is missing. Install it from https://rustup.rs and start again."
+}
+
+require_node() {
+    { command -v node && command -v npm; } >/dev/null ||
+        fail "Node.js is missing. Install Node.js 20 or later (with npm) from https://nodejs.org and start again."
+    local version
+    version=$(node --version)
+    version=${version#v}
+    [ "${version%%.*}" -ge 20 ] ||
+        fail "Node.js $version is too old: 20 or later is needed."
+}

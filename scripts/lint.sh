@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# What a reviewer would otherwise say. Changes nothing.
+# shellcheck source=scripts/common.sh
+. "$(dirname "$0")/common.sh"
+
+require_rust
+require_node
+cargo fmt --all --check
+scripts/web.sh
+(cd web && npm run check)
+cargo clippy --workspace --all-targets --locked -- -D warnings
+if command -v shellcheck >/dev/null; then
+    shellcheck -x scripts/*.sh .ci/run
+else
+    say "note: shellcheck is not installed; the shell scripts were only parsed."
+    for script in scripts/*.sh .ci/run; do bash -n "$script"; done
+fi

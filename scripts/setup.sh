@@ -1,0 +1,69 @@
+#!/usr/bin/env bash
+# Installs what is missing to run (`setup.sh run`) or to test (`setup.sh
+# test`), and nothing that is there. Says what it will install before it does.
+# Rust and Node.js are not its business: the other scripts ask for them.
+# shellcheck source=scripts/common.sh
+. "$(dirname "$0")/common.sh"
+
+purpose=${1:-run}
+missing=()
+
+# need_command COMMAND PACKAGE…: the packages, if the command is not there.
+need_command() {
+    command -v "$1" >/dev/null || missing+=("${@:2}")
+}
+
+# need_package PACKAGE…: those Debian does not have installed.
+need_package() {
+    local package
+    for package in "$@"; do
+        dpkg-query -W -f '${db:Status-Abbrev}' "$package" 2>/dev/null | grep -q '^.i' ||
+            missing+=("$package")
+    done
+}
+
+need_command ffmpeg ffmpeg
+# Some of the crates compile C.
+need_command cc gcc libc6-dev
+case $(uname -m) in
+x86_64 | aarch64) ;;
+*) need_command cmake cmake ;; # TLS is built by cmake on the rarer processors
+esac
+
+case $purpose in
+run) ;;
+test)
+    need_command ffprobe ffmpeg
+    need_command chromium chromium
+    need_command curl curl
+    if command -v dpkg-query >/dev/null; then
+        need_package fonts-dejavu-core gir1.2-gst-rtsp-server-1.0 python3-gi \
+            gstreamer1.0-plugins-{base,good,bad,ugly} gstreamer1.0-libav
+    else
+        say "note: the tests also need GStreamer's RTSP server with Python's gi; not checked, for this is not Debian."
+    fi
+    ;;
+*) fail "usage: $0 run|test" ;;
+esac
+
+if [ ${#missing[@]} -eq 0 ]; then
+    exit 0
+fi
+
+mapfile -t missing < <(printf '%s\n' "${missing[@]}" | sort -u)
+command -v apt-get >/dev/null ||
+    fail "missing: ${missing[*]} (Debian's names). There is no apt-get here: install them in this system's way and start again."
+
+as_root=()
+if [ "$(id -u)" -ne 0 ]; then
+    command -v sudo >/dev/null ||
+        fail "missing: ${missing[*]}. As root: apt-get install --no-install-recommends ${missing[*]}"
+    as_root=(sudo)
+fi
+
+say "Missing, and now installed with ${as_root[*]:+sudo }apt-get:"
+printf '  %s\n' "${missing[@]}"
+as_root+=(env DEBIAN_FRONTEND=noninteractive)
+# A list of packages that cannot be refreshed may still be good enough.
+"${as_root[@]}" apt-get update -q || say "note: the package lists could not be refreshed; trying with those that are here."
+"${as_root[@]}" apt-get install -y -q --no-install-recommends "${missing[@]}"

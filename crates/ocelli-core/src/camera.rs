@@ -1,0 +1,172 @@
+//! A camera: the device a person names, with its one or two upstreams.
+
+use crate::clock::Timestamp;
+use crate::frame::Codec;
+use crate::name::CameraId;
+use crate::subscription::{Follower, Ready, Subscription, Token};
+use crate::upstream::{Lease, State, Upstream, Want};
+use std::sync::Arc;
+
+/// Which of a camera's pictures is wanted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Quality {
+    /// The main stream: full screen, snapshots, recorders.
+    #[default]
+    Main,
+    /// The small stream for tiles; the main one where there is no other.
+    Sub,
+}
+
+/// What a camera tells of itself.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CameraStatus {
+    /// What it is doing, with the reason.
+    pub state: State,
+    /// The codec it sends, once it has.
+    pub codec: Option<Codec>,
+    /// Pixels across and down of its newest picture.
+    pub size: Option<(u16, u16)>,
+    /// JPEG frames a second.
+    pub fps: f64,
+    /// When its newest picture was taken; unknown when there is none.
+    pub taken: Timestamp,
+    /// Subscriptions on it.
+    pub viewers: usize,
+    /// Frames superseded before a viewer took them, over all viewers.
+    pub dropped: u64,
+    /// JPEG frames since the hub started.
+    pub frames: u64,
+    /// How often its source was restarted.
+    pub restarts: u64,
+}
+
+/// A camera.
+pub struct Camera {
+    id: CameraId,
+    name: String,
+    kind: &'static str,
+    main: Arc<Upstream>,
+    sub: Option<Arc<Upstream>>,
+    /// Held by a camera that stays connected without viewers.
+    _keep: Option<Lease>,
+}
+
+impl Camera {
+    /// A camera of source kind `kind`. With `keep` it is connected at once and
+    /// stays so; that needs a running tokio runtime.
+    pub fn new(
+        id: CameraId,
+        name: String,
+        kind: &'static str,
+        main: Arc<Upstream>,
+        sub: Option<Arc<Upstream>>,
+        keep: bool,
+    ) -> Self {
+        let keep = keep.then(|| main.lease(Want::Native));
+        Self {
+            id,
+            name,
+            kind,
+            main,
+            sub,
+            _keep: keep,
+        }
+    }
+
+    /// Its id.
+    pub fn id(&self) -> &CameraId {
+        &self.id
+    }
+
+    /// The name a person gave it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The kind of its source.
+    pub fn kind(&self) -> &'static str {
+        self.kind
+    }
+
+    /// Whether it has a small stream for tiles.
+    pub fn has_substream(&self) -> bool {
+        self.sub.is_some()
+    }
+
+    fn upstream(&self, quality: Quality) -> &Arc<Upstream> {
+        match (quality, &self.sub) {
+            (Quality::Sub, Some(sub)) => sub,
+            _ => &self.main,
+        }
+    }
+
+    fn upstreams(&self) -> impl Iterator<Item = &Arc<Upstream>> {
+        std::iter::once(&self.main).chain(&self.sub)
+    }
+
+    /// Subscribes to its JPEG stream; `ready` is raised with `token`.
+    pub fn subscribe(&self, quality: Quality, ready: Arc<Ready>, token: Token) -> Subscription {
+        let upstream = self.upstream(quality);
+        let lease = upstream.lease(Want::Jpeg);
+        Subscription::new(upstream.jpeg().clone(), Some(lease), ready, token)
+    }
+
+    /// Follows its JPEG stream alone.
+    pub fn follow(&self, quality: Quality) -> Follower {
+        self.upstream(quality).follow_jpeg()
+    }
+
+    /// A number that changes with its state.
+    pub fn revision(&self) -> u64 {
+        self.upstreams().map(|upstream| upstream.revision()).sum()
+    }
+
+    /// Tries it again at once if it waits to be.
+    pub fn retry(&self) {
+        self.upstreams().for_each(|upstream| upstream.retry());
+    }
+
+    /// Ends its sources, whoever watches.
+    pub fn stop(&self) {
+        self.upstreams().for_each(|upstream| upstream.stop());
+    }
+
+    /// What it tells of itself: of the stream that plays, where one does.
+    pub fn status(&self) -> CameraStatus {
+        let rank = |state: &State| match state {
+            State::Live => 4,
+            State::Stalled(_) => 3,
+            State::Failed(_) => 2,
+            State::Starting => 1,
+            State::Idle => 0,
+        };
+        let mut shown = (&self.main, self.main.state());
+        if let Some(sub) = &self.sub {
+            let state = sub.state();
+            if rank(&state) > rank(&shown.1) {
+                shown = (sub, state);
+            }
+        }
+        let (upstream, state) = shown;
+        let slot = upstream.jpeg().status();
+        let mut status = CameraStatus {
+            state,
+            codec: upstream.codec(),
+            size: slot.size.or(upstream.native().status().size),
+            fps: slot.fps,
+            taken: slot.taken,
+            viewers: 0,
+            dropped: 0,
+            frames: 0,
+            restarts: 0,
+        };
+        for upstream in self.upstreams() {
+            let slot = upstream.jpeg().status();
+            status.viewers += slot.viewers;
+            status.dropped += slot.dropped;
+            status.frames += slot.frames;
+            status.restarts += upstream.restarts();
+        }
+        status
+    }
+}

@@ -1,0 +1,281 @@
+//! One stamped encoded picture, laid out so that every sink sends slices of it.
+//!
+//! A source writes a picture's bytes into a [`FrameBuffer`], which keeps room in
+//! front. Publishing fills that room once for the whole hub:
+//!
+//! ```text
+//! [ v2 header, 28 bytes ][ id length ][ id ][ payload ]
+//! └── message_v2 ──────────────────────────────────────
+//!                        └── message (the plain form) ─
+//!                                           └── payload
+//! ```
+//!
+//! What does not belong here: how a message is framed on a socket.
+
+use crate::clock::Timestamp;
+use bytes::{BufMut, Bytes, BytesMut};
+
+/// Bytes of the `ocelli.v2` header in front of the plain message.
+pub const V2_HEADER: usize = 28;
+
+/// Room in front of a payload: the v2 header, the id's length, the longest id.
+const HEADROOM: usize = V2_HEADER + 1 + crate::name::MAX_ID_BYTES;
+
+/// The v2 header's version byte.
+const VERSION: u8 = 2;
+/// The v2 header's kind byte for a frame.
+const KIND_FRAME: u8 = 1;
+/// Flag: the frame starts a group.
+const FLAG_KEY: u8 = 1;
+/// Flag: the stream was interrupted before this frame.
+const FLAG_DISCONTINUITY: u8 = 2;
+
+/// How a picture is encoded. The discriminants are the wall protocol's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Codec {
+    /// JPEG (ISO/IEC 10918-1); each frame is a group of its own.
+    Jpeg = 1,
+    /// H.264, whole access units in Annex B form.
+    H264 = 2,
+    /// H.265, whole access units in Annex B form.
+    H265 = 3,
+}
+
+impl Codec {
+    /// The name used in listings.
+    pub fn name(self) -> &'static str {
+        match self {
+            Codec::Jpeg => "jpeg",
+            Codec::H264 => "h264",
+            Codec::H265 => "h265",
+        }
+    }
+}
+
+/// A payload being written, with room in front for the headers.
+#[derive(Debug)]
+pub struct FrameBuffer(BytesMut);
+
+impl FrameBuffer {
+    /// An empty payload with space for `capacity` bytes.
+    pub fn with_capacity(capacity: usize) -> Self {
+        let mut bytes = BytesMut::with_capacity(HEADROOM + capacity);
+        bytes.put_bytes(0, HEADROOM);
+        Self(bytes)
+    }
+
+    /// A payload of `len` zero bytes, to be read into.
+    pub fn zeroed(len: usize) -> Self {
+        let mut bytes = BytesMut::with_capacity(HEADROOM + len);
+        bytes.put_bytes(0, HEADROOM + len);
+        Self(bytes)
+    }
+
+    /// A copy of `payload`.
+    pub fn copy_from(payload: &[u8]) -> Self {
+        let mut buffer = Self::with_capacity(payload.len());
+        buffer.extend_from_slice(payload);
+        buffer
+    }
+
+    /// Appends to the payload.
+    pub fn extend_from_slice(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(bytes);
+    }
+
+    /// The payload so far.
+    pub fn payload(&self) -> &[u8] {
+        &self.0[HEADROOM..]
+    }
+
+    /// The payload so far, to be written in place.
+    pub fn payload_mut(&mut self) -> &mut [u8] {
+        &mut self.0[HEADROOM..]
+    }
+
+    /// Bytes of payload.
+    pub fn len(&self) -> usize {
+        self.0.len() - HEADROOM
+    }
+
+    /// Whether nothing was written yet.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// What a source hands over: one whole picture, not yet numbered.
+#[derive(Debug)]
+pub struct Picture {
+    /// How it is encoded.
+    pub codec: Codec,
+    /// Whether a decoder can start here. Always true for JPEG.
+    pub key: bool,
+    /// When it was taken, if the camera told or the source can say.
+    pub captured: Timestamp,
+    /// Pixels across and down, where known.
+    pub size: Option<(u16, u16)>,
+    /// The encoded bytes.
+    pub buffer: FrameBuffer,
+}
+
+impl Picture {
+    /// A JPEG picture whose time of capture is not known better than its receipt.
+    pub fn jpeg(buffer: FrameBuffer, size: Option<(u16, u16)>) -> Self {
+        Self {
+            codec: Codec::Jpeg,
+            key: true,
+            captured: Timestamp::UNKNOWN,
+            size,
+            buffer,
+        }
+    }
+}
+
+/// The numbers a slot gives a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    pub group: u32,
+    pub sequence: u32,
+    pub discontinuity: bool,
+    pub received: Timestamp,
+}
+
+/// One stamped encoded picture. Cloning shares the bytes.
+#[derive(Clone, Debug)]
+pub struct Frame {
+    /// How it is encoded.
+    pub codec: Codec,
+    /// Whether it starts a group.
+    pub key: bool,
+    /// Whether the stream was interrupted before it.
+    pub discontinuity: bool,
+    /// The group it belongs to.
+    pub group: u32,
+    /// Its number in its stream; wraps.
+    pub sequence: u32,
+    /// When it was taken; [`Timestamp::UNKNOWN`] if nobody knows.
+    pub captured: Timestamp,
+    /// When the hub had it whole.
+    pub received: Timestamp,
+    bytes: Bytes,
+    payload_at: u16,
+}
+
+impl Frame {
+    pub(crate) fn new(id: &str, picture: Picture, stamp: Stamp) -> Self {
+        let Picture {
+            codec,
+            key,
+            captured,
+            buffer,
+            ..
+        } = picture;
+        let id_len = id.len().min(crate::name::MAX_ID_BYTES);
+        let start = HEADROOM - (V2_HEADER + 1 + id_len);
+        let mut bytes = buffer.0;
+        let mut head = &mut bytes[start..HEADROOM];
+        let mut flags = 0;
+        if key {
+            flags |= FLAG_KEY;
+        }
+        if stamp.discontinuity {
+            flags |= FLAG_DISCONTINUITY;
+        }
+        head.put_slice(&[VERSION, KIND_FRAME, codec as u8, flags]);
+        head.put_u32(stamp.group);
+        head.put_u32(stamp.sequence);
+        head.put_u64(captured.0);
+        head.put_u64(stamp.received.0);
+        head.put_u8(id_len as u8);
+        head.put_slice(&id.as_bytes()[..id_len]);
+        Self {
+            codec,
+            key,
+            discontinuity: stamp.discontinuity,
+            group: stamp.group,
+            sequence: stamp.sequence,
+            captured,
+            received: stamp.received,
+            bytes: bytes.freeze().slice(start..),
+            payload_at: (V2_HEADER + 1 + id_len) as u16,
+        }
+    }
+
+    /// The message of the `ocelli.v2` form: header, id, payload.
+    pub fn message_v2(&self) -> Bytes {
+        self.bytes.clone()
+    }
+
+    /// The message of the plain form: id length, id, payload.
+    pub fn message(&self) -> Bytes {
+        self.bytes.slice(V2_HEADER..)
+    }
+
+    /// The encoded picture alone.
+    pub fn payload(&self) -> Bytes {
+        self.bytes.slice(usize::from(self.payload_at)..)
+    }
+
+    /// Bytes of the encoded picture.
+    pub fn payload_len(&self) -> usize {
+        self.bytes.len() - usize::from(self.payload_at)
+    }
+
+    /// When the picture was taken, or else when it came.
+    pub fn taken(&self) -> Timestamp {
+        if self.captured.is_known() {
+            self.captured
+        } else {
+            self.received
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_buffer_serves_every_form() {
+        let mut picture = Picture::jpeg(FrameBuffer::copy_from(b"\xff\xd8jpeg\xff\xd9"), None);
+        picture.captured = Timestamp(0x0102_0304_0506_0708);
+        let stamp = Stamp {
+            group: 7,
+            sequence: 9,
+            discontinuity: true,
+            received: Timestamp(0x1112_1314_1516_1718),
+        };
+        let frame = Frame::new("barn/cam", picture, stamp);
+        let mut expected = vec![2, 1, 1, 3, 0, 0, 0, 7, 0, 0, 0, 9];
+        expected.extend([1, 2, 3, 4, 5, 6, 7, 8]);
+        expected.extend([0x11, 0x12, 0x13, 0x14, 0x15, 0x16, 0x17, 0x18]);
+        let mut plain = vec![8];
+        plain.extend(b"barn/cam\xff\xd8jpeg\xff\xd9");
+        expected.extend(&plain);
+        assert_eq!(frame.message_v2(), expected);
+        assert_eq!(frame.message(), plain);
+        assert_eq!(&frame.payload()[..], b"\xff\xd8jpeg\xff\xd9");
+        assert_eq!(
+            frame.message_v2()[V2_HEADER..].as_ptr(),
+            frame.message().as_ptr(),
+            "the forms share their bytes"
+        );
+    }
+
+    #[test]
+    fn the_longest_id_fits() {
+        let id = "x".repeat(255);
+        let picture = Picture::jpeg(FrameBuffer::copy_from(b"p"), None);
+        let stamp = Stamp {
+            group: 0,
+            sequence: 0,
+            discontinuity: false,
+            received: Timestamp(1),
+        };
+        let frame = Frame::new(&id, picture, stamp);
+        assert_eq!(frame.message()[0], 255);
+        assert_eq!(&frame.payload()[..], b"p");
+    }
+}

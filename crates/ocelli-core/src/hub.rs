@@ -1,0 +1,191 @@
+//! All the cameras, by name. The hub knows no transport and no file.
+
+use crate::camera::Camera;
+use crate::clock::{Clock, SystemClock};
+use crate::name::{CameraId, DEFAULT_APP, NameError, check_app, split_id};
+use crate::source::{Rendition, Source};
+use crate::upstream::Upstream;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
+use tokio::sync::watch;
+
+/// A namespace of cameras.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct App {
+    /// Its name.
+    pub name: String,
+    /// What its rooms' full names start with.
+    pub room_prefix: String,
+    /// Whether anybody may watch its cameras.
+    pub public_playback: bool,
+}
+
+impl App {
+    /// An app with the defaults: the prefix is its name, and playback is public.
+    ///
+    /// # Errors
+    /// `name` is no app's name.
+    pub fn new(name: &str) -> Result<Self, NameError> {
+        check_app(name)?;
+        Ok(Self {
+            name: name.to_owned(),
+            room_prefix: name.to_owned(),
+            public_playback: true,
+        })
+    }
+}
+
+/// Why the hub refused something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HubError {
+    /// Not a name.
+    Name(NameError),
+    /// No such app.
+    UnknownApp(String),
+    /// A camera of this id is there already.
+    Taken(CameraId),
+}
+
+impl fmt::Display for HubError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            HubError::Name(error) => error.fmt(f),
+            HubError::UnknownApp(app) => write!(f, "there is no app {app:?}"),
+            HubError::Taken(id) => write!(f, "there is a camera {:?} already", id.as_str()),
+        }
+    }
+}
+
+impl std::error::Error for HubError {}
+
+impl From<NameError> for HubError {
+    fn from(error: NameError) -> Self {
+        HubError::Name(error)
+    }
+}
+
+/// All the cameras, by name.
+pub struct Hub {
+    clock: Arc<dyn Clock>,
+    changes: Arc<watch::Sender<u64>>,
+    apps: RwLock<BTreeMap<String, App>>,
+    cameras: RwLock<BTreeMap<CameraId, Arc<Camera>>>,
+}
+
+impl Default for Hub {
+    fn default() -> Self {
+        Self::new(Arc::new(SystemClock))
+    }
+}
+
+impl Hub {
+    /// A hub with the app `live` and no camera.
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        let live = App {
+            name: DEFAULT_APP.to_owned(),
+            room_prefix: DEFAULT_APP.to_owned(),
+            public_playback: true,
+        };
+        Self {
+            clock,
+            changes: Arc::new(watch::Sender::new(0)),
+            apps: RwLock::new(BTreeMap::from([(live.name.clone(), live)])),
+            cameras: RwLock::default(),
+        }
+    }
+
+    /// The clock that stamps frames.
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
+    /// Changes whenever a camera is added, removed, or changes its state.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    /// Adds an app, or replaces the one of its name.
+    pub fn put_app(&self, app: App) {
+        let mut apps = self.apps.write().unwrap_or_else(PoisonError::into_inner);
+        apps.insert(app.name.clone(), app);
+    }
+
+    /// The app of this name.
+    pub fn app(&self, name: &str) -> Option<App> {
+        let apps = self.apps.read().unwrap_or_else(PoisonError::into_inner);
+        apps.get(name).cloned()
+    }
+
+    /// Resolves an app and a short or full room to a camera id.
+    ///
+    /// # Errors
+    /// Not names, or no such app.
+    pub fn resolve(&self, app: &str, room: &str) -> Result<CameraId, HubError> {
+        let known = self
+            .app(app)
+            .ok_or_else(|| HubError::UnknownApp(app.to_owned()))?;
+        Ok(CameraId::new(app, &known.room_prefix, room)?)
+    }
+
+    /// An idle upstream whose frames carry `id`.
+    pub fn upstream(
+        &self,
+        id: &CameraId,
+        source: Arc<dyn Source>,
+        rendition: Option<Arc<dyn Rendition>>,
+    ) -> Arc<Upstream> {
+        let changes = self.changes.clone();
+        Upstream::new(id.as_str(), self.clock.clone(), source, rendition, changes)
+    }
+
+    /// Adds a camera.
+    ///
+    /// # Errors
+    /// One of its id is there already.
+    pub fn add(&self, camera: Camera) -> Result<Arc<Camera>, HubError> {
+        let mut cameras = self.cameras.write().unwrap_or_else(PoisonError::into_inner);
+        if cameras.contains_key(camera.id()) {
+            return Err(HubError::Taken(camera.id().clone()));
+        }
+        let camera = Arc::new(camera);
+        cameras.insert(camera.id().clone(), camera.clone());
+        drop(cameras);
+        self.changes.send_modify(|generation| *generation += 1);
+        Ok(camera)
+    }
+
+    /// Takes a camera out and ends its sources.
+    pub fn remove(&self, id: &CameraId) -> Option<Arc<Camera>> {
+        let mut cameras = self.cameras.write().unwrap_or_else(PoisonError::into_inner);
+        let camera = cameras.remove(id)?;
+        drop(cameras);
+        camera.stop();
+        self.changes.send_modify(|generation| *generation += 1);
+        Some(camera)
+    }
+
+    /// The camera in a short or full room of an app.
+    pub fn find(&self, app: &str, room: &str) -> Option<Arc<Camera>> {
+        let id = self.resolve(app, room).ok()?;
+        let cameras = self.cameras.read().unwrap_or_else(PoisonError::into_inner);
+        cameras.get(&id).cloned()
+    }
+
+    /// The camera of a wall socket's id, whichever form was written.
+    pub fn find_by_id(&self, id: &str) -> Option<Arc<Camera>> {
+        let (app, room) = split_id(id);
+        self.find(app, room)
+    }
+
+    /// All cameras, by id.
+    pub fn cameras(&self) -> Vec<Arc<Camera>> {
+        let cameras = self.cameras.read().unwrap_or_else(PoisonError::into_inner);
+        cameras.values().cloned().collect()
+    }
+
+    /// Ends every source.
+    pub fn stop(&self) {
+        self.cameras().iter().for_each(|camera| camera.stop());
+    }
+}

@@ -1,0 +1,55 @@
+//! The frame path of Ocelli.
+//!
+//! One sentence governs this crate: **a camera's newest picture sits in a slot;
+//! every viewer pulls the newest one whenever it is ready for it.**
+//!
+//! ```text
+//! Source::run_once ─► Publisher ─► Slot (newest group + sequence) ─► Subscription ─► a sink
+//!   one attempt;                    the writer never waits            at most one frame in
+//!   Upstream retries                 ▲                                flight, then the newest
+//!                                    └── Rendition: reads one slot, fills another
+//! ```
+//!
+//! # Layout
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`clock`] | time stamps, and the clock that is passed in |
+//! | [`name`] | apps, rooms and camera ids |
+//! | [`frame`] | a stamped encoded picture, laid out once for every sink |
+//! | [`slot`] | a stream's newest group |
+//! | [`subscription`] | a viewer's hold on slots: [`Ready`], [`Subscription`], [`Follower`] |
+//! | [`source`] | what fetches a camera's native stream, what derives another, how they fail |
+//! | [`upstream`] | starts, watches, restarts and stops one source by demand |
+//! | [`camera`], [`hub`] | the cameras by name |
+//!
+//! # Invariants
+//!
+//! - A writer never waits for a viewer, and no viewer waits for another.
+//! - Nothing queues: a slot holds one group; a viewer holds a cursor, not frames.
+//! - A frame's bytes are written once; every form that leaves is a slice of them.
+//! - Without viewers an upstream does not run, and a stopped upstream has no task.
+//!
+//! # Deliberately absent
+//!
+//! No transport, no file, no configuration, no child process, no HTTP.
+
+pub mod camera;
+pub mod clock;
+pub mod frame;
+pub mod hub;
+pub mod name;
+pub mod slot;
+pub mod source;
+pub mod subscription;
+pub mod upstream;
+
+pub use camera::{Camera, CameraStatus, Quality};
+pub use clock::{Clock, SystemClock, Timestamp};
+pub use frame::{Codec, Frame, FrameBuffer, Picture};
+pub use hub::{App, Hub, HubError};
+pub use name::{CameraId, NameError};
+pub use slot::Slot;
+pub use source::{Failure, FailureKind, Publisher, Rendition, RunOnce, Source};
+pub use subscription::{Follower, Ready, Subscription, Token};
+pub use upstream::{Lease, State, Upstream};

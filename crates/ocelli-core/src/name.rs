@@ -1,0 +1,178 @@
+//! Names: apps, rooms, and the camera id that the wall socket carries.
+//!
+//! A room has a short and a full form (`cam1` and `live-cam1`), and both mean
+//! the same camera; [`CameraId`] is the one canonical form they resolve to.
+
+use std::fmt;
+
+/// The app that exists from the first start.
+pub const DEFAULT_APP: &str = "live";
+
+/// The longest camera id in bytes: its length travels in one byte.
+pub const MAX_ID_BYTES: usize = 255;
+
+/// Why a name was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NameError(String);
+
+impl fmt::Display for NameError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for NameError {}
+
+/// Checks an app's name: `^[a-z0-9][a-z0-9-]{1,30}[a-z0-9]$`.
+///
+/// # Errors
+/// Says what an app's name looks like.
+pub fn check_app(name: &str) -> Result<(), NameError> {
+    let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+    let bytes = name.as_bytes();
+    let fits = (3..=32).contains(&bytes.len())
+        && inner(bytes[0])
+        && inner(bytes[bytes.len() - 1])
+        && bytes.iter().all(|&b| inner(b) || b == b'-');
+    fits.then_some(()).ok_or_else(|| {
+        NameError(format!(
+            "{name:?} is not an app's name: 3 to 32 of a-z, 0-9 and '-', not '-' at either end"
+        ))
+    })
+}
+
+/// Checks a room: `[A-Za-z0-9._-]{1,120}`, neither `.` nor `..`.
+///
+/// # Errors
+/// Says what a room looks like.
+pub fn check_room(room: &str) -> Result<(), NameError> {
+    let bytes = room.as_bytes();
+    let fits = (1..=120).contains(&bytes.len())
+        && room != "."
+        && room != ".."
+        && bytes
+            .iter()
+            .all(|&b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
+    fits.then_some(()).ok_or_else(|| {
+        NameError(format!(
+            "{room:?} is not a camera's id: 1 to 120 of A-Z, a-z, 0-9, '.', '_' and '-'"
+        ))
+    })
+}
+
+/// A camera's place: app and room in canonical form, and the id built of them.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CameraId {
+    app: String,
+    room: String,
+    full_room: String,
+    id: String,
+}
+
+impl CameraId {
+    /// Resolves a short or full room name in an app whose rooms start with `prefix`.
+    ///
+    /// # Errors
+    /// The app or the room is not a name.
+    pub fn new(app: &str, prefix: &str, room: &str) -> Result<Self, NameError> {
+        check_app(app)?;
+        check_room(room)?;
+        let start = format!("{prefix}-");
+        // A room that is nothing but the prefix has no shorter form.
+        let short = match room.strip_prefix(&start) {
+            Some(short) if check_room(short).is_ok() => short,
+            _ => room,
+        };
+        let full_room = if short.starts_with(&start) {
+            short.to_owned()
+        } else {
+            format!("{start}{short}")
+        };
+        let id = if app == DEFAULT_APP {
+            short.to_owned()
+        } else {
+            format!("{app}/{short}")
+        };
+        Ok(Self {
+            app: app.to_owned(),
+            room: short.to_owned(),
+            full_room,
+            id,
+        })
+    }
+
+    /// The app.
+    pub fn app(&self) -> &str {
+        &self.app
+    }
+
+    /// The room in its short form.
+    pub fn room(&self) -> &str {
+        &self.room
+    }
+
+    /// The room with the app's prefix.
+    pub fn full_room(&self) -> &str {
+        &self.full_room
+    }
+
+    /// The id on the wall socket: `room` in app `live`, `app/room` elsewhere.
+    pub fn as_str(&self) -> &str {
+        &self.id
+    }
+}
+
+impl fmt::Display for CameraId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.id)
+    }
+}
+
+/// Splits what a client wrote into app and room: `app/room`, or a room of `live`.
+pub fn split_id(id: &str) -> (&str, &str) {
+    id.split_once('/').unwrap_or((DEFAULT_APP, id))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_and_full_room_are_one_camera() {
+        let short = CameraId::new("live", "live", "cam1").expect("a name");
+        let full = CameraId::new("live", "live", "live-cam1").expect("a name");
+        assert_eq!(short, full);
+        assert_eq!(short.as_str(), "cam1");
+        assert_eq!(short.full_room(), "live-cam1");
+    }
+
+    #[test]
+    fn other_apps_are_named_in_the_id() {
+        let id = CameraId::new("barn", "farm", "10.0.0.7").expect("a name");
+        assert_eq!(id.as_str(), "barn/10.0.0.7");
+        assert_eq!(id.full_room(), "farm-10.0.0.7");
+        assert_eq!(split_id(id.as_str()), ("barn", "10.0.0.7"));
+    }
+
+    #[test]
+    fn a_room_of_the_bare_prefix_stays_whole() {
+        let id = CameraId::new("live", "live", "live-").expect("a name");
+        assert_eq!((id.room(), id.full_room()), ("live-", "live-"));
+    }
+
+    #[test]
+    fn names_are_checked() {
+        for bad in ["", "ab", "-ab", "ab-", "Abc", "a_c", &"a".repeat(33)] {
+            assert!(check_app(bad).is_err(), "{bad}");
+        }
+        for good in ["abc", "a-c", "0-0", &"a".repeat(32)] {
+            assert!(check_app(good).is_ok(), "{good}");
+        }
+        for bad in ["", ".", "..", "a/b", "a b", "ä", &"a".repeat(121)] {
+            assert!(check_room(bad).is_err(), "{bad}");
+        }
+        for good in ["a", "...", "A.b_c-9", "10.0.0.7", &"a".repeat(120)] {
+            assert!(check_room(good).is_ok(), "{good}");
+        }
+    }
+}

@@ -1,0 +1,361 @@
+//! A stream's newest group, and the subscriptions that want to know of newer.
+//!
+//! The writer replaces, never waits; a reader copies a cursor's worth out under a
+//! short lock. For JPEG a group is one frame, so "the newest group" is the newest
+//! picture; for H.264 it is a key frame and what came after it.
+
+use crate::clock::{Clock, Timestamp};
+use crate::frame::{Codec, Frame, Picture, Stamp};
+use crate::subscription::{Ready, Token};
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// A group that a camera never ends must not grow without bound: beyond either
+/// limit its oldest frames go, and newcomers wait for the next key frame.
+const MAX_GROUP_FRAMES: usize = 900;
+const MAX_GROUP_BYTES: usize = 16 << 20;
+
+/// How much one new interval moves the mean that the frame rate is taken from.
+const RATE_WEIGHT: f64 = 0.1;
+
+/// Where a subscription stands in a slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Cursor {
+    group: u32,
+    /// Index of the next frame, counted from the group's key frame.
+    next: usize,
+    sequence: u32,
+}
+
+/// What [`Slot::take`] found.
+pub(crate) struct Taken {
+    pub frame: Frame,
+    pub cursor: Cursor,
+    /// Frames superseded since the cursor's last.
+    pub dropped: u32,
+    /// Whether the group holds more after this frame.
+    pub more: bool,
+}
+
+/// What a slot tells about its stream.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct SlotStatus {
+    /// Frames written since the hub started.
+    pub frames: u64,
+    /// Payload bytes written since the hub started.
+    pub bytes: u64,
+    /// Frames that were superseded before some viewer took them, over all viewers.
+    pub dropped: u64,
+    /// Subscriptions on it now.
+    pub viewers: usize,
+    /// Frames a second, from the recent intervals; 0 when frames have stopped.
+    pub fps: f64,
+    /// When the newest picture was taken; unknown when there is none.
+    pub taken: Timestamp,
+    /// The newest picture's size in pixels.
+    pub size: Option<(u16, u16)>,
+    /// The newest picture's codec.
+    pub codec: Option<Codec>,
+}
+
+struct Listener {
+    ready: Arc<Ready>,
+    token: Token,
+}
+
+#[derive(Default)]
+struct Inner {
+    group: VecDeque<Frame>,
+    group_bytes: usize,
+    /// How many frames of the group were let go at its front.
+    gone: usize,
+    next_group: u32,
+    next_sequence: u32,
+    /// Whether the group can grow: false until a key frame begins one.
+    begun: bool,
+    interrupted: bool,
+    listeners: Vec<Option<Listener>>,
+    viewers: usize,
+    frames: u64,
+    bytes: u64,
+    dropped: u64,
+    interval: Option<f64>,
+    last_received: Timestamp,
+    size: Option<(u16, u16)>,
+}
+
+/// The newest group of one stream of one camera.
+pub struct Slot {
+    id: String,
+    clock: Arc<dyn Clock>,
+    inner: Mutex<Inner>,
+}
+
+impl Slot {
+    /// An empty slot; `id` is the camera id its frames carry.
+    pub fn new(id: impl Into<String>, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            id: id.into(),
+            clock,
+            inner: Mutex::default(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // Nothing panics under this lock half-way through a change.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes `picture` the newest and tells every subscription.
+    ///
+    /// A picture that depends on a key frame nobody has seen is passed over:
+    /// no decoder could use it. Returns whether it was taken.
+    pub fn publish(&self, picture: Picture) -> bool {
+        let received = self.clock.now();
+        let mut inner = self.lock();
+        if !picture.key && !inner.begun {
+            return false;
+        }
+        let inner = &mut *inner;
+        if picture.key {
+            inner.group.clear();
+            inner.group_bytes = 0;
+            inner.gone = 0;
+            inner.begun = true;
+            inner.next_group = inner.next_group.wrapping_add(1);
+        }
+        if picture.size.is_some() {
+            inner.size = picture.size;
+        }
+        let stamp = Stamp {
+            group: inner.next_group.wrapping_sub(1),
+            sequence: inner.next_sequence,
+            discontinuity: std::mem::take(&mut inner.interrupted),
+            received,
+        };
+        inner.next_sequence = inner.next_sequence.wrapping_add(1);
+        let frame = Frame::new(&self.id, picture, stamp);
+        inner.note_rate(received);
+        inner.frames += 1;
+        inner.bytes += frame.payload_len() as u64;
+        inner.group_bytes += frame.payload_len();
+        inner.group.push_back(frame);
+        while inner.group.len() > 1
+            && (inner.group.len() > MAX_GROUP_FRAMES || inner.group_bytes > MAX_GROUP_BYTES)
+        {
+            if let Some(old) = inner.group.pop_front() {
+                inner.group_bytes -= old.payload_len();
+                inner.gone += 1;
+            }
+        }
+        for listener in inner.listeners.iter().flatten() {
+            listener.ready.raise(listener.token);
+        }
+        true
+    }
+
+    /// Marks that the next frame does not continue from the last one; the last
+    /// picture stays.
+    pub fn interrupt(&self) {
+        let mut inner = self.lock();
+        inner.interrupted = true;
+        inner.begun = false;
+        inner.interval = None;
+    }
+
+    /// Forgets the picture: a sleeping camera has none.
+    pub fn clear(&self) {
+        let mut inner = self.lock();
+        inner.group.clear();
+        inner.group_bytes = 0;
+        inner.begun = false;
+        inner.interval = None;
+    }
+
+    /// What the slot tells of its stream.
+    pub fn status(&self) -> SlotStatus {
+        let now = self.clock.now();
+        let inner = self.lock();
+        let newest = inner.group.back();
+        let quiet = now.micros_since(inner.last_received) as f64;
+        let fps = match inner.interval {
+            Some(interval) if quiet < (5.0 * interval).max(3e6) => 1e6 / interval.max(1.0),
+            _ => 0.0,
+        };
+        SlotStatus {
+            frames: inner.frames,
+            bytes: inner.bytes,
+            dropped: inner.dropped,
+            viewers: inner.viewers,
+            fps,
+            taken: newest.map_or(Timestamp::UNKNOWN, Frame::taken),
+            size: inner.size,
+            codec: newest.map(|frame| frame.codec),
+        }
+    }
+
+    /// The newest frame, if the slot holds one.
+    pub fn newest(&self) -> Option<Frame> {
+        self.lock().group.back().cloned()
+    }
+
+    pub(crate) fn listen(&self, ready: Arc<Ready>, token: Token) -> usize {
+        let mut inner = self.lock();
+        if !inner.group.is_empty() {
+            ready.raise(token);
+        }
+        inner.viewers += 1;
+        let listener = Some(Listener { ready, token });
+        match inner.listeners.iter().position(Option::is_none) {
+            Some(free) => {
+                inner.listeners[free] = listener;
+                free
+            }
+            None => {
+                inner.listeners.push(listener);
+                inner.listeners.len() - 1
+            }
+        }
+    }
+
+    pub(crate) fn leave(&self, place: usize) {
+        let mut inner = self.lock();
+        if let Some(listener) = inner.listeners.get_mut(place)
+            && listener.take().is_some()
+        {
+            inner.viewers -= 1;
+        }
+        while matches!(inner.listeners.last(), Some(None)) {
+            inner.listeners.pop();
+        }
+    }
+
+    /// The next frame for a reader at `cursor`: the next of its group while that
+    /// is the newest, else the newest group's first.
+    pub(crate) fn take(&self, cursor: Option<Cursor>) -> Option<Taken> {
+        let mut inner = self.lock();
+        let group = inner.group.front()?.group;
+        let next = match cursor {
+            Some(cursor) if cursor.group == group => cursor.next,
+            _ => 0,
+        };
+        // What went at the front can't be had: wait for the next key frame.
+        let index = next.checked_sub(inner.gone)?;
+        let frame = inner.group.get(index)?.clone();
+        let dropped = cursor.map_or(0, |cursor| {
+            frame.sequence.wrapping_sub(cursor.sequence).wrapping_sub(1)
+        });
+        inner.dropped += u64::from(dropped);
+        Some(Taken {
+            dropped,
+            cursor: Cursor {
+                group,
+                next: next + 1,
+                sequence: frame.sequence,
+            },
+            more: index + 1 < inner.group.len(),
+            frame,
+        })
+    }
+}
+
+impl Inner {
+    fn note_rate(&mut self, received: Timestamp) {
+        if self.last_received.is_known() {
+            let interval = received.micros_since(self.last_received) as f64;
+            self.interval = Some(match self.interval {
+                Some(mean) => mean + RATE_WEIGHT * (interval - mean),
+                None => interval,
+            });
+        }
+        self.last_received = received;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SystemClock;
+    use crate::frame::FrameBuffer;
+
+    fn slot() -> Slot {
+        Slot::new("cam", Arc::new(SystemClock))
+    }
+
+    fn unit(key: bool, byte: u8) -> Picture {
+        Picture {
+            codec: Codec::H264,
+            key,
+            captured: Timestamp::UNKNOWN,
+            size: None,
+            buffer: FrameBuffer::copy_from(&[byte]),
+        }
+    }
+
+    fn bytes_from(slot: &Slot, mut cursor: Option<Cursor>) -> (Vec<u8>, u32, Option<Cursor>) {
+        let (mut seen, mut dropped) = (Vec::new(), 0);
+        while let Some(taken) = slot.take(cursor) {
+            seen.push(taken.frame.payload()[0]);
+            dropped += taken.dropped;
+            cursor = Some(taken.cursor);
+        }
+        (seen, dropped, cursor)
+    }
+
+    #[test]
+    fn jpeg_readers_get_the_newest_and_learn_what_they_missed() {
+        let slot = slot();
+        for byte in 0..3 {
+            slot.publish(Picture::jpeg(FrameBuffer::copy_from(&[byte]), None));
+        }
+        let (seen, dropped, cursor) = bytes_from(&slot, None);
+        assert_eq!((seen, dropped), (vec![2], 0));
+        for byte in 3..7 {
+            slot.publish(Picture::jpeg(FrameBuffer::copy_from(&[byte]), None));
+        }
+        let (seen, dropped, _) = bytes_from(&slot, cursor);
+        assert_eq!((seen, dropped), (vec![6], 3));
+        assert_eq!(slot.status().dropped, 3);
+    }
+
+    #[test]
+    fn a_group_is_read_in_order_and_a_laggard_jumps_to_the_newest() {
+        let slot = slot();
+        assert!(!slot.publish(unit(false, 9)), "nothing to depend on yet");
+        slot.publish(unit(true, 0));
+        slot.publish(unit(false, 1));
+        let (seen, _, cursor) = bytes_from(&slot, None);
+        assert_eq!(seen, [0, 1]);
+        slot.publish(unit(false, 2));
+        slot.publish(unit(true, 10));
+        slot.publish(unit(false, 11));
+        let (seen, dropped, _) = bytes_from(&slot, cursor);
+        assert_eq!((seen, dropped), (vec![10, 11], 1));
+    }
+
+    #[test]
+    fn an_endless_group_is_bounded_and_newcomers_wait_for_a_key_frame() {
+        let slot = slot();
+        slot.publish(unit(true, 0));
+        let (_, _, follower) = bytes_from(&slot, None);
+        for _ in 0..MAX_GROUP_FRAMES {
+            slot.publish(unit(false, 1));
+        }
+        assert!(slot.take(None).is_none());
+        assert_eq!(bytes_from(&slot, follower).0.len(), MAX_GROUP_FRAMES);
+        slot.publish(unit(true, 2));
+        assert_eq!(bytes_from(&slot, None).0, [2]);
+    }
+
+    #[test]
+    fn a_cleared_slot_gives_nothing_until_it_is_written() {
+        let slot = slot();
+        slot.publish(unit(true, 0));
+        slot.clear();
+        assert!(slot.take(None).is_none() && slot.newest().is_none());
+        slot.interrupt();
+        slot.publish(unit(true, 1));
+        let taken = slot.take(None).expect("a new picture");
+        assert!(taken.frame.discontinuity);
+    }
+}

@@ -1,0 +1,104 @@
+//! What brings pictures in, what derives others from them, and how they fail.
+//!
+//! Both make **one attempt**: whether, when and how often to try again is decided
+//! in [`crate::upstream`] alone.
+
+use crate::frame::Picture;
+use crate::subscription::Follower;
+use crate::upstream::Upstream;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How an attempt failed: what a program may act on. The reason is for people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FailureKind {
+    /// The address answers, but not to this user and password.
+    Unauthorized,
+    /// The address answers, but has no such stream.
+    NotFound,
+    /// Nothing answers there.
+    Unreachable,
+    /// What is sent is no video, or none that can be shown.
+    Unsupported,
+    /// It worked and then ended or broke off.
+    Ended,
+    /// Connected, and no picture for too long.
+    Silent,
+    /// Something on this machine is missing, such as a program or a file.
+    Missing,
+}
+
+/// Why an attempt ended, in the words that the person at the wall reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The kind.
+    pub kind: FailureKind,
+    /// One line; never holds a password.
+    pub reason: String,
+}
+
+impl Failure {
+    /// A failure of `kind` for `reason`.
+    pub fn new(kind: FailureKind, reason: impl Into<String>) -> Self {
+        Self {
+            kind,
+            reason: reason.into(),
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.reason)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// One attempt under way. Dropping it ends the attempt and all that belongs to it.
+pub type RunOnce = Pin<Box<dyn Future<Output = Result<(), Failure>> + Send>>;
+
+/// The code that fetches a camera's native stream.
+pub trait Source: Send + Sync + 'static {
+    /// Connects and publishes pictures until the stream ends (`Ok`) or fails.
+    fn run_once(self: Arc<Self>, publisher: Publisher) -> RunOnce;
+
+    /// How long it may bring no picture before it counts as crashed.
+    fn patience(&self) -> Duration {
+        Duration::from_secs(10)
+    }
+}
+
+/// The code that derives a JPEG stream from a native one that is no JPEG.
+pub trait Rendition: Send + Sync + 'static {
+    /// Reads `input` and publishes pictures until it fails.
+    fn run_once(self: Arc<Self>, input: Follower, publisher: Publisher) -> RunOnce;
+}
+
+/// Where an attempt puts its pictures.
+pub struct Publisher {
+    upstream: Arc<Upstream>,
+    derived: bool,
+}
+
+impl Publisher {
+    pub(crate) fn new(upstream: Arc<Upstream>, derived: bool) -> Self {
+        Self { upstream, derived }
+    }
+
+    /// Makes `picture` the newest of its stream. Never waits.
+    pub fn publish(&self, picture: Picture) {
+        if self.derived {
+            self.upstream.take_derived(picture);
+        } else {
+            self.upstream.take_native(picture);
+        }
+    }
+
+    /// The hub's clock, for pictures that are stamped where they are made.
+    pub fn now(&self) -> crate::clock::Timestamp {
+        self.upstream.clock().now()
+    }
+}

@@ -1,0 +1,202 @@
+//! A viewer's hold on slots.
+//!
+//! [`Ready`] is what a viewer waits on: the slots that have something newer, each
+//! at most once, in the order they became ready. Serving them in that order is
+//! what makes a viewer fair to its cameras. It holds tokens, never frames, so a
+//! viewer that does not come costs a few bytes a camera.
+
+use crate::frame::Frame;
+use crate::slot::{Cursor, Slot};
+use crate::upstream::Lease;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+/// A viewer's own number for one of its subscriptions; small, so it can index.
+pub type Token = usize;
+
+#[derive(Default)]
+struct Queue {
+    order: VecDeque<Token>,
+    queued: Vec<bool>,
+    waker: Option<Waker>,
+}
+
+/// The tokens of one viewer that have something new, in turn.
+#[derive(Default)]
+pub struct Ready {
+    queue: Mutex<Queue>,
+}
+
+impl Ready {
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts `token` at the end of the turn, unless it stands there already.
+    pub fn raise(&self, token: Token) {
+        let waker = {
+            let mut queue = self.lock();
+            if queue.queued.len() <= token {
+                queue.queued.resize(token + 1, false);
+            }
+            if std::mem::replace(&mut queue.queued[token], true) {
+                return;
+            }
+            queue.order.push_back(token);
+            queue.waker.take()
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// The next token in turn.
+    pub fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Token> {
+        let mut queue = self.lock();
+        match queue.order.pop_front() {
+            Some(token) => {
+                queue.queued[token] = false;
+                Poll::Ready(token)
+            }
+            None => {
+                if !queue
+                    .waker
+                    .as_ref()
+                    .is_some_and(|waker| waker.will_wake(cx.waker()))
+                {
+                    queue.waker = Some(cx.waker().clone());
+                }
+                Poll::Pending
+            }
+        }
+    }
+}
+
+/// One viewer's hold on one stream: a cursor, and the lease that keeps the
+/// camera awake.
+pub struct Subscription {
+    slot: Arc<Slot>,
+    ready: Arc<Ready>,
+    token: Token,
+    place: usize,
+    cursor: Option<Cursor>,
+    dropped: u64,
+    _lease: Option<Lease>,
+}
+
+impl Subscription {
+    /// Subscribes; `ready` is raised with `token` now if there is a picture, and
+    /// whenever there is a newer one.
+    pub fn new(slot: Arc<Slot>, lease: Option<Lease>, ready: Arc<Ready>, token: Token) -> Self {
+        let place = slot.listen(ready.clone(), token);
+        Self {
+            slot,
+            ready,
+            token,
+            place,
+            cursor: None,
+            dropped: 0,
+            _lease: lease,
+        }
+    }
+
+    /// The newest frame this viewer has not had, or the next of the newest group.
+    pub fn take(&mut self) -> Option<Frame> {
+        let taken = self.slot.take(self.cursor)?;
+        self.cursor = Some(taken.cursor);
+        self.dropped += u64::from(taken.dropped);
+        if taken.more {
+            self.ready.raise(self.token);
+        }
+        Some(taken.frame)
+    }
+
+    /// Frames superseded before this viewer took them.
+    pub fn dropped(&self) -> u64 {
+        self.dropped
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        self.slot.leave(self.place);
+    }
+}
+
+/// A subscription that is waited on alone.
+pub struct Follower {
+    ready: Arc<Ready>,
+    subscription: Subscription,
+}
+
+impl Follower {
+    /// Follows `slot`, keeping its camera awake by `lease`.
+    pub fn new(slot: Arc<Slot>, lease: Option<Lease>) -> Self {
+        let ready = Arc::new(Ready::default());
+        let subscription = Subscription::new(slot, lease, ready.clone(), 0);
+        Self {
+            ready,
+            subscription,
+        }
+    }
+
+    /// The next frame for this viewer, as [`Subscription::take`] has it.
+    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Frame> {
+        loop {
+            let Poll::Ready(_) = self.ready.poll_next(cx) else {
+                return Poll::Pending;
+            };
+            if let Some(frame) = self.subscription.take() {
+                return Poll::Ready(frame);
+            }
+        }
+    }
+
+    /// Waits for the next frame.
+    pub async fn next(&mut self) -> Frame {
+        std::future::poll_fn(|cx| self.poll_next(cx)).await
+    }
+
+    /// Frames superseded before this viewer took them.
+    pub fn dropped(&self) -> u64 {
+        self.subscription.dropped()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SystemClock;
+    use crate::frame::{FrameBuffer, Picture};
+
+    #[test]
+    fn each_camera_has_its_turn() {
+        let ready = Ready::default();
+        for token in [0, 1, 0, 2, 0] {
+            ready.raise(token);
+        }
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut order = Vec::new();
+        while let Poll::Ready(token) = ready.poll_next(&mut cx) {
+            order.push(token);
+            if order.len() == 1 {
+                ready.raise(0);
+            }
+        }
+        assert_eq!(order, [0, 1, 2, 0]);
+    }
+
+    #[tokio::test]
+    async fn a_follower_sees_the_newest_and_leaves() {
+        let slot = Arc::new(Slot::new("cam", Arc::new(SystemClock)));
+        let mut follower = Follower::new(slot.clone(), None);
+        for byte in 0..5u8 {
+            slot.publish(Picture::jpeg(FrameBuffer::copy_from(&[byte]), None));
+        }
+        assert_eq!(follower.next().await.payload()[0], 4);
+        assert_eq!(slot.status().viewers, 1);
+        drop(follower);
+        assert_eq!(slot.status().viewers, 0);
+    }
+}

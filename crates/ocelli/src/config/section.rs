@@ -1,0 +1,315 @@
+//! Reading one table of the configuration file, key by key.
+//!
+//! Whoever asks for a key thereby declares it: what is left in the end is an
+//! unknown key, and the nearest of those asked for is what was probably meant.
+
+use std::fmt;
+use std::ops::Range;
+use std::time::Duration;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+/// A fault in the configuration and where it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError {
+    /// Bytes of the file it concerns, if it came from one.
+    pub span: Option<Range<usize>>,
+    /// What is wrong and what would be right.
+    pub message: String,
+}
+
+impl ConfigError {
+    /// A fault at a place that the caller adds, if there is one.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self {
+            span: None,
+            message: message.into(),
+        }
+    }
+
+    /// The same fault at `span`, unless its place is known already.
+    pub fn at(mut self, span: Option<Range<usize>>) -> Self {
+        self.span = self.span.or(span);
+        self
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+/// One table being read.
+pub struct Section<'a> {
+    /// Absent for what the command line made: it has no keys.
+    table: Option<&'a DeTable<'a>>,
+    title: &'static str,
+    asked: Vec<&'static str>,
+}
+
+impl<'a> Section<'a> {
+    /// Begins reading `table`; `title` is how errors name it, like `[[camera]]`.
+    pub fn new(table: &'a DeTable<'a>, title: &'static str) -> Self {
+        Self {
+            table: Some(table),
+            title,
+            asked: Vec::new(),
+        }
+    }
+
+    /// A table without keys.
+    pub fn empty(title: &'static str) -> Self {
+        Self {
+            table: None,
+            title,
+            asked: Vec::new(),
+        }
+    }
+
+    fn value(&mut self, key: &'static str) -> Option<&'a Spanned<DeValue<'a>>> {
+        self.asked.push(key);
+        self.table?.get(key)
+    }
+
+    /// Where `key`'s value stands.
+    pub fn span(&self, key: &str) -> Option<Range<usize>> {
+        self.table?.get(key).map(Spanned::span)
+    }
+
+    fn read<T>(
+        &mut self,
+        key: &'static str,
+        wanted: &str,
+        convert: impl FnOnce(&'a DeValue<'a>) -> Option<T>,
+    ) -> Result<Option<T>, ConfigError> {
+        let title = self.title;
+        let Some(value) = self.value(key) else {
+            return Ok(None);
+        };
+        match convert(value.get_ref()) {
+            Some(found) => Ok(Some(found)),
+            None => Err(ConfigError {
+                span: Some(value.span()),
+                message: format!("`{key}` in {title} takes {wanted}"),
+            }),
+        }
+    }
+
+    /// A string.
+    pub fn string(&mut self, key: &'static str) -> Result<Option<String>, ConfigError> {
+        self.read(key, "a string in quotes", |value| {
+            value.as_str().map(str::to_owned)
+        })
+    }
+
+    /// `true` or `false`.
+    pub fn boolean(&mut self, key: &'static str) -> Result<Option<bool>, ConfigError> {
+        self.read(key, "true or false", DeValue::as_bool)
+    }
+
+    /// A number from `range`, whole or with a fraction.
+    pub fn number(
+        &mut self,
+        key: &'static str,
+        range: std::ops::RangeInclusive<f64>,
+    ) -> Result<Option<f64>, ConfigError> {
+        let wanted = format!("a number from {} to {}", range.start(), range.end());
+        self.read(key, &wanted, |value| {
+            as_number(value).filter(|number| range.contains(number))
+        })
+    }
+
+    /// A whole number from `range`.
+    pub fn whole(
+        &mut self,
+        key: &'static str,
+        range: std::ops::RangeInclusive<u32>,
+    ) -> Result<Option<u32>, ConfigError> {
+        let wanted = format!("a whole number from {} to {}", range.start(), range.end());
+        self.read(key, &wanted, |value| {
+            let number = value.as_integer()?;
+            let number = u32::from_str_radix(&number.as_str().replace('_', ""), number.radix());
+            number.ok().filter(|number| range.contains(number))
+        })
+    }
+
+    /// A duration such as `"500ms"`, `"10s"` or `"2min"`.
+    pub fn duration(&mut self, key: &'static str) -> Result<Option<Duration>, ConfigError> {
+        self.read(key, "a duration such as \"500ms\", \"10s\" or \"2min\"", |value| {
+            value.as_str().and_then(parse_duration)
+        })
+    }
+
+    /// A number or one of some words, as `convert` has it.
+    pub fn number_or_word<T>(
+        &mut self,
+        key: &'static str,
+        wanted: &str,
+        convert: impl FnOnce(Option<f64>, Option<&str>) -> Option<T>,
+    ) -> Result<Option<T>, ConfigError> {
+        self.read(key, wanted, |value| {
+            convert(as_number(value), value.as_str())
+        })
+    }
+
+    /// A list of strings.
+    pub fn strings(&mut self, key: &'static str) -> Result<Option<Vec<String>>, ConfigError> {
+        self.read(key, "a list of strings, like [\"a\", \"b\"]", |value| {
+            let list = value.as_array()?.iter();
+            list.map(|item| item.get_ref().as_str().map(str::to_owned))
+                .collect()
+        })
+    }
+
+    /// A table inside this one.
+    pub fn section(
+        &mut self,
+        key: &'static str,
+        title: &'static str,
+    ) -> Result<Option<Section<'a>>, ConfigError> {
+        let table = self.read(key, "a table, like { key = value }", DeValue::as_table)?;
+        Ok(table.map(|table| Section::new(table, title)))
+    }
+
+    /// Tables in a list, like `[[camera]]`.
+    pub fn sections(
+        &mut self,
+        key: &'static str,
+        title: &'static str,
+    ) -> Result<Vec<Section<'a>>, ConfigError> {
+        let list = self.read(key, "a list of tables, written [[…]]", |value| {
+            let list = value.as_array()?.iter();
+            list.map(|item| item.get_ref().as_table())
+                .collect::<Option<Vec<_>>>()
+        })?;
+        let tables = list.unwrap_or_default().into_iter();
+        Ok(tables.map(|table| Section::new(table, title)).collect())
+    }
+
+    /// Tables in this one by names that the person chose, like `[app.live]`.
+    pub fn named_sections(
+        &mut self,
+        title: &'static str,
+    ) -> Result<Vec<(String, Range<usize>, Section<'a>)>, ConfigError> {
+        let mut found = Vec::new();
+        for (key, value) in self.table.into_iter().flatten() {
+            let Some(table) = value.get_ref().as_table() else {
+                return Err(ConfigError {
+                    span: Some(key.span()),
+                    message: format!("`{}` should be a table, written {title}", key.get_ref()),
+                });
+            };
+            let name = key.get_ref().to_string();
+            found.push((name, key.span(), Section::new(table, title)));
+        }
+        Ok(found)
+    }
+
+    /// Ends reading: a key nobody asked for is an error.
+    ///
+    /// # Errors
+    /// Names the key, its place and the nearest known key.
+    pub fn finish(self) -> Result<(), ConfigError> {
+        for (key, _) in self.table.into_iter().flatten() {
+            let name = key.get_ref().as_ref();
+            if self.asked.contains(&name) {
+                continue;
+            }
+            let hint = match nearest(name, &self.asked) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("it takes {}", listed(&self.asked)),
+            };
+            return Err(ConfigError {
+                span: Some(key.span()),
+                message: format!("unknown key `{name}` in {}; {hint}", self.title),
+            });
+        }
+        Ok(())
+    }
+}
+
+fn as_number(value: &DeValue<'_>) -> Option<f64> {
+    let text = match value {
+        DeValue::Integer(number) if number.radix() == 10 => number.as_str(),
+        DeValue::Float(number) => number.as_str(),
+        _ => return None,
+    };
+    text.replace('_', "").parse().ok()
+}
+
+fn listed(keys: &[&'static str]) -> String {
+    let mut keys: Vec<_> = keys.iter().map(|key| format!("`{key}`")).collect();
+    keys.sort();
+    keys.dedup();
+    keys.join(", ")
+}
+
+/// The known word nearest to what was written, if any is near.
+pub fn nearest<'k>(written: &str, known: &[&'k str]) -> Option<&'k str> {
+    let scored = known
+        .iter()
+        .map(|&word| (strsim::jaro_winkler(written, word), word));
+    scored
+        .filter(|(score, _)| *score > 0.8)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, word)| word)
+}
+
+/// Reads `"500ms"`, `"10s"`, `"2min"`, `"1h"`.
+pub fn parse_duration(text: &str) -> Option<Duration> {
+    let text = text.trim();
+    let split = text.find(|c: char| c.is_ascii_alphabetic())?;
+    let number: f64 = text[..split].trim().parse().ok()?;
+    let unit = match &text[split..] {
+        "ms" => 1e-3,
+        "s" => 1.0,
+        "min" | "m" => 60.0,
+        "h" => 3600.0,
+        _ => return None,
+    };
+    Duration::try_from_secs_f64(number * unit).ok()
+}
+
+/// Reads a size in pixels, `"640x480"`.
+pub fn parse_size(text: &str) -> Option<(u16, u16)> {
+    let (width, height) = text.split_once('x')?;
+    let side = |text: &str| text.parse().ok().filter(|side| (16..=8192).contains(side));
+    Some((side(width)?, side(height)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_and_sizes() {
+        assert_eq!(parse_duration("500ms"), Some(Duration::from_millis(500)));
+        assert_eq!(parse_duration("2min"), Some(Duration::from_secs(120)));
+        for bad in ["", "10", "s", "-1s", "1y", "1e400s"] {
+            assert_eq!(parse_duration(bad), None, "{bad}");
+        }
+        assert_eq!(parse_size("640x480"), Some((640, 480)));
+        for bad in ["640", "640x", "0x0", "99999x2", "640x480x2"] {
+            assert_eq!(parse_size(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_key_is_named_with_the_nearest() {
+        let text = "sorce = 'x'\nname = 'y'\n";
+        let table = DeTable::parse(text).expect("TOML");
+        let mut section = Section::new(table.get_ref(), "[[camera]]");
+        for key in ["source", "name", "keep"] {
+            section.string(key).expect("readable");
+        }
+        let error = section.finish().expect_err("unknown key");
+        assert_eq!(
+            error.message,
+            "unknown key `sorce` in [[camera]]; did you mean `source`?"
+        );
+        assert_eq!(error.span, Some(0..5));
+    }
+}

@@ -1,0 +1,62 @@
+//! Everything that brings pictures in. A new kind of source is one file here and
+//! one line in [`KINDS`]; help, reference page and listings come from that list.
+//!
+//! What does not belong here: when to start, retry or stop. That is
+//! `ocelli_core::upstream`.
+
+mod address;
+mod pattern;
+
+pub use address::{Address, Credentials, redact};
+
+use crate::config::{ConfigError, Section, nearest};
+use ocelli_core::Source;
+use std::sync::Arc;
+
+/// One kind of source.
+pub struct Kind {
+    /// Its name in listings.
+    pub name: &'static str,
+    /// The schemes of the addresses it takes, without the colon.
+    pub schemes: &'static [&'static str],
+    /// What it is for, in a sentence.
+    pub about: &'static str,
+    /// An address as an example.
+    pub example: &'static str,
+    /// The keys it takes in `[[camera]]` beside the common ones: name and meaning.
+    pub options: &'static [(&'static str, &'static str)],
+    /// Makes a source; touches no network.
+    pub open: fn(Address, &mut Section<'_>) -> Result<Arc<dyn Source>, ConfigError>,
+}
+
+/// All kinds of source.
+pub const KINDS: &[Kind] = &[pattern::KIND];
+
+/// Makes the source for an address.
+///
+/// # Errors
+/// Nobody takes such an address, or its kind refuses it or its options.
+pub fn open(
+    address: Address,
+    options: &mut Section<'_>,
+) -> Result<(&'static str, Arc<dyn Source>), ConfigError> {
+    let scheme = address.scheme();
+    let kind = KINDS.iter().find(|kind| kind.schemes.contains(&scheme));
+    let Some(kind) = kind else {
+        let known: Vec<_> = KINDS.iter().flat_map(|kind| kind.schemes).copied().collect();
+        let hint = match nearest(scheme, &known) {
+            Some(near) => format!("did you mean `{near}:`?"),
+            None => format!("it should begin with one of {}", prefixes(&known)),
+        };
+        return Err(ConfigError::new(format!(
+            "no kind of source takes {:?}; {hint}",
+            address.redacted()
+        )));
+    };
+    Ok((kind.name, (kind.open)(address, options)?))
+}
+
+fn prefixes(schemes: &[&str]) -> String {
+    let prefixes: Vec<_> = schemes.iter().map(|scheme| format!("{scheme}:")).collect();
+    prefixes.join(", ")
+}

@@ -1,0 +1,243 @@
+#!/usr/bin/python3
+"""Cameras for the tests: GStreamer's RTSP server with test pictures.
+
+Prints `port N` as its first line and then answers lines on standard input:
+
+    sessions [/mount]   ->  sessions N    viewers that are playing now
+    opened [/mount]     ->  opened N      plays since the start
+    tunnels             ->  tunnels N     connections that are open now
+
+It ends when standard input does, so it never outlives the test that began it.
+"""
+
+import argparse
+import os
+import sys
+import threading
+import time
+
+import gi
+
+gi.require_version("Gst", "1.0")
+gi.require_version("GstRtsp", "1.0")
+gi.require_version("GstRtspServer", "1.0")
+from gi.repository import GLib, Gst, GstRtsp, GstRtspServer  # noqa: E402
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--port", default="0")
+    parser.add_argument("--size", default="320x240")
+    parser.add_argument("--fps", type=int, default=15)
+    parser.add_argument("--keys", type=int, default=15, help="frames from key frame to key frame")
+    parser.add_argument("--user")
+    parser.add_argument("--password")
+    parser.add_argument("--auth", choices=["basic", "digest"], default="digest")
+    return parser.parse_args()
+
+
+def pipelines(arguments):
+    """The mounts, each with its pipeline."""
+    width, height = arguments.size.split("x")
+    fps, keys = arguments.fps, arguments.keys
+
+    def picture(width=width, height=height):
+        return (
+            "videotestsrc is-live=true pattern=ball motion=sweep background-color=0xff204060 "
+            f"! video/x-raw,format=I420,width={width},height={height},framerate={fps}/1 "
+        )
+
+    x264 = (
+        "! x264enc tune=zerolatency speed-preset=ultrafast bitrate=1000 threads=1 "
+        f"key-int-max={keys} bframes=0 "
+    )
+    h264 = x264 + "! h264parse ! rtph264pay pt=96 config-interval=-1 name=pay0 "
+    tone = "audiotestsrc is-live=true volume=0.1 ! audio/x-raw,rate=8000,channels=1 ! alawenc ! rtppcmapay pt=8 "
+    return {
+        "/h264": picture() + h264,
+        # The picture for tiles, beside the large one.
+        "/small": picture(160, 120) + h264,
+        "/h265": picture()
+        + "! x265enc tune=zerolatency speed-preset=ultrafast bitrate=1000 "
+        + f"key-int-max={keys} option-string=open-gop=0:pools=none:frame-threads=1 "
+        + "! h265parse ! rtph265pay pt=96 config-interval=-1 name=pay0 ",
+        "/mjpeg": picture() + "! jpegenc quality=70 ! rtpjpegpay pt=26 name=pay0 ",
+        # Its brightness tells the time of capture: see set_clock.
+        "/clock": "videotestsrc name=clock is-live=true pattern=solid-color "
+        + f"! video/x-raw,format=I420,width={width},height={height},framerate={fps}/1 "
+        + h264,
+        # Parameter sets in the session description only, as many cameras do.
+        "/oob": picture()
+        + x264
+        + "! h264parse ! video/x-h264,stream-format=avc ! rtph264pay pt=96 config-interval=0 name=pay0 ",
+        "/bframes": picture()
+        + f"! x264enc speed-preset=veryfast bitrate=1000 threads=1 key-int-max={keys} bframes=2 b-adapt=false ! video/x-h264,profile=main "
+        + "! h264parse ! rtph264pay pt=96 config-interval=-1 name=pay0 ",
+        "/av": picture() + h264 + tone + "name=pay1 ",
+        "/audio": tone + "name=pay0 ",
+        # Parameter sets nowhere: `strip` takes them out of the stream before
+        # the payloader can learn them.
+        "/noparams": picture()
+        + x264
+        + "! video/x-h264,stream-format=byte-stream,alignment=au "
+        + "! appsink name=strip sync=false async=false emit-signals=true "
+        + "appsrc name=stripped is-live=true format=time "
+        + "caps=video/x-h264,stream-format=byte-stream,alignment=au "
+        + "! rtph264pay pt=96 config-interval=0 name=pay0 ",
+    }
+
+
+def without_parameter_sets(unit):
+    """An Annex B access unit without its SPS and PPS."""
+    kept = bytearray()
+    for nal in unit.replace(b"\0\0\0\1", b"\0\0\1").split(b"\0\0\1")[1:]:
+        if nal and nal[0] & 31 not in (7, 8):
+            kept += b"\0\0\0\1" + nal
+    return bytes(kept)
+
+
+def set_clock(source):
+    """Paints the next picture of /clock in one of 16 shades of grey, 16 apart.
+
+    Which one is the wall clock in tenths of a second, modulo 16: a test reads
+    the time of capture, to a tenth, from any pixel. The shade is set when the
+    picture before it leaves, so it is up to one frame interval early.
+    """
+    shade = int(time.time() * 10) % 16 * 16 + 8
+    source.set_property("foreground-color", 0xFF000000 | shade << 16 | shade << 8 | shade)
+    return Gst.PadProbeReturn.OK
+
+
+def configure(_factory, media):
+    """What a pipeline's text cannot say."""
+    element = media.get_element()
+    clock = element.get_by_name("clock")
+    if clock:
+        set_clock(clock)
+        clock.get_static_pad("src").add_probe(Gst.PadProbeType.BUFFER, lambda *_: set_clock(clock))
+    strip, stripped = element.get_by_name("strip"), element.get_by_name("stripped")
+    if not strip:
+        return
+
+    def pass_on(sink):
+        buffer = sink.emit("pull-sample").get_buffer()
+        unit = without_parameter_sets(buffer.extract_dup(0, buffer.get_size()))
+        out = Gst.Buffer.new_wrapped(unit)
+        out.pts, out.dts, out.duration = buffer.pts, buffer.dts, buffer.duration
+        return stripped.emit("push-buffer", out)
+
+    strip.connect("new-sample", pass_on)
+
+
+class Viewers:
+    """Who is connected and who is playing what."""
+
+    def __init__(self, server):
+        self.lock = threading.Lock()
+        self.connected = 0
+        self.playing = set()
+        self.opened = []
+        server.connect("client-connected", self.arrived)
+
+    def arrived(self, _server, client):
+        with self.lock:
+            self.connected += 1
+        client.connect("play-request", self.plays)
+        client.connect("teardown-request", self.left)
+        client.connect("pause-request", self.left)
+        client.connect("closed", self.gone)
+
+    def plays(self, client, context):
+        key = (hash(client), mount_of(context))
+        with self.lock:
+            if key not in self.playing:
+                self.playing.add(key)
+                self.opened.append(key[1])
+
+    def left(self, client, context):
+        with self.lock:
+            self.playing.discard((hash(client), mount_of(context)))
+
+    def gone(self, client):
+        with self.lock:
+            self.connected -= 1
+            self.playing = {key for key in self.playing if key[0] != hash(client)}
+
+    def answer(self, line):
+        word, _, mount = line.partition(" ")
+        with self.lock:
+            mounts = {
+                "sessions": [key[1] for key in self.playing],
+                "opened": self.opened,
+            }.get(word)
+            if word == "tunnels":
+                return f"tunnels {self.connected}"
+        if mounts is None:
+            return f"error: unknown command {word!r}"
+        return f"{word} {len([m for m in mounts if not mount or m == mount])}"
+
+
+def mount_of(context):
+    """/h264 of rtsp://host:port/h264/stream=0."""
+    return "/" + context.uri.abspath.strip("/").split("/")[0]
+
+
+def demand_password(server, arguments):
+    auth = GstRtspServer.RTSPAuth()
+    token = GstRtspServer.RTSPToken()
+    token.set_string("media.factory.role", "viewer")
+    if arguments.auth == "digest":
+        auth.set_supported_methods(GstRtsp.RTSPAuthMethod.DIGEST)
+        auth.add_digest(arguments.user, arguments.password, token)
+    else:
+        auth.add_basic(GstRtspServer.RTSPAuth.make_basic(arguments.user, arguments.password), token)
+    # Who has not signed in may see that there is a camera: without access the
+    # answer would be 404 where cameras say 401.
+    anybody = GstRtspServer.RTSPToken()
+    anybody.set_string("media.factory.role", "anybody")
+    auth.set_default_token(anybody)
+    server.set_auth(auth)
+
+
+def permissions():
+    allowed = GstRtspServer.RTSPPermissions()
+    for role, construct in (("viewer", True), ("anybody", False)):
+        allowed.add_permission_for_role(role, "media.factory.access", True)
+        allowed.add_permission_for_role(role, "media.factory.construct", construct)
+    return allowed
+
+
+def answer_questions(viewers):
+    for line in sys.stdin:
+        print(viewers.answer(line.strip()), flush=True)
+    os._exit(0)
+
+
+def main():
+    arguments = parse_arguments()
+    Gst.init(None)
+    server = GstRtspServer.RTSPServer()
+    server.set_address("127.0.0.1")
+    server.set_service(arguments.port)
+    if arguments.user is not None:
+        demand_password(server, arguments)
+    mounts = server.get_mount_points()
+    for path, pipeline in pipelines(arguments).items():
+        factory = GstRtspServer.RTSPMediaFactory()
+        factory.set_launch(f"( {pipeline})")
+        # Like a camera: one encoder, however many look at it.
+        factory.set_shared(True)
+        if arguments.user is not None:
+            factory.set_permissions(permissions())
+        factory.connect("media-configure", configure)
+        mounts.add_factory(path, factory)
+    viewers = Viewers(server)
+    if server.attach(None) == 0:
+        sys.exit(f"cannot listen on port {arguments.port}")
+    print(f"port {server.get_bound_port()}", flush=True)
+    threading.Thread(target=answer_questions, args=(viewers,), daemon=True).start()
+    GLib.MainLoop().run()
+
+
+if __name__ == "__main__":
+    main()

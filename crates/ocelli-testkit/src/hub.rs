@@ -1,0 +1,226 @@
+//! The `ocelli` program as a process.
+
+use crate::lines::Lines;
+use crate::proc::{self, Child as Process};
+use rustix::process::{Pid, Signal, kill_process};
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+const ANNOUNCEMENT: &str = "listening on http://";
+
+/// How a hub is to be started.
+pub struct HubBuilder {
+    command: Command,
+}
+
+impl HubBuilder {
+    /// One more argument.
+    pub fn arg(mut self, argument: impl Into<OsString>) -> Self {
+        self.command.arg(argument.into());
+        self
+    }
+
+    /// More arguments.
+    pub fn args<A: Into<OsString>>(mut self, arguments: impl IntoIterator<Item = A>) -> Self {
+        self.command.args(arguments.into_iter().map(Into::into));
+        self
+    }
+
+    /// A variable in the hub's environment.
+    pub fn env(mut self, name: &str, value: impl Into<OsString>) -> Self {
+        self.command.env(name, value.into());
+        self
+    }
+
+    /// The hub's working directory.
+    pub fn directory(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.command.current_dir(directory.into());
+        self
+    }
+
+    /// Starts the hub and waits until it listens.
+    ///
+    /// # Panics
+    /// If it does not; with what it said on standard error.
+    pub fn start(self) -> Hub {
+        match self.try_start() {
+            Ok(hub) => hub,
+            Err((status, stderr)) => {
+                panic!("the hub did not start ({status:?}):\n{}", stderr.join("\n"))
+            }
+        }
+    }
+
+    /// Starts the hub; when it ends (or says nothing) instead of listening,
+    /// its exit status and what it wrote to standard error.
+    #[allow(clippy::missing_panics_doc)]
+    pub fn try_start(mut self) -> Result<Hub, (Option<ExitStatus>, Vec<String>)> {
+        let mut process = self
+            .command
+            .spawn()
+            .expect("the ocelli binary can be started");
+        let stdout = Lines::read(process.stdout.take().expect("standard output is a pipe"));
+        let stderr = Lines::read(process.stderr.take().expect("standard error is a pipe"));
+        let announced = stdout.wait(0, PATIENCE, |line| line.starts_with(ANNOUNCEMENT));
+        let address = announced.as_deref().and_then(|line| {
+            line.strip_prefix(ANNOUNCEMENT)?
+                .trim_end_matches('/')
+                .parse()
+                .ok()
+        });
+        let mut hub = Hub {
+            process,
+            address: SocketAddr::from(([0, 0, 0, 0], 0)),
+            stdout,
+            stderr,
+        };
+        match address {
+            Some(address) => {
+                hub.address = address;
+                Ok(hub)
+            }
+            None => {
+                let status = hub.wait(Duration::from_secs(2));
+                let said = hub.stderr();
+                Err((status, said))
+            }
+        }
+    }
+}
+
+/// A running hub; killed when dropped.
+pub struct Hub {
+    process: Child,
+    address: SocketAddr,
+    stdout: Lines,
+    stderr: Lines,
+}
+
+impl Hub {
+    /// A hub from this binary, with no arguments yet. `OCELLI_BIN` in the
+    /// environment goes before `binary`, which in the program's own tests is
+    /// `env!("CARGO_BIN_EXE_ocelli")`.
+    pub fn builder(binary: impl Into<PathBuf>) -> HubBuilder {
+        let binary = std::env::var_os("OCELLI_BIN").map_or_else(|| binary.into(), PathBuf::from);
+        let mut command = Command::new(binary);
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        HubBuilder { command }
+    }
+
+    /// A hub on a free port of 127.0.0.1 that serves these sources.
+    pub fn serve<A: Into<OsString>>(
+        binary: impl Into<PathBuf>,
+        sources: impl IntoIterator<Item = A>,
+    ) -> Self {
+        Self::builder(binary)
+            .args(["serve", "--listen", "127.0.0.1:0"])
+            .args(sources)
+            .start()
+    }
+
+    /// Where it listens.
+    pub fn addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// `http://ADDR:PORT` and the path.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}/{}", self.address, path.trim_start_matches('/'))
+    }
+
+    /// `ws://ADDR:PORT` and the path.
+    pub fn ws_url(&self, path: &str) -> String {
+        format!("ws://{}/{}", self.address, path.trim_start_matches('/'))
+    }
+
+    /// The process's id.
+    pub fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// What it wrote to standard output so far.
+    pub fn stdout(&self) -> Vec<String> {
+        self.stdout.all()
+    }
+
+    /// What it wrote to standard error so far.
+    pub fn stderr(&self) -> Vec<String> {
+        self.stderr.all()
+    }
+
+    /// The first line on standard error with `part` in it, waited for.
+    pub fn wait_stderr(&self, part: &str, limit: Duration) -> Option<String> {
+        self.stderr.wait(0, limit, |line| line.contains(part))
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        if let Some(pid) = Pid::from_raw(self.process.id() as i32) {
+            let _ = kill_process(pid, signal);
+        }
+    }
+
+    /// Waits for its end; none when it has not ended in this time.
+    pub fn wait(&mut self, limit: Duration) -> Option<ExitStatus> {
+        let until = Instant::now() + limit;
+        loop {
+            match self.process.try_wait() {
+                Ok(Some(status)) => return Some(status),
+                Ok(None) if Instant::now() < until => std::thread::sleep(Duration::from_millis(5)),
+                _ => return None,
+            }
+        }
+    }
+
+    /// Asks it to end (SIGTERM): its exit status and the time that took, or
+    /// none when it has not ended in this time.
+    pub fn terminate(&mut self, limit: Duration) -> Option<(ExitStatus, Duration)> {
+        let begun = Instant::now();
+        self.signal(Signal::TERM);
+        self.wait(limit).map(|status| (status, begun.elapsed()))
+    }
+
+    /// The processes it has started that still run, and theirs.
+    pub fn children(&self) -> Vec<Process> {
+        proc::children_of(self.pid())
+    }
+
+    /// How many descriptors it has open.
+    pub fn descriptors(&self) -> usize {
+        proc::descriptors_of(self.pid())
+    }
+
+    /// How many threads it has.
+    pub fn threads(&self) -> usize {
+        proc::threads_of(self.pid())
+    }
+
+    /// The time that its threads have run.
+    pub fn cpu_time(&self) -> Duration {
+        proc::cpu_time(self.pid())
+    }
+
+    /// The memory that it holds.
+    pub fn resident_bytes(&self) -> u64 {
+        proc::resident_bytes(self.pid())
+    }
+}
+
+impl Drop for Hub {
+    fn drop(&mut self) {
+        // While it is not collected its id is not given to another.
+        if matches!(self.process.try_wait(), Ok(None)) {
+            // Its way out takes its children with it; SIGKILL would not.
+            let _ = self.terminate(Duration::from_secs(3));
+        }
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}

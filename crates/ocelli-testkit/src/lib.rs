@@ -1,0 +1,31 @@
+//! Real and fake cameras for Ocelli's tests, and a hand on the hub's process.
+//!
+//! # Layout
+//! - [`RtspServer`]: GStreamer's RTSP server as the real camera (H.264, H.265,
+//!   MJPEG, and the odd ones), in a process that can be killed, frozen and
+//!   brought back on the same port.
+//! - [`HttpCamera`]: a camera that speaks HTTP, in this process, well and badly.
+//! - [`Hub`]: the `ocelli` program as a process, and what it holds: children,
+//!   threads, descriptors.
+//! - [`jpeg`]: small valid pictures of any number of bytes, stamped with the
+//!   time of their making.
+//!
+//! What does not belong here: anything of the hub's own code. The tests must
+//! not agree with the hub merely because they share its mistakes.
+//!
+//! What starts a process ends it, by its id, when dropped. A failure to set up
+//! a test is a panic that says what was wanted: there is nothing a test could
+//! do about it.
+
+mod digest;
+mod http_camera;
+mod hub;
+pub mod jpeg;
+mod lines;
+mod proc;
+mod rtsp;
+
+pub use http_camera::{HttpCamera, HttpCameraOptions};
+pub use hub::{Hub, HubBuilder};
+pub use proc::{Child, children_of, cpu_time, descriptors_of, resident_bytes, threads_of};
+pub use rtsp::{RtspAuth, RtspServer, RtspServerOptions};

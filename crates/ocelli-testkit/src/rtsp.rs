@@ -1,0 +1,260 @@
+//! GStreamer's RTSP server as the real camera.
+//!
+//! The server is `rtsp_server.py` in a process group of its own; it ends when
+//! its standard input does, so not even a test that is killed leaves it behind.
+//! All calls block, a few milliseconds each but for [`RtspServer::start`].
+
+use crate::lines::Lines;
+use rustix::process::{Pid, Signal, kill_process_group};
+use std::io::Write;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::time::{Duration, Instant};
+
+const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/rtsp_server.py");
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How a viewer must sign in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RtspAuth {
+    /// The password in the clear.
+    Basic,
+    /// A digest of it.
+    Digest,
+}
+
+/// What the camera is like.
+#[derive(Clone, Debug)]
+pub struct RtspServerOptions {
+    /// Pixels across and down.
+    pub size: (u16, u16),
+    /// Pictures a second.
+    pub fps: u32,
+    /// Pictures from one key frame to the next.
+    pub keys: u32,
+    /// User, password and way of signing in, if the camera wants them.
+    pub auth: Option<(String, String, RtspAuth)>,
+}
+
+impl Default for RtspServerOptions {
+    fn default() -> Self {
+        Self {
+            size: (320, 240),
+            fps: 15,
+            keys: 15,
+            auth: None,
+        }
+    }
+}
+
+/// A running RTSP camera, with these mounts:
+///
+/// | mount | gives |
+/// |---|---|
+/// | `/h264`, `/h265`, `/mjpeg` | a moving ball |
+/// | `/small` | H.264 at 160 × 120, as a camera's substream |
+/// | `/clock` | H.264 whose brightness tells the time: see [`RtspServer::clock_shade`] |
+/// | `/oob` | H.264 with parameter sets in the session description only |
+/// | `/bframes` | H.264 with B frames |
+/// | `/av` | H.264 and G.711 sound |
+/// | `/audio` | sound only |
+/// | `/noparams` | H.264 with parameter sets nowhere |
+pub struct RtspServer {
+    options: RtspServerOptions,
+    port: u16,
+    running: Option<Running>,
+}
+
+struct Running {
+    process: Child,
+    commands: ChildStdin,
+    answers: Lines,
+}
+
+impl RtspServer {
+    /// Starts the server and waits until it listens.
+    ///
+    /// # Panics
+    /// If GStreamer's RTSP server is not installed (`make setup-test`).
+    pub fn start(options: RtspServerOptions) -> Self {
+        let mut server = Self {
+            options,
+            port: 0,
+            running: None,
+        };
+        server.restart();
+        server
+    }
+
+    /// The server's port on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The server's process, which leads a group of its own.
+    pub fn pid(&self) -> u32 {
+        self.running
+            .as_ref()
+            .expect("the RTSP server runs")
+            .process
+            .id()
+    }
+
+    /// The address of a mount, without user and password.
+    pub fn url(&self, mount: &str) -> String {
+        format!(
+            "rtsp://127.0.0.1:{}/{}",
+            self.port,
+            mount.trim_start_matches('/')
+        )
+    }
+
+    /// The address of a mount with the user and password given.
+    pub fn url_as(&self, user: &str, password: &str, mount: &str) -> String {
+        format!(
+            "rtsp://{user}:{password}@127.0.0.1:{}/{}",
+            self.port,
+            mount.trim_start_matches('/')
+        )
+    }
+
+    /// How many viewers are playing now, on all mounts.
+    pub fn sessions(&mut self) -> usize {
+        self.ask("sessions")
+    }
+
+    /// How many viewers are playing one mount now.
+    pub fn sessions_of(&mut self, mount: &str) -> usize {
+        self.ask(&format!("sessions /{}", mount.trim_start_matches('/')))
+    }
+
+    /// How many plays there have been since the start, on all mounts.
+    pub fn opened(&mut self) -> usize {
+        self.ask("opened")
+    }
+
+    /// How many plays one mount has had since the start.
+    pub fn opened_of(&mut self, mount: &str) -> usize {
+        self.ask(&format!("opened /{}", mount.trim_start_matches('/')))
+    }
+
+    /// How many connections are open now, playing or not.
+    pub fn connections(&mut self) -> usize {
+        self.ask("tunnels")
+    }
+
+    fn ask(&mut self, question: &str) -> usize {
+        let running = self.running.as_mut().expect("the RTSP server runs");
+        let seen = running.answers.count();
+        writeln!(running.commands, "{question}").expect("the RTSP server takes a command");
+        let answer = running.answers.wait(seen, PATIENCE, |_| true);
+        let count = answer
+            .as_deref()
+            .and_then(|line| line.split_once(' ')?.1.parse().ok());
+        count.unwrap_or_else(|| panic!("the RTSP server answered {answer:?} to {question:?}"))
+    }
+
+    /// Kills the server as a power cut would (SIGKILL), and waits until it is
+    /// gone.
+    pub fn kill(&mut self) {
+        if let Some(mut running) = self.running.take() {
+            signal_group(&running.process, Signal::KILL);
+            let _ = running.process.wait();
+        }
+    }
+
+    /// Starts it (again) on the port it had.
+    pub fn restart(&mut self) {
+        self.kill();
+        let options = &self.options;
+        let mut command = Command::new("/usr/bin/python3");
+        command
+            .arg(SCRIPT)
+            .args(["--port", &self.port.to_string()])
+            .args(["--size", &format!("{}x{}", options.size.0, options.size.1)])
+            .args(["--fps", &options.fps.to_string()])
+            .args(["--keys", &options.keys.to_string()]);
+        if let Some((user, password, auth)) = &options.auth {
+            let auth = match auth {
+                RtspAuth::Basic => "basic",
+                RtspAuth::Digest => "digest",
+            };
+            command.args(["--user", user, "--password", password, "--auth", auth]);
+        }
+        let mut process = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .process_group(0)
+            .spawn()
+            .expect("/usr/bin/python3 can be started");
+        let commands = process.stdin.take().expect("standard input is a pipe");
+        let answers = Lines::read(process.stdout.take().expect("standard output is a pipe"));
+        let first = answers.wait(0, PATIENCE, |_| true);
+        self.running = Some(Running {
+            process,
+            commands,
+            answers,
+        });
+        let port = first
+            .as_deref()
+            .and_then(|line| line.strip_prefix("port ")?.parse().ok());
+        self.port = port
+            .unwrap_or_else(|| panic!("no RTSP server (make setup-test installs it): {first:?}"));
+    }
+
+    /// Stops it in its tracks: connections stay open and nothing more comes.
+    pub fn freeze(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Lets it go on.
+    pub fn thaw(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        let running = self.running.as_ref().expect("the RTSP server runs");
+        signal_group(&running.process, signal);
+    }
+
+    /// Waits until `count` viewers play; false when that takes too long.
+    pub fn wait_sessions(&mut self, count: usize, limit: Duration) -> bool {
+        let until = Instant::now() + limit;
+        loop {
+            if self.sessions() == count {
+                return true;
+            }
+            if Instant::now() > until {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// The shade, 8 to 248, that `/clock` shows at a time in µs since the Unix
+    /// epoch: one of 16, the tenths of a second modulo 16.
+    pub fn clock_shade(micros: u64) -> u8 {
+        (micros / 100_000 % 16 * 16 + 8) as u8
+    }
+
+    /// How long before `micros` `/clock` showed `shade`: from 0 up to 1.5 s in
+    /// tenths, that is modulo 1.6 s. A camera sets its shade a frame early.
+    pub fn clock_age(shade: u8, micros: u64) -> Duration {
+        let now = micros / 100_000 % 16;
+        let then = u64::from(shade) / 16;
+        Duration::from_millis((now + 16 - then) % 16 * 100)
+    }
+}
+
+impl Drop for RtspServer {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// To the whole group of a child that leads one and is not yet collected.
+fn signal_group(process: &Child, signal: Signal) {
+    if let Some(pid) = Pid::from_raw(process.id() as i32) {
+        let _ = kill_process_group(pid, signal);
+    }
+}

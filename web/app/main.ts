@@ -1,0 +1,10 @@
+// The dashboard's entry: it only composes.
+import { mount } from 'svelte';
+import App from './App.svelte';
+import { applyTheme, storedTheme } from './theme.ts';
+
+// Before anything is drawn, so that no light page flashes in a dark room.
+applyTheme(storedTheme());
+
+const target = document.getElementById('app');
+if (target) mount(App, { target });

@@ -1,0 +1,24 @@
+// The page at /play/<app>/<room>: one camera fills the window, whatever its kind.
+import { idOf, type CameraTile } from '../player/ocelli.ts';
+
+function decoded(part: string | undefined): string {
+  try {
+    return decodeURIComponent(part ?? '');
+  } catch {
+    return part ?? '';
+  }
+}
+
+const [, , app, room] = location.pathname.split('/');
+const token = new URLSearchParams(location.search).get('token');
+const tile = document.createElement('camera-tile') as CameraTile;
+tile.setAttribute('camera', idOf(decoded(app), decoded(room)));
+tile.setAttribute('stream', 'main');
+tile.setAttribute('hub', location.origin);
+if (token) tile.setAttribute('token', token);
+document.title = `${decoded(room)} · Ocelli`;
+document.getElementById('play')?.append(tile);
+
+addEventListener('keydown', (event) => {
+  if (event.target === document.body) tile.handleKey(event);
+});

@@ -1,0 +1,141 @@
+// The text messages of the wall socket: the hub's events, read defensively, and the client's commands.
+
+export type CameraState = 'idle' | 'starting' | 'live' | 'stalled' | 'failed';
+/** Which encoding of a camera: the one for tiles, or the one for full screen. */
+export type StreamChoice = 'main' | 'sub';
+
+export interface Camera {
+  readonly id: string;
+  readonly name: string;
+  readonly state: CameraState;
+  readonly reason?: string;
+  readonly codecs: readonly string[];
+  readonly width?: number;
+  readonly height?: number;
+}
+
+export interface DeliveryCounts {
+  readonly sent: number;
+  readonly dropped: number;
+  readonly viewers: number;
+}
+
+export type HubEvent =
+  | { readonly type: 'hello'; readonly version: string; readonly time: number; readonly cameras: readonly Camera[] }
+  | { readonly type: 'camera'; readonly camera: Camera }
+  | { readonly type: 'gone'; readonly id: string }
+  | { readonly type: 'error'; readonly code: string; readonly message: string; readonly camera?: string }
+  | { readonly type: 'stats'; readonly time: number; readonly cameras: ReadonlyMap<string, DeliveryCounts> }
+  | { readonly type: 'pong'; readonly t: number; readonly time: number };
+
+export type Command =
+  | {
+      readonly cmd: 'subscribe';
+      readonly cameras: readonly string[];
+      readonly credit?: number;
+      readonly maxFps?: number;
+      readonly stream?: StreamChoice;
+    }
+  | { readonly cmd: 'unsubscribe'; readonly cameras: readonly string[] }
+  | { readonly cmd: 'credit'; readonly add: Readonly<Record<string, number>> }
+  | { readonly cmd: 'retry'; readonly cameras: readonly string[] }
+  | { readonly cmd: 'ping'; readonly t: number };
+
+const STATES: ReadonlySet<string> = new Set<CameraState>(['idle', 'starting', 'live', 'stalled', 'failed']);
+
+/** The event in a text message; `undefined` for rubbish and for events this client does not know. */
+export function parseEvent(text: string): HubEvent | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  const fields = object(value);
+  if (!fields) return undefined;
+  switch (fields['type']) {
+    case 'hello':
+      return {
+        type: 'hello',
+        version: string(fields['version']),
+        time: number(fields['time']) ?? 0,
+        cameras: parseCameras(fields['cameras']),
+      };
+    case 'camera': {
+      const camera = parseCamera(fields['camera']);
+      return camera && { type: 'camera', camera };
+    }
+    case 'gone': {
+      const id = string(fields['id']);
+      return id === '' ? undefined : { type: 'gone', id };
+    }
+    case 'error': {
+      const camera = string(fields['camera']);
+      const code = string(fields['code']);
+      return { type: 'error', code, message: string(fields['message']), ...(camera !== '' && { camera }) };
+    }
+    case 'stats':
+      return { type: 'stats', time: number(fields['time']) ?? 0, cameras: parseCounts(fields['cameras']) };
+    case 'pong': {
+      const t = number(fields['t']);
+      const time = number(fields['time']);
+      return t === undefined || time === undefined ? undefined : { type: 'pong', t, time };
+    }
+    default:
+      return undefined;
+  }
+}
+
+/** Also for the cameras of the REST list, whose rows have the same fields (and null where one is missing). */
+export function parseCamera(value: unknown): Camera | undefined {
+  const fields = object(value);
+  const id = string(fields?.['id']);
+  if (!fields || id === '') return undefined;
+  const state = string(fields['state']);
+  const reason = string(fields['reason']);
+  const width = number(fields['width']);
+  const height = number(fields['height']);
+  const codecs = Array.isArray(fields['codecs']) ? fields['codecs'] : [];
+  return {
+    id,
+    name: string(fields['name']) || id,
+    state: STATES.has(state) ? (state as CameraState) : 'idle',
+    ...(reason !== '' && { reason }),
+    codecs: codecs.filter((codec): codec is string => typeof codec === 'string'),
+    ...(width !== undefined && { width }),
+    ...(height !== undefined && { height }),
+  };
+}
+
+export function parseCameras(value: unknown): Camera[] {
+  if (!Array.isArray(value)) return [];
+  return value.map(parseCamera).filter((camera) => camera !== undefined);
+}
+
+function parseCounts(value: unknown): Map<string, DeliveryCounts> {
+  const counts = new Map<string, DeliveryCounts>();
+  for (const [id, row] of Object.entries(object(value) ?? {})) {
+    const fields = object(row);
+    if (!fields) continue;
+    counts.set(id, {
+      sent: number(fields['sent']) ?? 0,
+      dropped: number(fields['dropped']) ?? 0,
+      viewers: number(fields['viewers']) ?? 0,
+    });
+  }
+  return counts;
+}
+
+function object(value: unknown): Record<string, unknown> | undefined {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+    ? (value as Record<string, unknown>)
+    : undefined;
+}
+
+function string(value: unknown): string {
+  return typeof value === 'string' ? value : '';
+}
+
+function number(value: unknown): number | undefined {
+  return typeof value === 'number' && Number.isFinite(value) ? value : undefined;
+}

@@ -1,0 +1,25 @@
+// The age of a picture, as people read it, and when it counts as stale.
+
+/** ms as "45 ms", "1.2 s", "3 min", "2 h". Clocks that disagree a little must not show a negative age. */
+export function formatAge(milliseconds: number): string {
+  const ms = Math.max(0, milliseconds);
+  if (ms < 999.5) return `${Math.round(ms)} ms`;
+  const seconds = ms / 1000;
+  if (seconds < 9.95) return `${seconds.toFixed(1)} s`;
+  if (seconds < 59.5) return `${Math.round(seconds)} s`;
+  const minutes = seconds / 60;
+  if (minutes < 59.5) return `${Math.round(minutes)} min`;
+  const hours = minutes / 60;
+  return hours < 47.5 ? `${Math.round(hours)} h` : `${Math.round(hours / 24)} d`;
+}
+
+/** Older than a camera of this pace explains; an unknown interval (0) leaves the three seconds. */
+export function isStale(ageMs: number, usualIntervalMs: number): boolean {
+  return ageMs > Math.max(3_000, 5 * usualIntervalMs);
+}
+
+/** "8 fps", "0.2 fps", "25 fps"; nothing for a camera that does not move. */
+export function formatRate(fps: number): string {
+  if (fps <= 0) return '';
+  return fps < 1.95 ? `${fps.toFixed(1)} fps` : `${Math.round(fps)} fps`;
+}

@@ -1,0 +1,90 @@
+// Where the painter runs: in a worker if this browser and the page's policy allow it, else in the page.
+import type { FromPainter, ToPainter } from './messages.ts';
+import PainterWorker from './painter-worker.ts?worker&inline';
+import { Painter } from './painter.ts';
+import { browserHost } from './world.ts';
+
+export type Where = 'worker' | 'page';
+
+/** A worker that has said nothing by then will not: some policies stop it silently. */
+const WORKER_PATIENCE = 5_000;
+
+export class Backend {
+  where: Where | undefined;
+  readonly #deliver: (message: FromPainter) => void;
+  #worker: Worker | undefined;
+  #painter: Painter | undefined;
+  /** Kept until it is known where the painter runs: a canvas that was transferred cannot be taken back. */
+  #early: ToPainter[] = [];
+  #patience: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(deliver: (message: FromPainter) => void) {
+    this.#deliver = deliver;
+    if (!canPaintInWorker()) {
+      this.#useThePage();
+      return;
+    }
+    try {
+      this.#worker = new PainterWorker({ name: 'ocelli painter' });
+    } catch {
+      this.#useThePage();
+      return;
+    }
+    this.#worker.onmessage = ({ data }: MessageEvent<FromPainter>) => this.#heard(data);
+    this.#worker.onerror = () => this.#useThePage();
+    this.#patience = setTimeout(() => this.#useThePage(), WORKER_PATIENCE);
+  }
+
+  send(message: ToPainter): void {
+    if (this.where === undefined) this.#early.push(message);
+    else if (this.where === 'page') this.#painter?.receive(message);
+    else this.#post(message);
+  }
+
+  close(): void {
+    this.send({ kind: 'close' });
+    clearTimeout(this.#patience);
+    this.#worker?.terminate();
+    this.#early = [];
+  }
+
+  #heard(message: FromPainter): void {
+    if (message.kind === 'ready') this.#settle('worker');
+    else if (message.kind === 'unable') this.#useThePage();
+    else this.#deliver(message);
+  }
+
+  #useThePage(): void {
+    if (this.where !== undefined) return;
+    this.#worker?.terminate();
+    this.#worker = undefined;
+    this.#painter = new Painter(browserHost((message) => this.#deliver(message)));
+    this.#settle('page');
+  }
+
+  #settle(where: Where): void {
+    if (this.where !== undefined) return;
+    clearTimeout(this.#patience);
+    this.where = where;
+    const early = this.#early;
+    this.#early = [];
+    for (const message of early) this.send(message);
+  }
+
+  #post(message: ToPainter): void {
+    if (message.kind === 'surface' && message.canvas instanceof HTMLCanvasElement) {
+      const canvas = message.canvas.transferControlToOffscreen();
+      this.#worker?.postMessage({ ...message, canvas }, [canvas]);
+    } else {
+      this.#worker?.postMessage(message);
+    }
+  }
+}
+
+function canPaintInWorker(): boolean {
+  return (
+    typeof Worker === 'function' &&
+    typeof OffscreenCanvas === 'function' &&
+    'transferControlToOffscreen' in HTMLCanvasElement.prototype
+  );
+}

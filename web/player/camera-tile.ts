@@ -1,0 +1,179 @@
+// <camera-tile camera="door">: one camera in any page. Attributes: camera, stream (main or sub), hub, token.
+import type { StreamChoice } from '../client/events.ts';
+import type { FallbackPicture } from './fallback.ts';
+import { placeOf } from './hub-address.ts';
+import type { Pixels } from './messages.ts';
+import { ScreenElement, type TileState } from './screen-element.ts';
+import { loneTileSheets } from './styles.ts';
+import { tileStatus } from './tile-status.ts';
+import { TileView } from './tile-view.ts';
+import { wallKey } from './wall-keys.ts';
+
+export class CameraTile extends ScreenElement {
+  static readonly observedAttributes = ['camera', 'stream'];
+
+  readonly #view: TileView;
+  #surface: number | undefined;
+  #canvas: HTMLCanvasElement | undefined;
+  #visible = false;
+  /** The id that the hub uses, where `camera` names the same camera otherwise. */
+  #resolved: string | undefined;
+  #resolving = false;
+  #fallback: FallbackPicture | undefined;
+  readonly #resize = new ResizeObserver(() => this.#layout());
+  readonly #sight = new IntersectionObserver((entries) => {
+    this.#visible = entries.at(-1)?.isIntersecting ?? false;
+    this.#watch();
+  });
+
+  constructor() {
+    super();
+    const shadow = this.attachShadow({ mode: 'open' });
+    shadow.adoptedStyleSheets = loneTileSheets();
+    this.#view = new TileView({ open: () => this.toggleFullscreen(), retry: () => this.retry() }, 'group');
+    shadow.append(this.#view.element);
+    this.addEventListener('keydown', (event) => this.handleKey(event));
+    shadow.addEventListener('keyup', (event) => {
+      if ((event as KeyboardEvent).key === ' ' && shadow.activeElement === this.#view.button) event.preventDefault();
+    });
+    this.addEventListener('fullscreenchange', () => this.#watch());
+  }
+
+  get camera(): string {
+    return this.#resolved ?? this.getAttribute('camera') ?? '';
+  }
+
+  /** The state and the pixels of this tile's camera need no name. */
+  override tileState(camera = this.camera): TileState | undefined {
+    return super.tileState(camera);
+  }
+
+  async readTile(camera = this.camera): Promise<Pixels | undefined> {
+    return this.#surface === undefined ? undefined : this.engine?.read(this.#surface, camera);
+  }
+
+  attributeChangedCallback(): void {
+    this.#resolved = undefined;
+    this.#layout();
+    this.changed();
+  }
+
+  retry(): void {
+    this.engine?.retry(this.camera);
+  }
+
+  freeze(frozen: boolean): void {
+    this.engine?.freeze(this.camera, frozen);
+    this.tick();
+  }
+
+  /** For a page that hears keys while nothing has the focus. True when the key meant something. */
+  handleKey(event: KeyboardEvent): boolean {
+    const onButton = this.shadowRoot?.activeElement?.classList.contains('retry') ?? false;
+    const key = wallKey(event, false, onButton);
+    if (key === 'freeze') this.freeze(!(this.engine?.frozen.has(this.camera) ?? false));
+    else if (key === 'fullscreen') this.toggleFullscreen();
+    else return false;
+    event.preventDefault();
+    return true;
+  }
+
+  changed(): void {
+    const engine = this.engine;
+    if (!engine) return;
+    if (engine.listed && !engine.cameras.has(this.camera)) void this.#resolve();
+    this.#watch();
+    this.tick();
+    this.say('tile-change');
+  }
+
+  tick(): void {
+    const engine = this.engine;
+    if (!engine) return;
+    const id = this.camera;
+    const camera = engine.cameras.get(id);
+    const fallback = this.#fallback?.removed === false ? this.#fallback : undefined;
+    const picture = fallback ? undefined : engine.pictures.get(id);
+    // A camera that the hub has not spoken of yet is being waited for, not unknown.
+    const link = engine.link === 'open' && (!engine.listed || this.#resolving) ? 'connecting' : engine.link;
+    const status = tileStatus({
+      camera,
+      link,
+      picture,
+      age: picture ? engine.age(picture) : undefined,
+      frozen: engine.frozen.has(id),
+      stopped: false,
+      fallback: fallback?.mode,
+    });
+    this.#view.update(camera?.name ?? id, status);
+  }
+
+  protected joined(): void {
+    this.#canvas = document.createElement('canvas');
+    this.#canvas.setAttribute('aria-hidden', 'true');
+    this.shadowRoot?.prepend(this.#canvas);
+    this.#surface = this.engine?.addSurface(this.#canvas);
+    this.#resize.observe(this);
+    this.#sight.observe(this);
+    this.changed();
+  }
+
+  protected left(): void {
+    this.#resize.disconnect();
+    this.#sight.disconnect();
+    this.#fallback?.remove();
+    this.#fallback = undefined;
+    this.#visible = false;
+    if (this.#surface !== undefined) this.engine?.removeSurface(this.#surface);
+    this.#surface = undefined;
+    this.#canvas?.remove();
+  }
+
+  #layout(): void {
+    if (!this.#canvas || this.#surface === undefined || !this.engine) return;
+    const scale = window.devicePixelRatio || 1;
+    const width = Math.round(this.clientWidth * scale);
+    const height = Math.round(this.clientHeight * scale);
+    this.#canvas.style.width = `${this.clientWidth}px`;
+    this.#canvas.style.height = `${this.clientHeight}px`;
+    this.engine.layout(this.#surface, width, height, [{ camera: this.camera, x: 0, y: 0, width, height }]);
+  }
+
+  #watch(): void {
+    const engine = this.engine;
+    if (!engine || this.camera === '') return;
+    const full = document.fullscreenElement === this;
+    const stream: StreamChoice = full || this.getAttribute('stream') === 'main' ? 'main' : 'sub';
+    engine.watch(this, this.#visible ? new Map([[this.camera, stream]]) : new Map());
+    const fallback = engine.link === 'fallback' && this.#visible && document.visibilityState !== 'hidden';
+    if (this.#fallback?.removed) this.#fallback = undefined;
+    if (fallback) this.#fallback ??= engine.fallback.add(this.camera, stream, this.#view.picture, full);
+    else this.#fallback?.remove();
+  }
+
+  /** A room has a short and a full name, and frames carry the short one: the list of cameras knows both. */
+  async #resolve(): Promise<void> {
+    const engine = this.engine;
+    const wanted = this.getAttribute('camera') ?? '';
+    if (!engine || this.#resolving || wanted === '') return;
+    this.#resolving = true;
+    const { app, room } = placeOf(wanted);
+    const rows = (await engine.rows()) ?? [];
+    this.#resolving = false;
+    const row = rows.find((candidate) => isRoom(candidate, app, room));
+    if (row && wanted === this.getAttribute('camera') && this.engine === engine) {
+      const { id } = row as { id: string };
+      if (id === wanted || id === this.#resolved) return;
+      this.#resolved = id;
+      this.#layout();
+      this.changed();
+    }
+  }
+}
+
+function isRoom(row: unknown, app: string, room: string): boolean {
+  if (typeof row !== 'object' || row === null) return false;
+  const fields = row as Record<string, unknown>;
+  return fields['app'] === app && fields['fullRoom'] === room && typeof fields['id'] === 'string';
+}
+

@@ -1,0 +1,351 @@
+// <camera-wall>: all cameras of a hub, or those named in its `cameras` attribute, in a grid; or one of them, alone.
+// Pictures are painted below, on canvases; over them lie tiles that have names, states and the focus.
+import type { Camera, StreamChoice } from '../client/events.ts';
+import type { FallbackPicture } from './fallback.ts';
+import { bands, layoutGrid, type Grid } from './grid.ts';
+import type { Pixels } from './messages.ts';
+import { ScreenElement } from './screen-element.ts';
+import { wallSheets } from './styles.ts';
+import { tileStatus } from './tile-status.ts';
+import { TileView } from './tile-view.ts';
+import { nextCamera, wallKey } from './wall-keys.ts';
+import { WallSurfaces, type Placed } from './wall-surfaces.ts';
+
+interface Tile {
+  readonly view: TileView;
+  visible: boolean;
+  fallback: FallbackPicture | undefined;
+}
+
+const NO_GRID: Grid = { columns: 0, rows: 0, tiles: [], height: 0, pitch: 0 };
+
+export class CameraWall extends ScreenElement {
+  static readonly observedAttributes = ['cameras'];
+
+  readonly #room = document.createElement('div');
+  readonly #content = document.createElement('div');
+  readonly #tiles = new Map<string, Tile>();
+  readonly #cameraOf = new Map<Element, string>();
+  #surfaces: WallSurfaces | undefined;
+  #grid = NO_GRID;
+  #solo: string | undefined;
+  #current: string | undefined;
+  #running = true;
+  #layoutDue = false;
+  readonly #resize = new ResizeObserver(() => this.#layout());
+  readonly #sight = new IntersectionObserver((entries) => this.#seen(entries), { threshold: [0, 0.01] });
+
+  constructor() {
+    super();
+    const shadow = this.attachShadow({ mode: 'open' });
+    shadow.adoptedStyleSheets = wallSheets();
+    this.#room.className = 'room';
+    this.#content.className = 'content';
+    this.#content.setAttribute('role', 'list');
+    this.#content.setAttribute('aria-label', 'Cameras');
+    this.#room.append(this.#content);
+    shadow.append(this.#room);
+    this.#room.addEventListener('scroll', () => this.#layoutSoon(), { passive: true });
+    this.addEventListener('keydown', (event) => this.handleKey(event));
+    // A button presses itself when Space is released, even if its press was taken.
+    shadow.addEventListener('keyup', (event) => {
+      if ((event as KeyboardEvent).key === ' ' && this.#focused() !== undefined) event.preventDefault();
+    });
+  }
+
+  /** The cameras of this wall, in the hub's order. */
+  get cameras(): Camera[] {
+    const only = this.getAttribute('cameras');
+    const all = [...(this.engine?.cameras.values() ?? [])];
+    if (only === null || only.trim() === '') return all;
+    const named = new Set(only.split(',').map((id) => id.trim()));
+    return all.filter(({ id }) => named.has(id));
+  }
+
+  /** Whether the hub has said which cameras there are: an empty list means something only then. */
+  get listed(): boolean {
+    return this.engine?.listed ?? false;
+  }
+
+  /** The camera that is shown alone. */
+  get solo(): string | undefined {
+    return this.#solo;
+  }
+
+  get running(): boolean {
+    return this.#running;
+  }
+
+  attributeChangedCallback(): void {
+    this.changed();
+  }
+
+  start(): void {
+    this.#run(true);
+  }
+
+  /** Nothing is sent until `start`. */
+  stop(): void {
+    this.#run(false);
+  }
+
+  open(camera: string): void {
+    if (!this.#tiles.has(camera) || this.#solo === camera) return;
+    this.#solo = camera;
+    this.#current = camera;
+    this.#layout();
+    this.focusCamera(camera);
+    this.say('wall-change');
+  }
+
+  closeSolo(): void {
+    const camera = this.#solo;
+    if (camera === undefined) return;
+    this.#solo = undefined;
+    this.#layout();
+    this.focusCamera(camera);
+    this.say('wall-change');
+  }
+
+  freeze(camera: string, frozen: boolean): void {
+    this.engine?.freeze(camera, frozen);
+    this.tick();
+  }
+
+  retry(camera: string): void {
+    this.engine?.retry(camera);
+  }
+
+  focusCamera(camera: string): void {
+    this.#setCurrent(camera);
+    this.#tiles.get(camera)?.view.button.focus();
+  }
+
+  async readTile(camera: string): Promise<Pixels | undefined> {
+    const surface = this.#surfaces?.surfaceOf(camera);
+    return surface === undefined ? undefined : this.engine?.read(surface, camera);
+  }
+
+  /** For a page that hears keys while nothing has the focus. True when the key meant something. */
+  handleKey(event: KeyboardEvent): boolean {
+    const onButton = this.shadowRoot?.activeElement?.classList.contains('retry') ?? false;
+    const key = wallKey(event, this.#solo !== undefined, onButton);
+    if (!key) return false;
+    const camera = this.#solo ?? this.#focused() ?? this.#current;
+    switch (key) {
+      case 'close':
+        this.closeSolo();
+        break;
+      case 'freeze':
+        if (camera !== undefined) this.freeze(camera, !(this.engine?.frozen.has(camera) ?? false));
+        break;
+      case 'fullscreen':
+        if (camera !== undefined) this.open(camera);
+        this.toggleFullscreen();
+        break;
+      default: {
+        const ids = [...this.#tiles.keys()];
+        const target = nextCamera(ids, this.#solo ?? this.#focused(), key, this.#grid.columns, this.#solo !== undefined);
+        if (target === undefined) break;
+        if (this.#solo === undefined) this.focusCamera(target);
+        else this.open(target);
+      }
+    }
+    event.preventDefault();
+    return true;
+  }
+
+  changed(): void {
+    if (!this.engine) return;
+    this.#syncTiles();
+    this.#layoutSoon();
+    this.tick();
+    this.say('wall-change');
+  }
+
+  tick(): void {
+    const engine = this.engine;
+    if (!engine) return;
+    for (const [id, tile] of this.#tiles) {
+      if (!tile.visible) continue;
+      const camera = engine.cameras.get(id);
+      const fallback = tile.fallback?.removed === false ? tile.fallback : undefined;
+      const picture = fallback ? undefined : engine.pictures.get(id);
+      const loadedAt = fallback?.loadedAt;
+      const age = picture ? engine.age(picture) : loadedAt === undefined ? undefined : Date.now() - loadedAt;
+      const shownAge = fallback?.mode === 'mjpeg' ? undefined : age;
+      const status = tileStatus({
+        camera,
+        link: engine.link,
+        picture,
+        age: shownAge,
+        frozen: engine.frozen.has(id),
+        stopped: !this.#running,
+        fallback: fallback?.mode,
+      });
+      tile.view.update(camera?.name ?? id, status);
+    }
+  }
+
+  protected joined(): void {
+    if (!this.engine) return;
+    this.#surfaces = new WallSurfaces(this.engine, this.#content);
+    this.#resize.observe(this);
+    this.changed();
+  }
+
+  protected left(): void {
+    this.#resize.disconnect();
+    this.#sight.disconnect();
+    for (const id of [...this.#tiles.keys()]) this.#removeTile(id);
+    this.#surfaces?.clear();
+    this.#surfaces = undefined;
+  }
+
+  #run(running: boolean): void {
+    if (this.#running === running) return;
+    this.#running = running;
+    this.#watch();
+    this.tick();
+    this.say('wall-change');
+  }
+
+  #syncTiles(): void {
+    const cameras = this.cameras;
+    const ids = new Set(cameras.map(({ id }) => id));
+    for (const id of [...this.#tiles.keys()]) if (!ids.has(id)) this.#removeTile(id);
+    for (const { id } of cameras) if (!this.#tiles.has(id)) this.#addTile(id);
+    if (this.#solo !== undefined && !ids.has(this.#solo)) this.#solo = undefined;
+    if (this.#current === undefined || !ids.has(this.#current)) this.#setCurrent(cameras[0]?.id);
+  }
+
+  #addTile(id: string): void {
+    const view = new TileView({ open: () => this.#toggle(id), retry: () => this.retry(id) }, 'listitem');
+    view.button.tabIndex = -1;
+    view.button.addEventListener('focus', () => this.#setCurrent(id));
+    this.#content.append(view.element);
+    this.#tiles.set(id, { view, visible: false, fallback: undefined });
+    this.#cameraOf.set(view.element, id);
+    this.#sight.observe(view.element);
+  }
+
+  #removeTile(id: string): void {
+    const tile = this.#tiles.get(id);
+    if (!tile) return;
+    tile.fallback?.remove();
+    this.#sight.unobserve(tile.view.element);
+    this.#cameraOf.delete(tile.view.element);
+    tile.view.element.remove();
+    this.#tiles.delete(id);
+  }
+
+  #toggle(id: string): void {
+    if (this.#solo === id) this.closeSolo();
+    else this.open(id);
+  }
+
+  /** One stop for the Tab key; arrows move on from there. */
+  #setCurrent(id: string | undefined): void {
+    const before = this.#current === undefined ? undefined : this.#tiles.get(this.#current);
+    if (before) before.view.button.tabIndex = -1;
+    this.#current = id;
+    const after = id === undefined ? undefined : this.#tiles.get(id);
+    if (after) after.view.button.tabIndex = 0;
+    if (this.link === 'fallback') this.#showFallback();
+  }
+
+  #focused(): string | undefined {
+    const active = this.shadowRoot?.activeElement;
+    const element = active?.closest('.tile');
+    return element ? this.#cameraOf.get(element) : undefined;
+  }
+
+  #layoutSoon(): void {
+    if (this.#layoutDue) return;
+    this.#layoutDue = true;
+    requestAnimationFrame(() => {
+      this.#layoutDue = false;
+      this.#layout();
+    });
+  }
+
+  #layout(): void {
+    if (!this.engine) return;
+    const height = this.#room.offsetHeight;
+    const ids = this.#solo === undefined ? [...this.#tiles.keys()] : [this.#solo];
+    let width = this.#room.offsetWidth;
+    let grid = this.#solo === undefined ? layoutGrid(ids.length, width, height) : soloGrid(width, height);
+    const fits = grid.height <= height;
+    this.#room.classList.toggle('fits', fits);
+    if (!fits && this.#room.clientWidth < width) {
+      // The scroll bar takes its share.
+      width = this.#room.clientWidth;
+      grid = layoutGrid(ids.length, width, height);
+    }
+    if (this.#solo === undefined) this.#grid = grid;
+    this.#content.style.height = `${Math.max(grid.height, height)}px`;
+    const placed: Placed[] = ids.flatMap((camera, index) => {
+      const rect = grid.tiles[index];
+      return rect ? [{ camera, row: Math.floor(index / grid.columns), ...rect }] : [];
+    });
+    for (const [id, { view }] of this.#tiles) view.element.hidden = this.#solo !== undefined && id !== this.#solo;
+    for (const tile of placed) {
+      const style = this.#tiles.get(tile.camera)?.view.element.style;
+      if (!style) continue;
+      style.left = `${tile.x}px`;
+      style.top = `${tile.y}px`;
+      style.width = `${tile.width}px`;
+      style.height = `${tile.height}px`;
+    }
+    this.#surfaces?.arrange(placed, bands(grid, height, this.#room.scrollTop), width);
+    this.#watch();
+  }
+
+  #seen(entries: readonly IntersectionObserverEntry[]): void {
+    for (const entry of entries) {
+      const tile = this.#tiles.get(this.#cameraOf.get(entry.target) ?? '');
+      if (tile) tile.visible = entry.isIntersecting && entry.intersectionRatio > 0;
+    }
+    this.#watch();
+    this.tick();
+  }
+
+  #watch(): void {
+    const cameras = new Map<string, StreamChoice>();
+    if (this.#running) {
+      for (const [id, tile] of this.#tiles) {
+        if (tile.visible && (this.#solo === undefined || this.#solo === id)) {
+          cameras.set(id, id === this.#solo ? 'main' : 'sub');
+        }
+      }
+    }
+    this.engine?.watch(this, cameras);
+    this.#showFallback(cameras);
+  }
+
+  #showFallback(cameras?: ReadonlyMap<string, StreamChoice>): void {
+    const engine = this.engine;
+    if (!engine) return;
+    const active = engine.link === 'fallback' && document.visibilityState !== 'hidden' && this.#running;
+    for (const [id, tile] of this.#tiles) {
+      if (tile.fallback?.removed) tile.fallback = undefined;
+      const wanted = active && (cameras ? cameras.has(id) : tile.fallback !== undefined) && !engine.frozen.has(id);
+      if (!wanted) {
+        // A frozen camera keeps the picture that stands there.
+        if (!(active && engine.frozen.has(id))) {
+          tile.fallback?.remove();
+          tile.fallback = undefined;
+        }
+        continue;
+      }
+      const first = id === this.#current;
+      tile.fallback ??= engine.fallback.add(id, cameras?.get(id) ?? 'sub', tile.view.picture, first);
+      tile.fallback.first = first;
+    }
+    if (active) engine.fallback.assign();
+  }
+}
+
+function soloGrid(width: number, height: number): Grid {
+  return { columns: 1, rows: 1, tiles: [{ x: 0, y: 0, width, height }], height, pitch: height };
+}

@@ -1,0 +1,258 @@
+// What all elements of a page that show the same hub share: one connection, one painter, the list of cameras, and
+// the pictures on the screen. Elements say what they show; the engine adds it up.
+import type { Link } from '../client/connection.ts';
+import { parseCameras, type Camera, type DeliveryCounts, type StreamChoice } from '../client/events.ts';
+import { Backend, type Where } from './backend.ts';
+import { FallbackPlan } from './fallback.ts';
+import type { HubAddress } from './hub-address.ts';
+import type { FromPainter, Picture, Pixels, Placement } from './messages.ts';
+
+/** An element that shows cameras. */
+export interface Screen {
+  /** The cameras, their states or the link changed. */
+  changed(): void;
+  /** Four times a second, and only then: time to bring what is written on tiles up to date. */
+  tick(): void;
+}
+
+const LIST_INTERVAL = 5_000;
+
+export class Engine {
+  readonly address: HubAddress;
+  readonly fallback: FallbackPlan;
+  link: Link = 'connecting';
+  /** In the hub's order. Empty does not mean that there are none until `listed`. */
+  readonly cameras = new Map<string, Camera>();
+  listed = false;
+  hubVersion = '';
+  readonly pictures = new Map<string, Picture>();
+  readonly frozen = new Set<string>();
+  delivery: ReadonlyMap<string, DeliveryCounts> = new Map();
+  roundTrip: number | undefined;
+
+  readonly #backend: Backend;
+  readonly #screens = new Map<Screen, ReadonlyMap<string, StreamChoice>>();
+  readonly #reads = new Map<number, (pixels: Pixels | undefined) => void>();
+  #clockOffset = 0;
+  #nextNumber = 1;
+  #sentWatch = '';
+  #changeDue = false;
+  #listTimer: ReturnType<typeof setInterval> | undefined;
+
+  constructor(address: HubAddress) {
+    this.address = address;
+    this.fallback = new FallbackPlan(address);
+    this.#backend = new Backend((message) => this.#receive(message));
+    this.#backend.send({ kind: 'open', url: address.socket });
+    document.addEventListener('visibilitychange', this.#visibility);
+    window.addEventListener('online', this.#hurry);
+  }
+
+  get paintsIn(): Where | undefined {
+    return this.#backend.where;
+  }
+
+  add(screen: Screen): void {
+    this.#screens.set(screen, new Map());
+  }
+
+  /** True when that was the last one. */
+  remove(screen: Screen): boolean {
+    this.#screens.delete(screen);
+    this.#sendWatch();
+    return this.#screens.size === 0;
+  }
+
+  close(): void {
+    document.removeEventListener('visibilitychange', this.#visibility);
+    window.removeEventListener('online', this.#hurry);
+    clearInterval(this.#listTimer);
+    this.fallback.clear();
+    this.#backend.close();
+  }
+
+  /** What this screen shows now, and nothing else. */
+  watch(screen: Screen, cameras: ReadonlyMap<string, StreamChoice>): void {
+    if (!this.#screens.has(screen)) return;
+    this.#screens.set(screen, cameras);
+    this.#sendWatch();
+  }
+
+  addSurface(canvas: HTMLCanvasElement): number {
+    const surface = this.#nextNumber++;
+    this.#backend.send({ kind: 'surface', surface, canvas });
+    return surface;
+  }
+
+  removeSurface(surface: number): void {
+    this.#backend.send({ kind: 'remove', surface });
+  }
+
+  layout(surface: number, width: number, height: number, placements: readonly Placement[]): void {
+    this.#backend.send({ kind: 'layout', surface, width, height, placements });
+  }
+
+  /** A frozen camera stands still wherever this page shows it, and costs nothing. */
+  freeze(camera: string, frozen: boolean): void {
+    if (this.frozen.has(camera) === frozen) return;
+    if (frozen) this.frozen.add(camera);
+    else this.frozen.delete(camera);
+    this.#backend.send({ kind: 'freeze', camera, frozen });
+    this.#changed();
+  }
+
+  retry(camera: string): void {
+    this.#backend.send({ kind: 'retry', cameras: [camera] });
+  }
+
+  /** The age in ms of the picture that is on the screen. */
+  age(picture: Picture): number {
+    return Date.now() + (this.#clockOffset - picture.captureTime) / 1000;
+  }
+
+  read(surface: number, camera: string): Promise<Pixels | undefined> {
+    const request = this.#nextNumber++;
+    return new Promise((resolve) => {
+      this.#reads.set(request, resolve);
+      this.#backend.send({ kind: 'read', request, surface, camera });
+    });
+  }
+
+  #receive(message: FromPainter): void {
+    switch (message.kind) {
+      case 'link':
+        this.#linkIs(message.link);
+        break;
+      case 'event':
+        this.#event(message.event);
+        break;
+      case 'pictures':
+        this.#clockOffset = message.clockOffset;
+        this.roundTrip = message.roundTrip;
+        this.pictures.clear();
+        for (const picture of message.pictures) this.pictures.set(picture.camera, picture);
+        for (const screen of this.#screens.keys()) screen.tick();
+        break;
+      case 'pixels':
+        this.#reads.get(message.request)?.(message.pixels);
+        this.#reads.delete(message.request);
+        break;
+      case 'ready':
+      case 'unable':
+        break;
+    }
+  }
+
+  #event(event: Extract<FromPainter, { kind: 'event' }>['event']): void {
+    switch (event.type) {
+      case 'hello':
+        this.hubVersion = event.version;
+        this.#list(event.cameras);
+        break;
+      case 'camera':
+        this.cameras.set(event.camera.id, event.camera);
+        this.#changed();
+        break;
+      case 'gone':
+        this.cameras.delete(event.id);
+        this.frozen.delete(event.id);
+        this.#changed();
+        break;
+      case 'stats':
+        this.delivery = event.cameras;
+        break;
+      case 'error':
+      case 'pong':
+        break;
+    }
+  }
+
+  #list(cameras: readonly Camera[]): void {
+    this.listed = true;
+    this.cameras.clear();
+    for (const camera of cameras) this.cameras.set(camera.id, camera);
+    this.#changed();
+  }
+
+  #linkIs(link: Link): void {
+    this.link = link;
+    clearInterval(this.#listTimer);
+    if (link === 'fallback') {
+      void this.#fetchList();
+      this.#listTimer = setInterval(() => void this.#fetchList(), LIST_INTERVAL);
+    } else if (link === 'open') {
+      this.fallback.clear();
+    }
+    this.#changed();
+  }
+
+  /** Without the socket nobody tells us of cameras and states: ask. */
+  async #fetchList(): Promise<void> {
+    const rows = await this.rows();
+    if (rows && this.link === 'fallback') this.#list(parseCameras(rows));
+  }
+
+  /** The REST list of cameras as it comes; `undefined` when the hub does not answer. */
+  async rows(): Promise<unknown[] | undefined> {
+    try {
+      const response = await fetch(this.address.cameras, { cache: 'no-store' });
+      const body = (await response.json()) as { data?: unknown };
+      return Array.isArray(body.data) ? body.data : undefined;
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** At a hub's start a hundred cameras change at once: screens look once. */
+  #changed(): void {
+    if (this.#changeDue) return;
+    this.#changeDue = true;
+    queueMicrotask(() => {
+      this.#changeDue = false;
+      for (const screen of this.#screens.keys()) screen.changed();
+    });
+  }
+
+  #sendWatch(): void {
+    const cameras = new Map<string, StreamChoice>();
+    if (document.visibilityState !== 'hidden') {
+      for (const watched of this.#screens.values()) {
+        for (const [camera, stream] of watched) {
+          // The larger stream serves small and large; the socket carries one per camera.
+          if (stream === 'main' || !cameras.has(camera)) cameras.set(camera, stream);
+        }
+      }
+    }
+    const text = JSON.stringify([...cameras]);
+    if (text === this.#sentWatch) return;
+    this.#sentWatch = text;
+    this.#backend.send({ kind: 'watch', cameras });
+  }
+
+  readonly #visibility = (): void => {
+    this.#sendWatch();
+    if (document.visibilityState === 'visible') this.#hurry();
+    for (const screen of this.#screens.keys()) screen.changed();
+  };
+
+  readonly #hurry = (): void => this.#backend.send({ kind: 'hurry' });
+}
+
+const engines = new Map<string, Engine>();
+
+/** One engine per hub and token, alive while an element uses it. */
+export function joinEngine(address: HubAddress, screen: Screen): Engine {
+  let engine = engines.get(address.socket);
+  if (!engine) {
+    engine = new Engine(address);
+    engines.set(address.socket, engine);
+  }
+  engine.add(screen);
+  return engine;
+}
+
+export function leaveEngine(engine: Engine, screen: Screen): void {
+  if (!engine.remove(screen)) return;
+  engines.delete(engine.address.socket);
+  engine.close();
+}

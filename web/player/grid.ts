@@ -1,0 +1,166 @@
+// Where the tiles of a wall go: as large as possible, every camera visible, and only on small screens scrolling.
+
+export interface Rect {
+  readonly x: number;
+  readonly y: number;
+  readonly width: number;
+  readonly height: number;
+}
+
+export interface Grid {
+  readonly columns: number;
+  readonly rows: number;
+  readonly tiles: readonly Rect[];
+  /** The height of everything; more than the room's means that it scrolls. */
+  readonly height: number;
+  /** From one row to the next. */
+  readonly pitch: number;
+}
+
+const WIDE = 16 / 9;
+/** Cells may be a little flatter or taller than 16:9, so that they fill the window better. */
+const FLATTEST = 2;
+const TALLEST = 1.25;
+const NARROW_SCREEN = 600;
+const SMALLEST_TILE = 96;
+
+export function gapFor(count: number): number {
+  return count > 36 ? 3 : count > 9 ? 5 : 8;
+}
+
+export function layoutGrid(count: number, width: number, height: number): Grid {
+  if (count === 0 || width <= 0 || height <= 0) return { columns: 0, rows: 0, tiles: [], height: 0, pitch: 0 };
+  const gap = gapFor(count);
+  if (width < NARROW_SCREEN && width < height) {
+    const columns = count > 4 && width >= 300 ? 2 : 1;
+    return scrolling(count, width, height, columns, gap);
+  }
+  const columns = bestColumns(count, width, height, gap);
+  const rows = Math.ceil(count / columns);
+  const cell = cellSize(columns, rows, width, height, gap);
+  if (pictureWidth(cell.width, cell.height) < SMALLEST_TILE && count > 1) {
+    const fitting = Math.max(1, Math.floor((width + gap) / (SMALLEST_TILE * 1.25 + gap)));
+    return scrolling(count, width, height, Math.min(fitting, count), gap);
+  }
+  return place(count, columns, rows, cell.width, cell.height, gap, width, height);
+}
+
+function bestColumns(count: number, width: number, height: number, gap: number): number {
+  let best = 1;
+  let bestScore = 0;
+  for (let columns = 1; columns <= count; columns++) {
+    const rows = Math.ceil(count / columns);
+    const cell = cellSize(columns, rows, width, height, gap);
+    // Of equally large pictures, the grid with fewer holes.
+    const holes = columns * rows - count;
+    const score = pictureWidth(cell.width, cell.height) - holes * 0.001;
+    if (score > bestScore) {
+      best = columns;
+      bestScore = score;
+    }
+  }
+  return best;
+}
+
+function cellSize(
+  columns: number,
+  rows: number,
+  width: number,
+  height: number,
+  gap: number,
+): { width: number; height: number } {
+  const roomX = (width - gap * (columns - 1)) / columns;
+  const roomY = (height - gap * (rows - 1)) / rows;
+  return {
+    width: Math.max(1, Math.floor(Math.min(roomX, roomY * FLATTEST))),
+    height: Math.max(1, Math.floor(Math.min(roomY, roomX / TALLEST))),
+  };
+}
+
+/** How wide a 16:9 picture shows in a cell. */
+function pictureWidth(width: number, height: number): number {
+  return Math.min(width, height * WIDE);
+}
+
+function scrolling(count: number, width: number, height: number, columns: number, gap: number): Grid {
+  const rows = Math.ceil(count / columns);
+  const tileWidth = Math.floor((width - gap * (columns - 1)) / columns);
+  return place(count, columns, rows, tileWidth, Math.round(tileWidth / WIDE), gap, width, height);
+}
+
+/** Centres what is smaller than the room. */
+function place(
+  count: number,
+  columns: number,
+  rows: number,
+  tileWidth: number,
+  tileHeight: number,
+  gap: number,
+  width: number,
+  height: number,
+): Grid {
+  const usedWidth = columns * tileWidth + (columns - 1) * gap;
+  const usedHeight = rows * tileHeight + (rows - 1) * gap;
+  const left = Math.max(0, Math.floor((width - usedWidth) / 2));
+  const top = usedHeight >= height ? 0 : Math.floor((height - usedHeight) / 2);
+  const tiles = Array.from({ length: count }, (_, index) => ({
+    x: left + (index % columns) * (tileWidth + gap),
+    y: top + Math.floor(index / columns) * (tileHeight + gap),
+    width: tileWidth,
+    height: tileHeight,
+  }));
+  return { columns, rows, tiles, height: Math.max(usedHeight, 0), pitch: tileHeight + gap };
+}
+
+/** The largest rectangle of a picture's shape inside a tile, centred: nothing is cut off, nothing is distorted. */
+export function contain(tile: Rect, width: number, height: number): Rect {
+  const scale = Math.min(tile.width / width, tile.height / height);
+  const shownWidth = Math.max(1, Math.round(width * scale));
+  const shownHeight = Math.max(1, Math.round(height * scale));
+  return {
+    x: tile.x + Math.floor((tile.width - shownWidth) / 2),
+    y: tile.y + Math.floor((tile.height - shownHeight) / 2),
+    width: shownWidth,
+    height: shownHeight,
+  };
+}
+
+export interface Band {
+  /** Which of the canvases shows it. */
+  readonly slot: number;
+  readonly index: number;
+  readonly top: number;
+  readonly height: number;
+  readonly firstRow: number;
+  readonly lastRow: number;
+}
+
+export const BAND_SLOTS = 3;
+
+/**
+ * A scrolling wall is painted on a few canvases that stand in the scrolled content, each a window's height of rows.
+ * So pictures scroll exactly with their labels, and a canvas moves to its next place while nobody sees it.
+ */
+export function bands(grid: Grid, roomHeight: number, scrollTop: number): Band[] {
+  if (grid.rows === 0) return [];
+  if (grid.height <= roomHeight) {
+    return [{ slot: 0, index: 0, top: 0, height: roomHeight, firstRow: 0, lastRow: grid.rows - 1 }];
+  }
+  const rowsPerBand = Math.max(1, Math.ceil(roomHeight / grid.pitch));
+  const bandHeight = rowsPerBand * grid.pitch;
+  const count = Math.ceil(grid.rows / rowsPerBand);
+  // Three consecutive bands around the middle of what is visible: at most two of them are seen at a time.
+  const middle = Math.floor((scrollTop + roomHeight / 2) / bandHeight);
+  const first = Math.max(0, Math.min(middle - 1, count - BAND_SLOTS));
+  return Array.from({ length: Math.min(BAND_SLOTS, count) }, (_, offset) => {
+    const index = first + offset;
+    return {
+      slot: index % BAND_SLOTS,
+      index,
+      top: index * bandHeight,
+      height: bandHeight,
+      firstRow: index * rowsPerBand,
+      lastRow: Math.min(grid.rows, (index + 1) * rowsPerBand) - 1,
+    };
+  });
+}

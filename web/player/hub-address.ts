@@ -1,0 +1,61 @@
+// Where a hub's sockets and pictures are, from its address alone. Works below a path too, for a hub behind a proxy.
+import type { StreamChoice } from '../client/events.ts';
+
+const DEFAULT_APP = 'live';
+
+export class HubAddress {
+  readonly #base: URL;
+  readonly #token: string;
+
+  constructor(hub: string, token = '') {
+    this.#base = new URL(hub.endsWith('/') ? hub : `${hub}/`);
+    this.#token = token;
+  }
+
+  get socket(): string {
+    const url = this.#url('ws/cameras');
+    url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
+    return url.href;
+  }
+
+  get cameras(): string {
+    return this.#url('api/v1/cameras').href;
+  }
+
+  mjpeg(camera: string, stream: StreamChoice): string {
+    return this.#picture(camera, 'mjpeg', stream).href;
+  }
+
+  snapshot(camera: string, stream: StreamChoice): string {
+    const url = this.#picture(camera, 'frame.jpg', stream);
+    // The address must differ, or the browser shows the picture it already has.
+    url.searchParams.set('at', String(Date.now()));
+    return url.href;
+  }
+
+  #picture(camera: string, file: string, stream: StreamChoice): URL {
+    const { app, room } = placeOf(camera);
+    const url = this.#url(`live/${encodeURIComponent(app)}/${encodeURIComponent(room)}/${file}`);
+    url.searchParams.set('stream', stream);
+    return url;
+  }
+
+  #url(path: string): URL {
+    const url = new URL(path, this.#base);
+    if (this.#token !== '') url.searchParams.set('token', this.#token);
+    return url;
+  }
+}
+
+/** A camera's app and room from its id on the wall socket. */
+export function placeOf(camera: string): { app: string; room: string } {
+  const slash = camera.indexOf('/');
+  return slash < 0
+    ? { app: DEFAULT_APP, room: camera }
+    : { app: camera.slice(0, slash), room: camera.slice(slash + 1) };
+}
+
+/** A camera's id on the wall socket from its app and room. */
+export function idOf(app: string, room: string): string {
+  return app === DEFAULT_APP ? room : `${app}/${room}`;
+}

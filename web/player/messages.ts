@@ -1,0 +1,63 @@
+// What the page and its painter say to each other, whether a worker lies between them or not.
+import type { HubEvent, StreamChoice } from '../client/events.ts';
+import type { Link } from '../client/connection.ts';
+import type { Rect } from './grid.ts';
+
+/** A camera's place on a surface, in device pixels. */
+export interface Placement extends Rect {
+  readonly camera: string;
+}
+
+export type ToPainter =
+  | { readonly kind: 'open'; readonly url: string }
+  | { readonly kind: 'surface'; readonly surface: number; readonly canvas: OffscreenCanvas | HTMLCanvasElement }
+  | {
+      readonly kind: 'layout';
+      readonly surface: number;
+      readonly width: number;
+      readonly height: number;
+      readonly placements: readonly Placement[];
+    }
+  | { readonly kind: 'remove'; readonly surface: number }
+  | { readonly kind: 'watch'; readonly cameras: ReadonlyMap<string, StreamChoice> }
+  | { readonly kind: 'freeze'; readonly camera: string; readonly frozen: boolean }
+  | { readonly kind: 'retry'; readonly cameras: readonly string[] }
+  | { readonly kind: 'hurry' }
+  | { readonly kind: 'read'; readonly request: number; readonly surface: number; readonly camera: string }
+  | { readonly kind: 'close' };
+
+/** The picture of a camera that is on the screen. */
+export interface Picture {
+  readonly camera: string;
+  /** How many pictures were painted so far. */
+  readonly painted: number;
+  readonly fps: number;
+  /** The usual time between two pictures in ms; 0 while unknown. */
+  readonly interval: number;
+  /** Capture time, or receipt by the hub where the camera gives none; µs by the hub's clock. */
+  readonly captureTime: number;
+  /** Its age in ms at the moment it was painted. */
+  readonly paintedAge: number;
+  readonly width: number;
+  readonly height: number;
+}
+
+export interface Pixels {
+  readonly width: number;
+  readonly height: number;
+  readonly data: Uint8ClampedArray<ArrayBuffer>;
+}
+
+export type FromPainter =
+  | { readonly kind: 'ready' }
+  | { readonly kind: 'unable' }
+  | { readonly kind: 'link'; readonly link: Link }
+  | { readonly kind: 'event'; readonly event: HubEvent }
+  | {
+      readonly kind: 'pictures';
+      /** µs to add to our clock to get the hub's. */
+      readonly clockOffset: number;
+      readonly roundTrip: number | undefined;
+      readonly pictures: readonly Picture[];
+    }
+  | { readonly kind: 'pixels'; readonly request: number; readonly pixels: Pixels | undefined };

@@ -1,0 +1,14 @@
+// The painter in a worker of its own: a busy page cannot delay pictures, nor pictures the page.
+import type { FromPainter, ToPainter } from './messages.ts';
+import { Painter } from './painter.ts';
+import { browserHost } from './world.ts';
+
+const scope = self as unknown as {
+  postMessage(message: FromPainter): void;
+  onmessage: ((event: MessageEvent<ToPainter>) => void) | null;
+};
+
+const painter = new Painter(browserHost((message) => scope.postMessage(message)));
+scope.onmessage = ({ data }) => painter.receive(data);
+// Some browsers transfer canvases but cannot draw on them here.
+scope.postMessage({ kind: new OffscreenCanvas(1, 1).getContext('2d') ? 'ready' : 'unable' });

@@ -1,0 +1,75 @@
+// What <camera-wall> and <camera-tile> have in common: which hub they belong to, when they join and leave it, and
+// what a test or a page can ask about a picture.
+import type { Link } from '../client/connection.ts';
+import { joinEngine, leaveEngine, type Engine, type Screen } from './engine.ts';
+import { HubAddress } from './hub-address.ts';
+import type { Pixels } from './messages.ts';
+
+export interface TileState {
+  /** How many pictures were painted so far. */
+  readonly painted: number;
+  /** ms, of the picture that is on the screen now. */
+  readonly age: number;
+  /** ms, of that picture at the moment it was painted. */
+  readonly paintedAge: number;
+  readonly fps: number;
+  /** µs since the Unix epoch by the hub's clock. */
+  readonly captureTime: number;
+  readonly width: number;
+  readonly height: number;
+  readonly frozen: boolean;
+}
+
+/** The hub that served this script, unless the element says otherwise. */
+const SERVED_FROM = new URL('./', import.meta.url).href;
+
+export abstract class ScreenElement extends HTMLElement implements Screen {
+  protected engine: Engine | undefined;
+
+  connectedCallback(): void {
+    const hub = new URL(this.getAttribute('hub') ?? SERVED_FROM, document.baseURI).href;
+    this.engine = joinEngine(new HubAddress(hub, this.getAttribute('token') ?? ''), this);
+    this.joined();
+  }
+
+  disconnectedCallback(): void {
+    this.left();
+    const engine = this.engine;
+    this.engine = undefined;
+    if (engine) leaveEngine(engine, this);
+  }
+
+  get link(): Link {
+    return this.engine?.link ?? 'connecting';
+  }
+
+  /** Whether a worker paints, or this page. */
+  get paintsIn(): string {
+    return this.engine?.paintsIn ?? '';
+  }
+
+  tileState(camera: string): TileState | undefined {
+    const picture = this.engine?.pictures.get(camera);
+    if (!picture || !this.engine) return undefined;
+    const { painted, paintedAge, fps, captureTime, width, height } = picture;
+    const age = this.engine.age(picture);
+    return { painted, age, paintedAge, fps, captureTime, width, height, frozen: this.engine.frozen.has(camera) };
+  }
+
+  /** The pixels of a camera's picture as painted, without letterbox. */
+  abstract readTile(camera: string): Promise<Pixels | undefined>;
+  abstract changed(): void;
+  abstract tick(): void;
+  protected abstract joined(): void;
+  protected abstract left(): void;
+
+  protected say(name: string, detail?: unknown): void {
+    this.dispatchEvent(new CustomEvent(name, { detail, bubbles: true, composed: true }));
+  }
+
+  protected toggleFullscreen(): void {
+    if (document.fullscreenElement) void document.exitFullscreen();
+    // Refused where the page does not allow it; the picture still fills the window.
+    else this.requestFullscreen().catch(() => undefined);
+  }
+}

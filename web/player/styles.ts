@@ -1,0 +1,121 @@
+// The look of tiles and walls. A page can set the --ocelli-* properties; light and dark follow its color-scheme.
+// Over pictures the colours are the same in both: a picture is neither light nor dark.
+
+const TILE = `
+  :host {
+    --live: var(--ocelli-live, #4cc38a);
+    --warn: var(--ocelli-warn, #ffb224);
+    --bad: var(--ocelli-bad, #ff8a80);
+    --bad-ground: var(--ocelli-bad-ground, #8f1d22);
+    --cool: var(--ocelli-cool, #7cc4ff);
+    --focus: var(--ocelli-focus, #4da3ff);
+    --ink: #f4f6f8;
+    --ink-soft: #c3cad2;
+    --ground: #0c0f13;
+    font: 13px/1.35 system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif;
+    color: var(--ink);
+  }
+  [hidden] { display: none !important; }
+  .icon { inline-size: 1em; block-size: 1em; fill: currentColor; flex: none; }
+  .tile { position: absolute; overflow: hidden; container: tile / size; }
+  .tile[hidden] { display: none; }
+  .picture, .open, .veil { position: absolute; inset: 0; }
+  .picture img { inline-size: 100%; block-size: 100%; object-fit: contain; background: var(--ground); display: block; }
+  .open { appearance: none; border: 0; padding: 0; margin: 0; background: none; cursor: pointer; inline-size: 100%; }
+  .tile::after {
+    content: ''; position: absolute; inset: 0; pointer-events: none; z-index: 3;
+    box-shadow: inset 0 0 0 1px rgb(255 255 255 / 0.08);
+  }
+  .tile[data-tone='stale']::after, .tile[data-tone='failed']::after { box-shadow: inset 0 0 0 2px var(--bad-ground); }
+  .tile[data-tone='stalled']::after { box-shadow: inset 0 0 0 2px rgb(255 178 36 / 0.65); }
+  .tile[data-tone='frozen']::after { box-shadow: inset 0 0 0 2px rgb(124 196 255 / 0.75); }
+  .tile:has(.open:hover)::after { box-shadow: inset 0 0 0 2px rgb(255 255 255 / 0.4); }
+  .tile:has(.open:focus-visible)::after { box-shadow: inset 0 0 0 3px var(--focus), inset 0 0 0 4px rgb(0 0 0 / 0.6); }
+  .open:focus { outline: none; }
+  .bar {
+    position: absolute; inset: auto 0 0 0; display: flex; align-items: center; gap: 0.5em; min-inline-size: 0;
+    padding: 0.3em 0.6em; background: rgb(8 10 13 / 0.78); pointer-events: none; white-space: nowrap;
+    font-variant-numeric: tabular-nums;
+  }
+  .bar .icon { inline-size: 0.85em; block-size: 0.85em; color: var(--ink-soft); }
+  .name { flex: 1 1 auto; overflow: hidden; text-overflow: ellipsis; font-weight: 600; }
+  .label, .rate { color: var(--ink-soft); }
+  .age { text-align: end; min-inline-size: 4.2em; }
+  .age:empty { min-inline-size: 0; }
+  .age.stale { color: #fff; background: var(--bad-ground); border-radius: 3px; padding: 0 0.35em; font-weight: 600; }
+  [data-tone='live'] .bar .icon { color: var(--live); }
+  [data-tone='live'] .label { display: none; }
+  [data-tone='stale'] .bar .icon, [data-tone='stale'] .label { color: var(--bad); }
+  [data-tone='failed'] :is(.bar .icon, .label, .veil > .icon) { color: var(--bad); }
+  [data-tone='stalled'] :is(.bar .icon, .label, .veil > .icon) { color: var(--warn); }
+  [data-tone='frozen'] :is(.bar .icon, .label) { color: var(--cool); }
+  .veil {
+    display: flex; flex-direction: column; align-items: center; justify-content: center; gap: 0.35em;
+    padding: 0.5em 1em 2.2em; text-align: center; background: rgb(12 15 19 / 0.82); pointer-events: none;
+  }
+  .veil > .icon { inline-size: 1.7em; block-size: 1.7em; color: var(--ink-soft); }
+  .headline { font-weight: 600; font-size: 1.05em; }
+  .reason { color: var(--ink-soft); max-inline-size: 44ch; overflow-wrap: anywhere; }
+  .reason:empty { display: none; }
+  .retry {
+    pointer-events: auto; z-index: 2; font: inherit; font-weight: 600; display: inline-flex; align-items: center; gap: 0.4em;
+    color: #10141a; background: #f4f6f8; border: 0; border-radius: 6px; padding: 0.35em 0.9em; margin-block-start: 0.3em;
+    cursor: pointer; min-block-size: 28px;
+  }
+  .retry:hover { background: #fff; }
+  .retry:focus-visible { outline: 3px solid var(--focus); outline-offset: 2px; }
+  .badge {
+    position: absolute; inset: 0.6em auto auto 0.6em; display: flex; align-items: center; gap: 0.4em; font-weight: 600;
+    padding: 0.2em 0.6em; border-radius: 4px; background: #123a5c; color: #e6f3ff; pointer-events: none;
+  }
+  .veil > .icon[data-icon='waiting'] { animation: turn 1.1s linear infinite; }
+  @keyframes turn { to { rotate: 1turn; } }
+  @media (prefers-reduced-motion: reduce) {
+    .veil > .icon[data-icon='waiting'] { animation-duration: 6s; animation-timing-function: steps(8); }
+  }
+  @container tile (max-width: 260px) { .rate { display: none; } .bar { font-size: 12px; gap: 0.4em; } }
+  @container tile (max-width: 200px) {
+    .label { display: none; }
+    .bar { font-size: 11px; padding: 0.2em 0.4em; }
+    .age { min-inline-size: 0; }
+    .reason { font-size: 11px; }
+  }
+  @container tile (max-width: 130px) { .bar { font-size: 10px; padding: 0.1em 0.35em; } }
+  @container tile (max-height: 130px) {
+    .veil { padding: 0.2em 0.6em 1.8em; gap: 0.15em; }
+    .veil > .icon { display: none; }
+    .reason { display: -webkit-box; -webkit-line-clamp: 2; -webkit-box-orient: vertical; overflow: hidden; }
+    .badge { inset: 0.3em auto auto 0.3em; font-size: 11px; }
+  }
+  @container tile (max-height: 80px) {
+    .reason, .headline { display: none; }
+    .retry { font-size: 11px; min-block-size: 24px; padding: 0 0.6em; margin: 0; }
+  }
+  @container tile (min-width: 900px) { .bar { font-size: 15px; padding: 0.5em 0.9em; } .veil { font-size: 15px; } }
+`;
+
+const WALL = `
+  :host { display: block; position: relative; inline-size: 100%; block-size: 100%; aspect-ratio: 16 / 9; overflow: hidden; }
+  .room { position: absolute; inset: 0; overflow: hidden auto; scrollbar-width: thin; overscroll-behavior: contain; }
+  .room.fits { overflow: hidden; }
+  .content { position: relative; }
+  canvas { position: absolute; inset-inline-start: 0; display: block; }
+  :host(:fullscreen) { background: #000; }
+`;
+
+const LONE = `
+  :host { display: block; position: relative; inline-size: 100%; aspect-ratio: 16 / 9; overflow: hidden; background: var(--ground); }
+  canvas { position: absolute; inset: 0; display: block; }
+  .tile { inset: 0; }
+  :host(:fullscreen) { background: #000; }
+`;
+
+function sheet(css: string): CSSStyleSheet {
+  const made = new CSSStyleSheet();
+  made.replaceSync(css);
+  return made;
+}
+
+/** Constructed sheets need no inline styles, which a page's policy may forbid. */
+export const wallSheets = (): CSSStyleSheet[] => [sheet(TILE), sheet(WALL)];
+export const loneTileSheets = (): CSSStyleSheet[] => [sheet(TILE), sheet(LONE)];

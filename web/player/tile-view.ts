@@ -1,0 +1,89 @@
+// The elements that lie over a camera's picture: its name, its state, its age, its buttons. The picture itself is
+// on a canvas below; only the MJPEG fallback puts an image here.
+import { createIcon, setIcon } from './icons.ts';
+import type { TileStatus } from './tile-status.ts';
+
+export interface TileActions {
+  open(): void;
+  retry(): void;
+}
+
+export class TileView {
+  readonly element = div('tile');
+  readonly picture = div('picture');
+  /** What takes the focus for the camera. */
+  readonly button = document.createElement('button');
+  readonly #name = span('name');
+  readonly #label = span('label');
+  readonly #rate = span('rate');
+  readonly #age = span('age');
+  readonly #icon = createIcon('waiting');
+  readonly #veil = div('veil');
+  readonly #veilIcon = createIcon('waiting');
+  readonly #headline = span('headline');
+  readonly #reason = span('reason');
+  readonly #retry = document.createElement('button');
+  readonly #badge = span('badge');
+  #cameraName = '';
+
+  constructor(actions: TileActions, role: 'listitem' | 'group') {
+    this.element.setAttribute('role', role);
+    this.button.type = 'button';
+    this.button.className = 'open';
+    this.button.addEventListener('click', () => actions.open());
+    this.#retry.type = 'button';
+    this.#retry.className = 'retry';
+    this.#retry.hidden = true;
+    this.#retry.append(createIcon('retry'), 'Retry');
+    this.#retry.addEventListener('click', () => actions.retry());
+    this.#badge.append(createIcon('pause'), 'Frozen');
+    this.#badge.hidden = true;
+    this.#veil.hidden = true;
+    this.#veil.append(this.#veilIcon, this.#headline, this.#reason, this.#retry);
+    const bar = div('bar');
+    bar.append(this.#icon, this.#name, this.#label, this.#rate, this.#age);
+    this.element.append(this.picture, this.button, this.#veil, bar, this.#badge);
+  }
+
+  update(name: string, status: TileStatus): void {
+    const toneChanged = this.element.dataset['tone'] !== status.tone;
+    if (toneChanged) this.element.dataset['tone'] = status.tone;
+    if (name !== this.#cameraName || toneChanged) {
+      this.#cameraName = name;
+      // State changes are in the name; the age is not, or a screen reader would never be silent.
+      this.button.setAttribute('aria-label', `${name}, ${status.label.toLowerCase()}`);
+      this.#retry.setAttribute('aria-label', `Retry ${name}`);
+    }
+    write(this.#name, name);
+    write(this.#label, status.label);
+    write(this.#rate, status.rate);
+    write(this.#age, status.age === '' ? '' : status.stale ? `${status.age} old` : status.age);
+    this.#age.classList.toggle('stale', status.stale);
+    setIcon(this.#icon, status.icon);
+    this.#badge.hidden = status.tone !== 'frozen';
+    this.#veil.hidden = status.headline === '';
+    if (status.headline !== '') {
+      setIcon(this.#veilIcon, status.icon);
+      write(this.#headline, status.headline);
+      write(this.#reason, status.reason);
+    }
+    this.#retry.hidden = !status.canRetry;
+  }
+}
+
+/** Writing what is there already would still cost a layout. */
+function write(element: HTMLElement, text: string): void {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+function div(className: string): HTMLDivElement {
+  const element = document.createElement('div');
+  element.className = className;
+  return element;
+}
+
+function span(className: string): HTMLSpanElement {
+  const element = document.createElement('span');
+  element.className = className;
+  return element;
+}

@@ -1,0 +1,4 @@
+// Unit tests: no browser, no sockets, no sleeping.
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({ test: { include: ['{client,player,app}/**/*.test.ts'], environment: 'node' } });

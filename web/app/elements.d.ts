@@ -9,7 +9,7 @@ declare module 'svelte/elements' {
       token?: string | undefined;
       cameras?: string | undefined;
       hidden?: boolean;
-      'onwall-change'?: () => void;
+      'onwall-change'?: (event: Event) => void;
     };
   }
 }

@@ -2,7 +2,7 @@
 // Pictures are painted below, on canvases; over them lie tiles that have names, states and the focus.
 import type { Camera, StreamChoice } from '../client/events.ts';
 import type { FallbackPicture } from './fallback.ts';
-import { bands, layoutGrid, type Grid } from './grid.ts';
+import { bands, layoutGrid, usualAspect, type Grid } from './grid.ts';
 import type { Pixels } from './messages.ts';
 import { ScreenElement } from './screen-element.ts';
 import { wallSheets } from './styles.ts';
@@ -274,13 +274,14 @@ export class CameraWall extends ScreenElement {
     const height = this.#room.offsetHeight;
     const ids = this.#solo === undefined ? [...this.#tiles.keys()] : [this.#solo];
     let width = this.#room.offsetWidth;
-    let grid = this.#solo === undefined ? layoutGrid(ids.length, width, height) : soloGrid(width, height);
+    const aspect = usualAspect(this.cameras);
+    let grid = this.#solo === undefined ? layoutGrid(ids.length, width, height, aspect) : soloGrid(width, height);
     const fits = grid.height <= height;
     this.#room.classList.toggle('fits', fits);
     if (!fits && this.#room.clientWidth < width) {
       // The scroll bar takes its share.
       width = this.#room.clientWidth;
-      grid = layoutGrid(ids.length, width, height);
+      grid = layoutGrid(ids.length, width, height, aspect);
     }
     if (this.#solo === undefined) this.#grid = grid;
     this.#content.style.height = `${Math.max(grid.height, height)}px`;

@@ -18,9 +18,10 @@ export interface Grid {
 }
 
 const WIDE = 16 / 9;
-/** Cells may be a little flatter or taller than 16:9, so that they fill the window better. */
-const FLATTEST = 2;
-const TALLEST = 1.25;
+const CLASSIC = 4 / 3;
+/** Cells may be a little flatter or taller than the pictures, so that they fill the window better. */
+const FLATTER = 1.12;
+const TALLER = 0.75;
 const NARROW_SCREEN = 600;
 const SMALLEST_TILE = 96;
 
@@ -28,32 +29,41 @@ export function gapFor(count: number): number {
   return count > 36 ? 3 : count > 9 ? 5 : 8;
 }
 
-export function layoutGrid(count: number, width: number, height: number): Grid {
+/** The shape to make tiles for: that of most of the cameras, as far as it is known, and 16:9 before that. */
+export function usualAspect(sizes: readonly { readonly width?: number; readonly height?: number }[]): number {
+  const known = sizes
+    .flatMap(({ width = 0, height = 0 }) => (width > 0 && height > 0 ? [width / height] : []))
+    .sort((a, b) => a - b);
+  const median = known[Math.floor(known.length / 2)] ?? WIDE;
+  return Math.min(WIDE, Math.max(CLASSIC, median));
+}
+
+export function layoutGrid(count: number, width: number, height: number, aspect = WIDE): Grid {
   if (count === 0 || width <= 0 || height <= 0) return { columns: 0, rows: 0, tiles: [], height: 0, pitch: 0 };
   const gap = gapFor(count);
   if (width < NARROW_SCREEN && width < height) {
     const columns = count > 4 && width >= 300 ? 2 : 1;
-    return scrolling(count, width, height, columns, gap);
+    return scrolling(count, width, height, columns, gap, aspect);
   }
-  const columns = bestColumns(count, width, height, gap);
+  const columns = bestColumns(count, width, height, gap, aspect);
   const rows = Math.ceil(count / columns);
-  const cell = cellSize(columns, rows, width, height, gap);
-  if (pictureWidth(cell.width, cell.height) < SMALLEST_TILE && count > 1) {
+  const cell = cellSize(columns, rows, width, height, gap, aspect);
+  if (pictureWidth(cell.width, cell.height, aspect) < SMALLEST_TILE && count > 1) {
     const fitting = Math.max(1, Math.floor((width + gap) / (SMALLEST_TILE * 1.25 + gap)));
-    return scrolling(count, width, height, Math.min(fitting, count), gap);
+    return scrolling(count, width, height, Math.min(fitting, count), gap, aspect);
   }
   return place(count, columns, rows, cell.width, cell.height, gap, width, height);
 }
 
-function bestColumns(count: number, width: number, height: number, gap: number): number {
+function bestColumns(count: number, width: number, height: number, gap: number, aspect: number): number {
   let best = 1;
   let bestScore = 0;
   for (let columns = 1; columns <= count; columns++) {
     const rows = Math.ceil(count / columns);
-    const cell = cellSize(columns, rows, width, height, gap);
+    const cell = cellSize(columns, rows, width, height, gap, aspect);
     // Of equally large pictures, the grid with fewer holes.
     const holes = columns * rows - count;
-    const score = pictureWidth(cell.width, cell.height) - holes * 0.001;
+    const score = pictureWidth(cell.width, cell.height, aspect) - holes * 0.001;
     if (score > bestScore) {
       best = columns;
       bestScore = score;
@@ -68,24 +78,32 @@ function cellSize(
   width: number,
   height: number,
   gap: number,
+  aspect: number,
 ): { width: number; height: number } {
   const roomX = (width - gap * (columns - 1)) / columns;
   const roomY = (height - gap * (rows - 1)) / rows;
   return {
-    width: Math.max(1, Math.floor(Math.min(roomX, roomY * FLATTEST))),
-    height: Math.max(1, Math.floor(Math.min(roomY, roomX / TALLEST))),
+    width: Math.max(1, Math.floor(Math.min(roomX, roomY * aspect * FLATTER))),
+    height: Math.max(1, Math.floor(Math.min(roomY, roomX / (aspect * TALLER)))),
   };
 }
 
-/** How wide a 16:9 picture shows in a cell. */
-function pictureWidth(width: number, height: number): number {
-  return Math.min(width, height * WIDE);
+/** How wide a picture of the usual shape shows in a cell. */
+function pictureWidth(width: number, height: number, aspect: number): number {
+  return Math.min(width, height * aspect);
 }
 
-function scrolling(count: number, width: number, height: number, columns: number, gap: number): Grid {
+function scrolling(
+  count: number,
+  width: number,
+  height: number,
+  columns: number,
+  gap: number,
+  aspect: number,
+): Grid {
   const rows = Math.ceil(count / columns);
   const tileWidth = Math.floor((width - gap * (columns - 1)) / columns);
-  return place(count, columns, rows, tileWidth, Math.round(tileWidth / WIDE), gap, width, height);
+  return place(count, columns, rows, tileWidth, Math.round(tileWidth / aspect), gap, width, height);
 }
 
 /** Centres what is smaller than the room. */

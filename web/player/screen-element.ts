@@ -21,7 +21,7 @@ export interface TileState {
 }
 
 /** The hub that served this script, unless the element says otherwise. */
-const SERVED_FROM = new URL('./', import.meta.url).href;
+const SERVED_FROM = new URL(/* @vite-ignore */ './', import.meta.url).href;
 
 export abstract class ScreenElement extends HTMLElement implements Screen {
   protected engine: Engine | undefined;

@@ -1,0 +1,110 @@
+// A real Chromium, and what the tests ask of a wall in it.
+import { chromium, type Browser, type Page } from 'playwright-core';
+
+const EXECUTABLE = process.env['CHROMIUM'] ?? '/usr/bin/chromium';
+const FLAGS = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
+
+export const launch = (): Promise<Browser> => chromium.launch({ executablePath: EXECUTABLE, args: FLAGS });
+
+export interface TileReport {
+  readonly painted: number;
+  readonly age: number;
+  readonly paintedAge: number;
+  readonly fps: number;
+  readonly captureTime: number;
+  readonly width: number;
+  readonly height: number;
+  readonly frozen: boolean;
+}
+
+interface Wall extends HTMLElement {
+  readonly cameras: { readonly id: string }[];
+  readonly link: string;
+  readonly solo: string | undefined;
+  readonly paintsIn: string;
+  tileState(id: string): TileReport | undefined;
+  readTile(id: string): Promise<{ width: number; height: number; data: Uint8ClampedArray } | undefined>;
+}
+
+export interface WallReport {
+  readonly link: string;
+  readonly solo: string | undefined;
+  readonly paintsIn: string;
+  readonly tiles: Readonly<Record<string, TileReport | null>>;
+}
+
+/** All that the page's wall says of itself. */
+export function wallReport(page: Page): Promise<WallReport> {
+  return page.evaluate(() => {
+    const wall = document.querySelector('camera-wall') as Wall;
+    const tiles = Object.fromEntries(wall.cameras.map(({ id }) => [id, wall.tileState(id) ?? null]));
+    return { link: wall.link, solo: wall.solo, paintsIn: wall.paintsIn, tiles };
+  });
+}
+
+/** Waits until it holds; the last thing seen is in the error. */
+export async function until<T>(
+  what: string,
+  look: () => Promise<T> | T,
+  holds: (seen: T) => boolean,
+  patience = 20_000,
+): Promise<T> {
+  const end = Date.now() + patience;
+  for (;;) {
+    const seen = await look();
+    if (holds(seen)) return seen;
+    if (Date.now() > end) throw new Error(`waited in vain until ${what}; last seen: ${JSON.stringify(seen)}`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
+export const painted = (report: WallReport, least = 1): number =>
+  Object.values(report.tiles).filter((tile) => (tile?.painted ?? 0) >= least).length;
+
+/**
+ * The capture time that a pattern camera writes into its own picture, read from the pixels on the screen: the lowest
+ * twelfth is 32 blocks, from left to right the bits 31 to 0 of ms since the epoch modulo 2^32.
+ */
+export function readClock(page: Page, camera: string, element = 'camera-wall'): Promise<number | undefined> {
+  return page.evaluate(
+    async ([id, selector]) => {
+      const screen = document.querySelector(selector) as Wall | null;
+      const pixels = await screen?.readTile(id);
+      if (!pixels) return undefined;
+      const { width, height, data } = pixels;
+      const y = Math.min(height - 1, Math.round(height - height / 24));
+      let value = 0;
+      for (let block = 0; block < 32; block++) {
+        const x = Math.floor(((block + 0.5) * width) / 32);
+        const at = (y * width + x) * 4;
+        const luma = 0.299 * (data[at] ?? 0) + 0.587 * (data[at + 1] ?? 0) + 0.114 * (data[at + 2] ?? 0);
+        value = value * 2 + (luma > 128 ? 1 : 0);
+      }
+      return value;
+    },
+    [camera, element] as const,
+  );
+}
+
+/** ms between the picture's own clock and now, either way round the 2^32. */
+export function clockAge(value: number): number {
+  const difference = (((Date.now() % 2 ** 32) - value + 2 ** 32) % 2 ** 32) | 0;
+  return difference;
+}
+
+/** Makes the page believe that its tab is hidden or shown: a headless one never hides by itself. */
+export async function setVisibility(page: Page, state: 'hidden' | 'visible'): Promise<void> {
+  await page.evaluate((value) => {
+    Object.defineProperty(document, 'visibilityState', { configurable: true, get: () => value });
+    Object.defineProperty(document, 'hidden', { configurable: true, get: () => value === 'hidden' });
+    document.dispatchEvent(new Event('visibilitychange'));
+  }, state);
+}

@@ -1,0 +1,78 @@
+// A real hub of one's own for a test: started on a free port, ended with the test.
+import { spawn, type ChildProcess } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+
+const BINARY =
+  process.env['OCELLI_BIN'] ?? fileURLToPath(new URL('../../target/release/ocelli', import.meta.url));
+const PATIENCE = 20_000;
+
+export interface CameraRow {
+  readonly id: string;
+  readonly state: string;
+  readonly reason: string | null;
+  readonly viewers: number;
+}
+
+export interface Hub {
+  readonly url: string;
+  readonly port: number;
+  cameras(): Promise<CameraRow[]>;
+  stop(): Promise<void>;
+}
+
+export async function startHub(sources: readonly string[], port = 0): Promise<Hub> {
+  const child = spawn(BINARY, ['serve', '--listen', `127.0.0.1:${port}`, ...sources], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const url = await listening(child);
+  return {
+    url,
+    port: Number(new URL(url).port),
+    async cameras() {
+      const response = await fetch(`${url}/api/v1/cameras`);
+      return ((await response.json()) as { data: CameraRow[] }).data;
+    },
+    stop: () => stop(child),
+  };
+}
+
+/** `count` pattern cameras, cam1 and on. */
+export function patterns(count: number, options = 'size=320x240&fps=8'): string[] {
+  return Array.from({ length: count }, (_, index) => `cam${index + 1}=pattern:?${options}`);
+}
+
+function listening(child: ChildProcess): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const errors: string[] = [];
+    const timer = setTimeout(() => fail('did not say that it listens'), PATIENCE);
+    const fail = (what: string): void => {
+      clearTimeout(timer);
+      child.kill('SIGKILL');
+      reject(new Error(`${BINARY} ${what}\n${errors.join('\n')}`));
+    };
+    if (child.stderr) createInterface(child.stderr).on('line', (line) => errors.push(line));
+    if (child.stdout) {
+      createInterface(child.stdout).on('line', (line) => {
+        const match = /listening on (https?:\/\/\S+)/.exec(line);
+        if (!match?.[1]) return;
+        clearTimeout(timer);
+        resolve(match[1].replace(/\/$/, ''));
+      });
+    }
+    child.once('error', (error) => fail(error.message));
+    child.once('exit', (code) => fail(`ended with ${code ?? 'a signal'}`));
+  });
+}
+
+async function stop(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  await new Promise<void>((resolve) => {
+    const timer = setTimeout(() => child.kill('SIGKILL'), 5_000);
+    child.once('exit', () => {
+      clearTimeout(timer);
+      resolve();
+    });
+    child.kill('SIGTERM');
+  });
+}

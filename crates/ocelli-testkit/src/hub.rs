@@ -18,6 +18,16 @@ pub struct HubBuilder {
 }
 
 impl HubBuilder {
+    /// A hub from exactly this binary, with no arguments yet.
+    pub fn new(binary: impl Into<PathBuf>) -> Self {
+        let mut command = Command::new(binary.into());
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        Self { command }
+    }
+
     /// One more argument.
     pub fn arg(mut self, argument: impl Into<OsString>) -> Self {
         self.command.arg(argument.into());
@@ -106,12 +116,7 @@ impl Hub {
     /// `env!("CARGO_BIN_EXE_ocelli")`.
     pub fn builder(binary: impl Into<PathBuf>) -> HubBuilder {
         let binary = std::env::var_os("OCELLI_BIN").map_or_else(|| binary.into(), PathBuf::from);
-        let mut command = Command::new(binary);
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        HubBuilder { command }
+        HubBuilder::new(binary)
     }
 
     /// A hub on a free port of 127.0.0.1 that serves these sources.

@@ -1,0 +1,149 @@
+//! The cameras that feed the hub: multipart MJPEG over HTTP, in a thread of
+//! their own, each picture stamped as it leaves.
+
+use crate::Result;
+use ocelli_testkit::jpeg::{Picture, now_micros};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What is sent, and how often.
+#[derive(Clone, Copy)]
+pub struct Feed {
+    pub cameras: usize,
+    pub fps: u32,
+    pub picture: Picture,
+}
+
+impl Feed {
+    /// When the picture number `tick` of all cameras together is due: they
+    /// take turns, evenly over the frame interval.
+    pub fn due(&self, tick: u64) -> Duration {
+        Duration::from_secs_f64(tick as f64 / (f64::from(self.fps) * self.cameras as f64))
+    }
+}
+
+/// A picture whose stamp is written anew for each sending.
+pub struct Stamped {
+    bytes: Vec<u8>,
+    stamp_at: usize,
+}
+
+impl Stamped {
+    /// With `before` and `after` around it in the same buffer.
+    pub fn new(picture: &Picture, before: &[u8], after: &[u8]) -> Self {
+        let bytes = [before, &picture.encode_now(0), after].concat();
+        // Start of image, the comment's marker and length, its first word.
+        let stamp_at = before.len() + 2 + 4 + 8;
+        Self { bytes, stamp_at }
+    }
+
+    /// The bytes, stamped with now.
+    pub fn now(&mut self, sequence: u64) -> &[u8] {
+        let (micros, number) = self.bytes[self.stamp_at..self.stamp_at + 16].split_at_mut(8);
+        micros.copy_from_slice(&now_micros().to_be_bytes());
+        number.copy_from_slice(&sequence.to_be_bytes());
+        &self.bytes
+    }
+}
+
+/// Running cameras; they end when dropped.
+pub struct Cameras {
+    address: SocketAddr,
+    ending: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Cameras {
+    pub fn start(feed: Feed) -> Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        let ending = Arc::new(AtomicBool::new(false));
+        let end = ending.clone();
+        let thread = thread::spawn(move || send(feed, &listener, &end));
+        Ok(Self {
+            address,
+            ending,
+            thread: Some(thread),
+        })
+    }
+
+    /// What `ocelli serve` is given for these cameras.
+    pub fn sources(&self, count: usize) -> Vec<String> {
+        let source = |number| format!("cam{number}=http://{}/cam/{number}", self.address);
+        (1..=count).map(source).collect()
+    }
+}
+
+impl Drop for Cameras {
+    fn drop(&mut self) {
+        self.ending.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn send(feed: Feed, listener: &TcpListener, end: &AtomicBool) {
+    let mut streams: Vec<Vec<TcpStream>> = (0..feed.cameras).map(|_| Vec::new()).collect();
+    let before = format!(
+        "--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {}\r\n\r\n",
+        feed.picture.bytes
+    );
+    let mut part = Stamped::new(&feed.picture, before.as_bytes(), b"\r\n");
+    let started = Instant::now();
+    for tick in 0.. {
+        if end.load(Ordering::Relaxed) {
+            return;
+        }
+        thread::sleep(feed.due(tick).saturating_sub(started.elapsed()));
+        while let Ok((stream, _)) = listener.accept() {
+            if let Some((camera, stream)) =
+                answer(stream).filter(|(camera, _)| *camera < feed.cameras)
+            {
+                streams[camera].push(stream);
+            }
+        }
+        let camera = (tick % feed.cameras as u64) as usize;
+        if !streams[camera].is_empty() {
+            let bytes = part.now(tick / feed.cameras as u64);
+            streams[camera].retain_mut(|stream| stream.write_all(bytes).is_ok());
+        }
+    }
+}
+
+/// Reads the request for `/cam/N` and begins the answer.
+fn answer(mut stream: TcpStream) -> Option<(usize, TcpStream)> {
+    stream.set_nonblocking(false).ok()?;
+    stream.set_nodelay(true).ok()?;
+    stream.set_read_timeout(Some(PATIENCE)).ok()?;
+    stream.set_write_timeout(Some(PATIENCE)).ok()?;
+    let head = read_head(&mut stream).ok()?;
+    let path = head.split_whitespace().nth(1)?;
+    let number: usize = path.rsplit('/').next()?.parse().ok()?;
+    stream
+        .write_all(
+            b"HTTP/1.1 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=frame\r\n\r\n",
+        )
+        .ok()?;
+    Some((number.checked_sub(1)?, stream))
+}
+
+/// Everything up to the empty line, and not a byte more.
+pub fn read_head(stream: &mut TcpStream) -> Result<String> {
+    let mut head = Vec::new();
+    let mut byte = [0];
+    while !head.ends_with(b"\r\n\r\n") {
+        if stream.read(&mut byte)? == 0 || head.len() > 16_384 {
+            return Err(format!("no HTTP head: {:?}", String::from_utf8_lossy(&head)).into());
+        }
+        head.push(byte[0]);
+    }
+    Ok(String::from_utf8_lossy(&head).into_owned())
+}

@@ -1,0 +1,88 @@
+//! The floor: a bare loop, one thread, one `writev` of (header, shared
+//! payload) for each frame and viewer. No hub that sends the same frames over
+//! the same sockets can be cheaper, and it does nothing else: no ingest, no
+//! subscriptions, no second thread.
+
+use crate::Result;
+use crate::cameras::{Feed, Stamped, read_head};
+use rustix::event::{PollFd, PollFlags, poll};
+use std::io::{ErrorKind, IoSlice, Write};
+use std::net::{TcpListener, TcpStream};
+use std::thread;
+use std::time::Instant;
+
+/// Waits for `viewers` viewers, then sends until they leave. They ask for
+/// `/floor/N` and get what a plain wall socket would send for `camN`.
+pub fn run(feed: Feed, viewers: usize) -> Result<()> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    println!("listening on http://{}", listener.local_addr()?);
+    let mut watching: Vec<Vec<TcpStream>> = (0..feed.cameras).map(|_| Vec::new()).collect();
+    for _ in 0..viewers {
+        let (mut stream, _) = listener.accept()?;
+        stream.set_nodelay(true)?;
+        let head = read_head(&mut stream)?;
+        let number = head
+            .split_whitespace()
+            .nth(1)
+            .and_then(|path| path.rsplit('/').next());
+        let number: usize = number.ok_or("a path with a camera's number")?.parse()?;
+        stream.write_all(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")?;
+        stream.set_nonblocking(true)?;
+        watching[(number - 1) % feed.cameras].push(stream);
+    }
+    let headers: Vec<Vec<u8>> = (1..=feed.cameras)
+        .map(|number| header(number, &feed))
+        .collect();
+    let mut picture = Stamped::new(&feed.picture, b"", b"");
+    let started = Instant::now();
+    for tick in 0.. {
+        thread::sleep(feed.due(tick).saturating_sub(started.elapsed()));
+        let camera = (tick % feed.cameras as u64) as usize;
+        let payload = picture.now(tick / feed.cameras as u64);
+        for stream in &mut watching[camera] {
+            if write(stream, &headers[camera], payload).is_err() {
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The WebSocket's header and the camera's id.
+fn header(number: usize, feed: &Feed) -> Vec<u8> {
+    let id = format!("cam{number}");
+    let length = 1 + id.len() + feed.picture.bytes;
+    let mut header = vec![0x82];
+    match u16::try_from(length) {
+        Ok(short) => {
+            header.push(126);
+            header.extend(short.to_be_bytes());
+        }
+        Err(_) => {
+            header.push(127);
+            header.extend((length as u64).to_be_bytes());
+        }
+    }
+    header.push(id.len() as u8);
+    header.extend(id.as_bytes());
+    header
+}
+
+/// One `writev`, and more only if the socket did not take it whole. A viewer
+/// whose socket takes nothing misses the frame.
+fn write(stream: &mut TcpStream, header: &[u8], payload: &[u8]) -> Result<()> {
+    let mut written = match stream.write_vectored(&[IoSlice::new(header), IoSlice::new(payload)]) {
+        Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+        result => result?,
+    };
+    while written < header.len() + payload.len() {
+        poll(&mut [PollFd::new(&*stream, PollFlags::OUT)], None)?;
+        let rest = written.saturating_sub(header.len());
+        let header = &header[written.min(header.len())..];
+        match stream.write_vectored(&[IoSlice::new(header), IoSlice::new(&payload[rest..])]) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            result => written += result?,
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,188 @@
+//! The tables, on standard output and between the markers of a file.
+
+use crate::Result;
+use crate::runs::{
+    FAST_VIEWERS, MEMORY_FEW, MEMORY_MORE, Memory, SLOW_VIEWERS, Sample, Scenario, SlowSample,
+};
+use crate::tally::median_by;
+use crate::viewer::Sink;
+use std::fmt::Write;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+const BEGIN: &str = "<!-- bench: begin -->";
+const END: &str = "<!-- bench: end -->";
+
+/// The report as it grows.
+pub struct Report {
+    text: String,
+}
+
+impl Report {
+    pub fn new(rounds: usize, counted: Duration) -> Self {
+        let mut text = format!("Machine: {}. ", machine());
+        let _ = writeln!(
+            text,
+            "Hub, cameras and viewers share it, over loopback. Medians of {rounds} runs of {} s each, \
+             after a warm-up; the runs of a table take turns.",
+            counted.as_secs_f64()
+        );
+        Self { text }
+    }
+
+    /// A line of its own, told at once to who waits.
+    fn line(&mut self, line: &str) {
+        self.text += line;
+        self.text.push('\n');
+    }
+
+    pub fn begin_speed(&mut self) {
+        self.line("\n### CPU for each delivered frame, and latency\n");
+        self.line(
+            "The floor is one thread with one `writev` of (header, shared payload) for each frame and viewer, and \
+             nothing else: no ingest, no subscriptions. CPU is the time that the threads of the serving process ran \
+             (schedstat), ingest included, divided by the frames that arrived whole at the viewers. Latency ends when \
+             the viewer has read the frame's last byte; it begins at the hub's receipt where the frame tells it \
+             (`ocelli.v2`), else at the camera, with the way into the hub. The viewers of one camera are served one \
+             after the other and are read by one thread.\n",
+        );
+    }
+
+    pub fn speed(&mut self, scenario: &Scenario, rows: &[(Sink, Vec<Sample>)]) {
+        let floor = rows.iter().find(|(sink, _)| *sink == Sink::Floor);
+        let floor = floor.and_then(|(_, samples)| median_by(samples, |sample| sample.cpu));
+        self.line(&format!("**{}**\n", scenario.title));
+        self.line("| form | CPU, µs per frame | × floor | delivered | latency from | p50, ms | p99, ms | max, ms |");
+        self.line("|---|---|---|---|---|---|---|---|");
+        for (sink, samples) in rows {
+            let Some(middle) = median_by(samples, |sample| sample.cpu) else {
+                continue;
+            };
+            let ratio = floor.map_or("".into(), |floor| format!("{:.2}", middle.cpu / floor.cpu));
+            let from = match (sink, middle.received) {
+                (_, Some(_)) => "receipt",
+                (Sink::Floor, None) => "the loop",
+                (_, None) => "the camera",
+            };
+            let spread = |sample: &Sample| sample.received.unwrap_or(sample.sent);
+            let middle_of = |key: fn(&crate::tally::Spread) -> Duration| {
+                let times: Vec<f64> = samples
+                    .iter()
+                    .map(|sample| key(&spread(sample)).as_secs_f64() * 1e3)
+                    .collect();
+                median_by(&times, |time| *time).unwrap_or_default()
+            };
+            let delivered = samples
+                .iter()
+                .map(|sample| sample.delivered)
+                .fold(1.0, f64::min);
+            self.line(&format!(
+                "| {} | {:.1} | {ratio} | {:.1} % | {from} | {:.2} | {:.2} | {:.2} |",
+                sink.name(),
+                middle.cpu,
+                delivered * 100.0,
+                middle_of(|spread| spread.median),
+                middle_of(|spread| spread.p99),
+                middle_of(|spread| spread.max),
+            ));
+        }
+        self.line("");
+    }
+
+    pub fn memory(&mut self, rows: &[(Sink, Memory)]) {
+        self.line("\n### Memory for each viewer\n");
+        self.line(&format!(
+            "One QVGA camera at 8 fps. The hub's resident memory (its proportional set size) with {MEMORY_FEW} \
+             viewers that watch, then with {MEMORY_MORE} more; the difference divided by {MEMORY_MORE}. What the \
+             kernel holds for a socket is not in it.\n",
+        ));
+        self.line(&format!(
+            "| form | hub with {MEMORY_FEW} viewers, MB | each further viewer, KB |"
+        ));
+        self.line("|---|---|---|");
+        for (sink, memory) in rows {
+            self.line(&format!(
+                "| {} | {:.1} | {:.1} |",
+                sink.name(),
+                memory.few as f64 / 1e6,
+                memory.each / 1024.0
+            ));
+        }
+    }
+
+    pub fn slow(&mut self, rows: &[(Sink, SlowSample)]) {
+        self.line("\n### Slow viewers\n");
+        self.line(&format!(
+            "One VGA camera of 27 kB × 15 fps; {SLOW_VIEWERS} viewers read 50 kB/s each (receive buffer 64 KiB), so \
+             that one frame takes them 540 ms, beside {FAST_VIEWERS} that read at once. The age is now minus the \
+             camera's stamp when a frame's last byte is read.\n",
+        ));
+        self.line(
+            "| form | slow: age p50, s | age max, s | fps | fast: p50, ms | p99, ms | delivered |",
+        );
+        self.line("|---|---|---|---|---|---|---|");
+        for (sink, sample) in rows {
+            self.line(&format!(
+                "| {} | {:.2} | {:.2} | {:.1} | {:.2} | {:.2} | {:.1} % |",
+                sink.name(),
+                sample.age.median.as_secs_f64(),
+                sample.age.max.as_secs_f64(),
+                sample.fps,
+                sample.fast.median.as_secs_f64() * 1e3,
+                sample.fast.p99.as_secs_f64() * 1e3,
+                sample.delivered * 100.0,
+            ));
+        }
+    }
+
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Puts the report between the file's markers; a file without them gets
+    /// them at its end.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        let old = fs::read_to_string(path)
+            .unwrap_or_else(|_| "# Benchmarks\n\n`make bench` makes them.\n".into());
+        if let Some(directory) = path.parent() {
+            fs::create_dir_all(directory)?;
+        }
+        fs::write(path, between(&old, &self.text))?;
+        Ok(())
+    }
+}
+
+fn between(old: &str, text: &str) -> String {
+    let (before, after) = match (old.split_once(BEGIN), old.split_once(END)) {
+        (Some((before, _)), Some((_, after))) => (before.to_owned(), after),
+        _ => (format!("{}\n\n", old.trim_end()), "\n"),
+    };
+    format!("{before}{BEGIN}\n{}\n{END}{after}", text.trim_end())
+}
+
+/// The processor, how many cores, the kernel; no name, no date.
+fn machine() -> String {
+    let processors = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = processors
+        .lines()
+        .find_map(|line| line.strip_prefix("model name")?.split_once(':'));
+    let model = model.map_or("an unnamed processor", |(_, model)| model.trim());
+    let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let kernel: Vec<&str> = release.trim().split(['.', '-']).take(2).collect();
+    format!("{model}, {cores} cores, Linux {}", kernel.join("."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_report_takes_the_old_ones_place() {
+        let first = between("# Title\n", "one\n");
+        assert_eq!(first, format!("# Title\n\n{BEGIN}\none\n{END}\n"));
+        let second = between(&format!("{first}\nmore\n"), "two\n");
+        assert_eq!(second, format!("# Title\n\n{BEGIN}\ntwo\n{END}\n\nmore\n"));
+    }
+}

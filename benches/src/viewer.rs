@@ -1,0 +1,358 @@
+//! One viewer, as cheap as it can be: what arrives is checked and forgotten.
+
+use crate::Result;
+use crate::cameras::read_head;
+use crate::tally::Tally;
+use ocelli_testkit::jpeg;
+use rustix::net::{AddressFamily, SocketType, connect, socket, sockopt};
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+/// Longer than any answer to a request should take, the camera's first frame
+/// included.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// By which way the frames come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sink {
+    /// The bare loop.
+    Floor,
+    /// The wall socket's plain form.
+    Plain,
+    /// `ocelli.v2` with this much credit outstanding.
+    V2 { credit: u32 },
+    /// Multipart over HTTP.
+    Mjpeg,
+}
+
+impl Sink {
+    pub fn name(self) -> String {
+        match self {
+            Self::Floor => "floor".into(),
+            Self::Plain => "wall, plain".into(),
+            Self::V2 { credit } => format!("wall, v2, credit {credit}"),
+            Self::Mjpeg => "MJPEG".into(),
+        }
+    }
+
+    fn request(self, address: SocketAddr, camera: usize) -> String {
+        let path = match self {
+            Self::Floor => format!("/floor/{camera}"),
+            Self::Plain | Self::V2 { .. } => "/ws/cameras".into(),
+            Self::Mjpeg => format!("/live/live/cam{camera}/mjpeg"),
+        };
+        let mut head = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n");
+        if self != Self::Mjpeg {
+            head += "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n";
+            head += "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+        }
+        if matches!(self, Self::V2 { .. }) {
+            head += "Sec-WebSocket-Protocol: ocelli.v2\r\n";
+        }
+        head + "\r\n"
+    }
+}
+
+/// A connected viewer of one camera.
+pub struct Viewer {
+    pub stream: TcpStream,
+    pub slow: bool,
+    /// Whether a whole frame has arrived yet.
+    pub started: bool,
+    sink: Sink,
+    id: String,
+    /// The begun message.
+    pending: Vec<u8>,
+    chunks: Option<Chunks>,
+    last: Option<u64>,
+}
+
+impl Viewer {
+    /// Connects and asks; [`Viewer::open`] reads the answer. `camera` counts
+    /// from 1.
+    pub fn ask(
+        address: SocketAddr,
+        sink: Sink,
+        camera: usize,
+        receive_buffer: Option<usize>,
+    ) -> Result<Self> {
+        let socket = socket(AddressFamily::INET, SocketType::STREAM, None)?;
+        if let Some(bytes) = receive_buffer {
+            // Before the connection, which settles the window.
+            sockopt::set_socket_recv_buffer_size(&socket, bytes)?;
+        }
+        connect(&socket, &address)?;
+        let mut stream = TcpStream::from(socket);
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.write_all(sink.request(address, camera).as_bytes())?;
+        Ok(Self {
+            stream,
+            slow: receive_buffer.is_some(),
+            started: false,
+            sink,
+            id: format!("cam{camera}"),
+            pending: Vec::new(),
+            chunks: None,
+            last: None,
+        })
+    }
+
+    /// Reads the answer's head, and subscribes where that is a message.
+    pub fn open(&mut self) -> Result<()> {
+        let head = read_head(&mut self.stream)?;
+        let wanted = if self.sink == Sink::Mjpeg {
+            " 200 "
+        } else {
+            " 101 "
+        };
+        let status = head.lines().next().unwrap_or_default();
+        if !status.contains(wanted) {
+            return Err(format!("{} was answered with {status:?}", self.sink.name()).into());
+        }
+        let head = head.to_ascii_lowercase();
+        if matches!(self.sink, Sink::V2 { .. })
+            && !head.contains("sec-websocket-protocol: ocelli.v2")
+        {
+            return Err("ocelli.v2 was not granted".into());
+        }
+        if self.sink == Sink::Mjpeg && head.contains("transfer-encoding: chunked") {
+            self.chunks = Some(Chunks::default());
+        }
+        let id = &self.id;
+        match self.sink {
+            Sink::Plain => self.say(&format!(r#"{{"cmd":"subscribe","cameras":["{id}"]}}"#))?,
+            Sink::V2 { credit } => {
+                self.say(&format!(
+                    r#"{{"cmd":"subscribe","cameras":["{id}"],"credit":{credit}}}"#
+                ))?;
+            }
+            Sink::Floor | Sink::Mjpeg => {}
+        }
+        self.stream.set_nonblocking(true)?;
+        Ok(())
+    }
+
+    /// Reads what there is, at most `scratch` if `once`: the number of bytes.
+    pub fn read(&mut self, scratch: &mut [u8], once: bool, tally: &mut Tally) -> Result<usize> {
+        let mut total = 0;
+        loop {
+            let count = match self.stream.read(scratch) {
+                Ok(0) => {
+                    return Err(
+                        format!("{} ended the stream of {}", self.sink.name(), self.id).into(),
+                    );
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                result => result?,
+            };
+            total += count;
+            self.take(&scratch[..count], tally)?;
+            if once || count < scratch.len() {
+                break;
+            }
+        }
+        Ok(total)
+    }
+
+    fn take(&mut self, bytes: &[u8], tally: &mut Tally) -> Result<()> {
+        if self.pending.is_empty() && self.chunks.is_none() {
+            let used = self.messages(bytes, tally)?;
+            self.pending.extend_from_slice(&bytes[used..]);
+            return Ok(());
+        }
+        let mut pending = std::mem::take(&mut self.pending);
+        match &mut self.chunks {
+            Some(chunks) => chunks.unwrap(bytes, &mut pending)?,
+            None => pending.extend_from_slice(bytes),
+        }
+        let used = self.messages(&pending, tally)?;
+        pending.drain(..used);
+        self.pending = pending;
+        Ok(())
+    }
+
+    /// Takes the whole messages at the front of `bytes`: how long they are.
+    fn messages(&mut self, bytes: &[u8], tally: &mut Tally) -> Result<usize> {
+        let mut used = 0;
+        loop {
+            let rest = &bytes[used..];
+            let length = if self.sink == Sink::Mjpeg {
+                self.part(rest, tally)?
+            } else {
+                self.message(rest, tally)?
+            };
+            match length {
+                Some(length) => used += length,
+                None => return Ok(used),
+            }
+        }
+    }
+
+    /// One part of a multipart stream, with the boundary before it.
+    fn part(&mut self, bytes: &[u8], tally: &mut Tally) -> Result<Option<usize>> {
+        let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else {
+            return Ok(None);
+        };
+        let head = String::from_utf8_lossy(&bytes[..end]).to_ascii_lowercase();
+        let length = head
+            .lines()
+            .find_map(|line| line.strip_prefix("content-length:"));
+        let length: usize = length
+            .ok_or("a part without Content-Length")?
+            .trim()
+            .parse()?;
+        if !head.trim_start().starts_with("--frame") && self.started {
+            return Err(format!("no boundary before a part: {head:?}").into());
+        }
+        let begin = end + 4;
+        let Some(jpeg) = bytes.get(begin..begin + length) else {
+            return Ok(None);
+        };
+        self.frame(jpeg, None, tally)?;
+        Ok(Some(begin + length))
+    }
+
+    /// One WebSocket message.
+    fn message(&mut self, bytes: &[u8], tally: &mut Tally) -> Result<Option<usize>> {
+        let (begin, length) = match bytes {
+            [_, short, ..] if *short < 126 => (2, usize::from(*short)),
+            [_, 126, a, b, ..] => (4, usize::from(u16::from_be_bytes([*a, *b]))),
+            [_, 127, rest @ ..] if rest.len() >= 8 => {
+                let length = u64::from_be_bytes(rest[..8].try_into()?);
+                (10, usize::try_from(length)?)
+            }
+            _ => return Ok(None),
+        };
+        let Some(payload) = bytes.get(begin..begin + length) else {
+            return Ok(None);
+        };
+        match bytes[0] {
+            0x82 => self.binary(payload, tally)?,
+            0x81 if matches!(self.sink, Sink::V2 { .. }) => {}
+            0x89 => self.send(0x8A, payload)?,
+            0x8A => {}
+            first => {
+                let text = String::from_utf8_lossy(payload);
+                return Err(format!("an unexpected message, {first:#x}: {text:?}").into());
+            }
+        }
+        Ok(Some(begin + length))
+    }
+
+    fn binary(&mut self, message: &[u8], tally: &mut Tally) -> Result<()> {
+        let mut received = None;
+        let mut rest = message;
+        if matches!(self.sink, Sink::V2 { .. }) {
+            let (header, plain) = message
+                .split_at_checked(28)
+                .ok_or("a message without its header")?;
+            if header[..3] != [2, 1, 1] {
+                return Err(format!("not a JPEG frame: {:?}", &header[..4]).into());
+            }
+            received = Some(u64::from_be_bytes(header[20..28].try_into()?));
+            rest = plain;
+        }
+        let id = rest
+            .get(1..1 + usize::from(rest[0]))
+            .ok_or("a message without an id")?;
+        if id != self.id.as_bytes() {
+            return Err(format!(
+                "a frame of {:?} for {}",
+                String::from_utf8_lossy(id),
+                self.id
+            )
+            .into());
+        }
+        self.frame(&rest[1 + id.len()..], received, tally)?;
+        if received.is_some() {
+            self.say(&format!(r#"{{"cmd":"credit","add":{{"{}":1}}}}"#, self.id))?;
+        }
+        Ok(())
+    }
+
+    /// A whole frame has come.
+    fn frame(&mut self, jpeg: &[u8], received: Option<u64>, tally: &mut Tally) -> Result<()> {
+        let now = jpeg::now_micros();
+        let stamp = jpeg::stamp(jpeg).ok_or("a frame that is not the one that was sent")?;
+        let skipped = match self.last.replace(stamp.sequence) {
+            Some(last) if stamp.sequence <= last => {
+                return Err("a frame older than the one before".into());
+            }
+            Some(last) => stamp.sequence - last - 1,
+            None => 0,
+        };
+        self.started = true;
+        let sent = now.saturating_sub(stamp.micros);
+        let received = received.map(|received| now.saturating_sub(received));
+        tally.frame(self.slow, sent, received, skipped);
+        Ok(())
+    }
+
+    fn say(&mut self, text: &str) -> Result<()> {
+        self.send(0x81, text.as_bytes())
+    }
+
+    /// A short message, masked with zeros, which changes nothing in it.
+    fn send(&mut self, first: u8, payload: &[u8]) -> Result<()> {
+        let length = u8::try_from(payload.len())
+            .ok()
+            .filter(|length| *length < 126);
+        let length = length.ok_or("a message too long for this viewer")?;
+        let mut message = vec![first, 0x80 | length, 0, 0, 0, 0];
+        message.extend_from_slice(payload);
+        self.stream.write_all(&message)?;
+        Ok(())
+    }
+}
+
+/// Takes HTTP's chunked transfer apart.
+#[derive(Default)]
+struct Chunks {
+    /// What is left of the chunk, its line end included.
+    left: usize,
+    line: Vec<u8>,
+}
+
+impl Chunks {
+    fn unwrap(&mut self, mut bytes: &[u8], out: &mut Vec<u8>) -> Result<()> {
+        while !bytes.is_empty() {
+            if self.left > 0 {
+                let count = self.left.min(bytes.len());
+                // The last two are the line end.
+                let content = count.min(self.left.saturating_sub(2));
+                out.extend_from_slice(&bytes[..content]);
+                self.left -= count;
+                bytes = &bytes[count..];
+                continue;
+            }
+            self.line.push(bytes[0]);
+            bytes = &bytes[1..];
+            if self.line.ends_with(b"\r\n") {
+                let line = String::from_utf8_lossy(&self.line);
+                let size = line.trim().split(';').next().unwrap_or_default();
+                self.left = usize::from_str_radix(size, 16)? + 2;
+                self.line.clear();
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chunks_cut_anywhere_come_together() {
+        let whole = b"5\r\nhello\r\n1;x=y\r\n \r\n00a\r\nworld\r\n123\r\n";
+        for size in 1..whole.len() {
+            let (mut chunks, mut out) = (Chunks::default(), Vec::new());
+            for piece in whole.chunks(size) {
+                chunks.unwrap(piece, &mut out).expect("well-formed chunks");
+            }
+            assert_eq!(out, b"hello world\r\n123", "{size}");
+        }
+    }
+}

@@ -33,10 +33,8 @@ require_rust() {
 
 require_node() {
     { command -v node && command -v npm; } >/dev/null ||
-        fail "Node.js is missing. Install Node.js 20 or later (with npm) from https://nodejs.org and start again."
-    local version
-    version=$(node --version)
-    version=${version#v}
-    [ "${version%%.*}" -ge 20 ] ||
-        fail "Node.js $version is too old: 20 or later is needed."
+        fail "Node.js is missing. Install Node.js 20.19 or later (with npm) from https://nodejs.org and start again."
+    # Vite asks for it.
+    node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || (a === 20 && b >= 19) ? 0 : 1)' ||
+        fail "Node.js $(node --version) is too old: 20.19 or later is needed."
 }

@@ -13,11 +13,16 @@ if [ ! -e node_modules/.package-lock.json ] || [ package-lock.json -nt node_modu
 fi
 [ "${1:-}" != modules ] || exit 0
 
+# Begun and finished builds are told apart by a file that takes its time from
+# the beginning and its place at the end.
+stamp=node_modules/.ocelli-build
 # Directories count too: a file taken away makes its directory newer.
-newer_than_build() {
+changed() {
     find . \( -name node_modules -o -name dist -o -name test-results -o -name e2e \) -prune \
-        -o -path . -o -newer dist/index.html -print -quit
+        -o -path . -o -newer "$stamp" -print -quit
 }
-if [ ! -e dist/index.html ] || [ -n "$(newer_than_build)" ]; then
+if [ ! -e dist/index.html ] || [ ! -e dist/ocelli.js ] || [ ! -e "$stamp" ] || [ -n "$(changed)" ]; then
+    touch "$stamp.begun"
     npm run build
+    mv "$stamp.begun" "$stamp"
 fi

@@ -1,1 +1,175 @@
-fn main(){}
+//! The command line. Composes; decides nothing itself.
+
+use clap::{Args, Parser, Subcommand};
+use ocelli::config::{self, Config};
+use ocelli::launch;
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+/// The file that is read when none is named.
+const DEFAULT_CONFIG: &str = "ocelli.toml";
+
+/// Every camera, one socket: live cameras in any browser.
+///
+/// Alone it runs ocelli.toml if there is one, else a demo.
+#[derive(Parser)]
+#[command(version, disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Show cameras to browsers.
+    Serve(Serve),
+    /// Read a configuration file and say what is wrong with it.
+    CheckConfig {
+        /// The file.
+        #[arg(default_value = DEFAULT_CONFIG)]
+        file: PathBuf,
+    },
+}
+
+#[derive(Args, Default)]
+struct Serve {
+    /// The configuration file; ocelli.toml if it is there and no SOURCE is given.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where to listen: 127.0.0.1:8080 for this machine, 0.0.0.0:8080 for the network.
+    #[arg(long, value_name = "ADDR:PORT")]
+    listen: Option<String>,
+    /// Where the hub keeps what outlives it; this version keeps nothing.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Cameras: an address, or id=address.
+    #[arg(value_name = "SOURCE")]
+    sources: Vec<String>,
+}
+
+/// Why the program ends: its exit code and what it says.
+struct Exit {
+    code: u8,
+    message: String,
+}
+
+impl Exit {
+    fn usage(message: impl Display) -> Self {
+        Self {
+            code: 2,
+            message: message.to_string(),
+        }
+    }
+
+    fn failure(message: impl Display) -> Self {
+        Self {
+            code: 1,
+            message: message.to_string(),
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let filter = EnvFilter::try_from_env("OCELLI_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_target(false)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+        .init();
+    let done = match Cli::parse().command {
+        None => serve(Serve::default(), true),
+        Some(Command::Serve(serve_args)) => serve(serve_args, false),
+        Some(Command::CheckConfig { file }) => check(&file),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(exit) => {
+            eprintln!("ocelli: {}", exit.message);
+            ExitCode::from(exit.code)
+        }
+    }
+}
+
+fn check(file: &Path) -> Result<(), Exit> {
+    let config = Config::load(file).map_err(Exit::usage)?;
+    let count = config.cameras.len();
+    run(async move {
+        launch::hub(&config).map_err(Exit::usage)?.stop();
+        Ok(())
+    })?;
+    println!("{}: good; cameras: {count}", file.display());
+    Ok(())
+}
+
+/// What to serve, from the command line and the configuration file.
+fn configure(args: &Serve, demo: bool) -> Result<Config, ConfigOrFile> {
+    let default = Path::new(DEFAULT_CONFIG);
+    let mut config = match &args.config {
+        Some(file) => Config::load(file)?,
+        None if args.sources.is_empty() && default.exists() => Config::load(default)?,
+        None => {
+            let mut config = Config::new(config::parse_listen(config::DEFAULT_LISTEN)?);
+            if demo {
+                config.cameras = launch::demo()?;
+            }
+            config
+        }
+    };
+    if let Some(listen) = &args.listen {
+        config.listen = config::parse_listen(listen)?;
+    }
+    for (index, source) in args.sources.iter().enumerate() {
+        config
+            .cameras
+            .push(config::from_argument(source, index + 1)?);
+    }
+    Ok(config)
+}
+
+/// A fault with or without a file around it.
+struct ConfigOrFile(String);
+
+impl<E: std::error::Error> From<E> for ConfigOrFile {
+    fn from(error: E) -> Self {
+        Self(error.to_string())
+    }
+}
+
+fn serve(args: Serve, demo: bool) -> Result<(), Exit> {
+    let config = configure(&args, demo).map_err(|error| Exit::usage(error.0))?;
+    run(async move {
+        let hub = launch::hub(&config).map_err(Exit::usage)?;
+        launch::greet(&config);
+        let (mut interrupt, mut terminate) = (
+            signal(SignalKind::interrupt()).map_err(Exit::failure)?,
+            signal(SignalKind::terminate()).map_err(Exit::failure)?,
+        );
+        let shutdown = async move {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        };
+        let listen = config.listen;
+        launch::serve(&config, hub, shutdown)
+            .await
+            .map_err(|error| Exit::failure(format!("can't listen on {listen}: {error}")))
+    })
+}
+
+/// Runs the hub: the frame path on this thread, and a few for what takes long.
+fn run(task: impl Future<Output = Result<(), Exit>>) -> Result<(), Exit> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(16)
+        .build()
+        .map_err(Exit::failure)?;
+    let done = runtime.block_on(task);
+    // A blocking thread may wait for a name server; the hub does not wait for it.
+    runtime.shutdown_background();
+    done
+}

@@ -138,9 +138,11 @@ impl<'a> Section<'a> {
 
     /// A duration such as `"500ms"`, `"10s"` or `"2min"`.
     pub fn duration(&mut self, key: &'static str) -> Result<Option<Duration>, ConfigError> {
-        self.read(key, "a duration such as \"500ms\", \"10s\" or \"2min\"", |value| {
-            value.as_str().and_then(parse_duration)
-        })
+        self.read(
+            key,
+            "a duration such as \"500ms\", \"10s\" or \"2min\"",
+            |value| value.as_str().and_then(parse_duration),
+        )
     }
 
     /// A number or one of some words, as `convert` has it.

@@ -74,10 +74,7 @@ fn split_credentials(written: &str) -> (String, Option<Credentials>) {
         user: decoded(user),
         password: decoded(password),
     };
-    (
-        format!("{scheme}://{}", &rest[at + 1..]),
-        Some(credentials),
-    )
+    (format!("{scheme}://{}", &rest[at + 1..]), Some(credentials))
 }
 
 /// Names of query parameters whose values are secrets.

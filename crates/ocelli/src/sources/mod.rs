@@ -43,7 +43,11 @@ pub fn open(
     let scheme = address.scheme();
     let kind = KINDS.iter().find(|kind| kind.schemes.contains(&scheme));
     let Some(kind) = kind else {
-        let known: Vec<_> = KINDS.iter().flat_map(|kind| kind.schemes).copied().collect();
+        let known: Vec<_> = KINDS
+            .iter()
+            .flat_map(|kind| kind.schemes)
+            .copied()
+            .collect();
         let hint = match nearest(scheme, &known) {
             Some(near) => format!("did you mean `{near}:`?"),
             None => format!("it should begin with one of {}", prefixes(&known)),

@@ -1,0 +1,180 @@
+//! One `[[camera]]` of the configuration, or one SOURCE of the command line.
+
+use super::{ConfigError, Section};
+use crate::sources::{self, Address, Credentials};
+use ocelli_core::Source;
+use ocelli_core::name::{DEFAULT_APP, check_room};
+use std::sync::Arc;
+
+/// How often the JPEG rendition of a native stream makes a picture.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum JpegRate {
+    /// At most this many a second.
+    Fps(f64),
+    /// One for each key frame.
+    KeyFrames,
+}
+
+/// The JPEG rendition of a native stream.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct JpegOptions {
+    /// How often.
+    pub rate: JpegRate,
+    /// The widest it gets, in pixels; never enlarged.
+    pub width: u16,
+}
+
+impl Default for JpegOptions {
+    fn default() -> Self {
+        Self {
+            rate: JpegRate::Fps(5.0),
+            width: 960,
+        }
+    }
+}
+
+/// A camera as it was configured.
+pub struct CameraConfig {
+    /// Its app.
+    pub app: String,
+    /// Its room, in the short or the full form.
+    pub room: String,
+    /// Its name for people.
+    pub name: String,
+    /// The kind of its source.
+    pub kind: &'static str,
+    /// The source of its main stream.
+    pub source: Arc<dyn Source>,
+    /// The source of its small stream for tiles.
+    pub substream: Option<Arc<dyn Source>>,
+    /// Its JPEG rendition, should it need one.
+    pub jpeg: JpegOptions,
+    /// Whether it stays connected without viewers.
+    pub keep: bool,
+}
+
+/// Reads one `[[camera]]`.
+pub(super) fn read(mut section: Section<'_>) -> Result<CameraConfig, ConfigError> {
+    let room_span = section.span("id");
+    let room = section.string("id")?.ok_or_else(|| {
+        ConfigError::new("a [[camera]] needs an `id`, like id = \"door\"")
+            .at(section.span("source").or(section.span("name")))
+    })?;
+    check_room(&room).map_err(|error| ConfigError::new(error.to_string()).at(room_span.clone()))?;
+    let app = section
+        .string("app")?
+        .unwrap_or_else(|| DEFAULT_APP.to_owned());
+    let name = section.string("name")?.unwrap_or_else(|| room.clone());
+    let written = section.string("source")?.ok_or_else(|| {
+        let message =
+            format!("camera {room:?} needs a `source`, like source = \"rtsp://10.0.0.7/stream1\"");
+        ConfigError::new(message).at(room_span.clone())
+    })?;
+    let credentials = read_credentials(&mut section)?;
+    let jpeg = match section.section("jpeg", "`jpeg`")? {
+        Some(options) => read_jpeg(options)?,
+        None => JpegOptions::default(),
+    };
+    let keep = section.boolean("keep")?.unwrap_or(false);
+    let substream = section.string("substream")?;
+
+    let span = section.span("source");
+    let mut open = |written: &str, span: Option<std::ops::Range<usize>>| {
+        let mut address = Address::new(written);
+        if credentials.is_some() {
+            address.credentials = credentials.clone();
+        }
+        sources::open(address, &mut section).map_err(|error| error.at(span))
+    };
+    let (kind, source) = open(&written, span)?;
+    let substream = match substream {
+        Some(written) => Some(open(&written, None)?.1),
+        None => None,
+    };
+    section.finish()?;
+    Ok(CameraConfig {
+        app,
+        room,
+        name,
+        kind,
+        source,
+        substream,
+        jpeg,
+        keep,
+    })
+}
+
+/// User and password, the password from the file itself, from another file or
+/// from the environment.
+fn read_credentials(section: &mut Section<'_>) -> Result<Option<Credentials>, ConfigError> {
+    let user = section.string("user")?;
+    let mut password = section.string("password")?;
+    if let Some(path) = section.string("password_file")? {
+        let text = std::fs::read_to_string(&path).map_err(|error| {
+            ConfigError::new(format!("password_file {path:?} can't be read: {error}"))
+                .at(section.span("password_file"))
+        })?;
+        password = Some(text.trim_end_matches(['\r', '\n']).to_owned());
+    }
+    if let Some(variable) = section.string("password_env")? {
+        let text = std::env::var(&variable).map_err(|_| {
+            ConfigError::new(format!("the environment has no variable {variable:?}"))
+                .at(section.span("password_env"))
+        })?;
+        password = Some(text);
+    }
+    match (user, password) {
+        (None, None) => Ok(None),
+        (Some(user), password) => Ok(Some(Credentials {
+            user,
+            password: password.unwrap_or_default(),
+        })),
+        (None, Some(_)) => Err(ConfigError::new(
+            "there is a password, but no `user` that it belongs to",
+        )
+        .at(section
+            .span("password")
+            .or(section.span("password_file"))
+            .or(section.span("password_env")))),
+    }
+}
+
+fn read_jpeg(mut section: Section<'_>) -> Result<JpegOptions, ConfigError> {
+    let mut options = JpegOptions::default();
+    let wanted = "a number from 0.1 to 60, or \"key\" for key frames only";
+    let rate = section.number_or_word("fps", wanted, |number, word| match (number, word) {
+        (Some(fps), _) if (0.1..=60.0).contains(&fps) => Some(JpegRate::Fps(fps)),
+        (None, Some("key")) => Some(JpegRate::KeyFrames),
+        _ => None,
+    })?;
+    options.rate = rate.unwrap_or(options.rate);
+    if let Some(width) = section.whole("width", 64..=8192)? {
+        options.width = width as u16;
+    }
+    section.finish()?;
+    Ok(options)
+}
+
+/// Reads a SOURCE of the command line: an address, or `id=address`. One without
+/// an id is called `cam` and its place in the line.
+///
+/// # Errors
+/// It is no address that a kind of source takes.
+pub fn from_argument(argument: &str, place: usize) -> Result<CameraConfig, ConfigError> {
+    let (room, written) = match argument.split_once('=') {
+        Some((id, address)) if check_room(id).is_ok() => (id.to_owned(), address),
+        _ => (format!("cam{place}"), argument),
+    };
+    let mut options = Section::empty("the command line");
+    let (kind, source) = sources::open(Address::new(written), &mut options)?;
+    Ok(CameraConfig {
+        app: DEFAULT_APP.to_owned(),
+        name: room.clone(),
+        room,
+        kind,
+        source,
+        substream: None,
+        jpeg: JpegOptions::default(),
+        keep: false,
+    })
+}

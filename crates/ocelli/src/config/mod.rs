@@ -1,0 +1,204 @@
+//! The configuration: a TOML file, the command line, or the demo.
+//!
+//! Reading touches no network and starts nothing; it yields a [`Config`] of
+//! sources ready to be added to a hub, or the first fault with its place.
+
+mod camera;
+mod section;
+
+pub use camera::{CameraConfig, JpegOptions, JpegRate, from_argument};
+pub use section::{ConfigError, Section, nearest, parse_duration, parse_size};
+
+use ocelli_core::App;
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use toml::de::DeTable;
+
+/// Where the hub listens unless told otherwise: this machine only.
+pub const DEFAULT_LISTEN: &str = "127.0.0.1:8080";
+
+/// Everything the hub is told at its start.
+pub struct Config {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// Hosts that requests may name beside the hub's own.
+    pub allowed_hosts: Vec<String>,
+    /// Origins of pages that may open sockets beside the hub's own.
+    pub allowed_origins: Vec<String>,
+    /// The apps that the file speaks of.
+    pub apps: Vec<App>,
+    /// The cameras.
+    pub cameras: Vec<CameraConfig>,
+}
+
+impl Config {
+    /// A hub without cameras that listens on `listen`.
+    pub fn new(listen: SocketAddr) -> Self {
+        Self {
+            listen,
+            allowed_hosts: Vec::new(),
+            allowed_origins: Vec::new(),
+            apps: Vec::new(),
+            cameras: Vec::new(),
+        }
+    }
+
+    /// Reads a configuration file.
+    ///
+    /// # Errors
+    /// Says what is wrong, where, and what would be right.
+    pub fn load(path: &Path) -> Result<Self, FileError> {
+        let text = std::fs::read_to_string(path).map_err(|error| FileError {
+            path: path.to_owned(),
+            place: None,
+            message: format!("it can't be read: {error}"),
+        })?;
+        Self::parse(&text).map_err(|error| FileError::locate(path, &text, error))
+    }
+
+    /// Reads a configuration's text.
+    ///
+    /// # Errors
+    /// The first fault, with its place in `text`.
+    pub fn parse(text: &str) -> Result<Self, ConfigError> {
+        let document = DeTable::parse(text).map_err(|error| ConfigError {
+            span: error.span(),
+            message: error.message().to_owned(),
+        })?;
+        let mut file = Section::new(document.get_ref(), "the file");
+        let listen = match file.string("listen")? {
+            Some(text) => parse_listen(&text).map_err(|error| error.at(file.span("listen")))?,
+            None => parse_listen(DEFAULT_LISTEN)?,
+        };
+        let mut config = Self::new(listen);
+        config.allowed_hosts = file.strings("allowed_hosts")?.unwrap_or_default();
+        config.allowed_origins = file.strings("allowed_origins")?.unwrap_or_default();
+        if let Some(mut apps) = file.section("app", "[app]")? {
+            for (name, span, section) in apps.named_sections("[app.…]")? {
+                let app = read_app(&name, section).map_err(|error| error.at(Some(span.clone())))?;
+                let twin = config
+                    .apps
+                    .iter()
+                    .find(|other| other.room_prefix == app.room_prefix && other.name != app.name);
+                if let Some(twin) = twin {
+                    let message = format!(
+                        "room_prefix {:?} belongs to app {:?} already",
+                        app.room_prefix, twin.name
+                    );
+                    return Err(ConfigError::new(message).at(Some(span)));
+                }
+                config.apps.push(app);
+            }
+        }
+        for camera in file.sections("camera", "[[camera]]")? {
+            config.cameras.push(camera::read(camera)?);
+        }
+        file.finish()?;
+        Ok(config)
+    }
+}
+
+fn read_app(name: &str, mut section: Section<'_>) -> Result<App, ConfigError> {
+    let mut app = App::new(name).map_err(|error| ConfigError::new(error.to_string()))?;
+    if let Some(public) = section.boolean("public_playback")? {
+        app.public_playback = public;
+    }
+    if let Some(prefix) = section.string("room_prefix")? {
+        let span = section.span("room_prefix");
+        ocelli_core::name::check_room(&prefix)
+            .map_err(|error| ConfigError::new(error.to_string()).at(span))?;
+        app.room_prefix = prefix;
+    }
+    section.finish()?;
+    Ok(app)
+}
+
+/// Reads an address to listen on, `ADDRESS:PORT`.
+///
+/// # Errors
+/// Says what such an address looks like.
+pub fn parse_listen(text: &str) -> Result<SocketAddr, ConfigError> {
+    let with_host = text.replace("localhost:", "127.0.0.1:");
+    with_host.parse().map_err(|_| {
+        ConfigError::new(format!(
+            "{text:?} is no address to listen on; write ADDRESS:PORT, like \"127.0.0.1:8080\" \
+             for this machine only or \"0.0.0.0:8080\" for the whole network"
+        ))
+    })
+}
+
+/// A fault in a configuration file, with the line it stands in.
+#[derive(Debug)]
+pub struct FileError {
+    path: PathBuf,
+    place: Option<Place>,
+    message: String,
+}
+
+#[derive(Debug)]
+struct Place {
+    line: usize,
+    column: usize,
+    text: String,
+    width: usize,
+}
+
+impl FileError {
+    /// Finds the line of a fault in the text of `path`.
+    pub fn locate(path: &Path, text: &str, error: ConfigError) -> Self {
+        Self {
+            path: path.to_owned(),
+            place: error.span.map(|span| Place::new(text, span)),
+            message: error.message,
+        }
+    }
+}
+
+impl Place {
+    fn new(text: &str, span: Range<usize>) -> Self {
+        let start = text.floor_char_boundary(span.start);
+        let line_start = text[..start].rfind('\n').map_or(0, |newline| newline + 1);
+        let line_end = text[start..].find('\n').map_or(text.len(), |at| start + at);
+        let end = text.floor_char_boundary(span.end).clamp(start, line_end);
+        Self {
+            line: text[..start].matches('\n').count() + 1,
+            column: text[line_start..start].chars().count() + 1,
+            text: text[line_start..line_end].to_owned(),
+            width: text[start..end].chars().count().max(1),
+        }
+    }
+}
+
+/// Keys whose lines are not shown in an error, for they may hold a password.
+fn may_hold_secret(line: &str) -> bool {
+    line.contains("password") || line.contains('@')
+}
+
+impl std::fmt::Display for FileError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let path = self.path.display();
+        let Some(place) = &self.place else {
+            return write!(f, "{path}: {}", self.message);
+        };
+        write!(
+            f,
+            "{path}:{}:{}: {}",
+            place.line, place.column, self.message
+        )?;
+        if may_hold_secret(&place.text) {
+            return Ok(());
+        }
+        let number = place.line.to_string();
+        let margin = " ".repeat(number.len());
+        let indent = " ".repeat(place.column - 1);
+        let marks = "^".repeat(place.width);
+        write!(
+            f,
+            "\n {margin} |\n {number} | {}\n {margin} | {indent}{marks}",
+            place.text
+        )
+    }
+}
+
+impl std::error::Error for FileError {}

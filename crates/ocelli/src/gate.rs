@@ -1,0 +1,243 @@
+//! Whom a request may name and where a page may come from: the Host and Origin
+//! rules.
+//!
+//! A browser sends the name it was told in `Host`. A page of a foreign name that
+//! was pointed at this machine (DNS rebinding) thus gives itself away, and so does
+//! a foreign page that opens a socket, by its `Origin`.
+
+use crate::connection::Peer;
+use http::header::{HOST, HeaderMap, ORIGIN};
+use http::{Uri, Version};
+use std::net::IpAddr;
+
+/// The names this hub answers to.
+#[derive(Clone, Debug, Default)]
+pub struct Gate {
+    names: Vec<String>,
+    addresses: Vec<IpAddr>,
+    origins: Vec<String>,
+}
+
+impl Gate {
+    /// The machine's own names and addresses, and what the configuration adds.
+    pub fn new(allowed_hosts: &[String], allowed_origins: &[String]) -> Self {
+        let mut names = vec!["localhost".to_owned()];
+        let host = rustix::system::uname();
+        if let Ok(host) = host.nodename().to_str()
+            && !host.is_empty()
+        {
+            let host = host.to_ascii_lowercase();
+            let short = host.split('.').next().unwrap_or(&host).to_owned();
+            names.extend([format!("{short}.local"), short, host]);
+        }
+        names.extend(allowed_hosts.iter().map(|name| name.to_ascii_lowercase()));
+        let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
+        Self {
+            names,
+            addresses: interfaces.iter().map(if_addrs::Interface::ip).collect(),
+            origins: allowed_origins
+                .iter()
+                .map(|origin| origin.trim_end_matches('/').to_ascii_lowercase())
+                .collect(),
+        }
+    }
+
+    fn knows(&self, host: &str, local: IpAddr) -> bool {
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        if let Ok(address) = bare.parse::<IpAddr>() {
+            let local = local.to_canonical();
+            return address.to_canonical() == local
+                || (address.is_loopback() && local.is_loopback())
+                || self.addresses.contains(&address)
+                || self.names.iter().any(|name| name == bare);
+        }
+        let host = host.trim_end_matches('.').to_ascii_lowercase();
+        self.names.contains(&host)
+    }
+
+    /// Checks that a request is meant for this hub.
+    ///
+    /// # Errors
+    /// Says which name was asked for and how to allow it.
+    pub fn check_host(
+        &self,
+        version: Version,
+        uri: &Uri,
+        headers: &HeaderMap,
+        peer: &Peer,
+    ) -> Result<(), String> {
+        // An absolute request target names the host in place of the header (RFC 9112, 3.2.2).
+        let named = match uri.authority() {
+            Some(authority) => Some(authority.as_str()),
+            None => match headers.get(HOST).map(|host| host.to_str()) {
+                Some(Ok(host)) => Some(host),
+                Some(Err(_)) => return Err("the Host header is no text".to_owned()),
+                None => None,
+            },
+        };
+        let Some(named) = named else {
+            // HTTP/1.0 has no such header, and no browser speaks it.
+            if version < Version::HTTP_11 {
+                return Ok(());
+            }
+            return Err("the request has no Host header; HTTP/1.1 needs one".to_owned());
+        };
+        if self.knows(without_port(named), peer.local.ip()) {
+            return Ok(());
+        }
+        Err(format!(
+            "{named:?} is not a name of this hub. If it should be, add it to `allowed_hosts` \
+             in the configuration"
+        ))
+    }
+
+    /// Checks that a page may open a public socket: one of the hub's own hosts on
+    /// any port, or an allowed origin, or no page at all.
+    ///
+    /// # Errors
+    /// Says which origin was refused and how to allow it.
+    pub fn check_origin(&self, headers: &HeaderMap, peer: &Peer) -> Result<(), String> {
+        let Some(origin) = headers.get(ORIGIN) else {
+            return Ok(());
+        };
+        let origin = origin.to_str().unwrap_or_default();
+        let lower = origin.to_ascii_lowercase();
+        if self.origins.contains(&lower) {
+            return Ok(());
+        }
+        let host = lower
+            .strip_prefix("http://")
+            .or_else(|| lower.strip_prefix("https://"));
+        if host.is_some_and(|host| self.knows(without_port(host), peer.local.ip())) {
+            return Ok(());
+        }
+        Err(format!(
+            "pages from {origin:?} may not open sockets here. If they should, add it to \
+             `allowed_origins` in the configuration"
+        ))
+    }
+}
+
+/// `host:port` without the port; IPv6 addresses keep their brackets.
+fn without_port(authority: &str) -> &str {
+    let authority = authority.rsplit('@').next().unwrap_or(authority);
+    if let Some(end) = authority.find(']') {
+        return &authority[..=end];
+    }
+    authority.split(':').next().unwrap_or(authority)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn peer(local: &str) -> Peer {
+        Peer {
+            remote: "127.0.0.1:9".parse().expect("an address"),
+            local: local.parse().expect("an address"),
+            flushes: Default::default(),
+        }
+    }
+
+    fn gate() -> Gate {
+        Gate {
+            names: vec!["localhost".into(), "cams.lan".into()],
+            addresses: vec!["10.1.2.3".parse().expect("an address")],
+            origins: vec!["https://dash.example".into()],
+        }
+    }
+
+    fn host(value: &str, local: &str) -> bool {
+        let mut headers = HeaderMap::new();
+        headers.insert(HOST, value.parse().expect("a header"));
+        let uri = Uri::from_static("/");
+        gate()
+            .check_host(Version::HTTP_11, &uri, &headers, &peer(local))
+            .is_ok()
+    }
+
+    #[test]
+    fn own_names_and_addresses_pass() {
+        let local = "127.0.0.1:8080";
+        for own in [
+            "localhost",
+            "LOCALHOST:8080",
+            "127.0.0.1:1",
+            "[::1]:8080",
+            "cams.lan.",
+            "10.1.2.3",
+        ] {
+            assert!(host(own, local), "{own}");
+        }
+        assert!(host("192.168.7.7:80", "192.168.7.7:8080"));
+        assert!(host("192.168.7.7", "[::ffff:192.168.7.7]:8080"));
+    }
+
+    #[test]
+    fn foreign_names_do_not() {
+        for foreign in [
+            "evil.example",
+            "localhost.evil.example",
+            "127.0.0.1.evil.example",
+            "192.168.7.7",
+            "",
+            "evil.example:8080",
+        ] {
+            assert!(!host(foreign, "127.0.0.1:8080"), "{foreign}");
+        }
+        assert!(!host("127.0.0.1", "192.168.7.7:8080"));
+    }
+
+    #[test]
+    fn a_missing_host_is_only_for_http_1_0() {
+        let (uri, headers, peer) = (Uri::from_static("/"), HeaderMap::new(), peer("127.0.0.1:1"));
+        let gate = gate();
+        assert!(
+            gate.check_host(Version::HTTP_11, &uri, &headers, &peer)
+                .is_err()
+        );
+        assert!(
+            gate.check_host(Version::HTTP_10, &uri, &headers, &peer)
+                .is_ok()
+        );
+        let absolute = Uri::from_static("http://evil.example/");
+        assert!(
+            gate.check_host(Version::HTTP_10, &absolute, &headers, &peer)
+                .is_err()
+        );
+    }
+
+    #[test]
+    fn origins() {
+        let check = |origin: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(ORIGIN, origin.parse().expect("a header"));
+            gate()
+                .check_origin(&headers, &peer("127.0.0.1:8080"))
+                .is_ok()
+        };
+        for good in [
+            "http://localhost:3000",
+            "https://cams.lan",
+            "https://dash.example",
+            "http://127.0.0.1:9",
+        ] {
+            assert!(check(good), "{good}");
+        }
+        for bad in [
+            "http://evil.example",
+            "null",
+            "file://",
+            "http://dash.example",
+            "https://localhost@evil.example",
+            "ftp://localhost",
+        ] {
+            assert!(!check(bad), "{bad}");
+        }
+        assert!(
+            gate()
+                .check_origin(&HeaderMap::new(), &peer("127.0.0.1:1"))
+                .is_ok()
+        );
+    }
+}

@@ -1,0 +1,108 @@
+//! From a configuration to a running hub.
+
+use crate::config::{CameraConfig, Config, ConfigError, from_argument};
+use crate::gate::Gate;
+use crate::server::{self, Site};
+use ocelli_core::{Camera, Hub, HubError};
+use std::io;
+use std::sync::Arc;
+use tokio::net::TcpListener;
+
+/// Makes a hub of what was configured. Touches no network, but cameras with
+/// `keep` begin to connect, so it needs a running runtime.
+///
+/// # Errors
+/// Two cameras of one id, or an app that is not configured.
+pub fn hub(config: &Config) -> Result<Arc<Hub>, ConfigError> {
+    let hub = Arc::new(Hub::default());
+    for app in &config.apps {
+        hub.put_app(app.clone());
+    }
+    for camera in &config.cameras {
+        let refuse =
+            |error: HubError| ConfigError::new(format!("camera {:?}: {error}", camera.room));
+        let id = hub.resolve(&camera.app, &camera.room).map_err(refuse)?;
+        let main = hub.upstream(&id, camera.source.clone(), None);
+        let sub = camera.substream.as_ref();
+        let sub = sub.map(|source| hub.upstream(&id, source.clone(), None));
+        let made = Camera::new(id, camera.name.clone(), camera.kind, main, sub, camera.keep);
+        hub.add(made).map_err(refuse)?;
+    }
+    Ok(hub)
+}
+
+/// The cameras of the demo: a wall of running clocks.
+const DEMO: [(&str, &str); 8] = [
+    ("Front door", "front-door=pattern:?size=1280x720&fps=15"),
+    (
+        "Driveway",
+        "driveway=pattern:?size=960x540&fps=10&tint=drive",
+    ),
+    ("Garden", "garden=pattern:?size=640x480&fps=10&tint=garden"),
+    (
+        "Workshop",
+        "workshop=pattern:?size=640x360&fps=12&tint=bench",
+    ),
+    (
+        "3D printer",
+        "printer=pattern:?size=640x360&fps=5&tint=printer",
+    ),
+    ("Bird box", "bird-box=pattern:?size=320x240&fps=8&tint=bird"),
+    ("Stable", "stable=pattern:?size=640x360&fps=10&tint=stable"),
+    (
+        "Weather mast",
+        "weather-mast=pattern:?size=640x360&fps=2&tint=mast",
+    ),
+];
+
+/// The demo's cameras, for whoever starts the hub without any.
+///
+/// # Errors
+/// None that a user could cause.
+pub fn demo() -> Result<Vec<CameraConfig>, ConfigError> {
+    let cameras = DEMO.iter().enumerate().map(|(index, (name, source))| {
+        let mut camera = from_argument(source, index + 1)?;
+        camera.name = (*name).to_owned();
+        Ok(camera)
+    });
+    cameras.collect()
+}
+
+/// Says on standard error who can reach the hub and what to do next.
+pub fn greet(config: &Config) {
+    let port = config.listen.port();
+    if config.cameras.is_empty() {
+        eprintln!(
+            "No cameras yet. Name them like this: ocelli serve rtsp://user:password@10.0.0.7/stream1"
+        );
+    }
+    if config.listen.ip().is_loopback() {
+        eprintln!(
+            "Only this machine can open it. To open it to your network: --listen 0.0.0.0:{port}\n\
+             (anybody on that network can then watch the cameras, without a password)."
+        );
+    } else {
+        eprintln!(
+            "Anybody who reaches {} can watch the cameras.",
+            config.listen
+        );
+    }
+}
+
+/// Listens and serves until `shutdown` is ready.
+///
+/// # Errors
+/// The address can't be listened on.
+pub async fn serve(
+    config: &Config,
+    hub: Arc<Hub>,
+    shutdown: impl Future<Output = ()>,
+) -> io::Result<()> {
+    let listener = TcpListener::bind(config.listen).await?;
+    let address = listener.local_addr()?;
+    let gate = Gate::new(&config.allowed_hosts, &config.allowed_origins);
+    let site = Site::new(hub, gate);
+    println!("listening on http://{address}");
+    server::run(listener, site, shutdown).await;
+    Ok(())
+}

@@ -1,0 +1,32 @@
+//! Ocelli: every camera, one socket.
+//!
+//! The program around `ocelli_core`: it fetches pictures from cameras of every
+//! kind, and shows them to any number of viewers over HTTP and WebSocket.
+//!
+//! # Layout
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`config`] | the configuration file and the command line's sources |
+//! | [`sources`] | the kinds of source, one file each |
+//! | [`sinks`] | the kinds of sink, one file each |
+//! | [`server`] | the one port: accepting, routing, stopping |
+//! | [`connection`], [`websocket`] | one connection; one WebSocket |
+//! | [`gate`] | the Host and Origin rules |
+//! | [`api`], [`answer`], [`ui`] | the HTTP interface, its answers, the pages |
+//! | [`launch`] | from a configuration to a running hub |
+//!
+//! Everything on the frame path runs on one current-thread runtime; what takes
+//! long (encoding a test picture, resolving a name) goes to blocking threads.
+
+pub mod answer;
+pub mod api;
+pub mod config;
+pub mod connection;
+pub mod gate;
+pub mod launch;
+pub mod server;
+pub mod sinks;
+pub mod sources;
+pub mod ui;
+pub mod websocket;

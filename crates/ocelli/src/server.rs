@@ -1,0 +1,157 @@
+//! The one port: accepts connections, checks whom they mean, and hands them to
+//! the routes. `run` ends when it is told to, whatever connections stay open.
+
+use crate::answer::plain;
+use crate::connection::Connection;
+use crate::gate::Gate;
+use crate::{api, sinks, ui};
+use axum::Router;
+use axum::body::Body;
+use http::header::{HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
+use http::{Request, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use ocelli_core::Hub;
+use std::convert::Infallible;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower_service::Service;
+
+/// A request's header must be whole in this time.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// The longest request header.
+const HEADER_LIMIT: usize = 32 * 1024;
+/// How long connections may take to say goodbye.
+const GOODBYE: Duration = Duration::from_millis(500);
+
+/// What every route has at hand.
+pub struct Site {
+    /// The cameras.
+    pub hub: Arc<Hub>,
+    /// The Host and Origin rules.
+    pub gate: Gate,
+    /// The tasks of connections that were upgraded.
+    pub tasks: TaskTracker,
+    /// Cancelled when the server stops.
+    pub stopping: CancellationToken,
+    /// When the server began.
+    pub started: Instant,
+    /// Messages of viewers that were passed over: malformed, or of unknown cameras.
+    pub ignored: AtomicU64,
+}
+
+impl Site {
+    /// A site that shows `hub` to whoever `gate` lets in.
+    pub fn new(hub: Arc<Hub>, gate: Gate) -> Arc<Self> {
+        Arc::new(Self {
+            hub,
+            gate,
+            tasks: TaskTracker::new(),
+            stopping: CancellationToken::new(),
+            started: Instant::now(),
+            ignored: AtomicU64::new(0),
+        })
+    }
+
+    /// Counts a message that was passed over.
+    pub fn ignore(&self) {
+        self.ignored.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// All routes.
+fn routes(site: Arc<Site>) -> Router {
+    Router::new()
+        .merge(sinks::routes())
+        .merge(api::routes())
+        .fallback(ui::serve)
+        .with_state(site)
+}
+
+/// Serves `site` on `listener` until `shutdown` is ready, then ends every source
+/// and every connection.
+pub async fn run(listener: TcpListener, site: Arc<Site>, shutdown: impl Future<Output = ()>) {
+    let router = routes(site.clone());
+    tokio::pin!(shutdown);
+    loop {
+        let accepted = tokio::select! {
+            () = &mut shutdown => break,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, _)) => accept(stream, &site, &router),
+            Err(error) => wait_out(&error).await,
+        }
+    }
+    drop(listener);
+    site.stopping.cancel();
+    site.hub.stop();
+    site.tasks.close();
+    // Tasks that don't end by then end with the runtime.
+    let _ = tokio::time::timeout(GOODBYE, site.tasks.wait()).await;
+}
+
+/// A connection that failed before it was accepted says nothing about the next;
+/// a lack of descriptors needs time to pass.
+async fn wait_out(error: &io::Error) {
+    use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
+    if !matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionReset | Interrupted
+    ) {
+        tracing::error!(%error, "can't accept connections; trying again");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+fn accept(stream: TcpStream, site: &Arc<Site>, router: &Router) {
+    let (connection, peer) = match Connection::new(stream) {
+        Ok(accepted) => accepted,
+        Err(error) => {
+            tracing::debug!(%error, "a client left at once");
+            return;
+        }
+    };
+    let router = router.clone();
+    let served = site.clone();
+    let service = hyper::service::service_fn(move |request: Request<hyper::body::Incoming>| {
+        let (site, mut router, peer) = (served.clone(), router.clone(), peer.clone());
+        async move {
+            let (version, uri, headers) = (request.version(), request.uri(), request.headers());
+            if let Err(reason) = site.gate.check_host(version, uri, headers, &peer) {
+                tracing::warn!(peer = %peer.remote, %reason, "refused a request");
+                return Ok(plain(StatusCode::FORBIDDEN, &reason));
+            }
+            let mut request = request.map(Body::new);
+            request.extensions_mut().insert(peer);
+            let Ok(mut response) = router.call(request).await;
+            let headers = response.headers_mut();
+            headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+            headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+            Ok::<_, Infallible>(response)
+        }
+    });
+    let http = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIMEOUT)
+        .max_header_size(HEADER_LIMIT)
+        .max_buf_size(64 * 1024)
+        .serve_connection(TokioIo::new(connection), service)
+        .with_upgrades();
+    let stopping = site.stopping.clone();
+    site.tasks.spawn(async move {
+        tokio::select! {
+            ended = http => {
+                if let Err(error) = ended {
+                    tracing::debug!(%error, "a connection broke off");
+                }
+            }
+            () = stopping.cancelled() => {}
+        }
+    });
+}

@@ -1,0 +1,95 @@
+//! `GET /live/<app>/<room>/mjpeg`: `multipart/x-mixed-replace`, for everything
+//! that plays video by plain HTTP.
+//!
+//! hyper would buffer hundreds of kilobytes of body for a slow client, which is
+//! seconds of stale video. So the body hands over a part only when the last one
+//! has left the process, and the part it hands over is then the newest frame.
+
+use super::{Playback, find};
+use crate::answer::Problem;
+use crate::connection::{Flushes, Peer};
+use crate::server::Site;
+use axum::body::Body;
+use axum::extract::{Path, Query, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Extension, Router};
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http_body::Frame as BodyFrame;
+use ocelli_core::{Follower, Frame};
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+const OPENING: Bytes = Bytes::from_static(b"--frame\r\n");
+/// Sent with each part, for browsers paint a part when they see the next boundary.
+const BOUNDARY: Bytes = Bytes::from_static(b"\r\n--frame\r\n");
+
+pub(super) fn routes() -> Router<Arc<Site>> {
+    Router::new().route("/live/{app}/{room}/mjpeg", get(mjpeg))
+}
+
+async fn mjpeg(
+    State(site): State<Arc<Site>>,
+    Extension(peer): Extension<Peer>,
+    Path((app, room)): Path<(String, String)>,
+    Query(playback): Query<Playback>,
+) -> Result<Response, Problem> {
+    let camera = find(&site.hub, &app, &room)?;
+    let parts = Parts {
+        follower: camera.follow(playback.stream.into()),
+        flushes: peer.flushes,
+        next: Next::Opening,
+    };
+    let headers = [
+        (CONTENT_TYPE, "multipart/x-mixed-replace; boundary=frame"),
+        (CACHE_CONTROL, "no-store"),
+    ];
+    Ok((headers, Body::new(parts)).into_response())
+}
+
+/// What a body hands over next.
+enum Next {
+    Opening,
+    /// The newest frame, once there were more flushes than this.
+    Head(u64),
+    Picture(Frame),
+    Boundary,
+}
+
+struct Parts {
+    follower: Follower,
+    flushes: Arc<Flushes>,
+    next: Next,
+}
+
+impl http_body::Body for Parts {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<BodyFrame<Bytes>, Infallible>>> {
+        let this = &mut *self;
+        let (bytes, next) = match std::mem::replace(&mut this.next, Next::Boundary) {
+            Next::Opening => (OPENING, Next::Head(this.flushes.count())),
+            Next::Head(seen) => {
+                this.next = Next::Head(seen);
+                ready!(this.flushes.poll_beyond(seen, cx));
+                let frame = ready!(this.follower.poll_next(cx));
+                let head = format!(
+                    "Content-Type: image/jpeg\r\nContent-Length: {}\r\n\r\n",
+                    frame.payload_len()
+                );
+                (Bytes::from(head), Next::Picture(frame))
+            }
+            Next::Picture(frame) => (frame.payload(), Next::Boundary),
+            Next::Boundary => (BOUNDARY, Next::Head(this.flushes.count())),
+        };
+        this.next = next;
+        Poll::Ready(Some(Ok(BodyFrame::data(bytes))))
+    }
+}

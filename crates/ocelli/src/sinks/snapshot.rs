@@ -1,0 +1,46 @@
+//! `GET /live/<app>/<room>/frame.jpg`: a camera's last frame.
+
+use super::{Playback, find};
+use crate::answer::Problem;
+use crate::server::Site;
+use axum::Router;
+use axum::extract::{Path, Query, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use http::StatusCode;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// How long a sleeping camera may take to wake.
+const WAKING: Duration = Duration::from_secs(10);
+
+pub(super) fn routes() -> Router<Arc<Site>> {
+    Router::new().route("/live/{app}/{room}/frame.jpg", get(snapshot))
+}
+
+async fn snapshot(
+    State(site): State<Arc<Site>>,
+    Path((app, room)): Path<(String, String)>,
+    Query(playback): Query<Playback>,
+) -> Result<Response, Problem> {
+    let camera = find(&site.hub, &app, &room)?;
+    // Following wakes the camera and keeps it for the grace period.
+    let mut follower = camera.follow(playback.stream.into());
+    let frame = timeout(WAKING, follower.next()).await.map_err(|_| {
+        let status = camera.status();
+        let why = status.state.reason().map(|reason| format!(": {reason}"));
+        Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            format!(
+                "no picture within {} s; the camera is {}{}",
+                WAKING.as_secs(),
+                status.state.name(),
+                why.unwrap_or_default()
+            ),
+        )
+    })?;
+    let headers = [(CONTENT_TYPE, "image/jpeg"), (CACHE_CONTROL, "no-store")];
+    Ok((headers, frame.payload()).into_response())
+}

@@ -1,0 +1,130 @@
+//! `WS /live/ws?app=&room=`: one camera over one WebSocket.
+
+use super::{Stream, find, may_watch};
+use crate::connection::Peer;
+use crate::server::Site;
+use crate::websocket::{self, Incoming, Socket, close};
+use axum::body::Body;
+use axum::extract::{Query, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::any;
+use axum::{Extension, Router};
+use http::Request;
+use ocelli_core::{Camera, Follower, Frame};
+use serde::Deserialize;
+use serde_json::json;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+use tokio::time::{Interval, MissedTickBehavior, interval};
+use tokio_websockets::Message;
+
+/// How often the viewer is told the frame rate.
+const INFO_INTERVAL: Duration = Duration::from_secs(5);
+/// How long a viewer may take to answer a close.
+const GOODBYE: Duration = Duration::from_millis(400);
+
+pub(super) fn routes() -> Router<Arc<Site>> {
+    Router::new().route("/live/ws", any(open))
+}
+
+#[derive(Deserialize)]
+struct Asked {
+    #[serde(default)]
+    app: String,
+    #[serde(default)]
+    room: String,
+    #[serde(default)]
+    stream: Stream,
+}
+
+async fn open(
+    State(site): State<Arc<Site>>,
+    Extension(peer): Extension<Peer>,
+    Query(asked): Query<Asked>,
+    request: Request<Body>,
+) -> Response {
+    let hub = &site.hub;
+    if hub.app(&asked.app).is_some() && !may_watch(hub, &asked.app) {
+        // A browser learns nothing from a refused upgrade, but reads a close code.
+        return websocket::upgrade(&site, &peer, request, None, |mut socket| async move {
+            socket.close(close::UNAUTHORIZED, "playback in this app is not public");
+            socket.finish(GOODBYE).await;
+        });
+    }
+    let camera = match find(hub, &asked.app, &asked.room) {
+        Ok(camera) => camera,
+        Err(problem) => return problem.into_response(),
+    };
+    let served = site.clone();
+    websocket::upgrade(&site, &peer, request, None, move |socket| async move {
+        let mut infos = interval(INFO_INTERVAL);
+        infos.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let viewer = Viewer {
+            socket,
+            follower: camera.follow(asked.stream.into()),
+            camera,
+            infos,
+        };
+        viewer.run(&served).await;
+    })
+}
+
+struct Viewer {
+    socket: Socket,
+    camera: Arc<Camera>,
+    follower: Follower,
+    infos: Interval,
+}
+
+enum Event {
+    Came(Incoming),
+    Frame(Frame),
+    InfoDue,
+}
+
+impl Viewer {
+    async fn run(mut self, site: &Site) {
+        let mut stopped = std::pin::pin!(site.stopping.cancelled());
+        loop {
+            let event = tokio::select! {
+                event = self.next() => event,
+                () = &mut stopped => {
+                    self.socket.close(1001, "the hub stops");
+                    return self.socket.finish(GOODBYE).await;
+                }
+            };
+            match event {
+                Event::Frame(frame) => self.socket.send(Message::binary(frame.payload())),
+                Event::InfoDue => {
+                    let fps = (self.camera.status().fps * 10.0).round() / 10.0;
+                    let now = site.hub.clock().now();
+                    let info = json!({ "type": "info", "fps": fps, "ts": now.0 / 1000 });
+                    self.socket.send(Message::text(info.to_string()));
+                }
+                Event::Came(Incoming::Written) => {}
+                Event::Came(Incoming::Text(_)) => site.ignore(),
+                Event::Came(Incoming::Binary) => {
+                    self.socket.close(1003, "a viewer sends no binary messages");
+                }
+                Event::Came(Incoming::Closed) => return,
+            }
+        }
+    }
+
+    async fn next(&mut self) -> Event {
+        std::future::poll_fn(|cx| {
+            if let Poll::Ready(incoming) = self.socket.poll(cx) {
+                return Poll::Ready(Event::Came(incoming));
+            }
+            if !self.socket.is_idle() {
+                return Poll::Pending;
+            }
+            if let Poll::Ready(frame) = self.follower.poll_next(cx) {
+                return Poll::Ready(Event::Frame(frame));
+            }
+            self.infos.poll_tick(cx).map(|_| Event::InfoDue)
+        })
+        .await
+    }
+}

@@ -1,0 +1,125 @@
+//! What viewers send on the wall socket.
+
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// The pace and the stream a viewer wishes for a camera.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
+pub struct Wish {
+    /// At most this many frames a second.
+    #[serde(default, rename = "maxFps")]
+    pub max_fps: Option<f64>,
+    /// Frames that may be sent before the viewer gives more credit.
+    #[serde(default)]
+    pub credit: Option<u32>,
+    /// Which stream.
+    #[serde(default)]
+    pub stream: WishedStream,
+}
+
+/// The stream a viewer wishes: tiles are small unless it says otherwise.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WishedStream {
+    /// The small one, where the camera has it.
+    #[default]
+    Sub,
+    /// The main one.
+    Main,
+}
+
+/// A viewer's command.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(tag = "cmd", rename_all = "lowercase")]
+pub enum Command {
+    /// Send these cameras, or all for `*`.
+    Subscribe {
+        /// Ids.
+        cameras: Vec<String>,
+        /// How.
+        #[serde(flatten)]
+        wish: Wish,
+    },
+    /// Send these no more.
+    Unsubscribe {
+        /// Ids.
+        cameras: Vec<String>,
+    },
+    /// Frames that may be sent in addition.
+    Credit {
+        /// By id.
+        add: BTreeMap<String, u32>,
+    },
+    /// Try these failed cameras again now.
+    Retry {
+        /// Ids.
+        cameras: Vec<String>,
+    },
+    /// Answer with the hub's time.
+    Ping {
+        /// Echoed as it came.
+        t: serde_json::Number,
+    },
+}
+
+impl Command {
+    /// Reads a command.
+    ///
+    /// # Errors
+    /// Says what is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let command: Command = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        if let Command::Subscribe { wish, .. } = &command
+            && let Some(fps) = wish.max_fps
+            && !(fps.is_finite() && fps > 0.0)
+        {
+            return Err(format!("maxFps is a number above 0, not {fps}"));
+        }
+        Ok(command)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_contract_s_commands_are_read() {
+        let subscribe = Command::parse(r#"{"cmd":"subscribe","cameras":["a","b"]}"#);
+        let expected = Command::Subscribe {
+            cameras: vec!["a".into(), "b".into()],
+            wish: Wish::default(),
+        };
+        assert_eq!(subscribe, Ok(expected));
+        let paced = r#"{"cmd":"subscribe","cameras":["*"],"maxFps":5,"credit":2,"later":1}"#;
+        let Ok(Command::Subscribe { wish, .. }) = Command::parse(paced) else {
+            panic!("a subscription");
+        };
+        assert_eq!((wish.max_fps, wish.credit), (Some(5.0), Some(2)));
+        for good in [
+            r#"{"cmd":"unsubscribe","cameras":["a"]}"#,
+            r#"{"cmd":"credit","add":{"cam1":1,"cam2":1}}"#,
+            r#"{"cmd":"retry","cameras":["a"]}"#,
+            r#"{"cmd":"ping","t":123.4}"#,
+        ] {
+            assert!(Command::parse(good).is_ok(), "{good}");
+        }
+    }
+
+    #[test]
+    fn rubbish_is_named() {
+        for bad in [
+            "",
+            "null",
+            "{}",
+            r#"{"cmd":"dance"}"#,
+            r#"{"cmd":"subscribe"}"#,
+            r#"{"cmd":"subscribe","cameras":"a"}"#,
+            r#"{"cmd":"subscribe","cameras":["a"],"maxFps":0}"#,
+            r#"{"cmd":"subscribe","cameras":["a"],"credit":-1}"#,
+            r#"{"cmd":"credit","add":{"a":"x"}}"#,
+        ] {
+            assert!(Command::parse(bad).is_err(), "{bad}");
+        }
+    }
+}

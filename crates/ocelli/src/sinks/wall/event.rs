@@ -1,0 +1,97 @@
+//! The text events of the `ocelli.v2` form, and what a viewer was told already.
+
+use super::watch::Watched;
+use crate::sinks::may_watch;
+use ocelli_core::{Camera, Hub, Timestamp};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The cameras as a viewer knows them: by id, the revision it was told.
+pub struct Announced(BTreeMap<String, u64>);
+
+impl Announced {
+    /// Begins with all cameras; the `hello` that tells of them.
+    pub fn hello(hub: &Hub) -> (Self, String) {
+        let cameras = visible(hub);
+        let told = cameras.iter().map(told).collect();
+        let hello = json!({
+            "type": "hello",
+            "version": env!("CARGO_PKG_VERSION"),
+            "time": hub.clock().now().0,
+            "cameras": cameras.iter().map(|camera| describe(camera)).collect::<Vec<_>>(),
+        });
+        (Self(told), hello.to_string())
+    }
+
+    /// What has changed since: `camera` and `gone` events.
+    pub fn news(&mut self, hub: &Hub) -> Vec<String> {
+        let mut events = Vec::new();
+        let cameras = visible(hub);
+        let now: BTreeMap<_, _> = cameras.iter().map(told).collect();
+        for id in self.0.keys().filter(|id| !now.contains_key(*id)) {
+            events.push(json!({ "type": "gone", "id": id }).to_string());
+        }
+        for camera in &cameras {
+            let id = camera.id().as_str();
+            if self.0.get(id) != now.get(id) {
+                let event = json!({ "type": "camera", "camera": describe(camera) });
+                events.push(event.to_string());
+            }
+        }
+        self.0 = now;
+        events
+    }
+}
+
+fn visible(hub: &Hub) -> Vec<Arc<Camera>> {
+    let mut cameras = hub.cameras();
+    cameras.retain(|camera| may_watch(hub, camera.id().app()));
+    cameras
+}
+
+fn told(camera: &Arc<Camera>) -> (String, u64) {
+    (camera.id().as_str().to_owned(), camera.revision())
+}
+
+fn describe(camera: &Camera) -> Value {
+    let status = camera.status();
+    let mut described = json!({
+        "id": camera.id().as_str(),
+        "name": camera.name(),
+        "state": status.state.name(),
+        "codecs": ["jpeg"],
+    });
+    if let Some(reason) = status.state.reason() {
+        described["reason"] = reason.into();
+    }
+    if let Some((width, height)) = status.size {
+        described["width"] = width.into();
+        described["height"] = height.into();
+    }
+    described
+}
+
+/// A command that was passed over, in whole or for one camera.
+pub fn error(code: &str, message: &str, camera: Option<&String>) -> String {
+    let mut event = json!({ "type": "error", "code": code, "message": message });
+    if let Some(camera) = camera {
+        event["camera"] = camera.as_str().into();
+    }
+    event.to_string()
+}
+
+/// The hub's time, with the viewer's echoed.
+pub fn pong(t: &serde_json::Number, now: Timestamp) -> String {
+    json!({ "type": "pong", "t": t, "time": now.0 }).to_string()
+}
+
+/// What was sent and dropped for each camera, and its viewers.
+pub fn stats(now: Timestamp, watched: &Watched) -> String {
+    let counts = watched.counts().map(|(id, sent, dropped, viewers)| {
+        let count = json!({ "sent": sent, "dropped": dropped, "viewers": viewers });
+        (id.to_owned(), count)
+    });
+    let cameras: serde_json::Map<_, _> = counts.collect();
+    json!({ "type": "stats", "time": now.0, "cameras": cameras }).to_string()
+}

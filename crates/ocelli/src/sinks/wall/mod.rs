@@ -1,0 +1,249 @@
+//! `WS /ws/cameras`: any number of cameras over one WebSocket.
+//!
+//! A viewer holds a cursor for each camera it watches. When the socket has taken
+//! the last message, the next camera in turn that has something newer gives its
+//! newest; nothing is made ready before that, so nothing can queue.
+//!
+//! [`command`] reads what viewers send, [`watch`] is what one viewer watches,
+//! [`event`] words what the `ocelli.v2` form adds.
+
+mod command;
+mod event;
+mod watch;
+
+use crate::connection::Peer;
+use crate::server::Site;
+use crate::websocket::{self, Incoming, Socket};
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::Response;
+use axum::routing::any;
+use axum::{Extension, Router};
+use command::Command;
+use event::Announced;
+use http::Request;
+use ocelli_core::Frame;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+use tokio::sync::watch as tokio_watch;
+use tokio::time::{Interval, MissedTickBehavior, interval};
+use tokio_websockets::Message;
+use watch::Watched;
+
+/// The subprotocol that adds what the plain form lacks.
+const V2: &str = "ocelli.v2";
+/// How often a viewer of the `ocelli.v2` form is told its counts.
+const STATS_INTERVAL: Duration = Duration::from_secs(1);
+/// How long a viewer may take to answer a close.
+const GOODBYE: Duration = Duration::from_millis(400);
+/// How many faults of one command are told.
+const ERRORS_TOLD: usize = 8;
+
+/// This sink's addresses.
+pub(super) fn routes() -> Router<Arc<Site>> {
+    Router::new().route("/ws/cameras", any(open))
+}
+
+async fn open(
+    State(site): State<Arc<Site>>,
+    Extension(peer): Extension<Peer>,
+    request: Request<Body>,
+) -> Response {
+    let v2 = websocket::offers(request.headers(), V2);
+    let served = site.clone();
+    let remote = peer.remote;
+    websocket::upgrade(
+        &site,
+        &peer,
+        request,
+        v2.then_some(V2),
+        move |socket| async move {
+            tracing::debug!(peer = %remote, v2, "a viewer came");
+            let viewer = Viewer::new(served, socket, v2);
+            let (ignored, watched) = viewer.run().await;
+            let (sent, dropped) = watched.totals();
+            tracing::debug!(peer = %remote, sent, dropped, ignored, "a viewer left");
+        },
+    )
+}
+
+struct Viewer {
+    site: Arc<Site>,
+    socket: Socket,
+    watched: Watched,
+    changes: tokio_watch::Receiver<u64>,
+    ignored: u64,
+    /// What only the `ocelli.v2` form has.
+    v2: Option<Extras>,
+}
+
+struct Extras {
+    /// Events to be told, in order; bounded, for while it is not empty nothing is read.
+    events: VecDeque<String>,
+    announced: Announced,
+    stats: Interval,
+}
+
+enum Turn {
+    Came(Incoming),
+    Frame(Frame),
+    Event(String),
+    CamerasChanged,
+    StatsDue,
+}
+
+impl Viewer {
+    fn new(site: Arc<Site>, socket: Socket, v2: bool) -> Self {
+        let extras = v2.then(|| {
+            let mut stats = interval(STATS_INTERVAL);
+            stats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            let (announced, hello) = Announced::hello(&site.hub);
+            Extras {
+                events: VecDeque::from([hello]),
+                announced,
+                stats,
+            }
+        });
+        Self {
+            changes: site.hub.changes(),
+            watched: Watched::new(site.hub.clone()),
+            site,
+            socket,
+            ignored: 0,
+            v2: extras,
+        }
+    }
+
+    async fn run(mut self) -> (u64, Watched) {
+        let stopping = self.site.stopping.clone();
+        let mut stopped = std::pin::pin!(stopping.cancelled());
+        loop {
+            let turn = tokio::select! {
+                turn = self.turn() => turn,
+                () = &mut stopped => {
+                    self.socket.close(1001, "the hub stops");
+                    self.socket.finish(GOODBYE).await;
+                    break;
+                }
+            };
+            match turn {
+                Turn::Frame(frame) if self.v2.is_some() => {
+                    self.socket.send(Message::binary(frame.message_v2()));
+                }
+                Turn::Frame(frame) => self.socket.send(Message::binary(frame.message())),
+                Turn::Event(event) => self.socket.send(Message::text(event)),
+                Turn::CamerasChanged => {
+                    self.watched.follow_all();
+                    if let Some(extras) = &mut self.v2 {
+                        let news = extras.announced.news(&self.site.hub);
+                        extras.events.extend(news);
+                    }
+                }
+                Turn::StatsDue => {
+                    if let Some(extras) = &mut self.v2 {
+                        let now = self.site.hub.clock().now();
+                        extras.events.push_back(event::stats(now, &self.watched));
+                    }
+                }
+                Turn::Came(Incoming::Text(text)) => self.obey(&text),
+                Turn::Came(Incoming::Binary) => {
+                    self.socket.close(1003, "a viewer sends no binary messages");
+                }
+                Turn::Came(Incoming::Written) => {}
+                Turn::Came(Incoming::Closed) => break,
+            }
+        }
+        (self.ignored, self.watched)
+    }
+
+    /// The next thing to do. While a message is being written that is only to
+    /// write on. Then events go first, which bounds them, for nothing is read
+    /// before they are gone; then what the viewer says; then frames.
+    async fn turn(&mut self) -> Turn {
+        let Self {
+            socket,
+            watched,
+            changes,
+            v2,
+            ..
+        } = self;
+        if socket.is_idle()
+            && let Some(event) = v2.as_mut().and_then(|extras| extras.events.pop_front())
+        {
+            return Turn::Event(event);
+        }
+        let idle = socket.is_idle();
+        tokio::select! {
+            biased;
+            turn = std::future::poll_fn(|cx| {
+                if let Poll::Ready(incoming) = socket.poll(cx) {
+                    return Poll::Ready(Turn::Came(incoming));
+                }
+                if !socket.is_idle() {
+                    return Poll::Pending;
+                }
+                if let Some(extras) = v2
+                    && extras.stats.poll_tick(cx).is_ready()
+                {
+                    return Poll::Ready(Turn::StatsDue);
+                }
+                watched.poll_frame(cx).map(Turn::Frame)
+            }) => turn,
+            Ok(()) = changes.changed(), if idle => Turn::CamerasChanged,
+        }
+    }
+
+    fn obey(&mut self, text: &str) {
+        let faults = match Command::parse(text) {
+            Ok(command) => self.carry_out(command),
+            Err(message) => vec![event::error("malformed_command", &message, None)],
+        };
+        self.ignored += faults.len() as u64;
+        faults.iter().for_each(|_| self.site.ignore());
+        if let Some(extras) = &mut self.v2 {
+            extras.events.extend(faults.into_iter().take(ERRORS_TOLD));
+        }
+    }
+
+    /// Carries out a command; what of it could not be.
+    fn carry_out(&mut self, command: Command) -> Vec<String> {
+        let v2 = self.v2.is_some();
+        let unknown = match command {
+            Command::Subscribe { cameras, wish } => {
+                // The plain form knows no pace: the socket alone sets it.
+                let wish = if v2 { wish } else { Default::default() };
+                self.watched.subscribe(&cameras, wish)
+            }
+            Command::Unsubscribe { cameras } => {
+                self.watched.unsubscribe(&cameras);
+                Vec::new()
+            }
+            Command::Credit { add } if v2 => self.watched.add_credit(&add),
+            Command::Retry { cameras } if v2 => self.watched.retry(&cameras),
+            Command::Ping { t } if v2 => {
+                let now = self.site.hub.clock().now();
+                if let Some(extras) = &mut self.v2 {
+                    extras.events.push_back(event::pong(&t, now));
+                }
+                Vec::new()
+            }
+            Command::Credit { .. } | Command::Retry { .. } | Command::Ping { .. } => {
+                return vec![event::error(
+                    "malformed_command",
+                    "only ocelli.v2 has it",
+                    None,
+                )];
+            }
+        };
+        let words = |id: &String| {
+            event::error(
+                "unknown_camera",
+                "there is no such camera to watch",
+                Some(id),
+            )
+        };
+        unknown.iter().map(words).collect()
+    }
+}

@@ -1,0 +1,301 @@
+//! What one viewer of the wall watches: its subscriptions, their credit and pace,
+//! and whose turn it is.
+
+use super::command::{Wish, WishedStream};
+use crate::sinks::may_watch;
+use ocelli_core::{Camera, Frame, Hub, Quality, Ready, Subscription, Token};
+use std::collections::{BTreeMap, BTreeSet};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+/// Credit that may stand at most.
+const CREDIT_LIMIT: u32 = 8;
+/// The id that means every camera.
+const ALL: &str = "*";
+
+/// One camera that the viewer watches.
+struct Watch {
+    camera: Arc<Camera>,
+    subscription: Subscription,
+    stream: WishedStream,
+    /// Frames that may still be sent; absent where the socket alone sets the pace.
+    credit: Option<u32>,
+    interval: Option<Duration>,
+    not_before: Instant,
+    sent: u64,
+}
+
+/// All that a viewer watches.
+pub struct Watched {
+    hub: Arc<Hub>,
+    ready: Arc<Ready>,
+    watches: Vec<Option<Watch>>,
+    tokens: BTreeMap<String, Token>,
+    /// The wish that goes for every camera, those that come later included.
+    all: Option<Wish>,
+    /// What was unsubscribed by name from under `all`.
+    except: BTreeSet<String>,
+    /// Cameras that have something newer before their pace lets it go.
+    due: BTreeSet<(Instant, Token)>,
+    timer: Pin<Box<Sleep>>,
+    /// Counts of subscriptions that ended.
+    past: (u64, u64),
+}
+
+impl Watched {
+    /// Nothing yet.
+    pub fn new(hub: Arc<Hub>) -> Self {
+        Self {
+            hub,
+            ready: Arc::default(),
+            watches: Vec::new(),
+            tokens: BTreeMap::new(),
+            all: None,
+            except: BTreeSet::new(),
+            due: BTreeSet::new(),
+            timer: Box::pin(sleep_until(Instant::now())),
+            past: (0, 0),
+        }
+    }
+
+    fn visible(&self, id: &str) -> Option<Arc<Camera>> {
+        let camera = self.hub.find_by_id(id)?;
+        may_watch(&self.hub, camera.id().app()).then_some(camera)
+    }
+
+    /// Subscribes; the ids that mean no camera this viewer may see.
+    pub fn subscribe(&mut self, ids: &[String], wish: Wish) -> Vec<String> {
+        let mut unknown = Vec::new();
+        for id in ids {
+            if id == ALL {
+                self.all = Some(wish);
+                self.except.clear();
+                // Those that play already take the new wish too.
+                for camera in self.hub.cameras() {
+                    if may_watch(&self.hub, camera.id().app()) {
+                        self.watch(camera, wish);
+                    }
+                }
+                continue;
+            }
+            match self.visible(id) {
+                Some(camera) => {
+                    self.except.remove(camera.id().as_str());
+                    self.watch(camera, wish);
+                }
+                None => unknown.push(id.clone()),
+            }
+        }
+        unknown
+    }
+
+    /// Ends subscriptions; ids that are not subscribed do no harm.
+    pub fn unsubscribe(&mut self, ids: &[String]) {
+        for id in ids {
+            if id == ALL {
+                self.all = None;
+                let watched: Vec<_> = self.tokens.keys().cloned().collect();
+                watched.iter().for_each(|id| self.end(id));
+            } else if let Some(camera) = self.hub.find_by_id(id) {
+                let id = camera.id().as_str();
+                self.end(id);
+                if self.all.is_some() {
+                    self.except.insert(id.to_owned());
+                }
+            }
+        }
+    }
+
+    /// Brings what is watched in line with the cameras there are: `*` takes those
+    /// that came, and those that went are let go.
+    pub fn follow_all(&mut self) {
+        let gone: Vec<_> = self
+            .tokens
+            .keys()
+            .filter(|id| self.visible(id).is_none())
+            .cloned()
+            .collect();
+        gone.iter().for_each(|id| self.end(id));
+        let Some(wish) = self.all else { return };
+        for camera in self.hub.cameras() {
+            let id = camera.id().as_str();
+            if !self.tokens.contains_key(id)
+                && !self.except.contains(id)
+                && may_watch(&self.hub, camera.id().app())
+            {
+                self.watch(camera, wish);
+            }
+        }
+    }
+
+    fn watch(&mut self, camera: Arc<Camera>, wish: Wish) {
+        let credit = wish.credit.map(|credit| credit.min(CREDIT_LIMIT));
+        let interval = wish
+            .max_fps
+            .and_then(|fps| Duration::try_from_secs_f64(1.0 / fps).ok());
+        if let Some(&token) = self.tokens.get(camera.id().as_str())
+            && let Some(watch) = &mut self.watches[token]
+            && watch.stream == wish.stream
+            && Arc::ptr_eq(&watch.camera, &camera)
+        {
+            watch.credit = credit;
+            watch.interval = interval;
+            watch.not_before = Instant::now();
+            self.ready.raise(token);
+            return;
+        }
+        // The new subscription begins before the old one ends, so that a change
+        // of stream or of camera never lets an upstream rest in between.
+        let free = self.watches.iter().position(Option::is_none);
+        let token = free.unwrap_or(self.watches.len());
+        let quality = match wish.stream {
+            WishedStream::Sub => Quality::Sub,
+            WishedStream::Main => Quality::Main,
+        };
+        let id = camera.id().as_str().to_owned();
+        let subscription = camera.subscribe(quality, self.ready.clone(), token);
+        let watch = Some(Watch {
+            camera,
+            subscription,
+            stream: wish.stream,
+            credit,
+            interval,
+            not_before: Instant::now(),
+            sent: 0,
+        });
+        match self.watches.get_mut(token) {
+            Some(place) => *place = watch,
+            None => self.watches.push(watch),
+        }
+        self.end(&id);
+        self.tokens.insert(id, token);
+    }
+
+    fn end(&mut self, id: &str) {
+        let Some(token) = self.tokens.remove(id) else {
+            return;
+        };
+        if let Some(watch) = self.watches[token].take() {
+            self.past.0 += watch.sent;
+            self.past.1 += watch.subscription.dropped();
+        }
+        self.due.retain(|&(_, due)| due != token);
+    }
+
+    /// Adds credit; the ids that are not subscribed.
+    pub fn add_credit(&mut self, add: &BTreeMap<String, u32>) -> Vec<String> {
+        let mut unknown = Vec::new();
+        for (id, &more) in add {
+            let camera = self.visible(id);
+            let token = camera.and_then(|camera| self.tokens.get(camera.id().as_str()).copied());
+            let watch = token.and_then(|token| self.watches[token].as_mut());
+            let (Some(token), Some(watch)) = (token, watch) else {
+                unknown.push(id.clone());
+                continue;
+            };
+            if let Some(credit) = &mut watch.credit {
+                *credit = credit.saturating_add(more).min(CREDIT_LIMIT);
+                self.ready.raise(token);
+            }
+        }
+        unknown
+    }
+
+    /// Tries failed cameras again at once; the ids that mean no camera.
+    pub fn retry(&mut self, ids: &[String]) -> Vec<String> {
+        let mut unknown = Vec::new();
+        for id in ids {
+            match self.visible(id) {
+                Some(camera) => camera.retry(),
+                None => unknown.push(id.clone()),
+            }
+        }
+        unknown
+    }
+
+    /// The newest frame of the next camera in turn that has one for this viewer.
+    pub fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Frame> {
+        self.raise_due(cx);
+        loop {
+            let Poll::Ready(token) = self.ready.poll_next(cx) else {
+                return Poll::Pending;
+            };
+            if let Some(frame) = self.take(token, cx) {
+                return Poll::Ready(frame);
+            }
+        }
+    }
+
+    fn take(&mut self, token: Token, cx: &mut Context<'_>) -> Option<Frame> {
+        let watch = self.watches.get_mut(token)?.as_mut()?;
+        // Without credit nothing is done: when it comes, the token is raised.
+        if watch.credit == Some(0) {
+            return None;
+        }
+        if let Some(interval) = watch.interval {
+            let now = Instant::now();
+            if now < watch.not_before {
+                self.due.insert((watch.not_before, token));
+                self.raise_due(cx);
+                return None;
+            }
+            let frame = watch.subscription.take()?;
+            // Counted from when it was due, so that the pace is kept on average.
+            watch.not_before = (watch.not_before + interval).max(now + interval / 2);
+            return Some(watch.counted(frame));
+        }
+        let frame = watch.subscription.take()?;
+        Some(watch.counted(frame))
+    }
+
+    /// Gives their turn to the cameras whose time has come, and waits for the next.
+    fn raise_due(&mut self, cx: &mut Context<'_>) {
+        loop {
+            let Some(&(when, token)) = self.due.first() else {
+                return;
+            };
+            if self.timer.deadline() != when {
+                self.timer.as_mut().reset(when);
+            }
+            if self.timer.as_mut().poll(cx).is_pending() {
+                return;
+            }
+            self.due.pop_first();
+            self.ready.raise(token);
+        }
+    }
+
+    /// For each camera: its id, frames sent, frames dropped, and its viewers.
+    pub fn counts(&self) -> impl Iterator<Item = (&str, u64, u64, usize)> {
+        self.tokens.iter().filter_map(|(id, &token)| {
+            let watch = self.watches[token].as_ref()?;
+            let viewers = watch.camera.status().viewers;
+            Some((
+                id.as_str(),
+                watch.sent,
+                watch.subscription.dropped(),
+                viewers,
+            ))
+        })
+    }
+
+    /// Frames sent and dropped in all.
+    pub fn totals(&self) -> (u64, u64) {
+        self.counts().fold(self.past, |total, count| {
+            (total.0 + count.1, total.1 + count.2)
+        })
+    }
+}
+
+impl Watch {
+    fn counted(&mut self, frame: Frame) -> Frame {
+        self.sent += 1;
+        if let Some(credit) = &mut self.credit {
+            *credit = credit.saturating_sub(1);
+        }
+        frame
+    }
+}

@@ -1,0 +1,116 @@
+//! The browser part: files built by `web/` and kept inside the binary, and the
+//! page that plays one camera.
+
+use crate::answer::{Problem, plain};
+use crate::server::Site;
+use crate::sinks::find;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use http::header::{
+    ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG,
+    IF_NONE_MATCH,
+};
+use http::{HeaderValue, Method, StatusCode};
+use percent_encoding::percent_decode_str;
+use rust_embed::{EmbeddedFile, RustEmbed};
+use std::sync::Arc;
+
+#[derive(RustEmbed)]
+#[folder = "../../web/dist"]
+#[allow_missing = true]
+struct Dist;
+
+/// No page of ours runs a script or opens a socket that is not ours. Sockets of
+/// other hubs are for pages that embed the elements, not for these.
+const POLICY: &str = "default-src 'self'; img-src 'self' blob: data:; worker-src 'self' blob:; \
+     connect-src 'self' ws: wss:; style-src 'self' 'unsafe-inline'; object-src 'none'; \
+     base-uri 'none'; form-action 'self'";
+
+/// Answers every address that is nobody else's.
+pub async fn serve(State(site): State<Arc<Site>>, request: Request) -> Response {
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        return Problem::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "only GET and HEAD are answered here",
+        )
+        .into_response();
+    }
+    let path = request.uri().path();
+    if let Some(place) = path.strip_prefix("/play/") {
+        let place = percent_decode_str(place).decode_utf8_lossy();
+        let Some((app, room)) = place.split_once('/') else {
+            return Problem::not_found("the address is /play/<app>/<room>").into_response();
+        };
+        if let Err(problem) = find(&site.hub, app, room) {
+            return problem.into_response();
+        }
+        return file("play.html", &request);
+    }
+    match path.trim_start_matches('/') {
+        "" => file("index.html", &request),
+        name => file(name, &request),
+    }
+}
+
+fn file(name: &str, request: &Request) -> Response {
+    let Some(found) = Dist::get(name) else {
+        if name == "index.html" {
+            return plain(
+                StatusCode::NOT_FOUND,
+                "this binary was built without its browser part; build it with `make build`",
+            );
+        }
+        return Problem::not_found(format!("there is nothing at {:?}", request.uri().path()))
+            .into_response();
+    };
+    let tag = entity_tag(&found);
+    let fresh = request.headers().get(IF_NONE_MATCH) == Some(&tag);
+    let mut response = if fresh {
+        StatusCode::NOT_MODIFIED.into_response()
+    } else {
+        Body::from(found.data.into_owned()).into_response()
+    };
+    let headers = response.headers_mut();
+    headers.insert(ETAG, tag);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type(name)));
+    // Built names carry a hash of what is in them; the others are asked for anew.
+    let cache = if name.starts_with("assets/") {
+        "public, max-age=31536000, immutable"
+    } else {
+        "no-cache"
+    };
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static(cache));
+    if name.ends_with(".html") {
+        headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    }
+    if name.ends_with(".js") {
+        // The elements are for anyone's page; what they may watch is decided elsewhere.
+        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    }
+    response
+}
+
+fn entity_tag(file: &EmbeddedFile) -> HeaderValue {
+    let hash = file.metadata.sha256_hash();
+    let hex: String = hash[..12]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    HeaderValue::try_from(format!("\"{hex}\"")).unwrap_or(HeaderValue::from_static("\"\""))
+}
+
+fn media_type(name: &str) -> &'static str {
+    match name.rsplit('.').next() {
+        Some("html") => "text/html; charset=utf-8",
+        Some("js") => "text/javascript; charset=utf-8",
+        Some("css") => "text/css; charset=utf-8",
+        Some("svg") => "image/svg+xml",
+        Some("json" | "map") => "application/json",
+        Some("png") => "image/png",
+        Some("ico") => "image/x-icon",
+        Some("woff2") => "font/woff2",
+        Some("webmanifest") => "application/manifest+json",
+        _ => "application/octet-stream",
+    }
+}

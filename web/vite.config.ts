@@ -26,6 +26,6 @@ export default defineConfig({
     target: 'es2022',
     modulePreload: { polyfill: false },
     assetsInlineLimit: 0,
-    rollupOptions: { input: { index: here('app/index.html'), play: here('app/play.html') } },
+    rolldownOptions: { input: { index: here('app/index.html'), play: here('app/play.html') } },
   },
 });

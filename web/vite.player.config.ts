@@ -12,7 +12,7 @@ export default defineConfig({
     emptyOutDir: false,
     target: 'es2022',
     modulePreload: false,
-    rollupOptions: {
+    rolldownOptions: {
       input: here('player/ocelli.ts'),
       preserveEntrySignatures: 'strict',
       output: { format: 'es', entryFileNames: 'ocelli.js', codeSplitting: false },

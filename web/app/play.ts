@@ -1,5 +1,5 @@
 // The page at /play/<app>/<room>: one camera fills the window, whatever its kind.
-import { idOf, type CameraTile } from '../player/ocelli.ts';
+import { CameraTile, idOf } from '../player/ocelli.ts';
 
 function decoded(part: string | undefined): string {
   try {
@@ -11,7 +11,7 @@ function decoded(part: string | undefined): string {
 
 const [, , app, room] = location.pathname.split('/');
 const token = new URLSearchParams(location.search).get('token');
-const tile = document.createElement('camera-tile') as CameraTile;
+const tile = new CameraTile();
 tile.setAttribute('camera', idOf(decoded(app), decoded(room)));
 tile.setAttribute('stream', 'main');
 tile.setAttribute('hub', location.origin);

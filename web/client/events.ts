@@ -21,7 +21,12 @@ export interface DeliveryCounts {
 }
 
 export type HubEvent =
-  | { readonly type: 'hello'; readonly version: string; readonly time: number; readonly cameras: readonly Camera[] }
+  | {
+      readonly type: 'hello';
+      readonly version: string;
+      readonly time: number;
+      readonly cameras: readonly Camera[];
+    }
   | { readonly type: 'camera'; readonly camera: Camera }
   | { readonly type: 'gone'; readonly id: string }
   | { readonly type: 'error'; readonly code: string; readonly message: string; readonly camera?: string }

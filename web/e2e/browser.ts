@@ -44,7 +44,8 @@ export interface WallReport {
 /** All that the page's wall says of itself. */
 export function wallReport(page: Page): Promise<WallReport> {
   return page.evaluate(() => {
-    const wall = document.querySelector('camera-wall') as Wall;
+    const wall = document.querySelector<Wall>('camera-wall');
+    if (!wall) throw new Error('the page has no wall');
     const tiles = Object.fromEntries(wall.cameras.map(({ id }) => [id, wall.tileState(id) ?? null]));
     return { link: wall.link, solo: wall.solo, paintsIn: wall.paintsIn, tiles };
   });
@@ -76,7 +77,7 @@ export const painted = (report: WallReport, least = 1): number =>
 export function readClock(page: Page, camera: string, element = 'camera-wall'): Promise<number | undefined> {
   return page.evaluate(
     async ([id, selector]) => {
-      const screen = document.querySelector(selector) as Wall | null;
+      const screen = document.querySelector<Wall>(selector);
       const pixels = await screen?.readTile(id);
       if (!pixels) return undefined;
       const { width, height, data } = pixels;

@@ -34,7 +34,8 @@ export class CameraTile extends ScreenElement {
     shadow.append(this.#view.element);
     this.addEventListener('keydown', (event) => this.handleKey(event));
     shadow.addEventListener('keyup', (event) => {
-      if ((event as KeyboardEvent).key === ' ' && shadow.activeElement === this.#view.button) event.preventDefault();
+      if ((event as KeyboardEvent).key === ' ' && shadow.activeElement === this.#view.button)
+        event.preventDefault();
     });
     this.addEventListener('fullscreenchange', () => this.#watch());
   }
@@ -176,4 +177,3 @@ function isRoom(row: unknown, app: string, room: string): boolean {
   const fields = row as Record<string, unknown>;
   return fields['app'] === app && fields['fullRoom'] === room && typeof fields['id'] === 'string';
 }
-

@@ -145,7 +145,13 @@ export class CameraWall extends ScreenElement {
         break;
       default: {
         const ids = [...this.#tiles.keys()];
-        const target = nextCamera(ids, this.#solo ?? this.#focused(), key, this.#grid.columns, this.#solo !== undefined);
+        const target = nextCamera(
+          ids,
+          this.#solo ?? this.#focused(),
+          key,
+          this.#grid.columns,
+          this.#solo !== undefined,
+        );
         if (target === undefined) break;
         if (this.#solo === undefined) this.focusCamera(target);
         else this.open(target);
@@ -275,7 +281,8 @@ export class CameraWall extends ScreenElement {
     const ids = this.#solo === undefined ? [...this.#tiles.keys()] : [this.#solo];
     let width = this.#room.offsetWidth;
     const aspect = usualAspect(this.cameras);
-    let grid = this.#solo === undefined ? layoutGrid(ids.length, width, height, aspect) : soloGrid(width, height);
+    let grid =
+      this.#solo === undefined ? layoutGrid(ids.length, width, height, aspect) : soloGrid(width, height);
     const fits = grid.height <= height;
     this.#room.classList.toggle('fits', fits);
     if (!fits && this.#room.clientWidth < width) {
@@ -289,7 +296,8 @@ export class CameraWall extends ScreenElement {
       const rect = grid.tiles[index];
       return rect ? [{ camera, row: Math.floor(index / grid.columns), ...rect }] : [];
     });
-    for (const [id, { view }] of this.#tiles) view.element.hidden = this.#solo !== undefined && id !== this.#solo;
+    for (const [id, { view }] of this.#tiles)
+      view.element.hidden = this.#solo !== undefined && id !== this.#solo;
     for (const tile of placed) {
       const style = this.#tiles.get(tile.camera)?.view.element.style;
       if (!style) continue;
@@ -330,7 +338,8 @@ export class CameraWall extends ScreenElement {
     const active = engine.link === 'fallback' && document.visibilityState !== 'hidden' && this.#running;
     for (const [id, tile] of this.#tiles) {
       if (tile.fallback?.removed) tile.fallback = undefined;
-      const wanted = active && (cameras ? cameras.has(id) : tile.fallback !== undefined) && !engine.frozen.has(id);
+      const wanted =
+        active && (cameras ? cameras.has(id) : tile.fallback !== undefined) && !engine.frozen.has(id);
       if (!wanted) {
         // A frozen camera keeps the picture that stands there.
         if (!(active && engine.frozen.has(id))) {

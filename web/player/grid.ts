@@ -39,7 +39,8 @@ export function usualAspect(sizes: readonly { readonly width?: number; readonly 
 }
 
 export function layoutGrid(count: number, width: number, height: number, aspect = WIDE): Grid {
-  if (count === 0 || width <= 0 || height <= 0) return { columns: 0, rows: 0, tiles: [], height: 0, pitch: 0 };
+  if (count === 0 || width <= 0 || height <= 0)
+    return { columns: 0, rows: 0, tiles: [], height: 0, pitch: 0 };
   const gap = gapFor(count);
   if (width < NARROW_SCREEN && width < height) {
     const columns = count > 4 && width >= 300 ? 2 : 1;

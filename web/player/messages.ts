@@ -10,7 +10,11 @@ export interface Placement extends Rect {
 
 export type ToPainter =
   | { readonly kind: 'open'; readonly url: string }
-  | { readonly kind: 'surface'; readonly surface: number; readonly canvas: OffscreenCanvas | HTMLCanvasElement }
+  | {
+      readonly kind: 'surface';
+      readonly surface: number;
+      readonly canvas: OffscreenCanvas | HTMLCanvasElement;
+    }
   | {
       readonly kind: 'layout';
       readonly surface: number;

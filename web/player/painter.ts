@@ -138,7 +138,8 @@ export class Painter {
   }
 
   #addSurface(id: number, canvas: OffscreenCanvas | HTMLCanvasElement): void {
-    const context = canvas.getContext('2d') as Context | null;
+    const context: Context | null =
+      'convertToBlob' in canvas ? canvas.getContext('2d') : canvas.getContext('2d');
     if (!context) return;
     this.#surfaces.set(id, { canvas, context, width: 0, height: 0, placements: [], stale: true });
   }
@@ -179,7 +180,9 @@ export class Painter {
     while (slot.waiting) {
       const frame = slot.waiting;
       slot.waiting = undefined;
-      const bitmap = await createImageBitmap(new Blob([frame.payload], { type: 'image/jpeg' })).catch(() => undefined);
+      const bitmap = await createImageBitmap(new Blob([frame.payload], { type: 'image/jpeg' })).catch(
+        () => undefined,
+      );
       if (!bitmap || !this.#isWanted(camera)) {
         // A picture that cannot be decoded costs its own place only: the next one is asked for all the same.
         bitmap?.close();
@@ -274,7 +277,8 @@ export class Painter {
   /** Bitmaps are large and not collected in time by themselves: those that nobody can see are closed at once. */
   #sweep(): void {
     const placed = new Set<string>();
-    for (const { placements } of this.#surfaces.values()) for (const { camera } of placements) placed.add(camera);
+    for (const { placements } of this.#surfaces.values())
+      for (const { camera } of placements) placed.add(camera);
     for (const [camera, slot] of this.#slots) {
       if (placed.has(camera) || this.#watched.has(camera)) continue;
       this.#abandon(camera);

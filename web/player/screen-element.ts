@@ -53,7 +53,16 @@ export abstract class ScreenElement extends HTMLElement implements Screen {
     if (!picture || !this.engine) return undefined;
     const { painted, paintedAge, fps, captureTime, width, height } = picture;
     const age = this.engine.age(picture);
-    return { painted, age, paintedAge, fps, captureTime, width, height, frozen: this.engine.frozen.has(camera) };
+    return {
+      painted,
+      age,
+      paintedAge,
+      fps,
+      captureTime,
+      width,
+      height,
+      frozen: this.engine.frozen.has(camera),
+    };
   }
 
   /** The pixels of a camera's picture as painted, without letterbox. */

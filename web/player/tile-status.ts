@@ -53,10 +53,25 @@ export function tileStatus(seen: Observed): TileStatus {
   }
   if (state === 'failed') {
     const reason = camera?.reason ?? 'The camera gives no picture.';
-    return { ...said, tone: 'failed', icon: 'failed', label: 'Failed', headline: 'Failed', reason, canRetry: true };
+    return {
+      ...said,
+      tone: 'failed',
+      icon: 'failed',
+      label: 'Failed',
+      headline: 'Failed',
+      reason,
+      canRetry: true,
+    };
   }
   if (seen.stopped) {
-    return { ...said, rate: '', tone: 'stopped', icon: 'stop', label: 'Stopped', headline: picture ? '' : 'Stopped' };
+    return {
+      ...said,
+      rate: '',
+      tone: 'stopped',
+      icon: 'stop',
+      label: 'Stopped',
+      headline: picture ? '' : 'Stopped',
+    };
   }
   if (state === 'stalled') {
     const reason = camera?.reason ?? 'Connected, but no new pictures come.';

@@ -3,17 +3,17 @@
 export type Direction = 'left' | 'right' | 'up' | 'down' | 'first' | 'last';
 export type WallKey = Direction | 'close' | 'freeze' | 'fullscreen';
 
-const KEYS: Readonly<Record<string, WallKey>> = {
-  ArrowLeft: 'left',
-  ArrowRight: 'right',
-  ArrowUp: 'up',
-  ArrowDown: 'down',
-  Home: 'first',
-  End: 'last',
-  ' ': 'freeze',
-  f: 'fullscreen',
-  F: 'fullscreen',
-};
+const KEYS: ReadonlyMap<string, WallKey> = new Map([
+  ['ArrowLeft', 'left'],
+  ['ArrowRight', 'right'],
+  ['ArrowUp', 'up'],
+  ['ArrowDown', 'down'],
+  ['Home', 'first'],
+  ['End', 'last'],
+  [' ', 'freeze'],
+  ['f', 'fullscreen'],
+  ['F', 'fullscreen'],
+]);
 
 interface Pressed {
   readonly key: string;
@@ -27,7 +27,7 @@ export function wallKey(event: Pressed, solo: boolean, onButton: boolean): WallK
   if (event.ctrlKey || event.altKey || event.metaKey) return undefined;
   if (event.key === 'Escape') return solo ? 'close' : undefined;
   if (event.key === ' ' && onButton) return undefined;
-  return KEYS[event.key];
+  return KEYS.get(event.key);
 }
 
 /** Alone, a camera has a next and a previous one, in a ring; in the grid the arrows stop at its edges. */

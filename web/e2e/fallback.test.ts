@@ -1,0 +1,152 @@
+import { createServer, type IncomingMessage } from 'node:http';
+import { connect, type AddressInfo } from 'node:net';
+import type { Browser, Page } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { launch, setVisibility, until, wallReport } from './browser.ts';
+import { patterns, startHub, type Hub } from './hub.ts';
+
+let browser: Browser;
+let page: Page;
+let hub: Hub;
+let proxy: Awaited<ReturnType<typeof startProxy>>;
+
+beforeAll(async () => {
+  browser = await launch();
+});
+
+afterAll(() => browser.close());
+
+afterEach(async () => {
+  await page.context().close();
+  await proxy.stop();
+  await hub.stop();
+});
+
+/** A reverse proxy of the kind that people have by accident: it passes pages and pictures, but no sockets. */
+async function startProxy(target: Hub): Promise<{
+  url: string;
+  sockets: boolean;
+  running: Set<string>;
+  stop: () => Promise<void>;
+}> {
+  const running = new Set<string>();
+  const { Agent, request } = await import('node:http');
+  const agent = new Agent();
+  const host = `127.0.0.1:${target.port}`;
+  const server = createServer((asked, answer) => {
+    const path = asked.url ?? '/';
+    const forward = request(
+      {
+        agent,
+        host: '127.0.0.1',
+        port: target.port,
+        path,
+        method: asked.method,
+        headers: { ...asked.headers, host },
+      },
+      (got) => {
+        answer.writeHead(got.statusCode ?? 502, got.headers);
+        got.pipe(answer);
+      },
+    );
+    if (path.includes('/mjpeg')) {
+      running.add(path);
+      answer.on('close', () => running.delete(path));
+    }
+    answer.on('close', () => forward.destroy());
+    forward.on('error', () => answer.destroy());
+    forward.end();
+  });
+  const self = { url: '', sockets: false, running, stop: () => closeAll(server) };
+  server.on('upgrade', (asked: IncomingMessage, socket) => {
+    if (!self.sockets) {
+      socket.end('HTTP/1.1 426 Upgrade Required\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
+      return;
+    }
+    const forward = connect(target.port, '127.0.0.1', () => {
+      const headers = { ...asked.headers, host, origin: target.url };
+      const lines = Object.entries(headers).map(([name, value]) => `${name}: ${String(value)}\r\n`);
+      forward.write(`GET ${asked.url ?? '/'} HTTP/1.1\r\n${lines.join('')}\r\n`);
+      forward.pipe(socket).pipe(forward);
+    });
+    forward.on('error', () => socket.destroy());
+    socket.on('error', () => forward.destroy());
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  self.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return self;
+}
+
+function closeAll(server: ReturnType<typeof createServer>): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve());
+    server.closeAllConnections();
+  });
+}
+
+/** The images of the fallback that show a picture. */
+const images = (): Promise<string[]> =>
+  page.evaluate(() =>
+    [...(document.querySelector('camera-wall')?.shadowRoot?.querySelectorAll('img') ?? [])]
+      .filter((image) => image.naturalWidth > 0)
+      .map((image) => new URL(image.src).pathname),
+  );
+
+test('without sockets the pictures come by MJPEG and snapshots, and the socket comes back', async () => {
+  hub = await startHub(patterns(7));
+  proxy = await startProxy(hub);
+  page = await (await browser.newContext({ viewport: { width: 1280, height: 800 } })).newPage();
+  await page.goto(proxy.url);
+  await until(
+    'the fallback begins',
+    () => wallReport(page),
+    ({ link }) => link === 'fallback',
+    30_000,
+  );
+  await page.getByRole('status').filter({ hasText: 'MJPEG' }).waitFor();
+  const shown = await until('all seven show', images, (paths) => paths.length === 7, 30_000);
+  expect(shown.filter((path) => path.endsWith('/mjpeg')).length).toBe(4);
+  expect(shown.filter((path) => path.endsWith('/frame.jpg')).length).toBe(3);
+  expect(proxy.running.size).toBe(4);
+  const snapshots = (): Promise<string[]> =>
+    page.evaluate(() =>
+      [...(document.querySelector('camera-wall')?.shadowRoot?.querySelectorAll('img') ?? [])]
+        .map((image) => image.src)
+        .filter((src) => src.includes('frame.jpg')),
+    );
+  const first = await snapshots();
+  await until('snapshots are taken again', snapshots, (now) => now.every((src) => !first.includes(src)));
+
+  await setVisibility(page, 'hidden');
+  await until(
+    'a hidden tab plays nothing',
+    () => proxy.running.size,
+    (count) => count === 0,
+  );
+  await setVisibility(page, 'visible');
+  await until(
+    'it plays again',
+    () => proxy.running.size,
+    (count) => count === 4,
+  );
+
+  proxy.sockets = true;
+  await until(
+    'the socket is back',
+    () => wallReport(page),
+    ({ link }) => link === 'open',
+    30_000,
+  );
+  await until(
+    'everything paints',
+    () => wallReport(page),
+    ({ tiles }) =>
+      Object.values(tiles).length === 7 && Object.values(tiles).every((tile) => (tile?.painted ?? 0) > 0),
+  );
+  await until(
+    'no MJPEG is left',
+    () => proxy.running.size,
+    (count) => count === 0,
+  );
+  expect(await images()).toEqual([]);
+});

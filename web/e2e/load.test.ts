@@ -1,0 +1,60 @@
+// 64 cameras in one tab: reports what was painted and how old it was; asserts only what holds on a slow machine too.
+import { expect, test } from 'vitest';
+import { launch, painted, until, wallReport } from './browser.ts';
+import { patterns, startHub } from './hub.ts';
+
+const CAMERAS = 64;
+const SECONDS = 10;
+
+test(`${CAMERAS} QVGA cameras at 8 fps all paint, and their age stays bounded`, async () => {
+  const hub = await startHub(patterns(CAMERAS));
+  const browser = await launch();
+  try {
+    const page = await browser.newPage({ viewport: { width: 1600, height: 900 } });
+    await page.goto(hub.url);
+    await until(
+      'all paint',
+      () => wallReport(page),
+      (report) => painted(report) === CAMERAS,
+      40_000,
+    );
+    const counts = async (): Promise<number[]> =>
+      Object.values((await wallReport(page)).tiles).map((tile) => tile?.painted ?? 0);
+    const before = await counts();
+    const start = Date.now();
+    const ages: number[] = [];
+    const paintedAges: number[] = [];
+    await until(
+      'the time is over',
+      async () => {
+        for (const tile of Object.values((await wallReport(page)).tiles)) {
+          ages.push(tile?.age ?? Infinity);
+          paintedAges.push(tile?.paintedAge ?? Infinity);
+        }
+        return Date.now() - start;
+      },
+      (passed) => passed > SECONDS * 1000,
+      60_000,
+    );
+    const seconds = (Date.now() - start) / 1000;
+    const rates = (await counts()).map((count, index) => (count - (before[index] ?? 0)) / seconds);
+    report('painted fps', rates);
+    report('age when painted, ms', paintedAges);
+    report('age on the screen, ms', ages);
+    expect(Math.min(...rates)).toBeGreaterThan(0.5);
+    expect(quantile(paintedAges, 0.99)).toBeLessThan(2_000);
+  } finally {
+    await browser.close();
+    await hub.stop();
+  }
+});
+
+function quantile(values: readonly number[], part: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(part * sorted.length))] ?? NaN;
+}
+
+function report(what: string, values: readonly number[]): void {
+  const [least, half, most] = [0, 0.5, 0.99].map((part) => quantile(values, part).toFixed(1));
+  process.stdout.write(`${CAMERAS} cameras, ${what}: least ${least}, p50 ${half}, p99 ${most}\n`);
+}

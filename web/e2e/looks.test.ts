@@ -1,0 +1,166 @@
+// How the pages look and read: axe in both schemes, a phone, an empty hub, the page of one camera, a foreign page.
+import { createServer } from 'node:http';
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import type { AddressInfo } from 'node:net';
+import type { Browser, Page } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { clockAge, launch, painted, readClock, until, wallReport } from './browser.ts';
+import { patterns, startHub, type Hub } from './hub.ts';
+
+const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+const PHONE = { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true };
+
+let browser: Browser;
+let page: Page;
+let hub: Hub;
+
+beforeAll(async () => {
+  browser = await launch();
+});
+
+afterAll(() => browser.close());
+
+afterEach(async () => {
+  await page.context().close();
+  await hub.stop();
+});
+
+async function open(path: string, options: Parameters<Browser['newContext']>[0] = {}): Promise<void> {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options });
+  page = await context.newPage();
+  await page.goto(`${hub.url}${path}`);
+}
+
+/** What axe finds serious or critical, in short. */
+async function findings(): Promise<string[]> {
+  interface Violation {
+    readonly id: string;
+    readonly impact: string | null;
+    readonly nodes: readonly { readonly html: string }[];
+  }
+  await page.evaluate(AXE);
+  const violations = await page.evaluate(async () => {
+    const { axe } = globalThis as unknown as { axe: { run(): Promise<{ violations: Violation[] }> } };
+    return (await axe.run()).violations;
+  });
+  return violations
+    .filter(({ impact }) => impact === 'serious' || impact === 'critical')
+    .map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 120)).join(' | ')}`);
+}
+
+for (const colorScheme of ['dark', 'light'] as const) {
+  test(`axe finds nothing serious on a ${colorScheme} wall, its help, one camera alone`, async () => {
+    hub = await startHub([...patterns(4), 'broken=http://127.0.0.1:1/']);
+    await open('/', { colorScheme });
+    await until(
+      'it paints',
+      () => wallReport(page),
+      (report) => painted(report) === 4,
+    );
+    await page.getByRole('button', { name: 'Retry broken' }).waitFor({ timeout: 40_000 });
+    expect(await findings()).toEqual([]);
+    await page.keyboard.press('?');
+    await page.getByRole('dialog').waitFor();
+    expect(await findings()).toEqual([]);
+    await page.keyboard.press('Escape');
+    await page.getByRole('button', { name: /^cam1,/ }).click();
+    await page.getByRole('button', { name: 'All cameras' }).waitFor();
+    expect(await findings()).toEqual([]);
+  });
+
+  test(`axe finds nothing serious on a ${colorScheme} empty hub, which says how to add a camera`, async () => {
+    hub = await startHub([]);
+    await open('/', { colorScheme });
+    await page.getByRole('heading', { name: 'No cameras yet' }).waitFor();
+    expect(await page.locator('section.empty').textContent()).toContain('[[camera]]');
+    expect(await findings()).toEqual([]);
+  });
+}
+
+test('the toggle keeps its scheme in this browser', async () => {
+  hub = await startHub(patterns(1));
+  await open('/', { colorScheme: 'dark' });
+  const ground = (): Promise<string> => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+  const dark = await ground();
+  await page.getByRole('button', { name: 'Use light colours' }).click();
+  const light = await ground();
+  expect(light).not.toBe(dark);
+  await page.reload();
+  await page.getByRole('button', { name: 'Use dark colours' }).waitFor();
+  expect(await ground()).toBe(light);
+});
+
+test('on a phone the wall has two columns, scrolls, and nothing is wider than the screen', async () => {
+  hub = await startHub(patterns(20));
+  await open('/', PHONE);
+  await until(
+    'the first paint',
+    () => wallReport(page),
+    (report) => painted(report) >= 6,
+  );
+  const shape = await page.evaluate(() => {
+    const room = document.querySelector('camera-wall')?.shadowRoot?.querySelector('.room');
+    const tiles = [...(room?.querySelectorAll('.tile') ?? [])].map(
+      (tile) => tile.getBoundingClientRect().left,
+    );
+    return {
+      columns: new Set(tiles).size,
+      scrolls: (room?.scrollHeight ?? 0) > (room?.clientHeight ?? 0),
+      wide: document.documentElement.scrollWidth > innerWidth,
+    };
+  });
+  expect(shape).toEqual({ columns: 2, scrolls: true, wide: false });
+  expect(await findings()).toEqual([]);
+  await page.getByRole('button', { name: /^cam3,/ }).tap();
+  await until(
+    'one camera is alone',
+    () => wallReport(page),
+    ({ solo }) => solo === 'cam3',
+  );
+  await page.getByRole('button', { name: 'All cameras' }).tap();
+  await until(
+    'all are back',
+    () => wallReport(page),
+    ({ solo }) => solo === undefined,
+  );
+});
+
+test('the page of one camera plays it, by its short and by its full name', async () => {
+  hub = await startHub(patterns(2));
+  for (const room of ['cam2', 'live-cam2']) {
+    await open(`/play/live/${room}`);
+    const clock = await until(
+      `${room} plays`,
+      () => readClock(page, 'cam2', 'camera-tile'),
+      (value) => value !== undefined,
+    );
+    expect(Math.abs(clockAge(clock ?? 0))).toBeLessThan(2_000);
+    expect(await findings()).toEqual([]);
+    const watched = (await hub.cameras()).filter(({ viewers }) => viewers > 0).map(({ id }) => id);
+    expect(watched).toEqual(['cam2']);
+    if (room === 'cam2') await page.context().close();
+  }
+});
+
+test('any page can show a camera from /ocelli.js', async () => {
+  hub = await startHub(patterns(2));
+  const html = `<!doctype html><title>Foreign</title><script type="module" src="${hub.url}/ocelli.js"></script>
+    <div style="width:400px"><camera-tile camera="cam1"></camera-tile></div><camera-wall></camera-wall>`;
+  const foreign = createServer((_, answer) => answer.setHeader('Content-Type', 'text/html').end(html));
+  await new Promise<void>((resolve) => foreign.listen(0, '127.0.0.1', resolve));
+  const context = await browser.newContext();
+  page = await context.newPage();
+  await page.goto(`http://127.0.0.1:${(foreign.address() as AddressInfo).port}`);
+  await until(
+    'the wall paints',
+    () => wallReport(page),
+    (report) => painted(report) === 2,
+  );
+  await until(
+    'the tile paints',
+    () => readClock(page, 'cam1', 'camera-tile'),
+    (value) => value !== undefined,
+  );
+  foreign.close();
+});

@@ -1,0 +1,316 @@
+import type { Browser, Page } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { clockAge, launch, painted, readClock, setVisibility, until, wallReport } from './browser.ts';
+import { patterns, startHub, type Hub } from './hub.ts';
+
+let browser: Browser;
+let page: Page;
+let hub: Hub | undefined;
+
+beforeAll(async () => {
+  browser = await launch();
+});
+
+afterAll(() => browser.close());
+
+afterEach(async () => {
+  await page.context().close();
+  await hub?.stop();
+  hub = undefined;
+});
+
+/** The dashboard of a fresh hub, in a fresh browser profile. Whatever goes wrong in the page fails the test. */
+async function openWall(
+  sources: readonly string[],
+  options: Parameters<Browser['newContext']>[0] = {},
+  before?: (page: Page) => unknown,
+): Promise<Hub> {
+  hub = await startHub(sources);
+  const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options });
+  page = await context.newPage();
+  page.on('pageerror', (error) => {
+    throw error;
+  });
+  await before?.(page);
+  await page.goto(hub.url);
+  return hub;
+}
+
+const watched = async (from: Hub): Promise<string[]> =>
+  (await from.cameras()).filter(({ viewers }) => viewers > 0).map(({ id }) => id);
+
+const allPaint = (count: number, least = 1): Promise<unknown> =>
+  until(
+    `${count} cameras paint`,
+    () => wallReport(page),
+    (report) => painted(report, least) === count,
+  );
+
+async function clocksAdvance(count: number): Promise<void> {
+  const first = new Map<string, number>();
+  for (let index = 1; index <= count; index++) {
+    const id = `cam${index}`;
+    const value = await until(
+      `${id} can be read`,
+      () => readClock(page, id),
+      (seen) => seen !== undefined,
+    );
+    expect(Math.abs(clockAge(value ?? 0)), `the clock in the picture of ${id}`).toBeLessThan(2_000);
+    first.set(id, value ?? 0);
+  }
+  for (const [id, value] of first) {
+    await until(
+      `${id} goes on`,
+      () => readClock(page, id),
+      (seen) => seen !== undefined && seen !== value,
+    );
+  }
+}
+
+test('sixteen cameras on one page all paint, and their own clocks advance', async () => {
+  await openWall(patterns(16));
+  await allPaint(16);
+  expect((await wallReport(page)).paintsIn).toBe('worker');
+  await clocksAdvance(16);
+  const names = await page
+    .getByRole('listitem')
+    .getByRole('button', { name: /^cam\d+, live$/ })
+    .count();
+  expect(names).toBe(16);
+});
+
+test('a browser without OffscreenCanvas paints in the page', async () => {
+  await openWall(patterns(4), {}, (page) =>
+    page.addInitScript(() => {
+      Reflect.deleteProperty(globalThis, 'OffscreenCanvas');
+      Reflect.deleteProperty(HTMLCanvasElement.prototype, 'transferControlToOffscreen');
+    }),
+  );
+  await allPaint(4);
+  expect((await wallReport(page)).paintsIn).toBe('page');
+  await clocksAdvance(4);
+});
+
+test('the wall recovers when the hub restarts', async () => {
+  const before = await openWall(patterns(4));
+  await allPaint(4, 3);
+  await before.stop();
+  await until(
+    'the loss is noticed',
+    () => wallReport(page),
+    ({ link }) => link !== 'open',
+  );
+  await page
+    .getByRole('status')
+    .filter({ hasText: /lost|cannot be reached/ })
+    .waitFor();
+  const stopped = Date.now() * 1000;
+  hub = await startHub(patterns(4), before.port);
+  await until(
+    'all cameras paint newer pictures',
+    () => wallReport(page),
+    ({ link, tiles }) =>
+      link === 'open' && Object.values(tiles).every((tile) => (tile?.captureTime ?? 0) > stopped),
+  );
+});
+
+test('a hidden tab is sent nothing, and comes back to the newest picture', async () => {
+  const from = await openWall(patterns(4));
+  await allPaint(4);
+  await setVisibility(page, 'hidden');
+  await until(
+    'nobody watches',
+    () => watched(from),
+    (ids) => ids.length === 0,
+  );
+  const before = await wallReport(page);
+  const back = Date.now() * 1000;
+  await setVisibility(page, 'visible');
+  await until(
+    'newer pictures are there',
+    () => wallReport(page),
+    ({ tiles }) => Object.values(tiles).every((tile) => (tile?.captureTime ?? 0) > back),
+    5_000,
+  );
+  expect(before.tiles['cam1']?.captureTime).toBeLessThan(back);
+  expect((await watched(from)).length).toBe(4);
+});
+
+test('tiles that are scrolled away are not subscribed', async () => {
+  const from = await openWall(patterns(30), { viewport: { width: 390, height: 700 } });
+  await until(
+    'the first are watched',
+    () => watched(from),
+    (ids) => ids.includes('cam1') && ids.length >= 6,
+  );
+  expect(await watched(from)).not.toContain('cam30');
+  await page.locator('camera-wall').evaluate((wall) => {
+    const room = wall.shadowRoot?.querySelector('.room');
+    room?.scrollTo(0, room.scrollHeight);
+  });
+  await until(
+    'the last are watched instead',
+    () => watched(from),
+    (ids) => ids.includes('cam30') && !ids.includes('cam1'),
+  );
+  await until(
+    'the last one paints',
+    () => wallReport(page),
+    ({ tiles }) => (tiles['cam30']?.painted ?? 0) > 1,
+  );
+  const clock = await until(
+    'it can be read',
+    () => readClock(page, 'cam30'),
+    (value) => value !== undefined,
+  );
+  expect(Math.abs(clockAge(clock ?? 0))).toBeLessThan(2_000);
+});
+
+test('a camera in the whole window is the only one subscribed, and keys lead there and back', async () => {
+  const from = await openWall(patterns(4));
+  await allPaint(4);
+  const focus = (): Promise<string | null | undefined> =>
+    page.evaluate(() =>
+      document.querySelector('camera-wall')?.shadowRoot?.activeElement?.getAttribute('aria-label'),
+    );
+  await page.keyboard.press('ArrowRight');
+  expect(await focus()).toContain('cam1');
+  await page.keyboard.press('ArrowRight');
+  await page.keyboard.press('ArrowDown');
+  expect(await focus()).toContain('cam4');
+  await page.keyboard.press('Enter');
+  expect((await wallReport(page)).solo).toBe('cam4');
+  await until(
+    'only that one is watched',
+    () => watched(from),
+    (ids) => ids.join() === 'cam4',
+  );
+  await page.keyboard.press('ArrowRight');
+  await until(
+    'the next one is',
+    () => watched(from),
+    (ids) => ids.join() === 'cam1',
+  );
+  await until(
+    'it paints',
+    () => readClock(page, 'cam1'),
+    (value) => value !== undefined,
+  );
+  await page.keyboard.press('Escape');
+  expect((await wallReport(page)).solo).toBeUndefined();
+  expect(await focus()).toContain('cam1');
+  await until(
+    'all are watched again',
+    () => watched(from),
+    (ids) => ids.length === 4,
+  );
+  await page.getByRole('button', { name: /^cam2,/ }).click();
+  expect((await wallReport(page)).solo).toBe('cam2');
+  await page.getByRole('button', { name: 'All cameras' }).click();
+  expect((await wallReport(page)).solo).toBeUndefined();
+});
+
+test('a camera in full screen asks for its main stream', async () => {
+  const subscriptions: string[] = [];
+  await openWall(patterns(2), {}, (page) => {
+    page.on('websocket', (socket) =>
+      socket.on('framesent', ({ payload }) => subscriptions.push(payload.toString())),
+    );
+  });
+  await allPaint(2);
+  await page.keyboard.press('ArrowRight');
+  await page.keyboard.press('f');
+  await until(
+    'it is full screen',
+    () => page.evaluate(() => document.fullscreenElement?.localName),
+    (name) => name === 'camera-wall',
+  );
+  const main = '"cameras":["cam1"],"credit":1,"stream":"main"';
+  await until(
+    'the main stream is asked for',
+    () => subscriptions,
+    (sent) => sent.some((text) => text.includes(main)),
+  );
+  await page.keyboard.press('f');
+  await until('it is over', () => page.evaluate(() => document.fullscreenElement === null), Boolean);
+});
+
+test('Space freezes a picture, whose age counts on, and lets it go again', async () => {
+  const from = await openWall(patterns(2));
+  await allPaint(2);
+  await page.keyboard.press('ArrowRight');
+  await page.keyboard.press('Space');
+  const tile = page.getByRole('listitem').filter({ hasText: 'cam1' });
+  await tile.getByText('Frozen').first().waitFor();
+  await until(
+    'only the other one is watched',
+    () => watched(from),
+    (ids) => ids.join() === 'cam2',
+  );
+  const still = await readClock(page, 'cam1');
+  const { age, painted } = (await wallReport(page)).tiles['cam1'] ?? { age: 0, painted: 0 };
+  const later = await until(
+    'time goes by',
+    () => wallReport(page),
+    ({ tiles }) => (tiles['cam1']?.age ?? 0) > age + 1_000,
+  );
+  expect(later.tiles['cam1']).toMatchObject({ painted, frozen: true });
+  expect(await readClock(page, 'cam1')).toBe(still);
+  // The button under the focus must not have been pressed.
+  expect(later.solo).toBeUndefined();
+  await page.keyboard.press('Space');
+  await until(
+    'it goes on',
+    () => readClock(page, 'cam1'),
+    (value) => value !== still,
+  );
+});
+
+test('Stop ends everything, Stream all begins again', async () => {
+  const from = await openWall(patterns(3));
+  await allPaint(3);
+  await page.getByRole('button', { name: 'Stop' }).click();
+  await until(
+    'nobody watches',
+    () => watched(from),
+    (ids) => ids.length === 0,
+  );
+  await page.getByText('Stopped').first().waitFor();
+  await page.getByRole('button', { name: 'Stream all' }).click();
+  await until(
+    'all are watched',
+    () => watched(from),
+    (ids) => ids.length === 3,
+  );
+});
+
+test('a failed camera shows its reason and can be tried again', async () => {
+  const commands: string[] = [];
+  await openWall([...patterns(1), 'broken=http://127.0.0.1:1/'], {}, (page) => {
+    page.on('websocket', (socket) =>
+      socket.on('framesent', ({ payload }) => commands.push(payload.toString())),
+    );
+  });
+  const tile = page.getByRole('listitem').filter({ hasText: 'broken' });
+  const retry = tile.getByRole('button', { name: 'Retry broken' });
+  await retry.waitFor({ timeout: 40_000 });
+  expect((await tile.locator('.reason').textContent())?.length).toBeGreaterThan(3);
+  await retry.focus();
+  await page.keyboard.press('Enter');
+  await until(
+    'the hub is asked',
+    () => commands,
+    (sent) => sent.includes('{"cmd":"retry","cameras":["broken"]}'),
+  );
+  await allPaint(1);
+});
+
+test('the dashboard is one line of what matters, and a notice only when something is wrong', async () => {
+  await openWall(patterns(3));
+  await page.getByText('3 cameras · 3 live').waitFor();
+  expect(await page.locator('.notice').textContent()).toBe('');
+  await page.keyboard.press('?');
+  await page.getByRole('dialog', { name: 'Keys' }).waitFor();
+  await page.keyboard.press('Escape');
+  await page.getByRole('dialog', { name: 'Keys' }).waitFor({ state: 'hidden' });
+});

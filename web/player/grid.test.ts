@@ -1,0 +1,124 @@
+import { describe, expect, test } from 'vitest';
+import { bands, contain, layoutGrid, usualAspect, type Rect } from './grid.ts';
+
+const apart = (a: Rect, b: Rect): boolean =>
+  a.x + a.width <= b.x || b.x + b.width <= a.x || a.y + a.height <= b.y || b.y + b.height <= a.y;
+
+describe('layoutGrid', () => {
+  test('any number of cameras fits a desktop window, apart and inside', () => {
+    for (const [width, height] of [
+      [1280, 720],
+      [1920, 1080],
+      [2560, 1000],
+      [800, 1200],
+    ] as const) {
+      for (let count = 1; count <= 130; count++) {
+        const { tiles, columns, rows, height: used } = layoutGrid(count, width, height);
+        const where = `${count} cameras in ${width} × ${height}`;
+        expect(tiles, where).toHaveLength(count);
+        expect(columns * rows, where).toBeGreaterThanOrEqual(count);
+        expect(columns * (rows - 1), where).toBeLessThan(count);
+        for (const tile of tiles) {
+          expect(tile.x, where).toBeGreaterThanOrEqual(0);
+          expect(tile.x + tile.width, where).toBeLessThanOrEqual(width);
+          if (used <= height) expect(tile.y + tile.height, where).toBeLessThanOrEqual(height);
+        }
+        if (count > 1 && tiles[0] && tiles[1]) expect(apart(tiles[0], tiles[1]), where).toBe(true);
+        const below = tiles[columns];
+        if (below && tiles[0]) expect(apart(tiles[0], below), where).toBe(true);
+      }
+    }
+  });
+
+  test('a hundred fit a window without scrolling', () => {
+    const { height, tiles } = layoutGrid(100, 1280, 720);
+    expect(height).toBeLessThanOrEqual(720);
+    expect(tiles[0]?.width).toBeGreaterThan(100);
+  });
+
+  test('four cameras are two by two, three in a flat window a row', () => {
+    expect(layoutGrid(4, 1600, 900)).toMatchObject({ columns: 2, rows: 2 });
+    expect(layoutGrid(3, 2000, 400)).toMatchObject({ columns: 3, rows: 1 });
+    expect(layoutGrid(16, 1280, 720)).toMatchObject({ columns: 4, rows: 4 });
+  });
+
+  test('one camera takes the window', () => {
+    expect(layoutGrid(1, 1600, 900).tiles).toEqual([{ x: 0, y: 0, width: 1600, height: 900 }]);
+  });
+
+  test('tiles keep near the shape of the pictures', () => {
+    for (let count = 1; count < 60; count++) {
+      for (const tile of layoutGrid(count, 3000, 500).tiles) {
+        expect(tile.width / tile.height).toBeLessThanOrEqual(2.05);
+        expect(tile.width / tile.height).toBeGreaterThan(1.2);
+      }
+    }
+  });
+
+  test('a phone has one or two columns, and scrolls', () => {
+    expect(layoutGrid(3, 390, 700)).toMatchObject({ columns: 1 });
+    const many = layoutGrid(40, 390, 700);
+    expect(many.columns).toBe(2);
+    expect(many.height).toBeGreaterThan(700);
+    expect(many.tiles[0]?.width).toBeGreaterThan(180);
+  });
+
+  test('far too many scroll rather than become unreadable', () => {
+    const { tiles, height } = layoutGrid(1000, 1280, 720);
+    expect(tiles[0]?.width).toBeGreaterThanOrEqual(96);
+    expect(height).toBeGreaterThan(720);
+  });
+
+  test('no room or no cameras is no grid', () => {
+    expect(layoutGrid(0, 800, 600).tiles).toEqual([]);
+    expect(layoutGrid(5, 0, 600).tiles).toEqual([]);
+  });
+});
+
+describe('usualAspect', () => {
+  test('is that of most cameras, between 4:3 and 16:9', () => {
+    expect(usualAspect([])).toBeCloseTo(16 / 9);
+    expect(usualAspect([{ width: 320, height: 240 }, {}])).toBeCloseTo(4 / 3);
+    expect(usualAspect([{ width: 480, height: 640 }])).toBeCloseTo(4 / 3);
+    expect(usualAspect([{ width: 3000, height: 500 }])).toBeCloseTo(16 / 9);
+    expect(usualAspect([{ width: 0, height: 0 }])).toBeCloseTo(16 / 9);
+  });
+});
+
+describe('contain', () => {
+  test('keeps the shape and centres', () => {
+    const tile = { x: 10, y: 20, width: 160, height: 90 };
+    expect(contain(tile, 640, 480)).toEqual({ x: 30, y: 20, width: 120, height: 90 });
+    expect(contain(tile, 1600, 400)).toEqual({ x: 10, y: 45, width: 160, height: 40 });
+  });
+});
+
+describe('bands', () => {
+  test('one for a grid that fits', () => {
+    const grid = layoutGrid(16, 1280, 720);
+    expect(bands(grid, 720, 0)).toEqual([
+      { slot: 0, index: 0, top: 0, height: 720, firstRow: 0, lastRow: 3 },
+    ]);
+  });
+
+  test('wherever it is scrolled to, what is visible is covered, and no canvas moves while it is seen', () => {
+    const grid = layoutGrid(200, 390, 700);
+    let before = new Map<number, { top: number; height: number }>();
+    for (let top = 0; top <= grid.height - 700; top += 13) {
+      const list = bands(grid, 700, top);
+      expect(new Set(list.map(({ slot }) => slot)).size).toBe(list.length);
+      const first = list[0]?.top ?? Infinity;
+      const last = list.at(-1);
+      expect(first).toBeLessThanOrEqual(top);
+      expect((last?.top ?? 0) + (last?.height ?? 0)).toBeGreaterThanOrEqual(Math.min(top + 700, grid.height));
+      for (const { slot, top: now, height } of list) {
+        const was = before.get(slot);
+        if (!was || was.top === now) continue;
+        const seen = was.top < top + 700 && was.top + was.height > top;
+        expect(seen, `slot ${slot} at ${top}`).toBe(false);
+        expect(now < top + 700 && now + height > top, `slot ${slot} arrives at ${top}`).toBe(false);
+      }
+      before = new Map(list.map((band) => [band.slot, band]));
+    }
+  });
+});

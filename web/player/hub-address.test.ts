@@ -1,0 +1,24 @@
+import { expect, test } from 'vitest';
+import { HubAddress, idOf, placeOf } from './hub-address.ts';
+
+test('sockets and pictures from the hub alone, also below a path and with a token', () => {
+  const plain = new HubAddress('http://hub:8080');
+  expect(plain.socket).toBe('ws://hub:8080/ws/cameras');
+  expect(plain.cameras).toBe('http://hub:8080/api/v1/cameras');
+  expect(plain.mjpeg('door', 'sub')).toBe('http://hub:8080/live/live/door/mjpeg?stream=sub');
+  const far = new HubAddress('https://example.org/cams/', 'a b');
+  expect(far.socket).toBe('wss://example.org/cams/ws/cameras?token=a+b');
+  expect(far.mjpeg('barn/cow', 'main')).toBe(
+    'https://example.org/cams/live/barn/cow/mjpeg?token=a+b&stream=main',
+  );
+  expect(far.snapshot('barn/cow', 'sub')).toMatch(
+    /^https:\/\/example\.org\/cams\/live\/barn\/cow\/frame\.jpg\?token=a\+b&stream=sub&at=\d+$/,
+  );
+});
+
+test('ids and places are each other', () => {
+  expect(placeOf('door')).toEqual({ app: 'live', room: 'door' });
+  expect(placeOf('barn/cow')).toEqual({ app: 'barn', room: 'cow' });
+  expect(idOf('live', 'door')).toBe('door');
+  expect(idOf('barn', 'cow')).toBe('barn/cow');
+});

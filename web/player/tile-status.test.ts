@@ -1,0 +1,98 @@
+import { describe, expect, test } from 'vitest';
+import type { Camera, CameraState } from '../client/events.ts';
+import type { Picture } from './messages.ts';
+import { tileStatus, type Observed } from './tile-status.ts';
+
+const camera = (state: CameraState, reason?: string): Camera => ({
+  id: 'door',
+  name: 'Front door',
+  state,
+  codecs: ['jpeg'],
+  ...(reason !== undefined && { reason }),
+});
+
+const picture: Picture = {
+  camera: 'door',
+  painted: 9,
+  fps: 8,
+  interval: 125,
+  captureTime: 1,
+  paintedAge: 20,
+  width: 320,
+  height: 240,
+};
+
+const seen = (part: Partial<Observed>): Observed => ({
+  camera: camera('live'),
+  link: 'open',
+  picture,
+  age: 45,
+  frozen: false,
+  stopped: false,
+  fallback: undefined,
+  ...part,
+});
+
+const blank = { picture: undefined, age: undefined };
+
+describe('tileStatus', () => {
+  test('a live camera shows its rate and the age of the picture', () => {
+    expect(tileStatus(seen({}))).toMatchObject({ tone: 'live', rate: '8 fps', age: '45 ms', headline: '' });
+  });
+
+  test('an old picture is stale, in words too', () => {
+    expect(tileStatus(seen({ age: 4_000 }))).toMatchObject({ tone: 'stale', label: 'Stale', stale: true });
+    expect(tileStatus(seen({ age: 4_000, picture: { ...picture, interval: 1_000 } }))).toMatchObject({
+      tone: 'live',
+    });
+  });
+
+  test('without a connection an old picture says why', () => {
+    expect(tileStatus(seen({ age: 4_000, link: 'reconnecting' }))).toMatchObject({ label: 'No connection' });
+  });
+
+  test('a failed camera has its reason and a way on, whatever picture is left', () => {
+    const status = tileStatus(seen({ camera: camera('failed', '401: wrong user or password') }));
+    expect(status).toMatchObject({ tone: 'failed', reason: '401: wrong user or password', canRetry: true });
+  });
+
+  test('starting, stalled and live are three different things', () => {
+    expect(tileStatus(seen({ camera: camera('starting'), ...blank }))).toMatchObject({ tone: 'waiting' });
+    expect(tileStatus(seen({ camera: camera('stalled') }))).toMatchObject({
+      tone: 'stalled',
+      headline: 'Stalled',
+    });
+    expect(tileStatus(seen({ camera: camera('live') }))).toMatchObject({ tone: 'live' });
+  });
+
+  test('frozen goes before all else and the age goes on', () => {
+    const status = tileStatus(seen({ frozen: true, age: 61_000, camera: camera('stalled') }));
+    expect(status).toMatchObject({ tone: 'frozen', label: 'Frozen', age: '1 min', rate: '' });
+  });
+
+  test('stopped and unknown', () => {
+    expect(tileStatus(seen({ stopped: true, ...blank }))).toMatchObject({
+      tone: 'stopped',
+      headline: 'Stopped',
+    });
+    expect(tileStatus(seen({ camera: undefined, ...blank }))).toMatchObject({
+      tone: 'failed',
+      canRetry: false,
+    });
+    expect(tileStatus(seen({ camera: undefined, link: 'connecting', ...blank }))).toMatchObject({
+      headline: 'Connecting',
+    });
+  });
+
+  test('the fallback says what it is', () => {
+    const part = { link: 'fallback', picture: undefined } as const;
+    expect(tileStatus(seen({ ...part, age: undefined, fallback: 'mjpeg' }))).toMatchObject({
+      label: 'MJPEG',
+    });
+    expect(tileStatus(seen({ ...part, age: 300, fallback: 'snapshot' }))).toMatchObject({ age: '300 ms' });
+    expect(tileStatus(seen({ ...part, age: 5_000, fallback: 'snapshot' }))).toMatchObject({ tone: 'stale' });
+    expect(tileStatus(seen({ ...part, age: undefined, fallback: 'snapshot' }))).toMatchObject({
+      tone: 'waiting',
+    });
+  });
+});

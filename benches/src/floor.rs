@@ -33,12 +33,15 @@ pub fn run(feed: Feed, viewers: usize) -> Result<()> {
     let headers: Vec<Vec<u8>> = (1..=feed.cameras)
         .map(|number| header(number, &feed))
         .collect();
-    let mut picture = Stamped::new(&feed.picture, b"", b"");
+    // Each camera has its own, as it has in the hub: they share no cache line.
+    let mut pictures: Vec<_> = (0..feed.cameras)
+        .map(|_| Stamped::new(&feed.picture, b"", b""))
+        .collect();
     let started = Instant::now();
     for tick in 0.. {
         thread::sleep(feed.due(tick).saturating_sub(started.elapsed()));
         let camera = (tick % feed.cameras as u64) as usize;
-        let payload = picture.now(tick / feed.cameras as u64);
+        let payload = pictures[camera].now(tick / feed.cameras as u64);
         for stream in &mut watching[camera] {
             if write(stream, &headers[camera], payload).is_err() {
                 return Ok(());

@@ -3,9 +3,9 @@
 use crate::Result;
 use crate::tally::Tally;
 use crate::viewer::{Sink, Viewer};
+use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::fd::OwnedFd;
-use rustix::event::Timespec;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 

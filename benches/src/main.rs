@@ -5,7 +5,7 @@
 //! - `cameras`: HTTP cameras that feed the hub, in a thread of this process.
 //! - `floor`: the bare loop, this program again as a process of its own.
 //! - `viewer`, `load`: viewers that check every frame, all in one thread.
-//! - `runs`: what is started and read off. `tally`: counting. `report`: tables.
+//! - `runs`, `renditions`: what is started and read off. `tally`: counting. `report`: tables.
 //!
 //! The hub is the release binary as a process, so that its CPU and memory are
 //! its own. Everything is on loopback and bounded in count and time.
@@ -13,6 +13,7 @@
 mod cameras;
 mod floor;
 mod load;
+mod renditions;
 mod report;
 mod runs;
 mod tally;
@@ -21,6 +22,7 @@ mod viewer;
 use cameras::Feed;
 use clap::{Args, Parser, Subcommand};
 use ocelli_testkit::jpeg::Picture;
+use renditions::RENDITIONS;
 use report::Report;
 use runs::{SCENARIOS, Times};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -30,6 +32,9 @@ use std::time::Duration;
 use viewer::Sink;
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+/// The runs beside the scenarios.
+const OTHERS: [&str; 3] = ["memory", "slow", "renditions"];
 
 /// The benchmarks: the hub and the bare loop, side by side in one run.
 #[derive(Parser)]
@@ -45,7 +50,7 @@ struct Arguments {
     /// How often each run is repeated
     #[arg(long, default_value_t = 3)]
     rounds: usize,
-    /// Only these, with commas between: 1x50, 20x100, 100x500, memory, slow
+    /// Only these, with commas between: 1x50, 20x100, 100x500, memory, slow, renditions
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// Also write the tables into this file, between its markers
@@ -99,9 +104,11 @@ fn main() -> ExitCode {
 
 fn measure(arguments: &Arguments) -> Result<()> {
     let names = SCENARIOS.map(|scenario| scenario.name);
-    if let Some(unknown) = arguments.only.iter().find(|name| {
-        !names.contains(&name.as_str()) && !["memory", "slow"].contains(&name.as_str())
-    }) {
+    if let Some(unknown) = arguments
+        .only
+        .iter()
+        .find(|name| !names.contains(&name.as_str()) && !OTHERS.contains(&name.as_str()))
+    {
         return Err(format!(
             "no run {unknown:?}; there are {}, memory, slow",
             names.join(", ")
@@ -174,6 +181,17 @@ fn measure(arguments: &Arguments) -> Result<()> {
                 rows.push((sink, runs::slow(sink, hub, times)?));
             }
             report.slow(&rows);
+        }
+        if wanted("renditions") {
+            let camera = renditions::camera();
+            let mut rows = Vec::new();
+            for rendition in RENDITIONS {
+                eprintln!("renditions: {}", rendition.title);
+                // A key frame comes every other second.
+                let sample = renditions::measure(&rendition, &camera, hub, counted * 2)?;
+                rows.push((rendition, sample));
+            }
+            report.renditions(&rows);
         }
     }
     println!("{}", report.text());

@@ -30,6 +30,8 @@ def parse_arguments():
     parser.add_argument("--size", default="320x240")
     parser.add_argument("--fps", type=int, default=15)
     parser.add_argument("--keys", type=int, default=15, help="frames from key frame to key frame")
+    parser.add_argument("--bitrate", type=int, default=1000, help="of H.264 and H.265, in kbit/s")
+    parser.add_argument("--pattern", default="ball", help="of videotestsrc")
     parser.add_argument("--user")
     parser.add_argument("--password")
     parser.add_argument("--auth", choices=["basic", "digest"], default="digest")
@@ -39,16 +41,16 @@ def parse_arguments():
 def pipelines(arguments):
     """The mounts, each with its pipeline."""
     width, height = arguments.size.split("x")
-    fps, keys = arguments.fps, arguments.keys
+    fps, keys, rate = arguments.fps, arguments.keys, arguments.bitrate
 
     def picture(width=width, height=height):
         return (
-            "videotestsrc is-live=true pattern=ball motion=sweep background-color=0xff204060 "
+            f"videotestsrc is-live=true pattern={arguments.pattern} motion=sweep background-color=0xff204060 "
             f"! video/x-raw,format=I420,width={width},height={height},framerate={fps}/1 "
         )
 
     x264 = (
-        "! x264enc tune=zerolatency speed-preset=ultrafast bitrate=1000 threads=1 "
+        f"! x264enc tune=zerolatency speed-preset=ultrafast bitrate={rate} threads=1 "
         f"key-int-max={keys} bframes=0 "
     )
     h264 = x264 + "! h264parse ! rtph264pay pt=96 config-interval=-1 name=pay0 "
@@ -58,7 +60,7 @@ def pipelines(arguments):
         # The picture for tiles, beside the large one.
         "/small": picture(160, 120) + h264,
         "/h265": picture()
-        + "! x265enc tune=zerolatency speed-preset=ultrafast bitrate=1000 "
+        + f"! x265enc tune=zerolatency speed-preset=ultrafast bitrate={rate} "
         + f"key-int-max={keys} option-string=open-gop=0:pools=none:frame-threads=1 "
         + "! h265parse ! rtph265pay pt=96 config-interval=-1 name=pay0 ",
         "/mjpeg": picture() + "! jpegenc quality=70 ! rtpjpegpay pt=26 name=pay0 ",
@@ -71,7 +73,7 @@ def pipelines(arguments):
         + x264
         + "! h264parse ! video/x-h264,stream-format=avc ! rtph264pay pt=96 config-interval=0 name=pay0 ",
         "/bframes": picture()
-        + f"! x264enc speed-preset=veryfast bitrate=1000 threads=1 key-int-max={keys} bframes=2 b-adapt=false ! video/x-h264,profile=main "
+        + f"! x264enc speed-preset=veryfast bitrate={rate} threads=1 key-int-max={keys} bframes=2 b-adapt=false ! video/x-h264,profile=main "
         + "! h264parse ! rtph264pay pt=96 config-interval=-1 name=pay0 ",
         "/av": picture() + h264 + tone + "name=pay1 ",
         "/audio": tone + "name=pay0 ",

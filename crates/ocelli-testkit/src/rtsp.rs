@@ -32,6 +32,10 @@ pub struct RtspServerOptions {
     pub fps: u32,
     /// Pictures from one key frame to the next.
     pub keys: u32,
+    /// Of H.264 and H.265, in kbit/s.
+    pub bitrate: u32,
+    /// Of GStreamer's `videotestsrc`: a moving ball unless told otherwise.
+    pub pattern: String,
     /// User, password and way of signing in, if the camera wants them.
     pub auth: Option<(String, String, RtspAuth)>,
 }
@@ -42,6 +46,8 @@ impl Default for RtspServerOptions {
             size: (320, 240),
             fps: 15,
             keys: 15,
+            bitrate: 1000,
+            pattern: "ball".into(),
             auth: None,
         }
     }
@@ -173,7 +179,9 @@ impl RtspServer {
             .args(["--port", &self.port.to_string()])
             .args(["--size", &format!("{}x{}", options.size.0, options.size.1)])
             .args(["--fps", &options.fps.to_string()])
-            .args(["--keys", &options.keys.to_string()]);
+            .args(["--keys", &options.keys.to_string()])
+            .args(["--bitrate", &options.bitrate.to_string()])
+            .args(["--pattern", &options.pattern]);
         if let Some((user, password, auth)) = &options.auth {
             let auth = match auth {
                 RtspAuth::Basic => "basic",

@@ -1,0 +1,203 @@
+//! What the JPEG of an H.264 or H.265 camera costs: the hub and its ffmpeg
+//! together, with one viewer, from GStreamer's RTSP server.
+
+use crate::Result;
+use crate::cameras::read_head;
+use crate::tally::Spread;
+use ocelli_testkit::jpeg::{is_whole, now_micros};
+use ocelli_testkit::{Hub, HubBuilder, RtspServer, RtspServerOptions, cpu_time};
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// A camera and what is made of it.
+#[derive(Clone, Copy)]
+pub struct Rendition {
+    pub title: &'static str,
+    pub mount: &'static str,
+    /// The camera's `jpeg` in the hub's configuration.
+    pub jpeg: &'static str,
+}
+
+pub const RENDITIONS: [Rendition; 7] = [
+    Rendition {
+        title: "H.264: 5 fps, 960 px (the default)",
+        mount: "h264",
+        jpeg: "{ fps = 5, width = 960 }",
+    },
+    Rendition {
+        title: "H.264: 5 fps, 640 px",
+        mount: "h264",
+        jpeg: "{ fps = 5, width = 640 }",
+    },
+    Rendition {
+        title: "H.264: key frames only, 960 px",
+        mount: "h264",
+        jpeg: "{ fps = \"key\", width = 960 }",
+    },
+    Rendition {
+        title: "H.264: 15 fps, 960 px",
+        mount: "h264",
+        jpeg: "{ fps = 15, width = 960 }",
+    },
+    Rendition {
+        title: "H.264: 15 fps, 1920 px",
+        mount: "h264",
+        jpeg: "{ fps = 15, width = 1920 }",
+    },
+    Rendition {
+        title: "H.265: 5 fps, 960 px",
+        mount: "h265",
+        jpeg: "{ fps = 5, width = 960 }",
+    },
+    Rendition {
+        title: "H.265: key frames only, 960 px",
+        mount: "h265",
+        jpeg: "{ fps = \"key\", width = 960 }",
+    },
+];
+
+/// What a rendition cost and gave.
+pub struct RenditionSample {
+    /// Of one core.
+    pub hub: f64,
+    /// Of one core.
+    pub ffmpeg: f64,
+    /// Of the hub's children, in bytes.
+    pub ffmpeg_memory: u64,
+    pub fps: f64,
+    pub bytes: f64,
+    /// Now minus the capture time that the frame carries.
+    pub age: Option<Spread>,
+}
+
+/// The camera that all of them are made from: 1080p at 15 fps, a key frame
+/// every two seconds, 4 Mbit/s of bars with a field of noise.
+pub fn camera() -> RtspServer {
+    RtspServer::start(RtspServerOptions {
+        size: (1920, 1080),
+        fps: 15,
+        keys: 30,
+        bitrate: 4000,
+        pattern: "smpte".into(),
+        ..RtspServerOptions::default()
+    })
+}
+
+/// Watches one rendition, without and then with counting.
+pub fn measure(
+    rendition: &Rendition,
+    camera: &RtspServer,
+    hub: &Path,
+    counted: Duration,
+) -> Result<RenditionSample> {
+    let config = std::env::temp_dir().join(format!("ocelli-bench-{}.toml", std::process::id()));
+    let text = format!(
+        "[[camera]]\nid = \"cam1\"\nsource = \"{}\"\njpeg = {}\n",
+        camera.url(rendition.mount),
+        rendition.jpeg
+    );
+    fs::write(&config, text)?;
+    let started = HubBuilder::new(hub)
+        .args(["serve", "--listen", "127.0.0.1:0", "--config"])
+        .arg(&config)
+        .directory(std::env::temp_dir())
+        .try_start();
+    fs::remove_file(&config)?;
+    let hub = started.map_err(|(status, stderr)| format!("{status:?}: {}", stderr.join("\n")))?;
+    let mut viewer = connect(&hub)?;
+    // The first frame, and then until everything runs evenly.
+    frame(&mut viewer)?;
+    let even = Instant::now() + Duration::from_secs(3);
+    while Instant::now() < even {
+        frame(&mut viewer)?;
+    }
+    let children_time =
+        || -> Duration { hub.children().iter().map(|child| cpu_time(child.pid)).sum() };
+    let (begun, hub_before, children_before) = (Instant::now(), hub.cpu_time(), children_time());
+    let (mut frames, mut bytes, mut ages) = (0u32, 0usize, Vec::new());
+    while begun.elapsed() < counted {
+        let (length, age) = frame(&mut viewer)?;
+        frames += 1;
+        bytes += length;
+        ages.extend(age);
+    }
+    let seconds = begun.elapsed().as_secs_f64();
+    Ok(RenditionSample {
+        hub: hub.cpu_time().saturating_sub(hub_before).as_secs_f64() / seconds,
+        ffmpeg: children_time()
+            .saturating_sub(children_before)
+            .as_secs_f64()
+            / seconds,
+        ffmpeg_memory: hub
+            .children()
+            .iter()
+            .map(|child| ocelli_testkit::resident_bytes(child.pid))
+            .sum(),
+        fps: f64::from(frames) / seconds,
+        bytes: bytes as f64 / f64::from(frames),
+        age: Spread::of(&mut ages),
+    })
+}
+
+fn connect(hub: &Hub) -> Result<TcpStream> {
+    let mut stream = TcpStream::connect(hub.addr())?;
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(Duration::from_secs(15)))?;
+    let request = format!(
+        "GET /ws/cameras HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+         Sec-WebSocket-Protocol: ocelli.v2\r\n\r\n",
+        hub.addr()
+    );
+    stream.write_all(request.as_bytes())?;
+    let head = read_head(&mut stream)?;
+    if !head.contains(" 101 ") {
+        return Err(format!("the wall socket was refused: {head:?}").into());
+    }
+    let subscribe = br#"{"cmd":"subscribe","cameras":["cam1"]}"#;
+    stream.write_all(&[0x81, 0x80 | subscribe.len() as u8, 0, 0, 0, 0])?;
+    stream.write_all(subscribe)?;
+    Ok(stream)
+}
+
+/// The next frame: its JPEG's length, and its age in µs if it tells its
+/// capture time.
+fn frame(stream: &mut TcpStream) -> Result<(usize, Option<u64>)> {
+    let limit = Instant::now() + Duration::from_secs(20);
+    while Instant::now() < limit {
+        let mut head = [0; 2];
+        stream.read_exact(&mut head)?;
+        let length = match head[1] {
+            126 => {
+                let mut long = [0; 2];
+                stream.read_exact(&mut long)?;
+                u64::from(u16::from_be_bytes(long))
+            }
+            127 => {
+                let mut long = [0; 8];
+                stream.read_exact(&mut long)?;
+                u64::from_be_bytes(long)
+            }
+            short => u64::from(short),
+        };
+        let mut message = vec![0; usize::try_from(length)?];
+        stream.read_exact(&mut message)?;
+        if head[0] != 0x82 {
+            continue;
+        }
+        let begin = 29 + usize::from(*message.get(28).ok_or("a message without its header")?);
+        let jpeg = message
+            .get(begin..)
+            .ok_or("a message without its payload")?;
+        if !is_whole(jpeg) {
+            return Err("a frame that is no JPEG".into());
+        }
+        let captured = u64::from_be_bytes(message[12..20].try_into()?);
+        let age = (captured != 0).then(|| now_micros().saturating_sub(captured));
+        return Ok((jpeg.len(), age));
+    }
+    Err("no frame in 20 s".into())
+}

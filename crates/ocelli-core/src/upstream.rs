@@ -291,7 +291,7 @@ impl Upstream {
     }
 
     async fn supervise(self: Arc<Self>) {
-        let mut crashes = Crashes::default();
+        let mut trying = std::pin::pin!(self.keep_trying());
         loop {
             tokio::select! {
                 () = self.unwanted() => {
@@ -299,8 +299,16 @@ impl Upstream {
                         return;
                     }
                 }
-                failure = self.attempt() => self.after_crash(&mut crashes, failure).await,
+                () = &mut trying => unreachable!("it tries as long as it is wanted"),
             }
+        }
+    }
+
+    async fn keep_trying(self: &Arc<Self>) {
+        let mut crashes = Crashes::default();
+        loop {
+            let failure = self.attempt().await;
+            self.after_crash(&mut crashes, failure).await;
         }
     }
 
@@ -359,7 +367,11 @@ impl Upstream {
             }
             sleep_until(heard + patience).await;
             if self.lock().heard == heard {
-                let what = if lived { "no picture" } else { "connected, but no picture" };
+                let what = if lived {
+                    "no picture"
+                } else {
+                    "connected, but no picture"
+                };
                 return Failure::new(
                     FailureKind::Silent,
                     format!("{what} for {} s", patience.as_secs()),
@@ -388,7 +400,6 @@ impl Upstream {
             () = sleep(wait) => {}
             // Even a hand on the button does not hammer a camera.
             () = async { self.retry.notified().await; sleep(RESTART).await } => {}
-            () = self.unwanted() => {}
         }
     }
 

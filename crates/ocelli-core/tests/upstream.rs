@@ -1,0 +1,353 @@
+//! The life of an upstream under demand, crashes and silence, on a paused clock.
+
+use ocelli_core::{
+    Camera, Codec, Failure, FailureKind, FrameBuffer, Hub, Picture, Publisher, Quality, Rendition,
+    RunOnce, Source, State, Timestamp,
+};
+use std::future::pending;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, advance, sleep};
+
+/// A camera that does as the test says.
+struct Puppet {
+    attempts: watch::Sender<usize>,
+    running: Arc<AtomicUsize>,
+    behaviour: Behaviour,
+}
+
+#[derive(Clone, Copy)]
+enum Behaviour {
+    /// One picture now and then one each second.
+    Plays,
+    /// One picture, then silence.
+    Freezes,
+    /// Fails at once.
+    Refuses,
+    /// Fails at the first attempts, then plays.
+    RefusesUntil(usize),
+    /// H.264 without pause.
+    PlaysNative,
+    /// A defect in the source's code.
+    Panics,
+}
+
+struct Running(Arc<AtomicUsize>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl Source for Puppet {
+    fn run_once(self: Arc<Self>, publisher: Publisher) -> RunOnce {
+        self.attempts.send_modify(|attempts| *attempts += 1);
+        self.running.fetch_add(1, Ordering::SeqCst);
+        let running = Running(self.running.clone());
+        let attempt = *self.attempts.borrow();
+        Box::pin(async move {
+            let _running = running;
+            let refusal = || Failure::new(FailureKind::Unauthorized, "401: wrong user or password");
+            let jpeg = || Picture::jpeg(FrameBuffer::copy_from(b"jpeg"), Some((320, 240)));
+            match self.behaviour {
+                Behaviour::Refuses => return Err(refusal()),
+                Behaviour::RefusesUntil(good) if attempt < good => return Err(refusal()),
+                Behaviour::Panics => panic!("a defect"),
+                Behaviour::Freezes => {
+                    publisher.publish(jpeg());
+                    return pending().await;
+                }
+                Behaviour::Plays | Behaviour::RefusesUntil(_) | Behaviour::PlaysNative => {}
+            }
+            loop {
+                publisher.publish(match self.behaviour {
+                    Behaviour::PlaysNative => Picture {
+                        codec: Codec::H264,
+                        key: true,
+                        captured: Timestamp(7),
+                        size: Some((640, 480)),
+                        buffer: FrameBuffer::copy_from(b"unit"),
+                    },
+                    _ => jpeg(),
+                });
+                sleep(Duration::from_secs(1)).await;
+            }
+        })
+    }
+}
+
+/// A rendition that turns each unit into a "JPEG".
+struct Echo(Arc<AtomicUsize>);
+
+impl Rendition for Echo {
+    fn run_once(
+        self: Arc<Self>,
+        mut input: ocelli_core::Follower,
+        publisher: Publisher,
+    ) -> RunOnce {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        let running = Running(self.0.clone());
+        Box::pin(async move {
+            let _running = running;
+            loop {
+                let unit = input.next().await;
+                let mut picture = Picture::jpeg(FrameBuffer::copy_from(b"derived"), None);
+                picture.captured = unit.captured;
+                publisher.publish(picture);
+            }
+        })
+    }
+}
+
+struct Stage {
+    hub: Hub,
+    camera: Arc<Camera>,
+    attempts: watch::Receiver<usize>,
+    running: Arc<AtomicUsize>,
+    renditions: Arc<AtomicUsize>,
+}
+
+fn stage(behaviour: Behaviour) -> Stage {
+    let hub = Hub::default();
+    let running = Arc::new(AtomicUsize::new(0));
+    let renditions = Arc::new(AtomicUsize::new(0));
+    let attempts = watch::Sender::new(0);
+    let receiver = attempts.subscribe();
+    let source = Arc::new(Puppet {
+        attempts,
+        running: running.clone(),
+        behaviour,
+    });
+    let id = hub.resolve("live", "cam").expect("a name");
+    let upstream = hub.upstream(&id, source, Some(Arc::new(Echo(renditions.clone()))));
+    let camera = Camera::new(id, "Cam".into(), "puppet", upstream, None, false);
+    let camera = hub.add(camera).expect("a free name");
+    Stage {
+        hub,
+        camera,
+        attempts: receiver,
+        running,
+        renditions,
+    }
+}
+
+impl Stage {
+    fn state(&self) -> State {
+        self.camera.status().state
+    }
+
+    async fn until(&self, wanted: impl Fn(&State) -> bool) {
+        let mut changes = self.hub.changes();
+        while !wanted(&self.state()) {
+            changes.changed().await.expect("the hub lives");
+        }
+    }
+
+    fn running(&self) -> usize {
+        self.running.load(Ordering::SeqCst)
+    }
+}
+
+/// Lets every task that can run do so, without time passing.
+async fn settle() {
+    for _ in 0..20 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_viewer_starts_it_and_the_grace_keeps_it() {
+    let stage = stage(Behaviour::Plays);
+    assert_eq!((stage.state(), stage.running()), (State::Idle, 0));
+    let mut one = stage.camera.follow(Quality::Main);
+    let mut two = stage.camera.follow(Quality::Main);
+    one.next().await;
+    two.next().await;
+    assert_eq!((stage.state(), *stage.attempts.borrow()), (State::Live, 1));
+
+    drop((one, two));
+    sleep(Duration::from_secs(9)).await;
+    assert_eq!(stage.running(), 1, "a page refresh keeps it");
+    let mut back = stage.camera.follow(Quality::Main);
+    back.next().await;
+    sleep(Duration::from_secs(30)).await;
+    assert_eq!((stage.running(), *stage.attempts.borrow()), (1, 1));
+
+    drop(back);
+    stage.until(|state| *state == State::Idle).await;
+    settle().await;
+    assert_eq!(stage.running(), 0, "idle costs nothing");
+    assert!(
+        !stage.camera.status().taken.is_known(),
+        "a sleeping camera has no picture"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_stops_ten_seconds_after_the_last_viewer() {
+    let stage = stage(Behaviour::Plays);
+    let mut viewer = stage.camera.follow(Quality::Main);
+    viewer.next().await;
+    let left = Instant::now();
+    drop(viewer);
+    stage.until(|state| *state == State::Idle).await;
+    let lingered = left.elapsed();
+    assert!(
+        (Duration::from_secs(10)..Duration::from_secs(11)).contains(&lingered),
+        "{lingered:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn three_crashes_in_thirty_seconds_make_it_failed_with_the_reason() {
+    let mut stage = stage(Behaviour::Refuses);
+    let _viewer = stage.camera.follow(Quality::Main);
+    stage
+        .attempts
+        .wait_for(|attempts| *attempts == 2)
+        .await
+        .expect("attempts");
+    assert_eq!(
+        stage.state(),
+        State::Starting,
+        "two crashes are not yet a failure"
+    );
+    let reason = "401: wrong user or password";
+    stage
+        .until(|state| *state == State::Failed(reason.into()))
+        .await;
+    assert_eq!(*stage.attempts.borrow(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_camera_is_retried_with_backoff_while_watched_and_recovers() {
+    let mut stage = stage(Behaviour::RefusesUntil(6));
+    let viewer = stage.camera.follow(Quality::Main);
+    let mut times = Vec::new();
+    for attempt in 3..=6 {
+        stage
+            .attempts
+            .wait_for(|attempts| *attempts >= attempt)
+            .await
+            .expect("attempts");
+        times.push(Instant::now());
+    }
+    let waits: Vec<_> = times
+        .windows(2)
+        .map(|pair| (pair[1] - pair[0]).as_secs())
+        .collect();
+    assert_eq!(waits, [2, 4, 8]);
+    stage.until(|state| *state == State::Live).await;
+    drop(viewer);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_camera_that_nobody_watches_rests() {
+    let stage = stage(Behaviour::Refuses);
+    let viewer = stage.camera.follow(Quality::Main);
+    stage.until(|state| matches!(state, State::Failed(_))).await;
+    drop(viewer);
+    stage.until(|state| *state == State::Idle).await;
+    let attempts = *stage.attempts.borrow();
+    advance(Duration::from_secs(300)).await;
+    settle().await;
+    assert_eq!(*stage.attempts.borrow(), attempts);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_retry_button_does_not_wait_out_the_backoff() {
+    let mut stage = stage(Behaviour::Refuses);
+    let _viewer = stage.camera.follow(Quality::Main);
+    stage
+        .attempts
+        .wait_for(|attempts| *attempts == 5)
+        .await
+        .expect("attempts");
+    settle().await;
+    let pressed = Instant::now();
+    stage.camera.retry();
+    stage
+        .attempts
+        .wait_for(|attempts| *attempts == 6)
+        .await
+        .expect("attempts");
+    assert!(pressed.elapsed() < Duration::from_secs(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn silence_is_first_a_stall_and_then_a_crash() {
+    let mut stage = stage(Behaviour::Freezes);
+    let mut viewer = stage.camera.follow(Quality::Main);
+    viewer.next().await;
+    let began = Instant::now();
+    stage.until(|state| *state == State::Stalled(None)).await;
+    assert!(began.elapsed() < Duration::from_secs(4));
+    stage
+        .attempts
+        .wait_for(|attempts| *attempts == 2)
+        .await
+        .expect("attempts");
+    let silent = began.elapsed();
+    assert!(
+        (Duration::from_secs(10)..Duration::from_secs(11)).contains(&silent),
+        "{silent:?}"
+    );
+    let again = viewer.next().await;
+    assert!(again.discontinuity, "viewers learn of the gap");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_defect_in_a_source_is_that_camera_s_crash() {
+    let stage = stage(Behaviour::Panics);
+    let _viewer = stage.camera.follow(Quality::Main);
+    stage.until(|state| matches!(state, State::Failed(_))).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_native_stream_is_rendered_only_while_jpeg_is_watched() {
+    let stage = stage(Behaviour::PlaysNative);
+    let mut one = stage.camera.follow(Quality::Main);
+    let mut two = stage.camera.follow(Quality::Main);
+    let frame = one.next().await;
+    two.next().await;
+    assert_eq!(&frame.payload()[..], b"derived");
+    assert_eq!(
+        frame.captured,
+        Timestamp(7),
+        "the time of the picture, not of the encode"
+    );
+    assert_eq!(
+        stage.renditions.load(Ordering::SeqCst),
+        1,
+        "one for all viewers"
+    );
+    drop((one, two));
+    stage.until(|state| *state == State::Idle).await;
+    settle().await;
+    assert_eq!(stage.renditions.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn coming_and_going_in_any_moment_leaves_one_or_none() {
+    let stage = stage(Behaviour::Plays);
+    let (sender, mut receiver) = mpsc::channel(1);
+    for step in 0..200u64 {
+        let viewer = stage.camera.follow(Quality::Main);
+        let sender = sender.clone();
+        tokio::spawn(async move {
+            sleep(Duration::from_millis(step * 331 % 12_000)).await;
+            drop(viewer);
+            drop(sender);
+        });
+        sleep(Duration::from_millis(step * 7919 % 11_000)).await;
+        assert!(stage.running() <= 1);
+    }
+    drop(sender);
+    let _: Option<()> = receiver.recv().await;
+    stage.until(|state| *state == State::Idle).await;
+    settle().await;
+    assert_eq!(stage.running(), 0);
+}

@@ -53,7 +53,10 @@ impl Report {
     pub fn speed(&mut self, scenario: &Scenario, rows: &[(Sink, Vec<Sample>)]) {
         let floor = rows.iter().find(|(sink, _)| *sink == Sink::Floor);
         let floor = floor.and_then(|(_, samples)| median_by(samples, |sample| sample.cpu));
-        self.line(&format!("**{}**\n", scenario.title));
+        self.line(&format!(
+            "**{}** (aim: at most {} × the floor, p99 under 1 ms)\n",
+            scenario.title, scenario.aim
+        ));
         self.line("| form | CPU, µs per frame | × floor | delivered | latency from | p50, ms | p99, ms | max, ms |");
         self.line("|---|---|---|---|---|---|---|---|");
         for (sink, samples) in rows {

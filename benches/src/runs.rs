@@ -18,6 +18,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub struct Scenario {
     pub name: &'static str,
     pub title: &'static str,
+    /// How many times the floor's CPU it should take at the most.
+    pub aim: f64,
     pub viewers: usize,
     pub feed: Feed,
 }
@@ -26,6 +28,7 @@ pub const SCENARIOS: [Scenario; 3] = [
     Scenario {
         name: "1x50",
         title: "1 camera × 50 viewers, VGA 27 kB at 10 fps",
+        aim: 1.25,
         viewers: 50,
         feed: Feed {
             cameras: 1,
@@ -36,6 +39,7 @@ pub const SCENARIOS: [Scenario; 3] = [
     Scenario {
         name: "20x100",
         title: "20 cameras × 100 viewers, VGA 27 kB at 10 fps",
+        aim: 1.6,
         viewers: 100,
         feed: Feed {
             cameras: 20,
@@ -46,6 +50,7 @@ pub const SCENARIOS: [Scenario; 3] = [
     Scenario {
         name: "100x500",
         title: "100 cameras × 500 viewers, QVGA 9 kB at 8 fps",
+        aim: 1.25,
         viewers: 500,
         feed: Feed {
             cameras: 100,

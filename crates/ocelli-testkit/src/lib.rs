@@ -5,6 +5,7 @@
 //!   MJPEG, and the odd ones), in a process that can be killed, frozen and
 //!   brought back on the same port.
 //! - [`HttpCamera`]: a camera that speaks HTTP, in this process, well and badly.
+//! - [`websocket`]: a WebSocket by hand, that can say what no library would.
 //! - [`Hub`]: the `ocelli` program as a process, and what it holds: children,
 //!   threads, descriptors.
 //! - [`jpeg`]: small valid pictures of any number of bytes, stamped with the
@@ -24,6 +25,7 @@ pub mod jpeg;
 mod lines;
 mod proc;
 mod rtsp;
+pub mod websocket;
 
 pub use http_camera::{HttpCamera, HttpCameraOptions};
 pub use hub::{Hub, HubBuilder};

@@ -1,5 +1,6 @@
 //! What /proc says of a process.
 
+use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::time::Duration;
 
@@ -16,6 +17,13 @@ pub struct Child {
 }
 
 impl Child {
+    /// Sends it a signal, if it still runs.
+    pub fn signal(&self, signal: Signal) {
+        if let Some(pid) = Pid::from_raw(self.pid as i32).filter(|_| self.is_alive()) {
+            let _ = kill_process(pid, signal);
+        }
+    }
+
     /// Whether it still runs; one that has ended and waits to be collected
     /// does not.
     pub fn is_alive(&self) -> bool {

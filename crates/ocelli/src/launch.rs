@@ -2,8 +2,9 @@
 
 use crate::config::{CameraConfig, Config, ConfigError, from_argument};
 use crate::gate::Gate;
+use crate::renditions::JpegRendition;
 use crate::server::{self, Site};
-use ocelli_core::{Camera, Hub, HubError};
+use ocelli_core::{Camera, Hub, HubError, Source};
 use std::io;
 use std::sync::Arc;
 use tokio::net::TcpListener;
@@ -22,9 +23,12 @@ pub fn hub(config: &Config) -> Result<Arc<Hub>, ConfigError> {
         let refuse =
             |error: HubError| ConfigError::new(format!("camera {:?}: {error}", camera.room));
         let id = hub.resolve(&camera.app, &camera.room).map_err(refuse)?;
-        let main = hub.upstream(&id, camera.source.clone(), None);
-        let sub = camera.substream.as_ref();
-        let sub = sub.map(|source| hub.upstream(&id, source.clone(), None));
+        let upstream = |source: &Arc<dyn Source>| {
+            let rendition = Arc::new(JpegRendition::new(camera.jpeg));
+            hub.upstream(&id, source.clone(), Some(rendition))
+        };
+        let main = upstream(&camera.source);
+        let sub = camera.substream.as_ref().map(upstream);
         let made = Camera::new(id, camera.name.clone(), camera.kind, main, sub, camera.keep);
         hub.add(made).map_err(refuse)?;
     }

@@ -9,7 +9,10 @@
 //! |---|---|
 //! | [`config`] | the configuration file and the command line's sources |
 //! | [`sources`] | the kinds of source, one file each |
+//! | [`renditions`] | what is derived from a camera's own stream |
 //! | [`sinks`] | the kinds of sink, one file each |
+//! | [`supervise`], [`ffmpeg`] | child processes; the one that decodes |
+//! | [`annexb`], [`jpeg`] | looking at pictures without decoding them |
 //! | [`server`] | the one port: accepting, routing, stopping |
 //! | [`connection`], [`websocket`] | one connection; one WebSocket |
 //! | [`gate`] | the Host and Origin rules |
@@ -19,14 +22,19 @@
 //! Everything on the frame path runs on one current-thread runtime; what takes
 //! long (encoding a test picture, resolving a name) goes to blocking threads.
 
+pub mod annexb;
 pub mod answer;
 pub mod api;
 pub mod config;
 pub mod connection;
+pub mod ffmpeg;
 pub mod gate;
+pub mod jpeg;
 pub mod launch;
+pub mod renditions;
 pub mod server;
 pub mod sinks;
 pub mod sources;
+pub mod supervise;
 pub mod ui;
 pub mod websocket;

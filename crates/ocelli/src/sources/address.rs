@@ -137,7 +137,7 @@ mod tests {
     fn an_address_without_credentials_stays() {
         for plain in ["pattern:?fps=5", "http://h/a@b", "file:/a/b.mjpeg", "x"] {
             let address = Address::new(plain);
-            assert_eq!((address.bare(), address.credentials), (plain, None));
+            assert_eq!((address.bare(), &address.credentials), (plain, &None));
         }
     }
 

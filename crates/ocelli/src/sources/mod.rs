@@ -5,7 +5,10 @@
 //! `ocelli_core::upstream`.
 
 mod address;
+mod capture_clock;
 mod pattern;
+mod reach;
+mod rtsp;
 
 pub use address::{Address, Credentials, redact};
 
@@ -30,7 +33,7 @@ pub struct Kind {
 }
 
 /// All kinds of source.
-pub const KINDS: &[Kind] = &[pattern::KIND];
+pub const KINDS: &[Kind] = &[pattern::KIND, rtsp::KIND];
 
 /// Makes the source for an address.
 ///

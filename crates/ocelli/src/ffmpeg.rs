@@ -1,0 +1,292 @@
+//! How the ffmpeg program is spoken to, and what its answers mean.
+//!
+//! Pictures go in as IVF and come out as SMJPEG, for both carry a time stamp in
+//! milliseconds with each picture: so what comes out is known to be a picture
+//! that went in, whatever was dropped or reordered between.
+//!
+//! What does not belong here: which pictures, from where, how many.
+
+use crate::config::{JpegOptions, JpegRate};
+use crate::jpeg;
+use crate::sources::redact;
+use crate::supervise::{Child, ending};
+use ocelli_core::{Codec, Failure, FailureKind, FrameBuffer};
+use std::io;
+use tokio::io::{AsyncRead, AsyncReadExt, BufReader};
+
+/// What every ffmpeg is told first.
+pub const QUIET: [&str; 4] = ["-hide_banner", "-nostats", "-loglevel", "error"];
+
+/// How much better than the wanted interval a picture's distance from the last
+/// may be: time stamps jitter, and 5 a second of 25 must not become 4.2.
+const EARLY: f64 = 0.9;
+
+/// The reason for a stream whose pictures nobody can decode.
+pub const NO_PARAMETER_SETS: &str = "it sends key frames without parameter sets";
+
+/// The arguments that make SMJPEG on standard output of whatever input stands
+/// before them. Of pictures stamped before `from` seconds none come out.
+pub fn to_smjpeg(options: &JpegOptions, from: Option<f64>) -> Vec<String> {
+    // A picture may leave if it is the first, or far enough behind the last. The
+    // encoder gives up on two with the same stamp, so "far enough" is never 0.
+    let apart = match options.rate {
+        JpegRate::Fps(fps) => format!("gte(t-prev_selected_t,{:.4})", EARLY / fps),
+        JpegRate::KeyFrames => "gt(t,prev_selected_t)".to_owned(),
+    };
+    let mut select = format!("isnan(prev_selected_t)+{apart}");
+    if let Some(from) = from {
+        select = format!("gte(t,{from})*({select})");
+    }
+    let filter = format!(
+        "select='{select}',scale='min(iw,{})':-2:flags=bicubic",
+        options.width
+    );
+    let fixed = "-an -sn -dn -copyts -fps_mode passthrough -enc_time_base 1:1000 -threads 1 \
+                 -c:v mjpeg -q:v 5 -flush_packets 1 -f smjpeg pipe:1";
+    let mut arguments = vec!["-vf".to_owned(), filter];
+    arguments.extend(fixed.split_whitespace().map(str::to_owned));
+    arguments
+}
+
+/// The arguments for native pictures as IVF on standard input, decoded without
+/// any delay that can be helped.
+pub fn from_ivf(codec: Codec) -> Vec<String> {
+    let name = match codec {
+        Codec::H265 => "hevc",
+        Codec::H264 | Codec::Jpeg => "h264",
+    };
+    let arguments = "-threads 1 -flags low_delay -probesize 32 -analyzeduration 0 \
+                     -protocol_whitelist pipe -f ivf -c:v";
+    let mut arguments: Vec<_> = arguments.split_whitespace().map(str::to_owned).collect();
+    arguments.extend([name.to_owned(), "-i".to_owned(), "pipe:0".to_owned()]);
+    arguments
+}
+
+/// An IVF file's beginning: stamps in milliseconds. The codec and the size in it
+/// are not believed anyway.
+pub fn ivf_header() -> [u8; 32] {
+    let mut header = [0; 32];
+    header[..4].copy_from_slice(b"DKIF");
+    header[6] = 32;
+    header[8..12].copy_from_slice(b"H264");
+    header[16..20].copy_from_slice(&1000u32.to_le_bytes());
+    header[20..24].copy_from_slice(&1u32.to_le_bytes());
+    header
+}
+
+/// What stands before each picture of an IVF file.
+pub fn ivf_frame(len: usize, millis: u64) -> [u8; 12] {
+    let mut header = [0; 12];
+    header[..4].copy_from_slice(&(len as u32).to_le_bytes());
+    header[4..].copy_from_slice(&millis.to_le_bytes());
+    header
+}
+
+/// Reads SMJPEG.
+pub struct Smjpeg<R> {
+    input: BufReader<R>,
+    begun: bool,
+}
+
+impl<R: AsyncRead + Unpin> Smjpeg<R> {
+    /// Reads from `input`.
+    pub fn new(input: R) -> Self {
+        Self {
+            input: BufReader::new(input),
+            begun: false,
+        }
+    }
+
+    /// The next picture with its stamp in milliseconds; none at the end.
+    ///
+    /// # Errors
+    /// The input broke off, or is no SMJPEG.
+    pub async fn next(&mut self) -> io::Result<Option<(u32, FrameBuffer)>> {
+        if !self.begun {
+            let mut magic = [0; 16];
+            self.input.read_exact(&mut magic).await?;
+            if magic[..8] != *b"\0\nSMJPEG" {
+                return Err(io::ErrorKind::InvalidData.into());
+            }
+            self.begun = true;
+        }
+        loop {
+            let mut tag = [0; 4];
+            self.input.read_exact(&mut tag).await?;
+            match &tag {
+                b"HEND" => {}
+                b"DONE" => return Ok(None),
+                b"_TXT" | b"_VID" | b"_SND" => {
+                    let len = self.input.read_u32().await?;
+                    let mut chunk = (&mut self.input).take(u64::from(len));
+                    tokio::io::copy(&mut chunk, &mut tokio::io::sink()).await?;
+                }
+                b"vidD" => {
+                    let millis = self.input.read_u32().await?;
+                    let len = self.input.read_u32().await? as usize;
+                    if len > jpeg::MAX_BYTES {
+                        return Err(io::ErrorKind::InvalidData.into());
+                    }
+                    let mut buffer = FrameBuffer::zeroed(len);
+                    self.input.read_exact(buffer.payload_mut()).await?;
+                    return Ok(Some((millis, buffer)));
+                }
+                _ => return Err(io::ErrorKind::InvalidData.into()),
+            }
+        }
+    }
+}
+
+/// Why a child that should have gone on has ended.
+pub async fn obituary(child: &mut Child) -> Failure {
+    let status = child.finish().await;
+    explain(&child.said())
+        .unwrap_or_else(|| Failure::new(FailureKind::Ended, ending("ffmpeg", status)))
+}
+
+/// What ffmpeg's last lines mean for the person at the wall.
+pub fn explain(said: &[String]) -> Option<Failure> {
+    use FailureKind::{Ended, Missing, NotFound, Unauthorized, Unreachable, Unsupported};
+    const MEANINGS: [(&str, FailureKind, &str); 22] = [
+        ("non-existing PPS", Unsupported, NO_PARAMETER_SETS),
+        ("non-existing SPS", Unsupported, NO_PARAMETER_SETS),
+        ("PPS id out of range", Unsupported, NO_PARAMETER_SETS),
+        (
+            "401 Unauthorized",
+            Unauthorized,
+            "401: wrong user or password",
+        ),
+        (
+            "authorization failed",
+            Unauthorized,
+            "401: wrong user or password",
+        ),
+        (
+            "403 Forbidden",
+            Unauthorized,
+            "403: this user may not see it",
+        ),
+        (
+            "404 Not Found",
+            NotFound,
+            "404: no such stream at this address",
+        ),
+        (
+            "404 Stream Not Found",
+            NotFound,
+            "404: no such stream at this address",
+        ),
+        ("Connection refused", Unreachable, "connection refused"),
+        ("No route to host", Unreachable, "no route to host"),
+        (
+            "Network is unreachable",
+            Unreachable,
+            "the network is unreachable",
+        ),
+        ("Connection timed out", Unreachable, "no answer"),
+        ("Name or service not known", Unreachable, "no such host"),
+        ("Failed to resolve hostname", Unreachable, "no such host"),
+        (
+            "Temporary failure in name resolution",
+            Unreachable,
+            "no such host",
+        ),
+        (
+            "Protocol not found",
+            Unsupported,
+            "ffmpeg knows no such protocol",
+        ),
+        (
+            "not on whitelist",
+            Unsupported,
+            "its address leads to a protocol that is not allowed for it",
+        ),
+        (
+            "does not contain any stream",
+            Unsupported,
+            "the camera offers no video",
+        ),
+        (
+            "matches no streams",
+            Unsupported,
+            "the camera offers no video",
+        ),
+        ("No such file or directory", Missing, "no such file"),
+        ("Permission denied", Missing, "this user may not read it"),
+        (
+            "Invalid data found when processing input",
+            Unsupported,
+            "it sends nothing that ffmpeg can read",
+        ),
+    ];
+    let meant = |line: &String| {
+        let found = MEANINGS.iter().find(|(part, ..)| line.contains(part));
+        found.map(|&(_, kind, reason)| Failure::new(kind, reason))
+    };
+    // The first of its complaints is the cause, what follows is how ffmpeg fell.
+    said.iter().find_map(meant).or_else(|| {
+        let last = said.last()?;
+        Some(Failure::new(Ended, format!("ffmpeg: {}", plain(last))))
+    })
+}
+
+/// One of ffmpeg's lines without its `[part @ 0x…]` and without secrets.
+pub fn plain(line: &str) -> String {
+    let mut rest = line.trim();
+    while let Some(inner) = rest.strip_prefix('[')
+        && let Some((part, after)) = inner.split_once("] ")
+        && part.contains(" @ 0x")
+    {
+        rest = after;
+    }
+    redact(rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn smjpeg_is_read_past_its_odd_chunks() {
+        let mut stream = b"\0\nSMJPEG\0\0\0\0\0\0\0\0_TXT\0\0\0\x03abc".to_vec();
+        stream.extend(b"_VID\0\0\0\x0c0123456789abHENDvidD\0\0\x13\x88\0\0\0\x04jpeg");
+        stream.extend(b"vidD\0\0\x13\x89\0\0\0\0DONE");
+        let mut reader = Smjpeg::new(&stream[..]);
+        let (millis, picture) = reader.next().await.expect("SMJPEG").expect("a picture");
+        assert_eq!((millis, picture.payload()), (5000, &b"jpeg"[..]));
+        let (millis, picture) = reader.next().await.expect("SMJPEG").expect("a picture");
+        assert_eq!((millis, picture.len()), (5001, 0));
+        assert!(reader.next().await.expect("SMJPEG").is_none());
+        assert!(reader.next().await.is_err());
+    }
+
+    #[tokio::test]
+    async fn what_is_no_smjpeg_is_an_error() {
+        for bad in [
+            &b"\0\nSMJPEX\0\0\0\0\0\0\0\0"[..],
+            b"\0\nSMJPEG\0\0\0\0\0\0\0\0what",
+            b"\0\nSMJPEG\0\0\0\0\0\0\0\0vidD\0\0\0\0\xff\xff\xff\xff",
+        ] {
+            assert!(Smjpeg::new(bad).next().await.is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn its_words_become_reasons_without_secrets() {
+        let reason = |line: &str| explain(&[line.to_owned()]).expect("a reason").reason;
+        assert_eq!(
+            reason("[rtsp @ 0x55ce] method DESCRIBE failed: 401 Unauthorized"),
+            "401: wrong user or password"
+        );
+        assert_eq!(
+            reason("[h264 @ 0x55ce] non-existing PPS 0 referenced"),
+            NO_PARAMETER_SETS
+        );
+        assert_eq!(
+            reason("[a @ 0x1] [b @ 0x2] Odd: 'x://u:hush@h/p': it is"),
+            "ffmpeg: Odd: 'x://***@h/p': it is"
+        );
+        assert_eq!(reason("[not a part] x"), "ffmpeg: [not a part] x");
+        assert!(explain(&[]).is_none());
+    }
+}

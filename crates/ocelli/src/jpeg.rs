@@ -1,0 +1,283 @@
+//! Looking at JPEGs without decoding them.
+//!
+//! A JPEG is a chain of segments that carry their lengths, then entropy-coded
+//! scans in which a marker can't occur by accident. That is all that is needed
+//! to measure one, or to find where one ends and the next begins.
+
+use ocelli_core::FrameBuffer;
+
+/// No camera's picture is larger; what is, is no picture.
+pub const MAX_BYTES: usize = 16 << 20;
+
+const SOI: u8 = 0xD8;
+const EOI: u8 = 0xD9;
+const SOS: u8 = 0xDA;
+
+/// Pixels across and down, if this begins like a JPEG. What follows the
+/// picture's end is not looked at.
+pub fn size(bytes: &[u8]) -> Option<(u16, u16)> {
+    let mut rest = bytes.strip_prefix(&[0xFF, SOI])?;
+    loop {
+        let marker = match rest {
+            [0xFF, 0xFF, ..] => {
+                // Any number of these may fill the space before a marker.
+                rest = &rest[1..];
+                continue;
+            }
+            [0xFF, marker, ..] => *marker,
+            _ => return None,
+        };
+        rest = &rest[2..];
+        match marker {
+            0x01 | 0xD0..=0xD7 => continue,
+            SOI | EOI | SOS | 0 => return None,
+            _ => {}
+        }
+        let length = usize::from(u16::from_be_bytes([*rest.first()?, *rest.get(1)?]));
+        let segment = rest.get(2..length)?;
+        // Frame headers, but for the tables (C4, CC) and the reserved one (C8)
+        // that stand among them.
+        if matches!(marker, 0xC0..=0xCF) && !matches!(marker, 0xC4 | 0xC8 | 0xCC) {
+            let [_, h1, h0, w1, w0, ..] = segment else {
+                return None;
+            };
+            let size = (
+                u16::from_be_bytes([*w1, *w0]),
+                u16::from_be_bytes([*h1, *h0]),
+            );
+            return (size.0 > 0 && size.1 > 0).then_some(size);
+        }
+        rest = &rest[length..];
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// Before a picture.
+    Between,
+    /// At a marker.
+    Marker,
+    /// In entropy-coded bytes.
+    Scan,
+}
+
+/// Finds the pictures in a stream of JPEGs, whatever stands between them.
+#[derive(Debug)]
+pub struct Splitter {
+    bytes: Vec<u8>,
+    /// Where to look next.
+    at: usize,
+    place: Place,
+}
+
+impl Default for Splitter {
+    fn default() -> Self {
+        Self {
+            bytes: Vec::new(),
+            at: 0,
+            place: Place::Between,
+        }
+    }
+}
+
+impl Splitter {
+    /// Takes more of the stream.
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// The next whole picture. Bytes that belong to none are dropped, and so is
+    /// a picture that has no end within [`MAX_BYTES`].
+    pub fn next_picture(&mut self) -> Option<FrameBuffer> {
+        loop {
+            let rest = self.bytes.get(self.at..).unwrap_or_default();
+            match self.place {
+                Place::Between => match rest.windows(2).position(|two| two == [0xFF, SOI]) {
+                    Some(start) => self.begin_at(self.at + start),
+                    None => {
+                        let keep = usize::from(rest.last() == Some(&0xFF));
+                        let gone = self.bytes.len() - keep;
+                        self.bytes.drain(..gone);
+                        self.at = 0;
+                        return None;
+                    }
+                },
+                Place::Marker => match *rest {
+                    [0xFF, 0xFF, ..] => self.at += 1,
+                    [0xFF, EOI, ..] => {
+                        let end = self.at + 2;
+                        let picture = FrameBuffer::copy_from(&self.bytes[..end]);
+                        self.forget(end);
+                        return Some(picture);
+                    }
+                    // The one before broke off.
+                    [0xFF, SOI, ..] => self.begin_at(self.at),
+                    [0xFF, 0x01 | 0xD0..=0xD7, ..] => self.at += 2,
+                    [0xFF, marker, high, low, ..] => {
+                        let length = usize::from(u16::from_be_bytes([high, low]));
+                        if length < 2 {
+                            self.forget(self.at);
+                        } else {
+                            self.at += 2 + length;
+                            if marker == SOS {
+                                self.place = Place::Scan;
+                            }
+                        }
+                    }
+                    [0xFF, ..] | [] => return self.wait(),
+                    _ => self.forget(self.at),
+                },
+                Place::Scan => match rest.iter().position(|&byte| byte == 0xFF) {
+                    Some(found) => match rest.get(found + 1) {
+                        Some(0 | 0xD0..=0xD7) => self.at += found + 2,
+                        Some(0xFF) => self.at += found + 1,
+                        Some(_) => {
+                            self.at += found;
+                            self.place = Place::Marker;
+                        }
+                        None => {
+                            self.at += found;
+                            return self.wait();
+                        }
+                    },
+                    None => {
+                        self.at = self.at.max(self.bytes.len());
+                        return self.wait();
+                    }
+                },
+            }
+        }
+    }
+
+    fn begin_at(&mut self, start: usize) {
+        self.bytes.drain(..start);
+        self.at = 2;
+        self.place = Place::Marker;
+    }
+
+    fn forget(&mut self, end: usize) {
+        self.bytes.drain(..end.min(self.bytes.len()));
+        self.at = 0;
+        self.place = Place::Between;
+    }
+
+    /// More is needed, unless there is too much already.
+    fn wait(&mut self) -> Option<FrameBuffer> {
+        if self.bytes.len() > MAX_BYTES {
+            self.forget(usize::MAX);
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jpeg_encoder::{ColorType, Encoder};
+
+    fn picture(width: u16, height: u16) -> Vec<u8> {
+        let pixels: Vec<u8> = (0..usize::from(width) * usize::from(height))
+            .map(|at| (at * 37 % 251) as u8)
+            .collect();
+        let mut jpeg = Vec::new();
+        Encoder::new(&mut jpeg, 80)
+            .encode(&pixels, width, height, ColorType::Luma)
+            .expect("encoded");
+        jpeg
+    }
+
+    /// Numbers that look random and are the same each time.
+    struct Numbers(u64);
+
+    impl Numbers {
+        fn below(&mut self, bound: usize) -> usize {
+            self.0 ^= self.0 << 13;
+            self.0 ^= self.0 >> 7;
+            self.0 ^= self.0 << 17;
+            (self.0 % bound as u64) as usize
+        }
+    }
+
+    #[test]
+    fn a_picture_is_measured() {
+        let mut jpeg = picture(48, 20);
+        assert_eq!(size(&jpeg), Some((48, 20)));
+        jpeg.extend(b"whatever follows");
+        assert_eq!(size(&jpeg), Some((48, 20)));
+        for bad in [
+            &b""[..],
+            b"\xff\xd8",
+            b"\xff\xd8\xff",
+            b"GIF89a",
+            b"\xff\xd8\xff\xd9",
+        ] {
+            assert_eq!(size(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn pictures_are_found_however_the_stream_is_cut() {
+        let pictures = [picture(16, 16), picture(64, 8), picture(8, 40)];
+        let mut stream = b"--frame\r\n\r\n".to_vec();
+        for jpeg in &pictures {
+            stream.extend(jpeg);
+            stream.extend(b"\r\n--frame\xff\r\n");
+        }
+        for cut in [1, 2, 3, 7, 100, stream.len()] {
+            let mut splitter = Splitter::default();
+            let mut found = Vec::new();
+            for piece in stream.chunks(cut) {
+                splitter.push(piece);
+                while let Some(jpeg) = splitter.next_picture() {
+                    found.push(jpeg.payload().to_vec());
+                }
+            }
+            assert_eq!(found, pictures, "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn a_broken_picture_does_not_swallow_the_next() {
+        let whole = picture(16, 16);
+        let mut stream = whole[..whole.len() - 10].to_vec();
+        stream.extend(&whole);
+        let mut splitter = Splitter::default();
+        splitter.push(&stream);
+        let found = splitter.next_picture().expect("the whole one");
+        assert_eq!(found.payload(), whole);
+    }
+
+    #[test]
+    fn a_picture_without_end_is_given_up() {
+        let mut splitter = Splitter::default();
+        splitter.push(&picture(16, 16)[..100]);
+        let mut most = 0;
+        for _ in 0..40 {
+            splitter.push(&vec![0; 1 << 20]);
+            assert!(splitter.next_picture().is_none());
+            most = most.max(splitter.bytes.len());
+        }
+        assert!(most <= MAX_BYTES + (1 << 20), "{most}");
+    }
+
+    #[test]
+    fn nothing_makes_it_panic() {
+        let jpeg = picture(24, 24);
+        let mut numbers = Numbers(0x9E37_79B9_7F4A_7C15);
+        for _ in 0..20_000 {
+            let mut bytes = jpeg.clone();
+            for _ in 0..numbers.below(8) {
+                let at = numbers.below(bytes.len());
+                bytes[at] =
+                    [0, 1, 0xFF, 0xD8, 0xD9, 0xDA, numbers.below(256) as u8][numbers.below(7)];
+            }
+            bytes.truncate(numbers.below(bytes.len() + 1));
+            let _ = size(&bytes);
+            let mut splitter = Splitter::default();
+            for piece in bytes.chunks(1 + numbers.below(64)) {
+                splitter.push(piece);
+                let _ = splitter.next_picture();
+            }
+        }
+    }
+}

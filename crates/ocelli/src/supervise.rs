@@ -1,0 +1,323 @@
+//! Child processes that never outlive their purpose.
+//!
+//! Each child leads a process group of its own, sees next to nothing of this
+//! process's environment, and is killed with its whole group when its [`Child`]
+//! is dropped. Should this process die without dropping anything, the kernel
+//! kills the child.
+//!
+//! The kernel's promise is bound to the *thread* that started the child: it is
+//! kept when that thread ends. So [`spawn`] is called on the runtime's own
+//! long-lived threads, never from `spawn_blocking`.
+//!
+//! What does not belong here: what a program is told or what it says.
+
+// Setting the parent-death signal between fork and exec needs `pre_exec`.
+#![allow(unsafe_code)]
+
+use ocelli_core::{Failure, FailureKind};
+use rustix::process::{Pid, Signal, getppid, kill_process_group};
+use std::collections::VecDeque;
+use std::ffi::OsStr;
+use std::io;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+use tokio::process::{ChildStderr, ChildStdin, ChildStdout, Command};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+/// How many of a child's last lines on standard error are kept, and how much of
+/// each.
+const KEPT_LINES: usize = 20;
+const KEPT_LINE_BYTES: u64 = 400;
+
+/// What a child reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// Nothing.
+    None,
+    /// What is written to [`Child::stdin`].
+    Piped,
+}
+
+/// A running program; killed with all it started when dropped.
+pub struct Child {
+    process: Option<tokio::process::Child>,
+    group: Option<Pid>,
+    /// Its standard input, where that was wanted.
+    pub stdin: Option<ChildStdin>,
+    /// Its standard output.
+    pub stdout: Option<ChildStdout>,
+    said: Arc<Mutex<VecDeque<String>>>,
+    listening: Option<JoinHandle<()>>,
+}
+
+/// Starts a program. Standard output is a pipe; standard error is read into a
+/// short memory of its last lines.
+///
+/// # Errors
+/// The program is not there or may not be started.
+pub fn spawn<A: AsRef<OsStr>>(
+    program: &str,
+    arguments: impl IntoIterator<Item = A>,
+    input: Input,
+) -> Result<Child, Failure> {
+    let mut command = Command::new(program);
+    command
+        .args(arguments)
+        .env_clear()
+        .env("LANG", "C")
+        .stdin(match input {
+            Input::None => Stdio::null(),
+            Input::Piped => Stdio::piped(),
+        })
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .kill_on_drop(true);
+    for name in ["PATH", "HOME"] {
+        if let Some(value) = std::env::var_os(name) {
+            command.env(name, value);
+        }
+    }
+    #[cfg(target_os = "linux")]
+    {
+        let parent = rustix::process::getpid();
+        // SAFETY: between fork and exec only two system calls are made, both
+        // async-signal-safe, and nothing is allocated.
+        unsafe {
+            command.pre_exec(move || die_with(parent));
+        }
+    }
+    let mut process = command.spawn().map_err(|error| failure(program, &error))?;
+    let said = Arc::default();
+    let listening = process
+        .stderr
+        .take()
+        .map(|stderr| tokio::spawn(listen(stderr, Arc::clone(&said))));
+    Ok(Child {
+        group: process.id().and_then(|id| Pid::from_raw(id as i32)),
+        stdin: process.stdin.take(),
+        stdout: process.stdout.take(),
+        process: Some(process),
+        said,
+        listening,
+    })
+}
+
+#[cfg(target_os = "linux")]
+fn die_with(parent: Pid) -> io::Result<()> {
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+    // The parent may have died before the line above: then no signal comes.
+    if getppid() == Some(parent) {
+        Ok(())
+    } else {
+        Err(io::ErrorKind::Interrupted.into())
+    }
+}
+
+fn failure(program: &str, error: &io::Error) -> Failure {
+    let reason = match (error.kind(), program) {
+        (io::ErrorKind::NotFound, "ffmpeg") => {
+            "ffmpeg is not installed: apt install ffmpeg".to_owned()
+        }
+        (io::ErrorKind::NotFound, _) => format!("{program} is not installed"),
+        (io::ErrorKind::PermissionDenied, _) => {
+            format!("this user may not run {program}")
+        }
+        _ => format!("{program} can't be started: {error}"),
+    };
+    Failure::new(FailureKind::Missing, reason)
+}
+
+/// Keeps the last lines of a child's standard error.
+async fn listen(stderr: ChildStderr, said: Arc<Mutex<VecDeque<String>>>) {
+    let mut stderr = BufReader::new(stderr);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        // A line without an end must not grow without bound either.
+        let mut limited = (&mut stderr).take(KEPT_LINE_BYTES);
+        if !matches!(limited.read_until(b'\n', &mut line).await, Ok(1..)) {
+            return;
+        }
+        let text = String::from_utf8_lossy(&line);
+        let text = text.trim();
+        if text.is_empty() {
+            continue;
+        }
+        let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
+        if said.len() == KEPT_LINES {
+            said.pop_front();
+        }
+        said.push_back(text.to_owned());
+    }
+}
+
+impl Child {
+    /// Its id while it runs.
+    pub fn id(&self) -> Option<u32> {
+        self.process.as_ref()?.id()
+    }
+
+    /// The last lines it wrote to standard error so far.
+    pub fn said(&self) -> Vec<String> {
+        let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        said.iter().cloned().collect()
+    }
+
+    /// Waits for its end, and for its last words, which may come a moment later.
+    pub async fn end(&mut self) -> Option<ExitStatus> {
+        let status = match &mut self.process {
+            Some(process) => process.wait().await.ok(),
+            None => None,
+        };
+        if let Some(listening) = &mut self.listening {
+            // Something it started may hold the pipe open: don't wait for that.
+            let _ = timeout(Duration::from_millis(500), listening).await;
+            self.listening = None;
+        }
+        status
+    }
+
+    /// Kills it with its group, and says how it would have ended by itself if it
+    /// already had: for a child whose pipes have closed.
+    pub async fn finish(&mut self) -> Option<ExitStatus> {
+        if let Ok(status) = timeout(Duration::from_millis(500), self.end()).await {
+            return status;
+        }
+        self.kill();
+        None
+    }
+
+    fn kill(&mut self) {
+        if let Some(group) = self.group.take() {
+            // The group may outlive its leader. When nothing of it is left,
+            // the signal goes nowhere.
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        self.kill();
+        let Some(mut process) = self.process.take() else {
+            return;
+        };
+        if matches!(process.try_wait(), Ok(Some(_))) {
+            return;
+        }
+        // Collected in the background, so that no zombie is left. Without a
+        // runtime this process is ending, and the system collects.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move {
+                let _ = process.wait().await;
+            });
+        }
+    }
+}
+
+/// How a program ended, in words.
+pub fn ending(program: &str, status: Option<ExitStatus>) -> String {
+    match status {
+        Some(status) => match (status.code(), status.signal()) {
+            (Some(0), _) => format!("{program} ended"),
+            (Some(code), _) => format!("{program} ended with exit code {code}"),
+            (_, Some(signal)) => format!("{program} was killed (signal {signal})"),
+            _ => format!("{program} ended"),
+        },
+        None => format!("{program} stopped working"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::AsyncWriteExt;
+
+    fn shell(script: &str, input: Input) -> Child {
+        spawn("sh", ["-c", script], input).expect("a shell")
+    }
+
+    async fn first_line(child: &mut Child) -> String {
+        let mut line = String::new();
+        let stdout = child.stdout.as_mut().expect("a pipe");
+        BufReader::new(stdout)
+            .read_line(&mut line)
+            .await
+            .expect("a line");
+        line.trim().to_owned()
+    }
+
+    fn runs(pid: &str) -> bool {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let state = stat.rsplit_once(") ").map(|(_, rest)| rest.as_bytes()[0]);
+        state.is_some_and(|state| state != b'Z')
+    }
+
+    #[tokio::test]
+    async fn dropping_it_kills_what_it_started_and_leaves_no_zombie() {
+        let mut child = shell("sleep 60 & echo $!; wait", Input::None);
+        let leader = child.id().expect("running");
+        let grandchild = first_line(&mut child).await;
+        assert!(runs(&grandchild));
+        drop(child);
+        let gone = async {
+            while runs(&grandchild) || std::path::Path::new(&format!("/proc/{leader}")).exists() {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(Duration::from_secs(5), gone)
+            .await
+            .expect("gone with its group, and collected");
+    }
+
+    #[tokio::test]
+    async fn its_last_words_are_kept() {
+        let mut child = shell("cat >&2; seq 1 100 >&2; exit 3", Input::Piped);
+        let mut stdin = child.stdin.take().expect("a pipe");
+        stdin.write_all(b"first").await.expect("taken");
+        drop(stdin);
+        let status = child.end().await;
+        assert_eq!(ending("sh", status), "sh ended with exit code 3");
+        let said = child.said();
+        assert_eq!(said.len(), KEPT_LINES);
+        assert_eq!(said.last().map(String::as_str), Some("100"));
+    }
+
+    #[tokio::test]
+    async fn a_line_without_end_is_bounded() {
+        let mut child = shell("head -c 1000000 /dev/zero | tr '\\0' x >&2", Input::None);
+        child.end().await;
+        let longest = child.said().iter().map(String::len).max();
+        assert!(longest <= Some(KEPT_LINE_BYTES as usize), "{longest:?}");
+    }
+
+    #[tokio::test]
+    async fn the_environment_is_clean() {
+        let mut child = shell("env | cut -d= -f1 | sort | tr '\\n' ' '", Input::None);
+        let names = first_line(&mut child).await;
+        for name in names.split_whitespace() {
+            assert!(
+                ["HOME", "LANG", "PATH", "PWD", "OLDPWD", "SHLVL", "_"].contains(&name),
+                "{names}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_missing_program_is_named_with_its_cure() {
+        let missing = spawn("no-such-program", [""; 0], Input::None);
+        let failure = missing.err().expect("refused");
+        assert_eq!(failure.kind, FailureKind::Missing);
+        assert_eq!(failure.reason, "no-such-program is not installed");
+        let failure = super::failure("ffmpeg", &io::ErrorKind::NotFound.into());
+        assert_eq!(
+            failure.reason,
+            "ffmpeg is not installed: apt install ffmpeg"
+        );
+    }
+}

@@ -1,6 +1,15 @@
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { clockAge, launch, painted, readClock, setVisibility, until, wallReport } from './browser.ts';
+import {
+  clockAge,
+  launch,
+  painted,
+  readClock,
+  setVisibility,
+  until,
+  wallReport,
+  type WallReport,
+} from './browser.ts';
 import { patterns, startHub, type Hub } from './hub.ts';
 
 let browser: Browser;
@@ -248,13 +257,15 @@ test('Space freezes a picture, whose age counts on, and lets it go again', async
     (ids) => ids.join() === 'cam2',
   );
   const still = await readClock(page, 'cam1');
-  const { age, painted } = (await wallReport(page)).tiles['cam1'] ?? { age: 0, painted: 0 };
-  const later = await until(
-    'time goes by',
-    () => wallReport(page),
-    ({ tiles }) => (tiles['cam1']?.age ?? 0) > age + 1_000,
-  );
-  expect(later.tiles['cam1']).toMatchObject({ painted, frozen: true });
+  const ageAtLeast = (least: number): Promise<WallReport> =>
+    until(
+      'time goes by',
+      () => wallReport(page),
+      ({ tiles }) => (tiles['cam1']?.age ?? 0) > least,
+    );
+  const before = await ageAtLeast(700);
+  const later = await ageAtLeast(2_000);
+  expect(later.tiles['cam1']).toMatchObject({ painted: before.tiles['cam1']?.painted, frozen: true });
   expect(await readClock(page, 'cam1')).toBe(still);
   // The button under the focus must not have been pressed.
   expect(later.solo).toBeUndefined();
@@ -264,6 +275,36 @@ test('Space freezes a picture, whose age counts on, and lets it go again', async
     () => readClock(page, 'cam1'),
     (value) => value !== still,
   );
+});
+
+test('a camera alone is in the address: a reload keeps it, Back leads to the wall', async () => {
+  await openWall(patterns(2));
+  await allPaint(2);
+  await page.getByRole('button', { name: /^cam2,/ }).click();
+  await page.reload();
+  await until(
+    'it is alone again',
+    () => wallReport(page),
+    ({ solo }) => solo === 'cam2',
+  );
+  await page.goBack();
+  await until(
+    'the wall is back',
+    () => wallReport(page),
+    ({ solo }) => solo === undefined,
+  );
+});
+
+test('a hub that is gone altogether is no fallback: the last pictures stay, and say how old they are', async () => {
+  const from = await openWall(patterns(2));
+  await allPaint(2);
+  await from.stop();
+  await page.getByRole('status').filter({ hasText: 'is lost' }).waitFor();
+  const tile = page.getByRole('listitem').filter({ hasText: 'cam1' });
+  await tile.getByText('No connection').waitFor();
+  await tile.getByText(/^[4-9]\.\d s old$/).waitFor();
+  expect(await page.locator('camera-wall img').count()).toBe(0);
+  expect(await readClock(page, 'cam1')).toBeDefined();
 });
 
 test('Stop ends everything, Stream all begins again', async () => {

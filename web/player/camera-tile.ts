@@ -105,6 +105,7 @@ export class CameraTile extends ScreenElement {
       frozen: engine.frozen.has(id),
       stopped: false,
       fallback: fallback?.mode,
+      fallbackShows: fallback?.showing() ?? false,
     });
     this.#view.update(camera?.name ?? id, status);
   }

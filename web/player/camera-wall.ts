@@ -164,6 +164,10 @@ export class CameraWall extends ScreenElement {
   changed(): void {
     if (!this.engine) return;
     this.#syncTiles();
+    for (const { id, name } of this.cameras) {
+      const tile = this.#tiles.get(id);
+      if (tile && !tile.visible) tile.view.rename(name);
+    }
     this.#layoutSoon();
     this.tick();
     this.say('wall-change');
@@ -188,6 +192,7 @@ export class CameraWall extends ScreenElement {
         frozen: engine.frozen.has(id),
         stopped: !this.#running,
         fallback: fallback?.mode,
+        fallbackShows: fallback?.showing() ?? false,
       });
       tile.view.update(camera?.name ?? id, status);
     }

@@ -15,12 +15,11 @@ export interface Screen {
   tick(): void;
 }
 
-const LIST_INTERVAL = 5_000;
+const LIST_INTERVAL = 3_000;
 
 export class Engine {
   readonly address: HubAddress;
   readonly fallback: FallbackPlan;
-  link: Link = 'connecting';
   /** In the hub's order. Empty does not mean that there are none until `listed`. */
   readonly cameras = new Map<string, Camera>();
   listed = false;
@@ -33,6 +32,9 @@ export class Engine {
   readonly #backend: Backend;
   readonly #screens = new Map<Screen, ReadonlyMap<string, StreamChoice>>();
   readonly #reads = new Map<number, (pixels: Pixels | undefined) => void>();
+  #socketLink: Link = 'connecting';
+  /** Whether the hub answers at all while its socket does not. */
+  #answers = false;
   #clockOffset = 0;
   #nextNumber = 1;
   #sentWatch = '';
@@ -46,6 +48,11 @@ export class Engine {
     this.#backend.send({ kind: 'open', url: address.socket });
     document.addEventListener('visibilitychange', this.#visibility);
     window.addEventListener('online', this.#hurry);
+  }
+
+  /** A hub that answers nothing at all is not in fallback: it is gone, and what stands on the screen only ages. */
+  get link(): Link {
+    return this.#socketLink === 'fallback' && !this.#answers ? 'reconnecting' : this.#socketLink;
   }
 
   get paintsIn(): Where | undefined {
@@ -175,21 +182,38 @@ export class Engine {
   }
 
   #linkIs(link: Link): void {
-    this.link = link;
+    this.#socketLink = link;
     clearInterval(this.#listTimer);
     if (link === 'fallback') {
-      void this.#fetchList();
-      this.#listTimer = setInterval(() => void this.#fetchList(), LIST_INTERVAL);
-    } else if (link === 'open') {
+      void this.#askWithoutSocket();
+      this.#listTimer = setInterval(() => void this.#askWithoutSocket(), LIST_INTERVAL);
+    } else {
+      this.#answers = false;
       this.fallback.clear();
     }
     this.#changed();
   }
 
   /** Without the socket nobody tells us of cameras and states: ask. */
-  async #fetchList(): Promise<void> {
+  async #askWithoutSocket(): Promise<void> {
     const rows = await this.rows();
-    if (rows && this.link === 'fallback') this.#list(parseCameras(rows));
+    const answers = rows !== undefined || (await this.#reaches());
+    if (this.#socketLink !== 'fallback') return;
+    this.#answers = answers;
+    // Images of a hub that is gone would stand still and look alive.
+    if (!answers) this.fallback.clear();
+    if (rows) this.#list(parseCameras(rows));
+    this.#changed();
+  }
+
+  /** A page of another origin may be refused the list and still be given pictures. */
+  async #reaches(): Promise<boolean> {
+    try {
+      await fetch(this.address.cameras, { cache: 'no-store', mode: 'no-cors' });
+      return true;
+    } catch {
+      return false;
+    }
   }
 
   /** The REST list of cameras as it comes; `undefined` when the hub does not answer. */

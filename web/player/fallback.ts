@@ -72,9 +72,17 @@ export class FallbackPicture {
     this.first = first;
     this.#forget = forget;
     this.#image.alt = '';
+    this.#image.className = 'empty';
     this.#image.onload = () => this.#loaded();
     this.#image.onerror = () => this.#later(RETRY_INTERVAL);
     place.append(this.#image);
+  }
+
+  /** Whether there is a picture to see; not every browser says `load` for MJPEG. Hides the sign for a broken one. */
+  showing(): boolean {
+    const showing = this.#image.naturalWidth > 0;
+    this.#image.classList.toggle('empty', !showing);
+    return showing;
   }
 
   play(mode: FallbackMode): void {

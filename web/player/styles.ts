@@ -21,6 +21,7 @@ const TILE = `
   .tile[hidden] { display: none; }
   .picture, .open, .veil { position: absolute; inset: 0; }
   .picture img { inline-size: 100%; block-size: 100%; object-fit: contain; background: var(--ground); display: block; }
+  .picture img.empty { visibility: hidden; }
   .open { appearance: none; border: 0; padding: 0; margin: 0; background: none; cursor: pointer; inline-size: 100%; }
   .tile::after {
     content: ''; position: absolute; inset: 0; pointer-events: none; z-index: 3;

@@ -30,6 +30,7 @@ const seen = (part: Partial<Observed>): Observed => ({
   frozen: false,
   stopped: false,
   fallback: undefined,
+  fallbackShows: true,
   ...part,
 });
 

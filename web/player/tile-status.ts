@@ -17,6 +17,8 @@ export interface Observed {
   readonly frozen: boolean;
   readonly stopped: boolean;
   readonly fallback: FallbackMode | undefined;
+  /** Whether the fallback has brought a picture yet. */
+  readonly fallbackShows: boolean;
 }
 
 export interface TileStatus {
@@ -39,7 +41,7 @@ export function tileStatus(seen: Observed): TileStatus {
   const state = camera?.state ?? 'idle';
   const stale = age !== undefined && isStale(age, picture?.interval ?? 0);
   const said = {
-    rate: picture && !seen.frozen ? formatRate(picture.fps) : '',
+    rate: picture && !seen.frozen && !stale ? formatRate(picture.fps) : '',
     age: age === undefined ? '' : formatAge(age),
     stale,
     headline: '',
@@ -92,7 +94,7 @@ export function tileStatus(seen: Observed): TileStatus {
 
 /** An MJPEG stream in an image does not tell how old it is; a snapshot at least when it came. */
 function fallbackStatus(seen: Observed, said: Omit<TileStatus, 'tone' | 'icon' | 'label'>): TileStatus {
-  if (seen.age === undefined && seen.fallback === 'snapshot') {
+  if (!seen.fallbackShows) {
     return { ...said, tone: 'waiting', icon: 'waiting', label: 'Starting', headline: 'Starting' };
   }
   if (said.stale) return { ...said, tone: 'stale', icon: 'stale', label: 'Stale' };

@@ -24,7 +24,7 @@ export class TileView {
   readonly #reason = span('reason');
   readonly #retry = document.createElement('button');
   readonly #badge = span('badge');
-  #cameraName = '';
+  #buttonLabel = '';
 
   constructor(actions: TileActions, role: 'listitem' | 'group') {
     this.element.setAttribute('role', role);
@@ -46,14 +46,9 @@ export class TileView {
   }
 
   update(name: string, status: TileStatus): void {
-    const toneChanged = this.element.dataset['tone'] !== status.tone;
-    if (toneChanged) this.element.dataset['tone'] = status.tone;
-    if (name !== this.#cameraName || toneChanged) {
-      this.#cameraName = name;
-      // State changes are in the name; the age is not, or a screen reader would never be silent.
-      this.button.setAttribute('aria-label', `${name}, ${status.label.toLowerCase()}`);
-      this.#retry.setAttribute('aria-label', `Retry ${name}`);
-    }
+    if (this.element.dataset['tone'] !== status.tone) this.element.dataset['tone'] = status.tone;
+    // State changes are in the name; the age is not, or a screen reader would never be silent.
+    this.#nameButtons(name, `${name}, ${status.label.toLowerCase()}`);
     write(this.#name, name);
     write(this.#label, status.label);
     write(this.#rate, status.rate);
@@ -68,6 +63,19 @@ export class TileView {
       write(this.#reason, status.reason);
     }
     this.#retry.hidden = !status.canRetry;
+  }
+
+  /** For a tile out of sight: what it shows is nobody's concern, but it can be reached by its name. */
+  rename(name: string): void {
+    write(this.#name, name);
+    this.#nameButtons(name, name);
+  }
+
+  #nameButtons(name: string, label: string): void {
+    if (label === this.#buttonLabel) return;
+    this.#buttonLabel = label;
+    this.button.setAttribute('aria-label', label);
+    this.#retry.setAttribute('aria-label', `Retry ${name}`);
   }
 }
 

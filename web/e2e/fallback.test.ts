@@ -117,6 +117,24 @@ test('without sockets the pictures come by MJPEG and snapshots, and the socket c
   const first = await snapshots();
   await until('snapshots are taken again', snapshots, (now) => now.every((src) => !first.includes(src)));
 
+  const plays = (camera: string): boolean =>
+    [...proxy.running].some((path) => path.includes(`/${camera}/mjpeg`));
+  await page.getByRole('button', { name: /^cam7,/ }).focus();
+  await until(
+    'the focused one plays, and not a fifth',
+    () => [plays('cam7'), proxy.running.size],
+    ([playing, count]) => playing === true && count === 4,
+  );
+  await page.keyboard.press('Space');
+  await until(
+    'frozen, it plays no more, another does',
+    () => [plays('cam7'), proxy.running.size],
+    ([playing, count]) => playing === false && count === 4,
+  );
+  await page.getByRole('listitem').filter({ hasText: 'cam7' }).getByText('Frozen').first().waitFor();
+  await page.keyboard.press('Space');
+  await until('it goes on', () => plays('cam7'), Boolean);
+
   await setVisibility(page, 'hidden');
   await until(
     'a hidden tab plays nothing',

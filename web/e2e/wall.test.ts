@@ -327,7 +327,7 @@ test('Stop ends everything, Stream all begins again', async () => {
 
 test('a failed camera shows its reason and can be tried again', async () => {
   const commands: string[] = [];
-  await openWall([...patterns(1), 'broken=http://127.0.0.1:1/'], {}, (page) => {
+  await openWall([...patterns(1), 'broken=rtsp://127.0.0.1:1/'], {}, (page) => {
     page.on('websocket', (socket) =>
       socket.on('framesent', ({ payload }) => commands.push(payload.toString())),
     );

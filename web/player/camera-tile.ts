@@ -101,7 +101,7 @@ export class CameraTile extends ScreenElement {
       camera,
       link,
       picture,
-      age: picture ? engine.age(picture) : undefined,
+      age: fallback ? fallback.age() : picture && engine.age(picture),
       frozen: engine.frozen.has(id),
       stopped: false,
       fallback: fallback?.mode,
@@ -147,10 +147,12 @@ export class CameraTile extends ScreenElement {
     const full = document.fullscreenElement === this;
     const stream: StreamChoice = full || this.getAttribute('stream') === 'main' ? 'main' : 'sub';
     engine.watch(this, this.#visible ? new Map([[this.camera, stream]]) : new Map());
-    const fallback = engine.link === 'fallback' && this.#visible && document.visibilityState !== 'hidden';
-    if (this.#fallback?.removed) this.#fallback = undefined;
-    if (fallback) this.#fallback ??= engine.fallback.add(this.camera, stream, this.#view.picture, full);
-    else this.#fallback?.remove();
+    const active = engine.link === 'fallback' && this.#visible && document.visibilityState !== 'hidden';
+    const { camera } = this;
+    const frozen = engine.frozen.has(camera);
+    const wanted = active ? { camera, stream, place: this.#view.picture, first: full, frozen } : undefined;
+    this.#fallback = engine.fallback.show(this.#fallback, wanted);
+    if (active) engine.fallback.assign();
   }
 
   /** A room has a short and a full name, and frames carry the short one: the list of cameras knows both. */

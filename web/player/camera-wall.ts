@@ -169,6 +169,8 @@ export class CameraWall extends ScreenElement {
       if (tile && !tile.visible) tile.view.rename(name);
     }
     this.#layoutSoon();
+    // Not with the layout: a hidden page has no animation frames, and is to be sent nothing.
+    this.#watch();
     this.tick();
     this.say('wall-change');
   }
@@ -181,14 +183,12 @@ export class CameraWall extends ScreenElement {
       const camera = engine.cameras.get(id);
       const fallback = tile.fallback?.removed === false ? tile.fallback : undefined;
       const picture = fallback ? undefined : engine.pictures.get(id);
-      const loadedAt = fallback?.loadedAt;
-      const age = picture ? engine.age(picture) : loadedAt === undefined ? undefined : Date.now() - loadedAt;
-      const shownAge = fallback?.mode === 'mjpeg' ? undefined : age;
+      const age = fallback ? fallback.age() : picture && engine.age(picture);
       const status = tileStatus({
         camera,
         link: engine.link,
         picture,
-        age: shownAge,
+        age,
         frozen: engine.frozen.has(id),
         stopped: !this.#running,
         fallback: fallback?.mode,
@@ -262,7 +262,7 @@ export class CameraWall extends ScreenElement {
     this.#current = id;
     const after = id === undefined ? undefined : this.#tiles.get(id);
     if (after) after.view.button.tabIndex = 0;
-    if (this.link === 'fallback') this.#showFallback();
+    if (this.link === 'fallback') this.#watch();
   }
 
   #focused(): string | undefined {
@@ -337,25 +337,16 @@ export class CameraWall extends ScreenElement {
     this.#showFallback(cameras);
   }
 
-  #showFallback(cameras?: ReadonlyMap<string, StreamChoice>): void {
+  #showFallback(cameras: ReadonlyMap<string, StreamChoice>): void {
     const engine = this.engine;
     if (!engine) return;
-    const active = engine.link === 'fallback' && document.visibilityState !== 'hidden' && this.#running;
-    for (const [id, tile] of this.#tiles) {
-      if (tile.fallback?.removed) tile.fallback = undefined;
-      const wanted =
-        active && (cameras ? cameras.has(id) : tile.fallback !== undefined) && !engine.frozen.has(id);
-      if (!wanted) {
-        // A frozen camera keeps the picture that stands there.
-        if (!(active && engine.frozen.has(id))) {
-          tile.fallback?.remove();
-          tile.fallback = undefined;
-        }
-        continue;
-      }
-      const first = id === this.#current;
-      tile.fallback ??= engine.fallback.add(id, cameras?.get(id) ?? 'sub', tile.view.picture, first);
-      tile.fallback.first = first;
+    const active = engine.link === 'fallback' && document.visibilityState !== 'hidden';
+    for (const [camera, tile] of this.#tiles) {
+      const stream = active ? cameras.get(camera) : undefined;
+      const place = tile.view.picture;
+      const first = camera === this.#current;
+      const frozen = engine.frozen.has(camera);
+      tile.fallback = engine.fallback.show(tile.fallback, stream && { camera, stream, place, first, frozen });
     }
     if (active) engine.fallback.assign();
   }

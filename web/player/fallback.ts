@@ -9,6 +9,16 @@ const STREAMS = 4;
 const SNAPSHOT_INTERVAL = 1_000;
 const RETRY_INTERVAL = 2_000;
 
+export interface Wanted {
+  readonly camera: string;
+  readonly stream: StreamChoice;
+  /** Where the image goes. */
+  readonly place: HTMLElement;
+  /** Is to play before others: the one somebody looks at. */
+  readonly first: boolean;
+  readonly frozen: boolean;
+}
+
 export class FallbackPlan {
   readonly #address: HubAddress;
   readonly #pictures = new Set<FallbackPicture>();
@@ -17,69 +27,108 @@ export class FallbackPlan {
     this.#address = address;
   }
 
-  add(camera: string, stream: StreamChoice, place: HTMLElement, first: boolean): FallbackPicture {
-    const picture = new FallbackPicture(this.#address, camera, stream, place, first, () => {
-      this.#pictures.delete(picture);
-      this.assign();
-    });
-    this.#pictures.add(picture);
-    this.assign();
-    return picture;
+  /**
+   * What one tile shows now: the picture it had, a new one, or none. `assign` follows when all tiles are done.
+   */
+  show(picture: FallbackPicture | undefined, wanted: Wanted | undefined): FallbackPicture | undefined {
+    const present = picture?.removed === false ? picture : undefined;
+    // A frozen tile keeps what it shows, be that an image or what was painted before.
+    if (wanted?.frozen) {
+      present?.hold();
+      return present;
+    }
+    if (present && present.stream === wanted?.stream) {
+      present.first = wanted.first;
+      present.release();
+      return present;
+    }
+    present?.remove();
+    if (!wanted) return undefined;
+    const added: FallbackPicture = new FallbackPicture(this.#address, wanted, () =>
+      this.#pictures.delete(added),
+    );
+    this.#pictures.add(added);
+    return added;
   }
 
   /** The focused ones play, then those that were there before the others. */
   assign(): void {
-    const ordered = [...this.#pictures].sort((a, b) => Number(b.first) - Number(a.first));
+    const playing = [...this.#pictures].filter(({ held }) => !held);
+    const ordered = playing.sort((a, b) => Number(b.first) - Number(a.first));
     // Streams end before others begin, so that there are never more than the limit.
     ordered.slice(STREAMS).forEach((picture) => picture.play('snapshot'));
     ordered.slice(0, STREAMS).forEach((picture) => picture.play('mjpeg'));
   }
 
   clear(): void {
-    const pictures = [...this.#pictures];
-    // Emptied first: one that leaves must not hand its stream to the next.
-    this.#pictures.clear();
-    for (const picture of pictures) picture.remove();
+    for (const picture of [...this.#pictures]) picture.remove();
   }
 }
 
 export class FallbackPicture {
   mode: FallbackMode | undefined;
-  /** When the last picture came, by our clock in ms; an MJPEG stream does not tell. */
-  loadedAt: number | undefined;
   removed = false;
-  /** Is to play before others: the one somebody looks at. */
   first: boolean;
+  readonly stream: StreamChoice;
   readonly #image = document.createElement('img');
   readonly #address: HubAddress;
   readonly #camera: string;
-  readonly #stream: StreamChoice;
+  readonly #place: HTMLElement;
   readonly #forget: () => void;
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  #still: HTMLCanvasElement | undefined;
+  #heldAt = 0;
   #askedAt = 0;
+  #loadedAt: number | undefined;
+  #timer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(
-    address: HubAddress,
-    camera: string,
-    stream: StreamChoice,
-    place: HTMLElement,
-    first: boolean,
-    forget: () => void,
-  ) {
+  constructor(address: HubAddress, wanted: Wanted, forget: () => void) {
     this.#address = address;
-    this.#camera = camera;
-    this.#stream = stream;
-    this.first = first;
+    this.#camera = wanted.camera;
+    this.#place = wanted.place;
     this.#forget = forget;
+    this.stream = wanted.stream;
+    this.first = wanted.first;
     this.#image.alt = '';
     this.#image.className = 'empty';
     this.#image.onload = () => this.#loaded();
     this.#image.onerror = () => this.#later(RETRY_INTERVAL);
-    place.append(this.#image);
+    this.#place.append(this.#image);
+  }
+
+  /** Frozen: stands still, and asks for nothing. */
+  get held(): boolean {
+    return this.#still !== undefined;
+  }
+
+  /** ms since the picture came; an MJPEG stream does not tell, until it is held. */
+  age(): number | undefined {
+    const since = this.held ? (this.#loadedAt ?? this.#heldAt) : this.#loadedAt;
+    return since === undefined || (this.mode === 'mjpeg' && !this.held) ? undefined : Date.now() - since;
+  }
+
+  hold(): void {
+    if (this.#still) return;
+    this.#still = document.createElement('canvas');
+    this.#still.width = this.#image.naturalWidth;
+    this.#still.height = this.#image.naturalHeight;
+    this.#still.getContext('2d')?.drawImage(this.#image, 0, 0);
+    this.#place.append(this.#still);
+    this.#heldAt = Date.now();
+    if (this.mode === 'mjpeg') this.#loadedAt = undefined;
+    clearTimeout(this.#timer);
+    this.#image.removeAttribute('src');
+  }
+
+  release(): void {
+    if (!this.#still) return;
+    this.#still.remove();
+    this.#still = undefined;
+    this.mode = undefined;
   }
 
   /** Whether there is a picture to see; not every browser says `load` for MJPEG. Hides the sign for a broken one. */
   showing(): boolean {
+    if (this.held) return true;
     const showing = this.#image.naturalWidth > 0;
     this.#image.classList.toggle('empty', !showing);
     return showing;
@@ -88,7 +137,7 @@ export class FallbackPicture {
   play(mode: FallbackMode): void {
     if (this.mode === mode) return;
     this.mode = mode;
-    this.loadedAt = undefined;
+    this.#loadedAt = undefined;
     clearTimeout(this.#timer);
     this.#load();
   }
@@ -102,6 +151,7 @@ export class FallbackPicture {
     this.#image.onerror = null;
     this.#image.removeAttribute('src');
     this.#image.remove();
+    this.#still?.remove();
     this.#forget();
   }
 
@@ -109,12 +159,12 @@ export class FallbackPicture {
     this.#askedAt = Date.now();
     this.#image.src =
       this.mode === 'mjpeg'
-        ? this.#address.mjpeg(this.#camera, this.#stream)
-        : this.#address.snapshot(this.#camera, this.#stream);
+        ? this.#address.mjpeg(this.#camera, this.stream)
+        : this.#address.snapshot(this.#camera, this.stream);
   }
 
   #loaded(): void {
-    this.loadedAt = Date.now();
+    this.#loadedAt = Date.now();
     if (this.mode === 'snapshot') this.#later(Math.max(0, this.#askedAt + SNAPSHOT_INTERVAL - Date.now()));
   }
 

@@ -92,8 +92,9 @@ describe('tileStatus', () => {
     });
     expect(tileStatus(seen({ ...part, age: 300, fallback: 'snapshot' }))).toMatchObject({ age: '300 ms' });
     expect(tileStatus(seen({ ...part, age: 5_000, fallback: 'snapshot' }))).toMatchObject({ tone: 'stale' });
-    expect(tileStatus(seen({ ...part, age: undefined, fallback: 'snapshot' }))).toMatchObject({
-      tone: 'waiting',
-    });
+    for (const fallback of ['mjpeg', 'snapshot'] as const) {
+      const nothing = seen({ ...part, age: undefined, fallback, fallbackShows: false });
+      expect(tileStatus(nothing)).toMatchObject({ tone: 'waiting' });
+    }
   });
 });

@@ -17,6 +17,7 @@
 //! | [`connection`], [`websocket`] | one connection; one WebSocket |
 //! | [`gate`] | the Host and Origin rules |
 //! | [`api`], [`answer`], [`ui`] | the HTTP interface, its answers, the pages |
+//! | [`reference`] | the reference page, made from the lists in the code |
 //! | [`launch`] | from a configuration to a running hub |
 //!
 //! Everything on the frame path runs on one current-thread runtime; what takes
@@ -31,6 +32,7 @@ pub mod ffmpeg;
 pub mod gate;
 pub mod jpeg;
 pub mod launch;
+pub mod reference;
 pub mod renditions;
 pub mod server;
 pub mod sinks;

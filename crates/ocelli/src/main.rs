@@ -2,7 +2,7 @@
 
 use clap::{Args, Parser, Subcommand};
 use ocelli::config::{self, Config};
-use ocelli::launch;
+use ocelli::{launch, reference};
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -32,6 +32,9 @@ enum Command {
         #[arg(default_value = DEFAULT_CONFIG)]
         file: PathBuf,
     },
+    /// Print the reference of sources and configuration, as it stands in docs.
+    #[command(hide = true)]
+    Reference,
 }
 
 #[derive(Args, Default)]
@@ -84,6 +87,10 @@ fn main() -> ExitCode {
         None => serve(Serve::default(), true),
         Some(Command::Serve(serve_args)) => serve(serve_args, false),
         Some(Command::CheckConfig { file }) => check(&file),
+        Some(Command::Reference) => {
+            print!("{}", reference::text());
+            Ok(())
+        }
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -6,6 +6,36 @@ use ocelli_core::Source;
 use ocelli_core::name::{DEFAULT_APP, check_room};
 use std::sync::Arc;
 
+/// The keys that `[[camera]]` takes for every kind of source: name and meaning.
+pub const OPTIONS: &[(&str, &str)] = &[
+    (
+        "id",
+        "the room: 1 to 120 of A-Z, a-z, 0-9, '.', '_' and '-'; needed",
+    ),
+    ("app", "the app it belongs to, \"live\" by default"),
+    ("name", "its name for people; the id by default"),
+    ("source", "the address of its stream; needed"),
+    (
+        "substream",
+        "the address of a smaller stream for tiles; full screen shows the main one",
+    ),
+    (
+        "user",
+        "the user to sign in with, in place of one in the address",
+    ),
+    ("password", "the user's password"),
+    ("password_file", "a file that holds the password"),
+    (
+        "password_env",
+        "an environment variable that holds the password",
+    ),
+    (
+        "jpeg",
+        "the JPEG made of a stream that is none: { fps = 5, width = 960 }; fps = \"key\" for key frames only",
+    ),
+    ("keep", "true keeps it connected without viewers"),
+];
+
 /// How often the JPEG rendition of a native stream makes a picture.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum JpegRate {

@@ -6,7 +6,7 @@
 mod camera;
 mod section;
 
-pub use camera::{CameraConfig, JpegOptions, JpegRate, from_argument};
+pub use camera::{CameraConfig, JpegOptions, JpegRate, OPTIONS, from_argument};
 pub use section::{ConfigError, Section, nearest, parse_duration, parse_size};
 
 use ocelli_core::App;
@@ -17,6 +17,34 @@ use toml::de::DeTable;
 
 /// Where the hub listens unless told otherwise: this machine only.
 pub const DEFAULT_LISTEN: &str = "127.0.0.1:8080";
+
+/// The keys of the file outside of tables: name and meaning.
+pub const FILE_OPTIONS: &[(&str, &str)] = &[
+    (
+        "listen",
+        "ADDRESS:PORT; \"127.0.0.1:8080\" (this machine only) by default, \"0.0.0.0:8080\" for the whole network",
+    ),
+    (
+        "allowed_hosts",
+        "names that requests may be for, beside the machine's own names and addresses",
+    ),
+    (
+        "allowed_origins",
+        "pages elsewhere that may open sockets here, like [\"https://dash.example\"]",
+    ),
+];
+
+/// The keys of `[app.<name>]`: name and meaning.
+pub const APP_OPTIONS: &[(&str, &str)] = &[
+    (
+        "public_playback",
+        "whether anybody may watch the app's cameras; true by default",
+    ),
+    (
+        "room_prefix",
+        "what the full names of its rooms begin with; the app's name by default",
+    ),
+];
 
 /// Everything the hub is told at its start.
 pub struct Config {
@@ -164,7 +192,9 @@ impl Place {
         Self {
             line: text[..start].matches('\n').count() + 1,
             column: text[line_start..start].chars().count() + 1,
-            text: text[line_start..line_end].to_owned(),
+            // What stands behind the fault is not shown: behind a misspelt key
+            // it may be a password.
+            text: text[line_start..end].to_owned(),
             width: text[start..end].chars().count().max(1),
         }
     }

@@ -1,0 +1,153 @@
+//! The configuration file: what it takes, and how it words what it does not.
+
+use ocelli::config::{Config, FileError, JpegOptions, JpegRate};
+use std::path::Path;
+
+/// What `ocelli check-config` would print for this text.
+fn fault(text: &str) -> String {
+    match Config::parse(text) {
+        Ok(_) => panic!("taken: {text}"),
+        Err(error) => FileError::locate(Path::new("ocelli.toml"), text, error).to_string(),
+    }
+}
+
+#[test]
+fn a_whole_file_is_read() {
+    let config = Config::parse(
+        r#"
+        listen = "0.0.0.0:9000"
+        allowed_hosts = ["cams.lan"]
+
+        [[camera]]
+        id = "door"
+        name = "Front door"
+        source = "rtsp://viewer@10.0.0.7/stream1"
+        user = "viewer"
+        password = "hush"
+        substream = "rtsp://10.0.0.7/stream2"
+        jpeg = { fps = "key", width = 1280 }
+
+        [[camera]]
+        id = "test"
+        app = "barn"
+        source = "pattern:"
+        size = "320x240"
+        fps = 2.5
+        keep = true
+
+        [app.barn]
+        public_playback = false
+        room_prefix = "farm"
+        "#,
+    );
+    let config = config.unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(config.listen.to_string(), "0.0.0.0:9000");
+    let (door, test) = (&config.cameras[0], &config.cameras[1]);
+    assert_eq!((door.name.as_str(), door.kind), ("Front door", "rtsp"));
+    assert!(door.substream.is_some() && !door.keep);
+    let wanted = JpegOptions {
+        rate: JpegRate::KeyFrames,
+        width: 1280,
+    };
+    assert_eq!(door.jpeg, wanted);
+    assert_eq!(
+        (test.app.as_str(), test.name.as_str(), test.keep),
+        ("barn", "test", true)
+    );
+    assert_eq!(config.apps[0].room_prefix, "farm");
+    assert!(!config.apps[0].public_playback);
+}
+
+#[test]
+fn an_unknown_key_is_shown_with_its_line_column_and_the_nearest() {
+    let text = "[[camera]]\nid = \"door\"\nsorce = \"pattern:\"\nsource = \"pattern:\"\n";
+    assert_eq!(
+        fault(text),
+        "ocelli.toml:3:1: unknown key `sorce` in [[camera]]; did you mean `source`?\n   |\n \
+         3 | sorce\n   | ^^^^^"
+    );
+}
+
+#[test]
+fn each_fault_says_what_would_be_right() {
+    let camera = |lines: &str| fault(&format!("[[camera]]\nid = \"door\"\n{lines}\n"));
+    for (text, wanted) in [
+        ("source = \"rtps://h/x\"", "did you mean `rtsp:`?"),
+        ("source = \"10.0.0.7\"", "it should begin with one of"),
+        ("name = \"no source\"", "needs a `source`, like"),
+        (
+            "source = \"pattern:\"\nkeep = 1",
+            "`keep` in [[camera]] takes true or false",
+        ),
+        (
+            "source = \"pattern:\"\nsize = \"big\"",
+            "write width x height",
+        ),
+        (
+            "source = \"pattern:\"\nfps = 500",
+            "`fps` in [[camera]] takes a number from 0.1 to 60",
+        ),
+        (
+            "source = \"pattern:?fps=x\"",
+            "fps is a number from 0.1 to 60",
+        ),
+        (
+            "source = \"pattern:\"\njpeg = { fps = \"all\" }",
+            "or \"key\" for key frames only",
+        ),
+        (
+            "source = \"pattern:\"\njpeg = { wdth = 5 }",
+            "did you mean `width`?",
+        ),
+        (
+            "source = \"pattern:\"\npassword = \"x\"",
+            "no `user` that it belongs to",
+        ),
+        (
+            "source = \"pattern:\"\npassword_file = \"/none/such\"",
+            "can't be read",
+        ),
+        (
+            "source = \"pattern:\"\nuser = \"a\"\npassword_env = \"OCELLI_NONE\"",
+            "has no variable",
+        ),
+    ] {
+        let fault = camera(text);
+        assert!(fault.contains(wanted), "{text}: {fault}");
+        assert!(fault.starts_with("ocelli.toml:"), "{fault}");
+    }
+    for (text, wanted) in [
+        ("listen = \"8080\"", "write ADDRESS:PORT"),
+        ("listen = \"8080", "ocelli.toml:1:"),
+        (
+            "[[camera]]\nid = \"a/b\"\nsource = \"pattern:\"",
+            "is not a camera's id",
+        ),
+        ("[[camera]]\nsource = \"pattern:\"", "needs an `id`"),
+        ("[app.A]", "is not an app's name"),
+        (
+            "[app.one]\nroom_prefix = \"x\"\n[app.two]\nroom_prefix = \"x\"",
+            "belongs to app \"one\" already",
+        ),
+        ("[camera]\nid = 1", "a list of tables"),
+        ("allowed_hosts = \"a\"", "a list of strings"),
+        ("[telemetri]", "unknown key `telemetri`"),
+    ] {
+        let fault = fault(text);
+        assert!(fault.contains(wanted), "{text}: {fault}");
+    }
+}
+
+#[test]
+fn a_line_that_may_hold_a_password_is_not_shown() {
+    let text = "[[camera]]\nid = \"door\"\nsource = \"rtps://u:hush@h/x\"\n";
+    let fault = fault(text);
+    assert!(fault.starts_with("ocelli.toml:3:"), "{fault}");
+    assert!(!fault.contains("hush"), "{fault}");
+    let fault =
+        self::fault("[[camera]]\nid = \"door\"\npasword = \"hush\"\nsource = \"pattern:\"\n");
+    assert!(
+        fault.contains("`password`") && !fault.contains("hush"),
+        "{fault}"
+    );
+}

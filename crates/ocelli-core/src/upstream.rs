@@ -416,7 +416,9 @@ impl Upstream {
                 ));
                 return std::future::pending().await;
             };
-            let input = Follower::new(self.native.clone(), Some(self.lease(Want::Native)));
+            // Without a lease: those who watch the JPEG already keep the camera
+            // awake, and one grace must not follow upon another.
+            let input = Follower::new(self.native.clone(), None);
             let publisher = Publisher::new(self.clone(), true);
             let run = contained(rendition.run_once(input, publisher));
             let failure = tokio::select! {

@@ -124,6 +124,18 @@ describe('subscriptions', () => {
     expect(frames).toEqual([]);
   });
 
+  test('a camera that was left while there was no connection is not handed out after', () => {
+    steady();
+    want('a');
+    world.socket.end();
+    want();
+    world.pass(1_000);
+    hello();
+    world.socket.frame({ camera: 'a' });
+    expect(frames).toEqual([]);
+    expect(world.socket.commands('subscribe')).toEqual([]);
+  });
+
   test('come back after a reconnect, and the old socket is silent', () => {
     steady();
     want('a');
@@ -261,7 +273,7 @@ describe('reconnecting', () => {
     }
     steady();
     world.socket.end();
-    world.pass(300);
+    world.pass(1_500);
     world.socket.end();
     expect(links).toEqual(['reconnecting', 'open', 'reconnecting']);
   });

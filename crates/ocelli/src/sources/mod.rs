@@ -6,6 +6,7 @@
 
 mod address;
 mod capture_clock;
+mod http;
 mod pattern;
 mod reach;
 mod rtsp;
@@ -33,7 +34,7 @@ pub struct Kind {
 }
 
 /// All kinds of source.
-pub const KINDS: &[Kind] = &[pattern::KIND, rtsp::KIND];
+pub const KINDS: &[Kind] = &[rtsp::KIND, http::KIND, pattern::KIND];
 
 /// Makes the source for an address.
 ///

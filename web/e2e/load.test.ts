@@ -7,9 +7,10 @@ const CAMERAS = 64;
 const SECONDS = 10;
 
 test.each([
-  ['QVGA at 8 fps', 'size=320x240&fps=8'],
-  ['VGA at 10 fps, more than a small machine can paint', 'size=640x480&fps=10'],
-])(`${CAMERAS} cameras, %s: all paint, and the age stays bounded`, async (name, options) => {
+  ['QVGA at 8 fps', 'size=320x240&fps=8', 2_000],
+  ['VGA at 10 fps', 'size=640x480&fps=10', 2_000],
+  ['HD at 15 fps, more than a small machine can paint', 'size=1280x720&fps=15', 5_000],
+])(`${CAMERAS} cameras, %s: all paint, and the age stays bounded`, async (name, options, oldest) => {
   const hub = await startHub(patterns(CAMERAS, options));
   const browser = await launch();
   try {
@@ -45,7 +46,7 @@ test.each([
     report(name, 'age when painted, ms', paintedAges);
     report(name, 'age on the screen, ms', ages);
     expect(Math.min(...rates)).toBeGreaterThan(0.5);
-    expect(quantile(paintedAges, 0.99)).toBeLessThan(2_000);
+    expect(quantile(paintedAges, 0.99)).toBeLessThan(oldest);
   } finally {
     await browser.close();
     await hub.stop();

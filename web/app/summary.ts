@@ -1,9 +1,11 @@
 // What the head of the page says of all cameras together, and of the connection.
 import type { Camera, Link } from '../player/ocelli.ts';
 
-export function summary(cameras: readonly Camera[], running: boolean): string {
+export function summary(cameras: readonly Camera[], running: boolean, link: Link): string {
   const count = cameras.length === 1 ? '1 camera' : `${cameras.length} cameras`;
   if (cameras.length === 0) return '';
+  // States that nobody can confirm any more are not repeated.
+  if (link === 'reconnecting' || link === 'connecting') return `${count} · not connected`;
   const parts = [count];
   if (!running) parts.push('stopped');
   const failed = cameras.filter(({ state }) => state === 'failed').length;

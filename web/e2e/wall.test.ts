@@ -349,7 +349,7 @@ test('a failed camera shows its reason and can be tried again', async () => {
 test('the dashboard is one line of what matters, and a notice only when something is wrong', async () => {
   await openWall(patterns(3));
   await page.getByText('3 cameras · 3 live').waitFor();
-  expect(await page.locator('.notice').textContent()).toBe('');
+  expect((await page.locator('.notice').textContent())?.trim()).toBe('');
   await page.keyboard.press('?');
   await page.getByRole('dialog', { name: 'Keys' }).waitFor();
   await page.keyboard.press('Escape');

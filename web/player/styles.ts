@@ -30,7 +30,7 @@ const TILE = `
   .tile[data-tone='stale']::after, .tile[data-tone='failed']::after { box-shadow: inset 0 0 0 2px var(--bad-ground); }
   .tile[data-tone='stalled']::after { box-shadow: inset 0 0 0 2px rgb(255 178 36 / 0.65); }
   .tile[data-tone='frozen']::after { box-shadow: inset 0 0 0 2px rgb(124 196 255 / 0.75); }
-  .tile:has(.open:hover)::after { box-shadow: inset 0 0 0 2px rgb(255 255 255 / 0.4); }
+  @media (hover: hover) { .tile:has(.open:hover)::after { box-shadow: inset 0 0 0 2px rgb(255 255 255 / 0.4); } }
   .tile:has(.open:focus-visible)::after { box-shadow: inset 0 0 0 3px var(--focus), inset 0 0 0 4px rgb(0 0 0 / 0.6); }
   .open:focus { outline: none; }
   .bar {

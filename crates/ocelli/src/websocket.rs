@@ -185,8 +185,6 @@ pub enum Incoming {
     Text(String),
     /// A binary message; what it holds is nobody's business on a viewer's socket.
     Binary,
-    /// What was being written has left.
-    Written,
     /// The socket is closed, or of no more use.
     Closed,
 }
@@ -255,10 +253,7 @@ impl Socket {
         loop {
             if self.writing {
                 match Pin::new(&mut self.stream).poll_flush(cx) {
-                    Poll::Ready(Ok(())) => {
-                        self.writing = false;
-                        return Poll::Ready(Incoming::Written);
-                    }
+                    Poll::Ready(Ok(())) => self.writing = false,
                     Poll::Ready(Err(_)) => return Poll::Ready(Incoming::Closed),
                     Poll::Pending => return Poll::Pending,
                 }

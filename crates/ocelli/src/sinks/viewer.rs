@@ -10,17 +10,19 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use axum::{Extension, Router};
 use http::Request;
-use ocelli_core::{Camera, Follower, Frame};
+use ocelli_core::{Camera, Follower};
 use serde::Deserialize;
 use serde_json::json;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
-use tokio::time::{Interval, MissedTickBehavior, interval};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 use tokio_websockets::Message;
 
 /// How often the viewer is told the frame rate.
 const INFO_INTERVAL: Duration = Duration::from_secs(5);
+/// When it is told first.
+const FIRST_INFO: Duration = Duration::from_secs(1);
 /// How long a viewer may take to answer a close.
 const GOODBYE: Duration = Duration::from_millis(400);
 
@@ -58,7 +60,8 @@ async fn open(
     };
     let served = site.clone();
     websocket::upgrade(&site, &peer, request, None, move |socket| async move {
-        let mut infos = interval(INFO_INTERVAL);
+        // The picture comes first.
+        let mut infos = interval_at(Instant::now() + FIRST_INFO, INFO_INTERVAL);
         infos.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let viewer = Viewer {
             socket,
@@ -79,7 +82,6 @@ struct Viewer {
 
 enum Event {
     Came(Incoming),
-    Frame(Frame),
     InfoDue,
 }
 
@@ -95,14 +97,12 @@ impl Viewer {
                 }
             };
             match event {
-                Event::Frame(frame) => self.socket.send(Message::binary(frame.payload())),
                 Event::InfoDue => {
                     let fps = (self.camera.status().fps * 10.0).round() / 10.0;
                     let now = site.hub.clock().now();
                     let info = json!({ "type": "info", "fps": fps, "ts": now.0 / 1000 });
                     self.socket.send(Message::text(info.to_string()));
                 }
-                Event::Came(Incoming::Written) => {}
                 Event::Came(Incoming::Text(_)) => site.ignore(),
                 Event::Came(Incoming::Binary) => {
                     self.socket.close(1003, "a viewer sends no binary messages");
@@ -112,18 +112,24 @@ impl Viewer {
         }
     }
 
+    /// Sends frames until there is something else to do.
     async fn next(&mut self) -> Event {
         std::future::poll_fn(|cx| {
-            if let Poll::Ready(incoming) = self.socket.poll(cx) {
-                return Poll::Ready(Event::Came(incoming));
+            loop {
+                if let Poll::Ready(incoming) = self.socket.poll(cx) {
+                    return Poll::Ready(Event::Came(incoming));
+                }
+                if !self.socket.is_idle() {
+                    return Poll::Pending;
+                }
+                if self.infos.poll_tick(cx).is_ready() {
+                    return Poll::Ready(Event::InfoDue);
+                }
+                let Poll::Ready(frame) = self.follower.poll_next(cx) else {
+                    return Poll::Pending;
+                };
+                self.socket.send(Message::binary(frame.payload()));
             }
-            if !self.socket.is_idle() {
-                return Poll::Pending;
-            }
-            if let Poll::Ready(frame) = self.follower.poll_next(cx) {
-                return Poll::Ready(Event::Frame(frame));
-            }
-            self.infos.poll_tick(cx).map(|_| Event::InfoDue)
         })
         .await
     }

@@ -29,9 +29,12 @@ pub struct Kind {
     pub example: &'static str,
     /// The keys it takes in `[[camera]]` beside the common ones: name and meaning.
     pub options: &'static [(&'static str, &'static str)],
-    /// Makes a source; touches no network.
-    pub open: fn(Address, &mut Section<'_>) -> Result<Arc<dyn Source>, ConfigError>,
+    /// Makes a source.
+    pub open: Open,
 }
+
+/// Makes a source of an address and its options; touches no network.
+pub type Open = fn(Address, &mut Section<'_>) -> Result<Arc<dyn Source>, ConfigError>;
 
 /// All kinds of source.
 pub const KINDS: &[Kind] = &[rtsp::KIND, http::KIND, pattern::KIND];

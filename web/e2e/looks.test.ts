@@ -143,20 +143,26 @@ test('the page of one camera plays it, by its short and by its full name', async
   }
 });
 
-test('any page can show a camera from /ocelli.js', async () => {
+test.each([
+  ['', 'worker'],
+  ["worker-src 'none'", 'page'],
+])('any page can show cameras from /ocelli.js; with the policy "%s" the %s paints', async (policy, where) => {
   hub = await startHub(patterns(2));
   const html = `<!doctype html><title>Foreign</title><script type="module" src="${hub.url}/ocelli.js"></script>
     <div style="width:400px"><camera-tile camera="cam1"></camera-tile></div><camera-wall></camera-wall>`;
-  const foreign = createServer((_, answer) => answer.setHeader('Content-Type', 'text/html').end(html));
+  const foreign = createServer((_, answer) => {
+    answer.setHeader('Content-Type', 'text/html').setHeader('Content-Security-Policy', policy).end(html);
+  });
   await new Promise<void>((resolve) => foreign.listen(0, '127.0.0.1', resolve));
   const context = await browser.newContext();
   page = await context.newPage();
   await page.goto(`http://127.0.0.1:${(foreign.address() as AddressInfo).port}`);
-  await until(
+  const report = await until(
     'the wall paints',
     () => wallReport(page),
     (report) => painted(report) === 2,
   );
+  expect(report.paintsIn).toBe(where);
   await until(
     'the tile paints',
     () => readClock(page, 'cam1', 'camera-tile'),

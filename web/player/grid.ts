@@ -19,9 +19,9 @@ export interface Grid {
 
 const WIDE = 16 / 9;
 const CLASSIC = 4 / 3;
-/** Cells may be a little flatter or taller than the pictures, so that they fill the window better. */
-const FLATTER = 1.12;
-const TALLER = 0.75;
+/** Cells may be taller than the pictures, so that they fill the window better, but not flatter. */
+const TALLEST = 0.75;
+const HARDLY_SMALLER = 0.96;
 const NARROW_SCREEN = 600;
 const SMALLEST_TILE = 96;
 
@@ -56,21 +56,21 @@ export function layoutGrid(count: number, width: number, height: number, aspect 
   return place(count, columns, rows, cell.width, cell.height, gap, width, height);
 }
 
+/**
+ * The number of columns that shows the largest pictures. Where sizes hardly differ, the grid with fewer holes, and then
+ * the wider one: its tiles are taller than the pictures, which leaves room for the names below them.
+ */
 function bestColumns(count: number, width: number, height: number, gap: number, aspect: number): number {
-  let best = 1;
-  let bestScore = 0;
-  for (let columns = 1; columns <= count; columns++) {
+  const grids = Array.from({ length: count }, (_, index) => {
+    const columns = index + 1;
     const rows = Math.ceil(count / columns);
     const cell = cellSize(columns, rows, width, height, gap, aspect);
-    // Of equally large pictures, the grid with fewer holes.
-    const holes = columns * rows - count;
-    const score = pictureWidth(cell.width, cell.height, aspect) - holes * 0.001;
-    if (score > bestScore) {
-      best = columns;
-      bestScore = score;
-    }
-  }
-  return best;
+    return { columns, holes: columns * rows - count, size: pictureWidth(cell.width, cell.height, aspect) };
+  });
+  const largest = Math.max(...grids.map(({ size }) => size));
+  const good = grids.filter(({ size }) => size >= largest * HARDLY_SMALLER);
+  good.sort((a, b) => a.holes - b.holes || b.columns - a.columns);
+  return good[0]?.columns ?? 1;
 }
 
 function cellSize(
@@ -84,8 +84,8 @@ function cellSize(
   const roomX = (width - gap * (columns - 1)) / columns;
   const roomY = (height - gap * (rows - 1)) / rows;
   return {
-    width: Math.max(1, Math.floor(Math.min(roomX, roomY * aspect * FLATTER))),
-    height: Math.max(1, Math.floor(Math.min(roomY, roomX / (aspect * TALLER)))),
+    width: Math.max(1, Math.floor(Math.min(roomX, roomY * aspect))),
+    height: Math.max(1, Math.floor(Math.min(roomY, roomX / (aspect * TALLEST)))),
   };
 }
 

@@ -3,6 +3,7 @@
 
 const TILE = `
   :host {
+    isolation: isolate;
     --live: var(--ocelli-live, #4cc38a);
     --warn: var(--ocelli-warn, #ffb224);
     --bad: var(--ocelli-bad, #ff8a80);

@@ -75,7 +75,8 @@ const TILE = `
   @media (prefers-reduced-motion: reduce) {
     .veil > .icon[data-icon='waiting'] { animation-duration: 6s; animation-timing-function: steps(8); }
   }
-  @container tile (max-width: 260px) { .rate { display: none; } .bar { font-size: 12px; gap: 0.4em; } }
+  @container tile (max-width: 260px) { .bar { font-size: 12px; gap: 0.4em; } }
+  @container tile (max-width: 150px) { .rate { display: none; } }
   @container tile (max-width: 200px) {
     .label { display: none; }
     .bar { font-size: 11px; padding: 0.2em 0.4em; }

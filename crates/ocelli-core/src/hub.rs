@@ -70,7 +70,14 @@ pub struct Hub {
     clock: Arc<dyn Clock>,
     changes: Arc<watch::Sender<u64>>,
     apps: RwLock<BTreeMap<String, App>>,
-    cameras: RwLock<BTreeMap<CameraId, Arc<Camera>>>,
+    cameras: RwLock<Cameras>,
+}
+
+#[derive(Default)]
+struct Cameras {
+    by_id: BTreeMap<CameraId, Arc<Camera>>,
+    /// In the order in which they were added, which is how a person arranged them.
+    in_order: Vec<Arc<Camera>>,
 }
 
 impl Default for Hub {
@@ -145,11 +152,12 @@ impl Hub {
     /// One of its id is there already.
     pub fn add(&self, camera: Camera) -> Result<Arc<Camera>, HubError> {
         let mut cameras = self.cameras.write().unwrap_or_else(PoisonError::into_inner);
-        if cameras.contains_key(camera.id()) {
+        if cameras.by_id.contains_key(camera.id()) {
             return Err(HubError::Taken(camera.id().clone()));
         }
         let camera = Arc::new(camera);
-        cameras.insert(camera.id().clone(), camera.clone());
+        cameras.by_id.insert(camera.id().clone(), camera.clone());
+        cameras.in_order.push(camera.clone());
         drop(cameras);
         self.changes.send_modify(|generation| *generation += 1);
         Ok(camera)
@@ -158,7 +166,10 @@ impl Hub {
     /// Takes a camera out and ends its sources.
     pub fn remove(&self, id: &CameraId) -> Option<Arc<Camera>> {
         let mut cameras = self.cameras.write().unwrap_or_else(PoisonError::into_inner);
-        let camera = cameras.remove(id)?;
+        let camera = cameras.by_id.remove(id)?;
+        cameras
+            .in_order
+            .retain(|other| !Arc::ptr_eq(other, &camera));
         drop(cameras);
         camera.stop();
         self.changes.send_modify(|generation| *generation += 1);
@@ -169,7 +180,7 @@ impl Hub {
     pub fn find(&self, app: &str, room: &str) -> Option<Arc<Camera>> {
         let id = self.resolve(app, room).ok()?;
         let cameras = self.cameras.read().unwrap_or_else(PoisonError::into_inner);
-        cameras.get(&id).cloned()
+        cameras.by_id.get(&id).cloned()
     }
 
     /// The camera of a wall socket's id, whichever form was written.
@@ -178,10 +189,10 @@ impl Hub {
         self.find(app, room)
     }
 
-    /// All cameras, by id.
+    /// All cameras, in the order in which they were added.
     pub fn cameras(&self) -> Vec<Arc<Camera>> {
         let cameras = self.cameras.read().unwrap_or_else(PoisonError::into_inner);
-        cameras.values().cloned().collect()
+        cameras.in_order.clone()
     }
 
     /// Ends every source.

@@ -3,19 +3,23 @@
 //! up on a peer that takes nothing.
 
 use bytes::{Buf, Bytes};
+use rustix::event::{PollFd, PollFlags, Timespec};
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
-/// The kernel accepts no more while this many bytes are unsent: what waits there
-/// is a picture growing old. Much smaller stalls large frames.
-const UNSENT_LIMIT: u32 = 16 * 1024;
+/// A slow peer's connection counts as flushed only while fewer bytes than this
+/// are unsent in the kernel: what waits there is a picture growing old.
+const UNSENT_LIMIT: u32 = 4096;
+
+/// A peer that has kept up for so many flushes is not slow any more.
+const KEPT_UP: u32 = 64;
 
 /// A peer that takes no byte for so long, with bytes to take, is gone.
 const STALL_LIMIT: Duration = Duration::from_secs(30);
@@ -71,6 +75,9 @@ pub struct Connection {
     ahead: Bytes,
     flushes: Arc<Flushes>,
     stall: Option<Pin<Box<Sleep>>>,
+    /// Flushes for which the peer will still be watched for being slow; 0 for
+    /// one that takes everything at once, which then costs nothing extra.
+    watched: u32,
 }
 
 impl Connection {
@@ -91,6 +98,7 @@ impl Connection {
             ahead: Bytes::new(),
             flushes: peer.flushes.clone(),
             stall: None,
+            watched: 0,
         };
         Ok((connection, peer))
     }
@@ -100,16 +108,13 @@ impl Connection {
         self.ahead = ahead;
     }
 
-    /// Times a write that the peer does not take.
-    fn timed(
-        &mut self,
-        cx: &mut Context<'_>,
-        written: Poll<io::Result<usize>>,
-    ) -> Poll<io::Result<usize>> {
-        if written.is_ready() {
+    /// Times what the peer does not take.
+    fn timed<T>(&mut self, cx: &mut Context<'_>, done: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if done.is_ready() {
             self.stall = None;
-            return written;
+            return done;
         }
+        self.watched = KEPT_UP;
         let stall = self
             .stall
             .get_or_insert_with(|| Box::pin(sleep(STALL_LIMIT)));
@@ -119,6 +124,22 @@ impl Connection {
                 "the peer takes nothing",
             ))),
             Poll::Pending => Poll::Pending,
+        }
+    }
+
+    /// Ready while the kernel has little unsent. A write would tell as well, but
+    /// by then the frame to be written is chosen, and grows old.
+    fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            let mut asked = [PollFd::new(&self.stream, PollFlags::OUT)];
+            // The kernel notes who asked in vain, and wakes for it.
+            if rustix::event::poll(&mut asked, Some(&Timespec::default()))? > 0 {
+                return Poll::Ready(Ok(()));
+            }
+            // What the runtime remembers of the last write is out of date.
+            let forget = || Err::<(), _>(io::ErrorKind::WouldBlock.into());
+            let _ = self.stream.try_io(Interest::WRITABLE, forget);
+            std::task::ready!(self.stream.poll_write_ready(cx))?;
         }
     }
 }
@@ -161,9 +182,14 @@ impl AsyncWrite for Connection {
         true
     }
 
-    /// Writers flush when their buffer is empty, so this is the moment that a
-    /// body waits for before it hands over the next part.
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+    /// Writers flush when their buffer is empty, so this is the moment that sinks
+    /// wait for before they choose the next frame.
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.watched > 0 {
+            let sent = self.poll_sent(cx);
+            std::task::ready!(self.timed(cx, sent))?;
+            self.watched -= 1;
+        }
         self.flushes.note();
         Poll::Ready(Ok(()))
     }

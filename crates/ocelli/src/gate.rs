@@ -6,7 +6,7 @@
 //! a foreign page that opens a socket, by its `Origin`.
 
 use crate::connection::Peer;
-use http::header::{HOST, HeaderMap, ORIGIN};
+use http::header::{HOST, HeaderMap, HeaderValue, ORIGIN};
 use http::{Uri, Version};
 use std::net::IpAddr;
 
@@ -115,6 +115,18 @@ impl Gate {
             "pages from {origin:?} may not open sockets here. If they should, add it to \
              `allowed_origins` in the configuration"
         ))
+    }
+}
+
+impl Gate {
+    /// The origin of the page that asks, if it is one that may.
+    pub fn allowed_origin<'h>(
+        &self,
+        headers: &'h HeaderMap,
+        peer: &Peer,
+    ) -> Option<&'h HeaderValue> {
+        let origin = headers.get(ORIGIN)?;
+        self.check_origin(headers, peer).is_ok().then_some(origin)
     }
 }
 

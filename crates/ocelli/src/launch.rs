@@ -6,6 +6,7 @@ use crate::renditions::JpegRendition;
 use crate::server::{self, Site};
 use ocelli_core::{Camera, Hub, HubError, Source};
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 
@@ -73,23 +74,20 @@ pub fn demo() -> Result<Vec<CameraConfig>, ConfigError> {
 }
 
 /// Says on standard error who can reach the hub and what to do next.
-pub fn greet(config: &Config) {
-    let port = config.listen.port();
-    if config.cameras.is_empty() {
+fn greet(address: SocketAddr, cameras: usize) {
+    if cameras == 0 {
         eprintln!(
             "No cameras yet. Name them like this: ocelli serve rtsp://user:password@10.0.0.7/stream1"
         );
     }
-    if config.listen.ip().is_loopback() {
+    if address.ip().is_loopback() {
+        let port = address.port();
         eprintln!(
             "Only this machine can open it. To open it to your network: --listen 0.0.0.0:{port}\n\
              (anybody on that network can then watch the cameras, without a password)."
         );
     } else {
-        eprintln!(
-            "Anybody who reaches {} can watch the cameras.",
-            config.listen
-        );
+        eprintln!("Anybody who reaches {address} can watch the cameras.");
     }
 }
 
@@ -106,6 +104,7 @@ pub async fn serve(
     let address = listener.local_addr()?;
     let gate = Gate::new(&config.allowed_hosts, &config.allowed_origins);
     let site = Site::new(hub, gate);
+    greet(address, config.cameras.len());
     println!("listening on http://{address}");
     server::run(listener, site, shutdown).await;
     Ok(())

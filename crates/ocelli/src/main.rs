@@ -150,7 +150,6 @@ fn serve(args: Serve, demo: bool) -> Result<(), Exit> {
     let config = configure(&args, demo).map_err(|error| Exit::usage(error.0))?;
     run(async move {
         let hub = launch::hub(&config).map_err(Exit::usage)?;
-        launch::greet(&config);
         let (mut interrupt, mut terminate) = (
             signal(SignalKind::interrupt()).map_err(Exit::failure)?,
             signal(SignalKind::terminate()).map_err(Exit::failure)?,

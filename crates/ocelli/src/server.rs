@@ -7,7 +7,9 @@ use crate::gate::Gate;
 use crate::{api, sinks, ui};
 use axum::Router;
 use axum::body::Body;
-use http::header::{HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
+use http::header::{
+    ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue, REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
+};
 use http::{Request, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use ocelli_core::Hub;
@@ -127,10 +129,16 @@ fn accept(stream: TcpStream, site: &Arc<Site>, router: &Router) {
                 tracing::warn!(peer = %peer.remote, %reason, "refused a request");
                 return Ok(plain(StatusCode::FORBIDDEN, &reason));
             }
+            let origin = site.gate.allowed_origin(headers, &peer).cloned();
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(peer);
             let Ok(mut response) = router.call(request).await;
             let headers = response.headers_mut();
+            if let Some(origin) = origin {
+                // Whoever may open sockets here may read what they would be told.
+                headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+                headers.append(VARY, HeaderValue::from_static("Origin"));
+            }
             headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
             headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
             Ok::<_, Infallible>(response)

@@ -6,6 +6,8 @@
 
 mod address;
 mod capture_clock;
+mod ffmpeg;
+mod file;
 mod http;
 mod pattern;
 mod reach;
@@ -34,7 +36,13 @@ pub struct Kind {
 }
 
 /// All kinds of source.
-pub const KINDS: &[Kind] = &[rtsp::KIND, http::KIND, pattern::KIND];
+pub const KINDS: &[Kind] = &[
+    rtsp::KIND,
+    http::KIND,
+    ffmpeg::KIND,
+    file::KIND,
+    pattern::KIND,
+];
 
 /// Makes the source for an address.
 ///

@@ -15,7 +15,7 @@ use std::io;
 use tokio::io::{AsyncRead, AsyncReadExt, BufReader};
 
 /// What every ffmpeg is told first.
-pub const QUIET: [&str; 4] = ["-hide_banner", "-nostats", "-loglevel", "error"];
+pub const QUIET: [&str; 5] = ["-hide_banner", "-nostdin", "-nostats", "-loglevel", "error"];
 
 /// How much better than the wanted interval a picture's distance from the last
 /// may be: time stamps jitter, and 5 a second of 25 must not become 4.2.
@@ -225,8 +225,8 @@ pub fn explain(said: &[String]) -> Option<Failure> {
     };
     // The first of its complaints is the cause, what follows is how ffmpeg fell.
     said.iter().find_map(meant).or_else(|| {
-        let last = said.last()?;
-        Some(Failure::new(Ended, format!("ffmpeg: {}", plain(last))))
+        let first = said.first()?;
+        Some(Failure::new(Ended, format!("ffmpeg: {}", plain(first))))
     })
 }
 

@@ -72,7 +72,7 @@ fn an_unknown_key_is_shown_with_its_line_column_and_the_nearest() {
 fn each_fault_says_what_would_be_right() {
     let camera = |lines: &str| fault(&format!("[[camera]]\nid = \"door\"\n{lines}\n"));
     for (text, wanted) in [
-        ("source = \"rtps://h/x\"", "did you mean `rtsp:`?"),
+        ("source = \"rstp://h/x\"", "did you mean `rtsp:`?"),
         ("source = \"10.0.0.7\"", "it should begin with one of"),
         ("name = \"no source\"", "needs a `source`, like"),
         (

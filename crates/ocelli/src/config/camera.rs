@@ -63,6 +63,19 @@ impl Default for JpegOptions {
     }
 }
 
+impl JpegOptions {
+    /// What a `[[camera]]` says of its JPEG, for whoever makes it.
+    ///
+    /// # Errors
+    /// It says something else than it can.
+    pub fn of(camera: &mut Section<'_>) -> Result<Self, ConfigError> {
+        match camera.section("jpeg", "`jpeg`")? {
+            Some(options) => read_jpeg(options),
+            None => Ok(Self::default()),
+        }
+    }
+}
+
 /// A camera as it was configured.
 pub struct CameraConfig {
     /// Its app.
@@ -101,10 +114,7 @@ pub(super) fn read(mut section: Section<'_>) -> Result<CameraConfig, ConfigError
         ConfigError::new(message).at(room_span.clone())
     })?;
     let credentials = read_credentials(&mut section)?;
-    let jpeg = match section.section("jpeg", "`jpeg`")? {
-        Some(options) => read_jpeg(options)?,
-        None => JpegOptions::default(),
-    };
+    let jpeg = JpegOptions::of(&mut section)?;
     let keep = section.boolean("keep")?.unwrap_or(false);
     let substream = section.string("substream")?;
 

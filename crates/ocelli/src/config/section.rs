@@ -249,14 +249,15 @@ fn listed(keys: &[&'static str]) -> String {
     keys.join(", ")
 }
 
-/// The known word nearest to what was written, if any is near.
+/// The known word nearest to what was written, if any is near; of equally near
+/// ones the first.
 pub fn nearest<'k>(written: &str, known: &[&'k str]) -> Option<&'k str> {
     let scored = known
         .iter()
         .map(|&word| (strsim::jaro_winkler(written, word), word));
     scored
         .filter(|(score, _)| *score > 0.8)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .reduce(|best, next| if next.0 > best.0 { next } else { best })
         .map(|(_, word)| word)
 }
 

@@ -6,6 +6,8 @@
 
 mod address;
 mod capture_clock;
+mod ffmpeg;
+mod file;
 mod http;
 mod pattern;
 mod reach;
@@ -37,7 +39,13 @@ pub struct Kind {
 pub type Open = fn(Address, &mut Section<'_>) -> Result<Arc<dyn Source>, ConfigError>;
 
 /// All kinds of source.
-pub const KINDS: &[Kind] = &[rtsp::KIND, http::KIND, pattern::KIND];
+pub const KINDS: &[Kind] = &[
+    rtsp::KIND,
+    http::KIND,
+    ffmpeg::KIND,
+    file::KIND,
+    pattern::KIND,
+];
 
 /// Makes the source for an address.
 ///

@@ -1,0 +1,284 @@
+//! Whatever ffmpeg can read and nobody else here can: its pictures as JPEG.
+//!
+//! An address goes to ffmpeg through its standard input, as a list for its
+//! concat demuxer with one entry, for everybody on this machine may read a
+//! command line, and the address may hold a password.
+
+use super::{Address, Credentials, Kind};
+use crate::config::{ConfigError, JpegOptions, JpegRate, Section};
+use crate::ffmpeg::{self, Smjpeg};
+use crate::jpeg;
+use crate::supervise::{Input as Stdin, spawn};
+use ocelli_core::{Failure, FailureKind, Picture, Publisher, RunOnce, Source};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::AsyncWriteExt;
+
+/// The kind `ffmpeg`.
+pub const KIND: Kind = Kind {
+    name: "ffmpeg",
+    schemes: &["ffmpeg", "rtsps", "rtmp", "rtmps", "srt", "udp", "rtp"],
+    about: "Anything that the ffmpeg program can read, as JPEG.",
+    example: "ffmpeg:rtsp://viewer:password@10.0.0.9/odd",
+    options: &[
+        (
+            "transport",
+            "for rtsp and rtsps: \"tcp\" (the default) or \"udp\"",
+        ),
+        (
+            "input_format",
+            "the format of the input, where ffmpeg can't tell, like \"v4l2\"",
+        ),
+    ],
+    open,
+};
+
+/// What ffmpeg reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Input {
+    /// Something on the network.
+    Url {
+        /// The address without credentials.
+        bare: String,
+        credentials: Option<Credentials>,
+        transport: &'static str,
+    },
+    /// Pictures that ffmpeg makes itself.
+    Lavfi(String),
+    /// A file, again and again, at its own pace.
+    Loop(String),
+    /// A device or a pipe of this machine.
+    Local(String),
+}
+
+/// A source that ffmpeg reads.
+#[derive(Debug)]
+pub(super) struct Ffmpeg {
+    input: Input,
+    format: Option<String>,
+    jpeg: JpegOptions,
+}
+
+fn open(address: Address, options: &mut Section<'_>) -> Result<Arc<dyn Source>, ConfigError> {
+    Ok(Arc::new(read(&address, options)?))
+}
+
+fn read(address: &Address, options: &mut Section<'_>) -> Result<Ffmpeg, ConfigError> {
+    let format = options.string("input_format")?;
+    let transport_span = options.span("transport");
+    let transport = match options.string("transport")?.as_deref() {
+        None | Some("tcp") => "tcp",
+        Some("udp") => "udp",
+        Some(_) => {
+            let message = "`transport` is \"tcp\" or \"udp\"";
+            return Err(ConfigError::new(message).at(transport_span));
+        }
+    };
+    let jpeg = JpegOptions::of(options)?;
+    let written = match address.scheme() {
+        "ffmpeg" => address.rest(),
+        _ => address.bare(),
+    };
+    // Each would end the line that it stands in, and begin one of its own.
+    if written.is_empty() || written.contains(['\n', '\r', '\0']) {
+        let message = format!(
+            "{:?} names nothing that ffmpeg could read",
+            address.redacted()
+        );
+        return Err(ConfigError::new(message));
+    }
+    let input = if let Some(graph) = written.strip_prefix("lavfi:") {
+        Input::Lavfi(graph.to_owned())
+    } else if written.contains("://") && !written.starts_with("file:") {
+        Input::Url {
+            bare: written.to_owned(),
+            credentials: address.credentials.clone(),
+            transport,
+        }
+    } else {
+        Input::Local(written.to_owned())
+    };
+    Ok(Ffmpeg {
+        input,
+        format,
+        jpeg,
+    })
+}
+
+impl Ffmpeg {
+    /// A file that is shown again and again.
+    pub(super) fn looping(path: &str, jpeg: JpegOptions) -> Self {
+        Self {
+            input: Input::Loop(path.to_owned()),
+            format: None,
+            jpeg,
+        }
+    }
+
+    /// The command line, and what goes to standard input.
+    fn command(&self) -> (Vec<String>, Option<String>) {
+        let mut arguments: Vec<String> = ffmpeg::QUIET.map(str::to_owned).into();
+        let mut add = |words: &[&str]| arguments.extend(words.iter().map(|&word| word.to_owned()));
+        add(&["-threads", "1", "-flags", "low_delay"]);
+        if self.jpeg.rate == JpegRate::KeyFrames {
+            add(&["-skip_frame", "nokey"]);
+        }
+        let mut list = None;
+        match &self.input {
+            Input::Url {
+                bare,
+                credentials,
+                transport,
+            } => {
+                let protocols = format!("pipe,{}", protocols(bare));
+                add(&["-protocol_whitelist", &protocols]);
+                add(&["-f", "concat", "-safe", "0", "-i", "pipe:0"]);
+                list = Some(playlist(bare, credentials.as_ref(), transport));
+            }
+            Input::Lavfi(graph) => {
+                add(&["-protocol_whitelist", "file", "-re"]);
+                add(&["-f", "lavfi", "-i", graph]);
+            }
+            Input::Loop(path) => {
+                add(&["-protocol_whitelist", "file", "-re", "-stream_loop", "-1"]);
+                add(&["-i", &format!("file:{path}")]);
+            }
+            Input::Local(path) => {
+                let format = match &self.format {
+                    Some(format) => Some(format.as_str()),
+                    None if path.starts_with("/dev/video") => Some("v4l2"),
+                    None => None,
+                };
+                add(&["-protocol_whitelist", "file"]);
+                if let Some(format) = format {
+                    add(&["-f", format]);
+                }
+                add(&["-i", path]);
+            }
+        }
+        arguments.extend(ffmpeg::to_smjpeg(&self.jpeg, None));
+        (arguments, list)
+    }
+
+    async fn run(&self, publisher: &Publisher) -> Result<(), Failure> {
+        let (arguments, list) = self.command();
+        let stdin = match list {
+            Some(_) => Stdin::Piped,
+            None => Stdin::None,
+        };
+        let mut child = spawn("ffmpeg", arguments, stdin)?;
+        if let (Some(mut stdin), Some(list)) = (child.stdin.take(), list) {
+            // It fits into the pipe, so there is nothing to wait for; should
+            // ffmpeg be gone already, its last words tell why.
+            let _ = stdin.write_all(list.as_bytes()).await;
+        }
+        let Some(stdout) = child.stdout.take() else {
+            unreachable!("standard output is always a pipe");
+        };
+        let mut pictures = Smjpeg::new(stdout);
+        while let Ok(Some((_, buffer))) = pictures.next().await {
+            let size = jpeg::size(buffer.payload());
+            if size.is_some() {
+                publisher.publish(Picture::jpeg(buffer, size));
+            }
+        }
+        let failure = ffmpeg::obituary(&mut child).await;
+        // It made pictures until it ended without complaint.
+        if failure.kind == FailureKind::Ended && child.said().is_empty() {
+            return Err(Failure::new(FailureKind::Ended, "the stream ended"));
+        }
+        Err(failure)
+    }
+}
+
+impl Source for Ffmpeg {
+    fn run_once(self: Arc<Self>, publisher: Publisher) -> RunOnce {
+        Box::pin(async move { self.run(&publisher).await })
+    }
+
+    fn patience(&self) -> Duration {
+        // Nothing else shows that it lives than its pictures, however rare.
+        let between = match self.jpeg.rate {
+            JpegRate::Fps(fps) => 3.0 / fps,
+            JpegRate::KeyFrames => 30.0,
+        };
+        Duration::from_secs(10).max(Duration::from_secs_f64(between))
+    }
+}
+
+/// What ffmpeg may speak to reach an address of this scheme, and nothing else: a
+/// stream must not lead it to a file of this machine.
+fn protocols(url: &str) -> String {
+    let scheme = url.split_once(':').map_or(url, |(scheme, _)| scheme);
+    match scheme {
+        "rtsp" => "rtsp,rtp,tcp,udp".to_owned(),
+        "rtsps" => "rtsps,rtsp,rtp,tcp,udp,tls".to_owned(),
+        "http" | "https" | "hls" => "http,https,tcp,tls,crypto".to_owned(),
+        "rtmp" => "rtmp,tcp".to_owned(),
+        "rtmps" => "rtmps,rtmp,tls,tcp".to_owned(),
+        "rtp" => "rtp,udp".to_owned(),
+        other => format!("{other},tcp,udp"),
+    }
+}
+
+/// The concat demuxer's list with the one address.
+fn playlist(bare: &str, credentials: Option<&Credentials>, transport: &str) -> String {
+    let url = match (credentials, bare.split_once("://")) {
+        (Some(known), Some((scheme, rest))) => {
+            let encoded = |text| utf8_percent_encode(text, NON_ALPHANUMERIC);
+            let (user, password) = (encoded(&known.user), encoded(&known.password));
+            format!("{scheme}://{user}:{password}@{rest}")
+        }
+        _ => bare.to_owned(),
+    };
+    // Inside quotes nothing has a meaning but the quote.
+    let quoted = url.replace('\'', r"'\''");
+    let mut list = format!("ffconcat version 1.0\nfile '{quoted}'\n");
+    let scheme = bare.split_once(':').map_or("", |(scheme, _)| scheme);
+    let options: &[(&str, &str)] = match scheme {
+        "rtsp" | "rtsps" => &[("rtsp_transport", transport), ("timeout", "8000000")],
+        "http" | "https" => &[("rw_timeout", "8000000")],
+        _ => &[],
+    };
+    for (name, value) in options {
+        list.push_str(&format!("option {name} {value}\n"));
+    }
+    list.push_str("option analyzeduration 1000000\n");
+    list
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn made(written: &str) -> (Vec<String>, Option<String>) {
+        let mut options = Section::empty("a test");
+        let source = read(&Address::new(written), &mut options);
+        source.expect("a source").command()
+    }
+
+    #[test]
+    fn the_address_is_not_on_the_command_line() {
+        let (arguments, list) = made("ffmpeg:rtsp://viewer:p'w@10.0.0.7/a'b?x=1");
+        let line = arguments.join(" ");
+        assert!(
+            !line.contains("10.0.0.7") && !line.contains("viewer"),
+            "{line}"
+        );
+        assert!(line.contains("-protocol_whitelist pipe,rtsp,rtp,tcp,udp "));
+        let list = list.expect("a list");
+        assert!(
+            list.contains("file 'rtsp://viewer:p%27w@10.0.0.7/a'\\''b?x=1'\n"),
+            "{list}"
+        );
+    }
+
+    #[test]
+    fn no_address_writes_lines_of_its_own() {
+        for bad in ["ffmpeg:", "ffmpeg:http://h/\nfile 'x'", "ffmpeg:a\0b"] {
+            let mut options = Section::empty("a test");
+            assert!(open(Address::new(bad), &mut options).is_err(), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! A file as a camera, shown again and again.
+//!
+//! A picture is read anew each time, so that a file which another program
+//! replaces is a camera too.
+
+use super::ffmpeg::Ffmpeg;
+use super::{Address, Kind};
+use crate::config::{ConfigError, JpegOptions, Section};
+use crate::jpeg::{self, Splitter};
+use ocelli_core::{Failure, FailureKind, FrameBuffer, Picture, Publisher, RunOnce, Source};
+use percent_encoding::percent_decode_str;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::spawn_blocking;
+use tokio::time::{Interval, MissedTickBehavior, interval};
+
+/// The kind `file`.
+pub const KIND: Kind = Kind {
+    name: "file",
+    schemes: &["file"],
+    about: "A picture (.jpg), JPEGs behind one another (.mjpeg), or any film that ffmpeg can read.",
+    example: "file:/srv/films/yard.mp4",
+    options: &[(
+        "fps",
+        "pictures a second of a .jpg (1 by default) or .mjpeg (10 by default)",
+    )],
+    open,
+};
+
+/// How much is read at once.
+const CHUNK: usize = 256 << 10;
+
+struct Pictures {
+    path: PathBuf,
+    many: bool,
+    every: Duration,
+}
+
+fn open(address: Address, options: &mut Section<'_>) -> Result<Arc<dyn Source>, ConfigError> {
+    let fps = options.number("fps", 0.01..=60.0)?;
+    let written = address.rest();
+    let path = match written.strip_prefix("//") {
+        // As browsers write it, with an empty host and percent signs.
+        Some(url) => percent_decode_str(url).decode_utf8_lossy().into_owned(),
+        None => written.to_owned(),
+    };
+    let extension = Path::new(&path).extension().unwrap_or_default();
+    let extension = extension.to_string_lossy().to_ascii_lowercase();
+    let (many, default) = match extension.as_str() {
+        "jpg" | "jpeg" => (false, 1.0),
+        "mjpg" | "mjpeg" => (true, 10.0),
+        _ if path.is_empty() => {
+            let message = "a file has a name, like \"file:/srv/films/yard.mp4\"";
+            return Err(ConfigError::new(message));
+        }
+        _ => return Ok(Arc::new(Ffmpeg::looping(&path, JpegOptions::of(options)?))),
+    };
+    Ok(Arc::new(Pictures {
+        path: path.into(),
+        many,
+        every: Duration::from_secs_f64(1.0 / fps.unwrap_or(default)),
+    }))
+}
+
+impl Source for Pictures {
+    fn run_once(self: Arc<Self>, publisher: Publisher) -> RunOnce {
+        Box::pin(async move {
+            let mut ticks = interval(self.every);
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            loop {
+                if self.many {
+                    self.play(&mut ticks, &publisher).await?;
+                } else {
+                    ticks.tick().await;
+                    self.show(&publisher).await?;
+                }
+            }
+        })
+    }
+
+    fn patience(&self) -> Duration {
+        Duration::from_secs(10).max(self.every * 3)
+    }
+}
+
+impl Pictures {
+    async fn show(&self, publisher: &Publisher) -> Result<(), Failure> {
+        let path = self.path.clone();
+        let read = blocking(move || {
+            let mut bytes = Vec::new();
+            let limit = jpeg::MAX_BYTES as u64 + 1;
+            File::open(path)?.take(limit).read_to_end(&mut bytes)?;
+            Ok(bytes)
+        });
+        let bytes = read.await.map_err(|error| self.unreadable(&error))?;
+        // A file that is being replaced may be short for a moment; one that stays
+        // so is found out by the watchdog.
+        if let Some(size) = jpeg::size(&bytes).filter(|_| bytes.len() <= jpeg::MAX_BYTES) {
+            publisher.publish(Picture::jpeg(FrameBuffer::copy_from(&bytes), Some(size)));
+        }
+        Ok(())
+    }
+
+    /// Plays the file once.
+    async fn play(&self, ticks: &mut Interval, publisher: &Publisher) -> Result<(), Failure> {
+        let path = self.path.clone();
+        let opened = blocking(move || File::open(path)).await;
+        let mut file = opened.map_err(|error| self.unreadable(&error))?;
+        let mut splitter = Splitter::default();
+        let mut shown = false;
+        loop {
+            while let Some(buffer) = splitter.next_picture() {
+                let Some(size) = jpeg::size(buffer.payload()) else {
+                    continue;
+                };
+                ticks.tick().await;
+                shown = true;
+                publisher.publish(Picture::jpeg(buffer, Some(size)));
+            }
+            let read = blocking(move || {
+                let mut bytes = vec![0; CHUNK];
+                let len = file.read(&mut bytes)?;
+                bytes.truncate(len);
+                Ok((file, bytes))
+            });
+            let (same, bytes) = read.await.map_err(|error| self.unreadable(&error))?;
+            file = same;
+            if bytes.is_empty() {
+                break;
+            }
+            splitter.push(&bytes);
+        }
+        if shown {
+            return Ok(());
+        }
+        let reason = format!("there is no JPEG picture in {}", self.path.display());
+        Err(Failure::new(FailureKind::Unsupported, reason))
+    }
+
+    fn unreadable(&self, error: &io::Error) -> Failure {
+        let path = self.path.display();
+        let reason = match error.kind() {
+            io::ErrorKind::NotFound => format!("there is no file {path}"),
+            io::ErrorKind::PermissionDenied => format!("this user may not read {path}"),
+            io::ErrorKind::IsADirectory => format!("{path} is a directory, not a file"),
+            _ => format!("{path} can't be read: {error}"),
+        };
+        Failure::new(FailureKind::Missing, reason)
+    }
+}
+
+/// Files may be slow, and the frame path has only one thread.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    spawn_blocking(work).await.map_err(io::Error::other)?
+}

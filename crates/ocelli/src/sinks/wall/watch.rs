@@ -13,6 +13,8 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 /// Credit that may stand at most.
 const CREDIT_LIMIT: u32 = 8;
+/// The slowest pace: what is slower yet is far beyond what a clock can add up.
+const SLOWEST: Duration = Duration::from_secs(24 * 3600);
 /// The id that means every camera.
 const ALL: &str = "*";
 
@@ -141,9 +143,10 @@ impl Watched {
 
     fn watch(&mut self, camera: Arc<Camera>, wish: Wish) {
         let credit = wish.credit.map(|credit| credit.min(CREDIT_LIMIT));
-        let interval = wish
-            .max_fps
-            .and_then(|fps| Duration::try_from_secs_f64(1.0 / fps).ok());
+        let interval = wish.max_fps.map(|fps| {
+            let interval = Duration::try_from_secs_f64(1.0 / fps).unwrap_or(SLOWEST);
+            interval.min(SLOWEST)
+        });
         if let Some(&token) = self.tokens.get(camera.id().as_str())
             && let Some(watch) = &mut self.watches[token]
             && watch.wish.stream == wish.stream

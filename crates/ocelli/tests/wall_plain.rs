@@ -65,13 +65,11 @@ async fn short_and_full_names_mean_one_camera_and_frames_carry_its_id() {
     site.viewers("barn/10.0.0.7", 2).await;
     cam.show().await;
     calf.show().await;
-    for (wall, id) in walls.iter_mut().zip([
-        "cam1",
-        "cam1",
-        "cam1",
-        "barn/10.0.0.7",
-        "barn/10.0.0.7",
-    ]) {
+    for (wall, id) in
+        walls
+            .iter_mut()
+            .zip(["cam1", "cam1", "cam1", "barn/10.0.0.7", "barn/10.0.0.7"])
+    {
         assert_eq!(wall.frame().await.0, id);
     }
     assert_eq!((cam.starts(), calf.starts()), (1, 1));

@@ -1,7 +1,14 @@
-//! What the tests of the sources share: a hub in this process with one camera.
+//! What the tests share: here a hub in this process with one camera.
+//!
+//! [`http`] and [`wall`] are clients that are not the hub's own code, [`site`] is
+//! the whole server in this process, with cameras that show what a test tells them.
 
 // Each test file uses its own part of this.
 #![allow(dead_code, clippy::unwrap_used)]
+
+pub mod http;
+pub mod site;
+pub mod wall;
 
 use ocelli::config::Config;
 use ocelli::launch;

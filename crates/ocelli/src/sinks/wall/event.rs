@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// The cameras as a viewer knows them: by id, the revision it was told.
-pub struct Announced(BTreeMap<String, u64>);
+/// The cameras as a viewer knows them: by id, the camera and the revision it was
+/// told. Held, so that another camera of the same id is told from it.
+pub struct Announced(BTreeMap<String, (Arc<Camera>, u64)>);
 
 impl Announced {
     /// Begins with all cameras; the `hello` that tells of them.
@@ -29,12 +30,15 @@ impl Announced {
         let mut events = Vec::new();
         let cameras = visible(hub);
         let now: BTreeMap<_, _> = cameras.iter().map(told).collect();
+        let known = |id: &str, camera: &Arc<Camera>, revision| {
+            let old = self.0.get(id);
+            old.is_some_and(|(old, told)| Arc::ptr_eq(old, camera) && *told == revision)
+        };
         for id in self.0.keys().filter(|id| !now.contains_key(*id)) {
             events.push(json!({ "type": "gone", "id": id }).to_string());
         }
-        for camera in &cameras {
-            let id = camera.id().as_str();
-            if self.0.get(id) != now.get(id) {
+        for (id, (camera, revision)) in &now {
+            if !known(id, camera, *revision) {
                 let event = json!({ "type": "camera", "camera": describe(camera) });
                 events.push(event.to_string());
             }
@@ -50,8 +54,9 @@ fn visible(hub: &Hub) -> Vec<Arc<Camera>> {
     cameras
 }
 
-fn told(camera: &Arc<Camera>) -> (String, u64) {
-    (camera.id().as_str().to_owned(), camera.revision())
+fn told(camera: &Arc<Camera>) -> (String, (Arc<Camera>, u64)) {
+    let id = camera.id().as_str().to_owned();
+    (id, (camera.clone(), camera.revision()))
 }
 
 fn describe(camera: &Camera) -> Value {

@@ -13,6 +13,8 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 /// Credit that may stand at most.
 const CREDIT_LIMIT: u32 = 8;
+/// The slowest pace: what is slower yet is far beyond what a clock can add up.
+const SLOWEST: Duration = Duration::from_secs(24 * 3600);
 /// The id that means every camera.
 const ALL: &str = "*";
 
@@ -20,7 +22,7 @@ const ALL: &str = "*";
 struct Watch {
     camera: Arc<Camera>,
     subscription: Subscription,
-    stream: WishedStream,
+    wish: Wish,
     /// Frames that may still be sent; absent where the socket alone sets the pace.
     credit: Option<u32>,
     interval: Option<Duration>,
@@ -110,15 +112,23 @@ impl Watched {
     }
 
     /// Brings what is watched in line with the cameras there are: `*` takes those
-    /// that came, and those that went are let go.
+    /// that came, those that went are let go, and where another camera has taken
+    /// an id its pictures follow.
     pub fn follow_all(&mut self) {
-        let gone: Vec<_> = self
-            .tokens
-            .keys()
-            .filter(|id| self.visible(id).is_none())
-            .cloned()
-            .collect();
-        gone.iter().for_each(|id| self.end(id));
+        let watched = self.tokens.iter().filter_map(|(id, &token)| {
+            let watch = self.watches[token].as_ref()?;
+            let now = self.visible(id);
+            let same = now
+                .as_ref()
+                .is_some_and(|now| Arc::ptr_eq(now, &watch.camera));
+            (!same).then(|| (id.clone(), now, watch.wish))
+        });
+        for (id, now, wish) in watched.collect::<Vec<_>>() {
+            match now {
+                Some(camera) => self.watch(camera, wish),
+                None => self.end(&id),
+            }
+        }
         let Some(wish) = self.all else { return };
         for camera in self.hub.cameras() {
             let id = camera.id().as_str();
@@ -133,14 +143,16 @@ impl Watched {
 
     fn watch(&mut self, camera: Arc<Camera>, wish: Wish) {
         let credit = wish.credit.map(|credit| credit.min(CREDIT_LIMIT));
-        let interval = wish
-            .max_fps
-            .and_then(|fps| Duration::try_from_secs_f64(1.0 / fps).ok());
+        let interval = wish.max_fps.map(|fps| {
+            let interval = Duration::try_from_secs_f64(1.0 / fps).unwrap_or(SLOWEST);
+            interval.min(SLOWEST)
+        });
         if let Some(&token) = self.tokens.get(camera.id().as_str())
             && let Some(watch) = &mut self.watches[token]
-            && watch.stream == wish.stream
+            && watch.wish.stream == wish.stream
             && Arc::ptr_eq(&watch.camera, &camera)
         {
+            watch.wish = wish;
             watch.credit = credit;
             watch.interval = interval;
             watch.not_before = Instant::now();
@@ -160,7 +172,7 @@ impl Watched {
         let watch = Some(Watch {
             camera,
             subscription,
-            stream: wish.stream,
+            wish,
             credit,
             interval,
             not_before: Instant::now(),

@@ -1,0 +1,75 @@
+//! HTTP by hand.
+
+use ocelli_testkit::websocket::{Head, RawSocket};
+use serde_json::Value;
+use std::net::SocketAddr;
+
+/// An answer.
+#[derive(Debug)]
+pub struct Answer {
+    pub head: Head,
+    pub body: String,
+}
+
+impl Answer {
+    pub fn status(&self) -> u16 {
+        self.head.status
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        self.head.get(name).unwrap_or_default()
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("no JSON: {self:?}"))
+    }
+
+    /// Checks that it is an error of the HTTP interface's form.
+    pub fn is_problem(&self, status: u16, word: &str) {
+        assert_eq!(self.status(), status, "{self:?}");
+        assert_eq!(self.header("content-type"), "application/json", "{self:?}");
+        let body = self.json();
+        assert_eq!(body["statusCode"], status, "{self:?}");
+        let message = body["message"].as_str().expect("a message");
+        assert!(message.contains(word), "{message}");
+        assert!(body["error"].is_string(), "{self:?}");
+    }
+
+    /// Checks that it is a refusal in plain text that has this word.
+    pub fn is_plain(&self, status: u16, word: &str) {
+        assert_eq!(self.status(), status, "{self:?}");
+        let plain = self.header("content-type").starts_with("text/plain");
+        assert!(plain, "{self:?}");
+        assert!(self.body.contains(word), "{self:?}");
+    }
+}
+
+/// Sends a request as it is written and reads the answer to its end.
+pub async fn ask(address: SocketAddr, request: &str) -> Answer {
+    let mut socket = RawSocket::connect(address).await;
+    socket.say(request.as_bytes()).await;
+    let head = socket.head().await.expect("an answer");
+    let bodiless = request.starts_with("HEAD ") || head.status == 101;
+    let body = if bodiless {
+        String::new()
+    } else {
+        socket.body(&head).await
+    };
+    Answer { head, body }
+}
+
+/// A GET of this path.
+pub async fn get(address: SocketAddr, path: &str) -> Answer {
+    request(address, "GET", path, &[]).await
+}
+
+/// A request with more headers.
+pub async fn request(address: SocketAddr, method: &str, path: &str, lines: &[&str]) -> Answer {
+    let mut text = format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n");
+    for line in lines {
+        text.push_str(line);
+        text.push_str("\r\n");
+    }
+    text.push_str("\r\n");
+    ask(address, &text).await
+}

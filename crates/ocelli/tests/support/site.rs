@@ -1,0 +1,180 @@
+//! The whole server in this process, on a real port, with cameras that show what
+//! a test tells them.
+
+use super::{eventually, http};
+use ocelli::gate::Gate;
+use ocelli::server;
+use ocelli_core::{
+    App, Camera, Failure, FailureKind, FrameBuffer, Hub, Picture, Publisher, RunOnce, Source,
+    Timestamp,
+};
+use ocelli_testkit::jpeg;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, oneshot};
+use tokio::task::JoinHandle;
+
+/// A running server; ended when dropped.
+pub struct Site {
+    pub hub: Arc<Hub>,
+    pub address: SocketAddr,
+    stop: Option<oneshot::Sender<()>>,
+    serving: JoinHandle<()>,
+}
+
+impl Site {
+    /// A server without cameras.
+    pub async fn start() -> Self {
+        let hub = Arc::new(Hub::default());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let site = server::Site::new(hub.clone(), Gate::new(&[], &[]));
+        let (stop, stopped) = oneshot::channel();
+        let serving = tokio::spawn(server::run(listener, site, async {
+            let _ = stopped.await;
+        }));
+        Self {
+            hub,
+            address,
+            stop: Some(stop),
+            serving,
+        }
+    }
+
+    /// A server with these cameras.
+    pub async fn with<const N: usize>(rooms: [&str; N]) -> (Self, [Arc<Hand>; N]) {
+        let site = Self::start().await;
+        let hands = rooms.map(|room| site.camera(room));
+        (site, hands)
+    }
+
+    /// Adds a camera to app `live`.
+    pub fn camera(&self, room: &str) -> Arc<Hand> {
+        self.add("live", room, false).0
+    }
+
+    /// Adds a camera with a small stream beside the main one.
+    pub fn camera_with_substream(&self, room: &str) -> (Arc<Hand>, Arc<Hand>) {
+        let (main, sub) = self.add("live", room, true);
+        (main, sub.unwrap())
+    }
+
+    /// Adds an app; its cameras are public or not.
+    pub fn app(&self, name: &str, prefix: &str, public_playback: bool) {
+        let mut app = App::new(name).unwrap();
+        app.room_prefix = prefix.to_owned();
+        app.public_playback = public_playback;
+        self.hub.put_app(app);
+    }
+
+    /// Adds a camera, to any app.
+    pub fn add(&self, app: &str, room: &str, sub: bool) -> (Arc<Hand>, Option<Arc<Hand>>) {
+        let id = self.hub.resolve(app, room).unwrap();
+        let (main, sub) = (Arc::<Hand>::default(), sub.then(Arc::<Hand>::default));
+        let upstream = |hand: &Arc<Hand>| self.hub.upstream(&id, hand.clone(), None);
+        let streams = (upstream(&main), sub.as_ref().map(upstream));
+        let name = format!("Camera {room}");
+        let camera = Camera::new(id.clone(), name, "hand", streams.0, streams.1, false);
+        self.hub.add(camera).unwrap();
+        (main, sub)
+    }
+
+    /// Takes a camera of app `live` out.
+    pub fn remove(&self, room: &str) {
+        let id = self.hub.resolve("live", room).unwrap();
+        self.hub.remove(&id).expect("a camera to remove");
+    }
+
+    /// Waits until a camera has so many viewers.
+    pub async fn viewers(&self, id: &str, wanted: usize) {
+        let camera = self.hub.find_by_id(id).expect("a camera");
+        let what = format!("{wanted} viewers of {id}");
+        eventually(&what, || camera.status().viewers == wanted).await;
+    }
+
+    /// How many messages of viewers were passed over.
+    pub async fn ignored(&self) -> u64 {
+        let health = http::get(self.address, "/health").await;
+        health.json()["ignoredMessages"].as_u64().unwrap()
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        if let Some(stop) = self.stop.take() {
+            let _ = stop.send(());
+        }
+        self.serving.abort();
+    }
+}
+
+/// A camera in the test's hand.
+#[derive(Default)]
+pub struct Hand {
+    publisher: Mutex<Option<Publisher>>,
+    crash: Mutex<Option<String>>,
+    crashed: Notify,
+    starts: AtomicUsize,
+    shown: AtomicUsize,
+}
+
+impl Source for Hand {
+    fn run_once(self: Arc<Self>, publisher: Publisher) -> RunOnce {
+        Box::pin(async move {
+            *self.publisher.lock().unwrap() = Some(publisher);
+            self.starts.fetch_add(1, Ordering::SeqCst);
+            loop {
+                self.crashed.notified().await;
+                if let Some(reason) = self.crash.lock().unwrap().take() {
+                    *self.publisher.lock().unwrap() = None;
+                    return Err(Failure::new(FailureKind::Ended, reason));
+                }
+            }
+        })
+    }
+}
+
+impl Hand {
+    /// How often the hub connected to it.
+    pub fn starts(&self) -> usize {
+        self.starts.load(Ordering::SeqCst)
+    }
+
+    /// Waits until the hub has connected so many times.
+    pub async fn started(&self, times: usize) {
+        eventually("the hub connects", || self.starts() >= times).await;
+    }
+
+    /// Shows a picture, counted from 0, to whoever watches; waits until the hub
+    /// is connected.
+    pub async fn show(&self) -> u64 {
+        let sequence = self.shown.fetch_add(1, Ordering::SeqCst) as u64;
+        let small = jpeg::Picture {
+            bytes: 2_000,
+            ..jpeg::Picture::QVGA
+        };
+        self.show_picture(&small.encode_now(sequence), Timestamp::UNKNOWN)
+            .await;
+        sequence
+    }
+
+    /// Shows these bytes.
+    pub async fn show_picture(&self, bytes: &[u8], captured: Timestamp) {
+        eventually("somebody to watch", || {
+            self.publisher.lock().unwrap().is_some()
+        })
+        .await;
+        let mut picture = Picture::jpeg(FrameBuffer::copy_from(bytes), Some((320, 240)));
+        picture.captured = captured;
+        let publisher = self.publisher.lock().unwrap();
+        publisher.as_ref().unwrap().publish(picture);
+    }
+
+    /// Breaks the connection, for this reason.
+    pub fn crash(&self, reason: &str) {
+        *self.crash.lock().unwrap() = Some(reason.to_owned());
+        self.crashed.notify_one();
+    }
+}

@@ -1,0 +1,187 @@
+//! A viewer over a WebSocket, by a library that the hub does not use. It checks
+//! the handshake as strictly as a browser.
+
+use super::PATIENCE;
+use futures_util::{SinkExt, StreamExt};
+use ocelli_testkit::jpeg;
+use ocelli_testkit::websocket::{V2, plain_message};
+use serde_json::{Value, json};
+use std::net::SocketAddr;
+use std::time::Duration;
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::{Error, Message};
+
+/// The wall's address.
+pub const WALL: &str = "/ws/cameras";
+
+/// An open socket.
+pub struct Wall(WebSocketStream<TcpStream>);
+
+impl Wall {
+    /// The plain form.
+    pub async fn plain(address: SocketAddr) -> Self {
+        Self::open(address, WALL, None).await
+    }
+
+    /// The `ocelli.v2` form; its `hello` is still to come.
+    pub async fn v2(address: SocketAddr) -> Self {
+        Self::open(address, WALL, Some("ocelli.v2")).await
+    }
+
+    /// Any path, with a subprotocol if one is given.
+    pub async fn open(address: SocketAddr, path: &str, protocol: Option<&str>) -> Self {
+        let stream = TcpStream::connect(address).await.expect("a connection");
+        Self::over(stream, path, protocol).await
+    }
+
+    /// On a connection whose receive buffer holds little, as on a slow link.
+    pub async fn narrow(address: SocketAddr, protocol: Option<&str>) -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(8 * 1024).unwrap();
+        let stream = socket.connect(address).await.expect("a connection");
+        Self::over(stream, WALL, protocol).await
+    }
+
+    async fn over(stream: TcpStream, path: &str, protocol: Option<&str>) -> Self {
+        let address = stream.peer_addr().unwrap();
+        let mut request = format!("ws://{address}{path}")
+            .into_client_request()
+            .unwrap();
+        if let Some(protocol) = protocol {
+            let headers = request.headers_mut();
+            headers.insert("sec-websocket-protocol", protocol.parse().unwrap());
+        }
+        stream.set_nodelay(true).unwrap();
+        let opened = timeout(PATIENCE, tokio_tungstenite::client_async(request, stream)).await;
+        let (socket, answer) = opened.expect("an answer").expect("an upgrade");
+        assert_eq!(answer.status(), 101);
+        assert!(answer.headers().get("sec-websocket-extensions").is_none());
+        Self(socket)
+    }
+
+    /// Sends a command.
+    pub async fn say(&mut self, command: Value) {
+        self.say_text(&command.to_string()).await;
+    }
+
+    /// Sends a text as it is.
+    pub async fn say_text(&mut self, text: &str) {
+        self.send(Message::text(text)).await;
+    }
+
+    /// Sends any message.
+    pub async fn send(&mut self, message: Message) {
+        let sent = timeout(PATIENCE, self.0.send(message)).await;
+        sent.expect("the hub reads").expect("an open socket");
+    }
+
+    /// Subscribes.
+    pub async fn subscribe(&mut self, cameras: &[&str]) {
+        self.say(json!({ "cmd": "subscribe", "cameras": cameras }))
+            .await;
+    }
+
+    /// Ends subscriptions.
+    pub async fn unsubscribe(&mut self, cameras: &[&str]) {
+        self.say(json!({ "cmd": "unsubscribe", "cameras": cameras }))
+            .await;
+    }
+
+    /// The next message, or the connection's end; none if the time is over.
+    pub async fn next(&mut self, limit: Duration) -> Option<Result<Message, Error>> {
+        let next = timeout(limit, self.0.next()).await.ok()?;
+        Some(next.unwrap_or(Err(Error::ConnectionClosed)))
+    }
+
+    async fn expect(&mut self) -> Message {
+        let next = self.next(PATIENCE).await.expect("a message in time");
+        next.expect("an open socket")
+    }
+
+    /// The next frame of the plain form; any text is a fault.
+    pub async fn frame(&mut self) -> (String, Vec<u8>) {
+        loop {
+            match self.expect().await {
+                Message::Binary(bytes) => {
+                    let (id, picture) = plain_message(&bytes).expect("a plain message");
+                    assert!(jpeg::is_whole(picture), "{id}: no JPEG");
+                    return (id, picture.to_vec());
+                }
+                Message::Ping(_) | Message::Pong(_) => {}
+                other => panic!("not for a plain client: {other:?}"),
+            }
+        }
+    }
+
+    /// The camera and the number of the next picture of the testkit's making.
+    pub async fn numbered(&mut self) -> (String, u64) {
+        let (id, picture) = self.frame().await;
+        let stamp = jpeg::stamp(&picture).expect("a stamped picture");
+        (id, stamp.sequence)
+    }
+
+    /// The next frame of the `ocelli.v2` form; events are passed over.
+    pub async fn frame_v2(&mut self) -> V2 {
+        loop {
+            match self.expect().await {
+                Message::Binary(bytes) => return V2::parse(&bytes).expect("a message of v2"),
+                Message::Close(close) => panic!("closed: {close:?}"),
+                _ => {}
+            }
+        }
+    }
+
+    /// The next event of this type; everything else is passed over.
+    pub async fn event(&mut self, kind: &str) -> Value {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let next = timeout_at(deadline, self.expect()).await;
+            let Message::Text(text) = next.unwrap_or_else(|_| panic!("no {kind} event")) else {
+                continue;
+            };
+            let event: Value = serde_json::from_str(&text).expect("events are JSON");
+            if event["type"] == kind {
+                return event;
+            }
+        }
+    }
+
+    /// Lets the hub do all that was said to it: it answers commands in order. The
+    /// frames that came meanwhile.
+    pub async fn settle(&mut self) -> Vec<V2> {
+        let mut frames = Vec::new();
+        // An answer may pass by a frame that is ready; several in a row do not.
+        for round in 0..6 {
+            self.say(json!({ "cmd": "ping", "t": round })).await;
+            loop {
+                match self.expect().await {
+                    Message::Binary(bytes) => {
+                        frames.push(V2::parse(&bytes).expect("a message of v2"));
+                    }
+                    Message::Text(text) if text.contains("\"pong\"") => break,
+                    _ => {}
+                }
+            }
+        }
+        frames
+    }
+
+    /// The code that the hub closes with; none if the connection just ends.
+    pub async fn close_code(&mut self) -> Option<u16> {
+        loop {
+            match self.next(PATIENCE).await.expect("an end in time") {
+                Ok(Message::Close(close)) => return close.map(|close| close.code.into()),
+                Ok(_) => {}
+                Err(_) => return None,
+            }
+        }
+    }
+
+    /// The connection beneath.
+    pub fn stream(&self) -> &TcpStream {
+        self.0.get_ref()
+    }
+}

@@ -337,3 +337,27 @@ async fn frames_carry_the_time_of_the_picture_not_of_its_encoding() {
     }
     panic!("none was held back");
 }
+
+#[tokio::test]
+async fn who_joins_late_sees_the_present_not_the_past_in_fast_forward() {
+    let server = RtspServer::start(RtspServerOptions {
+        keys: 150,
+        ..Default::default()
+    });
+    let watched = Watched::with(&server.url("h264"), "keep = true\njpeg = { fps = 15 }");
+    watched.until(|status| status.state.name() == "live").await;
+    let begun = Instant::now();
+    eventually("three seconds of the group", || {
+        begun.elapsed() > Duration::from_secs(3)
+    })
+    .await;
+    let joined = watched.hub.clock().now();
+    let mut viewer = watched.watch();
+    let first = viewer.frame().await;
+    let behind = joined.micros_since(first.captured);
+    assert!(behind < 300_000, "{behind} µs behind");
+    assert!(
+        first.received.micros_since(joined) < 2_000_000,
+        "without waiting for the next key frame"
+    );
+}

@@ -14,7 +14,7 @@ use http::header::{
 use http::{Method, Request, StatusCode, Version};
 use hyper_util::rt::TokioIo;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 use tokio_websockets::{CloseCode, Error, Limits, Message, ServerBuilder, WebSocketStream};
@@ -247,16 +247,22 @@ impl Socket {
         self.writing = true;
     }
 
+    /// Writes on; ready when all is written, with whether the peer is still there.
+    pub fn poll_written(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        if self.writing {
+            let written = ready!(Pin::new(&mut self.stream).poll_flush(cx));
+            self.writing = false;
+            return Poll::Ready(written.is_ok());
+        }
+        Poll::Ready(true)
+    }
+
     /// Drives writing, pings and reading; ready with what came. Pending with
     /// [`Socket::is_idle`] means that the next message can be sent.
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Incoming> {
         loop {
-            if self.writing {
-                match Pin::new(&mut self.stream).poll_flush(cx) {
-                    Poll::Ready(Ok(())) => self.writing = false,
-                    Poll::Ready(Err(_)) => return Poll::Ready(Incoming::Closed),
-                    Poll::Pending => return Poll::Pending,
-                }
+            if !ready!(self.poll_written(cx)) {
+                return Poll::Ready(Incoming::Closed);
             }
             if self.ping.poll_tick(cx).is_ready() {
                 if self.unanswered >= MISSED_PONGS || self.closing {

@@ -1,5 +1,7 @@
 //! The opening handshake, spoken by hand: what is refused, and how.
 
+#![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
+
 mod support;
 
 use ocelli_testkit::Hub;

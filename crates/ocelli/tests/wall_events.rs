@@ -1,5 +1,7 @@
 //! What the `ocelli.v2` form tells beside frames.
 
+#![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
+
 mod support;
 
 use ocelli_core::Timestamp;

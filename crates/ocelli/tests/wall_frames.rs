@@ -1,6 +1,8 @@
 //! The wall socket and what comes against the rules of RFC 6455 or the contract's
 //! limits: each fault closes that one socket with its code.
 
+#![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
+
 mod support;
 
 use ocelli_testkit::websocket::{Frame, RawSocket, plain_message};

@@ -1,5 +1,7 @@
 //! The wall socket in its plain form: what clients that know nothing more rely on.
 
+#![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
+
 mod support;
 
 use ocelli_testkit::Hub;

@@ -1,6 +1,8 @@
 //! The wall socket in its `ocelli.v2` form: the header, what is dropped, the pace
 //! that a viewer sets. Its events are in `wall_events.rs`.
 
+#![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
+
 mod support;
 
 use ocelli_core::Timestamp;

@@ -14,7 +14,7 @@ use http::header::{
 use http::{Method, Request, StatusCode, Version};
 use hyper_util::rt::TokioIo;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 use tokio_websockets::{CloseCode, Error, Limits, Message, ServerBuilder, WebSocketStream};
@@ -247,16 +247,26 @@ impl Socket {
         self.writing = true;
     }
 
+    /// Drives writing alone; ready when nothing is being written.
+    ///
+    /// # Errors
+    /// The socket is of no more use.
+    pub fn poll_written(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        if self.writing {
+            ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+            self.writing = false;
+        }
+        Poll::Ready(Ok(()))
+    }
+
     /// Drives writing, pings and reading; ready with what came. Pending with
     /// [`Socket::is_idle`] means that the next message can be sent.
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Incoming> {
         loop {
-            if self.writing {
-                match Pin::new(&mut self.stream).poll_flush(cx) {
-                    Poll::Ready(Ok(())) => self.writing = false,
-                    Poll::Ready(Err(_)) => return Poll::Ready(Incoming::Closed),
-                    Poll::Pending => return Poll::Pending,
-                }
+            match self.poll_written(cx) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(_)) => return Poll::Ready(Incoming::Closed),
+                Poll::Pending => return Poll::Pending,
             }
             if self.ping.poll_tick(cx).is_ready() {
                 if self.unanswered >= MISSED_PONGS || self.closing {

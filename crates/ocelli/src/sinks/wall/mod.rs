@@ -26,7 +26,7 @@ use http::Request;
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 use tokio_stream::wrappers::WatchStream;
@@ -159,17 +159,21 @@ impl Viewer {
     /// runtime between a frame and the next costs a third of what sending does.
     fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Turn> {
         loop {
+            if self.stopped.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Turn::Stopped);
+            }
+            if ready!(self.socket.poll_written(cx)).is_err() {
+                return Poll::Ready(Turn::Came(Incoming::Closed));
+            }
             if self.socket.is_idle()
                 && let Some(extras) = &mut self.v2
                 && let Some(event) = extras.events.pop_front()
             {
                 self.socket.send(Message::text(event));
+                continue;
             }
             if let Poll::Ready(incoming) = self.socket.poll(cx) {
                 return Poll::Ready(Turn::Came(incoming));
-            }
-            if self.stopped.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(Turn::Stopped);
             }
             if !self.socket.is_idle() {
                 return Poll::Pending;

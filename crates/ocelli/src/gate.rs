@@ -66,6 +66,9 @@ impl Gate {
         headers: &HeaderMap,
         peer: &Peer,
     ) -> Result<(), String> {
+        if headers.get_all(HOST).iter().nth(1).is_some() {
+            return Err("the request has several Host headers; it may have one".to_owned());
+        }
         // An absolute request target names the host in place of the header (RFC 9112, 3.2.2).
         let named = match uri.authority() {
             Some(authority) => Some(authority.as_str()),

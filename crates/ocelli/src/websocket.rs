@@ -247,21 +247,23 @@ impl Socket {
         self.writing = true;
     }
 
-    /// Writes on; ready when all is written, with whether the peer is still there.
-    pub fn poll_written(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+    /// Drives writing alone; ready when nothing is being written.
+    ///
+    /// # Errors
+    /// The socket is of no more use.
+    pub fn poll_written(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         if self.writing {
-            let written = ready!(Pin::new(&mut self.stream).poll_flush(cx));
+            ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
             self.writing = false;
-            return Poll::Ready(written.is_ok());
         }
-        Poll::Ready(true)
+        Poll::Ready(Ok(()))
     }
 
     /// Drives writing, pings and reading; ready with what came. Pending with
     /// [`Socket::is_idle`] means that the next message can be sent.
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Incoming> {
         loop {
-            if !ready!(self.poll_written(cx)) {
+            if ready!(self.poll_written(cx)).is_err() {
                 return Poll::Ready(Incoming::Closed);
             }
             if self.ping.poll_tick(cx).is_ready() {

@@ -6,11 +6,12 @@ mod support;
 
 use ocelli_core::Timestamp;
 use ocelli_testkit::jpeg::{self, Picture};
+use ocelli_testkit::websocket::RawSocket;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 use support::PATIENCE;
 use support::site::Site;
-use support::wall::Wall;
+use support::wall::{WALL, Wall};
 use tokio_tungstenite::tungstenite::Message;
 
 /// The next `camera` event in which this camera is in this state.
@@ -233,6 +234,33 @@ async fn faults_are_told_and_the_socket_goes_on() {
     assert!((1..100).contains(&errors), "{errors}");
     cam.show().await;
     assert_eq!(wall.frame_v2().await.id, "cam");
+}
+
+#[tokio::test]
+async fn answers_do_not_pile_up_in_the_hub() {
+    let (site, [_cam]) = Site::with(["cam"]).await;
+    let mut wall = Wall::v2(site.address).await;
+    let (commands, faults) = (2_000, 8);
+    let names: Vec<String> = (0..faults).map(|at| format!("no{at}")).collect();
+    let bad = json!({ "cmd": "subscribe", "cameras": names }).to_string();
+    let good = r#"{"cmd":"subscribe","cameras":["cam"]}"#;
+    let mut flood = RawSocket::open(site.address, WALL, Some("ocelli.v2")).await;
+    wall.event("hello").await;
+    let mut bytes = Vec::new();
+    for text in std::iter::repeat_n(bad.as_str(), commands).chain([good]) {
+        bytes.extend([0x81, 0x80 | text.len() as u8, 0, 0, 0, 0]);
+        bytes.extend(text.as_bytes());
+    }
+    flood.say(&bytes).await;
+    // A command is obeyed when the answers to those before have left.
+    let camera = site.hub.find_by_id("cam").unwrap();
+    let mut answers = 0;
+    while camera.status().viewers == 0 {
+        let text = flood.text(PATIENCE).await.expect("an answer");
+        answers += usize::from(text.contains("unknown_camera"));
+    }
+    let kept = commands * faults - answers;
+    assert!(kept < commands * faults / 3, "{kept} were still to come");
 }
 
 #[tokio::test]

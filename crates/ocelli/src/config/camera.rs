@@ -100,8 +100,9 @@ pub struct CameraConfig {
 pub(super) fn read(mut section: Section<'_>) -> Result<CameraConfig, ConfigError> {
     let room_span = section.span("id");
     let room = section.string("id")?.ok_or_else(|| {
-        ConfigError::new("a [[camera]] needs an `id`, like id = \"door\"")
-            .at(section.span("source").or(section.span("name")))
+        let fault = ConfigError::new("a [[camera]] needs an `id`, like id = \"door\"")
+            .at(section.span("source").or(section.span("name")));
+        section.missing("id", OPTIONS, fault)
     })?;
     check_room(&room).map_err(|error| ConfigError::new(error.to_string()).at(room_span.clone()))?;
     let app = section
@@ -111,7 +112,8 @@ pub(super) fn read(mut section: Section<'_>) -> Result<CameraConfig, ConfigError
     let written = section.string("source")?.ok_or_else(|| {
         let message =
             format!("camera {room:?} needs a `source`, like source = \"rtsp://10.0.0.7/stream1\"");
-        ConfigError::new(message).at(room_span.clone())
+        let fault = ConfigError::new(message).at(room_span.clone());
+        section.missing("source", OPTIONS, fault)
     })?;
     let credentials = read_credentials(&mut section)?;
     let jpeg = JpegOptions::of(&mut section)?;

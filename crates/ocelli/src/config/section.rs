@@ -79,6 +79,28 @@ impl<'a> Section<'a> {
         self.table?.get(key).map(Spanned::span)
     }
 
+    /// The fault that `key` is missing: that of a key that was meant for it, if
+    /// there is one and it is none of those `known`, else `fault`.
+    pub fn missing(
+        &self,
+        key: &'static str,
+        known: &[(&'static str, &'static str)],
+        fault: ConfigError,
+    ) -> ConfigError {
+        let written = self.table.into_iter().flatten();
+        let meant = written.map(|(name, _)| name).find(|name| {
+            let name = name.get_ref().as_ref();
+            known.iter().all(|(other, _)| *other != name) && nearest(name, &[key]).is_some()
+        });
+        let Some(meant) = meant else { return fault };
+        let message = format!(
+            "unknown key `{}` in {}; did you mean `{key}`?",
+            meant.get_ref(),
+            self.title
+        );
+        ConfigError::new(message).at(Some(meant.span()))
+    }
+
     fn read<T>(
         &mut self,
         key: &'static str,

@@ -8,6 +8,7 @@
 
 pub mod http;
 pub mod site;
+pub mod tempdir;
 pub mod wall;
 
 use ocelli::config::Config;

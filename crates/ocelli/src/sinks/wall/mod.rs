@@ -26,7 +26,7 @@ use http::Request;
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 use tokio_stream::wrappers::WatchStream;
@@ -163,14 +163,18 @@ impl Viewer {
     fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Turn> {
         let mut asked = false;
         loop {
+            if !asked && self.stopped.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Turn::Stopped);
+            }
+            if ready!(self.socket.poll_written(cx)).is_err() {
+                return Poll::Ready(Turn::Came(Incoming::Closed));
+            }
             if self.socket.is_idle()
                 && let Some(extras) = &mut self.v2
                 && let Some(event) = extras.events.pop_front()
             {
                 self.socket.send(Message::text(event));
-            }
-            if let Poll::Ready(false) = self.socket.poll_written(cx) {
-                return Poll::Ready(Turn::Came(Incoming::Closed));
+                continue;
             }
             if !asked {
                 asked = true;
@@ -195,9 +199,6 @@ impl Viewer {
     fn poll_else(&mut self, cx: &mut Context<'_>) -> Poll<Turn> {
         if let Poll::Ready(incoming) = self.socket.poll(cx) {
             return Poll::Ready(Turn::Came(incoming));
-        }
-        if self.stopped.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(Turn::Stopped);
         }
         if !self.socket.is_idle() {
             return Poll::Pending;

@@ -5,6 +5,13 @@ const apart = (a: Rect, b: Rect): boolean =>
   a.x + a.width <= b.x || b.x + b.width <= a.x || a.y + a.height <= b.y || b.y + b.height <= a.y;
 
 describe('layoutGrid', () => {
+  test('what is smaller than the room is centred, and begins at the top of a tall one', () => {
+    const centred = (count: number, width: number) => (layoutGrid(count, width, 700).tiles[0]?.y ?? 0) > 0;
+    expect(centred(3, 1280)).toBe(true);
+    expect(centred(1, 390)).toBe(true);
+    expect(centred(8, 390)).toBe(false);
+  });
+
   test('any number of cameras fits a desktop window, apart and inside', () => {
     for (const [width, height] of [
       [1280, 720],

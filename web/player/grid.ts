@@ -107,7 +107,7 @@ function scrolling(
   return place(count, columns, rows, tileWidth, Math.round(tileWidth / aspect), gap, width, height);
 }
 
-/** Centres what is smaller than the room. */
+/** Centres what is smaller than the room; in a tall room, a phone's, rows begin where the eye does, at the top. */
 function place(
   count: number,
   columns: number,
@@ -121,7 +121,8 @@ function place(
   const usedWidth = columns * tileWidth + (columns - 1) * gap;
   const usedHeight = rows * tileHeight + (rows - 1) * gap;
   const left = Math.max(0, Math.floor((width - usedWidth) / 2));
-  const top = usedHeight >= height ? 0 : Math.floor((height - usedHeight) / 2);
+  const fromTop = usedHeight >= height || (rows > 1 && height > width);
+  const top = fromTop ? 0 : Math.floor((height - usedHeight) / 2);
   const tiles = Array.from({ length: count }, (_, index) => ({
     x: left + (index % columns) * (tileWidth + gap),
     y: top + Math.floor(index / columns) * (tileHeight + gap),

@@ -44,9 +44,10 @@ const DEMO: [(&str, &str); 8] = [
         "driveway=pattern:?size=960x540&fps=10&tint=drive",
     ),
     ("Garden", "garden=pattern:?size=640x480&fps=10&tint=garden"),
+    // By the way that ffmpeg cameras go: a child process, JPEG, a clock of its own.
     (
-        "Workshop",
-        "workshop=pattern:?size=640x360&fps=12&tint=bench",
+        "Workshop (ffmpeg)",
+        "workshop=ffmpeg:lavfi:testsrc2=size=640x360:rate=10",
     ),
     (
         "3D printer",

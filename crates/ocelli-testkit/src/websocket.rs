@@ -204,8 +204,9 @@ impl RawSocket {
     /// # Errors
     /// When the connection ends.
     pub async fn next(&mut self, limit: Duration) -> io::Result<Option<Frame>> {
-        match timeout(limit, self.stream.readable()).await {
-            Ok(ready) => ready?,
+        // Not `readable`, which may be true of what was read already.
+        match timeout(limit, self.stream.peek(&mut [0])).await {
+            Ok(begun) => begun.map(drop)?,
             Err(_) => return Ok(None),
         }
         let whole = timeout(PATIENCE, self.frame()).await;

@@ -1,6 +1,8 @@
 //! Many viewers and many cameras: one upstream each, every camera in its turn, and
 //! no viewer at another's cost.
 
+#![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
+
 mod support;
 
 use ocelli_testkit::jpeg::Picture;

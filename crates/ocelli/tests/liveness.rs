@@ -1,6 +1,8 @@
 //! Viewers that are gone are found out. The hub's clock runs as fast as nothing
 //! else happens; the sockets are real.
 
+#![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
+
 mod support;
 
 use ocelli_core::Timestamp;

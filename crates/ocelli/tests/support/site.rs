@@ -1,6 +1,8 @@
 //! The whole server in this process, on a real port, with cameras that show what
 //! a test tells them.
 
+#![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
+
 use super::{eventually, http};
 use ocelli::gate::Gate;
 use ocelli::server;

@@ -1,5 +1,7 @@
 //! A folder of a test's own.
 
+#![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
+
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 

@@ -1,6 +1,8 @@
 //! A viewer over a WebSocket, by a library that the hub does not use. It checks
 //! the handshake as strictly as a browser.
 
+#![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
+
 use super::PATIENCE;
 use futures_util::{SinkExt, StreamExt};
 use ocelli_testkit::jpeg;

@@ -3,7 +3,6 @@
 //! [`http`] and [`wall`] are clients that are not the hub's own code, [`site`] is
 //! the whole server in this process, with cameras that show what a test tells them.
 
-#![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
 // Each test file uses its own part of this.
 #![allow(dead_code, clippy::unwrap_used)]
 

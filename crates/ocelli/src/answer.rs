@@ -2,9 +2,12 @@
 //! and the plain refusal of an upgrade, each made in this one place.
 
 use axum::Json;
+use axum::extract::{FromRequestParts, Query};
 use axum::response::{IntoResponse, Response};
+use http::request::Parts;
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::json;
 
 /// `{"data": …, "error": null}`.
@@ -42,6 +45,20 @@ impl IntoResponse for Problem {
             "error": self.status.canonical_reason().unwrap_or("Error"),
         });
         (self.status, Json(body)).into_response()
+    }
+}
+
+/// The parameters of an address; what does not fit is answered as a [`Problem`].
+pub struct Asked<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        match Query::from_request_parts(parts, state).await {
+            Ok(Query(asked)) => Ok(Self(asked)),
+            Err(rejection) => Err(Problem::new(StatusCode::BAD_REQUEST, rejection.body_text())),
+        }
     }
 }
 

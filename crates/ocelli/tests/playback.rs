@@ -279,6 +279,18 @@ async fn ask_slowly(hub: &Hub, path: &str) -> String {
 }
 
 #[tokio::test]
+async fn a_parameter_that_does_not_fit_is_named() {
+    let hub = Hub::serve(OCELLI, ["cam1=pattern:"]);
+    for path in [
+        "/live/live/cam1/mjpeg?stream=best",
+        "/live/live/cam1/frame.jpg?stream=best",
+        "/live/ws?app=live&room=cam1&stream=best",
+    ] {
+        get(hub.addr(), path).await.is_problem(400, "best");
+    }
+}
+
+#[tokio::test]
 async fn what_is_unknown_is_404_in_json() {
     let hub = Hub::serve(OCELLI, ["cam1=pattern:?size=64x48&fps=20"]);
     for path in [

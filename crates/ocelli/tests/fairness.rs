@@ -183,3 +183,43 @@ async fn ten_seconds_of_grace_belong_to_a_snapshot_too() {
     assert!(grace > Duration::from_millis(9_500), "{grace:?}");
     assert!(grace < Duration::from_secs(13), "{grace:?}");
 }
+
+#[tokio::test]
+async fn a_flood_of_commands_costs_the_others_nothing() {
+    let camera = camera(20, Picture::QVGA).await;
+    let hub = Hub::serve(OCELLI, [format!("cam={}", camera.url("mjpeg"))]);
+    let mut calm = Wall::plain(hub.addr()).await;
+    calm.subscribe(&["cam"]).await;
+    calm.frame().await;
+    // As much work as a message can ask for.
+    let ids: Vec<_> = (0..9000).map(|at| at.to_string()).collect();
+    let many = serde_json::json!({ "cmd": "subscribe", "cameras": ids }).to_string();
+    let stars = vec![r#""*""#; 15_000].join(",");
+    let stars = format!(r#"{{"cmd":"subscribe","cameras":[{stars}]}}"#);
+    let again = r#"{"cmd":"retry","cameras":["cam"]}"#.to_owned();
+    let mut floods = tokio::task::JoinSet::new();
+    for text in [many, stars, again] {
+        for _ in 0..3 {
+            let (address, text) = (hub.addr(), text.clone());
+            floods.spawn(async move {
+                let mut wall = Wall::plain(address).await;
+                loop {
+                    wall.say_text(&text).await;
+                }
+            });
+        }
+    }
+    sleep(Duration::from_millis(500)).await;
+    let (begun, mut frames, mut longest) = (Instant::now(), 0, Duration::ZERO);
+    while begun.elapsed() < Duration::from_secs(3) {
+        let asked = Instant::now();
+        calm.frame().await;
+        longest = longest.max(asked.elapsed());
+        frames += 1;
+    }
+    let fps = f64::from(frames) / begun.elapsed().as_secs_f64();
+    assert!(
+        fps > 16.0,
+        "{fps:.1} of 20 a second, {longest:?} between two"
+    );
+}

@@ -104,7 +104,7 @@ impl Viewer {
                     let info = json!({ "type": "info", "fps": fps, "ts": now.0 / 1000 });
                     self.socket.send(Message::text(info.to_string()));
                 }
-                Event::Came(Incoming::Text(_)) => site.ignore(),
+                Event::Came(Incoming::Text(_)) => site.ignore(1),
                 Event::Came(Incoming::Binary) => {
                     self.socket.close(1003, "a viewer sends no binary messages");
                 }

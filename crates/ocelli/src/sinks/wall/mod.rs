@@ -5,10 +5,12 @@
 //! newest; nothing is made ready before that, so nothing can queue.
 //!
 //! [`command`] reads what viewers send, [`watch`] is what one viewer watches,
-//! [`event`] words what the `ocelli.v2` form adds.
+//! [`event`] words what the `ocelli.v2` form adds, [`share`] keeps one viewer's commands
+//! from costing the others.
 
 mod command;
 mod event;
+mod share;
 mod watch;
 
 use crate::connection::Peer;
@@ -24,11 +26,12 @@ use event::Announced;
 use futures_util::Stream;
 use http::Request;
 use ocelli_core::Hub;
+use share::Share;
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::watch::Receiver;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 use tokio_stream::wrappers::WatchStream;
@@ -78,6 +81,8 @@ struct Viewer {
     watched: Watched,
     news: News,
     ignored: u64,
+    /// What its commands may cost.
+    share: Share,
     /// What only the `ocelli.v2` form has.
     v2: Option<Extras>,
 }
@@ -87,6 +92,22 @@ struct Extras {
     events: VecDeque<String>,
     announced: Announced,
     stats: Interval,
+}
+
+/// What of a command could not be carried out.
+struct Faults {
+    count: u64,
+    /// The first few, as events.
+    told: Vec<String>,
+}
+
+impl Faults {
+    fn one(event: String) -> Self {
+        Self {
+            count: 1,
+            told: vec![event],
+        }
+    }
 }
 
 /// That cameras came, went or changed, or that the hub stops.
@@ -150,6 +171,7 @@ impl Viewer {
             site,
             socket,
             ignored: 0,
+            share: Share::default(),
             v2: extras,
         }
     }
@@ -231,7 +253,9 @@ impl Viewer {
 
     /// Whatever is not a frame.
     fn poll_else(&mut self, cx: &mut Context<'_>) -> Poll<Turn> {
-        if let Poll::Ready(incoming) = self.socket.poll(cx) {
+        if self.share.poll(cx).is_ready()
+            && let Poll::Ready(incoming) = self.socket.poll(cx)
+        {
             return Poll::Ready(Turn::Came(incoming));
         }
         if !self.socket.is_idle() {
@@ -250,19 +274,21 @@ impl Viewer {
     }
 
     fn obey(&mut self, text: &str) {
+        let begun = Instant::now();
         let faults = match Command::parse(text) {
             Ok(command) => self.carry_out(command),
-            Err(message) => vec![event::error("malformed_command", &message, None)],
+            Err(message) => Faults::one(event::error("malformed_command", &message, None)),
         };
-        self.ignored += faults.len() as u64;
-        faults.iter().for_each(|_| self.site.ignore());
+        self.ignored += faults.count;
+        self.site.ignore(faults.count);
         if let Some(extras) = &mut self.v2 {
-            extras.events.extend(faults.into_iter().take(ERRORS_TOLD));
+            extras.events.extend(faults.told);
         }
+        self.share.spent(begun.elapsed());
     }
 
     /// Carries out a command; what of it could not be.
-    fn carry_out(&mut self, command: Command) -> Vec<String> {
+    fn carry_out(&mut self, command: Command) -> Faults {
         let v2 = self.v2.is_some();
         let unknown = match command {
             Command::Subscribe { cameras, wish } => {
@@ -284,11 +310,11 @@ impl Viewer {
                 Vec::new()
             }
             Command::Credit { .. } | Command::Retry { .. } | Command::Ping { .. } => {
-                return vec![event::error(
+                return Faults::one(event::error(
                     "malformed_command",
                     "only ocelli.v2 has it",
                     None,
-                )];
+                ));
             }
         };
         let words = |id: &String| {
@@ -298,6 +324,9 @@ impl Viewer {
                 Some(id),
             )
         };
-        unknown.iter().map(words).collect()
+        Faults {
+            count: unknown.len() as u64,
+            told: unknown.iter().take(ERRORS_TOLD).map(words).collect(),
+        }
     }
 }

@@ -69,7 +69,7 @@ impl Watched {
     }
 
     /// Subscribes; the ids that mean no camera this viewer may see.
-    pub fn subscribe(&mut self, ids: &[String], wish: Wish) -> Vec<String> {
+    pub fn subscribe(&mut self, ids: &BTreeSet<String>, wish: Wish) -> Vec<String> {
         let mut unknown = Vec::new();
         for id in ids {
             if id == ALL {
@@ -95,7 +95,7 @@ impl Watched {
     }
 
     /// Ends subscriptions; ids that are not subscribed do no harm.
-    pub fn unsubscribe(&mut self, ids: &[String]) {
+    pub fn unsubscribe(&mut self, ids: &BTreeSet<String>) {
         for id in ids {
             if id == ALL {
                 self.all = None;
@@ -221,7 +221,7 @@ impl Watched {
     }
 
     /// Tries failed cameras again at once; the ids that mean no camera.
-    pub fn retry(&mut self, ids: &[String]) -> Vec<String> {
+    pub fn retry(&mut self, ids: &BTreeSet<String>) -> Vec<String> {
         let mut unknown = Vec::new();
         for id in ids {
             match self.visible(id) {

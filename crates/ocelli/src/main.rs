@@ -2,6 +2,7 @@
 
 use clap::{Args, Parser, Subcommand};
 use ocelli::config::{self, Config};
+use ocelli::doctor::{self, Question};
 use ocelli::{launch, reference};
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
@@ -32,6 +33,8 @@ enum Command {
         #[arg(default_value = DEFAULT_CONFIG)]
         file: PathBuf,
     },
+    /// Say what is wrong with a WebSocket server, a camera or this machine.
+    Doctor(Question),
     /// Print the reference of sources and configuration, as it stands in docs.
     #[command(hide = true)]
     Reference,
@@ -87,6 +90,7 @@ fn main() -> ExitCode {
         None => serve(Serve::default(), true),
         Some(Command::Serve(serve_args)) => serve(serve_args, false),
         Some(Command::CheckConfig { file }) => check(&file),
+        Some(Command::Doctor(question)) => examine(&question),
         Some(Command::Reference) => {
             print!("{}", reference::text());
             Ok(())
@@ -110,6 +114,16 @@ fn check(file: &Path) -> Result<(), Exit> {
     })?;
     println!("{}: good; cameras: {count}", file.display());
     Ok(())
+}
+
+fn examine(question: &Question) -> Result<(), Exit> {
+    run(async move {
+        match doctor::answer(question).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Exit::failure("not all is well")),
+            Err(fault) => Err(Exit::usage(fault)),
+        }
+    })
 }
 
 /// What to serve, from the command line and the configuration file.

@@ -8,7 +8,7 @@ use std::io::Write;
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
 use std::thread;
-use support::doctor::{Verdict, doctor, header, right, server};
+use support::doctor::{Spoil, Verdict, doctor, header, proxy, right, server};
 use support::tempdir::Dir;
 use tokio_tungstenite::tungstenite;
 
@@ -359,13 +359,50 @@ fn an_rtsp_cameras_refusals_say_what_to_do() {
     let server = rtsp(None);
     doctor(&[&server.url("no/such")]).fails("address", &["no such stream", "manual"]);
     doctor(&[&server.url("audio")]).fails("tracks", &["no video"]);
-    doctor(&[&server.url("noparams")]).fails("parameters", &["no parameter sets"]);
     let verdict = doctor(&[&server.url("h265")]);
     verdict.warns("codec", &["H.265", "Firefox"]);
     assert_eq!(verdict.code, Some(0), "{}", verdict.all);
     let verdict = doctor(&[&server.url("mjpeg")]);
     verdict.is_well();
     assert!(verdict.finding("pass", "pictures").contains("320 × 240"));
+}
+
+#[test]
+fn a_camera_that_nobody_can_decode() {
+    // On the way the description's parameter sets are misspelt, and the stream's
+    // own become filler: type 12 in place of 7.
+    let server = rtsp(None);
+    let spoil: Spoil = &[(b"sprop-parameter-sets=", b'x'), (b"\x67\x42\xc0", 0x6C)];
+    let port = proxy(server.port(), spoil, usize::MAX);
+    let verdict = doctor(&[&format!("rtsp://127.0.0.1:{port}/h264")]);
+    verdict.fails("parameters", &["no parameter sets", "firmware"]);
+    verdict.finding("pass", "key frames");
+}
+
+#[test]
+fn how_many_sessions_a_camera_allows() {
+    let server = rtsp(None);
+    // The first connection only looks whether anybody is there.
+    let port = proxy(server.port(), &[], 1 + 1);
+    let verdict = doctor(&[&format!("rtsp://127.0.0.1:{port}/h264")]);
+    verdict.warns(
+        "sessions",
+        &["one viewer at a time", "close apps and recorders"],
+    );
+    assert_eq!(verdict.code, Some(0), "{}", verdict.all);
+
+    let port = proxy(server.port(), &[], 1 + 3);
+    let verdict = doctor(&[&format!("rtsp://127.0.0.1:{port}/h264")]);
+    verdict.is_well();
+    assert!(
+        verdict
+            .finding("pass", "sessions")
+            .contains("serves 3 viewers at once")
+    );
+
+    let port = proxy(server.port(), &[], 1);
+    let verdict = doctor(&[&format!("rtsp://127.0.0.1:{port}/h264")]);
+    verdict.fails("sessions", &["busy", "Close other apps"]);
 }
 
 #[test]

@@ -13,8 +13,11 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::thread;
+use std::time::{Duration, SystemTime};
 use support::doctor::{Verdict, doctor_with, request, right};
 use support::tempdir::Dir;
+
+const WEEK: Duration = Duration::from_secs(7 * 24 * 3600);
 
 type Issuer = CertifiedIssuer<'static, KeyPair>;
 
@@ -168,6 +171,7 @@ fn self_signed_and_expired_are_two_faults() {
     let port = server(&Pair { chain, key }, &[]);
     let verdict = doctor_trusting(&authority(), &format!("wss://localhost:{port}/"));
     verdict.fails("certificate", &["self-signed"]);
+    verdict.only(&["dates", "certificate"]);
     verdict.fails("dates", &["expired on 2021-03-04"]);
 }
 
@@ -176,8 +180,8 @@ fn expired() {
     let verdict = examine(&["localhost"], |parameters| {
         parameters.not_after = date_time_ymd(2021, 3, 4);
     });
-    verdict.fails("certificate", &["expired on 2021-03-04", "Renew"]);
-    verdict.only(&["certificate"]);
+    verdict.fails("dates", &["expired on 2021-03-04", "Renew"]);
+    verdict.only(&["dates"]);
 }
 
 #[test]
@@ -186,7 +190,7 @@ fn not_valid_yet() {
         parameters.not_before = date_time_ymd(2090, 1, 2);
         parameters.not_after = date_time_ymd(2091, 1, 2);
     });
-    verdict.fails("certificate", &["valid from 2090-01-02", "clocks"]);
+    verdict.fails("dates", &["valid from 2090-01-02", "clocks"]);
 }
 
 #[test]
@@ -250,5 +254,14 @@ fn a_token_is_not_sent_to_a_stranger() {
 fn plain_text_where_tls_should_be() {
     let address = support::doctor::server(|request| right(request).into_bytes());
     let verdict = support::doctor::doctor(&[&address.replace("ws://", "wss://")]);
-    assert_eq!(verdict.code, Some(1));
+    verdict.fails("tls", &["ws://"]);
+}
+
+#[test]
+fn one_that_expires_soon_is_a_warning() {
+    let verdict = examine(&["localhost"], |parameters| {
+        parameters.not_after = SystemTime::now().checked_add(WEEK).expect("a day").into();
+    });
+    verdict.warns("dates", &["expires on", "Renew it in time"]);
+    assert_eq!(verdict.code, Some(0), "{}", verdict.all);
 }

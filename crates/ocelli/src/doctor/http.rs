@@ -62,12 +62,12 @@ pub async fn ask(stream: &mut dyn Stream, request: &str) -> Answer {
     let mut read = Vec::new();
     let head = async {
         loop {
-            if let Some(end) = end_of_head(&read) {
-                return Some(end);
-            }
             let begun = &read[..read.len().min(5)];
             if !b"HTTP/".starts_with(begun) || read.len() > HEAD_LIMIT {
                 return None;
+            }
+            if let Some(end) = end_of_head(&read) {
+                return Some(end);
             }
             match stream.read_buf(&mut read).await {
                 Ok(0) | Err(_) => return None,

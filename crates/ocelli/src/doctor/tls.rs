@@ -5,13 +5,11 @@
 
 use super::net::{Route, Stream};
 use super::report::Report;
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, Error, ProtocolVersion, RootCertStore,
-    SignatureScheme,
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, ProtocolVersion, SignatureScheme,
 };
 use rustls_platform_verifier::Verifier;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -203,70 +201,66 @@ impl Witness {
             return false;
         };
         let valid_name = check_name(&parsed, name, report);
-        // The name is judged already; it must not hide what else is wrong.
-        let trusted = match &self.platform {
-            Some(platform) => chain_fault(platform, leaf, others, name),
-            None => {
-                report.warn(
-                    "trust",
-                    "This machine has no list of trusted authorities (on Debian: apt install \
-                     ca-certificates), so nobody can vouch for the server.",
-                );
-                Some(CertificateError::UnknownIssuer)
-            }
+        let Some(platform) = &self.platform else {
+            report.fail(
+                "certificate",
+                "This machine has no list of trusted authorities, so nobody can vouch for the \
+                 server. On Debian: apt install ca-certificates.",
+            );
+            return false;
         };
-        let good = match trusted {
-            None => {
-                report.pass(
-                    "certificate",
-                    "An authority that this machine trusts vouches for it.",
-                );
-                true
-            }
+        let judged_at = |time| verify(platform, leaf, others, name, time);
+        let mut fault = judged_at(UnixTime::now());
+        let mut valid_dates = true;
+        // Dates are looked at first; what else is wrong shows on a day that is right.
+        if let Some((dated, day)) = fault.as_ref().and_then(a_right_day) {
+            report.fail("dates", dated);
+            valid_dates = false;
+            fault = judged_at(day);
+        }
+        match &fault {
+            None => report.pass(
+                "certificate",
+                "An authority that this machine trusts vouches for it.",
+            ),
             Some(CertificateError::UnknownIssuer) => {
                 let own = parsed.issuer() == parsed.subject();
                 report.fail("certificate", unknown(own, others.len()));
-                self.check_dates_alone(&chain, name, report);
-                false
             }
-            Some(other) => {
-                report.fail("certificate", sentence(&other));
-                false
-            }
-        };
-        if good && let Some(platform) = &self.platform {
+            Some(other) => report.fail("certificate", sentence(other)),
+        }
+        let good = fault.is_none() && valid_dates;
+        if good {
             warn_of_its_end(platform, leaf, others, name, report);
         }
         valid_name && good
     }
+}
 
-    /// The dates of a chain that nobody trusts, taken at its own word.
-    fn check_dates_alone(
-        &self,
-        chain: &[CertificateDer<'static>],
-        name: &ServerName<'_>,
-        report: &mut Report,
-    ) {
-        let mut roots = RootCertStore::empty();
-        let Some((last, (leaf, others))) = chain.last().zip(chain.split_first()) else {
-            return;
-        };
-        if roots.add(last.clone()).is_err() {
-            return;
+/// What is wrong with a certificate's dates, and a day on which they are right.
+fn a_right_day(fault: &CertificateError) -> Option<(String, UnixTime)> {
+    match fault {
+        CertificateError::ExpiredContext { not_after, .. } => {
+            let words = format!(
+                "The certificate has expired on {}. Renew it, and see to it that the server reads \
+                 the new one (many need a restart).",
+                date(not_after.as_secs())
+            );
+            Some((words, *not_after))
         }
-        let verifier =
-            WebPkiServerVerifier::builder_with_provider(roots.into(), self.provider.clone());
-        let Ok(verifier) = verifier.build() else {
-            return;
-        };
-        if let Some(fault) = chain_fault(verifier.as_ref(), leaf, others, name)
-            && is_of_dates(&fault)
-        {
-            report.fail("dates", sentence(&fault));
+        CertificateError::NotValidYetContext { not_before, .. } => {
+            let words = format!(
+                "The certificate is valid from {} only. Are the clocks of this machine and of the \
+                 one that made it right?",
+                date(not_before.as_secs())
+            );
+            Some((words, *not_before))
         }
+        _ => None,
     }
 }
 
+/// What is wrong with a chain, its name apart.
 fn verify(
     verifier: &dyn ServerCertVerifier,
     leaf: &CertificateDer<'_>,
@@ -282,16 +276,6 @@ fn verify(
         Err(Error::InvalidCertificate(fault)) => Some(fault),
         Err(_) => Some(CertificateError::UnknownIssuer),
     }
-}
-
-/// What is wrong with a chain, its name apart.
-fn chain_fault(
-    verifier: &dyn ServerCertVerifier,
-    leaf: &CertificateDer<'_>,
-    others: &[CertificateDer<'_>],
-    name: &ServerName<'_>,
-) -> Option<CertificateError> {
-    verify(verifier, leaf, others, name, UnixTime::now())
 }
 
 fn check_name(leaf: &EndEntityCert<'_>, name: &ServerName<'_>, report: &mut Report) -> bool {
@@ -341,29 +325,8 @@ fn unknown(own: bool, others: usize) -> String {
     }
 }
 
-fn is_of_dates(fault: &CertificateError) -> bool {
-    use CertificateError::{Expired, ExpiredContext, NotValidYet, NotValidYetContext};
-    matches!(
-        fault,
-        Expired | ExpiredContext { .. } | NotValidYet | NotValidYetContext { .. }
-    )
-}
-
 fn sentence(fault: &CertificateError) -> String {
     match fault {
-        CertificateError::ExpiredContext { not_after, .. } => format!(
-            "The certificate has expired on {}. Renew it, and see to it that the server reads \
-             the new one (many need a restart).",
-            date(not_after.as_secs())
-        ),
-        CertificateError::Expired => {
-            "The certificate has expired. Renew it, and restart the server.".to_owned()
-        }
-        CertificateError::NotValidYetContext { not_before, .. } => format!(
-            "The certificate is valid from {} only. Are the clocks of this machine and of the \
-             one that made it right?",
-            date(not_before.as_secs())
-        ),
         CertificateError::Revoked => {
             "The certificate was revoked by its authority. Get a new one.".to_owned()
         }

@@ -1,7 +1,7 @@
 //! The doctor as a process, and servers by hand for it to examine.
 
 use std::io::{Read, Write};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Output, Stdio};
 use std::thread;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
@@ -133,12 +133,49 @@ pub fn right(request: &str) -> String {
     let key = header(request, "Sec-WebSocket-Key");
     let accept = derive_accept_key(key.as_bytes());
     format!(
-        "HTTP/1.1 101 Switching Protocols
-Upgrade: websocket
-Connection: Upgrade
-\
-         Sec-WebSocket-Accept: {accept}
-
-"
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Accept: {accept}\r\n\r\n"
     )
+}
+
+/// Bytes to be spoilt, and what becomes of the first of them.
+pub type Spoil = &'static [(&'static [u8], u8)];
+
+/// Passes connections on to an RTSP server's `port`, its answers spoilt; those
+/// beyond `limit` are told that the camera is busy.
+pub fn proxy(port: u16, spoil: Spoil, limit: usize) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let own = listener.local_addr().expect("an address").port();
+    thread::spawn(move || {
+        for (count, client) in listener.incoming().flatten().enumerate() {
+            thread::spawn(move || pass_on(client, port, spoil, count >= limit));
+        }
+    });
+    own
+}
+
+fn pass_on(mut client: TcpStream, port: u16, spoil: Spoil, busy: bool) -> Option<()> {
+    if busy {
+        request(&mut client)?;
+        let answer = b"RTSP/1.0 453 Not Enough Bandwidth\r\nCSeq: 1\r\n\r\n";
+        return client.write_all(answer).ok();
+    }
+    let mut server = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    let (mut asked, mut ask) = (client.try_clone().ok()?, server.try_clone().ok()?);
+    thread::spawn(move || {
+        let _ = std::io::copy(&mut asked, &mut ask);
+        let _ = ask.shutdown(std::net::Shutdown::Both);
+    });
+    let mut bytes = vec![0; 65536];
+    loop {
+        let len = server.read(&mut bytes).ok().filter(|len| *len > 0)?;
+        for at in 0..len {
+            for (word, instead) in spoil {
+                if bytes[at..len].starts_with(word) {
+                    bytes[at] = *instead;
+                }
+            }
+        }
+        client.write_all(&bytes[..len]).ok()?;
+    }
 }

@@ -34,6 +34,9 @@ enum Command {
         file: PathBuf,
     },
     /// Say what is wrong with a WebSocket server, a camera or this machine.
+    ///
+    /// Exit code 0: nothing failed (warnings are named); 1: something did; 2: there
+    /// is no such target.
     Doctor(Question),
     /// Print the reference of sources and configuration, as it stands in docs.
     #[command(hide = true)]

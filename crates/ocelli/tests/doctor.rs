@@ -67,7 +67,8 @@ fn a_wrong_guid_is_named() {
 
 #[test]
 fn other_mistakes_with_the_key_are_named() {
-    let cases: [(fn(&str) -> String, &str); 4] = [
+    type Answer = fn(&str) -> String;
+    let cases: [(Answer, &str); 4] = [
         (
             |key| sha1_base64(&format!("{key}258eafa5-e914-47da-95ca-c5ab0dc85b11")),
             "lower case",
@@ -244,6 +245,11 @@ fn an_open_door_is_a_warning_and_no_failure() {
         "{}",
         verdict.text
     );
+
+    // The same by an address that is not known to stay inside this machine.
+    let verdict = doctor(&[&format!("ws://0.0.0.0:{}/", address.port())]);
+    verdict.warns("tls", &["not encrypted", "mixed"]);
+    assert_eq!(verdict.code, Some(0), "{}", verdict.all);
 }
 
 #[test]
@@ -424,6 +430,7 @@ fn a_configured_camera_goes_by_its_id() {
             .contains("lets this user in")
     );
     doctor(&["yard", "--config", file]).is_well();
+    doctor(&["yard=pattern:?size=64x48"]).is_well();
     let verdict = doctor(&["dor", "--config", file]);
     assert_eq!(verdict.code, Some(2));
     assert!(
@@ -460,4 +467,14 @@ fn what_is_no_target_is_wrong_usage() {
         let verdict = doctor(&[target]);
         assert_eq!(verdict.code, Some(2), "{}", verdict.all);
     }
+    let verdict = doctor(&["wsss://h/"]);
+    assert!(verdict.all.contains("did you mean `ws"), "{}", verdict.all);
+    let verdict = doctor(&["viewer:hush-hush@10.0.0.7"]);
+    assert_eq!(verdict.code, Some(2));
+    assert!(
+        verdict.all.contains("begins with one of ws:"),
+        "{}",
+        verdict.all
+    );
+    assert!(!verdict.all.contains("hush-hush"), "{}", verdict.all);
 }

@@ -16,36 +16,44 @@ const FEW_DESCRIPTORS: u64 = 1024;
 /// What the hub itself needs, roughly.
 const OWN_DESCRIPTORS: u64 = 50;
 
-/// What ffmpeg must have: the list's option, the word for its entries, and which
-/// of them, each with what fails without it.
-const PARTS: [(&str, &str, &[(&str, &str)]); 4] = [
-    (
-        "-decoders",
-        "decoder",
-        &[
+/// Entries that one of ffmpeg's lists must have.
+struct Part {
+    /// What prints the list.
+    option: &'static str,
+    /// What its entries are.
+    word: &'static str,
+    /// Their names, each with what does not work without it.
+    wanted: &'static [(&'static str, &'static str)],
+}
+
+const PARTS: [Part; 4] = [
+    Part {
+        option: "-decoders",
+        word: "decoder",
+        wanted: &[
             ("h264", "H.264 cameras"),
             ("hevc", "H.265 cameras"),
             ("mjpeg", "JPEG streams that go by ffmpeg"),
         ],
-    ),
-    (
-        "-encoders",
-        "encoder",
-        &[
+    },
+    Part {
+        option: "-encoders",
+        word: "encoder",
+        wanted: &[
             ("mjpeg", "cameras that do not send JPEG"),
             ("mpeg1video", "JSMpeg players"),
         ],
-    ),
-    (
-        "-muxers",
-        "muxer",
-        &[("smjpeg", "cameras that do not send JPEG")],
-    ),
-    (
-        "-demuxers",
-        "demuxer",
-        &[("ivf", "H.264 and H.265 cameras")],
-    ),
+    },
+    Part {
+        option: "-muxers",
+        word: "muxer",
+        wanted: &[("smjpeg", "cameras that do not send JPEG")],
+    },
+    Part {
+        option: "-demuxers",
+        word: "demuxer",
+        wanted: &[("ivf", "H.264 and H.265 cameras")],
+    },
 ];
 
 /// Examines this machine.
@@ -89,11 +97,11 @@ async fn ffmpeg(report: &mut Report) {
         .unwrap_or("of unknown version");
     report.pass("ffmpeg", format!("ffmpeg {version} is installed."));
     let mut missing = Vec::new();
-    for (option, word, wanted) in PARTS {
-        let list = ask(option).await.unwrap_or_default();
-        for (name, use_) in wanted {
+    for part in PARTS {
+        let list = ask(part.option).await.unwrap_or_default();
+        for (name, purpose) in part.wanted {
             if !lists(&list, name) {
-                missing.push(format!("the {word} {name} ({use_})"));
+                missing.push(format!("the {} {name} ({purpose})", part.word));
             }
         }
     }

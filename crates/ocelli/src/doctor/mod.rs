@@ -29,6 +29,8 @@ use crate::config::{Config, from_argument, nearest};
 use crate::sources::{Address, KINDS};
 use clap::Args;
 use net::Route;
+use ocelli_core::name::{DEFAULT_APP, check_room};
+use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use report::{Outcome, Report};
 use std::path::PathBuf;
 use url::Url;
@@ -73,6 +75,11 @@ async fn examine(question: &Question) -> Result<Report, String> {
         return Ok(report);
     };
     let protocol = question.protocol.as_deref();
+    // As on the command line of `serve`, an id may stand before an address.
+    let target = match target.split_once('=') {
+        Some((id, address)) if check_room(id).is_ok() && address.contains(':') => address,
+        _ => target,
+    };
     let address = Address::new(target);
     conceal(&address, &mut report);
     match address.scheme() {
@@ -104,23 +111,21 @@ async fn examine(question: &Question) -> Result<Report, String> {
             camera::examine(camera, &mut report).await;
         }
         "" => configured(target, question, &mut report).await?,
-        _ => {
-            let fault = from_argument(target, 1).err();
-            let fault = fault.map(|error| error.to_string()).unwrap_or_default();
-            return Err(format!("{fault}, or ws: or wss: for a WebSocket"));
-        }
+        scheme => return Err(no_target(scheme)),
     }
     Ok(report)
 }
 
 async fn configured(id: &str, question: &Question, report: &mut Report) -> Result<(), String> {
-    let config = Config::load(&question.config).map_err(|error| error.to_string())?;
+    let config = Config::load(&question.config).map_err(|error| {
+        format!("without a colon it is no address but a configured camera's id, and {error}")
+    })?;
     let full = |app: &str, room: &str| format!("{app}/{room}");
     let ids: Vec<_> = config
         .cameras
         .iter()
         .map(|camera| match camera.app.as_str() {
-            ocelli_core::name::DEFAULT_APP => camera.room.clone(),
+            DEFAULT_APP => camera.room.clone(),
             app => full(app, &camera.room),
         })
         .collect();
@@ -159,11 +164,28 @@ fn not_an_address(address: &Address) -> String {
     )
 }
 
+/// Names what could stand there. What was written is not repeated: without `//` a
+/// password in it would go unnoticed.
+fn no_target(scheme: &str) -> String {
+    let kinds = KINDS.iter().flat_map(|kind| kind.schemes);
+    let known: Vec<_> = ["ws", "wss"].iter().chain(kinds).copied().collect();
+    let hint = match nearest(scheme, &known) {
+        Some(near) => format!("did you mean `{near}:`?"),
+        None => format!(
+            "an address begins with one of {}:, like ws://10.0.0.7:8080/ws/cameras",
+            known.join(":, ")
+        ),
+    };
+    format!("the doctor knows no such address; {hint}")
+}
+
 /// Whatever in an address could be a secret is never shown, even if a server
 /// sends it back.
 fn conceal(address: &Address, report: &mut Report) {
     if let Some(known) = &address.credentials {
         report.conceal(&known.password);
+        let encoded = utf8_percent_encode(&known.password, NON_ALPHANUMERIC);
+        report.conceal(&encoded.to_string());
     }
     let query = address
         .bare()
@@ -174,6 +196,7 @@ fn conceal(address: &Address, report: &mut Report) {
     for (written, shown) in query.split('&').zip(shown.split('&')) {
         if let Some((_, value)) = written.split_once('=').filter(|_| written != shown) {
             report.conceal(value);
+            report.conceal(&percent_decode_str(value).decode_utf8_lossy());
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::report::Report;
 use super::tls;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, lookup_host};
@@ -61,6 +61,14 @@ impl Route {
     pub fn own_origin(&self) -> String {
         let scheme = if self.tls { "https" } else { "http" };
         format!("{scheme}://{}", self.authority())
+    }
+
+    /// Whether the server is this very machine by name: what stays inside needs
+    /// no encryption, and browsers know that.
+    pub fn is_loopback(&self) -> bool {
+        let bare = self.host.trim_start_matches('[').trim_end_matches(']');
+        let address = bare.parse::<IpAddr>();
+        address.map_or(bare == "localhost", |address| address.is_loopback())
     }
 
     /// Whether the address itself holds what not everybody should see.

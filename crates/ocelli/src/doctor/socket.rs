@@ -45,6 +45,14 @@ pub async fn converse(
             // A small board may have room for one connection only.
             drop(stream);
             foreign_origin(route, protocol, report).await;
+            if !route.tls && !route.is_loopback() {
+                report.warn(
+                    "tls",
+                    "The connection is not encrypted: anybody on the way can look in, and pages \
+                     opened over https can't use this address (browsers call that mixed \
+                     content). Pages opened over http can.",
+                );
+            }
         }
         Answer::Head(head, body) => {
             let quoted = http::quote(stream.as_mut(), &head, body).await;

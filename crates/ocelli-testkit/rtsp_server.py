@@ -77,25 +77,7 @@ def pipelines(arguments):
         + "! h264parse ! rtph264pay pt=96 config-interval=-1 name=pay0 ",
         "/av": picture() + h264 + tone + "name=pay1 ",
         "/audio": tone + "name=pay0 ",
-        # Parameter sets nowhere: `strip` takes them out of the stream before
-        # the payloader can learn them.
-        "/noparams": picture()
-        + x264
-        + "! video/x-h264,stream-format=byte-stream,alignment=au "
-        + "! appsink name=strip sync=false async=false emit-signals=true "
-        + "appsrc name=stripped is-live=true format=time "
-        + "caps=video/x-h264,stream-format=byte-stream,alignment=au "
-        + "! rtph264pay pt=96 config-interval=0 name=pay0 ",
     }
-
-
-def without_parameter_sets(unit):
-    """An Annex B access unit without its SPS and PPS."""
-    kept = bytearray()
-    for nal in unit.replace(b"\0\0\0\1", b"\0\0\1").split(b"\0\0\1")[1:]:
-        if nal and nal[0] & 31 not in (7, 8):
-            kept += b"\0\0\0\1" + nal
-    return bytes(kept)
 
 
 def set_clock(source):
@@ -117,18 +99,6 @@ def configure(_factory, media):
     if clock:
         set_clock(clock)
         clock.get_static_pad("src").add_probe(Gst.PadProbeType.BUFFER, lambda *_: set_clock(clock))
-    strip, stripped = element.get_by_name("strip"), element.get_by_name("stripped")
-    if not strip:
-        return
-
-    def pass_on(sink):
-        buffer = sink.emit("pull-sample").get_buffer()
-        unit = without_parameter_sets(buffer.extract_dup(0, buffer.get_size()))
-        out = Gst.Buffer.new_wrapped(unit)
-        out.pts, out.dts, out.duration = buffer.pts, buffer.dts, buffer.duration
-        return stripped.emit("push-buffer", out)
-
-    strip.connect("new-sample", pass_on)
 
 
 class Viewers:

@@ -153,6 +153,14 @@ impl Follower {
         }
     }
 
+    /// The next frame if there is one now.
+    pub fn try_next(&mut self) -> Option<Frame> {
+        match self.poll_next(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(frame) => Some(frame),
+            Poll::Pending => None,
+        }
+    }
+
     /// Waits for the next frame.
     pub async fn next(&mut self) -> Frame {
         std::future::poll_fn(|cx| self.poll_next(cx)).await

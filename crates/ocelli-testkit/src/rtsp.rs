@@ -64,7 +64,6 @@ impl Default for RtspServerOptions {
 /// | `/bframes` | H.264 with B frames |
 /// | `/av` | H.264 and G.711 sound |
 /// | `/audio` | sound only |
-/// | `/noparams` | H.264 with parameter sets nowhere |
 pub struct RtspServer {
     options: RtspServerOptions,
     port: u16,

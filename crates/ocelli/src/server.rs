@@ -12,7 +12,7 @@ use http::header::{
 };
 use http::{Request, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use ocelli_core::Hub;
+use ocelli_core::{Hub, State};
 use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
@@ -28,6 +28,9 @@ use tower_service::Service;
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// The longest request header.
 const HEADER_LIMIT: usize = 32 * 1024;
+/// For the cameras to be taken leave of: one that is not told keeps its session
+/// for a minute, and may allow no more than one.
+const FAREWELL: Duration = Duration::from_millis(200);
 /// How long connections may take to say goodbye.
 const GOODBYE: Duration = Duration::from_millis(500);
 
@@ -92,10 +95,21 @@ pub async fn run(listener: TcpListener, site: Arc<Site>, shutdown: impl Future<O
     }
     drop(listener);
     site.stopping.cancel();
+    let awake = site
+        .hub
+        .cameras()
+        .iter()
+        .any(|camera| camera.status().state != State::Idle);
     site.hub.stop();
     site.tasks.close();
+    let farewell = async {
+        if awake {
+            tokio::time::sleep(FAREWELL).await;
+        }
+    };
     // Tasks that don't end by then end with the runtime.
-    let _ = tokio::time::timeout(GOODBYE, site.tasks.wait()).await;
+    let goodbye = tokio::time::timeout(GOODBYE, site.tasks.wait());
+    let _ = tokio::join!(goodbye, farewell);
 }
 
 /// A connection that failed before it was accepted says nothing about the next;

@@ -62,7 +62,8 @@ async fn sources_are_addresses_or_id_and_address() {
     let second = format!("door={PATTERN}");
     let full = format!("live-yard={PATTERN}");
     let hub = Hub::serve(OCELLI, [PATTERN, &second, PATTERN, &full]);
-    assert_eq!(ids(&hub).await, ["cam1", "cam3", "door", "yard"]);
+    // In the order in which they were named.
+    assert_eq!(ids(&hub).await, ["cam1", "door", "cam3", "yard"]);
     let mut wall = Wall::plain(hub.addr()).await;
     for id in ["cam1", "cam3", "door", "yard"] {
         wall.subscribe(&[id]).await;

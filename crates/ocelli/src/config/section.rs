@@ -271,15 +271,16 @@ fn listed(keys: &[&'static str]) -> String {
     keys.join(", ")
 }
 
-/// The known word nearest to what was written, if any is near; of equally near
-/// ones the first.
+/// The known word nearest to what was written, if any is near: one letter wrong,
+/// missing, too many or swapped with its neighbour for every three. Of equally
+/// near ones the first.
 pub fn nearest<'k>(written: &str, known: &[&'k str]) -> Option<&'k str> {
     let scored = known
         .iter()
-        .map(|&word| (strsim::jaro_winkler(written, word), word));
+        .map(|&word| (strsim::osa_distance(written, word), word));
     scored
-        .filter(|(score, _)| *score > 0.8)
-        .reduce(|best, next| if next.0 > best.0 { next } else { best })
+        .filter(|(distance, word)| *distance <= word.len().max(3) / 3)
+        .min_by_key(|(distance, _)| *distance)
         .map(|(_, word)| word)
 }
 

@@ -17,7 +17,6 @@ use ocelli_core::{
 use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::process::ChildStdin;
@@ -223,8 +222,7 @@ impl Feed {
 /// What the slot holds of the newest group: `first` and what came since.
 fn group_of(first: Frame, input: &mut Follower) -> Vec<Frame> {
     let mut group = vec![first];
-    let mut cx = Context::from_waker(Waker::noop());
-    while let Poll::Ready(frame) = input.poll_next(&mut cx) {
+    while let Some(frame) = input.try_next() {
         if frame.key {
             group.clear();
         }

@@ -54,7 +54,13 @@ impl Address {
     /// The address as it may be shown to anybody: no credentials, and the values
     /// of its query hidden where their names speak of secrets.
     pub fn redacted(&self) -> String {
-        redact(&self.bare)
+        // Without `://` it is no address, and all before an `@` may be a password.
+        match self.bare.rfind('@') {
+            Some(at) if !self.bare.contains("://") && self.bare[..at].contains(':') => {
+                redact(&format!("***{}", &self.bare[at..]))
+            }
+            _ => redact(&self.bare),
+        }
     }
 }
 
@@ -138,6 +144,17 @@ mod tests {
         for plain in ["pattern:?fps=5", "http://h/a@b", "file:/a/b.mjpeg", "x"] {
             let address = Address::new(plain);
             assert_eq!((address.bare(), &address.credentials), (plain, &None));
+        }
+    }
+
+    #[test]
+    fn a_forgotten_scheme_betrays_no_password() {
+        for (written, shown) in [
+            ("viewer:hush@10.0.0.7/x", "***@10.0.0.7/x"),
+            ("rtsp:/viewer:hu@sh@h/x?key=hush", "***@h/x?key=***"),
+            ("10.0.0.7/a@b", "10.0.0.7/a@b"),
+        ] {
+            assert_eq!(Address::new(written).redacted(), shown);
         }
     }
 

@@ -23,14 +23,15 @@ use command::Command;
 use event::Announced;
 use futures_util::Stream;
 use http::Request;
+use ocelli_core::Hub;
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
+use tokio::sync::watch::Receiver;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 use tokio_stream::wrappers::WatchStream;
-use tokio_util::sync::WaitForCancellationFutureOwned;
 use tokio_websockets::Message;
 use watch::Watched;
 
@@ -75,8 +76,7 @@ struct Viewer {
     site: Arc<Site>,
     socket: Socket,
     watched: Watched,
-    changes: WatchStream<u64>,
-    stopped: Pin<Box<WaitForCancellationFutureOwned>>,
+    news: News,
     ignored: u64,
     /// What only the `ocelli.v2` form has.
     v2: Option<Extras>,
@@ -87,6 +87,41 @@ struct Extras {
     events: VecDeque<String>,
     announced: Announced,
     stats: Interval,
+}
+
+/// That cameras came, went or changed, or that the hub stops.
+struct News {
+    /// Tells by an atomic load.
+    changes: Receiver<u64>,
+    /// Wakes; once polled it stays registered, so it is polled once for each news.
+    alarm: WatchStream<u64>,
+    armed: bool,
+}
+
+impl News {
+    fn new(hub: &Hub) -> Self {
+        let changes = hub.changes();
+        Self {
+            alarm: WatchStream::from_changes(changes.clone()),
+            changes,
+            armed: false,
+        }
+    }
+
+    /// Whether there are any; if not, there will be a wake when there are.
+    fn any(&mut self, cx: &mut Context<'_>) -> bool {
+        while !self.armed {
+            // What it has rung for already is what `changes` tells.
+            let rung = Pin::new(&mut self.alarm).poll_next(cx);
+            self.armed = !matches!(rung, Poll::Ready(Some(_)));
+        }
+        self.changes.has_changed().unwrap_or(false)
+    }
+
+    fn take(&mut self) {
+        self.changes.mark_unchanged();
+        self.armed = false;
+    }
 }
 
 /// What interrupts the sending of frames.
@@ -110,8 +145,7 @@ impl Viewer {
             }
         });
         Self {
-            changes: WatchStream::from_changes(site.hub.changes()),
-            stopped: Box::pin(site.stopping.clone().cancelled_owned()),
+            news: News::new(&site.hub),
             watched: Watched::new(site.hub.clone()),
             site,
             socket,
@@ -157,13 +191,13 @@ impl Viewer {
     /// first, which bounds them, for nothing is read before they are gone; then
     /// what the viewer says; then frames.
     ///
-    /// Speed is in two things: nothing goes back to the runtime between a frame
-    /// and the next, and what else might happen is asked once in each poll, for
-    /// it was pending then and its waker is known.
+    /// Speed is in three things: nothing goes back to the runtime between a frame
+    /// and the next; what else might happen is asked once in each poll, for it was
+    /// pending then and its waker is known; and [`News`] costs an atomic load.
     fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Turn> {
         let mut asked = false;
         loop {
-            if !asked && self.stopped.as_mut().poll(cx).is_ready() {
+            if !asked && self.news.any(cx) && self.site.stopping.is_cancelled() {
                 return Poll::Ready(Turn::Stopped);
             }
             if ready!(self.socket.poll_written(cx)).is_err() {
@@ -208,10 +242,11 @@ impl Viewer {
         {
             return Poll::Ready(Turn::StatsDue);
         }
-        match Pin::new(&mut self.changes).poll_next(cx) {
-            Poll::Ready(Some(_)) => Poll::Ready(Turn::CamerasChanged),
-            _ => Poll::Pending,
+        if self.news.any(cx) {
+            self.news.take();
+            return Poll::Ready(Turn::CamerasChanged);
         }
+        Poll::Pending
     }
 
     fn obey(&mut self, text: &str) {

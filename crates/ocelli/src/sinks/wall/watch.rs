@@ -201,8 +201,12 @@ impl Watched {
     pub fn add_credit(&mut self, add: &BTreeMap<String, u32>) -> Vec<String> {
         let mut unknown = Vec::new();
         for (id, &more) in add {
-            let camera = self.visible(id);
-            let token = camera.and_then(|camera| self.tokens.get(camera.id().as_str()).copied());
+            // Nearly always the id is the one that frames carry; finding the camera
+            // of any other form costs more than sending its frame.
+            let token = self.tokens.get(id).copied().or_else(|| {
+                let camera = self.visible(id)?;
+                self.tokens.get(camera.id().as_str()).copied()
+            });
             let watch = token.and_then(|token| self.watches[token].as_mut());
             let (Some(token), Some(watch)) = (token, watch) else {
                 unknown.push(id.clone());

@@ -2,6 +2,7 @@
 
 use clap::{Args, Parser, Subcommand};
 use ocelli::config::{self, Config};
+use ocelli::doctor::{self, Question};
 use ocelli::{launch, reference};
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -33,6 +34,11 @@ enum Command {
         #[arg(default_value = DEFAULT_CONFIG)]
         file: PathBuf,
     },
+    /// Say what is wrong with a WebSocket server, a camera or this machine.
+    ///
+    /// Exit code 0: nothing failed (warnings are named); 1: something did; 2: there
+    /// is no such target.
+    Doctor(Question),
     /// Print the reference of sources and configuration, as it stands in docs.
     #[command(hide = true)]
     Reference,
@@ -106,6 +112,7 @@ fn main() -> ExitCode {
         None => serve(Serve::default(), true),
         Some(Command::Serve(serve_args)) => serve(serve_args, false),
         Some(Command::CheckConfig { file }) => check(&file),
+        Some(Command::Doctor(question)) => examine(&question),
         Some(Command::Reference) => {
             let text = reference::text();
             io::stdout()
@@ -131,6 +138,16 @@ fn check(file: &Path) -> Result<(), Exit> {
     })?;
     let verdict = format!("{}: good; cameras: {count}", file.display());
     writeln!(io::stdout(), "{verdict}").map_err(Exit::failure)
+}
+
+fn examine(question: &Question) -> Result<(), Exit> {
+    run(async move {
+        match doctor::answer(question).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Exit::failure("not all is well")),
+            Err(fault) => Err(Exit::usage(fault)),
+        }
+    })
 }
 
 /// What to serve, from the command line and the configuration file.

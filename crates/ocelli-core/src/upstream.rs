@@ -7,7 +7,7 @@
 use crate::clock::Clock;
 use crate::frame::{Codec, Picture};
 use crate::slot::Slot;
-use crate::source::{Failure, FailureKind, Publisher, Rendition, Source};
+use crate::source::{Failure, FailureKind, PATIENCE, Publisher, Rendition, Source};
 use crate::subscription::Follower;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -353,7 +353,12 @@ impl Upstream {
     /// Marks a quiet camera stalled, and gives it up after its patience.
     async fn watch(&self) -> Failure {
         let patience = self.source.patience();
-        let stall = STALL.max(patience.mul_f32(0.3));
+        // A source that asks for more patience than most has a picture now and then.
+        let stall = if patience > PATIENCE {
+            patience / 2
+        } else {
+            STALL
+        };
         loop {
             let heard = self.lock().heard;
             sleep_until(heard + stall).await;

@@ -25,6 +25,8 @@ const CRASH_LIMIT: usize = 3;
 const CRASH_WINDOW: Duration = Duration::from_secs(30);
 /// The wait before a restart that is not yet a failure.
 const RESTART: Duration = Duration::from_millis(250);
+/// The shortest wait before a restart that a person asked for.
+const BY_HAND: Duration = Duration::from_secs(2);
 /// The waits before a failed one is tried again.
 const BACKOFF: [u64; 5] = [2, 4, 8, 15, 30];
 
@@ -441,12 +443,14 @@ impl Upstream {
         }
     }
 
-    /// Waits before the next try: less if a person asks for it, but even a hand
-    /// on the button does not hammer a camera, or this machine.
+    /// Waits before the next try: less if a person asks for it, but even a hand on
+    /// the button does not hammer a camera, whose account may be locked after a few
+    /// wrong passwords, or this machine.
     async fn wait_or_retry(&self, wait: Duration) {
+        let crashed = Instant::now();
         tokio::select! {
             () = sleep(wait) => {}
-            () = async { self.retry.notified().await; sleep(RESTART).await } => {}
+            () = async { self.retry.notified().await; sleep_until(crashed + BY_HAND).await } => {}
         }
     }
 }

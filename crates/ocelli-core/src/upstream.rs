@@ -5,11 +5,11 @@
 //! behind. What is derived from it runs inside it, under the same rules.
 
 use crate::clock::Clock;
+use crate::crashes::Crashes;
 use crate::frame::{Codec, Picture};
 use crate::slot::Slot;
 use crate::source::{Failure, FailureKind, PATIENCE, Publisher, Rendition, Source};
 use crate::subscription::Follower;
-use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
@@ -20,15 +20,8 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 pub const GRACE: Duration = Duration::from_secs(10);
 /// A live camera without a picture for this long is shown as stalled.
 const STALL: Duration = Duration::from_secs(3);
-/// This many crashes within [`CRASH_WINDOW`] make a camera failed.
-const CRASH_LIMIT: usize = 3;
-const CRASH_WINDOW: Duration = Duration::from_secs(30);
-/// The wait before a restart that is not yet a failure.
-const RESTART: Duration = Duration::from_millis(250);
 /// The shortest wait before a restart that a person asked for.
 const BY_HAND: Duration = Duration::from_secs(2);
-/// The waits before a failed one is tried again.
-const BACKOFF: [u64; 5] = [2, 4, 8, 15, 30];
 
 /// What a camera is doing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -478,35 +471,5 @@ async fn contained(run: crate::source::RunOnce) -> Failure {
             FailureKind::Unsupported,
             "it sends something that this hub stumbled over; please report it",
         ),
-    }
-}
-
-/// When to try again, and when to call it failed.
-#[derive(Default)]
-struct Crashes {
-    recent: VecDeque<Instant>,
-    step: usize,
-}
-
-impl Crashes {
-    /// Counts a crash: whether it means failure, and how long to wait.
-    fn add(&mut self, now: Instant, lived: bool) -> (bool, Duration) {
-        while self
-            .recent
-            .front()
-            .is_some_and(|&crash| now - crash > CRASH_WINDOW)
-        {
-            self.recent.pop_front();
-        }
-        self.recent.push_back(now);
-        if lived {
-            self.step = 0;
-        }
-        if self.recent.len() < CRASH_LIMIT && self.step == 0 {
-            return (false, RESTART);
-        }
-        let wait = Duration::from_secs(BACKOFF[self.step.min(BACKOFF.len() - 1)]);
-        self.step += 1;
-        (true, wait)
     }
 }

@@ -1,5 +1,5 @@
 // How the pages look and read: axe in both schemes, a phone, an empty hub, the page of one camera, a foreign page.
-import { createServer } from 'node:http';
+import { createServer, type Server } from 'node:http';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import type { AddressInfo } from 'node:net';
@@ -170,3 +170,44 @@ test.each([
   );
   foreign.close();
 });
+
+for (const colorScheme of ['dark', 'light'] as const) {
+  test(`a wall in a ${colorScheme} page that the hub refuses says so, and how to allow it`, async () => {
+    hub = await startHub(patterns(1));
+    const html = `<!doctype html><html lang="en"><meta name="color-scheme" content="dark light"><title>Elsewhere</title>
+      <script type="module" src="${hub.url}/ocelli.js"></script><main><h1>Cameras</h1><camera-wall></camera-wall></main>`;
+    const foreign = await serve(html);
+    const { port } = foreign.address() as AddressInfo;
+    const context = await browser.newContext({ colorScheme });
+    page = await context.newPage();
+    // A name for this machine that the hub does not answer to.
+    const origin = `http://elsewhere.localhost:${port}`;
+    await page.goto(origin);
+    const notice = page.locator('camera-wall').getByRole('status');
+    await notice.filter({ hasText: 'does not let pages' }).waitFor({ timeout: 40_000 });
+    expect(await notice.textContent()).toBe(
+      `This hub does not let pages from ${origin} watch. Add it to allowed_origins.`,
+    );
+    expect((await wallReport(page)).link).toBe('fallback');
+    const brightness = await notice.locator('p').evaluate((element) => {
+      const rgb = getComputedStyle(element).backgroundColor.match(/\d+/g) ?? [];
+      return Math.max(...rgb.map(Number));
+    });
+    if (colorScheme === 'dark') expect(brightness).toBeLessThan(100);
+    else expect(brightness).toBeGreaterThan(200);
+    expect(await findings()).toEqual([]);
+    await hub.stop();
+    await until(
+      'a hub that is gone refuses nothing',
+      () => notice.textContent(),
+      (text) => text === '',
+    );
+    foreign.close();
+  });
+}
+
+async function serve(html: string): Promise<Server> {
+  const server = createServer((_, answer) => answer.setHeader('Content-Type', 'text/html').end(html));
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return server;
+}

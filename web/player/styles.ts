@@ -103,6 +103,13 @@ const WALL = `
   .room.fits { overflow: hidden; }
   .content { position: relative; }
   canvas { position: absolute; inset-inline-start: 0; display: block; }
+  .refusal { position: absolute; inset: 0; display: grid; place-items: center; overflow: auto; pointer-events: none; }
+  .refusal p {
+    margin: 0.5em; padding: 0.6em 1em; max-inline-size: 52ch; box-sizing: border-box; pointer-events: auto;
+    text-align: center; text-wrap: balance; overflow-wrap: anywhere; border-radius: 6px;
+    color: #5c4200; background: #fff1cc; border: 1px solid #e0c270;
+    color: light-dark(#5c4200, #ffd98a); background: light-dark(#fff1cc, #3b2e0c); border-color: light-dark(#e0c270, #6b5416);
+  }
   :host(:fullscreen) { background: #000; }
 `;
 

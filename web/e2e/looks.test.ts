@@ -1,5 +1,5 @@
 // How the pages look and read: axe in both schemes, a phone, an empty hub, the page of one camera, a foreign page.
-import { createServer } from 'node:http';
+import { createServer, type Server } from 'node:http';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import type { AddressInfo } from 'node:net';
@@ -170,3 +170,110 @@ test.each([
   );
   foreign.close();
 });
+
+for (const colorScheme of ['dark', 'light'] as const) {
+  test(`a wall in a ${colorScheme} page that the hub refuses says so, and how to allow it`, async () => {
+    hub = await startHub(patterns(1));
+    const html = `<!doctype html><html lang="en"><meta name="color-scheme" content="dark light"><title>Elsewhere</title>
+      <script type="module" src="${hub.url}/ocelli.js"></script><main><h1>Cameras</h1><camera-wall></camera-wall></main>`;
+    const foreign = await serve(html);
+    const { port } = foreign.address() as AddressInfo;
+    const context = await browser.newContext({ colorScheme });
+    page = await context.newPage();
+    // A name for this machine that the hub does not answer to.
+    const origin = `http://elsewhere.localhost:${port}`;
+    await page.goto(origin);
+    const notice = page.locator('camera-wall').getByRole('status');
+    await notice.filter({ hasText: 'does not let pages' }).waitFor({ timeout: 40_000 });
+    expect(await notice.textContent()).toBe(
+      `This hub does not let pages from ${origin} watch. Add it to allowed_origins.`,
+    );
+    expect((await wallReport(page)).link).toBe('fallback');
+    const brightness = await notice.locator('p').evaluate((element) => {
+      const rgb = getComputedStyle(element).backgroundColor.match(/\d+/g) ?? [];
+      return Math.max(...rgb.map(Number));
+    });
+    if (colorScheme === 'dark') expect(brightness).toBeLessThan(100);
+    else expect(brightness).toBeGreaterThan(200);
+    expect(await findings()).toEqual([]);
+    await hub.stop();
+    await until(
+      'a hub that is gone refuses nothing',
+      () => notice.textContent(),
+      (text) => text === '',
+    );
+    foreign.close();
+  });
+}
+
+interface Box {
+  readonly left: number;
+  readonly top: number;
+  readonly right: number;
+  readonly bottom: number;
+}
+
+const overlap = (a: Box, b: Box): boolean =>
+  a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
+
+const within = (a: Box, b: Box): boolean =>
+  a.left >= b.left && a.top >= b.top && a.right <= b.right && a.bottom <= b.bottom;
+
+test.each([
+  ['a wall of one', '/', 1, 300, 200],
+  ['a wall of four', '/', 4, 300, 200],
+  ['one camera', '/play/live/broken', 1, 300, 200],
+  ['one camera', '/play/live/broken', 1, 200, 240],
+  ['one camera', '/play/live/broken', 1, 220, 131],
+  ['one camera', '/play/live/broken', 1, 200, 112],
+  ['one camera', '/play/live/broken', 1, 300, 101],
+  ['one camera', '/play/live/broken', 1, 160, 90],
+  ['one camera', '/play/live/broken', 1, 400, 70],
+  ['one camera', '/play/live/broken', 1, 96, 54],
+])(
+  '%s (%s) of %d in %d × %d: why it failed is there to read beside Retry',
+  async (_, path, count, width, height) => {
+    hub = await startHub([...patterns(count - 1), 'broken=rtsp://127.0.0.1:1/']);
+    await open(path, { viewport: { width, height } });
+    const retry = page.getByRole('button', { name: 'Retry broken' });
+    await retry.waitFor({ timeout: 40_000 });
+    const seen = await retry.evaluate((button) => {
+      const tile = button.closest('.tile');
+      const reason = tile?.querySelector<HTMLElement>('.reason');
+      const bar = tile?.querySelector('.bar');
+      if (!tile || !reason || !bar) throw new Error('the tile lacks a part');
+      const box = (element: Element): Box => {
+        const { left, top, right, bottom } = element.getBoundingClientRect();
+        return { left, top, right, bottom };
+      };
+      const headline = tile.querySelector('.headline');
+      const { lineHeight } = getComputedStyle(reason);
+      return {
+        tile: box(tile),
+        parts: [reason, button, bar, ...(headline?.checkVisibility() ? [headline] : [])].map(box),
+        lines: Math.round(reason.offsetHeight / parseFloat(lineHeight)),
+        title: reason.title,
+        text: reason.textContent,
+        button: button.getBoundingClientRect().height,
+      };
+    });
+    expect(seen.text.length).toBeGreaterThan(3);
+    expect(seen.title).toBe(seen.text);
+    expect(seen.lines).toBeGreaterThanOrEqual(1);
+    if (height <= 200) {
+      expect(seen.lines).toBeLessThanOrEqual(2);
+      expect(seen.button).toBeLessThanOrEqual(24);
+    }
+    for (const [index, part] of seen.parts.entries()) {
+      expect(within(part, seen.tile), JSON.stringify(seen)).toBe(true);
+      for (const other of seen.parts.slice(index + 1))
+        expect(overlap(part, other), JSON.stringify(seen)).toBe(false);
+    }
+  },
+);
+
+async function serve(html: string): Promise<Server> {
+  const server = createServer((_, answer) => answer.setHeader('Content-Type', 'text/html').end(html));
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return server;
+}

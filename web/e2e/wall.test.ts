@@ -264,9 +264,17 @@ test('Space freezes a picture, whose age counts on, and lets it go again', async
       ({ tiles }) => (tiles['cam1']?.age ?? 0) > least,
     );
   const before = await ageAtLeast(700);
-  const later = await ageAtLeast(2_000);
+  const later = await ageAtLeast(3_500);
   expect(later.tiles['cam1']).toMatchObject({ painted: before.tiles['cam1']?.painted, frozen: true });
   expect(await readClock(page, 'cam1')).toBe(still);
+  // Older than a live picture may be, and not marked as if something were wrong.
+  const age = tile.locator('.age');
+  await until(
+    'the age says so',
+    () => age.textContent(),
+    (text) => /^([4-9]\.\d|\d\d) s$/.test(text ?? ''),
+  );
+  expect(await age.evaluate((element) => getComputedStyle(element).backgroundColor)).toBe('rgba(0, 0, 0, 0)');
   // The button under the focus must not have been pressed.
   expect(later.solo).toBeUndefined();
   await page.keyboard.press('Space');

@@ -24,6 +24,8 @@ export class CameraWall extends ScreenElement {
 
   readonly #room = document.createElement('div');
   readonly #content = document.createElement('div');
+  /** Why there is nothing to see. Always there: a live region that appears with its words may stay unsaid. */
+  readonly #refusal = document.createElement('div');
   readonly #tiles = new Map<string, Tile>();
   readonly #cameraOf = new Map<Element, string>();
   #surfaces: WallSurfaces | undefined;
@@ -44,7 +46,9 @@ export class CameraWall extends ScreenElement {
     this.#content.setAttribute('role', 'list');
     this.#content.setAttribute('aria-label', 'Cameras');
     this.#room.append(this.#content);
-    shadow.append(this.#room);
+    this.#refusal.className = 'refusal';
+    this.#refusal.setAttribute('role', 'status');
+    shadow.append(this.#room, this.#refusal);
     this.#room.addEventListener('scroll', () => this.#layoutSoon(), { passive: true });
     this.addEventListener('keydown', (event) => this.handleKey(event));
     // A button presses itself when Space is released, even if its press was taken.
@@ -164,6 +168,7 @@ export class CameraWall extends ScreenElement {
   changed(): void {
     if (!this.engine) return;
     this.#syncTiles();
+    this.#explain();
     for (const { id, name } of this.cameras) {
       const tile = this.#tiles.get(id);
       if (tile && !tile.visible) tile.view.rename(name);
@@ -211,6 +216,7 @@ export class CameraWall extends ScreenElement {
     for (const id of [...this.#tiles.keys()]) this.#removeTile(id);
     this.#surfaces?.clear();
     this.#surfaces = undefined;
+    this.#refusal.replaceChildren();
   }
 
   #run(running: boolean): void {
@@ -228,6 +234,16 @@ export class CameraWall extends ScreenElement {
     for (const { id } of cameras) if (!this.#tiles.has(id)) this.#addTile(id);
     if (this.#solo !== undefined && !ids.has(this.#solo)) this.#solo = undefined;
     if (this.#current === undefined || !ids.has(this.#current)) this.#setCurrent(cameras[0]?.id);
+  }
+
+  #explain(): void {
+    const refused = this.engine?.refused ?? false;
+    if (refused === this.#refusal.hasChildNodes()) return;
+    this.#refusal.replaceChildren();
+    if (!refused) return;
+    const text = document.createElement('p');
+    text.textContent = `This hub does not let pages from ${window.origin} watch. Add it to allowed_origins.`;
+    this.#refusal.append(text);
   }
 
   #addTile(id: string): void {

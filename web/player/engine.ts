@@ -35,6 +35,8 @@ export class Engine {
   #socketLink: Link = 'connecting';
   /** Whether the hub answers at all while its socket does not. */
   #answers = false;
+  /** Whether it answers, but lets this page read nothing. */
+  #unreadable = false;
   #clockOffset = 0;
   #nextNumber = 1;
   #sentWatch = '';
@@ -53,6 +55,16 @@ export class Engine {
   /** A hub that answers nothing at all is not in fallback: it is gone, and what stands on the screen only ages. */
   get link(): Link {
     return this.#socketLink === 'fallback' && !this.#answers ? 'reconnecting' : this.#socketLink;
+  }
+
+  /**
+   * Whether the hub refuses pages of this origin, as far as a page can tell: it is there, but neither its socket nor
+   * its list can be had. A hub that has once said which cameras there are has other troubles.
+   */
+  get refused(): boolean {
+    return (
+      this.link === 'fallback' && this.#unreadable && !this.listed && this.address.isForeign(window.origin)
+    );
   }
 
   get paintsIn(): Where | undefined {
@@ -189,6 +201,7 @@ export class Engine {
       this.#listTimer = setInterval(() => void this.#askWithoutSocket(), LIST_INTERVAL);
     } else {
       this.#answers = false;
+      this.#unreadable = false;
       this.fallback.clear();
     }
     this.#changed();
@@ -196,10 +209,12 @@ export class Engine {
 
   /** Without the socket nobody tells us of cameras and states: ask. */
   async #askWithoutSocket(): Promise<void> {
-    const rows = await this.rows();
-    const answers = rows !== undefined || (await this.#reaches());
+    const answer = await this.#ask();
+    const rows = rowsOf(answer);
+    const answers = answer !== undefined || (await this.#reaches());
     if (this.#socketLink !== 'fallback') return;
     this.#answers = answers;
+    this.#unreadable = answers && answer === undefined;
     // Images of a hub that is gone would stand still and look alive.
     if (!answers) this.fallback.clear();
     if (rows) this.#list(parseCameras(rows));
@@ -218,10 +233,14 @@ export class Engine {
 
   /** The REST list of cameras as it comes; `undefined` when the hub does not answer. */
   async rows(): Promise<unknown[] | undefined> {
+    return rowsOf(await this.#ask());
+  }
+
+  /** What is said to who asks for the list, be it a refusal; `undefined` when nothing can be read. */
+  async #ask(): Promise<{ readonly body: unknown } | undefined> {
     try {
       const response = await fetch(this.address.cameras, { cache: 'no-store' });
-      const body = (await response.json()) as { data?: unknown };
-      return Array.isArray(body.data) ? body.data : undefined;
+      return { body: await response.json().catch(() => undefined) };
     } catch {
       return undefined;
     }
@@ -260,6 +279,11 @@ export class Engine {
   };
 
   readonly #hurry = (): void => this.#backend.send({ kind: 'hurry' });
+}
+
+function rowsOf(answer: { readonly body: unknown } | undefined): unknown[] | undefined {
+  const { data } = (answer?.body ?? {}) as { data?: unknown };
+  return Array.isArray(data) ? data : undefined;
 }
 
 const engines = new Map<string, Engine>();

@@ -16,6 +16,13 @@ test('sockets and pictures from the hub alone, also below a path and with a toke
   );
 });
 
+test('a page is foreign unless scheme, host and port are the same', () => {
+  const hub = new HubAddress('https://example.org/cams/');
+  expect(hub.isForeign('https://example.org')).toBe(false);
+  for (const origin of ['http://example.org', 'https://example.org:8443', 'https://dash.example.org', 'null'])
+    expect(hub.isForeign(origin)).toBe(true);
+});
+
 test('ids and places are each other', () => {
   expect(placeOf('door')).toEqual({ app: 'live', room: 'door' });
   expect(placeOf('barn/cow')).toEqual({ app: 'barn', room: 'cow' });

@@ -22,6 +22,11 @@ export class HubAddress {
     return this.#url('api/v1/cameras').href;
   }
 
+  /** Whether a page of this origin is another's than the hub, which may then refuse it. */
+  isForeign(origin: string): boolean {
+    return origin !== this.#base.origin;
+  }
+
   mjpeg(camera: string, stream: StreamChoice): string {
     return this.#picture(camera, 'mjpeg', stream).href;
   }

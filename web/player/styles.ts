@@ -52,12 +52,16 @@ const TILE = `
   [data-tone='stalled'] :is(.bar .icon, .label, .veil > .icon) { color: var(--warn); }
   [data-tone='frozen'] :is(.bar .icon, .label) { color: var(--cool); }
   .veil {
+    --bar: 26px; /* no lower than the bar, which it must not reach into */
     display: flex; flex-direction: column; align-items: center; justify-content: center; gap: 0.35em;
-    padding: 0.5em 1em 2.2em; text-align: center; background: rgb(12 15 19 / 0.82); pointer-events: none;
+    padding: 0.5em 1em calc(var(--bar) + 3px); text-align: center; background: rgb(12 15 19 / 0.82); pointer-events: none;
   }
   .veil > .icon { inline-size: 1.7em; block-size: 1.7em; color: var(--ink-soft); }
   .headline { font-weight: 600; font-size: 1.05em; }
-  .reason { color: var(--ink-soft); max-inline-size: 44ch; overflow-wrap: anywhere; }
+  .reason {
+    color: var(--ink-soft); max-inline-size: 44ch; overflow-wrap: anywhere; pointer-events: auto; cursor: pointer;
+    display: -webkit-box; -webkit-line-clamp: 4; -webkit-box-orient: vertical; overflow: hidden;
+  }
   .reason:empty { display: none; }
   .retry {
     pointer-events: auto; z-index: 2; font: inherit; font-weight: 600; display: inline-flex; align-items: center; gap: 0.4em;
@@ -75,26 +79,40 @@ const TILE = `
   @media (prefers-reduced-motion: reduce) {
     .veil > .icon[data-icon='waiting'] { animation-duration: 6s; animation-timing-function: steps(8); }
   }
-  @container tile (max-width: 260px) { .bar { font-size: 12px; gap: 0.4em; } }
+  @container tile (max-width: 260px) { .bar { font-size: 12px; gap: 0.4em; } .veil { --bar: 24px; } }
   @container tile (max-width: 150px) { .rate { display: none; } }
   @container tile (max-width: 200px) {
     .label { display: none; }
     .bar { font-size: 11px; padding: 0.2em 0.4em; }
     .age { min-inline-size: 0; }
+    .veil { --bar: 20px; }
     .reason { font-size: 11px; }
   }
-  @container tile (max-width: 130px) { .bar { font-size: 10px; padding: 0.1em 0.35em; } }
-  @container tile (max-height: 130px) {
-    .veil { padding: 0.2em 0.6em 1.8em; gap: 0.15em; }
+  @container tile (max-width: 130px) { .bar { font-size: 10px; padding: 0.1em 0.35em; } .veil { --bar: 16px; } }
+  /* The less room, the more of it is the reason's: first the sign goes, then the headline, then the button's word. */
+  @container tile (max-height: 220px) {
+    .veil { padding-block-start: 0.3em; gap: 0.25em; }
     .veil > .icon { display: none; }
-    .reason { display: -webkit-box; -webkit-line-clamp: 2; -webkit-box-orient: vertical; overflow: hidden; }
+    .reason { -webkit-line-clamp: 2; }
+    .retry { font-size: 12px; min-block-size: 24px; padding: 0 0.7em; margin-block-start: 0.15em; }
+  }
+  @container tile (max-height: 130px) {
+    .veil { padding: 0.2em 0.6em calc(var(--bar) + 2px); gap: 0.15em; }
+    .headline:has(+ .reason:not(:empty)) { display: none; }
     .badge { inset: 0.3em auto auto 0.3em; font-size: 11px; }
   }
-  @container tile (max-height: 80px) {
-    .reason, .headline { display: none; }
-    .retry { font-size: 11px; min-block-size: 24px; padding: 0 0.6em; margin: 0; }
+  @container tile (max-height: 100px) {
+    .veil { flex-direction: row; gap: 0.4em; padding: 2px 5px var(--bar); }
+    .reason { font-size: 11px; line-height: 1.25; text-align: start; }
+    .retry { flex: none; inline-size: 24px; padding: 0; margin: 0; justify-content: center; }
+    .word { display: none; }
   }
-  @container tile (min-width: 900px) { .bar { font-size: 15px; padding: 0.5em 0.9em; } .veil { font-size: 15px; } }
+  @container tile (max-height: 80px) { .headline { display: none; } }
+  @container tile (max-height: 56px) {
+    .reason { -webkit-line-clamp: 1; }
+    .retry { inline-size: 20px; min-block-size: 20px; }
+  }
+  @container tile (min-width: 900px) { .bar { font-size: 15px; padding: 0.5em 0.9em; } .veil { --bar: 36px; font-size: 15px; } }
 `;
 
 const WALL = `
@@ -103,6 +121,13 @@ const WALL = `
   .room.fits { overflow: hidden; }
   .content { position: relative; }
   canvas { position: absolute; inset-inline-start: 0; display: block; }
+  .refusal { position: absolute; inset: 0; display: grid; place-items: center; overflow: auto; pointer-events: none; }
+  .refusal p {
+    margin: 0.5em; padding: 0.6em 1em; max-inline-size: 52ch; box-sizing: border-box; pointer-events: auto;
+    text-align: center; text-wrap: balance; overflow-wrap: anywhere; border-radius: 6px;
+    color: #5c4200; background: #fff1cc; border: 1px solid #e0c270;
+    color: light-dark(#5c4200, #ffd98a); background: light-dark(#fff1cc, #3b2e0c); border-color: light-dark(#e0c270, #6b5416);
+  }
   :host(:fullscreen) { background: #000; }
 `;
 

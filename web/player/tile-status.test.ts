@@ -71,6 +71,17 @@ describe('tileStatus', () => {
     expect(status).toMatchObject({ tone: 'frozen', label: 'Frozen', age: '1 min', rate: '' });
   });
 
+  test('a frozen picture is never too old, with or without the socket', () => {
+    expect(tileStatus(seen({ age: 61_000 })).stale).toBe(true);
+    expect(tileStatus(seen({ age: 61_000, frozen: true })).stale).toBe(false);
+    const without = { link: 'fallback', picture: undefined, fallback: 'snapshot' } as const;
+    expect(tileStatus(seen({ ...without, age: 61_000, frozen: true }))).toMatchObject({
+      tone: 'frozen',
+      age: '1 min',
+      stale: false,
+    });
+  });
+
   test('stopped and unknown', () => {
     expect(tileStatus(seen({ stopped: true, ...blank }))).toMatchObject({
       tone: 'stopped',

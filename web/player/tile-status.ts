@@ -28,7 +28,7 @@ export interface TileStatus {
   readonly label: string;
   readonly rate: string;
   readonly age: string;
-  /** The age is beyond what the camera's pace explains. */
+  /** The age is beyond what the camera's pace explains, and nobody asked for that. */
   readonly stale: boolean;
   /** Said large over the tile, where there is no picture to trust; empty otherwise. */
   readonly headline: string;
@@ -48,7 +48,8 @@ export function tileStatus(seen: Observed): TileStatus {
     reason: '',
     canRetry: false,
   };
-  if (seen.frozen) return { ...said, tone: 'frozen', icon: 'pause', label: 'Frozen' };
+  // It stands still because somebody wants it to: however old, nothing is wrong.
+  if (seen.frozen) return { ...said, stale: false, tone: 'frozen', icon: 'pause', label: 'Frozen' };
   if (!camera && seen.link === 'open') {
     const reason = 'The hub knows no such camera, or you may not see it.';
     return { ...said, tone: 'failed', icon: 'failed', label: 'Unknown', headline: 'No such camera', reason };

@@ -34,8 +34,12 @@ export class TileView {
     this.#retry.type = 'button';
     this.#retry.className = 'retry';
     this.#retry.hidden = true;
-    this.#retry.append(createIcon('retry'), 'Retry');
+    const word = span('word');
+    word.textContent = 'Retry';
+    this.#retry.append(createIcon('retry'), word);
     this.#retry.addEventListener('click', () => actions.retry());
+    // It can be pointed at, because its title has what was cut off; the tile opens below it all the same.
+    this.#reason.addEventListener('click', () => actions.open());
     this.#badge.append(createIcon('pause'), 'Frozen');
     this.#badge.hidden = true;
     this.#veil.hidden = true;
@@ -61,6 +65,7 @@ export class TileView {
       setIcon(this.#veilIcon, status.icon);
       write(this.#headline, status.headline);
       write(this.#reason, status.reason);
+      if (this.#reason.title !== status.reason) this.#reason.title = status.reason;
     }
     this.#retry.hidden = !status.canRetry;
   }

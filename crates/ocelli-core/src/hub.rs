@@ -214,8 +214,10 @@ impl Hub {
         cameras.in_order.clone()
     }
 
-    /// Ends every source.
+    /// Ends every source; whoever follows [`Hub::changes`] learns that something
+    /// has happened.
     pub fn stop(&self) {
         self.cameras().iter().for_each(|camera| camera.stop());
+        self.changes.send_modify(|generation| *generation += 1);
     }
 }

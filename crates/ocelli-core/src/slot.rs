@@ -160,7 +160,7 @@ impl Slot {
         let mut inner = self.lock();
         inner.interrupted = true;
         inner.begun = false;
-        inner.interval = None;
+        inner.forget_rate();
     }
 
     /// Forgets the picture: a sleeping camera has none.
@@ -169,7 +169,7 @@ impl Slot {
         inner.group.clear();
         inner.group_bytes = 0;
         inner.begun = false;
-        inner.interval = None;
+        inner.forget_rate();
     }
 
     /// What the slot tells of its stream.
@@ -260,6 +260,13 @@ impl Slot {
 }
 
 impl Inner {
+    /// A pause is no interval between frames: the mean would take minutes to
+    /// recover from it.
+    fn forget_rate(&mut self) {
+        self.interval = None;
+        self.last_received = Timestamp::UNKNOWN;
+    }
+
     fn note_rate(&mut self, received: Timestamp) {
         if self.last_received.is_known() {
             let interval = received.micros_since(self.last_received) as f64;
@@ -357,5 +364,42 @@ mod tests {
         slot.publish(unit(true, 1));
         let taken = slot.take(None).expect("a new picture");
         assert!(taken.frame.discontinuity);
+    }
+
+    /// A clock that is set by hand.
+    #[derive(Default)]
+    struct Hand(std::sync::atomic::AtomicU64);
+
+    impl Clock for Hand {
+        fn now(&self) -> Timestamp {
+            Timestamp(self.0.load(std::sync::atomic::Ordering::SeqCst))
+        }
+    }
+
+    #[test]
+    fn a_pause_does_not_count_into_the_rate() {
+        let clock = Arc::new(Hand::default());
+        let slot = Slot::new("cam", clock.clone());
+        let pass = |micros| {
+            clock
+                .0
+                .fetch_add(micros, std::sync::atomic::Ordering::SeqCst)
+        };
+        let show = || {
+            for _ in 0..5 {
+                pass(200_000);
+                slot.publish(unit(true, 0));
+            }
+            slot.status().fps
+        };
+        assert!((show() - 5.0).abs() < 0.1);
+        slot.interrupt();
+        pass(20_000_000);
+        let fps = show();
+        assert!((fps - 5.0).abs() < 0.1, "{fps}");
+        slot.clear();
+        pass(20_000_000);
+        let fps = show();
+        assert!((fps - 5.0).abs() < 0.1, "{fps}");
     }
 }

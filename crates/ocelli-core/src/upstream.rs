@@ -396,11 +396,7 @@ impl Upstream {
                 self.set_state(State::Stalled(Some(failure.reason)));
             }
         }
-        tokio::select! {
-            () = sleep(wait) => {}
-            // Even a hand on the button does not hammer a camera.
-            () = async { self.retry.notified().await; sleep(RESTART).await } => {}
-        }
+        self.wait_or_retry(wait).await;
     }
 
     /// Runs the rendition while it is wanted. Never ends by itself.
@@ -436,10 +432,16 @@ impl Upstream {
             } else {
                 tracing::info!(camera = %self.id, reason = %failure, "restarting its JPEG rendition");
             }
-            tokio::select! {
-                () = sleep(wait) => {}
-                () = self.retry.notified() => {}
-            }
+            self.wait_or_retry(wait).await;
+        }
+    }
+
+    /// Waits before the next try: less if a person asks for it, but even a hand
+    /// on the button does not hammer a camera, or this machine.
+    async fn wait_or_retry(&self, wait: Duration) {
+        tokio::select! {
+            () = sleep(wait) => {}
+            () = async { self.retry.notified().await; sleep(RESTART).await } => {}
         }
     }
 }

@@ -351,3 +351,44 @@ async fn coming_and_going_in_any_moment_leaves_one_or_none() {
     settle().await;
     assert_eq!(stage.running(), 0);
 }
+
+/// A rendition that ends at once.
+struct Broken(Arc<AtomicUsize>);
+
+impl Rendition for Broken {
+    fn run_once(self: Arc<Self>, _: ocelli_core::Follower, _: Publisher) -> RunOnce {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        let failure = Failure::new(FailureKind::Missing, "ffmpeg is not installed");
+        Box::pin(async move { Err(failure) })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_hand_on_the_button_hammers_the_rendition() {
+    let hub = Hub::default();
+    let runs = Arc::new(AtomicUsize::new(0));
+    let source = Arc::new(Puppet {
+        attempts: watch::Sender::new(0),
+        running: Arc::default(),
+        behaviour: Behaviour::PlaysNative,
+    });
+    let id = hub.resolve("live", "cam").expect("a name");
+    let upstream = hub.upstream(&id, source, Some(Arc::new(Broken(runs.clone()))));
+    let camera = hub
+        .add(Camera::new(
+            id,
+            "Cam".into(),
+            "puppet",
+            upstream,
+            None,
+            false,
+        ))
+        .expect("a free name");
+    let _viewer = camera.follow(Quality::Main);
+    for _ in 0..1000 {
+        camera.retry();
+        sleep(Duration::from_millis(1)).await;
+    }
+    let runs = runs.load(Ordering::SeqCst);
+    assert!((2..=5).contains(&runs), "{runs} in a second");
+}

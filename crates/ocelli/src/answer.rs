@@ -3,9 +3,12 @@
 
 use crate::store::StoreError;
 use axum::Json;
+use axum::extract::{FromRequestParts, Query};
 use axum::response::{IntoResponse, Response};
+use http::request::Parts;
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use utoipa::ToSchema;
 
 /// `{"data": …, "error": null}`.
@@ -85,6 +88,20 @@ impl IntoResponse for Problem {
             error: self.status.canonical_reason().unwrap_or("Error"),
         };
         (self.status, Json(body)).into_response()
+    }
+}
+
+/// The parameters of an address; what does not fit is answered as a [`Problem`].
+pub struct Asked<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        match Query::from_request_parts(parts, state).await {
+            Ok(Query(asked)) => Ok(Self(asked)),
+            Err(rejection) => Err(Problem::new(StatusCode::BAD_REQUEST, rejection.body_text())),
+        }
     }
 }
 

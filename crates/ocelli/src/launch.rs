@@ -6,7 +6,7 @@ use crate::renditions::JpegRendition;
 use crate::server::{self, Site};
 use crate::store::{self, Store, StoreError};
 use ocelli_core::{Camera, Hub, HubError, Source};
-use std::io;
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -78,20 +78,26 @@ pub fn demo() -> Result<Vec<CameraConfig>, ConfigError> {
 
 /// Says on standard error who can reach the hub and what to do next.
 fn greet(address: SocketAddr, cameras: usize) {
+    let mut words = String::new();
     if cameras == 0 {
-        eprintln!(
-            "No cameras yet. Name them like this: ocelli serve rtsp://user:password@10.0.0.7/stream1"
+        words.push_str(
+            "No cameras yet. Name them like this: \
+             ocelli serve rtsp://user:password@10.0.0.7/stream1\n",
         );
     }
     if address.ip().is_loopback() {
         let port = address.port();
-        eprintln!(
+        words.push_str(&format!(
             "Only this machine can open it. To open it to your network: --listen 0.0.0.0:{port}\n\
-             (anybody on that network can then watch the cameras, without a password)."
-        );
+             (anybody on that network can then watch the cameras, without a password).\n"
+        ));
     } else {
-        eprintln!("Anybody who reaches {address} can watch the cameras.");
+        words.push_str(&format!(
+            "Anybody who reaches {address} can watch the cameras.\n"
+        ));
     }
+    // The cameras matter more than words that nobody takes.
+    let _ = io::stderr().write_all(words.as_bytes());
 }
 
 /// The data directory: the one that was named, or the user's own.
@@ -168,7 +174,9 @@ pub async fn serve(
         site.store = Store::closed(&error.to_string());
     }
     greet(address, config.cameras.len());
-    println!("listening on http://{address}");
+    if let Err(error) = writeln!(io::stdout(), "listening on http://{address}") {
+        tracing::warn!(%address, %error, "listening, but can't say so on standard output");
+    }
     server::run(listener, Arc::new(site), shutdown).await;
     Ok(())
 }

@@ -20,6 +20,7 @@
 //! | [`store`] | what outlives the hub |
 //! | [`api`], [`answer`], [`ui`] | the HTTP interface, its answers, the pages |
 //! | [`reference`] | the reference page, made from the lists in the code |
+//! | [`doctor`] | what is wrong with a server, a camera or this machine |
 //! | [`launch`] | from a configuration to a running hub |
 //!
 //! Everything on the frame path runs on one current-thread runtime; what takes
@@ -31,6 +32,7 @@ pub mod api;
 pub mod auth;
 pub mod config;
 pub mod connection;
+pub mod doctor;
 pub mod ffmpeg;
 pub mod gate;
 pub mod jpeg;

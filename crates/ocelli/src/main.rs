@@ -5,8 +5,10 @@ mod token;
 use clap::{Args, Parser, Subcommand};
 use ocelli::auth::AdminToken;
 use ocelli::config::{self, Config};
+use ocelli::doctor::{self, Question};
 use ocelli::{launch, reference};
 use std::fmt::Display;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
@@ -38,6 +40,11 @@ enum Command {
     /// Give out, list and revoke tokens of the HTTP interface.
     #[command(subcommand)]
     Token(token::Token),
+    /// Say what is wrong with a WebSocket server, a camera or this machine.
+    ///
+    /// Exit code 0: nothing failed (warnings are named); 1: something did; 2: there
+    /// is no such target.
+    Doctor(Question),
     /// Print the reference of sources and configuration, as it stands in docs.
     #[command(hide = true)]
     Reference,
@@ -81,12 +88,30 @@ impl Exit {
     }
 }
 
+/// Standard error for the log. Where nobody takes it any more (a full disk, a
+/// pipe whose reader is gone) a line is lost, and nothing else: an error here
+/// would be told on standard error, and panic.
+struct Unfailing<W>(W);
+
+impl<W: Write> Write for Unfailing<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let _ = self.0.write_all(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let _ = self.0.flush();
+        Ok(())
+    }
+}
+
 fn main() -> ExitCode {
     let filter = EnvFilter::try_from_env("OCELLI_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_target(false)
-        .with_writer(std::io::stderr)
+        .with_writer(|| Unfailing(std::io::stderr()))
+        .log_internal_errors(false)
         .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
         .init();
     let done = match Cli::parse().command {
@@ -94,15 +119,18 @@ fn main() -> ExitCode {
         Some(Command::Serve(serve_args)) => serve(serve_args, false),
         Some(Command::CheckConfig { file }) => check(&file),
         Some(Command::Token(token)) => token.run(),
+        Some(Command::Doctor(question)) => examine(&question),
         Some(Command::Reference) => {
-            print!("{}", reference::text());
-            Ok(())
+            let text = reference::text();
+            io::stdout()
+                .write_all(text.as_bytes())
+                .map_err(Exit::failure)
         }
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(exit) => {
-            eprintln!("ocelli: {}", exit.message);
+            let _ = writeln!(io::stderr(), "ocelli: {}", exit.message);
             ExitCode::from(exit.code)
         }
     }
@@ -115,8 +143,18 @@ fn check(file: &Path) -> Result<(), Exit> {
         launch::hub(&config).map_err(Exit::usage)?.stop();
         Ok(())
     })?;
-    println!("{}: good; cameras: {count}", file.display());
-    Ok(())
+    let verdict = format!("{}: good; cameras: {count}", file.display());
+    writeln!(io::stdout(), "{verdict}").map_err(Exit::failure)
+}
+
+fn examine(question: &Question) -> Result<(), Exit> {
+    run(async move {
+        match doctor::answer(question).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Exit::failure("not all is well")),
+            Err(fault) => Err(Exit::usage(fault)),
+        }
+    })
 }
 
 /// What to serve, from the command line and the configuration file.

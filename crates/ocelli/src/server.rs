@@ -76,9 +76,9 @@ impl Site {
         }
     }
 
-    /// Counts a message that was passed over.
-    pub fn ignore(&self) {
-        self.ignored.fetch_add(1, Ordering::Relaxed);
+    /// Counts messages that were passed over.
+    pub fn ignore(&self, count: u64) {
+        self.ignored.fetch_add(count, Ordering::Relaxed);
     }
 }
 

@@ -6,6 +6,7 @@ use ocelli::auth::{Grant, Permission, new_id, new_token};
 use ocelli::launch;
 use ocelli::store::{self, StoreError, tokens};
 use ocelli_core::name::check_app;
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::SystemTime;
 
@@ -81,14 +82,14 @@ impl Create {
             tokens::insert(&connection, &token, &key.hash(&secret))
         };
         keep().map_err(Exit::failure)?;
-        eprintln!("{} is shown this once:", token.id);
-        println!("{secret}");
-        Ok(())
+        // Said in one go: a token that nobody took is known to nobody.
+        writeln!(io::stdout(), "{secret}").map_err(Exit::failure)
     }
 }
 
 fn list(place: &Place) -> Result<(), StoreError> {
     let (connection, _) = store::open(&launch::data_directory(place.data.as_deref())?)?;
+    let mut list = String::new();
     for token in tokens::all(&connection)? {
         let permissions: Vec<_> = token
             .grant
@@ -96,14 +97,16 @@ fn list(place: &Place) -> Result<(), StoreError> {
             .iter()
             .map(Permission::text)
             .collect();
-        println!(
-            "{}  {}  {}  {:?}",
+        list.push_str(&format!(
+            "{}  {}  {}  {:?}\n",
             token.id,
             token.grant.app.as_deref().unwrap_or("(global)"),
             permissions.join(","),
             token.name
-        );
+        ));
     }
+    // Whoever takes no more of it has seen enough.
+    let _ = io::stdout().write_all(list.as_bytes());
     Ok(())
 }
 

@@ -5,12 +5,13 @@
 mod support;
 
 use ocelli_testkit::Hub;
-use rustix::process::Signal;
-use std::net::TcpListener;
+use rustix::process::{Pid, Signal, kill_process};
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
-use support::http::get;
+use support::eventually;
+use support::http::{ask, get};
 use support::tempdir::Dir;
 use support::wall::Wall;
 
@@ -232,5 +233,60 @@ fn check_config_says_line_column_and_the_nearest_name() {
     ] {
         dir.write("bad.toml", &text);
         fails(&dir.0, &["check-config", "bad.toml"], 2, word);
+    }
+}
+
+/// Runs `serve` in a shell, with its output sent where nobody takes it.
+fn deaf(address: SocketAddr, redirections: &str) -> std::process::Child {
+    let mut command = Command::new("sh");
+    command.args(["-c", &format!("exec \"$0\" \"$@\" {redirections}")]);
+    command.arg(OCELLI).args(["serve", "--listen"]);
+    command.arg(address.to_string());
+    command.args([PATTERN, "refused=http://127.0.0.1:9/x"]);
+    command.stdin(Stdio::null()).stdout(Stdio::null());
+    command.stderr(Stdio::null()).spawn().expect("it runs")
+}
+
+#[tokio::test]
+async fn it_shows_its_cameras_though_nobody_takes_what_it_says() {
+    for redirections in [
+        ">/dev/full 2>/dev/full",
+        "2>&1 | true",
+        "2>/dev/full",
+        ">&- 2>&-",
+    ] {
+        let free = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = free.local_addr().unwrap();
+        drop(free);
+        let mut hub = deaf(address, redirections);
+        eventually("it listens", || {
+            std::net::TcpStream::connect(address).is_ok()
+        })
+        .await;
+        // It has something to say about each of these.
+        let foreign = "GET / HTTP/1.1\r\nHost: foreign.example\r\nConnection: close\r\n\r\n";
+        assert_eq!(ask(address, foreign).await.status(), 403, "{redirections}");
+        let mut wall = Wall::plain(address).await;
+        wall.subscribe(&["*"]).await;
+        loop {
+            assert_eq!(wall.frame().await.0, "cam1", "{redirections}");
+            let listed = get(address, "/api/v1/cameras").await.json();
+            let cameras = listed["data"].as_array().expect("a list").clone();
+            if cameras.iter().any(|camera| camera["state"] == "failed") {
+                break;
+            }
+        }
+        let pid = Pid::from_raw(hub.id() as i32).unwrap();
+        if redirections.contains('|') {
+            // The shell stays until its pipe's writer ends.
+            let children = ocelli_testkit::children_of(hub.id());
+            let child = children.first().expect("the hub");
+            kill_process(Pid::from_raw(child.pid as i32).unwrap(), Signal::TERM).unwrap();
+            hub.wait().unwrap();
+        } else {
+            kill_process(pid, Signal::TERM).unwrap();
+            let status = hub.wait().unwrap();
+            assert_eq!(status.code(), Some(0), "{redirections}");
+        }
     }
 }

@@ -1,6 +1,8 @@
 //! Two hundred viewers come and go while what they watch dies again and again:
 //! nothing of them stays.
 
+#![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
+
 mod support;
 
 use ocelli_testkit::jpeg;

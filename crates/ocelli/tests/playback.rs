@@ -130,20 +130,20 @@ async fn a_slow_reader_skips_and_is_never_far_behind() {
     slow.line().await;
     let mut fast = mjpeg(&site).await;
     let picture = Picture {
-        bytes: 100_000,
+        bytes: 5_000,
         ..Picture::QVGA
     };
-    for sequence in 0..100 {
+    for sequence in 0..200 {
         cam.show_picture(&picture.encode_now(sequence), Timestamp::UNKNOWN)
             .await;
         assert_eq!(fast.number().await, sequence, "the other has every one");
     }
     let mut taken = 0;
-    while slow.number().await < 99 {
+    while slow.number().await < 199 {
         taken += 1;
     }
     // What the kernels hold, and one on its way.
-    assert!(taken <= 40, "{taken} pictures waited");
+    assert!(taken <= 5, "{taken} pictures waited");
 }
 
 #[tokio::test]
@@ -276,6 +276,18 @@ async fn ask_slowly(hub: &Hub, path: &str) -> String {
         .await
         .unwrap();
     String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[tokio::test]
+async fn a_parameter_that_does_not_fit_is_named() {
+    let hub = Hub::serve(OCELLI, ["cam1=pattern:"]);
+    for path in [
+        "/live/live/cam1/mjpeg?stream=best",
+        "/live/live/cam1/frame.jpg?stream=best",
+        "/live/ws?app=live&room=cam1&stream=best",
+    ] {
+        get(hub.addr(), path).await.is_problem(400, "best");
+    }
 }
 
 #[tokio::test]

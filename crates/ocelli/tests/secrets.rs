@@ -1,6 +1,8 @@
 //! A camera's password appears nowhere: no log line, error, answer, page, event or
 //! command line of a child.
 
+#![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
+
 mod support;
 
 use ocelli_testkit::{HttpCamera, HttpCameraOptions, Hub, RtspAuth, RtspServer, RtspServerOptions};

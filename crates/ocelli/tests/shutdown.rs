@@ -1,5 +1,7 @@
 //! Asked to stop, the hub is gone within two seconds, whoever is connected.
 
+#![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
+
 mod support;
 
 use ocelli_testkit::websocket::{Frame, RawSocket};

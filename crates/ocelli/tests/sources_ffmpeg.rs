@@ -60,6 +60,14 @@ async fn pictures_that_ffmpeg_makes_itself() {
         Signal::KILL,
     )
     .expect("killed");
+    let status = watched
+        .until(|status| status.state.reason().is_some())
+        .await;
+    assert_eq!(
+        status.state.reason(),
+        Some("ffmpeg was killed (signal 9)"),
+        "not that its stream ended"
+    );
     viewer.frame_with(|frame| frame.discontinuity).await;
     drop(viewer);
     eventually("no ffmpeg without viewers", || ffmpegs("402").is_empty()).await;

@@ -6,6 +6,8 @@ use ocelli_testkit::{HttpCamera, HttpCameraOptions};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use support::Watched;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 
 async fn camera() -> HttpCamera {
     HttpCamera::start(HttpCameraOptions::default()).await
@@ -185,4 +187,28 @@ async fn a_camera_s_own_certificate_needs_a_word() {
         "its certificate can't be verified; verify_tls = false accepts a camera's own"
     );
     assert_eq!(size, (320, 240));
+}
+
+#[tokio::test]
+async fn what_a_camera_calls_its_answer_is_not_told_at_any_length() {
+    for odd in ["x".repeat(3000), "<b>hello</b>".into(), "text/a b".into()] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let served = tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut request = [0; 4096];
+                let _ = stream.read(&mut request).await;
+                let answer =
+                    format!("HTTP/1.1 200 OK\r\nContent-Type: {odd}\r\nContent-Length: 0\r\n\r\n");
+                let _ = stream.write_all(answer.as_bytes()).await;
+            }
+        });
+        let watched = Watched::new(&format!("http://{address}/"));
+        let reason = watched.failure().await;
+        assert!(
+            reason.starts_with("it answers with something odd,"),
+            "{reason}"
+        );
+        served.abort();
+    }
 }

@@ -86,6 +86,8 @@ pub struct CameraConfig {
     pub name: String,
     /// The kind of its source.
     pub kind: &'static str,
+    /// The address of its main stream, with its credentials.
+    pub address: Address,
     /// The source of its main stream.
     pub source: Arc<dyn Source>,
     /// The source of its small stream for tiles.
@@ -121,11 +123,15 @@ pub(super) fn read(mut section: Section<'_>) -> Result<CameraConfig, ConfigError
     let substream = section.string("substream")?;
 
     let span = section.span("source");
-    let mut open = |written: &str, span: Option<std::ops::Range<usize>>| {
+    let signed_in = |written: &str| {
         let mut address = Address::new(written);
         if credentials.is_some() {
             address.credentials = credentials.clone();
         }
+        address
+    };
+    let mut open = |written: &str, span: Option<std::ops::Range<usize>>| {
+        let address = signed_in(written);
         sources::open(address, &mut section).map_err(|error| error.at(span))
     };
     let (kind, source) = open(&written, span)?;
@@ -139,6 +145,7 @@ pub(super) fn read(mut section: Section<'_>) -> Result<CameraConfig, ConfigError
         room,
         name,
         kind,
+        address: signed_in(&written),
         source,
         substream,
         jpeg,
@@ -208,12 +215,14 @@ pub fn from_argument(argument: &str, place: usize) -> Result<CameraConfig, Confi
         _ => (format!("cam{place}"), argument),
     };
     let mut options = Section::empty("the command line");
-    let (kind, source) = sources::open(Address::new(written), &mut options)?;
+    let address = Address::new(written);
+    let (kind, source) = sources::open(address.clone(), &mut options)?;
     Ok(CameraConfig {
         app: DEFAULT_APP.to_owned(),
         name: room.clone(),
         room,
         kind,
+        address,
         source,
         substream: None,
         jpeg: JpegOptions::default(),

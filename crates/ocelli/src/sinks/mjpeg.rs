@@ -6,11 +6,11 @@
 //! has left the process, and the part it hands over is then the newest frame.
 
 use super::{Playback, find, may_watch};
-use crate::answer::Problem;
+use crate::answer::{Asked, Problem};
 use crate::connection::{Flushes, Peer};
 use crate::server::Site;
 use axum::body::Body;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Extension, Router};
@@ -35,7 +35,7 @@ async fn mjpeg(
     State(site): State<Arc<Site>>,
     Extension(peer): Extension<Peer>,
     Path((app, room)): Path<(String, String)>,
-    Query(playback): Query<Playback>,
+    Asked(playback): Asked<Playback>,
 ) -> Result<Response, Problem> {
     let camera = find(&site.hub, &app, &room)?;
     let parts = Parts {

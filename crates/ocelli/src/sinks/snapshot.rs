@@ -1,10 +1,10 @@
 //! `GET /live/<app>/<room>/frame.jpg`: a camera's last frame.
 
 use super::{Playback, find};
-use crate::answer::Problem;
+use crate::answer::{Asked, Problem};
 use crate::server::Site;
 use axum::Router;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use http::StatusCode;
@@ -23,7 +23,7 @@ pub(super) fn routes() -> Router<Arc<Site>> {
 async fn snapshot(
     State(site): State<Arc<Site>>,
     Path((app, room)): Path<(String, String)>,
-    Query(playback): Query<Playback>,
+    Asked(playback): Asked<Playback>,
 ) -> Result<Response, Problem> {
     let camera = find(&site.hub, &app, &room)?;
     // Following wakes the camera and keeps it for the grace period.

@@ -1,11 +1,12 @@
 //! `WS /live/ws?app=&room=`: one camera over one WebSocket.
 
 use super::{Stream, find, may_watch};
+use crate::answer::Asked;
 use crate::connection::Peer;
 use crate::server::Site;
 use crate::websocket::{self, Incoming, Socket, close};
 use axum::body::Body;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use axum::{Extension, Router};
@@ -34,7 +35,7 @@ pub(super) fn routes() -> Router<Arc<Site>> {
 }
 
 #[derive(Deserialize)]
-struct Asked {
+struct Place {
     #[serde(default)]
     app: String,
     #[serde(default)]
@@ -46,7 +47,7 @@ struct Asked {
 async fn open(
     State(site): State<Arc<Site>>,
     Extension(peer): Extension<Peer>,
-    Query(asked): Query<Asked>,
+    Asked(asked): Asked<Place>,
     request: Request<Body>,
 ) -> Response {
     let hub = &site.hub;
@@ -109,7 +110,7 @@ impl Viewer {
                     let info = json!({ "type": "info", "fps": fps, "ts": now.0 / 1000 });
                     self.socket.send(Message::text(info.to_string()));
                 }
-                Event::Came(Incoming::Text(_)) => site.ignore(),
+                Event::Came(Incoming::Text(_)) => site.ignore(1),
                 Event::Came(Incoming::Binary) => {
                     self.socket.close(1003, "a viewer sends no binary messages");
                 }

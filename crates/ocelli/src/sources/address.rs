@@ -33,6 +33,13 @@ impl Address {
     /// Reads an address as a person wrote it.
     pub fn new(written: &str) -> Self {
         let (bare, credentials) = split_credentials(written.trim());
+        // A scheme is the same in capitals; whoever looks at it later need not know.
+        let bare = match bare.split_once(':') {
+            Some((scheme, rest)) if is_scheme(scheme) => {
+                format!("{}:{rest}", scheme.to_ascii_lowercase())
+            }
+            _ => bare,
+        };
         Self { bare, credentials }
     }
 
@@ -64,14 +71,17 @@ impl Address {
     }
 }
 
+fn is_scheme(word: &str) -> bool {
+    let letter = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
+    !word.is_empty() && word.bytes().all(letter)
+}
+
 /// Splits `scheme://user:password@rest` into the address and the credentials.
-/// A password may hold `@`, so the last `@` before the path counts.
 fn split_credentials(written: &str) -> (String, Option<Credentials>) {
     let Some((scheme, rest)) = written.split_once("://") else {
         return (written.to_owned(), None);
     };
-    let authority_end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    let Some(at) = rest[..authority_end].rfind('@') else {
+    let Some(at) = credentials_end(rest) else {
         return (written.to_owned(), None);
     };
     let (user, password) = rest[..at].split_once(':').unwrap_or((&rest[..at], ""));
@@ -83,10 +93,32 @@ fn split_credentials(written: &str) -> (String, Option<Credentials>) {
     (format!("{scheme}://{}", &rest[at + 1..]), Some(credentials))
 }
 
+/// Where the `@` behind the credentials stands in what follows `://`.
+///
+/// A password may hold `@`, so the last one before the path counts. People also
+/// write `/`, `?` and `#` in passwords as they are. Then what seems to be the host
+/// ends in a port that is none, and the `@` comes later.
+fn credentials_end(rest: &str) -> Option<usize> {
+    let ends = |c: char| matches!(c, '/' | '?' | '#') || c.is_whitespace();
+    let authority = &rest[..rest.find(ends).unwrap_or(rest.len())];
+    if let Some(at) = authority.rfind('@') {
+        return Some(at);
+    }
+    let (host, port) = authority.rsplit_once(':')?;
+    let is_port = port.parse::<u16>().is_ok();
+    if is_port || host.starts_with('[') {
+        return None;
+    }
+    let word = &rest[..rest.find(char::is_whitespace).unwrap_or(rest.len())];
+    let first = word.find('@')?;
+    let host_end = word[first..]
+        .find(ends)
+        .map_or(word.len(), |end| first + end);
+    word[..host_end].rfind('@')
+}
+
 /// Names of query parameters whose values are secrets.
-const SECRET_PARAMETERS: [&str; 9] = [
-    "pass", "password", "passwd", "pwd", "token", "key", "secret", "auth", "sig",
-];
+const SECRET_PARAMETERS: [&str; 7] = ["pas", "pw", "token", "key", "secret", "auth", "sig"];
 
 /// Hides what an address may not show: credentials wherever they stand, and the
 /// values of query parameters that are secrets by their name.
@@ -96,10 +128,7 @@ pub fn redact(address: &str) -> String {
     while let Some(at) = rest.find("://") {
         let (before, after) = rest.split_at(at + 3);
         shown.push_str(before);
-        let end = after
-            .find(|c: char| matches!(c, '/' | '?' | '#') || c.is_whitespace())
-            .unwrap_or(after.len());
-        match after[..end].rfind('@') {
+        match credentials_end(after) {
             Some(sign) => {
                 shown.push_str("***@");
                 rest = &after[sign + 1..];
@@ -137,6 +166,32 @@ mod tests {
         assert_eq!(credentials.user, "viewer");
         assert_eq!(credentials.password, "p@ss:w@rd");
         assert_eq!(format!("{credentials:?}"), "viewer:***");
+    }
+
+    #[test]
+    fn passwords_are_found_as_people_write_them() {
+        for (written, password, bare) in [
+            ("rtsp://u:pa/ss@h/x", "pa/ss", "rtsp://h/x"),
+            ("rtsp://u:p?a#s@s@h:554/x@y", "p?a#s@s", "rtsp://h:554/x@y"),
+            ("http://u:/@[::1]:81/x", "/", "http://[::1]:81/x"),
+        ] {
+            let address = Address::new(written);
+            let found = address.credentials.as_ref().expect("credentials");
+            assert_eq!((found.password.as_str(), address.bare()), (password, bare));
+            assert!(!redact(written).contains(&format!("{password}@")));
+        }
+        // Here an @ is the path's own.
+        for plain in ["http://h:81/a@b", "http://h/a@b", "http://[::1]:81/a@b"] {
+            assert_eq!(Address::new(plain).bare(), plain);
+            assert_eq!(redact(plain), plain);
+        }
+    }
+
+    #[test]
+    fn a_scheme_in_capitals_is_the_same() {
+        let address = Address::new("RTSP://u:hush@Cam/A:b");
+        assert_eq!(address.bare(), "rtsp://Cam/A:b");
+        assert_eq!(Address::new("FILE:/A/B.MJPEG").bare(), "file:/A/B.MJPEG");
     }
 
     #[test]

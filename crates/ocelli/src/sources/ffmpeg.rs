@@ -184,8 +184,8 @@ impl Ffmpeg {
             }
         }
         let failure = ffmpeg::obituary(&mut child).await;
-        // It made pictures until it ended without complaint.
-        if failure.kind == FailureKind::Ended && child.said().is_empty() {
+        // It made pictures until it ended by itself and without complaint.
+        if failure.reason == "ffmpeg ended" {
             return Err(Failure::new(FailureKind::Ended, "the stream ended"));
         }
         Err(failure)

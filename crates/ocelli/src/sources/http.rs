@@ -130,10 +130,13 @@ impl<'a> Visit<'a> {
                 self.poll(response, publisher).await
             }
             other => {
-                let what = if other.is_empty() {
-                    "something unnamed"
-                } else {
-                    other
+                // A type is short and plain; whatever else stands there is not
+                // worth showing to every viewer.
+                let odd = |byte: u8| !(byte.is_ascii_alphanumeric() || b"/+-._".contains(&byte));
+                let what = match other {
+                    "" => "something unnamed",
+                    _ if other.len() > 60 || other.bytes().any(odd) => "something odd",
+                    _ => other,
                 };
                 Err(Failure::new(
                     FailureKind::Unsupported,

@@ -98,15 +98,19 @@ impl Wall {
         Some(next.unwrap_or(Err(Error::ConnectionClosed)))
     }
 
-    async fn expect(&mut self) -> Message {
-        let next = self.next(PATIENCE).await.expect("a message in time");
+    /// The next message before the deadline. Not in so much time from now: the
+    /// hub's pings would make that for ever.
+    async fn expect(&mut self, deadline: Instant) -> Message {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let next = self.next(left).await.expect("what was waited for in time");
         next.expect("an open socket")
     }
 
     /// The next frame of the plain form; any text is a fault.
     pub async fn frame(&mut self) -> (String, Vec<u8>) {
+        let deadline = Instant::now() + PATIENCE;
         loop {
-            match self.expect().await {
+            match self.expect(deadline).await {
                 Message::Binary(bytes) => {
                     let (id, picture) = plain_message(&bytes).expect("a plain message");
                     assert!(jpeg::is_whole(picture), "{id}: no JPEG");
@@ -127,8 +131,9 @@ impl Wall {
 
     /// The next frame of the `ocelli.v2` form; events are passed over.
     pub async fn frame_v2(&mut self) -> V2 {
+        let deadline = Instant::now() + PATIENCE;
         loop {
-            match self.expect().await {
+            match self.expect(deadline).await {
                 Message::Binary(bytes) => return V2::parse(&bytes).expect("a message of v2"),
                 Message::Close(close) => panic!("closed: {close:?}"),
                 _ => {}
@@ -140,7 +145,7 @@ impl Wall {
     pub async fn event(&mut self, kind: &str) -> Value {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let next = timeout_at(deadline, self.expect()).await;
+            let next = timeout_at(deadline, self.expect(deadline)).await;
             let Message::Text(text) = next.unwrap_or_else(|_| panic!("no {kind} event")) else {
                 continue;
             };
@@ -158,8 +163,9 @@ impl Wall {
         // An answer may pass by a frame that is ready; several in a row do not.
         for round in 0..6 {
             self.say(json!({ "cmd": "ping", "t": round })).await;
+            let deadline = Instant::now() + PATIENCE;
             loop {
-                match self.expect().await {
+                match self.expect(deadline).await {
                     Message::Binary(bytes) => {
                         frames.push(V2::parse(&bytes).expect("a message of v2"));
                     }
@@ -173,8 +179,10 @@ impl Wall {
 
     /// The code that the hub closes with; none if the connection just ends.
     pub async fn close_code(&mut self) -> Option<u16> {
+        let deadline = Instant::now() + PATIENCE;
         loop {
-            match self.next(PATIENCE).await.expect("an end in time") {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.next(left).await.expect("an end in time") {
                 Ok(Message::Close(close)) => return close.map(|close| close.code.into()),
                 Ok(_) => {}
                 Err(_) => return None,

@@ -1,7 +1,7 @@
 //! What viewers send on the wall socket.
 
 use serde::Deserialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The pace and the stream a viewer wishes for a camera.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
@@ -28,14 +28,14 @@ pub enum WishedStream {
     Main,
 }
 
-/// A viewer's command.
+/// A viewer's command. Ids are sets: what is named a thousand times costs once.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(tag = "cmd", rename_all = "lowercase")]
 pub enum Command {
     /// Send these cameras, or all for `*`.
     Subscribe {
         /// Ids.
-        cameras: Vec<String>,
+        cameras: BTreeSet<String>,
         /// How.
         #[serde(flatten)]
         wish: Wish,
@@ -43,7 +43,7 @@ pub enum Command {
     /// Send these no more.
     Unsubscribe {
         /// Ids.
-        cameras: Vec<String>,
+        cameras: BTreeSet<String>,
     },
     /// Frames that may be sent in addition.
     Credit {
@@ -53,7 +53,7 @@ pub enum Command {
     /// Try these failed cameras again now.
     Retry {
         /// Ids.
-        cameras: Vec<String>,
+        cameras: BTreeSet<String>,
     },
     /// Answer with the hub's time.
     Ping {
@@ -87,7 +87,7 @@ mod tests {
     fn the_contract_s_commands_are_read() {
         let subscribe = Command::parse(r#"{"cmd":"subscribe","cameras":["a","b"]}"#);
         let expected = Command::Subscribe {
-            cameras: vec!["a".into(), "b".into()],
+            cameras: ["a".into(), "b".into()].into(),
             wish: Wish::default(),
         };
         assert_eq!(subscribe, Ok(expected));
@@ -104,6 +104,16 @@ mod tests {
         ] {
             assert!(Command::parse(good).is_ok(), "{good}");
         }
+    }
+
+    #[test]
+    fn what_is_named_a_thousand_times_costs_once() {
+        let stars = vec![r#""*""#; 10_000].join(",");
+        let text = format!(r#"{{"cmd":"subscribe","cameras":[{stars}]}}"#);
+        let Ok(Command::Subscribe { cameras, .. }) = Command::parse(&text) else {
+            panic!("a subscription");
+        };
+        assert_eq!(cameras.len(), 1);
     }
 
     #[test]

@@ -5,10 +5,12 @@
 //! newest; nothing is made ready before that, so nothing can queue.
 //!
 //! [`command`] reads what viewers send, [`watch`] is what one viewer watches,
-//! [`event`] words what the `ocelli.v2` form adds.
+//! [`event`] words what the `ocelli.v2` form adds, [`share`] keeps one viewer's commands
+//! from costing the others.
 
 mod command;
 mod event;
+mod share;
 mod watch;
 
 use crate::connection::Peer;
@@ -23,14 +25,16 @@ use command::Command;
 use event::Announced;
 use futures_util::Stream;
 use http::Request;
+use ocelli_core::Hub;
+use share::Share;
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+use tokio::sync::watch::Receiver;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 use tokio_stream::wrappers::WatchStream;
-use tokio_util::sync::WaitForCancellationFutureOwned;
 use tokio_websockets::Message;
 use watch::Watched;
 
@@ -75,9 +79,10 @@ struct Viewer {
     site: Arc<Site>,
     socket: Socket,
     watched: Watched,
-    changes: WatchStream<u64>,
-    stopped: Pin<Box<WaitForCancellationFutureOwned>>,
+    news: News,
     ignored: u64,
+    /// What its commands may cost.
+    share: Share,
     /// What only the `ocelli.v2` form has.
     v2: Option<Extras>,
 }
@@ -87,6 +92,57 @@ struct Extras {
     events: VecDeque<String>,
     announced: Announced,
     stats: Interval,
+}
+
+/// What of a command could not be carried out.
+struct Faults {
+    count: u64,
+    /// The first few, as events.
+    told: Vec<String>,
+}
+
+impl Faults {
+    fn one(event: String) -> Self {
+        Self {
+            count: 1,
+            told: vec![event],
+        }
+    }
+}
+
+/// That cameras came, went or changed, or that the hub stops.
+struct News {
+    /// Tells by an atomic load.
+    changes: Receiver<u64>,
+    /// Wakes; once polled it stays registered, so it is polled once for each news.
+    alarm: WatchStream<u64>,
+    armed: bool,
+}
+
+impl News {
+    fn new(hub: &Hub) -> Self {
+        let changes = hub.changes();
+        Self {
+            alarm: WatchStream::from_changes(changes.clone()),
+            changes,
+            armed: false,
+        }
+    }
+
+    /// Whether there are any; if not, there will be a wake when there are.
+    fn any(&mut self, cx: &mut Context<'_>) -> bool {
+        while !self.armed {
+            // What it has rung for already is what `changes` tells.
+            let rung = Pin::new(&mut self.alarm).poll_next(cx);
+            self.armed = !matches!(rung, Poll::Ready(Some(_)));
+        }
+        self.changes.has_changed().unwrap_or(false)
+    }
+
+    fn take(&mut self) {
+        self.changes.mark_unchanged();
+        self.armed = false;
+    }
 }
 
 /// What interrupts the sending of frames.
@@ -110,12 +166,12 @@ impl Viewer {
             }
         });
         Self {
-            changes: WatchStream::from_changes(site.hub.changes()),
-            stopped: Box::pin(site.stopping.clone().cancelled_owned()),
+            news: News::new(&site.hub),
             watched: Watched::new(site.hub.clone()),
             site,
             socket,
             ignored: 0,
+            share: Share::default(),
             v2: extras,
         }
     }
@@ -157,13 +213,13 @@ impl Viewer {
     /// first, which bounds them, for nothing is read before they are gone; then
     /// what the viewer says; then frames.
     ///
-    /// Speed is in two things: nothing goes back to the runtime between a frame
-    /// and the next, and what else might happen is asked once in each poll, for
-    /// it was pending then and its waker is known.
+    /// Speed is in three things: nothing goes back to the runtime between a frame
+    /// and the next; what else might happen is asked once in each poll, for it was
+    /// pending then and its waker is known; and [`News`] costs an atomic load.
     fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Turn> {
         let mut asked = false;
         loop {
-            if !asked && self.stopped.as_mut().poll(cx).is_ready() {
+            if !asked && self.news.any(cx) && self.site.stopping.is_cancelled() {
                 return Poll::Ready(Turn::Stopped);
             }
             if ready!(self.socket.poll_written(cx)).is_err() {
@@ -197,7 +253,9 @@ impl Viewer {
 
     /// Whatever is not a frame.
     fn poll_else(&mut self, cx: &mut Context<'_>) -> Poll<Turn> {
-        if let Poll::Ready(incoming) = self.socket.poll(cx) {
+        if self.share.poll(cx).is_ready()
+            && let Poll::Ready(incoming) = self.socket.poll(cx)
+        {
             return Poll::Ready(Turn::Came(incoming));
         }
         if !self.socket.is_idle() {
@@ -208,26 +266,29 @@ impl Viewer {
         {
             return Poll::Ready(Turn::StatsDue);
         }
-        match Pin::new(&mut self.changes).poll_next(cx) {
-            Poll::Ready(Some(_)) => Poll::Ready(Turn::CamerasChanged),
-            _ => Poll::Pending,
+        if self.news.any(cx) {
+            self.news.take();
+            return Poll::Ready(Turn::CamerasChanged);
         }
+        Poll::Pending
     }
 
     fn obey(&mut self, text: &str) {
+        let begun = Instant::now();
         let faults = match Command::parse(text) {
             Ok(command) => self.carry_out(command),
-            Err(message) => vec![event::error("malformed_command", &message, None)],
+            Err(message) => Faults::one(event::error("malformed_command", &message, None)),
         };
-        self.ignored += faults.len() as u64;
-        faults.iter().for_each(|_| self.site.ignore());
+        self.ignored += faults.count;
+        self.site.ignore(faults.count);
         if let Some(extras) = &mut self.v2 {
-            extras.events.extend(faults.into_iter().take(ERRORS_TOLD));
+            extras.events.extend(faults.told);
         }
+        self.share.spent(begun.elapsed());
     }
 
     /// Carries out a command; what of it could not be.
-    fn carry_out(&mut self, command: Command) -> Vec<String> {
+    fn carry_out(&mut self, command: Command) -> Faults {
         let v2 = self.v2.is_some();
         let unknown = match command {
             Command::Subscribe { cameras, wish } => {
@@ -249,11 +310,11 @@ impl Viewer {
                 Vec::new()
             }
             Command::Credit { .. } | Command::Retry { .. } | Command::Ping { .. } => {
-                return vec![event::error(
+                return Faults::one(event::error(
                     "malformed_command",
                     "only ocelli.v2 has it",
                     None,
-                )];
+                ));
             }
         };
         let words = |id: &String| {
@@ -263,6 +324,9 @@ impl Viewer {
                 Some(id),
             )
         };
-        unknown.iter().map(words).collect()
+        Faults {
+            count: unknown.len() as u64,
+            told: unknown.iter().take(ERRORS_TOLD).map(words).collect(),
+        }
     }
 }

@@ -69,7 +69,7 @@ impl Watched {
     }
 
     /// Subscribes; the ids that mean no camera this viewer may see.
-    pub fn subscribe(&mut self, ids: &[String], wish: Wish) -> Vec<String> {
+    pub fn subscribe(&mut self, ids: &BTreeSet<String>, wish: Wish) -> Vec<String> {
         let mut unknown = Vec::new();
         for id in ids {
             if id == ALL {
@@ -95,7 +95,7 @@ impl Watched {
     }
 
     /// Ends subscriptions; ids that are not subscribed do no harm.
-    pub fn unsubscribe(&mut self, ids: &[String]) {
+    pub fn unsubscribe(&mut self, ids: &BTreeSet<String>) {
         for id in ids {
             if id == ALL {
                 self.all = None;
@@ -201,8 +201,12 @@ impl Watched {
     pub fn add_credit(&mut self, add: &BTreeMap<String, u32>) -> Vec<String> {
         let mut unknown = Vec::new();
         for (id, &more) in add {
-            let camera = self.visible(id);
-            let token = camera.and_then(|camera| self.tokens.get(camera.id().as_str()).copied());
+            // Nearly always the id is the one that frames carry; finding the camera
+            // of any other form costs more than sending its frame.
+            let token = self.tokens.get(id).copied().or_else(|| {
+                let camera = self.visible(id)?;
+                self.tokens.get(camera.id().as_str()).copied()
+            });
             let watch = token.and_then(|token| self.watches[token].as_mut());
             let (Some(token), Some(watch)) = (token, watch) else {
                 unknown.push(id.clone());
@@ -217,7 +221,7 @@ impl Watched {
     }
 
     /// Tries failed cameras again at once; the ids that mean no camera.
-    pub fn retry(&mut self, ids: &[String]) -> Vec<String> {
+    pub fn retry(&mut self, ids: &BTreeSet<String>) -> Vec<String> {
         let mut unknown = Vec::new();
         for id in ids {
             match self.visible(id) {

@@ -1,0 +1,284 @@
+//! `Sec-WebSocket-Accept`: what it should be, and which mistake makes another
+//! value of the same key.
+
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
+use md5::Md5;
+use sha1::{Digest, Sha1};
+use std::fmt::Write;
+
+/// What RFC 6455 wants appended to the key.
+pub const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+
+/// The answer that a key must get.
+pub fn expected(key: &str) -> String {
+    STANDARD.encode(Sha1::digest(format!("{key}{GUID}")))
+}
+
+/// One step done in some way; none of the words for the right one.
+struct Way<T> {
+    value: T,
+    words: Option<String>,
+}
+
+fn right<T>(value: T) -> Way<T> {
+    Way { value, words: None }
+}
+
+fn wrong<T>(value: T, words: impl Into<String>) -> Way<T> {
+    Way {
+        value,
+        words: Some(words.into()),
+    }
+}
+
+/// GUIDs that have been seen in place of the right one. They come from memory,
+/// from typing errors and from language models.
+const WRONG_GUIDS: [&str; 4] = [
+    "258EAFA5-E914-47DA-95CA-5AB5F43F86A2",
+    "258EAFA5-E914-47DA-95CA-5AB0DC85B11",
+    "258EAFA5-E914-47DA-95CA-C5AB0DC85B1",
+    "258EAFA5-E914-47DA-95CA-C5AB5DC85B11",
+];
+
+fn guids() -> Vec<Way<Vec<u8>>> {
+    let mut ways = vec![right(GUID.into())];
+    for guid in WRONG_GUIDS {
+        let words = format!("it appends the wrong GUID {guid}, which should be {GUID}");
+        ways.push(wrong(guid.into(), words));
+    }
+    let lower = GUID.to_lowercase();
+    ways.push(wrong(
+        lower.into(),
+        "it appends the GUID in lower case, which should be in upper case",
+    ));
+    let bare = GUID.replace('-', "");
+    ways.push(wrong(
+        bare.clone().into(),
+        "it appends the GUID without its hyphens",
+    ));
+    ways.push(wrong(
+        format!("{{{GUID}}}").into(),
+        "it appends the GUID in braces, which do not belong there",
+    ));
+    for (end, name) in [
+        ("\0", "a zero byte"),
+        ("\n", "a line feed"),
+        ("\r\n", "a line's end"),
+        (" ", "a space"),
+    ] {
+        ways.push(wrong(
+            format!("{GUID}{end}").into(),
+            format!("it hashes {name} behind the GUID"),
+        ));
+    }
+    let octets = (0..bare.len()).step_by(2);
+    let octets = octets.filter_map(|at| u8::from_str_radix(&bare[at..at + 2], 16).ok());
+    ways.push(wrong(
+        octets.collect(),
+        "it appends the GUID as 16 bytes, which should be its text",
+    ));
+    ways.push(wrong(Vec::new(), "it leaves the GUID out"));
+    ways
+}
+
+/// The key of RFC 6455's example.
+const EXAMPLE_KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
+
+fn keys(key: &str) -> Vec<Way<Vec<u8>>> {
+    let mut ways = vec![right(key.into())];
+    if let Ok(decoded) = STANDARD.decode(key) {
+        ways.push(wrong(
+            decoded,
+            "it decodes the key from base64 before it hashes it, which should be hashed as it stands",
+        ));
+    }
+    for (before, after, name) in [
+        (" ", "", "the space before the key"),
+        ("", " ", "a space behind the key"),
+        ("", "\r", "a carriage return behind the key"),
+        ("", "\n", "a line feed behind the key"),
+        ("", "\r\n", "the line's end behind the key"),
+        ("\"", "\"", "quotes around the key"),
+        (
+            "Sec-WebSocket-Key: ",
+            "",
+            "the header's name before the key",
+        ),
+    ] {
+        ways.push(wrong(
+            format!("{before}{key}{after}").into(),
+            format!("it hashes {name} too"),
+        ));
+    }
+    ways.push(wrong(
+        key.to_lowercase().into(),
+        "it hashes the key in lower case",
+    ));
+    ways.push(wrong(
+        key.to_uppercase().into(),
+        "it hashes the key in upper case",
+    ));
+    ways.push(wrong(
+        key.trim_end_matches('=').into(),
+        "it hashes the key without the = at its end",
+    ));
+    ways.push(wrong(
+        EXAMPLE_KEY.into(),
+        "it hashes the example key of the standard in place of the one it was sent",
+    ));
+    ways.push(wrong(Vec::new(), "it hashes the GUID without the key"));
+    ways
+}
+
+fn digests(text: &[u8]) -> [Way<Vec<u8>>; 2] {
+    [
+        right(Sha1::digest(text).to_vec()),
+        wrong(
+            Md5::digest(text).to_vec(),
+            "it hashes with MD5, which should be SHA-1",
+        ),
+    ]
+}
+
+fn encodings(digest: &[u8]) -> Vec<Way<String>> {
+    let mut hex = String::new();
+    for byte in digest {
+        // Writing to a string cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+    }
+    let upper = hex.to_uppercase();
+    let of_hex = "it encodes the hash's hexadecimal text, which should be its 20 raw bytes";
+    vec![
+        right(STANDARD.encode(digest)),
+        wrong(
+            STANDARD_NO_PAD.encode(digest),
+            "it leaves out the = at the end",
+        ),
+        wrong(
+            URL_SAFE.encode(digest),
+            "it writes base64 with - and _, which should be + and /",
+        ),
+        wrong(
+            URL_SAFE_NO_PAD.encode(digest),
+            "it writes base64 for URLs, which should be the usual one with = at the end",
+        ),
+        wrong(STANDARD.encode(&hex), of_hex),
+        wrong(STANDARD.encode(&upper), of_hex),
+        wrong(
+            hex,
+            "it writes the hash in hexadecimal, which should be base64",
+        ),
+        wrong(
+            upper,
+            "it writes the hash in hexadecimal, which should be base64",
+        ),
+    ]
+}
+
+/// The mistakes that lead from `key` to `received`, the fewest that do; none if
+/// no known ones do.
+pub fn mistakes(key: &str, received: &str) -> Option<Vec<String>> {
+    if received == key {
+        return Some(vec!["it sends the key back as it came".to_owned()]);
+    }
+    if received.eq_ignore_ascii_case(&expected(key)) {
+        let words = "it changes the case of the result, which counts in base64";
+        return Some(vec![words.to_owned()]);
+    }
+    let mut found: Option<Vec<String>> = None;
+    let (keys, guids) = (keys(key), guids());
+    for (key, guid) in keys
+        .iter()
+        .flat_map(|key| guids.iter().map(move |guid| (key, guid)))
+    {
+        for order in [
+            right([&key.value[..], &guid.value].concat()),
+            wrong(
+                [&guid.value[..], &key.value].concat(),
+                "it puts the GUID before the key, which should be behind it",
+            ),
+        ] {
+            for digest in digests(&order.value) {
+                for encoding in encodings(&digest.value) {
+                    if encoding.value != received {
+                        continue;
+                    }
+                    let words = [
+                        &key.words,
+                        &guid.words,
+                        &order.words,
+                        &digest.words,
+                        &encoding.words,
+                    ];
+                    let words: Vec<_> = words.into_iter().flatten().cloned().collect();
+                    if found.as_ref().is_none_or(|best| words.len() < best.len()) {
+                        found = Some(words);
+                    }
+                }
+            }
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = EXAMPLE_KEY;
+
+    #[test]
+    fn the_standards_example() {
+        assert_eq!(expected(KEY), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+    }
+
+    fn told(received: &str) -> String {
+        mistakes("x3JJHMbDL1EzLkh9GBhXDw==", received)
+            .unwrap_or_default()
+            .join(" and ")
+    }
+
+    fn sha1(text: &str) -> Vec<u8> {
+        Sha1::digest(text).to_vec()
+    }
+
+    #[test]
+    fn known_mistakes_are_told_apart() {
+        let key = "x3JJHMbDL1EzLkh9GBhXDw==";
+        let cases = [
+            (
+                STANDARD.encode(sha1(&format!("{key}{}", WRONG_GUIDS[0]))),
+                "wrong GUID 258EAFA5-E914-47DA-95CA-5AB5F43F86A2",
+            ),
+            (
+                STANDARD.encode(sha1(&format!("{key}{}", GUID.to_lowercase()))),
+                "lower case",
+            ),
+            (STANDARD.encode(sha1(GUID)), "without the key"),
+            (STANDARD.encode(sha1(key)), "leaves the GUID out"),
+            (
+                STANDARD.encode(sha1(&format!("{GUID}{key}"))),
+                "before the key",
+            ),
+            (STANDARD.encode(Md5::digest(format!("{key}{GUID}"))), "MD5"),
+            (key.to_owned(), "as it came"),
+            (expected(key).to_lowercase(), "changes the case"),
+            (expected(KEY), "example key"),
+            (
+                expected(key).trim_end_matches('=').to_owned(),
+                "leaves out the =",
+            ),
+        ];
+        for (received, words) in cases {
+            assert!(
+                told(&received).contains(words),
+                "{words}: {}",
+                told(&received)
+            );
+        }
+        let decoded = [&STANDARD.decode(key).expect("base64")[..], GUID.as_bytes()].concat();
+        assert!(told(&STANDARD.encode(Sha1::digest(decoded))).contains("decodes the key"));
+        assert!(told("AAAAAAAAAAAAAAAAAAAAAAAAAAA=").is_empty());
+    }
+}

@@ -1,0 +1,106 @@
+//! Any source, tried the way the hub itself would use it.
+
+use super::report::Report;
+use crate::config::{CameraConfig, Config};
+use crate::launch;
+use ocelli_core::{Quality, State};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+/// For the first picture.
+const FIRST: Duration = Duration::from_secs(15);
+/// As long as pictures are counted.
+const COUNT: Duration = Duration::from_secs(3);
+
+/// Watches a camera for a moment.
+pub async fn examine(camera: CameraConfig, report: &mut Report) {
+    let kind = camera.kind;
+    let mut config = Config::new(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+    let (app, room) = (camera.app.clone(), camera.room.clone());
+    if let Ok(known) = ocelli_core::App::new(&app) {
+        config.apps.push(known);
+    }
+    config.cameras.push(camera);
+    let found = launch::hub(&config).ok().and_then(|hub| {
+        let camera = hub.find(&app, &room)?;
+        Some((hub, camera))
+    });
+    let Some((hub, camera)) = found else {
+        return report.fail(
+            "camera",
+            "This camera can't be made out of its configuration.",
+        );
+    };
+    let mut viewer = camera.follow(Quality::Main);
+    let mut changes = hub.changes();
+    let until = Instant::now() + FIRST;
+    let first = loop {
+        if let State::Failed(reason) = camera.status().state {
+            break Err(reason);
+        }
+        tokio::select! {
+            frame = viewer.next() => break Ok(frame),
+            _ = changes.changed() => {}
+            () = sleep_until(until) => {
+                let state = camera.status().state;
+                let reason = state.reason().unwrap_or("no picture came in time").to_owned();
+                break Err(reason);
+            }
+        }
+    };
+    match first {
+        Ok(_) => {
+            let until = Instant::now() + COUNT;
+            let (mut count, mut bytes, begun) = (0, 0, Instant::now());
+            while let Ok(frame) = timeout_at(until, viewer.next()).await {
+                count += 1;
+                bytes += frame.payload_len();
+            }
+            let seconds = begun.elapsed().as_secs_f64();
+            let status = camera.status();
+            let codec = status
+                .codec
+                .map_or("an unknown codec", ocelli_core::Codec::name);
+            let size = match status.size {
+                Some((width, height)) => format!("{width} × {height}"),
+                None => "unknown size".to_owned(),
+            };
+            let mean = bytes / usize::max(count, 1) / 1000;
+            report.pass(
+                "pictures",
+                format!(
+                    "The source ({kind}) gives pictures: {codec}, {size}, {:.1} JPEGs a second of \
+                     about {mean} kB.",
+                    count as f64 / seconds
+                ),
+            );
+        }
+        Err(reason) => report.fail(
+            "pictures",
+            format!(
+                "The source ({kind}) gives no pictures: {reason}. {}",
+                advice(&reason)
+            ),
+        ),
+    }
+    hub.stop();
+}
+
+/// What to try, by the hub's own words for what went wrong.
+fn advice(reason: &str) -> &'static str {
+    let says = |part: &str| reason.contains(part);
+    if says("401") && says("wants") {
+        "Add them: http://user:password@host/…, or `user` and `password_file` in the configuration."
+    } else if says("401") {
+        "Check both in the camera's own settings; write @ in a password as %40."
+    } else if says("404") || says("no such") {
+        "Check the address: its path, and its spelling."
+    } else if says("refused") || says("no answer") || says("no route") {
+        "Is the camera on, in this network, and is its address still the same?"
+    } else if says("ffmpeg") && says("not") {
+        "Install it: apt install ffmpeg."
+    } else {
+        "The address in a browser or in VLC shows whether the camera itself is well."
+    }
+}

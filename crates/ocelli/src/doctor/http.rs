@@ -1,0 +1,163 @@
+//! An HTTP/1.1 answer read by hand, as strictly as a browser reads it and a
+//! little more talkative.
+
+use super::net::Stream;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::timeout;
+
+const ANSWER: Duration = Duration::from_secs(8);
+const BODY: Duration = Duration::from_secs(1);
+const HEAD_LIMIT: usize = 64 * 1024;
+/// As much of a refusal as a person wants to read.
+const QUOTED: usize = 160;
+
+/// The head of an answer.
+#[derive(Clone, Debug, Default)]
+pub struct Head {
+    /// `HTTP/1.1`.
+    pub version: String,
+    /// 101, 200 and so on.
+    pub status: u16,
+    /// The names in small letters.
+    headers: Vec<(String, String)>,
+}
+
+impl Head {
+    /// All values of a header.
+    pub fn all(&self, name: &str) -> Vec<&str> {
+        let same = self.headers.iter().filter(|(known, _)| known == name);
+        same.map(|(_, value)| value.as_str()).collect()
+    }
+
+    /// The first value of a header.
+    pub fn first(&self, name: &str) -> Option<&str> {
+        self.all(name).first().copied()
+    }
+}
+
+/// What came in answer to a request.
+pub enum Answer {
+    /// A head, and what came behind it so far.
+    Head(Head, Vec<u8>),
+    /// Something that is no HTTP.
+    Other(Vec<u8>),
+    /// The connection ended, after these many bytes.
+    Closed(usize),
+    /// Nothing, or not the whole of a head, in time.
+    Silent(usize),
+}
+
+/// Sends a request and reads the head of the answer.
+pub async fn ask(stream: &mut dyn Stream, request: &str) -> Answer {
+    let sent = async {
+        stream.write_all(request.as_bytes()).await?;
+        stream.flush().await
+    };
+    match timeout(ANSWER, sent).await {
+        Ok(Ok(())) => {}
+        Ok(Err(_)) => return Answer::Closed(0),
+        Err(_) => return Answer::Silent(0),
+    }
+    let mut read = Vec::new();
+    let head = async {
+        loop {
+            let begun = &read[..read.len().min(5)];
+            if !b"HTTP/".starts_with(begun) || read.len() > HEAD_LIMIT {
+                return None;
+            }
+            if let Some(end) = end_of_head(&read) {
+                return Some(end);
+            }
+            match stream.read_buf(&mut read).await {
+                Ok(0) | Err(_) => return None,
+                Ok(_) => {}
+            }
+        }
+    };
+    match timeout(ANSWER, head).await {
+        Ok(Some((head, body))) => {
+            let parsed = parse(&read[..head]);
+            match parsed {
+                Some(parsed) => Answer::Head(parsed, read.split_off(body)),
+                None => Answer::Other(read),
+            }
+        }
+        Ok(None) if read.starts_with(b"HTTP/") || read.is_empty() => Answer::Closed(read.len()),
+        Ok(None) => Answer::Other(read),
+        Err(_) => Answer::Silent(read.len()),
+    }
+}
+
+/// Where the head ends and where the body begins. Browsers take bare line feeds.
+fn end_of_head(read: &[u8]) -> Option<(usize, usize)> {
+    let proper = read.windows(4).position(|four| four == b"\r\n\r\n");
+    let bare = read.windows(2).position(|two| two == b"\n\n");
+    match (proper, bare) {
+        (Some(at), Some(bare)) if bare < at => Some((bare, bare + 2)),
+        (Some(at), _) => Some((at, at + 4)),
+        (None, Some(at)) => Some((at, at + 2)),
+        (None, None) => None,
+    }
+}
+
+fn parse(head: &[u8]) -> Option<Head> {
+    let text = String::from_utf8_lossy(head);
+    let mut lines = text.lines();
+    let mut first = lines.next()?.split_whitespace();
+    let version = first.next()?.to_owned();
+    let status = first.next()?.parse().ok()?;
+    let headers = lines.filter_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        Some((name.trim().to_ascii_lowercase(), value.trim().to_owned()))
+    });
+    Some(Head {
+        version,
+        status,
+        headers: headers.collect(),
+    })
+}
+
+/// The beginning of a refusal's text, if it is for people.
+pub async fn quote(stream: &mut dyn Stream, head: &Head, mut body: Vec<u8>) -> Option<String> {
+    let kind = head.first("content-type").unwrap_or("text/plain");
+    if kind.contains("html") || !(kind.starts_with("text/") || kind.contains("json")) {
+        return None;
+    }
+    let more = async {
+        while body.len() < QUOTED && matches!(stream.read_buf(&mut body).await, Ok(1..)) {
+            let length = head
+                .first("content-length")
+                .and_then(|text| text.parse().ok());
+            if length.is_some_and(|length: usize| body.len() >= length) {
+                break;
+            }
+        }
+    };
+    // What has come by then is what is quoted.
+    let _ = timeout(BODY, more).await;
+    let text = String::from_utf8_lossy(&body);
+    let line = text.lines().find(|line| !line.trim().is_empty())?.trim();
+    Some(line.chars().take(QUOTED).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn heads_with_either_line_end() {
+        for text in [
+            "HTTP/1.1 101 Sw\r\nUpgrade:  a \r\nUpgrade: b\r\n\r\nrest",
+            "HTTP/1.1 101 Sw\nupgrade: a\nUPGRADE:b\n\nrest",
+        ] {
+            let (head, body) = end_of_head(text.as_bytes()).expect("an end");
+            assert_eq!(&text[body..], "rest");
+            let head = parse(&text.as_bytes()[..head]).expect("a head");
+            assert_eq!((head.version.as_str(), head.status), ("HTTP/1.1", 101));
+            assert_eq!(head.all("upgrade"), ["a", "b"]);
+        }
+        assert!(end_of_head(b"HTTP/1.1 101\r\n").is_none());
+        assert!(parse(b"HTTP/1.1 what").is_none());
+    }
+}

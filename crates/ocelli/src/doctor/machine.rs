@@ -1,0 +1,184 @@
+//! This machine: is all there that the hub needs?
+
+use super::report::Report;
+use crate::config::DEFAULT_LISTEN;
+use rustix::process::{Resource, getrlimit};
+use std::io;
+use std::net::TcpListener;
+use std::process::Stdio;
+use std::time::Duration;
+use tokio::process::Command;
+use tokio::time::timeout;
+
+const FFMPEG: Duration = Duration::from_secs(10);
+/// Fewer descriptors than this are worth a word.
+const FEW_DESCRIPTORS: u64 = 1024;
+/// What the hub itself needs, roughly.
+const OWN_DESCRIPTORS: u64 = 50;
+
+/// Entries that one of ffmpeg's lists must have.
+struct Part {
+    /// What prints the list.
+    option: &'static str,
+    /// What its entries are.
+    word: &'static str,
+    /// Their names, each with what does not work without it.
+    wanted: &'static [(&'static str, &'static str)],
+}
+
+const PARTS: [Part; 4] = [
+    Part {
+        option: "-decoders",
+        word: "decoder",
+        wanted: &[
+            ("h264", "H.264 cameras"),
+            ("hevc", "H.265 cameras"),
+            ("mjpeg", "JPEG streams that go by ffmpeg"),
+        ],
+    },
+    Part {
+        option: "-encoders",
+        word: "encoder",
+        wanted: &[
+            ("mjpeg", "cameras that do not send JPEG"),
+            ("mpeg1video", "JSMpeg players"),
+        ],
+    },
+    Part {
+        option: "-muxers",
+        word: "muxer",
+        wanted: &[("smjpeg", "cameras that do not send JPEG")],
+    },
+    Part {
+        option: "-demuxers",
+        word: "demuxer",
+        wanted: &[("ivf", "H.264 and H.265 cameras")],
+    },
+];
+
+/// Examines this machine.
+pub async fn examine(report: &mut Report) {
+    ffmpeg(report).await;
+    port(report);
+    descriptors(report);
+}
+
+async fn ask(option: &str) -> io::Result<String> {
+    let child = Command::new("ffmpeg")
+        .args(["-hide_banner", option])
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    let output = timeout(FFMPEG, child).await??;
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+async fn ffmpeg(report: &mut Report) {
+    let said = match ask("-version").await {
+        Ok(said) => said,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return report.fail(
+                "ffmpeg",
+                "ffmpeg is not installed. Cameras that send JPEG work without it, H.264, H.265 \
+                 and ffmpeg: cameras do not. On Debian, Ubuntu and the Pi: apt install ffmpeg.",
+            );
+        }
+        Err(error) => {
+            return report.fail(
+                "ffmpeg",
+                format!("ffmpeg can't be run: {error}. Install it anew."),
+            );
+        }
+    };
+    let version = said
+        .split_whitespace()
+        .nth(2)
+        .unwrap_or("of unknown version");
+    report.pass("ffmpeg", format!("ffmpeg {version} is installed."));
+    let mut missing = Vec::new();
+    for part in PARTS {
+        let list = ask(part.option).await.unwrap_or_default();
+        for (name, purpose) in part.wanted {
+            if !lists(&list, name) {
+                missing.push(format!("the {} {name} ({purpose})", part.word));
+            }
+        }
+    }
+    if missing.is_empty() {
+        report.pass(
+            "codecs",
+            "ffmpeg has every encoder, decoder and format that the hub uses.",
+        );
+    } else {
+        report.fail(
+            "codecs",
+            format!(
+                "This ffmpeg lacks {}. Install the full one of your distribution.",
+                missing.join(", ")
+            ),
+        );
+    }
+}
+
+/// Whether one of ffmpeg's lists has an entry: flags, the name (or several with
+/// commas between), a description.
+fn lists(list: &str, name: &str) -> bool {
+    list.lines().any(|line| {
+        let names = line.split_whitespace().nth(1).unwrap_or_default();
+        names.split(',').any(|known| known == name)
+    })
+}
+
+fn port(report: &mut Report) {
+    match TcpListener::bind(DEFAULT_LISTEN) {
+        Ok(_) => report.pass("port", format!("{DEFAULT_LISTEN} is free.")),
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => report.warn(
+            "port",
+            format!(
+                "Something listens at {DEFAULT_LISTEN} already. If it is not Ocelli itself, start \
+                 the hub elsewhere: ocelli serve --listen 127.0.0.1:8081."
+            ),
+        ),
+        Err(error) => report.warn(
+            "port",
+            format!("{DEFAULT_LISTEN} can't be listened on: {error}. Try --listen 127.0.0.1:8081."),
+        ),
+    }
+}
+
+fn descriptors(report: &mut Report) {
+    let Some(limit) = getrlimit(Resource::Nofile).current else {
+        return report.pass("descriptors", "There is no limit on open descriptors.");
+    };
+    let viewers = limit.saturating_sub(OWN_DESCRIPTORS);
+    let told = format!(
+        "This user may have {limit} descriptors open: each viewer and each camera takes one or a \
+         few, so that is room for some {viewers} of them at most"
+    );
+    if limit < FEW_DESCRIPTORS {
+        report.warn(
+            "descriptors",
+            format!(
+                "{told}. Raise it: ulimit -n 4096, or LimitNOFILE=4096 \
+                                            in a systemd unit."
+            ),
+        );
+    } else {
+        report.pass("descriptors", format!("{told}."));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::lists;
+
+    #[test]
+    fn entries_of_ffmpegs_lists() {
+        let list = " V....D h264   H.264\n D  ivf     On2 IVF\n DE mov,mp4  Q\n  E smjpeg Loki\n";
+        for name in ["h264", "ivf", "mp4", "smjpeg"] {
+            assert!(lists(list, name), "{name}");
+        }
+        assert!(!lists(list, "hevc") && !lists(list, "Loki"));
+    }
+}

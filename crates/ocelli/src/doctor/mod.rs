@@ -1,0 +1,202 @@
+//! `ocelli doctor`: what is wrong with a WebSocket server, a camera or this
+//! machine, in plain words, and how to mend it.
+//!
+//! # Layout
+//! - [`report`]: the findings, as text and as JSON; where secrets are stopped
+//! - `net`, `tls`: getting there
+//! - `http`, `handshake`, `accept`, `frames`, `socket`: a WebSocket, read by hand
+//!   as strictly as a browser reads it. No library: one would stop at the first
+//!   fault, and not say which.
+//! - `web`, `rtsp`, `camera`: cameras
+//! - `machine`: ffmpeg, port, limits
+//!
+//! What does not belong here: mending anything.
+
+mod accept;
+mod camera;
+mod frames;
+mod handshake;
+mod http;
+mod machine;
+mod net;
+pub mod report;
+mod rtsp;
+mod socket;
+mod tls;
+mod web;
+
+use crate::config::{Config, from_argument, nearest};
+use crate::sources::{Address, KINDS};
+use clap::Args;
+use net::Route;
+use ocelli_core::name::{DEFAULT_APP, check_room};
+use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use report::{Outcome, Report};
+use std::path::PathBuf;
+use url::Url;
+
+/// What the doctor is asked.
+#[derive(Args)]
+pub struct Question {
+    /// An address (ws:, wss:, http:, https:, rtsp:, any source) or a configured
+    /// camera's id; this machine if none is given.
+    #[arg(value_name = "TARGET")]
+    pub target: Option<String>,
+    /// Where configured cameras stand.
+    #[arg(long, value_name = "FILE", default_value = "ocelli.toml")]
+    pub config: PathBuf,
+    /// A WebSocket subprotocol to ask for.
+    #[arg(long, value_name = "NAME")]
+    pub protocol: Option<String>,
+    /// Print an array of {check, result, message, expected?, received?}.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Answers on standard output. True unless something failed; a warning is named
+/// and is no failure.
+///
+/// # Errors
+/// There is nothing such as the target.
+pub async fn answer(question: &Question) -> Result<bool, String> {
+    let report = examine(question).await?;
+    if question.json {
+        println!("{}", report.json());
+    } else {
+        println!("{report}{}", report.summary());
+    }
+    Ok(report.outcome() != Outcome::Fail)
+}
+
+async fn examine(question: &Question) -> Result<Report, String> {
+    let mut report = Report::default();
+    let Some(target) = &question.target else {
+        machine::examine(&mut report).await;
+        return Ok(report);
+    };
+    let protocol = question.protocol.as_deref();
+    // As on the command line of `serve`, an id may stand before an address.
+    let target = match target.split_once('=') {
+        Some((id, address)) if check_room(id).is_ok() && address.contains(':') => address,
+        _ => target,
+    };
+    let address = Address::new(target);
+    conceal(&address, &mut report);
+    match address.scheme() {
+        "ws" | "wss" => {
+            let (url, route) = parse(&address)?;
+            if address.credentials.is_some() {
+                report.warn(
+                    "address",
+                    "Browsers do not take a user and a password in a WebSocket's address, so they \
+                     are left out here.",
+                );
+            }
+            if url.fragment().is_some() {
+                report.warn(
+                    "address",
+                    "What stands behind # in the address is never sent.",
+                );
+            }
+            socket::examine(&route, protocol, &mut report).await;
+        }
+        "http" | "https" => {
+            parse(&address)?;
+            let url = Url::parse(target.trim()).map_err(|_| not_an_address(&address))?;
+            web::examine(target, &url, protocol, &mut report).await;
+        }
+        "rtsp" => rtsp::examine(&address, &mut report).await,
+        scheme if KINDS.iter().any(|kind| kind.schemes.contains(&scheme)) => {
+            let camera = from_argument(target, 1).map_err(|error| error.to_string())?;
+            camera::examine(camera, &mut report).await;
+        }
+        "" => configured(target, question, &mut report).await?,
+        scheme => return Err(no_target(scheme)),
+    }
+    Ok(report)
+}
+
+async fn configured(id: &str, question: &Question, report: &mut Report) -> Result<(), String> {
+    let config = Config::load(&question.config).map_err(|error| {
+        format!("without a colon it is no address but a configured camera's id, and {error}")
+    })?;
+    let full = |app: &str, room: &str| format!("{app}/{room}");
+    let ids: Vec<_> = config
+        .cameras
+        .iter()
+        .map(|camera| match camera.app.as_str() {
+            DEFAULT_APP => camera.room.clone(),
+            app => full(app, &camera.room),
+        })
+        .collect();
+    let Some(at) = ids.iter().position(|known| known == id) else {
+        let known: Vec<_> = ids.iter().map(String::as_str).collect();
+        let hint = match nearest(id, &known) {
+            Some(near) => format!("did you mean {near:?}?"),
+            None => "write an address, like rtsp://10.0.0.7/stream1 or ws://host/path".to_owned(),
+        };
+        let file = question.config.display();
+        return Err(format!("{file} has no camera {id:?}; {hint}"));
+    };
+    let Some(camera) = config.cameras.into_iter().nth(at) else {
+        return Ok(());
+    };
+    conceal(&camera.address, report);
+    if camera.address.scheme() == "rtsp" {
+        let address = camera.address.clone();
+        rtsp::examine(&address, report).await;
+    } else {
+        camera::examine(camera, report).await;
+    }
+    Ok(())
+}
+
+fn parse(address: &Address) -> Result<(Url, Route), String> {
+    let url = Url::parse(address.bare()).map_err(|_| not_an_address(address))?;
+    let route = Route::of(&url).ok_or_else(|| not_an_address(address))?;
+    Ok((url, route))
+}
+
+fn not_an_address(address: &Address) -> String {
+    format!(
+        "{:?} is no address; write it like \"ws://10.0.0.7:8080/ws/cameras\"",
+        address.redacted()
+    )
+}
+
+/// Names what could stand there. What was written is not repeated: without `//` a
+/// password in it would go unnoticed.
+fn no_target(scheme: &str) -> String {
+    let kinds = KINDS.iter().flat_map(|kind| kind.schemes);
+    let known: Vec<_> = ["ws", "wss"].iter().chain(kinds).copied().collect();
+    let hint = match nearest(scheme, &known) {
+        Some(near) => format!("did you mean `{near}:`?"),
+        None => format!(
+            "an address begins with one of {}:, like ws://10.0.0.7:8080/ws/cameras",
+            known.join(":, ")
+        ),
+    };
+    format!("the doctor knows no such address; {hint}")
+}
+
+/// Whatever in an address could be a secret is never shown, even if a server
+/// sends it back.
+fn conceal(address: &Address, report: &mut Report) {
+    if let Some(known) = &address.credentials {
+        report.conceal(&known.password);
+        let encoded = utf8_percent_encode(&known.password, NON_ALPHANUMERIC);
+        report.conceal(&encoded.to_string());
+    }
+    let query = address
+        .bare()
+        .split_once('?')
+        .map_or("", |(_, query)| query);
+    let shown = address.redacted();
+    let shown = shown.split_once('?').map_or("", |(_, query)| query);
+    for (written, shown) in query.split('&').zip(shown.split('&')) {
+        if let Some((_, value)) = written.split_once('=').filter(|_| written != shown) {
+            report.conceal(value);
+            report.conceal(&percent_decode_str(value).decode_utf8_lossy());
+        }
+    }
+}

@@ -1,0 +1,396 @@
+//! TLS as a browser judges it: the chain, the name, the dates, the protocol.
+//!
+//! The handshake goes through whatever the certificate says, so that all that is
+//! wrong with it can be told; what is then sent over it is decided by the result.
+
+use super::net::{Route, Stream};
+use super::report::Report;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, ProtocolVersion, SignatureScheme,
+};
+use rustls_platform_verifier::Verifier;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use webpki::EndEntityCert;
+
+const HANDSHAKE: Duration = Duration::from_secs(8);
+/// A certificate that runs out sooner than this is worth a word.
+const SOON: Duration = Duration::from_secs(14 * 24 * 3600);
+
+/// Speaks TLS on a connection; none if a browser with something to hide would
+/// not go on.
+pub async fn shake_hands(
+    stream: TcpStream,
+    route: &Route,
+    report: &mut Report,
+) -> Option<Box<dyn Stream>> {
+    let bare = route.host.trim_start_matches('[').trim_end_matches(']');
+    let Ok(name) = ServerName::try_from(bare.to_owned()) else {
+        report.fail(
+            "tls",
+            format!("{bare} is no name that a certificate could be for."),
+        );
+        return None;
+    };
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let witness = Arc::new(Witness {
+        platform: Verifier::new(provider.clone()).ok(),
+        provider: provider.clone(),
+        chain: Mutex::default(),
+    });
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map(|versions| {
+            versions
+                .dangerous()
+                .with_custom_certificate_verifier(witness.clone())
+                .with_no_client_auth()
+        });
+    let Ok(mut config) = config else {
+        report.fail("tls", "This program was built without TLS.");
+        return None;
+    };
+    // What browsers offer for a WebSocket: HTTP/2 has no Upgrade.
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    let handshake = TlsConnector::from(Arc::new(config)).connect(name.clone(), stream);
+    let stream = match timeout(HANDSHAKE, handshake).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => {
+            report.fail("tls", obstacle(&error, route));
+            return None;
+        }
+        Err(_) => {
+            report.fail(
+                "tls",
+                "The server takes the connection and then says nothing. Perhaps it does not \
+                 speak TLS there: try the address with ws:// or http://.",
+            );
+            return None;
+        }
+    };
+    let session = stream.get_ref().1;
+    let version = match session.protocol_version() {
+        Some(ProtocolVersion::TLSv1_3) => "TLS 1.3",
+        Some(ProtocolVersion::TLSv1_2) => "TLS 1.2",
+        _ => "TLS",
+    };
+    report.pass("tls", format!("The connection is encrypted ({version})."));
+    match session.alpn_protocol() {
+        Some(b"http/1.1") => report.pass("alpn", "The server agrees to HTTP/1.1."),
+        _ => report.pass(
+            "alpn",
+            "The server has no opinion on the protocol, so it is HTTP/1.1.",
+        ),
+    }
+    let trusted = witness.judge(&name, report);
+    if !trusted && route.may_hold_secret() {
+        report.warn(
+            "stopped",
+            "The address has a query, which may hold a secret, so it is not sent to a server \
+             that can't be trusted. Mend the certificate and ask again.",
+        );
+        return None;
+    }
+    Some(Box::new(stream))
+}
+
+/// What a failed handshake means.
+fn obstacle(error: &std::io::Error, route: &Route) -> String {
+    let inner = error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<Error>());
+    let port = route.port;
+    match inner {
+        Some(Error::InvalidMessage(_)) => format!(
+            "What answers on port {port} does not speak TLS. Write the address with ws:// or \
+             http://, or give the port on which the server speaks TLS."
+        ),
+        Some(Error::AlertReceived(rustls::AlertDescription::NoApplicationProtocol)) => {
+            "The server refuses HTTP/1.1 (ALPN), and a browser opens WebSockets with nothing \
+             else. Let it speak http/1.1 beside h2."
+                .to_owned()
+        }
+        Some(Error::AlertReceived(rustls::AlertDescription::ProtocolVersion))
+        | Some(Error::PeerIncompatible(_)) => {
+            "The server speaks no TLS that browsers still accept: they want 1.2 or 1.3 with \
+             today's ciphers. Update it, or put a reverse proxy before it."
+                .to_owned()
+        }
+        Some(Error::AlertReceived(alert)) => format!(
+            "The server breaks the TLS handshake off ({alert:?}). Its own log should say why; \
+             often it has no certificate for this name."
+        ),
+        Some(other) => format!("The TLS handshake fails: {other}."),
+        None => format!(
+            "The server hangs up during the TLS handshake. Perhaps port {port} does not speak \
+             TLS: try ws:// or http://."
+        ),
+    }
+}
+
+/// Lets every certificate pass and remembers it.
+#[derive(Debug)]
+struct Witness {
+    platform: Option<Verifier>,
+    provider: Arc<CryptoProvider>,
+    chain: Mutex<Vec<CertificateDer<'static>>>,
+}
+
+impl ServerCertVerifier for Witness {
+    fn verify_server_cert(
+        &self,
+        leaf: &CertificateDer<'_>,
+        others: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let all = std::iter::once(leaf).chain(others);
+        let all = all.map(|certificate| certificate.clone().into_owned());
+        *self.chain.lock().unwrap_or_else(PoisonError::into_inner) = all.collect();
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let known = &self.provider.signature_verification_algorithms;
+        rustls::crypto::verify_tls12_signature(message, certificate, signed, known)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let known = &self.provider.signature_verification_algorithms;
+        rustls::crypto::verify_tls13_signature(message, certificate, signed, known)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
+    }
+}
+
+impl Witness {
+    /// Judges what was seen; true if a browser would go on.
+    fn judge(&self, name: &ServerName<'_>, report: &mut Report) -> bool {
+        let chain = self.chain.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some((leaf, others)) = chain.split_first() else {
+            report.fail("certificate", "The server showed no certificate.");
+            return false;
+        };
+        let Ok(parsed) = EndEntityCert::try_from(leaf) else {
+            report.fail(
+                "certificate",
+                "The server's certificate is damaged or of a kind that browsers do not read. \
+                 Make a new one (X.509 version 3).",
+            );
+            return false;
+        };
+        let valid_name = check_name(&parsed, name, report);
+        let Some(platform) = &self.platform else {
+            report.fail(
+                "certificate",
+                "This machine has no list of trusted authorities, so nobody can vouch for the \
+                 server. On Debian: apt install ca-certificates.",
+            );
+            return false;
+        };
+        let judged_at = |time| verify(platform, leaf, others, name, time);
+        let mut fault = judged_at(UnixTime::now());
+        let mut valid_dates = true;
+        // Dates are looked at first; what else is wrong shows on a day that is right.
+        if let Some((dated, day)) = fault.as_ref().and_then(a_right_day) {
+            report.fail("dates", dated);
+            valid_dates = false;
+            fault = judged_at(day);
+        }
+        match &fault {
+            None => report.pass(
+                "certificate",
+                "An authority that this machine trusts vouches for it.",
+            ),
+            Some(CertificateError::UnknownIssuer) => {
+                let own = parsed.issuer() == parsed.subject();
+                report.fail("certificate", unknown(own, others.len()));
+            }
+            Some(other) => report.fail("certificate", sentence(other)),
+        }
+        let good = fault.is_none() && valid_dates;
+        if good {
+            warn_of_its_end(platform, leaf, others, name, report);
+        }
+        valid_name && good
+    }
+}
+
+/// What is wrong with a certificate's dates, and a day on which they are right.
+fn a_right_day(fault: &CertificateError) -> Option<(String, UnixTime)> {
+    match fault {
+        CertificateError::ExpiredContext { not_after, .. } => {
+            let words = format!(
+                "The certificate has expired on {}. Renew it, and see to it that the server reads \
+                 the new one (many need a restart).",
+                date(not_after.as_secs())
+            );
+            Some((words, *not_after))
+        }
+        CertificateError::NotValidYetContext { not_before, .. } => {
+            let words = format!(
+                "The certificate is valid from {} only. Are the clocks of this machine and of the \
+                 one that made it right?",
+                date(not_before.as_secs())
+            );
+            Some((words, *not_before))
+        }
+        _ => None,
+    }
+}
+
+/// What is wrong with a chain, its name apart.
+fn verify(
+    verifier: &dyn ServerCertVerifier,
+    leaf: &CertificateDer<'_>,
+    others: &[CertificateDer<'_>],
+    name: &ServerName<'_>,
+    now: UnixTime,
+) -> Option<CertificateError> {
+    match verifier.verify_server_cert(leaf, others, name, &[], now) {
+        Ok(_) => None,
+        Err(Error::InvalidCertificate(
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+        )) => None,
+        Err(Error::InvalidCertificate(fault)) => Some(fault),
+        Err(_) => Some(CertificateError::UnknownIssuer),
+    }
+}
+
+fn check_name(leaf: &EndEntityCert<'_>, name: &ServerName<'_>, report: &mut Report) -> bool {
+    let wanted = name.to_str();
+    match leaf.verify_is_valid_for_subject_name(name) {
+        Ok(()) => {
+            report.pass("tls name", format!("The certificate is for {wanted}."));
+            true
+        }
+        Err(_) => {
+            let names: Vec<_> = leaf.valid_dns_names().collect();
+            let names = if names.is_empty() {
+                "no name at all (browsers read subjectAltName only)".to_owned()
+            } else {
+                names.join(", ")
+            };
+            report.mismatch(
+                "tls name",
+                format!(
+                    "The certificate is not for {wanted}, so browsers refuse it. Use a name that \
+                     stands in it, or make one with {wanted} among its names (subjectAltName)."
+                ),
+                &wanted,
+                &names,
+            );
+            false
+        }
+    }
+}
+
+fn unknown(own: bool, others: usize) -> String {
+    if own {
+        "The certificate is self-signed: it vouches for itself, and no browser trusts that. A \
+         page's socket then fails without a word, for only whole pages get the question whether \
+         to go on. Use a certificate of an authority, or import this one on every device."
+            .to_owned()
+    } else if others == 0 {
+        "No authority that this machine trusts has signed the certificate, and the server sends \
+         no other beside it. Either the intermediate certificate is missing (serve the whole \
+         chain, often called fullchain.pem), or a private authority signed it, which must then \
+         be imported on every device."
+            .to_owned()
+    } else {
+        "The chain ends in an authority that this machine does not trust. If it is your own, \
+         import it on every device that watches."
+            .to_owned()
+    }
+}
+
+fn sentence(fault: &CertificateError) -> String {
+    match fault {
+        CertificateError::Revoked => {
+            "The certificate was revoked by its authority. Get a new one.".to_owned()
+        }
+        other => format!(
+            "The certificate's chain is not acceptable ({other}). Make a new one for use by a \
+             server, and serve the whole chain."
+        ),
+    }
+}
+
+fn warn_of_its_end(
+    platform: &Verifier,
+    leaf: &CertificateDer<'_>,
+    others: &[CertificateDer<'_>],
+    name: &ServerName<'_>,
+    report: &mut Report,
+) {
+    let soon = UnixTime::since_unix_epoch(Duration::from_secs(UnixTime::now().as_secs()) + SOON);
+    if let Some(CertificateError::ExpiredContext { not_after, .. }) =
+        verify(platform, leaf, others, name, soon)
+    {
+        report.warn(
+            "dates",
+            format!(
+                "The certificate expires on {}. Renew it in time.",
+                date(not_after.as_secs())
+            ),
+        );
+    } else {
+        report.pass("dates", "The certificate is valid for two weeks and more.");
+    }
+}
+
+/// Seconds since the Unix epoch as a day of the calendar.
+fn date(seconds: u64) -> String {
+    let mut days = seconds / 86_400;
+    let mut year = 1970;
+    let leap =
+        |year: u64| year.is_multiple_of(4) && !year.is_multiple_of(100) || year.is_multiple_of(400);
+    while days >= 365 + u64::from(leap(year)) {
+        days -= 365 + u64::from(leap(year));
+        year += 1;
+    }
+    let february = 28 + u64::from(leap(year));
+    let mut month = 1;
+    for length in [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] {
+        if days < length {
+            break;
+        }
+        days -= length;
+        month += 1;
+    }
+    format!("{year}-{month:02}-{:02}", days + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::date;
+
+    #[test]
+    fn days_of_the_calendar() {
+        assert_eq!(date(0), "1970-01-01");
+        assert_eq!(date(951_782_400), "2000-02-29");
+        assert_eq!(date(1_735_689_599), "2024-12-31");
+        assert_eq!(date(1_735_689_600), "2025-01-01");
+    }
+}

@@ -1,0 +1,80 @@
+//! An `http:` address: a camera, or a page with a socket behind it.
+
+use super::handshake::unanswered;
+use super::http::{self, Answer, Head};
+use super::net::Route;
+use super::report::Report;
+use super::{camera, socket};
+use crate::config::from_argument;
+use url::Url;
+
+/// Where a hub has its wall.
+const WALL: &str = "/ws/cameras";
+
+/// Examines what an address leads to.
+pub async fn examine(written: &str, url: &Url, protocol: Option<&str>, report: &mut Report) {
+    let Some(mut route) = Route::of(url) else {
+        return report.fail("address", "This address names no host.");
+    };
+    let has_credentials = !url.username().is_empty() || url.password().is_some();
+    let Some(mut stream) = route.open(report).await else {
+        return;
+    };
+    let request = format!(
+        "GET {} HTTP/1.1\r\nHost: {}\r\nAccept: */*\r\nConnection: close\r\n\
+         User-Agent: ocelli-doctor/{}\r\n\r\n",
+        route.target,
+        route.authority(),
+        env!("CARGO_PKG_VERSION")
+    );
+    let head = match http::ask(stream.as_mut(), &request).await {
+        Answer::Head(head, _) => head,
+        answer => return unanswered(&answer, &route, report),
+    };
+    drop(stream);
+    if has_credentials || is_camera(&head) {
+        report.pass("page", format!("The server answers ({}).", head.status));
+        return match from_argument(written, 1) {
+            Ok(camera) => camera::examine(camera, report).await,
+            Err(error) => report.fail("address", format!("{error}.")),
+        };
+    }
+    match head.status {
+        200..=399 | 426 => report.pass(
+            "page",
+            format!("The server answers ({}). Now its WebSocket.", head.status),
+        ),
+        401 => {
+            return report.fail(
+                "page",
+                "The server wants a user and a password (401). For a camera: \
+                 http://user:password@host/…",
+            );
+        }
+        // A server that has nothing but a socket need not have a front page.
+        status if url.path() == "/" => {
+            report.pass("page", format!("The server answers ({status})."));
+        }
+        status => report.warn(
+            "page",
+            format!("The server answers with {status}: is the path of the address right?"),
+        ),
+    }
+    if url.path() == "/" {
+        route.target = WALL.to_owned();
+        report.pass(
+            "path",
+            format!("For the server as a whole, its socket {WALL} is examined."),
+        );
+    }
+    // The way there is known by now.
+    if let Some(stream) = route.open(&mut Report::default()).await {
+        socket::converse(stream, &route, protocol, report).await;
+    }
+}
+
+fn is_camera(head: &Head) -> bool {
+    let kind = head.first("content-type").unwrap_or_default();
+    let kind = kind.to_ascii_lowercase();
+    head.status == 200 && (kind.starts_with("multipart/") || kind.starts_with("image/"))
+}

@@ -229,6 +229,12 @@ async fn apps_are_made_changed_and_deleted() {
         ("PATCH /api/v1/apps/none", "{}", 404, "\"none\""),
         ("DELETE /api/v1/apps/none", "", 404, "\"none\""),
         ("GET /api/v1/apps/none", "", 404, "\"none\""),
+        (
+            "POST /api/v1/tokens",
+            r#"{"name":"a","scope":"app","appId":"none"}"#,
+            404,
+            "appId in the body",
+        ),
     ] {
         admin(&hub, line, body).await.is_problem(status, word);
     }
@@ -395,12 +401,22 @@ async fn nobody_gives_out_what_they_do_not_have() {
         "{seen:?}"
     );
     let others = all.as_array().expect("a list").iter();
-    let other = others.filter(|token| token["appId"].is_null()).last();
+    let other = others.rev().find(|token| token["appId"].is_null());
     let id = other.and_then(|other| other["id"].as_str()).expect("an id");
     let line = format!("DELETE /api/v1/tokens/{id}");
     call(hub.addr(), &line, &yard, "")
         .await
         .is_problem(404, "no token");
+    // However an address is written, it means the app that it means.
+    for live in [
+        "/api/v1/apps/live",
+        "/api/v1/apps/%6Cive",
+        "/api/v1/apps/live?app=yard",
+    ] {
+        let line = format!("GET {live}");
+        let answer = call(hub.addr(), &line, &yard, "").await;
+        answer.is_problem(403, "\"yard\" alone");
+    }
     // Only its own app is listed, and no other can be made.
     let apps = call(hub.addr(), "GET /api/v1/apps", &yard, "").await.json()["data"].clone();
     assert_eq!(apps.as_array().map(Vec::len), Some(1));
@@ -464,11 +480,6 @@ async fn bodies_are_checked_field_by_field() {
         ),
         (
             "POST /api/v1/tokens",
-            r#"{"name":"a","scope":"app","appId":"none"}"#,
-            "\"none\"",
-        ),
-        (
-            "POST /api/v1/tokens",
             r#"{"name":"a","scope":"global","permissions":["app:raed"]}"#,
             "\"app:read\"",
         ),
@@ -495,6 +506,8 @@ async fn bodies_are_checked_field_by_field() {
     let method = admin(&hub, "PUT /api/v1/apps/live", "{}").await;
     method.is_problem(405, "PATCH");
     assert_eq!(method.header("allow"), "DELETE, GET, PATCH");
+    let letters = admin(&hub, "GET /api/v1/apps/%ff", "").await;
+    letters.is_problem(400, "UTF-8");
     admin(&hub, "GET /api/v1/nothing", "")
         .await
         .is_problem(404, "docs");

@@ -5,6 +5,7 @@ use crate::answer::Problem;
 use crate::auth::Grant;
 use crate::server::Site;
 use crate::store::tokens;
+use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{MatchedPath, RawPathParams, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -54,7 +55,7 @@ impl Rules {
 pub async fn guard(
     State((site, rules)): State<(Arc<Site>, Arc<Rules>)>,
     matched: MatchedPath,
-    params: RawPathParams,
+    params: Result<RawPathParams, RawPathParamsRejection>,
     mut request: Request,
     next: Next,
 ) -> Response {
@@ -72,6 +73,10 @@ pub async fn guard(
         Some(Rule::Public) => return next.run(request).await,
         Some(Rule::Needs(permission)) => permission,
         None => return not_allowed(methods.keys().map(String::as_str).collect()),
+    };
+    let Ok(params) = params else {
+        let message = "the address holds what is no UTF-8";
+        return Problem::new(StatusCode::BAD_REQUEST, message).into_response();
     };
     let app = params.iter().find(|(name, _)| *name == "app");
     let allowed = match grant(&site, request.headers()).await {
@@ -171,4 +176,23 @@ async fn grant(site: &Site, headers: &HeaderMap) -> Result<Grant, Problem> {
         .call(move |connection| tokens::grant(connection, &hash))
         .await?;
     found.ok_or_else(|| refuse("there is no such token; perhaps it was revoked"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_that_declares_nothing_has_no_rule_and_so_is_refused() {
+        let mut document = crate::api::handlers().split_for_parts().1;
+        let call = |document: &OpenApi| {
+            let rules = Rules::of(document);
+            rules.0["/api/v1/apps"].get("GET").cloned()
+        };
+        assert_eq!(call(&document), Some(Rule::Needs("app:read".to_owned())));
+        let path = document.paths.paths.get_mut("/api/v1/apps");
+        let operation = path.and_then(|path| path.get.as_mut()).expect("a call");
+        operation.security = None;
+        assert_eq!(call(&document), None);
+    }
 }

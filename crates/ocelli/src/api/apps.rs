@@ -64,7 +64,7 @@ pub struct NewApp {
     #[schema(pattern = "^[a-z0-9][a-z0-9-]{1,30}[a-z0-9]$")]
     name: String,
     /// What its rooms' full names start with, no other app's; its name by default.
-    #[schema(pattern = "^[A-Za-z0-9._-]{1,120}$")]
+    #[schema(pattern = r"^(?!\.{1,2}$)[A-Za-z0-9._-]{1,120}$")]
     room_prefix: Option<String>,
     /// Whether anybody may watch its cameras; true by default.
     public_playback: Option<bool>,
@@ -75,7 +75,7 @@ pub struct NewApp {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct AppChange {
     /// Only while it has no cameras: it is part of their names.
-    #[schema(pattern = "^[A-Za-z0-9._-]{1,120}$")]
+    #[schema(pattern = r"^(?!\.{1,2}$)[A-Za-z0-9._-]{1,120}$")]
     room_prefix: Option<String>,
     /// Whether anybody may watch its cameras.
     public_playback: Option<bool>,
@@ -140,7 +140,6 @@ pub async fn list(
     security(("token" = ["app:create"])), request_body = NewApp,
     responses(
         (status = 201, description = "It is there", body = Answer<View>),
-        (status = 400, description = "The body is not right", body = ProblemBody),
         (status = 409, description = "The name or the prefix is taken", body = ProblemBody)))]
 pub async fn create(
     State(site): State<Arc<Site>>,
@@ -190,7 +189,6 @@ pub async fn show(
     params(("app" = String, Path, description = "Its name")),
     responses(
         (status = 200, description = "As it is now", body = Answer<View>),
-        (status = 400, description = "The body is not right", body = ProblemBody),
         (status = 404, description = "There is none", body = ProblemBody),
         (status = 409, description = "It stands in the configuration file, or the prefix can't be had",
             body = ProblemBody)))]

@@ -1,12 +1,13 @@
 //! The interface described: for programs `/api/v1/openapi.json`, for people
 //! `/api/v1/docs`. Both are made of what the handlers say of themselves.
 
+use super::tokens;
 use crate::answer::ProblemBody;
 use crate::ui::POLICY;
 use axum::Json;
 use axum::response::Html;
 use http::header::{CONTENT_SECURITY_POLICY, HeaderName};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::fmt::Write;
 use std::sync::LazyLock;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
@@ -38,7 +39,42 @@ pub fn opening() -> OpenApi {
 /// The OpenAPI document of all handlers.
 pub fn document() -> Value {
     let document = super::handlers().split_for_parts().1;
-    serde_json::to_value(document).unwrap_or_default()
+    let mut document = serde_json::to_value(document).unwrap_or_default();
+    tokens::describe(&mut document["components"]["schemas"]["NewToken"]);
+    let paths = document["paths"].as_object_mut().into_iter().flatten();
+    for (_, calls) in paths {
+        for (_, call) in calls.as_object_mut().into_iter().flatten() {
+            add_faults(call);
+        }
+    }
+    document
+}
+
+/// Adds the faults that every call with a token, or with a body, has.
+fn add_faults(call: &mut Value) {
+    let mut faults = Vec::new();
+    if call["security"][0].get("token").is_some() {
+        faults.push(("401", "There is no good token"));
+        faults.push((
+            "403",
+            "The token does not have the permission, or is for another app",
+        ));
+        faults.push(("503", "The store can't be used"));
+    }
+    if call.get("parameters").is_some() || call.get("requestBody").is_some() {
+        faults.push(("400", "The address or the body is not right"));
+    }
+    if call.get("requestBody").is_some() {
+        faults.push(("413", "The body is too long"));
+        faults.push(("415", "The body is not said to be JSON"));
+    }
+    for (status, description) in faults {
+        let schema = json!({ "$ref": "#/components/schemas/Problem" });
+        call["responses"][status] = json!({
+            "description": description,
+            "content": { "application/json": { "schema": schema } },
+        });
+    }
 }
 
 static DOCUMENT: LazyLock<Value> = LazyLock::new(document);

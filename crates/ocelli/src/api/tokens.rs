@@ -7,7 +7,7 @@ use super::access::{check, check_global};
 use super::apps::Gone;
 use super::body::Body;
 use crate::answer::{Answer, Problem, ProblemBody};
-use crate::auth::{Grant, Permission, new_id, new_token};
+use crate::auth::{Grant, PERMISSIONS, Permission, new_id, new_token};
 use crate::server::Site;
 use crate::store::StoreError;
 use crate::store::tokens::{self, Token};
@@ -15,6 +15,7 @@ use axum::Extension;
 use axum::extract::{Path, State};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use std::sync::Arc;
 use utoipa::ToSchema;
 
@@ -78,13 +79,32 @@ pub struct Shown {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NewToken {
     /// What it is for, in your words.
-    #[schema(min_length = 1, max_length = 120)]
+    #[schema(pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]{1,120}$")]
     name: String,
     scope: Scope,
     /// The app, for the scope `app`.
     app_id: Option<String>,
     /// What it allows, like `app:read` or `ingress:*`; by default all but giving out tokens.
+    #[schema(min_items = 1)]
     permissions: Option<Vec<String>>,
+}
+
+/// Adds to the schema of [`NewToken`] what Rust's types don't say of it: which
+/// permissions there are, and that a scope and an app belong together.
+pub fn describe(schema: &mut Value) {
+    let kinds = PERMISSIONS
+        .iter()
+        .filter_map(|known| known.split(':').next());
+    let mut known: Vec<_> = kinds.map(|kind| format!("{kind}:*")).collect();
+    known.dedup();
+    known.extend(PERMISSIONS.iter().map(ToString::to_string));
+    known.push("*".to_owned());
+    schema["properties"]["permissions"]["items"] = json!({ "type": "string", "enum": known });
+    schema["oneOf"] = json!([
+        { "properties": { "scope": { "const": "global" }, "appId": { "type": "null" } } },
+        { "properties": { "scope": { "const": "app" }, "appId": { "type": "string" } },
+          "required": ["appId"] },
+    ]);
 }
 
 impl NewToken {
@@ -147,7 +167,7 @@ pub async fn list(
     security(("token" = ["token:create"])), request_body = NewToken,
     responses(
         (status = 201, description = "The token, shown this once", body = Answer<Shown>),
-        (status = 400, description = "The body is not right", body = ProblemBody)))]
+        (status = 404, description = "There is no such app", body = ProblemBody)))]
 pub async fn create(
     State(site): State<Arc<Site>>,
     Extension(own): Extension<Grant>,
@@ -160,7 +180,7 @@ pub async fn create(
             check(&own, "token:create", Some(app))?;
             if site.hub.app(app).is_none() {
                 let message = format!("appId in the body: there is no app {app:?}");
-                return Err(Problem::new(StatusCode::BAD_REQUEST, message));
+                return Err(Problem::not_found(message));
             }
         }
     }

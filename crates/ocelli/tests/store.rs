@@ -72,6 +72,39 @@ async fn apps_and_tokens_are_there_after_a_restart() {
 }
 
 #[tokio::test]
+async fn the_configuration_goes_before_what_is_kept() {
+    let dir = Dir::new("before");
+    let data = dir.0.join("kept");
+    let first = hub(&data);
+    let barn = r#"{"name":"barn","roomPrefix":"farm"}"#;
+    let made = call(first.addr(), "POST /api/v1/apps", ADMIN, barn).await;
+    assert_eq!(made.status(), 201, "{made:?}");
+    let hidden = r#"{"publicPlayback":false}"#;
+    let changed = call(first.addr(), "PATCH /api/v1/apps/live", ADMIN, hidden).await;
+    assert_eq!(changed.status(), 200, "{changed:?}");
+    drop(first);
+    let config = dir.write(
+        "ocelli.toml",
+        "listen = \"127.0.0.1:0\"\n[app.live]\n[app.yard]\nroom_prefix = \"farm\"\n",
+    );
+    let builder = Hub::builder(OCELLI).env("OCELLI_ADMIN_TOKEN", ADMIN);
+    let builder = builder.args(["serve", CAMERA, "--data"]).arg(&data);
+    let second = builder.arg("--config").arg(config).start();
+    let apps = call(second.addr(), "GET /api/v1/apps", ADMIN, "")
+        .await
+        .json();
+    let apps = apps["data"].as_array().expect("a list").clone();
+    let names: Vec<_> = apps.iter().map(|app| app["id"].clone()).collect();
+    assert_eq!(names, ["live", "yard"]);
+    assert!(
+        apps.iter()
+            .all(|app| app["readOnly"] == true && app["publicPlayback"] == true)
+    );
+    let line = second.wait_stderr("\"barn\" is left out", PATIENCE);
+    assert!(line.is_some_and(|line| line.contains("\"yard\"")));
+}
+
+#[tokio::test]
 async fn what_is_kept_is_for_its_owner_alone_and_holds_no_token() {
     let dir = Dir::new("modes");
     let data = dir.0.join("kept");
@@ -217,25 +250,37 @@ fn many_may_start_on_one_directory_at_once() {
     assert_eq!(said(&token(&data, &["list"])).lines().count(), 8);
 }
 
-#[test]
-fn an_admin_token_that_is_none_ends_the_start() {
+#[tokio::test]
+async fn an_admin_token_that_is_none_ends_the_start() {
     let dir = Dir::new("admin");
     let file = dir.write("admin", "sk_written-into-a-file-by-hand\n");
-    let start = |name: &str, value: &str| {
-        let builder = Hub::builder(OCELLI).env(name, value);
-        builder.args(["serve", "--listen", "127.0.0.1:0"])
-    };
-    let refused = start("OCELLI_ADMIN_TOKEN", "hushhush").try_start();
-    let (status, lines) = refused.err().expect("no start");
-    assert_eq!(status.and_then(|status| status.code()), Some(2));
-    let lines = lines.join("\n");
-    assert!(
-        lines.contains("OCELLI_ADMIN_TOKEN") && !lines.contains("hushhush"),
-        "{lines}"
-    );
     let path = file.to_string_lossy();
-    let both = start("OCELLI_ADMIN_TOKEN", ADMIN).env("OCELLI_ADMIN_TOKEN_FILE", &*path);
-    let (status, _) = both.try_start().err().expect("no start");
-    assert_eq!(status.and_then(|status| status.code()), Some(2));
-    drop(start("OCELLI_ADMIN_TOKEN_FILE", &path).start());
+    let refused = |variables: &[(&str, &str)]| {
+        let mut command = Command::new(OCELLI);
+        command
+            .args(["serve", "--listen", "127.0.0.1:0", "--data"])
+            .arg(dir.0.join("kept"))
+            .envs(variables.iter().copied());
+        let output = command.output().expect("the program runs");
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let said = refused(&[("OCELLI_ADMIN_TOKEN", "hushhush")]);
+    assert!(
+        said.contains("OCELLI_ADMIN_TOKEN") && !said.contains("hushhush"),
+        "{said}"
+    );
+    let both = [
+        ("OCELLI_ADMIN_TOKEN", ADMIN),
+        ("OCELLI_ADMIN_TOKEN_FILE", &*path),
+    ];
+    assert!(refused(&both).contains("both"));
+    let none = refused(&[("OCELLI_ADMIN_TOKEN_FILE", "/none/such")]);
+    assert!(none.contains("/none/such"), "{none}");
+
+    let builder = Hub::builder(OCELLI).env("OCELLI_ADMIN_TOKEN_FILE", &*path);
+    let hub = builder.args(["serve", "--listen", "127.0.0.1:0"]).start();
+    let written = "sk_written-into-a-file-by-hand";
+    let apps = call(hub.addr(), "GET /api/v1/apps", written, "").await;
+    assert_eq!(apps.status(), 200, "{apps:?}");
 }

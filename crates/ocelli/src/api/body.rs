@@ -38,7 +38,11 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
 }
 
 fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
-    let refuse = |message| Problem::new(StatusCode::BAD_REQUEST, message);
+    let refuse = |message: String| Problem::new(StatusCode::BAD_REQUEST, message);
+    // serde would also take a list of the fields' values.
+    if !bytes.trim_ascii_start().starts_with(b"{") {
+        return Err(refuse("the body has to be a JSON object".to_owned()));
+    }
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let path = error.path().to_string();

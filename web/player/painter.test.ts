@@ -175,6 +175,26 @@ describe('painter', () => {
     expect(bitmaps[0]?.closed).toBe(false);
   });
 
+  test('a frozen picture is there again after another was looked at', async () => {
+    addSurface('a');
+    watch('a');
+    frame('a', 1);
+    await settle();
+    paint();
+    painter.receive({ kind: 'freeze', camera: 'a', frozen: true });
+    addSurface('b');
+    watch('b');
+    expect(bitmaps[0]?.closed).toBe(false);
+    world.pass(60_000);
+    drawn = [];
+    addSurface('a');
+    watch('a');
+    paint();
+    expect(drawn.map(({ mark }) => mark)).toEqual([1]);
+    painter.receive({ kind: 'close' });
+    expect(bitmaps[0]?.closed).toBe(true);
+  });
+
   test('somebody who looks again is not shown the past', async () => {
     addSurface('a');
     watch('a');

@@ -126,11 +126,13 @@ export class Painter {
     this.#connection?.close();
     this.#surfaces.clear();
     this.#watched = new Map();
+    this.#frozen.clear();
     this.#sweep();
   }
 
   #event(event: HubEvent): void {
     if (event.type === 'gone') {
+      this.#frozen.delete(event.id);
       this.#abandon(event.id);
       this.#clear(event.id);
     }
@@ -274,13 +276,16 @@ export class Painter {
     this.#paintSoon();
   }
 
-  /** Bitmaps are large and not collected in time by themselves: those that nobody can see are closed at once. */
+  /**
+   * Bitmaps are large and not collected in time by themselves: those that nobody can see are closed at once. Not
+   * those of frozen cameras: whoever froze a picture wants it back, and it could not be had again.
+   */
   #sweep(): void {
     const placed = new Set<string>();
     for (const { placements } of this.#surfaces.values())
       for (const { camera } of placements) placed.add(camera);
     for (const [camera, slot] of this.#slots) {
-      if (placed.has(camera) || this.#watched.has(camera)) continue;
+      if (placed.has(camera) || this.#watched.has(camera) || this.#frozen.has(camera)) continue;
       this.#abandon(camera);
       slot.shown?.bitmap.close();
       this.#slots.delete(camera);

@@ -21,6 +21,7 @@
 //! | [`subscription`] | a viewer's hold on slots: [`Ready`], [`Subscription`], [`Follower`] |
 //! | [`source`] | what fetches a camera's native stream, what derives another, how they fail |
 //! | [`upstream`] | starts, watches, restarts and stops one source by demand |
+//! | `crashes` | when to try again, and when to call it failed |
 //! | [`camera`], [`hub`] | the cameras by name |
 //!
 //! # Invariants
@@ -36,6 +37,7 @@
 
 pub mod camera;
 pub mod clock;
+mod crashes;
 pub mod frame;
 pub mod hub;
 pub mod name;

@@ -60,6 +60,9 @@ impl std::error::Error for Failure {}
 /// One attempt under way. Dropping it ends the attempt and all that belongs to it.
 pub type RunOnce = Pin<Box<dyn Future<Output = Result<(), Failure>> + Send>>;
 
+/// How long a camera may bring no picture, unless its source says otherwise.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+
 /// The code that fetches a camera's native stream.
 pub trait Source: Send + Sync + 'static {
     /// Connects and publishes pictures until the stream ends (`Ok`) or fails.
@@ -67,7 +70,7 @@ pub trait Source: Send + Sync + 'static {
 
     /// How long it may bring no picture before it counts as crashed.
     fn patience(&self) -> Duration {
-        Duration::from_secs(10)
+        PATIENCE
     }
 }
 

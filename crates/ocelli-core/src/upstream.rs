@@ -5,11 +5,11 @@
 //! behind. What is derived from it runs inside it, under the same rules.
 
 use crate::clock::Clock;
+use crate::crashes::Crashes;
 use crate::frame::{Codec, Picture};
 use crate::slot::Slot;
-use crate::source::{Failure, FailureKind, Publisher, Rendition, Source};
+use crate::source::{Failure, FailureKind, PATIENCE, Publisher, Rendition, Source};
 use crate::subscription::Follower;
-use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
@@ -20,13 +20,8 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 pub const GRACE: Duration = Duration::from_secs(10);
 /// A live camera without a picture for this long is shown as stalled.
 const STALL: Duration = Duration::from_secs(3);
-/// This many crashes within [`CRASH_WINDOW`] make a camera failed.
-const CRASH_LIMIT: usize = 3;
-const CRASH_WINDOW: Duration = Duration::from_secs(30);
-/// The wait before a restart that is not yet a failure.
-const RESTART: Duration = Duration::from_millis(250);
-/// The waits before a failed one is tried again.
-const BACKOFF: [u64; 5] = [2, 4, 8, 15, 30];
+/// The shortest wait before a restart that a person asked for.
+const BY_HAND: Duration = Duration::from_secs(2);
 
 /// What a camera is doing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -353,7 +348,12 @@ impl Upstream {
     /// Marks a quiet camera stalled, and gives it up after its patience.
     async fn watch(&self) -> Failure {
         let patience = self.source.patience();
-        let stall = STALL.max(patience.mul_f32(0.3));
+        // A source that asks for more patience than most has a picture now and then.
+        let stall = if patience > PATIENCE {
+            patience / 2
+        } else {
+            STALL
+        };
         loop {
             let heard = self.lock().heard;
             sleep_until(heard + stall).await;
@@ -436,12 +436,14 @@ impl Upstream {
         }
     }
 
-    /// Waits before the next try: less if a person asks for it, but even a hand
-    /// on the button does not hammer a camera, or this machine.
+    /// Waits before the next try: less if a person asks for it, but even a hand on
+    /// the button does not hammer a camera, whose account may be locked after a few
+    /// wrong passwords, or this machine.
     async fn wait_or_retry(&self, wait: Duration) {
+        let crashed = Instant::now();
         tokio::select! {
             () = sleep(wait) => {}
-            () = async { self.retry.notified().await; sleep(RESTART).await } => {}
+            () = async { self.retry.notified().await; sleep_until(crashed + BY_HAND).await } => {}
         }
     }
 }
@@ -469,35 +471,5 @@ async fn contained(run: crate::source::RunOnce) -> Failure {
             FailureKind::Unsupported,
             "it sends something that this hub stumbled over; please report it",
         ),
-    }
-}
-
-/// When to try again, and when to call it failed.
-#[derive(Default)]
-struct Crashes {
-    recent: VecDeque<Instant>,
-    step: usize,
-}
-
-impl Crashes {
-    /// Counts a crash: whether it means failure, and how long to wait.
-    fn add(&mut self, now: Instant, lived: bool) -> (bool, Duration) {
-        while self
-            .recent
-            .front()
-            .is_some_and(|&crash| now - crash > CRASH_WINDOW)
-        {
-            self.recent.pop_front();
-        }
-        self.recent.push_back(now);
-        if lived {
-            self.step = 0;
-        }
-        if self.recent.len() < CRASH_LIMIT && self.step == 0 {
-            return (false, RESTART);
-        }
-        let wait = Duration::from_secs(BACKOFF[self.step.min(BACKOFF.len() - 1)]);
-        self.step += 1;
-        (true, wait)
     }
 }

@@ -129,6 +129,14 @@ fn each_fault_says_what_would_be_right() {
             "[app.one]\nroom_prefix = \"x\"\n[app.two]\nroom_prefix = \"x\"",
             "belongs to app \"one\" already",
         ),
+        (
+            "[[camera]]\nid = \"a\"\napp = \"barn\"\nsource = \"pattern:\"",
+            "ocelli.toml:3:7: there is no app \"barn\"; [app.barn] makes it one",
+        ),
+        (
+            "[[camera]]\nid = \"a\"\nsource = \"pattern:\"\n[[camera]]\nid = \"live-a\"\nsource = \"pattern:\"",
+            "ocelli.toml:5:6: there is a camera \"live-a\" already",
+        ),
         ("[camera]\nid = 1", "a list of tables"),
         ("allowed_hosts = \"a\"", "a list of strings"),
         ("[telemetri]", "unknown key `telemetri`"),

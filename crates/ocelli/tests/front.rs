@@ -7,7 +7,7 @@ mod support;
 use ocelli_testkit::Hub;
 use ocelli_testkit::websocket::KEY;
 use support::PATIENCE;
-use support::http::{Answer, ask};
+use support::http::{Answer, ask, request};
 use support::tempdir::Dir;
 
 const OCELLI: &str = env!("CARGO_BIN_EXE_ocelli");
@@ -146,4 +146,17 @@ async fn sockets_open_for_own_pages_allowed_ones_and_for_no_page() {
         line.contains("127.0.0.1:") || line.contains("peer"),
         "{line}"
     );
+}
+
+#[tokio::test]
+async fn pages_that_may_open_sockets_may_read_what_they_would_be_told() {
+    let (hub, _dir) = hub();
+    let read = async |origin: &str| {
+        let lines = [format!("Origin: {origin}")];
+        let lines: Vec<_> = lines.iter().map(String::as_str).collect();
+        let answer = request(hub.addr(), "GET", "/api/v1/cameras", &lines).await;
+        answer.header("access-control-allow-origin").to_owned()
+    };
+    assert_eq!(read("https://dash.example").await, "https://dash.example");
+    assert_eq!(read("https://evil.example").await, "");
 }

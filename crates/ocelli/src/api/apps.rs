@@ -74,7 +74,7 @@ pub struct NewApp {
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct AppChange {
-    /// Only while it has no cameras: it is part of their names.
+    /// Only while it has no cameras, and never of `live`: it is part of their names.
     #[schema(pattern = r"^(?!\.{1,2}$)[A-Za-z0-9._-]{1,120}$")]
     room_prefix: Option<String>,
     /// Whether anybody may watch its cameras.
@@ -205,9 +205,10 @@ pub async fn change(
         if let Some(prefix) = change.room_prefix
             && prefix != app.room_prefix
         {
-            if cameras(hub, &name) > 0 {
+            // Cameras of the configuration may come to `live` at any start.
+            if name == DEFAULT_APP || cameras(hub, &name) > 0 {
                 return Err(StoreError::Conflict(format!(
-                    "roomPrefix is part of the names of the cameras that app {name:?} has"
+                    "roomPrefix of app {name:?} stays, for its cameras are named by it"
                 )));
             }
             app.room_prefix = prefix;

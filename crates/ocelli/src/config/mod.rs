@@ -10,7 +10,9 @@ pub use camera::{CameraConfig, JpegOptions, JpegRate, OPTIONS, from_argument};
 pub use section::{ConfigError, Section, nearest, parse_duration, parse_size};
 
 use crate::auth::AdminToken;
-use ocelli_core::App;
+use ocelli_core::name::DEFAULT_APP;
+use ocelli_core::{App, CameraId};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -126,11 +128,38 @@ impl Config {
                 config.apps.push(app);
             }
         }
-        for camera in file.sections("camera", "[[camera]]")? {
-            config.cameras.push(camera::read(camera)?);
+        let mut places = BTreeSet::new();
+        for section in file.sections("camera", "[[camera]]")? {
+            let (app, id) = (section.span("app"), section.span("id"));
+            let camera = camera::read(section)?;
+            let place = config.place(&camera).map_err(|error| error.at(app))?;
+            if !places.insert(place) {
+                let message = format!("there is a camera {:?} already", camera.room);
+                return Err(ConfigError::new(message).at(id));
+            }
+            config.cameras.push(camera);
         }
         file.finish()?;
         Ok(config)
+    }
+}
+
+impl Config {
+    /// Where a camera belongs.
+    fn place(&self, camera: &CameraConfig) -> Result<CameraId, ConfigError> {
+        let app = self.apps.iter().find(|app| app.name == camera.app);
+        let prefix = match app {
+            Some(app) => &app.room_prefix,
+            None if camera.app == DEFAULT_APP => DEFAULT_APP,
+            None => {
+                let name = &camera.app;
+                return Err(ConfigError::new(format!(
+                    "there is no app {name:?}; [app.{name}] makes it one"
+                )));
+            }
+        };
+        CameraId::new(&camera.app, prefix, &camera.room)
+            .map_err(|error| ConfigError::new(error.to_string()))
     }
 }
 

@@ -175,14 +175,18 @@ impl Camera<'_> {
                 format!("The camera serves at least {count} viewers at once; the hub needs one."),
             );
         };
-        let reason = self.explain(&fault);
+        let then = match fault {
+            Fault::Status(status) => format!("it answered {status}"),
+            Fault::Silent => "it gave no answer".to_owned(),
+            Fault::NoRtsp | Fault::Broken => "it broke off".to_owned(),
+        };
         if count == 1 {
             report.warn(
                 "sessions",
                 format!(
                     "The camera serves one viewer at a time, those of other programs counted. The \
                      hub needs that one, so close apps and recorders that watch the camera. \
-                     ({reason})"
+                     (To the second, {then}.)"
                 ),
             );
         } else {
@@ -190,7 +194,8 @@ impl Camera<'_> {
                 "sessions",
                 format!(
                     "The camera serves {count} viewers at once, those of other programs not \
-                     counted; the hub needs one, and one more for a substream."
+                     counted; the hub needs one, and one more for a substream. (To the next, \
+                     {then}.)"
                 ),
             );
         }

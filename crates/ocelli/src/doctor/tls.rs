@@ -288,7 +288,7 @@ fn check_name(leaf: &EndEntityCert<'_>, name: &ServerName<'_>, report: &mut Repo
         Err(_) => {
             let names: Vec<_> = leaf.valid_dns_names().collect();
             let names = if names.is_empty() {
-                "no name at all (browsers read subjectAltName only)".to_owned()
+                "no host name (browsers read subjectAltName only)".to_owned()
             } else {
                 names.join(", ")
             };

@@ -56,7 +56,9 @@ fn open(address: Address, options: &mut Section<'_>) -> Result<Arc<dyn Source>, 
     let (width, height) = match &size {
         None => (640, 360),
         Some(text) => parse_size(text).ok_or_else(|| {
-            let message = format!("{text:?} is no size; write width x height, like \"640x360\"");
+            let message = format!(
+                "{text:?} is no size; write width x height, like \"640x360\", each from 16 to 8192"
+            );
             ConfigError::new(message).at(size_span)
         })?,
     };

@@ -27,6 +27,7 @@ pub fn unreachable(account: &str, peer: &str) -> Option<Failure> {
         "connection reset",
         "broken pipe",
         "unexpected eof",
+        "eof while expecting",
         "connection closed",
     ]) {
         return Some(Failure::new(
@@ -58,6 +59,11 @@ mod tests {
         assert_eq!(
             reason("No route to host (os error 113)").as_deref(),
             Some("no route to host cam:554")
+        );
+        assert_eq!(
+            reason("Error reading from RTSP peer: EOF while expecting response to PLAY CSeq 3")
+                .as_deref(),
+            Some("the camera closed the connection")
         );
         assert_eq!(reason("something else"), None);
     }

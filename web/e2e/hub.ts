@@ -1,5 +1,8 @@
 // A real hub of one's own for a test: started on a free port, ended with the test.
 import { spawn, type ChildProcess } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
@@ -22,9 +25,11 @@ export interface Hub {
 }
 
 export async function startHub(sources: readonly string[], port = 0): Promise<Hub> {
-  const child = spawn(BINARY, ['serve', '--listen', `127.0.0.1:${port}`, ...sources], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
+  // What a hub keeps is for one test: none of it belongs into the user's own directory.
+  const data = await mkdtemp(join(tmpdir(), 'ocelli-e2e-'));
+  const serve = ['serve', '--listen', `127.0.0.1:${port}`, '--data', data, ...sources];
+  const child = spawn(BINARY, serve, { stdio: ['ignore', 'pipe', 'pipe'] });
+  child.once('exit', () => void rm(data, { recursive: true, force: true }));
   const url = await listening(child);
   return {
     url,

@@ -107,7 +107,8 @@ impl Hub {
         &self.clock
     }
 
-    /// Changes whenever a camera is added, removed, or changes its state.
+    /// Changes whenever a camera is added, removed, or changes its state, and
+    /// whenever an app does, for then other cameras may be seen.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
     }
@@ -116,6 +117,24 @@ impl Hub {
     pub fn put_app(&self, app: App) {
         let mut apps = self.apps.write().unwrap_or_else(PoisonError::into_inner);
         apps.insert(app.name.clone(), app);
+        drop(apps);
+        self.changes.send_modify(|generation| *generation += 1);
+    }
+
+    /// Takes an app out; whether it was there. Its cameras, if it has any, are
+    /// then found by nobody.
+    pub fn remove_app(&self, name: &str) -> bool {
+        let mut apps = self.apps.write().unwrap_or_else(PoisonError::into_inner);
+        let known = apps.remove(name).is_some();
+        drop(apps);
+        self.changes.send_modify(|generation| *generation += 1);
+        known
+    }
+
+    /// All apps, by name.
+    pub fn apps(&self) -> Vec<App> {
+        let apps = self.apps.read().unwrap_or_else(PoisonError::into_inner);
+        apps.values().cloned().collect()
     }
 
     /// The app of this name.

@@ -7,6 +7,7 @@ use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -15,17 +16,41 @@ const ANNOUNCEMENT: &str = "listening on http://";
 /// How a hub is to be started.
 pub struct HubBuilder {
     command: Command,
+    /// Goes with the hub: none of a test's belongs into the user's own directory.
+    home: Home,
+}
+
+/// A directory for what a hub keeps unless it is told where.
+struct Home(PathBuf);
+
+impl Home {
+    fn new() -> Self {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("ocelli-home-{}-{number}", std::process::id());
+        Self(std::env::temp_dir().join(name))
+    }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
 }
 
 impl HubBuilder {
     /// A hub from exactly this binary, with no arguments yet.
     pub fn new(binary: impl Into<PathBuf>) -> Self {
         let mut command = Command::new(binary.into());
+        let home = Home::new();
         command
+            .env("XDG_DATA_HOME", &home.0)
+            .env_remove("OCELLI_ADMIN_TOKEN")
+            .env_remove("OCELLI_ADMIN_TOKEN_FILE")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        Self { command }
+        Self { command, home }
     }
 
     /// One more argument.
@@ -87,6 +112,7 @@ impl HubBuilder {
             address: SocketAddr::from(([0, 0, 0, 0], 0)),
             stdout,
             stderr,
+            _home: self.home,
         };
         match address {
             Some(address) => {
@@ -108,6 +134,7 @@ pub struct Hub {
     address: SocketAddr,
     stdout: Lines,
     stderr: Lines,
+    _home: Home,
 }
 
 impl Hub {

@@ -1,6 +1,7 @@
 //! Answers of the HTTP interface: the envelope of success, the form of errors,
 //! and the plain refusal of an upgrade, each made in this one place.
 
+use crate::store::StoreError;
 use axum::Json;
 use axum::extract::{FromRequestParts, Query};
 use axum::response::{IntoResponse, Response};
@@ -8,11 +9,29 @@ use http::request::Parts;
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::json;
+use utoipa::ToSchema;
 
 /// `{"data": …, "error": null}`.
-pub fn data(value: impl Serialize) -> Response {
-    Json(json!({ "data": value, "error": null })).into_response()
+#[derive(Serialize, ToSchema)]
+pub struct Answer<T> {
+    /// What was asked for.
+    data: T,
+    /// Always null: a fault has another form.
+    #[schema(value_type = Option<String>)]
+    error: Option<()>,
+}
+
+impl<T> Answer<T> {
+    /// An answer of success.
+    pub fn new(data: T) -> Self {
+        Self { data, error: None }
+    }
+}
+
+impl<T: Serialize> IntoResponse for Answer<T> {
+    fn into_response(self) -> Response {
+        Json(self).into_response()
+    }
 }
 
 /// An error of the HTTP interface, answered as `{"statusCode","message","error"}`.
@@ -37,13 +56,37 @@ impl Problem {
     }
 }
 
+/// How an error reads.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+#[serde(rename_all = "camelCase")]
+pub struct ProblemBody {
+    /// The status again.
+    status_code: u16,
+    /// What was wrong, and what would be right.
+    message: String,
+    /// The status in words.
+    error: &'static str,
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        let status = match error {
+            StoreError::Unusable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            StoreError::Conflict(_) => StatusCode::CONFLICT,
+            StoreError::Missing(_) => StatusCode::NOT_FOUND,
+        };
+        Self::new(status, error.to_string())
+    }
+}
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let body = json!({
-            "statusCode": self.status.as_u16(),
-            "message": self.message,
-            "error": self.status.canonical_reason().unwrap_or("Error"),
-        });
+        let body = ProblemBody {
+            status_code: self.status.as_u16(),
+            message: self.message,
+            error: self.status.canonical_reason().unwrap_or("Error"),
+        };
         (self.status, Json(body)).into_response()
     }
 }

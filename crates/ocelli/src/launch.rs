@@ -4,9 +4,11 @@ use crate::config::{CameraConfig, Config, ConfigError, from_argument};
 use crate::gate::Gate;
 use crate::renditions::JpegRendition;
 use crate::server::{self, Site};
+use crate::store::{self, Store, StoreError};
 use ocelli_core::{Camera, Hub, HubError, Source};
 use std::io::{self, Write};
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::net::TcpListener;
 
@@ -98,23 +100,83 @@ fn greet(address: SocketAddr, cameras: usize) {
     let _ = io::stderr().write_all(words.as_bytes());
 }
 
+/// The data directory: the one that was named, or the user's own.
+///
+/// # Errors
+/// None was named, and the user has no home.
+pub fn data_directory(named: Option<&Path>) -> Result<PathBuf, StoreError> {
+    let found = named.map(Path::to_owned);
+    found
+        .or_else(|| store::default_directory(|name| std::env::var_os(name)))
+        .ok_or_else(|| {
+            let message = "there is no home directory to keep things in; name one with --data DIR";
+            StoreError::Unusable(message.to_owned())
+        })
+}
+
+/// Opens the store of a data directory and puts its apps into the hub.
+async fn open_store(site: &mut Site, data: Option<&Path>) -> Result<(), StoreError> {
+    let data = data_directory(data)?;
+    site.store = Store::open(&data)?;
+    let fault = |error| StoreError::Unusable(format!("{} can't be used: {error}", data.display()));
+    put_apps(site).await.map_err(fault)
+}
+
+/// Puts the store's apps into the hub. What the configuration says of an app goes
+/// before what the store says.
+async fn put_apps(site: &Site) -> Result<(), StoreError> {
+    let kept = site
+        .store
+        .call(|connection| store::apps::all(connection))
+        .await?;
+    for app in kept {
+        if site.configured_apps.contains(&app.name) {
+            continue;
+        }
+        let apps = site.hub.apps();
+        let mut others = apps.iter().filter(|other| other.name != app.name);
+        if let Some(other) = others.find(|other| other.room_prefix == app.room_prefix) {
+            tracing::error!(
+                "app {:?} is left out: its roomPrefix {:?} belongs to app {:?} of the configuration",
+                app.name,
+                app.room_prefix,
+                other.name
+            );
+            continue;
+        }
+        site.hub.put_app(app);
+    }
+    Ok(())
+}
+
 /// Listens and serves until `shutdown` is ready.
 ///
 /// # Errors
 /// The address can't be listened on.
 pub async fn serve(
-    config: &Config,
+    config: Config,
     hub: Arc<Hub>,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let listener = TcpListener::bind(config.listen).await?;
     let address = listener.local_addr()?;
     let gate = Gate::new(&config.allowed_hosts, &config.allowed_origins);
-    let site = Site::new(hub, gate);
+    let mut site = Site::new(hub, gate);
+    site.configured_apps = config.apps.iter().map(|app| app.name.clone()).collect();
+    site.admin = config.admin;
+    if let Err(error) = open_store(&mut site, config.data.as_deref()).await {
+        tracing::error!(
+            "{error}. The cameras of the configuration are shown all the same, in app \"live\" \
+             to anybody unless [app.live] in it says otherwise; tokens and changes of apps wait \
+             until this is mended and the hub started anew"
+        );
+        // Nothing may be changed on top of what can't be read.
+        site.store = Store::closed(&error.to_string());
+    }
     greet(address, config.cameras.len());
     if let Err(error) = writeln!(io::stdout(), "listening on http://{address}") {
         tracing::warn!(%address, %error, "listening, but can't say so on standard output");
     }
-    server::run(listener, site, shutdown).await;
+    server::run(listener, Arc::new(site), shutdown).await;
     Ok(())
 }

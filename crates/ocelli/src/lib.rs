@@ -16,6 +16,8 @@
 //! | [`server`] | the one port: accepting, routing, stopping |
 //! | [`connection`], [`websocket`] | one connection; one WebSocket |
 //! | [`gate`] | the Host and Origin rules |
+//! | [`auth`] | tokens and what they grant |
+//! | [`store`] | what outlives the hub |
 //! | [`api`], [`answer`], [`ui`] | the HTTP interface, its answers, the pages |
 //! | [`reference`] | the reference page, made from the lists in the code |
 //! | [`doctor`] | what is wrong with a server, a camera or this machine |
@@ -27,6 +29,7 @@
 pub mod annexb;
 pub mod answer;
 pub mod api;
+pub mod auth;
 pub mod config;
 pub mod connection;
 pub mod doctor;
@@ -39,6 +42,7 @@ pub mod renditions;
 pub mod server;
 pub mod sinks;
 pub mod sources;
+pub mod store;
 pub mod supervise;
 pub mod ui;
 pub mod websocket;

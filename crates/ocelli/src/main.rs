@@ -1,6 +1,9 @@
 //! The command line. Composes; decides nothing itself.
 
+mod token;
+
 use clap::{Args, Parser, Subcommand};
+use ocelli::auth::AdminToken;
 use ocelli::config::{self, Config};
 use ocelli::doctor::{self, Question};
 use ocelli::{launch, reference};
@@ -34,6 +37,9 @@ enum Command {
         #[arg(default_value = DEFAULT_CONFIG)]
         file: PathBuf,
     },
+    /// Give out, list and revoke tokens of the HTTP interface.
+    #[command(subcommand)]
+    Token(token::Token),
     /// Say what is wrong with a WebSocket server, a camera or this machine.
     ///
     /// Exit code 0: nothing failed (warnings are named); 1: something did; 2: there
@@ -52,7 +58,7 @@ struct Serve {
     /// Where to listen: 127.0.0.1:8080 for this machine, 0.0.0.0:8080 for the network.
     #[arg(long, value_name = "ADDR:PORT")]
     listen: Option<String>,
-    /// Where the hub keeps what outlives it; this version keeps nothing.
+    /// Where the hub keeps what outlives it; ~/.local/share/ocelli by default.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// Cameras: an address, or id=address.
@@ -112,6 +118,7 @@ fn main() -> ExitCode {
         None => serve(Serve::default(), true),
         Some(Command::Serve(serve_args)) => serve(serve_args, false),
         Some(Command::CheckConfig { file }) => check(&file),
+        Some(Command::Token(token)) => token.run(),
         Some(Command::Doctor(question)) => examine(&question),
         Some(Command::Reference) => {
             let text = reference::text();
@@ -164,6 +171,8 @@ fn configure(args: &Serve, demo: bool) -> Result<Config, ConfigOrFile> {
             config
         }
     };
+    config.data.clone_from(&args.data);
+    config.admin = admin_token().map_err(ConfigOrFile)?;
     if let Some(listen) = &args.listen {
         config.listen = config::parse_listen(listen)?;
     }
@@ -173,6 +182,24 @@ fn configure(args: &Serve, demo: bool) -> Result<Config, ConfigOrFile> {
             .push(config::from_argument(source, index + 1)?);
     }
     Ok(config)
+}
+
+/// The administrator's token of an unattended set-up, from the environment.
+fn admin_token() -> Result<Option<AdminToken>, String> {
+    const TOKEN: &str = "OCELLI_ADMIN_TOKEN";
+    const FILE: &str = "OCELLI_ADMIN_TOKEN_FILE";
+    let (token, name) = match (std::env::var_os(TOKEN), std::env::var_os(FILE)) {
+        (None, None) => return Ok(None),
+        (Some(_), Some(_)) => return Err(format!("{TOKEN} and {FILE} are both set; set one")),
+        (Some(token), None) => (token.into_string().unwrap_or_default(), TOKEN),
+        (None, Some(path)) => {
+            let text = std::fs::read_to_string(&path);
+            let fault = |error| format!("{FILE}: {} can't be read: {error}", path.display());
+            (text.map_err(fault)?.trim_end().to_owned(), FILE)
+        }
+    };
+    let admin = AdminToken::new(&token).map_err(|fault| format!("{name}: {fault}"))?;
+    Ok(Some(admin))
 }
 
 /// A fault with or without a file around it.
@@ -199,7 +226,7 @@ fn serve(args: Serve, demo: bool) -> Result<(), Exit> {
             }
         };
         let listen = config.listen;
-        launch::serve(&config, hub, shutdown)
+        launch::serve(config, hub, shutdown)
             .await
             .map_err(|error| Exit::failure(format!("can't listen on {listen}: {error}")))
     })

@@ -2,8 +2,10 @@
 //! the routes. `run` ends when it is told to, whatever connections stay open.
 
 use crate::answer::plain;
+use crate::auth::AdminToken;
 use crate::connection::Connection;
 use crate::gate::Gate;
+use crate::store::Store;
 use crate::{api, sinks, ui};
 use axum::Router;
 use axum::body::Body;
@@ -13,6 +15,7 @@ use http::header::{
 use http::{Request, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use ocelli_core::{Hub, State};
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
@@ -40,6 +43,12 @@ pub struct Site {
     pub hub: Arc<Hub>,
     /// The Host and Origin rules.
     pub gate: Gate,
+    /// What outlives the hub.
+    pub store: Store,
+    /// The administrator's own token, if one was set.
+    pub admin: Option<AdminToken>,
+    /// The apps of the configuration, which is the one place to change them.
+    pub configured_apps: BTreeSet<String>,
     /// The tasks of connections that were upgraded.
     pub tasks: TaskTracker,
     /// Cancelled when the server stops.
@@ -51,16 +60,20 @@ pub struct Site {
 }
 
 impl Site {
-    /// A site that shows `hub` to whoever `gate` lets in.
-    pub fn new(hub: Arc<Hub>, gate: Gate) -> Arc<Self> {
-        Arc::new(Self {
+    /// A site that shows `hub` to whoever `gate` lets in. It keeps nothing and
+    /// knows no token, until it is given what does.
+    pub fn new(hub: Arc<Hub>, gate: Gate) -> Self {
+        Self {
             hub,
             gate,
+            store: Store::closed("this hub was started without a store"),
+            admin: None,
+            configured_apps: BTreeSet::new(),
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),
             started: Instant::now(),
             ignored: AtomicU64::new(0),
-        })
+        }
     }
 
     /// Counts messages that were passed over.
@@ -73,7 +86,7 @@ impl Site {
 fn routes(site: Arc<Site>) -> Router {
     Router::new()
         .merge(sinks::routes())
-        .merge(api::routes())
+        .merge(api::routes(&site))
         .fallback(ui::serve)
         .with_state(site)
 }

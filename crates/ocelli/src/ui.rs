@@ -23,7 +23,7 @@ struct Dist;
 
 /// No page of ours runs a script or opens a socket that is not ours. Sockets of
 /// other hubs are for pages that embed the elements, not for these.
-const POLICY: &str = "default-src 'self'; img-src 'self' blob: data:; worker-src 'self' blob:; \
+pub const POLICY: &str = "default-src 'self'; img-src 'self' blob: data:; worker-src 'self' blob:; \
      connect-src 'self' ws: wss:; style-src 'self' 'unsafe-inline'; object-src 'none'; \
      base-uri 'none'; form-action 'self'";
 

@@ -82,14 +82,9 @@ async fn the_file_and_the_command_line_together() {
                 source = \"pattern:\"\nsize = \"64x48\"\n";
     let config = dir.write("named.toml", text);
     let hub = Hub::builder(OCELLI)
-        .args([
-            "serve",
-            "--listen",
-            "127.0.0.1:0",
-            "--data",
-            "here",
-            "--config",
-        ])
+        .args(["serve", "--listen", "127.0.0.1:0", "--data"])
+        .arg(dir.0.join("kept"))
+        .arg("--config")
         .arg(&config)
         .arg(format!("line={PATTERN}"))
         .start();

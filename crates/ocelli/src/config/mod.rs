@@ -9,6 +9,7 @@ mod section;
 pub use camera::{CameraConfig, JpegOptions, JpegRate, OPTIONS, from_argument};
 pub use section::{ConfigError, Section, nearest, parse_duration, parse_size};
 
+use crate::auth::AdminToken;
 use ocelli_core::name::DEFAULT_APP;
 use ocelli_core::{App, CameraId};
 use std::collections::BTreeSet;
@@ -60,6 +61,10 @@ pub struct Config {
     pub apps: Vec<App>,
     /// The cameras.
     pub cameras: Vec<CameraConfig>,
+    /// Where the hub keeps what outlives it, if the command line says so.
+    pub data: Option<PathBuf>,
+    /// The administrator's token, if the environment has one.
+    pub admin: Option<AdminToken>,
 }
 
 impl Config {
@@ -71,6 +76,8 @@ impl Config {
             allowed_origins: Vec::new(),
             apps: Vec::new(),
             cameras: Vec::new(),
+            data: None,
+            admin: None,
         }
     }
 

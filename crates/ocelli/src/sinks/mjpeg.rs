@@ -5,7 +5,7 @@
 //! seconds of stale video. So the body hands over a part only when the last one
 //! has left the process, and the part it hands over is then the newest frame.
 
-use super::{Playback, find};
+use super::{Playback, find, may_watch};
 use crate::answer::{Asked, Problem};
 use crate::connection::{Flushes, Peer};
 use crate::server::Site;
@@ -17,7 +17,7 @@ use axum::{Extension, Router};
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http_body::Frame as BodyFrame;
-use ocelli_core::{Follower, Frame};
+use ocelli_core::{Follower, Frame, Hub};
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -39,6 +39,8 @@ async fn mjpeg(
 ) -> Result<Response, Problem> {
     let camera = find(&site.hub, &app, &room)?;
     let parts = Parts {
+        hub: site.hub.clone(),
+        app,
         follower: camera.follow(playback.stream.into()),
         flushes: peer.flushes,
         next: Next::Opening,
@@ -60,6 +62,8 @@ enum Next {
 }
 
 struct Parts {
+    hub: Arc<Hub>,
+    app: String,
     follower: Follower,
     flushes: Arc<Flushes>,
     next: Next,
@@ -80,6 +84,9 @@ impl http_body::Body for Parts {
                 this.next = Next::Head(seen);
                 ready!(this.flushes.poll_beyond(seen, cx));
                 let frame = ready!(this.follower.poll_next(cx));
+                if !may_watch(&this.hub, &this.app) {
+                    return Poll::Ready(None);
+                }
                 let head = format!(
                     "Content-Type: image/jpeg\r\nContent-Length: {}\r\n\r\n",
                     frame.payload_len()

@@ -27,6 +27,9 @@ const FIRST_INFO: Duration = Duration::from_secs(1);
 /// How long a viewer may take to answer a close.
 const GOODBYE: Duration = Duration::from_millis(400);
 
+/// What a viewer is told who may not watch, or no more.
+const PRIVATE: &str = "playback in this app is not public";
+
 pub(super) fn routes() -> Router<Arc<Site>> {
     Router::new().route("/live/ws", any(open))
 }
@@ -51,7 +54,7 @@ async fn open(
     if hub.app(&asked.app).is_some() && !may_watch(hub, &asked.app) {
         // A browser learns nothing from a refused upgrade, but reads a close code.
         return websocket::upgrade(&site, &peer, request, None, |mut socket| async move {
-            socket.close(close::UNAUTHORIZED, "playback in this app is not public");
+            socket.close(close::UNAUTHORIZED, PRIVATE);
             socket.finish(GOODBYE).await;
         });
     }
@@ -98,6 +101,9 @@ impl Viewer {
                 }
             };
             match event {
+                Event::InfoDue if !may_watch(&site.hub, self.camera.id().app()) => {
+                    self.socket.close(close::UNAUTHORIZED, PRIVATE);
+                }
                 Event::InfoDue => {
                     let fps = (self.camera.status().fps * 10.0).round() / 10.0;
                     let now = site.hub.clock().now();

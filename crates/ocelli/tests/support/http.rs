@@ -73,3 +73,19 @@ pub async fn request(address: SocketAddr, method: &str, path: &str, lines: &[&st
     text.push_str("\r\n");
     ask(address, &text).await
 }
+
+/// A call of the HTTP interface: with a token, and with a JSON body unless it is empty.
+pub async fn call(address: SocketAddr, line: &str, token: &str, body: &str) -> Answer {
+    let mut text = format!("{line} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n");
+    if !token.is_empty() {
+        text.push_str(&format!("Authorization: Bearer {token}\r\n"));
+    }
+    if !body.is_empty() {
+        let length = body.len();
+        let lines = format!("Content-Type: application/json\r\nContent-Length: {length}\r\n");
+        text.push_str(&lines);
+    }
+    text.push_str("\r\n");
+    text.push_str(body);
+    ask(address, &text).await
+}

@@ -1,0 +1,161 @@
+//! The interface described: for programs `/api/v1/openapi.json`, for people
+//! `/api/v1/docs`. Both are made of what the handlers say of themselves.
+
+use super::tokens;
+use crate::answer::ProblemBody;
+use crate::ui::POLICY;
+use axum::Json;
+use axum::response::Html;
+use http::header::{CONTENT_SECURITY_POLICY, HeaderName};
+use serde_json::{Value, json};
+use std::fmt::Write;
+use std::sync::LazyLock;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder};
+use utoipa::{PartialSchema, ToSchema};
+
+/// The document before any handler.
+pub fn opening() -> OpenApi {
+    let info = InfoBuilder::new()
+        .title("Ocelli")
+        .version(env!("CARGO_PKG_VERSION"))
+        .description(Some(
+            "Success is {\"data\": …, \"error\": null}; an error is {\"statusCode\", \"message\", \
+             \"error\"}: 401 without a good token, 403 without the permission, 503 when the store \
+             can't be used.",
+        ));
+    let mut document = OpenApiBuilder::new().info(info.build()).build();
+    let token = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .bearer_format("sk_…")
+        .description(Some("A token, made by `ocelli token create`"));
+    let components = document.components.get_or_insert_default();
+    components.add_security_scheme("token", SecurityScheme::Http(token.build()));
+    let problem = (ProblemBody::name().into_owned(), ProblemBody::schema());
+    components.schemas.extend([problem]);
+    document
+}
+
+/// The OpenAPI document of all handlers.
+pub fn document() -> Value {
+    let document = super::handlers().split_for_parts().1;
+    let mut document = serde_json::to_value(document).unwrap_or_default();
+    tokens::describe(&mut document["components"]["schemas"]["NewToken"]);
+    let paths = document["paths"].as_object_mut().into_iter().flatten();
+    for (_, calls) in paths {
+        for (_, call) in calls.as_object_mut().into_iter().flatten() {
+            add_faults(call);
+        }
+    }
+    document
+}
+
+/// Adds the faults that every call with a token, or with a body, has.
+fn add_faults(call: &mut Value) {
+    let mut faults = Vec::new();
+    if call["security"][0].get("token").is_some() {
+        faults.push(("401", "There is no good token"));
+        faults.push((
+            "403",
+            "The token does not have the permission, or is for another app",
+        ));
+        faults.push(("503", "The store can't be used"));
+    }
+    if call.get("parameters").is_some() || call.get("requestBody").is_some() {
+        faults.push(("400", "The address or the body is not right"));
+    }
+    if call.get("requestBody").is_some() {
+        faults.push(("413", "The body is too long"));
+        faults.push(("415", "The body is not said to be JSON"));
+    }
+    for (status, description) in faults {
+        let schema = json!({ "$ref": "#/components/schemas/Problem" });
+        call["responses"][status] = json!({
+            "description": description,
+            "content": { "application/json": { "schema": schema } },
+        });
+    }
+}
+
+static DOCUMENT: LazyLock<Value> = LazyLock::new(document);
+static PAGE: LazyLock<String> = LazyLock::new(|| write_page(&DOCUMENT));
+
+/// This interface as an OpenAPI 3.1 document.
+#[utoipa::path(get, path = "/api/v1/openapi.json", tag = "hub", operation_id = "openapi", security(()),
+    responses((status = 200, description = "The document", body = Object)))]
+pub async fn json() -> Json<&'static Value> {
+    Json(&*DOCUMENT)
+}
+
+/// This interface as a page.
+#[utoipa::path(get, path = "/api/v1/docs", tag = "hub", operation_id = "docs", security(()),
+    responses((status = 200, description = "The page", body = String, content_type = "text/html")))]
+pub async fn page() -> ([(HeaderName, &'static str); 1], Html<&'static str>) {
+    ([(CONTENT_SECURITY_POLICY, POLICY)], Html(PAGE.as_str()))
+}
+
+const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:52rem;margin:2rem auto;\
+     padding:0 1rem;color-scheme:light dark}section{border-top:1px solid #8886;padding:.5rem 0}\
+     h2{font-size:1.1rem}code{overflow-wrap:anywhere}table{border-collapse:collapse}\
+     td{padding:.1rem 1rem .1rem 0;vertical-align:top}";
+
+fn write_page(document: &Value) -> String {
+    let mut page = format!(
+        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width\"><title>Ocelli: the HTTP interface</title>\
+         <style>{STYLE}</style><h1>The HTTP interface</h1><p>{}</p>\
+         <p>A token goes into the header <code>Authorization: Bearer sk_…</code>. \
+         For programs: <a href=\"openapi.json\">openapi.json</a>.</p>",
+        escaped(&document["info"]["description"])
+    );
+    for (path, calls) in document["paths"].as_object().into_iter().flatten() {
+        for (method, call) in calls.as_object().into_iter().flatten() {
+            let needs = match &call["security"][0]["token"][0] {
+                Value::String(permission) => format!("needs <code>{permission}</code>"),
+                _ => "public".to_owned(),
+            };
+            // Writing to a string cannot fail.
+            let _ = write!(
+                page,
+                "<section><h2><code>{} {path}</code></h2><p>{}</p><p>{needs}</p>",
+                method.to_ascii_uppercase(),
+                escaped(&call["summary"]),
+            );
+            let body = &call["requestBody"]["content"]["application/json"]["schema"];
+            write_fields(&mut page, document, body);
+            page.push_str("<table>");
+            for (status, answer) in call["responses"].as_object().into_iter().flatten() {
+                let told = escaped(&answer["description"]);
+                let _ = write!(page, "<tr><td>{status}<td>{told}");
+            }
+            page.push_str("</table></section>");
+        }
+    }
+    page
+}
+
+/// The fields of a body, whose schema is a reference.
+fn write_fields(page: &mut String, document: &Value, body: &Value) {
+    let Some(name) = body["$ref"].as_str().and_then(|at| at.strip_prefix('#')) else {
+        return;
+    };
+    let Some(schema) = document.pointer(name) else {
+        return;
+    };
+    let required = schema["required"].as_array().cloned().unwrap_or_default();
+    page.push_str("<table>");
+    for (field, about) in schema["properties"].as_object().into_iter().flatten() {
+        let optional = match required.iter().any(|name| name == field) {
+            true => "",
+            false => ", optional",
+        };
+        let told = escaped(&about["description"]);
+        let _ = write!(page, "<tr><td><code>{field}</code>{optional}<td>{told}");
+    }
+    page.push_str("</table>");
+}
+
+fn escaped(text: &Value) -> String {
+    let text = text.as_str().unwrap_or_default();
+    text.replace('&', "&amp;").replace('<', "&lt;")
+}

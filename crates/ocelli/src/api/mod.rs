@@ -1,0 +1,92 @@
+//! The HTTP interface under `/api/v1`, and `/health`.
+//!
+//! A handler says in its `utoipa::path` which permission it needs, or with
+//! `security(())` that it needs none. From there the document takes it, and
+//! [`access`] what it holds requests to, so neither can say something else; an
+//! address that says nothing is refused.
+//!
+//! What does not belong here: playback, which has its own rule (`sinks`).
+
+mod access;
+mod apps;
+mod body;
+mod cameras;
+mod document;
+mod tokens;
+
+pub use document::document;
+
+use crate::answer::Problem;
+use crate::server::Site;
+use access::Rules;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::routing::any;
+use axum::{Json, Router, middleware};
+use serde::Serialize;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// The longest body of a request.
+const BODY_LIMIT: usize = 64 * 1024;
+
+/// Every handler of the interface.
+fn handlers() -> OpenApiRouter<Arc<Site>> {
+    OpenApiRouter::with_openapi(document::opening())
+        .routes(routes!(health))
+        .routes(routes!(cameras::list))
+        .routes(routes!(apps::list, apps::create))
+        .routes(routes!(apps::show, apps::change, apps::delete))
+        .routes(routes!(tokens::list, tokens::create))
+        .routes(routes!(tokens::revoke))
+        .routes(routes!(document::json))
+        .routes(routes!(document::page))
+}
+
+/// The addresses of the HTTP interface.
+pub fn routes(site: &Arc<Site>) -> Router<Arc<Site>> {
+    let (router, document) = handlers().split_for_parts();
+    let rules = Arc::new(Rules::of(&document));
+    let guard = middleware::from_fn_with_state((site.clone(), rules), access::guard);
+    router
+        .route(UNKNOWN, any(unknown))
+        .layer(guard)
+        .layer(DefaultBodyLimit::max(BODY_LIMIT))
+}
+
+/// Every address of the interface that is no other's.
+const UNKNOWN: &str = "/api/{*rest}";
+
+async fn unknown() -> Problem {
+    Problem::not_found("there is no such address in the HTTP interface; see /api/v1/docs")
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct Health {
+    #[schema(example = "ok")]
+    status: &'static str,
+    up: bool,
+    version: &'static str,
+    /// The hub's time in ms since the Unix epoch.
+    ts: u64,
+    uptime_seconds: u64,
+    /// Messages of viewers that were passed over.
+    ignored_messages: u64,
+}
+
+/// That the hub is up.
+#[utoipa::path(get, path = "/health", tag = "hub", security(()),
+    responses((status = 200, description = "It is up", body = Health)))]
+async fn health(State(site): State<Arc<Site>>) -> Json<Health> {
+    Json(Health {
+        status: "ok",
+        up: true,
+        version: env!("CARGO_PKG_VERSION"),
+        ts: site.hub.clock().now().0 / 1000,
+        uptime_seconds: site.started.elapsed().as_secs(),
+        ignored_messages: site.ignored.load(Ordering::Relaxed),
+    })
+}

@@ -1,0 +1,97 @@
+//! The data directory: for its owner alone.
+
+use super::StoreError;
+use crate::auth::Key;
+use std::ffi::OsString;
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// Where the key of token hashes is.
+const KEY_FILE: &str = "token.key";
+/// Locked while the store is opened.
+const LOCK_FILE: &str = "opening.lock";
+
+fn unusable(path: &Path, error: &io::Error) -> StoreError {
+    StoreError::Unusable(format!("{} can't be used: {error}", path.display()))
+}
+
+/// The data directory when none is named: the user's own, `$XDG_DATA_HOME/ocelli`
+/// or `~/.local/share/ocelli`. None without a home.
+pub fn default_directory(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+    // A relative path there is invalid, and to be passed over.
+    let absolute = |name| {
+        let path = variable(name).map(PathBuf::from);
+        path.filter(|path| path.is_absolute())
+    };
+    let shared = absolute("XDG_DATA_HOME");
+    let shared = shared.or_else(|| Some(absolute("HOME")?.join(".local/share")));
+    Some(shared?.join("ocelli"))
+}
+
+/// Makes the directory, unless it is there.
+pub fn make(data: &Path) -> Result<(), StoreError> {
+    let mut builder = DirBuilder::new();
+    let made = builder.recursive(true).mode(0o700).create(data);
+    made.map_err(|error| unusable(data, &error))
+}
+
+/// Makes a file that only its owner reads, unless it is there.
+pub fn make_private(path: &Path) -> Result<File, StoreError> {
+    let mut options = OpenOptions::new();
+    options.read(true).append(true).create(true).mode(0o600);
+    options.open(path).map_err(|error| unusable(path, &error))
+}
+
+/// Waits until nobody else opens a store here; until the file is dropped nobody will.
+pub fn hold(data: &Path) -> Result<File, StoreError> {
+    let path = data.join(LOCK_FILE);
+    let file = make_private(&path)?;
+    file.lock().map_err(|error| unusable(&path, &error))?;
+    Ok(file)
+}
+
+/// The key of token hashes, made at the first start.
+pub fn key(data: &Path) -> Result<Key, StoreError> {
+    let path = data.join(KEY_FILE);
+    let mut file = make_private(&path)?;
+    let mut bytes = Vec::new();
+    let read = (&file).take(64).read_to_end(&mut bytes);
+    read.map_err(|error| unusable(&path, &error))?;
+    if bytes.is_empty() {
+        let key = Key::random();
+        let written = file.write_all(key.bytes()).and_then(|()| file.sync_all());
+        written.map_err(|error| unusable(&path, &error))?;
+        return Ok(key);
+    }
+    let Ok(bytes) = <[u8; 32]>::try_from(bytes) else {
+        let damaged = io::Error::other("it is not 32 bytes long; without it no token is known");
+        return Err(unusable(&path, &damaged));
+    };
+    Ok(Key::new(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_data_directory_is_the_users() {
+        let home = |pairs: &'static [(&str, &str)]| {
+            default_directory(|name| {
+                let found = pairs.iter().find(|(key, _)| *key == name);
+                found.map(|(_, value)| value.into())
+            })
+        };
+        assert_eq!(
+            home(&[("HOME", "/home/ann"), ("XDG_DATA_HOME", "/data")]),
+            Some("/data/ocelli".into())
+        );
+        let standard = Some("/home/ann/.local/share/ocelli".into());
+        assert_eq!(home(&[("HOME", "/home/ann")]), standard);
+        let relative = &[("HOME", "/home/ann"), ("XDG_DATA_HOME", "data")];
+        assert_eq!(home(relative), standard);
+        assert_eq!(home(&[]), None);
+    }
+}

@@ -1,0 +1,165 @@
+//! What outlives the hub: apps and tokens, in one SQLite file in the data directory.
+//!
+//! The file belongs to one thread, which does what it is sent in turn, so nobody on
+//! the frame path ever waits for a disk. A store that can't be opened is a closed
+//! one: it says why to whoever asks, and the cameras play on.
+//!
+//! What does not belong here: who may ask, and how an answer looks.
+
+pub mod apps;
+mod directory;
+mod schema;
+pub mod tokens;
+
+pub use directory::default_directory;
+
+use crate::auth::Key;
+use rusqlite::Connection;
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+
+/// The store's file in the data directory.
+const FILE: &str = "ocelli.db";
+/// How long another process may hold the file.
+const BUSY: Duration = Duration::from_secs(5);
+/// What may wait for the store's thread; more waits where it is asked.
+const WAITING: usize = 64;
+
+/// Why the store did not do what was asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoreError {
+    /// It can't be used; says why.
+    Unusable(String),
+    /// It stands against what is there already.
+    Conflict(String),
+    /// There is no such thing; says which.
+    Missing(String),
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StoreError::Unusable(message)
+            | StoreError::Conflict(message)
+            | StoreError::Missing(message) => f.write_str(message),
+        }
+    }
+}
+
+impl std::error::Error for StoreError {}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        if error.sqlite_error_code() == Some(rusqlite::ErrorCode::ConstraintViolation) {
+            return StoreError::Conflict("there is one of that name already".to_owned());
+        }
+        StoreError::Unusable(format!("the store's file: {error}"))
+    }
+}
+
+/// Opens the store's file, made and brought up to date where that is needed.
+///
+/// # Errors
+/// Says which file can't be used and why.
+pub fn open(data: &Path) -> Result<(Connection, Key), StoreError> {
+    let path = data.join(FILE);
+    let fault = |error: &dyn fmt::Display| {
+        StoreError::Unusable(format!("{} can't be used: {error}", path.display()))
+    };
+    directory::make(data)?;
+    // Whoever else starts on the same directory waits until this one is done.
+    let _held = directory::hold(data)?;
+    let key = directory::key(data)?;
+    directory::make_private(&path)?;
+    let mut connection = Connection::open(&path).map_err(|error| fault(&error))?;
+    let opened = (|| -> rusqlite::Result<()> {
+        connection.busy_timeout(BUSY)?;
+        // The mode is answered, not obeyed, where a file system can't have it.
+        connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
+        connection.pragma_update(None, "synchronous", "normal")?;
+        connection.pragma_update(None, "foreign_keys", true)
+    })();
+    opened.map_err(|error| fault(&error))?;
+    match connection.is_readonly("main") {
+        Ok(false) => {}
+        Ok(true) => return Err(fault(&"it is read-only")),
+        Err(error) => return Err(fault(&error)),
+    }
+    schema::bring_up_to_date(&mut connection).map_err(|error| fault(&error))?;
+    Ok((connection, key))
+}
+
+type Job = Box<dyn FnOnce(&mut Connection) + Send>;
+
+/// The way to the store's thread, or why there is none.
+#[derive(Clone)]
+pub struct Store(Result<Open, Arc<str>>);
+
+#[derive(Clone)]
+struct Open {
+    jobs: mpsc::Sender<Job>,
+    key: Key,
+}
+
+impl Store {
+    /// Opens the store in a data directory and gives it a thread.
+    ///
+    /// # Errors
+    /// Says what is wrong with the directory or the file.
+    pub fn open(data: &Path) -> Result<Self, StoreError> {
+        let (mut connection, key) = open(data)?;
+        let (jobs, mut waiting) = mpsc::channel::<Job>(WAITING);
+        let thread = std::thread::Builder::new().name("store".to_owned());
+        let spawned = thread.spawn(move || {
+            while let Some(job) = waiting.blocking_recv() {
+                job(&mut connection);
+            }
+        });
+        spawned.map_err(|error| StoreError::Unusable(format!("no thread for it: {error}")))?;
+        Ok(Self(Ok(Open { jobs, key })))
+    }
+
+    /// A store that can't be used, and why.
+    pub fn closed(reason: &str) -> Self {
+        Self(Err(reason.into()))
+    }
+
+    /// The key of token hashes.
+    ///
+    /// # Errors
+    /// The store is closed.
+    pub fn key(&self) -> Result<&Key, StoreError> {
+        Ok(&self.usable()?.key)
+    }
+
+    fn usable(&self) -> Result<&Open, StoreError> {
+        let usable = self.0.as_ref();
+        usable.map_err(|reason| StoreError::Unusable(reason.to_string()))
+    }
+
+    /// Has `job` done on the store's thread. It is done to its end even when the
+    /// caller goes away meanwhile, so what must follow from it belongs into it.
+    ///
+    /// # Errors
+    /// What `job` says, or that the store is closed.
+    pub async fn call<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let gone = || StoreError::Unusable("the store's thread has ended".to_owned());
+        let (answer, answered) = oneshot::channel();
+        let job: Job = Box::new(move |connection| {
+            let _ = answer.send(job(connection));
+        });
+        let jobs = &self.usable()?.jobs;
+        jobs.send(job).await.map_err(|_| gone())?;
+        let done = answered.await.map_err(|_| gone())?;
+        if let Err(StoreError::Unusable(reason)) = &done {
+            tracing::error!(%reason, "the store failed");
+        }
+        done
+    }
+}

@@ -1,0 +1,99 @@
+//! Tokens, as the store keeps them: never the token itself, only its keyed hash.
+
+use super::StoreError;
+use crate::auth::{Grant, Hash, Permission};
+use rusqlite::{Connection, Row};
+
+/// A token that was given out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Token {
+    /// What it is called by where it is listed and revoked.
+    pub id: String,
+    /// What a person called it.
+    pub name: String,
+    /// What it allows, and where.
+    pub grant: Grant,
+    /// When it was made, in ms since the Unix epoch.
+    pub created: i64,
+}
+
+fn read(row: &Row<'_>) -> rusqlite::Result<Token> {
+    let permissions: String = row.get("permissions")?;
+    // A permission of a later version is one that this version does not give.
+    let permissions = permissions.split(' ').filter_map(Permission::parse);
+    Ok(Token {
+        id: row.get("id")?,
+        name: row.get("name")?,
+        grant: Grant {
+            app: row.get("app")?,
+            permissions: permissions.collect(),
+        },
+        created: row.get("created")?,
+    })
+}
+
+/// All of them, the oldest first.
+///
+/// # Errors
+/// The file can't be read.
+pub fn all(connection: &Connection) -> Result<Vec<Token>, StoreError> {
+    let mut query = connection.prepare_cached("SELECT * FROM token ORDER BY created, id")?;
+    let tokens = query.query_map([], read)?;
+    Ok(tokens.collect::<Result<_, _>>()?)
+}
+
+/// Adds one.
+///
+/// # Errors
+/// The file can't be written.
+pub fn insert(connection: &Connection, token: &Token, hash: &Hash) -> Result<(), StoreError> {
+    let permissions: Vec<_> = token
+        .grant
+        .permissions
+        .iter()
+        .map(Permission::text)
+        .collect();
+    connection.execute(
+        "INSERT INTO token (id, name, app, permissions, hash, created)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        (
+            &token.id,
+            &token.name,
+            &token.grant.app,
+            permissions.join(" "),
+            hash.bytes(),
+            token.created,
+        ),
+    )?;
+    Ok(())
+}
+
+/// What the token of this hash allows, if there is one. Each is compared, whole
+/// and in constant time, so that the time of an answer tells nothing of any.
+///
+/// # Errors
+/// The file can't be read.
+pub fn grant(connection: &Connection, hash: &Hash) -> Result<Option<Grant>, StoreError> {
+    let mut query = connection.prepare_cached("SELECT * FROM token")?;
+    let mut rows = query.query([])?;
+    let mut found = None;
+    while let Some(row) = rows.next()? {
+        let kept: Vec<u8> = row.get("hash")?;
+        if hash.is(&kept) {
+            found = Some(read(row)?.grant);
+        }
+    }
+    Ok(found)
+}
+
+/// Takes one out, in `app` alone if one is given; whether it was there.
+///
+/// # Errors
+/// The file can't be written.
+pub fn delete(connection: &Connection, id: &str, app: Option<&str>) -> Result<bool, StoreError> {
+    let gone = connection.execute(
+        "DELETE FROM token WHERE id = ?1 AND (?2 IS NULL OR app = ?2)",
+        (id, app),
+    )?;
+    Ok(gone > 0)
+}

@@ -1,0 +1,121 @@
+//! `ocelli token`: the tokens in a data directory, whether a hub runs on it or not.
+
+use crate::Exit;
+use clap::{Args, Subcommand};
+use ocelli::auth::{Grant, Permission, new_id, new_token};
+use ocelli::launch;
+use ocelli::store::{self, StoreError, tokens};
+use ocelli_core::name::check_app;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+#[derive(Subcommand)]
+pub enum Token {
+    /// Make a token and print it, this once.
+    Create(Create),
+    /// List the tokens, without their secrets.
+    List(Place),
+    /// Revoke a token; a running hub knows it no more from then on.
+    Revoke {
+        /// The token's id, tok_….
+        id: String,
+        #[command(flatten)]
+        place: Place,
+    },
+}
+
+#[derive(Args)]
+pub struct Create {
+    /// What the token is for, in your words.
+    name: String,
+    /// The one app that it is for; without it, all of them and the hub.
+    #[arg(long)]
+    app: Option<String>,
+    /// What it allows, like app:read, 'camera:*' or '*'; may be given several
+    /// times. By default all but giving out tokens.
+    #[arg(long = "permission", value_name = "PERMISSION")]
+    permissions: Vec<String>,
+    #[command(flatten)]
+    place: Place,
+}
+
+#[derive(Args)]
+pub struct Place {
+    /// The hub's data directory; ~/.local/share/ocelli by default.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+}
+
+impl Token {
+    /// Does it.
+    pub fn run(self) -> Result<(), Exit> {
+        match self {
+            Token::Create(create) => create.run(),
+            Token::List(place) => list(&place).map_err(Exit::failure),
+            Token::Revoke { id, place } => revoke(&id, &place).map_err(Exit::failure),
+        }
+    }
+}
+
+impl Create {
+    fn run(self) -> Result<(), Exit> {
+        if let Some(app) = &self.app {
+            check_app(app).map_err(Exit::usage)?;
+        }
+        let mut grant = Grant::usual(self.app);
+        if !self.permissions.is_empty() {
+            let read = self.permissions.iter().map(|text| Permission::read(text));
+            grant.permissions = read.collect::<Result<_, _>>().map_err(Exit::usage)?;
+        }
+        let now = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+        let token = tokens::Token {
+            id: new_id(),
+            name: self.name,
+            grant,
+            created: i64::try_from(now.as_millis()).unwrap_or_default(),
+        };
+        let secret = new_token();
+        let keep = || -> Result<(), StoreError> {
+            let (connection, key) =
+                store::open(&launch::data_directory(self.place.data.as_deref())?)?;
+            tokens::insert(&connection, &token, &key.hash(&secret))
+        };
+        keep().map_err(Exit::failure)?;
+        // Said in one go: a token that nobody took is known to nobody.
+        writeln!(io::stdout(), "{secret}").map_err(Exit::failure)
+    }
+}
+
+fn list(place: &Place) -> Result<(), StoreError> {
+    let (connection, _) = store::open(&launch::data_directory(place.data.as_deref())?)?;
+    let mut list = String::new();
+    for token in tokens::all(&connection)? {
+        let permissions: Vec<_> = token
+            .grant
+            .permissions
+            .iter()
+            .map(Permission::text)
+            .collect();
+        list.push_str(&format!(
+            "{}  {}  {}  {:?}\n",
+            token.id,
+            token.grant.app.as_deref().unwrap_or("(global)"),
+            permissions.join(","),
+            token.name
+        ));
+    }
+    // Whoever takes no more of it has seen enough.
+    let _ = io::stdout().write_all(list.as_bytes());
+    Ok(())
+}
+
+fn revoke(id: &str, place: &Place) -> Result<(), StoreError> {
+    let (connection, _) = store::open(&launch::data_directory(place.data.as_deref())?)?;
+    match tokens::delete(&connection, id, None)? {
+        true => Ok(()),
+        false => Err(StoreError::Missing(format!(
+            "there is no token {id:?}; `ocelli token list` shows those there are"
+        ))),
+    }
+}

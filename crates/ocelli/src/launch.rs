@@ -3,7 +3,8 @@
 use crate::config::{CameraConfig, Config, ConfigError, from_argument};
 use crate::gate::Gate;
 use crate::renditions::JpegRendition;
-use crate::server::{self, Site};
+use crate::server;
+use crate::site::Site;
 use crate::store::{self, Store, StoreError};
 use ocelli_core::{Camera, Hub, HubError, Source};
 use std::io::{self, Write};

@@ -13,7 +13,7 @@
 //! | [`sinks`] | the kinds of sink, one file each |
 //! | [`supervise`], [`ffmpeg`] | child processes; the one that decodes |
 //! | [`annexb`], [`jpeg`] | looking at pictures without decoding them |
-//! | [`server`] | the one port: accepting, routing, stopping |
+//! | [`server`], [`site`] | the one port: accepting, routing, stopping; what every route has at hand |
 //! | [`connection`], [`websocket`] | one connection; one WebSocket |
 //! | [`gate`] | the Host and Origin rules |
 //! | [`auth`] | tokens and what they grant |
@@ -41,6 +41,7 @@ pub mod reference;
 pub mod renditions;
 pub mod server;
 pub mod sinks;
+pub mod site;
 pub mod sources;
 pub mod store;
 pub mod supervise;

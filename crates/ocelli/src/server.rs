@@ -2,10 +2,8 @@
 //! the routes. `run` ends when it is told to, whatever connections stay open.
 
 use crate::answer::plain;
-use crate::auth::AdminToken;
 use crate::connection::Connection;
-use crate::gate::Gate;
-use crate::store::Store;
+use crate::site::Site;
 use crate::{api, sinks, ui};
 use axum::Router;
 use axum::body::Body;
@@ -14,17 +12,12 @@ use http::header::{
 };
 use http::{Request, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use ocelli_core::{Hub, State};
-use std::collections::BTreeSet;
+use ocelli_core::State;
 use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 use tower_service::Service;
 
 /// A request's header must be whole in this time.
@@ -36,51 +29,6 @@ const HEADER_LIMIT: usize = 32 * 1024;
 const FAREWELL: Duration = Duration::from_millis(200);
 /// How long connections may take to say goodbye.
 const GOODBYE: Duration = Duration::from_millis(500);
-
-/// What every route has at hand.
-pub struct Site {
-    /// The cameras.
-    pub hub: Arc<Hub>,
-    /// The Host and Origin rules.
-    pub gate: Gate,
-    /// What outlives the hub.
-    pub store: Store,
-    /// The administrator's own token, if one was set.
-    pub admin: Option<AdminToken>,
-    /// The apps of the configuration, which is the one place to change them.
-    pub configured_apps: BTreeSet<String>,
-    /// The tasks of connections that were upgraded.
-    pub tasks: TaskTracker,
-    /// Cancelled when the server stops.
-    pub stopping: CancellationToken,
-    /// When the server began.
-    pub started: Instant,
-    /// Messages of viewers that were passed over: malformed, or of unknown cameras.
-    pub ignored: AtomicU64,
-}
-
-impl Site {
-    /// A site that shows `hub` to whoever `gate` lets in. It keeps nothing and
-    /// knows no token, until it is given what does.
-    pub fn new(hub: Arc<Hub>, gate: Gate) -> Self {
-        Self {
-            hub,
-            gate,
-            store: Store::closed("this hub was started without a store"),
-            admin: None,
-            configured_apps: BTreeSet::new(),
-            tasks: TaskTracker::new(),
-            stopping: CancellationToken::new(),
-            started: Instant::now(),
-            ignored: AtomicU64::new(0),
-        }
-    }
-
-    /// Counts messages that were passed over.
-    pub fn ignore(&self, count: u64) {
-        self.ignored.fetch_add(count, Ordering::Relaxed);
-    }
-}
 
 /// All routes.
 fn routes(site: Arc<Site>) -> Router {

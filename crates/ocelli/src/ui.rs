@@ -2,8 +2,8 @@
 //! page that plays one camera.
 
 use crate::answer::{Problem, plain};
-use crate::server::Site;
 use crate::sinks::find;
+use crate::site::Site;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};

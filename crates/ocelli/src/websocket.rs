@@ -3,7 +3,7 @@
 
 use crate::answer::plain;
 use crate::connection::{Connection, Peer};
-use crate::server::Site;
+use crate::site::Site;
 use axum::body::Body;
 use axum::response::Response;
 use futures_util::{Sink, Stream};

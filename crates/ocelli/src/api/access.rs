@@ -3,7 +3,7 @@
 use super::UNKNOWN;
 use crate::answer::Problem;
 use crate::auth::Grant;
-use crate::server::Site;
+use crate::site::Site;
 use crate::store::tokens;
 use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{MatchedPath, RawPathParams, Request, State};

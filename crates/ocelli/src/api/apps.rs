@@ -8,7 +8,7 @@ use super::access::check_global;
 use super::body::Body;
 use crate::answer::{Answer, Problem, ProblemBody};
 use crate::auth::Grant;
-use crate::server::Site;
+use crate::site::Site;
 use crate::store::{StoreError, apps};
 use axum::Extension;
 use axum::extract::{Path, State};

@@ -1,8 +1,8 @@
 //! `/api/v1/cameras`: what each camera is doing.
 
 use crate::answer::Answer;
-use crate::server::Site;
 use crate::sinks::may_watch;
+use crate::site::Site;
 use axum::extract::State;
 use ocelli_core::{Camera, Timestamp};
 use serde::Serialize;

@@ -17,7 +17,7 @@ mod tokens;
 pub use document::document;
 
 use crate::answer::Problem;
-use crate::server::Site;
+use crate::site::Site;
 use access::Rules;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::routing::any;

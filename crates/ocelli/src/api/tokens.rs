@@ -8,7 +8,7 @@ use super::apps::Gone;
 use super::body::Body;
 use crate::answer::{Answer, Problem, ProblemBody};
 use crate::auth::{Grant, PERMISSIONS, Permission, new_id, new_token};
-use crate::server::Site;
+use crate::site::Site;
 use crate::store::StoreError;
 use crate::store::tokens::{self, Token};
 use axum::Extension;

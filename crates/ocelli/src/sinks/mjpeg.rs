@@ -8,7 +8,7 @@
 use super::{Playback, find, may_watch};
 use crate::answer::{Asked, Problem};
 use crate::connection::{Flushes, Peer};
-use crate::server::Site;
+use crate::site::Site;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};

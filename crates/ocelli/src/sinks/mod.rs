@@ -9,7 +9,7 @@ mod viewer;
 mod wall;
 
 use crate::answer::Problem;
-use crate::server::Site;
+use crate::site::Site;
 use axum::Router;
 use http::StatusCode;
 use ocelli_core::{Camera, Hub, Quality};

@@ -2,7 +2,7 @@
 
 use super::{Playback, find};
 use crate::answer::{Asked, Problem};
-use crate::server::Site;
+use crate::site::Site;
 use axum::Router;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};

@@ -3,7 +3,7 @@
 use super::{Stream, find, may_watch};
 use crate::answer::Asked;
 use crate::connection::Peer;
-use crate::server::Site;
+use crate::site::Site;
 use crate::websocket::{self, Incoming, Socket, close};
 use axum::body::Body;
 use axum::extract::State;

@@ -32,7 +32,7 @@ impl Site {
         let hub = Arc::new(Hub::default());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let site = Arc::new(server::Site::new(hub.clone(), Gate::new(&[], &[])));
+        let site = Arc::new(ocelli::site::Site::new(hub.clone(), Gate::new(&[], &[])));
         let (stop, stopped) = oneshot::channel();
         let serving = tokio::spawn(server::run(listener, site, async {
             let _ = stopped.await;

@@ -14,7 +14,7 @@ mod share;
 mod watch;
 
 use crate::connection::Peer;
-use crate::server::Site;
+use crate::site::Site;
 use crate::websocket::{self, Incoming, Socket};
 use axum::body::Body;
 use axum::extract::State;

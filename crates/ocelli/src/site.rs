@@ -1,0 +1,57 @@
+//! What every route has at hand. It knows no route: those know it.
+
+use crate::auth::AdminToken;
+use crate::gate::Gate;
+use crate::store::Store;
+use ocelli_core::Hub;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// What every route has at hand.
+pub struct Site {
+    /// The cameras.
+    pub hub: Arc<Hub>,
+    /// The Host and Origin rules.
+    pub gate: Gate,
+    /// What outlives the hub.
+    pub store: Store,
+    /// The administrator's own token, if one was set.
+    pub admin: Option<AdminToken>,
+    /// The apps of the configuration, which is the one place to change them.
+    pub configured_apps: BTreeSet<String>,
+    /// The tasks of connections that were upgraded.
+    pub tasks: TaskTracker,
+    /// Cancelled when the server stops.
+    pub stopping: CancellationToken,
+    /// When the server began.
+    pub started: Instant,
+    /// Messages of viewers that were passed over: malformed, or of unknown cameras.
+    pub ignored: AtomicU64,
+}
+
+impl Site {
+    /// A site that shows `hub` to whoever `gate` lets in. It keeps nothing and
+    /// knows no token, until it is given what does.
+    pub fn new(hub: Arc<Hub>, gate: Gate) -> Self {
+        Self {
+            hub,
+            gate,
+            store: Store::closed("this hub was started without a store"),
+            admin: None,
+            configured_apps: BTreeSet::new(),
+            tasks: TaskTracker::new(),
+            stopping: CancellationToken::new(),
+            started: Instant::now(),
+            ignored: AtomicU64::new(0),
+        }
+    }
+
+    /// Counts messages that were passed over.
+    pub fn ignore(&self, count: u64) {
+        self.ignored.fetch_add(count, Ordering::Relaxed);
+    }
+}

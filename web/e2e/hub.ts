@@ -20,7 +20,10 @@ export interface CameraRow {
 export interface Hub {
   readonly url: string;
   readonly port: number;
+  readonly pid: number;
   cameras(): Promise<CameraRow[]>;
+  /** Sends a signal and waits; the exit code, `null` if a signal killed it. */
+  end(signal: NodeJS.Signals): Promise<number | null>;
   stop(): Promise<void>;
 }
 
@@ -34,10 +37,16 @@ export async function startHub(sources: readonly string[], port = 0): Promise<Hu
   return {
     url,
     port: Number(new URL(url).port),
+    pid: child.pid ?? 0,
     async cameras() {
       const response = await fetch(`${url}/api/v1/cameras`);
       return ((await response.json()) as { data: CameraRow[] }).data;
     },
+    end: (signal) =>
+      new Promise((resolve) => {
+        child.once('exit', resolve);
+        child.kill(signal);
+      }),
     stop: () => stop(child),
   };
 }

@@ -69,7 +69,7 @@ impl From<NameError> for HubError {
 pub struct Hub {
     clock: Arc<dyn Clock>,
     changes: Arc<watch::Sender<u64>>,
-    apps: RwLock<BTreeMap<String, App>>,
+    apps: RwLock<BTreeMap<String, Arc<App>>>,
     cameras: RwLock<Cameras>,
 }
 
@@ -97,7 +97,7 @@ impl Hub {
         Self {
             clock,
             changes: Arc::new(watch::Sender::new(0)),
-            apps: RwLock::new(BTreeMap::from([(live.name.clone(), live)])),
+            apps: RwLock::new(BTreeMap::from([(live.name.clone(), Arc::new(live))])),
             cameras: RwLock::default(),
         }
     }
@@ -116,7 +116,7 @@ impl Hub {
     /// Adds an app, or replaces the one of its name.
     pub fn put_app(&self, app: App) {
         let mut apps = self.apps.write().unwrap_or_else(PoisonError::into_inner);
-        apps.insert(app.name.clone(), app);
+        apps.insert(app.name.clone(), Arc::new(app));
         drop(apps);
         self.changes.send_modify(|generation| *generation += 1);
     }
@@ -132,13 +132,13 @@ impl Hub {
     }
 
     /// All apps, by name.
-    pub fn apps(&self) -> Vec<App> {
+    pub fn apps(&self) -> Vec<Arc<App>> {
         let apps = self.apps.read().unwrap_or_else(PoisonError::into_inner);
         apps.values().cloned().collect()
     }
 
     /// The app of this name.
-    pub fn app(&self, name: &str) -> Option<App> {
+    pub fn app(&self, name: &str) -> Option<Arc<App>> {
         let apps = self.apps.read().unwrap_or_else(PoisonError::into_inner);
         apps.get(name).cloned()
     }

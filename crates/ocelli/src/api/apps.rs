@@ -107,7 +107,7 @@ fn prefix_is_free(hub: &Hub, app: &App) -> Result<(), StoreError> {
 }
 
 fn known(hub: &Hub, name: &str) -> Result<App, StoreError> {
-    let app = hub.app(name);
+    let app = hub.app(name).map(Arc::unwrap_or_clone);
     app.ok_or_else(|| StoreError::Missing(format!("there is no app {name:?}")))
 }
 
@@ -132,7 +132,11 @@ pub async fn list(
 ) -> Answer<Vec<View>> {
     let apps = site.hub.apps().into_iter();
     let reached = apps.filter(|app| grant.reaches(&app.name));
-    Answer::new(reached.map(|app| View::of(app, &site)).collect())
+    Answer::new(
+        reached
+            .map(|app| View::of(Arc::unwrap_or_clone(app), &site))
+            .collect(),
+    )
 }
 
 /// Makes an app. Needs a global token.

@@ -25,8 +25,8 @@ pub fn routes() -> Router<Arc<Site>> {
         .merge(snapshot::routes())
 }
 
-/// Which stream a viewer asks for in an address.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+/// Which stream a viewer asks for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Stream {
     /// The main stream.

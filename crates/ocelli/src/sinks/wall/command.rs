@@ -1,10 +1,11 @@
 //! What viewers send on the wall socket.
 
+use crate::sinks::Stream;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The pace and the stream a viewer wishes for a camera.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 pub struct Wish {
     /// At most this many frames a second.
     #[serde(default, rename = "maxFps")]
@@ -12,20 +13,23 @@ pub struct Wish {
     /// Frames that may be sent before the viewer gives more credit.
     #[serde(default)]
     pub credit: Option<u32>,
-    /// Which stream.
-    #[serde(default)]
-    pub stream: WishedStream,
+    /// Which stream; tiles are small unless it says otherwise.
+    #[serde(default = "small")]
+    pub stream: Stream,
 }
 
-/// The stream a viewer wishes: tiles are small unless it says otherwise.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum WishedStream {
-    /// The small one, where the camera has it.
-    #[default]
-    Sub,
-    /// The main one.
-    Main,
+fn small() -> Stream {
+    Stream::Sub
+}
+
+impl Default for Wish {
+    fn default() -> Self {
+        Self {
+            max_fps: None,
+            credit: None,
+            stream: small(),
+        }
+    }
 }
 
 /// A viewer's command. Ids are sets: what is named a thousand times costs once.

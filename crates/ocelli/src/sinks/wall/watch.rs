@@ -1,9 +1,9 @@
 //! What one viewer of the wall watches: its subscriptions, their credit and pace,
 //! and whose turn it is.
 
-use super::command::{Wish, WishedStream};
+use super::command::Wish;
 use crate::sinks::may_watch;
-use ocelli_core::{Camera, Frame, Hub, Quality, Ready, Subscription, Token};
+use ocelli_core::{Camera, Frame, Hub, Ready, Subscription, Token};
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -163,12 +163,8 @@ impl Watched {
         // of stream or of camera never lets an upstream rest in between.
         let free = self.watches.iter().position(Option::is_none);
         let token = free.unwrap_or(self.watches.len());
-        let quality = match wish.stream {
-            WishedStream::Sub => Quality::Sub,
-            WishedStream::Main => Quality::Main,
-        };
         let id = camera.id().as_str().to_owned();
-        let subscription = camera.subscribe(quality, self.ready.clone(), token);
+        let subscription = camera.subscribe(wish.stream.into(), self.ready.clone(), token);
         let watch = Some(Watch {
             camera,
             subscription,

@@ -1,16 +1,19 @@
-// 64 cameras in one tab: reports what was painted and how old it was; asserts only what holds on a slow machine too.
+// 64 cameras in one tab: reports what was painted and how old it was. How old is a matter of the machine; that
+// it does not grow is the wall's promise, for whatever queued would grow older with every frame it can't paint.
 import { expect, test } from 'vitest';
 import { launch, painted, until, wallReport } from './browser.ts';
 import { patterns, startHub } from './hub.ts';
 
 const CAMERAS = 64;
 const SECONDS = 10;
+/** ms. HD at 15 fps that is painted at a third of that would age by 3 s from one half of the time to the other. */
+const GROWTH = 1_500;
 
 test.each([
-  ['QVGA at 8 fps', 'size=320x240&fps=8', 2_000],
-  ['VGA at 10 fps', 'size=640x480&fps=10', 2_000],
-  ['HD at 15 fps, more than a small machine can paint', 'size=1280x720&fps=15', 5_000],
-])(`${CAMERAS} cameras, %s: all paint, and the age stays bounded`, async (name, options, oldest) => {
+  ['QVGA at 8 fps', 'size=320x240&fps=8'],
+  ['VGA at 10 fps', 'size=640x480&fps=10'],
+  ['HD at 15 fps, more than a small machine can paint', 'size=1280x720&fps=15'],
+])(`${CAMERAS} cameras, %s: all paint, and the age does not grow`, async (name, options) => {
   const hub = await startHub(patterns(CAMERAS, options));
   const browser = await launch();
   try {
@@ -46,7 +49,9 @@ test.each([
     report(name, 'age when painted, ms', paintedAges);
     report(name, 'age on the screen, ms', ages);
     expect(Math.min(...rates)).toBeGreaterThan(0.5);
-    expect(quantile(paintedAges, 0.99)).toBeLessThan(oldest);
+    const middle = paintedAges.length / 2;
+    const [early, late] = [paintedAges.slice(0, middle), paintedAges.slice(middle)];
+    expect(quantile(late, 0.5) - quantile(early, 0.5)).toBeLessThan(GROWTH);
   } finally {
     await browser.close();
     await hub.stop();

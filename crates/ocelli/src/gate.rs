@@ -31,10 +31,9 @@ impl Gate {
             names.extend([format!("{short}.local"), short, host]);
         }
         names.extend(allowed_hosts.iter().map(|name| name.to_ascii_lowercase()));
-        let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
         Self {
             names,
-            addresses: interfaces.iter().map(if_addrs::Interface::ip).collect(),
+            addresses: own_addresses(),
             origins: allowed_origins
                 .iter()
                 .map(|origin| origin.trim_end_matches('/').to_ascii_lowercase())
@@ -55,21 +54,28 @@ impl Gate {
         self.names.contains(&host)
     }
 
-    /// Checks that a request is meant for this hub.
+    /// The names this hub answers to, beside addresses.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// Checks that a request is meant for this hub; the host and port that it names,
+    /// if it names any.
     ///
     /// # Errors
     /// Says which name was asked for and how to allow it.
-    pub fn check_host(
+    pub fn check_host<'r>(
         &self,
         version: Version,
-        uri: &Uri,
-        headers: &HeaderMap,
+        uri: &'r Uri,
+        headers: &'r HeaderMap,
         peer: &Peer,
-    ) -> Result<(), String> {
+    ) -> Result<Option<&'r str>, String> {
         if headers.get_all(HOST).iter().nth(1).is_some() {
             return Err("the request has several Host headers; it may have one".to_owned());
         }
-        // An absolute request target names the host in place of the header (RFC 9112, 3.2.2).
+        // An absolute request target names the host in place of the header (RFC 9112,
+        // 3.2.2); HTTP/2's `:authority` comes as one.
         let named = match uri.authority() {
             Some(authority) => Some(authority.as_str()),
             None => match headers.get(HOST).map(|host| host.to_str()) {
@@ -81,12 +87,12 @@ impl Gate {
         let Some(named) = named else {
             // HTTP/1.0 has no such header, and no browser speaks it.
             if version < Version::HTTP_11 {
-                return Ok(());
+                return Ok(None);
             }
             return Err("the request has no Host header; HTTP/1.1 needs one".to_owned());
         };
         if self.knows(without_port(named), peer.local.ip()) {
-            return Ok(());
+            return Ok(Some(named));
         }
         Err(format!(
             "{named:?} is not a name of this hub. If it should be, add it to `allowed_hosts` \
@@ -133,6 +139,12 @@ impl Gate {
     }
 }
 
+/// The addresses that this machine has at the moment.
+pub fn own_addresses() -> Vec<IpAddr> {
+    let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
+    interfaces.iter().map(if_addrs::Interface::ip).collect()
+}
+
 /// `host:port` without the port; IPv6 addresses keep their brackets.
 fn without_port(authority: &str) -> &str {
     let authority = authority.rsplit('@').next().unwrap_or(authority);
@@ -150,6 +162,8 @@ mod tests {
         Peer {
             remote: "127.0.0.1:9".parse().expect("an address"),
             local: local.parse().expect("an address"),
+            secure: false,
+            authority: None,
             flushes: Default::default(),
         }
     }

@@ -2,15 +2,20 @@
 
 use crate::config::{CameraConfig, Config, ConfigError, from_argument};
 use crate::gate::Gate;
+use crate::gate::own_addresses;
 use crate::renditions::JpegRendition;
 use crate::server;
 use crate::site::Site;
 use crate::store::{self, Store, StoreError};
+use crate::tls::TlsError;
+use crate::tls::authority::Names;
+use crate::tls::keep::{Keeper, Mode};
 use ocelli_core::{Camera, Hub, HubError, Source};
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 use tokio::net::TcpListener;
 
 /// Makes a hub of what was configured. Touches no network, but cameras with
@@ -78,7 +83,7 @@ pub fn demo() -> Result<Vec<CameraConfig>, ConfigError> {
 }
 
 /// Says on standard error who can reach the hub and what to do next.
-fn greet(address: SocketAddr, cameras: usize) {
+fn greet(address: SocketAddr, cameras: usize, tls: &Mode) {
     let mut words = String::new();
     if cameras == 0 {
         words.push_str(
@@ -95,6 +100,13 @@ fn greet(address: SocketAddr, cameras: usize) {
     } else {
         words.push_str(&format!(
             "Anybody who reaches {address} can watch the cameras.\n"
+        ));
+    }
+    if let Mode::Local(_) = tls {
+        let port = address.port();
+        words.push_str(&format!(
+            "Devices trust it once they know its certificate authority: open \
+             http://<this machine>:{port}/ca on them.\n"
         ));
     }
     // The cameras matter more than words that nobody takes.
@@ -150,19 +162,66 @@ async fn put_apps(site: &Site) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Why the hub does not start.
+#[derive(Debug)]
+pub enum LaunchError {
+    /// The address can't be listened on.
+    Listen(SocketAddr, io::Error),
+    /// There is no TLS, which was asked for.
+    Tls(TlsError),
+}
+
+impl std::fmt::Display for LaunchError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            LaunchError::Listen(address, error) => write!(f, "can't listen on {address}: {error}"),
+            LaunchError::Tls(error) => write!(f, "can't serve by TLS: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for LaunchError {}
+
+/// Prepares TLS as it was configured.
+fn prepare_tls(site: &mut Site, config: &Config) -> Result<Option<Keeper>, TlsError> {
+    let keeper = match &config.tls {
+        Mode::Off => return Ok(None),
+        Mode::Files(files) => Keeper::of_files(files.clone())?,
+        Mode::Local(names) => {
+            let data = data_directory(config.data.as_deref())
+                .map_err(|error| TlsError::new(error.to_string()))?;
+            let mut lasting = Names::default();
+            site.gate
+                .names()
+                .iter()
+                .chain(names)
+                .for_each(|name| lasting.add(name));
+            lasting.add_address(config.listen.ip());
+            let (keeper, authority) =
+                Keeper::of_authority(&data, lasting, &own_addresses(), SystemTime::now())?;
+            site.authority = Some(authority);
+            keeper
+        }
+    };
+    site.tls = Some(keeper.server().clone());
+    Ok(Some(keeper))
+}
+
 /// Listens and serves until `shutdown` is ready.
 ///
 /// # Errors
-/// The address can't be listened on.
+/// The address can't be listened on, or TLS was asked for and can't be had.
 pub async fn serve(
     config: Config,
     hub: Arc<Hub>,
     shutdown: impl Future<Output = ()>,
-) -> io::Result<()> {
-    let listener = TcpListener::bind(config.listen).await?;
-    let address = listener.local_addr()?;
+) -> Result<(), LaunchError> {
+    let listening = |error| LaunchError::Listen(config.listen, error);
+    let listener = TcpListener::bind(config.listen).await.map_err(listening)?;
+    let address = listener.local_addr().map_err(listening)?;
     let gate = Gate::new(&config.allowed_hosts, &config.allowed_origins);
     let mut site = Site::new(hub, gate);
+    let keeper = prepare_tls(&mut site, &config).map_err(LaunchError::Tls)?;
     site.configured_apps = config.apps.iter().map(|app| app.name.clone()).collect();
     site.admin = config.admin;
     if let Err(error) = open_store(&mut site, config.data.as_deref()).await {
@@ -174,10 +233,15 @@ pub async fn serve(
         // Nothing may be changed on top of what can't be read.
         site.store = Store::closed(&error.to_string());
     }
-    greet(address, config.cameras.len());
-    if let Err(error) = writeln!(io::stdout(), "listening on http://{address}") {
+    greet(address, config.cameras.len(), &config.tls);
+    let scheme = if site.tls.is_some() { "https" } else { "http" };
+    if let Err(error) = writeln!(io::stdout(), "listening on {scheme}://{address}") {
         tracing::warn!(%address, %error, "listening, but can't say so on standard output");
     }
+    let keeping = keeper.map(|keeper| tokio::spawn(keeper.run()));
     server::run(listener, Arc::new(site), shutdown).await;
+    if let Some(keeping) = keeping {
+        keeping.abort();
+    }
     Ok(())
 }

@@ -16,6 +16,7 @@
 //! | [`server`], [`site`] | the one port: accepting, routing, stopping; what every route has at hand |
 //! | [`connection`], [`websocket`] | one connection; one WebSocket |
 //! | [`gate`] | the Host and Origin rules |
+//! | [`tls`] | encryption on the way in, and who vouches for the hub |
 //! | [`auth`] | tokens and what they grant |
 //! | [`store`] | what outlives the hub |
 //! | [`api`], [`answer`], [`ui`] | the HTTP interface, its answers, the pages |
@@ -45,5 +46,6 @@ pub mod site;
 pub mod sources;
 pub mod store;
 pub mod supervise;
+pub mod tls;
 pub mod ui;
 pub mod websocket;

@@ -58,6 +58,10 @@ struct Serve {
     /// Where to listen: 127.0.0.1:8080 for this machine, 0.0.0.0:8080 for the network.
     #[arg(long, value_name = "ADDR:PORT")]
     listen: Option<String>,
+    /// Encrypt connections: local, by a certificate authority of the hub's own; files,
+    /// by the pair named in the configuration; or off.
+    #[arg(long, value_name = "MODE")]
+    tls: Option<String>,
     /// Where the hub keeps what outlives it; ~/.local/share/ocelli by default.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
@@ -176,6 +180,9 @@ fn configure(args: &Serve, demo: bool) -> Result<Config, ConfigOrFile> {
     if let Some(listen) = &args.listen {
         config.listen = config::parse_listen(listen)?;
     }
+    if let Some(mode) = &args.tls {
+        config.tls = config.tls.override_with(mode).map_err(ConfigOrFile)?;
+    }
     for (index, source) in args.sources.iter().enumerate() {
         config
             .cameras
@@ -225,10 +232,9 @@ fn serve(args: Serve, demo: bool) -> Result<(), Exit> {
                 _ = terminate.recv() => {}
             }
         };
-        let listen = config.listen;
         launch::serve(config, hub, shutdown)
             .await
-            .map_err(|error| Exit::failure(format!("can't listen on {listen}: {error}")))
+            .map_err(Exit::failure)
     })
 }
 

@@ -3,6 +3,8 @@
 use crate::auth::AdminToken;
 use crate::gate::Gate;
 use crate::store::Store;
+use crate::tls;
+use crate::tls::authority::Certificate;
 use ocelli_core::Hub;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -17,6 +19,10 @@ pub struct Site {
     pub hub: Arc<Hub>,
     /// The Host and Origin rules.
     pub gate: Gate,
+    /// What shakes hands, if connections are encrypted.
+    pub tls: Option<tls::Server>,
+    /// The hub's own certificate authority, if that is what vouches for it.
+    pub authority: Option<Certificate>,
     /// What outlives the hub.
     pub store: Store,
     /// The administrator's own token, if one was set.
@@ -40,6 +46,8 @@ impl Site {
         Self {
             hub,
             gate,
+            tls: None,
+            authority: None,
             store: Store::closed("this hub was started without a store"),
             admin: None,
             configured_apps: BTreeSet::new(),

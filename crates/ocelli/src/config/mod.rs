@@ -5,11 +5,14 @@
 
 mod camera;
 mod section;
+mod tls;
 
 pub use camera::{CameraConfig, JpegOptions, JpegRate, OPTIONS, from_argument};
 pub use section::{ConfigError, Section, nearest, parse_duration, parse_size};
+pub use tls::TLS_OPTIONS;
 
 use crate::auth::AdminToken;
+use crate::tls::keep::Mode;
 use ocelli_core::name::DEFAULT_APP;
 use ocelli_core::{App, CameraId};
 use std::collections::BTreeSet;
@@ -57,6 +60,8 @@ pub struct Config {
     pub allowed_hosts: Vec<String>,
     /// Origins of pages that may open sockets beside the hub's own.
     pub allowed_origins: Vec<String>,
+    /// Whether connections are encrypted, and who vouches for the hub.
+    pub tls: Mode,
     /// The apps that the file speaks of.
     pub apps: Vec<App>,
     /// The cameras.
@@ -74,6 +79,7 @@ impl Config {
             listen,
             allowed_hosts: Vec::new(),
             allowed_origins: Vec::new(),
+            tls: Mode::Off,
             apps: Vec::new(),
             cameras: Vec::new(),
             data: None,
@@ -111,6 +117,9 @@ impl Config {
         let mut config = Self::new(listen);
         config.allowed_hosts = file.strings("allowed_hosts")?.unwrap_or_default();
         config.allowed_origins = file.strings("allowed_origins")?.unwrap_or_default();
+        if let Some(section) = file.section("tls", "[tls]")? {
+            config.tls = tls::read(section)?;
+        }
         if let Some(mut apps) = file.section("app", "[app]")? {
             for (name, span, section) in apps.named_sections("[app.…]")? {
                 let app = read_app(&name, section).map_err(|error| error.at(Some(span.clone())))?;

@@ -7,7 +7,7 @@
 //! What does not belong here: who may ask, and how an answer looks.
 
 pub mod apps;
-mod directory;
+pub(crate) mod directory;
 mod schema;
 pub mod tokens;
 

@@ -5,6 +5,7 @@ use crate::answer::plain;
 use crate::connection::{Connection, Peer};
 use crate::site::Site;
 use crate::tls::{self, Opened};
+use crate::visitor::rounds;
 use crate::{api, sinks, ui};
 use axum::body::Body;
 use axum::extract::Extension;
@@ -92,6 +93,7 @@ pub async fn run(listener: TcpListener, site: Arc<Site>, shutdown: impl Future<O
         routes: routes(site.clone()),
         signpost: signpost(site.clone()),
     };
+    site.tasks.spawn(rounds(site.clone()));
     tokio::pin!(shutdown);
     loop {
         let accepted = tokio::select! {

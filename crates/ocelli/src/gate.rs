@@ -9,6 +9,7 @@ use crate::connection::Peer;
 use http::header::{HOST, HeaderMap, HeaderValue, ORIGIN};
 use http::{Uri, Version};
 use std::net::IpAddr;
+use url::Url;
 
 /// The names this hub answers to.
 #[derive(Clone, Debug, Default)]
@@ -16,6 +17,64 @@ pub struct Gate {
     names: Vec<String>,
     addresses: Vec<IpAddr>,
     origins: Vec<String>,
+    public: Option<PublicUrl>,
+}
+
+/// Where the world finds the hub: the address of a reverse proxy before it, mostly.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublicUrl {
+    origin: String,
+    host: String,
+}
+
+impl PublicUrl {
+    /// Reads `https://cams.example`.
+    ///
+    /// # Errors
+    /// Says what such an address looks like.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let refuse = |why: &str| {
+            let right = "write it like \"https://cams.example\" or \"https://cams.example:8443\"";
+            Err(format!("{text:?} {why}; {right}"))
+        };
+        let Ok(url) = Url::parse(text.trim()) else {
+            return refuse("is no address");
+        };
+        let Some(host) = url
+            .host_str()
+            .filter(|_| matches!(url.scheme(), "http" | "https"))
+        else {
+            return refuse("is no address of a page");
+        };
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(
+                "`public_url` takes no user and no password: it is shown to anybody".into(),
+            );
+        }
+        if url.path() != "/" {
+            return refuse(
+                "has a path, and the hub's pages work at the root of a host only. Give the hub a \
+                 host name of its own at the proxy",
+            );
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return refuse("has more than a scheme, a host and a port");
+        }
+        Ok(Self {
+            origin: url.origin().ascii_serialization(),
+            host: host.to_owned(),
+        })
+    }
+
+    /// Scheme, host and port, the usual port left out, without a slash at the end.
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// Whether it is one of https.
+    pub fn is_secure(&self) -> bool {
+        self.origin.starts_with("https:")
+    }
 }
 
 impl Gate {
@@ -38,7 +97,25 @@ impl Gate {
                 .iter()
                 .map(|origin| origin.trim_end_matches('/').to_ascii_lowercase())
                 .collect(),
+            public: None,
         }
+    }
+
+    /// The same, found by the world at this address, whose host thereby is one of the
+    /// hub's names.
+    #[must_use]
+    pub fn found_at(mut self, public: Option<PublicUrl>) -> Self {
+        self.names.extend(public.as_ref().map(|url| {
+            let bare = url.host.trim_start_matches('[').trim_end_matches(']');
+            bare.to_owned()
+        }));
+        self.public = public;
+        self
+    }
+
+    /// Where the world finds the hub, if that was configured.
+    pub fn public(&self) -> Option<&PublicUrl> {
+        self.public.as_ref()
     }
 
     fn knows(&self, host: &str, local: IpAddr) -> bool {
@@ -60,7 +137,8 @@ impl Gate {
     }
 
     /// Checks that a request is meant for this hub; the host and port that it names,
-    /// if it names any.
+    /// if it names any. What a trusted proxy says was asked for (`peer.authority`) goes
+    /// before what it asks for itself.
     ///
     /// # Errors
     /// Says which name was asked for and how to allow it.
@@ -69,12 +147,12 @@ impl Gate {
         version: Version,
         uri: &'r Uri,
         headers: &'r HeaderMap,
-        peer: &Peer,
+        peer: &'r Peer,
     ) -> Result<Option<&'r str>, String> {
         if headers.get_all(HOST).iter().nth(1).is_some() {
             return Err("the request has several Host headers; it may have one".to_owned());
         }
-        let Some(named) = named(uri, headers)? else {
+        let Some(named) = named(uri, headers, peer)? else {
             // HTTP/1.0 has no such header, and no browser speaks it.
             if version < Version::HTTP_11 {
                 return Ok(None);
@@ -121,7 +199,7 @@ impl Gate {
     /// The origin of the hub's own pages as the client that asks knows them, with
     /// scheme, host and port; so a page of another port is not one.
     pub fn own_origin(&self, uri: &Uri, headers: &HeaderMap, peer: &Peer) -> Option<String> {
-        let host = named(uri, headers).ok()??.to_ascii_lowercase();
+        let host = named(uri, headers, peer).ok()??.to_ascii_lowercase();
         let (scheme, port) = if peer.secure {
             ("https", ":443")
         } else {
@@ -132,8 +210,28 @@ impl Gate {
         Some(format!("{scheme}://{host}"))
     }
 
-    /// What addresses of the hub begin with that are handed to this client.
+    /// Whether this is the origin of the hub's own pages: the one by which the client
+    /// asks, or the public one.
+    pub fn is_own_origin(
+        &self,
+        origin: &HeaderValue,
+        uri: &Uri,
+        headers: &HeaderMap,
+        peer: &Peer,
+    ) -> bool {
+        let is = |own: &str| origin.as_bytes().eq_ignore_ascii_case(own.as_bytes());
+        self.own_origin(uri, headers, peer)
+            .is_some_and(|own| is(&own))
+            || self.public.as_ref().is_some_and(|url| is(url.origin()))
+    }
+
+    /// What addresses of the hub begin with that are handed to this client: the public
+    /// one, if there is one, else what it used itself. `replacen("http", "ws", 1)` makes
+    /// a socket's of it.
     pub fn own_address(&self, uri: &Uri, headers: &HeaderMap, peer: &Peer) -> String {
+        if let Some(url) = &self.public {
+            return url.origin.clone();
+        }
         let own = self.own_origin(uri, headers, peer);
         own.unwrap_or_else(|| format!("http://{}", peer.local))
     }
@@ -157,7 +255,14 @@ pub fn own_addresses() -> Vec<IpAddr> {
 
 /// The host that a request names. An absolute request target does so in place of the
 /// header (RFC 9112, 3.2.2).
-fn named<'r>(uri: &'r Uri, headers: &'r HeaderMap) -> Result<Option<&'r str>, String> {
+fn named<'r>(
+    uri: &'r Uri,
+    headers: &'r HeaderMap,
+    peer: &'r Peer,
+) -> Result<Option<&'r str>, String> {
+    if let Some(authority) = &peer.authority {
+        return Ok(Some(authority));
+    }
     if let Some(authority) = uri.authority() {
         return Ok(Some(authority.as_str()));
     }
@@ -193,6 +298,7 @@ mod tests {
             names: vec!["localhost".into(), "cams.lan".into()],
             addresses: vec!["10.1.2.3".parse().expect("an address")],
             origins: vec!["https://dash.example".into()],
+            public: None,
         }
     }
 

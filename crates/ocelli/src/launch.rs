@@ -11,6 +11,7 @@ use crate::store::{self, Store, StoreError, codes, users};
 use crate::tls::TlsError;
 use crate::tls::authority::Names;
 use crate::tls::keep::{Keeper, Mode};
+use crate::ui;
 use ocelli_core::{Camera, Hub, HubError, Source};
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -114,11 +115,15 @@ fn greet(address: SocketAddr, cameras: usize, tls: &Mode) {
     let _ = io::stderr().write_all(words.as_bytes());
 }
 
-/// What addresses begin with on this machine, for a hub that listens there.
-fn local_address(listen: SocketAddr) -> String {
+/// What addresses begin with for the person who started the hub, which listens there.
+fn local_address(site: &Site, listen: SocketAddr) -> String {
+    if let Some(url) = site.gate.public() {
+        return url.origin().to_owned();
+    }
+    let scheme = site.scheme();
     match listen.ip().is_unspecified() {
-        true => format!("http://localhost:{}", listen.port()),
-        false => format!("http://{listen}"),
+        true => format!("{scheme}://localhost:{}", listen.port()),
+        false => format!("{scheme}://{listen}"),
     }
 }
 
@@ -138,7 +143,7 @@ async fn invite(site: &Site, listen: SocketAddr) -> Result<(), StoreError> {
     if let Some(code) = site.store.call(make).await? {
         let words = format!(
             "No user yet. Within 10 minutes, choose a password here:\n  {}\n",
-            sign_in_link(&local_address(listen), &code)
+            sign_in_link(&local_address(site, listen), &code)
         );
         let _ = io::stderr().write_all(words.as_bytes());
     }
@@ -272,7 +277,10 @@ pub async fn serve(
     let listener = TcpListener::bind(config.listen).await.map_err(listening)?;
     let address = listener.local_addr().map_err(listening)?;
     let gate = Gate::new(&config.allowed_hosts, &config.allowed_origins);
+    let gate = gate.found_at(config.public_url.clone());
     let mut site = Site::new(hub, gate);
+    site.proxies = config.trusted_proxies.clone();
+    site.framing = ui::framing(&config.frame_ancestors);
     let keeper = prepare_tls(&mut site, &config).map_err(LaunchError::Tls)?;
     site.configured_apps = config.apps.iter().map(|app| app.name.clone()).collect();
     site.admin = config.admin;
@@ -291,7 +299,7 @@ pub async fn serve(
     {
         tracing::error!("the link for the first user can't be made: {error}");
     }
-    let scheme = if site.tls.is_some() { "https" } else { "http" };
+    let scheme = site.scheme();
     if let Err(error) = writeln!(io::stdout(), "listening on {scheme}://{address}") {
         tracing::warn!(%address, %error, "listening, but can't say so on standard output");
     }

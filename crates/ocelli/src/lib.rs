@@ -16,6 +16,7 @@
 //! | [`server`], [`site`] | the one port: accepting, routing, stopping; what every route has at hand |
 //! | [`connection`], [`websocket`] | one connection; one WebSocket |
 //! | [`gate`] | the Host and Origin rules |
+//! | [`proxy`] | what reverse proxies in front say of their clients |
 //! | [`tls`] | encryption on the way in, and who vouches for the hub |
 //! | [`auth`] | tokens, passwords and roles, and what they grant |
 //! | [`visitor`] | who asks, and whether they may stay |
@@ -39,6 +40,7 @@ pub mod ffmpeg;
 pub mod gate;
 pub mod jpeg;
 pub mod launch;
+pub mod proxy;
 pub mod reference;
 pub mod renditions;
 pub mod server;

@@ -1,6 +1,7 @@
 //! The command line. Composes; decides nothing itself.
 
 mod admin;
+mod ca;
 mod token;
 
 use clap::{Args, Parser, Subcommand};
@@ -44,6 +45,9 @@ enum Command {
     /// Get in as an administrator, with a first or a forgotten password.
     #[command(subcommand)]
     Admin(admin::Admin),
+    /// The certificate authority of a hub that serves with --tls local.
+    #[command(subcommand)]
+    Ca(ca::Authority),
     /// Say what is wrong with a WebSocket server, a camera or this machine.
     ///
     /// Exit code 0: nothing failed (warnings are named); 1: something did; 2: there
@@ -128,6 +132,7 @@ fn main() -> ExitCode {
         Some(Command::CheckConfig { file }) => check(&file),
         Some(Command::Token(token)) => token.run(),
         Some(Command::Admin(admin)) => admin.run(),
+        Some(Command::Ca(authority)) => authority.run(),
         Some(Command::Doctor(question)) => examine(&question),
         Some(Command::Reference) => {
             let text = reference::text();

@@ -3,6 +3,7 @@
 
 use crate::answer::plain;
 use crate::connection::{Connection, Peer};
+use crate::gate::PublicUrl;
 use crate::site::Site;
 use crate::tls::{self, Opened};
 use crate::visitor::rounds;
@@ -12,8 +13,8 @@ use axum::extract::Extension;
 use axum::response::{IntoResponse, Response};
 use axum::{Router, routing};
 use http::header::{
-    ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue, LOCATION, REFERRER_POLICY, UPGRADE, VARY,
-    X_CONTENT_TYPE_OPTIONS,
+    ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_SECURITY_POLICY, HeaderValue, LOCATION, REFERRER_POLICY,
+    UPGRADE, VARY, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{Method, Request, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -265,13 +266,16 @@ impl Answering {
     async fn answer(mut self, request: Request<hyper::body::Incoming>) -> Response {
         let (site, mut peer) = (self.site, self.peer);
         let (version, uri, headers) = (request.version(), request.uri(), request.headers());
-        match site.gate.check_host(version, uri, headers, &peer) {
-            Ok(authority) => peer.authority = authority.map(Arc::from),
+        let usually = site.gate.public().map(PublicUrl::is_secure);
+        site.proxies.look_behind(&mut peer, headers, usually);
+        let authority = match site.gate.check_host(version, uri, headers, &peer) {
+            Ok(authority) => authority.map(Arc::from),
             Err(reason) => {
                 tracing::warn!(peer = %peer.remote, %reason, "refused a request");
                 return plain(StatusCode::FORBIDDEN, &reason);
             }
-        }
+        };
+        peer.authority = authority;
         let origin = site.gate.allowed_origin(headers, &peer).cloned();
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(peer);
@@ -281,6 +285,9 @@ impl Answering {
             // Whoever may open sockets here may read what they would be told.
             headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
             headers.append(VARY, HeaderValue::from_static("Origin"));
+        }
+        if headers.contains_key(CONTENT_SECURITY_POLICY) {
+            headers.append(CONTENT_SECURITY_POLICY, site.framing.clone());
         }
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));

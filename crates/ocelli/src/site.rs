@@ -2,10 +2,13 @@
 
 use crate::auth::{AdminToken, Passwords};
 use crate::gate::Gate;
+use crate::proxy::Proxies;
 use crate::store::Store;
 use crate::tls;
 use crate::tls::authority::Certificate;
+use crate::ui;
 use crate::visitor::{Attempts, Visitors};
+use http::HeaderValue;
 use ocelli_core::Hub;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -20,6 +23,10 @@ pub struct Site {
     pub hub: Arc<Hub>,
     /// The Host and Origin rules.
     pub gate: Gate,
+    /// The reverse proxies that are believed.
+    pub proxies: Proxies,
+    /// Who may show the hub's pages in a frame, as pages say it.
+    pub framing: HeaderValue,
     /// What shakes hands, if connections are encrypted.
     pub tls: Option<tls::Server>,
     /// The hub's own certificate authority, if that is what vouches for it.
@@ -53,6 +60,8 @@ impl Site {
         Self {
             hub,
             gate,
+            proxies: Proxies::default(),
+            framing: ui::framing(&[]),
             tls: None,
             authority: None,
             store: Store::closed("this hub was started without a store"),
@@ -66,6 +75,11 @@ impl Site {
             started: Instant::now(),
             ignored: AtomicU64::new(0),
         }
+    }
+
+    /// What the addresses of its pages begin with, where no proxy stands before it.
+    pub fn scheme(&self) -> &'static str {
+        if self.tls.is_some() { "https" } else { "http" }
     }
 
     /// The hub's time in ms since the Unix epoch.

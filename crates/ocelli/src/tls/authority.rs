@@ -122,7 +122,7 @@ impl Certificate {
     }
 
     /// The last second of its life.
-    pub fn expiry(&self) -> Option<SystemTime> {
+    pub fn expiry(&self) -> Option<UnixTime> {
         expiry(&self.der)
     }
 }

@@ -8,10 +8,12 @@
 //! cameras that the hub connects to.
 
 pub mod authority;
+mod day;
 pub mod files;
 pub mod keep;
 mod trust;
 
+pub use day::day;
 pub use trust::{fingerprint, routes};
 
 use crate::connection::Connection;
@@ -24,7 +26,7 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use webpki::{EndEntityCert, KeyUsage};
@@ -146,7 +148,7 @@ impl ResolvesServerCert for Shown {
 }
 
 /// The last second of a certificate's life; none if it can't be read.
-pub fn expiry(certificate: &CertificateDer<'_>) -> Option<SystemTime> {
+pub fn expiry(certificate: &CertificateDer<'_>) -> Option<UnixTime> {
     // The dates are judged before anything else, and at the end of days every
     // certificate has run out: the verdict names the day.
     let end_of_days = UnixTime::since_unix_epoch(Duration::from_secs(u64::MAX / 2));
@@ -155,9 +157,7 @@ pub fn expiry(certificate: &CertificateDer<'_>) -> Option<SystemTime> {
     let certificate = EndEntityCert::try_from(certificate).ok()?;
     let judged = certificate.verify_for_usage(known.all, &[], &[], end_of_days, usage, None, None);
     match judged {
-        Err(webpki::Error::CertExpired { not_after, .. }) => {
-            SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(not_after.as_secs()))
-        }
+        Err(webpki::Error::CertExpired { not_after, .. }) => Some(not_after),
         _ => None,
     }
 }

@@ -244,15 +244,12 @@ fn prepare_tls(site: &mut Site, config: &Config) -> Result<Option<Keeper>, TlsEr
     let keeper = match &config.tls {
         Mode::Off => return Ok(None),
         Mode::Files(files) => Keeper::of_files(files.clone())?,
-        Mode::Local(names) => {
+        Mode::Local(_) => {
             let data = data_directory(config.data.as_deref())
                 .map_err(|error| TlsError::new(error.to_string()))?;
             let mut lasting = Names::default();
-            site.gate
-                .names()
-                .iter()
-                .chain(names)
-                .for_each(|name| lasting.add(name));
+            let names = site.gate.names().iter();
+            names.for_each(|name| lasting.add(name));
             lasting.add_address(config.listen.ip());
             let (keeper, authority) =
                 Keeper::of_authority(&data, lasting, &own_addresses(), SystemTime::now())?;
@@ -276,7 +273,11 @@ pub async fn serve(
     let listening = |error| LaunchError::Listen(config.listen, error);
     let listener = TcpListener::bind(config.listen).await.map_err(listening)?;
     let address = listener.local_addr().map_err(listening)?;
-    let gate = Gate::new(&config.allowed_hosts, &config.allowed_origins);
+    let mut hosts = config.allowed_hosts.clone();
+    if let Mode::Local(names) = &config.tls {
+        hosts.extend_from_slice(names);
+    }
+    let gate = Gate::new(&hosts, &config.allowed_origins);
     let gate = gate.found_at(config.public_url.clone());
     let mut site = Site::new(hub, gate);
     site.proxies = config.trusted_proxies.clone();

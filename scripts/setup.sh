@@ -37,6 +37,9 @@ test)
     need_command chromium chromium
     need_command curl curl
     need_command openssl openssl
+    need_command certutil libnss3-tools
+    # Debian keeps it where only root's PATH looks.
+    [ -x /usr/sbin/nginx ] || need_command nginx nginx-light
     if command -v dpkg-query >/dev/null; then
         need_package fonts-dejavu-core gir1.2-gst-rtsp-server-1.0 python3-gi \
             gstreamer1.0-plugins-{base,good,bad,ugly} gstreamer1.0-libav

@@ -37,6 +37,9 @@ impl PublicUrl {
             let right = "write it like \"https://cams.example\" or \"https://cams.example:8443\"";
             Err(format!("{text:?} {why}; {right}"))
         };
+        if text.contains('@') {
+            return Err("`public_url` takes no user and no password: it is shown to anybody".into());
+        }
         let Ok(url) = Url::parse(text.trim()) else {
             return refuse("is no address");
         };
@@ -46,11 +49,6 @@ impl PublicUrl {
         else {
             return refuse("is no address of a page");
         };
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err(
-                "`public_url` takes no user and no password: it is shown to anybody".into(),
-            );
-        }
         if url.path() != "/" {
             return refuse(
                 "has a path, and the hub's pages work at the root of a host only. Give the hub a \

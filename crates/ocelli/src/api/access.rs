@@ -60,9 +60,10 @@ impl Rule {
     fn check(&self, visitor: &Visitor, app: Option<&str>) -> Result<(), Problem> {
         let (permission, hub_wide) = match self {
             Rule::Public => return Ok(()),
-            Rule::SignedIn | Rule::Needs { or_signed_in: true, .. }
-                if visitor.signed_in().is_some() =>
-            {
+            Rule::SignedIn
+            | Rule::Needs {
+                or_signed_in: true, ..
+            } if visitor.signed_in().is_some() => {
                 return Ok(());
             }
             Rule::SignedIn => {
@@ -143,7 +144,9 @@ pub async fn guard(
     let app = params.iter().find(|(name, _)| *name == "app");
     let (mut parts, body) = request.into_parts();
     let allowed = match Visitor::from_request_parts(&mut parts, &site).await {
-        Ok(visitor) => rule.check(&visitor, app.map(|(_, app)| app)).map(|()| visitor),
+        Ok(visitor) => rule
+            .check(&visitor, app.map(|(_, app)| app))
+            .map(|()| visitor),
         Err(problem) => Err(problem),
     };
     match allowed {
@@ -251,7 +254,12 @@ mod tests {
         let operation = path.and_then(|path| path.get.as_mut()).expect("a call");
         operation.security = None;
         assert_eq!(call(&document), None);
-        for nothing in [json!(null), json!([]), json!([{}, {}]), json!([{ "other": [] }])] {
+        for nothing in [
+            json!(null),
+            json!([]),
+            json!([{}, {}]),
+            json!([{ "other": [] }]),
+        ] {
             assert_eq!(Rule::of(&nothing), None, "{nothing}");
         }
     }

@@ -49,10 +49,11 @@ async fn another_port_s_page_does_nothing_with_a_session() {
                 .is_none()
         );
     }
+    let alone = [cookie.clone()];
     // Without an Origin nothing is changed and no socket is the user's.
-    let made = send(at, "POST /api/v1/walls", &[cookie.clone()], &body).await;
+    let made = send(at, "POST /api/v1/walls", &alone, &body).await;
     assert_eq!(made.status(), 401);
-    let read = send(at, "GET /api/v1/users", &[cookie.clone()], &Value::Null).await;
+    let read = send(at, "GET /api/v1/users", &alone, &Value::Null).await;
     assert_eq!(read.status(), 200, "the address bar");
     for (site, status) in [("same-site", 401), ("cross-site", 401), ("none", 200)] {
         let lines = [cookie.clone(), format!("Sec-Fetch-Site: {site}")];
@@ -65,7 +66,7 @@ async fn another_port_s_page_does_nothing_with_a_session() {
         hello["cameras"].as_array().map(Vec::len)
     };
     assert_eq!(seen(&ann.lines()).await, Some(2));
-    assert_eq!(seen(&[cookie.clone()]).await, Some(1), "no origin");
+    assert_eq!(seen(&alone).await, Some(1), "no origin");
     assert_eq!(seen(&from(&another)).await, Some(1), "a public wall only");
 }
 

@@ -28,12 +28,12 @@ async fn users_are_added_changed_and_taken_out() {
         ),
         (
             json!({ "name": "c", "roles": [{ "app": "none", "role": "viewer" }] }),
-            400,
+            404,
             "\"none\"",
         ),
         (
             json!({ "name": "c", "roles": [{ "role": "viewer" }, { "role": "admin" }] }),
-            400,
+            409,
             "one role",
         ),
     ] {

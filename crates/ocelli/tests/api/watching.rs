@@ -269,8 +269,8 @@ impl Hands {
     }
 }
 
-/// A server in this process, whose clock the test sets, with private camera `yard/gate`.
-async fn clocked() -> (Arc<Hands>, Arc<Site>, SocketAddr, Dir) {
+/// A site whose clock the test sets, with private camera `yard/gate`.
+async fn site() -> (Arc<Hands>, Arc<Site>, Dir) {
     let clock = Arc::new(Hands(AtomicU64::new(1_700_000_000_000_000)));
     let hub = Arc::new(Hub::new(clock.clone()));
     let mut yard = App::new("yard").unwrap();
@@ -284,7 +284,12 @@ async fn clocked() -> (Arc<Hands>, Arc<Site>, SocketAddr, Dir) {
     let mut site = Site::new(hub, Gate::new(&[], &[]));
     site.store = Store::open(&dir.0).unwrap();
     site.admin = AdminToken::new(ADMIN).ok();
-    let site = Arc::new(site);
+    (clock, Arc::new(site), dir)
+}
+
+/// The same, served in this process.
+async fn clocked() -> (Arc<Hands>, Arc<Site>, SocketAddr, Dir) {
+    let (clock, site, dir) = site().await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(server::run(listener, site.clone(), std::future::pending()));
@@ -376,4 +381,38 @@ async fn links_and_sessions_end_when_their_time_is_over() {
     let lines: Vec<_> = lines.iter().map(String::as_str).collect();
     let refused = request(at, "GET", "/live/yard/gate/frame.jpg", &lines).await;
     refused.is_problem(401, "not one of this hub");
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_stays_is_looked_up_again_within_a_minute_without_being_told_to() {
+    use ocelli::connection::Peer;
+    use ocelli::visitor::{Visitor, rounds};
+    let (clock, site, _dir) = site().await;
+    let rounds = tokio::spawn(rounds(site.clone()));
+    let gate = site.hub.find("yard", "gate").unwrap();
+    let expires = site.now() + 60_000;
+    let token = PlayToken::new(BTreeSet::from([gate.id().as_str().to_owned()]), expires);
+    let token = token.sign(site.store.key().unwrap());
+    let request = http::Request::get(format!("/ws/cameras?token={token}")).body(());
+    let (parts, ()) = request.unwrap().into_parts();
+    let address = "127.0.0.1:9".parse().unwrap();
+    let peer = Peer {
+        remote: address,
+        local: address,
+        secure: false,
+        flushes: Default::default(),
+    };
+    let visitor = Visitor::enter(&site, &peer, &parts).await.unwrap();
+    site.visitors.stay(&visitor);
+    assert!(visitor.may_watch(gate.id()));
+    let begun = tokio::time::Instant::now();
+    clock.pass(60_000);
+    let mut changes = site.hub.changes();
+    while visitor.may_watch(gate.id()) {
+        changes.changed().await.unwrap();
+    }
+    assert!(visitor.has_lapsed());
+    let took = begun.elapsed();
+    assert!(took <= std::time::Duration::from_secs(60), "{took:?}");
+    rounds.abort();
 }

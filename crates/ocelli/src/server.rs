@@ -10,11 +10,13 @@ use crate::visitor::rounds;
 use crate::{api, sinks, ui};
 use axum::Router;
 use axum::body::Body;
+use axum::response::{IntoResponse, Response};
 use http::header::{
-    ACCESS_CONTROL_ALLOW_ORIGIN, CONNECTION, HeaderValue, REFERRER_POLICY, VARY,
-    X_CONTENT_TYPE_OPTIONS,
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, CONNECTION, HeaderValue,
+    REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
 };
-use http::{Request, StatusCode};
+use http::{Method, Request, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use ocelli_core::State;
 use std::convert::Infallible;
@@ -76,6 +78,24 @@ pub async fn run(listener: TcpListener, site: Arc<Site>, shutdown: impl Future<O
     let _ = tokio::join!(goodbye, farewell);
 }
 
+/// What a browser is told that asks, before a page's request to another origin,
+/// whether it may send it (CORS). With cookies it may not, from wherever.
+fn preflight(allowed: bool) -> Response {
+    if !allowed {
+        let message = "pages of this origin may not call this hub";
+        return plain(StatusCode::FORBIDDEN, message);
+    }
+    let headers = [
+        (
+            ACCESS_CONTROL_ALLOW_METHODS,
+            "GET, POST, PUT, PATCH, DELETE",
+        ),
+        (ACCESS_CONTROL_ALLOW_HEADERS, "authorization, content-type"),
+        (ACCESS_CONTROL_MAX_AGE, "600"),
+    ];
+    (StatusCode::NO_CONTENT, headers).into_response()
+}
+
 /// A connection that failed before it was accepted says nothing about the next;
 /// a lack of descriptors needs time to pass.
 async fn wait_out(error: &io::Error) {
@@ -117,9 +137,16 @@ fn accept(stream: TcpStream, site: &Arc<Site>, router: &Router) {
                 return Ok(plain(StatusCode::FORBIDDEN, &reason));
             }
             let origin = site.gate.allowed_origin(headers, &peer).cloned();
+            let asks_first = request.method() == Method::OPTIONS
+                && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD);
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(peer);
-            let Ok(mut response) = router.call(request).await;
+            let mut response = if asks_first {
+                preflight(origin.is_some())
+            } else {
+                let Ok(response) = router.call(request).await;
+                response
+            };
             let upgrades = response.status() == StatusCode::SWITCHING_PROTOCOLS;
             let headers = response.headers_mut();
             if last && !upgrades {

@@ -110,11 +110,11 @@ impl Site {
         let unsaid = (spared > 0).then_some(spared);
         let peer = peer.remote;
         match why {
-            Refusal::Host => tracing::warn!(%peer, reason, unsaid, "refused a request"),
+            Refusal::Host => tracing::warn!(%peer, %reason, unsaid, "refused a request"),
             Refusal::Origin | Refusal::Handshake => {
-                tracing::warn!(%peer, reason, unsaid, "refused an upgrade");
+                tracing::warn!(%peer, %reason, unsaid, "refused an upgrade");
             }
-            Refusal::Connections => tracing::warn!(%peer, reason, unsaid, "refused a connection"),
+            Refusal::Connections => tracing::warn!(%peer, %reason, unsaid, "refused a connection"),
         }
     }
 

@@ -5,6 +5,7 @@
 //! TLS changes none of that: to flush it is to hand over what it holds and then to
 //! flush the wire below, so what counts as left has left the process.
 
+use crate::limits::Place;
 use bytes::{Buf, Bytes};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use std::io::{self, IoSlice};
@@ -88,6 +89,8 @@ pub struct Connection {
     layers: Layers,
     /// Bytes that were read ahead by whoever had the connection before.
     ahead: Bytes,
+    /// Its place among those that the hub has; none where nobody counts.
+    place: Option<Place>,
 }
 
 #[derive(Debug)]
@@ -120,8 +123,14 @@ impl Connection {
         let connection = Self {
             layers: Layers::Plain(wire),
             ahead: Bytes::new(),
+            place: None,
         };
         Ok((connection, peer))
+    }
+
+    /// Keeps its place for as long as it lasts, whatever it is upgraded to.
+    pub fn keep(&mut self, place: Place) {
+        self.place = Some(place);
     }
 
     /// Puts bytes that were read ahead in front of what comes.
@@ -155,6 +164,7 @@ impl Connection {
         Ok(Self {
             layers: Layers::Tls(Box::new(stream)),
             ahead: self.ahead,
+            place: self.place,
         })
     }
 

@@ -38,7 +38,9 @@ impl PublicUrl {
             Err(format!("{text:?} {why}; {right}"))
         };
         if text.contains('@') {
-            return Err("`public_url` takes no user and no password: it is shown to anybody".into());
+            return Err(
+                "`public_url` takes no user and no password: it is shown to anybody".into(),
+            );
         }
         let Ok(url) = Url::parse(text.trim()) else {
             return refuse("is no address");

@@ -4,15 +4,18 @@
 //! sources ready to be added to a hub, or the first fault with its place.
 
 mod camera;
+mod limits;
 mod section;
 mod tls;
 
 pub use camera::{CameraConfig, JpegOptions, JpegRate, OPTIONS, from_argument};
+pub use limits::{LIMIT_OPTIONS, LOG_OPTIONS, Log, LogFormat, METRICS_OPTIONS, Metrics};
 pub use section::{ConfigError, Section, nearest, parse_duration, parse_size};
 pub use tls::TLS_OPTIONS;
 
 use crate::auth::AdminToken;
 use crate::gate::PublicUrl;
+use crate::limits::Limits;
 use crate::proxy::Proxies;
 use crate::tls::keep::Mode;
 use ocelli_core::name::DEFAULT_APP;
@@ -86,6 +89,12 @@ pub struct Config {
     pub apps: Vec<App>,
     /// The cameras.
     pub cameras: Vec<CameraConfig>,
+    /// What clients may take.
+    pub limits: Limits,
+    /// What is logged, and how.
+    pub log: Log,
+    /// Whether there are metrics, and for whom.
+    pub metrics: Metrics,
     /// Where the hub keeps what outlives it, if the command line says so.
     pub data: Option<PathBuf>,
     /// The administrator's token, if the environment has one.
@@ -105,6 +114,9 @@ impl Config {
             tls: Mode::Off,
             apps: Vec::new(),
             cameras: Vec::new(),
+            limits: Limits::default(),
+            log: Log::default(),
+            metrics: Metrics::default(),
             data: None,
             admin: None,
         }
@@ -143,6 +155,15 @@ impl Config {
         read_front(&mut file, &mut config)?;
         if let Some(section) = file.section("tls", "[tls]")? {
             config.tls = tls::read(section)?;
+        }
+        if let Some(section) = file.section("limits", "[limits]")? {
+            config.limits = limits::read_limits(section)?;
+        }
+        if let Some(section) = file.section("log", "[log]")? {
+            config.log = limits::read_log(section)?;
+        }
+        if let Some(section) = file.section("metrics", "[metrics]")? {
+            config.metrics = limits::read_metrics(section)?;
         }
         if let Some(mut apps) = file.section("app", "[app]")? {
             for (name, span, section) in apps.named_sections("[app.…]")? {

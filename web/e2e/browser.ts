@@ -12,7 +12,9 @@ const FLAGS = [
   '--disable-sync',
 ];
 
-export const launch = (): Promise<Browser> => chromium.launch({ executablePath: EXECUTABLE, args: FLAGS });
+/** `home` is where the browser looks for the certificate authorities that its user trusts. */
+export const launch = (home = process.env['HOME'] ?? ''): Promise<Browser> =>
+  chromium.launch({ executablePath: EXECUTABLE, args: FLAGS, env: { ...process.env, HOME: home } });
 
 export interface TileReport {
   readonly painted: number;

@@ -1,0 +1,93 @@
+// The hub's HTTP interface as these pages call it: the envelope opened, and whatever goes wrong as one kind of error
+// whose message is for people. What the calls give and take stands in shapes.ts.
+
+const BASE = '/api/v1/';
+const UNREACHED = 'The hub does not answer. Try again when it is running.';
+
+/** A call that did not come to its end. */
+export class Problem extends Error {
+  /** The HTTP status; 0 when there was no answer. */
+  readonly status: number;
+  /** Seconds until it makes sense to try again, if the hub said so. */
+  readonly retryAfter: number | undefined;
+
+  constructor(status: number, message: string, retryAfter?: number) {
+    super(message);
+    this.status = status;
+    this.retryAfter = retryAfter;
+  }
+}
+
+export type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE';
+
+export type Call = <T>(method: Method, path: string, body?: unknown) => Promise<T>;
+
+/**
+ * Calls through `send`. `signedOut` hears of each 401 but those of signing in itself, where it means a wrong password.
+ */
+export function caller(send: typeof fetch, signedOut: () => void): Call {
+  return async <T>(method: Method, path: string, body?: unknown): Promise<T> => {
+    const request: RequestInit = { method, cache: 'no-store', credentials: 'same-origin' };
+    if (body !== undefined) {
+      request.body = JSON.stringify(body);
+      request.headers = { 'Content-Type': 'application/json' };
+    }
+    let response: Response;
+    let answer: unknown;
+    try {
+      response = await send(BASE + path, request);
+      const text = await response.text();
+      answer = text === '' ? undefined : parse(text);
+    } catch {
+      throw new Problem(0, UNREACHED);
+    }
+    if (response.ok) return (answer as { data: T } | undefined)?.data as T;
+    const problem = new Problem(response.status, reason(response.status, answer), wait(response.headers));
+    if (problem.status === 401 && !(method === 'POST' && path.startsWith('session'))) signedOut();
+    throw problem;
+  };
+}
+
+/** A part of an address, whatever it holds. */
+export function part(text: string): string {
+  return encodeURIComponent(text);
+}
+
+/** What to tell a person of any error. */
+export function words(error: unknown): string {
+  if (!(error instanceof Problem)) return 'This page made a mistake. Reload it and try again.';
+  const { message, retryAfter } = error;
+  // Sentences of the interface begin small, as parts of a line in a log.
+  const sentence = message.charAt(0).toUpperCase() + message.slice(1);
+  const ended = /[.!?…]$/.test(sentence) ? sentence : `${sentence}.`;
+  return error.status === 429 && retryAfter !== undefined
+    ? `${ended} Try again in ${lasting(retryAfter)}.`
+    : ended;
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return undefined;
+  }
+}
+
+function reason(status: number, answer: unknown): string {
+  const message =
+    typeof answer === 'object' && answer !== null && 'message' in answer ? answer.message : undefined;
+  if (typeof message === 'string' && message !== '') return message;
+  // Not our words, then: something between this page and the hub has spoken.
+  return `The answer was ${status}, without a reason`;
+}
+
+function wait(headers: Headers): number | undefined {
+  const seconds = Number(headers.get('Retry-After') ?? 'none');
+  return Number.isFinite(seconds) && seconds >= 0 ? Math.ceil(seconds) : undefined;
+}
+
+function lasting(seconds: number): string {
+  if (seconds <= 1) return 'a second';
+  if (seconds < 90) return `${seconds} seconds`;
+  return `${Math.ceil(seconds / 60)} minutes`;
+}

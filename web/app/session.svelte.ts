@@ -1,0 +1,39 @@
+// Who is signed in, for every panel of a page; and the calls, which notice when nobody is any more.
+import { caller, type Method } from './api.ts';
+import { may } from './rights.ts';
+import type { Session } from './shapes.ts';
+
+class Signed {
+  session = $state.raw<Session | undefined>();
+  /** The session ended while the page was open. */
+  lost = $state(false);
+
+  readonly #call = caller(
+    (...request) => fetch(...request),
+    () => (this.lost = true),
+  );
+
+  call<T>(method: Method, path: string, body?: unknown): Promise<T> {
+    return this.#call<T>(method, path, body);
+  }
+
+  get name(): string | undefined {
+    return this.session?.user?.name;
+  }
+
+  /** See `may`: in `app`, in all apps if that is null, anywhere if it is left out. */
+  may(permission: string, app?: string | null): boolean {
+    return may(this.session?.grants ?? [], permission, app);
+  }
+
+  async load(): Promise<void> {
+    this.session = await this.call<Session>('GET', 'session');
+    this.lost = false;
+  }
+
+  async leave(): Promise<void> {
+    await this.call('DELETE', 'session');
+  }
+}
+
+export const signed = new Signed();

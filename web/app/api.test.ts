@@ -1,5 +1,5 @@
 import { expect, test, vi } from 'vitest';
-import { caller, part, Problem, words } from './api.ts';
+import { Caller, part, Problem, words } from './api.ts';
 
 interface Sent {
   readonly url: string;
@@ -12,9 +12,10 @@ function hub(answer: Response | Error) {
   const signedOut = vi.fn();
   const send = (url: string, init: RequestInit): Promise<Response> => {
     sent.push({ url, init });
-    return answer instanceof Error ? Promise.reject(answer) : Promise.resolve(answer);
+    return answer instanceof Error ? Promise.reject(answer) : Promise.resolve(answer.clone());
   };
-  return { sent, signedOut, call: caller(send as typeof fetch, signedOut) };
+  const caller = new Caller(send as typeof fetch, signedOut);
+  return { sent, signedOut, call: caller.call.bind(caller), all: caller.all.bind(caller) };
 }
 
 const refusal = (statusCode: number, message: string, headers?: HeadersInit): Response =>
@@ -89,7 +90,7 @@ test.each([
   ['840.2', 'in 15 minutes.'],
 ])('after %s seconds it can be tried again: %s', async (seconds, said) => {
   const fault = await problem(
-    hub(refusal(429, 'too many attempts', { 'Retry-After': seconds })).call('GET', 'apps'),
+    hub(refusal(429, 'too many attempts; try again in 7 s', { 'Retry-After': seconds })).call('GET', 'apps'),
   );
   expect(words(fault)).toBe(`Too many attempts. Try again ${said}`);
 });
@@ -108,4 +109,26 @@ test('a mistake of the page is not shown as its stack', () => {
 
 test('a part of an address cannot leave its place', () => {
   expect(part('yard/cam 1?x#y')).toBe('yard%2Fcam%201%3Fx%23y');
+});
+
+test('a list that comes in parts is put together', async () => {
+  const items = Array.from({ length: 1200 }, (_, index) => index);
+  const asked: string[] = [];
+  const send = (path: string): Promise<Response> => {
+    asked.push(path);
+    const { searchParams } = new URL(path, 'http://hub');
+    const offset = Number(searchParams.get('offset'));
+    const data = items.slice(offset, offset + Number(searchParams.get('limit')));
+    return Promise.resolve(Response.json({ data, error: null, total: items.length }));
+  };
+  expect(await new Caller(send as typeof fetch, vi.fn()).all('tokens')).toEqual(items);
+  expect(asked).toHaveLength(3);
+});
+
+test('a list that is short, or that says no total, is asked for once', async () => {
+  for (const total of [{ total: 2 }, {}, { total: 9 }]) {
+    const { all, sent } = hub(Response.json({ data: [], error: null, ...total }));
+    expect(await all('tokens')).toEqual([]);
+    expect(sent).toHaveLength(1);
+  }
 });

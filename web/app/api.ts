@@ -18,15 +18,46 @@ export class Problem extends Error {
   }
 }
 
+/** Where a 401 speaks of a password or a code, not of the session. */
+const OPENERS = ['session', 'session/password', 'setup'];
+
 export type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE';
 
-export type Call = <T>(method: Method, path: string, body?: unknown) => Promise<T>;
+/** The most that a call gives of a long list. */
+const PAGE = 500;
 
-/**
- * Calls through `send`. `signedOut` hears of each 401 but those of signing in itself, where it means a wrong password.
- */
-export function caller(send: typeof fetch, signedOut: () => void): Call {
-  return async <T>(method: Method, path: string, body?: unknown): Promise<T> => {
+interface Answer<T> {
+  readonly data: T;
+  /** How many there are in all, where only a part of a list was given. */
+  readonly total?: number;
+}
+
+/** Calls through `send`. `signedOut` hears of a 401, except of those calls where it means a wrong password. */
+export class Caller {
+  readonly #send: typeof fetch;
+  readonly #signedOut: () => void;
+
+  constructor(send: typeof fetch, signedOut: () => void) {
+    this.#send = send;
+    this.#signedOut = signedOut;
+  }
+
+  async call<T>(method: Method, path: string, body?: unknown): Promise<T> {
+    return (await this.#ask<T>(method, path, body))?.data as T;
+  }
+
+  /** The whole of a list, however long it is. */
+  async all<T>(path: string): Promise<T[]> {
+    const items: T[] = [];
+    for (;;) {
+      const answer = await this.#ask<T[]>('GET', `${path}?limit=${PAGE}&offset=${items.length}`);
+      const more = answer?.data ?? [];
+      items.push(...more);
+      if (more.length === 0 || items.length >= (answer?.total ?? 0)) return items;
+    }
+  }
+
+  async #ask<T>(method: Method, path: string, body?: unknown): Promise<Answer<T> | undefined> {
     const request: RequestInit = { method, cache: 'no-store', credentials: 'same-origin' };
     if (body !== undefined) {
       request.body = JSON.stringify(body);
@@ -35,17 +66,17 @@ export function caller(send: typeof fetch, signedOut: () => void): Call {
     let response: Response;
     let answer: unknown;
     try {
-      response = await send(BASE + path, request);
+      response = await this.#send(BASE + path, request);
       const text = await response.text();
       answer = text === '' ? undefined : parse(text);
     } catch {
       throw new Problem(0, UNREACHED);
     }
-    if (response.ok) return (answer as { data: T } | undefined)?.data as T;
+    if (response.ok) return answer as Answer<T> | undefined;
     const problem = new Problem(response.status, reason(response.status, answer), wait(response.headers));
-    if (problem.status === 401 && !(method === 'POST' && path.startsWith('session'))) signedOut();
+    if (problem.status === 401 && !OPENERS.includes(path)) this.#signedOut();
     throw problem;
-  };
+  }
 }
 
 /** A part of an address, whatever it holds. */
@@ -56,13 +87,14 @@ export function part(text: string): string {
 /** What to tell a person of any error. */
 export function words(error: unknown): string {
   if (!(error instanceof Problem)) return 'This page made a mistake. Reload it and try again.';
-  const { message, retryAfter } = error;
+  const { retryAfter } = error;
+  // The hub counts in seconds; people do not.
+  const message =
+    retryAfter === undefined ? error.message : error.message.replace(/[;,.]? try again in \d+ s$/, '');
   // Sentences of the interface begin small, as parts of a line in a log.
   const sentence = message.charAt(0).toUpperCase() + message.slice(1);
   const ended = /[.!?…]$/.test(sentence) ? sentence : `${sentence}.`;
-  return error.status === 429 && retryAfter !== undefined
-    ? `${ended} Try again in ${lasting(retryAfter)}.`
-    : ended;
+  return retryAfter !== undefined ? `${ended} Try again in ${lasting(retryAfter)}.` : ended;
 }
 
 function parse(text: string): unknown {

@@ -1,5 +1,5 @@
 // Who is signed in, for every panel of a page; and the calls, which notice when nobody is any more.
-import { caller, type Method } from './api.ts';
+import { Caller, type Method } from './api.ts';
 import { may } from './rights.ts';
 import type { Session } from './shapes.ts';
 
@@ -8,13 +8,18 @@ class Signed {
   /** The session ended while the page was open. */
   lost = $state(false);
 
-  readonly #call = caller(
+  readonly #caller = new Caller(
     (...request) => fetch(...request),
     () => (this.lost = true),
   );
 
   call<T>(method: Method, path: string, body?: unknown): Promise<T> {
-    return this.#call<T>(method, path, body);
+    return this.#caller.call<T>(method, path, body);
+  }
+
+  /** The whole of a list of the hub's. */
+  all<T>(path: string): Promise<T[]> {
+    return this.#caller.all<T>(path);
   }
 
   get name(): string | undefined {

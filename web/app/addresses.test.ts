@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { backFrom, hashOf, placeIn, secretIn, signInFor, type Place } from './addresses.ts';
+import { backFrom, hashOf, placeIn, secretIn, signInFor, withName, type Place } from './addresses.ts';
 
 const HUB = 'http://hub.lan:8080';
 
@@ -39,6 +39,8 @@ test('the address of the sign-in page says where one came from, and is understoo
 test('a secret is read from its own name alone', () => {
   expect(secretIn('#code=AB-12', 'code')).toBe('AB-12');
   expect(secretIn('#code=a%2Bb=', 'code')).toBe('a+b=');
+  const { hash } = new URL(withName('http://hub/sign-in#code=AB-12', 'a&code=b'));
+  expect([secretIn(hash, 'code'), secretIn(hash, 'name')]).toEqual(['AB-12', 'a&code=b']);
   for (const hash of ['', '#', '#code', '#code=', '#codex=1', '#wall=1', '#code=%']) {
     expect(secretIn(hash, 'code')).toBeUndefined();
   }

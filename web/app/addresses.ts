@@ -20,15 +20,23 @@ export function signInFor(place: { pathname: string; search: string; hash: strin
   return back === '/' ? '/sign-in' : `/sign-in?back=${encodeURIComponent(back)}`;
 }
 
-/** What `#name=…` holds; a code or token may have any form, so nothing else is read into it. */
+/** What `#name=…` holds, with more such parts behind it or not. */
 export function secretIn(hash: string, name: string): string | undefined {
-  const start = `#${name}=`;
-  if (!hash.startsWith(start) || hash.length === start.length) return undefined;
+  const found = hash
+    .slice(1)
+    .split('&')
+    .find((one) => one.startsWith(`${name}=`));
+  if (found === undefined || found.length === name.length + 1) return undefined;
   try {
-    return decodeURIComponent(hash.slice(start.length));
+    return decodeURIComponent(found.slice(name.length + 1));
   } catch {
     return undefined;
   }
+}
+
+/** A one-time link that says whose it is, so that whoever opens it need not know their own name. */
+export function withName(link: string, name: string): string {
+  return `${link}&name=${encodeURIComponent(name)}`;
 }
 
 export type Step =

@@ -60,6 +60,11 @@ test('a refusal is a problem in the words of the hub', async () => {
   expect(signedOut).not.toHaveBeenCalled();
 });
 
+test('a field that is at fault is named without the rest of its address', async () => {
+  const { call } = hub(refusal(400, 'name in the body: it takes 1 to 64 characters'));
+  expect(words(await problem(call('POST', 'users', {})))).toBe('Name: it takes 1 to 64 characters.');
+});
+
 test('what is no JSON of ours is told by its status', async () => {
   const page = new Response('<h1>Bad gateway</h1>', { status: 502 });
   expect(words(await problem(hub(page).call('GET', 'apps')))).toContain('502');
@@ -71,13 +76,16 @@ test('a hub that does not answer is a problem like any other', async () => {
   expect(words(fault)).toMatch(/does not answer/);
 });
 
-test('a 401 is a lost session, except where it is a wrong password', async () => {
+test('a 401 is a lost session, except where it is a wrong password or code', async () => {
   const lost = hub(refusal(401, 'sign in'));
   await problem(lost.call('GET', 'users'));
   expect(lost.signedOut).toHaveBeenCalledOnce();
   const wrong = hub(refusal(401, 'wrong'));
   await problem(wrong.call('POST', 'session', {}));
   expect(wrong.signedOut).not.toHaveBeenCalled();
+  const code = hub(refusal(401, 'the code has expired'));
+  await problem(code.call('POST', 'setup', {}));
+  expect(code.signedOut).not.toHaveBeenCalled();
   const list = hub(refusal(401, 'sign in'));
   await problem(list.call('GET', 'sessions'));
   expect(list.signedOut).toHaveBeenCalledOnce();

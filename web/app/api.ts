@@ -91,8 +91,10 @@ export function words(error: unknown): string {
   // The hub counts in seconds; people do not.
   const message =
     retryAfter === undefined ? error.message : error.message.replace(/[;,.]? try again in \d+ s$/, '');
+  // Fields are named as programs know them.
+  const told = message.replace(' in the body:', ':');
   // Sentences of the interface begin small, as parts of a line in a log.
-  const sentence = message.charAt(0).toUpperCase() + message.slice(1);
+  const sentence = told.charAt(0).toUpperCase() + told.slice(1);
   const ended = /[.!?…]$/.test(sentence) ? sentence : `${sentence}.`;
   return retryAfter !== undefined ? `${ended} Try again in ${lasting(retryAfter)}.` : ended;
 }

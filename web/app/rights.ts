@@ -1,20 +1,19 @@
 // What the person at this page may do, so that nothing is offered that the hub would refuse. Only the hub decides.
-import type { Grant } from './shapes.ts';
+import type { Permissions } from './shapes.ts';
 
 /** Whether a permission is held: in `app`, in all apps if that is null, anywhere if it is left out. */
-export function may(grants: readonly Grant[], permission: string, app?: string | null): boolean {
-  return grants.some(
-    (grant) =>
-      (app === undefined || grant.app === null || grant.app === app) &&
-      grant.permissions.some((own) => covers(own, permission)),
-  );
+export function may(own: Permissions, permission: string, app?: string | null): boolean {
+  if (own.global.includes(permission)) return true;
+  if (app === null) return false;
+  if (app === undefined) return Object.values(own.apps).some((held) => held.includes(permission));
+  return Object.hasOwn(own.apps, app) && (own.apps[app]?.includes(permission) ?? false);
 }
 
-/** The apps of `all` in which a permission is held. */
-export function appsFor(grants: readonly Grant[], permission: string, all: readonly string[]): string[] {
-  return all.filter((app) => may(grants, permission, app));
-}
-
-function covers(own: string, wanted: string): boolean {
-  return own === '*' || own === wanted || (own.endsWith(':*') && wanted.startsWith(own.slice(0, -1)));
+/** Whether all that `wanted` stands for is held, which may be `*` or `kind:*`. */
+export function mayAll(own: Permissions, wanted: string, app: string | null): boolean {
+  if (wanted === '*') return may(own, 'user:write', null);
+  if (!wanted.endsWith(':*')) return may(own, wanted, app);
+  const held = app === null ? own.global : (own.apps[app] ?? own.global);
+  // Whoever may delete a kind of thing may do all else with it: so the roles are made.
+  return held.some((one) => one.startsWith(wanted.slice(0, -1)) && /:(delete|stop)$/.test(one));
 }

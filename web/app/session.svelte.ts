@@ -1,7 +1,9 @@
 // Who is signed in, for every panel of a page; and the calls, which notice when nobody is any more.
 import { Caller, type Method } from './api.ts';
-import { may } from './rights.ts';
-import type { Session } from './shapes.ts';
+import { may, mayAll } from './rights.ts';
+import type { Permissions, Session } from './shapes.ts';
+
+const NOTHING: Permissions = { global: [], apps: {} };
 
 class Signed {
   session = $state.raw<Session | undefined>();
@@ -28,7 +30,12 @@ class Signed {
 
   /** See `may`: in `app`, in all apps if that is null, anywhere if it is left out. */
   may(permission: string, app?: string | null): boolean {
-    return may(this.session?.grants ?? [], permission, app);
+    return may(this.session?.permissions ?? NOTHING, permission, app);
+  }
+
+  /** Whether all that `wanted` stands for is held, which may be `*` or `kind:*`. */
+  mayAll(wanted: string, app: string | null): boolean {
+    return mayAll(this.session?.permissions ?? NOTHING, wanted, app);
   }
 
   async load(): Promise<void> {

@@ -16,15 +16,15 @@ export interface Person {
   readonly hasPassword: boolean;
 }
 
-/** What somebody may do in one app or, where that is null, everywhere. */
-export interface Grant {
-  readonly app: string | null;
-  readonly permissions: readonly string[];
+/** What somebody may do: everywhere, and in each app. */
+export interface Permissions {
+  readonly global: readonly string[];
+  readonly apps: Readonly<Record<string, readonly string[]>>;
 }
 
 export interface Session {
-  readonly user: Person | null;
-  readonly grants: readonly Grant[];
+  readonly user: { readonly id: string; readonly name: string; readonly roles: readonly Role[] } | null;
+  readonly permissions: Permissions;
   /** The first password has not been set yet. */
   readonly setupOpen: boolean;
 }
@@ -33,9 +33,10 @@ export interface OpenSession {
   readonly id: string;
   readonly current: boolean;
   readonly createdAt: number;
-  readonly lastSeenAt: number;
-  readonly address: string | null;
-  readonly browser: string | null;
+  readonly seenAt: number;
+  readonly address: string;
+  /** What the browser calls itself. */
+  readonly agent: string;
 }
 
 export interface App {
@@ -67,11 +68,17 @@ export interface Camera {
   readonly width: number | null;
   readonly height: number | null;
   readonly frameAgeMs: number | null;
-  readonly viewers: number;
   readonly readOnly: boolean;
+}
+
+/** A camera as it is set, without its password. */
+export interface SetCamera extends Camera {
   readonly source: string | null;
+  readonly substream: string | null;
   readonly user: string | null;
   readonly hasPassword: boolean;
+  readonly keep: boolean | null;
+  readonly verifyTls: boolean | null;
 }
 
 export interface Trial {
@@ -103,7 +110,7 @@ export interface NewToken extends Token {
 
 /** A person with the link by which they set a password, the one time that it is shown. */
 export interface Invited extends Person {
-  readonly url: string;
+  readonly link: string | null;
 }
 
 export interface PlayToken {

@@ -5,9 +5,13 @@ import SignIn from './SignIn.svelte';
 import { applyTheme, storedTheme } from './theme.ts';
 
 const code = secretIn(location.hash, 'code');
+const name = secretIn(location.hash, 'name');
 if (location.hash !== '') history.replaceState(null, '', location.pathname + location.search);
+
+// Another link into the same tab is no new page by itself.
+addEventListener('hashchange', () => location.reload());
 
 applyTheme(storedTheme());
 
 const target = document.getElementById('app');
-if (target) mount(SignIn, { target, props: { code } });
+if (target) mount(SignIn, { target, props: { code, name } });

@@ -27,6 +27,13 @@ export interface Session {
   readonly permissions: Permissions;
   /** The first password has not been set yet. */
   readonly setupOpen: boolean;
+  /** What a wall's link opens, for a visitor who comes by one. */
+  readonly wall: VisitedWall | null;
+}
+
+export interface VisitedWall {
+  readonly name: string;
+  readonly expiresAt: number;
 }
 
 export interface OpenSession {

@@ -14,6 +14,7 @@ export const PHONE = {
 /** A page in a browser profile of its own. Whatever goes wrong in it fails the test. */
 export async function freshPage(browser: Browser, options: BrowserContextOptions = {}): Promise<Page> {
   const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options });
+  context.setDefaultTimeout(15_000);
   const page = await context.newPage();
   page.on('pageerror', (error) => {
     throw error;

@@ -46,6 +46,18 @@ pub struct View {
     /// Whether the hub has no user yet; the first one is made by the link that the
     /// hub printed when it started.
     setup_open: bool,
+    /// What a wall link in the address opens, for whoever comes by one.
+    wall: Option<Visited>,
+}
+
+/// A wall, as it is told to whoever has the link.
+#[derive(Serialize, ToSchema)]
+#[schema(as = VisitedWall)]
+#[serde(rename_all = "camelCase")]
+struct Visited {
+    name: String,
+    /// When the link ends, in ms since the Unix epoch.
+    expires_at: i64,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -93,6 +105,7 @@ impl View {
                     .collect(),
             },
             setup_open: any == Ok(false),
+            wall: None,
         }
     }
 }
@@ -199,7 +212,11 @@ fn with_cookie(cookie: String, answer: impl IntoResponse) -> Response {
     security(()), responses((status = 200, description = "Who asks", body = Answer<View>)))]
 pub async fn show(State(site): State<Arc<Site>>, visitor: Visitor) -> Response {
     let view = View::of(&site, &visitor.grant(), visitor.signed_in()).await;
-    uncached(Answer::new(view))
+    let wall = visitor.wall().map(|wall| Visited {
+        name: wall.name,
+        expires_at: wall.expires,
+    });
+    uncached(Answer::new(View { wall, ..view }))
 }
 
 /// A user who wants to sign in.

@@ -104,8 +104,8 @@ impl Inner {
     fn now_stands(&self, standing: Standing) -> bool {
         let mut own = self.standing.write().unwrap_or_else(PoisonError::into_inner);
         // A session is seen from time to time; that changes nothing for anybody.
-        let differs = (own.lapsed, own.only, &own.grant, &own.cameras)
-            != (standing.lapsed, standing.only, &standing.grant, &standing.cameras);
+        let differs = (own.lapsed, &own.wall, &own.grant, &own.cameras)
+            != (standing.lapsed, &standing.wall, &standing.grant, &standing.cameras);
         *own = standing;
         differs
     }

@@ -20,6 +20,7 @@ test('a moment is told from now', () => {
   expect(ago(1_000, 60_000)).toBe('just now');
   expect(ago(0, 3 * HOUR)).toBe('3 h ago');
   expect(ending(3 * HOUR, 0)).toBe('ends in 3 h');
+  expect(ending(8 * HOUR, 900)).toBe('ends in 8 h');
   expect(ending(5, 5)).toBe('has ended');
 });
 

@@ -6,12 +6,12 @@ const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 
 /** How long `ms` is, in its largest whole unit. */
-export function span(ms: number): string {
+export function span(ms: number, whole = Math.floor): string {
   const length = Math.max(0, ms);
-  if (length < 2 * MINUTE) return `${Math.floor(length / SECOND)} s`;
-  if (length < 2 * HOUR) return `${Math.floor(length / MINUTE)} min`;
-  if (length < 2 * DAY) return `${Math.floor(length / HOUR)} h`;
-  return `${Math.floor(length / DAY)} days`;
+  if (length < 2 * MINUTE) return `${whole(length / SECOND)} s`;
+  if (length < 2 * HOUR) return `${whole(length / MINUTE)} min`;
+  if (length < 2 * DAY) return `${whole(length / HOUR)} h`;
+  return `${whole(length / DAY)} days`;
 }
 
 export function ago(then: number, now: number): string {
@@ -19,7 +19,7 @@ export function ago(then: number, now: number): string {
 }
 
 export function ending(end: number, now: number): string {
-  return end <= now ? 'has ended' : `ends in ${span(end - now)}`;
+  return end <= now ? 'has ended' : `ends in ${span(end - now, Math.round)}`;
 }
 
 /** A moment as this browser's owner writes it. */

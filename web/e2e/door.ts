@@ -95,6 +95,6 @@ export async function panels(page: Page): Promise<string[]> {
   return links.allTextContents();
 }
 
-/** Whether something sticks out to the side. */
+/** Whether something sticks out to the side. A phone's `innerWidth` grows with what does, its `clientWidth` does not. */
 export const tooWide = (page: Page): Promise<boolean> =>
-  page.evaluate(() => document.documentElement.scrollWidth > innerWidth);
+  page.evaluate(() => document.documentElement.scrollWidth > document.documentElement.clientWidth);

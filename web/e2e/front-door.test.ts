@@ -195,13 +195,13 @@ test('a link opens a wall of its cameras alone, and says when it has ended', asy
   await admin.getByLabel('cam3').check();
   await admin.getByRole('button', { name: 'Make link' }).click();
   const link = await admin.getByRole('textbox', { name: 'The link to “Hall”' }).inputValue();
-  await admin.getByText('2 cameras · ends in 7 h').waitFor();
+  await admin.getByText('2 cameras · ends in 8 h').waitFor();
 
   const visitor = await freshPage(browser);
   await visitor.goto(link);
   await shows(visitor, 2);
   expect(Object.keys((await wallReport(visitor)).tiles)).toEqual(['cam1', 'cam3']);
-  expect(await visitor.getByRole('banner').textContent()).toMatch(/Hall.*ends in 7 h/s);
+  expect(await visitor.getByRole('banner').textContent()).toMatch(/Hall.*ends in 8 h/s);
   expect(await visitor.getByRole('link', { name: /Settings/ }).count()).toBe(0);
   const secret = new URL(link).hash.slice('#wall='.length);
   expect(visitor.url()).not.toContain(secret);

@@ -1,10 +1,12 @@
 //! What every route has at hand. It knows no route: those know it.
 
 use crate::auth::AdminToken;
+use crate::config::CameraConfig;
 use crate::gate::Gate;
+use crate::sources::Fence;
 use crate::store::Store;
-use ocelli_core::Hub;
-use std::collections::BTreeSet;
+use ocelli_core::{CameraId, Hub};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::time::Instant;
@@ -23,6 +25,12 @@ pub struct Site {
     pub admin: Option<AdminToken>,
     /// The apps of the configuration, which is the one place to change them.
     pub configured_apps: BTreeSet<String>,
+    /// The cameras of the configuration, likewise.
+    pub configured_cameras: BTreeMap<CameraId, CameraConfig>,
+    /// Where cameras that are added over HTTP may be.
+    pub fence: Fence,
+    /// How many of them there may be.
+    pub max_added_cameras: usize,
     /// The tasks of connections that were upgraded.
     pub tasks: TaskTracker,
     /// Cancelled when the server stops.
@@ -43,6 +51,9 @@ impl Site {
             store: Store::closed("this hub was started without a store"),
             admin: None,
             configured_apps: BTreeSet::new(),
+            configured_cameras: BTreeMap::new(),
+            fence: Fence::new(0),
+            max_added_cameras: 0,
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),
             started: Instant::now(),

@@ -11,6 +11,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::header::{ALLOW, AUTHORIZATION, CACHE_CONTROL, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use ocelli_core::name::split_id;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use utoipa::openapi::OpenApi;
@@ -78,9 +79,14 @@ pub async fn guard(
         let message = "the address holds what is no UTF-8";
         return Problem::new(StatusCode::BAD_REQUEST, message).into_response();
     };
-    let app = params.iter().find(|(name, _)| *name == "app");
+    let app = params.iter().find_map(|(name, value)| match name {
+        "app" => Some(value),
+        // An id names its app.
+        "camera" => Some(split_id(value).0),
+        _ => None,
+    });
     let allowed = match grant(&site, request.headers()).await {
-        Ok(grant) => check(&grant, permission, app.map(|(_, app)| app)).map(|()| grant),
+        Ok(grant) => check(&grant, permission, app).map(|()| grant),
         Err(problem) => Err(problem),
     };
     match allowed {

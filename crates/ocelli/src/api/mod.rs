@@ -36,7 +36,8 @@ const BODY_LIMIT: usize = 64 * 1024;
 fn handlers() -> OpenApiRouter<Arc<Site>> {
     OpenApiRouter::with_openapi(document::opening())
         .routes(routes!(health))
-        .routes(routes!(cameras::list))
+        .routes(routes!(cameras::list, cameras::edit::create))
+        .routes(routes!(cameras::show, cameras::edit::delete))
         .routes(routes!(apps::list, apps::create))
         .routes(routes!(apps::show, apps::change, apps::delete))
         .routes(routes!(tokens::list, tokens::create))

@@ -1,4 +1,4 @@
-//! What outlives the hub: apps and tokens, in one SQLite file in the data directory.
+//! What outlives the hub: apps, tokens and added cameras, in one SQLite file in the data directory.
 //!
 //! The file belongs to one thread, which does what it is sent in turn, so nobody on
 //! the frame path ever waits for a disk. A store that can't be opened is a closed
@@ -7,11 +7,14 @@
 //! What does not belong here: who may ask, and how an answer looks.
 
 pub mod apps;
+pub mod cameras;
 mod directory;
 mod schema;
+mod seal;
 pub mod tokens;
 
 pub use directory::default_directory;
+pub use seal::Seal;
 
 use crate::auth::Key;
 use rusqlite::Connection;
@@ -133,6 +136,14 @@ impl Store {
     /// The store is closed.
     pub fn key(&self) -> Result<&Key, StoreError> {
         Ok(&self.usable()?.key)
+    }
+
+    /// Seals what is secret, for a copy of the store's file to tell nothing of it.
+    ///
+    /// # Errors
+    /// The store is closed.
+    pub fn seal(&self) -> Result<Seal, StoreError> {
+        Seal::new(self.key()?)
     }
 
     fn usable(&self) -> Result<&Open, StoreError> {

@@ -4,8 +4,9 @@
 use rusqlite::Connection;
 use rusqlite_migration::{M, Migrations};
 
-const STEPS: &[M<'static>] = &[M::up(
-    "CREATE TABLE app (
+const STEPS: &[M<'static>] = &[
+    M::up(
+        "CREATE TABLE app (
          name TEXT PRIMARY KEY,
          room_prefix TEXT NOT NULL UNIQUE,
          public_playback INTEGER NOT NULL
@@ -21,7 +22,18 @@ const STEPS: &[M<'static>] = &[M::up(
          hash BLOB NOT NULL UNIQUE,
          created INTEGER NOT NULL
      ) STRICT;",
-)];
+    ),
+    M::up(
+        "-- Of an app of the configuration too, so `app` refers to none.
+     CREATE TABLE camera (
+         position INTEGER PRIMARY KEY AUTOINCREMENT,
+         app TEXT NOT NULL,
+         room TEXT NOT NULL,
+         sealed BLOB NOT NULL,
+         UNIQUE (app, room)
+     ) STRICT;",
+    ),
+];
 
 /// Takes the file through the steps that it has not seen.
 pub fn bring_up_to_date(connection: &mut Connection) -> rusqlite_migration::Result<()> {

@@ -75,7 +75,7 @@ impl From<JpegOptions> for Jpeg {
 
 /// What is kept of a camera beside its place. The addresses hold no credentials.
 /// Its debug form tells nothing.
-#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
     /// Its name for people; the room if there is none.
     pub name: Option<String>,

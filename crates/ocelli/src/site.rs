@@ -1,5 +1,6 @@
 //! What every route has at hand. It knows no route: those know it.
 
+use crate::api::TRIALS;
 use crate::auth::AdminToken;
 use crate::config::CameraConfig;
 use crate::gate::Gate;
@@ -9,6 +10,7 @@ use ocelli_core::{CameraId, Hub};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -29,7 +31,9 @@ pub struct Site {
     pub configured_cameras: BTreeMap<CameraId, CameraConfig>,
     /// Where cameras that are added over HTTP may be.
     pub fence: Fence,
-    /// How many of them there may be.
+    /// Turns at looking at cameras before they are added.
+    pub trials: Semaphore,
+    /// How many cameras may be added over HTTP.
     pub max_added_cameras: usize,
     /// The tasks of connections that were upgraded.
     pub tasks: TaskTracker,
@@ -53,6 +57,7 @@ impl Site {
             configured_apps: BTreeSet::new(),
             configured_cameras: BTreeMap::new(),
             fence: Fence::new(0),
+            trials: Semaphore::new(TRIALS),
             max_added_cameras: 0,
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),

@@ -65,7 +65,7 @@ fn calls(document: &Value) -> Vec<(String, String, Option<String>)> {
 }
 
 /// What each call needs, as it was decided; a new call is to be decided here too.
-const DECIDED: [(&str, Option<&str>); 15] = [
+const DECIDED: [(&str, Option<&str>); 17] = [
     ("DELETE /api/v1/apps/yard", Some("app:delete")),
     ("DELETE /api/v1/cameras/yard%2Fgate", Some("camera:delete")),
     ("DELETE /api/v1/tokens/tok_none", Some("token:delete")),
@@ -78,8 +78,10 @@ const DECIDED: [(&str, Option<&str>); 15] = [
     ("GET /api/v1/tokens", Some("token:read")),
     ("GET /health", None),
     ("PATCH /api/v1/apps/yard", Some("app:write")),
+    ("PATCH /api/v1/cameras/yard%2Fgate", Some("camera:write")),
     ("POST /api/v1/apps", Some("app:create")),
     ("POST /api/v1/cameras", Some("camera:create")),
+    ("POST /api/v1/cameras/test", Some("camera:create")),
     ("POST /api/v1/tokens", Some("token:create")),
 ];
 

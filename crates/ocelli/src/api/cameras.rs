@@ -1,7 +1,8 @@
 //! `/api/v1/cameras`: what each camera is doing, and how it is set. [`edit`] adds,
-//! changes and deletes them.
+//! changes and deletes them, [`trial`] looks at one before that.
 
 pub mod edit;
+pub mod trial;
 
 use crate::added::{Jpeg, Settings};
 use crate::answer::{Answer, Problem, ProblemBody};
@@ -10,12 +11,45 @@ use crate::sinks::may_watch;
 use crate::site::Site;
 use crate::sources::Address;
 use crate::store::cameras;
-use axum::extract::{Path, State};
+use axum::extract::{FromRequestParts, RawPathParams, State};
+use axum::routing::{MethodRouter, get};
+use http::StatusCode;
+use http::request::Parts;
 use ocelli_core::name::split_id;
 use ocelli_core::{Camera, CameraId, Timestamp};
 use serde::Serialize;
 use std::sync::Arc;
 use utoipa::ToSchema;
+
+/// One camera; and the one call beside it, which a camera's room may be named like.
+pub const ONE: &str = "/api/v1/cameras/{camera}";
+/// See [`ONE`].
+pub const TEST: &str = "/api/v1/cameras/test";
+/// The room that [`TEST`] would hide.
+const TEST_ROOM: &str = "test";
+
+/// The calls on the camera in the room that [`TEST`] would hide.
+pub fn named_test() -> MethodRouter<Arc<Site>> {
+    get(show).patch(edit::change).delete(edit::delete)
+}
+
+/// The camera that a call's address names.
+pub struct Named(String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Named {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let params = RawPathParams::from_request_parts(parts, state).await;
+        let params = params.map_err(|error| {
+            let message = error.body_text();
+            Problem::new(StatusCode::BAD_REQUEST, message)
+        })?;
+        let found = params.iter().find(|(name, _)| *name == "camera");
+        let named = found.map_or(TEST_ROOM, |(_, camera)| camera);
+        Ok(Self(named.to_owned()))
+    }
+}
 
 /// A camera.
 #[derive(Serialize, ToSchema)]
@@ -196,7 +230,7 @@ async fn kept(site: &Site, id: &CameraId) -> Result<Option<Settings>, Problem> {
         (status = 404, description = "There is none", body = ProblemBody)))]
 pub async fn show(
     State(site): State<Arc<Site>>,
-    Path(camera): Path<String>,
+    Named(camera): Named,
 ) -> Result<Answer<Shown>, Problem> {
     let id = place(&site, &camera)?;
     let found = site.hub.find(id.app(), id.room());

@@ -5,6 +5,7 @@
 //! seconds of stale video. So the body hands over a part only when the last one
 //! has left the process, and the part it hands over is then the newest frame.
 
+use super::watching::Watching;
 use super::{Playback, find, may_watch};
 use crate::answer::{Asked, Problem};
 use crate::connection::{Flushes, Peer};
@@ -17,7 +18,7 @@ use axum::{Extension, Router};
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http_body::Frame as BodyFrame;
-use ocelli_core::{Follower, Frame, Hub};
+use ocelli_core::{Frame, Hub};
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -41,7 +42,7 @@ async fn mjpeg(
     let parts = Parts {
         hub: site.hub.clone(),
         app,
-        follower: camera.follow(playback.stream.into()),
+        watching: Watching::new(site.hub.clone(), camera, playback.stream.into()),
         flushes: peer.flushes,
         next: Next::Opening,
     };
@@ -64,7 +65,7 @@ enum Next {
 struct Parts {
     hub: Arc<Hub>,
     app: String,
-    follower: Follower,
+    watching: Watching,
     flushes: Arc<Flushes>,
     next: Next,
 }
@@ -83,10 +84,10 @@ impl http_body::Body for Parts {
             Next::Head(seen) => {
                 this.next = Next::Head(seen);
                 ready!(this.flushes.poll_beyond(seen, cx));
-                let frame = ready!(this.follower.poll_next(cx));
-                if !may_watch(&this.hub, &this.app) {
+                let frame = ready!(this.watching.poll_next(cx));
+                let Some(frame) = frame.filter(|_| may_watch(&this.hub, &this.app)) else {
                     return Poll::Ready(None);
-                }
+                };
                 let head = format!(
                     "Content-Type: image/jpeg\r\nContent-Length: {}\r\n\r\n",
                     frame.payload_len()

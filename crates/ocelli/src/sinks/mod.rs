@@ -7,6 +7,7 @@ mod mjpeg;
 mod snapshot;
 mod viewer;
 mod wall;
+mod watching;
 
 use crate::answer::Problem;
 use crate::site::Site;

@@ -7,10 +7,10 @@ pub mod trial;
 use crate::added::{Jpeg, Settings};
 use crate::answer::{Answer, Problem, ProblemBody};
 use crate::config::CameraConfig;
-use crate::sinks::may_watch;
 use crate::site::Site;
 use crate::sources::Address;
 use crate::store::cameras;
+use crate::visitor::Visitor;
 use axum::extract::{FromRequestParts, RawPathParams, State};
 use axum::routing::{MethodRouter, get};
 use http::StatusCode;
@@ -112,16 +112,15 @@ impl View {
     }
 }
 
-/// The cameras of every app whose playback is public.
+/// The cameras that whoever asks may watch: those of every app whose playback is public,
+/// and what their session or their token opens.
 #[utoipa::path(get, path = "/api/v1/cameras", tag = "cameras", security(()),
     responses((status = 200, description = "The cameras", body = Answer<Vec<View>>)))]
-pub async fn list(State(site): State<Arc<Site>>) -> Answer<Vec<View>> {
+pub async fn list(State(site): State<Arc<Site>>, visitor: Visitor) -> Answer<Vec<View>> {
     let now = site.hub.clock().now();
-    let cameras = site.hub.cameras();
-    let visible = cameras
-        .iter()
-        .filter(|camera| may_watch(&site.hub, camera.id().app()));
-    Answer::new(visible.map(|camera| View::of(camera, &site, now)).collect())
+    let cameras = visitor.cameras();
+    let cameras = cameras.iter().map(|camera| View::of(camera, &site, now));
+    Answer::new(cameras.collect())
 }
 
 /// A camera with its settings, without its password.

@@ -5,11 +5,13 @@
 //! seconds of stale video. So the body hands over a part only when the last one
 //! has left the process, and the part it hands over is then the newest frame.
 
+use super::Playback;
+use super::news::Stay;
 use super::watching::Watching;
-use super::{Playback, find, may_watch};
 use crate::answer::{Asked, Problem};
 use crate::connection::{Flushes, Peer};
 use crate::site::Site;
+use crate::visitor::Visitor;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
@@ -18,7 +20,7 @@ use axum::{Extension, Router};
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http_body::Frame as BodyFrame;
-use ocelli_core::{Frame, Hub};
+use ocelli_core::Frame;
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -35,13 +37,13 @@ pub(super) fn routes() -> Router<Arc<Site>> {
 async fn mjpeg(
     State(site): State<Arc<Site>>,
     Extension(peer): Extension<Peer>,
+    visitor: Visitor,
     Path((app, room)): Path<(String, String)>,
     Asked(playback): Asked<Playback>,
 ) -> Result<Response, Problem> {
-    let camera = find(&site.hub, &app, &room)?;
+    let camera = visitor.find(&app, &room)?;
     let parts = Parts {
-        hub: site.hub.clone(),
-        app,
+        stay: Stay::new(&site, visitor, &camera),
         watching: Watching::new(site.hub.clone(), camera, playback.stream.into()),
         flushes: peer.flushes,
         next: Next::Opening,
@@ -63,8 +65,7 @@ enum Next {
 }
 
 struct Parts {
-    hub: Arc<Hub>,
-    app: String,
+    stay: Stay,
     watching: Watching,
     flushes: Arc<Flushes>,
     next: Next,
@@ -83,9 +84,11 @@ impl http_body::Body for Parts {
             Next::Opening => (OPENING, Next::Head(this.flushes.count())),
             Next::Head(seen) => {
                 this.next = Next::Head(seen);
+                if this.stay.poll_over(cx).is_ready() {
+                    return Poll::Ready(None);
+                }
                 ready!(this.flushes.poll_beyond(seen, cx));
-                let frame = ready!(this.watching.poll_next(cx));
-                let Some(frame) = frame.filter(|_| may_watch(&this.hub, &this.app)) else {
+                let Some(frame) = ready!(this.watching.poll_next(cx)) else {
                     return Poll::Ready(None);
                 };
                 let head = format!(

@@ -2,6 +2,7 @@
 //! clear, all else sealed.
 
 use super::StoreError;
+use ocelli_core::CameraId;
 use rusqlite::{Connection, OptionalExtension, Row};
 
 /// A camera's row.
@@ -79,14 +80,20 @@ pub fn update(connection: &Connection, kept: &Kept) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Takes one out; whether it was there.
+/// Takes one out, with its place in wall links: one that is made anew in its room is
+/// not shown by them. Whether it was there.
 ///
 /// # Errors
 /// The file can't be written.
-pub fn delete(connection: &Connection, app: &str, room: &str) -> Result<bool, StoreError> {
-    let gone = connection.execute(
+pub fn delete(connection: &mut Connection, id: &CameraId) -> Result<bool, StoreError> {
+    let transaction = connection.transaction()?;
+    let gone = transaction.execute(
         "DELETE FROM camera WHERE app = ?1 AND room = ?2",
-        (app, room),
+        (id.app(), id.room()),
     )?;
+    if gone > 0 {
+        transaction.execute("DELETE FROM wall_camera WHERE camera = ?1", [id.as_str()])?;
+    }
+    transaction.commit()?;
     Ok(gone > 0)
 }

@@ -1,4 +1,5 @@
-//! What outlives the hub: apps, tokens and added cameras, in one SQLite file in the data directory.
+//! What outlives the hub: apps, tokens, users and the cameras that were added over HTTP,
+//! in one SQLite file in the data directory.
 //!
 //! The file belongs to one thread, which does what it is sent in turn, so nobody on
 //! the frame path ever waits for a disk. A store that can't be opened is a closed
@@ -8,10 +9,14 @@
 
 pub mod apps;
 pub mod cameras;
+pub mod codes;
 mod directory;
 mod schema;
 mod seal;
+pub mod sessions;
 pub mod tokens;
+pub mod users;
+pub mod walls;
 
 pub use directory::default_directory;
 pub use seal::Seal;

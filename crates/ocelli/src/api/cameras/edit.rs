@@ -410,7 +410,7 @@ pub async fn delete(
     let (hub, sought) = (site.hub.clone(), id.clone());
     // One that could not be shown is kept all the same, so the store is asked first.
     let delete = move |connection: &mut rusqlite::Connection| {
-        let kept = cameras::delete(connection, sought.app(), sought.room())?;
+        let kept = cameras::delete(connection, &sought)?;
         if kept {
             hub.remove(&sought);
         }

@@ -1,13 +1,17 @@
 //! What every route has at hand. It knows no route: those know it.
 
+use crate::api::TRIALS;
 use crate::auth::{AdminToken, Passwords};
+use crate::config::CameraConfig;
 use crate::gate::Gate;
+use crate::sources::Fence;
 use crate::store::Store;
 use crate::visitor::{Attempts, Visitors};
-use ocelli_core::Hub;
-use std::collections::BTreeSet;
+use ocelli_core::{CameraId, Hub};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -30,6 +34,14 @@ pub struct Site {
     pub visitors: Visitors,
     /// The apps of the configuration, which is the one place to change them.
     pub configured_apps: BTreeSet<String>,
+    /// The cameras of the configuration, likewise.
+    pub configured_cameras: BTreeMap<CameraId, CameraConfig>,
+    /// Where cameras that are added over HTTP may be.
+    pub fence: Fence,
+    /// Turns at looking at cameras before they are added.
+    pub trials: Semaphore,
+    /// How many cameras may be added over HTTP.
+    pub max_added_cameras: usize,
     /// The tasks of connections that were upgraded.
     pub tasks: TaskTracker,
     /// Cancelled when the server stops.
@@ -53,6 +65,10 @@ impl Site {
             attempts: Attempts::default(),
             visitors: Visitors::default(),
             configured_apps: BTreeSet::new(),
+            configured_cameras: BTreeMap::new(),
+            fence: Fence::new(0),
+            trials: Semaphore::new(TRIALS),
+            max_added_cameras: 0,
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),
             started: Instant::now(),

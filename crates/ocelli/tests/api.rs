@@ -55,6 +55,7 @@ fn calls(document: &Value) -> Vec<(String, String, Option<String>)> {
                 permission
             });
             let filled = path.replace("{app}", "yard").replace("{id}", "tok_none");
+            let filled = filled.replace("{camera}", "yard%2Fgate");
             assert!(!filled.contains('{'), "{name}: fill in what is new");
             calls.push((method.to_uppercase(), filled, permission));
         }
@@ -63,18 +64,23 @@ fn calls(document: &Value) -> Vec<(String, String, Option<String>)> {
 }
 
 /// What each call needs, as it was decided; a new call is to be decided here too.
-const DECIDED: [(&str, Option<&str>); 12] = [
+const DECIDED: [(&str, Option<&str>); 17] = [
     ("DELETE /api/v1/apps/yard", Some("app:delete")),
+    ("DELETE /api/v1/cameras/yard%2Fgate", Some("camera:delete")),
     ("DELETE /api/v1/tokens/tok_none", Some("token:delete")),
     ("GET /api/v1/apps", Some("app:read")),
     ("GET /api/v1/apps/yard", Some("app:read")),
     ("GET /api/v1/cameras", None),
+    ("GET /api/v1/cameras/yard%2Fgate", Some("camera:read")),
     ("GET /api/v1/docs", None),
     ("GET /api/v1/openapi.json", None),
     ("GET /api/v1/tokens", Some("token:read")),
     ("GET /health", None),
     ("PATCH /api/v1/apps/yard", Some("app:write")),
+    ("PATCH /api/v1/cameras/yard%2Fgate", Some("camera:write")),
     ("POST /api/v1/apps", Some("app:create")),
+    ("POST /api/v1/cameras", Some("camera:create")),
+    ("POST /api/v1/cameras/test", Some("camera:create")),
     ("POST /api/v1/tokens", Some("token:create")),
 ];
 
@@ -573,7 +579,10 @@ async fn the_interface_describes_itself() {
     );
     assert!(!page.body.contains("<script") && !page.body.contains("http://"));
     for (method, path, _) in calls(&document) {
-        let template = path.replace("yard", "{app}").replace("tok_none", "{id}");
+        let template = path.replace("yard%2Fgate", "{camera}");
+        let template = template
+            .replace("yard", "{app}")
+            .replace("tok_none", "{id}");
         assert!(
             page.body.contains(&format!("{method} {template}")),
             "{method} {template}"

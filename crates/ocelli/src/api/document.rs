@@ -10,9 +10,7 @@ use http::header::{CONTENT_SECURITY_POLICY, HeaderName};
 use serde_json::{Value, json};
 use std::fmt::Write;
 use std::sync::LazyLock;
-use utoipa::openapi::security::{
-    ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme,
-};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder};
 use utoipa::{PartialSchema, ToSchema};
 

@@ -19,6 +19,7 @@ mod session;
 mod tokens;
 mod users;
 
+pub use cameras::trial::TRIALS;
 pub use document::document;
 
 use crate::answer::Problem;
@@ -41,7 +42,13 @@ const BODY_LIMIT: usize = 64 * 1024;
 fn handlers() -> OpenApiRouter<Arc<Site>> {
     OpenApiRouter::with_openapi(document::opening())
         .routes(routes!(health))
-        .routes(routes!(cameras::list))
+        .routes(routes!(cameras::list, cameras::edit::create))
+        .routes(routes!(
+            cameras::show,
+            cameras::edit::change,
+            cameras::edit::delete
+        ))
+        .routes(routes!(cameras::trial::test))
         .routes(routes!(apps::list, apps::create))
         .routes(routes!(apps::show, apps::change, apps::delete))
         .routes(routes!(tokens::list, tokens::create))
@@ -66,6 +73,7 @@ pub fn routes(site: &Arc<Site>) -> Router<Arc<Site>> {
     let rules = Arc::new(Rules::of(&document));
     let guard = middleware::from_fn_with_state((site.clone(), rules), access::guard);
     router
+        .route(cameras::TEST, cameras::named_test())
         .route(UNKNOWN, any(unknown))
         .layer(guard)
         .layer(DefaultBodyLimit::max(BODY_LIMIT))

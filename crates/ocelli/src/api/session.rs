@@ -290,7 +290,10 @@ pub async fn sign_out(
     site.store.call(end).await?;
     site.visitors.look_again();
     let taken_away = cookie(site.store.key()?, peer.secure, "", 0);
-    Ok(with_cookie(taken_away, Answer::new(Gone { id: session.id })))
+    Ok(with_cookie(
+        taken_away,
+        Answer::new(Gone { id: session.id }),
+    ))
 }
 
 /// Somebody who has a one-time code.
@@ -333,7 +336,8 @@ pub async fn set_up(
     counted.map_err(|after| Problem::too_many("attempts with a code", after))?;
     let code = site.store.key()?.hash(asked.code.trim());
     let (sought, now) = (code.clone(), site.now());
-    let look_up = move |connection: &mut rusqlite::Connection| codes::known(connection, &sought, now);
+    let look_up =
+        move |connection: &mut rusqlite::Connection| codes::known(connection, &sought, now);
     let meant = site.store.call(look_up).await?;
     let meant = meant.ok_or_else(|| {
         Problem::new(

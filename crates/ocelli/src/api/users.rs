@@ -13,12 +13,12 @@ use crate::auth::{Grant, Role, new_code, new_id};
 use crate::connection::Peer;
 use crate::launch::sign_in_link;
 use crate::site::Site;
-use crate::store::users::{self, User};
 use crate::store::codes;
+use crate::store::users::{self, User};
 use axum::Extension;
 use axum::extract::{Path, State};
-use http::request::Parts;
 use http::StatusCode;
+use http::request::Parts;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -153,7 +153,9 @@ fn roles(
     let mut seen = BTreeSet::new();
     for (app, _) in &roles {
         if !seen.insert(app) {
-            return Err(bad("an app has one role, and so have all of them".to_owned()));
+            return Err(bad(
+                "an app has one role, and so have all of them".to_owned()
+            ));
         }
         if let Some(app) = app
             && site.hub.app(app).is_none()
@@ -167,12 +169,7 @@ fn roles(
 }
 
 /// Makes a one-time link for a user.
-async fn link(
-    site: &Site,
-    peer: &Peer,
-    parts: &Parts,
-    user: User,
-) -> Result<WithLink, Problem> {
+async fn link(site: &Site, peer: &Peer, parts: &Parts, user: User) -> Result<WithLink, Problem> {
     let (code, expires) = (new_code(), site.now() + codes::GOOD_FOR_USER);
     let (hash, id) = (site.store.key()?.hash(&code), user.id.clone());
     let put = move |connection: &mut rusqlite::Connection| {

@@ -118,9 +118,18 @@ mod tests {
     #[tokio::test]
     async fn a_hash_is_of_one_password_and_no_hash_is_of_none() {
         let passwords = Passwords::default();
-        let hash = passwords.hash("correct horse".into()).await.expect("a hash");
-        assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
-        let again = passwords.hash("correct horse".into()).await.expect("a hash");
+        let hash = passwords
+            .hash("correct horse".into())
+            .await
+            .expect("a hash");
+        assert!(
+            hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"),
+            "{hash}"
+        );
+        let again = passwords
+            .hash("correct horse".into())
+            .await
+            .expect("a hash");
         assert_ne!(hash, again, "salted");
         let is = async |password: &str, hash: Option<&String>| {
             let compared = passwords.is(password.into(), hash.cloned()).await;

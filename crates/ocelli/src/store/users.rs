@@ -96,7 +96,10 @@ pub fn by_name(connection: &Connection, name: &str) -> Result<Option<User>, Stor
 /// The file can't be read.
 pub fn password(connection: &Connection, id: &str) -> Result<Option<String>, StoreError> {
     let mut query = connection.prepare_cached("SELECT password FROM user WHERE id = ?1")?;
-    Ok(query.query_row([id], |row| row.get(0)).optional()?.flatten())
+    Ok(query
+        .query_row([id], |row| row.get(0))
+        .optional()?
+        .flatten())
 }
 
 /// Adds one, without a password.

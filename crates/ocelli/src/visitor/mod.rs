@@ -239,7 +239,10 @@ impl FromRequestParts<Arc<Site>> for Visitor {
         }
         let peer = parts.extensions.get::<Peer>().cloned();
         let peer = peer.ok_or_else(|| {
-            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the connection is unknown")
+            Problem::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "the connection is unknown",
+            )
         })?;
         Visitor::enter(site, &peer, parts).await
     }

@@ -178,7 +178,8 @@ test('each role is offered what it may do, and refused the rest', async () => {
   expect(await byHand(operator, 'DELETE', 'cameras/yard')).toBe(403);
   await admin.getByRole('button', { name: 'Delete vic' }).click();
   await admin.getByRole('dialog').getByRole('button', { name: 'Delete vic' }).click();
-  await admin.getByRole('button', { name: 'Delete vic' }).waitFor({ state: 'detached' });
+  await admin.getByRole('dialog').waitFor({ state: 'detached' });
+  expect(await admin.getByRole('button', { name: 'Delete vic' }).count()).toBe(0);
   expect(await byHand(viewer, 'GET', 'users')).toBe(401);
 });
 

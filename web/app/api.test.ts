@@ -78,7 +78,7 @@ test('a hub that does not answer is a problem like any other', async () => {
 
 test('a 401 is a lost session, except where it is a wrong password or code', async () => {
   const lost = hub(refusal(401, 'sign in'));
-  await problem(lost.call('GET', 'users'));
+  expect(words(await problem(lost.call('GET', 'users')))).toMatch(/not signed in any more/);
   expect(lost.signedOut).toHaveBeenCalledOnce();
   const wrong = hub(refusal(401, 'wrong'));
   await problem(wrong.call('POST', 'session', {}));

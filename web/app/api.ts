@@ -2,6 +2,7 @@
 // whose message is for people. What the calls give and take stands in shapes.ts.
 
 const BASE = '/api/v1/';
+const ENDED = 'You are not signed in any more. Sign in again.';
 const UNREACHED = 'The hub does not answer. Try again when it is running.';
 
 /** A call that did not come to its end. */
@@ -73,9 +74,12 @@ export class Caller {
       throw new Problem(0, UNREACHED);
     }
     if (response.ok) return answer as Answer<T> | undefined;
-    const problem = new Problem(response.status, reason(response.status, answer), wait(response.headers));
-    if (problem.status === 401 && !OPENERS.includes(path)) this.#signedOut();
-    throw problem;
+    if (response.status === 401 && !OPENERS.includes(path)) {
+      this.#signedOut();
+      // The hub tells programs about tokens; a person signs in.
+      throw new Problem(401, ENDED);
+    }
+    throw new Problem(response.status, reason(response.status, answer), wait(response.headers));
   }
 }
 

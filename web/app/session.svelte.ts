@@ -1,5 +1,5 @@
 // Who is signed in, for every panel of a page; and the calls, which notice when nobody is any more.
-import { Caller, type Method } from './api.ts';
+import { Caller, Problem, type Method } from './api.ts';
 import { may, mayAll } from './rights.ts';
 import type { Permissions, Session } from './shapes.ts';
 
@@ -44,7 +44,13 @@ class Signed {
   }
 
   async leave(): Promise<void> {
-    await this.call('DELETE', 'session');
+    try {
+      await this.call('DELETE', 'session');
+    } catch (error) {
+      // Whoever is out already has what they wanted.
+      if (!(error instanceof Problem) || error.status !== 401) throw error;
+      this.lost = false;
+    }
   }
 }
 

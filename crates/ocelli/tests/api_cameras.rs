@@ -354,6 +354,15 @@ async fn a_camera_is_looked_at_before_it_is_saved() {
     let picture = base64::Engine::decode(&base64::prelude::BASE64_STANDARD, picture).unwrap();
     assert_eq!(ocelli::jpeg::size(&picture), Some((160, 120)));
 
+    let mut lengths = Vec::new();
+    for quality in [5, 95] {
+        let body = json!({ "source": rtsp.url_as("viewer", SECRET, "h264"),
+            "jpeg": { "quality": quality, "fps": "key" } });
+        let seen = look(body).await.json()["data"].clone();
+        lengths.push(seen["still"].as_str().expect("a picture").len());
+    }
+    assert!(lengths[0] * 3 < lengths[1] * 2, "{lengths:?}");
+
     let moved = http.url("moved");
     let closed = TcpListener::bind("127.0.0.1:0")
         .unwrap()
@@ -438,6 +447,7 @@ async fn what_the_configuration_alone_decides_is_refused() {
         ("jpeg", json!({ "fps": 0 })),
         ("jpeg", json!({ "fps": "often" })),
         ("jpeg", json!({ "width": 1 })),
+        ("jpeg", json!({ "quality": 101 })),
         ("jpeg", json!({ "colour": 1 })),
         ("interval", json!("never")),
         ("verifyTls", json!("no")),
@@ -637,8 +647,10 @@ async fn what_a_name_means_is_asked_at_every_connection() {
     wall.subscribe(&["name", "number", "rtspname", "rtspnumber"])
         .await;
     let mut failed = std::collections::BTreeSet::new();
+    let deadline = tokio::time::Instant::now() + PATIENCE;
     while failed.len() < 4 {
-        let event = wall.event("camera").await;
+        let event = tokio::time::timeout_at(deadline, wall.event("camera")).await;
+        let event = event.unwrap_or_else(|_| panic!("only these failed: {failed:?}"));
         if event["camera"]["state"] == "failed" {
             let reason = event["camera"]["reason"].as_str().unwrap();
             assert!(reason.contains("allow_local_sources"), "{event}");

@@ -11,6 +11,7 @@ use crate::store::cameras::{self, Kept, about};
 use crate::store::{Seal, StoreError};
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::ops::RangeInclusive;
 use toml::de::DeValue;
 use utoipa::ToSchema;
 
@@ -34,6 +35,9 @@ pub struct Jpeg {
     /// The widest it gets, in pixels, 960 by default; it is never enlarged.
     #[schema(minimum = 64, maximum = 8192)]
     pub width: Option<u32>,
+    /// How good it is, 90 by default.
+    #[schema(minimum = 1, maximum = 100)]
+    pub quality: Option<u32>,
 }
 
 impl Jpeg {
@@ -48,16 +52,27 @@ impl Jpeg {
             options.rate = read.ok_or_else(wanted)?;
         }
         if let Some(width) = self.width {
-            let widths = JpegOptions::WIDTHS;
-            let fits = widths.contains(&width).then_some(width);
-            let fits = fits.and_then(|width| u16::try_from(width).ok());
-            options.width = fits.ok_or_else(|| {
-                let (least, most) = (widths.start(), widths.end());
-                ConfigError::new(format!("jpeg.width takes a number from {least} to {most}"))
-            })?;
+            options.width = within("jpeg.width", width, &JpegOptions::WIDTHS)?;
+        }
+        if let Some(quality) = self.quality {
+            options.quality = within("jpeg.quality", quality, &JpegOptions::QUALITIES)?;
         }
         Ok(options)
     }
+}
+
+/// A number that has to be in a range.
+fn within<T: TryFrom<u32>>(
+    field: &str,
+    number: u32,
+    range: &RangeInclusive<u32>,
+) -> Result<T, ConfigError> {
+    let fits = range.contains(&number).then_some(number);
+    fits.and_then(|number| T::try_from(number).ok())
+        .ok_or_else(|| {
+            let (least, most) = (range.start(), range.end());
+            ConfigError::new(format!("{field} takes a number from {least} to {most}"))
+        })
 }
 
 impl From<JpegOptions> for Jpeg {
@@ -69,6 +84,7 @@ impl From<JpegOptions> for Jpeg {
         Self {
             fps: Some(fps),
             width: Some(options.width.into()),
+            quality: Some(options.quality.into()),
         }
     }
 }

@@ -18,6 +18,7 @@ use http::request::Parts;
 use ocelli_core::name::split_id;
 use ocelli_core::{Camera, CameraId, Timestamp};
 use serde::Serialize;
+use serde_json::{Value, json};
 use std::sync::Arc;
 use utoipa::ToSchema;
 
@@ -121,6 +122,18 @@ pub async fn list(State(site): State<Arc<Site>>, visitor: Visitor) -> Answer<Vec
     let cameras = visitor.cameras();
     let cameras = cameras.iter().map(|camera| View::of(camera, &site, now));
     Answer::new(cameras.collect())
+}
+
+/// Adds to the schema of [`Jpeg`] what Rust's types don't say of it.
+pub fn describe(schema: &mut Value) {
+    schema["properties"]["fps"] = json!({
+        "description": schema["properties"]["fps"]["description"],
+        "oneOf": [
+            { "type": "number", "minimum": 0.1, "maximum": 60 },
+            { "const": "key" },
+            { "type": "null" },
+        ],
+    });
 }
 
 /// A camera with its settings, without its password.

@@ -4,6 +4,7 @@ use super::{ConfigError, Section};
 use crate::sources::{self, Address, Credentials};
 use ocelli_core::Source;
 use ocelli_core::name::{DEFAULT_APP, check_room};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 /// The keys that `[[camera]]` takes for every kind of source: name and meaning.
@@ -31,7 +32,7 @@ pub const OPTIONS: &[(&str, &str)] = &[
     ),
     (
         "jpeg",
-        "the JPEG made of a stream that is none: { fps = 5, width = 960 }; fps = \"key\" for key frames only",
+        "the JPEG made of a stream that is none: { fps = 5, width = 960, quality = 90 }; fps = \"key\" for key frames only, quality from 1 to 100",
     ),
     ("keep", "true keeps it connected without viewers"),
 ];
@@ -52,6 +53,8 @@ pub struct JpegOptions {
     pub rate: JpegRate,
     /// The widest it gets, in pixels; never enlarged.
     pub width: u16,
+    /// How good, 1 to 100.
+    pub quality: u8,
 }
 
 impl Default for JpegOptions {
@@ -59,6 +62,7 @@ impl Default for JpegOptions {
         Self {
             rate: JpegRate::Fps(5.0),
             width: 960,
+            quality: 90,
         }
     }
 }
@@ -79,7 +83,16 @@ impl JpegRate {
 
 impl JpegOptions {
     /// How wide it can be, in pixels.
-    pub const WIDTHS: std::ops::RangeInclusive<u32> = 64..=8192;
+    pub const WIDTHS: RangeInclusive<u32> = 64..=8192;
+    /// How good it can be.
+    pub const QUALITIES: RangeInclusive<u32> = 1..=100;
+
+    /// The quality as ffmpeg's encoder has it: from 2, the best, to 31.
+    pub fn quantizer(&self) -> u32 {
+        let quality =
+            u32::from(self.quality).clamp(*Self::QUALITIES.start(), *Self::QUALITIES.end());
+        31 - (quality - 1) * 29 / 99
+    }
 
     /// What a `[[camera]]` says of its JPEG, for whoever makes it.
     ///
@@ -260,6 +273,9 @@ fn read_jpeg(mut section: Section<'_>) -> Result<JpegOptions, ConfigError> {
     options.rate = rate.unwrap_or(options.rate);
     if let Some(width) = section.whole("width", JpegOptions::WIDTHS)? {
         options.width = width as u16;
+    }
+    if let Some(quality) = section.whole("quality", JpegOptions::QUALITIES)? {
+        options.quality = quality as u8;
     }
     section.finish()?;
     Ok(options)

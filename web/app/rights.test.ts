@@ -29,6 +29,8 @@ test('a star is all of a kind, or all there is', () => {
   expect(mayAll(operator, 'camera:*', 'live')).toBe(false);
   expect(mayAll(operator, '*', 'yard')).toBe(false);
   expect(mayAll(admin, '*', null)).toBe(true);
+  expect(mayAll({ global: [], apps: { yard: everything } }, '*', 'yard')).toBe(true);
+  expect(mayAll({ global: [], apps: { yard: everything } }, '*', null)).toBe(false);
   expect(mayAll(admin, 'token:*', 'yard')).toBe(true);
 });
 

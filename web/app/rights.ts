@@ -11,7 +11,8 @@ export function may(own: Permissions, permission: string, app?: string | null): 
 
 /** Whether all that `wanted` stands for is held, which may be `*` or `kind:*`. */
 export function mayAll(own: Permissions, wanted: string, app: string | null): boolean {
-  if (wanted === '*') return may(own, 'user:write', null);
+  // Only an admin has this one, and an admin has all.
+  if (wanted === '*') return may(own, 'user:write', app);
   if (!wanted.endsWith(':*')) return may(own, wanted, app);
   const held = app === null ? own.global : (own.apps[app] ?? own.global);
   // Whoever may delete a kind of thing may do all else with it: so the roles are made.

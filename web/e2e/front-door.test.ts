@@ -84,6 +84,7 @@ test('from the first start to a camera that plays, and out again', async () => {
     320, 240,
   ]);
   expect(await hub.cameras()).toEqual([]);
+  expect(await findings(page)).toEqual([]);
 
   await page.getByLabel('Name').fill('Große Tür');
   expect(await page.getByLabel('Room').inputValue()).toBe('grosse-tur');
@@ -104,6 +105,7 @@ test('from the first start to a camera that plays, and out again', async () => {
 
   await page.getByRole('button', { name: 'Delete Front door' }).click();
   const dialog = page.getByRole('dialog', { name: 'Delete “Front door”?' });
+  expect(await findings(page)).toEqual([]);
   await dialog.getByRole('button', { name: 'Keep' }).click();
   expect(await hub.cameras()).toHaveLength(1);
   await page.getByRole('button', { name: 'Delete Front door' }).click();
@@ -172,6 +174,8 @@ test('each role is offered what it may do, and refused the rest', async () => {
   // An admin makes less of somebody; what was offered is refused at once.
   await admin.goto(`${hub.url}/settings#people`);
   await admin.getByRole('link', { name: 'Edit olga' }).click();
+  await admin.getByRole('heading', { name: 'Edit olga' }).waitFor();
+  expect(await findings(admin)).toEqual([]);
   await admin.getByLabel('Role 1', { exact: true }).selectOption('viewer');
   await admin.getByRole('button', { name: 'Save' }).click();
   await admin.getByRole('link', { name: 'Edit olga' }).waitFor();
@@ -197,6 +201,7 @@ test('a link opens a wall of its cameras alone, and says when it has ended', asy
   await admin.getByRole('button', { name: 'Make link' }).click();
   const link = await admin.getByRole('textbox', { name: 'The link to “Hall”' }).inputValue();
   await admin.getByText('2 cameras · ends in 8 h').waitFor();
+  expect(await findings(admin)).toEqual([]);
 
   const visitor = await freshPage(browser);
   await visitor.goto(link);

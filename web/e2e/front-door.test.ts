@@ -361,6 +361,39 @@ test('a secret is copied where the page is no secure context, too', async () => 
   await page.getByText('No tokens').waitFor();
 });
 
+test('the keyboard alone makes and deletes an app, and never loses its place', async () => {
+  hub = await startHub([]);
+  const page = await freshPage(browser);
+  await setUp(page, hub);
+  await page.goto(`${hub.url}/settings#apps`);
+  const here = (): Promise<string> =>
+    page.evaluate(() => {
+      const { activeElement: at } = document;
+      return `${at?.tagName} ${at?.getAttribute('aria-label') ?? at?.textContent ?? ''}`.trim();
+    });
+  const isHere = (place: string): Promise<string> =>
+    until(`the focus is on ${place}`, here, (at) => at === place);
+  await page.getByRole('link', { name: 'Make an app' }).focus();
+  await page.keyboard.press('Enter');
+  await isHere('H2 Make an app');
+  await page.keyboard.press('Tab');
+  await page.keyboard.type('yard');
+  await page.keyboard.press('Enter');
+  await isHere('H2 Apps');
+  await page.getByRole('button', { name: 'Delete yard' }).focus();
+  await page.keyboard.press('Enter');
+  await isHere('BUTTON Keep');
+  await page.keyboard.press('Escape');
+  await isHere('BUTTON Delete yard');
+  await page.locator('dialog', { hasText: 'Delete the app' }).waitFor({ state: 'detached' });
+  await page.keyboard.press('Enter');
+  await isHere('BUTTON Keep');
+  await page.keyboard.press('Tab');
+  await page.keyboard.press('Enter');
+  await isHere('H2 Apps');
+  expect(await page.getByRole('button', { name: 'Delete yard' }).count()).toBe(0);
+});
+
 const PAGES = [
   ...['cameras', 'walls', 'people', 'tokens', 'apps', 'account'],
   ...['cameras/add', 'walls/add', 'people/add', 'tokens/add', 'apps/add'],

@@ -240,6 +240,8 @@ pub async fn serve(
     };
     site.max_added_cameras = config.max_added_cameras;
     site.admin = config.admin;
+    site.limit(config.limits);
+    site.metrics = config.metrics;
     if let Err(error) = open_store(&mut site, config.data.as_deref()).await {
         tracing::error!(
             "{error}. The cameras of the configuration are shown all the same, in app \"live\" \

@@ -18,7 +18,7 @@ use crate::visitor::{Visitor, comes_from_own_page, cookie};
 use axum::Extension;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
-use http::header::{CACHE_CONTROL, SET_COOKIE, USER_AGENT};
+use http::header::{SET_COOKIE, USER_AGENT};
 use http::request::Parts;
 use http::{HeaderValue, StatusCode};
 use serde::{Deserialize, Serialize};
@@ -110,10 +110,6 @@ impl View {
     }
 }
 
-fn uncached(answer: impl IntoResponse) -> Response {
-    ([(CACHE_CONTROL, "no-store")], answer).into_response()
-}
-
 fn bad(field: &str, why: &str) -> Problem {
     Problem::new(
         StatusCode::BAD_REQUEST,
@@ -200,7 +196,7 @@ async fn begin(
 }
 
 fn with_cookie(cookie: String, answer: impl IntoResponse) -> Response {
-    let mut response = uncached(answer);
+    let mut response = answer.into_response();
     if let Ok(cookie) = HeaderValue::try_from(cookie) {
         response.headers_mut().insert(SET_COOKIE, cookie);
     }
@@ -209,14 +205,17 @@ fn with_cookie(cookie: String, answer: impl IntoResponse) -> Response {
 
 /// Who asks, and what they may do.
 #[utoipa::path(get, path = "/api/v1/session", tag = "session", operation_id = "showSession",
-    security(()), responses((status = 200, description = "Who asks", body = Answer<View>)))]
-pub async fn show(State(site): State<Arc<Site>>, visitor: Visitor) -> Response {
+    security(()),
+    responses(
+        (status = 200, description = "Who asks", body = Answer<View>),
+        (status = 401, description = "The token that was sent is none", body = ProblemBody)))]
+pub async fn show(State(site): State<Arc<Site>>, visitor: Visitor) -> Answer<View> {
     let view = View::of(&site, &visitor.grant(), visitor.signed_in()).await;
     let wall = visitor.wall().map(|wall| Visited {
         name: wall.name,
         expires_at: wall.expires,
     });
-    uncached(Answer::new(View { wall, ..view }))
+    Answer::new(View { wall, ..view })
 }
 
 /// A user who wants to sign in.
@@ -236,6 +235,7 @@ pub struct SignIn {
         (status = 200, description = "Signed in", body = Answer<View>),
         (status = 401, description = "There is no such name with such a password", body = ProblemBody),
         (status = 403, description = "A page of another origin asks", body = ProblemBody),
+        (status = 409, description = "It was changed meanwhile", body = ProblemBody),
         (status = 429, description = "There were too many attempts", body = ProblemBody),
         (status = 503, description = "The store can't be used", body = ProblemBody)))]
 pub async fn sign_in(
@@ -303,6 +303,9 @@ pub struct SetUp {
     /// The code, which stands in the link behind `#code=`.
     code: String,
     /// The user's name: needed for a code that the hub or `ocelli admin link` printed.
+    #[schema(
+        pattern = r"^[^\s\x00-\x1f\x7f-\x9f]([^\x00-\x1f\x7f-\x9f]{0,62}[^\s\x00-\x1f\x7f-\x9f])?$"
+    )]
     name: Option<String>,
     /// The password to be set.
     #[schema(min_length = 10, max_length = 512)]
@@ -318,6 +321,7 @@ pub struct SetUp {
         (status = 200, description = "Set, and signed in", body = Answer<View>),
         (status = 401, description = "The code is none, was used, or has expired", body = ProblemBody),
         (status = 403, description = "A page of another origin asks", body = ProblemBody),
+        (status = 409, description = "It was changed meanwhile", body = ProblemBody),
         (status = 429, description = "There were too many attempts", body = ProblemBody),
         (status = 503, description = "The store can't be used", body = ProblemBody)))]
 pub async fn set_up(
@@ -477,6 +481,7 @@ pub struct Listed {
 #[into_params(parameter_in = Query)]
 pub struct Whose {
     /// `all` for everybody's, which needs `session:read` for all apps; else one's own.
+    #[param(inline)]
     of: Option<Everybody>,
 }
 

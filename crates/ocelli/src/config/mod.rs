@@ -4,12 +4,15 @@
 //! sources ready to be added to a hub, or the first fault with its place.
 
 mod camera;
+mod limits;
 mod section;
 
 pub use camera::{CameraConfig, JpegOptions, JpegRate, OPTIONS, Written, from_argument};
+pub use limits::{LIMIT_OPTIONS, LOG_OPTIONS, Log, LogFormat, METRICS_OPTIONS, Metrics};
 pub use section::{ConfigError, Section, nearest, parse_duration, parse_size};
 
 use crate::auth::AdminToken;
+use crate::limits::Limits;
 use ocelli_core::name::DEFAULT_APP;
 use ocelli_core::{App, CameraId};
 use std::collections::BTreeSet;
@@ -76,6 +79,12 @@ pub struct Config {
     pub apps: Vec<App>,
     /// The cameras.
     pub cameras: Vec<CameraConfig>,
+    /// What clients may take.
+    pub limits: Limits,
+    /// What is logged, and how.
+    pub log: Log,
+    /// Whether there are metrics, and for whom.
+    pub metrics: Metrics,
     /// Where the hub keeps what outlives it, if the command line says so.
     pub data: Option<PathBuf>,
     /// The administrator's token, if the environment has one.
@@ -93,6 +102,9 @@ impl Config {
             max_added_cameras: MAX_ADDED_CAMERAS,
             apps: Vec::new(),
             cameras: Vec::new(),
+            limits: Limits::default(),
+            log: Log::default(),
+            metrics: Metrics::default(),
             data: None,
             admin: None,
         }
@@ -131,6 +143,15 @@ impl Config {
         config.allow_local_sources = file.boolean("allow_local_sources")?.unwrap_or(false);
         if let Some(most) = file.whole("max_added_cameras", 0..=100_000)? {
             config.max_added_cameras = most as usize;
+        }
+        if let Some(section) = file.section("limits", "[limits]")? {
+            config.limits = limits::read_limits(section)?;
+        }
+        if let Some(section) = file.section("log", "[log]")? {
+            config.log = limits::read_log(section)?;
+        }
+        if let Some(section) = file.section("metrics", "[metrics]")? {
+            config.metrics = limits::read_metrics(section)?;
         }
         if let Some(mut apps) = file.section("app", "[app]")? {
             for (name, span, section) in apps.named_sections("[app.…]")? {

@@ -10,6 +10,7 @@ use super::news::Stay;
 use super::watching::Watching;
 use crate::answer::{Asked, Problem};
 use crate::connection::{Flushes, Peer};
+use crate::counts::{Viewing, Way};
 use crate::site::Site;
 use crate::visitor::Visitor;
 use axum::body::Body;
@@ -46,6 +47,7 @@ async fn mjpeg(
         stay: Stay::new(&site, visitor, &camera),
         watching: Watching::new(site.hub.clone(), camera, playback.stream.into()),
         flushes: peer.flushes,
+        viewing: site.counts.enter(Way::Mjpeg),
         next: Next::Opening,
     };
     let headers = [
@@ -68,6 +70,7 @@ struct Parts {
     stay: Stay,
     watching: Watching,
     flushes: Arc<Flushes>,
+    viewing: Viewing,
     next: Next,
 }
 
@@ -91,6 +94,7 @@ impl http_body::Body for Parts {
                 let Some(frame) = ready!(this.watching.poll_next(cx)) else {
                     return Poll::Ready(None);
                 };
+                this.viewing.sent(frame.payload_len());
                 let head = format!(
                     "Content-Type: image/jpeg\r\nContent-Length: {}\r\n\r\n",
                     frame.payload_len()

@@ -5,6 +5,7 @@ use super::watching::Watching;
 use super::{GOODBYE, Stream, refuse};
 use crate::answer::{Asked, Problem};
 use crate::connection::Peer;
+use crate::counts::{Viewing, Way};
 use crate::site::Site;
 use crate::visitor::Visitor;
 use crate::websocket::{self, Incoming, Socket, close};
@@ -66,6 +67,7 @@ async fn open(
             watching: Watching::new(served.hub.clone(), camera, asked.stream.into()),
             stay,
             infos,
+            viewing: served.counts.enter(Way::LiveWs),
         };
         viewer.run(&served).await;
     })
@@ -76,6 +78,7 @@ struct Viewer {
     watching: Watching,
     stay: Stay,
     infos: Interval,
+    viewing: Viewing,
 }
 
 enum Event {
@@ -135,11 +138,13 @@ impl Viewer {
                 if self.infos.poll_tick(cx).is_ready() {
                     return Poll::Ready(Event::InfoDue);
                 }
-                match self.watching.poll_next(cx) {
-                    Poll::Ready(Some(frame)) => self.socket.send(Message::binary(frame.payload())),
+                let frame = match self.watching.poll_next(cx) {
+                    Poll::Ready(Some(frame)) => frame,
                     Poll::Ready(None) => return Poll::Ready(Event::Gone),
                     Poll::Pending => return Poll::Pending,
-                }
+                };
+                self.viewing.sent(frame.payload_len());
+                self.socket.send(Message::binary(frame.payload()));
             }
         })
         .await

@@ -197,9 +197,7 @@ impl Credential {
             Credential::Play(token) => {
                 (now < token.expires).then(|| Found::Cameras(token.cameras.clone()))
             }
-            Credential::Wall(id, hash) => {
-                walls::known(connection, id, hash, now)?.map(Found::Wall)
-            }
+            Credential::Wall(id, hash) => walls::known(connection, id, hash, now)?.map(Found::Wall),
         })
     }
 }

@@ -17,6 +17,7 @@ mod health;
 mod links;
 mod page;
 mod session;
+mod sessions;
 mod tokens;
 mod users;
 
@@ -54,8 +55,8 @@ fn handlers() -> OpenApiRouter<Arc<Site>> {
         .routes(routes!(session::show, session::sign_in, session::sign_out))
         .routes(routes!(session::set_up))
         .routes(routes!(session::change_password))
-        .routes(routes!(session::list))
-        .routes(routes!(session::end))
+        .routes(routes!(sessions::list))
+        .routes(routes!(sessions::end))
         .routes(routes!(users::list, users::create))
         .routes(routes!(users::change, users::delete))
         .routes(routes!(links::play))

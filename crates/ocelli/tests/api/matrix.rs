@@ -93,7 +93,7 @@ const DECIDED: [(&str, Need); 35] = [
     ),
     ("GET /api/v1/cameras", Nothing),
     ("GET /api/v1/cameras/{camera}", In("camera:read")),
-    ("GET /api/v1/cameras/{id}/health", Nothing),
+    ("GET /api/v1/cameras/{camera}/health", Nothing),
     ("GET /api/v1/docs", Nothing),
     ("GET /api/v1/openapi.json", Nothing),
     ("GET /api/v1/session", Nothing),

@@ -28,6 +28,7 @@ export class WallVisit {
   }
 
   async look(): Promise<void> {
+    if (this.ended) return;
     try {
       const { wall } = await this.#caller.call<Session>(
         'GET',

@@ -8,6 +8,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`config`] | the configuration file and the command line's sources |
+//! | [`added`] | cameras that were added over HTTP |
 //! | [`sources`] | the kinds of source, one file each |
 //! | [`renditions`] | what is derived from a camera's own stream |
 //! | [`sinks`] | the kinds of sink, one file each |
@@ -24,6 +25,7 @@
 //! | [`visitor`] | who asks, and whether they may stay |
 //! | [`store`] | what outlives the hub |
 //! | [`api`], [`answer`], [`ui`] | the HTTP interface, its answers, the pages |
+//! | [`number`] | numbers as JSON has them |
 //! | [`reference`] | the reference page, made from the lists in the code |
 //! | [`doctor`] | what is wrong with a server, a camera or this machine |
 //! | [`launch`] | from a configuration to a running hub |
@@ -31,6 +33,7 @@
 //! Everything on the frame path runs on one current-thread runtime; what takes
 //! long (encoding a test picture, resolving a name) goes to blocking threads.
 
+pub mod added;
 pub mod annexb;
 pub mod answer;
 pub mod api;
@@ -47,6 +50,7 @@ pub mod launch;
 pub mod limits;
 pub mod log;
 pub mod metrics;
+pub mod number;
 pub mod proxy;
 pub mod reference;
 pub mod renditions;

@@ -93,6 +93,7 @@ pub async fn ready(State(site): State<Arc<Site>>) -> Response {
 pub struct Check {
     /// How old its newest picture may be, in ms or like `10s`; by default 10 s, or three
     /// intervals of a camera that is slower.
+    #[param(pattern = "^([0-9]{1,9}|[0-9]{1,6}(ms|s|min|h))$")]
     max_age: Option<String>,
     /// Whether a camera that sleeps is woken to find out; true by default.
     wake: Option<bool>,
@@ -155,8 +156,8 @@ fn read_age(text: &str) -> Result<Duration, Problem> {
 ///
 /// It counts as a viewer for the grace period, so a camera that sleeps is woken, and has
 /// 10 s for its first picture.
-#[utoipa::path(get, path = "/api/v1/cameras/{id}/health", tag = "cameras", security(()),
-    params(("id" = String, Path, description = "Its id on the wall socket, `/` as `%2F`"), Check),
+#[utoipa::path(get, path = "/api/v1/cameras/{camera}/health", tag = "cameras", security(()),
+    params(("camera" = String, Path, description = "Its id on the wall socket, `/` as `%2F`"), Check),
     responses((status = 200, description = "It does", body = Answer<CameraHealth>),
         (status = 401, description = "Whoever asks may not watch it", body = ProblemBody),
         (status = 404, description = "There is none", body = ProblemBody),

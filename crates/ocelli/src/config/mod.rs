@@ -8,7 +8,7 @@ mod limits;
 mod section;
 mod tls;
 
-pub use camera::{CameraConfig, JpegOptions, JpegRate, OPTIONS, from_argument};
+pub use camera::{CameraConfig, JpegOptions, JpegRate, OPTIONS, Written, from_argument};
 pub use limits::{LIMIT_OPTIONS, LOG_OPTIONS, Log, LogFormat, METRICS_OPTIONS, Metrics};
 pub use section::{ConfigError, Section, nearest, parse_duration, parse_size};
 pub use tls::TLS_OPTIONS;
@@ -28,6 +28,9 @@ use toml::de::DeTable;
 
 /// Where the hub listens unless told otherwise: this machine only.
 pub const DEFAULT_LISTEN: &str = "127.0.0.1:8080";
+
+/// How many cameras may be added over HTTP unless told otherwise.
+const MAX_ADDED_CAMERAS: usize = 1000;
 
 /// The keys of the file outside of tables: name and meaning.
 pub const FILE_OPTIONS: &[(&str, &str)] = &[
@@ -54,6 +57,14 @@ pub const FILE_OPTIONS: &[(&str, &str)] = &[
     (
         "trusted_proxies",
         "reverse proxies that are believed when they tell of their clients (`X-Forwarded-For`, `-Proto`, `-Host`, or `Forwarded`), like [\"127.0.0.1\", \"10.0.0.0/8\"]",
+    ),
+    (
+        "allow_local_sources",
+        "true lets cameras that are added over HTTP be on this machine and at link-local addresses, which is otherwise refused",
+    ),
+    (
+        "max_added_cameras",
+        "how many cameras may be added over HTTP, 1000 by default; 0 for none",
     ),
 ];
 
@@ -85,6 +96,10 @@ pub struct Config {
     pub trusted_proxies: Proxies,
     /// Whether connections are encrypted, and who vouches for the hub.
     pub tls: Mode,
+    /// Whether cameras that are added over HTTP may be on this machine.
+    pub allow_local_sources: bool,
+    /// How many cameras may be added over HTTP.
+    pub max_added_cameras: usize,
     /// The apps that the file speaks of.
     pub apps: Vec<App>,
     /// The cameras.
@@ -112,6 +127,8 @@ impl Config {
             public_url: None,
             trusted_proxies: Proxies::default(),
             tls: Mode::Off,
+            allow_local_sources: false,
+            max_added_cameras: MAX_ADDED_CAMERAS,
             apps: Vec::new(),
             cameras: Vec::new(),
             limits: Limits::default(),
@@ -155,6 +172,10 @@ impl Config {
         read_front(&mut file, &mut config)?;
         if let Some(section) = file.section("tls", "[tls]")? {
             config.tls = tls::read(section)?;
+        }
+        config.allow_local_sources = file.boolean("allow_local_sources")?.unwrap_or(false);
+        if let Some(most) = file.whole("max_added_cameras", 0..=100_000)? {
+            config.max_added_cameras = most as usize;
         }
         if let Some(section) = file.section("limits", "[limits]")? {
             config.limits = limits::read_limits(section)?;

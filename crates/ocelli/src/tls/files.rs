@@ -99,9 +99,9 @@ impl Watch {
         Ok((watch, key))
     }
 
-    /// Looks again; the new pair, if there is one that is good. Chain and key change
-    /// at different moments, so a bad state is told only when it lasts, and once.
-    pub fn look(&mut self) -> Option<CertifiedKey> {
+    /// Looks again; the new pair, if there is one. Chain and key change at different
+    /// moments, so a bad state is told only when it lasts, and once.
+    pub fn look(&mut self) -> Option<Result<CertifiedKey, TlsError>> {
         let state = self.files.state();
         if state == self.seen {
             self.bad = None;
@@ -114,17 +114,12 @@ impl Watch {
             Ok(key) => {
                 self.seen = state;
                 self.bad = None;
-                Some(key)
+                Some(Ok(key))
             }
             Err(error) => {
                 let lasts = self.bad.is_some_and(|(bad, _)| bad == state);
-                if lasts {
-                    tracing::error!(
-                        "{error}. The certificate that was read before goes on being shown"
-                    );
-                }
                 self.bad = Some((state, lasts));
-                None
+                lasts.then_some(Err(error))
             }
         }
     }

@@ -108,11 +108,14 @@ impl Keeper {
 
     /// Looks whether another certificate is to be shown; true if it is shown now.
     pub fn look(&mut self, now: SystemTime, addresses: &[IpAddr]) -> bool {
-        let key = match &mut self.source {
+        let (key, why) = match &mut self.source {
             Source::Files(watch) => match watch.look() {
-                Some(key) => {
-                    tracing::info!("the certificate's files changed and were read again");
-                    key
+                Some(Ok(key)) => (key, "its files changed and were read again"),
+                Some(Err(error)) => {
+                    tracing::error!(
+                        "{error}. The certificate that was read before goes on being shown"
+                    );
+                    return false;
                 }
                 None => return false,
             },
@@ -129,10 +132,12 @@ impl Keeper {
                 }
                 match authority.issue(&names, now) {
                     Ok(issued) => {
-                        let why = if moved { "other addresses" } else { "its age" };
-                        tracing::info!(why, "the hub shows a new certificate");
                         (*signed, *fresh) = (names, issued.fresh);
-                        issued.key
+                        let why = match moved {
+                            true => "the machine has other addresses",
+                            false => "the last one grew old",
+                        };
+                        (issued.key, why)
                     }
                     Err(error) => {
                         tracing::error!(%error, "can't make a new certificate");
@@ -142,6 +147,7 @@ impl Keeper {
             }
         };
         self.server.show(key);
+        tracing::info!(why, "the hub shows a new certificate");
         true
     }
 

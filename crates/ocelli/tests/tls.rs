@@ -653,7 +653,7 @@ fn a_pair_that_is_bad_is_named_and_looked_at_again_when_it_changes() {
             let told: Vec<_> = looks.iter().flatten().collect();
             // At the second look, for it might have been whole by then; and once.
             assert!(looks[0].is_none() && told.len() == 1, "{words}");
-            let error = told[0].as_ref().err().expect("a fault").to_string();
+            let error = told[0].as_ref().expect_err("a fault").to_string();
             assert!(error.contains(words), "{error}");
         };
         write_pair(&cert, &key, "cert");

@@ -15,9 +15,19 @@ const FLAGS = [
   '--disable-sync',
 ];
 
-/** `home` is where the browser looks for the certificate authorities that its user trusts. */
-export const launch = (home = process.env['HOME'] ?? ''): Promise<Browser> =>
-  chromium.launch({ executablePath: EXECUTABLE, args: FLAGS, env: { ...process.env, HOME: home } });
+interface Launch {
+  /** More flags of the browser's own. */
+  readonly flags?: readonly string[];
+  /** Where the browser looks for the certificate authorities that its user trusts. */
+  readonly home?: string;
+}
+
+export const launch = ({ flags = [], home = process.env['HOME'] ?? '' }: Launch = {}): Promise<Browser> =>
+  chromium.launch({
+    executablePath: EXECUTABLE,
+    args: [...FLAGS, ...flags],
+    env: { ...process.env, HOME: home },
+  });
 
 export interface TileReport {
   readonly painted: number;

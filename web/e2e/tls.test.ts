@@ -37,7 +37,7 @@ async function trust(): Promise<void> {
 
 test('a browser that does not trust the authority refuses, one that does shows the wall over wss', async () => {
   expect(hub.url).toMatch(/^https:/);
-  const wary = await launch(home);
+  const wary = await launch({ home });
   try {
     const page = await wary.newPage();
     await expect(page.goto(hub.url)).rejects.toThrow('ERR_CERT_AUTHORITY_INVALID');
@@ -46,7 +46,7 @@ test('a browser that does not trust the authority refuses, one that does shows t
   }
 
   await trust();
-  const browser = await launch(home);
+  const browser = await launch({ home });
   try {
     const page = await browser.newPage();
     const sockets: string[] = [];

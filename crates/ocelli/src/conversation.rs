@@ -118,7 +118,8 @@ pub async fn converse(connection: Connection, mut peer: Peer, site: Arc<Site>, d
 }
 
 async fn http1(connection: Connection, answering: Answering) {
-    let limits = &answering.site.limits;
+    let (site, peer) = (answering.site.clone(), answering.peer.clone());
+    let (limits, asked) = (&site.limits, answering.asked.clone());
     let http = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_timeout)
@@ -127,14 +128,15 @@ async fn http1(connection: Connection, answering: Answering) {
         .serve_connection(TokioIo::new(connection), answering)
         .with_upgrades();
     if let Err(error) = http.await {
-        tracing::debug!(%error, "a connection broke off");
+        site.broke_off(&peer, asked.count.load(Relaxed) > 0, &error);
     }
 }
 
 async fn http2(connection: Connection, answering: Answering) {
-    let (limits, asked) = (answering.site.limits.clone(), answering.asked.clone());
+    let (site, peer) = (answering.site.clone(), answering.peer.clone());
+    let (limits, asked) = (&site.limits, answering.asked.clone());
     let header_size = u32::try_from(limits.header_size).unwrap_or(u32::MAX);
-    let streams = Streams(answering.site.tasks.clone());
+    let streams = Streams(site.tasks.clone());
     let http = hyper::server::conn::http2::Builder::new(streams)
         .timer(TokioTimer::new())
         .max_header_list_size(header_size)
@@ -152,7 +154,7 @@ async fn http2(connection: Connection, answering: Answering) {
         tokio::select! {
             ended = http.as_mut() => {
                 if let Err(error) = ended {
-                    tracing::debug!(%error, "a connection broke off");
+                    site.broke_off(&peer, asked.count.load(Relaxed) > 0, &error);
                 }
                 return;
             }

@@ -5,6 +5,7 @@ use crate::auth::{Key, new_code};
 use crate::config::{CameraConfig, Config, ConfigError, from_argument};
 use crate::gate::Gate;
 use crate::gate::own_addresses;
+use crate::log;
 use crate::renditions::JpegRendition;
 use crate::server;
 use crate::site::Site;
@@ -123,8 +124,7 @@ fn greet(address: SocketAddr, cameras: usize, tls: &Mode) {
              http://<this machine>:{port}/ca on them.\n"
         ));
     }
-    // The cameras matter more than words that nobody takes.
-    let _ = io::stderr().write_all(words.as_bytes());
+    log::say(&words);
 }
 
 /// What addresses begin with for the person who started the hub, which listens there.
@@ -157,7 +157,7 @@ async fn invite(site: &Site, listen: SocketAddr) -> Result<(), StoreError> {
             "No user yet. Within 10 minutes, choose a password here:\n  {}\n",
             sign_in_link(&local_address(site, listen), &code)
         );
-        let _ = io::stderr().write_all(words.as_bytes());
+        log::say(&words);
     }
     Ok(())
 }

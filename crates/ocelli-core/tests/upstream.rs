@@ -2,7 +2,7 @@
 
 use ocelli_core::{
     Camera, Codec, Failure, FailureKind, FrameBuffer, Hub, Picture, Publisher, Quality, Rendition,
-    RunOnce, Source, State, Timestamp,
+    Renditions, RunOnce, Source, State, Timestamp,
 };
 use std::future::pending;
 use std::sync::Arc;
@@ -108,12 +108,14 @@ struct Stage {
     attempts: watch::Receiver<usize>,
     running: Arc<AtomicUsize>,
     renditions: Arc<AtomicUsize>,
+    mpeg1: Arc<AtomicUsize>,
 }
 
 fn stage(behaviour: Behaviour) -> Stage {
     let hub = Hub::default();
     let running = Arc::new(AtomicUsize::new(0));
     let renditions = Arc::new(AtomicUsize::new(0));
+    let mpeg1 = Arc::new(AtomicUsize::new(0));
     let attempts = watch::Sender::new(0);
     let receiver = attempts.subscribe();
     let source = Arc::new(Puppet {
@@ -122,7 +124,14 @@ fn stage(behaviour: Behaviour) -> Stage {
         behaviour,
     });
     let id = hub.resolve("live", "cam").expect("a name");
-    let upstream = hub.upstream(&id, source, Some(Arc::new(Echo(renditions.clone()))));
+    let upstream = hub.upstream(
+        &id,
+        source,
+        Renditions {
+            jpeg: Some(Arc::new(Echo(renditions.clone()))),
+            mpeg1: Some(Arc::new(Echo(mpeg1.clone()))),
+        },
+    );
     let camera = Camera::new(id, "Cam".into(), "puppet", upstream, None, false);
     let camera = hub.add(camera).expect("a free name");
     Stage {
@@ -131,6 +140,7 @@ fn stage(behaviour: Behaviour) -> Stage {
         attempts: receiver,
         running,
         renditions,
+        mpeg1,
     }
 }
 
@@ -379,7 +389,14 @@ async fn no_hand_on_the_button_hammers_the_rendition() {
         behaviour: Behaviour::PlaysNative,
     });
     let id = hub.resolve("live", "cam").expect("a name");
-    let upstream = hub.upstream(&id, source, Some(Arc::new(Broken(runs.clone()))));
+    let upstream = hub.upstream(
+        &id,
+        source,
+        Renditions {
+            jpeg: Some(Arc::new(Broken(runs.clone()))),
+            mpeg1: None,
+        },
+    );
     let camera = hub
         .add(Camera::new(
             id,
@@ -421,7 +438,7 @@ impl Source for Seldom {
 async fn a_camera_of_few_pictures_does_not_stall_between_them() {
     let hub = Hub::default();
     let id = hub.resolve("live", "cam").expect("a name");
-    let upstream = hub.upstream(&id, Arc::new(Seldom), None);
+    let upstream = hub.upstream(&id, Arc::new(Seldom), Renditions::default());
     let camera = hub
         .add(Camera::new(
             id,

@@ -2,11 +2,11 @@
 
 use crate::config::{CameraConfig, Config, ConfigError, from_argument};
 use crate::gate::Gate;
-use crate::renditions::JpegRendition;
+use crate::renditions::{JpegRendition, Mpeg1Rendition};
 use crate::server;
 use crate::site::Site;
 use crate::store::{self, Store, StoreError};
-use ocelli_core::{Camera, Hub, HubError, Source};
+use ocelli_core::{Camera, Hub, HubError, Renditions, Source};
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -28,8 +28,11 @@ pub fn hub(config: &Config) -> Result<Arc<Hub>, ConfigError> {
             |error: HubError| ConfigError::new(format!("camera {:?}: {error}", camera.room));
         let id = hub.resolve(&camera.app, &camera.room).map_err(refuse)?;
         let upstream = |source: &Arc<dyn Source>| {
-            let rendition = Arc::new(JpegRendition::new(camera.jpeg));
-            hub.upstream(&id, source.clone(), Some(rendition))
+            let renditions = Renditions {
+                jpeg: Some(Arc::new(JpegRendition::new(camera.jpeg))),
+                mpeg1: Some(Arc::new(Mpeg1Rendition::new(camera.mpeg1))),
+            };
+            hub.upstream(&id, source.clone(), renditions)
         };
         let main = upstream(&camera.source);
         let sub = camera.substream.as_ref().map(upstream);

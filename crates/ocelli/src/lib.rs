@@ -12,7 +12,7 @@
 //! | [`renditions`] | what is derived from a camera's own stream |
 //! | [`sinks`] | the kinds of sink, one file each |
 //! | [`supervise`], [`ffmpeg`] | child processes; the one that decodes |
-//! | [`annexb`], [`jpeg`] | looking at pictures without decoding them |
+//! | [`annexb`], [`jpeg`], [`mpeg1`] | looking at pictures without decoding them |
 //! | [`server`], [`site`] | the one port: accepting, routing, stopping; what every route has at hand |
 //! | [`connection`], [`websocket`] | one connection; one WebSocket |
 //! | [`gate`] | the Host and Origin rules |
@@ -37,6 +37,7 @@ pub mod ffmpeg;
 pub mod gate;
 pub mod jpeg;
 pub mod launch;
+pub mod mpeg1;
 pub mod reference;
 pub mod renditions;
 pub mod server;

@@ -4,9 +4,11 @@
 //! sources ready to be added to a hub, or the first fault with its place.
 
 mod camera;
+mod mpeg1;
 mod section;
 
 pub use camera::{CameraConfig, JpegOptions, JpegRate, OPTIONS, from_argument};
+pub use mpeg1::{JsmpegPorts, Mpeg1Options};
 pub use section::{ConfigError, Section, nearest, parse_duration, parse_size};
 
 use crate::auth::AdminToken;

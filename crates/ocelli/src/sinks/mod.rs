@@ -3,6 +3,7 @@
 //!
 //! What does not belong here: where pictures come from, and what they are.
 
+mod jsmpeg;
 mod mjpeg;
 mod snapshot;
 mod viewer;
@@ -22,6 +23,7 @@ pub fn routes() -> Router<Arc<Site>> {
         .merge(wall::routes())
         .merge(viewer::routes())
         .merge(mjpeg::routes())
+        .merge(jsmpeg::routes())
         .merge(snapshot::routes())
 }
 

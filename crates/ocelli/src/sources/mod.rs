@@ -6,10 +6,13 @@
 
 mod address;
 mod capture_clock;
+mod exec;
 mod ffmpeg;
 mod file;
+mod format;
 mod http;
 mod pattern;
+mod pipe;
 mod reach;
 mod rtsp;
 
@@ -43,6 +46,8 @@ pub const KINDS: &[Kind] = &[
     rtsp::KIND,
     http::KIND,
     ffmpeg::KIND,
+    exec::KIND,
+    pipe::KIND,
     file::KIND,
     pattern::KIND,
 ];

@@ -4,6 +4,7 @@ use crate::config::{CameraConfig, Config, ConfigError, from_argument};
 use crate::gate::Gate;
 use crate::renditions::{JpegRendition, Mpeg1Rendition};
 use crate::server;
+use crate::sinks::jsmpeg;
 use crate::site::Site;
 use crate::store::{self, Store, StoreError};
 use ocelli_core::{Camera, Hub, HubError, Renditions, Source};
@@ -156,13 +157,14 @@ async fn put_apps(site: &Site) -> Result<(), StoreError> {
 /// Listens and serves until `shutdown` is ready.
 ///
 /// # Errors
-/// The address can't be listened on.
+/// An address can't be listened on; it is named.
 pub async fn serve(
     config: Config,
     hub: Arc<Hub>,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    let listener = TcpListener::bind(config.listen).await?;
+    let listener = bind(config.listen).await?;
+    let ports = bind_ports(&config, &hub).await?;
     let address = listener.local_addr()?;
     let gate = Gate::new(&config.allowed_hosts, &config.allowed_origins);
     let mut site = Site::new(hub, gate);
@@ -181,6 +183,46 @@ pub async fn serve(
     if let Err(error) = writeln!(io::stdout(), "listening on http://{address}") {
         tracing::warn!(%address, %error, "listening, but can't say so on standard output");
     }
-    server::run(listener, Arc::new(site), shutdown).await;
+    let site = Arc::new(site);
+    for (ports, http, ws) in ports {
+        jsmpeg::serve(&site, ports, http, ws);
+    }
+    server::run(listener, site, shutdown).await;
     Ok(())
+}
+
+async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let bound = TcpListener::bind(address).await;
+    bound.map_err(|error| {
+        io::Error::new(error.kind(), format!("can't listen on {address}: {error}"))
+    })
+}
+
+/// The ports that cameras have of their own, with their listeners.
+async fn bind_ports(
+    config: &Config,
+    hub: &Hub,
+) -> io::Result<Vec<(jsmpeg::Ports, TcpListener, TcpListener)>> {
+    let mut bound = Vec::new();
+    for camera in &config.cameras {
+        let (Some(options), Some(found)) =
+            (&camera.jsmpeg_ports, hub.find(&camera.app, &camera.room))
+        else {
+            continue;
+        };
+        let (http, ws) = (bind(options.http).await?, bind(options.ws).await?);
+        let ports = jsmpeg::Ports {
+            camera: found,
+            options: options.clone(),
+            ws_port: ws.local_addr()?.port(),
+        };
+        tracing::info!(
+            camera = camera.room,
+            http = %http.local_addr()?,
+            ws = %ws.local_addr()?,
+            "its own ports for JSMpeg pages",
+        );
+        bound.push((ports, http, ws));
+    }
+    Ok(bound)
 }

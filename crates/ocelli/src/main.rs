@@ -225,10 +225,9 @@ fn serve(args: Serve, demo: bool) -> Result<(), Exit> {
                 _ = terminate.recv() => {}
             }
         };
-        let listen = config.listen;
         launch::serve(config, hub, shutdown)
             .await
-            .map_err(|error| Exit::failure(format!("can't listen on {listen}: {error}")))
+            .map_err(Exit::failure)
     })
 }
 

@@ -11,6 +11,7 @@ use http::header::{
     ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue, REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{Request, StatusCode};
+use hyper::server::conn::http1::Builder;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use ocelli_core::State;
 use std::convert::Infallible;
@@ -73,9 +74,20 @@ pub async fn run(listener: TcpListener, site: Arc<Site>, shutdown: impl Future<O
     let _ = tokio::join!(goodbye, farewell);
 }
 
+/// HTTP with the bounds that hold on every port.
+pub(crate) fn http1() -> Builder {
+    let mut builder = Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIMEOUT)
+        .max_header_size(HEADER_LIMIT)
+        .max_buf_size(64 * 1024);
+    builder
+}
+
 /// A connection that failed before it was accepted says nothing about the next;
 /// a lack of descriptors needs time to pass.
-async fn wait_out(error: &io::Error) {
+pub(crate) async fn wait_out(error: &io::Error) {
     use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
     if !matches!(
         error.kind(),
@@ -119,11 +131,7 @@ fn accept(stream: TcpStream, site: &Arc<Site>, router: &Router) {
             Ok::<_, Infallible>(response)
         }
     });
-    let http = hyper::server::conn::http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIMEOUT)
-        .max_header_size(HEADER_LIMIT)
-        .max_buf_size(64 * 1024)
+    let http = http1()
         .serve_connection(TokioIo::new(connection), service)
         .with_upgrades();
     let stopping = site.stopping.clone();

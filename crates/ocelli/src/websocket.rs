@@ -42,7 +42,7 @@ pub mod close {
 pub fn upgrade<F, S>(
     site: &Site,
     peer: &Peer,
-    mut request: Request<Body>,
+    request: Request<Body>,
     protocol: Option<&'static str>,
     serve: S,
 ) -> Response
@@ -55,6 +55,36 @@ where
         allowed.map_err(|reason| (StatusCode::FORBIDDEN, reason))?;
         Ok(accept)
     });
+    answer(site, peer, request, protocol, checked, serve)
+}
+
+/// As [`upgrade`], for pages of any origin.
+pub fn upgrade_for_anybody<F, S>(
+    site: &Site,
+    peer: &Peer,
+    request: Request<Body>,
+    serve: S,
+) -> Response
+where
+    F: Future<Output = ()> + Send + 'static,
+    S: FnOnce(Socket) -> F + Send + 'static,
+{
+    let checked = check(&request);
+    answer(site, peer, request, None, checked, serve)
+}
+
+fn answer<F, S>(
+    site: &Site,
+    peer: &Peer,
+    mut request: Request<Body>,
+    protocol: Option<&'static str>,
+    checked: Result<SecWebsocketAccept, (StatusCode, String)>,
+    serve: S,
+) -> Response
+where
+    F: Future<Output = ()> + Send + 'static,
+    S: FnOnce(Socket) -> F + Send + 'static,
+{
     let accept = match checked {
         Ok(accept) => accept,
         Err((status, reason)) => {

@@ -3,7 +3,7 @@
 //!
 //! What does not belong here: where pictures come from, and what they are.
 
-mod jsmpeg;
+pub mod jsmpeg;
 mod mjpeg;
 mod snapshot;
 mod viewer;

@@ -1,11 +1,14 @@
 //! MPEG-1 over WebSocket, for browsers with no video decoder but JavaScript:
-//! `WS /live/jsmpeg?app=&room=`.
+//! `WS /live/jsmpeg?app=&room=`, and the ports of the classic pair of servers.
 //!
 //! What does not belong here: encoding. That is `renditions`.
 
+mod ports;
 mod stream;
 mod transport;
 mod viewer;
+
+pub use ports::{Ports, serve};
 
 use super::{Stream, find, may_watch};
 use crate::answer::Asked;

@@ -10,25 +10,23 @@ mod viewer;
 
 pub use ports::{Ports, serve};
 
-use super::{Stream, find, may_watch};
-use crate::answer::Asked;
+use super::news::Stay;
+use super::{Stream, refuse};
+use crate::answer::{Asked, Problem};
 use crate::connection::Peer;
 use crate::site::Site;
-use crate::websocket::{self, close};
+use crate::visitor::Visitor;
+use crate::websocket;
 use axum::body::Body;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::any;
 use axum::{Extension, Router};
 use http::Request;
 use serde::Deserialize;
 use std::sync::Arc;
-use std::time::Duration;
 use stream::Form;
-use viewer::{PRIVATE, Viewer, Wish};
-
-/// How long a viewer may take to answer a close.
-const GOODBYE: Duration = Duration::from_millis(400);
+use viewer::{Viewer, Wish};
 
 pub(super) fn routes() -> Router<Arc<Site>> {
     Router::new().route("/live/jsmpeg", any(open))
@@ -52,20 +50,17 @@ struct Place {
 async fn open(
     State(site): State<Arc<Site>>,
     Extension(peer): Extension<Peer>,
+    visitor: Result<Visitor, Problem>,
     Asked(asked): Asked<Place>,
     request: Request<Body>,
 ) -> Response {
-    let hub = &site.hub;
-    if hub.app(&asked.app).is_some() && !may_watch(hub, &asked.app) {
-        // A browser learns nothing from a refused upgrade, but reads a close code.
-        return websocket::upgrade(&site, &peer, request, None, |mut socket| async move {
-            socket.close(close::UNAUTHORIZED, PRIVATE);
-            socket.finish(GOODBYE).await;
-        });
-    }
-    let camera = match find(hub, &asked.app, &asked.room) {
-        Ok(camera) => camera,
-        Err(problem) => return problem.into_response(),
+    let found = visitor.and_then(|visitor| {
+        let camera = visitor.find(&asked.app, &asked.room)?;
+        Ok((Stay::new(&site, visitor, &camera), camera))
+    });
+    let (stay, camera) = match found {
+        Ok(found) => found,
+        Err(problem) => return refuse(&site, &peer, request, problem),
     };
     let wish = Wish {
         form: asked.format,
@@ -74,8 +69,7 @@ async fn open(
     };
     let served = site.clone();
     websocket::upgrade(&site, &peer, request, None, move |socket| async move {
-        Viewer::new(socket, &served, camera, wish)
-            .run(&served)
-            .await;
+        let viewer = Viewer::new(socket, &served, stay, camera, wish);
+        viewer.run(&served).await;
     })
 }

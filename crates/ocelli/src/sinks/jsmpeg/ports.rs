@@ -7,8 +7,12 @@ use crate::answer::plain;
 use crate::config::JsmpegPorts;
 use crate::connection::{Connection, Peer};
 use crate::server::{http1, wait_out};
+use crate::sinks::GOODBYE;
+use crate::sinks::news::Stay;
 use crate::site::Site;
-use crate::{ui, websocket};
+use crate::ui;
+use crate::visitor::Visitor;
+use crate::websocket::{self, close};
 use axum::body::Body;
 use axum::response::Response;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HOST, LOCATION, X_CONTENT_TYPE_OPTIONS};
@@ -87,7 +91,7 @@ fn accept(stream: TcpStream, port: Port, site: &Arc<Site>, ports: &Arc<Ports>) {
             }
             Ok::<_, Infallible>(match port {
                 Port::Page => ports.page(&request, &peer).await,
-                Port::Video => ports.video(request.map(Body::new), &peer, &site),
+                Port::Video => ports.video(request.map(Body::new), &peer, &site).await,
             })
         }
     });
@@ -108,17 +112,41 @@ fn accept(stream: TcpStream, port: Port, site: &Arc<Site>, ports: &Arc<Ports>) {
 }
 
 impl Ports {
-    fn video(&self, request: Request<Body>, peer: &Peer, site: &Arc<Site>) -> Response {
-        let (served, camera) = (site.clone(), self.camera.clone());
+    /// Any path is the video; whoever needs a token brings it as `?token=`.
+    async fn video(&self, request: Request<Body>, peer: &Peer, site: &Arc<Site>) -> Response {
+        let (parts, body) = request.into_parts();
+        let visitor = Visitor::enter(site, peer, &parts).await;
+        let request = Request::from_parts(parts, body);
+        let id = self.camera.id();
+        let found = visitor.and_then(|visitor| {
+            let camera = visitor.find(id.app(), id.room())?;
+            Ok((Stay::new(site, visitor, &camera), camera))
+        });
+        let (stay, camera) = match found {
+            Ok(found) => found,
+            Err(problem) => {
+                let why = problem.message();
+                let why = why[..why.floor_char_boundary(close::REASON_LIMIT)].to_owned();
+                return websocket::upgrade_for_anybody(
+                    site,
+                    peer,
+                    request,
+                    |mut socket| async move {
+                        socket.close(close::UNAUTHORIZED, &why);
+                        socket.finish(GOODBYE).await;
+                    },
+                );
+            }
+        };
+        let served = site.clone();
         websocket::upgrade_for_anybody(site, peer, request, move |socket| async move {
             let wish = Wish {
                 form: Form::Es,
                 quality: Quality::Main,
                 info: false,
             };
-            Viewer::new(socket, &served, camera, wish)
-                .run(&served)
-                .await;
+            let viewer = Viewer::new(socket, &served, stay, camera, wish);
+            viewer.run(&served).await;
         })
     }
 

@@ -41,18 +41,19 @@ impl Messages {
         }
     }
 
-    /// The header, if it is due and can be told.
-    pub fn header(&mut self, size: Option<(u16, u16)>) -> Option<Bytes> {
-        if self.begun {
-            return None;
-        }
-        let (width, height) = size?;
+    /// Whether the header is due.
+    pub fn wants_header(&self) -> bool {
+        !self.begun
+    }
+
+    /// The header for pictures of this size.
+    pub fn header(&mut self, (width, height): (u16, u16)) -> Bytes {
         self.begun = true;
         let mut header = BytesMut::with_capacity(8);
         header.put_slice(b"jsmp");
         header.put_u16(width);
         header.put_u16(height);
-        Some(header.freeze())
+        header.freeze()
     }
 
     /// Takes a picture; its messages are those that [`Messages::next`] gives.

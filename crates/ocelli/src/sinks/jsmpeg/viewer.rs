@@ -1,7 +1,8 @@
 //! One JSMpeg viewer.
 
 use super::stream::{Form, Messages};
-use crate::sinks::may_watch;
+use crate::sinks::GOODBYE;
+use crate::sinks::news::{News, Stay};
 use crate::site::Site;
 use crate::websocket::{Incoming, Socket, close};
 use ocelli_core::{Camera, Follower, Frame, Quality};
@@ -9,18 +10,11 @@ use serde_json::json;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::sync::watch;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 use tokio_websockets::Message;
 
-/// How long a viewer may take to answer a close.
-const GOODBYE: Duration = Duration::from_millis(400);
-/// How often is looked whether it may still watch, and told what it asked for.
-const LOOK: Duration = Duration::from_secs(1);
-/// What a viewer is told who may not watch, or no more.
-pub(super) const PRIVATE: &str = "playback in this app is not public";
-/// The longest reason that a close has room for (RFC 6455, 5.5).
-const LONGEST_REASON: usize = 123;
+/// How often a viewer that asks for it is told how old the pictures are.
+const INFO_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What a viewer asks for.
 pub(super) struct Wish {
@@ -34,10 +28,11 @@ pub(super) struct Viewer {
     socket: Socket,
     camera: Arc<Camera>,
     wish: Wish,
+    stay: Stay,
     follower: Follower,
     messages: Messages,
-    looks: Interval,
-    changes: watch::Receiver<u64>,
+    infos: Interval,
+    news: News,
     newest: Option<Frame>,
     /// The camera's state when this viewer came: an old failure is no news.
     revision: u64,
@@ -45,21 +40,29 @@ pub(super) struct Viewer {
 
 enum Event {
     Came(Incoming),
-    Look,
-    Changed,
+    Over(&'static str),
+    InfoDue,
+    News,
 }
 
 impl Viewer {
-    pub(super) fn new(socket: Socket, site: &Site, camera: Arc<Camera>, wish: Wish) -> Self {
-        let mut looks = interval_at(Instant::now() + LOOK, LOOK);
-        looks.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        let follower = camera.follow_mpeg1(wish.quality);
+    pub(super) fn new(
+        socket: Socket,
+        site: &Site,
+        stay: Stay,
+        camera: Arc<Camera>,
+        wish: Wish,
+    ) -> Self {
+        let mut infos = interval_at(Instant::now() + INFO_INTERVAL, INFO_INTERVAL);
+        infos.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let news = News::new(&site.hub);
         Self {
             socket,
-            follower,
+            stay,
+            follower: camera.follow_mpeg1(wish.quality),
             messages: Messages::new(wish.form),
-            looks,
-            changes: site.hub.changes(),
+            infos,
+            news,
             newest: None,
             revision: camera.revision(),
             camera,
@@ -71,26 +74,16 @@ impl Viewer {
         let mut stopped = std::pin::pin!(site.stopping.cancelled());
         loop {
             let event = tokio::select! {
-                event = next(
-                    &mut self.socket,
-                    &mut self.follower,
-                    &mut self.messages,
-                    &mut self.looks,
-                    &mut self.newest,
-                    || self.camera.mpeg1_size(self.wish.quality),
-                ) => event,
-                _ = self.changes.changed() => Event::Changed,
+                event = std::future::poll_fn(|cx| self.poll_next(cx)) => event,
                 () = &mut stopped => {
                     self.socket.close(1001, "the hub stops");
                     return self.socket.finish(GOODBYE).await;
                 }
             };
             match event {
-                Event::Look if !may_watch(&site.hub, self.camera.id().app()) => {
-                    self.socket.close(close::UNAUTHORIZED, PRIVATE);
-                }
-                Event::Look => self.inform(site),
-                Event::Changed => self.notice_the_end(),
+                Event::Over(why) => self.socket.close(close::UNAUTHORIZED, why),
+                Event::InfoDue => self.inform(site),
+                Event::News => self.notice_the_end(),
                 // Players of the classic kind say nothing, but may.
                 Event::Came(Incoming::Text(_) | Incoming::Binary) => site.ignore(1),
                 Event::Came(Incoming::Closed) => return,
@@ -98,8 +91,52 @@ impl Viewer {
         }
     }
 
+    /// Sends the stream until there is something else to do.
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
+        loop {
+            if let Poll::Ready(incoming) = self.socket.poll(cx) {
+                return Poll::Ready(Event::Came(incoming));
+            }
+            if !self.socket.is_idle() {
+                return Poll::Pending;
+            }
+            if let Poll::Ready(why) = self.stay.poll_over(cx) {
+                return Poll::Ready(Event::Over(why));
+            }
+            if let Some(message) = self.messages.next() {
+                self.socket.send(Message::binary(message));
+                continue;
+            }
+            if self.news.any(cx) {
+                self.news.take();
+                return Poll::Ready(Event::News);
+            }
+            if self.wish.info && self.infos.poll_tick(cx).is_ready() {
+                return Poll::Ready(Event::InfoDue);
+            }
+            if self.messages.wants_header()
+                && let Some(size) = self.camera.mpeg1_size(self.wish.quality)
+            {
+                let header = self.messages.header(size);
+                self.socket.send(Message::binary(header));
+                continue;
+            }
+            let Poll::Ready(frame) = self.follower.poll_next(cx) else {
+                return Poll::Pending;
+            };
+            if self.messages.wants_header()
+                && let Some(size) = frame.size
+            {
+                let header = self.messages.header(size);
+                self.socket.send(Message::binary(header));
+            }
+            self.messages.take(&frame);
+            self.newest = Some(frame);
+        }
+    }
+
     fn inform(&mut self, site: &Site) {
-        let Some(newest) = self.newest.as_ref().filter(|_| self.wish.info) else {
+        let Some(newest) = &self.newest else {
             return;
         };
         let info = json!({
@@ -120,56 +157,8 @@ impl Viewer {
         }
         self.revision = revision;
         if let Some(reason) = self.camera.mpeg1_failure(self.wish.quality) {
-            self.socket.close(1011, cut(&reason));
+            let end = reason.floor_char_boundary(close::REASON_LIMIT);
+            self.socket.close(1011, &reason[..end]);
         }
     }
-}
-
-fn cut(reason: &str) -> &str {
-    let mut end = reason.len().min(LONGEST_REASON);
-    while !reason.is_char_boundary(end) {
-        end -= 1;
-    }
-    &reason[..end]
-}
-
-/// Sends the stream until there is something else to do.
-async fn next(
-    socket: &mut Socket,
-    follower: &mut Follower,
-    messages: &mut Messages,
-    looks: &mut Interval,
-    newest: &mut Option<Frame>,
-    size: impl Fn() -> Option<(u16, u16)>,
-) -> Event {
-    let poll = |cx: &mut Context<'_>| {
-        loop {
-            if let Poll::Ready(incoming) = socket.poll(cx) {
-                return Poll::Ready(Event::Came(incoming));
-            }
-            if !socket.is_idle() {
-                return Poll::Pending;
-            }
-            if let Some(message) = messages.next() {
-                socket.send(Message::binary(message));
-                continue;
-            }
-            if looks.poll_tick(cx).is_ready() {
-                return Poll::Ready(Event::Look);
-            }
-            if let Some(header) = messages.header(size()) {
-                socket.send(Message::binary(header));
-                continue;
-            }
-            let Poll::Ready(frame) = follower.poll_next(cx) else {
-                return Poll::Pending;
-            };
-            if let Some(header) = messages.header(frame.size) {
-                socket.send(Message::binary(header));
-            }
-            messages.take(&frame);
-            *newest = Some(frame);
-        }
-    };
-    std::future::poll_fn(poll).await
 }

@@ -1,6 +1,6 @@
 // Paints a bare MPEG-1 stream on a canvas, each picture when it comes. The decoder is the npm player's; what is here
 // is live playback: everything that came is decoded at once, and only the newest of it is painted.
-import JSMpeg from '@cycjimmy/jsmpeg-player';
+import JSMpeg, { type MPEG1Video, type VideoOutput } from '@cycjimmy/jsmpeg-player';
 
 /** A picture that is longer than a message comes in several, all but the last of this length. */
 const LONGEST_MESSAGE = 32 * 1024;
@@ -15,7 +15,7 @@ export class Mpeg1Canvas {
   width = 0;
   height = 0;
   readonly #canvas: HTMLCanvasElement;
-  readonly #painter: InstanceType<typeof JSMpeg.Renderer.Canvas2D>;
+  readonly #painter: VideoOutput;
   #decoder = this.#freshDecoder();
   #newest: Planes | undefined;
   #parts: Uint8Array[] = [];
@@ -59,7 +59,7 @@ export class Mpeg1Canvas {
     return true;
   }
 
-  #freshDecoder(): InstanceType<typeof JSMpeg.Decoder.MPEG1Video> {
+  #freshDecoder(): MPEG1Video {
     const decoder = new JSMpeg.Decoder.MPEG1Video({
       streaming: true,
       decodeFirstFrame: false,

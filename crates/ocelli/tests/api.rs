@@ -63,12 +63,13 @@ fn calls(document: &Value) -> Vec<(String, String, Option<String>)> {
 }
 
 /// What each call needs, as it was decided; a new call is to be decided here too.
-const DECIDED: [(&str, Option<&str>); 12] = [
+const DECIDED: [(&str, Option<&str>); 13] = [
     ("DELETE /api/v1/apps/yard", Some("app:delete")),
     ("DELETE /api/v1/tokens/tok_none", Some("token:delete")),
     ("GET /api/v1/apps", Some("app:read")),
     ("GET /api/v1/apps/yard", Some("app:read")),
     ("GET /api/v1/cameras", None),
+    ("GET /api/v1/devices", Some("camera:create")),
     ("GET /api/v1/docs", None),
     ("GET /api/v1/openapi.json", None),
     ("GET /api/v1/tokens", Some("token:read")),

@@ -12,6 +12,7 @@ mod access;
 mod apps;
 mod body;
 mod cameras;
+mod devices;
 mod document;
 mod links;
 mod page;
@@ -42,6 +43,7 @@ fn handlers() -> OpenApiRouter<Arc<Site>> {
     OpenApiRouter::with_openapi(document::opening())
         .routes(routes!(health))
         .routes(routes!(cameras::list))
+        .routes(routes!(devices::list))
         .routes(routes!(apps::list, apps::create))
         .routes(routes!(apps::show, apps::change, apps::delete))
         .routes(routes!(tokens::list, tokens::create))

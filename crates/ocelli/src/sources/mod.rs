@@ -15,6 +15,7 @@ mod pattern;
 mod pipe;
 mod reach;
 mod rtsp;
+mod v4l2;
 
 pub use address::{Address, Credentials, redact};
 
@@ -47,6 +48,7 @@ pub const KINDS: &[Kind] = &[
     http::KIND,
     ffmpeg::KIND,
     exec::KIND,
+    v4l2::KIND,
     pipe::KIND,
     file::KIND,
     pattern::KIND,

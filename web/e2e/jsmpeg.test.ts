@@ -85,7 +85,11 @@ const canvasClock = (page: Page): Promise<number | undefined> =>
   });
 
 async function clockRuns(page: Page, read: () => Promise<number | undefined>): Promise<number[]> {
-  await until('the clock can be read', read, (seen) => seen !== undefined && Math.abs(clockAge(seen)) < 5_000);
+  await until(
+    'the clock can be read',
+    read,
+    (seen) => seen !== undefined && Math.abs(clockAge(seen)) < 5_000,
+  );
   const ages: number[] = [];
   const seen = new Set<number>();
   for (let look = 0; look < 40; look++) {
@@ -133,10 +137,10 @@ test('the tile decodes MPEG-1, its clock is at most 300 ms old, and it says what
 });
 
 test('five browsers at once', async () => {
-  const { url, cameras } = await startPi();
-  const all = await Promise.all(Array.from({ length: 5 }, () => open(`${url}/play/live/pi?codec=mpeg1`)));
+  const pi = await startPi();
+  const all = await Promise.all(Array.from({ length: 5 }, () => open(`${pi.url}/play/live/pi?codec=mpeg1`)));
   for (const page of all) await clockRuns(page, () => readClock(page, 'pi', 'camera-tile'));
-  const [camera] = await cameras();
+  const [camera] = await pi.cameras();
   expect(camera).toMatchObject({ state: 'live', viewers: 5 });
 });
 

@@ -1,7 +1,7 @@
 // <camera-tile camera="door">: one camera in any page. Attributes: camera, stream (main or sub), hub, token, and codec
 // (jpeg or mpeg1; without it the tile chooses).
 import type { StreamChoice } from '../client/events.ts';
-import { chooseCodec, network, nextWish, wishOf, type Codec } from './codec-choice.ts';
+import { Carriage, chooseCodec, nextWish, savesData, wishOf, type Codec } from './codec-choice.ts';
 import type { FallbackPicture } from './fallback.ts';
 import { placeOf } from './hub-address.ts';
 import type { Picture, Pixels } from './messages.ts';
@@ -24,6 +24,7 @@ export class CameraTile extends ScreenElement {
   #resolving = false;
   #fallback: FallbackPicture | undefined;
   #mpeg1: Mpeg1Stream | undefined;
+  #carriage = new Carriage();
   readonly #resize = new ResizeObserver(() => this.#layout());
   readonly #sight = new IntersectionObserver((entries) => {
     this.#visible = entries.at(-1)?.isIntersecting ?? false;
@@ -57,7 +58,7 @@ export class CameraTile extends ScreenElement {
 
   /** What is shown: what the attribute asks for, or what the network carries. */
   get codec(): Codec {
-    return chooseCodec(wishOf(this.getAttribute('codec')), network());
+    return chooseCodec(wishOf(this.getAttribute('codec')), savesData() || this.#carriage.thin);
   }
 
   /** The state and the pixels of this tile's camera need no name. */
@@ -78,6 +79,7 @@ export class CameraTile extends ScreenElement {
 
   attributeChangedCallback(name: string): void {
     if (name === 'camera') this.#resolved = undefined;
+    this.#carriage = new Carriage();
     this.#layout();
     this.changed();
   }
@@ -118,6 +120,7 @@ export class CameraTile extends ScreenElement {
     const camera = engine.cameras.get(id);
     const fallback = this.#fallback?.removed === false ? this.#fallback : undefined;
     const picture = fallback ? undefined : this.pictureOf(id);
+    if (this.#carriage.look(Date.now(), engine.delivery.get(id), picture?.paintedAge)) this.#watch();
     // A camera that the hub has not spoken of yet is being waited for, not unknown.
     const link = engine.link === 'open' && (!engine.listed || this.#resolving) ? 'connecting' : engine.link;
     const status = tileStatus({

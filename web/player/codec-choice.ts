@@ -4,23 +4,17 @@
 export type Codec = 'jpeg' | 'mpeg1';
 export type CodecWish = Codec | 'auto';
 
-/** What browsers tell of the network, where they do. */
-export interface Network {
-  readonly saveData?: boolean | undefined;
-  /** Mbit/s. */
-  readonly downlink?: number | undefined;
-}
-
-/** Mbit/s: a JPEG camera of the usual size takes more. */
-const THIN = 2;
+/** ms: pictures that are older when they are painted, while many are dropped, came through something narrow. */
+const LATE = 500;
+/** ms for which that must last; a pause of a second is nobody's network. */
+const LASTING = 5_000;
 
 export function wishOf(attribute: string | null): CodecWish {
   return attribute === 'jpeg' || attribute === 'mpeg1' ? attribute : 'auto';
 }
 
-export function chooseCodec(wish: CodecWish, network: Network): Codec {
+export function chooseCodec(wish: CodecWish, thin: boolean): Codec {
   if (wish !== 'auto') return wish;
-  const thin = network.saveData === true || (network.downlink !== undefined && network.downlink < THIN);
   return thin ? 'mpeg1' : 'jpeg';
 }
 
@@ -30,7 +24,39 @@ export function nextWish(wish: CodecWish, shown: Codec): CodecWish {
   return 'auto';
 }
 
-/** The network of this browser; Firefox and Safari do not tell. */
-export function network(): Network {
-  return (navigator as { connection?: Network }).connection ?? {};
+/** Whoever set their browser to save data wants the smaller stream. */
+export function savesData(): boolean {
+  return (navigator as { connection?: { saveData?: boolean } }).connection?.saveData ?? false;
+}
+
+export interface Delivered {
+  readonly sent: number;
+  readonly dropped: number;
+}
+
+/**
+ * Whether the way from this hub to this page carries a camera's JPEG: measured on the pictures themselves, for what
+ * browsers say of "the network" is about the internet, and most hubs are not there.
+ */
+export class Carriage {
+  /** Once found too thin it stays so: MPEG-1 tells nothing of how JPEG would do now. */
+  thin = false;
+  #since: (Delivered & { readonly at: number }) | undefined;
+
+  /** `delivered` counts since the subscription began; `paintedAge` is ms. True when it has just been found thin. */
+  look(now: number, delivered: Delivered | undefined, paintedAge: number | undefined): boolean {
+    if (!delivered || paintedAge === undefined || paintedAge < LATE || this.thin) {
+      this.#since = undefined;
+      return false;
+    }
+    const since = this.#since;
+    if (!since || delivered.sent < since.sent) {
+      this.#since = { ...delivered, at: now };
+      return false;
+    }
+    if (now - since.at < LASTING) return false;
+    this.#since = undefined;
+    this.thin = delivered.dropped - since.dropped > delivered.sent - since.sent;
+    return this.thin;
+  }
 }

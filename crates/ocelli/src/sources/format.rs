@@ -365,3 +365,26 @@ async fn publish_mpegts(
         None => Err(ffmpeg::obituary(&mut child).await),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn more_than_twice_the_rate_is_held_back() {
+        let begun = Instant::now();
+        let mut pace = Pace::new(48.0);
+        for _ in 0..108 {
+            pace.keep().await;
+        }
+        let took = begun.elapsed().as_secs_f64();
+        assert!((2.0..2.2).contains(&took), "{took}");
+        // Who keeps the rate is not held back at all.
+        for _ in 0..24 {
+            sleep_until(Instant::now() + Duration::from_millis(41)).await;
+            let before = Instant::now();
+            pace.keep().await;
+            assert_eq!(before, Instant::now());
+        }
+    }
+}

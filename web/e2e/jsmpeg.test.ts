@@ -84,7 +84,7 @@ const canvasClock = (page: Page): Promise<number | undefined> =>
     return value;
   });
 
-async function clockRuns(page: Page, read: () => Promise<number | undefined>): Promise<number[]> {
+async function clockRuns(page: Page, read: () => Promise<number | undefined>, least = 15): Promise<number[]> {
   await until(
     'the clock can be read',
     read,
@@ -98,7 +98,7 @@ async function clockRuns(page: Page, read: () => Promise<number | undefined>): P
     seen.add(value);
     await page.waitForTimeout(37);
   }
-  expect(seen.size, 'different pictures').toBeGreaterThan(15);
+  expect(seen.size, 'different pictures').toBeGreaterThan(least);
   return ages.sort((a, b) => a - b);
 }
 
@@ -126,7 +126,8 @@ test('the tile decodes MPEG-1, its clock is at most 300 ms old, and it says what
     () => button.getAttribute('aria-label'),
     (label) => label?.startsWith('JPEG, chosen by what the network carries') ?? false,
   );
-  await clockRuns(page, () => readClock(page, 'pi', 'camera-tile'));
+  // JPEG of five pictures a second.
+  await clockRuns(page, () => readClock(page, 'pi', 'camera-tile'), 4);
   await button.click();
   await until(
     'MPEG-1 again',

@@ -246,6 +246,20 @@ fn what_can_not_be_is_refused_with_what_would_be_right() {
     assert!(fault.to_string().contains("configuration file"), "{fault}");
 }
 
+/// What the README and the guide name is a configuration.
+#[test]
+fn the_documents_configurations_are_good() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let config =
+        Config::load(&root.join("config/pi.toml")).unwrap_or_else(|fault| panic!("{fault}"));
+    assert_eq!((config.cameras.len(), config.cameras[0].kind), (1, "exec"));
+    let guide = fs::read_to_string(root.join("docs/guide/pi-camera.md")).unwrap();
+    let mut blocks = guide.split("```toml\n").skip(1);
+    let programs = blocks.next().unwrap().split("```").next().unwrap();
+    let config = Config::parse(programs).unwrap_or_else(|fault| panic!("{fault}"));
+    assert_eq!(config.cameras.len(), 4);
+}
+
 #[tokio::test]
 async fn a_named_pipe_takes_one_writer_after_another() {
     let dir = Dir::new("program");

@@ -18,7 +18,8 @@ pub const KIND: Kind = Kind {
     schemes: &["exec"],
     about: "A program of this machine that writes video to its standard output. Only the \
             configuration file can name one.",
-    example: "exec = [\"rpicam-vid\", \"-t\", \"0\", \"--codec\", \"yuv420\", \"-o\", \"-\"]",
+    example: "exec = [\"rpicam-vid\", \"-t\", \"0\", \"--codec\", \"yuv420\", \"-o\", \"-\"]\n\
+              format = \"yuv420p\"\nsize = \"640x480\"",
     options: &[
         (
             "exec",

@@ -31,7 +31,7 @@ pub struct Kind {
     pub schemes: &'static [&'static str],
     /// What it is for, in a sentence.
     pub about: &'static str,
-    /// An address as an example.
+    /// An address as an example, or the lines in place of one.
     pub example: &'static str,
     /// The keys it takes in `[[camera]]` beside the common ones: name and meaning.
     pub options: &'static [(&'static str, &'static str)],

@@ -456,3 +456,35 @@ async fn a_camera_of_few_pictures_does_not_stall_between_them() {
         assert_eq!(camera.status().state, State::Live);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn mpeg_1_is_made_of_any_stream_and_only_while_it_is_watched() {
+    for (behaviour, bytes) in [
+        (Behaviour::Plays, b"derived"),
+        (Behaviour::PlaysNative, b"derived"),
+    ] {
+        let stage = stage(behaviour);
+        let mut viewer = stage.camera.follow_mpeg1(Quality::Main);
+        assert_eq!(&viewer.next().await.payload()[..], bytes);
+        let running = |count: &AtomicUsize| count.load(Ordering::SeqCst);
+        assert_eq!((running(&stage.mpeg1), running(&stage.renditions)), (1, 0));
+        // The encoder, which follows the camera's own stream, is no viewer.
+        sleep(Duration::from_secs(5)).await;
+        let status = stage.camera.status();
+        assert_eq!((status.viewers, status.dropped), (1, 0));
+        // Whoever misses something is counted as for JPEG.
+        viewer.next().await;
+        sleep(Duration::from_secs(3)).await;
+        viewer.next().await;
+        assert!(stage.camera.status().dropped >= 2);
+
+        // JPEG goes on without it.
+        let _jpeg = stage.camera.follow(Quality::Main);
+        drop(viewer);
+        sleep(Duration::from_secs(9)).await;
+        assert_eq!(running(&stage.mpeg1), 1, "a page refresh keeps it");
+        sleep(Duration::from_secs(2)).await;
+        assert_eq!(running(&stage.mpeg1), 0);
+        assert_eq!(stage.running(), 1);
+    }
+}

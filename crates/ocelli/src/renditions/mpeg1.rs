@@ -58,7 +58,7 @@ impl Rendition for Mpeg1Rendition {
     fn size_of(&self, input: (u16, u16)) -> Option<(u16, u16)> {
         // What is made smaller is rounded by ffmpeg.
         let whole = self.options.width.is_none_or(|width| input.0 <= width);
-        let even = input.0 % 2 == 0 && input.1 % 2 == 0;
+        let even = input.0.is_multiple_of(2) && input.1.is_multiple_of(2);
         (whole && even && input.0 <= crate::mpeg1::LARGEST).then_some(input)
     }
 }

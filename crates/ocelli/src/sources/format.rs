@@ -168,7 +168,7 @@ fn raw(
     fps: f64,
     stride: Option<u32>,
 ) -> Result<Format, ConfigError> {
-    let even = |size: &(u16, u16)| size.0 % 2 == 0 && size.1 % 2 == 0;
+    let even = |size: &(u16, u16)| size.0.is_multiple_of(2) && size.1.is_multiple_of(2);
     let Some(size) = size.as_deref().and_then(parse_size).filter(even) else {
         let message = "raw pictures have no other mark than their length: they need a `size`, \
                        like size = \"640x480\", both sides even";

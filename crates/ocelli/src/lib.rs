@@ -8,6 +8,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`config`] | the configuration file and the command line's sources |
+//! | [`added`] | cameras that were added over HTTP |
 //! | [`sources`] | the kinds of source, one file each |
 //! | [`renditions`] | what is derived from a camera's own stream |
 //! | [`sinks`] | the kinds of sink, one file each |
@@ -15,7 +16,8 @@
 //! | [`annexb`], [`jpeg`], [`mpeg1`] | looking at pictures without decoding them |
 //! | [`server`], [`site`] | the one port: accepting, routing, stopping; what every route has at hand |
 //! | [`connection`], [`websocket`] | one connection; one WebSocket |
-//! | [`gate`] | the Host and Origin rules |
+//! | [`gate`], [`limits`] | the Host and Origin rules; how much clients may take |
+//! | [`counts`], [`metrics`], [`log`] | what is counted, how it is told, what is logged |
 //! | [`auth`] | tokens, passwords and roles, and what they grant |
 //! | [`visitor`] | who asks, and whether they may stay |
 //! | [`store`] | what outlives the hub |
@@ -27,17 +29,22 @@
 //! Everything on the frame path runs on one current-thread runtime; what takes
 //! long (encoding a test picture, resolving a name) goes to blocking threads.
 
+pub mod added;
 pub mod annexb;
 pub mod answer;
 pub mod api;
 pub mod auth;
 pub mod config;
 pub mod connection;
+pub mod counts;
 pub mod doctor;
 pub mod ffmpeg;
 pub mod gate;
 pub mod jpeg;
 pub mod launch;
+pub mod limits;
+pub mod log;
+pub mod metrics;
 pub mod mpeg1;
 pub mod reference;
 pub mod renditions;

@@ -3,6 +3,7 @@
 
 use crate::answer::plain;
 use crate::connection::{Connection, Peer};
+use crate::counts::Refusal;
 use crate::site::Site;
 use axum::body::Body;
 use axum::response::Response;
@@ -52,9 +53,10 @@ where
     F: Future<Output = ()> + Send + 'static,
     S: FnOnce(Socket) -> F + Send + 'static,
 {
-    let checked = check(&request).and_then(|accept| {
+    let checked = check(&request).map_err(|(status, reason)| (Refusal::Handshake, status, reason));
+    let checked = checked.and_then(|accept| {
         let allowed = site.gate.check_origin(request.headers(), peer);
-        allowed.map_err(|reason| (StatusCode::FORBIDDEN, reason))?;
+        allowed.map_err(|reason| (Refusal::Origin, StatusCode::FORBIDDEN, reason))?;
         Ok(accept)
     });
     answer(site, peer, request, protocol, checked, serve)
@@ -71,7 +73,7 @@ where
     F: Future<Output = ()> + Send + 'static,
     S: FnOnce(Socket) -> F + Send + 'static,
 {
-    let checked = check(&request);
+    let checked = check(&request).map_err(|(status, reason)| (Refusal::Handshake, status, reason));
     answer(site, peer, request, None, checked, serve)
 }
 
@@ -80,7 +82,7 @@ fn answer<F, S>(
     peer: &Peer,
     mut request: Request<Body>,
     protocol: Option<&'static str>,
-    checked: Result<SecWebsocketAccept, (StatusCode, String)>,
+    checked: Result<SecWebsocketAccept, (Refusal, StatusCode, String)>,
     serve: S,
 ) -> Response
 where
@@ -89,9 +91,9 @@ where
 {
     let accept = match checked {
         Ok(accept) => accept,
-        Err((status, reason)) => {
+        Err((why, status, reason)) => {
             let path = request.uri().path();
-            tracing::warn!(peer = %peer.remote, path, %reason, "refused an upgrade");
+            site.refused(why, peer, &format!("{path}: {reason}"));
             let mut response = plain(status, &reason);
             if status == StatusCode::UPGRADE_REQUIRED {
                 let headers = response.headers_mut();

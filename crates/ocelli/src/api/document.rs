@@ -1,7 +1,7 @@
 //! The interface described: for programs `/api/v1/openapi.json`, for people
 //! `/api/v1/docs`. Both are made of what the handlers say of themselves.
 
-use super::tokens;
+use super::{cameras, tokens};
 use crate::answer::ProblemBody;
 use crate::ui::POLICY;
 use axum::Json;
@@ -21,8 +21,9 @@ pub fn opening() -> OpenApi {
         .version(env!("CARGO_PKG_VERSION"))
         .description(Some(
             "Success is {\"data\": …, \"error\": null}; an error is {\"statusCode\", \"message\", \
-             \"error\"}: 401 without a good token, 403 without the permission, 503 when the store \
-             can't be used.",
+             \"error\"}: 401 without a good token and a user who is signed in, 403 without the \
+             permission, 429 after too many attempts, 503 when the store can't be used. A token \
+             that is none is 401 wherever it is sent.",
         ));
     let mut document = OpenApiBuilder::new().info(info.build()).build();
     let token = HttpBuilder::new()
@@ -47,6 +48,7 @@ pub fn document() -> Value {
     let document = super::handlers().split_for_parts().1;
     let mut document = serde_json::to_value(document).unwrap_or_default();
     tokens::describe(&mut document["components"]["schemas"]["NewToken"]);
+    cameras::describe(&mut document["components"]["schemas"]["Jpeg"]);
     let paths = document["paths"].as_object_mut().into_iter().flatten();
     for (_, calls) in paths {
         for (_, call) in calls.as_object_mut().into_iter().flatten() {
@@ -59,12 +61,17 @@ pub fn document() -> Value {
 /// Adds the faults that every call with a token, or with a body, has.
 fn add_faults(call: &mut Value) {
     let mut faults = Vec::new();
-    if call["security"][0].get("token").is_some() {
-        faults.push(("401", "There is no good token"));
+    let needs = call["security"].as_array().into_iter().flatten();
+    if needs
+        .clone()
+        .any(|one| one.get("token").is_some() || one.get("session").is_some())
+    {
+        faults.push(("401", "There is no good token and no user who is signed in"));
         faults.push((
             "403",
-            "The token does not have the permission, or is for another app",
+            "Neither the token nor a role gives the permission there",
         ));
+        faults.push(("429", "There were too many attempts"));
         faults.push(("503", "The store can't be used"));
     }
     if call.get("parameters").is_some() || call.get("requestBody").is_some() {
@@ -118,6 +125,9 @@ fn write_page(document: &Value) -> String {
         for (method, call) in calls.as_object().into_iter().flatten() {
             let needs = match &call["security"][0]["token"][0] {
                 Value::String(permission) => format!("needs <code>{permission}</code>"),
+                _ if call["security"][0].get("session").is_some() => {
+                    "needs a user who is signed in".to_owned()
+                }
                 _ => "public".to_owned(),
             };
             // Writing to a string cannot fail.

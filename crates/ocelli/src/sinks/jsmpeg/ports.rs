@@ -6,6 +6,7 @@ use super::viewer::{Viewer, Wish};
 use crate::answer::plain;
 use crate::config::JsmpegPorts;
 use crate::connection::{Connection, Peer};
+use crate::counts::Refusal;
 use crate::server::{http1, wait_out};
 use crate::sinks::GOODBYE;
 use crate::sinks::news::Stay;
@@ -77,16 +78,20 @@ async fn accept_all(listener: &TcpListener, port: Port, site: &Arc<Site>, ports:
 }
 
 fn accept(stream: TcpStream, port: Port, site: &Arc<Site>, ports: &Arc<Ports>) {
-    let Ok((connection, peer)) = Connection::new(stream) else {
+    let Ok((mut connection, peer)) = Connection::new(stream) else {
         return;
     };
+    match site.doorkeeper.enter(peer.remote.ip()) {
+        Ok(place) => connection.keep(place),
+        Err(full) => return site.refused(Refusal::Connections, &peer, full.message()),
+    }
     let (served, ports) = (site.clone(), ports.clone());
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
         let (site, ports, peer) = (served.clone(), ports.clone(), peer.clone());
         async move {
             let (version, uri, headers) = (request.version(), request.uri(), request.headers());
             if let Err(reason) = site.gate.check_host(version, uri, headers, &peer) {
-                tracing::warn!(peer = %peer.remote, %reason, "refused a request");
+                site.refused(Refusal::Host, &peer, &reason);
                 return Ok(plain(StatusCode::FORBIDDEN, &reason));
             }
             Ok::<_, Infallible>(match port {
@@ -95,7 +100,7 @@ fn accept(stream: TcpStream, port: Port, site: &Arc<Site>, ports: &Arc<Ports>) {
             })
         }
     });
-    let http = http1()
+    let http = http1(site)
         .serve_connection(TokioIo::new(connection), service)
         .with_upgrades();
     let stopping = site.stopping.clone();

@@ -1,6 +1,7 @@
 //! One JSMpeg viewer.
 
 use super::stream::{Form, Messages};
+use crate::counts::{Viewing, Way};
 use crate::sinks::GOODBYE;
 use crate::sinks::news::{News, Stay};
 use crate::site::Site;
@@ -29,6 +30,7 @@ pub(super) struct Viewer {
     camera: Arc<Camera>,
     wish: Wish,
     stay: Stay,
+    viewing: Viewing,
     follower: Follower,
     messages: Messages,
     infos: Interval,
@@ -59,6 +61,7 @@ impl Viewer {
         Self {
             socket,
             stay,
+            viewing: site.counts.enter(Way::Jsmpeg),
             follower: camera.follow_mpeg1(wish.quality),
             messages: Messages::new(wish.form),
             infos,
@@ -131,6 +134,7 @@ impl Viewer {
                 self.socket.send(Message::binary(header));
             }
             self.messages.take(&frame);
+            self.viewing.sent(frame.payload_len());
             self.newest = Some(frame);
         }
     }

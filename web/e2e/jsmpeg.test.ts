@@ -37,19 +37,15 @@ afterEach(async () => {
 
 async function startPi(more = '', program: readonly string[] = []): Promise<Hub> {
   const words = ['python3', FAKE_PI, '640', '480', '24', ...program];
-  const config = join(directory, 'ocelli.toml');
-  await writeFile(
-    config,
-    `[[camera]]
+  const config = `[[camera]]
 id = "pi"
 exec = ${JSON.stringify(words)}
 format = "yuv420p"
 size = "640x480"
 fps = 24
 ${more}
-`,
-  );
-  hub = await startHub(['--config', config]);
+`;
+  hub = await startHub([], 0, config);
   return hub;
 }
 

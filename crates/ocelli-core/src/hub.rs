@@ -3,7 +3,7 @@
 use crate::camera::Camera;
 use crate::clock::{Clock, SystemClock};
 use crate::name::{CameraId, DEFAULT_APP, NameError, check_app, split_id};
-use crate::source::{Rendition, Source};
+use crate::source::{Renditions, Source};
 use crate::upstream::Upstream;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -165,10 +165,11 @@ impl Hub {
         &self,
         id: &CameraId,
         source: Arc<dyn Source>,
-        rendition: Option<Arc<dyn Rendition>>,
+        renditions: Renditions,
     ) -> Arc<Upstream> {
         let changes = self.changes.clone();
-        Upstream::new(id.as_str(), self.clock.clone(), source, rendition, changes)
+        let clock = self.clock.clone();
+        Upstream::new(id.as_str(), clock, source, renditions, changes)
     }
 
     /// Adds a camera.

@@ -20,16 +20,19 @@ pub enum Way {
     Mjpeg,
     /// Single pictures.
     Snapshot,
+    /// MPEG-1 over one WebSocket.
+    Jsmpeg,
 }
 
 impl Way {
     /// All of them.
-    pub const ALL: [Way; 5] = [
+    pub const ALL: [Way; 6] = [
         Way::Wall,
         Way::WallV2,
         Way::LiveWs,
         Way::Mjpeg,
         Way::Snapshot,
+        Way::Jsmpeg,
     ];
 
     /// What it is called in the metrics.
@@ -40,6 +43,7 @@ impl Way {
             Way::LiveWs => "live_ws",
             Way::Mjpeg => "mjpeg",
             Way::Snapshot => "snapshot",
+            Way::Jsmpeg => "jsmpeg",
         }
     }
 }

@@ -13,7 +13,7 @@
 //! | [`renditions`] | what is derived from a camera's own stream |
 //! | [`sinks`] | the kinds of sink, one file each |
 //! | [`supervise`], [`ffmpeg`] | child processes; the one that decodes |
-//! | [`annexb`], [`jpeg`] | looking at pictures without decoding them |
+//! | [`annexb`], [`jpeg`], [`mpeg1`] | looking at pictures without decoding them |
 //! | [`server`], [`site`] | the one port: accepting, routing, stopping; what every route has at hand |
 //! | [`conversation`] | what is settled for each request before it reaches a route |
 //! | [`connection`], [`websocket`] | one connection; one WebSocket |
@@ -50,6 +50,7 @@ pub mod launch;
 pub mod limits;
 pub mod log;
 pub mod metrics;
+pub mod mpeg1;
 pub mod number;
 pub mod proxy;
 pub mod reference;

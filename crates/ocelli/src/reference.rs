@@ -32,12 +32,16 @@ pub fn text() -> String {
             &mut page,
             format_args!("\n## {}\n\n{}\n", kind.name, kind.about),
         );
+        let example = match kind
+            .schemes
+            .contains(&kind.example.split(':').next().unwrap_or(""))
+        {
+            true => format!("source = \"{}\"", kind.example),
+            false => kind.example.to_owned(),
+        };
         line(
             &mut page,
-            format_args!(
-                "```toml\n[[camera]]\nid = \"cam1\"\nsource = \"{}\"\n```",
-                kind.example
-            ),
+            format_args!("```toml\n[[camera]]\nid = \"cam1\"\n{example}\n```"),
         );
         if !kind.options.is_empty() {
             page.push_str("\n| key | meaning |\n|---|---|\n");

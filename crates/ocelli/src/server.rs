@@ -69,7 +69,7 @@ pub async fn run(listener: TcpListener, site: Arc<Site>, shutdown: impl Future<O
 
 /// A connection that failed before it was accepted says nothing about the next;
 /// a lack of descriptors needs time to pass.
-async fn wait_out(error: &io::Error) {
+pub(crate) async fn wait_out(error: &io::Error) {
     use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
     if !matches!(
         error.kind(),

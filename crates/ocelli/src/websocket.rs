@@ -45,7 +45,7 @@ pub mod close {
 pub fn upgrade<F, S>(
     site: &Site,
     peer: &Peer,
-    mut request: Request<Body>,
+    request: Request<Body>,
     protocol: Option<&'static str>,
     serve: S,
 ) -> Response
@@ -59,6 +59,36 @@ where
         allowed.map_err(|reason| (Refusal::Origin, StatusCode::FORBIDDEN, reason))?;
         Ok(accept)
     });
+    answer(site, peer, request, protocol, checked, serve)
+}
+
+/// As [`upgrade`], for pages of any origin.
+pub fn upgrade_for_anybody<F, S>(
+    site: &Site,
+    peer: &Peer,
+    request: Request<Body>,
+    serve: S,
+) -> Response
+where
+    F: Future<Output = ()> + Send + 'static,
+    S: FnOnce(Socket) -> F + Send + 'static,
+{
+    let checked = check(&request).map_err(|(status, reason)| (Refusal::Handshake, status, reason));
+    answer(site, peer, request, None, checked, serve)
+}
+
+fn answer<F, S>(
+    site: &Site,
+    peer: &Peer,
+    mut request: Request<Body>,
+    protocol: Option<&'static str>,
+    checked: Result<SecWebsocketAccept, (Refusal, StatusCode, String)>,
+    serve: S,
+) -> Response
+where
+    F: Future<Output = ()> + Send + 'static,
+    S: FnOnce(Socket) -> F + Send + 'static,
+{
     let accept = match checked {
         Ok(accept) => accept,
         Err((why, status, reason)) => {

@@ -12,6 +12,7 @@ mod access;
 mod apps;
 mod body;
 mod cameras;
+mod devices;
 mod document;
 mod health;
 mod links;
@@ -47,6 +48,7 @@ fn handlers() -> OpenApiRouter<Arc<Site>> {
             cameras::edit::delete
         ))
         .routes(routes!(cameras::trial::test))
+        .routes(routes!(devices::list))
         .routes(routes!(health::camera))
         .routes(routes!(apps::list, apps::create))
         .routes(routes!(apps::show, apps::change, apps::delete))

@@ -5,11 +5,13 @@
 
 mod camera;
 mod limits;
+mod mpeg1;
 mod section;
 mod tls;
 
 pub use camera::{CameraConfig, JpegOptions, JpegRate, OPTIONS, Written, from_argument};
 pub use limits::{LIMIT_OPTIONS, LOG_OPTIONS, Log, LogFormat, METRICS_OPTIONS, Metrics};
+pub use mpeg1::{JsmpegPorts, Mpeg1Options};
 pub use section::{ConfigError, Section, nearest, parse_duration, parse_size};
 pub use tls::TLS_OPTIONS;
 

@@ -6,6 +6,7 @@
 //!
 //! What does not belong here: where pictures come from, and what they are.
 
+pub mod jsmpeg;
 mod mjpeg;
 mod news;
 mod snapshot;
@@ -35,6 +36,7 @@ pub fn routes() -> Router<Arc<Site>> {
         .merge(wall::routes())
         .merge(viewer::routes())
         .merge(mjpeg::routes())
+        .merge(jsmpeg::routes())
         .merge(snapshot::routes())
 }
 

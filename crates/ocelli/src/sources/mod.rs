@@ -6,13 +6,17 @@
 
 mod address;
 mod capture_clock;
+mod exec;
 mod fence;
 mod ffmpeg;
 mod file;
+mod format;
 mod http;
 mod pattern;
+mod pipe;
 mod reach;
 mod rtsp;
+mod v4l2;
 
 pub use address::{Address, Credentials, redact};
 pub use fence::{Fence, REFUSED};
@@ -29,7 +33,7 @@ pub struct Kind {
     pub schemes: &'static [&'static str],
     /// What it is for, in a sentence.
     pub about: &'static str,
-    /// An address as an example.
+    /// An address as an example, or the lines in place of one.
     pub example: &'static str,
     /// The keys it takes in `[[camera]]` beside the common ones: name and meaning.
     pub options: &'static [(&'static str, &'static str)],
@@ -45,6 +49,9 @@ pub const KINDS: &[Kind] = &[
     rtsp::KIND,
     http::KIND,
     ffmpeg::KIND,
+    exec::KIND,
+    v4l2::KIND,
+    pipe::KIND,
     file::KIND,
     pattern::KIND,
 ];

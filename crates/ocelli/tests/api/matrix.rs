@@ -77,7 +77,7 @@ pub fn calls(document: &Value) -> Vec<Call> {
 }
 
 /// What each call needs, as it was decided; a new call is to be decided here too.
-const DECIDED: [(&str, Need); 35] = [
+const DECIDED: [(&str, Need); 36] = [
     ("DELETE /api/v1/apps/{app}", In("app:delete")),
     ("DELETE /api/v1/cameras/{camera}", In("camera:delete")),
     ("DELETE /api/v1/session", SignedIn),
@@ -94,6 +94,7 @@ const DECIDED: [(&str, Need); 35] = [
     ("GET /api/v1/cameras", Nothing),
     ("GET /api/v1/cameras/{camera}", In("camera:read")),
     ("GET /api/v1/cameras/{camera}/health", Nothing),
+    ("GET /api/v1/devices", HubWide("camera:create")),
     ("GET /api/v1/docs", Nothing),
     ("GET /api/v1/openapi.json", Nothing),
     ("GET /api/v1/session", Nothing),

@@ -10,8 +10,8 @@ use ocelli::server;
 use ocelli::tls::authority::Names;
 use ocelli::tls::keep::Keeper;
 use ocelli_core::{
-    App, Camera, Failure, FailureKind, FrameBuffer, Hub, Picture, Publisher, RunOnce, Source,
-    Timestamp,
+    App, Camera, Failure, FailureKind, FrameBuffer, Hub, Picture, Publisher, Renditions, RunOnce,
+    Source, Timestamp,
 };
 use ocelli_testkit::jpeg;
 use std::net::SocketAddr;
@@ -99,7 +99,8 @@ impl Site {
     pub fn add(&self, app: &str, room: &str, sub: bool) -> (Arc<Hand>, Option<Arc<Hand>>) {
         let id = self.hub.resolve(app, room).unwrap();
         let (main, sub) = (Arc::<Hand>::default(), sub.then(Arc::<Hand>::default));
-        let upstream = |hand: &Arc<Hand>| self.hub.upstream(&id, hand.clone(), None);
+        let upstream =
+            |hand: &Arc<Hand>| self.hub.upstream(&id, hand.clone(), Renditions::default());
         let streams = (upstream(&main), sub.as_ref().map(upstream));
         let name = format!("Camera {room}");
         let camera = Camera::new(id.clone(), name, "hand", streams.0, streams.1, false);

@@ -49,7 +49,7 @@ pub mod upstream;
 pub use camera::{Camera, CameraStatus, Quality};
 pub use clock::{Clock, SystemClock, Timestamp};
 pub use frame::{Codec, Frame, FrameBuffer, Picture};
-pub use hub::{App, Hub, HubError};
+pub use hub::{App, Hub, HubError, IngestLimits};
 pub use name::{CameraId, NameError};
 pub use slot::Slot;
 pub use source::{Failure, FailureKind, Publisher, Rendition, RunOnce, Source};

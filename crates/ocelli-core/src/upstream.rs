@@ -215,7 +215,10 @@ impl Upstream {
         });
         let mut inner = self.lock();
         if inner.task.is_none() {
-            inner.state = State::Starting;
+            inner.state = match self.source.is_ingest() {
+                true => State::Idle,
+                false => State::Starting,
+            };
             inner.task = Some(tokio::spawn(self.clone().supervise()).abort_handle());
             self.changed(inner);
         }
@@ -243,7 +246,12 @@ impl Upstream {
         self.changes.send_modify(|generation| *generation += 1);
     }
 
-    fn set_state(&self, state: State) {
+    pub(crate) fn interrupt(&self) {
+        self.native.interrupt();
+        self.jpeg.interrupt();
+    }
+
+    pub(crate) fn set_state(&self, state: State) {
         let mut inner = self.lock();
         if inner.state != state {
             inner.state = state;
@@ -334,8 +342,7 @@ impl Upstream {
             inner.heard = Instant::now();
             inner.lived = false;
         }
-        self.native.interrupt();
-        self.jpeg.interrupt();
+        self.interrupt();
         let publisher = Publisher::new(self.clone(), false);
         let run = contained(self.source.clone().run_once(publisher));
         tokio::select! {
@@ -347,6 +354,9 @@ impl Upstream {
 
     /// Marks a quiet camera stalled, and gives it up after its patience.
     async fn watch(&self) -> Failure {
+        if self.source.is_ingest() {
+            return std::future::pending().await;
+        }
         let patience = self.source.patience();
         // A source that asks for more patience than most has a picture now and then.
         let stall = if patience > PATIENCE {

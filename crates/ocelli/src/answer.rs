@@ -7,7 +7,7 @@ use axum::extract::{FromRequestParts, Query};
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 use http::{HeaderValue, StatusCode, header};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde::de::DeserializeOwned;
 use utoipa::ToSchema;
 
@@ -31,6 +31,61 @@ impl<T> Answer<T> {
 impl<T: Serialize> IntoResponse for Answer<T> {
     fn into_response(self) -> Response {
         Json(self).into_response()
+    }
+}
+
+/// `{"data": […], "total": …, "limit": …, "offset": …, "error": null}`: some of a list.
+#[derive(Serialize, ToSchema)]
+pub struct Listed<T> {
+    /// Those that were asked for.
+    data: Vec<T>,
+    /// How many there are.
+    total: u64,
+    /// How many are told at most.
+    limit: u32,
+    /// How many were passed over.
+    offset: u32,
+    /// Always null: a fault has another form.
+    #[schema(value_type = Option<String>)]
+    error: Option<()>,
+}
+
+impl<T> Listed<T> {
+    /// Those of `page`, out of `total`.
+    pub fn new(data: Vec<T>, total: u64, page: Page) -> Self {
+        Self {
+            data,
+            total,
+            limit: page.limit(),
+            offset: page.offset,
+            error: None,
+        }
+    }
+}
+
+impl<T: Serialize> IntoResponse for Listed<T> {
+    fn into_response(self) -> Response {
+        Json(self).into_response()
+    }
+}
+
+/// Which part of a list is asked for.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub struct Page {
+    limit: Option<u32>,
+    /// How many to pass over.
+    #[serde(default)]
+    pub offset: u32,
+}
+
+impl Page {
+    /// How many are told when nobody says otherwise, and at most.
+    const LIMITS: (u32, u32) = (50, 500);
+
+    /// How many to tell.
+    pub fn limit(self) -> u32 {
+        let (usual, most) = Self::LIMITS;
+        self.limit.unwrap_or(usual).clamp(1, most)
     }
 }
 

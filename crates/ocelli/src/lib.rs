@@ -10,6 +10,7 @@
 //! | [`config`] | the configuration file and the command line's sources |
 //! | [`sources`] | the kinds of source, one file each |
 //! | [`renditions`] | what is derived from a camera's own stream |
+//! | [`ingest`] | cameras that push |
 //! | [`sinks`] | the kinds of sink, one file each |
 //! | [`supervise`], [`ffmpeg`] | child processes; the one that decodes |
 //! | [`annexb`], [`jpeg`] | looking at pictures without decoding them |
@@ -19,6 +20,7 @@
 //! | [`auth`] | tokens and what they grant |
 //! | [`store`] | what outlives the hub |
 //! | [`api`], [`answer`], [`ui`] | the HTTP interface, its answers, the pages |
+//! | [`urls`] | the URLs that the hub gives out |
 //! | [`reference`] | the reference page, made from the lists in the code |
 //! | [`doctor`] | what is wrong with a server, a camera or this machine |
 //! | [`launch`] | from a configuration to a running hub |
@@ -35,6 +37,7 @@ pub mod connection;
 pub mod doctor;
 pub mod ffmpeg;
 pub mod gate;
+pub mod ingest;
 pub mod jpeg;
 pub mod launch;
 pub mod reference;
@@ -46,4 +49,5 @@ pub mod sources;
 pub mod store;
 pub mod supervise;
 pub mod ui;
+pub mod urls;
 pub mod websocket;

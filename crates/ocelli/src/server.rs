@@ -4,7 +4,7 @@
 use crate::answer::plain;
 use crate::connection::Connection;
 use crate::site::Site;
-use crate::{api, sinks, ui};
+use crate::{api, ingest, sinks, ui};
 use axum::Router;
 use axum::body::Body;
 use http::header::{
@@ -35,6 +35,7 @@ fn routes(site: Arc<Site>) -> Router {
     Router::new()
         .merge(sinks::routes())
         .merge(api::routes(&site))
+        .merge(ingest::routes())
         .fallback(ui::serve)
         .with_state(site)
 }

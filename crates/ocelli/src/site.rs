@@ -2,6 +2,7 @@
 
 use crate::auth::AdminToken;
 use crate::gate::Gate;
+use crate::ingest::Ingest;
 use crate::store::Store;
 use ocelli_core::Hub;
 use std::collections::BTreeSet;
@@ -23,6 +24,8 @@ pub struct Site {
     pub admin: Option<AdminToken>,
     /// The apps of the configuration, which is the one place to change them.
     pub configured_apps: BTreeSet<String>,
+    /// The cameras that push.
+    pub ingest: Ingest,
     /// The tasks of connections that were upgraded.
     pub tasks: TaskTracker,
     /// Cancelled when the server stops.
@@ -43,11 +46,17 @@ impl Site {
             store: Store::closed("this hub was started without a store"),
             admin: None,
             configured_apps: BTreeSet::new(),
+            ingest: Ingest::default(),
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),
             started: Instant::now(),
             ignored: AtomicU64::new(0),
         }
+    }
+
+    /// The hub's time in ms since the Unix epoch, as the store keeps it.
+    pub fn now_ms(&self) -> i64 {
+        i64::try_from(self.hub.clock().now().0 / 1000).unwrap_or_default()
     }
 
     /// Counts messages that were passed over.

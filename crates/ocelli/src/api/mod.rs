@@ -12,6 +12,9 @@ mod apps;
 mod body;
 mod cameras;
 mod document;
+mod ingest;
+mod limits;
+mod streams;
 mod tokens;
 
 pub use document::document;
@@ -39,6 +42,11 @@ fn handlers() -> OpenApiRouter<Arc<Site>> {
         .routes(routes!(cameras::list))
         .routes(routes!(apps::list, apps::create))
         .routes(routes!(apps::show, apps::change, apps::delete))
+        .routes(routes!(ingest::list, ingest::mint))
+        .routes(routes!(ingest::revoke))
+        .routes(routes!(ingest::live))
+        .routes(routes!(streams::list))
+        .routes(routes!(streams::stop))
         .routes(routes!(tokens::list, tokens::create))
         .routes(routes!(tokens::revoke))
         .routes(routes!(document::json))

@@ -7,4 +7,6 @@ mod permission;
 mod token;
 
 pub use permission::{Grant, PERMISSIONS, Permission};
-pub use token::{AdminToken, Hash, Key, new_id, new_token};
+pub use token::{
+    AdminToken, Hash, Key, STREAM_MARK, new_id, new_stream_key, new_stream_key_id, new_token,
+};

@@ -1,4 +1,5 @@
-//! What outlives the hub: apps and tokens, in one SQLite file in the data directory.
+//! What outlives the hub: apps, tokens, the keys of cameras that push and the
+//! history of what they sent, in one SQLite file in the data directory.
 //!
 //! The file belongs to one thread, which does what it is sent in turn, so nobody on
 //! the frame path ever waits for a disk. A store that can't be opened is a closed
@@ -8,7 +9,9 @@
 
 pub mod apps;
 mod directory;
+pub mod keys;
 mod schema;
+pub mod streams;
 pub mod tokens;
 
 pub use directory::default_directory;

@@ -7,8 +7,9 @@ use axum::extract::{FromRequestParts, Query};
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 use http::{HeaderValue, StatusCode, header};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::time::Duration;
 use utoipa::ToSchema;
 
 /// `{"data": …, "error": null}`.
@@ -34,66 +35,13 @@ impl<T: Serialize> IntoResponse for Answer<T> {
     }
 }
 
-/// `{"data": […], "total": …, "limit": …, "offset": …, "error": null}`: some of a list.
-#[derive(Serialize, ToSchema)]
-pub struct Listed<T> {
-    /// Those that were asked for.
-    data: Vec<T>,
-    /// How many there are.
-    total: u64,
-    /// How many are told at most.
-    limit: u32,
-    /// How many were passed over.
-    offset: u32,
-    /// Always null: a fault has another form.
-    #[schema(value_type = Option<String>)]
-    error: Option<()>,
-}
-
-impl<T> Listed<T> {
-    /// Those of `page`, out of `total`.
-    pub fn new(data: Vec<T>, total: u64, page: Page) -> Self {
-        Self {
-            data,
-            total,
-            limit: page.limit(),
-            offset: page.offset,
-            error: None,
-        }
-    }
-}
-
-impl<T: Serialize> IntoResponse for Listed<T> {
-    fn into_response(self) -> Response {
-        Json(self).into_response()
-    }
-}
-
-/// Which part of a list is asked for.
-#[derive(Clone, Copy, Debug, Deserialize)]
-pub struct Page {
-    limit: Option<u32>,
-    /// How many to pass over.
-    #[serde(default)]
-    pub offset: u32,
-}
-
-impl Page {
-    /// How many are told when nobody says otherwise, and at most.
-    const LIMITS: (u32, u32) = (50, 500);
-
-    /// How many to tell.
-    pub fn limit(self) -> u32 {
-        let (usual, most) = Self::LIMITS;
-        self.limit.unwrap_or(usual).clamp(1, most)
-    }
-}
-
 /// An error of the HTTP interface, answered as `{"statusCode","message","error"}`.
 #[derive(Debug)]
 pub struct Problem {
     status: StatusCode,
     message: String,
+    /// When it may go better.
+    after: Option<Duration>,
 }
 
 impl Problem {
@@ -102,13 +50,39 @@ impl Problem {
         Self {
             status,
             message: message.into(),
+            after: None,
         }
+    }
+
+    /// Too many attempts; says when there may be another.
+    pub fn too_many(what: &str, after: Duration) -> Self {
+        let seconds = seconds(after);
+        let message = format!("too many {what}; try again in {seconds} s");
+        Self {
+            after: Some(after),
+            ..Self::new(StatusCode::TOO_MANY_REQUESTS, message)
+        }
+    }
+
+    /// Its status.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// What it says.
+    pub fn message(&self) -> &str {
+        &self.message
     }
 
     /// Nothing of that name.
     pub fn not_found(message: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, message)
     }
+}
+
+/// Whole seconds, and at least one.
+fn seconds(time: Duration) -> u64 {
+    time.as_millis().div_ceil(1000).max(1).try_into().unwrap_or(u64::MAX)
 }
 
 /// How an error reads.
@@ -142,7 +116,12 @@ impl IntoResponse for Problem {
             message: self.message,
             error: self.status.canonical_reason().unwrap_or("Error"),
         };
-        (self.status, Json(body)).into_response()
+        let mut response = (self.status, Json(body)).into_response();
+        if let Some(after) = self.after {
+            let headers = response.headers_mut();
+            headers.insert(header::RETRY_AFTER, seconds(after).into());
+        }
+        response
     }
 }
 

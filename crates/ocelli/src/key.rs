@@ -4,7 +4,7 @@
 use crate::Exit;
 use crate::token::Place;
 use clap::{Args, Subcommand};
-use ocelli::auth::{new_stream_key, new_stream_key_id};
+use ocelli::auth::{new_id, new_stream_key};
 use ocelli::store::keys::{self, StreamKey};
 use ocelli::store::{self, StoreError};
 use ocelli_core::name::{DEFAULT_APP, check_app, check_room};
@@ -65,7 +65,7 @@ impl Create {
         let secret = new_stream_key();
         let end = &secret[secret.len() - 4..];
         let key = StreamKey {
-            id: new_stream_key_id(),
+            id: new_id("wsi"),
             app: self.app,
             room: self.room,
             identity: self.identity.unwrap_or_else(|| format!("wscam-{end}")),

@@ -17,7 +17,8 @@
 //! | [`server`], [`site`] | the one port: accepting, routing, stopping; what every route has at hand |
 //! | [`connection`], [`websocket`] | one connection; one WebSocket |
 //! | [`gate`] | the Host and Origin rules |
-//! | [`auth`] | tokens and what they grant |
+//! | [`auth`] | tokens, passwords and roles, and what they grant |
+//! | [`visitor`] | who asks, and whether they may stay |
 //! | [`store`] | what outlives the hub |
 //! | [`api`], [`answer`], [`ui`] | the HTTP interface, its answers, the pages |
 //! | [`urls`] | the URLs that the hub gives out |
@@ -50,4 +51,5 @@ pub mod store;
 pub mod supervise;
 pub mod ui;
 pub mod urls;
+pub mod visitor;
 pub mod websocket;

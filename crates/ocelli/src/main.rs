@@ -1,6 +1,7 @@
 //! The command line. Composes; decides nothing itself.
 
 mod key;
+mod admin;
 mod token;
 
 use clap::{Args, Parser, Subcommand};
@@ -44,6 +45,9 @@ enum Command {
     /// Give out, list and revoke the keys of cameras that push.
     #[command(subcommand)]
     Key(key::Key),
+    /// Get in as an administrator, with a first or a forgotten password.
+    #[command(subcommand)]
+    Admin(admin::Admin),
     /// Say what is wrong with a WebSocket server, a camera or this machine.
     ///
     /// Exit code 0: nothing failed (warnings are named); 1: something did; 2: there
@@ -124,6 +128,7 @@ fn main() -> ExitCode {
         Some(Command::CheckConfig { file }) => check(&file),
         Some(Command::Token(token)) => token.run(),
         Some(Command::Key(key)) => key.run(),
+        Some(Command::Admin(admin)) => admin.run(),
         Some(Command::Doctor(question)) => examine(&question),
         Some(Command::Reference) => {
             let text = reference::text();

@@ -1,9 +1,10 @@
 //! What every route has at hand. It knows no route: those know it.
 
-use crate::auth::AdminToken;
+use crate::auth::{AdminToken, Passwords};
 use crate::gate::Gate;
 use crate::ingest::Ingest;
 use crate::store::Store;
+use crate::visitor::{Attempts, Visitors};
 use ocelli_core::Hub;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -22,6 +23,12 @@ pub struct Site {
     pub store: Store,
     /// The administrator's own token, if one was set.
     pub admin: Option<AdminToken>,
+    /// Makes hashes of passwords.
+    pub passwords: Passwords,
+    /// Attempts to get in.
+    pub attempts: Attempts,
+    /// Who stays a while, by a token or a session.
+    pub visitors: Visitors,
     /// The apps of the configuration, which is the one place to change them.
     pub configured_apps: BTreeSet<String>,
     /// The cameras that push.
@@ -45,6 +52,9 @@ impl Site {
             gate,
             store: Store::closed("this hub was started without a store"),
             admin: None,
+            passwords: Passwords::default(),
+            attempts: Attempts::default(),
+            visitors: Visitors::default(),
             configured_apps: BTreeSet::new(),
             ingest: Ingest::default(),
             tasks: TaskTracker::new(),
@@ -54,9 +64,9 @@ impl Site {
         }
     }
 
-    /// The hub's time in ms since the Unix epoch, as the store keeps it.
-    pub fn now_ms(&self) -> i64 {
-        i64::try_from(self.hub.clock().now().0 / 1000).unwrap_or_default()
+    /// The hub's time in ms since the Unix epoch.
+    pub fn now(&self) -> i64 {
+        i64::try_from(self.hub.clock().now().0 / 1000).unwrap_or(i64::MAX)
     }
 
     /// Counts messages that were passed over.

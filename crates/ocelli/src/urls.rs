@@ -1,44 +1,40 @@
 //! The URLs that the hub gives out, made in this one place.
 
 use crate::connection::Peer;
+use crate::site::Site;
 use axum::extract::FromRequestParts;
-use http::header::HOST;
 use http::request::Parts;
 use ocelli_core::CameraId;
 use std::convert::Infallible;
+use std::sync::Arc;
 
-/// Where whoever asks reaches this hub: by the name that they asked for.
+/// Where whoever asks reaches this hub.
 #[derive(Clone, Debug)]
 pub struct Urls {
-    host: String,
+    /// Scheme and host, like `http://cams.lan:8080`.
+    origin: String,
 }
 
-impl<S: Send + Sync> FromRequestParts<S> for Urls {
+impl FromRequestParts<Arc<Site>> for Urls {
     type Rejection = Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Infallible> {
-        // The Host rule has let it pass, so it is one of the hub's own names.
-        let named = parts.uri.authority().map(ToString::to_string).or_else(|| {
-            let host = parts.headers.get(HOST)?;
-            host.to_str().ok().map(str::to_owned)
-        });
-        let reached = || {
-            let peer = parts.extensions.get::<Peer>();
-            peer.map(|peer| peer.local.to_string()).unwrap_or_default()
-        };
+    async fn from_request_parts(parts: &mut Parts, site: &Arc<Site>) -> Result<Self, Infallible> {
+        let peer = parts.extensions.get::<Peer>();
+        let origin = peer.map(|peer| site.gate.own_address(&parts.uri, &parts.headers, peer));
         Ok(Self {
-            host: named.unwrap_or_else(reached),
+            origin: origin.unwrap_or_default(),
         })
     }
 }
 
 impl Urls {
     fn http(&self, path: &str) -> String {
-        format!("http://{}{path}", self.host)
+        format!("{}{path}", self.origin)
     }
 
     fn ws(&self, path: &str) -> String {
-        format!("ws://{}{path}", self.host)
+        // https becomes wss by the same.
+        format!("{}{path}", self.origin.replacen("http", "ws", 1))
     }
 
     /// Where a camera's device pushes.

@@ -48,6 +48,8 @@ pub mod close {
     pub const TOO_LARGE: u16 = 4413;
     /// Too many handshakes that failed came from this address.
     pub const TOO_MANY: u16 = 4429;
+    /// The most bytes of a reason (RFC 6455, 5.5).
+    pub const REASON_LIMIT: usize = 123;
 }
 
 /// How a socket is read.

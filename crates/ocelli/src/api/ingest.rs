@@ -2,14 +2,15 @@
 
 use super::apps::Gone;
 use super::body::Body;
-use crate::answer::{Answer, Asked, Listed, Page, Problem, ProblemBody};
-use crate::auth::{new_stream_key, new_stream_key_id};
+use super::page::{Page, Window};
+use crate::answer::{Answer, Asked, Problem, ProblemBody};
+use crate::auth::{new_id, new_stream_key};
 use crate::ingest::Device;
-use crate::sinks::may_watch;
 use crate::site::Site;
 use crate::store::StoreError;
 use crate::store::keys::{self, StreamKey};
 use crate::urls::Urls;
+use crate::visitor::Visitor;
 use axum::extract::{Path, State};
 use http::StatusCode;
 use ocelli_core::name::check_room;
@@ -154,13 +155,13 @@ pub async fn mint(
     let secret = new_stream_key();
     let hash = site.store.key()?.hash(&secret);
     let key = StreamKey {
-        id: new_stream_key_id(),
+        id: new_id("wsi"),
         app,
         room: camera.room().to_owned(),
         identity: new
             .identity
             .unwrap_or_else(|| format!("{IDENTITY}{}", &secret[secret.len() - 4..])),
-        created: site.now_ms(),
+        created: site.now(),
     };
     let shown = Shown {
         id: key.id.clone(),
@@ -201,22 +202,20 @@ pub async fn mint(
 /// The keys of an app, the oldest first, without their secrets.
 #[utoipa::path(get, path = "/api/v1/apps/{app}/ws-ingest", tag = "cameras that push",
     operation_id = "listStreamKeys", security(("token" = ["ingress:read"])),
-    params(
-        ("app" = String, Path, description = "The app's name"),
-        ("limit" = Option<u32>, Query, description = "How many; 50 by default, at most 500"),
-        ("offset" = Option<u32>, Query, description = "How many to pass over")),
+    params(("app" = String, Path, description = "The app's name"), Window),
     responses(
-        (status = 200, description = "The keys", body = Listed<View>),
+        (status = 200, description = "The keys", body = Page<View>),
         (status = 404, description = "There is no such app", body = ProblemBody)))]
 pub async fn list(
     State(site): State<Arc<Site>>,
     urls: Urls,
     Path(app): Path<String>,
-    Asked(page): Asked<Page>,
-) -> Result<Listed<View>, Problem> {
+    Asked(window): Asked<Window>,
+) -> Result<Page<View>, Problem> {
     known(&site, &app)?;
+    let limit = window.limit()?;
     let sought = app.clone();
-    let read = move |connection: &mut _| keys::page(connection, &sought, page.limit(), page.offset);
+    let read = move |connection: &mut _| keys::page(connection, &sought, limit, window.offset());
     let (keys, total) = site.store.call(read).await?;
     let views = keys.into_iter().filter_map(|key| {
         let camera = site.hub.resolve(&app, &key.room).ok()?;
@@ -232,7 +231,7 @@ pub async fn list(
             ws_url: urls.ingest(&camera),
         })
     });
-    Ok(Listed::new(views.collect(), total, page))
+    Ok(Page::new(views.collect(), total))
 }
 
 /// Checks that there is such an app.
@@ -277,14 +276,15 @@ pub async fn revoke(
         (status = 404, description = "There is none, or not anybody may watch", body = ProblemBody)))]
 pub async fn live(
     State(site): State<Arc<Site>>,
+    visitor: Visitor,
     urls: Urls,
     Path((app, room)): Path<(String, String)>,
 ) -> Result<Answer<Live>, Problem> {
     let none = || Problem::not_found(format!("nobody pushes to room {room:?} of app {app:?}"));
-    if !may_watch(&site.hub, &app) {
+    let camera = site.hub.resolve(&app, &room).map_err(|_| none())?;
+    if !visitor.may_watch(&camera) {
         return Err(none());
     }
-    let camera = site.hub.resolve(&app, &room).map_err(|_| none())?;
     site.ingest.place(&camera).ok_or_else(none)?;
     Ok(Answer::new(Live {
         mjpeg_url: urls.mjpeg(&camera),

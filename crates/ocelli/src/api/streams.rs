@@ -2,7 +2,8 @@
 
 use super::apps::Gone;
 use super::ingest::known;
-use crate::answer::{Answer, Asked, Listed, Page, Problem, ProblemBody};
+use super::page::{Page, Window};
+use crate::answer::{Answer, Asked, Problem, ProblemBody};
 use crate::ingest::Refusal;
 use crate::site::Site;
 use crate::store::streams::{self, Stream};
@@ -70,23 +71,21 @@ impl View {
 /// The streams of an app, the newest first, those that have ended too.
 #[utoipa::path(get, path = "/api/v1/apps/{app}/streams", tag = "streams",
     operation_id = "listStreams", security(("token" = ["stream:read"])),
-    params(
-        ("app" = String, Path, description = "The app's name"),
-        ("limit" = Option<u32>, Query, description = "How many; 50 by default, at most 500"),
-        ("offset" = Option<u32>, Query, description = "How many to pass over")),
+    params(("app" = String, Path, description = "The app's name"), Window),
     responses(
-        (status = 200, description = "The streams", body = Listed<View>),
+        (status = 200, description = "The streams", body = Page<View>),
         (status = 404, description = "There is no such app", body = ProblemBody)))]
 pub async fn list(
     State(site): State<Arc<Site>>,
     Path(app): Path<String>,
-    Asked(page): Asked<Page>,
-) -> Result<Listed<View>, Problem> {
+    Asked(window): Asked<Window>,
+) -> Result<Page<View>, Problem> {
     known(&site, &app)?;
-    let read = move |connection: &mut _| streams::page(connection, &app, page.limit(), page.offset);
+    let limit = window.limit()?;
+    let read = move |connection: &mut _| streams::page(connection, &app, limit, window.offset());
     let (streams, total) = site.store.call(read).await?;
     let views = streams.into_iter().map(|stream| View::of(stream, &site));
-    Ok(Listed::new(views.collect(), total, page))
+    Ok(Page::new(views.collect(), total))
 }
 
 /// Stops a stream: its device is sent away, and may come again.

@@ -85,7 +85,7 @@ pub fn claim(site: &Site, connection: &Connection, claim: Claim) -> Result<Seat,
         let message = format!("{most} cameras push in app {:?}, which is its max", app.name);
         return Err(Refusal::quota_exceeded(message));
     }
-    let now = site.now_ms();
+    let now = site.now();
     let participant = identity.unwrap_or(key.identity);
     let stream_id = format!("{}/{participant}", camera.full_room());
     let goes_on = before

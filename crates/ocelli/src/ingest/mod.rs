@@ -3,7 +3,7 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`bucket`], [`failures`] | how many frames, and how many failed handshakes, are taken |
+//! | [`bucket`] | how many frames are taken |
 //! | [`refusal`] | what a device is told when it has to go |
 //! | [`claim`] | from a key to a camera's seat, in one step of the store |
 //! | [`socket`] | one device's connection |
@@ -17,7 +17,6 @@
 
 mod bucket;
 mod claim;
-mod failures;
 mod refusal;
 mod socket;
 
@@ -25,19 +24,25 @@ pub use claim::{Claim, claim};
 pub use refusal::Refusal;
 pub use socket::routes;
 
+use crate::auth::{Block, Throttle};
 use crate::sources::push::{self, Push};
 use crate::store::keys::StreamKey;
 use crate::store::{StoreError, keys};
-use failures::Failures;
 use ocelli_core::{Camera, CameraId, Hub, HubError, Timestamp};
 use rusqlite::Connection;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::sync::{broadcast, oneshot};
 
 /// Reports that wait for whoever is slow to take them; it then loses the oldest.
 const REPORTS: usize = 4096;
+
+/// So many handshakes of an address may fail at once, and then one each while: 30 a
+/// minute.
+const FAILURES: u32 = 30;
+const EACH_FAILURE: Duration = Duration::from_secs(2);
 
 /// The camera's place and whoever pushes there.
 pub type Place = Push<Device>;
@@ -103,7 +108,8 @@ pub struct Report {
 pub struct Ingest {
     places: Mutex<BTreeMap<CameraId, Arc<Place>>>,
     connected: AtomicU64,
-    failures: Failures,
+    /// Handshakes that failed. Those alone count: a good key always connects.
+    failures: Throttle<Block>,
     reports: broadcast::Sender<Report>,
 }
 
@@ -112,7 +118,7 @@ impl Default for Ingest {
         Self {
             places: Mutex::default(),
             connected: AtomicU64::new(0),
-            failures: Failures::default(),
+            failures: Throttle::new(FAILURES, EACH_FAILURE),
             reports: broadcast::Sender::new(REPORTS),
         }
     }

@@ -7,7 +7,7 @@ use super::bucket::Bucket;
 use super::claim::{Claim, Seat, claim};
 use super::{Device, Refusal, Report};
 use crate::answer::Asked;
-use crate::auth::STREAM_MARK;
+use crate::auth::{Block, STREAM_MARK};
 use crate::connection::Peer;
 use crate::jpeg;
 use crate::site::Site;
@@ -168,10 +168,10 @@ impl Arrival {
         let claimed = self.try_claim().await;
         match claimed {
             Err(refusal) if refusal.code == websocket::close::UNAUTHORIZED => {
-                let failures = &self.site.ingest.failures;
-                match failures.note(self.peer.remote.ip(), Instant::now()) {
-                    true => Err(Refusal::rate_limited()),
-                    false => Err(refusal),
+                let address = Block::from(self.peer.remote.ip());
+                match self.site.ingest.failures.count(&address) {
+                    Ok(()) => Err(refusal),
+                    Err(_) => Err(Refusal::rate_limited()),
                 }
             }
             claimed => claimed,
@@ -463,7 +463,7 @@ impl Session {
         let (site, place) = (self.site.clone(), self.seat.place.clone());
         let device: Arc<Device> = self.seat.device.clone();
         async move {
-            let now = site.now_ms();
+            let now = site.now();
             let leave = move |connection: &mut _| match place.leave(&device) {
                 true => streams::end(connection, device.row, now, device.stats().as_deref()),
                 false => Ok(()),

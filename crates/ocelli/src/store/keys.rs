@@ -48,16 +48,16 @@ pub fn all(connection: &Connection) -> Result<Vec<StreamKey>, StoreError> {
 pub fn page(
     connection: &Connection,
     app: &str,
-    limit: u32,
-    offset: u32,
-) -> Result<(Vec<StreamKey>, u64), StoreError> {
+    limit: usize,
+    offset: usize,
+) -> Result<(Vec<StreamKey>, usize), StoreError> {
     let count = "SELECT count(*) FROM stream_key WHERE app = ?1";
-    let total: i64 = connection.query_row(count, [app], |row| row.get(0))?;
+    let total: usize = connection.query_row(count, [app], |row| row.get(0))?;
     let mut query = connection.prepare_cached(
         "SELECT * FROM stream_key WHERE app = ?1 ORDER BY created, id LIMIT ?2 OFFSET ?3",
     )?;
     let keys = query.query_map((app, limit, offset), read)?;
-    Ok((keys.collect::<Result<_, _>>()?, total.unsigned_abs()))
+    Ok((keys.collect::<Result<_, _>>()?, total))
 }
 
 /// Adds one.

@@ -1,4 +1,4 @@
-//! What outlives the hub: apps, tokens, the keys of cameras that push and the
+//! What outlives the hub: apps, tokens, users, the keys of cameras that push and the
 //! history of what they sent, in one SQLite file in the data directory.
 //!
 //! The file belongs to one thread, which does what it is sent in turn, so nobody on
@@ -8,11 +8,15 @@
 //! What does not belong here: who may ask, and how an answer looks.
 
 pub mod apps;
+pub mod codes;
 mod directory;
 pub mod keys;
 mod schema;
 pub mod streams;
+pub mod sessions;
 pub mod tokens;
+pub mod users;
+pub mod walls;
 
 pub use directory::default_directory;
 

@@ -4,7 +4,9 @@
 use rusqlite::Connection;
 use rusqlite_migration::{M, Migrations};
 
-const STEPS: &[M<'static>] = &[M::up(
+const STEPS: &[M<'static>] = &[APPS_AND_TOKENS, USERS, INGEST];
+
+const APPS_AND_TOKENS: M<'static> = M::up(
     "CREATE TABLE app (
          name TEXT PRIMARY KEY,
          room_prefix TEXT NOT NULL UNIQUE,
@@ -21,39 +23,86 @@ const STEPS: &[M<'static>] = &[M::up(
          hash BLOB NOT NULL UNIQUE,
          created INTEGER NOT NULL
      ) STRICT;",
-), M::up(INGEST)];
+);
+
+const USERS: M<'static> = M::up(
+    "CREATE TABLE user (
+         id TEXT PRIMARY KEY,
+         name TEXT NOT NULL UNIQUE COLLATE NOCASE,
+         -- In the form of argon2 itself; none until the user has chosen one.
+         password TEXT,
+         created INTEGER NOT NULL
+     ) STRICT;
+     CREATE TABLE role (
+         user TEXT NOT NULL REFERENCES user ON DELETE CASCADE,
+         -- None: all of them.
+         app TEXT,
+         role TEXT NOT NULL
+     ) STRICT;
+     CREATE TABLE session (
+         id TEXT PRIMARY KEY,
+         user TEXT NOT NULL REFERENCES user ON DELETE CASCADE,
+         hash BLOB NOT NULL,
+         address TEXT NOT NULL,
+         agent TEXT NOT NULL,
+         created INTEGER NOT NULL,
+         seen INTEGER NOT NULL
+     ) STRICT;
+     CREATE INDEX session_user ON session (user);
+     -- One-time codes: for a user, or without one for whoever has the machine.
+     CREATE TABLE code (
+         hash BLOB PRIMARY KEY,
+         user TEXT REFERENCES user ON DELETE CASCADE,
+         expires INTEGER NOT NULL
+     ) STRICT;
+     CREATE TABLE wall (
+         id TEXT PRIMARY KEY,
+         name TEXT NOT NULL,
+         hash BLOB NOT NULL,
+         -- The user or the token that it was made with, and goes with.
+         maker TEXT,
+         created INTEGER NOT NULL,
+         expires INTEGER NOT NULL
+     ) STRICT;
+     CREATE TABLE wall_camera (
+         wall TEXT NOT NULL REFERENCES wall ON DELETE CASCADE,
+         app TEXT NOT NULL,
+         camera TEXT NOT NULL,
+         PRIMARY KEY (wall, camera)
+     ) STRICT;",
+);
 
 /// Cameras that push: what they may in each app, their keys, and what they sent.
-const INGEST: &str = "
-    ALTER TABLE app ADD COLUMN ingest_enabled INTEGER NOT NULL DEFAULT 1;
-    ALTER TABLE app ADD COLUMN ingest_max_cameras INTEGER NOT NULL DEFAULT 0;
-    ALTER TABLE app ADD COLUMN ingest_max_fps INTEGER NOT NULL DEFAULT 15;
-    ALTER TABLE app ADD COLUMN ingest_max_frame_kb INTEGER NOT NULL DEFAULT 256;
-    ALTER TABLE app ADD COLUMN ingest_idle_ms INTEGER NOT NULL DEFAULT 30000;
-    -- `room` is as it was written: in the short form or the full one.
-    CREATE TABLE stream_key (
-        id TEXT PRIMARY KEY,
-        app TEXT NOT NULL,
-        room TEXT NOT NULL,
-        identity TEXT NOT NULL,
-        hash BLOB NOT NULL UNIQUE,
-        created INTEGER NOT NULL
-    ) STRICT;
-    CREATE INDEX stream_key_place ON stream_key (app, room);
-    CREATE TABLE stream (
-        number INTEGER PRIMARY KEY AUTOINCREMENT,
-        app TEXT NOT NULL,
-        stream_id TEXT NOT NULL,
-        type TEXT NOT NULL,
-        room TEXT NOT NULL,
-        participant TEXT NOT NULL,
-        started INTEGER NOT NULL,
-        ended INTEGER,
-        last_stats TEXT
-    ) STRICT;
-    CREATE INDEX stream_app ON stream (app, number);
-    CREATE INDEX stream_open ON stream (number) WHERE ended IS NULL;
-";
+const INGEST: M<'static> = M::up(
+    "ALTER TABLE app ADD COLUMN ingest_enabled INTEGER NOT NULL DEFAULT 1;
+     ALTER TABLE app ADD COLUMN ingest_max_cameras INTEGER NOT NULL DEFAULT 0;
+     ALTER TABLE app ADD COLUMN ingest_max_fps INTEGER NOT NULL DEFAULT 15;
+     ALTER TABLE app ADD COLUMN ingest_max_frame_kb INTEGER NOT NULL DEFAULT 256;
+     ALTER TABLE app ADD COLUMN ingest_idle_ms INTEGER NOT NULL DEFAULT 30000;
+     -- `room` is as it was written: in the short form or the full one.
+     CREATE TABLE stream_key (
+         id TEXT PRIMARY KEY,
+         app TEXT NOT NULL,
+         room TEXT NOT NULL,
+         identity TEXT NOT NULL,
+         hash BLOB NOT NULL UNIQUE,
+         created INTEGER NOT NULL
+     ) STRICT;
+     CREATE INDEX stream_key_place ON stream_key (app, room);
+     CREATE TABLE stream (
+         number INTEGER PRIMARY KEY AUTOINCREMENT,
+         app TEXT NOT NULL,
+         stream_id TEXT NOT NULL,
+         type TEXT NOT NULL,
+         room TEXT NOT NULL,
+         participant TEXT NOT NULL,
+         started INTEGER NOT NULL,
+         ended INTEGER,
+         last_stats TEXT
+     ) STRICT;
+     CREATE INDEX stream_app ON stream (app, number);
+     CREATE INDEX stream_open ON stream (number) WHERE ended IS NULL;",
+);
 
 /// Takes the file through the steps that it has not seen.
 pub fn bring_up_to_date(connection: &mut Connection) -> rusqlite_migration::Result<()> {

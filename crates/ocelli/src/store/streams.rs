@@ -112,14 +112,14 @@ pub fn end_all(connection: &Connection, now: i64) -> Result<usize, StoreError> {
 pub fn page(
     connection: &Connection,
     app: &str,
-    limit: u32,
-    offset: u32,
-) -> Result<(Vec<Stream>, u64), StoreError> {
+    limit: usize,
+    offset: usize,
+) -> Result<(Vec<Stream>, usize), StoreError> {
     let count = "SELECT count(*) FROM stream WHERE app = ?1";
-    let total: i64 = connection.query_row(count, [app], |row| row.get(0))?;
+    let total: usize = connection.query_row(count, [app], |row| row.get(0))?;
     let mut query = connection.prepare_cached(
         "SELECT * FROM stream WHERE app = ?1 ORDER BY number DESC LIMIT ?2 OFFSET ?3",
     )?;
     let streams = query.query_map((app, limit, offset), read)?;
-    Ok((streams.collect::<Result<_, _>>()?, total.unsigned_abs()))
+    Ok((streams.collect::<Result<_, _>>()?, total))
 }

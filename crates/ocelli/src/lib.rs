@@ -23,6 +23,7 @@
 //! | [`api`], [`answer`], [`ui`] | the HTTP interface, its answers, the pages |
 //! | [`urls`] | the URLs that the hub gives out |
 //! | [`reference`] | the reference page, made from the lists in the code |
+//! | [`simulate`] | a fleet of devices that push |
 //! | [`doctor`] | what is wrong with a server, a camera or this machine |
 //! | [`launch`] | from a configuration to a running hub |
 //!
@@ -44,6 +45,7 @@ pub mod launch;
 pub mod reference;
 pub mod renditions;
 pub mod server;
+pub mod simulate;
 pub mod sinks;
 pub mod site;
 pub mod sources;

@@ -68,10 +68,7 @@ fn calls(document: &Value) -> Vec<(String, String, Option<String>)> {
 /// What each call needs, as it was decided; a new call is to be decided here too.
 const DECIDED: [(&str, Option<&str>); 18] = [
     ("DELETE /api/v1/apps/yard", Some("app:delete")),
-    (
-        "DELETE /api/v1/apps/yard/streams/none",
-        Some("stream:stop"),
-    ),
+    ("DELETE /api/v1/apps/yard/streams/none", Some("stream:stop")),
     (
         "DELETE /api/v1/apps/yard/ws-ingest/none",
         Some("ingress:delete"),

@@ -112,7 +112,9 @@ impl LimitsChange {
         });
         match fits {
             true => Ok(()),
-            false => Err("idleTimeout takes seconds or a text like \"30s\", from 1 s to 24 h".into()),
+            false => {
+                Err("idleTimeout takes seconds or a text like \"30s\", from 1 s to 24 h".into())
+            }
         }
     }
 

@@ -15,10 +15,10 @@ mod cameras;
 mod document;
 mod ingest;
 mod limits;
-mod streams;
 mod links;
 mod page;
 mod session;
+mod streams;
 mod tokens;
 mod users;
 

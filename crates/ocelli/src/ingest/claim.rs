@@ -82,7 +82,10 @@ pub fn claim(site: &Site, connection: &Connection, claim: Claim) -> Result<Seat,
     }
     let most = app.ingest.max_cameras as usize;
     if most > 0 && before.is_none() && site.ingest.devices(&app.name).len() >= most {
-        let message = format!("{most} cameras push in app {:?}, which is its max", app.name);
+        let message = format!(
+            "{most} cameras push in app {:?}, which is its max",
+            app.name
+        );
         return Err(Refusal::quota_exceeded(message));
     }
     let now = site.now();

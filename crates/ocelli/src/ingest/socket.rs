@@ -19,8 +19,8 @@ use axum::response::Response;
 use axum::routing::any;
 use axum::{Extension, Router};
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, HeaderMap};
 use http::Request;
+use http::header::{AUTHORIZATION, HeaderMap};
 use ocelli_core::name::check_room;
 use ocelli_core::{App, FrameBuffer, IngestLimits, Picture};
 use serde::Deserialize;
@@ -271,7 +271,7 @@ impl Session {
                 Event::Came(Incoming::Closed) => break Ok("it left"),
                 Event::Evicted(refusal) => break Err(refusal),
                 Event::Tick => {
-                    if let Err(refusal) = self.look_after().await {
+                    if let Err(refusal) = self.look_after() {
                         break Err(refusal);
                     }
                 }
@@ -399,7 +399,7 @@ impl Session {
     }
 
     /// What is to be done once a second.
-    async fn look_after(&mut self) -> Result<(), Refusal> {
+    fn look_after(&mut self) -> Result<(), Refusal> {
         self.follow_app()?;
         let now = Instant::now();
         let timeout = self.limits().idle_timeout;
@@ -412,15 +412,23 @@ impl Session {
         }
         if now - self.checked >= RECHECK {
             self.checked = now;
-            let key = self.seat.device.key.clone();
-            let look = move |connection: &mut _| keys::exists(connection, &key);
-            if let Ok(false) = self.site.store.call(look).await {
-                return Err(Refusal::invalid_key("the key was revoked"));
-            }
+            self.look_for_key();
         }
         let next = (now + TICK).min(self.last + timeout);
         self.tick.as_mut().reset(next);
         Ok(())
+    }
+
+    /// Looks whether the key is still there. Frames don't wait for the store.
+    fn look_for_key(&self) {
+        let (site, device) = (self.site.clone(), self.seat.device.clone());
+        self.site.tasks.spawn(async move {
+            let key = device.key.clone();
+            let look = move |connection: &mut _| keys::exists(connection, &key);
+            if let Ok(false) = site.store.call(look).await {
+                device.evict(Refusal::invalid_key("the key was revoked"));
+            }
+        });
     }
 
     /// Goes by what the app's limits are now.

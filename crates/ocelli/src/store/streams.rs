@@ -61,8 +61,8 @@ pub fn begin(connection: &Connection, stream: &Stream) -> Result<i64, StoreError
         &stream.participant,
         stream.started,
     ))?;
-    let mut forget = connection
-        .prepare_cached("DELETE FROM stream WHERE number <= ?1 AND ended IS NOT NULL")?;
+    let mut forget =
+        connection.prepare_cached("DELETE FROM stream WHERE number <= ?1 AND ended IS NOT NULL")?;
     forget.execute([number - KEPT])?;
     Ok(number)
 }

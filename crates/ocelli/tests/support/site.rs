@@ -4,14 +4,17 @@
 #![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
 
 use super::{eventually, http};
+use ocelli::auth::AdminToken;
 use ocelli::gate::Gate;
 use ocelli::server;
+use ocelli::store::Store;
 use ocelli_core::{
     App, Camera, Failure, FailureKind, FrameBuffer, Hub, Picture, Publisher, RunOnce, Source,
     Timestamp,
 };
 use ocelli_testkit::jpeg;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio::net::TcpListener;
@@ -22,6 +25,8 @@ use tokio::task::JoinHandle;
 pub struct Site {
     pub hub: Arc<Hub>,
     pub address: SocketAddr,
+    /// What its routes have at hand.
+    pub inner: Arc<ocelli::site::Site>,
     stop: Option<oneshot::Sender<()>>,
     serving: JoinHandle<()>,
 }
@@ -29,10 +34,27 @@ pub struct Site {
 impl Site {
     /// A server without cameras.
     pub async fn start() -> Self {
+        Self::run(|_| {}).await
+    }
+
+    /// A server without cameras that keeps things in this directory, and knows this
+    /// administrator's token.
+    pub async fn keeping(data: &Path, admin: &str) -> Self {
+        Self::run(|site| {
+            site.store = Store::open(data).unwrap();
+            site.admin = Some(AdminToken::new(admin).unwrap());
+        })
+        .await
+    }
+
+    async fn run(furnish: impl FnOnce(&mut ocelli::site::Site)) -> Self {
         let hub = Arc::new(Hub::default());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let site = Arc::new(ocelli::site::Site::new(hub.clone(), Gate::new(&[], &[])));
+        let mut site = ocelli::site::Site::new(hub.clone(), Gate::new(&[], &[]));
+        furnish(&mut site);
+        let site = Arc::new(site);
+        let inner = site.clone();
         let (stop, stopped) = oneshot::channel();
         let serving = tokio::spawn(server::run(listener, site, async {
             let _ = stopped.await;
@@ -40,6 +62,7 @@ impl Site {
         Self {
             hub,
             address,
+            inner,
             stop: Some(stop),
             serving,
         }

@@ -234,6 +234,8 @@ pub async fn serve(
     let mut site = Site::new(hub, gate);
     site.configured_apps = config.apps.iter().map(|app| app.name.clone()).collect();
     site.admin = config.admin;
+    site.limit(config.limits);
+    site.metrics = config.metrics;
     if let Err(error) = open_store(&mut site, config.data.as_deref()).await {
         tracing::error!(
             "{error}. The cameras of the configuration are shown all the same, in app \"live\" \

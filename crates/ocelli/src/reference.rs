@@ -48,6 +48,17 @@ pub fn text() -> String {
     options(&mut page, config::FILE_OPTIONS);
     page.push_str("\n## Keys of `[app.<name>]`\n\n| key | meaning |\n|---|---|\n");
     options(&mut page, config::APP_OPTIONS);
+    for (table, keys) in [
+        ("limits", config::LIMIT_OPTIONS),
+        ("log", config::LOG_OPTIONS),
+        ("metrics", config::METRICS_OPTIONS),
+    ] {
+        line(
+            &mut page,
+            format_args!("\n## Keys of `[{table}]`\n\n| key | meaning |\n|---|---|"),
+        );
+        options(&mut page, keys);
+    }
     page
 }
 

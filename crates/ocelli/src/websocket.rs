@@ -3,6 +3,7 @@
 
 use crate::answer::plain;
 use crate::connection::{Connection, Peer};
+use crate::counts::Refusal;
 use crate::site::Site;
 use axum::body::Body;
 use axum::response::Response;
@@ -97,8 +98,8 @@ where
     S: FnOnce(Socket) -> F + Send + 'static,
 {
     let allowed = site.gate.check_origin(request.headers(), peer);
-    let allowed = allowed.map_err(|reason| (StatusCode::FORBIDDEN, reason));
-    let checked = check(&request).and_then(|accept| allowed.map(|()| accept));
+    let allowed = allowed.map_err(|reason| (Refusal::Origin, StatusCode::FORBIDDEN, reason));
+    let checked = handshake(&request).and_then(|accept| allowed.map(|()| accept));
     switch(
         site,
         peer,
@@ -124,11 +125,15 @@ where
     F: Future<Output = ()> + Send + 'static,
     S: FnOnce(Socket) -> F + Send + 'static,
 {
-    let checked = check(&request);
+    let checked = handshake(&request);
     switch(site, peer, request, protocol, checked, reading, serve)
 }
 
-type Checked = Result<SecWebsocketAccept, (StatusCode, String)>;
+type Checked = Result<SecWebsocketAccept, (Refusal, StatusCode, String)>;
+
+fn handshake(request: &Request<Body>) -> Checked {
+    check(request).map_err(|(status, reason)| (Refusal::Handshake, status, reason))
+}
 
 fn switch<F, S>(
     site: &Site,
@@ -145,9 +150,9 @@ where
 {
     let accept = match checked {
         Ok(accept) => accept,
-        Err((status, reason)) => {
+        Err((why, status, reason)) => {
             let path = request.uri().path();
-            tracing::warn!(peer = %peer.remote, path, %reason, "refused an upgrade");
+            site.refused(why, peer, &format!("{path}: {reason}"));
             let mut response = plain(status, &reason);
             if status == StatusCode::UPGRADE_REQUIRED {
                 let headers = response.headers_mut();
@@ -186,7 +191,7 @@ where
 }
 
 /// Checks an opening handshake (RFC 6455, 4.2.1).
-fn check(request: &Request<Body>) -> Checked {
+fn check(request: &Request<Body>) -> Result<SecWebsocketAccept, (StatusCode, String)> {
     let headers = request.headers();
     let refuse = |status, reason: &str| Err((status, reason.to_owned()));
     if request.method() != Method::GET {
@@ -317,6 +322,12 @@ impl Socket {
     pub fn set_limit(&mut self, limit: usize) {
         self.reading = Reading::device(limit);
         *self.stream.limits_mut() = Limits::default().max_payload_len(Some(limit));
+    }
+
+    /// Counts no more against the address that it comes from: a whole fleet of devices
+    /// may stand behind one router.
+    pub fn stand_alone(&mut self) {
+        self.stream.get_mut().stand_alone();
     }
 
     /// Whether the next message may be sent.

@@ -60,9 +60,10 @@ impl Rule {
     fn check(&self, visitor: &Visitor, app: Option<&str>) -> Result<(), Problem> {
         let (permission, hub_wide) = match self {
             Rule::Public => return Ok(()),
-            Rule::SignedIn | Rule::Needs { or_signed_in: true, .. }
-                if visitor.signed_in().is_some() =>
-            {
+            Rule::SignedIn
+            | Rule::Needs {
+                or_signed_in: true, ..
+            } if visitor.signed_in().is_some() => {
                 return Ok(());
             }
             Rule::SignedIn => {
@@ -132,7 +133,7 @@ pub async fn guard(
         ref method => method.as_str(),
     };
     let rule = match methods.get(method) {
-        Some(Rule::Public) => return next.run(request).await,
+        Some(Rule::Public) => return uncached(next.run(request).await),
         Some(rule) => rule,
         None => return not_allowed(methods.keys().map(String::as_str).collect()),
     };
@@ -143,17 +144,16 @@ pub async fn guard(
     let app = params.iter().find(|(name, _)| *name == "app");
     let (mut parts, body) = request.into_parts();
     let allowed = match Visitor::from_request_parts(&mut parts, &site).await {
-        Ok(visitor) => rule.check(&visitor, app.map(|(_, app)| app)).map(|()| visitor),
+        Ok(visitor) => rule
+            .check(&visitor, app.map(|(_, app)| app))
+            .map(|()| visitor),
         Err(problem) => Err(problem),
     };
     match allowed {
         Ok(visitor) => {
             parts.extensions.insert(visitor.grant());
             parts.extensions.insert(visitor);
-            let mut response = next.run(Request::from_parts(parts, body)).await;
-            let headers = response.headers_mut();
-            headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-            response
+            uncached(next.run(Request::from_parts(parts, body)).await)
         }
         Err(problem) => {
             let mut response = problem.into_response();
@@ -164,6 +164,13 @@ pub async fn guard(
             response
         }
     }
+}
+
+/// What is answered to one is not for the next.
+fn uncached(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
 }
 
 fn not_allowed(methods: Vec<&str>) -> Response {
@@ -251,7 +258,12 @@ mod tests {
         let operation = path.and_then(|path| path.get.as_mut()).expect("a call");
         operation.security = None;
         assert_eq!(call(&document), None);
-        for nothing in [json!(null), json!([]), json!([{}, {}]), json!([{ "other": [] }])] {
+        for nothing in [
+            json!(null),
+            json!([]),
+            json!([{}, {}]),
+            json!([{ "other": [] }]),
+        ] {
             assert_eq!(Rule::of(&nothing), None, "{nothing}");
         }
     }

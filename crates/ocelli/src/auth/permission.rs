@@ -198,7 +198,8 @@ impl Grant {
     /// The permissions that it gives in an app; without one, for all apps and the hub.
     pub fn list(&self, app: Option<&str>) -> Vec<&'static str> {
         let all = PERMISSIONS.iter().copied();
-        all.filter(|permission| self.allows(permission, app)).collect()
+        all.filter(|permission| self.allows(permission, app))
+            .collect()
     }
 }
 
@@ -226,13 +227,20 @@ mod tests {
             ("camera:read", Some("live"), false),
             ("camera:read", None, false),
         ] {
-            assert_eq!(grant.allows(permission, app), allowed, "{permission} {app:?}");
+            assert_eq!(
+                grant.allows(permission, app),
+                allowed,
+                "{permission} {app:?}"
+            );
         }
         let operator = Grant::new([Role::Operator.allowance(None)]);
         assert_eq!(operator.lacks(&grant), None);
         assert_eq!(grant.lacks(&operator), Some(("app:read", None)));
         assert_eq!(operator.lacks(&Grant::everything()), Some(("*", None)));
-        assert_eq!(grant.list(Some("yard")), ["app:read", "camera:read", "stream:read"]);
+        assert_eq!(
+            grant.list(Some("yard")),
+            ["app:read", "camera:read", "stream:read"]
+        );
         for role in Role::ALL {
             assert_eq!(Role::parse(role.name()), Some(role));
             for text in role.permissions() {

@@ -9,6 +9,7 @@ use super::{Device, Refusal, Report};
 use crate::answer::Asked;
 use crate::auth::{Block, STREAM_MARK};
 use crate::connection::Peer;
+use crate::counts;
 use crate::jpeg;
 use crate::site::Site;
 use crate::store::{keys, streams};
@@ -145,19 +146,16 @@ impl Arrival {
                 }
             }
             Ok(seat) => {
+                socket.stand_alone();
                 let stream = seat.device.stream_id.clone();
                 tracing::info!(peer = %remote, stream, "a camera pushes");
                 let ended = Session::new(site, socket, seat).run().await;
                 tracing::info!(peer = %remote, stream, reason = ended, "a camera pushes no more");
             }
             Err(refusal) => {
-                tracing::warn!(
-                    peer = %remote,
-                    app = self.app,
-                    room = self.room,
-                    reason = refusal.message,
-                    "refused a camera that pushes"
-                );
+                let place = format!("app {:?}, room {:?}", self.app, self.room);
+                let reason = format!("{place}: {}", refusal.message);
+                site.refused(counts::Refusal::Device, &self.peer, &reason);
                 dismiss(socket, &refusal).await;
             }
         }

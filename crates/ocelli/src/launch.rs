@@ -245,7 +245,7 @@ pub async fn serve(
         // Nothing may be changed on top of what can't be read.
         site.store = Store::closed(&error.to_string());
     }
-    greet(address, config.cameras.len());
+    greet(address, site.hub.cameras().len());
     if site.store.key().is_ok()
         && let Err(error) = invite(&site, address).await
     {

@@ -728,6 +728,27 @@ async fn a_device_without_frames_is_ended_after_its_apps_time() {
 }
 
 #[tokio::test]
+async fn a_frame_above_the_rate_keeps_a_device_too() {
+    let (site, _dir) = site().await;
+    let hub = site.address;
+    let key = Key::mint(hub, "live", "cam1").await;
+    let body = json!({ "wsIngest": { "maxFps": 1, "idleTimeout": 1 } });
+    admin(hub, "PATCH /api/v1/apps/live", body).await;
+    let (mut device_socket, _) = Device::ready(hub, &key).await;
+    tokio::time::pause();
+    for number in 0..6 {
+        device_socket.show(picture(number)).await;
+    }
+    let begun = Instant::now();
+    assert!(device_socket.stays_open(Duration::from_millis(900)).await);
+    // There is no frame left in this second.
+    device_socket.show(picture(6)).await;
+    assert_eq!(device_socket.refused(PATIENCE).await.1, 4408);
+    let took = begun.elapsed().as_secs_f64();
+    assert!((1.85..2.5).contains(&took), "{took}");
+}
+
+#[tokio::test]
 async fn a_new_idle_time_counts_for_who_is_connected() {
     let (site, _dir) = site().await;
     let hub = site.address;

@@ -34,6 +34,7 @@ use std::task::Poll;
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, Sleep, sleep_until};
+use tokio_util::sync::WaitForCancellationFutureOwned;
 use tokio_websockets::Message;
 
 /// The subprotocol that the boards' usual library asks for. It goes on without an
@@ -217,6 +218,7 @@ struct Session {
     stats_kept: Option<Instant>,
     checked: Instant,
     tick: Pin<Box<Sleep>>,
+    stopped: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
 /// What a session has to do next.
@@ -242,6 +244,7 @@ impl Session {
             stats_kept: None,
             checked: now,
             tick: Box::pin(sleep_until(now + TICK.min(limits.idle_timeout))),
+            stopped: Box::pin(site.stopping.clone().cancelled_owned()),
             seat,
         }
     }
@@ -252,10 +255,14 @@ impl Session {
 
     /// Serves the device until it leaves or has to; why it ended.
     async fn run(mut self) -> &'static str {
-        self.throw_early_away().await;
+        let mut early_end = self.throw_early_away().await.map(Event::Came);
         self.greet();
         let ended = loop {
-            match self.next().await {
+            let event = match early_end.take() {
+                Some(event) => event,
+                None => self.next().await,
+            };
+            match event {
                 Event::Came(Incoming::Binary(message)) => {
                     if let Err(refusal) = self.take(&message) {
                         break Err(refusal);
@@ -291,20 +298,21 @@ impl Session {
         }
     }
 
-    /// Throws away what came before the device is told that it may send.
-    async fn throw_early_away(&mut self) {
+    /// Throws away what came before the device is told that it may send; how the
+    /// connection ended, if it did.
+    async fn throw_early_away(&mut self) -> Option<Incoming> {
         let socket = &mut self.socket;
         poll_fn(|cx| {
             for _ in 0..EARLY {
-                // The end of the connection is told again.
                 match socket.poll(cx) {
                     Poll::Ready(Incoming::Text(_) | Incoming::Binary(_)) => {}
-                    Poll::Ready(Incoming::TooLong | Incoming::Closed) | Poll::Pending => break,
+                    Poll::Ready(end) => return Poll::Ready(Some(end)),
+                    Poll::Pending => break,
                 }
             }
-            Poll::Ready(())
+            Poll::Ready(None)
         })
-        .await;
+        .await
     }
 
     fn greet(&mut self) {
@@ -324,14 +332,13 @@ impl Session {
     }
 
     async fn next(&mut self) -> Event {
-        let site = self.site.clone();
         tokio::select! {
             biased;
             refusal = &mut self.seat.evicted => match refusal {
                 Ok(refusal) => Event::Evicted(refusal),
                 Err(_) => Event::Stopping,
             },
-            () = site.stopping.cancelled() => Event::Stopping,
+            () = &mut self.stopped => Event::Stopping,
             () = &mut self.tick => Event::Tick,
             came = poll_fn(|cx| self.socket.poll(cx)) => Event::Came(came),
         }

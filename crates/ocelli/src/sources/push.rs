@@ -115,3 +115,47 @@ impl<T: Send + Sync + 'static> Source for Push<T> {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ocelli_core::{Camera, FrameBuffer, Hub, Quality};
+
+    #[tokio::test]
+    async fn only_who_sits_there_is_seen() {
+        let hub = Hub::default();
+        let id = hub.resolve("live", "cam").expect("a name");
+        let place = Arc::<Push<u8>>::default();
+        let upstream = hub.upstream(&id, place.clone(), None);
+        let camera = Camera::new(id, String::new(), KIND, upstream, None, true);
+        let mut follower = camera.follow(Quality::Main);
+        let jpeg = |byte| Picture::jpeg(FrameBuffer::copy_from(&[byte]), None);
+        // The upstream begins when this task lets it.
+        while place.lock().publisher.is_none() {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(camera.status().state, State::Idle);
+        let (old, new) = (Arc::new(1), Arc::new(2));
+        assert!(place.seat(old.clone()).is_none());
+        assert_eq!(camera.status().state, State::Starting);
+        assert!(place.publish(&old, jpeg(1)));
+        assert_eq!(camera.status().state, State::Live);
+        assert_eq!(place.seat(new.clone()), Some(old.clone()));
+        assert_eq!(camera.status().state, State::Live, "nobody notices");
+        // Late: neither seen, nor does it stall or end the other's.
+        assert!(!place.publish(&old, jpeg(9)));
+        place.stall(&old);
+        assert!(!place.leave(&old));
+        assert_eq!(follower.next().await.payload()[0], 1);
+        assert!(follower.try_next().is_none());
+        assert_eq!(camera.status().state, State::Live);
+        assert!(place.publish(&new, jpeg(2)));
+        assert_eq!(follower.next().await.payload()[0], 2);
+        place.stall(&new);
+        assert_eq!(camera.status().state, State::Stalled(None));
+        assert!(place.leave(&new));
+        assert_eq!(camera.status().state, State::Idle);
+        let last = camera.follow(Quality::Main).next().await;
+        assert_eq!(last.payload()[0], 2, "the last picture stays");
+    }
+}

@@ -1,5 +1,6 @@
-//! What outlives the hub: apps, tokens, users, the keys of cameras that push and the
-//! history of what they sent, in one SQLite file in the data directory.
+//! What outlives the hub: apps, tokens, users, the cameras that were added over HTTP,
+//! the keys of those that push and the history of what they sent, in one SQLite file in
+//! the data directory.
 //!
 //! The file belongs to one thread, which does what it is sent in turn, so nobody on
 //! the frame path ever waits for a disk. A store that can't be opened is a closed
@@ -8,10 +9,12 @@
 //! What does not belong here: who may ask, and how an answer looks.
 
 pub mod apps;
+pub mod cameras;
 pub mod codes;
 mod directory;
 pub mod keys;
 mod schema;
+mod seal;
 pub mod sessions;
 pub mod streams;
 pub mod tokens;
@@ -19,6 +22,7 @@ pub mod users;
 pub mod walls;
 
 pub use directory::default_directory;
+pub use seal::Seal;
 
 use crate::auth::Key;
 use rusqlite::Connection;
@@ -140,6 +144,14 @@ impl Store {
     /// The store is closed.
     pub fn key(&self) -> Result<&Key, StoreError> {
         Ok(&self.usable()?.key)
+    }
+
+    /// Seals what is secret, for a copy of the store's file to tell nothing of it.
+    ///
+    /// # Errors
+    /// The store is closed.
+    pub fn seal(&self) -> Result<Seal, StoreError> {
+        Seal::new(self.key()?)
     }
 
     fn usable(&self) -> Result<&Open, StoreError> {

@@ -36,7 +36,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<StreamKey> {
 /// # Errors
 /// The file can't be read.
 pub fn all(connection: &Connection) -> Result<Vec<StreamKey>, StoreError> {
-    let mut query = connection.prepare_cached("SELECT * FROM stream_key ORDER BY created, id")?;
+    let mut query = connection.prepare_cached("SELECT * FROM stream_key ORDER BY rowid")?;
     let keys = query.query_map([], read)?;
     Ok(keys.collect::<Result<_, _>>()?)
 }
@@ -54,7 +54,7 @@ pub fn page(
     let count = "SELECT count(*) FROM stream_key WHERE app = ?1";
     let total: usize = connection.query_row(count, [app], |row| row.get(0))?;
     let mut query = connection.prepare_cached(
-        "SELECT * FROM stream_key WHERE app = ?1 ORDER BY created, id LIMIT ?2 OFFSET ?3",
+        "SELECT * FROM stream_key WHERE app = ?1 ORDER BY rowid LIMIT ?2 OFFSET ?3",
     )?;
     let keys = query.query_map((app, limit, offset), read)?;
     Ok((keys.collect::<Result<_, _>>()?, total))

@@ -37,9 +37,9 @@ const LOG_EVERY: u64 = 10;
 /// How large the pictures are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Size {
-    /// 320 × 240, about 9 kB.
+    /// 320 × 240, about 6 kB.
     Qvga,
-    /// 640 × 480, about 27 kB.
+    /// 640 × 480, about 25 kB.
     Vga,
 }
 

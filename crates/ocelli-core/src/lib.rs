@@ -22,6 +22,7 @@
 //! | [`source`] | what fetches a camera's native stream, what derives another, how they fail |
 //! | [`upstream`] | starts, watches, restarts and stops one source by demand |
 //! | `crashes` | when to try again, and when to call it failed |
+//! | `complaint` | when to say again in the log what has been said |
 //! | [`camera`], [`hub`] | the cameras by name |
 //!
 //! # Invariants
@@ -37,6 +38,7 @@
 
 pub mod camera;
 pub mod clock;
+mod complaint;
 mod crashes;
 pub mod frame;
 pub mod hub;

@@ -5,6 +5,7 @@
 //! behind. What is derived from it runs inside it, under the same rules.
 
 use crate::clock::Clock;
+use crate::complaint::{Complaint, Complaints, Times};
 use crate::crashes::Crashes;
 use crate::frame::{Codec, Frame, Picture};
 use crate::slot::Slot;
@@ -89,6 +90,7 @@ impl Demand {
 
 struct Inner {
     state: State,
+    complaints: Complaints,
     /// Why the rendition fails, while it does.
     rendition_failure: Option<String>,
     heard: Instant,
@@ -151,6 +153,7 @@ impl Upstream {
             changes,
             inner: Mutex::new(Inner {
                 state: State::Idle,
+                complaints: Complaints::default(),
                 rendition_failure: None,
                 heard: Instant::now(),
                 lived: false,
@@ -245,6 +248,7 @@ impl Upstream {
             };
             inner.task = Some(tokio::spawn(self.clone().supervise()).abort_handle());
             self.changed(inner);
+            tracing::debug!(camera = %self.id, state = "starting", "wanted");
         }
         lease
     }
@@ -274,12 +278,20 @@ impl Upstream {
         self.jpeg.interrupt();
     }
 
-    pub(crate) fn set_state(&self, state: State) {
+    /// Whether that is a change.
+    pub(crate) fn set_state(&self, state: State) -> bool {
         let mut inner = self.lock();
-        if inner.state != state {
+        let new = inner.state != state;
+        if new {
             inner.state = state;
             self.changed(inner);
         }
+        new
+    }
+
+    /// Counts what the log could be told; how often it happened, if it is told.
+    fn complain(&self, kind: fn(&mut Complaints) -> &mut Complaint) -> Option<Times> {
+        kind(&mut self.lock().complaints).count(Instant::now())
     }
 
     fn set_rendition_failure(&self, reason: Option<String>) {
@@ -307,7 +319,11 @@ impl Upstream {
         inner.lived = true;
         if inner.state != State::Live {
             inner.state = State::Live;
+            let worth = inner.complaints.live.count(Instant::now());
             self.changed(inner);
+            if let Some(times) = worth {
+                tracing::info!(camera = %self.id, state = "live", "live{times}");
+            }
         }
     }
 
@@ -350,6 +366,7 @@ impl Upstream {
         self.native.clear();
         self.jpeg.clear();
         self.changed(inner);
+        tracing::debug!(camera = %self.id, state = "idle", "wanted no more");
         true
     }
 
@@ -395,8 +412,12 @@ impl Upstream {
                 (inner.heard == heard).then_some(inner.lived)
             };
             let Some(lived) = quiet else { continue };
-            if lived {
-                self.set_state(State::Stalled(None));
+            if lived && self.set_state(State::Stalled(None)) {
+                let seconds = stall.as_secs();
+                if let Some(times) = self.complain(|told| &mut told.stalled) {
+                    let reason = format_args!("no picture for {seconds} s");
+                    tracing::warn!(camera = %self.id, state = "stalled", %reason, "stalled{times}");
+                }
             }
             sleep_until(heard + patience).await;
             if self.lock().heard == heard {
@@ -421,10 +442,15 @@ impl Upstream {
         };
         let (failed, wait) = crashes.add(Instant::now(), lived);
         if failed {
-            tracing::warn!(camera = %self.id, reason = %failure, "failed; next try in {wait:?}");
+            if let Some(times) = self.complain(|told| &mut told.failed) {
+                tracing::warn!(camera = %self.id, state = "failed", reason = %failure,
+                    "failed{times}; next try in {wait:?}");
+            }
             self.set_state(State::Failed(failure.reason));
         } else {
-            tracing::info!(camera = %self.id, reason = %failure, "restarting");
+            if let Some(times) = self.complain(|told| &mut told.restarting) {
+                tracing::info!(camera = %self.id, reason = %failure, "restarting{times}");
+            }
             if lived {
                 self.set_state(State::Stalled(Some(failure.reason)));
             }
@@ -460,10 +486,16 @@ impl Upstream {
             self.jpeg.interrupt();
             let (failed, wait) = crashes.add(Instant::now(), self.jpeg.status().fps > 0.0);
             if failed {
-                tracing::warn!(camera = %self.id, reason = %failure, "its JPEG rendition failed; next try in {wait:?}");
+                if let Some(times) = self.complain(|told| &mut told.rendition_failed) {
+                    tracing::warn!(camera = %self.id, state = "failed", reason = %failure,
+                        "its JPEG rendition failed{times}; next try in {wait:?}");
+                }
                 self.set_rendition_failure(Some(failure.reason));
             } else {
-                tracing::info!(camera = %self.id, reason = %failure, "restarting its JPEG rendition");
+                if let Some(times) = self.complain(|told| &mut told.rendition_restarting) {
+                    tracing::info!(camera = %self.id, reason = %failure,
+                        "restarting its JPEG rendition{times}");
+                }
             }
             self.wait_or_retry(wait).await;
         }

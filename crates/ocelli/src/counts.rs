@@ -1,7 +1,7 @@
 //! What the hub counts while it serves: numbers that a scrape reads, and that cost the
 //! frame path an atomic addition each.
 //!
-//! What does not belong here: how they are told (`api::metrics`), and what a camera
+//! What does not belong here: how they are told (`metrics`), and what a camera
 //! counts of itself (`ocelli_core`).
 
 use std::sync::Arc;
@@ -55,17 +55,29 @@ pub enum Refusal {
     Handshake,
     /// The connection is one too many.
     Connections,
+    /// The header of a request is too long.
+    HeaderSize,
+    /// No request came over a connection in time.
+    HeaderTimeout,
+    /// The body of a request is too long.
+    BodySize,
+    /// The body of a request did not come in time.
+    BodyTimeout,
     /// A camera that pushes has no good key, or may not push.
     Device,
 }
 
 impl Refusal {
     /// All of them.
-    pub const ALL: [Refusal; 5] = [
+    pub const ALL: [Refusal; 9] = [
         Refusal::Host,
         Refusal::Origin,
         Refusal::Handshake,
         Refusal::Connections,
+        Refusal::HeaderSize,
+        Refusal::HeaderTimeout,
+        Refusal::BodySize,
+        Refusal::BodyTimeout,
         Refusal::Device,
     ];
 
@@ -76,6 +88,10 @@ impl Refusal {
             Refusal::Origin => "origin",
             Refusal::Handshake => "handshake",
             Refusal::Connections => "connections",
+            Refusal::HeaderSize => "header_size",
+            Refusal::HeaderTimeout => "header_timeout",
+            Refusal::BodySize => "body_size",
+            Refusal::BodyTimeout => "body_timeout",
             Refusal::Device => "device",
         }
     }

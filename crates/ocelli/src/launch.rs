@@ -4,6 +4,7 @@ use crate::added;
 use crate::auth::{Key, new_code};
 use crate::config::{CameraConfig, Config, ConfigError, from_argument};
 use crate::gate::Gate;
+use crate::log;
 use crate::renditions::JpegRendition;
 use crate::server;
 use crate::site::Site;
@@ -110,8 +111,7 @@ fn greet(address: SocketAddr, cameras: usize) {
             "Anybody who reaches {address} can watch the cameras.\n"
         ));
     }
-    // The cameras matter more than words that nobody takes.
-    let _ = io::stderr().write_all(words.as_bytes());
+    log::say(&words);
 }
 
 /// What addresses begin with on this machine, for a hub that listens there.
@@ -140,7 +140,7 @@ async fn invite(site: &Site, listen: SocketAddr) -> Result<(), StoreError> {
             "No user yet. Within 10 minutes, choose a password here:\n  {}\n",
             sign_in_link(&local_address(listen), &code)
         );
-        let _ = io::stderr().write_all(words.as_bytes());
+        log::say(&words);
     }
     Ok(())
 }

@@ -24,6 +24,7 @@
 //! | [`store`] | what outlives the hub |
 //! | [`api`], [`answer`], [`ui`] | the HTTP interface, its answers, the pages |
 //! | [`urls`] | the URLs that the hub gives out |
+//! | [`number`] | numbers as JSON has them |
 //! | [`reference`] | the reference page, made from the lists in the code |
 //! | [`simulate`] | a fleet of devices that push |
 //! | [`doctor`] | what is wrong with a server, a camera or this machine |
@@ -49,6 +50,7 @@ pub mod launch;
 pub mod limits;
 pub mod log;
 pub mod metrics;
+pub mod number;
 pub mod reference;
 pub mod renditions;
 pub mod server;

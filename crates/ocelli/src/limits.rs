@@ -65,18 +65,20 @@ fn connections(descriptors: Option<u64>) -> usize {
 }
 
 /// Lets this process have as many descriptors as the system allows it: each viewer
-/// takes one, and the usual 1024 are a small crowd.
-pub fn raise_descriptor_limit() {
+/// takes one, and the usual 1024 are a small crowd. [`Limits::default`] counts on it.
+///
+/// # Errors
+/// The system does not allow what it says that it allows.
+pub fn raise_descriptor_limit() -> std::io::Result<()> {
     let limit = getrlimit(Resource::Nofile);
+    if limit.current == limit.maximum {
+        return Ok(());
+    }
     let raised = Rlimit {
         current: limit.maximum,
         maximum: limit.maximum,
     };
-    if limit.current != limit.maximum
-        && let Err(error) = setrlimit(Resource::Nofile, raised)
-    {
-        tracing::debug!(%error, "the limit of descriptors stays as it is");
-    }
+    Ok(setrlimit(Resource::Nofile, raised)?)
 }
 
 /// Counts connections, and turns away those that are too many.
@@ -121,6 +123,11 @@ impl Doorkeeper {
             open: AtomicUsize::new(0),
             by_address: Mutex::default(),
         }
+    }
+
+    /// How many there may be.
+    pub fn most(&self) -> usize {
+        self.connections
     }
 
     /// How many connections are open.

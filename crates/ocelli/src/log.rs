@@ -1,8 +1,12 @@
 //! The log: lines on standard error, for people or for programs.
 
 use crate::config::{Log, LogFormat};
+use serde_json::json;
 use std::io::{self, IsTerminal, Write};
+use std::sync::OnceLock;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 
 /// The variable that goes before the configuration's level; it takes what
 /// `tracing_subscriber::EnvFilter` reads.
@@ -25,8 +29,32 @@ impl<W: Write> Write for Unfailing<W> {
     }
 }
 
+/// How this process writes, once that is known.
+static FORMAT: OnceLock<LogFormat> = OnceLock::new();
+
+/// Says something to the person who started the hub, whatever is logged: in a log of
+/// objects it is one too.
+pub fn say(words: &str) {
+    let line = match FORMAT.get() {
+        Some(LogFormat::Json) => {
+            let mut now = String::new();
+            // Writing to a string cannot fail.
+            let _ = SystemTime.format_time(&mut Writer::new(&mut now));
+            let words = words.trim_end();
+            format!(
+                "{}\n",
+                json!({ "timestamp": now, "level": "INFO", "message": words })
+            )
+        }
+        _ => words.to_owned(),
+    };
+    // The cameras matter more than words that nobody takes.
+    let _ = io::stderr().write_all(line.as_bytes());
+}
+
 /// Begins the log; once in a process.
 pub fn begin(log: &Log) {
+    let _ = FORMAT.set(log.format);
     let filter = EnvFilter::try_from_env(VARIABLE).unwrap_or_else(|_| EnvFilter::new(&log.level));
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -237,9 +237,13 @@ impl<E: std::error::Error> From<E> for ConfigOrFile {
 }
 
 fn serve(args: Serve, demo: bool) -> Result<(), Exit> {
+    // First: how many connections there may be follows from it.
+    let raised = limits::raise_descriptor_limit();
     let config = configure(&args, demo).map_err(|error| Exit::usage(error.0))?;
     log::begin(&config.log);
-    limits::raise_descriptor_limit();
+    if let Err(error) = raised {
+        tracing::warn!(%error, "the limit of descriptors stays as it is");
+    }
     run(async move {
         let hub = launch::hub(&config).map_err(Exit::usage)?;
         let (mut interrupt, mut terminate) = (

@@ -128,9 +128,10 @@ fn accept(stream: TcpStream, site: &Arc<Site>, router: &Router) {
     let router = router.clone();
     let served = site.clone();
     let asked = Arc::new(AtomicU64::new(0));
+    let (caller, requests) = (peer.clone(), asked.clone());
     let service = hyper::service::service_fn(move |request: Request<hyper::body::Incoming>| {
-        let (site, mut router, peer) = (served.clone(), router.clone(), peer.clone());
-        let last = asked.fetch_add(1, Relaxed) + 1 >= site.limits.requests_per_connection;
+        let (site, mut router, peer) = (served.clone(), router.clone(), caller.clone());
+        let last = requests.fetch_add(1, Relaxed) + 1 >= site.limits.requests_per_connection;
         async move {
             let (version, uri, headers) = (request.version(), request.uri(), request.headers());
             if let Err(reason) = site.gate.check_host(version, uri, headers, &peer) {
@@ -170,12 +171,12 @@ fn accept(stream: TcpStream, site: &Arc<Site>, router: &Router) {
         .max_buf_size(site.limits.header_size.max(64 * 1024))
         .serve_connection(TokioIo::new(connection), service)
         .with_upgrades();
-    let stopping = site.stopping.clone();
+    let (ending, stopping) = (site.clone(), site.stopping.clone());
     site.tasks.spawn(async move {
         tokio::select! {
             ended = http => {
                 if let Err(error) = ended {
-                    tracing::debug!(%error, "a connection broke off");
+                    ending.broke_off(&peer, asked.load(Relaxed) > 0, &error);
                 }
             }
             () = stopping.cancelled() => {}

@@ -129,7 +129,6 @@ impl Site {
         let unsaid = (spared > 0).then_some(spared);
         let peer = peer.remote;
         match why {
-            Refusal::Host => tracing::warn!(%peer, %reason, unsaid, "refused a request"),
             Refusal::Origin | Refusal::Handshake => {
                 tracing::warn!(%peer, %reason, unsaid, "refused an upgrade");
             }
@@ -137,7 +136,21 @@ impl Site {
                 tracing::warn!(%peer, %reason, unsaid, "refused a camera that pushes");
             }
             Refusal::Connections => tracing::warn!(%peer, %reason, unsaid, "refused a connection"),
+            _ => tracing::warn!(%peer, %reason, unsaid, "refused a request"),
         }
+    }
+
+    /// Notes how an HTTP/1 connection ended that was at fault. Whether it had `asked`
+    /// for anything tells one that was idle from one that never came to the point.
+    pub fn broke_off(&self, peer: &Peer, asked: bool, error: &hyper::Error) {
+        if error.is_parse_too_large() {
+            let most = self.limits.header_size;
+            let reason = format!("the header is longer than {most} bytes");
+            self.refused(Refusal::HeaderSize, peer, &reason);
+        } else if error.is_timeout() && !asked {
+            self.counts.refuse(Refusal::HeaderTimeout);
+        }
+        tracing::debug!(peer = %peer.remote, %error, "a connection broke off");
     }
 
     /// The hub's time in ms since the Unix epoch.

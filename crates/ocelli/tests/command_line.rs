@@ -237,11 +237,12 @@ fn check_config_says_line_column_and_the_nearest_name() {
 }
 
 /// Runs `serve` in a shell, with its output sent where nobody takes it.
-fn deaf(address: SocketAddr, redirections: &str) -> std::process::Child {
+fn deaf(address: SocketAddr, format: &str, redirections: &str) -> std::process::Child {
     let mut command = Command::new("sh");
     command.args(["-c", &format!("exec \"$0\" \"$@\" {redirections}")]);
     command.arg(OCELLI).args(["serve", "--listen"]);
     command.arg(address.to_string());
+    command.args(["--log-format", format]);
     command.args([PATTERN, "refused=http://127.0.0.1:9/x"]);
     command.stdin(Stdio::null()).stdout(Stdio::null());
     command.stderr(Stdio::null()).spawn().expect("it runs")
@@ -249,16 +250,18 @@ fn deaf(address: SocketAddr, redirections: &str) -> std::process::Child {
 
 #[tokio::test]
 async fn it_shows_its_cameras_though_nobody_takes_what_it_says() {
-    for redirections in [
-        ">/dev/full 2>/dev/full",
-        "2>&1 | true",
-        "2>/dev/full",
-        ">&- 2>&-",
+    for (format, redirections) in [
+        ("text", ">/dev/full 2>/dev/full"),
+        ("text", "2>&1 | true"),
+        ("text", "2>/dev/full"),
+        ("text", ">&- 2>&-"),
+        ("json", "2>/dev/full"),
+        ("json", ">&- 2>&-"),
     ] {
         let free = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = free.local_addr().unwrap();
         drop(free);
-        let mut hub = deaf(address, redirections);
+        let mut hub = deaf(address, format, redirections);
         eventually("it listens", || {
             std::net::TcpStream::connect(address).is_ok()
         })

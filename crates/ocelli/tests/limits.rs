@@ -5,15 +5,18 @@
 
 mod support;
 
-use ocelli_testkit::Hub;
+use futures_util::future::join_all;
 use ocelli_testkit::websocket::RawSocket;
+use ocelli_testkit::{Hub, HubBuilder};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use support::PATIENCE;
 use support::http::{ask, get};
 use support::tempdir::Dir;
 use support::wall::Wall;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
 
 const OCELLI: &str = env!("CARGO_BIN_EXE_ocelli");
 
@@ -27,17 +30,28 @@ async fn hub(limits: &str) -> (Hub, Wall, Dir) {
     let config = dir.write("ocelli.toml", &config);
     let hub = Hub::builder(OCELLI).args(["serve", "--config"]);
     let hub = hub.arg(config).start();
-    let mut wall = Wall::plain(hub.addr()).await;
+    let mut wall = Wall::v2(hub.addr()).await;
     wall.subscribe(&["cam1"]).await;
-    wall.frame().await;
+    wall.frame_v2().await;
     (hub, wall, dir)
 }
 
-/// That pictures which are made now still arrive.
+/// That pictures still arrive which are made after this is asked.
 async fn is_live(wall: &mut Wall) {
-    for _ in 0..5 {
-        wall.frame().await;
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let asked = since_epoch.as_micros() as u64;
+    for _ in 0..2 {
+        while wall.frame_v2().await.received <= asked {}
     }
+}
+
+/// How often the hub turned somebody away for this reason.
+async fn refused(hub: &Hub, reason: &str) -> u32 {
+    let metrics = get(hub.addr(), "/metrics").await.body;
+    let name = format!("ocelli_refused_total{{reason=\"{reason}\"}} ");
+    let mut rows = metrics.lines();
+    let count = rows.find_map(|row| row.strip_prefix(&name));
+    count.expect(reason).parse().unwrap()
 }
 
 /// What the hub says until it closes.
@@ -117,16 +131,35 @@ async fn a_connection_is_closed_after_so_many_requests() {
 #[tokio::test]
 async fn a_header_that_never_ends_costs_its_own_connection() {
     let (hub, mut wall, _dir) = hub("header_timeout = \"1s\"\nheader_size = 8192\n").await;
-    let mut slow = TcpStream::connect(hub.addr()).await.unwrap();
     let begin = format!("GET / HTTP/1.1\r\nHost: {}\r\nX-Slow: ", hub.addr());
-    slow.write_all(begin.as_bytes()).await.unwrap();
+    let mut attack = JoinSet::new();
+    for _ in 0..100 {
+        let mut slow = TcpStream::connect(hub.addr()).await.unwrap();
+        slow.write_all(begin.as_bytes()).await.unwrap();
+        attack.spawn(async move {
+            let (mut hears, mut says) = slow.split();
+            // A byte now and then buys no time.
+            let says = async {
+                while says.write_all(b"a").await.is_ok() {
+                    sleep(Duration::from_millis(100)).await;
+                }
+            };
+            let mut said = Vec::new();
+            tokio::select! {
+                _ = hears.read_to_end(&mut said) => {}
+                () = says => {}
+            }
+        });
+    }
     let mut silent = TcpStream::connect(hub.addr()).await.unwrap();
-    let (slow, silent) = tokio::join!(said(&mut slow), said(&mut silent));
-    assert!(
-        slow.is_empty() || slow.starts_with("HTTP/1.1 408 "),
-        "{slow}"
-    );
+    // While it goes on.
+    is_live(&mut wall).await;
+    assert!(!attack.is_empty());
+    let over = async { while attack.join_next().await.is_some() {} };
+    timeout(PATIENCE, over).await.expect("the hub closes them");
+    let silent = said(&mut silent).await;
     assert!(silent.is_empty(), "{silent}");
+    assert_eq!(refused(&hub, "header_timeout").await, 101);
 
     let long = format!(
         "GET / HTTP/1.1\r\nHost: {}\r\nX-Long: {}\r\n\r\n",
@@ -134,6 +167,9 @@ async fn a_header_that_never_ends_costs_its_own_connection() {
         "a".repeat(9_000)
     );
     assert_eq!(ask(hub.addr(), &long).await.status(), 431);
+    assert_eq!(refused(&hub, "header_size").await, 1);
+    let line = hub.wait_stderr("the header is longer than 8192 bytes", PATIENCE);
+    assert!(line.unwrap().contains("peer=127.0.0.1:"));
     is_live(&mut wall).await;
 }
 
@@ -146,6 +182,7 @@ async fn an_idle_connection_is_closed() {
     let head = socket.head().await.expect("an answer");
     socket.body(&head).await;
     assert!(socket.head().await.is_none(), "the hub closes it");
+    assert_eq!(refused(&hub, "header_timeout").await, 0, "it was only idle");
     is_live(&mut wall).await;
 }
 
@@ -164,21 +201,39 @@ async fn a_body_is_bounded_in_length_and_time() {
     ask(hub.addr(), &post(2_000, &long))
         .await
         .is_problem(413, "1024");
-    ask(hub.addr(), &post(500, "{\"name\":"))
-        .await
-        .is_problem(408, "1s");
+    let slow = "{\"name\":";
+    let (answers, ()) = tokio::join!(
+        join_all((0..50).map(|_| async { ask(hub.addr(), &post(500, slow)).await })),
+        is_live(&mut wall),
+    );
+    for answer in answers {
+        answer.is_problem(408, "1s");
+    }
     is_live(&mut wall).await;
-    assert_eq!(get(hub.addr(), "/health").await.status(), 200);
+    assert_eq!(refused(&hub, "body_size").await, 1);
+    assert_eq!(refused(&hub, "body_timeout").await, 50);
 }
 
+/// The connections that it takes follow from that, not from what it was started with.
 #[tokio::test]
 async fn a_hub_has_as_many_descriptors_as_it_may() {
-    let (hub, _wall, _dir) = hub("").await;
+    let script = "ulimit -Sn 512; exec \"$0\" \"$@\"";
+    let hub = HubBuilder::new("/bin/sh").args(["-c", script, OCELLI]);
+    let hub = hub.args(["serve", "--listen", "127.0.0.1:0"]).start();
     let limits = std::fs::read_to_string(format!("/proc/{}/limits", hub.pid())).unwrap();
     let row = limits
         .lines()
         .find(|line| line.starts_with("Max open files"))
         .unwrap();
     let mut numbers = row.split_ascii_whitespace().skip(3);
-    assert_eq!(numbers.next(), numbers.next(), "{row}");
+    let soft = numbers.next().unwrap();
+    assert_eq!(Some(soft), numbers.next(), "{row}");
+    let metrics = get(hub.addr(), "/metrics").await.body;
+    let mut rows = metrics.lines();
+    let most = rows.find_map(|row| row.strip_prefix("ocelli_max_connections "));
+    let most: f64 = most.unwrap().parse().unwrap();
+    assert!(
+        most > 512.0 && most <= soft.parse().unwrap(),
+        "{most} of {soft}"
+    );
 }

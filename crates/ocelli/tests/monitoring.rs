@@ -8,8 +8,9 @@ use ocelli_testkit::{Hub, jpeg};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 use support::PATIENCE;
-use support::http::{Answer, call, get};
+use support::http::{Answer, call, get, request};
 use support::site::Site;
 use support::tempdir::Dir;
 use support::wall::Wall;
@@ -105,26 +106,62 @@ async fn cameras_that_are_not_public_are_not_counted_for_everybody() {
 /// What a parser that we did not write makes of it.
 #[tokio::test]
 async fn an_independent_parser_reads_the_numbers() {
-    let (site, [_cam]) = Site::with(["cam"]).await;
-    let answer = get(site.address, "/metrics").await;
-    let media = answer.header("content-type");
-    assert!(media.starts_with("application/openmetrics-text"), "{media}");
-    let script = "import sys\n\
-        from prometheus_client.openmetrics.parser import text_string_to_metric_families\n\
-        print(len(list(text_string_to_metric_families(sys.stdin.read()))))";
+    let (site, [cam]) = Site::with(["cam"]).await;
+    let mut wall = Wall::plain(site.address).await;
+    wall.subscribe(&["cam"]).await;
+    cam.show().await;
+    wall.frame().await;
+    for (accept, media, module) in [
+        ("*/*", "text/plain; version=0.0.4", "parser"),
+        // What Prometheus sends.
+        (
+            "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.4",
+            "application/openmetrics-text; version=1.0.0",
+            "openmetrics.parser",
+        ),
+    ] {
+        let lines = format!("Accept: {accept}");
+        let answer = request(site.address, "GET", "/metrics", &[&lines]).await;
+        let told = answer.header("content-type");
+        assert!(told.starts_with(media), "{told}");
+        let read = parse(module, &answer.body);
+        assert!(read.len() > 20, "{read:?}");
+        for family in [
+            "counter ocelli_camera_frames 1",
+            "gauge ocelli_camera_viewers 1",
+            "counter ocelli_sink_frames 5",
+            "gauge ocelli_camera_state 5",
+            "counter process_cpu_seconds 1",
+            "gauge ocelli_build_info 1",
+        ] {
+            assert!(read.iter().any(|one| one == family), "{family}: {read:?}");
+        }
+    }
+}
+
+/// What Python's library reads, a line for each family: type, name, how many rows.
+fn parse(module: &str, text: &str) -> Vec<String> {
+    let script = format!(
+        "import sys\n\
+         from prometheus_client.{module} import text_string_to_metric_families\n\
+         for family in text_string_to_metric_families(sys.stdin.read()):\n    \
+             assert family.documentation, family\n    \
+             print(family.type, family.name, len(family.samples))"
+    );
     // Another Python than Debian's may stand before it, without the package.
     let mut python = Command::new("/usr/bin/python3")
-        .args(["-c", script])
+        .args(["-c", &script])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
         .expect("Debian's Python");
     let mut stdin = python.stdin.take().unwrap();
-    std::io::Write::write_all(&mut stdin, answer.body.as_bytes()).unwrap();
+    std::io::Write::write_all(&mut stdin, text.as_bytes()).unwrap();
     drop(stdin);
     let output = python.wait_with_output().unwrap();
+    assert!(output.status.success(), "it reads all of it");
     let families = String::from_utf8(output.stdout).unwrap();
-    assert!(families.trim().parse::<u32>().unwrap() > 15, "{families}");
+    families.lines().map(str::to_owned).collect()
 }
 
 fn hub(lines: &str) -> (Hub, Dir) {
@@ -152,6 +189,49 @@ async fn metrics_ask_for_their_token_or_are_turned_off() {
 
     let (hub, _dir) = self::hub("[metrics]\nenabled = false\n");
     get(hub.addr(), "/metrics").await.is_problem(404, "enabled");
+}
+
+#[tokio::test]
+async fn who_may_watch_cameras_may_count_them_and_ask_for_their_health() {
+    let (hub, _dir) = tended(
+        "[app.inside]\npublic_playback = false\n\
+        [[camera]]\nid = \"safe\"\napp = \"inside\"\nsource = \"pattern:\"\n\
+        [[camera]]\nid = \"door\"\nsource = \"pattern:\"\n",
+    );
+    let token = async |app: &str, permission: &str| {
+        let body = format!(
+            r#"{{"name":"m","scope":"app","appId":"{app}","permissions":["{permission}"]}}"#
+        );
+        let made = call(hub.addr(), "POST /api/v1/tokens", TOKEN, &body).await;
+        assert_eq!(made.status(), 201, "{made:?}");
+        made.json()["data"]["token"].as_str().unwrap().to_owned()
+    };
+    let healthy = "GET /api/v1/cameras/inside%2Fsafe/health";
+    for (token, sees) in [
+        (String::new(), false),
+        (TOKEN.to_owned(), true),
+        (token("inside", "camera:read").await, true),
+        (token("inside", "app:read").await, false),
+        (token("live", "camera:read").await, false),
+    ] {
+        let told = call(hub.addr(), "GET /metrics", &token, "").await.body;
+        assert!(told.contains("camera=\"door\""), "{told}");
+        assert_eq!(told.contains("inside/safe"), sees, "{told}");
+        let health = call(hub.addr(), healthy, &token, "").await;
+        assert_eq!(health.status() == 200, sees, "{health:?}");
+        assert!(sees || [401, 403, 404].contains(&health.status()));
+    }
+    let told = call(hub.addr(), "GET /metrics", "sk_nobody-nobody-nobody", "").await;
+    told.is_problem(401, "no such token");
+}
+
+/// One that is tended by a token.
+fn tended(lines: &str) -> (Hub, Dir) {
+    let dir = Dir::new("monitoring");
+    let config = dir.write("ocelli.toml", &format!("listen = \"127.0.0.1:0\"\n{lines}"));
+    let builder = Hub::builder(OCELLI).args(["serve", "--config"]);
+    let hub = builder.arg(config).env("OCELLI_ADMIN_TOKEN", TOKEN).start();
+    (hub, dir)
 }
 
 #[tokio::test]
@@ -270,6 +350,37 @@ async fn a_flood_of_refusals_does_not_flood_the_log() {
         .filter(|line| line.contains("refused an upgrade"));
     let lines = lines.count();
     assert!((20..60).contains(&lines), "{lines} lines for 200 refusals");
+}
+
+#[tokio::test]
+async fn a_camera_that_fails_and_fails_is_a_line_now_and_then() {
+    let (hub, _dir) = hub(
+        "[[camera]]\nid = \"gone\"\nkeep = true\nsource = \"http://127.0.0.1:9/\"\n\
+         [[camera]]\nid = \"here\"\nkeep = true\nsource = \"pattern:\"\n",
+    );
+    let restarts = async || {
+        let metrics = get(hub.addr(), "/metrics").await.body;
+        rows(&metrics)["ocelli_camera_restarts_total{camera=\"gone\"}"]
+    };
+    let begun = Instant::now();
+    while restarts().await < 5.0 {
+        assert!(begun.elapsed() < PATIENCE, "it is tried again");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let said = hub.stderr();
+    let of = |camera: &str| {
+        let own = said
+            .iter()
+            .filter(|line| line.contains(&format!("camera={camera}")));
+        own.collect::<Vec<_>>()
+    };
+    let gone = of("gone");
+    assert_eq!(gone.len(), 2, "{gone:?}");
+    assert!(gone[0].contains("restarting") && gone[0].contains("reason="));
+    assert!(gone[1].contains("state=\"failed\"") && gone[1].contains("next try in"));
+    let here = of("here");
+    assert_eq!(here.len(), 1, "{here:?}");
+    assert!(here[0].contains("state=\"live\""), "{here:?}");
 }
 
 #[test]

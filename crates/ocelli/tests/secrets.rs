@@ -36,6 +36,20 @@ fn clean(what: &str, text: &str) {
 
 #[tokio::test]
 async fn passwords_of_cameras_are_told_to_nobody() {
+    are_told_to_nobody("text").await;
+}
+
+#[tokio::test]
+async fn nor_in_a_log_of_objects() {
+    let log = are_told_to_nobody("json").await;
+    for line in log {
+        let object = serde_json::from_str::<serde_json::Value>(&line);
+        assert!(object.is_ok_and(|object| object.is_object()), "{line}");
+    }
+}
+
+/// Has a hub with this form of log do all that may tell a password; its log.
+async fn are_told_to_nobody(format: &str) -> Vec<String> {
     let camera = HttpCamera::start(HttpCameraOptions {
         password: "hu5h-r1ght".into(),
         ..HttpCameraOptions::default()
@@ -71,7 +85,7 @@ async fn passwords_of_cameras_are_told_to_nobody() {
         .iter()
         .map(|(id, address)| format!("{id}={address}"));
     let hub = Hub::builder(OCELLI)
-        .args(["serve", "--listen", "127.0.0.1:0"])
+        .args(["serve", "--listen", "127.0.0.1:0", "--log-format", format])
         .args(arguments)
         .env("OCELLI_LOG", "trace")
         .start();
@@ -124,6 +138,7 @@ async fn passwords_of_cameras_are_told_to_nobody() {
     assert!(log.len() > 20, "it logs all it does");
     clean("the log", &log.join("\n"));
     clean("standard output", &hub.stdout().join("\n"));
+    log
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The JSON that a request brings.
 
 use crate::answer::Problem;
+use crate::counts::Refusal;
 use crate::limits::Limits;
 use crate::site::Site;
 use axum::extract::{FromRequest, Request};
@@ -34,6 +35,7 @@ impl<T: DeserializeOwned> FromRequest<Arc<Site>> for Body<T> {
         } = site.limits;
         let whole = timeout(body_timeout, Bytes::from_request(request, site)).await;
         let whole = whole.map_err(|_| {
+            site.counts.refuse(Refusal::BodyTimeout);
             let message = format!("the body was not whole within {body_timeout:?}");
             Problem::new(StatusCode::REQUEST_TIMEOUT, message)
         })?;
@@ -41,6 +43,7 @@ impl<T: DeserializeOwned> FromRequest<Arc<Site>> for Body<T> {
             let status = error.status();
             let message = match status {
                 StatusCode::PAYLOAD_TOO_LARGE => {
+                    site.counts.refuse(Refusal::BodySize);
                     format!("the body is longer than {body_size} bytes")
                 }
                 _ => error.body_text(),

@@ -3,7 +3,7 @@
 
 use crate::answer::{Answer, Asked, Problem, ProblemBody};
 use crate::config::parse_duration;
-use crate::metrics;
+use crate::metrics::{self, Form};
 use crate::site::Site;
 use crate::visitor::Visitor;
 use axum::Json;
@@ -93,6 +93,7 @@ pub async fn ready(State(site): State<Arc<Site>>) -> Response {
 pub struct Check {
     /// How old its newest picture may be, in ms or like `10s`; by default 10 s, or three
     /// intervals of a camera that is slower.
+    #[param(pattern = "^([0-9]{1,9}|[0-9]{1,6}(ms|s|min|h))$")]
     max_age: Option<String>,
     /// Whether a camera that sleeps is woken to find out; true by default.
     wake: Option<bool>,
@@ -192,11 +193,11 @@ pub async fn camera(
     Ok(response)
 }
 
-/// The hub in numbers, in the text that Prometheus reads (OpenMetrics 1.0): of the cameras
-/// those that whoever asks may watch.
+/// The hub in numbers, in the text that Prometheus reads (and as OpenMetrics 1.0 for who
+/// accepts that): of the cameras those that whoever asks may watch.
 #[utoipa::path(get, path = "/metrics", tag = "hub", security(()),
     responses((status = 200, description = "The numbers", body = String,
-            content_type = "application/openmetrics-text"),
+            content_type = "text/plain"),
         (status = 401, description = "The configuration asks for a token", body = ProblemBody),
         (status = 404, description = "The configuration wants none", body = ProblemBody)))]
 pub async fn numbers(State(site): State<Arc<Site>>, request: Request) -> Result<Response, Problem> {
@@ -204,6 +205,7 @@ pub async fn numbers(State(site): State<Arc<Site>>, request: Request) -> Result<
         let message = "metrics are turned off; `enabled` in [metrics] turns them on";
         return Err(Problem::not_found(message));
     }
+    let form = Form::accepted(request.headers());
     let cameras = match &site.metrics.token {
         Some(token) if bearer(request.headers()).is_some_and(|brought| token.is(brought)) => {
             site.hub.cameras()
@@ -222,10 +224,10 @@ pub async fn numbers(State(site): State<Arc<Site>>, request: Request) -> Result<
         }
     };
     let headers = [
-        (CONTENT_TYPE, metrics::MEDIA_TYPE),
+        (CONTENT_TYPE, form.media_type()),
         (CACHE_CONTROL, "no-store"),
     ];
-    Ok((headers, metrics::text(&site, &cameras)).into_response())
+    Ok((headers, metrics::text(&site, &cameras, form)).into_response())
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {

@@ -1,33 +1,62 @@
 //! The hub in numbers, for Prometheus: read when somebody asks, never kept up to date.
 //!
-//! Names and units follow <https://prometheus.io/docs/practices/naming/>, the text is
-//! OpenMetrics 1.0. A camera is named by its id alone, so there are as many rows as
-//! cameras and no more, and nothing that a person wrote can break a line.
+//! Names and units follow <https://prometheus.io/docs/practices/naming/>. A camera is
+//! named by its id alone, so there are as many rows as cameras and no more, and nothing
+//! that a person wrote can break a line.
 //!
-//! What does not belong here: who may see which camera (`api::metrics`).
+//! What does not belong here: who may see which camera (`api::health`).
 
 mod process;
 
 use crate::counts::{Refusal, Way};
 use crate::site::Site;
+use http::header::{ACCEPT, HeaderMap};
 use ocelli_core::{Camera, CameraStatus, Timestamp};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
-use std::fmt;
+use std::collections::BTreeSet;
+use std::fmt::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-/// The media type of the text.
-pub const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+/// The forms of the text, which differ in little.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// <https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format>,
+    /// which everything reads that reads any.
+    Plain,
+    /// OpenMetrics 1.0, for those who ask for it, as Prometheus does.
+    OpenMetrics,
+}
+
+impl Form {
+    /// The one that a client can read, by its `Accept`.
+    pub fn accepted(headers: &HeaderMap) -> Self {
+        let mut accepted = headers.get_all(ACCEPT).iter();
+        let asks = accepted.any(|accept| {
+            let accept = accept.to_str().unwrap_or_default();
+            accept.contains("application/openmetrics-text")
+        });
+        if asks { Form::OpenMetrics } else { Form::Plain }
+    }
+
+    /// Its media type.
+    pub fn media_type(self) -> &'static str {
+        match self {
+            Form::Plain => "text/plain; version=0.0.4; charset=utf-8",
+            Form::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        }
+    }
+}
 
 /// What a camera can be doing, each a row of its own.
 const STATES: [&str; 5] = ["idle", "starting", "live", "stalled", "failed"];
 
 /// The numbers of the hub and of these cameras.
-pub fn text(site: &Arc<Site>, cameras: &[Arc<Camera>]) -> String {
+pub fn text(site: &Arc<Site>, cameras: &[Arc<Camera>], form: Form) -> String {
     let read = |camera: &Arc<Camera>| (camera.id().as_str().to_owned(), camera.status());
     let scrape = Scrape {
         site: site.clone(),
@@ -39,7 +68,33 @@ pub fn text(site: &Arc<Site>, cameras: &[Arc<Camera>]) -> String {
     let mut text = String::new();
     // Writing to a string cannot fail.
     let _ = encode(&mut text, &registry);
-    text
+    match form {
+        Form::Plain => plain(&text),
+        Form::OpenMetrics => text,
+    }
+}
+
+/// The plain form of an OpenMetrics text: a counter's heading names its rows, whose
+/// names end in `_total`, and there is no mark at the end.
+fn plain(text: &str) -> String {
+    let counters: BTreeSet<_> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE ")?.strip_suffix(" counter"))
+        .collect();
+    let mut plain = String::with_capacity(text.len());
+    for line in text.lines().filter(|line| *line != "# EOF") {
+        let mut words = line.splitn(4, ' ');
+        match (words.next(), words.next(), words.next(), words.next()) {
+            (Some("#"), Some(kind), Some(name), Some(rest)) if counters.contains(name) => {
+                let _ = writeln!(plain, "# {kind} {name}_total {rest}");
+            }
+            _ => {
+                plain.push_str(line);
+                plain.push('\n');
+            }
+        }
+    }
+    plain
 }
 
 struct Scrape {
@@ -218,6 +273,11 @@ impl Scrape {
             "ocelli_connections",
             "Connections that are open.",
             self.site.doorkeeper.open() as f64,
+        )?;
+        sheet.gauge(
+            "ocelli_max_connections",
+            "Connections that may be open.",
+            self.site.doorkeeper.most() as f64,
         )?;
         sheet.gauge(
             "ocelli_store_usable",

@@ -1,0 +1,130 @@
+//! When to say again what has been said: a camera that fails every few seconds is
+//! one line of the log now and then, not a flood of it.
+
+use std::fmt;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Minutes between a line and the next of the same kind, longer each time.
+const PAUSES: [u64; 5] = [1, 5, 10, 30, 60];
+/// After so long without it, the next time is news again.
+const FORGOTTEN: Duration = Duration::from_secs(3600);
+
+/// One kind of thing that a camera is complained about.
+#[derive(Debug, Default)]
+pub(crate) struct Complaint {
+    said: Option<Instant>,
+    last: Option<Instant>,
+    step: usize,
+    unsaid: u32,
+}
+
+/// What the log is told of an upstream, each kind of it by its own measure.
+#[derive(Default)]
+pub(crate) struct Complaints {
+    pub(crate) live: Complaint,
+    pub(crate) stalled: Complaint,
+    pub(crate) restarting: Complaint,
+    pub(crate) failed: Complaint,
+    pub(crate) rendition_restarting: Complaint,
+    pub(crate) rendition_failed: Complaint,
+}
+
+/// That it is time for a line, and how often it happened since the one before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Times {
+    times: u32,
+    within: Duration,
+}
+
+impl Complaint {
+    /// Counts one; the line that it is worth, if it is.
+    pub(crate) fn count(&mut self, now: Instant) -> Option<Times> {
+        let before = self.last.replace(now);
+        if before.is_none_or(|before| now - before > FORGOTTEN) {
+            *self = Self {
+                last: self.last,
+                ..Self::default()
+            };
+        }
+        let Some(said) = self.said else {
+            self.said = Some(now);
+            return Some(Times {
+                times: 1,
+                within: Duration::ZERO,
+            });
+        };
+        self.unsaid += 1;
+        let pause = PAUSES[self.step.min(PAUSES.len() - 1)];
+        if now - said < Duration::from_secs(60 * pause) {
+            return None;
+        }
+        self.step += 1;
+        self.said = Some(now);
+        Some(Times {
+            times: std::mem::take(&mut self.unsaid),
+            within: now - said,
+        })
+    }
+}
+
+impl fmt::Display for Times {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let minutes = self.within.as_secs().div_ceil(60);
+        match self.times {
+            1 => Ok(()),
+            times => write!(f, " {times} times in the last {minutes} min"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_goes_on_and_on_is_said_ever_less_often_and_summed_up() {
+        let mut complaint = Complaint::default();
+        let begun = Instant::now();
+        let (mut counted, mut told, mut when) = (0, 0, Vec::new());
+        while begun.elapsed() < Duration::from_secs(4 * 3600) {
+            counted += 1;
+            if let Some(line) = complaint.count(Instant::now()) {
+                told += line.times;
+                when.push(begun.elapsed().as_secs() / 60);
+            }
+            tokio::time::advance(Duration::from_secs(5)).await;
+        }
+        assert_eq!(when, [0, 1, 6, 16, 46, 106, 166, 226]);
+        assert_eq!(told + complaint.unsaid, counted, "none is lost");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_line_says_how_often() {
+        let mut complaint = Complaint::default();
+        let mut say = || {
+            complaint
+                .count(Instant::now())
+                .map(|times| times.to_string())
+        };
+        assert_eq!(say().as_deref(), Some(""));
+        for _ in 0..11 {
+            assert_eq!(say(), None);
+        }
+        tokio::time::advance(Duration::from_secs(90)).await;
+        assert_eq!(say().as_deref(), Some(" 12 times in the last 2 min"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_a_quiet_hour_it_is_news() {
+        let mut complaint = Complaint::default();
+        for _ in 0..100 {
+            complaint.count(Instant::now());
+            tokio::time::advance(Duration::from_secs(60)).await;
+        }
+        tokio::time::advance(FORGOTTEN).await;
+        let line = complaint.count(Instant::now());
+        assert_eq!(line.map(|line| line.to_string()).as_deref(), Some(""));
+        assert_eq!(complaint.step, 0);
+    }
+}

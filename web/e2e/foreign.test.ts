@@ -1,0 +1,141 @@
+// What a real browser lets a page do to a hub that is not its own: a page of another host, one whose name was pointed
+// at the hub (DNS rebinding), and a page of another hub on the same machine.
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Browser, Page } from 'playwright-core';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { launch, until } from './browser.ts';
+import { patterns, startHub, type Hub } from './hub.ts';
+
+/** Every public socket, in each of its forms; the second is the subprotocol. */
+const SOCKETS = [
+  ['/ws/cameras', ''],
+  ['/ws/cameras', 'ocelli.v2'],
+  ['/live/ws?app=live&room=cam1', ''],
+  ['/live/ws?app=live&room=live-cam1', ''],
+] as const;
+
+let browser: Browser;
+let foreign: Server;
+let foreignPort: number;
+let hub: Hub;
+let neighbour: Hub;
+let hospitable: Hub;
+
+beforeAll(async () => {
+  // Names out there that lead to this machine, as those of an attacker's own domain may.
+  const names = ['evil.example', 'dash.example'].map((name) => `MAP ${name} 127.0.0.1`);
+  browser = await launch([`--host-resolver-rules=${names.join(',')}`]);
+  foreign = createServer((_, response) => {
+    response.setHeader('Content-Type', 'text/html').end('<title>Another host</title>');
+  });
+  await new Promise<void>((resolve) => foreign.listen(0, '127.0.0.1', resolve));
+  foreignPort = (foreign.address() as AddressInfo).port;
+  hub = await startHub(patterns(1));
+  neighbour = await startHub(patterns(1));
+  const allowed = `allowed_origins = ["http://dash.example:${foreignPort}"]\n`;
+  hospitable = await startHub(patterns(1), 0, allowed);
+});
+
+afterAll(async () => {
+  await browser.close();
+  foreign.close();
+  await Promise.all([hub, neighbour, hospitable].map((each) => each.stop()));
+});
+
+async function pageAt(address: string): Promise<Page> {
+  const page = await browser.newPage();
+  await page.goto(address);
+  return page;
+}
+
+/** What comes of a socket: `picture`, or the code with which it closes. */
+const trySocket = (page: Page, host: string, [path, protocol]: readonly [string, string]): Promise<string> =>
+  page.evaluate(
+    ([url, name]) =>
+      new Promise<string>((resolve) => {
+        const socket = new WebSocket(url, name ? [name] : []);
+        socket.onopen = () => {
+          if (url.endsWith('/ws/cameras')) socket.send('{"cmd":"subscribe","cameras":["cam1"]}');
+        };
+        socket.onmessage = ({ data }) => {
+          if (typeof data === 'string') return;
+          resolve('picture');
+          socket.close();
+        };
+        socket.onclose = ({ code }) => resolve(`closed with ${code}`);
+      }),
+    [`ws://${host}${path}`, protocol] as const,
+  );
+
+/** What comes of reading the list of cameras: a status, or the fault that scripts are told. */
+const tryFetch = (page: Page, host: string): Promise<string> =>
+  page.evaluate(async (url) => {
+    try {
+      const response = await fetch(url);
+      return `${response.status} ${await response.text()}`;
+    } catch (fault) {
+      return String(fault);
+    }
+  }, `http://${host}/api/v1/cameras`);
+
+/** Waits for a line of the hub's log that has all these words. */
+const logged = (where: Hub, ...words: string[]): Promise<string | undefined> =>
+  until(
+    `the log says ${words.join(', ')}`,
+    () => where.said.find((line) => words.every((word) => line.includes(word))),
+    (line) => line !== undefined,
+  );
+
+test('a page of another host opens no socket and reads nothing', async () => {
+  const host = `127.0.0.1:${hub.port}`;
+  const page = await pageAt(`http://evil.example:${foreignPort}/`);
+  for (const socket of SOCKETS)
+    expect(await trySocket(page, host, socket), socket.join()).toBe('closed with 1006');
+  expect(await tryFetch(page, host)).toContain('Failed to fetch');
+  for (const path of ['/ws/cameras', '/live/ws']) {
+    const origin = `pages from "http://evil.example:${foreignPort}" may not open sockets`;
+    await logged(hub, path, origin, 'allowed_origins', 'peer=127.0.0.1:');
+  }
+  await page.close();
+});
+
+test('a name that was pointed at the hub is not answered to', async () => {
+  for (const each of [hub, hospitable]) {
+    const host = `dash.example:${each.port}`;
+    const page = await browser.newPage();
+    const answer = await page.goto(`http://${host}/`);
+    expect(answer?.status()).toBe(403);
+    expect(await answer?.text()).toContain(`"${host}" is not a name of this hub`);
+    // For the browser this page is the hub's own, so only the hub itself can refuse it.
+    expect(await tryFetch(page, host)).toMatch(/^403 .*is not a name of this hub/);
+    for (const socket of SOCKETS)
+      expect(await trySocket(page, host, socket), socket.join()).toBe('closed with 1006');
+    await logged(each, 'refused a request', `"${host}" is not a name of this hub`, 'peer=127.0.0.1:');
+    await page.close();
+  }
+});
+
+test('a page that is allowed opens every socket and reads, and only that one', async () => {
+  const host = `127.0.0.1:${hospitable.port}`;
+  const guest = await pageAt(`http://dash.example:${foreignPort}/`);
+  for (const socket of SOCKETS) expect(await trySocket(guest, host, socket), socket.join()).toBe('picture');
+  expect(await tryFetch(guest, host)).toMatch(/^200 .*cam1/);
+  // It is allowed at that hub, not at every one.
+  expect(await trySocket(guest, `127.0.0.1:${hub.port}`, SOCKETS[0])).toBe('closed with 1006');
+  const stranger = await pageAt(`http://evil.example:${foreignPort}/`);
+  expect(await trySocket(stranger, host, SOCKETS[0])).toBe('closed with 1006');
+  expect(await tryFetch(stranger, host)).toContain('Failed to fetch');
+  await guest.close();
+  await stranger.close();
+});
+
+test('a page of another hub on this machine opens every socket', async () => {
+  const page = await pageAt(`${neighbour.url}/api/v1/docs`);
+  for (const name of ['127.0.0.1', 'localhost']) {
+    for (const socket of SOCKETS) {
+      expect(await trySocket(page, `${name}:${hub.port}`, socket), socket.join()).toBe('picture');
+    }
+  }
+  await page.close();
+});

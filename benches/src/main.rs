@@ -5,12 +5,14 @@
 //! - `cameras`: HTTP cameras that feed the hub, in a thread of this process.
 //! - `floor`: the bare loop, this program again as a process of its own.
 //! - `viewer`, `load`: viewers that check every frame, all in one thread.
+//! - `devices`: boards that push into the hub.
 //! - `runs`, `renditions`: what is started and read off. `tally`: counting. `report`: tables.
 //!
 //! The hub is the release binary as a process, so that its CPU and memory are
 //! its own. Everything is on loopback and bounded in count and time.
 
 mod cameras;
+mod devices;
 mod floor;
 mod load;
 mod renditions;
@@ -21,6 +23,7 @@ mod viewer;
 
 use cameras::Feed;
 use clap::{Args, Parser, Subcommand};
+use devices::DEVICES;
 use ocelli_testkit::jpeg::Picture;
 use renditions::RENDITIONS;
 use report::Report;
@@ -34,7 +37,7 @@ use viewer::Sink;
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 /// The runs beside the scenarios.
-const OTHERS: [&str; 3] = ["memory", "slow", "renditions"];
+const OTHERS: [&str; 4] = ["memory", "slow", "renditions", "devices"];
 
 /// The benchmarks: the hub and the bare loop, side by side in one run.
 #[derive(Parser)]
@@ -50,7 +53,7 @@ struct Arguments {
     /// How often each run is repeated
     #[arg(long, default_value_t = 3)]
     rounds: usize,
-    /// Only these, with commas between: 1x50, 20x100, 100x500, memory, slow, renditions
+    /// Only these, with commas between: 1x50, 20x100, 100x500, memory, slow, renditions, devices
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// Also write the tables into this file, between its markers
@@ -110,8 +113,9 @@ fn measure(arguments: &Arguments) -> Result<()> {
         .find(|name| !names.contains(&name.as_str()) && !OTHERS.contains(&name.as_str()))
     {
         return Err(format!(
-            "no run {unknown:?}; there are {}, memory, slow",
-            names.join(", ")
+            "no run {unknown:?}; there are {}, {}",
+            names.join(", "),
+            OTHERS.join(", ")
         )
         .into());
     }
@@ -192,6 +196,14 @@ fn measure(arguments: &Arguments) -> Result<()> {
                 rows.push((rendition, sample));
             }
             report.renditions(&rows);
+        }
+        if wanted("devices") {
+            let mut rows = Vec::new();
+            for count in DEVICES {
+                eprintln!("devices: {count}");
+                rows.push(devices::measure(count, hub, times)?);
+            }
+            report.devices(&rows);
         }
     }
     println!("{}", report.text());

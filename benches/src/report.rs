@@ -1,6 +1,7 @@
 //! The tables, on standard output and between the markers of a file.
 
 use crate::Result;
+use crate::devices::{DevicesSample, VIEWERS};
 use crate::renditions::{Rendition, RenditionSample};
 use crate::runs::{
     FAST_VIEWERS, MEMORY_FEW, MEMORY_MORE, Memory, SLOW_VIEWERS, Sample, Scenario, SlowSample,
@@ -89,6 +90,32 @@ impl Report {
                 middle_of(|spread| spread.median),
                 middle_of(|spread| spread.p99),
                 middle_of(|spread| spread.max),
+            ));
+        }
+        self.line("");
+    }
+
+    pub fn devices(&mut self, rows: &[DevicesSample]) {
+        self.line("\n### Devices that push\n");
+        self.line(&format!(
+            "QVGA of 9 kB at 8 fps of each, over `/ingest/ws`, and {VIEWERS} viewers of one camera each \
+             (`ocelli.v2`, credit 2). CPU in per cent of one core; that of the load is the boards and the viewers \
+             together, which share the machine with the hub. Latency is from the hub's receipt to the viewer.\n",
+        ));
+        self.line("| devices | hub | load | hub, µs per frame | taken | lost | p50, ms | p99, ms | hub's memory for each, kB |");
+        self.line("|---|---|---|---|---|---|---|---|---|");
+        for row in rows {
+            self.line(&format!(
+                "| {} | {:.0} % | {:.0} % | {:.1} | {:.2} % | {} | {:.2} | {:.2} | {:.0} |",
+                row.devices,
+                row.hub * 100.0,
+                row.load * 100.0,
+                row.cpu,
+                row.taken * 100.0,
+                row.lost,
+                row.received.median.as_secs_f64() * 1e3,
+                row.received.p99.as_secs_f64() * 1e3,
+                row.memory / 1000.0,
             ));
         }
         self.line("");

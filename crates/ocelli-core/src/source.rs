@@ -5,7 +5,7 @@
 
 use crate::frame::Picture;
 use crate::subscription::Follower;
-use crate::upstream::{Derived, Upstream};
+use crate::upstream::{Derived, State, Upstream};
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -82,6 +82,13 @@ pub trait Source: Send + Sync + 'static {
     fn rate(&self) -> Option<f64> {
         None
     }
+
+    /// Whether the outside pushes to it. Then it alone knows whether somebody is
+    /// there: it is not watched for silence, and says its state itself
+    /// ([`Publisher::set_state`]).
+    fn is_ingest(&self) -> bool {
+        false
+    }
 }
 
 /// The code that derives a stream from the one that the camera sends.
@@ -122,6 +129,16 @@ impl Publisher {
             Some(derived) => self.upstream.take_derived(derived, picture),
             None => self.upstream.take_native(picture),
         }
+    }
+
+    /// Says what an ingest is doing; a picture says by itself that it is live.
+    pub fn set_state(&self, state: State) {
+        self.upstream.set_state(state);
+    }
+
+    /// Marks that the next picture does not continue from the last one, which stays.
+    pub fn interrupt(&self) {
+        self.upstream.interrupt();
     }
 
     /// The hub's clock, for pictures that are stamped where they are made.

@@ -308,7 +308,10 @@ impl Upstream {
         let lease = self.demand(want);
         let mut inner = self.lock();
         if inner.task.is_none() && !inner.stopped {
-            inner.state = State::Starting;
+            inner.state = match self.source.is_ingest() {
+                true => State::Idle,
+                false => State::Starting,
+            };
             inner.task = Some(tokio::spawn(self.clone().supervise()).abort_handle());
             self.changed(inner);
             tracing::debug!(camera = %self.id, state = "starting", "wanted");
@@ -336,8 +339,14 @@ impl Upstream {
         self.changes.send_modify(|generation| *generation += 1);
     }
 
+    pub(crate) fn interrupt(&self) {
+        self.native.interrupt();
+        self.jpeg.interrupt();
+        self.mpeg1.interrupt();
+    }
+
     /// Whether that is a change.
-    fn set_state(&self, state: State) -> bool {
+    pub(crate) fn set_state(&self, state: State) -> bool {
         let mut inner = self.lock();
         let new = inner.state != state;
         if new {
@@ -450,9 +459,7 @@ impl Upstream {
             inner.heard = Instant::now();
             inner.lived = false;
         }
-        self.native.interrupt();
-        self.jpeg.interrupt();
-        self.mpeg1.interrupt();
+        self.interrupt();
         let publisher = Publisher::new(self.clone(), None);
         let run = contained(self.source.clone().run_once(publisher));
         tokio::select! {
@@ -465,6 +472,9 @@ impl Upstream {
 
     /// Marks a quiet camera stalled, and gives it up after its patience.
     async fn watch(&self) -> Failure {
+        if self.source.is_ingest() {
+            return std::future::pending().await;
+        }
         let patience = self.source.patience();
         // A source that asks for more patience than most has a picture now and then.
         let stall = if patience > PATIENCE {

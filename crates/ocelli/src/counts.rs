@@ -67,11 +67,13 @@ pub enum Refusal {
     BodySize,
     /// The body of a request did not come in time.
     BodyTimeout,
+    /// A camera that pushes has no good key, or may not push.
+    Device,
 }
 
 impl Refusal {
     /// All of them.
-    pub const ALL: [Refusal; 8] = [
+    pub const ALL: [Refusal; 9] = [
         Refusal::Host,
         Refusal::Origin,
         Refusal::Handshake,
@@ -80,6 +82,7 @@ impl Refusal {
         Refusal::HeaderTimeout,
         Refusal::BodySize,
         Refusal::BodyTimeout,
+        Refusal::Device,
     ];
 
     /// What it is called in the metrics.
@@ -93,6 +96,7 @@ impl Refusal {
             Refusal::HeaderTimeout => "header_timeout",
             Refusal::BodySize => "body_size",
             Refusal::BodyTimeout => "body_timeout",
+            Refusal::Device => "device",
         }
     }
 }

@@ -206,7 +206,24 @@ async fn open_store(site: &mut Site, data: Option<&Path>) -> Result<(), StoreErr
     site.store = Store::open(&data)?;
     let fault = |error| StoreError::Unusable(format!("{} can't be used: {error}", data.display()));
     put_apps(site).await.map_err(fault)?;
-    added::load(site).await.map_err(fault)
+    added::load(site).await.map_err(fault)?;
+    put_places(site).await.map_err(fault)
+}
+
+/// Puts the cameras that push into the hub, and ends the streams that a hub which
+/// was cut short left open.
+async fn put_places(site: &Site) -> Result<(), StoreError> {
+    let now = site.now();
+    let read = move |connection: &mut _| {
+        let ended = store::streams::end_all(connection, now)?;
+        Ok((ended, store::keys::all(connection)?))
+    };
+    let (ended, keys) = site.store.call(read).await?;
+    if ended > 0 {
+        tracing::info!("streams that the last run did not end: {ended}; ended now");
+    }
+    site.ingest.furnish(&site.hub, &keys);
+    Ok(())
 }
 
 /// Puts the store's apps into the hub. What the configuration says of an app goes

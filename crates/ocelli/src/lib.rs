@@ -11,6 +11,7 @@
 //! | [`added`] | cameras that were added over HTTP |
 //! | [`sources`] | the kinds of source, one file each |
 //! | [`renditions`] | what is derived from a camera's own stream |
+//! | [`ingest`] | cameras that push |
 //! | [`sinks`] | the kinds of sink, one file each |
 //! | [`supervise`], [`ffmpeg`] | child processes; the one that decodes |
 //! | [`annexb`], [`jpeg`], [`mpeg1`] | looking at pictures without decoding them |
@@ -25,8 +26,10 @@
 //! | [`visitor`] | who asks, and whether they may stay |
 //! | [`store`] | what outlives the hub |
 //! | [`api`], [`answer`], [`ui`] | the HTTP interface, its answers, the pages |
+//! | [`urls`] | the URLs that the hub gives out |
 //! | [`number`] | numbers as JSON has them |
 //! | [`reference`] | the reference page, made from the lists in the code |
+//! | [`simulate`] | a fleet of devices that push |
 //! | [`doctor`] | what is wrong with a server, a camera or this machine |
 //! | [`launch`] | from a configuration to a running hub |
 //!
@@ -45,6 +48,7 @@ pub mod counts;
 pub mod doctor;
 pub mod ffmpeg;
 pub mod gate;
+pub mod ingest;
 pub mod jpeg;
 pub mod launch;
 pub mod limits;
@@ -56,6 +60,7 @@ pub mod proxy;
 pub mod reference;
 pub mod renditions;
 pub mod server;
+pub mod simulate;
 pub mod sinks;
 pub mod site;
 pub mod sources;
@@ -63,5 +68,6 @@ pub mod store;
 pub mod supervise;
 pub mod tls;
 pub mod ui;
+pub mod urls;
 pub mod visitor;
 pub mod websocket;

@@ -7,7 +7,7 @@ use crate::counts::Refusal;
 use crate::limits::Full;
 use crate::site::Site;
 use crate::visitor::rounds;
-use crate::{api, sinks, tls, ui};
+use crate::{api, ingest, sinks, tls, ui};
 use axum::Router;
 use ocelli_core::State;
 use std::io;
@@ -28,6 +28,7 @@ fn routes(site: Arc<Site>) -> Router {
         .merge(sinks::routes())
         .merge(api::routes(&site))
         .merge(tls::routes())
+        .merge(ingest::routes())
         .fallback(ui::serve)
         .with_state(site)
 }

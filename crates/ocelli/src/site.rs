@@ -6,6 +6,7 @@ use crate::config::{CameraConfig, Metrics};
 use crate::connection::Peer;
 use crate::counts::{Counts, Refusal};
 use crate::gate::Gate;
+use crate::ingest::Ingest;
 use crate::limits::{Doorkeeper, Limits};
 use crate::proxy::Proxies;
 use crate::sources::Fence;
@@ -55,6 +56,8 @@ pub struct Site {
     pub visitors: Visitors,
     /// The apps of the configuration, which is the one place to change them.
     pub configured_apps: BTreeSet<String>,
+    /// The cameras that push.
+    pub ingest: Ingest,
     /// The cameras of the configuration, likewise.
     pub configured_cameras: BTreeMap<CameraId, CameraConfig>,
     /// Where cameras that are added over HTTP may be.
@@ -102,6 +105,7 @@ impl Site {
             attempts: Attempts::default(),
             visitors: Visitors::default(),
             configured_apps: BTreeSet::new(),
+            ingest: Ingest::default(),
             configured_cameras: BTreeMap::new(),
             fence: Fence::new(0),
             trials: Semaphore::new(TRIALS),
@@ -149,6 +153,9 @@ impl Site {
         match why {
             Refusal::Origin | Refusal::Handshake => {
                 tracing::warn!(%peer, %reason, unsaid, "refused an upgrade");
+            }
+            Refusal::Device => {
+                tracing::warn!(%peer, %reason, unsaid, "refused a camera that pushes");
             }
             Refusal::Connections => tracing::warn!(%peer, %reason, unsaid, "refused a connection"),
             _ => tracing::warn!(%peer, %reason, unsaid, "refused a request"),

@@ -15,10 +15,13 @@ mod cameras;
 mod devices;
 mod document;
 mod health;
+mod ingest;
+mod limits;
 mod links;
 mod page;
 mod session;
 mod sessions;
+mod streams;
 mod tokens;
 mod users;
 
@@ -52,6 +55,11 @@ fn handlers() -> OpenApiRouter<Arc<Site>> {
         .routes(routes!(health::camera))
         .routes(routes!(apps::list, apps::create))
         .routes(routes!(apps::show, apps::change, apps::delete))
+        .routes(routes!(ingest::list, ingest::mint))
+        .routes(routes!(ingest::revoke))
+        .routes(routes!(ingest::live))
+        .routes(routes!(streams::list))
+        .routes(routes!(streams::stop))
         .routes(routes!(tokens::list, tokens::create))
         .routes(routes!(tokens::revoke))
         .routes(routes!(session::show, session::sign_in, session::sign_out))

@@ -21,7 +21,7 @@ use crate::limits::Limits;
 use crate::proxy::Proxies;
 use crate::tls::keep::Mode;
 use ocelli_core::name::DEFAULT_APP;
-use ocelli_core::{App, CameraId};
+use ocelli_core::{App, CameraId, IngestLimits};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::ops::Range;
@@ -79,6 +79,10 @@ pub const APP_OPTIONS: &[(&str, &str)] = &[
     (
         "room_prefix",
         "what the full names of its rooms begin with; the app's name by default",
+    ),
+    (
+        "ws_ingest",
+        "what cameras that push may do: { enabled = true, max_cameras = 0, max_fps = 15, max_frame_kb = 256, idle_timeout = \"30s\" }, which are the defaults; 0 cameras is any number, and of frames above max_fps some are passed over",
     ),
 ];
 
@@ -292,8 +296,58 @@ fn read_app(name: &str, mut section: Section<'_>) -> Result<App, ConfigError> {
             .map_err(|error| ConfigError::new(error.to_string()).at(span))?;
         app.room_prefix = prefix;
     }
+    if let Some(limits) = section.section("ws_ingest", "`ws_ingest`")? {
+        app.ingest = read_ingest(limits)?;
+    }
     section.finish()?;
     Ok(app)
+}
+
+/// What the limits of cameras that push may be.
+pub mod ingest_range {
+    use std::ops::RangeInclusive;
+    use std::time::Duration;
+
+    /// Cameras.
+    pub const MAX_CAMERAS: RangeInclusive<u32> = 0..=1_000_000;
+    /// Frames a second.
+    pub const MAX_FPS: RangeInclusive<u32> = 1..=240;
+    /// Units of 1024 bytes: no picture is longer than 16 MiB.
+    pub const MAX_FRAME_KB: RangeInclusive<u32> = 1..=16_384;
+    /// Time without a frame.
+    pub const IDLE_TIMEOUT: RangeInclusive<Duration> =
+        Duration::from_secs(1)..=Duration::from_secs(86_400);
+}
+
+fn read_ingest(mut section: Section<'_>) -> Result<IngestLimits, ConfigError> {
+    let mut limits = IngestLimits::default();
+    if let Some(enabled) = section.boolean("enabled")? {
+        limits.enabled = enabled;
+    }
+    for (key, range, limit) in [
+        (
+            "max_cameras",
+            ingest_range::MAX_CAMERAS,
+            &mut limits.max_cameras,
+        ),
+        ("max_fps", ingest_range::MAX_FPS, &mut limits.max_fps),
+        (
+            "max_frame_kb",
+            ingest_range::MAX_FRAME_KB,
+            &mut limits.max_frame_kb,
+        ),
+    ] {
+        *limit = section.whole(key, range)?.unwrap_or(*limit);
+    }
+    if let Some(timeout) = section.duration("idle_timeout")? {
+        if !ingest_range::IDLE_TIMEOUT.contains(&timeout) {
+            let message = "`idle_timeout` in `ws_ingest` takes from \"1s\" to \"24h\"";
+            return Err(ConfigError::new(message).at(section.span("idle_timeout")));
+        }
+        limits.idle_timeout = timeout;
+    }
+    section.finish()?;
+    Ok(limits)
 }
 
 /// Reads an address to listen on, `ADDRESS:PORT`.

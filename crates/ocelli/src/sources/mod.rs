@@ -1,5 +1,6 @@
 //! Everything that brings pictures in. A new kind of source is one file here and
 //! one line in [`KINDS`]; help, reference page and listings come from that list.
+//! [`push`] alone is not in it: such a camera has a key instead of an address.
 //!
 //! What does not belong here: when to start, retry or stop. That is
 //! `ocelli_core::upstream`.
@@ -14,6 +15,7 @@ mod format;
 mod http;
 mod pattern;
 mod pipe;
+pub mod push;
 mod reach;
 mod rtsp;
 mod v4l2;

@@ -77,8 +77,13 @@ pub fn calls(document: &Value) -> Vec<Call> {
 }
 
 /// What each call needs, as it was decided; a new call is to be decided here too.
-const DECIDED: [(&str, Need); 36] = [
+const DECIDED: [(&str, Need); 42] = [
     ("DELETE /api/v1/apps/{app}", In("app:delete")),
+    ("DELETE /api/v1/apps/{app}/streams/{id}", In("stream:stop")),
+    (
+        "DELETE /api/v1/apps/{app}/ws-ingest/{id}",
+        In("ingress:delete"),
+    ),
     ("DELETE /api/v1/cameras/{camera}", In("camera:delete")),
     ("DELETE /api/v1/session", SignedIn),
     ("DELETE /api/v1/sessions/{id}", OwnOr("session:delete")),
@@ -91,6 +96,9 @@ const DECIDED: [(&str, Need); 36] = [
         "GET /api/v1/apps/{app}/play-token/{room}",
         In("camera:share"),
     ),
+    ("GET /api/v1/apps/{app}/streams", In("stream:read")),
+    ("GET /api/v1/apps/{app}/ws-ingest", In("ingress:read")),
+    ("GET /api/v1/apps/{app}/ws-ingest/live/{room}", Nothing),
     ("GET /api/v1/cameras", Nothing),
     ("GET /api/v1/cameras/{camera}", In("camera:read")),
     ("GET /api/v1/cameras/{camera}/health", Nothing),
@@ -109,6 +117,7 @@ const DECIDED: [(&str, Need); 36] = [
     ("PATCH /api/v1/cameras/{camera}", In("camera:write")),
     ("PATCH /api/v1/users/{id}", HubWide("user:write")),
     ("POST /api/v1/apps", HubWide("app:create")),
+    ("POST /api/v1/apps/{app}/ws-ingest", In("ingress:create")),
     ("POST /api/v1/cameras", In("camera:create")),
     ("POST /api/v1/cameras/test", In("camera:create")),
     ("POST /api/v1/session", Nothing),

@@ -14,7 +14,7 @@ use crate::sinks::news::Stay;
 use crate::site::Site;
 use crate::ui;
 use crate::visitor::Visitor;
-use crate::websocket::{self, close};
+use crate::websocket::{self, Reading, close};
 use axum::body::Body;
 use axum::response::Response;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HOST, LOCATION, X_CONTENT_TYPE_OPTIONS};
@@ -138,6 +138,8 @@ impl Ports {
                     site,
                     peer,
                     request,
+                    None,
+                    Reading::VIEWER,
                     |mut socket| async move {
                         socket.close(close::UNAUTHORIZED, &why);
                         socket.finish(GOODBYE).await;
@@ -146,15 +148,22 @@ impl Ports {
             }
         };
         let served = site.clone();
-        websocket::upgrade_for_anybody(site, peer, request, move |socket| async move {
-            let wish = Wish {
-                form: Form::Es,
-                quality: Quality::Main,
-                info: false,
-            };
-            let viewer = Viewer::new(socket, &served, stay, camera, wish);
-            viewer.run(&served).await;
-        })
+        websocket::upgrade_for_anybody(
+            site,
+            peer,
+            request,
+            None,
+            Reading::VIEWER,
+            move |socket| async move {
+                let wish = Wish {
+                    form: Form::Es,
+                    quality: Quality::Main,
+                    info: false,
+                };
+                let viewer = Viewer::new(socket, &served, stay, camera, wish);
+                viewer.run(&served).await;
+            },
+        )
     }
 
     async fn page(&self, request: &Request<Incoming>, peer: &Peer) -> Response {

@@ -88,7 +88,9 @@ impl Viewer {
                 Event::InfoDue => self.inform(site),
                 Event::News => self.notice_the_end(),
                 // Players of the classic kind say nothing, but may.
-                Event::Came(Incoming::Text(_) | Incoming::Binary) => site.ignore(1),
+                Event::Came(Incoming::Text(_) | Incoming::Binary(_) | Incoming::TooLong) => {
+                    site.ignore(1)
+                }
                 Event::Came(Incoming::Closed) => return,
             }
         }

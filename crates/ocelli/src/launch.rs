@@ -6,6 +6,7 @@ use crate::renditions::JpegRendition;
 use crate::server;
 use crate::site::Site;
 use crate::store::{self, Store, StoreError};
+use crate::telemetry::Telemetry;
 use ocelli_core::{Camera, Hub, HubError, Source};
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -174,10 +175,15 @@ pub async fn serve(
         // Nothing may be changed on top of what can't be read.
         site.store = Store::closed(&error.to_string());
     }
+    site.listen = config.listen;
+    let data = data_directory(config.data.as_deref()).ok();
+    site.telemetry = Telemetry::start(config.telemetry.limits, data.as_deref());
     greet(address, config.cameras.len());
     if let Err(error) = writeln!(io::stdout(), "listening on http://{address}") {
         tracing::warn!(%address, %error, "listening, but can't say so on standard output");
     }
-    server::run(listener, Arc::new(site), shutdown).await;
+    let site = Arc::new(site);
+    site.telemetry.serve(&config.telemetry, &site);
+    server::run(listener, site, shutdown).await;
     Ok(())
 }

@@ -18,6 +18,7 @@
 //! | [`gate`] | the Host and Origin rules |
 //! | [`auth`] | tokens and what they grant |
 //! | [`store`] | what outlives the hub |
+//! | [`telemetry`] | series of samples: who writes them, who looks, what is kept |
 //! | [`api`], [`answer`], [`ui`] | the HTTP interface, its answers, the pages |
 //! | [`reference`] | the reference page, made from the lists in the code |
 //! | [`doctor`] | what is wrong with a server, a camera or this machine |
@@ -45,5 +46,6 @@ pub mod site;
 pub mod sources;
 pub mod store;
 pub mod supervise;
+pub mod telemetry;
 pub mod ui;
 pub mod websocket;

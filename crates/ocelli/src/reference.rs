@@ -1,7 +1,7 @@
 //! The reference of sources and configuration, made from the lists in the code,
 //! so that it cannot say something else. `docs/reference/sources.md` is its output.
 
-use crate::{config, sources};
+use crate::{config, sources, telemetry};
 use std::fmt::Write;
 
 /// The page.
@@ -48,6 +48,8 @@ pub fn text() -> String {
     options(&mut page, config::FILE_OPTIONS);
     page.push_str("\n## Keys of `[app.<name>]`\n\n| key | meaning |\n|---|---|\n");
     options(&mut page, config::APP_OPTIONS);
+    page.push_str("\n## Keys of `[telemetry]`\n\n| key | meaning |\n|---|---|\n");
+    options(&mut page, telemetry::OPTIONS);
     page
 }
 

@@ -4,7 +4,7 @@
 use crate::answer::plain;
 use crate::connection::Connection;
 use crate::site::Site;
-use crate::{api, sinks, ui};
+use crate::{api, sinks, telemetry, ui};
 use axum::Router;
 use axum::body::Body;
 use http::header::{
@@ -34,6 +34,7 @@ const GOODBYE: Duration = Duration::from_millis(500);
 fn routes(site: Arc<Site>) -> Router {
     Router::new()
         .merge(sinks::routes())
+        .merge(telemetry::routes())
         .merge(api::routes(&site))
         .fallback(ui::serve)
         .with_state(site)
@@ -71,11 +72,12 @@ pub async fn run(listener: TcpListener, site: Arc<Site>, shutdown: impl Future<O
     // Tasks that don't end by then end with the runtime.
     let goodbye = tokio::time::timeout(GOODBYE, site.tasks.wait());
     let _ = tokio::join!(goodbye, farewell);
+    site.telemetry.stop().await;
 }
 
 /// A connection that failed before it was accepted says nothing about the next;
 /// a lack of descriptors needs time to pass.
-async fn wait_out(error: &io::Error) {
+pub async fn wait_out(error: &io::Error) {
     use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
     if !matches!(
         error.kind(),
@@ -86,7 +88,8 @@ async fn wait_out(error: &io::Error) {
     }
 }
 
-fn accept(stream: TcpStream, site: &Arc<Site>, router: &Router) {
+/// Serves one connection, in a task of its own on the runtime that calls.
+pub fn accept(stream: TcpStream, site: &Arc<Site>, router: &Router) {
     let (connection, peer) = match Connection::new(stream) {
         Ok(accepted) => accepted,
         Err(error) => {

@@ -3,8 +3,11 @@
 use crate::auth::AdminToken;
 use crate::gate::Gate;
 use crate::store::Store;
+use crate::telemetry::Telemetry;
 use ocelli_core::Hub;
+use ocelli_series::Limits;
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::time::Instant;
@@ -19,6 +22,10 @@ pub struct Site {
     pub gate: Gate,
     /// What outlives the hub.
     pub store: Store,
+    /// Series of samples.
+    pub telemetry: Telemetry,
+    /// Where the hub was told to listen; port 0 for any.
+    pub listen: SocketAddr,
     /// The administrator's own token, if one was set.
     pub admin: Option<AdminToken>,
     /// The apps of the configuration, which is the one place to change them.
@@ -41,6 +48,8 @@ impl Site {
             hub,
             gate,
             store: Store::closed("this hub was started without a store"),
+            telemetry: Telemetry::start(Limits::default(), None),
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             admin: None,
             configured_apps: BTreeSet::new(),
             tasks: TaskTracker::new(),

@@ -6,6 +6,7 @@ use crate::connection::{Connection, Peer};
 use crate::site::Site;
 use axum::body::Body;
 use axum::response::Response;
+use bytes::Bytes;
 use futures_util::{Sink, Stream};
 use headers::{HeaderMapExt, SecWebsocketAccept, SecWebsocketKey};
 use http::header::{
@@ -183,8 +184,8 @@ pub fn offers(headers: &HeaderMap, protocol: &str) -> bool {
 pub enum Incoming {
     /// A text message.
     Text(String),
-    /// A binary message; what it holds is nobody's business on a viewer's socket.
-    Binary,
+    /// A binary message.
+    Binary(Bytes),
     /// The socket is closed, or of no more use.
     Closed,
 }
@@ -293,7 +294,7 @@ impl Socket {
                 self.closing |= message.is_close();
             } else if self.closing || message.is_pong() {
             } else if message.is_binary() {
-                return Poll::Ready(Incoming::Binary);
+                return Poll::Ready(Incoming::Binary(message.into_payload().into()));
             } else if message.as_payload().len() > TEXT_LIMIT {
                 self.close(1009, "a text message is at most 64 KiB");
             } else {

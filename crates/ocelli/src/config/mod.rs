@@ -10,6 +10,7 @@ pub use camera::{CameraConfig, JpegOptions, JpegRate, OPTIONS, from_argument};
 pub use section::{ConfigError, Section, nearest, parse_duration, parse_size};
 
 use crate::auth::AdminToken;
+use crate::telemetry;
 use ocelli_core::name::DEFAULT_APP;
 use ocelli_core::{App, CameraId};
 use std::collections::BTreeSet;
@@ -61,6 +62,8 @@ pub struct Config {
     pub apps: Vec<App>,
     /// The cameras.
     pub cameras: Vec<CameraConfig>,
+    /// Where samples come and what of them is kept.
+    pub telemetry: telemetry::Options,
     /// Where the hub keeps what outlives it, if the command line says so.
     pub data: Option<PathBuf>,
     /// The administrator's token, if the environment has one.
@@ -76,6 +79,7 @@ impl Config {
             allowed_origins: Vec::new(),
             apps: Vec::new(),
             cameras: Vec::new(),
+            telemetry: telemetry::Options::default(),
             data: None,
             admin: None,
         }
@@ -127,6 +131,9 @@ impl Config {
                 }
                 config.apps.push(app);
             }
+        }
+        if let Some(section) = file.section("telemetry", "[telemetry]")? {
+            config.telemetry = telemetry::Options::read(section)?;
         }
         let mut places = BTreeSet::new();
         for section in file.sections("camera", "[[camera]]")? {

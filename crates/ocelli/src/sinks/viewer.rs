@@ -111,7 +111,7 @@ impl Viewer {
                     self.socket.send(Message::text(info.to_string()));
                 }
                 Event::Came(Incoming::Text(_)) => site.ignore(1),
-                Event::Came(Incoming::Binary) => {
+                Event::Came(Incoming::Binary(_)) => {
                     self.socket.close(1003, "a viewer sends no binary messages");
                 }
                 Event::Came(Incoming::Closed) => return,

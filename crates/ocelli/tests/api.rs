@@ -64,18 +64,23 @@ fn calls(document: &Value) -> Vec<(String, String, Option<String>)> {
 }
 
 /// What each call needs, as it was decided; a new call is to be decided here too.
-const DECIDED: [(&str, Option<&str>); 12] = [
+const DECIDED: [(&str, Option<&str>); 17] = [
     ("DELETE /api/v1/apps/yard", Some("app:delete")),
+    ("DELETE /api/v1/series/tok_none", Some("series:delete")),
     ("DELETE /api/v1/tokens/tok_none", Some("token:delete")),
     ("GET /api/v1/apps", Some("app:read")),
     ("GET /api/v1/apps/yard", Some("app:read")),
     ("GET /api/v1/cameras", None),
     ("GET /api/v1/docs", None),
     ("GET /api/v1/openapi.json", None),
+    ("GET /api/v1/series", Some("series:read")),
+    ("GET /api/v1/series/sources", Some("series:read")),
     ("GET /api/v1/tokens", Some("token:read")),
     ("GET /health", None),
     ("PATCH /api/v1/apps/yard", Some("app:write")),
+    ("PATCH /api/v1/series/tok_none", Some("series:write")),
     ("POST /api/v1/apps", Some("app:create")),
+    ("POST /api/v1/series", Some("series:write")),
     ("POST /api/v1/tokens", Some("token:create")),
 ];
 
@@ -127,7 +132,12 @@ async fn each_role_may_call_what_its_permissions_say_and_no_more() {
             let has = permissions
                 .iter()
                 .any(|own| own == "*" || own == need || *own == format!("{kind}:*"));
-            let elsewhere = path.contains("/yard") && app.is_some_and(|app| app != "yard");
+            let home = match path {
+                path if path.contains("/yard") => Some("yard"),
+                path if path.starts_with("/api/v1/series") => Some("live"),
+                _ => None,
+            };
+            let elsewhere = home.is_some() && app.is_some() && app != home;
             let line = format!("{method} {path}");
             let answer = call(hub.addr(), &line, &secret, "").await;
             if has && !elsewhere {
@@ -336,7 +346,7 @@ async fn tokens_are_shown_once_listed_and_revoked() {
     );
     assert_eq!(
         listed["permissions"],
-        json!(["app:*", "camera:*", "ingress:*", "stream:*"])
+        json!(["app:*", "camera:*", "ingress:*", "series:*", "stream:*"])
     );
     assert!(listed["createdAt"].as_i64() > Some(1_600_000_000_000));
     let line = format!(

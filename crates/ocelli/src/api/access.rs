@@ -11,9 +11,13 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::header::{ALLOW, AUTHORIZATION, CACHE_CONTROL, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use ocelli_core::name::DEFAULT_APP;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use utoipa::openapi::OpenApi;
+
+/// Addresses of series, which are seen by whoever sees app `live`, and so are its.
+const SERIES: &str = "/api/v1/series";
 
 /// What a call needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,8 +83,12 @@ pub async fn guard(
         return Problem::new(StatusCode::BAD_REQUEST, message).into_response();
     };
     let app = params.iter().find(|(name, _)| *name == "app");
+    let app = match matched.as_str().starts_with(SERIES) {
+        true => Some(DEFAULT_APP),
+        false => app.map(|(_, app)| app),
+    };
     let allowed = match grant(&site, request.headers()).await {
-        Ok(grant) => check(&grant, permission, app.map(|(_, app)| app)).map(|()| grant),
+        Ok(grant) => check(&grant, permission, app).map(|()| grant),
         Err(problem) => Err(problem),
     };
     match allowed {

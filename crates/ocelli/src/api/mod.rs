@@ -12,6 +12,7 @@ mod apps;
 mod body;
 mod cameras;
 mod document;
+mod series;
 mod tokens;
 
 pub use document::document;
@@ -41,6 +42,14 @@ fn handlers() -> OpenApiRouter<Arc<Site>> {
         .routes(routes!(apps::show, apps::change, apps::delete))
         .routes(routes!(tokens::list, tokens::create))
         .routes(routes!(tokens::revoke))
+        .routes(routes!(series::list))
+        .merge(
+            OpenApiRouter::new()
+                .routes(routes!(series::add))
+                .layer(DefaultBodyLimit::max(series::BODY_LIMIT)),
+        )
+        .routes(routes!(series::sources))
+        .routes(routes!(series::change, series::delete))
         .routes(routes!(document::json))
         .routes(routes!(document::page))
 }

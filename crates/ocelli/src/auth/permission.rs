@@ -15,6 +15,9 @@ pub const PERMISSIONS: &[&str] = &[
     "ingress:create",
     "ingress:delete",
     "ingress:read",
+    "series:delete",
+    "series:read",
+    "series:write",
     "stream:read",
     "stream:stop",
     "token:create",
@@ -23,7 +26,7 @@ pub const PERMISSIONS: &[&str] = &[
 ];
 
 /// What a token has when nobody says otherwise: all but giving out tokens.
-const USUAL: &[&str] = &["app:*", "camera:*", "ingress:*", "stream:*"];
+const USUAL: &[&str] = &["app:*", "camera:*", "ingress:*", "series:*", "stream:*"];
 
 fn kind(permission: &str) -> &str {
     permission.split(':').next().unwrap_or(permission)

@@ -18,6 +18,7 @@ mod store;
 mod viewers;
 
 pub use options::{OPTIONS, Options};
+pub use sources::Writer;
 pub use viewers::routes;
 
 use crate::site::Site;

@@ -113,6 +113,12 @@ impl Hub {
         self.changes.subscribe()
     }
 
+    /// Has whoever follows [`Hub::changes`] look again, for what decides beside the
+    /// hub what they see has changed.
+    pub fn look_again(&self) {
+        self.changes.send_modify(|generation| *generation += 1);
+    }
+
     /// Adds an app, or replaces the one of its name.
     pub fn put_app(&self, app: App) {
         let mut apps = self.apps.write().unwrap_or_else(PoisonError::into_inner);
@@ -218,6 +224,6 @@ impl Hub {
     /// has happened.
     pub fn stop(&self) {
         self.cameras().iter().for_each(|camera| camera.stop());
-        self.changes.send_modify(|generation| *generation += 1);
+        self.look_again();
     }
 }

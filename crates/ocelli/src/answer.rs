@@ -9,6 +9,7 @@ use http::request::Parts;
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::time::Duration;
 use utoipa::ToSchema;
 
 /// `{"data": …, "error": null}`.
@@ -39,6 +40,8 @@ impl<T: Serialize> IntoResponse for Answer<T> {
 pub struct Problem {
     status: StatusCode,
     message: String,
+    /// When it may go better.
+    after: Option<Duration>,
 }
 
 impl Problem {
@@ -47,13 +50,39 @@ impl Problem {
         Self {
             status,
             message: message.into(),
+            after: None,
         }
+    }
+
+    /// Too many attempts; says when there may be another.
+    pub fn too_many(what: &str, after: Duration) -> Self {
+        let seconds = seconds(after);
+        let message = format!("too many {what}; try again in {seconds} s");
+        Self {
+            after: Some(after),
+            ..Self::new(StatusCode::TOO_MANY_REQUESTS, message)
+        }
+    }
+
+    /// Its status.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// What it says.
+    pub fn message(&self) -> &str {
+        &self.message
     }
 
     /// Nothing of that name.
     pub fn not_found(message: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, message)
     }
+}
+
+/// Whole seconds, and at least one.
+fn seconds(time: Duration) -> u64 {
+    time.as_millis().div_ceil(1000).max(1).try_into().unwrap_or(u64::MAX)
 }
 
 /// How an error reads.
@@ -87,7 +116,12 @@ impl IntoResponse for Problem {
             message: self.message,
             error: self.status.canonical_reason().unwrap_or("Error"),
         };
-        (self.status, Json(body)).into_response()
+        let mut response = (self.status, Json(body)).into_response();
+        if let Some(after) = self.after {
+            let headers = response.headers_mut();
+            headers.insert(header::RETRY_AFTER, seconds(after).into());
+        }
+        response
     }
 }
 

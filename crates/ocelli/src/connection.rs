@@ -31,6 +31,8 @@ pub struct Peer {
     pub remote: SocketAddr,
     /// The address it reached the hub by.
     pub local: SocketAddr,
+    /// Whether the client's own side of the way is TLS.
+    pub secure: bool,
     /// Moves whenever all that was written has been handed to the kernel.
     pub flushes: Arc<Flushes>,
 }
@@ -91,6 +93,7 @@ impl Connection {
         let peer = Peer {
             remote: stream.peer_addr()?,
             local: stream.local_addr()?,
+            secure: false,
             flushes: Arc::default(),
         };
         let connection = Self {

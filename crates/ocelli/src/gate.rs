@@ -69,16 +69,7 @@ impl Gate {
         if headers.get_all(HOST).iter().nth(1).is_some() {
             return Err("the request has several Host headers; it may have one".to_owned());
         }
-        // An absolute request target names the host in place of the header (RFC 9112, 3.2.2).
-        let named = match uri.authority() {
-            Some(authority) => Some(authority.as_str()),
-            None => match headers.get(HOST).map(|host| host.to_str()) {
-                Some(Ok(host)) => Some(host),
-                Some(Err(_)) => return Err("the Host header is no text".to_owned()),
-                None => None,
-            },
-        };
-        let Some(named) = named else {
+        let Some(named) = named(uri, headers)? else {
             // HTTP/1.0 has no such header, and no browser speaks it.
             if version < Version::HTTP_11 {
                 return Ok(());
@@ -122,6 +113,26 @@ impl Gate {
 }
 
 impl Gate {
+    /// The origin of the hub's own pages as the client that asks knows them, with
+    /// scheme, host and port; so a page of another port is not one.
+    pub fn own_origin(&self, uri: &Uri, headers: &HeaderMap, peer: &Peer) -> Option<String> {
+        let host = named(uri, headers).ok()??.to_ascii_lowercase();
+        let (scheme, port) = if peer.secure {
+            ("https", ":443")
+        } else {
+            ("http", ":80")
+        };
+        // Browsers leave the usual port out of an origin.
+        let host = host.strip_suffix(port).unwrap_or(&host);
+        Some(format!("{scheme}://{host}"))
+    }
+
+    /// What addresses of the hub begin with that are handed to this client.
+    pub fn own_address(&self, uri: &Uri, headers: &HeaderMap, peer: &Peer) -> String {
+        let own = self.own_origin(uri, headers, peer);
+        own.unwrap_or_else(|| format!("http://{}", peer.local))
+    }
+
     /// The origin of the page that asks, if it is one that may.
     pub fn allowed_origin<'h>(
         &self,
@@ -131,6 +142,16 @@ impl Gate {
         let origin = headers.get(ORIGIN)?;
         self.check_origin(headers, peer).is_ok().then_some(origin)
     }
+}
+
+/// The host that a request names. An absolute request target does so in place of the
+/// header (RFC 9112, 3.2.2).
+fn named<'r>(uri: &'r Uri, headers: &'r HeaderMap) -> Result<Option<&'r str>, String> {
+    if let Some(authority) = uri.authority() {
+        return Ok(Some(authority.as_str()));
+    }
+    let host = headers.get(HOST).map(|host| host.to_str()).transpose();
+    host.map_err(|_| "the Host header is no text".to_owned())
 }
 
 /// `host:port` without the port; IPv6 addresses keep their brackets.
@@ -150,6 +171,7 @@ mod tests {
         Peer {
             remote: "127.0.0.1:9".parse().expect("an address"),
             local: local.parse().expect("an address"),
+            secure: false,
             flushes: Default::default(),
         }
     }
@@ -220,6 +242,24 @@ mod tests {
             gate.check_host(Version::HTTP_10, &absolute, &headers, &peer)
                 .is_err()
         );
+    }
+
+    #[test]
+    fn the_own_origin_is_one_scheme_host_and_port() {
+        for (secure, host, origin) in [
+            (false, "Localhost:8080", "http://localhost:8080"),
+            (false, "cams.lan:80", "http://cams.lan"),
+            (true, "cams.lan:443", "https://cams.lan"),
+            (true, "cams.lan:80", "https://cams.lan:80"),
+            (false, "[::1]:8080", "http://[::1]:8080"),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(HOST, host.parse().expect("a header"));
+            let mut peer = peer("127.0.0.1:8080");
+            peer.secure = secure;
+            let own = gate().own_origin(&Uri::from_static("/"), &headers, &peer);
+            assert_eq!(own.as_deref(), Some(origin));
+        }
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! From a configuration to a running hub.
 
+use crate::auth::{Key, new_code};
 use crate::config::{CameraConfig, Config, ConfigError, from_argument};
 use crate::gate::Gate;
 use crate::renditions::JpegRendition;
 use crate::server;
 use crate::site::Site;
-use crate::store::{self, Store, StoreError};
+use crate::store::{self, Store, StoreError, codes, users};
 use crate::telemetry::Telemetry;
 use ocelli_core::{Camera, Hub, HubError, Source};
 use std::io::{self, Write};
@@ -102,6 +103,57 @@ fn greet(address: SocketAddr, cameras: usize) {
     let _ = io::stderr().write_all(words.as_bytes());
 }
 
+/// What addresses begin with on this machine, for a hub that listens there.
+fn local_address(listen: SocketAddr) -> String {
+    match listen.ip().is_unspecified() {
+        true => format!("http://localhost:{}", listen.port()),
+        false => format!("http://{listen}"),
+    }
+}
+
+/// Says on standard error by which link the first user is made, if there is none yet.
+/// It goes nowhere else: whoever reads it can take the hub over.
+async fn invite(site: &Site, listen: SocketAddr) -> Result<(), StoreError> {
+    if site.admin.is_some() {
+        return Ok(());
+    }
+    let (key, now) = (site.store.key()?.clone(), site.now());
+    let make = move |connection: &mut rusqlite::Connection| {
+        if users::any(connection)? {
+            return Ok(None);
+        }
+        make_code(connection, &key, now).map(Some)
+    };
+    if let Some(code) = site.store.call(make).await? {
+        let words = format!(
+            "No user yet. Within 10 minutes, choose a password here:\n  {}\n",
+            sign_in_link(&local_address(listen), &code)
+        );
+        let _ = io::stderr().write_all(words.as_bytes());
+    }
+    Ok(())
+}
+
+/// A one-time code that makes an administrator, in place of the last one.
+///
+/// # Errors
+/// The file can't be written.
+pub fn make_code(
+    connection: &mut rusqlite::Connection,
+    key: &Key,
+    now: i64,
+) -> Result<String, StoreError> {
+    let code = new_code();
+    codes::put(connection, &key.hash(&code), None, now + codes::GOOD_FOR)?;
+    Ok(code)
+}
+
+/// The link by which a password is set. The code is in its fragment, which browsers
+/// send to nobody.
+pub fn sign_in_link(address: &str, code: &str) -> String {
+    format!("{address}/sign-in#code={code}")
+}
+
 /// The data directory: the one that was named, or the user's own.
 ///
 /// # Errors
@@ -179,6 +231,11 @@ pub async fn serve(
     let data = data_directory(config.data.as_deref()).ok();
     site.telemetry = Telemetry::start(config.telemetry.limits, data.as_deref());
     greet(address, config.cameras.len());
+    if site.store.key().is_ok()
+        && let Err(error) = invite(&site, address).await
+    {
+        tracing::error!("the link for the first user can't be made: {error}");
+    }
     if let Err(error) = writeln!(io::stdout(), "listening on http://{address}") {
         tracing::warn!(%address, %error, "listening, but can't say so on standard output");
     }

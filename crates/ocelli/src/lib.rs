@@ -16,7 +16,8 @@
 //! | [`server`], [`site`] | the one port: accepting, routing, stopping; what every route has at hand |
 //! | [`connection`], [`websocket`] | one connection; one WebSocket |
 //! | [`gate`] | the Host and Origin rules |
-//! | [`auth`] | tokens and what they grant |
+//! | [`auth`] | tokens, passwords and roles, and what they grant |
+//! | [`visitor`] | who asks, and whether they may stay |
 //! | [`store`] | what outlives the hub |
 //! | [`telemetry`] | series of samples: who writes them, who looks, what is kept |
 //! | [`api`], [`answer`], [`ui`] | the HTTP interface, its answers, the pages |
@@ -48,4 +49,5 @@ pub mod store;
 pub mod supervise;
 pub mod telemetry;
 pub mod ui;
+pub mod visitor;
 pub mod websocket;

@@ -1,5 +1,6 @@
 //! The command line. Composes; decides nothing itself.
 
+mod admin;
 mod token;
 
 use clap::{Args, Parser, Subcommand};
@@ -40,6 +41,9 @@ enum Command {
     /// Give out, list and revoke tokens of the HTTP interface.
     #[command(subcommand)]
     Token(token::Token),
+    /// Get in as an administrator, with a first or a forgotten password.
+    #[command(subcommand)]
+    Admin(admin::Admin),
     /// Say what is wrong with a WebSocket server, a camera or this machine.
     ///
     /// Exit code 0: nothing failed (warnings are named); 1: something did; 2: there
@@ -119,6 +123,7 @@ fn main() -> ExitCode {
         Some(Command::Serve(serve_args)) => serve(serve_args, false),
         Some(Command::CheckConfig { file }) => check(&file),
         Some(Command::Token(token)) => token.run(),
+        Some(Command::Admin(admin)) => admin.run(),
         Some(Command::Doctor(question)) => examine(&question),
         Some(Command::Reference) => {
             let text = reference::text();

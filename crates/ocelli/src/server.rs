@@ -4,6 +4,7 @@
 use crate::answer::plain;
 use crate::connection::Connection;
 use crate::site::Site;
+use crate::visitor::rounds;
 use crate::{api, sinks, telemetry, ui};
 use axum::Router;
 use axum::body::Body;
@@ -44,6 +45,7 @@ fn routes(site: Arc<Site>) -> Router {
 /// and every connection.
 pub async fn run(listener: TcpListener, site: Arc<Site>, shutdown: impl Future<Output = ()>) {
     let router = routes(site.clone());
+    site.tasks.spawn(rounds(site.clone()));
     tokio::pin!(shutdown);
     loop {
         let accepted = tokio::select! {

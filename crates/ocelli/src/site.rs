@@ -1,9 +1,10 @@
 //! What every route has at hand. It knows no route: those know it.
 
-use crate::auth::AdminToken;
+use crate::auth::{AdminToken, Passwords};
 use crate::gate::Gate;
 use crate::store::Store;
 use crate::telemetry::Telemetry;
+use crate::visitor::{Attempts, Visitors};
 use ocelli_core::Hub;
 use ocelli_series::Limits;
 use std::collections::BTreeSet;
@@ -28,6 +29,12 @@ pub struct Site {
     pub listen: SocketAddr,
     /// The administrator's own token, if one was set.
     pub admin: Option<AdminToken>,
+    /// Makes hashes of passwords.
+    pub passwords: Passwords,
+    /// Attempts to get in.
+    pub attempts: Attempts,
+    /// Who stays a while, by a token or a session.
+    pub visitors: Visitors,
     /// The apps of the configuration, which is the one place to change them.
     pub configured_apps: BTreeSet<String>,
     /// The tasks of connections that were upgraded.
@@ -51,12 +58,20 @@ impl Site {
             telemetry: Telemetry::start(Limits::default(), None),
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             admin: None,
+            passwords: Passwords::default(),
+            attempts: Attempts::default(),
+            visitors: Visitors::default(),
             configured_apps: BTreeSet::new(),
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),
             started: Instant::now(),
             ignored: AtomicU64::new(0),
         }
+    }
+
+    /// The hub's time in ms since the Unix epoch.
+    pub fn now(&self) -> i64 {
+        i64::try_from(self.hub.clock().now().0 / 1000).unwrap_or(i64::MAX)
     }
 
     /// Counts messages that were passed over.

@@ -2,7 +2,7 @@
 
 use crate::Exit;
 use clap::{Args, Subcommand};
-use ocelli::auth::{Grant, Permission, new_id, new_token};
+use ocelli::auth::{Allowance, Permission, new_id, new_token};
 use ocelli::launch;
 use ocelli::store::{self, StoreError, tokens};
 use ocelli_core::name::check_app;
@@ -44,7 +44,7 @@ pub struct Create {
 pub struct Place {
     /// The hub's data directory; ~/.local/share/ocelli by default.
     #[arg(long, value_name = "DIR")]
-    data: Option<PathBuf>,
+    pub data: Option<PathBuf>,
 }
 
 impl Token {
@@ -58,22 +58,27 @@ impl Token {
     }
 }
 
+/// The time in ms since the Unix epoch.
+pub fn now() -> i64 {
+    let now = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+    i64::try_from(now.as_millis()).unwrap_or_default()
+}
+
 impl Create {
     fn run(self) -> Result<(), Exit> {
         if let Some(app) = &self.app {
             check_app(app).map_err(Exit::usage)?;
         }
-        let mut grant = Grant::usual(self.app);
+        let mut allowance = Allowance::usual(self.app);
         if !self.permissions.is_empty() {
             let read = self.permissions.iter().map(|text| Permission::read(text));
-            grant.permissions = read.collect::<Result<_, _>>().map_err(Exit::usage)?;
+            allowance.permissions = read.collect::<Result<_, _>>().map_err(Exit::usage)?;
         }
-        let now = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
         let token = tokens::Token {
-            id: new_id(),
+            id: new_id("tok"),
             name: self.name,
-            grant,
-            created: i64::try_from(now.as_millis()).unwrap_or_default(),
+            allowance,
+            created: now(),
         };
         let secret = new_token();
         let keep = || -> Result<(), StoreError> {
@@ -92,7 +97,7 @@ fn list(place: &Place) -> Result<(), StoreError> {
     let mut list = String::new();
     for token in tokens::all(&connection)? {
         let permissions: Vec<_> = token
-            .grant
+            .allowance
             .permissions
             .iter()
             .map(Permission::text)
@@ -100,7 +105,7 @@ fn list(place: &Place) -> Result<(), StoreError> {
         list.push_str(&format!(
             "{}  {}  {}  {:?}\n",
             token.id,
-            token.grant.app.as_deref().unwrap_or("(global)"),
+            token.allowance.app.as_deref().unwrap_or("(global)"),
             permissions.join(","),
             token.name
         ));
@@ -112,7 +117,7 @@ fn list(place: &Place) -> Result<(), StoreError> {
 
 fn revoke(id: &str, place: &Place) -> Result<(), StoreError> {
     let (connection, _) = store::open(&launch::data_directory(place.data.as_deref())?)?;
-    match tokens::delete(&connection, id, None)? {
+    match tokens::delete(&connection, id)? {
         true => Ok(()),
         false => Err(StoreError::Missing(format!(
             "there is no token {id:?}; `ocelli token list` shows those there are"

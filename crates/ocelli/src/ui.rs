@@ -2,10 +2,10 @@
 //! page that plays one camera.
 
 use crate::answer::{Problem, plain};
-use crate::sinks::find;
 use crate::site::Site;
+use crate::visitor::Visitor;
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::{FromRequestParts, Request, State};
 use axum::response::{IntoResponse, Response};
 use http::header::{
     ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG,
@@ -42,13 +42,16 @@ pub async fn serve(State(site): State<Arc<Site>>, request: Request) -> Response 
         let Some((app, room)) = place.split_once('/') else {
             return Problem::not_found("the address is /play/<app>/<room>").into_response();
         };
-        if let Err(problem) = find(&site.hub, app, room) {
+        let (app, room) = (app.to_owned(), room.to_owned());
+        let (mut parts, body) = request.into_parts();
+        let visitor = Visitor::from_request_parts(&mut parts, &site).await;
+        if let Err(problem) = visitor.and_then(|visitor| visitor.find(&app, &room)) {
             return problem.into_response();
         }
-        return file("play.html", &request);
+        return file("play.html", &Request::from_parts(parts, body));
     }
     match path.trim_start_matches('/') {
-        "" => file("index.html", &request),
+        "" | "sign-in" => file("index.html", &request),
         name => file(name, &request),
     }
 }

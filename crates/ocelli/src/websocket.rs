@@ -36,6 +36,8 @@ const MISSED_PONGS: u32 = 2;
 pub mod close {
     /// The viewer needs a token that it does not have.
     pub const UNAUTHORIZED: u16 = 4401;
+    /// The most bytes of a reason (RFC 6455, 5.5).
+    pub const REASON_LIMIT: usize = 123;
 }
 
 /// Answers an upgrade and runs `serve` on the socket once it is open. `protocol`

@@ -4,14 +4,15 @@ use super::UNKNOWN;
 use crate::answer::Problem;
 use crate::auth::Grant;
 use crate::site::Site;
-use crate::store::tokens;
+use crate::visitor::Visitor;
 use axum::extract::rejection::RawPathParamsRejection;
-use axum::extract::{MatchedPath, RawPathParams, Request, State};
+use axum::extract::{FromRequestParts, MatchedPath, RawPathParams, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use http::header::{ALLOW, AUTHORIZATION, CACHE_CONTROL, WWW_AUTHENTICATE};
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::header::{ALLOW, CACHE_CONTROL, WWW_AUTHENTICATE};
+use http::{HeaderValue, Method, StatusCode};
 use ocelli_core::name::DEFAULT_APP;
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use utoipa::openapi::OpenApi;
@@ -19,13 +20,82 @@ use utoipa::openapi::OpenApi;
 /// Addresses of series, which are seen by whoever sees app `live`, and so are its.
 const SERIES: &str = "/api/v1/series";
 
+/// Beside a permission: it is needed for all apps and the hub, not in one app alone.
+const HUB_WIDE: &str = "global";
+
 /// What a call needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Rule {
     /// Nothing: it is for anybody.
     Public,
-    /// A token with this permission.
-    Needs(String),
+    /// A user who is signed in.
+    SignedIn,
+    /// A token or a user with this permission.
+    Needs {
+        permission: String,
+        /// Whether it has to be for all apps and the hub.
+        hub_wide: bool,
+        /// Whether a user who is signed in does without.
+        or_signed_in: bool,
+    },
+}
+
+impl Rule {
+    /// The rule that a call's `security` declares.
+    fn of(security: &Value) -> Option<Self> {
+        let alternatives = security.as_array()?.iter();
+        let alternatives: Vec<_> = alternatives.map(Value::as_object).collect::<Option<_>>()?;
+        let signed_in = alternatives.iter().any(|one| one.contains_key("session"));
+        let needs = alternatives.iter().find_map(|one| one.get("token"));
+        match (needs, signed_in, alternatives.as_slice()) {
+            (Some(needs), or_signed_in, _) => Some(Rule::Needs {
+                permission: needs[0].as_str()?.to_owned(),
+                hub_wide: needs[1] == HUB_WIDE,
+                or_signed_in,
+            }),
+            (None, true, _) => Some(Rule::SignedIn),
+            (None, false, [nothing]) => nothing.is_empty().then_some(Rule::Public),
+            _ => None,
+        }
+    }
+
+    /// Checks that a visitor may call it, in the app that the address names if it
+    /// names one.
+    fn check(&self, visitor: &Visitor, app: Option<&str>) -> Result<(), Problem> {
+        let (permission, hub_wide) = match self {
+            Rule::Public => return Ok(()),
+            Rule::SignedIn
+            | Rule::Needs {
+                or_signed_in: true, ..
+            } if visitor.signed_in().is_some() => {
+                return Ok(());
+            }
+            Rule::SignedIn => {
+                return Err(Problem::new(
+                    StatusCode::UNAUTHORIZED,
+                    "this is for a user who is signed in, from the hub's own pages",
+                ));
+            }
+            Rule::Needs {
+                permission,
+                hub_wide,
+                ..
+            } => (permission, *hub_wide),
+        };
+        if visitor.is_anybody() {
+            return Err(Problem::new(
+                StatusCode::UNAUTHORIZED,
+                "this needs a token, in one header `Authorization: Bearer sk_…`, or a user who \
+                 is signed in, from the hub's own pages",
+            ));
+        }
+        let grant = visitor.grant();
+        check(&grant, permission, app)?;
+        match hub_wide {
+            true => check_global(&grant, permission),
+            false => Ok(()),
+        }
+    }
 }
 
 /// What each call needs, by address and method, as the document has it.
@@ -39,14 +109,7 @@ impl Rules {
         let rules = paths.map(|(path, methods)| {
             let methods = methods.as_object().into_iter().flatten();
             let rules = methods.filter_map(|(method, call)| {
-                let [need] = call["security"].as_array()?.as_slice() else {
-                    return None;
-                };
-                let rule = match need.as_object()?.get("token") {
-                    None => Rule::Public,
-                    Some(permissions) => Rule::Needs(permissions[0].as_str()?.to_owned()),
-                };
-                Some((method.to_ascii_uppercase(), rule))
+                Some((method.to_ascii_uppercase(), Rule::of(&call["security"])?))
             });
             (path.clone(), rules.collect())
         });
@@ -54,13 +117,13 @@ impl Rules {
     }
 }
 
-/// Lets through whoever may call what was called; handlers find their [`Grant`]
-/// among the request's extensions.
+/// Lets through whoever may call what was called; handlers find their [`Grant`] and
+/// the [`Visitor`] among the request's extensions.
 pub async fn guard(
     State((site, rules)): State<(Arc<Site>, Arc<Rules>)>,
     matched: MatchedPath,
     params: Result<RawPathParams, RawPathParamsRejection>,
-    mut request: Request,
+    request: Request,
     next: Next,
 ) -> Response {
     if matched.as_str() == UNKNOWN {
@@ -73,9 +136,9 @@ pub async fn guard(
         Method::HEAD => "GET",
         ref method => method.as_str(),
     };
-    let permission = match methods.get(method) {
+    let rule = match methods.get(method) {
         Some(Rule::Public) => return next.run(request).await,
-        Some(Rule::Needs(permission)) => permission,
+        Some(rule) => rule,
         None => return not_allowed(methods.keys().map(String::as_str).collect()),
     };
     let Ok(params) = params else {
@@ -87,14 +150,16 @@ pub async fn guard(
         true => Some(DEFAULT_APP),
         false => app.map(|(_, app)| app),
     };
-    let allowed = match grant(&site, request.headers()).await {
-        Ok(grant) => check(&grant, permission, app).map(|()| grant),
+    let (mut parts, body) = request.into_parts();
+    let allowed = match Visitor::from_request_parts(&mut parts, &site).await {
+        Ok(visitor) => rule.check(&visitor, app).map(|()| visitor),
         Err(problem) => Err(problem),
     };
     match allowed {
-        Ok(grant) => {
-            request.extensions_mut().insert(grant);
-            let mut response = next.run(request).await;
+        Ok(visitor) => {
+            parts.extensions.insert(visitor.grant());
+            parts.extensions.insert(visitor);
+            let mut response = next.run(Request::from_parts(parts, body)).await;
             let headers = response.headers_mut();
             headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
             response
@@ -120,75 +185,63 @@ fn not_allowed(methods: Vec<&str>) -> Response {
     response
 }
 
-/// Checks that a grant has a permission, and reaches the app that is spoken of.
+fn refuse<T>(message: String) -> Result<T, Problem> {
+    Err(Problem::new(StatusCode::FORBIDDEN, message))
+}
+
+/// Checks that a grant has a permission, in the app that is spoken of if there is one.
 ///
 /// # Errors
 /// 403 that names the permission or the app.
 pub fn check(grant: &Grant, permission: &str, app: Option<&str>) -> Result<(), Problem> {
-    let refuse = |message| Err(Problem::new(StatusCode::FORBIDDEN, message));
     if !grant.has(permission) {
         return refuse(format!(
-            "this needs the permission {permission:?}, which the token does not have"
+            "this needs the permission {permission:?}, which neither the token nor a role gives"
         ));
     }
-    match (&grant.app, app) {
-        (Some(own), Some(app)) if own != app => refuse(format!(
-            "the token is for app {own:?} alone; this needs {permission:?} in app {app:?}"
+    match app {
+        Some(app) if !grant.allows(permission, Some(app)) => refuse(format!(
+            "this needs the permission {permission:?} in app {app:?}; the token or the role \
+             gives it in another app alone"
         )),
         _ => Ok(()),
     }
 }
 
-/// Checks that a grant is for the whole hub.
+/// Checks that a grant has a permission for all apps and the hub.
 ///
 /// # Errors
 /// 403 that names the permission.
 pub fn check_global(grant: &Grant, permission: &str) -> Result<(), Problem> {
-    match &grant.app {
-        None => Ok(()),
-        Some(own) => Err(Problem::new(
-            StatusCode::FORBIDDEN,
-            format!(
-                "this needs {permission:?} in a global token; this one is for app {own:?} alone"
-            ),
-        )),
+    if grant.allows(permission, None) {
+        return Ok(());
     }
+    refuse(format!(
+        "this needs the permission {permission:?} in a global token or in a role for all apps; \
+         here it is for one app alone"
+    ))
 }
 
-/// What whoever asks may do.
-async fn grant(site: &Site, headers: &HeaderMap) -> Result<Grant, Problem> {
-    let refuse = |message: &str| Problem::new(StatusCode::UNAUTHORIZED, message);
-    let mut headers = headers.get_all(AUTHORIZATION).iter();
-    let (Some(header), None) = (headers.next(), headers.next()) else {
-        return Err(refuse(
-            "this needs a token, in one header `Authorization: Bearer sk_…`",
-        ));
-    };
-    let token = header.to_str().ok().and_then(|header| {
-        let (scheme, token) = header.split_once(' ')?;
-        let token = token.trim();
-        let meant = scheme.eq_ignore_ascii_case("bearer") && token.starts_with("sk_");
-        meant.then_some(token)
-    });
-    let Some(token) = token else {
-        return Err(refuse(
-            "the Authorization header does not read `Bearer sk_…`, with a token of this hub",
-        ));
-    };
-    if site.admin.as_ref().is_some_and(|admin| admin.is(token)) {
-        return Ok(Grant::everything());
+/// Checks that a grant gives all that is to be given on.
+///
+/// # Errors
+/// 403 that names what it lacks.
+pub fn check_covers(own: &Grant, given: &Grant) -> Result<(), Problem> {
+    match own.lacks(given) {
+        None => Ok(()),
+        Some((permission, Some(app))) => refuse(format!(
+            "nobody gives what they do not have: this needs {permission:?} in app {app:?}"
+        )),
+        Some((permission, None)) => refuse(format!(
+            "nobody gives what they do not have: this needs {permission:?} in all apps"
+        )),
     }
-    let hash = site.store.key()?.hash(token);
-    let found = site
-        .store
-        .call(move |connection| tokens::grant(connection, &hash))
-        .await?;
-    found.ok_or_else(|| refuse("there is no such token; perhaps it was revoked"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn a_call_that_declares_nothing_has_no_rule_and_so_is_refused() {
@@ -197,10 +250,23 @@ mod tests {
             let rules = Rules::of(document);
             rules.0["/api/v1/apps"].get("GET").cloned()
         };
-        assert_eq!(call(&document), Some(Rule::Needs("app:read".to_owned())));
+        let needs = Rule::Needs {
+            permission: "app:read".to_owned(),
+            hub_wide: false,
+            or_signed_in: false,
+        };
+        assert_eq!(call(&document), Some(needs));
         let path = document.paths.paths.get_mut("/api/v1/apps");
         let operation = path.and_then(|path| path.get.as_mut()).expect("a call");
         operation.security = None;
         assert_eq!(call(&document), None);
+        for nothing in [
+            json!(null),
+            json!([]),
+            json!([{}, {}]),
+            json!([{ "other": [] }]),
+        ] {
+            assert_eq!(Rule::of(&nothing), None, "{nothing}");
+        }
     }
 }

@@ -4,7 +4,6 @@
 //! two changes cannot overtake each other, and a client that goes away in the
 //! middle leaves nothing half done.
 
-use super::access::check_global;
 use super::body::Body;
 use crate::answer::{Answer, Problem, ProblemBody};
 use crate::auth::Grant;
@@ -122,7 +121,7 @@ fn changeable(site: &Site, name: &str) -> Result<App, StoreError> {
     Ok(app)
 }
 
-/// The apps that the token reaches.
+/// The apps that the token or the role reaches.
 #[utoipa::path(get, path = "/api/v1/apps", tag = "apps", operation_id = "listApps",
     security(("token" = ["app:read"])),
     responses((status = 200, description = "The apps", body = Answer<Vec<View>>)))]
@@ -131,7 +130,7 @@ pub async fn list(
     Extension(grant): Extension<Grant>,
 ) -> Answer<Vec<View>> {
     let apps = site.hub.apps().into_iter();
-    let reached = apps.filter(|app| grant.reaches(&app.name));
+    let reached = apps.filter(|app| grant.allows("app:read", Some(&app.name)));
     Answer::new(
         reached
             .map(|app| View::of(Arc::unwrap_or_clone(app), &site))
@@ -141,16 +140,14 @@ pub async fn list(
 
 /// Makes an app. Needs a global token.
 #[utoipa::path(post, path = "/api/v1/apps", tag = "apps", operation_id = "createApp",
-    security(("token" = ["app:create"])), request_body = NewApp,
+    security(("token" = ["app:create", "global"])), request_body = NewApp,
     responses(
         (status = 201, description = "It is there", body = Answer<View>),
         (status = 409, description = "The name or the prefix is taken", body = ProblemBody)))]
 pub async fn create(
     State(site): State<Arc<Site>>,
-    Extension(grant): Extension<Grant>,
     Body(new): Body<NewApp>,
 ) -> Result<(StatusCode, Answer<View>), Problem> {
-    check_global(&grant, "app:create")?;
     check_app(&new.name).map_err(|error| bad("name", error))?;
     check_prefix(new.room_prefix.as_ref())?;
     let app = App {
@@ -259,6 +256,7 @@ pub async fn delete(
         }
         apps::delete(connection, &name)?;
         served.hub.remove_app(&name);
+        served.visitors.look_again();
         Ok(Gone { id: name })
     };
     Ok(Answer::new(site.store.call(delete).await?))

@@ -1,8 +1,8 @@
 //! `/api/v1/cameras`: what each camera is doing.
 
 use crate::answer::Answer;
-use crate::sinks::may_watch;
 use crate::site::Site;
+use crate::visitor::Visitor;
 use axum::extract::State;
 use ocelli_core::{Camera, Timestamp};
 use serde::Serialize;
@@ -67,14 +67,13 @@ impl View {
     }
 }
 
-/// The cameras of every app whose playback is public.
+/// The cameras that whoever asks may watch: those of every app whose playback is public,
+/// and what their session or their token opens.
 #[utoipa::path(get, path = "/api/v1/cameras", tag = "cameras", security(()),
     responses((status = 200, description = "The cameras", body = Answer<Vec<View>>)))]
-pub async fn list(State(site): State<Arc<Site>>) -> Answer<Vec<View>> {
+pub async fn list(State(site): State<Arc<Site>>, visitor: Visitor) -> Answer<Vec<View>> {
     let now = site.hub.clock().now();
-    let cameras = site.hub.cameras();
-    let visible = cameras
-        .iter()
-        .filter(|camera| may_watch(&site.hub, camera.id().app()));
-    Answer::new(visible.map(|camera| View::of(camera, now)).collect())
+    let cameras = visitor.cameras();
+    let cameras = cameras.iter().map(|camera| View::of(camera, now));
+    Answer::new(cameras.collect())
 }

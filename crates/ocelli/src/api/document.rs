@@ -10,7 +10,9 @@ use http::header::{CONTENT_SECURITY_POLICY, HeaderName};
 use serde_json::{Value, json};
 use std::fmt::Write;
 use std::sync::LazyLock;
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::security::{
+    ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme,
+};
 use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder};
 use utoipa::{PartialSchema, ToSchema};
 
@@ -31,6 +33,12 @@ pub fn opening() -> OpenApi {
         .description(Some("A token, made by `ocelli token create`"));
     let components = document.components.get_or_insert_default();
     components.add_security_scheme("token", SecurityScheme::Http(token.build()));
+    let session = ApiKeyValue::with_description(
+        "ocelli_…",
+        "The cookie of a user who is signed in, in requests of the hub's own pages. With a \
+         role that gives the permission it does wherever a token does.",
+    );
+    components.add_security_scheme("session", SecurityScheme::ApiKey(ApiKey::Cookie(session)));
     let problem = (ProblemBody::name().into_owned(), ProblemBody::schema());
     components.schemas.extend([problem]);
     document

@@ -1,7 +1,8 @@
 //! The HTTP interface under `/api/v1`, and `/health`.
 //!
-//! A handler says in its `utoipa::path` which permission it needs, or with
-//! `security(())` that it needs none. From there the document takes it, and
+//! A handler says in its `utoipa::path` which permission it needs (and with "global"
+//! beside it that one app's does not do), or with `"session"` that it is for a user who
+//! is signed in, or with `security(())` that it needs nothing. From there the document takes it, and
 //! [`access`] what it holds requests to, so neither can say something else; an
 //! address that says nothing is refused.
 //!
@@ -12,8 +13,12 @@ mod apps;
 mod body;
 mod cameras;
 mod document;
+mod links;
+mod page;
 mod series;
+mod session;
 mod tokens;
+mod users;
 
 pub use document::document;
 
@@ -50,6 +55,16 @@ fn handlers() -> OpenApiRouter<Arc<Site>> {
         )
         .routes(routes!(series::sources))
         .routes(routes!(series::change, series::delete))
+        .routes(routes!(session::show, session::sign_in, session::sign_out))
+        .routes(routes!(session::set_up))
+        .routes(routes!(session::change_password))
+        .routes(routes!(session::list))
+        .routes(routes!(session::end))
+        .routes(routes!(users::list, users::create))
+        .routes(routes!(users::change, users::delete))
+        .routes(routes!(links::play))
+        .routes(routes!(links::list, links::create))
+        .routes(routes!(links::revoke))
         .routes(routes!(document::json))
         .routes(routes!(document::page))
 }

@@ -3,11 +3,12 @@
 //! Nobody gives what they do not have: a token can be made only within the
 //! permissions and the app of whoever makes it.
 
-use super::access::{check, check_global};
+use super::access::{check, check_covers, check_global};
 use super::apps::Gone;
 use super::body::Body;
-use crate::answer::{Answer, Problem, ProblemBody};
-use crate::auth::{Grant, PERMISSIONS, Permission, new_id, new_token};
+use super::page::{Page, Window};
+use crate::answer::{Answer, Asked, Problem, ProblemBody};
+use crate::auth::{Allowance, Grant, PERMISSIONS, Permission, new_id, new_token};
 use crate::site::Site;
 use crate::store::StoreError;
 use crate::store::tokens::{self, Token};
@@ -50,16 +51,16 @@ pub struct View {
 
 impl From<Token> for View {
     fn from(token: Token) -> Self {
-        let permissions = token.grant.permissions.iter();
+        let permissions = token.allowance.permissions.iter();
         Self {
             id: token.id,
             name: token.name,
-            scope: match token.grant.app {
+            scope: match token.allowance.app {
                 None => Scope::Global,
                 Some(_) => Scope::App,
             },
             permissions: permissions.map(|own| own.text().to_owned()).collect(),
-            app_id: token.grant.app,
+            app_id: token.allowance.app,
             created_at: token.created,
         }
     }
@@ -109,7 +110,7 @@ pub fn describe(schema: &mut Value) {
 
 impl NewToken {
     /// What it would grant.
-    fn grant(&self) -> Result<Grant, Problem> {
+    fn allowance(&self) -> Result<Allowance, Problem> {
         let bad = |field: &str, why: &str| {
             let message = format!("{field} in the body: {why}");
             Problem::new(StatusCode::BAD_REQUEST, message)
@@ -128,41 +129,43 @@ impl NewToken {
                 return Err(bad("appId", "the scope \"app\" needs it"));
             }
         };
-        let mut grant = Grant::usual(app);
+        let mut allowance = Allowance::usual(app);
         if let Some(permissions) = &self.permissions {
             let read = permissions.iter().map(|text| Permission::read(text));
             let read: Result<Vec<_>, _> = read.collect();
-            grant.permissions = read.map_err(|error| bad("permissions", &error))?;
-            grant.permissions.sort();
-            grant.permissions.dedup();
-            if grant.permissions.is_empty() {
+            allowance.permissions = read.map_err(|error| bad("permissions", &error))?;
+            allowance.permissions.sort();
+            allowance.permissions.dedup();
+            if allowance.permissions.is_empty() {
                 return Err(bad(
                     "permissions",
                     "without any the token would open nothing",
                 ));
             }
         }
-        Ok(grant)
+        Ok(allowance)
     }
 }
 
-/// The tokens, without their secrets; those of its own app, to a token of an app.
+/// The tokens, without their secrets, the oldest first; to whom an app is given, those
+/// of that app.
 #[utoipa::path(get, path = "/api/v1/tokens", tag = "tokens", operation_id = "listTokens",
-    security(("token" = ["token:read"])),
-    responses((status = 200, description = "The tokens", body = Answer<Vec<View>>)))]
+    security(("token" = ["token:read"])), params(Window),
+    responses((status = 200, description = "The tokens", body = Page<View>)))]
 pub async fn list(
     State(site): State<Arc<Site>>,
     Extension(grant): Extension<Grant>,
-) -> Result<Answer<Vec<View>>, Problem> {
+    Asked(window): Asked<Window>,
+) -> Result<Page<View>, Problem> {
     let mut tokens = site
         .store
         .call(|connection| tokens::all(connection))
         .await?;
-    tokens.retain(|token| grant.app.is_none() || token.grant.app == grant.app);
-    Ok(Answer::new(tokens.into_iter().map(View::from).collect()))
+    tokens.retain(|token| grant.allows("token:read", token.allowance.app.as_deref()));
+    window.of(tokens.into_iter().map(View::from).collect())
 }
 
-/// Makes a token, within what the token that asks may do itself.
+/// Makes a token, within what whoever asks may do themselves.
 #[utoipa::path(post, path = "/api/v1/tokens", tag = "tokens", operation_id = "createToken",
     security(("token" = ["token:create"])), request_body = NewToken,
     responses(
@@ -173,8 +176,8 @@ pub async fn create(
     Extension(own): Extension<Grant>,
     Body(new): Body<NewToken>,
 ) -> Result<(StatusCode, Answer<Shown>), Problem> {
-    let grant = new.grant()?;
-    match &grant.app {
+    let allowance = new.allowance()?;
+    match &allowance.app {
         None => check_global(&own, "token:create")?,
         Some(app) => {
             check(&own, "token:create", Some(app))?;
@@ -184,27 +187,20 @@ pub async fn create(
             }
         }
     }
-    for permission in &grant.permissions {
-        check(&own, permission.text(), None)?;
-    }
-    let created = i64::try_from(site.hub.clock().now().0 / 1000).unwrap_or_default();
-    let (secret, id) = (new_token(), new_id());
+    check_covers(&own, &Grant::new([allowance.clone()]))?;
+    let (secret, id) = (new_token(), new_id("tok"));
     let hash = site.store.key()?.hash(&secret);
     let token = Token {
         id,
         name: new.name,
-        grant,
-        created,
+        allowance,
+        created: site.now(),
     };
     let (kept, hub) = (token.clone(), site.hub.clone());
     let keep = move |connection: &mut rusqlite::Connection| {
         // Its app may have gone since it was looked for.
-        match kept
-            .grant
-            .app
-            .as_deref()
-            .filter(|app| hub.app(app).is_none())
-        {
+        let app = kept.allowance.app.as_deref();
+        match app.filter(|app| hub.app(app).is_none()) {
             Some(app) => Err(StoreError::Missing(format!("there is no app {app:?}"))),
             None => tokens::insert(connection, &kept, &hash),
         }
@@ -217,7 +213,8 @@ pub async fn create(
     Ok((StatusCode::CREATED, Answer::new(shown)))
 }
 
-/// Revokes a token; from then on it opens nothing.
+/// Revokes a token; from then on it opens nothing, and neither do the wall links that
+/// were made with it.
 #[utoipa::path(delete, path = "/api/v1/tokens/{id}", tag = "tokens", operation_id = "revokeToken",
     security(("token" = ["token:delete"])), params(("id" = String, Path, description = "`tok_…`")),
     responses(
@@ -230,9 +227,13 @@ pub async fn revoke(
 ) -> Result<Answer<Gone>, Problem> {
     let sought = id.clone();
     let delete = move |connection: &mut rusqlite::Connection| {
-        tokens::delete(connection, &sought, own.app.as_deref())
+        let token = tokens::by_id(connection, &sought)?;
+        let reached = token
+            .is_some_and(|token| own.allows("token:delete", token.allowance.app.as_deref()));
+        Ok(reached && tokens::delete(connection, &sought)?)
     };
     if site.store.call(delete).await? {
+        site.visitors.look_again();
         return Ok(Answer::new(Gone { id }));
     }
     Err(Problem::not_found("there is no token of that id"))

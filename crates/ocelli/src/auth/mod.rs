@@ -1,10 +1,17 @@
-//! Who may do what: tokens, their hashes, and what they grant.
+//! Who may do what: secrets and their hashes, roles and permissions, and how often
+//! somebody may guess.
 //!
-//! What does not belong here: where tokens are kept (`store`), and which route
-//! needs which permission (`api`).
+//! What does not belong here: where all that is kept (`store`), which route needs
+//! which permission (`api`), and who asks just now (`visitor`).
 
+mod password;
 mod permission;
+mod play;
+mod throttle;
 mod token;
 
-pub use permission::{Grant, PERMISSIONS, Permission};
-pub use token::{AdminToken, Hash, Key, new_id, new_token};
+pub use password::{Busy, Passwords, check_password};
+pub use permission::{Allowance, Grant, PERMISSIONS, Permission, Role};
+pub use play::PlayToken;
+pub use throttle::{Block, Throttle};
+pub use token::{AdminToken, Hash, Key, Named, new_code, new_id, new_token};

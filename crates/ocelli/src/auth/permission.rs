@@ -1,4 +1,4 @@
-//! Permissions, and what a token grants.
+//! Permissions, and what tokens and roles grant of them.
 
 use crate::config::nearest;
 
@@ -11,6 +11,7 @@ pub const PERMISSIONS: &[&str] = &[
     "camera:create",
     "camera:delete",
     "camera:read",
+    "camera:share",
     "camera:write",
     "ingress:create",
     "ingress:delete",
@@ -18,11 +19,17 @@ pub const PERMISSIONS: &[&str] = &[
     "series:delete",
     "series:read",
     "series:write",
+    "session:delete",
+    "session:read",
     "stream:read",
     "stream:stop",
     "token:create",
     "token:delete",
     "token:read",
+    "user:create",
+    "user:delete",
+    "user:read",
+    "user:write",
 ];
 
 /// What a token has when nobody says otherwise: all but giving out tokens.
@@ -73,42 +80,129 @@ impl Permission {
     }
 }
 
-/// What somebody may do, and where.
+/// Permissions, and where they hold: what one token or one role gives.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Grant {
+pub struct Allowance {
     /// The one app that it is for; none: for all of them and the hub.
     pub app: Option<String>,
     /// What may be done there.
     pub permissions: Vec<Permission>,
 }
 
-impl Grant {
-    /// Everything, everywhere.
-    pub fn everything() -> Self {
-        Self {
-            app: None,
-            permissions: vec![Permission("*".to_owned())],
-        }
-    }
-
-    /// What a token has when nobody says otherwise.
-    pub fn usual(app: Option<String>) -> Self {
-        let permissions = USUAL.iter().map(|&text| Permission(text.to_owned()));
+impl Allowance {
+    /// These permissions, which are known to be some.
+    fn of(app: Option<String>, permissions: &[&str]) -> Self {
+        let permissions = permissions.iter().map(|&text| Permission(text.to_owned()));
         Self {
             app,
             permissions: permissions.collect(),
         }
     }
 
-    /// Whether it has a permission, wherever.
-    pub fn has(&self, permission: &str) -> bool {
-        let mut own = self.permissions.iter();
-        own.any(|own| own.covers(permission))
+    /// What a token has when nobody says otherwise.
+    pub fn usual(app: Option<String>) -> Self {
+        Self::of(app, USUAL)
     }
 
-    /// Whether it reaches an app.
-    pub fn reaches(&self, app: &str) -> bool {
-        self.app.as_deref().is_none_or(|own| own == app)
+    fn has(&self, permission: &str) -> bool {
+        self.permissions.iter().any(|own| own.covers(permission))
+    }
+
+    fn reaches(&self, app: Option<&str>) -> bool {
+        self.app.is_none() || self.app.as_deref() == app
+    }
+}
+
+/// What a user is in an app, or in all of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// May do everything there.
+    Admin,
+    /// Tends the cameras and their keys, and shares them.
+    Operator,
+    /// Watches, though playback is not public.
+    Viewer,
+}
+
+impl Role {
+    /// All of them.
+    pub const ALL: [Role; 3] = [Role::Admin, Role::Operator, Role::Viewer];
+
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Role::Admin => "admin",
+            Role::Operator => "operator",
+            Role::Viewer => "viewer",
+        }
+    }
+
+    /// The one of this name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|role| role.name() == name)
+    }
+
+    /// What it gives.
+    fn permissions(self) -> &'static [&'static str] {
+        match self {
+            Role::Admin => &["*"],
+            Role::Operator => &["app:read", "camera:*", "ingress:*", "series:*", "stream:*"],
+            Role::Viewer => &["app:read", "camera:read", "series:read", "stream:read"],
+        }
+    }
+
+    /// What it gives in an app, or everywhere.
+    pub fn allowance(self, app: Option<String>) -> Allowance {
+        Allowance::of(app, self.permissions())
+    }
+}
+
+/// What somebody may do, and where: all that their token or their roles give.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Grant(Vec<Allowance>);
+
+impl Grant {
+    /// These allowances together.
+    pub fn new(allowances: impl IntoIterator<Item = Allowance>) -> Self {
+        Self(allowances.into_iter().collect())
+    }
+
+    /// Everything, everywhere.
+    pub fn everything() -> Self {
+        Self::new([Allowance::of(None, &["*"])])
+    }
+
+    /// Takes what another gives as well.
+    pub fn add(&mut self, other: Grant) {
+        self.0.extend(other.0);
+    }
+
+    /// Whether it has a permission, wherever.
+    pub fn has(&self, permission: &str) -> bool {
+        self.0.iter().any(|own| own.has(permission))
+    }
+
+    /// Whether it has a permission in an app; without one, for all apps and the hub.
+    pub fn allows(&self, permission: &str, app: Option<&str>) -> bool {
+        let mut own = self.0.iter();
+        own.any(|own| own.reaches(app) && own.has(permission))
+    }
+
+    /// What another gives that this does not: a permission, and the app if it is for one.
+    pub fn lacks<'g>(&self, other: &'g Grant) -> Option<(&'g str, Option<&'g str>)> {
+        let wanted = other.0.iter().flat_map(|wanted| {
+            let permissions = wanted.permissions.iter();
+            permissions.map(|permission| (permission.text(), wanted.app.as_deref()))
+        });
+        let mut missing = wanted.filter(|(permission, app)| !self.allows(permission, *app));
+        missing.next()
+    }
+
+    /// The permissions that it gives in an app; without one, for all apps and the hub.
+    pub fn list(&self, app: Option<&str>) -> Vec<&'static str> {
+        let all = PERMISSIONS.iter().copied();
+        all.filter(|permission| self.allows(permission, app))
+            .collect()
     }
 }
 
@@ -118,9 +212,47 @@ mod tests {
 
     fn grant(permissions: &[&str]) -> Grant {
         let permissions = permissions.iter().map(|text| Permission::read(text));
-        Grant {
+        Grant::new([Allowance {
             app: None,
             permissions: permissions.collect::<Result<_, _>>().expect("permissions"),
+        }])
+    }
+
+    #[test]
+    fn several_roles_each_hold_in_their_own_app() {
+        let roles = [(Role::Viewer, "yard"), (Role::Operator, "barn")];
+        let grant = Grant::new(roles.map(|(role, app)| role.allowance(Some(app.to_owned()))));
+        assert!(grant.has("camera:share"));
+        for (permission, app, allowed) in [
+            ("camera:read", Some("yard"), true),
+            ("camera:share", Some("yard"), false),
+            ("camera:share", Some("barn"), true),
+            ("camera:read", Some("live"), false),
+            ("camera:read", None, false),
+        ] {
+            assert_eq!(
+                grant.allows(permission, app),
+                allowed,
+                "{permission} {app:?}"
+            );
+        }
+        let operator = Grant::new([Role::Operator.allowance(None)]);
+        assert_eq!(operator.lacks(&grant), None);
+        assert_eq!(grant.lacks(&operator), Some(("app:read", None)));
+        assert_eq!(operator.lacks(&Grant::everything()), Some(("*", None)));
+        assert_eq!(
+            grant.list(Some("yard")),
+            ["app:read", "camera:read", "series:read", "stream:read"]
+        );
+        for role in Role::ALL {
+            assert_eq!(Role::parse(role.name()), Some(role));
+            for text in role.permissions() {
+                assert!(Permission::parse(text).is_some(), "{text}");
+            }
+        }
+        // Nobody but an admin gives out tokens, or tells other users what to do.
+        for closed in ["token:create", "user:read", "session:read", "app:write"] {
+            assert!(!operator.has(closed), "{closed}");
         }
     }
 
@@ -137,7 +269,7 @@ mod tests {
             assert!(Grant::everything().has(permission));
             assert!(Permission::parse(permission).is_some());
         }
-        assert!(!Grant::usual(None).has("token:create"));
+        assert!(!Allowance::usual(None).has("token:create"));
     }
 
     #[test]

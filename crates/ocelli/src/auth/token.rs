@@ -1,5 +1,6 @@
-//! Tokens and their hashes. Of a token nothing is kept but a hash under a key
-//! that lies beside the store, so a copy of the store's file opens nothing.
+//! Tokens, one-time codes and what is in a session's cookie, and their hashes. Of
+//! these nothing is kept but a hash under a key that lies beside the store, so a copy
+//! of the store's file opens nothing.
 
 use subtle::ConstantTimeEq;
 
@@ -8,14 +9,16 @@ const MARK: &str = "sk_";
 /// The fewest characters behind the mark that a person's own token may have.
 const SHORTEST: usize = 20;
 
-fn random<const N: usize>() -> [u8; N] {
+/// Random bytes.
+pub fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     // Without the system's randomness no key is one: better no hub than a guessable one.
     getrandom::fill(&mut bytes).unwrap_or_else(|error| panic!("no randomness: {error}"));
     bytes
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Bytes as people write them.
+pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
@@ -24,9 +27,51 @@ pub fn new_token() -> String {
     format!("{MARK}{}", hex(&random::<32>()))
 }
 
-/// A new token's id, which is no secret.
-pub fn new_id() -> String {
-    format!("tok_{}", hex(&random::<8>()))
+/// A new id, which is no secret: the mark of its kind (`tok`, `usr`, …) and what tells
+/// it from others.
+pub fn new_id(mark: &str) -> String {
+    format!("{mark}_{}", hex(&random::<8>()))
+}
+
+/// A new one-time code.
+pub fn new_code() -> String {
+    hex(&random::<20>())
+}
+
+/// A secret that says by which id its hash is found: `ses_….…`.
+#[derive(Clone)]
+pub struct Named {
+    /// The id.
+    pub id: String,
+    /// The secret behind it.
+    pub secret: String,
+}
+
+impl Named {
+    /// A new secret with a new id.
+    pub fn new(mark: &str) -> Self {
+        Self {
+            id: new_id(mark),
+            secret: hex(&random::<32>()),
+        }
+    }
+
+    /// Reads one.
+    pub fn parse(text: &str, mark: &str) -> Option<Self> {
+        let (id, secret) = text.split_once('.')?;
+        let plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let number = id.strip_prefix(mark)?.strip_prefix('_')?;
+        let fits = number.len() == 16 && plain(number) && secret.len() == 64 && plain(secret);
+        fits.then(|| Self {
+            id: id.to_owned(),
+            secret: secret.to_owned(),
+        })
+    }
+
+    /// As it is handed over.
+    pub fn text(&self) -> String {
+        format!("{}.{}", self.id, self.secret)
+    }
 }
 
 /// The key of token hashes. It prints itself nowhere.
@@ -47,6 +92,11 @@ impl Key {
     /// Its bytes.
     pub fn bytes(&self) -> &[u8; 32] {
         &self.0
+    }
+
+    /// A key for another purpose; from it this one can't be told.
+    pub fn derive(&self, purpose: &str) -> Self {
+        Self(blake3::derive_key(purpose, &self.0))
     }
 
     /// The hash that a token is kept as.
@@ -116,6 +166,18 @@ mod tests {
         assert!(!hash.is(Key::random().hash(&token).bytes()));
         assert!(!hash.is(&[]));
         assert_eq!(token.len(), 67);
+    }
+
+    #[test]
+    fn a_secret_with_an_id_is_read_as_it_is_written() {
+        let named = Named::new("ses");
+        let text = named.text();
+        let read = Named::parse(&text, "ses").expect("a secret");
+        assert_eq!((read.id, read.secret), (named.id, named.secret));
+        for bad in ["", ".", "ses_.", &text[1..], &text[..80], &format!("{text}0")] {
+            assert!(Named::parse(bad, "ses").is_none(), "{bad}");
+        }
+        assert!(Named::parse(&text, "wall").is_none());
     }
 
     #[test]

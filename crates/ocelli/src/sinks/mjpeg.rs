@@ -5,10 +5,12 @@
 //! seconds of stale video. So the body hands over a part only when the last one
 //! has left the process, and the part it hands over is then the newest frame.
 
-use super::{Playback, find, may_watch};
+use super::Playback;
+use super::news::Stay;
 use crate::answer::{Asked, Problem};
 use crate::connection::{Flushes, Peer};
 use crate::site::Site;
+use crate::visitor::Visitor;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
@@ -17,7 +19,7 @@ use axum::{Extension, Router};
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http_body::Frame as BodyFrame;
-use ocelli_core::{Follower, Frame, Hub};
+use ocelli_core::{Follower, Frame};
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -34,13 +36,13 @@ pub(super) fn routes() -> Router<Arc<Site>> {
 async fn mjpeg(
     State(site): State<Arc<Site>>,
     Extension(peer): Extension<Peer>,
+    visitor: Visitor,
     Path((app, room)): Path<(String, String)>,
     Asked(playback): Asked<Playback>,
 ) -> Result<Response, Problem> {
-    let camera = find(&site.hub, &app, &room)?;
+    let camera = visitor.find(&app, &room)?;
     let parts = Parts {
-        hub: site.hub.clone(),
-        app,
+        stay: Stay::new(&site, visitor, &camera),
         follower: camera.follow(playback.stream.into()),
         flushes: peer.flushes,
         next: Next::Opening,
@@ -62,8 +64,7 @@ enum Next {
 }
 
 struct Parts {
-    hub: Arc<Hub>,
-    app: String,
+    stay: Stay,
     follower: Follower,
     flushes: Arc<Flushes>,
     next: Next,
@@ -82,11 +83,11 @@ impl http_body::Body for Parts {
             Next::Opening => (OPENING, Next::Head(this.flushes.count())),
             Next::Head(seen) => {
                 this.next = Next::Head(seen);
-                ready!(this.flushes.poll_beyond(seen, cx));
-                let frame = ready!(this.follower.poll_next(cx));
-                if !may_watch(&this.hub, &this.app) {
+                if this.stay.poll_over(cx).is_ready() {
                     return Poll::Ready(None);
                 }
+                ready!(this.flushes.poll_beyond(seen, cx));
+                let frame = ready!(this.follower.poll_next(cx));
                 let head = format!(
                     "Content-Type: image/jpeg\r\nContent-Length: {}\r\n\r\n",
                     frame.payload_len()

@@ -1,20 +1,32 @@
 //! Everything that shows pictures. A new kind of sink is one file here and one
 //! line in [`routes`].
 //!
+//! Who may watch what is asked of the request's `Visitor`, and while a stream goes on
+//! of [`news::Stay`].
+//!
 //! What does not belong here: where pictures come from, and what they are.
 
 mod mjpeg;
+mod news;
 mod snapshot;
 mod viewer;
 mod wall;
 
 use crate::answer::Problem;
+use crate::connection::Peer;
 use crate::site::Site;
+use crate::websocket::{self, close};
 use axum::Router;
-use http::StatusCode;
-use ocelli_core::{Camera, Hub, Quality};
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use http::{Request, StatusCode};
+use ocelli_core::Quality;
 use serde::Deserialize;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a viewer may take to answer a close.
+const GOODBYE: Duration = Duration::from_millis(400);
 
 /// The addresses of all sinks.
 pub fn routes() -> Router<Arc<Site>> {
@@ -53,25 +65,16 @@ pub struct Playback {
     pub stream: Stream,
 }
 
-/// Whether whoever asks may watch the cameras of an app.
-pub fn may_watch(hub: &Hub, app: &str) -> bool {
-    hub.app(app).is_some_and(|app| app.public_playback)
-}
-
-/// Finds the camera that an address names.
-///
-/// # Errors
-/// 404 for an unknown app or room, 401 where playback is not public.
-pub fn find(hub: &Hub, app: &str, room: &str) -> Result<Arc<Camera>, Problem> {
-    if hub.app(app).is_none() {
-        return Err(Problem::not_found(format!("there is no app {app:?}")));
+/// Refuses whoever brought a token that is none. A browser learns nothing from a
+/// refused upgrade, but reads a close code.
+pub fn refuse(site: &Arc<Site>, peer: &Peer, request: Request<Body>, problem: Problem) -> Response {
+    if problem.status() != StatusCode::UNAUTHORIZED {
+        return problem.into_response();
     }
-    if !may_watch(hub, app) {
-        return Err(Problem::new(
-            StatusCode::UNAUTHORIZED,
-            format!("playback in app {app:?} is not public"),
-        ));
-    }
-    hub.find(app, room)
-        .ok_or_else(|| Problem::not_found(format!("there is no camera {room:?} in app {app:?}")))
+    let why = problem.message();
+    let why = why[..why.floor_char_boundary(close::REASON_LIMIT)].to_owned();
+    websocket::upgrade(site, peer, request, None, |mut socket| async move {
+        socket.close(close::UNAUTHORIZED, &why);
+        socket.finish(GOODBYE).await;
+    })
 }

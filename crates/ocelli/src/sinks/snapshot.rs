@@ -1,10 +1,11 @@
 //! `GET /live/<app>/<room>/frame.jpg`: a camera's last frame.
 
-use super::{Playback, find};
+use super::Playback;
 use crate::answer::{Asked, Problem};
 use crate::site::Site;
+use crate::visitor::Visitor;
 use axum::Router;
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use http::StatusCode;
@@ -21,11 +22,11 @@ pub(super) fn routes() -> Router<Arc<Site>> {
 }
 
 async fn snapshot(
-    State(site): State<Arc<Site>>,
+    visitor: Visitor,
     Path((app, room)): Path<(String, String)>,
     Asked(playback): Asked<Playback>,
 ) -> Result<Response, Problem> {
-    let camera = find(&site.hub, &app, &room)?;
+    let camera = visitor.find(&app, &room)?;
     // Following wakes the camera and keeps it for the grace period.
     let mut follower = camera.follow(playback.stream.into());
     let frame = timeout(WAKING, follower.next()).await.map_err(|_| {

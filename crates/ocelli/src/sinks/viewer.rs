@@ -1,13 +1,15 @@
 //! `WS /live/ws?app=&room=`: one camera over one WebSocket.
 
-use super::{Stream, find, may_watch};
-use crate::answer::Asked;
+use super::news::Stay;
+use super::{GOODBYE, Stream, refuse};
+use crate::answer::{Asked, Problem};
 use crate::connection::Peer;
 use crate::site::Site;
+use crate::visitor::Visitor;
 use crate::websocket::{self, Incoming, Socket, close};
 use axum::body::Body;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::any;
 use axum::{Extension, Router};
 use http::Request;
@@ -24,11 +26,6 @@ use tokio_websockets::Message;
 const INFO_INTERVAL: Duration = Duration::from_secs(5);
 /// When it is told first.
 const FIRST_INFO: Duration = Duration::from_secs(1);
-/// How long a viewer may take to answer a close.
-const GOODBYE: Duration = Duration::from_millis(400);
-
-/// What a viewer is told who may not watch, or no more.
-const PRIVATE: &str = "playback in this app is not public";
 
 pub(super) fn routes() -> Router<Arc<Site>> {
     Router::new().route("/live/ws", any(open))
@@ -47,20 +44,17 @@ struct Place {
 async fn open(
     State(site): State<Arc<Site>>,
     Extension(peer): Extension<Peer>,
+    visitor: Result<Visitor, Problem>,
     Asked(asked): Asked<Place>,
     request: Request<Body>,
 ) -> Response {
-    let hub = &site.hub;
-    if hub.app(&asked.app).is_some() && !may_watch(hub, &asked.app) {
-        // A browser learns nothing from a refused upgrade, but reads a close code.
-        return websocket::upgrade(&site, &peer, request, None, |mut socket| async move {
-            socket.close(close::UNAUTHORIZED, PRIVATE);
-            socket.finish(GOODBYE).await;
-        });
-    }
-    let camera = match find(hub, &asked.app, &asked.room) {
-        Ok(camera) => camera,
-        Err(problem) => return problem.into_response(),
+    let found = visitor.and_then(|visitor| {
+        let camera = visitor.find(&asked.app, &asked.room)?;
+        Ok((Stay::new(&site, visitor, &camera), camera))
+    });
+    let (stay, camera) = match found {
+        Ok(found) => found,
+        Err(problem) => return refuse(&site, &peer, request, problem),
     };
     let served = site.clone();
     websocket::upgrade(&site, &peer, request, None, move |socket| async move {
@@ -71,6 +65,7 @@ async fn open(
             socket,
             follower: camera.follow(asked.stream.into()),
             camera,
+            stay,
             infos,
         };
         viewer.run(&served).await;
@@ -81,12 +76,14 @@ struct Viewer {
     socket: Socket,
     camera: Arc<Camera>,
     follower: Follower,
+    stay: Stay,
     infos: Interval,
 }
 
 enum Event {
     Came(Incoming),
     InfoDue,
+    Over(&'static str),
 }
 
 impl Viewer {
@@ -101,9 +98,7 @@ impl Viewer {
                 }
             };
             match event {
-                Event::InfoDue if !may_watch(&site.hub, self.camera.id().app()) => {
-                    self.socket.close(close::UNAUTHORIZED, PRIVATE);
-                }
+                Event::Over(why) => self.socket.close(close::UNAUTHORIZED, why),
                 Event::InfoDue => {
                     let fps = (self.camera.status().fps * 10.0).round() / 10.0;
                     let now = site.hub.clock().now();
@@ -128,6 +123,9 @@ impl Viewer {
                 }
                 if !self.socket.is_idle() {
                     return Poll::Pending;
+                }
+                if let Poll::Ready(why) = self.stay.poll_over(cx) {
+                    return Poll::Ready(Event::Over(why));
                 }
                 if self.infos.poll_tick(cx).is_ready() {
                     return Poll::Ready(Event::InfoDue);

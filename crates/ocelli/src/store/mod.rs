@@ -1,4 +1,4 @@
-//! What outlives the hub: apps and tokens, in one SQLite file in the data directory.
+//! What outlives the hub: apps, tokens and users, in one SQLite file in the data directory.
 //!
 //! The file belongs to one thread, which does what it is sent in turn, so nobody on
 //! the frame path ever waits for a disk. A store that can't be opened is a closed
@@ -7,9 +7,13 @@
 //! What does not belong here: who may ask, and how an answer looks.
 
 pub mod apps;
+pub mod codes;
 mod directory;
 mod schema;
+pub mod sessions;
 pub mod tokens;
+pub mod users;
+pub mod walls;
 
 pub use directory::default_directory;
 

@@ -4,7 +4,9 @@
 use rusqlite::Connection;
 use rusqlite_migration::{M, Migrations};
 
-const STEPS: &[M<'static>] = &[M::up(
+const STEPS: &[M<'static>] = &[APPS_AND_TOKENS, USERS];
+
+const APPS_AND_TOKENS: M<'static> = M::up(
     "CREATE TABLE app (
          name TEXT PRIMARY KEY,
          room_prefix TEXT NOT NULL UNIQUE,
@@ -21,7 +23,54 @@ const STEPS: &[M<'static>] = &[M::up(
          hash BLOB NOT NULL UNIQUE,
          created INTEGER NOT NULL
      ) STRICT;",
-)];
+);
+
+const USERS: M<'static> = M::up(
+    "CREATE TABLE user (
+         id TEXT PRIMARY KEY,
+         name TEXT NOT NULL UNIQUE COLLATE NOCASE,
+         -- In the form of argon2 itself; none until the user has chosen one.
+         password TEXT,
+         created INTEGER NOT NULL
+     ) STRICT;
+     CREATE TABLE role (
+         user TEXT NOT NULL REFERENCES user ON DELETE CASCADE,
+         -- None: all of them.
+         app TEXT,
+         role TEXT NOT NULL
+     ) STRICT;
+     CREATE TABLE session (
+         id TEXT PRIMARY KEY,
+         user TEXT NOT NULL REFERENCES user ON DELETE CASCADE,
+         hash BLOB NOT NULL,
+         address TEXT NOT NULL,
+         agent TEXT NOT NULL,
+         created INTEGER NOT NULL,
+         seen INTEGER NOT NULL
+     ) STRICT;
+     CREATE INDEX session_user ON session (user);
+     -- One-time codes: for a user, or without one for whoever has the machine.
+     CREATE TABLE code (
+         hash BLOB PRIMARY KEY,
+         user TEXT REFERENCES user ON DELETE CASCADE,
+         expires INTEGER NOT NULL
+     ) STRICT;
+     CREATE TABLE wall (
+         id TEXT PRIMARY KEY,
+         name TEXT NOT NULL,
+         hash BLOB NOT NULL,
+         -- The user or the token that it was made with, and goes with.
+         maker TEXT,
+         created INTEGER NOT NULL,
+         expires INTEGER NOT NULL
+     ) STRICT;
+     CREATE TABLE wall_camera (
+         wall TEXT NOT NULL REFERENCES wall ON DELETE CASCADE,
+         app TEXT NOT NULL,
+         camera TEXT NOT NULL,
+         PRIMARY KEY (wall, camera)
+     ) STRICT;",
+);
 
 /// Takes the file through the steps that it has not seen.
 pub fn bring_up_to_date(connection: &mut Connection) -> rusqlite_migration::Result<()> {

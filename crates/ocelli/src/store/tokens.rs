@@ -1,8 +1,8 @@
 //! Tokens, as the store keeps them: never the token itself, only its keyed hash.
 
 use super::StoreError;
-use crate::auth::{Grant, Hash, Permission};
-use rusqlite::{Connection, Row};
+use crate::auth::{Allowance, Hash, Permission};
+use rusqlite::{Connection, OptionalExtension, Row};
 
 /// A token that was given out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,7 +12,7 @@ pub struct Token {
     /// What a person called it.
     pub name: String,
     /// What it allows, and where.
-    pub grant: Grant,
+    pub allowance: Allowance,
     /// When it was made, in ms since the Unix epoch.
     pub created: i64,
 }
@@ -24,7 +24,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Token> {
     Ok(Token {
         id: row.get("id")?,
         name: row.get("name")?,
-        grant: Grant {
+        allowance: Allowance {
             app: row.get("app")?,
             permissions: permissions.collect(),
         },
@@ -48,7 +48,7 @@ pub fn all(connection: &Connection) -> Result<Vec<Token>, StoreError> {
 /// The file can't be written.
 pub fn insert(connection: &Connection, token: &Token, hash: &Hash) -> Result<(), StoreError> {
     let permissions: Vec<_> = token
-        .grant
+        .allowance
         .permissions
         .iter()
         .map(Permission::text)
@@ -59,7 +59,7 @@ pub fn insert(connection: &Connection, token: &Token, hash: &Hash) -> Result<(),
         (
             &token.id,
             &token.name,
-            &token.grant.app,
+            &token.allowance.app,
             permissions.join(" "),
             hash.bytes(),
             token.created,
@@ -68,32 +68,39 @@ pub fn insert(connection: &Connection, token: &Token, hash: &Hash) -> Result<(),
     Ok(())
 }
 
-/// What the token of this hash allows, if there is one. Each is compared, whole
-/// and in constant time, so that the time of an answer tells nothing of any.
+/// The token of this hash, if there is one. Each is compared, whole and in constant
+/// time, so that the time of an answer tells nothing of any.
 ///
 /// # Errors
 /// The file can't be read.
-pub fn grant(connection: &Connection, hash: &Hash) -> Result<Option<Grant>, StoreError> {
+pub fn known(connection: &Connection, hash: &Hash) -> Result<Option<Token>, StoreError> {
     let mut query = connection.prepare_cached("SELECT * FROM token")?;
     let mut rows = query.query([])?;
     let mut found = None;
     while let Some(row) = rows.next()? {
         let kept: Vec<u8> = row.get("hash")?;
         if hash.is(&kept) {
-            found = Some(read(row)?.grant);
+            found = Some(read(row)?);
         }
     }
     Ok(found)
 }
 
-/// Takes one out, in `app` alone if one is given; whether it was there.
+/// The token of this id, if there is one.
+///
+/// # Errors
+/// The file can't be read.
+pub fn by_id(connection: &Connection, id: &str) -> Result<Option<Token>, StoreError> {
+    let mut query = connection.prepare_cached("SELECT * FROM token WHERE id = ?1")?;
+    Ok(query.query_row([id], read).optional()?)
+}
+
+/// Takes one out, with the wall links that were made with it; whether it was there.
 ///
 /// # Errors
 /// The file can't be written.
-pub fn delete(connection: &Connection, id: &str, app: Option<&str>) -> Result<bool, StoreError> {
-    let gone = connection.execute(
-        "DELETE FROM token WHERE id = ?1 AND (?2 IS NULL OR app = ?2)",
-        (id, app),
-    )?;
+pub fn delete(connection: &Connection, id: &str) -> Result<bool, StoreError> {
+    connection.execute("DELETE FROM wall WHERE maker = ?1", [id])?;
+    let gone = connection.execute("DELETE FROM token WHERE id = ?1", [id])?;
     Ok(gone > 0)
 }

@@ -4,8 +4,8 @@
 //! is not worth a place in the history.
 
 use super::Shared;
-use crate::sinks::may_watch;
 use crate::site::Site;
+use ocelli_core::name::DEFAULT_APP;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -37,7 +37,9 @@ pub async fn take(site: Arc<Site>, shared: Arc<Shared>) {
         let mut dropped_now = HashMap::new();
         for camera in site.hub.cameras().iter().take(CAMERAS) {
             // Series are for whoever may watch app `live`; other apps may be private.
-            if !may_watch(&site.hub, camera.id().app()) {
+            let app = camera.id().app();
+            let public = site.hub.app(app).is_some_and(|app| app.public_playback);
+            if app != DEFAULT_APP && !public {
                 continue;
             }
             let (id, status) = (camera.id().as_str(), camera.status());

@@ -5,18 +5,18 @@
 //! two it costs a cursor.
 
 use super::{Shared, Telemetry};
-use crate::answer::Asked;
+use crate::answer::{Asked, Problem};
 use crate::connection::Peer;
-use crate::sinks::may_watch;
+use crate::sinks::refuse;
 use crate::site::Site;
+use crate::visitor::{LAPSED, Visitor};
 use crate::websocket::{self, Incoming, Socket, close};
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
 use axum::routing::any;
 use axum::{Extension, Router};
-use http::Request;
-use ocelli_core::name::DEFAULT_APP;
+use http::{Request, StatusCode};
 use ocelli_series::{Cursor, Wanted};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -43,11 +43,6 @@ pub fn port(site: Arc<Site>) -> Router {
     Router::new().fallback(open_tcp).with_state(site)
 }
 
-/// Whether whoever asks may look at series: as long as app `live` is for anybody.
-pub fn may_look(site: &Site) -> bool {
-    may_watch(&site.hub, DEFAULT_APP)
-}
-
 /// The parameters of an address, each as often as somebody likes.
 type Parameters = Vec<(String, String)>;
 
@@ -71,29 +66,39 @@ fn wanted(parameters: Parameters, tcp_only: bool) -> Wanted {
 async fn open(
     State(site): State<Arc<Site>>,
     Extension(peer): Extension<Peer>,
+    visitor: Result<Visitor, Problem>,
     Asked(parameters): Asked<Parameters>,
     request: Request<Body>,
 ) -> Response {
-    begin(site, &peer, wanted(parameters, false), request)
+    begin(site, &peer, visitor, wanted(parameters, false), request)
 }
 
 async fn open_tcp(
     State(site): State<Arc<Site>>,
     Extension(peer): Extension<Peer>,
+    visitor: Result<Visitor, Problem>,
     Asked(parameters): Asked<Parameters>,
     request: Request<Body>,
 ) -> Response {
-    begin(site, &peer, wanted(parameters, true), request)
+    begin(site, &peer, visitor, wanted(parameters, true), request)
 }
 
-fn begin(site: Arc<Site>, peer: &Peer, wanted: Wanted, request: Request<Body>) -> Response {
-    if !may_look(&site) {
-        // A browser learns nothing from a refused upgrade, but reads a close code.
-        return websocket::upgrade(&site, peer, request, None, |mut socket| async move {
-            socket.close(close::UNAUTHORIZED, PRIVATE);
-            socket.finish(GOODBYE).await;
-        });
-    }
+fn begin(
+    site: Arc<Site>,
+    peer: &Peer,
+    visitor: Result<Visitor, Problem>,
+    wanted: Wanted,
+    request: Request<Body>,
+) -> Response {
+    let visitor = visitor.and_then(|visitor| match visitor.may_look() {
+        true => Ok(visitor),
+        false => Err(Problem::new(StatusCode::UNAUTHORIZED, PRIVATE)),
+    });
+    let visitor = match visitor {
+        Ok(visitor) => visitor,
+        Err(problem) => return refuse(&site, peer, request, problem),
+    };
+    site.visitors.stay(&visitor);
     let served = site.clone();
     websocket::upgrade(&site, peer, request, None, move |socket| async move {
         let looks = Looks::begin(&served.telemetry, !wanted.tcp_only);
@@ -101,6 +106,7 @@ fn begin(site: Arc<Site>, peer: &Peer, wanted: Wanted, request: Request<Body>) -
         checks.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let viewer = Viewer {
             socket,
+            visitor,
             telemetry: served.telemetry.clone(),
             cursor: Some(Cursor::new(wanted)),
             message: None,
@@ -136,6 +142,7 @@ impl Drop for Looks {
 
 struct Viewer {
     socket: Socket,
+    visitor: Visitor,
     telemetry: Telemetry,
     /// Its place, while no message is being made.
     cursor: Option<Cursor>,
@@ -169,11 +176,16 @@ impl Viewer {
                     self.socket.close(1001, "the hub stops");
                     return self.socket.finish(GOODBYE).await;
                 }
-                Event::CheckDue if !may_look(site) => {
-                    self.socket.close(close::UNAUTHORIZED, PRIVATE);
+                Event::CheckDue if self.visitor.may_look() => {}
+                Event::CheckDue => {
+                    let why = if self.visitor.has_lapsed() {
+                        LAPSED
+                    } else {
+                        PRIVATE
+                    };
+                    self.socket.close(close::UNAUTHORIZED, why);
                     return self.socket.finish(GOODBYE).await;
                 }
-                Event::CheckDue => {}
                 Event::Came(Incoming::Text(text)) if text.is_empty() => self.asked = true,
                 Event::Came(Incoming::Binary(bytes)) if bytes.is_empty() => self.asked = true,
                 Event::Came(Incoming::Text(_) | Incoming::Binary(_)) => site.ignore(1),

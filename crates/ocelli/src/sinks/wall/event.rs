@@ -1,7 +1,7 @@
 //! The text events of the `ocelli.v2` form, and what a viewer was told already.
 
 use super::watch::Watched;
-use crate::sinks::may_watch;
+use crate::visitor::Visitor;
 use ocelli_core::{Camera, Hub, Timestamp};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -12,9 +12,9 @@ use std::sync::Arc;
 pub struct Announced(BTreeMap<String, (Arc<Camera>, u64)>);
 
 impl Announced {
-    /// Begins with all cameras; the `hello` that tells of them.
-    pub fn hello(hub: &Hub) -> (Self, String) {
-        let cameras = visible(hub);
+    /// Begins with all cameras that this visitor may see; the `hello` that tells of them.
+    pub fn hello(hub: &Hub, visitor: &Visitor) -> (Self, String) {
+        let cameras = visitor.cameras();
         let told = cameras.iter().map(told).collect();
         let hello = json!({
             "type": "hello",
@@ -26,9 +26,9 @@ impl Announced {
     }
 
     /// What has changed since: `camera` and `gone` events.
-    pub fn news(&mut self, hub: &Hub) -> Vec<String> {
+    pub fn news(&mut self, visitor: &Visitor) -> Vec<String> {
         let mut events = Vec::new();
-        let cameras = visible(hub);
+        let cameras = visitor.cameras();
         let now: BTreeMap<_, _> = cameras.iter().map(told).collect();
         let known = |id: &str, camera: &Arc<Camera>, revision| {
             let old = self.0.get(id);
@@ -46,12 +46,6 @@ impl Announced {
         self.0 = now;
         events
     }
-}
-
-fn visible(hub: &Hub) -> Vec<Arc<Camera>> {
-    let mut cameras = hub.cameras();
-    cameras.retain(|camera| may_watch(hub, camera.id().app()));
-    cameras
 }
 
 fn told(camera: &Arc<Camera>) -> (String, (Arc<Camera>, u64)) {

@@ -13,9 +13,13 @@ mod event;
 mod share;
 mod watch;
 
+use crate::answer::Problem;
 use crate::connection::Peer;
+use crate::sinks::news::News;
+use crate::sinks::refuse;
 use crate::site::Site;
-use crate::websocket::{self, Incoming, Socket};
+use crate::visitor::{LAPSED, Visitor};
+use crate::websocket::{self, Incoming, Socket, close};
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
@@ -23,18 +27,13 @@ use axum::routing::any;
 use axum::{Extension, Router};
 use command::Command;
 use event::Announced;
-use futures_util::Stream;
 use http::Request;
-use ocelli_core::Hub;
 use share::Share;
 use std::collections::VecDeque;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
-use tokio::sync::watch::Receiver;
 use tokio::time::{Interval, MissedTickBehavior, interval};
-use tokio_stream::wrappers::WatchStream;
 use tokio_websockets::Message;
 use watch::Watched;
 
@@ -55,8 +54,13 @@ pub(super) fn routes() -> Router<Arc<Site>> {
 async fn open(
     State(site): State<Arc<Site>>,
     Extension(peer): Extension<Peer>,
+    visitor: Result<Visitor, Problem>,
     request: Request<Body>,
 ) -> Response {
+    let visitor = match visitor {
+        Ok(visitor) => visitor,
+        Err(problem) => return refuse(&site, &peer, request, problem),
+    };
     let v2 = websocket::offers(request.headers(), V2);
     let served = site.clone();
     let remote = peer.remote;
@@ -67,7 +71,7 @@ async fn open(
         v2.then_some(V2),
         move |socket| async move {
             tracing::debug!(peer = %remote, v2, "a viewer came");
-            let viewer = Viewer::new(served, socket, v2);
+            let viewer = Viewer::new(served, visitor, socket, v2);
             let (ignored, watched) = viewer.run().await;
             let (sent, dropped) = watched.totals();
             tracing::debug!(peer = %remote, sent, dropped, ignored, "a viewer left");
@@ -77,6 +81,7 @@ async fn open(
 
 struct Viewer {
     site: Arc<Site>,
+    visitor: Visitor,
     socket: Socket,
     watched: Watched,
     news: News,
@@ -110,41 +115,6 @@ impl Faults {
     }
 }
 
-/// That cameras came, went or changed, or that the hub stops.
-struct News {
-    /// Tells by an atomic load.
-    changes: Receiver<u64>,
-    /// Wakes; once polled it stays registered, so it is polled once for each news.
-    alarm: WatchStream<u64>,
-    armed: bool,
-}
-
-impl News {
-    fn new(hub: &Hub) -> Self {
-        let changes = hub.changes();
-        Self {
-            alarm: WatchStream::from_changes(changes.clone()),
-            changes,
-            armed: false,
-        }
-    }
-
-    /// Whether there are any; if not, there will be a wake when there are.
-    fn any(&mut self, cx: &mut Context<'_>) -> bool {
-        while !self.armed {
-            // What it has rung for already is what `changes` tells.
-            let rung = Pin::new(&mut self.alarm).poll_next(cx);
-            self.armed = !matches!(rung, Poll::Ready(Some(_)));
-        }
-        self.changes.has_changed().unwrap_or(false)
-    }
-
-    fn take(&mut self) {
-        self.changes.mark_unchanged();
-        self.armed = false;
-    }
-}
-
 /// What interrupts the sending of frames.
 enum Turn {
     Came(Incoming),
@@ -154,21 +124,23 @@ enum Turn {
 }
 
 impl Viewer {
-    fn new(site: Arc<Site>, socket: Socket, v2: bool) -> Self {
+    fn new(site: Arc<Site>, visitor: Visitor, socket: Socket, v2: bool) -> Self {
         let extras = v2.then(|| {
             let mut stats = interval(STATS_INTERVAL);
             stats.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            let (announced, hello) = Announced::hello(&site.hub);
+            let (announced, hello) = Announced::hello(&site.hub, &visitor);
             Extras {
                 events: VecDeque::from([hello]),
                 announced,
                 stats,
             }
         });
+        site.visitors.stay(&visitor);
         Self {
             news: News::new(&site.hub),
-            watched: Watched::new(site.hub.clone()),
+            watched: Watched::new(site.hub.clone(), visitor.clone()),
             site,
+            visitor,
             socket,
             ignored: 0,
             share: Share::default(),
@@ -179,10 +151,13 @@ impl Viewer {
     async fn run(mut self) -> (u64, Watched) {
         loop {
             match std::future::poll_fn(|cx| self.poll_turn(cx)).await {
+                Turn::CamerasChanged if self.visitor.has_lapsed() => {
+                    self.socket.close(close::UNAUTHORIZED, LAPSED);
+                }
                 Turn::CamerasChanged => {
                     self.watched.follow_all();
                     if let Some(extras) = &mut self.v2 {
-                        let news = extras.announced.news(&self.site.hub);
+                        let news = extras.announced.news(&self.visitor);
                         extras.events.extend(news);
                     }
                 }

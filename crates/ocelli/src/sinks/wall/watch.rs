@@ -2,7 +2,7 @@
 //! and whose turn it is.
 
 use super::command::Wish;
-use crate::sinks::may_watch;
+use crate::visitor::Visitor;
 use ocelli_core::{Camera, Frame, Hub, Ready, Subscription, Token};
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
@@ -33,6 +33,7 @@ struct Watch {
 /// All that a viewer watches.
 pub struct Watched {
     hub: Arc<Hub>,
+    visitor: Visitor,
     ready: Arc<Ready>,
     watches: Vec<Option<Watch>>,
     tokens: BTreeMap<String, Token>,
@@ -48,10 +49,11 @@ pub struct Watched {
 }
 
 impl Watched {
-    /// Nothing yet.
-    pub fn new(hub: Arc<Hub>) -> Self {
+    /// Nothing yet, of what this visitor may watch.
+    pub fn new(hub: Arc<Hub>, visitor: Visitor) -> Self {
         Self {
             hub,
+            visitor,
             ready: Arc::default(),
             watches: Vec::new(),
             tokens: BTreeMap::new(),
@@ -65,7 +67,7 @@ impl Watched {
 
     fn visible(&self, id: &str) -> Option<Arc<Camera>> {
         let camera = self.hub.find_by_id(id)?;
-        may_watch(&self.hub, camera.id().app()).then_some(camera)
+        self.visitor.may_watch(camera.id()).then_some(camera)
     }
 
     /// Subscribes; the ids that mean no camera this viewer may see.
@@ -76,10 +78,8 @@ impl Watched {
                 self.all = Some(wish);
                 self.except.clear();
                 // Those that play already take the new wish too.
-                for camera in self.hub.cameras() {
-                    if may_watch(&self.hub, camera.id().app()) {
-                        self.watch(camera, wish);
-                    }
+                for camera in self.visitor.cameras() {
+                    self.watch(camera, wish);
                 }
                 continue;
             }
@@ -130,12 +130,9 @@ impl Watched {
             }
         }
         let Some(wish) = self.all else { return };
-        for camera in self.hub.cameras() {
+        for camera in self.visitor.cameras() {
             let id = camera.id().as_str();
-            if !self.tokens.contains_key(id)
-                && !self.except.contains(id)
-                && may_watch(&self.hub, camera.id().app())
-            {
+            if !self.tokens.contains_key(id) && !self.except.contains(id) {
                 self.watch(camera, wish);
             }
         }

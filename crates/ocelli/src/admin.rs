@@ -1,0 +1,38 @@
+//! `ocelli admin`: what whoever has the machine may do without a password, whether a
+//! hub runs or not.
+
+use crate::Exit;
+use crate::token::{Place, now};
+use clap::Subcommand;
+use ocelli::store::{self, StoreError};
+use ocelli::{config, launch};
+use std::io::{self, Write};
+
+#[derive(Subcommand)]
+pub enum Admin {
+    /// Print a link that works once, for 10 minutes: by it a new administrator is made,
+    /// or an existing user sets a new password and becomes one.
+    Link {
+        /// What the hub's addresses begin with.
+        #[arg(long, value_name = "URL")]
+        address: Option<String>,
+        #[command(flatten)]
+        place: Place,
+    },
+}
+
+impl Admin {
+    /// Does it.
+    pub fn run(self) -> Result<(), Exit> {
+        let Admin::Link { address, place } = self;
+        let make = || -> Result<String, StoreError> {
+            let (mut connection, key) =
+                store::open(&launch::data_directory(place.data.as_deref())?)?;
+            launch::make_code(&mut connection, &key, now())
+        };
+        let code = make().map_err(Exit::failure)?;
+        let address = address.unwrap_or_else(|| format!("http://{}", config::DEFAULT_LISTEN));
+        let link = launch::sign_in_link(address.trim_end_matches('/'), &code);
+        writeln!(io::stdout(), "{link}").map_err(Exit::failure)
+    }
+}

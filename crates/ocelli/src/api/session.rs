@@ -1,0 +1,531 @@
+//! `/api/v1/session`: signing in and out, and which sessions there are.
+//!
+//! A session is a cookie, and counts only in requests of the hub's own pages
+//! (`visitor`); here is where it comes from and where it ends.
+
+use super::apps::Gone;
+use super::body::Body;
+use super::page::{Page, Window};
+use super::users::RoleView;
+use crate::answer::{Answer, Asked, Problem, ProblemBody};
+use crate::auth::{Block, Busy, Grant, Named, Role, check_password, new_id};
+use crate::connection::Peer;
+use crate::site::Site;
+use crate::store::sessions::{self, LONGEST, Session};
+use crate::store::users::{self, User};
+use crate::store::{StoreError, codes};
+use crate::visitor::{Visitor, comes_from_own_page, cookie};
+use axum::Extension;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use http::header::{CACHE_CONTROL, SET_COOKIE, USER_AGENT};
+use http::request::Parts;
+use http::{HeaderValue, StatusCode};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use utoipa::{IntoParams, ToSchema};
+
+/// How much is kept of what a browser calls itself.
+const AGENT_LIMIT: usize = 200;
+/// The longest name of a user.
+const NAME_LIMIT: usize = 64;
+
+/// Who asks, and what they may do.
+#[derive(Serialize, ToSchema)]
+#[schema(as = SessionOfMine)]
+#[serde(rename_all = "camelCase")]
+pub struct View {
+    /// The user, if one is signed in.
+    user: Option<Me>,
+    /// The session, if a user is signed in.
+    session: Option<Current>,
+    /// What they may do, by a session or by the token in the header.
+    permissions: Permissions,
+    /// Whether the hub has no user yet; the first one is made by the link that the
+    /// hub printed when it started.
+    setup_open: bool,
+}
+
+#[derive(Serialize, ToSchema)]
+struct Me {
+    id: String,
+    name: String,
+    roles: Vec<RoleView>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct Current {
+    id: String,
+    /// When it ends unless it is used, in ms since the Unix epoch.
+    expires_at: i64,
+}
+
+#[derive(Serialize, ToSchema)]
+struct Permissions {
+    /// Those for all apps and the hub.
+    global: Vec<&'static str>,
+    /// Those in each app.
+    apps: BTreeMap<String, Vec<&'static str>>,
+}
+
+impl View {
+    async fn of(site: &Site, grant: &Grant, signed_in: Option<(User, Session)>) -> Self {
+        let any = site.store.call(|connection| users::any(connection)).await;
+        let apps = site.hub.apps().into_iter();
+        let (user, session) = signed_in.unzip();
+        Self {
+            user: user.map(|user| Me {
+                roles: user.roles.into_iter().map(RoleView::from).collect(),
+                id: user.id,
+                name: user.name,
+            }),
+            session: session.map(|session| Current {
+                expires_at: session.expires(),
+                id: session.id,
+            }),
+            permissions: Permissions {
+                global: grant.list(None),
+                apps: apps
+                    .map(|app| (app.name.clone(), grant.list(Some(&app.name))))
+                    .collect(),
+            },
+            setup_open: any == Ok(false),
+        }
+    }
+}
+
+fn uncached(answer: impl IntoResponse) -> Response {
+    ([(CACHE_CONTROL, "no-store")], answer).into_response()
+}
+
+fn bad(field: &str, why: &str) -> Problem {
+    Problem::new(
+        StatusCode::BAD_REQUEST,
+        format!("{field} in the body: {why}"),
+    )
+}
+
+/// Checks a user's name.
+///
+/// # Errors
+/// 400 that says what one looks like.
+pub fn check_name(name: &str) -> Result<(), Problem> {
+    let fits = (1..=NAME_LIMIT).contains(&name.chars().count())
+        && name.trim() == name
+        && !name.chars().any(char::is_control);
+    let fault = "it takes 1 to 64 characters, none of them a blank at an end";
+    fits.then_some(()).ok_or_else(|| bad("name", fault))
+}
+
+/// Refuses what a page sends that is not the hub's own: it could sign a browser in as
+/// somebody else.
+fn check_page(site: &Site, peer: &Peer, parts: &Parts) -> Result<(), Problem> {
+    match comes_from_own_page(&site.gate, peer, parts) {
+        Some(false) => Err(Problem::new(
+            StatusCode::FORBIDDEN,
+            "this is for the hub's own pages; the Origin of this one is another",
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn busy(Busy: Busy) -> Problem {
+    Problem::too_many("passwords to compare at once", Duration::from_secs(2))
+}
+
+/// Begins a session: what is to be set as a cookie, and the answer.
+///
+/// The session that the browser had, if it had one, ends: nobody goes on with a cookie
+/// that they could have planted before.
+async fn begin(
+    site: &Site,
+    peer: &Peer,
+    parts: &Parts,
+    user: User,
+    password: String,
+) -> Result<Response, Problem> {
+    let key = site.store.key()?;
+    let named = Named::new("ses");
+    let agent = parts.headers.get(USER_AGENT);
+    let agent = agent.map(|agent| String::from_utf8_lossy(agent.as_bytes()).into_owned());
+    let now = site.now();
+    let session = Session {
+        id: named.id.clone(),
+        user: user.id.clone(),
+        address: peer.remote.ip().to_canonical().to_string(),
+        agent: agent
+            .unwrap_or_default()
+            .chars()
+            .filter(|c| !c.is_control())
+            .take(AGENT_LIMIT)
+            .collect(),
+        created: now,
+        seen: now,
+    };
+    let before = Visitor::enter(site, peer, parts).await.ok();
+    let before = before.and_then(|visitor| visitor.signed_in());
+    let (kept, hash) = (session.clone(), key.hash(&named.secret));
+    let keep = move |connection: &mut rusqlite::Connection| {
+        // The password that was compared may be another's by now, or nobody's.
+        if users::password(connection, &kept.user)?.as_ref() != Some(&password) {
+            let message = "the password was changed meanwhile; sign in again";
+            return Err(StoreError::Conflict(message.to_owned()));
+        }
+        if let Some((_, before)) = before {
+            sessions::end(connection, &before.id, None)?;
+        }
+        sessions::begin(connection, &kept, &hash)
+    };
+    site.store.call(keep).await?;
+    site.visitors.look_again();
+    let set = cookie(key, peer.secure, &named.text(), LONGEST / 1000);
+    let view = View::of(site, &user.grant(), Some((user, session))).await;
+    Ok(with_cookie(set, Answer::new(view)))
+}
+
+fn with_cookie(cookie: String, answer: impl IntoResponse) -> Response {
+    let mut response = uncached(answer);
+    if let Ok(cookie) = HeaderValue::try_from(cookie) {
+        response.headers_mut().insert(SET_COOKIE, cookie);
+    }
+    response
+}
+
+/// Who asks, and what they may do.
+#[utoipa::path(get, path = "/api/v1/session", tag = "session", operation_id = "showSession",
+    security(()), responses((status = 200, description = "Who asks", body = Answer<View>)))]
+pub async fn show(State(site): State<Arc<Site>>, visitor: Visitor) -> Response {
+    let view = View::of(&site, &visitor.grant(), visitor.signed_in()).await;
+    uncached(Answer::new(view))
+}
+
+/// A user who wants to sign in.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SignIn {
+    /// The user's name.
+    name: String,
+    /// The user's password.
+    password: String,
+}
+
+/// Signs a user in; the session is in the cookie that is set.
+#[utoipa::path(post, path = "/api/v1/session", tag = "session", operation_id = "signIn",
+    security(()), request_body = SignIn,
+    responses(
+        (status = 200, description = "Signed in", body = Answer<View>),
+        (status = 401, description = "There is no such name with such a password", body = ProblemBody),
+        (status = 403, description = "A page of another origin asks", body = ProblemBody),
+        (status = 429, description = "There were too many attempts", body = ProblemBody),
+        (status = 503, description = "The store can't be used", body = ProblemBody)))]
+pub async fn sign_in(
+    State(site): State<Arc<Site>>,
+    Extension(peer): Extension<Peer>,
+    parts: Parts,
+    Body(asked): Body<SignIn>,
+) -> Result<Response, Problem> {
+    check_page(&site, &peer, &parts)?;
+    let block = Block::from(peer.remote.ip());
+    let counted = site.attempts.count(block, Some(&asked.name));
+    counted.map_err(|after| Problem::too_many("attempts to sign in", after))?;
+    let name = asked.name.clone();
+    let look_up = move |connection: &mut rusqlite::Connection| {
+        let Some(user) = users::by_name(connection, &name)? else {
+            return Ok(None);
+        };
+        let password = users::password(connection, &user.id)?;
+        Ok(password.map(|password| (user, password)))
+    };
+    let (user, hash) = site.store.call(look_up).await?.unzip();
+    let is = site.passwords.is(asked.password, hash.clone()).await;
+    match (is.map_err(busy)?, user, hash) {
+        (true, Some(user), Some(hash)) => {
+            site.attempts.was_right(block, Some(&asked.name));
+            begin(&site, &peer, &parts, user, hash).await
+        }
+        _ => {
+            tracing::warn!(peer = %peer.remote, "refused an attempt to sign in");
+            Err(Problem::new(
+                StatusCode::UNAUTHORIZED,
+                "there is no user of this name with this password",
+            ))
+        }
+    }
+}
+
+/// Signs out: the session ends.
+#[utoipa::path(delete, path = "/api/v1/session", tag = "session", operation_id = "signOut",
+    security(("session" = [])),
+    responses((status = 200, description = "Signed out", body = Answer<Gone>)))]
+pub async fn sign_out(
+    State(site): State<Arc<Site>>,
+    Extension(peer): Extension<Peer>,
+    Extension(visitor): Extension<Visitor>,
+) -> Result<Response, Problem> {
+    let Some((_, session)) = visitor.signed_in() else {
+        return Err(Problem::not_found("nobody is signed in"));
+    };
+    let id = session.id.clone();
+    let end = move |connection: &mut rusqlite::Connection| sessions::end(connection, &id, None);
+    site.store.call(end).await?;
+    site.visitors.look_again();
+    let taken_away = cookie(site.store.key()?, peer.secure, "", 0);
+    Ok(with_cookie(taken_away, Answer::new(Gone { id: session.id })))
+}
+
+/// Somebody who has a one-time code.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SetUp {
+    /// The code, which stands in the link behind `#code=`.
+    code: String,
+    /// The user's name: needed for a code that the hub or `ocelli admin link` printed.
+    name: Option<String>,
+    /// The password to be set.
+    #[schema(min_length = 10, max_length = 512)]
+    password: String,
+}
+
+/// Sets a password by a one-time code, and signs in. A code that the hub printed, or
+/// `ocelli admin link`, makes whoever is named an administrator; one that came from an
+/// administrator is for the user it was made for.
+#[utoipa::path(post, path = "/api/v1/setup", tag = "session", operation_id = "setUp",
+    security(()), request_body = SetUp,
+    responses(
+        (status = 200, description = "Set, and signed in", body = Answer<View>),
+        (status = 401, description = "The code is none, was used, or has expired", body = ProblemBody),
+        (status = 403, description = "A page of another origin asks", body = ProblemBody),
+        (status = 429, description = "There were too many attempts", body = ProblemBody),
+        (status = 503, description = "The store can't be used", body = ProblemBody)))]
+pub async fn set_up(
+    State(site): State<Arc<Site>>,
+    Extension(peer): Extension<Peer>,
+    parts: Parts,
+    Body(asked): Body<SetUp>,
+) -> Result<Response, Problem> {
+    check_page(&site, &peer, &parts)?;
+    check_password(&asked.password).map_err(|fault| bad("password", fault))?;
+    if let Some(name) = &asked.name {
+        check_name(name)?;
+    }
+    let block = Block::from(peer.remote.ip());
+    let counted = site.attempts.count(block, None);
+    counted.map_err(|after| Problem::too_many("attempts with a code", after))?;
+    let code = site.store.key()?.hash(asked.code.trim());
+    let (sought, now) = (code.clone(), site.now());
+    let look_up = move |connection: &mut rusqlite::Connection| codes::known(connection, &sought, now);
+    let meant = site.store.call(look_up).await?;
+    let meant = meant.ok_or_else(|| {
+        Problem::new(
+            StatusCode::UNAUTHORIZED,
+            "the code is none, was used, or has expired; `ocelli admin link` prints a new one",
+        )
+    })?;
+    if meant == codes::For::Administrator && asked.name.is_none() {
+        return Err(bad("name", "this code needs one"));
+    }
+    let hash = site.passwords.hash(asked.password).await.map_err(busy)?;
+    let kept = hash.clone();
+    let set = move |connection: &mut rusqlite::Connection| {
+        let transaction = connection.transaction()?;
+        // Of two who have the same code, one was first.
+        let user = match codes::known(&transaction, &code, now)? {
+            Some(codes::For::Administrator) => {
+                administrator(&transaction, asked.name.unwrap_or_default(), now)?
+            }
+            Some(codes::For::User(id)) => {
+                users::by_id(&transaction, &id)?.ok_or_else(users::missing)?
+            }
+            None => {
+                let message = "the code was used meanwhile";
+                return Err(StoreError::Conflict(message.to_owned()));
+            }
+        };
+        codes::spend(&transaction, &code)?;
+        users::set_password(&transaction, &user.id, &kept, None)?;
+        transaction.commit()?;
+        Ok(user)
+    };
+    let user = site.store.call(set).await?;
+    site.attempts.was_right(block, None);
+    begin(&site, &peer, &parts, user, hash).await
+}
+
+/// The user of this name, made if there is none, as an administrator.
+fn administrator(
+    connection: &rusqlite::Connection,
+    name: String,
+    now: i64,
+) -> Result<User, StoreError> {
+    if let Some(mut user) = users::by_name(connection, &name)? {
+        user.roles.retain(|(app, _)| app.is_some());
+        user.roles.push((None, Role::Admin));
+        users::set_roles(connection, &user)?;
+        return Ok(user);
+    }
+    let user = User {
+        id: new_id("usr"),
+        name,
+        roles: vec![(None, Role::Admin)],
+        has_password: false,
+        created: now,
+    };
+    users::insert(connection, &user)?;
+    Ok(user)
+}
+
+/// A user's own password, to be changed.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PasswordChange {
+    /// As it is.
+    old: String,
+    /// As it is to be.
+    #[schema(min_length = 10, max_length = 512)]
+    new: String,
+}
+
+/// Changes one's own password; all of one's other sessions end.
+#[utoipa::path(post, path = "/api/v1/session/password", tag = "session",
+    operation_id = "changePassword", security(("session" = [])), request_body = PasswordChange,
+    responses(
+        (status = 200, description = "Changed", body = Answer<Gone>),
+        (status = 429, description = "There were too many attempts", body = ProblemBody)))]
+pub async fn change_password(
+    State(site): State<Arc<Site>>,
+    Extension(peer): Extension<Peer>,
+    Extension(visitor): Extension<Visitor>,
+    Body(asked): Body<PasswordChange>,
+) -> Result<Answer<Gone>, Problem> {
+    let Some((user, session)) = visitor.signed_in() else {
+        return Err(Problem::not_found("nobody is signed in"));
+    };
+    check_password(&asked.new).map_err(|fault| bad("new", fault))?;
+    let block = Block::from(peer.remote.ip());
+    let counted = site.attempts.count(block, Some(&user.name));
+    counted.map_err(|after| Problem::too_many("attempts at a password", after))?;
+    let id = user.id.clone();
+    let look_up = move |connection: &mut rusqlite::Connection| users::password(connection, &id);
+    let old = site.store.call(look_up).await?;
+    let is = site.passwords.is(asked.old, old).await.map_err(busy)?;
+    if !is {
+        return Err(Problem::new(
+            StatusCode::FORBIDDEN,
+            "old in the body: this is not the password",
+        ));
+    }
+    site.attempts.was_right(block, Some(&user.name));
+    let hash = site.passwords.hash(asked.new).await.map_err(busy)?;
+    let (id, kept) = (user.id.clone(), session.id);
+    let set = move |connection: &mut rusqlite::Connection| {
+        users::set_password(connection, &id, &hash, Some(&kept))
+    };
+    site.store.call(set).await?;
+    site.visitors.look_again();
+    Ok(Answer::new(Gone { id: user.id }))
+}
+
+/// A session, without its secret.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Session)]
+#[serde(rename_all = "camelCase")]
+pub struct Listed {
+    /// By this it is ended.
+    id: String,
+    /// The id of the user whose it is.
+    user_id: String,
+    /// The address from which it was begun.
+    address: String,
+    /// What the browser calls itself.
+    agent: String,
+    /// In ms since the Unix epoch.
+    created_at: i64,
+    /// When it was last used, to the minute.
+    seen_at: i64,
+    /// When it ends unless it is used.
+    expires_at: i64,
+    /// Whether it is the one that asks.
+    current: bool,
+}
+
+/// Whose sessions.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Whose {
+    /// `all` for everybody's, which needs `session:read` for all apps; else one's own.
+    of: Option<Everybody>,
+}
+
+/// Everybody.
+#[derive(Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Everybody {
+    /// All users.
+    All,
+}
+
+/// One's own sessions, or everybody's, the last used first.
+#[utoipa::path(get, path = "/api/v1/sessions", tag = "session", operation_id = "listSessions",
+    security(("token" = ["session:read", "global"]), ("session" = [])), params(Whose, Window),
+    responses((status = 200, description = "The sessions", body = Page<Listed>)))]
+pub async fn list(
+    State(site): State<Arc<Site>>,
+    Extension(visitor): Extension<Visitor>,
+    Asked(whose): Asked<Whose>,
+    Asked(window): Asked<Window>,
+) -> Result<Page<Listed>, Problem> {
+    let own = visitor.signed_in();
+    let user = match (&own, whose.of) {
+        (Some((user, _)), None) => Some(user.id.clone()),
+        _ => {
+            super::access::check_global(&visitor.grant(), "session:read")?;
+            None
+        }
+    };
+    let now = site.now();
+    let all = move |connection: &mut rusqlite::Connection| {
+        sessions::all(connection, user.as_deref(), now)
+    };
+    let sessions = site.store.call(all).await?.into_iter();
+    let current = own.map(|(_, session)| session.id);
+    let listed = sessions.map(|session| Listed {
+        current: Some(&session.id) == current.as_ref(),
+        expires_at: session.expires(),
+        id: session.id,
+        user_id: session.user,
+        address: session.address,
+        agent: session.agent,
+        created_at: session.created,
+        seen_at: session.seen,
+    });
+    window.of(listed.collect())
+}
+
+/// Ends a session: one's own, or with `session:delete` for all apps anybody's.
+#[utoipa::path(delete, path = "/api/v1/sessions/{id}", tag = "session", operation_id = "endSession",
+    security(("token" = ["session:delete", "global"]), ("session" = [])),
+    params(("id" = String, Path, description = "`ses_…`")),
+    responses(
+        (status = 200, description = "It has ended", body = Answer<Gone>),
+        (status = 404, description = "There is none", body = ProblemBody)))]
+pub async fn end(
+    State(site): State<Arc<Site>>,
+    Extension(visitor): Extension<Visitor>,
+    Path(id): Path<String>,
+) -> Result<Answer<Gone>, Problem> {
+    let everybodys = visitor.grant().allows("session:delete", None);
+    let own = visitor.signed_in().map(|(user, _)| user.id);
+    let user = if everybodys { None } else { own };
+    let sought = id.clone();
+    let end = move |connection: &mut rusqlite::Connection| {
+        sessions::end(connection, &sought, user.as_deref())
+    };
+    if site.store.call(end).await? {
+        site.visitors.look_again();
+        return Ok(Answer::new(Gone { id }));
+    }
+    Err(Problem::not_found("there is no session of that id"))
+}

@@ -1,0 +1,301 @@
+//! `/api/v1/users`: who may sign in, and what they are.
+//!
+//! Nobody makes another more than they are themselves, nor gets at the account of one
+//! who is: both would be a way up.
+
+use super::access::check_covers;
+use super::apps::Gone;
+use super::body::Body;
+use super::page::{Page, Window};
+use super::session::check_name;
+use crate::answer::{Answer, Asked, Problem, ProblemBody};
+use crate::auth::{Grant, Role, new_code, new_id};
+use crate::connection::Peer;
+use crate::launch::sign_in_link;
+use crate::site::Site;
+use crate::store::users::{self, User};
+use crate::store::codes;
+use axum::Extension;
+use axum::extract::{Path, State};
+use http::request::Parts;
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use utoipa::ToSchema;
+
+/// What a user is, and where.
+#[derive(Serialize, Deserialize, ToSchema)]
+#[schema(as = Role)]
+#[serde(deny_unknown_fields)]
+pub struct RoleView {
+    /// The app; null or absent for all of them.
+    #[serde(default)]
+    app: Option<String>,
+    /// The role there.
+    role: RoleName,
+}
+
+/// What a user may be.
+#[derive(Clone, Copy, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum RoleName {
+    /// May do everything there.
+    Admin,
+    /// Tends the cameras and their keys, and shares them.
+    Operator,
+    /// Watches, though playback is not public.
+    Viewer,
+}
+
+impl From<(Option<String>, Role)> for RoleView {
+    fn from((app, role): (Option<String>, Role)) -> Self {
+        let role = match role {
+            Role::Admin => RoleName::Admin,
+            Role::Operator => RoleName::Operator,
+            Role::Viewer => RoleName::Viewer,
+        };
+        Self { app, role }
+    }
+}
+
+impl From<RoleView> for (Option<String>, Role) {
+    fn from(view: RoleView) -> Self {
+        let role = match view.role {
+            RoleName::Admin => Role::Admin,
+            RoleName::Operator => Role::Operator,
+            RoleName::Viewer => Role::Viewer,
+        };
+        (view.app, role)
+    }
+}
+
+/// A user.
+#[derive(Serialize, ToSchema)]
+#[schema(as = User)]
+#[serde(rename_all = "camelCase")]
+pub struct View {
+    /// What other calls know them by.
+    id: String,
+    name: String,
+    roles: Vec<RoleView>,
+    /// Whether they have chosen a password.
+    has_password: bool,
+    /// In ms since the Unix epoch.
+    created_at: i64,
+}
+
+impl From<User> for View {
+    fn from(user: User) -> Self {
+        Self {
+            id: user.id,
+            name: user.name,
+            roles: user.roles.into_iter().map(RoleView::from).collect(),
+            has_password: user.has_password,
+            created_at: user.created,
+        }
+    }
+}
+
+/// A user, with the link by which they set a password, if one was made.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WithLink {
+    #[serde(flatten)]
+    user: View,
+    /// Shown this once; it works once.
+    link: Option<String>,
+    /// Until when it works, in ms since the Unix epoch.
+    link_expires_at: Option<i64>,
+}
+
+/// A user to be added.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewUser {
+    /// What they sign in as, in whichever case.
+    #[schema(min_length = 1, max_length = 64)]
+    name: String,
+    /// What they are, at most once in each app and once in all.
+    #[schema(min_items = 1)]
+    roles: Vec<RoleView>,
+}
+
+/// What is to be changed; the rest stays.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct UserChange {
+    /// What they sign in as.
+    #[schema(min_length = 1, max_length = 64)]
+    name: Option<String>,
+    /// What they are.
+    #[schema(min_items = 1)]
+    roles: Option<Vec<RoleView>>,
+    /// Whether to make a link by which they set a new password.
+    #[serde(default)]
+    reset_password: bool,
+}
+
+/// Reads roles, within what whoever gives them has.
+fn roles(
+    site: &Site,
+    own: &Grant,
+    views: Vec<RoleView>,
+) -> Result<Vec<(Option<String>, Role)>, Problem> {
+    let bad = |fault: String| {
+        let message = format!("roles in the body: {fault}");
+        Problem::new(StatusCode::BAD_REQUEST, message)
+    };
+    let roles: Vec<(Option<String>, Role)> = views.into_iter().map(Into::into).collect();
+    if roles.is_empty() {
+        return Err(bad("without any the user could do nothing".to_owned()));
+    }
+    let mut seen = BTreeSet::new();
+    for (app, _) in &roles {
+        if !seen.insert(app) {
+            return Err(bad("an app has one role, and so have all of them".to_owned()));
+        }
+        if let Some(app) = app
+            && site.hub.app(app).is_none()
+        {
+            return Err(bad(format!("there is no app {app:?}")));
+        }
+    }
+    let given = roles.iter().map(|(app, role)| role.allowance(app.clone()));
+    check_covers(own, &Grant::new(given))?;
+    Ok(roles)
+}
+
+/// Makes a one-time link for a user.
+async fn link(
+    site: &Site,
+    peer: &Peer,
+    parts: &Parts,
+    user: User,
+) -> Result<WithLink, Problem> {
+    let (code, expires) = (new_code(), site.now() + codes::GOOD_FOR_USER);
+    let (hash, id) = (site.store.key()?.hash(&code), user.id.clone());
+    let put = move |connection: &mut rusqlite::Connection| {
+        codes::put(connection, &hash, Some(&id), expires)
+    };
+    site.store.call(put).await?;
+    let origin = site.gate.own_address(&parts.uri, &parts.headers, peer);
+    Ok(WithLink {
+        user: user.into(),
+        link: Some(sign_in_link(&origin, &code)),
+        link_expires_at: Some(expires),
+    })
+}
+
+/// The users, by name.
+#[utoipa::path(get, path = "/api/v1/users", tag = "users", operation_id = "listUsers",
+    security(("token" = ["user:read", "global"])), params(Window),
+    responses((status = 200, description = "The users", body = Page<View>)))]
+pub async fn list(
+    State(site): State<Arc<Site>>,
+    Asked(window): Asked<Window>,
+) -> Result<Page<View>, Problem> {
+    let users = site.store.call(|connection| users::all(connection)).await?;
+    window.of(users.into_iter().map(View::from).collect())
+}
+
+/// Adds a user, who sets a password by the link in the answer.
+#[utoipa::path(post, path = "/api/v1/users", tag = "users", operation_id = "createUser",
+    security(("token" = ["user:create", "global"])), request_body = NewUser,
+    responses(
+        (status = 201, description = "Added; the link is shown this once", body = Answer<WithLink>),
+        (status = 409, description = "There is one of that name", body = ProblemBody)))]
+pub async fn create(
+    State(site): State<Arc<Site>>,
+    Extension(own): Extension<Grant>,
+    Extension(peer): Extension<Peer>,
+    parts: Parts,
+    Body(new): Body<NewUser>,
+) -> Result<(StatusCode, Answer<WithLink>), Problem> {
+    check_name(&new.name)?;
+    let user = User {
+        id: new_id("usr"),
+        roles: roles(&site, &own, new.roles)?,
+        name: new.name,
+        has_password: false,
+        created: site.now(),
+    };
+    let kept = user.clone();
+    let insert = move |connection: &mut rusqlite::Connection| {
+        let transaction = connection.transaction()?;
+        users::insert(&transaction, &kept)?;
+        Ok(transaction.commit()?)
+    };
+    site.store.call(insert).await?;
+    let made = link(&site, &peer, &parts, user).await?;
+    Ok((StatusCode::CREATED, Answer::new(made)))
+}
+
+/// Changes a user, at once and for all of their sessions.
+#[utoipa::path(patch, path = "/api/v1/users/{id}", tag = "users", operation_id = "changeUser",
+    security(("token" = ["user:write", "global"])), request_body = UserChange,
+    params(("id" = String, Path, description = "`usr_…`")),
+    responses(
+        (status = 200, description = "As they are now; a link is shown this once",
+            body = Answer<WithLink>),
+        (status = 404, description = "There is none", body = ProblemBody),
+        (status = 409, description = "The name is taken, or no administrator would be left",
+            body = ProblemBody)))]
+pub async fn change(
+    State(site): State<Arc<Site>>,
+    Extension(own): Extension<Grant>,
+    Extension(peer): Extension<Peer>,
+    Path(id): Path<String>,
+    parts: Parts,
+    Body(change): Body<UserChange>,
+) -> Result<Answer<WithLink>, Problem> {
+    let mut user = known(&site, &own, id).await?;
+    if let Some(name) = change.name {
+        check_name(&name)?;
+        user.name = name;
+    }
+    if let Some(views) = change.roles {
+        user.roles = roles(&site, &own, views)?;
+    }
+    let kept = user.clone();
+    let update = move |connection: &mut rusqlite::Connection| users::update(connection, &kept);
+    site.store.call(update).await?;
+    site.visitors.look_again();
+    if change.reset_password {
+        return Ok(Answer::new(link(&site, &peer, &parts, user).await?));
+    }
+    Ok(Answer::new(WithLink {
+        user: user.into(),
+        link: None,
+        link_expires_at: None,
+    }))
+}
+
+/// Takes a user out, with their sessions and the wall links that they made.
+#[utoipa::path(delete, path = "/api/v1/users/{id}", tag = "users", operation_id = "deleteUser",
+    security(("token" = ["user:delete", "global"])),
+    params(("id" = String, Path, description = "`usr_…`")),
+    responses(
+        (status = 200, description = "They are gone", body = Answer<Gone>),
+        (status = 404, description = "There is none", body = ProblemBody),
+        (status = 409, description = "No administrator would be left", body = ProblemBody)))]
+pub async fn delete(
+    State(site): State<Arc<Site>>,
+    Extension(own): Extension<Grant>,
+    Path(id): Path<String>,
+) -> Result<Answer<Gone>, Problem> {
+    let user = known(&site, &own, id).await?;
+    let id = user.id.clone();
+    let delete = move |connection: &mut rusqlite::Connection| users::delete(connection, &id);
+    site.store.call(delete).await?;
+    site.visitors.look_again();
+    Ok(Answer::new(Gone { id: user.id }))
+}
+
+/// The user of an id, if they are no more than whoever asks.
+async fn known(site: &Site, own: &Grant, id: String) -> Result<User, Problem> {
+    let find = move |connection: &mut rusqlite::Connection| users::by_id(connection, &id);
+    let user = site.store.call(find).await?.ok_or_else(users::missing)?;
+    check_covers(own, &user.grant())?;
+    Ok(user)
+}

@@ -1,0 +1,138 @@
+//! How often somebody may guess: so often at once, and then one more each while.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How many are remembered at a time; of more, those nearest to being forgiven are
+/// forgotten.
+const REMEMBERED: usize = 4096;
+
+/// Where requests come from, as far as one who guesses can't choose it: an address, or
+/// in IPv6 the /64 that a household gets whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Block(IpAddr);
+
+impl From<IpAddr> for Block {
+    fn from(address: IpAddr) -> Self {
+        Self(match address.to_canonical() {
+            v4 @ IpAddr::V4(_) => v4,
+            IpAddr::V6(address) => {
+                IpAddr::V6(Ipv6Addr::from(u128::from(address) & !u128::from(u64::MAX)))
+            }
+        })
+    }
+}
+
+/// Attempts, counted by whom they are held against.
+///
+/// It is the leaky bucket in its shortest form (GCRA, ITU-T I.371, annex A): for each
+/// key, the one moment at which all of its attempts are forgiven.
+pub struct Throttle<K> {
+    at_once: u32,
+    each: Duration,
+    forgiven: Mutex<HashMap<K, Instant>>,
+}
+
+impl<K: Hash + Eq + Clone> Throttle<K> {
+    /// Lets through `at_once` attempts, and then one `each` while.
+    pub fn new(at_once: u32, each: Duration) -> Self {
+        Self {
+            at_once,
+            each,
+            forgiven: Mutex::default(),
+        }
+    }
+
+    /// Counts an attempt.
+    ///
+    /// # Errors
+    /// It is one too many; says how long until there may be another.
+    pub fn count(&self, key: &K) -> Result<(), Duration> {
+        let mut forgiven = self.forgiven.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        let until = forgiven.get(key).copied().unwrap_or(now).max(now) + self.each;
+        let wait = (until - now).saturating_sub(self.each * self.at_once);
+        if !wait.is_zero() {
+            return Err(wait);
+        }
+        if forgiven.len() >= REMEMBERED && !forgiven.contains_key(key) {
+            make_room(&mut forgiven, now);
+        }
+        forgiven.insert(key.clone(), until);
+        Ok(())
+    }
+
+    /// Takes back an attempt: it was none.
+    pub fn forgive(&self, key: &K) {
+        let mut forgiven = self.forgiven.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(until) = forgiven.get_mut(key) {
+            *until = until.checked_sub(self.each).unwrap_or_else(Instant::now);
+            if *until <= Instant::now() {
+                forgiven.remove(key);
+            }
+        }
+    }
+
+    /// Whether nothing is held against somebody.
+    pub fn is_clean(&self, key: &K) -> bool {
+        let forgiven = self.forgiven.lock().unwrap_or_else(PoisonError::into_inner);
+        forgiven.get(key).is_none_or(|until| *until <= Instant::now())
+    }
+}
+
+fn make_room<K: Hash + Eq + Clone>(forgiven: &mut HashMap<K, Instant>, now: Instant) {
+    forgiven.retain(|_, until| *until > now);
+    if forgiven.len() < REMEMBERED {
+        return;
+    }
+    let mut moments: Vec<_> = forgiven.values().copied().collect();
+    let (_, middle, _) = moments.select_nth_unstable(REMEMBERED / 2);
+    let middle = *middle;
+    forgiven.retain(|_, until| *until > middle);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn so_many_at_once_and_then_one_each_while() {
+        let throttle = Throttle::new(3, Duration::from_secs(10));
+        for _ in 0..3 {
+            assert_eq!(throttle.count(&1), Ok(()));
+        }
+        assert_eq!(throttle.count(&1), Err(Duration::from_secs(10)));
+        assert_eq!(throttle.count(&2), Ok(()), "another");
+        tokio::time::advance(Duration::from_secs(10)).await;
+        assert_eq!(throttle.count(&1), Ok(()));
+        assert!(throttle.count(&1).is_err());
+        throttle.forgive(&1);
+        assert_eq!(throttle.count(&1), Ok(()), "the last was none");
+        assert!(!throttle.is_clean(&1));
+        tokio::time::advance(Duration::from_secs(30)).await;
+        assert!(throttle.is_clean(&1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_million_guessers_take_no_more_room_than_a_few() {
+        let throttle = Throttle::new(2, Duration::from_secs(10));
+        for guesser in 0..3 * REMEMBERED {
+            assert_eq!(throttle.count(&guesser), Ok(()));
+        }
+        let remembered = throttle.forgiven.lock().expect("the lock").len();
+        assert!(remembered <= REMEMBERED, "{remembered}");
+    }
+
+    #[test]
+    fn a_household_is_one_block() {
+        let block = |text: &str| Block::from(text.parse::<IpAddr>().expect("an address"));
+        assert_eq!(block("2001:db8::1"), block("2001:db8::ffff:2"));
+        assert_ne!(block("2001:db8::1"), block("2001:db8:0:1::1"));
+        assert_eq!(block("::ffff:10.0.0.1"), block("10.0.0.1"));
+        assert_ne!(block("10.0.0.1"), block("10.0.0.2"));
+    }
+}

@@ -1,0 +1,136 @@
+//! Sessions of signed-in users, as the store keeps them: never what is in the cookie,
+//! only the keyed hash of it.
+
+use super::StoreError;
+use crate::auth::Hash;
+use rusqlite::{Connection, OptionalExtension, Row};
+
+/// How long a session lasts that nobody uses, in ms.
+pub const IDLE: i64 = 7 * DAY;
+/// How long any session lasts, in ms.
+pub const LONGEST: i64 = 30 * DAY;
+/// How many sessions a user may have; the one that rested longest makes room.
+const PER_USER: u32 = 32;
+/// A session's use is noted once in so many ms.
+const NOTED: i64 = 60_000;
+const DAY: i64 = 24 * 3600 * 1000;
+
+/// A session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Session {
+    /// By this it is revoked, `ses_…`.
+    pub id: String,
+    /// The id of whose it is.
+    pub user: String,
+    /// The address from which it was begun.
+    pub address: String,
+    /// What the browser calls itself.
+    pub agent: String,
+    /// When it was begun, in ms since the Unix epoch.
+    pub created: i64,
+    /// When it was last used, to the minute.
+    pub seen: i64,
+}
+
+impl Session {
+    /// When it ends unless it is used, in ms since the Unix epoch.
+    pub fn expires(&self) -> i64 {
+        (self.seen + IDLE).min(self.created + LONGEST)
+    }
+}
+
+fn read(row: &Row<'_>) -> rusqlite::Result<Session> {
+    Ok(Session {
+        id: row.get("id")?,
+        user: row.get("user")?,
+        address: row.get("address")?,
+        agent: row.get("agent")?,
+        created: row.get("created")?,
+        seen: row.get("seen")?,
+    })
+}
+
+/// Begins one, and clears away what has expired.
+///
+/// # Errors
+/// The file can't be written.
+pub fn begin(connection: &Connection, session: &Session, hash: &Hash) -> Result<(), StoreError> {
+    let now = session.created;
+    connection.execute(
+        "DELETE FROM session WHERE seen <= ?1 OR created <= ?2",
+        (now - IDLE, now - LONGEST),
+    )?;
+    connection.execute(
+        "DELETE FROM session WHERE id IN
+         (SELECT id FROM session WHERE user = ?1 ORDER BY seen DESC LIMIT -1 OFFSET ?2)",
+        (&session.user, PER_USER - 1),
+    )?;
+    connection.execute(
+        "INSERT INTO session (id, user, hash, address, agent, created, seen)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6)",
+        (
+            &session.id,
+            &session.user,
+            hash.bytes(),
+            &session.address,
+            &session.agent,
+            now,
+        ),
+    )?;
+    Ok(())
+}
+
+/// The session of this id if its secret has this hash and it has not expired; notes
+/// that it was used.
+///
+/// # Errors
+/// The file can't be read.
+pub fn known(
+    connection: &Connection,
+    id: &str,
+    hash: &Hash,
+    now: i64,
+) -> Result<Option<Session>, StoreError> {
+    let mut query = connection.prepare_cached("SELECT * FROM session WHERE id = ?1")?;
+    let found = query
+        .query_row([id], |row| Ok((read(row)?, row.get::<_, Vec<u8>>("hash")?)))
+        .optional()?;
+    let good = found.filter(|(session, kept)| hash.is(kept) && now < session.expires());
+    let Some((mut session, _)) = good else {
+        return Ok(None);
+    };
+    if now - session.seen >= NOTED {
+        connection.execute("UPDATE session SET seen = ?2 WHERE id = ?1", (id, now))?;
+        session.seen = now;
+    }
+    Ok(Some(session))
+}
+
+/// Those that have not expired, the last used first; of one user alone if one is given.
+///
+/// # Errors
+/// The file can't be read.
+pub fn all(
+    connection: &Connection,
+    user: Option<&str>,
+    now: i64,
+) -> Result<Vec<Session>, StoreError> {
+    let mut query = connection.prepare_cached(
+        "SELECT * FROM session WHERE (?1 IS NULL OR user = ?1) AND seen > ?2 AND created > ?3
+         ORDER BY seen DESC, id",
+    )?;
+    let sessions = query.query_map((user, now - IDLE, now - LONGEST), read)?;
+    Ok(sessions.collect::<Result<_, _>>()?)
+}
+
+/// Ends one, of `user` alone if one is given; whether it was there.
+///
+/// # Errors
+/// The file can't be written.
+pub fn end(connection: &Connection, id: &str, user: Option<&str>) -> Result<bool, StoreError> {
+    let gone = connection.execute(
+        "DELETE FROM session WHERE id = ?1 AND (?2 IS NULL OR user = ?2)",
+        (id, user),
+    )?;
+    Ok(gone > 0)
+}

@@ -1,0 +1,200 @@
+//! Users and their roles, as the store keeps them: of a password, only its hash.
+
+use super::StoreError;
+use crate::auth::{Allowance, Grant, Role};
+use rusqlite::{Connection, OptionalExtension, Row};
+
+/// Who may sign in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User {
+    /// What other calls know them by, `usr_…`.
+    pub id: String,
+    /// What they sign in as.
+    pub name: String,
+    /// What they are, and in which app; none for all of them.
+    pub roles: Vec<(Option<String>, Role)>,
+    /// Whether they have chosen a password.
+    pub has_password: bool,
+    /// When they were added, in ms since the Unix epoch.
+    pub created: i64,
+}
+
+impl User {
+    /// What they may do.
+    pub fn grant(&self) -> Grant {
+        let roles = self.roles.iter();
+        Grant::new(roles.map(|(app, role)| -> Allowance { role.allowance(app.clone()) }))
+    }
+}
+
+fn read(row: &Row<'_>) -> rusqlite::Result<User> {
+    Ok(User {
+        id: row.get("id")?,
+        name: row.get("name")?,
+        roles: Vec::new(),
+        has_password: row.get::<_, Option<String>>("password")?.is_some(),
+        created: row.get("created")?,
+    })
+}
+
+fn with_roles(connection: &Connection, mut user: User) -> Result<User, StoreError> {
+    let mut query =
+        connection.prepare_cached("SELECT app, role FROM role WHERE user = ?1 ORDER BY app")?;
+    let mut rows = query.query([&user.id])?;
+    while let Some(row) = rows.next()? {
+        let role: String = row.get("role")?;
+        // A role of a later version is one that this version does not know.
+        if let Some(role) = Role::parse(&role) {
+            user.roles.push((row.get("app")?, role));
+        }
+    }
+    Ok(user)
+}
+
+/// All of them, by name.
+///
+/// # Errors
+/// The file can't be read.
+pub fn all(connection: &Connection) -> Result<Vec<User>, StoreError> {
+    let mut query = connection.prepare_cached("SELECT * FROM user ORDER BY name")?;
+    let users: Vec<_> = query.query_map([], read)?.collect::<Result<_, _>>()?;
+    let users = users.into_iter();
+    users.map(|user| with_roles(connection, user)).collect()
+}
+
+/// Whether there is any.
+///
+/// # Errors
+/// The file can't be read.
+pub fn any(connection: &Connection) -> Result<bool, StoreError> {
+    Ok(connection.query_row("SELECT EXISTS (SELECT 1 FROM user)", [], |row| row.get(0))?)
+}
+
+/// The one of this id.
+///
+/// # Errors
+/// The file can't be read.
+pub fn by_id(connection: &Connection, id: &str) -> Result<Option<User>, StoreError> {
+    let mut query = connection.prepare_cached("SELECT * FROM user WHERE id = ?1")?;
+    let user = query.query_row([id], read).optional()?;
+    user.map(|user| with_roles(connection, user)).transpose()
+}
+
+/// The one of this name.
+///
+/// # Errors
+/// The file can't be read.
+pub fn by_name(connection: &Connection, name: &str) -> Result<Option<User>, StoreError> {
+    let mut query = connection.prepare_cached("SELECT * FROM user WHERE name = ?1")?;
+    let user = query.query_row([name], read).optional()?;
+    user.map(|user| with_roles(connection, user)).transpose()
+}
+
+/// The hash of the password of the user of this id, if they have one.
+///
+/// # Errors
+/// The file can't be read.
+pub fn password(connection: &Connection, id: &str) -> Result<Option<String>, StoreError> {
+    let mut query = connection.prepare_cached("SELECT password FROM user WHERE id = ?1")?;
+    Ok(query.query_row([id], |row| row.get(0)).optional()?.flatten())
+}
+
+/// Adds one, without a password.
+///
+/// # Errors
+/// There is one of that name.
+pub fn insert(connection: &Connection, user: &User) -> Result<(), StoreError> {
+    connection.execute(
+        "INSERT INTO user (id, name, created) VALUES (?1, ?2, ?3)",
+        (&user.id, &user.name, user.created),
+    )?;
+    set_roles(connection, user)
+}
+
+/// Writes name and roles as they are in `user`.
+///
+/// # Errors
+/// There is another of that name, none of that id, or no administrator would be left.
+pub fn update(connection: &mut Connection, user: &User) -> Result<(), StoreError> {
+    let transaction = connection.transaction()?;
+    let changed = transaction.execute(
+        "UPDATE user SET name = ?2 WHERE id = ?1",
+        (&user.id, &user.name),
+    )?;
+    if changed == 0 {
+        return Err(missing());
+    }
+    set_roles(&transaction, user)?;
+    check_admin_left(&transaction)?;
+    Ok(transaction.commit()?)
+}
+
+/// The fault that there is no such user.
+pub fn missing() -> StoreError {
+    StoreError::Missing("there is no user of that id".to_owned())
+}
+
+/// Writes roles as they are in `user`.
+///
+/// # Errors
+/// The file can't be written.
+pub fn set_roles(connection: &Connection, user: &User) -> Result<(), StoreError> {
+    connection.execute("DELETE FROM role WHERE user = ?1", [&user.id])?;
+    for (app, role) in &user.roles {
+        connection.execute(
+            "INSERT INTO role (user, app, role) VALUES (?1, ?2, ?3)",
+            (&user.id, app, role.name()),
+        )?;
+    }
+    Ok(())
+}
+
+/// Writes the hash of a password; ends the user's sessions but `kept`, and the codes
+/// that would have set another.
+///
+/// # Errors
+/// The file can't be written.
+pub fn set_password(
+    connection: &Connection,
+    id: &str,
+    password: &str,
+    kept: Option<&str>,
+) -> Result<(), StoreError> {
+    connection.execute(
+        "UPDATE user SET password = ?2 WHERE id = ?1",
+        (id, password),
+    )?;
+    connection.execute(
+        "DELETE FROM session WHERE user = ?1 AND id IS NOT ?2",
+        (id, kept),
+    )?;
+    connection.execute("DELETE FROM code WHERE user = ?1", [id])?;
+    Ok(())
+}
+
+/// Takes one out, with their sessions and the wall links that they made.
+///
+/// # Errors
+/// There is none of that id, or no administrator would be left.
+pub fn delete(connection: &mut Connection, id: &str) -> Result<(), StoreError> {
+    let transaction = connection.transaction()?;
+    transaction.execute("DELETE FROM wall WHERE maker = ?1", [id])?;
+    if transaction.execute("DELETE FROM user WHERE id = ?1", [id])? == 0 {
+        return Err(missing());
+    }
+    check_admin_left(&transaction)?;
+    Ok(transaction.commit()?)
+}
+
+/// Checks that somebody is left who may do everything.
+fn check_admin_left(connection: &Connection) -> Result<(), StoreError> {
+    let left: bool = connection.query_row(
+        "SELECT EXISTS (SELECT 1 FROM role WHERE app IS NULL AND role = 'admin')",
+        [],
+        |row| row.get(0),
+    )?;
+    left.then_some(()).ok_or_else(|| {
+        let message = "this is the last administrator of all apps; make another one first";
+        StoreError::Conflict(message.to_owned())
+    })
+}

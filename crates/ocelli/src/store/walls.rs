@@ -1,0 +1,120 @@
+//! Wall links, as the store keeps them: never the token in the link, only its keyed
+//! hash. A link is good while its row is there.
+
+use super::StoreError;
+use crate::auth::Hash;
+use ocelli_core::name::split_id;
+use rusqlite::{Connection, OptionalExtension, Row};
+use std::collections::BTreeSet;
+
+/// A link that opens a chosen wall.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wall {
+    /// By this it is revoked, `wall_…`.
+    pub id: String,
+    /// What a person called it.
+    pub name: String,
+    /// The user or the token that it was made with; none: the administrator's own token.
+    pub maker: Option<String>,
+    /// The ids of its cameras.
+    pub cameras: BTreeSet<String>,
+    /// When it was made, in ms since the Unix epoch.
+    pub created: i64,
+    /// When it ends.
+    pub expires: i64,
+}
+
+fn read(row: &Row<'_>) -> rusqlite::Result<Wall> {
+    Ok(Wall {
+        id: row.get("id")?,
+        name: row.get("name")?,
+        maker: row.get("maker")?,
+        cameras: BTreeSet::new(),
+        created: row.get("created")?,
+        expires: row.get("expires")?,
+    })
+}
+
+fn with_cameras(connection: &Connection, mut wall: Wall) -> Result<Wall, StoreError> {
+    let mut query = connection.prepare_cached("SELECT camera FROM wall_camera WHERE wall = ?1")?;
+    let cameras = query.query_map([&wall.id], |row| row.get(0))?;
+    wall.cameras = cameras.collect::<Result<_, _>>()?;
+    Ok(wall)
+}
+
+/// Those that have not expired, the oldest first.
+///
+/// # Errors
+/// The file can't be read.
+pub fn all(connection: &Connection, now: i64) -> Result<Vec<Wall>, StoreError> {
+    let mut query = connection
+        .prepare_cached("SELECT * FROM wall WHERE expires > ?1 ORDER BY created, id")?;
+    let walls: Vec<_> = query.query_map([now], read)?.collect::<Result<_, _>>()?;
+    let walls = walls.into_iter();
+    walls.map(|wall| with_cameras(connection, wall)).collect()
+}
+
+/// The one of this id, expired or not.
+///
+/// # Errors
+/// The file can't be read.
+pub fn by_id(connection: &Connection, id: &str) -> Result<Option<Wall>, StoreError> {
+    let mut query = connection.prepare_cached("SELECT * FROM wall WHERE id = ?1")?;
+    let wall = query.query_row([id], read).optional()?;
+    wall.map(|wall| with_cameras(connection, wall)).transpose()
+}
+
+/// The one of this id if its token has this hash and it has not expired.
+///
+/// # Errors
+/// The file can't be read.
+pub fn known(
+    connection: &Connection,
+    id: &str,
+    hash: &Hash,
+    now: i64,
+) -> Result<Option<Wall>, StoreError> {
+    let mut query = connection.prepare_cached("SELECT hash FROM wall WHERE id = ?1")?;
+    let kept: Option<Vec<u8>> = query.query_row([id], |row| row.get(0)).optional()?;
+    if !kept.is_some_and(|kept| hash.is(&kept)) {
+        return Ok(None);
+    }
+    Ok(by_id(connection, id)?.filter(|wall| now < wall.expires))
+}
+
+/// Adds one, and clears away what has expired.
+///
+/// # Errors
+/// The file can't be written.
+pub fn insert(connection: &mut Connection, wall: &Wall, hash: &Hash) -> Result<(), StoreError> {
+    let transaction = connection.transaction()?;
+    transaction.execute("DELETE FROM wall WHERE expires <= ?1", [wall.created])?;
+    transaction.execute(
+        "INSERT INTO wall (id, name, hash, maker, created, expires)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        (
+            &wall.id,
+            &wall.name,
+            hash.bytes(),
+            &wall.maker,
+            wall.created,
+            wall.expires,
+        ),
+    )?;
+    for camera in &wall.cameras {
+        transaction.execute(
+            "INSERT INTO wall_camera (wall, app, camera) VALUES (?1, ?2, ?3)",
+            (&wall.id, split_id(camera).0, camera),
+        )?;
+    }
+    Ok(transaction.commit()?)
+}
+
+/// Takes one out; whether it was there.
+///
+/// # Errors
+/// The file can't be written.
+pub fn delete(connection: &Connection, id: &str) -> Result<bool, StoreError> {
+    let gone = connection.execute("DELETE FROM wall WHERE id = ?1", [id])?;
+    Ok(gone > 0)
+}

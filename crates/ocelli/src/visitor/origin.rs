@@ -1,0 +1,139 @@
+//! When a session's cookie counts, and what it is called.
+//!
+//! Browsers send a cookie to every port of a host, and to a hub on another port of it
+//! the cookie of this one; `SameSite` calls that the same site. So a cookie counts only
+//! where the request says that it comes from the hub's own page, to the port.
+
+use crate::auth::Key;
+use crate::connection::Peer;
+use crate::gate::Gate;
+use http::header::{HeaderMap, ORIGIN, UPGRADE};
+use http::request::Parts;
+use http::{HeaderName, Method};
+use std::fmt::Write;
+
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+/// Whether a request comes from a page of the hub's own, as far as its `Origin` tells;
+/// none when it does not tell.
+pub fn comes_from_own_page(gate: &Gate, peer: &Peer, parts: &Parts) -> Option<bool> {
+    let mut origins = parts.headers.get_all(ORIGIN).iter();
+    let origin = origins.next()?;
+    let own = gate.own_origin(&parts.uri, &parts.headers, peer);
+    let is_own = own.is_some_and(|own| origin.as_bytes().eq_ignore_ascii_case(own.as_bytes()));
+    Some(is_own && origins.next().is_none())
+}
+
+/// Whether a session's cookie counts in this request: from the hub's own page, or, for
+/// what changes nothing and opens no socket, from the person at the address bar. Over
+/// plain HTTP browsers send no `Sec-Fetch-Site`; then what a foreign page gets by
+/// sending the cookie it can't read.
+pub fn cookie_counts(gate: &Gate, peer: &Peer, parts: &Parts) -> bool {
+    match comes_from_own_page(gate, peer, parts) {
+        Some(own) => own,
+        None => {
+            let safe = matches!(parts.method, Method::GET | Method::HEAD);
+            let socket = parts.headers.contains_key(UPGRADE);
+            safe && !socket && !fetched_from_elsewhere(&parts.headers)
+        }
+    }
+}
+
+fn fetched_from_elsewhere(headers: &HeaderMap) -> bool {
+    let site = headers.get(SEC_FETCH_SITE).map(|site| site.as_bytes());
+    !matches!(site, None | Some(b"same-origin" | b"none"))
+}
+
+/// The name of the session's cookie. Hubs on two ports of one host share a cookie jar,
+/// so each hub's has a name of its own; under TLS the name also binds it to this host
+/// (RFC 6265bis, 4.1.3.2).
+pub fn cookie_name(key: &Key, secure: bool) -> String {
+    let own = key.derive("ocelli 2026-11 names the session cookie");
+    let mut name = String::from(if secure { "__Host-ocelli_" } else { "ocelli_" });
+    for byte in &own.bytes()[..4] {
+        // Writing to a string cannot fail.
+        let _ = write!(name, "{byte:02x}");
+    }
+    name
+}
+
+/// The `Set-Cookie` of a session that lasts `seconds`; 0 takes it away. It goes to no
+/// script, and with no request that another site begins: the pages themselves need no
+/// cookie, and what they ask for is asked by themselves.
+pub fn cookie(key: &Key, secure: bool, value: &str, seconds: i64) -> String {
+    let name = cookie_name(key, secure);
+    let secure = if secure { "; Secure" } else { "" };
+    format!("{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counts(method: Method, lines: &[(&'static str, &str)]) -> bool {
+        let mut request = http::Request::builder().method(method).uri("/");
+        request = request.header("host", "localhost:8080");
+        for (name, value) in lines {
+            request = request.header(*name, *value);
+        }
+        let (parts, ()) = request.body(()).expect("a request").into_parts();
+        let address = "127.0.0.1:8080".parse().expect("an address");
+        let peer = Peer {
+            remote: address,
+            local: address,
+            secure: false,
+            flushes: Default::default(),
+        };
+        cookie_counts(&Gate::new(&[], &[]), &peer, &parts)
+    }
+
+    #[test]
+    fn a_cookie_counts_from_the_own_page_alone() {
+        let own = ("origin", "http://localhost:8080");
+        for method in [Method::GET, Method::POST, Method::DELETE] {
+            assert!(counts(method.clone(), &[own]), "{method}");
+            for foreign in [
+                "http://localhost:8081",
+                "https://localhost:8080",
+                "http://127.0.0.1:8080",
+                "http://localhost",
+                "http://localhost:8080.evil.example",
+                "null",
+                "",
+            ] {
+                assert!(!counts(method.clone(), &[("origin", foreign)]), "{foreign}");
+            }
+            assert!(!counts(method, &[own, ("origin", "http://localhost:8081")]));
+        }
+        assert!(counts(Method::GET, &[own, ("upgrade", "websocket")]));
+    }
+
+    #[test]
+    fn without_an_origin_it_counts_for_looking_only() {
+        assert!(counts(Method::GET, &[]) && counts(Method::HEAD, &[]));
+        for method in [Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
+            assert!(!counts(method, &[]));
+        }
+        for (site, good) in [
+            ("same-origin", true),
+            ("none", true),
+            ("same-site", false),
+            ("cross-site", false),
+            ("", false),
+        ] {
+            assert_eq!(counts(Method::GET, &[("sec-fetch-site", site)]), good, "{site}");
+        }
+        assert!(!counts(Method::GET, &[("upgrade", "websocket")]));
+    }
+
+    #[test]
+    fn each_hub_has_a_cookie_of_its_own() {
+        let (one, other) = (Key::random(), Key::random());
+        assert_ne!(cookie_name(&one, false), cookie_name(&other, false));
+        assert_eq!(cookie_name(&one, false), cookie_name(&one, false));
+        let plain = cookie(&one, false, "v", 60);
+        assert!(plain.ends_with("=v; Path=/; Max-Age=60; HttpOnly; SameSite=Strict"));
+        let secure = cookie(&one, true, "v", 60);
+        assert!(secure.starts_with("__Host-ocelli_") && secure.ends_with("; Secure"));
+    }
+}

@@ -52,6 +52,8 @@ pub async fn serve(State(site): State<Arc<Site>>, request: Request) -> Response 
     }
     match path.trim_start_matches('/') {
         "" | "sign-in" => file("index.html", &request),
+        "plot" => file("plot.html", &request),
+        "live" => file("live.html", &request),
         name => file(name, &request),
     }
 }

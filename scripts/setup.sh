@@ -36,6 +36,7 @@ test)
     need_command ffprobe ffmpeg
     need_command chromium chromium
     need_command curl curl
+    need_command nc netcat-openbsd
     need_command openssl openssl
     if command -v dpkg-query >/dev/null; then
         need_package fonts-dejavu-core gir1.2-gst-rtsp-server-1.0 python3-gi \

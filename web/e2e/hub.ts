@@ -1,6 +1,6 @@
 // A real hub of one's own for a test: started on a free port, ended with the test.
 import { spawn, type ChildProcess } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -21,23 +21,30 @@ export interface Hub {
   readonly url: string;
   readonly port: number;
   readonly pid: number;
+  /** The lines that it has printed so far, on both streams. */
+  readonly said: readonly string[];
   cameras(): Promise<CameraRow[]>;
   /** Sends a signal and waits; the exit code, `null` if a signal killed it. */
   end(signal: NodeJS.Signals): Promise<number | null>;
   stop(): Promise<void>;
 }
 
-export async function startHub(sources: readonly string[], port = 0): Promise<Hub> {
+/** `config` is the text of a configuration file. */
+export async function startHub(sources: readonly string[], port = 0, config = ''): Promise<Hub> {
   // What a hub keeps is for one test: none of it belongs into the user's own directory.
   const data = await mkdtemp(join(tmpdir(), 'ocelli-e2e-'));
-  const serve = ['serve', '--listen', `127.0.0.1:${port}`, '--data', data, ...sources];
+  const file = join(data, 'test.toml');
+  await writeFile(file, config);
+  const serve = ['serve', '--config', file, '--listen', `127.0.0.1:${port}`, '--data', data, ...sources];
   const child = spawn(BINARY, serve, { stdio: ['ignore', 'pipe', 'pipe'] });
   child.once('exit', () => void rm(data, { recursive: true, force: true }));
-  const url = await listening(child);
+  const said: string[] = [];
+  const url = await listening(child, said);
   return {
     url,
     port: Number(new URL(url).port),
     pid: child.pid ?? 0,
+    said,
     async cameras() {
       const response = await fetch(`${url}/api/v1/cameras`);
       return ((await response.json()) as { data: CameraRow[] }).data;
@@ -56,18 +63,18 @@ export function patterns(count: number, options = 'size=320x240&fps=8'): string[
   return Array.from({ length: count }, (_, index) => `cam${index + 1}=pattern:?${options}`);
 }
 
-function listening(child: ChildProcess): Promise<string> {
+function listening(child: ChildProcess, said: string[]): Promise<string> {
   return new Promise((resolve, reject) => {
-    const errors: string[] = [];
     const timer = setTimeout(() => fail('did not say that it listens'), PATIENCE);
     const fail = (what: string): void => {
       clearTimeout(timer);
       child.kill('SIGKILL');
-      reject(new Error(`${BINARY} ${what}\n${errors.join('\n')}`));
+      reject(new Error(`${BINARY} ${what}\n${said.join('\n')}`));
     };
-    if (child.stderr) createInterface(child.stderr).on('line', (line) => errors.push(line));
+    if (child.stderr) createInterface(child.stderr).on('line', (line) => said.push(line));
     if (child.stdout) {
       createInterface(child.stdout).on('line', (line) => {
+        said.push(line);
         const match = /listening on (https?:\/\/\S+)/.exec(line);
         if (!match?.[1]) return;
         clearTimeout(timer);

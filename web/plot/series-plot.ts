@@ -83,7 +83,11 @@ export class SeriesPlot extends HTMLElement {
       },
       log: (log) => this.#option(() => (this.#log = log)),
       ownScales: (own) => this.#option(() => (this.#ownScales = own)),
-      xy: (xy) => this.#option(() => (this.#xy = xy)),
+      xy: (xy) =>
+        this.#option(() => {
+          this.#xy = xy;
+          this.#window.follow();
+        }),
       csv: () => this.exportCsv(),
       png: () => this.exportPng(),
     });
@@ -406,7 +410,7 @@ export class SeriesPlot extends HTMLElement {
     const { width, height } = this.#size();
     if (plot.width !== width || plot.height !== height) plot.setSize({ width, height });
     const [min, max] = this.#extent();
-    const range = this.#window.range(min, max);
+    const range = this.#window.range(min, max, this.#xy);
     this.#range = range;
     const scales = new Map<string, [number, number]>();
     for (const series of this.#drawnSeries) {

@@ -21,10 +21,10 @@ export class ViewWindow {
     return this.#fixed === undefined;
   }
 
-  /** What to show of data from `min` to `max`. */
-  range(min: number, max: number): Range {
+  /** What to show of data from `min` to `max`; `whole`: all of it, however much is shown of others. */
+  range(min: number, max: number, whole = false): Range {
     if (this.#fixed) return this.#fixed;
-    if (this.span !== undefined) return { min: max - this.span, max };
+    if (this.span !== undefined && !whole) return { min: max - this.span, max };
     return max > min ? { min, max } : { min: min - 1, max: max + 1 };
   }
 

@@ -36,6 +36,8 @@ pub struct CameraStatus {
     pub dropped: u64,
     /// JPEG frames since the hub started.
     pub frames: u64,
+    /// Payload bytes of these frames.
+    pub bytes: u64,
     /// How often its source was restarted.
     pub restarts: u64,
 }
@@ -158,6 +160,7 @@ impl Camera {
             viewers: 0,
             dropped: 0,
             frames: 0,
+            bytes: 0,
             restarts: 0,
         };
         for upstream in self.upstreams() {
@@ -165,6 +168,7 @@ impl Camera {
             status.viewers += slot.viewers;
             status.dropped += slot.dropped;
             status.frames += slot.frames;
+            status.bytes += slot.bytes;
             status.restarts += upstream.restarts();
         }
         status

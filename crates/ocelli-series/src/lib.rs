@@ -26,7 +26,7 @@ pub mod saving;
 pub mod source;
 
 pub use cursor::{Cursor, Wanted};
-pub use registry::{Limits, Refused, Registry, Series};
+pub use registry::{Bounds, Refused, Registry, Series};
 
 /// One (x, y).
 pub type Sample = (f64, f64);

@@ -18,7 +18,7 @@ const REMEMBERED: usize = 1000;
 
 /// What may be held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct Bounds {
     /// How many series.
     pub series: usize,
     /// How many samples of one.
@@ -29,7 +29,7 @@ pub struct Limits {
     pub age: u64,
 }
 
-impl Default for Limits {
+impl Default for Bounds {
     fn default() -> Self {
         Self {
             series: 10_000,
@@ -133,7 +133,7 @@ impl Series {
 /// All series.
 #[derive(Debug)]
 pub struct Registry {
-    limits: Limits,
+    bounds: Bounds,
     by_name: HashMap<Arc<str>, u32>,
     pub(crate) series: BTreeMap<u32, Series>,
     pub(crate) next_id: u32,
@@ -152,9 +152,9 @@ pub struct Registry {
 
 impl Registry {
     /// No series yet.
-    pub fn new(limits: Limits) -> Self {
+    pub fn new(bounds: Bounds) -> Self {
         Self {
-            limits,
+            bounds,
             by_name: HashMap::new(),
             series: BTreeMap::new(),
             next_id: 1,
@@ -168,8 +168,8 @@ impl Registry {
     }
 
     /// What may be held.
-    pub fn limits(&self) -> &Limits {
-        &self.limits
+    pub fn bounds(&self) -> &Bounds {
+        &self.bounds
     }
 
     /// All series, by id.
@@ -199,8 +199,8 @@ impl Registry {
         let id = match self.find(name) {
             Some(id) => id,
             None => {
-                if self.series.len() >= self.limits.series {
-                    return Err(Refused::Full(self.limits.series));
+                if self.series.len() >= self.bounds.series {
+                    return Err(Refused::Full(self.bounds.series));
                 }
                 let id = self.next_id;
                 self.next_id += 1;
@@ -288,8 +288,8 @@ impl Registry {
     /// # Errors
     /// There is no such series (any more).
     pub fn append(&mut self, id: u32, samples: &[Sample], now: u64) -> Result<(), Refused> {
-        let share = self.limits.all_samples / self.series.len().max(1);
-        let limit = self.limits.samples.min(share).max(LEAST);
+        let share = self.bounds.all_samples / self.series.len().max(1);
+        let limit = self.bounds.samples.min(share).max(LEAST);
         let series = self.series.get_mut(&id).ok_or(Refused::Unknown(id))?;
         let Some(first) = samples.first() else {
             return Ok(());
@@ -368,9 +368,9 @@ impl Registry {
     /// nothing is left and into which nobody writes are deleted.
     pub fn sweep(&mut self, now: u64) {
         const PART: usize = 100;
-        let before = now.saturating_sub(self.limits.age);
-        let share = self.limits.all_samples / self.series.len().max(1);
-        let limit = self.limits.samples.min(share).max(LEAST);
+        let before = now.saturating_sub(self.bounds.age);
+        let share = self.bounds.all_samples / self.series.len().max(1);
+        let limit = self.bounds.samples.min(share).max(LEAST);
         let part = self
             .series
             .range_mut(self.swept.saturating_add(1)..)

@@ -5,7 +5,7 @@
 
 use ocelli_series::cursor::{BATCH_LIMIT, Cursor, Wanted};
 use ocelli_series::saving::Saving;
-use ocelli_series::{Limits, Registry};
+use ocelli_series::{Bounds, Registry};
 use proptest::prelude::*;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -47,10 +47,10 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-fn limits(samples: usize) -> Limits {
-    Limits {
+fn bounds(samples: usize) -> Bounds {
+    Bounds {
         samples,
-        ..Limits::default()
+        ..Bounds::default()
     }
 }
 
@@ -60,7 +60,7 @@ proptest! {
         steps in prop::collection::vec(step(), 1..120),
         bound in prop_oneof![Just(100_000_usize), Just(2000_usize)],
     ) {
-        let mut registry = Registry::new(limits(bound));
+        let mut registry = Registry::new(bounds(bound));
         let mut written: BTreeMap<u64, u64> = BTreeMap::new();
         // Viewers that were there from the beginning are owed everything.
         let mut viewers: Vec<(Cursor, Given, BTreeMap<u64, u64>)> = Vec::new();
@@ -114,7 +114,7 @@ proptest! {
     fn a_store_that_is_read_again_has_what_it_was_told(
         counts in prop::collection::vec((0_u8..3, 1_u16..700, any::<bool>(), any::<bool>()), 1..60),
     ) {
-        let mut registry = Registry::new(limits(3000));
+        let mut registry = Registry::new(bounds(3000));
         let mut store = Kept::default();
         let mut y = 0.0;
         for (series, count, save, new_journal) in counts {
@@ -133,7 +133,7 @@ proptest! {
             }
         }
         store.save(registry.unsaved(false));
-        let mut again = Registry::new(limits(3000));
+        let mut again = Registry::new(bounds(3000));
         store.put_back(&mut again);
         prop_assert_eq!(again.all().len(), registry.all().len());
         for (one, other) in registry.all().zip(again.all()) {
@@ -192,7 +192,7 @@ fn message(text: &str) -> Value {
 
 #[test]
 fn a_batch_over_4_mib_goes_on_at_the_next_ask() {
-    let mut registry = Registry::new(Limits::default());
+    let mut registry = Registry::new(Bounds::default());
     let mut cursor = Cursor::new(Wanted::default());
     assert_eq!(
         message(&cursor.history(&mut registry))["series"],
@@ -222,7 +222,7 @@ fn a_batch_over_4_mib_goes_on_at_the_next_ask() {
 
 #[test]
 fn unchanged_series_are_left_out_and_changes_without_samples_are_not() {
-    let mut registry = Registry::new(Limits::default());
+    let mut registry = Registry::new(Bounds::default());
     let ids: Vec<_> = ["a", "b", "c"]
         .map(|name| registry.open(name, true).unwrap())
         .into();
@@ -255,7 +255,7 @@ fn unchanged_series_are_left_out_and_changes_without_samples_are_not() {
 
 #[test]
 fn the_history_is_narrowed_and_thinned() {
-    let mut registry = Registry::new(Limits::default());
+    let mut registry = Registry::new(Bounds::default());
     for (name, tcp) in [("a", true), ("b", true), ("c", false)] {
         let id = registry.open(name, tcp).unwrap();
         let samples: Vec<_> = (0..50_000)
@@ -297,10 +297,10 @@ fn the_history_is_narrowed_and_thinned() {
 
 #[test]
 fn series_are_capped_and_forgotten_by_age() {
-    let limits = Limits {
+    let limits = Bounds {
         series: 3,
         age: 1000,
-        ..Limits::default()
+        ..Bounds::default()
     };
     let mut registry = Registry::new(limits);
     for name in ["a", "b", "c"] {
@@ -333,9 +333,9 @@ fn series_are_capped_and_forgotten_by_age() {
 
 #[test]
 fn all_series_together_are_bounded() {
-    let limits = Limits {
+    let limits = Bounds {
         all_samples: 40_000,
-        ..Limits::default()
+        ..Bounds::default()
     };
     let mut registry = Registry::new(limits);
     for name in 0..20 {
@@ -355,7 +355,7 @@ fn all_series_together_are_bounded() {
 
 #[test]
 fn a_viewer_that_was_away_learns_of_what_is_gone_however_much_that_was() {
-    let mut registry = Registry::new(Limits::default());
+    let mut registry = Registry::new(Bounds::default());
     let first = registry.open("first", true).unwrap();
     let mut cursor = Cursor::new(Wanted::default());
     cursor.history(&mut registry);

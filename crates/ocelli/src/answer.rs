@@ -82,7 +82,11 @@ impl Problem {
 
 /// Whole seconds, and at least one.
 fn seconds(time: Duration) -> u64 {
-    time.as_millis().div_ceil(1000).max(1).try_into().unwrap_or(u64::MAX)
+    time.as_millis()
+        .div_ceil(1000)
+        .max(1)
+        .try_into()
+        .unwrap_or(u64::MAX)
 }
 
 /// How an error reads.

@@ -2,6 +2,7 @@
 //! keeps little unsent, tells when its writer has nothing left to write, and gives
 //! up on a peer that takes nothing.
 
+use crate::limits::Place;
 use bytes::{Buf, Bytes};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use std::io::{self, IoSlice};
@@ -76,6 +77,8 @@ pub struct Connection {
     /// Bytes that were read ahead by whoever had the connection before.
     ahead: Bytes,
     flushes: Arc<Flushes>,
+    /// Its place among those that the hub has; none where nobody counts.
+    place: Option<Place>,
     stall: Option<Pin<Box<Sleep>>>,
     /// Flushes for which the peer will still be watched for being slow; 0 for
     /// one that takes everything at once, which then costs nothing extra.
@@ -100,10 +103,16 @@ impl Connection {
             stream,
             ahead: Bytes::new(),
             flushes: peer.flushes.clone(),
+            place: None,
             stall: None,
             watched: 0,
         };
         Ok((connection, peer))
+    }
+
+    /// Keeps its place for as long as it lasts, whatever it is upgraded to.
+    pub fn keep(&mut self, place: Place) {
+        self.place = Some(place);
     }
 
     /// Puts bytes that were read ahead in front of what comes.

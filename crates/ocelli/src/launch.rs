@@ -218,6 +218,8 @@ pub async fn serve(
     let mut site = Site::new(hub, gate);
     site.configured_apps = config.apps.iter().map(|app| app.name.clone()).collect();
     site.admin = config.admin;
+    site.limit(config.limits);
+    site.metrics = config.metrics;
     if let Err(error) = open_store(&mut site, config.data.as_deref()).await {
         tracing::error!(
             "{error}. The cameras of the configuration are shown all the same, in app \"live\" \
@@ -229,7 +231,7 @@ pub async fn serve(
     }
     site.listen = config.listen;
     let data = data_directory(config.data.as_deref()).ok();
-    site.telemetry = Telemetry::start(config.telemetry.limits, data.as_deref());
+    site.telemetry = Telemetry::start(config.telemetry.bounds, data.as_deref());
     greet(address, config.cameras.len());
     if site.store.key().is_ok()
         && let Err(error) = invite(&site, address).await

@@ -15,7 +15,8 @@
 //! | [`annexb`], [`jpeg`] | looking at pictures without decoding them |
 //! | [`server`], [`site`] | the one port: accepting, routing, stopping; what every route has at hand |
 //! | [`connection`], [`websocket`] | one connection; one WebSocket |
-//! | [`gate`] | the Host and Origin rules |
+//! | [`gate`], [`limits`] | the Host and Origin rules; how much clients may take |
+//! | [`counts`], [`metrics`], [`log`] | what is counted, how it is told, what is logged |
 //! | [`auth`] | tokens, passwords and roles, and what they grant |
 //! | [`visitor`] | who asks, and whether they may stay |
 //! | [`store`] | what outlives the hub |
@@ -34,11 +35,15 @@ pub mod api;
 pub mod auth;
 pub mod config;
 pub mod connection;
+pub mod counts;
 pub mod doctor;
 pub mod ffmpeg;
 pub mod gate;
 pub mod jpeg;
 pub mod launch;
+pub mod limits;
+pub mod log;
+pub mod metrics;
 pub mod reference;
 pub mod renditions;
 pub mod server;

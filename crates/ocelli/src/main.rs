@@ -5,15 +5,14 @@ mod token;
 
 use clap::{Args, Parser, Subcommand};
 use ocelli::auth::AdminToken;
-use ocelli::config::{self, Config};
+use ocelli::config::{self, Config, Log, LogFormat};
 use ocelli::doctor::{self, Question};
-use ocelli::{launch, reference};
+use ocelli::{launch, limits, log, reference};
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
 
 /// The file that is read when none is named.
 const DEFAULT_CONFIG: &str = "ocelli.toml";
@@ -65,9 +64,16 @@ struct Serve {
     /// Where the hub keeps what outlives it; ~/.local/share/ocelli by default.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// How the log is written: text or json.
+    #[arg(long, value_name = "FORMAT", value_parser = log_format)]
+    log_format: Option<LogFormat>,
     /// Cameras: an address, or id=address.
     #[arg(value_name = "SOURCE")]
     sources: Vec<String>,
+}
+
+fn log_format(text: &str) -> Result<LogFormat, &'static str> {
+    LogFormat::parse(text).ok_or("it is text or json")
 }
 
 /// Why the program ends: its exit code and what it says.
@@ -92,33 +98,12 @@ impl Exit {
     }
 }
 
-/// Standard error for the log. Where nobody takes it any more (a full disk, a
-/// pipe whose reader is gone) a line is lost, and nothing else: an error here
-/// would be told on standard error, and panic.
-struct Unfailing<W>(W);
-
-impl<W: Write> Write for Unfailing<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let _ = self.0.write_all(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        let _ = self.0.flush();
-        Ok(())
-    }
-}
-
 fn main() -> ExitCode {
-    let filter = EnvFilter::try_from_env("OCELLI_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_target(false)
-        .with_writer(|| Unfailing(std::io::stderr()))
-        .log_internal_errors(false)
-        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
-        .init();
-    let done = match Cli::parse().command {
+    let command = Cli::parse().command;
+    if !matches!(command, None | Some(Command::Serve(_))) {
+        log::begin(&Log::default());
+    }
+    let done = match command {
         None => serve(Serve::default(), true),
         Some(Command::Serve(serve_args)) => serve(serve_args, false),
         Some(Command::CheckConfig { file }) => check(&file),
@@ -178,6 +163,9 @@ fn configure(args: &Serve, demo: bool) -> Result<Config, ConfigOrFile> {
     };
     config.data.clone_from(&args.data);
     config.admin = admin_token().map_err(ConfigOrFile)?;
+    if let Some(format) = args.log_format {
+        config.log.format = format;
+    }
     if let Some(listen) = &args.listen {
         config.listen = config::parse_listen(listen)?;
     }
@@ -218,6 +206,8 @@ impl<E: std::error::Error> From<E> for ConfigOrFile {
 
 fn serve(args: Serve, demo: bool) -> Result<(), Exit> {
     let config = configure(&args, demo).map_err(|error| Exit::usage(error.0))?;
+    log::begin(&config.log);
+    limits::raise_descriptor_limit();
     run(async move {
         let hub = launch::hub(&config).map_err(Exit::usage)?;
         let (mut interrupt, mut terminate) = (

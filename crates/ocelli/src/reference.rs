@@ -48,8 +48,18 @@ pub fn text() -> String {
     options(&mut page, config::FILE_OPTIONS);
     page.push_str("\n## Keys of `[app.<name>]`\n\n| key | meaning |\n|---|---|\n");
     options(&mut page, config::APP_OPTIONS);
-    page.push_str("\n## Keys of `[telemetry]`\n\n| key | meaning |\n|---|---|\n");
-    options(&mut page, telemetry::OPTIONS);
+    for (table, keys) in [
+        ("limits", config::LIMIT_OPTIONS),
+        ("log", config::LOG_OPTIONS),
+        ("metrics", config::METRICS_OPTIONS),
+        ("telemetry", telemetry::OPTIONS),
+    ] {
+        line(
+            &mut page,
+            format_args!("\n## Keys of `[{table}]`\n\n| key | meaning |\n|---|---|"),
+        );
+        options(&mut page, keys);
+    }
     page
 }
 

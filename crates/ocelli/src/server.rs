@@ -3,28 +3,31 @@
 
 use crate::answer::plain;
 use crate::connection::Connection;
+use crate::counts::Refusal;
+use crate::limits::Full;
 use crate::site::Site;
 use crate::visitor::rounds;
 use crate::{api, sinks, telemetry, ui};
 use axum::Router;
 use axum::body::Body;
+use axum::response::{IntoResponse, Response};
 use http::header::{
-    ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue, REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, CONNECTION, HeaderValue,
+    REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
 };
-use http::{Request, StatusCode};
+use http::{Method, Request, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use ocelli_core::State;
 use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tower_service::Service;
 
-/// A request's header must be whole in this time.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
-/// The longest request header.
-const HEADER_LIMIT: usize = 32 * 1024;
 /// For the cameras to be taken leave of: one that is not told keeps its session
 /// for a minute, and may allow no more than one.
 const FAREWELL: Duration = Duration::from_millis(200);
@@ -77,6 +80,24 @@ pub async fn run(listener: TcpListener, site: Arc<Site>, shutdown: impl Future<O
     site.telemetry.stop().await;
 }
 
+/// What a browser is told that asks, before a page's request to another origin,
+/// whether it may send it (CORS). With cookies it may not, from wherever.
+fn preflight(allowed: bool) -> Response {
+    if !allowed {
+        let message = "pages of this origin may not call this hub";
+        return plain(StatusCode::FORBIDDEN, message);
+    }
+    let headers = [
+        (
+            ACCESS_CONTROL_ALLOW_METHODS,
+            "GET, POST, PUT, PATCH, DELETE",
+        ),
+        (ACCESS_CONTROL_ALLOW_HEADERS, "authorization, content-type"),
+        (ACCESS_CONTROL_MAX_AGE, "600"),
+    ];
+    (StatusCode::NO_CONTENT, headers).into_response()
+}
+
 /// A connection that failed before it was accepted says nothing about the next;
 /// a lack of descriptors needs time to pass.
 pub async fn wait_out(error: &io::Error) {
@@ -92,28 +113,48 @@ pub async fn wait_out(error: &io::Error) {
 
 /// Serves one connection, in a task of its own on the runtime that calls.
 pub fn accept(stream: TcpStream, site: &Arc<Site>, router: &Router) {
-    let (connection, peer) = match Connection::new(stream) {
+    let (mut connection, peer) = match Connection::new(stream) {
         Ok(accepted) => accepted,
         Err(error) => {
             tracing::debug!(%error, "a client left at once");
             return;
         }
     };
+    match site.doorkeeper.enter(peer.remote.ip()) {
+        Ok(place) => connection.keep(place),
+        Err(full) => {
+            site.refused(Refusal::Connections, &peer, full.message());
+            return turn_away(connection, full, site);
+        }
+    }
     let router = router.clone();
     let served = site.clone();
+    let asked = Arc::new(AtomicU64::new(0));
     let service = hyper::service::service_fn(move |request: Request<hyper::body::Incoming>| {
         let (site, mut router, peer) = (served.clone(), router.clone(), peer.clone());
+        let last = asked.fetch_add(1, Relaxed) + 1 >= site.limits.requests_per_connection;
         async move {
             let (version, uri, headers) = (request.version(), request.uri(), request.headers());
             if let Err(reason) = site.gate.check_host(version, uri, headers, &peer) {
-                tracing::warn!(peer = %peer.remote, %reason, "refused a request");
+                site.refused(Refusal::Host, &peer, &reason);
                 return Ok(plain(StatusCode::FORBIDDEN, &reason));
             }
             let origin = site.gate.allowed_origin(headers, &peer).cloned();
+            let asks_first = request.method() == Method::OPTIONS
+                && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD);
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(peer);
-            let Ok(mut response) = router.call(request).await;
+            let mut response = if asks_first {
+                preflight(origin.is_some())
+            } else {
+                let Ok(response) = router.call(request).await;
+                response
+            };
+            let upgrades = response.status() == StatusCode::SWITCHING_PROTOCOLS;
             let headers = response.headers_mut();
+            if last && !upgrades {
+                headers.insert(CONNECTION, HeaderValue::from_static("close"));
+            }
             if let Some(origin) = origin {
                 // Whoever may open sockets here may read what they would be told.
                 headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
@@ -126,9 +167,9 @@ pub fn accept(stream: TcpStream, site: &Arc<Site>, router: &Router) {
     });
     let http = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIMEOUT)
-        .max_header_size(HEADER_LIMIT)
-        .max_buf_size(64 * 1024)
+        .header_read_timeout(site.limits.header_timeout)
+        .max_header_size(site.limits.header_size)
+        .max_buf_size(site.limits.header_size.max(64 * 1024))
         .serve_connection(TokioIo::new(connection), service)
         .with_upgrades();
     let stopping = site.stopping.clone();
@@ -141,5 +182,23 @@ pub fn accept(stream: TcpStream, site: &Arc<Site>, router: &Router) {
             }
             () = stopping.cancelled() => {}
         }
+    });
+}
+
+/// Tells a client that it is one too many. It has a moment to take it; the task ends
+/// with it, so those who are turned away are not many at a time.
+fn turn_away(mut connection: Connection, full: Full, site: &Site) {
+    let words = full.message();
+    let answer = format!(
+        "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\n\
+         Content-Length: {}\r\nRetry-After: 10\r\nConnection: close\r\n\r\n{words}\n",
+        words.len() + 1
+    );
+    site.tasks.spawn(async move {
+        let told = async {
+            connection.write_all(answer.as_bytes()).await?;
+            connection.shutdown().await
+        };
+        let _ = tokio::time::timeout(FAREWELL, told).await;
     });
 }

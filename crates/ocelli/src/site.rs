@@ -1,19 +1,28 @@
 //! What every route has at hand. It knows no route: those know it.
 
-use crate::auth::{AdminToken, Passwords};
+use crate::auth::{AdminToken, Block, Passwords, Throttle};
+use crate::config::Metrics;
+use crate::connection::Peer;
+use crate::counts::{Counts, Refusal};
 use crate::gate::Gate;
+use crate::limits::{Doorkeeper, Limits};
 use crate::store::Store;
 use crate::telemetry::Telemetry;
 use crate::visitor::{Attempts, Visitors};
 use ocelli_core::Hub;
-use ocelli_series::Limits;
+use ocelli_series::Bounds;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+
+/// So many refusals of one address are logged at once, and then one each while.
+const COMPLAINTS: u32 = 20;
+const COMPLAINT_EACH: Duration = Duration::from_secs(10);
 
 /// What every route has at hand.
 pub struct Site {
@@ -37,6 +46,18 @@ pub struct Site {
     pub visitors: Visitors,
     /// The apps of the configuration, which is the one place to change them.
     pub configured_apps: BTreeSet<String>,
+    /// What clients may take.
+    pub limits: Limits,
+    /// Who has a connection.
+    pub doorkeeper: Arc<Doorkeeper>,
+    /// What is counted.
+    pub counts: Arc<Counts>,
+    /// How often each address was complained about in the log.
+    complaints: Throttle<Block>,
+    /// Refusals that the log was spared since the last that it has.
+    unsaid: AtomicU64,
+    /// Whether the numbers are told, and to whom.
+    pub metrics: Metrics,
     /// The tasks of connections that were upgraded.
     pub tasks: TaskTracker,
     /// Cancelled when the server stops.
@@ -55,17 +76,54 @@ impl Site {
             hub,
             gate,
             store: Store::closed("this hub was started without a store"),
-            telemetry: Telemetry::start(Limits::default(), None),
+            telemetry: Telemetry::start(Bounds::default(), None),
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             admin: None,
             passwords: Passwords::default(),
             attempts: Attempts::default(),
             visitors: Visitors::default(),
             configured_apps: BTreeSet::new(),
+            doorkeeper: Arc::new(Doorkeeper::new(&Limits::default())),
+            limits: Limits::default(),
+            counts: Arc::default(),
+            complaints: Throttle::new(COMPLAINTS, COMPLAINT_EACH),
+            unsaid: AtomicU64::new(0),
+            metrics: Metrics::default(),
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),
             started: Instant::now(),
             ignored: AtomicU64::new(0),
+        }
+    }
+
+    /// Holds clients to these limits.
+    pub fn limit(&mut self, limits: Limits) {
+        self.doorkeeper = Arc::new(Doorkeeper::new(&limits));
+        self.limits = limits;
+    }
+
+    /// Counts somebody who was turned away, and says so in the log; of a flood from one
+    /// address as much as can be read.
+    pub fn refused(&self, why: Refusal, peer: &Peer, reason: &str) {
+        self.counts.refuse(why);
+        let unsaid = &self.unsaid;
+        if self
+            .complaints
+            .count(&Block::from(peer.remote.ip()))
+            .is_err()
+        {
+            unsaid.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        let spared = unsaid.swap(0, Ordering::Relaxed);
+        let unsaid = (spared > 0).then_some(spared);
+        let peer = peer.remote;
+        match why {
+            Refusal::Host => tracing::warn!(%peer, %reason, unsaid, "refused a request"),
+            Refusal::Origin | Refusal::Handshake => {
+                tracing::warn!(%peer, %reason, unsaid, "refused an upgrade");
+            }
+            Refusal::Connections => tracing::warn!(%peer, %reason, unsaid, "refused a connection"),
         }
     }
 

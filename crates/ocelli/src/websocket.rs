@@ -3,6 +3,7 @@
 
 use crate::answer::plain;
 use crate::connection::{Connection, Peer};
+use crate::counts::Refusal;
 use crate::site::Site;
 use axum::body::Body;
 use axum::response::Response;
@@ -53,16 +54,17 @@ where
     F: Future<Output = ()> + Send + 'static,
     S: FnOnce(Socket) -> F + Send + 'static,
 {
-    let checked = check(&request).and_then(|accept| {
+    let checked = check(&request).map_err(|(status, reason)| (Refusal::Handshake, status, reason));
+    let checked = checked.and_then(|accept| {
         let allowed = site.gate.check_origin(request.headers(), peer);
-        allowed.map_err(|reason| (StatusCode::FORBIDDEN, reason))?;
+        allowed.map_err(|reason| (Refusal::Origin, StatusCode::FORBIDDEN, reason))?;
         Ok(accept)
     });
     let accept = match checked {
         Ok(accept) => accept,
-        Err((status, reason)) => {
+        Err((why, status, reason)) => {
             let path = request.uri().path();
-            tracing::warn!(peer = %peer.remote, path, %reason, "refused an upgrade");
+            site.refused(why, peer, &format!("{path}: {reason}"));
             let mut response = plain(status, &reason);
             if status == StatusCode::UPGRADE_REQUIRED {
                 let headers = response.headers_mut();

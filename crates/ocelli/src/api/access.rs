@@ -137,7 +137,7 @@ pub async fn guard(
         ref method => method.as_str(),
     };
     let rule = match methods.get(method) {
-        Some(Rule::Public) => return next.run(request).await,
+        Some(Rule::Public) => return uncached(next.run(request).await),
         Some(rule) => rule,
         None => return not_allowed(methods.keys().map(String::as_str).collect()),
     };
@@ -159,10 +159,7 @@ pub async fn guard(
         Ok(visitor) => {
             parts.extensions.insert(visitor.grant());
             parts.extensions.insert(visitor);
-            let mut response = next.run(Request::from_parts(parts, body)).await;
-            let headers = response.headers_mut();
-            headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-            response
+            uncached(next.run(Request::from_parts(parts, body)).await)
         }
         Err(problem) => {
             let mut response = problem.into_response();
@@ -173,6 +170,13 @@ pub async fn guard(
             response
         }
     }
+}
+
+/// What is answered to one is not for the next.
+fn uncached(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
 }
 
 fn not_allowed(methods: Vec<&str>) -> Response {

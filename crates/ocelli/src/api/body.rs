@@ -1,19 +1,23 @@
-//! The JSON that a request brings.
+//! What a request brings: JSON, or lines.
 
 use crate::answer::Problem;
+use crate::limits::Limits;
+use crate::site::Site;
 use axum::extract::{FromRequest, Request};
 use bytes::Bytes;
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use serde::de::DeserializeOwned;
+use std::sync::Arc;
+use tokio::time::timeout;
 
 /// A request's body, read as `T`; a fault names the field.
 pub struct Body<T>(pub T);
 
-impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
+impl<T: DeserializeOwned> FromRequest<Arc<Site>> for Body<T> {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+    async fn from_request(request: Request, site: &Arc<Site>) -> Result<Self, Problem> {
         let kind = request.headers().get(CONTENT_TYPE);
         let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
         let kind = kind.split(';').next().unwrap_or_default().trim();
@@ -23,17 +27,39 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
                 "the body has to be JSON, with the header `Content-Type: application/json`",
             ));
         }
-        let bytes = Bytes::from_request(request, state).await.map_err(|error| {
+        let Lines(bytes) = Lines::from_request(request, site).await?;
+        read(&bytes).map(Self)
+    }
+}
+
+/// A request's body as it is, for what reads it line by line.
+pub struct Lines(pub Bytes);
+
+impl FromRequest<Arc<Site>> for Lines {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, site: &Arc<Site>) -> Result<Self, Problem> {
+        let Limits {
+            body_size,
+            body_timeout,
+            ..
+        } = site.limits;
+        let whole = timeout(body_timeout, Bytes::from_request(request, site)).await;
+        let whole = whole.map_err(|_| {
+            let message = format!("the body was not whole within {body_timeout:?}");
+            Problem::new(StatusCode::REQUEST_TIMEOUT, message)
+        })?;
+        let bytes = whole.map_err(|error| {
             let status = error.status();
             let message = match status {
                 StatusCode::PAYLOAD_TOO_LARGE => {
-                    format!("the body is longer than {} bytes", super::BODY_LIMIT)
+                    format!("the body is longer than {body_size} bytes")
                 }
                 _ => error.body_text(),
             };
             Problem::new(status, message)
         })?;
-        read(&bytes).map(Self)
+        Ok(Self(bytes))
     }
 }
 

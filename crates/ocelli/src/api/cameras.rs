@@ -1,6 +1,6 @@
 //! `/api/v1/cameras`: what each camera is doing.
 
-use crate::answer::Answer;
+use crate::answer::{Answer, ProblemBody};
 use crate::site::Site;
 use crate::visitor::Visitor;
 use axum::extract::State;
@@ -70,7 +70,9 @@ impl View {
 /// The cameras that whoever asks may watch: those of every app whose playback is public,
 /// and what their session or their token opens.
 #[utoipa::path(get, path = "/api/v1/cameras", tag = "cameras", security(()),
-    responses((status = 200, description = "The cameras", body = Answer<Vec<View>>)))]
+    responses(
+        (status = 200, description = "The cameras", body = Answer<Vec<View>>),
+        (status = 401, description = "The token that was sent is none", body = ProblemBody)))]
 pub async fn list(State(site): State<Arc<Site>>, visitor: Visitor) -> Answer<Vec<View>> {
     let now = site.hub.clock().now();
     let cameras = visitor.cameras();

@@ -10,9 +10,7 @@ use http::header::{CONTENT_SECURITY_POLICY, HeaderName};
 use serde_json::{Value, json};
 use std::fmt::Write;
 use std::sync::LazyLock;
-use utoipa::openapi::security::{
-    ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme,
-};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder};
 use utoipa::{PartialSchema, ToSchema};
 
@@ -23,8 +21,9 @@ pub fn opening() -> OpenApi {
         .version(env!("CARGO_PKG_VERSION"))
         .description(Some(
             "Success is {\"data\": …, \"error\": null}; an error is {\"statusCode\", \"message\", \
-             \"error\"}: 401 without a good token, 403 without the permission, 503 when the store \
-             can't be used.",
+             \"error\"}: 401 without a good token and a user who is signed in, 403 without the \
+             permission, 429 after too many attempts, 503 when the store can't be used. A token \
+             that is none is 401 wherever it is sent.",
         ));
     let mut document = OpenApiBuilder::new().info(info.build()).build();
     let token = HttpBuilder::new()
@@ -61,12 +60,17 @@ pub fn document() -> Value {
 /// Adds the faults that every call with a token, or with a body, has.
 fn add_faults(call: &mut Value) {
     let mut faults = Vec::new();
-    if call["security"][0].get("token").is_some() {
-        faults.push(("401", "There is no good token"));
+    let needs = call["security"].as_array().into_iter().flatten();
+    if needs
+        .clone()
+        .any(|one| one.get("token").is_some() || one.get("session").is_some())
+    {
+        faults.push(("401", "There is no good token and no user who is signed in"));
         faults.push((
             "403",
-            "The token does not have the permission, or is for another app",
+            "Neither the token nor a role gives the permission there",
         ));
+        faults.push(("429", "There were too many attempts"));
         faults.push(("503", "The store can't be used"));
     }
     if call.get("parameters").is_some() || call.get("requestBody").is_some() {
@@ -120,6 +124,9 @@ fn write_page(document: &Value) -> String {
         for (method, call) in calls.as_object().into_iter().flatten() {
             let needs = match &call["security"][0]["token"][0] {
                 Value::String(permission) => format!("needs <code>{permission}</code>"),
+                _ if call["security"][0].get("session").is_some() => {
+                    "needs a user who is signed in".to_owned()
+                }
                 _ => "public".to_owned(),
             };
             // Writing to a string cannot fail.

@@ -94,9 +94,10 @@ pub async fn play(
 ) -> Result<Answer<Play>, Problem> {
     let ttl = lifetime.ttl.unwrap_or(USUAL_PLAY_TTL);
     let expires = expires(&site, "ttl in the address", ttl, &PLAY_TTL)?;
-    let camera = site.hub.find(&app, &room).ok_or_else(|| {
-        Problem::not_found(format!("there is no camera {room:?} in app {app:?}"))
-    })?;
+    let camera = site
+        .hub
+        .find(&app, &room)
+        .ok_or_else(|| Problem::not_found(format!("there is no camera {room:?} in app {app:?}")))?;
     let id = camera.id();
     let token = PlayToken::new(BTreeSet::from([id.as_str().to_owned()]), expires);
     let token = token.sign(site.store.key()?);
@@ -234,7 +235,8 @@ pub async fn create(
         expires,
     };
     let (kept, hash) = (wall.clone(), site.store.key()?.hash(&named.secret));
-    let insert = move |connection: &mut rusqlite::Connection| walls::insert(connection, &kept, &hash);
+    let insert =
+        move |connection: &mut rusqlite::Connection| walls::insert(connection, &kept, &hash);
     site.store.call(insert).await?;
     let token = named.text();
     let origin = site.gate.own_address(&parts.uri, &parts.headers, &peer);

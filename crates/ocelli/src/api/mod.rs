@@ -1,4 +1,4 @@
-//! The HTTP interface under `/api/v1`, and `/health`.
+//! The HTTP interface under `/api/v1`, and what monitors ask: `/health`, `/ready`, `/metrics`.
 //!
 //! A handler says in its `utoipa::path` which permission it needs (and with "global"
 //! beside it that one app's does not do), or with `"session"` that it is for a user who
@@ -13,6 +13,7 @@ mod apps;
 mod body;
 mod cameras;
 mod document;
+mod health;
 mod links;
 mod page;
 mod series;
@@ -25,34 +26,26 @@ pub use document::document;
 use crate::answer::Problem;
 use crate::site::Site;
 use access::Rules;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::DefaultBodyLimit;
 use axum::routing::any;
-use axum::{Json, Router, middleware};
-use serde::Serialize;
+use axum::{Router, middleware};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-
-/// The longest body of a request.
-const BODY_LIMIT: usize = 64 * 1024;
 
 /// Every handler of the interface.
 fn handlers() -> OpenApiRouter<Arc<Site>> {
     OpenApiRouter::with_openapi(document::opening())
-        .routes(routes!(health))
+        .routes(routes!(health::up))
+        .routes(routes!(health::ready))
+        .routes(routes!(health::numbers))
         .routes(routes!(cameras::list))
+        .routes(routes!(health::camera))
         .routes(routes!(apps::list, apps::create))
         .routes(routes!(apps::show, apps::change, apps::delete))
         .routes(routes!(tokens::list, tokens::create))
         .routes(routes!(tokens::revoke))
-        .routes(routes!(series::list))
-        .merge(
-            OpenApiRouter::new()
-                .routes(routes!(series::add))
-                .layer(DefaultBodyLimit::max(series::BODY_LIMIT)),
-        )
+        .routes(routes!(series::list, series::add))
         .routes(routes!(series::sources))
         .routes(routes!(series::change, series::delete))
         .routes(routes!(session::show, session::sign_in, session::sign_out))
@@ -77,7 +70,7 @@ pub fn routes(site: &Arc<Site>) -> Router<Arc<Site>> {
     router
         .route(UNKNOWN, any(unknown))
         .layer(guard)
-        .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .layer(DefaultBodyLimit::max(site.limits.body_size))
 }
 
 /// Every address of the interface that is no other's.
@@ -85,32 +78,4 @@ const UNKNOWN: &str = "/api/{*rest}";
 
 async fn unknown() -> Problem {
     Problem::not_found("there is no such address in the HTTP interface; see /api/v1/docs")
-}
-
-#[derive(Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-struct Health {
-    #[schema(example = "ok")]
-    status: &'static str,
-    up: bool,
-    version: &'static str,
-    /// The hub's time in ms since the Unix epoch.
-    ts: u64,
-    uptime_seconds: u64,
-    /// Messages of viewers that were passed over.
-    ignored_messages: u64,
-}
-
-/// That the hub is up.
-#[utoipa::path(get, path = "/health", tag = "hub", security(()),
-    responses((status = 200, description = "It is up", body = Health)))]
-async fn health(State(site): State<Arc<Site>>) -> Json<Health> {
-    Json(Health {
-        status: "ok",
-        up: true,
-        version: env!("CARGO_PKG_VERSION"),
-        ts: site.hub.clock().now().0 / 1000,
-        uptime_seconds: site.started.elapsed().as_secs(),
-        ignored_messages: site.ignored.load(Ordering::Relaxed),
-    })
 }

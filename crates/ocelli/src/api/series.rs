@@ -4,14 +4,13 @@
 //! them, and one for another app does not (`access`).
 
 use super::apps::Gone;
-use super::body::Body;
+use super::body::{Body, Lines};
 use crate::answer::{Answer, Problem, ProblemBody};
 use crate::connection::Peer;
 use crate::site::Site;
 use crate::telemetry::{Stopped, Writer};
 use axum::Extension;
 use axum::extract::{Path, State};
-use bytes::Bytes;
 use http::StatusCode;
 use ocelli_series::source::Source;
 use ocelli_series::{Refused, Registry, Series};
@@ -20,8 +19,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use utoipa::ToSchema;
 
-/// The longest body of samples.
-pub const BODY_LIMIT: usize = 1024 * 1024;
 /// The longest unit, in bytes.
 const UNIT_LIMIT: usize = 32;
 
@@ -63,6 +60,9 @@ pub struct View {
     newest: Option<[f64; 2]>,
     /// When that came, in ms since the Unix epoch.
     last_at: Option<u64>,
+    /// How far its x, if it is a time, is from when it came: a source whose clock is
+    /// off, or that sends late, shows here.
+    clock_offset_ms: Option<f64>,
     /// How many sources write into it now.
     sources: usize,
     /// How many malformed lines came since the hub began.
@@ -75,6 +75,7 @@ impl View {
     fn of(series: &Series, sources: usize) -> Self {
         let history = series.history();
         let (malformed, last) = series.malformed();
+        let newest = history.newest();
         Self {
             id: series.id(),
             name: series.name().to_owned(),
@@ -83,7 +84,10 @@ impl View {
             over_tcp: series.is_tcp(),
             points: history.end(),
             kept: history.kept(),
-            newest: history.newest().map(|(x, y)| [x, y]),
+            newest: newest.map(|(x, y)| [x, y]),
+            clock_offset_ms: newest
+                .filter(|_| series.is_timed())
+                .map(|(x, _)| x - history.received() as f64),
             last_at: (history.end() > 0).then(|| history.received()),
             sources,
             malformed,
@@ -202,7 +206,7 @@ pub struct Taken {
 pub async fn add(
     State(site): State<Arc<Site>>,
     Extension(peer): Extension<Peer>,
-    text: Bytes,
+    Lines(text): Lines,
 ) -> Result<Answer<Taken>, Problem> {
     let writer = Writer::new(peer.remote.to_string(), false);
     let taken = site

@@ -18,7 +18,7 @@ use crate::visitor::{Visitor, comes_from_own_page, cookie};
 use axum::Extension;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
-use http::header::{CACHE_CONTROL, SET_COOKIE, USER_AGENT};
+use http::header::{SET_COOKIE, USER_AGENT};
 use http::request::Parts;
 use http::{HeaderValue, StatusCode};
 use serde::{Deserialize, Serialize};
@@ -95,10 +95,6 @@ impl View {
             setup_open: any == Ok(false),
         }
     }
-}
-
-fn uncached(answer: impl IntoResponse) -> Response {
-    ([(CACHE_CONTROL, "no-store")], answer).into_response()
 }
 
 fn bad(field: &str, why: &str) -> Problem {
@@ -187,7 +183,7 @@ async fn begin(
 }
 
 fn with_cookie(cookie: String, answer: impl IntoResponse) -> Response {
-    let mut response = uncached(answer);
+    let mut response = answer.into_response();
     if let Ok(cookie) = HeaderValue::try_from(cookie) {
         response.headers_mut().insert(SET_COOKIE, cookie);
     }
@@ -196,10 +192,12 @@ fn with_cookie(cookie: String, answer: impl IntoResponse) -> Response {
 
 /// Who asks, and what they may do.
 #[utoipa::path(get, path = "/api/v1/session", tag = "session", operation_id = "showSession",
-    security(()), responses((status = 200, description = "Who asks", body = Answer<View>)))]
-pub async fn show(State(site): State<Arc<Site>>, visitor: Visitor) -> Response {
-    let view = View::of(&site, &visitor.grant(), visitor.signed_in()).await;
-    uncached(Answer::new(view))
+    security(()),
+    responses(
+        (status = 200, description = "Who asks", body = Answer<View>),
+        (status = 401, description = "The token that was sent is none", body = ProblemBody)))]
+pub async fn show(State(site): State<Arc<Site>>, visitor: Visitor) -> Answer<View> {
+    Answer::new(View::of(&site, &visitor.grant(), visitor.signed_in()).await)
 }
 
 /// A user who wants to sign in.
@@ -219,6 +217,7 @@ pub struct SignIn {
         (status = 200, description = "Signed in", body = Answer<View>),
         (status = 401, description = "There is no such name with such a password", body = ProblemBody),
         (status = 403, description = "A page of another origin asks", body = ProblemBody),
+        (status = 409, description = "It was changed meanwhile", body = ProblemBody),
         (status = 429, description = "There were too many attempts", body = ProblemBody),
         (status = 503, description = "The store can't be used", body = ProblemBody)))]
 pub async fn sign_in(
@@ -273,7 +272,10 @@ pub async fn sign_out(
     site.store.call(end).await?;
     site.visitors.look_again();
     let taken_away = cookie(site.store.key()?, peer.secure, "", 0);
-    Ok(with_cookie(taken_away, Answer::new(Gone { id: session.id })))
+    Ok(with_cookie(
+        taken_away,
+        Answer::new(Gone { id: session.id }),
+    ))
 }
 
 /// Somebody who has a one-time code.
@@ -283,6 +285,9 @@ pub struct SetUp {
     /// The code, which stands in the link behind `#code=`.
     code: String,
     /// The user's name: needed for a code that the hub or `ocelli admin link` printed.
+    #[schema(
+        pattern = r"^[^\s\x00-\x1f\x7f-\x9f]([^\x00-\x1f\x7f-\x9f]{0,62}[^\s\x00-\x1f\x7f-\x9f])?$"
+    )]
     name: Option<String>,
     /// The password to be set.
     #[schema(min_length = 10, max_length = 512)]
@@ -298,6 +303,7 @@ pub struct SetUp {
         (status = 200, description = "Set, and signed in", body = Answer<View>),
         (status = 401, description = "The code is none, was used, or has expired", body = ProblemBody),
         (status = 403, description = "A page of another origin asks", body = ProblemBody),
+        (status = 409, description = "It was changed meanwhile", body = ProblemBody),
         (status = 429, description = "There were too many attempts", body = ProblemBody),
         (status = 503, description = "The store can't be used", body = ProblemBody)))]
 pub async fn set_up(
@@ -316,7 +322,8 @@ pub async fn set_up(
     counted.map_err(|after| Problem::too_many("attempts with a code", after))?;
     let code = site.store.key()?.hash(asked.code.trim());
     let (sought, now) = (code.clone(), site.now());
-    let look_up = move |connection: &mut rusqlite::Connection| codes::known(connection, &sought, now);
+    let look_up =
+        move |connection: &mut rusqlite::Connection| codes::known(connection, &sought, now);
     let meant = site.store.call(look_up).await?;
     let meant = meant.ok_or_else(|| {
         Problem::new(
@@ -456,6 +463,7 @@ pub struct Listed {
 #[into_params(parameter_in = Query)]
 pub struct Whose {
     /// `all` for everybody's, which needs `session:read` for all apps; else one's own.
+    #[param(inline)]
     of: Option<Everybody>,
 }
 

@@ -228,8 +228,8 @@ pub async fn revoke(
     let sought = id.clone();
     let delete = move |connection: &mut rusqlite::Connection| {
         let token = tokens::by_id(connection, &sought)?;
-        let reached = token
-            .is_some_and(|token| own.allows("token:delete", token.allowance.app.as_deref()));
+        let reached =
+            token.is_some_and(|token| own.allows("token:delete", token.allowance.app.as_deref()));
         Ok(reached && tokens::delete(connection, &sought)?)
     };
     if site.store.call(delete).await? {

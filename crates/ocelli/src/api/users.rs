@@ -13,12 +13,12 @@ use crate::auth::{Grant, Role, new_code, new_id};
 use crate::connection::Peer;
 use crate::launch::sign_in_link;
 use crate::site::Site;
-use crate::store::users::{self, User};
 use crate::store::codes;
+use crate::store::users::{self, User};
 use axum::Extension;
 use axum::extract::{Path, State};
-use http::request::Parts;
 use http::StatusCode;
+use http::request::Parts;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -114,7 +114,9 @@ pub struct WithLink {
 #[serde(deny_unknown_fields)]
 pub struct NewUser {
     /// What they sign in as, in whichever case.
-    #[schema(min_length = 1, max_length = 64)]
+    #[schema(
+        pattern = r"^[^\s\x00-\x1f\x7f-\x9f]([^\x00-\x1f\x7f-\x9f]{0,62}[^\s\x00-\x1f\x7f-\x9f])?$"
+    )]
     name: String,
     /// What they are, at most once in each app and once in all.
     #[schema(min_items = 1)]
@@ -126,7 +128,9 @@ pub struct NewUser {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct UserChange {
     /// What they sign in as.
-    #[schema(min_length = 1, max_length = 64)]
+    #[schema(
+        pattern = r"^[^\s\x00-\x1f\x7f-\x9f]([^\x00-\x1f\x7f-\x9f]{0,62}[^\s\x00-\x1f\x7f-\x9f])?$"
+    )]
     name: Option<String>,
     /// What they are.
     #[schema(min_items = 1)]
@@ -142,23 +146,22 @@ fn roles(
     own: &Grant,
     views: Vec<RoleView>,
 ) -> Result<Vec<(Option<String>, Role)>, Problem> {
-    let bad = |fault: String| {
-        let message = format!("roles in the body: {fault}");
-        Problem::new(StatusCode::BAD_REQUEST, message)
-    };
     let roles: Vec<(Option<String>, Role)> = views.into_iter().map(Into::into).collect();
     if roles.is_empty() {
-        return Err(bad("without any the user could do nothing".to_owned()));
+        let message = "roles in the body: without any the user could do nothing";
+        return Err(Problem::new(StatusCode::BAD_REQUEST, message));
     }
     let mut seen = BTreeSet::new();
     for (app, _) in &roles {
         if !seen.insert(app) {
-            return Err(bad("an app has one role, and so have all of them".to_owned()));
+            let message = "roles in the body: a user has one role in an app, and one in all";
+            return Err(Problem::new(StatusCode::CONFLICT, message));
         }
         if let Some(app) = app
             && site.hub.app(app).is_none()
         {
-            return Err(bad(format!("there is no app {app:?}")));
+            let message = format!("roles in the body: there is no app {app:?}");
+            return Err(Problem::not_found(message));
         }
     }
     let given = roles.iter().map(|(app, role)| role.allowance(app.clone()));
@@ -167,12 +170,7 @@ fn roles(
 }
 
 /// Makes a one-time link for a user.
-async fn link(
-    site: &Site,
-    peer: &Peer,
-    parts: &Parts,
-    user: User,
-) -> Result<WithLink, Problem> {
+async fn link(site: &Site, peer: &Peer, parts: &Parts, user: User) -> Result<WithLink, Problem> {
     let (code, expires) = (new_code(), site.now() + codes::GOOD_FOR_USER);
     let (hash, id) = (site.store.key()?.hash(&code), user.id.clone());
     let put = move |connection: &mut rusqlite::Connection| {
@@ -204,7 +202,9 @@ pub async fn list(
     security(("token" = ["user:create", "global"])), request_body = NewUser,
     responses(
         (status = 201, description = "Added; the link is shown this once", body = Answer<WithLink>),
-        (status = 409, description = "There is one of that name", body = ProblemBody)))]
+        (status = 404, description = "There is no such app", body = ProblemBody),
+        (status = 409, description = "There is one of that name, or two roles for an app",
+            body = ProblemBody)))]
 pub async fn create(
     State(site): State<Arc<Site>>,
     Extension(own): Extension<Grant>,
@@ -238,8 +238,9 @@ pub async fn create(
     responses(
         (status = 200, description = "As they are now; a link is shown this once",
             body = Answer<WithLink>),
-        (status = 404, description = "There is none", body = ProblemBody),
-        (status = 409, description = "The name is taken, or no administrator would be left",
+        (status = 404, description = "There is none, or no such app", body = ProblemBody),
+        (status = 409, description = "The name is taken, two roles are for one app, or no \
+            administrator would be left",
             body = ProblemBody)))]
 pub async fn change(
     State(site): State<Arc<Site>>,

@@ -58,7 +58,9 @@ impl PlayToken {
 
     /// Reads a token, if it is one and the signature is ours. It may have expired.
     pub fn read(text: &str, key: &Key) -> Option<Self> {
-        let bytes = BASE64_URL_SAFE_NO_PAD.decode(text.strip_prefix(MARK)?).ok()?;
+        let bytes = BASE64_URL_SAFE_NO_PAD
+            .decode(text.strip_prefix(MARK)?)
+            .ok()?;
         let (said, signed) = bytes.split_at_checked(bytes.len().checked_sub(SIGNATURE)?)?;
         if !bool::from(signature(key, said).ct_eq(signed)) {
             return None;

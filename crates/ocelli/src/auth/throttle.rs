@@ -80,7 +80,9 @@ impl<K: Hash + Eq + Clone> Throttle<K> {
     /// Whether nothing is held against somebody.
     pub fn is_clean(&self, key: &K) -> bool {
         let forgiven = self.forgiven.lock().unwrap_or_else(PoisonError::into_inner);
-        forgiven.get(key).is_none_or(|until| *until <= Instant::now())
+        forgiven
+            .get(key)
+            .is_none_or(|until| *until <= Instant::now())
     }
 }
 

@@ -174,7 +174,14 @@ mod tests {
         let text = named.text();
         let read = Named::parse(&text, "ses").expect("a secret");
         assert_eq!((read.id, read.secret), (named.id, named.secret));
-        for bad in ["", ".", "ses_.", &text[1..], &text[..80], &format!("{text}0")] {
+        for bad in [
+            "",
+            ".",
+            "ses_.",
+            &text[1..],
+            &text[..80],
+            &format!("{text}0"),
+        ] {
             assert!(Named::parse(bad, "ses").is_none(), "{bad}");
         }
         assert!(Named::parse(&text, "wall").is_none());

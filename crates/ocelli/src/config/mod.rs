@@ -4,12 +4,15 @@
 //! sources ready to be added to a hub, or the first fault with its place.
 
 mod camera;
+mod limits;
 mod section;
 
 pub use camera::{CameraConfig, JpegOptions, JpegRate, OPTIONS, from_argument};
+pub use limits::{LIMIT_OPTIONS, LOG_OPTIONS, Log, LogFormat, METRICS_OPTIONS, Metrics};
 pub use section::{ConfigError, Section, nearest, parse_duration, parse_size};
 
 use crate::auth::AdminToken;
+use crate::limits::Limits;
 use crate::telemetry;
 use ocelli_core::name::DEFAULT_APP;
 use ocelli_core::{App, CameraId};
@@ -62,6 +65,12 @@ pub struct Config {
     pub apps: Vec<App>,
     /// The cameras.
     pub cameras: Vec<CameraConfig>,
+    /// What clients may take.
+    pub limits: Limits,
+    /// What is logged, and how.
+    pub log: Log,
+    /// Whether there are metrics, and for whom.
+    pub metrics: Metrics,
     /// Where samples come and what of them is kept.
     pub telemetry: telemetry::Options,
     /// Where the hub keeps what outlives it, if the command line says so.
@@ -79,6 +88,9 @@ impl Config {
             allowed_origins: Vec::new(),
             apps: Vec::new(),
             cameras: Vec::new(),
+            limits: Limits::default(),
+            log: Log::default(),
+            metrics: Metrics::default(),
             telemetry: telemetry::Options::default(),
             data: None,
             admin: None,
@@ -115,6 +127,15 @@ impl Config {
         let mut config = Self::new(listen);
         config.allowed_hosts = file.strings("allowed_hosts")?.unwrap_or_default();
         config.allowed_origins = file.strings("allowed_origins")?.unwrap_or_default();
+        if let Some(section) = file.section("limits", "[limits]")? {
+            config.limits = limits::read_limits(section)?;
+        }
+        if let Some(section) = file.section("log", "[log]")? {
+            config.log = limits::read_log(section)?;
+        }
+        if let Some(section) = file.section("metrics", "[metrics]")? {
+            config.metrics = limits::read_metrics(section)?;
+        }
         if let Some(mut apps) = file.section("app", "[app]")? {
             for (name, span, section) in apps.named_sections("[app.…]")? {
                 let app = read_app(&name, section).map_err(|error| error.at(Some(span.clone())))?;

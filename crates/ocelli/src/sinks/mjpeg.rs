@@ -9,6 +9,7 @@ use super::Playback;
 use super::news::Stay;
 use crate::answer::{Asked, Problem};
 use crate::connection::{Flushes, Peer};
+use crate::counts::{Viewing, Way};
 use crate::site::Site;
 use crate::visitor::Visitor;
 use axum::body::Body;
@@ -45,6 +46,7 @@ async fn mjpeg(
         stay: Stay::new(&site, visitor, &camera),
         follower: camera.follow(playback.stream.into()),
         flushes: peer.flushes,
+        viewing: site.counts.enter(Way::Mjpeg),
         next: Next::Opening,
     };
     let headers = [
@@ -67,6 +69,7 @@ struct Parts {
     stay: Stay,
     follower: Follower,
     flushes: Arc<Flushes>,
+    viewing: Viewing,
     next: Next,
 }
 
@@ -88,6 +91,7 @@ impl http_body::Body for Parts {
                 }
                 ready!(this.flushes.poll_beyond(seen, cx));
                 let frame = ready!(this.follower.poll_next(cx));
+                this.viewing.sent(frame.payload_len());
                 let head = format!(
                     "Content-Type: image/jpeg\r\nContent-Length: {}\r\n\r\n",
                     frame.payload_len()

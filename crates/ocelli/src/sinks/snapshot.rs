@@ -2,10 +2,11 @@
 
 use super::Playback;
 use crate::answer::{Asked, Problem};
+use crate::counts::Way;
 use crate::site::Site;
 use crate::visitor::Visitor;
 use axum::Router;
-use axum::extract::Path;
+use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use http::StatusCode;
@@ -22,11 +23,13 @@ pub(super) fn routes() -> Router<Arc<Site>> {
 }
 
 async fn snapshot(
+    State(site): State<Arc<Site>>,
     visitor: Visitor,
     Path((app, room)): Path<(String, String)>,
     Asked(playback): Asked<Playback>,
 ) -> Result<Response, Problem> {
     let camera = visitor.find(&app, &room)?;
+    let viewing = site.counts.enter(Way::Snapshot);
     // Following wakes the camera and keeps it for the grace period.
     let mut follower = camera.follow(playback.stream.into());
     let frame = timeout(WAKING, follower.next()).await.map_err(|_| {
@@ -42,6 +45,7 @@ async fn snapshot(
             ),
         )
     })?;
+    viewing.sent(frame.payload_len());
     let headers = [(CONTENT_TYPE, "image/jpeg"), (CACHE_CONTROL, "no-store")];
     Ok((headers, frame.payload()).into_response())
 }

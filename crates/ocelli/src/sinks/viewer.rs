@@ -4,6 +4,7 @@ use super::news::Stay;
 use super::{GOODBYE, Stream, refuse};
 use crate::answer::{Asked, Problem};
 use crate::connection::Peer;
+use crate::counts::{Viewing, Way};
 use crate::site::Site;
 use crate::visitor::Visitor;
 use crate::websocket::{self, Incoming, Socket, close};
@@ -67,6 +68,7 @@ async fn open(
             camera,
             stay,
             infos,
+            viewing: served.counts.enter(Way::LiveWs),
         };
         viewer.run(&served).await;
     })
@@ -78,6 +80,7 @@ struct Viewer {
     follower: Follower,
     stay: Stay,
     infos: Interval,
+    viewing: Viewing,
 }
 
 enum Event {
@@ -133,6 +136,7 @@ impl Viewer {
                 let Poll::Ready(frame) = self.follower.poll_next(cx) else {
                     return Poll::Pending;
                 };
+                self.viewing.sent(frame.payload_len());
                 self.socket.send(Message::binary(frame.payload()));
             }
         })

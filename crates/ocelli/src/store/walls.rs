@@ -47,8 +47,8 @@ fn with_cameras(connection: &Connection, mut wall: Wall) -> Result<Wall, StoreEr
 /// # Errors
 /// The file can't be read.
 pub fn all(connection: &Connection, now: i64) -> Result<Vec<Wall>, StoreError> {
-    let mut query = connection
-        .prepare_cached("SELECT * FROM wall WHERE expires > ?1 ORDER BY created, id")?;
+    let mut query =
+        connection.prepare_cached("SELECT * FROM wall WHERE expires > ?1 ORDER BY created, id")?;
     let walls: Vec<_> = query.query_map([now], read)?.collect::<Result<_, _>>()?;
     let walls = walls.into_iter();
     walls.map(|wall| with_cameras(connection, wall)).collect()

@@ -22,7 +22,7 @@ pub use sources::Writer;
 pub use viewers::routes;
 
 use crate::site::Site;
-use ocelli_series::{Cursor, Limits, Registry};
+use ocelli_series::{Bounds, Cursor, Registry};
 use std::fmt;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -67,6 +67,8 @@ struct Shared {
     lookers: AtomicUsize,
     /// Sources that are connected.
     connected: AtomicUsize,
+    /// How many of them there may be.
+    most_connected: usize,
     /// Samples of the hub's own that were dropped.
     dropped: AtomicU64,
 }
@@ -108,12 +110,13 @@ impl Telemetry {
     ///
     /// # Panics
     /// The system has no thread to give.
-    pub fn start(limits: Limits, data: Option<&Path>) -> Self {
+    pub fn start(bounds: Bounds, data: Option<&Path>) -> Self {
         let shared = Arc::new(Shared {
-            registry: Mutex::new(Registry::new(limits)),
+            registry: Mutex::new(Registry::new(bounds)),
             news: watch::Sender::new(()),
             lookers: AtomicUsize::new(0),
             connected: AtomicUsize::new(0),
+            most_connected: sources::most_connected(),
             dropped: AtomicU64::new(0),
         });
         let runtime = tokio::runtime::Builder::new_current_thread()

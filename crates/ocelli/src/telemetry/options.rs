@@ -1,7 +1,7 @@
 //! What the configuration says of telemetry: `[telemetry]`.
 
 use crate::config::{ConfigError, Section, parse_listen};
-use ocelli_series::Limits;
+use ocelli_series::Bounds;
 use std::net::SocketAddr;
 
 /// The keys of `[telemetry]`: name and meaning.
@@ -36,7 +36,7 @@ pub struct Options {
     /// Where viewers of what came there come, likewise.
     pub ws: Option<Option<SocketAddr>>,
     /// What is kept.
-    pub limits: Limits,
+    pub bounds: Bounds,
 }
 
 impl Options {
@@ -48,17 +48,17 @@ impl Options {
         let mut options = Self {
             tcp: address(&mut section, "tcp")?,
             ws: address(&mut section, "ws")?,
-            limits: Limits::default(),
+            bounds: Bounds::default(),
         };
-        let limits = &mut options.limits;
+        let bounds = &mut options.bounds;
         if let Some(series) = section.whole("max_series", 1..=100_000)? {
-            limits.series = series as usize;
+            bounds.series = series as usize;
         }
         if let Some(samples) = section.whole("max_samples", 2000..=10_000_000)? {
-            limits.samples = samples as usize;
+            bounds.samples = samples as usize;
         }
         if let Some(days) = section.whole("max_days", 1..=36_500)? {
-            limits.age = u64::from(days) * 24 * 3600 * 1000;
+            bounds.age = u64::from(days) * 24 * 3600 * 1000;
         }
         section.finish()?;
         Ok(options)

@@ -7,6 +7,7 @@ use super::{Shared, now};
 use ocelli_series::line::{self, Lines, TooLong};
 use ocelli_series::source::shown;
 use ocelli_series::{Refused, Registry, Sample};
+use rustix::process::{Resource, getrlimit};
 use std::cell::RefCell;
 use std::io;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
-/// So many sources may be connected.
+/// So many sources may be connected, where descriptors are no bound.
 const CONNECTED: usize = 20_000;
 /// A source says its name in this time.
 const NAMELESS: Duration = Duration::from_secs(60);
@@ -40,6 +41,13 @@ struct Scratch {
     samples: Vec<Sample>,
 }
 
+/// How many sources may be connected: viewers and cameras need descriptors too.
+pub fn most_connected() -> usize {
+    let descriptors = getrlimit(Resource::Nofile).current;
+    let half = descriptors.map(|most| usize::try_from(most / 2).unwrap_or(CONNECTED));
+    half.unwrap_or(CONNECTED).min(CONNECTED)
+}
+
 /// Takes a connection's lines, in a task of its own.
 pub fn accept(stream: TcpStream, shared: &Arc<Shared>, stopping: &CancellationToken) {
     let (shared, stopping) = (shared.clone(), stopping.clone());
@@ -55,8 +63,8 @@ pub fn accept(stream: TcpStream, shared: &Arc<Shared>, stopping: &CancellationTo
 
 async fn serve(stream: TcpStream, shared: &Shared, connected: usize) {
     let Ok(peer) = stream.peer_addr() else { return };
-    if connected >= CONNECTED {
-        let reason = format!("there are {CONNECTED} sources already");
+    if connected >= shared.most_connected {
+        let reason = format!("there are {connected} sources already");
         return refuse(stream, &reason).await;
     }
     let keepalive = socket2::TcpKeepalive::new().with_time(KEEPALIVE);

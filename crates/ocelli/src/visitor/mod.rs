@@ -233,10 +233,12 @@ fn refuse(site: &Site, peer: &Peer, message: &'static str) -> Problem {
     }
 }
 
-impl FromRequestParts<Arc<Site>> for Visitor {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, site: &Arc<Site>) -> Result<Self, Problem> {
+impl Visitor {
+    /// Who sent a request.
+    ///
+    /// # Errors
+    /// As [`Visitor::enter`] has them.
+    pub async fn of(site: &Site, parts: &Parts) -> Result<Self, Problem> {
         if let Some(known) = parts.extensions.get::<Visitor>() {
             return Ok(known.clone());
         }
@@ -248,5 +250,13 @@ impl FromRequestParts<Arc<Site>> for Visitor {
             )
         })?;
         Visitor::enter(site, &peer, parts).await
+    }
+}
+
+impl FromRequestParts<Arc<Site>> for Visitor {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, site: &Arc<Site>) -> Result<Self, Problem> {
+        Visitor::of(site, parts).await
     }
 }

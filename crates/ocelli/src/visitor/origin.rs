@@ -121,7 +121,11 @@ mod tests {
             ("cross-site", false),
             ("", false),
         ] {
-            assert_eq!(counts(Method::GET, &[("sec-fetch-site", site)]), good, "{site}");
+            assert_eq!(
+                counts(Method::GET, &[("sec-fetch-site", site)]),
+                good,
+                "{site}"
+            );
         }
         assert!(!counts(Method::GET, &[("upgrade", "websocket")]));
     }

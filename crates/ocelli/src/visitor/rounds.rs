@@ -88,7 +88,9 @@ async fn look_up(site: &Site, visitors: &[Arc<Inner>]) -> Result<Vec<Standing>, 
         return Ok(visitors.iter().map(|one| one.without_store()).collect());
     }
     let find = move |connection: &mut _| {
-        let found = asked.iter().map(|one| credential::find(connection, one, now));
+        let found = asked
+            .iter()
+            .map(|one| credential::find(connection, one, now));
         found.collect::<Result<Vec<Vec<Option<Found>>>, _>>()
     };
     let found = site.store.call(find).await?;
@@ -102,10 +104,18 @@ impl Inner {
 
     /// Takes what was found; whether it is something else than before.
     fn now_stands(&self, standing: Standing) -> bool {
-        let mut own = self.standing.write().unwrap_or_else(PoisonError::into_inner);
+        let mut own = self
+            .standing
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
         // A session is seen from time to time; that changes nothing for anybody.
         let differs = (own.lapsed, own.only, &own.grant, &own.cameras)
-            != (standing.lapsed, standing.only, &standing.grant, &standing.cameras);
+            != (
+                standing.lapsed,
+                standing.only,
+                &standing.grant,
+                &standing.cameras,
+            );
         *own = standing;
         differs
     }

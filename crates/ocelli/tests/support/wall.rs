@@ -14,6 +14,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::http::HeaderName;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 /// The wall's address.
@@ -35,8 +36,18 @@ impl Wall {
 
     /// Any path, with a subprotocol if one is given.
     pub async fn open(address: SocketAddr, path: &str, protocol: Option<&str>) -> Self {
+        Self::with(address, path, protocol, &[]).await
+    }
+
+    /// The same with more header lines.
+    pub async fn with(
+        address: SocketAddr,
+        path: &str,
+        protocol: Option<&str>,
+        lines: &[String],
+    ) -> Self {
         let stream = TcpStream::connect(address).await.expect("a connection");
-        Self::over(stream, path, protocol).await
+        Self::over(stream, path, protocol, lines).await
     }
 
     /// On a connection whose receive buffer holds little, as on a slow link.
@@ -44,10 +55,10 @@ impl Wall {
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_recv_buffer_size(8 * 1024).unwrap();
         let stream = socket.connect(address).await.expect("a connection");
-        Self::over(stream, WALL, protocol).await
+        Self::over(stream, WALL, protocol, &[]).await
     }
 
-    async fn over(stream: TcpStream, path: &str, protocol: Option<&str>) -> Self {
+    async fn over(stream: TcpStream, path: &str, protocol: Option<&str>, lines: &[String]) -> Self {
         let address = stream.peer_addr().unwrap();
         let mut request = format!("ws://{address}{path}")
             .into_client_request()
@@ -55,6 +66,11 @@ impl Wall {
         if let Some(protocol) = protocol {
             let headers = request.headers_mut();
             headers.insert("sec-websocket-protocol", protocol.parse().unwrap());
+        }
+        for line in lines {
+            let (name, value) = line.split_once(": ").expect("a header line");
+            let name: HeaderName = name.parse().unwrap();
+            request.headers_mut().append(name, value.parse().unwrap());
         }
         stream.set_nodelay(true).unwrap();
         let opened = timeout(PATIENCE, tokio_tungstenite::client_async(request, stream)).await;

@@ -15,6 +15,7 @@ mod watch;
 
 use crate::answer::Problem;
 use crate::connection::Peer;
+use crate::counts::{Viewing, Way};
 use crate::sinks::news::News;
 use crate::sinks::refuse;
 use crate::site::Site;
@@ -86,6 +87,7 @@ struct Viewer {
     watched: Watched,
     news: News,
     ignored: u64,
+    viewing: Viewing,
     /// What its commands may cost.
     share: Share,
     /// What only the `ocelli.v2` form has.
@@ -136,7 +138,9 @@ impl Viewer {
             }
         });
         site.visitors.stay(&visitor);
+        let way = if v2 { Way::WallV2 } else { Way::Wall };
         Self {
+            viewing: site.counts.enter(way),
             news: News::new(&site.hub),
             watched: Watched::new(site.hub.clone(), visitor.clone()),
             site,
@@ -219,6 +223,7 @@ impl Viewer {
             let Poll::Ready(frame) = self.watched.poll_frame(cx) else {
                 return Poll::Pending;
             };
+            self.viewing.sent(frame.payload_len());
             self.socket.send(Message::binary(match self.v2 {
                 Some(_) => frame.message_v2(),
                 None => frame.message(),

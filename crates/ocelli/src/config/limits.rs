@@ -1,0 +1,192 @@
+//! `[limits]`, `[log]` and `[metrics]`.
+
+use super::{ConfigError, Section};
+use crate::auth::AdminToken;
+use crate::limits::Limits;
+use std::path::Path;
+
+/// The keys of `[limits]`: name and meaning.
+pub const LIMIT_OPTIONS: &[(&str, &str)] = &[
+    (
+        "connections",
+        "connections in all; by default what the system's limit of descriptors allows",
+    ),
+    (
+        "connections_per_address",
+        "connections from one address, in IPv6 from one /64; 256 by default",
+    ),
+    (
+        "loopback",
+        "whether that holds for clients on this machine too, as reverse proxies are; false by default",
+    ),
+    (
+        "requests_per_connection",
+        "requests after which a connection is closed; 10000 by default",
+    ),
+    (
+        "header_size",
+        "bytes of the longest request header; 32768 by default",
+    ),
+    (
+        "header_timeout",
+        "how long a request's header may take, and an idle connection may stay; \"10s\" by default",
+    ),
+    (
+        "body_size",
+        "bytes of the longest request body; 65536 by default",
+    ),
+    (
+        "body_timeout",
+        "how long a request's body may take; \"10s\" by default",
+    ),
+];
+
+/// The keys of `[log]`: name and meaning.
+pub const LOG_OPTIONS: &[(&str, &str)] = &[
+    (
+        "format",
+        "\"text\" for people (the default) or \"json\", an object a line, for programs",
+    ),
+    (
+        "level",
+        "\"error\", \"warn\", \"info\" (the default) or \"debug\"; the variable OCELLI_LOG goes before it",
+    ),
+];
+
+/// The keys of `[metrics]`: name and meaning.
+pub const METRICS_OPTIONS: &[(&str, &str)] = &[
+    ("enabled", "whether there is `/metrics`; true by default"),
+    (
+        "token_file",
+        "a file with the token (`sk_` and at least 20 characters) that `/metrics` then asks for",
+    ),
+];
+
+/// Reads `[limits]`.
+pub fn read_limits(mut section: Section<'_>) -> Result<Limits, ConfigError> {
+    let mut limits = Limits::default();
+    let whole = |value: Option<u32>, unless: usize| value.map_or(unless, |value| value as usize);
+    limits.connections = whole(
+        section.whole("connections", 1..=1_000_000)?,
+        limits.connections,
+    );
+    limits.connections_per_address = whole(
+        section.whole("connections_per_address", 1..=1_000_000)?,
+        limits.connections_per_address,
+    );
+    limits.loopback = section.boolean("loopback")?.unwrap_or(limits.loopback);
+    if let Some(requests) = section.whole("requests_per_connection", 1..=1_000_000_000)? {
+        limits.requests_per_connection = requests.into();
+    }
+    // hyper reads with a buffer of at least 8 KiB.
+    limits.header_size = whole(
+        section.whole("header_size", 8_192..=1_048_576)?,
+        limits.header_size,
+    );
+    limits.body_size = whole(
+        section.whole("body_size", 1_024..=16_777_216)?,
+        limits.body_size,
+    );
+    if let Some(time) = section.duration("header_timeout")? {
+        limits.header_timeout = time;
+    }
+    if let Some(time) = section.duration("body_timeout")? {
+        limits.body_timeout = time;
+    }
+    section.finish()?;
+    Ok(limits)
+}
+
+/// How the log is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// An object a line.
+    Json,
+}
+
+impl LogFormat {
+    /// Reads its name.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "text" => Some(LogFormat::Text),
+            "json" => Some(LogFormat::Json),
+            _ => None,
+        }
+    }
+}
+
+/// What is logged, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// How a line looks.
+    pub format: LogFormat,
+    /// The least that is worth a line.
+    pub level: String,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self {
+            format: LogFormat::Text,
+            level: "info".to_owned(),
+        }
+    }
+}
+
+/// Reads `[log]`.
+pub fn read_log(mut section: Section<'_>) -> Result<Log, ConfigError> {
+    let mut log = Log::default();
+    if let Some(format) = section.string("format")? {
+        let span = section.span("format");
+        log.format = LogFormat::parse(&format).ok_or_else(|| {
+            ConfigError::new("`format` in [log] takes \"text\" or \"json\"").at(span)
+        })?;
+    }
+    if let Some(level) = section.string("level")? {
+        if !["error", "warn", "info", "debug"].contains(&level.as_str()) {
+            let message = "`level` in [log] takes \"error\", \"warn\", \"info\" or \"debug\"";
+            return Err(ConfigError::new(message).at(section.span("level")));
+        }
+        log.level = level;
+    }
+    section.finish()?;
+    Ok(log)
+}
+
+/// Whether there are metrics, and for whom.
+pub struct Metrics {
+    /// Whether there are any.
+    pub enabled: bool,
+    /// What a scrape has to bring; none: what anybody may watch, anybody may count.
+    pub token: Option<AdminToken>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            token: None,
+        }
+    }
+}
+
+/// Reads `[metrics]`, and the file that it names.
+pub fn read_metrics(mut section: Section<'_>) -> Result<Metrics, ConfigError> {
+    let mut metrics = Metrics::default();
+    metrics.enabled = section.boolean("enabled")?.unwrap_or(metrics.enabled);
+    if let Some(file) = section.string("token_file")? {
+        let span = section.span("token_file");
+        let refuse = |fault: String| {
+            ConfigError::new(format!("`token_file` in [metrics]: {fault}")).at(span.clone())
+        };
+        let text = std::fs::read_to_string(Path::new(&file))
+            .map_err(|error| refuse(format!("{file} can't be read: {error}")))?;
+        let token = AdminToken::new(text.trim_end()).map_err(|fault| refuse(fault.to_owned()))?;
+        metrics.token = Some(token);
+    }
+    section.finish()?;
+    Ok(metrics)
+}

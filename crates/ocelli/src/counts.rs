@@ -1,0 +1,181 @@
+//! What the hub counts while it serves: numbers that a scrape reads, and that cost the
+//! frame path an atomic addition each.
+//!
+//! What does not belong here: how they are told (`api::metrics`), and what a camera
+//! counts of itself (`ocelli_core`).
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+
+/// The ways by which pictures leave the hub.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// The wall socket in its plain form.
+    Wall,
+    /// The wall socket as `ocelli.v2`.
+    WallV2,
+    /// One camera over one WebSocket.
+    LiveWs,
+    /// `multipart/x-mixed-replace`.
+    Mjpeg,
+    /// Single pictures.
+    Snapshot,
+}
+
+impl Way {
+    /// All of them.
+    pub const ALL: [Way; 5] = [
+        Way::Wall,
+        Way::WallV2,
+        Way::LiveWs,
+        Way::Mjpeg,
+        Way::Snapshot,
+    ];
+
+    /// What it is called in the metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Way::Wall => "wall",
+            Way::WallV2 => "wall_v2",
+            Way::LiveWs => "live_ws",
+            Way::Mjpeg => "mjpeg",
+            Way::Snapshot => "snapshot",
+        }
+    }
+}
+
+/// Why the hub turned somebody away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The request names another host.
+    Host,
+    /// The page that asks is another's.
+    Origin,
+    /// The opening handshake of a WebSocket is at fault.
+    Handshake,
+    /// The connection is one too many.
+    Connections,
+}
+
+impl Refusal {
+    /// All of them.
+    pub const ALL: [Refusal; 4] = [
+        Refusal::Host,
+        Refusal::Origin,
+        Refusal::Handshake,
+        Refusal::Connections,
+    ];
+
+    /// What it is called in the metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Refusal::Host => "host",
+            Refusal::Origin => "origin",
+            Refusal::Handshake => "handshake",
+            Refusal::Connections => "connections",
+        }
+    }
+}
+
+/// What went one way.
+#[derive(Debug, Default)]
+struct Traffic {
+    viewers: AtomicUsize,
+    frames: AtomicU64,
+    bytes: AtomicU64,
+}
+
+/// What went one way, read at a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reading {
+    /// Who is connected now.
+    pub viewers: usize,
+    /// Frames handed to viewers since the hub started.
+    pub frames: u64,
+    /// Bytes of these frames, without what is around them.
+    pub bytes: u64,
+}
+
+/// What the hub counts.
+#[derive(Debug, Default)]
+pub struct Counts {
+    ways: [Traffic; Way::ALL.len()],
+    refused: [AtomicU64; Refusal::ALL.len()],
+}
+
+impl Counts {
+    /// Counts a viewer for as long as the answer is kept.
+    pub fn enter(self: &Arc<Self>, way: Way) -> Viewing {
+        self.ways[way as usize].viewers.fetch_add(1, Relaxed);
+        Viewing {
+            counts: self.clone(),
+            way,
+        }
+    }
+
+    /// What went one way.
+    pub fn reading(&self, way: Way) -> Reading {
+        let traffic = &self.ways[way as usize];
+        Reading {
+            viewers: traffic.viewers.load(Relaxed),
+            frames: traffic.frames.load(Relaxed),
+            bytes: traffic.bytes.load(Relaxed),
+        }
+    }
+
+    /// Counts somebody who was turned away.
+    pub fn refuse(&self, why: Refusal) {
+        self.refused[why as usize].fetch_add(1, Relaxed);
+    }
+
+    /// How many were turned away for a reason.
+    pub fn refused(&self, why: Refusal) -> u64 {
+        self.refused[why as usize].load(Relaxed)
+    }
+}
+
+/// A viewer who is counted.
+#[derive(Debug)]
+pub struct Viewing {
+    counts: Arc<Counts>,
+    way: Way,
+}
+
+impl Viewing {
+    /// Counts a frame that this viewer was handed.
+    pub fn sent(&self, bytes: usize) {
+        let traffic = &self.counts.ways[self.way as usize];
+        traffic.frames.fetch_add(1, Relaxed);
+        traffic.bytes.fetch_add(bytes as u64, Relaxed);
+    }
+}
+
+impl Drop for Viewing {
+    fn drop(&mut self) {
+        let traffic = &self.counts.ways[self.way as usize];
+        traffic.viewers.fetch_sub(1, Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_way_and_each_refusal_has_its_own_number() {
+        let counts = Arc::new(Counts::default());
+        for (index, way) in Way::ALL.into_iter().enumerate() {
+            let viewing: Vec<_> = (0..=index).map(|_| counts.enter(way)).collect();
+            viewing[0].sent(100 * index);
+            let told = counts.reading(way);
+            assert_eq!(told.viewers, index + 1);
+            assert_eq!((told.frames, told.bytes), (1, 100 * index as u64));
+            drop(viewing);
+            assert_eq!(counts.reading(way).viewers, 0);
+        }
+        for why in Refusal::ALL {
+            counts.refuse(why);
+            assert_eq!(counts.refused(why), 1, "{}", why.name());
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! The hub in numbers, for Prometheus: read when somebody asks, never kept up to date.
+//!
+//! Names and units follow <https://prometheus.io/docs/practices/naming/>, the text is
+//! OpenMetrics 1.0. A camera is named by its id alone, so there are as many rows as
+//! cameras and no more, and nothing that a person wrote can break a line.
+//!
+//! What does not belong here: who may see which camera (`api::metrics`).
+
+mod process;
+
+use crate::counts::{Refusal, Way};
+use crate::site::Site;
+use ocelli_core::{Camera, CameraStatus, Timestamp};
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, NoLabelSet};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::registry::Registry;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// The media type of the text.
+pub const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// What a camera can be doing, each a row of its own.
+const STATES: [&str; 5] = ["idle", "starting", "live", "stalled", "failed"];
+
+/// The numbers of the hub and of these cameras.
+pub fn text(site: &Arc<Site>, cameras: &[Arc<Camera>]) -> String {
+    let read = |camera: &Arc<Camera>| (camera.id().as_str().to_owned(), camera.status());
+    let scrape = Scrape {
+        site: site.clone(),
+        now: site.hub.clock().now(),
+        cameras: cameras.iter().map(read).collect(),
+    };
+    let mut registry = Registry::default();
+    registry.register_collector(Box::new(scrape));
+    let mut text = String::new();
+    // Writing to a string cannot fail.
+    let _ = encode(&mut text, &registry);
+    text
+}
+
+struct Scrape {
+    site: Arc<Site>,
+    now: Timestamp,
+    cameras: Vec<(String, CameraStatus)>,
+}
+
+impl fmt::Debug for Scrape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a scrape of {} cameras", self.cameras.len())
+    }
+}
+
+/// A row's labels.
+type Labels<'a, const N: usize> = [(&'static str, &'a str); N];
+
+struct Sheet<'e>(DescriptorEncoder<'e>);
+
+impl Sheet<'_> {
+    fn gauges<L: EncodeLabelSet>(
+        &mut self,
+        name: &str,
+        help: &str,
+        rows: impl IntoIterator<Item = (L, f64)>,
+    ) -> fmt::Result {
+        let mut metric = self
+            .0
+            .encode_descriptor(name, help, None, MetricType::Gauge)?;
+        for (labels, value) in rows {
+            metric.encode_family(&labels)?.encode_gauge(&value)?;
+        }
+        Ok(())
+    }
+
+    fn counters<L: EncodeLabelSet>(
+        &mut self,
+        name: &str,
+        help: &str,
+        rows: impl IntoIterator<Item = (L, u64)>,
+    ) -> fmt::Result {
+        let mut metric = self
+            .0
+            .encode_descriptor(name, help, None, MetricType::Counter)?;
+        for (labels, value) in rows {
+            metric
+                .encode_family(&labels)?
+                .encode_counter::<NoLabelSet, u64, f64>(&value, None)?;
+        }
+        Ok(())
+    }
+
+    /// One number without labels that only grows.
+    fn counter(&mut self, name: &str, help: &str, value: f64) -> fmt::Result {
+        let mut metric = self
+            .0
+            .encode_descriptor(name, help, None, MetricType::Counter)?;
+        metric.encode_counter::<NoLabelSet, f64, f64>(&value, None)
+    }
+
+    /// One number without labels.
+    fn gauge(&mut self, name: &str, help: &str, value: f64) -> fmt::Result {
+        let mut metric = self
+            .0
+            .encode_descriptor(name, help, None, MetricType::Gauge)?;
+        metric.encode_gauge(&value)
+    }
+}
+
+impl Collector for Scrape {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let mut sheet = Sheet(encoder);
+        self.cameras(&mut sheet)?;
+        self.viewers(&mut sheet)?;
+        self.hub(&mut sheet)?;
+        process::write(&mut sheet)
+    }
+}
+
+impl Scrape {
+    fn each<'s, T>(
+        &'s self,
+        read: impl Fn(&'s CameraStatus) -> T,
+    ) -> impl Iterator<Item = (Labels<'s, 1>, T)> {
+        let rows = self.cameras.iter();
+        rows.map(move |(id, status)| ([("camera", id.as_str())], read(status)))
+    }
+
+    fn cameras(&self, sheet: &mut Sheet<'_>) -> fmt::Result {
+        sheet.counters(
+            "ocelli_camera_frames",
+            "Frames that the camera's viewers could be shown.",
+            self.each(|status| status.frames),
+        )?;
+        sheet.counters(
+            "ocelli_camera_bytes",
+            "Bytes of these frames.",
+            self.each(|status| status.bytes),
+        )?;
+        sheet.counters(
+            "ocelli_camera_dropped_frames",
+            "Frames superseded before a viewer took them, over all viewers.",
+            self.each(|status| status.dropped),
+        )?;
+        sheet.counters(
+            "ocelli_camera_restarts",
+            "How often the camera's source was restarted.",
+            self.each(|status| status.restarts),
+        )?;
+        sheet.gauges(
+            "ocelli_camera_viewers",
+            "Subscriptions on the camera.",
+            self.each(|status| status.viewers as f64),
+        )?;
+        sheet.gauges(
+            "ocelli_camera_frames_per_second",
+            "The camera's recent frame rate.",
+            self.each(|status| status.fps),
+        )?;
+        let with_picture = self.cameras.iter().filter(|(_, s)| s.taken.is_known());
+        sheet.gauges(
+            "ocelli_camera_picture_age_seconds",
+            "The age of the camera's newest picture; no row while there is none.",
+            with_picture.map(|(id, status)| {
+                let age = self.now.micros_since(status.taken) as f64 / 1e6;
+                ([("camera", id.as_str())], age)
+            }),
+        )?;
+        let states = self.cameras.iter().flat_map(|(id, status)| {
+            STATES.map(|state| {
+                let labels = [("camera", id.as_str()), ("state", state)];
+                (labels, f64::from(u8::from(status.state.name() == state)))
+            })
+        });
+        sheet.gauges(
+            "ocelli_camera_state",
+            "1 for what the camera is doing.",
+            states,
+        )
+    }
+
+    fn viewers(&self, sheet: &mut Sheet<'_>) -> fmt::Result {
+        let read = Way::ALL.map(|way| ([("sink", way.name())], self.site.counts.reading(way)));
+        sheet.gauges(
+            "ocelli_sink_viewers",
+            "Viewers connected.",
+            read.map(|(labels, told)| (labels, told.viewers as f64)),
+        )?;
+        sheet.counters(
+            "ocelli_sink_frames",
+            "Frames handed to viewers.",
+            read.map(|(labels, told)| (labels, told.frames)),
+        )?;
+        sheet.counters(
+            "ocelli_sink_bytes",
+            "Bytes of these frames.",
+            read.map(|(labels, told)| (labels, told.bytes)),
+        )
+    }
+
+    fn hub(&self, sheet: &mut Sheet<'_>) -> fmt::Result {
+        let refused =
+            Refusal::ALL.map(|why| ([("reason", why.name())], self.site.counts.refused(why)));
+        sheet.counters(
+            "ocelli_refused",
+            "Requests, upgrades and connections that were turned away.",
+            refused,
+        )?;
+        let ignored = self.site.ignored.load(Ordering::Relaxed);
+        sheet.counter(
+            "ocelli_ignored_messages",
+            "Messages of viewers that were passed over: malformed, or of unknown cameras.",
+            ignored as f64,
+        )?;
+        sheet.gauge(
+            "ocelli_connections",
+            "Connections that are open.",
+            self.site.doorkeeper.open() as f64,
+        )?;
+        sheet.gauge(
+            "ocelli_store_usable",
+            "1 when the store can be used, which tokens and sign-in need.",
+            f64::from(u8::from(self.site.store.key().is_ok())),
+        )?;
+        let build = [("version", env!("CARGO_PKG_VERSION"))];
+        sheet.gauges("ocelli_build_info", "The hub's version.", [(build, 1.0)])?;
+        sheet.gauge(
+            "ocelli_uptime_seconds",
+            "How long the hub has been up.",
+            self.site.started.elapsed().as_secs_f64(),
+        )?;
+        let runtime = tokio::runtime::Handle::try_current().ok();
+        let tasks = runtime.map_or(0, |runtime| runtime.metrics().num_alive_tasks());
+        sheet.gauge("ocelli_tasks", "Tasks that are alive.", tasks as f64)
+    }
+}

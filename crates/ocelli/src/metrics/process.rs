@@ -1,0 +1,97 @@
+//! What the system counts of this process, under the names that every Prometheus client
+//! gives them: <https://prometheus.io/docs/instrumenting/writing_clientlibs/#process-metrics>.
+
+use super::Sheet;
+use std::fmt;
+use std::fs;
+
+/// What `/proc` tells of this process; what it does not tell has no row.
+struct Process {
+    /// Seconds in user and kernel mode.
+    cpu: Option<f64>,
+    /// Bytes of memory held.
+    resident: Option<u64>,
+    open_descriptors: Option<usize>,
+    most_descriptors: Option<u64>,
+}
+
+impl Process {
+    fn read() -> Self {
+        let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
+        let memory = fs::read_to_string("/proc/self/statm").unwrap_or_default();
+        let pages = memory
+            .split(' ')
+            .nth(1)
+            .and_then(|pages| pages.parse().ok());
+        let page = rustix::param::page_size() as u64;
+        let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+        Self {
+            cpu: ticks(&stat)
+                .map(|ticks| ticks as f64 / rustix::param::clock_ticks_per_second() as f64),
+            resident: pages.map(|pages: u64| pages * page),
+            // The directory that is being read is itself one.
+            open_descriptors: fs::read_dir("/proc/self/fd")
+                .ok()
+                .map(|open| open.count().saturating_sub(1)),
+            most_descriptors: limit.current,
+        }
+    }
+}
+
+/// Clock ticks of a process, from its line in `/proc` (proc_pid_stat(5)): the fields 14
+/// and 15. The second, its name, may hold spaces and brackets.
+fn ticks(stat: &str) -> Option<u64> {
+    let (_, behind_name) = stat.rsplit_once(')')?;
+    let mut times = behind_name.split_ascii_whitespace().skip(11);
+    let mut next = || times.next()?.parse::<u64>().ok();
+    Some(next()? + next()?)
+}
+
+/// Adds the rows of this process.
+pub(super) fn write(sheet: &mut Sheet<'_>) -> fmt::Result {
+    let process = Process::read();
+    if let Some(seconds) = process.cpu {
+        sheet.counter("process_cpu_seconds", "CPU time used.", seconds)?;
+    }
+    let rows = [
+        (
+            "process_resident_memory_bytes",
+            "Memory held.",
+            process.resident.map(|bytes| bytes as f64),
+        ),
+        (
+            "process_open_fds",
+            "Descriptors that are open.",
+            process.open_descriptors.map(|open| open as f64),
+        ),
+        (
+            "process_max_fds",
+            "Descriptors that may be open.",
+            process.most_descriptors.map(|most| most as f64),
+        ),
+    ];
+    for (name, help, value) in rows {
+        if let Some(value) = value {
+            sheet.gauge(name, help, value)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_a_process_may_hold_anything() {
+        let rest = "S 1 2 3 4 5 6 7 8 9 10 400 25 0";
+        assert_eq!(ticks(&format!("7 (ocelli) {rest}")), Some(425));
+        assert_eq!(ticks(&format!("7 (a) b) ( c) {rest}")), Some(425));
+        assert_eq!(ticks(""), None);
+        assert!(
+            Process::read()
+                .open_descriptors
+                .is_some_and(|open| open > 0)
+        );
+    }
+}

@@ -1,0 +1,418 @@
+//! Who may watch what: by nothing, a session, a token; and that a stream ends with
+//! what opened it.
+
+use crate::support::http::{get, request};
+use crate::support::site::Hand;
+use crate::support::tempdir::Dir;
+use crate::support::wall::{WALL, Wall};
+use crate::{ADMIN, Browser, admin, private_hub, token};
+use ocelli::auth::{AdminToken, PlayToken};
+use ocelli::gate::Gate;
+use ocelli::server;
+use ocelli::site::Site;
+use ocelli::store::{Store, sessions, walls};
+use ocelli_core::{App, Camera, Clock, Hub, Timestamp};
+use ocelli_testkit::websocket::RawSocket;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::net::TcpListener;
+
+/// The cameras that a wall tells of when it opens.
+async fn hello(wall: &mut Wall) -> Vec<String> {
+    let hello = wall.event("hello").await;
+    let cameras = hello["cameras"].as_array().expect("a list").iter();
+    cameras
+        .map(|camera| camera["id"].as_str().expect("an id").to_owned())
+        .collect()
+}
+
+async fn play_token(hub: &ocelli_testkit::Hub, place: &str) -> String {
+    let (app, room) = place.split_once('/').expect("a place");
+    let line = format!("GET /api/v1/apps/{app}/play-token/{room}");
+    let made = admin(hub, &line, "").await.json();
+    made["data"]["token"].as_str().expect("a token").to_owned()
+}
+
+async fn wall_link(hub: &ocelli_testkit::Hub, cameras: &[&str]) -> (String, String) {
+    let body = json!({ "name": "w", "cameras": cameras }).to_string();
+    let made = admin(hub, "POST /api/v1/walls", &body).await.json()["data"].clone();
+    let text = |field: &str| made[field].as_str().expect("a text").to_owned();
+    (text("id"), text("token"))
+}
+
+/// The addresses at which a camera of app `yard` plays.
+const PLACES: [&str; 3] = [
+    "/live/yard/gate/frame.jpg",
+    "/live/yard/gate/mjpeg",
+    "/play/yard/gate",
+];
+
+/// The status of a GET, whose body may never end.
+async fn status(address: SocketAddr, path: &str, lines: &[String]) -> u16 {
+    let mut socket = RawSocket::connect(address).await;
+    let mut text = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n");
+    for line in lines {
+        text.push_str(&format!("{line}\r\n"));
+    }
+    socket.say(format!("{text}\r\n").as_bytes()).await;
+    socket.head().await.expect("an answer").status
+}
+
+#[tokio::test]
+async fn a_private_camera_plays_to_whoever_may_watch_it() {
+    let (hub, _dir) = private_hub();
+    let at = hub.addr();
+    let viewer = |app: &str| json!([{ "app": app, "role": "viewer" }]);
+    let (inside, _) = Browser::user(&hub, "inside", viewer("yard")).await;
+    let (outside, _) = Browser::user(&hub, "outside", viewer("live")).await;
+    let permissions = json!(["camera:read"]);
+    let reader =
+        json!({ "name": "r", "scope": "app", "appId": "yard", "permissions": permissions });
+    let reader = token(&hub, reader).await;
+    let lister =
+        json!({ "name": "l", "scope": "app", "appId": "yard", "permissions": ["app:read"] });
+    let lister = token(&hub, lister).await;
+    let play = play_token(&hub, "yard/gate").await;
+    let other_play = play_token(&hub, "live/cam1").await;
+    let (_, wall) = wall_link(&hub, &["yard/gate"]).await;
+    let (_, other_wall) = wall_link(&hub, &["cam1"]).await;
+    let bearer = |token: &str| vec![format!("Authorization: Bearer {token}")];
+    let in_address = |token: &str| format!("?token={token}");
+    let none = String::new;
+    let cases = [
+        ("nothing", none(), vec![], 401),
+        (
+            "basic",
+            none(),
+            vec!["Authorization: Basic YTpi".into()],
+            401,
+        ),
+        ("a viewer", none(), inside.lines(), 200),
+        ("another app's viewer", none(), outside.lines(), 401),
+        ("the administrator", none(), bearer(ADMIN), 200),
+        ("a reader", none(), bearer(&reader), 200),
+        ("who may only list", none(), bearer(&lister), 401),
+        ("a play token", in_address(&play), vec![], 200),
+        ("a play token in a header", none(), bearer(&play), 200),
+        ("another camera's", in_address(&other_play), vec![], 401),
+        ("a wall link", in_address(&wall), vec![], 200),
+        ("another wall link", in_address(&other_wall), vec![], 401),
+        (
+            "an sk_ token in an address",
+            in_address(&reader),
+            vec![],
+            401,
+        ),
+        ("two tokens", in_address(&play), bearer(&reader), 401),
+    ];
+    for (who, query, lines, wanted) in cases {
+        for place in PLACES {
+            let found = status(at, &format!("{place}{query}"), &lines).await;
+            assert_eq!(found, wanted, "{who}: {place}");
+        }
+        let line = if query.is_empty() { "?" } else { "&" };
+        let path = format!(
+            "/live/ws?app=yard&room=gate{}",
+            query.replace('?', line).trim_end_matches('?')
+        );
+        let mut viewer = Wall::with(at, &path, None, &lines).await;
+        if wanted == 200 {
+            let first = viewer.next(crate::support::PATIENCE).await;
+            assert!(
+                first.is_some_and(|first| first.is_ok_and(|first| first.is_binary())),
+                "{who}"
+            );
+        } else {
+            assert_eq!(viewer.close_code().await, Some(4401), "{who}");
+        }
+    }
+    // A bad token is told, though what it is for is public.
+    for path in [
+        "/live/live/cam1/frame.jpg?token=pt_no",
+        "/api/v1/cameras?token=wall_no",
+    ] {
+        get(at, path).await.is_problem(401, "token");
+    }
+    let mut refused = Wall::open(at, "/ws/cameras?token=pt_no", None).await;
+    assert_eq!(refused.close_code().await, Some(4401));
+    // A cookie that is none hinders nobody.
+    let stale = ["Cookie: ocelli_00000000=ses_1.2".to_owned()];
+    assert_eq!(status(at, "/live/live/cam1/frame.jpg", &stale).await, 200);
+    assert_eq!(status(at, "/live/yard/none/frame.jpg", &[]).await, 401);
+    assert_eq!(
+        status(at, "/live/yard/none/frame.jpg", &inside.lines()).await,
+        404
+    );
+}
+
+#[tokio::test]
+async fn a_wall_shows_each_visitor_what_they_may_see() {
+    let (hub, _dir) = private_hub();
+    let at = hub.addr();
+    let (bob, _) = Browser::user(&hub, "bob", json!([{ "app": "yard", "role": "viewer" }])).await;
+    let open = async |path: &str, lines: &[String]| {
+        let mut wall = Wall::with(at, path, Some("ocelli.v2"), lines).await;
+        let mut seen = hello(&mut wall).await;
+        seen.sort();
+        (wall, seen)
+    };
+    let (mut anybodys, seen) = open(WALL, &[]).await;
+    assert_eq!(seen, ["cam1"]);
+    anybodys.subscribe(&["yard/gate"]).await;
+    let error = anybodys.event("error").await;
+    assert_eq!(error["code"], "unknown_camera");
+    anybodys.subscribe(&["*"]).await;
+    for _ in 0..5 {
+        assert_eq!(anybodys.frame_v2().await.id, "cam1");
+    }
+    let (_, seen) = open(WALL, &bob.lines()).await;
+    assert_eq!(seen, ["cam1", "yard/gate"]);
+    let bearer = [format!("Authorization: Bearer {ADMIN}")];
+    let (_, seen) = open(WALL, &bearer).await;
+    assert_eq!(seen, ["cam1", "yard/gate"]);
+    let play = play_token(&hub, "yard/gate").await;
+    let (_, seen) = open(&format!("{WALL}?token={play}"), &[]).await;
+    assert_eq!(
+        seen,
+        ["cam1", "yard/gate"],
+        "a play token adds to what is public"
+    );
+    let (_, link) = wall_link(&hub, &["yard/gate"]).await;
+    for lines in [vec![], bob.lines()] {
+        let (mut wall, seen) = open(&format!("{WALL}?token={link}"), &lines).await;
+        assert_eq!(seen, ["yard/gate"], "a wall link is just its cameras");
+        wall.subscribe(&["cam1"]).await;
+        assert_eq!(wall.event("error").await["code"], "unknown_camera");
+    }
+    let listed = bob.get("/api/v1/cameras").await.json()["data"].clone();
+    assert_eq!(listed.as_array().map(Vec::len), Some(2));
+    let listed = get(at, "/api/v1/cameras").await.json()["data"].clone();
+    assert_eq!(listed.as_array().map(Vec::len), Some(1));
+}
+
+#[tokio::test]
+async fn what_is_revoked_ends_the_streams_that_it_opened() {
+    let (hub, _dir) = private_hub();
+    let at = hub.addr();
+    let (bob, bob_id) =
+        Browser::user(&hub, "bob", json!([{ "app": "yard", "role": "viewer" }])).await;
+    let (wall_id, link) = wall_link(&hub, &["yard/gate"]).await;
+    let secret = token(
+        &hub,
+        json!({ "name": "r", "scope": "app", "appId": "yard" }),
+    )
+    .await;
+    let token_id = admin(&hub, "GET /api/v1/tokens", "").await.json()["data"][0]["id"].clone();
+    let bearer = [format!("Authorization: Bearer {secret}")];
+
+    let mut by_link = Wall::open(at, &format!("{WALL}?token={link}"), Some("ocelli.v2")).await;
+    hello(&mut by_link).await;
+    let mut by_token = Wall::with(at, WALL, Some("ocelli.v2"), &bearer).await;
+    hello(&mut by_token).await;
+    let mut by_session = Wall::with(at, WALL, Some("ocelli.v2"), &bob.lines()).await;
+    hello(&mut by_session).await;
+    by_session.subscribe(&["*"]).await;
+    let mut viewer = Wall::with(at, "/live/ws?app=yard&room=gate", None, &bob.lines()).await;
+    let mut mjpeg = RawSocket::connect(at).await;
+    let asked = format!(
+        "GET /live/yard/gate/mjpeg HTTP/1.1\r\nHost: {at}\r\nCookie: {}\r\nConnection: close\r\n\r\n",
+        bob.cookie
+    );
+    mjpeg.say(asked.as_bytes()).await;
+    let head = mjpeg.head().await.expect("a head");
+    assert_eq!(head.status, 200);
+
+    let revoke = async |line: String| {
+        let revoked = admin(&hub, &line, "").await;
+        assert_eq!(revoked.status(), 200, "{line}: {revoked:?}");
+    };
+    revoke(format!("DELETE /api/v1/walls/{wall_id}")).await;
+    assert_eq!(by_link.close_code().await, Some(4401));
+    let token_id = token_id.as_str().expect("an id");
+    revoke(format!("DELETE /api/v1/tokens/{token_id}")).await;
+    assert_eq!(by_token.close_code().await, Some(4401));
+
+    // Another role is enough; the wall itself stays, with what anybody sees.
+    let roles = json!({ "roles": [{ "app": "live", "role": "viewer" }] }).to_string();
+    let changed = admin(&hub, &format!("PATCH /api/v1/users/{bob_id}"), &roles).await;
+    assert_eq!(changed.status(), 200, "{changed:?}");
+    assert_eq!(by_session.event("gone").await["id"], "yard/gate");
+    assert_eq!(viewer.close_code().await, Some(4401));
+    assert!(mjpeg.body(&head).await.ends_with("\r\n0\r\n\r\n"));
+    let roles = roles.replace("live", "yard");
+    admin(&hub, &format!("PATCH /api/v1/users/{bob_id}"), &roles).await;
+    let came = by_session.event("camera").await;
+    assert_eq!(came["camera"]["id"], "yard/gate");
+    let mut viewer = Wall::with(at, "/live/ws?app=yard&room=gate", None, &bob.lines()).await;
+    let out = bob.call("DELETE /api/v1/session", Value::Null).await;
+    assert_eq!(out.status(), 200);
+    assert_eq!(by_session.event("gone").await["id"], "yard/gate");
+    assert_eq!(viewer.close_code().await, Some(4401));
+    by_session.settle().await;
+}
+
+/// A clock in the test's hand.
+struct Hands(AtomicU64);
+
+impl Clock for Hands {
+    fn now(&self) -> Timestamp {
+        Timestamp(self.0.load(Ordering::SeqCst))
+    }
+}
+
+impl Hands {
+    fn pass(&self, ms: i64) {
+        self.0.fetch_add(ms.unsigned_abs() * 1000, Ordering::SeqCst);
+    }
+}
+
+/// A site whose clock the test sets, with private camera `yard/gate`.
+async fn site() -> (Arc<Hands>, Arc<Site>, Dir) {
+    let clock = Arc::new(Hands(AtomicU64::new(1_700_000_000_000_000)));
+    let hub = Arc::new(Hub::new(clock.clone()));
+    let mut yard = App::new("yard").unwrap();
+    yard.public_playback = false;
+    hub.put_app(yard);
+    let id = hub.resolve("yard", "gate").unwrap();
+    let main = hub.upstream(&id, Arc::<Hand>::default(), None);
+    hub.add(Camera::new(id, "Gate".into(), "hand", main, None, false))
+        .unwrap();
+    let dir = Dir::new("clocked");
+    let mut site = Site::new(hub, Gate::new(&[], &[]));
+    site.store = Store::open(&dir.0).unwrap();
+    site.admin = AdminToken::new(ADMIN).ok();
+    (clock, Arc::new(site), dir)
+}
+
+/// The same, served in this process.
+async fn clocked() -> (Arc<Hands>, Arc<Site>, SocketAddr, Dir) {
+    let (clock, site, dir) = site().await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(server::run(listener, site.clone(), std::future::pending()));
+    (clock, site, address, dir)
+}
+
+async fn made(at: SocketAddr, line: &str, body: Value) -> Value {
+    let body = if body.is_null() {
+        String::new()
+    } else {
+        body.to_string()
+    };
+    let made = crate::call(at, line, ADMIN, &body).await;
+    assert!(made.status() < 300, "{line}: {made:?}");
+    made.json()["data"].clone()
+}
+
+#[tokio::test]
+async fn links_and_sessions_end_when_their_time_is_over() {
+    let (clock, site, at, _dir) = clocked().await;
+    let play = made(
+        at,
+        "GET /api/v1/apps/yard/play-token/gate?ttl=60",
+        Value::Null,
+    )
+    .await;
+    let wall = json!({ "name": "w", "cameras": ["yard/gate"], "ttl": 120 });
+    let wall = made(at, "POST /api/v1/walls", wall).await;
+    let path = |link: &Value| format!("{WALL}?token={}", link["token"].as_str().unwrap());
+    let mut by_play = Wall::open(at, &path(&play), Some("ocelli.v2")).await;
+    assert_eq!(hello(&mut by_play).await, ["yard/gate"]);
+    let mut by_wall = Wall::open(at, &path(&wall), Some("ocelli.v2")).await;
+    assert_eq!(hello(&mut by_wall).await, ["yard/gate"]);
+    clock.pass(60_000);
+    site.visitors.look_again();
+    assert_eq!(by_play.close_code().await, Some(4401));
+    by_wall.settle().await;
+    get(at, &path(&play).replace(WALL, "/api/v1/cameras"))
+        .await
+        .is_problem(401, "expired");
+    clock.pass(60_000);
+    site.visitors.look_again();
+    assert_eq!(by_wall.close_code().await, Some(4401));
+    get(at, &path(&wall).replace(WALL, "/api/v1/cameras"))
+        .await
+        .is_problem(401, "expired");
+    let connection = ocelli::store::open(&_dir.0).unwrap().0;
+    assert!(walls::all(&connection, site.now()).unwrap().is_empty());
+
+    // A code that nobody used.
+    let body = json!({ "name": "bob", "roles": [{ "role": "viewer" }] });
+    let link = made(at, "POST /api/v1/users", body).await;
+    let code = crate::code_in(link["link"].as_str().unwrap());
+    clock.pass(24 * 3_600_000 - 1);
+    let set_up = async |code: &str| {
+        let body = json!({ "code": code, "password": crate::PASSWORD });
+        crate::send(at, "POST /api/v1/setup", &[], &body).await
+    };
+    clock.pass(1);
+    set_up(&code).await.is_problem(401, "expired");
+    let again = json!({ "resetPassword": true });
+    let line = format!("PATCH /api/v1/users/{}", link["id"].as_str().unwrap());
+    let link = made(at, &line, again).await;
+    let code = crate::code_in(link["link"].as_str().unwrap());
+    let bob = Browser::of(at, &set_up(&code).await);
+
+    // A session that is used goes on, up to a point; one that is not ends.
+    let mut days = 0;
+    while bob.name().await == "bob" {
+        assert!(days < 40);
+        clock.pass(sessions::IDLE - 1);
+        days += 7;
+    }
+    assert!((28..=36).contains(&days), "{days}");
+    let again = Browser::sign_in(at, "bob", crate::PASSWORD).await;
+    let bob = Browser::of(at, &again);
+    clock.pass(sessions::IDLE);
+    assert_eq!(bob.name().await, Value::Null);
+
+    // The printed link's ten minutes.
+    let mut connection = connection;
+    let key = site.store.key().unwrap().clone();
+    let code = ocelli::launch::make_code(&mut connection, &key, site.now()).unwrap();
+    clock.pass(10 * 60_000);
+    set_up(&code).await.is_problem(401, "expired");
+    let forged = PlayToken::new(BTreeSet::from(["yard/gate".to_owned()]), i64::MAX);
+    let forged = forged.sign(&ocelli::auth::Key::random());
+    let lines = [format!("Authorization: Bearer {forged}")];
+    let lines: Vec<_> = lines.iter().map(String::as_str).collect();
+    let refused = request(at, "GET", "/live/yard/gate/frame.jpg", &lines).await;
+    refused.is_problem(401, "not one of this hub");
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_stays_is_looked_up_again_within_a_minute_without_being_told_to() {
+    use ocelli::connection::Peer;
+    use ocelli::visitor::{Visitor, rounds};
+    let (clock, site, _dir) = site().await;
+    let rounds = tokio::spawn(rounds(site.clone()));
+    let gate = site.hub.find("yard", "gate").unwrap();
+    let expires = site.now() + 60_000;
+    let token = PlayToken::new(BTreeSet::from([gate.id().as_str().to_owned()]), expires);
+    let token = token.sign(site.store.key().unwrap());
+    let request = http::Request::get(format!("/ws/cameras?token={token}")).body(());
+    let (parts, ()) = request.unwrap().into_parts();
+    let address = "127.0.0.1:9".parse().unwrap();
+    let peer = Peer {
+        remote: address,
+        local: address,
+        secure: false,
+        flushes: Default::default(),
+    };
+    let visitor = Visitor::enter(&site, &peer, &parts).await.unwrap();
+    site.visitors.stay(&visitor);
+    assert!(visitor.may_watch(gate.id()));
+    let begun = tokio::time::Instant::now();
+    clock.pass(60_000);
+    let mut changes = site.hub.changes();
+    while visitor.may_watch(gate.id()) {
+        changes.changed().await.unwrap();
+    }
+    assert!(visitor.has_lapsed());
+    let took = begun.elapsed();
+    assert!(took <= std::time::Duration::from_secs(60), "{took:?}");
+    rounds.abort();
+}

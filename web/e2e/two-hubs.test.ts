@@ -1,0 +1,139 @@
+// A page of one hub and the session at another on the same host: browsers call that the same site, and send the
+// cookie along. What the page may do with it is nothing.
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Browser, Page } from 'playwright-core';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { launch, until } from './browser.ts';
+import { patterns, startHub, type Hub } from './hub.ts';
+
+let browser: Browser;
+let own: Hub;
+let other: Hub;
+let stranger: { url: string; cookies: string[]; server: Server };
+
+/** A program on the same machine that serves a page and notes the cookies that come with the requests for it. */
+async function startStranger(): Promise<typeof stranger> {
+  const cookies: string[] = [];
+  const server = createServer((request, response) => {
+    cookies.push(request.headers.cookie ?? '');
+    response.setHeader('Content-Type', 'text/html').end('<title>A stranger</title>');
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, cookies, server };
+}
+
+beforeAll(async () => {
+  browser = await launch();
+  own = await startHub(patterns(1), 0, '[app.live]\npublic_playback = false\n');
+  other = await startHub(patterns(1));
+  stranger = await startStranger();
+});
+
+afterAll(async () => {
+  await browser.close();
+  await own.stop();
+  await other.stop();
+  stranger.server.close();
+});
+
+/** Makes the first user of a hub, in a page of its own, which then is signed in. */
+async function setUp(page: Page, hub: Hub): Promise<void> {
+  const link = await until(
+    'the hub prints a link',
+    () => hub.said.map((line) => /#code=(\w+)/.exec(line)?.[1]).find(Boolean),
+    (code) => code !== undefined,
+  );
+  await page.goto(`${hub.url}/api/v1/docs`);
+  const status = await page.evaluate(async (code) => {
+    const body = JSON.stringify({ code, name: 'ann', password: 'correct horse battery' });
+    const headers = { 'Content-Type': 'application/json' };
+    return (await fetch('/api/v1/setup', { method: 'POST', headers, body })).status;
+  }, link);
+  expect(status).toBe(200);
+}
+
+/** The ids of the cameras that a hub's wall shows to this page. */
+const wallOf = (page: Page, hub: Hub): Promise<string[]> =>
+  page.evaluate(
+    (url) =>
+      new Promise<string[]>((resolve, reject) => {
+        const socket = new WebSocket(`${url.replace('http', 'ws')}/ws/cameras`, 'ocelli.v2');
+        socket.onmessage = ({ data }) => {
+          if (typeof data !== 'string') return;
+          const { type, cameras } = JSON.parse(data) as { type: string; cameras: { id: string }[] };
+          if (type !== 'hello') return;
+          socket.close();
+          resolve(cameras.map(({ id }) => id));
+        };
+        socket.onclose = ({ code }) => reject(new Error(`closed with ${code}`));
+      }),
+    hub.url,
+  );
+
+/** Whether this page gets to show a hub's picture. */
+const shows = (page: Page, hub: Hub): Promise<boolean> =>
+  page.evaluate(
+    (url) =>
+      new Promise<boolean>((resolve) => {
+        const image = new Image();
+        image.onload = () => resolve(true);
+        image.onerror = () => resolve(false);
+        image.src = `${url}/live/live/cam1/frame.jpg?at=${Math.random()}`;
+      }),
+    hub.url,
+  );
+
+test('a page of another port does nothing with the session here', async () => {
+  const context = await browser.newContext();
+  const mine = await context.newPage();
+  await setUp(mine, own);
+  const theirs = await context.newPage();
+  await setUp(theirs, other);
+
+  // Both are signed in, each at its own hub: the cookies do not overwrite each other.
+  for (const page of [mine, theirs]) {
+    const name = await page.evaluate(async () => {
+      const session = (await (await fetch('/api/v1/session')).json()) as {
+        data: { user: { name: string } | null };
+      };
+      return session.data.user?.name;
+    });
+    expect(name).toBe('ann');
+  }
+  expect(await wallOf(mine, own)).toEqual(['cam1']);
+  expect(await shows(mine, own)).toBe(true);
+
+  // The other hub's page sees what anybody sees.
+  expect(await wallOf(theirs, own)).toEqual([]);
+
+  // Nor does a page that somebody else wrote, on a third port, to which the browser sends the cookie as well.
+  await theirs.goto(stranger.url);
+  const [cookie] = (await context.cookies(own.url)).filter(({ name }) => name.startsWith('ocelli_'));
+  expect(stranger.cookies.join()).toContain(cookie?.name);
+  expect(await wallOf(theirs, own)).toEqual([]);
+  expect(await shows(theirs, own)).toBe(false);
+
+  const read = theirs.evaluate(
+    async (url) => (await fetch(`${url}/api/v1/users`, { credentials: 'include' })).status,
+    own.url,
+  );
+  await expect(read).rejects.toThrow('Failed to fetch');
+  const ended = theirs.evaluate(
+    async (url) =>
+      (await fetch(`${url}/api/v1/session`, { method: 'DELETE', credentials: 'include' })).status,
+    own.url,
+  );
+  await expect(ended).rejects.toThrow('Failed to fetch');
+  // What needs no permission to be sent is sent, and changes nothing.
+  await theirs.evaluate(async (url) => {
+    const body = JSON.stringify({ name: 'w', cameras: ['cam1'] });
+    await fetch(`${url}/api/v1/walls`, { method: 'POST', mode: 'no-cors', credentials: 'include', body });
+  }, own.url);
+  const walls = await mine.evaluate(async () => {
+    const listed = (await (await fetch('/api/v1/walls')).json()) as { total: number };
+    return listed.total;
+  });
+  expect(walls).toBe(0);
+  await context.close();
+});

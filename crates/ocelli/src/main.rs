@@ -1,6 +1,7 @@
 //! The command line. Composes; decides nothing itself.
 
 mod admin;
+mod plot;
 mod token;
 
 use clap::{Args, Parser, Subcommand};
@@ -43,6 +44,10 @@ enum Command {
     /// Get in as an administrator, with a first or a forgotten password.
     #[command(subcommand)]
     Admin(admin::Admin),
+    /// Send what a program prints to a hub, as a series of samples.
+    ///
+    /// some-program | ocelli plot "name"
+    Plot(plot::Plot),
     /// Say what is wrong with a WebSocket server, a camera or this machine.
     ///
     /// Exit code 0: nothing failed (warnings are named); 1: something did; 2: there
@@ -109,6 +114,7 @@ fn main() -> ExitCode {
         Some(Command::CheckConfig { file }) => check(&file),
         Some(Command::Token(token)) => token.run(),
         Some(Command::Admin(admin)) => admin.run(),
+        Some(Command::Plot(plot)) => plot.run(),
         Some(Command::Doctor(question)) => examine(&question),
         Some(Command::Reference) => {
             let text = reference::text();

@@ -12,7 +12,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use support::PATIENCE;
 use support::http::{Answer, ask, call};
 use support::tempdir::Dir;
@@ -751,4 +751,78 @@ async fn the_hubs_own_figures_are_series_while_somebody_looks() {
     );
     let (_, history) = Viewer::open(site.ws, "/").await;
     assert_eq!(history, json!({ "series": [] }));
+}
+
+/// Runs `ocelli plot` with this on standard input; its exit code and what it said.
+fn plot(arguments: &[&str], input: &str) -> (Option<i32>, String) {
+    let mut child = Command::new("timeout")
+        .args(["20", OCELLI, "plot"])
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // One that refuses at once may not take it all.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    let output = child.wait_with_output().unwrap();
+    (
+        output.status.code(),
+        String::from_utf8_lossy(&output.stderr).into_owned(),
+    )
+}
+
+#[tokio::test]
+async fn a_program_is_plotted() {
+    let dir = Dir::new("telemetry");
+    let site = site(dir.0.as_path(), "max_series = 2", "");
+    let hub = site.tcp.to_string();
+    let begun = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap()
+        .as_millis();
+    // A number gets the present time; two are x and y.
+    assert_eq!(
+        plot(&["--hub", &hub, "load"], "0.5\n 0.75\n\n1700000000000 1\n2").0,
+        Some(0)
+    );
+    let status = series(&site, "load", |one| one["sources"] == 0).await;
+    assert_eq!(status["points"], 4, "{status}");
+    let (_, history) = Viewer::open(site.ws, "/").await;
+    let load = &points(&history)["load"];
+    assert!(load[0].0 >= begun as f64 && load[0].1 == 0.5, "{load:?}");
+    assert_eq!(load[2], (1.7e12, 1.0));
+    // What is no number is said once, and is a failure in the end.
+    let (code, said) = plot(&["--hub", &hub, "load"], "1\nwarm\nwarmer\n2\n");
+    assert_eq!(code, Some(1));
+    assert!(
+        said.contains("warm\n") && said.contains("2 lines"),
+        "{said}"
+    );
+    series(&site, "load", |one| one["points"] == 6).await;
+    netcat(site.tcp, b"second\n1 1\n");
+    let (code, said) = plot(&["--hub", &hub, "third"], "1\n");
+    assert_eq!(code, Some(1));
+    assert!(said.contains("2 series"), "{said}");
+    assert_eq!(plot(&["--hub", &hub, ""], "1\n").0, Some(2));
+    let (code, said) = plot(&["--hub", "127.0.0.1:1", "x"], "1\n");
+    assert_eq!(code, Some(1));
+    assert!(
+        said.contains("127.0.0.1:1") && said.contains("[telemetry]"),
+        "{said}"
+    );
+}
+
+#[tokio::test]
+async fn the_demo_sends_until_it_is_ended() {
+    let (site, _dir) = plain_site();
+    let mut child = Command::new(OCELLI)
+        .args(["plot", "--demo", "--hub", &site.tcp.to_string()])
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    for name in ["demo temperature", "demo vibration", "demo steps"] {
+        series(&site, name, |one| one["points"].as_u64() > Some(3)).await;
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
 }

@@ -1,11 +1,13 @@
 //! A camera: the device a person names, with its one or two upstreams.
 
 use crate::clock::Timestamp;
-use crate::frame::Codec;
+use crate::frame::{Codec, Frame};
 use crate::name::CameraId;
+use crate::source::Failure;
 use crate::subscription::{Follower, Ready, Subscription, Token};
 use crate::upstream::{Lease, State, Upstream, Want};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
+use tokio::sync::watch;
 
 /// Which of a camera's pictures is wanted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -42,13 +44,21 @@ pub struct CameraStatus {
     pub restarts: u64,
 }
 
+/// What a person calls a camera, and how often that was changed.
+struct Named {
+    name: String,
+    changes: u64,
+}
+
 /// A camera.
 pub struct Camera {
     id: CameraId,
-    name: String,
+    name: RwLock<Named>,
     kind: &'static str,
     main: Arc<Upstream>,
     sub: Option<Arc<Upstream>>,
+    /// Whether its sources were ended for good.
+    stopped: watch::Sender<bool>,
     /// Held by a camera that stays connected without viewers.
     _keep: Option<Lease>,
 }
@@ -67,10 +77,11 @@ impl Camera {
         let keep = keep.then(|| main.lease(Want::Native));
         Self {
             id,
-            name,
+            name: RwLock::new(Named { name, changes: 0 }),
             kind,
             main,
             sub,
+            stopped: watch::Sender::new(false),
             _keep: keep,
         }
     }
@@ -81,8 +92,16 @@ impl Camera {
     }
 
     /// The name a person gave it.
-    pub fn name(&self) -> &str {
-        &self.name
+    pub fn name(&self) -> String {
+        let named = self.name.read().unwrap_or_else(PoisonError::into_inner);
+        named.name.clone()
+    }
+
+    /// Gives it another name; its streams go on. [`crate::Hub::rename`] tells of it.
+    pub(crate) fn rename(&self, name: String) {
+        let mut named = self.name.write().unwrap_or_else(PoisonError::into_inner);
+        named.name = name;
+        named.changes += 1;
     }
 
     /// The kind of its source.
@@ -118,9 +137,20 @@ impl Camera {
         self.upstream(quality).follow_jpeg()
     }
 
-    /// A number that changes with its state.
+    /// A number that changes with its state and its name.
     pub fn revision(&self) -> u64 {
-        self.upstreams().map(|upstream| upstream.revision()).sum()
+        let named = self.name.read().unwrap_or_else(PoisonError::into_inner);
+        let states: u64 = self.upstreams().map(|upstream| upstream.revision()).sum();
+        states + named.changes
+    }
+
+    /// One attempt at its main stream, and none after it: the first JPEG, or why
+    /// there is none. The camera is to be in no hub, for there it would be tried anew.
+    ///
+    /// # Errors
+    /// How the attempt failed.
+    pub async fn try_once(&self) -> Result<Frame, Failure> {
+        self.main.try_once().await
     }
 
     /// Tries it again at once if it waits to be.
@@ -131,6 +161,13 @@ impl Camera {
     /// Ends its sources, whoever watches.
     pub fn stop(&self) {
         self.upstreams().for_each(|upstream| upstream.stop());
+        self.stopped.send_replace(true);
+    }
+
+    /// Becomes true when its sources are ended for good: when it was taken out of
+    /// the hub, or another took its place there.
+    pub fn stopped(&self) -> watch::Receiver<bool> {
+        self.stopped.subscribe()
     }
 
     /// What it tells of itself: of the stream that plays, where one does.

@@ -188,6 +188,30 @@ impl Hub {
         Ok(camera)
     }
 
+    /// Puts a camera in the place of the one that has its id, whose sources end.
+    /// Who watches that one watches this one from then on. None if there is none
+    /// of its id.
+    pub fn replace(&self, camera: Camera) -> Option<Arc<Camera>> {
+        let mut cameras = self.cameras.write().unwrap_or_else(PoisonError::into_inner);
+        let Cameras { by_id, in_order } = &mut *cameras;
+        let known = by_id.get_mut(camera.id())?;
+        let camera = Arc::new(camera);
+        let old = std::mem::replace(known, camera.clone());
+        if let Some(place) = in_order.iter_mut().find(|other| Arc::ptr_eq(other, &old)) {
+            *place = camera.clone();
+        }
+        drop(cameras);
+        old.stop();
+        self.changes.send_modify(|generation| *generation += 1);
+        Some(camera)
+    }
+
+    /// Gives a camera another name; its streams go on.
+    pub fn rename(&self, camera: &Camera, name: String) {
+        camera.rename(name);
+        self.changes.send_modify(|generation| *generation += 1);
+    }
+
     /// Takes a camera out and ends its sources.
     pub fn remove(&self, id: &CameraId) -> Option<Arc<Camera>> {
         let mut cameras = self.cameras.write().unwrap_or_else(PoisonError::into_inner);

@@ -6,7 +6,7 @@
 
 use crate::clock::Clock;
 use crate::crashes::Crashes;
-use crate::frame::{Codec, Picture};
+use crate::frame::{Codec, Frame, Picture};
 use crate::slot::Slot;
 use crate::source::{Failure, FailureKind, PATIENCE, Publisher, Rendition, Source};
 use crate::subscription::Follower;
@@ -95,6 +95,8 @@ struct Inner {
     lived: bool,
     restarts: u64,
     task: Option<AbortHandle>,
+    /// Ended for good: no lease starts it again.
+    stopped: bool,
     revision: u64,
 }
 
@@ -154,6 +156,7 @@ impl Upstream {
                 lived: false,
                 restarts: 0,
                 task: None,
+                stopped: false,
                 revision: 0,
             }),
         })
@@ -207,22 +210,40 @@ impl Upstream {
         Follower::new(self.jpeg.clone(), Some(self.lease(Want::Jpeg)))
     }
 
-    /// Asks for a stream; the first lease starts the source.
-    pub fn lease(self: &Arc<Self>, want: Want) -> Lease {
+    fn demand(self: &Arc<Self>, want: Want) -> Lease {
         self.demand.send_modify(|demand| match want {
             Want::Native => demand.native += 1,
             Want::Jpeg => demand.jpeg += 1,
         });
-        let mut inner = self.lock();
-        if inner.task.is_none() {
-            inner.state = State::Starting;
-            inner.task = Some(tokio::spawn(self.clone().supervise()).abort_handle());
-            self.changed(inner);
-        }
         Lease {
             upstream: self.clone(),
             want,
         }
+    }
+
+    /// Makes one attempt and no other: the first JPEG, or how it failed. For an
+    /// upstream that nobody holds a lease on.
+    pub(crate) async fn try_once(self: &Arc<Self>) -> Result<Frame, Failure> {
+        // A rendition runs only where somebody wants its pictures.
+        let _lease = self.demand(Want::Jpeg);
+        let mut pictures = Follower::new(self.jpeg.clone(), None);
+        tokio::select! {
+            biased;
+            frame = pictures.next() => Ok(frame),
+            failure = self.attempt() => Err(failure),
+        }
+    }
+
+    /// Asks for a stream; the first lease starts the source.
+    pub fn lease(self: &Arc<Self>, want: Want) -> Lease {
+        let lease = self.demand(want);
+        let mut inner = self.lock();
+        if inner.task.is_none() && !inner.stopped {
+            inner.state = State::Starting;
+            inner.task = Some(tokio::spawn(self.clone().supervise()).abort_handle());
+            self.changed(inner);
+        }
+        lease
     }
 
     /// Tries a failed camera again at once instead of waiting out its backoff.
@@ -230,9 +251,11 @@ impl Upstream {
         self.retry.notify_waiters();
     }
 
-    /// Ends the source now, whoever watches.
+    /// Ends the source now and for good, whoever watches.
     pub fn stop(&self) {
-        if let Some(task) = self.lock().task.take() {
+        let mut inner = self.lock();
+        inner.stopped = true;
+        if let Some(task) = inner.task.take() {
             task.abort();
         }
     }

@@ -439,3 +439,60 @@ async fn a_camera_of_few_pictures_does_not_stall_between_them() {
         assert_eq!(camera.status().state, State::Live);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn one_try_is_one_attempt_and_leaves_nothing() {
+    let refusing = stage(Behaviour::Refuses);
+    let failure = refusing.camera.try_once().await.expect_err("no picture");
+    assert_eq!(failure.kind, FailureKind::Unauthorized);
+    sleep(Duration::from_secs(60)).await;
+    assert_eq!(*refusing.attempts.borrow(), 1);
+
+    let native = stage(Behaviour::PlaysNative);
+    let frame = native.camera.try_once().await.expect("a picture");
+    assert_eq!(frame.payload()[..], b"derived"[..]);
+    settle().await;
+    assert_eq!(native.running.load(Ordering::SeqCst), 0);
+    assert_eq!(native.renditions.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_takes_its_place_and_it_is_ended_for_good() {
+    let stage = stage(Behaviour::Plays);
+    let (old, mut stopped) = (stage.camera.clone(), stage.camera.stopped());
+    let mut viewer = old.follow(Quality::Main);
+    viewer.next().await;
+    let renamed = old.revision();
+    stage.hub.rename(&old, "Another name".to_owned());
+    assert_eq!(old.name(), "Another name");
+    assert!(old.revision() > renamed && !*stopped.borrow_and_update());
+    assert_eq!(*stage.attempts.borrow(), 1);
+
+    let id = old.id().clone();
+    let source: Arc<dyn Source> = Arc::new(Puppet {
+        attempts: watch::Sender::new(0),
+        running: Arc::default(),
+        behaviour: Behaviour::Plays,
+    });
+    let upstream = stage.hub.upstream(&id, source, None);
+    let camera = Camera::new(
+        id.clone(),
+        "New".to_owned(),
+        "puppet",
+        upstream,
+        None,
+        false,
+    );
+    let new = stage.hub.replace(camera).expect("its place");
+    assert!(*stopped.borrow_and_update());
+    assert!(Arc::ptr_eq(&stage.hub.cameras()[0], &new));
+    settle().await;
+    assert_eq!(stage.running.load(Ordering::SeqCst), 0);
+    // Whoever still holds the old one does not wake it.
+    let _late = old.follow(Quality::Main);
+    sleep(Duration::from_secs(5)).await;
+    assert_eq!(stage.running.load(Ordering::SeqCst), 0);
+    new.follow(Quality::Main).next().await;
+    stage.hub.remove(&id).expect("the new one");
+    assert!(*new.stopped().borrow());
+}

@@ -42,9 +42,11 @@ pub fn to_smjpeg(options: &JpegOptions, from: Option<f64>) -> Vec<String> {
         options.width
     );
     let fixed = "-an -sn -dn -copyts -fps_mode passthrough -enc_time_base 1:1000 -threads 1 \
-                 -c:v mjpeg -q:v 5 -flush_packets 1 -f smjpeg pipe:1";
+                 -c:v mjpeg -flush_packets 1";
     let mut arguments = vec!["-vf".to_owned(), filter];
     arguments.extend(fixed.split_whitespace().map(str::to_owned));
+    arguments.extend(["-q:v".to_owned(), options.quantizer().to_string()]);
+    arguments.extend(["-f", "smjpeg", "pipe:1"].map(str::to_owned));
     arguments
 }
 

@@ -1,11 +1,13 @@
 //! From a configuration to a running hub.
 
+use crate::added;
 use crate::auth::{Key, new_code};
 use crate::config::{CameraConfig, Config, ConfigError, from_argument};
 use crate::gate::Gate;
 use crate::renditions::JpegRendition;
 use crate::server;
 use crate::site::Site;
+use crate::sources::Fence;
 use crate::store::{self, Store, StoreError, codes, users};
 use crate::telemetry::Telemetry;
 use ocelli_core::{Camera, Hub, HubError, Source};
@@ -28,17 +30,27 @@ pub fn hub(config: &Config) -> Result<Arc<Hub>, ConfigError> {
     for camera in &config.cameras {
         let refuse =
             |error: HubError| ConfigError::new(format!("camera {:?}: {error}", camera.room));
-        let id = hub.resolve(&camera.app, &camera.room).map_err(refuse)?;
-        let upstream = |source: &Arc<dyn Source>| {
-            let rendition = Arc::new(JpegRendition::new(camera.jpeg));
-            hub.upstream(&id, source.clone(), Some(rendition))
-        };
-        let main = upstream(&camera.source);
-        let sub = camera.substream.as_ref().map(upstream);
-        let made = Camera::new(id, camera.name.clone(), camera.kind, main, sub, camera.keep);
+        let made = make(&hub, camera).map_err(refuse)?;
         hub.add(made).map_err(refuse)?;
     }
     Ok(hub)
+}
+
+/// Makes a camera for a hub, which is not in it yet. With `keep` it begins to
+/// connect, so that needs a running runtime.
+///
+/// # Errors
+/// The hub does not know its app.
+pub fn make(hub: &Hub, camera: &CameraConfig) -> Result<Camera, HubError> {
+    let id = hub.resolve(&camera.app, &camera.room)?;
+    let upstream = |source: &Arc<dyn Source>| {
+        let rendition = Arc::new(JpegRendition::new(camera.jpeg));
+        hub.upstream(&id, source.clone(), Some(rendition))
+    };
+    let main = upstream(&camera.source);
+    let sub = camera.substream.as_ref().map(upstream);
+    let name = camera.name.clone();
+    Ok(Camera::new(id, name, camera.kind, main, sub, camera.keep))
 }
 
 /// The cameras of the demo: a wall of running clocks.
@@ -168,12 +180,13 @@ pub fn data_directory(named: Option<&Path>) -> Result<PathBuf, StoreError> {
         })
 }
 
-/// Opens the store of a data directory and puts its apps into the hub.
+/// Opens the store of a data directory and puts its apps and cameras into the hub.
 async fn open_store(site: &mut Site, data: Option<&Path>) -> Result<(), StoreError> {
     let data = data_directory(data)?;
     site.store = Store::open(&data)?;
     let fault = |error| StoreError::Unusable(format!("{} can't be used: {error}", data.display()));
-    put_apps(site).await.map_err(fault)
+    put_apps(site).await.map_err(fault)?;
+    added::load(site).await.map_err(fault)
 }
 
 /// Puts the store's apps into the hub. What the configuration says of an app goes
@@ -217,6 +230,16 @@ pub async fn serve(
     let gate = Gate::new(&config.allowed_hosts, &config.allowed_origins);
     let mut site = Site::new(hub, gate);
     site.configured_apps = config.apps.iter().map(|app| app.name.clone()).collect();
+    let place = |camera: CameraConfig| {
+        let id = site.hub.resolve(&camera.app, &camera.room).ok()?;
+        Some((id, camera))
+    };
+    site.configured_cameras = config.cameras.into_iter().filter_map(place).collect();
+    site.fence = match config.allow_local_sources {
+        true => Fence::lifted(),
+        false => Fence::new(address.port()),
+    };
+    site.max_added_cameras = config.max_added_cameras;
     site.admin = config.admin;
     site.limit(config.limits);
     site.metrics = config.metrics;
@@ -232,7 +255,7 @@ pub async fn serve(
     site.listen = config.listen;
     let data = data_directory(config.data.as_deref()).ok();
     site.telemetry = Telemetry::start(config.telemetry.bounds, data.as_deref());
-    greet(address, config.cameras.len());
+    greet(address, site.hub.cameras().len());
     if site.store.key().is_ok()
         && let Err(error) = invite(&site, address).await
     {

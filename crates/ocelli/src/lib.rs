@@ -8,6 +8,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`config`] | the configuration file and the command line's sources |
+//! | [`added`] | cameras that were added over HTTP |
 //! | [`sources`] | the kinds of source, one file each |
 //! | [`renditions`] | what is derived from a camera's own stream |
 //! | [`sinks`] | the kinds of sink, one file each |
@@ -29,6 +30,7 @@
 //! Everything on the frame path runs on one current-thread runtime; what takes
 //! long (encoding a test picture, resolving a name) goes to blocking threads.
 
+pub mod added;
 pub mod annexb;
 pub mod answer;
 pub mod api;

@@ -1,21 +1,24 @@
 //! What every route has at hand. It knows no route: those know it.
 
+use crate::api::TRIALS;
 use crate::auth::{AdminToken, Block, Passwords, Throttle};
-use crate::config::Metrics;
+use crate::config::{CameraConfig, Metrics};
 use crate::connection::Peer;
 use crate::counts::{Counts, Refusal};
 use crate::gate::Gate;
 use crate::limits::{Doorkeeper, Limits};
+use crate::sources::Fence;
 use crate::store::Store;
 use crate::telemetry::Telemetry;
 use crate::visitor::{Attempts, Visitors};
-use ocelli_core::Hub;
+use ocelli_core::{CameraId, Hub};
 use ocelli_series::Bounds;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -46,6 +49,14 @@ pub struct Site {
     pub visitors: Visitors,
     /// The apps of the configuration, which is the one place to change them.
     pub configured_apps: BTreeSet<String>,
+    /// The cameras of the configuration, likewise.
+    pub configured_cameras: BTreeMap<CameraId, CameraConfig>,
+    /// Where cameras that are added over HTTP may be.
+    pub fence: Fence,
+    /// Turns at looking at cameras before they are added.
+    pub trials: Semaphore,
+    /// How many cameras may be added over HTTP.
+    pub max_added_cameras: usize,
     /// What clients may take.
     pub limits: Limits,
     /// Who has a connection.
@@ -83,6 +94,10 @@ impl Site {
             attempts: Attempts::default(),
             visitors: Visitors::default(),
             configured_apps: BTreeSet::new(),
+            configured_cameras: BTreeMap::new(),
+            fence: Fence::new(0),
+            trials: Semaphore::new(TRIALS),
+            max_added_cameras: 0,
             doorkeeper: Arc::new(Doorkeeper::new(&Limits::default())),
             limits: Limits::default(),
             counts: Arc::default(),

@@ -25,7 +25,7 @@ fn a_whole_file_is_read() {
         user = "viewer"
         password = "hush"
         substream = "rtsp://10.0.0.7/stream2"
-        jpeg = { fps = "key", width = 1280 }
+        jpeg = { fps = "key", width = 1280, quality = 40 }
 
         [[camera]]
         id = "test"
@@ -48,6 +48,7 @@ fn a_whole_file_is_read() {
     let wanted = JpegOptions {
         rate: JpegRate::KeyFrames,
         width: 1280,
+        quality: 40,
     };
     assert_eq!(door.jpeg, wanted);
     assert_eq!(

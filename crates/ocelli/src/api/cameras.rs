@@ -1,13 +1,56 @@
-//! `/api/v1/cameras`: what each camera is doing.
+//! `/api/v1/cameras`: what each camera is doing, and how it is set. [`edit`] adds,
+//! changes and deletes them, [`trial`] looks at one before that.
 
-use crate::answer::{Answer, ProblemBody};
+pub mod edit;
+pub mod trial;
+
+use crate::added::{Jpeg, Settings};
+use crate::answer::{Answer, Problem, ProblemBody};
+use crate::config::CameraConfig;
 use crate::site::Site;
+use crate::sources::Address;
+use crate::store::cameras;
 use crate::visitor::Visitor;
-use axum::extract::State;
-use ocelli_core::{Camera, Timestamp};
+use axum::extract::{FromRequestParts, RawPathParams, State};
+use axum::routing::{MethodRouter, get};
+use http::StatusCode;
+use http::request::Parts;
+use ocelli_core::name::split_id;
+use ocelli_core::{Camera, CameraId, Timestamp};
 use serde::Serialize;
+use serde_json::{Value, json};
 use std::sync::Arc;
 use utoipa::ToSchema;
+
+/// One camera; and the one call beside it, which a camera's room may be named like.
+pub const ONE: &str = "/api/v1/cameras/{camera}";
+/// See [`ONE`].
+pub const TEST: &str = "/api/v1/cameras/test";
+/// The room that [`TEST`] would hide.
+const TEST_ROOM: &str = "test";
+
+/// The calls on the camera in the room that [`TEST`] would hide.
+pub fn named_test() -> MethodRouter<Arc<Site>> {
+    get(show).patch(edit::change).delete(edit::delete)
+}
+
+/// The camera that a call's address names.
+pub struct Named(String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Named {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let params = RawPathParams::from_request_parts(parts, state).await;
+        let params = params.map_err(|error| {
+            let message = error.body_text();
+            Problem::new(StatusCode::BAD_REQUEST, message)
+        })?;
+        let found = params.iter().find(|(name, _)| *name == "camera");
+        let named = found.map_or(TEST_ROOM, |(_, camera)| camera);
+        Ok(Self(named.to_owned()))
+    }
+}
 
 /// A camera.
 #[derive(Serialize, ToSchema)]
@@ -37,10 +80,12 @@ pub struct View {
     dropped: u64,
     restarts: u64,
     has_substream: bool,
+    /// Whether it stands in the configuration file, which is then the place to change it.
+    read_only: bool,
 }
 
 impl View {
-    fn of(camera: &Camera, now: Timestamp) -> Self {
+    fn of(camera: &Camera, site: &Site, now: Timestamp) -> Self {
         let status = camera.status();
         let id = camera.id();
         let known = status.taken.is_known();
@@ -49,7 +94,7 @@ impl View {
             app: id.app().to_owned(),
             room: id.room().to_owned(),
             full_room: id.full_room().to_owned(),
-            name: camera.name().to_owned(),
+            name: camera.name(),
             kind: camera.kind(),
             state: status.state.name().to_owned(),
             reason: status.state.reason().map(ToString::to_string),
@@ -63,6 +108,7 @@ impl View {
             dropped: status.dropped,
             restarts: status.restarts,
             has_substream: camera.has_substream(),
+            read_only: site.configured_cameras.contains_key(id),
         }
     }
 }
@@ -76,6 +122,140 @@ impl View {
 pub async fn list(State(site): State<Arc<Site>>, visitor: Visitor) -> Answer<Vec<View>> {
     let now = site.hub.clock().now();
     let cameras = visitor.cameras();
-    let cameras = cameras.iter().map(|camera| View::of(camera, now));
+    let cameras = cameras.iter().map(|camera| View::of(camera, &site, now));
     Answer::new(cameras.collect())
+}
+
+/// Adds to the schema of [`Jpeg`] what Rust's types don't say of it.
+pub fn describe(schema: &mut Value) {
+    schema["properties"]["fps"] = json!({
+        "description": schema["properties"]["fps"]["description"],
+        "oneOf": [
+            { "type": "number", "minimum": 0.1, "maximum": 60 },
+            { "const": "key" },
+            { "type": "null" },
+        ],
+    });
+}
+
+/// A camera with its settings, without its password.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Shown {
+    #[serde(flatten)]
+    view: View,
+    /// The address of its main stream, without user and password, and with `***` for
+    /// what seems to be a secret in its query. Null for a camera without settings.
+    source: Option<String>,
+    /// The address of its small stream, likewise.
+    substream: Option<String>,
+    /// Who it is signed in to as.
+    user: Option<String>,
+    /// Whether a password is kept for it.
+    has_password: bool,
+    jpeg: Option<Jpeg>,
+    /// Whether it stays connected without viewers.
+    keep: Option<bool>,
+    /// How often a single picture is fetched; null for the usual `1s`, and for
+    /// cameras of the configuration.
+    interval: Option<String>,
+    /// False where any certificate is accepted; null likewise.
+    verify_tls: Option<bool>,
+}
+
+impl Shown {
+    fn bare(view: View) -> Self {
+        Self {
+            view,
+            source: None,
+            substream: None,
+            user: None,
+            has_password: false,
+            jpeg: None,
+            keep: None,
+            interval: None,
+            verify_tls: None,
+        }
+    }
+
+    fn configured(view: View, camera: &CameraConfig) -> Self {
+        let credentials = camera.address.credentials.as_ref();
+        let password = credentials.map(|known| known.password.as_str());
+        Self {
+            source: Some(camera.address.redacted()),
+            substream: camera.substream_address.as_ref().map(Address::redacted),
+            user: credentials.map(|known| known.user.clone()),
+            has_password: password.is_some_and(|password| !password.is_empty()),
+            jpeg: Some(camera.jpeg.into()),
+            keep: Some(camera.keep),
+            ..Self::bare(view)
+        }
+    }
+
+    fn added(view: View, settings: Settings) -> Self {
+        Self {
+            source: Some(shown(&settings.source)),
+            substream: settings.substream.as_deref().map(shown),
+            user: settings.user,
+            has_password: settings.password.is_some(),
+            jpeg: Some(settings.jpeg),
+            keep: Some(settings.keep),
+            interval: settings.interval,
+            verify_tls: settings.verify_tls,
+            view,
+        }
+    }
+}
+
+/// An address as it is shown.
+fn shown(address: &str) -> String {
+    Address::new(address).redacted()
+}
+
+/// The place that an id of either form names.
+///
+/// # Errors
+/// 404: there can't be such a camera.
+fn place(site: &Site, camera: &str) -> Result<CameraId, Problem> {
+    let (app, room) = split_id(camera);
+    site.hub.resolve(app, room).map_err(|_| unknown(camera))
+}
+
+fn unknown(camera: &str) -> Problem {
+    Problem::not_found(format!("there is no camera {camera:?}"))
+}
+
+/// The settings that are kept of a camera, if there are any.
+async fn kept(site: &Site, id: &CameraId) -> Result<Option<Settings>, Problem> {
+    let (app, room) = (id.app().to_owned(), id.room().to_owned());
+    let find = move |connection: &mut _| cameras::find(connection, &app, &room);
+    let Some(kept) = site.store.call(find).await? else {
+        return Ok(None);
+    };
+    Ok(Settings::unseal(&site.store.seal()?, &kept))
+}
+
+/// One camera with its settings.
+#[utoipa::path(get, path = "/api/v1/cameras/{camera}", tag = "cameras", operation_id = "showCamera",
+    security(("token" = ["camera:read"])),
+    params(("camera" = String, Path, description = "Its id, `/` written as `%2F`")),
+    responses(
+        (status = 200, description = "The camera", body = Answer<Shown>),
+        (status = 404, description = "There is none", body = ProblemBody)))]
+pub async fn show(
+    State(site): State<Arc<Site>>,
+    Named(camera): Named,
+) -> Result<Answer<Shown>, Problem> {
+    let id = place(&site, &camera)?;
+    let found = site.hub.find(id.app(), id.room());
+    let found = found.ok_or_else(|| unknown(&camera))?;
+    let view = View::of(&found, &site, site.hub.clock().now());
+    let shown = match site.configured_cameras.get(&id) {
+        Some(configured) => Shown::configured(view, configured),
+        None => match kept(&site, &id).await? {
+            Some(settings) => Shown::added(view, settings),
+            None => Shown::bare(view),
+        },
+    };
+    Ok(Answer::new(shown))
 }

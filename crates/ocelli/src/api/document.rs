@@ -1,7 +1,7 @@
 //! The interface described: for programs `/api/v1/openapi.json`, for people
 //! `/api/v1/docs`. Both are made of what the handlers say of themselves.
 
-use super::tokens;
+use super::{cameras, tokens};
 use crate::answer::ProblemBody;
 use crate::ui::POLICY;
 use axum::Json;
@@ -48,6 +48,7 @@ pub fn document() -> Value {
     let document = super::handlers().split_for_parts().1;
     let mut document = serde_json::to_value(document).unwrap_or_default();
     tokens::describe(&mut document["components"]["schemas"]["NewToken"]);
+    cameras::describe(&mut document["components"]["schemas"]["Jpeg"]);
     let paths = document["paths"].as_object_mut().into_iter().flatten();
     for (_, calls) in paths {
         for (_, call) in calls.as_object_mut().into_iter().flatten() {

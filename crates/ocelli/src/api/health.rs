@@ -155,8 +155,8 @@ fn read_age(text: &str) -> Result<Duration, Problem> {
 ///
 /// It counts as a viewer for the grace period, so a camera that sleeps is woken, and has
 /// 10 s for its first picture.
-#[utoipa::path(get, path = "/api/v1/cameras/{id}/health", tag = "cameras", security(()),
-    params(("id" = String, Path, description = "Its id on the wall socket, `/` as `%2F`"), Check),
+#[utoipa::path(get, path = "/api/v1/cameras/{camera}/health", tag = "cameras", security(()),
+    params(("camera" = String, Path, description = "Its id on the wall socket, `/` as `%2F`"), Check),
     responses((status = 200, description = "It does", body = Answer<CameraHealth>),
         (status = 401, description = "Whoever asks may not watch it", body = ProblemBody),
         (status = 404, description = "There is none", body = ProblemBody),

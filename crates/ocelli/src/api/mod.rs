@@ -18,9 +18,11 @@ mod links;
 mod page;
 mod series;
 mod session;
+mod sessions;
 mod tokens;
 mod users;
 
+pub use cameras::trial::TRIALS;
 pub use document::document;
 
 use crate::answer::Problem;
@@ -39,7 +41,13 @@ fn handlers() -> OpenApiRouter<Arc<Site>> {
         .routes(routes!(health::up))
         .routes(routes!(health::ready))
         .routes(routes!(health::numbers))
-        .routes(routes!(cameras::list))
+        .routes(routes!(cameras::list, cameras::edit::create))
+        .routes(routes!(
+            cameras::show,
+            cameras::edit::change,
+            cameras::edit::delete
+        ))
+        .routes(routes!(cameras::trial::test))
         .routes(routes!(health::camera))
         .routes(routes!(apps::list, apps::create))
         .routes(routes!(apps::show, apps::change, apps::delete))
@@ -51,8 +59,8 @@ fn handlers() -> OpenApiRouter<Arc<Site>> {
         .routes(routes!(session::show, session::sign_in, session::sign_out))
         .routes(routes!(session::set_up))
         .routes(routes!(session::change_password))
-        .routes(routes!(session::list))
-        .routes(routes!(session::end))
+        .routes(routes!(sessions::list))
+        .routes(routes!(sessions::end))
         .routes(routes!(users::list, users::create))
         .routes(routes!(users::change, users::delete))
         .routes(routes!(links::play))
@@ -68,6 +76,7 @@ pub fn routes(site: &Arc<Site>) -> Router<Arc<Site>> {
     let rules = Arc::new(Rules::of(&document));
     let guard = middleware::from_fn_with_state((site.clone(), rules), access::guard);
     router
+        .route(cameras::TEST, cameras::named_test())
         .route(UNKNOWN, any(unknown))
         .layer(guard)
         .layer(DefaultBodyLimit::max(site.limits.body_size))

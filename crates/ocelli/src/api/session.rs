@@ -1,13 +1,12 @@
-//! `/api/v1/session`: signing in and out, and which sessions there are.
+//! `/api/v1/session`: signing in and out, by a password or a one-time code.
 //!
 //! A session is a cookie, and counts only in requests of the hub's own pages
-//! (`visitor`); here is where it comes from and where it ends.
+//! (`visitor`); here is where it comes from.
 
 use super::apps::Gone;
 use super::body::Body;
-use super::page::{Page, Window};
 use super::users::RoleView;
-use crate::answer::{Answer, Asked, Problem, ProblemBody};
+use crate::answer::{Answer, Problem, ProblemBody};
 use crate::auth::{Block, Busy, Grant, Named, Role, check_password, new_id};
 use crate::connection::Peer;
 use crate::site::Site;
@@ -16,7 +15,7 @@ use crate::store::users::{self, User};
 use crate::store::{StoreError, codes};
 use crate::visitor::{Visitor, comes_from_own_page, cookie};
 use axum::Extension;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::header::{SET_COOKIE, USER_AGENT};
 use http::request::Parts;
@@ -25,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
 /// How much is kept of what a browser calls itself.
 const AGENT_LIMIT: usize = 200;
@@ -433,107 +432,4 @@ pub async fn change_password(
     site.store.call(set).await?;
     site.visitors.look_again();
     Ok(Answer::new(Gone { id: user.id }))
-}
-
-/// A session, without its secret.
-#[derive(Serialize, ToSchema)]
-#[schema(as = Session)]
-#[serde(rename_all = "camelCase")]
-pub struct Listed {
-    /// By this it is ended.
-    id: String,
-    /// The id of the user whose it is.
-    user_id: String,
-    /// The address from which it was begun.
-    address: String,
-    /// What the browser calls itself.
-    agent: String,
-    /// In ms since the Unix epoch.
-    created_at: i64,
-    /// When it was last used, to the minute.
-    seen_at: i64,
-    /// When it ends unless it is used.
-    expires_at: i64,
-    /// Whether it is the one that asks.
-    current: bool,
-}
-
-/// Whose sessions.
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub struct Whose {
-    /// `all` for everybody's, which needs `session:read` for all apps; else one's own.
-    #[param(inline)]
-    of: Option<Everybody>,
-}
-
-/// Everybody.
-#[derive(Clone, Copy, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Everybody {
-    /// All users.
-    All,
-}
-
-/// One's own sessions, or everybody's, the last used first.
-#[utoipa::path(get, path = "/api/v1/sessions", tag = "session", operation_id = "listSessions",
-    security(("token" = ["session:read", "global"]), ("session" = [])), params(Whose, Window),
-    responses((status = 200, description = "The sessions", body = Page<Listed>)))]
-pub async fn list(
-    State(site): State<Arc<Site>>,
-    Extension(visitor): Extension<Visitor>,
-    Asked(whose): Asked<Whose>,
-    Asked(window): Asked<Window>,
-) -> Result<Page<Listed>, Problem> {
-    let own = visitor.signed_in();
-    let user = match (&own, whose.of) {
-        (Some((user, _)), None) => Some(user.id.clone()),
-        _ => {
-            super::access::check_global(&visitor.grant(), "session:read")?;
-            None
-        }
-    };
-    let now = site.now();
-    let all = move |connection: &mut rusqlite::Connection| {
-        sessions::all(connection, user.as_deref(), now)
-    };
-    let sessions = site.store.call(all).await?.into_iter();
-    let current = own.map(|(_, session)| session.id);
-    let listed = sessions.map(|session| Listed {
-        current: Some(&session.id) == current.as_ref(),
-        expires_at: session.expires(),
-        id: session.id,
-        user_id: session.user,
-        address: session.address,
-        agent: session.agent,
-        created_at: session.created,
-        seen_at: session.seen,
-    });
-    window.of(listed.collect())
-}
-
-/// Ends a session: one's own, or with `session:delete` for all apps anybody's.
-#[utoipa::path(delete, path = "/api/v1/sessions/{id}", tag = "session", operation_id = "endSession",
-    security(("token" = ["session:delete", "global"]), ("session" = [])),
-    params(("id" = String, Path, description = "`ses_…`")),
-    responses(
-        (status = 200, description = "It has ended", body = Answer<Gone>),
-        (status = 404, description = "There is none", body = ProblemBody)))]
-pub async fn end(
-    State(site): State<Arc<Site>>,
-    Extension(visitor): Extension<Visitor>,
-    Path(id): Path<String>,
-) -> Result<Answer<Gone>, Problem> {
-    let everybodys = visitor.grant().allows("session:delete", None);
-    let own = visitor.signed_in().map(|(user, _)| user.id);
-    let user = if everybodys { None } else { own };
-    let sought = id.clone();
-    let end = move |connection: &mut rusqlite::Connection| {
-        sessions::end(connection, &sought, user.as_deref())
-    };
-    if site.store.call(end).await? {
-        site.visitors.look_again();
-        return Ok(Answer::new(Gone { id }));
-    }
-    Err(Problem::not_found("there is no session of that id"))
 }

@@ -4,6 +4,7 @@ use super::{ConfigError, Section};
 use crate::sources::{self, Address, Credentials};
 use ocelli_core::Source;
 use ocelli_core::name::{DEFAULT_APP, check_room};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 /// The keys that `[[camera]]` takes for every kind of source: name and meaning.
@@ -31,7 +32,7 @@ pub const OPTIONS: &[(&str, &str)] = &[
     ),
     (
         "jpeg",
-        "the JPEG made of a stream that is none: { fps = 5, width = 960 }; fps = \"key\" for key frames only",
+        "the JPEG made of a stream that is none: { fps = 5, width = 960, quality = 90 }; fps = \"key\" for key frames only, quality from 1 to 100",
     ),
     ("keep", "true keeps it connected without viewers"),
 ];
@@ -52,6 +53,8 @@ pub struct JpegOptions {
     pub rate: JpegRate,
     /// The widest it gets, in pixels; never enlarged.
     pub width: u16,
+    /// How good, 1 to 100.
+    pub quality: u8,
 }
 
 impl Default for JpegOptions {
@@ -59,11 +62,38 @@ impl Default for JpegOptions {
         Self {
             rate: JpegRate::Fps(5.0),
             width: 960,
+            quality: 90,
+        }
+    }
+}
+
+impl JpegRate {
+    /// What is told of it where it is wrong.
+    pub const WANTED: &str = "a number from 0.1 to 60, or \"key\" for key frames only";
+
+    /// Reads a number of pictures a second, or the word for key frames.
+    pub fn read(number: Option<f64>, word: Option<&str>) -> Option<Self> {
+        match (number, word) {
+            (Some(fps), _) if (0.1..=60.0).contains(&fps) => Some(JpegRate::Fps(fps)),
+            (None, Some("key")) => Some(JpegRate::KeyFrames),
+            _ => None,
         }
     }
 }
 
 impl JpegOptions {
+    /// How wide it can be, in pixels.
+    pub const WIDTHS: RangeInclusive<u32> = 64..=8192;
+    /// How good it can be.
+    pub const QUALITIES: RangeInclusive<u32> = 1..=100;
+
+    /// The quality as ffmpeg's encoder has it: from 2, the best, to 31.
+    pub fn quantizer(&self) -> u32 {
+        let quality =
+            u32::from(self.quality).clamp(*Self::QUALITIES.start(), *Self::QUALITIES.end());
+        31 - (quality - 1) * 29 / 99
+    }
+
     /// What a `[[camera]]` says of its JPEG, for whoever makes it.
     ///
     /// # Errors
@@ -76,7 +106,68 @@ impl JpegOptions {
     }
 }
 
-/// A camera as it was configured.
+/// A camera as somebody wrote it down: in the file, on the command line or over
+/// HTTP. Only [`Written::open`] makes a [`CameraConfig`] of it.
+pub struct Written {
+    /// Its app.
+    pub app: String,
+    /// Its room, in the short or the full form.
+    pub room: String,
+    /// Its name for people; the room if there is none.
+    pub name: Option<String>,
+    /// The address of its main stream, with its credentials.
+    pub source: Address,
+    /// The address of its small stream, likewise.
+    pub substream: Option<Address>,
+    /// Its JPEG rendition, should it need one.
+    pub jpeg: JpegOptions,
+    /// Whether it stays connected without viewers.
+    pub keep: bool,
+}
+
+impl Written {
+    /// Nothing but a place and an address; the rest as it is by default.
+    pub fn new(app: &str, room: &str, source: Address) -> Self {
+        Self {
+            app: app.to_owned(),
+            room: room.to_owned(),
+            name: None,
+            source,
+            substream: None,
+            jpeg: JpegOptions::default(),
+            keep: false,
+        }
+    }
+
+    /// Makes its sources, which take what they know of `options`. Touches no network.
+    ///
+    /// # Errors
+    /// The room is no room, or no kind of source takes an address or its options.
+    pub fn open(self, options: &mut Section<'_>) -> Result<CameraConfig, ConfigError> {
+        check_room(&self.room).map_err(|error| ConfigError::new(error.to_string()))?;
+        let span = options.span("source");
+        let (kind, source) =
+            sources::open(self.source.clone(), options).map_err(|error| error.at(span))?;
+        let substream = match &self.substream {
+            Some(address) => Some(sources::open(address.clone(), options)?.1),
+            None => None,
+        };
+        Ok(CameraConfig {
+            name: self.name.unwrap_or_else(|| self.room.clone()),
+            app: self.app,
+            room: self.room,
+            kind,
+            address: self.source,
+            substream_address: self.substream,
+            source,
+            substream,
+            jpeg: self.jpeg,
+            keep: self.keep,
+        })
+    }
+}
+
+/// A camera that can be added to a hub.
 pub struct CameraConfig {
     /// Its app.
     pub app: String,
@@ -88,6 +179,8 @@ pub struct CameraConfig {
     pub kind: &'static str,
     /// The address of its main stream, with its credentials.
     pub address: Address,
+    /// The address of its small stream, likewise.
+    pub substream_address: Option<Address>,
     /// The source of its main stream.
     pub source: Arc<dyn Source>,
     /// The source of its small stream for tiles.
@@ -110,7 +203,7 @@ pub(super) fn read(mut section: Section<'_>) -> Result<CameraConfig, ConfigError
     let app = section
         .string("app")?
         .unwrap_or_else(|| DEFAULT_APP.to_owned());
-    let name = section.string("name")?.unwrap_or_else(|| room.clone());
+    let name = section.string("name")?;
     let written = section.string("source")?.ok_or_else(|| {
         let message =
             format!("camera {room:?} needs a `source`, like source = \"rtsp://10.0.0.7/stream1\"");
@@ -118,11 +211,6 @@ pub(super) fn read(mut section: Section<'_>) -> Result<CameraConfig, ConfigError
         section.missing("source", OPTIONS, fault)
     })?;
     let credentials = read_credentials(&mut section)?;
-    let jpeg = JpegOptions::of(&mut section)?;
-    let keep = section.boolean("keep")?.unwrap_or(false);
-    let substream = section.string("substream")?;
-
-    let span = section.span("source");
     let signed_in = |written: &str| {
         let mut address = Address::new(written);
         if credentials.is_some() {
@@ -130,27 +218,18 @@ pub(super) fn read(mut section: Section<'_>) -> Result<CameraConfig, ConfigError
         }
         address
     };
-    let mut open = |written: &str, span: Option<std::ops::Range<usize>>| {
-        let address = signed_in(written);
-        sources::open(address, &mut section).map_err(|error| error.at(span))
-    };
-    let (kind, source) = open(&written, span)?;
-    let substream = match substream {
-        Some(written) => Some(open(&written, None)?.1),
-        None => None,
-    };
-    section.finish()?;
-    Ok(CameraConfig {
+    let written = Written {
+        source: signed_in(&written),
+        jpeg: JpegOptions::of(&mut section)?,
+        keep: section.boolean("keep")?.unwrap_or(false),
+        substream: section.string("substream")?.as_deref().map(signed_in),
         app,
         room,
         name,
-        kind,
-        address: signed_in(&written),
-        source,
-        substream,
-        jpeg,
-        keep,
-    })
+    };
+    let camera = written.open(&mut section)?;
+    section.finish()?;
+    Ok(camera)
 }
 
 /// User and password, the password from the file itself, from another file or
@@ -190,15 +269,13 @@ fn read_credentials(section: &mut Section<'_>) -> Result<Option<Credentials>, Co
 
 fn read_jpeg(mut section: Section<'_>) -> Result<JpegOptions, ConfigError> {
     let mut options = JpegOptions::default();
-    let wanted = "a number from 0.1 to 60, or \"key\" for key frames only";
-    let rate = section.number_or_word("fps", wanted, |number, word| match (number, word) {
-        (Some(fps), _) if (0.1..=60.0).contains(&fps) => Some(JpegRate::Fps(fps)),
-        (None, Some("key")) => Some(JpegRate::KeyFrames),
-        _ => None,
-    })?;
+    let rate = section.number_or_word("fps", JpegRate::WANTED, JpegRate::read)?;
     options.rate = rate.unwrap_or(options.rate);
-    if let Some(width) = section.whole("width", 64..=8192)? {
+    if let Some(width) = section.whole("width", JpegOptions::WIDTHS)? {
         options.width = width as u16;
+    }
+    if let Some(quality) = section.whole("quality", JpegOptions::QUALITIES)? {
+        options.quality = quality as u8;
     }
     section.finish()?;
     Ok(options)
@@ -214,18 +291,6 @@ pub fn from_argument(argument: &str, place: usize) -> Result<CameraConfig, Confi
         Some((id, address)) if check_room(id).is_ok() => (id.to_owned(), address),
         _ => (format!("cam{place}"), argument),
     };
-    let mut options = Section::empty("the command line");
-    let address = Address::new(written);
-    let (kind, source) = sources::open(address.clone(), &mut options)?;
-    Ok(CameraConfig {
-        app: DEFAULT_APP.to_owned(),
-        name: room.clone(),
-        room,
-        kind,
-        address,
-        source,
-        substream: None,
-        jpeg: JpegOptions::default(),
-        keep: false,
-    })
+    let written = Written::new(DEFAULT_APP, &room, Address::new(written));
+    written.open(&mut Section::empty("the command line"))
 }

@@ -7,7 +7,7 @@ mod camera;
 mod limits;
 mod section;
 
-pub use camera::{CameraConfig, JpegOptions, JpegRate, OPTIONS, from_argument};
+pub use camera::{CameraConfig, JpegOptions, JpegRate, OPTIONS, Written, from_argument};
 pub use limits::{LIMIT_OPTIONS, LOG_OPTIONS, Log, LogFormat, METRICS_OPTIONS, Metrics};
 pub use section::{ConfigError, Section, nearest, parse_duration, parse_size};
 
@@ -25,6 +25,9 @@ use toml::de::DeTable;
 /// Where the hub listens unless told otherwise: this machine only.
 pub const DEFAULT_LISTEN: &str = "127.0.0.1:8080";
 
+/// How many cameras may be added over HTTP unless told otherwise.
+const MAX_ADDED_CAMERAS: usize = 1000;
+
 /// The keys of the file outside of tables: name and meaning.
 pub const FILE_OPTIONS: &[(&str, &str)] = &[
     (
@@ -38,6 +41,14 @@ pub const FILE_OPTIONS: &[(&str, &str)] = &[
     (
         "allowed_origins",
         "pages elsewhere that may open sockets here, like [\"https://dash.example\"]",
+    ),
+    (
+        "allow_local_sources",
+        "true lets cameras that are added over HTTP be on this machine and at link-local addresses, which is otherwise refused",
+    ),
+    (
+        "max_added_cameras",
+        "how many cameras may be added over HTTP, 1000 by default; 0 for none",
     ),
 ];
 
@@ -61,6 +72,10 @@ pub struct Config {
     pub allowed_hosts: Vec<String>,
     /// Origins of pages that may open sockets beside the hub's own.
     pub allowed_origins: Vec<String>,
+    /// Whether cameras that are added over HTTP may be on this machine.
+    pub allow_local_sources: bool,
+    /// How many cameras may be added over HTTP.
+    pub max_added_cameras: usize,
     /// The apps that the file speaks of.
     pub apps: Vec<App>,
     /// The cameras.
@@ -86,6 +101,8 @@ impl Config {
             listen,
             allowed_hosts: Vec::new(),
             allowed_origins: Vec::new(),
+            allow_local_sources: false,
+            max_added_cameras: MAX_ADDED_CAMERAS,
             apps: Vec::new(),
             cameras: Vec::new(),
             limits: Limits::default(),
@@ -127,6 +144,10 @@ impl Config {
         let mut config = Self::new(listen);
         config.allowed_hosts = file.strings("allowed_hosts")?.unwrap_or_default();
         config.allowed_origins = file.strings("allowed_origins")?.unwrap_or_default();
+        config.allow_local_sources = file.boolean("allow_local_sources")?.unwrap_or(false);
+        if let Some(most) = file.whole("max_added_cameras", 0..=100_000)? {
+            config.max_added_cameras = most as usize;
+        }
         if let Some(section) = file.section("limits", "[limits]")? {
             config.limits = limits::read_limits(section)?;
         }

@@ -7,7 +7,7 @@ use std::fmt;
 use std::ops::Range;
 use std::time::Duration;
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeString, DeTable, DeValue};
 
 /// A fault in the configuration and where it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +58,16 @@ impl<'a> Section<'a> {
             title,
             asked: Vec::new(),
         }
+    }
+
+    /// A table of values that stand in no file.
+    pub fn table(values: Vec<(&'static str, DeValue<'static>)>) -> DeTable<'static> {
+        let place = 0..0;
+        let values = values.into_iter().map(|(key, value)| {
+            let key = Spanned::new(place.clone(), DeString::from(key));
+            (key, Spanned::new(place.clone(), value))
+        });
+        values.collect()
     }
 
     /// A table without keys.

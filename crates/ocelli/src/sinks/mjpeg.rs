@@ -7,6 +7,7 @@
 
 use super::Playback;
 use super::news::Stay;
+use super::watching::Watching;
 use crate::answer::{Asked, Problem};
 use crate::connection::{Flushes, Peer};
 use crate::counts::{Viewing, Way};
@@ -20,7 +21,7 @@ use axum::{Extension, Router};
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http_body::Frame as BodyFrame;
-use ocelli_core::{Follower, Frame};
+use ocelli_core::Frame;
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -44,7 +45,7 @@ async fn mjpeg(
     let camera = visitor.find(&app, &room)?;
     let parts = Parts {
         stay: Stay::new(&site, visitor, &camera),
-        follower: camera.follow(playback.stream.into()),
+        watching: Watching::new(site.hub.clone(), camera, playback.stream.into()),
         flushes: peer.flushes,
         viewing: site.counts.enter(Way::Mjpeg),
         next: Next::Opening,
@@ -67,7 +68,7 @@ enum Next {
 
 struct Parts {
     stay: Stay,
-    follower: Follower,
+    watching: Watching,
     flushes: Arc<Flushes>,
     viewing: Viewing,
     next: Next,
@@ -90,7 +91,9 @@ impl http_body::Body for Parts {
                     return Poll::Ready(None);
                 }
                 ready!(this.flushes.poll_beyond(seen, cx));
-                let frame = ready!(this.follower.poll_next(cx));
+                let Some(frame) = ready!(this.watching.poll_next(cx)) else {
+                    return Poll::Ready(None);
+                };
                 this.viewing.sent(frame.payload_len());
                 let head = format!(
                     "Content-Type: image/jpeg\r\nContent-Length: {}\r\n\r\n",

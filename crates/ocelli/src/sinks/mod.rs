@@ -11,6 +11,7 @@ mod news;
 mod snapshot;
 mod viewer;
 mod wall;
+mod watching;
 
 use crate::answer::Problem;
 use crate::connection::Peer;

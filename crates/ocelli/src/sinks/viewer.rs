@@ -1,6 +1,7 @@
 //! `WS /live/ws?app=&room=`: one camera over one WebSocket.
 
 use super::news::Stay;
+use super::watching::Watching;
 use super::{GOODBYE, Stream, refuse};
 use crate::answer::{Asked, Problem};
 use crate::connection::Peer;
@@ -14,7 +15,6 @@ use axum::response::Response;
 use axum::routing::any;
 use axum::{Extension, Router};
 use http::Request;
-use ocelli_core::{Camera, Follower};
 use serde::Deserialize;
 use serde_json::json;
 use std::sync::Arc;
@@ -64,8 +64,7 @@ async fn open(
         infos.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let viewer = Viewer {
             socket,
-            follower: camera.follow(asked.stream.into()),
-            camera,
+            watching: Watching::new(served.hub.clone(), camera, asked.stream.into()),
             stay,
             infos,
             viewing: served.counts.enter(Way::LiveWs),
@@ -76,8 +75,7 @@ async fn open(
 
 struct Viewer {
     socket: Socket,
-    camera: Arc<Camera>,
-    follower: Follower,
+    watching: Watching,
     stay: Stay,
     infos: Interval,
     viewing: Viewing,
@@ -87,6 +85,7 @@ enum Event {
     Came(Incoming),
     InfoDue,
     Over(&'static str),
+    Gone,
 }
 
 impl Viewer {
@@ -94,19 +93,25 @@ impl Viewer {
         let mut stopped = std::pin::pin!(site.stopping.cancelled());
         loop {
             let event = tokio::select! {
-                event = self.next() => event,
+                // Cameras end when the hub does, which is told as what it is.
+                biased;
                 () = &mut stopped => {
                     self.socket.close(1001, "the hub stops");
                     return self.socket.finish(GOODBYE).await;
                 }
+                event = self.next() => event,
             };
             match event {
                 Event::Over(why) => self.socket.close(close::UNAUTHORIZED, why),
                 Event::InfoDue => {
-                    let fps = (self.camera.status().fps * 10.0).round() / 10.0;
+                    let fps = (self.watching.camera().status().fps * 10.0).round() / 10.0;
                     let now = site.hub.clock().now();
                     let info = json!({ "type": "info", "fps": fps, "ts": now.0 / 1000 });
                     self.socket.send(Message::text(info.to_string()));
+                }
+                Event::Gone => {
+                    self.socket.close(1000, "the camera is gone");
+                    return self.socket.finish(GOODBYE).await;
                 }
                 Event::Came(Incoming::Text(_)) => site.ignore(1),
                 Event::Came(Incoming::Binary(_)) => {
@@ -133,8 +138,10 @@ impl Viewer {
                 if self.infos.poll_tick(cx).is_ready() {
                     return Poll::Ready(Event::InfoDue);
                 }
-                let Poll::Ready(frame) = self.follower.poll_next(cx) else {
-                    return Poll::Pending;
+                let frame = match self.watching.poll_next(cx) {
+                    Poll::Ready(Some(frame)) => frame,
+                    Poll::Ready(None) => return Poll::Ready(Event::Gone),
+                    Poll::Pending => return Poll::Pending,
                 };
                 self.viewing.sent(frame.payload_len());
                 self.socket.send(Message::binary(frame.payload()));

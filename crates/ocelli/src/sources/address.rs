@@ -3,6 +3,7 @@
 //! User and password are separated from the address the moment it is read, so
 //! that whatever prints an address later cannot print a password.
 
+use super::Fence;
 use percent_encoding::percent_decode_str;
 use std::fmt;
 
@@ -27,6 +28,8 @@ pub struct Address {
     bare: String,
     /// What to sign in with, from the address or from the configuration.
     pub credentials: Option<Credentials>,
+    /// Where it may lead, for one that came over HTTP.
+    pub fence: Option<Fence>,
 }
 
 impl Address {
@@ -40,7 +43,11 @@ impl Address {
             }
             _ => bare,
         };
-        Self { bare, credentials }
+        Self {
+            bare,
+            credentials,
+            fence: None,
+        }
     }
 
     /// What stands before the first colon, in lower case where that is a scheme.

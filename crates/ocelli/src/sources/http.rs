@@ -5,17 +5,19 @@
 
 mod multipart;
 
-use super::reach::{no_answer, unreachable};
-use super::{Address, Credentials, Kind};
+use super::reach::{no_answer, refused, unreachable};
+use super::{Address, Credentials, Fence, Kind};
 use crate::config::{ConfigError, Section};
 use crate::jpeg;
 use http_auth::{PasswordClient, PasswordParams};
 use multipart::Multipart;
 use ocelli_core::{Failure, FailureKind, FrameBuffer, Picture, Publisher, RunOnce, Source};
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, LOCATION, WWW_AUTHENTICATE};
 use reqwest::{Client, Response, StatusCode, Url};
 use std::error::Error;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
@@ -48,6 +50,7 @@ const HOPELESS_PARTS: usize = 10;
 struct Http {
     url: Url,
     credentials: Option<Credentials>,
+    fence: Option<Fence>,
     interval: Duration,
     patience: Duration,
     verify_tls: bool,
@@ -70,6 +73,7 @@ fn open(address: Address, options: &mut Section<'_>) -> Result<Arc<dyn Source>, 
     Ok(Arc::new(Http {
         url,
         credentials: address.credentials,
+        fence: address.fence,
         interval,
         patience,
         verify_tls,
@@ -90,6 +94,8 @@ impl Source for Http {
 struct Visit<'a> {
     camera: &'a Http,
     client: Client,
+    /// Of the request that is being made.
+    port: Arc<AtomicU16>,
     /// Answers the camera's challenge, once it has made one.
     signer: Option<PasswordClient>,
     /// Where redirections have led.
@@ -99,7 +105,13 @@ struct Visit<'a> {
 impl<'a> Visit<'a> {
     fn new(camera: &'a Http) -> Result<Self, Failure> {
         // Redirections are followed here, so that a password stays with its host.
-        let client = Client::builder()
+        let port = Arc::new(AtomicU16::new(0));
+        let mut client = Client::builder();
+        if let Some(fence) = camera.fence {
+            let port = port.clone();
+            client = client.dns_resolver(Arc::new(Fenced { fence, port }));
+        }
+        let client = client
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(CONNECT)
@@ -110,6 +122,7 @@ impl<'a> Visit<'a> {
         Ok(Self {
             camera,
             client,
+            port,
             signer: None,
             url: camera.url.clone(),
         })
@@ -244,6 +257,13 @@ impl<'a> Visit<'a> {
     }
 
     async fn request(&mut self) -> Result<Response, Failure> {
+        // Addresses that are no names do not pass by the resolver.
+        let fence = self.camera.fence;
+        if fence.is_some_and(|fence| fence.refuses(&self.url, 80)) {
+            return Err(refused());
+        }
+        let port = self.url.port_or_known_default().unwrap_or(80);
+        self.port.store(port, Ordering::Relaxed);
         let mut request = self.client.get(self.url.clone());
         if let Some(authorization) = self.authorization() {
             request = request.header(AUTHORIZATION, authorization);
@@ -341,6 +361,24 @@ impl<'a> Visit<'a> {
                 "what answers there does not speak HTTP as it should"
             };
             Failure::new(FailureKind::Ended, reason)
+        })
+    }
+}
+
+/// Resolves names within the fence. The client connects to what this answers, at
+/// every connection anew.
+struct Fenced {
+    fence: Fence,
+    /// Of the request that is being made; a visit makes one at a time.
+    port: Arc<AtomicU16>,
+}
+
+impl Resolve for Fenced {
+    fn resolve(&self, name: Name) -> Resolving {
+        let (fence, port) = (self.fence, self.port.load(Ordering::Relaxed));
+        Box::pin(async move {
+            let found = fence.resolve(name.as_str(), port).await?;
+            Ok(Box::new(found.into_iter()) as Addrs)
         })
     }
 }

@@ -6,6 +6,7 @@
 
 mod address;
 mod capture_clock;
+mod fence;
 mod ffmpeg;
 mod file;
 mod http;
@@ -14,6 +15,7 @@ mod reach;
 mod rtsp;
 
 pub use address::{Address, Credentials, redact};
+pub use fence::{Fence, REFUSED};
 
 use crate::config::{ConfigError, Section, nearest};
 use ocelli_core::Source;
@@ -47,6 +49,10 @@ pub const KINDS: &[Kind] = &[
     pattern::KIND,
 ];
 
+/// The kinds that may be added over HTTP. The others start programs or read what
+/// is on this machine, which only who writes the configuration decides on.
+const ADDABLE: [&str; 2] = [rtsp::KIND.name, http::KIND.name];
+
 /// Makes the source for an address.
 ///
 /// # Errors
@@ -57,6 +63,13 @@ pub fn open(
 ) -> Result<(&'static str, Arc<dyn Source>), ConfigError> {
     let scheme = address.scheme();
     let kind = KINDS.iter().find(|kind| kind.schemes.contains(&scheme));
+    if address.fence.is_some() && kind.is_none_or(|kind| !ADDABLE.contains(&kind.name)) {
+        return Err(ConfigError::new(
+            "a camera that is added over HTTP has an address that begins with rtsp:, http: or \
+             https:; programs, files, devices and ffmpeg's inputs come only from the \
+             configuration file",
+        ));
+    }
     let Some(kind) = kind else {
         let known: Vec<_> = KINDS
             .iter()

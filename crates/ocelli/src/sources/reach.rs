@@ -1,11 +1,15 @@
 //! Why something on the network could not be reached, in the words that every
 //! kind of source uses.
 
+use super::REFUSED;
 use ocelli_core::{Failure, FailureKind};
 
 /// The reason behind a library's account of a failed connection to `peer`
 /// (a host, or host:port); none if it tells of something else.
 pub fn unreachable(account: &str, peer: &str) -> Option<Failure> {
+    if account.contains(REFUSED) {
+        return Some(refused());
+    }
     let account = account.to_lowercase();
     let says = |parts: &[&str]| parts.iter().any(|part| account.contains(part));
     let reason = if says(&["connection refused"]) {
@@ -38,6 +42,11 @@ pub fn unreachable(account: &str, peer: &str) -> Option<Failure> {
         return None;
     };
     Some(Failure::new(FailureKind::Unreachable, reason))
+}
+
+/// The failure of a camera whose address is refused: the same whatever is there.
+pub fn refused() -> Failure {
+    Failure::new(FailureKind::Unreachable, REFUSED)
 }
 
 /// The reason when nothing at all comes back.

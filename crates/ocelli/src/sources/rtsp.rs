@@ -4,8 +4,8 @@
 //! alone) is for the kind `ffmpeg`.
 
 use super::capture_clock::CaptureClock;
-use super::reach::{no_answer, unreachable};
-use super::{Address, Kind};
+use super::reach::{no_answer, refused, unreachable};
+use super::{Address, Fence, Kind};
 use crate::annexb::{self, START_CODE};
 use crate::config::{ConfigError, Section};
 use crate::ffmpeg::NO_PARAMETER_SETS;
@@ -14,12 +14,13 @@ use futures_util::StreamExt;
 use ocelli_core::{Codec, Failure, FailureKind, FrameBuffer, Picture, Publisher, RunOnce, Source};
 use retina::client::{
     Credentials, Demuxed, Described, PlayOptions, Session, SessionGroup, SessionOptions,
-    SetupOptions, TcpTransportOptions, Transport,
+    SetupOptions, TcpTransportOptions, TeardownPolicy, Tool, Transport,
 };
 use retina::codec::{
     CodecItem, FrameFormat, ParameterSetInsertion, ParametersRef, VideoFrame, VideoParameters,
     VideoParametersCodec, h26x,
 };
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -61,6 +62,7 @@ const FORMAT: FrameFormat = {
 struct Rtsp {
     url: Url,
     credentials: Option<super::Credentials>,
+    fence: Option<Fence>,
     /// The sessions that are being taken leave of.
     sessions: Arc<SessionGroup>,
 }
@@ -79,6 +81,7 @@ fn open(address: Address, _: &mut Section<'_>) -> Result<Arc<dyn Source>, Config
     Ok(Arc::new(Rtsp {
         url,
         credentials: address.credentials,
+        fence: address.fence,
         sessions: Arc::default(),
     }))
 }
@@ -116,7 +119,51 @@ impl Rtsp {
             })
     }
 
+    /// Connects, to an address that the fence lets through if there is one. The
+    /// library connects to what it is given, so that is this very address.
     async fn describe(&self) -> Result<Session<Described>, Failure> {
+        let Some(fence) = &self.fence else {
+            return self.describe_at(&self.url, TeardownPolicy::Auto).await;
+        };
+        let host = self.url.host_str().unwrap_or_default();
+        let found = fence.resolve(host, self.url.port().unwrap_or(554));
+        let found = match timeout(SETUP, found).await {
+            Ok(found) => found.map_err(|error| self.explain_io(&error))?,
+            Err(_) => return Err(Failure::new(FailureKind::Unreachable, no_answer(host))),
+        };
+        let mut failure = Failure::new(FailureKind::Unreachable, no_answer(host));
+        for address in found {
+            let mut url = self.url.clone();
+            if url.set_ip_host(address.ip()).is_err() {
+                return Err(refused());
+            }
+            failure = match self.describe_fenced(&url).await {
+                Ok(session) => return Ok(session),
+                Err(failure) => failure,
+            };
+            if failure.kind != FailureKind::Unreachable {
+                break;
+            }
+        }
+        Err(failure)
+    }
+
+    /// Of a server that is known to forget sessions, the library takes leave by a
+    /// new connection to whatever the server calls its own address: not here.
+    async fn describe_fenced(&self, url: &Url) -> Result<Session<Described>, Failure> {
+        let session = self.describe_at(url, TeardownPolicy::Auto).await?;
+        if session.tool().is_some_and(Tool::has_live555_tcp_bug) {
+            drop(session);
+            return self.describe_at(url, TeardownPolicy::Never).await;
+        }
+        Ok(session)
+    }
+
+    async fn describe_at(
+        &self,
+        url: &Url,
+        teardown: TeardownPolicy,
+    ) -> Result<Session<Described>, Failure> {
         let credentials = self.credentials.as_ref().map(|known| Credentials {
             username: known.user.clone(),
             password: known.password.clone(),
@@ -124,8 +171,9 @@ impl Rtsp {
         let options = SessionOptions::default()
             .creds(credentials)
             .user_agent("ocelli".to_owned())
+            .teardown(teardown)
             .session_group(self.sessions.clone());
-        self.in_time(DESCRIBE, Session::describe(self.url.clone(), options))
+        self.in_time(DESCRIBE, Session::describe(url.clone(), options))
             .await
     }
 
@@ -140,7 +188,7 @@ impl Rtsp {
             Ok(Err(error)) => Err(self.explain(&error)),
             Err(_) => {
                 let peer = self.peer();
-                let there = matches!(timeout(KNOCK, TcpStream::connect(&peer)).await, Ok(Ok(_)));
+                let there = matches!(timeout(KNOCK, self.knock()).await, Ok(Ok(_)));
                 let reason = if there {
                     format!("{peer} takes the connection, but does not answer as an RTSP camera")
                 } else {
@@ -149,6 +197,21 @@ impl Rtsp {
                 Err(Failure::new(FailureKind::Unreachable, reason))
             }
         }
+    }
+
+    async fn knock(&self) -> io::Result<TcpStream> {
+        let host = self.url.host_str().unwrap_or_default();
+        let port = self.url.port().unwrap_or(554);
+        match &self.fence {
+            Some(fence) => TcpStream::connect(&fence.resolve(host, port).await?[..]).await,
+            None => TcpStream::connect(self.peer()).await,
+        }
+    }
+
+    fn explain_io(&self, error: &io::Error) -> Failure {
+        let peer = self.peer();
+        unreachable(&error.to_string(), &peer)
+            .unwrap_or_else(|| Failure::new(FailureKind::Unreachable, no_answer(&peer)))
     }
 
     /// A library's error in words for people.

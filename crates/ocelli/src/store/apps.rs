@@ -50,14 +50,14 @@ pub fn update(connection: &Connection, app: &App) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Takes one out, with its tokens, its roles and its place in wall links: an app that
-/// is made anew knows none of them.
+/// Takes one out, with its tokens, its roles, its place in wall links and its cameras
+/// that could not be shown: an app that is made anew knows none of them.
 ///
 /// # Errors
 /// The file can't be written.
 pub fn delete(connection: &mut Connection, name: &str) -> Result<(), StoreError> {
     let transaction = connection.transaction()?;
-    for table in ["token", "role", "wall_camera"] {
+    for table in ["camera", "token", "role", "wall_camera"] {
         transaction.execute(&format!("DELETE FROM {table} WHERE app = ?1"), [name])?;
     }
     transaction.execute("DELETE FROM app WHERE name = ?1", [name])?;

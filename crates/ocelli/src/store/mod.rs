@@ -1,4 +1,5 @@
-//! What outlives the hub: apps, tokens and users, in one SQLite file in the data directory.
+//! What outlives the hub: apps, tokens, users and the cameras that were added over HTTP,
+//! in one SQLite file in the data directory.
 //!
 //! The file belongs to one thread, which does what it is sent in turn, so nobody on
 //! the frame path ever waits for a disk. A store that can't be opened is a closed
@@ -7,15 +8,18 @@
 //! What does not belong here: who may ask, and how an answer looks.
 
 pub mod apps;
+pub mod cameras;
 pub mod codes;
 mod directory;
 mod schema;
+mod seal;
 pub mod sessions;
 pub mod tokens;
 pub mod users;
 pub mod walls;
 
 pub use directory::default_directory;
+pub use seal::Seal;
 
 use crate::auth::Key;
 use rusqlite::Connection;
@@ -137,6 +141,14 @@ impl Store {
     /// The store is closed.
     pub fn key(&self) -> Result<&Key, StoreError> {
         Ok(&self.usable()?.key)
+    }
+
+    /// Seals what is secret, for a copy of the store's file to tell nothing of it.
+    ///
+    /// # Errors
+    /// The store is closed.
+    pub fn seal(&self) -> Result<Seal, StoreError> {
+        Seal::new(self.key()?)
     }
 
     fn usable(&self) -> Result<&Open, StoreError> {

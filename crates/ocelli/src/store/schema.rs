@@ -4,7 +4,7 @@
 use rusqlite::Connection;
 use rusqlite_migration::{M, Migrations};
 
-const STEPS: &[M<'static>] = &[APPS_AND_TOKENS, USERS];
+const STEPS: &[M<'static>] = &[APPS_AND_TOKENS, USERS, CAMERAS];
 
 const APPS_AND_TOKENS: M<'static> = M::up(
     "CREATE TABLE app (
@@ -69,6 +69,17 @@ const USERS: M<'static> = M::up(
          app TEXT NOT NULL,
          camera TEXT NOT NULL,
          PRIMARY KEY (wall, camera)
+     ) STRICT;",
+);
+
+const CAMERAS: M<'static> = M::up(
+    "-- Of an app of the configuration too, so `app` refers to none.
+     CREATE TABLE camera (
+         position INTEGER PRIMARY KEY AUTOINCREMENT,
+         app TEXT NOT NULL,
+         room TEXT NOT NULL,
+         sealed BLOB NOT NULL,
+         UNIQUE (app, room)
      ) STRICT;",
 );
 

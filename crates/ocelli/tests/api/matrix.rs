@@ -62,6 +62,7 @@ pub fn calls(document: &Value) -> Vec<Call> {
             };
             let line = template.replace("{app}", "yard").replace("{room}", "gate");
             let line = line.replace("{id}", "none");
+            let line = line.replace("{camera}", "yard%2Fgate");
             assert!(!line.contains('{'), "{line}: fill in what is new");
             calls.push(Call {
                 template,
@@ -76,8 +77,9 @@ pub fn calls(document: &Value) -> Vec<Call> {
 }
 
 /// What each call needs, as it was decided; a new call is to be decided here too.
-const DECIDED: [(&str, Need); 35] = [
+const DECIDED: [(&str, Need); 40] = [
     ("DELETE /api/v1/apps/{app}", In("app:delete")),
+    ("DELETE /api/v1/cameras/{camera}", In("camera:delete")),
     ("DELETE /api/v1/series/{id}", In("series:delete")),
     ("DELETE /api/v1/session", SignedIn),
     ("DELETE /api/v1/sessions/{id}", OwnOr("session:delete")),
@@ -91,7 +93,8 @@ const DECIDED: [(&str, Need); 35] = [
         In("camera:share"),
     ),
     ("GET /api/v1/cameras", Nothing),
-    ("GET /api/v1/cameras/{id}/health", Nothing),
+    ("GET /api/v1/cameras/{camera}", In("camera:read")),
+    ("GET /api/v1/cameras/{camera}/health", Nothing),
     ("GET /api/v1/docs", Nothing),
     ("GET /api/v1/openapi.json", Nothing),
     ("GET /api/v1/series", In("series:read")),
@@ -105,9 +108,12 @@ const DECIDED: [(&str, Need); 35] = [
     ("GET /metrics", Nothing),
     ("GET /ready", Nothing),
     ("PATCH /api/v1/apps/{app}", In("app:write")),
-    ("PATCH /api/v1/series/{id}", In("series:write")),
+    ("PATCH /api/v1/cameras/{camera}", In("camera:write")),
     ("PATCH /api/v1/users/{id}", HubWide("user:write")),
     ("POST /api/v1/apps", HubWide("app:create")),
+    ("POST /api/v1/cameras", In("camera:create")),
+    ("POST /api/v1/cameras/test", In("camera:create")),
+    ("PATCH /api/v1/series/{id}", In("series:write")),
     ("POST /api/v1/series", In("series:write")),
     ("POST /api/v1/session", Nothing),
     ("POST /api/v1/session/password", SignedIn),

@@ -1,0 +1,213 @@
+//! Cameras that people add over HTTP: what is kept of each, and their way into the
+//! hub at the start.
+//!
+//! What does not belong here: who may add them, and how that is asked for (`api`).
+
+use crate::config::{CameraConfig, ConfigError, JpegOptions, JpegRate, Section, Written};
+use crate::launch;
+use crate::site::Site;
+use crate::sources::{Address, Credentials, Fence};
+use crate::store::cameras::{self, Kept, about};
+use crate::store::{Seal, StoreError};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::ops::RangeInclusive;
+use toml::de::DeValue;
+use utoipa::ToSchema;
+
+/// How often the JPEG rendition of a native stream makes a picture.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(untagged)]
+pub enum Rate {
+    /// So many a second, 0.1 to 60.
+    Fps(f64),
+    /// `key`: one for each key frame.
+    Word(String),
+}
+
+/// The JPEG rendition of a native stream.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Jpeg {
+    /// At most so many pictures a second, 0.1 to 60 and 5 by default; `key` for one
+    /// of each key frame.
+    pub fps: Option<Rate>,
+    /// The widest it gets, in pixels, 960 by default; it is never enlarged.
+    #[schema(minimum = 64, maximum = 8192)]
+    pub width: Option<u32>,
+    /// How good it is, 90 by default.
+    #[schema(minimum = 1, maximum = 100)]
+    pub quality: Option<u32>,
+}
+
+impl Jpeg {
+    fn options(&self) -> Result<JpegOptions, ConfigError> {
+        let mut options = JpegOptions::default();
+        if let Some(rate) = &self.fps {
+            let read = match rate {
+                Rate::Fps(fps) => JpegRate::read(Some(*fps), None),
+                Rate::Word(word) => JpegRate::read(None, Some(word)),
+            };
+            let wanted = || ConfigError::new(format!("jpeg.fps takes {}", JpegRate::WANTED));
+            options.rate = read.ok_or_else(wanted)?;
+        }
+        if let Some(width) = self.width {
+            options.width = within("jpeg.width", width, &JpegOptions::WIDTHS)?;
+        }
+        if let Some(quality) = self.quality {
+            options.quality = within("jpeg.quality", quality, &JpegOptions::QUALITIES)?;
+        }
+        Ok(options)
+    }
+}
+
+/// A number that has to be in a range.
+fn within<T: TryFrom<u32>>(
+    field: &str,
+    number: u32,
+    range: &RangeInclusive<u32>,
+) -> Result<T, ConfigError> {
+    let fits = range.contains(&number).then_some(number);
+    fits.and_then(|number| T::try_from(number).ok())
+        .ok_or_else(|| {
+            let (least, most) = (range.start(), range.end());
+            ConfigError::new(format!("{field} takes a number from {least} to {most}"))
+        })
+}
+
+impl From<JpegOptions> for Jpeg {
+    fn from(options: JpegOptions) -> Self {
+        let fps = match options.rate {
+            JpegRate::Fps(fps) => Rate::Fps(fps),
+            JpegRate::KeyFrames => Rate::Word("key".to_owned()),
+        };
+        Self {
+            fps: Some(fps),
+            width: Some(options.width.into()),
+            quality: Some(options.quality.into()),
+        }
+    }
+}
+
+/// What is kept of a camera beside its place. The addresses hold no credentials.
+/// Its debug form tells nothing.
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Settings {
+    /// Its name for people; the room if there is none.
+    pub name: Option<String>,
+    /// The address of its main stream.
+    pub source: String,
+    /// The address of its small stream.
+    pub substream: Option<String>,
+    /// Who it is signed in to as.
+    pub user: Option<String>,
+    /// That user's password.
+    pub password: Option<String>,
+    /// Its JPEG rendition.
+    pub jpeg: Jpeg,
+    /// Whether it stays connected without viewers.
+    pub keep: bool,
+    /// How often a single picture is fetched, like "1s".
+    pub interval: Option<String>,
+    /// False accepts any certificate.
+    pub verify_tls: Option<bool>,
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Settings")
+    }
+}
+
+impl Settings {
+    /// Makes the camera's sources, the way every camera goes.
+    ///
+    /// # Errors
+    /// Says what is not as it can be.
+    pub fn open(&self, app: &str, room: &str, fence: Fence) -> Result<CameraConfig, ConfigError> {
+        let address = |bare: &str| {
+            let mut address = Address::new(bare);
+            address.credentials = self.user.as_ref().map(|user| Credentials {
+                user: user.clone(),
+                password: self.password.clone().unwrap_or_default(),
+            });
+            address.fence = Some(fence);
+            address
+        };
+        let written = Written {
+            app: app.to_owned(),
+            room: room.to_owned(),
+            name: self.name.clone(),
+            source: address(&self.source),
+            substream: self.substream.as_deref().map(address),
+            jpeg: self.jpeg.options()?,
+            keep: self.keep,
+        };
+        let mut options = Vec::new();
+        if let Some(interval) = &self.interval {
+            options.push(("interval", DeValue::String(interval.clone().into())));
+        }
+        if let Some(verify) = self.verify_tls {
+            options.push(("verify_tls", DeValue::Boolean(verify)));
+        }
+        let options = Section::table(options);
+        written.open(&mut Section::new(&options, "the body"))
+    }
+
+    /// Seals them for the camera of this place.
+    ///
+    /// # Errors
+    /// There is no randomness.
+    pub fn seal(&self, seal: &Seal, app: &str, room: &str) -> Result<Kept, StoreError> {
+        let text = serde_json::to_vec(self);
+        let text = text.map_err(|_| StoreError::Unusable("settings can't be written".into()))?;
+        Ok(Kept {
+            sealed: seal.seal(&about(app, room), &text)?,
+            app: app.to_owned(),
+            room: room.to_owned(),
+        })
+    }
+
+    /// Those that were sealed; none where the key or the camera was another.
+    pub fn unseal(seal: &Seal, kept: &Kept) -> Option<Self> {
+        let text = seal.open(&about(&kept.app, &kept.room), &kept.sealed)?;
+        serde_json::from_slice(&text).ok()
+    }
+}
+
+/// Puts the cameras that are kept into the hub, behind those of the configuration.
+/// One that can't be shown is left out and kept.
+///
+/// # Errors
+/// The store can't be read.
+pub async fn load(site: &Site) -> Result<(), StoreError> {
+    let seal = site.store.seal()?;
+    for kept in site
+        .store
+        .call(|connection| cameras::all(connection))
+        .await?
+    {
+        if let Err(reason) = load_one(site, &seal, &kept) {
+            let Kept { app, room, .. } = kept;
+            tracing::error!(
+                "camera {room:?} of app {app:?}, added over HTTP, is left out: {reason}"
+            );
+        }
+    }
+    Ok(())
+}
+
+fn load_one(site: &Site, seal: &Seal, kept: &Kept) -> Result<(), String> {
+    let Some(settings) = Settings::unseal(seal, kept) else {
+        return Err("the data directory's key does not open its settings".to_owned());
+    };
+    let id = site.hub.resolve(&kept.app, &kept.room);
+    if id.is_ok_and(|id| site.configured_cameras.contains_key(&id)) {
+        return Err("the configuration names a camera of its id, which goes first".to_owned());
+    }
+    let config = settings.open(&kept.app, &kept.room, site.fence);
+    let config = config.map_err(|error| error.to_string())?;
+    let camera = launch::make(&site.hub, &config).map_err(|error| error.to_string())?;
+    site.hub.add(camera).map_err(|error| error.to_string())?;
+    Ok(())
+}

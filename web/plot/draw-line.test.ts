@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { drawByColumns, drawInOrder, visible, type Lines } from './draw-line.ts';
+import { along, drawByColumns, drawInOrder, visible, type Lines } from './draw-line.ts';
 import { Samples } from './samples.ts';
 
 class Pen implements Lines {
@@ -14,11 +14,7 @@ class Pen implements Lines {
   }
 }
 
-const place = (scale: number, shows: (y: number) => boolean = () => true) => ({
-  x: (value: number) => value * scale,
-  y: (value: number) => value,
-  shows,
-});
+const place = (xScale: number, log = false) => ({ xOffset: 0, xScale, yOffset: 0, yScale: 1, log });
 
 function series(ys: readonly number[]): Samples {
   const samples = new Samples(true);
@@ -49,20 +45,26 @@ describe('a line', () => {
   });
 
   it('is broken where a value has no place', () => {
-    const shown = place(10, (y) => y > 0);
+    const shown = place(10, true);
     for (const draw of [
-      (pen: Pen) => drawByColumns(series([1, 0, 2, 3]), 0, 4, shown, pen),
-      (pen: Pen) => drawInOrder(series([1, 0, 2, 3]), shown, pen),
+      (pen: Pen) => drawByColumns(series([1, 0, 10, 100]), 0, 4, shown, pen),
+      (pen: Pen) => drawInOrder(series([1, 0, 10, 100]), shown, pen),
     ]) {
       const pen = new Pen();
       draw(pen);
       expect(pen.breaks).toBe(2);
       expect(pen.corners).toEqual([
-        [0, 1],
-        [20, 2],
-        [30, 3],
+        [0, 0],
+        [20, 1],
+        [30, 2],
       ]);
     }
+  });
+
+  it('is where its axes say', () => {
+    const [offset, scale] = along(100, 10, 200, 60);
+    expect([offset + scale * 100, offset + scale * 200]).toEqual([10, 60]);
+    expect(along(5, 7, 5, 7)).toEqual([7, 0]);
   });
 
   it('begins and ends one sample beyond what is shown', () => {

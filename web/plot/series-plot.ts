@@ -13,6 +13,7 @@ import { SeriesConnection, type SeriesLink } from './series-connection.ts';
 import type { SeriesPart } from './series-message.ts';
 import { SeriesSet, type PlotSeries } from './series-set.ts';
 import { ToolBar } from './tool-bar.ts';
+import { clockTime } from './clock-time.ts';
 import { ViewWindow, yRange, type Range } from './window.ts';
 
 /** So many series are shown until somebody chooses. */
@@ -578,11 +579,6 @@ export class SeriesPlot extends HTMLElement {
       this.#empty.append(example);
     }
   }
-}
-
-function clockTime(x: number): string {
-  const time = new Date(x);
-  return `${time.toLocaleTimeString()}.${String(time.getMilliseconds()).padStart(3, '0')}`;
 }
 
 /** Whether the element's ground is dark, as its color-scheme makes it. */

@@ -129,9 +129,14 @@ impl Registry {
         }
     }
 
+    /// Ids up to this one have been given out, some of them to series that are gone.
+    pub fn restore_ids(&mut self, last: u32) {
+        self.next_id = self.next_id.max(last.saturating_add(1));
+    }
+
     /// Puts back a series that the store has.
     pub fn restore(&mut self, row: Row) {
-        self.next_id = self.next_id.max(row.id.saturating_add(1));
+        self.restore_ids(row.id);
         if self.find(&row.name).is_none() {
             let series = self.insert(row.id, &row.name, row.unit, row.tcp, row.timed);
             series.saved = true;

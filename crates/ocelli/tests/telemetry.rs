@@ -626,7 +626,7 @@ async fn a_port_that_is_taken_is_a_warning_and_the_rest_runs() {
 #[tokio::test]
 async fn series_survive_a_restart_and_a_crash() {
     let dir = Dir::new("telemetry");
-    let mut before = BTreeMap::new();
+    let (mut before, mut last_id) = (BTreeMap::new(), None);
     for (round, signal) in [rustix::process::Signal::TERM, rustix::process::Signal::KILL]
         .into_iter()
         .enumerate()
@@ -645,6 +645,14 @@ async fn series_survive_a_restart_and_a_crash() {
         let line = format!("PATCH /api/v1/series/{}", status["id"]);
         let unit = json!({ "unit": "V" }).to_string();
         assert_eq!(api(&site, &line, &unit).await.status(), 200);
+        // An id is never given out again.
+        netcat(site.tcp, b"short-lived\n1 1\n");
+        let id = series(&site, "short-lived", |one| one["points"] == 1).await["id"].as_u64();
+        assert!(id > last_id, "{id:?} after {last_id:?}");
+        last_id = id;
+        let line = format!("DELETE /api/v1/series/{}", id.unwrap());
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        assert_eq!(api(&site, &line, "").await.status(), 200);
         let (_, history) = Viewer::open(site.ws, "/").await;
         before = points(&history);
         assert_eq!(before["kept"].len(), total);

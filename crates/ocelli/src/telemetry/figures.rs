@@ -1,5 +1,5 @@
-//! The hub's own figures, as series: of each camera its frame rate, the age of its
-//! newest picture and what viewers missed. They are taken once a second, and only while
+//! The hub's own figures, as series: of each camera its frame and bit rate, the age
+//! of its newest picture and what viewers missed. They are taken once a second, and only while
 //! somebody looks at all series: an idle hub does nothing, and what nobody looked at
 //! is not worth a place in the history.
 
@@ -22,19 +22,19 @@ const CAMERAS: usize = 250;
 pub async fn take(site: Arc<Site>, shared: Arc<Shared>) {
     let mut due = interval(INTERVAL);
     due.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    let mut dropped_before: HashMap<String, u64> = HashMap::new();
+    let mut before: HashMap<String, (u64, u64)> = HashMap::new();
     loop {
         tokio::select! {
             _ = due.tick() => {}
             () = site.stopping.cancelled() => return,
         }
         if shared.lookers.load(Ordering::Relaxed) == 0 {
-            dropped_before.clear();
+            before.clear();
             continue;
         }
         let now = site.hub.clock().now();
         let x = (now.0 / 1000) as f64;
-        let mut dropped_now = HashMap::new();
+        let mut counted = HashMap::new();
         for camera in site.hub.cameras().iter().take(CAMERAS) {
             // Series are for whoever may watch app `live`; other apps may be private.
             let app = camera.id().app();
@@ -43,8 +43,8 @@ pub async fn take(site: Arc<Site>, shared: Arc<Shared>) {
                 continue;
             }
             let (id, status) = (camera.id().as_str(), camera.status());
-            let before = dropped_before.get(id).copied();
-            dropped_now.insert(id.to_owned(), status.dropped);
+            let last = before.get(id).copied();
+            counted.insert(id.to_owned(), (status.dropped, status.bytes));
             if !status.taken.is_known() {
                 continue;
             }
@@ -58,11 +58,13 @@ pub async fn take(site: Arc<Site>, shared: Arc<Shared>) {
                 Some("ms"),
                 (now.micros_since(status.taken) / 1000) as f64,
             );
-            if let Some(before) = before {
-                let drops = status.dropped.saturating_sub(before);
+            if let Some((dropped, bytes)) = last {
+                let drops = status.dropped.saturating_sub(dropped);
                 add("drops", Some("frames/s"), drops as f64);
+                let bits = status.bytes.saturating_sub(bytes) * 8;
+                add("bitrate", Some("kbit/s"), bits as f64 / 1000.0);
             }
         }
-        dropped_before = dropped_now;
+        before = counted;
     }
 }

@@ -11,7 +11,7 @@ use super::Shared;
 use ocelli_series::Registry;
 use ocelli_series::history::Chunk;
 use ocelli_series::saving::{Row, Saving};
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 use rusqlite_migration::{M, Migrations};
 use std::fs::{DirBuilder, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -135,6 +135,11 @@ fn read(connection: &Connection, registry: &mut Registry) -> Result<(), Fault> {
             timed: row.get(4)?,
         });
     }
+    let last = "SELECT seq FROM sqlite_sequence WHERE name = 'series'";
+    let last: Option<u32> = connection
+        .query_row(last, [], |row| row.get(0))
+        .optional()?;
+    registry.restore_ids(last.unwrap_or_default());
     let mut damaged = 0;
     let mut query = connection.prepare(
         "SELECT series, start, \"end\", level, received, samples FROM chunk ORDER BY series, start",

@@ -400,7 +400,9 @@ mod tests {
             } else {
                 0.0
             };
-            history.append(&[(f64::from(i), f64::from(i % 7) + spike)], u64::from(i));
+            let dip = if i % 5000 == 1234 { -1000.0 } else { 0.0 };
+            let y = f64::from(i % 7) + spike + dip;
+            history.append(&[(f64::from(i), y)], u64::from(i));
             history.bound(limit);
         }
         history
@@ -417,6 +419,10 @@ mod tests {
         for i in (4321..200_000).step_by(5000) {
             let spike = f64::from(i % 7) + 1000.0 + f64::from(i);
             assert!(all.contains(&(f64::from(i), spike)), "{i}");
+        }
+        for i in (1234..200_000).step_by(5000) {
+            let dip = f64::from(i % 7) - 1000.0;
+            assert!(all.contains(&(f64::from(i), dip)), "{i}");
         }
         // The newer part is whole.
         let newest = &all[all.len() - 4000..];

@@ -200,7 +200,7 @@ impl Visitor {
         let public = public.is_some_and(|app| app.public_playback);
         self.standing(|standing| {
             let granted = || standing.grant.allows("series:read", Some(DEFAULT_APP));
-            !standing.lapsed && !standing.only && (public || granted())
+            !standing.lapsed && standing.wall.is_none() && (public || granted())
         })
     }
 

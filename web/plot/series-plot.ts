@@ -474,10 +474,13 @@ export class SeriesPlot extends HTMLElement {
     ctx.clip();
     ctx.beginPath();
     ctx.strokeStyle = this.#colour(series);
-    ctx.lineWidth = 1.5 * devicePixelRatio;
-    ctx.lineJoin = 'round';
-    if (series.timed && this.#range) {
-      const [from, to] = visible(series.samples, this.#range.min, this.#range.max);
+    const { min, max } = this.#range ?? { min: -Infinity, max: Infinity };
+    const [from, to] = series.timed ? visible(series.samples, min, max) : [0, series.samples.length];
+    // Where a line goes up and down in every column a wide one costs many times as much, and looks the same.
+    const dense = to - from > bbox.width;
+    ctx.lineWidth = dense ? 1 : 1.5 * devicePixelRatio;
+    ctx.lineJoin = dense ? 'bevel' : 'round';
+    if (series.timed) {
       const corners = drawByColumns(series.samples, from, to, place, ctx);
       // A lone sample makes no line.
       if (corners === 1) {

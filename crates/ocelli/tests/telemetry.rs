@@ -239,7 +239,7 @@ async fn what_is_no_source_is_told_why_and_others_go_on() {
     series(&site, "steady", |one| one["points"] == 1).await;
     let megabyte = [b"long\n1 1\n".to_vec(), vec![b'7'; 1 << 20]].concat();
     let rubbish: Vec<u8> = (0..200_000_u32)
-        .map(|i| (i * 7919 >> 3) as u8 | 0x80)
+        .map(|i| ((i * 7919) >> 3) as u8 | 0x80)
         .collect();
     let http = b"POST / HTTP/1.1\r\nHost: hub\r\n\r\nstolen\n1 1\n".to_vec();
     for (text, word) in [

@@ -36,6 +36,7 @@ test)
     need_command ffprobe ffmpeg
     need_command chromium chromium
     need_command curl curl
+    need_command nc netcat-openbsd
     need_command openssl openssl
     # The boards' program is compiled for this machine and run against the hub.
     need_command g++ g++

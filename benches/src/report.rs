@@ -7,6 +7,7 @@ use crate::runs::{
     FAST_VIEWERS, MEMORY_FEW, MEMORY_MORE, Memory, SLOW_VIEWERS, Sample, Scenario, SlowSample,
 };
 use crate::tally::{Spread, median_by};
+use crate::telemetry;
 use crate::viewer::Sink;
 use std::fmt::Write;
 use std::fs;
@@ -191,6 +192,28 @@ impl Report {
                 sample.bytes / 1e3,
                 age(|spread| spread.median),
                 age(|spread| spread.p99),
+            ));
+        }
+    }
+
+    pub fn telemetry(&mut self, rows: &[(&str, usize, telemetry::Sample)]) {
+        self.line("\n### Samples a second\n");
+        self.line(
+            "Six million lines of a time and a number with two decimal places, sent as fast as they are taken. The \
+             bare reader looks for the ends of lines, with a thread for each source; the hub reads the numbers and \
+             keeps all of them, in memory and in its file. Memory is the growth of the hub's proportional set size; \
+             each series' newest 512 samples are not packed.\n",
+        );
+        self.line("| reader | sources | million/s | million/s of a core | bytes a sample |");
+        self.line("|---|---|---|---|---|");
+        for (reader, sources, sample) in rows {
+            let bytes = sample
+                .bytes
+                .map_or(String::new(), |bytes| format!("{bytes:.1}"));
+            self.line(&format!(
+                "| {reader} | {sources} | {:.2} | {:.2} | {bytes} |",
+                sample.wall / 1e6,
+                sample.core / 1e6
             ));
         }
     }

@@ -12,6 +12,7 @@ use crate::sinks::jsmpeg;
 use crate::site::Site;
 use crate::sources::Fence;
 use crate::store::{self, Store, StoreError, codes, users};
+use crate::telemetry::Telemetry;
 use crate::tls::TlsError;
 use crate::tls::authority::Names;
 use crate::tls::keep::{Keeper, Mode};
@@ -340,6 +341,9 @@ pub async fn serve(
         // Nothing may be changed on top of what can't be read.
         site.store = Store::closed(&error.to_string());
     }
+    site.listen = config.listen;
+    let data = data_directory(config.data.as_deref()).ok();
+    site.telemetry = Telemetry::start(config.telemetry.bounds, data.as_deref());
     greet(address, site.hub.cameras().len(), &config.tls);
     if site.store.key().is_ok()
         && let Err(error) = invite(&site, address).await
@@ -352,6 +356,7 @@ pub async fn serve(
     }
     let keeping = keeper.map(|keeper| tokio::spawn(keeper.run()));
     let site = Arc::new(site);
+    site.telemetry.serve(&config.telemetry, &site);
     for (ports, http, ws) in ports {
         jsmpeg::serve(&site, ports, http, ws);
     }

@@ -25,6 +25,7 @@
 //! | [`auth`] | tokens, passwords and roles, and what they grant |
 //! | [`visitor`] | who asks, and whether they may stay |
 //! | [`store`] | what outlives the hub |
+//! | [`telemetry`] | series of samples: who writes them, who looks, what is kept |
 //! | [`api`], [`answer`], [`ui`] | the HTTP interface, its answers, the pages |
 //! | [`urls`] | the URLs that the hub gives out |
 //! | [`number`] | numbers as JSON has them |
@@ -66,6 +67,7 @@ pub mod site;
 pub mod sources;
 pub mod store;
 pub mod supervise;
+pub mod telemetry;
 pub mod tls;
 pub mod ui;
 pub mod urls;

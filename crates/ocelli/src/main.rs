@@ -3,6 +3,7 @@
 mod admin;
 mod ca;
 mod key;
+mod plot;
 mod token;
 
 use clap::{Args, Parser, Subcommand};
@@ -52,6 +53,10 @@ enum Command {
     /// The certificate authority of a hub that serves with --tls local.
     #[command(subcommand)]
     Ca(ca::Authority),
+    /// Send what a program prints to a hub, as a series of samples.
+    ///
+    /// some-program | ocelli plot "name"
+    Plot(plot::Plot),
     /// Say what is wrong with a WebSocket server, a camera or this machine.
     ///
     /// Exit code 0: nothing failed (warnings are named); 1: something did; 2: there
@@ -129,6 +134,7 @@ fn main() -> ExitCode {
         Some(Command::Key(key)) => key.run(),
         Some(Command::Admin(admin)) => admin.run(),
         Some(Command::Ca(authority)) => authority.run(),
+        Some(Command::Plot(plot)) => plot.run(),
         Some(Command::Doctor(question)) => examine(&question),
         Some(Command::Simulate(fleet)) => simulate(&fleet),
         Some(Command::Reference) => {

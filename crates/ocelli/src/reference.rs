@@ -1,7 +1,7 @@
 //! The reference of sources and configuration, made from the lists in the code,
 //! so that it cannot say something else. `docs/reference/sources.md` is its output.
 
-use crate::{config, sources};
+use crate::{config, sources, telemetry};
 use std::fmt::Write;
 
 /// The page.
@@ -58,6 +58,7 @@ pub fn text() -> String {
         ("limits", config::LIMIT_OPTIONS),
         ("log", config::LOG_OPTIONS),
         ("metrics", config::METRICS_OPTIONS),
+        ("telemetry", telemetry::OPTIONS),
     ] {
         line(
             &mut page,

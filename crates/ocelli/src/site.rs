@@ -11,13 +11,16 @@ use crate::limits::{Doorkeeper, Limits};
 use crate::proxy::Proxies;
 use crate::sources::Fence;
 use crate::store::Store;
+use crate::telemetry::Telemetry;
 use crate::tls;
 use crate::tls::authority::Certificate;
 use crate::ui;
 use crate::visitor::{Attempts, Visitors};
 use http::HeaderValue;
 use ocelli_core::{CameraId, Hub};
+use ocelli_series::Bounds;
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -46,6 +49,10 @@ pub struct Site {
     pub authority: Option<Certificate>,
     /// What outlives the hub.
     pub store: Store,
+    /// Series of samples.
+    pub telemetry: Telemetry,
+    /// Where the hub was told to listen; port 0 for any.
+    pub listen: SocketAddr,
     /// The administrator's own token, if one was set.
     pub admin: Option<AdminToken>,
     /// Makes hashes of passwords.
@@ -100,6 +107,8 @@ impl Site {
             tls: None,
             authority: None,
             store: Store::closed("this hub was started without a store"),
+            telemetry: Telemetry::start(Bounds::default(), None),
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             admin: None,
             passwords: Passwords::default(),
             attempts: Attempts::default(),

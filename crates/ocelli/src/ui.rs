@@ -60,7 +60,9 @@ pub async fn serve(State(site): State<Arc<Site>>, request: Request) -> Response 
     }
     match path.trim_start_matches('/') {
         "" => file("index.html", &request),
-        page @ ("settings" | "sign-in") => file(&format!("{page}.html"), &request),
+        page @ ("settings" | "sign-in" | "plot" | "live") => {
+            file(&format!("{page}.html"), &request)
+        }
         name => file(name, &request),
     }
 }

@@ -231,6 +231,14 @@ fn check(request: &Request<Body>) -> Result<SecWebsocketAccept, (StatusCode, Str
             let reason = format!("WebSocket version {version:?} is not spoken here; 13 is");
             return Err((StatusCode::UPGRADE_REQUIRED, reason));
         }
+        None if !headers.contains_key("sec-websocket-key") => {
+            return refuse(
+                StatusCode::BAD_REQUEST,
+                "the request lacks \"Sec-WebSocket-Version: 13\" and a Sec-WebSocket-Key: it is of \
+                 a draft of 2009 or 2010 (messages between 0x00 and 0xff), which RFC 6455 \
+                 superseded; use a client of today",
+            );
+        }
         None => {
             return refuse(
                 StatusCode::BAD_REQUEST,

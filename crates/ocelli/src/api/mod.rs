@@ -19,6 +19,7 @@ mod ingest;
 mod limits;
 mod links;
 mod page;
+mod series;
 mod session;
 mod sessions;
 mod streams;
@@ -62,6 +63,9 @@ fn handlers() -> OpenApiRouter<Arc<Site>> {
         .routes(routes!(streams::stop))
         .routes(routes!(tokens::list, tokens::create))
         .routes(routes!(tokens::revoke))
+        .routes(routes!(series::list, series::add))
+        .routes(routes!(series::sources))
+        .routes(routes!(series::change, series::delete))
         .routes(routes!(session::show, session::sign_in, session::sign_out))
         .routes(routes!(session::set_up))
         .routes(routes!(session::change_password))

@@ -19,6 +19,7 @@ use crate::auth::AdminToken;
 use crate::gate::PublicUrl;
 use crate::limits::Limits;
 use crate::proxy::Proxies;
+use crate::telemetry;
 use crate::tls::keep::Mode;
 use ocelli_core::name::DEFAULT_APP;
 use ocelli_core::{App, CameraId, IngestLimits};
@@ -116,6 +117,8 @@ pub struct Config {
     pub log: Log,
     /// Whether there are metrics, and for whom.
     pub metrics: Metrics,
+    /// Where samples come and what of them is kept.
+    pub telemetry: telemetry::Options,
     /// Where the hub keeps what outlives it, if the command line says so.
     pub data: Option<PathBuf>,
     /// The administrator's token, if the environment has one.
@@ -140,6 +143,7 @@ impl Config {
             limits: Limits::default(),
             log: Log::default(),
             metrics: Metrics::default(),
+            telemetry: telemetry::Options::default(),
             data: None,
             admin: None,
         }
@@ -208,6 +212,9 @@ impl Config {
                 }
                 config.apps.push(app);
             }
+        }
+        if let Some(section) = file.section("telemetry", "[telemetry]")? {
+            config.telemetry = telemetry::Options::read(section)?;
         }
         let mut places = BTreeSet::new();
         for section in file.sections("camera", "[[camera]]")? {

@@ -70,7 +70,7 @@ pub struct Playback {
 
 /// Refuses whoever brought a token that is none. A browser learns nothing from a
 /// refused upgrade, but reads a close code.
-fn refuse(site: &Arc<Site>, peer: &Peer, request: Request<Body>, problem: Problem) -> Response {
+pub fn refuse(site: &Arc<Site>, peer: &Peer, request: Request<Body>, problem: Problem) -> Response {
     if problem.status() != StatusCode::UNAUTHORIZED {
         return problem.into_response();
     }

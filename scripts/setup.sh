@@ -36,17 +36,21 @@ test)
     need_command ffprobe ffmpeg
     need_command chromium chromium
     need_command curl curl
+    need_command nc netcat-openbsd
     need_command openssl openssl
+    # The boards' program is compiled for this machine and run against the hub.
+    need_command g++ g++
     need_command ip iproute2
     need_command unshare util-linux
     need_command certutil libnss3-tools
     # Debian keeps it where only root's PATH looks.
     [ -x /usr/sbin/nginx ] || need_command nginx nginx-light
     if command -v dpkg-query >/dev/null; then
-        need_package fonts-dejavu-core gir1.2-gst-rtsp-server-1.0 python3-gi python3-venv python3-prometheus-client \
+        need_package fonts-dejavu-core gir1.2-gst-rtsp-server-1.0 \
+            python3-gi python3-venv python3-prometheus-client python3-websockets \
             gstreamer1.0-plugins-{base,good,bad,ugly} gstreamer1.0-libav
     else
-        say "note: the tests also need GStreamer's RTSP server with Python's gi; not checked, for this is not Debian."
+        say "note: the tests also need GStreamer's RTSP server with Python's gi, and Python's websockets; not checked, for this is not Debian."
     fi
     ;;
 *) fail "usage: $0 run|test" ;;

@@ -46,7 +46,7 @@ in_web() { (cd web && "$@"); }
 rust_tests() {
     split_args
     # ARGS is cargo's; the tests and their children have no use for it.
-    env -u ARGS -u MAKEFLAGS -u MFLAGS cargo test --workspace --locked "${args[@]}"
+    env -u ARGS -u MAKEFLAGS -u MFLAGS cargo test --workspace --locked --no-fail-fast "${args[@]}"
 }
 
 # The binary that the Rust tests drive, built already when they have just run.

@@ -1,18 +1,19 @@
 // Builds the pages: dist/index.html and its like, and their hashed assets.
-// The player is not bundled into them: they load the very /ocelli.js that other people's pages load.
+// The elements are not bundled into them: they load the very /ocelli.js and /plot.js that other people's pages load.
 import { fileURLToPath } from 'node:url';
 import { svelte } from '@sveltejs/vite-plugin-svelte';
 import { defineConfig, type Plugin } from 'vite';
 
-const PAGES = ['index', 'play', 'sign-in', 'settings'];
+const PAGES = ['index', 'play', 'sign-in', 'settings', 'plot', 'live'];
 const here = (file: string): string => fileURLToPath(new URL(file, import.meta.url));
 
-const playerIsServed: Plugin = {
-  name: 'player-is-served',
+const elementsAreServed: Plugin = {
+  name: 'elements-are-served',
   apply: 'build',
   enforce: 'pre',
   resolveId(source) {
-    return /\/player\/ocelli\.ts$/.test(source) ? { id: '/ocelli.js', external: 'absolute' } : null;
+    if (/\/player\/ocelli\.ts$/.test(source)) return { id: '/ocelli.js', external: 'absolute' };
+    return /\/plot\/plot\.ts$/.test(source) ? { id: '/plot.js', external: 'absolute' } : null;
   },
 };
 
@@ -20,7 +21,7 @@ export default defineConfig({
   root: here('app'),
   base: '/',
   publicDir: false,
-  plugins: [playerIsServed, svelte({ configFile: here('svelte.config.js') })],
+  plugins: [elementsAreServed, svelte({ configFile: here('svelte.config.js') })],
   build: {
     outDir: here('dist'),
     emptyOutDir: true,

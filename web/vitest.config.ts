@@ -1,4 +1,6 @@
 // Unit tests: no browser, no sockets, no sleeping.
 import { defineConfig } from 'vitest/config';
 
-export default defineConfig({ test: { include: ['{client,player,app}/**/*.test.ts'], environment: 'node' } });
+export default defineConfig({
+  test: { include: ['{client,player,plot,app}/**/*.test.ts'], environment: 'node' },
+});

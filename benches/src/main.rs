@@ -5,22 +5,27 @@
 //! - `cameras`: HTTP cameras that feed the hub, in a thread of this process.
 //! - `floor`: the bare loop, this program again as a process of its own.
 //! - `viewer`, `load`: viewers that check every frame, all in one thread.
+//! - `devices`: boards that push into the hub.
+//! - `telemetry`: samples a second, beside a bare reader of lines.
 //! - `runs`, `renditions`: what is started and read off. `tally`: counting. `report`: tables.
 //!
 //! The hub is the release binary as a process, so that its CPU and memory are
 //! its own. Everything is on loopback and bounded in count and time.
 
 mod cameras;
+mod devices;
 mod floor;
 mod load;
 mod renditions;
 mod report;
 mod runs;
 mod tally;
+mod telemetry;
 mod viewer;
 
 use cameras::Feed;
 use clap::{Args, Parser, Subcommand};
+use devices::DEVICES;
 use ocelli_testkit::jpeg::Picture;
 use renditions::RENDITIONS;
 use report::Report;
@@ -34,7 +39,7 @@ use viewer::Sink;
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 /// The runs beside the scenarios.
-const OTHERS: [&str; 3] = ["memory", "slow", "renditions"];
+const OTHERS: [&str; 5] = ["memory", "slow", "renditions", "devices", "telemetry"];
 
 /// The benchmarks: the hub and the bare loop, side by side in one run.
 #[derive(Parser)]
@@ -50,7 +55,7 @@ struct Arguments {
     /// How often each run is repeated
     #[arg(long, default_value_t = 3)]
     rounds: usize,
-    /// Only these, with commas between: 1x50, 20x100, 100x500, memory, slow, renditions
+    /// Only these, with commas between: 1x50, 20x100, 100x500, memory, slow, renditions, devices, telemetry
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// Also write the tables into this file, between its markers
@@ -63,6 +68,9 @@ enum Command {
     /// The bare loop (started by the benchmark itself)
     #[command(hide = true)]
     Floor(FloorArguments),
+    /// The bare reader of lines (started by the benchmark itself)
+    #[command(hide = true)]
+    Lines,
 }
 
 #[derive(Args)]
@@ -91,6 +99,7 @@ fn main() -> ExitCode {
             },
             floor.viewers,
         ),
+        Some(Command::Lines) => telemetry::bare(),
         None => measure(&arguments),
     };
     match result {
@@ -110,8 +119,9 @@ fn measure(arguments: &Arguments) -> Result<()> {
         .find(|name| !names.contains(&name.as_str()) && !OTHERS.contains(&name.as_str()))
     {
         return Err(format!(
-            "no run {unknown:?}; there are {}, memory, slow",
-            names.join(", ")
+            "no run {unknown:?}; there are {}, {}",
+            names.join(", "),
+            OTHERS.join(", ")
         )
         .into());
     }
@@ -182,6 +192,15 @@ fn measure(arguments: &Arguments) -> Result<()> {
             }
             report.slow(&rows);
         }
+        if wanted("telemetry") {
+            let mut rows = Vec::new();
+            for sources in telemetry::SOURCES {
+                eprintln!("telemetry: {sources} sources");
+                rows.push(("bare reader", sources, telemetry::measure_bare(sources)?));
+                rows.push(("hub", sources, telemetry::measure_hub(hub, sources)?));
+            }
+            report.telemetry(&rows);
+        }
         if wanted("renditions") {
             let camera = renditions::camera();
             let mut rows = Vec::new();
@@ -192,6 +211,14 @@ fn measure(arguments: &Arguments) -> Result<()> {
                 rows.push((rendition, sample));
             }
             report.renditions(&rows);
+        }
+        if wanted("devices") {
+            let mut rows = Vec::new();
+            for count in DEVICES {
+                eprintln!("devices: {count}");
+                rows.push(devices::measure(count, hub, times)?);
+            }
+            report.devices(&rows);
         }
     }
     println!("{}", report.text());

@@ -1,11 +1,13 @@
 //! The tables, on standard output and between the markers of a file.
 
 use crate::Result;
+use crate::devices::{DevicesSample, VIEWERS};
 use crate::renditions::{Rendition, RenditionSample};
 use crate::runs::{
     FAST_VIEWERS, MEMORY_FEW, MEMORY_MORE, Memory, SLOW_VIEWERS, Sample, Scenario, SlowSample,
 };
 use crate::tally::{Spread, median_by};
+use crate::telemetry;
 use crate::viewer::Sink;
 use std::fmt::Write;
 use std::fs;
@@ -94,6 +96,32 @@ impl Report {
         self.line("");
     }
 
+    pub fn devices(&mut self, rows: &[DevicesSample]) {
+        self.line("\n### Devices that push\n");
+        self.line(&format!(
+            "QVGA of 9 kB at 8 fps of each, over `/ingest/ws`, and {VIEWERS} viewers of one camera each \
+             (`ocelli.v2`, credit 2). CPU in per cent of one core; that of the load is the boards and the viewers \
+             together, which share the machine with the hub. Latency is from the hub's receipt to the viewer.\n",
+        ));
+        self.line("| devices | hub | load | hub, µs per frame | taken | lost | p50, ms | p99, ms | hub's memory for each, kB |");
+        self.line("|---|---|---|---|---|---|---|---|---|");
+        for row in rows {
+            self.line(&format!(
+                "| {} | {:.0} % | {:.0} % | {:.1} | {:.2} % | {} | {:.2} | {:.2} | {:.0} |",
+                row.devices,
+                row.hub * 100.0,
+                row.load * 100.0,
+                row.cpu,
+                row.taken * 100.0,
+                row.lost,
+                row.received.median.as_secs_f64() * 1e3,
+                row.received.p99.as_secs_f64() * 1e3,
+                row.memory / 1000.0,
+            ));
+        }
+        self.line("");
+    }
+
     pub fn memory(&mut self, rows: &[(Sink, Memory)]) {
         self.line("\n### Memory for each viewer\n");
         self.line(&format!(
@@ -164,6 +192,28 @@ impl Report {
                 sample.bytes / 1e3,
                 age(|spread| spread.median),
                 age(|spread| spread.p99),
+            ));
+        }
+    }
+
+    pub fn telemetry(&mut self, rows: &[(&str, usize, telemetry::Sample)]) {
+        self.line("\n### Samples a second\n");
+        self.line(
+            "Six million lines of a time and a number with two decimal places, sent as fast as they are taken. The \
+             bare reader looks for the ends of lines, with a thread for each source; the hub reads the numbers and \
+             keeps all of them, in memory and in its file. Memory is the growth of the hub's proportional set size; \
+             each series' newest 512 samples are not packed.\n",
+        );
+        self.line("| reader | sources | million/s | million/s of a core | bytes a sample |");
+        self.line("|---|---|---|---|---|");
+        for (reader, sources, sample) in rows {
+            let bytes = sample
+                .bytes
+                .map_or(String::new(), |bytes| format!("{bytes:.1}"));
+            self.line(&format!(
+                "| {reader} | {sources} | {:.2} | {:.2} | {bytes} |",
+                sample.wall / 1e6,
+                sample.core / 1e6
             ));
         }
     }

@@ -1,8 +1,20 @@
 // Tells Svelte's checks of our own elements.
-import type { CameraWall } from '../player/ocelli.ts';
+import type { CameraTile, CameraWall } from '../player/ocelli.ts';
+import type { SeriesPlot } from '../plot/plot.ts';
 
 declare module 'svelte/elements' {
   export interface SvelteHTMLElements {
+    'camera-tile': {
+      'bind:this'?: CameraTile;
+      camera: string;
+      stream?: string;
+      hub?: string;
+    };
+    'series-plot': {
+      'bind:this'?: SeriesPlot;
+      hub?: string;
+      'onplot-cursor'?: (event: Event) => void;
+    };
     'camera-wall': {
       'bind:this'?: CameraWall;
       hub?: string | undefined;

@@ -10,11 +10,14 @@ function decoded(part: string | undefined): string {
 }
 
 const [, , app, room] = location.pathname.split('/');
-const token = new URLSearchParams(location.search).get('token');
+const parameters = new URLSearchParams(location.search);
+const token = parameters.get('token');
+const codec = parameters.get('codec');
 const tile = new CameraTile();
 tile.setAttribute('camera', idOf(decoded(app), decoded(room)));
 tile.setAttribute('stream', 'main');
 tile.setAttribute('hub', location.origin);
+if (codec) tile.setAttribute('codec', codec);
 if (token) tile.setAttribute('token', token);
 document.title = `${decoded(room)} · Ocelli`;
 document.getElementById('play')?.append(tile);

@@ -1,8 +1,11 @@
-// <camera-tile camera="door">: one camera in any page. Attributes: camera, stream (main or sub), hub, token.
+// <camera-tile camera="door">: one camera in any page. Attributes: camera, stream (main or sub), hub, token, and codec
+// (jpeg or mpeg1; without it the tile chooses).
 import type { StreamChoice } from '../client/events.ts';
+import { Carriage, chooseCodec, nextWish, savesData, wishOf, type Codec } from './codec-choice.ts';
 import type { FallbackPicture } from './fallback.ts';
 import { placeOf } from './hub-address.ts';
-import type { Pixels } from './messages.ts';
+import type { Picture, Pixels } from './messages.ts';
+import { Mpeg1Stream } from './mpeg1-stream.ts';
 import { ScreenElement, type TileState } from './screen-element.ts';
 import { loneTileSheets } from './styles.ts';
 import { tileStatus } from './tile-status.ts';
@@ -10,7 +13,7 @@ import { TileView } from './tile-view.ts';
 import { wallKey } from './wall-keys.ts';
 
 export class CameraTile extends ScreenElement {
-  static readonly observedAttributes = ['camera', 'stream'];
+  static readonly observedAttributes = ['camera', 'stream', 'codec'];
 
   readonly #view: TileView;
   #surface: number | undefined;
@@ -20,6 +23,8 @@ export class CameraTile extends ScreenElement {
   #resolved: string | undefined;
   #resolving = false;
   #fallback: FallbackPicture | undefined;
+  #mpeg1: Mpeg1Stream | undefined;
+  #carriage = new Carriage();
   readonly #resize = new ResizeObserver(() => this.#layout());
   readonly #sight = new IntersectionObserver((entries) => {
     this.#visible = entries.at(-1)?.isIntersecting ?? false;
@@ -30,7 +35,14 @@ export class CameraTile extends ScreenElement {
     super();
     const shadow = this.attachShadow({ mode: 'open' });
     shadow.adoptedStyleSheets = loneTileSheets();
-    this.#view = new TileView({ open: () => this.toggleFullscreen(), retry: () => this.retry() }, 'group');
+    this.#view = new TileView(
+      {
+        open: () => this.toggleFullscreen(),
+        retry: () => this.retry(),
+        codec: () => this.#chooseAgain(),
+      },
+      'group',
+    );
     shadow.append(this.#view.element);
     this.addEventListener('keydown', (event) => this.handleKey(event));
     shadow.addEventListener('keyup', (event) => {
@@ -44,17 +56,30 @@ export class CameraTile extends ScreenElement {
     return this.#resolved ?? this.getAttribute('camera') ?? '';
   }
 
+  /** What is shown: what the attribute asks for, or what the network carries. */
+  get codec(): Codec {
+    return chooseCodec(wishOf(this.getAttribute('codec')), savesData() || this.#carriage.thin);
+  }
+
   /** The state and the pixels of this tile's camera need no name. */
   override tileState(camera = this.camera): TileState | undefined {
     return super.tileState(camera);
   }
 
+  protected override pictureOf(camera: string): Picture | undefined {
+    return this.#mpeg1 && this.engine
+      ? this.#mpeg1.picture(this.engine.clockOffset)
+      : super.pictureOf(camera);
+  }
+
   async readTile(camera = this.camera): Promise<Pixels | undefined> {
+    if (this.#mpeg1) return this.#mpeg1.read();
     return this.#surface === undefined ? undefined : this.engine?.read(this.#surface, camera);
   }
 
-  attributeChangedCallback(): void {
-    this.#resolved = undefined;
+  attributeChangedCallback(name: string): void {
+    if (name === 'camera') this.#resolved = undefined;
+    this.#carriage = new Carriage();
     this.#layout();
     this.changed();
   }
@@ -94,7 +119,8 @@ export class CameraTile extends ScreenElement {
     const id = this.camera;
     const camera = engine.cameras.get(id);
     const fallback = this.#fallback?.removed === false ? this.#fallback : undefined;
-    const picture = fallback ? undefined : engine.pictures.get(id);
+    const picture = fallback ? undefined : this.pictureOf(id);
+    if (this.#carriage.look(Date.now(), engine.delivery.get(id), picture?.paintedAge)) this.#watch();
     // A camera that the hub has not spoken of yet is being waited for, not unknown.
     const link = engine.link === 'open' && (!engine.listed || this.#resolving) ? 'connecting' : engine.link;
     const status = tileStatus({
@@ -108,6 +134,9 @@ export class CameraTile extends ScreenElement {
       fallbackShows: fallback?.showing() ?? false,
     });
     this.#view.update(camera?.name ?? id, status);
+    const whose =
+      wishOf(this.getAttribute('codec')) === 'auto' ? 'chosen by what the network carries' : 'as asked for';
+    this.#view.showCodec(this.codec === 'mpeg1' ? 'MPEG-1' : 'JPEG', whose);
   }
 
   protected joined(): void {
@@ -125,6 +154,8 @@ export class CameraTile extends ScreenElement {
     this.#sight.disconnect();
     this.#fallback?.remove();
     this.#fallback = undefined;
+    this.#mpeg1?.remove();
+    this.#mpeg1 = undefined;
     this.#visible = false;
     if (this.#surface !== undefined) this.engine?.removeSurface(this.#surface);
     this.#surface = undefined;
@@ -146,13 +177,38 @@ export class CameraTile extends ScreenElement {
     if (!engine || this.camera === '') return;
     const full = document.fullscreenElement === this;
     const stream: StreamChoice = full || this.getAttribute('stream') === 'main' ? 'main' : 'sub';
-    engine.watch(this, this.#visible ? new Map([[this.camera, stream]]) : new Map());
-    const active = engine.link === 'fallback' && this.#visible && document.visibilityState !== 'hidden';
     const { camera } = this;
     const frozen = engine.frozen.has(camera);
+    const seen = this.#visible && document.visibilityState !== 'hidden';
+    const mpeg1 = this.codec === 'mpeg1' && engine.link !== 'fallback';
+    engine.watch(this, this.#visible && !mpeg1 ? new Map([[camera, stream]]) : new Map());
+    // A frozen one keeps its picture, seen or not.
+    this.#showMpeg1(mpeg1 && (seen || frozen) ? stream : undefined, frozen);
+    const active = engine.link === 'fallback' && seen;
     const wanted = active ? { camera, stream, place: this.#view.picture, first: full, frozen } : undefined;
     this.#fallback = engine.fallback.show(this.#fallback, wanted);
     if (active) engine.fallback.assign();
+  }
+
+  #showMpeg1(stream: StreamChoice | undefined, frozen: boolean): void {
+    const { camera, engine } = this;
+    if (this.#mpeg1?.camera !== camera || (this.#mpeg1.stream !== stream && !frozen)) {
+      this.#mpeg1?.remove();
+      this.#mpeg1 = undefined;
+    }
+    if (stream === undefined) {
+      this.#mpeg1?.remove();
+      this.#mpeg1 = undefined;
+    } else if (engine) {
+      this.#mpeg1 ??= new Mpeg1Stream(engine.address, { camera, stream, place: this.#view.picture });
+      this.#mpeg1.hold(frozen);
+    }
+  }
+
+  #chooseAgain(): void {
+    const wish = nextWish(wishOf(this.getAttribute('codec')), this.codec);
+    if (wish === 'auto') this.removeAttribute('codec');
+    else this.setAttribute('codec', wish);
   }
 
   /** A room has a short and a full name, and frames carry the short one: the list of cameras knows both. */

@@ -124,6 +124,11 @@ export class Engine {
     this.#backend.send({ kind: 'retry', cameras: [camera] });
   }
 
+  /** µs to add to our clock to get the hub's. */
+  get clockOffset(): number {
+    return this.#clockOffset;
+  }
+
   /** The age in ms of the picture that is on the screen. */
   age(picture: Picture): number {
     return Date.now() + (this.#clockOffset - picture.captureTime) / 1000;

@@ -18,6 +18,17 @@ export class HubAddress {
     return url.href;
   }
 
+  /** A camera's MPEG-1, with text messages that say how old it is. */
+  mpeg1(camera: string, stream: StreamChoice): string {
+    const { app, room } = placeOf(camera);
+    const url = this.#url('live/jsmpeg');
+    url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
+    for (const [name, value] of Object.entries({ app, room, stream, info: '1' })) {
+      url.searchParams.set(name, value);
+    }
+    return url.href;
+  }
+
   get cameras(): string {
     return this.#url('api/v1/cameras').href;
   }

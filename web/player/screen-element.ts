@@ -3,7 +3,7 @@
 import type { Link } from '../client/connection.ts';
 import { joinEngine, leaveEngine, type Engine, type Screen } from './engine.ts';
 import { HubAddress } from './hub-address.ts';
-import type { Pixels } from './messages.ts';
+import type { Picture, Pixels } from './messages.ts';
 
 export interface TileState {
   /** How many pictures were painted so far. */
@@ -49,7 +49,7 @@ export abstract class ScreenElement extends HTMLElement implements Screen {
   }
 
   tileState(camera: string): TileState | undefined {
-    const picture = this.engine?.pictures.get(camera);
+    const picture = this.pictureOf(camera);
     if (!picture || !this.engine) return undefined;
     const { painted, paintedAge, fps, captureTime, width, height } = picture;
     const age = this.engine.age(picture);
@@ -63,6 +63,11 @@ export abstract class ScreenElement extends HTMLElement implements Screen {
       height,
       frozen: this.engine.frozen.has(camera),
     };
+  }
+
+  /** The picture of a camera that is on this screen. */
+  protected pictureOf(camera: string): Picture | undefined {
+    return this.engine?.pictures.get(camera);
   }
 
   /** The pixels of a camera's picture as painted, without letterbox. */

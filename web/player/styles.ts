@@ -45,6 +45,12 @@ const TILE = `
   .age { text-align: end; min-inline-size: 4.2em; }
   .age:empty { min-inline-size: 0; }
   .age.stale { color: #fff; background: var(--bad-ground); border-radius: 3px; padding: 0 0.35em; font-weight: 600; }
+  .codec {
+    pointer-events: auto; z-index: 2; appearance: none; font: inherit; color: var(--ink-soft); background: none; cursor: pointer;
+    border: 1px solid rgb(255 255 255 / 0.3); border-radius: 4px; padding: 0 0.4em; min-block-size: 24px;
+  }
+  .codec:hover { color: var(--ink); border-color: var(--ink-soft); }
+  .codec:focus-visible { outline: 3px solid var(--focus); outline-offset: 1px; }
   [data-tone='live'] .bar .icon { color: var(--live); }
   [data-tone='live'] .label { display: none; }
   [data-tone='stale'] .bar .icon, [data-tone='stale'] .label { color: var(--bad); }
@@ -80,6 +86,7 @@ const TILE = `
     .veil > .icon[data-icon='waiting'] { animation-duration: 6s; animation-timing-function: steps(8); }
   }
   @container tile (max-width: 260px) { .bar { font-size: 12px; gap: 0.4em; } .veil { --bar: 24px; } }
+  @container tile (max-width: 320px) { .codec { display: none; } }
   @container tile (max-width: 150px) { .rate { display: none; } }
   @container tile (max-width: 200px) {
     .label { display: none; }

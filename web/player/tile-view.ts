@@ -6,6 +6,8 @@ import type { TileStatus } from './tile-status.ts';
 export interface TileActions {
   open(): void;
   retry(): void;
+  /** Asks for another codec; where there is no choice there is no button. */
+  codec?(): void;
 }
 
 export class TileView {
@@ -24,6 +26,7 @@ export class TileView {
   readonly #reason = span('reason');
   readonly #retry = document.createElement('button');
   readonly #badge = span('badge');
+  readonly #codec = document.createElement('button');
   #buttonLabel = '';
 
   constructor(actions: TileActions, role: 'listitem' | 'group') {
@@ -46,6 +49,12 @@ export class TileView {
     this.#veil.append(this.#veilIcon, this.#headline, this.#reason, this.#retry);
     const bar = div('bar');
     bar.append(this.#icon, this.#name, this.#label, this.#rate, this.#age);
+    if (actions.codec) {
+      this.#codec.type = 'button';
+      this.#codec.className = 'codec';
+      this.#codec.addEventListener('click', () => actions.codec?.());
+      bar.append(this.#codec);
+    }
     this.element.append(this.picture, this.button, this.#veil, bar, this.#badge);
   }
 
@@ -68,6 +77,15 @@ export class TileView {
       if (this.#reason.title !== status.reason) this.#reason.title = status.reason;
     }
     this.#retry.hidden = !status.canRetry;
+  }
+
+  /** Which codec is shown, and whose choice that is. */
+  showCodec(label: string, whose: string): void {
+    write(this.#codec, label);
+    const title = `${label}, ${whose}. Press for another choice.`;
+    if (this.#codec.title === title) return;
+    this.#codec.title = title;
+    this.#codec.setAttribute('aria-label', title);
   }
 
   /** For a tile out of sight: what it shows is nobody's concern, but it can be reached by its name. */

@@ -28,7 +28,7 @@ pub struct CameraStatus {
     pub codec: Option<Codec>,
     /// Pixels across and down of its newest picture.
     pub size: Option<(u16, u16)>,
-    /// JPEG frames a second.
+    /// Frames a second, of JPEG or of MPEG-1, whichever is watched.
     pub fps: f64,
     /// When its newest picture was taken; unknown when there is none.
     pub taken: Timestamp,
@@ -36,7 +36,7 @@ pub struct CameraStatus {
     pub viewers: usize,
     /// Frames superseded before a viewer took them, over all viewers.
     pub dropped: u64,
-    /// JPEG frames since the hub started.
+    /// Frames of JPEG and MPEG-1 since the hub started.
     pub frames: u64,
     /// Payload bytes of these frames.
     pub bytes: u64,
@@ -137,6 +137,21 @@ impl Camera {
         self.upstream(quality).follow_jpeg()
     }
 
+    /// Follows its MPEG-1 stream alone.
+    pub fn follow_mpeg1(&self, quality: Quality) -> Follower {
+        self.upstream(quality).follow_mpeg1()
+    }
+
+    /// Pixels across and down of its MPEG-1, once or as soon as that is known.
+    pub fn mpeg1_size(&self, quality: Quality) -> Option<(u16, u16)> {
+        self.upstream(quality).mpeg1_size()
+    }
+
+    /// Why it has no MPEG-1, if something is wrong.
+    pub fn mpeg1_failure(&self, quality: Quality) -> Option<String> {
+        self.upstream(quality).mpeg1_failure()
+    }
+
     /// A number that changes with its state and its name.
     pub fn revision(&self) -> u64 {
         let named = self.name.read().unwrap_or_else(PoisonError::into_inner);
@@ -187,11 +202,17 @@ impl Camera {
             }
         }
         let (upstream, state) = shown;
-        let slot = upstream.jpeg().status();
+        // Of what is shown: JPEG, or MPEG-1 where nobody asks for JPEG.
+        let (jpeg, mpeg1) = (upstream.jpeg().status(), upstream.mpeg1().status());
+        let slot = if mpeg1.taken > jpeg.taken {
+            mpeg1
+        } else {
+            jpeg
+        };
         let mut status = CameraStatus {
             state,
             codec: upstream.codec(),
-            size: slot.size.or(upstream.native().status().size),
+            size: jpeg.size.or(upstream.native().status().size),
             fps: slot.fps,
             taken: slot.taken,
             viewers: 0,
@@ -201,11 +222,12 @@ impl Camera {
             restarts: 0,
         };
         for upstream in self.upstreams() {
-            let slot = upstream.jpeg().status();
-            status.viewers += slot.viewers;
-            status.dropped += slot.dropped;
-            status.frames += slot.frames;
-            status.bytes += slot.bytes;
+            for slot in [upstream.jpeg().status(), upstream.mpeg1().status()] {
+                status.viewers += slot.viewers;
+                status.dropped += slot.dropped;
+                status.frames += slot.frames;
+                status.bytes += slot.bytes;
+            }
             status.restarts += upstream.restarts();
         }
         status

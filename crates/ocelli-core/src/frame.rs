@@ -13,6 +13,7 @@
 //! What does not belong here: how a message is framed on a socket.
 
 use crate::clock::Timestamp;
+use bytes::buf::Limit;
 use bytes::{BufMut, Bytes, BytesMut};
 
 /// Bytes of the `ocelli.v2` header in front of the plain message.
@@ -40,6 +41,13 @@ pub enum Codec {
     H264 = 2,
     /// H.265, whole access units in Annex B form.
     H265 = 3,
+    /// MPEG-1 video (ISO/IEC 11172-2), whole pictures; a key frame has the
+    /// sequence and group headers in front.
+    Mpeg1 = 4,
+    /// Planar YUV 4:2:0, not encoded at all; each frame is a group of its own.
+    /// It never leaves the hub. Rows may be padded to a stride: the frame's
+    /// length and height tell, see [`raw_stride`].
+    Yuv420p = 0xFF,
 }
 
 impl Codec {
@@ -49,8 +57,21 @@ impl Codec {
             Codec::Jpeg => "jpeg",
             Codec::H264 => "h264",
             Codec::H265 => "h265",
+            Codec::Mpeg1 => "mpeg1",
+            Codec::Yuv420p => "yuv420p",
         }
     }
+}
+
+/// Bytes of a frame of planar YUV 4:2:0 with rows of `stride` samples. Stride and
+/// height are even.
+pub fn raw_len(stride: u16, height: u16) -> usize {
+    usize::from(stride) * usize::from(height) * 3 / 2
+}
+
+/// Samples from one row to the next of such a frame, of its length and height.
+pub fn raw_stride(len: usize, height: u16) -> u16 {
+    (len * 2 / (usize::from(height).max(1) * 3)) as u16
 }
 
 /// A payload being written, with room in front for the headers.
@@ -82,6 +103,13 @@ impl FrameBuffer {
     /// Appends to the payload.
     pub fn extend_from_slice(&mut self, bytes: &[u8]) {
         self.0.extend_from_slice(bytes);
+    }
+
+    /// Room for the rest of a payload of `len` bytes, to be read into without
+    /// writing zeroes first.
+    pub fn missing(&mut self, len: usize) -> Limit<&mut BytesMut> {
+        let missing = len.saturating_sub(self.len());
+        (&mut self.0).limit(missing)
     }
 
     /// The payload so far.
@@ -159,6 +187,8 @@ pub struct Frame {
     pub captured: Timestamp,
     /// When the hub had it whole.
     pub received: Timestamp,
+    /// Pixels across and down, where known.
+    pub size: Option<(u16, u16)>,
     bytes: Bytes,
     payload_at: u16,
 }
@@ -169,8 +199,8 @@ impl Frame {
             codec,
             key,
             captured,
+            size,
             buffer,
-            ..
         } = picture;
         let id_len = id.len().min(crate::name::MAX_ID_BYTES);
         let start = HEADROOM - (V2_HEADER + 1 + id_len);
@@ -198,6 +228,7 @@ impl Frame {
             sequence: stamp.sequence,
             captured,
             received: stamp.received,
+            size,
             bytes: bytes.freeze().slice(start..),
             payload_at: (V2_HEADER + 1 + id_len) as u16,
         }

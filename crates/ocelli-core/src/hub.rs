@@ -3,11 +3,12 @@
 use crate::camera::Camera;
 use crate::clock::{Clock, SystemClock};
 use crate::name::{CameraId, DEFAULT_APP, NameError, check_app, split_id};
-use crate::source::{Rendition, Source};
+use crate::source::{Renditions, Source};
 use crate::upstream::Upstream;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 use tokio::sync::watch;
 
 /// A namespace of cameras.
@@ -19,6 +20,42 @@ pub struct App {
     pub room_prefix: String,
     /// Whether anybody may watch its cameras.
     pub public_playback: bool,
+    /// What cameras that push may do in it.
+    pub ingest: IngestLimits,
+}
+
+/// What cameras that push may do in an app.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IngestLimits {
+    /// Whether they may push at all.
+    pub enabled: bool,
+    /// How many may push at the same time; 0 for any number.
+    pub max_cameras: u32,
+    /// Frames a second that are taken of each.
+    pub max_fps: u32,
+    /// The longest frame, in units of 1024 bytes.
+    pub max_frame_kb: u32,
+    /// A camera that sends no frame for so long is gone.
+    pub idle_timeout: Duration,
+}
+
+impl Default for IngestLimits {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            max_cameras: 0,
+            max_fps: 15,
+            max_frame_kb: 256,
+            idle_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+impl IngestLimits {
+    /// The longest frame in bytes.
+    pub fn max_frame_bytes(&self) -> usize {
+        self.max_frame_kb as usize * 1024
+    }
 }
 
 impl App {
@@ -32,6 +69,7 @@ impl App {
             name: name.to_owned(),
             room_prefix: name.to_owned(),
             public_playback: true,
+            ingest: IngestLimits::default(),
         })
     }
 }
@@ -93,6 +131,7 @@ impl Hub {
             name: DEFAULT_APP.to_owned(),
             room_prefix: DEFAULT_APP.to_owned(),
             public_playback: true,
+            ingest: IngestLimits::default(),
         };
         Self {
             clock,
@@ -165,10 +204,11 @@ impl Hub {
         &self,
         id: &CameraId,
         source: Arc<dyn Source>,
-        rendition: Option<Arc<dyn Rendition>>,
+        renditions: Renditions,
     ) -> Arc<Upstream> {
         let changes = self.changes.clone();
-        Upstream::new(id.as_str(), self.clock.clone(), source, rendition, changes)
+        let clock = self.clock.clone();
+        Upstream::new(id.as_str(), clock, source, renditions, changes)
     }
 
     /// Adds a camera.

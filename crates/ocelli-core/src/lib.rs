@@ -50,10 +50,10 @@ pub mod upstream;
 
 pub use camera::{Camera, CameraStatus, Quality};
 pub use clock::{Clock, SystemClock, Timestamp};
-pub use frame::{Codec, Frame, FrameBuffer, Picture};
-pub use hub::{App, Hub, HubError};
+pub use frame::{Codec, Frame, FrameBuffer, Picture, raw_len, raw_stride};
+pub use hub::{App, Hub, HubError, IngestLimits};
 pub use name::{CameraId, NameError};
 pub use slot::Slot;
-pub use source::{Failure, FailureKind, Publisher, Rendition, RunOnce, Source};
+pub use source::{Failure, FailureKind, Publisher, Rendition, Renditions, RunOnce, Source};
 pub use subscription::{Follower, Ready, Subscription, Token};
-pub use upstream::{Lease, State, Upstream};
+pub use upstream::{Lease, State, Upstream, Want};

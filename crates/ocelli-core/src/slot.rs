@@ -2,11 +2,11 @@
 //!
 //! The writer replaces, never waits; a reader copies a cursor's worth out under a
 //! short lock. For JPEG a group is one frame, so "the newest group" is the newest
-//! picture; for H.264 it is a key frame and what came after it.
+//! picture; for H.264 and MPEG-1 it is a key frame and what came after it.
 
 use crate::clock::{Clock, Timestamp};
 use crate::frame::{Codec, Frame, Picture, Stamp};
-use crate::subscription::{Ready, Token};
+use crate::subscription::{Ready, Role, Token};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -61,6 +61,7 @@ pub struct SlotStatus {
 struct Listener {
     ready: Arc<Ready>,
     token: Token,
+    role: Role,
 }
 
 #[derive(Default)]
@@ -199,13 +200,13 @@ impl Slot {
         self.lock().group.back().cloned()
     }
 
-    pub(crate) fn listen(&self, ready: Arc<Ready>, token: Token) -> usize {
+    pub(crate) fn listen(&self, ready: Arc<Ready>, token: Token, role: Role) -> usize {
         let mut inner = self.lock();
         if !inner.group.is_empty() {
             ready.raise(token);
         }
-        inner.viewers += 1;
-        let listener = Some(Listener { ready, token });
+        inner.viewers += usize::from(role == Role::Viewer);
+        let listener = Some(Listener { ready, token, role });
         match inner.listeners.iter().position(Option::is_none) {
             Some(free) => {
                 inner.listeners[free] = listener;
@@ -221,9 +222,9 @@ impl Slot {
     pub(crate) fn leave(&self, place: usize) {
         let mut inner = self.lock();
         if let Some(listener) = inner.listeners.get_mut(place)
-            && listener.take().is_some()
+            && let Some(listener) = listener.take()
         {
-            inner.viewers -= 1;
+            inner.viewers -= usize::from(listener.role == Role::Viewer);
         }
         while matches!(inner.listeners.last(), Some(None)) {
             inner.listeners.pop();
@@ -232,7 +233,7 @@ impl Slot {
 
     /// The next frame for a reader at `cursor`: the next of its group while that
     /// is the newest, else the newest group's first.
-    pub(crate) fn take(&self, cursor: Option<Cursor>) -> Option<Taken> {
+    pub(crate) fn take(&self, cursor: Option<Cursor>, role: Role) -> Option<Taken> {
         let mut inner = self.lock();
         let group = inner.group.front()?.group;
         let next = match cursor {
@@ -245,7 +246,9 @@ impl Slot {
         let dropped = cursor.map_or(0, |cursor| {
             frame.sequence.wrapping_sub(cursor.sequence).wrapping_sub(1)
         });
-        inner.dropped += u64::from(dropped);
+        if role == Role::Viewer {
+            inner.dropped += u64::from(dropped);
+        }
         Some(Taken {
             dropped,
             cursor: Cursor {
@@ -301,7 +304,7 @@ mod tests {
 
     fn bytes_from(slot: &Slot, mut cursor: Option<Cursor>) -> (Vec<u8>, u32, Option<Cursor>) {
         let (mut seen, mut dropped) = (Vec::new(), 0);
-        while let Some(taken) = slot.take(cursor) {
+        while let Some(taken) = slot.take(cursor, Role::Viewer) {
             seen.push(taken.frame.payload()[0]);
             dropped += taken.dropped;
             cursor = Some(taken.cursor);
@@ -348,7 +351,7 @@ mod tests {
         for _ in 0..MAX_GROUP_FRAMES {
             slot.publish(unit(false, 1));
         }
-        assert!(slot.take(None).is_none());
+        assert!(slot.take(None, Role::Viewer).is_none());
         assert_eq!(bytes_from(&slot, follower).0.len(), MAX_GROUP_FRAMES);
         slot.publish(unit(true, 2));
         assert_eq!(bytes_from(&slot, None).0, [2]);
@@ -359,10 +362,10 @@ mod tests {
         let slot = slot();
         slot.publish(unit(true, 0));
         slot.clear();
-        assert!(slot.take(None).is_none() && slot.newest().is_none());
+        assert!(slot.take(None, Role::Viewer).is_none() && slot.newest().is_none());
         slot.interrupt();
         slot.publish(unit(true, 1));
-        let taken = slot.take(None).expect("a new picture");
+        let taken = slot.take(None, Role::Viewer).expect("a new picture");
         assert!(taken.frame.discontinuity);
     }
 

@@ -5,7 +5,7 @@
 
 use crate::frame::Picture;
 use crate::subscription::Follower;
-use crate::upstream::Upstream;
+use crate::upstream::{Derived, State, Upstream};
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -72,32 +72,73 @@ pub trait Source: Send + Sync + 'static {
     fn patience(&self) -> Duration {
         PATIENCE
     }
+
+    /// Pixels across and down of its pictures, where that is known beforehand.
+    fn size(&self) -> Option<(u16, u16)> {
+        None
+    }
+
+    /// How many pictures a second it brings, where that is known beforehand.
+    fn rate(&self) -> Option<f64> {
+        None
+    }
+
+    /// Whether the outside pushes to it. Then it alone knows whether somebody is
+    /// there: it is not watched for silence, and says its state itself
+    /// ([`Publisher::set_state`]).
+    fn is_ingest(&self) -> bool {
+        false
+    }
 }
 
-/// The code that derives a JPEG stream from a native one that is no JPEG.
+/// The code that derives a stream from the one that the camera sends.
 pub trait Rendition: Send + Sync + 'static {
     /// Reads `input` and publishes pictures until it fails.
     fn run_once(self: Arc<Self>, input: Follower, publisher: Publisher) -> RunOnce;
+
+    /// Pixels across and down of what it makes of pictures of this size, where it
+    /// can tell beforehand.
+    fn size_of(&self, _input: (u16, u16)) -> Option<(u16, u16)> {
+        None
+    }
+}
+
+/// What can be derived of one camera's stream.
+#[derive(Clone, Default)]
+pub struct Renditions {
+    /// JPEG of a stream that is none.
+    pub jpeg: Option<Arc<dyn Rendition>>,
+    /// MPEG-1 of any stream.
+    pub mpeg1: Option<Arc<dyn Rendition>>,
 }
 
 /// Where an attempt puts its pictures.
 pub struct Publisher {
     upstream: Arc<Upstream>,
-    derived: bool,
+    derived: Option<Derived>,
 }
 
 impl Publisher {
-    pub(crate) fn new(upstream: Arc<Upstream>, derived: bool) -> Self {
+    pub(crate) fn new(upstream: Arc<Upstream>, derived: Option<Derived>) -> Self {
         Self { upstream, derived }
     }
 
     /// Makes `picture` the newest of its stream. Never waits.
     pub fn publish(&self, picture: Picture) {
-        if self.derived {
-            self.upstream.take_derived(picture);
-        } else {
-            self.upstream.take_native(picture);
+        match self.derived {
+            Some(derived) => self.upstream.take_derived(derived, picture),
+            None => self.upstream.take_native(picture),
         }
+    }
+
+    /// Says what an ingest is doing; a picture says by itself that it is live.
+    pub fn set_state(&self, state: State) {
+        self.upstream.set_state(state);
+    }
+
+    /// Marks that the next picture does not continue from the last one, which stays.
+    pub fn interrupt(&self) {
+        self.upstream.interrupt();
     }
 
     /// The hub's clock, for pictures that are stamped where they are made.

@@ -82,14 +82,34 @@ pub struct Subscription {
     place: usize,
     cursor: Option<Cursor>,
     dropped: u64,
+    role: Role,
     _lease: Option<Lease>,
+}
+
+/// Who takes frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// Somebody who watches: counted, and so is what they miss.
+    Viewer,
+    /// What derives another stream: no viewer, and no viewer misses what it does.
+    Rendition,
 }
 
 impl Subscription {
     /// Subscribes; `ready` is raised with `token` now if there is a picture, and
     /// whenever there is a newer one.
     pub fn new(slot: Arc<Slot>, lease: Option<Lease>, ready: Arc<Ready>, token: Token) -> Self {
-        let place = slot.listen(ready.clone(), token);
+        Self::of(slot, lease, ready, token, Role::Viewer)
+    }
+
+    fn of(
+        slot: Arc<Slot>,
+        lease: Option<Lease>,
+        ready: Arc<Ready>,
+        token: Token,
+        role: Role,
+    ) -> Self {
+        let place = slot.listen(ready.clone(), token, role);
         Self {
             slot,
             ready,
@@ -97,13 +117,14 @@ impl Subscription {
             place,
             cursor: None,
             dropped: 0,
+            role,
             _lease: lease,
         }
     }
 
     /// The newest frame this viewer has not had, or the next of the newest group.
     pub fn take(&mut self) -> Option<Frame> {
-        let taken = self.slot.take(self.cursor)?;
+        let taken = self.slot.take(self.cursor, self.role)?;
         self.cursor = Some(taken.cursor);
         self.dropped += u64::from(taken.dropped);
         if taken.more {
@@ -133,8 +154,18 @@ pub struct Follower {
 impl Follower {
     /// Follows `slot`, keeping its camera awake by `lease`.
     pub fn new(slot: Arc<Slot>, lease: Option<Lease>) -> Self {
+        Self::of(slot, lease, Role::Viewer)
+    }
+
+    /// Follows `slot` for a rendition. Without a lease: those who watch what is
+    /// derived keep the camera awake, and one grace must not follow upon another.
+    pub(crate) fn for_rendition(slot: Arc<Slot>) -> Self {
+        Self::of(slot, None, Role::Rendition)
+    }
+
+    fn of(slot: Arc<Slot>, lease: Option<Lease>, role: Role) -> Self {
         let ready = Arc::new(Ready::default());
-        let subscription = Subscription::new(slot, lease, ready.clone(), 0);
+        let subscription = Subscription::of(slot, lease, ready.clone(), 0, role);
         Self {
             ready,
             subscription,

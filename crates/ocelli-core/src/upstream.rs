@@ -9,7 +9,7 @@ use crate::complaint::{Complaint, Complaints, Times};
 use crate::crashes::Crashes;
 use crate::frame::{Codec, Frame, Picture};
 use crate::slot::Slot;
-use crate::source::{Failure, FailureKind, PATIENCE, Publisher, Rendition, Source};
+use crate::source::{Failure, FailureKind, PATIENCE, Publisher, Rendition, Renditions, Source};
 use crate::subscription::Follower;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -68,31 +68,65 @@ pub enum Want {
     Native,
     /// JPEG, derived if the camera sends something else.
     Jpeg,
+    /// MPEG-1, always derived.
+    Mpeg1,
+}
+
+/// Which stream is derived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Derived {
+    Jpeg,
+    Mpeg1,
+}
+
+impl Derived {
+    fn name(self) -> &'static str {
+        match self {
+            Derived::Jpeg => "JPEG",
+            Derived::Mpeg1 => "MPEG-1",
+        }
+    }
+
+    /// Whether it is to run, given the codec that the camera sends.
+    fn wanted(self, demand: &Demand) -> bool {
+        match self {
+            Derived::Jpeg => {
+                demand.jpeg > 0 && demand.codec.is_some_and(|codec| codec != Codec::Jpeg)
+            }
+            Derived::Mpeg1 => demand.mpeg1 > 0 && demand.codec.is_some(),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Demand {
     native: usize,
     jpeg: usize,
+    mpeg1: usize,
     /// The codec the camera sends, once it does.
     codec: Option<Codec>,
 }
 
 impl Demand {
     fn any(&self) -> bool {
-        self.native + self.jpeg > 0
+        self.native + self.jpeg + self.mpeg1 > 0
     }
 
-    fn rendition(&self) -> bool {
-        self.jpeg > 0 && self.codec.is_some_and(|codec| codec != Codec::Jpeg)
+    fn count(&mut self, want: Want) -> &mut usize {
+        match want {
+            Want::Native => &mut self.native,
+            Want::Jpeg => &mut self.jpeg,
+            Want::Mpeg1 => &mut self.mpeg1,
+        }
     }
 }
 
 struct Inner {
     state: State,
     complaints: Complaints,
-    /// Why the rendition fails, while it does.
-    rendition_failure: Option<String>,
+    /// Why a rendition fails, while it does.
+    jpeg_failure: Option<String>,
+    mpeg1_failure: Option<String>,
     heard: Instant,
     lived: bool,
     restarts: u64,
@@ -102,14 +136,24 @@ struct Inner {
     revision: u64,
 }
 
+impl Inner {
+    fn failure(&mut self, derived: Derived) -> &mut Option<String> {
+        match derived {
+            Derived::Jpeg => &mut self.jpeg_failure,
+            Derived::Mpeg1 => &mut self.mpeg1_failure,
+        }
+    }
+}
+
 /// One connection to a camera, and the streams that come of it.
 pub struct Upstream {
     id: String,
     clock: Arc<dyn Clock>,
     source: Arc<dyn Source>,
-    rendition: Option<Arc<dyn Rendition>>,
+    renditions: Renditions,
     native: Arc<Slot>,
     jpeg: Arc<Slot>,
+    mpeg1: Arc<Slot>,
     demand: watch::Sender<Demand>,
     retry: Notify,
     changes: Arc<watch::Sender<u64>>,
@@ -124,10 +168,8 @@ pub struct Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.upstream.demand.send_modify(|demand| match self.want {
-            Want::Native => demand.native -= 1,
-            Want::Jpeg => demand.jpeg -= 1,
-        });
+        let demand = &self.upstream.demand;
+        demand.send_modify(|demand| *demand.count(self.want) -= 1);
     }
 }
 
@@ -137,24 +179,26 @@ impl Upstream {
         id: impl Into<String>,
         clock: Arc<dyn Clock>,
         source: Arc<dyn Source>,
-        rendition: Option<Arc<dyn Rendition>>,
+        renditions: Renditions,
         changes: Arc<watch::Sender<u64>>,
     ) -> Arc<Self> {
         let id = id.into();
         Arc::new(Self {
             native: Arc::new(Slot::new(id.clone(), clock.clone())),
             jpeg: Arc::new(Slot::new(id.clone(), clock.clone())),
+            mpeg1: Arc::new(Slot::new(id.clone(), clock.clone())),
             id,
             clock,
             source,
-            rendition,
+            renditions,
             demand: watch::Sender::new(Demand::default()),
             retry: Notify::new(),
             changes,
             inner: Mutex::new(Inner {
                 state: State::Idle,
                 complaints: Complaints::default(),
-                rendition_failure: None,
+                jpeg_failure: None,
+                mpeg1_failure: None,
                 heard: Instant::now(),
                 lived: false,
                 restarts: 0,
@@ -179,6 +223,11 @@ impl Upstream {
         &self.jpeg
     }
 
+    /// The slot of the MPEG-1 stream.
+    pub fn mpeg1(&self) -> &Arc<Slot> {
+        &self.mpeg1
+    }
+
     /// The hub's clock.
     pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.clock
@@ -192,7 +241,7 @@ impl Upstream {
     /// What it is doing.
     pub fn state(&self) -> State {
         let inner = self.lock();
-        match &inner.rendition_failure {
+        match &inner.jpeg_failure {
             Some(reason) => State::Failed(reason.clone()),
             None => inner.state.clone(),
         }
@@ -208,16 +257,33 @@ impl Upstream {
         self.lock().restarts
     }
 
+    /// Pixels across and down of its MPEG-1, once or as soon as that is known.
+    pub fn mpeg1_size(&self) -> Option<(u16, u16)> {
+        let told = || self.renditions.mpeg1.as_ref()?.size_of(self.source.size()?);
+        self.mpeg1.status().size.or_else(told)
+    }
+
+    /// Why there is no MPEG-1: the camera's own trouble, or the rendition's.
+    pub fn mpeg1_failure(&self) -> Option<String> {
+        let inner = self.lock();
+        match &inner.state {
+            State::Failed(reason) => Some(reason.clone()),
+            _ => inner.mpeg1_failure.clone(),
+        }
+    }
+
+    /// Follows the MPEG-1 stream, keeping the camera awake.
+    pub fn follow_mpeg1(self: &Arc<Self>) -> Follower {
+        Follower::new(self.mpeg1.clone(), Some(self.lease(Want::Mpeg1)))
+    }
+
     /// Follows the JPEG stream, keeping the camera awake.
     pub fn follow_jpeg(self: &Arc<Self>) -> Follower {
         Follower::new(self.jpeg.clone(), Some(self.lease(Want::Jpeg)))
     }
 
     fn demand(self: &Arc<Self>, want: Want) -> Lease {
-        self.demand.send_modify(|demand| match want {
-            Want::Native => demand.native += 1,
-            Want::Jpeg => demand.jpeg += 1,
-        });
+        self.demand.send_modify(|demand| *demand.count(want) += 1);
         Lease {
             upstream: self.clone(),
             want,
@@ -242,7 +308,10 @@ impl Upstream {
         let lease = self.demand(want);
         let mut inner = self.lock();
         if inner.task.is_none() && !inner.stopped {
-            inner.state = State::Starting;
+            inner.state = match self.source.is_ingest() {
+                true => State::Idle,
+                false => State::Starting,
+            };
             inner.task = Some(tokio::spawn(self.clone().supervise()).abort_handle());
             self.changed(inner);
             tracing::debug!(camera = %self.id, state = "starting", "wanted");
@@ -270,8 +339,14 @@ impl Upstream {
         self.changes.send_modify(|generation| *generation += 1);
     }
 
+    pub(crate) fn interrupt(&self) {
+        self.native.interrupt();
+        self.jpeg.interrupt();
+        self.mpeg1.interrupt();
+    }
+
     /// Whether that is a change.
-    fn set_state(&self, state: State) -> bool {
+    pub(crate) fn set_state(&self, state: State) -> bool {
         let mut inner = self.lock();
         let new = inner.state != state;
         if new {
@@ -286,11 +361,19 @@ impl Upstream {
         kind(&mut self.lock().complaints).count(Instant::now())
     }
 
-    fn set_rendition_failure(&self, reason: Option<String>) {
+    fn set_rendition_failure(&self, derived: Derived, reason: Option<String>) {
         let mut inner = self.lock();
-        if inner.rendition_failure != reason {
-            inner.rendition_failure = reason;
+        let failure = inner.failure(derived);
+        if *failure != reason {
+            *failure = reason;
             self.changed(inner);
+        }
+    }
+
+    fn derived(&self, derived: Derived) -> (&Arc<Slot>, &Option<Arc<dyn Rendition>>) {
+        match derived {
+            Derived::Jpeg => (&self.jpeg, &self.renditions.jpeg),
+            Derived::Mpeg1 => (&self.mpeg1, &self.renditions.mpeg1),
         }
     }
 
@@ -298,7 +381,7 @@ impl Upstream {
         let codec = picture.codec;
         let slot = match codec {
             Codec::Jpeg => &self.jpeg,
-            Codec::H264 | Codec::H265 => &self.native,
+            _ => &self.native,
         };
         slot.publish(picture);
         self.demand.send_if_modified(|demand| {
@@ -319,9 +402,9 @@ impl Upstream {
         }
     }
 
-    pub(crate) fn take_derived(&self, picture: Picture) {
-        self.jpeg.publish(picture);
-        self.set_rendition_failure(None);
+    pub(crate) fn take_derived(&self, derived: Derived, picture: Picture) {
+        self.derived(derived).0.publish(picture);
+        self.set_rendition_failure(derived, None);
     }
 
     async fn supervise(self: Arc<Self>) {
@@ -354,9 +437,11 @@ impl Upstream {
         }
         inner.task = None;
         inner.state = State::Idle;
-        inner.rendition_failure = None;
+        inner.jpeg_failure = None;
+        inner.mpeg1_failure = None;
         self.native.clear();
         self.jpeg.clear();
+        self.mpeg1.clear();
         self.changed(inner);
         tracing::debug!(camera = %self.id, state = "idle", "wanted no more");
         true
@@ -374,19 +459,22 @@ impl Upstream {
             inner.heard = Instant::now();
             inner.lived = false;
         }
-        self.native.interrupt();
-        self.jpeg.interrupt();
-        let publisher = Publisher::new(self.clone(), false);
+        self.interrupt();
+        let publisher = Publisher::new(self.clone(), None);
         let run = contained(self.source.clone().run_once(publisher));
         tokio::select! {
             failure = run => failure,
             failure = self.watch() => failure,
-            () = self.derive() => unreachable!("derive runs as long as the attempt"),
+            () = self.derive(Derived::Jpeg) => unreachable!("derive runs as long as the attempt"),
+            () = self.derive(Derived::Mpeg1) => unreachable!("derive runs as long as the attempt"),
         }
     }
 
     /// Marks a quiet camera stalled, and gives it up after its patience.
     async fn watch(&self) -> Failure {
+        if self.source.is_ingest() {
+            return std::future::pending().await;
+        }
         let patience = self.source.patience();
         // A source that asks for more patience than most has a picture now and then.
         let stall = if patience > PATIENCE {
@@ -448,43 +536,50 @@ impl Upstream {
         self.wait_or_retry(wait).await;
     }
 
-    /// Runs the rendition while it is wanted. Never ends by itself.
-    async fn derive(self: &Arc<Self>) {
+    /// Runs a rendition while it is wanted. Never ends by itself.
+    async fn derive(self: &Arc<Self>, derived: Derived) {
+        let (slot, rendition) = self.derived(derived);
+        let name = derived.name();
+        let wanted = move |demand: &Demand| derived.wanted(demand);
         let mut demand = self.demand.subscribe();
         let mut crashes = Crashes::default();
         loop {
             // The sender lives in `self`, so waiting can't fail.
-            let _ = demand.wait_for(Demand::rendition).await;
-            let Some(rendition) = self.rendition.clone() else {
-                self.set_rendition_failure(Some(
-                    "this hub has nothing that turns its stream into JPEG".to_owned(),
-                ));
+            let _ = demand.wait_for(wanted).await;
+            let Some(rendition) = rendition.clone() else {
+                let reason = format!("this hub has nothing that turns its stream into {name}");
+                self.set_rendition_failure(derived, Some(reason));
                 return std::future::pending().await;
             };
-            // Without a lease: those who watch the JPEG already keep the camera
-            // awake, and one grace must not follow upon another.
-            let input = Follower::new(self.native.clone(), None);
-            let publisher = Publisher::new(self.clone(), true);
+            let codec = self.codec();
+            let input = match codec {
+                Some(Codec::Jpeg) => &self.jpeg,
+                _ => &self.native,
+            };
+            let input = Follower::for_rendition(input.clone());
+            let publisher = Publisher::new(self.clone(), Some(derived));
             let run = contained(rendition.run_once(input, publisher));
             let failure = tokio::select! {
                 failure = run => failure,
-                () = lapse(&self.demand, Demand::rendition) => {
-                    self.jpeg.clear();
+                () = lapse(&self.demand, wanted) => {
+                    slot.clear();
                     continue;
                 }
+                // Another codec comes from another slot.
+                _ = demand.wait_for(|demand| demand.codec != codec) => continue,
             };
-            self.jpeg.interrupt();
-            let (failed, wait) = crashes.add(Instant::now(), self.jpeg.status().fps > 0.0);
+            slot.interrupt();
+            let (failed, wait) = crashes.add(Instant::now(), slot.status().fps > 0.0);
             if failed {
                 if let Some(times) = self.complain(|told| &mut told.rendition_failed) {
                     tracing::warn!(camera = %self.id, state = "failed", reason = %failure,
-                        "its JPEG rendition failed{times}; next try in {wait:?}");
+                        "its {name} rendition failed{times}; next try in {wait:?}");
                 }
-                self.set_rendition_failure(Some(failure.reason));
+                self.set_rendition_failure(derived, Some(failure.reason));
             } else {
                 if let Some(times) = self.complain(|told| &mut told.rendition_restarting) {
                     tracing::info!(camera = %self.id, reason = %failure,
-                        "restarting its JPEG rendition{times}");
+                        "restarting its {name} rendition{times}");
                 }
             }
             self.wait_or_retry(wait).await;
@@ -504,11 +599,11 @@ impl Upstream {
 }
 
 /// Returns when `wanted` has been false for [`GRACE`].
-async fn lapse(demand: &watch::Sender<Demand>, wanted: fn(&Demand) -> bool) {
+async fn lapse(demand: &watch::Sender<Demand>, wanted: impl Fn(&Demand) -> bool) {
     let mut demand = demand.subscribe();
     loop {
         let _ = demand.wait_for(|now| !wanted(now)).await;
-        if timeout(GRACE, demand.wait_for(wanted)).await.is_err() {
+        if timeout(GRACE, demand.wait_for(&wanted)).await.is_err() {
             return;
         }
     }

@@ -2,7 +2,7 @@
 
 use ocelli_core::{
     Camera, Codec, Failure, FailureKind, FrameBuffer, Hub, Picture, Publisher, Quality, Rendition,
-    RunOnce, Source, State, Timestamp,
+    Renditions, RunOnce, Source, State, Timestamp,
 };
 use std::future::pending;
 use std::sync::Arc;
@@ -108,12 +108,14 @@ struct Stage {
     attempts: watch::Receiver<usize>,
     running: Arc<AtomicUsize>,
     renditions: Arc<AtomicUsize>,
+    mpeg1: Arc<AtomicUsize>,
 }
 
 fn stage(behaviour: Behaviour) -> Stage {
     let hub = Hub::default();
     let running = Arc::new(AtomicUsize::new(0));
     let renditions = Arc::new(AtomicUsize::new(0));
+    let mpeg1 = Arc::new(AtomicUsize::new(0));
     let attempts = watch::Sender::new(0);
     let receiver = attempts.subscribe();
     let source = Arc::new(Puppet {
@@ -122,7 +124,14 @@ fn stage(behaviour: Behaviour) -> Stage {
         behaviour,
     });
     let id = hub.resolve("live", "cam").expect("a name");
-    let upstream = hub.upstream(&id, source, Some(Arc::new(Echo(renditions.clone()))));
+    let upstream = hub.upstream(
+        &id,
+        source,
+        Renditions {
+            jpeg: Some(Arc::new(Echo(renditions.clone()))),
+            mpeg1: Some(Arc::new(Echo(mpeg1.clone()))),
+        },
+    );
     let camera = Camera::new(id, "Cam".into(), "puppet", upstream, None, false);
     let camera = hub.add(camera).expect("a free name");
     Stage {
@@ -131,6 +140,7 @@ fn stage(behaviour: Behaviour) -> Stage {
         attempts: receiver,
         running,
         renditions,
+        mpeg1,
     }
 }
 
@@ -379,7 +389,14 @@ async fn no_hand_on_the_button_hammers_the_rendition() {
         behaviour: Behaviour::PlaysNative,
     });
     let id = hub.resolve("live", "cam").expect("a name");
-    let upstream = hub.upstream(&id, source, Some(Arc::new(Broken(runs.clone()))));
+    let upstream = hub.upstream(
+        &id,
+        source,
+        Renditions {
+            jpeg: Some(Arc::new(Broken(runs.clone()))),
+            mpeg1: None,
+        },
+    );
     let camera = hub
         .add(Camera::new(
             id,
@@ -421,7 +438,7 @@ impl Source for Seldom {
 async fn a_camera_of_few_pictures_does_not_stall_between_them() {
     let hub = Hub::default();
     let id = hub.resolve("live", "cam").expect("a name");
-    let upstream = hub.upstream(&id, Arc::new(Seldom), None);
+    let upstream = hub.upstream(&id, Arc::new(Seldom), Renditions::default());
     let camera = hub
         .add(Camera::new(
             id,
@@ -437,6 +454,38 @@ async fn a_camera_of_few_pictures_does_not_stall_between_them() {
     for _ in 0..60 {
         sleep(Duration::from_secs(1)).await;
         assert_eq!(camera.status().state, State::Live);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn mpeg_1_is_made_of_any_stream_and_only_while_it_is_watched() {
+    for (behaviour, bytes) in [
+        (Behaviour::Plays, b"derived"),
+        (Behaviour::PlaysNative, b"derived"),
+    ] {
+        let stage = stage(behaviour);
+        let mut viewer = stage.camera.follow_mpeg1(Quality::Main);
+        assert_eq!(&viewer.next().await.payload()[..], bytes);
+        let running = |count: &AtomicUsize| count.load(Ordering::SeqCst);
+        assert_eq!((running(&stage.mpeg1), running(&stage.renditions)), (1, 0));
+        // The encoder, which follows the camera's own stream, is no viewer.
+        sleep(Duration::from_secs(5)).await;
+        let status = stage.camera.status();
+        assert_eq!((status.viewers, status.dropped), (1, 0));
+        // Whoever misses something is counted as for JPEG.
+        viewer.next().await;
+        sleep(Duration::from_secs(3)).await;
+        viewer.next().await;
+        assert!(stage.camera.status().dropped >= 2);
+
+        // JPEG goes on without it.
+        let _jpeg = stage.camera.follow(Quality::Main);
+        drop(viewer);
+        sleep(Duration::from_secs(9)).await;
+        assert_eq!(running(&stage.mpeg1), 1, "a page refresh keeps it");
+        sleep(Duration::from_secs(2)).await;
+        assert_eq!(running(&stage.mpeg1), 0);
+        assert_eq!(stage.running(), 1);
     }
 }
 
@@ -474,7 +523,7 @@ async fn another_takes_its_place_and_it_is_ended_for_good() {
         running: Arc::default(),
         behaviour: Behaviour::Plays,
     });
-    let upstream = stage.hub.upstream(&id, source, None);
+    let upstream = stage.hub.upstream(&id, source, Renditions::default());
     let camera = Camera::new(
         id.clone(),
         "New".to_owned(),

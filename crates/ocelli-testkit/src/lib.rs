@@ -5,6 +5,7 @@
 //!   MJPEG, and the odd ones), in a process that can be killed, frozen and
 //!   brought back on the same port.
 //! - [`HttpCamera`]: a camera that speaks HTTP, in this process, well and badly.
+//! - [`FAKE_PI`]: a program that writes raw pictures with a clock in them.
 //! - [`websocket`]: a WebSocket by hand, that can say what no library would.
 //! - [`Hub`]: the `ocelli` program as a process, and what it holds: children,
 //!   threads, descriptors.
@@ -19,6 +20,7 @@
 //! do about it.
 
 mod digest;
+mod fake_pi;
 mod http_camera;
 mod hub;
 pub mod jpeg;
@@ -27,6 +29,7 @@ mod proc;
 mod rtsp;
 pub mod websocket;
 
+pub use fake_pi::{FAKE_PI, clock_of};
 pub use http_camera::{HttpCamera, HttpCameraOptions};
 pub use hub::{Hub, HubBuilder};
 pub use proc::{Child, children_of, cpu_time, descriptors_of, resident_bytes, threads_of};

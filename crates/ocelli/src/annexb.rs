@@ -33,7 +33,7 @@ fn kind(codec: Codec, unit: &[u8]) -> Option<u8> {
     Some(match codec {
         Codec::H264 => first & 0x1F,
         Codec::H265 => first >> 1 & 0x3F,
-        Codec::Jpeg => return None,
+        Codec::Jpeg | Codec::Mpeg1 | Codec::Yuv420p => return None,
     })
 }
 
@@ -110,6 +110,99 @@ fn announces_recovery_point(unit: &[u8]) -> bool {
     false
 }
 
+/// The parameter sets of an access unit, each behind a start code.
+pub fn parameter_sets(codec: Codec, bytes: &[u8]) -> Vec<u8> {
+    let mut sets = Vec::new();
+    for rest in beginnings(bytes) {
+        match (codec, kind(codec, rest)) {
+            (Codec::H264, Some(7 | 8)) | (Codec::H265, Some(32..=34)) => {
+                sets.extend(START_CODE);
+                sets.extend(unit(rest));
+            }
+            (Codec::H264, Some(1..=5)) | (Codec::H265, Some(0..=31)) => break,
+            _ => {}
+        }
+    }
+    sets
+}
+
+/// The longest access unit that is waited for.
+const LONGEST: usize = 8 << 20;
+
+/// Cuts a bare stream into access units. A unit's end is seen when the next one
+/// begins, for nothing else marks it.
+#[derive(Debug)]
+pub struct Splitter {
+    codec: Codec,
+    bytes: Vec<u8>,
+    /// Where to look next.
+    at: usize,
+    /// Whether a slice was found, so that what comes may begin the next unit.
+    sliced: bool,
+}
+
+impl Splitter {
+    /// Nothing came yet.
+    pub fn new(codec: Codec) -> Self {
+        Self {
+            codec,
+            bytes: Vec::new(),
+            at: 0,
+            sliced: false,
+        }
+    }
+
+    /// Takes more of the stream.
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// The next whole access unit.
+    pub fn next_unit(&mut self) -> Option<Vec<u8>> {
+        loop {
+            let rest = self.bytes.get(self.at..).unwrap_or_default();
+            let code = rest.windows(3).position(|three| three == [0, 0, 1]);
+            let Some(code) = code.map(|code| self.at + code) else {
+                self.at = self.at.max(self.bytes.len().saturating_sub(2));
+                if self.bytes.len() > LONGEST {
+                    // No stream has such a unit; what is left begins anew.
+                    self.bytes.clear();
+                    (self.at, self.sliced) = (0, false);
+                }
+                return None;
+            };
+            // Its header and the first byte of what it holds.
+            if self.bytes.len() < code + 6 {
+                self.at = code;
+                return None;
+            }
+            let (is_slice, begins) = self.look(&self.bytes[code + 3..code + 6]);
+            if begins && self.sliced {
+                let zero = usize::from(code > 0 && self.bytes[code - 1] == 0);
+                let rest = self.bytes.split_off(code - zero);
+                let unit = std::mem::replace(&mut self.bytes, rest);
+                (self.at, self.sliced) = (zero + 3, is_slice);
+                return Some(unit);
+            }
+            self.sliced |= is_slice;
+            self.at = code + 3;
+        }
+    }
+
+    /// Whether this is a slice, and whether it can stand first in an access unit
+    /// (H.264: 7.4.1.2.3; H.265: 7.4.2.4.4).
+    fn look(&self, unit: &[u8]) -> (bool, bool) {
+        match (self.codec, kind(self.codec, unit)) {
+            // The first macroblock's number is 0, which is written as one bit.
+            (Codec::H264, Some(1..=5)) => (true, unit[1] & 0x80 != 0),
+            (Codec::H264, Some(6..=9 | 14..=18)) => (false, true),
+            (Codec::H265, Some(0..=31)) => (true, unit[2] & 0x80 != 0),
+            (Codec::H265, Some(32..=35 | 39 | 41..=44 | 48..=55)) => (false, true),
+            _ => (false, false),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -119,6 +212,37 @@ mod tests {
             .iter()
             .flat_map(|unit| [&START_CODE, *unit].concat())
             .collect()
+    }
+
+    #[test]
+    fn a_bare_stream_is_cut_where_the_next_picture_begins() {
+        let stream = access_unit(&[
+            &[0x67, 1, 2],
+            &[0x68, 3, 4],
+            &[0x65, 0x88, 5],
+            &[0x65, 0x08, 6],
+            &[0x41, 0x9A, 7],
+            &[0x06, 5, 8],
+            &[0x41, 0x9A, 9],
+            &[0x41, 0x9A, 10],
+        ]);
+        for step in [1, 2, 7, stream.len()] {
+            let mut splitter = Splitter::new(Codec::H264);
+            let mut units = Vec::new();
+            for part in stream.chunks(step) {
+                splitter.push(part);
+                while let Some(unit) = splitter.next_unit() {
+                    units.push(unit);
+                }
+            }
+            let lasts: Vec<_> = units.iter().map(|unit| unit[unit.len() - 1]).collect();
+            assert_eq!(lasts, [6, 7, 9], "in steps of {step}");
+            assert_eq!(units.concat(), stream[..units.concat().len()]);
+            assert_eq!(
+                parameter_sets(Codec::H264, &units[0]),
+                access_unit(&[&[0x67, 1, 2], &[0x68, 3, 4]])
+            );
+        }
     }
 
     #[test]

@@ -133,6 +133,13 @@ impl Connection {
         self.place = Some(place);
     }
 
+    /// Counts no more against the address it comes from.
+    pub fn stand_alone(&mut self) {
+        if let Some(place) = &mut self.place {
+            place.stand_alone();
+        }
+    }
+
     /// Puts bytes that were read ahead in front of what comes.
     pub fn read_first(&mut self, ahead: Bytes) {
         self.ahead = ahead;

@@ -8,6 +8,7 @@ use crate::answer::plain;
 use crate::connection::{Connection, Peer};
 use crate::counts::Refusal;
 use crate::gate::PublicUrl;
+use crate::limits::Limits;
 use crate::site::Site;
 use crate::tls::{self, Opened};
 use axum::body::Body;
@@ -21,6 +22,7 @@ use http::header::{
 };
 use http::{Method, Request, StatusCode, Version};
 use hyper::body::Incoming;
+use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::convert::Infallible;
 use std::pin::{Pin, pin};
@@ -117,14 +119,21 @@ pub async fn converse(connection: Connection, mut peer: Peer, site: Arc<Site>, d
     }
 }
 
-async fn http1(connection: Connection, answering: Answering) {
-    let (site, peer) = (answering.site.clone(), answering.peer.clone());
-    let (limits, asked) = (&site.limits, answering.asked.clone());
-    let http = hyper::server::conn::http1::Builder::new()
+/// HTTP/1.1 with the bounds that hold on every port.
+pub fn bounded(limits: &Limits) -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_timeout)
         .max_header_size(limits.header_size)
-        .max_buf_size(limits.header_size.max(64 * 1024))
+        .max_buf_size(limits.header_size.max(64 * 1024));
+    builder
+}
+
+async fn http1(connection: Connection, answering: Answering) {
+    let (site, peer) = (answering.site.clone(), answering.peer.clone());
+    let asked = answering.asked.clone();
+    let http = bounded(&site.limits)
         .serve_connection(TokioIo::new(connection), answering)
         .with_upgrades();
     if let Err(error) = http.await {

@@ -20,16 +20,19 @@ pub enum Way {
     Mjpeg,
     /// Single pictures.
     Snapshot,
+    /// MPEG-1 over one WebSocket.
+    Jsmpeg,
 }
 
 impl Way {
     /// All of them.
-    pub const ALL: [Way; 5] = [
+    pub const ALL: [Way; 6] = [
         Way::Wall,
         Way::WallV2,
         Way::LiveWs,
         Way::Mjpeg,
         Way::Snapshot,
+        Way::Jsmpeg,
     ];
 
     /// What it is called in the metrics.
@@ -40,6 +43,7 @@ impl Way {
             Way::LiveWs => "live_ws",
             Way::Mjpeg => "mjpeg",
             Way::Snapshot => "snapshot",
+            Way::Jsmpeg => "jsmpeg",
         }
     }
 }
@@ -63,11 +67,13 @@ pub enum Refusal {
     BodySize,
     /// The body of a request did not come in time.
     BodyTimeout,
+    /// A camera that pushes has no good key, or may not push.
+    Device,
 }
 
 impl Refusal {
     /// All of them.
-    pub const ALL: [Refusal; 8] = [
+    pub const ALL: [Refusal; 9] = [
         Refusal::Host,
         Refusal::Origin,
         Refusal::Handshake,
@@ -76,6 +82,7 @@ impl Refusal {
         Refusal::HeaderTimeout,
         Refusal::BodySize,
         Refusal::BodyTimeout,
+        Refusal::Device,
     ];
 
     /// What it is called in the metrics.
@@ -89,6 +96,7 @@ impl Refusal {
             Refusal::HeaderTimeout => "header_timeout",
             Refusal::BodySize => "body_size",
             Refusal::BodyTimeout => "body_timeout",
+            Refusal::Device => "device",
         }
     }
 }

@@ -1,16 +1,20 @@
 //! How the ffmpeg program is spoken to, and what its answers mean.
 //!
-//! Pictures go in as IVF and come out as SMJPEG, for both carry a time stamp in
-//! milliseconds with each picture: so what comes out is known to be a picture
-//! that went in, whatever was dropped or reordered between.
+//! Pictures go in as IVF and JPEGs come out as SMJPEG, for both carry a time stamp
+//! in milliseconds with each picture: so what comes out is known to be a picture
+//! that went in, whatever was dropped or reordered between. MPEG-1 comes out as
+//! AVI, which says at least how long each picture is.
 //!
 //! What does not belong here: which pictures, from where, how many.
 
-use crate::config::{JpegOptions, JpegRate};
+use crate::config::{JpegOptions, JpegRate, Mpeg1Options};
 use crate::jpeg;
+use crate::mpeg1;
 use crate::sources::redact;
 use crate::supervise::{Child, ending};
-use ocelli_core::{Codec, Failure, FailureKind, FrameBuffer};
+use ocelli_core::{
+    Codec, Failure, FailureKind, Frame, FrameBuffer, Picture, Publisher, raw_stride,
+};
 use std::io;
 use tokio::io::{AsyncRead, AsyncReadExt, BufReader};
 
@@ -25,8 +29,9 @@ const EARLY: f64 = 0.9;
 pub const NO_PARAMETER_SETS: &str = "it sends key frames without parameter sets";
 
 /// The arguments that make SMJPEG on standard output of whatever input stands
-/// before them. Of pictures stamped before `from` seconds none come out.
-pub fn to_smjpeg(options: &JpegOptions, from: Option<f64>) -> Vec<String> {
+/// before them. Of pictures stamped before `from` seconds none come out. `crop` is
+/// a filter that takes away what is no picture.
+pub fn to_smjpeg(options: &JpegOptions, from: Option<f64>, crop: Option<&str>) -> Vec<String> {
     // A picture may leave if it is the first, or far enough behind the last. The
     // encoder gives up on two with the same stamp, so "far enough" is never 0.
     let apart = match options.rate {
@@ -37,8 +42,9 @@ pub fn to_smjpeg(options: &JpegOptions, from: Option<f64>) -> Vec<String> {
     if let Some(from) = from {
         select = format!("gte(t,{from})*({select})");
     }
+    let crop = crop.unwrap_or_default();
     let filter = format!(
-        "select='{select}',scale='min(iw,{})':-2:flags=bicubic",
+        "select='{select}',{crop}scale='min(iw,{})':-2:flags=bicubic",
         options.width
     );
     let fixed = "-an -sn -dn -copyts -fps_mode passthrough -enc_time_base 1:1000 -threads 1 \
@@ -50,12 +56,45 @@ pub fn to_smjpeg(options: &JpegOptions, from: Option<f64>) -> Vec<String> {
     arguments
 }
 
+/// The arguments that make MPEG-1 as AVI on standard output of the pictures that
+/// are stamped `from` seconds and later.
+///
+/// Groups are closed and short, without pictures that wait for later ones: half a
+/// second at the usual rates.
+pub fn to_mpeg1(options: &Mpeg1Options, from: f64, crop: Option<&str>) -> Vec<String> {
+    let crop = crop.unwrap_or_default();
+    let width = options.width.unwrap_or(mpeg1::LARGEST);
+    let filter = format!(
+        "select='gte(t,{from})',setpts=PTS-STARTPTS,{crop}\
+         scale='trunc(min(iw,{width})/2)*2':-2:flags=bicubic,format=yuv420p"
+    );
+    let (over, under) = options.rate;
+    let fixed = format!(
+        "-an -sn -dn -copyts -fps_mode cfr -r {over}/{under} -threads 1 -c:v mpeg1video -bf 0 \
+         -g 12 -b:v {} -strict unofficial -flags low_delay -flush_packets 1 -f avi pipe:1",
+        options.bitrate
+    );
+    let mut arguments = vec!["-vf".to_owned(), filter];
+    arguments.extend(fixed.split_whitespace().map(str::to_owned));
+    arguments
+}
+
+/// The filter that takes away the padding of raw rows, with the comma behind it.
+pub fn crop(frame: &Frame) -> Option<String> {
+    let (width, height) = frame.size.filter(|_| frame.codec == Codec::Yuv420p)?;
+    let padded = raw_stride(frame.payload_len(), height) != width;
+    padded.then(|| format!("crop={width}:{height}:0:0,"))
+}
+
 /// The arguments for native pictures as IVF on standard input, decoded without
 /// any delay that can be helped.
 pub fn from_ivf(codec: Codec) -> Vec<String> {
     let name = match codec {
+        Codec::H264 => "h264",
         Codec::H265 => "hevc",
-        Codec::H264 | Codec::Jpeg => "h264",
+        Codec::Jpeg => "mjpeg",
+        Codec::Mpeg1 => "mpeg1video",
+        Codec::Yuv420p => "rawvideo",
     };
     let arguments = "-threads 1 -flags low_delay -probesize 32 -analyzeduration 0 \
                      -protocol_whitelist pipe -f ivf -c:v";
@@ -64,13 +103,35 @@ pub fn from_ivf(codec: Codec) -> Vec<String> {
     arguments
 }
 
-/// An IVF file's beginning: stamps in milliseconds. The codec and the size in it
-/// are not believed anyway.
-pub fn ivf_header() -> [u8; 32] {
+/// The arguments for an MPEG transport stream on standard input.
+pub fn from_mpegts() -> Vec<String> {
+    let arguments = "-threads 1 -flags low_delay -analyzeduration 1000000 \
+                     -protocol_whitelist pipe -f mpegts -i pipe:0";
+    arguments.split_whitespace().map(str::to_owned).collect()
+}
+
+/// The beginning of an IVF file of such pictures: stamps in milliseconds. The
+/// codec and the size in it are believed for raw pictures only.
+pub fn ivf_header(first: &Frame) -> [u8; 32] {
+    let tag = match first.codec {
+        Codec::H264 => b"H264",
+        Codec::H265 => b"HEVC",
+        Codec::Jpeg => b"MJPG",
+        Codec::Mpeg1 => b"mpg1",
+        Codec::Yuv420p => b"I420",
+    };
     let mut header = [0; 32];
     header[..4].copy_from_slice(b"DKIF");
     header[6] = 32;
-    header[8..12].copy_from_slice(b"H264");
+    header[8..12].copy_from_slice(tag);
+    if let Some((width, height)) = first.size {
+        let stride = match first.codec {
+            Codec::Yuv420p => raw_stride(first.payload_len(), height),
+            _ => width,
+        };
+        header[12..14].copy_from_slice(&stride.to_le_bytes());
+        header[14..16].copy_from_slice(&height.to_le_bytes());
+    }
     header[16..20].copy_from_slice(&1000u32.to_le_bytes());
     header[20..24].copy_from_slice(&1u32.to_le_bytes());
     header
@@ -132,6 +193,80 @@ impl<R: AsyncRead + Unpin> Smjpeg<R> {
                     let mut buffer = FrameBuffer::zeroed(len);
                     self.input.read_exact(buffer.payload_mut()).await?;
                     return Ok(Some((millis, buffer)));
+                }
+                _ => return Err(io::ErrorKind::InvalidData.into()),
+            }
+        }
+    }
+}
+
+/// Publishes the pictures that ffmpeg makes, until it makes no more.
+pub async fn publish<R: AsyncRead + Unpin>(mut pictures: Smjpeg<R>, publisher: &Publisher) {
+    while let Ok(Some((_, buffer))) = pictures.next().await {
+        let size = jpeg::size(buffer.payload());
+        if size.is_some() {
+            publisher.publish(Picture::jpeg(buffer, size));
+        }
+    }
+}
+
+/// Reads the pictures of an AVI file of one stream that is being written.
+pub struct Avi<R> {
+    input: BufReader<R>,
+    begun: bool,
+}
+
+/// The longest MPEG-1 picture that is believed.
+const MPEG1_LIMIT: usize = 4 << 20;
+
+impl<R: AsyncRead + Unpin> Avi<R> {
+    /// Reads from `input`.
+    pub fn new(input: R) -> Self {
+        Self {
+            input: BufReader::new(input),
+            begun: false,
+        }
+    }
+
+    /// The next picture.
+    ///
+    /// # Errors
+    /// The input ended, or is no AVI.
+    pub async fn next(&mut self) -> io::Result<FrameBuffer> {
+        if !self.begun {
+            let mut magic = [0; 12];
+            self.input.read_exact(&mut magic).await?;
+            if magic[..4] != *b"RIFF" || magic[8..] != *b"AVI " {
+                return Err(io::ErrorKind::InvalidData.into());
+            }
+            self.begun = true;
+        }
+        loop {
+            let mut tag = [0; 4];
+            self.input.read_exact(&mut tag).await?;
+            let mut len = self.input.read_u32_le().await? as usize;
+            match &tag {
+                b"00dc" | b"00db" if len == 0 => {}
+                b"00dc" | b"00db" if len <= MPEG1_LIMIT => {
+                    let mut buffer = FrameBuffer::zeroed(len);
+                    self.input.read_exact(buffer.payload_mut()).await?;
+                    if len % 2 == 1 {
+                        self.input.read_u8().await?;
+                    }
+                    return Ok(buffer);
+                }
+                b"LIST" | b"JUNK" | b"idx1" => {
+                    if tag == *b"LIST" {
+                        let mut kind = [0; 4];
+                        self.input.read_exact(&mut kind).await?;
+                        // The pictures stand in this list, whose length nobody knows yet.
+                        if kind == *b"movi" {
+                            continue;
+                        }
+                        len = len.saturating_sub(4);
+                    }
+                    let mut chunk = (&mut self.input).take((len + len % 2) as u64);
+                    tokio::io::copy(&mut chunk, &mut tokio::io::sink()).await?;
                 }
                 _ => return Err(io::ErrorKind::InvalidData.into()),
             }

@@ -51,6 +51,15 @@ pub fn size(bytes: &[u8]) -> Option<(u16, u16)> {
     }
 }
 
+/// Pixels across and down, if this is a JPEG to its end. Bytes behind the end are
+/// tolerated; some boards send their whole buffer.
+pub fn whole(bytes: &[u8]) -> Option<(u16, u16)> {
+    let size = size(bytes)?;
+    // The end stands at the end, or nearly.
+    let ended = bytes.windows(2).rev().any(|two| two == [0xFF, EOI]);
+    ended.then_some(size)
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
     /// Before a picture.
@@ -213,6 +222,15 @@ mod tests {
         ] {
             assert_eq!(size(bad), None, "{bad:?}");
         }
+    }
+
+    #[test]
+    fn a_picture_has_an_end() {
+        let mut jpeg = picture(48, 20);
+        assert_eq!(whole(&jpeg), Some((48, 20)));
+        assert_eq!(whole(&jpeg[..jpeg.len() - 1]), None);
+        jpeg.extend([0; 1000]);
+        assert_eq!(whole(&jpeg), Some((48, 20)));
     }
 
     #[test]

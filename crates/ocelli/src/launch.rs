@@ -6,16 +6,18 @@ use crate::config::{CameraConfig, Config, ConfigError, from_argument};
 use crate::gate::Gate;
 use crate::gate::own_addresses;
 use crate::log;
-use crate::renditions::JpegRendition;
+use crate::renditions::{JpegRendition, Mpeg1Rendition};
 use crate::server;
+use crate::sinks::jsmpeg;
 use crate::site::Site;
 use crate::sources::Fence;
 use crate::store::{self, Store, StoreError, codes, users};
+use crate::telemetry::Telemetry;
 use crate::tls::TlsError;
 use crate::tls::authority::Names;
 use crate::tls::keep::{Keeper, Mode};
 use crate::ui;
-use ocelli_core::{Camera, Hub, HubError, Source};
+use ocelli_core::{Camera, Hub, HubError, Renditions, Source};
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -50,8 +52,11 @@ pub fn hub(config: &Config) -> Result<Arc<Hub>, ConfigError> {
 pub fn make(hub: &Hub, camera: &CameraConfig) -> Result<Camera, HubError> {
     let id = hub.resolve(&camera.app, &camera.room)?;
     let upstream = |source: &Arc<dyn Source>| {
-        let rendition = Arc::new(JpegRendition::new(camera.jpeg));
-        hub.upstream(&id, source.clone(), Some(rendition))
+        let renditions = Renditions {
+            jpeg: Some(Arc::new(JpegRendition::new(camera.jpeg))),
+            mpeg1: Some(Arc::new(Mpeg1Rendition::new(camera.mpeg1))),
+        };
+        hub.upstream(&id, source.clone(), renditions)
     };
     let main = upstream(&camera.source);
     let sub = camera.substream.as_ref().map(upstream);
@@ -202,7 +207,24 @@ async fn open_store(site: &mut Site, data: Option<&Path>) -> Result<(), StoreErr
     site.store = Store::open(&data)?;
     let fault = |error| StoreError::Unusable(format!("{} can't be used: {error}", data.display()));
     put_apps(site).await.map_err(fault)?;
-    added::load(site).await.map_err(fault)
+    added::load(site).await.map_err(fault)?;
+    put_places(site).await.map_err(fault)
+}
+
+/// Puts the cameras that push into the hub, and ends the streams that a hub which
+/// was cut short left open.
+async fn put_places(site: &Site) -> Result<(), StoreError> {
+    let now = site.now();
+    let read = move |connection: &mut _| {
+        let ended = store::streams::end_all(connection, now)?;
+        Ok((ended, store::keys::all(connection)?))
+    };
+    let (ended, keys) = site.store.call(read).await?;
+    if ended > 0 {
+        tracing::info!("streams that the last run did not end: {ended}; ended now");
+    }
+    site.ingest.furnish(&site.hub, &keys);
+    Ok(())
 }
 
 /// Puts the store's apps into the hub. What the configuration says of an app goes
@@ -277,15 +299,15 @@ fn prepare_tls(site: &mut Site, config: &Config) -> Result<Option<Keeper>, TlsEr
 /// Listens and serves until `shutdown` is ready.
 ///
 /// # Errors
-/// The address can't be listened on, or TLS was asked for and can't be had.
+/// An address can't be listened on, or TLS was asked for and can't be had.
 pub async fn serve(
     config: Config,
     hub: Arc<Hub>,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), LaunchError> {
-    let listening = |error| LaunchError::Listen(config.listen, error);
-    let listener = TcpListener::bind(config.listen).await.map_err(listening)?;
-    let address = listener.local_addr().map_err(listening)?;
+    let listener = bind(config.listen).await?;
+    let ports = bind_ports(&config, &hub).await?;
+    let address = here(&listener, config.listen)?;
     let mut hosts = config.allowed_hosts.clone();
     if let Mode::Local(names) = &config.tls {
         hosts.extend_from_slice(names);
@@ -319,6 +341,9 @@ pub async fn serve(
         // Nothing may be changed on top of what can't be read.
         site.store = Store::closed(&error.to_string());
     }
+    site.listen = config.listen;
+    let data = data_directory(config.data.as_deref()).ok();
+    site.telemetry = Telemetry::start(config.telemetry.bounds, data.as_deref());
     greet(address, site.hub.cameras().len(), &config.tls);
     if site.store.key().is_ok()
         && let Err(error) = invite(&site, address).await
@@ -330,9 +355,54 @@ pub async fn serve(
         tracing::warn!(%address, %error, "listening, but can't say so on standard output");
     }
     let keeping = keeper.map(|keeper| tokio::spawn(keeper.run()));
-    server::run(listener, Arc::new(site), shutdown).await;
+    let site = Arc::new(site);
+    site.telemetry.serve(&config.telemetry, &site);
+    for (ports, http, ws) in ports {
+        jsmpeg::serve(&site, ports, http, ws);
+    }
+    server::run(listener, site, shutdown).await;
     if let Some(keeping) = keeping {
         keeping.abort();
     }
     Ok(())
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener, LaunchError> {
+    let bound = TcpListener::bind(address).await;
+    bound.map_err(|error| LaunchError::Listen(address, error))
+}
+
+/// The address that was bound where this one was asked for.
+fn here(listener: &TcpListener, asked: SocketAddr) -> Result<SocketAddr, LaunchError> {
+    let local = listener.local_addr();
+    local.map_err(|error| LaunchError::Listen(asked, error))
+}
+
+/// The ports that cameras have of their own, with their listeners.
+async fn bind_ports(
+    config: &Config,
+    hub: &Hub,
+) -> Result<Vec<(jsmpeg::Ports, TcpListener, TcpListener)>, LaunchError> {
+    let mut bound = Vec::new();
+    for camera in &config.cameras {
+        let (Some(options), Some(found)) =
+            (&camera.jsmpeg_ports, hub.find(&camera.app, &camera.room))
+        else {
+            continue;
+        };
+        let (http, ws) = (bind(options.http).await?, bind(options.ws).await?);
+        let ports = jsmpeg::Ports {
+            camera: found,
+            options: options.clone(),
+            ws_port: here(&ws, options.ws)?.port(),
+        };
+        tracing::info!(
+            camera = camera.room,
+            http = %here(&http, options.http)?,
+            ws = %here(&ws, options.ws)?,
+            "its own ports for JSMpeg pages",
+        );
+        bound.push((ports, http, ws));
+    }
+    Ok(bound)
 }

@@ -11,9 +11,10 @@
 //! | [`added`] | cameras that were added over HTTP |
 //! | [`sources`] | the kinds of source, one file each |
 //! | [`renditions`] | what is derived from a camera's own stream |
+//! | [`ingest`] | cameras that push |
 //! | [`sinks`] | the kinds of sink, one file each |
 //! | [`supervise`], [`ffmpeg`] | child processes; the one that decodes |
-//! | [`annexb`], [`jpeg`] | looking at pictures without decoding them |
+//! | [`annexb`], [`jpeg`], [`mpeg1`] | looking at pictures without decoding them |
 //! | [`server`], [`site`] | the one port: accepting, routing, stopping; what every route has at hand |
 //! | [`conversation`] | what is settled for each request before it reaches a route |
 //! | [`connection`], [`websocket`] | one connection; one WebSocket |
@@ -24,9 +25,12 @@
 //! | [`auth`] | tokens, passwords and roles, and what they grant |
 //! | [`visitor`] | who asks, and whether they may stay |
 //! | [`store`] | what outlives the hub |
+//! | [`telemetry`] | series of samples: who writes them, who looks, what is kept |
 //! | [`api`], [`answer`], [`ui`] | the HTTP interface, its answers, the pages |
+//! | [`urls`] | the URLs that the hub gives out |
 //! | [`number`] | numbers as JSON has them |
 //! | [`reference`] | the reference page, made from the lists in the code |
+//! | [`simulate`] | a fleet of devices that push |
 //! | [`doctor`] | what is wrong with a server, a camera or this machine |
 //! | [`launch`] | from a configuration to a running hub |
 //!
@@ -45,22 +49,27 @@ pub mod counts;
 pub mod doctor;
 pub mod ffmpeg;
 pub mod gate;
+pub mod ingest;
 pub mod jpeg;
 pub mod launch;
 pub mod limits;
 pub mod log;
 pub mod metrics;
+pub mod mpeg1;
 pub mod number;
 pub mod proxy;
 pub mod reference;
 pub mod renditions;
 pub mod server;
+pub mod simulate;
 pub mod sinks;
 pub mod site;
 pub mod sources;
 pub mod store;
 pub mod supervise;
+pub mod telemetry;
 pub mod tls;
 pub mod ui;
+pub mod urls;
 pub mod visitor;
 pub mod websocket;

@@ -177,10 +177,12 @@ pub struct Place {
     block: Option<Block>,
 }
 
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.doorkeeper.open.fetch_sub(1, Ordering::Relaxed);
-        let Some(block) = self.block else { return };
+impl Place {
+    /// Counts no more against its address: whoever has it is known by name now.
+    pub fn stand_alone(&mut self) {
+        let Some(block) = self.block.take() else {
+            return;
+        };
         let mut by_address = self.doorkeeper.lock();
         if let Some(open) = by_address.get_mut(&block) {
             *open -= 1;
@@ -188,6 +190,13 @@ impl Drop for Place {
                 by_address.remove(&block);
             }
         }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.doorkeeper.open.fetch_sub(1, Ordering::Relaxed);
+        self.stand_alone();
     }
 }
 
@@ -225,6 +234,22 @@ mod tests {
         // A reverse proxy brings many.
         let _proxy = [bob, bob].map(|b| doorkeeper.enter(b, true).expect("a place"));
         assert_eq!(doorkeeper.lock().len(), 1, "who left is forgotten");
+    }
+
+    #[test]
+    fn who_stands_alone_counts_among_all_and_not_for_its_address() {
+        let doorkeeper = doorkeeper();
+        let ann = address("10.0.0.1");
+        let mut places = Vec::new();
+        for _ in 0..5 {
+            let mut place = doorkeeper.enter(ann, false).expect("a place");
+            place.stand_alone();
+            places.push(place);
+        }
+        assert_eq!(doorkeeper.lock().len(), 0);
+        assert_eq!(doorkeeper.enter(ann, false).err(), Some(Full::Hub));
+        drop(places);
+        assert_eq!(doorkeeper.open(), 0);
     }
 
     #[test]

@@ -2,12 +2,15 @@
 
 mod admin;
 mod ca;
+mod key;
+mod plot;
 mod token;
 
 use clap::{Args, Parser, Subcommand};
 use ocelli::auth::AdminToken;
 use ocelli::config::{self, Config, Log, LogFormat};
 use ocelli::doctor::{self, Question};
+use ocelli::simulate::Simulate;
 use ocelli::{launch, limits, log, reference};
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -41,17 +44,29 @@ enum Command {
     /// Give out, list and revoke tokens of the HTTP interface.
     #[command(subcommand)]
     Token(token::Token),
+    /// Give out, list and revoke the keys of cameras that push.
+    #[command(subcommand)]
+    Key(key::Key),
     /// Get in as an administrator, with a first or a forgotten password.
     #[command(subcommand)]
     Admin(admin::Admin),
     /// The certificate authority of a hub that serves with --tls local.
     #[command(subcommand)]
     Ca(ca::Authority),
+    /// Send what a program prints to a hub, as a series of samples.
+    ///
+    /// some-program | ocelli plot "name"
+    Plot(plot::Plot),
     /// Say what is wrong with a WebSocket server, a camera or this machine.
     ///
     /// Exit code 0: nothing failed (warnings are named); 1: something did; 2: there
     /// is no such target.
     Doctor(Question),
+    /// Push pictures like a fleet of devices, to see how a hub takes it.
+    ///
+    /// The hub's token stands in OCELLI_TOKEN. Exit code 0: all devices were connected
+    /// in the end.
+    Simulate(Simulate),
     /// Print the reference of sources and configuration, as it stands in docs.
     #[command(hide = true)]
     Reference,
@@ -116,9 +131,12 @@ fn main() -> ExitCode {
         Some(Command::Serve(serve_args)) => serve(serve_args, false),
         Some(Command::CheckConfig { file }) => check(&file),
         Some(Command::Token(token)) => token.run(),
+        Some(Command::Key(key)) => key.run(),
         Some(Command::Admin(admin)) => admin.run(),
         Some(Command::Ca(authority)) => authority.run(),
+        Some(Command::Plot(plot)) => plot.run(),
         Some(Command::Doctor(question)) => examine(&question),
+        Some(Command::Simulate(fleet)) => simulate(&fleet),
         Some(Command::Reference) => {
             let text = reference::text();
             io::stdout()
@@ -152,6 +170,26 @@ fn examine(question: &Question) -> Result<(), Exit> {
             Ok(true) => Ok(()),
             Ok(false) => Err(Exit::failure("not all is well")),
             Err(fault) => Err(Exit::usage(fault)),
+        }
+    })
+}
+
+fn simulate(fleet: &Simulate) -> Result<(), Exit> {
+    run(async move {
+        let (mut interrupt, mut terminate) = (
+            signal(SignalKind::interrupt()).map_err(Exit::failure)?,
+            signal(SignalKind::terminate()).map_err(Exit::failure)?,
+        );
+        let stop = async move {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        };
+        match fleet.run(stop).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Exit::failure("not all devices were connected in the end")),
+            Err(fault) => Err(Exit::failure(fault)),
         }
     })
 }

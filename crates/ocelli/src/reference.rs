@@ -1,7 +1,7 @@
 //! The reference of sources and configuration, made from the lists in the code,
 //! so that it cannot say something else. `docs/reference/sources.md` is its output.
 
-use crate::{config, sources};
+use crate::{config, sources, telemetry};
 use std::fmt::Write;
 
 /// The page.
@@ -32,12 +32,16 @@ pub fn text() -> String {
             &mut page,
             format_args!("\n## {}\n\n{}\n", kind.name, kind.about),
         );
+        let example = match kind
+            .schemes
+            .contains(&kind.example.split(':').next().unwrap_or(""))
+        {
+            true => format!("source = \"{}\"", kind.example),
+            false => kind.example.to_owned(),
+        };
         line(
             &mut page,
-            format_args!(
-                "```toml\n[[camera]]\nid = \"cam1\"\nsource = \"{}\"\n```",
-                kind.example
-            ),
+            format_args!("```toml\n[[camera]]\nid = \"cam1\"\n{example}\n```"),
         );
         if !kind.options.is_empty() {
             page.push_str("\n| key | meaning |\n|---|---|\n");
@@ -54,6 +58,7 @@ pub fn text() -> String {
         ("limits", config::LIMIT_OPTIONS),
         ("log", config::LOG_OPTIONS),
         ("metrics", config::METRICS_OPTIONS),
+        ("telemetry", telemetry::OPTIONS),
     ] {
         line(
             &mut page,

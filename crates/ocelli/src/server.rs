@@ -7,7 +7,7 @@ use crate::counts::Refusal;
 use crate::limits::Full;
 use crate::site::Site;
 use crate::visitor::rounds;
-use crate::{api, sinks, tls, ui};
+use crate::{api, ingest, sinks, telemetry, tls, ui};
 use axum::Router;
 use ocelli_core::State;
 use std::io;
@@ -26,8 +26,10 @@ const GOODBYE: Duration = Duration::from_millis(500);
 fn routes(site: Arc<Site>) -> Router {
     Router::new()
         .merge(sinks::routes())
+        .merge(telemetry::routes())
         .merge(api::routes(&site))
         .merge(tls::routes())
+        .merge(ingest::routes())
         .fallback(ui::serve)
         .with_state(site)
 }
@@ -65,11 +67,12 @@ pub async fn run(listener: TcpListener, site: Arc<Site>, shutdown: impl Future<O
     // Tasks that don't end by then end with the runtime.
     let goodbye = tokio::time::timeout(GOODBYE, site.tasks.wait());
     let _ = tokio::join!(goodbye, farewell);
+    site.telemetry.stop().await;
 }
 
 /// A connection that failed before it was accepted says nothing about the next;
 /// a lack of descriptors needs time to pass.
-async fn wait_out(error: &io::Error) {
+pub async fn wait_out(error: &io::Error) {
     use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
     if !matches!(
         error.kind(),
@@ -80,7 +83,8 @@ async fn wait_out(error: &io::Error) {
     }
 }
 
-fn accept(stream: TcpStream, site: &Arc<Site>, doors: &Doors) {
+/// Serves one connection, in a task of its own on the runtime that calls.
+pub fn accept(stream: TcpStream, site: &Arc<Site>, doors: &Doors) {
     let (mut connection, peer) = match Connection::new(stream) {
         Ok(accepted) => accepted,
         Err(error) => {

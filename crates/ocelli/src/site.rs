@@ -6,17 +6,21 @@ use crate::config::{CameraConfig, Metrics};
 use crate::connection::Peer;
 use crate::counts::{Counts, Refusal};
 use crate::gate::Gate;
+use crate::ingest::Ingest;
 use crate::limits::{Doorkeeper, Limits};
 use crate::proxy::Proxies;
 use crate::sources::Fence;
 use crate::store::Store;
+use crate::telemetry::Telemetry;
 use crate::tls;
 use crate::tls::authority::Certificate;
 use crate::ui;
 use crate::visitor::{Attempts, Visitors};
 use http::HeaderValue;
 use ocelli_core::{CameraId, Hub};
+use ocelli_series::Bounds;
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -45,6 +49,10 @@ pub struct Site {
     pub authority: Option<Certificate>,
     /// What outlives the hub.
     pub store: Store,
+    /// Series of samples.
+    pub telemetry: Telemetry,
+    /// Where the hub was told to listen; port 0 for any.
+    pub listen: SocketAddr,
     /// The administrator's own token, if one was set.
     pub admin: Option<AdminToken>,
     /// Makes hashes of passwords.
@@ -55,6 +63,8 @@ pub struct Site {
     pub visitors: Visitors,
     /// The apps of the configuration, which is the one place to change them.
     pub configured_apps: BTreeSet<String>,
+    /// The cameras that push.
+    pub ingest: Ingest,
     /// The cameras of the configuration, likewise.
     pub configured_cameras: BTreeMap<CameraId, CameraConfig>,
     /// Where cameras that are added over HTTP may be.
@@ -97,11 +107,14 @@ impl Site {
             tls: None,
             authority: None,
             store: Store::closed("this hub was started without a store"),
+            telemetry: Telemetry::start(Bounds::default(), None),
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             admin: None,
             passwords: Passwords::default(),
             attempts: Attempts::default(),
             visitors: Visitors::default(),
             configured_apps: BTreeSet::new(),
+            ingest: Ingest::default(),
             configured_cameras: BTreeMap::new(),
             fence: Fence::new(0),
             trials: Semaphore::new(TRIALS),
@@ -149,6 +162,9 @@ impl Site {
         match why {
             Refusal::Origin | Refusal::Handshake => {
                 tracing::warn!(%peer, %reason, unsaid, "refused an upgrade");
+            }
+            Refusal::Device => {
+                tracing::warn!(%peer, %reason, unsaid, "refused a camera that pushes");
             }
             Refusal::Connections => tracing::warn!(%peer, %reason, unsaid, "refused a connection"),
             _ => tracing::warn!(%peer, %reason, unsaid, "refused a request"),

@@ -34,12 +34,14 @@ const KEPT_LINES: usize = 20;
 const KEPT_LINE_BYTES: u64 = 400;
 
 /// What a child reads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Input {
     /// Nothing.
     None,
     /// What is written to [`Child::stdin`].
     Piped,
+    /// What another child writes.
+    From(Stdio),
 }
 
 /// A running program; killed with all it started when dropped.
@@ -72,6 +74,7 @@ pub fn spawn<A: AsRef<OsStr>>(
         .stdin(match input {
             Input::None => Stdio::null(),
             Input::Piped => Stdio::piped(),
+            Input::From(output) => output,
         })
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

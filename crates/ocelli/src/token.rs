@@ -47,6 +47,13 @@ pub struct Place {
     pub data: Option<PathBuf>,
 }
 
+impl Place {
+    /// The data directory that is meant.
+    pub fn directory(&self) -> Result<PathBuf, StoreError> {
+        launch::data_directory(self.data.as_deref())
+    }
+}
+
 impl Token {
     /// Does it.
     pub fn run(self) -> Result<(), Exit> {
@@ -82,8 +89,7 @@ impl Create {
         };
         let secret = new_token();
         let keep = || -> Result<(), StoreError> {
-            let (connection, key) =
-                store::open(&launch::data_directory(self.place.data.as_deref())?)?;
+            let (connection, key) = store::open(&self.place.directory()?)?;
             tokens::insert(&connection, &token, &key.hash(&secret))
         };
         keep().map_err(Exit::failure)?;
@@ -93,7 +99,7 @@ impl Create {
 }
 
 fn list(place: &Place) -> Result<(), StoreError> {
-    let (connection, _) = store::open(&launch::data_directory(place.data.as_deref())?)?;
+    let (connection, _) = store::open(&place.directory()?)?;
     let mut list = String::new();
     for token in tokens::all(&connection)? {
         let permissions: Vec<_> = token
@@ -116,7 +122,7 @@ fn list(place: &Place) -> Result<(), StoreError> {
 }
 
 fn revoke(id: &str, place: &Place) -> Result<(), StoreError> {
-    let (connection, _) = store::open(&launch::data_directory(place.data.as_deref())?)?;
+    let (connection, _) = store::open(&place.directory()?)?;
     match tokens::delete(&connection, id)? {
         true => Ok(()),
         false => Err(StoreError::Missing(format!(

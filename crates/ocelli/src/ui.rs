@@ -60,18 +60,26 @@ pub async fn serve(State(site): State<Arc<Site>>, request: Request) -> Response 
     }
     match path.trim_start_matches('/') {
         "" => file("index.html", &request),
-        page @ ("settings" | "sign-in") => file(&format!("{page}.html"), &request),
+        page @ ("settings" | "sign-in" | "plot" | "live") => {
+            file(&format!("{page}.html"), &request)
+        }
         name => file(name, &request),
     }
+}
+
+/// What is said where the browser part is missing.
+pub const NOT_BUILT: &str =
+    "this binary was built without its browser part; build it with `make build`";
+
+/// A file of the browser part as it was built.
+pub fn built(name: &str) -> Option<Vec<u8>> {
+    Some(Dist::get(name)?.data.into_owned())
 }
 
 fn file(name: &str, request: &Request) -> Response {
     let Some(found) = Dist::get(name) else {
         if name == "index.html" {
-            return plain(
-                StatusCode::NOT_FOUND,
-                "this binary was built without its browser part; build it with `make build`",
-            );
+            return plain(StatusCode::NOT_FOUND, NOT_BUILT);
         }
         return Problem::not_found(format!("there is nothing at {:?}", request.uri().path()))
             .into_response();

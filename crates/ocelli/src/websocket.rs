@@ -7,6 +7,7 @@ use crate::counts::Refusal;
 use crate::site::Site;
 use axum::body::Body;
 use axum::response::Response;
+use bytes::Bytes;
 use futures_util::{Sink, Stream};
 use headers::{HeaderMapExt, SecWebsocketAccept, SecWebsocketKey};
 use http::header::{
@@ -14,10 +15,12 @@ use http::header::{
 };
 use http::{Method, Request, StatusCode, Version};
 use hyper_util::rt::TokioIo;
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, timeout_at};
 use tokio_websockets::{CloseCode, Error, Limits, Message, ServerBuilder, WebSocketStream};
 
 /// The longest text message that is read.
@@ -34,18 +37,59 @@ const MISSED_PONGS: u32 = 2;
 
 /// Close codes that this hub gives beyond those of RFC 6455.
 pub mod close {
-    /// The viewer needs a token that it does not have.
+    /// The peer needs a token or a key that it does not have.
     pub const UNAUTHORIZED: u16 = 4401;
+    /// The device may not push here, or not now.
+    pub const FORBIDDEN: u16 = 4403;
+    /// The device sent no picture for too long.
+    pub const IDLE: u16 = 4408;
+    /// Another connection took the device's place.
+    pub const REPLACED: u16 = 4409;
+    /// The device sent a message that is too long.
+    pub const TOO_LARGE: u16 = 4413;
+    /// Too many handshakes that failed came from this address.
+    pub const TOO_MANY: u16 = 4429;
     /// The most bytes of a reason (RFC 6455, 5.5).
     pub const REASON_LIMIT: usize = 123;
 }
 
-/// Answers an upgrade and runs `serve` on the socket once it is open. `protocol`
-/// is the subprotocol chosen among those offered, to be echoed.
+/// How a socket is read.
+#[derive(Clone, Copy, Debug)]
+pub struct Reading {
+    /// The longest message that is taken in at all.
+    limit: usize,
+    /// The longest text among them.
+    text_limit: usize,
+    /// Whether nothing but a pong answers a ping.
+    only_pongs: bool,
+}
+
+impl Reading {
+    /// A viewer's, which says little. Whatever it says shows that it is there.
+    pub const VIEWER: Self = Self {
+        limit: READ_LIMIT,
+        text_limit: TEXT_LIMIT,
+        only_pongs: false,
+    };
+
+    /// A device's, whose messages are pictures of at most `limit` bytes. One that
+    /// sends without reading would never learn why it is refused, so it has to
+    /// answer pings.
+    pub const fn device(limit: usize) -> Self {
+        Self {
+            limit,
+            text_limit: limit,
+            only_pongs: true,
+        }
+    }
+}
+
+/// Answers the upgrade of a page's socket and runs `serve` on it once it is open.
+/// `protocol` is the subprotocol chosen among those offered, to be echoed.
 pub fn upgrade<F, S>(
     site: &Site,
     peer: &Peer,
-    mut request: Request<Body>,
+    request: Request<Body>,
     protocol: Option<&'static str>,
     serve: S,
 ) -> Response
@@ -53,12 +97,57 @@ where
     F: Future<Output = ()> + Send + 'static,
     S: FnOnce(Socket) -> F + Send + 'static,
 {
-    let checked = check(&request).map_err(|(status, reason)| (Refusal::Handshake, status, reason));
-    let checked = checked.and_then(|accept| {
-        let allowed = site.gate.check_origin(request.headers(), peer);
-        allowed.map_err(|reason| (Refusal::Origin, StatusCode::FORBIDDEN, reason))?;
-        Ok(accept)
-    });
+    let allowed = site.gate.check_origin(request.headers(), peer);
+    let allowed = allowed.map_err(|reason| (Refusal::Origin, StatusCode::FORBIDDEN, reason));
+    let checked = handshake(&request).and_then(|accept| allowed.map(|()| accept));
+    switch(
+        site,
+        peer,
+        request,
+        protocol,
+        checked,
+        Reading::VIEWER,
+        serve,
+    )
+}
+
+/// As [`upgrade`], whatever the origin: where a key decides, which no page has by
+/// itself, or where pages of any origin are welcome.
+pub fn upgrade_for_anybody<F, S>(
+    site: &Site,
+    peer: &Peer,
+    request: Request<Body>,
+    protocol: Option<&'static str>,
+    reading: Reading,
+    serve: S,
+) -> Response
+where
+    F: Future<Output = ()> + Send + 'static,
+    S: FnOnce(Socket) -> F + Send + 'static,
+{
+    let checked = handshake(&request);
+    switch(site, peer, request, protocol, checked, reading, serve)
+}
+
+type Checked = Result<SecWebsocketAccept, (Refusal, StatusCode, String)>;
+
+fn handshake(request: &Request<Body>) -> Checked {
+    check(request).map_err(|(status, reason)| (Refusal::Handshake, status, reason))
+}
+
+fn switch<F, S>(
+    site: &Site,
+    peer: &Peer,
+    mut request: Request<Body>,
+    protocol: Option<&'static str>,
+    checked: Checked,
+    reading: Reading,
+    serve: S,
+) -> Response
+where
+    F: Future<Output = ()> + Send + 'static,
+    S: FnOnce(Socket) -> F + Send + 'static,
+{
     let accept = match checked {
         Ok(accept) => accept,
         Err((why, status, reason)) => {
@@ -78,7 +167,7 @@ where
     let upgraded = hyper::upgrade::on(&mut request);
     site.tasks.spawn(async move {
         let socket = match upgraded.await {
-            Ok(upgraded) => Socket::open(upgraded),
+            Ok(upgraded) => Socket::open(upgraded, reading),
             Err(error) => {
                 tracing::debug!(peer = %remote, %error, "the client left during the upgrade");
                 return;
@@ -142,6 +231,14 @@ fn check(request: &Request<Body>) -> Result<SecWebsocketAccept, (StatusCode, Str
             let reason = format!("WebSocket version {version:?} is not spoken here; 13 is");
             return Err((StatusCode::UPGRADE_REQUIRED, reason));
         }
+        None if !headers.contains_key("sec-websocket-key") => {
+            return refuse(
+                StatusCode::BAD_REQUEST,
+                "the request lacks \"Sec-WebSocket-Version: 13\" and a Sec-WebSocket-Key: it is of \
+                 a draft of 2009 or 2010 (messages between 0x00 and 0xff), which RFC 6455 \
+                 superseded; use a client of today",
+            );
+        }
         None => {
             return refuse(
                 StatusCode::BAD_REQUEST,
@@ -193,8 +290,10 @@ pub fn offers(headers: &HeaderMap, protocol: &str) -> bool {
 pub enum Incoming {
     /// A text message.
     Text(String),
-    /// A binary message; what it holds is nobody's business on a viewer's socket.
-    Binary,
+    /// A binary message.
+    Binary(Bytes),
+    /// A device's message that is too long to be taken; [`Socket::refuse`] says so.
+    TooLong,
     /// The socket is closed, or of no more use.
     Closed,
 }
@@ -209,14 +308,17 @@ pub struct Socket {
     closing: bool,
     ping: Interval,
     unanswered: u32,
+    reading: Reading,
+    /// What comes is no sequence of messages any more.
+    garbled: bool,
 }
 
 impl Socket {
-    fn open(upgraded: hyper::upgrade::Upgraded) -> Option<Self> {
+    fn open(upgraded: hyper::upgrade::Upgraded, reading: Reading) -> Option<Self> {
         let parts = upgraded.downcast::<TokioIo<Connection>>().ok()?;
         let mut connection = parts.io.into_inner();
         connection.read_first(parts.read_buf);
-        let limits = Limits::default().max_payload_len(Some(READ_LIMIT));
+        let limits = Limits::default().max_payload_len(Some(reading.limit));
         let mut ping = interval_at(Instant::now() + PING_INTERVAL, PING_INTERVAL);
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Some(Self {
@@ -225,7 +327,21 @@ impl Socket {
             closing: false,
             ping,
             unanswered: 0,
+            reading,
+            garbled: false,
         })
+    }
+
+    /// Changes how long a device's messages may be, from the next one on.
+    pub fn set_limit(&mut self, limit: usize) {
+        self.reading = Reading::device(limit);
+        *self.stream.limits_mut() = Limits::default().max_payload_len(Some(limit));
+    }
+
+    /// Counts no more against the address that it comes from: a whole fleet of devices
+    /// may stand behind one router.
+    pub fn stand_alone(&mut self) {
+        self.stream.get_mut().stand_alone();
     }
 
     /// Whether the next message may be sent.
@@ -288,23 +404,31 @@ impl Socket {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(None) => return Poll::Ready(Incoming::Closed),
                 Poll::Ready(Some(Ok(message))) => message,
+                Poll::Ready(Some(Err(Error::PayloadTooLong { .. })))
+                    if self.reading.only_pongs && !self.closing =>
+                {
+                    self.garbled = true;
+                    return Poll::Ready(Incoming::TooLong);
+                }
                 Poll::Ready(Some(Err(error))) => {
-                    self.refuse(&error);
+                    self.answer_fault(&error);
                     if self.writing {
                         continue;
                     }
                     return Poll::Ready(Incoming::Closed);
                 }
             };
-            self.unanswered = 0;
+            if message.is_pong() || !self.reading.only_pongs {
+                self.unanswered = 0;
+            }
             if message.is_ping() || message.is_close() {
                 // The answer stands in the stream's buffer; send it.
                 self.writing = true;
                 self.closing |= message.is_close();
             } else if self.closing || message.is_pong() {
             } else if message.is_binary() {
-                return Poll::Ready(Incoming::Binary);
-            } else if message.as_payload().len() > TEXT_LIMIT {
+                return Poll::Ready(Incoming::Binary(message.into_payload().into()));
+            } else if message.as_payload().len() > self.reading.text_limit {
                 self.close(1009, "a text message is at most 64 KiB");
             } else {
                 let text = message.as_text().unwrap_or_default().to_owned();
@@ -314,7 +438,7 @@ impl Socket {
     }
 
     /// After a fault of the peer: says so, if it can still be said.
-    fn refuse(&mut self, error: &Error) {
+    fn answer_fault(&mut self, error: &Error) {
         match error {
             // Faults found in one frame are answered by the library; one that
             // only the sum of fragments shows is not.
@@ -334,9 +458,47 @@ impl Socket {
         self.closing = true;
     }
 
+    /// Says `last`, closes with a code and a reason of at most 123 bytes, and waits
+    /// for the peer to have read it; at most `limit`.
+    pub async fn refuse(mut self, last: String, code: u16, reason: &str, limit: Duration) {
+        let garbled = self.garbled;
+        let told = async {
+            poll_fn(|cx| self.poll_written(cx)).await?;
+            if garbled {
+                // The stream has an answer of its own ready, with another code.
+                let connection = self.stream.into_inner();
+                self.stream = ServerBuilder::new().serve(connection);
+                self.writing = false;
+            }
+            if self.is_idle() {
+                self.send(Message::text(last));
+                poll_fn(|cx| self.poll_written(cx)).await?;
+                self.close(code, reason);
+            }
+            poll_fn(|cx| self.poll_written(cx)).await?;
+            Ok::<_, Error>(self)
+        };
+        let until = Instant::now() + limit;
+        let Ok(Ok(mut told)) = timeout_at(until, told).await else {
+            return;
+        };
+        if !garbled {
+            return told.finish(until - Instant::now()).await;
+        }
+        // Over bytes that nobody read the kernel would reset the connection, and
+        // what the peer was told with it.
+        let connection = told.stream.get_mut();
+        let drained = async {
+            let _ = connection.shutdown().await;
+            let mut scrap = [0; 4096];
+            while connection.read(&mut scrap).await.is_ok_and(|len| len > 0) {}
+        };
+        let _ = timeout_at(until, drained).await;
+    }
+
     /// Writes out what is begun, for the end of a conversation; at most `limit`.
     pub async fn finish(mut self, limit: Duration) {
-        let last = std::future::poll_fn(|cx| {
+        let last = poll_fn(|cx| {
             loop {
                 match self.poll(cx) {
                     Poll::Ready(Incoming::Closed) => return Poll::Ready(()),

@@ -149,7 +149,7 @@ async fn each_fault_has_a_plain_status_and_a_sentence_that_names_it() {
         .without("Sec-WebSocket-Key")
         .with("Sec-WebSocket-Key1", "4 @1  46546xW%0l 1 5")
         .with("Sec-WebSocket-Key2", "12998 5 Y3 1  .P00");
-    assert_eq!(draft.ask(&hub).await.status(), 400);
+    draft.ask(&hub).await.is_plain(400, "RFC 6455");
     let refused = hub.wait_stderr("refused an upgrade", PATIENCE).unwrap();
     assert!(refused.contains("127.0.0.1:"), "{refused}");
     assert!(refused.contains("Sec-WebSocket-Key"), "{refused}");

@@ -17,6 +17,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use utoipa::openapi::OpenApi;
 
+/// Addresses of series, which are seen by whoever sees app `live`, and so are its.
+const SERIES: &str = "/api/v1/series";
+
 /// Beside a permission: it is needed for all apps and the hub, not in one app alone.
 const HUB_WIDE: &str = "global";
 
@@ -148,13 +151,14 @@ pub async fn guard(
         let message = "the address holds what is no UTF-8";
         return Problem::new(StatusCode::BAD_REQUEST, message).into_response();
     };
+    let of_series = matched.as_str().starts_with(SERIES);
     let in_path = params.iter().find_map(|(name, value)| match name {
         "app" => Some(value),
         // An id names its app.
         "camera" => Some(split_id(value).0),
         _ => None,
     });
-    let app = in_path.or(named_test.then_some(DEFAULT_APP));
+    let app = in_path.or((named_test || of_series).then_some(DEFAULT_APP));
     let (mut parts, body) = request.into_parts();
     let allowed = match Visitor::from_request_parts(&mut parts, &site).await {
         Ok(visitor) => rule.check(&visitor, app).map(|()| visitor),

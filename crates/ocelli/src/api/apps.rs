@@ -5,6 +5,7 @@
 //! middle leaves nothing half done.
 
 use super::body::Body;
+use super::limits::{Limits, LimitsChange};
 use crate::answer::{Answer, Problem, ProblemBody};
 use crate::auth::Grant;
 use crate::site::Site;
@@ -13,7 +14,7 @@ use axum::Extension;
 use axum::extract::{Path, State};
 use http::StatusCode;
 use ocelli_core::name::{DEFAULT_APP, check_app, check_room};
-use ocelli_core::{App, Hub};
+use ocelli_core::{App, Hub, IngestLimits};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use utoipa::ToSchema;
@@ -31,6 +32,8 @@ pub struct View {
     room_prefix: String,
     /// Whether anybody may watch its cameras.
     public_playback: bool,
+    /// What cameras that push may do.
+    ws_ingest: Limits,
     /// Whether it stands in the configuration file, which is then the place to change it.
     read_only: bool,
     /// How many cameras it has.
@@ -46,6 +49,7 @@ impl View {
             name: app.name,
             room_prefix: app.room_prefix,
             public_playback: app.public_playback,
+            ws_ingest: app.ingest.into(),
         }
     }
 }
@@ -67,6 +71,9 @@ pub struct NewApp {
     room_prefix: Option<String>,
     /// Whether anybody may watch its cameras; true by default.
     public_playback: Option<bool>,
+    /// What cameras that push may do.
+    #[serde(alias = "ws_ingest")]
+    ws_ingest: Option<LimitsChange>,
 }
 
 /// What is to be changed; the rest stays.
@@ -78,6 +85,9 @@ pub struct AppChange {
     room_prefix: Option<String>,
     /// Whether anybody may watch its cameras.
     public_playback: Option<bool>,
+    /// What cameras that push may do; it counts at once for those that are connected.
+    #[serde(alias = "ws_ingest")]
+    ws_ingest: Option<LimitsChange>,
 }
 
 fn bad(field: &str, error: impl std::fmt::Display) -> Problem {
@@ -85,6 +95,18 @@ fn bad(field: &str, error: impl std::fmt::Display) -> Problem {
         StatusCode::BAD_REQUEST,
         format!("{field} in the body: {error}"),
     )
+}
+
+/// Limits with a change, if it is one that can be had.
+fn changed_limits(
+    change: Option<&LimitsChange>,
+    limits: IngestLimits,
+) -> Result<IngestLimits, Problem> {
+    let Some(change) = change else {
+        return Ok(limits);
+    };
+    change.check().map_err(|error| bad("wsIngest", error))?;
+    Ok(change.apply(limits))
 }
 
 fn check_prefix(prefix: Option<&String>) -> Result<(), Problem> {
@@ -154,6 +176,7 @@ pub async fn create(
         room_prefix: new.room_prefix.unwrap_or_else(|| new.name.clone()),
         name: new.name,
         public_playback: new.public_playback.unwrap_or(true),
+        ingest: changed_limits(new.ws_ingest.as_ref(), IngestLimits::default())?,
     };
     let (hub, made) = (site.hub.clone(), app.clone());
     let create = move |connection: &mut _| {
@@ -199,6 +222,7 @@ pub async fn change(
     Body(change): Body<AppChange>,
 ) -> Result<Answer<View>, Problem> {
     check_prefix(change.room_prefix.as_ref())?;
+    changed_limits(change.ws_ingest.as_ref(), IngestLimits::default())?;
     let served = site.clone();
     let change = move |connection: &mut _| {
         let mut app = changeable(&served, &name)?;
@@ -216,6 +240,9 @@ pub async fn change(
             prefix_is_free(hub, &app)?;
         }
         app.public_playback = change.public_playback.unwrap_or(app.public_playback);
+        if let Some(limits) = &change.ws_ingest {
+            app.ingest = limits.apply(app.ingest);
+        }
         apps::update(connection, &app)?;
         hub.put_app(app.clone());
         Ok(app)

@@ -1,4 +1,4 @@
-//! The JSON that a request brings.
+//! What a request brings: JSON, or lines.
 
 use crate::answer::Problem;
 use crate::counts::Refusal;
@@ -28,6 +28,18 @@ impl<T: DeserializeOwned> FromRequest<Arc<Site>> for Body<T> {
                 "the body has to be JSON, with the header `Content-Type: application/json`",
             ));
         }
+        let Lines(bytes) = Lines::from_request(request, site).await?;
+        read(&bytes).map(Self)
+    }
+}
+
+/// A request's body as it is, for what reads it line by line.
+pub struct Lines(pub Bytes);
+
+impl FromRequest<Arc<Site>> for Lines {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, site: &Arc<Site>) -> Result<Self, Problem> {
         let Limits {
             body_size,
             body_timeout,
@@ -50,7 +62,7 @@ impl<T: DeserializeOwned> FromRequest<Arc<Site>> for Body<T> {
             };
             Problem::new(status, message)
         })?;
-        read(&bytes).map(Self)
+        Ok(Self(bytes))
     }
 }
 

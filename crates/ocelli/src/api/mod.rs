@@ -12,12 +12,17 @@ mod access;
 mod apps;
 mod body;
 mod cameras;
+mod devices;
 mod document;
 mod health;
+mod ingest;
+mod limits;
 mod links;
 mod page;
+mod series;
 mod session;
 mod sessions;
+mod streams;
 mod tokens;
 mod users;
 
@@ -47,11 +52,20 @@ fn handlers() -> OpenApiRouter<Arc<Site>> {
             cameras::edit::delete
         ))
         .routes(routes!(cameras::trial::test))
+        .routes(routes!(devices::list))
         .routes(routes!(health::camera))
         .routes(routes!(apps::list, apps::create))
         .routes(routes!(apps::show, apps::change, apps::delete))
+        .routes(routes!(ingest::list, ingest::mint))
+        .routes(routes!(ingest::revoke))
+        .routes(routes!(ingest::live))
+        .routes(routes!(streams::list))
+        .routes(routes!(streams::stop))
         .routes(routes!(tokens::list, tokens::create))
         .routes(routes!(tokens::revoke))
+        .routes(routes!(series::list, series::add))
+        .routes(routes!(series::sources))
+        .routes(routes!(series::change, series::delete))
         .routes(routes!(session::show, session::sign_in, session::sign_out))
         .routes(routes!(session::set_up))
         .routes(routes!(session::change_password))

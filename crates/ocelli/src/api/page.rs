@@ -36,23 +36,43 @@ pub struct Page<T> {
 }
 
 impl Window {
+    /// How many.
+    ///
+    /// # Errors
+    /// 400 for more than may be asked for.
+    pub fn limit(self) -> Result<usize, Problem> {
+        let limit = self.limit.unwrap_or(USUAL);
+        if (1..=MOST).contains(&limit) {
+            return Ok(limit);
+        }
+        let message = format!("limit in the address: it takes 1 to {MOST}");
+        Err(Problem::new(StatusCode::BAD_REQUEST, message))
+    }
+
+    /// How many to pass over.
+    pub fn offset(self) -> usize {
+        self.offset.unwrap_or(0)
+    }
+
     /// This part of a list.
     ///
     /// # Errors
     /// 400 for more than may be asked for.
     pub fn of<T>(self, all: Vec<T>) -> Result<Page<T>, Problem> {
-        let limit = self.limit.unwrap_or(USUAL);
-        if !(1..=MOST).contains(&limit) {
-            let message = format!("limit in the address: it takes 1 to {MOST}");
-            return Err(Problem::new(StatusCode::BAD_REQUEST, message));
-        }
-        let total = all.len();
-        let rest = all.into_iter().skip(self.offset.unwrap_or(0));
-        Ok(Page {
-            data: rest.take(limit).collect(),
+        let (limit, total) = (self.limit()?, all.len());
+        let rest = all.into_iter().skip(self.offset());
+        Ok(Page::new(rest.take(limit).collect(), total))
+    }
+}
+
+impl<T> Page<T> {
+    /// A part of a list that has so many in all.
+    pub fn new(data: Vec<T>, total: usize) -> Self {
+        Self {
+            data,
             error: None,
             total,
-        })
+        }
     }
 }
 

@@ -14,4 +14,6 @@ pub use password::{Busy, Passwords, check_password};
 pub use permission::{Allowance, Grant, PERMISSIONS, Permission, Role};
 pub use play::PlayToken;
 pub use throttle::{Block, Throttle};
-pub use token::{AdminToken, Hash, Key, Named, new_code, new_id, new_token};
+pub use token::{
+    AdminToken, Hash, Key, Named, STREAM_MARK, new_code, new_id, new_stream_key, new_token,
+};

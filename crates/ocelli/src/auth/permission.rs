@@ -16,6 +16,9 @@ pub const PERMISSIONS: &[&str] = &[
     "ingress:create",
     "ingress:delete",
     "ingress:read",
+    "series:delete",
+    "series:read",
+    "series:write",
     "session:delete",
     "session:read",
     "stream:read",
@@ -30,7 +33,7 @@ pub const PERMISSIONS: &[&str] = &[
 ];
 
 /// What a token has when nobody says otherwise: all but giving out tokens.
-const USUAL: &[&str] = &["app:*", "camera:*", "ingress:*", "stream:*"];
+const USUAL: &[&str] = &["app:*", "camera:*", "ingress:*", "series:*", "stream:*"];
 
 fn kind(permission: &str) -> &str {
     permission.split(':').next().unwrap_or(permission)
@@ -143,8 +146,8 @@ impl Role {
     fn permissions(self) -> &'static [&'static str] {
         match self {
             Role::Admin => &["*"],
-            Role::Operator => &["app:read", "camera:*", "ingress:*", "stream:*"],
-            Role::Viewer => &["app:read", "camera:read", "stream:read"],
+            Role::Operator => &["app:read", "camera:*", "ingress:*", "series:*", "stream:*"],
+            Role::Viewer => &["app:read", "camera:read", "series:read", "stream:read"],
         }
     }
 
@@ -239,7 +242,7 @@ mod tests {
         assert_eq!(operator.lacks(&Grant::everything()), Some(("*", None)));
         assert_eq!(
             grant.list(Some("yard")),
-            ["app:read", "camera:read", "stream:read"]
+            ["app:read", "camera:read", "series:read", "stream:read"]
         );
         for role in Role::ALL {
             assert_eq!(Role::parse(role.name()), Some(role));

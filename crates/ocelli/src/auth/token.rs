@@ -6,6 +6,8 @@ use subtle::ConstantTimeEq;
 
 /// What every token begins with.
 const MARK: &str = "sk_";
+/// What every key of a camera that pushes begins with.
+pub const STREAM_MARK: &str = "wsk_";
 /// The fewest characters behind the mark that a person's own token may have.
 const SHORTEST: usize = 20;
 
@@ -25,6 +27,11 @@ pub fn hex(bytes: &[u8]) -> String {
 /// A new token.
 pub fn new_token() -> String {
     format!("{MARK}{}", hex(&random::<32>()))
+}
+
+/// A new key of a camera that pushes.
+pub fn new_stream_key() -> String {
+    format!("{STREAM_MARK}{}", hex(&random::<32>()))
 }
 
 /// A new id, which is no secret: the mark of its kind (`tok`, `usr`, …) and what tells

@@ -1,5 +1,6 @@
 //! One `[[camera]]` of the configuration, or one SOURCE of the command line.
 
+use super::mpeg1::{JsmpegPorts, Mpeg1Options};
 use super::{ConfigError, Section};
 use crate::sources::{self, Address, Credentials};
 use ocelli_core::Source;
@@ -33,6 +34,14 @@ pub const OPTIONS: &[(&str, &str)] = &[
     (
         "jpeg",
         "the JPEG made of a stream that is none: { fps = 5, width = 960, quality = 90 }; fps = \"key\" for key frames only, quality from 1 to 100",
+    ),
+    (
+        "mpeg1",
+        "the MPEG-1 made of any stream: { bitrate = \"800k\", fps = 25, width = 960 }; other fps than MPEG-1 knows become 24 or 25",
+    ),
+    (
+        "jsmpeg_ports",
+        "ports for pages of the classic JSMpeg kind: { http = \"0.0.0.0:8082\", ws = \"0.0.0.0:8084\" }, with index = \"FILE\" and script = \"FILE\" for files of your own",
     ),
     ("keep", "true keeps it connected without viewers"),
 ];
@@ -152,6 +161,8 @@ impl Written {
             Some(address) => Some(sources::open(address.clone(), options)?.1),
             None => None,
         };
+        let mpeg1 = Mpeg1Options::of(options, &*source)?;
+        let jsmpeg_ports = JsmpegPorts::of(options)?;
         Ok(CameraConfig {
             name: self.name.unwrap_or_else(|| self.room.clone()),
             app: self.app,
@@ -162,6 +173,8 @@ impl Written {
             source,
             substream,
             jpeg: self.jpeg,
+            mpeg1,
+            jsmpeg_ports,
             keep: self.keep,
         })
     }
@@ -187,6 +200,10 @@ pub struct CameraConfig {
     pub substream: Option<Arc<dyn Source>>,
     /// Its JPEG rendition, should it need one.
     pub jpeg: JpegOptions,
+    /// Its MPEG-1 rendition.
+    pub mpeg1: Mpeg1Options,
+    /// The ports of its own for pages of the classic kind.
+    pub jsmpeg_ports: Option<JsmpegPorts>,
     /// Whether it stays connected without viewers.
     pub keep: bool,
 }
@@ -204,12 +221,18 @@ pub(super) fn read(mut section: Section<'_>) -> Result<CameraConfig, ConfigError
         .string("app")?
         .unwrap_or_else(|| DEFAULT_APP.to_owned());
     let name = section.string("name")?;
-    let written = section.string("source")?.ok_or_else(|| {
-        let message =
-            format!("camera {room:?} needs a `source`, like source = \"rtsp://10.0.0.7/stream1\"");
-        let fault = ConfigError::new(message).at(room_span.clone());
-        section.missing("source", OPTIONS, fault)
-    })?;
+    let written = match section.string("source")? {
+        Some(written) => written,
+        // A program has a list of words in place of an address.
+        None if section.span("exec").is_some() => "exec:".to_owned(),
+        None => {
+            let message = format!(
+                "camera {room:?} needs a `source`, like source = \"rtsp://10.0.0.7/stream1\""
+            );
+            let fault = ConfigError::new(message).at(room_span.clone());
+            return Err(section.missing("source", OPTIONS, fault));
+        }
+    };
     let credentials = read_credentials(&mut section)?;
     let signed_in = |written: &str| {
         let mut address = Address::new(written);

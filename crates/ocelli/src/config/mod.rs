@@ -5,11 +5,13 @@
 
 mod camera;
 mod limits;
+mod mpeg1;
 mod section;
 mod tls;
 
 pub use camera::{CameraConfig, JpegOptions, JpegRate, OPTIONS, Written, from_argument};
 pub use limits::{LIMIT_OPTIONS, LOG_OPTIONS, Log, LogFormat, METRICS_OPTIONS, Metrics};
+pub use mpeg1::{JsmpegPorts, Mpeg1Options};
 pub use section::{ConfigError, Section, nearest, parse_duration, parse_size};
 pub use tls::TLS_OPTIONS;
 
@@ -17,9 +19,10 @@ use crate::auth::AdminToken;
 use crate::gate::PublicUrl;
 use crate::limits::Limits;
 use crate::proxy::Proxies;
+use crate::telemetry;
 use crate::tls::keep::Mode;
 use ocelli_core::name::DEFAULT_APP;
-use ocelli_core::{App, CameraId};
+use ocelli_core::{App, CameraId, IngestLimits};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::ops::Range;
@@ -78,6 +81,10 @@ pub const APP_OPTIONS: &[(&str, &str)] = &[
         "room_prefix",
         "what the full names of its rooms begin with; the app's name by default",
     ),
+    (
+        "ws_ingest",
+        "what cameras that push may do: { enabled = true, max_cameras = 0, max_fps = 15, max_frame_kb = 256, idle_timeout = \"30s\" }, which are the defaults; 0 cameras is any number, and of frames above max_fps some are passed over",
+    ),
 ];
 
 /// Everything the hub is told at its start.
@@ -110,6 +117,8 @@ pub struct Config {
     pub log: Log,
     /// Whether there are metrics, and for whom.
     pub metrics: Metrics,
+    /// Where samples come and what of them is kept.
+    pub telemetry: telemetry::Options,
     /// Where the hub keeps what outlives it, if the command line says so.
     pub data: Option<PathBuf>,
     /// The administrator's token, if the environment has one.
@@ -134,6 +143,7 @@ impl Config {
             limits: Limits::default(),
             log: Log::default(),
             metrics: Metrics::default(),
+            telemetry: telemetry::Options::default(),
             data: None,
             admin: None,
         }
@@ -202,6 +212,9 @@ impl Config {
                 }
                 config.apps.push(app);
             }
+        }
+        if let Some(section) = file.section("telemetry", "[telemetry]")? {
+            config.telemetry = telemetry::Options::read(section)?;
         }
         let mut places = BTreeSet::new();
         for section in file.sections("camera", "[[camera]]")? {
@@ -290,8 +303,58 @@ fn read_app(name: &str, mut section: Section<'_>) -> Result<App, ConfigError> {
             .map_err(|error| ConfigError::new(error.to_string()).at(span))?;
         app.room_prefix = prefix;
     }
+    if let Some(limits) = section.section("ws_ingest", "`ws_ingest`")? {
+        app.ingest = read_ingest(limits)?;
+    }
     section.finish()?;
     Ok(app)
+}
+
+/// What the limits of cameras that push may be.
+pub mod ingest_range {
+    use std::ops::RangeInclusive;
+    use std::time::Duration;
+
+    /// Cameras.
+    pub const MAX_CAMERAS: RangeInclusive<u32> = 0..=1_000_000;
+    /// Frames a second.
+    pub const MAX_FPS: RangeInclusive<u32> = 1..=240;
+    /// Units of 1024 bytes: no picture is longer than 16 MiB.
+    pub const MAX_FRAME_KB: RangeInclusive<u32> = 1..=16_384;
+    /// Time without a frame.
+    pub const IDLE_TIMEOUT: RangeInclusive<Duration> =
+        Duration::from_secs(1)..=Duration::from_secs(86_400);
+}
+
+fn read_ingest(mut section: Section<'_>) -> Result<IngestLimits, ConfigError> {
+    let mut limits = IngestLimits::default();
+    if let Some(enabled) = section.boolean("enabled")? {
+        limits.enabled = enabled;
+    }
+    for (key, range, limit) in [
+        (
+            "max_cameras",
+            ingest_range::MAX_CAMERAS,
+            &mut limits.max_cameras,
+        ),
+        ("max_fps", ingest_range::MAX_FPS, &mut limits.max_fps),
+        (
+            "max_frame_kb",
+            ingest_range::MAX_FRAME_KB,
+            &mut limits.max_frame_kb,
+        ),
+    ] {
+        *limit = section.whole(key, range)?.unwrap_or(*limit);
+    }
+    if let Some(timeout) = section.duration("idle_timeout")? {
+        if !ingest_range::IDLE_TIMEOUT.contains(&timeout) {
+            let message = "`idle_timeout` in `ws_ingest` takes from \"1s\" to \"24h\"";
+            return Err(ConfigError::new(message).at(section.span("idle_timeout")));
+        }
+        limits.idle_timeout = timeout;
+    }
+    section.finish()?;
+    Ok(limits)
 }
 
 /// Reads an address to listen on, `ADDRESS:PORT`.

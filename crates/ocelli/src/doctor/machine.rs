@@ -47,12 +47,15 @@ const PARTS: [Part; 4] = [
     Part {
         option: "-muxers",
         word: "muxer",
-        wanted: &[("smjpeg", "cameras that do not send JPEG")],
+        wanted: &[
+            ("smjpeg", "cameras that do not send JPEG"),
+            ("avi", "JSMpeg players"),
+        ],
     },
     Part {
         option: "-demuxers",
         word: "demuxer",
-        wanted: &[("ivf", "H.264 and H.265 cameras")],
+        wanted: &[("ivf", "cameras that do not send JPEG, JSMpeg players")],
     },
 ];
 

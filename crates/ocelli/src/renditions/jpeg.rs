@@ -1,41 +1,20 @@
-//! JPEG of H.264 and H.265: one ffmpeg for all the viewers of a camera.
+//! JPEG of whatever is none: one ffmpeg for all the viewers of a camera.
 //!
-//! The newest group is written to ffmpeg as IVF, each picture stamped in
-//! milliseconds; JPEGs come back with the stamps of the pictures they show, and
-//! through them with the true time of capture. Should ffmpeg be too slow, the
-//! writer waits and the follower jumps to the newest group: nothing queues here.
+//! JPEGs come back with the stamps of the pictures they show, and through them
+//! with the true time of capture.
 
-use crate::annexb;
+use super::feed::{self, Ended, Feed, FeedOptions, JOINED, PATIENCE, Running};
 use crate::config::{JpegOptions, JpegRate};
 use crate::ffmpeg::{self, Smjpeg};
 use crate::jpeg;
-use crate::supervise::{Child, Input, spawn};
-use bytes::Buf;
-use ocelli_core::{
-    Codec, Failure, FailureKind, Follower, Frame, Picture, Publisher, Rendition, RunOnce, Timestamp,
-};
-use std::collections::VecDeque;
-use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use ocelli_core::{Follower, Picture, Publisher, Rendition, RunOnce};
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::AsyncWriteExt;
-use tokio::process::ChildStdin;
+use tokio::process::ChildStdout;
 use tokio::time::timeout;
 
-/// Key frames in and nothing out for this long is a failure.
-const PATIENCE: Duration = Duration::from_secs(10);
-
-/// The stamp, in milliseconds, of the newest picture at the moment of joining.
-/// Those before it are decoded, for it depends on them, but not shown: nobody
-/// wants the last seconds in fast forward.
-const JOINED: u64 = 1_000_000;
-
-/// Stamps remembered; more pictures than this are never inside ffmpeg at once.
-const REMEMBERED: usize = 512;
-
-/// A jump of the capture time beyond these is a new beginning, not a pause.
-const BACKWARD_MILLIS: i64 = 2_000;
-const FORWARD_MILLIS: i64 = 10_000;
+/// A pause longer than this is a new beginning.
+const LONGEST_PAUSE_MILLIS: i64 = 10_000;
 
 /// Derives JPEG by ffmpeg.
 pub struct JpegRendition {
@@ -53,162 +32,49 @@ impl Rendition for JpegRendition {
     fn run_once(self: Arc<Self>, mut input: Follower, publisher: Publisher) -> RunOnce {
         Box::pin(async move {
             let first = input.next().await;
-            let (mut child, mut stdin, stdout) = self.start(first.codec)?;
-            let feed = Feed::new(self.options.rate);
+            let crop = ffmpeg::crop(&first);
+            let from = Some(JOINED as f64 / 1e3);
+            let output = ffmpeg::to_smjpeg(&self.options, from, crop.as_deref());
+            let Running {
+                mut child,
+                mut stdin,
+                stdout,
+            } = feed::start(&first, output)?;
+            let feed = Feed::new(FeedOptions {
+                key_frames: self.options.rate == JpegRate::KeyFrames,
+                longest_pause: LONGEST_PAUSE_MILLIS,
+            });
             let ended = tokio::select! {
                 ended = feed.write(&mut stdin, first, &mut input) => ended,
-                ended = feed.read(Smjpeg::new(stdout), self.patience(), &publisher) => ended,
+                ended = self.read(&feed, Smjpeg::new(stdout), &publisher) => ended,
             };
-            match ended {
-                Ended::Itself => Err(ffmpeg::obituary(&mut child).await),
-                Ended::Silent => Err(ffmpeg::explain(&child.said()).unwrap_or_else(|| {
-                    let reason = "ffmpeg makes no picture of what the camera sends";
-                    Failure::new(FailureKind::Silent, reason)
-                })),
-                Ended::Changed => Err(Failure::new(
-                    FailureKind::Ended,
-                    "the camera changed its codec or its picture's size",
-                )),
-            }
+            Err(ended.failure(&mut child).await)
         })
     }
 }
 
 impl JpegRendition {
-    fn start(
-        &self,
-        codec: Codec,
-    ) -> Result<(Child, ChildStdin, tokio::process::ChildStdout), Failure> {
-        let mut arguments: Vec<String> = ffmpeg::QUIET.map(str::to_owned).into();
-        arguments.extend(ffmpeg::from_ivf(codec));
-        arguments.extend(ffmpeg::to_smjpeg(&self.options, Some(JOINED as f64 / 1e3)));
-        let mut child = spawn("ffmpeg", arguments, Input::Piped)?;
-        match (child.stdin.take(), child.stdout.take()) {
-            (Some(stdin), Some(stdout)) => Ok((child, stdin, stdout)),
-            _ => unreachable!("both were asked to be pipes"),
-        }
-    }
-
     fn patience(&self) -> Duration {
         match self.options.rate {
             JpegRate::Fps(fps) => PATIENCE.max(Duration::from_secs_f64(3.0 / fps)),
             JpegRate::KeyFrames => PATIENCE,
         }
     }
-}
-
-/// Why pictures no longer flow through ffmpeg.
-enum Ended {
-    /// It ended, or one of its pipes did.
-    Itself,
-    /// It takes key frames and makes nothing of them.
-    Silent,
-    /// The stream has become one that this ffmpeg was not started for.
-    Changed,
-}
-
-/// What the writing and the reading side share.
-struct Feed {
-    rate: JpegRate,
-    inner: Mutex<Inner>,
-}
-
-struct Inner {
-    stamps: Stamps,
-    /// Key frames written since a picture last came out.
-    unanswered: usize,
-}
-
-impl Feed {
-    fn new(rate: JpegRate) -> Self {
-        Self {
-            rate,
-            inner: Mutex::new(Inner {
-                stamps: Stamps::default(),
-                unanswered: 0,
-            }),
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    async fn write(&self, stdin: &mut ChildStdin, first: Frame, input: &mut Follower) -> Ended {
-        match self.write_all(stdin, first, input).await {
-            Ok(ended) => ended,
-            Err(_) => Ended::Itself,
-        }
-    }
-
-    async fn write_all(
-        &self,
-        stdin: &mut ChildStdin,
-        first: Frame,
-        input: &mut Follower,
-    ) -> io::Result<Ended> {
-        stdin.write_all(&ffmpeg::ivf_header()).await?;
-        let begun = Kind::of(&first);
-        let mut group = group_of(first, input);
-        if self.rate == JpegRate::KeyFrames {
-            group.truncate(1);
-        }
-        let newest = group.last().map_or(Timestamp::UNKNOWN, Frame::taken);
-        let last = group.len() - 1;
-        for (at, frame) in group.into_iter().enumerate() {
-            let behind = newest.micros_since(frame.taken()) / 1000;
-            let millis = if at == last {
-                self.lock().stamps.begin(frame.taken())
-            } else {
-                JOINED.saturating_sub(behind.max(1))
-            };
-            self.write_one(stdin, &frame, millis).await?;
-        }
-        loop {
-            let frame = input.next().await;
-            if !frame.key && self.rate == JpegRate::KeyFrames {
-                continue;
-            }
-            if frame.key && Kind::of(&frame) != begun {
-                return Ok(Ended::Changed);
-            }
-            let millis = self.lock().stamps.next(frame.taken());
-            self.write_one(stdin, &frame, millis).await?;
-        }
-    }
-
-    async fn write_one(
-        &self,
-        stdin: &mut ChildStdin,
-        frame: &Frame,
-        millis: u64,
-    ) -> io::Result<()> {
-        if frame.key {
-            self.lock().unanswered += 1;
-        }
-        let payload = frame.payload();
-        let header = ffmpeg::ivf_frame(payload.len(), millis);
-        stdin.write_all_buf(&mut (&header[..]).chain(payload)).await
-    }
 
     async fn read(
         &self,
-        mut pictures: Smjpeg<tokio::process::ChildStdout>,
-        patience: Duration,
+        feed: &Feed,
+        mut pictures: Smjpeg<ChildStdout>,
         publisher: &Publisher,
     ) -> Ended {
         loop {
-            let (millis, buffer) = match timeout(patience, pictures.next()).await {
+            let (millis, buffer) = match timeout(self.patience(), pictures.next()).await {
                 Ok(Ok(Some(picture))) => picture,
                 Ok(Ok(None) | Err(_)) => return Ended::Itself,
-                Err(_) if self.lock().unanswered > 0 => return Ended::Silent,
+                Err(_) if feed.waits() => return Ended::Silent,
                 Err(_) => continue,
             };
-            let captured = {
-                let mut inner = self.lock();
-                inner.unanswered = 0;
-                inner.stamps.taken_at(millis)
-            };
+            let captured = feed.answered_with(millis);
             let Some(size) = jpeg::size(buffer.payload()) else {
                 continue;
             };
@@ -216,136 +82,5 @@ impl Feed {
             picture.captured = captured;
             publisher.publish(picture);
         }
-    }
-}
-
-/// What the slot holds of the newest group: `first` and what came since.
-fn group_of(first: Frame, input: &mut Follower) -> Vec<Frame> {
-    let mut group = vec![first];
-    while let Some(frame) = input.try_next() {
-        if frame.key {
-            group.clear();
-        }
-        group.push(frame);
-    }
-    group
-}
-
-/// What an ffmpeg is started for: another of these needs another ffmpeg, for its
-/// encoder keeps the size it began with.
-#[derive(PartialEq)]
-struct Kind {
-    codec: Codec,
-    /// The sequence parameter set, which tells the size.
-    sequence: Vec<u8>,
-}
-
-impl Kind {
-    fn of(frame: &Frame) -> Self {
-        let payload = frame.payload();
-        let sequence = annexb::sequence_parameter_set(frame.codec, &payload);
-        Self {
-            codec: frame.codec,
-            sequence: sequence.unwrap_or_default().to_vec(),
-        }
-    }
-}
-
-/// Which stamp means which time of capture.
-///
-/// Stamps go the way of the capture times, to the millisecond. Where pictures
-/// are reordered (B frames) both go back and forth alike.
-#[derive(Default)]
-struct Stamps {
-    /// A time of capture, and the stamp that stands for it.
-    origin: (Timestamp, u64),
-    last: u64,
-    given: VecDeque<(u64, Timestamp)>,
-}
-
-impl Stamps {
-    /// The stamp of the newest picture at the beginning.
-    fn begin(&mut self, taken: Timestamp) -> u64 {
-        self.origin = (taken, JOINED);
-        self.give(JOINED, taken)
-    }
-
-    /// The stamp of a later picture.
-    fn next(&mut self, taken: Timestamp) -> u64 {
-        let since = (taken.0 as i64 - self.origin.0.0 as i64).div_euclid(1000);
-        let mut millis = self.origin.1.saturating_add_signed(since);
-        let step = millis as i64 - self.last as i64;
-        if !(-BACKWARD_MILLIS..=FORWARD_MILLIS).contains(&step) {
-            // The clock was set, or nothing came for long: the filter that counts
-            // the pictures must see neither.
-            millis = self.last + 40;
-            self.origin = (taken, millis);
-        }
-        while self.given.iter().rev().any(|&(given, _)| given == millis) {
-            millis += 1;
-        }
-        self.give(millis, taken)
-    }
-
-    fn give(&mut self, millis: u64, taken: Timestamp) -> u64 {
-        if self.given.len() == REMEMBERED {
-            self.given.pop_front();
-        }
-        self.given.push_back((millis, taken));
-        self.last = millis;
-        millis
-    }
-
-    /// The time of capture of the picture with this stamp, of which the lower 32
-    /// bits are known.
-    fn taken_at(&mut self, millis: u32) -> Timestamp {
-        let found = self
-            .given
-            .iter()
-            .position(|&(given, _)| given as u32 == millis);
-        found.map_or(Timestamp::UNKNOWN, |at| self.given[at].1)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn stamps_lead_back_to_the_time_of_capture() {
-        let mut stamps = Stamps::default();
-        let start = 1_700_000_000_000_000;
-        // In the order of decoding, as B frames have it; two nearly at once.
-        let times = [0u64, 120_000, 40_000, 80_000, 240_000, 240_100, 200_000];
-        let given: Vec<_> = times
-            .iter()
-            .enumerate()
-            .map(|(at, &time)| {
-                let taken = Timestamp(start + time);
-                let stamp = if at == 0 {
-                    stamps.begin(taken)
-                } else {
-                    stamps.next(taken)
-                };
-                (stamp, taken)
-            })
-            .collect();
-        assert_eq!(given[0].0, JOINED);
-        assert_eq!(given[1].0, JOINED + 120);
-        assert_eq!(given[5].0, JOINED + 241, "no stamp twice");
-        for (stamp, taken) in given {
-            assert_eq!(stamps.taken_at(stamp as u32), taken);
-        }
-        assert_eq!(stamps.taken_at(7), Timestamp::UNKNOWN);
-    }
-
-    #[test]
-    fn a_clock_that_is_set_does_not_stop_the_pictures() {
-        let mut stamps = Stamps::default();
-        let start = 1_700_000_000_000_000;
-        stamps.begin(Timestamp(start));
-        assert_eq!(stamps.next(Timestamp(start - 3_600_000_000)), JOINED + 40);
-        assert_eq!(stamps.next(Timestamp(start - 3_599_900_000)), JOINED + 140);
-        assert_eq!(stamps.next(Timestamp(start)), JOINED + 180);
     }
 }

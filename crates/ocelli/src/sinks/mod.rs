@@ -6,6 +6,7 @@
 //!
 //! What does not belong here: where pictures come from, and what they are.
 
+pub mod jsmpeg;
 mod mjpeg;
 mod news;
 mod snapshot;
@@ -35,6 +36,7 @@ pub fn routes() -> Router<Arc<Site>> {
         .merge(wall::routes())
         .merge(viewer::routes())
         .merge(mjpeg::routes())
+        .merge(jsmpeg::routes())
         .merge(snapshot::routes())
 }
 
@@ -68,7 +70,7 @@ pub struct Playback {
 
 /// Refuses whoever brought a token that is none. A browser learns nothing from a
 /// refused upgrade, but reads a close code.
-fn refuse(site: &Arc<Site>, peer: &Peer, request: Request<Body>, problem: Problem) -> Response {
+pub fn refuse(site: &Arc<Site>, peer: &Peer, request: Request<Body>, problem: Problem) -> Response {
     if problem.status() != StatusCode::UNAUTHORIZED {
         return problem.into_response();
     }

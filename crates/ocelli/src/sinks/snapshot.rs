@@ -4,6 +4,7 @@ use super::Playback;
 use crate::answer::{Asked, Problem};
 use crate::counts::Way;
 use crate::site::Site;
+use crate::sources::push;
 use crate::visitor::Visitor;
 use axum::Router;
 use axum::extract::{Path, State};
@@ -11,6 +12,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use ocelli_core::{Camera, Follower, Frame};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -32,7 +34,23 @@ async fn snapshot(
     let viewing = site.counts.enter(Way::Snapshot);
     // Following wakes the camera and keeps it for the grace period.
     let mut follower = camera.follow(playback.stream.into());
-    let frame = timeout(WAKING, follower.next()).await.map_err(|_| {
+    let frame = match follower.try_next() {
+        Some(frame) => frame,
+        // Nobody can wake it: its device comes by itself.
+        None if camera.kind() == push::KIND => {
+            let message = format!("no picture of camera {room:?} yet; its device has to push one");
+            return Err(Problem::not_found(message));
+        }
+        None => woken(&camera, follower).await?,
+    };
+    viewing.sent(frame.payload_len());
+    let headers = [(CONTENT_TYPE, "image/jpeg"), (CACHE_CONTROL, "no-store")];
+    Ok((headers, frame.payload()).into_response())
+}
+
+/// The first picture of a camera that was asleep.
+async fn woken(camera: &Camera, mut follower: Follower) -> Result<Frame, Problem> {
+    timeout(WAKING, follower.next()).await.map_err(|_| {
         let status = camera.status();
         let why = status.state.reason().map(|reason| format!(": {reason}"));
         Problem::new(
@@ -44,8 +62,5 @@ async fn snapshot(
                 why.unwrap_or_default()
             ),
         )
-    })?;
-    viewing.sent(frame.payload_len());
-    let headers = [(CONTENT_TYPE, "image/jpeg"), (CACHE_CONTROL, "no-store")];
-    Ok((headers, frame.payload()).into_response())
+    })
 }

@@ -114,7 +114,7 @@ impl Viewer {
                     return self.socket.finish(GOODBYE).await;
                 }
                 Event::Came(Incoming::Text(_)) => site.ignore(1),
-                Event::Came(Incoming::Binary) => {
+                Event::Came(Incoming::Binary(_) | Incoming::TooLong) => {
                     self.socket.close(1003, "a viewer sends no binary messages");
                 }
                 Event::Came(Incoming::Closed) => return,

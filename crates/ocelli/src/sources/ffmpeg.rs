@@ -7,9 +7,8 @@
 use super::{Address, Credentials, Kind};
 use crate::config::{ConfigError, JpegOptions, JpegRate, Section};
 use crate::ffmpeg::{self, Smjpeg};
-use crate::jpeg;
 use crate::supervise::{Input as Stdin, spawn};
-use ocelli_core::{Failure, FailureKind, Picture, Publisher, RunOnce, Source};
+use ocelli_core::{Failure, FailureKind, Publisher, RunOnce, Source};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use std::sync::Arc;
 use std::time::Duration;
@@ -157,7 +156,7 @@ impl Ffmpeg {
                 add(&["-i", path]);
             }
         }
-        arguments.extend(ffmpeg::to_smjpeg(&self.jpeg, None));
+        arguments.extend(ffmpeg::to_smjpeg(&self.jpeg, None, None));
         (arguments, list)
     }
 
@@ -176,13 +175,7 @@ impl Ffmpeg {
         let Some(stdout) = child.stdout.take() else {
             unreachable!("standard output is always a pipe");
         };
-        let mut pictures = Smjpeg::new(stdout);
-        while let Ok(Some((_, buffer))) = pictures.next().await {
-            let size = jpeg::size(buffer.payload());
-            if size.is_some() {
-                publisher.publish(Picture::jpeg(buffer, size));
-            }
-        }
+        ffmpeg::publish(Smjpeg::new(stdout), publisher).await;
         let failure = ffmpeg::obituary(&mut child).await;
         // It made pictures until it ended by itself and without complaint.
         if failure.reason == "ffmpeg ended" {

@@ -1,18 +1,24 @@
 //! Everything that brings pictures in. A new kind of source is one file here and
 //! one line in [`KINDS`]; help, reference page and listings come from that list.
+//! [`push`] alone is not in it: such a camera has a key instead of an address.
 //!
 //! What does not belong here: when to start, retry or stop. That is
 //! `ocelli_core::upstream`.
 
 mod address;
 mod capture_clock;
+mod exec;
 mod fence;
 mod ffmpeg;
 mod file;
+mod format;
 mod http;
 mod pattern;
+mod pipe;
+pub mod push;
 mod reach;
 mod rtsp;
+mod v4l2;
 
 pub use address::{Address, Credentials, redact};
 pub use fence::{Fence, REFUSED};
@@ -29,7 +35,7 @@ pub struct Kind {
     pub schemes: &'static [&'static str],
     /// What it is for, in a sentence.
     pub about: &'static str,
-    /// An address as an example.
+    /// An address as an example, or the lines in place of one.
     pub example: &'static str,
     /// The keys it takes in `[[camera]]` beside the common ones: name and meaning.
     pub options: &'static [(&'static str, &'static str)],
@@ -45,6 +51,9 @@ pub const KINDS: &[Kind] = &[
     rtsp::KIND,
     http::KIND,
     ffmpeg::KIND,
+    exec::KIND,
+    v4l2::KIND,
+    pipe::KIND,
     file::KIND,
     pattern::KIND,
 ];

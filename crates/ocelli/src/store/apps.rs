@@ -1,14 +1,22 @@
 //! Apps, as the store keeps them.
 
 use super::StoreError;
-use ocelli_core::App;
+use ocelli_core::{App, IngestLimits};
 use rusqlite::{Connection, Row};
+use std::time::Duration;
 
 fn read(row: &Row<'_>) -> rusqlite::Result<App> {
     Ok(App {
         name: row.get("name")?,
         room_prefix: row.get("room_prefix")?,
         public_playback: row.get("public_playback")?,
+        ingest: IngestLimits {
+            enabled: row.get("ingest_enabled")?,
+            max_cameras: row.get("ingest_max_cameras")?,
+            max_fps: row.get("ingest_max_fps")?,
+            max_frame_kb: row.get("ingest_max_frame_kb")?,
+            idle_timeout: Duration::from_millis(row.get("ingest_idle_ms")?),
+        },
     })
 }
 
@@ -22,14 +30,30 @@ pub fn all(connection: &Connection) -> Result<Vec<App>, StoreError> {
     Ok(apps.collect::<Result<_, _>>()?)
 }
 
+fn values(app: &App) -> impl rusqlite::Params {
+    let limits = app.ingest;
+    (
+        app.name.clone(),
+        app.room_prefix.clone(),
+        app.public_playback,
+        limits.enabled,
+        limits.max_cameras,
+        limits.max_fps,
+        limits.max_frame_kb,
+        i64::try_from(limits.idle_timeout.as_millis()).unwrap_or(i64::MAX),
+    )
+}
+
 /// Adds one.
 ///
 /// # Errors
 /// There is one of its name or prefix.
 pub fn insert(connection: &Connection, app: &App) -> Result<(), StoreError> {
     connection.execute(
-        "INSERT INTO app (name, room_prefix, public_playback) VALUES (?1, ?2, ?3)",
-        (&app.name, &app.room_prefix, app.public_playback),
+        "INSERT INTO app (name, room_prefix, public_playback, ingest_enabled,
+             ingest_max_cameras, ingest_max_fps, ingest_max_frame_kb, ingest_idle_ms)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        values(app),
     )?;
     Ok(())
 }
@@ -40,8 +64,11 @@ pub fn insert(connection: &Connection, app: &App) -> Result<(), StoreError> {
 /// There is none, or another has its prefix.
 pub fn update(connection: &Connection, app: &App) -> Result<(), StoreError> {
     let changed = connection.execute(
-        "UPDATE app SET room_prefix = ?2, public_playback = ?3 WHERE name = ?1",
-        (&app.name, &app.room_prefix, app.public_playback),
+        "UPDATE app SET room_prefix = ?2, public_playback = ?3, ingest_enabled = ?4,
+             ingest_max_cameras = ?5, ingest_max_fps = ?6, ingest_max_frame_kb = ?7,
+             ingest_idle_ms = ?8
+         WHERE name = ?1",
+        values(app),
     )?;
     if changed == 0 {
         let message = format!("there is no app {:?} in the store", app.name);
@@ -50,14 +77,22 @@ pub fn update(connection: &Connection, app: &App) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Takes one out, with its tokens, its roles, its place in wall links and its cameras
-/// that could not be shown: an app that is made anew knows none of them.
+/// Takes one out, with its tokens, its roles, its place in wall links, its keys, its
+/// history and its cameras that could not be shown: an app that is made anew knows
+/// none of them.
 ///
 /// # Errors
 /// The file can't be written.
 pub fn delete(connection: &mut Connection, name: &str) -> Result<(), StoreError> {
     let transaction = connection.transaction()?;
-    for table in ["camera", "token", "role", "wall_camera"] {
+    for table in [
+        "camera",
+        "token",
+        "role",
+        "wall_camera",
+        "stream_key",
+        "stream",
+    ] {
         transaction.execute(&format!("DELETE FROM {table} WHERE app = ?1"), [name])?;
     }
     transaction.execute("DELETE FROM app WHERE name = ?1", [name])?;

@@ -1,5 +1,6 @@
-//! What outlives the hub: apps, tokens, users and the cameras that were added over HTTP,
-//! in one SQLite file in the data directory.
+//! What outlives the hub: apps, tokens, users, the cameras that were added over HTTP,
+//! the keys of those that push and the history of what they sent, in one SQLite file in
+//! the data directory.
 //!
 //! The file belongs to one thread, which does what it is sent in turn, so nobody on
 //! the frame path ever waits for a disk. A store that can't be opened is a closed
@@ -11,9 +12,11 @@ pub mod apps;
 pub mod cameras;
 pub mod codes;
 pub(crate) mod directory;
+pub mod keys;
 mod schema;
 mod seal;
 pub mod sessions;
+pub mod streams;
 pub mod tokens;
 pub mod users;
 pub mod walls;

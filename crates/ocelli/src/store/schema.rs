@@ -4,7 +4,7 @@
 use rusqlite::Connection;
 use rusqlite_migration::{M, Migrations};
 
-const STEPS: &[M<'static>] = &[APPS_AND_TOKENS, USERS, CAMERAS];
+const STEPS: &[M<'static>] = &[APPS_AND_TOKENS, USERS, CAMERAS, INGEST];
 
 const APPS_AND_TOKENS: M<'static> = M::up(
     "CREATE TABLE app (
@@ -81,6 +81,38 @@ const CAMERAS: M<'static> = M::up(
          sealed BLOB NOT NULL,
          UNIQUE (app, room)
      ) STRICT;",
+);
+
+/// Cameras that push: what they may in each app, their keys, and what they sent.
+const INGEST: M<'static> = M::up(
+    "ALTER TABLE app ADD COLUMN ingest_enabled INTEGER NOT NULL DEFAULT 1;
+     ALTER TABLE app ADD COLUMN ingest_max_cameras INTEGER NOT NULL DEFAULT 0;
+     ALTER TABLE app ADD COLUMN ingest_max_fps INTEGER NOT NULL DEFAULT 15;
+     ALTER TABLE app ADD COLUMN ingest_max_frame_kb INTEGER NOT NULL DEFAULT 256;
+     ALTER TABLE app ADD COLUMN ingest_idle_ms INTEGER NOT NULL DEFAULT 30000;
+     -- `room` is as it was written: in the short form or the full one.
+     CREATE TABLE stream_key (
+         id TEXT PRIMARY KEY,
+         app TEXT NOT NULL,
+         room TEXT NOT NULL,
+         identity TEXT NOT NULL,
+         hash BLOB NOT NULL UNIQUE,
+         created INTEGER NOT NULL
+     ) STRICT;
+     CREATE INDEX stream_key_place ON stream_key (app, room);
+     CREATE TABLE stream (
+         number INTEGER PRIMARY KEY AUTOINCREMENT,
+         app TEXT NOT NULL,
+         stream_id TEXT NOT NULL,
+         type TEXT NOT NULL,
+         room TEXT NOT NULL,
+         participant TEXT NOT NULL,
+         started INTEGER NOT NULL,
+         ended INTEGER,
+         last_stats TEXT
+     ) STRICT;
+     CREATE INDEX stream_app ON stream (app, number);
+     CREATE INDEX stream_open ON stream (number) WHERE ended IS NULL;",
 );
 
 /// Takes the file through the steps that it has not seen.

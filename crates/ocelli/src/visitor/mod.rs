@@ -29,7 +29,7 @@ use axum::extract::FromRequestParts;
 use credential::{Credential, Fault, Found};
 use http::StatusCode;
 use http::request::Parts;
-use ocelli_core::name::CameraId;
+use ocelli_core::name::{CameraId, DEFAULT_APP};
 use ocelli_core::{Camera, Hub};
 use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -190,6 +190,17 @@ impl Visitor {
             }
             standing.wall.is_none()
                 && (app.public_playback || standing.grant.allows("camera:read", Some(&app.name)))
+        })
+    }
+
+    /// Whether they may look at series: whoever may watch app `live` may, but for one
+    /// whose link is for some cameras alone.
+    pub fn may_look(&self) -> bool {
+        let public = self.0.hub.app(DEFAULT_APP);
+        let public = public.is_some_and(|app| app.public_playback);
+        self.standing(|standing| {
+            let granted = || standing.grant.allows("series:read", Some(DEFAULT_APP));
+            !standing.lapsed && standing.wall.is_none() && (public || granted())
         })
     }
 

@@ -16,7 +16,9 @@ async fn apps_are_made_changed_and_deleted() {
     .await;
     assert_eq!(made.status(), 201, "{made:?}");
     let barn = json!({ "id": "barn", "name": "barn", "roomPrefix": "farm",
-        "publicPlayback": false, "readOnly": false, "cameras": 0 });
+        "publicPlayback": false, "readOnly": false, "cameras": 0, "wsIngest": {
+            "enabled": true, "maxCameras": 0, "maxFps": 15, "maxFrameKb": 256, "idleTimeout": 30.0,
+        } });
     assert_eq!(made.json(), json!({ "data": barn, "error": null }));
     let shown = admin(&hub, "GET /api/v1/apps/barn", "").await;
     assert_eq!(shown.json()["data"], barn);

@@ -77,9 +77,15 @@ pub fn calls(document: &Value) -> Vec<Call> {
 }
 
 /// What each call needs, as it was decided; a new call is to be decided here too.
-const DECIDED: [(&str, Need); 35] = [
+const DECIDED: [(&str, Need); 47] = [
     ("DELETE /api/v1/apps/{app}", In("app:delete")),
+    ("DELETE /api/v1/apps/{app}/streams/{id}", In("stream:stop")),
+    (
+        "DELETE /api/v1/apps/{app}/ws-ingest/{id}",
+        In("ingress:delete"),
+    ),
     ("DELETE /api/v1/cameras/{camera}", In("camera:delete")),
+    ("DELETE /api/v1/series/{id}", In("series:delete")),
     ("DELETE /api/v1/session", SignedIn),
     ("DELETE /api/v1/sessions/{id}", OwnOr("session:delete")),
     ("DELETE /api/v1/tokens/{id}", In("token:delete")),
@@ -91,11 +97,17 @@ const DECIDED: [(&str, Need); 35] = [
         "GET /api/v1/apps/{app}/play-token/{room}",
         In("camera:share"),
     ),
+    ("GET /api/v1/apps/{app}/streams", In("stream:read")),
+    ("GET /api/v1/apps/{app}/ws-ingest", In("ingress:read")),
+    ("GET /api/v1/apps/{app}/ws-ingest/live/{room}", Nothing),
     ("GET /api/v1/cameras", Nothing),
     ("GET /api/v1/cameras/{camera}", In("camera:read")),
     ("GET /api/v1/cameras/{camera}/health", Nothing),
+    ("GET /api/v1/devices", HubWide("camera:create")),
     ("GET /api/v1/docs", Nothing),
     ("GET /api/v1/openapi.json", Nothing),
+    ("GET /api/v1/series", In("series:read")),
+    ("GET /api/v1/series/sources", In("series:read")),
     ("GET /api/v1/session", Nothing),
     ("GET /api/v1/sessions", OwnOr("session:read")),
     ("GET /api/v1/tokens", In("token:read")),
@@ -108,8 +120,11 @@ const DECIDED: [(&str, Need); 35] = [
     ("PATCH /api/v1/cameras/{camera}", In("camera:write")),
     ("PATCH /api/v1/users/{id}", HubWide("user:write")),
     ("POST /api/v1/apps", HubWide("app:create")),
+    ("POST /api/v1/apps/{app}/ws-ingest", In("ingress:create")),
     ("POST /api/v1/cameras", In("camera:create")),
     ("POST /api/v1/cameras/test", In("camera:create")),
+    ("PATCH /api/v1/series/{id}", In("series:write")),
+    ("POST /api/v1/series", In("series:write")),
     ("POST /api/v1/session", Nothing),
     ("POST /api/v1/session/password", SignedIn),
     ("POST /api/v1/setup", Nothing),
@@ -142,8 +157,13 @@ impl Somebody {
             Nothing => true,
             SignedIn => signed_in,
             In(permission) => {
-                let elsewhere =
-                    call.line.contains("/yard") && self.app.is_some_and(|app| app != "yard");
+                // Series are seen by whoever sees app `live`.
+                let home = match &call.line {
+                    line if line.contains("/yard") => Some("yard"),
+                    line if line.contains("/api/v1/series") => Some("live"),
+                    _ => None,
+                };
+                let elsewhere = home.is_some() && self.app.is_some() && self.app != home;
                 has(permission) && !elsewhere
             }
             HubWide(permission) => has(permission) && self.app.is_none(),
@@ -248,9 +268,12 @@ async fn each_role_may_call_what_its_permissions_say_and_no_more() {
         ("admin", &["*"][..]),
         (
             "operator",
-            &["app:read", "camera:*", "ingress:*", "stream:*"],
+            &["app:read", "camera:*", "ingress:*", "series:*", "stream:*"],
         ),
-        ("viewer", &["app:read", "camera:read", "stream:read"]),
+        (
+            "viewer",
+            &["app:read", "camera:read", "series:read", "stream:read"],
+        ),
     ] {
         for app in [None, Some("yard"), Some("live")] {
             let name = format!("{role} of {app:?}");

@@ -39,7 +39,7 @@ async fn tokens_are_shown_once_listed_and_revoked() {
     );
     assert_eq!(
         listed["permissions"],
-        json!(["app:*", "camera:*", "ingress:*", "stream:*"])
+        json!(["app:*", "camera:*", "ingress:*", "series:*", "stream:*"])
     );
     assert!(listed["createdAt"].as_i64() > Some(1_600_000_000_000));
     let line = format!(

@@ -11,7 +11,7 @@ use ocelli::gate::Gate;
 use ocelli::server;
 use ocelli::site::Site;
 use ocelli::store::{Store, sessions, walls};
-use ocelli_core::{App, Camera, Clock, Hub, Timestamp};
+use ocelli_core::{App, Camera, Clock, Hub, Renditions, Timestamp};
 use ocelli_testkit::websocket::RawSocket;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -277,7 +277,7 @@ async fn site() -> (Arc<Hands>, Arc<Site>, Dir) {
     yard.public_playback = false;
     hub.put_app(yard);
     let id = hub.resolve("yard", "gate").unwrap();
-    let main = hub.upstream(&id, Arc::<Hand>::default(), None);
+    let main = hub.upstream(&id, Arc::<Hand>::default(), Renditions::default());
     hub.add(Camera::new(id, "Gate".into(), "hand", main, None, false))
         .unwrap();
     let dir = Dir::new("clocked");

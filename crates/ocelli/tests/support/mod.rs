@@ -6,6 +6,7 @@
 // Each test file uses its own part of this.
 #![allow(dead_code, clippy::unwrap_used)]
 
+pub mod device;
 pub mod doctor;
 pub mod http;
 pub mod secure;
@@ -38,8 +39,14 @@ impl Watched {
 
     /// A camera of this address with more lines of configuration.
     pub fn with(source: &str, lines: &str) -> Self {
-        let text = format!("[[camera]]\nid = \"cam\"\nsource = '{source}'\n{lines}\n");
-        let config = Config::parse(&text).unwrap_or_else(|error| panic!("{text}: {error}"));
+        Self::of(&format!(
+            "[[camera]]\nid = \"cam\"\nsource = '{source}'\n{lines}\n"
+        ))
+    }
+
+    /// The camera `cam` of this configuration.
+    pub fn of(text: &str) -> Self {
+        let config = Config::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"));
         let hub = launch::hub(&config).expect("a hub");
         let camera = hub.find("live", "cam").expect("its camera");
         Self { hub, camera }

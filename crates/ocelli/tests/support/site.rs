@@ -5,16 +5,19 @@
 
 use super::tempdir::Dir;
 use super::{eventually, http};
+use ocelli::auth::AdminToken;
 use ocelli::gate::Gate;
 use ocelli::server;
+use ocelli::store::Store;
 use ocelli::tls::authority::Names;
 use ocelli::tls::keep::Keeper;
 use ocelli_core::{
-    App, Camera, Failure, FailureKind, FrameBuffer, Hub, Picture, Publisher, RunOnce, Source,
-    Timestamp,
+    App, Camera, Failure, FailureKind, FrameBuffer, Hub, Picture, Publisher, Renditions, RunOnce,
+    Source, Timestamp,
 };
 use ocelli_testkit::jpeg;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
@@ -28,6 +31,8 @@ pub struct Site {
     pub address: SocketAddr,
     /// Where its certificate authority is, if it has one.
     pub authority: Option<Dir>,
+    /// What its routes have at hand.
+    pub inner: Arc<ocelli::site::Site>,
     stop: Option<oneshot::Sender<()>>,
     serving: JoinHandle<()>,
 }
@@ -35,15 +40,28 @@ pub struct Site {
 impl Site {
     /// A server without cameras.
     pub async fn start() -> Self {
-        Self::start_with(None).await
+        Self::start_with(None, |_| {}).await
     }
 
     /// The same with TLS, by an authority of its own.
     pub async fn start_secure() -> Self {
-        Self::start_with(Some(Dir::new("authority"))).await
+        Self::start_with(Some(Dir::new("authority")), |_| {}).await
     }
 
-    async fn start_with(authority: Option<Dir>) -> Self {
+    /// A server without cameras that keeps things in this directory, and knows this
+    /// administrator's token.
+    pub async fn keeping(data: &Path, admin: &str) -> Self {
+        Self::start_with(None, |site| {
+            site.store = Store::open(data).unwrap();
+            site.admin = Some(AdminToken::new(admin).unwrap());
+        })
+        .await
+    }
+
+    async fn start_with(
+        authority: Option<Dir>,
+        furnish: impl FnOnce(&mut ocelli::site::Site),
+    ) -> Self {
         let hub = Arc::new(Hub::default());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -55,7 +73,9 @@ impl Site {
             let (keeper, _) = Keeper::of_authority(&dir.0, names, &[], now).unwrap();
             site.tls = Some(keeper.server().clone());
         }
+        furnish(&mut site);
         let site = Arc::new(site);
+        let inner = site.clone();
         let (stop, stopped) = oneshot::channel();
         let serving = tokio::spawn(server::run(listener, site, async {
             let _ = stopped.await;
@@ -64,6 +84,7 @@ impl Site {
             hub,
             address,
             authority,
+            inner,
             stop: Some(stop),
             serving,
         }
@@ -99,7 +120,8 @@ impl Site {
     pub fn add(&self, app: &str, room: &str, sub: bool) -> (Arc<Hand>, Option<Arc<Hand>>) {
         let id = self.hub.resolve(app, room).unwrap();
         let (main, sub) = (Arc::<Hand>::default(), sub.then(Arc::<Hand>::default));
-        let upstream = |hand: &Arc<Hand>| self.hub.upstream(&id, hand.clone(), None);
+        let upstream =
+            |hand: &Arc<Hand>| self.hub.upstream(&id, hand.clone(), Renditions::default());
         let streams = (upstream(&main), sub.as_ref().map(upstream));
         let name = format!("Camera {room}");
         let camera = Camera::new(id.clone(), name, "hand", streams.0, streams.1, false);

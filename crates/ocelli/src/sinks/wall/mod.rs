@@ -172,7 +172,7 @@ impl Viewer {
                     }
                 }
                 Turn::Came(Incoming::Text(text)) => self.obey(&text),
-                Turn::Came(Incoming::Binary) => {
+                Turn::Came(Incoming::Binary(_) | Incoming::TooLong) => {
                     self.socket.close(1003, "a viewer sends no binary messages");
                 }
                 Turn::Came(Incoming::Closed) => break,

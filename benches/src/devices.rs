@@ -1,0 +1,251 @@
+//! Devices that push: so many boards at QVGA and 8 fps, with a few viewers, and what
+//! each side of it costs.
+
+use crate::Result;
+use crate::cameras::{Feed, Stamped, read_head};
+use crate::load::Load;
+use crate::runs::Times;
+use crate::tally::Spread;
+use crate::viewer::Sink;
+use ocelli_testkit::jpeg::Picture;
+use ocelli_testkit::{Hub, HubBuilder, cpu_time};
+use rustix::net::{RecvFlags, recv};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+/// How many boards; the first number is the one that others plan for on paper.
+pub const DEVICES: [usize; 2] = [615, 2500];
+pub const VIEWERS: usize = 50;
+const FPS: u32 = 8;
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Of the hub that is started for this, on loopback and for as long as it takes.
+const TOKEN: &str = "sk_of-the-benchmark-and-of-nobody-else";
+
+/// What a run showed.
+#[derive(Clone, Copy)]
+pub struct DevicesSample {
+    pub devices: usize,
+    /// Of one core.
+    pub hub: f64,
+    /// Of one core: the boards and the viewers.
+    pub load: f64,
+    /// CPU of the hub in µs for each frame that came in.
+    pub cpu: f64,
+    /// Frames that the hub took, of those that the boards sent.
+    pub taken: f64,
+    /// Boards whose connection broke.
+    pub lost: u64,
+    /// From the hub's receipt to the viewer.
+    pub received: Spread,
+    /// Bytes of the hub for each board.
+    pub memory: f64,
+}
+
+/// So many boards against a hub.
+pub fn measure(count: usize, hub: &Path, times: Times) -> Result<DevicesSample> {
+    let hub = HubBuilder::new(hub)
+        .args(["serve", "--listen", "127.0.0.1:0"])
+        .env("OCELLI_ADMIN_TOKEN", TOKEN)
+        .directory(std::env::temp_dir())
+        .try_start()
+        .map_err(|(status, stderr)| format!("{status:?}: {}", stderr.join("\n")))?;
+    let keys = mint(hub.addr(), count)?;
+    let before = hub.resident_bytes();
+    let devices = Devices::start(hub.addr(), &keys)?;
+    let mut load = Load::new()?;
+    load.add(
+        hub.addr(),
+        Sink::V2 { credit: 2 },
+        VIEWERS,
+        VIEWERS.min(count),
+    )?;
+    load.until_started(PATIENCE)?;
+    load.read_for(times.warm_up)?;
+    load.tally.counting = true;
+    let (sent, taken) = (devices.sent(), taken(&hub)?);
+    let (begun, own) = (Instant::now(), cpu_time(std::process::id()));
+    let served = hub.cpu_time();
+    load.read_for(times.counted)?;
+    let seconds = begun.elapsed().as_secs_f64();
+    let served = hub.cpu_time().saturating_sub(served).as_secs_f64();
+    let own = cpu_time(std::process::id())
+        .saturating_sub(own)
+        .as_secs_f64();
+    let sent = devices.sent() - sent;
+    let memory = hub.resident_bytes().saturating_sub(before);
+    let taken = self::taken(&hub)? - taken;
+    Ok(DevicesSample {
+        devices: count,
+        hub: served / seconds,
+        load: own / seconds,
+        cpu: served * 1e6 / sent.max(1) as f64,
+        taken: taken as f64 / sent.max(1) as f64,
+        lost: devices.lost(),
+        received: Spread::of(&mut load.tally.received).ok_or("no frame was delivered")?,
+        memory: memory as f64 / count as f64,
+    })
+}
+
+/// Asks over one connection and reads the answer's body.
+fn call(stream: &mut TcpStream, line: &str, body: &str) -> Result<String> {
+    let host = stream.peer_addr()?;
+    let length = body.len();
+    let request = format!(
+        "{line} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {TOKEN}\r\n\
+         Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+    );
+    stream.write_all(request.as_bytes())?;
+    let head = read_head(stream)?.to_ascii_lowercase();
+    let length = head
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length: "));
+    let mut body = vec![0; length.ok_or("an answer without its length")?.parse()?];
+    stream.read_exact(&mut body)?;
+    Ok(String::from_utf8(body)?)
+}
+
+/// A key for each of `cam1` and on.
+fn mint(hub: SocketAddr, count: usize) -> Result<Vec<String>> {
+    let mut stream = TcpStream::connect(hub)?;
+    stream.set_nodelay(true)?;
+    let mint = |number| {
+        let body = format!("{{\"room\":\"cam{number}\"}}");
+        let told = call(&mut stream, "POST /api/v1/apps/live/ws-ingest", &body)?;
+        let key = told.split("\"streamKey\":\"").nth(1);
+        let key = key.and_then(|rest| rest.split('"').next());
+        Ok(key.ok_or("the hub shows no key")?.to_owned())
+    };
+    (1..=count).map(mint).collect()
+}
+
+/// How many frames the hub has had of all cameras.
+fn taken(hub: &Hub) -> Result<u64> {
+    let mut stream = TcpStream::connect(hub.addr())?;
+    let told = call(&mut stream, "GET /api/v1/cameras", "")?;
+    let counts = told.split("\"frames\":").skip(1);
+    let counts = counts.map(|rest| rest.split(|c: char| !c.is_ascii_digit()).next());
+    let counts = counts.map(|count| count.unwrap_or_default().parse::<u64>());
+    Ok(counts.sum::<std::result::Result<u64, _>>()?)
+}
+
+/// Boards that push; they end when dropped.
+struct Devices {
+    counts: Arc<Counts>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Default)]
+struct Counts {
+    ending: AtomicBool,
+    sent: AtomicU64,
+    lost: AtomicU64,
+}
+
+impl Devices {
+    /// Connects them all, and has them begin.
+    fn start(hub: SocketAddr, keys: &[String]) -> Result<Self> {
+        let streams = keys
+            .iter()
+            .enumerate()
+            .map(|(at, key)| connect(hub, at + 1, key));
+        let streams = streams
+            .map(|stream| stream.map(Some))
+            .collect::<Result<Vec<_>>>()?;
+        let counts = Arc::<Counts>::default();
+        let own = counts.clone();
+        Ok(Self {
+            counts,
+            thread: Some(thread::spawn(move || push(streams, &own))),
+        })
+    }
+
+    fn sent(&self) -> u64 {
+        self.counts.sent.load(Ordering::Relaxed)
+    }
+
+    fn lost(&self) -> u64 {
+        self.counts.lost.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Devices {
+    fn drop(&mut self) {
+        self.counts.ending.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn connect(hub: SocketAddr, number: usize, key: &str) -> Result<TcpStream> {
+    let mut stream = TcpStream::connect(hub)?;
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    let request = format!(
+        "GET /ingest/ws?app=live&room=cam{number} HTTP/1.1\r\nHost: {hub}\r\nUpgrade: websocket\r\n\
+         Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nAuthorization: Bearer {key}\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes())?;
+    read_head(&mut stream)?;
+    let mut ready = [0; 2];
+    stream.read_exact(&mut ready)?;
+    let mut length = usize::from(ready[1]);
+    if length == 126 {
+        let mut long = [0; 2];
+        stream.read_exact(&mut long)?;
+        length = usize::from(u16::from_be_bytes(long));
+    }
+    let mut text = vec![0; length];
+    stream.read_exact(&mut text)?;
+    match text.starts_with(br#"{"type":"ready""#) {
+        true => Ok(stream),
+        false => Err(format!("not ready: {}", String::from_utf8_lossy(&text)).into()),
+    }
+}
+
+fn push(mut streams: Vec<Option<TcpStream>>, counts: &Counts) {
+    let feed = Feed {
+        cameras: streams.len(),
+        fps: FPS,
+        picture: Picture::QVGA,
+    };
+    // A client's frame is masked; a mask of zeros leaves the picture as it is.
+    let [high, low] = (feed.picture.bytes as u16).to_be_bytes();
+    let mut message = Stamped::new(&feed.picture, &[0x82, 0xFE, high, low, 0, 0, 0, 0], b"");
+    let started = Instant::now();
+    for tick in 0.. {
+        if counts.ending.load(Ordering::Relaxed) {
+            return;
+        }
+        thread::sleep(feed.due(tick).saturating_sub(started.elapsed()));
+        let place = &mut streams[(tick % feed.cameras as u64) as usize];
+        let Some(stream) = place else { continue };
+        let bytes = message.now(tick / feed.cameras as u64);
+        if answer(stream) && stream.write_all(bytes).is_ok() {
+            counts.sent.fetch_add(1, Ordering::Relaxed);
+        } else {
+            counts.lost.fetch_add(1, Ordering::Relaxed);
+            *place = None;
+        }
+    }
+}
+
+/// Answers a ping if one came; whether the connection is still good.
+fn answer(stream: &mut TcpStream) -> bool {
+    let mut came = [0; 64];
+    match recv(&*stream, &mut came[..], RecvFlags::DONTWAIT) {
+        Err(rustix::io::Errno::AGAIN) => true,
+        // Only pings come while all is well.
+        Ok((read, _)) if read > 0 && came[0] == 0x89 => {
+            stream.write_all(&[0x8A, 0x80, 0, 0, 0, 0]).is_ok()
+        }
+        _ => false,
+    }
+}

@@ -1,0 +1,197 @@
+//! Samples a second: the hub's port for samples beside a bare reader of lines, and the
+//! memory that samples take once they are held.
+
+use crate::Result;
+use ocelli_testkit::{Hub, cpu_time, resident_bytes};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Samples of each run.
+const SAMPLES: usize = 6_000_000;
+/// How many sources share them.
+pub const SOURCES: [usize; 2] = [1, 1000];
+/// For asking the hub what has come.
+const TOKEN: &str = "sk_for_the_benchmark_alone";
+/// A run that takes longer is none.
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// What one run came to.
+#[derive(Clone, Copy, Debug)]
+pub struct Sample {
+    /// Samples a second of time on the wall.
+    pub wall: f64,
+    /// Samples a second of the reader's time on a processor.
+    pub core: f64,
+    /// Bytes of memory for each sample that is held.
+    pub bytes: Option<f64>,
+}
+
+/// The bare reader, this program again as a process of its own: it looks for the ends
+/// of lines and counts them.
+pub fn bare() -> Result<()> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    println!("{}", listener.local_addr()?);
+    for stream in listener.incoming() {
+        let stream = stream?;
+        thread::spawn(move || {
+            // Who waits for the answer is told of a fault by its end.
+            let _ = count_lines(stream);
+            // The time of a thread that has ended is not seen any more.
+            loop {
+                thread::park();
+            }
+        });
+    }
+    Ok(())
+}
+
+fn count_lines(stream: TcpStream) -> std::io::Result<()> {
+    let mut answer = stream.try_clone()?;
+    let mut reader = BufReader::with_capacity(64 * 1024, stream);
+    let (mut line, mut count) = (Vec::new(), 0_u64);
+    while reader.read_until(b'\n', &mut line)? > 0 {
+        count += 1;
+        line.clear();
+    }
+    answer.write_all(&count.to_be_bytes())
+}
+
+struct Bare(Child);
+
+impl Drop for Bare {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// The bare reader's speed.
+pub fn measure_bare(sources: usize) -> Result<Sample> {
+    let mut command = Command::new(std::env::current_exe()?);
+    let mut bare = Bare(command.arg("lines").stdout(Stdio::piped()).spawn()?);
+    let said = bare.0.stdout.take().ok_or("no output")?;
+    let mut line = String::new();
+    BufReader::new(said).read_line(&mut line)?;
+    let address: SocketAddr = line.trim().parse()?;
+    let begun = Instant::now();
+    // It answers with its count once it has read to the end.
+    let counted: usize = send(address, sources, true)?;
+    if counted != SAMPLES + sources {
+        return Err(format!("the bare reader counted {counted} lines").into());
+    }
+    Ok(speed(begun.elapsed(), cpu_time(bare.0.id()), None))
+}
+
+/// The hub's.
+pub fn measure_hub(binary: &Path, sources: usize) -> Result<Sample> {
+    let directory = std::env::temp_dir().join(format!("ocelli-bench-{}", std::process::id()));
+    std::fs::create_dir_all(&directory)?;
+    let config = directory.join("bench.toml");
+    let keys = "tcp = \"127.0.0.1:0\"\nws = \"\"\nmax_samples = 10000000\n";
+    std::fs::write(
+        &config,
+        format!("listen = \"127.0.0.1:0\"\n[telemetry]\n{keys}"),
+    )?;
+    let hub = Hub::builder(binary)
+        .env("OCELLI_ADMIN_TOKEN", TOKEN)
+        .args(["serve", "--config"])
+        .arg(&config)
+        .start();
+    let line = hub.wait_stderr("samples by TCP on", Duration::from_secs(10));
+    let line = line.ok_or("the hub takes no samples")?;
+    let address: SocketAddr = line.rsplit(' ').next().unwrap_or_default().parse()?;
+    let (cpu, memory, begun) = (hub.cpu_time(), resident_bytes(hub.pid()), Instant::now());
+    send(address, sources, false)?;
+    while count(hub.addr())? < SAMPLES {
+        if begun.elapsed() > LIMIT {
+            return Err("the hub did not take all samples in time".into());
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+    let (wall, cpu) = (begun.elapsed(), hub.cpu_time().saturating_sub(cpu));
+    let memory = resident_bytes(hub.pid()).saturating_sub(memory);
+    drop(hub);
+    let _ = std::fs::remove_dir_all(&directory);
+    Ok(speed(wall, cpu, Some(memory)))
+}
+
+fn speed(wall: Duration, cpu: Duration, memory: Option<u64>) -> Sample {
+    let samples = SAMPLES as f64;
+    Sample {
+        wall: samples / wall.as_secs_f64(),
+        core: samples / cpu.as_secs_f64().max(1e-9),
+        bytes: memory.map(|memory| memory as f64 / samples),
+    }
+}
+
+/// Sends all samples over so many connections, four threads at a time; what the other
+/// side counted, if it counts.
+fn send(address: SocketAddr, sources: usize, counts: bool) -> Result<usize> {
+    let mut open = Vec::new();
+    for source in 0..sources {
+        let mut stream = TcpStream::connect(address)?;
+        stream.write_all(format!("bench {source}\n").as_bytes())?;
+        open.push(stream);
+    }
+    let each = SAMPLES / sources;
+    let share = open.len().div_ceil(4).max(1);
+    let mut threads = Vec::new();
+    while !open.is_empty() {
+        let mine = open.split_off(open.len().saturating_sub(share));
+        threads.push(thread::spawn(move || write(mine, each, counts)));
+    }
+    let mut counted = 0;
+    for thread in threads {
+        counted += thread.join().map_err(|_| "a sender panicked")??;
+    }
+    Ok(counted)
+}
+
+fn write(mut streams: Vec<TcpStream>, each: usize, counts: bool) -> std::io::Result<usize> {
+    const PIECE: usize = 2000;
+    for first in (0..each).step_by(PIECE) {
+        let mut text = String::new();
+        for i in first..(first + PIECE).min(each) {
+            // Even ticks and two decimal places, as a sensor has them.
+            let y = 21.5 + ((i * 7919) % 997) as f64 / 100.0;
+            text.push_str(&format!("{} {y:.2}\n", 1_700_000_000_000_u64 + i as u64));
+        }
+        for stream in &mut streams {
+            stream.write_all(text.as_bytes())?;
+        }
+    }
+    let mut counted = 0;
+    for mut stream in streams {
+        stream.shutdown(std::net::Shutdown::Write)?;
+        if counts {
+            let mut count = [0; 8];
+            stream.read_exact(&mut count)?;
+            counted += u64::from_be_bytes(count) as usize;
+        }
+    }
+    Ok(counted)
+}
+
+/// How many samples have come to all series, as the hub says.
+fn count(hub: SocketAddr) -> Result<usize> {
+    let mut stream = TcpStream::connect(hub)?;
+    let request = format!(
+        "GET /api/v1/series HTTP/1.1\r\nHost: {hub}\r\nAuthorization: Bearer {TOKEN}\r\n\
+         Connection: close\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes())?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    let counts = answer.split("\"points\":").skip(1);
+    let counts = counts.map(|rest| {
+        let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(0);
+        rest[..digits].parse::<usize>()
+    });
+    counts
+        .sum::<std::result::Result<usize, _>>()
+        .map_err(Into::into)
+}

@@ -1,0 +1,519 @@
+//! One series' samples: the newest as they came, older ones packed, the oldest
+//! thinned so that their extremes survive.
+//!
+//! Every sample that ever came has a number, from 0 on. A chunk stands for a range of
+//! numbers, whether or not it still holds a sample for each, so whoever reads by
+//! number is told exactly how many it came too late for.
+
+use crate::{Sample, codec};
+use bytes::Bytes;
+use std::collections::VecDeque;
+
+/// How many samples a chunk holds.
+pub const CHUNK: usize = 512;
+/// Of so many samples two stay when a chunk is thinned: the least and the greatest.
+const BUCKET: usize = 4;
+
+/// A range of a series' samples, packed.
+#[derive(Clone, Debug)]
+pub struct Chunk {
+    /// The number of its first sample.
+    pub start: u64,
+    /// The number behind its last.
+    pub end: u64,
+    /// How often it was thinned.
+    pub level: u8,
+    /// When its last sample came, in ms since the Unix epoch.
+    pub received: u64,
+    /// How many samples it holds.
+    pub kept: usize,
+    /// The samples, as [`codec::pack`] made them.
+    pub bytes: Bytes,
+    /// Whether the store has it.
+    pub saved: bool,
+}
+
+impl Chunk {
+    fn of(samples: &[Sample], start: u64, end: u64, level: u8, received: u64) -> Self {
+        Self {
+            start,
+            end,
+            level,
+            received,
+            kept: samples.len(),
+            bytes: codec::pack(samples).into(),
+            saved: false,
+        }
+    }
+
+    /// Adds its samples to `samples`. What is packed here was packed here, or was
+    /// looked through when it was read.
+    fn unpack(&self, samples: &mut Vec<Sample>) {
+        let unpacked = codec::unpack(&self.bytes, CHUNK, samples);
+        debug_assert_eq!(unpacked, Ok(()));
+    }
+}
+
+/// One series' samples.
+#[derive(Debug, Default)]
+pub struct History {
+    chunks: VecDeque<Chunk>,
+    tail: Vec<Sample>,
+    /// The number of the tail's first sample.
+    tail_start: u64,
+    /// When the newest sample came.
+    received: u64,
+    packed: usize,
+    /// Samples up to here are in the store's journal, or in its chunks.
+    journaled: u64,
+    /// The starts of chunks that the store may have and shall not.
+    dropped: Vec<u64>,
+}
+
+impl History {
+    /// The number that the next sample will have, which is how many ever came.
+    pub fn end(&self) -> u64 {
+        self.tail_start + self.tail.len() as u64
+    }
+
+    /// How many samples it holds.
+    pub fn kept(&self) -> usize {
+        self.packed + self.tail.len()
+    }
+
+    /// How many bytes those take.
+    pub fn bytes(&self) -> usize {
+        let packed: usize = self.chunks.iter().map(|chunk| chunk.bytes.len()).sum();
+        packed + self.tail.capacity() * size_of::<Sample>()
+    }
+
+    /// When the newest sample came.
+    pub fn received(&self) -> u64 {
+        self.received
+    }
+
+    /// The newest sample.
+    pub fn newest(&self) -> Option<Sample> {
+        self.tail.last().copied().or_else(|| {
+            let mut samples = Vec::new();
+            self.chunks.back()?.unpack(&mut samples);
+            samples.pop()
+        })
+    }
+
+    /// Adds samples that came at `received`.
+    pub fn append(&mut self, mut samples: &[Sample], received: u64) {
+        self.received = self.received.max(received);
+        while !samples.is_empty() {
+            let room = CHUNK - self.tail.len();
+            let (now, later) = samples.split_at(room.min(samples.len()));
+            self.tail.extend_from_slice(now);
+            samples = later;
+            if self.tail.len() == CHUNK {
+                let (start, end) = (self.tail_start, self.end());
+                self.add(Chunk::of(&self.tail, start, end, 0, self.received));
+                self.tail_start = end;
+                self.tail.clear();
+            }
+        }
+    }
+
+    fn add(&mut self, chunk: Chunk) {
+        self.packed += chunk.kept;
+        self.chunks.push_back(chunk);
+    }
+
+    /// Thins the oldest samples until at most `limit` are held. The newer half stays
+    /// whole; older chunks are thinned again and again, those thinned least first, so
+    /// that the past grows coarser the further it is.
+    pub fn bound(&mut self, limit: usize) {
+        while self.kept() > limit.max(2 * CHUNK) {
+            self.thin(limit);
+        }
+    }
+
+    fn thin(&mut self, limit: usize) {
+        let whole = self.chunks.iter().filter(|chunk| chunk.level == 0).count();
+        let level = if whole >= 2 && whole * CHUNK > limit / 2 {
+            0
+        } else {
+            // Levels fall from the oldest on, so those of one level stand together.
+            let mut counts = [0_usize; 256];
+            for chunk in &self.chunks {
+                counts[usize::from(chunk.level)] += 1;
+            }
+            let most = (1..256).max_by_key(|&level| counts[level]);
+            match most {
+                Some(level) if counts[level] >= 2 => level,
+                _ => return self.drop_oldest(),
+            }
+        };
+        let level = level as u8;
+        let Some(at) = self.chunks.iter().position(|chunk| chunk.level == level) else {
+            return self.drop_oldest();
+        };
+        let Some(newer) = self.chunks.remove(at + 1) else {
+            return self.drop_oldest();
+        };
+        let older = &mut self.chunks[at];
+        let mut samples = Vec::with_capacity(2 * CHUNK);
+        older.unpack(&mut samples);
+        newer.unpack(&mut samples);
+        self.packed -= older.kept + newer.kept;
+        let samples = thinned(&samples, samples.len().div_ceil(BUCKET) * 2);
+        let level = level.saturating_add(1);
+        *older = Chunk::of(&samples, older.start, newer.end, level, newer.received);
+        self.packed += older.kept;
+        self.dropped.push(newer.start);
+    }
+
+    fn drop_oldest(&mut self) {
+        match self.chunks.pop_front() {
+            Some(chunk) => {
+                self.packed -= chunk.kept;
+                self.dropped.push(chunk.start);
+            }
+            None => self.clear(),
+        }
+    }
+
+    /// Forgets every sample; the next has the number that it would have had.
+    pub fn clear(&mut self) {
+        self.dropped
+            .extend(self.chunks.drain(..).map(|chunk| chunk.start));
+        self.dropped.push(self.tail_start);
+        self.packed = 0;
+        self.tail_start = self.end();
+        self.tail = Vec::new();
+    }
+
+    /// Forgets chunks whose last sample came before `time`.
+    pub fn forget_before(&mut self, time: u64) {
+        while self
+            .chunks
+            .front()
+            .is_some_and(|chunk| chunk.received < time)
+        {
+            self.drop_oldest();
+        }
+    }
+
+    /// Gives every sample from number `from` on to `each`, with the number up to which
+    /// everything has then been seen, until it says to stop. Answers how many
+    /// samples from `from` on are not held any more.
+    pub fn read(&self, from: u64, mut each: impl FnMut(Sample, u64) -> bool) -> u64 {
+        let (mut gap, mut next) = (0, from);
+        let mut samples = Vec::new();
+        let behind = self.chunks.partition_point(|chunk| chunk.end <= from);
+        for chunk in self.chunks.range(behind..) {
+            gap += chunk.start.saturating_sub(next);
+            next = next.max(chunk.start);
+            let skip = (next - chunk.start) as usize;
+            if skip > 0 && chunk.level > 0 {
+                // Which of its samples were seen already is not known any more.
+                gap += chunk.end - next;
+                next = chunk.end;
+                continue;
+            }
+            samples.clear();
+            chunk.unpack(&mut samples);
+            gap += chunk.end - chunk.start - samples.len() as u64;
+            let last = samples.len();
+            for (at, &sample) in samples.iter().enumerate().skip(skip) {
+                // A thinned chunk is given whole or not at all: its samples have no
+                // numbers of their own.
+                let seen = match chunk.level {
+                    0 => chunk.start + at as u64 + 1,
+                    _ if at + 1 == last => chunk.end,
+                    _ => chunk.start,
+                };
+                if !each(sample, seen) && seen > chunk.start {
+                    return gap;
+                }
+            }
+            next = chunk.end;
+        }
+        gap += self.tail_start.saturating_sub(next);
+        let skip = next.saturating_sub(self.tail_start) as usize;
+        for (at, &sample) in self.tail.iter().enumerate().skip(skip) {
+            if !each(sample, self.tail_start + at as u64 + 1) {
+                break;
+            }
+        }
+        gap
+    }
+
+    /// At most `most` samples of those that `wanted` takes, thinned so that the
+    /// extremes survive.
+    pub fn summary(&self, most: usize, wanted: impl Fn(Sample) -> bool) -> Vec<Sample> {
+        let mut samples = Vec::new();
+        self.read(0, |sample, _| {
+            if wanted(sample) {
+                samples.push(sample);
+            }
+            true
+        });
+        thinned(&samples, most)
+    }
+}
+
+/// What a store is told of one series, and what it tells.
+impl History {
+    /// Chunks that the store has not; from here on they count as saved.
+    pub fn take_unsaved(&mut self) -> Vec<Chunk> {
+        let unsaved = self.chunks.iter_mut().filter(|chunk| !chunk.saved);
+        let taken = unsaved.map(|chunk| {
+            chunk.saved = true;
+            chunk.clone()
+        });
+        let taken = taken.collect();
+        self.journaled = self.journaled.max(self.tail_start);
+        taken
+    }
+
+    /// The starts of chunks that the store shall forget.
+    pub fn take_dropped(&mut self) -> Vec<u64> {
+        std::mem::take(&mut self.dropped)
+    }
+
+    /// Samples that are neither in a chunk nor in the journal, and the number of the
+    /// first; from here on they count as journaled.
+    pub fn take_news(&mut self) -> Option<(u64, &[Sample])> {
+        let from = self.journaled.max(self.tail_start);
+        self.journaled = self.end();
+        let news = &self.tail[(from - self.tail_start) as usize..];
+        (!news.is_empty()).then_some((from, news))
+    }
+
+    /// The tail as a chunk, for a store that begins a new journal.
+    pub fn tail_chunk(&mut self) -> Option<Chunk> {
+        self.journaled = self.end();
+        let chunk = || Chunk::of(&self.tail, self.tail_start, self.end(), 0, self.received);
+        (!self.tail.is_empty()).then(chunk)
+    }
+
+    /// As if the store had nothing of it.
+    pub fn forget_saved(&mut self) {
+        self.dropped.clear();
+        self.journaled = 0;
+        for chunk in &mut self.chunks {
+            chunk.saved = false;
+        }
+    }
+
+    /// Puts back what the store has: chunks in their order. False for one that is
+    /// damaged or out of order, which is then left out.
+    pub fn restore_chunk(&mut self, mut chunk: Chunk) -> bool {
+        let mut samples = Vec::new();
+        let sound = codec::unpack(&chunk.bytes, CHUNK, &mut samples).is_ok();
+        let whole = chunk.end.checked_sub(chunk.start).is_some_and(|range| {
+            let kept = samples.len() as u64;
+            kept == range || (chunk.level > 0 && kept < range)
+        });
+        if !sound || !whole || chunk.start < self.end() || samples.is_empty() {
+            return false;
+        }
+        self.seal();
+        self.received = self.received.max(chunk.received);
+        self.tail_start = chunk.end;
+        if chunk.level == 0 && samples.len() < CHUNK {
+            self.tail_start = chunk.start;
+            self.tail = samples;
+            self.journaled = chunk.end;
+            return true;
+        }
+        chunk.kept = samples.len();
+        chunk.saved = true;
+        self.add(chunk);
+        self.journaled = self.tail_start;
+        true
+    }
+
+    /// A tail that others follow is a chunk, however short.
+    fn seal(&mut self) {
+        if let Some(chunk) = self.tail_chunk() {
+            self.tail_start = chunk.end;
+            self.tail.clear();
+            self.add(chunk);
+        }
+    }
+
+    /// Puts back samples of the journal, the first of which has the number `start`;
+    /// those that are there already are passed over.
+    pub fn restore_news(&mut self, start: u64, samples: &[Sample], received: u64) {
+        let end = start.saturating_add(samples.len() as u64);
+        if end <= self.end() {
+            return;
+        }
+        if start > self.end() {
+            self.seal();
+            self.tail_start = start;
+        }
+        let known = (self.end() - start) as usize;
+        self.append(&samples[known..], received);
+        self.journaled = self.end();
+    }
+}
+
+/// At most `most` samples (but two at least, if there are two): of each of equally
+/// many in turn the least and the greatest, in the order they came, and the newest.
+pub fn thinned(samples: &[Sample], most: usize) -> Vec<Sample> {
+    if samples.len() <= most {
+        return samples.to_vec();
+    }
+    let buckets = (most.max(4) - 1) / 2;
+    let mut thin = Vec::with_capacity(most);
+    for bucket in 0..buckets {
+        let range = |at: usize| at * samples.len() / buckets;
+        let first = range(bucket);
+        let part = &samples[first..range(bucket + 1)];
+        let (mut least, mut greatest) = (0, 0);
+        for (at, sample) in part.iter().enumerate() {
+            if sample.1 < part[least].1 {
+                least = at;
+            }
+            if sample.1 >= part[greatest].1 {
+                greatest = at;
+            }
+        }
+        let (one, other) = (least.min(greatest), least.max(greatest));
+        thin.extend(part.get(one));
+        if other != one {
+            thin.extend(part.get(other));
+        }
+    }
+    if thin.last() != samples.last() {
+        thin.extend(samples.last());
+    }
+    thin
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn history(count: u32, limit: usize) -> History {
+        let mut history = History::default();
+        for i in 0..count {
+            let spike = if i % 5000 == 4321 {
+                1000.0 + f64::from(i)
+            } else {
+                0.0
+            };
+            let dip = if i % 5000 == 1234 { -1000.0 } else { 0.0 };
+            let y = f64::from(i % 7) + spike + dip;
+            history.append(&[(f64::from(i), y)], u64::from(i));
+            history.bound(limit);
+        }
+        history
+    }
+
+    #[test]
+    fn a_history_is_bounded_and_its_extremes_survive() {
+        let history = history(200_000, 10_000);
+        assert!(history.kept() <= 10_000, "{}", history.kept());
+        assert_eq!(history.end(), 200_000);
+        let all = history.summary(usize::MAX, |_| true);
+        assert_eq!(all.len(), history.kept());
+        assert!(all.is_sorted_by_key(|sample| sample.0));
+        for i in (4321..200_000).step_by(5000) {
+            let spike = f64::from(i % 7) + 1000.0 + f64::from(i);
+            assert!(all.contains(&(f64::from(i), spike)), "{i}");
+        }
+        for i in (1234..200_000).step_by(5000) {
+            let dip = f64::from(i % 7) - 1000.0;
+            assert!(all.contains(&(f64::from(i), dip)), "{i}");
+        }
+        // The newer part is whole.
+        let newest = &all[all.len() - 4000..];
+        assert!(newest.windows(2).all(|pair| pair[1].0 - pair[0].0 == 1.0));
+        // A summary is smaller still, and has them too.
+        let few = history.summary(500, |_| true);
+        assert!(few.len() <= 500 && few.len() > 400, "{}", few.len());
+        assert_eq!(few.last(), all.last());
+        let spike = f64::from(199_321 % 7) + 1000.0 + 199_321.0;
+        assert!(few.contains(&(199_321.0, spike)));
+    }
+
+    #[test]
+    fn whoever_reads_late_is_told_exactly_what_is_missing() {
+        let history = history(50_000, 5_000);
+        for from in (0..50_000).step_by(37) {
+            let (mut count, mut last) = (0, 0);
+            let gap = history.read(from, |sample, seen| {
+                assert!(sample.0 >= from as f64);
+                count += 1;
+                last = seen;
+                true
+            });
+            assert_eq!(gap + count, 50_000 - from, "from {from}");
+            assert_eq!(last, 50_000);
+        }
+    }
+
+    #[test]
+    fn reading_goes_on_where_it_was_stopped() {
+        let history = history(30_000, 5_000);
+        for step in [1, 100, 511, 512, 513, 4000] {
+            let (mut next, mut count, mut gap) = (0, 0, 0);
+            let mut before = -1.0;
+            while next < history.end() {
+                let mut here = 0;
+                gap += history.read(next, |sample, seen| {
+                    assert!(sample.0 > before);
+                    before = sample.0;
+                    here += 1;
+                    next = seen;
+                    here < step
+                });
+                count += here;
+            }
+            assert_eq!(gap + count, 30_000, "step {step}");
+        }
+    }
+
+    #[test]
+    fn old_chunks_are_forgotten_by_age() {
+        let mut history = history(3000, 100_000);
+        history.forget_before(1500);
+        // The chunk that holds sample 1500 goes on to 1535.
+        assert_eq!(history.kept(), 3000 - 1024);
+        assert_eq!(history.read(0, |_, _| true), 1024);
+    }
+
+    #[test]
+    fn what_a_store_kept_is_put_back_and_nothing_twice() {
+        let mut before = history(2000, 100_000);
+        let chunks = before.take_unsaved();
+        assert_eq!(chunks.len(), 3);
+        let (start, news) = before
+            .take_news()
+            .map(|(start, news)| (start, news.to_vec()))
+            .expect("a tail");
+        assert_eq!((start, news.len()), (1536, 464));
+        assert!(before.take_news().is_none() && before.take_unsaved().is_empty());
+        before.append(&[(2000.0, 1.0)], 2000);
+        assert_eq!(before.take_news(), Some((2000, &[(2000.0, 1.0)][..])));
+
+        let mut after = History::default();
+        for chunk in chunks {
+            assert!(after.restore_chunk(chunk.clone()));
+            assert!(!after.restore_chunk(chunk), "the same again");
+        }
+        after.restore_news(1536, &news, 1999);
+        after.restore_news(1536, &news, 1999);
+        after.restore_news(1900, &[&news[364..], &[(2000.0, 1.0)]].concat(), 2000);
+        assert_eq!(after.end(), before.end());
+        assert_eq!(
+            after.summary(usize::MAX, |_| true),
+            before.summary(usize::MAX, |_| true)
+        );
+        assert!(after.take_unsaved().is_empty() && after.take_news().is_none());
+        // A tail that was kept as a chunk is a tail again.
+        let mut third = History::default();
+        let tail = after.tail_chunk().expect("a tail");
+        assert!(third.restore_chunk(tail));
+        third.append(&[(2001.0, 1.0)], 2001);
+        assert_eq!((third.end(), third.kept()), (2002, 466));
+    }
+}

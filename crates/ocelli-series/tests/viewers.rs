@@ -1,0 +1,371 @@
+//! Viewers at their own speeds, and a store that is read again: whatever the order of
+//! events, each sample reaches each viewer once, or stands in a gap.
+
+#![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
+
+use ocelli_series::cursor::{BATCH_LIMIT, Cursor, Wanted};
+use ocelli_series::saving::Saving;
+use ocelli_series::{Bounds, Registry};
+use proptest::prelude::*;
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// What a viewer has been given of each series: its y, in order, and the gaps.
+#[derive(Default)]
+struct Given(BTreeMap<u64, (Vec<f64>, u64)>);
+
+impl Given {
+    fn take(&mut self, message: &str) {
+        assert!(message.len() < BATCH_LIMIT + 100_000);
+        let message: Value = serde_json::from_str(message).unwrap();
+        for series in message["series"].as_array().unwrap() {
+            let entry = self.0.entry(series["id"].as_u64().unwrap()).or_default();
+            let points = series["points"].as_array().unwrap().iter();
+            entry
+                .0
+                .extend(points.map(|point| point[1].as_f64().unwrap()));
+            entry.1 += series["gap"].as_u64().unwrap_or(0);
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    /// So many samples come for a series.
+    Come(u8, u16),
+    /// A viewer asks.
+    Ask(u8),
+    /// Another viewer comes, before or after all this.
+    Join,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => (0_u8..4, 1_u16..900).prop_map(|(series, count)| Step::Come(series, count)),
+        4 => (0_u8..8).prop_map(Step::Ask),
+        1 => Just(Step::Join),
+    ]
+}
+
+fn bounds(samples: usize) -> Bounds {
+    Bounds {
+        samples,
+        ..Bounds::default()
+    }
+}
+
+proptest! {
+    #[test]
+    fn every_viewer_ends_with_every_sample_once(
+        steps in prop::collection::vec(step(), 1..120),
+        bound in prop_oneof![Just(100_000_usize), Just(2000_usize)],
+    ) {
+        let mut registry = Registry::new(bounds(bound));
+        let mut written: BTreeMap<u64, u64> = BTreeMap::new();
+        // Viewers that were there from the beginning are owed everything.
+        let mut viewers: Vec<(Cursor, Given, BTreeMap<u64, u64>)> = Vec::new();
+        let join = |registry: &mut Registry, written: &BTreeMap<u64, u64>| {
+            let mut cursor = Cursor::new(Wanted::default());
+            // What came before is told in the history, which may be thinned.
+            let _ = cursor.history(registry);
+            (cursor, Given::default(), written.clone())
+        };
+        viewers.push(join(&mut registry, &written));
+        for step in steps {
+            match step {
+                Step::Come(series, count) => {
+                    let id = registry.open(&format!("series {series}"), true).unwrap();
+                    let seen = written.entry(u64::from(id)).or_default();
+                    let samples: Vec<_> = (0..u64::from(count))
+                        .map(|i| (1.7e12 + (*seen + i) as f64, (*seen + i) as f64))
+                        .collect();
+                    *seen += u64::from(count);
+                    registry.append(id, &samples, 1).unwrap();
+                }
+                Step::Ask(viewer) => {
+                    let count = viewers.len();
+                    let (cursor, given, _) = &mut viewers[usize::from(viewer) % count];
+                    if let Some(batch) = cursor.batch(&mut registry) {
+                        given.take(&batch);
+                    }
+                }
+                Step::Join if viewers.len() < 8 => {
+                    let viewer = join(&mut registry, &written);
+                    viewers.push(viewer);
+                }
+                Step::Join => {}
+            }
+        }
+        for (cursor, given, from) in &mut viewers {
+            while let Some(batch) = cursor.batch(&mut registry) {
+                given.take(&batch);
+            }
+            for (id, count) in &written {
+                let owed = count - from.get(id).copied().unwrap_or(0);
+                let (ys, gap) = given.0.remove(id).unwrap_or_default();
+                prop_assert_eq!(ys.len() as u64 + gap, owed);
+                prop_assert!(ys.windows(2).all(|pair| pair[0] < pair[1]), "twice, or out of order");
+                prop_assert!(bound < 100_000 || gap == 0);
+            }
+        }
+    }
+
+    #[test]
+    fn a_store_that_is_read_again_has_what_it_was_told(
+        counts in prop::collection::vec((0_u8..3, 1_u16..700, any::<bool>(), any::<bool>()), 1..60),
+    ) {
+        let mut registry = Registry::new(bounds(3000));
+        let mut store = Kept::default();
+        let mut y = 0.0;
+        for (series, count, save, new_journal) in counts {
+            let id = registry.open(&format!("{series}"), false).unwrap();
+            for _ in 0..count {
+                y += 0.25;
+                registry.append(id, &[(1.7e12 + y, y)], 1).unwrap();
+            }
+            if save {
+                // Now and then a store fails, and is told all again.
+                if new_journal && count % 3 == 0 {
+                    let lost = registry.unsaved(false);
+                    registry.not_saved(lost.deleted);
+                }
+                store.save(registry.unsaved(new_journal));
+            }
+        }
+        store.save(registry.unsaved(false));
+        let mut again = Registry::new(bounds(3000));
+        store.put_back(&mut again);
+        prop_assert_eq!(again.all().len(), registry.all().len());
+        for (one, other) in registry.all().zip(again.all()) {
+            prop_assert_eq!((one.id(), one.name()), (other.id(), other.name()));
+            prop_assert_eq!(one.history().end(), other.history().end());
+            let whole = |series: &ocelli_series::Series| series.history().summary(usize::MAX, |_| true);
+            prop_assert_eq!(whole(one), whole(other));
+        }
+        prop_assert!(again.unsaved(false).is_empty());
+    }
+}
+
+/// A store in memory, as dull as one can be.
+#[derive(Default)]
+struct Kept {
+    rows: BTreeMap<u32, ocelli_series::saving::Row>,
+    chunks: BTreeMap<(u32, u64), ocelli_series::history::Chunk>,
+    journal: Vec<Vec<u8>>,
+}
+
+impl Kept {
+    fn save(&mut self, saving: Saving) {
+        for id in saving.deleted.iter().chain(&saving.rewritten) {
+            self.chunks.retain(|(series, _), _| series != id);
+        }
+        self.rows
+            .extend(saving.rows.into_iter().map(|row| (row.id, row)));
+        for place in saving.dropped {
+            self.chunks.remove(&place);
+        }
+        for (series, chunk) in saving.chunks {
+            self.chunks.insert((series, chunk.start), chunk);
+        }
+        if saving.new_journal {
+            self.journal.clear();
+        }
+        self.journal.push(saving.news);
+    }
+
+    fn put_back(self, registry: &mut Registry) {
+        for row in self.rows.into_values() {
+            registry.restore(row);
+        }
+        for ((series, _), chunk) in self.chunks {
+            assert!(registry.restore_chunk(series, chunk));
+        }
+        for news in self.journal {
+            registry.restore_news(&news).unwrap();
+        }
+    }
+}
+
+fn message(text: &str) -> Value {
+    serde_json::from_str(text).unwrap()
+}
+
+#[test]
+fn a_batch_over_4_mib_goes_on_at_the_next_ask() {
+    let mut registry = Registry::new(Bounds::default());
+    let mut cursor = Cursor::new(Wanted::default());
+    assert_eq!(
+        message(&cursor.history(&mut registry))["series"],
+        Value::Array(Vec::new())
+    );
+    for name in ["a", "b", "c", "d"] {
+        let id = registry.open(name, true).unwrap();
+        let samples: Vec<_> = (0..90_000)
+            .map(|i| (1.7e12 + f64::from(i), f64::from(i) / 7.0))
+            .collect();
+        registry.append(id, &samples, 1).unwrap();
+    }
+    let (mut given, mut batches) = (Given::default(), 0);
+    while let Some(batch) = cursor.batch(&mut registry) {
+        given.take(&batch);
+        batches += 1;
+    }
+    assert!((3..=5).contains(&batches), "{batches}");
+    assert_eq!(given.0.len(), 4);
+    assert!(
+        given
+            .0
+            .values()
+            .all(|(ys, gap)| ys.len() == 90_000 && *gap == 0)
+    );
+}
+
+#[test]
+fn unchanged_series_are_left_out_and_changes_without_samples_are_not() {
+    let mut registry = Registry::new(Bounds::default());
+    let ids: Vec<_> = ["a", "b", "c"]
+        .map(|name| registry.open(name, true).unwrap())
+        .into();
+    for id in &ids {
+        registry.append(*id, &[(5.0, 1.0)], 1).unwrap();
+    }
+    let mut cursor = Cursor::new(Wanted::default());
+    let history = message(&cursor.history(&mut registry));
+    assert_eq!(history["series"].as_array().unwrap().len(), 3);
+    assert_eq!(history["series"][0]["xy"], true);
+    assert_eq!(cursor.batch(&mut registry), None);
+    registry.append(ids[1], &[(6.0, 2.5)], 1).unwrap();
+    let batch = cursor.batch(&mut registry).unwrap();
+    assert_eq!(
+        batch,
+        r#"{"series":[{"id":2,"name":"b","xy":true,"points":[[6,2.5]]}]}"#
+    );
+    registry.rename(ids[0], "first \"one\"").unwrap();
+    registry.set_unit(ids[0], Some("°C")).unwrap();
+    registry.delete(ids[2]).unwrap();
+    let batch = message(&cursor.batch(&mut registry).unwrap());
+    assert_eq!(batch["series"][0]["name"], "first \"one\"");
+    assert_eq!(batch["series"][0]["unit"], "°C");
+    assert_eq!(batch["series"][1]["gone"], true);
+    assert_eq!(batch["series"][1]["id"], 3);
+    assert_eq!(cursor.batch(&mut registry), None);
+    // A new series of the old name is another one.
+    assert_eq!(registry.open("c", true), Ok(4));
+}
+
+#[test]
+fn the_history_is_narrowed_and_thinned() {
+    let mut registry = Registry::new(Bounds::default());
+    for (name, tcp) in [("a", true), ("b", true), ("c", false)] {
+        let id = registry.open(name, tcp).unwrap();
+        let samples: Vec<_> = (0..50_000)
+            .map(|i| (1.7e12 + f64::from(i), if i == 33_333 { 9.0 } else { 0.0 }))
+            .collect();
+        registry.append(id, &samples, 1).unwrap();
+    }
+    let history = |wanted: Wanted, registry: &mut Registry| {
+        let history = message(&Cursor::new(wanted).history(registry));
+        history["series"].as_array().unwrap().clone()
+    };
+    let all = history(Wanted::default(), &mut registry);
+    assert_eq!(all.len(), 3);
+    for series in &all {
+        let points = series["points"].as_array().unwrap();
+        assert!(
+            points.len() <= 10_000 && points.len() > 9_000,
+            "{}",
+            points.len()
+        );
+        assert!(points.iter().any(|point| point[1] == 9), "the extreme");
+        assert_eq!(points.last().unwrap()[0], 1_700_000_049_999_u64);
+        assert!(series.get("gap").is_none() && series.get("xy").is_none());
+    }
+    let tcp = Wanted {
+        tcp_only: true,
+        ..Wanted::default()
+    };
+    assert_eq!(history(tcp, &mut registry).len(), 2);
+    let named = Wanted {
+        names: Some(["b".to_owned()].into()),
+        since: Some(1.7e12 + 49_990.0),
+        ..Wanted::default()
+    };
+    let named = history(named, &mut registry);
+    assert_eq!(named.len(), 1);
+    assert_eq!(named[0]["points"].as_array().unwrap().len(), 10);
+}
+
+#[test]
+fn series_are_capped_and_forgotten_by_age() {
+    let limits = Bounds {
+        series: 3,
+        age: 1000,
+        ..Bounds::default()
+    };
+    let mut registry = Registry::new(limits);
+    for name in ["a", "b", "c"] {
+        let id = registry.open(name, true).unwrap();
+        registry.append(id, &[(1.0, 1.0)], 500).unwrap();
+    }
+    let refused = registry.open("d", true).unwrap_err().to_string();
+    assert!(refused.contains('3'), "{refused}");
+    assert!(registry.open("a", true).is_ok());
+    let a = registry.find("a").unwrap();
+    registry.append(a, &[(2.0, 1.0)], 1400).unwrap();
+    registry
+        .sources
+        .begin(registry.find("b").unwrap(), "here".into(), 1);
+    registry.sweep(2000);
+    // a is new enough, and somebody writes into b.
+    let names: Vec<_> = registry
+        .all()
+        .map(|series| series.name().to_owned())
+        .collect();
+    assert_eq!(names, ["a", "b"]);
+    assert_eq!(
+        registry
+            .all()
+            .map(|series| series.history().kept())
+            .sum::<usize>(),
+        2
+    );
+}
+
+#[test]
+fn all_series_together_are_bounded() {
+    let limits = Bounds {
+        all_samples: 40_000,
+        ..Bounds::default()
+    };
+    let mut registry = Registry::new(limits);
+    for name in 0..20 {
+        let id = registry.open(&name.to_string(), true).unwrap();
+        for _ in 0..20 {
+            let samples: Vec<_> = (0..1000).map(|i| (f64::from(i), 1.0)).collect();
+            registry.append(id, &samples, 1).unwrap();
+        }
+    }
+    // Those that came first are cut back to their share when they are looked at.
+    for now in 0..5 {
+        registry.sweep(now);
+    }
+    let kept: usize = registry.all().map(|series| series.history().kept()).sum();
+    assert!(kept <= 40_000, "{kept}");
+}
+
+#[test]
+fn a_viewer_that_was_away_learns_of_what_is_gone_however_much_that_was() {
+    let mut registry = Registry::new(Bounds::default());
+    let first = registry.open("first", true).unwrap();
+    let mut cursor = Cursor::new(Wanted::default());
+    cursor.history(&mut registry);
+    registry.delete(first).unwrap();
+    for round in 0..10_000 {
+        let id = registry.open(&format!("{round}"), true).unwrap();
+        registry.delete(id).unwrap();
+    }
+    let batch = message(&cursor.batch(&mut registry).unwrap());
+    assert_eq!(batch["series"].as_array().unwrap().len(), 1);
+    assert_eq!(batch["series"][0]["id"], first);
+    assert_eq!(cursor.series(), 0);
+}

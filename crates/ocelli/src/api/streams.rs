@@ -1,0 +1,115 @@
+//! `/api/v1/apps/{app}/streams`: what cameras sent, now and before.
+
+use super::apps::Gone;
+use super::ingest::known;
+use super::page::{Page, Window};
+use crate::answer::{Answer, Asked, Problem, ProblemBody};
+use crate::ingest::Refusal;
+use crate::site::Site;
+use crate::store::streams::{self, Stream};
+use axum::extract::{Path, State};
+use serde::Serialize;
+use std::sync::Arc;
+use utoipa::ToSchema;
+
+/// A stream.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Stream)]
+#[serde(rename_all = "camelCase")]
+pub struct View {
+    /// Its own for ever; by this, or by `streamId`, it is stopped.
+    id: String,
+    app_id: String,
+    /// Room and participant, like `live-cam1/wscam-abc1`.
+    stream_id: String,
+    /// `ws-mjpeg` for a camera that pushes.
+    r#type: String,
+    /// The full room.
+    room: String,
+    /// Who sends it.
+    participant: String,
+    /// active or ended.
+    status: &'static str,
+    /// In ms since the Unix epoch.
+    started_at: i64,
+    /// In ms since the Unix epoch; null while it goes on.
+    ended_at: Option<i64>,
+    /// What the device told last of itself: JSON in a string.
+    last_stats_json: Option<String>,
+}
+
+fn id_of(row: i64) -> String {
+    format!("str_{row}")
+}
+
+impl View {
+    fn of(stream: Stream, site: &Site) -> Self {
+        // The store is told what a device tells now and then only.
+        let device = stream.ended.is_none().then(|| {
+            let camera = site.hub.resolve(&stream.app, &stream.room).ok()?;
+            let device = site.ingest.place(&camera)?.holder()?;
+            (device.row == stream.number).then(|| device.stats())?
+        });
+        Self {
+            id: id_of(stream.number),
+            app_id: stream.app,
+            stream_id: stream.stream_id,
+            r#type: stream.kind,
+            room: stream.room,
+            participant: stream.participant,
+            status: match stream.ended {
+                None => "active",
+                Some(_) => "ended",
+            },
+            started_at: stream.started,
+            ended_at: stream.ended,
+            last_stats_json: device.flatten().or(stream.last_stats),
+        }
+    }
+}
+
+/// The streams of an app, the newest first, those that have ended too.
+#[utoipa::path(get, path = "/api/v1/apps/{app}/streams", tag = "streams",
+    operation_id = "listStreams", security(("token" = ["stream:read"])),
+    params(("app" = String, Path, description = "The app's name"), Window),
+    responses(
+        (status = 200, description = "The streams", body = Page<View>),
+        (status = 404, description = "There is no such app", body = ProblemBody)))]
+pub async fn list(
+    State(site): State<Arc<Site>>,
+    Path(app): Path<String>,
+    Asked(window): Asked<Window>,
+) -> Result<Page<View>, Problem> {
+    known(&site, &app)?;
+    let limit = window.limit()?;
+    let read = move |connection: &mut _| streams::page(connection, &app, limit, window.offset());
+    let (streams, total) = site.store.call(read).await?;
+    let views = streams.into_iter().map(|stream| View::of(stream, &site));
+    Ok(Page::new(views.collect(), total))
+}
+
+/// Stops a stream: its device is sent away, and may come again.
+#[utoipa::path(delete, path = "/api/v1/apps/{app}/streams/{id}", tag = "streams",
+    operation_id = "stopStream", security(("token" = ["stream:stop"])),
+    params(
+        ("app" = String, Path, description = "The app's name"),
+        ("id" = String, Path, description = "`str_…`, or the `streamId` with its `/` as `%2F`")),
+    responses(
+        (status = 200, description = "It is stopped", body = Answer<Gone>),
+        (status = 404, description = "None of that id goes on", body = ProblemBody)))]
+pub async fn stop(
+    State(site): State<Arc<Site>>,
+    Path((app, id)): Path<(String, String)>,
+) -> Result<Answer<Gone>, Problem> {
+    known(&site, &app)?;
+    let devices = site.ingest.devices(&app);
+    let device = devices
+        .iter()
+        .find(|device| device.stream_id == id || id_of(device.row) == id);
+    let Some(device) = device else {
+        let message = format!("no stream {id:?} goes on in this app");
+        return Err(Problem::not_found(message));
+    };
+    device.evict(Refusal::stopped());
+    Ok(Answer::new(Gone { id }))
+}

@@ -1,0 +1,87 @@
+//! How many of a device's frames are taken: so many a second, and a few at once,
+//! for a radio delivers them in bunches.
+
+use tokio::time::Instant;
+
+/// How many may come at once.
+const BURST: f64 = 5.0;
+
+/// A bucket of frames that may be taken.
+pub struct Bucket {
+    rate: f64,
+    level: f64,
+    filled: Instant,
+}
+
+impl Bucket {
+    /// A full one that refills at `rate` a second.
+    pub fn new(rate: u32, now: Instant) -> Self {
+        Self {
+            rate: f64::from(rate),
+            level: BURST,
+            filled: now,
+        }
+    }
+
+    /// Refills at another rate from now on.
+    pub fn set_rate(&mut self, rate: u32, now: Instant) {
+        self.fill(now);
+        self.rate = f64::from(rate);
+    }
+
+    fn fill(&mut self, now: Instant) {
+        let passed = now.saturating_duration_since(self.filled).as_secs_f64();
+        self.level = (self.level + passed * self.rate).min(BURST);
+        self.filled = now;
+    }
+
+    /// Takes one, if there is one.
+    pub fn take(&mut self, now: Instant) -> bool {
+        self.fill(now);
+        let there = self.level >= 1.0;
+        if there {
+            self.level -= 1.0;
+        }
+        there
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn a_burst_passes_and_then_the_rate() {
+        let start = Instant::now();
+        let mut bucket = Bucket::new(10, start);
+        let taken = |bucket: &mut Bucket, from: u64, count: u64| {
+            let frames = (0..count).map(|at| start + Duration::from_millis(from + at * 10));
+            frames.filter(|&now| bucket.take(now)).count()
+        };
+        // 100 frames in a second: five at once, and ten a second beside them.
+        let first = taken(&mut bucket, 0, 100);
+        assert!((14..=15).contains(&first), "{first}");
+        bucket.set_rate(20, start + Duration::from_secs(1));
+        let second = taken(&mut bucket, 1000, 100);
+        assert!((19..=21).contains(&second), "{second}");
+        // A pause earns no more than a burst.
+        let mut at_once = 0;
+        while bucket.take(start + Duration::from_secs(3600)) {
+            at_once += 1;
+        }
+        assert_eq!(at_once, 5);
+    }
+
+    #[test]
+    fn whoever_keeps_to_the_rate_loses_nothing() {
+        let start = Instant::now();
+        let mut bucket = Bucket::new(15, start);
+        for frame in 0..1000u64 {
+            // On time, but for a radio that holds back up to 150 ms.
+            let late = (frame * 37) % 150;
+            let now = start + Duration::from_micros(frame * 66_667 + late * 1000);
+            assert!(bucket.take(now), "frame {frame}");
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! From a key to a camera's seat. All of it is one job on the store's thread, which
+//! also revokes keys: what was checked still holds when the device sits.
+
+use super::{Device, Place, Refusal, lock};
+use crate::auth::Hash;
+use crate::site::Site;
+use crate::store::streams::{self, Stream};
+use crate::store::{StoreError, keys};
+use ocelli_core::CameraId;
+use rusqlite::Connection;
+use std::sync::{Arc, Mutex};
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+
+/// The type of the streams that devices push.
+const KIND: &str = "ws-mjpeg";
+
+/// What a device asks for.
+pub struct Claim {
+    /// The app and the room that it names.
+    pub camera: CameraId,
+    /// The hash of its key.
+    pub key: Hash,
+    /// What it calls itself, if it does.
+    pub identity: Option<String>,
+    /// Where its camera is to run, should there be none yet.
+    pub runtime: Handle,
+}
+
+/// A seat, and how its holder learns that it has to go.
+pub struct Seat {
+    /// The camera's place.
+    pub place: Arc<Place>,
+    /// Who sits there now.
+    pub device: Arc<Device>,
+    /// Ready when it has to go.
+    pub evicted: oneshot::Receiver<Refusal>,
+}
+
+/// Checks a device's key and seats it.
+///
+/// # Errors
+/// Why not.
+pub fn claim(site: &Site, connection: &Connection, claim: Claim) -> Result<Seat, Refusal> {
+    let broken = |error: StoreError| Refusal::broken(error.to_string());
+    let Claim {
+        camera, identity, ..
+    } = claim;
+    let key = keys::find(connection, &camera, &claim.key).map_err(broken)?;
+    let Some(key) = key else {
+        let message = format!(
+            "the key opens nothing in room {:?} of app {:?}: it is wrong, revoked, or for another room",
+            camera.full_room(),
+            camera.app()
+        );
+        return Err(Refusal::invalid_key(message));
+    };
+    let Some(app) = site.hub.app(camera.app()) else {
+        let message = format!("there is no app {:?}", camera.app());
+        return Err(Refusal::invalid_key(message));
+    };
+    if !app.ingest.enabled {
+        let message = format!("cameras may not push in app {:?}", app.name);
+        return Err(Refusal::not_enabled(message));
+    }
+    let place = {
+        let _runtime = claim.runtime.enter();
+        let place = site.ingest.make_place(&site.hub, &camera);
+        place.map_err(|_| {
+            let room = camera.full_room();
+            let message = format!("room {room:?} has a source of its own; nobody pushes there");
+            Refusal::not_enabled(message)
+        })?
+    };
+    let before = place.holder();
+    if before.as_ref().is_some_and(|before| before.key != key.id) {
+        let message = format!(
+            "another device, with a key of its own, pushes to room {:?}",
+            camera.full_room()
+        );
+        return Err(Refusal::quota_exceeded(message));
+    }
+    let most = app.ingest.max_cameras as usize;
+    if most > 0 && before.is_none() && site.ingest.devices(&app.name).len() >= most {
+        let message = format!(
+            "{most} cameras push in app {:?}, which is its max",
+            app.name
+        );
+        return Err(Refusal::quota_exceeded(message));
+    }
+    let now = site.now();
+    let participant = identity.unwrap_or(key.identity);
+    let stream_id = format!("{}/{participant}", camera.full_room());
+    let goes_on = before
+        .as_ref()
+        .filter(|before| before.stream_id == stream_id);
+    let (row, stats) = match goes_on {
+        Some(before) => (before.row, before.stats()),
+        None => {
+            if let Some(before) = &before {
+                let stats = before.stats();
+                streams::end(connection, before.row, now, stats.as_deref()).map_err(broken)?;
+            }
+            let stream = Stream {
+                number: 0,
+                app: app.name.clone(),
+                stream_id: stream_id.clone(),
+                kind: KIND.to_owned(),
+                room: camera.full_room().to_owned(),
+                participant,
+                started: now,
+                ended: None,
+                last_stats: None,
+            };
+            let row = streams::begin(connection, &stream).map_err(broken)?;
+            (row, None)
+        }
+    };
+    let (eviction, evicted) = oneshot::channel();
+    let device = Arc::new(Device {
+        order: site.ingest.next_order(),
+        key: key.id,
+        camera,
+        stream_id,
+        row,
+        since: now,
+        counts: Default::default(),
+        stats: Mutex::new(stats),
+        eviction: Mutex::new(Some(eviction)),
+    });
+    if let Some(before) = place.seat(device.clone()) {
+        before.evict(Refusal::replaced());
+    }
+    Ok(Seat {
+        place,
+        device,
+        evicted,
+    })
+}
+
+impl Device {
+    /// Keeps what it told last of itself.
+    pub(super) fn tell(&self, stats: String) {
+        *lock(&self.stats) = Some(stats);
+    }
+}

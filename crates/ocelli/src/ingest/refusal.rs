@@ -1,0 +1,91 @@
+//! Why a device's connection is refused or ended, as it is told.
+
+use crate::websocket::close;
+use serde_json::Value;
+
+/// Why a device's connection is refused or ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The close code.
+    pub code: u16,
+    /// The word for programs.
+    pub word: &'static str,
+    /// What was wrong, and what would be right.
+    pub message: String,
+}
+
+impl Refusal {
+    fn new(code: u16, word: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            word,
+            message: message.into(),
+        }
+    }
+
+    /// The key opens nothing: it is wrong, revoked, or for another place.
+    pub fn invalid_key(message: impl Into<String>) -> Self {
+        Self::new(close::UNAUTHORIZED, "invalid_key", message)
+    }
+
+    /// Nobody may push there.
+    pub fn not_enabled(message: impl Into<String>) -> Self {
+        Self::new(close::FORBIDDEN, "not_enabled", message)
+    }
+
+    /// There is no room for it now.
+    pub fn quota_exceeded(message: impl Into<String>) -> Self {
+        Self::new(close::FORBIDDEN, "quota_exceeded", message)
+    }
+
+    /// No picture came for too long.
+    pub fn idle(seconds: u64) -> Self {
+        let message = format!("no JPEG for {seconds} s, which is this app's idle timeout");
+        Self::new(close::IDLE, "idle_timeout", message)
+    }
+
+    /// The same key connected again.
+    pub fn replaced() -> Self {
+        let message = "the same key connected again, and the newcomer takes over";
+        Self::new(close::REPLACED, "replaced", message)
+    }
+
+    /// A message was too long.
+    pub fn frame_too_large(limit: usize) -> Self {
+        let message =
+            format!("a frame may have {limit} bytes here; a lower quality or size makes it fit");
+        Self::new(close::TOO_LARGE, "frame_too_large", message)
+    }
+
+    /// Too many handshakes failed.
+    pub fn rate_limited() -> Self {
+        let message = "too many connections with a wrong key came from this address; \
+                       wait a minute, and check the key";
+        Self::new(close::TOO_MANY, "rate_limited", message)
+    }
+
+    /// What was sent is no picture, time and again.
+    pub fn not_jpeg(times: u32) -> Self {
+        let message =
+            format!("{times} messages in a row were no JPEG; a message has to be one whole JPEG");
+        Self::new(1003, "not_jpeg", message)
+    }
+
+    /// Somebody stopped the stream.
+    pub fn stopped() -> Self {
+        Self::new(1000, "stopped", "the stream was stopped at the hub")
+    }
+
+    /// The hub has a fault of its own.
+    pub fn broken(message: impl Into<String>) -> Self {
+        Self::new(1011, "internal", message)
+    }
+
+    /// The message that goes before the close.
+    pub fn text(&self) -> String {
+        // Boards take it apart with what they have: the fields keep their order.
+        let message = Value::from(self.message.as_str());
+        let word = self.word;
+        format!(r#"{{"type":"error","code":"{word}","message":{message}}}"#)
+    }
+}

@@ -1,0 +1,530 @@
+//! `WS /ingest/ws?app=&room=[&identity=]`: one device's connection.
+//!
+//! Nothing queues on the way in: a message is looked at, shown and forgotten before
+//! the next one is read, so a device that is faster than the hub waits in TCP.
+
+use super::bucket::Bucket;
+use super::claim::{Claim, Seat, claim};
+use super::{Device, Refusal, Report};
+use crate::answer::Asked;
+use crate::auth::{Block, STREAM_MARK};
+use crate::connection::Peer;
+use crate::counts;
+use crate::jpeg;
+use crate::site::Site;
+use crate::store::{keys, streams};
+use crate::websocket::{self, Incoming, Reading, Socket};
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::Response;
+use axum::routing::any;
+use axum::{Extension, Router};
+use bytes::Bytes;
+use http::Request;
+use http::header::{AUTHORIZATION, HeaderMap};
+use ocelli_core::name::check_room;
+use ocelli_core::{App, FrameBuffer, IngestLimits, Picture};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::task::Poll;
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::time::{Instant, Sleep, sleep_until};
+use tokio_util::sync::WaitForCancellationFutureOwned;
+use tokio_websockets::Message;
+
+/// The subprotocol that the boards' usual library asks for. It goes on without an
+/// answer, but other libraries hang up if what they ask for is not granted.
+const PROTOCOL: &str = "arduino";
+/// So many messages in a row that are no JPEG end a connection.
+const NOT_JPEG_LIMIT: u32 = 10;
+/// How many numbers a device may tell at a time, and how long their names may be.
+const STATS_FIELDS: usize = 16;
+const STATS_NAME: usize = 64;
+/// How often the store is told what a device tells.
+const KEEP_STATS: Duration = Duration::from_secs(10);
+/// How often limits and quiet devices are looked at.
+const TICK: Duration = Duration::from_secs(1);
+/// A device without a frame for so long is shown as stalled.
+const STALL: Duration = Duration::from_secs(3);
+/// How often the key is looked for again, which may have been revoked from outside.
+const RECHECK: Duration = Duration::from_secs(20);
+/// How long a device may take to read why it is sent away.
+const GOODBYE: Duration = Duration::from_secs(2);
+/// The same when the hub stops.
+const LAST_GOODBYE: Duration = Duration::from_millis(400);
+/// Messages that may wait in the hub's buffers when a device becomes ready.
+const EARLY: usize = 64;
+
+/// The address of the ingest socket.
+pub fn routes() -> Router<Arc<Site>> {
+    Router::new().route("/ingest/ws", any(open))
+}
+
+#[derive(Deserialize)]
+struct Asking {
+    #[serde(default)]
+    app: String,
+    #[serde(default)]
+    room: String,
+    identity: Option<String>,
+    key: Option<String>,
+}
+
+async fn open(
+    State(site): State<Arc<Site>>,
+    Extension(peer): Extension<Peer>,
+    Asked(asking): Asked<Asking>,
+    request: Request<Body>,
+) -> Response {
+    let key = bearer(request.headers()).or(asking.key);
+    let key = key.filter(|key| key.starts_with(STREAM_MARK));
+    let limits = site.hub.app(&asking.app).map(|app| app.ingest);
+    let reading = Reading::device(limits.unwrap_or_default().max_frame_bytes());
+    let offered = websocket::offers(request.headers(), PROTOCOL);
+    let arrival = Arrival {
+        site: site.clone(),
+        peer: peer.clone(),
+        app: asking.app,
+        room: asking.room,
+        identity: asking.identity.filter(|name| check_room(name).is_ok()),
+        key,
+    };
+    let protocol = offered.then_some(PROTOCOL);
+    websocket::upgrade_for_anybody(&site, &peer, request, protocol, reading, |socket| {
+        arrival.serve(socket)
+    })
+}
+
+/// The key in the header.
+fn bearer(headers: &HeaderMap) -> Option<String> {
+    let (scheme, key) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    let bearer = scheme.eq_ignore_ascii_case("bearer");
+    bearer.then(|| key.trim().to_owned())
+}
+
+/// A device that wants to push.
+struct Arrival {
+    site: Arc<Site>,
+    peer: Peer,
+    app: String,
+    room: String,
+    identity: Option<String>,
+    key: Option<String>,
+}
+
+impl Arrival {
+    async fn serve(self, mut socket: Socket) {
+        let (claimed, early_end) = {
+            let mut claiming = std::pin::pin!(self.claim());
+            let mut early_end = None;
+            // What it sends before it is told that it may is thrown away. The claim
+            // goes on in the store whether anybody waits for it or not.
+            let claimed = loop {
+                tokio::select! {
+                    biased;
+                    claimed = &mut claiming => break claimed,
+                    came = poll_fn(|cx| socket.poll(cx)), if early_end.is_none() => match came {
+                        Incoming::Text(_) | Incoming::Binary(_) => {}
+                        end => early_end = Some(end),
+                    },
+                }
+            };
+            (claimed, early_end)
+        };
+        let (site, remote) = (&self.site, self.peer.remote);
+        match claimed {
+            Ok(seat) if early_end.is_some() => {
+                let session = Session::new(site, socket, seat);
+                session.leave().await;
+                if let Some(Incoming::TooLong) = early_end {
+                    let refusal = Refusal::frame_too_large(session.limits().max_frame_bytes());
+                    dismiss(session.socket, &refusal).await;
+                }
+            }
+            Ok(seat) => {
+                socket.stand_alone();
+                let stream = seat.device.stream_id.clone();
+                tracing::info!(peer = %remote, stream, "a camera pushes");
+                let ended = Session::new(site, socket, seat).run().await;
+                tracing::info!(peer = %remote, stream, reason = ended, "a camera pushes no more");
+            }
+            Err(refusal) => {
+                let place = format!("app {:?}, room {:?}", self.app, self.room);
+                let reason = format!("{place}: {}", refusal.message);
+                site.refused(counts::Refusal::Device, &self.peer, &reason);
+                dismiss(socket, &refusal).await;
+            }
+        }
+    }
+
+    /// Takes the camera's seat.
+    async fn claim(&self) -> Result<Seat, Refusal> {
+        let claimed = self.try_claim().await;
+        match claimed {
+            Err(refusal) if refusal.code == websocket::close::UNAUTHORIZED => {
+                let address = Block::from(self.peer.remote.ip());
+                match self.site.ingest.failures.count(&address) {
+                    Ok(()) => Err(refusal),
+                    Err(_) => Err(Refusal::rate_limited()),
+                }
+            }
+            claimed => claimed,
+        }
+    }
+
+    async fn try_claim(&self) -> Result<Seat, Refusal> {
+        let site = &self.site;
+        let Some(key) = &self.key else {
+            return Err(Refusal::invalid_key(
+                "this needs a key, in the header `Authorization: Bearer wsk_…` or as `&key=wsk_…`",
+            ));
+        };
+        let camera = site.hub.resolve(&self.app, &self.room);
+        let camera = camera.map_err(|error| Refusal::invalid_key(error.to_string()))?;
+        let broken = |error: crate::store::StoreError| Refusal::broken(error.to_string());
+        let asked = Claim {
+            camera,
+            key: site.store.key().map_err(broken)?.hash(key),
+            identity: self.identity.clone(),
+            runtime: Handle::current(),
+        };
+        let served = site.clone();
+        let job = move |connection: &mut _| Ok(claim(&served, connection, asked));
+        site.store.call(job).await.map_err(broken)?
+    }
+}
+
+/// Tells a device why it has to go, and closes.
+async fn dismiss(socket: Socket, refusal: &Refusal) {
+    let (code, word) = (refusal.code, refusal.word);
+    socket.refuse(refusal.text(), code, word, GOODBYE).await;
+}
+
+/// A device that pushes.
+struct Session {
+    site: Arc<Site>,
+    socket: Socket,
+    seat: Seat,
+    app: Option<Arc<App>>,
+    bucket: Bucket,
+    /// When the last JPEG came, or else the device.
+    last: Instant,
+    not_jpeg: u32,
+    stats_kept: Option<Instant>,
+    checked: Instant,
+    tick: Pin<Box<Sleep>>,
+    stopped: Pin<Box<WaitForCancellationFutureOwned>>,
+}
+
+/// What a session has to do next.
+enum Event {
+    Came(Incoming),
+    Evicted(Refusal),
+    Tick,
+    Stopping,
+}
+
+impl Session {
+    fn new(site: &Arc<Site>, socket: Socket, seat: Seat) -> Self {
+        let now = Instant::now();
+        let app = site.hub.app(seat.device.camera.app());
+        let limits = app.as_ref().map(|app| app.ingest).unwrap_or_default();
+        Self {
+            site: site.clone(),
+            socket,
+            app,
+            bucket: Bucket::new(limits.max_fps, now),
+            last: now,
+            not_jpeg: 0,
+            stats_kept: None,
+            checked: now,
+            tick: Box::pin(sleep_until(now + TICK.min(limits.idle_timeout))),
+            stopped: Box::pin(site.stopping.clone().cancelled_owned()),
+            seat,
+        }
+    }
+
+    fn limits(&self) -> IngestLimits {
+        self.app.as_ref().map(|app| app.ingest).unwrap_or_default()
+    }
+
+    /// Serves the device until it leaves or has to; why it ended.
+    async fn run(mut self) -> &'static str {
+        let mut early_end = self.throw_early_away().await.map(Event::Came);
+        self.greet();
+        let ended = loop {
+            let event = match early_end.take() {
+                Some(event) => event,
+                None => self.next().await,
+            };
+            match event {
+                Event::Came(Incoming::Binary(message)) => {
+                    if let Err(refusal) = self.take(&message) {
+                        break Err(refusal);
+                    }
+                }
+                Event::Came(Incoming::Text(text)) => self.listen(&text),
+                Event::Came(Incoming::TooLong) => {
+                    let limit = self.limits().max_frame_bytes();
+                    break Err(Refusal::frame_too_large(limit));
+                }
+                Event::Came(Incoming::Closed) => break Ok("it left"),
+                Event::Evicted(refusal) => break Err(refusal),
+                Event::Tick => {
+                    if let Err(refusal) = self.look_after() {
+                        break Err(refusal);
+                    }
+                }
+                Event::Stopping => break Ok("the hub stops"),
+            }
+        };
+        let left = self.leave();
+        match ended {
+            Err(refusal) => {
+                tokio::join!(left, dismiss(self.socket, &refusal));
+                refusal.word
+            }
+            Ok(ended) => {
+                // To one that has left already this says nothing.
+                self.socket.close(1001, "the hub stops");
+                tokio::join!(left, self.socket.finish(LAST_GOODBYE));
+                ended
+            }
+        }
+    }
+
+    /// Throws away what came before the device is told that it may send; how the
+    /// connection ended, if it did.
+    async fn throw_early_away(&mut self) -> Option<Incoming> {
+        let socket = &mut self.socket;
+        poll_fn(|cx| {
+            for _ in 0..EARLY {
+                match socket.poll(cx) {
+                    Poll::Ready(Incoming::Text(_) | Incoming::Binary(_)) => {}
+                    Poll::Ready(end) => return Poll::Ready(Some(end)),
+                    Poll::Pending => break,
+                }
+            }
+            Poll::Ready(None)
+        })
+        .await
+    }
+
+    fn greet(&mut self) {
+        let (limits, device) = (self.limits(), &self.seat.device);
+        // Names need no escapes, and boards like the fields in this order.
+        let ready = format!(
+            r#"{{"type":"ready","room":"{}","streamId":"{}","maxFps":{},"maxFrameBytes":{},"idleTimeoutSec":{}}}"#,
+            device.camera.full_room(),
+            device.stream_id,
+            limits.max_fps,
+            limits.max_frame_bytes(),
+            limits.idle_timeout.as_secs(),
+        );
+        if self.socket.is_idle() {
+            self.socket.send(Message::text(ready));
+        }
+    }
+
+    async fn next(&mut self) -> Event {
+        tokio::select! {
+            biased;
+            refusal = &mut self.seat.evicted => match refusal {
+                Ok(refusal) => Event::Evicted(refusal),
+                Err(_) => Event::Stopping,
+            },
+            () = &mut self.stopped => Event::Stopping,
+            () = &mut self.tick => Event::Tick,
+            came = poll_fn(|cx| self.socket.poll(cx)) => Event::Came(came),
+        }
+    }
+
+    /// Looks at a binary message, and shows it if it is a JPEG that may be shown.
+    fn take(&mut self, message: &Bytes) -> Result<(), Refusal> {
+        let limit = self.limits().max_frame_bytes();
+        if message.len() > limit {
+            return Err(Refusal::frame_too_large(limit));
+        }
+        let counts = &self.seat.device.counts;
+        let Some(size) = jpeg::whole(message) else {
+            counts.not_jpeg.fetch_add(1, Relaxed);
+            self.not_jpeg += 1;
+            return match self.not_jpeg {
+                NOT_JPEG_LIMIT.. => Err(Refusal::not_jpeg(self.not_jpeg)),
+                _ => Ok(()),
+            };
+        };
+        self.not_jpeg = 0;
+        let now = Instant::now();
+        self.last = now;
+        if !self.bucket.take(now) {
+            counts.above_rate.fetch_add(1, Relaxed);
+            return Ok(());
+        }
+        let picture = Picture::jpeg(FrameBuffer::copy_from(message), Some(size));
+        if self.seat.place.publish(&self.seat.device, picture) {
+            counts.shown.fetch_add(1, Relaxed);
+        }
+        Ok(())
+    }
+
+    /// Takes what the device tells of itself; whatever else it says is ignored.
+    fn listen(&mut self, text: &str) {
+        let Some(numbers) = read_stats(text) else {
+            return self.site.ignore(1);
+        };
+        let device = &self.seat.device;
+        let fields = numbers
+            .iter()
+            .filter_map(|(name, value)| Some((name.clone(), value.as_f64()?)))
+            .collect();
+        let stats = Value::Object(numbers).to_string();
+        device.tell(stats.clone());
+        // Nobody may be listening.
+        let _ = self.site.ingest.reports.send(Report {
+            camera: device.camera.clone(),
+            received: self.site.hub.clock().now(),
+            fields,
+        });
+        let now = Instant::now();
+        if self.stats_kept.is_none_or(|kept| now - kept >= KEEP_STATS) {
+            self.stats_kept = Some(now);
+            let (site, row) = (self.site.clone(), device.row);
+            self.site.tasks.spawn(async move {
+                let note = move |connection: &mut _| streams::note(connection, row, &stats);
+                // The store has said it if it failed; the end of the stream tries again.
+                let _ = site.store.call(note).await;
+            });
+        }
+    }
+
+    /// What is to be done once a second.
+    fn look_after(&mut self) -> Result<(), Refusal> {
+        self.follow_app()?;
+        let now = Instant::now();
+        let timeout = self.limits().idle_timeout;
+        let quiet = now - self.last;
+        if quiet >= timeout {
+            return Err(Refusal::idle(timeout.as_secs()));
+        }
+        if quiet >= STALL {
+            self.seat.place.stall(&self.seat.device);
+        }
+        if now - self.checked >= RECHECK {
+            self.checked = now;
+            self.look_for_key();
+        }
+        let next = (now + TICK).min(self.last + timeout);
+        self.tick.as_mut().reset(next);
+        Ok(())
+    }
+
+    /// Looks whether the key is still there. Frames don't wait for the store.
+    fn look_for_key(&self) {
+        let (site, device) = (self.site.clone(), self.seat.device.clone());
+        self.site.tasks.spawn(async move {
+            let key = device.key.clone();
+            let look = move |connection: &mut _| keys::exists(connection, &key);
+            if let Ok(false) = site.store.call(look).await {
+                device.evict(Refusal::invalid_key("the key was revoked"));
+            }
+        });
+    }
+
+    /// Goes by what the app's limits are now.
+    fn follow_app(&mut self) -> Result<(), Refusal> {
+        let name = self.seat.device.camera.app();
+        let app = self.site.hub.app(name);
+        let Some(now) = &app else {
+            return Err(Refusal::invalid_key(format!("there is no app {name:?}")));
+        };
+        let limits = now.ingest;
+        let same = self
+            .app
+            .as_ref()
+            .is_some_and(|before| Arc::ptr_eq(before, now) || before.ingest == limits);
+        if same {
+            return Ok(());
+        }
+        if !limits.enabled {
+            let message = format!("cameras may not push in app {name:?} any more");
+            return Err(Refusal::not_enabled(message));
+        }
+        let most = limits.max_cameras as usize;
+        let own = self.seat.device.order;
+        if most > 0 {
+            let devices = self.site.ingest.devices(name);
+            let earlier = devices.iter().filter(|device| device.order < own);
+            if earlier.count() >= most {
+                let message = format!("app {name:?} takes {most} cameras now; this is a later one");
+                return Err(Refusal::quota_exceeded(message));
+            }
+        }
+        self.socket.set_limit(limits.max_frame_bytes());
+        self.bucket.set_rate(limits.max_fps, Instant::now());
+        self.app = app;
+        Ok(())
+    }
+
+    /// Leaves the camera's seat, unless it is another's already, and ends the stream.
+    fn leave(&self) -> impl Future<Output = ()> + use<> {
+        let (site, place) = (self.site.clone(), self.seat.place.clone());
+        let device: Arc<Device> = self.seat.device.clone();
+        async move {
+            let now = site.now();
+            let leave = move |connection: &mut _| match place.leave(&device) {
+                true => streams::end(connection, device.row, now, device.stats().as_deref()),
+                false => Ok(()),
+            };
+            // The store has said it if it failed; the next start ends the stream.
+            let _ = site.store.call(leave).await;
+        }
+    }
+}
+
+/// Reads `{"type":"stats", …}`: the numbers in it by name.
+fn read_stats(text: &str) -> Option<Map<String, Value>> {
+    let mut message: Map<String, Value> = serde_json::from_str(text).ok()?;
+    if message.get("type")? != "stats" {
+        return None;
+    }
+    message.retain(|_, value| value.is_number());
+    let fits = message.len() <= STATS_FIELDS && message.keys().all(|name| name.len() <= STATS_NAME);
+    fits.then_some(message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_tells_numbers() {
+        let told = r#"{"type":"stats","fps":12,"rssi":-61,"note":"x","heapFree":41232}"#;
+        let fields = read_stats(told).expect("stats");
+        assert_eq!(
+            Value::Object(fields).to_string(),
+            r#"{"fps":12,"heapFree":41232,"rssi":-61}"#
+        );
+        let many = |count| {
+            let fields: Vec<_> = (0..count).map(|at| format!("\"f{at}\":{at}")).collect();
+            format!("{{\"type\":\"stats\",{}}}", fields.join(","))
+        };
+        assert_eq!(read_stats(&many(16)).expect("stats").len(), 16);
+        for bad in [
+            &many(17),
+            "",
+            "[]",
+            "{",
+            r#"{"type":"hello","fps":1}"#,
+            r#"{"fps":1}"#,
+            &format!(r#"{{"type":"stats","{}":1}}"#, "x".repeat(65)),
+        ] {
+            assert_eq!(read_stats(bad), None, "{bad}");
+        }
+    }
+}

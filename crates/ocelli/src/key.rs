@@ -1,0 +1,110 @@
+//! `ocelli key`: the keys of cameras that push in a data directory, whether a hub
+//! runs or not.
+
+use crate::Exit;
+use crate::token::Place;
+use clap::{Args, Subcommand};
+use ocelli::auth::{new_id, new_stream_key};
+use ocelli::store::keys::{self, StreamKey};
+use ocelli::store::{self, StoreError};
+use ocelli_core::name::{DEFAULT_APP, check_app, check_room};
+use std::io::{self, Write};
+use std::time::SystemTime;
+
+#[derive(Subcommand)]
+pub enum Key {
+    /// Make a key for a camera that pushes and print it, this once.
+    Create(Create),
+    /// List the keys, without their secrets.
+    List(Place),
+    /// Revoke a key; a running hub sends its device away within half a minute.
+    Revoke {
+        /// The key's id, wsi_….
+        id: String,
+        #[command(flatten)]
+        place: Place,
+    },
+}
+
+#[derive(Args)]
+pub struct Create {
+    /// The camera's room, like cam1.
+    room: String,
+    /// The app that the room is in.
+    #[arg(long, default_value = DEFAULT_APP)]
+    app: String,
+    /// Who pushes; wscam- and the key's last 4 characters by default.
+    #[arg(long)]
+    identity: Option<String>,
+    #[command(flatten)]
+    place: Place,
+}
+
+impl Key {
+    /// Does it.
+    pub fn run(self) -> Result<(), Exit> {
+        match self {
+            Key::Create(create) => create.run(),
+            Key::List(place) => list(&place).map_err(Exit::failure),
+            Key::Revoke { id, place } => revoke(&id, &place).map_err(Exit::failure),
+        }
+    }
+}
+
+impl Create {
+    fn run(self) -> Result<(), Exit> {
+        check_app(&self.app).map_err(Exit::usage)?;
+        check_room(&self.room).map_err(Exit::usage)?;
+        if let Some(identity) = &self.identity
+            && check_room(identity).is_err()
+        {
+            let message = "--identity takes 1 to 120 of A-Z, a-z, 0-9, '.', '_' and '-'";
+            return Err(Exit::usage(message));
+        }
+        let now = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+        let secret = new_stream_key();
+        let end = &secret[secret.len() - 4..];
+        let key = StreamKey {
+            id: new_id("wsi"),
+            app: self.app,
+            room: self.room,
+            identity: self.identity.unwrap_or_else(|| format!("wscam-{end}")),
+            created: i64::try_from(now.as_millis()).unwrap_or_default(),
+        };
+        let keep = || -> Result<(), StoreError> {
+            let (connection, hashes) = store::open(&self.place.directory()?)?;
+            keys::insert(&connection, &key, &hashes.hash(&secret))
+        };
+        keep().map_err(Exit::failure)?;
+        // Said in one go: a key that nobody took is known to nobody.
+        writeln!(io::stdout(), "{secret}").map_err(Exit::failure)
+    }
+}
+
+fn list(place: &Place) -> Result<(), StoreError> {
+    let (connection, _) = store::open(&place.directory()?)?;
+    let lines = keys::all(&connection)?.into_iter().map(|key| {
+        let StreamKey {
+            id,
+            app,
+            room,
+            identity,
+            ..
+        } = key;
+        format!("{id}  {app}  {room}  {identity}\n")
+    });
+    let list: String = lines.collect();
+    // Whoever takes no more of it has seen enough.
+    let _ = io::stdout().write_all(list.as_bytes());
+    Ok(())
+}
+
+fn revoke(id: &str, place: &Place) -> Result<(), StoreError> {
+    let (connection, _) = store::open(&place.directory()?)?;
+    match keys::delete(&connection, id, None)? {
+        Some(_) => Ok(()),
+        None => Err(StoreError::Missing(format!(
+            "there is no key {id:?}; `ocelli key list` shows those there are"
+        ))),
+    }
+}

@@ -1,0 +1,244 @@
+//! `ocelli plot`: what a program prints, as a series of a hub.
+//!
+//! It speaks the lines that any source speaks; what netcat can't do is to put the
+//! time before a number, and to come back to a hub that was started anew.
+
+use crate::Exit;
+use clap::Args;
+use ocelli_series::line;
+use std::io::{self, BufRead, BufWriter, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// Where a hub takes samples.
+const HUB: &str = "127.0.0.1:9876";
+/// Lines that wait while the hub can't be reached; beyond them the program waits.
+const WAITING: usize = 10_000;
+/// How long a hub that can't be reached is left alone.
+const RETRY: Duration = Duration::from_secs(1);
+/// What is written is sent at the latest after this time.
+const FLUSH: Duration = Duration::from_millis(50);
+/// How long the hub may take to say that something was wrong.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// Reads standard input: lines of one number, which gets the present time, or of two,
+/// x and y.
+#[derive(Args)]
+pub struct Plot {
+    /// The series' name.
+    #[arg(required_unless_present = "demo")]
+    name: Option<String>,
+    /// The hub's port for samples.
+    #[arg(long, value_name = "ADDR:PORT", default_value = HUB)]
+    hub: String,
+    /// Send made-up series instead, until interrupted.
+    #[arg(long)]
+    demo: bool,
+}
+
+impl Plot {
+    /// Does it.
+    pub fn run(self) -> Result<(), Exit> {
+        if self.demo {
+            return demo(&self.hub);
+        }
+        let name = self.name.unwrap_or_default();
+        line::name(name.as_bytes()).map_err(|fault| Exit::usage(format!("{name:?}: {fault}")))?;
+        if name.contains(['\n', '\r']) {
+            return Err(Exit::usage("a series' name is one line"));
+        }
+        // Whether there is a hub at all is told at once, not after an hour of input.
+        let connection = Connection::open(&self.hub, &name).map_err(|error| {
+            let hub = &self.hub;
+            Exit::failure(format!(
+                "no hub takes samples at {hub}: {error}. Is one running, and is `tcp` in its \
+                 [telemetry] this address?"
+            ))
+        })?;
+        let (lines, sent) = sync_channel(WAITING);
+        let reading =
+            thread::spawn(move || read(io::stdin().lock(), |line| lines.send(line).is_ok()));
+        let passed = pass(&self.hub, &name, connection, &sent);
+        // A program that is refused need not be read to its end.
+        passed?;
+        let skipped = reading.join().unwrap_or_default();
+        match skipped {
+            0 => Ok(()),
+            count => Err(Exit::failure(format!(
+                "{count} lines were neither one number nor two, and were left out"
+            ))),
+        }
+    }
+}
+
+fn now() -> u128 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |elapsed| elapsed.as_millis())
+}
+
+/// A line as the hub takes it; none if it is no sample.
+fn as_sample(text: &[u8], now: u128) -> Option<Vec<u8>> {
+    let text = text.trim_ascii();
+    if line::sample(text).is_some() {
+        return Some([text, b"\n"].concat());
+    }
+    let with_time = [format!("{now} ").as_bytes(), text, b"\n"].concat();
+    line::sample(&with_time).map(|_| with_time)
+}
+
+/// Gives each sample that comes to `send` until there is no more, or nobody takes it;
+/// how many lines were none.
+fn read(mut input: impl BufRead, send: impl Fn(Vec<u8>) -> bool) -> u64 {
+    let (mut text, mut skipped) = (Vec::new(), 0);
+    loop {
+        text.clear();
+        let read = (&mut input)
+            .take(line::LINE_LIMIT as u64)
+            .read_until(b'\n', &mut text);
+        if read.unwrap_or(0) == 0 {
+            return skipped;
+        }
+        if text.trim_ascii().is_empty() {
+            continue;
+        }
+        match as_sample(&text, now()) {
+            Some(sample) => {
+                if !send(sample) {
+                    return skipped;
+                }
+            }
+            None => {
+                skipped += 1;
+                if skipped == 1 {
+                    let shown = ocelli_series::source::shown(text.trim_ascii_end());
+                    let _ = writeln!(io::stderr(), "ocelli: no number, and left out: {shown}");
+                }
+            }
+        }
+    }
+}
+
+struct Connection {
+    stream: TcpStream,
+    written: BufWriter<TcpStream>,
+    flushed: Instant,
+}
+
+impl Connection {
+    fn open(hub: &str, name: &str) -> io::Result<Self> {
+        let stream = TcpStream::connect(hub)?;
+        let mut written = BufWriter::new(stream.try_clone()?);
+        written.write_all(format!("{name}\n").as_bytes())?;
+        written.flush()?;
+        Ok(Self {
+            stream,
+            written,
+            flushed: Instant::now(),
+        })
+    }
+
+    fn write(&mut self, line: &[u8]) -> io::Result<()> {
+        self.written.write_all(line)?;
+        if self.flushed.elapsed() >= FLUSH {
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.flushed = Instant::now();
+        self.written.flush()
+    }
+
+    /// What the hub has said, which is only why it refuses; waits for its end of the
+    /// connection, but not for ever.
+    fn refusal(&self) -> Option<String> {
+        self.stream.set_read_timeout(Some(FAREWELL)).ok()?;
+        let mut said = String::new();
+        let _ = (&self.stream).take(1000).read_to_string(&mut said);
+        let said = said.trim().trim_start_matches("ocelli: ").to_owned();
+        (!said.is_empty()).then_some(said)
+    }
+}
+
+/// Writes lines to the hub, and comes back to one that went away, until there are no
+/// more.
+fn pass(
+    hub: &str,
+    name: &str,
+    mut connection: Connection,
+    lines: &Receiver<Vec<u8>>,
+) -> Result<(), Exit> {
+    use std::sync::mpsc::RecvTimeoutError::{Disconnected, Timeout};
+    let refused = |said| Exit::failure(format!("the hub refuses: {said}"));
+    loop {
+        let (line, wrote) = match lines.recv_timeout(FLUSH) {
+            Ok(line) => {
+                let wrote = connection.write(&line);
+                (line, wrote)
+            }
+            Err(Timeout) => (Vec::new(), connection.flush()),
+            Err(Disconnected) => break,
+        };
+        if wrote.is_ok() {
+            continue;
+        }
+        if let Some(said) = connection.refusal() {
+            return Err(refused(said));
+        }
+        let _ = writeln!(io::stderr(), "ocelli: the hub went away; waiting for it");
+        connection = loop {
+            thread::sleep(RETRY);
+            let Ok(mut again) = Connection::open(hub, name) else {
+                continue;
+            };
+            if again.write(&line).is_ok() {
+                break again;
+            }
+        };
+    }
+    let ended = connection.flush();
+    let _ = connection.stream.shutdown(Shutdown::Write);
+    match (connection.refusal(), ended) {
+        (Some(said), _) => Err(refused(said)),
+        (None, Err(error)) => Err(Exit::failure(format!("the hub went away: {error}"))),
+        (None, Ok(())) => Ok(()),
+    }
+}
+
+/// Three series that look like something, ten times a second.
+fn demo(hub: &str) -> Result<(), Exit> {
+    const NAMES: [&str; 3] = ["demo temperature", "demo vibration", "demo steps"];
+    let open = |name| {
+        Connection::open(hub, name)
+            .map_err(|error| Exit::failure(format!("no hub takes samples at {hub}: {error}")))
+    };
+    let mut connections = Vec::new();
+    for name in NAMES {
+        connections.push(open(name)?);
+    }
+    let _ = writeln!(
+        io::stderr(),
+        "Sending {} to {hub}; look at them on the hub's page /plot. Ctrl+C ends it.",
+        NAMES.join(", ")
+    );
+    let begun = Instant::now();
+    loop {
+        let t = begun.elapsed().as_secs_f64();
+        let values = [
+            21.0 + 2.0 * (t / 30.0).sin() + 0.1 * (t * 1.7).sin(),
+            (t * 9.0).sin() * (1.0 + (t / 5.0).sin()),
+            (t / 4.0).floor() % 5.0,
+        ];
+        for (connection, value) in connections.iter_mut().zip(values) {
+            let line = format!("{} {value:.3}\n", now());
+            let wrote = connection
+                .write(line.as_bytes())
+                .and_then(|()| connection.flush());
+            wrote.map_err(|error| Exit::failure(format!("the hub went away: {error}")))?;
+        }
+        thread::sleep(Duration::from_millis(100));
+    }
+}

@@ -1,0 +1,83 @@
+//! MPEG-1 of any stream: one ffmpeg for all the viewers of a camera that have no
+//! video decoder but JavaScript.
+//!
+//! ffmpeg hands its pictures over as AVI, for that says how long each is before
+//! it comes: a bare stream would show a picture's end only by the next one's
+//! beginning. It repeats and leaves out pictures until the rate is one that
+//! MPEG-1 knows, by the stamps they went in with.
+
+use super::feed::{self, Ended, Feed, FeedOptions, JOINED, PATIENCE, Running};
+use crate::config::Mpeg1Options;
+use crate::ffmpeg::{self, Avi};
+use crate::mpeg1;
+use ocelli_core::{Codec, Follower, Picture, Publisher, Rendition, RunOnce};
+use std::sync::Arc;
+use tokio::process::ChildStdout;
+use tokio::time::timeout;
+
+/// What stands still for longer is not repeated all that time: players show what
+/// comes in turn, and the next picture would wait behind the repetitions.
+const LONGEST_PAUSE_MILLIS: i64 = 250;
+
+/// Derives MPEG-1 by ffmpeg.
+pub struct Mpeg1Rendition {
+    options: Mpeg1Options,
+}
+
+impl Mpeg1Rendition {
+    /// A rendition with these options.
+    pub fn new(options: Mpeg1Options) -> Self {
+        Self { options }
+    }
+}
+
+impl Rendition for Mpeg1Rendition {
+    fn run_once(self: Arc<Self>, mut input: Follower, publisher: Publisher) -> RunOnce {
+        Box::pin(async move {
+            let first = input.next().await;
+            let crop = ffmpeg::crop(&first);
+            let from = JOINED as f64 / 1e3;
+            let output = ffmpeg::to_mpeg1(&self.options, from, crop.as_deref());
+            let Running {
+                mut child,
+                mut stdin,
+                stdout,
+            } = feed::start(&first, output)?;
+            let feed = Feed::new(FeedOptions {
+                key_frames: false,
+                longest_pause: LONGEST_PAUSE_MILLIS,
+            });
+            let ended = tokio::select! {
+                ended = feed.write(&mut stdin, first, &mut input) => ended,
+                ended = read(&feed, Avi::new(stdout), &publisher) => ended,
+            };
+            Err(ended.failure(&mut child).await)
+        })
+    }
+
+    fn size_of(&self, input: (u16, u16)) -> Option<(u16, u16)> {
+        // What is made smaller is rounded by ffmpeg.
+        let whole = self.options.width.is_none_or(|width| input.0 <= width);
+        let even = input.0.is_multiple_of(2) && input.1.is_multiple_of(2);
+        (whole && even && input.0 <= crate::mpeg1::LARGEST).then_some(input)
+    }
+}
+
+async fn read(feed: &Feed, mut pictures: Avi<ChildStdout>, publisher: &Publisher) -> Ended {
+    loop {
+        let buffer = match timeout(PATIENCE, pictures.next()).await {
+            Ok(Ok(buffer)) => buffer,
+            Ok(Err(_)) => return Ended::Itself,
+            Err(_) if feed.waits() => return Ended::Silent,
+            Err(_) => continue,
+        };
+        let sequence = mpeg1::sequence(buffer.payload());
+        publisher.publish(Picture {
+            codec: Codec::Mpeg1,
+            key: sequence.is_some(),
+            captured: feed.answered(),
+            size: sequence.map(|sequence| sequence.size),
+            buffer,
+        });
+    }
+}

@@ -1,0 +1,333 @@
+//! One simulated device: it connects, waits until it may send, sends its pictures at
+//! its rate, tells of itself, and comes back when it was sent away.
+
+use super::keys::Key;
+use super::tally::Tally;
+use bytes::Bytes;
+use futures_util::{SinkExt, StreamExt};
+use rustls_platform_verifier::BuilderVerifierExt;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, MissedTickBehavior, interval, interval_at, sleep, timeout};
+use tokio_rustls::TlsConnector;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::http::HeaderValue;
+use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::{WebSocketStream, client_async};
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+/// How often a device tells of itself.
+const STATS: Duration = Duration::from_secs(30);
+/// How long a connection may take, and a frame to be sent.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// The waits before a device comes back.
+const BACKOFF: [u64; 5] = [500, 1000, 2000, 5000, 10_000];
+/// One frame in so many is mischief, in chaos.
+const MISCHIEF: u64 = 60;
+/// How many frames a flood has.
+const FLOOD: usize = 100;
+
+trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
+type Socket = WebSocketStream<Box<dyn Stream>>;
+
+/// One device.
+pub struct Device {
+    key: Key,
+    fps: f64,
+    chaos: bool,
+    pictures: Arc<Vec<Bytes>>,
+    tally: Arc<Tally>,
+    numbers: Numbers,
+    at: usize,
+    started: Instant,
+}
+
+/// Numbers that look random and differ from device to device.
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % bound
+    }
+}
+
+/// How a connection ended.
+enum End {
+    /// The fleet stops.
+    Stopping,
+    /// The key is good no more.
+    Unwanted,
+    /// It broke, or the hub closed it.
+    Lost,
+}
+
+impl Device {
+    /// A device with this key that is not connected yet.
+    pub fn new(
+        number: u64,
+        key: Key,
+        fps: f64,
+        chaos: bool,
+        pictures: Arc<Vec<Bytes>>,
+        tally: Arc<Tally>,
+    ) -> Self {
+        Self {
+            key,
+            fps,
+            chaos,
+            at: number as usize % pictures.len().max(1),
+            pictures,
+            tally,
+            numbers: Numbers((number + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15)),
+            started: Instant::now(),
+        }
+    }
+
+    /// Pushes until it is told to stop, or its key is good no more.
+    pub async fn run(mut self, stopping: CancellationToken) {
+        // A fleet is not switched on in one moment.
+        let mut wait = Duration::from_millis(self.numbers.below(1000));
+        let mut step = 0;
+        loop {
+            tokio::select! {
+                () = stopping.cancelled() => return,
+                () = sleep(wait) => {}
+            }
+            let begun = Instant::now();
+            let opened = tokio::select! {
+                () = stopping.cancelled() => return,
+                opened = timeout(PATIENCE, self.open()) => opened,
+            };
+            match opened {
+                Ok(Some(socket)) => match self.push(socket, &stopping).await {
+                    End::Stopping | End::Unwanted => return,
+                    End::Lost => {}
+                },
+                Ok(None) | Err(_) => self.tally.fail(),
+            }
+            if begun.elapsed() > PATIENCE {
+                step = 0;
+            }
+            let most = BACKOFF[step.min(BACKOFF.len() - 1)];
+            step += 1;
+            wait = Duration::from_millis(most / 2 + self.numbers.below(most));
+        }
+    }
+
+    async fn open(&self) -> Option<Socket> {
+        let url = Url::parse(&self.key.url).ok()?;
+        let (host, port) = (url.host_str()?, url.port_or_known_default()?);
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        let tcp = TcpStream::connect((bare, port)).await.ok()?;
+        tcp.set_nodelay(true).ok()?;
+        let stream: Box<dyn Stream> = match url.scheme() {
+            "wss" => {
+                let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+                let config = rustls::ClientConfig::builder_with_provider(provider)
+                    .with_safe_default_protocol_versions()
+                    .ok()?
+                    .with_platform_verifier()
+                    .ok()?
+                    .with_no_client_auth();
+                let name = rustls::pki_types::ServerName::try_from(bare.to_owned()).ok()?;
+                let connector = TlsConnector::from(Arc::new(config));
+                Box::new(connector.connect(name, tcp).await.ok()?)
+            }
+            _ => Box::new(tcp),
+        };
+        let mut request = self.key.url.as_str().into_client_request().ok()?;
+        let mut bearer = HeaderValue::try_from(format!("Bearer {}", self.key.secret)).ok()?;
+        bearer.set_sensitive(true);
+        request.headers_mut().insert("authorization", bearer);
+        Some(client_async(request, stream).await.ok()?.0)
+    }
+
+    async fn push(&mut self, mut socket: Socket, stopping: &CancellationToken) -> End {
+        let mut word = String::new();
+        let ready = loop {
+            let came = tokio::select! {
+                () = stopping.cancelled() => return End::Stopping,
+                came = timeout(PATIENCE, socket.next()) => came.ok().flatten(),
+            };
+            match self.read(came, &mut word) {
+                Read::Ready(max_fps) => break max_fps,
+                Read::Other => {}
+                Read::End(end) => return end,
+            }
+        };
+        let tally = self.tally.clone();
+        let _connected = tally.connect();
+        let pause = Duration::from_secs_f64(1.0 / self.fps.min(ready));
+        let phase = pause.mul_f64(self.numbers.below(1000) as f64 / 1000.0);
+        let mut frames = interval_at(Instant::now() + phase, pause);
+        frames.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let mut stats = interval(STATS);
+        let mut due = Instant::now() + phase;
+        loop {
+            tokio::select! {
+                () = stopping.cancelled() => {
+                    let _ = timeout(PATIENCE, socket.close(None)).await;
+                    return End::Stopping;
+                }
+                came = socket.next() => match self.read(came, &mut word) {
+                    Read::End(end) => return end,
+                    Read::Ready(_) | Read::Other => {}
+                },
+                _ = stats.tick() => {
+                    let told = self.stats();
+                    if !sent(&mut socket, Message::text(told)).await {
+                        return End::Lost;
+                    }
+                }
+                now = frames.tick() => {
+                    let late = now.saturating_duration_since(due);
+                    tally.skip((late.as_secs_f64() / pause.as_secs_f64()) as u64);
+                    due = now + pause;
+                    if self.chaos && self.numbers.below(MISCHIEF) == 0 {
+                        match self.mischief(socket).await {
+                            Some(open) => socket = open,
+                            None => return End::Lost,
+                        }
+                    }
+                    if !self.show(&mut socket).await {
+                        return self.last_words(socket, word).await;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn show(&mut self, socket: &mut Socket) -> bool {
+        let picture = self.pictures[self.at].clone();
+        self.at = (self.at + 1) % self.pictures.len();
+        let bytes = picture.len();
+        let done = sent(socket, Message::binary(picture)).await;
+        if done {
+            self.tally.send(bytes);
+        }
+        done
+    }
+
+    /// What the hub said before the connection took no more.
+    async fn last_words(&mut self, mut socket: Socket, mut word: String) -> End {
+        let read = async {
+            loop {
+                let came = socket.next().await;
+                if let Read::End(end) = self.read(came, &mut word) {
+                    return end;
+                }
+            }
+        };
+        timeout(PATIENCE, read).await.unwrap_or(End::Lost)
+    }
+
+    fn stats(&mut self) -> String {
+        json!({
+            "type": "stats",
+            "fps": self.fps,
+            "rssi": -50 - self.numbers.below(30) as i64,
+            "heapFree": 40_000 + self.numbers.below(8000),
+            "uptime": self.started.elapsed().as_secs(),
+        })
+        .to_string()
+    }
+
+    /// Something that a device should not do; the connection, if there is one after it.
+    async fn mischief(&mut self, mut socket: Socket) -> Option<Socket> {
+        match self.numbers.below(7) {
+            // Gone without a word.
+            0 => return None,
+            // Connected again while the old connection stands.
+            1 => {
+                let again = timeout(PATIENCE, self.open()).await.ok().flatten();
+                let mut word = String::new();
+                let came = timeout(PATIENCE, async {
+                    while let Read::Other = {
+                        let came = socket.next().await;
+                        self.read(came, &mut word)
+                    } {}
+                });
+                let _ = came.await;
+                return again;
+            }
+            2 => {
+                for _ in 0..FLOOD {
+                    if !self.show(&mut socket).await {
+                        return None;
+                    }
+                }
+            }
+            3 => {
+                sent(&mut socket, Message::text("{\"type\":\"stats\",\"fps\":")).await;
+            }
+            4 => {
+                let rubbish: Vec<u8> = (0..2000).map(|_| self.numbers.below(256) as u8).collect();
+                sent(&mut socket, Message::binary(rubbish)).await;
+            }
+            5 => {
+                let cut = self.pictures[self.at].slice(..1000);
+                for _ in 0..12 {
+                    sent(&mut socket, Message::binary(cut.clone())).await;
+                }
+            }
+            _ => {
+                sent(&mut socket, Message::binary(vec![0xFF; 20 << 20])).await;
+            }
+        }
+        Some(socket)
+    }
+
+    /// Understands what came.
+    fn read(&self, came: Option<Result<Message, Error>>, word: &mut String) -> Read {
+        match came {
+            Some(Ok(Message::Text(text))) => {
+                let told: Value = serde_json::from_str(&text).unwrap_or_default();
+                match told["type"].as_str() {
+                    Some("ready") => Read::Ready(
+                        told["maxFps"]
+                            .as_f64()
+                            .filter(|fps| *fps > 0.0)
+                            .unwrap_or(15.0),
+                    ),
+                    Some("error") => {
+                        *word = told["code"].as_str().unwrap_or_default().to_owned();
+                        Read::Other
+                    }
+                    _ => Read::Other,
+                }
+            }
+            Some(Ok(Message::Close(frame))) => {
+                let code = frame.map_or(1005, |frame| u16::from(frame.code));
+                self.tally.close(code, word);
+                Read::End(if code == 4401 {
+                    End::Unwanted
+                } else {
+                    End::Lost
+                })
+            }
+            Some(Ok(_)) => Read::Other,
+            Some(Err(_)) | None => Read::End(End::Lost),
+        }
+    }
+}
+
+/// What came.
+enum Read {
+    /// It may send, so many frames a second.
+    Ready(f64),
+    Other,
+    End(End),
+}
+
+async fn sent(socket: &mut Socket, message: Message) -> bool {
+    let sent = timeout(PATIENCE, socket.send(message)).await;
+    sent.is_ok_and(|sent| sent.is_ok())
+}

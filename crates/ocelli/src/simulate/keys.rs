@@ -1,0 +1,161 @@
+//! The calls of the HTTP interface that a fleet needs.
+
+use crate::auth::new_id;
+use futures_util::{StreamExt, stream};
+use reqwest::header::CONTENT_TYPE;
+use reqwest::{Client, Method};
+use serde_json::{Value, json};
+use std::time::Duration;
+use url::Url;
+
+/// How many calls go on at the same time.
+const AT_ONCE: usize = 16;
+/// How long one may take.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// How many keys are listed at a time.
+const LISTED: usize = 500;
+
+/// A key that was made.
+#[derive(Clone)]
+pub struct Key {
+    id: String,
+    /// The key itself.
+    pub secret: String,
+    /// Where its device pushes.
+    pub url: String,
+}
+
+/// What the hub counted of the fleet.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Counts {
+    /// Frames that were shown.
+    pub frames: u64,
+    /// Frames above the app's rate.
+    pub above_rate: u64,
+    /// Messages that were no JPEG.
+    pub not_jpeg: u64,
+}
+
+/// The calls, to one app of a hub.
+pub struct Calls {
+    client: Client,
+    keys: Url,
+    token: String,
+    /// What the rooms of this fleet begin with.
+    rooms: String,
+}
+
+impl Calls {
+    /// Calls to this app.
+    ///
+    /// # Errors
+    /// The address is none of a hub.
+    pub fn new(hub: &str, app: &str, token: String) -> Result<Self, String> {
+        ocelli_core::name::check_app(app).map_err(|error| error.to_string())?;
+        let address = Url::parse(hub)
+            .ok()
+            .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+        let address = address.ok_or("--url takes a hub's address, like http://127.0.0.1:8080")?;
+        let keys = address
+            .join(&format!("/api/v1/apps/{app}/ws-ingest"))
+            .map_err(|error| error.to_string())?;
+        let client = Client::builder().timeout(PATIENCE).build();
+        Ok(Self {
+            client: client.map_err(|error| error.to_string())?,
+            keys,
+            token,
+            rooms: new_id("sim").replace('_', "-"),
+        })
+    }
+
+    async fn call(&self, method: Method, url: Url, body: Option<Value>) -> Result<Value, String> {
+        let mut request = self.client.request(method, url).bearer_auth(&self.token);
+        if let Some(body) = body {
+            request = request
+                .header(CONTENT_TYPE, "application/json")
+                .body(body.to_string());
+        }
+        let answer = request.send().await;
+        let answer = answer.map_err(|error| {
+            let error = error.without_url();
+            format!("the hub at {} can't be asked: {error}", self.keys)
+        })?;
+        let status = answer.status();
+        let bytes = answer.bytes().await.unwrap_or_default();
+        let told: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+        match status.is_success() {
+            true => Ok(told),
+            false => {
+                let message = told["message"].as_str().unwrap_or("it does not say why");
+                Err(format!("the hub answers {}: {message}", status.as_u16()))
+            }
+        }
+    }
+
+    /// Makes so many keys, into `made`.
+    ///
+    /// # Errors
+    /// What the first of them that failed was told.
+    pub async fn mint(&self, count: u32, made: &mut Vec<Key>) -> Result<(), String> {
+        let calls = (0..count).map(|number| {
+            let body = json!({ "room": format!("{}-{number:04}", self.rooms) });
+            self.call(Method::POST, self.keys.clone(), Some(body))
+        });
+        let mut calls = stream::iter(calls).buffer_unordered(AT_ONCE);
+        while let Some(told) = calls.next().await {
+            let told = told?;
+            let text = |field: &str| told["data"][field].as_str().map(str::to_owned);
+            match (text("id"), text("streamKey"), text("wsUrl")) {
+                (Some(id), Some(secret), Some(url)) => made.push(Key { id, secret, url }),
+                _ => return Err("the hub made a key and did not show it".to_owned()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes these keys away; how many it could not.
+    pub async fn revoke(&self, made: Vec<Key>) -> usize {
+        let calls = made.into_iter().map(|key| async move {
+            let url = Url::parse(&format!("{}/{}", self.keys, key.id));
+            match url {
+                Ok(url) => self.call(Method::DELETE, url, None).await.is_err(),
+                Err(_) => true,
+            }
+        });
+        let failed = stream::iter(calls).buffer_unordered(AT_ONCE);
+        failed
+            .filter(|failed| std::future::ready(*failed))
+            .count()
+            .await
+    }
+
+    /// What the hub counted of the devices that are connected; none if it can't be asked.
+    pub async fn counts(&self) -> Option<Counts> {
+        let mut counts = Counts::default();
+        for part in 0.. {
+            let mut url = self.keys.clone();
+            let offset = part * LISTED;
+            url.set_query(Some(&format!("limit={LISTED}&offset={offset}")));
+            let told = self.call(Method::GET, url, None).await.ok()?;
+            let keys = told["data"].as_array()?;
+            for key in keys {
+                let own = key["room"]
+                    .as_str()
+                    .is_some_and(|room| room.contains(&self.rooms));
+                let device = own.then_some(&key["device"]);
+                let count = |field: &str| {
+                    device
+                        .and_then(|device| device[field].as_u64())
+                        .unwrap_or(0)
+                };
+                counts.frames += count("frames");
+                counts.above_rate += count("aboveRate");
+                counts.not_jpeg += count("notJpeg");
+            }
+            if keys.len() < LISTED {
+                break;
+            }
+        }
+        Some(counts)
+    }
+}

@@ -1,0 +1,185 @@
+//! `ocelli simulate`: a fleet of devices that push, over real sockets, against this or
+//! any hub. It makes its keys by the HTTP interface and takes them away afterwards.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`keys`] | the calls |
+//! | [`device`] | one device, well-behaved or not |
+//! | [`pictures`] | what they send |
+//! | [`tally`] | what became of it |
+//!
+//! What does not belong here: anything that the hub itself uses. A fleet must not work
+//! merely because it shares the hub's mistakes.
+
+mod device;
+mod keys;
+mod pictures;
+mod tally;
+
+use clap::{Args, ValueEnum};
+use device::Device;
+use keys::Calls;
+use std::io::{self, IsTerminal, Write};
+use std::sync::Arc;
+use std::time::Duration;
+use tally::Tally;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+/// Where the token stands: a command line is read by everybody on a machine.
+const TOKEN: &str = "OCELLI_TOKEN";
+/// How long devices may take to say goodbye.
+const GOODBYE: Duration = Duration::from_secs(5);
+/// How often a log, which is no terminal, is told.
+const LOG_EVERY: u64 = 10;
+
+/// How large the pictures are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Size {
+    /// 320 × 240, about 6 kB.
+    Qvga,
+    /// 640 × 480, about 25 kB.
+    Vga,
+}
+
+/// A fleet of devices.
+#[derive(Args)]
+pub struct Simulate {
+    /// How many devices.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    cameras: u32,
+    /// Frames a second of each.
+    #[arg(long, default_value_t = 8.0, value_parser = frames_per_second)]
+    fps: f64,
+    /// How large their pictures are.
+    #[arg(long, value_enum, default_value_t = Size::Qvga)]
+    size: Size,
+    /// The app that they push to.
+    #[arg(long, default_value = ocelli_core::name::DEFAULT_APP)]
+    app: String,
+    /// The hub.
+    #[arg(long, default_value = "http://127.0.0.1:8080")]
+    url: String,
+    /// For how long, in seconds; until Ctrl+C by default.
+    #[arg(long)]
+    seconds: Option<u64>,
+    /// Let them drop connections, connect twice, flood, and send rubbish.
+    #[arg(long)]
+    chaos: bool,
+}
+
+fn frames_per_second(text: &str) -> Result<f64, String> {
+    let fps = text.parse().ok().filter(|fps| (0.01..=120.0).contains(fps));
+    fps.ok_or_else(|| "it takes a number from 0.01 to 120".to_owned())
+}
+
+impl Simulate {
+    /// Runs the fleet until its time is over or `stop` is ready; whether every device
+    /// was connected in the end.
+    ///
+    /// # Errors
+    /// Says why it could not begin.
+    pub async fn run(&self, stop: impl Future<Output = ()>) -> Result<bool, String> {
+        let token = std::env::var(TOKEN).map_err(|_| {
+            format!(
+                "{TOKEN} is not set: it has to hold a token with the permissions \
+                 ingress:create, ingress:read and ingress:delete, like the one that \
+                 `ocelli token create simulate --permission 'ingress:*'` prints"
+            )
+        })?;
+        let calls = Arc::new(Calls::new(&self.url, &self.app, token)?);
+        tokio::pin!(stop);
+        let mut made = Vec::new();
+        let minted = tokio::select! {
+            minted = calls.mint(self.cameras, &mut made) => minted,
+            () = &mut stop => Err("stopped before it began".to_owned()),
+        };
+        let done = match minted {
+            Ok(()) => Ok(self.drive(&calls, &made, stop).await),
+            Err(fault) => Err(fault),
+        };
+        let left = calls.revoke(made).await;
+        if left > 0 {
+            say(&format!(
+                "{left} keys could not be removed; they begin with sim-\n"
+            ));
+        }
+        done
+    }
+
+    /// Lets the devices push.
+    async fn drive(
+        &self,
+        calls: &Calls,
+        keys: &[keys::Key],
+        stop: impl Future<Output = ()>,
+    ) -> bool {
+        let pictures = Arc::new(pictures::draw(self.size));
+        let tally = Arc::new(Tally::default());
+        let stopping = CancellationToken::new();
+        let mut devices = JoinSet::new();
+        for (number, key) in keys.iter().enumerate() {
+            let device = Device::new(
+                number as u64,
+                key.clone(),
+                self.fps,
+                self.chaos,
+                pictures.clone(),
+                tally.clone(),
+            );
+            devices.spawn(device.run(stopping.clone()));
+        }
+        self.watch(&tally, stop).await;
+        let connected = tally.connected();
+        let hub = calls.counts().await;
+        stopping.cancel();
+        let ended = async { while devices.join_next().await.is_some() {} };
+        // Whoever hangs is dropped with the set.
+        let _ = tokio::time::timeout(GOODBYE, ended).await;
+        say(&tally.report(self.cameras, connected, hub));
+        connected == u64::from(self.cameras) || self.chaos
+    }
+
+    /// Shows how it goes until it is over.
+    async fn watch(&self, tally: &Tally, stop: impl Future<Output = ()>) {
+        let over = async {
+            match self.seconds {
+                Some(seconds) => tokio::time::sleep(Duration::from_secs(seconds)).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::pin!(stop, over);
+        let terminal = io::stderr().is_terminal();
+        let mut ticks = interval(Duration::from_secs(1));
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let (mut last, mut count) = ((Instant::now(), 0), 0);
+        loop {
+            tokio::select! {
+                () = &mut stop => break,
+                () = &mut over => break,
+                now = ticks.tick() => {
+                    let sent = tally.sent();
+                    let passed = (now - last.0).as_secs_f64().max(0.001);
+                    let rate = (sent - last.1) as f64 / passed;
+                    last = (now, sent);
+                    let line = tally.line(self.cameras, rate);
+                    if terminal {
+                        say(&format!("\r\x1b[K{line}"));
+                    } else if count % LOG_EVERY == 0 {
+                        say(&format!("{line}\n"));
+                    }
+                    count += 1;
+                }
+            }
+        }
+        if terminal {
+            say("\r\x1b[K");
+        }
+    }
+}
+
+/// The fleet goes on whether anybody reads this or not.
+fn say(text: &str) {
+    let _ = io::stderr().write_all(text.as_bytes());
+}

@@ -1,0 +1,75 @@
+//! MPEG-1 over WebSocket, for browsers with no video decoder but JavaScript:
+//! `WS /live/jsmpeg?app=&room=`, and the ports of the classic pair of servers.
+//!
+//! What does not belong here: encoding. That is `renditions`.
+
+mod ports;
+mod stream;
+mod transport;
+mod viewer;
+
+pub use ports::{Ports, serve};
+
+use super::news::Stay;
+use super::{Stream, refuse};
+use crate::answer::{Asked, Problem};
+use crate::connection::Peer;
+use crate::site::Site;
+use crate::visitor::Visitor;
+use crate::websocket;
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::Response;
+use axum::routing::any;
+use axum::{Extension, Router};
+use http::Request;
+use serde::Deserialize;
+use std::sync::Arc;
+use stream::Form;
+use viewer::{Viewer, Wish};
+
+pub(super) fn routes() -> Router<Arc<Site>> {
+    Router::new().route("/live/jsmpeg", any(open))
+}
+
+#[derive(Deserialize)]
+struct Place {
+    #[serde(default)]
+    app: String,
+    #[serde(default)]
+    room: String,
+    #[serde(default)]
+    stream: Stream,
+    #[serde(default)]
+    format: Form,
+    /// `1` asks for text messages that say how old the pictures are.
+    #[serde(default)]
+    info: u8,
+}
+
+async fn open(
+    State(site): State<Arc<Site>>,
+    Extension(peer): Extension<Peer>,
+    visitor: Result<Visitor, Problem>,
+    Asked(asked): Asked<Place>,
+    request: Request<Body>,
+) -> Response {
+    let found = visitor.and_then(|visitor| {
+        let camera = visitor.find(&asked.app, &asked.room)?;
+        Ok((Stay::new(&site, visitor, &camera), camera))
+    });
+    let (stay, camera) = match found {
+        Ok(found) => found,
+        Err(problem) => return refuse(&site, &peer, request, problem),
+    };
+    let wish = Wish {
+        form: asked.format,
+        quality: asked.stream.into(),
+        info: asked.info == 1,
+    };
+    let served = site.clone();
+    websocket::upgrade(&site, &peer, request, None, move |socket| async move {
+        let viewer = Viewer::new(socket, &served, stay, camera, wish);
+        viewer.run(&served).await;
+    })
+}

@@ -1,0 +1,292 @@
+//! The two ports of a camera on which a page written for the classic pair of
+//! servers runs unmodified: one for the page and its decoder, one for the video.
+
+use super::stream::Form;
+use super::viewer::{Viewer, Wish};
+use crate::answer::plain;
+use crate::config::JsmpegPorts;
+use crate::connection::{Connection, Peer};
+use crate::conversation::bounded;
+use crate::counts::Refusal;
+use crate::server::wait_out;
+use crate::sinks::GOODBYE;
+use crate::sinks::news::Stay;
+use crate::site::Site;
+use crate::ui;
+use crate::visitor::Visitor;
+use crate::websocket::{self, Reading, close};
+use axum::body::Body;
+use axum::response::Response;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HOST, LOCATION, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
+use hyper::body::Incoming;
+use hyper_util::rt::TokioIo;
+use ocelli_core::{Camera, Quality};
+use std::convert::Infallible;
+use std::path::Path;
+use std::sync::Arc;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::spawn_blocking;
+
+/// The page for whoever has none of their own.
+const INDEX: &str = include_str!("index.html");
+/// What the pages' colours were.
+const COLOR: &str = "#444";
+const BACKGROUND: &str = "#333";
+/// The size of a picture that nobody has seen yet.
+const USUAL_SIZE: (u16, u16) = (640, 480);
+
+/// One camera's ports.
+pub struct Ports {
+    /// Its camera.
+    pub camera: Arc<Camera>,
+    /// What was configured.
+    pub options: JsmpegPorts,
+    /// The port that the video is on.
+    pub ws_port: u16,
+}
+
+/// Which of the two a listener is.
+#[derive(Clone, Copy)]
+enum Port {
+    Page,
+    Video,
+}
+
+/// Serves both ports until the site stops.
+pub fn serve(site: &Arc<Site>, ports: Ports, http: TcpListener, ws: TcpListener) {
+    let ports = Arc::new(ports);
+    for (port, listener) in [(Port::Page, http), (Port::Video, ws)] {
+        let (site, ports) = (site.clone(), ports.clone());
+        let tasks = site.tasks.clone();
+        tasks.spawn(async move {
+            let accepting = accept_all(&listener, port, &site, &ports);
+            tokio::select! {
+                () = accepting => {}
+                () = site.stopping.cancelled() => {}
+            }
+        });
+    }
+}
+
+async fn accept_all(listener: &TcpListener, port: Port, site: &Arc<Site>, ports: &Arc<Ports>) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => accept(stream, port, site, ports),
+            Err(error) => wait_out(&error).await,
+        }
+    }
+}
+
+fn accept(stream: TcpStream, port: Port, site: &Arc<Site>, ports: &Arc<Ports>) {
+    let Ok((mut connection, peer)) = Connection::new(stream) else {
+        return;
+    };
+    let address = peer.remote.ip();
+    match site.doorkeeper.enter(address, site.proxies.trusts(address)) {
+        Ok(place) => connection.keep(place),
+        Err(full) => return site.refused(Refusal::Connections, &peer, full.message()),
+    }
+    let (served, ports) = (site.clone(), ports.clone());
+    let service = hyper::service::service_fn(move |request: Request<Incoming>| {
+        let (site, ports, peer) = (served.clone(), ports.clone(), peer.clone());
+        async move {
+            let (version, uri, headers) = (request.version(), request.uri(), request.headers());
+            if let Err(reason) = site.gate.check_host(version, uri, headers, &peer) {
+                site.refused(Refusal::Host, &peer, &reason);
+                return Ok(plain(StatusCode::FORBIDDEN, &reason));
+            }
+            Ok::<_, Infallible>(match port {
+                Port::Page => ports.page(&request, &peer).await,
+                Port::Video => ports.video(request.map(Body::new), &peer, &site).await,
+            })
+        }
+    });
+    let http = bounded(&site.limits)
+        .serve_connection(TokioIo::new(connection), service)
+        .with_upgrades();
+    let stopping = site.stopping.clone();
+    site.tasks.spawn(async move {
+        tokio::select! {
+            ended = http => {
+                if let Err(error) = ended {
+                    tracing::debug!(%error, "a connection broke off");
+                }
+            }
+            () = stopping.cancelled() => {}
+        }
+    });
+}
+
+impl Ports {
+    /// Any path is the video; whoever needs a token brings it as `?token=`.
+    async fn video(&self, request: Request<Body>, peer: &Peer, site: &Arc<Site>) -> Response {
+        let (parts, body) = request.into_parts();
+        let visitor = Visitor::enter(site, peer, &parts).await;
+        let request = Request::from_parts(parts, body);
+        let id = self.camera.id();
+        let found = visitor.and_then(|visitor| {
+            let camera = visitor.find(id.app(), id.room())?;
+            Ok((Stay::new(site, visitor, &camera), camera))
+        });
+        let (stay, camera) = match found {
+            Ok(found) => found,
+            Err(problem) => {
+                let why = problem.message();
+                let why = why[..why.floor_char_boundary(close::REASON_LIMIT)].to_owned();
+                return websocket::upgrade_for_anybody(
+                    site,
+                    peer,
+                    request,
+                    None,
+                    Reading::VIEWER,
+                    |mut socket| async move {
+                        socket.close(close::UNAUTHORIZED, &why);
+                        socket.finish(GOODBYE).await;
+                    },
+                );
+            }
+        };
+        let served = site.clone();
+        websocket::upgrade_for_anybody(
+            site,
+            peer,
+            request,
+            None,
+            Reading::VIEWER,
+            move |socket| async move {
+                let wish = Wish {
+                    form: Form::Es,
+                    quality: Quality::Main,
+                    info: false,
+                };
+                let viewer = Viewer::new(socket, &served, stay, camera, wish);
+                viewer.run(&served).await;
+            },
+        )
+    }
+
+    async fn page(&self, request: &Request<Incoming>, peer: &Peer) -> Response {
+        // What a body of HEAD would be, hyper leaves out.
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            let message = "only GET and HEAD are answered here";
+            return plain(StatusCode::NOT_IMPLEMENTED, message);
+        }
+        match request.uri().path() {
+            "/" => {
+                let mut response = plain(StatusCode::MOVED_PERMANENTLY, "the page is /index.html");
+                let place = HeaderValue::from_static("/index.html");
+                response.headers_mut().insert(LOCATION, place);
+                response
+            }
+            "/index.html" => {
+                let template = match own(self.options.index.as_deref()).await {
+                    Ok(file) => file.unwrap_or_else(|| INDEX.as_bytes().to_vec()),
+                    Err(response) => return *response,
+                };
+                let template = String::from_utf8_lossy(&template);
+                let address = self.address(request.headers(), peer);
+                file(
+                    self.fill(&template, &address).into(),
+                    "text/html; charset=utf-8",
+                )
+            }
+            "/jsmpg.js" => match own(self.options.script.as_deref()).await {
+                Ok(Some(script)) => file(script, "application/javascript"),
+                Ok(None) => match ui::built("jsmpg.js") {
+                    Some(script) => file(script, "application/javascript"),
+                    None => plain(StatusCode::NOT_FOUND, ui::NOT_BUILT),
+                },
+                Err(response) => *response,
+            },
+            _ => plain(
+                StatusCode::NOT_FOUND,
+                "there are /index.html and /jsmpg.js here",
+            ),
+        }
+    }
+
+    /// Where the page finds the video: the host by the name that was asked for,
+    /// and the other port.
+    fn address(&self, headers: &HeaderMap, peer: &Peer) -> String {
+        let named = headers.get(HOST).and_then(|host| host.to_str().ok());
+        let host = named.and_then(host_of).map_or_else(
+            || match peer.local.ip().to_canonical() {
+                std::net::IpAddr::V6(address) => format!("[{address}]"),
+                address => address.to_string(),
+            },
+            str::to_owned,
+        );
+        format!("{host}:{}", self.ws_port)
+    }
+
+    fn fill(&self, template: &str, address: &str) -> String {
+        let (width, height) = self.camera.mpeg1_size(Quality::Main).unwrap_or(USUAL_SIZE);
+        template
+            .replace("@ADDRESS@", address)
+            .replace("${WS_PORT}", &self.ws_port.to_string())
+            .replace("${WIDTH}", &width.to_string())
+            .replace("${HEIGHT}", &height.to_string())
+            .replace("${COLOR}", COLOR)
+            .replace("${BGCOLOR}", BACKGROUND)
+    }
+}
+
+/// The host of a Host header, without its port. It goes into a page and into a
+/// script in it, so nothing passes but what a name or an address is made of.
+fn host_of(named: &str) -> Option<&str> {
+    let end = match named.rfind(']') {
+        Some(bracket) => bracket + 1,
+        None => named.find(':').unwrap_or(named.len()),
+    };
+    let host = &named[..end];
+    let harmless = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte);
+    (!host.is_empty() && host.bytes().all(harmless)).then_some(host)
+}
+
+/// A file of the user's own, if one is named. Read each time: whoever writes a
+/// page looks at it while they do.
+async fn own(path: Option<&Path>) -> Result<Option<Vec<u8>>, Box<Response>> {
+    let Some(path) = path.map(Path::to_owned) else {
+        return Ok(None);
+    };
+    let name = path.display().to_string();
+    let read = spawn_blocking(move || std::fs::read(path)).await;
+    match read.map_err(std::io::Error::other).flatten() {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) => {
+            tracing::error!("{name} can't be read: {error}");
+            let message = "the file can't be read; the hub's log says why";
+            Err(Box::new(plain(StatusCode::INTERNAL_SERVER_ERROR, message)))
+        }
+    }
+}
+
+fn file(bytes: Vec<u8>, media_type: &'static str) -> Response {
+    let mut response = Response::new(Body::from(bytes));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_brings_nothing_into_the_page() {
+        for (named, host) in [
+            ("pi.lan:8082", Some("pi.lan")),
+            ("[::1]:8082", Some("[::1]")),
+            ("10.0.0.7", Some("10.0.0.7")),
+            ("'+alert(1)+'", None),
+            ("<b>", None),
+            (":8082", None),
+            ("", None),
+        ] {
+            assert_eq!(host_of(named), host, "{named}");
+        }
+    }
+}

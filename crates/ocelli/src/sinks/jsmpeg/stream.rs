@@ -1,0 +1,78 @@
+//! What one JSMpeg viewer is sent: the bytes, in messages.
+
+use super::transport::Packer;
+use crate::mpeg1::{self, RATES};
+use bytes::{BufMut, Bytes, BytesMut};
+use ocelli_core::Frame;
+use serde::Deserialize;
+
+/// The longest message: what players of the classic kind were written for.
+const LONGEST: usize = 32 << 10;
+
+/// The form of the stream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Form {
+    /// The `jsmp` header, then the bare MPEG-1 video.
+    #[default]
+    Es,
+    /// An MPEG transport stream.
+    Ts,
+}
+
+/// The messages for one viewer.
+pub struct Messages {
+    packer: Option<Packer>,
+    /// Whether the header was sent, where there is one.
+    begun: bool,
+    rate: (u32, u32),
+    /// What is left of a picture that is longer than a message.
+    rest: Bytes,
+}
+
+impl Messages {
+    /// Nothing is sent yet.
+    pub fn new(form: Form) -> Self {
+        Self {
+            packer: (form == Form::Ts).then(Packer::default),
+            begun: form == Form::Ts,
+            rate: RATES[0],
+            rest: Bytes::new(),
+        }
+    }
+
+    /// Whether the header is due.
+    pub fn wants_header(&self) -> bool {
+        !self.begun
+    }
+
+    /// The header for pictures of this size.
+    pub fn header(&mut self, (width, height): (u16, u16)) -> Bytes {
+        self.begun = true;
+        let mut header = BytesMut::with_capacity(8);
+        header.put_slice(b"jsmp");
+        header.put_u16(width);
+        header.put_u16(height);
+        header.freeze()
+    }
+
+    /// Takes a picture; its messages are those that [`Messages::next`] gives.
+    pub fn take(&mut self, frame: &Frame) {
+        let payload = frame.payload();
+        if let Some(sequence) = mpeg1::sequence(&payload) {
+            self.rate = sequence.rate;
+        }
+        self.rest = match &mut self.packer {
+            Some(packer) => packer.pack(frame, self.rate).into(),
+            None => payload,
+        };
+    }
+
+    /// The next message of the picture that was taken.
+    pub fn next(&mut self) -> Option<Bytes> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        Some(self.rest.split_to(self.rest.len().min(LONGEST)))
+    }
+}

@@ -1,0 +1,170 @@
+//! One JSMpeg viewer.
+
+use super::stream::{Form, Messages};
+use crate::counts::{Viewing, Way};
+use crate::sinks::GOODBYE;
+use crate::sinks::news::{News, Stay};
+use crate::site::Site;
+use crate::websocket::{Incoming, Socket, close};
+use ocelli_core::{Camera, Follower, Frame, Quality};
+use serde_json::json;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
+use tokio_websockets::Message;
+
+/// How often a viewer that asks for it is told how old the pictures are.
+const INFO_INTERVAL: Duration = Duration::from_secs(1);
+
+/// What a viewer asks for.
+pub(super) struct Wish {
+    pub form: Form,
+    pub quality: Quality,
+    /// Whether it wants text messages that say how old the pictures are.
+    pub info: bool,
+}
+
+pub(super) struct Viewer {
+    socket: Socket,
+    camera: Arc<Camera>,
+    wish: Wish,
+    stay: Stay,
+    viewing: Viewing,
+    follower: Follower,
+    messages: Messages,
+    infos: Interval,
+    news: News,
+    newest: Option<Frame>,
+    /// The camera's state when this viewer came: an old failure is no news.
+    revision: u64,
+}
+
+enum Event {
+    Came(Incoming),
+    Over(&'static str),
+    InfoDue,
+    News,
+}
+
+impl Viewer {
+    pub(super) fn new(
+        socket: Socket,
+        site: &Site,
+        stay: Stay,
+        camera: Arc<Camera>,
+        wish: Wish,
+    ) -> Self {
+        let mut infos = interval_at(Instant::now() + INFO_INTERVAL, INFO_INTERVAL);
+        infos.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let news = News::new(&site.hub);
+        Self {
+            socket,
+            stay,
+            viewing: site.counts.enter(Way::Jsmpeg),
+            follower: camera.follow_mpeg1(wish.quality),
+            messages: Messages::new(wish.form),
+            infos,
+            news,
+            newest: None,
+            revision: camera.revision(),
+            camera,
+            wish,
+        }
+    }
+
+    pub(super) async fn run(mut self, site: &Site) {
+        let mut stopped = std::pin::pin!(site.stopping.cancelled());
+        loop {
+            let event = tokio::select! {
+                event = std::future::poll_fn(|cx| self.poll_next(cx)) => event,
+                () = &mut stopped => {
+                    self.socket.close(1001, "the hub stops");
+                    return self.socket.finish(GOODBYE).await;
+                }
+            };
+            match event {
+                Event::Over(why) => self.socket.close(close::UNAUTHORIZED, why),
+                Event::InfoDue => self.inform(site),
+                Event::News => self.notice_the_end(),
+                // Players of the classic kind say nothing, but may.
+                Event::Came(Incoming::Text(_) | Incoming::Binary(_) | Incoming::TooLong) => {
+                    site.ignore(1)
+                }
+                Event::Came(Incoming::Closed) => return,
+            }
+        }
+    }
+
+    /// Sends the stream until there is something else to do.
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
+        loop {
+            if let Poll::Ready(incoming) = self.socket.poll(cx) {
+                return Poll::Ready(Event::Came(incoming));
+            }
+            if !self.socket.is_idle() {
+                return Poll::Pending;
+            }
+            if let Poll::Ready(why) = self.stay.poll_over(cx) {
+                return Poll::Ready(Event::Over(why));
+            }
+            if let Some(message) = self.messages.next() {
+                self.socket.send(Message::binary(message));
+                continue;
+            }
+            if self.news.any(cx) {
+                self.news.take();
+                return Poll::Ready(Event::News);
+            }
+            if self.wish.info && self.infos.poll_tick(cx).is_ready() {
+                return Poll::Ready(Event::InfoDue);
+            }
+            if self.messages.wants_header()
+                && let Some(size) = self.camera.mpeg1_size(self.wish.quality)
+            {
+                let header = self.messages.header(size);
+                self.socket.send(Message::binary(header));
+                continue;
+            }
+            let Poll::Ready(frame) = self.follower.poll_next(cx) else {
+                return Poll::Pending;
+            };
+            if self.messages.wants_header()
+                && let Some(size) = frame.size
+            {
+                let header = self.messages.header(size);
+                self.socket.send(Message::binary(header));
+            }
+            self.messages.take(&frame);
+            self.viewing.sent(frame.payload_len());
+            self.newest = Some(frame);
+        }
+    }
+
+    fn inform(&mut self, site: &Site) {
+        let Some(newest) = &self.newest else {
+            return;
+        };
+        let info = json!({
+            "type": "info",
+            "fps": (self.camera.status().fps * 10.0).round() / 10.0,
+            "captureTime": newest.taken().0,
+            "hubTime": site.hub.clock().now().0,
+        });
+        self.socket.send(Message::text(info.to_string()));
+    }
+
+    /// A camera that failed is not waited for with an open socket and a still
+    /// picture: the page learns of it by the close, and may come again.
+    fn notice_the_end(&mut self) {
+        let revision = self.camera.revision();
+        if revision == self.revision {
+            return;
+        }
+        self.revision = revision;
+        if let Some(reason) = self.camera.mpeg1_failure(self.wish.quality) {
+            let end = reason.floor_char_boundary(close::REASON_LIMIT);
+            self.socket.close(1011, &reason[..end]);
+        }
+    }
+}

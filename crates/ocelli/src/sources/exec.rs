@@ -1,0 +1,131 @@
+//! A program whose standard output is a camera.
+//!
+//! It is started without a shell and with next to no environment, leads a process
+//! group of its own, and ends with its source. What can be started this way can do
+//! whatever this user can: so only the configuration file names programs.
+
+use super::format::{self, Format};
+use super::{Address, Kind, redact};
+use crate::config::{ConfigError, Section};
+use crate::supervise::{Child, Input, ending, spawn};
+use ocelli_core::{Failure, FailureKind, Publisher, RunOnce, Source};
+use std::path::Path;
+use std::sync::Arc;
+
+/// The kind `exec`.
+pub const KIND: Kind = Kind {
+    name: "exec",
+    schemes: &["exec"],
+    about: "A program of this machine that writes video to its standard output. Only the \
+            configuration file can name one.",
+    example: "exec = [\"rpicam-vid\", \"-t\", \"0\", \"--codec\", \"yuv420\", \"-o\", \"-\"]\n\
+              format = \"yuv420p\"\nsize = \"640x480\"",
+    options: &[
+        (
+            "exec",
+            "the program and its arguments, in place of `source`; no shell is involved",
+        ),
+        format::OPTIONS[0],
+        format::OPTIONS[1],
+        format::OPTIONS[2],
+        format::OPTIONS[3],
+    ],
+    open,
+};
+
+/// The programs of the Raspberry Pi's cameras pad the rows of raw pictures to a
+/// multiple of this.
+const PI_ALIGNMENT: u16 = 64;
+
+/// How many of its last lines a program's end is told with.
+const LAST_LINES: usize = 3;
+
+struct Exec {
+    program: String,
+    arguments: Vec<String>,
+    format: Format,
+}
+
+fn open(address: Address, options: &mut Section<'_>) -> Result<Arc<dyn Source>, ConfigError> {
+    let span = options.span("exec");
+    let words = options.strings("exec")?.unwrap_or_default();
+    let Some((program, arguments)) = words.split_first().filter(|_| address.rest().is_empty())
+    else {
+        let message = "a program is named in the configuration file, with its arguments, like \
+                       exec = [\"rpicam-vid\", \"-t\", \"0\", \"--codec\", \"yuv420\", \"-o\", \"-\"]";
+        return Err(ConfigError::new(message).at(span));
+    };
+    if program.is_empty() || words.iter().any(|word| word.contains('\0')) {
+        let message = "`exec` begins with the name of a program";
+        return Err(ConfigError::new(message).at(span));
+    }
+    let format = Format::of(options)?;
+    if let Format::Yuv420p { size, .. } = format
+        && options.span("stride").is_none()
+        && size.0 % PI_ALIGNMENT != 0
+        && is_of_the_pi(program)
+    {
+        let stride = size.0.next_multiple_of(PI_ALIGNMENT);
+        let message = format!(
+            "{program} pads the rows of raw pictures to a multiple of {PI_ALIGNMENT} bytes, and \
+             {} is none: add stride = {stride}, or choose another width",
+            size.0
+        );
+        return Err(ConfigError::new(message).at(options.span("size")));
+    }
+    Ok(Arc::new(Exec {
+        program: program.clone(),
+        arguments: arguments.to_vec(),
+        format,
+    }))
+}
+
+fn name_of(program: &str) -> &str {
+    let name = Path::new(program)
+        .file_name()
+        .and_then(|name| name.to_str());
+    name.unwrap_or(program)
+}
+
+fn is_of_the_pi(program: &str) -> bool {
+    let name = name_of(program);
+    name.starts_with("rpicam-") || name.starts_with("libcamera-")
+}
+
+impl Source for Exec {
+    fn run_once(self: Arc<Self>, publisher: Publisher) -> RunOnce {
+        Box::pin(async move { self.run(&publisher).await })
+    }
+
+    fn size(&self) -> Option<(u16, u16)> {
+        self.format.size()
+    }
+
+    fn rate(&self) -> Option<f64> {
+        self.format.rate()
+    }
+}
+
+impl Exec {
+    async fn run(&self, publisher: &Publisher) -> Result<(), Failure> {
+        let mut child = spawn(&self.program, &self.arguments, Input::None)?;
+        let Some(stdout) = child.stdout.take() else {
+            unreachable!("standard output is always a pipe");
+        };
+        self.format.publish(stdout, publisher).await?;
+        Err(self.obituary(&mut child).await)
+    }
+
+    /// How it ended, with its last words.
+    async fn obituary(&self, child: &mut Child) -> Failure {
+        let status = child.finish().await;
+        let mut reason = ending(name_of(&self.program), status);
+        let said = child.said();
+        let last = &said[said.len().saturating_sub(LAST_LINES)..];
+        if !last.is_empty() {
+            reason.push_str(": ");
+            reason.push_str(&redact(&last.join(" / ")));
+        }
+        Failure::new(FailureKind::Ended, reason)
+    }
+}

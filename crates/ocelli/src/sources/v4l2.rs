@@ -1,0 +1,165 @@
+//! A camera of this machine, as Video4Linux shows it: USB cameras, mostly.
+//!
+//! JPEG that the device makes is passed on as it is. One that makes none is read
+//! raw and encoded. Which of the two a device is, it says when ffmpeg asks it.
+
+use super::{Address, Kind};
+use crate::config::{ConfigError, JpegOptions, JpegRate, Section, parse_size};
+use crate::ffmpeg::{self, Smjpeg};
+use crate::supervise::{Input, spawn};
+use ocelli_core::{Failure, FailureKind, Publisher, RunOnce, Source};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// The kind `v4l2`.
+pub const KIND: Kind = Kind {
+    name: "v4l2",
+    schemes: &["v4l2"],
+    about: "A camera of this machine, such as a USB camera: its own JPEG where it makes any.",
+    example: "v4l2:/dev/video0",
+    options: &[
+        ("size", "the size it is to have, like \"1280x720\""),
+        ("fps", "pictures a second that it is to make"),
+    ],
+    open,
+};
+
+/// What ffmpeg says of a device that makes no JPEG.
+const NO_JPEG: &str = "Cannot find a proper format for codec 'mjpeg'";
+
+#[derive(Debug)]
+struct Device {
+    path: String,
+    size: Option<(u16, u16)>,
+    fps: Option<f64>,
+    jpeg: JpegOptions,
+    /// Whether it was found to make no JPEG.
+    raw: AtomicBool,
+}
+
+fn open(address: Address, options: &mut Section<'_>) -> Result<Arc<dyn Source>, ConfigError> {
+    Ok(Arc::new(read(&address, options)?))
+}
+
+fn read(address: &Address, options: &mut Section<'_>) -> Result<Device, ConfigError> {
+    let path = address.rest();
+    if !path.starts_with("/dev/") || path.contains(['\0', '\n']) {
+        let message = format!("{path:?} is no device; write it like \"v4l2:/dev/video0\"");
+        return Err(ConfigError::new(message));
+    }
+    let span = options.span("size");
+    let size = match options.string("size")? {
+        Some(written) => Some(
+            parse_size(&written)
+                .ok_or_else(|| ConfigError::new("`size` is written like \"1280x720\"").at(span))?,
+        ),
+        None => None,
+    };
+    let fps = options.number("fps", 0.1..=240.0)?;
+    let mut jpeg = JpegOptions::of(options)?;
+    if options.span("jpeg").is_none() {
+        // It was asked for so many, and what is raw is not made smaller unasked.
+        jpeg.rate = JpegRate::Fps(fps.unwrap_or(30.0));
+        jpeg.width = size.map_or(jpeg.width, |(width, _)| width.max(64));
+    }
+    Ok(Device {
+        path: path.to_owned(),
+        size,
+        fps,
+        jpeg,
+        raw: AtomicBool::new(false),
+    })
+}
+
+impl Source for Device {
+    fn run_once(self: Arc<Self>, publisher: Publisher) -> RunOnce {
+        Box::pin(async move {
+            if !self.raw.load(Ordering::Relaxed) {
+                let failure = self.run(false, &publisher).await;
+                match failure {
+                    Some(failure) => return Err(failure),
+                    None => self.raw.store(true, Ordering::Relaxed),
+                }
+            }
+            Err(self
+                .run(true, &publisher)
+                .await
+                .unwrap_or_else(|| Failure::new(FailureKind::Unsupported, "it makes no pictures")))
+        })
+    }
+}
+
+impl Device {
+    fn arguments(&self, raw: bool) -> Vec<String> {
+        let mut arguments: Vec<String> = ffmpeg::QUIET.map(str::to_owned).into();
+        let mut add = |words: &[&str]| arguments.extend(words.iter().map(|&word| word.to_owned()));
+        add(&["-threads", "1", "-flags", "low_delay"]);
+        add(&["-protocol_whitelist", "file", "-f", "v4l2"]);
+        if !raw {
+            add(&["-input_format", "mjpeg"]);
+        }
+        if let Some((width, height)) = self.size {
+            add(&["-video_size", &format!("{width}x{height}")]);
+        }
+        if let Some(fps) = self.fps {
+            add(&["-framerate", &fps.to_string()]);
+        }
+        add(&["-i", &self.path]);
+        if raw {
+            arguments.extend(ffmpeg::to_smjpeg(&self.jpeg, None, None));
+        } else {
+            // Cameras leave out the usual tables, without which no browser shows it.
+            add(&["-an", "-c:v", "copy", "-bsf:v", "mjpeg2jpeg"]);
+            add(&["-flush_packets", "1", "-f", "smjpeg", "pipe:1"]);
+        }
+        arguments
+    }
+
+    /// Publishes until ffmpeg ends; how that was, or none for a device that makes
+    /// no JPEG.
+    async fn run(&self, raw: bool, publisher: &Publisher) -> Option<Failure> {
+        let mut child = match spawn("ffmpeg", self.arguments(raw), Input::None) {
+            Ok(child) => child,
+            Err(failure) => return Some(failure),
+        };
+        let Some(stdout) = child.stdout.take() else {
+            unreachable!("standard output is always a pipe");
+        };
+        ffmpeg::publish(Smjpeg::new(stdout), publisher).await;
+        let failure = ffmpeg::obituary(&mut child).await;
+        let unfit = !raw && child.said().iter().any(|line| line.contains(NO_JPEG));
+        (!unfit).then_some(failure)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_is_asked_for_its_own_jpeg_first() {
+        let device = read(
+            &Address::new("v4l2:/dev/video7"),
+            &mut Section::empty("a test"),
+        );
+        let device = device.expect("a device");
+        let line = device.arguments(false).join(" ");
+        assert!(
+            line.contains("-f v4l2 -input_format mjpeg -i /dev/video7 -an -c:v copy"),
+            "{line}"
+        );
+        let line = device.arguments(true).join(" ");
+        assert!(line.contains("-f v4l2 -i /dev/video7 -vf"), "{line}");
+        assert!(line.contains("-c:v mjpeg"), "{line}");
+    }
+
+    #[test]
+    fn what_is_no_device_is_refused() {
+        for bad in ["v4l2:", "v4l2:/etc/passwd", "v4l2:video0"] {
+            assert!(
+                read(&Address::new(bad), &mut Section::empty("a test")).is_err(),
+                "{bad}"
+            );
+        }
+    }
+}

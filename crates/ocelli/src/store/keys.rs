@@ -1,0 +1,139 @@
+//! The keys of cameras that push, as the store keeps them: never the key itself,
+//! only its keyed hash.
+
+use super::StoreError;
+use crate::auth::Hash;
+use ocelli_core::CameraId;
+use rusqlite::{Connection, Row};
+
+/// A key that was given out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamKey {
+    /// What it is called by where it is listed and revoked.
+    pub id: String,
+    /// The app that it is for.
+    pub app: String,
+    /// The room that it is for, as it was written: in the short or the full form.
+    pub room: String,
+    /// Who pushes with it.
+    pub identity: String,
+    /// When it was made, in ms since the Unix epoch.
+    pub created: i64,
+}
+
+fn read(row: &Row<'_>) -> rusqlite::Result<StreamKey> {
+    Ok(StreamKey {
+        id: row.get("id")?,
+        app: row.get("app")?,
+        room: row.get("room")?,
+        identity: row.get("identity")?,
+        created: row.get("created")?,
+    })
+}
+
+/// All of them, the oldest first.
+///
+/// # Errors
+/// The file can't be read.
+pub fn all(connection: &Connection) -> Result<Vec<StreamKey>, StoreError> {
+    let mut query = connection.prepare_cached("SELECT * FROM stream_key ORDER BY rowid")?;
+    let keys = query.query_map([], read)?;
+    Ok(keys.collect::<Result<_, _>>()?)
+}
+
+/// Some of an app's, the oldest first, and how many it has in all.
+///
+/// # Errors
+/// The file can't be read.
+pub fn page(
+    connection: &Connection,
+    app: &str,
+    limit: usize,
+    offset: usize,
+) -> Result<(Vec<StreamKey>, usize), StoreError> {
+    let count = "SELECT count(*) FROM stream_key WHERE app = ?1";
+    let total: usize = connection.query_row(count, [app], |row| row.get(0))?;
+    let mut query = connection.prepare_cached(
+        "SELECT * FROM stream_key WHERE app = ?1 ORDER BY rowid LIMIT ?2 OFFSET ?3",
+    )?;
+    let keys = query.query_map((app, limit, offset), read)?;
+    Ok((keys.collect::<Result<_, _>>()?, total))
+}
+
+/// Adds one.
+///
+/// # Errors
+/// The file can't be written.
+pub fn insert(connection: &Connection, key: &StreamKey, hash: &Hash) -> Result<(), StoreError> {
+    connection.execute(
+        "INSERT INTO stream_key (id, app, room, identity, hash, created)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        (
+            &key.id,
+            &key.app,
+            &key.room,
+            &key.identity,
+            hash.bytes(),
+            key.created,
+        ),
+    )?;
+    Ok(())
+}
+
+/// The key of this hash for a camera's place, if there is one. Each of that place
+/// is compared, whole and in constant time.
+///
+/// # Errors
+/// The file can't be read.
+pub fn find(
+    connection: &Connection,
+    place: &CameraId,
+    hash: &Hash,
+) -> Result<Option<StreamKey>, StoreError> {
+    let mut query = connection
+        .prepare_cached("SELECT * FROM stream_key WHERE app = ?1 AND room IN (?2, ?3)")?;
+    let mut rows = query.query((place.app(), place.room(), place.full_room()))?;
+    let mut found = None;
+    while let Some(row) = rows.next()? {
+        let kept: Vec<u8> = row.get("hash")?;
+        if hash.is(&kept) {
+            found = Some(read(row)?);
+        }
+    }
+    Ok(found)
+}
+
+/// Whether a camera's place has a key.
+///
+/// # Errors
+/// The file can't be read.
+pub fn any_for(connection: &Connection, place: &CameraId) -> Result<bool, StoreError> {
+    let mut query = connection
+        .prepare_cached("SELECT 1 FROM stream_key WHERE app = ?1 AND room IN (?2, ?3)")?;
+    Ok(query.exists((place.app(), place.room(), place.full_room()))?)
+}
+
+/// Whether a key is still there.
+///
+/// # Errors
+/// The file can't be read.
+pub fn exists(connection: &Connection, id: &str) -> Result<bool, StoreError> {
+    let mut query = connection.prepare_cached("SELECT 1 FROM stream_key WHERE id = ?1")?;
+    Ok(query.exists([id])?)
+}
+
+/// Takes one out, of `app` alone if one is given; the one that was there.
+///
+/// # Errors
+/// The file can't be written.
+pub fn delete(
+    connection: &Connection,
+    id: &str,
+    app: Option<&str>,
+) -> Result<Option<StreamKey>, StoreError> {
+    let mut query = connection.prepare_cached(
+        "DELETE FROM stream_key WHERE id = ?1 AND (?2 IS NULL OR app = ?2) RETURNING *",
+    )?;
+    let mut gone = query.query_map((id, app), read)?;
+    Ok(gone.next().transpose()?)
+}

@@ -1,0 +1,125 @@
+//! What cameras sent and when: one row for each stream, from its start to its end.
+
+use super::StoreError;
+use rusqlite::{Connection, Row};
+
+/// How many streams are remembered.
+const KEPT: i64 = 20_000;
+
+/// One stream of a camera.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stream {
+    /// Its number, which is its own for ever.
+    pub number: i64,
+    /// Its app.
+    pub app: String,
+    /// Room and participant, as in `live-cam1/wscam-abc1`.
+    pub stream_id: String,
+    /// How it came.
+    pub kind: String,
+    /// The full room.
+    pub room: String,
+    /// Who sent it.
+    pub participant: String,
+    /// In ms since the Unix epoch.
+    pub started: i64,
+    /// In ms since the Unix epoch; none while it goes on.
+    pub ended: Option<i64>,
+    /// What the device told last of itself, in JSON.
+    pub last_stats: Option<String>,
+}
+
+fn read(row: &Row<'_>) -> rusqlite::Result<Stream> {
+    Ok(Stream {
+        number: row.get("number")?,
+        app: row.get("app")?,
+        stream_id: row.get("stream_id")?,
+        kind: row.get("type")?,
+        room: row.get("room")?,
+        participant: row.get("participant")?,
+        started: row.get("started")?,
+        ended: row.get("ended")?,
+        last_stats: row.get("last_stats")?,
+    })
+}
+
+/// Notes that a stream begins; the number it gets, whatever it had. The oldest that
+/// have ended are forgotten for it, beyond so many.
+///
+/// # Errors
+/// The file can't be written.
+pub fn begin(connection: &Connection, stream: &Stream) -> Result<i64, StoreError> {
+    let mut insert = connection.prepare_cached(
+        "INSERT INTO stream (app, stream_id, type, room, participant, started)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    )?;
+    let number = insert.insert((
+        &stream.app,
+        &stream.stream_id,
+        &stream.kind,
+        &stream.room,
+        &stream.participant,
+        stream.started,
+    ))?;
+    let mut forget =
+        connection.prepare_cached("DELETE FROM stream WHERE number <= ?1 AND ended IS NOT NULL")?;
+    forget.execute([number - KEPT])?;
+    Ok(number)
+}
+
+/// Notes what a device told last.
+///
+/// # Errors
+/// The file can't be written.
+pub fn note(connection: &Connection, number: i64, stats: &str) -> Result<(), StoreError> {
+    let mut update =
+        connection.prepare_cached("UPDATE stream SET last_stats = ?2 WHERE number = ?1")?;
+    update.execute((number, stats))?;
+    Ok(())
+}
+
+/// Notes that a stream has ended, and what its device told last.
+///
+/// # Errors
+/// The file can't be written.
+pub fn end(
+    connection: &Connection,
+    number: i64,
+    now: i64,
+    stats: Option<&str>,
+) -> Result<(), StoreError> {
+    let mut update = connection.prepare_cached(
+        "UPDATE stream SET ended = ?2, last_stats = coalesce(?3, last_stats)
+         WHERE number = ?1 AND ended IS NULL",
+    )?;
+    update.execute((number, now, stats))?;
+    Ok(())
+}
+
+/// Ends what a hub that was cut short left open.
+///
+/// # Errors
+/// The file can't be written.
+pub fn end_all(connection: &Connection, now: i64) -> Result<usize, StoreError> {
+    let ended = connection.execute("UPDATE stream SET ended = ?1 WHERE ended IS NULL", [now])?;
+    Ok(ended)
+}
+
+/// Some of an app's, the newest first, and how many it has in all.
+///
+/// # Errors
+/// The file can't be read.
+pub fn page(
+    connection: &Connection,
+    app: &str,
+    limit: usize,
+    offset: usize,
+) -> Result<(Vec<Stream>, usize), StoreError> {
+    let count = "SELECT count(*) FROM stream WHERE app = ?1";
+    let total: usize = connection.query_row(count, [app], |row| row.get(0))?;
+    let mut query = connection.prepare_cached(
+        "SELECT * FROM stream WHERE app = ?1 ORDER BY number DESC LIMIT ?2 OFFSET ?3",
+    )?;
+    let streams = query.query_map((app, limit, offset), read)?;
+    Ok((streams.collect::<Result<_, _>>()?, total))
+}

@@ -1,0 +1,87 @@
+//! The two ports of telemetry. One that can't be had is a warning: the other, and
+//! the rest of the hub, run without it.
+
+use super::{Options, Telemetry, sources, viewers};
+use crate::conversation::Doors;
+use crate::server;
+use crate::site::Site;
+use std::io;
+use std::net::{SocketAddr, TcpListener as Bound};
+use std::sync::Arc;
+use tokio::net::{TcpListener, TcpStream};
+
+/// Connections that may wait to be accepted: many sources may come at once.
+const BACKLOG: i32 = 1024;
+
+/// Listens where the options say, on the telemetry thread.
+pub fn begin(telemetry: &Telemetry, options: &Options, site: &Arc<Site>) {
+    let (tcp, ws) = options.addresses(site.listen);
+    if let Some(listener) = tcp.and_then(|address| bind(address, "tcp", "samples by TCP")) {
+        let shared = telemetry.shared.clone();
+        let stopping = site.stopping.clone();
+        let serve = move |stream| sources::accept(stream, &shared, &stopping);
+        spawn(telemetry, site, listener, serve);
+    }
+    if let Some(listener) = ws.and_then(|address| bind(address, "ws", "viewers of them")) {
+        let served = site.clone();
+        let doors = Doors::new(viewers::port(site.clone()), site.clone());
+        let serve = move |stream| server::accept(stream, &served, &doors);
+        spawn(telemetry, site, listener, serve);
+    }
+}
+
+fn bind(address: SocketAddr, key: &str, what: &str) -> Option<Bound> {
+    let bound = socket(address).and_then(|listener| Ok((listener.local_addr()?, listener)));
+    match bound {
+        Ok((address, listener)) => {
+            tracing::info!("telemetry: {what} on {address}");
+            Some(listener)
+        }
+        Err(error) => {
+            tracing::warn!(
+                "telemetry: {what} not taken, for {address} can't be listened on: {error}. All \
+                 else runs. Another hub may have it; `{key}` in [telemetry] of the configuration \
+                 names another address, or \"\" for none"
+            );
+            None
+        }
+    }
+}
+
+fn socket(address: SocketAddr) -> io::Result<Bound> {
+    let domain = socket2::Domain::for_address(address);
+    let socket = socket2::Socket::new(domain, socket2::Type::STREAM, None)?;
+    // A hub that is started again finds its port free.
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
+}
+
+fn spawn(
+    telemetry: &Telemetry,
+    site: &Arc<Site>,
+    bound: Bound,
+    serve: impl Fn(TcpStream) + Send + Sync + 'static,
+) {
+    let stopping = site.stopping.clone();
+    telemetry.runtime.spawn(async move {
+        let listener = match TcpListener::from_std(bound) {
+            Ok(listener) => listener,
+            Err(error) => return tracing::error!("telemetry: a port is lost: {error}"),
+        };
+        let accepting = async {
+            loop {
+                match listener.accept().await {
+                    Ok((stream, _)) => serve(stream),
+                    Err(error) => server::wait_out(&error).await,
+                }
+            }
+        };
+        tokio::select! {
+            () = accepting => {}
+            () = stopping.cancelled() => {}
+        }
+    });
+}

@@ -1,0 +1,272 @@
+//! Telemetry: numbers beside the pictures. What comes, what is kept and who looks,
+//! around `ocelli_series`, which knows the series themselves.
+//!
+//! All of it runs on a thread of its own with a runtime of its own: reading a million
+//! lines a second, or writing a message of four megabytes, would hold up every
+//! picture if it were done where frames are. The frame path's thread sends what it
+//! has ([`Telemetry::add`]) and asks for what it wants ([`Telemetry::call`]); it never
+//! waits for a lock.
+//!
+//! What does not belong here: what a series is, how it is packed, and what a viewer's
+//! message looks like.
+
+mod figures;
+mod listen;
+mod options;
+mod sources;
+mod store;
+mod viewers;
+
+pub use options::{OPTIONS, Options};
+pub use sources::Writer;
+pub use viewers::routes;
+
+use crate::site::Site;
+use ocelli_series::{Bounds, Cursor, Registry};
+use std::fmt;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::AbortOnDropHandle;
+
+/// How long the last samples may take to be stored when the hub stops.
+const GOODBYE: Duration = Duration::from_secs(1);
+/// Samples of the hub's own that may wait for the telemetry thread; more are dropped.
+const WAITING: usize = 4096;
+/// How often old samples are looked for.
+const SWEEP: Duration = Duration::from_secs(1);
+
+/// The telemetry thread has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stopped;
+
+impl fmt::Display for Stopped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the hub is stopping, and its telemetry with it")
+    }
+}
+
+impl std::error::Error for Stopped {}
+
+/// The present time, in ms since the Unix epoch: the clock that stamps frames too.
+pub fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |elapsed| elapsed.as_millis() as u64)
+}
+
+/// What the tasks of the telemetry thread share.
+struct Shared {
+    registry: Mutex<Registry>,
+    /// Moves whenever there is something new for viewers.
+    news: watch::Sender<()>,
+    /// Viewers of all series; while there is one the hub's own figures are taken.
+    lookers: AtomicUsize,
+    /// Sources that are connected.
+    connected: AtomicUsize,
+    /// How many of them there may be.
+    most_connected: usize,
+    /// Samples of the hub's own that were dropped.
+    dropped: AtomicU64,
+}
+
+impl Shared {
+    /// The series; for the telemetry thread alone, and never across an await.
+    fn registry(&self) -> MutexGuard<'_, Registry> {
+        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Wakes viewers that wait.
+    fn tell(&self) {
+        self.news.send_replace(());
+    }
+}
+
+/// A sample of the hub's own.
+struct Own {
+    name: String,
+    unit: Option<&'static str>,
+    x: f64,
+    y: f64,
+}
+
+/// The way to the telemetry thread. Dropping the last one ends it.
+#[derive(Clone)]
+pub struct Telemetry {
+    shared: Arc<Shared>,
+    runtime: Handle,
+    own: mpsc::Sender<Own>,
+    stopping: CancellationToken,
+    ended: watch::Receiver<bool>,
+    _guard: Arc<DropGuard>,
+}
+
+impl Telemetry {
+    /// Starts the thread, with the series that are in the data directory, if one is
+    /// given. Without, or when its file can't be used, series last as long as the hub.
+    ///
+    /// # Panics
+    /// The system has no thread to give.
+    pub fn start(bounds: Bounds, data: Option<&Path>) -> Self {
+        let shared = Arc::new(Shared {
+            registry: Mutex::new(Registry::new(bounds)),
+            news: watch::Sender::new(()),
+            lookers: AtomicUsize::new(0),
+            connected: AtomicUsize::new(0),
+            most_connected: sources::most_connected(),
+            dropped: AtomicU64::new(0),
+        });
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .max_blocking_threads(1)
+            .build()
+            .unwrap_or_else(|error| panic!("no runtime for telemetry: {error}"));
+        let handle = runtime.handle().clone();
+        let (own, own_samples) = mpsc::channel(WAITING);
+        let (end, ended) = watch::channel(false);
+        let stopping = CancellationToken::new();
+        let (data, kept, stopped) = (data.map(Path::to_owned), shared.clone(), stopping.clone());
+        let body = move || {
+            // Sources wait in the listener's queue until what they go on with is there.
+            let store = data.and_then(|data| store::open(&data, &mut kept.registry()));
+            runtime.block_on(async {
+                tokio::spawn(take_own(kept.clone(), own_samples));
+                tokio::spawn(sweep(kept.clone()));
+                let saving = store.map(|store| tokio::spawn(store.keep(kept, stopped.clone())));
+                stopped.cancelled().await;
+                if let Some(saving) = saving {
+                    // The last samples go to the disk; one that hangs is not waited for.
+                    let _ = tokio::time::timeout(GOODBYE, saving).await;
+                }
+            });
+            runtime.shutdown_background();
+            end.send_replace(true);
+        };
+        let thread = std::thread::Builder::new().name("telemetry".to_owned());
+        thread
+            .spawn(body)
+            .unwrap_or_else(|error| panic!("no thread for telemetry: {error}"));
+        Self {
+            shared,
+            runtime: handle,
+            own,
+            _guard: Arc::new(stopping.clone().drop_guard()),
+            stopping,
+            ended,
+        }
+    }
+
+    /// Begins to take samples and viewers on the ports of their own, as far as they
+    /// can be had, and to take the hub's own figures.
+    pub fn serve(&self, options: &Options, site: &Arc<Site>) {
+        listen::begin(self, options, site);
+        let figures = figures::take(site.clone(), self.shared.clone());
+        site.tasks.spawn(figures);
+    }
+
+    /// Ends the thread; what came is stored before.
+    pub async fn stop(&self) {
+        self.stopping.cancel();
+        let mut ended = self.ended.clone();
+        let _ = tokio::time::timeout(2 * GOODBYE, ended.wait_for(|ended| *ended)).await;
+    }
+
+    /// Adds one sample to the series of this name, which is made if there is none.
+    /// It neither waits nor fails: what finds no room is dropped and counted.
+    pub fn add(&self, name: impl Into<String>, x: f64, y: f64) {
+        self.add_measured(name, None, x, y);
+    }
+
+    /// As [`Telemetry::add`], and says in what y is measured.
+    pub fn add_measured(
+        &self,
+        name: impl Into<String>,
+        unit: Option<&'static str>,
+        x: f64,
+        y: f64,
+    ) {
+        let name = name.into();
+        let good = x.is_finite() && y.is_finite();
+        if !good || self.own.try_send(Own { name, unit, x, y }).is_err() {
+            self.shared.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Samples of the hub's own that were dropped, so far.
+    pub fn dropped(&self) -> u64 {
+        self.shared.dropped.load(Ordering::Relaxed)
+    }
+
+    /// Has `job` done with the series, on their thread; wakes viewers after it.
+    ///
+    /// # Errors
+    /// The thread has ended.
+    pub async fn call<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut Registry) -> T + Send + 'static,
+    ) -> Result<T, Stopped> {
+        let shared = self.shared.clone();
+        let (answer, answered) = oneshot::channel();
+        self.runtime.spawn(async move {
+            let done = job(&mut shared.registry());
+            shared.tell();
+            let _ = answer.send(done);
+        });
+        answered.await.map_err(|_| Stopped)
+    }
+
+    /// Makes the next message of a viewer on the telemetry thread: its history, or
+    /// else the next batch as soon as there is one. Dropping the handle gives it up.
+    fn message(&self, mut cursor: Cursor, history: bool) -> AbortOnDropHandle<(Cursor, String)> {
+        let (shared, mut news) = (self.shared.clone(), self.shared.news.subscribe());
+        AbortOnDropHandle::new(self.runtime.spawn(async move {
+            if history {
+                let message = cursor.history(&mut shared.registry());
+                return (cursor, message);
+            }
+            loop {
+                news.mark_unchanged();
+                let batch = cursor.batch(&mut shared.registry());
+                if let Some(message) = batch {
+                    return (cursor, message);
+                }
+                // `shared` holds the sender, so there is always one.
+                let _ = news.changed().await;
+            }
+        }))
+    }
+}
+
+/// Puts the hub's own samples into their series.
+async fn take_own(shared: Arc<Shared>, mut samples: mpsc::Receiver<Own>) {
+    while let Some(own) = samples.recv().await {
+        let now = now();
+        let mut registry = shared.registry();
+        let opened = ocelli_series::line::name(own.name.as_bytes())
+            .is_ok()
+            .then(|| registry.open(&own.name, false));
+        let Some(Ok(id)) = opened else {
+            shared.dropped.fetch_add(1, Ordering::Relaxed);
+            continue;
+        };
+        // The series was there a moment ago.
+        if own.unit.is_some() && registry.get(id).is_ok_and(|series| series.unit().is_none()) {
+            let _ = registry.set_unit(id, own.unit);
+        }
+        let _ = registry.append(id, &[(own.x, own.y)], now);
+        drop(registry);
+        shared.tell();
+    }
+}
+
+/// Forgets what is too old.
+async fn sweep(shared: Arc<Shared>) {
+    let mut due = tokio::time::interval(SWEEP);
+    loop {
+        due.tick().await;
+        shared.registry().sweep(now());
+    }
+}

@@ -1,0 +1,317 @@
+//! Those who write samples: over TCP, and the lines of a request's body.
+//!
+//! A source costs what of a line is not whole yet, and nothing else: all read into
+//! the same buffer, which works since all are on one thread.
+
+use super::{Shared, now};
+use ocelli_series::line::{self, Lines, TooLong};
+use ocelli_series::source::shown;
+use ocelli_series::{Refused, Registry, Sample};
+use rustix::process::{Resource, getrlimit};
+use std::cell::RefCell;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
+
+/// So many sources may be connected, where descriptors are no bound.
+const CONNECTED: usize = 20_000;
+/// A source says its name in this time.
+const NAMELESS: Duration = Duration::from_secs(60);
+/// A refused source may take so long to read why.
+const FAREWELL: Duration = Duration::from_secs(2);
+/// How much is read at once.
+const BUFFER: usize = 64 * 1024;
+/// A source that is silent for so long is asked by TCP whether it is still there.
+const KEEPALIVE: Duration = Duration::from_secs(60);
+
+thread_local! {
+    static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch {
+        bytes: vec![0; BUFFER],
+        samples: Vec::new(),
+    });
+}
+
+/// What all sources use in turn.
+struct Scratch {
+    bytes: Vec<u8>,
+    samples: Vec<Sample>,
+}
+
+/// How many sources may be connected: viewers and cameras need descriptors too.
+pub fn most_connected() -> usize {
+    let descriptors = getrlimit(Resource::Nofile).current;
+    let half = descriptors.map(|most| usize::try_from(most / 2).unwrap_or(CONNECTED));
+    half.unwrap_or(CONNECTED).min(CONNECTED)
+}
+
+/// Takes a connection's lines, in a task of its own.
+pub fn accept(stream: TcpStream, shared: &Arc<Shared>, stopping: &CancellationToken) {
+    let (shared, stopping) = (shared.clone(), stopping.clone());
+    tokio::spawn(async move {
+        let connected = shared.connected.fetch_add(1, Ordering::Relaxed);
+        tokio::select! {
+            () = serve(stream, &shared, connected) => {}
+            () = stopping.cancelled() => {}
+        }
+        shared.connected.fetch_sub(1, Ordering::Relaxed);
+    });
+}
+
+async fn serve(stream: TcpStream, shared: &Shared, connected: usize) {
+    let Ok(peer) = stream.peer_addr() else { return };
+    if connected >= shared.most_connected {
+        let reason = format!("there are {connected} sources already");
+        return refuse(stream, &reason).await;
+    }
+    let keepalive = socket2::TcpKeepalive::new().with_time(KEEPALIVE);
+    // Without it a source that is cut off stays listed, and that is all.
+    let _ = socket2::SockRef::from(&stream).set_tcp_keepalive(&keepalive);
+    let mut source = Writer::new(peer.to_string(), true);
+    let ended = read(&stream, &mut source, shared).await;
+    let ended = match ended {
+        Ok(()) => source.finish(&mut shared.registry()),
+        other => other,
+    };
+    let reason = match &ended {
+        Ok(()) => "it closed the connection",
+        Err(End::Broken(error)) => &format!("the connection broke: {error}"),
+        Err(End::Refused(reason)) => reason,
+    };
+    source.end(&mut shared.registry(), reason);
+    shared.tell();
+    if let Err(End::Refused(reason)) = ended {
+        tracing::warn!(%peer, %reason, "refused a source of samples");
+        refuse(stream, &reason).await;
+    }
+}
+
+/// Why a source ends before it is done.
+enum End {
+    Broken(io::Error),
+    Refused(String),
+}
+
+async fn read(stream: &TcpStream, source: &mut Writer, shared: &Shared) -> Result<(), End> {
+    loop {
+        if source.is_named() {
+            stream.readable().await.map_err(End::Broken)?;
+        } else {
+            let readable = tokio::time::timeout(NAMELESS, stream.readable()).await;
+            let Ok(readable) = readable else {
+                let reason = "it said no name within a minute; the first line is the series' name";
+                return Err(End::Refused(reason.to_owned()));
+            };
+            readable.map_err(End::Broken)?;
+        }
+        let ended = SCRATCH.with_borrow_mut(|scratch| match stream.try_read(&mut scratch.bytes) {
+            Ok(0) => Some(Ok(())),
+            Ok(length) => {
+                let (bytes, samples) = (&scratch.bytes[..length], &mut scratch.samples);
+                let taken = source.take(bytes, samples, &shared.registry);
+                shared.tell();
+                taken.err().map(Err)
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
+            Err(error) => Some(Err(End::Broken(error))),
+        });
+        if let Some(ended) = ended {
+            return ended;
+        }
+        // The next in turn: one that never stops writing is one of many.
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Says why, in a line, and waits a little for it to be read: over bytes that nobody
+/// read the kernel would reset the connection, and what was said with it.
+async fn refuse(mut stream: TcpStream, reason: &str) {
+    let told = async {
+        stream
+            .write_all(format!("ocelli: {reason}\n").as_bytes())
+            .await?;
+        stream.shutdown().await?;
+        let mut scrap = [0; 4096];
+        while stream.read(&mut scrap).await? > 0 {}
+        io::Result::Ok(())
+    };
+    let _ = tokio::time::timeout(FAREWELL, told).await;
+}
+
+/// One who writes lines, the first of which is a series' name.
+pub struct Writer {
+    from: String,
+    tcp: bool,
+    lines: Lines,
+    name: Option<String>,
+    /// The series, and the source's number in the registry.
+    place: Option<(u32, u64)>,
+}
+
+/// What came of some lines.
+#[derive(Default)]
+struct Came {
+    malformed: u64,
+    last_malformed: Option<String>,
+    fault: Option<String>,
+}
+
+impl Writer {
+    /// Somebody `from` there; over the TCP port or not.
+    pub fn new(from: String, tcp: bool) -> Self {
+        Self {
+            from,
+            tcp,
+            lines: Lines::default(),
+            name: None,
+            place: None,
+        }
+    }
+
+    fn is_named(&self) -> bool {
+        self.name.is_some()
+    }
+
+    fn take(
+        &mut self,
+        bytes: &[u8],
+        samples: &mut Vec<Sample>,
+        registry: &std::sync::Mutex<Registry>,
+    ) -> Result<(), End> {
+        samples.clear();
+        let mut came = Came::default();
+        let name = &mut self.name;
+        let fed = self
+            .lines
+            .feed(bytes, |line| read_line(line, name, samples, &mut came));
+        // The series are needed only now: lines are read without them.
+        let mut registry = registry
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        self.put(&mut registry, samples, came)?;
+        fed.map_err(|TooLong| {
+            let message = format!("a line has at most {} bytes", line::LINE_LIMIT);
+            End::Refused(message)
+        })
+    }
+
+    /// The last line, which counts though it has no newline.
+    fn finish(&mut self, registry: &mut Registry) -> Result<(), End> {
+        let Some(last) = self.lines.last() else {
+            return Ok(());
+        };
+        let (mut samples, mut came) = (Vec::new(), Came::default());
+        read_line(&last, &mut self.name, &mut samples, &mut came);
+        self.put(registry, &samples, came)
+    }
+
+    fn put(&mut self, registry: &mut Registry, samples: &[Sample], came: Came) -> Result<(), End> {
+        let refused = |refused: Refused| End::Refused(refused.to_string());
+        if let Some(fault) = came.fault {
+            return Err(End::Refused(fault));
+        }
+        let Some(name) = &self.name else {
+            return Ok(());
+        };
+        let place = self
+            .place
+            .filter(|(series, _)| registry.get(*series).is_ok());
+        let (series, source) = match place {
+            Some(place) => place,
+            // A series that was deleted begins anew.
+            None => {
+                let now = now();
+                let series = registry.open(name, self.tcp).map_err(refused)?;
+                if let Some((_, old)) = self.place {
+                    registry.sources.end(old, now, "its series was deleted");
+                }
+                let source = registry.sources.begin(series, self.from.clone(), now);
+                *self.place.insert((series, source))
+            }
+        };
+        registry.append(series, samples, now()).map_err(refused)?;
+        if let Some(source) = registry.sources.get(source) {
+            source.samples += samples.len() as u64;
+            source.malformed += came.malformed;
+            if came.last_malformed.is_some() {
+                source.last_malformed.clone_from(&came.last_malformed);
+            }
+        }
+        if let Some(last) = came.last_malformed {
+            registry.malformed(series, came.malformed, last);
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, registry: &mut Registry, reason: &str) {
+        if let Some((series, source)) = self.place.take() {
+            registry.sources.end(source, now(), reason);
+            // A name without any sample was a mistake, or a try.
+            let empty = registry
+                .get(series)
+                .is_ok_and(|series| series.history().end() == 0);
+            if empty && registry.sources.of(series) == 0 {
+                let _ = registry.delete(series);
+            }
+        }
+    }
+
+    /// Takes a whole text: the series, how many samples it had, and what of it was
+    /// malformed.
+    ///
+    /// # Errors
+    /// Says what is wrong with its first line, or that a line is too long.
+    pub fn take_all(
+        mut self,
+        text: &[u8],
+        registry: &mut Registry,
+    ) -> Result<(u32, u64, u64, Option<String>), String> {
+        let (mut samples, mut came) = (Vec::new(), Came::default());
+        let name = &mut self.name;
+        let fed = self
+            .lines
+            .feed(text, |line| read_line(line, name, &mut samples, &mut came));
+        fed.map_err(|TooLong| format!("a line has at most {} bytes", line::LINE_LIMIT))?;
+        if let Some(last) = self.lines.last() {
+            read_line(&last, &mut self.name, &mut samples, &mut came);
+        }
+        if self.name.is_none() && came.fault.is_none() {
+            return Err("the first line is the series' name; there is none".to_owned());
+        }
+        let (count, malformed) = (samples.len() as u64, came.malformed);
+        let last = came.last_malformed.clone();
+        let put = self.put(registry, &samples, came);
+        let series = self.place.map(|(series, _)| series);
+        self.end(registry, "the request was whole");
+        match (put, series) {
+            (Ok(()), Some(series)) => Ok((series, count, malformed, last)),
+            (Err(End::Refused(reason)), _) => Err(reason),
+            (_, _) => Err("it was not taken".to_owned()),
+        }
+    }
+}
+
+fn read_line(line: &[u8], name: &mut Option<String>, samples: &mut Vec<Sample>, came: &mut Came) {
+    if came.fault.is_some() {
+        return;
+    }
+    if name.is_none() {
+        match line::name(line) {
+            Ok(said) => *name = Some(said.to_owned()),
+            Err(fault) => came.fault = Some(fault.to_owned()),
+        }
+        return;
+    }
+    match line::sample(line) {
+        Some(sample) => samples.push(sample),
+        // An empty line says nothing, which is not wrong.
+        None if line.trim_ascii().is_empty() => {}
+        None => {
+            came.malformed += 1;
+            came.last_malformed = Some(shown(line));
+        }
+    }
+}

@@ -1,0 +1,314 @@
+//! Series that outlive the hub: a file of their own, on a thread of its own.
+//!
+//! The file is not that of tokens and apps, so that a million samples a second never
+//! stand in the way of somebody who signs in, and one that is lost takes nothing else
+//! with it. What is kept is told twice a second; the journal and the chunks of one
+//! telling are one transaction, so a crash loses less than a second and nothing by
+//! halves. A disk that takes nothing is one warning: the series go on in memory, and
+//! the file is written anew once it can be.
+
+use super::Shared;
+use ocelli_series::Registry;
+use ocelli_series::history::Chunk;
+use ocelli_series::saving::{Row, Saving};
+use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite_migration::{M, Migrations};
+use std::fs::{DirBuilder, OpenOptions};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio_util::sync::CancellationToken;
+
+/// The file in the data directory.
+const FILE: &str = "series.db";
+/// How often the store is told what is new.
+const INTERVAL: Duration = Duration::from_millis(500);
+/// How long a disk that took nothing is left alone.
+const RETRY: Duration = Duration::from_secs(10);
+/// A journal of so many bytes, or so many entries, is ended.
+const JOURNAL_BYTES: usize = 8 * 1024 * 1024;
+const JOURNAL_ENTRIES: usize = 600;
+
+const STEPS: &[M<'static>] = &[M::up(
+    "CREATE TABLE series (
+         id INTEGER PRIMARY KEY AUTOINCREMENT,
+         name TEXT NOT NULL,
+         unit TEXT,
+         tcp INTEGER NOT NULL,
+         timed INTEGER
+     ) STRICT;
+     CREATE TABLE chunk (
+         series INTEGER NOT NULL,
+         start INTEGER NOT NULL,
+         \"end\" INTEGER NOT NULL,
+         level INTEGER NOT NULL,
+         received INTEGER NOT NULL,
+         samples BLOB NOT NULL,
+         PRIMARY KEY (series, start)
+     ) STRICT, WITHOUT ROWID;
+     CREATE TABLE journal (
+         id INTEGER PRIMARY KEY,
+         news BLOB NOT NULL
+     ) STRICT;",
+)];
+
+type Told = (Saving, oneshot::Sender<Result<(), String>>);
+
+/// The way to the store's thread.
+pub struct Store {
+    tell: mpsc::Sender<Told>,
+    path: String,
+}
+
+/// Opens the file, puts what it has into the registry, and starts the thread. None,
+/// with a warning, if the file can't be used.
+pub fn open(data: &Path, registry: &mut Registry) -> Option<Store> {
+    let path = data.join(FILE);
+    let opened = prepare(data, &path).and_then(|connection| {
+        read(&connection, registry)?;
+        let (tell, mut told) = mpsc::channel::<Told>(1);
+        let mut connection = connection;
+        let body = move || {
+            while let Some((saving, answer)) = told.blocking_recv() {
+                let done = write(&mut connection, &saving).map_err(|error| error.to_string());
+                let _ = answer.send(done);
+            }
+        };
+        let thread = std::thread::Builder::new().name("series".to_owned());
+        thread.spawn(body)?;
+        Ok(tell)
+    });
+    match opened {
+        Ok(tell) => Some(Store {
+            tell,
+            path: path.display().to_string(),
+        }),
+        Err(error) => {
+            tracing::warn!(
+                "telemetry: {} can't be used: {error}. Series are kept in memory, and are gone when \
+                 the hub ends; once this is mended, start it anew",
+                path.display()
+            );
+            None
+        }
+    }
+}
+
+type Fault = Box<dyn std::error::Error>;
+
+fn prepare(data: &Path, path: &Path) -> Result<Connection, Fault> {
+    DirBuilder::new().recursive(true).mode(0o700).create(data)?;
+    let mut private = OpenOptions::new();
+    private.append(true).create(true).mode(0o600).open(path)?;
+    let mut connection = Connection::open(path)?;
+    // Nobody else has business here: without others there is no memory to share,
+    // which a full disk could tear from under the hub.
+    connection.pragma_update_and_check(None, "locking_mode", "exclusive", |_| Ok(()))?;
+    connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
+    connection.pragma_update(None, "synchronous", "normal")?;
+    Migrations::from_slice(STEPS).to_latest(&mut connection)?;
+    Ok(connection)
+}
+
+/// SQLite's integers have a sign; what stands here never has one.
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn unsigned(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or_default()
+}
+
+fn read(connection: &Connection, registry: &mut Registry) -> Result<(), Fault> {
+    let mut query =
+        connection.prepare("SELECT id, name, unit, tcp, timed FROM series ORDER BY id")?;
+    let mut rows = query.query([])?;
+    while let Some(row) = rows.next()? {
+        registry.restore(Row {
+            id: row.get(0)?,
+            name: row.get::<_, String>(1)?.into(),
+            unit: row.get::<_, Option<String>>(2)?.map(Into::into),
+            tcp: row.get(3)?,
+            timed: row.get(4)?,
+        });
+    }
+    let last = "SELECT seq FROM sqlite_sequence WHERE name = 'series'";
+    let last: Option<u32> = connection
+        .query_row(last, [], |row| row.get(0))
+        .optional()?;
+    registry.restore_ids(last.unwrap_or_default());
+    let mut damaged = 0;
+    let mut query = connection.prepare(
+        "SELECT series, start, \"end\", level, received, samples FROM chunk ORDER BY series, start",
+    )?;
+    let mut rows = query.query([])?;
+    while let Some(row) = rows.next()? {
+        let chunk = Chunk {
+            start: unsigned(row.get(1)?),
+            end: unsigned(row.get(2)?),
+            level: row.get(3)?,
+            received: unsigned(row.get(4)?),
+            kept: 0,
+            bytes: row.get::<_, Vec<u8>>(5)?.into(),
+            saved: true,
+        };
+        damaged += u32::from(!registry.restore_chunk(row.get(0)?, chunk));
+    }
+    let mut query = connection.prepare("SELECT news FROM journal ORDER BY id")?;
+    let mut rows = query.query([])?;
+    while let Some(row) = rows.next()? {
+        let news: Vec<u8> = row.get(0)?;
+        damaged += u32::from(registry.restore_news(&news).is_err());
+    }
+    if damaged > 0 {
+        tracing::warn!("telemetry: {damaged} damaged parts of the series' file are left out");
+    }
+    Ok(())
+}
+
+fn write(connection: &mut Connection, saving: &Saving) -> rusqlite::Result<()> {
+    let transaction = connection.transaction()?;
+    {
+        let mut forget_row = transaction.prepare_cached("DELETE FROM series WHERE id = ?1")?;
+        let mut forget_all = transaction.prepare_cached("DELETE FROM chunk WHERE series = ?1")?;
+        for id in &saving.deleted {
+            forget_row.execute([id])?;
+            forget_all.execute([id])?;
+        }
+        for id in &saving.rewritten {
+            forget_all.execute([id])?;
+        }
+        let mut put_row = transaction.prepare_cached(
+            "INSERT INTO series (id, name, unit, tcp, timed) VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT (id) DO UPDATE SET name = ?2, unit = ?3, tcp = ?4, timed = ?5",
+        )?;
+        for row in &saving.rows {
+            put_row.execute(params![
+                row.id,
+                &*row.name,
+                row.unit.as_deref(),
+                row.tcp,
+                row.timed
+            ])?;
+        }
+        let mut forget =
+            transaction.prepare_cached("DELETE FROM chunk WHERE series = ?1 AND start = ?2")?;
+        for (series, start) in &saving.dropped {
+            forget.execute(params![series, signed(*start)])?;
+        }
+        let mut put = transaction.prepare_cached(
+            "INSERT OR REPLACE INTO chunk (series, start, \"end\", level, received, samples)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        )?;
+        for (series, chunk) in &saving.chunks {
+            put.execute(params![
+                series,
+                signed(chunk.start),
+                signed(chunk.end),
+                chunk.level,
+                signed(chunk.received),
+                &*chunk.bytes
+            ])?;
+        }
+        if saving.new_journal {
+            transaction.execute("DELETE FROM journal", [])?;
+        }
+        if !saving.news.is_empty() {
+            let mut add = transaction.prepare_cached("INSERT INTO journal (news) VALUES (?1)")?;
+            add.execute([&saving.news])?;
+        }
+    }
+    transaction.commit()
+}
+
+/// How the last telling went.
+enum Telling {
+    Kept { bytes: usize },
+    Nothing,
+    Failed(String),
+}
+
+impl Store {
+    async fn tell(&self, shared: &Shared, new_journal: bool) -> Telling {
+        let saving = shared.registry().unsaved(new_journal);
+        if saving.is_empty() {
+            return Telling::Nothing;
+        }
+        let (bytes, deleted) = (saving.news.len(), saving.deleted.clone());
+        let (answer, answered) = oneshot::channel();
+        let sent = self.tell.send((saving, answer)).await;
+        let done = match sent {
+            Ok(()) => answered
+                .await
+                .unwrap_or_else(|_| Err("its thread has ended".to_owned())),
+            Err(_) => Err("its thread has ended".to_owned()),
+        };
+        match done {
+            Ok(()) => Telling::Kept { bytes },
+            Err(error) => {
+                shared.registry().not_saved(deleted);
+                Telling::Failed(error)
+            }
+        }
+    }
+
+    /// Tells the store what is new until the hub stops, and then once more.
+    pub async fn keep(self, shared: Arc<Shared>, stopped: CancellationToken) {
+        let mut due = interval(INTERVAL);
+        due.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (mut entries, mut bytes, mut failing) = (0, 0, false);
+        // What the last run journaled is read; a new journal needs none of it.
+        let mut new_journal = true;
+        loop {
+            let last = tokio::select! {
+                _ = due.tick() => false,
+                () = stopped.cancelled() => true,
+            };
+            match self.tell(&shared, new_journal).await {
+                Telling::Nothing => {}
+                Telling::Kept { bytes: more } => {
+                    if std::mem::take(&mut failing) {
+                        tracing::info!("telemetry: {} is written again", self.path);
+                    }
+                    if new_journal {
+                        (entries, bytes) = (0, 0);
+                    }
+                    entries += 1;
+                    bytes += more;
+                    new_journal = entries > JOURNAL_ENTRIES || bytes > JOURNAL_BYTES;
+                }
+                Telling::Failed(error) => {
+                    if !std::mem::replace(&mut failing, true) {
+                        tracing::warn!(
+                            "telemetry: {} can't be written: {error}. Series go on in memory; what \
+                             is in no file is lost if the hub ends before that is mended",
+                            self.path
+                        );
+                    }
+                    if !last {
+                        tokio::select! {
+                            () = sleep(RETRY) => {}
+                            () = stopped.cancelled() => {}
+                        }
+                    }
+                }
+            }
+            if last {
+                return;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_steps_are_sound() {
+        assert_eq!(Migrations::from_slice(STEPS).validate(), Ok(()));
+    }
+}

@@ -1,0 +1,236 @@
+//! Those who look at series: `WS /ws/series`, and the port of their own.
+//!
+//! The viewer pulls. It gets the history, then one batch for each empty message it
+//! sends, at once if there is something new, else as soon as there is. Between the
+//! two it costs a cursor.
+
+use super::{Shared, Telemetry};
+use crate::answer::{Asked, Problem};
+use crate::connection::Peer;
+use crate::sinks::refuse;
+use crate::site::Site;
+use crate::visitor::{LAPSED, Visitor};
+use crate::websocket::{self, Incoming, Socket, close};
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::Response;
+use axum::routing::any;
+use axum::{Extension, Router};
+use http::{Request, StatusCode};
+use ocelli_series::{Cursor, Wanted};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::Poll;
+use std::time::Duration;
+use tokio::time::{Interval, MissedTickBehavior, interval};
+use tokio_util::task::AbortOnDropHandle;
+use tokio_websockets::Message;
+
+/// How long a viewer may take to answer a close.
+const GOODBYE: Duration = Duration::from_millis(400);
+/// How often it is asked whether a viewer still may look.
+const MAY_LOOK: Duration = Duration::from_secs(5);
+/// What a viewer is told who may not look, or no more.
+const PRIVATE: &str = "playback in app \"live\" is not public, and so its series are not";
+
+/// The address on the main port.
+pub fn routes() -> Router<Arc<Site>> {
+    Router::new().route("/ws/series", any(open))
+}
+
+/// All of the port that has series alone: any path is a viewer of what came by TCP.
+pub fn port(site: Arc<Site>) -> Router {
+    Router::new().fallback(open_tcp).with_state(site)
+}
+
+/// The parameters of an address, each as often as somebody likes.
+type Parameters = Vec<(String, String)>;
+
+fn wanted(parameters: Parameters, tcp_only: bool) -> Wanted {
+    let mut wanted = Wanted {
+        tcp_only,
+        ..Wanted::default()
+    };
+    for (key, value) in parameters {
+        match key.as_str() {
+            "series" => {
+                wanted.names.get_or_insert_default().insert(value);
+            }
+            "since" => wanted.since = value.parse().ok().filter(|since: &f64| since.is_finite()),
+            _ => {}
+        }
+    }
+    wanted
+}
+
+async fn open(
+    State(site): State<Arc<Site>>,
+    Extension(peer): Extension<Peer>,
+    visitor: Result<Visitor, Problem>,
+    Asked(parameters): Asked<Parameters>,
+    request: Request<Body>,
+) -> Response {
+    begin(site, &peer, visitor, wanted(parameters, false), request)
+}
+
+async fn open_tcp(
+    State(site): State<Arc<Site>>,
+    Extension(peer): Extension<Peer>,
+    visitor: Result<Visitor, Problem>,
+    Asked(parameters): Asked<Parameters>,
+    request: Request<Body>,
+) -> Response {
+    begin(site, &peer, visitor, wanted(parameters, true), request)
+}
+
+fn begin(
+    site: Arc<Site>,
+    peer: &Peer,
+    visitor: Result<Visitor, Problem>,
+    wanted: Wanted,
+    request: Request<Body>,
+) -> Response {
+    let visitor = visitor.and_then(|visitor| match visitor.may_look() {
+        true => Ok(visitor),
+        false => Err(Problem::new(StatusCode::UNAUTHORIZED, PRIVATE)),
+    });
+    let visitor = match visitor {
+        Ok(visitor) => visitor,
+        Err(problem) => return refuse(&site, peer, request, problem),
+    };
+    site.visitors.stay(&visitor);
+    let served = site.clone();
+    websocket::upgrade(&site, peer, request, None, move |socket| async move {
+        let looks = Looks::begin(&served.telemetry, !wanted.tcp_only);
+        let mut checks = interval(MAY_LOOK);
+        checks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let viewer = Viewer {
+            socket,
+            visitor,
+            telemetry: served.telemetry.clone(),
+            cursor: Some(Cursor::new(wanted)),
+            message: None,
+            asked: true,
+            greeted: false,
+            checks,
+        };
+        viewer.run(&served).await;
+        drop(looks);
+    })
+}
+
+/// That somebody looks at all series.
+struct Looks(Option<Arc<Shared>>);
+
+impl Looks {
+    fn begin(telemetry: &Telemetry, at_all: bool) -> Self {
+        let shared = at_all.then(|| telemetry.shared.clone());
+        if let Some(shared) = &shared {
+            shared.lookers.fetch_add(1, Ordering::Relaxed);
+        }
+        Self(shared)
+    }
+}
+
+impl Drop for Looks {
+    fn drop(&mut self) {
+        if let Some(shared) = &self.0 {
+            shared.lookers.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+struct Viewer {
+    socket: Socket,
+    visitor: Visitor,
+    telemetry: Telemetry,
+    /// Its place, while no message is being made.
+    cursor: Option<Cursor>,
+    /// The message being made, its place with it.
+    message: Option<AbortOnDropHandle<(Cursor, String)>>,
+    /// Whether it has asked for what it has not been given. Coming is asking for the
+    /// history.
+    asked: bool,
+    /// Whether it has the history.
+    greeted: bool,
+    checks: Interval,
+}
+
+enum Event {
+    Came(Incoming),
+    CheckDue,
+    /// The telemetry thread has ended.
+    Over,
+}
+
+impl Viewer {
+    async fn run(mut self, site: &Site) {
+        let mut stopped = std::pin::pin!(site.stopping.cancelled());
+        loop {
+            let event = tokio::select! {
+                event = self.next() => event,
+                () = &mut stopped => Event::Over,
+            };
+            match event {
+                Event::Over => {
+                    self.socket.close(1001, "the hub stops");
+                    return self.socket.finish(GOODBYE).await;
+                }
+                Event::CheckDue if self.visitor.may_look() => {}
+                Event::CheckDue => {
+                    let why = if self.visitor.has_lapsed() {
+                        LAPSED
+                    } else {
+                        PRIVATE
+                    };
+                    self.socket.close(close::UNAUTHORIZED, why);
+                    return self.socket.finish(GOODBYE).await;
+                }
+                Event::Came(Incoming::Text(text)) if text.is_empty() => self.asked = true,
+                Event::Came(Incoming::Binary(bytes)) if bytes.is_empty() => self.asked = true,
+                Event::Came(Incoming::Text(_) | Incoming::Binary(_) | Incoming::TooLong) => {
+                    site.ignore(1);
+                }
+                Event::Came(Incoming::Closed) => return,
+            }
+        }
+    }
+
+    /// Makes and sends what was asked for until there is something else to do.
+    async fn next(&mut self) -> Event {
+        std::future::poll_fn(|cx| {
+            loop {
+                // All asks that are there are heard before one is answered: they are one.
+                if let Poll::Ready(incoming) = self.socket.poll(cx) {
+                    return Poll::Ready(Event::Came(incoming));
+                }
+                if !self.socket.is_idle() {
+                    return Poll::Pending;
+                }
+                if self.checks.poll_tick(cx).is_ready() {
+                    return Poll::Ready(Event::CheckDue);
+                }
+                if let Some(message) = &mut self.message {
+                    let Poll::Ready(made) = std::pin::Pin::new(message).poll(cx) else {
+                        return Poll::Pending;
+                    };
+                    self.message = None;
+                    let Ok((cursor, message)) = made else {
+                        return Poll::Ready(Event::Over);
+                    };
+                    self.cursor = Some(cursor);
+                    self.asked = false;
+                    self.greeted = true;
+                    self.socket.send(Message::text(message));
+                    continue;
+                }
+                let cursor = if self.asked { self.cursor.take() } else { None };
+                let Some(cursor) = cursor else {
+                    return Poll::Pending;
+                };
+                self.message = Some(self.telemetry.message(cursor, !self.greeted));
+            }
+        })
+        .await
+    }
+}

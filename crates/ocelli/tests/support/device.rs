@@ -1,0 +1,154 @@
+//! A device that pushes JPEG, by a library that the hub does not use.
+
+#![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
+
+use super::PATIENCE;
+use super::http::call;
+use bytes::Bytes;
+use futures_util::{SinkExt, StreamExt};
+use ocelli_testkit::jpeg::Picture;
+use serde_json::{Value, json};
+use std::net::SocketAddr;
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::{Error, Message};
+
+/// The administrator of the tests.
+pub const ADMIN: &str = "sk_of-the-administrator-of-tests";
+
+/// A key and where its device pushes.
+#[derive(Clone, Debug)]
+pub struct Key {
+    pub id: String,
+    pub secret: String,
+    /// The path of the ingest socket, with app and room.
+    pub path: String,
+}
+
+impl Key {
+    /// Mints one.
+    pub async fn mint(hub: SocketAddr, app: &str, room: &str) -> Self {
+        let line = format!("POST /api/v1/apps/{app}/ws-ingest");
+        let made = call(hub, &line, ADMIN, &json!({ "room": room }).to_string()).await;
+        assert_eq!(made.status(), 201, "{made:?}");
+        let made = made.json()["data"].clone();
+        let text = |name: &str| made[name].as_str().expect(name).to_owned();
+        let url = text("wsUrl");
+        let path = url.strip_prefix(&format!("ws://{hub}")).expect("its host");
+        Self {
+            id: text("id"),
+            secret: text("streamKey"),
+            path: path.to_owned(),
+        }
+    }
+
+    /// Revokes it.
+    pub async fn revoke(&self, hub: SocketAddr, app: &str) {
+        let line = format!("DELETE /api/v1/apps/{app}/ws-ingest/{}", self.id);
+        let gone = call(hub, &line, ADMIN, "").await;
+        assert_eq!(gone.status(), 200, "{gone:?}");
+    }
+}
+
+/// A small JPEG with a number in it.
+pub fn picture(number: u64) -> Bytes {
+    let small = Picture {
+        bytes: 2_000,
+        ..Picture::QVGA
+    };
+    small.encode_now(number)
+}
+
+/// A device that is connected.
+pub struct Device(WebSocketStream<TcpStream>);
+
+impl Device {
+    /// Connects, with these headers.
+    pub async fn open(hub: SocketAddr, path: &str, headers: &[(&'static str, &str)]) -> Self {
+        let mut request = format!("ws://{hub}{path}").into_client_request().unwrap();
+        for (name, value) in headers {
+            request.headers_mut().insert(*name, value.parse().unwrap());
+        }
+        let stream = TcpStream::connect(hub).await.expect("a connection");
+        stream.set_nodelay(true).unwrap();
+        let opened = timeout(PATIENCE, tokio_tungstenite::client_async(request, stream)).await;
+        let (socket, answer) = opened.expect("an answer").expect("an upgrade");
+        assert!(answer.headers().get("sec-websocket-extensions").is_none());
+        Self(socket)
+    }
+
+    /// Connects with a key, and waits until it may send; what it was told.
+    pub async fn ready(hub: SocketAddr, key: &Key) -> (Self, Value) {
+        let bearer = format!("Bearer {}", key.secret);
+        let mut device = Self::open(hub, &key.path, &[("authorization", &bearer)]).await;
+        let ready = device.text().await;
+        assert_eq!(ready["type"], "ready", "{ready}");
+        (device, ready)
+    }
+
+    /// Sends any message.
+    pub async fn send(&mut self, message: Message) {
+        let sent = timeout(PATIENCE, self.0.send(message)).await;
+        sent.expect("the hub reads").expect("an open socket");
+    }
+
+    /// Sends a message that a hub which has closed need not take.
+    pub async fn try_send(&mut self, message: Message) -> bool {
+        let sent = timeout(PATIENCE, self.0.send(message)).await;
+        sent.expect("the hub reads").is_ok()
+    }
+
+    /// Sends a JPEG.
+    pub async fn show(&mut self, jpeg: Bytes) {
+        self.send(Message::binary(jpeg)).await;
+    }
+
+    /// The next text.
+    pub async fn text(&mut self) -> Value {
+        loop {
+            match timeout(PATIENCE, self.0.next()).await.expect("in time") {
+                Some(Ok(Message::Text(text))) => return serde_json::from_str(&text).unwrap(),
+                Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                other => panic!("no text but {other:?}"),
+            }
+        }
+    }
+
+    /// Waits until the hub closes: what it said before, and the code.
+    pub async fn refused(&mut self, limit: Duration) -> (String, u16) {
+        let mut said = String::new();
+        let closed = timeout(limit, async {
+            loop {
+                match self.0.next().await {
+                    Some(Ok(Message::Text(text))) => {
+                        let told: Value = serde_json::from_str(&text).unwrap();
+                        if told["type"] == "error" {
+                            assert!(told["message"].is_string(), "{told}");
+                            said = told["code"].as_str().unwrap().to_owned();
+                        }
+                    }
+                    Some(Ok(Message::Close(Some(frame)))) => return u16::from(frame.code),
+                    Some(Ok(_) | Err(Error::Io(_))) => {}
+                    other => panic!("no close but {other:?}"),
+                }
+            }
+        });
+        let code = closed.await.expect("a close in time");
+        (said, code)
+    }
+
+    /// Reads what comes for a while; whether the socket stays open.
+    pub async fn stays_open(&mut self, limit: Duration) -> bool {
+        let ended = timeout(limit, async {
+            while let Some(Ok(message)) = self.0.next().await {
+                if message.is_close() {
+                    return;
+                }
+            }
+        });
+        ended.await.is_err()
+    }
+}

@@ -1,0 +1,15 @@
+// As much of the radio as the sketch touches; see Arduino.h here.
+#pragma once
+
+#define WIFI_STA 1
+#define WL_CONNECTED 3
+
+struct Radio {
+  void mode(int) {}
+  void setSleep(bool) {}
+  void setAutoReconnect(bool) {}
+  void begin(const char*, const char*) {}
+  int status() { return WL_CONNECTED; }
+  int RSSI() { return 0; }
+};
+extern Radio WiFi;

@@ -1,0 +1,15 @@
+// The page at /plot: all series, or those of its address (?series=, several times).
+import { SeriesPlot } from '../plot/plot.ts';
+import { seriesRights } from './may.ts';
+import { applyTheme, storedTheme } from './theme.ts';
+
+applyTheme(storedTheme());
+const parameters = new URLSearchParams(location.search);
+const plot = new SeriesPlot();
+plot.setAttribute('hub', location.origin);
+const token = parameters.get('token');
+if (token !== null) plot.setAttribute('token', token);
+const names = parameters.getAll('series');
+if (names.length > 0) plot.names = names;
+document.getElementById('plot')?.append(plot);
+void seriesRights().then((may) => (plot.may = may));

@@ -1,0 +1,206 @@
+// The Pi camera in a real browser: raw pictures of a program, as MPEG-1, decoded in JavaScript. The program writes its
+// clock into each picture, so what is read from the screen says how old it is.
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Browser, Page } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { clockAge, launch, readClock, until, type TileReport } from './browser.ts';
+import { startHub, type Hub } from './hub.ts';
+
+const FAKE_PI = fileURLToPath(new URL('../../crates/ocelli-testkit/fake_pi.py', import.meta.url));
+/** ms, from the program's clock to the pixels: the contract's, on loopback at 24 fps VGA. */
+const AGE = 300;
+
+let browser: Browser;
+let directory: string;
+let hub: Hub | undefined;
+const pages: Page[] = [];
+
+beforeAll(async () => {
+  browser = await launch();
+  directory = await mkdtemp(join(tmpdir(), 'ocelli-jsmpeg-'));
+});
+
+afterAll(async () => {
+  await browser.close();
+  await rm(directory, { recursive: true, force: true });
+});
+
+afterEach(async () => {
+  for (const page of pages.splice(0)) await page.context().close();
+  await hub?.stop();
+  hub = undefined;
+});
+
+async function startPi(more = '', program: readonly string[] = []): Promise<Hub> {
+  const words = ['python3', FAKE_PI, '640', '480', '24', ...program];
+  const config = `[[camera]]
+id = "pi"
+exec = ${JSON.stringify(words)}
+format = "yuv420p"
+size = "640x480"
+fps = 24
+${more}
+`;
+  hub = await startHub([], 0, config);
+  return hub;
+}
+
+async function open(url: string): Promise<Page> {
+  const context = await browser.newContext({ viewport: { width: 800, height: 600 } });
+  const page = await context.newPage();
+  page.on('pageerror', (error) => {
+    throw error;
+  });
+  pages.push(page);
+  await page.goto(url);
+  return page;
+}
+
+const tile = (page: Page): Promise<TileReport | undefined> =>
+  page.evaluate(() =>
+    document.querySelector<HTMLElement & { tileState(): TileReport | undefined }>('camera-tile')?.tileState(),
+  );
+
+/** The clock on a bare canvas. */
+const canvasClock = (page: Page): Promise<number | undefined> =>
+  page.evaluate(() => {
+    const canvas = document.querySelector('canvas');
+    const context = canvas?.getContext('2d');
+    if (!canvas || !context || canvas.width !== 640) return undefined;
+    const { width, height } = canvas;
+    const { data } = context.getImageData(0, Math.round(height - height / 24), width, 1);
+    let value = 0;
+    for (let block = 0; block < 32; block++) {
+      value = value * 2 + ((data[Math.floor(((block + 0.5) * width) / 32) * 4 + 1] ?? 0) > 128 ? 1 : 0);
+    }
+    return value;
+  });
+
+async function clockRuns(page: Page, read: () => Promise<number | undefined>, least = 15): Promise<number[]> {
+  await until(
+    'the clock can be read',
+    read,
+    (seen) => seen !== undefined && Math.abs(clockAge(seen)) < 5_000,
+  );
+  const ages: number[] = [];
+  const seen = new Set<number>();
+  for (let look = 0; look < 40; look++) {
+    const value = (await read()) ?? 0;
+    ages.push(clockAge(value));
+    seen.add(value);
+    await page.waitForTimeout(37);
+  }
+  expect(seen.size, 'different pictures').toBeGreaterThan(least);
+  return ages.sort((a, b) => a - b);
+}
+
+test('the tile decodes MPEG-1, its clock is at most 300 ms old, and it says what it shows', async () => {
+  const { url } = await startPi();
+  const page = await open(`${url}/play/live/pi?codec=mpeg1`);
+  const ages = await clockRuns(page, () => readClock(page, 'pi', 'camera-tile'));
+  expect(ages[20]).toBeLessThan(AGE);
+  process.stdout.write(`age of MPEG-1 on the screen, ms: p50 ${ages[20]}, most ${ages.at(-1)}\n`);
+  const state = await until(
+    'the tile knows the age',
+    () => tile(page),
+    (seen) => (seen?.paintedAge ?? 0) > 0,
+  );
+  expect(Math.abs((state?.age ?? Infinity) - (ages[20] ?? 0))).toBeLessThan(250);
+  expect(state).toMatchObject({ width: 640, height: 480 });
+
+  // Its choice is to be seen, and to be changed.
+  const button = page.locator('camera-tile .codec');
+  expect(await button.textContent()).toBe('MPEG-1');
+  expect(await button.getAttribute('aria-label')).toContain('as asked for');
+  await button.click();
+  await until(
+    'the tile chooses JPEG itself',
+    () => button.getAttribute('aria-label'),
+    (label) => label?.startsWith('JPEG, chosen by what the network carries') ?? false,
+  );
+  // JPEG of five pictures a second.
+  await clockRuns(page, () => readClock(page, 'pi', 'camera-tile'), 4);
+  await button.click();
+  await until(
+    'MPEG-1 again',
+    () => button.textContent(),
+    (label) => label === 'MPEG-1',
+  );
+  await clockRuns(page, () => readClock(page, 'pi', 'camera-tile'));
+});
+
+test('five browsers at once', async () => {
+  const pi = await startPi();
+  const all = await Promise.all(Array.from({ length: 5 }, () => open(`${pi.url}/play/live/pi?codec=mpeg1`)));
+  for (const page of all) await clockRuns(page, () => readClock(page, 'pi', 'camera-tile'));
+  const [camera] = await pi.cameras();
+  expect(camera).toMatchObject({ state: 'live', viewers: 5 });
+});
+
+const freePort = (): Promise<number> =>
+  new Promise((resolve) => {
+    const server = createServer().listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      const port = typeof address === 'object' && address ? address.port : 0;
+      server.close(() => resolve(port));
+    });
+  });
+
+async function ports(more = ''): Promise<{ page: string; line: string }> {
+  const [http, ws] = [await freePort(), await freePort()];
+  const line = `jsmpeg_ports = { http = "127.0.0.1:${http}", ws = "127.0.0.1:${ws}"${more} }`;
+  return { page: `http://127.0.0.1:${http}/`, line };
+}
+
+test("a page of the classic kind plays on the camera's own ports, and says when the source ends", async () => {
+  const { page: address, line } = await ports();
+  await startPi(line, ['frames=60', 'end=wedge']);
+  const page = await open(address);
+  expect(page.url()).toBe(`${address}index.html`);
+  await until(
+    'the clock can be read',
+    () => canvasClock(page),
+    (seen) => seen !== undefined && Math.abs(clockAge(seen)) < 1_000,
+  );
+  // What is said lies over the lower part of the picture, where the clock's blocks were.
+  await until(
+    'the page says that nothing comes',
+    () =>
+      page.evaluate(() => {
+        const canvas = document.querySelector('canvas');
+        const { data } = canvas?.getContext('2d')?.getImageData(2, canvas.height - 3, 1, 1) ?? { data: [] };
+        return [...data];
+      }),
+    (pixel) => pixel.join() === '16,20,24,255',
+  );
+  // The hub starts the program again, and the same page goes on.
+  await until(
+    'the clock can be read again',
+    () => canvasClock(page),
+    (seen) => seen !== undefined && Math.abs(clockAge(seen)) < 1_000,
+    40_000,
+  );
+});
+
+test("a page of one's own with today's player plays the transport stream", async () => {
+  const index = join(directory, 'own.html');
+  const { page: address, line } = await ports(`, index = ${JSON.stringify(index)}`);
+  await writeFile(index, 'to be written');
+  const { url } = await startPi(line);
+  const stream = `${url.replace('http', 'ws')}/live/jsmpeg?app=live&room=pi&format=ts`;
+  await writeFile(
+    index,
+    `<!doctype html><canvas width="\${WIDTH}" height="\${HEIGHT}" style="background:\${COLOR}"></canvas>
+     <script src="jsmpg.js"></script>
+     <script>new JSMpeg.Player(${JSON.stringify(stream)},
+       { canvas: document.querySelector('canvas'), disableGl: true, disableWebAssembly: true, audio: false, autoplay: true });
+     </script>`,
+  );
+  const page = await open(address);
+  const ages = await clockRuns(page, () => canvasClock(page));
+  expect(ages[20]).toBeLessThan(1_000);
+});

@@ -1,0 +1,124 @@
+// /jsmpg.js: for pages of the classic kind, `new jsmpeg(webSocket, { canvas })`, and for today's, `JSMpeg.Player`.
+// It opens the socket again when it is lost, and says so on the canvas.
+import JSMpeg from '@cycjimmy/jsmpeg-player';
+import { Mpeg1Canvas } from './mpeg1-canvas.ts';
+
+interface Options {
+  readonly canvas?: HTMLCanvasElement;
+  /** Called after each picture. */
+  readonly ondecodeframe?: (player: ClassicPlayer, canvas: HTMLCanvasElement) => void;
+}
+
+const HEADER = 'jsmp';
+/** ms without a picture after which that is said. */
+const SILENCE = 3_000;
+const LOOK = 1_000;
+const FIRST_RETRY = 1_000;
+const LONGEST_RETRY = 10_000;
+
+class ClassicPlayer {
+  readonly canvas: HTMLCanvasElement;
+  width = 0;
+  height = 0;
+  client: WebSocket;
+  readonly #video: Mpeg1Canvas;
+  readonly #options: Options;
+  #heard = Date.now();
+  #begun = false;
+  #failures = 0;
+  #stopped = false;
+  #said = '';
+  readonly #timer: ReturnType<typeof setInterval>;
+
+  constructor(source: WebSocket | string, options: Options = {}) {
+    this.#options = options;
+    this.canvas = options.canvas ?? document.createElement('canvas');
+    this.#video = new Mpeg1Canvas(this.canvas);
+    this.client = typeof source === 'string' ? new WebSocket(source) : source;
+    this.#attach();
+    this.#timer = setInterval(() => this.#look(), LOOK);
+  }
+
+  play(): void {
+    if (!this.#stopped) return;
+    this.#stopped = false;
+    this.#reopen();
+  }
+
+  pause(): void {
+    this.stop();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.client.close();
+  }
+
+  destroy(): void {
+    this.stop();
+    clearInterval(this.#timer);
+  }
+
+  #attach(): void {
+    const client = this.client;
+    client.binaryType = 'arraybuffer';
+    client.addEventListener('message', ({ data }: MessageEvent<unknown>) => {
+      if (client === this.client && data instanceof ArrayBuffer) this.#take(data);
+    });
+    client.addEventListener('close', ({ reason }) => {
+      if (client !== this.client || this.#stopped) return;
+      this.#say(reason === '' ? 'Connection lost' : reason);
+      setTimeout(() => this.#reopen(), Math.min(LONGEST_RETRY, FIRST_RETRY * 2 ** this.#failures++));
+    });
+  }
+
+  #reopen(): void {
+    if (this.#stopped) return;
+    this.client = new WebSocket(this.client.url);
+    this.#begun = false;
+    this.#video.reset();
+    this.#attach();
+  }
+
+  #take(message: ArrayBuffer): void {
+    if (!this.#begun && isHeader(message)) {
+      const header = new DataView(message);
+      this.width = header.getUint16(4);
+      this.height = header.getUint16(6);
+      this.#begun = true;
+      return;
+    }
+    this.#begun = true;
+    if (!this.#video.write(message)) return;
+    this.#heard = Date.now();
+    this.#failures = 0;
+    this.#said = '';
+    this.#options.ondecodeframe?.(this, this.canvas);
+  }
+
+  #look(): void {
+    const silence = Date.now() - this.#heard;
+    if (silence > SILENCE && this.client.readyState === WebSocket.OPEN) this.#say('No picture comes');
+  }
+
+  /** Over the last picture, which is old; the next one covers it. */
+  #say(what: string): void {
+    if (what === this.#said) return;
+    this.#said = what;
+    const context = this.canvas.getContext('2d');
+    if (!context) return;
+    const { width, height } = this.canvas;
+    const size = Math.max(14, Math.round(width / 28));
+    context.fillStyle = '#101418';
+    context.fillRect(0, height - 2.2 * size, width, 2.2 * size);
+    context.fillStyle = '#ffd98a';
+    context.font = `600 ${size}px system-ui, sans-serif`;
+    context.fillText(what, size, height - 0.8 * size, width - 2 * size);
+  }
+}
+
+function isHeader(message: ArrayBuffer): boolean {
+  return message.byteLength === 8 && new TextDecoder('latin1').decode(message).startsWith(HEADER);
+}
+
+Object.assign(globalThis, { jsmpeg: ClassicPlayer, JSMpeg });

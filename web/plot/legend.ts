@@ -1,0 +1,166 @@
+// The list below a plot: each series with its colour, its newest value or the one under the cursor, and what may be
+// done with it.
+import type { PlotSeries } from './series-set.ts';
+
+export interface LegendRow {
+  readonly series: PlotSeries;
+  readonly colour: string;
+  readonly shown: boolean;
+}
+
+export interface LegendActions {
+  show(id: number, shown: boolean): void;
+  rename(id: number, name: string): void;
+  remove(id: number): void;
+}
+
+export interface May {
+  readonly write: boolean;
+  readonly remove: boolean;
+}
+
+interface Row {
+  readonly value: HTMLElement;
+  readonly missed: HTMLElement;
+  readonly series: PlotSeries;
+}
+
+export class Legend {
+  readonly element = document.createElement('ul');
+  readonly #actions: LegendActions;
+  #rows: Row[] = [];
+  /** A row in which somebody types is left alone. */
+  #editing: number | undefined;
+  #late: { rows: readonly LegendRow[]; may: May } | undefined;
+
+  constructor(actions: LegendActions) {
+    this.#actions = actions;
+    this.element.className = 'legend';
+    this.element.setAttribute('aria-label', 'Series');
+  }
+
+  list(rows: readonly LegendRow[], may: May): void {
+    if (this.#editing !== undefined) {
+      this.#late = { rows, may };
+      return;
+    }
+    this.#rows = [];
+    this.element.replaceChildren(...rows.map((row) => this.#row(row, may)));
+  }
+
+  /** Shows each series' value at this x, or the newest. */
+  update(at: number | undefined): void {
+    for (const { value, missed, series } of this.#rows) {
+      const { samples, unit } = series;
+      const index = at === undefined ? samples.length - 1 : samples.nearest(at);
+      const text = index === undefined || index < 0 ? '–' : formatValue(samples.y(index), unit);
+      if (value.textContent !== text) value.textContent = text;
+      missed.hidden = series.missed === 0;
+      if (series.missed > 0) missed.textContent = `${series.missed} missed`;
+    }
+  }
+
+  #row({ series, colour, shown }: LegendRow, may: May): HTMLElement {
+    const row = document.createElement('li');
+    row.classList.toggle('off', !shown);
+    row.dataset['series'] = series.name;
+    const label = document.createElement('label');
+    const box = document.createElement('input');
+    box.type = 'checkbox';
+    box.checked = shown;
+    box.addEventListener('change', () => this.#actions.show(series.id, box.checked));
+    const swatch = span('swatch');
+    swatch.style.background = shown ? colour : 'transparent';
+    const name = span('name', series.name);
+    name.title = series.name;
+    label.append(box, swatch, name);
+    const [value, missed] = [span('value'), span('missed')];
+    missed.title = 'Samples that fell off the history before they were asked for';
+    missed.hidden = true;
+    row.append(label, value, missed);
+    if (may.write) row.append(button('✎', `Rename ${series.name}`, () => this.#rename(row, series)));
+    if (may.remove) row.append(button('✕', `Delete ${series.name}`, () => this.#confirm(row, series)));
+    this.#rows.push({ value, missed, series });
+    return row;
+  }
+
+  #rename(row: HTMLElement, series: PlotSeries): void {
+    const input = document.createElement('input');
+    input.type = 'text';
+    input.value = series.name;
+    input.maxLength = 255;
+    input.setAttribute('aria-label', `New name of ${series.name}`);
+    const done = (save: boolean): void => {
+      const name = input.value;
+      this.#endEditing();
+      if (save && name !== '' && name !== series.name) this.#actions.rename(series.id, name);
+    };
+    input.addEventListener('keydown', (event) => {
+      if (event.key === 'Enter') done(true);
+      else if (event.key === 'Escape') done(false);
+      else return;
+      event.preventDefault();
+    });
+    this.#edit(row, series, [
+      input,
+      button('Save', `Save the name`, () => done(true)),
+      button('Cancel', 'Cancel', () => done(false)),
+    ]);
+    input.select();
+  }
+
+  #confirm(row: HTMLElement, series: PlotSeries): void {
+    const remove = button('Delete', `Delete ${series.name} with its samples`, () => {
+      this.#endEditing();
+      this.#actions.remove(series.id);
+    });
+    const keep = button('Keep', `Keep ${series.name}`, () => this.#endEditing());
+    this.#edit(row, series, [span('name', `Delete ${series.name} with all its samples?`), remove, keep]);
+    keep.focus();
+  }
+
+  #edit(row: HTMLElement, series: PlotSeries, parts: HTMLElement[]): void {
+    this.#before ??= [...row.childNodes];
+    this.#editedRow = row;
+    this.#editing = series.id;
+    row.replaceChildren(...parts);
+  }
+
+  #before: ChildNode[] | undefined;
+  #editedRow: HTMLElement | undefined;
+
+  #endEditing(): void {
+    if (this.#before) this.#editedRow?.replaceChildren(...this.#before);
+    this.#before = this.#editedRow = this.#editing = undefined;
+    const late = this.#late;
+    this.#late = undefined;
+    if (late) this.list(late.rows, late.may);
+  }
+}
+
+/** A value as it is read at a glance: six significant digits, no more. */
+export function formatValue(value: number, unit: string | undefined): string {
+  const size = Math.abs(value);
+  const short =
+    size !== 0 && (size >= 1e7 || size < 1e-4)
+      ? value.toExponential(3)
+      : String(Number(value.toPrecision(6)));
+  return unit === undefined ? short : `${short} ${unit}`;
+}
+
+function span(kind: string, text = ''): HTMLElement {
+  const element = document.createElement('span');
+  element.className = kind;
+  element.textContent = text;
+  return element;
+}
+
+function button(text: string, label: string, press: () => void): HTMLButtonElement {
+  const element = document.createElement('button');
+  element.type = 'button';
+  element.textContent = text;
+  element.setAttribute('aria-label', label);
+  element.title = label;
+  element.addEventListener('click', press);
+  return element;
+}

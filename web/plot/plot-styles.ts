@@ -1,0 +1,90 @@
+// The look of <series-plot>. A page can set the --ocelli-* properties; light and dark follow its color-scheme.
+import uplotCss from 'uplot/dist/uPlot.min.css?inline';
+
+const LOOK = `
+  :host {
+    display: block; color-scheme: inherit; container: plot / inline-size;
+    --ink: var(--ocelli-ink, light-dark(#161b21, #eceff3));
+    --ink-soft: var(--ocelli-ink-soft, light-dark(#4b5763, #a9b4c0));
+    --ground: var(--ocelli-surface, light-dark(#ffffff, #171c23));
+    --line: var(--ocelli-line, light-dark(#d3d8de, #2a323c));
+    --hover: var(--ocelli-hover, light-dark(#e3e7ec, #222a33));
+    --focus: var(--ocelli-focus, light-dark(#2f8bff, #6cb2ff));
+    --warn: light-dark(#8a5a00, #ffd98a);
+    --bad: light-dark(#a3161c, #ff8a80);
+    font: 13px/1.35 system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif;
+    color: var(--ink); background: var(--ground);
+  }
+  * { box-sizing: border-box; }
+  [hidden] { display: none !important; }
+  .frame { display: grid; grid-template-rows: auto minmax(120px, 1fr) auto; block-size: 100%; min-inline-size: 0; }
+  .tools { display: flex; flex-wrap: wrap; gap: 4px 6px; align-items: center; padding: 6px 8px; border-block-end: 1px solid var(--line); }
+  .tools .status { margin-inline-start: auto; color: var(--ink-soft); }
+  .tools .status.bad { color: var(--bad); }
+  button, select, input { font: inherit; color: inherit; }
+  button, select {
+    min-block-size: 30px; padding: 0 9px; border: 1px solid var(--line); border-radius: 6px; background: var(--ground); cursor: pointer;
+  }
+  button:hover, select:hover { background: var(--hover); }
+  button[aria-pressed='true'] { background: var(--hover); border-color: var(--ink-soft); font-weight: 600; }
+  :is(button, select, input):focus-visible { outline: 3px solid var(--focus); outline-offset: 1px; }
+  .canvas { position: relative; min-block-size: 0; min-inline-size: 0; overflow: hidden; touch-action: pan-y; }
+  .canvas > .uplot { position: absolute; inset: 0; font: inherit; }
+  .empty { position: absolute; inset: 0; display: grid; place-content: center; padding: 1em; text-align: center; color: var(--ink-soft); gap: 0.5em; }
+  .empty code { user-select: all; overflow-wrap: anywhere; }
+  .legend { display: flex; flex-wrap: wrap; gap: 2px 4px; margin: 0; padding: 6px 8px; list-style: none; max-block-size: 9.5em; overflow: auto; border-block-start: 1px solid var(--line); }
+  .legend li { display: flex; align-items: center; gap: 6px; padding: 1px 4px 1px 2px; border-radius: 6px; max-inline-size: 100%; }
+  .legend label { display: flex; align-items: center; gap: 6px; cursor: pointer; min-inline-size: 0; min-block-size: 28px; }
+  .swatch { inline-size: 14px; block-size: 4px; border-radius: 2px; flex: none; }
+  .name { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; max-inline-size: 22ch; }
+  .off .name { color: var(--ink-soft); text-decoration: line-through; }
+  .value { font-variant-numeric: tabular-nums; min-inline-size: 6ch; text-align: end; font-weight: 600; white-space: nowrap; }
+  .missed { color: var(--warn); font-size: 0.92em; }
+  .legend button { min-block-size: 26px; padding: 0 6px; border-color: transparent; color: var(--ink-soft); }
+  .legend input[type='text'] { min-block-size: 26px; inline-size: 20ch; background: var(--ground); border: 1px solid var(--line); border-radius: 6px; padding: 0 6px; }
+  .fault { color: var(--bad); padding: 0 8px 6px; margin: 0; }
+  .u-select { background: color-mix(in srgb, var(--focus) 25%, transparent); }
+  .u-cursor-x, .u-cursor-y { border-color: var(--ink-soft) !important; }
+`;
+
+let sheets: CSSStyleSheet[] | undefined;
+
+export function plotSheets(): CSSStyleSheet[] {
+  sheets ??= [uplotCss, LOOK].map((text) => {
+    const sheet = new CSSStyleSheet();
+    sheet.replaceSync(text);
+    return sheet;
+  });
+  return sheets;
+}
+
+/** Lines that differ from each other in light and dark, and for most who see colours otherwise. */
+const LIGHT = [
+  '#0a5bc4',
+  '#c2410c',
+  '#15803d',
+  '#a21caf',
+  '#b45309',
+  '#0e7490',
+  '#be123c',
+  '#4338ca',
+  '#4d7c0f',
+  '#6b7280',
+];
+const DARK = [
+  '#6cb2ff',
+  '#ff9d5c',
+  '#5fd08a',
+  '#e08bf0',
+  '#ffd166',
+  '#5cd3e6',
+  '#ff8fa3',
+  '#a5a0ff',
+  '#b6db5e',
+  '#b8c0cc',
+];
+
+export const lineColour = (index: number, dark: boolean): string => {
+  const colours = dark ? DARK : LIGHT;
+  return colours[index % colours.length] ?? '#888888';
+};

@@ -1,0 +1,10 @@
+// Series in any page:
+//   <script type="module" src="http://hub:8080/plot.js"></script>
+//   <series-plot series="temp" style="height: 300px"></series-plot>
+import { SeriesPlot } from './series-plot.ts';
+
+// A page may load this script twice; a name can be defined once.
+if (!customElements.get('series-plot')) customElements.define('series-plot', SeriesPlot);
+
+export { SeriesPlot };
+export type { May } from './legend.ts';

@@ -1,0 +1,56 @@
+import { describe, expect, it } from 'vitest';
+import { HELD, Samples } from './samples.ts';
+
+const filled = (sorted: boolean, points: readonly (readonly [number, number])[]): Samples => {
+  const samples = new Samples(sorted);
+  samples.add(points);
+  return samples;
+};
+
+describe('samples', () => {
+  it('of a time series are in the order of their times, however they came', () => {
+    const samples = filled(true, [
+      [1, 10],
+      [3, 30],
+      [2, 20],
+      [3, 31],
+      [0, 0],
+    ]);
+    expect([...samples.columns().xs]).toEqual([0, 1, 2, 3, 3]);
+    expect([...samples.columns().ys]).toEqual([0, 10, 20, 30, 31]);
+  });
+
+  it('of others are in the order in which they came', () => {
+    const samples = filled(false, [
+      [3, 1],
+      [1, 2],
+      [2, 3],
+    ]);
+    expect([...samples.columns().xs]).toEqual([3, 1, 2]);
+    expect(samples.nearest(1.1)).toBe(1);
+  });
+
+  it('finds the nearest', () => {
+    const samples = filled(true, [
+      [0, 0],
+      [10, 1],
+      [20, 2],
+    ]);
+    expect([-5, 4, 6, 15, 16, 99].map((x) => samples.nearest(x))).toEqual([0, 0, 1, 1, 2, 2]);
+    expect(new Samples(true).nearest(1)).toBeUndefined();
+  });
+
+  it('loses its oldest part, and nothing else, when there is too much', () => {
+    const samples = new Samples(true);
+    const total = HELD + 5;
+    for (let next = 0; next < total; next += 1000)
+      samples.add(
+        Array.from({ length: Math.min(1000, total - next) }, (_, i) => [next + i, next + i] as const),
+      );
+    expect(samples.length).toBeLessThanOrEqual(HELD);
+    expect(samples.length).toBeGreaterThanOrEqual(HELD * 0.7);
+    expect(samples.x(samples.length - 1)).toBe(total - 1);
+    const { xs } = samples.columns();
+    expect(xs.every((x, index) => index === 0 || x === (xs[index - 1] ?? 0) + 1)).toBe(true);
+  });
+});

@@ -1,0 +1,134 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import { SeriesConnection, type SeriesLink } from './series-connection.ts';
+import { parseMessage, type SeriesPart } from './series-message.ts';
+import { SeriesSet } from './series-set.ts';
+
+class Socket {
+  binaryType = '';
+  onmessage: ((event: { data: unknown }) => void) | null = null;
+  onclose: ((event?: { code: number }) => void) | null = null;
+  readonly sent: string[] = [];
+  closed = false;
+  send(text: string): void {
+    this.sent.push(text);
+  }
+  close(): void {
+    this.closed = true;
+  }
+}
+
+let sockets: Socket[];
+let timers: (() => void)[];
+let messages: { parts: SeriesPart[]; anew: boolean }[];
+let links: SeriesLink[];
+let connection: SeriesConnection;
+
+const last = (): Socket => {
+  const socket = sockets.at(-1);
+  if (!socket) throw new Error('no socket');
+  return socket;
+};
+const tell = (points: [number, number][]): void =>
+  last().onmessage?.({ data: JSON.stringify({ series: [{ id: 1, name: 'a', points }] }) });
+
+beforeEach(() => {
+  [sockets, timers, messages, links] = [[], [], [], []];
+  const world = {
+    openSocket: () => {
+      const socket = new Socket();
+      sockets.push(socket);
+      return socket as never;
+    },
+    now: () => 0,
+    after: (_: number, callback: () => void) => {
+      timers.push(callback);
+      return () => undefined;
+    },
+    random: () => 0,
+  };
+  connection = new SeriesConnection('ws://hub/ws/series', world, {
+    message: (parts, anew) => messages.push({ parts, anew }),
+    link: (link) => links.push(link),
+  });
+});
+
+describe('a viewer of series', () => {
+  it('asks only when told to, and once at a time', () => {
+    connection.ask();
+    expect(last().sent).toEqual([]);
+    tell([[1, 1]]);
+    expect(messages[0]?.anew).toBe(true);
+    expect(last().sent).toEqual([]);
+    connection.ask();
+    connection.ask();
+    expect(last().sent).toEqual(['']);
+    tell([[2, 2]]);
+    expect(messages[1]?.anew).toBe(false);
+    connection.ask();
+    expect(last().sent).toEqual(['', '']);
+  });
+
+  it('comes back, to a history in place of what it had', () => {
+    tell([[1, 1]]);
+    last().onclose?.();
+    expect(links).toEqual(['open', 'reconnecting']);
+    timers.shift()?.();
+    connection.ask();
+    expect(last().sent).toEqual([]);
+    tell([
+      [1, 1],
+      [2, 2],
+    ]);
+    expect(messages.at(-1)?.anew).toBe(true);
+    const set = new SeriesSet();
+    for (const { parts, anew } of messages) set.take(parts, anew);
+    expect(set.get(1)?.samples.length).toBe(2);
+  });
+
+  it('says when it is refused', () => {
+    last().onclose?.({ code: 4401 });
+    expect(links).toEqual(['refused']);
+    connection.close();
+    expect(last().closed).toBe(false);
+  });
+});
+
+describe('a set of series', () => {
+  const part = (fields: Partial<SeriesPart>): SeriesPart => ({
+    id: 1,
+    name: 'a',
+    unit: undefined,
+    xy: false,
+    gone: false,
+    gap: 0,
+    points: [],
+    ...fields,
+  });
+
+  it('tells when series come, change their names and go', () => {
+    const set = new SeriesSet();
+    expect(set.take([part({})], true)).toBe(true);
+    expect(set.take([part({ points: [[1, 1]] })], false)).toBe(false);
+    expect(set.take([part({ name: 'b' })], false)).toBe(true);
+    expect(set.take([part({ unit: 'V', gap: 3 })], false)).toBe(true);
+    expect(set.get(1)).toMatchObject({ name: 'a', unit: 'V', missed: 3, timed: true });
+    expect(set.take([part({ id: 2, xy: true, points: [[5, 1]] })], false)).toBe(true);
+    expect(set.get(2)?.timed).toBe(false);
+    expect(set.take([part({ gone: true })], false)).toBe(true);
+    expect(set.all().map(({ id }) => id)).toEqual([2]);
+    expect(set.take([], true)).toBe(true);
+  });
+
+  it('may turn out to be of numbers that are no times, once it has samples', () => {
+    const set = new SeriesSet();
+    set.take([part({})], true);
+    set.take([part({ xy: true, points: [[0.5, 1]] })], false);
+    expect(set.get(1)?.timed).toBe(false);
+    expect(set.get(1)?.samples.length).toBe(1);
+  });
+
+  it('takes no harm from what is no message', () => {
+    for (const text of ['', '{', 'null', '[]', '{"series":3}', '{"series":[null,3,{"id":"1"}]}'])
+      expect(parseMessage(text)).toEqual([]);
+  });
+});

@@ -1,0 +1,56 @@
+// The series that a plot holds. A message changes it; the plot draws what it has.
+import type { SeriesPart } from './series-message.ts';
+import { Samples } from './samples.ts';
+
+export interface PlotSeries {
+  readonly id: number;
+  readonly samples: Samples;
+  /** Its x are times, in ms since the Unix epoch. */
+  readonly timed: boolean;
+  name: string;
+  unit: string | undefined;
+  /** Samples that this viewer came too late for. */
+  missed: number;
+}
+
+export class SeriesSet {
+  readonly #series = new Map<number, PlotSeries>();
+
+  /** All of them, by name. */
+  all(): PlotSeries[] {
+    return [...this.#series.values()].sort((a, b) => a.name.localeCompare(b.name) || a.id - b.id);
+  }
+
+  get(id: number): PlotSeries | undefined {
+    return this.#series.get(id);
+  }
+
+  /** Takes a message in; true when series came, went or changed their names. `anew`: it is a history, which
+   * stands in place of everything before. */
+  take(parts: readonly SeriesPart[], anew: boolean): boolean {
+    const before = new Set(this.#series.keys());
+    if (anew) this.#series.clear();
+    let changed = false;
+    for (const part of parts) {
+      if (part.gone) {
+        changed = this.#series.delete(part.id) || changed;
+        continue;
+      }
+      let series = this.#series.get(part.id);
+      // One without samples may yet turn out to be either.
+      if (!series || (series.samples.length === 0 && series.timed === part.xy)) {
+        const samples = new Samples(!part.xy);
+        series = { id: part.id, samples, timed: !part.xy, name: part.name, unit: part.unit, missed: 0 };
+        this.#series.set(part.id, series);
+        changed = changed || !before.has(part.id) || !anew;
+      } else if (series.name !== part.name || series.unit !== part.unit) {
+        series.name = part.name;
+        series.unit = part.unit;
+        changed = true;
+      }
+      series.missed += part.gap;
+      series.samples.add(part.points);
+    }
+    return changed || (anew && [...before].some((id) => !this.#series.has(id)));
+  }
+}

@@ -1,0 +1,110 @@
+// What may be done with a plot, as buttons.
+
+export interface ToolActions {
+  pause(paused: boolean): void;
+  live(): void;
+  zoom(factor: number): void;
+  pan(part: number): void;
+  span(milliseconds: number | undefined): void;
+  log(log: boolean): void;
+  ownScales(own: boolean): void;
+  xy(xy: boolean): void;
+  csv(): void;
+  png(): void;
+}
+
+export interface ToolState {
+  readonly paused: boolean;
+  readonly following: boolean;
+  readonly xy?: boolean;
+  /** There are series of times and others, so one can choose. */
+  readonly both?: boolean;
+  readonly log?: boolean;
+  readonly ownScales?: boolean;
+}
+
+const MINUTE = 60_000;
+const SPANS: readonly (readonly [string, number | undefined])[] = [
+  ['1 min', MINUTE],
+  ['10 min', 10 * MINUTE],
+  ['1 h', 60 * MINUTE],
+  ['1 day', 24 * 60 * MINUTE],
+  ['All', undefined],
+];
+
+export class ToolBar {
+  readonly element = document.createElement('div');
+  readonly #status = document.createElement('span');
+  readonly #pause: HTMLButtonElement;
+  readonly #live: HTMLButtonElement;
+  readonly #log: HTMLButtonElement;
+  readonly #own: HTMLButtonElement;
+  readonly #xy: HTMLButtonElement;
+  readonly #spans = document.createElement('select');
+
+  constructor(actions: ToolActions) {
+    this.element.className = 'tools';
+    this.element.setAttribute('role', 'toolbar');
+    this.element.setAttribute('aria-label', 'Plot');
+    this.#pause = button('Pause', 'Stand still', () => actions.pause(!pressed(this.#pause)));
+    this.#live = button('Live', 'Back to the newest', () => actions.live());
+    this.#log = button('Log', 'Logarithmic scale', () => actions.log(!pressed(this.#log)));
+    this.#own = button('Own scales', 'A scale for each series', () => actions.ownScales(!pressed(this.#own)));
+    this.#xy = button('X-Y', 'Series whose x is no time', () => actions.xy(!pressed(this.#xy)));
+    this.#spans.setAttribute('aria-label', 'How much to show');
+    for (const [text, span] of SPANS) this.#spans.add(new Option(text, String(span ?? 'all')));
+    this.#spans.value = String(10 * MINUTE);
+    this.#spans.addEventListener('change', () => {
+      const { value } = this.#spans;
+      actions.span(value === 'all' ? undefined : Number(value));
+    });
+    this.#status.className = 'status';
+    this.#status.setAttribute('role', 'status');
+    this.element.append(
+      this.#pause,
+      this.#live,
+      this.#spans,
+      button('−', 'Zoom out', () => actions.zoom(2)),
+      button('+', 'Zoom in', () => actions.zoom(0.5)),
+      button('◀', 'Earlier', () => actions.pan(-0.25)),
+      button('▶', 'Later', () => actions.pan(0.25)),
+      this.#log,
+      this.#own,
+      this.#xy,
+      button('CSV', 'Save the numbers', () => actions.csv()),
+      button('PNG', 'Save the picture', () => actions.png()),
+      this.#status,
+    );
+  }
+
+  update(state: ToolState): void {
+    press(this.#pause, state.paused);
+    this.#pause.textContent = state.paused ? 'Go on' : 'Pause';
+    press(this.#live, state.following && !state.paused);
+    if (state.log !== undefined) press(this.#log, state.log);
+    if (state.ownScales !== undefined) press(this.#own, state.ownScales);
+    if (state.xy !== undefined) press(this.#xy, state.xy);
+    if (state.both !== undefined) this.#xy.hidden = !state.both;
+    this.#spans.disabled = state.xy ?? this.#spans.disabled;
+  }
+
+  status(text: string, bad: boolean): void {
+    if (this.#status.textContent !== text) this.#status.textContent = text;
+    this.#status.classList.toggle('bad', bad);
+  }
+}
+
+const pressed = (element: HTMLButtonElement): boolean => element.getAttribute('aria-pressed') === 'true';
+
+function press(element: HTMLButtonElement, on: boolean): void {
+  if (pressed(element) !== on) element.setAttribute('aria-pressed', String(on));
+}
+
+function button(text: string, label: string, act: () => void): HTMLButtonElement {
+  const element = document.createElement('button');
+  element.type = 'button';
+  element.textContent = text;
+  element.title = label;
+  element.addEventListener('click', act);
+  return element;
+}

@@ -1,0 +1,51 @@
+import { describe, expect, it } from 'vitest';
+import { toCsv } from './export.ts';
+import { formatValue } from './legend.ts';
+import { Samples } from './samples.ts';
+import { ViewWindow, yRange } from './window.ts';
+
+describe('what is shown', () => {
+  it('follows the newest until somebody chooses', () => {
+    const shown = new ViewWindow(10);
+    expect(shown.range(0, 100)).toEqual({ min: 90, max: 100 });
+    expect(shown.range(0, 100, true)).toEqual({ min: 0, max: 100 });
+    shown.zoom({ min: 90, max: 100 }, 0.5, 100);
+    expect(shown.following).toBe(false);
+    expect(shown.range(0, 500)).toEqual({ min: 95, max: 100 });
+    shown.pan({ min: 95, max: 100 }, -1);
+    expect(shown.range(0, 500)).toEqual({ min: 90, max: 95 });
+    shown.follow();
+    expect(shown.range(0, 500)).toEqual({ min: 490, max: 500 });
+    expect(new ViewWindow(undefined).range(3, 3)).toEqual({ min: 2, max: 4 });
+  });
+
+  it('has room above and below, and powers of ten on a log scale', () => {
+    expect(yRange(0, 100, false)).toEqual([-6, 106]);
+    expect(yRange(5, 5, false)).toEqual([4.75, 5.25]);
+    expect(yRange(Infinity, -Infinity, false)).toEqual([0, 1]);
+    expect(yRange(3, 2000, true)).toEqual([1, 10_000]);
+    expect(yRange(Infinity, -Infinity, true)).toEqual([1, 10]);
+  });
+
+  it('is read at a glance', () => {
+    expect(formatValue(21.123456789, '°C')).toBe('21.1235 °C');
+    expect(formatValue(0, undefined)).toBe('0');
+    expect(formatValue(123_456_789, undefined)).toBe('1.235e+8');
+    expect(formatValue(-0.1 - 0.2, undefined)).toBe('-0.3');
+  });
+});
+
+describe('the numbers as a file', () => {
+  it('are in the range, quoted, and no formulas', () => {
+    const samples = new Samples(true);
+    samples.add([
+      [1000, 1],
+      [2000, 2.5],
+      [3000, 3],
+    ]);
+    const series = { id: 1, samples, timed: true, name: '=1+"x"', unit: undefined, missed: 0 };
+    expect(toCsv([series], { min: 1500, max: 2500 })).toBe(
+      'series,unit,x,time,y\r\n"\'=1+""x""",,2000,1970-01-01T00:00:02.000Z,2.5\r\n',
+    );
+  });
+});

@@ -1,0 +1,63 @@
+// Which part of the x axis is shown: the newest part, moving on with it, or a part that somebody chose.
+
+export interface Range {
+  readonly min: number;
+  readonly max: number;
+}
+
+/** The narrowest part, so that zooming ends somewhere. */
+const NARROWEST = 1e-3;
+
+export class ViewWindow {
+  /** How much of the newest is shown; `undefined` for all. */
+  span: number | undefined;
+  #fixed: Range | undefined;
+
+  constructor(span: number | undefined) {
+    this.span = span;
+  }
+
+  get following(): boolean {
+    return this.#fixed === undefined;
+  }
+
+  /** What to show of data from `min` to `max`; `whole`: all of it, however much is shown of others. */
+  range(min: number, max: number, whole = false): Range {
+    if (this.#fixed) return this.#fixed;
+    if (this.span !== undefined && !whole) return { min: max - this.span, max };
+    return max > min ? { min, max } : { min: min - 1, max: max + 1 };
+  }
+
+  choose(range: Range): void {
+    const width = Math.max(range.max - range.min, NARROWEST);
+    this.#fixed = { min: range.min, max: range.min + width };
+  }
+
+  follow(): void {
+    this.#fixed = undefined;
+  }
+
+  /** Half as much (`factor` 0.5) or twice, around a place that stays where it is. */
+  zoom(shown: Range, factor: number, around = (shown.min + shown.max) / 2): void {
+    const min = around - (around - shown.min) * factor;
+    this.choose({ min, max: min + (shown.max - shown.min) * factor });
+  }
+
+  /** Moves by a part of what is shown; negative towards the past. */
+  pan(shown: Range, part: number): void {
+    const by = (shown.max - shown.min) * part;
+    this.choose({ min: shown.min + by, max: shown.max + by });
+  }
+}
+
+/** A range of y that holds these, with a little room; for a log scale only what is above 0 counts. */
+export function yRange(low: number, high: number, log: boolean): [number, number] {
+  if (log) {
+    if (!(high > 0)) return [1, 10];
+    const bottom = low > 0 ? low : high / 1000;
+    return [10 ** Math.floor(Math.log10(bottom)), 10 ** Math.ceil(Math.log10(high * 1.0001))];
+  }
+  if (!(high >= low)) return [0, 1];
+  const room = high > low ? (high - low) * 0.06 : Math.abs(high) * 0.05 || 1;
+  return [low - room, high + room];
+}

@@ -146,7 +146,7 @@ fn local_address(site: &Site, listen: SocketAddr) -> String {
 
 /// Says on standard error by which link the first user is made, if there is none yet.
 /// It goes nowhere else: whoever reads it can take the hub over.
-async fn invite(site: &Site, listen: SocketAddr) -> Result<(), StoreError> {
+async fn invite(site: &Site, address: &str) -> Result<(), StoreError> {
     if site.admin.is_some() {
         return Ok(());
     }
@@ -160,7 +160,7 @@ async fn invite(site: &Site, listen: SocketAddr) -> Result<(), StoreError> {
     if let Some(code) = site.store.call(make).await? {
         let words = format!(
             "No user yet. Within 10 minutes, choose a password here:\n  {}\n",
-            sign_in_link(&local_address(site, listen), &code)
+            sign_in_link(address, &code)
         );
         log::say(&words);
     }
@@ -345,10 +345,18 @@ pub async fn serve(
     let data = data_directory(config.data.as_deref()).ok();
     site.telemetry = Telemetry::start(config.telemetry.bounds, data.as_deref());
     greet(address, site.hub.cameras().len(), &config.tls);
-    if site.store.key().is_ok()
-        && let Err(error) = invite(&site, address).await
-    {
-        tracing::error!("the link for the first user can't be made: {error}");
+    if site.store.key().is_ok() {
+        let ours = local_address(&site, address);
+        if let Err(error) = invite(&site, &ours).await {
+            tracing::error!("the link for the first user can't be made: {error}");
+        }
+        let keep =
+            move |connection: &mut rusqlite::Connection| store::address::put(connection, &ours);
+        if let Err(error) = site.store.call(keep).await {
+            tracing::warn!(
+                "where the hub is reached can't be kept, so `ocelli admin link` has to be told: {error}"
+            );
+        }
     }
     let scheme = site.scheme();
     if let Err(error) = writeln!(io::stdout(), "listening on {scheme}://{address}") {

@@ -89,11 +89,12 @@ async fn whoever_has_the_machine_gets_in_without_the_password() {
     let printed = Command::new(OCELLI)
         .args(["admin", "link", "--data"])
         .arg(&dir.0)
-        .args(["--address", &hub.url("")])
         .output()
         .unwrap();
     assert!(printed.status.success(), "{printed:?}");
-    let code = code_in(&String::from_utf8(printed.stdout).unwrap());
+    let link = String::from_utf8(printed.stdout).unwrap();
+    assert!(link.starts_with(&hub.url("/sign-in#code=")), "{link}");
+    let code = code_in(&link);
     let body = json!({ "code": code, "name": "ann", "password": "another horse" });
     let ann = Browser::of(hub.addr(), &set_up(&hub, body).await);
     assert_eq!(ann.name().await, "ann");

@@ -103,9 +103,10 @@ pub fn demo() -> Result<Vec<CameraConfig>, ConfigError> {
 }
 
 /// Says on standard error who can reach the hub and what to do next.
-fn greet(address: SocketAddr, cameras: usize, tls: &Mode) {
+fn greet(address: SocketAddr, hub: &Hub, tls: &Mode) {
     let mut words = String::new();
-    if cameras == 0 {
+    let public = hub.apps().iter().any(|app| app.public_playback);
+    if hub.cameras().is_empty() {
         words.push_str(
             "No cameras yet. Name them like this: \
              ocelli serve rtsp://user:password@10.0.0.7/stream1\n",
@@ -114,13 +115,21 @@ fn greet(address: SocketAddr, cameras: usize, tls: &Mode) {
     if address.ip().is_loopback() {
         let port = address.port();
         words.push_str(&format!(
-            "Only this machine can open it. To open it to your network: --listen 0.0.0.0:{port}\n\
-             (anybody on that network can then watch the cameras, without a password).\n"
+            "Only this machine can open it. To open it to your network: --listen 0.0.0.0:{port}\n"
+        ));
+        if public {
+            words.push_str(
+                "(anybody on that network can then watch the cameras, without a password; \
+                 --private shows them only to those who sign in).\n",
+            );
+        }
+    } else if public {
+        words.push_str(&format!(
+            "Anybody who reaches {address} can watch the cameras; --private shows them only \
+             to those who sign in.\n"
         ));
     } else {
-        words.push_str(&format!(
-            "Anybody who reaches {address} can watch the cameras.\n"
-        ));
+        words.push_str("Those who sign in or have a link can watch the cameras.\n");
     }
     if let Mode::Local(_) = tls {
         let port = address.port();
@@ -344,7 +353,7 @@ pub async fn serve(
     site.listen = config.listen;
     let data = data_directory(config.data.as_deref()).ok();
     site.telemetry = Telemetry::start(config.telemetry.bounds, data.as_deref());
-    greet(address, site.hub.cameras().len(), &config.tls);
+    greet(address, &site.hub, &config.tls);
     if site.store.key().is_ok() {
         let ours = local_address(&site, address);
         if let Err(error) = invite(&site, &ours).await {

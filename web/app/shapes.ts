@@ -27,6 +27,8 @@ export interface Session {
   readonly permissions: Permissions;
   /** The first password has not been set yet. */
   readonly setupOpen: boolean;
+  /** There are cameras, or may be, that not everybody may watch. */
+  readonly somePrivate: boolean;
   /** What a wall's link opens, for a visitor who comes by one. */
   readonly wall: VisitedWall | null;
 }

@@ -14,6 +14,7 @@ use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use support::PATIENCE;
+use support::device::{ADMIN, Device, Key, picture};
 use support::http::{Answer, ask, call};
 use support::tempdir::Dir;
 use tokio::time::timeout;
@@ -22,7 +23,6 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 const OCELLI: &str = env!("CARGO_BIN_EXE_ocelli");
-const ADMIN: &str = "sk_0123456789abcdefghijABCDEFGHIJ";
 
 /// A hub with its two ports of telemetry.
 struct Site {
@@ -612,6 +612,16 @@ async fn a_port_that_is_taken_is_a_warning_and_the_rest_runs() {
         warned.contains("WARN") && warned.contains("[telemetry]"),
         "{warned}"
     );
+    // In the status it stands too, for whoever reads no logs.
+    let status = call(hub.addr(), "GET /api/v1/series/status", ADMIN, "").await;
+    let ports = &status.json()["data"]["ports"];
+    assert_eq!(ports.as_array().unwrap().len(), 1, "{ports}");
+    assert_eq!(
+        (&ports[0]["key"], &ports[0]["address"]),
+        (&json!("tcp"), &json!(address.to_string()))
+    );
+    let fault = ports[0]["fault"].as_str().unwrap();
+    assert!(fault.contains("in use"), "{fault}");
     let posted = call(hub.addr(), "POST /api/v1/series", ADMIN, "still\n1 1\n").await;
     assert_eq!(posted.status(), 200, "{posted:?}");
     let (_, history) = Viewer::open(hub.addr(), "/ws/series").await;
@@ -717,6 +727,9 @@ async fn a_full_disk_is_one_warning_and_series_go_on_in_memory() {
     );
     let status = series(&site, "much", |one| one["points"] == total).await;
     assert_eq!(status["kept"], total, "nothing in memory is lost");
+    let health = api(&site, "GET /api/v1/series/status", "").await.json();
+    let fault = health["data"]["fileFault"].as_str().unwrap();
+    assert!(fault.contains("series.db can't be written"), "{fault}");
     netcat(site.tcp, b"more\n1 1\n");
     series(&site, "more", |one| one["points"] == 1).await;
     tokio::time::sleep(Duration::from_millis(1500)).await;
@@ -742,6 +755,17 @@ async fn the_hubs_own_figures_are_series_while_somebody_looks() {
         batch = viewer.batch().await;
     }
     assert_eq!(batch["series"][0]["unit"], "fps");
+    for (what, unit, least, most) in [
+        ("fps", "fps", 5.0, 40.0),
+        ("bitrate", "kbit/s", 1.0, 100_000.0),
+        ("age", "ms", 0.0, 5_000.0),
+        ("drops", "frames/s", 0.0, 0.0),
+    ] {
+        let settled = |one: &Value| one["newest"][1].as_f64().is_some_and(|y| y >= least);
+        let status = series(&site, &format!("cam1 {what}"), settled).await;
+        assert_eq!(status["unit"], unit);
+        assert!(status["newest"][1].as_f64() <= Some(most), "{status}");
+    }
     let list = api(&site, "GET /api/v1/series", "").await.json();
     let names: Vec<_> = list["data"]
         .as_array()
@@ -749,7 +773,6 @@ async fn the_hubs_own_figures_are_series_while_somebody_looks() {
         .iter()
         .map(|one| one["name"].clone())
         .collect();
-    assert!(names.contains(&json!("cam1 age")), "{names:?}");
     // A private app's cameras are not told to everybody, nor any of it to the TCP port.
     assert!(
         !names
@@ -759,6 +782,59 @@ async fn the_hubs_own_figures_are_series_while_somebody_looks() {
     );
     let (_, history) = Viewer::open(site.ws, "/").await;
     assert_eq!(history, json!({ "series": [] }));
+}
+
+#[tokio::test]
+async fn what_a_device_tells_of_itself_is_series_of_its_camera() {
+    let dir = Dir::new("telemetry");
+    let private = "[app.yard]\npublic_playback = false\n";
+    let site = site(dir.0.as_path(), "", private);
+    let hub = site.hub.addr();
+    let begun = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let mut devices = Vec::new();
+    for (app, room) in [("yard", "gate"), ("live", "door")] {
+        let key = Key::mint(hub, app, room).await;
+        let (mut device, _) = Device::ready(hub, &key).await;
+        device.show(picture(1)).await;
+        let stats = r#"{"type":"stats","fps":12,"rssi":-61,"heapFree":41232,"note":"x"}"#;
+        device.send(Message::text(stats)).await;
+        devices.push(device);
+    }
+    let rssi = series(&site, "door device rssi", |one| one["points"] == 1).await;
+    assert_eq!(rssi["unit"], "dBm");
+    let (_, history) = Viewer::open(hub, "/ws/series").await;
+    let all = points(&history);
+    let told: Vec<_> = all.keys().filter(|name| name.contains("device")).collect();
+    // A private app's are not told to whoever may watch another.
+    assert_eq!(
+        told,
+        [
+            "door device fps",
+            "door device heapFree",
+            "door device rssi"
+        ]
+    );
+    let (x, y) = all["door device heapFree"][0];
+    assert_eq!(y, 41_232.0);
+    // By the hub's clock: the device has none.
+    assert!(x >= begun.as_millis() as f64 && x < begun.as_millis() as f64 + 60_000.0);
+    // One that talks without end is heard once a second; the rest is counted.
+    let door = devices.last_mut().unwrap();
+    for rssi in 0..50 {
+        let stats = json!({ "type": "stats", "rssi": rssi });
+        door.send(Message::text(stats.to_string())).await;
+    }
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let status = api(&site, "GET /api/v1/series/status", "").await.json();
+        if status["data"]["dropped"].as_u64() >= Some(40) {
+            break;
+        }
+        assert!(Instant::now() < until, "{status}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let status = series(&site, "door device rssi", |_| true).await;
+    assert!(status["points"].as_u64() <= Some(10), "{status}");
 }
 
 /// Runs `ocelli plot` with this on standard input; its exit code and what it said.

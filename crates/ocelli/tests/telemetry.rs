@@ -16,6 +16,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use support::PATIENCE;
 use support::device::{ADMIN, Device, Key, picture};
 use support::http::{Answer, ask, call};
+use support::secure::{Local, encrypt, text};
 use support::tempdir::Dir;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
@@ -835,6 +836,41 @@ async fn what_a_device_tells_of_itself_is_series_of_its_camera() {
     }
     let status = series(&site, "door device rssi", |_| true).await;
     assert!(status["points"].as_u64() <= Some(10), "{status}");
+}
+
+#[tokio::test]
+async fn series_come_over_wss_on_both_ports() {
+    let local = Local::start();
+    let tcp = port(&local.hub, "samples by TCP on");
+    let ws = port(&local.hub, "viewers of them on");
+    // Sources speak plain lines, as netcat does.
+    netcat(tcp, b"temp\n1700000000000 21.5\n");
+    for (address, path) in [(ws, "/"), (local.hub.addr(), "/ws/series")] {
+        let plain = TcpStream::connect(address).unwrap();
+        plain.set_nonblocking(true).unwrap();
+        let plain = tokio::net::TcpStream::from_std(plain).unwrap();
+        let stream = encrypt(plain, &local.authority(), "localhost", b"http/1.1").await;
+        let url = format!("wss://localhost:{}{path}", address.port());
+        let opened = tokio_tungstenite::client_async(url, stream);
+        let (mut socket, _) = timeout(PATIENCE, opened).await.unwrap().unwrap();
+        let mut got = json!(null);
+        // The history may come before the sample has; it is in a batch then.
+        while got["series"][0]["points"][0] != json!([1_700_000_000_000_u64, 21.5]) {
+            let message = timeout(PATIENCE, socket.next()).await.unwrap();
+            let text = message.unwrap().unwrap().into_text().unwrap();
+            got = serde_json::from_str(&text).unwrap();
+            socket.send(Message::text("")).await.unwrap();
+        }
+        netcat(tcp, b"temp\n1700000000001 22\n");
+        let batch = timeout(PATIENCE, socket.next()).await.unwrap();
+        assert!(batch.unwrap().unwrap().is_text());
+    }
+    // It is the hub's own certificate, and no plain socket is let in beside it.
+    let url = format!("https://127.0.0.1:{}/", ws.port());
+    let told = text(&local.curl(&["--http1.1", "-w", "%{http_code}", &url]));
+    assert!(told.ends_with("426"), "{told}");
+    let refused = connect_async(format!("ws://{ws}/")).await.unwrap_err();
+    assert!(refused.to_string().contains("400"), "{refused}");
 }
 
 /// Runs `ocelli plot` with this on standard input; its exit code and what it said.

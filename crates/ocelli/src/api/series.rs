@@ -85,9 +85,7 @@ impl View {
             points: history.end(),
             kept: history.kept(),
             newest: newest.map(|(x, y)| [x, y]),
-            clock_offset_ms: newest
-                .filter(|_| series.is_timed())
-                .map(|(x, _)| x - history.received() as f64),
+            clock_offset_ms: series.clock_offset(),
             last_at: (history.end() > 0).then(|| history.received()),
             sources,
             malformed,

@@ -451,7 +451,7 @@ describe('the page of cameras and series', () => {
       async () => {
         const text = await moment.textContent();
         const captured = await page.evaluate(
-          () => document.querySelector<CameraTile>('camera-tile')?.tileState().captureTime ?? 0,
+          () => document.querySelector<CameraTile>('camera-tile')?.tileState()?.captureTime ?? 0,
         );
         const [, minutes] = /the cursor is (\d+) min before this picture/.exec(text ?? '') ?? [];
         return { minutes: Number(minutes), captured };

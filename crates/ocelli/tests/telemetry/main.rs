@@ -132,10 +132,20 @@ impl Viewer {
     }
 
     async fn next(&mut self) -> Value {
-        let message = timeout(PATIENCE, self.0.next()).await.expect("a message");
-        match message.unwrap().unwrap() {
+        match self.heard().await {
             Message::Text(text) => serde_json::from_str(&text).unwrap(),
             other => panic!("{other:?}"),
+        }
+    }
+
+    /// The next message; the hub's asking whether anybody is there is none.
+    async fn heard(&mut self) -> Message {
+        loop {
+            let message = timeout(PATIENCE, self.0.next()).await.expect("a message");
+            match message.unwrap().unwrap() {
+                Message::Ping(_) | Message::Pong(_) => {}
+                other => return other,
+            }
         }
     }
 

@@ -268,8 +268,8 @@ async fn who_may_look_no_more_is_sent_away() {
     let changed = api(&site, "PATCH /api/v1/apps/live", &private).await;
     assert_eq!(changed.status(), 200, "{changed:?}");
     for viewer in [&mut own, &mut all] {
-        match timeout(PATIENCE, viewer.0.next()).await.unwrap() {
-            Some(Ok(Message::Close(Some(frame)))) => assert_eq!(u16::from(frame.code), 4401),
+        match viewer.heard().await {
+            Message::Close(Some(frame)) => assert_eq!(u16::from(frame.code), 4401),
             other => panic!("{other:?}"),
         }
     }

@@ -6,12 +6,14 @@
 //! - `floor`: the bare loop, this program again as a process of its own.
 //! - `viewer`, `load`: viewers that check every frame, all in one thread.
 //! - `devices`: boards that push into the hub.
-//! - `telemetry`: samples a second, beside a bare reader of lines.
+//! - `telemetry`: samples a second, beside a bare reader of lines. `batches`: how long they
+//!   take to those who look.
 //! - `runs`, `renditions`: what is started and read off. `tally`: counting. `report`: tables.
 //!
 //! The hub is the release binary as a process, so that its CPU and memory are
 //! its own. Everything is on loopback and bounded in count and time.
 
+mod batches;
 mod cameras;
 mod devices;
 mod floor;
@@ -200,6 +202,8 @@ fn measure(arguments: &Arguments) -> Result<()> {
                 rows.push(("hub", sources, telemetry::measure_hub(hub, sources)?));
             }
             report.telemetry(&rows);
+            eprintln!("telemetry: batches");
+            report.batches(&batches::measure(hub, counted)?);
         }
         if wanted("renditions") {
             let camera = renditions::camera();

@@ -128,3 +128,45 @@ export interface PlayToken {
   readonly room: string;
   readonly expiresAt: number;
 }
+
+export interface Series {
+  readonly id: number;
+  readonly name: string;
+  readonly unit: string | null;
+  readonly points: number;
+  readonly newest: readonly [number, number] | null;
+  /** When that came, in ms since the epoch. */
+  readonly lastAt: number | null;
+  readonly clockOffsetMs: number | null;
+  /** How many sources write into it now. */
+  readonly sources: number;
+  readonly malformed: number;
+  readonly lastMalformed: string | null;
+}
+
+/** Who writes into a series, or did. */
+export interface SeriesSource {
+  readonly id: number;
+  readonly name: string | null;
+  readonly from: string;
+  readonly since: number;
+  readonly points: number;
+  readonly malformed: number;
+  readonly lastMalformed: string | null;
+  readonly endedAt: number | null;
+  readonly ended: string | null;
+}
+
+/** What of telemetry works, and what does not. */
+export interface SeriesStatus {
+  readonly series: number;
+  readonly maxSeries: number;
+  readonly sources: number;
+  readonly dropped: number;
+  readonly ports: readonly {
+    readonly key: string;
+    readonly address: string;
+    readonly fault: string | null;
+  }[];
+  readonly fileFault: string | null;
+}

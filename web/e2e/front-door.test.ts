@@ -140,7 +140,7 @@ test('each role is offered what it may do, and refused the rest', async () => {
   const viewer = await invite(admin, browser, hub, 'vic', 'viewer');
 
   await viewer.goto(`${hub.url}/settings`);
-  expect(await panels(viewer)).toEqual(['Cameras', 'Account']);
+  expect(await panels(viewer)).toEqual(['Cameras', 'Series', 'Account']);
   await viewer.getByText('configured').waitFor();
   expect(await viewer.getByRole('link', { name: 'Add a camera' }).count()).toBe(0);
   await viewer.goto(`${hub.url}/settings#people/add`);
@@ -161,7 +161,7 @@ test('each role is offered what it may do, and refused the rest', async () => {
   }
 
   await operator.goto(`${hub.url}/settings`);
-  expect(await panels(operator)).toEqual(['Cameras', 'Walls', 'Account']);
+  expect(await panels(operator)).toEqual(['Cameras', 'Series', 'Walls', 'Account']);
   await operator.getByRole('link', { name: 'Add a camera' }).click();
   await operator.getByLabel('Address').fill(rtsp.url('/mjpeg').replace('//', '//viewer:p%40ss%20word@'));
   await operator.getByLabel('Name').fill('Yard');

@@ -108,6 +108,7 @@ const DECIDED: [(&str, Need); 47] = [
     ("GET /api/v1/openapi.json", Nothing),
     ("GET /api/v1/series", In("series:read")),
     ("GET /api/v1/series/sources", In("series:read")),
+    ("GET /api/v1/series/status", In("series:read")),
     ("GET /api/v1/session", Nothing),
     ("GET /api/v1/sessions", OwnOr("session:read")),
     ("GET /api/v1/tokens", In("token:read")),

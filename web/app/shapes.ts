@@ -90,6 +90,12 @@ export interface SetCamera extends Camera {
   readonly verifyTls: boolean | null;
 }
 
+/** A camera of the hub's own machine. */
+export interface Device {
+  readonly source: string;
+  readonly name: string;
+}
+
 export interface Trial {
   readonly ok: boolean;
   readonly reason: string | null;

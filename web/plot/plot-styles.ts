@@ -17,7 +17,7 @@ const LOOK = `
   }
   * { box-sizing: border-box; }
   [hidden] { display: none !important; }
-  .frame { display: grid; grid-template-rows: auto minmax(120px, 1fr) auto; block-size: 100%; min-inline-size: 0; }
+  .frame { display: grid; grid-template: auto minmax(120px, 1fr) auto / minmax(0, 1fr); block-size: 100%; min-inline-size: 0; }
   .tools { display: flex; flex-wrap: wrap; gap: 4px 6px; align-items: center; padding: 6px 8px; border-block-end: 1px solid var(--line); }
   button, select, input { font: inherit; color: inherit; }
   button, select {
@@ -37,7 +37,7 @@ const LOOK = `
   .empty { position: absolute; inset: 0; display: grid; place-content: center; padding: 1em; text-align: center; color: var(--ink-soft); gap: 0.5em; }
   .empty code { user-select: all; overflow-wrap: anywhere; }
   .legend { display: flex; flex-wrap: wrap; gap: 2px 4px; margin: 0; padding: 6px 8px; list-style: none; max-block-size: 9.5em; overflow: auto; border-block-start: 1px solid var(--line); }
-  .legend li { display: flex; align-items: center; gap: 6px; padding: 1px 4px 1px 2px; border-radius: 6px; max-inline-size: 100%; }
+  .legend li { display: flex; flex-wrap: wrap; align-items: center; gap: 6px; padding: 1px 4px 1px 2px; border-radius: 6px; max-inline-size: 100%; }
   .legend label { display: flex; align-items: center; gap: 6px; cursor: pointer; min-inline-size: 0; min-block-size: 28px; }
   .swatch { inline-size: 14px; block-size: 4px; border-radius: 2px; flex: none; }
   .dashed { mask: repeating-linear-gradient(90deg, #000 0 4px, #0000 4px 6px); }

@@ -6,6 +6,7 @@
 //! - `floor`: the bare loop, this program again as a process of its own.
 //! - `viewer`, `load`: viewers that check every frame, all in one thread.
 //! - `devices`: boards that push into the hub.
+//! - `jsmpeg`: passing on MPEG-1, beside the bare loop.
 //! - `telemetry`: samples a second, beside a bare reader of lines. `batches`: how long they
 //!   take to those who look.
 //! - `runs`, `renditions`: what is started and read off. `tally`: counting. `report`: tables.
@@ -17,6 +18,7 @@ mod batches;
 mod cameras;
 mod devices;
 mod floor;
+mod jsmpeg;
 mod load;
 mod renditions;
 mod report;
@@ -41,7 +43,14 @@ use viewer::Sink;
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 /// The runs beside the scenarios.
-const OTHERS: [&str; 5] = ["memory", "slow", "renditions", "devices", "telemetry"];
+const OTHERS: [&str; 6] = [
+    "memory",
+    "slow",
+    "jsmpeg",
+    "renditions",
+    "devices",
+    "telemetry",
+];
 
 /// The benchmarks: the hub and the bare loop, side by side in one run.
 #[derive(Parser)]
@@ -57,7 +66,7 @@ struct Arguments {
     /// How often each run is repeated
     #[arg(long, default_value_t = 3)]
     rounds: usize,
-    /// Only these, with commas between: 1x50, 20x100, 100x500, memory, slow, renditions, devices, telemetry
+    /// Only these, with commas between: 1x50, 20x100, 100x500, memory, slow, jsmpeg, renditions, devices, telemetry
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// Also write the tables into this file, between its markers
@@ -193,6 +202,14 @@ fn measure(arguments: &Arguments) -> Result<()> {
                 rows.push((sink, runs::slow(sink, hub, times)?));
             }
             report.slow(&rows);
+        }
+        if wanted("jsmpeg") {
+            let mut samples = Vec::new();
+            for round in 1..=arguments.rounds {
+                eprintln!("jsmpeg: {round} of {}", arguments.rounds);
+                samples.push(jsmpeg::measure(hub, times)?);
+            }
+            report.jsmpeg(&samples);
         }
         if wanted("telemetry") {
             let mut rows = Vec::new();

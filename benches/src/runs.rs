@@ -11,7 +11,7 @@ use std::path::Path;
 use std::time::Duration;
 
 /// Long enough for a hundred cameras to be connected.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// So many viewers of so many cameras.
 #[derive(Clone, Copy)]
@@ -89,14 +89,14 @@ fn start_hub(hub: &Path, cameras: &Cameras, count: usize) -> Result<Hub> {
     start(builder)
 }
 
-fn start(builder: HubBuilder) -> Result<Hub> {
+pub fn start(builder: HubBuilder) -> Result<Hub> {
     builder.try_start().map_err(|(status, stderr)| {
         format!("it did not start ({status:?}):\n{}", stderr.join("\n")).into()
     })
 }
 
 /// The bare loop as a process: this program again.
-fn start_floor(scenario: &Scenario) -> Result<Hub> {
+pub fn start_floor(scenario: &Scenario) -> Result<Hub> {
     let arguments = [
         scenario.feed.cameras,
         scenario.viewers,

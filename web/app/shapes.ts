@@ -27,6 +27,8 @@ export interface Session {
   readonly permissions: Permissions;
   /** The first password has not been set yet. */
   readonly setupOpen: boolean;
+  /** There are cameras, or may be, that not everybody may watch. */
+  readonly somePrivate: boolean;
   /** What a wall's link opens, for a visitor who comes by one. */
   readonly wall: VisitedWall | null;
 }
@@ -86,6 +88,12 @@ export interface SetCamera extends Camera {
   readonly hasPassword: boolean;
   readonly keep: boolean | null;
   readonly verifyTls: boolean | null;
+}
+
+/** A camera of the hub's own machine. */
+export interface Device {
+  readonly source: string;
+  readonly name: string;
 }
 
 export interface Trial {

@@ -394,6 +394,26 @@ test('the keyboard alone makes and deletes an app, and never loses its place', a
   expect(await page.getByRole('button', { name: 'Delete yard' }).count()).toBe(0);
 });
 
+test('what is not for everybody says so, and who signs in sees it', async () => {
+  hub = await startHub(patterns(1), 0, '[app.live]\npublic_playback = false\n');
+  const stranger = await freshPage(browser, PHONE);
+  await stranger.goto(hub.url);
+  await stranger.getByText('the link that the hub printed').waitFor();
+  expect([await findings(stranger), await tooWide(stranger)]).toEqual([[], false]);
+  const page = await freshPage(browser);
+  await page.goto(await firstLink(hub));
+  await page.getByLabel('Your name').fill('robin');
+  await choosePassword(page);
+  await page.getByText('1 camera · 1 live').waitFor();
+
+  await stranger.reload();
+  await stranger.getByRole('heading', { name: 'Not for everybody' }).waitFor();
+  await stranger.getByRole('link', { name: 'Sign in', exact: true }).click();
+  await signIn(stranger, 'robin');
+  await stranger.waitForURL(`${hub.url}/`);
+  await stranger.getByText('1 camera · 1 live').waitFor();
+});
+
 const PAGES = [
   ...['cameras', 'walls', 'people', 'tokens', 'apps', 'account'],
   ...['cameras/add', 'walls/add', 'people/add', 'tokens/add', 'apps/add'],

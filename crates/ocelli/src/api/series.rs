@@ -282,8 +282,10 @@ pub async fn add(
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SeriesChange {
     /// Another name, of 1 to 255 bytes. Sources that say the old one begin a new series.
+    #[schema(min_length = 1, max_length = 255)]
     name: Option<String>,
     /// In what its y are measured, of at most 32 bytes; "" for nothing.
+    #[schema(max_length = 32)]
     unit: Option<String>,
 }
 

@@ -77,9 +77,10 @@ pub fn measure_bare(sources: usize) -> Result<Sample> {
     let mut line = String::new();
     BufReader::new(said).read_line(&mut line)?;
     let address: SocketAddr = line.trim().parse()?;
+    let open = connect(address, sources)?;
     let begun = Instant::now();
     // It answers with its count once it has read to the end.
-    let counted: usize = send(address, sources, true)?;
+    let counted = send(open, true)?;
     if counted != SAMPLES + sources {
         return Err(format!("the bare reader counted {counted} lines").into());
     }
@@ -149,8 +150,9 @@ impl Drop for Hub {
 pub fn measure_hub(binary: &Path, sources: usize) -> Result<Sample> {
     let hub = Hub::start(binary)?;
     let pid = hub.process.pid();
+    let open = connect(hub.samples, sources)?;
     let (cpu, memory, begun) = (hub.cpu_time(), resident_bytes(pid), Instant::now());
-    send(hub.samples, sources, false)?;
+    send(open, false)?;
     while count(hub.main())? < SAMPLES {
         if begun.elapsed() > LIMIT {
             return Err("the hub did not take all samples in time".into());
@@ -171,16 +173,21 @@ fn speed(wall: Duration, cpu: Duration, memory: Option<u64>) -> Sample {
     }
 }
 
-/// Sends all samples over so many connections, four threads at a time; what the other
-/// side counted, if it counts.
-fn send(address: SocketAddr, sources: usize, counts: bool) -> Result<usize> {
+/// So many sources that have said their names and nothing else.
+fn connect(address: SocketAddr, sources: usize) -> Result<Vec<TcpStream>> {
     let mut open = Vec::new();
     for source in 0..sources {
         let mut stream = TcpStream::connect(address)?;
         stream.write_all(format!("bench {source}\n").as_bytes())?;
         open.push(stream);
     }
-    let each = SAMPLES / sources;
+    Ok(open)
+}
+
+/// Sends all samples over these connections, four threads at a time; what the other
+/// side counted, if it counts.
+fn send(mut open: Vec<TcpStream>, counts: bool) -> Result<usize> {
+    let each = SAMPLES / open.len().max(1);
     let share = open.len().div_ceil(4).max(1);
     let mut threads = Vec::new();
     while !open.is_empty() {

@@ -386,6 +386,9 @@ describe('the page of series', () => {
   it('is readable in dark and light, and on a phone', async () => {
     const { hub, port } = await start();
     source(port, 'temp').write(`${Date.now()} 1\n`);
+    // As wide as a row of the list gets.
+    const wide = 'A name that somebody gave without a thought of how wide it is';
+    source(port, wide).write(`${Date.now() - 7_200_000} -123456.789\n`);
     for (const [colorScheme, width] of [
       ['light', 1100],
       ['dark', 360],
@@ -394,7 +397,7 @@ describe('the page of series', () => {
       await until(
         'it is drawn',
         () => report(page),
-        (seen) => ysOf(seen, 'temp').length === 1,
+        (seen) => ysOf(seen, 'temp').length === 1 && ysOf(seen, wide).length === 1,
       );
       expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(width);
       await page.evaluate(AxeBuilder.source);
@@ -523,6 +526,7 @@ describe('the panel of series', () => {
       await page.goto(`${hub.url}/settings#series`);
       await page.getByText(`${taken}: Address already in use`).waitFor();
       await page.getByText('No series yet').waitFor();
+      await page.getByText(`nc -N 127.0.0.1 ${port}`).waitFor();
       expect(await findings(page)).toEqual([]);
 
       const send = netcat(port, 'boiler');

@@ -1,6 +1,7 @@
 // A moment as one reads it off a clock, to the millisecond.
 const FORMAT = new Intl.DateTimeFormat(undefined, {
   hour: '2-digit',
+  hourCycle: 'h23',
   minute: '2-digit',
   second: '2-digit',
   fractionalSecondDigits: 3,

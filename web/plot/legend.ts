@@ -1,6 +1,7 @@
 // The list below a plot: each series with its colour, its newest value or the one under the cursor, and what may be
 // done with it.
 import { clockWords } from './clock-time.ts';
+import { isDashed } from './plot-styles.ts';
 import type { PlotSeries } from './series-set.ts';
 
 export interface LegendRow {
@@ -77,6 +78,7 @@ export class Legend {
     box.addEventListener('change', () => this.#actions.show(series.id, box.checked));
     const swatch = span('swatch');
     swatch.style.background = shown ? colour : 'transparent';
+    swatch.classList.toggle('dashed', isDashed(series.slot));
     const name = span('name', series.name);
     name.title = series.name;
     label.append(box, swatch, name);

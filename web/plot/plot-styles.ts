@@ -17,10 +17,8 @@ const LOOK = `
   }
   * { box-sizing: border-box; }
   [hidden] { display: none !important; }
-  .frame { display: grid; grid-template-rows: auto minmax(120px, 1fr) auto; block-size: 100%; min-inline-size: 0; }
+  .frame { display: grid; grid-template: auto minmax(120px, 1fr) auto / minmax(0, 1fr); block-size: 100%; min-inline-size: 0; }
   .tools { display: flex; flex-wrap: wrap; gap: 4px 6px; align-items: center; padding: 6px 8px; border-block-end: 1px solid var(--line); }
-  .tools .status { margin-inline-start: auto; color: var(--ink-soft); }
-  .tools .status.bad { color: var(--bad); }
   button, select, input { font: inherit; color: inherit; }
   button, select {
     min-block-size: 30px; padding: 0 9px; border: 1px solid var(--line); border-radius: 6px; background: var(--ground); cursor: pointer;
@@ -30,12 +28,19 @@ const LOOK = `
   :is(button, select, input):focus-visible { outline: 3px solid var(--focus); outline-offset: 1px; }
   .canvas { position: relative; min-block-size: 0; min-inline-size: 0; overflow: hidden; touch-action: pan-y; }
   .canvas > .uplot { position: absolute; inset: 0; font: inherit; }
+  .status {
+    position: absolute; inset-block-start: 4px; inset-inline-end: 8px; z-index: 1; padding: 1px 7px; border-radius: 5px;
+    pointer-events: none; color: var(--ink-soft); background: color-mix(in srgb, var(--ground) 85%, transparent); font-variant-numeric: tabular-nums;
+  }
+  .status:empty { display: none; }
+  .status.bad { color: var(--bad); }
   .empty { position: absolute; inset: 0; display: grid; place-content: center; padding: 1em; text-align: center; color: var(--ink-soft); gap: 0.5em; }
   .empty code { user-select: all; overflow-wrap: anywhere; }
   .legend { display: flex; flex-wrap: wrap; gap: 2px 4px; margin: 0; padding: 6px 8px; list-style: none; max-block-size: 9.5em; overflow: auto; border-block-start: 1px solid var(--line); }
-  .legend li { display: flex; align-items: center; gap: 6px; padding: 1px 4px 1px 2px; border-radius: 6px; max-inline-size: 100%; }
+  .legend li { display: flex; flex-wrap: wrap; align-items: center; gap: 6px; padding: 1px 4px 1px 2px; border-radius: 6px; max-inline-size: 100%; }
   .legend label { display: flex; align-items: center; gap: 6px; cursor: pointer; min-inline-size: 0; min-block-size: 28px; }
   .swatch { inline-size: 14px; block-size: 4px; border-radius: 2px; flex: none; }
+  .dashed { mask: repeating-linear-gradient(90deg, #000 0 4px, #0000 4px 6px); }
   .name { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; max-inline-size: 22ch; }
   .off .name { color: var(--ink-soft); text-decoration: line-through; }
   .value { font-variant-numeric: tabular-nums; min-inline-size: 6ch; text-align: end; font-weight: 600; white-space: nowrap; }
@@ -84,7 +89,12 @@ const DARK = [
   '#b8c0cc',
 ];
 
-export const lineColour = (index: number, dark: boolean): string => {
+/** The colour of the series at this place among them. */
+export const lineColour = (slot: number, dark: boolean): string => {
   const colours = dark ? DARK : LIGHT;
-  return colours[index % colours.length] ?? '#888888';
+  return colours[slot % colours.length] ?? '#888888';
 };
+
+/** Whether a series has a colour that another has too: its line is dashed, as far as one can see it. */
+export const isDashed = (slot: number): boolean =>
+  slot >= LIGHT.length && slot % (2 * LIGHT.length) >= LIGHT.length;

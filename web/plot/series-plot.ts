@@ -4,7 +4,8 @@
 import uPlot from 'uplot';
 import { browserWorld } from '../player/world.ts';
 import type { Socket } from '../client/connection.ts';
-import { along, drawByColumns, drawInOrder, visible } from './draw-line.ts';
+import { scaleOf, scalesAndAxes, strokeLine, type ChartStyle } from './chart.ts';
+import { visible } from './draw-line.ts';
 import { save, toCsv } from './export.ts';
 import { watchGestures } from './gestures.ts';
 import { Legend, formatValue, type May } from './legend.ts';
@@ -20,7 +21,6 @@ import { ViewWindow, yRange, type Range } from './window.ts';
 const SHOWN_AT_FIRST = 20;
 /** No more redraws than one in so many ms: nobody sees more. */
 const FRAME = 33;
-const LOGARITHMIC = { distr: 3 } as unknown as uPlot.Scale;
 /** The legend's numbers need not change faster than one can read. */
 const LEGEND_FRAME = 150;
 
@@ -50,6 +50,8 @@ export class SeriesPlot extends HTMLElement {
 
   #connection: SeriesConnection | undefined;
   #plot: uPlot | undefined;
+  /** What the plot was made with. */
+  #style: ChartStyle | undefined;
   #drawnSeries: PlotSeries[] = [];
   #link: SeriesLink = 'connecting';
   #names: readonly string[] | undefined;
@@ -106,7 +108,7 @@ export class SeriesPlot extends HTMLElement {
     below.append(this.#legend.element, this.#fault);
     const frame = document.createElement('div');
     frame.className = 'frame';
-    this.#host.append(this.#empty);
+    this.#host.append(this.#empty, this.#tools.statusElement);
     frame.append(this.#tools.element, this.#host, below);
     shadow.append(frame);
     this.#listen();
@@ -337,36 +339,28 @@ export class SeriesPlot extends HTMLElement {
   }
 
   #colour(series: PlotSeries): string {
-    return lineColour(series.id - 1, this.#dark);
-  }
-
-  #scaleOf(series: PlotSeries): string {
-    return this.#ownScales ? `y${series.id}` : 'y';
+    return lineColour(series.slot, this.#dark);
   }
 
   #chart(): uPlot {
-    const style = getComputedStyle(this);
-    const [ink, grid] = [style.getPropertyValue('color'), this.#dark ? '#2a323c' : '#dfe3e8'];
-    const scales: Record<string, uPlot.Scale> = { x: { time: !this.#xy, auto: false } };
-    const axes: uPlot.Axis[] = [{ stroke: ink, grid: { stroke: grid, width: 1 }, ticks: { stroke: grid } }];
-    for (const series of this.#drawnSeries) {
-      const scale = this.#scaleOf(series);
-      if (scales[scale]) continue;
-      scales[scale] = { auto: false, ...(this.#log ? LOGARITHMIC : {}) };
-      // Axes beyond the third leave no room for lines; the legend has their values.
-      const stroke = this.#ownScales ? this.#colour(series) : ink;
-      if (axes.length <= 3)
-        axes.push({ scale, stroke, size: 58, grid: { show: axes.length === 1, stroke: grid, width: 1 } });
-    }
+    const style: ChartStyle = {
+      ink: getComputedStyle(this).color,
+      dark: this.#dark,
+      log: this.#log,
+      ownScales: this.#ownScales,
+      xy: this.#xy,
+    };
+    this.#style = style;
+    const { scales, axes } = scalesAndAxes(this.#drawnSeries, style, this.#size().width);
     const lines = this.#drawnSeries.map((series) => ({
       label: series.name,
       auto: false,
       facets: [
         { scale: 'x', auto: false },
-        { scale: this.#scaleOf(series), auto: false },
+        { scale: scaleOf(series, style), auto: false },
       ],
       paths: (plot: uPlot) => {
-        this.#stroke(plot, series);
+        strokeLine(plot, series, style, this.#range);
         return null;
       },
     }));
@@ -406,8 +400,8 @@ export class SeriesPlot extends HTMLElement {
   }
 
   #redraw(): void {
-    const plot = this.#plot;
-    if (!plot) return;
+    const [plot, style] = [this.#plot, this.#style];
+    if (!plot || !style) return;
     const { width, height } = this.#size();
     if (plot.width !== width || plot.height !== height) plot.setSize({ width, height });
     const [min, max] = this.#extent();
@@ -417,7 +411,7 @@ export class SeriesPlot extends HTMLElement {
     for (const series of this.#drawnSeries) {
       const { samples, timed } = series;
       const [from, to] = timed ? visible(samples, range.min, range.max) : [0, samples.length];
-      const scale = this.#scaleOf(series);
+      const scale = scaleOf(series, style);
       let [low, high] = scales.get(scale) ?? [Infinity, -Infinity];
       const { ys } = samples.columns();
       for (let index = from; index < to; index++) {
@@ -456,43 +450,6 @@ export class SeriesPlot extends HTMLElement {
     if (min > max) return this.#xy ? [0, 1] : [Date.now() - 60_000, Date.now()];
     const room = this.#xy ? (max - min) * 0.04 : 0;
     return [min - room, max + room];
-  }
-
-  #stroke(plot: uPlot, series: PlotSeries): void {
-    const { ctx, bbox } = plot;
-    const scale = this.#scaleOf(series);
-    const { min: left = 0, max: right = 1 } = plot.scales['x'] ?? {};
-    const { min: bottom = 0, max: top = 1 } = plot.scales[scale] ?? {};
-    const height = (value: number): number => (this.#log ? Math.log10(value) : value);
-    // uPlot's own way to a place costs a call for each sample.
-    const [xOffset, xScale] = along(left, bbox.left, right, bbox.left + bbox.width);
-    const [yOffset, yScale] = along(height(bottom), bbox.top + bbox.height, height(top), bbox.top);
-    const place = { xOffset, xScale, yOffset, yScale, log: this.#log };
-    ctx.save();
-    ctx.beginPath();
-    ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
-    ctx.clip();
-    ctx.beginPath();
-    ctx.strokeStyle = this.#colour(series);
-    const { min, max } = this.#range ?? { min: -Infinity, max: Infinity };
-    const [from, to] = series.timed ? visible(series.samples, min, max) : [0, series.samples.length];
-    // Where a line goes up and down in every column a wide one costs many times as much, and looks the same.
-    const dense = to - from > bbox.width;
-    ctx.lineWidth = dense ? 1 : 1.5 * devicePixelRatio;
-    ctx.lineJoin = dense ? 'bevel' : 'round';
-    if (series.timed) {
-      const corners = drawByColumns(series.samples, from, to, place, ctx);
-      // A lone sample makes no line.
-      if (corners === 1) {
-        const at = Math.max(from, to - 1);
-        const y = height(series.samples.y(at));
-        ctx.arc(xOffset + xScale * series.samples.x(at), yOffset + yScale * y, 2 * devicePixelRatio, 0, 7);
-      }
-    } else {
-      drawInOrder(series.samples, place, ctx);
-    }
-    ctx.stroke();
-    ctx.restore();
   }
 
   #drawnValues(name: string): number[] {

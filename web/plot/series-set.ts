@@ -9,6 +9,8 @@ export interface PlotSeries {
   readonly timed: boolean;
   name: string;
   unit: string | undefined;
+  /** Its place among the colours: no other of this plot has it. */
+  readonly slot: number;
   /** How far its source's clock is off, in ms, where that is much; negative when it is behind the hub's. */
   clockOffset: number | undefined;
   /** Samples that this viewer came too late for. */
@@ -43,7 +45,8 @@ export class SeriesSet {
       if (!series || (series.samples.length === 0 && series.timed === part.xy)) {
         const samples = new Samples(!part.xy);
         const { id, name, unit, xy, clockOffset } = part;
-        series = { id, samples, timed: !xy, name, unit, clockOffset, missed: 0 };
+        const slot = series?.slot ?? this.#freeSlot();
+        series = { id, samples, timed: !xy, name, unit, slot, clockOffset, missed: 0 };
         this.#series.set(part.id, series);
         changed = changed || !before.has(part.id) || !anew;
       } else if (series.name !== part.name || series.unit !== part.unit) {
@@ -56,5 +59,12 @@ export class SeriesSet {
       series.samples.add(part.points);
     }
     return changed || (anew && [...before].some((id) => !this.#series.has(id)));
+  }
+
+  #freeSlot(): number {
+    const taken = new Set([...this.#series.values()].map(({ slot }) => slot));
+    let slot = 0;
+    while (taken.has(slot)) slot++;
+    return slot;
   }
 }

@@ -34,7 +34,8 @@ const SPANS: readonly (readonly [string, number | undefined])[] = [
 
 export class ToolBar {
   readonly element = document.createElement('div');
-  readonly #status = document.createElement('span');
+  /** What is to be said now; it stands in the plot, so that nothing moves when it comes and goes. */
+  readonly statusElement = document.createElement('span');
   readonly #pause: HTMLButtonElement;
   readonly #live: HTMLButtonElement;
   readonly #log: HTMLButtonElement;
@@ -58,8 +59,9 @@ export class ToolBar {
       const { value } = this.#spans;
       actions.span(value === 'all' ? undefined : Number(value));
     });
-    this.#status.className = 'status';
-    this.#status.setAttribute('role', 'status');
+    this.statusElement.className = 'status';
+    this.statusElement.setAttribute('role', 'status');
+    this.#xy.hidden = true;
     this.element.append(
       this.#pause,
       this.#live,
@@ -73,7 +75,6 @@ export class ToolBar {
       this.#xy,
       button('CSV', 'Save the numbers', () => actions.csv()),
       button('PNG', 'Save the picture', () => actions.png()),
-      this.#status,
     );
   }
 
@@ -89,8 +90,8 @@ export class ToolBar {
   }
 
   status(text: string, bad: boolean): void {
-    if (this.#status.textContent !== text) this.#status.textContent = text;
-    this.#status.classList.toggle('bad', bad);
+    if (this.statusElement.textContent !== text) this.statusElement.textContent = text;
+    this.statusElement.classList.toggle('bad', bad);
   }
 }
 

@@ -136,8 +136,10 @@ fn unit(field: &str) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ocelli_core::Timestamp;
+    use crate::gate::Gate;
+    use ocelli_core::{Hub, Timestamp};
     use ocelli_series::Bounds;
+    use tokio::sync::broadcast;
 
     fn camera(room: &str) -> CameraId {
         CameraId::new("live", "live", room).expect("a room")
@@ -187,6 +189,26 @@ mod tests {
         let rssi = registry.find("cam0 device rssi").expect("a series");
         let series = registry.get(rssi).expect("a series");
         assert_eq!((series.unit(), series.is_tcp()), (Some("dBm"), false));
+    }
+
+    #[tokio::test]
+    async fn reports_that_were_too_many_are_counted_and_others_go_on() {
+        let site = Arc::new(Site::new(Arc::new(Hub::default()), Gate::new(&[], &[])));
+        let (send, reports) = broadcast::channel(4);
+        for camera in 0..10 {
+            let fields = [("rssi".to_owned(), -60.0)];
+            send.send(report(&format!("cam{camera}"), &fields))
+                .expect("somebody listens");
+        }
+        drop(send);
+        take(site.clone(), reports).await;
+        let names = site.telemetry.call(|series| {
+            let names = series.all().map(|one| one.name().to_owned());
+            names.collect::<Vec<_>>()
+        });
+        let kept = ["cam6", "cam7", "cam8", "cam9"].map(|id| format!("{id} device rssi"));
+        assert_eq!(names.await, Ok(kept.to_vec()));
+        assert_eq!(site.telemetry.dropped(), 6);
     }
 
     #[test]

@@ -1,0 +1,112 @@
+// What uPlot is told of a chart: which scales and axes there are, and how a line is drawn.
+import type uPlot from 'uplot';
+import { along, drawByColumns, drawInOrder, visible } from './draw-line.ts';
+import { isDashed, lineColour } from './plot-styles.ts';
+import type { PlotSeries } from './series-set.ts';
+import { timeLabels } from './time-axis.ts';
+import type { Range } from './window.ts';
+
+export interface ChartStyle {
+  readonly ink: string;
+  readonly dark: boolean;
+  readonly log: boolean;
+  /** A scale for each series; else series of one unit share one. */
+  readonly ownScales: boolean;
+  readonly xy: boolean;
+}
+
+const LOGARITHMIC = { distr: 3 } as unknown as uPlot.Scale;
+/** More axes leave no room for lines; the legend has their values. */
+const MOST_AXES = 3;
+/** A chart that is narrower, in CSS pixels, has one. */
+const NARROW = 520;
+/** A time with seconds needs so much room, and one without so much. */
+const [WIDE_TIME, SHORT_TIME] = [84, 50];
+/** Of a shorter part, in ms, the seconds are told. */
+const WITH_SECONDS = 5 * 60_000;
+// uPlot's names of the sides are no values.
+const LEFT = { side: 3 } as unknown as uPlot.Axis;
+const RIGHT = { side: 1 } as unknown as uPlot.Axis;
+const DASH: readonly number[] = [7, 4];
+
+export const scaleOf = (series: PlotSeries, { ownScales }: ChartStyle): string =>
+  ownScales ? `y${series.id}` : `y ${series.unit ?? ''}`;
+
+export function scalesAndAxes(
+  drawn: readonly PlotSeries[],
+  style: ChartStyle,
+  width: number,
+): { scales: Record<string, uPlot.Scale>; axes: uPlot.Axis[] } {
+  const { ink, dark, log, ownScales, xy } = style;
+  const grid = { stroke: dark ? '#2a323c' : '#dfe3e8', width: 1 };
+  const ticks = { stroke: grid.stroke, size: 5 };
+  const scales: Record<string, uPlot.Scale> = { x: { time: !xy, auto: false } };
+  const words: uPlot.Axis.DynamicValues = (_plot, splits, _axis, _space, apart) => timeLabels(splits, apart);
+  const space: uPlot.Axis.Space = (_plot, _axis, min, max) =>
+    max - min < WITH_SECONDS ? WIDE_TIME : SHORT_TIME;
+  const below: uPlot.Axis = { stroke: ink, grid, ticks, ...(xy ? {} : { values: words, space }) };
+  const most = width < NARROW ? 1 : MOST_AXES;
+  const axes = [below];
+  for (const series of drawn) {
+    const scale = scaleOf(series, style);
+    if (scales[scale]) continue;
+    scales[scale] = { auto: false, ...(log ? LOGARITHMIC : {}) };
+    if (axes.length > most) continue;
+    const first = axes.length === 1;
+    const unit = series.unit === undefined ? {} : { label: series.unit, labelSize: 18, labelGap: 2 };
+    axes.push({
+      scale,
+      stroke: ownScales ? lineColour(series.slot, dark) : ink,
+      ...(axes.length === 2 ? RIGHT : LEFT),
+      size: 58,
+      ticks,
+      grid: { ...grid, show: first },
+      ...unit,
+    });
+  }
+  return { scales, axes };
+}
+
+/** Draws a series' line into the chart. `range` is what of x is shown. */
+export function strokeLine(
+  plot: uPlot,
+  series: PlotSeries,
+  style: ChartStyle,
+  range: Range | undefined,
+): void {
+  const { ctx, bbox } = plot;
+  const { log, dark } = style;
+  const { min: left = 0, max: right = 1 } = plot.scales['x'] ?? {};
+  const { min: bottom = 0, max: top = 1 } = plot.scales[scaleOf(series, style)] ?? {};
+  const height = (value: number): number => (log ? Math.log10(value) : value);
+  // uPlot's own way to a place costs a call for each sample.
+  const [xOffset, xScale] = along(left, bbox.left, right, bbox.left + bbox.width);
+  const [yOffset, yScale] = along(height(bottom), bbox.top + bbox.height, height(top), bbox.top);
+  const place = { xOffset, xScale, yOffset, yScale, log };
+  ctx.save();
+  ctx.beginPath();
+  ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
+  ctx.clip();
+  ctx.beginPath();
+  ctx.strokeStyle = lineColour(series.slot, dark);
+  const { min, max } = range ?? { min: -Infinity, max: Infinity };
+  const [from, to] = series.timed ? visible(series.samples, min, max) : [0, series.samples.length];
+  // Where a line goes up and down in every column a wide or dashed one costs many times as much, and looks the same.
+  const dense = to - from > bbox.width;
+  ctx.lineWidth = dense ? 1 : 1.5 * devicePixelRatio;
+  ctx.lineJoin = dense ? 'bevel' : 'round';
+  if (!dense && isDashed(series.slot)) ctx.setLineDash(DASH.map((length) => length * devicePixelRatio));
+  if (series.timed) {
+    const corners = drawByColumns(series.samples, from, to, place, ctx);
+    // A lone sample makes no line.
+    if (corners === 1) {
+      const at = Math.max(from, to - 1);
+      const y = height(series.samples.y(at));
+      ctx.arc(xOffset + xScale * series.samples.x(at), yOffset + yScale * y, 2 * devicePixelRatio, 0, 7);
+    }
+  } else {
+    drawInOrder(series.samples, place, ctx);
+  }
+  ctx.stroke();
+  ctx.restore();
+}

@@ -1,0 +1,18 @@
+import { expect, it } from 'vitest';
+import { timeLabels } from './time-axis.ts';
+
+const local = (day: number, hour: number, minute: number, second = 0, ms = 0): number =>
+  new Date(2026, 4, day, hour, minute, second, ms).getTime();
+
+it('says the time of each tick, and the day of the first and of each that is a new one', () => {
+  const labels = timeLabels([local(3, 23, 50), local(3, 23, 55), local(4, 0, 0), local(4, 0, 5)], 300_000);
+  expect(labels.map((label) => label.split('\n')[0])).toEqual(['23:50', '23:55', '00:00', '00:05']);
+  expect(labels.map((label) => label.includes('\n'))).toEqual([true, false, true, false]);
+});
+
+it('is as fine as the ticks are', () => {
+  const [first, second] = [local(3, 7, 5, 9), local(3, 7, 5, 9, 250)];
+  expect(timeLabels([first], 1000)[0]).toMatch(/^07:05:09\n/);
+  expect(timeLabels([first, second], 250)[1]).toMatch(/^07:05:09[.,]250$/);
+  expect(timeLabels([first], 86_400_000)[0]).toContain('2026');
+});

@@ -7,12 +7,14 @@
 //! - `viewer`, `load`: viewers that check every frame, all in one thread.
 //! - `devices`: boards that push into the hub.
 //! - `jsmpeg`: passing on MPEG-1, beside the bare loop.
-//! - `telemetry`: samples a second, beside a bare reader of lines.
+//! - `telemetry`: samples a second, beside a bare reader of lines. `batches`: how long they
+//!   take to those who look.
 //! - `runs`, `renditions`: what is started and read off. `tally`: counting. `report`: tables.
 //!
 //! The hub is the release binary as a process, so that its CPU and memory are
 //! its own. Everything is on loopback and bounded in count and time.
 
+mod batches;
 mod cameras;
 mod devices;
 mod floor;
@@ -217,6 +219,8 @@ fn measure(arguments: &Arguments) -> Result<()> {
                 rows.push(("hub", sources, telemetry::measure_hub(hub, sources)?));
             }
             report.telemetry(&rows);
+            eprintln!("telemetry: batches");
+            report.batches(&batches::measure(hub, counted)?);
         }
         if wanted("renditions") {
             let camera = renditions::camera();

@@ -1,6 +1,7 @@
 //! The tables, on standard output and between the markers of a file.
 
 use crate::Result;
+use crate::batches::{Batches, PACE, SERIES, VIEWERS as PULLING};
 use crate::devices::{DevicesSample, VIEWERS};
 use crate::jsmpeg::{self, JsmpegSample};
 use crate::renditions::{Rendition, RenditionSample};
@@ -236,7 +237,7 @@ impl Report {
              keeps all of them, in memory and in its file. Memory is the growth of the hub's proportional set size; \
              each series' newest 512 samples are not packed.\n",
         );
-        self.line("| reader | sources | million/s | million/s of a core | bytes a sample |");
+        self.line("| reader | sources | million/s | million/s of a core | MB a million samples |");
         self.line("|---|---|---|---|---|");
         for (reader, sources, sample) in rows {
             let bytes = sample
@@ -248,6 +249,20 @@ impl Report {
                 sample.core / 1e6
             ));
         }
+    }
+
+    pub fn batches(&mut self, batches: &Batches) {
+        let each = 1000.0 / PACE.as_millis() as f64;
+        self.line(&format!(
+            "\n{PULLING} viewers of {SERIES} series with {each} samples a second each, asking again as soon as \
+             a batch is read; all got every sample once. From a source's write to a viewer that has read the batch: \
+             median {:.2} ms, p99 {:.2} ms, longest {:.1} ms; {:.1} samples a batch; {:.0} % of a core.",
+            batches.latency.median.as_secs_f64() * 1e3,
+            batches.latency.p99.as_secs_f64() * 1e3,
+            batches.latency.max.as_secs_f64() * 1e3,
+            batches.samples,
+            batches.cpu * 100.0
+        ));
     }
 
     pub fn text(&self) -> &str {

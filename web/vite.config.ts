@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { svelte } from '@sveltejs/vite-plugin-svelte';
 import { defineConfig, type Plugin } from 'vite';
 
-const PAGES = ['index', 'play', 'sign-in', 'settings', 'plot', 'live'];
+const PAGES = ['index', 'play', 'sign-in', 'settings', 'plot', 'live', 'publish'];
 const here = (file: string): string => fileURLToPath(new URL(file, import.meta.url));
 
 const elementsAreServed: Plugin = {

@@ -52,8 +52,49 @@ export interface App {
   readonly id: string;
   readonly name: string;
   readonly publicPlayback: boolean;
+  readonly wsIngest: IngestLimits;
   readonly readOnly: boolean;
   readonly cameras: number;
+}
+
+/** What cameras that push may do in an app. */
+export interface IngestLimits {
+  readonly enabled: boolean;
+  /** 0 for any number. */
+  readonly maxCameras: number;
+  readonly maxFps: number;
+  readonly maxFrameKb: number;
+  /** Seconds. */
+  readonly idleTimeout: number;
+}
+
+/** The key of a camera that pushes, without its secret. */
+export interface StreamKey {
+  readonly id: string;
+  /** The full one. */
+  readonly room: string;
+  readonly identity: string;
+  readonly createdAt: number;
+  readonly active: boolean;
+  readonly device: PushingDevice | null;
+}
+
+/** What a connected device does. */
+export interface PushingDevice {
+  readonly streamId: string;
+  readonly connectedAt: number;
+  readonly frames: number;
+  readonly aboveRate: number;
+  readonly notJpeg: number;
+  readonly lastStatsJson: string | null;
+}
+
+/** A key, the one time that it is shown. */
+export interface NewStreamKey {
+  readonly id: string;
+  readonly streamKey: string;
+  readonly room: string;
+  readonly identity: string;
 }
 
 export interface Token {

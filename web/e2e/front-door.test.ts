@@ -415,8 +415,8 @@ test('what is not for everybody says so, and who signs in sees it', async () => 
 });
 
 const PAGES = [
-  ...['cameras', 'walls', 'people', 'tokens', 'apps', 'account'],
-  ...['cameras/add', 'walls/add', 'people/add', 'tokens/add', 'apps/add'],
+  ...['cameras', 'ingress', 'walls', 'people', 'tokens', 'apps', 'account'],
+  ...['cameras/add', 'ingress/add', 'walls/add', 'people/add', 'tokens/add', 'apps/add'],
 ];
 
 for (const colorScheme of ['dark', 'light'] as const) {

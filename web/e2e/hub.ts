@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
-const BINARY =
+export const BINARY =
   process.env['OCELLI_BIN'] ?? fileURLToPath(new URL('../../target/release/ocelli', import.meta.url));
 const PATIENCE = 20_000;
 

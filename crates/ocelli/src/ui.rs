@@ -60,7 +60,7 @@ pub async fn serve(State(site): State<Arc<Site>>, request: Request) -> Response 
     }
     match path.trim_start_matches('/') {
         "" => file("index.html", &request),
-        page @ ("settings" | "sign-in" | "plot" | "live") => {
+        page @ ("settings" | "sign-in" | "plot" | "live" | "publish") => {
             file(&format!("{page}.html"), &request)
         }
         name => file(name, &request),

@@ -25,6 +25,35 @@ pub struct Key {
     pub url: String,
 }
 
+impl Key {
+    /// A key that somebody has, of this room.
+    ///
+    /// # Errors
+    /// The address is none of a hub, or a name is none.
+    pub fn existing(hub: &str, app: &str, room: &str, secret: String) -> Result<Self, String> {
+        let mut url = address(hub, app)?;
+        ocelli_core::name::check_room(room).map_err(|error| error.to_string())?;
+        url.set_path("/ingest/ws");
+        let scheme = if url.scheme() == "https" { "wss" } else { "ws" };
+        url.set_query(Some(&format!("app={app}&room={room}")));
+        let url = url.as_str().replacen(url.scheme(), scheme, 1);
+        Ok(Self {
+            id: String::new(),
+            secret,
+            url,
+        })
+    }
+}
+
+/// A hub's address, for calls to one of its apps.
+fn address(hub: &str, app: &str) -> Result<Url, String> {
+    ocelli_core::name::check_app(app).map_err(|error| error.to_string())?;
+    let address = Url::parse(hub)
+        .ok()
+        .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    address.ok_or_else(|| "--url takes a hub's address, like http://127.0.0.1:8080".to_owned())
+}
+
 /// What the hub counted of the fleet.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Counts {
@@ -51,12 +80,7 @@ impl Calls {
     /// # Errors
     /// The address is none of a hub.
     pub fn new(hub: &str, app: &str, token: String) -> Result<Self, String> {
-        ocelli_core::name::check_app(app).map_err(|error| error.to_string())?;
-        let address = Url::parse(hub)
-            .ok()
-            .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-        let address = address.ok_or("--url takes a hub's address, like http://127.0.0.1:8080")?;
-        let keys = address
+        let keys = address(hub, app)?
             .join(&format!("/api/v1/apps/{app}/ws-ingest"))
             .map_err(|error| error.to_string())?;
         let client = Client::builder().timeout(PATIENCE).build();

@@ -1,5 +1,6 @@
 //! `ocelli simulate`: a fleet of devices that push, over real sockets, against this or
-//! any hub. It makes its keys by the HTTP interface and takes them away afterwards.
+//! any hub. It makes its keys by the HTTP interface and takes them away afterwards; or it
+//! is one device, with a key that somebody has.
 //!
 //! | module | holds |
 //! |---|---|
@@ -29,6 +30,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Where the token stands: a command line is read by everybody on a machine.
 const TOKEN: &str = "OCELLI_TOKEN";
+/// Where the key of a single device stands, for the same reason.
+const KEY: &str = "OCELLI_KEY";
 /// How long devices may take to say goodbye.
 const GOODBYE: Duration = Duration::from_secs(5);
 /// How often a log, which is no terminal, is told.
@@ -58,6 +61,9 @@ pub struct Simulate {
     /// The app that they push to.
     #[arg(long, default_value = ocelli_core::name::DEFAULT_APP)]
     app: String,
+    /// One device, which pushes to this room with the key in OCELLI_KEY.
+    #[arg(long, conflicts_with = "cameras")]
+    room: Option<String>,
     /// The hub.
     #[arg(long, default_value = "http://127.0.0.1:8080")]
     url: String,
@@ -81,6 +87,9 @@ impl Simulate {
     /// # Errors
     /// Says why it could not begin.
     pub async fn run(&self, stop: impl Future<Output = ()>) -> Result<bool, String> {
+        if let Some(room) = &self.room {
+            return self.run_one(room, stop).await;
+        }
         let token = std::env::var(TOKEN).map_err(|_| {
             format!(
                 "{TOKEN} is not set: it has to hold a token with the permissions \
@@ -96,7 +105,7 @@ impl Simulate {
             () = &mut stop => Err("stopped before it began".to_owned()),
         };
         let done = match minted {
-            Ok(()) => Ok(self.drive(&calls, &made, stop).await),
+            Ok(()) => Ok(self.drive(Some(&calls), &made, stop).await),
             Err(fault) => Err(fault),
         };
         let left = calls.revoke(made).await;
@@ -108,10 +117,18 @@ impl Simulate {
         done
     }
 
+    /// Runs one device with a key that there is already.
+    async fn run_one(&self, room: &str, stop: impl Future<Output = ()>) -> Result<bool, String> {
+        let secret = std::env::var(KEY)
+            .map_err(|_| format!("{KEY} is not set: it has to hold the key of room {room:?}"))?;
+        let key = keys::Key::existing(&self.url, &self.app, room, secret)?;
+        Ok(self.drive(None, &[key], stop).await)
+    }
+
     /// Lets the devices push.
     async fn drive(
         &self,
-        calls: &Calls,
+        calls: Option<&Calls>,
         keys: &[keys::Key],
         stop: impl Future<Output = ()>,
     ) -> bool {
@@ -130,19 +147,23 @@ impl Simulate {
             );
             devices.spawn(device.run(stopping.clone()));
         }
-        self.watch(&tally, stop).await;
+        self.watch(&tally, keys.len() as u32, stop).await;
         let connected = tally.connected();
-        let hub = calls.counts().await;
+        let hub = match calls {
+            Some(calls) => calls.counts().await,
+            None => None,
+        };
         stopping.cancel();
         let ended = async { while devices.join_next().await.is_some() {} };
         // Whoever hangs is dropped with the set.
         let _ = tokio::time::timeout(GOODBYE, ended).await;
-        say(&tally.report(self.cameras, connected, hub));
-        connected == u64::from(self.cameras) || self.chaos
+        let count = keys.len() as u32;
+        say(&tally.report(count, connected, hub));
+        connected == u64::from(count) || self.chaos
     }
 
     /// Shows how it goes until it is over.
-    async fn watch(&self, tally: &Tally, stop: impl Future<Output = ()>) {
+    async fn watch(&self, tally: &Tally, count: u32, stop: impl Future<Output = ()>) {
         let over = async {
             match self.seconds {
                 Some(seconds) => tokio::time::sleep(Duration::from_secs(seconds)).await,
@@ -153,7 +174,7 @@ impl Simulate {
         let terminal = io::stderr().is_terminal();
         let mut ticks = interval(Duration::from_secs(1));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        let (mut last, mut count) = ((Instant::now(), 0), 0);
+        let (mut last, mut round) = ((Instant::now(), 0), 0);
         loop {
             tokio::select! {
                 () = &mut stop => break,
@@ -163,13 +184,13 @@ impl Simulate {
                     let passed = (now - last.0).as_secs_f64().max(0.001);
                     let rate = (sent - last.1) as f64 / passed;
                     last = (now, sent);
-                    let line = tally.line(self.cameras, rate);
+                    let line = tally.line(count, rate);
                     if terminal {
                         say(&format!("\r\x1b[K{line}"));
-                    } else if count % LOG_EVERY == 0 {
+                    } else if round % LOG_EVERY == 0 {
                         say(&format!("{line}\n"));
                     }
-                    count += 1;
+                    round += 1;
                 }
             }
         }

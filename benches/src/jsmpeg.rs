@@ -1,6 +1,6 @@
-//! What passing on MPEG-1 costs: raw pictures of a program, one ffmpeg that encodes
-//! them, and viewers that take the stream, beside a bare loop that sends as many
-//! messages of the same mean length.
+//! What passing on MPEG-1 costs: pictures of a program, one ffmpeg that encodes them,
+//! and viewers that take the stream, beside a bare loop that sends as many messages of
+//! the same mean length.
 
 use crate::Result;
 use crate::cameras::Feed;
@@ -19,6 +19,31 @@ pub const VIEWERS: usize = 20;
 /// Of its CPU for each message, how many times the floor's it should be at the most.
 pub const AIM: f64 = 1.25;
 const FPS: u32 = 24;
+
+/// What the program writes.
+#[derive(Clone, Copy)]
+pub struct Source {
+    pub title: &'static str,
+    /// The camera's `format`.
+    format: &'static str,
+    /// What ffmpeg, which is the program, is told of its output.
+    output: &'static str,
+}
+
+/// Raw pictures are what the Pi's camera gives, and so large that taking them varies by
+/// more than passing on costs; with the other the difference is read more exactly.
+pub const SOURCES: [Source; 2] = [
+    Source {
+        title: "raw pictures",
+        format: "yuv420p",
+        output: "-threads 1 -pix_fmt yuv420p -f rawvideo",
+    },
+    Source {
+        title: "H.264",
+        format: "h264",
+        output: "-threads 1 -c:v libx264 -preset ultrafast -tune zerolatency -g 24 -f h264",
+    },
+];
 
 /// What a run showed.
 #[derive(Clone, Copy)]
@@ -40,8 +65,8 @@ pub struct JsmpegSample {
 }
 
 /// The hub with one viewer, the same hub with 20, and the bare loop with 20.
-pub fn measure(hub: &Path, times: Times) -> Result<JsmpegSample> {
-    let hub = start_hub(hub)?;
+pub fn measure(source: &Source, hub: &Path, times: Times) -> Result<JsmpegSample> {
+    let hub = start_hub(source, hub)?;
     let mut load = Load::new()?;
     load.add(hub.addr(), Sink::Jsmpeg, 1, 1)?;
     load.until_started(PATIENCE)?;
@@ -107,14 +132,20 @@ fn count<const N: usize>(
 }
 
 /// A hub with a program that draws: VGA, and never twice the same.
-fn start_hub(hub: &Path) -> Result<Hub> {
+fn start_hub(source: &Source, hub: &Path) -> Result<Hub> {
     let config = std::env::temp_dir().join(format!("ocelli-bench-{}.toml", std::process::id()));
-    let drawn = format!("testsrc2=size=640x480:rate={FPS}");
-    let text = format!(
-        "[[camera]]\nid = \"cam1\"\nexec = [\"ffmpeg\", \"-v\", \"error\", \"-re\", \"-f\", \"lavfi\", \
-         \"-i\", \"{drawn}\", \"-threads\", \"1\", \"-pix_fmt\", \"yuv420p\", \"-f\", \"rawvideo\", \"pipe:1\"]\n\
-         format = \"yuv420p\"\nsize = \"640x480\"\nfps = {FPS}\n"
+    let line = format!(
+        "ffmpeg -v error -re -f lavfi -i testsrc2=size=640x480:rate={FPS} {} pipe:1",
+        source.output
     );
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let format = source.format;
+    let mut text = format!("[[camera]]\nid = \"cam1\"\nexec = {words:?}\nformat = \"{format}\"\n");
+    if format == "yuv420p" {
+        text += &format!("size = \"640x480\"\nfps = {FPS}\n");
+    } else {
+        text += &format!("mpeg1 = {{ fps = {FPS} }}\n");
+    }
     fs::write(&config, text)?;
     let started = start(
         HubBuilder::new(hub)

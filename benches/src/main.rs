@@ -204,12 +204,15 @@ fn measure(arguments: &Arguments) -> Result<()> {
             report.slow(&rows);
         }
         if wanted("jsmpeg") {
-            let mut samples = Vec::new();
+            let mut rows: Vec<_> = jsmpeg::SOURCES.map(|source| (source, Vec::new())).into();
             for round in 1..=arguments.rounds {
-                eprintln!("jsmpeg: {round} of {}", arguments.rounds);
-                samples.push(jsmpeg::measure(hub, times)?);
+                for (source, samples) in &mut rows {
+                    let rounds = arguments.rounds;
+                    eprintln!("jsmpeg: {}, {round} of {rounds}", source.title);
+                    samples.push(jsmpeg::measure(source, hub, times)?);
+                }
             }
-            report.jsmpeg(&samples);
+            report.jsmpeg(&rows);
         }
         if wanted("telemetry") {
             let mut rows = Vec::new();

@@ -170,35 +170,39 @@ impl Report {
         }
     }
 
-    pub fn jsmpeg(&mut self, samples: &[JsmpegSample]) {
-        let median =
-            |key: fn(&JsmpegSample) -> f64| median_by(samples, key).as_ref().map_or(f64::NAN, key);
-        let (floor, passing) = (
-            median(|sample| sample.floor),
-            median(|sample| sample.passing),
-        );
+    pub fn jsmpeg(&mut self, rows: &[(jsmpeg::Source, Vec<JsmpegSample>)]) {
         self.line(&format!(
             "\n### Passing on MPEG-1 (aim: at most {} × the floor)\n",
             jsmpeg::AIM
         ));
         self.line(&format!(
-            "Raw VGA pictures of a program at 24 fps, encoded at 800 kbit/s by one ffmpeg. A message is one picture for \
-             one of {} viewers, {:.1} kB in the mean; {:.1} a second came to each. The floor sends as many of that \
-             length. What a message costs the hub is what it needs more for all of them than for one. What a picture \
-             costs once, however many watch, is taking it from the program, handing it to ffmpeg, and taking and \
-             passing on what that makes; ffmpeg's own CPU is beside it.\n",
+            "VGA pictures of a program at 24 fps, encoded at 800 kbit/s by one ffmpeg. A message is one picture for \
+             one of {} viewers; the floor sends as many of the same mean length. What a message costs the hub is what \
+             it needs more for all of them than for one. What a picture costs once, however many watch, is taking it \
+             from the program, handing it to ffmpeg, and taking and passing on what that makes; ffmpeg's own CPU is \
+             beside it.\n",
             jsmpeg::VIEWERS,
-            median(|sample| sample.bytes) / 1e3,
-            median(|sample| sample.fps),
         ));
-        self.line("| floor, µs per message | hub, µs per message | × floor | hub, µs per picture | ffmpeg, µs per picture |");
-        self.line("|---|---|---|---|---|");
-        self.line(&format!(
-            "| {floor:.1} | {passing:.1} | {:.2} | {:.0} | {:.0} |",
-            passing / floor,
-            median(|sample| sample.intake),
-            median(|sample| sample.encoding),
-        ));
+        self.line("| source | kB a message | fps | floor, µs per message | hub, µs per message | × floor | hub, µs per picture | ffmpeg, µs per picture |");
+        self.line("|---|---|---|---|---|---|---|---|");
+        for (source, samples) in rows {
+            let median = |key: fn(&JsmpegSample) -> f64| {
+                median_by(samples, key).as_ref().map_or(f64::NAN, key)
+            };
+            let (floor, passing) = (
+                median(|sample| sample.floor),
+                median(|sample| sample.passing),
+            );
+            self.line(&format!(
+                "| {} | {:.1} | {:.1} | {floor:.1} | {passing:.1} | {:.2} | {:.0} | {:.0} |",
+                source.title,
+                median(|sample| sample.bytes) / 1e3,
+                median(|sample| sample.fps),
+                passing / floor,
+                median(|sample| sample.intake),
+                median(|sample| sample.encoding),
+            ));
+        }
     }
 
     pub fn renditions(&mut self, rows: &[(Rendition, RenditionSample)]) {

@@ -133,6 +133,7 @@ test('the tile decodes MPEG-1, its clock is at most 300 ms old, and it says what
     () => button.getAttribute('aria-label'),
     (label) => label?.startsWith('JPEG, chosen by what the network carries') ?? false,
   );
+  expect(await button.textContent()).toBe('JPEG · auto');
   // JPEG of five pictures a second.
   await clockRuns(page, () => readClock(page, 'pi', 'camera-tile'), 4);
   await button.click();

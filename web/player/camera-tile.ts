@@ -152,7 +152,8 @@ export class CameraTile extends ScreenElement {
       fallbackShows: fallback?.showing() ?? false,
     });
     this.#view.update(camera?.name ?? id, status);
-    this.#view.showCodec(this.codec === 'mpeg1' ? 'MPEG-1' : 'JPEG', whoseChoice(this.#wish, this.#way));
+    const codec = this.codec === 'mpeg1' ? 'MPEG-1' : 'JPEG';
+    this.#view.showCodec(codec, whoseChoice(this.#wish, this.#way), this.#wish === 'auto');
   }
 
   protected joined(): void {

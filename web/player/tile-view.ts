@@ -79,9 +79,9 @@ export class TileView {
     this.#retry.hidden = !status.canRetry;
   }
 
-  /** Which codec is shown, and whose choice that is. */
-  showCodec(label: string, whose: string): void {
-    write(this.#codec, label);
+  /** Which codec is shown, and whose choice that is: `auto` if the tile's own. */
+  showCodec(label: string, whose: string, auto: boolean): void {
+    write(this.#codec, auto ? `${label} · auto` : label);
     const title = `${label}, ${whose}. Press for another choice.`;
     if (this.#codec.title === title) return;
     this.#codec.title = title;

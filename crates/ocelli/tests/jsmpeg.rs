@@ -254,10 +254,18 @@ async fn a_slow_viewer_skips_to_the_newest_group_and_gets_none_torn() {
         "{cameras}"
     );
     assert_eq!(cameras["data"][0]["viewers"], 2);
+    let metrics = get(hub.addr(), "/metrics").await.body;
+    let viewers = r#"ocelli_sink_viewers{sink="jsmpeg"} 2"#;
+    assert!(metrics.contains(viewers), "{metrics}");
+    let sent = r#"ocelli_sink_frames_total{sink="jsmpeg"} "#;
+    let sent = metrics.split_once(sent).expect("frames").1;
+    let sent: u64 = sent.lines().next().unwrap().parse().unwrap();
+    // Both took pictures that the other did not.
+    assert!(sent > 120, "{sent}");
 }
 
 #[tokio::test]
-async fn source_and_encoder_may_be_killed_under_a_viewer() {
+async fn source_and_encoder_may_be_killed_or_stand_still_under_a_viewer() {
     let dir = Dir::new("jsmpeg");
     let hub = serve_pi(&dir, &[], "");
     let mut player = Player::open(hub.addr(), "/live/jsmpeg?app=live&room=pi").await;
@@ -271,8 +279,13 @@ async fn source_and_encoder_may_be_killed_under_a_viewer() {
         .find(|child| child.command.contains("fake_pi"));
     source.unwrap().signal(Signal::KILL);
     stream.extend(player.take(40).await);
+    // One that stands still is given up after ten seconds.
+    let stuck = encoders(&hub).remove(0);
+    stuck.signal(Signal::STOP);
+    stream.extend(player.take(40).await);
+    assert!(!stuck.is_alive(), "it was left standing");
     let clocks = clocks(&decode("mpegvideo", stream));
-    run_on(&clocks, 10_000);
+    run_on(&clocks, 15_000);
     assert!(now().wrapping_sub(clocks[clocks.len() - 1]) < 1_000);
 }
 

@@ -7,7 +7,9 @@
 //! - `viewer`, `load`: viewers that check every frame, all in one thread.
 //! - `devices`: boards that push into the hub.
 //! - `telemetry`: samples a second, beside a bare reader of lines.
-//! - `runs`, `renditions`: what is started and read off. `tally`: counting. `report`: tables.
+//! - `server`: the hub, the bare loop and go2rtc as processes. `socket`: a WebSocket by hand.
+//! - `runs`, `renditions`, `start`: what is started and read off. `tally`: counting.
+//! - `report`, `plot`: tables and a picture.
 //!
 //! The hub is the release binary as a process, so that its CPU and memory are
 //! its own. Everything is on loopback and bounded in count and time.
@@ -16,9 +18,13 @@ mod cameras;
 mod devices;
 mod floor;
 mod load;
+mod plot;
 mod renditions;
 mod report;
 mod runs;
+mod server;
+mod socket;
+mod start;
 mod tally;
 mod telemetry;
 mod viewer;
@@ -29,8 +35,9 @@ use devices::DEVICES;
 use ocelli_testkit::jpeg::Picture;
 use renditions::RENDITIONS;
 use report::Report;
-use runs::{SCENARIOS, Times};
+use runs::{SCENARIOS, Sample, Scenario, Times};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use server::Programs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -39,7 +46,16 @@ use viewer::Sink;
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 /// The runs beside the scenarios.
-const OTHERS: [&str; 5] = ["memory", "slow", "renditions", "devices", "telemetry"];
+const OTHERS: [&str; 6] = [
+    "memory",
+    "slow",
+    "start",
+    "renditions",
+    "devices",
+    "telemetry",
+];
+/// What the short form runs.
+const SHORT: [&str; 2] = ["1x50", "20x100"];
 
 /// The benchmarks: the hub and the bare loop, side by side in one run.
 #[derive(Parser)]
@@ -55,10 +71,16 @@ struct Arguments {
     /// How often each run is repeated
     #[arg(long, default_value_t = 3)]
     rounds: usize,
-    /// Only these, with commas between: 1x50, 20x100, 100x500, memory, slow, renditions, devices, telemetry
+    /// Only these, with commas between: 1x50, 20x100, 100x500, 600x600, 1x2000, memory, slow, start, renditions, devices, telemetry
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
-    /// Also write the tables into this file, between its markers
+    /// go2rtc's binary, to compare to
+    #[arg(long)]
+    go2rtc: Option<PathBuf>,
+    /// Half a minute of 1x50 and 20x100: tells ratios alone, and fails where one is far too much
+    #[arg(long, conflicts_with_all = ["only", "write"])]
+    short: bool,
+    /// Also write the tables into this file, between its markers, and the plot beside it
     #[arg(long)]
     write: Option<PathBuf>,
 }
@@ -113,113 +135,61 @@ fn main() -> ExitCode {
 
 fn measure(arguments: &Arguments) -> Result<()> {
     let names = SCENARIOS.map(|scenario| scenario.name);
-    if let Some(unknown) = arguments
-        .only
-        .iter()
-        .find(|name| !names.contains(&name.as_str()) && !OTHERS.contains(&name.as_str()))
-    {
-        return Err(format!(
-            "no run {unknown:?}; there are {}, {}",
-            names.join(", "),
-            OTHERS.join(", ")
-        )
-        .into());
+    let known = |name: &str| names.contains(&name) || OTHERS.contains(&name);
+    if let Some(unknown) = arguments.only.iter().find(|name| !known(name)) {
+        let (names, others) = (names.join(", "), OTHERS.join(", "));
+        return Err(format!("no run {unknown:?}; there are {names}, {others}").into());
     }
-    let wanted =
-        |name: &str| arguments.only.is_empty() || arguments.only.iter().any(|only| only == name);
-    let hub = arguments
-        .hub
-        .as_deref()
-        .map(Path::canonicalize)
-        .transpose()?;
-    raise_descriptor_limit()?;
-    let counted = Duration::try_from_secs_f64(arguments.seconds)?;
+    let wanted = |name: &str| match arguments.short {
+        true => SHORT.contains(&name),
+        false => arguments.only.is_empty() || arguments.only.iter().any(|only| only == name),
+    };
+    let programs = match &arguments.hub {
+        Some(hub) => Some(Programs {
+            hub: hub.canonicalize()?,
+            go2rtc: arguments
+                .go2rtc
+                .as_deref()
+                .map(Path::canonicalize)
+                .transpose()?,
+        }),
+        None => None,
+    };
+    let descriptors = raise_descriptor_limit()?;
+    let seconds = if arguments.short {
+        arguments.seconds.min(1.5)
+    } else {
+        arguments.seconds
+    };
     let times = Times {
         warm_up: Duration::from_millis(1500),
-        counted,
+        counted: Duration::try_from_secs_f64(seconds)?,
     };
-    let mut report = Report::new(arguments.rounds, counted);
+    let mut report = Report::new(arguments.rounds, times.counted);
     report.begin_speed();
     for scenario in SCENARIOS.iter().filter(|scenario| wanted(scenario.name)) {
-        let sinks = [
-            Sink::Floor,
-            Sink::Plain,
-            Sink::V2 { credit: 2 },
-            Sink::Mjpeg,
-        ];
-        let mut rows: Vec<_> = sinks.into_iter().map(|sink| (sink, Vec::new())).collect();
-        for round in 1..=arguments.rounds {
-            for (sink, samples) in &mut rows {
-                if hub.is_none() && *sink != Sink::Floor {
-                    continue;
-                }
-                eprintln!(
-                    "{}: {}, {round} of {}",
-                    scenario.name,
-                    sink.name(),
-                    arguments.rounds
-                );
-                let path = hub.as_deref().unwrap_or(Path::new(""));
-                samples.push(runs::speed(scenario, *sink, path, times)?);
-            }
+        // The cameras' and the viewers' ends are both ours.
+        let needed = (scenario.viewers + scenario.feed.cameras + 200) as u64;
+        if descriptors.is_some_and(|allowed| allowed < needed) {
+            eprintln!(
+                "{}: left out, for it needs {needed} open files and `ulimit -Hn` allows fewer",
+                scenario.name
+            );
+            continue;
         }
+        let rows = speed(scenario, programs.as_ref(), arguments, times)?;
         report.speed(scenario, &rows);
     }
-    if let Some(hub) = &hub {
-        if wanted("memory") {
-            let mut rows = Vec::new();
-            for sink in [Sink::Plain, Sink::V2 { credit: 2 }, Sink::Mjpeg] {
-                eprintln!("memory: {}", sink.name());
-                rows.push((sink, runs::memory(sink, hub, times)?));
-            }
-            report.memory(&rows);
-        }
-        if wanted("slow") {
-            // Backlogs take their time to show.
-            let times = Times {
-                warm_up: (counted * 2).max(Duration::from_secs(5)),
-                counted: counted * 2,
-            };
-            let mut rows = Vec::new();
-            for sink in [
-                Sink::Plain,
-                Sink::Mjpeg,
-                Sink::V2 { credit: 2 },
-                Sink::V2 { credit: 1 },
-            ] {
-                eprintln!("slow: {}", sink.name());
-                rows.push((sink, runs::slow(sink, hub, times)?));
-            }
-            report.slow(&rows);
-        }
-        if wanted("telemetry") {
-            let mut rows = Vec::new();
-            for sources in telemetry::SOURCES {
-                eprintln!("telemetry: {sources} sources");
-                rows.push(("bare reader", sources, telemetry::measure_bare(sources)?));
-                rows.push(("hub", sources, telemetry::measure_hub(hub, sources)?));
-            }
-            report.telemetry(&rows);
-        }
-        if wanted("renditions") {
-            let camera = renditions::camera();
-            let mut rows = Vec::new();
-            for rendition in RENDITIONS {
-                eprintln!("renditions: {}", rendition.title);
-                // A key frame comes every other second.
-                let sample = renditions::measure(&rendition, &camera, hub, counted * 2)?;
-                rows.push((rendition, sample));
-            }
-            report.renditions(&rows);
-        }
-        if wanted("devices") {
-            let mut rows = Vec::new();
-            for count in DEVICES {
-                eprintln!("devices: {count}");
-                rows.push(devices::measure(count, hub, times)?);
-            }
-            report.devices(&rows);
-        }
+    if let Some(programs) = &programs {
+        others(programs, &wanted, times, &mut report)?;
+    }
+    if arguments.short {
+        let (text, good) = report.ratios();
+        print!("{text}");
+        return match good {
+            true => Ok(()),
+            false => Err("a form costs far more than it should beside the bare loop".into()),
+        };
     }
     println!("{}", report.text());
     if let Some(path) = &arguments.write {
@@ -228,8 +198,112 @@ fn measure(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// A thousand sockets are more than a shell usually allows its programs.
-fn raise_descriptor_limit() -> Result<()> {
+/// All forms of one scenario, taking turns.
+fn speed(
+    scenario: &Scenario,
+    programs: Option<&Programs>,
+    arguments: &Arguments,
+    times: Times,
+) -> Result<Vec<(Sink, Vec<Sample>)>> {
+    let mut sinks = vec![Sink::Floor];
+    if let Some(programs) = programs {
+        sinks.extend([Sink::Plain, Sink::V2 { credit: 2 }, Sink::Mjpeg]);
+        if programs.go2rtc.is_some() && !arguments.short {
+            sinks.push(Sink::Go2rtc);
+        }
+    }
+    let nothing = Programs {
+        hub: PathBuf::new(),
+        go2rtc: None,
+    };
+    let mut rows: Vec<_> = sinks.into_iter().map(|sink| (sink, Vec::new())).collect();
+    for round in 1..=arguments.rounds {
+        for (sink, samples) in &mut rows {
+            let (name, rounds) = (scenario.name, arguments.rounds);
+            eprintln!("{name}: {}, {round} of {rounds}", sink.name());
+            let programs = programs.unwrap_or(&nothing);
+            samples.push(runs::speed(scenario, *sink, programs, times)?);
+        }
+    }
+    Ok(rows)
+}
+
+/// What is not fan-out.
+fn others(
+    programs: &Programs,
+    wanted: &impl Fn(&str) -> bool,
+    times: Times,
+    report: &mut Report,
+) -> Result<()> {
+    let counted = times.counted;
+    if wanted("memory") {
+        let mut rows = Vec::new();
+        for sink in [Sink::Plain, Sink::V2 { credit: 2 }, Sink::Mjpeg] {
+            eprintln!("memory: {}", sink.name());
+            rows.push((sink, runs::memory(sink, programs, times)?));
+        }
+        report.memory(&rows);
+    }
+    if wanted("slow") {
+        // Backlogs take their time to show.
+        let times = Times {
+            warm_up: (counted * 2).max(Duration::from_secs(5)),
+            counted: counted * 2,
+        };
+        let sinks = [
+            Sink::Plain,
+            Sink::Mjpeg,
+            Sink::V2 { credit: 2 },
+            Sink::V2 { credit: 1 },
+        ];
+        let (mut rows, mut stopped) = (Vec::new(), Vec::new());
+        for sink in sinks {
+            eprintln!("slow: {}", sink.name());
+            rows.push((sink, runs::slow(sink, programs, times)?));
+            stopped.push((sink, runs::stopped(sink, programs, times)?));
+        }
+        report.slow(&rows);
+        report.stopped(&stopped);
+    }
+    if wanted("start") {
+        eprintln!("start");
+        report.start(&start::measure(programs)?);
+    }
+    if wanted("telemetry") {
+        let mut rows = Vec::new();
+        for sources in telemetry::SOURCES {
+            eprintln!("telemetry: {sources} sources");
+            let hub = telemetry::measure_hub(&programs.hub, sources)?;
+            rows.push(("bare reader", sources, telemetry::measure_bare(sources)?));
+            rows.push(("hub", sources, hub));
+        }
+        report.telemetry(&rows);
+    }
+    if wanted("renditions") {
+        let camera = renditions::camera();
+        let mut rows = Vec::new();
+        for rendition in RENDITIONS {
+            eprintln!("renditions: {}", rendition.title);
+            // A key frame comes every other second.
+            let sample = renditions::measure(&rendition, &camera, programs, counted * 2)?;
+            rows.push((rendition, sample));
+        }
+        report.renditions(&rows);
+    }
+    if wanted("devices") {
+        let mut rows = Vec::new();
+        for count in DEVICES {
+            eprintln!("devices: {count}");
+            rows.push(devices::measure(count, programs, times)?);
+        }
+        report.devices(&rows);
+    }
+    Ok(())
+}
+
+/// A thousand sockets are more than a shell usually allows its programs. How many there
+/// may be now; none for any number.
+fn raise_descriptor_limit() -> Result<Option<u64>> {
     let limit = getrlimit(Resource::Nofile);
     setrlimit(
         Resource::Nofile,
@@ -238,5 +312,5 @@ fn raise_descriptor_limit() -> Result<()> {
             ..limit
         },
     )?;
-    Ok(())
+    Ok(limit.maximum)
 }

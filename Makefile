@@ -4,7 +4,7 @@
 # built before any Rust, because the program carries web/dist inside itself.
 
 .DEFAULT_GOAL := help
-.PHONY: help run build web test test-rust test-web test-api test-e2e bench lint fmt setup setup-test clean
+.PHONY: help run build web test test-rust test-web test-api test-e2e bench fuzz attack lint fmt setup setup-test clean
 
 # ARGS reaches the scripts through the environment, never through a command
 # line that make would print or a shell would read again: camera addresses
@@ -44,6 +44,12 @@ test-e2e: ## only the tests in a real browser
 
 bench: ## the benchmarks, side by side with the bare loop (ARGS goes to the benchmark)
 	@scripts/bench.sh
+
+fuzz: ## every parser that meets the network, held to rubbish (ARGS: seconds each, then targets)
+	@scripts/fuzz.sh
+
+attack: ## a hub under attack in a namespace of its own, beside a wall that has to stay live
+	@scripts/attack.sh
 
 lint: ## formatting, clippy, type checks, shell scripts; changes nothing
 	@scripts/lint.sh

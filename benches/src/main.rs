@@ -10,10 +10,12 @@
 //! - `server`: the hub, the bare loop and go2rtc as processes. `socket`: a WebSocket by hand.
 //! - `runs`, `renditions`, `start`: what is started and read off. `tally`: counting.
 //! - `report`, `plot`: tables and a picture.
+//! - `attack`: what a hub has to bear, and `watcher`, a wall that has to stay live beside it.
 //!
 //! The hub is the release binary as a process, so that its CPU and memory are
 //! its own. Everything is on loopback and bounded in count and time.
 
+mod attack;
 mod cameras;
 mod devices;
 mod floor;
@@ -28,7 +30,9 @@ mod start;
 mod tally;
 mod telemetry;
 mod viewer;
+mod watcher;
 
+use attack::Attack;
 use cameras::Feed;
 use clap::{Args, Parser, Subcommand};
 use devices::DEVICES;
@@ -54,6 +58,7 @@ const OTHERS: [&str; 6] = [
     "devices",
     "telemetry",
 ];
+const NO_HUB: &str = "--hub names the binary to try";
 /// What the short form runs.
 const SHORT: [&str; 2] = ["1x50", "20x100"];
 
@@ -90,6 +95,9 @@ enum Command {
     /// The bare loop (started by the benchmark itself)
     #[command(hide = true)]
     Floor(FloorArguments),
+    /// Attacks a hub beside a wall that has to stay live (started by `make attack`)
+    #[command(hide = true)]
+    Attack(Attack),
     /// The bare reader of lines (started by the benchmark itself)
     #[command(hide = true)]
     Lines,
@@ -122,6 +130,9 @@ fn main() -> ExitCode {
             floor.viewers,
         ),
         Some(Command::Lines) => telemetry::bare(),
+        Some(Command::Attack(attack)) => {
+            programs(&arguments).and_then(|programs| attack.run(&programs.ok_or(NO_HUB)?))
+        }
         None => measure(&arguments),
     };
     match result {
@@ -131,6 +142,15 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The binaries that the arguments name.
+fn programs(arguments: &Arguments) -> Result<Option<Programs>> {
+    raise_descriptor_limit()?;
+    let found = |path: Option<&Path>| path.map(Path::canonicalize).transpose();
+    let go2rtc = found(arguments.go2rtc.as_deref())?;
+    let hub = found(arguments.hub.as_deref())?;
+    Ok(hub.map(|hub| Programs { hub, go2rtc }))
 }
 
 fn measure(arguments: &Arguments) -> Result<()> {
@@ -144,17 +164,7 @@ fn measure(arguments: &Arguments) -> Result<()> {
         true => SHORT.contains(&name),
         false => arguments.only.is_empty() || arguments.only.iter().any(|only| only == name),
     };
-    let programs = match &arguments.hub {
-        Some(hub) => Some(Programs {
-            hub: hub.canonicalize()?,
-            go2rtc: arguments
-                .go2rtc
-                .as_deref()
-                .map(Path::canonicalize)
-                .transpose()?,
-        }),
-        None => None,
-    };
+    let programs = programs(arguments)?;
     let descriptors = raise_descriptor_limit()?;
     let seconds = if arguments.short {
         arguments.seconds.min(1.5)

@@ -91,8 +91,16 @@ impl Drop for Server {
 
 /// A hub on a free port, with whatever else it is to be told.
 pub fn hub(programs: &Programs, more: impl FnOnce(HubBuilder) -> HubBuilder) -> Result<Hub> {
+    hub_as_configured(programs, |hub| more(hub.args(["--listen", "127.0.0.1:0"])))
+}
+
+/// A hub that is told by its configuration where to listen.
+pub fn hub_as_configured(
+    programs: &Programs,
+    more: impl FnOnce(HubBuilder) -> HubBuilder,
+) -> Result<Hub> {
     let builder = HubBuilder::new(&programs.hub)
-        .args(["serve", "--listen", "127.0.0.1:0"])
+        .arg("serve")
         // Not where somebody's ocelli.toml may be.
         .directory(std::env::temp_dir());
     start(more(builder))

@@ -65,7 +65,12 @@ impl Socket {
         }
         frame.extend([0; 4]);
         frame.extend_from_slice(payload);
-        Ok(self.stream.write_all(&frame)?)
+        self.raw(&frame)
+    }
+
+    /// Sends these bytes, whatever they are.
+    pub fn raw(&mut self, bytes: &[u8]) -> Result<()> {
+        Ok(self.stream.write_all(bytes)?)
     }
 
     /// The next message, and whether it is binary; pings are answered on the way.
@@ -104,7 +109,7 @@ impl Socket {
         }
     }
 
-    /// The next frame of the wall's second form: its camera, its capture or receipt time
+    /// The next frame of the wall's second form: its camera, its capture time
     /// in µs since the epoch, and its picture.
     pub fn frame(&mut self) -> Result<WallFrame> {
         loop {
@@ -119,18 +124,16 @@ impl Socket {
             return Ok(WallFrame {
                 camera: String::from_utf8_lossy(id).into_owned(),
                 captured: u64::from_be_bytes(message[12..20].try_into()?),
-                received: u64::from_be_bytes(message[20..28].try_into()?),
                 picture: message[29 + length..].to_vec(),
             });
         }
     }
 }
 
-/// What came of a camera. Times are in µs since the epoch, 0 for an unknown one.
+/// What came of a camera. Times are in µs since the epoch.
 pub struct WallFrame {
     pub camera: String,
     pub captured: u64,
-    pub received: u64,
     pub picture: Vec<u8>,
 }
 

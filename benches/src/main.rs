@@ -11,6 +11,7 @@
 //! - `runs`, `renditions`, `start`: what is started and read off. `tally`: counting.
 //! - `report`, `plot`: tables and a picture.
 //! - `attack`: what a hub has to bear, and `watcher`, a wall that has to stay live beside it.
+//! - `soak`: everything at once with faults injected; `journal`, samples that may not be lost.
 //!
 //! The hub is the release binary as a process, so that its CPU and memory are
 //! its own. Everything is on loopback and bounded in count and time.
@@ -19,12 +20,14 @@ mod attack;
 mod cameras;
 mod devices;
 mod floor;
+mod journal;
 mod load;
 mod plot;
 mod renditions;
 mod report;
 mod runs;
 mod server;
+mod soak;
 mod socket;
 mod start;
 mod tally;
@@ -42,6 +45,7 @@ use report::Report;
 use runs::{SCENARIOS, Sample, Scenario, Times};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use server::Programs;
+use soak::Soak;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -98,6 +102,9 @@ enum Command {
     /// Attacks a hub beside a wall that has to stay live (started by `make attack`)
     #[command(hide = true)]
     Attack(Attack),
+    /// Everything at once, with faults every few seconds (started by `make soak`)
+    #[command(hide = true)]
+    Soak(Soak),
     /// The bare reader of lines (started by the benchmark itself)
     #[command(hide = true)]
     Lines,
@@ -132,6 +139,9 @@ fn main() -> ExitCode {
         Some(Command::Lines) => telemetry::bare(),
         Some(Command::Attack(attack)) => {
             programs(&arguments).and_then(|programs| attack.run(&programs.ok_or(NO_HUB)?))
+        }
+        Some(Command::Soak(soak)) => {
+            programs(&arguments).and_then(|programs| soak.run(&programs.ok_or(NO_HUB)?))
         }
         None => measure(&arguments),
     };

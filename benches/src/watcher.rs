@@ -23,8 +23,6 @@ pub struct Seen {
     pub age: Duration,
     /// The longest time that a camera showed nothing new, and which one it was.
     pub gap: (Duration, String),
-    /// How often a camera showed nothing new for longer than a second.
-    pub long_gaps: u64,
 }
 
 #[derive(Default)]
@@ -34,11 +32,18 @@ struct State {
 }
 
 impl State {
+    fn came(&mut self, camera: &str) {
+        let now = Instant::now();
+        self.seen.frames += 1;
+        if let Some(last) = self.last.insert(camera.to_owned(), now) {
+            self.gap(camera, now - last);
+        }
+    }
+
     fn gap(&mut self, camera: &str, gap: Duration) {
         if gap > self.seen.gap.0 {
             self.seen.gap = (gap, camera.to_owned());
         }
-        self.seen.long_gaps += u64::from(gap > Duration::from_secs(1));
     }
 }
 
@@ -52,11 +57,31 @@ pub struct Watcher {
 impl Watcher {
     /// Watches these cameras (`"a","b"` or `"*"`).
     pub fn start(address: SocketAddr, cameras: &str) -> Self {
+        let cameras = cameras.to_owned();
+        Self::run(move |state, end| watch(address, &cameras, state, end))
+    }
+
+    /// Watches the MPEG-1 of one camera; what comes counts as pictures of `jsmpeg`.
+    pub fn jsmpeg(address: SocketAddr, room: &str) -> Self {
+        let path = format!("/live/jsmpeg?app=live&room={room}");
+        Self::run(move |state, end| {
+            let mut socket = Socket::open(address, &path, "", PATIENCE)?;
+            // The size comes from a hub whose camera is gone, too.
+            socket.message()?;
+            while !end.load(Ordering::Relaxed) {
+                socket.message()?;
+                lock(state).came("jsmpeg");
+            }
+            Ok(())
+        })
+    }
+
+    fn run(once: impl Fn(&Mutex<State>, &AtomicBool) -> Result<()> + Send + 'static) -> Self {
         let (state, ending) = (Arc::<Mutex<State>>::default(), Arc::<AtomicBool>::default());
-        let (into, end, cameras) = (state.clone(), ending.clone(), cameras.to_owned());
+        let (into, end) = (state.clone(), ending.clone());
         let thread = thread::spawn(move || {
             while !end.load(Ordering::Relaxed) {
-                if watch(address, &cameras, &into, &end).is_err() {
+                if once(&into, &end).is_err() {
                     lock(&into).seen.breaks += 1;
                     thread::sleep(Duration::from_millis(200));
                 }
@@ -126,16 +151,12 @@ fn watch(address: SocketAddr, cameras: &str, state: &Mutex<State>, end: &AtomicB
     let mut socket = Socket::wall(address, cameras, PATIENCE)?;
     while !end.load(Ordering::Relaxed) {
         let frame = socket.frame()?;
-        let now = Instant::now();
         let mut state = lock(state);
         if let Some(stamp) = jpeg::stamp(&frame.picture) {
             let age = Duration::from_micros(jpeg::now_micros().saturating_sub(stamp.micros));
             state.seen.age = state.seen.age.max(age);
         }
-        state.seen.frames += 1;
-        if let Some(last) = state.last.insert(frame.camera.clone(), now) {
-            state.gap(&frame.camera, now - last);
-        }
+        state.came(&frame.camera);
     }
     Ok(())
 }

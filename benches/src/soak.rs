@@ -10,7 +10,7 @@ use crate::server::{self, Programs};
 use crate::socket::Socket;
 use crate::watcher::Watcher;
 use clap::Args;
-use ocelli_testkit::jpeg::Picture;
+use ocelli_testkit::jpeg::{Picture, now_micros};
 use ocelli_testkit::{FAKE_PI, Hub, RtspServer, RtspServerOptions, cpu_time};
 use rustix::process::Signal;
 use std::collections::BTreeSet;
@@ -312,9 +312,17 @@ impl Stage<'_> {
                 thread::sleep(SETTLE);
             }
             Fault::ClockStep => {
-                for offset in ["+7200", "-7200", "+0"] {
-                    fs::write(&self.clock, offset)?;
+                if self.soak.faketime.is_none() {
+                    return Ok(());
+                }
+                for hours in [2, -2, 0] {
+                    fs::write(&self.clock, format!("{:+}", hours * 3600))?;
+                    // The library looks once a second.
                     thread::sleep(Duration::from_secs(2));
+                    let off = self.clock_offset()?;
+                    if (off - f64::from(hours) * 3600.0).abs() > 60.0 {
+                        return Err(format!("the hub's clock is {off:.0} s off").into());
+                    }
                 }
             }
             Fault::Terminated => {
@@ -343,6 +351,17 @@ impl Stage<'_> {
             }
         }
         Ok(())
+    }
+
+    /// How far the hub's clock is from ours, in seconds.
+    fn clock_offset(&self) -> Result<f64> {
+        let more = "Sec-WebSocket-Protocol: ocelli.v2\r\n";
+        let patience = Duration::from_secs(5);
+        let mut socket = Socket::open(self.address, "/ws/cameras", more, patience)?;
+        let hello = String::from_utf8(socket.message()?.1)?;
+        let time = hello.split("\"time\":").nth(1).unwrap_or_default();
+        let time: String = time.chars().take_while(char::is_ascii_digit).collect();
+        Ok((time.parse::<f64>()? - now_micros() as f64) / 1e6)
     }
 
     /// Starts the hub anew and looks for what it had been told.

@@ -4,7 +4,7 @@
 # built before any Rust, because the program carries web/dist inside itself.
 
 .DEFAULT_GOAL := help
-.PHONY: help run build web test test-rust test-web test-api test-e2e bench fuzz attack soak lint fmt setup setup-test clean
+.PHONY: help run build web test test-rust test-web test-api test-e2e bench bench-tab fuzz attack soak lint fmt setup setup-test clean
 
 # ARGS reaches the scripts through the environment, never through a command
 # line that make would print or a shell would read again: camera addresses
@@ -45,6 +45,9 @@ test-e2e: ## only the tests in a real browser
 
 bench: ## the benchmarks, side by side with the bare loop (ARGS goes to the benchmark)
 	@scripts/bench.sh
+
+bench-tab: ## many cameras in one tab of a real browser (TAB_SECONDS, TAB_WRITE)
+	@scripts/bench-tab.sh
 
 fuzz: ## every parser that meets the network, held to rubbish (ARGS: seconds each, then targets)
 	@scripts/fuzz.sh

@@ -15,15 +15,15 @@ use ocelli_testkit::{FAKE_PI, Hub, RtspServer, RtspServerOptions, cpu_time};
 use rustix::process::Signal;
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::Write;
-use std::net::{SocketAddr, TcpListener};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 const HTTP: usize = 2;
-const DEVICES: &str = "20";
+const DEVICES: usize = 20;
 const WATCHED: [&str; 4] = ["cam1", "cam2", "rtsp", "pi"];
 const FROZEN: usize = 20;
 const TOKEN: &str = "sk_of-the-soak-and-of-nobody-else";
@@ -183,7 +183,9 @@ impl Soak {
         fs::write(&clock, "+0")?;
         let hub = start(self, programs, &config, &clock)?;
         let fleet = Command::new(&programs.hub)
-            .args(["simulate", "--chaos", "--cameras", DEVICES, "--url"])
+            .args(["simulate", "--chaos", "--cameras"])
+            .arg(DEVICES.to_string())
+            .arg("--url")
             .arg(format!("http://{address}"))
             .env("OCELLI_TOKEN", TOKEN)
             .stdin(Stdio::null())
@@ -248,6 +250,9 @@ impl Stage<'_> {
                 bad.push(format!("after {after}: {error}"));
             }
         }
+        if let Err(error) = self.until_fleet_is_live() {
+            bad.push(format!("after {after}: {error}"));
+        }
         let (wall, jsmpeg) = (self.wall.take(), self.jsmpeg.take());
         println!(
             "{after}: live again {:.1} s later; longest gap {:.1} s ({}), {} + {} breaks",
@@ -266,6 +271,37 @@ impl Stage<'_> {
         if matches!(self.fleet.0.try_wait(), Ok(Some(_))) {
             bad.push(format!("after {after}: the fleet has ended"));
         }
+    }
+
+    /// Most of the fleet: of those that misbehave some are always away.
+    fn until_fleet_is_live(&self) -> Result<()> {
+        let begun = Instant::now();
+        let wanted = WATCHED.len() + DEVICES * 3 / 4;
+        loop {
+            let live = self.live_cameras();
+            if live.as_ref().is_ok_and(|live| *live >= wanted) {
+                return Ok(());
+            }
+            if begun.elapsed() > RECOVERY {
+                return Err(format!("cameras that are live: {live:?}, not {wanted}").into());
+            }
+            thread::sleep(Duration::from_millis(200));
+        }
+    }
+
+    /// How many cameras the hub says are live.
+    fn live_cameras(&self) -> Result<usize> {
+        let mut stream = TcpStream::connect(self.address)?;
+        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+        let request = format!(
+            "GET /api/v1/cameras HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {TOKEN}\r\n\
+             Connection: close\r\n\r\n",
+            self.address
+        );
+        stream.write_all(request.as_bytes())?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer.matches("\"state\":\"live\"").count())
     }
 
     fn inject(&mut self, fault: Fault) -> Result<()> {

@@ -6,7 +6,9 @@
 //! - `floor`: the bare loop, this program again as a process of its own.
 //! - `viewer`, `load`: viewers that check every frame, all in one thread.
 //! - `devices`: boards that push into the hub.
-//! - `telemetry`: samples a second, beside a bare reader of lines.
+//! - `jsmpeg`: passing on MPEG-1, beside the bare loop.
+//! - `telemetry`: samples a second, beside a bare reader of lines. `batches`: how long they
+//!   take to those who look.
 //! - `server`: the hub, the bare loop and go2rtc as processes. `socket`: a WebSocket by hand.
 //! - `runs`, `renditions`, `start`: what is started and read off. `tally`: counting.
 //! - `report`, `plot`: tables and a picture.
@@ -17,10 +19,12 @@
 //! its own. Everything is on loopback and bounded in count and time.
 
 mod attack;
+mod batches;
 mod cameras;
 mod devices;
 mod floor;
 mod journal;
+mod jsmpeg;
 mod load;
 mod plot;
 mod renditions;
@@ -54,10 +58,11 @@ use viewer::Sink;
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 /// The runs beside the scenarios.
-const OTHERS: [&str; 6] = [
+const OTHERS: [&str; 7] = [
     "memory",
     "slow",
     "start",
+    "jsmpeg",
     "renditions",
     "devices",
     "telemetry",
@@ -80,7 +85,7 @@ struct Arguments {
     /// How often each run is repeated
     #[arg(long, default_value_t = 3)]
     rounds: usize,
-    /// Only these, with commas between: 1x50, 20x100, 100x500, 600x600, 1x2000, memory, slow, start, renditions, devices, telemetry
+    /// Only these, with commas between: 1x50, 20x100, 100x500, 600x600, 1x2000, memory, slow, start, jsmpeg, renditions, devices, telemetry
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// go2rtc's binary, to compare to
@@ -201,7 +206,7 @@ fn measure(arguments: &Arguments) -> Result<()> {
         report.speed(scenario, &rows);
     }
     if let Some(programs) = &programs {
-        others(programs, &wanted, times, &mut report)?;
+        others(programs, &wanted, arguments.rounds, times, &mut report)?;
     }
     if arguments.short {
         let (text, good) = report.ratios();
@@ -252,6 +257,7 @@ fn speed(
 fn others(
     programs: &Programs,
     wanted: &impl Fn(&str) -> bool,
+    rounds: usize,
     times: Times,
     report: &mut Report,
 ) -> Result<()> {
@@ -289,6 +295,14 @@ fn others(
         eprintln!("start");
         report.start(&start::measure(programs)?);
     }
+    if wanted("jsmpeg") {
+        let mut samples = Vec::new();
+        for round in 1..=rounds {
+            eprintln!("jsmpeg: {round} of {rounds}");
+            samples.push(jsmpeg::measure(programs, times)?);
+        }
+        report.jsmpeg(&samples);
+    }
     if wanted("telemetry") {
         let mut rows = Vec::new();
         for sources in telemetry::SOURCES {
@@ -298,6 +312,8 @@ fn others(
             rows.push(("hub", sources, hub));
         }
         report.telemetry(&rows);
+        eprintln!("telemetry: batches");
+        report.batches(&batches::measure(&programs.hub, counted)?);
     }
     if wanted("renditions") {
         let camera = renditions::camera();

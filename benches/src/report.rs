@@ -1,7 +1,9 @@
 //! The tables, on standard output and between the markers of a file.
 
 use crate::Result;
+use crate::batches::{Batches, PACE, SERIES, VIEWERS as PULLING};
 use crate::devices::{DevicesSample, VIEWERS};
+use crate::jsmpeg::{self, JsmpegSample};
 use crate::plot::{self, Group};
 use crate::renditions::{Rendition, RenditionSample};
 use crate::runs::{
@@ -249,6 +251,37 @@ impl Report {
         }
     }
 
+    pub fn jsmpeg(&mut self, samples: &[JsmpegSample]) {
+        let median =
+            |key: fn(&JsmpegSample) -> f64| median_by(samples, key).as_ref().map_or(f64::NAN, key);
+        let (floor, passing) = (
+            median(|sample| sample.floor),
+            median(|sample| sample.passing),
+        );
+        self.line(&format!(
+            "\n### Passing on MPEG-1 (aim: at most {} × the floor)\n",
+            jsmpeg::AIM
+        ));
+        self.line(&format!(
+            "Raw VGA pictures of a program at 24 fps, encoded at 800 kbit/s by one ffmpeg. A message is one picture for \
+             one of {} viewers, {:.1} kB in the mean; {:.1} a second came to each. The floor sends as many of that \
+             length. What a message costs the hub is what it needs more for all of them than for one. What a picture \
+             costs once, however many watch, is taking it from the program, handing it to ffmpeg, and taking and \
+             passing on what that makes; ffmpeg's own CPU is beside it.\n",
+            jsmpeg::VIEWERS,
+            median(|sample| sample.bytes) / 1e3,
+            median(|sample| sample.fps),
+        ));
+        self.line("| floor, µs per message | hub, µs per message | × floor | hub, µs per picture | ffmpeg, µs per picture |");
+        self.line("|---|---|---|---|---|");
+        self.line(&format!(
+            "| {floor:.1} | {passing:.1} | {:.2} | {:.0} | {:.0} |",
+            passing / floor,
+            median(|sample| sample.intake),
+            median(|sample| sample.encoding),
+        ));
+    }
+
     pub fn renditions(&mut self, rows: &[(Rendition, RenditionSample)]) {
         self.line("\n### The JPEG of a camera that sends H.264 or H.265\n");
         self.line(
@@ -285,7 +318,7 @@ impl Report {
              keeps all of them, in memory and in its file. Memory is the growth of the hub's proportional set size; \
              each series' newest 512 samples are not packed.\n",
         );
-        self.line("| reader | sources | million/s | million/s of a core | bytes a sample |");
+        self.line("| reader | sources | million/s | million/s of a core | MB a million samples |");
         self.line("|---|---|---|---|---|");
         for (reader, sources, sample) in rows {
             let bytes = sample
@@ -297,6 +330,20 @@ impl Report {
                 sample.core / 1e6
             ));
         }
+    }
+
+    pub fn batches(&mut self, batches: &Batches) {
+        let each = 1000.0 / PACE.as_millis() as f64;
+        self.line(&format!(
+            "\n{PULLING} viewers of {SERIES} series with {each} samples a second each, asking again as soon as \
+             a batch is read; all got every sample once. From a source's write to a viewer that has read the batch: \
+             median {:.2} ms, p99 {:.2} ms, longest {:.1} ms; {:.1} samples a batch; {:.0} % of a core.",
+            batches.latency.median.as_secs_f64() * 1e3,
+            batches.latency.p99.as_secs_f64() * 1e3,
+            batches.latency.max.as_secs_f64() * 1e3,
+            batches.samples,
+            batches.cpu * 100.0
+        ));
     }
 
     pub fn text(&self) -> &str {

@@ -10,7 +10,7 @@ use ocelli_testkit::jpeg::Picture;
 use std::time::Duration;
 
 /// Long enough for a hundred cameras to be connected.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// So many viewers of so many cameras.
 #[derive(Clone, Copy)]

@@ -45,7 +45,7 @@ impl Server {
         match sink {
             Sink::Floor => floor(scenario).map(Self::Hub),
             Sink::Go2rtc => go2rtc(programs, &sources),
-            Sink::Plain | Sink::V2 { .. } | Sink::Mjpeg => {
+            Sink::Plain | Sink::V2 { .. } | Sink::Mjpeg | Sink::Jsmpeg => {
                 hub(programs, |builder| builder.args(sources)).map(Self::Hub)
             }
         }
@@ -113,7 +113,7 @@ fn start(builder: HubBuilder) -> Result<Hub> {
 }
 
 /// The bare loop as a process: this program again.
-fn floor(scenario: &Scenario) -> Result<Hub> {
+pub fn floor(scenario: &Scenario) -> Result<Hub> {
     let arguments = [
         scenario.feed.cameras,
         scenario.viewers,

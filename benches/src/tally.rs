@@ -9,6 +9,8 @@ pub struct Tally {
     pub counting: bool,
     /// Frames that the fast viewers got.
     pub frames: u64,
+    /// Bytes of those that carry no stamp.
+    pub bytes: usize,
     /// Frames that passed the fast viewers by.
     pub skipped: u64,
     /// µs from the camera to a fast viewer.
@@ -32,6 +34,14 @@ impl Tally {
         self.skipped += skipped;
         self.sent.push(sent);
         self.received.extend(received);
+    }
+
+    /// A frame that carries no stamp.
+    pub fn picture(&mut self, len: usize) {
+        if self.counting {
+            self.frames += 1;
+            self.bytes += len;
+        }
     }
 }
 

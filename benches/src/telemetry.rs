@@ -2,10 +2,10 @@
 //! memory that samples take once they are held.
 
 use crate::Result;
-use ocelli_testkit::{Hub, cpu_time, resident_bytes};
+use ocelli_testkit::{cpu_time, resident_bytes};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -86,36 +86,79 @@ pub fn measure_bare(sources: usize) -> Result<Sample> {
     Ok(speed(begun.elapsed(), cpu_time(bare.0.id()), None))
 }
 
+/// A hub that takes samples, on a free port, and shows no cameras.
+pub struct Hub {
+    process: ocelli_testkit::Hub,
+    samples: SocketAddr,
+    directory: PathBuf,
+}
+
+impl Hub {
+    /// Starts it.
+    pub fn start(binary: &Path) -> Result<Self> {
+        let directory = std::env::temp_dir().join(format!("ocelli-bench-{}", std::process::id()));
+        std::fs::create_dir_all(&directory)?;
+        let config = directory.join("bench.toml");
+        let keys = "tcp = \"127.0.0.1:0\"\nws = \"\"\nmax_samples = 10000000\n";
+        std::fs::write(
+            &config,
+            format!("listen = \"127.0.0.1:0\"\n[telemetry]\n{keys}"),
+        )?;
+        let process = ocelli_testkit::Hub::builder(binary)
+            .env("OCELLI_ADMIN_TOKEN", TOKEN)
+            .args(["serve", "--config"])
+            .arg(&config)
+            .arg("--data")
+            .arg(directory.join("kept"))
+            .start();
+        let line = process.wait_stderr("samples by TCP on", Duration::from_secs(10));
+        let line = line.ok_or("the hub takes no samples")?;
+        let samples = line.rsplit(' ').next().unwrap_or_default().parse()?;
+        Ok(Self {
+            process,
+            samples,
+            directory,
+        })
+    }
+
+    /// Where its pages and sockets are.
+    pub fn main(&self) -> SocketAddr {
+        self.process.addr()
+    }
+
+    /// Where sources come.
+    pub fn samples(&self) -> SocketAddr {
+        self.samples
+    }
+
+    /// Its time on a processor.
+    pub fn cpu_time(&self) -> Duration {
+        self.process.cpu_time()
+    }
+}
+
+impl Drop for Hub {
+    fn drop(&mut self) {
+        // It would write into the folder while that goes.
+        self.process.terminate(Duration::from_secs(5));
+        let _ = std::fs::remove_dir_all(&self.directory);
+    }
+}
+
 /// The hub's.
 pub fn measure_hub(binary: &Path, sources: usize) -> Result<Sample> {
-    let directory = std::env::temp_dir().join(format!("ocelli-bench-{}", std::process::id()));
-    std::fs::create_dir_all(&directory)?;
-    let config = directory.join("bench.toml");
-    let keys = "tcp = \"127.0.0.1:0\"\nws = \"\"\nmax_samples = 10000000\n";
-    std::fs::write(
-        &config,
-        format!("listen = \"127.0.0.1:0\"\n[telemetry]\n{keys}"),
-    )?;
-    let hub = Hub::builder(binary)
-        .env("OCELLI_ADMIN_TOKEN", TOKEN)
-        .args(["serve", "--config"])
-        .arg(&config)
-        .start();
-    let line = hub.wait_stderr("samples by TCP on", Duration::from_secs(10));
-    let line = line.ok_or("the hub takes no samples")?;
-    let address: SocketAddr = line.rsplit(' ').next().unwrap_or_default().parse()?;
-    let (cpu, memory, begun) = (hub.cpu_time(), resident_bytes(hub.pid()), Instant::now());
-    send(address, sources, false)?;
-    while count(hub.addr())? < SAMPLES {
+    let hub = Hub::start(binary)?;
+    let pid = hub.process.pid();
+    let (cpu, memory, begun) = (hub.cpu_time(), resident_bytes(pid), Instant::now());
+    send(hub.samples, sources, false)?;
+    while count(hub.main())? < SAMPLES {
         if begun.elapsed() > LIMIT {
             return Err("the hub did not take all samples in time".into());
         }
         thread::sleep(Duration::from_millis(5));
     }
     let (wall, cpu) = (begun.elapsed(), hub.cpu_time().saturating_sub(cpu));
-    let memory = resident_bytes(hub.pid()).saturating_sub(memory);
-    drop(hub);
-    let _ = std::fs::remove_dir_all(&directory);
+    let memory = resident_bytes(pid).saturating_sub(memory);
     Ok(speed(wall, cpu, Some(memory)))
 }
 

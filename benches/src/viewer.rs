@@ -26,6 +26,8 @@ pub enum Sink {
     Mjpeg,
     /// The same from go2rtc.
     Go2rtc,
+    /// MPEG-1 for JSMpeg.
+    Jsmpeg,
 }
 
 impl Sink {
@@ -36,6 +38,7 @@ impl Sink {
             Self::V2 { credit } => format!("wall, v2, credit {credit}"),
             Self::Mjpeg => "MJPEG".into(),
             Self::Go2rtc => format!("go2rtc {}, MJPEG", crate::server::GO2RTC),
+            Self::Jsmpeg => "JSMpeg".into(),
         }
     }
 
@@ -49,6 +52,7 @@ impl Sink {
             Self::Plain | Self::V2 { .. } => "/ws/cameras".into(),
             Self::Mjpeg => format!("/live/live/cam{camera}/mjpeg"),
             Self::Go2rtc => format!("/api/stream.mjpeg?src=cam{camera}"),
+            Self::Jsmpeg => format!("/live/jsmpeg?app=live&room=cam{camera}"),
         };
         let mut head = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n");
         if !self.is_multipart() {
@@ -136,7 +140,7 @@ impl Viewer {
                     r#"{{"cmd":"subscribe","cameras":["{id}"],"credit":{credit}}}"#
                 ))?;
             }
-            Sink::Floor | Sink::Mjpeg | Sink::Go2rtc => {}
+            Sink::Floor | Sink::Mjpeg | Sink::Go2rtc | Sink::Jsmpeg => {}
         }
         self.stream.set_nonblocking(true)?;
         Ok(())
@@ -250,6 +254,9 @@ impl Viewer {
     }
 
     fn binary(&mut self, message: &[u8], tally: &mut Tally) -> Result<()> {
+        if self.sink == Sink::Jsmpeg {
+            return self.video(message, tally);
+        }
         let mut received = None;
         let mut rest = message;
         if matches!(self.sink, Sink::V2 { .. }) {
@@ -276,6 +283,20 @@ impl Viewer {
         self.frame(&rest[1 + id.len()..], received, tally)?;
         if received.is_some() {
             self.say(&format!(r#"{{"cmd":"credit","add":{{"{}":1}}}}"#, self.id))?;
+        }
+        Ok(())
+    }
+
+    /// A piece of an MPEG-1 stream has come: its header, or a picture of less than 32 KiB.
+    fn video(&mut self, message: &[u8], tally: &mut Tally) -> Result<()> {
+        match message {
+            [b'j', b's', b'm', b'p', ..] if !self.started => {}
+            // A start code of a sequence or of a picture.
+            [0, 0, 1, 0 | 0xB3, ..] => {
+                self.started = true;
+                tally.picture(message.len());
+            }
+            _ => return Err("a message that begins with no picture".into()),
         }
         Ok(())
     }

@@ -27,6 +27,8 @@ export interface Session {
   readonly permissions: Permissions;
   /** The first password has not been set yet. */
   readonly setupOpen: boolean;
+  /** There are cameras, or may be, that not everybody may watch. */
+  readonly somePrivate: boolean;
   /** What a wall's link opens, for a visitor who comes by one. */
   readonly wall: VisitedWall | null;
 }
@@ -88,6 +90,12 @@ export interface SetCamera extends Camera {
   readonly verifyTls: boolean | null;
 }
 
+/** A camera of the hub's own machine. */
+export interface Device {
+  readonly source: string;
+  readonly name: string;
+}
+
 export interface Trial {
   readonly ok: boolean;
   readonly reason: string | null;
@@ -125,4 +133,46 @@ export interface PlayToken {
   readonly app: string;
   readonly room: string;
   readonly expiresAt: number;
+}
+
+export interface Series {
+  readonly id: number;
+  readonly name: string;
+  readonly unit: string | null;
+  readonly points: number;
+  readonly newest: readonly [number, number] | null;
+  /** When that came, in ms since the epoch. */
+  readonly lastAt: number | null;
+  readonly clockOffsetMs: number | null;
+  /** How many sources write into it now. */
+  readonly sources: number;
+  readonly malformed: number;
+  readonly lastMalformed: string | null;
+}
+
+/** Who writes into a series, or did. */
+export interface SeriesSource {
+  readonly id: number;
+  readonly name: string | null;
+  readonly from: string;
+  readonly since: number;
+  readonly points: number;
+  readonly malformed: number;
+  readonly lastMalformed: string | null;
+  readonly endedAt: number | null;
+  readonly ended: string | null;
+}
+
+/** What of telemetry works, and what does not. */
+export interface SeriesStatus {
+  readonly series: number;
+  readonly maxSeries: number;
+  readonly sources: number;
+  readonly dropped: number;
+  readonly ports: readonly {
+    readonly key: string;
+    readonly address: string;
+    readonly fault: string | null;
+  }[];
+  readonly fileFault: string | null;
 }

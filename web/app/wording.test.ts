@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { ago, browserOf, ending, roomFor, span, strength } from './wording.ts';
+import { ago, browserOf, deviceLines, ending, roomFor, span, strength } from './wording.ts';
 
 const HOUR = 3_600_000;
 
@@ -78,4 +78,13 @@ test.each([
   ['', 'A browser'],
 ])('%j is %s', (agent, said) => {
   expect(browserOf(agent)).toBe(said);
+});
+
+test('a device becomes lines of the configuration file, whatever its maker calls it', () => {
+  expect(deviceLines({ source: 'v4l2:/dev/video0', name: 'HD "Pro" Webcam: C920' })).toBe(
+    '[[camera]]\nid = "hd-pro-webcam-c920"\nname = "HD \\"Pro\\" Webcam: C920"\nsource = "v4l2:/dev/video0"\n',
+  );
+  expect(deviceLines({ source: 'v4l2:/dev/video2', name: '' })).toBe(
+    '[[camera]]\nid = "camera"\nsource = "v4l2:/dev/video2"\n',
+  );
 });

@@ -1,4 +1,5 @@
 // Small things that several panels say or make of what a person typed.
+import type { Device } from './shapes.ts';
 
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
@@ -25,6 +26,13 @@ export function ending(end: number, now: number): string {
 /** A moment as this browser's owner writes it. */
 export function moment(ms: number): string {
   return new Date(ms).toLocaleString(undefined, { dateStyle: 'medium', timeStyle: 'short' });
+}
+
+/** What to write into the configuration file for a camera of the hub's own machine. */
+export function deviceLines({ source, name }: Device): string {
+  // JSON's strings are TOML's, but for a delete character, which no device has in its name.
+  const named = name === '' ? '' : `name = ${JSON.stringify(name)}\n`;
+  return `[[camera]]\nid = ${JSON.stringify(roomFor(name))}\n${named}source = ${JSON.stringify(source)}\n`;
 }
 
 /** A room made from a camera's name, and no other's: letters and digits, in small, with dashes between. */

@@ -140,7 +140,7 @@ test('each role is offered what it may do, and refused the rest', async () => {
   const viewer = await invite(admin, browser, hub, 'vic', 'viewer');
 
   await viewer.goto(`${hub.url}/settings`);
-  expect(await panels(viewer)).toEqual(['Cameras', 'Account']);
+  expect(await panels(viewer)).toEqual(['Cameras', 'Series', 'Account']);
   await viewer.getByText('configured').waitFor();
   expect(await viewer.getByRole('link', { name: 'Add a camera' }).count()).toBe(0);
   await viewer.goto(`${hub.url}/settings#people/add`);
@@ -161,7 +161,7 @@ test('each role is offered what it may do, and refused the rest', async () => {
   }
 
   await operator.goto(`${hub.url}/settings`);
-  expect(await panels(operator)).toEqual(['Cameras', 'Walls', 'Account']);
+  expect(await panels(operator)).toEqual(['Cameras', 'Series', 'Walls', 'Account']);
   await operator.getByRole('link', { name: 'Add a camera' }).click();
   await operator.getByLabel('Address').fill(rtsp.url('/mjpeg').replace('//', '//viewer:p%40ss%20word@'));
   await operator.getByLabel('Name').fill('Yard');
@@ -392,6 +392,26 @@ test('the keyboard alone makes and deletes an app, and never loses its place', a
   await page.keyboard.press('Enter');
   await isHere('H2 Apps');
   expect(await page.getByRole('button', { name: 'Delete yard' }).count()).toBe(0);
+});
+
+test('what is not for everybody says so, and who signs in sees it', async () => {
+  hub = await startHub(patterns(1), 0, '[app.live]\npublic_playback = false\n');
+  const stranger = await freshPage(browser, PHONE);
+  await stranger.goto(hub.url);
+  await stranger.getByText('the link that the hub printed').waitFor();
+  expect([await findings(stranger), await tooWide(stranger)]).toEqual([[], false]);
+  const page = await freshPage(browser);
+  await page.goto(await firstLink(hub));
+  await page.getByLabel('Your name').fill('robin');
+  await choosePassword(page);
+  await page.getByText('1 camera · 1 live').waitFor();
+
+  await stranger.reload();
+  await stranger.getByRole('heading', { name: 'Not for everybody' }).waitFor();
+  await stranger.getByRole('link', { name: 'Sign in', exact: true }).click();
+  await signIn(stranger, 'robin');
+  await stranger.waitForURL(`${hub.url}/`);
+  await stranger.getByText('1 camera · 1 live').waitFor();
 });
 
 const PAGES = [

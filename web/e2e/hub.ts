@@ -1,5 +1,6 @@
 // A real hub of one's own for a test: started on a free port, ended with the test.
 import { spawn, type ChildProcess } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -63,6 +64,23 @@ export async function startHub(sources: readonly string[], port = 0, config = ''
 export function patterns(count: number, options = 'size=320x240&fps=8'): string[] {
   return Array.from({ length: count }, (_, index) => `cam${index + 1}=pattern:?${options}`);
 }
+
+/** The processes that a process has started and that still are. */
+export function childrenOf(parent: number): number[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .filter((name) => {
+      try {
+        const stat = readFileSync(`/proc/${name}/stat`, 'utf8');
+        return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]) === parent;
+      } catch {
+        return false; // It has ended meanwhile.
+      }
+    })
+    .map(Number);
+}
+
+export const isThere = (pid: number): boolean => existsSync(`/proc/${pid}`);
 
 function listening(child: ChildProcess, said: string[]): Promise<string> {
   return new Promise((resolve, reject) => {

@@ -8,7 +8,8 @@ import { fileURLToPath } from 'node:url';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { clockAge, launch, readClock, until, type TileReport } from './browser.ts';
-import { startHub, type Hub } from './hub.ts';
+import { freshPage, setUp } from './door.ts';
+import { childrenOf, isThere, startHub, type Hub } from './hub.ts';
 
 const FAKE_PI = fileURLToPath(new URL('../../crates/ocelli-testkit/fake_pi.py', import.meta.url));
 /** ms, from the program's clock to the pixels: the contract's, on loopback at 24 fps VGA. */
@@ -79,6 +80,16 @@ const canvasClock = (page: Page): Promise<number | undefined> =>
     }
     return value;
   });
+
+/** A pixel of what a page of the classic kind says over its picture. */
+const canvasNote = (page: Page): Promise<number[]> =>
+  page.evaluate(() => {
+    const canvas = document.querySelector('canvas');
+    const { data } = canvas?.getContext('2d')?.getImageData(2, canvas.height - 3, 1, 1) ?? { data: [] };
+    return [...data];
+  });
+
+const isNote = (pixel: number[]): boolean => pixel.join() === '16,20,24,255';
 
 async function clockRuns(page: Page, read: () => Promise<number | undefined>, least = 15): Promise<number[]> {
   await until(
@@ -167,16 +178,7 @@ test("a page of the classic kind plays on the camera's own ports, and says when 
     (seen) => seen !== undefined && Math.abs(clockAge(seen)) < 1_000,
   );
   // What is said lies over the lower part of the picture, where the clock's blocks were.
-  await until(
-    'the page says that nothing comes',
-    () =>
-      page.evaluate(() => {
-        const canvas = document.querySelector('canvas');
-        const { data } = canvas?.getContext('2d')?.getImageData(2, canvas.height - 3, 1, 1) ?? { data: [] };
-        return [...data];
-      }),
-    (pixel) => pixel.join() === '16,20,24,255',
-  );
+  await until('the page says that nothing comes', () => canvasNote(page), isNote);
   // The hub starts the program again, and the same page goes on.
   await until(
     'the clock can be read again',
@@ -203,4 +205,57 @@ test("a page of one's own with today's player plays the transport stream", async
   const page = await open(address);
   const ages = await clockRuns(page, () => canvasClock(page));
   expect(ages[20]).toBeLessThan(1_000);
+});
+
+test('the hub ends within 2 s under players of each kind, and says nothing of it', async () => {
+  const { page: address, line } = await ports();
+  const pi = await startPi(line);
+  const players = await Promise.all([
+    open(`${pi.url}/play/live/pi?codec=mpeg1`),
+    open(`${pi.url}/play/live/pi?codec=jpeg`),
+    open(address),
+    open(address),
+  ]);
+  for (const page of players.slice(2)) {
+    await until(
+      'the clock can be read',
+      () => canvasClock(page),
+      (seen) => seen !== undefined && Math.abs(clockAge(seen)) < 1_000,
+    );
+  }
+  for (const page of players.slice(0, 2)) {
+    await until(
+      'a tile has a picture',
+      () => tile(page),
+      (seen) => (seen?.painted ?? 0) > 0,
+    );
+  }
+  const started = childrenOf(pi.pid);
+  expect(started.length, 'the program and two encoders').toBeGreaterThanOrEqual(3);
+  const said = pi.said.length;
+  const asked = Date.now();
+  expect(await pi.end('SIGTERM')).toBe(0);
+  expect(Date.now() - asked).toBeLessThan(2_000);
+  expect(started.filter(isThere)).toEqual([]);
+  expect(pi.said.slice(said)).toEqual([]);
+  // Whoever watches on the classic page is told.
+  const [, , classic] = players;
+  if (!classic) throw new Error('no classic page');
+  await until('the classic page says so', () => canvasNote(classic), isNote);
+});
+
+test("a camera that is plugged into the hub's machine is offered with its lines", async () => {
+  hub = await startHub(['pattern:']);
+  const page = await freshPage(browser);
+  pages.push(page);
+  const devices = [{ source: 'v4l2:/dev/video0', name: 'HD Webcam C920' }];
+  // The machines of the tests have no camera.
+  await page.route('**/api/v1/devices', (route) => route.fulfill({ json: { data: devices, error: null } }));
+  await setUp(page, hub);
+  await page.goto(`${hub.url}/settings#cameras/add`);
+  const offered = page.getByRole('region', { name: "Plugged into the hub's machine" });
+  await offered.waitFor();
+  expect(await offered.locator('pre').textContent()).toBe(
+    '[[camera]]\nid = "hd-webcam-c920"\nname = "HD Webcam C920"\nsource = "v4l2:/dev/video0"\n',
+  );
 });

@@ -1,9 +1,8 @@
 // The hub's end with real browsers attached.
-import { readdirSync, readFileSync } from 'node:fs';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { launch, painted, until, wallReport } from './browser.ts';
-import { patterns, startHub } from './hub.ts';
+import { childrenOf, isThere, patterns, startHub } from './hub.ts';
 
 let browser: Browser;
 
@@ -12,21 +11,6 @@ beforeAll(async () => {
 });
 
 afterAll(() => browser.close());
-
-/** The processes that a process has started and that still are. */
-function children(parent: number): number[] {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .filter((name) => {
-      try {
-        const stat = readFileSync(`/proc/${name}/stat`, 'utf8');
-        return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]) === parent;
-      } catch {
-        return false; // It has ended meanwhile.
-      }
-    })
-    .map(Number);
-}
 
 test.each(['SIGTERM', 'SIGINT'] as const)(
   '%s ends the hub within 2 s with ten browsers connected, and no child is left',
@@ -42,13 +26,12 @@ test.each(['SIGTERM', 'SIGINT'] as const)(
         (report) => painted(report) === 4,
       );
     }
-    const started = children(hub.pid);
+    const started = childrenOf(hub.pid);
     expect(started.length, 'ffmpeg runs').toBeGreaterThan(0);
     const asked = Date.now();
     expect(await hub.end(signal)).toBe(0);
     expect(Date.now() - asked).toBeLessThan(2_000);
-    const left = started.filter((child) => readdirSync('/proc').includes(String(child)));
-    expect(left).toEqual([]);
+    expect(started.filter(isThere)).toEqual([]);
     await Promise.all(contexts.map((context) => context.close()));
   },
 );

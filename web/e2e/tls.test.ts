@@ -1,9 +1,11 @@
 // The wall over https and wss in a browser that trusts the hub's own authority, and in one that does not.
 import { execFileSync } from 'node:child_process';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { SeriesPlot } from '../plot/series-plot.ts';
 import { launch, painted, until, wallReport } from './browser.ts';
 import { patterns, startHub, type Hub } from './hub.ts';
 
@@ -78,6 +80,21 @@ test('a browser that does not trust the authority refuses, one that does shows t
       return playing();
     }, CAMERAS);
     expect(play).toBe(CAMERAS);
+    // Series too.
+    const line = await until(
+      'it takes samples',
+      () => hub.said.find((said) => said.includes('samples by TCP on')),
+      (found) => found !== undefined,
+    );
+    const source = connect(Number(line?.split(':').at(-1)), '127.0.0.1');
+    source.end(`temp\n${Date.now()} 21.5\n`);
+    await page.goto(`${hub.url}/plot?series=temp`);
+    await until(
+      'the sample is drawn',
+      () => page.evaluate(() => document.querySelector<SeriesPlot>('series-plot')?.report().series[0]?.ys),
+      (ys) => ys?.join() === '21.5',
+    );
+    expect(sockets.at(-1)).toMatch(/^wss:.*\/ws\/series/);
     expect(sockets.every((url) => url.startsWith('wss:'))).toBe(true);
   } finally {
     await browser.close();

@@ -1,7 +1,17 @@
 // <camera-tile camera="door">: one camera in any page. Attributes: camera, stream (main or sub), hub, token, and codec
 // (jpeg or mpeg1; without it the tile chooses).
 import type { StreamChoice } from '../client/events.ts';
-import { Carriage, chooseCodec, nextWish, savesData, wishOf, type Codec } from './codec-choice.ts';
+import {
+  Carriage,
+  chooseCodec,
+  nextWish,
+  savesData,
+  whoseChoice,
+  wishOf,
+  type Codec,
+  type CodecWish,
+  type Way,
+} from './codec-choice.ts';
 import type { FallbackPicture } from './fallback.ts';
 import { placeOf } from './hub-address.ts';
 import type { Picture, Pixels } from './messages.ts';
@@ -58,7 +68,15 @@ export class CameraTile extends ScreenElement {
 
   /** What is shown: what the attribute asks for, or what the network carries. */
   get codec(): Codec {
-    return chooseCodec(wishOf(this.getAttribute('codec')), savesData() || this.#carriage.thin);
+    return chooseCodec(this.#wish, this.#way);
+  }
+
+  get #wish(): CodecWish {
+    return wishOf(this.getAttribute('codec'));
+  }
+
+  get #way(): Way {
+    return { thin: savesData() || this.#carriage.thin, sockets: this.engine?.link !== 'fallback' };
   }
 
   /** The state and the pixels of this tile's camera need no name. */
@@ -134,9 +152,7 @@ export class CameraTile extends ScreenElement {
       fallbackShows: fallback?.showing() ?? false,
     });
     this.#view.update(camera?.name ?? id, status);
-    const whose =
-      wishOf(this.getAttribute('codec')) === 'auto' ? 'chosen by what the network carries' : 'as asked for';
-    this.#view.showCodec(this.codec === 'mpeg1' ? 'MPEG-1' : 'JPEG', whose);
+    this.#view.showCodec(this.codec === 'mpeg1' ? 'MPEG-1' : 'JPEG', whoseChoice(this.#wish, this.#way));
   }
 
   protected joined(): void {
@@ -180,7 +196,7 @@ export class CameraTile extends ScreenElement {
     const { camera } = this;
     const frozen = engine.frozen.has(camera);
     const seen = this.#visible && document.visibilityState !== 'hidden';
-    const mpeg1 = this.codec === 'mpeg1' && engine.link !== 'fallback';
+    const mpeg1 = this.codec === 'mpeg1';
     engine.watch(this, this.#visible && !mpeg1 ? new Map([[camera, stream]]) : new Map());
     // A frozen one keeps its picture, seen or not.
     this.#showMpeg1(mpeg1 && (seen || frozen) ? stream : undefined, frozen);
@@ -206,7 +222,7 @@ export class CameraTile extends ScreenElement {
   }
 
   #chooseAgain(): void {
-    const wish = nextWish(wishOf(this.getAttribute('codec')), this.codec);
+    const wish = nextWish(this.#wish, this.codec);
     if (wish === 'auto') this.removeAttribute('codec');
     else this.setAttribute('codec', wish);
   }

@@ -1,14 +1,28 @@
 import { expect, test } from 'vitest';
-import { Carriage, chooseCodec, nextWish, wishOf } from './codec-choice.ts';
+import { Carriage, chooseCodec, nextWish, whoseChoice, wishOf } from './codec-choice.ts';
 
 test("a person's word goes before what the network carries", () => {
-  expect(chooseCodec('auto', false)).toBe('jpeg');
-  expect(chooseCodec('auto', true)).toBe('mpeg1');
-  expect(chooseCodec('jpeg', true)).toBe('jpeg');
-  expect(chooseCodec('mpeg1', false)).toBe('mpeg1');
+  const [wide, thin] = [
+    { thin: false, sockets: true },
+    { thin: true, sockets: true },
+  ];
+  expect(chooseCodec('auto', wide)).toBe('jpeg');
+  expect(chooseCodec('auto', thin)).toBe('mpeg1');
+  expect(chooseCodec('jpeg', thin)).toBe('jpeg');
+  expect(chooseCodec('mpeg1', wide)).toBe('mpeg1');
+  expect(whoseChoice('auto', thin)).toBe('chosen by what the network carries');
+  expect(whoseChoice('jpeg', thin)).toBe('as asked for');
   expect(wishOf('mpeg1')).toBe('mpeg1');
   expect(wishOf('h265')).toBe('auto');
   expect(wishOf(null)).toBe('auto');
+});
+
+test('where no WebSocket gets through there is JPEG alone, and that is said', () => {
+  const way = { thin: true, sockets: false };
+  expect(chooseCodec('auto', way)).toBe('jpeg');
+  expect(chooseCodec('mpeg1', way)).toBe('jpeg');
+  expect(whoseChoice('mpeg1', way)).toBe('because no WebSocket gets through');
+  expect(whoseChoice('jpeg', way)).toBe('as asked for');
 });
 
 test('a click takes the other codec, the next one gives the choice back', () => {

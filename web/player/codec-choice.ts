@@ -13,9 +13,24 @@ export function wishOf(attribute: string | null): CodecWish {
   return attribute === 'jpeg' || attribute === 'mpeg1' ? attribute : 'auto';
 }
 
-export function chooseCodec(wish: CodecWish, thin: boolean): Codec {
+/** What gets from this hub to this page. */
+export interface Way {
+  /** Too little for JPEG. */
+  readonly thin: boolean;
+  /** Whether WebSockets get through: MPEG-1 comes by nothing else. */
+  readonly sockets: boolean;
+}
+
+export function chooseCodec(wish: CodecWish, way: Way): Codec {
+  if (!way.sockets) return 'jpeg';
   if (wish !== 'auto') return wish;
-  return thin ? 'mpeg1' : 'jpeg';
+  return way.thin ? 'mpeg1' : 'jpeg';
+}
+
+/** Whose choice that was, to follow upon the codec's name. */
+export function whoseChoice(wish: CodecWish, way: Way): string {
+  if (wish === 'mpeg1' && !way.sockets) return 'because no WebSocket gets through';
+  return wish === 'auto' ? 'chosen by what the network carries' : 'as asked for';
 }
 
 /** What a click on the codec's name asks for next: the other one, then the tile's own choice again. */

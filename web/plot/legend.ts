@@ -1,5 +1,6 @@
 // The list below a plot: each series with its colour, its newest value or the one under the cursor, and what may be
 // done with it.
+import { clockWords } from './clock-time.ts';
 import type { PlotSeries } from './series-set.ts';
 
 export interface LegendRow {
@@ -22,6 +23,8 @@ export interface May {
 interface Row {
   readonly value: HTMLElement;
   readonly missed: HTMLElement;
+  /** That the source's clock is off. */
+  readonly clock: HTMLElement;
   readonly series: PlotSeries;
 }
 
@@ -50,13 +53,16 @@ export class Legend {
 
   /** Shows each series' value at this x, or the newest. */
   update(at: number | undefined): void {
-    for (const { value, missed, series } of this.#rows) {
+    for (const { value, missed, clock, series } of this.#rows) {
       const { samples, unit } = series;
       const index = at === undefined ? samples.length - 1 : samples.nearest(at);
       const text = index === undefined || index < 0 ? '–' : formatValue(samples.y(index), unit);
       if (value.textContent !== text) value.textContent = text;
       missed.hidden = series.missed === 0;
       if (series.missed > 0) missed.textContent = `${series.missed} missed`;
+      const off = series.clockOffset === undefined ? '' : clockWords(series.clockOffset);
+      if (clock.textContent !== off) clock.textContent = off;
+      clock.hidden = off === '';
     }
   }
 
@@ -74,13 +80,14 @@ export class Legend {
     const name = span('name', series.name);
     name.title = series.name;
     label.append(box, swatch, name);
-    const [value, missed] = [span('value'), span('missed')];
+    const [value, missed, clock] = [span('value'), span('missed'), span('clock')];
     missed.title = 'Samples that fell off the history before they were asked for';
-    missed.hidden = true;
-    row.append(label, value, missed);
+    clock.title = 'How far the newest sample’s time is from when the hub got it';
+    missed.hidden = clock.hidden = true;
+    row.append(label, value, clock, missed);
     if (may.write) row.append(button('✎', `Rename ${series.name}`, () => this.#rename(row, series)));
     if (may.remove) row.append(button('✕', `Delete ${series.name}`, () => this.#confirm(row, series)));
-    this.#rows.push({ value, missed, series });
+    this.#rows.push({ value, missed, clock, series });
     return row;
   }
 

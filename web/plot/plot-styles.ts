@@ -39,7 +39,7 @@ const LOOK = `
   .name { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; max-inline-size: 22ch; }
   .off .name { color: var(--ink-soft); text-decoration: line-through; }
   .value { font-variant-numeric: tabular-nums; min-inline-size: 6ch; text-align: end; font-weight: 600; white-space: nowrap; }
-  .missed { color: var(--warn); font-size: 0.92em; }
+  .missed, .clock { color: var(--warn); font-size: 0.92em; }
   .legend button { min-block-size: 26px; padding: 0 6px; border-color: transparent; color: var(--ink-soft); }
   .legend input[type='text'] { min-block-size: 26px; inline-size: 20ch; background: var(--ground); border: 1px solid var(--line); border-radius: 6px; padding: 0 6px; }
   .fault { color: var(--bad); padding: 0 8px 6px; margin: 0; }

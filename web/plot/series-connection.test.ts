@@ -99,6 +99,7 @@ describe('a set of series', () => {
     name: 'a',
     unit: undefined,
     xy: false,
+    clockOffset: undefined,
     gone: false,
     gap: 0,
     points: [],

@@ -6,6 +6,8 @@ export interface SeriesPart {
   readonly unit: string | undefined;
   /** Its x are no times. */
   readonly xy: boolean;
+  /** How far its newest time is from when it came, in ms, where that is much: its source's clock is off. */
+  readonly clockOffset: number | undefined;
   /** It was deleted. */
   readonly gone: boolean;
   /** Samples that fell off the history before they were asked for. */
@@ -26,7 +28,7 @@ export function parseMessage(text: string): SeriesPart[] {
 
 function readPart(part: unknown): SeriesPart[] {
   if (typeof part !== 'object' || part === null) return [];
-  const { id, name, unit, xy, gone, gap, points } = part as Record<string, unknown>;
+  const { id, name, unit, xy, clockOffsetMs, gone, gap, points } = part as Record<string, unknown>;
   if (typeof id !== 'number' || typeof name !== 'string' || !Array.isArray(points)) return [];
   return [
     {
@@ -34,6 +36,7 @@ function readPart(part: unknown): SeriesPart[] {
       name,
       unit: typeof unit === 'string' ? unit : undefined,
       xy: xy === true,
+      clockOffset: typeof clockOffsetMs === 'number' ? clockOffsetMs : undefined,
       gone: gone === true,
       gap: typeof gap === 'number' ? gap : 0,
       points: points as [number, number][],

@@ -9,6 +9,8 @@ export interface PlotSeries {
   readonly timed: boolean;
   name: string;
   unit: string | undefined;
+  /** How far its source's clock is off, in ms, where that is much; negative when it is behind the hub's. */
+  clockOffset: number | undefined;
   /** Samples that this viewer came too late for. */
   missed: number;
 }
@@ -40,7 +42,8 @@ export class SeriesSet {
       // One without samples may yet turn out to be either.
       if (!series || (series.samples.length === 0 && series.timed === part.xy)) {
         const samples = new Samples(!part.xy);
-        series = { id: part.id, samples, timed: !part.xy, name: part.name, unit: part.unit, missed: 0 };
+        const { id, name, unit, xy, clockOffset } = part;
+        series = { id, samples, timed: !xy, name, unit, clockOffset, missed: 0 };
         this.#series.set(part.id, series);
         changed = changed || !before.has(part.id) || !anew;
       } else if (series.name !== part.name || series.unit !== part.unit) {
@@ -48,6 +51,7 @@ export class SeriesSet {
         series.unit = part.unit;
         changed = true;
       }
+      series.clockOffset = part.clockOffset;
       series.missed += part.gap;
       series.samples.add(part.points);
     }

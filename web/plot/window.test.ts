@@ -43,7 +43,8 @@ describe('the numbers as a file', () => {
       [2000, 2.5],
       [3000, 3],
     ]);
-    const series = { id: 1, samples, timed: true, name: '=1+"x"', unit: undefined, missed: 0 };
+    const rest = { unit: undefined, clockOffset: undefined, missed: 0 };
+    const series = { id: 1, samples, timed: true, name: '=1+"x"', ...rest };
     expect(toCsv([series], { min: 1500, max: 2500 })).toBe(
       'series,unit,x,time,y\r\n"\'=1+""x""",,2000,1970-01-01T00:00:02.000Z,2.5\r\n',
     );

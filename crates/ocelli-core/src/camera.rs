@@ -1,11 +1,13 @@
 //! A camera: the device a person names, with its one or two upstreams.
 
 use crate::clock::Timestamp;
+use crate::demand::Want;
 use crate::frame::{Codec, Frame};
 use crate::name::CameraId;
 use crate::source::Failure;
+use crate::state::State;
 use crate::subscription::{Follower, Ready, Subscription, Token};
-use crate::upstream::{Lease, State, Upstream, Want};
+use crate::upstream::{Lease, Upstream};
 use std::sync::{Arc, PoisonError, RwLock};
 use tokio::sync::watch;
 

@@ -26,6 +26,8 @@ const HEADROOM: usize = V2_HEADER + 1 + crate::name::MAX_ID_BYTES;
 const VERSION: u8 = 2;
 /// The v2 header's kind byte for a frame.
 const KIND_FRAME: u8 = 1;
+/// Where the v2 header has its flags.
+const FLAGS_AT: usize = 3;
 /// Flag: the frame starts a group.
 const FLAG_KEY: u8 = 1;
 /// Flag: the stream was interrupted before this frame.
@@ -177,7 +179,8 @@ pub struct Frame {
     pub codec: Codec,
     /// Whether it starts a group.
     pub key: bool,
-    /// Whether the stream was interrupted before it.
+    /// Whether the stream was interrupted before it, since the last one that its
+    /// viewer had.
     pub discontinuity: bool,
     /// The group it belongs to.
     pub group: u32,
@@ -236,6 +239,12 @@ impl Frame {
 
     /// The message of the `ocelli.v2` form: header, id, payload.
     pub fn message_v2(&self) -> Bytes {
+        if self.discontinuity && self.bytes[FLAGS_AT] & FLAG_DISCONTINUITY == 0 {
+            // For the few who missed the frame that says so to everybody.
+            let mut bytes = BytesMut::from(&self.bytes[..]);
+            bytes[FLAGS_AT] |= FLAG_DISCONTINUITY;
+            return bytes.freeze();
+        }
         self.bytes.clone()
     }
 

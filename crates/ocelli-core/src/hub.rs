@@ -59,6 +59,16 @@ impl IngestLimits {
 }
 
 impl App {
+    /// The app of whoever names none, [`DEFAULT_APP`], with the defaults.
+    pub fn live() -> Self {
+        Self {
+            name: DEFAULT_APP.to_owned(),
+            room_prefix: DEFAULT_APP.to_owned(),
+            public_playback: true,
+            ingest: IngestLimits::default(),
+        }
+    }
+
     /// An app with the defaults: the prefix is its name, and playback is public.
     ///
     /// # Errors
@@ -68,8 +78,7 @@ impl App {
         Ok(Self {
             name: name.to_owned(),
             room_prefix: name.to_owned(),
-            public_playback: true,
-            ingest: IngestLimits::default(),
+            ..Self::live()
         })
     }
 }
@@ -127,12 +136,7 @@ impl Default for Hub {
 impl Hub {
     /// A hub with the app `live` and no camera.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        let live = App {
-            name: DEFAULT_APP.to_owned(),
-            room_prefix: DEFAULT_APP.to_owned(),
-            public_playback: true,
-            ingest: IngestLimits::default(),
-        };
+        let live = App::live();
         Self {
             clock,
             changes: Arc::new(watch::Sender::new(0)),

@@ -21,6 +21,8 @@
 //! | [`subscription`] | a viewer's hold on slots: [`Ready`], [`Subscription`], [`Follower`] |
 //! | [`source`] | what fetches a camera's native stream, what derives another, how they fail |
 //! | [`upstream`] | starts, watches, restarts and stops one source by demand |
+//! | [`state`], `demand` | what an upstream is doing, and what somebody wants of it |
+//! | `derivation` | a stream that is derived from another |
 //! | `crashes` | when to try again, and when to call it failed |
 //! | `complaint` | when to say again in the log what has been said |
 //! | [`camera`], [`hub`] | the cameras by name |
@@ -40,20 +42,25 @@ pub mod camera;
 pub mod clock;
 mod complaint;
 mod crashes;
+mod demand;
+mod derivation;
 pub mod frame;
 pub mod hub;
 pub mod name;
 pub mod slot;
 pub mod source;
+pub mod state;
 pub mod subscription;
 pub mod upstream;
 
 pub use camera::{Camera, CameraStatus, Quality};
 pub use clock::{Clock, SystemClock, Timestamp};
+pub use demand::{GRACE, Want};
 pub use frame::{Codec, Frame, FrameBuffer, Picture, raw_len, raw_stride};
 pub use hub::{App, Hub, HubError, IngestLimits};
 pub use name::{CameraId, NameError};
 pub use slot::Slot;
 pub use source::{Failure, FailureKind, Publisher, Rendition, Renditions, RunOnce, Source};
+pub use state::State;
 pub use subscription::{Follower, Ready, Subscription, Token};
-pub use upstream::{Lease, State, Upstream, Want};
+pub use upstream::{Lease, Upstream};

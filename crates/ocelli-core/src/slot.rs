@@ -75,6 +75,8 @@ struct Inner {
     /// Whether the group can grow: false until a key frame begins one.
     begun: bool,
     interrupted: bool,
+    /// The number of the last frame before which the stream was interrupted.
+    resumed: Option<u32>,
     listeners: Vec<Option<Listener>>,
     viewers: usize,
     frames: u64,
@@ -134,6 +136,9 @@ impl Slot {
             discontinuity: std::mem::take(&mut inner.interrupted),
             received,
         };
+        if stamp.discontinuity {
+            inner.resumed = Some(stamp.sequence);
+        }
         inner.next_sequence = inner.next_sequence.wrapping_add(1);
         let frame = Frame::new(&self.id, picture, stamp);
         inner.note_rate(received);
@@ -242,7 +247,12 @@ impl Slot {
         };
         // What went at the front can't be had: wait for the next key frame.
         let index = next.checked_sub(inner.gone)?;
-        let frame = inner.group.get(index)?.clone();
+        let mut frame = inner.group.get(index)?.clone();
+        // Whoever missed the first frame after an interruption is told with this one.
+        if let (Some(cursor), Some(resumed)) = (cursor, inner.resumed) {
+            let since = |sequence: u32| sequence.wrapping_sub(cursor.sequence);
+            frame.discontinuity |= (1..since(frame.sequence)).contains(&since(resumed));
+        }
         let dropped = cursor.map_or(0, |cursor| {
             frame.sequence.wrapping_sub(cursor.sequence).wrapping_sub(1)
         });
@@ -326,6 +336,38 @@ mod tests {
         let (seen, dropped, _) = bytes_from(&slot, cursor);
         assert_eq!((seen, dropped), (vec![6], 3));
         assert_eq!(slot.status().dropped, 3);
+    }
+
+    #[test]
+    fn who_misses_the_first_frame_after_an_interruption_is_told_with_the_next() {
+        let slot = slot();
+        let publish = |byte| slot.publish(Picture::jpeg(FrameBuffer::copy_from(&[byte]), None));
+        publish(0);
+        let early = slot.take(None, Role::Viewer).expect("a picture");
+        slot.interrupt();
+        publish(1);
+        let on_time = slot.take(Some(early.cursor), Role::Viewer).expect("one");
+        publish(2);
+        for (cursor, told) in [(early.cursor, true), (on_time.cursor, false)] {
+            let late = slot
+                .take(Some(cursor), Role::Viewer)
+                .expect("another")
+                .frame;
+            assert_eq!((late.payload()[0], late.discontinuity), (2, told));
+            assert_eq!(late.message_v2()[3], 1 | u8::from(told) << 1);
+            assert_eq!(
+                late.message_v2()[4..],
+                slot.newest().expect("one").message_v2()[4..]
+            );
+        }
+        assert!(on_time.frame.discontinuity);
+        assert!(
+            !slot
+                .take(None, Role::Viewer)
+                .expect("one")
+                .frame
+                .discontinuity
+        );
     }
 
     #[test]

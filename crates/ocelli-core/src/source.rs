@@ -3,9 +3,11 @@
 //! Both make **one attempt**: whether, when and how often to try again is decided
 //! in [`crate::upstream`] alone.
 
+use crate::demand::Derived;
 use crate::frame::Picture;
+use crate::state::State;
 use crate::subscription::Follower;
-use crate::upstream::{Derived, State, Upstream};
+use crate::upstream::Upstream;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;

@@ -1,132 +1,33 @@
 //! Starts, watches, restarts and stops one source by demand.
 //!
 //! One upstream is one connection to a camera. A [`Lease`] is the demand; the
-//! first starts it, and [`GRACE`] after the last is gone it stops, leaving no task
+//! first starts it, and [`crate::GRACE`] after the last is gone it stops, leaving no task
 //! behind. What is derived from it runs inside it, under the same rules.
 
 use crate::clock::Clock;
 use crate::complaint::{Complaint, Complaints, Times};
 use crate::crashes::Crashes;
+use crate::demand::{Demand, Derived, Want, lapse};
+use crate::derivation::Derivation;
 use crate::frame::{Codec, Frame, Picture};
 use crate::slot::Slot;
-use crate::source::{Failure, FailureKind, PATIENCE, Publisher, Rendition, Renditions, Source};
+use crate::source::{Failure, FailureKind, PATIENCE, Publisher, Renditions, Source};
+use crate::state::State;
 use crate::subscription::Follower;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio::task::{AbortHandle, JoinSet};
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until};
 
-/// How long an upstream outlives its last viewer: a page refresh keeps it.
-pub const GRACE: Duration = Duration::from_secs(10);
 /// A live camera without a picture for this long is shown as stalled.
 const STALL: Duration = Duration::from_secs(3);
 /// The shortest wait before a restart that a person asked for.
 const BY_HAND: Duration = Duration::from_secs(2);
 
-/// What a camera is doing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum State {
-    /// Nobody watches, so nothing runs.
-    Idle,
-    /// Connecting; no picture yet.
-    Starting,
-    /// Pictures come.
-    Live,
-    /// Pictures have stopped; why, if that is known.
-    Stalled(Option<String>),
-    /// It crashed again and again, for this reason; tried again with backoff.
-    Failed(String),
-}
-
-impl State {
-    /// The word for it on every interface.
-    pub fn name(&self) -> &'static str {
-        match self {
-            State::Idle => "idle",
-            State::Starting => "starting",
-            State::Live => "live",
-            State::Stalled(_) => "stalled",
-            State::Failed(_) => "failed",
-        }
-    }
-
-    /// What a person should know about it.
-    pub fn reason(&self) -> Option<&str> {
-        match self {
-            State::Stalled(reason) => reason.as_deref(),
-            State::Failed(reason) => Some(reason),
-            _ => None,
-        }
-    }
-}
-
-/// Which stream a lease wants.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Want {
-    /// The stream as the camera sends it.
-    Native,
-    /// JPEG, derived if the camera sends something else.
-    Jpeg,
-    /// MPEG-1, always derived.
-    Mpeg1,
-}
-
-/// Which stream is derived.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Derived {
-    Jpeg,
-    Mpeg1,
-}
-
-impl Derived {
-    fn name(self) -> &'static str {
-        match self {
-            Derived::Jpeg => "JPEG",
-            Derived::Mpeg1 => "MPEG-1",
-        }
-    }
-
-    /// Whether it is to run, given the codec that the camera sends.
-    fn wanted(self, demand: &Demand) -> bool {
-        match self {
-            Derived::Jpeg => {
-                demand.jpeg > 0 && demand.codec.is_some_and(|codec| codec != Codec::Jpeg)
-            }
-            Derived::Mpeg1 => demand.mpeg1 > 0 && demand.codec.is_some(),
-        }
-    }
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Demand {
-    native: usize,
-    jpeg: usize,
-    mpeg1: usize,
-    /// The codec the camera sends, once it does.
-    codec: Option<Codec>,
-}
-
-impl Demand {
-    fn any(&self) -> bool {
-        self.native + self.jpeg + self.mpeg1 > 0
-    }
-
-    fn count(&mut self, want: Want) -> &mut usize {
-        match want {
-            Want::Native => &mut self.native,
-            Want::Jpeg => &mut self.jpeg,
-            Want::Mpeg1 => &mut self.mpeg1,
-        }
-    }
-}
-
 struct Inner {
     state: State,
     complaints: Complaints,
-    /// Why a rendition fails, while it does.
-    jpeg_failure: Option<String>,
-    mpeg1_failure: Option<String>,
     heard: Instant,
     lived: bool,
     restarts: u64,
@@ -136,24 +37,15 @@ struct Inner {
     revision: u64,
 }
 
-impl Inner {
-    fn failure(&mut self, derived: Derived) -> &mut Option<String> {
-        match derived {
-            Derived::Jpeg => &mut self.jpeg_failure,
-            Derived::Mpeg1 => &mut self.mpeg1_failure,
-        }
-    }
-}
-
 /// One connection to a camera, and the streams that come of it.
 pub struct Upstream {
     id: String,
     clock: Arc<dyn Clock>,
     source: Arc<dyn Source>,
-    renditions: Renditions,
     native: Arc<Slot>,
-    jpeg: Arc<Slot>,
-    mpeg1: Arc<Slot>,
+    /// Filled by the camera itself where it sends JPEG.
+    jpeg: Derivation,
+    mpeg1: Derivation,
     demand: watch::Sender<Demand>,
     retry: Notify,
     changes: Arc<watch::Sender<u64>>,
@@ -185,20 +77,17 @@ impl Upstream {
         let id = id.into();
         Arc::new(Self {
             native: Arc::new(Slot::new(id.clone(), clock.clone())),
-            jpeg: Arc::new(Slot::new(id.clone(), clock.clone())),
-            mpeg1: Arc::new(Slot::new(id.clone(), clock.clone())),
+            jpeg: Derivation::new(&id, clock.clone(), renditions.jpeg),
+            mpeg1: Derivation::new(&id, clock.clone(), renditions.mpeg1),
             id,
             clock,
             source,
-            renditions,
             demand: watch::Sender::new(Demand::default()),
             retry: Notify::new(),
             changes,
             inner: Mutex::new(Inner {
                 state: State::Idle,
                 complaints: Complaints::default(),
-                jpeg_failure: None,
-                mpeg1_failure: None,
                 heard: Instant::now(),
                 lived: false,
                 restarts: 0,
@@ -220,12 +109,12 @@ impl Upstream {
 
     /// The slot of the JPEG stream.
     pub fn jpeg(&self) -> &Arc<Slot> {
-        &self.jpeg
+        &self.jpeg.slot
     }
 
     /// The slot of the MPEG-1 stream.
     pub fn mpeg1(&self) -> &Arc<Slot> {
-        &self.mpeg1
+        &self.mpeg1.slot
     }
 
     /// The hub's clock.
@@ -240,10 +129,9 @@ impl Upstream {
 
     /// What it is doing.
     pub fn state(&self) -> State {
-        let inner = self.lock();
-        match &inner.jpeg_failure {
-            Some(reason) => State::Failed(reason.clone()),
-            None => inner.state.clone(),
+        match self.jpeg.failure() {
+            Some(reason) => State::Failed(reason),
+            None => self.lock().state.clone(),
         }
     }
 
@@ -259,27 +147,29 @@ impl Upstream {
 
     /// Pixels across and down of its MPEG-1, once or as soon as that is known.
     pub fn mpeg1_size(&self) -> Option<(u16, u16)> {
-        let told = || self.renditions.mpeg1.as_ref()?.size_of(self.source.size()?);
-        self.mpeg1.status().size.or_else(told)
+        let told = || {
+            let rendition = self.mpeg1.rendition.as_ref();
+            rendition?.size_of(self.source.size()?)
+        };
+        self.mpeg1.slot.status().size.or_else(told)
     }
 
     /// Why there is no MPEG-1: the camera's own trouble, or the rendition's.
     pub fn mpeg1_failure(&self) -> Option<String> {
-        let inner = self.lock();
-        match &inner.state {
+        match &self.lock().state {
             State::Failed(reason) => Some(reason.clone()),
-            _ => inner.mpeg1_failure.clone(),
+            _ => self.mpeg1.failure(),
         }
     }
 
     /// Follows the MPEG-1 stream, keeping the camera awake.
     pub fn follow_mpeg1(self: &Arc<Self>) -> Follower {
-        Follower::new(self.mpeg1.clone(), Some(self.lease(Want::Mpeg1)))
+        Follower::new(self.mpeg1.slot.clone(), Some(self.lease(Want::Mpeg1)))
     }
 
     /// Follows the JPEG stream, keeping the camera awake.
     pub fn follow_jpeg(self: &Arc<Self>) -> Follower {
-        Follower::new(self.jpeg.clone(), Some(self.lease(Want::Jpeg)))
+        Follower::new(self.jpeg.slot.clone(), Some(self.lease(Want::Jpeg)))
     }
 
     fn demand(self: &Arc<Self>, want: Want) -> Lease {
@@ -295,7 +185,7 @@ impl Upstream {
     pub(crate) async fn try_once(self: &Arc<Self>) -> Result<Frame, Failure> {
         // A rendition runs only where somebody wants its pictures.
         let _lease = self.demand(Want::Jpeg);
-        let mut pictures = Follower::new(self.jpeg.clone(), None);
+        let mut pictures = Follower::new(self.jpeg.slot.clone(), None);
         tokio::select! {
             biased;
             frame = pictures.next() => Ok(frame),
@@ -341,8 +231,8 @@ impl Upstream {
 
     pub(crate) fn interrupt(&self) {
         self.native.interrupt();
-        self.jpeg.interrupt();
-        self.mpeg1.interrupt();
+        self.jpeg.slot.interrupt();
+        self.mpeg1.slot.interrupt();
     }
 
     /// Whether that is a change.
@@ -362,25 +252,22 @@ impl Upstream {
     }
 
     fn set_rendition_failure(&self, derived: Derived, reason: Option<String>) {
-        let mut inner = self.lock();
-        let failure = inner.failure(derived);
-        if *failure != reason {
-            *failure = reason;
-            self.changed(inner);
+        if self.derived(derived).set_failure(reason) {
+            self.changed(self.lock());
         }
     }
 
-    fn derived(&self, derived: Derived) -> (&Arc<Slot>, &Option<Arc<dyn Rendition>>) {
+    fn derived(&self, derived: Derived) -> &Derivation {
         match derived {
-            Derived::Jpeg => (&self.jpeg, &self.renditions.jpeg),
-            Derived::Mpeg1 => (&self.mpeg1, &self.renditions.mpeg1),
+            Derived::Jpeg => &self.jpeg,
+            Derived::Mpeg1 => &self.mpeg1,
         }
     }
 
     pub(crate) fn take_native(&self, picture: Picture) {
         let codec = picture.codec;
         let slot = match codec {
-            Codec::Jpeg => &self.jpeg,
+            Codec::Jpeg => &self.jpeg.slot,
             _ => &self.native,
         };
         slot.publish(picture);
@@ -403,7 +290,7 @@ impl Upstream {
     }
 
     pub(crate) fn take_derived(&self, derived: Derived, picture: Picture) {
-        self.derived(derived).0.publish(picture);
+        self.derived(derived).slot.publish(picture);
         self.set_rendition_failure(derived, None);
     }
 
@@ -437,8 +324,6 @@ impl Upstream {
         }
         inner.task = None;
         inner.state = State::Idle;
-        inner.jpeg_failure = None;
-        inner.mpeg1_failure = None;
         self.native.clear();
         self.jpeg.clear();
         self.mpeg1.clear();
@@ -447,7 +332,7 @@ impl Upstream {
         true
     }
 
-    /// Returns when nobody has wanted it for [`GRACE`].
+    /// Returns when nobody has wanted it for [`crate::GRACE`].
     async fn unwanted(&self) {
         lapse(&self.demand, Demand::any).await;
     }
@@ -538,7 +423,9 @@ impl Upstream {
 
     /// Runs a rendition while it is wanted. Never ends by itself.
     async fn derive(self: &Arc<Self>, derived: Derived) {
-        let (slot, rendition) = self.derived(derived);
+        let Derivation {
+            slot, rendition, ..
+        } = self.derived(derived);
         let name = derived.name();
         let wanted = move |demand: &Demand| derived.wanted(demand);
         let mut demand = self.demand.subscribe();
@@ -553,7 +440,7 @@ impl Upstream {
             };
             let codec = self.codec();
             let input = match codec {
-                Some(Codec::Jpeg) => &self.jpeg,
+                Some(Codec::Jpeg) => &self.jpeg.slot,
                 _ => &self.native,
             };
             let input = Follower::for_rendition(input.clone());
@@ -594,17 +481,6 @@ impl Upstream {
         tokio::select! {
             () = sleep(wait) => {}
             () = async { self.retry.notified().await; sleep_until(crashed + BY_HAND).await } => {}
-        }
-    }
-}
-
-/// Returns when `wanted` has been false for [`GRACE`].
-async fn lapse(demand: &watch::Sender<Demand>, wanted: impl Fn(&Demand) -> bool) {
-    let mut demand = demand.subscribe();
-    loop {
-        let _ = demand.wait_for(|now| !wanted(now)).await;
-        if timeout(GRACE, demand.wait_for(&wanted)).await.is_err() {
-            return;
         }
     }
 }

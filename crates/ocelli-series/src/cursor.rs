@@ -1,6 +1,7 @@
 //! One viewer's place among the samples, and the messages made from it.
 //!
-//! A message is `{"series":[{"id","name","unit"?,"xy"?,"gap"?,"gone"?,"points":[[x,y],…]}]}`.
+//! A message is
+//! `{"series":[{"id","name","unit"?,"xy"?,"clockOffsetMs"?,"gap"?,"gone"?,"points":[[x,y],…]}]}`.
 
 use crate::registry::{Registry, Series};
 use crate::{Sample, history};
@@ -14,6 +15,9 @@ const WHOLE_HISTORY_LIMIT: usize = 400_000;
 const HISTORY_LEAST: usize = 20;
 /// A batch that is longer goes on at the next ask.
 pub const BATCH_LIMIT: usize = 4 * 1024 * 1024;
+/// A clock that is off by less, in ms, is not told of: sources that write whole
+/// seconds look so.
+const CLOCK_IS_RIGHT: f64 = 2000.0;
 
 /// Which series a viewer wants, and since when.
 #[derive(Clone, Debug, Default)]
@@ -194,6 +198,11 @@ impl Message {
         }
         if !series.is_timed() {
             self.text.push_str(",\"xy\":true");
+        }
+        let offset = series.clock_offset();
+        if let Some(offset) = offset.filter(|offset| offset.abs() >= CLOCK_IS_RIGHT) {
+            self.text.push_str(",\"clockOffsetMs\":");
+            self.number(offset.round());
         }
         self.text.push_str(",\"points\":[");
         self.first_sample = true;

@@ -166,6 +166,20 @@ mod tests {
     }
 
     #[test]
+    fn times_are_of_this_century() {
+        for (x, time) in [
+            (946_684_799_999.0, false),
+            (946_684_800_000.0, true),
+            (4_102_444_800_000.0, true),
+            (4_102_444_800_001.0, false),
+            (0.0, false),
+            (-1.7e12, false),
+        ] {
+            assert_eq!(is_time(x), time, "{x}");
+        }
+    }
+
+    #[test]
     fn names_are_any_text_that_is_no_request() {
         for (line, read) in [
             ("temp", "temp"),

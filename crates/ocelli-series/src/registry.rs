@@ -119,6 +119,13 @@ impl Series {
         self.timed.unwrap_or(true)
     }
 
+    /// How far its newest x, if that is a time, is from when it came, in ms; negative
+    /// for the past: a source whose clock is off, or that sends late, shows here.
+    pub fn clock_offset(&self) -> Option<f64> {
+        let newest = self.history.newest().filter(|_| self.is_timed());
+        newest.map(|(x, _)| x - self.history.received() as f64)
+    }
+
     /// Its samples.
     pub fn history(&self) -> &History {
         &self.history

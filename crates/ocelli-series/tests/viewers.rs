@@ -254,6 +254,38 @@ fn unchanged_series_are_left_out_and_changes_without_samples_are_not() {
 }
 
 #[test]
+fn a_clock_that_is_off_is_told() {
+    let mut registry = Registry::new(Bounds::default());
+    let mut cursor = Cursor::new(Wanted::default());
+    cursor.history(&mut registry);
+    let now = 1_700_000_000_000_u64;
+    for (name, x, told) in [
+        ("right", now as f64 + 1.5, Value::Null),
+        ("whole seconds", now as f64 - 1999.0, Value::Null),
+        ("behind", now as f64 - 5000.0, Value::from(-5000)),
+        ("ahead", now as f64 + 3_600_000.4, Value::from(3_600_000)),
+        ("no time", 17.0, Value::Null),
+    ] {
+        let id = registry.open(name, true).unwrap();
+        registry.append(id, &[(x, 1.0)], now).unwrap();
+        let batch = message(&cursor.batch(&mut registry).unwrap());
+        assert_eq!(batch["series"][0]["clockOffsetMs"], told, "{name}");
+        // One who comes later is told too, and nobody once it is right.
+        let history = Cursor::new(Wanted::default()).history(&mut registry);
+        let history = message(&history)["series"].clone();
+        assert_eq!(
+            history.as_array().unwrap().last().unwrap()["clockOffsetMs"],
+            told
+        );
+        if !told.is_null() {
+            registry.append(id, &[(now as f64, 1.0)], now).unwrap();
+            let batch = message(&cursor.batch(&mut registry).unwrap());
+            assert_eq!(batch["series"][0]["clockOffsetMs"], Value::Null);
+        }
+    }
+}
+
+#[test]
 fn the_history_is_narrowed_and_thinned() {
     let mut registry = Registry::new(Bounds::default());
     for (name, tcp) in [("a", true), ("b", true), ("c", false)] {

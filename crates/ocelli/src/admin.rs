@@ -13,7 +13,7 @@ pub enum Admin {
     /// Print a link that works once, for 10 minutes: by it a new administrator is made,
     /// or an existing user sets a new password and becomes one.
     Link {
-        /// What the hub's addresses begin with.
+        /// What the hub's addresses begin with; where it was last reached by default.
         #[arg(long, value_name = "URL")]
         address: Option<String>,
         #[command(flatten)]
@@ -25,12 +25,13 @@ impl Admin {
     /// Does it.
     pub fn run(self) -> Result<(), Exit> {
         let Admin::Link { address, place } = self;
-        let make = || -> Result<String, StoreError> {
-            let (mut connection, key) =
-                store::open(&launch::data_directory(place.data.as_deref())?)?;
-            launch::make_code(&mut connection, &key, now())
+        let make = || -> Result<_, StoreError> {
+            let (mut connection, key) = store::open(&place.directory()?)?;
+            let code = launch::make_code(&mut connection, &key, now())?;
+            Ok((code, store::address::get(&connection)?))
         };
-        let code = make().map_err(Exit::failure)?;
+        let (code, known) = make().map_err(Exit::failure)?;
+        let address = address.or(known);
         let address = address.unwrap_or_else(|| format!("http://{}", config::DEFAULT_LISTEN));
         let link = launch::sign_in_link(address.trim_end_matches('/'), &code);
         writeln!(io::stdout(), "{link}").map_err(Exit::failure)

@@ -103,9 +103,10 @@ pub fn demo() -> Result<Vec<CameraConfig>, ConfigError> {
 }
 
 /// Says on standard error who can reach the hub and what to do next.
-fn greet(address: SocketAddr, cameras: usize, tls: &Mode) {
+fn greet(address: SocketAddr, hub: &Hub, tls: &Mode) {
     let mut words = String::new();
-    if cameras == 0 {
+    let public = hub.apps().iter().any(|app| app.public_playback);
+    if hub.cameras().is_empty() {
         words.push_str(
             "No cameras yet. Name them like this: \
              ocelli serve rtsp://user:password@10.0.0.7/stream1\n",
@@ -114,13 +115,21 @@ fn greet(address: SocketAddr, cameras: usize, tls: &Mode) {
     if address.ip().is_loopback() {
         let port = address.port();
         words.push_str(&format!(
-            "Only this machine can open it. To open it to your network: --listen 0.0.0.0:{port}\n\
-             (anybody on that network can then watch the cameras, without a password).\n"
+            "Only this machine can open it. To open it to your network: --listen 0.0.0.0:{port}\n"
+        ));
+        if public {
+            words.push_str(
+                "(anybody on that network can then watch the cameras, without a password; \
+                 --private shows them only to those who sign in).\n",
+            );
+        }
+    } else if public {
+        words.push_str(&format!(
+            "Anybody who reaches {address} can watch the cameras; --private shows them only \
+             to those who sign in.\n"
         ));
     } else {
-        words.push_str(&format!(
-            "Anybody who reaches {address} can watch the cameras.\n"
-        ));
+        words.push_str("Those who sign in or have a link can watch the cameras.\n");
     }
     if let Mode::Local(_) = tls {
         let port = address.port();
@@ -146,7 +155,7 @@ fn local_address(site: &Site, listen: SocketAddr) -> String {
 
 /// Says on standard error by which link the first user is made, if there is none yet.
 /// It goes nowhere else: whoever reads it can take the hub over.
-async fn invite(site: &Site, listen: SocketAddr) -> Result<(), StoreError> {
+async fn invite(site: &Site, address: &str) -> Result<(), StoreError> {
     if site.admin.is_some() {
         return Ok(());
     }
@@ -160,7 +169,7 @@ async fn invite(site: &Site, listen: SocketAddr) -> Result<(), StoreError> {
     if let Some(code) = site.store.call(make).await? {
         let words = format!(
             "No user yet. Within 10 minutes, choose a password here:\n  {}\n",
-            sign_in_link(&local_address(site, listen), &code)
+            sign_in_link(address, &code)
         );
         log::say(&words);
     }
@@ -344,11 +353,19 @@ pub async fn serve(
     site.listen = config.listen;
     let data = data_directory(config.data.as_deref()).ok();
     site.telemetry = Telemetry::start(config.telemetry.bounds, data.as_deref());
-    greet(address, site.hub.cameras().len(), &config.tls);
-    if site.store.key().is_ok()
-        && let Err(error) = invite(&site, address).await
-    {
-        tracing::error!("the link for the first user can't be made: {error}");
+    greet(address, &site.hub, &config.tls);
+    if site.store.key().is_ok() {
+        let ours = local_address(&site, address);
+        if let Err(error) = invite(&site, &ours).await {
+            tracing::error!("the link for the first user can't be made: {error}");
+        }
+        let keep =
+            move |connection: &mut rusqlite::Connection| store::address::put(connection, &ours);
+        if let Err(error) = site.store.call(keep).await {
+            tracing::warn!(
+                "where the hub is reached can't be kept, so `ocelli admin link` has to be told: {error}"
+            );
+        }
     }
     let scheme = site.scheme();
     if let Err(error) = writeln!(io::stdout(), "listening on {scheme}://{address}") {

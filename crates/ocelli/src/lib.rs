@@ -57,6 +57,7 @@ pub mod log;
 pub mod metrics;
 pub mod mpeg1;
 pub mod number;
+mod pipe;
 pub mod proxy;
 pub mod reference;
 pub mod renditions;

@@ -84,6 +84,10 @@ struct Serve {
     /// by the pair named in the configuration; or off.
     #[arg(long, value_name = "MODE")]
     tls: Option<String>,
+    /// Show the cameras to those alone who sign in or have a link: public_playback is
+    /// false for app live and for every app of the configuration.
+    #[arg(long)]
+    private: bool,
     /// Where the hub keeps what outlives it; ~/.local/share/ocelli by default.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
@@ -218,6 +222,9 @@ fn configure(args: &Serve, demo: bool) -> Result<Config, ConfigOrFile> {
     }
     if let Some(mode) = &args.tls {
         config.tls = config.tls.override_with(mode).map_err(ConfigOrFile)?;
+    }
+    if args.private {
+        config.make_private();
     }
     for (index, source) in args.sources.iter().enumerate() {
         config

@@ -14,9 +14,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use support::eventually;
 use support::http::get;
 use support::wall::Wall;
+use support::{PATIENCE, eventually};
 use tokio::time::{sleep, timeout};
 
 const OCELLI: &str = env!("CARGO_BIN_EXE_ocelli");
@@ -82,6 +82,9 @@ async fn two_hundred_viewers_come_and_go_while_everything_dies() {
     let hub = Hub::serve(OCELLI, [&rtsp, "plain=pattern:?size=160x120&fps=10"]);
     assert_eq!(get(hub.addr(), "/health").await.status(), 200);
     let address = hub.addr();
+    // Whoever looks at series is greeted once their file is open.
+    let mut series = RawSocket::open(address, "/ws/series", None).await;
+    series.text(PATIENCE).await.expect("the history");
     let descriptors = hub.descriptors();
 
     let done = Arc::new(AtomicBool::new(false));
@@ -175,6 +178,7 @@ async fn two_hundred_viewers_come_and_go_while_everything_dies() {
         hub.descriptors() <= descriptors
     })
     .await;
+    drop(series);
     let threads = hub.threads();
     assert!(threads <= 1 + 16 + 2, "{threads} threads");
     assert!(!hub.stderr().iter().any(|line| line.contains("panicked")));

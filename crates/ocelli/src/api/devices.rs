@@ -12,7 +12,7 @@ const LIST: &str = "/sys/class/video4linux";
 
 /// A camera of this machine.
 #[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
-#[schema(as = Device)]
+#[schema(as = CaptureDevice)]
 pub struct View {
     /// The source that shows it.
     #[schema(example = "v4l2:/dev/video0")]

@@ -7,6 +7,7 @@ use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 use utoipa::ToSchema;
+use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Schema, Type};
 
 /// What cameras that push may do in an app.
 #[derive(Serialize, ToSchema)]
@@ -38,7 +39,7 @@ impl From<IngestLimits> for Limits {
 }
 
 /// A time: seconds, or as the configuration has it.
-#[derive(Deserialize, ToSchema)]
+#[derive(Deserialize)]
 #[serde(untagged)]
 enum Time {
     /// Seconds.
@@ -78,7 +79,28 @@ pub struct LimitsChange {
     max_frame_kb: Option<u32>,
     /// From 1 s to 24 h: seconds, or text like `"30s"`.
     #[serde(alias = "idle_timeout")]
+    #[schema(schema_with = idle_timeout)]
     idle_timeout: Option<Time>,
+}
+
+/// A time within its range, either way of writing it.
+fn idle_timeout() -> Schema {
+    let seconds = ObjectBuilder::new()
+        .schema_type(Type::Number)
+        .minimum(Some(1))
+        .maximum(Some(86_400));
+    let written = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .pattern(Some(
+            "^([1-9][0-9]{0,3}s|[1-9][0-9]{0,2}min|([1-9]|1[0-9]|2[0-4])h)$",
+        ))
+        .examples(["30s"]);
+    OneOfBuilder::new()
+        .item(seconds)
+        .item(written)
+        .item(ObjectBuilder::new().schema_type(Type::Null))
+        .description(Some("From 1 s to 24 h: seconds, or text like \"30s\"."))
+        .into()
 }
 
 fn within<T: PartialOrd + Display>(

@@ -65,6 +65,7 @@ fn handlers() -> OpenApiRouter<Arc<Site>> {
         .routes(routes!(tokens::revoke))
         .routes(routes!(series::list, series::add))
         .routes(routes!(series::sources))
+        .routes(routes!(series::status))
         .routes(routes!(series::change, series::delete))
         .routes(routes!(session::show, session::sign_in, session::sign_out))
         .routes(routes!(session::set_up))

@@ -85,9 +85,7 @@ impl View {
             points: history.end(),
             kept: history.kept(),
             newest: newest.map(|(x, y)| [x, y]),
-            clock_offset_ms: newest
-                .filter(|_| series.is_timed())
-                .map(|(x, _)| x - history.received() as f64),
+            clock_offset_ms: series.clock_offset(),
             last_at: (history.end() > 0).then(|| history.received()),
             sources,
             malformed,
@@ -181,6 +179,62 @@ pub async fn sources(State(site): State<Arc<Site>>) -> Result<Answer<Vec<SourceV
     Ok(Answer::new(site.telemetry.call(list).await?))
 }
 
+/// What of telemetry works, and what does not.
+#[derive(Serialize, ToSchema)]
+#[schema(as = SeriesStatus)]
+#[serde(rename_all = "camelCase")]
+pub struct StatusView {
+    /// How many series there are.
+    series: usize,
+    /// How many there may be.
+    max_series: usize,
+    /// How many sources are connected over TCP.
+    sources: usize,
+    /// How many samples of the hub and of devices that push found no place, since the
+    /// hub began.
+    dropped: u64,
+    /// The ports that are not turned off.
+    ports: Vec<PortView>,
+    /// Why series are kept in memory alone, and end with the hub; null if they are not.
+    file_fault: Option<String>,
+}
+
+/// A port of telemetry.
+#[derive(Serialize, ToSchema)]
+#[schema(as = SeriesPort)]
+#[serde(rename_all = "camelCase")]
+pub struct PortView {
+    /// Its key in `[telemetry]` of the configuration: `tcp` for sources, `ws` for viewers.
+    key: &'static str,
+    /// Where it is, or was to be.
+    address: String,
+    /// Why nobody can come there; null if they can.
+    fault: Option<String>,
+}
+
+/// What of telemetry works, and what does not: ports, file, room for series.
+#[utoipa::path(get, path = "/api/v1/series/status", tag = "series", operation_id = "showSeriesStatus",
+    security(("token" = ["series:read"])),
+    responses((status = 200, description = "How it stands", body = Answer<StatusView>)))]
+pub async fn status(State(site): State<Arc<Site>>) -> Result<Answer<StatusView>, Problem> {
+    let count = |registry: &mut Registry| (registry.all().len(), registry.bounds().series);
+    let (series, max_series) = site.telemetry.call(count).await?;
+    let health = site.telemetry.health();
+    let ports = health.ports.into_iter().map(|port| PortView {
+        key: port.key,
+        address: port.address.to_string(),
+        fault: port.fault,
+    });
+    Ok(Answer::new(StatusView {
+        series,
+        max_series,
+        sources: site.telemetry.connected(),
+        dropped: site.telemetry.dropped(),
+        ports: ports.collect(),
+        file_fault: health.file_fault,
+    }))
+}
+
 /// What came of a request's samples.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -228,8 +282,10 @@ pub async fn add(
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SeriesChange {
     /// Another name, of 1 to 255 bytes. Sources that say the old one begin a new series.
+    #[schema(min_length = 1, max_length = 255)]
     name: Option<String>,
     /// In what its y are measured, of at most 32 bytes; "" for nothing.
+    #[schema(max_length = 32)]
     unit: Option<String>,
 }
 

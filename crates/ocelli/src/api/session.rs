@@ -45,6 +45,8 @@ pub struct View {
     /// Whether the hub has no user yet; the first one is made by the link that the
     /// hub printed when it started.
     setup_open: bool,
+    /// Whether there are apps whose cameras not everybody may watch.
+    some_private: bool,
     /// What a wall link in the address opens, for whoever comes by one.
     wall: Option<Visited>,
 }
@@ -85,7 +87,8 @@ struct Permissions {
 impl View {
     async fn of(site: &Site, grant: &Grant, signed_in: Option<(User, Session)>) -> Self {
         let any = site.store.call(|connection| users::any(connection)).await;
-        let apps = site.hub.apps().into_iter();
+        let apps = site.hub.apps();
+        let some_private = apps.iter().any(|app| !app.public_playback);
         let (user, session) = signed_in.unzip();
         Self {
             user: user.map(|user| Me {
@@ -100,10 +103,12 @@ impl View {
             permissions: Permissions {
                 global: grant.list(None),
                 apps: apps
+                    .into_iter()
                     .map(|app| (app.name.clone(), grant.list(Some(&app.name))))
                     .collect(),
             },
             setup_open: any == Ok(false),
+            some_private,
             wall: None,
         }
     }

@@ -107,7 +107,7 @@ pub struct Config {
     pub allow_local_sources: bool,
     /// How many cameras may be added over HTTP.
     pub max_added_cameras: usize,
-    /// The apps that the file speaks of.
+    /// The apps that are configured.
     pub apps: Vec<App>,
     /// The cameras.
     pub cameras: Vec<CameraConfig>,
@@ -126,6 +126,16 @@ pub struct Config {
 }
 
 impl Config {
+    /// Makes [`DEFAULT_APP`] and every app that is configured private.
+    pub fn make_private(&mut self) {
+        if !self.apps.iter().any(|app| app.name == DEFAULT_APP) {
+            self.apps.push(App::live());
+        }
+        for app in &mut self.apps {
+            app.public_playback = false;
+        }
+    }
+
     /// A hub without cameras that listens on `listen`.
     pub fn new(listen: SocketAddr) -> Self {
         Self {

@@ -8,6 +8,7 @@
 
 use crate::annexb;
 use crate::ffmpeg;
+use crate::pipe;
 use crate::supervise::{Child, Input, spawn};
 use bytes::Buf;
 use ocelli_core::{Codec, Failure, FailureKind, Follower, Frame, Timestamp};
@@ -53,11 +54,16 @@ pub fn start(first: &Frame, output: Vec<String>) -> Result<Running, Failure> {
     arguments.extend(output);
     let mut child = spawn("ffmpeg", arguments, Input::Piped)?;
     match (child.stdin.take(), child.stdout.take()) {
-        (Some(stdin), Some(stdout)) => Ok(Running {
-            child,
-            stdin,
-            stdout,
-        }),
+        (Some(stdin), Some(stdout)) => {
+            if first.codec == Codec::Yuv420p {
+                pipe::hold_one(&stdin, first.payload_len());
+            }
+            Ok(Running {
+                child,
+                stdin,
+                stdout,
+            })
+        }
         _ => unreachable!("both were asked to be pipes"),
     }
 }

@@ -6,11 +6,13 @@ use crate::annexb;
 use crate::config::{ConfigError, JpegOptions, Section, parse_size};
 use crate::ffmpeg::{self, NO_PARAMETER_SETS, Smjpeg};
 use crate::jpeg;
+use crate::pipe;
 use crate::supervise::{Input, spawn};
 use ocelli_core::{
     Codec, Failure, FailureKind, FrameBuffer, Picture, Publisher, Timestamp, raw_len,
 };
 use std::io;
+use std::os::fd::AsFd;
 use std::process::Stdio;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt};
@@ -54,7 +56,7 @@ const BURST: u32 = 8;
 const HOPELESS_KEYS: usize = 3;
 
 /// Where bytes come from.
-pub trait Outlet: AsyncRead + Unpin {
+pub trait Outlet: AsyncRead + AsFd + Unpin {
     /// Gives it to a child process to read from.
     ///
     /// # Errors
@@ -151,6 +153,7 @@ impl Format {
         let ended = match *self {
             Format::Yuv420p { size, stride, fps } => {
                 let len = raw_len(stride, size.1);
+                pipe::hold_one(&input, len);
                 publish_raw(input, size, len, Pace::new(fps * 2.0), publisher).await
             }
             Format::Mjpeg => publish_mjpeg(input, publisher).await?,

@@ -8,6 +8,7 @@
 //!
 //! What does not belong here: who may ask, and how an answer looks.
 
+pub mod address;
 pub mod apps;
 pub mod cameras;
 pub mod codes;

@@ -4,7 +4,7 @@
 use rusqlite::Connection;
 use rusqlite_migration::{M, Migrations};
 
-const STEPS: &[M<'static>] = &[APPS_AND_TOKENS, USERS, CAMERAS, INGEST];
+const STEPS: &[M<'static>] = &[APPS_AND_TOKENS, USERS, CAMERAS, INGEST, ADDRESS];
 
 const APPS_AND_TOKENS: M<'static> = M::up(
     "CREATE TABLE app (
@@ -113,6 +113,14 @@ const INGEST: M<'static> = M::up(
      ) STRICT;
      CREATE INDEX stream_app ON stream (app, number);
      CREATE INDEX stream_open ON stream (number) WHERE ended IS NULL;",
+);
+
+/// Where the hub is reached.
+const ADDRESS: M<'static> = M::up(
+    "CREATE TABLE hub (
+         id INTEGER PRIMARY KEY CHECK (id = 1),
+         address TEXT NOT NULL
+     ) STRICT;",
 );
 
 /// Takes the file through the steps that it has not seen.

@@ -6,6 +6,7 @@
 use super::Shared;
 use crate::site::Site;
 use ocelli_core::name::DEFAULT_APP;
+use ocelli_core::{CameraId, Hub};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -17,6 +18,13 @@ const INTERVAL: Duration = Duration::from_secs(1);
 /// Of so many cameras at most, that no hub's figures take the place of series that
 /// somebody sends.
 const CAMERAS: usize = 250;
+
+/// Whether a camera's numbers are series: those are for whoever may watch app `live`,
+/// and other apps may be private.
+pub fn is_shown(hub: &Hub, camera: &CameraId) -> bool {
+    let app = camera.app();
+    app == DEFAULT_APP || hub.app(app).is_some_and(|app| app.public_playback)
+}
 
 /// Takes them until the hub stops.
 pub async fn take(site: Arc<Site>, shared: Arc<Shared>) {
@@ -36,10 +44,7 @@ pub async fn take(site: Arc<Site>, shared: Arc<Shared>) {
         let x = (now.0 / 1000) as f64;
         let mut counted = HashMap::new();
         for camera in site.hub.cameras().iter().take(CAMERAS) {
-            // Series are for whoever may watch app `live`; other apps may be private.
-            let app = camera.id().app();
-            let public = site.hub.app(app).is_some_and(|app| app.public_playback);
-            if app != DEFAULT_APP && !public {
+            if !is_shown(&site.hub, camera.id()) {
                 continue;
             }
             let (id, status) = (camera.id().as_str(), camera.status());

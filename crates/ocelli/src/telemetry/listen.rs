@@ -1,7 +1,7 @@
 //! The two ports of telemetry. One that can't be had is a warning: the other, and
 //! the rest of the hub, run without it.
 
-use super::{Options, Telemetry, sources, viewers};
+use super::{Options, Port, Shared, Telemetry, sources, viewers};
 use crate::conversation::Doors;
 use crate::server;
 use crate::site::Site;
@@ -16,8 +16,10 @@ const BACKLOG: i32 = 1024;
 /// Listens where the options say, on the telemetry thread.
 pub fn begin(telemetry: &Telemetry, options: &Options, site: &Arc<Site>) {
     let (tcp, ws) = options.addresses(site.listen);
+    let shared = &telemetry.shared;
+    let bind = |address, key, what| bind(shared, address, key, what);
     if let Some(listener) = tcp.and_then(|address| bind(address, "tcp", "samples by TCP")) {
-        let shared = telemetry.shared.clone();
+        let shared = shared.clone();
         let stopping = site.stopping.clone();
         let serve = move |stream| sources::accept(stream, &shared, &stopping);
         spawn(telemetry, site, listener, serve);
@@ -30,14 +32,24 @@ pub fn begin(telemetry: &Telemetry, options: &Options, site: &Arc<Site>) {
     }
 }
 
-fn bind(address: SocketAddr, key: &str, what: &str) -> Option<Bound> {
+fn bind(shared: &Shared, address: SocketAddr, key: &'static str, what: &str) -> Option<Bound> {
     let bound = socket(address).and_then(|listener| Ok((listener.local_addr()?, listener)));
+    let note = |address, fault| {
+        let mut health = shared.health();
+        health.ports.push(Port {
+            key,
+            address,
+            fault,
+        });
+    };
     match bound {
         Ok((address, listener)) => {
+            note(address, None);
             tracing::info!("telemetry: {what} on {address}");
             Some(listener)
         }
         Err(error) => {
+            note(address, Some(error.to_string()));
             tracing::warn!(
                 "telemetry: {what} not taken, for {address} can't be listened on: {error}. All \
                  else runs. Another hub may have it; `{key}` in [telemetry] of the configuration \

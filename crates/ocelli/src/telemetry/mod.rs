@@ -10,6 +10,7 @@
 //! What does not belong here: what a series is, how it is packed, and what a viewer's
 //! message looks like.
 
+mod devices;
 mod figures;
 mod listen;
 mod options;
@@ -24,6 +25,7 @@ pub use viewers::routes;
 use crate::site::Site;
 use ocelli_series::{Bounds, Cursor, Registry};
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -58,9 +60,31 @@ pub fn now() -> u64 {
     since.map_or(0, |elapsed| elapsed.as_millis() as u64)
 }
 
+/// A port of telemetry, as somebody configured it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Port {
+    /// Its key in `[telemetry]`.
+    pub key: &'static str,
+    /// Where it is, or was to be.
+    pub address: SocketAddr,
+    /// Why nobody can come there.
+    pub fault: Option<String>,
+}
+
+/// What of telemetry works, and what does not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Health {
+    /// The ports; none that is turned off.
+    pub ports: Vec<Port>,
+    /// Why series are kept in memory alone.
+    pub file_fault: Option<String>,
+}
+
 /// What the tasks of the telemetry thread share.
 struct Shared {
     registry: Mutex<Registry>,
+    /// Never held for longer than a copy takes.
+    health: Mutex<Health>,
     /// Moves whenever there is something new for viewers.
     news: watch::Sender<()>,
     /// Viewers of all series; while there is one the hub's own figures are taken.
@@ -77,6 +101,10 @@ impl Shared {
     /// The series; for the telemetry thread alone, and never across an await.
     fn registry(&self) -> MutexGuard<'_, Registry> {
         self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn health(&self) -> MutexGuard<'_, Health> {
+        self.health.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Wakes viewers that wait.
@@ -113,6 +141,7 @@ impl Telemetry {
     pub fn start(bounds: Bounds, data: Option<&Path>) -> Self {
         let shared = Arc::new(Shared {
             registry: Mutex::new(Registry::new(bounds)),
+            health: Mutex::default(),
             news: watch::Sender::new(()),
             lookers: AtomicUsize::new(0),
             connected: AtomicUsize::new(0),
@@ -131,7 +160,7 @@ impl Telemetry {
         let (data, kept, stopped) = (data.map(Path::to_owned), shared.clone(), stopping.clone());
         let body = move || {
             // Sources wait in the listener's queue until what they go on with is there.
-            let store = data.and_then(|data| store::open(&data, &mut kept.registry()));
+            let store = data.and_then(|data| store::open(&data, &kept));
             runtime.block_on(async {
                 tokio::spawn(take_own(kept.clone(), own_samples));
                 tokio::spawn(sweep(kept.clone()));
@@ -160,11 +189,13 @@ impl Telemetry {
     }
 
     /// Begins to take samples and viewers on the ports of their own, as far as they
-    /// can be had, and to take the hub's own figures.
+    /// can be had, and to take the hub's own figures and what devices tell of themselves.
     pub fn serve(&self, options: &Options, site: &Arc<Site>) {
         listen::begin(self, options, site);
         let figures = figures::take(site.clone(), self.shared.clone());
         site.tasks.spawn(figures);
+        let devices = devices::take(site.clone(), site.ingest.reports());
+        site.tasks.spawn(devices);
     }
 
     /// Ends the thread; what came is stored before.
@@ -191,13 +222,28 @@ impl Telemetry {
         let name = name.into();
         let good = x.is_finite() && y.is_finite();
         if !good || self.own.try_send(Own { name, unit, x, y }).is_err() {
-            self.shared.dropped.fetch_add(1, Ordering::Relaxed);
+            self.drop_own(1);
         }
+    }
+
+    /// Counts samples of the hub's own that were dropped.
+    fn drop_own(&self, count: u64) {
+        self.shared.dropped.fetch_add(count, Ordering::Relaxed);
     }
 
     /// Samples of the hub's own that were dropped, so far.
     pub fn dropped(&self) -> u64 {
         self.shared.dropped.load(Ordering::Relaxed)
+    }
+
+    /// How many sources are connected over TCP.
+    pub fn connected(&self) -> usize {
+        self.shared.connected.load(Ordering::Relaxed)
+    }
+
+    /// What works, and what does not.
+    pub fn health(&self) -> Health {
+        self.shared.health().clone()
     }
 
     /// Has `job` done with the series, on their thread; wakes viewers after it.

@@ -92,3 +92,33 @@ fn address(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_need_say_where_and_how_much() {
+        let options = Options::default();
+        let main = |port| SocketAddr::from(([0, 0, 0, 0], port));
+        let said = options.addresses(main(8080));
+        let told = |said: (Option<SocketAddr>, Option<SocketAddr>)| {
+            [said.0, said.1].map(|address| address.map(|address| address.to_string()))
+        };
+        // This machine alone, wherever the pages are.
+        let usual = ["127.0.0.1:9876", "127.0.0.1:9877"];
+        assert_eq!(told(said), usual.map(|address| Some(address.to_owned())));
+        let any = ["127.0.0.1:0", "127.0.0.1:0"];
+        assert_eq!(
+            told(options.addresses(main(0))),
+            any.map(|address| Some(address.to_owned()))
+        );
+        let off = Options {
+            tcp: Some(None),
+            ..Options::default()
+        };
+        assert_eq!(off.addresses(main(8080)).0, None);
+        let bounds = options.bounds;
+        assert_eq!((bounds.series, bounds.samples), (10_000, 100_000));
+    }
+}

@@ -63,12 +63,12 @@ pub struct Store {
     path: String,
 }
 
-/// Opens the file, puts what it has into the registry, and starts the thread. None,
+/// Opens the file, puts what it has among the series, and starts the thread. None,
 /// with a warning, if the file can't be used.
-pub fn open(data: &Path, registry: &mut Registry) -> Option<Store> {
+pub fn open(data: &Path, shared: &Shared) -> Option<Store> {
     let path = data.join(FILE);
     let opened = prepare(data, &path).and_then(|connection| {
-        read(&connection, registry)?;
+        read(&connection, &mut shared.registry())?;
         let (tell, mut told) = mpsc::channel::<Told>(1);
         let mut connection = connection;
         let body = move || {
@@ -87,6 +87,7 @@ pub fn open(data: &Path, registry: &mut Registry) -> Option<Store> {
             path: path.display().to_string(),
         }),
         Err(error) => {
+            shared.health().file_fault = Some(format!("{} can't be used: {error}", path.display()));
             tracing::warn!(
                 "telemetry: {} can't be used: {error}. Series are kept in memory, and are gone when \
                  the hub ends; once this is mended, start it anew",
@@ -271,6 +272,7 @@ impl Store {
                 Telling::Nothing => {}
                 Telling::Kept { bytes: more } => {
                     if std::mem::take(&mut failing) {
+                        shared.health().file_fault = None;
                         tracing::info!("telemetry: {} is written again", self.path);
                     }
                     if new_journal {
@@ -281,6 +283,8 @@ impl Store {
                     new_journal = entries > JOURNAL_ENTRIES || bytes > JOURNAL_BYTES;
                 }
                 Telling::Failed(error) => {
+                    let fault = format!("{} can't be written: {error}", self.path);
+                    shared.health().file_fault = Some(fault);
                     if !std::mem::replace(&mut failing, true) {
                         tracing::warn!(
                             "telemetry: {} can't be written: {error}. Series go on in memory; what \

@@ -2,7 +2,9 @@
 
 use crate::support::http::get;
 use crate::support::tempdir::Dir;
-use crate::{ADMIN, Browser, OCELLI, PASSWORD, admin, code_in, fresh_hub, hub, send};
+use crate::{
+    ADMIN, Browser, OCELLI, PASSWORD, admin, code_in, configuration, fresh_hub, hub, send,
+};
 use ocelli_testkit::Hub;
 use serde_json::{Value, json};
 use std::process::Command;
@@ -89,11 +91,12 @@ async fn whoever_has_the_machine_gets_in_without_the_password() {
     let printed = Command::new(OCELLI)
         .args(["admin", "link", "--data"])
         .arg(&dir.0)
-        .args(["--address", &hub.url("")])
         .output()
         .unwrap();
     assert!(printed.status.success(), "{printed:?}");
-    let code = code_in(&String::from_utf8(printed.stdout).unwrap());
+    let link = String::from_utf8(printed.stdout).unwrap();
+    assert!(link.starts_with(&hub.url("/sign-in#code=")), "{link}");
+    let code = code_in(&link);
     let body = json!({ "code": code, "name": "ann", "password": "another horse" });
     let ann = Browser::of(hub.addr(), &set_up(&hub, body).await);
     assert_eq!(ann.name().await, "ann");
@@ -106,6 +109,28 @@ async fn whoever_has_the_machine_gets_in_without_the_password() {
     assert_eq!(
         (&users["total"], &users["data"][0]["name"]),
         (&json!(1), &json!("ann"))
+    );
+}
+
+#[tokio::test]
+async fn a_private_hub_shows_its_cameras_to_those_who_sign_in() {
+    let dir = Dir::new("private");
+    let config = configuration(&dir, true);
+    let hub = Hub::builder(OCELLI)
+        .args(["serve", "--private", "--config"])
+        .arg(config)
+        .arg("--data")
+        .arg(&dir.0)
+        .start();
+    let picture = "/live/live/cam1/frame.jpg";
+    assert_eq!(get(hub.addr(), picture).await.status(), 401);
+    let body = json!({ "code": printed_code(&hub), "name": "ann", "password": PASSWORD });
+    let ann = Browser::of(hub.addr(), &set_up(&hub, body).await);
+    assert_eq!(ann.get(picture).await.status(), 200);
+    let said = hub.stderr().join("\n");
+    assert!(
+        !said.contains("anybody") && !said.contains("Anybody"),
+        "{said}"
     );
 }
 

@@ -1,0 +1,166 @@
+//! How long a sample takes from its source to viewers that pull, each asking again as
+//! soon as it has read a batch; and that each of them gets every sample once.
+
+use crate::Result;
+use crate::tally::Spread;
+use crate::telemetry::Hub;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::sync::{Arc, Barrier};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Viewers of all series.
+pub const VIEWERS: usize = 20;
+/// Series, each with a source of its own.
+pub const SERIES: usize = 20;
+/// How often each source writes a sample.
+pub const PACE: Duration = Duration::from_millis(10);
+/// Who waits longer for a message waits in vain.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// What it came to.
+#[derive(Clone, Copy, Debug)]
+pub struct Batches {
+    /// From a source's write to a viewer that has read it.
+    pub latency: Spread,
+    /// How many samples a batch had, in the mean.
+    pub samples: f64,
+    /// The hub's share of a core.
+    pub cpu: f64,
+}
+
+/// Sends for so long.
+pub fn measure(binary: &Path, counted: Duration) -> Result<Batches> {
+    let hub = Hub::start(binary)?;
+    let each = (counted.as_secs_f64() / PACE.as_secs_f64()) as usize;
+    let begun = Instant::now();
+    let ready = Arc::new(Barrier::new(VIEWERS + 1));
+    let mut viewers = Vec::new();
+    for _ in 0..VIEWERS {
+        let (address, ready) = (hub.main(), ready.clone());
+        viewers.push(thread::spawn(move || {
+            let opened = Viewer::open(address);
+            // Whoever can't come is not waited for.
+            ready.wait();
+            opened?
+                .pull(begun, SERIES * each)
+                .map_err(|error| error.to_string())
+        }));
+    }
+    ready.wait();
+    let (cpu, before) = (hub.cpu_time(), Instant::now());
+    let mut sources = Vec::new();
+    for source in 0..SERIES {
+        let mut stream = TcpStream::connect(hub.samples())?;
+        stream.set_nodelay(true)?;
+        stream.write_all(format!("bench {source}\n").as_bytes())?;
+        sources.push(stream);
+    }
+    for sequence in 0..each {
+        let due = before + PACE * sequence as u32;
+        thread::sleep(due.saturating_duration_since(Instant::now()));
+        for stream in &mut sources {
+            // Its x is when it was written: what comes back tells how long that took.
+            let line = format!("{} {sequence}\n", begun.elapsed().as_micros());
+            stream.write_all(line.as_bytes())?;
+        }
+    }
+    let (mut latencies, mut batches) = (Vec::new(), 0);
+    for viewer in viewers {
+        let (mine, count) = viewer.join().map_err(|_| "a viewer panicked")??;
+        latencies.extend(mine);
+        batches += count;
+    }
+    let (cpu, wall) = (hub.cpu_time().saturating_sub(cpu), before.elapsed());
+    Ok(Batches {
+        samples: latencies.len() as f64 / f64::from(batches.max(1)),
+        latency: Spread::of(&mut latencies).ok_or("no batch came")?,
+        cpu: cpu.as_secs_f64() / wall.as_secs_f64(),
+    })
+}
+
+struct Viewer(TcpStream);
+
+impl Viewer {
+    fn open(address: SocketAddr) -> std::result::Result<Self, String> {
+        let opened = || -> Result<Self> {
+            let mut stream = TcpStream::connect(address)?;
+            stream.set_nodelay(true)?;
+            stream.set_read_timeout(Some(PATIENCE))?;
+            let request = format!(
+                "GET /ws/series HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                 Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+            );
+            stream.write_all(request.as_bytes())?;
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                let mut byte = [0];
+                stream.read_exact(&mut byte)?;
+                head.extend(byte);
+            }
+            if !head.starts_with(b"HTTP/1.1 101") {
+                return Err("the hub opens no socket of series".into());
+            }
+            let mut viewer = Self(stream);
+            // The history, in which there is nothing yet.
+            viewer.message()?;
+            Ok(viewer)
+        };
+        opened().map_err(|error| error.to_string())
+    }
+
+    /// Asks until it has this many samples: how old each was, in µs, and the batches.
+    fn pull(mut self, begun: Instant, wanted: usize) -> Result<(Vec<u64>, u32)> {
+        let (mut latencies, mut batches) = (Vec::with_capacity(wanted), 0);
+        while latencies.len() < wanted {
+            // An empty text, masked as a client's is.
+            self.0.write_all(&[0x81, 0x80, 0, 0, 0, 0])?;
+            let text = self.message()?;
+            let now = begun.elapsed().as_micros() as u64;
+            let before = latencies.len();
+            for sample in text.split('[').skip(3) {
+                let digits = sample.split(',').next().unwrap_or_default();
+                if let Ok(written) = digits.parse::<u64>() {
+                    latencies.push(now.saturating_sub(written));
+                }
+            }
+            batches += u32::from(latencies.len() > before);
+        }
+        if latencies.len() > wanted {
+            return Err("a viewer got a sample twice".into());
+        }
+        Ok((latencies, batches))
+    }
+
+    /// The next text; a ping is passed over.
+    fn message(&mut self) -> Result<String> {
+        loop {
+            let mut head = [0; 2];
+            self.0.read_exact(&mut head)?;
+            let length = match head[1] {
+                126 => {
+                    let mut length = [0; 2];
+                    self.0.read_exact(&mut length)?;
+                    u64::from(u16::from_be_bytes(length))
+                }
+                127 => {
+                    let mut length = [0; 8];
+                    self.0.read_exact(&mut length)?;
+                    u64::from_be_bytes(length)
+                }
+                short => u64::from(short),
+            };
+            let mut payload = vec![0; usize::try_from(length)?];
+            self.0.read_exact(&mut payload)?;
+            match head[0] {
+                0x81 => return Ok(String::from_utf8(payload)?),
+                0x89 => {}
+                other => {
+                    return Err(format!("the hub sent a frame that begins with {other:#x}").into());
+                }
+            }
+        }
+    }
+}

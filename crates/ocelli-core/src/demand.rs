@@ -1,0 +1,82 @@
+//! Which of a camera's streams somebody wants, and for how long none was wanted.
+
+use crate::frame::Codec;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+/// How long an upstream outlives its last viewer: a page refresh keeps it.
+pub const GRACE: Duration = Duration::from_secs(10);
+
+/// Which stream a lease wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Want {
+    /// The stream as the camera sends it.
+    Native,
+    /// JPEG, derived if the camera sends something else.
+    Jpeg,
+    /// MPEG-1, always derived.
+    Mpeg1,
+}
+
+/// Which stream is derived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Derived {
+    Jpeg,
+    Mpeg1,
+}
+
+impl Derived {
+    /// Its name in what people read.
+    pub fn name(self) -> &'static str {
+        match self {
+            Derived::Jpeg => "JPEG",
+            Derived::Mpeg1 => "MPEG-1",
+        }
+    }
+
+    /// Whether it is to run, given the codec that the camera sends.
+    pub fn wanted(self, demand: &Demand) -> bool {
+        match self {
+            Derived::Jpeg => {
+                demand.jpeg > 0 && demand.codec.is_some_and(|codec| codec != Codec::Jpeg)
+            }
+            Derived::Mpeg1 => demand.mpeg1 > 0 && demand.codec.is_some(),
+        }
+    }
+}
+
+/// How many leases there are on each stream.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Demand {
+    native: usize,
+    jpeg: usize,
+    mpeg1: usize,
+    /// The codec the camera sends, once it does.
+    pub codec: Option<Codec>,
+}
+
+impl Demand {
+    pub fn any(&self) -> bool {
+        self.native + self.jpeg + self.mpeg1 > 0
+    }
+
+    pub fn count(&mut self, want: Want) -> &mut usize {
+        match want {
+            Want::Native => &mut self.native,
+            Want::Jpeg => &mut self.jpeg,
+            Want::Mpeg1 => &mut self.mpeg1,
+        }
+    }
+}
+
+/// Returns when `wanted` has been false for [`GRACE`].
+pub(crate) async fn lapse(demand: &watch::Sender<Demand>, wanted: impl Fn(&Demand) -> bool) {
+    let mut demand = demand.subscribe();
+    loop {
+        let _ = demand.wait_for(|now| !wanted(now)).await;
+        if timeout(GRACE, demand.wait_for(&wanted)).await.is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! What an upstream is doing, in a word and a reason.
+
+/// What a camera is doing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Nobody watches, so nothing runs.
+    Idle,
+    /// Connecting; no picture yet.
+    Starting,
+    /// Pictures come.
+    Live,
+    /// Pictures have stopped; why, if that is known.
+    Stalled(Option<String>),
+    /// It crashed again and again, for this reason; tried again with backoff.
+    Failed(String),
+}
+
+impl State {
+    /// The word for it on every interface.
+    pub fn name(&self) -> &'static str {
+        match self {
+            State::Idle => "idle",
+            State::Starting => "starting",
+            State::Live => "live",
+            State::Stalled(_) => "stalled",
+            State::Failed(_) => "failed",
+        }
+    }
+
+    /// What a person should know about it.
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            State::Stalled(reason) => reason.as_deref(),
+            State::Failed(reason) => Some(reason),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! What is said over it: pages, sockets, and what is no TLS at all.
+
+use super::support;
+use super::support::PATIENCE;
+use super::support::secure::{Local, Stream, encrypt, text};
+use super::support::site::Site;
+use super::{HTTP_1, socket};
+use futures_util::{SinkExt, StreamExt};
+use http::Request;
+use ocelli::tls::authority::Certificate;
+use ocelli_testkit::jpeg;
+use rustix::process::Signal;
+use std::process::Command;
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
+
+#[tokio::test]
+async fn pages_come_over_http_2_and_the_wall_over_wss() {
+    let local = Local::start();
+    assert!(local.hub.url("/").starts_with("https://127.0.0.1:"));
+    for (version, wanted) in [("--http2", "2 200"), ("--http1.1", "1.1 200")] {
+        let told = ["-o", "/dev/null", "-w", "%{http_version} %{http_code}"];
+        let page = local.curl(&[&[version][..], &told, &[&local.hub.url("/health")]].concat());
+        assert_eq!(text(&page), wanted);
+    }
+    let still = local.curl(&[&local.hub.url("/live/live/cam1/frame.jpg")]);
+    assert!(jpeg::is_whole(&still.stdout), "{}", text(&still));
+
+    let mut wall = socket(local.connect("localhost", HTTP_1).await, "/ws/cameras").await;
+    let subscribe = r#"{"cmd":"subscribe","cameras":["cam1"]}"#;
+    wall.send(Message::text(subscribe)).await.unwrap();
+    for _ in 0..5 {
+        let message = timeout(PATIENCE, wall.next()).await.unwrap().unwrap();
+        let message = message.unwrap().into_data();
+        assert_eq!(&message[..5], b"\x04cam1");
+        assert!(jpeg::is_whole(&message[5..]));
+    }
+}
+
+#[tokio::test]
+async fn a_socket_over_http_2_is_told_what_to_do() {
+    let local = Local::start();
+    let url = local.hub.url("/ws/cameras");
+    let answer = text(&local.curl(&["--http2", "-i", &url]));
+    assert!(answer.contains("HTTP/2 505"), "{answer}");
+    assert!(answer.contains("HTTP/1.1"), "{answer}");
+}
+
+#[tokio::test]
+async fn the_certificate_is_for_every_name_and_short_lived() {
+    let local = Local::start();
+    let told = local.openssl(&["-alpn", "h2", "-verify_ip", "127.0.0.1"]);
+    for words in ["Verify return code: 0 (ok)", "ALPN protocol: h2", "TLSv1.3"] {
+        assert!(told.contains(words), "{words}: {told}");
+    }
+    for name in ["localhost", "cams.lan"] {
+        let told = local.openssl(&["-verify_hostname", name, "-servername", name, "-tls1_2"]);
+        assert!(told.contains("Verify return code: 0"), "{told}");
+    }
+    let told = local.openssl(&["-verify_hostname", "evil.example"]);
+    assert!(told.contains("ostname mismatch"), "{told}");
+    // The names of the configuration are those of the Host rule too.
+    let (port, resolve) = (local.port(), format!("cams.lan:{}:127.0.0.1", local.port()));
+    let url = format!("https://cams.lan:{port}/health");
+    let page = text(&local.curl(&["--resolve", &resolve, &url]));
+    assert!(page.contains("\"ok\""), "{page}");
+}
+
+#[tokio::test]
+async fn a_foreign_host_is_refused_over_http_2_too() {
+    let local = Local::start();
+    let port = local.port();
+    for version in ["--http2", "--http1.1"] {
+        // As DNS rebinding does it: the name is theirs, the address ours.
+        let resolve = format!("evil.example:{port}:127.0.0.1");
+        let url = format!("https://evil.example:{port}/health");
+        let told = local.curl(&["-k", version, "-i", "--resolve", &resolve, &url]);
+        let told = text(&told);
+        assert!(told.contains(" 403"), "{told}");
+        assert!(told.contains("allowed_hosts"), "{told}");
+        let own = local.hub.url("/health");
+        let told = text(&local.curl(&[version, "-i", "-H", "Host: evil.example", &own]));
+        assert!(told.contains(" 403"), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn plain_http_is_shown_the_way_and_the_authority() {
+    let local = Local::start();
+    let plain = format!("http://{}", local.hub.addr());
+    let told = text(&local.curl(&["-i", &format!("{plain}/play/live/cam1?x=1")]));
+    assert!(told.starts_with("HTTP/1.1 307"), "{told}");
+    let there = format!("location: {}\r\n", local.hub.url("/play/live/cam1?x=1"));
+    assert!(told.contains(&there), "{told}");
+    let followed = text(&local.curl(&["-L", &format!("{plain}/health")]));
+    assert!(followed.contains("\"ok\""), "{followed}");
+    for refused in [
+        &["-X", "POST"][..],
+        &["-H", "Upgrade: websocket", "-H", "Connection: Upgrade"],
+        &["--http1.0", "-H", "Host:"],
+    ] {
+        let arguments = [refused, &["-i", &plain]].concat();
+        let told = text(&local.curl(&arguments));
+        assert!(told.contains(" 400 "), "{told}");
+        assert!(told.contains("https:// and wss://"), "{told}");
+    }
+    let foreign = local.curl(&["-i", "-H", "Host: evil.example", &plain]);
+    assert!(text(&foreign).contains(" 403 "), "{}", text(&foreign));
+
+    let kept = std::fs::read(local.authority()).unwrap();
+    for base in [&plain, &format!("https://{}", local.hub.addr())] {
+        assert_eq!(local.curl(&[&format!("{base}/ca.pem")]).stdout, kept);
+        let page = text(&local.curl(&["-i", &format!("{base}/ca")]));
+        let certificate = Certificate::read(&local.dir.0.join("kept"))
+            .unwrap()
+            .unwrap();
+        let print = ocelli::tls::fingerprint(&certificate.der);
+        assert!(page.contains(&print) && page.contains("iPhone"), "{page}");
+        assert!(page.contains("frame-ancestors 'self'"), "{page}");
+        let crt = local.curl(&[&format!("{base}/ca.crt")]);
+        assert_eq!(crt.stdout, certificate.der.to_vec());
+    }
+    let header = local.curl(&[&format!("{plain}/ca.h")]).stdout;
+    let header = local.dir.write("ca.h", &String::from_utf8(header).unwrap());
+    let program = "#include <stdio.h>\n#include \"ca.h\"\nint main(void){fputs(OCELLI_CA,stdout);}";
+    let (source, out) = (local.dir.write("ca.c", program), local.dir.0.join("ca"));
+    let made = Command::new("cc").arg(&source).arg("-o").arg(&out).output();
+    assert!(
+        header.exists() && made.as_ref().unwrap().status.success(),
+        "{made:?}"
+    );
+    assert_eq!(Command::new(out).output().unwrap().stdout, kept);
+}
+
+#[tokio::test]
+async fn without_an_authority_its_addresses_say_so() {
+    let site = Site::start().await;
+    for path in ["/ca", "/ca.pem", "/ca.crt", "/ca.h"] {
+        support::http::get(site.address, path)
+            .await
+            .is_problem(404, "--tls local");
+    }
+}
+
+#[tokio::test]
+async fn who_does_not_finish_a_handshake_hinders_nobody_and_is_dropped() {
+    let local = Local::start();
+    let mut silent = Vec::new();
+    for begun in [
+        &b""[..],
+        b"\x16",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        b"G",
+    ] {
+        for _ in 0..20 {
+            let mut stream = TcpStream::connect(local.hub.addr()).await.unwrap();
+            stream.write_all(begun).await.unwrap();
+            silent.push(stream);
+        }
+    }
+    // One that has shaken hands and then asks nothing.
+    let mut mute = local.connect("localhost", b"h2").await;
+    let page = text(&local.curl(&[&local.hub.url("/health")]));
+    assert!(page.contains("\"ok\""), "{page}");
+    // Rubbish is answered with nothing, at once.
+    let mut rubbish = TcpStream::connect(local.hub.addr()).await.unwrap();
+    rubbish.write_all(&[0, 1, 2, 3]).await.unwrap();
+    let mut rest = Vec::new();
+    let ended = timeout(Duration::from_secs(5), rubbish.read_to_end(&mut rest)).await;
+    assert!(ended.is_ok() && rest.is_empty(), "{ended:?} {rest:?}");
+    for stream in &mut silent {
+        let ended = timeout(PATIENCE, stream.read_to_end(&mut Vec::new())).await;
+        assert!(ended.is_ok(), "a handshake takes for ever");
+    }
+    let ended = timeout(PATIENCE, mute.read_to_end(&mut Vec::new())).await;
+    assert!(ended.is_ok(), "a silent client stays for ever");
+}
+
+#[tokio::test]
+async fn it_ends_in_time_whatever_connections_stay_open() {
+    let Local { mut hub, dir } = Local::start();
+    let address = hub.addr();
+    let pem = dir.0.join("kept/ca.pem");
+    let tcp = async || TcpStream::connect(address).await.unwrap();
+    let mut half = tcp().await;
+    half.write_all(b"\x16\x03\x01").await.unwrap();
+    let silent = tcp().await;
+    let mut wall = socket(
+        encrypt(tcp().await, &pem, "localhost", HTTP_1).await,
+        "/live/ws?app=live&room=cam1",
+    )
+    .await;
+    number_of_any(&mut wall).await;
+    let stream = encrypt(tcp().await, &pem, "localhost", b"h2").await;
+    let (mut client, connection) = h2::client::handshake(stream).await.unwrap();
+    let driving = tokio::spawn(connection);
+    let request = Request::get(format!(
+        "https://localhost:{}/live/live/cam1/mjpeg",
+        address.port()
+    ));
+    let (answer, _) = client
+        .send_request(request.body(()).unwrap(), true)
+        .unwrap();
+    let mut stuck = timeout(PATIENCE, answer)
+        .await
+        .unwrap()
+        .unwrap()
+        .into_body();
+    timeout(PATIENCE, stuck.data())
+        .await
+        .unwrap()
+        .unwrap()
+        .unwrap();
+
+    let told = tokio::spawn(async move {
+        loop {
+            match wall.next().await {
+                Some(Ok(Message::Close(frame))) => return frame.map(|frame| frame.code.into()),
+                Some(Ok(_)) => {}
+                _ => return None,
+            }
+        }
+    });
+    let begun = Instant::now();
+    hub.signal(Signal::TERM);
+    let ended = tokio::task::spawn_blocking(move || (hub.wait(Duration::from_secs(5)), hub));
+    let (status, _hub) = ended.await.unwrap();
+    let took = begun.elapsed();
+    assert_eq!(status.expect("it ends").code(), Some(0));
+    assert!(took < Duration::from_secs(2), "{took:?}");
+    assert_eq!(told.await.unwrap(), Some(1001_u16), "going away");
+    driving.abort();
+    drop((half, silent, stuck));
+}
+
+async fn number_of_any(socket: &mut WebSocketStream<Stream>) {
+    let message = timeout(PATIENCE, socket.next()).await.unwrap();
+    message.unwrap().unwrap();
+}

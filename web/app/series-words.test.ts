@@ -1,0 +1,58 @@
+import { expect, test } from 'vitest';
+import { clockWords } from '../plot/clock-time.ts';
+import { malformedWords, seriesWords, warnings } from './series-words.ts';
+
+const NOW = 1_700_000_000_000;
+const SERIES = {
+  id: 1,
+  name: 'temp',
+  unit: '°C',
+  points: 1234,
+  newest: [NOW, 21.5],
+  lastAt: NOW,
+  clockOffsetMs: 0,
+  sources: 1,
+  malformed: 0,
+  lastMalformed: null,
+} as const;
+
+test('a series is told in a line', () => {
+  expect(seriesWords(SERIES, NOW)).toBe('1,234 points · newest 21.5 °C · just now · 1 source');
+  const quiet = { ...SERIES, points: 0, newest: null, lastAt: null, clockOffsetMs: null, sources: 0 };
+  expect(seriesWords(quiet, NOW)).toBe('0 points');
+  expect(seriesWords({ ...SERIES, clockOffsetMs: -12_000 }, NOW)).toContain('clock 12 s behind');
+  expect(seriesWords({ ...SERIES, clockOffsetMs: 1_999 }, NOW)).not.toContain('clock');
+});
+
+test.each([
+  [-2_000, 'clock 2.0 s behind'],
+  [12_400, 'clock 12 s ahead'],
+  [-150_000, 'clock 3 min behind'],
+  [7_200_000, 'clock 2 h ahead'],
+  [-172_800_000, 'clock 2 days behind'],
+])('an offset of %d ms is a %s', (offset, said) => {
+  expect(clockWords(offset)).toBe(said);
+});
+
+test('lines that were left out are told with the last of them', () => {
+  expect(malformedWords(SERIES)).toBe('');
+  expect(malformedWords({ malformed: 1, lastMalformed: 'x y' })).toBe('1 line was left out, the last: “x y”');
+  expect(malformedWords({ malformed: 2, lastMalformed: null })).toBe('2 lines were left out');
+});
+
+test('what does not work is a warning, and nothing else is', () => {
+  const well = {
+    series: 3,
+    maxSeries: 10_000,
+    sources: 1,
+    dropped: 0,
+    ports: [{ key: 'tcp', address: '127.0.0.1:9876', fault: null }],
+    fileFault: null,
+  };
+  expect(warnings(well)).toEqual([]);
+  const ports = [{ key: 'tcp', address: '127.0.0.1:9876', fault: 'Address already in use' }];
+  expect(warnings({ ...well, ports })[0]).toContain('127.0.0.1:9876: Address already in use.');
+  expect(warnings({ ...well, fileFault: 'the disk is full' })[0]).toContain('the disk is full');
+  expect(warnings({ ...well, series: 10_000 })[0]).toContain('10000');
+  expect(warnings({ ...well, dropped: 2 })[0]).toContain('2 numbers');
+});

@@ -16,7 +16,7 @@ if [ "${1:-}" = inside ]; then
     exec "$program" --hub "$hub" attack --directory "$here" "$@"
 fi
 
-command -v unshare >/dev/null && command -v ip >/dev/null || scripts/setup.sh test
+scripts/setup.sh test
 unshare -rnm true 2>/dev/null ||
     fail "this needs user, network and mount namespaces (unshare -rnm): root may make them, and other users where the kernel allows it."
 # Ten thousand connections have two ends, here in two programs.

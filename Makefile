@@ -4,7 +4,7 @@
 # built before any Rust, because the program carries web/dist inside itself.
 
 .DEFAULT_GOAL := help
-.PHONY: help run build web test test-rust test-web test-api test-e2e bench lint fmt setup setup-test clean
+.PHONY: help run build web test test-rust test-web test-api test-e2e bench bench-tab fuzz attack soak lint fmt setup setup-test clean
 
 # ARGS reaches the scripts through the environment, never through a command
 # line that make would print or a shell would read again: camera addresses
@@ -17,6 +17,7 @@ help: ## list what can be made
 	@echo
 	@echo '  make run ARGS="rtsp://user:password@10.0.0.7/stream1 yard=http://10.0.0.8/mjpeg"   shows these cameras'
 	@echo '  make bench ARGS="--seconds 2 --only 1x50"                                          a shorter benchmark'
+	@echo '  make fuzz ARGS="600 wall jpeg"                                                     ten minutes each of these'
 
 run: ## install what is missing, build, start on http://127.0.0.1:8080 (the demo, ocelli.toml, or ARGS)
 	@scripts/run.sh
@@ -44,6 +45,18 @@ test-e2e: ## only the tests in a real browser
 
 bench: ## the benchmarks, side by side with the bare loop (ARGS goes to the benchmark)
 	@scripts/bench.sh
+
+bench-tab: ## many cameras in one tab of a real browser (TAB_SECONDS, TAB_WRITE)
+	@scripts/bench-tab.sh
+
+fuzz: ## every parser that meets the network, held to rubbish (ARGS: seconds each, then targets)
+	@scripts/fuzz.sh
+
+attack: ## a hub under attack in a namespace of its own, beside a wall that has to stay live
+	@scripts/attack.sh
+
+soak: ## everything at once with faults every few seconds, 20 minutes (ARGS="--minutes 3" for fewer)
+	@scripts/soak.sh
 
 lint: ## formatting, clippy, type checks, shell scripts; changes nothing
 	@scripts/lint.sh

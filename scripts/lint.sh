@@ -6,6 +6,7 @@
 require_rust
 require_node
 cargo fmt --all --check
+cargo fmt --manifest-path fuzz/Cargo.toml --check
 scripts/web.sh
 (cd web && npm run check)
 cargo clippy --workspace --all-targets --locked -- -D warnings

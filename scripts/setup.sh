@@ -42,6 +42,7 @@ test)
     need_command g++ g++
     need_command ip iproute2
     need_command unshare util-linux
+    [ -e "/usr/lib/$(uname -m)-linux-gnu/faketime/libfaketime.so.1" ] || missing+=(libfaketime)
     need_command certutil libnss3-tools
     # Debian keeps it where only root's PATH looks.
     [ -x /usr/sbin/nginx ] || need_command nginx nginx-light

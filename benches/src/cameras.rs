@@ -61,7 +61,12 @@ pub struct Cameras {
 
 impl Cameras {
     pub fn start(feed: Feed) -> Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0")?;
+        Self::start_at(feed, SocketAddr::from(([127, 0, 0, 1], 0)))
+    }
+
+    /// At an address, such as that of cameras that are gone.
+    pub fn start_at(feed: Feed, address: SocketAddr) -> Result<Self> {
+        let listener = TcpListener::bind(address)?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let ending = Arc::new(AtomicBool::new(false));
@@ -72,6 +77,10 @@ impl Cameras {
             ending,
             thread: Some(thread),
         })
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// What `ocelli serve` is given for these cameras.

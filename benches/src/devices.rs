@@ -5,21 +5,22 @@ use crate::Result;
 use crate::cameras::{Feed, Stamped, read_head};
 use crate::load::Load;
 use crate::runs::Times;
+use crate::server::{self, Programs};
 use crate::tally::Spread;
 use crate::viewer::Sink;
 use ocelli_testkit::jpeg::Picture;
-use ocelli_testkit::{Hub, HubBuilder, cpu_time};
+use ocelli_testkit::{Hub, cpu_time};
 use rustix::net::{RecvFlags, recv};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-/// How many boards; the first number is the one that others plan for on paper.
-pub const DEVICES: [usize; 2] = [615, 2500];
+/// How many boards; the first number is the one that others plan for on paper, the
+/// second is aimed at.
+pub const DEVICES: [usize; 3] = [615, 2500, 4000];
 pub const VIEWERS: usize = 50;
 const FPS: u32 = 8;
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -44,16 +45,14 @@ pub struct DevicesSample {
     pub received: Spread,
     /// Bytes of the hub for each board.
     pub memory: f64,
+    /// When all come anew at once while the hub still holds their old connections: the
+    /// time until it has a picture of each from its new one.
+    pub storm: Duration,
 }
 
 /// So many boards against a hub.
-pub fn measure(count: usize, hub: &Path, times: Times) -> Result<DevicesSample> {
-    let hub = HubBuilder::new(hub)
-        .args(["serve", "--listen", "127.0.0.1:0"])
-        .env("OCELLI_ADMIN_TOKEN", TOKEN)
-        .directory(std::env::temp_dir())
-        .try_start()
-        .map_err(|(status, stderr)| format!("{status:?}: {}", stderr.join("\n")))?;
+pub fn measure(count: usize, programs: &Programs, times: Times) -> Result<DevicesSample> {
+    let hub = server::hub(programs, |hub| hub.env("OCELLI_ADMIN_TOKEN", TOKEN))?;
     let keys = mint(hub.addr(), count)?;
     let before = hub.resident_bytes();
     let devices = Devices::start(hub.addr(), &keys)?;
@@ -79,16 +78,36 @@ pub fn measure(count: usize, hub: &Path, times: Times) -> Result<DevicesSample> 
     let sent = devices.sent() - sent;
     let memory = hub.resident_bytes().saturating_sub(before);
     let taken = self::taken(&hub)? - taken;
+    let lost = devices.lost();
+    let received = Spread::of(&mut load.tally.received).ok_or("no frame was delivered")?;
+    drop(load);
+    let storm = storm(&hub, &keys, devices)?;
     Ok(DevicesSample {
         devices: count,
         hub: served / seconds,
         load: own / seconds,
         cpu: served * 1e6 / sent.max(1) as f64,
         taken: taken as f64 / sent.max(1) as f64,
-        lost: devices.lost(),
-        received: Spread::of(&mut load.tally.received).ok_or("no frame was delivered")?,
+        lost,
+        storm,
+        received,
         memory: memory as f64 / count as f64,
     })
+}
+
+/// A hub and one board that pushes into it; viewers find it as `cam1`.
+pub fn one(programs: &Programs) -> Result<(Hub, impl Drop)> {
+    let hub = server::hub(programs, |hub| hub.env("OCELLI_ADMIN_TOKEN", TOKEN))?;
+    let keys = mint(hub.addr(), 1)?;
+    let devices = Devices::start(hub.addr(), &keys)?;
+    let until = Instant::now() + PATIENCE;
+    while taken(&hub)? == 0 {
+        if Instant::now() > until {
+            return Err("a device that pushes is not taken".into());
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+    Ok((hub, devices))
 }
 
 /// Asks over one connection and reads the answer's body.
@@ -136,7 +155,9 @@ fn taken(hub: &Hub) -> Result<u64> {
 /// Boards that push; they end when dropped.
 struct Devices {
     counts: Arc<Counts>,
-    thread: Option<JoinHandle<()>>,
+    thread: Option<JoinHandle<Vec<Option<TcpStream>>>>,
+    /// Those that have fallen silent.
+    silent: Vec<Option<TcpStream>>,
 }
 
 #[derive(Default)]
@@ -161,7 +182,16 @@ impl Devices {
         Ok(Self {
             counts,
             thread: Some(thread::spawn(move || push(streams, &own))),
+            silent: Vec::new(),
         })
+    }
+
+    /// Nothing more is sent; connections stay open.
+    fn fall_silent(&mut self) {
+        self.counts.ending.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            self.silent = thread.join().unwrap_or_default();
+        }
     }
 
     fn sent(&self) -> u64 {
@@ -175,14 +205,42 @@ impl Devices {
 
 impl Drop for Devices {
     fn drop(&mut self) {
-        self.counts.ending.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
+        self.fall_silent();
     }
 }
 
 fn connect(hub: SocketAddr, number: usize, key: &str) -> Result<TcpStream> {
+    let stream = knock(hub, number, key)?;
+    ready(stream)
+}
+
+/// Every board connects anew at once and sends a picture, as after a power cut; the old
+/// connections are still open and just fall silent.
+fn storm(hub: &Hub, keys: &[String], mut old: Devices) -> Result<Duration> {
+    old.fall_silent();
+    let before = taken(hub)?;
+    let begun = Instant::now();
+    let knocked = keys.iter().enumerate();
+    let knocked = knocked.map(|(at, key)| knock(hub.addr(), at + 1, key));
+    let knocked = knocked.collect::<Result<Vec<_>>>()?;
+    let mut message = picture();
+    let mut live = Vec::new();
+    for stream in knocked {
+        let mut stream = ready(stream)?;
+        stream.write_all(message.now(0))?;
+        live.push(stream);
+    }
+    while taken(hub)? < before + keys.len() as u64 {
+        if begun.elapsed() > PATIENCE {
+            return Err("a takeover storm does not settle".into());
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+    Ok(begun.elapsed())
+}
+
+/// Connects and asks.
+fn knock(hub: SocketAddr, number: usize, key: &str) -> Result<TcpStream> {
     let mut stream = TcpStream::connect(hub)?;
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(PATIENCE))?;
@@ -193,6 +251,11 @@ fn connect(hub: SocketAddr, number: usize, key: &str) -> Result<TcpStream> {
          Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nAuthorization: Bearer {key}\r\n\r\n"
     );
     stream.write_all(request.as_bytes())?;
+    Ok(stream)
+}
+
+/// Waits until the hub says that it is ready.
+fn ready(mut stream: TcpStream) -> Result<TcpStream> {
     read_head(&mut stream)?;
     let mut ready = [0; 2];
     stream.read_exact(&mut ready)?;
@@ -210,19 +273,17 @@ fn connect(hub: SocketAddr, number: usize, key: &str) -> Result<TcpStream> {
     }
 }
 
-fn push(mut streams: Vec<Option<TcpStream>>, counts: &Counts) {
+fn push(mut streams: Vec<Option<TcpStream>>, counts: &Counts) -> Vec<Option<TcpStream>> {
     let feed = Feed {
         cameras: streams.len(),
         fps: FPS,
         picture: Picture::QVGA,
     };
-    // A client's frame is masked; a mask of zeros leaves the picture as it is.
-    let [high, low] = (feed.picture.bytes as u16).to_be_bytes();
-    let mut message = Stamped::new(&feed.picture, &[0x82, 0xFE, high, low, 0, 0, 0, 0], b"");
+    let mut message = picture();
     let started = Instant::now();
     for tick in 0.. {
         if counts.ending.load(Ordering::Relaxed) {
-            return;
+            break;
         }
         thread::sleep(feed.due(tick).saturating_sub(started.elapsed()));
         let place = &mut streams[(tick % feed.cameras as u64) as usize];
@@ -235,6 +296,13 @@ fn push(mut streams: Vec<Option<TcpStream>>, counts: &Counts) {
             *place = None;
         }
     }
+    streams
+}
+
+/// A message with a picture. A client's is masked; a mask of zeros leaves it as it is.
+fn picture() -> Stamped {
+    let [high, low] = (Picture::QVGA.bytes as u16).to_be_bytes();
+    Stamped::new(&Picture::QVGA, &[0x82, 0xFE, high, low, 0, 0, 0, 0], b"")
 }
 
 /// Answers a ping if one came; whether the connection is still good.

@@ -5,13 +5,13 @@
 use crate::Result;
 use crate::cameras::Feed;
 use crate::load::Load;
-use crate::runs::{PATIENCE, Scenario, Times, start, start_floor};
+use crate::runs::{PATIENCE, Scenario, Times};
+use crate::server::{self, Programs};
 use crate::tally::Tally;
 use crate::viewer::Sink;
 use ocelli_testkit::jpeg::Picture;
-use ocelli_testkit::{Hub, HubBuilder, cpu_time};
+use ocelli_testkit::{Hub, cpu_time};
 use std::fs;
-use std::path::Path;
 use std::time::Duration;
 
 /// How many watch.
@@ -65,8 +65,8 @@ pub struct JsmpegSample {
 }
 
 /// The hub with one viewer, the same hub with 20, and the bare loop with 20.
-pub fn measure(source: &Source, hub: &Path, times: Times) -> Result<JsmpegSample> {
-    let hub = start_hub(source, hub)?;
+pub fn measure(source: &Source, programs: &Programs, times: Times) -> Result<JsmpegSample> {
+    let hub = start_hub(source, programs)?;
     let mut load = Load::new()?;
     load.add(hub.addr(), Sink::Jsmpeg, 1, 1)?;
     load.until_started(PATIENCE)?;
@@ -94,7 +94,7 @@ pub fn measure(source: &Source, hub: &Path, times: Times) -> Result<JsmpegSample
             },
         },
     };
-    let floor = start_floor(&scenario)?;
+    let floor = server::floor(&scenario)?;
     let mut load = Load::new()?;
     load.add(floor.addr(), Sink::Floor, VIEWERS, 1)?;
     load.until_started(PATIENCE)?;
@@ -132,7 +132,7 @@ fn count<const N: usize>(
 }
 
 /// A hub with a program that draws: VGA, and never twice the same.
-fn start_hub(source: &Source, hub: &Path) -> Result<Hub> {
+fn start_hub(source: &Source, programs: &Programs) -> Result<Hub> {
     let config = std::env::temp_dir().join(format!("ocelli-bench-{}.toml", std::process::id()));
     let line = format!(
         "ffmpeg -v error -re -f lavfi -i testsrc2=size=640x480:rate={FPS} {} pipe:1",
@@ -147,12 +147,7 @@ fn start_hub(source: &Source, hub: &Path) -> Result<Hub> {
         text += &format!("mpeg1 = {{ fps = {FPS} }}\n");
     }
     fs::write(&config, text)?;
-    let started = start(
-        HubBuilder::new(hub)
-            .args(["serve", "--listen", "127.0.0.1:0", "--config"])
-            .arg(&config)
-            .directory(std::env::temp_dir()),
-    );
+    let started = server::hub(programs, |hub| hub.arg("--config").arg(&config));
     fs::remove_file(&config)?;
     started
 }

@@ -2,15 +2,15 @@
 //! together, with one viewer, from GStreamer's RTSP server.
 
 use crate::Result;
-use crate::cameras::read_head;
+use crate::server::{self, Programs};
+use crate::socket::Socket;
 use crate::tally::Spread;
 use ocelli_testkit::jpeg::{is_whole, now_micros};
-use ocelli_testkit::{Hub, HubBuilder, RtspServer, RtspServerOptions, cpu_time};
+use ocelli_testkit::{RtspServer, RtspServerOptions, cpu_time};
 use std::fs;
-use std::io::{Read, Write};
-use std::net::TcpStream;
-use std::path::Path;
 use std::time::{Duration, Instant};
+
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// A camera and what is made of it.
 #[derive(Clone, Copy)]
@@ -90,7 +90,7 @@ pub fn camera() -> RtspServer {
 pub fn measure(
     rendition: &Rendition,
     camera: &RtspServer,
-    hub: &Path,
+    programs: &Programs,
     counted: Duration,
 ) -> Result<RenditionSample> {
     let config = std::env::temp_dir().join(format!("ocelli-bench-{}.toml", std::process::id()));
@@ -100,14 +100,10 @@ pub fn measure(
         rendition.jpeg
     );
     fs::write(&config, text)?;
-    let started = HubBuilder::new(hub)
-        .args(["serve", "--listen", "127.0.0.1:0", "--config"])
-        .arg(&config)
-        .directory(std::env::temp_dir())
-        .try_start();
+    let started = server::hub(programs, |hub| hub.arg("--config").arg(&config));
     fs::remove_file(&config)?;
-    let hub = started.map_err(|(status, stderr)| format!("{status:?}: {}", stderr.join("\n")))?;
-    let mut viewer = connect(&hub)?;
+    let hub = started?;
+    let mut viewer = Socket::wall(hub.addr(), "\"cam1\"", PATIENCE)?;
     // The first frame, and then until everything runs evenly.
     frame(&mut viewer)?;
     let even = Instant::now() + Duration::from_secs(3);
@@ -142,62 +138,13 @@ pub fn measure(
     })
 }
 
-fn connect(hub: &Hub) -> Result<TcpStream> {
-    let mut stream = TcpStream::connect(hub.addr())?;
-    stream.set_nodelay(true)?;
-    stream.set_read_timeout(Some(Duration::from_secs(15)))?;
-    let request = format!(
-        "GET /ws/cameras HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
-         Sec-WebSocket-Protocol: ocelli.v2\r\n\r\n",
-        hub.addr()
-    );
-    stream.write_all(request.as_bytes())?;
-    let head = read_head(&mut stream)?;
-    if !head.contains(" 101 ") {
-        return Err(format!("the wall socket was refused: {head:?}").into());
-    }
-    let subscribe = br#"{"cmd":"subscribe","cameras":["cam1"]}"#;
-    stream.write_all(&[0x81, 0x80 | subscribe.len() as u8, 0, 0, 0, 0])?;
-    stream.write_all(subscribe)?;
-    Ok(stream)
-}
-
 /// The next frame: its JPEG's length, and its age in µs if it tells its
 /// capture time.
-fn frame(stream: &mut TcpStream) -> Result<(usize, Option<u64>)> {
-    let limit = Instant::now() + Duration::from_secs(20);
-    while Instant::now() < limit {
-        let mut head = [0; 2];
-        stream.read_exact(&mut head)?;
-        let length = match head[1] {
-            126 => {
-                let mut long = [0; 2];
-                stream.read_exact(&mut long)?;
-                u64::from(u16::from_be_bytes(long))
-            }
-            127 => {
-                let mut long = [0; 8];
-                stream.read_exact(&mut long)?;
-                u64::from_be_bytes(long)
-            }
-            short => u64::from(short),
-        };
-        let mut message = vec![0; usize::try_from(length)?];
-        stream.read_exact(&mut message)?;
-        if head[0] != 0x82 {
-            continue;
-        }
-        let begin = 29 + usize::from(*message.get(28).ok_or("a message without its header")?);
-        let jpeg = message
-            .get(begin..)
-            .ok_or("a message without its payload")?;
-        if !is_whole(jpeg) {
-            return Err("a frame that is no JPEG".into());
-        }
-        let captured = u64::from_be_bytes(message[12..20].try_into()?);
-        let age = (captured != 0).then(|| now_micros().saturating_sub(captured));
-        return Ok((jpeg.len(), age));
+fn frame(viewer: &mut Socket) -> Result<(usize, Option<u64>)> {
+    let frame = viewer.frame()?;
+    if !is_whole(&frame.picture) {
+        return Err("a frame that is no JPEG".into());
     }
-    Err("no frame in 20 s".into())
+    let age = (frame.captured != 0).then(|| now_micros().saturating_sub(frame.captured));
+    Ok((frame.picture.len(), age))
 }

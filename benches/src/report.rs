@@ -4,10 +4,13 @@ use crate::Result;
 use crate::batches::{Batches, PACE, SERIES, VIEWERS as PULLING};
 use crate::devices::{DevicesSample, VIEWERS};
 use crate::jsmpeg::{self, JsmpegSample};
+use crate::plot::{self, Group};
 use crate::renditions::{Rendition, RenditionSample};
 use crate::runs::{
-    FAST_VIEWERS, MEMORY_FEW, MEMORY_MORE, Memory, SLOW_VIEWERS, Sample, Scenario, SlowSample,
+    FAST_VIEWERS, MEMORY_FEW, MEMORY_MORE, Memory, SLOW_VIEWERS, STOPPED_VIEWERS, Sample, Scenario,
+    SlowSample, StoppedSample,
 };
+use crate::start::{IDLE, StartSample};
 use crate::tally::{Spread, median_by};
 use crate::telemetry;
 use crate::viewer::Sink;
@@ -18,10 +21,15 @@ use std::time::Duration;
 
 const BEGIN: &str = "<!-- bench: begin -->";
 const END: &str = "<!-- bench: end -->";
+/// How far beyond its aim a ratio may be where the machine is not quiet.
+const SHORT_SLACK: f64 = 3.0;
 
 /// The report as it grows.
 pub struct Report {
     text: String,
+    groups: Vec<Group>,
+    /// Of each group, how many times the floor's CPU is aimed at.
+    aims: Vec<f64>,
 }
 
 impl Report {
@@ -33,7 +41,11 @@ impl Report {
              after a warm-up; the runs of a table take turns.",
             counted.as_secs_f64()
         );
-        Self { text }
+        Self {
+            text,
+            groups: Vec::new(),
+            aims: Vec::new(),
+        }
     }
 
     /// A line of its own, told at once to who waits.
@@ -63,10 +75,12 @@ impl Report {
         ));
         self.line("| form | CPU, µs per frame | × floor | delivered | latency from | p50, ms | p99, ms | max, ms |");
         self.line("|---|---|---|---|---|---|---|---|");
+        let mut bars = Vec::new();
         for (sink, samples) in rows {
             let Some(middle) = median_by(samples, |sample| sample.cpu) else {
                 continue;
             };
+            bars.push((sink.name(), middle.cpu));
             let ratio = floor.map_or("".into(), |floor| format!("{:.2}", middle.cpu / floor.cpu));
             let from = match (sink, middle.received) {
                 (_, Some(_)) => "receipt",
@@ -96,6 +110,70 @@ impl Report {
             ));
         }
         self.line("");
+        self.aims.push(scenario.aim);
+        self.groups.push(Group {
+            title: scenario.title.into(),
+            bars,
+        });
+    }
+
+    pub fn start(&mut self, sample: &StartSample) {
+        let millis = |time: Duration| format!("{:.0} ms", time.as_secs_f64() * 1e3);
+        self.line("\n### Start\n");
+        self.line(
+            "Medians of five. A click is a new wall socket (`ocelli.v2`) that subscribes to one camera, until the \
+             first picture has been read; a warm camera is one that somebody already watches.\n",
+        );
+        self.line("| from | to | |");
+        self.line("|---|---|---|");
+        for (from, to, time) in [
+            (
+                "the process's start",
+                "listening, with 600 cameras configured",
+                sample.listening,
+            ),
+            ("a click on a pushed camera", "its picture", sample.pushed),
+            (
+                "a click on a warm RTSP camera (H.264)",
+                "its picture",
+                sample.rtsp_warm,
+            ),
+            (
+                "a click on a cold RTSP camera (H.264)",
+                "its picture",
+                sample.rtsp_cold,
+            ),
+            (
+                "a click on a cold camera",
+                "the first of its MPEG-1",
+                sample.jsmpeg,
+            ),
+        ] {
+            self.line(&format!("| {from} | {to} | {} |", millis(time)));
+        }
+        self.line(&format!(
+            "\nA hub with {IDLE} configured cameras that nobody watches holds {:.1} MB.",
+            sample.idle as f64 / 1e6
+        ));
+    }
+
+    pub fn stopped(&mut self, rows: &[(Sink, StoppedSample)]) {
+        self.line(&format!(
+            "\nThe same camera, and {STOPPED_VIEWERS} viewers that stop reading altogether beside {FAST_VIEWERS} \
+             that read at once:\n"
+        ));
+        self.line("| form | fast: p50, ms | p99, ms | delivered | hub's memory for each that stopped, KB |");
+        self.line("|---|---|---|---|---|");
+        for (sink, sample) in rows {
+            self.line(&format!(
+                "| {} | {:.2} | {:.2} | {:.1} % | {:.1} |",
+                sink.name(),
+                sample.fast.median.as_secs_f64() * 1e3,
+                sample.fast.p99.as_secs_f64() * 1e3,
+                sample.delivered * 100.0,
+                sample.each / 1024.0
+            ));
+        }
     }
 
     pub fn devices(&mut self, rows: &[DevicesSample]) {
@@ -103,13 +181,15 @@ impl Report {
         self.line(&format!(
             "QVGA of 9 kB at 8 fps of each, over `/ingest/ws`, and {VIEWERS} viewers of one camera each \
              (`ocelli.v2`, credit 2). CPU in per cent of one core; that of the load is the boards and the viewers \
-             together, which share the machine with the hub. Latency is from the hub's receipt to the viewer.\n",
+             together, which share the machine with the hub. Latency is from the hub's receipt to the viewer. The \
+             storm: all connect anew at once while their old connections are still open, until the hub has a picture \
+             of each.\n",
         ));
-        self.line("| devices | hub | load | hub, µs per frame | taken | lost | p50, ms | p99, ms | hub's memory for each, kB |");
-        self.line("|---|---|---|---|---|---|---|---|---|");
+        self.line("| devices | hub | load | hub, µs per frame | taken | lost | p50, ms | p99, ms | hub's memory for each, kB | storm, s |");
+        self.line("|---|---|---|---|---|---|---|---|---|---|");
         for row in rows {
             self.line(&format!(
-                "| {} | {:.0} % | {:.0} % | {:.1} | {:.2} % | {} | {:.2} | {:.2} | {:.0} |",
+                "| {} | {:.0} % | {:.0} % | {:.1} | {:.2} % | {} | {:.2} | {:.2} | {:.0} | {:.2} |",
                 row.devices,
                 row.hub * 100.0,
                 row.load * 100.0,
@@ -119,6 +199,7 @@ impl Report {
                 row.received.median.as_secs_f64() * 1e3,
                 row.received.p99.as_secs_f64() * 1e3,
                 row.memory / 1000.0,
+                row.storm.as_secs_f64(),
             ));
         }
         self.line("");
@@ -273,9 +354,35 @@ impl Report {
         &self.text
     }
 
+    /// Each form's CPU as a multiple of the floor's, and the multiple that is too much:
+    /// [`SHORT_SLACK`] times the aim, for machines that do other things beside. Nothing absolute.
+    pub fn ratios(&self) -> (String, bool) {
+        let (mut text, mut good) = (String::new(), true);
+        for (group, aim) in self.groups.iter().zip(&self.aims) {
+            let floor = group.bars.first().map_or(f64::NAN, |(_, cpu)| *cpu);
+            for (name, cpu) in group.bars.iter().skip(1) {
+                let (ratio, limit) = (cpu / floor, aim * SHORT_SLACK);
+                let word = if ratio <= limit { "good" } else { "too much" };
+                good &= ratio <= limit;
+                let _ = writeln!(
+                    text,
+                    "{}: {name}: {ratio:.2} × the floor ({word}: at most {limit:.2})",
+                    group.title
+                );
+            }
+        }
+        (text, good)
+    }
+
     /// Puts the report between the file's markers; a file without them gets
-    /// them at its end.
-    pub fn write(&self, path: &Path) -> Result<()> {
+    /// them at its end. The plot goes beside it.
+    pub fn write(&mut self, path: &Path) -> Result<()> {
+        if let Some(drawn) = plot::svg(&self.groups) {
+            let plot = path.with_extension("svg");
+            fs::write(&plot, drawn)?;
+            let name = plot.file_name().unwrap_or_default().to_string_lossy();
+            self.text = format!("![CPU for each delivered frame]({name})\n\n{}", self.text);
+        }
         let old = fs::read_to_string(path)
             .unwrap_or_else(|_| "# Benchmarks\n\n`make bench` makes them.\n".into());
         if let Some(directory) = path.parent() {

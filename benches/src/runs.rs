@@ -3,11 +3,10 @@
 use crate::Result;
 use crate::cameras::{Cameras, Feed};
 use crate::load::{Load, Slow};
+use crate::server::{Programs, Server};
 use crate::tally::Spread;
-use crate::viewer::Sink;
+use crate::viewer::{Sink, Viewer};
 use ocelli_testkit::jpeg::Picture;
-use ocelli_testkit::{Hub, HubBuilder};
-use std::path::Path;
 use std::time::Duration;
 
 /// Long enough for a hundred cameras to be connected.
@@ -24,7 +23,7 @@ pub struct Scenario {
     pub feed: Feed,
 }
 
-pub const SCENARIOS: [Scenario; 3] = [
+pub const SCENARIOS: [Scenario; 5] = [
     Scenario {
         name: "1x50",
         title: "1 camera × 50 viewers, VGA 27 kB at 10 fps",
@@ -58,7 +57,44 @@ pub const SCENARIOS: [Scenario; 3] = [
             picture: Picture::QVGA,
         },
     },
+    Scenario {
+        name: "600x600",
+        title: "600 cameras × 600 viewers, QVGA 9 kB at 8 fps",
+        aim: 1.25,
+        viewers: 600,
+        feed: Feed {
+            cameras: 600,
+            fps: 8,
+            picture: Picture::QVGA,
+        },
+    },
+    Scenario {
+        name: "1x2000",
+        title: "1 camera × 2000 viewers, QVGA 9 kB at 8 fps",
+        aim: 1.25,
+        viewers: 2000,
+        feed: Feed {
+            cameras: 1,
+            fps: 8,
+            picture: Picture::QVGA,
+        },
+    },
 ];
+
+/// One camera at this rate, for what is not about fan-out.
+const fn one_camera(fps: u32, picture: Picture) -> Scenario {
+    Scenario {
+        name: "one",
+        title: "one camera",
+        aim: 1.0,
+        viewers: 1,
+        feed: Feed {
+            cameras: 1,
+            fps,
+            picture,
+        },
+    }
+}
 
 /// For how long.
 #[derive(Clone, Copy)]
@@ -80,49 +116,11 @@ pub struct Sample {
     pub received: Option<Spread>,
 }
 
-fn start_hub(hub: &Path, cameras: &Cameras, count: usize) -> Result<Hub> {
-    let builder = HubBuilder::new(hub)
-        .args(["serve", "--listen", "127.0.0.1:0"])
-        .args(cameras.sources(count))
-        // Not where somebody's ocelli.toml may be.
-        .directory(std::env::temp_dir());
-    start(builder)
-}
-
-pub fn start(builder: HubBuilder) -> Result<Hub> {
-    builder.try_start().map_err(|(status, stderr)| {
-        format!("it did not start ({status:?}):\n{}", stderr.join("\n")).into()
-    })
-}
-
-/// The bare loop as a process: this program again.
-pub fn start_floor(scenario: &Scenario) -> Result<Hub> {
-    let arguments = [
-        scenario.feed.cameras,
-        scenario.viewers,
-        scenario.feed.fps as usize,
-        usize::from(scenario.feed.picture.width),
-        usize::from(scenario.feed.picture.height),
-        scenario.feed.picture.bytes,
-    ];
-    start(
-        HubBuilder::new(std::env::current_exe()?)
-            .arg("floor")
-            .args(arguments.map(|number| number.to_string())),
-    )
-}
-
 /// CPU, latency and completeness of one form, or of the floor.
-pub fn speed(scenario: &Scenario, sink: Sink, hub: &Path, times: Times) -> Result<Sample> {
-    let (server, _cameras) = if sink == Sink::Floor {
-        (start_floor(scenario)?, None)
-    } else {
-        let cameras = Cameras::start(scenario.feed)?;
-        (
-            start_hub(hub, &cameras, scenario.feed.cameras)?,
-            Some(cameras),
-        )
-    };
+pub fn speed(scenario: &Scenario, sink: Sink, programs: &Programs, times: Times) -> Result<Sample> {
+    let cameras = (sink != Sink::Floor).then(|| Cameras::start(scenario.feed));
+    let cameras = cameras.transpose()?;
+    let server = Server::start(programs, sink, scenario, cameras.as_ref())?;
     let mut load = Load::new()?;
     load.add(server.addr(), sink, scenario.viewers, scenario.feed.cameras)?;
     load.until_started(PATIENCE)?;
@@ -153,14 +151,10 @@ pub const MEMORY_FEW: usize = 10;
 pub const MEMORY_MORE: usize = 400;
 
 /// The hub's memory with few viewers of one camera, and with many.
-pub fn memory(sink: Sink, hub: &Path, times: Times) -> Result<Memory> {
-    let feed = Feed {
-        cameras: 1,
-        fps: 8,
-        picture: Picture::QVGA,
-    };
-    let cameras = Cameras::start(feed)?;
-    let server = start_hub(hub, &cameras, 1)?;
+pub fn memory(sink: Sink, programs: &Programs, times: Times) -> Result<Memory> {
+    let scenario = one_camera(8, Picture::QVGA);
+    let cameras = Cameras::start(scenario.feed)?;
+    let server = Server::start(programs, sink, &scenario, Some(&cameras))?;
     let mut load = Load::new()?;
     load.add(server.addr(), sink, MEMORY_FEW, 1)?;
     load.until_started(PATIENCE)?;
@@ -196,14 +190,10 @@ pub const SLOW: Slow = Slow {
 };
 
 /// Ten viewers at 50 kB/s beside five fast ones, on a camera of 400 kB/s.
-pub fn slow(sink: Sink, hub: &Path, times: Times) -> Result<SlowSample> {
-    let feed = Feed {
-        cameras: 1,
-        fps: 15,
-        picture: Picture::VGA,
-    };
-    let cameras = Cameras::start(feed)?;
-    let server = start_hub(hub, &cameras, 1)?;
+pub fn slow(sink: Sink, programs: &Programs, times: Times) -> Result<SlowSample> {
+    let scenario = one_camera(15, Picture::VGA);
+    let cameras = Cameras::start(scenario.feed)?;
+    let server = Server::start(programs, sink, &scenario, Some(&cameras))?;
     let mut load = Load::new()?;
     load.add(server.addr(), sink, FAST_VIEWERS, 1)?;
     load.add_slow(server.addr(), sink, SLOW_VIEWERS, SLOW)?;
@@ -218,5 +208,45 @@ pub fn slow(sink: Sink, hub: &Path, times: Times) -> Result<SlowSample> {
         fps: slow_frames / SLOW_VIEWERS as f64 / times.counted.as_secs_f64(),
         fast: Spread::of(&mut tally.sent).ok_or("the fast viewers got no frame")?,
         delivered: tally.frames as f64 / (tally.frames + tally.skipped).max(1) as f64,
+    })
+}
+
+/// What viewers saw beside those that stopped reading.
+pub struct StoppedSample {
+    /// From the camera to the five that read.
+    pub fast: Spread,
+    /// Frames that they got, of those sent.
+    pub delivered: f64,
+    /// Bytes of the hub for each that stopped.
+    pub each: f64,
+}
+
+pub const STOPPED_VIEWERS: usize = 100;
+
+/// A hundred viewers that stop reading altogether, beside five fast ones.
+pub fn stopped(sink: Sink, programs: &Programs, times: Times) -> Result<StoppedSample> {
+    let scenario = one_camera(15, Picture::VGA);
+    let cameras = Cameras::start(scenario.feed)?;
+    let server = Server::start(programs, sink, &scenario, Some(&cameras))?;
+    let mut load = Load::new()?;
+    load.add(server.addr(), sink, FAST_VIEWERS, 1)?;
+    load.until_started(PATIENCE)?;
+    load.read_for(times.warm_up)?;
+    let before = server.resident_bytes();
+    let mut stopped = Vec::new();
+    for _ in 0..STOPPED_VIEWERS {
+        let mut viewer = Viewer::ask(server.addr(), sink, 1, Some(SLOW.receive_buffer))?;
+        viewer.open()?;
+        stopped.push(viewer);
+    }
+    load.read_for(times.warm_up)?;
+    load.tally.counting = true;
+    load.read_for(times.counted)?;
+    let grown = server.resident_bytes().saturating_sub(before);
+    let tally = &mut load.tally;
+    Ok(StoppedSample {
+        fast: Spread::of(&mut tally.sent).ok_or("the fast viewers got no frame")?,
+        delivered: tally.frames as f64 / (tally.frames + tally.skipped).max(1) as f64,
+        each: grown as f64 / STOPPED_VIEWERS as f64,
     })
 }

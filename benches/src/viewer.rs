@@ -24,6 +24,8 @@ pub enum Sink {
     V2 { credit: u32 },
     /// Multipart over HTTP.
     Mjpeg,
+    /// The same from go2rtc.
+    Go2rtc,
     /// MPEG-1 for JSMpeg.
     Jsmpeg,
 }
@@ -35,8 +37,13 @@ impl Sink {
             Self::Plain => "wall, plain".into(),
             Self::V2 { credit } => format!("wall, v2, credit {credit}"),
             Self::Mjpeg => "MJPEG".into(),
+            Self::Go2rtc => format!("go2rtc {}, MJPEG", crate::server::GO2RTC),
             Self::Jsmpeg => "JSMpeg".into(),
         }
+    }
+
+    fn is_multipart(self) -> bool {
+        matches!(self, Self::Mjpeg | Self::Go2rtc)
     }
 
     fn request(self, address: SocketAddr, camera: usize) -> String {
@@ -44,10 +51,11 @@ impl Sink {
             Self::Floor => format!("/floor/{camera}"),
             Self::Plain | Self::V2 { .. } => "/ws/cameras".into(),
             Self::Mjpeg => format!("/live/live/cam{camera}/mjpeg"),
+            Self::Go2rtc => format!("/api/stream.mjpeg?src=cam{camera}"),
             Self::Jsmpeg => format!("/live/jsmpeg?app=live&room=cam{camera}"),
         };
         let mut head = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n");
-        if self != Self::Mjpeg {
+        if !self.is_multipart() {
             head += "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n";
             head += "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
         }
@@ -106,7 +114,7 @@ impl Viewer {
     /// Reads the answer's head, and subscribes where that is a message.
     pub fn open(&mut self) -> Result<()> {
         let head = read_head(&mut self.stream)?;
-        let wanted = if self.sink == Sink::Mjpeg {
+        let wanted = if self.sink.is_multipart() {
             " 200 "
         } else {
             " 101 "
@@ -121,7 +129,7 @@ impl Viewer {
         {
             return Err("ocelli.v2 was not granted".into());
         }
-        if self.sink == Sink::Mjpeg && head.contains("transfer-encoding: chunked") {
+        if self.sink.is_multipart() && head.contains("transfer-encoding: chunked") {
             self.chunks = Some(Chunks::default());
         }
         let id = &self.id;
@@ -132,7 +140,7 @@ impl Viewer {
                     r#"{{"cmd":"subscribe","cameras":["{id}"],"credit":{credit}}}"#
                 ))?;
             }
-            Sink::Floor | Sink::Mjpeg | Sink::Jsmpeg => {}
+            Sink::Floor | Sink::Mjpeg | Sink::Go2rtc | Sink::Jsmpeg => {}
         }
         self.stream.set_nonblocking(true)?;
         Ok(())
@@ -182,7 +190,7 @@ impl Viewer {
         let mut used = 0;
         loop {
             let rest = &bytes[used..];
-            let length = if self.sink == Sink::Mjpeg {
+            let length = if self.sink.is_multipart() {
                 self.part(rest, tally)?
             } else {
                 self.message(rest, tally)?

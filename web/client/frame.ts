@@ -23,7 +23,7 @@ export interface Frame {
   readonly payload: Uint8Array<ArrayBuffer>;
 }
 
-const utf8 = new TextDecoder('utf-8', { fatal: true });
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /** The frame in a binary message; `undefined` for rubbish and for kinds this client does not know. */
 export function decodeFrame(message: ArrayBuffer): Frame | undefined {

@@ -7,7 +7,8 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
-export const BINARY =
+/** The program. */
+export const HUB =
   process.env['OCELLI_BIN'] ?? fileURLToPath(new URL('../../target/release/ocelli', import.meta.url));
 const PATIENCE = 20_000;
 
@@ -37,7 +38,7 @@ export async function startHub(sources: readonly string[], port = 0, config = ''
   const file = join(data, 'test.toml');
   await writeFile(file, config);
   const serve = ['serve', '--config', file, '--listen', `127.0.0.1:${port}`, '--data', data, ...sources];
-  const child = spawn(BINARY, serve, { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(HUB, serve, { stdio: ['ignore', 'pipe', 'pipe'] });
   child.once('exit', () => void rm(data, { recursive: true, force: true }));
   const said: string[] = [];
   const url = await listening(child, said);
@@ -87,7 +88,7 @@ function listening(child: ChildProcess, said: string[]): Promise<string> {
     const fail = (what: string): void => {
       clearTimeout(timer);
       child.kill('SIGKILL');
-      reject(new Error(`${BINARY} ${what}\n${said.join('\n')}`));
+      reject(new Error(`${HUB} ${what}\n${said.join('\n')}`));
     };
     if (child.stderr) createInterface(child.stderr).on('line', (line) => said.push(line));
     if (child.stdout) {

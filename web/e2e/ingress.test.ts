@@ -4,7 +4,7 @@ import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { findings, launch, until } from './browser.ts';
 import { freshPage, PHONE, setUp, tooWide } from './door.ts';
-import { BINARY, startHub, type Hub } from './hub.ts';
+import { HUB, startHub, type Hub } from './hub.ts';
 
 let browser: Browser;
 let hub: Hub;
@@ -89,7 +89,7 @@ test('the line to try a key works, and the limits of an app count at once', asyn
   const key = await makeKey(page, 'bench');
   const line = await page.getByText(`OCELLI_KEY=${key}`).innerText();
   const [, command = ''] = line.trim().split(' ocelli ');
-  const device = spawn(BINARY, command.split(' '), { env: { ...process.env, OCELLI_KEY: key } });
+  const device = spawn(HUB, command.split(' '), { env: { ...process.env, OCELLI_KEY: key } });
   const ended = new Promise((resolve) => device.once('exit', resolve));
   try {
     await page.getByText('The first frame is there').waitFor();

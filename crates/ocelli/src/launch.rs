@@ -23,7 +23,12 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
+
+/// Connections that may wait to be accepted. What comes beyond is dropped by the kernel and
+/// tries again after one second, then two, then four: a fleet of boards that all come
+/// back at once is to fit. Linux itself allows 4096 of them, unless told otherwise.
+const BACKLOG: u32 = 4096;
 
 /// Makes a hub of what was configured. Touches no network, but cameras with
 /// `keep` begin to connect, so it needs a running runtime.
@@ -314,8 +319,8 @@ pub async fn serve(
     hub: Arc<Hub>,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), LaunchError> {
-    let listener = bind(config.listen).await?;
-    let ports = bind_ports(&config, &hub).await?;
+    let listener = bind(config.listen)?;
+    let ports = bind_ports(&config, &hub)?;
     let address = here(&listener, config.listen)?;
     let mut hosts = config.allowed_hosts.clone();
     if let Mode::Local(names) = &config.tls {
@@ -384,9 +389,18 @@ pub async fn serve(
     Ok(())
 }
 
-async fn bind(address: SocketAddr) -> Result<TcpListener, LaunchError> {
-    let bound = TcpListener::bind(address).await;
-    bound.map_err(|error| LaunchError::Listen(address, error))
+fn bind(address: SocketAddr) -> Result<TcpListener, LaunchError> {
+    let bound = || {
+        let socket = match address {
+            SocketAddr::V4(_) => TcpSocket::new_v4()?,
+            SocketAddr::V6(_) => TcpSocket::new_v6()?,
+        };
+        // A hub that is started again finds its port free.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    bound().map_err(|error| LaunchError::Listen(address, error))
 }
 
 /// The address that was bound where this one was asked for.
@@ -396,7 +410,7 @@ fn here(listener: &TcpListener, asked: SocketAddr) -> Result<SocketAddr, LaunchE
 }
 
 /// The ports that cameras have of their own, with their listeners.
-async fn bind_ports(
+fn bind_ports(
     config: &Config,
     hub: &Hub,
 ) -> Result<Vec<(jsmpeg::Ports, TcpListener, TcpListener)>, LaunchError> {
@@ -407,7 +421,7 @@ async fn bind_ports(
         else {
             continue;
         };
-        let (http, ws) = (bind(options.http).await?, bind(options.ws).await?);
+        let (http, ws) = (bind(options.http)?, bind(options.ws)?);
         let ports = jsmpeg::Ports {
             camera: found,
             options: options.clone(),

@@ -8,6 +8,7 @@ mod support;
 use futures_util::future::join_all;
 use ocelli_testkit::websocket::RawSocket;
 use ocelli_testkit::{Hub, HubBuilder};
+use rustix::process::Signal;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use support::PATIENCE;
 use support::http::{ask, get};
@@ -236,4 +237,25 @@ async fn a_hub_has_as_many_descriptors_as_it_may() {
         most > 512.0 && most <= soft.parse().unwrap(),
         "{most} of {soft}"
     );
+}
+
+/// A fleet that comes back at once is not made to try again, which takes a second and then
+/// twice as long: what a hub has no time for yet waits in line. Here it has no time at all.
+#[tokio::test]
+async fn a_burst_of_connections_waits_in_line() {
+    let (hub, mut wall, _dir) = hub("connections_per_address = 5000\n").await;
+    hub.signal(Signal::STOP);
+    let mut burst = JoinSet::new();
+    for _ in 0..600 {
+        // Less than the second after which the kernel asks again.
+        burst.spawn(timeout(
+            Duration::from_millis(900),
+            TcpStream::connect(hub.addr()),
+        ));
+    }
+    let connected = burst.join_all().await;
+    hub.signal(Signal::CONT);
+    let made = connected.iter().filter(|made| matches!(made, Ok(Ok(_))));
+    assert_eq!(made.count(), 600);
+    is_live(&mut wall).await;
 }

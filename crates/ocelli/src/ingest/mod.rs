@@ -22,6 +22,8 @@ mod socket;
 
 pub use claim::{Claim, claim};
 pub use refusal::Refusal;
+#[cfg(fuzzing)]
+pub use socket::read_stats;
 pub use socket::routes;
 
 use crate::auth::{Block, Throttle};

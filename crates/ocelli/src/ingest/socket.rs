@@ -488,7 +488,7 @@ impl Session {
 }
 
 /// Reads `{"type":"stats", …}`: the numbers in it by name.
-fn read_stats(text: &str) -> Option<Map<String, Value>> {
+pub fn read_stats(text: &str) -> Option<Map<String, Value>> {
     let mut message: Map<String, Value> = serde_json::from_str(text).ok()?;
     if message.get("type")? != "stats" {
         return None;

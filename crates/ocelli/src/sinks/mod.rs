@@ -14,6 +14,9 @@ mod viewer;
 mod wall;
 mod watching;
 
+#[cfg(fuzzing)]
+pub use wall::Command;
+
 use crate::answer::Problem;
 use crate::connection::Peer;
 use crate::site::Site;

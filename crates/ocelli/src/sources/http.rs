@@ -47,6 +47,20 @@ const REDIRECTS: usize = 5;
 /// Parts in a row that are no pictures before it is no camera.
 const HOPELESS_PARTS: usize = 10;
 
+/// How many parts a multipart stream in these pieces has.
+#[cfg(fuzzing)]
+pub fn multipart_parts(content_type: &str, pieces: &[&[u8]]) -> usize {
+    let mut parts = Multipart::new(multipart::boundary(content_type).as_deref());
+    let mut count = 0;
+    for piece in pieces {
+        let mut rest = *piece;
+        while parts.next_part(&mut rest).is_some() {
+            count += 1;
+        }
+    }
+    count
+}
+
 struct Http {
     url: Url,
     credentials: Option<Credentials>,

@@ -22,6 +22,8 @@ mod v4l2;
 
 pub use address::{Address, Credentials, redact};
 pub use fence::{Fence, REFUSED};
+#[cfg(fuzzing)]
+pub use http::multipart_parts;
 
 use crate::config::{ConfigError, Section, nearest};
 use ocelli_core::Source;

@@ -26,6 +26,9 @@ use axum::extract::State;
 use axum::response::Response;
 use axum::routing::any;
 use axum::{Extension, Router};
+#[cfg(fuzzing)]
+pub use command::Command;
+#[cfg(not(fuzzing))]
 use command::Command;
 use event::Announced;
 use http::Request;

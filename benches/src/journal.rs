@@ -1,0 +1,121 @@
+//! A source of samples that remembers what it wrote and when, and asks the hub for it
+//! later: no sample that was written a second before a fault may be lost.
+
+use crate::Result;
+use crate::socket::Socket;
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+/// How often it writes.
+const EVERY: Duration = Duration::from_millis(50);
+const PATIENCE: Duration = Duration::from_secs(5);
+
+#[derive(Default)]
+struct State {
+    /// The x of what was written since the last look, and when.
+    written: Vec<(u64, Instant)>,
+    /// Whose series it is: each life of the hub has a new one, so that none is thinned.
+    series: u32,
+}
+
+/// The source; it ends when dropped.
+pub struct Journal {
+    state: Arc<Mutex<State>>,
+    ending: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Journal {
+    /// Writes to this port for samples, and comes back whenever it has to.
+    pub fn start(port: SocketAddr) -> Self {
+        let (state, ending) = (Arc::<Mutex<State>>::default(), Arc::<AtomicBool>::default());
+        let (into, end) = (state.clone(), ending.clone());
+        let thread = thread::spawn(move || {
+            let mut x = 0;
+            while !end.load(Ordering::Relaxed) {
+                // An error is a hub that is gone; it will be back.
+                let _ = write(port, &into, &end, &mut x);
+                thread::sleep(EVERY);
+            }
+        });
+        Self {
+            state,
+            ending,
+            thread: Some(thread),
+        }
+    }
+
+    /// Begins a new series, and gives the one that is over: its name, and what was written
+    /// at least a second before `fault`.
+    pub fn turn(&self, fault: Instant) -> (String, BTreeSet<u64>) {
+        let mut state = lock(&self.state);
+        let old = name(state.series);
+        state.series += 1;
+        let written = std::mem::take(&mut state.written);
+        let due = written
+            .into_iter()
+            .filter_map(|(x, at)| (at + Duration::from_secs(1) <= fault).then_some(x));
+        (old, due.collect())
+    }
+}
+
+impl Drop for Journal {
+    fn drop(&mut self) {
+        self.ending.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// How many of these samples the hub does not have.
+pub fn missing(hub: SocketAddr, series: &str, written: &BTreeSet<u64>) -> Result<usize> {
+    let path = format!("/ws/series?series={series}");
+    let (_, message) = Socket::open(hub, &path, "", PATIENCE)?.message()?;
+    let text = String::from_utf8(message)?;
+    let points = text.split("\"points\":[").nth(1).unwrap_or_default();
+    let points = points.split("]]").next().unwrap_or_default();
+    let x = points
+        .split('[')
+        .filter_map(|point| point.split(',').next());
+    let held: BTreeSet<u64> = x
+        .filter_map(|x| x.parse::<f64>().ok())
+        .map(|x| x as u64)
+        .collect();
+    Ok(written.difference(&held).count())
+}
+
+fn name(series: u32) -> String {
+    format!("soak-{series}")
+}
+
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Writes until the connection breaks or the series changes.
+fn write(port: SocketAddr, state: &Mutex<State>, end: &AtomicBool, x: &mut u64) -> Result<()> {
+    let series = lock(state).series;
+    let mut stream = TcpStream::connect_timeout(&port, PATIENCE)?;
+    stream.set_nodelay(true)?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    stream.write_all(format!("{}\n", name(series)).as_bytes())?;
+    while !end.load(Ordering::Relaxed) {
+        *x += 1;
+        // Noted as written once it is, and for this series.
+        stream.write_all(format!("{x} {}\n", *x % 100).as_bytes())?;
+        let mut state = lock(state);
+        if state.series != series {
+            break;
+        }
+        state.written.push((*x, Instant::now()));
+        drop(state);
+        thread::sleep(EVERY);
+    }
+    Ok(())
+}

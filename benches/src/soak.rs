@@ -1,0 +1,491 @@
+//! Everything at once for a long time, with a fault every few seconds: cameras over HTTP
+//! and RTSP, one of raw pictures with a viewer of its MPEG-1, a fleet of devices of which
+//! some misbehave, samples, a wall. After each fault everything has to come back, nothing
+//! may grow, and no sample older than a second may be lost.
+
+use crate::Result;
+use crate::cameras::{Cameras, Feed};
+use crate::journal::{Journal, missing};
+use crate::server::{self, Programs};
+use crate::socket::Socket;
+use crate::watcher::Watcher;
+use clap::Args;
+use ocelli_testkit::jpeg::{Picture, now_micros};
+use ocelli_testkit::{FAKE_PI, Hub, RtspServer, RtspServerOptions, cpu_time};
+use rustix::process::Signal;
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+const HTTP: usize = 2;
+const DEVICES: usize = 20;
+const WATCHED: [&str; 4] = ["cam1", "cam2", "rtsp", "pi"];
+const FROZEN: usize = 20;
+const TOKEN: &str = "sk_of-the-soak-and-of-nobody-else";
+/// By when everything has to be back after a fault: beyond the longest of the hub's waits.
+const RECOVERY: Duration = Duration::from_secs(40);
+/// After so long nobody takes a camera that shows nothing for a live one.
+const NOTICE: Duration = Duration::from_secs(1);
+/// Between a disk that was full and the next kill: what could not be written meanwhile is
+/// written in rounds.
+const SETTLE: Duration = Duration::from_secs(3);
+
+/// A soak, run by `make soak`.
+#[derive(Args)]
+pub struct Soak {
+    /// The hub's directory, on a small file system of its own
+    #[arg(long)]
+    directory: PathBuf,
+    /// The library that fakes times; without it clocks are left alone
+    #[arg(long)]
+    faketime: Option<PathBuf>,
+    /// For how long
+    #[arg(long, default_value_t = 20.0)]
+    minutes: f64,
+    /// From one fault's end to the next
+    #[arg(long, default_value_t = 3.0)]
+    every: f64,
+}
+
+/// What is done to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fault {
+    KilledFfmpeg,
+    GoneCameras,
+    FrozenRtsp,
+    KilledRtsp,
+    FrozenViewers,
+    FullDisk,
+    ClockStep,
+    Terminated,
+    Killed,
+}
+
+const FAULTS: [Fault; 9] = [
+    Fault::KilledFfmpeg,
+    Fault::GoneCameras,
+    Fault::FrozenRtsp,
+    Fault::FrozenViewers,
+    Fault::ClockStep,
+    Fault::KilledRtsp,
+    Fault::FullDisk,
+    Fault::Terminated,
+    Fault::Killed,
+];
+/// Of so many rounds only the last restarts the hub, so that it can grow if it does.
+const ROUNDS_OF_A_LIFE: usize = 2;
+
+/// Everything that runs.
+struct Stage<'a> {
+    programs: &'a Programs,
+    soak: &'a Soak,
+    config: PathBuf,
+    clock: PathBuf,
+    hub: Option<Hub>,
+    address: SocketAddr,
+    cameras: Option<Cameras>,
+    cameras_at: SocketAddr,
+    rtsp: RtspServer,
+    journal: Journal,
+    wall: Watcher,
+    jsmpeg: Watcher,
+    fleet: Fleet,
+    lost: usize,
+    kept: usize,
+}
+
+/// `ocelli simulate` as a process.
+struct Fleet(Child);
+
+impl Drop for Fleet {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Soak {
+    /// Runs it.
+    ///
+    /// # Errors
+    /// What did not come back, grew, or was lost.
+    pub fn run(&self, programs: &Programs) -> Result<()> {
+        let mut stage = self.prepare(programs)?;
+        let mut bad = Vec::new();
+        let mut held = Vec::new();
+        stage.settle("the start", &mut bad);
+        let until = Instant::now() + Duration::from_secs_f64(self.minutes * 60.0);
+        let mut round = 0;
+        while Instant::now() < until && bad.len() < 20 {
+            round += 1;
+            let restarts = round % ROUNDS_OF_A_LIFE == 0;
+            held.push(stage.held(round));
+            for fault in FAULTS {
+                if fault == Fault::Terminated && !restarts {
+                    held.push(stage.held(round));
+                }
+                if matches!(fault, Fault::Terminated | Fault::Killed) && !restarts {
+                    continue;
+                }
+                if Instant::now() > until {
+                    break;
+                }
+                thread::sleep(Duration::from_secs_f64(self.every));
+                if let Err(error) = stage.inject(fault) {
+                    bad.push(format!("{fault:?}: {error}"));
+                }
+                stage.settle(&format!("{fault:?}"), &mut bad);
+            }
+        }
+        held.push(stage.held(round));
+        println!(
+            "samples: {} looked for after restarts, {} lost",
+            stage.kept, stage.lost
+        );
+        if stage.lost > 0 {
+            bad.push(format!("{} samples were lost", stage.lost));
+        }
+        bad.extend(grown(&held));
+        match bad.is_empty() {
+            true => Ok(()),
+            false => Err(bad.join("\n").into()),
+        }
+    }
+
+    fn prepare<'a>(&'a self, programs: &'a Programs) -> Result<Stage<'a>> {
+        let cameras = Cameras::start(Feed {
+            cameras: HTTP,
+            fps: 8,
+            picture: Picture::QVGA,
+        })?;
+        let rtsp = RtspServer::start(RtspServerOptions::default());
+        let address = free_port()?;
+        let samples = free_port()?;
+        let config = self.directory.join("soak.toml");
+        let mut text = format!(
+            "listen = \"{address}\"\n[telemetry]\ntcp = \"{samples}\"\nws = \"\"\n\
+             [[camera]]\nid = \"rtsp\"\nsource = \"{}\"\n\
+             [[camera]]\nid = \"pi\"\nexec = [\"python3\", \"{FAKE_PI}\", \"320\", \"240\", \"10\"]\n\
+             format = \"yuv420p\"\nsize = \"320x240\"\nfps = 10\n",
+            rtsp.url("h264")
+        );
+        for source in cameras.sources(HTTP) {
+            let (id, url) = source.split_once('=').ok_or("a source without an id")?;
+            text += &format!("[[camera]]\nid = \"{id}\"\nsource = \"{url}\"\n");
+        }
+        fs::write(&config, text)?;
+        let clock = self.directory.join("clock");
+        fs::write(&clock, "+0")?;
+        let hub = start(self, programs, &config, &clock)?;
+        let fleet = Command::new(&programs.hub)
+            .args(["simulate", "--chaos", "--cameras"])
+            .arg(DEVICES.to_string())
+            .arg("--url")
+            .arg(format!("http://{address}"))
+            .env("OCELLI_TOKEN", TOKEN)
+            .stdin(Stdio::null())
+            .stderr(fs::File::create(self.directory.join("fleet.log"))?)
+            .spawn()?;
+        Ok(Stage {
+            programs,
+            soak: self,
+            config,
+            clock,
+            hub: Some(hub),
+            address,
+            cameras_at: cameras.address(),
+            cameras: Some(cameras),
+            rtsp,
+            journal: Journal::start(samples),
+            wall: Watcher::start(address, &WATCHED.map(|id| format!("\"{id}\"")).join(",")),
+            jsmpeg: Watcher::jsmpeg(address, "pi"),
+            fleet: Fleet(fleet),
+            lost: 0,
+            kept: 0,
+        })
+    }
+}
+
+/// A port that is free now, and again after each restart.
+fn free_port() -> Result<SocketAddr> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
+}
+
+fn start(soak: &Soak, programs: &Programs, config: &Path, clock: &Path) -> Result<Hub> {
+    server::hub_as_configured(programs, |hub| {
+        let hub = hub
+            .arg("--config")
+            .arg(config)
+            .arg("--data")
+            .arg(soak.directory.join("store"))
+            .env("OCELLI_ADMIN_TOKEN", TOKEN);
+        match &soak.faketime {
+            Some(library) => hub
+                .env("LD_PRELOAD", library)
+                .env("FAKETIME_TIMESTAMP_FILE", clock)
+                .env("FAKETIME_CACHE_DURATION", "1")
+                .env("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
+            None => hub,
+        }
+    })
+}
+
+impl Stage<'_> {
+    fn hub(&self) -> Result<&Hub> {
+        self.hub.as_ref().ok_or_else(|| "the hub is gone".into())
+    }
+
+    /// Waits until all is live again, and tells how long that took.
+    fn settle(&mut self, after: &str, bad: &mut Vec<String>) {
+        let begun = Instant::now();
+        // What has just stopped still looks live.
+        thread::sleep(NOTICE);
+        for (watcher, cameras) in [(&self.wall, &WATCHED[..]), (&self.jsmpeg, &["jsmpeg"][..])] {
+            if let Err(error) = watcher.until_live(cameras, RECOVERY) {
+                bad.push(format!("after {after}: {error}"));
+            }
+        }
+        if let Err(error) = self.until_fleet_is_live() {
+            bad.push(format!("after {after}: {error}"));
+        }
+        let (wall, jsmpeg) = (self.wall.take(), self.jsmpeg.take());
+        println!(
+            "{after}: live again {:.1} s later; longest gap {:.1} s ({}), {} + {} breaks",
+            begun.elapsed().as_secs_f64(),
+            wall.gap.0.as_secs_f64(),
+            wall.gap.1,
+            wall.breaks,
+            jsmpeg.breaks
+        );
+        let ended = self.hub.as_mut().and_then(|hub| hub.wait(Duration::ZERO));
+        if let Some(status) = ended {
+            bad.push(format!(
+                "after {after}: the hub has ended by itself, {status}"
+            ));
+        }
+        if matches!(self.fleet.0.try_wait(), Ok(Some(_))) {
+            bad.push(format!("after {after}: the fleet has ended"));
+        }
+    }
+
+    /// Most of the fleet: of those that misbehave some are always away.
+    fn until_fleet_is_live(&self) -> Result<()> {
+        let begun = Instant::now();
+        let wanted = WATCHED.len() + DEVICES * 3 / 4;
+        loop {
+            let live = self.live_cameras();
+            if live.as_ref().is_ok_and(|live| *live >= wanted) {
+                return Ok(());
+            }
+            if begun.elapsed() > RECOVERY {
+                return Err(format!("cameras that are live: {live:?}, not {wanted}").into());
+            }
+            thread::sleep(Duration::from_millis(200));
+        }
+    }
+
+    /// How many cameras the hub says are live.
+    fn live_cameras(&self) -> Result<usize> {
+        let mut stream = TcpStream::connect(self.address)?;
+        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+        let request = format!(
+            "GET /api/v1/cameras HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {TOKEN}\r\n\
+             Connection: close\r\n\r\n",
+            self.address
+        );
+        stream.write_all(request.as_bytes())?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer.matches("\"state\":\"live\"").count())
+    }
+
+    fn inject(&mut self, fault: Fault) -> Result<()> {
+        match fault {
+            Fault::KilledFfmpeg => {
+                for child in self.hub()?.children() {
+                    if child.name.starts_with("ffmpeg") {
+                        child.signal(Signal::KILL);
+                    }
+                }
+            }
+            Fault::GoneCameras => {
+                self.cameras = None;
+                thread::sleep(Duration::from_secs(2));
+                self.cameras = Some(Cameras::start_at(
+                    Feed {
+                        cameras: HTTP,
+                        fps: 8,
+                        picture: Picture::QVGA,
+                    },
+                    self.cameras_at,
+                )?);
+            }
+            Fault::FrozenRtsp => {
+                self.rtsp.freeze();
+                thread::sleep(Duration::from_secs(4));
+                self.rtsp.thaw();
+            }
+            Fault::KilledRtsp => self.rtsp.restart(),
+            Fault::FrozenViewers => {
+                let wall = || Socket::wall(self.address, "\"*\"", Duration::from_secs(5));
+                let frozen = (0..FROZEN).map(|_| wall()).collect::<Result<Vec<_>>>()?;
+                thread::sleep(Duration::from_secs(4));
+                drop(frozen);
+            }
+            Fault::FullDisk => {
+                let filling = self.soak.directory.join("filling");
+                let mut file = fs::File::create(&filling)?;
+                while file.write_all(&[0; 64 * 1024]).is_ok() {}
+                while file.write_all(&[0; 64]).is_ok() {}
+                thread::sleep(Duration::from_secs(3));
+                drop(file);
+                fs::remove_file(&filling)?;
+                thread::sleep(SETTLE);
+            }
+            Fault::ClockStep => {
+                if self.soak.faketime.is_none() {
+                    return Ok(());
+                }
+                for hours in [2, -2, 0] {
+                    fs::write(&self.clock, format!("{:+}", hours * 3600))?;
+                    // The library looks once a second.
+                    thread::sleep(Duration::from_secs(2));
+                    let off = self.clock_offset()?;
+                    if (off - f64::from(hours) * 3600.0).abs() > 60.0 {
+                        return Err(format!("the hub's clock is {off:.0} s off").into());
+                    }
+                }
+            }
+            Fault::Terminated => {
+                let mut hub = self.hub.take().ok_or("the hub is gone")?;
+                let fault = Instant::now();
+                let ended = hub.terminate(Duration::from_secs(5));
+                self.come_back(fault)?;
+                match ended {
+                    Some((status, _)) if status.success() => {}
+                    Some((status, _)) => return Err(format!("it ended with {status}").into()),
+                    None => return Err("it did not end within 5 s".into()),
+                }
+            }
+            Fault::Killed => {
+                let mut hub = self.hub.take().ok_or("the hub is gone")?;
+                let children = hub.children();
+                let fault = Instant::now();
+                hub.signal(Signal::KILL);
+                hub.wait(Duration::from_secs(5));
+                self.come_back(fault)?;
+                let left = children.iter().filter(|child| child.is_alive());
+                let left: Vec<_> = left.map(|child| child.name.clone()).collect();
+                if !left.is_empty() {
+                    return Err(format!("it left {left:?} behind").into());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// How far the hub's clock is from ours, in seconds.
+    fn clock_offset(&self) -> Result<f64> {
+        let more = "Sec-WebSocket-Protocol: ocelli.v2\r\n";
+        let patience = Duration::from_secs(5);
+        let mut socket = Socket::open(self.address, "/ws/cameras", more, patience)?;
+        let hello = String::from_utf8(socket.message()?.1)?;
+        let time = hello.split("\"time\":").nth(1).unwrap_or_default();
+        let time: String = time.chars().take_while(char::is_ascii_digit).collect();
+        Ok((time.parse::<f64>()? - now_micros() as f64) / 1e6)
+    }
+
+    /// Starts the hub anew and looks for what it had been told.
+    fn come_back(&mut self, fault: Instant) -> Result<()> {
+        let (series, written): (String, BTreeSet<u64>) = self.journal.turn(fault);
+        self.hub = Some(start(self.soak, self.programs, &self.config, &self.clock)?);
+        let lost = missing(self.address, &series, &written)?;
+        self.kept += written.len();
+        self.lost += lost;
+        match lost {
+            0 => Ok(()),
+            _ => Err(format!("{lost} of {} samples of {series} are lost", written.len()).into()),
+        }
+    }
+
+    /// What the hub holds now.
+    fn held(&self, round: usize) -> Held {
+        let Some(hub) = &self.hub else {
+            return Held::default();
+        };
+        let held = Held {
+            life: hub.pid(),
+            memory: hub.resident_bytes(),
+            threads: hub.threads(),
+            descriptors: hub.descriptors(),
+        };
+        println!(
+            "round {round}: {:.1} MB, {} threads, {} descriptors, {} children, {:.1} s of CPU",
+            held.memory as f64 / 1e6,
+            held.threads,
+            held.descriptors,
+            hub.children().len(),
+            cpu_time(hub.pid()).as_secs_f64()
+        );
+        held
+    }
+}
+
+/// What a life of the hub holds at one time.
+#[derive(Clone, Copy, Default)]
+struct Held {
+    life: u32,
+    memory: u64,
+    threads: usize,
+    descriptors: usize,
+}
+
+/// What grew from the first to the last look at one life: devices come and go, so that a
+/// few descriptors do too.
+fn grown(held: &[Held]) -> Vec<String> {
+    let mut bad = Vec::new();
+    for pair in held.windows(2).filter(|pair| pair[0].life == pair[1].life) {
+        let (before, after) = (pair[0], pair[1]);
+        if after.memory > before.memory * 3 / 2 + 20_000_000 {
+            bad.push(format!(
+                "memory grew from {} to {} bytes",
+                before.memory, after.memory
+            ));
+        }
+        if after.threads > before.threads + 8 {
+            bad.push(format!(
+                "threads grew from {} to {}",
+                before.threads, after.threads
+            ));
+        }
+        if after.descriptors > before.descriptors + 30 {
+            bad.push(format!(
+                "descriptors grew from {} to {}",
+                before.descriptors, after.descriptors
+            ));
+        }
+    }
+    bad
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn growth_is_seen_within_a_life_only() {
+        let held = |life, descriptors| Held {
+            life,
+            memory: 50_000_000,
+            threads: 4,
+            descriptors,
+        };
+        assert!(grown(&[held(1, 40), held(1, 60), held(2, 400)]).is_empty());
+        assert_eq!(grown(&[held(1, 40), held(1, 90)]).len(), 1);
+    }
+}

@@ -1,0 +1,148 @@
+//! A WebSocket by hand, blocking: for what watches one thing at a time.
+
+use crate::Result;
+use crate::cameras::read_head;
+use rustix::rand::{GetRandomFlags, getrandom};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+/// The longest message that is believed.
+const LONGEST: u64 = 64 * 1024 * 1024;
+
+/// One connection.
+pub struct Socket {
+    stream: TcpStream,
+}
+
+impl Socket {
+    /// Connects and asks for `path`; `more` are further header lines, each with its end.
+    /// Silence of `patience` is an error, here and later.
+    pub fn open(address: SocketAddr, path: &str, more: &str, patience: Duration) -> Result<Self> {
+        let mut stream = TcpStream::connect_timeout(&address, patience)?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(patience))?;
+        stream.set_write_timeout(Some(patience))?;
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{more}\r\n"
+        );
+        stream.write_all(request.as_bytes())?;
+        let head = read_head(&mut stream)?;
+        let status = head.lines().next().unwrap_or_default();
+        if !status.contains(" 101 ") {
+            return Err(format!("{path} was answered with {status:?}").into());
+        }
+        Ok(Self { stream })
+    }
+
+    /// The wall socket's second form, subscribed to these cameras.
+    pub fn wall(address: SocketAddr, cameras: &str, patience: Duration) -> Result<Self> {
+        let more = "Sec-WebSocket-Protocol: ocelli.v2\r\n";
+        let mut socket = Self::open(address, "/ws/cameras", more, patience)?;
+        socket.text(&format!(r#"{{"cmd":"subscribe","cameras":[{cameras}]}}"#))?;
+        Ok(socket)
+    }
+
+    /// Sends a text.
+    pub fn text(&mut self, text: &str) -> Result<()> {
+        self.send(0x81, text.as_bytes())
+    }
+
+    /// Sends one frame. A mask of zeros leaves what is sent as it is.
+    pub fn send(&mut self, first: u8, payload: &[u8]) -> Result<()> {
+        let mut frame = vec![first];
+        match (u8::try_from(payload.len()), u16::try_from(payload.len())) {
+            (Ok(short), _) if short < 126 => frame.push(0x80 | short),
+            (_, Ok(long)) => {
+                frame.push(0x80 | 126);
+                frame.extend(long.to_be_bytes());
+            }
+            _ => {
+                frame.push(0x80 | 127);
+                frame.extend((payload.len() as u64).to_be_bytes());
+            }
+        }
+        frame.extend([0; 4]);
+        frame.extend_from_slice(payload);
+        self.raw(&frame)
+    }
+
+    /// Sends these bytes, whatever they are.
+    pub fn raw(&mut self, bytes: &[u8]) -> Result<()> {
+        Ok(self.stream.write_all(bytes)?)
+    }
+
+    /// The next message, and whether it is binary; pings are answered on the way.
+    pub fn message(&mut self) -> Result<(bool, Vec<u8>)> {
+        loop {
+            let mut head = [0; 2];
+            self.stream.read_exact(&mut head)?;
+            let length = match head[1] {
+                126 => {
+                    let mut long = [0; 2];
+                    self.stream.read_exact(&mut long)?;
+                    u64::from(u16::from_be_bytes(long))
+                }
+                127 => {
+                    let mut long = [0; 8];
+                    self.stream.read_exact(&mut long)?;
+                    u64::from_be_bytes(long)
+                }
+                short => u64::from(short),
+            };
+            if length > LONGEST {
+                return Err(format!("a message of {length} bytes").into());
+            }
+            let mut payload = vec![0; usize::try_from(length)?];
+            self.stream.read_exact(&mut payload)?;
+            match head[0] & 0x0F {
+                1 => return Ok((false, payload)),
+                2 => return Ok((true, payload)),
+                8 => {
+                    let code = payload.first_chunk().map(|code| u16::from_be_bytes(*code));
+                    return Err(format!("closed with {code:?}").into());
+                }
+                9 => self.send(0x8A, &payload)?,
+                _ => {}
+            }
+        }
+    }
+
+    /// The next frame of the wall's second form: its camera, its capture time
+    /// in µs since the epoch, and its picture.
+    pub fn frame(&mut self) -> Result<WallFrame> {
+        loop {
+            let (binary, message) = self.message()?;
+            if !binary {
+                continue;
+            }
+            let length = usize::from(*message.get(28).ok_or("a message without its header")?);
+            let id = message
+                .get(29..29 + length)
+                .ok_or("a message without its id")?;
+            return Ok(WallFrame {
+                camera: String::from_utf8_lossy(id).into_owned(),
+                captured: u64::from_be_bytes(message[12..20].try_into()?),
+                picture: message[29 + length..].to_vec(),
+            });
+        }
+    }
+}
+
+/// What came of a camera. Times are in µs since the epoch.
+pub struct WallFrame {
+    pub camera: String,
+    pub captured: u64,
+    pub picture: Vec<u8>,
+}
+
+/// Bytes that nobody expects.
+pub fn rubbish(length: usize) -> Result<Vec<u8>> {
+    let mut bytes = vec![0; length];
+    let mut filled = 0;
+    while filled < length {
+        filled += getrandom(&mut bytes[filled..], GetRandomFlags::empty())?;
+    }
+    Ok(bytes)
+}

@@ -1,0 +1,142 @@
+//! How long until there is something to see: from the start of the hub, and from a click
+//! on a camera; and what a hub holds that nobody watches.
+
+use crate::Result;
+use crate::cameras::{Cameras, Feed};
+use crate::devices;
+use crate::server::{self, Programs};
+use crate::socket::Socket;
+use crate::tally::median_by;
+use ocelli_testkit::jpeg::Picture;
+use ocelli_testkit::{Hub, RtspServer, RtspServerOptions};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+const TRIES: usize = 5;
+pub const IDLE: usize = 600;
+
+/// What the runs showed; times are medians.
+pub struct StartSample {
+    /// From the process's start until it listens.
+    pub listening: Duration,
+    /// From the click to the first picture.
+    pub pushed: Duration,
+    /// The same where the hub already has the camera's stream.
+    pub rtsp_warm: Duration,
+    /// The same where it has to connect, and to start an ffmpeg.
+    pub rtsp_cold: Duration,
+    /// From the click to the first bytes of MPEG-1.
+    pub jsmpeg: Duration,
+    /// Bytes of a hub with [`IDLE`] configured cameras that nobody watches.
+    pub idle: u64,
+}
+
+/// All of them.
+pub fn measure(programs: &Programs) -> Result<StartSample> {
+    let (idle, listening) = idle(programs)?;
+    let (rtsp_cold, rtsp_warm) = rtsp(programs)?;
+    Ok(StartSample {
+        listening,
+        pushed: pushed(programs)?,
+        rtsp_warm,
+        rtsp_cold,
+        jsmpeg: jsmpeg(programs)?,
+        idle,
+    })
+}
+
+/// A configuration in a file; gone when dropped.
+struct Config(PathBuf);
+
+impl Config {
+    fn of(cameras: impl Iterator<Item = String>) -> Result<Self> {
+        let name = format!("ocelli-bench-start-{}.toml", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        let cameras = cameras.enumerate().map(|(at, source)| {
+            format!(
+                "[[camera]]\nid = \"cam{}\"\nsource = \"{source}\"\n",
+                at + 1
+            )
+        });
+        fs::write(&path, cameras.collect::<String>())?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Config {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+fn start(programs: &Programs, config: &Path) -> Result<Hub> {
+    server::hub(programs, |hub| hub.arg("--config").arg(config))
+}
+
+fn idle(programs: &Programs) -> Result<(u64, Duration)> {
+    // Port 9 of loopback discards, where it is anything at all; nobody asks for it.
+    let config = Config::of((0..IDLE).map(|_| "http://127.0.0.1:9/mjpeg".to_owned()))?;
+    let mut times = Vec::new();
+    let mut held = 0;
+    for _ in 0..TRIES {
+        let begun = Instant::now();
+        let hub = start(programs, &config.0)?;
+        times.push(begun.elapsed());
+        held = hub.resident_bytes();
+    }
+    Ok((held, middle(&times)))
+}
+
+/// From the click until the camera's first picture is there.
+fn click(hub: &Hub, camera: &str) -> Result<(Duration, Socket)> {
+    let begun = Instant::now();
+    let mut socket = Socket::wall(hub.addr(), &format!("\"{camera}\""), PATIENCE)?;
+    socket.frame()?;
+    Ok((begun.elapsed(), socket))
+}
+
+fn pushed(programs: &Programs) -> Result<Duration> {
+    let (hub, _device) = devices::one(programs)?;
+    let tries = (0..TRIES).map(|_| Ok(click(&hub, "cam1")?.0));
+    Ok(middle(&tries.collect::<Result<Vec<_>>>()?))
+}
+
+fn rtsp(programs: &Programs) -> Result<(Duration, Duration)> {
+    let camera = RtspServer::start(RtspServerOptions::default());
+    let config = Config::of((0..TRIES).map(|_| camera.url("h264")))?;
+    let hub = start(programs, &config.0)?;
+    let (mut cold, mut warm) = (Vec::new(), Vec::new());
+    for number in 1..=TRIES {
+        let id = format!("cam{number}");
+        // Its socket stays open, so that the camera is warm for the next.
+        let (first, _open) = click(&hub, &id)?;
+        cold.push(first);
+        warm.push(click(&hub, &id)?.0);
+    }
+    Ok((middle(&cold), middle(&warm)))
+}
+
+fn jsmpeg(programs: &Programs) -> Result<Duration> {
+    let cameras = Cameras::start(Feed {
+        cameras: TRIES,
+        fps: 15,
+        picture: Picture::VGA,
+    })?;
+    let hub = server::hub(programs, |hub| hub.args(cameras.sources(TRIES)))?;
+    let mut times = Vec::new();
+    for number in 1..=TRIES {
+        let begun = Instant::now();
+        let path = format!("/live/jsmpeg?app=live&room=cam{number}");
+        let mut socket = Socket::open(hub.addr(), &path, "", PATIENCE)?;
+        // The size, then the stream.
+        while socket.message()?.1.starts_with(b"jsmp") {}
+        times.push(begun.elapsed());
+    }
+    Ok(middle(&times))
+}
+
+fn middle(times: &[Duration]) -> Duration {
+    median_by(times, Duration::as_secs_f64).unwrap_or_default()
+}

@@ -1,0 +1,162 @@
+//! A wall that is watched while something happens to the hub: whether it stays live.
+
+use crate::Result;
+use crate::socket::Socket;
+use ocelli_testkit::jpeg;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+/// A wall that is silent for so long has lost its hub.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// What a wall saw since it was last asked.
+#[derive(Default)]
+pub struct Seen {
+    pub frames: u64,
+    /// Connections that ended or could not be made.
+    pub breaks: u64,
+    /// The oldest picture when it was read, by the stamps of the cameras that write some.
+    pub age: Duration,
+    /// The longest time that a camera showed nothing new, and which one it was.
+    pub gap: (Duration, String),
+}
+
+#[derive(Default)]
+struct State {
+    seen: Seen,
+    last: BTreeMap<String, Instant>,
+}
+
+impl State {
+    fn came(&mut self, camera: &str) {
+        let now = Instant::now();
+        self.seen.frames += 1;
+        if let Some(last) = self.last.insert(camera.to_owned(), now) {
+            self.gap(camera, now - last);
+        }
+    }
+
+    fn gap(&mut self, camera: &str, gap: Duration) {
+        if gap > self.seen.gap.0 {
+            self.seen.gap = (gap, camera.to_owned());
+        }
+    }
+}
+
+/// A viewer that comes back whenever it has to; gone when dropped.
+pub struct Watcher {
+    state: Arc<Mutex<State>>,
+    ending: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Watcher {
+    /// Watches these cameras (`"a","b"` or `"*"`).
+    pub fn start(address: SocketAddr, cameras: &str) -> Self {
+        let cameras = cameras.to_owned();
+        Self::run(move |state, end| watch(address, &cameras, state, end))
+    }
+
+    /// Watches the MPEG-1 of one camera; what comes counts as pictures of `jsmpeg`.
+    pub fn jsmpeg(address: SocketAddr, room: &str) -> Self {
+        let path = format!("/live/jsmpeg?app=live&room={room}");
+        Self::run(move |state, end| {
+            let mut socket = Socket::open(address, &path, "", PATIENCE)?;
+            // The size comes from a hub whose camera is gone, too.
+            socket.message()?;
+            while !end.load(Ordering::Relaxed) {
+                socket.message()?;
+                lock(state).came("jsmpeg");
+            }
+            Ok(())
+        })
+    }
+
+    fn run(once: impl Fn(&Mutex<State>, &AtomicBool) -> Result<()> + Send + 'static) -> Self {
+        let (state, ending) = (Arc::<Mutex<State>>::default(), Arc::<AtomicBool>::default());
+        let (into, end) = (state.clone(), ending.clone());
+        let thread = thread::spawn(move || {
+            while !end.load(Ordering::Relaxed) {
+                if once(&into, &end).is_err() {
+                    lock(&into).seen.breaks += 1;
+                    thread::sleep(Duration::from_millis(200));
+                }
+            }
+        });
+        Self {
+            state,
+            ending,
+            thread: Some(thread),
+        }
+    }
+
+    /// What it saw since the last call. Cameras that show nothing at the moment count with
+    /// the time that they have shown nothing so far.
+    pub fn take(&self) -> Seen {
+        let mut state = lock(&self.state);
+        let now = Instant::now();
+        let waiting: Vec<_> = state.last.clone().into_iter().collect();
+        for (camera, last) in waiting {
+            state.gap(&camera, now - last);
+        }
+        std::mem::take(&mut state.seen)
+    }
+
+    /// The cameras that have shown something within this time.
+    pub fn live(&self, within: Duration) -> Vec<String> {
+        let state = lock(&self.state);
+        let now = Instant::now();
+        let live = state.last.iter().filter(|(_, last)| now - **last < within);
+        live.map(|(camera, _)| camera.clone()).collect()
+    }
+
+    /// Waits until all of `cameras` are live.
+    pub fn until_live(&self, cameras: &[&str], limit: Duration) -> Result<Duration> {
+        let begun = Instant::now();
+        loop {
+            let live = self.live(Duration::from_millis(900));
+            let missing = cameras
+                .iter()
+                .filter(|camera| !live.iter().any(|one| one == *camera));
+            let missing: Vec<_> = missing.collect();
+            if missing.is_empty() {
+                return Ok(begun.elapsed());
+            }
+            if begun.elapsed() > limit {
+                return Err(format!("still not live after {limit:?}: {missing:?}").into());
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+impl Drop for Watcher {
+    fn drop(&mut self) {
+        self.ending.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn watch(address: SocketAddr, cameras: &str, state: &Mutex<State>, end: &AtomicBool) -> Result<()> {
+    let mut socket = Socket::wall(address, cameras, PATIENCE)?;
+    while !end.load(Ordering::Relaxed) {
+        let frame = socket.frame()?;
+        let mut state = lock(state);
+        if let Some(stamp) = jpeg::stamp(&frame.picture) {
+            let age = Duration::from_micros(jpeg::now_micros().saturating_sub(stamp.micros));
+            state.seen.age = state.seen.age.max(age);
+        }
+        state.came(&frame.camera);
+    }
+    Ok(())
+}

@@ -1,0 +1,17 @@
+//! What a device says: a picture's outline, and numbers of itself.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|message: &[u8]| {
+    if let Some((width, height)) = ocelli::jpeg::whole(message) {
+        assert!(width > 0 && height > 0, "a picture without pixels");
+        assert!(message.starts_with(&[0xFF, 0xD8]));
+    }
+    if let Ok(text) = std::str::from_utf8(message)
+        && let Some(numbers) = ocelli::ingest::read_stats(text)
+    {
+        assert!(numbers.len() <= 16);
+        assert!(numbers.values().all(serde_json::Value::is_number));
+    }
+});

@@ -1,0 +1,12 @@
+//! Multipart as cameras write it: the same parts come however the stream is cut.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use ocelli::sources::multipart_parts;
+
+fuzz_target!(|input: (u8, &str, &[u8])| {
+    let (cut, content_type, bytes) = input;
+    let whole = multipart_parts(content_type, &[bytes]);
+    let pieces: Vec<&[u8]> = bytes.chunks(usize::from(cut) + 1).collect();
+    assert_eq!(whole, multipart_parts(content_type, &pieces));
+});

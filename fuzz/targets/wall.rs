@@ -1,0 +1,11 @@
+//! Commands on the wall socket: whatever is read as one is within its bounds.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use ocelli::sinks::Command;
+
+fuzz_target!(|text: &str| {
+    if let Ok(Command::Subscribe { wish, .. }) = Command::parse(text) {
+        assert!(wish.max_fps.is_none_or(|fps| fps.is_finite() && fps > 0.0));
+    }
+});

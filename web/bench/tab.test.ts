@@ -1,0 +1,120 @@
+// One tab with many cameras: what it paints, how old that is, what it costs. The cameras are devices that push,
+// simulated in a process of their own. Prints a table, and puts it into the file that TAB_WRITE names.
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { afterAll, expect, test } from 'vitest';
+import { launch, painted, until, wallReport } from '../e2e/browser.ts';
+import { HUB, startHub } from '../e2e/hub.ts';
+import { cpuSeconds, overload, startFleet } from './processes.ts';
+
+const SECONDS = Number(process.env['TAB_SECONDS'] ?? 15);
+const TOKEN = 'sk_of-the-benchmark-and-of-nobody-else';
+const BEGIN = '<!-- tab: begin -->';
+const END = '<!-- tab: end -->';
+
+interface Case {
+  readonly cameras: number;
+  readonly size: 'qvga' | 'vga';
+  readonly fps: number;
+  readonly overloaded?: boolean;
+}
+
+const CASES: readonly Case[] = [
+  { cameras: 16, size: 'qvga', fps: 8 },
+  { cameras: 64, size: 'qvga', fps: 8 },
+  { cameras: 100, size: 'qvga', fps: 8 },
+  { cameras: 64, size: 'vga', fps: 10 },
+  { cameras: 64, size: 'qvga', fps: 8, overloaded: true },
+];
+
+const rows: string[] = [];
+
+test.each(CASES)(
+  '$cameras cameras, $size at $fps fps',
+  async ({ cameras, size, fps, overloaded = false }) => {
+    process.env['OCELLI_ADMIN_TOKEN'] = TOKEN;
+    const hub = await startHub([]);
+    const words = ['--cameras', String(cameras), '--size', size, '--fps', String(fps)];
+    const fleet = startFleet(HUB, hub.url, TOKEN, words);
+    const browser = await launch();
+    let calm: (() => void) | undefined;
+    try {
+      const page = await browser.newPage({ viewport: { width: 1600, height: 900 } });
+      await page.addInitScript(() => {
+        const seen = Object.assign(window, { longTasks: [] as number[] }).longTasks;
+        new PerformanceObserver((list) => {
+          for (const entry of list.getEntries()) seen.push(entry.duration);
+        }).observe({ entryTypes: ['longtask'] });
+      });
+      await page.goto(hub.url);
+      await until(
+        'all paint',
+        () => wallReport(page),
+        (report) => painted(report) === cameras,
+        60_000,
+      );
+      if (overloaded) calm = overload();
+      const look = () => wallReport(page).then((report) => Object.values(report.tiles));
+      const longTasks = () => page.evaluate(() => (window as unknown as { longTasks: number[] }).longTasks);
+      const [before, tasksBefore] = [await look(), (await longTasks()).length];
+      const [cpuBefore, start] = [cpuSeconds('chrom'), performance.now()];
+      const ages: number[] = [];
+      const last = before.map((tile) => tile?.painted ?? 0);
+      const passed = () => (performance.now() - start) / 1000;
+      while (passed() < SECONDS) {
+        for (const [index, tile] of (await look()).entries()) {
+          // Each painted picture once.
+          if (!tile || tile.painted === last[index]) continue;
+          last[index] = tile.painted;
+          ages.push(tile.paintedAge);
+        }
+      }
+      const seconds = passed();
+      const cpu = ((cpuSeconds('chrom') - cpuBefore) / seconds) * 100;
+      const tasks = (await longTasks()).slice(tasksBefore);
+      const rates = (await look()).map(
+        (tile, at) => ((tile?.painted ?? 0) - (before[at]?.painted ?? 0)) / seconds,
+      );
+      const cells = [
+        `${cameras}, ${size.toUpperCase()} at ${fps} fps${overloaded ? ', every core taken by others' : ''}`,
+        `${quantile(rates, 0).toFixed(1)} / ${quantile(rates, 0.5).toFixed(1)}`,
+        quantile(ages, 0.5).toFixed(0),
+        quantile(ages, 0.99).toFixed(0),
+        quantile(ages, 1).toFixed(0),
+        `${tasks.length}, ${quantile([0, ...tasks], 1).toFixed(0)} ms`,
+        `${cpu.toFixed(0)} %`,
+      ];
+      rows.push(`| ${cells.join(' | ')} |`);
+      expect(quantile(rates, 0)).toBeGreaterThan(0);
+    } finally {
+      calm?.();
+      await browser.close();
+      fleet.kill('SIGKILL');
+      await hub.stop();
+    }
+  },
+);
+
+afterAll(() => {
+  const text = [
+    `Chromium without a graphics card, the hub and the devices on one machine; ${SECONDS} s each. Frames a second`,
+    'are those of the slowest tile and of the middle one. The age is now minus the receipt by the hub when a picture',
+    'is painted, looked at as often as the page answers. A long task holds the main thread for 50 ms or more; CPU is',
+    'that of all the browser’s processes, in % of one core.',
+    '',
+    '| cameras | painted fps, least / p50 | age p50, ms | p99, ms | max, ms | long tasks, longest | CPU |',
+    '|---|---|---|---|---|---|---|',
+    ...rows,
+  ].join('\n');
+  process.stdout.write(`${text}\n`);
+  const path = process.env['TAB_WRITE'];
+  if (!path || !existsSync(path)) return;
+  const [head, rest] = readFileSync(path, 'utf8').split(BEGIN);
+  const tail = rest?.split(END)[1];
+  if (head === undefined || tail === undefined) throw new Error(`${path} has no ${BEGIN} … ${END}`);
+  writeFileSync(path, `${head}${BEGIN}\n${text}\n${END}${tail}`);
+});
+
+function quantile(values: readonly number[], part: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(part * sorted.length))] ?? NaN;
+}

@@ -1,0 +1,105 @@
+// What `decodeFrame` promises, held to messages that nobody thought of: a second in the tests,
+// longer in `make fuzz`.
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { CODEC_JPEG, KIND_FRAME, decodeFrame } from './frame';
+
+const seconds = Number(process.env.FUZZ_SECONDS ?? 1);
+const effort = { numRuns: Number.MAX_SAFE_INTEGER, interruptAfterTimeLimit: seconds * 500 };
+const limit = seconds * 1000 + 10_000;
+
+/** Rubbish that gets past the first bytes. */
+const begun = fc
+  .tuple(
+    fc.uint8Array({ minLength: 40, maxLength: 400 }),
+    fc.integer({ min: 0, max: 255 }),
+    fc.string({ maxLength: 8, unit: 'binary' }),
+  )
+  .map(([bytes, length, name]) => {
+    const message = new Uint8Array(bytes);
+    const id = new TextEncoder().encode(name).slice(0, 8);
+    message.set([2, KIND_FRAME]);
+    // Either rubbish as an id, or text of any kind, byte-order marks included.
+    message[28] = id.length || length;
+    message.set(id, 29);
+    return message;
+  });
+
+/** The same, with an id that begins with a byte-order mark. */
+const marked = begun.map((message) => {
+  message[28] = 4;
+  message.set([0xef, 0xbb, 0xbf, 0x61], 29);
+  return message;
+});
+
+test(
+  'rubbish is decoded to nothing or to what stands in it, and nothing is thrown',
+  () => {
+    fc.assert(
+      fc.property(fc.oneof(fc.uint8Array({ maxLength: 400 }), begun, marked), (bytes) => {
+        const message = new Uint8Array(bytes);
+        const frame = decodeFrame(message.buffer);
+        if (frame === undefined) return;
+        const id = message[28] ?? 0;
+        expect(id).toBeGreaterThan(0);
+        expect(frame.payload.byteOffset).toBe(29 + id);
+        expect(frame.payload.length).toBe(message.length - 29 - id);
+        expect(frame.payload.length).toBeGreaterThan(0);
+        expect(new TextEncoder().encode(frame.camera).length).toBe(id);
+      }),
+      effort,
+    );
+  },
+  limit,
+);
+
+test(
+  'what is laid out as the protocol says comes out as it went in',
+  () => {
+    const word = fc.integer({ min: 0, max: 0xffffffff });
+    const time = fc.maxSafeNat();
+    const id = fc
+      .string({ minLength: 1, maxLength: 60, unit: 'grapheme' })
+      .filter((text) => new TextEncoder().encode(text).length <= 255);
+    fc.assert(
+      fc.property(
+        id,
+        word,
+        word,
+        time,
+        time,
+        fc.boolean(),
+        fc.boolean(),
+        fc.uint8Array({ minLength: 1, maxLength: 200 }),
+        (camera, group, sequence, captureTime, receiptTime, key, discontinuity, payload) => {
+          const name = new TextEncoder().encode(camera);
+          const message = new Uint8Array(29 + name.length + payload.length);
+          const view = new DataView(message.buffer);
+          message.set([2, KIND_FRAME, CODEC_JPEG, Number(key) + 2 * Number(discontinuity)]);
+          view.setUint32(4, group);
+          view.setUint32(8, sequence);
+          view.setBigUint64(12, BigInt(captureTime));
+          view.setBigUint64(20, BigInt(receiptTime));
+          message[28] = name.length;
+          message.set(name, 29);
+          message.set(payload, 29 + name.length);
+          const frame = decodeFrame(message.buffer);
+          expect(frame).toEqual({
+            camera,
+            codec: CODEC_JPEG,
+            key,
+            discontinuity,
+            group,
+            sequence,
+            captureTime,
+            receiptTime,
+            payload: expect.anything() as Uint8Array,
+          });
+          expect([...(frame?.payload ?? [])]).toEqual([...payload]);
+        },
+      ),
+      effort,
+    );
+  },
+  limit,
+);

@@ -1,7 +1,7 @@
 // What is said of series and of those who write them.
 import type { Series, SeriesSource, SeriesStatus } from './shapes.ts';
 import { clockWords } from '../plot/clock-time.ts';
-import { formatValue } from '../plot/legend.ts';
+import { formatValue } from '../plot/format-value.ts';
 import { ago, moment } from './wording.ts';
 
 /** A clock that is off by less is not spoken of: sources that write whole seconds look so. */

@@ -1,6 +1,7 @@
 // The list below a plot: each series with its colour, its newest value or the one under the cursor, and what may be
 // done with it.
 import { clockWords } from './clock-time.ts';
+import { formatValue } from './format-value.ts';
 import { isDashed } from './plot-styles.ts';
 import type { PlotSeries } from './series-set.ts';
 
@@ -145,16 +146,6 @@ export class Legend {
     this.#late = undefined;
     if (late) this.list(late.rows, late.may);
   }
-}
-
-/** A value as it is read at a glance: six significant digits, no more. */
-export function formatValue(value: number, unit: string | undefined): string {
-  const size = Math.abs(value);
-  const short =
-    size !== 0 && (size >= 1e7 || size < 1e-4)
-      ? value.toExponential(3)
-      : String(Number(value.toPrecision(6)));
-  return unit === undefined ? short : `${short} ${unit}`;
 }
 
 function span(kind: string, text = ''): HTMLElement {

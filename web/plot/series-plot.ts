@@ -8,7 +8,8 @@ import { scaleOf, scalesAndAxes, strokeLine, type ChartStyle } from './chart.ts'
 import { visible } from './draw-line.ts';
 import { save, toCsv } from './export.ts';
 import { watchGestures } from './gestures.ts';
-import { Legend, formatValue, type May } from './legend.ts';
+import { formatValue } from './format-value.ts';
+import { Legend, type May } from './legend.ts';
 import { lineColour, plotSheets } from './plot-styles.ts';
 import { SeriesConnection, type SeriesLink } from './series-connection.ts';
 import type { SeriesPart } from './series-message.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { toCsv } from './export.ts';
-import { formatValue } from './legend.ts';
+import { formatValue } from './format-value.ts';
 import { Samples } from './samples.ts';
 import { ViewWindow, yRange } from './window.ts';
 

@@ -44,6 +44,7 @@ test)
     need_command unshare util-linux
     [ -e "/usr/lib/$(uname -m)-linux-gnu/faketime/libfaketime.so.1" ] || missing+=(libfaketime)
     need_command certutil libnss3-tools
+    need_command cvlc vlc-bin vlc-plugin-base
     # Debian keeps it where only root's PATH looks.
     [ -x /usr/sbin/nginx ] || need_command nginx nginx-light
     if command -v dpkg-query >/dev/null; then

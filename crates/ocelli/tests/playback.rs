@@ -8,11 +8,14 @@ use ocelli_core::Timestamp;
 use ocelli_testkit::jpeg::{self, Picture};
 use ocelli_testkit::websocket::RawSocket;
 use ocelli_testkit::{HttpCamera, HttpCameraOptions, Hub};
+use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
-use support::PATIENCE;
+use support::device::{ADMIN, Key};
 use support::http::{ask, get, request};
 use support::site::Site;
+use support::tempdir::Dir;
+use support::{PATIENCE, eventually};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::process::Command;
@@ -333,4 +336,71 @@ async fn the_play_page_is_there_for_each_camera() {
     }
     let old = ask(hub.addr(), "GET /live/live/cam1/frame.jpg HTTP/1.0\r\n\r\n").await;
     assert_eq!(old.status(), 200, "devices of old may fetch too");
+}
+
+/// VLC, which does not run as root, writing what it plays into a file in `place`.
+fn vlc(url: &str, place: &Dir) -> Command {
+    let home = place.0.join("home");
+    std::fs::create_dir(&home).unwrap();
+    std::fs::set_permissions(&home, PermissionsExt::from_mode(0o777)).unwrap();
+    let mut command = if rustix::process::geteuid().is_root() {
+        let mut nobody = Command::new("setpriv");
+        nobody.args(["--reuid=65534", "--regid=65534", "--clear-groups", "cvlc"]);
+        nobody
+    } else {
+        Command::new("cvlc")
+    };
+    let file = home.join("out");
+    let out = format!("#std{{access=file,mux=mpjpeg,dst={}}}", file.display());
+    command
+        .env("HOME", &home)
+        .args(["-I", "dummy", "--no-audio", "--sout", &out, url])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .kill_on_drop(true);
+    command
+}
+
+/// Boards' frames are whatever their camera made, and players are strict.
+#[tokio::test]
+async fn vlc_and_ffmpeg_play_a_camera_that_pushes() {
+    let dir = Dir::new("players");
+    let kept = dir.0.join("kept");
+    let hub = Hub::builder(OCELLI)
+        .env("OCELLI_ADMIN_TOKEN", ADMIN)
+        .args(["serve", "--data"])
+        .arg(&kept)
+        .start();
+    let key = Key::mint(hub.addr(), "live", "board").await;
+    let _board = Command::new(OCELLI)
+        .args(["simulate", "--room", "board", "--fps", "10", "--url"])
+        .arg(hub.url(""))
+        .env("OCELLI_KEY", &key.secret)
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let url = hub.url("/live/live/board/mjpeg");
+    let ffmpeg = Command::new("ffmpeg")
+        .args(["-v", "error", "-xerror", "-f", "mpjpeg", "-i", &url])
+        .args(["-frames:v", "15", "-f", "framehash", "-"])
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    let ffmpeg = timeout(PATIENCE, ffmpeg).await.expect("an end").unwrap();
+    assert!(
+        ffmpeg.status.success() && ffmpeg.stderr.is_empty(),
+        "{ffmpeg:?}"
+    );
+    let hashes = String::from_utf8(ffmpeg.stdout).unwrap();
+    let frames = hashes.lines().filter(|line| !line.starts_with('#'));
+    assert_eq!(frames.count(), 15);
+
+    let _player = vlc(&url, &dir).spawn().expect("vlc");
+    let played = || {
+        let bytes = std::fs::read(dir.0.join("home/out")).unwrap_or_default();
+        let begins = |three: &&[u8]| *three == b"\xff\xd8\xff";
+        bytes.windows(3).filter(begins).count()
+    };
+    eventually("VLC has played fifteen pictures", || played() >= 15).await;
 }

@@ -131,7 +131,7 @@ test('the tile decodes MPEG-1, its clock is at most 300 ms old, and it says what
   await until(
     'the tile chooses JPEG itself',
     () => button.getAttribute('aria-label'),
-    (label) => label?.startsWith('JPEG, chosen by what the network carries') ?? false,
+    (label) => label?.startsWith('JPEG · auto, chosen by what the network carries') ?? false,
   );
   expect(await button.textContent()).toBe('JPEG · auto');
   // JPEG of five pictures a second.

@@ -81,8 +81,10 @@ export class TileView {
 
   /** Which codec is shown, and whose choice that is: `auto` if the tile's own. */
   showCodec(label: string, whose: string, auto: boolean): void {
-    write(this.#codec, auto ? `${label} · auto` : label);
-    const title = `${label}, ${whose}. Press for another choice.`;
+    const text = auto ? `${label} · auto` : label;
+    write(this.#codec, text);
+    // Whoever says what they read must be understood: the name begins with it.
+    const title = `${text}, ${whose}. Press for another choice.`;
     if (this.#codec.title === title) return;
     this.#codec.title = title;
     this.#codec.setAttribute('aria-label', title);

@@ -2,15 +2,18 @@
 
 use super::support;
 use super::support::PATIENCE;
+use super::support::device::ADMIN;
 use super::support::secure::{Local, Stream, encrypt, text};
 use super::support::site::Site;
+use super::support::tempdir::Dir;
 use super::{HTTP_1, socket};
 use futures_util::{SinkExt, StreamExt};
 use http::Request;
 use ocelli::tls::authority::Certificate;
 use ocelli_testkit::jpeg;
 use rustix::process::Signal;
-use std::process::Command;
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -240,4 +243,31 @@ async fn it_ends_in_time_whatever_connections_stay_open() {
 async fn number_of_any(socket: &mut WebSocketStream<Stream>) {
     let message = timeout(PATIENCE, socket.next()).await.unwrap();
     message.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn boards_push_over_wss_to_an_authority_that_they_know() {
+    let dir = Dir::new("fleet");
+    let builder = Local::builder(&dir, "").env("OCELLI_ADMIN_TOKEN", ADMIN);
+    let local = Local {
+        hub: builder.start(),
+        dir,
+    };
+    let fleet = |authority: &Path| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ocelli"));
+        command
+            .args(["simulate", "--cameras", "3", "--seconds", "2", "--url"])
+            .arg(format!("https://localhost:{}", local.port()))
+            .env("OCELLI_TOKEN", ADMIN)
+            .env("SSL_CERT_FILE", authority)
+            .stdin(Stdio::null());
+        let output = command.output().unwrap();
+        (output.status.code(), text(&output))
+    };
+    let (code, said) = fleet(&local.authority());
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("connected   3 of 3"), "{said}");
+    let (code, said) = fleet(&local.dir.write("none.pem", ""));
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("can't be asked"), "{said}");
 }

@@ -6,7 +6,7 @@
 mod multipart;
 
 use super::reach::{no_answer, refused, unreachable};
-use super::{Address, Credentials, Fence, Kind};
+use super::{Address, Credentials, Fence, Kind, authorities};
 use crate::config::{ConfigError, Section};
 use crate::jpeg;
 use http_auth::{PasswordClient, PasswordParams};
@@ -96,7 +96,7 @@ fn open(address: Address, options: &mut Section<'_>) -> Result<Arc<dyn Source>, 
 
 impl Source for Http {
     fn run_once(self: Arc<Self>, publisher: Publisher) -> RunOnce {
-        Box::pin(async move { Visit::new(&self)?.run(&publisher).await })
+        Box::pin(async move { Visit::new(&self).await?.run(&publisher).await })
     }
 
     fn patience(&self) -> Duration {
@@ -117,7 +117,7 @@ struct Visit<'a> {
 }
 
 impl<'a> Visit<'a> {
-    fn new(camera: &'a Http) -> Result<Self, Failure> {
+    async fn new(camera: &'a Http) -> Result<Self, Failure> {
         // Redirections are followed here, so that a password stays with its host.
         let port = Arc::new(AtomicU16::new(0));
         let mut client = Client::builder();
@@ -125,14 +125,19 @@ impl<'a> Visit<'a> {
             let port = port.clone();
             client = client.dns_resolver(Arc::new(Fenced { fence, port }));
         }
+        let missing = |reason: String| Failure::new(FailureKind::Missing, reason);
+        // An address without TLS may lead to one with it.
+        let client = match camera.verify_tls {
+            true => client.tls_backend_preconfigured(authorities::client().await.map_err(missing)?),
+            false => client.tls_danger_accept_invalid_certs(true),
+        };
         let client = client
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(CONNECT)
-            .tls_danger_accept_invalid_certs(!camera.verify_tls)
             .user_agent("ocelli")
             .build()
-            .map_err(|error| Failure::new(FailureKind::Missing, account(&error)))?;
+            .map_err(|error| missing(account(&error)))?;
         Ok(Self {
             camera,
             client,

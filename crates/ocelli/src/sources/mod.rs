@@ -6,6 +6,7 @@
 //! `ocelli_core::upstream`.
 
 mod address;
+mod authorities;
 mod capture_clock;
 mod exec;
 mod fence;

@@ -18,6 +18,7 @@
 //! | [`server`], [`site`] | the one port: accepting, routing, stopping; what every route has at hand |
 //! | [`conversation`] | what is settled for each request before it reaches a route |
 //! | [`connection`], [`websocket`] | one connection; one WebSocket |
+//! | [`bell`] | what wakes a task for something rare |
 //! | [`gate`], [`limits`] | the Host and Origin rules; how much clients may take |
 //! | [`proxy`] | what reverse proxies in front say of their clients |
 //! | [`tls`] | encryption on the way in, and who vouches for the hub |
@@ -42,6 +43,7 @@ pub mod annexb;
 pub mod answer;
 pub mod api;
 pub mod auth;
+pub mod bell;
 pub mod config;
 pub mod connection;
 mod conversation;

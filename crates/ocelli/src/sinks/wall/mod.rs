@@ -14,6 +14,7 @@ mod share;
 mod watch;
 
 use crate::answer::Problem;
+use crate::bell::Bell;
 use crate::connection::Peer;
 use crate::counts::{Viewing, Way};
 use crate::sinks::news::News;
@@ -93,6 +94,10 @@ struct Viewer {
     viewing: Viewing,
     /// What its commands may cost.
     share: Share,
+    /// Rings for whatever is not a frame.
+    bell: Bell,
+    /// Whether all of that was pending when it was last polled.
+    quiet: bool,
     /// What only the `ocelli.v2` form has.
     v2: Option<Extras>,
 }
@@ -151,6 +156,8 @@ impl Viewer {
             socket,
             ignored: 0,
             share: Share::default(),
+            bell: Bell::default(),
+            quiet: false,
             v2: extras,
         }
     }
@@ -195,13 +202,15 @@ impl Viewer {
     /// first, which bounds them, for nothing is read before they are gone; then
     /// what the viewer says; then frames.
     ///
-    /// Speed is in three things: nothing goes back to the runtime between a frame
-    /// and the next; what else might happen is asked once in each poll, for it was
-    /// pending then and its waker is known; and [`News`] costs an atomic load.
+    /// Speed is in two things: nothing goes back to the runtime between a frame and the
+    /// next; and what else might happen is polled when its [`Bell`] has rung, and not
+    /// for each frame.
     fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Turn> {
-        let mut asked = false;
+        self.quiet &= !self.bell.rang(cx);
+        let bell = self.bell.waker();
+        let rare = &mut Context::from_waker(&bell);
         loop {
-            if !asked && self.news.any(cx) && self.site.stopping.is_cancelled() {
+            if !self.quiet && self.news.any(rare) && self.site.stopping.is_cancelled() {
                 return Poll::Ready(Turn::Stopped);
             }
             if ready!(self.socket.poll_written(cx)).is_err() {
@@ -214,11 +223,12 @@ impl Viewer {
                 self.socket.send(Message::text(event));
                 continue;
             }
-            if !asked {
-                asked = true;
-                if let Poll::Ready(turn) = self.poll_else(cx) {
+            if !self.quiet {
+                if let Poll::Ready(turn) = self.poll_else(rare) {
                     return Poll::Ready(turn);
                 }
+                // While a message is being written not all of it was polled.
+                self.quiet = self.socket.is_idle();
             }
             if !self.socket.is_idle() {
                 return Poll::Pending;

@@ -49,13 +49,30 @@ rust_tests() {
     env -u ARGS -u MAKEFLAGS -u MFLAGS cargo test --workspace --locked --no-fail-fast "${args[@]}"
 }
 
-# The binary that the Rust tests drive, built already when they have just run.
-e2e() {
-    cargo build --locked -p ocelli
+# The binary that the Rust tests drive. It is there when they have just run, and
+# built alone its libraries would be compiled once more, with fewer features.
+binary() {
+    [ "$what" = all ] || cargo build --locked -p ocelli
     local directory=${CARGO_TARGET_DIR:-target}
     OCELLI_BIN=$(realpath "$directory/debug/ocelli")
     export OCELLI_BIN
+}
+
+api() {
+    binary
+    scripts/schemathesis.sh
+}
+
+e2e() {
+    binary
     in_web npm run e2e
+}
+
+# A WebSocket client for devices' tests, which Debian has not.
+websocat() {
+    [ -x target/websocat/bin/websocat ] || command -v websocat >/dev/null ||
+        cargo install --quiet --locked --root target/websocat --target-dir target/websocat/build \
+            --no-default-features websocat@1.14.1
 }
 
 require_rust
@@ -80,10 +97,11 @@ if [ "$what" = all ]; then
     part "Rust lints" cargo clippy --workspace --all-targets --locked -- -D warnings
 fi
 if [ "$what" = all ] || [ "$what" = rust ]; then
+    part "websocat" websocat
     part "Rust tests" rust_tests
 fi
 if [ "$what" = all ] || [ "$what" = api ]; then
-    part "the HTTP interface held to its description" scripts/schemathesis.sh
+    part "the HTTP interface held to its description" api
 fi
 if [ "$what" = all ] || [ "$what" = e2e ]; then
     part "tests in a browser" e2e

@@ -9,6 +9,7 @@ mod frames;
 mod keys;
 mod streams;
 mod time;
+mod websocat;
 
 use bytes::Bytes;
 use serde_json::Value;

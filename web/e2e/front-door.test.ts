@@ -161,7 +161,7 @@ test('each role is offered what it may do, and refused the rest', async () => {
   }
 
   await operator.goto(`${hub.url}/settings`);
-  expect(await panels(operator)).toEqual(['Cameras', 'Series', 'Walls', 'Account']);
+  expect(await panels(operator)).toEqual(['Cameras', 'Ingress', 'Series', 'Walls', 'Account']);
   await operator.getByRole('link', { name: 'Add a camera' }).click();
   await operator.getByLabel('Address').fill(rtsp.url('/mjpeg').replace('//', '//viewer:p%40ss%20word@'));
   await operator.getByLabel('Name').fill('Yard');

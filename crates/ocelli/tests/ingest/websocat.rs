@@ -4,9 +4,8 @@ use super::support::PATIENCE;
 use super::support::device::{Key, picture};
 use super::{shows, site};
 use std::net::SocketAddr;
-use std::path::Path;
 use std::process::Stdio;
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
 
@@ -16,7 +15,7 @@ const OURS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/websocat/b
 struct Websocat {
     program: Child,
     input: ChildStdin,
-    told: Lines<BufReader<ChildStdout>>,
+    output: ChildStdout,
 }
 
 impl Websocat {
@@ -24,7 +23,7 @@ impl Websocat {
     async fn ready(hub: SocketAddr, path: &str, arguments: &[String]) -> Self {
         let mut places = std::env::var_os("PATH").unwrap_or_default();
         places.push(":");
-        places.push(Path::new(OURS));
+        places.push(OURS);
         let mut program = Command::new("websocat")
             .env("PATH", places)
             .args(["--binary", "--exit-on-eof"])
@@ -36,31 +35,31 @@ impl Websocat {
             .spawn()
             .expect("websocat; `make test` installs it");
         let input = program.stdin.take().unwrap();
-        let told = BufReader::new(program.stdout.take().unwrap()).lines();
-        let mut websocat = Self {
+        let mut output = program.stdout.take().unwrap();
+        let mut told = Vec::new();
+        // Messages come as they are, without ends of lines.
+        while !told.ends_with(b"}") {
+            let more = timeout(PATIENCE, output.read_buf(&mut told)).await;
+            assert_ne!(more.expect("a message in time").unwrap(), 0, "{told:?}");
+        }
+        let told = String::from_utf8(told).unwrap();
+        assert!(told.contains("\"type\":\"ready\""), "{told}");
+        Self {
             program,
             input,
-            told,
-        };
-        let ready = websocat.line().await.expect("a line");
-        assert!(ready.contains("\"type\":\"ready\""), "{ready}");
-        websocat
-    }
-
-    async fn line(&mut self) -> Option<String> {
-        let line = timeout(PATIENCE, self.told.next_line()).await;
-        line.expect("a line or an end in time").unwrap()
-    }
-
-    /// Waits for its end; what it was told last.
-    async fn ended(mut self) -> String {
-        let mut last = String::new();
-        while let Some(line) = self.line().await {
-            last = line;
+            output,
         }
-        let ended = timeout(PATIENCE, self.program.wait()).await;
-        ended.expect("an end").unwrap();
-        last
+    }
+
+    /// Waits for its end; what it was told until then.
+    async fn ended(mut self) -> String {
+        let mut told = String::new();
+        let ended = timeout(PATIENCE, async {
+            self.output.read_to_string(&mut told).await.unwrap();
+            self.program.wait().await.unwrap();
+        });
+        ended.await.expect("an end in time");
+        told
     }
 }
 
@@ -71,14 +70,15 @@ async fn websocat_pushes_is_replaced_and_is_sent_away() {
     let key = Key::mint(hub, "live", "cam1").await;
     let bearer = format!("--header=Authorization: Bearer {}", key.secret);
     let mut first = Websocat::ready(hub, &key.path, &[bearer]).await;
-    first.input.write_all(&picture(1)).await.unwrap();
-    shows(hub, "cam1", &picture(1)).await;
+    let [one, other] = [1, 2].map(picture);
+    first.input.write_all(&one).await.unwrap();
+    shows(hub, "cam1", &one).await;
 
     let by_address = format!("{}&key={}", key.path, key.secret);
     let mut second = Websocat::ready(hub, &by_address, &[]).await;
     assert!(first.ended().await.contains("\"replaced\""));
-    second.input.write_all(&picture(2)).await.unwrap();
-    shows(hub, "cam1", &picture(2)).await;
+    second.input.write_all(&other).await.unwrap();
+    shows(hub, "cam1", &other).await;
     key.revoke(hub, "live").await;
     assert!(second.ended().await.contains("\"invalid_key\""));
 }

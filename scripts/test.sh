@@ -68,8 +68,8 @@ e2e() {
     in_web npm run e2e
 }
 
-# A WebSocket client for devices' tests, which Debian has not.
-websocat() {
+# websocat, a WebSocket client for devices' tests, which Debian has not.
+install_websocat() {
     [ -x target/websocat/bin/websocat ] || command -v websocat >/dev/null ||
         cargo install --quiet --locked --root target/websocat --target-dir target/websocat/build \
             --no-default-features websocat@1.14.1
@@ -97,7 +97,7 @@ if [ "$what" = all ]; then
     part "Rust lints" cargo clippy --workspace --all-targets --locked -- -D warnings
 fi
 if [ "$what" = all ] || [ "$what" = rust ]; then
-    part "websocat" websocat
+    part "websocat" install_websocat
     part "Rust tests" rust_tests
 fi
 if [ "$what" = all ] || [ "$what" = api ]; then

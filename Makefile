@@ -4,7 +4,7 @@
 # built before any Rust, because the program carries web/dist inside itself.
 
 .DEFAULT_GOAL := help
-.PHONY: help run build web test test-rust test-web test-e2e bench lint fmt setup setup-test clean
+.PHONY: help run build web test test-rust test-web test-api test-e2e bench lint fmt setup setup-test clean
 
 # ARGS reaches the scripts through the environment, never through a command
 # line that make would print or a shell would read again: camera addresses
@@ -35,6 +35,9 @@ test-rust: ## only the Rust tests (ARGS goes to cargo test)
 
 test-web: ## only the browser part's checks and unit tests
 	@scripts/test.sh web
+
+test-api: ## only the HTTP interface, held to its description by schemathesis
+	@scripts/test.sh api
 
 test-e2e: ## only the tests in a real browser
 	@scripts/test.sh e2e

@@ -37,8 +37,10 @@ test)
     need_command chromium chromium
     need_command curl curl
     need_command openssl openssl
+    need_command ip iproute2
+    need_command unshare util-linux
     if command -v dpkg-query >/dev/null; then
-        need_package fonts-dejavu-core gir1.2-gst-rtsp-server-1.0 python3-gi python3-prometheus-client \
+        need_package fonts-dejavu-core gir1.2-gst-rtsp-server-1.0 python3-gi python3-venv python3-prometheus-client \
             gstreamer1.0-plugins-{base,good,bad,ugly} gstreamer1.0-libav
     else
         say "note: the tests also need GStreamer's RTSP server with Python's gi; not checked, for this is not Debian."

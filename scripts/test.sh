@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# All tests, or one part of them: `test.sh [all|rust|web|e2e]`. Each part has
+# All tests, or one part of them: `test.sh [all|rust|web|api|e2e]`. Each part has
 # a heading and its time; the first failure ends it.
 #
 # The browser tests drive the binary that `cargo test` has just built, so the
@@ -63,8 +63,8 @@ require_node
 part "what the tests need" scripts/setup.sh test
 
 case $what in
-all | rust | web | e2e) ;;
-*) fail "usage: $0 [all|rust|web|e2e]" ;;
+all | rust | web | api | e2e) ;;
+*) fail "usage: $0 [all|rust|web|api|e2e]" ;;
 esac
 
 if [ "$what" = all ]; then
@@ -81,6 +81,9 @@ if [ "$what" = all ]; then
 fi
 if [ "$what" = all ] || [ "$what" = rust ]; then
     part "Rust tests" rust_tests
+fi
+if [ "$what" = all ] || [ "$what" = api ]; then
+    part "the HTTP interface held to its description" scripts/schemathesis.sh
 fi
 if [ "$what" = all ] || [ "$what" = e2e ]; then
     part "tests in a browser" e2e

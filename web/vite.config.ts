@@ -1,9 +1,10 @@
-// Builds the pages: dist/index.html, dist/play.html and their hashed assets.
+// Builds the pages: dist/index.html and its like, and their hashed assets.
 // The player is not bundled into them: they load the very /ocelli.js that other people's pages load.
 import { fileURLToPath } from 'node:url';
 import { svelte } from '@sveltejs/vite-plugin-svelte';
 import { defineConfig, type Plugin } from 'vite';
 
+const PAGES = ['index', 'play', 'sign-in', 'settings'];
 const here = (file: string): string => fileURLToPath(new URL(file, import.meta.url));
 
 const playerIsServed: Plugin = {
@@ -26,6 +27,6 @@ export default defineConfig({
     target: 'es2022',
     modulePreload: { polyfill: false },
     assetsInlineLimit: 0,
-    rolldownOptions: { input: { index: here('app/index.html'), play: here('app/play.html') } },
+    rolldownOptions: { input: Object.fromEntries(PAGES.map((page) => [page, here(`app/${page}.html`)])) },
   },
 });

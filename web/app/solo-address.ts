@@ -14,6 +14,7 @@ export function readSolo(): string | undefined {
 export function writeSolo(camera: string | undefined): void {
   if (camera === readSolo()) return;
   const address = `${location.pathname}${location.search}${camera === undefined ? '' : `#${encodeURIComponent(camera)}`}`;
-  if (camera !== undefined && location.hash === '') history.pushState(null, '', address);
-  else history.replaceState(null, '', address);
+  // The state may hold what opens this wall.
+  if (camera !== undefined && location.hash === '') history.pushState(history.state, '', address);
+  else history.replaceState(history.state, '', address);
 }

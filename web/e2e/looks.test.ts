@@ -1,14 +1,11 @@
 // How the pages look and read: axe in both schemes, a phone, an empty hub, the page of one camera, a foreign page.
 import { createServer, type Server } from 'node:http';
-import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import type { AddressInfo } from 'node:net';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { clockAge, launch, painted, readClock, until, wallReport } from './browser.ts';
+import { clockAge, findings, launch, painted, readClock, until, wallReport } from './browser.ts';
 import { patterns, startHub, type Hub } from './hub.ts';
 
-const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const PHONE = { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true };
 
 let browser: Browser;
@@ -32,23 +29,6 @@ async function open(path: string, options: Parameters<Browser['newContext']>[0] 
   await page.goto(`${hub.url}${path}`);
 }
 
-/** What axe finds serious or critical, in short. */
-async function findings(): Promise<string[]> {
-  interface Violation {
-    readonly id: string;
-    readonly impact: string | null;
-    readonly nodes: readonly { readonly html: string }[];
-  }
-  await page.evaluate(AXE);
-  const violations = await page.evaluate(async () => {
-    const { axe } = globalThis as unknown as { axe: { run(): Promise<{ violations: Violation[] }> } };
-    return (await axe.run()).violations;
-  });
-  return violations
-    .filter(({ impact }) => impact === 'serious' || impact === 'critical')
-    .map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 120)).join(' | ')}`);
-}
-
 for (const colorScheme of ['dark', 'light'] as const) {
   test(`axe finds nothing serious on a ${colorScheme} wall, its help, one camera alone`, async () => {
     hub = await startHub([...patterns(4), 'broken=rtsp://127.0.0.1:1/']);
@@ -59,14 +39,14 @@ for (const colorScheme of ['dark', 'light'] as const) {
       (report) => painted(report) === 4,
     );
     await page.getByRole('button', { name: 'Retry broken' }).waitFor({ timeout: 40_000 });
-    expect(await findings()).toEqual([]);
+    expect(await findings(page)).toEqual([]);
     await page.keyboard.press('?');
     await page.getByRole('dialog').waitFor();
-    expect(await findings()).toEqual([]);
+    expect(await findings(page)).toEqual([]);
     await page.keyboard.press('Escape');
     await page.getByRole('button', { name: /^cam1,/ }).click();
     await page.getByRole('button', { name: 'All cameras' }).waitFor();
-    expect(await findings()).toEqual([]);
+    expect(await findings(page)).toEqual([]);
   });
 
   test(`axe finds nothing serious on a ${colorScheme} empty hub, which says how to add a camera`, async () => {
@@ -74,7 +54,7 @@ for (const colorScheme of ['dark', 'light'] as const) {
     await open('/', { colorScheme });
     await page.getByRole('heading', { name: 'No cameras yet' }).waitFor();
     expect(await page.locator('section.empty').textContent()).toContain('[[camera]]');
-    expect(await findings()).toEqual([]);
+    expect(await findings(page)).toEqual([]);
   });
 }
 
@@ -111,7 +91,7 @@ test('on a phone the wall has two columns, scrolls, and nothing is wider than th
     };
   });
   expect(shape).toEqual({ columns: 2, scrolls: true, wide: false });
-  expect(await findings()).toEqual([]);
+  expect(await findings(page)).toEqual([]);
   await page.getByRole('button', { name: /^cam3(,|$)/ }).tap();
   await until(
     'one camera is alone',
@@ -136,7 +116,7 @@ test('the page of one camera plays it, by its short and by its full name', async
       (value) => value !== undefined,
     );
     expect(Math.abs(clockAge(clock ?? 0))).toBeLessThan(2_000);
-    expect(await findings()).toEqual([]);
+    expect(await findings(page)).toEqual([]);
     const watched = (await hub.cameras()).filter(({ viewers }) => viewers > 0).map(({ id }) => id);
     expect(watched).toEqual(['cam2']);
     if (room === 'cam2') await page.context().close();
@@ -195,7 +175,7 @@ for (const colorScheme of ['dark', 'light'] as const) {
     });
     if (colorScheme === 'dark') expect(brightness).toBeLessThan(100);
     else expect(brightness).toBeGreaterThan(200);
-    expect(await findings()).toEqual([]);
+    expect(await findings(page)).toEqual([]);
     await hub.stop();
     await until(
       'a hub that is gone refuses nothing',

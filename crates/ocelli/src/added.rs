@@ -5,6 +5,7 @@
 
 use crate::config::{CameraConfig, ConfigError, JpegOptions, JpegRate, Section, Written};
 use crate::launch;
+use crate::number::whole;
 use crate::site::Site;
 use crate::sources::{Address, Credentials, Fence};
 use crate::store::cameras::{self, Kept, about};
@@ -34,9 +35,11 @@ pub struct Jpeg {
     pub fps: Option<Rate>,
     /// The widest it gets, in pixels, 960 by default; it is never enlarged.
     #[schema(minimum = 64, maximum = 8192)]
+    #[serde(default, deserialize_with = "whole")]
     pub width: Option<u32>,
     /// How good it is, 90 by default.
     #[schema(minimum = 1, maximum = 100)]
+    #[serde(default, deserialize_with = "whole")]
     pub quality: Option<u32>,
 }
 

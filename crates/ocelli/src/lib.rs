@@ -22,6 +22,7 @@
 //! | [`visitor`] | who asks, and whether they may stay |
 //! | [`store`] | what outlives the hub |
 //! | [`api`], [`answer`], [`ui`] | the HTTP interface, its answers, the pages |
+//! | [`number`] | numbers as JSON has them |
 //! | [`reference`] | the reference page, made from the lists in the code |
 //! | [`doctor`] | what is wrong with a server, a camera or this machine |
 //! | [`launch`] | from a configuration to a running hub |
@@ -45,6 +46,7 @@ pub mod launch;
 pub mod limits;
 pub mod log;
 pub mod metrics;
+pub mod number;
 pub mod reference;
 pub mod renditions;
 pub mod server;

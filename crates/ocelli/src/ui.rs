@@ -1,5 +1,5 @@
 //! The browser part: files built by `web/` and kept inside the binary, and the
-//! page that plays one camera.
+//! pages among them: the wall, its settings, signing in, one camera.
 
 use crate::answer::{Problem, plain};
 use crate::site::Site;
@@ -51,7 +51,8 @@ pub async fn serve(State(site): State<Arc<Site>>, request: Request) -> Response 
         return file("play.html", &Request::from_parts(parts, body));
     }
     match path.trim_start_matches('/') {
-        "" | "sign-in" => file("index.html", &request),
+        "" => file("index.html", &request),
+        page @ ("settings" | "sign-in") => file(&format!("{page}.html"), &request),
         name => file(name, &request),
     }
 }

@@ -140,6 +140,7 @@ pub fn describe(schema: &mut Value) {
 
 /// A camera with its settings, without its password.
 #[derive(Serialize, ToSchema)]
+#[schema(as = ShownCamera)]
 #[serde(rename_all = "camelCase")]
 pub struct Shown {
     #[serde(flatten)]

@@ -33,8 +33,9 @@ pub fn opening() -> OpenApi {
     let components = document.components.get_or_insert_default();
     components.add_security_scheme("token", SecurityScheme::Http(token.build()));
     let session = ApiKeyValue::with_description(
-        "ocelli_…",
-        "The cookie of a user who is signed in, in requests of the hub's own pages. With a \
+        "ocelli_session",
+        "The cookie of a user who is signed in, in requests of the hub's own pages; its \
+         name has a part that tells hubs on one host apart. With a \
          role that gives the permission it does wherever a token does.",
     );
     components.add_security_scheme("session", SecurityScheme::ApiKey(ApiKey::Cookie(session)));

@@ -93,6 +93,7 @@ pub async fn ready(State(site): State<Arc<Site>>) -> Response {
 pub struct Check {
     /// How old its newest picture may be, in ms or like `10s`; by default 10 s, or three
     /// intervals of a camera that is slower.
+    #[param(pattern = "^([0-9]{1,9}|[0-9]{1,6}(ms|s|min|h))$")]
     max_age: Option<String>,
     /// Whether a camera that sleeps is woken to find out; true by default.
     wake: Option<bool>,

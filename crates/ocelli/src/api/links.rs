@@ -7,6 +7,7 @@ use super::page::{Page, Window};
 use crate::answer::{Answer, Asked, Problem, ProblemBody};
 use crate::auth::{Grant, Named, PlayToken};
 use crate::connection::Peer;
+use crate::number::whole;
 use crate::site::Site;
 use crate::store::walls::{self, Wall};
 use crate::visitor::Visitor;
@@ -143,6 +144,7 @@ impl From<Wall> for View {
 
 /// A new wall link, the one time that it is shown.
 #[derive(Serialize, ToSchema)]
+#[schema(as = ShownWall)]
 pub struct Shown {
     /// What the link has in it.
     token: String,
@@ -164,6 +166,7 @@ pub struct NewWall {
     cameras: BTreeSet<String>,
     /// How long it lasts, in seconds; a week by default.
     #[schema(minimum = 60, maximum = 31622400)]
+    #[serde(default, deserialize_with = "whole")]
     ttl: Option<u32>,
 }
 

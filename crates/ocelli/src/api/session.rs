@@ -45,6 +45,18 @@ pub struct View {
     /// Whether the hub has no user yet; the first one is made by the link that the
     /// hub printed when it started.
     setup_open: bool,
+    /// What a wall link in the address opens, for whoever comes by one.
+    wall: Option<Visited>,
+}
+
+/// A wall, as it is told to whoever has the link.
+#[derive(Serialize, ToSchema)]
+#[schema(as = VisitedWall)]
+#[serde(rename_all = "camelCase")]
+struct Visited {
+    name: String,
+    /// When the link ends, in ms since the Unix epoch.
+    expires_at: i64,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -92,6 +104,7 @@ impl View {
                     .collect(),
             },
             setup_open: any == Ok(false),
+            wall: None,
         }
     }
 }
@@ -196,7 +209,12 @@ fn with_cookie(cookie: String, answer: impl IntoResponse) -> Response {
         (status = 200, description = "Who asks", body = Answer<View>),
         (status = 401, description = "The token that was sent is none", body = ProblemBody)))]
 pub async fn show(State(site): State<Arc<Site>>, visitor: Visitor) -> Answer<View> {
-    Answer::new(View::of(&site, &visitor.grant(), visitor.signed_in()).await)
+    let view = View::of(&site, &visitor.grant(), visitor.signed_in()).await;
+    let wall = visitor.wall().map(|wall| Visited {
+        name: wall.name,
+        expires_at: wall.expires,
+    });
+    Answer::new(View { wall, ..view })
 }
 
 /// A user who wants to sign in.

@@ -68,6 +68,7 @@ impl From<Token> for View {
 
 /// A new token, the one time that it is shown.
 #[derive(Serialize, ToSchema)]
+#[schema(as = ShownToken)]
 pub struct Shown {
     /// The token itself. The hub keeps no copy.
     token: String,

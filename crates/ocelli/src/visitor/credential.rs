@@ -7,7 +7,8 @@ use crate::site::Site;
 use crate::store::sessions::{self, Session};
 use crate::store::tokens::{self, Token};
 use crate::store::users::User;
-use crate::store::{StoreError, users, walls};
+use crate::store::walls::{self, Wall};
+use crate::store::{StoreError, users};
 use http::header::{AUTHORIZATION, COOKIE, HeaderMap};
 use http::request::Parts;
 use rusqlite::Connection;
@@ -37,13 +38,10 @@ pub enum Found {
     Token(Token),
     /// It is this session, of this user.
     Session(User, Session),
-    /// It opens these cameras, and nothing else if `only`.
-    Cameras {
-        /// Their ids.
-        cameras: BTreeSet<String>,
-        /// Whether its bearer sees these alone.
-        only: bool,
-    },
+    /// It opens these cameras, beside what everybody sees.
+    Cameras(BTreeSet<String>),
+    /// It opens the cameras of this wall, and nothing else.
+    Wall(Wall),
     /// It is none, and that is no fault.
     Nothing,
 }
@@ -196,17 +194,10 @@ impl Credential {
                 });
                 Some(found.transpose()?.flatten().unwrap_or(Found::Nothing))
             }
-            Credential::Play(token) => (now < token.expires).then(|| Found::Cameras {
-                cameras: token.cameras.clone(),
-                only: false,
-            }),
-            Credential::Wall(id, hash) => {
-                let wall = walls::known(connection, id, hash, now)?;
-                wall.map(|wall| Found::Cameras {
-                    cameras: wall.cameras,
-                    only: true,
-                })
+            Credential::Play(token) => {
+                (now < token.expires).then(|| Found::Cameras(token.cameras.clone()))
             }
+            Credential::Wall(id, hash) => walls::known(connection, id, hash, now)?.map(Found::Wall),
         })
     }
 }

@@ -24,6 +24,7 @@ use crate::connection::Peer;
 use crate::site::Site;
 use crate::store::sessions::Session;
 use crate::store::users::User;
+use crate::store::walls::Wall;
 use axum::extract::FromRequestParts;
 use credential::{Credential, Fault, Found};
 use http::StatusCode;
@@ -54,8 +55,9 @@ struct Standing {
     grant: Grant,
     /// What a play token or a wall link opens.
     cameras: BTreeSet<String>,
-    /// Whether they see these cameras alone, though others are public.
-    only: bool,
+    /// The wall whose link they come by: they see its cameras alone, though others are
+    /// public.
+    wall: Option<Wall>,
     signed_in: Option<(User, Session)>,
     /// The id of the user or the token, for what is made in their name.
     maker: Option<String>,
@@ -79,9 +81,10 @@ impl Standing {
                     standing.grant.add(user.grant());
                     standing.signed_in = Some((user, session));
                 }
-                Some(Found::Cameras { cameras, only }) => {
-                    standing.cameras = cameras;
-                    standing.only = only;
+                Some(Found::Cameras(cameras)) => standing.cameras = cameras,
+                Some(Found::Wall(wall)) => {
+                    standing.cameras.clone_from(&wall.cameras);
+                    standing.wall = Some(wall);
                 }
                 Some(Found::Nothing) => {}
                 None => standing.lapsed = true,
@@ -163,6 +166,11 @@ impl Visitor {
         self.standing(|standing| *standing == Standing::default())
     }
 
+    /// The wall that they see alone, if they come by a link to one.
+    pub fn wall(&self) -> Option<Wall> {
+        self.standing(|standing| standing.wall.clone())
+    }
+
     /// Whether a token that they brought is good no more.
     pub fn has_lapsed(&self) -> bool {
         self.standing(|standing| standing.lapsed)
@@ -180,7 +188,7 @@ impl Visitor {
             if standing.cameras.contains(camera.as_str()) {
                 return true;
             }
-            !standing.only
+            standing.wall.is_none()
                 && (app.public_playback || standing.grant.allows("camera:read", Some(&app.name)))
         })
     }

@@ -109,10 +109,10 @@ impl Inner {
             .write()
             .unwrap_or_else(PoisonError::into_inner);
         // A session is seen from time to time; that changes nothing for anybody.
-        let differs = (own.lapsed, own.only, &own.grant, &own.cameras)
+        let differs = (own.lapsed, &own.wall, &own.grant, &own.cameras)
             != (
                 standing.lapsed,
-                standing.only,
+                &standing.wall,
                 &standing.grant,
                 &standing.cameras,
             );

@@ -100,6 +100,15 @@ async fn wall_links_are_made_listed_and_revoked_within_what_one_may_share() {
     let seen = seen.json()["data"].clone();
     assert_eq!(seen.as_array().map(Vec::len), Some(1), "{seen}");
     assert_eq!(seen[0]["id"], "yard/gate");
+    // Whoever has the link is told which wall that is, and nobody else is.
+    let told = get(hub.addr(), &format!("/api/v1/session?token={token}")).await;
+    let told = told.json()["data"].clone();
+    let wall = json!({ "name": "the yard", "expiresAt": made["expiresAt"] });
+    assert_eq!((&told["wall"], &told["user"]), (&wall, &Value::Null));
+    assert_eq!(
+        bob.get("/api/v1/session").await.json()["data"]["wall"],
+        Value::Null
+    );
     let line = format!("DELETE /api/v1/walls/{id}");
     assert_eq!(bob.call(&line, Value::Null).await.status(), 200);
     let gone = get(hub.addr(), &format!("/api/v1/cameras?token={token}")).await;

@@ -1,0 +1,39 @@
+import { expect, test } from 'vitest';
+import { may, mayAll } from './rights.ts';
+import type { Permissions } from './shapes.ts';
+
+const everything = ['app:read', 'camera:delete', 'camera:read', 'token:delete', 'token:create', 'user:write'];
+const admin: Permissions = { global: everything, apps: { live: everything } };
+const operator: Permissions = {
+  global: [],
+  apps: { live: [], yard: ['camera:delete', 'camera:read', 'stream:read'] },
+};
+const nobody: Permissions = { global: [], apps: {} };
+
+test('what is held everywhere is held in each app, the newest included', () => {
+  expect(may(admin, 'user:write', null)).toBe(true);
+  expect(may(admin, 'camera:delete', 'yard')).toBe(true);
+});
+
+test('a right in one app is none in another, nor in all', () => {
+  expect(may(operator, 'camera:delete', 'yard')).toBe(true);
+  expect(may(operator, 'camera:delete')).toBe(true);
+  expect(may(operator, 'camera:delete', 'live')).toBe(false);
+  expect(may(operator, 'camera:delete', null)).toBe(false);
+  expect(may(operator, 'camera:delete', 'constructor')).toBe(false);
+});
+
+test('a star is all of a kind, or all there is', () => {
+  expect(mayAll(operator, 'camera:*', 'yard')).toBe(true);
+  expect(mayAll(operator, 'stream:*', 'yard')).toBe(false);
+  expect(mayAll(operator, 'camera:*', 'live')).toBe(false);
+  expect(mayAll(operator, '*', 'yard')).toBe(false);
+  expect(mayAll(admin, '*', null)).toBe(true);
+  expect(mayAll({ global: [], apps: { yard: everything } }, '*', 'yard')).toBe(true);
+  expect(mayAll({ global: [], apps: { yard: everything } }, '*', null)).toBe(false);
+  expect(mayAll(admin, 'token:*', 'yard')).toBe(true);
+});
+
+test('whoever is not signed in may nothing', () => {
+  expect(may(nobody, 'camera:read')).toBe(false);
+});

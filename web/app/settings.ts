@@ -1,0 +1,9 @@
+// The settings page's entry: it only composes.
+import { mount } from 'svelte';
+import Settings from './Settings.svelte';
+import { applyTheme, storedTheme } from './theme.ts';
+
+applyTheme(storedTheme());
+
+const target = document.getElementById('app');
+if (target) mount(Settings, { target });

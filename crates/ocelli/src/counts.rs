@@ -53,6 +53,10 @@ pub enum Refusal {
     Origin,
     /// The opening handshake of a WebSocket is at fault.
     Handshake,
+    /// A socket to whoever may not watch, or brings a token that is none.
+    Access,
+    /// A socket to what there is not.
+    Unknown,
     /// The connection is one too many.
     Connections,
     /// The header of a request is too long.
@@ -67,10 +71,12 @@ pub enum Refusal {
 
 impl Refusal {
     /// All of them.
-    pub const ALL: [Refusal; 8] = [
+    pub const ALL: [Refusal; 10] = [
         Refusal::Host,
         Refusal::Origin,
         Refusal::Handshake,
+        Refusal::Access,
+        Refusal::Unknown,
         Refusal::Connections,
         Refusal::HeaderSize,
         Refusal::HeaderTimeout,
@@ -84,6 +90,8 @@ impl Refusal {
             Refusal::Host => "host",
             Refusal::Origin => "origin",
             Refusal::Handshake => "handshake",
+            Refusal::Access => "access",
+            Refusal::Unknown => "unknown",
             Refusal::Connections => "connections",
             Refusal::HeaderSize => "header_size",
             Refusal::HeaderTimeout => "header_timeout",

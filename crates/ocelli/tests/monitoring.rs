@@ -4,6 +4,7 @@
 
 mod support;
 
+use ocelli_testkit::websocket::{KEY, RawSocket};
 use ocelli_testkit::{Hub, jpeg};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -329,6 +330,42 @@ async fn a_log_in_json_is_an_object_a_line() {
     assert!(failed["reason"].is_string(), "{failed}");
     let said = hub.stderr();
     assert!(said.iter().all(|line| !line.contains("hu5h")), "{said:?}");
+}
+
+#[tokio::test]
+async fn a_socket_that_is_refused_is_logged_once_without_what_it_brought() {
+    let (hub, _dir) = tended("");
+    let upgrade = async |path: &str| {
+        let mut socket = RawSocket::connect(hub.addr()).await;
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n\r\n",
+            hub.addr()
+        );
+        socket.say(request.as_bytes()).await;
+        socket.head().await.expect("an answer").status
+    };
+    assert_eq!(upgrade("/live/ws?app=live&room=nobody").await, 404);
+    // A browser reads the code of a close, so there is one: 4401.
+    assert_eq!(upgrade("/ws/cameras?token=pt_h1dden").await, 101);
+    let lines = [("/live/ws: ", "\"nobody\""), ("/ws/cameras: ", "token")];
+    for (path, word) in lines {
+        let line = hub.wait_stderr(path, PATIENCE).expect(path);
+        assert!(line.contains("refused an upgrade"), "{line}");
+        assert!(
+            line.contains("peer=127.0.0.1:") && line.contains(word),
+            "{line}"
+        );
+    }
+    let said = hub.stderr();
+    let refused = said.iter().filter(|line| line.contains("refused"));
+    assert_eq!(refused.count(), lines.len(), "{said:?}");
+    assert!(!said.iter().any(|line| line.contains("h1dden")), "{said:?}");
+    let counted = rows(&get(hub.addr(), "/metrics").await.body);
+    for reason in ["unknown", "access"] {
+        let row = format!("ocelli_refused_total{{reason=\"{reason}\"}}");
+        assert_eq!(counted[&row], 1.0, "{reason}");
+    }
 }
 
 #[tokio::test]

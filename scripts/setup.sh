@@ -39,6 +39,9 @@ test)
     need_command openssl openssl
     need_command ip iproute2
     need_command unshare util-linux
+    need_command certutil libnss3-tools
+    # Debian keeps it where only root's PATH looks.
+    [ -x /usr/sbin/nginx ] || need_command nginx nginx-light
     if command -v dpkg-query >/dev/null; then
         need_package fonts-dejavu-core gir1.2-gst-rtsp-server-1.0 python3-gi python3-venv python3-prometheus-client \
             gstreamer1.0-plugins-{base,good,bad,ugly} gstreamer1.0-libav

@@ -15,9 +15,19 @@ const FLAGS = [
   '--disable-sync',
 ];
 
-/** With more flags of the browser's own, if there are any. */
-export const launch = (flags: readonly string[] = []): Promise<Browser> =>
-  chromium.launch({ executablePath: EXECUTABLE, args: [...FLAGS, ...flags] });
+interface Launch {
+  /** More flags of the browser's own. */
+  readonly flags?: readonly string[];
+  /** Where the browser looks for the certificate authorities that its user trusts. */
+  readonly home?: string;
+}
+
+export const launch = ({ flags = [], home = process.env['HOME'] ?? '' }: Launch = {}): Promise<Browser> =>
+  chromium.launch({
+    executablePath: EXECUTABLE,
+    args: [...FLAGS, ...flags],
+    env: { ...process.env, HOME: home },
+  });
 
 export interface TileReport {
   readonly painted: number;

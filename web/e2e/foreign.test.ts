@@ -25,7 +25,7 @@ let hospitable: Hub;
 beforeAll(async () => {
   // Names out there that lead to this machine, as those of an attacker's own domain may.
   const names = ['evil.example', 'dash.example'].map((name) => `MAP ${name} 127.0.0.1`);
-  browser = await launch([`--host-resolver-rules=${names.join(',')}`]);
+  browser = await launch({ flags: [`--host-resolver-rules=${names.join(',')}`] });
   foreign = createServer((_, response) => {
     response.setHeader('Content-Type', 'text/html').end('<title>Another host</title>');
   });

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 const PATIENCE: Duration = Duration::from_secs(20);
-const ANNOUNCEMENT: &str = "listening on http://";
+const ANNOUNCEMENT: &str = "listening on ";
 
 /// How a hub is to be started.
 pub struct HubBuilder {
@@ -101,22 +101,22 @@ impl HubBuilder {
         let stdout = Lines::read(process.stdout.take().expect("standard output is a pipe"));
         let stderr = Lines::read(process.stderr.take().expect("standard error is a pipe"));
         let announced = stdout.wait(0, PATIENCE, |line| line.starts_with(ANNOUNCEMENT));
-        let address = announced.as_deref().and_then(|line| {
-            line.strip_prefix(ANNOUNCEMENT)?
-                .trim_end_matches('/')
-                .parse()
-                .ok()
+        let announced = announced.as_deref().and_then(|line| {
+            let (scheme, address) = line.strip_prefix(ANNOUNCEMENT)?.split_once("://")?;
+            let address = address.trim_end_matches('/').parse().ok()?;
+            Some((scheme == "https", address))
         });
         let mut hub = Hub {
             process,
             address: SocketAddr::from(([0, 0, 0, 0], 0)),
+            secure: false,
             stdout,
             stderr,
             _home: self.home,
         };
-        match address {
-            Some(address) => {
-                hub.address = address;
+        match announced {
+            Some((secure, address)) => {
+                (hub.secure, hub.address) = (secure, address);
                 Ok(hub)
             }
             None => {
@@ -132,6 +132,7 @@ impl HubBuilder {
 pub struct Hub {
     process: Child,
     address: SocketAddr,
+    secure: bool,
     stdout: Lines,
     stderr: Lines,
     _home: Home,
@@ -162,14 +163,19 @@ impl Hub {
         self.address
     }
 
-    /// `http://ADDR:PORT` and the path.
+    /// `http://ADDR:PORT` (or https) and the path.
     pub fn url(&self, path: &str) -> String {
-        format!("http://{}/{}", self.address, path.trim_start_matches('/'))
+        format!("http{}", self.address_and(path))
     }
 
-    /// `ws://ADDR:PORT` and the path.
+    /// `ws://ADDR:PORT` (or wss) and the path.
     pub fn ws_url(&self, path: &str) -> String {
-        format!("ws://{}/{}", self.address, path.trim_start_matches('/'))
+        format!("ws{}", self.address_and(path))
+    }
+
+    fn address_and(&self, path: &str) -> String {
+        let s = if self.secure { "s" } else { "" };
+        format!("{s}://{}/{}", self.address, path.trim_start_matches('/'))
     }
 
     /// The process's id.

@@ -1,6 +1,9 @@
-//! One accepted connection as the rest of the server sees it: a TCP stream that
-//! keeps little unsent, tells when its writer has nothing left to write, and gives
-//! up on a peer that takes nothing.
+//! One accepted connection as the rest of the server sees it: a TCP stream, perhaps
+//! with TLS on top, that keeps little unsent, tells when its writer has nothing left
+//! to write, and gives up on a peer that takes nothing.
+//!
+//! TLS changes none of that: to flush it is to hand over what it holds and then to
+//! flush the wire below, so what counts as left has left the process.
 
 use crate::limits::Place;
 use bytes::{Buf, Bytes};
@@ -14,6 +17,8 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 /// A slow peer's connection counts as flushed only while fewer bytes than this
 /// are unsent in the kernel: what waits there is a picture growing old.
@@ -26,21 +31,28 @@ const KEPT_UP: u32 = 64;
 const STALL_LIMIT: Duration = Duration::from_secs(30);
 
 /// Who is at both ends of a connection, and when its writes have left.
+///
+/// Each request carries its own as an extension: behind a trusted proxy one
+/// connection brings the requests of many clients.
 #[derive(Clone, Debug)]
 pub struct Peer {
-    /// The client's address.
+    /// The client's address; behind a trusted proxy that of the proxy's client, with
+    /// port 0 where the proxy does not tell it.
     pub remote: SocketAddr,
     /// The address it reached the hub by.
     pub local: SocketAddr,
-    /// Whether the client's own side of the way is TLS.
+    /// Whether the client's own side of the conversation is encrypted.
     pub secure: bool,
+    /// The host and port that the client asked for, once they were found to be ours;
+    /// none for HTTP/1.0 without a Host.
+    pub authority: Option<Arc<str>>,
     /// Moves whenever all that was written has been handed to the kernel.
     pub flushes: Arc<Flushes>,
 }
 
 /// Counts the moments at which nothing was left to write.
 #[derive(Debug, Default)]
-pub struct Flushes(Mutex<(u64, Option<Waker>)>);
+pub struct Flushes(Mutex<(u64, Vec<Waker>)>);
 
 impl Flushes {
     /// How many there were.
@@ -54,35 +66,37 @@ impl Flushes {
         if inner.0 > seen {
             return Poll::Ready(());
         }
-        inner.1 = Some(cx.waker().clone());
+        // Over HTTP/2 several answers wait for the same connection.
+        if !inner.1.iter().any(|known| known.will_wake(cx.waker())) {
+            inner.1.push(cx.waker().clone());
+        }
         Poll::Pending
     }
 
     fn note(&self) {
-        let waker = {
+        let waiting = {
             let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             inner.0 += 1;
-            inner.1.take()
+            std::mem::take(&mut inner.1)
         };
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        waiting.into_iter().for_each(Waker::wake);
     }
 }
 
-/// An accepted connection.
+/// An accepted connection, plain or encrypted.
 #[derive(Debug)]
 pub struct Connection {
-    stream: TcpStream,
+    layers: Layers,
     /// Bytes that were read ahead by whoever had the connection before.
     ahead: Bytes,
-    flushes: Arc<Flushes>,
     /// Its place among those that the hub has; none where nobody counts.
     place: Option<Place>,
-    stall: Option<Pin<Box<Sleep>>>,
-    /// Flushes for which the peer will still be watched for being slow; 0 for
-    /// one that takes everything at once, which then costs nothing extra.
-    watched: u32,
+}
+
+#[derive(Debug)]
+enum Layers {
+    Plain(Wire),
+    Tls(Box<TlsStream<Wire>>),
 }
 
 impl Connection {
@@ -97,15 +111,19 @@ impl Connection {
             remote: stream.peer_addr()?,
             local: stream.local_addr()?,
             secure: false,
+            authority: None,
             flushes: Arc::default(),
         };
-        let connection = Self {
+        let wire = Wire {
             stream,
-            ahead: Bytes::new(),
             flushes: peer.flushes.clone(),
-            place: None,
             stall: None,
             watched: 0,
+        };
+        let connection = Self {
+            layers: Layers::Plain(wire),
+            ahead: Bytes::new(),
+            place: None,
         };
         Ok((connection, peer))
     }
@@ -120,6 +138,117 @@ impl Connection {
         self.ahead = ahead;
     }
 
+    /// The first byte on the wire, which stays there; none if the peer leaves instead.
+    ///
+    /// # Errors
+    /// The connection broke off.
+    pub async fn first_byte(&self) -> io::Result<Option<u8>> {
+        let stream = match &self.layers {
+            Layers::Plain(wire) => &wire.stream,
+            Layers::Tls(stream) => &stream.get_ref().0.stream,
+        };
+        let mut first = [0];
+        let len = stream.peek(&mut first).await?;
+        Ok((len > 0).then_some(first[0]))
+    }
+
+    /// Does the server's part of the TLS handshake.
+    ///
+    /// # Errors
+    /// The handshake failed, or there is TLS already.
+    pub async fn encrypt(self, acceptor: &TlsAcceptor) -> io::Result<Self> {
+        let Layers::Plain(wire) = self.layers else {
+            return Err(io::Error::other("the connection is encrypted already"));
+        };
+        let stream = acceptor.accept(wire).await?;
+        Ok(Self {
+            layers: Layers::Tls(Box::new(stream)),
+            ahead: self.ahead,
+            place: self.place,
+        })
+    }
+
+    /// The protocol that the TLS handshake agreed on (ALPN, RFC 7301).
+    pub fn protocol(&self) -> Option<&[u8]> {
+        match &self.layers {
+            Layers::Plain(_) => None,
+            Layers::Tls(stream) => stream.get_ref().1.alpn_protocol(),
+        }
+    }
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.ahead.has_remaining() {
+            let len = self.ahead.len().min(buf.remaining());
+            buf.put_slice(&self.ahead.split_to(len));
+            return Poll::Ready(Ok(()));
+        }
+        match &mut self.layers {
+            Layers::Plain(wire) => Pin::new(wire).poll_read(cx, buf),
+            Layers::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match &mut self.layers {
+            Layers::Plain(wire) => Pin::new(wire).poll_write(cx, buf),
+            Layers::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match &mut self.layers {
+            Layers::Plain(wire) => Pin::new(wire).poll_write_vectored(cx, bufs),
+            Layers::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.layers {
+            Layers::Plain(wire) => Pin::new(wire).poll_flush(cx),
+            Layers::Tls(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.layers {
+            Layers::Plain(wire) => Pin::new(wire).poll_shutdown(cx),
+            Layers::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+}
+
+/// The TCP stream below.
+#[derive(Debug)]
+struct Wire {
+    stream: TcpStream,
+    flushes: Arc<Flushes>,
+    stall: Option<Pin<Box<Sleep>>>,
+    /// Flushes for which the peer will still be watched for being slow; 0 for
+    /// one that takes everything at once, which then costs nothing extra.
+    watched: u32,
+}
+
+impl Wire {
     /// Times what the peer does not take.
     fn timed<T>(&mut self, cx: &mut Context<'_>, done: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if done.is_ready() {
@@ -156,22 +285,17 @@ impl Connection {
     }
 }
 
-impl AsyncRead for Connection {
+impl AsyncRead for Wire {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.ahead.has_remaining() {
-            let len = self.ahead.len().min(buf.remaining());
-            buf.put_slice(&self.ahead.split_to(len));
-            return Poll::Ready(Ok(()));
-        }
         Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }
 
-impl AsyncWrite for Connection {
+impl AsyncWrite for Wire {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

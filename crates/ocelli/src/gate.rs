@@ -9,6 +9,7 @@ use crate::connection::Peer;
 use http::header::{HOST, HeaderMap, HeaderValue, ORIGIN};
 use http::{Uri, Version};
 use std::net::IpAddr;
+use url::Url;
 
 /// The names this hub answers to.
 #[derive(Clone, Debug, Default)]
@@ -16,6 +17,64 @@ pub struct Gate {
     names: Vec<String>,
     addresses: Vec<IpAddr>,
     origins: Vec<String>,
+    public: Option<PublicUrl>,
+}
+
+/// Where the world finds the hub: the address of a reverse proxy before it, mostly.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublicUrl {
+    origin: String,
+    host: String,
+}
+
+impl PublicUrl {
+    /// Reads `https://cams.example`.
+    ///
+    /// # Errors
+    /// Says what such an address looks like.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let refuse = |why: &str| {
+            let right = "write it like \"https://cams.example\" or \"https://cams.example:8443\"";
+            Err(format!("{text:?} {why}; {right}"))
+        };
+        if text.contains('@') {
+            return Err(
+                "`public_url` takes no user and no password: it is shown to anybody".into(),
+            );
+        }
+        let Ok(url) = Url::parse(text.trim()) else {
+            return refuse("is no address");
+        };
+        let Some(host) = url
+            .host_str()
+            .filter(|_| matches!(url.scheme(), "http" | "https"))
+        else {
+            return refuse("is no address of a page");
+        };
+        if url.path() != "/" {
+            return refuse(
+                "has a path, and the hub's pages work at the root of a host only. Give the hub a \
+                 host name of its own at the proxy",
+            );
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return refuse("has more than a scheme, a host and a port");
+        }
+        Ok(Self {
+            origin: url.origin().ascii_serialization(),
+            host: host.to_owned(),
+        })
+    }
+
+    /// Scheme, host and port, the usual port left out, without a slash at the end.
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// Whether it is one of https.
+    pub fn is_secure(&self) -> bool {
+        self.origin.starts_with("https:")
+    }
 }
 
 impl Gate {
@@ -31,15 +90,32 @@ impl Gate {
             names.extend([format!("{short}.local"), short, host]);
         }
         names.extend(allowed_hosts.iter().map(|name| name.to_ascii_lowercase()));
-        let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
         Self {
             names,
-            addresses: interfaces.iter().map(if_addrs::Interface::ip).collect(),
+            addresses: own_addresses(),
             origins: allowed_origins
                 .iter()
                 .map(|origin| origin.trim_end_matches('/').to_ascii_lowercase())
                 .collect(),
+            public: None,
         }
+    }
+
+    /// The same, found by the world at this address, whose host thereby is one of the
+    /// hub's names.
+    #[must_use]
+    pub fn found_at(mut self, public: Option<PublicUrl>) -> Self {
+        self.names.extend(public.as_ref().map(|url| {
+            let bare = url.host.trim_start_matches('[').trim_end_matches(']');
+            bare.to_owned()
+        }));
+        self.public = public;
+        self
+    }
+
+    /// Where the world finds the hub, if that was configured.
+    pub fn public(&self) -> Option<&PublicUrl> {
+        self.public.as_ref()
     }
 
     fn knows(&self, host: &str, local: IpAddr) -> bool {
@@ -55,29 +131,36 @@ impl Gate {
         self.names.contains(&host)
     }
 
-    /// Checks that a request is meant for this hub.
+    /// The names this hub answers to, beside addresses.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// Checks that a request is meant for this hub; the host and port that it names,
+    /// if it names any. What a trusted proxy says was asked for (`peer.authority`) goes
+    /// before what it asks for itself.
     ///
     /// # Errors
     /// Says which name was asked for and how to allow it.
-    pub fn check_host(
+    pub fn check_host<'r>(
         &self,
         version: Version,
-        uri: &Uri,
-        headers: &HeaderMap,
-        peer: &Peer,
-    ) -> Result<(), String> {
+        uri: &'r Uri,
+        headers: &'r HeaderMap,
+        peer: &'r Peer,
+    ) -> Result<Option<&'r str>, String> {
         if headers.get_all(HOST).iter().nth(1).is_some() {
             return Err("the request has several Host headers; it may have one".to_owned());
         }
-        let Some(named) = named(uri, headers)? else {
+        let Some(named) = named(uri, headers, peer)? else {
             // HTTP/1.0 has no such header, and no browser speaks it.
             if version < Version::HTTP_11 {
-                return Ok(());
+                return Ok(None);
             }
             return Err("the request has no Host header; HTTP/1.1 needs one".to_owned());
         };
         if self.knows(without_port(named), peer.local.ip()) {
-            return Ok(());
+            return Ok(Some(named));
         }
         Err(format!(
             "{named:?} is not a name of this hub. If it should be, add it to `allowed_hosts` \
@@ -116,7 +199,7 @@ impl Gate {
     /// The origin of the hub's own pages as the client that asks knows them, with
     /// scheme, host and port; so a page of another port is not one.
     pub fn own_origin(&self, uri: &Uri, headers: &HeaderMap, peer: &Peer) -> Option<String> {
-        let host = named(uri, headers).ok()??.to_ascii_lowercase();
+        let host = named(uri, headers, peer).ok()??.to_ascii_lowercase();
         let (scheme, port) = if peer.secure {
             ("https", ":443")
         } else {
@@ -127,8 +210,28 @@ impl Gate {
         Some(format!("{scheme}://{host}"))
     }
 
-    /// What addresses of the hub begin with that are handed to this client.
+    /// Whether this is the origin of the hub's own pages: the one by which the client
+    /// asks, or the public one.
+    pub fn is_own_origin(
+        &self,
+        origin: &HeaderValue,
+        uri: &Uri,
+        headers: &HeaderMap,
+        peer: &Peer,
+    ) -> bool {
+        let is = |own: &str| origin.as_bytes().eq_ignore_ascii_case(own.as_bytes());
+        self.own_origin(uri, headers, peer)
+            .is_some_and(|own| is(&own))
+            || self.public.as_ref().is_some_and(|url| is(url.origin()))
+    }
+
+    /// What addresses of the hub begin with that are handed to this client: the public
+    /// one, if there is one, else what it used itself. `replacen("http", "ws", 1)` makes
+    /// a socket's of it.
     pub fn own_address(&self, uri: &Uri, headers: &HeaderMap, peer: &Peer) -> String {
+        if let Some(url) = &self.public {
+            return url.origin.clone();
+        }
         let own = self.own_origin(uri, headers, peer);
         own.unwrap_or_else(|| format!("http://{}", peer.local))
     }
@@ -144,9 +247,22 @@ impl Gate {
     }
 }
 
+/// The addresses that this machine has at the moment.
+pub fn own_addresses() -> Vec<IpAddr> {
+    let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
+    interfaces.iter().map(if_addrs::Interface::ip).collect()
+}
+
 /// The host that a request names. An absolute request target does so in place of the
 /// header (RFC 9112, 3.2.2).
-fn named<'r>(uri: &'r Uri, headers: &'r HeaderMap) -> Result<Option<&'r str>, String> {
+fn named<'r>(
+    uri: &'r Uri,
+    headers: &'r HeaderMap,
+    peer: &'r Peer,
+) -> Result<Option<&'r str>, String> {
+    if let Some(authority) = &peer.authority {
+        return Ok(Some(authority));
+    }
     if let Some(authority) = uri.authority() {
         return Ok(Some(authority.as_str()));
     }
@@ -172,6 +288,7 @@ mod tests {
             remote: "127.0.0.1:9".parse().expect("an address"),
             local: local.parse().expect("an address"),
             secure: false,
+            authority: None,
             flushes: Default::default(),
         }
     }
@@ -181,6 +298,7 @@ mod tests {
             names: vec!["localhost".into(), "cams.lan".into()],
             addresses: vec!["10.1.2.3".parse().expect("an address")],
             origins: vec!["https://dash.example".into()],
+            public: None,
         }
     }
 

@@ -4,17 +4,23 @@ use crate::added;
 use crate::auth::{Key, new_code};
 use crate::config::{CameraConfig, Config, ConfigError, from_argument};
 use crate::gate::Gate;
+use crate::gate::own_addresses;
 use crate::log;
 use crate::renditions::JpegRendition;
 use crate::server;
 use crate::site::Site;
 use crate::sources::Fence;
 use crate::store::{self, Store, StoreError, codes, users};
+use crate::tls::TlsError;
+use crate::tls::authority::Names;
+use crate::tls::keep::{Keeper, Mode};
+use crate::ui;
 use ocelli_core::{Camera, Hub, HubError, Source};
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 use tokio::net::TcpListener;
 
 /// Makes a hub of what was configured. Touches no network, but cameras with
@@ -92,7 +98,7 @@ pub fn demo() -> Result<Vec<CameraConfig>, ConfigError> {
 }
 
 /// Says on standard error who can reach the hub and what to do next.
-fn greet(address: SocketAddr, cameras: usize) {
+fn greet(address: SocketAddr, cameras: usize, tls: &Mode) {
     let mut words = String::new();
     if cameras == 0 {
         words.push_str(
@@ -111,14 +117,25 @@ fn greet(address: SocketAddr, cameras: usize) {
             "Anybody who reaches {address} can watch the cameras.\n"
         ));
     }
+    if let Mode::Local(_) = tls {
+        let port = address.port();
+        words.push_str(&format!(
+            "Devices trust it once they know its certificate authority: open \
+             http://<this machine>:{port}/ca on them.\n"
+        ));
+    }
     log::say(&words);
 }
 
-/// What addresses begin with on this machine, for a hub that listens there.
-fn local_address(listen: SocketAddr) -> String {
+/// What addresses begin with for the person who started the hub, which listens there.
+fn local_address(site: &Site, listen: SocketAddr) -> String {
+    if let Some(url) = site.gate.public() {
+        return url.origin().to_owned();
+    }
+    let scheme = site.scheme();
     match listen.ip().is_unspecified() {
-        true => format!("http://localhost:{}", listen.port()),
-        false => format!("http://{listen}"),
+        true => format!("{scheme}://localhost:{}", listen.port()),
+        false => format!("{scheme}://{listen}"),
     }
 }
 
@@ -138,7 +155,7 @@ async fn invite(site: &Site, listen: SocketAddr) -> Result<(), StoreError> {
     if let Some(code) = site.store.call(make).await? {
         let words = format!(
             "No user yet. Within 10 minutes, choose a password here:\n  {}\n",
-            sign_in_link(&local_address(listen), &code)
+            sign_in_link(&local_address(site, listen), &code)
         );
         log::say(&words);
     }
@@ -215,19 +232,70 @@ async fn put_apps(site: &Site) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Why the hub does not start.
+#[derive(Debug)]
+pub enum LaunchError {
+    /// The address can't be listened on.
+    Listen(SocketAddr, io::Error),
+    /// There is no TLS, which was asked for.
+    Tls(TlsError),
+}
+
+impl std::fmt::Display for LaunchError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            LaunchError::Listen(address, error) => write!(f, "can't listen on {address}: {error}"),
+            LaunchError::Tls(error) => write!(f, "can't serve by TLS: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for LaunchError {}
+
+/// Prepares TLS as it was configured.
+fn prepare_tls(site: &mut Site, config: &Config) -> Result<Option<Keeper>, TlsError> {
+    let keeper = match &config.tls {
+        Mode::Off => return Ok(None),
+        Mode::Files(files) => Keeper::of_files(files.clone())?,
+        Mode::Local(_) => {
+            let data = data_directory(config.data.as_deref())
+                .map_err(|error| TlsError::new(error.to_string()))?;
+            let mut lasting = Names::default();
+            let names = site.gate.names().iter();
+            names.for_each(|name| lasting.add(name));
+            lasting.add_address(config.listen.ip());
+            let (keeper, authority) =
+                Keeper::of_authority(&data, lasting, &own_addresses(), SystemTime::now())?;
+            site.authority = Some(authority);
+            keeper
+        }
+    };
+    site.tls = Some(keeper.server().clone());
+    Ok(Some(keeper))
+}
+
 /// Listens and serves until `shutdown` is ready.
 ///
 /// # Errors
-/// The address can't be listened on.
+/// The address can't be listened on, or TLS was asked for and can't be had.
 pub async fn serve(
     config: Config,
     hub: Arc<Hub>,
     shutdown: impl Future<Output = ()>,
-) -> io::Result<()> {
-    let listener = TcpListener::bind(config.listen).await?;
-    let address = listener.local_addr()?;
-    let gate = Gate::new(&config.allowed_hosts, &config.allowed_origins);
+) -> Result<(), LaunchError> {
+    let listening = |error| LaunchError::Listen(config.listen, error);
+    let listener = TcpListener::bind(config.listen).await.map_err(listening)?;
+    let address = listener.local_addr().map_err(listening)?;
+    let mut hosts = config.allowed_hosts.clone();
+    if let Mode::Local(names) = &config.tls {
+        hosts.extend_from_slice(names);
+    }
+    let gate = Gate::new(&hosts, &config.allowed_origins);
+    let gate = gate.found_at(config.public_url.clone());
     let mut site = Site::new(hub, gate);
+    site.proxies = config.trusted_proxies.clone();
+    site.framing = ui::framing(&config.frame_ancestors);
+    let keeper = prepare_tls(&mut site, &config).map_err(LaunchError::Tls)?;
     site.configured_apps = config.apps.iter().map(|app| app.name.clone()).collect();
     let place = |camera: CameraConfig| {
         let id = site.hub.resolve(&camera.app, &camera.room).ok()?;
@@ -251,15 +319,20 @@ pub async fn serve(
         // Nothing may be changed on top of what can't be read.
         site.store = Store::closed(&error.to_string());
     }
-    greet(address, site.hub.cameras().len());
+    greet(address, site.hub.cameras().len(), &config.tls);
     if site.store.key().is_ok()
         && let Err(error) = invite(&site, address).await
     {
         tracing::error!("the link for the first user can't be made: {error}");
     }
-    if let Err(error) = writeln!(io::stdout(), "listening on http://{address}") {
+    let scheme = site.scheme();
+    if let Err(error) = writeln!(io::stdout(), "listening on {scheme}://{address}") {
         tracing::warn!(%address, %error, "listening, but can't say so on standard output");
     }
+    let keeping = keeper.map(|keeper| tokio::spawn(keeper.run()));
     server::run(listener, Arc::new(site), shutdown).await;
+    if let Some(keeping) = keeping {
+        keeping.abort();
+    }
     Ok(())
 }

@@ -15,8 +15,11 @@
 //! | [`supervise`], [`ffmpeg`] | child processes; the one that decodes |
 //! | [`annexb`], [`jpeg`] | looking at pictures without decoding them |
 //! | [`server`], [`site`] | the one port: accepting, routing, stopping; what every route has at hand |
+//! | [`conversation`] | what is settled for each request before it reaches a route |
 //! | [`connection`], [`websocket`] | one connection; one WebSocket |
 //! | [`gate`], [`limits`] | the Host and Origin rules; how much clients may take |
+//! | [`proxy`] | what reverse proxies in front say of their clients |
+//! | [`tls`] | encryption on the way in, and who vouches for the hub |
 //! | [`counts`], [`metrics`], [`log`] | what is counted, how it is told, what is logged |
 //! | [`auth`] | tokens, passwords and roles, and what they grant |
 //! | [`visitor`] | who asks, and whether they may stay |
@@ -37,6 +40,7 @@ pub mod api;
 pub mod auth;
 pub mod config;
 pub mod connection;
+mod conversation;
 pub mod counts;
 pub mod doctor;
 pub mod ffmpeg;
@@ -47,6 +51,7 @@ pub mod limits;
 pub mod log;
 pub mod metrics;
 pub mod number;
+pub mod proxy;
 pub mod reference;
 pub mod renditions;
 pub mod server;
@@ -55,6 +60,7 @@ pub mod site;
 pub mod sources;
 pub mod store;
 pub mod supervise;
+pub mod tls;
 pub mod ui;
 pub mod visitor;
 pub mod websocket;

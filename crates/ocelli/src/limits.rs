@@ -135,16 +135,18 @@ impl Doorkeeper {
         self.open.load(Ordering::Relaxed)
     }
 
-    /// Lets a connection in for as long as the answer is kept.
+    /// Lets a connection in for as long as the answer is kept. One that is `exempt`
+    /// counts among all, but not among those of its address.
     ///
     /// # Errors
     /// It is one too many.
-    pub fn enter(self: &Arc<Self>, address: IpAddr) -> Result<Place, Full> {
+    pub fn enter(self: &Arc<Self>, address: IpAddr, exempt: bool) -> Result<Place, Full> {
         // One thread accepts, so nobody comes between the look and the count.
         if self.open() >= self.connections {
             return Err(Full::Hub);
         }
-        let exempt = address.to_canonical().is_loopback() && !self.loopback;
+        let local = address.to_canonical().is_loopback() && !self.loopback;
+        let exempt = exempt || local;
         let block = (!exempt).then(|| Block::from(address));
         if let Some(block) = block {
             let mut by_address = self.lock();
@@ -209,14 +211,19 @@ mod tests {
     fn an_address_has_so_many_places_and_another_has_its_own() {
         let doorkeeper = doorkeeper();
         let (ann, bob) = (address("10.0.0.1"), address("2001:db8::1"));
-        let anns = [ann, ann].map(|a| doorkeeper.enter(a).expect("a place"));
-        assert_eq!(doorkeeper.enter(ann).err(), Some(Full::Address));
-        let _bobs = [bob, bob].map(|b| doorkeeper.enter(b).expect("a place"));
+        let anns = [ann, ann].map(|a| doorkeeper.enter(a, false).expect("a place"));
+        assert_eq!(doorkeeper.enter(ann, false).err(), Some(Full::Address));
+        let _bobs = [bob, bob].map(|b| doorkeeper.enter(b, false).expect("a place"));
         let household = address("2001:db8::2");
-        assert_eq!(doorkeeper.enter(household).err(), Some(Full::Address));
+        assert_eq!(
+            doorkeeper.enter(household, false).err(),
+            Some(Full::Address)
+        );
         drop(anns);
         assert_eq!(doorkeeper.open(), 2);
-        assert!(doorkeeper.enter(ann).is_ok());
+        assert!(doorkeeper.enter(ann, false).is_ok());
+        // A reverse proxy brings many.
+        let _proxy = [bob, bob].map(|b| doorkeeper.enter(b, true).expect("a place"));
         assert_eq!(doorkeeper.lock().len(), 1, "who left is forgotten");
     }
 
@@ -224,9 +231,12 @@ mod tests {
     fn all_together_have_so_many() {
         let doorkeeper = doorkeeper();
         let own = address("127.0.0.1");
-        let _all: Vec<_> = (0..5).map(|_| doorkeeper.enter(own)).collect();
-        assert_eq!(doorkeeper.enter(own).err(), Some(Full::Hub));
-        assert_eq!(doorkeeper.enter(address("10.0.0.1")).err(), Some(Full::Hub));
+        let _all: Vec<_> = (0..5).map(|_| doorkeeper.enter(own, false)).collect();
+        assert_eq!(doorkeeper.enter(own, false).err(), Some(Full::Hub));
+        assert_eq!(
+            doorkeeper.enter(address("10.0.0.1"), false).err(),
+            Some(Full::Hub)
+        );
     }
 
     #[test]
@@ -237,8 +247,8 @@ mod tests {
             ..Limits::default()
         };
         let doorkeeper = Arc::new(Doorkeeper::new(&limits));
-        let _place = doorkeeper.enter(address("::ffff:127.0.0.1"));
-        let second = doorkeeper.enter(address("127.0.0.1"));
+        let _place = doorkeeper.enter(address("::ffff:127.0.0.1"), false);
+        let second = doorkeeper.enter(address("127.0.0.1"), false);
         assert_eq!(second.err(), Some(Full::Address));
     }
 

@@ -1,6 +1,7 @@
 //! The command line. Composes; decides nothing itself.
 
 mod admin;
+mod ca;
 mod token;
 
 use clap::{Args, Parser, Subcommand};
@@ -43,6 +44,9 @@ enum Command {
     /// Get in as an administrator, with a first or a forgotten password.
     #[command(subcommand)]
     Admin(admin::Admin),
+    /// The certificate authority of a hub that serves with --tls local.
+    #[command(subcommand)]
+    Ca(ca::Authority),
     /// Say what is wrong with a WebSocket server, a camera or this machine.
     ///
     /// Exit code 0: nothing failed (warnings are named); 1: something did; 2: there
@@ -61,6 +65,10 @@ struct Serve {
     /// Where to listen: 127.0.0.1:8080 for this machine, 0.0.0.0:8080 for the network.
     #[arg(long, value_name = "ADDR:PORT")]
     listen: Option<String>,
+    /// Encrypt connections: local, by a certificate authority of the hub's own; files,
+    /// by the pair named in the configuration; or off.
+    #[arg(long, value_name = "MODE")]
+    tls: Option<String>,
     /// Where the hub keeps what outlives it; ~/.local/share/ocelli by default.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
@@ -109,6 +117,7 @@ fn main() -> ExitCode {
         Some(Command::CheckConfig { file }) => check(&file),
         Some(Command::Token(token)) => token.run(),
         Some(Command::Admin(admin)) => admin.run(),
+        Some(Command::Ca(authority)) => authority.run(),
         Some(Command::Doctor(question)) => examine(&question),
         Some(Command::Reference) => {
             let text = reference::text();
@@ -169,6 +178,9 @@ fn configure(args: &Serve, demo: bool) -> Result<Config, ConfigOrFile> {
     if let Some(listen) = &args.listen {
         config.listen = config::parse_listen(listen)?;
     }
+    if let Some(mode) = &args.tls {
+        config.tls = config.tls.override_with(mode).map_err(ConfigOrFile)?;
+    }
     for (index, source) in args.sources.iter().enumerate() {
         config
             .cameras
@@ -224,10 +236,9 @@ fn serve(args: Serve, demo: bool) -> Result<(), Exit> {
                 _ = terminate.recv() => {}
             }
         };
-        let listen = config.listen;
         launch::serve(config, hub, shutdown)
             .await
-            .map_err(|error| Exit::failure(format!("can't listen on {listen}: {error}")))
+            .map_err(Exit::failure)
     })
 }
 

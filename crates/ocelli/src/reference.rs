@@ -46,6 +46,8 @@ pub fn text() -> String {
     }
     page.push_str("\n## Keys of the file\n\n| key | meaning |\n|---|---|\n");
     options(&mut page, config::FILE_OPTIONS);
+    page.push_str("\n## Keys of `[tls]`\n\n| key | meaning |\n|---|---|\n");
+    options(&mut page, config::TLS_OPTIONS);
     page.push_str("\n## Keys of `[app.<name>]`\n\n| key | meaning |\n|---|---|\n");
     options(&mut page, config::APP_OPTIONS);
     for (table, keys) in [

@@ -1,32 +1,20 @@
-//! The one port: accepts connections, checks whom they mean, and hands them to
-//! the routes. `run` ends when it is told to, whatever connections stay open.
+//! The one port: accepts connections as long as there is room for them, each of which
+//! is then a conversation of its own. `run` ends when it is told to, whatever connections stay open.
 
-use crate::answer::plain;
 use crate::connection::Connection;
+use crate::conversation::{Doors, converse};
 use crate::counts::Refusal;
 use crate::limits::Full;
 use crate::site::Site;
 use crate::visitor::rounds;
-use crate::{api, sinks, ui};
+use crate::{api, sinks, tls, ui};
 use axum::Router;
-use axum::body::Body;
-use axum::response::{IntoResponse, Response};
-use http::header::{
-    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, CONNECTION, HeaderValue,
-    REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
-};
-use http::{Method, Request, StatusCode};
-use hyper_util::rt::{TokioIo, TokioTimer};
 use ocelli_core::State;
-use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
-use tower_service::Service;
 
 /// For the cameras to be taken leave of: one that is not told keeps its session
 /// for a minute, and may allow no more than one.
@@ -39,6 +27,7 @@ fn routes(site: Arc<Site>) -> Router {
     Router::new()
         .merge(sinks::routes())
         .merge(api::routes(&site))
+        .merge(tls::routes())
         .fallback(ui::serve)
         .with_state(site)
 }
@@ -46,7 +35,7 @@ fn routes(site: Arc<Site>) -> Router {
 /// Serves `site` on `listener` until `shutdown` is ready, then ends every source
 /// and every connection.
 pub async fn run(listener: TcpListener, site: Arc<Site>, shutdown: impl Future<Output = ()>) {
-    let router = routes(site.clone());
+    let doors = Doors::new(routes(site.clone()), site.clone());
     site.tasks.spawn(rounds(site.clone()));
     tokio::pin!(shutdown);
     loop {
@@ -55,7 +44,7 @@ pub async fn run(listener: TcpListener, site: Arc<Site>, shutdown: impl Future<O
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, _)) => accept(stream, &site, &router),
+            Ok((stream, _)) => accept(stream, &site, &doors),
             Err(error) => wait_out(&error).await,
         }
     }
@@ -78,24 +67,6 @@ pub async fn run(listener: TcpListener, site: Arc<Site>, shutdown: impl Future<O
     let _ = tokio::join!(goodbye, farewell);
 }
 
-/// What a browser is told that asks, before a page's request to another origin,
-/// whether it may send it (CORS). With cookies it may not, from wherever.
-fn preflight(allowed: bool) -> Response {
-    if !allowed {
-        let message = "pages of this origin may not call this hub";
-        return plain(StatusCode::FORBIDDEN, message);
-    }
-    let headers = [
-        (
-            ACCESS_CONTROL_ALLOW_METHODS,
-            "GET, POST, PUT, PATCH, DELETE",
-        ),
-        (ACCESS_CONTROL_ALLOW_HEADERS, "authorization, content-type"),
-        (ACCESS_CONTROL_MAX_AGE, "600"),
-    ];
-    (StatusCode::NO_CONTENT, headers).into_response()
-}
-
 /// A connection that failed before it was accepted says nothing about the next;
 /// a lack of descriptors needs time to pass.
 async fn wait_out(error: &io::Error) {
@@ -109,7 +80,7 @@ async fn wait_out(error: &io::Error) {
     }
 }
 
-fn accept(stream: TcpStream, site: &Arc<Site>, router: &Router) {
+fn accept(stream: TcpStream, site: &Arc<Site>, doors: &Doors) {
     let (mut connection, peer) = match Connection::new(stream) {
         Ok(accepted) => accepted,
         Err(error) => {
@@ -117,67 +88,25 @@ fn accept(stream: TcpStream, site: &Arc<Site>, router: &Router) {
             return;
         }
     };
-    match site.doorkeeper.enter(peer.remote.ip()) {
+    let address = peer.remote.ip();
+    // Behind a proxy there are many.
+    let exempt = site.proxies.trusts(address);
+    match site.doorkeeper.enter(address, exempt) {
         Ok(place) => connection.keep(place),
         Err(full) => {
             site.refused(Refusal::Connections, &peer, full.message());
-            return turn_away(connection, full, site);
+            // A handshake would cost more than the refusal is to spare.
+            if site.tls.is_none() {
+                turn_away(connection, full, site);
+            }
+            return;
         }
     }
-    let router = router.clone();
-    let served = site.clone();
-    let asked = Arc::new(AtomicU64::new(0));
-    let (caller, requests) = (peer.clone(), asked.clone());
-    let service = hyper::service::service_fn(move |request: Request<hyper::body::Incoming>| {
-        let (site, mut router, peer) = (served.clone(), router.clone(), caller.clone());
-        let last = requests.fetch_add(1, Relaxed) + 1 >= site.limits.requests_per_connection;
-        async move {
-            let (version, uri, headers) = (request.version(), request.uri(), request.headers());
-            if let Err(reason) = site.gate.check_host(version, uri, headers, &peer) {
-                site.refused(Refusal::Host, &peer, &reason);
-                return Ok(plain(StatusCode::FORBIDDEN, &reason));
-            }
-            let origin = site.gate.allowed_origin(headers, &peer).cloned();
-            let asks_first = request.method() == Method::OPTIONS
-                && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD);
-            let mut request = request.map(Body::new);
-            request.extensions_mut().insert(peer);
-            let mut response = if asks_first {
-                preflight(origin.is_some())
-            } else {
-                let Ok(response) = router.call(request).await;
-                response
-            };
-            let upgrades = response.status() == StatusCode::SWITCHING_PROTOCOLS;
-            let headers = response.headers_mut();
-            if last && !upgrades {
-                headers.insert(CONNECTION, HeaderValue::from_static("close"));
-            }
-            if let Some(origin) = origin {
-                // Whoever may open sockets here may read what they would be told.
-                headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-                headers.append(VARY, HeaderValue::from_static("Origin"));
-            }
-            headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-            headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-            Ok::<_, Infallible>(response)
-        }
-    });
-    let http = hyper::server::conn::http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(site.limits.header_timeout)
-        .max_header_size(site.limits.header_size)
-        .max_buf_size(site.limits.header_size.max(64 * 1024))
-        .serve_connection(TokioIo::new(connection), service)
-        .with_upgrades();
-    let (ending, stopping) = (site.clone(), site.stopping.clone());
+    let conversation = converse(connection, peer, site.clone(), doors.clone());
+    let stopping = site.stopping.clone();
     site.tasks.spawn(async move {
         tokio::select! {
-            ended = http => {
-                if let Err(error) = ended {
-                    ending.broke_off(&peer, asked.load(Relaxed) > 0, &error);
-                }
-            }
+            () = conversation => {}
             () = stopping.cancelled() => {}
         }
     });

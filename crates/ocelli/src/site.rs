@@ -7,9 +7,14 @@ use crate::connection::Peer;
 use crate::counts::{Counts, Refusal};
 use crate::gate::Gate;
 use crate::limits::{Doorkeeper, Limits};
+use crate::proxy::Proxies;
 use crate::sources::Fence;
 use crate::store::Store;
+use crate::tls;
+use crate::tls::authority::Certificate;
+use crate::ui;
 use crate::visitor::{Attempts, Visitors};
+use http::HeaderValue;
 use ocelli_core::{CameraId, Hub};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -30,6 +35,14 @@ pub struct Site {
     pub hub: Arc<Hub>,
     /// The Host and Origin rules.
     pub gate: Gate,
+    /// The reverse proxies that are believed.
+    pub proxies: Proxies,
+    /// Who may show the hub's pages in a frame, as pages say it.
+    pub framing: HeaderValue,
+    /// What shakes hands, if connections are encrypted.
+    pub tls: Option<tls::Server>,
+    /// The hub's own certificate authority, if that is what vouches for it.
+    pub authority: Option<Certificate>,
     /// What outlives the hub.
     pub store: Store,
     /// The administrator's own token, if one was set.
@@ -79,6 +92,10 @@ impl Site {
         Self {
             hub,
             gate,
+            proxies: Proxies::default(),
+            framing: ui::framing(&[]),
+            tls: None,
+            authority: None,
             store: Store::closed("this hub was started without a store"),
             admin: None,
             passwords: Passwords::default(),
@@ -100,6 +117,11 @@ impl Site {
             started: Instant::now(),
             ignored: AtomicU64::new(0),
         }
+    }
+
+    /// What the addresses of its pages begin with, where no proxy stands before it.
+    pub fn scheme(&self) -> &'static str {
+        if self.tls.is_some() { "https" } else { "http" }
     }
 
     /// Holds clients to these limits.
@@ -133,7 +155,7 @@ impl Site {
         }
     }
 
-    /// Notes how an HTTP/1 connection ended that was at fault. Whether it had `asked`
+    /// Notes how a connection ended that was at fault. Whether it had `asked`
     /// for anything tells one that was idle from one that never came to the point.
     pub fn broke_off(&self, peer: &Peer, asked: bool, error: &hyper::Error) {
         if error.is_parse_too_large() {

@@ -27,6 +27,14 @@ pub const POLICY: &str = "default-src 'self'; img-src 'self' blob: data:; worker
      connect-src 'self' ws: wss:; style-src 'self' 'unsafe-inline'; object-src 'none'; \
      base-uri 'none'; form-action 'self'";
 
+/// Who may show a page of ours in a frame: the hub's own pages and these. It goes out
+/// beside [`POLICY`], and browsers hold a page to both.
+pub fn framing(embedders: &[String]) -> HeaderValue {
+    let own = HeaderValue::from_static("frame-ancestors 'self'");
+    let words = format!("frame-ancestors 'self' {}", embedders.join(" "));
+    HeaderValue::try_from(words.trim_end()).unwrap_or(own)
+}
+
 /// Answers every address that is nobody else's.
 pub async fn serve(State(site): State<Arc<Site>>, request: Request) -> Response {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {

@@ -117,6 +117,12 @@ fn check(request: &Request<Body>) -> Result<SecWebsocketAccept, (StatusCode, Str
             "a WebSocket needs HTTP/1.1; a proxy in between may speak HTTP/1.0 to the hub",
         );
     }
+    if request.version() > Version::HTTP_11 {
+        return refuse(
+            StatusCode::HTTP_VERSION_NOT_SUPPORTED,
+            "a WebSocket is opened over HTTP/1.1 here, not HTTP/2 (offer http/1.1 in ALPN)",
+        );
+    }
     if !has_token(headers, &UPGRADE, "websocket") {
         return refuse(
             StatusCode::UPGRADE_REQUIRED,

@@ -148,6 +148,76 @@ fn each_fault_says_what_would_be_right() {
 }
 
 #[test]
+fn what_concerns_the_front_door_is_read_and_its_faults_are_named() {
+    let config = Config::parse(
+        r#"
+        public_url = "https://Cams.Example:443/"
+        trusted_proxies = ["127.0.0.1", "10.0.0.0/8"]
+        frame_ancestors = ["https://dash.example", "https://*.example:8443", "*"]
+        [tls]
+        mode = "files"
+        cert = "fullchain.pem"
+        key = "privkey.pem"
+        "#,
+    );
+    let config = config.expect("a good file");
+    let url = config.public_url.expect("a URL");
+    assert_eq!(url.origin(), "https://cams.example");
+    let proxy = "10.9.8.7".parse().expect("an address");
+    assert!(config.trusted_proxies.trusts(proxy));
+    for (text, words) in [
+        ("[tls]\nmode = \"lokal\"", "did you mean \"local\"?"),
+        (
+            "[tls]\nmode = \"self\"",
+            "it is \"off\", \"local\" or \"files\"",
+        ),
+        ("[tls]\ncert = \"a\"", "[tls] needs `mode`"),
+        ("[tls]\nmod = \"local\"", "did you mean `mode`?"),
+        (
+            "[tls]\nmode = \"files\"\ncert = \"a\"",
+            "needs `cert` and `key`",
+        ),
+        (
+            "[tls]\nmode = \"local\"\nkey = \"a\"",
+            "belong to mode = \"files\"",
+        ),
+        (
+            "[tls]\nmode = \"files\"\nnames = []",
+            "belongs to mode = \"local\"",
+        ),
+        (
+            "[tls]\nmode = \"off\"\ncerts = \"a\"",
+            "did you mean `cert`?",
+        ),
+        (
+            "public_url = \"https://a.example/cams\"",
+            "at the root of a host only",
+        ),
+        ("public_url = \"cams.example\"", "is no address"),
+        (
+            "public_url = \"ftp://cams.example\"",
+            "is no address of a page",
+        ),
+        (
+            "public_url = \"https://a.example/?x\"",
+            "more than a scheme",
+        ),
+        ("trusted_proxies = [\"proxy.lan\"]", "no address of a proxy"),
+        ("frame_ancestors = [\"dash.example\"]", "no origin of pages"),
+        (
+            "frame_ancestors = [\"https://a.example; script-src *\"]",
+            "no origin",
+        ),
+    ] {
+        let fault = fault(text);
+        assert!(fault.contains(words), "{words}: {fault}");
+    }
+    let secret = fault("public_url = \"https://ann:hush@a.example\"");
+    assert!(secret.contains("no user and no password"), "{secret}");
+    assert!(!secret.contains("hush"), "{secret}");
+}
+
+#[test]
 fn a_line_that_may_hold_a_password_is_not_shown() {
     let text = "[[camera]]\nid = \"door\"\nsource = \"rtps://u:hush@h/x\"\n";
     let fault = fault(text);

@@ -18,6 +18,7 @@ fn hub() -> (Hub, Dir) {
         "ocelli.toml",
         "listen = \"127.0.0.1:0\"\nallowed_hosts = [\"Cams.lan\", \"10.9.8.7\"]\n\
          allowed_origins = [\"https://dash.example\", \"http://dev.example:3000/\"]\n\
+         frame_ancestors = [\"https://dash.example\"]\n\
          [[camera]]\nid = \"cam1\"\nsource = \"pattern:?size=64x48&fps=20\"\n",
     );
     let builder = Hub::builder(OCELLI).args(["serve", "--config"]);
@@ -159,4 +160,21 @@ async fn pages_that_may_open_sockets_may_read_what_they_would_be_told() {
     };
     assert_eq!(read("https://dash.example").await, "https://dash.example");
     assert_eq!(read("https://evil.example").await, "");
+}
+
+#[tokio::test]
+async fn pages_say_who_may_show_them_in_a_frame() {
+    let (hub, _dir) = hub();
+    for path in ["/", "/play/live/cam1", "/api/v1/docs"] {
+        let answer = request(hub.addr(), "GET", path, &[]).await;
+        let policies = answer.head.headers.iter();
+        let policies = policies.filter(|(name, _)| name == "content-security-policy");
+        let policies: Vec<_> = policies.map(|(_, value)| value.as_str()).collect();
+        let framing = "frame-ancestors 'self' https://dash.example";
+        assert!(policies.contains(&framing), "{path}: {policies:?}");
+        let strict = policies
+            .iter()
+            .any(|policy| policy.contains("default-src 'self'"));
+        assert!(strict, "{path}: {policies:?}");
+    }
 }

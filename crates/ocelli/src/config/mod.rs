@@ -6,13 +6,18 @@
 mod camera;
 mod limits;
 mod section;
+mod tls;
 
 pub use camera::{CameraConfig, JpegOptions, JpegRate, OPTIONS, Written, from_argument};
 pub use limits::{LIMIT_OPTIONS, LOG_OPTIONS, Log, LogFormat, METRICS_OPTIONS, Metrics};
 pub use section::{ConfigError, Section, nearest, parse_duration, parse_size};
+pub use tls::TLS_OPTIONS;
 
 use crate::auth::AdminToken;
+use crate::gate::PublicUrl;
 use crate::limits::Limits;
+use crate::proxy::Proxies;
+use crate::tls::keep::Mode;
 use ocelli_core::name::DEFAULT_APP;
 use ocelli_core::{App, CameraId};
 use std::collections::BTreeSet;
@@ -40,6 +45,18 @@ pub const FILE_OPTIONS: &[(&str, &str)] = &[
     (
         "allowed_origins",
         "pages elsewhere that may open sockets here, like [\"https://dash.example\"]",
+    ),
+    (
+        "frame_ancestors",
+        "pages elsewhere that may show the hub's pages in a frame, like [\"https://dash.example\"]",
+    ),
+    (
+        "public_url",
+        "where the world finds the hub, like \"https://cams.example\": addresses that the hub gives out begin with it",
+    ),
+    (
+        "trusted_proxies",
+        "reverse proxies that are believed when they tell of their clients (`X-Forwarded-For`, `-Proto`, `-Host`, or `Forwarded`), like [\"127.0.0.1\", \"10.0.0.0/8\"]",
     ),
     (
         "allow_local_sources",
@@ -71,6 +88,14 @@ pub struct Config {
     pub allowed_hosts: Vec<String>,
     /// Origins of pages that may open sockets beside the hub's own.
     pub allowed_origins: Vec<String>,
+    /// Pages that may show the hub's own in a frame.
+    pub frame_ancestors: Vec<String>,
+    /// Where the world finds the hub.
+    pub public_url: Option<PublicUrl>,
+    /// Reverse proxies that are believed.
+    pub trusted_proxies: Proxies,
+    /// Whether connections are encrypted, and who vouches for the hub.
+    pub tls: Mode,
     /// Whether cameras that are added over HTTP may be on this machine.
     pub allow_local_sources: bool,
     /// How many cameras may be added over HTTP.
@@ -98,6 +123,10 @@ impl Config {
             listen,
             allowed_hosts: Vec::new(),
             allowed_origins: Vec::new(),
+            frame_ancestors: Vec::new(),
+            public_url: None,
+            trusted_proxies: Proxies::default(),
+            tls: Mode::Off,
             allow_local_sources: false,
             max_added_cameras: MAX_ADDED_CAMERAS,
             apps: Vec::new(),
@@ -140,6 +169,10 @@ impl Config {
         let mut config = Self::new(listen);
         config.allowed_hosts = file.strings("allowed_hosts")?.unwrap_or_default();
         config.allowed_origins = file.strings("allowed_origins")?.unwrap_or_default();
+        read_front(&mut file, &mut config)?;
+        if let Some(section) = file.section("tls", "[tls]")? {
+            config.tls = tls::read(section)?;
+        }
         config.allow_local_sources = file.boolean("allow_local_sources")?.unwrap_or(false);
         if let Some(most) = file.whole("max_added_cameras", 0..=100_000)? {
             config.max_added_cameras = most as usize;
@@ -203,6 +236,47 @@ impl Config {
         CameraId::new(&camera.app, prefix, &camera.room)
             .map_err(|error| ConfigError::new(error.to_string()))
     }
+}
+
+/// Reads how the world comes to the hub.
+fn read_front(file: &mut Section<'_>, config: &mut Config) -> Result<(), ConfigError> {
+    if let Some(text) = file.string("public_url")? {
+        let url = PublicUrl::parse(&text);
+        let fault = |message| ConfigError::new(message).at(file.span("public_url"));
+        config.public_url = Some(url.map_err(fault)?);
+    }
+    if let Some(list) = file.strings("trusted_proxies")? {
+        let proxies = Proxies::parse(&list);
+        let fault = |message| ConfigError::new(message).at(file.span("trusted_proxies"));
+        config.trusted_proxies = proxies.map_err(fault)?;
+    }
+    if let Some(list) = file.strings("frame_ancestors")? {
+        if let Some(bad) = list.iter().find(|source| !is_embedder(source)) {
+            let message = format!(
+                "{bad:?} is no origin of pages; write \"https://dash.example\", \
+                 \"https://*.example\" for all hosts of a domain, or \"*\" for everybody"
+            );
+            return Err(ConfigError::new(message).at(file.span("frame_ancestors")));
+        }
+        config.frame_ancestors = list;
+    }
+    Ok(())
+}
+
+/// Whether this can stand in CSP's `frame-ancestors`: an origin, perhaps with a star
+/// for a part of its host, or a star alone (CSP level 3, 2.3.1).
+fn is_embedder(source: &str) -> bool {
+    if source == "*" {
+        return true;
+    }
+    let host = source
+        .strip_prefix("https://")
+        .or_else(|| source.strip_prefix("http://"));
+    host.is_some_and(|host| {
+        let known = |c: char| c.is_ascii_alphanumeric() || ".-:[]".contains(c);
+        let host = host.strip_prefix("*.").unwrap_or(host);
+        !host.is_empty() && host.chars().all(known)
+    })
 }
 
 fn read_app(name: &str, mut section: Section<'_>) -> Result<App, ConfigError> {

@@ -5,6 +5,7 @@
 
 use super::net::{Route, Stream};
 use super::report::Report;
+use crate::tls::day;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
@@ -244,7 +245,7 @@ fn a_right_day(fault: &CertificateError) -> Option<(String, UnixTime)> {
             let words = format!(
                 "The certificate has expired on {}. Renew it, and see to it that the server reads \
                  the new one (many need a restart).",
-                date(not_after.as_secs())
+                day(*not_after)
             );
             Some((words, *not_after))
         }
@@ -252,7 +253,7 @@ fn a_right_day(fault: &CertificateError) -> Option<(String, UnixTime)> {
             let words = format!(
                 "The certificate is valid from {} only. Are the clocks of this machine and of the \
                  one that made it right?",
-                date(not_before.as_secs())
+                day(*not_before)
             );
             Some((words, *not_before))
         }
@@ -352,45 +353,10 @@ fn warn_of_its_end(
             "dates",
             format!(
                 "The certificate expires on {}. Renew it in time.",
-                date(not_after.as_secs())
+                day(not_after)
             ),
         );
     } else {
         report.pass("dates", "The certificate is valid for two weeks and more.");
-    }
-}
-
-/// Seconds since the Unix epoch as a day of the calendar.
-fn date(seconds: u64) -> String {
-    let mut days = seconds / 86_400;
-    let mut year = 1970;
-    let leap =
-        |year: u64| year.is_multiple_of(4) && !year.is_multiple_of(100) || year.is_multiple_of(400);
-    while days >= 365 + u64::from(leap(year)) {
-        days -= 365 + u64::from(leap(year));
-        year += 1;
-    }
-    let february = 28 + u64::from(leap(year));
-    let mut month = 1;
-    for length in [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] {
-        if days < length {
-            break;
-        }
-        days -= length;
-        month += 1;
-    }
-    format!("{year}-{month:02}-{:02}", days + 1)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::date;
-
-    #[test]
-    fn days_of_the_calendar() {
-        assert_eq!(date(0), "1970-01-01");
-        assert_eq!(date(951_782_400), "2000-02-29");
-        assert_eq!(date(1_735_689_599), "2024-12-31");
-        assert_eq!(date(1_735_689_600), "2025-01-01");
     }
 }

@@ -10,7 +10,7 @@
 pub mod apps;
 pub mod cameras;
 pub mod codes;
-mod directory;
+pub(crate) mod directory;
 mod schema;
 mod seal;
 pub mod sessions;

@@ -19,8 +19,7 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 pub fn comes_from_own_page(gate: &Gate, peer: &Peer, parts: &Parts) -> Option<bool> {
     let mut origins = parts.headers.get_all(ORIGIN).iter();
     let origin = origins.next()?;
-    let own = gate.own_origin(&parts.uri, &parts.headers, peer);
-    let is_own = own.is_some_and(|own| origin.as_bytes().eq_ignore_ascii_case(own.as_bytes()));
+    let is_own = gate.is_own_origin(origin, &parts.uri, &parts.headers, peer);
     Some(is_own && origins.next().is_none())
 }
 
@@ -82,6 +81,7 @@ mod tests {
             remote: address,
             local: address,
             secure: false,
+            authority: None,
             flushes: Default::default(),
         };
         cookie_counts(&Gate::new(&[], &[]), &peer, &parts)

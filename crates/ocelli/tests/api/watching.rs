@@ -400,6 +400,7 @@ async fn whoever_stays_is_looked_up_again_within_a_minute_without_being_told_to(
         remote: address,
         local: address,
         secure: false,
+        authority: None,
         flushes: Default::default(),
     };
     let visitor = Visitor::enter(&site, &peer, &parts).await.unwrap();

@@ -8,6 +8,7 @@
 
 pub mod doctor;
 pub mod http;
+pub mod secure;
 pub mod site;
 pub mod tempdir;
 pub mod wall;

@@ -3,9 +3,12 @@
 
 #![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
 
+use super::tempdir::Dir;
 use super::{eventually, http};
 use ocelli::gate::Gate;
 use ocelli::server;
+use ocelli::tls::authority::Names;
+use ocelli::tls::keep::Keeper;
 use ocelli_core::{
     App, Camera, Failure, FailureKind, FrameBuffer, Hub, Picture, Publisher, RunOnce, Source,
     Timestamp,
@@ -14,6 +17,7 @@ use ocelli_testkit::jpeg;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::SystemTime;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
@@ -22,6 +26,8 @@ use tokio::task::JoinHandle;
 pub struct Site {
     pub hub: Arc<Hub>,
     pub address: SocketAddr,
+    /// Where its certificate authority is, if it has one.
+    pub authority: Option<Dir>,
     stop: Option<oneshot::Sender<()>>,
     serving: JoinHandle<()>,
 }
@@ -29,10 +35,27 @@ pub struct Site {
 impl Site {
     /// A server without cameras.
     pub async fn start() -> Self {
+        Self::start_with(None).await
+    }
+
+    /// The same with TLS, by an authority of its own.
+    pub async fn start_secure() -> Self {
+        Self::start_with(Some(Dir::new("authority"))).await
+    }
+
+    async fn start_with(authority: Option<Dir>) -> Self {
         let hub = Arc::new(Hub::default());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let site = Arc::new(ocelli::site::Site::new(hub.clone(), Gate::new(&[], &[])));
+        let mut site = ocelli::site::Site::new(hub.clone(), Gate::new(&[], &[]));
+        if let Some(dir) = &authority {
+            let mut names = Names::default();
+            names.add("localhost");
+            let now = SystemTime::now();
+            let (keeper, _) = Keeper::of_authority(&dir.0, names, &[], now).unwrap();
+            site.tls = Some(keeper.server().clone());
+        }
+        let site = Arc::new(site);
         let (stop, stopped) = oneshot::channel();
         let serving = tokio::spawn(server::run(listener, site, async {
             let _ = stopped.await;
@@ -40,6 +63,7 @@ impl Site {
         Self {
             hub,
             address,
+            authority,
             stop: Some(stop),
             serving,
         }

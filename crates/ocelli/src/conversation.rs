@@ -1,0 +1,296 @@
+//! One connection's conversation: the handshake, if there is TLS; HTTP/1.1 or HTTP/2,
+//! as the client speaks; and what is settled for each request before it reaches a route:
+//! who asks, for which host, from a page of which origin.
+//!
+//! What does not belong here: which connections there may be (`server`, `limits`).
+
+use crate::answer::plain;
+use crate::connection::{Connection, Peer};
+use crate::counts::Refusal;
+use crate::gate::PublicUrl;
+use crate::site::Site;
+use crate::tls::{self, Opened};
+use axum::body::Body;
+use axum::extract::{Extension, State};
+use axum::response::{IntoResponse, Response};
+use axum::{Router, routing};
+use http::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, CONNECTION, CONTENT_SECURITY_POLICY,
+    HeaderValue, LOCATION, REFERRER_POLICY, UPGRADE, VARY, X_CONTENT_TYPE_OPTIONS,
+};
+use http::{Method, Request, StatusCode, Version};
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::convert::Infallible;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio::time::sleep;
+use tokio_util::task::TaskTracker;
+use tower_service::Service;
+
+/// The requests of one HTTP/2 connection that are answered at once.
+const STREAMS: u32 = 128;
+/// How often an HTTP/2 client is asked whether it is still there, and how long it may
+/// take to answer.
+const KEEP_ALIVE: Duration = Duration::from_secs(20);
+
+/// Whom connections lead to.
+#[derive(Clone)]
+pub struct Doors {
+    /// All that there is.
+    routes: Router,
+    /// For who speaks plain HTTP where TLS is spoken: the way to it.
+    signpost: Router,
+}
+
+impl Doors {
+    /// To these routes.
+    pub fn new(routes: Router, site: Arc<Site>) -> Self {
+        // A device fetches the authority before it trusts it.
+        let signpost = tls::routes().fallback(routing::any(point));
+        Self {
+            routes,
+            signpost: signpost.with_state(site),
+        }
+    }
+}
+
+/// Points to the encrypted side of this port.
+async fn point(
+    State(site): State<Arc<Site>>,
+    Extension(peer): Extension<Peer>,
+    request: Request<Body>,
+) -> Response {
+    let upgrade = request.headers().contains_key(UPGRADE);
+    let safe = matches!(*request.method(), Method::GET | Method::HEAD);
+    let target = request.uri().path_and_query();
+    let target = target.map_or("/", |target| target.as_str());
+    let there = peer
+        .authority
+        .as_deref()
+        .and_then(|authority| HeaderValue::try_from(format!("https://{authority}{target}")).ok());
+    match there {
+        // Not for ever: TLS may be switched off again.
+        Some(there) if safe && !upgrade => {
+            let words = "this port speaks TLS: use https";
+            let words = plain(StatusCode::TEMPORARY_REDIRECT, words);
+            ([(LOCATION, there)], words).into_response()
+        }
+        _ => {
+            let reason = "this port speaks TLS: use https:// and wss://";
+            if upgrade {
+                site.refused(Refusal::Handshake, &peer, reason);
+            }
+            plain(StatusCode::BAD_REQUEST, reason)
+        }
+    }
+}
+
+/// Opens a connection and answers what comes over it, until it ends.
+pub async fn converse(connection: Connection, mut peer: Peer, site: Arc<Site>, doors: Doors) {
+    let Some(tls) = site.tls.clone() else {
+        let answering = Answering::new(site, doors.routes, peer);
+        return http1(connection, answering).await;
+    };
+    let opened = match tls.open(connection).await {
+        Ok(opened) => opened,
+        Err(error) => {
+            tracing::debug!(peer = %peer.remote, %error, "no TLS handshake");
+            return;
+        }
+    };
+    peer.secure = !matches!(opened, Opened::Plain(_));
+    match opened {
+        Opened::Plain(connection) => {
+            http1(connection, Answering::new(site, doors.signpost, peer)).await;
+        }
+        Opened::Http1(connection) => {
+            http1(connection, Answering::new(site, doors.routes, peer)).await;
+        }
+        Opened::Http2(connection) => {
+            http2(connection, Answering::new(site, doors.routes, peer)).await;
+        }
+    }
+}
+
+async fn http1(connection: Connection, answering: Answering) {
+    let (site, peer) = (answering.site.clone(), answering.peer.clone());
+    let (limits, asked) = (&site.limits, answering.asked.clone());
+    let http = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.header_timeout)
+        .max_header_size(limits.header_size)
+        .max_buf_size(limits.header_size.max(64 * 1024))
+        .serve_connection(TokioIo::new(connection), answering)
+        .with_upgrades();
+    if let Err(error) = http.await {
+        site.broke_off(&peer, asked.count.load(Relaxed) > 0, &error);
+    }
+}
+
+async fn http2(connection: Connection, answering: Answering) {
+    let (site, peer) = (answering.site.clone(), answering.peer.clone());
+    let (limits, asked) = (&site.limits, answering.asked.clone());
+    let header_size = u32::try_from(limits.header_size).unwrap_or(u32::MAX);
+    let streams = Streams(site.tasks.clone());
+    let http = hyper::server::conn::http2::Builder::new(streams)
+        .timer(TokioTimer::new())
+        .max_header_list_size(header_size)
+        .max_concurrent_streams(STREAMS)
+        // An answer's next piece is asked for when the last has left the stream's
+        // buffer, so that a picture is chosen late; hyper's own 400 KB are seconds.
+        .max_send_buf_size(1)
+        .keep_alive_interval(KEEP_ALIVE)
+        .keep_alive_timeout(KEEP_ALIVE)
+        .serve_connection(TokioIo::new(connection), answering);
+    let mut http = pin!(http);
+    // hyper times no header here; who asks nothing in that time has nothing to ask.
+    let (mut silent, mut silence) = (true, pin!(sleep(limits.header_timeout)));
+    loop {
+        tokio::select! {
+            ended = http.as_mut() => {
+                if let Err(error) = ended {
+                    site.broke_off(&peer, asked.count.load(Relaxed) > 0, &error);
+                }
+                return;
+            }
+            () = asked.told.notified() => {
+                silent = false;
+                if asked.count.load(Relaxed) >= limits.requests_per_connection {
+                    http.as_mut().graceful_shutdown();
+                }
+            }
+            () = silence.as_mut(), if silent => return,
+        }
+    }
+}
+
+/// Starts the streams of HTTP/2 connections as tasks that the server's end waits for.
+#[derive(Clone)]
+struct Streams(TaskTracker);
+
+impl<F: Future<Output: Send> + Send + 'static> hyper::rt::Executor<F> for Streams {
+    fn execute(&self, stream: F) {
+        self.0.spawn(stream);
+    }
+}
+
+/// The requests that came over one connection.
+#[derive(Default)]
+struct Asked {
+    count: AtomicU64,
+    told: Notify,
+}
+
+/// Answers the requests of one connection.
+#[derive(Clone)]
+struct Answering {
+    site: Arc<Site>,
+    router: Router,
+    peer: Peer,
+    asked: Arc<Asked>,
+}
+
+impl Answering {
+    fn new(site: Arc<Site>, router: Router, peer: Peer) -> Self {
+        Self {
+            site,
+            router,
+            peer,
+            asked: Arc::default(),
+        }
+    }
+
+    /// Settles who asks and for which host.
+    fn settle(&self, request: &Request<Incoming>) -> Result<Peer, String> {
+        let (site, mut peer) = (&self.site, self.peer.clone());
+        let (version, uri, headers) = (request.version(), request.uri(), request.headers());
+        let usually = site.gate.public().map(PublicUrl::is_secure);
+        site.proxies.look_behind(&mut peer, headers, usually);
+        let checked = site.gate.check_host(version, uri, headers, &peer);
+        let checked = checked.map(|authority| authority.map(Arc::from));
+        match checked {
+            Ok(authority) => {
+                peer.authority = authority;
+                Ok(peer)
+            }
+            Err(reason) => {
+                site.refused(Refusal::Host, &peer, &reason);
+                Err(reason)
+            }
+        }
+    }
+
+    async fn answer(mut self, request: Request<Incoming>, last: bool) -> Response {
+        let peer = match self.settle(&request) {
+            Ok(peer) => peer,
+            Err(reason) => return plain(StatusCode::FORBIDDEN, &reason),
+        };
+        let headers = request.headers();
+        let origin = self.site.gate.allowed_origin(headers, &peer).cloned();
+        let asks_first = request.method() == Method::OPTIONS
+            && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD);
+        // HTTP/2 says it otherwise.
+        let says_last = last && request.version() <= Version::HTTP_11;
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(peer);
+        let mut response = if asks_first {
+            preflight(origin.is_some())
+        } else {
+            let Ok(response) = self.router.call(request).await;
+            response
+        };
+        let upgrades = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+        let headers = response.headers_mut();
+        if says_last && !upgrades {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        if let Some(origin) = origin {
+            // Whoever may open sockets here may read what they would be told.
+            headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+            headers.append(VARY, HeaderValue::from_static("Origin"));
+        }
+        if headers.contains_key(CONTENT_SECURITY_POLICY) {
+            headers.append(CONTENT_SECURITY_POLICY, self.site.framing.clone());
+        }
+        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+        response
+    }
+}
+
+impl hyper::service::Service<Request<Incoming>> for Answering {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let count = self.asked.count.fetch_add(1, Relaxed) + 1;
+        let last = count >= self.site.limits.requests_per_connection;
+        self.asked.told.notify_one();
+        let answering = self.clone();
+        Box::pin(async move { Ok(answering.answer(request, last).await) })
+    }
+}
+
+/// What a browser is told that asks, before a page's request to another origin,
+/// whether it may send it (CORS). With cookies it may not, from wherever.
+fn preflight(allowed: bool) -> Response {
+    if !allowed {
+        let message = "pages of this origin may not call this hub";
+        return plain(StatusCode::FORBIDDEN, message);
+    }
+    let headers = [
+        (
+            ACCESS_CONTROL_ALLOW_METHODS,
+            "GET, POST, PUT, PATCH, DELETE",
+        ),
+        (ACCESS_CONTROL_ALLOW_HEADERS, "authorization, content-type"),
+        (ACCESS_CONTROL_MAX_AGE, "600"),
+    ];
+    (StatusCode::NO_CONTENT, headers).into_response()
+}

@@ -1,0 +1,301 @@
+//! The hub's own certificate authority: made at the first start, kept in the data
+//! directory, and the one thing that devices have to trust.
+//!
+//! Only the authority's key is kept. The certificate that the hub shows is made anew
+//! at each start, with a key that never touches the disk: whoever trusts the authority
+//! trusts the next one too.
+
+use super::{TlsError, expiry};
+use crate::store::directory;
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, PublicKeyData, SanType, date_time_ymd,
+};
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer, UnixTime};
+use rustls::sign::CertifiedKey;
+use std::collections::BTreeSet;
+use std::io::{Read, Write};
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
+
+/// The authority's certificate, in the data directory. It is no secret.
+const CERTIFICATE_FILE: &str = "ca.pem";
+/// The authority's key, beside it. It is one.
+const KEY_FILE: &str = "ca.key";
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+/// How long what the hub shows is valid. Browsers take at most 398 days, Apple's
+/// devices 825 from an authority that a person added.
+const LIFE: Duration = Duration::from_secs(90 * 24 * 3600);
+/// When it is made anew: a month before its end.
+const RENEWAL: Duration = Duration::from_secs(60 * 24 * 3600);
+/// How far a device's clock may be behind.
+const LENIENCE: Duration = DAY;
+
+/// What the hub is called, by name and by address.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Names {
+    /// Host names.
+    pub names: BTreeSet<String>,
+    /// Addresses.
+    pub addresses: BTreeSet<IpAddr>,
+}
+
+impl Names {
+    /// Adds a host as it may stand in an address: a name, or an IP address with or
+    /// without brackets.
+    pub fn add(&mut self, host: &str) {
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        match bare.parse::<IpAddr>() {
+            Ok(address) => self.add_address(address),
+            Err(_) => {
+                self.names.insert(host.to_ascii_lowercase());
+            }
+        }
+    }
+
+    /// Adds an address, unless nobody can ask for it: an unspecified one, or one that
+    /// means something on one link alone.
+    pub fn add_address(&mut self, address: IpAddr) {
+        let address = address.to_canonical();
+        let reachable = match address {
+            IpAddr::V4(_) => true,
+            IpAddr::V6(address) => !address.is_unicast_link_local(),
+        };
+        if reachable && !address.is_unspecified() {
+            self.addresses.insert(address);
+        }
+    }
+
+    fn alternatives(&self) -> Vec<SanType> {
+        let names = self.names.iter().filter_map(|name| {
+            let written = name.as_str().try_into().ok().map(SanType::DnsName);
+            if written.is_none() {
+                tracing::warn!("{name:?} can't stand in a certificate; write it in ASCII (xn--…)");
+            }
+            written
+        });
+        let addresses = self.addresses.iter().copied().map(SanType::IpAddress);
+        names.chain(addresses).collect()
+    }
+}
+
+/// What the authority has signed, and when it should sign anew.
+pub struct Issued {
+    /// To be shown: a key, its certificate, and the authority's.
+    pub key: CertifiedKey,
+    /// Outside of these times it is to be made anew: it has become old, or was made
+    /// by a clock that was wrong.
+    pub fresh: std::ops::Range<SystemTime>,
+}
+
+/// The authority, as the world may know it.
+#[derive(Clone, Debug)]
+pub struct Certificate {
+    /// Its certificate.
+    pub der: CertificateDer<'static>,
+    /// The same as text.
+    pub pem: String,
+    /// Its file.
+    pub path: PathBuf,
+}
+
+impl Certificate {
+    /// Reads the authority's certificate in a data directory; none if there is none yet.
+    ///
+    /// # Errors
+    /// The file can't be read, or holds something else.
+    pub fn read(data: &Path) -> Result<Option<Self>, TlsError> {
+        let path = data.join(CERTIFICATE_FILE);
+        let pem = match std::fs::read_to_string(&path) {
+            Ok(pem) => pem,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(TlsError::of_file(&path, error)),
+        };
+        let der = CertificateDer::from_pem_slice(pem.as_bytes())
+            .map_err(|error| TlsError::of_file(&path, format!("it is no certificate: {error}")))?;
+        Ok(Some(Self { der, pem, path }))
+    }
+
+    /// The last second of its life.
+    pub fn expiry(&self) -> Option<UnixTime> {
+        expiry(&self.der)
+    }
+}
+
+/// The hub's own certificate authority.
+pub struct Authority {
+    certificate: Certificate,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+impl Authority {
+    /// The authority of a data directory, made if there is none yet.
+    ///
+    /// # Errors
+    /// Says which file can't be read or written, or that the two do not belong together.
+    pub fn keep(data: &Path, now: SystemTime) -> Result<Self, TlsError> {
+        let fault = |error: crate::store::StoreError| TlsError::new(error.to_string());
+        directory::make(data).map_err(fault)?;
+        let _held = directory::hold(data).map_err(fault)?;
+        let (certificate, key_path) = (Certificate::read(data)?, data.join(KEY_FILE));
+        let mut file = directory::make_private(&key_path).map_err(fault)?;
+        let mut text = String::new();
+        file.read_to_string(&mut text)
+            .map_err(|error| TlsError::of_file(&key_path, error))?;
+        let (certificate, key) = match (certificate, text.is_empty()) {
+            (Some(certificate), false) => (Some(certificate), parse_key(&key_path, &text)?),
+            (Some(certificate), true) => {
+                return Err(TlsError::of_file(
+                    &key_path,
+                    format!(
+                        "it is gone, and without it {} is of no use. Bring it back, or remove \
+                         both and have every device trust the new authority",
+                        certificate.path.display()
+                    ),
+                ));
+            }
+            // A start that broke off before the certificate was written.
+            (None, false) => (None, parse_key(&key_path, &text)?),
+            (None, true) => {
+                let key = KeyPair::generate().map_err(|error| TlsError::new(error.to_string()))?;
+                file.write_all(key.serialize_pem().as_bytes())
+                    .and_then(|()| file.sync_all())
+                    .map_err(|error| TlsError::of_file(&key_path, error))?;
+                (None, key)
+            }
+        };
+        let certificate = match certificate {
+            Some(certificate) => certificate,
+            None => make(data, &key)?,
+        };
+        let authority = Self {
+            issuer: Issuer::new(parameters(&key), key),
+            certificate,
+        };
+        authority.prove(now)?;
+        Ok(authority)
+    }
+
+    /// The authority's certificate.
+    pub fn certificate(&self) -> &Certificate {
+        &self.certificate
+    }
+
+    /// Makes a certificate for these names, valid from `now`.
+    ///
+    /// # Errors
+    /// A fault of this program's own.
+    pub fn issue(&self, names: &Names, now: SystemTime) -> Result<Issued, TlsError> {
+        let fault = |error: rcgen::Error| TlsError::new(error.to_string());
+        let (from, until) = (now - LENIENCE, now + LIFE);
+        let mut parameters = CertificateParams::default();
+        parameters.subject_alt_names = names.alternatives();
+        parameters.not_before = from.into();
+        parameters.not_after = until.into();
+        parameters.distinguished_name = rcgen::DistinguishedName::new();
+        parameters
+            .distinguished_name
+            .push(DnType::CommonName, "Ocelli");
+        parameters.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        parameters.use_authority_key_identifier_extension = true;
+        let key = KeyPair::generate().map_err(fault)?;
+        let leaf = parameters.signed_by(&key, &self.issuer).map_err(fault)?;
+        let chain = vec![leaf.der().clone(), self.certificate.der.clone()];
+        let key = PrivatePkcs8KeyDer::from(key.serialize_der());
+        let provider = aws_lc_rs::default_provider();
+        let key = CertifiedKey::from_der(chain, key.into(), &provider)
+            .map_err(|error| TlsError::new(error.to_string()))?;
+        Ok(Issued {
+            key,
+            fresh: from..now + RENEWAL,
+        })
+    }
+
+    /// Finds out whether what the key signs is what the certificate vouches for.
+    fn prove(&self, now: SystemTime) -> Result<(), TlsError> {
+        let fault = |fault: &dyn std::fmt::Display| {
+            let path = &self.certificate.path;
+            TlsError::of_file(
+                path,
+                format!(
+                    "with the key beside it it makes no good certificate ({fault}). Bring back the \
+                     pair that belongs together, or remove both files and have every device trust \
+                     the new authority"
+                ),
+            )
+        };
+        let issued = self.issue(&Names::default(), now)?;
+        let anchor =
+            anchor_from_trusted_cert(&self.certificate.der).map_err(|error| fault(&error))?;
+        let leaf = issued
+            .key
+            .cert
+            .first()
+            .ok_or_else(|| fault(&"it is empty"))?;
+        let leaf = EndEntityCert::try_from(leaf).map_err(|error| fault(&error))?;
+        let anchors = [anchor];
+        let since = now.duration_since(SystemTime::UNIX_EPOCH);
+        let judged = leaf.verify_for_usage(
+            aws_lc_rs::default_provider()
+                .signature_verification_algorithms
+                .all,
+            &anchors,
+            &[],
+            UnixTime::since_unix_epoch(since.unwrap_or_default()),
+            KeyUsage::server_auth(),
+            None,
+            None,
+        );
+        judged.map(drop).map_err(|error| fault(&error))
+    }
+}
+
+fn parse_key(path: &Path, text: &str) -> Result<KeyPair, TlsError> {
+    KeyPair::from_pem(text).map_err(|_| {
+        TlsError::of_file(
+            path,
+            "it is no private key. Bring back the one that was there, or remove it and ca.pem \
+             and have every device trust the new authority",
+        )
+    })
+}
+
+/// What the authority's certificate says. It depends on nothing but the key, so that
+/// it can be told again what name it signs by.
+fn parameters(key: &KeyPair) -> CertificateParams {
+    let mark = blake3::hash(key.der_bytes());
+    let mut parameters = CertificateParams::default();
+    parameters.distinguished_name = rcgen::DistinguishedName::new();
+    let name = format!("Ocelli hub {}", &mark.to_hex()[..8]);
+    parameters.distinguished_name.push(DnType::CommonName, name);
+    parameters.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    // Fixed days, for small machines often start with a wrong clock.
+    parameters.not_before = date_time_ymd(2020, 1, 1);
+    parameters.not_after = date_time_ymd(2049, 12, 31);
+    parameters
+}
+
+fn make(data: &Path, key: &KeyPair) -> Result<Certificate, TlsError> {
+    let made = parameters(key)
+        .self_signed(key)
+        .map_err(|error| TlsError::new(error.to_string()))?;
+    let (path, pem) = (data.join(CERTIFICATE_FILE), made.pem());
+    // Whole or not at all: what is there is believed.
+    let begun = data.join("ca.pem.new");
+    std::fs::write(&begun, &pem)
+        .and_then(|()| std::fs::rename(&begun, &path))
+        .map_err(|error| TlsError::of_file(&path, error))?;
+    tracing::info!(path = %path.display(), "made a certificate authority of this hub's own");
+    Ok(Certificate {
+        der: made.der().clone(),
+        pem,
+        path,
+    })
+}

@@ -1,0 +1,97 @@
+//! Where devices fetch the hub's own authority, and how they are told to trust it.
+//!
+//! All of it is public, and is answered without TLS too: a device that does not trust
+//! the hub yet has no other way.
+
+use super::authority::Certificate;
+use crate::answer::Problem;
+use crate::site::Site;
+use crate::ui;
+use aws_lc_rs::digest::{SHA256, digest};
+use axum::Router;
+use axum::extract::State;
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::get;
+use http::header::{CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
+use rustls::pki_types::CertificateDer;
+use std::sync::Arc;
+
+/// The page of instructions; `@PRINT@` stands for the fingerprint.
+const PAGE: &str = include_str!("trust.html");
+
+/// The addresses where the authority is fetched.
+pub fn routes() -> Router<Arc<Site>> {
+    Router::new()
+        .route("/ca", get(page))
+        .route("/ca.pem", get(pem))
+        .route("/ca.crt", get(der))
+        .route("/ca.h", get(header))
+}
+
+/// The SHA-256 of a certificate as devices show it: `AB:CD:…`.
+pub fn fingerprint(certificate: &CertificateDer<'_>) -> String {
+    let digest = digest(&SHA256, certificate);
+    let bytes: Vec<_> = digest
+        .as_ref()
+        .iter()
+        .map(|byte| format!("{byte:02X}"))
+        .collect();
+    bytes.join(":")
+}
+
+fn of(site: &Site) -> Result<&Certificate, Problem> {
+    site.authority.as_ref().ok_or_else(|| {
+        Problem::not_found(
+            "this hub has no certificate authority of its own: it was not started with --tls \
+             local, nor with mode = \"local\" in [tls]",
+        )
+    })
+}
+
+async fn pem(State(site): State<Arc<Site>>) -> Result<Response, Problem> {
+    let pem = of(&site)?.pem.clone();
+    let kind = [
+        (CONTENT_TYPE, "application/x-pem-file"),
+        (
+            CONTENT_DISPOSITION,
+            "attachment; filename=\"ocelli-ca.pem\"",
+        ),
+    ];
+    Ok((kind, pem).into_response())
+}
+
+/// For Windows and phones, which open it with what installs certificates.
+async fn der(State(site): State<Arc<Site>>) -> Result<Response, Problem> {
+    let der = of(&site)?.der.to_vec();
+    let kind = [
+        (CONTENT_TYPE, "application/x-x509-ca-cert"),
+        (
+            CONTENT_DISPOSITION,
+            "attachment; filename=\"ocelli-ca.crt\"",
+        ),
+    ];
+    Ok((kind, der).into_response())
+}
+
+/// For a board's program.
+async fn header(State(site): State<Arc<Site>>) -> Result<Response, Problem> {
+    let mut text = String::from(
+        "// The certificate authority of an Ocelli hub. It is no secret.\n\
+         #pragma once\n\nstatic const char OCELLI_CA[] =\n",
+    );
+    for line in of(&site)?.pem.lines() {
+        text.push_str(&format!("    \"{line}\\n\"\n"));
+    }
+    let end = text.trim_end().len();
+    text.replace_range(end.., ";\n");
+    let kind = [
+        (CONTENT_TYPE, "text/x-c; charset=utf-8"),
+        (CONTENT_DISPOSITION, "attachment; filename=\"ocelli_ca.h\""),
+    ];
+    Ok((kind, text).into_response())
+}
+
+async fn page(State(site): State<Arc<Site>>) -> Result<Response, Problem> {
+    let page = PAGE.replace("@PRINT@", &fingerprint(&of(&site)?.der));
+    Ok(([(CONTENT_SECURITY_POLICY, ui::POLICY)], Html(page)).into_response())
+}

@@ -1,0 +1,85 @@
+// The wall over https and wss in a browser that trusts the hub's own authority, and in one that does not.
+import { execFileSync } from 'node:child_process';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { launch, painted, until, wallReport } from './browser.ts';
+import { patterns, startHub, type Hub } from './hub.ts';
+
+const CAMERAS = 8;
+let hub: Hub;
+let home: string;
+
+beforeAll(async () => {
+  hub = await startHub(patterns(CAMERAS), 0, '[tls]\nmode = "local"\n');
+  home = await mkdtemp(join(tmpdir(), 'ocelli-home-'));
+});
+
+afterAll(async () => {
+  await hub.stop();
+  await rm(home, { recursive: true, force: true });
+});
+
+/** What the page for devices tells to do on Linux. */
+async function trust(): Promise<void> {
+  // A device that does not trust the hub yet asks without encryption.
+  const answer = await fetch(`${hub.url.replace('https:', 'http:')}/ca.pem`);
+  expect(answer.headers.get('content-type')).toBe('application/x-pem-file');
+  const pem = join(home, 'ca.pem');
+  await writeFile(pem, await answer.text());
+  const folder = join(home, '.pki/nssdb');
+  await mkdir(folder, { recursive: true });
+  const database = `sql:${folder}`;
+  execFileSync('certutil', ['-d', database, '-N', '--empty-password']);
+  execFileSync('certutil', ['-d', database, '-A', '-t', 'C,,', '-n', 'ocelli', '-i', pem]);
+}
+
+test('a browser that does not trust the authority refuses, one that does shows the wall over wss', async () => {
+  expect(hub.url).toMatch(/^https:/);
+  const wary = await launch({ home });
+  try {
+    const page = await wary.newPage();
+    await expect(page.goto(hub.url)).rejects.toThrow('ERR_CERT_AUTHORITY_INVALID');
+  } finally {
+    await wary.close();
+  }
+
+  await trust();
+  const browser = await launch({ home });
+  try {
+    const page = await browser.newPage();
+    const sockets: string[] = [];
+    page.on('websocket', (socket) => sockets.push(socket.url()));
+    await page.goto(hub.url.replace('https:', 'http:'));
+    expect(page.url(), 'plain http is sent on').toMatch(/^https:/);
+    await until(
+      'every camera paints',
+      () => wallReport(page),
+      (report) => report.link === 'open' && painted(report, 3) === CAMERAS,
+      40_000,
+    );
+    expect(await page.evaluate(() => isSecureContext)).toBe(true);
+    const protocol = await page.evaluate(
+      () => (performance.getEntriesByType('navigation')[0] as PerformanceNavigationTiming).nextHopProtocol,
+    );
+    expect(protocol).toBe('h2');
+    // More MJPEG than a browser opens connections to one host.
+    const play = await page.evaluate(async (count) => {
+      const images = Array.from({ length: count }, (_, index) => {
+        const image = new Image();
+        image.src = `/live/live/cam${index + 1}/mjpeg`;
+        document.body.append(image);
+        return image;
+      });
+      const end = Date.now() + 20_000;
+      const playing = (): number => images.filter((image) => image.naturalWidth > 0).length;
+      while (playing() < count && Date.now() < end) await new Promise((resolve) => setTimeout(resolve, 100));
+      return playing();
+    }, CAMERAS);
+    expect(play).toBe(CAMERAS);
+    expect(sockets.every((url) => url.startsWith('wss:'))).toBe(true);
+  } finally {
+    await browser.close();
+  }
+});

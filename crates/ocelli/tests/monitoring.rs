@@ -303,6 +303,27 @@ async fn a_camera_that_does_not_wake_is_told_after_ten_seconds() {
 }
 
 #[tokio::test]
+async fn a_camera_that_fails_while_it_wakes_is_told_at_once() {
+    let (site, [cam]) = Site::with(["cam"]).await;
+    let begun = Instant::now();
+    let breaks = async {
+        for attempt in 1..=3 {
+            cam.started(attempt).await;
+            cam.crash("the cable is out");
+        }
+    };
+    let (answer, ()) = tokio::join!(health(&site, ""), breaks);
+    assert_eq!(answer.status(), 503, "{answer:?}");
+    let told = &answer.json()["data"];
+    assert_eq!(told["state"], "failed", "{told}");
+    assert_eq!(told["reason"], "the cable is out");
+    assert!(
+        begun.elapsed() < Duration::from_secs(9),
+        "it does not wait the ten out"
+    );
+}
+
+#[tokio::test]
 async fn the_health_of_a_camera_is_told_to_those_who_may_watch_it() {
     let site = Site::start().await;
     site.app("inside", "inside", false);

@@ -57,6 +57,10 @@ pub enum Refusal {
     Origin,
     /// The opening handshake of a WebSocket is at fault.
     Handshake,
+    /// A socket to whoever may not watch, or brings a token that is none.
+    Access,
+    /// A socket to what there is not.
+    Unknown,
     /// The connection is one too many.
     Connections,
     /// The header of a request is too long.
@@ -73,10 +77,12 @@ pub enum Refusal {
 
 impl Refusal {
     /// All of them.
-    pub const ALL: [Refusal; 9] = [
+    pub const ALL: [Refusal; 11] = [
         Refusal::Host,
         Refusal::Origin,
         Refusal::Handshake,
+        Refusal::Access,
+        Refusal::Unknown,
         Refusal::Connections,
         Refusal::HeaderSize,
         Refusal::HeaderTimeout,
@@ -91,6 +97,8 @@ impl Refusal {
             Refusal::Host => "host",
             Refusal::Origin => "origin",
             Refusal::Handshake => "handshake",
+            Refusal::Access => "access",
+            Refusal::Unknown => "unknown",
             Refusal::Connections => "connections",
             Refusal::HeaderSize => "header_size",
             Refusal::HeaderTimeout => "header_timeout",

@@ -160,7 +160,7 @@ impl Site {
         let unsaid = (spared > 0).then_some(spared);
         let peer = peer.remote;
         match why {
-            Refusal::Origin | Refusal::Handshake => {
+            Refusal::Origin | Refusal::Handshake | Refusal::Access | Refusal::Unknown => {
                 tracing::warn!(%peer, %reason, unsaid, "refused an upgrade");
             }
             Refusal::Device => {

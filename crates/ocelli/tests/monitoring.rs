@@ -4,6 +4,7 @@
 
 mod support;
 
+use ocelli_testkit::websocket::{KEY, RawSocket};
 use ocelli_testkit::{Hub, jpeg};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -302,6 +303,27 @@ async fn a_camera_that_does_not_wake_is_told_after_ten_seconds() {
 }
 
 #[tokio::test]
+async fn a_camera_that_fails_while_it_wakes_is_told_at_once() {
+    let (site, [cam]) = Site::with(["cam"]).await;
+    let begun = Instant::now();
+    let breaks = async {
+        for attempt in 1..=3 {
+            cam.started(attempt).await;
+            cam.crash("the cable is out");
+        }
+    };
+    let (answer, ()) = tokio::join!(health(&site, ""), breaks);
+    assert_eq!(answer.status(), 503, "{answer:?}");
+    let told = &answer.json()["data"];
+    assert_eq!(told["state"], "failed", "{told}");
+    assert_eq!(told["reason"], "the cable is out");
+    assert!(
+        begun.elapsed() < Duration::from_secs(9),
+        "it does not wait the ten out"
+    );
+}
+
+#[tokio::test]
 async fn the_health_of_a_camera_is_told_to_those_who_may_watch_it() {
     let site = Site::start().await;
     site.app("inside", "inside", false);
@@ -329,6 +351,42 @@ async fn a_log_in_json_is_an_object_a_line() {
     assert!(failed["reason"].is_string(), "{failed}");
     let said = hub.stderr();
     assert!(said.iter().all(|line| !line.contains("hu5h")), "{said:?}");
+}
+
+#[tokio::test]
+async fn a_socket_that_is_refused_is_logged_once_without_what_it_brought() {
+    let (hub, _dir) = tended("");
+    let upgrade = async |path: &str| {
+        let mut socket = RawSocket::connect(hub.addr()).await;
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n\r\n",
+            hub.addr()
+        );
+        socket.say(request.as_bytes()).await;
+        socket.head().await.expect("an answer").status
+    };
+    assert_eq!(upgrade("/live/ws?app=live&room=nobody").await, 404);
+    // A browser reads the code of a close, so there is one: 4401.
+    assert_eq!(upgrade("/ws/cameras?token=pt_h1dden").await, 101);
+    let lines = [("/live/ws: ", "\"nobody\""), ("/ws/cameras: ", "token")];
+    for (path, word) in lines {
+        let line = hub.wait_stderr(path, PATIENCE).expect(path);
+        assert!(line.contains("refused an upgrade"), "{line}");
+        assert!(
+            line.contains("peer=127.0.0.1:") && line.contains(word),
+            "{line}"
+        );
+    }
+    let said = hub.stderr();
+    let refused = said.iter().filter(|line| line.contains("refused"));
+    assert_eq!(refused.count(), lines.len(), "{said:?}");
+    assert!(!said.iter().any(|line| line.contains("h1dden")), "{said:?}");
+    let counted = rows(&get(hub.addr(), "/metrics").await.body);
+    for reason in ["unknown", "access"] {
+        let row = format!("ocelli_refused_total{{reason=\"{reason}\"}}");
+        assert_eq!(counted[&row], 1.0, "{reason}");
+    }
 }
 
 #[tokio::test]

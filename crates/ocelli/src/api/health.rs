@@ -172,11 +172,19 @@ pub async fn camera(
     let (app, room) = split_id(&id);
     let camera = visitor.find(app, room)?;
     if check.wake.unwrap_or(true) {
+        let mut changes = site.hub.changes();
         let mut follower = camera.follow(Quality::Main);
+        // One that fails is known to have no picture, and is tried by itself.
+        let fails = async {
+            while !matches!(camera.status().state, ocelli_core::State::Failed(_)) {
+                // The sender lives as long as the hub.
+                let _ = changes.changed().await;
+            }
+        };
         let picture = async {
-            // One that has failed is known to have no picture, and is tried by itself.
-            if camera.status().state.name() != "failed" {
-                follower.next().await;
+            tokio::select! {
+                _ = follower.next() => {}
+                () = fails => {}
             }
         };
         // Whether it came in time is told by its age.

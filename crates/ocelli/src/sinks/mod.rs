@@ -19,6 +19,7 @@ pub use wall::Command;
 
 use crate::answer::Problem;
 use crate::connection::Peer;
+use crate::counts::Refusal;
 use crate::site::Site;
 use crate::websocket::{self, close};
 use axum::Router;
@@ -71,15 +72,20 @@ pub struct Playback {
     pub stream: Stream,
 }
 
-/// Refuses whoever brought a token that is none. A browser learns nothing from a
-/// refused upgrade, but reads a close code.
+/// Refuses a socket to whoever asks for what there is not, or may not watch it. A
+/// browser learns nothing from a refused upgrade, but reads a close code.
 pub fn refuse(site: &Arc<Site>, peer: &Peer, request: Request<Body>, problem: Problem) -> Response {
+    // The path alone: behind it there may be a token.
+    let reason = format!("{}: {}", request.uri().path(), problem.message());
     if problem.status() != StatusCode::UNAUTHORIZED {
+        site.refused(Refusal::Unknown, peer, &reason);
         return problem.into_response();
     }
     let why = problem.message();
     let why = why[..why.floor_char_boundary(close::REASON_LIMIT)].to_owned();
-    websocket::upgrade(site, peer, request, None, |mut socket| async move {
+    let (told, from) = (site.clone(), peer.clone());
+    websocket::upgrade(site, peer, request, None, move |mut socket| async move {
+        told.refused(Refusal::Access, &from, &reason);
         socket.close(close::UNAUTHORIZED, &why);
         socket.finish(GOODBYE).await;
     })

@@ -50,8 +50,9 @@ export class Caller {
   /** The whole of a list, however long it is. */
   async all<T>(path: string): Promise<T[]> {
     const items: T[] = [];
+    const window = path.includes('?') ? '&' : '?';
     for (;;) {
-      const answer = await this.#ask<T[]>('GET', `${path}?limit=${PAGE}&offset=${items.length}`);
+      const answer = await this.#ask<T[]>('GET', `${path}${window}limit=${PAGE}&offset=${items.length}`);
       const more = answer?.data ?? [];
       items.push(...more);
       if (more.length === 0 || items.length >= (answer?.total ?? 0)) return items;

@@ -40,6 +40,7 @@ export interface VisitedWall {
 
 export interface OpenSession {
   readonly id: string;
+  readonly userId: string;
   readonly current: boolean;
   readonly createdAt: number;
   readonly seenAt: number;
@@ -129,6 +130,16 @@ export interface SetCamera extends Camera {
   readonly hasPassword: boolean;
   readonly keep: boolean | null;
   readonly verifyTls: boolean | null;
+  /** How often a single picture is fetched, like `500ms`. */
+  readonly interval: string | null;
+  readonly jpeg: Jpeg | null;
+}
+
+/** The JPEG that is made of H.264 and H.265; what is left out is as usual. */
+export interface Jpeg {
+  readonly fps: number | 'key' | null;
+  readonly width: number | null;
+  readonly quality: number | null;
 }
 
 /** A camera of the hub's own machine. */

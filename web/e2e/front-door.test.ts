@@ -16,6 +16,7 @@ import {
   tooWide,
 } from './door.ts';
 import { patterns, startHub, type Hub } from './hub.ts';
+import type { SetCamera } from '../app/shapes.ts';
 import { startRtsp, type RtspServer } from './peers.ts';
 
 const LOCAL = 'allow_local_sources = true\n';
@@ -449,3 +450,73 @@ for (const colorScheme of ['dark', 'light'] as const) {
     await looks('share');
   });
 }
+
+test('an administrator sees where others are signed in, and signs them out there', async () => {
+  hub = await startHub([], 0, LOCAL);
+  const admin = await freshPage(browser);
+  await setUp(admin, hub);
+  await admin.goto(`${hub.url}/settings#people`);
+  await admin.getByText('robin').first().waitFor();
+  expect(await admin.getByRole('heading', { name: 'Where others are signed in' }).count()).toBe(0);
+  const viewer = await invite(admin, browser, hub, 'vic', 'viewer');
+  await viewer.goto(`${hub.url}/settings`);
+  expect(await byHand(viewer, 'GET', 'users')).toBe(403);
+
+  await admin.goto(`${hub.url}/settings#people`);
+  await admin.reload();
+  await admin.getByRole('heading', { name: 'Where others are signed in' }).waitFor();
+  expect(await findings(admin)).toEqual([]);
+  const out = admin.getByRole('button', { name: /^Sign out / });
+  const names = await out.evaluateAll((all) => all.map((one) => one.getAttribute('aria-label')));
+  expect(names).toEqual([expect.stringMatching(/^Sign out vic: Chrome.* at 127\.0\.0\.1$/)]);
+  await out.click();
+  await admin.getByRole('dialog').getByText('vic has to sign in again there').waitFor();
+  await admin.getByRole('dialog').getByRole('button', { name: 'Sign out' }).click();
+  await out.waitFor({ state: 'detached' });
+  expect(await byHand(viewer, 'GET', 'users')).toBe(401);
+  expect(await byHand(admin, 'GET', 'users')).toBe(200);
+});
+
+test('how often a picture is fetched, and the JPEG of a video, are set where they apply', async () => {
+  hub = await startHub([], 0, LOCAL);
+  const page = await freshPage(browser);
+  await setUp(page, hub);
+  const kept = async (): Promise<unknown> => {
+    const told = await page.evaluate(async () => (await fetch('/api/v1/cameras/mast')).text());
+    const { interval, jpeg } = (JSON.parse(told) as { data: SetCamera }).data;
+    return { interval, jpeg };
+  };
+  const usual = { fps: null, width: null, quality: null };
+  await page.goto(`${hub.url}/settings#cameras/add`);
+  await page.getByText('More', { exact: true }).click();
+  await page.getByLabel('Address').fill('http://10.0.0.9/snapshot.jpg');
+  await page.getByLabel('Name').fill('Mast');
+  expect(await page.getByLabel('Quality').count()).toBe(0);
+  await page.getByLabel('Fetch a picture every').fill('two seconds');
+  await page.getByText('More', { exact: true }).click();
+  await page.getByRole('button', { name: 'Add camera' }).click();
+  // What is wrong is shown, wherever it was hidden.
+  await page.getByLabel('Fetch a picture every').fill('2s');
+  await page.getByRole('button', { name: 'Add camera' }).click();
+  await page.getByRole('link', { name: 'Edit Mast' }).click();
+  await page.getByText('More', { exact: true }).click();
+  expect(await page.getByLabel('Fetch a picture every').inputValue()).toBe('2s');
+  expect(await kept()).toEqual({ interval: '2s', jpeg: usual });
+
+  await page.getByLabel('Address').fill('rtsp://10.0.0.9/stream1');
+  expect(await page.getByLabel('Fetch a picture every').count()).toBe(0);
+  await page.getByLabel('Pictures a second').fill('2.5');
+  await page.getByLabel('Width in pixels').fill('640');
+  await page.getByLabel('Quality').fill('70');
+  expect(await findings(page)).toEqual([]);
+  await page.getByRole('button', { name: 'Save' }).click();
+  await page.getByRole('link', { name: 'Edit Mast' }).click();
+  expect(await kept()).toEqual({ interval: null, jpeg: { fps: 2.5, width: 640, quality: 70 } });
+  await page.getByText('More', { exact: true }).click();
+  expect(await page.getByLabel('Pictures a second').inputValue()).toBe('2.5');
+  await page.getByLabel('One of each key frame only').check();
+  await page.getByLabel('Quality').fill('');
+  await page.getByRole('button', { name: 'Save' }).click();
+  await page.getByRole('link', { name: 'Edit Mast' }).waitFor();
+  expect(await kept()).toEqual({ interval: null, jpeg: { fps: 'key', width: 640, quality: null } });
+});

@@ -3,7 +3,7 @@
 
 use crate::store::StoreError;
 use axum::Json;
-use axum::extract::{FromRequestParts, Query};
+use axum::extract::{FromRequestParts, Path, Query};
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 use http::{HeaderValue, StatusCode, header};
@@ -141,6 +141,26 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
             Err(rejection) => Err(Problem::new(StatusCode::BAD_REQUEST, rejection.body_text())),
         }
     }
+}
+
+/// What an address names; what can't be read is answered as a [`Problem`].
+pub struct Named<T>(pub T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Named<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let read = Path::from_request_parts(parts, state).await;
+        read.map(|Path(named)| Self(named)).map_err(|_| no_text())
+    }
+}
+
+/// What is said of an address that is no text.
+pub fn no_text() -> Problem {
+    Problem::new(
+        StatusCode::BAD_REQUEST,
+        "the address holds what is no UTF-8",
+    )
 }
 
 /// A refusal in plain text, for clients that show a person what they got.

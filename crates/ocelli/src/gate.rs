@@ -159,7 +159,7 @@ impl Gate {
             }
             return Err("the request has no Host header; HTTP/1.1 needs one".to_owned());
         };
-        if self.knows(without_port(named), peer.local.ip()) {
+        if host_of(named).is_some_and(|host| self.knows(host, peer.local.ip())) {
             return Ok(Some(named));
         }
         Err(format!(
@@ -185,7 +185,8 @@ impl Gate {
         let host = lower
             .strip_prefix("http://")
             .or_else(|| lower.strip_prefix("https://"));
-        if host.is_some_and(|host| self.knows(without_port(host), peer.local.ip())) {
+        let host = host.and_then(host_of);
+        if host.is_some_and(|host| self.knows(host, peer.local.ip())) {
             return Ok(());
         }
         Err(format!(
@@ -270,13 +271,15 @@ fn named<'r>(
     host.map_err(|_| "the Host header is no text".to_owned())
 }
 
-/// `host:port` without the port; IPv6 addresses keep their brackets.
-fn without_port(authority: &str) -> &str {
-    let authority = authority.rsplit('@').next().unwrap_or(authority);
-    if let Some(end) = authority.find(']') {
-        return &authority[..=end];
-    }
-    authority.split(':').next().unwrap_or(authority)
+/// The host of `host` or `host:port`, an IPv6 address in brackets; none of anything else.
+/// What is answered goes by the whole text, so nothing may stand beside them.
+fn host_of(authority: &str) -> Option<&str> {
+    let end = authority.find(']').map_or(0, |bracket| bracket + 1);
+    let colon = authority.get(end..)?.find(':').map(|at| end + at);
+    let (host, port) = authority.split_at(colon.unwrap_or(authority.len()));
+    let fits = port.bytes().skip(1).all(|byte| byte.is_ascii_digit());
+    let whole = end == 0 || (end == host.len() && host.starts_with('['));
+    (fits && whole && !host.contains('@')).then_some(host)
 }
 
 #[cfg(test)]
@@ -337,6 +340,14 @@ mod tests {
             "192.168.7.7",
             "",
             "evil.example:8080",
+            "evil.example@localhost",
+            "localhost:evil.example",
+            "localhost:8080:evil.example",
+            "[::1]evil.example",
+            "[::1]:80:80",
+            "evil.example[::1]",
+            "[::1",
+            "::1",
         ] {
             assert!(!host(foreign, "127.0.0.1:8080"), "{foreign}");
         }
@@ -403,6 +414,9 @@ mod tests {
             "file://",
             "http://dash.example",
             "https://localhost@evil.example",
+            "https://evil.example@localhost",
+            "http://localhost:3000/",
+            "http://[::1].evil.example",
             "ftp://localhost",
         ] {
             assert!(!check(bad), "{bad}");

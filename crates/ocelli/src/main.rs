@@ -12,6 +12,7 @@ use ocelli::config::{self, Config, Log, LogFormat};
 use ocelli::doctor::{self, Question};
 use ocelli::simulate::Simulate;
 use ocelli::{launch, limits, log, reference};
+use rustix::process::Signal;
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -270,6 +271,9 @@ fn serve(args: Serve, demo: bool) -> Result<(), Exit> {
         tracing::warn!(%error, "the limit of descriptors stays as it is");
     }
     run(async move {
+        // Caught, it ends nothing: a file at its limit is a fault of the one write.
+        let full = SignalKind::from_raw(Signal::XFSZ.as_raw());
+        let _caught = signal(full).map_err(Exit::failure)?;
         let hub = launch::hub(&config).map_err(Exit::usage)?;
         let (mut interrupt, mut terminate) = (
             signal(SignalKind::interrupt()).map_err(Exit::failure)?,

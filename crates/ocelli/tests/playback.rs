@@ -314,6 +314,14 @@ async fn what_is_unknown_is_404_in_json() {
     ] {
         get(hub.addr(), path).await.is_problem(404, "");
     }
+    for path in [
+        "/live/live/%ff/mjpeg",
+        "/live/%ff/cam1/frame.jpg",
+        "/api/v1/cameras/%ff/health",
+        "/api/v1/apps/%ff/ws-ingest/live/cam1",
+    ] {
+        get(hub.addr(), path).await.is_problem(400, "UTF-8");
+    }
     let nobody = get(hub.addr(), "/live/live/nobody/mjpeg").await;
     nobody.is_problem(404, "nobody");
     let nowhere = get(hub.addr(), "/live/nowhere/cam1/mjpeg").await;

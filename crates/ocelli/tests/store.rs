@@ -2,7 +2,7 @@
 
 mod support;
 
-use ocelli_testkit::Hub;
+use ocelli_testkit::{Hub, HubBuilder};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -10,6 +10,7 @@ use std::process::{Command, Output};
 use support::PATIENCE;
 use support::http::{call, get};
 use support::tempdir::Dir;
+use support::wall::Wall;
 
 const OCELLI: &str = env!("CARGO_BIN_EXE_ocelli");
 const ADMIN: &str = "sk_of-the-administrator-of-tests";
@@ -283,4 +284,89 @@ async fn an_admin_token_that_is_none_ends_the_start() {
     let written = "sk_written-into-a-file-by-hand";
     let apps = call(hub.addr(), "GET /api/v1/apps", written, "").await;
     assert_eq!(apps.status(), 200, "{apps:?}");
+}
+
+/// That the wall shows pictures, the hub says what is wrong where it is asked, and what
+/// would change something is refused for it.
+async fn fails_alone(hub: &Hub, wall: &mut Wall, word: &str) {
+    for room in ["a", "b", "c"] {
+        let body = format!(r#"{{"name":"app-{room}"}}"#);
+        let refused = call(hub.addr(), "POST /api/v1/apps", ADMIN, &body).await;
+        refused.is_problem(503, word);
+    }
+    for _ in 0..3 {
+        wall.frame_v2().await;
+    }
+    let ready = get(hub.addr(), "/ready").await;
+    assert_eq!(ready.status(), 200, "{ready:?}");
+    let problem = ready.json()["problems"][0].to_string();
+    assert!(problem.contains(word), "{problem}");
+    let metrics = get(hub.addr(), "/metrics").await.body;
+    assert!(metrics.contains("\nocelli_store_usable 0"), "{metrics}");
+    let log = hub.stderr();
+    let said = log.iter().filter(|line| line.contains("the store failed"));
+    assert_eq!(said.count(), 1, "once is enough: {log:?}");
+}
+
+#[tokio::test]
+async fn a_file_that_goes_away_under_a_hub_is_missed_at_once() {
+    let dir = Dir::new("away");
+    let data = dir.0.join("kept");
+    let hub = hub(&data);
+    let mut wall = Wall::v2(hub.addr()).await;
+    wall.subscribe(&["*"]).await;
+    let made = call(hub.addr(), "POST /api/v1/apps", ADMIN, r#"{"name":"barn"}"#).await;
+    assert_eq!(made.status(), 201, "{made:?}");
+
+    let (file, aside) = (data.join("ocelli.db"), dir.0.join("aside.db"));
+    fs::rename(&file, &aside).expect("it moves");
+    fails_alone(&hub, &mut wall, "ocelli.db").await;
+    let apps = call(hub.addr(), "GET /api/v1/apps", ADMIN, "").await;
+    assert_eq!(apps.status(), 200, "what needs no store goes on: {apps:?}");
+
+    // A backup in its place is another file.
+    fs::copy(&aside, &file).expect("a copy");
+    let refused = call(hub.addr(), "GET /api/v1/tokens", ADMIN, "").await;
+    refused.is_problem(503, "replaced");
+
+    fs::rename(&aside, &file).expect("it moves back");
+    let tokens = call(hub.addr(), "GET /api/v1/tokens", ADMIN, "").await;
+    assert_eq!(tokens.status(), 200, "{tokens:?}");
+    let line = hub.wait_stderr("the store works again", PATIENCE);
+    assert!(line.is_some());
+    let ready = get(hub.addr(), "/ready").await.json();
+    assert_eq!(ready["problems"].as_array().map(Vec::len), Some(0));
+    wall.frame_v2().await;
+}
+
+#[tokio::test]
+async fn a_file_that_may_grow_no_more_costs_what_was_to_be_kept_and_nothing_else() {
+    let dir = Dir::new("full");
+    let data = dir.0.join("kept");
+    // In units of 512 bytes, of which the log beside the database has most.
+    let script = "ulimit -f 400; exec \"$0\" \"$@\"";
+    let builder = HubBuilder::new("/bin/sh").args(["-c", script, OCELLI]);
+    let builder = builder.env("OCELLI_ADMIN_TOKEN", ADMIN);
+    let small = builder.args(["serve", "--listen", "127.0.0.1:0", CAMERA, "--data"]);
+    let mut small = small.arg(&data).start();
+    let mut wall = Wall::v2(small.addr()).await;
+    wall.subscribe(&["*"]).await;
+    let mut kept = 0;
+    loop {
+        let body = format!(r#"{{"name":"barn-{kept}"}}"#);
+        let made = call(small.addr(), "POST /api/v1/apps", ADMIN, &body).await;
+        if made.status() != 201 {
+            break made.is_problem(503, "the store's file");
+        }
+        kept += 1;
+        assert!(kept < 1000, "there is no limit");
+    }
+    fails_alone(&small, &mut wall, "the store's file").await;
+    let ended = small.terminate(PATIENCE).expect("it ends");
+    assert!(ended.0.success());
+
+    let hub = hub(&data);
+    let apps = call(hub.addr(), "GET /api/v1/apps", ADMIN, "").await.json();
+    let apps = apps["data"].as_array().map(Vec::len);
+    assert_eq!(apps, Some(kept + 1), "what was accepted is there");
 }

@@ -1,7 +1,7 @@
 //! Who may call what: every request of the interface passes here.
 
 use super::{UNKNOWN, cameras};
-use crate::answer::Problem;
+use crate::answer::{Problem, no_text};
 use crate::auth::Grant;
 use crate::site::Site;
 use crate::visitor::Visitor;
@@ -142,15 +142,15 @@ pub async fn guard(
         true => rules.0.get(cameras::ONE).and_then(|one| one.get(method)),
         false => methods.get(method),
     };
-    let rule = match rule {
-        Some(Rule::Public) => return uncached(next.run(request).await),
-        Some(rule) => rule,
-        None => return not_allowed(methods.keys().map(String::as_str).collect()),
+    let Some(rule) = rule else {
+        return not_allowed(methods.keys().map(String::as_str).collect());
     };
     let Ok(params) = params else {
-        let message = "the address holds what is no UTF-8";
-        return Problem::new(StatusCode::BAD_REQUEST, message).into_response();
+        return no_text().into_response();
     };
+    if *rule == Rule::Public {
+        return uncached(next.run(request).await);
+    }
     let of_series = matched.as_str().starts_with(SERIES);
     let in_path = params.iter().find_map(|(name, value)| match name {
         "app" => Some(value),

@@ -75,8 +75,8 @@ pub async fn ready(State(site): State<Arc<Site>>) -> Response {
     if stops {
         problems.push("the hub stops".to_owned());
     }
-    if let Err(error) = site.store.key() {
-        problems.push(format!("the store can't be used: {error}"));
+    if let Some(fault) = site.store.fault() {
+        problems.push(format!("the store can't be used: {fault}"));
     }
     let status = match stops {
         true => StatusCode::SERVICE_UNAVAILABLE,

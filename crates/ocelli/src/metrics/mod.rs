@@ -282,7 +282,7 @@ impl Scrape {
         sheet.gauge(
             "ocelli_store_usable",
             "1 when the store can be used, which tokens and sign-in need.",
-            f64::from(u8::from(self.site.store.key().is_ok())),
+            f64::from(u8::from(self.site.store.fault().is_none())),
         )?;
         let build = [("version", env!("CARGO_PKG_VERSION"))];
         sheet.gauges("ocelli_build_info", "The hub's version.", [(build, 1.0)])?;

@@ -8,13 +8,13 @@
 use super::Playback;
 use super::news::Stay;
 use super::watching::Watching;
-use crate::answer::{Asked, Problem};
+use crate::answer::{Asked, Named, Problem};
 use crate::connection::{Flushes, Peer};
 use crate::counts::{Viewing, Way};
 use crate::site::Site;
 use crate::visitor::Visitor;
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Extension, Router};
@@ -39,7 +39,7 @@ async fn mjpeg(
     State(site): State<Arc<Site>>,
     Extension(peer): Extension<Peer>,
     visitor: Visitor,
-    Path((app, room)): Path<(String, String)>,
+    Named((app, room)): Named<(String, String)>,
     Asked(playback): Asked<Playback>,
 ) -> Result<Response, Problem> {
     let camera = visitor.find(&app, &room)?;

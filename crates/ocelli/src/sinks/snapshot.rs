@@ -1,13 +1,13 @@
 //! `GET /live/<app>/<room>/frame.jpg`: a camera's last frame.
 
 use super::Playback;
-use crate::answer::{Asked, Problem};
+use crate::answer::{Asked, Named, Problem};
 use crate::counts::Way;
 use crate::site::Site;
 use crate::sources::push;
 use crate::visitor::Visitor;
 use axum::Router;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use http::StatusCode;
@@ -27,7 +27,7 @@ pub(super) fn routes() -> Router<Arc<Site>> {
 async fn snapshot(
     State(site): State<Arc<Site>>,
     visitor: Visitor,
-    Path((app, room)): Path<(String, String)>,
+    Named((app, room)): Named<(String, String)>,
     Asked(playback): Asked<Playback>,
 ) -> Result<Response, Problem> {
     let camera = visitor.find(&app, &room)?;

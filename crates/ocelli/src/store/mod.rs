@@ -13,6 +13,7 @@ pub mod apps;
 pub mod cameras;
 pub mod codes;
 pub(crate) mod directory;
+mod file;
 pub mod keys;
 mod schema;
 mod seal;
@@ -26,10 +27,11 @@ pub use directory::default_directory;
 pub use seal::Seal;
 
 use crate::auth::Key;
+use file::File;
 use rusqlite::Connection;
 use std::fmt;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
@@ -104,7 +106,7 @@ pub fn open(data: &Path) -> Result<(Connection, Key), StoreError> {
     Ok((connection, key))
 }
 
-type Job = Box<dyn FnOnce(&mut Connection) + Send>;
+type Job = Box<dyn FnOnce(&mut File) + Send>;
 
 /// The way to the store's thread, or why there is none.
 #[derive(Clone)]
@@ -114,6 +116,8 @@ pub struct Store(Result<Open, Arc<str>>);
 struct Open {
     jobs: mpsc::Sender<Job>,
     key: Key,
+    /// Why the last job could not be done, until one has written again.
+    fault: Arc<RwLock<Option<String>>>,
 }
 
 impl Store {
@@ -122,16 +126,18 @@ impl Store {
     /// # Errors
     /// Says what is wrong with the directory or the file.
     pub fn open(data: &Path) -> Result<Self, StoreError> {
-        let (mut connection, key) = open(data)?;
+        let (connection, key) = open(data)?;
+        let mut file = File::new(connection, data.join(FILE))?;
+        let fault = file.fault.clone();
         let (jobs, mut waiting) = mpsc::channel::<Job>(WAITING);
         let thread = std::thread::Builder::new().name("store".to_owned());
         let spawned = thread.spawn(move || {
             while let Some(job) = waiting.blocking_recv() {
-                job(&mut connection);
+                job(&mut file);
             }
         });
         spawned.map_err(|error| StoreError::Unusable(format!("no thread for it: {error}")))?;
-        Ok(Self(Ok(Open { jobs, key })))
+        Ok(Self(Ok(Open { jobs, key, fault })))
     }
 
     /// A store that can't be used, and why.
@@ -160,6 +166,17 @@ impl Store {
         usable.map_err(|reason| StoreError::Unusable(reason.to_string()))
     }
 
+    /// Why it does not work just now: it was never opened, or has failed since.
+    pub fn fault(&self) -> Option<String> {
+        match &self.0 {
+            Err(reason) => Some(reason.to_string()),
+            Ok(open) => {
+                let fault = open.fault.read();
+                fault.unwrap_or_else(PoisonError::into_inner).clone()
+            }
+        }
+    }
+
     /// Has `job` done on the store's thread. It is done to its end even when the
     /// caller goes away meanwhile, so what must follow from it belongs into it.
     ///
@@ -171,15 +188,11 @@ impl Store {
     ) -> Result<T, StoreError> {
         let gone = || StoreError::Unusable("the store's thread has ended".to_owned());
         let (answer, answered) = oneshot::channel();
-        let job: Job = Box::new(move |connection| {
-            let _ = answer.send(job(connection));
+        let job: Job = Box::new(move |file| {
+            let _ = answer.send(file.run(job));
         });
         let jobs = &self.usable()?.jobs;
         jobs.send(job).await.map_err(|_| gone())?;
-        let done = answered.await.map_err(|_| gone())?;
-        if let Err(StoreError::Unusable(reason)) = &done {
-            tracing::error!(%reason, "the store failed");
-        }
-        done
+        answered.await.map_err(|_| gone())?
     }
 }

@@ -271,3 +271,79 @@ async fn boards_push_over_wss_to_an_authority_that_they_know() {
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("can't be asked"), "{said}");
 }
+
+/// What was begun before goes on, and the client is told to open another connection.
+#[tokio::test]
+async fn a_connection_of_http_2_takes_no_more_after_so_many_requests() {
+    let local = Local::with("[limits]\nrequests_per_connection = 3");
+    let stream = local.connect("localhost", b"h2").await;
+    let (mut client, connection) = h2::client::handshake(stream).await.unwrap();
+    let ended = tokio::spawn(connection);
+    let port = local.port();
+    let request = |path: &str| {
+        let request = Request::get(format!("https://localhost:{port}{path}"));
+        request.body(()).unwrap()
+    };
+    let (answer, _) = client
+        .send_request(request("/live/live/cam1/mjpeg"), true)
+        .unwrap();
+    let mut pictures = timeout(PATIENCE, answer)
+        .await
+        .unwrap()
+        .unwrap()
+        .into_body();
+    for _ in 0..2 {
+        let (answer, _) = client.send_request(request("/health"), true).unwrap();
+        let answer = timeout(PATIENCE, answer).await.unwrap().unwrap();
+        assert_eq!(answer.status(), 200);
+    }
+    // The word that it takes no more comes a moment later.
+    let refused = async {
+        loop {
+            let Ok(mut ready) = client.clone().ready().await else {
+                return;
+            };
+            let Ok((answer, _)) = ready.send_request(request("/health"), true) else {
+                return;
+            };
+            if answer.await.is_err() {
+                return;
+            }
+        }
+    };
+    timeout(PATIENCE, refused).await.expect("it takes no more");
+    for _ in 0..5 {
+        let piece = timeout(PATIENCE, pictures.data()).await.unwrap();
+        let piece = piece.expect("the stream goes on").unwrap();
+        let _ = pictures.flow_control().release_capacity(piece.len());
+    }
+    drop((client, pictures));
+    timeout(PATIENCE, ended).await.expect("it is closed").ok();
+    let page = text(&local.curl(&[&local.hub.url("/health")]));
+    assert!(page.contains("\"ok\""), "{page}");
+}
+
+/// It gets no sentence, for a handshake would cost more than the refusal spares; so the
+/// numbers and the log have it.
+#[tokio::test]
+async fn a_connection_that_is_one_too_many_is_closed_and_counted() {
+    let local = Local::with("[limits]\nconnections = 2");
+    let mut first = local.connect("localhost", HTTP_1).await;
+    let second = local.connect("localhost", HTTP_1).await;
+    for _ in 0..3 {
+        let mut third = TcpStream::connect(local.hub.addr()).await.unwrap();
+        let mut said = Vec::new();
+        let closed = timeout(PATIENCE, third.read_to_end(&mut said)).await;
+        assert!(closed.is_ok() && said.is_empty(), "{closed:?} {said:?}");
+    }
+    let request = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    first.write_all(request.as_bytes()).await.unwrap();
+    let mut metrics = String::new();
+    let whole = timeout(PATIENCE, first.read_to_string(&mut metrics)).await;
+    assert!(whole.is_ok(), "{whole:?}");
+    let row = "ocelli_refused_total{reason=\"connections\"} 3\n";
+    assert!(metrics.contains(row), "{metrics}");
+    let line = local.hub.wait_stderr("refused a connection", PATIENCE);
+    assert!(line.unwrap().contains("peer=127.0.0.1:"));
+    drop(second);
+}

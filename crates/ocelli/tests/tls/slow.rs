@@ -10,7 +10,8 @@ use http::{Request, StatusCode};
 use ocelli_core::Timestamp;
 use std::net::SocketAddr;
 use std::process::Stdio;
-use tokio::io::AsyncReadExt;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpSocket;
 use tokio::time::timeout;
 
@@ -194,4 +195,45 @@ async fn a_slow_socket_over_tls_skips() {
     }
     // As without TLS: what the kernels hold, and one on its way.
     assert!(taken <= 5, "{taken} pictures waited");
+}
+
+/// One that reads nothing at all: it is not for ever that the hub keeps a place and a
+/// picture for it.
+#[tokio::test]
+async fn who_takes_nothing_over_tls_is_dropped_and_nobody_else() {
+    let site = Site::start_secure().await;
+    let cam = site.camera("cam");
+    let dir = site.authority.as_ref().unwrap();
+    let narrow = TcpSocket::new_v4().unwrap();
+    narrow.set_recv_buffer_size(8 * 1024).unwrap();
+    let narrow = narrow.connect(site.address).await.unwrap();
+    let mut stuck = encrypt(narrow, &dir.0.join("ca.pem"), "localhost", HTTP_1).await;
+    let request = "GET /live/live/cam/mjpeg HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    stuck.write_all(request.as_bytes()).await.unwrap();
+    stuck.flush().await.unwrap();
+    let other = connect(site.address, dir, HTTP_1).await;
+    let mut other = socket(other, "/live/ws?app=live&room=cam").await;
+    site.viewers("cam", 2).await;
+    let mut show = async |sequence: u64| {
+        cam.show_picture(&picture(300_000, sequence), Timestamp::UNKNOWN)
+            .await;
+        assert_eq!(number(&mut other).await, sequence);
+    };
+    for sequence in 0..20 {
+        show(sequence).await;
+    }
+    // It is behind by more than its system holds. The time until it counts as gone:
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(20)).await;
+    tokio::time::resume();
+    show(20).await;
+    site.viewers("cam", 2).await;
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(11)).await;
+    tokio::time::resume();
+    site.viewers("cam", 1).await;
+    show(21).await;
+    let mut rest = Vec::new();
+    let ended = timeout(PATIENCE, stuck.read_to_end(&mut rest)).await;
+    assert!(ended.is_ok(), "its connection is closed");
 }

@@ -79,6 +79,14 @@ e2e() {
     in_web npm run e2e
 }
 
+# What a frame costs as a multiple of the bare loop, of the binary that was tested: it
+# tells a hub that copies or queues, on a busy machine too. `make bench` tells how fast.
+ratios() {
+    binary
+    cargo build --locked -p ocelli-bench
+    "${OCELLI_BIN%/*}/ocelli-bench" --short --hub "$OCELLI_BIN"
+}
+
 # websocat, a WebSocket client for devices' tests, which Debian has not.
 install_websocat() {
     [ -x target/websocat/bin/websocat ] || command -v websocat >/dev/null ||
@@ -116,5 +124,8 @@ if [ "$what" = all ] || [ "$what" = api ]; then
 fi
 if [ "$what" = all ] || [ "$what" = e2e ]; then
     part "tests in a browser" e2e
+fi
+if [ "$what" = all ]; then
+    part "the cost of a frame beside the bare loop" ratios
 fi
 current=

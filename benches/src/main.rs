@@ -91,7 +91,7 @@ struct Arguments {
     /// go2rtc's binary, to compare to
     #[arg(long)]
     go2rtc: Option<PathBuf>,
-    /// Half a minute of 1x50 and 20x100: tells ratios alone, and fails where one is far too much
+    /// A minute and a half of 1x50 and 20x100: tells ratios alone, and fails where one is far too much
     #[arg(long, conflicts_with_all = ["only", "write"])]
     short: bool,
     /// Also write the tables into this file, between its markers, and the plot beside it

@@ -98,11 +98,9 @@ def refuse_seeking(_pad, probe):
     Each newcomer's PLAY names a range. The server would have all the pictures sought
     anew for it, under those who watch already, and now and then hangs over it.
     """
-    query = probe.get_query()
-    if query.type != Gst.QueryType.SEEKING:
-        return Gst.PadProbeReturn.OK
-    query.set_seeking(Gst.Format.TIME, False, 0, -1)
-    return Gst.PadProbeReturn.HANDLED
+    seeking = probe.get_query().type == Gst.QueryType.SEEKING
+    # As the query comes it says no.
+    return Gst.PadProbeReturn.HANDLED if seeking else Gst.PadProbeReturn.OK
 
 
 def configure(_factory, media):

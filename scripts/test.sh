@@ -9,6 +9,7 @@
 
 what=${1:-all}
 times=()
+log=$(mktemp)
 current=
 started=$SECONDS
 
@@ -22,11 +23,21 @@ finish() {
     if [ "$status" -eq 0 ]; then
         printf 'all passed in %d s\n' $((SECONDS - started))
     else
+        # What failed is far up by now, and a machine that runs this shows the end.
+        failures
         printf 'FAILED: %s (exit %d, after %d s)\n' "${current:-preparation}" "$status" $((SECONDS - started)) >&2
     fi
+    rm -f "$log"
     exit "$status"
 }
 trap finish EXIT
+
+# The lines of the part that failed that say which tests, and why.
+failures() {
+    sed 's/\x1b\[[0-9;]*m//g' "$log" |
+        grep -aE '^test .* FAILED$|panicked at |^ *FAIL |AssertionError|^ *(Timeout|Type|Reference)?Error: |^error(\[|:)' |
+        awk '!seen[$0]++' | cut -c1-240 | head -n 16 >&2 || true
+}
 
 # part HEADING COMMAND…
 part() {
@@ -34,7 +45,7 @@ part() {
     shift
     local begun=$SECONDS
     printf '\n== %s\n' "$current"
-    "$@"
+    "$@" 2>&1 | tee "$log"
     local line
     line=$(printf '%6d s  %s' $((SECONDS - begun)) "$current")
     times+=("$line")

@@ -92,9 +92,27 @@ def set_clock(source):
     return Gst.PadProbeReturn.OK
 
 
+def refuse_seeking(_pad, probe):
+    """Says that there is nothing to seek in, which the test pictures would not.
+
+    Each newcomer's PLAY names a range. The server would have all the pictures sought
+    anew for it, under those who watch already, and now and then hangs over it.
+    """
+    query = probe.get_query()
+    if query.type != Gst.QueryType.SEEKING:
+        return Gst.PadProbeReturn.OK
+    query.set_seeking(Gst.Format.TIME, False, 0, -1)
+    return Gst.PadProbeReturn.HANDLED
+
+
 def configure(_factory, media):
     """What a pipeline's text cannot say."""
     element = media.get_element()
+    for name in ("pay0", "pay1"):
+        payloader = element.get_by_name(name)
+        if payloader:
+            pad = payloader.get_static_pad("src")
+            pad.add_probe(Gst.PadProbeType.QUERY_UPSTREAM, refuse_seeking)
     clock = element.get_by_name("clock")
     if clock:
         set_clock(clock)

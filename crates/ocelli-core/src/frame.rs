@@ -14,7 +14,7 @@
 
 use crate::clock::Timestamp;
 use bytes::buf::Limit;
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 /// Bytes of the `ocelli.v2` header in front of the plain message.
 pub const V2_HEADER: usize = 28;
@@ -238,19 +238,20 @@ impl Frame {
     }
 
     /// The message of the `ocelli.v2` form: header, id, payload.
-    pub fn message_v2(&self) -> Bytes {
+    pub fn into_message_v2(self) -> Bytes {
         if self.discontinuity && self.bytes[FLAGS_AT] & FLAG_DISCONTINUITY == 0 {
             // For the few who missed the frame that says so to everybody.
             let mut bytes = BytesMut::from(&self.bytes[..]);
             bytes[FLAGS_AT] |= FLAG_DISCONTINUITY;
             return bytes.freeze();
         }
-        self.bytes.clone()
+        self.bytes
     }
 
     /// The message of the plain form: id length, id, payload.
-    pub fn message(&self) -> Bytes {
-        self.bytes.slice(V2_HEADER..)
+    pub fn into_message(mut self) -> Bytes {
+        self.bytes.advance(V2_HEADER);
+        self.bytes
     }
 
     /// The encoded picture alone.
@@ -294,12 +295,12 @@ mod tests {
         let mut plain = vec![8];
         plain.extend(b"barn/cam\xff\xd8jpeg\xff\xd9");
         expected.extend(&plain);
-        assert_eq!(frame.message_v2(), expected);
-        assert_eq!(frame.message(), plain);
+        assert_eq!(frame.clone().into_message_v2(), expected);
+        assert_eq!(frame.clone().into_message(), plain);
         assert_eq!(&frame.payload()[..], b"\xff\xd8jpeg\xff\xd9");
         assert_eq!(
-            frame.message_v2()[V2_HEADER..].as_ptr(),
-            frame.message().as_ptr(),
+            frame.clone().into_message_v2()[V2_HEADER..].as_ptr(),
+            frame.clone().into_message().as_ptr(),
             "the forms share their bytes"
         );
     }
@@ -315,7 +316,7 @@ mod tests {
             received: Timestamp(1),
         };
         let frame = Frame::new(&id, picture, stamp);
-        assert_eq!(frame.message()[0], 255);
+        assert_eq!(frame.clone().into_message()[0], 255);
         assert_eq!(&frame.payload()[..], b"p");
     }
 }

@@ -354,11 +354,10 @@ mod tests {
                 .expect("another")
                 .frame;
             assert_eq!((late.payload()[0], late.discontinuity), (2, told));
-            assert_eq!(late.message_v2()[3], 1 | u8::from(told) << 1);
-            assert_eq!(
-                late.message_v2()[4..],
-                slot.newest().expect("one").message_v2()[4..]
-            );
+            let late = late.into_message_v2();
+            assert_eq!(late[3], 1 | u8::from(told) << 1);
+            let newest = slot.newest().expect("one").into_message_v2();
+            assert_eq!(late[4..], newest[4..]);
         }
         assert!(on_time.frame.discontinuity);
         assert!(

@@ -29,6 +29,8 @@ impl Wake for Inner {
 pub struct Bell {
     inner: Arc<Inner>,
     waker: Waker,
+    /// The task that it will wake, since it was last asked in vain.
+    asker: Option<Waker>,
 }
 
 impl Default for Bell {
@@ -40,6 +42,7 @@ impl Default for Bell {
         });
         Self {
             waker: Waker::from(inner.clone()),
+            asker: None,
             inner,
         }
     }
@@ -47,10 +50,18 @@ impl Default for Bell {
 
 impl Bell {
     /// Whether it has rung since it was last asked; if not, it will wake whoever asks.
-    pub fn rang(&self, cx: &mut Context<'_>) -> bool {
+    pub fn rang(&mut self, cx: &mut Context<'_>) -> bool {
+        let known = |asker: &Waker| asker.will_wake(cx.waker());
+        if self.asker.as_ref().is_some_and(known) && !self.inner.rang.load(Ordering::Acquire) {
+            // It has not rung, so it still has this task to wake.
+            return false;
+        }
         // In this order: what rings in between is heard now and wakes once too often.
         self.inner.task.register(cx.waker());
-        self.inner.rang.swap(false, Ordering::AcqRel)
+        let rang = self.inner.rang.swap(false, Ordering::AcqRel);
+        // Who was woken for a ring is forgotten by it.
+        self.asker = (!rang).then(|| cx.waker().clone());
+        rang
     }
 
     /// What to poll with.
@@ -78,7 +89,7 @@ mod tests {
         let tasks = [Arc::<Woken>::default(), Arc::default()];
         let wakers = tasks.clone().map(Waker::from);
         let [first, second] = &wakers;
-        let bell = Bell::default();
+        let mut bell = Bell::default();
         assert!(bell.rang(&mut Context::from_waker(first)), "at first");
         assert!(!bell.rang(&mut Context::from_waker(second)));
         bell.waker().wake_by_ref();
@@ -86,6 +97,13 @@ mod tests {
         let woken = tasks.each_ref().map(|task| task.0.load(Ordering::SeqCst));
         assert_eq!(woken, [0, 1]);
         assert!(bell.rang(&mut Context::from_waker(second)));
-        assert!(!bell.rang(&mut Context::from_waker(second)));
+        for _ in 0..2 {
+            assert!(!bell.rang(&mut Context::from_waker(second)));
+            assert!(!bell.rang(&mut Context::from_waker(second)));
+            bell.waker().wake();
+            assert!(bell.rang(&mut Context::from_waker(second)));
+        }
+        let woken = tasks.each_ref().map(|task| task.0.load(Ordering::SeqCst));
+        assert_eq!(woken, [0, 3]);
     }
 }

@@ -8,6 +8,7 @@
 use crate::limits::Place;
 use bytes::{Buf, Bytes};
 use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::io::Errno;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -116,7 +117,7 @@ impl Connection {
         };
         let wire = Wire {
             stream,
-            flushes: peer.flushes.clone(),
+            flushes: Some(peer.flushes.clone()),
             stall: None,
             watched: 0,
         };
@@ -138,6 +139,15 @@ impl Connection {
         if let Some(place) = &mut self.place {
             place.stand_alone();
         }
+    }
+
+    /// Counts its flushes no more: nobody waits for them.
+    pub fn count_no_flushes(&mut self) {
+        let wire = match &mut self.layers {
+            Layers::Plain(wire) => wire,
+            Layers::Tls(stream) => stream.get_mut().0,
+        };
+        wire.flushes = None;
     }
 
     /// Puts bytes that were read ahead in front of what comes.
@@ -248,7 +258,8 @@ impl AsyncWrite for Connection {
 #[derive(Debug)]
 struct Wire {
     stream: TcpStream,
-    flushes: Arc<Flushes>,
+    /// Whoever waits for flushes; none where nobody does.
+    flushes: Option<Arc<Flushes>>,
     stall: Option<Pin<Box<Sleep>>>,
     /// Flushes for which the peer will still be watched for being slow; 0 for
     /// one that takes everything at once, which then costs nothing extra.
@@ -317,7 +328,15 @@ impl AsyncWrite for Wire {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        // Nearly always there is room, and to ask the kernel is cheaper than to ask
+        // first what the runtime remembers of it.
+        let written = match rustix::io::writev(&self.stream, bufs) {
+            Ok(len) => Poll::Ready(Ok(len)),
+            Err(Errno::AGAIN | Errno::INTR) => {
+                Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+            }
+            Err(error) => Poll::Ready(Err(error.into())),
+        };
         self.timed(cx, written)
     }
 
@@ -333,7 +352,9 @@ impl AsyncWrite for Wire {
             std::task::ready!(self.timed(cx, sent))?;
             self.watched -= 1;
         }
-        self.flushes.note();
+        if let Some(flushes) = &self.flushes {
+            flushes.note();
+        }
         Poll::Ready(Ok(()))
     }
 

@@ -172,7 +172,8 @@ async fn two_hundred_viewers_come_and_go_while_everything_dies() {
     };
     let idle = timeout(Duration::from_secs(20), idle).await;
     idle.expect("every camera goes to rest");
-    assert_eq!(hub.children(), [], "every decoder has ended");
+    // What was killed is reaped a moment later.
+    eventually("every decoder has ended", || hub.children().is_empty()).await;
     // A snapshot's and a half header's connections end by their time limits.
     eventually("every descriptor is given back", || {
         hub.descriptors() <= descriptors

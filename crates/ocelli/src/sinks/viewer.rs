@@ -144,7 +144,7 @@ impl Viewer {
                     Poll::Pending => return Poll::Pending,
                 };
                 self.viewing.sent(frame.payload_len());
-                self.socket.send(Message::binary(frame.payload()));
+                self.socket.send_binary(frame.payload());
             }
         })
         .await

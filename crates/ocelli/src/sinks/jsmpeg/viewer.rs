@@ -109,7 +109,7 @@ impl Viewer {
                 return Poll::Ready(Event::Over(why));
             }
             if let Some(message) = self.messages.next() {
-                self.socket.send(Message::binary(message));
+                self.socket.send_binary(message);
                 continue;
             }
             if self.news.any(cx) {
@@ -123,7 +123,7 @@ impl Viewer {
                 && let Some(size) = self.camera.mpeg1_size(self.wish.quality)
             {
                 let header = self.messages.header(size);
-                self.socket.send(Message::binary(header));
+                self.socket.send_binary(header);
                 continue;
             }
             let Poll::Ready(frame) = self.follower.poll_next(cx) else {
@@ -133,7 +133,7 @@ impl Viewer {
                 && let Some(size) = frame.size
             {
                 let header = self.messages.header(size);
-                self.socket.send(Message::binary(header));
+                self.socket.send_binary(header);
             }
             self.messages.take(&frame);
             self.viewing.sent(frame.payload_len());

@@ -207,10 +207,8 @@ impl Viewer {
     /// for each frame.
     fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Turn> {
         self.quiet &= !self.bell.rang(cx);
-        let bell = self.bell.waker();
-        let rare = &mut Context::from_waker(&bell);
         loop {
-            if !self.quiet && self.news.any(rare) && self.site.stopping.is_cancelled() {
+            if !self.quiet && self.has_to_stop() {
                 return Poll::Ready(Turn::Stopped);
             }
             if ready!(self.socket.poll_written(cx)).is_err() {
@@ -224,6 +222,8 @@ impl Viewer {
                 continue;
             }
             if !self.quiet {
+                let bell = self.bell.waker();
+                let rare = &mut Context::from_waker(&bell);
                 if let Poll::Ready(turn) = self.poll_else(rare) {
                     return Poll::Ready(turn);
                 }
@@ -237,11 +237,17 @@ impl Viewer {
                 return Poll::Pending;
             };
             self.viewing.sent(frame.payload_len());
-            self.socket.send(Message::binary(match self.v2 {
-                Some(_) => frame.message_v2(),
-                None => frame.message(),
-            }));
+            self.socket.send_binary(match self.v2 {
+                Some(_) => frame.into_message_v2(),
+                None => frame.into_message(),
+            });
         }
+    }
+
+    /// Whether the hub stops, which is news.
+    fn has_to_stop(&mut self) -> bool {
+        let bell = self.bell.waker();
+        self.news.any(&mut Context::from_waker(&bell)) && self.site.stopping.is_cancelled()
     }
 
     /// Whatever is not a frame.

@@ -1,0 +1,215 @@
+//! The opening handshake (RFC 6455, 4), with its refusals.
+
+use super::{Reading, Socket};
+use crate::answer::plain;
+use crate::connection::Peer;
+use crate::counts::Refusal;
+use crate::site::Site;
+use axum::body::Body;
+use axum::response::Response;
+use headers::{HeaderMapExt, SecWebsocketAccept, SecWebsocketKey};
+use http::header::{
+    CONNECTION, HeaderMap, HeaderValue, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
+};
+use http::{Method, Request, StatusCode, Version};
+
+/// Answers the upgrade of a page's socket and runs `serve` on it once it is open.
+/// `protocol` is the subprotocol chosen among those offered, to be echoed.
+pub fn upgrade<F, S>(
+    site: &Site,
+    peer: &Peer,
+    request: Request<Body>,
+    protocol: Option<&'static str>,
+    serve: S,
+) -> Response
+where
+    F: Future<Output = ()> + Send + 'static,
+    S: FnOnce(Socket) -> F + Send + 'static,
+{
+    let allowed = site.gate.check_origin(request.headers(), peer);
+    let allowed = allowed.map_err(|reason| (Refusal::Origin, StatusCode::FORBIDDEN, reason));
+    let checked = handshake(&request).and_then(|accept| allowed.map(|()| accept));
+    switch(
+        site,
+        peer,
+        request,
+        protocol,
+        checked,
+        Reading::VIEWER,
+        serve,
+    )
+}
+
+/// As [`upgrade`], whatever the origin: where a key decides, which no page has by
+/// itself, or where pages of any origin are welcome.
+pub fn upgrade_for_anybody<F, S>(
+    site: &Site,
+    peer: &Peer,
+    request: Request<Body>,
+    protocol: Option<&'static str>,
+    reading: Reading,
+    serve: S,
+) -> Response
+where
+    F: Future<Output = ()> + Send + 'static,
+    S: FnOnce(Socket) -> F + Send + 'static,
+{
+    let checked = handshake(&request);
+    switch(site, peer, request, protocol, checked, reading, serve)
+}
+
+type Checked = Result<SecWebsocketAccept, (Refusal, StatusCode, String)>;
+
+fn handshake(request: &Request<Body>) -> Checked {
+    check(request).map_err(|(status, reason)| (Refusal::Handshake, status, reason))
+}
+
+fn switch<F, S>(
+    site: &Site,
+    peer: &Peer,
+    mut request: Request<Body>,
+    protocol: Option<&'static str>,
+    checked: Checked,
+    reading: Reading,
+    serve: S,
+) -> Response
+where
+    F: Future<Output = ()> + Send + 'static,
+    S: FnOnce(Socket) -> F + Send + 'static,
+{
+    let accept = match checked {
+        Ok(accept) => accept,
+        Err((why, status, reason)) => {
+            let path = request.uri().path();
+            site.refused(why, peer, &format!("{path}: {reason}"));
+            let mut response = plain(status, &reason);
+            if status == StatusCode::UPGRADE_REQUIRED {
+                let headers = response.headers_mut();
+                headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+                headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+                headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+            }
+            return response;
+        }
+    };
+    let remote = peer.remote;
+    let upgraded = hyper::upgrade::on(&mut request);
+    site.tasks.spawn(async move {
+        let socket = match upgraded.await {
+            Ok(upgraded) => Socket::open(upgraded, reading),
+            Err(error) => {
+                tracing::debug!(peer = %remote, %error, "the client left during the upgrade");
+                return;
+            }
+        };
+        match socket {
+            Some(socket) => serve(socket).await,
+            None => tracing::error!(peer = %remote, "an upgraded connection of unknown kind"),
+        }
+    });
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let headers = response.headers_mut();
+    headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+    headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.typed_insert(accept);
+    if let Some(protocol) = protocol {
+        headers.insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(protocol));
+    }
+    response
+}
+
+/// Checks an opening handshake (RFC 6455, 4.2.1).
+fn check(request: &Request<Body>) -> Result<SecWebsocketAccept, (StatusCode, String)> {
+    let headers = request.headers();
+    let refuse = |status, reason: &str| Err((status, reason.to_owned()));
+    if request.method() != Method::GET {
+        return refuse(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "a WebSocket is opened with GET",
+        );
+    }
+    if request.version() < Version::HTTP_11 {
+        return refuse(
+            StatusCode::HTTP_VERSION_NOT_SUPPORTED,
+            "a WebSocket needs HTTP/1.1; a proxy in between may speak HTTP/1.0 to the hub",
+        );
+    }
+    if request.version() > Version::HTTP_11 {
+        return refuse(
+            StatusCode::HTTP_VERSION_NOT_SUPPORTED,
+            "a WebSocket is opened over HTTP/1.1 here, not HTTP/2 (offer http/1.1 in ALPN)",
+        );
+    }
+    if !has_token(headers, &UPGRADE, "websocket") {
+        return refuse(
+            StatusCode::UPGRADE_REQUIRED,
+            "this address is a WebSocket; the request lacks \"Upgrade: websocket\" \
+             (a reverse proxy must pass it on)",
+        );
+    }
+    if !has_token(headers, &CONNECTION, "upgrade") {
+        return refuse(
+            StatusCode::BAD_REQUEST,
+            "the request lacks \"Connection: Upgrade\" (a reverse proxy must pass it on)",
+        );
+    }
+    match headers.get(SEC_WEBSOCKET_VERSION) {
+        Some(version) if version == "13" => {}
+        Some(version) => {
+            let reason = format!("WebSocket version {version:?} is not spoken here; 13 is");
+            return Err((StatusCode::UPGRADE_REQUIRED, reason));
+        }
+        None if !headers.contains_key("sec-websocket-key") => {
+            return refuse(
+                StatusCode::BAD_REQUEST,
+                "the request lacks \"Sec-WebSocket-Version: 13\" and a Sec-WebSocket-Key: it is of \
+                 a draft of 2009 or 2010 (messages between 0x00 and 0xff), which RFC 6455 \
+                 superseded; use a client of today",
+            );
+        }
+        None => {
+            return refuse(
+                StatusCode::BAD_REQUEST,
+                "the request lacks \"Sec-WebSocket-Version: 13\"",
+            );
+        }
+    }
+    let key = headers.get("sec-websocket-key");
+    if !key.is_some_and(|key| is_nonce(key.as_bytes())) {
+        return refuse(
+            StatusCode::BAD_REQUEST,
+            "the request lacks a \"Sec-WebSocket-Key\" of 16 bytes in base64",
+        );
+    }
+    match headers.typed_get::<SecWebsocketKey>() {
+        Some(key) => Ok(SecWebsocketAccept::from(key)),
+        None => refuse(
+            StatusCode::BAD_REQUEST,
+            "there are several Sec-WebSocket-Key",
+        ),
+    }
+}
+
+/// Whether a key is 16 bytes in base64: 22 digits and two signs of padding.
+fn is_nonce(key: &[u8]) -> bool {
+    let digit = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
+    key.len() == 24 && key.ends_with(b"==") && key[..22].iter().all(digit)
+}
+
+fn has_token(headers: &HeaderMap, name: &http::HeaderName, token: &str) -> bool {
+    let values = headers.get_all(name).iter();
+    values
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|part| part.trim().eq_ignore_ascii_case(token))
+}
+
+/// Whether a client offers a subprotocol.
+pub fn offers(headers: &HeaderMap, protocol: &str) -> bool {
+    let values = headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter();
+    values
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|part| part.trim() == protocol)
+}

@@ -9,7 +9,7 @@ use crate::answer::{Asked, Problem};
 use crate::connection::Peer;
 use crate::sinks::refuse;
 use crate::site::Site;
-use crate::visitor::{LAPSED, Visitor};
+use crate::visitor::{LAPSED, NOT_ON_WALL, Visitor};
 use crate::websocket::{self, Incoming, Socket, close};
 use axum::body::Body;
 use axum::extract::State;
@@ -92,6 +92,9 @@ fn begin(
 ) -> Response {
     let visitor = visitor.and_then(|visitor| match visitor.may_look() {
         true => Ok(visitor),
+        false if visitor.wall().is_some() => {
+            Err(Problem::new(StatusCode::UNAUTHORIZED, NOT_ON_WALL))
+        }
         false => Err(Problem::new(StatusCode::UNAUTHORIZED, PRIVATE)),
     });
     let visitor = match visitor {

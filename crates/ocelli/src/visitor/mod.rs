@@ -36,6 +36,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 /// What somebody is told who may not watch, or no more.
 pub const PRIVATE: &str = "playback in this app is not public: sign in, or use a play token";
+/// What somebody is told who comes by a wall's link and asks for something else.
+pub const NOT_ON_WALL: &str =
+    "the token is a wall link's, which is for its cameras alone; what is public is seen without it";
 /// What somebody is told whose token has ended.
 pub const LAPSED: &str = "the token has expired or was revoked";
 
@@ -227,7 +230,11 @@ impl Visitor {
             None => known.public_playback || self.grant().allows("camera:read", Some(app)),
         };
         if !may {
-            return Err(Problem::new(StatusCode::UNAUTHORIZED, PRIVATE));
+            let why = match self.wall() {
+                Some(_) => NOT_ON_WALL,
+                None => PRIVATE,
+            };
+            return Err(Problem::new(StatusCode::UNAUTHORIZED, why));
         }
         let message = || format!("there is no camera {room:?} in app {app:?}");
         camera.ok_or_else(|| Problem::not_found(message()))

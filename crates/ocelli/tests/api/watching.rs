@@ -136,6 +136,17 @@ async fn a_private_camera_plays_to_whoever_may_watch_it() {
     ] {
         get(at, path).await.is_problem(401, "token");
     }
+    // Who comes by a wall's link is not told that what is public were not.
+    let elsewhere = format!("/live/live/cam1/frame.jpg?token={wall}");
+    get(at, &elsewhere)
+        .await
+        .is_problem(401, "for its cameras alone");
+    let mut refused = Wall::open(at, &format!("/ws/series?token={wall}"), None).await;
+    let told = refused.next(crate::support::PATIENCE).await;
+    assert!(
+        format!("{told:?}").contains("for its cameras alone"),
+        "{told:?}"
+    );
     let mut refused = Wall::open(at, "/ws/cameras?token=pt_no", None).await;
     assert_eq!(refused.close_code().await, Some(4401));
     // A cookie that is none hinders nobody.

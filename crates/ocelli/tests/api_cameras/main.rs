@@ -411,6 +411,28 @@ async fn a_camera_is_looked_at_before_it_is_saved() {
     assert!(!hub.stderr().join("\n").contains(SECRET));
 }
 
+/// What the form takes back is taken back for the test too: it tells what would be saved.
+#[tokio::test]
+async fn a_change_is_looked_at_as_it_would_be_saved() {
+    let rtsp = RtspServer::start(RtspServerOptions::default());
+    let http = camera().await;
+    let dir = Dir::new("changed");
+    let hub = open_hub(&dir);
+    let known = json!({ "room": "door", "source": http.url("still.jpg"), "interval": "2s",
+        "substream": http.url("none"), "user": "somebody" });
+    add(&hub, known).await;
+    let look = async |body: Value| admin(&hub, "POST /api/v1/cameras/test", body).await;
+    let seen = look(json!({ "camera": "door" })).await.json()["data"].clone();
+    assert!(
+        seen["reason"].as_str().unwrap().contains("the substream"),
+        "{seen}"
+    );
+    let change = json!({ "camera": "door", "source": rtsp.url("h264"), "interval": null,
+        "substream": null, "user": null });
+    let seen = look(change).await.json();
+    assert_eq!(seen["data"]["ok"], true, "{seen}");
+}
+
 #[tokio::test]
 async fn a_camera_may_be_called_as_a_call_is() {
     let camera = camera().await;

@@ -105,7 +105,7 @@ fn read_address(field: &str, written: &str) -> Result<(String, Option<Credential
 }
 
 /// A field that may be left out, which leaves it as it is, or null, which clears it.
-fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+pub(super) fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     field: D,
 ) -> Result<Option<Option<T>>, D::Error> {
     Option::deserialize(field).map(Some)

@@ -1,7 +1,7 @@
 //! `POST /api/v1/cameras/test`: a camera looked at before it is saved. It connects
 //! once, the way the camera would, and shows what came.
 
-use super::edit::{CameraChange, changeable, check_sources};
+use super::edit::{CameraChange, changeable, check_sources, present};
 use super::{kept, place, unknown};
 use crate::added::{Jpeg, Settings};
 use crate::answer::{Answer, Problem, ProblemBody};
@@ -37,17 +37,29 @@ pub struct TestCamera {
     camera: Option<String>,
     /// The address of its stream; needed unless `camera` is given.
     source: Option<String>,
-    /// The user to sign in as, in place of one in the address.
-    user: Option<String>,
+    /// The user to sign in as, in place of one in the address; null for none.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<String>)]
+    user: Option<Option<String>>,
     /// The user's password.
-    password: Option<String>,
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<String>)]
+    password: Option<Option<String>>,
     /// The address of a smaller stream for tiles, which is then looked at too.
-    substream: Option<String>,
-    jpeg: Option<Jpeg>,
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<String>)]
+    substream: Option<Option<String>>,
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<Jpeg>)]
+    jpeg: Option<Option<Jpeg>>,
     /// How often a single picture is fetched where there is no stream, like `500ms`.
-    interval: Option<String>,
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<String>)]
+    interval: Option<Option<String>>,
     /// False accepts any certificate, as a camera's own needs it.
-    verify_tls: Option<bool>,
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<bool>)]
+    verify_tls: Option<Option<bool>>,
 }
 
 /// What came of it.
@@ -97,12 +109,12 @@ pub async fn test(
     }
     let change = CameraChange {
         source: body.source,
-        user: body.user.map(Some),
-        password: body.password.map(Some),
-        substream: body.substream.map(Some),
-        jpeg: body.jpeg.map(Some),
-        interval: body.interval.map(Some),
-        verify_tls: body.verify_tls.map(Some),
+        user: body.user,
+        password: body.password,
+        substream: body.substream,
+        jpeg: body.jpeg,
+        interval: body.interval,
+        verify_tls: body.verify_tls,
         // It is looked at once.
         keep: Some(false),
         name: None,

@@ -4,6 +4,7 @@ use super::news::Stay;
 use super::watching::Watching;
 use super::{GOODBYE, Stream, refuse};
 use crate::answer::{Asked, Problem};
+use crate::bell::Bell;
 use crate::connection::Peer;
 use crate::counts::{Viewing, Way};
 use crate::site::Site;
@@ -17,10 +18,12 @@ use axum::{Extension, Router};
 use http::Request;
 use serde::Deserialize;
 use serde_json::json;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
+use tokio_util::sync::WaitForCancellationFuture;
 use tokio_websockets::Message;
 
 /// How often the viewer is told the frame rate.
@@ -67,6 +70,8 @@ async fn open(
             watching: Watching::new(served.hub.clone(), camera, asked.stream.into()),
             stay,
             infos,
+            bell: Bell::default(),
+            quiet: false,
             viewing: served.counts.enter(Way::LiveWs),
         };
         viewer.run(&served).await;
@@ -78,6 +83,10 @@ struct Viewer {
     watching: Watching,
     stay: Stay,
     infos: Interval,
+    /// Rings for whatever is not a frame.
+    bell: Bell,
+    /// Whether all of that was pending when it was last polled.
+    quiet: bool,
     viewing: Viewing,
 }
 
@@ -86,22 +95,19 @@ enum Event {
     InfoDue,
     Over(&'static str),
     Gone,
+    Stopped,
 }
 
 impl Viewer {
     async fn run(mut self, site: &Site) {
-        let mut stopped = std::pin::pin!(site.stopping.cancelled());
+        let mut stopped = pin!(site.stopping.cancelled());
         loop {
-            let event = tokio::select! {
-                // Cameras end when the hub does, which is told as what it is.
-                biased;
-                () = &mut stopped => {
+            let next = std::future::poll_fn(|cx| self.poll_next(stopped.as_mut(), cx));
+            match next.await {
+                Event::Stopped => {
                     self.socket.close(1001, "the hub stops");
                     return self.socket.finish(GOODBYE).await;
                 }
-                event = self.next() => event,
-            };
-            match event {
                 Event::Over(why) => self.socket.close(close::UNAUTHORIZED, why),
                 Event::InfoDue => {
                     let fps = (self.watching.camera().status().fps * 10.0).round() / 10.0;
@@ -122,31 +128,59 @@ impl Viewer {
         }
     }
 
-    /// Sends frames until there is something else to do.
-    async fn next(&mut self) -> Event {
-        std::future::poll_fn(|cx| {
-            loop {
-                if let Poll::Ready(incoming) = self.socket.poll(cx) {
-                    return Poll::Ready(Event::Came(incoming));
-                }
-                if !self.socket.is_idle() {
-                    return Poll::Pending;
-                }
-                if let Poll::Ready(why) = self.stay.poll_over(cx) {
-                    return Poll::Ready(Event::Over(why));
-                }
-                if self.infos.poll_tick(cx).is_ready() {
-                    return Poll::Ready(Event::InfoDue);
-                }
-                let frame = match self.watching.poll_next(cx) {
-                    Poll::Ready(Some(frame)) => frame,
-                    Poll::Ready(None) => return Poll::Ready(Event::Gone),
-                    Poll::Pending => return Poll::Pending,
-                };
-                self.viewing.sent(frame.payload_len());
-                self.socket.send_binary(frame.payload());
+    /// Sends frames until there is something else to do. What is rare is polled when
+    /// its [`Bell`] has rung, and not for each frame.
+    fn poll_next(
+        &mut self,
+        stopped: Pin<&mut WaitForCancellationFuture<'_>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Event> {
+        self.quiet &= !self.bell.rang(cx);
+        if !self.quiet {
+            let bell = self.bell.waker();
+            // Cameras end when the hub does, which is told as what it is.
+            if stopped.poll(&mut Context::from_waker(&bell)).is_ready() {
+                return Poll::Ready(Event::Stopped);
             }
-        })
-        .await
+        }
+        loop {
+            if ready!(self.socket.poll_written(cx)).is_err() {
+                return Poll::Ready(Event::Came(Incoming::Closed));
+            }
+            if !self.quiet {
+                let bell = self.bell.waker();
+                if let Poll::Ready(event) = self.poll_else(&mut Context::from_waker(&bell)) {
+                    return Poll::Ready(event);
+                }
+                // While a message is being written not all of it was polled.
+                self.quiet = self.socket.is_idle();
+            }
+            if !self.socket.is_idle() {
+                return Poll::Pending;
+            }
+            let frame = match ready!(self.watching.poll_next(cx)) {
+                Some(frame) => frame,
+                None => return Poll::Ready(Event::Gone),
+            };
+            self.viewing.sent(frame.payload_len());
+            self.socket.send_binary(frame.payload());
+        }
+    }
+
+    /// Whatever is not a frame.
+    fn poll_else(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
+        if let Poll::Ready(incoming) = self.socket.poll(cx) {
+            return Poll::Ready(Event::Came(incoming));
+        }
+        if !self.socket.is_idle() {
+            return Poll::Pending;
+        }
+        if let Poll::Ready(why) = self.stay.poll_over(cx) {
+            return Poll::Ready(Event::Over(why));
+        }
+        if self.infos.poll_tick(cx).is_ready() {
+            return Poll::Ready(Event::InfoDue);
+        }
+        Poll::Pending
     }
 }

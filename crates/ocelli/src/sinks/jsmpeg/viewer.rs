@@ -1,6 +1,7 @@
 //! One JSMpeg viewer.
 
 use super::stream::{Form, Messages};
+use crate::bell::Bell;
 use crate::counts::{Viewing, Way};
 use crate::sinks::GOODBYE;
 use crate::sinks::news::{News, Stay};
@@ -8,10 +9,12 @@ use crate::site::Site;
 use crate::websocket::{Incoming, Socket, close};
 use ocelli_core::{Camera, Follower, Frame, Quality};
 use serde_json::json;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
+use tokio_util::sync::WaitForCancellationFuture;
 use tokio_websockets::Message;
 
 /// How often a viewer that asks for it is told how old the pictures are.
@@ -35,6 +38,10 @@ pub(super) struct Viewer {
     messages: Messages,
     infos: Interval,
     news: News,
+    /// Rings for whatever is not a picture.
+    bell: Bell,
+    /// Whether all of that was pending when it was last polled.
+    quiet: bool,
     newest: Option<Frame>,
     /// The camera's state when this viewer came: an old failure is no news.
     revision: u64,
@@ -45,6 +52,7 @@ enum Event {
     Over(&'static str),
     InfoDue,
     News,
+    Stopped,
 }
 
 impl Viewer {
@@ -66,6 +74,8 @@ impl Viewer {
             messages: Messages::new(wish.form),
             infos,
             news,
+            bell: Bell::default(),
+            quiet: false,
             newest: None,
             revision: camera.revision(),
             camera,
@@ -74,16 +84,14 @@ impl Viewer {
     }
 
     pub(super) async fn run(mut self, site: &Site) {
-        let mut stopped = std::pin::pin!(site.stopping.cancelled());
+        let mut stopped = pin!(site.stopping.cancelled());
         loop {
-            let event = tokio::select! {
-                event = std::future::poll_fn(|cx| self.poll_next(cx)) => event,
-                () = &mut stopped => {
+            let next = std::future::poll_fn(|cx| self.poll_next(stopped.as_mut(), cx));
+            match next.await {
+                Event::Stopped => {
                     self.socket.close(1001, "the hub stops");
                     return self.socket.finish(GOODBYE).await;
                 }
-            };
-            match event {
                 Event::Over(why) => self.socket.close(close::UNAUTHORIZED, why),
                 Event::InfoDue => self.inform(site),
                 Event::News => self.notice_the_end(),
@@ -96,28 +104,38 @@ impl Viewer {
         }
     }
 
-    /// Sends the stream until there is something else to do.
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
+    /// Sends the stream until there is something else to do. What is rare is polled
+    /// when its [`Bell`] has rung, and not for each picture.
+    fn poll_next(
+        &mut self,
+        stopped: Pin<&mut WaitForCancellationFuture<'_>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Event> {
+        self.quiet &= !self.bell.rang(cx);
+        if !self.quiet {
+            let bell = self.bell.waker();
+            if stopped.poll(&mut Context::from_waker(&bell)).is_ready() {
+                return Poll::Ready(Event::Stopped);
+            }
+        }
         loop {
-            if let Poll::Ready(incoming) = self.socket.poll(cx) {
-                return Poll::Ready(Event::Came(incoming));
+            if ready!(self.socket.poll_written(cx)).is_err() {
+                return Poll::Ready(Event::Came(Incoming::Closed));
+            }
+            if !self.quiet {
+                let bell = self.bell.waker();
+                if let Poll::Ready(event) = self.poll_else(&mut Context::from_waker(&bell)) {
+                    return Poll::Ready(event);
+                }
+                // While a message is being written not all of it was polled.
+                self.quiet = self.socket.is_idle();
             }
             if !self.socket.is_idle() {
                 return Poll::Pending;
             }
-            if let Poll::Ready(why) = self.stay.poll_over(cx) {
-                return Poll::Ready(Event::Over(why));
-            }
             if let Some(message) = self.messages.next() {
                 self.socket.send_binary(message);
                 continue;
-            }
-            if self.news.any(cx) {
-                self.news.take();
-                return Poll::Ready(Event::News);
-            }
-            if self.wish.info && self.infos.poll_tick(cx).is_ready() {
-                return Poll::Ready(Event::InfoDue);
             }
             if self.messages.wants_header()
                 && let Some(size) = self.camera.mpeg1_size(self.wish.quality)
@@ -139,6 +157,27 @@ impl Viewer {
             self.viewing.sent(frame.payload_len());
             self.newest = Some(frame);
         }
+    }
+
+    /// Whatever is not a picture.
+    fn poll_else(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
+        if let Poll::Ready(incoming) = self.socket.poll(cx) {
+            return Poll::Ready(Event::Came(incoming));
+        }
+        if !self.socket.is_idle() {
+            return Poll::Pending;
+        }
+        if let Poll::Ready(why) = self.stay.poll_over(cx) {
+            return Poll::Ready(Event::Over(why));
+        }
+        if self.news.any(cx) {
+            self.news.take();
+            return Poll::Ready(Event::News);
+        }
+        if self.wish.info && self.infos.poll_tick(cx).is_ready() {
+            return Poll::Ready(Event::InfoDue);
+        }
+        Poll::Pending
     }
 
     fn inform(&mut self, site: &Site) {

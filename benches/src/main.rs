@@ -271,9 +271,13 @@ fn others(
         report.memory(&rows);
     }
     if wanted("slow") {
-        // Backlogs take their time to show.
-        let times = Times {
-            warm_up: (counted * 2).max(Duration::from_secs(5)),
+        // Backlogs take their time to show: a minute in a whole run.
+        let long = Times {
+            warm_up: Duration::from_secs(10),
+            counted: counted * 15,
+        };
+        let short = Times {
+            warm_up: Duration::from_secs(5),
             counted: counted * 2,
         };
         let sinks = [
@@ -285,10 +289,10 @@ fn others(
         let (mut rows, mut stopped) = (Vec::new(), Vec::new());
         for sink in sinks {
             eprintln!("slow: {}", sink.name());
-            rows.push((sink, runs::slow(sink, programs, times)?));
-            stopped.push((sink, runs::stopped(sink, programs, times)?));
+            rows.push((sink, runs::slow(sink, programs, long)?));
+            stopped.push((sink, runs::stopped(sink, programs, short)?));
         }
-        report.slow(&rows);
+        report.slow(&rows, long.counted);
         report.stopped(&stopped);
     }
     if wanted("start") {

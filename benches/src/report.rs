@@ -226,24 +226,26 @@ impl Report {
         }
     }
 
-    pub fn slow(&mut self, rows: &[(Sink, SlowSample)]) {
+    pub fn slow(&mut self, rows: &[(Sink, SlowSample)], counted: Duration) {
         self.line("\n### Slow viewers\n");
         self.line(&format!(
             "One VGA camera of 27 kB × 15 fps; {SLOW_VIEWERS} viewers read 50 kB/s each (receive buffer 64 KiB), so \
-             that one frame takes them 540 ms, beside {FAST_VIEWERS} that read at once. The age is now minus the \
+             that one frame takes them 540 ms, beside {FAST_VIEWERS} that read at once, for {:.0} s. The age is now minus the \
              camera's stamp when a frame's last byte is read.\n",
+            counted.as_secs_f64()
         ));
         self.line(
-            "| form | slow: age p50, s | age max, s | fps | fast: p50, ms | p99, ms | delivered |",
+            "| form | slow: age p50, s | age max, s | fps | hub's memory for each, KB | fast: p50, ms | p99, ms | delivered |",
         );
-        self.line("|---|---|---|---|---|---|---|");
+        self.line("|---|---|---|---|---|---|---|---|");
         for (sink, sample) in rows {
             self.line(&format!(
-                "| {} | {:.2} | {:.2} | {:.1} | {:.2} | {:.2} | {:.1} % |",
+                "| {} | {:.2} | {:.2} | {:.1} | {:.1} | {:.2} | {:.2} | {:.1} % |",
                 sink.name(),
                 sample.age.median.as_secs_f64(),
                 sample.age.max.as_secs_f64(),
                 sample.fps,
+                sample.each / 1e3,
                 sample.fast.median.as_secs_f64() * 1e3,
                 sample.fast.p99.as_secs_f64() * 1e3,
                 sample.delivered * 100.0,

@@ -180,6 +180,8 @@ pub struct SlowSample {
     pub fast: Spread,
     /// Frames that the fast ones got, of those sent.
     pub delivered: f64,
+    /// Bytes of the hub for each slow one.
+    pub each: f64,
 }
 
 pub const SLOW_VIEWERS: usize = 10;
@@ -196,11 +198,14 @@ pub fn slow(sink: Sink, programs: &Programs, times: Times) -> Result<SlowSample>
     let server = Server::start(programs, sink, &scenario, Some(&cameras))?;
     let mut load = Load::new()?;
     load.add(server.addr(), sink, FAST_VIEWERS, 1)?;
+    load.until_started(PATIENCE)?;
+    let before = server.resident_bytes();
     load.add_slow(server.addr(), sink, SLOW_VIEWERS, SLOW)?;
     load.until_started(PATIENCE)?;
     load.read_for(times.warm_up)?;
     load.tally.counting = true;
     load.read_for(times.counted)?;
+    let grown = server.resident_bytes().saturating_sub(before);
     let tally = &mut load.tally;
     let slow_frames = tally.slow.len() as f64;
     Ok(SlowSample {
@@ -208,6 +213,7 @@ pub fn slow(sink: Sink, programs: &Programs, times: Times) -> Result<SlowSample>
         fps: slow_frames / SLOW_VIEWERS as f64 / times.counted.as_secs_f64(),
         fast: Spread::of(&mut tally.sent).ok_or("the fast viewers got no frame")?,
         delivered: tally.frames as f64 / (tally.frames + tally.skipped).max(1) as f64,
+        each: grown as f64 / SLOW_VIEWERS as f64,
     })
 }
 

@@ -5,9 +5,9 @@
 //!
 //! ```text
 //! [ v2 header, 28 bytes ][ id length ][ id ][ payload ]
-//! └── message_v2 ──────────────────────────────────────
-//!                        └── message (the plain form) ─
-//!                                           └── payload
+//! └── Form::V2 ────────────────────────────────────────
+//!                        └── Form::Plain ──────────────
+//!                                           └── Form::Bare
 //! ```
 //!
 //! What does not belong here: how a message is framed on a socket.
@@ -172,6 +172,17 @@ pub(crate) struct Stamp {
     pub received: Timestamp,
 }
 
+/// The forms in which a frame leaves the hub: from where its bytes are sent on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// The wall's `ocelli.v2`: header, id length, id, payload.
+    V2,
+    /// The wall's plain form: id length, id, payload.
+    Plain,
+    /// The payload alone.
+    Bare,
+}
+
 /// One stamped encoded picture. Cloning shares the bytes.
 #[derive(Clone, Debug)]
 pub struct Frame {
@@ -237,21 +248,30 @@ impl Frame {
         }
     }
 
-    /// The message of the `ocelli.v2` form: header, id, payload.
-    pub fn into_message_v2(self) -> Bytes {
-        if self.discontinuity && self.bytes[FLAGS_AT] & FLAG_DISCONTINUITY == 0 {
+    /// Its message to one viewer.
+    pub fn into_message(mut self, form: Form) -> Bytes {
+        let flagged = self.bytes[FLAGS_AT] & FLAG_DISCONTINUITY != 0;
+        if form == Form::V2 && self.discontinuity && !flagged {
             // For the few who missed the frame that says so to everybody.
             let mut bytes = BytesMut::from(&self.bytes[..]);
             bytes[FLAGS_AT] |= FLAG_DISCONTINUITY;
             return bytes.freeze();
         }
+        self.bytes.advance(self.start(form));
         self.bytes
     }
 
-    /// The message of the plain form: id length, id, payload.
-    pub fn into_message(mut self) -> Bytes {
-        self.bytes.advance(V2_HEADER);
-        self.bytes
+    /// The bytes of its message to all those who have had the frame before it.
+    pub fn message(&self, form: Form) -> &[u8] {
+        &self.bytes[self.start(form)..]
+    }
+
+    fn start(&self, form: Form) -> usize {
+        match form {
+            Form::V2 => 0,
+            Form::Plain => V2_HEADER,
+            Form::Bare => usize::from(self.payload_at),
+        }
     }
 
     /// The encoded picture alone.
@@ -295,12 +315,16 @@ mod tests {
         let mut plain = vec![8];
         plain.extend(b"barn/cam\xff\xd8jpeg\xff\xd9");
         expected.extend(&plain);
-        assert_eq!(frame.clone().into_message_v2(), expected);
-        assert_eq!(frame.clone().into_message(), plain);
+        let forms = [Form::V2, Form::Plain, Form::Bare];
+        let messages = forms.map(|form| frame.clone().into_message(form));
+        assert_eq!(messages[0], expected);
+        assert_eq!(messages[1], plain);
+        assert_eq!(messages[2], frame.payload());
+        assert_eq!(forms.map(|form| frame.message(form)), messages);
         assert_eq!(&frame.payload()[..], b"\xff\xd8jpeg\xff\xd9");
         assert_eq!(
-            frame.clone().into_message_v2()[V2_HEADER..].as_ptr(),
-            frame.clone().into_message().as_ptr(),
+            messages[0][V2_HEADER..].as_ptr(),
+            messages[1].as_ptr(),
             "the forms share their bytes"
         );
     }
@@ -316,7 +340,7 @@ mod tests {
             received: Timestamp(1),
         };
         let frame = Frame::new(&id, picture, stamp);
-        assert_eq!(frame.clone().into_message()[0], 255);
+        assert_eq!(frame.message(Form::Plain)[0], 255);
         assert_eq!(&frame.payload()[..], b"p");
     }
 }

@@ -18,7 +18,8 @@
 //! | [`name`] | apps, rooms and camera ids |
 //! | [`frame`] | a stamped encoded picture, laid out once for every sink |
 //! | [`slot`] | a stream's newest group |
-//! | [`subscription`] | a viewer's hold on slots: [`Ready`], [`Subscription`], [`Follower`] |
+//! | [`ready`] | what a viewer waits on: [`Ready`]; what it may lend meanwhile: [`Outlet`] |
+//! | [`subscription`] | a viewer's hold on slots: [`Subscription`], [`Follower`] |
 //! | [`source`] | what fetches a camera's native stream, what derives another, how they fail |
 //! | [`upstream`] | starts, watches, restarts and stops one source by demand |
 //! | [`state`], `demand` | what an upstream is doing, and what somebody wants of it |
@@ -47,6 +48,7 @@ mod derivation;
 pub mod frame;
 pub mod hub;
 pub mod name;
+pub mod ready;
 pub mod slot;
 pub mod source;
 pub mod state;
@@ -56,11 +58,12 @@ pub mod upstream;
 pub use camera::{Camera, CameraStatus, Quality};
 pub use clock::{Clock, SystemClock, Timestamp};
 pub use demand::{GRACE, Want};
-pub use frame::{Codec, Frame, FrameBuffer, Picture, raw_len, raw_stride};
+pub use frame::{Codec, Form, Frame, FrameBuffer, Picture, raw_len, raw_stride};
 pub use hub::{App, Hub, HubError, IngestLimits};
 pub use name::{CameraId, NameError};
+pub use ready::{Begun, Offered, Outlet, Ready, Token};
 pub use slot::Slot;
 pub use source::{Failure, FailureKind, Publisher, Rendition, Renditions, RunOnce, Source};
 pub use state::State;
-pub use subscription::{Follower, Ready, Subscription, Token};
+pub use subscription::{Follower, Subscription};
 pub use upstream::{Lease, Upstream};

@@ -6,7 +6,8 @@
 
 use crate::clock::{Clock, Timestamp};
 use crate::frame::{Codec, Frame, Picture, Stamp};
-use crate::subscription::{Ready, Role, Token};
+use crate::ready::{Ready, Token};
+use crate::subscription::Role;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -19,8 +20,8 @@ const MAX_GROUP_BYTES: usize = 16 << 20;
 const RATE_WEIGHT: f64 = 0.1;
 
 /// Where a subscription stands in a slot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Cursor {
+#[derive(Clone, Copy, Debug)]
+struct Cursor {
     group: u32,
     /// Index of the next frame, counted from the group's key frame.
     next: usize,
@@ -30,9 +31,6 @@ pub(crate) struct Cursor {
 /// What [`Slot::take`] found.
 pub(crate) struct Taken {
     pub frame: Frame,
-    pub cursor: Cursor,
-    /// Frames superseded since the cursor's last.
-    pub dropped: u32,
     /// Whether the group holds more after this frame.
     pub more: bool,
 }
@@ -58,10 +56,31 @@ pub struct SlotStatus {
     pub codec: Option<Codec>,
 }
 
+/// One subscription. All that a frame needs of it stands side by side with those of
+/// the others.
 struct Listener {
     ready: Arc<Ready>,
     token: Token,
+    cursor: Option<Cursor>,
     role: Role,
+    /// Whether frames may go to an outlet that its viewer lends.
+    prompt: bool,
+    taken: u64,
+    dropped: u64,
+}
+
+impl Listener {
+    /// Lets it know of `frame`, which is the newest now and followed by nothing.
+    fn tell(&mut self, frame: &Frame, cursor: Cursor) {
+        let follows = |last: Cursor| frame.sequence == last.sequence.wrapping_add(1);
+        if !self.prompt || !self.cursor.is_some_and(follows) {
+            return self.ready.raise(self.token);
+        }
+        if self.ready.hand_over(self.token, frame) {
+            self.cursor = Some(cursor);
+            self.taken += 1;
+        }
+    }
 }
 
 #[derive(Default)]
@@ -154,8 +173,15 @@ impl Slot {
                 inner.gone += 1;
             }
         }
-        for listener in inner.listeners.iter().flatten() {
-            listener.ready.raise(listener.token);
+        if let Some(frame) = inner.group.back() {
+            let cursor = Cursor {
+                group: frame.group,
+                next: inner.gone + inner.group.len(),
+                sequence: frame.sequence,
+            };
+            for listener in inner.listeners.iter_mut().flatten() {
+                listener.tell(frame, cursor);
+            }
         }
         true
     }
@@ -211,7 +237,15 @@ impl Slot {
             ready.raise(token);
         }
         inner.viewers += usize::from(role == Role::Viewer);
-        let listener = Some(Listener { ready, token, role });
+        let listener = Some(Listener {
+            ready,
+            token,
+            cursor: None,
+            role,
+            prompt: role == Role::Viewer,
+            taken: 0,
+            dropped: 0,
+        });
         match inner.listeners.iter().position(Option::is_none) {
             Some(free) => {
                 inner.listeners[free] = listener;
@@ -236,36 +270,53 @@ impl Slot {
         }
     }
 
-    /// The next frame for a reader at `cursor`: the next of its group while that
-    /// is the newest, else the newest group's first.
-    pub(crate) fn take(&self, cursor: Option<Cursor>, role: Role) -> Option<Taken> {
+    pub(crate) fn set_prompt(&self, place: usize, prompt: bool) {
+        if let Some(Some(listener)) = self.lock().listeners.get_mut(place) {
+            listener.prompt = prompt;
+        }
+    }
+
+    /// Frames that whoever is at `place` took, and those superseded before it could.
+    pub(crate) fn counts(&self, place: usize) -> (u64, u64) {
+        match self.lock().listeners.get(place) {
+            Some(Some(listener)) => (listener.taken, listener.dropped),
+            _ => (0, 0),
+        }
+    }
+
+    /// The next frame for whoever is at `place`: the next of its group while that is
+    /// the newest, else the newest group's first.
+    pub(crate) fn take(&self, place: usize) -> Option<Taken> {
         let mut inner = self.lock();
+        let inner = &mut *inner;
+        let listener = inner.listeners.get_mut(place)?.as_mut()?;
         let group = inner.group.front()?.group;
-        let next = match cursor {
+        let next = match listener.cursor {
             Some(cursor) if cursor.group == group => cursor.next,
             _ => 0,
         };
         // What went at the front can't be had: wait for the next key frame.
         let index = next.checked_sub(inner.gone)?;
         let mut frame = inner.group.get(index)?.clone();
-        // Whoever missed the first frame after an interruption is told with this one.
-        if let (Some(cursor), Some(resumed)) = (cursor, inner.resumed) {
+        if let Some(cursor) = listener.cursor {
             let since = |sequence: u32| sequence.wrapping_sub(cursor.sequence);
-            frame.discontinuity |= (1..since(frame.sequence)).contains(&since(resumed));
+            // Whoever missed the first frame after an interruption is told with this one.
+            frame.discontinuity |= inner
+                .resumed
+                .is_some_and(|resumed| (1..since(frame.sequence)).contains(&since(resumed)));
+            let dropped = u64::from(since(frame.sequence).wrapping_sub(1));
+            listener.dropped += dropped;
+            if listener.role == Role::Viewer {
+                inner.dropped += dropped;
+            }
         }
-        let dropped = cursor.map_or(0, |cursor| {
-            frame.sequence.wrapping_sub(cursor.sequence).wrapping_sub(1)
+        listener.taken += 1;
+        listener.cursor = Some(Cursor {
+            group,
+            next: next + 1,
+            sequence: frame.sequence,
         });
-        if role == Role::Viewer {
-            inner.dropped += u64::from(dropped);
-        }
         Some(Taken {
-            dropped,
-            cursor: Cursor {
-                group,
-                next: next + 1,
-                sequence: frame.sequence,
-            },
             more: index + 1 < inner.group.len(),
             frame,
         })
@@ -296,7 +347,7 @@ impl Inner {
 mod tests {
     use super::*;
     use crate::clock::SystemClock;
-    use crate::frame::FrameBuffer;
+    use crate::frame::{Form, FrameBuffer};
 
     fn slot() -> Slot {
         Slot::new("cam", Arc::new(SystemClock))
@@ -312,29 +363,29 @@ mod tests {
         }
     }
 
-    fn bytes_from(slot: &Slot, mut cursor: Option<Cursor>) -> (Vec<u8>, u32, Option<Cursor>) {
-        let (mut seen, mut dropped) = (Vec::new(), 0);
-        while let Some(taken) = slot.take(cursor, Role::Viewer) {
-            seen.push(taken.frame.payload()[0]);
-            dropped += taken.dropped;
-            cursor = Some(taken.cursor);
-        }
-        (seen, dropped, cursor)
+    fn place(slot: &Slot) -> usize {
+        slot.listen(Arc::default(), 0, Role::Viewer)
+    }
+
+    fn bytes_at(slot: &Slot, place: usize) -> Vec<u8> {
+        let frames = std::iter::from_fn(|| slot.take(place));
+        frames.map(|taken| taken.frame.payload()[0]).collect()
     }
 
     #[test]
     fn jpeg_readers_get_the_newest_and_learn_what_they_missed() {
         let slot = slot();
+        let place = place(&slot);
         for byte in 0..3 {
             slot.publish(Picture::jpeg(FrameBuffer::copy_from(&[byte]), None));
         }
-        let (seen, dropped, cursor) = bytes_from(&slot, None);
-        assert_eq!((seen, dropped), (vec![2], 0));
+        assert_eq!(bytes_at(&slot, place), [2]);
+        assert_eq!(slot.counts(place), (1, 0));
         for byte in 3..7 {
             slot.publish(Picture::jpeg(FrameBuffer::copy_from(&[byte]), None));
         }
-        let (seen, dropped, _) = bytes_from(&slot, cursor);
-        assert_eq!((seen, dropped), (vec![6], 3));
+        assert_eq!(bytes_at(&slot, place), [6]);
+        assert_eq!(slot.counts(place), (2, 3));
         assert_eq!(slot.status().dropped, 3);
     }
 
@@ -342,71 +393,65 @@ mod tests {
     fn who_misses_the_first_frame_after_an_interruption_is_told_with_the_next() {
         let slot = slot();
         let publish = |byte| slot.publish(Picture::jpeg(FrameBuffer::copy_from(&[byte]), None));
+        let (early, on_time) = (place(&slot), place(&slot));
         publish(0);
-        let early = slot.take(None, Role::Viewer).expect("a picture");
+        assert_eq!(bytes_at(&slot, early), bytes_at(&slot, on_time));
         slot.interrupt();
         publish(1);
-        let on_time = slot.take(Some(early.cursor), Role::Viewer).expect("one");
+        assert!(slot.take(on_time).expect("one").frame.discontinuity);
         publish(2);
-        for (cursor, told) in [(early.cursor, true), (on_time.cursor, false)] {
-            let late = slot
-                .take(Some(cursor), Role::Viewer)
-                .expect("another")
-                .frame;
+        for (place, told) in [(early, true), (on_time, false)] {
+            let late = slot.take(place).expect("another").frame;
             assert_eq!((late.payload()[0], late.discontinuity), (2, told));
-            let late = late.into_message_v2();
+            let late = late.into_message(Form::V2);
             assert_eq!(late[3], 1 | u8::from(told) << 1);
-            let newest = slot.newest().expect("one").into_message_v2();
+            let newest = slot.newest().expect("one").into_message(Form::V2);
             assert_eq!(late[4..], newest[4..]);
         }
-        assert!(on_time.frame.discontinuity);
-        assert!(
-            !slot
-                .take(None, Role::Viewer)
-                .expect("one")
-                .frame
-                .discontinuity
-        );
+        let newcomer = slot.take(place(&slot)).expect("one").frame;
+        assert!(!newcomer.discontinuity);
     }
 
     #[test]
     fn a_group_is_read_in_order_and_a_laggard_jumps_to_the_newest() {
         let slot = slot();
+        let place = place(&slot);
         assert!(!slot.publish(unit(false, 9)), "nothing to depend on yet");
         slot.publish(unit(true, 0));
         slot.publish(unit(false, 1));
-        let (seen, _, cursor) = bytes_from(&slot, None);
-        assert_eq!(seen, [0, 1]);
+        assert_eq!(bytes_at(&slot, place), [0, 1]);
         slot.publish(unit(false, 2));
         slot.publish(unit(true, 10));
         slot.publish(unit(false, 11));
-        let (seen, dropped, _) = bytes_from(&slot, cursor);
-        assert_eq!((seen, dropped), (vec![10, 11], 1));
+        assert_eq!(bytes_at(&slot, place), [10, 11]);
+        assert_eq!(slot.counts(place), (4, 1));
     }
 
     #[test]
     fn an_endless_group_is_bounded_and_newcomers_wait_for_a_key_frame() {
         let slot = slot();
+        let (follower, newcomer) = (place(&slot), place(&slot));
         slot.publish(unit(true, 0));
-        let (_, _, follower) = bytes_from(&slot, None);
+        bytes_at(&slot, follower);
         for _ in 0..MAX_GROUP_FRAMES {
             slot.publish(unit(false, 1));
         }
-        assert!(slot.take(None, Role::Viewer).is_none());
-        assert_eq!(bytes_from(&slot, follower).0.len(), MAX_GROUP_FRAMES);
+        assert!(slot.take(newcomer).is_none());
+        assert_eq!(bytes_at(&slot, follower).len(), MAX_GROUP_FRAMES);
         slot.publish(unit(true, 2));
-        assert_eq!(bytes_from(&slot, None).0, [2]);
+        assert_eq!(bytes_at(&slot, newcomer), [2]);
     }
 
     #[test]
     fn a_cleared_slot_gives_nothing_until_it_is_written() {
         let slot = slot();
+        let place = place(&slot);
         slot.publish(unit(true, 0));
         slot.clear();
-        assert!(slot.take(None, Role::Viewer).is_none() && slot.newest().is_none());
+        assert!(slot.take(place).is_none() && slot.newest().is_none());
         slot.interrupt();
         slot.publish(unit(true, 1));
-        let taken = slot.take(None, Role::Viewer).expect("a new picture");
+        let taken = slot.take(place).expect("a new picture");
         assert!(taken.frame.discontinuity);
     }
 

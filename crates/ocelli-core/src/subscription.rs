@@ -1,108 +1,19 @@
 //! A viewer's hold on slots.
-//!
-//! [`Ready`] is what a viewer waits on: the slots that have something newer, each
-//! at most once, in the order they became ready. Serving them in that order is
-//! what makes a viewer fair to its cameras. It holds tokens, never frames, so a
-//! viewer that does not come costs a few bytes a camera.
 
 use crate::frame::Frame;
-use crate::slot::{Cursor, Slot};
+use crate::ready::{Ready, Token};
+use crate::slot::Slot;
 use crate::upstream::Lease;
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-/// A viewer's own number for one of its subscriptions; small, so it can index.
-pub type Token = usize;
-
-/// The line of a viewer's tokens. Each frame of each camera touches it for each viewer,
-/// so what the usual viewer needs stands in it and not behind pointers.
-#[derive(Default)]
-struct Queue {
-    /// Whose turn it is.
-    first: Option<Token>,
-    /// Those behind it.
-    others: VecDeque<Token>,
-    /// Whether a token stands in line: a bit each of the first 64.
-    queued: u64,
-    /// The same of those beyond.
-    queued_beyond: Vec<bool>,
-    waker: Option<Waker>,
-    /// Whether the viewer found nobody in line and wants to be woken.
-    waits: bool,
-}
-
-impl Queue {
-    /// Notes whether `token` stands in line, and tells whether it did.
-    fn mark(&mut self, token: Token, queued: bool) -> bool {
-        if let Some(beyond) = token.checked_sub(64) {
-            if self.queued_beyond.len() <= beyond {
-                self.queued_beyond.resize(beyond + 1, false);
-            }
-            return std::mem::replace(&mut self.queued_beyond[beyond], queued);
-        }
-        let (bit, before) = (1 << token, self.queued);
-        self.queued = if queued { before | bit } else { before & !bit };
-        before & bit != 0
-    }
-}
-
-/// The tokens of one viewer that have something new, in turn.
-#[derive(Default)]
-pub struct Ready {
-    queue: Mutex<Queue>,
-}
-
-impl Ready {
-    fn lock(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Puts `token` at the end of the turn, unless it stands there already.
-    pub fn raise(&self, token: Token) {
-        let mut queue = self.lock();
-        if queue.mark(token, true) {
-            return;
-        }
-        match queue.first {
-            None => queue.first = Some(token),
-            Some(_) => queue.others.push_back(token),
-        }
-        // The waker stays: a task's is the same each time, and each copy costs.
-        if std::mem::take(&mut queue.waits)
-            && let Some(waker) = &queue.waker
-        {
-            waker.wake_by_ref();
-        }
-    }
-
-    /// The next token in turn.
-    pub fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Token> {
-        let mut queue = self.lock();
-        if let Some(token) = queue.first.take() {
-            queue.first = queue.others.pop_front();
-            queue.mark(token, false);
-            return Poll::Ready(token);
-        }
-        let known = |waker: &Waker| waker.will_wake(cx.waker());
-        if !queue.waker.as_ref().is_some_and(known) {
-            queue.waker = Some(cx.waker().clone());
-        }
-        queue.waits = true;
-        Poll::Pending
-    }
-}
-
-/// One viewer's hold on one stream: a cursor, and the lease that keeps the
-/// camera awake.
+/// One viewer's hold on one stream: its place at the slot, which has the cursor, and
+/// the lease that keeps the camera awake.
 pub struct Subscription {
     slot: Arc<Slot>,
     ready: Arc<Ready>,
     token: Token,
     place: usize,
-    cursor: Option<Cursor>,
-    dropped: u64,
-    role: Role,
     _lease: Option<Lease>,
 }
 
@@ -135,27 +46,33 @@ impl Subscription {
             ready,
             token,
             place,
-            cursor: None,
-            dropped: 0,
-            role,
             _lease: lease,
         }
     }
 
+    /// Says whether frames may go to an [`Outlet`](crate::Outlet) that the viewer
+    /// lends: not those of a camera for which it keeps a pace of its own.
+    pub fn set_prompt(&mut self, prompt: bool) {
+        self.slot.set_prompt(self.place, prompt);
+    }
+
     /// The newest frame this viewer has not had, or the next of the newest group.
     pub fn take(&mut self) -> Option<Frame> {
-        let taken = self.slot.take(self.cursor, self.role)?;
-        self.cursor = Some(taken.cursor);
-        self.dropped += u64::from(taken.dropped);
+        let taken = self.slot.take(self.place)?;
         if taken.more {
             self.ready.raise(self.token);
         }
         Some(taken.frame)
     }
 
+    /// Frames that this viewer took.
+    pub fn taken(&self) -> u64 {
+        self.slot.counts(self.place).0
+    }
+
     /// Frames superseded before this viewer took them.
     pub fn dropped(&self) -> u64 {
-        self.dropped
+        self.slot.counts(self.place).1
     }
 }
 
@@ -217,6 +134,11 @@ impl Follower {
         std::future::poll_fn(|cx| self.poll_next(cx)).await
     }
 
+    /// What it waits on, to lend it an outlet.
+    pub fn ready(&self) -> &Ready {
+        &self.ready
+    }
+
     /// Frames superseded before this viewer took them.
     pub fn dropped(&self) -> u64 {
         self.subscription.dropped()
@@ -228,75 +150,6 @@ mod tests {
     use super::*;
     use crate::clock::SystemClock;
     use crate::frame::{FrameBuffer, Picture};
-    use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-    use std::task::Wake;
-
-    #[test]
-    fn each_camera_has_its_turn() {
-        let ready = Ready::default();
-        for token in [0, 1, 0, 2, 0] {
-            ready.raise(token);
-        }
-        let mut cx = Context::from_waker(Waker::noop());
-        let mut order = Vec::new();
-        while let Poll::Ready(token) = ready.poll_next(&mut cx) {
-            order.push(token);
-            if order.len() == 1 {
-                ready.raise(0);
-            }
-        }
-        assert_eq!(order, [0, 1, 2, 0]);
-    }
-
-    #[test]
-    fn any_number_of_cameras_stands_in_line_once_each() {
-        let ready = Ready::default();
-        let tokens = [63, 64, 200, 0, 65, 63, 64, 0];
-        tokens.iter().for_each(|&token| ready.raise(token));
-        let mut cx = Context::from_waker(Waker::noop());
-        let mut next = || match ready.poll_next(&mut cx) {
-            Poll::Ready(token) => Some(token),
-            Poll::Pending => None,
-        };
-        assert_eq!(
-            [(); 6].map(|()| next()),
-            [Some(63), Some(64), Some(200), Some(0), Some(65), None]
-        );
-        tokens.iter().for_each(|&token| ready.raise(token));
-        assert_eq!(next(), Some(63));
-    }
-
-    #[derive(Default)]
-    struct Woken(AtomicUsize);
-
-    impl Wake for Woken {
-        fn wake(self: Arc<Self>) {
-            self.0.fetch_add(1, SeqCst);
-        }
-    }
-
-    #[test]
-    fn a_viewer_is_woken_once_for_each_time_it_waits() {
-        let (ready, woken) = (Ready::default(), Arc::<Woken>::default());
-        let waker = Waker::from(woken.clone());
-        let mut cx = Context::from_waker(&waker);
-        for round in 1..=3 {
-            assert!(ready.poll_next(&mut cx).is_pending());
-            ready.raise(0);
-            ready.raise(1);
-            assert_eq!(woken.0.load(SeqCst), round);
-            assert!(ready.poll_next(&mut cx).is_ready());
-            assert!(ready.poll_next(&mut cx).is_ready());
-        }
-        assert!(ready.poll_next(&mut cx).is_pending());
-        assert!(
-            ready
-                .poll_next(&mut Context::from_waker(Waker::noop()))
-                .is_pending()
-        );
-        ready.raise(0);
-        assert_eq!(woken.0.load(SeqCst), 3, "who asks last is woken");
-    }
 
     #[tokio::test]
     async fn a_follower_sees_the_newest_and_leaves() {

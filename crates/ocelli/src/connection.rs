@@ -9,14 +9,16 @@ use crate::limits::Place;
 use bytes::{Buf, Bytes};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
+use socket2::SockRef;
 use std::io::{self, IoSlice};
-use std::net::SocketAddr;
+use std::net::{Shutdown, SocketAddr};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::time::{Sleep, sleep};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -107,7 +109,7 @@ impl Connection {
     /// The peer is gone already.
     pub fn new(stream: TcpStream) -> io::Result<(Self, Peer)> {
         stream.set_nodelay(true)?;
-        socket2::SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT_LIMIT)?;
+        SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT_LIMIT)?;
         let peer = Peer {
             remote: stream.peer_addr()?,
             local: stream.local_addr()?,
@@ -115,8 +117,10 @@ impl Connection {
             authority: None,
             flushes: Arc::default(),
         };
+        let (read, write) = stream.into_split();
         let wire = Wire {
-            stream,
+            read,
+            write: Arc::new(write),
             flushes: Some(peer.flushes.clone()),
             stall: None,
             watched: 0,
@@ -150,6 +154,15 @@ impl Connection {
         wire.flushes = None;
     }
 
+    /// Where to write to without this connection, while nothing is being written to it:
+    /// for one that is not encrypted, and whose peer has kept up.
+    pub fn wire(&self) -> Option<&Arc<OwnedWriteHalf>> {
+        match &self.layers {
+            Layers::Plain(wire) if wire.watched == 0 => Some(&wire.write),
+            _ => None,
+        }
+    }
+
     /// Puts bytes that were read ahead in front of what comes.
     pub fn read_first(&mut self, ahead: Bytes) {
         self.ahead = ahead;
@@ -160,12 +173,12 @@ impl Connection {
     /// # Errors
     /// The connection broke off.
     pub async fn first_byte(&self) -> io::Result<Option<u8>> {
-        let stream = match &self.layers {
-            Layers::Plain(wire) => &wire.stream,
-            Layers::Tls(stream) => &stream.get_ref().0.stream,
+        let wire = match &self.layers {
+            Layers::Plain(wire) => wire,
+            Layers::Tls(stream) => stream.get_ref().0,
         };
         let mut first = [0];
-        let len = stream.peek(&mut first).await?;
+        let len = wire.read.as_ref().peek(&mut first).await?;
         Ok((len > 0).then_some(first[0]))
     }
 
@@ -254,10 +267,12 @@ impl AsyncWrite for Connection {
     }
 }
 
-/// The TCP stream below.
+/// The TCP stream below. Its two halves are apart because frames may be written to it
+/// from elsewhere.
 #[derive(Debug)]
 struct Wire {
-    stream: TcpStream,
+    read: OwnedReadHalf,
+    write: Arc<OwnedWriteHalf>,
     /// Whoever waits for flushes; none where nobody does.
     flushes: Option<Arc<Flushes>>,
     stall: Option<Pin<Box<Sleep>>>,
@@ -286,20 +301,48 @@ impl Wire {
         }
     }
 
+    /// Writes as soon as the kernel takes anything.
+    fn poll_writing(
+        &self,
+        cx: &mut Context<'_>,
+        write: impl Fn(&OwnedWriteHalf) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            ready!(self.write.as_ref().as_ref().poll_write_ready(cx))?;
+            match write(&self.write) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                done => return Poll::Ready(done),
+            }
+        }
+    }
+
     /// Ready while the kernel has little unsent. A write would tell as well, but
     /// by then the frame to be written is chosen, and grows old.
     fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let stream: &TcpStream = self.write.as_ref().as_ref();
         loop {
-            let mut asked = [PollFd::new(&self.stream, PollFlags::OUT)];
+            let mut asked = [PollFd::new(stream, PollFlags::OUT)];
             // The kernel notes who asked in vain, and wakes for it.
             if rustix::event::poll(&mut asked, Some(&Timespec::default()))? > 0 {
                 return Poll::Ready(Ok(()));
             }
             // What the runtime remembers of the last write is out of date.
             let forget = || Err::<(), _>(io::ErrorKind::WouldBlock.into());
-            let _ = self.stream.try_io(Interest::WRITABLE, forget);
-            std::task::ready!(self.stream.poll_write_ready(cx))?;
+            let _ = stream.try_io(Interest::WRITABLE, forget);
+            ready!(stream.poll_write_ready(cx))?;
         }
+    }
+}
+
+/// Writes what the kernel takes this very moment.
+///
+/// # Errors
+/// `WouldBlock` where it takes nothing, and what the kernel says otherwise.
+pub fn write_now(wire: &OwnedWriteHalf, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+    let stream: &TcpStream = wire.as_ref();
+    match rustix::io::writev(stream, bufs) {
+        Err(Errno::INTR) => Err(io::ErrorKind::WouldBlock.into()),
+        done => Ok(done?),
     }
 }
 
@@ -309,7 +352,7 @@ impl AsyncRead for Wire {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+        Pin::new(&mut self.read).poll_read(cx, buf)
     }
 }
 
@@ -319,7 +362,7 @@ impl AsyncWrite for Wire {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write(cx, buf);
+        let written = self.poll_writing(cx, |wire| wire.try_write(buf));
         self.timed(cx, written)
     }
 
@@ -330,12 +373,11 @@ impl AsyncWrite for Wire {
     ) -> Poll<io::Result<usize>> {
         // Nearly always there is room, and to ask the kernel is cheaper than to ask
         // first what the runtime remembers of it.
-        let written = match rustix::io::writev(&self.stream, bufs) {
-            Ok(len) => Poll::Ready(Ok(len)),
-            Err(Errno::AGAIN | Errno::INTR) => {
-                Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+        let written = match write_now(&self.write, bufs) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.poll_writing(cx, |wire| wire.try_write_vectored(bufs))
             }
-            Err(error) => Poll::Ready(Err(error.into())),
+            done => Poll::Ready(done),
         };
         self.timed(cx, written)
     }
@@ -349,7 +391,7 @@ impl AsyncWrite for Wire {
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.watched > 0 {
             let sent = self.poll_sent(cx);
-            std::task::ready!(self.timed(cx, sent))?;
+            ready!(self.timed(cx, sent))?;
             self.watched -= 1;
         }
         if let Some(flushes) = &self.flushes {
@@ -358,7 +400,12 @@ impl AsyncWrite for Wire {
         Poll::Ready(Ok(()))
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let stream: &TcpStream = self.write.as_ref().as_ref();
+        Poll::Ready(match SockRef::from(stream).shutdown(Shutdown::Write) {
+            // The peer was faster.
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
+            done => done,
+        })
     }
 }

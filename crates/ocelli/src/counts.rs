@@ -140,8 +140,10 @@ impl Counts {
     pub fn enter(self: &Arc<Self>, way: Way) -> Viewing {
         self.ways[way as usize].viewers.fetch_add(1, Relaxed);
         Viewing {
-            counts: self.clone(),
-            way,
+            tally: Tally {
+                counts: self.clone(),
+                way,
+            },
         }
     }
 
@@ -166,15 +168,15 @@ impl Counts {
     }
 }
 
-/// A viewer who is counted.
-#[derive(Debug)]
-pub struct Viewing {
+/// Where the frames of one way are counted.
+#[derive(Clone, Debug)]
+pub struct Tally {
     counts: Arc<Counts>,
     way: Way,
 }
 
-impl Viewing {
-    /// Counts a frame that this viewer was handed.
+impl Tally {
+    /// Counts a frame that a viewer was handed.
     pub fn sent(&self, bytes: usize) {
         let traffic = &self.counts.ways[self.way as usize];
         traffic.frames.fetch_add(1, Relaxed);
@@ -182,9 +184,23 @@ impl Viewing {
     }
 }
 
+/// A viewer who is counted.
+#[derive(Debug)]
+pub struct Viewing {
+    tally: Tally,
+}
+
+impl Viewing {
+    /// Where this viewer's frames are counted.
+    pub fn tally(&self) -> &Tally {
+        &self.tally
+    }
+}
+
 impl Drop for Viewing {
     fn drop(&mut self) {
-        let traffic = &self.counts.ways[self.way as usize];
+        let Tally { counts, way } = &self.tally;
+        let traffic = &counts.ways[*way as usize];
         traffic.viewers.fetch_sub(1, Relaxed);
     }
 }
@@ -198,7 +214,7 @@ mod tests {
         let counts = Arc::new(Counts::default());
         for (index, way) in Way::ALL.into_iter().enumerate() {
             let viewing: Vec<_> = (0..=index).map(|_| counts.enter(way)).collect();
-            viewing[0].sent(100 * index);
+            viewing[0].tally().sent(100 * index);
             let told = counts.reading(way);
             assert_eq!(told.viewers, index + 1);
             assert_eq!((told.frames, told.bytes), (1, 100 * index as u64));

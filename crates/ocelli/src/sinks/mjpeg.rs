@@ -94,7 +94,7 @@ impl http_body::Body for Parts {
                 let Some(frame) = ready!(this.watching.poll_next(cx)) else {
                     return Poll::Ready(None);
                 };
-                this.viewing.sent(frame.payload_len());
+                this.viewing.tally().sent(frame.payload_len());
                 let head = format!(
                     "Content-Type: image/jpeg\r\nContent-Length: {}\r\n\r\n",
                     frame.payload_len()

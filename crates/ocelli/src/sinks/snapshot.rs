@@ -43,7 +43,7 @@ async fn snapshot(
         }
         None => woken(&camera, follower).await?,
     };
-    viewing.sent(frame.payload_len());
+    viewing.tally().sent(frame.payload_len());
     let headers = [(CONTENT_TYPE, "image/jpeg"), (CACHE_CONTROL, "no-store")];
     Ok((headers, frame.payload()).into_response())
 }

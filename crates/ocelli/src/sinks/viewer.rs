@@ -16,6 +16,7 @@ use axum::response::Response;
 use axum::routing::any;
 use axum::{Extension, Router};
 use http::Request;
+use ocelli_core::Form;
 use serde::Deserialize;
 use serde_json::json;
 use std::pin::{Pin, pin};
@@ -129,12 +130,14 @@ impl Viewer {
     }
 
     /// Sends frames until there is something else to do. What is rare is polled when
-    /// its [`Bell`] has rung, and not for each frame.
+    /// its [`Bell`] has rung, and not for each frame; while there is nothing to do the
+    /// socket is lent to whoever publishes the next.
     fn poll_next(
         &mut self,
         stopped: Pin<&mut WaitForCancellationFuture<'_>>,
         cx: &mut Context<'_>,
     ) -> Poll<Event> {
+        self.socket.take_back(self.watching.ready(), Form::Bare);
         self.quiet &= !self.bell.rang(cx);
         if !self.quiet {
             let bell = self.bell.waker();
@@ -158,12 +161,17 @@ impl Viewer {
             if !self.socket.is_idle() {
                 return Poll::Pending;
             }
-            let frame = match ready!(self.watching.poll_next(cx)) {
-                Some(frame) => frame,
-                None => return Poll::Ready(Event::Gone),
+            let frame = match self.watching.poll_next(cx) {
+                Poll::Ready(Some(frame)) => frame,
+                Poll::Ready(None) => return Poll::Ready(Event::Gone),
+                Poll::Pending => {
+                    let (ready, tally) = (self.watching.ready(), self.viewing.tally());
+                    self.socket.lend(ready, Form::Bare, usize::MAX, tally);
+                    return Poll::Pending;
+                }
             };
-            self.viewing.sent(frame.payload_len());
-            self.socket.send_binary(frame.payload());
+            self.viewing.tally().sent(frame.payload_len());
+            self.socket.send_binary(frame.into_message(Form::Bare));
         }
     }
 

@@ -2,7 +2,7 @@
 //! when it is set anew, and end when it is deleted.
 
 use futures_util::Stream;
-use ocelli_core::{Camera, Follower, Frame, Hub, Quality};
+use ocelli_core::{Camera, Follower, Frame, Hub, Quality, Ready};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -32,6 +32,11 @@ impl Watching {
     /// The camera as it is set now.
     pub fn camera(&self) -> &Camera {
         &self.camera
+    }
+
+    /// What it waits on, to lend it an outlet.
+    pub fn ready(&self) -> &Ready {
+        self.follower.ready()
     }
 
     /// The next frame for this viewer; none when there is no such camera any more.

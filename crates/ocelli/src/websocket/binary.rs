@@ -13,39 +13,58 @@ const FINAL_BINARY: u8 = 0x82;
 const IN_TWO: u8 = 126;
 const IN_EIGHT: u8 = 127;
 
+/// What stands before a payload.
+pub(super) struct Header {
+    bytes: [u8; 10],
+    len: usize,
+}
+
+impl Header {
+    /// Of a payload of `len` bytes.
+    pub(super) fn new(len: usize) -> Self {
+        let mut bytes = [0; 10];
+        bytes[0] = FINAL_BINARY;
+        let header_len = match (len, u16::try_from(len)) {
+            (0..126, _) => {
+                bytes[1] = len as u8;
+                2
+            }
+            (_, Ok(len)) => {
+                bytes[1] = IN_TWO;
+                bytes[2..4].copy_from_slice(&len.to_be_bytes());
+                4
+            }
+            (_, Err(_)) => {
+                bytes[1] = IN_EIGHT;
+                bytes[2..].copy_from_slice(&(len as u64).to_be_bytes());
+                10
+            }
+        };
+        Self {
+            bytes,
+            len: header_len,
+        }
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+}
+
 /// One message, and how much of it is written.
 pub(super) struct Binary {
-    header: [u8; 10],
-    header_len: usize,
+    header: Header,
     payload: Bytes,
     written: usize,
 }
 
 impl Binary {
-    pub(super) fn new(payload: Bytes) -> Self {
-        let mut header = [0; 10];
-        header[0] = FINAL_BINARY;
-        let header_len = match (payload.len(), u16::try_from(payload.len())) {
-            (short @ 0..126, _) => {
-                header[1] = short as u8;
-                2
-            }
-            (_, Ok(len)) => {
-                header[1] = IN_TWO;
-                header[2..4].copy_from_slice(&len.to_be_bytes());
-                4
-            }
-            (len, Err(_)) => {
-                header[1] = IN_EIGHT;
-                header[2..].copy_from_slice(&(len as u64).to_be_bytes());
-                10
-            }
-        };
+    /// One of which so many bytes, the header's among them, are written.
+    pub(super) fn new(payload: Bytes, written: usize) -> Self {
         Self {
-            header,
-            header_len,
+            header: Header::new(payload.len()),
             payload,
-            written: 0,
+            written,
         }
     }
 
@@ -55,7 +74,7 @@ impl Binary {
         connection: &mut (impl AsyncWrite + Unpin),
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
-        let header = &self.header[..self.header_len];
+        let header = self.header.bytes();
         while self.written < header.len() + self.payload.len() {
             let header_left = header.get(self.written..).unwrap_or_default();
             let begun = self.written.saturating_sub(header.len());
@@ -124,7 +143,7 @@ mod tests {
                     taken: Vec::new(),
                     refused: false,
                 };
-                let mut message = Binary::new(payload.clone());
+                let mut message = Binary::new(payload.clone(), 0);
                 let mut cx = Context::from_waker(Waker::noop());
                 while message.poll_write(&mut sip, &mut cx).is_pending() {}
                 let bytes = Cursor::new(sip.taken);

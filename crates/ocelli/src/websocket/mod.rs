@@ -1,17 +1,22 @@
 //! WebSockets (RFC 6455) as the sinks use them: a socket with at most one message
 //! being written.
 //!
-//! [`handshake`] is how they are opened, [`binary`] how pictures are written.
+//! [`handshake`] is how they are opened, [`binary`] how pictures are written, [`outlet`]
+//! how they are while nobody tends the socket.
 
 mod binary;
 mod handshake;
+mod outlet;
 
 use crate::connection::Connection;
+use crate::counts::Tally;
 use binary::Binary;
 use bytes::Bytes;
 use futures_util::{Sink, Stream};
 pub use handshake::{offers, upgrade, upgrade_for_anybody};
 use hyper_util::rt::TokioIo;
+use ocelli_core::{Form, Ready};
+use outlet::Direct;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -161,8 +166,28 @@ impl Socket {
     /// what a hub does most.
     pub fn send_binary(&mut self, payload: Bytes) {
         debug_assert!(self.is_idle(), "one message at a time");
-        self.binary = Some(Binary::new(payload));
+        self.binary = Some(Binary::new(payload, 0));
         self.writing = true;
+    }
+
+    /// Lets pictures be written as they are published, while the socket is idle and
+    /// its task waits on `ready`: in this form, and no longer than `longest`. Not where
+    /// the peer has been slow, whose pictures are chosen when it is ready for them, nor
+    /// under TLS. The task takes the socket back whenever it runs.
+    pub fn lend(&self, ready: &Ready, form: Form, longest: usize, tally: &Tally) {
+        if self.is_idle()
+            && let Some(wire) = self.stream.get_ref().wire()
+        {
+            ready.lend(|| Box::new(Direct::new(wire.clone(), form, longest, tally.clone())));
+        }
+    }
+
+    /// Ends what [`Socket::lend`] began, before anything else is done with the socket.
+    pub fn take_back(&mut self, ready: &Ready, form: Form) {
+        if let Some(begun) = ready.take_back() {
+            self.binary = Some(Binary::new(begun.frame.into_message(form), begun.sent));
+            self.writing = true;
+        }
     }
 
     fn begin(&mut self, message: Message) {

@@ -7,7 +7,7 @@ use ocelli_core::Frame;
 use serde::Deserialize;
 
 /// The longest message: what players of the classic kind were written for.
-const LONGEST: usize = 32 << 10;
+pub const LONGEST: usize = 32 << 10;
 
 /// The form of the stream.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -54,6 +54,11 @@ impl Messages {
         header.put_u16(width);
         header.put_u16(height);
         header.freeze()
+    }
+
+    /// Whether from now on a picture that is no longer than a message is one, as it is.
+    pub fn are_pictures(&self) -> bool {
+        self.begun && self.packer.is_none()
     }
 
     /// Takes a picture; its messages are those that [`Messages::next`] gives.

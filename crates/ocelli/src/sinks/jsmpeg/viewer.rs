@@ -1,13 +1,13 @@
 //! One JSMpeg viewer.
 
-use super::stream::{Form, Messages};
+use super::stream::{self, Messages};
 use crate::bell::Bell;
 use crate::counts::{Viewing, Way};
 use crate::sinks::GOODBYE;
 use crate::sinks::news::{News, Stay};
 use crate::site::Site;
 use crate::websocket::{Incoming, Socket, close};
-use ocelli_core::{Camera, Follower, Frame, Quality};
+use ocelli_core::{Camera, Follower, Form, Frame, Quality};
 use serde_json::json;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -20,9 +20,12 @@ use tokio_websockets::Message;
 /// How often a viewer that asks for it is told how old the pictures are.
 const INFO_INTERVAL: Duration = Duration::from_secs(1);
 
+/// How a message has a picture that is a message by itself.
+const FORM: Form = Form::Bare;
+
 /// What a viewer asks for.
 pub(super) struct Wish {
-    pub form: Form,
+    pub form: stream::Form,
     pub quality: Quality,
     /// Whether it wants text messages that say how old the pictures are.
     pub info: bool,
@@ -111,6 +114,7 @@ impl Viewer {
         stopped: Pin<&mut WaitForCancellationFuture<'_>>,
         cx: &mut Context<'_>,
     ) -> Poll<Event> {
+        self.socket.take_back(self.follower.ready(), FORM);
         self.quiet &= !self.bell.rang(cx);
         if !self.quiet {
             let bell = self.bell.waker();
@@ -145,6 +149,7 @@ impl Viewer {
                 continue;
             }
             let Poll::Ready(frame) = self.follower.poll_next(cx) else {
+                self.lend();
                 return Poll::Pending;
             };
             if self.messages.wants_header()
@@ -154,8 +159,17 @@ impl Viewer {
                 self.socket.send_binary(header);
             }
             self.messages.take(&frame);
-            self.viewing.sent(frame.payload_len());
+            self.viewing.tally().sent(frame.payload_len());
             self.newest = Some(frame);
+        }
+    }
+
+    /// Lends the socket to whoever publishes the next picture, where its message is the
+    /// picture as it is, and nobody asks what it was.
+    fn lend(&self) {
+        if self.messages.are_pictures() && !self.wish.info {
+            let (ready, tally) = (self.follower.ready(), self.viewing.tally());
+            self.socket.lend(ready, FORM, stream::LONGEST, tally);
         }
     }
 

@@ -33,6 +33,7 @@ pub use command::Command;
 use command::Command;
 use event::Announced;
 use http::Request;
+use ocelli_core::Form;
 use share::Share;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -88,6 +89,7 @@ struct Viewer {
     site: Arc<Site>,
     visitor: Visitor,
     socket: Socket,
+    form: Form,
     watched: Watched,
     news: News,
     ignored: u64,
@@ -146,7 +148,11 @@ impl Viewer {
             }
         });
         site.visitors.stay(&visitor);
-        let way = if v2 { Way::WallV2 } else { Way::Wall };
+        let (way, form) = if v2 {
+            (Way::WallV2, Form::V2)
+        } else {
+            (Way::Wall, Form::Plain)
+        };
         Self {
             viewing: site.counts.enter(way),
             news: News::new(&site.hub),
@@ -154,6 +160,7 @@ impl Viewer {
             site,
             visitor,
             socket,
+            form,
             ignored: 0,
             share: Share::default(),
             bell: Bell::default(),
@@ -202,10 +209,12 @@ impl Viewer {
     /// first, which bounds them, for nothing is read before they are gone; then
     /// what the viewer says; then frames.
     ///
-    /// Speed is in two things: nothing goes back to the runtime between a frame and the
-    /// next; and what else might happen is polled when its [`Bell`] has rung, and not
-    /// for each frame.
+    /// Speed is in three things: nothing goes back to the runtime between a frame and the
+    /// next; what else might happen is polled when its [`Bell`] has rung, and not for
+    /// each frame; and while there is nothing to do the socket is lent to whoever
+    /// publishes the next.
     fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Turn> {
+        self.socket.take_back(self.watched.ready(), self.form);
         self.quiet &= !self.bell.rang(cx);
         loop {
             if !self.quiet && self.has_to_stop() {
@@ -234,13 +243,12 @@ impl Viewer {
                 return Poll::Pending;
             }
             let Poll::Ready(frame) = self.watched.poll_frame(cx) else {
+                let (ready, tally) = (self.watched.ready(), self.viewing.tally());
+                self.socket.lend(ready, self.form, usize::MAX, tally);
                 return Poll::Pending;
             };
-            self.viewing.sent(frame.payload_len());
-            self.socket.send_binary(match self.v2 {
-                Some(_) => frame.into_message_v2(),
-                None => frame.into_message(),
-            });
+            self.viewing.tally().sent(frame.payload_len());
+            self.socket.send_binary(frame.into_message(self.form));
         }
     }
 

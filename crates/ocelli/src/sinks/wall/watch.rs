@@ -27,7 +27,6 @@ struct Watch {
     credit: Option<u32>,
     interval: Option<Duration>,
     not_before: Instant,
-    sent: u64,
 }
 
 /// All that a viewer watches.
@@ -63,6 +62,11 @@ impl Watched {
             timer: Box::pin(sleep_until(Instant::now())),
             past: (0, 0),
         }
+    }
+
+    /// What it waits on, to lend it an outlet.
+    pub fn ready(&self) -> &Ready {
+        &self.ready
     }
 
     fn visible(&self, id: &str) -> Option<Arc<Camera>> {
@@ -144,6 +148,7 @@ impl Watched {
             let interval = Duration::try_from_secs_f64(1.0 / fps).unwrap_or(SLOWEST);
             interval.min(SLOWEST)
         });
+        let prompt = credit.is_none() && interval.is_none();
         if let Some(&token) = self.tokens.get(camera.id().as_str())
             && let Some(watch) = &mut self.watches[token]
             && watch.wish.stream == wish.stream
@@ -153,6 +158,7 @@ impl Watched {
             watch.credit = credit;
             watch.interval = interval;
             watch.not_before = Instant::now();
+            watch.subscription.set_prompt(prompt);
             self.ready.raise(token);
             return;
         }
@@ -161,7 +167,8 @@ impl Watched {
         let free = self.watches.iter().position(Option::is_none);
         let token = free.unwrap_or(self.watches.len());
         let id = camera.id().as_str().to_owned();
-        let subscription = camera.subscribe(wish.stream.into(), self.ready.clone(), token);
+        let mut subscription = camera.subscribe(wish.stream.into(), self.ready.clone(), token);
+        subscription.set_prompt(prompt);
         let watch = Some(Watch {
             camera,
             subscription,
@@ -169,7 +176,6 @@ impl Watched {
             credit,
             interval,
             not_before: Instant::now(),
-            sent: 0,
         });
         match self.watches.get_mut(token) {
             Some(place) => *place = watch,
@@ -184,7 +190,7 @@ impl Watched {
             return;
         };
         if let Some(watch) = self.watches[token].take() {
-            self.past.0 += watch.sent;
+            self.past.0 += watch.subscription.taken();
             self.past.1 += watch.subscription.dropped();
         }
         self.due.retain(|&(_, due)| due != token);
@@ -254,10 +260,10 @@ impl Watched {
             let frame = watch.subscription.take()?;
             // Counted from when it was due, so that the pace is kept on average.
             watch.not_before = (watch.not_before + interval).max(now + interval / 2);
-            return Some(watch.counted(frame));
+            return Some(watch.spent_on(frame));
         }
         let frame = watch.subscription.take()?;
-        Some(watch.counted(frame))
+        Some(watch.spent_on(frame))
     }
 
     /// Gives their turn to the cameras whose time has come, and waits for the next.
@@ -284,7 +290,7 @@ impl Watched {
             let viewers = watch.camera.status().viewers;
             Some((
                 id.as_str(),
-                watch.sent,
+                watch.subscription.taken(),
                 watch.subscription.dropped(),
                 viewers,
             ))
@@ -300,8 +306,7 @@ impl Watched {
 }
 
 impl Watch {
-    fn counted(&mut self, frame: Frame) -> Frame {
-        self.sent += 1;
+    fn spent_on(&mut self, frame: Frame) -> Frame {
         if let Some(credit) = &mut self.credit {
             *credit = credit.saturating_sub(1);
         }

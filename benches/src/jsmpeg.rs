@@ -64,7 +64,8 @@ pub struct JsmpegSample {
     pub fps: f64,
 }
 
-/// The hub with one viewer, the same hub with 20, and the bare loop with 20.
+/// The hub with one viewer; the bare loop with 20, while that hub and its ffmpeg go on,
+/// for an encoder beside it takes the caches from whoever sends; and the hub with 20.
 pub fn measure(source: &Source, programs: &Programs, times: Times) -> Result<JsmpegSample> {
     let hub = start_hub(source, programs)?;
     let mut load = Load::new()?;
@@ -72,12 +73,25 @@ pub fn measure(source: &Source, programs: &Programs, times: Times) -> Result<Jsm
     load.until_started(PATIENCE)?;
     let processes = [hub.pid(), encoder(&hub)?];
     let ([one, encoding], alone) = count(&mut load, processes, times)?;
+    let bytes = alone.bytes / alone.frames.max(1) as usize;
+    let (bare, sent) = bare_loop(bytes, times)?;
     load.add(hub.addr(), Sink::Jsmpeg, VIEWERS - 1, 1)?;
     load.until_started(PATIENCE)?;
     let ([many, _], together) = count(&mut load, processes, times)?;
-    drop((load, hub));
 
-    let bytes = together.bytes / together.frames.max(1) as usize;
+    let micros = |time: Duration, frames: u64| time.as_secs_f64() * 1e6 / frames.max(1) as f64;
+    Ok(JsmpegSample {
+        floor: micros(bare, sent.frames),
+        passing: micros(many.saturating_sub(one), together.frames - alone.frames),
+        intake: micros(one, alone.frames),
+        encoding: micros(encoding, alone.frames),
+        bytes: bytes as f64,
+        fps: together.frames as f64 / VIEWERS as f64 / times.counted.as_secs_f64(),
+    })
+}
+
+/// The CPU of a bare loop that sends messages of so many bytes, and what it sent.
+fn bare_loop(bytes: usize, times: Times) -> Result<(Duration, Tally)> {
     let scenario = Scenario {
         name: "floor",
         title: "",
@@ -99,16 +113,7 @@ pub fn measure(source: &Source, programs: &Programs, times: Times) -> Result<Jsm
     load.add(floor.addr(), Sink::Floor, VIEWERS, 1)?;
     load.until_started(PATIENCE)?;
     let ([bare], sent) = count(&mut load, [floor.pid()], times)?;
-
-    let micros = |time: Duration, frames: u64| time.as_secs_f64() * 1e6 / frames.max(1) as f64;
-    Ok(JsmpegSample {
-        floor: micros(bare, sent.frames),
-        passing: micros(many.saturating_sub(one), together.frames - alone.frames),
-        intake: micros(one, alone.frames),
-        encoding: micros(encoding, alone.frames),
-        bytes: bytes as f64,
-        fps: together.frames as f64 / VIEWERS as f64 / times.counted.as_secs_f64(),
-    })
+    Ok((bare, sent))
 }
 
 /// The CPU of processes while the viewers read, and what they read.

@@ -29,6 +29,8 @@ struct Inner {
     state: State,
     complaints: Complaints,
     heard: Instant,
+    /// As in the demand, where it is dearer to look up.
+    codec: Option<Codec>,
     lived: bool,
     restarts: u64,
     task: Option<AbortHandle>,
@@ -89,6 +91,7 @@ impl Upstream {
                 state: State::Idle,
                 complaints: Complaints::default(),
                 heard: Instant::now(),
+                codec: None,
                 lived: false,
                 restarts: 0,
                 task: None,
@@ -271,12 +274,10 @@ impl Upstream {
             _ => &self.native,
         };
         slot.publish(picture);
-        self.demand.send_if_modified(|demand| {
-            let new = demand.codec != Some(codec);
-            demand.codec = Some(codec);
-            new
-        });
         let mut inner = self.lock();
+        if inner.codec.replace(codec) != Some(codec) {
+            self.demand.send_modify(|demand| demand.codec = Some(codec));
+        }
         inner.heard = Instant::now();
         inner.lived = true;
         if inner.state != State::Live {

@@ -12,6 +12,7 @@ use crate::viewer::Sink;
 use ocelli_testkit::jpeg::Picture;
 use ocelli_testkit::{Hub, cpu_time};
 use std::fs;
+use std::thread;
 use std::time::Duration;
 
 /// How many watch.
@@ -64,35 +65,65 @@ pub struct JsmpegSample {
     pub fps: f64,
 }
 
-/// The hub with one viewer; the bare loop with 20, while that hub and its ffmpeg go on,
-/// for an encoder beside it takes the caches from whoever sends; and the hub with 20.
+/// How often the hub is seen with one viewer and with all of them, in turn: what a
+/// machine's mood does to one it does to the other.
+const TURNS: u32 = 6;
+
+/// The hub with one viewer and with 20 in turn, and beside it all the while the bare
+/// loop with its own 20: the encoder takes the caches from whoever sends.
 pub fn measure(source: &Source, programs: &Programs, times: Times) -> Result<JsmpegSample> {
     let hub = start_hub(source, programs)?;
-    let mut load = Load::new()?;
-    load.add(hub.addr(), Sink::Jsmpeg, 1, 1)?;
-    load.until_started(PATIENCE)?;
-    let processes = [hub.pid(), encoder(&hub)?];
-    let ([one, encoding], alone) = count(&mut load, processes, times)?;
-    let bytes = alone.bytes / alone.frames.max(1) as usize;
-    let (bare, sent) = bare_loop(bytes, times)?;
-    load.add(hub.addr(), Sink::Jsmpeg, VIEWERS - 1, 1)?;
-    load.until_started(PATIENCE)?;
-    let ([many, _], together) = count(&mut load, processes, times)?;
+    let mut first = Load::new()?;
+    first.add(hub.addr(), Sink::Jsmpeg, 1, 1)?;
+    first.until_started(PATIENCE)?;
+    let times = Times {
+        counted: times.counted / TURNS,
+        ..times
+    };
+    let seen = count(&mut [&mut first], [hub.pid()], times)?;
+    let bytes = seen.bytes(0) / seen.frames(0).max(1) as usize;
+    let floor = server::floor(&bare_loop(bytes))?;
+    let mut bare = Load::new()?;
+    bare.add(floor.addr(), Sink::Floor, VIEWERS, 1)?;
+    bare.until_started(PATIENCE)?;
 
+    let processes = [hub.pid(), encoder(&hub)?, floor.pid()];
+    let (mut alone, mut together) = (Vec::new(), Vec::new());
+    for _ in 0..TURNS {
+        alone.push(count(&mut [&mut bare, &mut first], processes, times)?);
+        let mut others = Load::new()?;
+        others.add(hub.addr(), Sink::Jsmpeg, VIEWERS - 1, 1)?;
+        others.until_started(PATIENCE)?;
+        let mut loads = [&mut bare, &mut first, &mut others];
+        together.push(count(&mut loads, processes, times)?);
+    }
+
+    let used = |turns: &[Seen<3>], process: usize| -> Duration {
+        turns.iter().map(|turn| turn.used[process]).sum()
+    };
+    let frames = |turns: &[Seen<3>], load: usize| -> u64 {
+        turns.iter().map(|turn| turn.frames(load)).sum()
+    };
     let micros = |time: Duration, frames: u64| time.as_secs_f64() * 1e6 / frames.max(1) as f64;
+    let pictures = frames(&alone, 1);
+    // With as many pictures in as went by while it had one viewer.
+    let one = used(&alone, 0).mul_f64(frames(&together, 1) as f64 / pictures.max(1) as f64);
+    let more = used(&together, 0).saturating_sub(one);
+    let sent = frames(&alone, 0) + frames(&together, 0);
+    let counted = times.counted.as_secs_f64() * f64::from(TURNS);
     Ok(JsmpegSample {
-        floor: micros(bare, sent.frames),
-        passing: micros(many.saturating_sub(one), together.frames - alone.frames),
-        intake: micros(one, alone.frames),
-        encoding: micros(encoding, alone.frames),
+        floor: micros(used(&alone, 2) + used(&together, 2), sent),
+        passing: micros(more, frames(&together, 2)),
+        intake: micros(used(&alone, 0), pictures),
+        encoding: micros(used(&alone, 1), pictures),
         bytes: bytes as f64,
-        fps: together.frames as f64 / VIEWERS as f64 / times.counted.as_secs_f64(),
+        fps: pictures as f64 / counted,
     })
 }
 
-/// The CPU of a bare loop that sends messages of so many bytes, and what it sent.
-fn bare_loop(bytes: usize, times: Times) -> Result<(Duration, Tally)> {
-    let scenario = Scenario {
+/// What the bare loop sends: messages of so many bytes.
+fn bare_loop(bytes: usize) -> Scenario {
+    Scenario {
         name: "floor",
         title: "",
         aim: AIM,
@@ -107,33 +138,65 @@ fn bare_loop(bytes: usize, times: Times) -> Result<(Duration, Tally)> {
                 ..Picture::default()
             },
         },
-    };
-    let floor = server::floor(&scenario)?;
-    let mut load = Load::new()?;
-    load.add(floor.addr(), Sink::Floor, VIEWERS, 1)?;
-    load.until_started(PATIENCE)?;
-    let ([bare], sent) = count(&mut load, [floor.pid()], times)?;
-    Ok((bare, sent))
+    }
 }
 
-/// The CPU of processes while the viewers read, and what they read.
+/// What happened in a while.
+struct Seen<const N: usize> {
+    /// The CPU of each process.
+    used: [Duration; N],
+    /// What each load read.
+    tallies: Vec<Tally>,
+}
+
+impl<const N: usize> Seen<N> {
+    fn frames(&self, load: usize) -> u64 {
+        self.tallies[load].frames
+    }
+
+    fn bytes(&self, load: usize) -> usize {
+        self.tallies[load].bytes
+    }
+}
+
+/// The CPU of processes while all these viewers read, and what they read.
 fn count<const N: usize>(
-    load: &mut Load,
+    loads: &mut [&mut Load],
     processes: [u32; N],
     times: Times,
-) -> Result<([Duration; N], Tally)> {
-    load.read_for(times.warm_up)?;
-    load.tally = Tally {
-        counting: true,
-        ..Tally::default()
-    };
+) -> Result<Seen<N>> {
+    read_all(loads, times.warm_up)?;
+    for load in loads.iter_mut() {
+        load.tally = Tally {
+            counting: true,
+            ..Tally::default()
+        };
+    }
     let before = processes.map(cpu_time);
-    load.read_for(times.counted)?;
+    read_all(loads, times.counted)?;
     let mut used = processes.map(cpu_time);
     for (used, before) in used.iter_mut().zip(before) {
         *used = used.saturating_sub(before);
     }
-    Ok((used, std::mem::take(&mut load.tally)))
+    let tallies = loads.iter_mut().map(|load| std::mem::take(&mut load.tally));
+    Ok(Seen {
+        used,
+        tallies: tallies.collect(),
+    })
+}
+
+/// Reads with all of them at once.
+fn read_all(loads: &mut [&mut Load], time: Duration) -> Result<()> {
+    thread::scope(|scope| {
+        let threads = loads.iter_mut().map(|load| {
+            // An error of the bench's is no type that may change threads.
+            scope.spawn(move || load.read_for(time).map_err(|error| error.to_string()))
+        });
+        for thread in threads.collect::<Vec<_>>() {
+            thread.join().map_err(|_| "a reader panicked")??;
+        }
+        Ok(())
+    })
 }
 
 /// A hub with a program that draws: VGA, and never twice the same.

@@ -260,9 +260,9 @@ impl Report {
         ));
         self.line(&format!(
             "VGA pictures of a program at 24 fps, encoded at 800 kbit/s by one ffmpeg. A message is one picture for \
-             one of {} viewers; the floor sends as many of the same mean length, while ffmpeg encodes beside it as it does beside the hub. \
-             What a message costs the hub is what \
-             it needs more for all of them than for one. What a picture costs once, however many watch, is taking it \
+             one of {} viewers; the floor sends as many of the same mean length, at the same time, for ffmpeg takes \
+             the caches from whoever sends. What a message costs the hub is what it needs more for all viewers than for \
+             one, seen in turn. What a picture costs once, however many watch, is taking it \
              from the program, handing it to ffmpeg, and taking and passing on what that makes; ffmpeg's own CPU is \
              beside it.\n",
             jsmpeg::VIEWERS,

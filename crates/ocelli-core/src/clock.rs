@@ -39,3 +39,23 @@ impl Clock for SystemClock {
         Timestamp(since.map_or(0, |elapsed| elapsed.as_micros() as u64))
     }
 }
+
+/// A clock that is set by hand.
+#[cfg(test)]
+#[derive(Default)]
+pub(crate) struct Hand(std::sync::atomic::AtomicU64);
+
+#[cfg(test)]
+impl Hand {
+    pub(crate) fn pass(&self, micros: u64) {
+        self.0
+            .fetch_add(micros, std::sync::atomic::Ordering::SeqCst);
+    }
+}
+
+#[cfg(test)]
+impl Clock for Hand {
+    fn now(&self) -> Timestamp {
+        Timestamp(self.0.load(std::sync::atomic::Ordering::SeqCst))
+    }
+}

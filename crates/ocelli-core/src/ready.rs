@@ -177,10 +177,11 @@ impl Ready {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Hand;
     use crate::frame::{FrameBuffer, Picture};
-    use crate::{Slot, Subscription, SystemClock};
+    use crate::{Slot, Subscription};
     use std::sync::Arc;
-    use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+    use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
     use std::task::Wake;
 
     #[test]
@@ -250,9 +251,11 @@ mod tests {
         assert_eq!(woken.0.load(SeqCst), 3, "who asks last is woken");
     }
 
-    /// Does with each frame what it is told, and keeps a note.
+    /// Does with each frame what it is told, taking the time it is told, and keeps a note.
     #[derive(Default)]
     struct Told {
+        clock: Arc<Hand>,
+        takes: AtomicU64,
         does: Mutex<VecDeque<Offered>>,
         seen: Mutex<Vec<u8>>,
     }
@@ -260,6 +263,7 @@ mod tests {
     impl Outlet for Arc<Told> {
         fn offer(&mut self, frame: &Frame) -> Offered {
             self.seen.lock().expect("one").push(frame.payload()[0]);
+            self.clock.pass(self.takes.load(SeqCst));
             let does = self.does.lock().expect("one").pop_front();
             does.unwrap_or(Offered::Sent)
         }
@@ -276,14 +280,15 @@ mod tests {
 
     impl Viewer {
         fn new() -> Self {
-            let slot = Arc::new(Slot::new("cam", Arc::new(SystemClock)));
+            let told = Arc::<Told>::default();
+            let slot = Arc::new(Slot::new("cam", told.clock.clone()));
             let ready = Arc::<Ready>::default();
             Self {
                 subscription: Subscription::new(slot.clone(), None, ready.clone(), 0),
                 slot,
                 ready,
                 woken: Arc::default(),
-                told: Arc::default(),
+                told,
             }
         }
 
@@ -389,5 +394,25 @@ mod tests {
         assert_eq!(viewer.subscription.dropped(), 2);
         viewer.publish(4);
         assert_eq!(viewer.seen(), [4]);
+    }
+
+    #[test]
+    fn of_pictures_that_come_faster_than_they_go_out_a_viewer_takes_the_newest() {
+        let mut viewer = Viewer::new();
+        viewer.publish(0);
+        viewer.wait();
+        viewer.told.takes.store(5000, SeqCst);
+        for byte in 1..5 {
+            viewer.publish(byte);
+        }
+        assert_eq!((viewer.seen(), viewer.woken()), (vec![1], 1));
+        assert_eq!(viewer.wait(), [4]);
+        assert_eq!(viewer.subscription.dropped(), 2);
+        viewer.told.clock.pass(4999);
+        viewer.publish(5);
+        assert_eq!(viewer.wait(), [5]);
+        viewer.told.clock.pass(1);
+        viewer.publish(6);
+        assert_eq!(viewer.seen(), [6]);
     }
 }

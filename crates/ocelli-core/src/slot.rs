@@ -70,16 +70,47 @@ struct Listener {
 }
 
 impl Listener {
-    /// Lets it know of `frame`, which is the newest now and followed by nothing.
-    fn tell(&mut self, frame: &Frame, cursor: Cursor) {
+    /// Lets it know of `frame`, which is the newest now and followed by nothing, or
+    /// hands it over. Whether it has it now.
+    fn tell(&mut self, frame: &Frame, cursor: Cursor) -> bool {
         let follows = |last: Cursor| frame.sequence == last.sequence.wrapping_add(1);
         if !self.prompt || !self.cursor.is_some_and(follows) {
-            return self.ready.raise(self.token);
+            self.ready.raise(self.token);
+            return false;
         }
-        if self.ready.hand_over(self.token, frame) {
+        let handed = self.ready.hand_over(self.token, frame);
+        if handed {
             self.cursor = Some(cursor);
             self.taken += 1;
         }
+        handed
+    }
+}
+
+/// How long nothing is handed over at most, in microseconds.
+const LONGEST_PAUSE: u64 = 1_000_000;
+
+/// After frames were handed over nothing is for as long as that took: of pictures that
+/// come faster, as those do that have piled up before a source, viewers take the newest
+/// when they are ready, and a publisher is not kept longer than that from the rest.
+#[derive(Clone, Copy, Default)]
+struct Pause {
+    begins: Timestamp,
+    micros: u64,
+}
+
+impl Pause {
+    fn after(began: Timestamp, ended: Timestamp) -> Self {
+        Self {
+            begins: ended,
+            // More than that is a clock that was set meanwhile.
+            micros: ended.micros_since(began).min(LONGEST_PAUSE),
+        }
+    }
+
+    fn is_over(self, now: Timestamp) -> bool {
+        // A clock that was set back says nothing.
+        now.0 < self.begins.0 || now.micros_since(self.begins) >= self.micros
     }
 }
 
@@ -97,6 +128,7 @@ struct Inner {
     /// The number of the last frame before which the stream was interrupted.
     resumed: Option<u32>,
     listeners: Vec<Option<Listener>>,
+    pause: Pause,
     viewers: usize,
     frames: u64,
     bytes: u64,
@@ -179,8 +211,18 @@ impl Slot {
                 next: inner.gone + inner.group.len(),
                 sequence: frame.sequence,
             };
-            for listener in inner.listeners.iter_mut().flatten() {
-                listener.tell(frame, cursor);
+            if inner.pause.is_over(received) {
+                let mut handed = false;
+                for listener in inner.listeners.iter_mut().flatten() {
+                    handed |= listener.tell(frame, cursor);
+                }
+                if handed {
+                    inner.pause = Pause::after(received, self.clock.now());
+                }
+            } else {
+                for listener in inner.listeners.iter().flatten() {
+                    listener.ready.raise(listener.token);
+                }
             }
         }
         true
@@ -346,7 +388,7 @@ impl Inner {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::SystemClock;
+    use crate::clock::{Hand, SystemClock};
     use crate::frame::{Form, FrameBuffer};
 
     fn slot() -> Slot {
@@ -455,25 +497,11 @@ mod tests {
         assert!(taken.frame.discontinuity);
     }
 
-    /// A clock that is set by hand.
-    #[derive(Default)]
-    struct Hand(std::sync::atomic::AtomicU64);
-
-    impl Clock for Hand {
-        fn now(&self) -> Timestamp {
-            Timestamp(self.0.load(std::sync::atomic::Ordering::SeqCst))
-        }
-    }
-
     #[test]
     fn a_pause_does_not_count_into_the_rate() {
         let clock = Arc::new(Hand::default());
         let slot = Slot::new("cam", clock.clone());
-        let pass = |micros| {
-            clock
-                .0
-                .fetch_add(micros, std::sync::atomic::Ordering::SeqCst)
-        };
+        let pass = |micros| clock.pass(micros);
         let show = || {
             for _ in 0..5 {
                 pass(200_000);

@@ -163,6 +163,15 @@ impl Connection {
         }
     }
 
+    /// Notes that the peer did not take all that was written elsewhere.
+    pub fn note_slow(&mut self) {
+        let wire = match &mut self.layers {
+            Layers::Plain(wire) => wire,
+            Layers::Tls(stream) => stream.get_mut().0,
+        };
+        wire.watched = KEPT_UP;
+    }
+
     /// Puts bytes that were read ahead in front of what comes.
     pub fn read_first(&mut self, ahead: Bytes) {
         self.ahead = ahead;

@@ -187,6 +187,7 @@ impl Socket {
         if let Some(begun) = ready.take_back() {
             self.binary = Some(Binary::new(begun.frame.into_message(form), begun.sent));
             self.writing = true;
+            self.stream.get_mut().note_slow();
         }
     }
 

@@ -45,6 +45,7 @@ pub(super) struct Viewer {
     bell: Bell,
     /// Whether all of that was pending when it was last polled.
     quiet: bool,
+    /// For who wants to know how old it is.
     newest: Option<Frame>,
     /// The camera's state when this viewer came: an old failure is no news.
     revision: u64,
@@ -160,7 +161,9 @@ impl Viewer {
             }
             self.messages.take(&frame);
             self.viewing.tally().sent(frame.payload_len());
-            self.newest = Some(frame);
+            if self.wish.info {
+                self.newest = Some(frame);
+            }
         }
     }
 

@@ -207,7 +207,8 @@ impl Viewer {
     ///
     /// While a message is being written that is only to write on. Then events go
     /// first, which bounds them, for nothing is read before they are gone; then
-    /// what the viewer says; then frames.
+    /// what the viewer says; then frames. Only a frame that is published while the task
+    /// is already woken for an event may be before it.
     ///
     /// Speed is in three things: nothing goes back to the runtime between a frame and the
     /// next; what else might happen is polled when its [`Bell`] has rung, and not for

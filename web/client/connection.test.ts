@@ -213,6 +213,38 @@ describe('credit', () => {
     expect(world.socket.commands('credit')).toHaveLength(2);
   });
 
+  test('one stands where painting takes longer than the round trip', async () => {
+    const paint = async (frames: number, milliseconds: number): Promise<void> => {
+      for (let frame = 0; frame < frames; frame++) {
+        world.socket.frame({ camera: 'a' });
+        world.time += milliseconds;
+        connection.finished('a');
+        await turn();
+      }
+    };
+    const roundTripOf = (milliseconds: number): void =>
+      world.socket.event({ type: 'pong', t: world.time - milliseconds, time: 1 });
+    const standing = (camera: string): number | undefined => {
+      want('a', camera);
+      return world.socket.commands('subscribe').at(-1)?.credit;
+    };
+    hello();
+    want('a');
+    await paint(40, 900);
+    roundTripOf(120);
+    expect(standing('b')).toBe(1);
+    await paint(40, 20);
+    roundTripOf(120);
+    expect(standing('c')).toBe(2);
+    // Twice as many frames wait twice as long: that alone is no reason to go back to one.
+    await paint(60, 300);
+    roundTripOf(120);
+    expect(standing('d')).toBe(2);
+    await paint(40, 900);
+    roundTripOf(120);
+    expect(standing('e')).toBe(1);
+  });
+
   test('starts anew with a new socket', async () => {
     steady();
     want('a');

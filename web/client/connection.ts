@@ -106,7 +106,7 @@ export class Connection {
 
   /** A frame that was handed out is painted, or never will be. */
   finished(camera: string): void {
-    this.#credit.finished(camera);
+    this.#credit.finished(camera, this.#world.now());
     this.#creditSoon();
   }
 
@@ -135,7 +135,7 @@ export class Connection {
     this.#lastHeard = this.#world.now();
     if (data instanceof ArrayBuffer) {
       const frame = decodeFrame(data);
-      if (frame && this.#credit.arrived(frame.camera)) this.#listener.frame(frame);
+      if (frame && this.#credit.arrived(frame.camera, this.#lastHeard)) this.#listener.frame(frame);
     } else if (typeof data === 'string') {
       const event = parseEvent(data);
       if (event) this.#handle(event);

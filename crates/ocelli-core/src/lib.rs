@@ -17,7 +17,7 @@
 //! | [`clock`] | time stamps, and the clock that is passed in |
 //! | [`name`] | apps, rooms and camera ids |
 //! | [`frame`] | a stamped encoded picture, laid out once for every sink |
-//! | [`slot`] | a stream's newest group |
+//! | [`slot`], `listener` | a stream's newest group, and who wants to know of it |
 //! | [`ready`] | what a viewer waits on: [`Ready`]; what it may lend meanwhile: [`Outlet`] |
 //! | [`subscription`] | a viewer's hold on slots: [`Subscription`], [`Follower`] |
 //! | [`source`] | what fetches a camera's native stream, what derives another, how they fail |
@@ -47,6 +47,7 @@ mod demand;
 mod derivation;
 pub mod frame;
 pub mod hub;
+mod listener;
 pub mod name;
 pub mod ready;
 pub mod slot;

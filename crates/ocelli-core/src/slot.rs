@@ -6,6 +6,7 @@
 
 use crate::clock::{Clock, Timestamp};
 use crate::frame::{Codec, Frame, Picture, Stamp};
+use crate::listener::{Cursor, Listener, Pause};
 use crate::ready::{Ready, Token};
 use crate::subscription::Role;
 use std::collections::VecDeque;
@@ -18,15 +19,6 @@ const MAX_GROUP_BYTES: usize = 16 << 20;
 
 /// How much one new interval moves the mean that the frame rate is taken from.
 const RATE_WEIGHT: f64 = 0.1;
-
-/// Where a subscription stands in a slot.
-#[derive(Clone, Copy, Debug)]
-struct Cursor {
-    group: u32,
-    /// Index of the next frame, counted from the group's key frame.
-    next: usize,
-    sequence: u32,
-}
 
 /// What [`Slot::take`] found.
 pub(crate) struct Taken {
@@ -54,64 +46,6 @@ pub struct SlotStatus {
     pub size: Option<(u16, u16)>,
     /// The newest picture's codec.
     pub codec: Option<Codec>,
-}
-
-/// One subscription. All that a frame needs of it stands side by side with those of
-/// the others.
-struct Listener {
-    ready: Arc<Ready>,
-    token: Token,
-    cursor: Option<Cursor>,
-    role: Role,
-    /// Whether frames may go to an outlet that its viewer lends.
-    prompt: bool,
-    taken: u64,
-    dropped: u64,
-}
-
-impl Listener {
-    /// Lets it know of `frame`, which is the newest now and followed by nothing, or
-    /// hands it over. Whether it has it now.
-    fn tell(&mut self, frame: &Frame, cursor: Cursor) -> bool {
-        let follows = |last: Cursor| frame.sequence == last.sequence.wrapping_add(1);
-        if !self.prompt || !self.cursor.is_some_and(follows) {
-            self.ready.raise(self.token);
-            return false;
-        }
-        let handed = self.ready.hand_over(self.token, frame);
-        if handed {
-            self.cursor = Some(cursor);
-            self.taken += 1;
-        }
-        handed
-    }
-}
-
-/// How long nothing is handed over at most, in microseconds.
-const LONGEST_PAUSE: u64 = 1_000_000;
-
-/// After frames were handed over nothing is for as long as that took: of pictures that
-/// come faster, as those do that have piled up before a source, viewers take the newest
-/// when they are ready, and a publisher is not kept longer than that from the rest.
-#[derive(Clone, Copy, Default)]
-struct Pause {
-    begins: Timestamp,
-    micros: u64,
-}
-
-impl Pause {
-    fn after(began: Timestamp, ended: Timestamp) -> Self {
-        Self {
-            begins: ended,
-            // More than that is a clock that was set meanwhile.
-            micros: ended.micros_since(began).min(LONGEST_PAUSE),
-        }
-    }
-
-    fn is_over(self, now: Timestamp) -> bool {
-        // A clock that was set back says nothing.
-        now.0 < self.begins.0 || now.micros_since(self.begins) >= self.micros
-    }
 }
 
 #[derive(Default)]
@@ -211,18 +145,13 @@ impl Slot {
                 next: inner.gone + inner.group.len(),
                 sequence: frame.sequence,
             };
-            if inner.pause.is_over(received) {
-                let mut handed = false;
-                for listener in inner.listeners.iter_mut().flatten() {
-                    handed |= listener.tell(frame, cursor);
-                }
-                if handed {
-                    inner.pause = Pause::after(received, self.clock.now());
-                }
-            } else {
-                for listener in inner.listeners.iter().flatten() {
-                    listener.ready.raise(listener.token);
-                }
+            let prompt = inner.pause.is_over(received);
+            let mut handed = false;
+            for listener in inner.listeners.iter_mut().flatten() {
+                handed |= listener.tell(frame, cursor, prompt);
+            }
+            if handed {
+                inner.pause = Pause::after(received, self.clock.now());
             }
         }
         true

@@ -29,8 +29,6 @@ struct Inner {
     state: State,
     complaints: Complaints,
     heard: Instant,
-    /// As in the demand, where it is dearer to look up.
-    codec: Option<Codec>,
     lived: bool,
     restarts: u64,
     task: Option<AbortHandle>,
@@ -91,7 +89,6 @@ impl Upstream {
                 state: State::Idle,
                 complaints: Complaints::default(),
                 heard: Instant::now(),
-                codec: None,
                 lived: false,
                 restarts: 0,
                 task: None,
@@ -274,10 +271,11 @@ impl Upstream {
             _ => &self.native,
         };
         slot.publish(picture);
-        let mut inner = self.lock();
-        if inner.codec.replace(codec) != Some(codec) {
+        // Asked first, for that is cheaper and nearly always the end of it.
+        if self.codec() != Some(codec) {
             self.demand.send_modify(|demand| demand.codec = Some(codec));
         }
+        let mut inner = self.lock();
         inner.heard = Instant::now();
         inner.lived = true;
         if inner.state != State::Live {

@@ -31,6 +31,8 @@ pub struct Bell {
     waker: Waker,
     /// The task that it will wake, since it was last asked in vain.
     asker: Option<Waker>,
+    /// Whether it has rung since all was pending.
+    due: bool,
 }
 
 impl Default for Bell {
@@ -43,14 +45,30 @@ impl Default for Bell {
         Self {
             waker: Waker::from(inner.clone()),
             asker: None,
+            due: false,
             inner,
         }
     }
 }
 
 impl Bell {
+    /// Hears whether it has rung, once at the beginning of a task's turn.
+    pub fn hear(&mut self, cx: &mut Context<'_>) {
+        self.due |= self.rang(cx);
+    }
+
+    /// What to poll with, if there is reason to poll at all.
+    pub fn due(&self) -> Option<Waker> {
+        self.due.then(|| self.waker())
+    }
+
+    /// Notes that all was pending: nothing is due before it rings again.
+    pub fn settle(&mut self) {
+        self.due = false;
+    }
+
     /// Whether it has rung since it was last asked; if not, it will wake whoever asks.
-    pub fn rang(&mut self, cx: &mut Context<'_>) -> bool {
+    fn rang(&mut self, cx: &mut Context<'_>) -> bool {
         let known = |asker: &Waker| asker.will_wake(cx.waker());
         if self.asker.as_ref().is_some_and(known) && !self.inner.rang.load(Ordering::Acquire) {
             // It has not rung, so it still has this task to wake.
@@ -64,8 +82,7 @@ impl Bell {
         rang
     }
 
-    /// What to poll with.
-    pub fn waker(&self) -> Waker {
+    fn waker(&self) -> Waker {
         self.waker.clone()
     }
 }

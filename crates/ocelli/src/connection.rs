@@ -147,11 +147,7 @@ impl Connection {
 
     /// Counts its flushes no more: nobody waits for them.
     pub fn count_no_flushes(&mut self) {
-        let wire = match &mut self.layers {
-            Layers::Plain(wire) => wire,
-            Layers::Tls(stream) => stream.get_mut().0,
-        };
-        wire.flushes = None;
+        self.wire_below().flushes = None;
     }
 
     /// Where to write to without this connection, while nothing is being written to it:
@@ -165,11 +161,14 @@ impl Connection {
 
     /// Notes that the peer did not take all that was written elsewhere.
     pub fn note_slow(&mut self) {
-        let wire = match &mut self.layers {
+        self.wire_below().watched = KEPT_UP;
+    }
+
+    fn wire_below(&mut self) -> &mut Wire {
+        match &mut self.layers {
             Layers::Plain(wire) => wire,
             Layers::Tls(stream) => stream.get_mut().0,
-        };
-        wire.watched = KEPT_UP;
+        }
     }
 
     /// Puts bytes that were read ahead in front of what comes.
@@ -187,7 +186,7 @@ impl Connection {
             Layers::Tls(stream) => stream.get_ref().0,
         };
         let mut first = [0];
-        let len = wire.read.as_ref().peek(&mut first).await?;
+        let len = wire.stream().peek(&mut first).await?;
         Ok((len > 0).then_some(first[0]))
     }
 
@@ -291,6 +290,10 @@ struct Wire {
 }
 
 impl Wire {
+    fn stream(&self) -> &TcpStream {
+        self.read.as_ref()
+    }
+
     /// Times what the peer does not take.
     fn timed<T>(&mut self, cx: &mut Context<'_>, done: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if done.is_ready() {
@@ -317,7 +320,7 @@ impl Wire {
         write: impl Fn(&OwnedWriteHalf) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
         loop {
-            ready!(self.write.as_ref().as_ref().poll_write_ready(cx))?;
+            ready!(self.stream().poll_write_ready(cx))?;
             match write(&self.write) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 done => return Poll::Ready(done),
@@ -328,7 +331,7 @@ impl Wire {
     /// Ready while the kernel has little unsent. A write would tell as well, but
     /// by then the frame to be written is chosen, and grows old.
     fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let stream: &TcpStream = self.write.as_ref().as_ref();
+        let stream = self.stream();
         loop {
             let mut asked = [PollFd::new(stream, PollFlags::OUT)];
             // The kernel notes who asked in vain, and wakes for it.
@@ -410,11 +413,12 @@ impl AsyncWrite for Wire {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let stream: &TcpStream = self.write.as_ref().as_ref();
-        Poll::Ready(match SockRef::from(stream).shutdown(Shutdown::Write) {
-            // The peer was faster.
-            Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
-            done => done,
-        })
+        Poll::Ready(
+            match SockRef::from(self.stream()).shutdown(Shutdown::Write) {
+                // The peer was faster.
+                Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
+                done => done,
+            },
+        )
     }
 }

@@ -72,7 +72,6 @@ async fn open(
             stay,
             infos,
             bell: Bell::default(),
-            quiet: false,
             viewing: served.counts.enter(Way::LiveWs),
         };
         viewer.run(&served).await;
@@ -86,8 +85,6 @@ struct Viewer {
     infos: Interval,
     /// Rings for whatever is not a frame.
     bell: Bell,
-    /// Whether all of that was pending when it was last polled.
-    quiet: bool,
     viewing: Viewing,
 }
 
@@ -138,25 +135,25 @@ impl Viewer {
         cx: &mut Context<'_>,
     ) -> Poll<Event> {
         self.socket.take_back(self.watching.ready(), Form::Bare);
-        self.quiet &= !self.bell.rang(cx);
-        if !self.quiet {
-            let bell = self.bell.waker();
-            // Cameras end when the hub does, which is told as what it is.
-            if stopped.poll(&mut Context::from_waker(&bell)).is_ready() {
-                return Poll::Ready(Event::Stopped);
-            }
+        self.bell.hear(cx);
+        // Cameras end when the hub does, which is told as what it is.
+        if let Some(bell) = self.bell.due()
+            && stopped.poll(&mut Context::from_waker(&bell)).is_ready()
+        {
+            return Poll::Ready(Event::Stopped);
         }
         loop {
             if ready!(self.socket.poll_written(cx)).is_err() {
                 return Poll::Ready(Event::Came(Incoming::Closed));
             }
-            if !self.quiet {
-                let bell = self.bell.waker();
+            if let Some(bell) = self.bell.due() {
                 if let Poll::Ready(event) = self.poll_else(&mut Context::from_waker(&bell)) {
                     return Poll::Ready(event);
                 }
                 // While a message is being written not all of it was polled.
-                self.quiet = self.socket.is_idle();
+                if self.socket.is_idle() {
+                    self.bell.settle();
+                }
             }
             if !self.socket.is_idle() {
                 return Poll::Pending;

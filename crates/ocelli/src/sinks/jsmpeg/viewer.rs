@@ -43,8 +43,6 @@ pub(super) struct Viewer {
     news: News,
     /// Rings for whatever is not a picture.
     bell: Bell,
-    /// Whether all of that was pending when it was last polled.
-    quiet: bool,
     /// For who wants to know how old it is.
     newest: Option<Frame>,
     /// The camera's state when this viewer came: an old failure is no news.
@@ -79,7 +77,6 @@ impl Viewer {
             infos,
             news,
             bell: Bell::default(),
-            quiet: false,
             newest: None,
             revision: camera.revision(),
             camera,
@@ -116,24 +113,24 @@ impl Viewer {
         cx: &mut Context<'_>,
     ) -> Poll<Event> {
         self.socket.take_back(self.follower.ready(), FORM);
-        self.quiet &= !self.bell.rang(cx);
-        if !self.quiet {
-            let bell = self.bell.waker();
-            if stopped.poll(&mut Context::from_waker(&bell)).is_ready() {
-                return Poll::Ready(Event::Stopped);
-            }
+        self.bell.hear(cx);
+        if let Some(bell) = self.bell.due()
+            && stopped.poll(&mut Context::from_waker(&bell)).is_ready()
+        {
+            return Poll::Ready(Event::Stopped);
         }
         loop {
             if ready!(self.socket.poll_written(cx)).is_err() {
                 return Poll::Ready(Event::Came(Incoming::Closed));
             }
-            if !self.quiet {
-                let bell = self.bell.waker();
+            if let Some(bell) = self.bell.due() {
                 if let Poll::Ready(event) = self.poll_else(&mut Context::from_waker(&bell)) {
                     return Poll::Ready(event);
                 }
                 // While a message is being written not all of it was polled.
-                self.quiet = self.socket.is_idle();
+                if self.socket.is_idle() {
+                    self.bell.settle();
+                }
             }
             if !self.socket.is_idle() {
                 return Poll::Pending;

@@ -98,8 +98,6 @@ struct Viewer {
     share: Share,
     /// Rings for whatever is not a frame.
     bell: Bell,
-    /// Whether all of that was pending when it was last polled.
-    quiet: bool,
     /// What only the `ocelli.v2` form has.
     v2: Option<Extras>,
 }
@@ -164,7 +162,6 @@ impl Viewer {
             ignored: 0,
             share: Share::default(),
             bell: Bell::default(),
-            quiet: false,
             v2: extras,
         }
     }
@@ -216,9 +213,11 @@ impl Viewer {
     /// publishes the next.
     fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Turn> {
         self.socket.take_back(self.watched.ready(), self.form);
-        self.quiet &= !self.bell.rang(cx);
+        self.bell.hear(cx);
         loop {
-            if !self.quiet && self.has_to_stop() {
+            if let Some(bell) = self.bell.due()
+                && self.has_to_stop(&mut Context::from_waker(&bell))
+            {
                 return Poll::Ready(Turn::Stopped);
             }
             if ready!(self.socket.poll_written(cx)).is_err() {
@@ -231,14 +230,15 @@ impl Viewer {
                 self.socket.send(Message::text(event));
                 continue;
             }
-            if !self.quiet {
-                let bell = self.bell.waker();
+            if let Some(bell) = self.bell.due() {
                 let rare = &mut Context::from_waker(&bell);
                 if let Poll::Ready(turn) = self.poll_else(rare) {
                     return Poll::Ready(turn);
                 }
                 // While a message is being written not all of it was polled.
-                self.quiet = self.socket.is_idle();
+                if self.socket.is_idle() {
+                    self.bell.settle();
+                }
             }
             if !self.socket.is_idle() {
                 return Poll::Pending;
@@ -254,9 +254,8 @@ impl Viewer {
     }
 
     /// Whether the hub stops, which is news.
-    fn has_to_stop(&mut self) -> bool {
-        let bell = self.bell.waker();
-        self.news.any(&mut Context::from_waker(&bell)) && self.site.stopping.is_cancelled()
+    fn has_to_stop(&mut self, cx: &mut Context<'_>) -> bool {
+        self.news.any(cx) && self.site.stopping.is_cancelled()
     }
 
     /// Whatever is not a frame.

@@ -106,6 +106,27 @@ test('on a phone the wall has two columns, scrolls, and nothing is wider than th
   );
 });
 
+test('on a phone a long name gives way to the numbers beside it', async () => {
+  hub = await startHub(['The-workshop-by-the-old-mill=pattern:?size=320x240&fps=8', ...patterns(9)]);
+  await open('/', PHONE);
+  const bar = page.locator('camera-wall .bar', { hasText: 'workshop' });
+  const seen = await until(
+    'its age and its rate are told',
+    () =>
+      bar.evaluate((bar) =>
+        ['.rate', '.age'].map((part) => {
+          const of = bar.querySelector<HTMLElement>(part);
+          return { text: of?.textContent ?? '', cut: (of?.scrollWidth ?? 0) > (of?.clientWidth ?? 0) };
+        }),
+      ),
+    (parts) => parts.every(({ text }) => text !== ''),
+  );
+  expect(
+    seen.map(({ cut }) => cut),
+    JSON.stringify(seen),
+  ).toEqual([false, false]);
+});
+
 test('the page of one camera plays it, by its short and by its full name', async () => {
   hub = await startHub(patterns(2));
   for (const room of ['cam2', 'live-cam2']) {

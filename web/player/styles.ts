@@ -41,6 +41,8 @@ const TILE = `
   }
   .bar .icon { inline-size: 0.85em; block-size: 0.85em; color: var(--ink-soft); }
   .name { flex: 1 1 auto; overflow: hidden; text-overflow: ellipsis; font-weight: 600; }
+  /* The name alone gives way: half a number would be a wrong one. */
+  .bar > :not(.name) { flex: none; }
   .label, .rate { color: var(--ink-soft); }
   .age { text-align: end; min-inline-size: 4.2em; }
   .age:empty { min-inline-size: 0; }

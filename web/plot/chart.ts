@@ -3,7 +3,7 @@ import type uPlot from 'uplot';
 import { along, drawByColumns, drawInOrder, visible } from './draw-line.ts';
 import { isDashed, lineColour } from './plot-styles.ts';
 import type { PlotSeries } from './series-set.ts';
-import { timeLabels } from './time-axis.ts';
+import { timeLabels, timeLabelWidth } from './time-axis.ts';
 import type { Range } from './window.ts';
 
 export interface ChartStyle {
@@ -20,10 +20,6 @@ const LOGARITHMIC = { distr: 3 } as unknown as uPlot.Scale;
 const MOST_AXES = 3;
 /** A chart that is narrower, in CSS pixels, has one. */
 const NARROW = 520;
-/** A time with seconds needs so much room, and one without so much. */
-const [WIDE_TIME, SHORT_TIME] = [84, 50];
-/** Of a shorter part, in ms, the seconds are told. */
-const WITH_SECONDS = 5 * 60_000;
 // uPlot's names of the sides are no values.
 const LEFT = { side: 3 } as unknown as uPlot.Axis;
 const RIGHT = { side: 1 } as unknown as uPlot.Axis;
@@ -42,8 +38,7 @@ export function scalesAndAxes(
   const ticks = { stroke: grid.stroke, size: 5 };
   const scales: Record<string, uPlot.Scale> = { x: { time: !xy, auto: false } };
   const words: uPlot.Axis.DynamicValues = (_plot, splits, _axis, _space, apart) => timeLabels(splits, apart);
-  const space: uPlot.Axis.Space = (_plot, _axis, min, max) =>
-    max - min < WITH_SECONDS ? WIDE_TIME : SHORT_TIME;
+  const space: uPlot.Axis.Space = (_plot, _axis, min, max, room) => timeLabelWidth(max - min, room);
   const below: uPlot.Axis = { stroke: ink, grid, ticks, ...(xy ? {} : { values: words, space }) };
   const most = width < NARROW ? 1 : MOST_AXES;
   const axes = [below];

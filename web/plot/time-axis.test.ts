@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { timeLabels } from './time-axis.ts';
+import { timeLabels, timeLabelWidth } from './time-axis.ts';
 
 const local = (day: number, hour: number, minute: number, second = 0, ms = 0): number =>
   new Date(2026, 4, day, hour, minute, second, ms).getTime();
@@ -15,4 +15,13 @@ it('is as fine as the ticks are', () => {
   expect(timeLabels([first], 1000)[0]).toMatch(/^07:05:09\n/);
   expect(timeLabels([first, second], 250)[1]).toMatch(/^07:05:09[.,]250$/);
   expect(timeLabels([first], 86_400_000)[0]).toContain('2026');
+});
+
+it('gives each tick the room that its words need', () => {
+  const minute = 60_000;
+  expect(timeLabelWidth(60 * minute, 1000)).toBe(50);
+  // Half minutes would fit if their words were as short as those of minutes.
+  expect(timeLabelWidth(10 * minute, 1000)).toBe(84);
+  expect(timeLabelWidth(10 * minute, 300)).toBe(50);
+  expect(timeLabelWidth(2_000, 1000)).toBe(112);
 });

@@ -9,6 +9,19 @@ const PARTS = new Intl.DateTimeFormat(undefined, { ...TIME, second: '2-digit', f
 const DATE = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short' });
 const LONG_DATE = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short', year: 'numeric' });
 
+/** Of clocks of each kind: their width in px, and the coarsest ticks, in ms, that need one finer than that. */
+const WIDTHS = [
+  [50, 30_000],
+  [84, 500],
+] as const;
+const WIDEST = 112;
+
+/** How wide in px the words of ticks are on an axis that shows `span` ms on `room` px: more ticks mean finer words. */
+export function timeLabelWidth(span: number, room: number): number {
+  const fits = WIDTHS.find(([width, finer]) => (span * width) / room > finer);
+  return fits?.[0] ?? WIDEST;
+}
+
 /** The words of ticks at `times`, in ms since the epoch, which are `apart` from each other. */
 export function timeLabels(times: readonly number[], apart: number): string[] {
   if (apart >= DAY) return times.map((time) => LONG_DATE.format(time));

@@ -166,9 +166,14 @@ pub fn no_text() -> Problem {
 /// A refusal in plain text, for clients that show a person what they got.
 pub fn plain(status: StatusCode, message: &str) -> Response {
     let mut response = (status, format!("{message}\n")).into_response();
-    response.headers_mut().insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("text/plain; charset=utf-8"),
-    );
+    // Some of these go out before anything else adds the last two.
+    for (name, value) in [
+        (header::CONTENT_TYPE, "text/plain; charset=utf-8"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+    ] {
+        let value = HeaderValue::from_static(value);
+        response.headers_mut().insert(name, value);
+    }
     response
 }

@@ -174,9 +174,13 @@ impl Gate {
     /// # Errors
     /// Says which origin was refused and how to allow it.
     pub fn check_origin(&self, headers: &HeaderMap, peer: &Peer) -> Result<(), String> {
-        let Some(origin) = headers.get(ORIGIN) else {
+        let mut origins = headers.get_all(ORIGIN).iter();
+        let Some(origin) = origins.next() else {
             return Ok(());
         };
+        if origins.next().is_some() {
+            return Err("the request has more than one Origin header".to_owned());
+        }
         let origin = origin.to_str().unwrap_or_default();
         let lower = origin.to_ascii_lowercase();
         if self.origins.contains(&lower) {

@@ -1,7 +1,7 @@
 //! What every route has at hand. It knows no route: those know it.
 
 use crate::api::TRIALS;
-use crate::auth::{AdminToken, Block, Passwords, Throttle};
+use crate::auth::{AdminToken, Block, Passwords, Throttle, without_tokens};
 use crate::config::{CameraConfig, Metrics};
 use crate::connection::Peer;
 use crate::counts::{Counts, Refusal};
@@ -158,7 +158,7 @@ impl Site {
         }
         let spared = unsaid.swap(0, Ordering::Relaxed);
         let unsaid = (spared > 0).then_some(spared);
-        let peer = peer.remote;
+        let (peer, reason) = (peer.remote, without_tokens(reason));
         match why {
             Refusal::Origin | Refusal::Handshake | Refusal::Access | Refusal::Unknown => {
                 tracing::warn!(%peer, %reason, unsaid, "refused an upgrade");

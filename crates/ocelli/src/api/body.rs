@@ -4,6 +4,7 @@ use crate::answer::Problem;
 use crate::counts::Refusal;
 use crate::limits::Limits;
 use crate::site::Site;
+use crate::sources::redact;
 use axum::extract::{FromRequest, Request};
 use bytes::Bytes;
 use http::StatusCode;
@@ -75,7 +76,7 @@ fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let path = error.path().to_string();
-        let fault = error.into_inner();
+        let fault = without_secrets(&path, &error.into_inner().to_string());
         refuse(match path.as_str() {
             "." | "?" => format!("the body: {fault}"),
             path => format!("{path} in the body: {fault}"),
@@ -84,4 +85,46 @@ fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     json.end()
         .map_err(|fault| refuse(format!("the body: {fault}")))?;
     Ok(value)
+}
+
+/// Fields whose values no answer repeats.
+const SECRET_FIELDS: [&str; 5] = ["password", "old", "new", "code", "token"];
+
+/// What is wrong with a field, which serde says with the value that it has: without
+/// that where it is a secret, and without what an address signs in with.
+fn without_secrets(path: &str, fault: &str) -> String {
+    let field = path.rsplit('.').next().unwrap_or_default();
+    match fault.split_once(", expected ") {
+        Some((_, expected)) if SECRET_FIELDS.contains(&field) => format!("expected {expected}"),
+        _ => redact(fault),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_repeats_no_secret() {
+        for (path, fault, said) in [
+            (
+                "password",
+                "invalid type: integer `4711`, expected a string",
+                "expected a string",
+            ),
+            (
+                "roles[0].password",
+                "invalid type: string \"hush\", expected a map",
+                "expected a map",
+            ),
+            (
+                "jpeg",
+                "invalid type: string \"rtsp://u:hu sh@h/\", expected struct Jpeg",
+                "invalid type: string \"rtsp://***@h/\", expected struct Jpeg",
+            ),
+            ("name", "missing field `name`", "missing field `name`"),
+        ] {
+            assert_eq!(without_secrets(path, fault), said);
+        }
+    }
 }

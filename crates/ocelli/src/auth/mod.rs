@@ -16,4 +16,5 @@ pub use play::PlayToken;
 pub use throttle::{Block, Throttle};
 pub use token::{
     AdminToken, Hash, Key, Named, STREAM_MARK, new_code, new_id, new_stream_key, new_token,
+    without_tokens,
 };

@@ -2,6 +2,7 @@
 //! these nothing is kept but a hash under a key that lies beside the store, so a copy
 //! of the store's file opens nothing.
 
+use std::borrow::Cow;
 use subtle::ConstantTimeEq;
 
 /// What every token begins with.
@@ -32,6 +33,26 @@ pub fn new_token() -> String {
 /// A new key of a camera that pushes.
 pub fn new_stream_key() -> String {
     format!("{STREAM_MARK}{}", hex(&random::<32>()))
+}
+
+/// A text without what may be a token or a key that somebody put in the wrong place.
+pub fn without_tokens(text: &str) -> Cow<'_, str> {
+    let word = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    let may_be_one = |part: &str| {
+        [MARK, STREAM_MARK]
+            .iter()
+            .filter_map(|mark| part.strip_prefix(mark))
+            .any(|rest| rest.len() >= SHORTEST)
+    };
+    if !text.split(|c| !word(c)).any(may_be_one) {
+        return Cow::Borrowed(text);
+    }
+    let parts = text.split_inclusive(|c| !word(c)).map(|part| {
+        let (name, end) = part.split_at(part.find(|c| !word(c)).unwrap_or(part.len()));
+        let shown = if may_be_one(name) { "***" } else { name };
+        format!("{shown}{end}")
+    });
+    Cow::Owned(parts.collect())
 }
 
 /// A new id, which is no secret: the mark of its kind (`tok`, `usr`, …) and what tells
@@ -192,6 +213,19 @@ mod tests {
             assert!(Named::parse(bad, "ses").is_none(), "{bad}");
         }
         assert!(Named::parse(&text, "wall").is_none());
+    }
+
+    #[test]
+    fn a_key_in_the_wrong_place_is_not_repeated() {
+        for key in [new_token(), new_stream_key()] {
+            let said = format!("room {key:?}: there is no key {key} of it");
+            assert_eq!(
+                without_tokens(&said),
+                "room \"***\": there is no key *** of it"
+            );
+        }
+        let plain = "room \"sk_1\" of desk_0123456789012345678901234567";
+        assert_eq!(without_tokens(plain), plain);
     }
 
     #[test]

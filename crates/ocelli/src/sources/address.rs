@@ -85,11 +85,18 @@ fn is_scheme(word: &str) -> bool {
 
 /// Splits `scheme://user:password@rest` into the address and the credentials.
 fn split_credentials(written: &str) -> (String, Option<Credentials>) {
-    let Some((scheme, rest)) = written.split_once("://") else {
-        return (written.to_owned(), None);
+    let (scheme, rest) = match written.split_once(':') {
+        // To who reads such an address later any slashes, or none, will do there
+        // (https://url.spec.whatwg.org/#special-authority-slashes-state).
+        Some((scheme, rest)) if is_web(scheme) => (scheme, rest.trim_start_matches(is_filler)),
+        _ => match written.split_once("://") {
+            Some(parts) => parts,
+            None => return (written.to_owned(), None),
+        },
     };
+    let whole = |rest: &str| format!("{scheme}://{rest}");
     let Some(at) = credentials_end(rest) else {
-        return (written.to_owned(), None);
+        return (whole(rest), None);
     };
     let (user, password) = rest[..at].split_once(':').unwrap_or((&rest[..at], ""));
     let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
@@ -97,38 +104,55 @@ fn split_credentials(written: &str) -> (String, Option<Credentials>) {
         user: decoded(user),
         password: decoded(password),
     };
-    (format!("{scheme}://{}", &rest[at + 1..]), Some(credentials))
+    (whole(&rest[at + 1..]), Some(credentials))
+}
+
+fn is_web(scheme: &str) -> bool {
+    scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https")
+}
+
+fn is_filler(c: char) -> bool {
+    matches!(c, '/' | '\\') || c.is_whitespace() || c.is_control()
 }
 
 /// Where the `@` behind the credentials stands in what follows `://`.
 ///
 /// A password may hold `@`, so the last one before the path counts. People also
-/// write `/`, `?` and `#` in passwords as they are. Then what seems to be the host
-/// ends in a port that is none, and the `@` comes later.
+/// write blanks, `/`, `?` and `#` in passwords as they are. With the last three, what
+/// seems to be the host ends in a port that is none, and the `@` comes later.
 fn credentials_end(rest: &str) -> Option<usize> {
-    let ends = |c: char| matches!(c, '/' | '?' | '#') || c.is_whitespace();
-    let authority = &rest[..rest.find(ends).unwrap_or(rest.len())];
+    let ends = |c: char| matches!(c, '/' | '?' | '#' | '\\');
+    let begins = rest.find(|c| !is_filler(c))?;
+    let authority_end = rest[begins..]
+        .find(ends)
+        .map_or(rest.len(), |end| begins + end);
+    let authority = &rest[..authority_end];
     if let Some(at) = authority.rfind('@') {
         return Some(at);
     }
     let (host, port) = authority.rsplit_once(':')?;
-    let is_port = port.parse::<u16>().is_ok();
+    let is_port = port.trim().parse::<u16>().is_ok();
     if is_port || host.starts_with('[') {
         return None;
     }
-    let word = &rest[..rest.find(char::is_whitespace).unwrap_or(rest.len())];
-    let first = word.find('@')?;
-    let host_end = word[first..]
-        .find(ends)
-        .map_or(word.len(), |end| first + end);
-    word[..host_end].rfind('@')
+    // Of a text with several addresses, what belongs to this one.
+    let word = rest.find(char::is_whitespace).unwrap_or(rest.len());
+    let address = rest.find("://").unwrap_or(rest.len());
+    let first = [word, address]
+        .into_iter()
+        .find_map(|end| rest[..end].find('@'))?;
+    let host_end = rest[first..]
+        .find(|c: char| ends(c) || c.is_whitespace())
+        .map_or(rest.len(), |end| first + end);
+    rest[..host_end].rfind('@')
 }
 
-/// Names of query parameters whose values are secrets.
-const SECRET_PARAMETERS: [&str; 7] = ["pas", "pw", "token", "key", "secret", "auth", "sig"];
+/// Names of parameters whose values are secrets, or parts of such names.
+const SECRET_PARAMETERS: [&str; 8] = ["pas", "pw", "token", "key", "secret", "auth", "sig", "cred"];
 
 /// Hides what an address may not show: credentials wherever they stand, and the
-/// values of query parameters that are secrets by their name.
+/// values of parameters that are secrets by their name. Some cameras have those in the
+/// path, so they are looked for all over. When in doubt it hides too much.
 pub fn redact(address: &str) -> String {
     let mut shown = String::with_capacity(address.len());
     let mut rest = address;
@@ -144,21 +168,37 @@ pub fn redact(address: &str) -> String {
         }
     }
     shown.push_str(rest);
-    let Some((path, query)) = shown.split_once('?') else {
-        return shown;
-    };
-    let parameters = query.split('&').map(|parameter| {
-        let Some((name, value)) = parameter.split_once('=') else {
-            return parameter.to_owned();
-        };
-        let lower = name.to_ascii_lowercase();
-        if !value.is_empty() && SECRET_PARAMETERS.iter().any(|word| lower.contains(word)) {
-            format!("{name}=***")
-        } else {
-            parameter.to_owned()
+    hide_parameters(&shown)
+}
+
+fn hide_parameters(address: &str) -> String {
+    let mut shown = String::with_capacity(address.len());
+    let mut rest = address;
+    while let Some(sign) = rest.find('=') {
+        let (before, after) = rest.split_at(sign + 1);
+        shown.push_str(before);
+        rest = after;
+        let name = before[..sign]
+            .rsplit(|c: char| c.is_whitespace() || "/?&#;=".contains(c))
+            .next();
+        if is_secret(name.unwrap_or_default()) {
+            let in_query = shown.contains('?');
+            let ends =
+                |c: char| c == '&' || (!in_query && (matches!(c, '?' | '#') || c.is_whitespace()));
+            let (value, behind) = after.split_at(after.find(ends).unwrap_or(after.len()));
+            if !value.is_empty() {
+                shown.push_str("***");
+            }
+            rest = behind;
         }
-    });
-    format!("{path}?{}", parameters.collect::<Vec<_>>().join("&"))
+    }
+    shown + rest
+}
+
+fn is_secret(name: &str) -> bool {
+    let name = percent_decode_str(name).decode_utf8_lossy();
+    let name = name.to_ascii_lowercase();
+    name == "p" || SECRET_PARAMETERS.iter().any(|word| name.contains(word))
 }
 
 #[cfg(test)]
@@ -181,11 +221,21 @@ mod tests {
             ("rtsp://u:pa/ss@h/x", "pa/ss", "rtsp://h/x"),
             ("rtsp://u:p?a#s@s@h:554/x@y", "p?a#s@s", "rtsp://h:554/x@y"),
             ("http://u:/@[::1]:81/x", "/", "http://[::1]:81/x"),
+            ("rtsp://u:pa ss@h/x", "pa ss", "rtsp://h/x"),
+            ("rtsp://u:p a/s s@h/x", "p a/s s", "rtsp://h/x"),
+            ("http://u s:p s@h/a b@c", "p s", "http://h/a b@c"),
+            ("http:////u:hush@h/x", "hush", "http://h/x"),
+            ("http://u:p://x@h/y", "p://x", "http://h/y"),
         ] {
             let address = Address::new(written);
             let found = address.credentials.as_ref().expect("credentials");
             assert_eq!((found.password.as_str(), address.bare()), (password, bare));
             assert!(!redact(written).contains(&format!("{password}@")));
+        }
+        for slashes in ["", "/", "\\\\", "/\t/", "\\/"] {
+            let address = Address::new(&format!("HTTP:{slashes}u:hush@h/x"));
+            assert_eq!(address.bare(), "http://h/x", "{slashes:?}");
+            assert!(address.credentials.is_some());
         }
         // Here an @ is the path's own.
         for plain in ["http://h:81/a@b", "http://h/a@b", "http://[::1]:81/a@b"] {
@@ -227,6 +277,31 @@ mod tests {
             "ffmpeg:http://***@h/x?user=a&pwd=***&fps=3"
         );
         assert_eq!(redact("a b://x:y@c d://e:f@g"), "a b://***@c d://***@g");
+        assert_eq!(
+            redact("no http://u:se cret@h:99999/, an invalid port"),
+            "no http://***@h:99999/, an invalid port"
+        );
         assert_eq!(redact("rtsp://h/a?key="), "rtsp://h/a?key=");
+        for (written, shown) in [
+            (
+                "rtsp://h:554/user=admin&password=hush&channel=1",
+                "rtsp://h:554/user=admin&password=***&channel=1",
+            ),
+            (
+                "rtsp://h/user=admin_password=hush_channel=1?a=b",
+                "rtsp://h/user=admin_password=***?a=b",
+            ),
+            ("http://h/#token=hush", "http://h/#token=***"),
+            (
+                "http://h/a?x=?password=hush&y=1",
+                "http://h/a?x=?password=***&y=1",
+            ),
+            ("http://h/?p%61ssword=hu/sh", "http://h/?p%61ssword=***"),
+            ("http://h/?p=hush&fps=5", "http://h/?p=***&fps=5"),
+            ("http://h/?a=b=c&d", "http://h/?a=b=c&d"),
+            ("keyint=24 crf=3, signal=9", "keyint=*** crf=3, signal=***"),
+        ] {
+            assert_eq!(redact(written), shown);
+        }
     }
 }

@@ -18,7 +18,7 @@ use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
 /// Between a camera's id and the name of a number.
-const MARK: &str = " device ";
+pub(super) const MARK: &str = " device ";
 /// So many series a camera's device has at most: what one report holds.
 const OF_ONE: usize = 16;
 /// All devices together have one in so many of the hub's series at most.

@@ -3,11 +3,12 @@
 //! somebody looks at all series: an idle hub does nothing, and what nobody looked at
 //! is not worth a place in the history.
 
-use super::Shared;
+use super::{Shared, devices};
 use crate::site::Site;
 use ocelli_core::name::DEFAULT_APP;
-use ocelli_core::{CameraId, Hub};
-use std::collections::HashMap;
+use ocelli_core::{App, CameraId, Hub};
+use ocelli_series::Registry;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -15,6 +16,8 @@ use tokio::time::{MissedTickBehavior, interval};
 
 /// How often.
 const INTERVAL: Duration = Duration::from_secs(1);
+/// What they are called behind the camera's id.
+const OWN: [&str; 4] = ["fps", "age", "drops", "bitrate"];
 /// Of so many cameras at most, that no hub's figures take the place of series that
 /// somebody sends.
 const CAMERAS: usize = 250;
@@ -26,16 +29,57 @@ pub fn is_shown(hub: &Hub, camera: &CameraId) -> bool {
     app == DEFAULT_APP || hub.app(app).is_some_and(|app| app.public_playback)
 }
 
+/// The apps whose cameras' numbers are no series.
+fn private_apps(hub: &Hub) -> BTreeSet<String> {
+    let private = |app: &&Arc<App>| !app.public_playback && app.name != DEFAULT_APP;
+    let apps = hub.apps();
+    apps.iter()
+        .filter(private)
+        .map(|app| app.name.clone())
+        .collect()
+}
+
+/// Whether a series is of a camera of one of these apps, going by its name.
+fn is_of(name: &str, apps: &BTreeSet<String>) -> bool {
+    let Some((id, what)) = name.split_once(' ') else {
+        return false;
+    };
+    let app = id.split_once('/').map(|(app, _)| app);
+    app.is_some_and(|app| apps.contains(app))
+        && (OWN.contains(&what) || what.starts_with(devices::MARK.trim_start()))
+}
+
+/// Deletes the series of the cameras of these apps.
+fn forget(registry: &mut Registry, apps: &BTreeSet<String>) {
+    let theirs = registry.all().filter(|series| is_of(series.name(), apps));
+    let theirs: Vec<_> = theirs.map(ocelli_series::Series::id).collect();
+    for id in theirs {
+        // There it is: nobody else has the registry meanwhile.
+        let _ = registry.delete(id);
+    }
+}
+
 /// Takes them until the hub stops.
 pub async fn take(site: Arc<Site>, shared: Arc<Shared>) {
     let mut due = interval(INTERVAL);
     due.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut before: HashMap<String, (u64, u64)> = HashMap::new();
+    let mut private = BTreeSet::new();
     loop {
         tokio::select! {
             _ = due.tick() => {}
             () = site.stopping.cancelled() => return,
         }
+        // Before an app was private anybody could see its series; now nobody may.
+        let now_private = private_apps(&site.hub);
+        if !now_private.is_subset(&private) {
+            let apps = now_private.clone();
+            let forgotten = site.telemetry.call(move |all| forget(all, &apps));
+            if forgotten.await.is_err() {
+                return;
+            }
+        }
+        private = now_private;
         if shared.lookers.load(Ordering::Relaxed) == 0 {
             before.clear();
             continue;

@@ -139,6 +139,52 @@ async fn the_hubs_own_figures_are_series_while_somebody_looks() {
 }
 
 #[tokio::test]
+async fn the_series_of_an_app_that_turns_private_are_gone() {
+    let dir = Dir::new("telemetry");
+    let cameras =
+        "[[camera]]\nid = \"door\"\nsource = \"pattern:?size=64x48&fps=20\"\nkeep = true\n";
+    let site = site(dir.0.as_path(), "", cameras);
+    let hub = site.hub.addr();
+    let made = api(&site, "POST /api/v1/apps", r#"{"name":"tog"}"#).await;
+    assert_eq!(made.status(), 201, "{made:?}");
+    let key = Key::mint(hub, "tog", "cam").await;
+    let (mut device, _) = Device::ready(hub, &key).await;
+    device.show(picture(1)).await;
+    device
+        .send(Message::text(r#"{"type":"stats","rssi":-61}"#))
+        .await;
+    netcat(site.tcp, b"tog/cam temp\n1 1\n");
+    let (_viewer, _) = Viewer::open(hub, "/ws/series").await;
+    for name in [
+        "tog/cam device rssi",
+        "tog/cam fps",
+        "tog/cam temp",
+        "door fps",
+    ] {
+        series(&site, name, |one| one["points"].as_u64() > Some(0)).await;
+    }
+    let private = r#"{"publicPlayback":false}"#;
+    let changed = api(&site, "PATCH /api/v1/apps/tog", private).await;
+    assert_eq!(changed.status(), 200, "{changed:?}");
+    let names = async || {
+        let list = api(&site, "GET /api/v1/series", "").await.json();
+        let list = list["data"].as_array().unwrap().clone();
+        let name = |one: &Value| one["name"].as_str().unwrap().to_owned();
+        list.iter().map(name).collect::<Vec<_>>()
+    };
+    let theirs = |name: &&String| name.starts_with("tog/");
+    let begun = Instant::now();
+    while names().await.iter().filter(theirs).count() > 1 {
+        assert!(begun.elapsed() < PATIENCE, "{:?}", names().await);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    // What somebody sent is not the camera's, whatever it is called.
+    let left = names().await;
+    assert!(left.contains(&"tog/cam temp".to_owned()), "{left:?}");
+    assert!(left.contains(&"door fps".to_owned()), "{left:?}");
+}
+
+#[tokio::test]
 async fn what_a_device_tells_of_itself_is_series_of_its_camera() {
     let dir = Dir::new("telemetry");
     let private = "[app.yard]\npublic_playback = false\n";

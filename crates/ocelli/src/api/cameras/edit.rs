@@ -10,6 +10,7 @@ use crate::api::access::check;
 use crate::api::apps::Gone;
 use crate::api::body::Body;
 use crate::auth::Grant;
+use crate::config::parse_duration;
 use crate::launch;
 use crate::site::Site;
 use crate::sources::{Address, Credentials, REFUSED};
@@ -87,6 +88,10 @@ fn check_settings(settings: &Settings) -> Result<(), Problem> {
     if settings.user.is_none() && settings.password.is_some() {
         return Err(bad("password", "there is no user that it belongs to"));
     }
+    let interval = settings.interval.as_deref();
+    if interval.is_some_and(|interval| parse_duration(interval).is_none()) {
+        return Err(bad("interval", "it takes a duration such as \"500ms\""));
+    }
     Ok(())
 }
 
@@ -101,6 +106,12 @@ fn read_address(field: &str, written: &str) -> Result<(String, Option<Credential
         return Err(bad(field, message));
     }
     let address = Address::new(written);
+    let signs_in = |url: &Url| !url.username().is_empty() || url.password().is_some();
+    if Url::parse(address.bare()).is_ok_and(|url| signs_in(&url)) {
+        let message = "its user and password can't be told from the rest; write them in \
+             `user` and `password`";
+        return Err(bad(field, message));
+    }
     Ok((address.bare().to_owned(), address.credentials))
 }
 

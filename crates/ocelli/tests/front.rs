@@ -77,6 +77,7 @@ async fn a_request_for_a_foreign_host_is_refused_everywhere() {
     ] {
         let answer = naming(&hub, path, "evil.example").await;
         answer.is_plain(403, "evil.example");
+        assert_eq!(answer.header("x-content-type-options"), "nosniff");
         assert!(answer.body.contains("allowed_hosts"), "{answer:?}");
     }
     for host in [
@@ -140,6 +141,9 @@ async fn sockets_open_for_own_pages_allowed_ones_and_for_no_page() {
             let answer = from_page(&hub, path, origin).await;
             answer.is_plain(403, "allowed_origins");
         }
+        let two = format!("http://{}\r\nOrigin: http://evil.example", hub.addr());
+        let answer = from_page(&hub, path, &two).await;
+        answer.is_plain(403, "more than one");
     }
     let line = hub.wait_stderr("\"http://evil.example\"", PATIENCE);
     let line = line.expect("a refused page is logged");

@@ -333,6 +333,55 @@ async fn secrets_in_an_address_are_shown_to_nobody_and_stay() {
 }
 
 #[tokio::test]
+async fn a_password_is_one_however_it_is_written() {
+    let dir = Dir::new("odd");
+    let hub = open_hub(&dir);
+    for (number, source, shown, user) in [
+        (
+            1,
+            "http://u:hush hush@10.0.0.7:81/x",
+            "http://10.0.0.7:81/x",
+            Some("u"),
+        ),
+        (
+            2,
+            "rtsp://us er:hush@10.0.0.7/x",
+            "rtsp://10.0.0.7/x",
+            Some("us er"),
+        ),
+        (
+            3,
+            "http:////u:hush@10.0.0.7/x",
+            "http://10.0.0.7/x",
+            Some("u"),
+        ),
+        (
+            4,
+            "http:\\\\u:hush@10.0.0.7/x",
+            "http://10.0.0.7/x",
+            Some("u"),
+        ),
+        (
+            5,
+            "rtsp://10.0.0.7/user=admin&password=hush&channel=1",
+            "rtsp://10.0.0.7/user=admin&password=***&channel=1",
+            None,
+        ),
+    ] {
+        let room = format!("cam{number}");
+        let made = add(&hub, json!({ "room": room, "source": source })).await;
+        assert_eq!(made["source"], shown);
+        assert_eq!(made["user"].as_str(), user, "{made}");
+        assert_eq!(made["hasPassword"], user.is_some());
+        assert!(!made.to_string().contains("hush"), "{made}");
+    }
+    let odd = json!({ "source": "http://u:pa ss@h:99999/" });
+    let answer = admin(&hub, "POST /api/v1/cameras/test", odd).await;
+    assert_eq!(answer.status(), 400);
+    assert!(!answer.body.contains("ss@"), "{answer:?}");
+}
+
+#[tokio::test]
 async fn a_camera_is_looked_at_before_it_is_saved() {
     let rtsp = RtspServer::start(RtspServerOptions {
         auth: Some(("viewer".into(), SECRET.into(), RtspAuth::Digest)),

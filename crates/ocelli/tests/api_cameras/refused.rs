@@ -53,6 +53,9 @@ async fn what_the_configuration_alone_decides_is_refused() {
         let answer = admin(&hub, "POST /api/v1/cameras", body).await;
         answer.is_problem(400, field);
     }
+    let body = json!({ "room": "x", "source": "rtsp://10.0.0.7/", "interval": "never" });
+    let answer = admin(&hub, "POST /api/v1/cameras", body).await;
+    answer.is_problem(400, "interval");
     // What stands in the configuration is changed there.
     for (line, body) in [
         ("PATCH /api/v1/cameras/fixed", json!({ "name": "x" })),

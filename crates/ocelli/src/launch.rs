@@ -18,12 +18,14 @@ use crate::tls::authority::Names;
 use crate::tls::keep::{Keeper, Mode};
 use crate::ui;
 use ocelli_core::{Camera, Hub, HubError, Renditions, Source};
+use std::fs::File;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 use tokio::net::{TcpListener, TcpSocket};
+use tokio::time::{Instant, sleep};
 
 /// Connections that may wait to be accepted. What comes beyond is dropped by the kernel and
 /// tries again after one second, then two, then four: a fleet of boards that all come
@@ -215,9 +217,31 @@ pub fn data_directory(named: Option<&Path>) -> Result<PathBuf, StoreError> {
         })
 }
 
+/// How long a hub that is about to end may still have the data directory.
+const TAKEOVER: Duration = Duration::from_secs(3);
+
+/// Claims the data directory. Two hubs on one would undo each other's work: of the links
+/// and the addresses that are kept there only the last one's would be right.
+async fn claim(data: &Path) -> Result<File, StoreError> {
+    let until = Instant::now() + TAKEOVER;
+    loop {
+        if let Some(claim) = store::claim(data)? {
+            return Ok(claim);
+        }
+        if Instant::now() >= until {
+            return Err(StoreError::Unusable(format!(
+                "another hub runs on {}; give each a directory of its own with --data DIR",
+                data.display()
+            )));
+        }
+        sleep(TAKEOVER / 30).await;
+    }
+}
+
 /// Opens the store of a data directory and puts its apps and cameras into the hub.
 async fn open_store(site: &mut Site, data: Option<&Path>) -> Result<(), StoreError> {
     let data = data_directory(data)?;
+    site.claim = Some(claim(&data).await?);
     site.store = Store::open(&data)?;
     let fault = |error| StoreError::Unusable(format!("{} can't be used: {error}", data.display()));
     put_apps(site).await.map_err(fault)?;

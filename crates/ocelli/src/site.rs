@@ -20,6 +20,7 @@ use http::HeaderValue;
 use ocelli_core::{CameraId, Hub};
 use ocelli_series::Bounds;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -51,6 +52,8 @@ pub struct Site {
     pub store: Store,
     /// Series of samples.
     pub telemetry: Telemetry,
+    /// That the data directory is this hub's.
+    pub claim: Option<File>,
     /// Where the hub was told to listen; port 0 for any.
     pub listen: SocketAddr,
     /// The administrator's own token, if one was set.
@@ -107,6 +110,7 @@ impl Site {
             tls: None,
             authority: None,
             store: Store::closed("this hub was started without a store"),
+            claim: None,
             telemetry: Telemetry::start(Bounds::default(), None),
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             admin: None,

@@ -8,11 +8,11 @@ use axum::body::Body;
 use axum::extract::{FromRequestParts, Request, State};
 use axum::response::{IntoResponse, Response};
 use http::header::{
-    ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG,
-    IF_NONE_MATCH,
+    ACCEPT, ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
+    ETAG, IF_NONE_MATCH,
 };
-use http::{HeaderValue, Method, StatusCode};
-use percent_encoding::percent_decode_str;
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use rust_embed::{EmbeddedFile, RustEmbed};
 use std::sync::Arc;
 
@@ -54,7 +54,11 @@ pub async fn serve(State(site): State<Arc<Site>>, request: Request) -> Response 
         let (mut parts, body) = request.into_parts();
         let visitor = Visitor::from_request_parts(&mut parts, &site).await;
         if let Err(problem) = visitor.and_then(|visitor| visitor.find(&app, &room)) {
-            return problem.into_response();
+            let asks = parts.uri.query().is_none() && reads_pages(&parts.headers);
+            return match problem.status() {
+                StatusCode::UNAUTHORIZED if asks => sign_in_first(parts.uri.path()),
+                _ => problem.into_response(),
+            };
         }
         return file("play.html", &Request::from_parts(parts, body));
     }
@@ -65,6 +69,34 @@ pub async fn serve(State(site): State<Arc<Site>>, request: Request) -> Response 
         }
         name => file(name, &request),
     }
+}
+
+/// Whether it is a browser that goes to a page, and no program.
+fn reads_pages(headers: &HeaderMap) -> bool {
+    let accept = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok());
+    accept.is_some_and(|accept| accept.contains("text/html"))
+}
+
+/// A refusal that leads a person to where they sign in, and back to `path` from there.
+fn sign_in_first(path: &str) -> Response {
+    let back = utf8_percent_encode(path, NON_ALPHANUMERIC);
+    let sign_in = format!("/sign-in?back={back}");
+    let page = format!(
+        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">\
+         <meta http-equiv=\"refresh\" content=\"0;url={sign_in}\">\
+         <title>Sign in · Ocelli</title>\
+         <p>This camera is for those who sign in. <a href=\"{sign_in}\">Sign in</a></p></html>\n"
+    );
+    let mut response = (StatusCode::UNAUTHORIZED, page).into_response();
+    for (name, value) in [
+        (CONTENT_TYPE, "text/html; charset=utf-8"),
+        (CACHE_CONTROL, "no-store"),
+        (CONTENT_SECURITY_POLICY, POLICY),
+    ] {
+        let value = HeaderValue::from_static(value);
+        response.headers_mut().insert(name, value);
+    }
+    response
 }
 
 /// What is said where the browser part is missing.

@@ -37,6 +37,27 @@ fn said(output: &Output) -> String {
 }
 
 #[tokio::test]
+async fn a_second_hub_on_a_directory_shows_its_wall_and_keeps_its_hands_off() {
+    let dir = Dir::new("shared");
+    let first = hub(&dir.0);
+    let second = hub(&dir.0);
+    let line = second.wait_stderr("another hub runs on", PATIENCE);
+    assert!(line.expect("a reason").contains("--data"));
+    let frame = get(second.addr(), "/live/live/cam1/frame.jpg").await;
+    assert_eq!(frame.status(), 200, "{frame:?}");
+    let body = r#"{"name":"barn"}"#;
+    let made = call(second.addr(), "POST /api/v1/apps", ADMIN, body).await;
+    assert_eq!(made.status(), 503, "{made:?}");
+    let made = call(first.addr(), "POST /api/v1/apps", ADMIN, body).await;
+    assert_eq!(made.status(), 201, "{made:?}");
+    // A hub that was killed leaves the directory to the next.
+    drop((first, second));
+    let third = hub(&dir.0);
+    let apps = call(third.addr(), "GET /api/v1/apps/barn", ADMIN, "").await;
+    assert_eq!(apps.status(), 200, "{apps:?}");
+}
+
+#[tokio::test]
 async fn apps_and_tokens_are_there_after_a_restart() {
     let dir = Dir::new("restart");
     let data = dir.0.join("kept/here");

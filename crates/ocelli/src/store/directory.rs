@@ -3,7 +3,7 @@
 use super::StoreError;
 use crate::auth::Key;
 use std::ffi::OsString;
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 const KEY_FILE: &str = "token.key";
 /// Locked while the store is opened.
 const LOCK_FILE: &str = "opening.lock";
+/// Locked while a hub runs on the directory.
+const HUB_FILE: &str = "hub.lock";
 
 fn unusable(path: &Path, error: &io::Error) -> StoreError {
     StoreError::Unusable(format!("{} can't be used: {error}", path.display()))
@@ -42,6 +44,21 @@ pub fn make_private(path: &Path) -> Result<File, StoreError> {
     let mut options = OpenOptions::new();
     options.read(true).append(true).create(true).mode(0o600);
     options.open(path).map_err(|error| unusable(path, &error))
+}
+
+/// Claims the directory for a hub, until the file is dropped; none while another has it.
+///
+/// # Errors
+/// The directory can't be used.
+pub fn claim(data: &Path) -> Result<Option<File>, StoreError> {
+    make(data)?;
+    let path = data.join(HUB_FILE);
+    let file = make_private(&path)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(unusable(&path, &error)),
+    }
 }
 
 /// Waits until nobody else opens a store here; until the file is dropped nobody will.

@@ -23,7 +23,7 @@ pub mod tokens;
 pub mod users;
 pub mod walls;
 
-pub use directory::default_directory;
+pub use directory::{claim, default_directory};
 pub use seal::Seal;
 
 use crate::auth::Key;

@@ -160,6 +160,26 @@ async fn a_private_camera_plays_to_whoever_may_watch_it() {
 }
 
 #[tokio::test]
+async fn a_person_before_a_private_camera_is_led_to_where_one_signs_in() {
+    let (hub, _dir) = private_hub();
+    let browser = ["Accept: text/html,application/xhtml+xml,*/*;q=0.8"];
+    let page = request(hub.addr(), "GET", "/play/yard/gate", &browser).await;
+    assert_eq!(page.status(), 401, "{page:?}");
+    assert!(page.header("content-type").starts_with("text/html"));
+    assert_eq!(page.header("cache-control"), "no-store");
+    assert!(
+        page.body
+            .contains("url=/sign-in?back=%2Fplay%2Fyard%2Fgate\"")
+    );
+    // A program is told why, and so is who came with a token that is none.
+    let program = request(hub.addr(), "GET", "/play/yard/gate", &[]).await;
+    program.is_problem(401, "not public");
+    let lapsed = "/play/yard/gate?token=pt_none";
+    let lapsed = request(hub.addr(), "GET", lapsed, &browser).await;
+    assert!(lapsed.header("content-type").contains("json"), "{lapsed:?}");
+}
+
+#[tokio::test]
 async fn a_wall_shows_each_visitor_what_they_may_see() {
     let (hub, _dir) = private_hub();
     let at = hub.addr();

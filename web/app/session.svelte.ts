@@ -1,6 +1,6 @@
 // Who is signed in, for every panel of a page; and the calls, which notice when nobody is any more.
 import { Caller, Problem, type Method } from './api.ts';
-import { may, mayAll } from './rights.ts';
+import { may } from './rights.ts';
 import type { Permissions, Session } from './shapes.ts';
 
 const NOTHING: Permissions = { global: [], apps: {} };
@@ -28,14 +28,13 @@ class Signed {
     return this.session?.user?.name;
   }
 
-  /** See `may`: in `app`, in all apps if that is null, anywhere if it is left out. */
-  may(permission: string, app?: string | null): boolean {
-    return may(this.session?.permissions ?? NOTHING, permission, app);
+  get permissions(): Permissions {
+    return this.session?.permissions ?? NOTHING;
   }
 
-  /** Whether all that `wanted` stands for is held, which may be `*` or `kind:*`. */
-  mayAll(wanted: string, app: string | null): boolean {
-    return mayAll(this.session?.permissions ?? NOTHING, wanted, app);
+  /** See `may`: in `app`, in all apps if that is null, anywhere if it is left out. */
+  may(permission: string, app?: string | null): boolean {
+    return may(this.permissions, permission, app);
   }
 
   async load(): Promise<void> {

@@ -1,0 +1,33 @@
+import { readFileSync } from 'node:fs';
+import { expect, test } from 'vitest';
+import type { Permissions } from './shapes.ts';
+import { CHOICES, choicesFor } from './token-choices.ts';
+
+const hub = readFileSync(new URL('../../crates/ocelli/src/auth/permission.rs', import.meta.url), 'utf8');
+const list = /PERMISSIONS: &\[&str\] = &\[(.*?)\];/s.exec(hub)?.[1] ?? '';
+const known = [...list.matchAll(/"(.+?)"/g)].map(([, permission]) => permission ?? '');
+const kindOf = (permission: string): string => permission.split(':')[0] ?? '';
+const offered = (own: Permissions, app: string | null): string[] =>
+  choicesFor(own, app).map(([permission]) => permission);
+
+const admin: Permissions = { global: known, apps: { live: known, yard: known } };
+const writer: Permissions = { global: [], apps: { live: ['series:write', 'token:create'] } };
+
+test('each kind that the hub knows can be given, and nothing that it does not know', () => {
+  expect(known).toContain('series:write');
+  const choices = CHOICES.map(([permission]) => permission);
+  for (const permission of known) expect(choices).toContain(`${kindOf(permission)}:*`);
+  for (const choice of choices.filter((one) => !one.endsWith('*'))) expect(known).toContain(choice);
+});
+
+test('an admin of all may give all, and for one app what can be used there', () => {
+  expect(offered(admin, null)).toEqual(CHOICES.map(([permission]) => permission));
+  expect(offered(admin, 'live')).toContain('series:*');
+  expect(offered(admin, 'yard').map(kindOf)).not.toContain('series');
+  expect(offered(admin, 'yard').map(kindOf)).not.toContain('user');
+  expect(offered(admin, 'yard')).toContain('camera:*');
+});
+
+test('nobody is offered to give what they have not', () => {
+  expect(offered(writer, 'live')).toEqual(['series:write']);
+});

@@ -34,8 +34,8 @@ const LOOK = `
   }
   .status:empty { display: none; }
   .status.bad { color: var(--bad); }
-  .empty { position: absolute; inset: 0; display: grid; place-content: center; padding: 1em; text-align: center; color: var(--ink-soft); gap: 0.5em; }
-  .empty code { user-select: all; overflow-wrap: anywhere; }
+  .empty { position: absolute; inset: 0; display: grid; place-content: center; padding: 1em; text-align: center; color: var(--ink-soft); gap: 0.5em; overflow-wrap: anywhere; }
+  .empty code { user-select: all; }
   .legend { display: flex; flex-wrap: wrap; gap: 2px 4px; margin: 0; padding: 6px 8px; list-style: none; max-block-size: 9.5em; overflow: auto; border-block-start: 1px solid var(--line); }
   .legend li { display: flex; flex-wrap: wrap; align-items: center; gap: 6px; padding: 1px 4px 1px 2px; border-radius: 6px; max-inline-size: 100%; }
   .legend label { display: flex; align-items: center; gap: 6px; cursor: pointer; min-inline-size: 0; min-block-size: 28px; }

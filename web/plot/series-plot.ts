@@ -6,6 +6,7 @@ import { browserWorld } from '../player/world.ts';
 import type { Socket } from '../client/connection.ts';
 import { scaleOf, scalesAndAxes, strokeLine, type ChartStyle } from './chart.ts';
 import { visible } from './draw-line.ts';
+import { emptyWords } from './empty-words.ts';
 import { save, toCsv } from './export.ts';
 import { watchGestures } from './gestures.ts';
 import { formatValue } from './format-value.ts';
@@ -223,14 +224,18 @@ export class SeriesPlot extends HTMLElement {
     return new URL(path, hub.endsWith('/') ? hub : `${hub}/`);
   }
 
+  /** The series that are asked for by name. */
+  #asked(): readonly string[] {
+    const named = this.getAttribute('series');
+    return this.#names ?? (named === null ? [] : [named]);
+  }
+
   #connect(): void {
     if (!this.isConnected) return;
     this.#connection?.close();
     const url = this.#url('ws/series');
     url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
-    const named = this.getAttribute('series');
-    for (const name of this.#names ?? (named === null ? [] : [named]))
-      url.searchParams.append('series', name);
+    for (const name of this.#asked()) url.searchParams.append('series', name);
     const token = this.getAttribute('token');
     if (token !== null) url.searchParams.set('token', token);
     const openSocket = (address: string): Socket => new WebSocket(address) as unknown as Socket;
@@ -529,15 +534,12 @@ export class SeriesPlot extends HTMLElement {
     else if (status === '' && this.#paused) status = 'Paused';
     this.#tools.status(status, this.#link === 'reconnecting' || this.#link === 'refused');
     const none = this.#set.all().length === 0;
-    this.#empty.textContent = !none
-      ? 'No series is chosen.'
-      : this.#link === 'open'
-        ? 'No samples yet. Send some:'
-        : words[this.#link];
+    this.#empty.textContent = none ? words[this.#link] : 'No series is chosen.';
     if (none && this.#link === 'open') {
-      const example = document.createElement('code');
-      example.textContent = `printf 'temp\\n%s000 21.5\\n' $(date +%s) | nc ${location.hostname} 9876`;
-      this.#empty.append(example);
+      const { text, example } = emptyWords(this.#asked(), this.#url('').hostname);
+      const line = document.createElement('code');
+      line.textContent = example;
+      this.#empty.replaceChildren(text, line);
     }
   }
 }

@@ -51,6 +51,7 @@ export class SeriesPlot extends HTMLElement {
   readonly #hidden = new Map<string, boolean>();
 
   #connection: SeriesConnection | undefined;
+  #connectDue = false;
   #plot: uPlot | undefined;
   /** What the plot was made with. */
   #style: ChartStyle | undefined;
@@ -123,7 +124,7 @@ export class SeriesPlot extends HTMLElement {
 
   set names(names: readonly string[] | undefined) {
     this.#names = names;
-    this.#connect();
+    this.#connectSoon();
   }
 
   /** What whoever looks may do with series. */
@@ -200,7 +201,7 @@ export class SeriesPlot extends HTMLElement {
   connectedCallback(): void {
     this.#resize.observe(this.#host);
     this.#scheme.addEventListener('change', this.#themed);
-    this.#connect();
+    this.#connectSoon();
   }
 
   disconnectedCallback(): void {
@@ -214,7 +215,7 @@ export class SeriesPlot extends HTMLElement {
   }
 
   attributeChangedCallback(): void {
-    if (this.isConnected) this.#connect();
+    this.#connectSoon();
   }
 
   readonly #themed = (): void => this.#option(() => undefined);
@@ -228,6 +229,16 @@ export class SeriesPlot extends HTMLElement {
   #asked(): readonly string[] {
     const named = this.getAttribute('series');
     return this.#names ?? (named === null ? [] : [named]);
+  }
+
+  /** Attributes and names arrive one by one: a socket for each would be dropped before it is open. */
+  #connectSoon(): void {
+    if (this.#connectDue) return;
+    this.#connectDue = true;
+    queueMicrotask(() => {
+      this.#connectDue = false;
+      this.#connect();
+    });
   }
 
   #connect(): void {

@@ -1,22 +1,28 @@
 import { expect, test } from 'vitest';
+import type { Link } from '../client/connection.ts';
 import type { Camera, CameraState } from '../client/events.ts';
 import { notice, summary } from './summary.ts';
 
 const cameras = (...states: CameraState[]): Camera[] =>
   states.map((state, index) => ({ id: `cam${index}`, name: `cam${index}`, state, codecs: ['jpeg'] }));
 
-test('the summary counts what is well and names what is not', () => {
-  expect(summary([], true, 'open')).toBe('');
-  expect(summary(cameras('live'), true, 'open')).toBe('1 camera · 1 live');
-  expect(summary(cameras('live', 'starting', 'stalled', 'failed', 'failed'), true, 'open')).toBe(
-    '5 cameras · 1 live · 1 stalled · 2 failed',
+const said = (of: Camera[], running: boolean, link: Link): string => {
+  const { total, states } = summary(of, running, link) ?? { total: '', states: [] };
+  return [total, ...states].join(' · ');
+};
+
+test('the summary counts what is well, and names what is not before it', () => {
+  expect(summary([], true, 'open')).toBeUndefined();
+  expect(said(cameras('live'), true, 'open')).toBe('1 camera · 1 live');
+  expect(said(cameras('live', 'starting', 'stalled', 'failed', 'failed'), true, 'open')).toBe(
+    '5 cameras · 2 failed · 1 stalled · 1 live',
   );
-  expect(summary(cameras('live', 'idle'), false, 'open')).toBe('2 cameras · stopped');
+  expect(said(cameras('live', 'idle'), false, 'open')).toBe('2 cameras · stopped');
 });
 
 test('without a connection nothing is called live', () => {
-  expect(summary(cameras('live', 'live'), true, 'reconnecting')).toBe('2 cameras · not connected');
-  expect(summary(cameras('live', 'live'), true, 'fallback')).toContain('2 live');
+  expect(said(cameras('live', 'live'), true, 'reconnecting')).toBe('2 cameras · not connected');
+  expect(said(cameras('live', 'live'), true, 'fallback')).toContain('2 live');
 });
 
 test('a notice only when something is wrong', () => {

@@ -7,8 +7,6 @@ applyTheme(storedTheme());
 const parameters = new URLSearchParams(location.search);
 const plot = new SeriesPlot();
 plot.setAttribute('hub', location.origin);
-const token = parameters.get('token');
-if (token !== null) plot.setAttribute('token', token);
 const names = parameters.getAll('series');
 if (names.length > 0) plot.names = names;
 document.getElementById('plot')?.append(plot);

@@ -1,6 +1,6 @@
 // <series-plot>: series of samples, live, in any page. Attributes: hub, series (one name; the property `names` takes
-// several), token (of whoever may look), height is the page's. It asks for the next batch only after a complete
-// redraw: a page that draws slowly gets larger batches, and loses nothing.
+// several); height is the page's. It asks for the next batch only after a complete redraw: a page that draws slowly
+// gets larger batches, and loses nothing.
 import uPlot from 'uplot';
 import { browserWorld } from '../player/world.ts';
 import type { Socket } from '../client/connection.ts';
@@ -37,7 +37,7 @@ export interface PlotReport {
 }
 
 export class SeriesPlot extends HTMLElement {
-  static readonly observedAttributes = ['hub', 'series', 'token'];
+  static readonly observedAttributes = ['hub', 'series'];
 
   readonly #set = new SeriesSet();
   readonly #window = new ViewWindow(10 * 60_000);
@@ -247,8 +247,6 @@ export class SeriesPlot extends HTMLElement {
     const url = this.#url('ws/series');
     url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
     for (const name of this.#asked()) url.searchParams.append('series', name);
-    const token = this.getAttribute('token');
-    if (token !== null) url.searchParams.set('token', token);
     const openSocket = (address: string): Socket => new WebSocket(address) as unknown as Socket;
     const world = { ...browserWorld, openSocket };
     this.#connection = new SeriesConnection(url.href, world, {

@@ -159,4 +159,17 @@ fn this_machine() {
         .output();
     let verdict = Verdict::of(&output.expect("it runs"));
     verdict.fails("ffmpeg", &["not installed", "apt install ffmpeg"]);
+
+    // Where the hub is to listen is a matter of its configuration.
+    let held = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let taken = held.local_addr().expect("its address");
+    let dir = Dir::new("doctor");
+    let config = dir.0.join("ocelli.toml");
+    let path = config.to_str().expect("text");
+    std::fs::write(&config, format!("listen = \"{taken}\"\n")).expect("written");
+    let verdict = doctor(&["--config", path]);
+    let words = format!("Something listens at {taken}");
+    verdict.warns("port", &[&words]);
+    std::fs::write(&config, "lisen = 1\n").expect("written");
+    doctor(&["--config", path]).fails("configuration", &["lisen"]);
 }

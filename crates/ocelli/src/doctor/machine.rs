@@ -1,10 +1,11 @@
 //! This machine: is all there that the hub needs?
 
 use super::report::Report;
-use crate::config::DEFAULT_LISTEN;
+use crate::config::{Config, DEFAULT_LISTEN};
 use rustix::process::{Resource, getrlimit};
 use std::io;
 use std::net::TcpListener;
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 use tokio::process::Command;
@@ -60,9 +61,10 @@ const PARTS: [Part; 4] = [
 ];
 
 /// Examines this machine.
-pub async fn examine(report: &mut Report) {
+pub async fn examine(report: &mut Report, config: &Path) {
     ffmpeg(report).await;
-    port(report);
+    let listen = listens_at(report, config);
+    port(report, &listen);
     descriptors(report);
 }
 
@@ -133,19 +135,30 @@ fn lists(list: &str, name: &str) -> bool {
     })
 }
 
-fn port(report: &mut Report) {
-    match TcpListener::bind(DEFAULT_LISTEN) {
-        Ok(_) => report.pass("port", format!("{DEFAULT_LISTEN} is free.")),
+/// Where the hub would listen: as the configuration has it, if there is one.
+fn listens_at(report: &mut Report, config: &Path) -> String {
+    if config.exists() {
+        match Config::load(config) {
+            Ok(config) => return config.listen.to_string(),
+            Err(error) => report.fail("configuration", error.to_string()),
+        }
+    }
+    DEFAULT_LISTEN.to_owned()
+}
+
+fn port(report: &mut Report, listen: &str) {
+    match TcpListener::bind(listen) {
+        Ok(_) => report.pass("port", format!("{listen} is free.")),
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => report.warn(
             "port",
             format!(
-                "Something listens at {DEFAULT_LISTEN} already. If it is not Ocelli itself, start \
+                "Something listens at {listen} already. If it is not Ocelli itself, start \
                  the hub elsewhere: ocelli serve --listen 127.0.0.1:8081."
             ),
         ),
         Err(error) => report.warn(
             "port",
-            format!("{DEFAULT_LISTEN} can't be listened on: {error}. Try --listen 127.0.0.1:8081."),
+            format!("{listen} can't be listened on: {error}. Try --listen 127.0.0.1:8081."),
         ),
     }
 }

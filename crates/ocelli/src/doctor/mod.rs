@@ -42,7 +42,7 @@ pub struct Question {
     /// camera's id; this machine if none is given.
     #[arg(value_name = "TARGET")]
     pub target: Option<String>,
-    /// Where configured cameras stand.
+    /// Where configured cameras stand, and where the hub listens.
     #[arg(long, value_name = "FILE", default_value = "ocelli.toml")]
     pub config: PathBuf,
     /// A WebSocket subprotocol to ask for.
@@ -71,7 +71,7 @@ pub async fn answer(question: &Question) -> Result<bool, String> {
 async fn examine(question: &Question) -> Result<Report, String> {
     let mut report = Report::default();
     let Some(target) = &question.target else {
-        machine::examine(&mut report).await;
+        machine::examine(&mut report, &question.config).await;
         return Ok(report);
     };
     let protocol = question.protocol.as_deref();

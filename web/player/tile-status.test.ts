@@ -58,7 +58,10 @@ describe('tileStatus', () => {
   });
 
   test('starting, stalled and live are three different things', () => {
-    expect(tileStatus(seen({ camera: camera('starting'), ...blank }))).toMatchObject({ tone: 'waiting' });
+    const starting = seen({ camera: camera('starting'), ...blank });
+    expect(tileStatus(starting)).toMatchObject({ tone: 'waiting', label: 'Starting' });
+    const away = seen({ camera: camera('idle'), ...blank });
+    expect(tileStatus(away)).toMatchObject({ tone: 'waiting', label: 'Waiting' });
     expect(tileStatus(seen({ camera: camera('stalled') }))).toMatchObject({
       tone: 'stalled',
       headline: 'Stalled',

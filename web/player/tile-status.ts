@@ -82,8 +82,13 @@ export function tileStatus(seen: Observed): TileStatus {
   }
   if (seen.fallback) return fallbackStatus(seen, said);
   if (!picture || age === undefined) {
-    const headline = seen.link === 'open' || seen.link === 'fallback' ? 'Starting' : 'Connecting';
-    return { ...said, tone: 'waiting', icon: 'waiting', label: headline, headline };
+    const tone = 'waiting';
+    if (seen.link !== 'open' && seen.link !== 'fallback')
+      return { ...said, tone, icon: tone, label: 'Connecting', headline: 'Connecting' };
+    // Somebody watches and the hub still does nothing: it is for the camera's device to connect.
+    if (seen.link === 'open' && state === 'idle')
+      return { ...said, tone, icon: tone, label: 'Waiting', headline: 'Waiting for pictures' };
+    return { ...said, tone, icon: tone, label: 'Starting', headline: 'Starting' };
   }
   if (stale) {
     const label = seen.link === 'open' ? 'Stale' : 'No connection';

@@ -9,7 +9,7 @@ use crate::auth::{Grant, Named, PlayToken};
 use crate::connection::Peer;
 use crate::number::whole;
 use crate::site::Site;
-use crate::store::walls::{self, Wall};
+use crate::store::walls::{self, SHARE, Wall};
 use crate::visitor::Visitor;
 use axum::Extension;
 use axum::extract::{Path, State};
@@ -22,8 +22,6 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use utoipa::{IntoParams, ToSchema};
 
-/// What it takes to share a camera.
-const SHARE: &str = "camera:share";
 /// How long a play token may last, in s. Nothing ends it before.
 const PLAY_TTL: RangeInclusive<u32> = 60..=24 * 3600;
 /// How long one lasts when nobody says.

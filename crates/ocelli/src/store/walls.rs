@@ -7,6 +7,9 @@ use ocelli_core::name::split_id;
 use rusqlite::{Connection, OptionalExtension, Row};
 use std::collections::BTreeSet;
 
+/// What it takes to share a camera: for whoever makes a link, as long as it is good.
+pub const SHARE: &str = "camera:share";
+
 /// A link that opens a chosen wall.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wall {

@@ -285,6 +285,38 @@ async fn what_is_revoked_ends_the_streams_that_it_opened() {
     by_session.settle().await;
 }
 
+#[tokio::test]
+async fn a_link_is_worth_what_the_user_who_made_it_may_share() {
+    let (hub, _dir) = private_hub();
+    let at = hub.addr();
+    let operator =
+        json!([{ "app": "yard", "role": "operator" }, { "app": "live", "role": "operator" }]);
+    let (bob, bob_id) = Browser::user(&hub, "bob", operator).await;
+    let body = json!({ "name": "w", "cameras": ["yard/gate", "cam1"] });
+    let made = bob.call("POST /api/v1/walls", body).await;
+    assert_eq!(made.status(), 201, "{made:?}");
+    let link = made.json()["data"]["token"]
+        .as_str()
+        .expect("a token")
+        .to_owned();
+    let address = format!("{WALL}?token={link}");
+    let mut wall = Wall::open(at, &address, Some("ocelli.v2")).await;
+    assert_eq!(hello(&mut wall).await, ["cam1", "yard/gate"]);
+    let given = async |roles: Value| {
+        let roles = json!({ "roles": roles }).to_string();
+        let changed = admin(&hub, &format!("PATCH /api/v1/users/{bob_id}"), &roles).await;
+        assert_eq!(changed.status(), 200, "{changed:?}");
+    };
+    let still = json!({ "app": "live", "role": "operator" });
+    given(json!([still, { "app": "yard", "role": "viewer" }])).await;
+    assert_eq!(wall.event("gone").await["id"], "yard/gate");
+    given(json!([{ "app": "live", "role": "viewer" }])).await;
+    assert_eq!(wall.close_code().await, Some(4401));
+    given(json!([{ "role": "operator" }])).await;
+    let mut wall = Wall::open(at, &address, Some("ocelli.v2")).await;
+    assert_eq!(hello(&mut wall).await, ["cam1", "yard/gate"]);
+}
+
 /// A clock in the test's hand.
 struct Hands(AtomicU64);
 

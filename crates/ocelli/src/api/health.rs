@@ -78,6 +78,9 @@ pub async fn ready(State(site): State<Arc<Site>>) -> Response {
     if let Some(fault) = site.store.fault() {
         problems.push(format!("the store can't be used: {fault}"));
     }
+    if let Some(fault) = site.telemetry.health().file_fault {
+        problems.push(format!("series are kept in memory alone: {fault}"));
+    }
     let status = match stops {
         true => StatusCode::SERVICE_UNAVAILABLE,
         false => StatusCode::OK,

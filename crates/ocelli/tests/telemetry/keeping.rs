@@ -2,6 +2,7 @@
 
 use crate::support::PATIENCE;
 use crate::support::device::ADMIN;
+use crate::support::http::get;
 use crate::support::tempdir::Dir;
 use crate::{OCELLI, Site, Viewer, api, netcat, netcat_open, points, port, series, site};
 use serde_json::json;
@@ -139,6 +140,9 @@ async fn a_full_disk_is_one_warning_and_series_go_on_in_memory() {
     assert_eq!(status["kept"], total, "nothing in memory is lost");
     let health = api(&site, "GET /api/v1/series/status", "").await.json();
     let fault = health["data"]["fileFault"].as_str().unwrap();
+    let ready = get(site.hub.addr(), "/ready").await.json();
+    let problem = ready["problems"][0].as_str().unwrap_or_default();
+    assert!(problem.contains("series.db"), "{ready}");
     assert!(fault.contains("series.db can't be written"), "{fault}");
     netcat(site.tcp, b"more\n1 1\n");
     series(&site, "more", |one| one["points"] == 1).await;

@@ -1,7 +1,11 @@
 //! What should not be forgotten about the documents.
 
+mod support;
+
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
+use support::tempdir::Dir;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -55,4 +59,34 @@ fn no_link_is_dead() {
         }
     }
     assert!(dead.is_empty(), "dead links: {dead:#?}");
+}
+
+#[test]
+fn the_cameras_of_the_documents_are_good_configurations() {
+    let folder = Dir::new("documents");
+    let config = folder.0.join("ocelli.toml");
+    let mut found = Vec::new();
+    documents(&root(), &mut found);
+    let mut checked = 0;
+    for document in found {
+        let text = fs::read_to_string(&document).expect("a document");
+        for block in text.split("```toml\n").skip(1) {
+            let block = block.split("```").next().unwrap_or_default();
+            // Others stand for a part of a file, or need files of their own.
+            if !block.starts_with("[[camera]]") || block.contains("_file") {
+                continue;
+            }
+            fs::write(&config, block).expect("written");
+            let mut check = Command::new(env!("CARGO_BIN_EXE_ocelli"));
+            let output = check.arg("check-config").arg(&config).output();
+            let output = output.expect("it runs");
+            assert!(
+                output.status.success(),
+                "{}:\n{block}\n{output:?}",
+                document.display()
+            );
+            checked += 1;
+        }
+    }
+    assert!(checked > 8, "only {checked} blocks were found");
 }

@@ -17,7 +17,7 @@ pub const KIND: Kind = Kind {
     name: "pipe",
     schemes: &["pipe"],
     about: "A named pipe (mkfifo) of this machine that another program writes video to.",
-    example: "pipe:/run/camera.fifo",
+    example: "source = \"pipe:/run/camera.fifo\"\nformat = \"mjpeg\"",
     options: &format::OPTIONS,
     open,
 };

@@ -6,6 +6,7 @@ import { ClockOffset } from './clock-offset.ts';
 import { Credit } from './credit.ts';
 import { parseEvent, type Command, type HubEvent, type StreamChoice } from './events.ts';
 import { decodeFrame, type Frame } from './frame.ts';
+import { gathered } from './gathered.ts';
 
 /** The part of a browser's WebSocket that is used. */
 export interface Socket {
@@ -62,7 +63,6 @@ export class Connection {
   #link: Link = 'connecting';
   #failures = 0;
   #lastHeard = 0;
-  #creditDue = false;
   #pings = 0;
   #closed = false;
   #cancelRetry: (() => void) | undefined;
@@ -208,15 +208,10 @@ export class Connection {
   }
 
   /** One message for all the frames painted in the same turn. */
-  #creditSoon(): void {
-    if (this.#creditDue) return;
-    this.#creditDue = true;
-    queueMicrotask(() => {
-      this.#creditDue = false;
-      const add = this.#credit.take();
-      if (add) this.#send({ cmd: 'credit', add });
-    });
-  }
+  readonly #creditSoon = gathered(() => {
+    const add = this.#credit.take();
+    if (add) this.#send({ cmd: 'credit', add });
+  });
 
   #ping(): void {
     this.#send({ cmd: 'ping', t: this.#world.now() });

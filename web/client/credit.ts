@@ -5,7 +5,7 @@ interface Account {
   /** Credit that stands at the hub, or whose frame is on its way. */
   standing: number;
   /** When each of the frames that are not painted yet arrived, oldest first; ms. */
-  held: readonly number[];
+  readonly held: number[];
 }
 
 /** From this round trip on, one outstanding frame would halve the rate; ms. */
@@ -46,7 +46,7 @@ export class Credit {
     const account = this.#accounts.get(camera);
     if (!account) return false;
     account.standing = Math.max(0, account.standing - 1);
-    account.held = [...account.held, now];
+    account.held.push(now);
     return true;
   }
 
@@ -54,9 +54,8 @@ export class Credit {
   finished(camera: string, now: number): void {
     const account = this.#accounts.get(camera);
     if (!account) return;
-    const [arrival, ...held] = account.held;
+    const arrival = account.held.shift();
     if (arrival !== undefined) this.#holding += WEIGHT * (Math.max(0, now - arrival) - this.#holding);
-    account.held = held;
     this.#settle(camera, account);
   }
 

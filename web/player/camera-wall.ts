@@ -1,6 +1,7 @@
 // <camera-wall>: all cameras of a hub, or those named in its `cameras` attribute, in a grid; or one of them, alone.
 // Pictures are painted below, on canvases; over them lie tiles that have names, states and the focus.
 import type { Camera, StreamChoice } from '../client/events.ts';
+import { gathered } from '../client/gathered.ts';
 import type { FallbackPicture } from './fallback.ts';
 import { bands, layoutGrid, usualAspect, type Grid } from './grid.ts';
 import type { Pixels } from './messages.ts';
@@ -33,7 +34,6 @@ export class CameraWall extends ScreenElement {
   #solo: string | undefined;
   #current: string | undefined;
   #running = true;
-  #layoutDue = false;
   readonly #resize = new ResizeObserver(() => this.#layout());
   readonly #sight = new IntersectionObserver((entries) => this.#seen(entries), { threshold: [0, 0.01] });
 
@@ -287,14 +287,10 @@ export class CameraWall extends ScreenElement {
     return element ? this.#cameraOf.get(element) : undefined;
   }
 
-  #layoutSoon(): void {
-    if (this.#layoutDue) return;
-    this.#layoutDue = true;
-    requestAnimationFrame(() => {
-      this.#layoutDue = false;
-      this.#layout();
-    });
-  }
+  readonly #layoutSoon = gathered(
+    () => this.#layout(),
+    (layout) => requestAnimationFrame(layout),
+  );
 
   #layout(): void {
     if (!this.engine) return;

@@ -1,6 +1,7 @@
 // What all elements of a page that show the same hub share: one connection, one painter, the list of cameras, and
 // the pictures on the screen. Elements say what they show; the engine adds it up.
 import type { Link } from '../client/connection.ts';
+import { gathered } from '../client/gathered.ts';
 import { parseCameras, type Camera, type DeliveryCounts, type StreamChoice } from '../client/events.ts';
 import { Backend, type Where } from './backend.ts';
 import { FallbackPlan } from './fallback.ts';
@@ -40,7 +41,6 @@ export class Engine {
   #clockOffset = 0;
   #nextNumber = 1;
   #sentWatch = '';
-  #changeDue = false;
   #listTimer: ReturnType<typeof setInterval> | undefined;
 
   constructor(address: HubAddress) {
@@ -252,14 +252,9 @@ export class Engine {
   }
 
   /** At a hub's start a hundred cameras change at once: screens look once. */
-  #changed(): void {
-    if (this.#changeDue) return;
-    this.#changeDue = true;
-    queueMicrotask(() => {
-      this.#changeDue = false;
-      for (const screen of this.#screens.keys()) screen.changed();
-    });
-  }
+  readonly #changed = gathered(() => {
+    for (const screen of this.#screens.keys()) screen.changed();
+  });
 
   #sendWatch(): void {
     const cameras = new Map<string, StreamChoice>();

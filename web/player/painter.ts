@@ -4,6 +4,7 @@
 import { Connection, type Link, type World } from '../client/connection.ts';
 import type { HubEvent, StreamChoice } from '../client/events.ts';
 import { CODEC_JPEG, type Frame } from '../client/frame.ts';
+import { gathered } from '../client/gathered.ts';
 import { contain } from './grid.ts';
 import type { FromPainter, Picture, Pixels, Placement, ToPainter } from './messages.ts';
 import { Rate } from './rate.ts';
@@ -58,7 +59,6 @@ export class Painter {
   #slots = new Map<string, Slot>();
   #watched: ReadonlyMap<string, StreamChoice> = new Map();
   #frozen = new Set<string>();
-  #paintDue = false;
   #cancelReport: (() => void) | undefined;
 
   constructor(host: Host) {
@@ -205,14 +205,10 @@ export class Painter {
     return this.#watched.has(camera) && !this.#frozen.has(camera);
   }
 
-  #paintSoon(): void {
-    if (this.#paintDue) return;
-    this.#paintDue = true;
-    this.#host.nextPaint(() => {
-      this.#paintDue = false;
-      this.#paint();
-    });
-  }
+  readonly #paintSoon = gathered(
+    () => this.#paint(),
+    (paint) => this.#host.nextPaint(paint),
+  );
 
   #paint(): void {
     const finished: string[] = [];

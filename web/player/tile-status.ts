@@ -82,13 +82,17 @@ export function tileStatus(seen: Observed): TileStatus {
   }
   if (seen.fallback) return fallbackStatus(seen, said);
   if (!picture || age === undefined) {
-    const tone = 'waiting';
-    if (seen.link !== 'open' && seen.link !== 'fallback')
-      return { ...said, tone, icon: tone, label: 'Connecting', headline: 'Connecting' };
+    const waiting = (label: string, headline = label): TileStatus => ({
+      ...said,
+      tone: 'waiting',
+      icon: 'waiting',
+      label,
+      headline,
+    });
+    if (seen.link !== 'open' && seen.link !== 'fallback') return waiting('Connecting');
     // Somebody watches and the hub still does nothing: it is for the camera's device to connect.
-    if (seen.link === 'open' && state === 'idle')
-      return { ...said, tone, icon: tone, label: 'Waiting', headline: 'Waiting for pictures' };
-    return { ...said, tone, icon: tone, label: 'Starting', headline: 'Starting' };
+    if (seen.link === 'open' && state === 'idle') return waiting('Waiting', 'Waiting for pictures');
+    return waiting('Starting');
   }
   if (stale) {
     const label = seen.link === 'open' ? 'Stale' : 'No connection';

@@ -4,6 +4,7 @@
 import uPlot from 'uplot';
 import { browserWorld } from '../player/world.ts';
 import type { Socket } from '../client/connection.ts';
+import { gathered } from '../client/gathered.ts';
 import { scaleOf, scalesAndAxes, strokeLine, type ChartStyle } from './chart.ts';
 import { visible } from './draw-line.ts';
 import { emptyWords } from './empty-words.ts';
@@ -51,7 +52,6 @@ export class SeriesPlot extends HTMLElement {
   readonly #hidden = new Map<string, boolean>();
 
   #connection: SeriesConnection | undefined;
-  #connectDue = false;
   #plot: uPlot | undefined;
   /** What the plot was made with. */
   #style: ChartStyle | undefined;
@@ -232,14 +232,7 @@ export class SeriesPlot extends HTMLElement {
   }
 
   /** Attributes and names arrive one by one: a socket for each would be dropped before it is open. */
-  #connectSoon(): void {
-    if (this.#connectDue) return;
-    this.#connectDue = true;
-    queueMicrotask(() => {
-      this.#connectDue = false;
-      this.#connect();
-    });
-  }
+  readonly #connectSoon = gathered(() => this.#connect());
 
   #connect(): void {
     if (!this.isConnected) return;

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::{FromRequestParts, Path, Query};
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
-use http::{HeaderValue, StatusCode, header};
+use http::{StatusCode, header};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::time::Duration;
@@ -165,15 +165,11 @@ pub fn no_text() -> Problem {
 
 /// A refusal in plain text, for clients that show a person what they got.
 pub fn plain(status: StatusCode, message: &str) -> Response {
-    let mut response = (status, format!("{message}\n")).into_response();
-    // Some of these go out before anything else adds the last two.
-    for (name, value) in [
+    let headers = [
         (header::CONTENT_TYPE, "text/plain; charset=utf-8"),
+        // Many of these go out where nothing else adds what follows.
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "no-referrer"),
-    ] {
-        let value = HeaderValue::from_static(value);
-        response.headers_mut().insert(name, value);
-    }
-    response
+    ];
+    (status, headers, format!("{message}\n")).into_response()
 }

@@ -87,16 +87,12 @@ fn sign_in_first(path: &str) -> Response {
          <title>Sign in · Ocelli</title>\
          <p>This camera is for those who sign in. <a href=\"{sign_in}\">Sign in</a></p></html>\n"
     );
-    let mut response = (StatusCode::UNAUTHORIZED, page).into_response();
-    for (name, value) in [
+    let headers = [
         (CONTENT_TYPE, "text/html; charset=utf-8"),
         (CACHE_CONTROL, "no-store"),
         (CONTENT_SECURITY_POLICY, POLICY),
-    ] {
-        let value = HeaderValue::from_static(value);
-        response.headers_mut().insert(name, value);
-    }
-    response
+    ];
+    (StatusCode::UNAUTHORIZED, headers, page).into_response()
 }
 
 /// What is said where the browser part is missing.

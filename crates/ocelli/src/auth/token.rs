@@ -2,7 +2,6 @@
 //! these nothing is kept but a hash under a key that lies beside the store, so a copy
 //! of the store's file opens nothing.
 
-use std::borrow::Cow;
 use subtle::ConstantTimeEq;
 
 /// What every token begins with.
@@ -36,23 +35,22 @@ pub fn new_stream_key() -> String {
 }
 
 /// A text without what may be a token or a key that somebody put in the wrong place.
-pub fn without_tokens(text: &str) -> Cow<'_, str> {
-    let word = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-    let may_be_one = |part: &str| {
-        [MARK, STREAM_MARK]
-            .iter()
-            .filter_map(|mark| part.strip_prefix(mark))
-            .any(|rest| rest.len() >= SHORTEST)
+pub fn without_tokens(text: &str) -> String {
+    let hidden = |part: &str| {
+        let word = part.trim_end_matches(|c| !in_token(c));
+        let rest = [MARK, STREAM_MARK].map(|mark| word.strip_prefix(mark));
+        let is_one = rest.iter().flatten().any(|rest| rest.len() >= SHORTEST);
+        match is_one {
+            true => format!("***{}", &part[word.len()..]),
+            false => part.to_owned(),
+        }
     };
-    if !text.split(|c| !word(c)).any(may_be_one) {
-        return Cow::Borrowed(text);
-    }
-    let parts = text.split_inclusive(|c| !word(c)).map(|part| {
-        let (name, end) = part.split_at(part.find(|c| !word(c)).unwrap_or(part.len()));
-        let shown = if may_be_one(name) { "***" } else { name };
-        format!("{shown}{end}")
-    });
-    Cow::Owned(parts.collect())
+    text.split_inclusive(|c| !in_token(c)).map(hidden).collect()
+}
+
+/// Whether it may stand in a token.
+fn in_token(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '_' || c == '-'
 }
 
 /// A new id, which is no secret: the mark of its kind (`tok`, `usr`, …) and what tells
@@ -161,10 +159,9 @@ impl AdminToken {
     /// # Errors
     /// Says what such a token looks like, without saying the token.
     pub fn new(token: &str) -> Result<Self, &'static str> {
-        let fits = token.strip_prefix(MARK).is_some_and(|rest| {
-            let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-            rest.len() >= SHORTEST && rest.chars().all(plain)
-        });
+        let fits = token
+            .strip_prefix(MARK)
+            .is_some_and(|rest| rest.len() >= SHORTEST && rest.chars().all(in_token));
         if !fits {
             return Err(
                 "it has to be sk_ and at least 20 of a-z, A-Z, 0-9, '_' and '-', chosen at random",

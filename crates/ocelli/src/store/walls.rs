@@ -1,7 +1,7 @@
 //! Wall links, as the store keeps them: never the token in the link, only its keyed
-//! hash. A link is good while its row is there.
+//! hash. A link is good while its row is there, for what its maker may still share.
 
-use super::StoreError;
+use super::{StoreError, users};
 use crate::auth::Hash;
 use ocelli_core::name::split_id;
 use rusqlite::{Connection, OptionalExtension, Row};
@@ -67,7 +67,8 @@ pub fn by_id(connection: &Connection, id: &str) -> Result<Option<Wall>, StoreErr
     wall.map(|wall| with_cameras(connection, wall)).transpose()
 }
 
-/// The one of this id if its token has this hash and it has not expired.
+/// The one of this id if its token has this hash and it has not expired, with those of
+/// its cameras that its maker may still share, if there are any.
 ///
 /// # Errors
 /// The file can't be read.
@@ -82,7 +83,24 @@ pub fn known(
     if !kept.is_some_and(|kept| hash.is(&kept)) {
         return Ok(None);
     }
-    Ok(by_id(connection, id)?.filter(|wall| now < wall.expires))
+    match by_id(connection, id)? {
+        Some(wall) if now < wall.expires => still_shared(connection, wall),
+        _ => Ok(None),
+    }
+}
+
+fn still_shared(connection: &Connection, mut wall: Wall) -> Result<Option<Wall>, StoreError> {
+    // A token's permissions never change, and it takes its links with it.
+    let Some(maker) = &wall.maker else {
+        return Ok(Some(wall));
+    };
+    let Some(user) = users::by_id(connection, maker)? else {
+        return Ok(Some(wall));
+    };
+    let grant = user.grant();
+    wall.cameras
+        .retain(|camera| grant.allows(SHARE, Some(split_id(camera).0)));
+    Ok((!wall.cameras.is_empty()).then_some(wall))
 }
 
 /// Adds one, and clears away what has expired.

@@ -3,7 +3,7 @@
 //! somebody looks at all series: an idle hub does nothing, and what nobody looked at
 //! is not worth a place in the history.
 
-use super::{Shared, devices};
+use super::{Shared, Stopped, devices};
 use crate::site::Site;
 use ocelli_core::name::DEFAULT_APP;
 use ocelli_core::{App, CameraId, Hub};
@@ -25,18 +25,12 @@ const CAMERAS: usize = 250;
 /// Whether a camera's numbers are series: those are for whoever may watch app `live`,
 /// and other apps may be private.
 pub fn is_shown(hub: &Hub, camera: &CameraId) -> bool {
-    let app = camera.app();
-    app == DEFAULT_APP || hub.app(app).is_some_and(|app| app.public_playback)
+    hub.app(camera.app()).is_some_and(|app| shows(&app))
 }
 
-/// The apps whose cameras' numbers are no series.
-fn private_apps(hub: &Hub) -> BTreeSet<String> {
-    let private = |app: &&Arc<App>| !app.public_playback && app.name != DEFAULT_APP;
-    let apps = hub.apps();
-    apps.iter()
-        .filter(private)
-        .map(|app| app.name.clone())
-        .collect()
+/// The same of all cameras of an app.
+fn shows(app: &App) -> bool {
+    app.public_playback || app.name == DEFAULT_APP
 }
 
 /// Whether a series is of a camera of one of these apps, going by its name.
@@ -47,6 +41,20 @@ fn is_of(name: &str, apps: &BTreeSet<String>) -> bool {
     let app = id.split_once('/').map(|(app, _)| app);
     app.is_some_and(|app| apps.contains(app))
         && (OWN.contains(&what) || what.starts_with(devices::MARK.trim_start()))
+}
+
+/// Before an app was private anybody could see its cameras' series; now nobody may.
+async fn forget_private(site: &Site, known: &mut BTreeSet<String>) -> Result<(), Stopped> {
+    let mut private = BTreeSet::new();
+    for app in site.hub.apps().iter().filter(|app| !shows(app)) {
+        private.insert(app.name.clone());
+    }
+    if !private.is_subset(known) {
+        let apps = private.clone();
+        site.telemetry.call(move |all| forget(all, &apps)).await?;
+    }
+    *known = private;
+    Ok(())
 }
 
 /// Deletes the series of the cameras of these apps.
@@ -65,21 +73,18 @@ pub async fn take(site: Arc<Site>, shared: Arc<Shared>) {
     due.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut before: HashMap<String, (u64, u64)> = HashMap::new();
     let mut private = BTreeSet::new();
+    let mut changes = site.hub.changes();
+    // Some may have been made private while the hub was not there.
+    changes.mark_changed();
     loop {
         tokio::select! {
             _ = due.tick() => {}
+            Ok(()) = changes.changed() => match forget_private(&site, &mut private).await {
+                Ok(()) => continue,
+                Err(Stopped) => return,
+            },
             () = site.stopping.cancelled() => return,
         }
-        // Before an app was private anybody could see its series; now nobody may.
-        let now_private = private_apps(&site.hub);
-        if !now_private.is_subset(&private) {
-            let apps = now_private.clone();
-            let forgotten = site.telemetry.call(move |all| forget(all, &apps));
-            if forgotten.await.is_err() {
-                return;
-            }
-        }
-        private = now_private;
         if shared.lookers.load(Ordering::Relaxed) == 0 {
             before.clear();
             continue;

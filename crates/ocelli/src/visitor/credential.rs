@@ -11,7 +11,6 @@ use crate::store::walls::{self, Wall};
 use crate::store::{StoreError, users};
 use http::header::{AUTHORIZATION, COOKIE, HeaderMap};
 use http::request::Parts;
-use ocelli_core::name::split_id;
 use rusqlite::Connection;
 use std::collections::BTreeSet;
 
@@ -182,23 +181,6 @@ pub fn find(
         .collect()
 }
 
-/// A wall with those of its cameras that the user who made its link may still share;
-/// none where that is none. A token's permissions never change, and it takes its links
-/// with it.
-fn still_shared(connection: &Connection, mut wall: Wall) -> Result<Option<Wall>, StoreError> {
-    let maker = wall.maker.as_deref();
-    let maker = maker.map(|maker| users::by_id(connection, maker));
-    if let Some(user) = maker.transpose()?.flatten() {
-        let grant = user.grant();
-        let shares = |camera: &String| grant.allows(walls::SHARE, Some(split_id(camera).0));
-        wall.cameras.retain(shares);
-        if wall.cameras.is_empty() {
-            return Ok(None);
-        }
-    }
-    Ok(Some(wall))
-}
-
 impl Credential {
     fn find(&self, connection: &Connection, now: i64) -> Result<Option<Found>, StoreError> {
         Ok(match self {
@@ -215,13 +197,7 @@ impl Credential {
             Credential::Play(token) => {
                 (now < token.expires).then(|| Found::Cameras(token.cameras.clone()))
             }
-            Credential::Wall(id, hash) => {
-                let wall = walls::known(connection, id, hash, now)?;
-                let shared = wall
-                    .map(|wall| still_shared(connection, wall))
-                    .transpose()?;
-                shared.flatten().map(Found::Wall)
-            }
+            Credential::Wall(id, hash) => walls::known(connection, id, hash, now)?.map(Found::Wall),
         })
     }
 }

@@ -154,7 +154,7 @@ async fn the_series_of_an_app_that_turns_private_are_gone() {
         .send(Message::text(r#"{"type":"stats","rssi":-61}"#))
         .await;
     netcat(site.tcp, b"tog/cam temp\n1 1\n");
-    let (_viewer, _) = Viewer::open(hub, "/ws/series").await;
+    let (mut viewer, _) = Viewer::open(hub, "/ws/series").await;
     for name in [
         "tog/cam device rssi",
         "tog/cam fps",
@@ -176,7 +176,7 @@ async fn the_series_of_an_app_that_turns_private_are_gone() {
     let begun = Instant::now();
     while names().await.iter().filter(theirs).count() > 1 {
         assert!(begun.elapsed() < PATIENCE, "{:?}", names().await);
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        viewer.batch().await;
     }
     // What somebody sent is not the camera's, whatever it is called.
     let left = names().await;

@@ -1,5 +1,6 @@
 //! All the cameras, by name. The hub knows no transport and no file.
 
+use crate::budget::{Budget, Budgets, PeerKind};
 use crate::camera::Camera;
 use crate::clock::{Clock, SystemClock};
 use crate::name::{CameraId, DEFAULT_APP, NameError, check_app, split_id};
@@ -116,6 +117,7 @@ impl From<NameError> for HubError {
 pub struct Hub {
     clock: Arc<dyn Clock>,
     changes: Arc<watch::Sender<u64>>,
+    budgets: Budgets,
     apps: RwLock<BTreeMap<String, Arc<App>>>,
     cameras: RwLock<Cameras>,
 }
@@ -140,6 +142,7 @@ impl Hub {
         Self {
             clock,
             changes: Arc::new(watch::Sender::new(0)),
+            budgets: Budgets::default(),
             apps: RwLock::new(BTreeMap::from([(live.name.clone(), Arc::new(live))])),
             cameras: RwLock::default(),
         }
@@ -148,6 +151,16 @@ impl Hub {
     /// The clock that stamps frames.
     pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.clock
+    }
+
+    /// The budgets of all peers, with their counts.
+    pub fn budgets(&self) -> &Budgets {
+        &self.budgets
+    }
+
+    /// A budget for a new peer.
+    pub fn budget(&self, kind: PeerKind) -> Budget {
+        self.budgets.budget(kind)
     }
 
     /// Changes whenever a camera is added, removed, or changes its state, and
@@ -211,8 +224,8 @@ impl Hub {
         renditions: Renditions,
     ) -> Arc<Upstream> {
         let changes = self.changes.clone();
-        let clock = self.clock.clone();
-        Upstream::new(id.as_str(), clock, source, renditions, changes)
+        let (clock, budgets) = (self.clock.clone(), self.budgets.clone());
+        Upstream::new(id.as_str(), clock, budgets, source, renditions, changes)
     }
 
     /// Adds a camera.

@@ -14,6 +14,7 @@
 //!
 //! | module | holds |
 //! |---|---|
+//! | [`budget`] | what one peer can make the hub do before others get their turn |
 //! | [`clock`] | time stamps, and the clock that is passed in |
 //! | [`name`] | apps, rooms and camera ids |
 //! | [`frame`] | a stamped encoded picture, laid out once for every sink |
@@ -39,6 +40,7 @@
 //!
 //! No transport, no file, no configuration, no child process, no HTTP.
 
+pub mod budget;
 pub mod camera;
 pub mod clock;
 mod complaint;
@@ -56,6 +58,7 @@ pub mod state;
 pub mod subscription;
 pub mod upstream;
 
+pub use budget::{Allowance, Budget, BudgetCounts, Budgets, Overspent, PeerKind, Tab};
 pub use camera::{Camera, CameraStatus, Quality};
 pub use clock::{Clock, SystemClock, Timestamp};
 pub use demand::{GRACE, Want};

@@ -3,6 +3,7 @@
 //! Both make **one attempt**: whether, when and how often to try again is decided
 //! in [`crate::upstream`] alone.
 
+use crate::budget::{Budget, Overspent, PeerKind};
 use crate::demand::Derived;
 use crate::frame::Picture;
 use crate::state::State;
@@ -58,6 +59,12 @@ impl fmt::Display for Failure {
 }
 
 impl std::error::Error for Failure {}
+
+impl From<Overspent> for Failure {
+    fn from(overspent: Overspent) -> Self {
+        Self::new(FailureKind::Unsupported, overspent.to_string())
+    }
+}
 
 /// One attempt under way. Dropping it ends the attempt and all that belongs to it.
 pub type RunOnce = Pin<Box<dyn Future<Output = Result<(), Failure>> + Send>>;
@@ -141,6 +148,11 @@ impl Publisher {
     /// Marks that the next picture does not continue from the last one, which stays.
     pub fn interrupt(&self) {
         self.upstream.interrupt();
+    }
+
+    /// A budget for what this attempt reads.
+    pub fn budget(&self, kind: PeerKind) -> Budget {
+        self.upstream.budgets().budget(kind)
     }
 
     /// The hub's clock, for pictures that are stamped where they are made.

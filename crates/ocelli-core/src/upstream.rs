@@ -4,6 +4,7 @@
 //! first starts it, and [`crate::GRACE`] after the last is gone it stops, leaving no task
 //! behind. What is derived from it runs inside it, under the same rules.
 
+use crate::budget::Budgets;
 use crate::clock::Clock;
 use crate::complaint::{Complaint, Complaints, Times};
 use crate::crashes::Crashes;
@@ -41,6 +42,7 @@ struct Inner {
 pub struct Upstream {
     id: String,
     clock: Arc<dyn Clock>,
+    budgets: Budgets,
     source: Arc<dyn Source>,
     native: Arc<Slot>,
     /// Filled by the camera itself where it sends JPEG.
@@ -70,6 +72,7 @@ impl Upstream {
     pub fn new(
         id: impl Into<String>,
         clock: Arc<dyn Clock>,
+        budgets: Budgets,
         source: Arc<dyn Source>,
         renditions: Renditions,
         changes: Arc<watch::Sender<u64>>,
@@ -81,6 +84,7 @@ impl Upstream {
             mpeg1: Derivation::new(&id, clock.clone(), renditions.mpeg1),
             id,
             clock,
+            budgets,
             source,
             demand: watch::Sender::new(Demand::default()),
             retry: Notify::new(),
@@ -120,6 +124,11 @@ impl Upstream {
     /// The hub's clock.
     pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.clock
+    }
+
+    /// Where its source's budget comes from.
+    pub(crate) fn budgets(&self) -> &Budgets {
+        &self.budgets
     }
 
     /// The codec the camera sends, once it has.

@@ -6,7 +6,9 @@
 //! flush the wire below, so what counts as left has left the process.
 
 use crate::limits::Place;
+use crate::metered::Metered;
 use bytes::{Buf, Bytes};
+use ocelli_core::{Budget, Tab};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use socket2::SockRef;
@@ -51,6 +53,8 @@ pub struct Peer {
     pub authority: Option<Arc<str>>,
     /// Moves whenever all that was written has been handed to the kernel.
     pub flushes: Arc<Flushes>,
+    /// Charges the connection's budget for what answering its requests takes.
+    pub tab: Tab,
 }
 
 /// Counts the moments at which nothing was left to write.
@@ -98,16 +102,16 @@ pub struct Connection {
 
 #[derive(Debug)]
 enum Layers {
-    Plain(Wire),
-    Tls(Box<TlsStream<Wire>>),
+    Plain(Metered<Wire>),
+    Tls(Box<TlsStream<Metered<Wire>>>),
 }
 
 impl Connection {
-    /// Takes over an accepted stream.
+    /// Takes over an accepted stream, of which so much is read as `budget` allows.
     ///
     /// # Errors
     /// The peer is gone already.
-    pub fn new(stream: TcpStream) -> io::Result<(Self, Peer)> {
+    pub fn new(stream: TcpStream, budget: Budget) -> io::Result<(Self, Peer)> {
         stream.set_nodelay(true)?;
         SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT_LIMIT)?;
         let peer = Peer {
@@ -116,6 +120,7 @@ impl Connection {
             secure: false,
             authority: None,
             flushes: Arc::default(),
+            tab: budget.tab(),
         };
         let (read, write) = stream.into_split();
         let wire = Wire {
@@ -126,7 +131,7 @@ impl Connection {
             watched: 0,
         };
         let connection = Self {
-            layers: Layers::Plain(wire),
+            layers: Layers::Plain(Metered::new(wire, budget)),
             ahead: Bytes::new(),
             place: None,
         };
@@ -154,7 +159,7 @@ impl Connection {
     /// for one that is not encrypted, and whose peer has kept up.
     pub fn wire(&self) -> Option<&Arc<OwnedWriteHalf>> {
         match &self.layers {
-            Layers::Plain(wire) if wire.watched == 0 => Some(&wire.write),
+            Layers::Plain(wire) if wire.get_ref().watched == 0 => Some(&wire.get_ref().write),
             _ => None,
         }
     }
@@ -164,11 +169,34 @@ impl Connection {
         self.wire_below().watched = KEPT_UP;
     }
 
-    fn wire_below(&mut self) -> &mut Wire {
+    /// The address at the other end; none once it is gone.
+    pub fn remote(&self) -> Option<SocketAddr> {
+        let wire = match &self.layers {
+            Layers::Plain(wire) => wire,
+            Layers::Tls(stream) => stream.get_ref().0,
+        };
+        wire.get_ref().stream().peer_addr().ok()
+    }
+
+    /// The budget that what is read is charged to.
+    pub fn budget(&mut self) -> &mut Budget {
+        self.metered().budget()
+    }
+
+    /// Charges another budget from now on, for the peer has become another kind.
+    pub fn set_budget(&mut self, budget: Budget) {
+        self.metered().set_budget(budget);
+    }
+
+    fn metered(&mut self) -> &mut Metered<Wire> {
         match &mut self.layers {
             Layers::Plain(wire) => wire,
             Layers::Tls(stream) => stream.get_mut().0,
         }
+    }
+
+    fn wire_below(&mut self) -> &mut Wire {
+        self.metered().get_mut()
     }
 
     /// Puts bytes that were read ahead in front of what comes.
@@ -186,7 +214,7 @@ impl Connection {
             Layers::Tls(stream) => stream.get_ref().0,
         };
         let mut first = [0];
-        let len = wire.stream().peek(&mut first).await?;
+        let len = wire.get_ref().stream().peek(&mut first).await?;
         Ok((len > 0).then_some(first[0]))
     }
 

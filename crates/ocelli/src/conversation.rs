@@ -24,11 +24,13 @@ use http::{Method, Request, StatusCode, Version};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use ocelli_core::Tab;
 use std::convert::Infallible;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::Duration;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use tokio::time::sleep;
 use tokio_util::task::TaskTracker;
@@ -275,14 +277,44 @@ impl Answering {
 impl hyper::service::Service<Request<Incoming>> for Answering {
     type Response = Response;
     type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+    type Future = Charged<Result<Response, Infallible>>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let count = self.asked.count.fetch_add(1, Relaxed) + 1;
         let last = count >= self.site.limits.requests_per_connection;
         self.asked.told.notify_one();
-        let answering = self.clone();
-        Box::pin(async move { Ok(answering.answer(request, last).await) })
+        let (answering, tab) = (self.clone(), self.peer.tab.clone());
+        Charged::new(
+            async move { Ok(answering.answer(request, last).await) },
+            tab,
+        )
+    }
+}
+
+/// The answer to a request, charged to the budget of its connection for the time it takes.
+pub struct Charged<T> {
+    answer: Pin<Box<dyn Future<Output = T> + Send>>,
+    tab: Tab,
+}
+
+impl<T> Charged<T> {
+    /// Charges what `answer` takes.
+    pub fn new(answer: impl Future<Output = T> + Send + 'static, tab: Tab) -> Self {
+        Self {
+            answer: Box::pin(answer),
+            tab,
+        }
+    }
+}
+
+impl<T> Future for Charged<T> {
+    type Output = T;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
+        let begun = Instant::now();
+        let polled = self.answer.as_mut().poll(cx);
+        self.tab.charge(begun.elapsed());
+        polled
     }
 }
 

@@ -297,6 +297,7 @@ mod tests {
             secure: false,
             authority: None,
             flushes: Default::default(),
+            tab: Default::default(),
         }
     }
 

@@ -18,6 +18,7 @@
 //! | [`server`], [`site`] | the one port: accepting, routing, stopping; what every route has at hand |
 //! | [`conversation`] | what is settled for each request before it reaches a route |
 //! | [`connection`], [`websocket`] | one connection; one WebSocket |
+//! | [`metered`] | reading within a peer's budget |
 //! | [`bell`] | what wakes a task for something rare |
 //! | [`gate`], [`limits`] | the Host and Origin rules; how much clients may take |
 //! | [`proxy`] | what reverse proxies in front say of their clients |
@@ -56,6 +57,7 @@ pub mod jpeg;
 pub mod launch;
 pub mod limits;
 pub mod log;
+pub mod metered;
 pub mod metrics;
 pub mod mpeg1;
 pub mod number;

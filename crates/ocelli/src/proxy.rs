@@ -184,6 +184,7 @@ mod tests {
             secure: false,
             authority: None,
             flushes: Default::default(),
+            tab: Default::default(),
         };
         proxies.look_behind(&mut peer, &headers, None);
         let authority = peer.authority.map(|host| host.to_string());

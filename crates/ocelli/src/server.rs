@@ -1,7 +1,7 @@
 //! The one port: accepts connections as long as there is room for them, each of which
 //! is then a conversation of its own. `run` ends when it is told to, whatever connections stay open.
 
-use crate::connection::Connection;
+use crate::connection::{Connection, Peer};
 use crate::conversation::{Doors, converse};
 use crate::counts::Refusal;
 use crate::limits::Full;
@@ -9,7 +9,7 @@ use crate::site::Site;
 use crate::visitor::rounds;
 use crate::{api, ingest, sinks, telemetry, tls, ui};
 use axum::Router;
-use ocelli_core::State;
+use ocelli_core::{PeerKind, State};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -83,19 +83,32 @@ pub async fn wait_out(error: &io::Error) {
     }
 }
 
+/// An accepted stream as a connection with its budget, and whether it comes from a trusted
+/// proxy, behind which there are many clients.
+///
+/// # Errors
+/// The peer is gone already.
+pub fn take_over(stream: TcpStream, site: &Site) -> io::Result<(Connection, Peer, bool)> {
+    let proxy = site.proxies.trusts(stream.peer_addr()?.ip());
+    let kind = if proxy {
+        PeerKind::Proxy
+    } else {
+        PeerKind::Connection
+    };
+    let (connection, peer) = Connection::new(stream, site.hub.budget(kind))?;
+    Ok((connection, peer, proxy))
+}
+
 /// Serves one connection, in a task of its own on the runtime that calls.
 pub fn accept(stream: TcpStream, site: &Arc<Site>, doors: &Doors) {
-    let (mut connection, peer) = match Connection::new(stream) {
-        Ok(accepted) => accepted,
+    let (mut connection, peer, proxy) = match take_over(stream, site) {
+        Ok(taken) => taken,
         Err(error) => {
             tracing::debug!(%error, "a client left at once");
             return;
         }
     };
-    let address = peer.remote.ip();
-    // Behind a proxy there are many.
-    let exempt = site.proxies.trusts(address);
-    match site.doorkeeper.enter(address, exempt) {
+    match site.doorkeeper.enter(peer.remote.ip(), proxy) {
         Ok(place) => connection.keep(place),
         Err(full) => {
             site.refused(Refusal::Connections, &peer, full.message());

@@ -11,7 +11,7 @@ mod process;
 use crate::counts::{Refusal, Way};
 use crate::site::Site;
 use http::header::{ACCEPT, HeaderMap};
-use ocelli_core::{Camera, CameraStatus, Timestamp};
+use ocelli_core::{Camera, CameraStatus, PeerKind, Timestamp};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, NoLabelSet};
@@ -262,6 +262,19 @@ impl Scrape {
             "ocelli_refused",
             "Requests, upgrades and connections that were turned away.",
             refused,
+        )?;
+        let budgets = self.site.hub.budgets();
+        let counts =
+            PeerKind::ALL.map(|kind| ([("peer", kind.allowance().name)], budgets.counts(kind)));
+        sheet.counters(
+            "ocelli_budget_waits",
+            "Pauses in reading a peer that was over its budget.",
+            counts.map(|(labels, counts)| (labels, counts.waits.load(Ordering::Relaxed))),
+        )?;
+        sheet.counters(
+            "ocelli_budget_disconnects",
+            "Peers that were disconnected because they stayed over their budget.",
+            counts.map(|(labels, counts)| (labels, counts.cut_off.load(Ordering::Relaxed))),
         )?;
         let ignored = self.site.ignored.load(Ordering::Relaxed);
         sheet.counter(

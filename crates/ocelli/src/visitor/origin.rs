@@ -83,6 +83,7 @@ mod tests {
             secure: false,
             authority: None,
             flushes: Default::default(),
+            tab: Default::default(),
         };
         cookie_counts(&Gate::new(&[], &[]), &peer, &parts)
     }

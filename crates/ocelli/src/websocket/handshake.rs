@@ -92,11 +92,11 @@ where
             return response;
         }
     };
-    let remote = peer.remote;
+    let (remote, budgets) = (peer.remote, site.hub.budgets().clone());
     let upgraded = hyper::upgrade::on(&mut request);
     site.tasks.spawn(async move {
         let socket = match upgraded.await {
-            Ok(upgraded) => Socket::open(upgraded, reading),
+            Ok(upgraded) => Socket::open(upgraded, reading, &budgets),
             Err(error) => {
                 tracing::debug!(peer = %remote, %error, "the client left during the upgrade");
                 return;

@@ -15,7 +15,7 @@ use bytes::Bytes;
 use futures_util::{Sink, Stream};
 pub use handshake::{offers, upgrade, upgrade_for_anybody};
 use hyper_util::rt::TokioIo;
-use ocelli_core::{Form, Ready};
+use ocelli_core::{Budgets, Form, Overspent, PeerKind, Ready};
 use outlet::Direct;
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -58,6 +58,8 @@ pub mod close {
 /// How a socket is read.
 #[derive(Clone, Copy, Debug)]
 pub struct Reading {
+    /// Whose budget it is read within.
+    kind: PeerKind,
     /// The longest message that is taken in at all.
     limit: usize,
     /// The longest text among them.
@@ -69,6 +71,7 @@ pub struct Reading {
 impl Reading {
     /// A viewer's, which says little. Whatever it says shows that it is there.
     pub const VIEWER: Self = Self {
+        kind: PeerKind::Viewer,
         limit: READ_LIMIT,
         text_limit: TEXT_LIMIT,
         only_pongs: false,
@@ -79,6 +82,7 @@ impl Reading {
     /// answer pings.
     pub const fn device(limit: usize) -> Self {
         Self {
+            kind: PeerKind::Device,
             limit,
             text_limit: limit,
             only_pongs: true,
@@ -117,11 +121,16 @@ pub struct Socket {
 }
 
 impl Socket {
-    fn open(upgraded: hyper::upgrade::Upgraded, reading: Reading) -> Option<Self> {
+    fn open(
+        upgraded: hyper::upgrade::Upgraded,
+        reading: Reading,
+        budgets: &Budgets,
+    ) -> Option<Self> {
         let parts = upgraded.downcast::<TokioIo<Connection>>().ok()?;
         let mut connection = parts.io.into_inner();
         connection.read_first(parts.read_buf);
         connection.count_no_flushes();
+        connection.set_budget(budgets.budget(reading.kind));
         let limits = Limits::default().max_payload_len(Some(reading.limit));
         let mut ping = interval_at(Instant::now() + PING_INTERVAL, PING_INTERVAL);
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -147,6 +156,11 @@ impl Socket {
     /// may stand behind one router.
     pub fn stand_alone(&mut self) {
         self.stream.get_mut().stand_alone();
+    }
+
+    /// Charges the peer's budget for work that a message of it took.
+    pub fn charge(&mut self, work: Duration) {
+        self.stream.get_mut().budget().charge(work);
     }
 
     /// Whether the next message may be sent.
@@ -243,6 +257,13 @@ impl Socket {
                 self.begin(Message::ping(""));
                 continue;
             }
+            if let Err(overspent) = ready!(self.stream.get_mut().budget().poll_ready(cx)) {
+                if self.closing {
+                    return Poll::Ready(Incoming::Closed);
+                }
+                self.cut_off(overspent);
+                continue;
+            }
             let message = match Pin::new(&mut self.stream).poll_next(cx) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(None) => return Poll::Ready(Incoming::Closed),
@@ -254,13 +275,17 @@ impl Socket {
                     return Poll::Ready(Incoming::TooLong);
                 }
                 Poll::Ready(Some(Err(error))) => {
-                    self.answer_fault(&error);
+                    match overspent(&error).filter(|_| !self.closing) {
+                        Some(overspent) => self.cut_off(overspent),
+                        None => self.answer_fault(&error),
+                    }
                     if self.writing {
                         continue;
                     }
                     return Poll::Ready(Incoming::Closed);
                 }
             };
+            self.stream.get_mut().budget().charge_messages(1);
             if message.is_pong() || !self.reading.only_pongs {
                 self.unanswered = 0;
             }
@@ -278,6 +303,12 @@ impl Socket {
                 return Poll::Ready(Incoming::Text(text));
             }
         }
+    }
+
+    /// Begins to close the socket of a peer that stayed over its budget.
+    fn cut_off(&mut self, overspent: Overspent) {
+        tracing::info!(peer = ?self.stream.get_ref().remote(), "cut off: {overspent}");
+        self.close(1008, &overspent.to_string());
     }
 
     /// After a fault of the peer: says so, if it can still be said.
@@ -352,5 +383,13 @@ impl Socket {
         });
         // Whoever does not answer a close in time is dropped.
         let _ = tokio::time::timeout(limit, last).await;
+    }
+}
+
+/// Whether reading ended because the peer stayed over its budget.
+fn overspent(error: &Error) -> Option<Overspent> {
+    match error {
+        Error::Io(error) => error.get_ref()?.downcast_ref().copied(),
+        _ => None,
     }
 }

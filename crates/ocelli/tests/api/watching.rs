@@ -465,6 +465,7 @@ async fn whoever_stays_is_looked_up_again_within_a_minute_without_being_told_to(
         secure: false,
         authority: None,
         flushes: Default::default(),
+        tab: Default::default(),
     };
     let visitor = Visitor::enter(&site, &peer, &parts).await.unwrap();
     site.visitors.stay(&visitor);

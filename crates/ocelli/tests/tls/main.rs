@@ -77,7 +77,8 @@ async fn shown(keeper: &Keeper, authority: &Path) -> (Vec<u8>, Stream) {
     let server = keeper.server().clone();
     tokio::spawn(async move {
         let (stream, _) = listener.accept().await.unwrap();
-        let (connection, _) = ocelli::connection::Connection::new(stream).unwrap();
+        let budget = ocelli_core::Budgets::default().budget(ocelli_core::PeerKind::Connection);
+        let (connection, _) = ocelli::connection::Connection::new(stream, budget).unwrap();
         let Ok(ocelli::tls::Opened::Http1(mut connection)) = server.open(connection).await else {
             panic!("no HTTP/1.1");
         };

@@ -5,10 +5,10 @@ use super::stream::Form;
 use super::viewer::{Viewer, Wish};
 use crate::answer::plain;
 use crate::config::JsmpegPorts;
-use crate::connection::{Connection, Peer};
-use crate::conversation::bounded;
+use crate::connection::Peer;
+use crate::conversation::{Charged, bounded};
 use crate::counts::Refusal;
-use crate::server::wait_out;
+use crate::server::{take_over, wait_out};
 use crate::sinks::GOODBYE;
 use crate::sinks::news::Stay;
 use crate::site::Site;
@@ -79,18 +79,18 @@ async fn accept_all(listener: &TcpListener, port: Port, site: &Arc<Site>, ports:
 }
 
 fn accept(stream: TcpStream, port: Port, site: &Arc<Site>, ports: &Arc<Ports>) {
-    let Ok((mut connection, peer)) = Connection::new(stream) else {
+    let Ok((mut connection, peer, proxy)) = take_over(stream, site) else {
         return;
     };
-    let address = peer.remote.ip();
-    match site.doorkeeper.enter(address, site.proxies.trusts(address)) {
+    match site.doorkeeper.enter(peer.remote.ip(), proxy) {
         Ok(place) => connection.keep(place),
         Err(full) => return site.refused(Refusal::Connections, &peer, full.message()),
     }
     let (served, ports) = (site.clone(), ports.clone());
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
         let (site, ports, peer) = (served.clone(), ports.clone(), peer.clone());
-        async move {
+        let tab = peer.tab.clone();
+        let answer = async move {
             let (version, uri, headers) = (request.version(), request.uri(), request.headers());
             if let Err(reason) = site.gate.check_host(version, uri, headers, &peer) {
                 site.refused(Refusal::Host, &peer, &reason);
@@ -100,7 +100,8 @@ fn accept(stream: TcpStream, port: Port, site: &Arc<Site>, ports: &Arc<Ports>) {
                 Port::Page => ports.page(&request, &peer).await,
                 Port::Video => ports.video(request.map(Body::new), &peer, &site).await,
             })
-        }
+        };
+        Charged::new(answer, tab)
     });
     let http = bounded(&site.limits)
         .serve_connection(TokioIo::new(connection), service)

@@ -5,12 +5,10 @@
 //! newest; nothing is made ready before that, so nothing can queue.
 //!
 //! [`command`] reads what viewers send, [`watch`] is what one viewer watches,
-//! [`event`] words what the `ocelli.v2` form adds, [`share`] keeps one viewer's commands
-//! from costing the others.
+//! [`event`] words what the `ocelli.v2` form adds.
 
 mod command;
 mod event;
-mod share;
 mod watch;
 
 use crate::answer::Problem;
@@ -34,7 +32,6 @@ use command::Command;
 use event::Announced;
 use http::Request;
 use ocelli_core::Form;
-use share::Share;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -94,8 +91,6 @@ struct Viewer {
     news: News,
     ignored: u64,
     viewing: Viewing,
-    /// What its commands may cost.
-    share: Share,
     /// Rings for whatever is not a frame.
     bell: Bell,
     /// What only the `ocelli.v2` form has.
@@ -160,7 +155,6 @@ impl Viewer {
             socket,
             form,
             ignored: 0,
-            share: Share::default(),
             bell: Bell::default(),
             v2: extras,
         }
@@ -260,9 +254,7 @@ impl Viewer {
 
     /// Whatever is not a frame.
     fn poll_else(&mut self, cx: &mut Context<'_>) -> Poll<Turn> {
-        if self.share.poll(cx).is_ready()
-            && let Poll::Ready(incoming) = self.socket.poll(cx)
-        {
+        if let Poll::Ready(incoming) = self.socket.poll(cx) {
             return Poll::Ready(Turn::Came(incoming));
         }
         if !self.socket.is_idle() {
@@ -291,7 +283,7 @@ impl Viewer {
         if let Some(extras) = &mut self.v2 {
             extras.events.extend(faults.told);
         }
-        self.share.spent(begun.elapsed());
+        self.socket.charge(begun.elapsed());
     }
 
     /// Carries out a command; what of it could not be.

@@ -1,0 +1,438 @@
+//! What one peer can make the hub do before others get their turn.
+//!
+//! One thread serves every camera and every viewer, and a peer chooses how much it sends. A
+//! [`Budget`] counts what that costs, as time on this thread: bytes and messages at fixed
+//! prices, longer work as measured. It bounds a peer three ways.
+//!
+//! - **Turn**: after so much work the peer's task yields, and all others that are ready run.
+//! - **Share**: in the long run a peer has a fixed part of the thread, with a burst above it.
+//!   A peer over its share waits: it is not read, so it is slowed down by its own transport.
+//! - **Patience**: a peer that stays over its share for so long is cut off ([`Overspent`]).
+//!
+//! The prices are upper estimates, measured on a small machine; they need not be exact, since
+//! the bound on a turn holds whatever a peer sends.
+//!
+//! What does not belong here: how large a line, a header or a picture may be. Each reader
+//! refuses what is too large before it keeps it.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+/// What a peer is, which decides what it may cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PeerKind {
+    /// A WebSocket that watches: it says little.
+    Viewer,
+    /// A WebSocket that pushes pictures.
+    Device,
+    /// An HTTP connection, until it is upgraded.
+    Connection,
+    /// An HTTP connection of a reverse proxy that is trusted: it brings many clients.
+    Proxy,
+    /// A camera that the hub connected to.
+    Camera,
+    /// A program on this machine, or a file, that the hub reads.
+    Program,
+    /// A connection that sends samples.
+    SampleSource,
+}
+
+/// What one kind of peer may cost.
+#[derive(Clone, Copy, Debug)]
+pub struct Allowance {
+    /// Its name in metrics.
+    pub name: &'static str,
+    /// Its name in a sentence.
+    pub noun: &'static str,
+    /// Work after which others run.
+    pub turn: Duration,
+    /// The part of the thread's time that it may have in the long run, in thousandths.
+    pub share: u32,
+    /// Work that it may save up.
+    pub burst: Duration,
+    /// How long it may stay over its share.
+    pub patience: Duration,
+    /// The price of 1024 bytes, in nanoseconds.
+    pub kibibyte: u64,
+}
+
+/// The price of one message, packet, part or request: to find it, to look at it, and to
+/// answer it with a short one.
+const MESSAGE: Duration = Duration::from_micros(2);
+
+impl PeerKind {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::Viewer,
+        Self::Device,
+        Self::Connection,
+        Self::Proxy,
+        Self::Camera,
+        Self::Program,
+        Self::SampleSource,
+    ];
+
+    /// What it may cost.
+    pub fn allowance(self) -> &'static Allowance {
+        &ALLOWANCES[self as usize]
+    }
+}
+
+const TURN: Duration = Duration::from_micros(200);
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// In the order of [`PeerKind::ALL`]. The same numbers stand in ARCHITECTURE.md.
+static ALLOWANCES: [Allowance; PeerKind::ALL.len()] = [
+    // Sixty-four cameras at thirty pictures a second, with a credit message for each
+    // picture, cost about a third of this. Empty frames are the dearest bytes.
+    Allowance {
+        name: "viewer",
+        noun: "viewer",
+        turn: TURN,
+        share: 50,
+        burst: Duration::from_millis(250),
+        patience: PATIENCE,
+        kibibyte: 5_000,
+    },
+    // 50 MB/s.
+    Allowance {
+        name: "device",
+        noun: "device",
+        turn: TURN,
+        share: 50,
+        burst: Duration::from_millis(250),
+        patience: PATIENCE,
+        kibibyte: 1_000,
+    },
+    // Requests are charged what they take. A client that asks without a pause is slowed
+    // down, which is enough as long as it waits for its answers.
+    Allowance {
+        name: "connection",
+        noun: "connection",
+        turn: TURN,
+        share: 250,
+        burst: Duration::from_millis(500),
+        patience: Duration::from_secs(60),
+        kibibyte: 5_000,
+    },
+    Allowance {
+        name: "proxy",
+        noun: "proxy connection",
+        turn: TURN,
+        share: 500,
+        burst: Duration::from_secs(1),
+        patience: Duration::from_secs(60),
+        kibibyte: 5_000,
+    },
+    // 100 MB/s, or 50,000 packets a second.
+    Allowance {
+        name: "camera",
+        noun: "camera",
+        turn: TURN,
+        share: 100,
+        burst: Duration::from_millis(500),
+        patience: PATIENCE,
+        kibibyte: 1_000,
+    },
+    // 800 MB/s: raw video of 4K at 30 frames a second is 370.
+    Allowance {
+        name: "program",
+        noun: "program",
+        turn: TURN,
+        share: 400,
+        burst: Duration::from_secs(1),
+        patience: PATIENCE,
+        kibibyte: 500,
+    },
+    // Samples have a thread of their own.
+    Allowance {
+        name: "sample_source",
+        noun: "source of samples",
+        turn: TURN,
+        share: 1000,
+        burst: Duration::from_secs(1),
+        patience: PATIENCE,
+        kibibyte: 1_000,
+    },
+];
+
+/// A peer stayed over its budget for too long and has to go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Overspent(pub PeerKind);
+
+impl fmt::Display for Overspent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let allowance = self.0.allowance();
+        let (noun, seconds) = (allowance.noun, allowance.patience.as_secs());
+        write!(
+            f,
+            "it has sent more than this hub takes from one {noun} for {seconds} s"
+        )
+    }
+}
+
+impl std::error::Error for Overspent {}
+
+/// How often peers of one kind were over their budgets.
+#[derive(Debug, Default)]
+pub struct BudgetCounts {
+    /// Pauses that were imposed.
+    pub waits: AtomicU64,
+    /// Peers that were cut off.
+    pub cut_off: AtomicU64,
+}
+
+/// Hands out budgets and counts for all of them.
+#[derive(Clone, Debug, Default)]
+pub struct Budgets(Arc<[BudgetCounts; PeerKind::ALL.len()]>);
+
+impl Budgets {
+    /// A full budget for a new peer.
+    pub fn budget(&self, kind: PeerKind) -> Budget {
+        Budget {
+            kind,
+            spent: 0,
+            credit: nanos(kind.allowance().burst),
+            counted: Instant::now(),
+            over_since: None,
+            pause: None,
+            tab: Tab::default(),
+            budgets: self.clone(),
+        }
+    }
+
+    /// The counts of a kind.
+    pub fn counts(&self, kind: PeerKind) -> &BudgetCounts {
+        &self.0[kind as usize]
+    }
+}
+
+/// What one peer may still cost.
+#[derive(Debug)]
+pub struct Budget {
+    kind: PeerKind,
+    /// Nanoseconds of work since others last had their turn.
+    spent: i64,
+    /// Nanoseconds of work that it may do beyond its share; below 0 it has to wait.
+    credit: i64,
+    /// When `credit` was counted.
+    counted: Instant,
+    /// Since when it has been over its share, without a time of rest.
+    over_since: Option<Instant>,
+    pause: Option<Pin<Box<Sleep>>>,
+    tab: Tab,
+    budgets: Budgets,
+}
+
+/// Charges a budget from elsewhere, such as the task that answers a request. What is charged
+/// here is counted when the peer is next to be read.
+#[derive(Clone, Debug, Default)]
+pub struct Tab(Arc<AtomicU64>);
+
+impl Tab {
+    /// Charges work that took so long.
+    pub fn charge(&self, work: Duration) {
+        self.0
+            .fetch_add(nanos(work).unsigned_abs(), Ordering::Relaxed);
+    }
+
+    fn take(&self) -> i64 {
+        // Nearly always there is nothing, and to look is cheaper than to swap.
+        if self.0.load(Ordering::Relaxed) == 0 {
+            return 0;
+        }
+        i64::try_from(self.0.swap(0, Ordering::Relaxed)).unwrap_or(i64::MAX)
+    }
+}
+
+fn nanos(time: Duration) -> i64 {
+    i64::try_from(time.as_nanos()).unwrap_or(i64::MAX)
+}
+
+impl Budget {
+    /// Charges bytes that were read.
+    pub fn charge_bytes(&mut self, len: usize) {
+        let price = len as u64 * self.kind.allowance().kibibyte / 1024;
+        self.charge(Duration::from_nanos(price));
+    }
+
+    /// Charges messages, packets, parts or requests that were found.
+    pub fn charge_messages(&mut self, count: u32) {
+        self.charge(MESSAGE * count);
+    }
+
+    /// Charges work that took so long.
+    pub fn charge(&mut self, work: Duration) {
+        self.spent = self.spent.saturating_add(nanos(work));
+    }
+
+    /// What charges it from elsewhere.
+    pub fn tab(&self) -> Tab {
+        self.tab.clone()
+    }
+
+    /// Ready when the peer may make the hub do more.
+    ///
+    /// # Errors
+    /// It has been over its budget for too long.
+    pub fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Overspent>> {
+        if let Some(pause) = &mut self.pause {
+            ready!(pause.as_mut().poll(cx));
+            self.pause = None;
+        }
+        let allowance = self.kind.allowance();
+        self.spent = self.spent.saturating_add(self.tab.take());
+        if self.spent < nanos(allowance.turn) {
+            return Poll::Ready(Ok(()));
+        }
+        let now = Instant::now();
+        let share = i64::from(allowance.share);
+        let passed = nanos(now - self.counted);
+        let earned = passed / 1000 * share + passed % 1000 * share / 1000;
+        let burst = nanos(allowance.burst);
+        self.credit = self.credit.saturating_add(earned).min(burst) - self.spent;
+        self.counted = now;
+        self.spent = 0;
+        if self.credit >= 0 {
+            if self.credit >= burst / 2 {
+                self.over_since = None;
+            }
+            // The others' turn.
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let counts = self.budgets.counts(self.kind);
+        let since = *self.over_since.get_or_insert(now);
+        if now - since >= allowance.patience {
+            counts.cut_off.fetch_add(1, Ordering::Relaxed);
+            return Poll::Ready(Err(Overspent(self.kind)));
+        }
+        counts.waits.fetch_add(1, Ordering::Relaxed);
+        let owed = nanos(allowance.turn) - self.credit;
+        let wait = Duration::from_nanos(owed.unsigned_abs()) * 1000 / allowance.share;
+        let mut pause = Box::pin(sleep_until(now + wait));
+        let paused = pause.as_mut().poll(cx).is_pending();
+        debug_assert!(paused, "a pause takes longer than nothing");
+        self.pause = Some(pause);
+        Poll::Pending
+    }
+
+    /// Waits until the peer may make the hub do more.
+    ///
+    /// # Errors
+    /// It has been over its budget for too long.
+    pub async fn ready(&mut self) -> Result<(), Overspent> {
+        poll_fn(|cx| self.poll_ready(cx)).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::Ordering::Relaxed;
+    use std::task::Waker;
+    use tokio::time::advance;
+
+    const KIND: PeerKind = PeerKind::Viewer;
+
+    fn poll(budget: &mut Budget) -> Poll<Result<(), Overspent>> {
+        budget.poll_ready(&mut Context::from_waker(Waker::noop()))
+    }
+
+    /// Does work of this length as fast as the budget lets it; how long until all was done.
+    async fn work(budget: &mut Budget, each: Duration, count: u32) -> Result<Duration, Overspent> {
+        let begun = Instant::now();
+        for _ in 0..count {
+            budget.ready().await?;
+            budget.charge(each);
+            advance(each).await;
+        }
+        Ok(begun.elapsed())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn others_run_after_each_turn() {
+        let mut budget = Budgets::default().budget(KIND);
+        let turn = KIND.allowance().turn;
+        for _ in 0..5 {
+            assert!(poll(&mut budget).is_ready());
+            budget.charge(turn / 2);
+            assert!(poll(&mut budget).is_ready());
+            budget.charge(turn / 2);
+            assert!(poll(&mut budget).is_pending(), "yields once");
+        }
+        budget.charge_bytes(36 * 1024);
+        assert!(poll(&mut budget).is_ready(), "180 µs");
+        budget.charge_messages(10);
+        assert!(poll(&mut budget).is_pending());
+        budget.tab().charge(turn);
+        assert!(poll(&mut budget).is_pending(), "from elsewhere too");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_burst_is_free_and_what_is_beyond_it_waits() {
+        let budgets = Budgets::default();
+        let mut budget = budgets.budget(KIND);
+        let Allowance { burst, turn, .. } = *KIND.allowance();
+        let took = work(
+            &mut budget,
+            turn,
+            (burst.as_micros() / turn.as_micros()) as u32,
+        )
+        .await;
+        assert!(took.expect("within patience") <= burst + turn);
+        assert_eq!(budgets.counts(KIND).waits.load(Relaxed), 0);
+        let more = work(&mut budget, turn, 1000)
+            .await
+            .expect("within patience");
+        assert!(
+            more >= turn * 900 * 1000 / KIND.allowance().share,
+            "{more:?}"
+        );
+        assert!(budgets.counts(KIND).waits.load(Relaxed) > 300);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_stays_over_is_cut_off_and_one_that_rests_is_not() {
+        let budgets = Budgets::default();
+        let Allowance { patience, turn, .. } = *KIND.allowance();
+        let mut budget = budgets.budget(KIND);
+        let begun = Instant::now();
+        let ended = work(&mut budget, turn, u32::MAX).await;
+        assert_eq!(ended, Err(Overspent(KIND)));
+        assert!(begun.elapsed() >= patience && begun.elapsed() < patience * 2);
+        assert_eq!(budgets.counts(KIND).cut_off.load(Relaxed), 1);
+        let words = Overspent(KIND).to_string();
+        assert_eq!(
+            words,
+            "it has sent more than this hub takes from one viewer for 10 s"
+        );
+
+        let mut budget = budgets.budget(KIND);
+        for _ in 0..10 {
+            work(&mut budget, turn, 2000).await.expect("it rested");
+            advance(patience).await;
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_within_its_share_never_waits() {
+        let budgets = Budgets::default();
+        for kind in PeerKind::ALL {
+            let mut budget = budgets.budget(kind);
+            let Allowance { share, turn, .. } = *kind.allowance();
+            for _ in 0..20_000 {
+                budget.ready().await.expect("within its share");
+                budget.charge(turn);
+                advance(turn * 1000 / share).await;
+            }
+            assert_eq!(budgets.counts(kind).waits.load(Relaxed), 0, "{kind:?}");
+        }
+    }
+}

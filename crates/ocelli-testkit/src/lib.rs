@@ -9,6 +9,7 @@
 //! - [`websocket`]: a WebSocket by hand, that can say what no library would.
 //! - [`Hub`]: the `ocelli` program as a process, and what it holds: children,
 //!   threads, descriptors.
+//! - [`schedule`]: every order in which the steps of several actors can happen.
 //! - [`jpeg`]: small valid pictures of any number of bytes, stamped with the
 //!   time of their making.
 //!
@@ -27,6 +28,7 @@ pub mod jpeg;
 mod lines;
 mod proc;
 mod rtsp;
+pub mod schedule;
 pub mod websocket;
 
 pub use fake_pi::{FAKE_PI, clock_of};

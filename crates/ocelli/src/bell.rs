@@ -4,14 +4,29 @@
 //! woken for anything else. What is polled with a bell's waker need not be polled again
 //! before the bell has rung: it was pending, and its waker stays with it.
 
-use futures_util::task::AtomicWaker;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Wake, Waker};
 
+#[derive(Default)]
 struct Inner {
     rang: AtomicBool,
-    task: AtomicWaker,
+    /// The task to wake. It stays when it is woken: a ring that comes late must not use up
+    /// what was registered after it.
+    task: Mutex<Option<Waker>>,
+}
+
+impl Inner {
+    fn mark(&self) {
+        self.rang.store(true, Ordering::Release);
+    }
+
+    fn wake_task(&self) {
+        let task = self.task.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(task) = &*task {
+            task.wake_by_ref();
+        }
+    }
 }
 
 impl Wake for Inner {
@@ -20,8 +35,8 @@ impl Wake for Inner {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.rang.store(true, Ordering::Release);
-        self.task.wake();
+        self.mark();
+        self.wake_task();
     }
 }
 
@@ -29,7 +44,7 @@ impl Wake for Inner {
 pub struct Bell {
     inner: Arc<Inner>,
     waker: Waker,
-    /// The task that it will wake, since it was last asked in vain.
+    /// The task that it wakes.
     asker: Option<Waker>,
     /// Whether it has rung since all was pending.
     due: bool,
@@ -38,67 +53,70 @@ pub struct Bell {
 impl Default for Bell {
     /// One that has rung: nothing was polled with it yet.
     fn default() -> Self {
-        let inner = Arc::new(Inner {
-            rang: AtomicBool::new(true),
-            task: AtomicWaker::new(),
-        });
+        let inner = Arc::<Inner>::default();
         Self {
             waker: Waker::from(inner.clone()),
             asker: None,
-            due: false,
+            due: true,
             inner,
         }
     }
 }
 
 impl Bell {
-    /// Hears whether it has rung, once at the beginning of a task's turn.
+    /// Hears whether it has rung, once at the beginning of a task's turn. If not, it wakes
+    /// this task when it does.
     pub fn hear(&mut self, cx: &mut Context<'_>) {
-        self.due |= self.rang(cx);
+        let known = |asker: &Waker| asker.will_wake(cx.waker());
+        if !self.asker.as_ref().is_some_and(known) {
+            // Registered before the mark is looked at, so that a ring in between is not lost.
+            let task = cx.waker().clone();
+            let mut registered = self
+                .inner
+                .task
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            *registered = Some(task.clone());
+            drop(registered);
+            self.asker = Some(task);
+        }
+        // Looked at first, for that is cheaper and nearly always the end of it.
+        if self.inner.rang.load(Ordering::Acquire) {
+            self.due |= self.inner.rang.swap(false, Ordering::AcqRel);
+        }
     }
 
     /// What to poll with, if there is reason to poll at all.
     pub fn due(&self) -> Option<Waker> {
-        self.due.then(|| self.waker())
+        self.due.then(|| self.waker.clone())
     }
 
     /// Notes that all was pending: nothing is due before it rings again.
     pub fn settle(&mut self) {
         self.due = false;
     }
-
-    /// Whether it has rung since it was last asked; if not, it will wake whoever asks.
-    fn rang(&mut self, cx: &mut Context<'_>) -> bool {
-        let known = |asker: &Waker| asker.will_wake(cx.waker());
-        if self.asker.as_ref().is_some_and(known) && !self.inner.rang.load(Ordering::Acquire) {
-            // It has not rung, so it still has this task to wake.
-            return false;
-        }
-        // In this order: what rings in between is heard now and wakes once too often.
-        self.inner.task.register(cx.waker());
-        let rang = self.inner.rang.swap(false, Ordering::AcqRel);
-        // Who was woken for a ring is forgotten by it.
-        self.asker = (!rang).then(|| cx.waker().clone());
-        rang
-    }
-
-    fn waker(&self) -> Waker {
-        self.waker.clone()
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::atomic::AtomicUsize;
+    use ocelli_testkit::schedule::every_order;
+    use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
     #[derive(Default)]
     struct Woken(AtomicUsize);
 
     impl Wake for Woken {
         fn wake(self: Arc<Self>) {
-            self.0.fetch_add(1, Ordering::SeqCst);
+            self.0.fetch_add(1, SeqCst);
         }
+    }
+
+    fn is_due(bell: &mut Bell, task: &Waker) -> bool {
+        bell.hear(&mut Context::from_waker(task));
+        let due = bell.due().is_some();
+        bell.settle();
+        due
     }
 
     #[test]
@@ -107,20 +125,65 @@ mod tests {
         let wakers = tasks.clone().map(Waker::from);
         let [first, second] = &wakers;
         let mut bell = Bell::default();
-        assert!(bell.rang(&mut Context::from_waker(first)), "at first");
-        assert!(!bell.rang(&mut Context::from_waker(second)));
-        bell.waker().wake_by_ref();
-        bell.waker().wake();
-        let woken = tasks.each_ref().map(|task| task.0.load(Ordering::SeqCst));
+        assert!(is_due(&mut bell, first), "at first");
+        assert!(!is_due(&mut bell, second));
+        let ring = bell.waker.clone();
+        ring.wake_by_ref();
+        let woken = tasks.each_ref().map(|task| task.0.load(SeqCst));
         assert_eq!(woken, [0, 1]);
-        assert!(bell.rang(&mut Context::from_waker(second)));
-        for _ in 0..2 {
-            assert!(!bell.rang(&mut Context::from_waker(second)));
-            assert!(!bell.rang(&mut Context::from_waker(second)));
-            bell.waker().wake();
-            assert!(bell.rang(&mut Context::from_waker(second)));
+        for round in 2..4 {
+            assert!(is_due(&mut bell, second));
+            assert!(!is_due(&mut bell, second));
+            ring.wake_by_ref();
+            assert_eq!(tasks[1].0.load(SeqCst), round);
         }
-        let woken = tasks.each_ref().map(|task| task.0.load(Ordering::SeqCst));
-        assert_eq!(woken, [0, 3]);
+    }
+
+    /// A ring marks and then wakes, and a task may run in between, on another thread.
+    #[test]
+    fn every_ring_is_heard_under_any_interleaving() {
+        const RINGS: usize = 3;
+        let orders = every_order(|schedule| {
+            let task = Arc::<Woken>::default();
+            let waker = Waker::from(task.clone());
+            let mut bell = Bell::default();
+            assert!(is_due(&mut bell, &waker), "at first");
+            let inner = bell.inner.clone();
+            // Each ring comes from a thread of its own: 0 not begun, 1 marked, 2 done.
+            let mut rings = [0; RINGS];
+            let (mut marked, mut heard, mut turns, mut strays) = (0, 0, 0, 2);
+            loop {
+                let woken = task.0.load(SeqCst) > turns;
+                let mut able: Vec<_> = (0..RINGS).filter(|&ring| rings[ring] < 2).collect();
+                // A frame wakes the task now and then without a ring.
+                if woken || (strays > 0 && !able.is_empty()) {
+                    able.push(RINGS);
+                }
+                if able.is_empty() {
+                    break;
+                }
+                let actor = able[schedule.pick(able.len())];
+                if actor == RINGS {
+                    match woken {
+                        true => turns = task.0.load(SeqCst),
+                        false => strays -= 1,
+                    }
+                    if is_due(&mut bell, &waker) {
+                        heard = marked;
+                    }
+                    continue;
+                }
+                rings[actor] += 1;
+                match rings[actor] {
+                    1 => {
+                        inner.mark();
+                        marked += 1;
+                    }
+                    _ => inner.wake_task(),
+                }
+            }
+            assert_eq!(heard, RINGS, "a ring was not heard by a task that sleeps");
+        });
+        assert!(orders > 1000, "{orders}");
     }
 }

@@ -150,15 +150,16 @@ static ALLOWANCES: [Allowance; PeerKind::ALL.len()] = [
         patience: PATIENCE,
         kibibyte: 500,
     },
-    // Samples have a thread of their own.
+    // Samples have a thread of their own, of which one source may have all that is left by
+    // the others: only its turn is bounded.
     Allowance {
         name: "sample_source",
         noun: "source of samples",
         turn: TURN,
-        share: 1000,
+        share: 10_000,
         burst: Duration::from_secs(1),
         patience: PATIENCE,
-        kibibyte: 1_000,
+        kibibyte: 2_500,
     },
 ];
 
@@ -293,8 +294,8 @@ impl Budget {
         }
         let now = Instant::now();
         let share = i64::from(allowance.share);
-        let passed = nanos(now - self.counted);
-        let earned = passed / 1000 * share + passed % 1000 * share / 1000;
+        let passed = nanos(now - self.counted) / 1000;
+        let earned = passed.saturating_mul(share);
         let burst = nanos(allowance.burst);
         self.credit = self.credit.saturating_add(earned).min(burst) - self.spent;
         self.counted = now;

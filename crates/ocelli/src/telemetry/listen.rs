@@ -5,6 +5,7 @@ use super::{Options, Port, Shared, Telemetry, sources, viewers};
 use crate::conversation::Doors;
 use crate::server;
 use crate::site::Site;
+use ocelli_core::PeerKind;
 use std::io;
 use std::net::{SocketAddr, TcpListener as Bound};
 use std::sync::Arc;
@@ -19,9 +20,12 @@ pub fn begin(telemetry: &Telemetry, options: &Options, site: &Arc<Site>) {
     let shared = &telemetry.shared;
     let bind = |address, key, what| bind(shared, address, key, what);
     if let Some(listener) = tcp.and_then(|address| bind(address, "tcp", "samples by TCP")) {
-        let shared = shared.clone();
+        let (shared, hub) = (shared.clone(), site.hub.clone());
         let stopping = site.stopping.clone();
-        let serve = move |stream| sources::accept(stream, &shared, &stopping);
+        let serve = move |stream| {
+            let budget = hub.budget(PeerKind::SampleSource);
+            sources::accept(stream, budget, &shared, &stopping);
+        };
         spawn(telemetry, site, listener, serve);
     }
     if let Some(listener) = ws.and_then(|address| bind(address, "ws", "viewers of them")) {

@@ -4,6 +4,7 @@
 //! the same buffer, which works since all are on one thread.
 
 use super::{Shared, now};
+use ocelli_core::Budget;
 use ocelli_series::line::{self, Lines, TooLong};
 use ocelli_series::source::shown;
 use ocelli_series::{Refused, Registry, Sample};
@@ -48,20 +49,25 @@ pub fn most_connected() -> usize {
     half.unwrap_or(CONNECTED).min(CONNECTED)
 }
 
-/// Takes a connection's lines, in a task of its own.
-pub fn accept(stream: TcpStream, shared: &Arc<Shared>, stopping: &CancellationToken) {
+/// Takes a connection's lines within its budget, in a task of its own.
+pub fn accept(
+    stream: TcpStream,
+    budget: Budget,
+    shared: &Arc<Shared>,
+    stopping: &CancellationToken,
+) {
     let (shared, stopping) = (shared.clone(), stopping.clone());
     tokio::spawn(async move {
         let connected = shared.connected.fetch_add(1, Ordering::Relaxed);
         tokio::select! {
-            () = serve(stream, &shared, connected) => {}
+            () = serve(stream, budget, &shared, connected) => {}
             () = stopping.cancelled() => {}
         }
         shared.connected.fetch_sub(1, Ordering::Relaxed);
     });
 }
 
-async fn serve(stream: TcpStream, shared: &Shared, connected: usize) {
+async fn serve(stream: TcpStream, mut budget: Budget, shared: &Shared, connected: usize) {
     let Ok(peer) = stream.peer_addr() else { return };
     if connected >= shared.most_connected {
         let reason = format!("there are {connected} sources already");
@@ -71,7 +77,7 @@ async fn serve(stream: TcpStream, shared: &Shared, connected: usize) {
     // Without it a source that is cut off stays listed, and that is all.
     let _ = socket2::SockRef::from(&stream).set_tcp_keepalive(&keepalive);
     let mut source = Writer::new(peer.to_string(), true);
-    let ended = read(&stream, &mut source, shared).await;
+    let ended = read(&stream, &mut source, &mut budget, shared).await;
     let ended = match ended {
         Ok(()) => source.finish(&mut shared.registry()),
         other => other,
@@ -95,7 +101,12 @@ enum End {
     Refused(String),
 }
 
-async fn read(stream: &TcpStream, source: &mut Writer, shared: &Shared) -> Result<(), End> {
+async fn read(
+    stream: &TcpStream,
+    source: &mut Writer,
+    budget: &mut Budget,
+    shared: &Shared,
+) -> Result<(), End> {
     loop {
         if source.is_named() {
             stream.readable().await.map_err(End::Broken)?;
@@ -110,6 +121,7 @@ async fn read(stream: &TcpStream, source: &mut Writer, shared: &Shared) -> Resul
         let ended = SCRATCH.with_borrow_mut(|scratch| match stream.try_read(&mut scratch.bytes) {
             Ok(0) => Some(Ok(())),
             Ok(length) => {
+                budget.charge_bytes(length);
                 let (bytes, samples) = (&scratch.bytes[..length], &mut scratch.samples);
                 let taken = source.take(bytes, samples, &shared.registry);
                 shared.tell();
@@ -121,8 +133,8 @@ async fn read(stream: &TcpStream, source: &mut Writer, shared: &Shared) -> Resul
         if let Some(ended) = ended {
             return ended;
         }
-        // The next in turn: one that never stops writing is one of many.
-        tokio::task::yield_now().await;
+        let within = budget.ready().await;
+        within.map_err(|overspent| End::Refused(overspent.to_string()))?;
     }
 }
 

@@ -15,8 +15,10 @@
 //! What does not belong here: how large a line, a header or a picture may be. Each reader
 //! refuses what is too large before it keeps it.
 
+use std::error::Error;
 use std::fmt;
 use std::future::poll_fn;
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -110,8 +112,9 @@ static ALLOWANCES: [Allowance; PeerKind::ALL.len()] = [
         patience: PATIENCE,
         kibibyte: 1_000,
     },
-    // Requests are charged what they take. A client that asks without a pause is slowed
-    // down, which is enough as long as it waits for its answers.
+    // Requests are charged what they take, and their bytes what an HTTP/2 ping of 17 bytes
+    // takes. A client that asks without a pause is slowed down, which is enough as long as it
+    // waits for its answers.
     Allowance {
         name: "connection",
         noun: "connection",
@@ -119,7 +122,7 @@ static ALLOWANCES: [Allowance; PeerKind::ALL.len()] = [
         share: 250,
         burst: Duration::from_millis(500),
         patience: Duration::from_secs(60),
-        kibibyte: 5_000,
+        kibibyte: 50_000,
     },
     Allowance {
         name: "proxy",
@@ -128,7 +131,7 @@ static ALLOWANCES: [Allowance; PeerKind::ALL.len()] = [
         share: 500,
         burst: Duration::from_secs(1),
         patience: Duration::from_secs(60),
-        kibibyte: 5_000,
+        kibibyte: 50_000,
     },
     // 100 MB/s, or 50,000 packets a second.
     Allowance {
@@ -178,7 +181,25 @@ impl fmt::Display for Overspent {
     }
 }
 
-impl std::error::Error for Overspent {}
+impl Error for Overspent {}
+
+impl Overspent {
+    /// Finds it among the causes of an error, such as an [`io::Error`] that reading gave.
+    pub fn cause_of(error: &(dyn Error + 'static)) -> Option<Self> {
+        let mut cause = Some(error);
+        while let Some(error) = cause {
+            if let Some(overspent) = error.downcast_ref() {
+                return Some(*overspent);
+            }
+            // An I/O error passes over the error that it was made of.
+            cause = match error.downcast_ref::<io::Error>().map(io::Error::get_ref) {
+                Some(Some(inner)) => Some(inner as &(dyn Error + 'static)),
+                _ => error.source(),
+            };
+        }
+        None
+    }
+}
 
 /// How often peers of one kind were over their budgets.
 #[derive(Debug, Default)]
@@ -420,6 +441,16 @@ mod tests {
             work(&mut budget, turn, 2000).await.expect("it rested");
             advance(patience).await;
         }
+    }
+
+    #[test]
+    fn it_is_found_among_the_causes_of_an_error() {
+        let read = io::Error::other(Overspent(KIND));
+        assert_eq!(Overspent::cause_of(&read), Some(Overspent(KIND)));
+        let wrapped = io::Error::other(io::Error::other(Overspent(KIND)));
+        assert_eq!(Overspent::cause_of(&wrapped), Some(Overspent(KIND)));
+        let other = io::Error::from(io::ErrorKind::BrokenPipe);
+        assert_eq!(Overspent::cause_of(&other), None);
     }
 
     #[tokio::test(start_paused = true)]

@@ -63,6 +63,8 @@ pub enum Refusal {
     Unknown,
     /// The connection is one too many.
     Connections,
+    /// The connection stayed over its budget.
+    Budget,
     /// The header of a request is too long.
     HeaderSize,
     /// No request came over a connection in time.
@@ -77,13 +79,14 @@ pub enum Refusal {
 
 impl Refusal {
     /// All of them.
-    pub const ALL: [Refusal; 11] = [
+    pub const ALL: [Refusal; 12] = [
         Refusal::Host,
         Refusal::Origin,
         Refusal::Handshake,
         Refusal::Access,
         Refusal::Unknown,
         Refusal::Connections,
+        Refusal::Budget,
         Refusal::HeaderSize,
         Refusal::HeaderTimeout,
         Refusal::BodySize,
@@ -100,6 +103,7 @@ impl Refusal {
             Refusal::Access => "access",
             Refusal::Unknown => "unknown",
             Refusal::Connections => "connections",
+            Refusal::Budget => "budget",
             Refusal::HeaderSize => "header_size",
             Refusal::HeaderTimeout => "header_timeout",
             Refusal::BodySize => "body_size",

@@ -17,7 +17,7 @@ use crate::tls::authority::Certificate;
 use crate::ui;
 use crate::visitor::{Attempts, Visitors};
 use http::HeaderValue;
-use ocelli_core::{CameraId, Hub};
+use ocelli_core::{CameraId, Hub, Overspent};
 use ocelli_series::Bounds;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -170,6 +170,7 @@ impl Site {
             Refusal::Device => {
                 tracing::warn!(%peer, %reason, unsaid, "refused a camera that pushes");
             }
+            Refusal::Budget => tracing::warn!(%peer, %reason, unsaid, "ended a connection"),
             Refusal::Connections => tracing::warn!(%peer, %reason, unsaid, "refused a connection"),
             _ => tracing::warn!(%peer, %reason, unsaid, "refused a request"),
         }
@@ -182,6 +183,8 @@ impl Site {
             let most = self.limits.header_size;
             let reason = format!("the header is longer than {most} bytes");
             self.refused(Refusal::HeaderSize, peer, &reason);
+        } else if let Some(overspent) = Overspent::cause_of(error) {
+            self.refused(Refusal::Budget, peer, &overspent.to_string());
         } else if error.is_timeout() && !asked {
             self.counts.refuse(Refusal::HeaderTimeout);
         }

@@ -275,7 +275,7 @@ impl Socket {
                     return Poll::Ready(Incoming::TooLong);
                 }
                 Poll::Ready(Some(Err(error))) => {
-                    match overspent(&error).filter(|_| !self.closing) {
+                    match Overspent::cause_of(&error).filter(|_| !self.closing) {
                         Some(overspent) => self.cut_off(overspent),
                         None => self.answer_fault(&error),
                     }
@@ -383,13 +383,5 @@ impl Socket {
         });
         // Whoever does not answer a close in time is dropped.
         let _ = tokio::time::timeout(limit, last).await;
-    }
-}
-
-/// Whether reading ended because the peer stayed over its budget.
-fn overspent(error: &Error) -> Option<Overspent> {
-    match error {
-        Error::Io(error) => error.get_ref()?.downcast_ref().copied(),
-        _ => None,
     }
 }

@@ -6,6 +6,7 @@ mod fence;
 mod refused;
 #[path = "../support/mod.rs"]
 mod support;
+mod watched;
 
 use ocelli_testkit::jpeg::Picture;
 use ocelli_testkit::{HttpCamera, HttpCameraOptions, Hub, RtspAuth, RtspServer, RtspServerOptions};

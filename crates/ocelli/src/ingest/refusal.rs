@@ -1,6 +1,6 @@
 //! Why a device's connection is refused or ended, as it is told.
 
-use crate::websocket::close;
+use crate::websocket::{Fault, close};
 use serde_json::Value;
 
 /// Why a device's connection is refused or ended.
@@ -71,6 +71,17 @@ impl Refusal {
         Self::new(1003, "not_jpeg", message)
     }
 
+    /// It broke the WebSocket protocol.
+    pub fn protocol(fault: Fault) -> Self {
+        Self::new(fault.code, "protocol_error", fault.message)
+    }
+
+    /// It does not answer pings.
+    pub fn unanswered(pings: u32) -> Self {
+        let message = format!("{pings} pings were not answered; each has to be answered by a pong");
+        Self::new(1002, "no_pong", message)
+    }
+
     /// Somebody stopped the stream.
     pub fn stopped() -> Self {
         Self::new(1000, "stopped", "the stream was stopped at the hub")
@@ -79,6 +90,11 @@ impl Refusal {
     /// The hub has a fault of its own.
     pub fn broken(message: impl Into<String>) -> Self {
         Self::new(1011, "internal", message)
+    }
+
+    /// Whether something is wrong: the device was neither replaced nor stopped by hand.
+    pub fn is_fault(&self) -> bool {
+        !["replaced", "stopped"].contains(&self.word)
     }
 
     /// The message that goes before the close.

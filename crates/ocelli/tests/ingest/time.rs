@@ -127,6 +127,7 @@ async fn a_device_that_does_not_answer_pings_is_gone_though_it_sends() {
         tokio::time::pause();
         let begun = Instant::now();
         let mut pings = 0;
+        let mut told = None;
         let ended = loop {
             if begun.elapsed() > Duration::from_secs(200) {
                 break None;
@@ -139,7 +140,8 @@ async fn a_device_that_does_not_answer_pings_is_gone_though_it_sends() {
                         socket.send(&Frame::client(10, &frame.payload)).await;
                     }
                 }
-                Ok(_) => {}
+                Ok(Some(frame)) => told = told.or(frame.close_code()),
+                Ok(None) => {}
                 Err(_) => break Some(begun.elapsed().as_secs_f64()),
             }
         };
@@ -147,7 +149,7 @@ async fn a_device_that_does_not_answer_pings_is_gone_though_it_sends() {
         match ended {
             Some(ended) => {
                 assert!(!answers, "{ended}");
-                assert_eq!(pings, 2);
+                assert_eq!((pings, told), (2, Some(1002)));
                 assert!((44.0..52.0).contains(&ended), "{ended}");
             }
             None => assert!(answers && pings >= 12, "{pings}"),

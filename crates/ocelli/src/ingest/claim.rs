@@ -99,8 +99,7 @@ pub fn claim(site: &Site, connection: &Connection, claim: Claim) -> Result<Seat,
         None => {
             if let Some(before) = &before {
                 let stats = before.stats();
-                let reason = Refusal::replaced();
-                let reason = format!("{}: {}", reason.word, reason.message);
+                let reason = Refusal::replaced().to_string();
                 let stats = stats.as_deref();
                 streams::end(connection, before.row, now, stats, &reason).map_err(broken)?;
             }

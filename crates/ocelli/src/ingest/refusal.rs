@@ -2,6 +2,7 @@
 
 use crate::websocket::{Fault, close};
 use serde_json::Value;
+use std::fmt;
 
 /// Why a device's connection is refused or ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,5 +104,11 @@ impl Refusal {
         let message = Value::from(self.message.as_str());
         let word = self.word;
         format!(r#"{{"type":"error","code":"{word}","message":{message}}}"#)
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.word, self.message)
     }
 }

@@ -229,8 +229,8 @@ struct Session {
 
 /// Why a session is over.
 enum Over {
-    /// It ended by itself, for this reason.
-    Ended(String),
+    /// It ended by itself.
+    Ended(End),
     /// The hub stops.
     Stopping,
     /// It has to go.
@@ -241,9 +241,18 @@ impl Over {
     /// Why, for the log and for the stream's row.
     fn reason(&self) -> String {
         match self {
-            Over::Ended(reason) => reason.clone(),
+            Over::Ended(end) => end.to_string(),
             Over::Stopping => "the hub stops".to_owned(),
-            Over::Refused(refusal) => format!("{}: {}", refusal.word, refusal.message),
+            Over::Refused(refusal) => refusal.to_string(),
+        }
+    }
+
+    /// Whether something is wrong, which the camera tells until pictures come again.
+    fn is_fault(&self) -> bool {
+        match self {
+            Over::Ended(end) => !end.is_regular(),
+            Over::Stopping => false,
+            Over::Refused(refusal) => refusal.is_fault(),
         }
     }
 }
@@ -318,14 +327,14 @@ impl Session {
         match self.socket.end() {
             Some(End::Fault(fault)) => Over::Refused(Refusal::protocol(*fault)),
             Some(End::Unanswered(pings)) => Over::Refused(Refusal::unanswered(*pings)),
-            Some(end) => Over::Ended(end.to_string()),
-            None => Over::Ended(End::Cut.to_string()),
+            Some(end) => Over::Ended(end.clone()),
+            None => Over::Ended(End::Cut),
         }
     }
 
     /// Leaves the camera's seat and tells the device why, if it can still be told.
     async fn part(mut self, over: Over) {
-        let left = self.leave(over.reason());
+        let left = self.leave(&over);
         match over {
             Over::Refused(refusal) => {
                 tokio::join!(left, dismiss(self.socket, &refusal));
@@ -453,7 +462,7 @@ impl Session {
             return Err(Refusal::idle(timeout.as_secs()));
         }
         if quiet >= STALL {
-            self.seat.place.stall(&self.seat.device);
+            self.seat.place.stall(&self.seat.device, STALL);
         }
         if now - self.checked >= RECHECK {
             self.checked = now;
@@ -512,12 +521,14 @@ impl Session {
     }
 
     /// Leaves the camera's seat, unless it is another's already, and ends the stream.
-    fn leave(&self, reason: String) -> impl Future<Output = ()> + use<> {
+    fn leave(&self, over: &Over) -> impl Future<Output = ()> + use<> {
         let (site, place) = (self.site.clone(), self.seat.place.clone());
         let device: Arc<Device> = self.seat.device.clone();
+        let (reason, is_fault) = (over.reason(), over.is_fault());
         async move {
             let now = site.now();
-            let leave = move |connection: &mut _| match place.leave(&device) {
+            let fault = is_fault.then(|| reason.clone());
+            let leave = move |connection: &mut _| match place.leave(&device, fault.as_deref()) {
                 true => {
                     let stats = device.stats();
                     streams::end(connection, device.row, now, stats.as_deref(), &reason)

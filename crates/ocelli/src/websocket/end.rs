@@ -67,6 +67,12 @@ impl Fault {
 }
 
 impl End {
+    /// Whether the peer left as it should.
+    pub fn is_regular(&self) -> bool {
+        // Normal, going away, and no code at all.
+        matches!(self, End::Closed(1000 | 1001 | 1005))
+    }
+
     pub(super) fn of(error: &Error) -> Self {
         match error {
             Error::Protocol(error) => End::Fault(Fault::of(error)),
@@ -101,8 +107,7 @@ impl End {
 impl fmt::Display for End {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            // Normal, going away, and none at all.
-            End::Closed(1000 | 1001 | 1005) => f.write_str("it left"),
+            regular if regular.is_regular() => f.write_str("it left"),
             End::Closed(code) => write!(f, "it closed the connection with code {code}"),
             End::Cut => f.write_str("the connection ended without a close"),
             End::Broken(words) => write!(f, "the connection broke: {words}"),

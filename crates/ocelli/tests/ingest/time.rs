@@ -55,7 +55,8 @@ async fn a_device_without_frames_is_ended_after_its_apps_time() {
             device_socket.show(picture(number)).await;
         }
         assert!(device_socket.stays_open(Duration::from_secs(20)).await);
-        assert_eq!(camera.status().state, State::Stalled(None));
+        let reason = "no picture for 3 s".to_owned();
+        assert_eq!(camera.status().state, State::Stalled(reason));
     }
     // Text and what is no JPEG do not.
     let quiet = Instant::now() - Duration::from_secs(20);

@@ -115,6 +115,8 @@ export interface Camera {
   readonly kind: string;
   readonly state: string;
   readonly reason: string | null;
+  /** What went wrong last, in whatever state it is; null once it works again. */
+  readonly lastFailure: { readonly reason: string; readonly at: number } | null;
   readonly codec: string | null;
   readonly width: number | null;
   readonly height: number | null;

@@ -5,11 +5,12 @@ use crate::demand::Want;
 use crate::frame::{Codec, Frame};
 use crate::name::CameraId;
 use crate::ready::{Ready, Token};
+use crate::session::Endpoint;
 use crate::source::Failure;
-use crate::state::State;
+use crate::state::{LastFailure, State};
 use crate::subscription::{Follower, Subscription};
 use crate::upstream::{Lease, Upstream};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use tokio::sync::watch;
 
 /// Which of a camera's pictures is wanted.
@@ -27,6 +28,8 @@ pub enum Quality {
 pub struct CameraStatus {
     /// What it is doing, with the reason.
     pub state: State,
+    /// What went wrong last with either of its streams, until that works again.
+    pub last_failure: Option<LastFailure>,
     /// The codec it sends, once it has.
     pub codec: Option<Codec>,
     /// Pixels across and down of its newest picture.
@@ -62,13 +65,15 @@ pub struct Camera {
     sub: Option<Arc<Upstream>>,
     /// Whether its sources were ended for good.
     stopped: watch::Sender<bool>,
-    /// Held by a camera that stays connected without viewers.
-    _keep: Option<Lease>,
+    /// Whether it stays connected without viewers.
+    keep: bool,
+    /// Held by one that does, once it has begun.
+    kept: OnceLock<Lease>,
 }
 
 impl Camera {
-    /// A camera of source kind `kind`. With `keep` it is connected at once and
-    /// stays so; that needs a running tokio runtime.
+    /// A camera of source kind `kind`. With `keep` it is connected as soon as it is in
+    /// the hub, and stays so.
     pub fn new(
         id: CameraId,
         name: String,
@@ -77,7 +82,6 @@ impl Camera {
         sub: Option<Arc<Upstream>>,
         keep: bool,
     ) -> Self {
-        let keep = keep.then(|| main.lease(Want::Native));
         Self {
             id,
             name: RwLock::new(Named { name, changes: 0 }),
@@ -85,7 +89,15 @@ impl Camera {
             main,
             sub,
             stopped: watch::Sender::new(false),
-            _keep: keep,
+            keep,
+            kept: OnceLock::new(),
+        }
+    }
+
+    /// Begins to stay connected, where it does.
+    pub(crate) fn begin(&self) {
+        if self.keep {
+            self.kept.get_or_init(|| self.main.lease(Want::Native));
         }
     }
 
@@ -171,6 +183,28 @@ impl Camera {
         self.main.try_once().await
     }
 
+    /// Which of its streams this endpoint is, if it is one.
+    pub(crate) fn quality_at(&self, endpoint: &Endpoint) -> Option<Quality> {
+        let qualities = [Quality::Main, Quality::Sub].into_iter();
+        qualities
+            .take(self.upstreams().count())
+            .find(|quality| self.upstream(*quality).endpoint() == endpoint)
+    }
+
+    /// The codec that a stream arrives in, once it has.
+    pub fn codec(&self, quality: Quality) -> Option<Codec> {
+        self.upstream(quality).codec()
+    }
+
+    /// A picture of a stream that the hub shows anyway: the newest where it is live, else
+    /// the first that comes; or why the next attempt fails. It opens no session of its own.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub async fn look(&self, quality: Quality) -> Result<Frame, String> {
+        self.upstream(quality).look().await
+    }
+
     /// Tries it again at once if it waits to be.
     pub fn retry(&self) {
         self.upstreams().for_each(|upstream| upstream.retry());
@@ -186,6 +220,16 @@ impl Camera {
     /// the hub, or another took its place there.
     pub fn stopped(&self) -> watch::Receiver<bool> {
         self.stopped.subscribe()
+    }
+
+    fn last_failure(&self) -> Option<LastFailure> {
+        let sub = self.sub.as_ref().and_then(|sub| sub.last_failure());
+        let sub = sub.map(|last| LastFailure {
+            reason: format!("substream: {}", last.reason),
+            ..last
+        });
+        let both = [self.main.last_failure(), sub].into_iter().flatten();
+        both.max_by_key(|last| last.at)
     }
 
     /// What it tells of itself: of the stream that plays, where one does.
@@ -214,6 +258,7 @@ impl Camera {
         };
         let mut status = CameraStatus {
             state,
+            last_failure: self.last_failure(),
             codec: upstream.codec(),
             size: jpeg.size.or(upstream.native().status().size),
             fps: slot.fps,

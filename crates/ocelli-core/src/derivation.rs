@@ -7,7 +7,8 @@
 use crate::clock::Clock;
 use crate::slot::Slot;
 use crate::source::Rendition;
-use std::sync::{Arc, Mutex, PoisonError};
+use crate::state::LastFailure;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// One derived stream.
 pub(crate) struct Derivation {
@@ -15,36 +16,72 @@ pub(crate) struct Derivation {
     pub slot: Arc<Slot>,
     /// What makes it, if this hub has anything that does.
     pub rendition: Option<Arc<dyn Rendition>>,
-    failure: Mutex<Option<String>>,
+    clock: Arc<dyn Clock>,
+    trouble: Mutex<Trouble>,
+}
+
+#[derive(Default)]
+struct Trouble {
+    /// Whether it fails now, while somebody wants it.
+    failing: bool,
+    /// What went wrong last; none once it works.
+    last: Option<LastFailure>,
 }
 
 impl Derivation {
     /// Of camera `id`; nothing is made yet.
     pub fn new(id: &str, clock: Arc<dyn Clock>, rendition: Option<Arc<dyn Rendition>>) -> Self {
         Self {
-            slot: Arc::new(Slot::new(id, clock)),
+            slot: Arc::new(Slot::new(id, clock.clone())),
             rendition,
-            failure: Mutex::default(),
+            clock,
+            trouble: Mutex::default(),
         }
     }
 
-    /// Why there is none, while something is wrong.
+    fn lock(&self) -> MutexGuard<'_, Trouble> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Why there is none, while somebody wants it and something is wrong.
     pub fn failure(&self) -> Option<String> {
-        let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
-        failure.clone()
+        let trouble = self.lock();
+        let last = trouble.last.as_ref().filter(|_| trouble.failing);
+        last.map(|last| last.reason.clone())
     }
 
-    /// Whether that is a change.
-    pub fn set_failure(&self, reason: Option<String>) -> bool {
-        let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
-        let new = *failure != reason;
-        *failure = reason;
-        new
+    /// What went wrong last, until it works again.
+    pub fn last_failure(&self) -> Option<LastFailure> {
+        self.lock().last.clone()
     }
 
-    /// Forgets its picture and its trouble.
+    /// It fails; whether that is news.
+    pub fn fail(&self, reason: String) -> bool {
+        let mut trouble = self.lock();
+        let at = self.clock.now();
+        let last = trouble.last.replace(LastFailure {
+            reason: reason.clone(),
+            at,
+        });
+        let known = last.is_some_and(|last| last.reason == reason);
+        !std::mem::replace(&mut trouble.failing, true) || !known
+    }
+
+    /// It works; whether that is news.
+    pub fn works(&self) -> bool {
+        let mut trouble = self.lock();
+        trouble.failing = false;
+        trouble.last.take().is_some()
+    }
+
+    /// Nobody waits for it now; whether that is news. What went wrong is remembered.
+    pub fn rest(&self) -> bool {
+        std::mem::take(&mut self.lock().failing)
+    }
+
+    /// Forgets its picture.
     pub fn clear(&self) {
-        self.set_failure(None);
+        self.rest();
         self.slot.clear();
     }
 }

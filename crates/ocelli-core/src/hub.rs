@@ -1,11 +1,12 @@
 //! All the cameras, by name. The hub knows no transport and no file.
 
 use crate::budget::{Budget, Budgets, PeerKind};
-use crate::camera::Camera;
+use crate::camera::{Camera, Quality};
 use crate::clock::{Clock, SystemClock};
 use crate::name::{CameraId, DEFAULT_APP, NameError, check_app, split_id};
+use crate::session::{Endpoint, Sessions};
 use crate::source::{Renditions, Source};
-use crate::upstream::Upstream;
+use crate::upstream::{Common, Upstream};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -115,9 +116,7 @@ impl From<NameError> for HubError {
 
 /// All the cameras, by name.
 pub struct Hub {
-    clock: Arc<dyn Clock>,
-    changes: Arc<watch::Sender<u64>>,
-    budgets: Budgets,
+    common: Common,
     apps: RwLock<BTreeMap<String, Arc<App>>>,
     cameras: RwLock<Cameras>,
 }
@@ -138,11 +137,28 @@ impl Default for Hub {
 impl Hub {
     /// A hub with the app `live` and no camera.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self::with(Common {
+            clock,
+            budgets: Budgets::default(),
+            sessions: Sessions::default(),
+            changes: Arc::new(watch::Sender::new(0)),
+        })
+    }
+
+    /// A hub without cameras, to test one that is not in this hub. They share what
+    /// they may do to cameras, and neither opens a session while one of the other's ends.
+    pub fn for_test(&self) -> Self {
+        Self::with(Common {
+            sessions: self.common.sessions.for_test(),
+            changes: Arc::new(watch::Sender::new(0)),
+            ..self.common.clone()
+        })
+    }
+
+    fn with(common: Common) -> Self {
         let live = App::live();
         Self {
-            clock,
-            changes: Arc::new(watch::Sender::new(0)),
-            budgets: Budgets::default(),
+            common,
             apps: RwLock::new(BTreeMap::from([(live.name.clone(), Arc::new(live))])),
             cameras: RwLock::default(),
         }
@@ -150,29 +166,44 @@ impl Hub {
 
     /// The clock that stamps frames.
     pub fn clock(&self) -> &Arc<dyn Clock> {
-        &self.clock
+        &self.common.clock
     }
 
     /// The budgets of all peers, with their counts.
     pub fn budgets(&self) -> &Budgets {
-        &self.budgets
+        &self.common.budgets
     }
 
     /// A budget for a new peer.
     pub fn budget(&self, kind: PeerKind) -> Budget {
-        self.budgets.budget(kind)
+        self.common.budgets.budget(kind)
+    }
+
+    /// Where its cameras' sessions are.
+    pub fn sessions(&self) -> &Sessions {
+        &self.common.sessions
+    }
+
+    /// The camera and the quality of this very stream, if it has one.
+    pub fn camera_at(&self, endpoint: &Endpoint) -> Option<(Arc<Camera>, Quality)> {
+        let cameras = self.cameras();
+        cameras.into_iter().find_map(|camera| {
+            let quality = camera.quality_at(endpoint)?;
+            Some((camera, quality))
+        })
     }
 
     /// Changes whenever a camera is added, removed, or changes its state, and
     /// whenever an app does, for then other cameras may be seen.
     pub fn changes(&self) -> watch::Receiver<u64> {
-        self.changes.subscribe()
+        self.common.changes.subscribe()
     }
 
     /// Has whoever follows [`Hub::changes`] look again, for what decides beside the
     /// hub what they see has changed.
     pub fn look_again(&self) {
-        self.changes.send_modify(|generation| *generation += 1);
+        let changes = &self.common.changes;
+        changes.send_modify(|generation| *generation += 1);
     }
 
     /// Adds an app, or replaces the one of its name.
@@ -180,7 +211,7 @@ impl Hub {
         let mut apps = self.apps.write().unwrap_or_else(PoisonError::into_inner);
         apps.insert(app.name.clone(), Arc::new(app));
         drop(apps);
-        self.changes.send_modify(|generation| *generation += 1);
+        self.look_again();
     }
 
     /// Takes an app out; whether it was there. Its cameras, if it has any, are
@@ -189,7 +220,7 @@ impl Hub {
         let mut apps = self.apps.write().unwrap_or_else(PoisonError::into_inner);
         let known = apps.remove(name).is_some();
         drop(apps);
-        self.changes.send_modify(|generation| *generation += 1);
+        self.look_again();
         known
     }
 
@@ -223,12 +254,23 @@ impl Hub {
         source: Arc<dyn Source>,
         renditions: Renditions,
     ) -> Arc<Upstream> {
-        let changes = self.changes.clone();
-        let (clock, budgets) = (self.clock.clone(), self.budgets.clone());
-        Upstream::new(id.as_str(), clock, budgets, source, renditions, changes)
+        self.upstream_at(id, Endpoint::unique(), source, renditions)
     }
 
-    /// Adds a camera.
+    /// The same for a source that connects to `endpoint`.
+    pub fn upstream_at(
+        &self,
+        id: &CameraId,
+        endpoint: Endpoint,
+        source: Arc<dyn Source>,
+        renditions: Renditions,
+    ) -> Arc<Upstream> {
+        let common = self.common.clone();
+        Upstream::new(id.as_str(), common, endpoint, source, renditions)
+    }
+
+    /// Adds a camera. One that stays connected begins to connect, which needs a running
+    /// tokio runtime.
     ///
     /// # Errors
     /// One of its id is there already.
@@ -241,13 +283,14 @@ impl Hub {
         cameras.by_id.insert(camera.id().clone(), camera.clone());
         cameras.in_order.push(camera.clone());
         drop(cameras);
-        self.changes.send_modify(|generation| *generation += 1);
+        camera.begin();
+        self.look_again();
         Ok(camera)
     }
 
     /// Puts a camera in the place of the one that has its id, whose sources end.
     /// Who watches that one watches this one from then on. None if there is none
-    /// of its id.
+    /// of its id. Needs a running tokio runtime, as [`Hub::add`] does.
     pub fn replace(&self, camera: Camera) -> Option<Arc<Camera>> {
         let mut cameras = self.cameras.write().unwrap_or_else(PoisonError::into_inner);
         let Cameras { by_id, in_order } = &mut *cameras;
@@ -258,15 +301,17 @@ impl Hub {
             *place = camera.clone();
         }
         drop(cameras);
+        // In this order, so that the new one waits until the old one has left.
         old.stop();
-        self.changes.send_modify(|generation| *generation += 1);
+        camera.begin();
+        self.look_again();
         Some(camera)
     }
 
     /// Gives a camera another name; its streams go on.
     pub fn rename(&self, camera: &Camera, name: String) {
         camera.rename(name);
-        self.changes.send_modify(|generation| *generation += 1);
+        self.look_again();
     }
 
     /// Takes a camera out and ends its sources.
@@ -278,7 +323,7 @@ impl Hub {
             .retain(|other| !Arc::ptr_eq(other, &camera));
         drop(cameras);
         camera.stop();
-        self.changes.send_modify(|generation| *generation += 1);
+        self.look_again();
         Some(camera)
     }
 

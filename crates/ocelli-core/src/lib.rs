@@ -22,6 +22,7 @@
 //! | [`ready`] | what a viewer waits on: [`Ready`]; what it may lend meanwhile: [`Outlet`] |
 //! | [`subscription`] | a viewer's hold on slots: [`Subscription`], [`Follower`] |
 //! | [`source`] | what fetches a camera's native stream, what derives another, how they fail |
+//! | [`session`] | where the hub is connected, and where a session is ending |
 //! | [`upstream`] | starts, watches, restarts and stops one source by demand |
 //! | [`state`], `demand` | what an upstream is doing, and what somebody wants of it |
 //! | `derivation` | a stream that is derived from another |
@@ -52,6 +53,7 @@ pub mod hub;
 mod listener;
 pub mod name;
 pub mod ready;
+pub mod session;
 pub mod slot;
 pub mod source;
 pub mod state;
@@ -66,8 +68,9 @@ pub use frame::{Codec, Form, Frame, FrameBuffer, Picture, raw_len, raw_stride};
 pub use hub::{App, Hub, HubError, IngestLimits};
 pub use name::{CameraId, NameError};
 pub use ready::{Begun, Offered, Outlet, Ready, Token};
+pub use session::{Busy, Endpoint, Hold, Sessions};
 pub use slot::Slot;
-pub use source::{Failure, FailureKind, Publisher, Rendition, Renditions, RunOnce, Source};
-pub use state::State;
+pub use source::{Failure, FailureKind, Left, Publisher, Rendition, Renditions, RunOnce, Source};
+pub use state::{LastFailure, State};
 pub use subscription::{Follower, Subscription};
 pub use upstream::{Lease, Upstream};

@@ -69,6 +69,9 @@ impl From<Overspent> for Failure {
 /// One attempt under way. Dropping it ends the attempt and all that belongs to it.
 pub type RunOnce = Pin<Box<dyn Future<Output = Result<(), Failure>> + Send>>;
 
+/// The end of what attempts left behind.
+pub type Left = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// How long a camera may bring no picture, unless its source says otherwise.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -90,6 +93,13 @@ pub trait Source: Send + Sync + 'static {
     /// How many pictures a second it brings, where that is known beforehand.
     fn rate(&self) -> Option<f64> {
         None
+    }
+
+    /// Ready once nothing is left of the attempts that have ended: no connection, and no
+    /// session at the camera. The hub waits for it, for at most [`crate::session::LEAVE`],
+    /// before it connects to the same camera again. Called when an attempt was dropped.
+    fn left(self: Arc<Self>) -> Left {
+        Box::pin(std::future::ready(()))
     }
 
     /// Whether the outside pushes to it. Then it alone knows whether somebody is
@@ -143,6 +153,11 @@ impl Publisher {
     /// Says what an ingest is doing; a picture says by itself that it is live.
     pub fn set_state(&self, state: State) {
         self.upstream.set_state(state);
+    }
+
+    /// Notes what went wrong with an ingest; it is told until a picture comes.
+    pub fn note_failure(&self, reason: &str) {
+        self.upstream.note_failure(reason);
     }
 
     /// Marks that the next picture does not continue from the last one, which stays.

@@ -1,5 +1,7 @@
 //! What an upstream is doing, in a word and a reason.
 
+use crate::clock::Timestamp;
+
 /// What a camera is doing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum State {
@@ -9,8 +11,8 @@ pub enum State {
     Starting,
     /// Pictures come.
     Live,
-    /// Pictures have stopped; why, if that is known.
-    Stalled(Option<String>),
+    /// Pictures have stopped, for this reason.
+    Stalled(String),
     /// It crashed again and again, for this reason; tried again with backoff.
     Failed(String),
 }
@@ -30,9 +32,17 @@ impl State {
     /// What a person should know about it.
     pub fn reason(&self) -> Option<&str> {
         match self {
-            State::Stalled(reason) => reason.as_deref(),
-            State::Failed(reason) => Some(reason),
+            State::Stalled(reason) | State::Failed(reason) => Some(reason),
             _ => None,
         }
     }
+}
+
+/// What went wrong last. It is told in every state, until it works again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastFailure {
+    /// What it was.
+    pub reason: String,
+    /// When it was.
+    pub at: Timestamp,
 }

@@ -2,37 +2,47 @@
 //!
 //! One upstream is one connection to a camera. A [`Lease`] is the demand; the
 //! first starts it, and [`crate::GRACE`] after the last is gone it stops, leaving no task
-//! behind. What is derived from it runs inside it, under the same rules.
+//! behind. What is derived from it runs inside it, under the same rules: [`attempts`].
+
+mod attempts;
 
 use crate::budget::Budgets;
 use crate::clock::Clock;
 use crate::complaint::{Complaint, Complaints, Times};
-use crate::crashes::Crashes;
-use crate::demand::{Demand, Derived, Want, lapse};
+use crate::demand::{Demand, Derived, Want};
 use crate::derivation::Derivation;
 use crate::frame::{Codec, Frame, Picture};
+use crate::session::{Endpoint, Session, Sessions};
 use crate::slot::Slot;
-use crate::source::{Failure, FailureKind, PATIENCE, Publisher, Renditions, Source};
-use crate::state::State;
+use crate::source::{Failure, Renditions, Source};
+use crate::state::{LastFailure, State};
 use crate::subscription::Follower;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 use tokio::sync::{Notify, watch};
-use tokio::task::{AbortHandle, JoinSet};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
 
-/// A live camera without a picture for this long is shown as stalled.
-const STALL: Duration = Duration::from_secs(3);
-/// The shortest wait before a restart that a person asked for.
-const BY_HAND: Duration = Duration::from_secs(2);
+/// What the upstreams of a hub share.
+#[derive(Clone)]
+pub(crate) struct Common {
+    pub clock: Arc<dyn Clock>,
+    pub budgets: Budgets,
+    pub sessions: Sessions,
+    /// Bumped with each change of state.
+    pub changes: Arc<watch::Sender<u64>>,
+}
 
 struct Inner {
     state: State,
+    /// What went wrong last; none once pictures come.
+    last_failure: Option<LastFailure>,
     complaints: Complaints,
     heard: Instant,
     lived: bool,
     restarts: u64,
     task: Option<AbortHandle>,
+    /// Of the attempt under way.
+    session: Option<Arc<Session>>,
     /// Ended for good: no lease starts it again.
     stopped: bool,
     revision: u64,
@@ -41,16 +51,17 @@ struct Inner {
 /// One connection to a camera, and the streams that come of it.
 pub struct Upstream {
     id: String,
-    clock: Arc<dyn Clock>,
-    budgets: Budgets,
+    common: Common,
     source: Arc<dyn Source>,
+    endpoint: Endpoint,
     native: Arc<Slot>,
     /// Filled by the camera itself where it sends JPEG.
     jpeg: Derivation,
     mpeg1: Derivation,
     demand: watch::Sender<Demand>,
     retry: Notify,
-    changes: Arc<watch::Sender<u64>>,
+    /// Told of each attempt that failed.
+    crashed: Notify,
     inner: Mutex<Inner>,
 }
 
@@ -68,34 +79,35 @@ impl Drop for Lease {
 }
 
 impl Upstream {
-    /// An idle upstream for camera `id`. `changes` is bumped with each change of state.
-    pub fn new(
+    /// An idle upstream for camera `id`, whose source connects to `endpoint`.
+    pub(crate) fn new(
         id: impl Into<String>,
-        clock: Arc<dyn Clock>,
-        budgets: Budgets,
+        common: Common,
+        endpoint: Endpoint,
         source: Arc<dyn Source>,
         renditions: Renditions,
-        changes: Arc<watch::Sender<u64>>,
     ) -> Arc<Self> {
-        let id = id.into();
+        let (id, clock) = (id.into(), &common.clock);
         Arc::new(Self {
             native: Arc::new(Slot::new(id.clone(), clock.clone())),
             jpeg: Derivation::new(&id, clock.clone(), renditions.jpeg),
             mpeg1: Derivation::new(&id, clock.clone(), renditions.mpeg1),
             id,
-            clock,
-            budgets,
+            common,
             source,
+            endpoint,
             demand: watch::Sender::new(Demand::default()),
             retry: Notify::new(),
-            changes,
+            crashed: Notify::new(),
             inner: Mutex::new(Inner {
                 state: State::Idle,
+                last_failure: None,
                 complaints: Complaints::default(),
                 heard: Instant::now(),
                 lived: false,
                 restarts: 0,
                 task: None,
+                session: None,
                 stopped: false,
                 revision: 0,
             }),
@@ -123,12 +135,12 @@ impl Upstream {
 
     /// The hub's clock.
     pub fn clock(&self) -> &Arc<dyn Clock> {
-        &self.clock
+        &self.common.clock
     }
 
     /// Where its source's budget comes from.
     pub(crate) fn budgets(&self) -> &Budgets {
-        &self.budgets
+        &self.common.budgets
     }
 
     /// The codec the camera sends, once it has.
@@ -142,6 +154,23 @@ impl Upstream {
             Some(reason) => State::Failed(reason),
             None => self.lock().state.clone(),
         }
+    }
+
+    /// What went wrong last with its stream or with what is derived from it, until it
+    /// works again.
+    pub fn last_failure(&self) -> Option<LastFailure> {
+        let mpeg1 = self.mpeg1.last_failure().map(|last| LastFailure {
+            reason: format!("{}: {}", Derived::Mpeg1.name(), last.reason),
+            ..last
+        });
+        let own = self.lock().last_failure.clone();
+        let all = [own, self.jpeg.last_failure(), mpeg1].into_iter().flatten();
+        all.max_by_key(|last| last.at)
+    }
+
+    /// Where its source connects to.
+    pub(crate) fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
     }
 
     /// A number that changes with the state.
@@ -202,6 +231,39 @@ impl Upstream {
         }
     }
 
+    /// A picture of a stream that is shown anyway: the newest where it is live, else the
+    /// first that comes; or why the next attempt fails.
+    pub(crate) async fn look(self: &Arc<Self>) -> Result<Frame, String> {
+        let mut changes = self.common.changes.subscribe();
+        let mut pictures = self.follow_jpeg();
+        if self.state() != State::Live {
+            // What is there is old.
+            let _ = pictures.try_next();
+            self.retry();
+        }
+        let before = self.restarts();
+        let failed = async {
+            loop {
+                // The same failure again is no change.
+                let crashed = self.crashed.notified();
+                let derived = self.jpeg.failure();
+                let own = || self.last_failure().filter(|_| self.restarts() > before);
+                if let Some(reason) = derived.or_else(|| own().map(|last| last.reason)) {
+                    return reason;
+                }
+                tokio::select! {
+                    () = crashed => {}
+                    _ = changes.changed() => {}
+                }
+            }
+        };
+        tokio::select! {
+            biased;
+            frame = pictures.next() => Ok(frame),
+            reason = failed => Err(reason),
+        }
+    }
+
     /// Asks for a stream; the first lease starts the source.
     pub fn lease(self: &Arc<Self>, want: Want) -> Lease {
         let lease = self.demand(want);
@@ -230,12 +292,17 @@ impl Upstream {
         if let Some(task) = inner.task.take() {
             task.abort();
         }
+        // At once, for whoever takes its place may connect before the task has ended.
+        if let Some(session) = inner.session.take() {
+            session.end();
+        }
     }
 
     fn changed(&self, mut inner: MutexGuard<'_, Inner>) {
         inner.revision += 1;
         drop(inner);
-        self.changes.send_modify(|generation| *generation += 1);
+        let changes = &self.common.changes;
+        changes.send_modify(|generation| *generation += 1);
     }
 
     pub(crate) fn interrupt(&self) {
@@ -244,26 +311,41 @@ impl Upstream {
         self.mpeg1.slot.interrupt();
     }
 
-    /// Whether that is a change.
+    /// Whether that is a change. A reason is told as the last failure too, in whatever
+    /// state it is later.
     pub(crate) fn set_state(&self, state: State) -> bool {
         let mut inner = self.lock();
         let new = inner.state != state;
         if new {
+            if let Some(reason) = state.reason() {
+                self.note(&mut inner, reason);
+            }
             inner.state = state;
             self.changed(inner);
         }
         new
     }
 
+    /// Notes what went wrong, whatever the state.
+    pub(crate) fn note_failure(&self, reason: &str) {
+        let mut inner = self.lock();
+        if self.note(&mut inner, reason) {
+            self.changed(inner);
+        }
+    }
+
+    /// Whether that is news. The same again is not: it would be told to every viewer
+    /// with each attempt.
+    fn note(&self, inner: &mut Inner, reason: &str) -> bool {
+        let at = self.common.clock.now();
+        let reason = reason.to_owned();
+        let last = inner.last_failure.replace(LastFailure { reason, at });
+        last.map(|last| last.reason) != inner.last_failure.as_ref().map(|now| now.reason.clone())
+    }
+
     /// Counts what the log could be told; how often it happened, if it is told.
     fn complain(&self, kind: fn(&mut Complaints) -> &mut Complaint) -> Option<Times> {
         kind(&mut self.lock().complaints).count(Instant::now())
-    }
-
-    fn set_rendition_failure(&self, derived: Derived, reason: Option<String>) {
-        if self.derived(derived).set_failure(reason) {
-            self.changed(self.lock());
-        }
     }
 
     fn derived(&self, derived: Derived) -> &Derivation {
@@ -283,227 +365,42 @@ impl Upstream {
         // Asked first, for that is cheaper and nearly always the end of it.
         if self.codec() != Some(codec) {
             self.demand.send_modify(|demand| demand.codec = Some(codec));
+            if codec == Codec::Jpeg && self.jpeg.works() {
+                self.changed(self.lock());
+            }
         }
         let mut inner = self.lock();
         inner.heard = Instant::now();
         inner.lived = true;
-        if inner.state != State::Live {
+        if inner.state != State::Live || inner.last_failure.is_some() {
+            let again = inner.state != State::Live;
             inner.state = State::Live;
-            let worth = inner.complaints.live.count(Instant::now());
+            inner.last_failure = None;
+            let worth = again.then(|| inner.complaints.live.count(Instant::now()));
             self.changed(inner);
-            if let Some(times) = worth {
+            if let Some(times) = worth.flatten() {
                 tracing::info!(camera = %self.id, state = "live", "live{times}");
             }
         }
     }
 
     pub(crate) fn take_derived(&self, derived: Derived, picture: Picture) {
-        self.derived(derived).slot.publish(picture);
-        self.set_rendition_failure(derived, None);
-    }
-
-    async fn supervise(self: Arc<Self>) {
-        let mut trying = std::pin::pin!(self.keep_trying());
-        loop {
-            tokio::select! {
-                () = self.unwanted() => {
-                    if self.rest() {
-                        return;
-                    }
-                }
-                () = &mut trying => unreachable!("it tries as long as it is wanted"),
-            }
+        let derived = self.derived(derived);
+        derived.slot.publish(picture);
+        if derived.works() {
+            self.changed(self.lock());
         }
     }
 
-    async fn keep_trying(self: &Arc<Self>) {
-        let mut crashes = Crashes::default();
-        loop {
-            let failure = self.attempt().await;
-            self.after_crash(&mut crashes, failure).await;
-        }
-    }
-
-    /// Goes idle, unless somebody came in this very moment.
-    fn rest(&self) -> bool {
-        let mut inner = self.lock();
-        if self.demand.borrow().any() {
-            return false;
-        }
-        inner.task = None;
-        inner.state = State::Idle;
-        self.native.clear();
-        self.jpeg.clear();
-        self.mpeg1.clear();
-        self.changed(inner);
-        tracing::debug!(camera = %self.id, state = "idle", "wanted no more");
-        true
-    }
-
-    /// Returns when nobody has wanted it for [`crate::GRACE`].
-    async fn unwanted(&self) {
-        lapse(&self.demand, Demand::any).await;
-    }
-
-    /// One attempt with its watchdog and what is derived from it; how it failed.
-    async fn attempt(self: &Arc<Self>) -> Failure {
-        {
-            let mut inner = self.lock();
-            inner.heard = Instant::now();
-            inner.lived = false;
-        }
-        self.interrupt();
-        let publisher = Publisher::new(self.clone(), None);
-        let run = contained(self.source.clone().run_once(publisher));
-        tokio::select! {
-            failure = run => failure,
-            failure = self.watch() => failure,
-            () = self.derive(Derived::Jpeg) => unreachable!("derive runs as long as the attempt"),
-            () = self.derive(Derived::Mpeg1) => unreachable!("derive runs as long as the attempt"),
-        }
-    }
-
-    /// Marks a quiet camera stalled, and gives it up after its patience.
-    async fn watch(&self) -> Failure {
-        if self.source.is_ingest() {
-            return std::future::pending().await;
-        }
-        let patience = self.source.patience();
-        // A source that asks for more patience than most has a picture now and then.
-        let stall = if patience > PATIENCE {
-            patience / 2
-        } else {
-            STALL
+    /// Nobody waits for that stream now, so it does not fail either.
+    fn rest_derived(&self, derived: Derived) {
+        let news = match derived {
+            Derived::Jpeg => self.jpeg.rest(),
+            // Few ever watch it: once nobody does, its trouble is nobody's.
+            Derived::Mpeg1 => self.mpeg1.works(),
         };
-        loop {
-            let heard = self.lock().heard;
-            sleep_until(heard + stall).await;
-            let quiet = {
-                let inner = self.lock();
-                (inner.heard == heard).then_some(inner.lived)
-            };
-            let Some(lived) = quiet else { continue };
-            if lived && self.set_state(State::Stalled(None)) {
-                let seconds = stall.as_secs();
-                if let Some(times) = self.complain(|told| &mut told.stalled) {
-                    let reason = format_args!("no picture for {seconds} s");
-                    tracing::warn!(camera = %self.id, state = "stalled", %reason, "stalled{times}");
-                }
-            }
-            sleep_until(heard + patience).await;
-            if self.lock().heard == heard {
-                let what = if lived {
-                    "no picture"
-                } else {
-                    "connected, but no picture"
-                };
-                return Failure::new(
-                    FailureKind::Silent,
-                    format!("{what} for {} s", patience.as_secs()),
-                );
-            }
+        if news {
+            self.changed(self.lock());
         }
-    }
-
-    async fn after_crash(&self, crashes: &mut Crashes, failure: Failure) {
-        let lived = {
-            let mut inner = self.lock();
-            inner.restarts += 1;
-            std::mem::take(&mut inner.lived)
-        };
-        let (failed, wait) = crashes.add(Instant::now(), lived);
-        if failed {
-            if let Some(times) = self.complain(|told| &mut told.failed) {
-                tracing::warn!(camera = %self.id, state = "failed", reason = %failure,
-                    "failed{times}; next try in {wait:?}");
-            }
-            self.set_state(State::Failed(failure.reason));
-        } else {
-            if let Some(times) = self.complain(|told| &mut told.restarting) {
-                tracing::info!(camera = %self.id, reason = %failure, "restarting{times}");
-            }
-            if lived {
-                self.set_state(State::Stalled(Some(failure.reason)));
-            }
-        }
-        self.wait_or_retry(wait).await;
-    }
-
-    /// Runs a rendition while it is wanted. Never ends by itself.
-    async fn derive(self: &Arc<Self>, derived: Derived) {
-        let Derivation {
-            slot, rendition, ..
-        } = self.derived(derived);
-        let name = derived.name();
-        let wanted = move |demand: &Demand| derived.wanted(demand);
-        let mut demand = self.demand.subscribe();
-        let mut crashes = Crashes::default();
-        loop {
-            // The sender lives in `self`, so waiting can't fail.
-            let _ = demand.wait_for(wanted).await;
-            let Some(rendition) = rendition.clone() else {
-                let reason = format!("this hub has nothing that turns its stream into {name}");
-                self.set_rendition_failure(derived, Some(reason));
-                return std::future::pending().await;
-            };
-            let codec = self.codec();
-            let input = match codec {
-                Some(Codec::Jpeg) => &self.jpeg.slot,
-                _ => &self.native,
-            };
-            let input = Follower::for_rendition(input.clone());
-            let publisher = Publisher::new(self.clone(), Some(derived));
-            let run = contained(rendition.run_once(input, publisher));
-            let failure = tokio::select! {
-                failure = run => failure,
-                () = lapse(&self.demand, wanted) => {
-                    slot.clear();
-                    continue;
-                }
-                // Another codec comes from another slot.
-                _ = demand.wait_for(|demand| demand.codec != codec) => continue,
-            };
-            slot.interrupt();
-            let (failed, wait) = crashes.add(Instant::now(), slot.status().fps > 0.0);
-            if failed {
-                if let Some(times) = self.complain(|told| &mut told.rendition_failed) {
-                    tracing::warn!(camera = %self.id, state = "failed", reason = %failure,
-                        "its {name} rendition failed{times}; next try in {wait:?}");
-                }
-                self.set_rendition_failure(derived, Some(failure.reason));
-            } else {
-                if let Some(times) = self.complain(|told| &mut told.rendition_restarting) {
-                    tracing::info!(camera = %self.id, reason = %failure,
-                        "restarting its {name} rendition{times}");
-                }
-            }
-            self.wait_or_retry(wait).await;
-        }
-    }
-
-    /// Waits before the next try: less if a person asks for it, but even a hand on
-    /// the button does not hammer a camera, whose account may be locked after a few
-    /// wrong passwords, or this machine.
-    async fn wait_or_retry(&self, wait: Duration) {
-        let crashed = Instant::now();
-        tokio::select! {
-            () = sleep(wait) => {}
-            () = async { self.retry.notified().await; sleep_until(crashed + BY_HAND).await } => {}
-        }
-    }
-}
-
-/// Runs an attempt in a task of its own, so that a defect in it (a panic on what
-/// some camera sends) is that camera's crash and nobody else's.
-async fn contained(run: crate::source::RunOnce) -> Failure {
-    let mut tasks = JoinSet::new();
-    tasks.spawn(run);
-    match tasks.join_next().await {
-        Some(Ok(Err(failure))) => failure,
-        Some(Ok(Ok(()))) | None => Failure::new(FailureKind::Ended, "the stream ended"),
-        Some(Err(_)) => Failure::new(
-            FailureKind::Unsupported,
-            "it sends something that this hub stumbled over; please report it",
-        ),
     }
 }

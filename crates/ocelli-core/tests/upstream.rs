@@ -299,7 +299,10 @@ async fn silence_is_first_a_stall_and_then_a_crash() {
     let mut viewer = stage.camera.follow(Quality::Main);
     viewer.next().await;
     let began = Instant::now();
-    stage.until(|state| *state == State::Stalled(None)).await;
+    let reason = "no picture for 3 s".to_owned();
+    stage
+        .until(|state| *state == State::Stalled(reason.clone()))
+        .await;
     assert!(began.elapsed() < Duration::from_secs(4));
     stage
         .attempts

@@ -80,6 +80,7 @@ struct Shared {
 #[derive(Clone, Copy, Default)]
 struct Counts {
     open: usize,
+    most: usize,
     requests: usize,
 }
 
@@ -136,6 +137,11 @@ impl HttpCamera {
     /// How many requests for a path are being answered now.
     pub fn open(&self, path: &str) -> usize {
         self.shared.counts(path).open
+    }
+
+    /// The most connections that were open at once on a path.
+    pub fn most(&self, path: &str) -> usize {
+        self.shared.counts(path).most
     }
 
     /// How many requests for a path there have been, refused ones included.
@@ -227,6 +233,7 @@ impl Shared {
         let path = target.split('?').next().unwrap_or_default().to_owned();
         self.count(&path, |counts| {
             counts.open += 1;
+            counts.most = counts.most.max(counts.open);
             counts.requests += 1;
         });
         let open = Open { shared: self, path };

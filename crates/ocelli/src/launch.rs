@@ -10,7 +10,7 @@ use crate::renditions::{JpegRendition, Mpeg1Rendition};
 use crate::server;
 use crate::sinks::jsmpeg;
 use crate::site::Site;
-use crate::sources::Fence;
+use crate::sources::{Address, Fence};
 use crate::store::{self, Store, StoreError, codes, users};
 use crate::telemetry::Telemetry;
 use crate::tls::TlsError;
@@ -51,22 +51,30 @@ pub fn hub(config: &Config) -> Result<Arc<Hub>, ConfigError> {
     Ok(hub)
 }
 
-/// Makes a camera for a hub, which is not in it yet. With `keep` it begins to
-/// connect, so that needs a running runtime.
+/// Makes a camera for a hub, which is not in it yet.
 ///
 /// # Errors
 /// The hub does not know its app.
 pub fn make(hub: &Hub, camera: &CameraConfig) -> Result<Camera, HubError> {
     let id = hub.resolve(&camera.app, &camera.room)?;
-    let upstream = |source: &Arc<dyn Source>| {
+    let upstream = |source: &Arc<dyn Source>, address: &Address| {
         let renditions = Renditions {
             jpeg: Some(Arc::new(JpegRendition::new(camera.jpeg))),
             mpeg1: Some(Arc::new(Mpeg1Rendition::new(camera.mpeg1))),
         };
-        hub.upstream(&id, source.clone(), renditions)
+        match address.endpoint() {
+            Some(endpoint) => hub.upstream_at(&id, endpoint, source.clone(), renditions),
+            None => hub.upstream(&id, source.clone(), renditions),
+        }
     };
-    let main = upstream(&camera.source);
-    let sub = camera.substream.as_ref().map(upstream);
+    let main = upstream(&camera.source, &camera.address);
+    // The main stream's own address would be a second session for the same pictures.
+    let small = camera
+        .substream
+        .as_ref()
+        .zip(camera.substream_address.as_ref());
+    let small = small.filter(|(_, address)| **address != camera.address);
+    let sub = small.map(|(source, address)| upstream(source, address));
     let name = camera.name.clone();
     Ok(Camera::new(id, name, camera.kind, main, sub, camera.keep))
 }

@@ -10,6 +10,7 @@ use ocelli_testkit::websocket::RawSocket;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 use support::PATIENCE;
+use support::http::get;
 use support::site::Site;
 use support::wall::{WALL, Wall};
 use tokio_tungstenite::tungstenite::Message;
@@ -63,12 +64,23 @@ async fn a_camera_s_states_are_told_as_they_change() {
     cam.show().await;
     let live = state(&mut wall, "cam", "live").await;
     assert!(live.get("reason").is_none(), "{live}");
+    assert!(live.get("lastFailure").is_none(), "{live}");
+    let before = jpeg::now_micros();
     cam.crash("out of film");
     let stalled = state(&mut wall, "cam", "stalled").await;
     assert_eq!(stalled["reason"], "out of film");
+    assert_eq!(stalled["lastFailure"]["reason"], "out of film");
+    let at = stalled["lastFailure"]["at"].as_u64().expect("µs");
+    assert!((before..=jpeg::now_micros()).contains(&at), "{at}");
+    let listed = get(site.address, "/api/v1/cameras").await.json();
+    let told = &listed["data"][0]["lastFailure"];
+    assert_eq!(*told, json!({ "reason": "out of film", "at": at / 1000 }));
     cam.show_picture(&Picture::QVGA.encode_now(9), Timestamp::UNKNOWN)
         .await;
-    state(&mut wall, "cam", "live").await;
+    let live = state(&mut wall, "cam", "live").await;
+    assert!(live.get("lastFailure").is_none(), "{live}");
+    let listed = get(site.address, "/api/v1/cameras").await.json();
+    assert_eq!(listed["data"][0]["lastFailure"], Value::Null);
     for time in 2..4 {
         cam.started(time).await;
         cam.crash("still out of film");

@@ -16,7 +16,7 @@ use axum::routing::{MethodRouter, get};
 use http::StatusCode;
 use http::request::Parts;
 use ocelli_core::name::split_id;
-use ocelli_core::{Camera, CameraId, Timestamp};
+use ocelli_core::{Camera, CameraId, LastFailure, Timestamp};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -52,6 +52,25 @@ impl<S: Send + Sync> FromRequestParts<S> for Named {
     }
 }
 
+/// What went wrong last.
+#[derive(Serialize, ToSchema)]
+#[schema(as = LastFailure)]
+pub struct LastView {
+    /// What it was.
+    reason: String,
+    /// When it was, in ms since the Unix epoch.
+    at: u64,
+}
+
+impl From<LastFailure> for LastView {
+    fn from(last: LastFailure) -> Self {
+        Self {
+            reason: last.reason,
+            at: last.at.0 / 1000,
+        }
+    }
+}
+
 /// A camera.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Camera)]
@@ -69,6 +88,8 @@ pub struct View {
     state: String,
     /// Why it is in that state, if there is a reason.
     reason: Option<String>,
+    /// What went wrong last, in whatever state it is now; null once it works again.
+    last_failure: Option<LastView>,
     codec: Option<String>,
     width: Option<u16>,
     height: Option<u16>,
@@ -98,6 +119,7 @@ impl View {
             kind: camera.kind(),
             state: status.state.name().to_owned(),
             reason: status.state.reason().map(ToString::to_string),
+            last_failure: status.last_failure.map(LastView::from),
             codec: status.codec.map(|codec| codec.name().to_owned()),
             width: status.size.map(|size| size.0),
             height: status.size.map(|size| size.1),

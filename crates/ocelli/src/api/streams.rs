@@ -34,6 +34,8 @@ pub struct View {
     started_at: i64,
     /// In ms since the Unix epoch; null while it goes on.
     ended_at: Option<i64>,
+    /// Why it ended, in words; null while it goes on.
+    end_reason: Option<String>,
     /// What the device told last of itself: JSON in a string.
     last_stats_json: Option<String>,
 }
@@ -63,6 +65,7 @@ impl View {
             },
             started_at: stream.started,
             ended_at: stream.ended,
+            end_reason: stream.end_reason,
             last_stats_json: device.flatten().or(stream.last_stats),
         }
     }

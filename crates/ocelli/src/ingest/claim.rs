@@ -99,7 +99,9 @@ pub fn claim(site: &Site, connection: &Connection, claim: Claim) -> Result<Seat,
         None => {
             if let Some(before) = &before {
                 let stats = before.stats();
-                streams::end(connection, before.row, now, stats.as_deref()).map_err(broken)?;
+                let reason = Refusal::replaced().to_string();
+                let stats = stats.as_deref();
+                streams::end(connection, before.row, now, stats, &reason).map_err(broken)?;
             }
             let stream = Stream {
                 number: 0,
@@ -110,6 +112,7 @@ pub fn claim(site: &Site, connection: &Connection, claim: Claim) -> Result<Seat,
                 participant,
                 started: now,
                 ended: None,
+                end_reason: None,
                 last_stats: None,
             };
             let row = streams::begin(connection, &stream).map_err(broken)?;

@@ -1,7 +1,8 @@
 //! Why a device's connection is refused or ended, as it is told.
 
-use crate::websocket::close;
+use crate::websocket::{Fault, close};
 use serde_json::Value;
+use std::fmt;
 
 /// Why a device's connection is refused or ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,6 +72,17 @@ impl Refusal {
         Self::new(1003, "not_jpeg", message)
     }
 
+    /// It broke the WebSocket protocol.
+    pub fn protocol(fault: Fault) -> Self {
+        Self::new(fault.code, "protocol_error", fault.message)
+    }
+
+    /// It does not answer pings.
+    pub fn unanswered(pings: u32) -> Self {
+        let message = format!("{pings} pings were not answered; each has to be answered by a pong");
+        Self::new(1002, "no_pong", message)
+    }
+
     /// Somebody stopped the stream.
     pub fn stopped() -> Self {
         Self::new(1000, "stopped", "the stream was stopped at the hub")
@@ -81,11 +93,22 @@ impl Refusal {
         Self::new(1011, "internal", message)
     }
 
+    /// Whether something is wrong: the device was neither replaced nor stopped by hand.
+    pub fn is_fault(&self) -> bool {
+        !["replaced", "stopped"].contains(&self.word)
+    }
+
     /// The message that goes before the close.
     pub fn text(&self) -> String {
         // Boards take it apart with what they have: the fields keep their order.
         let message = Value::from(self.message.as_str());
         let word = self.word;
         format!(r#"{{"type":"error","code":"{word}","message":{message}}}"#)
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.word, self.message)
     }
 }

@@ -13,7 +13,7 @@ use crate::counts;
 use crate::jpeg;
 use crate::site::Site;
 use crate::store::{keys, streams};
-use crate::websocket::{self, Incoming, Reading, Socket};
+use crate::websocket::{self, End, Incoming, Reading, Socket};
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
@@ -139,19 +139,25 @@ impl Arrival {
         let (site, remote) = (&self.site, self.peer.remote);
         match claimed {
             Ok(seat) if early_end.is_some() => {
+                let stream = seat.device.stream_id.clone();
                 let session = Session::new(site, socket, seat);
-                session.leave().await;
-                if let Some(Incoming::TooLong) = early_end {
-                    let refusal = Refusal::frame_too_large(session.limits().max_frame_bytes());
-                    dismiss(session.socket, &refusal).await;
-                }
+                let over = match early_end {
+                    Some(Incoming::TooLong) => session.too_large(),
+                    _ => session.over(),
+                };
+                tracing::info!(peer = %remote, stream, reason = over.reason(),
+                    "a camera ended before it could push");
+                session.part(over).await;
             }
             Ok(seat) => {
                 socket.stand_alone();
                 let stream = seat.device.stream_id.clone();
                 tracing::info!(peer = %remote, stream, "a camera pushes");
-                let ended = Session::new(site, socket, seat).run().await;
-                tracing::info!(peer = %remote, stream, reason = ended, "a camera pushes no more");
+                let mut session = Session::new(site, socket, seat);
+                let over = session.run().await;
+                tracing::info!(peer = %remote, stream, reason = over.reason(),
+                    "a camera pushes no more");
+                session.part(over).await;
             }
             Err(refusal) => {
                 let place = format!("app {:?}, room {:?}", self.app, self.room);
@@ -221,6 +227,36 @@ struct Session {
     stopped: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
+/// Why a session is over.
+enum Over {
+    /// It ended by itself.
+    Ended(End),
+    /// The hub stops.
+    Stopping,
+    /// It has to go.
+    Refused(Refusal),
+}
+
+impl Over {
+    /// Why, for the log and for the stream's row.
+    fn reason(&self) -> String {
+        match self {
+            Over::Ended(end) => end.to_string(),
+            Over::Stopping => "the hub stops".to_owned(),
+            Over::Refused(refusal) => refusal.to_string(),
+        }
+    }
+
+    /// Whether something is wrong, which the camera tells until pictures come again.
+    fn is_fault(&self) -> bool {
+        match self {
+            Over::Ended(end) => !end.is_regular(),
+            Over::Stopping => false,
+            Over::Refused(refusal) => refusal.is_fault(),
+        }
+    }
+}
+
 /// What a session has to do next.
 enum Event {
     Came(Incoming),
@@ -253,11 +289,11 @@ impl Session {
         self.app.as_ref().map(|app| app.ingest).unwrap_or_default()
     }
 
-    /// Serves the device until it leaves or has to; why it ended.
-    async fn run(mut self) -> &'static str {
+    /// Serves the device until it leaves or has to; why it is over.
+    async fn run(&mut self) -> Over {
         let mut early_end = self.throw_early_away().await.map(Event::Came);
         self.greet();
-        let ended = loop {
+        loop {
             let event = match early_end.take() {
                 Some(event) => event,
                 None => self.next().await,
@@ -265,35 +301,48 @@ impl Session {
             match event {
                 Event::Came(Incoming::Binary(message)) => {
                     if let Err(refusal) = self.take(&message) {
-                        break Err(refusal);
+                        return Over::Refused(refusal);
                     }
                 }
                 Event::Came(Incoming::Text(text)) => self.listen(&text),
-                Event::Came(Incoming::TooLong) => {
-                    let limit = self.limits().max_frame_bytes();
-                    break Err(Refusal::frame_too_large(limit));
-                }
-                Event::Came(Incoming::Closed) => break Ok("it left"),
-                Event::Evicted(refusal) => break Err(refusal),
+                Event::Came(Incoming::TooLong) => return self.too_large(),
+                Event::Came(Incoming::Closed) => return self.over(),
+                Event::Evicted(refusal) => return Over::Refused(refusal),
                 Event::Tick => {
                     if let Err(refusal) = self.look_after() {
-                        break Err(refusal);
+                        return Over::Refused(refusal);
                     }
                 }
-                Event::Stopping => break Ok("the hub stops"),
+                Event::Stopping => return Over::Stopping,
             }
-        };
-        let left = self.leave();
-        match ended {
-            Err(refusal) => {
+        }
+    }
+
+    fn too_large(&self) -> Over {
+        Over::Refused(Refusal::frame_too_large(self.limits().max_frame_bytes()))
+    }
+
+    /// Why it is over, of a socket that has ended.
+    fn over(&self) -> Over {
+        match self.socket.end() {
+            Some(End::Fault(fault)) => Over::Refused(Refusal::protocol(*fault)),
+            Some(End::Unanswered(pings)) => Over::Refused(Refusal::unanswered(*pings)),
+            Some(end) => Over::Ended(end.clone()),
+            None => Over::Ended(End::Cut),
+        }
+    }
+
+    /// Leaves the camera's seat and tells the device why, if it can still be told.
+    async fn part(mut self, over: Over) {
+        let left = self.leave(&over);
+        match over {
+            Over::Refused(refusal) => {
                 tokio::join!(left, dismiss(self.socket, &refusal));
-                refusal.word
             }
-            Ok(ended) => {
+            Over::Ended(_) | Over::Stopping => {
                 // To one that has left already this says nothing.
                 self.socket.close(1001, "the hub stops");
                 tokio::join!(left, self.socket.finish(LAST_GOODBYE));
-                ended
             }
         }
     }
@@ -413,7 +462,7 @@ impl Session {
             return Err(Refusal::idle(timeout.as_secs()));
         }
         if quiet >= STALL {
-            self.seat.place.stall(&self.seat.device);
+            self.seat.place.stall(&self.seat.device, STALL);
         }
         if now - self.checked >= RECHECK {
             self.checked = now;
@@ -472,13 +521,18 @@ impl Session {
     }
 
     /// Leaves the camera's seat, unless it is another's already, and ends the stream.
-    fn leave(&self) -> impl Future<Output = ()> + use<> {
+    fn leave(&self, over: &Over) -> impl Future<Output = ()> + use<> {
         let (site, place) = (self.site.clone(), self.seat.place.clone());
         let device: Arc<Device> = self.seat.device.clone();
+        let (reason, is_fault) = (over.reason(), over.is_fault());
         async move {
             let now = site.now();
-            let leave = move |connection: &mut _| match place.leave(&device) {
-                true => streams::end(connection, device.row, now, device.stats().as_deref()),
+            let fault = is_fault.then(|| reason.clone());
+            let leave = move |connection: &mut _| match place.leave(&device, fault.as_deref()) {
+                true => {
+                    let stats = device.stats();
+                    streams::end(connection, device.row, now, stats.as_deref(), &reason)
+                }
                 false => Ok(()),
             };
             // The store has said it if it failed; the next start ends the stream.

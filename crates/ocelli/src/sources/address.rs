@@ -4,8 +4,10 @@
 //! that whatever prints an address later cannot print a password.
 
 use super::Fence;
+use ocelli_core::Endpoint;
 use percent_encoding::percent_decode_str;
 use std::fmt;
+use url::Url;
 
 /// A user and a password. Its debug form hides the password.
 #[derive(Clone, PartialEq, Eq)]
@@ -63,6 +65,27 @@ impl Address {
     /// The address without credentials.
     pub fn bare(&self) -> &str {
         &self.bare
+    }
+
+    /// Where that is, so that the hub opens no second session there. None where nobody
+    /// else connects: what belongs to this process alone.
+    pub fn endpoint(&self) -> Option<Endpoint> {
+        let written = match self.scheme() {
+            "ffmpeg" => self.rest(),
+            "v4l2" => return Some(Endpoint::new(self.rest(), "")),
+            _ => self.bare(),
+        };
+        let url = Url::parse(written).ok()?;
+        let host = url.host_str().filter(|host| !host.is_empty())?;
+        let port = match url.scheme() {
+            "rtsp" => url.port().unwrap_or(554),
+            _ => url.port_or_known_default().unwrap_or_default(),
+        };
+        let peer = format!("{}:{port}", host.to_ascii_lowercase());
+        let signed_in = self.credentials.as_ref();
+        let signed_in = signed_in.map(|known| format!("{}\n{}", known.user, known.password));
+        let stream = format!("{url}\n{}", signed_in.unwrap_or_default());
+        Some(Endpoint::new(peer, stream))
     }
 
     /// The address as it may be shown to anybody: no credentials, and the values
@@ -257,6 +280,27 @@ mod tests {
             let address = Address::new(plain);
             assert_eq!((address.bare(), &address.credentials), (plain, &None));
         }
+    }
+
+    #[test]
+    fn one_camera_is_one_peer_however_it_is_written() {
+        let at = |written: &str| Address::new(written).endpoint();
+        let peer = |written: &str| at(written).map(|endpoint| format!("{endpoint:?}"));
+        for (written, expected) in [
+            ("rtsp://u:hush@Cam/1", Some("cam:554")),
+            ("ffmpeg:rtsp://u:hush@cam:554/2", Some("cam:554")),
+            ("http://cam/mjpeg", Some("cam:80")),
+            ("https://[::1]/x", Some("[::1]:443")),
+            ("v4l2:/dev/video0", Some("/dev/video0")),
+            ("pattern:?fps=5", None),
+            ("file:/a/b.mjpeg", None),
+            ("exec:", None),
+        ] {
+            assert_eq!(peer(written).as_deref(), expected, "{written}");
+        }
+        assert_eq!(at("rtsp://u:p@cam/1"), at("RTSP://u:p@cam/1"));
+        assert_ne!(at("rtsp://u:p@cam/1"), at("rtsp://u:q@cam/1"));
+        assert_ne!(at("rtsp://cam/1"), at("rtsp://cam/2"));
     }
 
     #[test]

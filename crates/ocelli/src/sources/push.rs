@@ -4,6 +4,7 @@
 
 use ocelli_core::{Picture, Publisher, RunOnce, Source, State};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// The name of this kind in listings.
 pub const KIND: &str = "push";
@@ -54,8 +55,9 @@ impl<T> Push<T> {
         before
     }
 
-    /// Leaves the seat; whether it was still `holder`'s. The last picture stays.
-    pub fn leave(&self, holder: &Arc<T>) -> bool {
+    /// Leaves the seat, because of a fault if one is given; whether it was still
+    /// `holder`'s. The last picture stays.
+    pub fn leave(&self, holder: &Arc<T>, fault: Option<&str>) -> bool {
         let mut seat = self.lock();
         if !seat.holds(holder) {
             return false;
@@ -63,6 +65,9 @@ impl<T> Push<T> {
         seat.holder = None;
         if let Some(publisher) = &seat.publisher {
             publisher.interrupt();
+            if let Some(fault) = fault {
+                publisher.note_failure(fault);
+            }
             publisher.set_state(State::Idle);
         }
         true
@@ -81,13 +86,14 @@ impl<T> Push<T> {
         true
     }
 
-    /// Says that `holder` is there but sends no pictures.
-    pub fn stall(&self, holder: &Arc<T>) {
+    /// Says that `holder` is there but sends no pictures, for so long now.
+    pub fn stall(&self, holder: &Arc<T>, quiet: Duration) {
         let seat = self.lock();
         if seat.holds(holder)
             && let Some(publisher) = &seat.publisher
         {
-            publisher.set_state(State::Stalled(None));
+            let reason = format!("no picture for {} s", quiet.as_secs());
+            publisher.set_state(State::Stalled(reason));
         }
     }
 }
@@ -121,6 +127,8 @@ mod tests {
     use super::*;
     use ocelli_core::{Camera, FrameBuffer, Hub, Quality, Renditions};
 
+    const STALL: Duration = Duration::from_secs(3);
+
     #[tokio::test]
     async fn only_who_sits_there_is_seen() {
         let hub = Hub::default();
@@ -128,6 +136,7 @@ mod tests {
         let place = Arc::<Push<u8>>::default();
         let upstream = hub.upstream(&id, place.clone(), Renditions::default());
         let camera = Camera::new(id, String::new(), KIND, upstream, None, true);
+        let camera = hub.add(camera).expect("a free room");
         let mut follower = camera.follow(Quality::Main);
         let jpeg = |byte| Picture::jpeg(FrameBuffer::copy_from(&[byte]), None);
         // The upstream begins when this task lets it.
@@ -144,17 +153,23 @@ mod tests {
         assert_eq!(camera.status().state, State::Live, "nobody notices");
         // Late: neither seen, nor does it stall or end the other's.
         assert!(!place.publish(&old, jpeg(9)));
-        place.stall(&old);
-        assert!(!place.leave(&old));
+        place.stall(&old, STALL);
+        assert!(!place.leave(&old, Some("late")));
         assert_eq!(follower.next().await.payload()[0], 1);
         assert!(follower.try_next().is_none());
         assert_eq!(camera.status().state, State::Live);
         assert!(place.publish(&new, jpeg(2)));
         assert_eq!(follower.next().await.payload()[0], 2);
-        place.stall(&new);
-        assert_eq!(camera.status().state, State::Stalled(None));
-        assert!(place.leave(&new));
-        assert_eq!(camera.status().state, State::Idle);
+        place.stall(&new, STALL);
+        let state = camera.status().state;
+        assert_eq!(state, State::Stalled("no picture for 3 s".to_owned()));
+        assert!(place.publish(&new, jpeg(2)));
+        assert_eq!(camera.status().last_failure, None);
+        assert!(place.leave(&new, Some("it broke the protocol")));
+        let status = camera.status();
+        assert_eq!(status.state, State::Idle);
+        let failure = status.last_failure.map(|last| last.reason);
+        assert_eq!(failure.as_deref(), Some("it broke the protocol"));
         let last = camera.follow(Quality::Main).next().await;
         assert_eq!(last.payload()[0], 2, "the last picture stays");
     }

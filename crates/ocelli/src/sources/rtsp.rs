@@ -11,7 +11,9 @@ use crate::config::{ConfigError, Section};
 use crate::ffmpeg::NO_PARAMETER_SETS;
 use crate::jpeg;
 use futures_util::StreamExt;
-use ocelli_core::{Codec, Failure, FailureKind, FrameBuffer, Picture, Publisher, RunOnce, Source};
+use ocelli_core::{
+    Codec, Failure, FailureKind, FrameBuffer, Left, Picture, Publisher, RunOnce, Source,
+};
 use retina::client::{
     Credentials, Demuxed, Described, PlayOptions, Session, SessionGroup, SessionOptions,
     SetupOptions, TcpTransportOptions, TeardownPolicy, Tool, Transport,
@@ -89,6 +91,12 @@ fn open(address: Address, _: &mut Section<'_>) -> Result<Arc<dyn Source>, Config
 impl Source for Rtsp {
     fn run_once(self: Arc<Self>, publisher: Publisher) -> RunOnce {
         Box::pin(async move { self.run(&publisher).await })
+    }
+
+    fn left(self: Arc<Self>) -> Left {
+        Box::pin(async move {
+            let _ = self.sessions.await_teardown().await;
+        })
     }
 }
 

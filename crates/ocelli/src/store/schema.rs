@@ -4,7 +4,7 @@
 use rusqlite::Connection;
 use rusqlite_migration::{M, Migrations};
 
-const STEPS: &[M<'static>] = &[APPS_AND_TOKENS, USERS, CAMERAS, INGEST, ADDRESS];
+const STEPS: &[M<'static>] = &[APPS_AND_TOKENS, USERS, CAMERAS, INGEST, ADDRESS, END_REASON];
 
 const APPS_AND_TOKENS: M<'static> = M::up(
     "CREATE TABLE app (
@@ -122,6 +122,9 @@ const ADDRESS: M<'static> = M::up(
          address TEXT NOT NULL
      ) STRICT;",
 );
+
+/// Why a stream ended.
+const END_REASON: M<'static> = M::up("ALTER TABLE stream ADD COLUMN end_reason TEXT;");
 
 /// Takes the file through the steps that it has not seen.
 pub fn bring_up_to_date(connection: &mut Connection) -> rusqlite_migration::Result<()> {

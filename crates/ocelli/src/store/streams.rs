@@ -25,6 +25,8 @@ pub struct Stream {
     pub started: i64,
     /// In ms since the Unix epoch; none while it goes on.
     pub ended: Option<i64>,
+    /// Why it ended; none while it goes on, and for those of earlier versions.
+    pub end_reason: Option<String>,
     /// What the device told last of itself, in JSON.
     pub last_stats: Option<String>,
 }
@@ -39,6 +41,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Stream> {
         participant: row.get("participant")?,
         started: row.get("started")?,
         ended: row.get("ended")?,
+        end_reason: row.get("end_reason")?,
         last_stats: row.get("last_stats")?,
     })
 }
@@ -78,7 +81,7 @@ pub fn note(connection: &Connection, number: i64, stats: &str) -> Result<(), Sto
     Ok(())
 }
 
-/// Notes that a stream has ended, and what its device told last.
+/// Notes that a stream has ended and why, and what its device told last.
 ///
 /// # Errors
 /// The file can't be written.
@@ -87,12 +90,13 @@ pub fn end(
     number: i64,
     now: i64,
     stats: Option<&str>,
+    reason: &str,
 ) -> Result<(), StoreError> {
     let mut update = connection.prepare_cached(
-        "UPDATE stream SET ended = ?2, last_stats = coalesce(?3, last_stats)
+        "UPDATE stream SET ended = ?2, last_stats = coalesce(?3, last_stats), end_reason = ?4
          WHERE number = ?1 AND ended IS NULL",
     )?;
-    update.execute((number, now, stats))?;
+    update.execute((number, now, stats, reason))?;
     Ok(())
 }
 
@@ -101,7 +105,10 @@ pub fn end(
 /// # Errors
 /// The file can't be written.
 pub fn end_all(connection: &Connection, now: i64) -> Result<usize, StoreError> {
-    let ended = connection.execute("UPDATE stream SET ended = ?1 WHERE ended IS NULL", [now])?;
+    let ended = connection.execute(
+        "UPDATE stream SET ended = ?1, end_reason = ?2 WHERE ended IS NULL",
+        (now, "the hub ended before it did"),
+    )?;
     Ok(ended)
 }
 

@@ -5,6 +5,7 @@
 //! how they are while nobody tends the socket.
 
 mod binary;
+mod end;
 mod handshake;
 mod outlet;
 
@@ -12,6 +13,7 @@ use crate::connection::Connection;
 use crate::counts::Tally;
 use binary::Binary;
 use bytes::Bytes;
+pub use end::{End, Fault};
 use futures_util::{Sink, Stream};
 pub use handshake::{offers, upgrade, upgrade_for_anybody};
 use hyper_util::rt::TokioIo;
@@ -99,7 +101,8 @@ pub enum Incoming {
     Binary(Bytes),
     /// A device's message that is too long to be taken; [`Socket::refuse`] says so.
     TooLong,
-    /// The socket is closed, or of no more use.
+    /// The socket is closed, or of no more use; [`Socket::end`] tells why. A device
+    /// that broke the protocol can still be told by [`Socket::refuse`].
     Closed,
 }
 
@@ -118,6 +121,8 @@ pub struct Socket {
     reading: Reading,
     /// What comes is no sequence of messages any more.
     garbled: bool,
+    /// Why it ended: the first cause.
+    end: Option<End>,
 }
 
 impl Socket {
@@ -143,6 +148,7 @@ impl Socket {
             unanswered: 0,
             reading,
             garbled: false,
+            end: None,
         })
     }
 
@@ -246,12 +252,15 @@ impl Socket {
     /// [`Socket::is_idle`] means that the next message can be sent.
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Incoming> {
         loop {
-            if ready!(self.poll_written(cx)).is_err() {
-                return Poll::Ready(Incoming::Closed);
+            if let Err(error) = ready!(self.poll_written(cx)) {
+                return Poll::Ready(self.ended(End::of(&error)));
             }
             if self.ping.poll_tick(cx).is_ready() {
-                if self.unanswered >= MISSED_PONGS || self.closing {
-                    return Poll::Ready(Incoming::Closed);
+                if self.closing {
+                    return Poll::Ready(self.ended(End::Cut));
+                }
+                if self.unanswered >= MISSED_PONGS {
+                    return Poll::Ready(self.ended(End::Unanswered(self.unanswered)));
                 }
                 self.unanswered += 1;
                 self.begin(Message::ping(""));
@@ -259,14 +268,14 @@ impl Socket {
             }
             if let Err(overspent) = ready!(self.stream.get_mut().budget().poll_ready(cx)) {
                 if self.closing {
-                    return Poll::Ready(Incoming::Closed);
+                    return Poll::Ready(self.ended(End::Cut));
                 }
                 self.cut_off(overspent);
                 continue;
             }
             let message = match Pin::new(&mut self.stream).poll_next(cx) {
                 Poll::Pending => return Poll::Pending,
-                Poll::Ready(None) => return Poll::Ready(Incoming::Closed),
+                Poll::Ready(None) => return Poll::Ready(self.ended(End::Cut)),
                 Poll::Ready(Some(Ok(message))) => message,
                 Poll::Ready(Some(Err(Error::PayloadTooLong { .. })))
                     if self.reading.only_pongs && !self.closing =>
@@ -275,14 +284,24 @@ impl Socket {
                     return Poll::Ready(Incoming::TooLong);
                 }
                 Poll::Ready(Some(Err(error))) => {
-                    match Overspent::cause_of(&error).filter(|_| !self.closing) {
-                        Some(overspent) => self.cut_off(overspent),
-                        None => self.answer_fault(&error),
+                    let overspent = Overspent::cause_of(&error).filter(|_| !self.closing);
+                    if let Some(overspent) = overspent {
+                        self.cut_off(overspent);
+                        continue;
                     }
+                    let end = self.ended(End::of(&error));
+                    if self.reading.only_pongs
+                        && !self.closing
+                        && matches!(error, Error::Protocol(_))
+                    {
+                        self.garbled = true;
+                        return Poll::Ready(end);
+                    }
+                    self.answer_fault(&error);
                     if self.writing {
                         continue;
                     }
-                    return Poll::Ready(Incoming::Closed);
+                    return Poll::Ready(end);
                 }
             };
             self.stream.get_mut().budget().charge_messages(1);
@@ -292,7 +311,10 @@ impl Socket {
             if message.is_ping() || message.is_close() {
                 // The answer stands in the stream's buffer; send it.
                 self.writing = true;
-                self.closing |= message.is_close();
+                if let Some((code, _)) = message.as_close() {
+                    self.ended(End::Closed(code.into()));
+                    self.closing = true;
+                }
             } else if self.closing || message.is_pong() {
             } else if message.is_binary() {
                 return Poll::Ready(Incoming::Binary(message.into_payload().into()));
@@ -308,7 +330,19 @@ impl Socket {
     /// Begins to close the socket of a peer that stayed over its budget.
     fn cut_off(&mut self, overspent: Overspent) {
         tracing::info!(peer = ?self.stream.get_ref().remote(), "cut off: {overspent}");
+        self.ended(End::Overspent(overspent.to_string()));
         self.close(1008, &overspent.to_string());
+    }
+
+    /// Why the socket ended, once it has.
+    pub fn end(&self) -> Option<&End> {
+        self.end.as_ref()
+    }
+
+    /// Notes why it ended, unless it is known already.
+    fn ended(&mut self, end: End) -> Incoming {
+        self.end.get_or_insert(end);
+        Incoming::Closed
     }
 
     /// After a fault of the peer: says so, if it can still be said.

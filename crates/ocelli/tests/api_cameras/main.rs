@@ -4,6 +4,7 @@
 
 mod fence;
 mod refused;
+mod sessions;
 #[path = "../support/mod.rs"]
 mod support;
 mod watched;

@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod ended;
 mod frames;
 mod keys;
 mod streams;

@@ -55,7 +55,8 @@ async fn a_device_without_frames_is_ended_after_its_apps_time() {
             device_socket.show(picture(number)).await;
         }
         assert!(device_socket.stays_open(Duration::from_secs(20)).await);
-        assert_eq!(camera.status().state, State::Stalled(None));
+        let reason = "no picture for 3 s".to_owned();
+        assert_eq!(camera.status().state, State::Stalled(reason));
     }
     // Text and what is no JPEG do not.
     let quiet = Instant::now() - Duration::from_secs(20);
@@ -127,6 +128,7 @@ async fn a_device_that_does_not_answer_pings_is_gone_though_it_sends() {
         tokio::time::pause();
         let begun = Instant::now();
         let mut pings = 0;
+        let mut told = None;
         let ended = loop {
             if begun.elapsed() > Duration::from_secs(200) {
                 break None;
@@ -139,7 +141,8 @@ async fn a_device_that_does_not_answer_pings_is_gone_though_it_sends() {
                         socket.send(&Frame::client(10, &frame.payload)).await;
                     }
                 }
-                Ok(_) => {}
+                Ok(Some(frame)) => told = told.or(frame.close_code()),
+                Ok(None) => {}
                 Err(_) => break Some(begun.elapsed().as_secs_f64()),
             }
         };
@@ -147,7 +150,7 @@ async fn a_device_that_does_not_answer_pings_is_gone_though_it_sends() {
         match ended {
             Some(ended) => {
                 assert!(!answers, "{ended}");
-                assert_eq!(pings, 2);
+                assert_eq!((pings, told), (2, Some(1002)));
                 assert!((44.0..52.0).contains(&ended), "{ended}");
             }
             None => assert!(answers && pings >= 12, "{pings}"),

@@ -1,5 +1,11 @@
 //! `POST /api/v1/cameras/test`: a camera looked at before it is saved. It connects
 //! once, the way the camera would, and shows what came.
+//!
+//! A camera may allow one session, and the hub may have it. So a stream that the hub
+//! shows anyway is not opened again: its picture is the answer. A camera that is being
+//! changed and is connected is not tried beside that, for its viewers would lose their
+//! picture. Another stream at the same address, such as another channel of a recorder,
+//! is tried: nobody knows whether it is the same camera.
 
 use super::edit::{CameraChange, changeable, check_sources, present};
 use super::{kept, place, unknown};
@@ -8,6 +14,7 @@ use crate::answer::{Answer, Problem, ProblemBody};
 use crate::api::access::check;
 use crate::api::body::Body;
 use crate::auth::Grant;
+use crate::jpeg;
 use crate::launch;
 use crate::site::Site;
 use axum::Extension;
@@ -16,7 +23,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::StatusCode;
 use ocelli_core::name::{DEFAULT_APP, split_id};
-use ocelli_core::{Frame, Hub};
+use ocelli_core::{Busy, Camera, CameraId, Codec, Endpoint, Frame, Quality};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
@@ -93,14 +100,14 @@ pub async fn test(
     Extension(grant): Extension<Grant>,
     Body(body): Body<TestCamera>,
 ) -> Result<Answer<Trial>, Problem> {
-    let old = match &body.camera {
-        None => Settings::default(),
+    let (old, named) = match &body.camera {
+        None => (Settings::default(), None),
         Some(camera) => {
             check(&grant, "camera:write", Some(split_id(camera).0))?;
             let id = place(&site, camera)?;
             changeable(&site, &id)?;
             let kept = kept(&site, &id).await?;
-            kept.ok_or_else(|| unknown(camera))?
+            (kept.ok_or_else(|| unknown(camera))?, Some(id))
         }
     };
     if body.camera.is_none() && body.source.is_none() {
@@ -126,14 +133,21 @@ pub async fn test(
         return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, message));
     };
     let begun = Instant::now();
-    let mut trial = look(&site, &settings).await;
+    let looking = Looking {
+        site: &site,
+        grant: &grant,
+        as_it_is: named
+            .as_ref()
+            .filter(|_| settings.verify_tls == old.verify_tls),
+    };
+    let mut trial = looking.look(&settings, named.as_ref()).await;
     if let Some(substream) = settings.substream.clone().filter(|_| trial.ok) {
         let small = Settings {
             source: substream,
             substream: None,
             ..settings
         };
-        if let Some(reason) = look(&site, &small).await.reason {
+        if let Some(reason) = looking.look(&small, None).await.reason {
             trial = Trial {
                 reason: Some(format!("the substream: {reason}")),
                 ..Trial::default()
@@ -144,41 +158,103 @@ pub async fn test(
     Ok(Answer::new(trial))
 }
 
-/// Connects once, from a hub of its own that is gone with its answer.
-async fn look(site: &Site, settings: &Settings) -> Trial {
-    let failed = |reason: String| Trial {
+/// What is told of a camera that is being changed while the hub is connected to it.
+const CONNECTED: &str = "it is in use: the hub is connected to this camera, and a second \
+    session might end the first. Save the change to try it, or test it while nobody watches";
+/// And while somebody else tests it.
+const TESTED: &str = "it is in use: somebody else is testing it; try again in a moment";
+
+/// One call that looks at cameras.
+struct Looking<'a> {
+    site: &'a Site,
+    grant: &'a Grant,
+    /// The camera that is looked at, if it accepts the certificates that it is to accept.
+    as_it_is: Option<&'a CameraId>,
+}
+
+impl Looking<'_> {
+    /// Looks at a camera: the one of this id, where it is to be changed.
+    async fn look(&self, settings: &Settings, id: Option<&CameraId>) -> Trial {
+        let hub = self.site.hub.for_test();
+        let config = match settings.open(DEFAULT_APP, "test", self.site.fence) {
+            Ok(config) => config,
+            Err(error) => return failed(error.to_string()),
+        };
+        let camera = match launch::make(&hub, &config) {
+            Ok(camera) => camera,
+            Err(error) => return failed(error.to_string()),
+        };
+        let Some(endpoint) = config.address.endpoint() else {
+            return connect(&camera).await;
+        };
+        if let Some(trial) = self.share(settings, &endpoint).await {
+            return trial;
+        }
+        let sessions = self.site.hub.sessions();
+        let _hold = match sessions.hold(&endpoint, id.map(CameraId::as_str)) {
+            Ok(hold) => hold,
+            Err(Busy::Connected) => return failed(CONNECTED.to_owned()),
+            Err(Busy::Tested) => return failed(TESTED.to_owned()),
+        };
+        let others = sessions.open_at(&endpoint);
+        let mut trial = connect(&camera).await;
+        if let Some(reason) = trial.reason.as_mut().filter(|_| others > 0) {
+            reason.push_str(
+                " (the hub has another session at this address, and the camera may allow no more)",
+            );
+        }
+        trial
+    }
+
+    /// The picture of a camera that the hub has there already, for who may see it.
+    async fn share(&self, settings: &Settings, endpoint: &Endpoint) -> Option<Trial> {
+        let (camera, quality) = self.site.hub.camera_at(endpoint)?;
+        let id = camera.id();
+        // Another camera may accept any certificate there.
+        let verified = !settings.source.starts_with("https:") || self.as_it_is == Some(id);
+        if !verified || check(self.grant, "camera:read", Some(id.app())).is_err() {
+            return None;
+        }
+        Some(match timeout(FIRST, camera.look(quality)).await {
+            Ok(Ok(frame)) => seen(&frame, camera.codec(quality)),
+            Ok(Err(reason)) => failed(reason),
+            Err(_) => none_in_time(&camera),
+        })
+    }
+}
+
+/// Connects once to a camera that is in no hub.
+async fn connect(camera: &Camera) -> Trial {
+    match timeout(FIRST, camera.try_once()).await {
+        Ok(Ok(frame)) => seen(&frame, camera.codec(Quality::Main)),
+        Ok(Err(failure)) => failed(failure.reason),
+        Err(_) => none_in_time(camera),
+    }
+}
+
+fn seen(frame: &Frame, codec: Option<Codec>) -> Trial {
+    let (width, height) = jpeg::size(&frame.payload()).unzip();
+    Trial {
+        ok: true,
+        codec: codec.map(Codec::name),
+        width,
+        height,
+        still: Some(still(frame)),
+        ..Trial::default()
+    }
+}
+
+fn failed(reason: String) -> Trial {
+    Trial {
         reason: Some(reason),
         ..Trial::default()
-    };
-    let hub = Hub::new(site.hub.clock().clone());
-    let config = match settings.open(DEFAULT_APP, "test", site.fence) {
-        Ok(config) => config,
-        Err(error) => return failed(error.to_string()),
-    };
-    let camera = match launch::make(&hub, &config) {
-        Ok(camera) => camera,
-        Err(error) => return failed(error.to_string()),
-    };
-    match timeout(FIRST, camera.try_once()).await {
-        Ok(Ok(frame)) => {
-            let status = camera.status();
-            let (width, height) = status.size.unzip();
-            Trial {
-                ok: true,
-                codec: status.codec.map(ocelli_core::Codec::name),
-                width,
-                height,
-                still: Some(still(&frame)),
-                ..Trial::default()
-            }
-        }
-        Ok(Err(failure)) => failed(failure.reason),
-        Err(_) => {
-            let state = camera.status().state;
-            let reason = state.reason().map(str::to_owned);
-            failed(reason.unwrap_or_else(|| format!("no picture within {} s", FIRST.as_secs())))
-        }
     }
+}
+
+fn none_in_time(camera: &Camera) -> Trial {
+    let state = camera.status().state;
+    let reason = state.reason().map(str::to_owned);
+    failed(reason.unwrap_or_else(|| format!("no picture within {} s", FIRST.as_secs())))
 }
 
 fn still(frame: &Frame) -> String {

@@ -64,6 +64,9 @@ fn describe(camera: &Camera) -> Value {
     if let Some(reason) = status.state.reason() {
         described["reason"] = reason.into();
     }
+    if let Some(last) = status.last_failure {
+        described["lastFailure"] = json!({ "reason": last.reason, "at": last.at.0 });
+    }
     if let Some((width, height)) = status.size {
         described["width"] = width.into();
         described["height"] = height.into();

@@ -1,0 +1,354 @@
+//! Sessions at cameras: where the hub is connected, and where a session is ending.
+//!
+//! Many cameras allow one session. So an attempt waits until those that have ended at
+//! the same peer are closed, whichever camera of the hub they belonged to: one that was
+//! changed, deleted and added anew, or tested. The registry is kept by peer and not
+//! handed from one upstream to the next, because a deleted camera has no next one, and
+//! a test has no camera.
+//!
+//! What does not belong here: how a session is ended. That is the source's
+//! ([`crate::Source::left`]).
+
+use crate::source::Source;
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout, timeout_at};
+
+/// How long a session may take to end before another may begin at the same peer. A
+/// camera that has gone answers no TEARDOWN at all.
+pub const LEAVE: Duration = Duration::from_secs(3);
+/// How long an attempt waits in all, however many sessions are ending at its peer.
+const LEAVE_OF_ALL: Duration = Duration::from_secs(6);
+
+/// Where a source connects to. Its debug form shows the peer alone.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    peer: String,
+    stream: String,
+}
+
+impl Endpoint {
+    /// `peer` is a host and port, or a device; `stream` is all that tells one stream
+    /// there from another, credentials included.
+    pub fn new(peer: impl Into<String>, stream: impl Into<String>) -> Self {
+        Self {
+            peer: peer.into(),
+            stream: stream.into(),
+        }
+    }
+
+    /// One that no other source connects to.
+    pub(crate) fn unique() -> Self {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        // No host and no path begins so.
+        Self::new(format!("\0{number}"), "")
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.peer)
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Open,
+    Ending,
+    Closed,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// An attempt of a camera.
+    Attempt,
+    /// A camera's place is held for a test of it.
+    Hold,
+}
+
+struct Entry {
+    kind: Kind,
+    /// The camera's id; none for a test of a camera that is not in the hub.
+    camera: Option<String>,
+    stream: String,
+    phase: watch::Sender<Phase>,
+}
+
+/// All sessions of a hub.
+#[derive(Clone, Default)]
+pub struct Sessions {
+    peers: Arc<Mutex<HashMap<String, Vec<Arc<Entry>>>>>,
+    /// Whether these are a test's own, which holds keep out cameras for.
+    of_test: bool,
+}
+
+/// Why a camera can't be tested now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Busy {
+    /// The hub is connected to it.
+    Connected,
+    /// It is being tested already.
+    Tested,
+}
+
+/// What an attempt has to wait for.
+struct Wait {
+    phase: watch::Receiver<Phase>,
+    kind: Kind,
+}
+
+impl Sessions {
+    /// The same sessions for a test.
+    pub(crate) fn for_test(&self) -> Self {
+        Self {
+            peers: self.peers.clone(),
+            of_test: true,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Vec<Arc<Entry>>>> {
+        self.peers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many attempts are under way at this peer.
+    pub fn open_at(&self, endpoint: &Endpoint) -> usize {
+        let peers = self.lock();
+        let entries = peers.get(&endpoint.peer).map_or(&[][..], Vec::as_slice);
+        let open = |entry: &&Arc<Entry>| entry.is(Kind::Attempt, Phase::Open);
+        entries.iter().filter(open).count()
+    }
+
+    /// Begins a session for camera `id`, once no other one is ending at its peer.
+    pub(crate) async fn open(&self, endpoint: &Endpoint, id: &str) -> Arc<Session> {
+        let deadline = Instant::now() + LEAVE_OF_ALL;
+        loop {
+            let late = Instant::now() >= deadline;
+            let mut wait = match self.try_open(endpoint, id, late) {
+                Ok(session) => return session,
+                Err(wait) => wait,
+            };
+            let closed = wait.phase.wait_for(|phase| *phase == Phase::Closed);
+            match wait.kind {
+                // Whoever tests gives up by itself.
+                Kind::Hold => drop(closed.await),
+                Kind::Attempt => drop(timeout_at(deadline, closed).await),
+            }
+        }
+    }
+
+    fn try_open(&self, endpoint: &Endpoint, id: &str, late: bool) -> Result<Arc<Session>, Wait> {
+        let mut peers = self.lock();
+        let entries = peers.entry(endpoint.peer.clone()).or_default();
+        let blocks = |entry: &&Arc<Entry>| match entry.kind {
+            Kind::Attempt => !late && entry.is(Kind::Attempt, Phase::Ending),
+            Kind::Hold => !self.of_test && entry.is_for(Some(id), &endpoint.stream),
+        };
+        if let Some(entry) = entries.iter().find(blocks) {
+            return Err(Wait {
+                phase: entry.phase.subscribe(),
+                kind: entry.kind,
+            });
+        }
+        let entry = Entry::new(Kind::Attempt, Some(id), &endpoint.stream);
+        entries.push(entry.clone());
+        Ok(Arc::new(Session {
+            sessions: self.clone(),
+            peer: endpoint.peer.clone(),
+            entry,
+        }))
+    }
+
+    /// Keeps attempts away from a camera for a test of it: of the stream itself, and,
+    /// where camera `id` is to be changed, of that camera at this peer.
+    ///
+    /// # Errors
+    /// The hub is connected to that camera, or it is being tested.
+    pub fn hold(&self, endpoint: &Endpoint, id: Option<&str>) -> Result<Hold, Busy> {
+        let mut peers = self.lock();
+        let entries = peers.entry(endpoint.peer.clone()).or_default();
+        for entry in entries.iter() {
+            if entry.kind == Kind::Hold && entry.is_for(id, &endpoint.stream) {
+                return Err(Busy::Tested);
+            }
+            if entry.is(Kind::Attempt, Phase::Open) && entry.is_for(id, &endpoint.stream) {
+                return Err(Busy::Connected);
+            }
+        }
+        let entry = Entry::new(Kind::Hold, id, &endpoint.stream);
+        entries.push(entry.clone());
+        Ok(Hold(Session {
+            sessions: self.clone(),
+            peer: endpoint.peer.clone(),
+            entry,
+        }))
+    }
+}
+
+impl Entry {
+    fn new(kind: Kind, camera: Option<&str>, stream: &str) -> Arc<Self> {
+        Arc::new(Self {
+            kind,
+            camera: camera.map(str::to_owned),
+            stream: stream.to_owned(),
+            phase: watch::Sender::new(Phase::Open),
+        })
+    }
+
+    fn is(&self, kind: Kind, phase: Phase) -> bool {
+        self.kind == kind && *self.phase.borrow() == phase
+    }
+
+    /// Whether it is of this camera or of this very stream.
+    fn is_for(&self, camera: Option<&str>, stream: &str) -> bool {
+        self.stream == stream || (camera.is_some() && self.camera.as_deref() == camera)
+    }
+}
+
+/// One session, from before it connects until nothing is left of it.
+pub(crate) struct Session {
+    sessions: Sessions,
+    peer: String,
+    entry: Arc<Entry>,
+}
+
+impl Session {
+    /// From now on others wait for it to close.
+    pub fn end(&self) {
+        self.entry.phase.send_if_modified(|phase| {
+            let open = *phase == Phase::Open;
+            if open {
+                *phase = Phase::Ending;
+            }
+            open
+        });
+    }
+
+    /// Nothing is left of it.
+    pub fn close(&self) {
+        let mut peers = self.sessions.lock();
+        if let Some(entries) = peers.get_mut(&self.peer) {
+            entries.retain(|entry| !Arc::ptr_eq(entry, &self.entry));
+            if entries.is_empty() {
+                peers.remove(&self.peer);
+            }
+        }
+        drop(peers);
+        self.entry.phase.send_replace(Phase::Closed);
+    }
+}
+
+/// A camera's place that is held for a test; given back when dropped.
+pub struct Hold(Session);
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+/// Ends a session when it is dropped, and closes it once its source has left. It is
+/// dropped right behind the attempt, wherever that happens.
+pub(crate) struct Ending {
+    pub session: Arc<Session>,
+    pub source: Arc<dyn Source>,
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.session.end();
+        let closing = Closing(self.session.clone());
+        let left = self.source.clone().left();
+        // Without a runtime this process is ending.
+        if let Ok(runtime) = Handle::try_current() {
+            runtime.spawn(async move {
+                // What the attempt has dropped may need a turn to close its sockets.
+                tokio::task::yield_now().await;
+                let _ = timeout(LEAVE, left).await;
+                drop(closing);
+            });
+        }
+    }
+}
+
+/// Ends a session when dropped: at once, for the attempt itself is dropped by the
+/// runtime, a moment after it was given up.
+pub(crate) struct GivenUp(pub Arc<Session>);
+
+impl Drop for GivenUp {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+/// Closes a session when dropped: also where the runtime ends with it.
+struct Closing(Arc<Session>);
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(stream: &str) -> Endpoint {
+        Endpoint::new("10.0.0.7:554", stream)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_attempt_waits_for_what_is_ending_there_and_for_nothing_else() {
+        let sessions = Sessions::default();
+        let first = sessions.open(&at("/1"), "one").await;
+        // Another channel of the same recorder.
+        let second = sessions.open(&at("/2"), "two").await;
+        assert_eq!(sessions.open_at(&at("")), 2);
+        first.end();
+        let third = at("/3");
+        let mut opening = std::pin::pin!(sessions.open(&third, "three"));
+        let begun = Instant::now();
+        assert!(timeout(LEAVE, &mut opening).await.is_err(), "it waits");
+        first.close();
+        let third = opening.await;
+        assert_eq!(begun.elapsed(), LEAVE);
+        // One that never closes is waited for no longer than that.
+        second.end();
+        sessions.open(&at("/2"), "two").await.close();
+        assert_eq!(begun.elapsed(), LEAVE + LEAVE_OF_ALL);
+        third.close();
+        second.close();
+        assert!(sessions.lock().is_empty(), "nothing is kept");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_test_and_a_camera_keep_out_of_each_others_way() {
+        let sessions = Sessions::default();
+        let watched = sessions.open(&at("/1"), "door").await;
+        let hold = |stream, camera| sessions.hold(&at(stream), camera).map(|_| ());
+        assert_eq!(hold("/1", None), Err(Busy::Connected));
+        assert_eq!(hold("/2", Some("door")), Err(Busy::Connected));
+        // Another channel, of which nobody knows whether it is the same camera.
+        assert_eq!(hold("/2", None), Ok(()));
+        watched.end();
+        watched.close();
+        let held = sessions.hold(&at("/2"), Some("door")).expect("it is free");
+        assert_eq!(hold("/3", Some("door")), Err(Busy::Tested));
+        let (first, second) = (at("/1"), at("/2"));
+        let mut opening = std::pin::pin!(sessions.open(&first, "door"));
+        let mut added = std::pin::pin!(sessions.open(&second, "another"));
+        assert!(timeout(LEAVE * 9, &mut opening).await.is_err());
+        assert!(timeout(LEAVE * 9, &mut added).await.is_err());
+        // The test itself is let through.
+        sessions.for_test().open(&second, "door").await.close();
+        drop(held);
+        opening.await.close();
+        added.await.close();
+    }
+}

@@ -1,0 +1,274 @@
+//! What runs while an upstream is wanted: one attempt after the other, its watchdog,
+//! and the renditions of what it brings.
+
+use super::Upstream;
+use crate::crashes::Crashes;
+use crate::demand::{Demand, Derived, lapse};
+use crate::derivation::Derivation;
+use crate::frame::Codec;
+use crate::session::{Ending, GivenUp, Session};
+use crate::source::{Failure, FailureKind, PATIENCE, Publisher, RunOnce};
+use crate::state::State;
+use crate::subscription::Follower;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, sleep_until};
+
+/// A live camera without a picture for this long is shown as stalled.
+const STALL: Duration = Duration::from_secs(3);
+/// The shortest wait before a restart that a person asked for.
+const BY_HAND: Duration = Duration::from_secs(2);
+
+impl Upstream {
+    pub(super) async fn supervise(self: Arc<Self>) {
+        let mut trying = std::pin::pin!(self.keep_trying());
+        loop {
+            tokio::select! {
+                () = self.unwanted() => {
+                    if self.rest() {
+                        return;
+                    }
+                }
+                () = &mut trying => unreachable!("it tries as long as it is wanted"),
+            }
+        }
+    }
+
+    async fn keep_trying(self: &Arc<Self>) {
+        let mut crashes = Crashes::default();
+        loop {
+            let failure = self.attempt().await;
+            self.after_crash(&mut crashes, failure).await;
+        }
+    }
+
+    /// Goes idle, unless somebody came in this very moment.
+    fn rest(&self) -> bool {
+        let mut inner = self.lock();
+        if self.demand.borrow().any() {
+            return false;
+        }
+        inner.task = None;
+        // At once: a viewer may come before this task has ended.
+        if let Some(session) = inner.session.take() {
+            session.end();
+        }
+        inner.state = State::Idle;
+        self.native.clear();
+        self.jpeg.clear();
+        self.mpeg1.clear();
+        self.mpeg1.works();
+        self.changed(inner);
+        tracing::debug!(camera = %self.id, state = "idle", "wanted no more");
+        true
+    }
+
+    /// Returns when nobody has wanted it for [`crate::GRACE`].
+    async fn unwanted(&self) {
+        lapse(&self.demand, Demand::any).await;
+    }
+
+    /// One attempt with its watchdog and what is derived from it; how it failed.
+    pub(super) async fn attempt(self: &Arc<Self>) -> Failure {
+        let Some(session) = self.begin().await else {
+            // It was stopped while it waited, so nobody waits for this.
+            return std::future::pending().await;
+        };
+        let publisher = Publisher::new(self.clone(), None);
+        let ending = Ending {
+            session: session.clone(),
+            source: self.source.clone(),
+        };
+        let _given_up = GivenUp(session);
+        let run = contained(self.source.clone().run_once(publisher), Some(ending));
+        let failure = tokio::select! {
+            failure = run => failure,
+            failure = self.watch() => failure,
+            () = self.derive(Derived::Jpeg) => unreachable!("derive runs as long as the attempt"),
+            () = self.derive(Derived::Mpeg1) => unreachable!("derive runs as long as the attempt"),
+        };
+        // What is wrong from now on is the camera's own.
+        for derived in [Derived::Jpeg, Derived::Mpeg1] {
+            self.rest_derived(derived);
+        }
+        failure
+    }
+
+    /// Begins a session, once no other one is ending at the camera.
+    async fn begin(self: &Arc<Self>) -> Option<Arc<Session>> {
+        let session = self.common.sessions.open(&self.endpoint, &self.id).await;
+        let mut inner = self.lock();
+        if inner.stopped {
+            session.close();
+            return None;
+        }
+        inner.session = Some(session.clone());
+        inner.heard = Instant::now();
+        inner.lived = false;
+        drop(inner);
+        self.interrupt();
+        Some(session)
+    }
+
+    /// Marks a quiet camera stalled, and gives it up after its patience.
+    async fn watch(&self) -> Failure {
+        if self.source.is_ingest() {
+            return std::future::pending().await;
+        }
+        let patience = self.source.patience();
+        // A source that asks for more patience than most has a picture now and then.
+        let stall = if patience > PATIENCE {
+            patience / 2
+        } else {
+            STALL
+        };
+        loop {
+            let heard = self.lock().heard;
+            sleep_until(heard + stall).await;
+            let quiet = {
+                let inner = self.lock();
+                (inner.heard == heard).then_some(inner.lived)
+            };
+            let Some(lived) = quiet else { continue };
+            let reason = no_picture(stall);
+            if lived && self.set_state(State::Stalled(reason.clone())) {
+                if let Some(times) = self.complain(|told| &mut told.stalled) {
+                    tracing::warn!(camera = %self.id, state = "stalled", %reason, "stalled{times}");
+                }
+            }
+            sleep_until(heard + patience).await;
+            if self.lock().heard == heard {
+                let reason = no_picture(patience);
+                let reason = match lived {
+                    true => reason,
+                    false => format!("connected, but {reason}"),
+                };
+                return Failure::new(FailureKind::Silent, reason);
+            }
+        }
+    }
+
+    async fn after_crash(&self, crashes: &mut Crashes, failure: Failure) {
+        let lived = {
+            let mut inner = self.lock();
+            inner.restarts += 1;
+            std::mem::take(&mut inner.lived)
+        };
+        let (failed, wait) = crashes.add(Instant::now(), lived);
+        self.note_failure(&failure.reason);
+        if failed {
+            if let Some(times) = self.complain(|told| &mut told.failed) {
+                tracing::warn!(camera = %self.id, state = "failed", reason = %failure,
+                    "failed{times}; next try in {wait:?}");
+            }
+            self.set_state(State::Failed(failure.reason));
+        } else {
+            if let Some(times) = self.complain(|told| &mut told.restarting) {
+                tracing::info!(camera = %self.id, reason = %failure, "restarting{times}");
+            }
+            if lived {
+                self.set_state(State::Stalled(failure.reason));
+            }
+        }
+        self.crashed.notify_waiters();
+        self.wait_or_retry(wait).await;
+    }
+
+    /// Runs a rendition while it is wanted. Never ends by itself.
+    async fn derive(self: &Arc<Self>, derived: Derived) {
+        let Derivation {
+            slot, rendition, ..
+        } = self.derived(derived);
+        let name = derived.name();
+        let wanted = move |demand: &Demand| derived.wanted(demand);
+        let mut demand = self.demand.subscribe();
+        let mut crashes = Crashes::default();
+        loop {
+            if !wanted(&self.demand.borrow()) {
+                self.rest_derived(derived);
+            }
+            // The sender lives in `self`, so waiting can't fail.
+            let _ = demand.wait_for(wanted).await;
+            let Some(rendition) = rendition.clone() else {
+                let reason = format!("this hub has nothing that turns its stream into {name}");
+                self.fail_derived(derived, reason);
+                return std::future::pending().await;
+            };
+            let codec = self.codec();
+            let input = match codec {
+                Some(Codec::Jpeg) => &self.jpeg.slot,
+                _ => &self.native,
+            };
+            let input = Follower::for_rendition(input.clone());
+            let publisher = Publisher::new(self.clone(), Some(derived));
+            let run = contained(rendition.run_once(input, publisher), None);
+            let failure = tokio::select! {
+                failure = run => failure,
+                () = lapse(&self.demand, wanted) => {
+                    slot.clear();
+                    continue;
+                }
+                // Another codec comes from another slot.
+                _ = demand.wait_for(|demand| demand.codec != codec) => continue,
+            };
+            slot.interrupt();
+            let (failed, wait) = crashes.add(Instant::now(), slot.status().fps > 0.0);
+            if failed {
+                if let Some(times) = self.complain(|told| &mut told.rendition_failed) {
+                    tracing::warn!(camera = %self.id, state = "failed", reason = %failure,
+                        "its {name} rendition failed{times}; next try in {wait:?}");
+                }
+                self.fail_derived(derived, failure.reason);
+            } else {
+                if let Some(times) = self.complain(|told| &mut told.rendition_restarting) {
+                    tracing::info!(camera = %self.id, reason = %failure,
+                        "restarting its {name} rendition{times}");
+                }
+            }
+            tokio::select! {
+                () = self.wait_or_retry(wait) => {}
+                () = lapse(&self.demand, wanted) => {}
+            }
+        }
+    }
+
+    fn fail_derived(&self, derived: Derived, reason: String) {
+        if self.derived(derived).fail(reason) {
+            self.changed(self.lock());
+        }
+    }
+
+    /// Waits before the next try: less if a person asks for it, but even a hand on
+    /// the button does not hammer a camera, whose account may be locked after a few
+    /// wrong passwords, or this machine.
+    async fn wait_or_retry(&self, wait: Duration) {
+        let crashed = Instant::now();
+        tokio::select! {
+            () = sleep(wait) => {}
+            () = async { self.retry.notified().await; sleep_until(crashed + BY_HAND).await } => {}
+        }
+    }
+}
+
+fn no_picture(time: Duration) -> String {
+    format!("no picture for {} s", time.as_secs())
+}
+
+/// Runs an attempt in a task of its own, so that a defect in it (a panic on what
+/// some camera sends) is that camera's crash and nobody else's. Its session ends right
+/// after it.
+async fn contained(run: RunOnce, ending: Option<Ending>) -> Failure {
+    let mut tasks = JoinSet::new();
+    // Dropped from the first to the last, also by a panic and where it never began.
+    let mut parts = (run, ending);
+    tasks.spawn(async move { (&mut parts).0.as_mut().await });
+    match tasks.join_next().await {
+        Some(Ok(Err(failure))) => failure,
+        Some(Ok(Ok(()))) | None => Failure::new(FailureKind::Ended, "the stream ended"),
+        Some(Err(_)) => Failure::new(
+            FailureKind::Unsupported,
+            "it sends something that this hub stumbled over; please report it",
+        ),
+    }
+}

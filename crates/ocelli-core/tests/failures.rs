@@ -1,0 +1,224 @@
+//! What went wrong last is told in every state, until it works again.
+
+use ocelli_core::{
+    Camera, Codec, Failure, FailureKind, Follower, FrameBuffer, Hub, LastFailure, Picture,
+    Publisher, Quality, Rendition, Renditions, RunOnce, Source, State, Timestamp,
+};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::sleep;
+
+/// What a camera or a rendition does; changed by the test.
+#[derive(Clone, Copy, PartialEq)]
+enum Does {
+    Refuse(&'static str),
+    Play(Codec),
+    Freeze(Codec),
+}
+
+struct Puppet(watch::Sender<Does>);
+
+impl Puppet {
+    fn new(does: Does) -> Arc<Self> {
+        Arc::new(Self(watch::Sender::new(does)))
+    }
+}
+
+async fn run(does: watch::Receiver<Does>, publisher: Publisher) -> Result<(), Failure> {
+    loop {
+        let now = *does.borrow();
+        let (codec, still) = match now {
+            Does::Refuse(reason) => return Err(Failure::new(FailureKind::Ended, reason)),
+            Does::Play(codec) => (codec, false),
+            Does::Freeze(codec) => (codec, true),
+        };
+        publisher.publish(Picture {
+            codec,
+            key: true,
+            captured: Timestamp(7),
+            size: None,
+            buffer: FrameBuffer::copy_from(b"unit"),
+        });
+        if still {
+            return std::future::pending().await;
+        }
+        sleep(Duration::from_secs(1)).await;
+    }
+}
+
+impl Source for Puppet {
+    fn run_once(self: Arc<Self>, publisher: Publisher) -> RunOnce {
+        Box::pin(run(self.0.subscribe(), publisher))
+    }
+}
+
+impl Rendition for Puppet {
+    fn run_once(self: Arc<Self>, _: Follower, publisher: Publisher) -> RunOnce {
+        Box::pin(run(self.0.subscribe(), publisher))
+    }
+}
+
+struct Stage {
+    hub: Hub,
+    camera: Arc<Camera>,
+    main: Arc<Puppet>,
+    sub: Arc<Puppet>,
+    jpeg: Arc<Puppet>,
+    mpeg1: Arc<Puppet>,
+}
+
+impl Stage {
+    fn new(does: Does) -> Self {
+        let hub = Hub::default();
+        let id = hub.resolve("live", "cam").expect("a name");
+        let play = || Puppet::new(Does::Play(Codec::Jpeg));
+        let (main, sub, jpeg) = (Puppet::new(does), Puppet::new(does), play());
+        let mpeg1 = Puppet::new(Does::Play(Codec::Mpeg1));
+        let upstream = |source: &Arc<Puppet>| {
+            let renditions = Renditions {
+                jpeg: Some(jpeg.clone()),
+                mpeg1: Some(mpeg1.clone()),
+            };
+            hub.upstream(&id, source.clone(), renditions)
+        };
+        let streams = (upstream(&main), upstream(&sub));
+        let camera = Camera::new(
+            id,
+            "Cam".into(),
+            "puppet",
+            streams.0,
+            Some(streams.1),
+            false,
+        );
+        let camera = hub.add(camera).expect("a free name");
+        Self {
+            hub,
+            camera,
+            main,
+            sub,
+            jpeg,
+            mpeg1,
+        }
+    }
+
+    /// Waits for a state, and for what went wrong last.
+    async fn told(&self, state: &str, reason: Option<&str>) -> Option<LastFailure> {
+        let mut changes = self.hub.changes();
+        let limit = tokio::time::Instant::now() + Duration::from_secs(120);
+        loop {
+            let status = self.camera.status();
+            let last = status.last_failure;
+            let told = last.as_ref().map(|last| last.reason.as_str());
+            if status.state.name() == state && told == reason {
+                return last;
+            }
+            let changed = tokio::time::timeout_at(limit, changes.changed()).await;
+            assert!(
+                changed.is_ok(),
+                "{:?}, {last:?} and not {state}, {reason:?}",
+                status.state
+            );
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_camera_that_nobody_watches_still_tells_why_it_failed() {
+    let stage = Stage::new(Does::Refuse("401: wrong user or password"));
+    assert_eq!(stage.camera.status().last_failure, None);
+    let viewer = stage.camera.follow(Quality::Main);
+    let wrong = Some("401: wrong user or password");
+    // From the first attempt on, before it counts as failed.
+    stage.told("starting", wrong).await;
+    let last = stage.told("failed", wrong).await.expect("a failure");
+    assert!(last.at.is_known());
+    drop(viewer);
+    stage.told("idle", wrong).await;
+    let viewer = stage.camera.follow(Quality::Main);
+    stage.told("starting", wrong).await;
+    stage.main.0.send_replace(Does::Play(Codec::Jpeg));
+    stage.told("live", None).await;
+    drop(viewer);
+    stage.told("idle", None).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stall_has_its_reason_and_is_over_with_the_next_picture() {
+    let stage = Stage::new(Does::Freeze(Codec::Jpeg));
+    let _viewer = stage.camera.follow(Quality::Main);
+    stage.told("live", None).await;
+    stage.told("stalled", Some("no picture for 3 s")).await;
+    let state = stage.camera.status().state;
+    assert_eq!(state.reason(), Some("no picture for 3 s"));
+    stage.told("stalled", Some("no picture for 10 s")).await;
+    stage.told("live", None).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_failure_again_is_no_news_but_has_its_time() {
+    let stage = Stage::new(Does::Refuse("busy"));
+    let _viewer = stage.camera.follow(Quality::Main);
+    let first = stage.told("failed", Some("busy")).await.expect("a failure");
+    let revision = stage.camera.revision();
+    let restarts = stage.camera.status().restarts;
+    while stage.camera.status().restarts < restarts + 2 {
+        sleep(Duration::from_secs(1)).await;
+    }
+    let again = stage.camera.status().last_failure.expect("a failure");
+    assert!(again.at > first.at, "{again:?}");
+    assert_eq!(stage.camera.revision(), revision);
+    stage.main.0.send_replace(Does::Refuse("404"));
+    stage.told("failed", Some("404")).await;
+    assert!(stage.camera.revision() > revision);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rendition_s_failure_ends_with_who_wants_it_and_is_remembered() {
+    let stage = Stage::new(Does::Play(Codec::H264));
+    stage.jpeg.0.send_replace(Does::Refuse("no ffmpeg"));
+    let viewer = stage.camera.follow(Quality::Main);
+    stage.told("failed", Some("no ffmpeg")).await;
+    // Who watches MPEG-1 sees it play, once nobody waits for JPEG.
+    let mut other = stage.camera.follow_mpeg1(Quality::Main);
+    other.next().await;
+    drop(viewer);
+    stage.told("live", Some("no ffmpeg")).await;
+    // The camera's own trouble is not hidden by it.
+    let viewer = stage.camera.follow(Quality::Main);
+    stage.told("failed", Some("no ffmpeg")).await;
+    stage.main.0.send_replace(Does::Refuse("it left"));
+    stage.told("failed", Some("it left")).await;
+    assert_eq!(stage.camera.status().state, State::Failed("it left".into()));
+    stage.main.0.send_replace(Does::Play(Codec::H264));
+    stage.jpeg.0.send_replace(Does::Play(Codec::Jpeg));
+    stage.told("live", None).await;
+    drop((viewer, other));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_camera_that_sends_jpeg_again_needs_no_rendition() {
+    let stage = Stage::new(Does::Play(Codec::H264));
+    stage.jpeg.0.send_replace(Does::Refuse("no ffmpeg"));
+    let _viewer = stage.camera.follow(Quality::Main);
+    stage.told("failed", Some("no ffmpeg")).await;
+    stage.main.0.send_replace(Does::Play(Codec::Jpeg));
+    stage.told("live", None).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn mpeg_1_and_the_substream_are_told_as_what_they_are() {
+    let stage = Stage::new(Does::Play(Codec::Jpeg));
+    stage.mpeg1.0.send_replace(Does::Refuse("no ffmpeg"));
+    let _main = stage.camera.follow(Quality::Main);
+    let viewer = stage.camera.follow_mpeg1(Quality::Main);
+    stage.told("live", Some("MPEG-1: no ffmpeg")).await;
+    drop(viewer);
+    stage.told("live", None).await;
+    // The main stream plays, so the camera is live; the other's trouble is told.
+    stage.sub.0.send_replace(Does::Refuse("404"));
+    let _tile = stage.camera.follow(Quality::Sub);
+    stage.told("live", Some("substream: 404")).await;
+    stage.sub.0.send_replace(Does::Play(Codec::Jpeg));
+    stage.told("live", None).await;
+}

@@ -5,20 +5,12 @@ use super::report::Report;
 use crate::annexb;
 use crate::jpeg;
 use crate::sources::Address;
-use futures_util::StreamExt;
+use crate::sources::rtsp::{Broken, Caller, Fault as BadMessage, Session};
 use ocelli_core::Codec;
-use retina::client::{
-    Credentials, Demuxed, Described, PlayOptions, Playing, Session, SessionGroup, SessionOptions,
-    SetupOptions, TcpTransportOptions, Transport,
-};
-use retina::codec::{CodecItem, FrameFormat, ParameterSetInsertion, ParametersRef, h26x};
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, timeout, timeout_at};
 use url::Url;
 
-/// For each answer.
-const ANSWER: Duration = Duration::from_secs(8);
 /// As long as the pictures are watched, at most.
 const WATCH: Duration = Duration::from_secs(12);
 /// Key frames that are waited for: they tell the interval.
@@ -28,15 +20,7 @@ const LONG_INTERVAL: f64 = 4.0;
 /// Sessions that are tried at once.
 const SESSIONS: usize = 5;
 /// For taking leave of them.
-const FAREWELL: Duration = Duration::from_secs(3);
-
-/// Annex B, with nothing added to what the camera sends.
-const FORMAT: FrameFormat = {
-    let mut format = FrameFormat::SIMPLE;
-    format.h26x_framing = h26x::Framing::AnnexB;
-    format.parameter_set_insertion = ParameterSetInsertion::Never;
-    format
-};
+const TEARDOWN: Duration = Duration::from_secs(3);
 
 /// Examines the camera at an `rtsp:` address.
 pub async fn examine(address: &Address, report: &mut Report) {
@@ -57,11 +41,10 @@ pub async fn examine(address: &Address, report: &mut Report) {
         return;
     }
     let camera = Camera {
-        url,
+        caller: Caller::new(url, address.credentials.clone(), "ocelli-doctor"),
         address,
-        sessions: Arc::default(),
     };
-    let session = match camera.describe().await {
+    let mut session = match camera.describe().await {
         Ok(session) => session,
         Err(fault) => return report.fail(fault.check(), camera.explain(&fault)),
     };
@@ -72,27 +55,22 @@ pub async fn examine(address: &Address, report: &mut Report) {
             None => "The camera asks for no user and no password.",
         },
     );
-    let Some((stream, codec)) = tracks(&session, report) else {
+    let Some((track, codec)) = tracks(&session, report) else {
         return;
     };
-    let announced = session.streams()[stream].parameters().is_some();
-    let playing = match camera.play(session, stream).await {
-        Ok(playing) => playing,
-        Err(fault) => return report.fail(fault.check(), camera.explain(&fault)),
-    };
-    let pictures = match playing.demuxed() {
-        Ok(pictures) => pictures,
-        Err(error) => {
-            let fault = Fault::of(&error);
-            return report.fail("pictures", camera.explain(&fault));
-        }
-    };
-    let mut watch = Watch::new(codec, stream);
-    let pictures = watch.look(pictures).await;
+    if let Err(fault) = session.set_up(track).await.map_err(Fault::from) {
+        return report.fail(fault.check(), camera.explain(&fault));
+    }
+    let announced = session.parameters().is_some();
+    if let Err(fault) = session.play().await.map_err(Fault::from) {
+        return report.fail(fault.check(), camera.explain(&fault));
+    }
+    let mut watch = Watch::new(codec);
+    watch.look(&mut session).await;
     watch.tell(announced, report);
-    camera.count_sessions(stream, report).await;
-    drop(pictures);
-    let _ = timeout(FAREWELL, camera.sessions.await_teardown()).await;
+    camera.count_sessions(track, report).await;
+    drop(session);
+    let _ = timeout(TEARDOWN, camera.caller.teardowns.wait()).await;
 }
 
 /// Why it does not go on.
@@ -100,21 +78,30 @@ enum Fault {
     Silent,
     Status(u16),
     NoRtsp,
-    Broken,
+    Challenge,
+    Broken(String),
+}
+
+impl From<Broken> for Fault {
+    fn from(broken: Broken) -> Self {
+        match broken {
+            Broken::Silent => Self::Silent,
+            Broken::Status(status) => Self::Status(status),
+            Broken::Challenge => Self::Challenge,
+            Broken::Message(BadMessage::NotRtsp(_)) => Self::NoRtsp,
+            Broken::Message(fault) => Self::Broken(fault.to_string()),
+            Broken::Unusable(reason) => Self::Broken(reason),
+            Broken::Moved(_) => Self::Broken("it redirects in the middle of a session".to_owned()),
+            Broken::Overspent(overspent) => Self::Broken(overspent.to_string()),
+            Broken::Closed | Broken::Io(_) => Self::Broken("it closes the connection".to_owned()),
+        }
+    }
 }
 
 impl Fault {
-    fn of(error: &retina::Error) -> Self {
-        match error.status_code() {
-            Some(status) if status != 200 => Self::Status(status),
-            _ if error.to_string().contains("framing error") => Self::NoRtsp,
-            _ => Self::Broken,
-        }
-    }
-
     fn check(&self) -> &'static str {
         match self {
-            Self::Status(401 | 403) => "sign-in",
+            Self::Status(401 | 403) | Self::Challenge => "sign-in",
             Self::Status(404 | 454) => "address",
             Self::Status(453 | 503) => "sessions",
             _ => "rtsp",
@@ -123,47 +110,28 @@ impl Fault {
 }
 
 struct Camera<'a> {
-    url: Url,
+    caller: Caller,
     address: &'a Address,
-    sessions: Arc<SessionGroup>,
 }
 
 impl Camera<'_> {
-    async fn describe(&self) -> Result<Session<Described>, Fault> {
-        let credentials = self.address.credentials.as_ref();
-        let credentials = credentials.map(|known| Credentials {
-            username: known.user.clone(),
-            password: known.password.clone(),
-        });
-        let options = SessionOptions::default()
-            .creds(credentials)
-            .user_agent("ocelli-doctor".to_owned())
-            .session_group(self.sessions.clone());
-        in_time(Session::describe(self.url.clone(), options)).await
+    async fn describe(&self) -> Result<Session, Fault> {
+        Ok(self.caller.clone().describe(|| None).await?)
     }
 
-    async fn play(
-        &self,
-        mut session: Session<Described>,
-        stream: usize,
-    ) -> Result<Session<Playing>, Fault> {
-        let setup = SetupOptions::default()
-            .transport(Transport::Tcp(TcpTransportOptions::default()))
-            .frame_format(FORMAT);
-        in_time(session.setup(stream, setup)).await?;
-        in_time(session.play(PlayOptions::default())).await
+    async fn play(&self, track: usize) -> Result<Session, Fault> {
+        let mut session = self.describe().await?;
+        session.set_up(track).await?;
+        session.play().await?;
+        Ok(session)
     }
 
     /// Opens more sessions beside the one that plays.
-    async fn count_sessions(&self, stream: usize, report: &mut Report) {
+    async fn count_sessions(&self, track: usize, report: &mut Report) {
         let mut others = Vec::new();
         let mut stopped = None;
         while others.len() + 1 < SESSIONS && stopped.is_none() {
-            let opened = match self.describe().await {
-                Ok(session) => self.play(session, stream).await,
-                Err(fault) => Err(fault),
-            };
-            match opened {
+            match self.play(track).await {
                 Ok(session) => others.push(session),
                 Err(fault) => stopped = Some(fault),
             }
@@ -178,7 +146,7 @@ impl Camera<'_> {
         let then = match fault {
             Fault::Status(status) => format!("it answered {status}"),
             Fault::Silent => "it gave no answer".to_owned(),
-            Fault::NoRtsp | Fault::Broken => "it broke off".to_owned(),
+            Fault::NoRtsp | Fault::Challenge | Fault::Broken(_) => "it broke off".to_owned(),
         };
         if count == 1 {
             report.warn(
@@ -235,42 +203,32 @@ impl Camera<'_> {
             Fault::NoRtsp => "What answers there does not speak RTSP. Is this the camera's RTSP \
                               port (usually 554)? http:// addresses are for its web pages."
                 .to_owned(),
-            Fault::Broken => "The camera breaks off or sends something that is no valid RTSP. \
-                              Perhaps ffmpeg:rtsp://… can read it; new firmware may help."
+            Fault::Challenge => "The camera wants a kind of sign-in that is not known here (401). \
+                                 Set it to basic or digest."
                 .to_owned(),
+            Fault::Broken(reason) => format!(
+                "The camera breaks off or sends something that is no valid RTSP: {reason}. \
+                 Perhaps ffmpeg:rtsp://… can read it; new firmware may help."
+            ),
         }
-    }
-}
-
-async fn in_time<T>(answer: impl Future<Output = Result<T, retina::Error>>) -> Result<T, Fault> {
-    match timeout(ANSWER, answer).await {
-        Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(error)) => Err(Fault::of(&error)),
-        Err(_) => Err(Fault::Silent),
     }
 }
 
 /// What the camera offers, and the first video that the hub can show; no codec
 /// for JPEG, which needs none.
-fn tracks(session: &Session<Described>, report: &mut Report) -> Option<(usize, Option<Codec>)> {
-    let streams = session.streams();
-    let names: Vec<_> = streams
+fn tracks(session: &Session, report: &mut Report) -> Option<(usize, Option<Codec>)> {
+    let tracks = session.tracks();
+    let names: Vec<_> = tracks
         .iter()
-        .map(|stream| {
-            format!(
-                "{} ({})",
-                stream.media(),
-                stream.encoding_name().to_uppercase()
-            )
-        })
+        .map(|track| format!("{} ({})", track.media, track.encoding.to_uppercase()))
         .collect();
-    let video = streams
+    let video = tracks
         .iter()
         .enumerate()
-        .filter(|(_, stream)| stream.media() == "video");
+        .filter(|(_, track)| track.media == "video");
     let chosen = video
         .clone()
-        .find_map(|(at, stream)| match stream.encoding_name() {
+        .find_map(|(at, track)| match &*track.encoding {
             "h264" => Some((at, Some(Codec::H264))),
             "h265" => Some((at, Some(Codec::H265))),
             "jpeg" => Some((at, None)),
@@ -310,10 +268,19 @@ fn tracks(session: &Session<Described>, report: &mut Report) -> Option<(usize, O
     Some((at, codec))
 }
 
+/// What is said of a stream that ended while it was watched.
+fn broke_off(fault: &Fault) -> String {
+    match fault {
+        Fault::Broken(reason) => {
+            format!("The camera broke the stream off while it was watched: {reason}.")
+        }
+        _ => "The camera broke the stream off while it was watched.".to_owned(),
+    }
+}
+
 /// What the pictures tell.
 struct Watch {
     codec: Option<Codec>,
-    stream: usize,
     /// When each picture was taken, in seconds.
     taken: Vec<f64>,
     keys: Vec<f64>,
@@ -322,32 +289,30 @@ struct Watch {
     size: Option<(u32, u32)>,
     lost: u64,
     bytes: usize,
-    broken: bool,
+    broken: Option<Fault>,
 }
 
 impl Watch {
-    fn new(codec: Option<Codec>, stream: usize) -> Self {
+    fn new(codec: Option<Codec>) -> Self {
         Self {
             codec,
-            stream,
             taken: Vec::new(),
             keys: Vec::new(),
             with_sets: false,
             size: None,
             lost: 0,
             bytes: 0,
-            broken: false,
+            broken: None,
         }
     }
 
-    async fn look(&mut self, mut pictures: Demuxed) -> Demuxed {
+    async fn look(&mut self, session: &mut Session) {
         let until = Instant::now() + WATCH;
         while self.keys.len() < KEYS {
-            let frame = match timeout_at(until, pictures.next()).await {
-                Ok(Some(Ok(CodecItem::VideoFrame(frame)))) => frame,
-                Ok(Some(Ok(_))) => continue,
-                Ok(Some(Err(_)) | None) => {
-                    self.broken = true;
+            let frame = match timeout_at(until, session.picture()).await {
+                Ok(Ok(frame)) => frame,
+                Ok(Err(broken)) => {
+                    self.broken = Some(Fault::from(broken));
                     break;
                 }
                 Err(_) => break,
@@ -355,7 +320,6 @@ impl Watch {
             let stamp = frame.timestamp();
             let at = stamp.elapsed() as f64 / f64::from(stamp.clock_rate().get());
             self.taken.push(at);
-            self.lost += u64::from(frame.loss());
             self.bytes += frame.data().len();
             let key = match self.codec {
                 Some(codec) => {
@@ -372,12 +336,11 @@ impl Watch {
             if key {
                 self.keys.push(at);
             }
-            let parameters = pictures.streams()[self.stream].parameters();
-            if let (Some(_), Some(ParametersRef::Video(parameters))) = (self.codec, parameters) {
+            if let (Some(_), Some(parameters)) = (self.codec, session.parameters()) {
                 self.size = Some(parameters.pixel_dimensions());
             }
         }
-        pictures
+        self.lost = session.lost();
     }
 
     fn tell(&self, announced: bool, report: &mut Report) {
@@ -412,11 +375,8 @@ impl Watch {
                 ),
             );
         }
-        if self.broken {
-            report.fail(
-                "pictures",
-                "The camera broke the stream off while it was watched.",
-            );
+        if let Some(fault) = &self.broken {
+            report.fail("pictures", broke_off(fault));
         }
         if self.codec.is_some() {
             self.tell_keys(announced, report);

@@ -18,7 +18,7 @@ mod pattern;
 mod pipe;
 pub mod push;
 mod reach;
-mod rtsp;
+pub mod rtsp;
 mod v4l2;
 
 pub use address::{Address, Credentials, redact};

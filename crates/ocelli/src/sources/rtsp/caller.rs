@@ -1,0 +1,154 @@
+//! Calling a camera: its addresses, the connection, and where it redirects to.
+
+use super::super::{Credentials, Fence};
+use super::answers;
+use super::auth::Signer;
+use super::connection::{Broken, Connection};
+use super::sdp::Description;
+use super::session::Session;
+use super::talk::{self, Polite, Talk};
+use ocelli_core::Budget;
+use std::io;
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_util::task::TaskTracker;
+use url::Url;
+
+/// For one of a camera's addresses to take the connection.
+const CONNECT: Duration = Duration::from_secs(5);
+/// For its name to be resolved.
+const LOOKUP: Duration = Duration::from_secs(5);
+/// Addresses of one name that are tried.
+const ADDRESSES: usize = 4;
+/// For the answer to DESCRIBE.
+const DESCRIBE: Duration = Duration::from_secs(8);
+/// Redirections that are followed.
+const MAX_REDIRECTS: usize = 5;
+
+/// Whom to call, and how.
+#[derive(Clone)]
+pub struct Caller {
+    /// The camera's address.
+    pub url: Url,
+    /// Who calls, if the camera wants to know.
+    pub credentials: Option<Credentials>,
+    /// Where the camera may be.
+    pub fence: Option<Fence>,
+    /// The name of the program that calls.
+    pub agent: &'static str,
+    /// Ends sessions in the background. Closed, so that it can be waited for.
+    pub teardowns: TaskTracker,
+    /// How often it was redirected.
+    redirects: usize,
+}
+
+impl Caller {
+    /// Calls the camera at `url`.
+    pub fn new(url: Url, credentials: Option<Credentials>, agent: &'static str) -> Self {
+        let teardowns = TaskTracker::new();
+        teardowns.close();
+        Self {
+            url,
+            credentials,
+            fence: None,
+            agent,
+            teardowns,
+            redirects: 0,
+        }
+    }
+
+    /// Host and port, as they are shown.
+    pub fn peer(&self) -> String {
+        let host = self.url.host_str().unwrap_or_default();
+        format!("{host}:{}", self.port())
+    }
+
+    fn port(&self) -> u16 {
+        self.url.port().unwrap_or(554)
+    }
+
+    /// Asks the camera what it offers, wherever it leads. What it makes the hub do is
+    /// charged to the budget that `budget` gives for each connection.
+    ///
+    /// # Errors
+    /// It can't be reached, or does not answer as it should.
+    pub async fn describe(
+        &mut self,
+        budget: impl Fn() -> Option<Budget>,
+    ) -> Result<Session, Broken> {
+        loop {
+            match self.describe_here(budget()).await {
+                Err(Broken::Moved(target)) => self.follow(&target)?,
+                other => return other,
+            }
+        }
+    }
+
+    /// Goes where the camera has redirected to, without the password if that is
+    /// another host.
+    ///
+    /// # Errors
+    /// It is no RTSP camera's address, or there have been too many.
+    pub fn follow(&mut self, target: &str) -> Result<(), Broken> {
+        self.redirects += 1;
+        if self.redirects > MAX_REDIRECTS {
+            return Err(Broken::Unusable("it redirects in circles".to_owned()));
+        }
+        let target = self
+            .url
+            .join(target)
+            .ok()
+            .filter(|target| target.scheme() == "rtsp");
+        let Some(mut target) =
+            target.filter(|target| target.host_str().is_some_and(|host| !host.is_empty()))
+        else {
+            return Err(Broken::Unusable(
+                "it redirects to what is no address of an RTSP camera".to_owned(),
+            ));
+        };
+        // A redirection brings no credentials along.
+        if target.set_username("").is_err() || target.set_password(None).is_err() {
+            return Err(Broken::Unusable("it redirects to nowhere".to_owned()));
+        }
+        let place = |url: &Url| (url.host_str().map(str::to_owned), url.port().unwrap_or(554));
+        if place(&target) != place(&self.url) {
+            self.credentials = None;
+        }
+        self.url = target;
+        Ok(())
+    }
+
+    async fn describe_here(&self, budget: Option<Budget>) -> Result<Session, Broken> {
+        let connection = self.connect(budget).await?;
+        let signer = Signer::new(self.credentials.clone());
+        let mut talk = Talk::new(connection, signer, self.agent, self.url.clone());
+        let accept = [("Accept", "application/sdp".into())];
+        let uri = self.url.to_string();
+        let answer = talk::in_time(DESCRIBE, talk.ask("DESCRIBE", &uri, &accept)).await?;
+        let description = Description::read(&answer.body);
+        talk.base = answers::base(&answer, &self.url);
+        talk.served_by(description.tool.as_deref());
+        let control = description.control.as_deref();
+        let control = control.map_or_else(|| uri, |control| answers::join(&talk.base, control));
+        let talk = Polite::new(talk, self.teardowns.clone());
+        Ok(Session::new(talk, description, control))
+    }
+
+    async fn connect(&self, budget: Option<Budget>) -> Result<Connection, Broken> {
+        let silent = || Broken::Io(io::ErrorKind::TimedOut.into());
+        let host = self.url.host_str().unwrap_or_default();
+        let fence = self.fence.unwrap_or(Fence::lifted());
+        let found = timeout(LOOKUP, fence.resolve(host, self.port()));
+        let found = found.await.map_err(|_| silent())?.map_err(Broken::Io)?;
+        let mut fault = silent();
+        for address in found.into_iter().take(ADDRESSES) {
+            match timeout(CONNECT, TcpStream::connect(address)).await {
+                Ok(Ok(stream)) => return Ok(Connection::new(stream, address, budget)),
+                Ok(Err(error)) => fault = Broken::Io(error),
+                Err(_) => fault = silent(),
+            }
+        }
+        Err(fault)
+    }
+}

@@ -1,0 +1,381 @@
+//! The TCP connection to a camera: messages and interleaved packets in one stream,
+//! read through a buffer of fixed size.
+//!
+//! Every byte is looked at once: lines are consumed as they end, a packet is waited
+//! for by its length, and what is left in the buffer moves to its front only when
+//! more than a whole packet before it has been consumed.
+
+use super::message::{self, Head, Message};
+use ocelli_core::{Budget, Overspent};
+use std::io;
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+/// The largest interleaved packet, by the 16 bits of its length, with its header.
+const MAX_PACKET: usize = 4 + u16::MAX as usize;
+/// Twice the largest packet, so that moving bytes to the front costs no more than
+/// reading them did.
+const BUFFER: usize = 2 * (MAX_PACKET + 1);
+/// The most that waits for the camera to read it.
+const MAX_UNSENT: usize = 64 << 10;
+
+/// Why a conversation can't go on.
+#[derive(Debug)]
+pub enum Broken {
+    /// The camera can't be reached, or the connection broke.
+    Io(io::Error),
+    /// The camera closed the connection.
+    Closed,
+    /// It does not answer in time.
+    Silent,
+    /// It answers with this status.
+    Status(u16),
+    /// It redirects to this address.
+    Moved(String),
+    /// It wants a kind of sign-in that is not known here.
+    Challenge,
+    /// It sends what is no RTSP, or too much.
+    Message(message::Fault),
+    /// It says or sends something else that is of no use; why.
+    Unusable(String),
+    /// It costs more than its share.
+    Overspent(Overspent),
+}
+
+impl From<message::Fault> for Broken {
+    fn from(fault: message::Fault) -> Self {
+        Self::Message(fault)
+    }
+}
+
+/// One whole thing that the camera has sent.
+#[derive(Debug)]
+pub enum Item {
+    /// A message.
+    Message(Message),
+    /// A packet on a channel, and where it is in the buffer until the next item is
+    /// asked for.
+    Packet(u8, Range<usize>),
+}
+
+#[derive(Debug)]
+enum State {
+    Between,
+    Head(Head),
+    /// A message of whose body this much is missing.
+    Body(Message, usize),
+}
+
+/// What has been read and not been used yet.
+#[derive(Debug)]
+pub struct Input {
+    buffer: Box<[u8]>,
+    start: usize,
+    end: usize,
+    /// How much of what is left holds no line end.
+    scanned: usize,
+    state: State,
+}
+
+impl Default for Input {
+    fn default() -> Self {
+        Self {
+            buffer: vec![0; BUFFER].into_boxed_slice(),
+            start: 0,
+            end: 0,
+            scanned: 0,
+            state: State::Between,
+        }
+    }
+}
+
+impl Input {
+    /// The room for more bytes. There always is some after [`Input::next`] has given
+    /// nothing.
+    pub fn room(&mut self) -> &mut [u8] {
+        if self.start == self.end {
+            (self.start, self.end) = (0, 0);
+        } else if self.start > MAX_PACKET {
+            self.buffer.copy_within(self.start..self.end, 0);
+            (self.start, self.end) = (0, self.end - self.start);
+        }
+        &mut self.buffer[self.end..]
+    }
+
+    /// Says how many bytes have been written into the room.
+    pub fn filled(&mut self, len: usize) {
+        self.end = (self.end + len).min(self.buffer.len());
+    }
+
+    /// A packet's bytes.
+    pub fn bytes(&self, packet: Range<usize>) -> &[u8] {
+        &self.buffer[packet]
+    }
+
+    /// The next whole item; none where more bytes are needed.
+    ///
+    /// # Errors
+    /// A limit is exceeded, or it is no RTSP. Nothing can be read after that.
+    pub fn next(&mut self) -> Result<Option<Item>, message::Fault> {
+        loop {
+            let rest = &self.buffer[self.start..self.end];
+            match &mut self.state {
+                State::Between => match *rest {
+                    [] => return Ok(None),
+                    // Some cameras put line ends or zeros between messages.
+                    [b'\r' | b'\n' | b' ' | b'\t' | 0, ..] => self.start += 1,
+                    [b'$', channel, high, low, ..] => {
+                        let end = self.start + 4 + usize::from(u16::from_be_bytes([high, low]));
+                        if end > self.end {
+                            return Ok(None);
+                        }
+                        let packet = self.start + 4..end;
+                        self.start = end;
+                        return Ok(Some(Item::Packet(channel, packet)));
+                    }
+                    [b'$', ..] => return Ok(None),
+                    _ => self.state = State::Head(Head::default()),
+                },
+                State::Head(head) => {
+                    let end = rest[self.scanned..].iter().position(|byte| *byte == b'\n');
+                    let Some(end) = end.map(|end| self.scanned + end) else {
+                        self.scanned = rest.len();
+                        if rest.len() > message::MAX_LINE {
+                            return Err(message::Fault::LongLine);
+                        }
+                        return Ok(None);
+                    };
+                    if end > message::MAX_LINE {
+                        return Err(message::Fault::LongLine);
+                    }
+                    let whole = head.line(&rest[..end])?;
+                    self.start += end + 1;
+                    self.scanned = 0;
+                    if let Some(message) = whole {
+                        let length = message.body_length()?;
+                        self.state = State::Body(message, length);
+                    }
+                }
+                State::Body(message, missing) => {
+                    let len = rest.len().min(*missing);
+                    message.body.extend_from_slice(&rest[..len]);
+                    self.start += len;
+                    *missing -= len;
+                    if *missing > 0 {
+                        return Ok(None);
+                    }
+                    if let State::Body(message, _) =
+                        std::mem::replace(&mut self.state, State::Between)
+                    {
+                        return Ok(Some(Item::Message(message)));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A connection that speaks RTSP.
+pub struct Connection {
+    stream: TcpStream,
+    /// Where it leads.
+    peer: SocketAddr,
+    input: Input,
+    unsent: Vec<u8>,
+    budget: Option<Budget>,
+    /// Nothing that comes can be read any more.
+    pub spoilt: bool,
+}
+
+impl Connection {
+    /// Of a connected socket. What the camera makes the hub do is charged to
+    /// `budget`.
+    pub fn new(stream: TcpStream, peer: SocketAddr, budget: Option<Budget>) -> Self {
+        // Requests are small, and each is waited for.
+        let _ = stream.set_nodelay(true);
+        Self {
+            stream,
+            peer,
+            input: Input::default(),
+            unsent: Vec::new(),
+            budget,
+            spoilt: false,
+        }
+    }
+
+    /// Connects once more to where it led.
+    ///
+    /// # Errors
+    /// Nobody takes the connection.
+    pub async fn reopen(&mut self) -> Result<(), Broken> {
+        let stream = TcpStream::connect(self.peer).await.map_err(Broken::Io)?;
+        self.stream = stream;
+        self.input = Input::default();
+        self.unsent.clear();
+        Ok(())
+    }
+
+    /// Sends a message, or keeps it until the camera reads.
+    ///
+    /// # Errors
+    /// The connection is gone, or the camera reads nothing.
+    pub fn send(&mut self, message: &[u8]) -> Result<(), Broken> {
+        if self.unsent.len() + message.len() > MAX_UNSENT {
+            return Err(Broken::Unusable(format!(
+                "it does not read what it is sent: {} KiB are waiting for it",
+                MAX_UNSENT >> 10
+            )));
+        }
+        self.unsent.extend_from_slice(message);
+        while !self.unsent.is_empty() {
+            match self.stream.try_write(&self.unsent) {
+                Ok(len) => drop(self.unsent.drain(..len)),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) => return Err(Broken::Io(error)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether all that was sent has gone out.
+    pub fn is_flushed(&self) -> bool {
+        self.unsent.is_empty()
+    }
+
+    /// A packet's bytes.
+    pub fn bytes(&self, packet: Range<usize>) -> &[u8] {
+        self.input.bytes(packet)
+    }
+
+    /// The next thing that the camera sends. Nothing is lost if this is dropped.
+    ///
+    /// # Errors
+    /// The connection is gone, or what comes exceeds a limit.
+    pub async fn next(&mut self) -> Result<Item, Broken> {
+        loop {
+            if let Some(budget) = &mut self.budget {
+                budget.ready().await.map_err(Broken::Overspent)?;
+            }
+            match self.input.next() {
+                Ok(Some(item)) => {
+                    if let Some(budget) = &mut self.budget {
+                        budget.charge_messages(1);
+                    }
+                    return Ok(item);
+                }
+                Ok(None) => {}
+                Err(fault) => {
+                    self.spoilt = true;
+                    return Err(fault.into());
+                }
+            }
+            let len = std::future::poll_fn(|cx| self.poll(cx)).await?;
+            if let Some(budget) = &mut self.budget {
+                budget.charge_bytes(len);
+            }
+        }
+    }
+
+    /// Writes what is unsent and reads more.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, Broken>> {
+        while !self.unsent.is_empty() {
+            match Pin::new(&mut self.stream).poll_write(cx, &self.unsent) {
+                Poll::Ready(Ok(len)) => drop(self.unsent.drain(..len)),
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(Broken::Io(error))),
+                Poll::Pending => break,
+            }
+        }
+        let mut room = ReadBuf::new(self.input.room());
+        match Pin::new(&mut self.stream).poll_read(cx, &mut room) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Err(error)) => Poll::Ready(Err(Broken::Io(error))),
+            Poll::Ready(Ok(())) => {
+                let len = room.filled().len();
+                if len == 0 {
+                    return Poll::Ready(Err(Broken::Closed));
+                }
+                self.input.filled(len);
+                Poll::Ready(Ok(len))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What these bytes hold when they come in pieces of this length.
+    fn items(bytes: &[u8], piece: usize) -> Result<Vec<String>, message::Fault> {
+        let mut input = Input::default();
+        let mut items = Vec::new();
+        for piece in bytes.chunks(piece) {
+            let mut rest = piece;
+            while !rest.is_empty() {
+                let room = input.room();
+                let len = room.len().min(rest.len());
+                assert!(len > 0, "there is always room");
+                room[..len].copy_from_slice(&rest[..len]);
+                rest = &rest[len..];
+                input.filled(len);
+                while let Some(item) = input.next()? {
+                    items.push(match item {
+                        Item::Packet(channel, packet) => {
+                            let packet = input.bytes(packet);
+                            format!("{channel} {} {:?}", packet.len(), packet.last())
+                        }
+                        Item::Message(message) => format!("{message:?}"),
+                    });
+                }
+            }
+        }
+        Ok(items)
+    }
+
+    #[test]
+    fn the_same_comes_however_the_stream_is_cut() {
+        let packet = |len: u16, fill: u8| {
+            let mut packet = vec![b'$', fill];
+            packet.extend(len.to_be_bytes());
+            packet.resize(4 + usize::from(len), fill);
+            packet
+        };
+        let answer = b"RTSP/1.0 200 OK\r\nCSeq: 1\r\nContent-Length: 5\r\n\r\n$\n\r\n\0";
+        let stream = [
+            &packet(0, 1)[..],
+            &answer[..],
+            b"\r\n\0\0",
+            &packet(u16::MAX, 2),
+            &packet(u16::MAX, 3),
+            &packet(1, 4),
+            b"OPTIONS * RTSP/1.0\n\n",
+            &packet(40_000, 5),
+        ]
+        .concat();
+        let whole = items(&stream, stream.len()).expect("RTSP");
+        assert_eq!(whole.len(), 7);
+        assert_eq!(whole[2], "2 65535 Some(2)");
+        for piece in [1, 2, 3, 5, 1000, 65_536, 70_000] {
+            assert_eq!(
+                items(&stream, piece).as_ref(),
+                Ok(&whole),
+                "in pieces of {piece}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_line_is_waited_for_to_a_point() {
+        let long = vec![b'x'; message::MAX_LINE + 1];
+        for piece in [1, 1000, long.len()] {
+            assert_eq!(items(&long[1..], piece), Ok(Vec::new()));
+            assert_eq!(items(&long, piece), Err(message::Fault::LongLine));
+        }
+        let line = [&b"RTSP/1.0 200 OK\nA: "[..], &long, b"\n"].concat();
+        assert_eq!(items(&line, line.len()), Err(message::Fault::LongLine));
+    }
+}

@@ -1,0 +1,282 @@
+//! RTSP messages: what a camera says, read line by line within bounds, and what is
+//! said to it.
+//!
+//! Cameras take liberties, and this takes whatever has one meaning: lines that end
+//! in LF alone, headers without a value or a colon, any number of blanks, text that
+//! is not ASCII.
+
+use std::borrow::Cow;
+use std::fmt;
+
+/// The longest line. Cameras' lines are a few hundred bytes long.
+pub const MAX_LINE: usize = 8 << 10;
+/// The most bytes in the start line and headers of one message.
+pub const MAX_HEAD: usize = 64 << 10;
+/// The most header lines of one message.
+pub const MAX_HEADERS: usize = 100;
+/// The largest body. It holds the description of a stream, a few kilobytes.
+pub const MAX_BODY: usize = 256 << 10;
+/// The most characters of the camera's own text in a reason.
+const QUOTED: usize = 60;
+
+/// What is wrong with what a camera sends. Its text names the limit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// A line beyond [`MAX_LINE`].
+    LongLine,
+    /// More headers than [`MAX_HEADERS`].
+    ManyHeaders,
+    /// Headers beyond [`MAX_HEAD`].
+    LongHead,
+    /// A body beyond [`MAX_BODY`], of the length that is announced.
+    LongBody(String),
+    /// A message that begins with this is none of RTSP.
+    NotRtsp(String),
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::LongLine => write!(
+                f,
+                "it sends a line of RTSP that is longer than {} KiB, the most that is read",
+                MAX_LINE >> 10
+            ),
+            Self::ManyHeaders => write!(
+                f,
+                "it sends more than {MAX_HEADERS} header lines in one message, the most that are read"
+            ),
+            Self::LongHead => write!(
+                f,
+                "it sends more than {} KiB of headers in one message, the most that is read",
+                MAX_HEAD >> 10
+            ),
+            Self::LongBody(length) => write!(
+                f,
+                "it announces a message body of {length} bytes; it should be at most {} KiB",
+                MAX_BODY >> 10
+            ),
+            Self::NotRtsp(_) => f.write_str("what answers there does not speak RTSP"),
+        }
+    }
+}
+
+/// The first line of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// An answer, with its status.
+    Answer(u16),
+    /// A request of the camera, with its method.
+    Request(String),
+}
+
+/// A whole message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// The first line.
+    pub start: Start,
+    headers: Vec<(String, String)>,
+    /// What follows the headers.
+    pub body: Vec<u8>,
+}
+
+impl Message {
+    /// The value of the first header of this name that has one.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers(name).find(|value| !value.is_empty())
+    }
+
+    /// The values of all headers of this name.
+    pub fn headers(&self, name: &str) -> impl Iterator<Item = &str> {
+        let named = move |(own, _): &&(String, String)| own.eq_ignore_ascii_case(name);
+        self.headers
+            .iter()
+            .filter(named)
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// The sequence number, if one is given.
+    pub fn sequence(&self) -> Option<u32> {
+        self.headers("CSeq").find_map(|value| value.parse().ok())
+    }
+
+    /// The length of the body that follows.
+    ///
+    /// # Errors
+    /// It is more than [`MAX_BODY`].
+    pub fn body_length(&self) -> Result<usize, Fault> {
+        let Some(value) = self.header("Content-Length") else {
+            return Ok(0);
+        };
+        let digits = value.bytes().take_while(u8::is_ascii_digit).count();
+        let digits = &value[..digits];
+        match digits.parse() {
+            _ if digits.is_empty() => Ok(0),
+            Ok(length) if length <= MAX_BODY => Ok(length),
+            _ => Err(Fault::LongBody(quoted(digits))),
+        }
+    }
+}
+
+/// A message whose headers are being read.
+#[derive(Debug, Default)]
+pub struct Head {
+    start: Option<Start>,
+    headers: Vec<(String, String)>,
+    bytes: usize,
+    lines: usize,
+}
+
+impl Head {
+    /// Takes the next line, without its end. The empty line ends the headers, and
+    /// gives the message without its body.
+    ///
+    /// # Errors
+    /// A limit is exceeded, or the first line is none of RTSP.
+    pub fn line(&mut self, line: &[u8]) -> Result<Option<Message>, Fault> {
+        self.bytes += line.len();
+        if self.bytes > MAX_HEAD {
+            return Err(Fault::LongHead);
+        }
+        let text = String::from_utf8_lossy(line);
+        let Some(start) = &self.start else {
+            self.start = Some(start(&text).ok_or_else(|| Fault::NotRtsp(quoted(&text)))?);
+            return Ok(None);
+        };
+        if text.trim().is_empty() {
+            return Ok(Some(Message {
+                start: start.clone(),
+                headers: std::mem::take(&mut self.headers),
+                body: Vec::new(),
+            }));
+        }
+        self.lines += 1;
+        if self.lines > MAX_HEADERS {
+            return Err(Fault::ManyHeaders);
+        }
+        match (text.starts_with([' ', '\t']), self.headers.last_mut()) {
+            // It continues the line before.
+            (true, Some((_, value))) => {
+                value.push(' ');
+                value.push_str(text.trim());
+            }
+            _ => {
+                if let Some((name, value)) = text.split_once(':') {
+                    let pair = (name.trim().to_owned(), value.trim().to_owned());
+                    self.headers.push(pair);
+                }
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn start(line: &str) -> Option<Start> {
+    let is_version = |word: &str| {
+        let name = word.get(..5);
+        name.is_some_and(|name| name.eq_ignore_ascii_case("RTSP/"))
+    };
+    let mut words = line.split_ascii_whitespace();
+    let first = words.next()?;
+    if is_version(first) {
+        let status = words.next()?.parse().ok()?;
+        return Some(Start::Answer(status));
+    }
+    let is_method = |byte: u8| byte.is_ascii_uppercase() || byte == b'_';
+    let is_request = first.bytes().all(is_method) && words.last().is_some_and(is_version);
+    is_request.then(|| Start::Request(first.to_owned()))
+}
+
+/// The beginning of a camera's own text, fit to be shown.
+pub fn quoted(text: &str) -> String {
+    let plain = |character: char| match character {
+        character if character.is_control() => '\u{FFFD}',
+        character => character,
+    };
+    let mut quoted: String = text.trim().chars().take(QUOTED).map(plain).collect();
+    if text.trim().chars().nth(QUOTED).is_some() {
+        quoted.push('…');
+    }
+    quoted
+}
+
+/// Writes a message without a body. Values of headers hold no line ends: they come
+/// from lines, or from us.
+pub fn write(first: &str, headers: &[(&str, Cow<'_, str>)]) -> Vec<u8> {
+    let mut text = format!("{first}\r\n");
+    for (name, value) in headers {
+        text.push_str(&format!("{name}: {value}\r\n"));
+    }
+    text.push_str("\r\n");
+    text.into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Option<Message>, Fault> {
+        let mut head = Head::default();
+        for line in text.lines() {
+            if let Some(message) = head.line(line.as_bytes())? {
+                return Ok(Some(message));
+            }
+        }
+        Ok(None)
+    }
+
+    fn message(text: &str) -> Message {
+        read(text).expect("RTSP").expect("a whole message")
+    }
+
+    #[test]
+    fn liberties_are_taken_as_they_are_meant() {
+        let answer = message(
+            "rtsp/1.0   200\nCSeq:\ncseq : 7  \nnonsense\nServer\nSession: 1;\n timeout=60\n\
+             Überraschung: ja\nCSeq: 9\n\n",
+        );
+        assert_eq!(answer.start, Start::Answer(200));
+        assert_eq!(answer.sequence(), Some(7));
+        assert_eq!(answer.header("Session"), Some("1; timeout=60"));
+        assert_eq!(answer.header("überraschung"), None);
+        assert_eq!(answer.header("Überraschung"), Some("ja"));
+        assert_eq!(answer.body_length(), Ok(0));
+        let request = message("SET_PARAMETER * RTSP/1.0\nContent-Length: 12 bytes\n\n");
+        assert_eq!(request.start, Start::Request("SET_PARAMETER".into()));
+        assert_eq!(request.body_length(), Ok(12));
+    }
+
+    #[test]
+    fn what_is_not_rtsp_is_not_read_as_rtsp() {
+        for text in [
+            "HTTP/1.0 200 OK",
+            "GET / HTTP/1.1",
+            "RTSP/1.0",
+            "v=0",
+            "options * RTSP/1.0",
+        ] {
+            assert!(matches!(read(text), Err(Fault::NotRtsp(_))), "{text}");
+        }
+        assert_eq!(quoted("a\x1b[31m\r\nb"), "a\u{FFFD}[31m\u{FFFD}\u{FFFD}b");
+    }
+
+    #[test]
+    fn each_limit_is_met_and_named() {
+        let with = |lines: &str, count: usize| {
+            read(&format!("RTSP/1.0 200 OK\n{}\n", lines.repeat(count)))
+        };
+        assert!(matches!(with("a: b\n", MAX_HEADERS), Ok(Some(_))));
+        assert_eq!(with("a: b\n", MAX_HEADERS + 1), Err(Fault::ManyHeaders));
+        let wide = format!("a: {}\n", "b".repeat(1021));
+        assert!(matches!(with(&wide, 63), Ok(Some(_))));
+        assert_eq!(with(&wide, 64), Err(Fault::LongHead));
+        let length = |value: &str| {
+            message(&format!("RTSP/1.0 200 OK\nContent-Length: {value}\n\n")).body_length()
+        };
+        assert_eq!(length("262144"), Ok(MAX_BODY));
+        assert_eq!(length("-5"), Ok(0));
+        for long in ["262145", "20000000000", "99999999999999999999999"] {
+            assert_eq!(length(long), Err(Fault::LongBody(long.into())));
+        }
+    }
+}

@@ -7,6 +7,7 @@
 use crate::clock::Clock;
 use crate::slot::Slot;
 use crate::source::Rendition;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// One derived stream.
@@ -15,6 +16,8 @@ pub(crate) struct Derivation {
     pub slot: Arc<Slot>,
     /// What makes it, if this hub has anything that does.
     pub rendition: Option<Arc<dyn Rendition>>,
+    /// Whether it is being made now.
+    pub running: Arc<AtomicBool>,
     failure: Mutex<Option<String>>,
 }
 
@@ -24,8 +27,14 @@ impl Derivation {
         Self {
             slot: Arc::new(Slot::new(id, clock)),
             rendition,
+            running: Arc::default(),
             failure: Mutex::default(),
         }
+    }
+
+    /// Whether it is being made now.
+    pub fn is_running(&self) -> bool {
+        self.running.load(Relaxed)
     }
 
     /// Why there is none, while something is wrong.

@@ -2,6 +2,7 @@
 
 use crate::budget::{Budget, Budgets, PeerKind};
 use crate::camera::Camera;
+use crate::capacity::Capacity;
 use crate::clock::{Clock, SystemClock};
 use crate::name::{CameraId, DEFAULT_APP, NameError, check_app, split_id};
 use crate::source::{Renditions, Source};
@@ -116,6 +117,7 @@ impl From<NameError> for HubError {
 /// All the cameras, by name.
 pub struct Hub {
     clock: Arc<dyn Clock>,
+    capacity: Arc<Capacity>,
     changes: Arc<watch::Sender<u64>>,
     budgets: Budgets,
     apps: RwLock<BTreeMap<String, Arc<App>>>,
@@ -136,11 +138,17 @@ impl Default for Hub {
 }
 
 impl Hub {
-    /// A hub with the app `live` and no camera.
+    /// A hub with the app `live`, no camera and the usual limits.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self::with(clock, Arc::default())
+    }
+
+    /// A hub with the app `live` and no camera. Hubs can share a capacity.
+    pub fn with(clock: Arc<dyn Clock>, capacity: Arc<Capacity>) -> Self {
         let live = App::live();
         Self {
             clock,
+            capacity,
             changes: Arc::new(watch::Sender::new(0)),
             budgets: Budgets::default(),
             apps: RwLock::new(BTreeMap::from([(live.name.clone(), Arc::new(live))])),
@@ -161,6 +169,11 @@ impl Hub {
     /// A budget for a new peer.
     pub fn budget(&self, kind: PeerKind) -> Budget {
         self.budgets.budget(kind)
+    }
+
+    /// What its cameras may cost, and what of that is in use.
+    pub fn capacity(&self) -> &Arc<Capacity> {
+        &self.capacity
     }
 
     /// Changes whenever a camera is added, removed, or changes its state, and
@@ -225,7 +238,16 @@ impl Hub {
     ) -> Arc<Upstream> {
         let changes = self.changes.clone();
         let (clock, budgets) = (self.clock.clone(), self.budgets.clone());
-        Upstream::new(id.as_str(), clock, budgets, source, renditions, changes)
+        let capacity = self.capacity.clone();
+        Upstream::new(
+            id.as_str(),
+            clock,
+            budgets,
+            capacity,
+            source,
+            renditions,
+            changes,
+        )
     }
 
     /// Adds a camera.

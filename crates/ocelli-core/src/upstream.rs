@@ -4,7 +4,10 @@
 //! first starts it, and [`crate::GRACE`] after the last is gone it stops, leaving no task
 //! behind. What is derived from it runs inside it, under the same rules.
 
+mod derive;
+
 use crate::budget::Budgets;
+use crate::capacity::Capacity;
 use crate::clock::Clock;
 use crate::complaint::{Complaint, Complaints, Times};
 use crate::crashes::Crashes;
@@ -43,6 +46,7 @@ pub struct Upstream {
     id: String,
     clock: Arc<dyn Clock>,
     budgets: Budgets,
+    capacity: Arc<Capacity>,
     source: Arc<dyn Source>,
     native: Arc<Slot>,
     /// Filled by the camera itself where it sends JPEG.
@@ -73,6 +77,7 @@ impl Upstream {
         id: impl Into<String>,
         clock: Arc<dyn Clock>,
         budgets: Budgets,
+        capacity: Arc<Capacity>,
         source: Arc<dyn Source>,
         renditions: Renditions,
         changes: Arc<watch::Sender<u64>>,
@@ -85,6 +90,7 @@ impl Upstream {
             id,
             clock,
             budgets,
+            capacity,
             source,
             demand: watch::Sender::new(Demand::default()),
             retry: Notify::new(),
@@ -129,6 +135,11 @@ impl Upstream {
     /// Where its source's budget comes from.
     pub(crate) fn budgets(&self) -> &Budgets {
         &self.budgets
+    }
+
+    /// What the hub's cameras may cost.
+    pub fn capacity(&self) -> &Capacity {
+        &self.capacity
     }
 
     /// The codec the camera sends, once it has.
@@ -353,9 +364,11 @@ impl Upstream {
             inner.lived = false;
         }
         self.interrupt();
-        let publisher = Publisher::new(self.clone(), None);
+        let (publisher, ended) = Publisher::new(self.clone(), None);
         let run = contained(self.source.clone().run_once(publisher));
         tokio::select! {
+            biased;
+            Ok(failure) = ended => failure,
             failure = run => failure,
             failure = self.watch() => failure,
             () = self.derive(Derived::Jpeg) => unreachable!("derive runs as long as the attempt"),
@@ -427,58 +440,6 @@ impl Upstream {
             }
         }
         self.wait_or_retry(wait).await;
-    }
-
-    /// Runs a rendition while it is wanted. Never ends by itself.
-    async fn derive(self: &Arc<Self>, derived: Derived) {
-        let Derivation {
-            slot, rendition, ..
-        } = self.derived(derived);
-        let name = derived.name();
-        let wanted = move |demand: &Demand| derived.wanted(demand);
-        let mut demand = self.demand.subscribe();
-        let mut crashes = Crashes::default();
-        loop {
-            // The sender lives in `self`, so waiting can't fail.
-            let _ = demand.wait_for(wanted).await;
-            let Some(rendition) = rendition.clone() else {
-                let reason = format!("this hub has nothing that turns its stream into {name}");
-                self.set_rendition_failure(derived, Some(reason));
-                return std::future::pending().await;
-            };
-            let codec = self.codec();
-            let input = match codec {
-                Some(Codec::Jpeg) => &self.jpeg.slot,
-                _ => &self.native,
-            };
-            let input = Follower::for_rendition(input.clone());
-            let publisher = Publisher::new(self.clone(), Some(derived));
-            let run = contained(rendition.run_once(input, publisher));
-            let failure = tokio::select! {
-                failure = run => failure,
-                () = lapse(&self.demand, wanted) => {
-                    slot.clear();
-                    continue;
-                }
-                // Another codec comes from another slot.
-                _ = demand.wait_for(|demand| demand.codec != codec) => continue,
-            };
-            slot.interrupt();
-            let (failed, wait) = crashes.add(Instant::now(), slot.status().fps > 0.0);
-            if failed {
-                if let Some(times) = self.complain(|told| &mut told.rendition_failed) {
-                    tracing::warn!(camera = %self.id, state = "failed", reason = %failure,
-                        "its {name} rendition failed{times}; next try in {wait:?}");
-                }
-                self.set_rendition_failure(derived, Some(failure.reason));
-            } else {
-                if let Some(times) = self.complain(|told| &mut told.rendition_restarting) {
-                    tracing::info!(camera = %self.id, reason = %failure,
-                        "restarting its {name} rendition{times}");
-                }
-            }
-            self.wait_or_retry(wait).await;
-        }
     }
 
     /// Waits before the next try: less if a person asks for it, but even a hand on

@@ -150,7 +150,8 @@ async fn look(site: &Site, settings: &Settings) -> Trial {
         reason: Some(reason),
         ..Trial::default()
     };
-    let hub = Hub::new(site.hub.clock().clone());
+    // What it costs counts with what the hub's own cameras do.
+    let hub = Hub::with(site.hub.clock().clone(), site.hub.capacity().clone());
     let config = match settings.open(DEFAULT_APP, "test", site.fence) {
         Ok(config) => config,
         Err(error) => return failed(error.to_string()),

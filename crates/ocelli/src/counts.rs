@@ -61,6 +61,8 @@ pub enum Refusal {
     Access,
     /// A socket to what there is not.
     Unknown,
+    /// A socket for which there would be one encoder too many.
+    Capacity,
     /// The connection is one too many.
     Connections,
     /// The header of a request is too long.
@@ -77,12 +79,13 @@ pub enum Refusal {
 
 impl Refusal {
     /// All of them.
-    pub const ALL: [Refusal; 11] = [
+    pub const ALL: [Refusal; 12] = [
         Refusal::Host,
         Refusal::Origin,
         Refusal::Handshake,
         Refusal::Access,
         Refusal::Unknown,
+        Refusal::Capacity,
         Refusal::Connections,
         Refusal::HeaderSize,
         Refusal::HeaderTimeout,
@@ -99,6 +102,7 @@ impl Refusal {
             Refusal::Handshake => "handshake",
             Refusal::Access => "access",
             Refusal::Unknown => "unknown",
+            Refusal::Capacity => "capacity",
             Refusal::Connections => "connections",
             Refusal::HeaderSize => "header_size",
             Refusal::HeaderTimeout => "header_timeout",

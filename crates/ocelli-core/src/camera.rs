@@ -167,6 +167,12 @@ impl Camera {
         self.upstream(quality).mpeg1_failure()
     }
 
+    /// Why nobody else can begin to watch its MPEG-1 now, if the hub has no capacity
+    /// left for it; that is counted.
+    pub fn mpeg1_refusal(&self, quality: Quality) -> Option<String> {
+        self.upstream(quality).mpeg1_refusal()
+    }
+
     /// A number that changes with its state and its name.
     pub fn revision(&self) -> u64 {
         let named = self.name.read().unwrap_or_else(PoisonError::into_inner);

@@ -36,8 +36,13 @@ impl Crashes {
         if self.recent.len() < CRASH_LIMIT && self.step == 0 {
             return (false, RESTART);
         }
+        (true, self.fail())
+    }
+
+    /// Counts a failure that nothing is gained by repeating soon: how long to wait.
+    pub(crate) fn fail(&mut self) -> Duration {
         let wait = Duration::from_secs(BACKOFF[self.step.min(BACKOFF.len() - 1)]);
         self.step += 1;
-        (true, wait)
+        wait
     }
 }

@@ -8,6 +8,7 @@ use crate::clock::Clock;
 use crate::slot::Slot;
 use crate::source::Rendition;
 use crate::state::LastFailure;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// One derived stream.
@@ -16,6 +17,8 @@ pub(crate) struct Derivation {
     pub slot: Arc<Slot>,
     /// What makes it, if this hub has anything that does.
     pub rendition: Option<Arc<dyn Rendition>>,
+    /// Whether it is being made now.
+    pub running: Arc<AtomicBool>,
     clock: Arc<dyn Clock>,
     trouble: Mutex<Trouble>,
 }
@@ -34,6 +37,7 @@ impl Derivation {
         Self {
             slot: Arc::new(Slot::new(id, clock.clone())),
             rendition,
+            running: Arc::default(),
             clock,
             trouble: Mutex::default(),
         }
@@ -41,6 +45,11 @@ impl Derivation {
 
     fn lock(&self) -> MutexGuard<'_, Trouble> {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether it is being made now.
+    pub fn is_running(&self) -> bool {
+        self.running.load(Relaxed)
     }
 
     /// Why there is none, while somebody wants it and something is wrong.

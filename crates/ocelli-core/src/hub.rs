@@ -2,6 +2,7 @@
 
 use crate::budget::{Budget, Budgets, PeerKind};
 use crate::camera::{Camera, Quality};
+use crate::capacity::Capacity;
 use crate::clock::{Clock, SystemClock};
 use crate::name::{CameraId, DEFAULT_APP, NameError, check_app, split_id};
 use crate::session::{Endpoint, Sessions};
@@ -135,10 +136,16 @@ impl Default for Hub {
 }
 
 impl Hub {
-    /// A hub with the app `live` and no camera.
+    /// A hub with the app `live`, no camera and the usual limits.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self::with(Common {
+        Self::with(clock, Arc::default())
+    }
+
+    /// A hub with the app `live` and no camera, whose cameras may cost so much.
+    pub fn with(clock: Arc<dyn Clock>, capacity: Arc<Capacity>) -> Self {
+        Self::of(Common {
             clock,
+            capacity,
             budgets: Budgets::default(),
             sessions: Sessions::default(),
             changes: Arc::new(watch::Sender::new(0)),
@@ -146,16 +153,17 @@ impl Hub {
     }
 
     /// A hub without cameras, to test one that is not in this hub. They share what
-    /// they may do to cameras, and neither opens a session while one of the other's ends.
+    /// they may do to cameras and what that may cost, and neither opens a session while one
+    /// of the other's ends.
     pub fn for_test(&self) -> Self {
-        Self::with(Common {
+        Self::of(Common {
             sessions: self.common.sessions.for_test(),
             changes: Arc::new(watch::Sender::new(0)),
             ..self.common.clone()
         })
     }
 
-    fn with(common: Common) -> Self {
+    fn of(common: Common) -> Self {
         let live = App::live();
         Self {
             common,
@@ -191,6 +199,11 @@ impl Hub {
             let quality = camera.quality_at(endpoint)?;
             Some((camera, quality))
         })
+    }
+
+    /// What its cameras may cost, and what of that is in use.
+    pub fn capacity(&self) -> &Arc<Capacity> {
+        &self.common.capacity
     }
 
     /// Changes whenever a camera is added, removed, or changes its state, and

@@ -25,6 +25,7 @@
 //! | [`session`] | where the hub is connected, and where a session is ending |
 //! | [`upstream`] | starts, watches, restarts and stops one source by demand |
 //! | [`state`], `demand` | what an upstream is doing, and what somebody wants of it |
+//! | [`capacity`] | the largest picture that is taken, and how many renditions run at a time |
 //! | `derivation` | a stream that is derived from another |
 //! | `crashes` | when to try again, and when to call it failed |
 //! | `complaint` | when to say again in the log what has been said |
@@ -43,6 +44,7 @@
 
 pub mod budget;
 pub mod camera;
+pub mod capacity;
 pub mod clock;
 mod complaint;
 mod crashes;
@@ -62,6 +64,7 @@ pub mod upstream;
 
 pub use budget::{Allowance, Budget, BudgetCounts, Budgets, Overspent, PeerKind, Tab};
 pub use camera::{Camera, CameraStatus, Quality};
+pub use capacity::{Capacity, MediaLimits, Permits, PictureLimits, TooLarge};
 pub use clock::{Clock, SystemClock, Timestamp};
 pub use demand::{GRACE, Want};
 pub use frame::{Codec, Form, Frame, FrameBuffer, Picture, raw_len, raw_stride};

@@ -4,6 +4,7 @@
 //! in [`crate::upstream`] alone.
 
 use crate::budget::{Budget, Overspent, PeerKind};
+use crate::capacity::Capacity;
 use crate::demand::Derived;
 use crate::frame::Picture;
 use crate::state::State;
@@ -11,8 +12,9 @@ use crate::subscription::Follower;
 use crate::upstream::Upstream;
 use std::fmt;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::sync::oneshot;
 
 /// How an attempt failed: what a program may act on. The reason is for people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -135,15 +137,39 @@ pub struct Renditions {
 pub struct Publisher {
     upstream: Arc<Upstream>,
     derived: Option<Derived>,
+    /// Ends the attempt; none once it has.
+    end: Mutex<Option<oneshot::Sender<Failure>>>,
 }
 
 impl Publisher {
-    pub(crate) fn new(upstream: Arc<Upstream>, derived: Option<Derived>) -> Self {
-        Self { upstream, derived }
+    /// Of one attempt, which is over when the receiver has a failure.
+    pub(crate) fn new(
+        upstream: Arc<Upstream>,
+        derived: Option<Derived>,
+    ) -> (Self, oneshot::Receiver<Failure>) {
+        let (end, ended) = oneshot::channel();
+        let publisher = Self {
+            upstream,
+            derived,
+            end: Mutex::new(Some(end)),
+        };
+        (publisher, ended)
     }
 
-    /// Makes `picture` the newest of its stream. Never waits.
-    pub fn publish(&self, picture: Picture) {
+    /// Makes `picture` the newest of its stream. Never waits. One that is larger than
+    /// the hub takes goes nowhere, and ends the attempt.
+    pub fn publish(&self, mut picture: Picture) {
+        if let Err(too_large) = self.capacity().admit(&mut picture) {
+            let mut end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(end) = end.take() {
+                // The attempt may be over already.
+                let _ = end.send(Failure::new(
+                    FailureKind::Unsupported,
+                    too_large.to_string(),
+                ));
+            }
+            return;
+        }
         match self.derived {
             Some(derived) => self.upstream.take_derived(derived, picture),
             None => self.upstream.take_native(picture),
@@ -168,6 +194,11 @@ impl Publisher {
     /// A budget for what this attempt reads.
     pub fn budget(&self, kind: PeerKind) -> Budget {
         self.upstream.budgets().budget(kind)
+    }
+
+    /// What the hub's cameras may cost.
+    pub fn capacity(&self) -> &Capacity {
+        self.upstream.capacity()
     }
 
     /// The hub's clock, for pictures that are stamped where they are made.

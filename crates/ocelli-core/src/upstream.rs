@@ -5,8 +5,10 @@
 //! behind. What is derived from it runs inside it, under the same rules: [`attempts`].
 
 mod attempts;
+mod derive;
 
 use crate::budget::Budgets;
+use crate::capacity::Capacity;
 use crate::clock::Clock;
 use crate::complaint::{Complaint, Complaints, Times};
 use crate::demand::{Demand, Derived, Want};
@@ -26,6 +28,7 @@ use tokio::time::Instant;
 #[derive(Clone)]
 pub(crate) struct Common {
     pub clock: Arc<dyn Clock>,
+    pub capacity: Arc<Capacity>,
     pub budgets: Budgets,
     pub sessions: Sessions,
     /// Bumped with each change of state.
@@ -141,6 +144,11 @@ impl Upstream {
     /// Where its source's budget comes from.
     pub(crate) fn budgets(&self) -> &Budgets {
         &self.common.budgets
+    }
+
+    /// What the hub's cameras may cost.
+    pub fn capacity(&self) -> &Capacity {
+        &self.common.capacity
     }
 
     /// The codec the camera sends, once it has.

@@ -37,20 +37,24 @@ fn kind(codec: Codec, unit: &[u8]) -> Option<u8> {
     })
 }
 
-/// The sequence parameter set of an access unit, which tells the picture's size.
-pub fn sequence_parameter_set(codec: Codec, bytes: &[u8]) -> Option<&[u8]> {
+/// The sequence parameter sets of an access unit, which tell the picture's size, as far
+/// as its first slice.
+pub fn sequence_parameter_sets(codec: Codec, bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     // To find none in a raw picture takes longer than anything else that is done with it.
-    if !matches!(codec, Codec::H264 | Codec::H265) {
-        return None;
-    }
-    for rest in beginnings(bytes) {
-        match (codec, kind(codec, rest)?) {
-            (Codec::H264, 7) | (Codec::H265, 33) => return Some(unit(rest)),
-            (Codec::H264, 1..=5) | (Codec::H265, 0..=31) => return None,
-            _ => {}
-        }
-    }
-    None
+    let bytes = matches!(codec, Codec::H264 | Codec::H265).then_some(bytes);
+    let units = bytes.into_iter().flat_map(beginnings);
+    let before_slices = units.take_while(move |rest| match (codec, kind(codec, rest)) {
+        (Codec::H264, Some(kind)) => !matches!(kind, 1..=5),
+        (_, Some(kind)) => kind > 31,
+        (_, None) => false,
+    });
+    let sets = before_slices.filter(move |rest| {
+        matches!(
+            (codec, kind(codec, rest)),
+            (Codec::H264, Some(7)) | (Codec::H265, Some(33))
+        )
+    });
+    sets.map(unit)
 }
 
 /// What an access unit tells before its first slice's contents.

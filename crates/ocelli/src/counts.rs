@@ -61,6 +61,8 @@ pub enum Refusal {
     Access,
     /// A socket to what there is not.
     Unknown,
+    /// A socket for which there would be one encoder too many.
+    Capacity,
     /// The connection is one too many.
     Connections,
     /// The connection stayed over its budget.
@@ -85,6 +87,7 @@ impl Refusal {
         Refusal::Handshake,
         Refusal::Access,
         Refusal::Unknown,
+        Refusal::Capacity,
         Refusal::Connections,
         Refusal::Budget,
         Refusal::HeaderSize,
@@ -102,6 +105,7 @@ impl Refusal {
             Refusal::Handshake => "handshake",
             Refusal::Access => "access",
             Refusal::Unknown => "unknown",
+            Refusal::Capacity => "capacity",
             Refusal::Connections => "connections",
             Refusal::Budget => "budget",
             Refusal::HeaderSize => "header_size",

@@ -11,22 +11,52 @@ use crate::config::{JpegOptions, JpegRate, Mpeg1Options};
 use crate::jpeg;
 use crate::mpeg1;
 use crate::sources::redact;
-use crate::supervise::{Child, ending};
+use crate::supervise::{Child, Confinement, Input, ending, spawn_confined};
 use ocelli_core::{
-    Codec, Failure, FailureKind, Frame, FrameBuffer, Picture, Publisher, raw_stride,
+    Codec, Failure, FailureKind, Frame, FrameBuffer, Picture, PictureLimits, Publisher, raw_stride,
 };
 use std::io;
 use tokio::io::{AsyncRead, AsyncReadExt, BufReader};
 
 /// What every ffmpeg is told first.
-pub const QUIET: [&str; 5] = ["-hide_banner", "-nostdin", "-nostats", "-loglevel", "error"];
+const QUIET: [&str; 5] = ["-hide_banner", "-nostdin", "-nostats", "-loglevel", "error"];
+
+/// Address space for ffmpeg 5.1 itself, of which it takes 270 MiB, most of it for
+/// libraries. Later versions run a thread for each stage.
+const ADDRESS_SPACE: u64 = 768 << 20;
+/// Address space for each pixel of the largest picture. Measured: 10 bytes for H.264 with
+/// four references made small, 24 made a JPEG of full size, 27 for JPEG of 4:4:4. Ten
+/// bits a sample and more references take more.
+const ADDRESS_SPACE_PER_PIXEL: u64 = 40;
+/// Decoding gives way to the frame path.
+const NICENESS: i32 = 5;
 
 /// How much better than the wanted interval a picture's distance from the last
 /// may be: time stamps jitter, and 5 a second of 25 must not become 4.2.
-const EARLY: f64 = 0.9;
+pub const EARLY: f64 = 0.9;
 
 /// The reason for a stream whose pictures nobody can decode.
 pub const NO_PARAMETER_SETS: &str = "it sends key frames without parameter sets";
+
+/// Starts an ffmpeg whose first arguments are those of its one input. It decodes no
+/// picture that is larger than `limits`, and has memory for one of them.
+///
+/// # Errors
+/// ffmpeg is not there or may not be started.
+pub fn start(
+    arguments: impl IntoIterator<Item = String>,
+    input: Input,
+    limits: &PictureLimits,
+) -> Result<Child, Failure> {
+    let pixels = limits.coded_pixels();
+    let bound = ["-max_pixels".to_owned(), pixels.to_string()];
+    let first = QUIET.map(str::to_owned).into_iter().chain(bound);
+    let confinement = Confinement {
+        address_space: Some(ADDRESS_SPACE + ADDRESS_SPACE_PER_PIXEL * pixels),
+        niceness: NICENESS,
+    };
+    spawn_confined("ffmpeg", first.chain(arguments), input, confinement)
+}
 
 /// The arguments that make SMJPEG on standard output of whatever input stands
 /// before them. Of pictures stamped before `from` seconds none come out. `crop` is
@@ -275,16 +305,16 @@ impl<R: AsyncRead + Unpin> Avi<R> {
 }
 
 /// Why a child that should have gone on has ended.
-pub async fn obituary(child: &mut Child) -> Failure {
+pub async fn obituary(child: &mut Child, limits: &PictureLimits) -> Failure {
     let status = child.finish().await;
-    explain(&child.said())
+    explain(&child.said(), limits)
         .unwrap_or_else(|| Failure::new(FailureKind::Ended, ending("ffmpeg", status)))
 }
 
 /// What ffmpeg's last lines mean for the person at the wall.
-pub fn explain(said: &[String]) -> Option<Failure> {
+pub fn explain(said: &[String], limits: &PictureLimits) -> Option<Failure> {
     use FailureKind::{Ended, Missing, NotFound, Unauthorized, Unreachable, Unsupported};
-    const MEANINGS: [(&str, FailureKind, &str); 22] = [
+    const MEANINGS: [(&str, FailureKind, &str); 23] = [
         ("non-existing PPS", Unsupported, NO_PARAMETER_SETS),
         ("non-existing SPS", Unsupported, NO_PARAMETER_SETS),
         ("PPS id out of range", Unsupported, NO_PARAMETER_SETS),
@@ -355,7 +385,16 @@ pub fn explain(said: &[String]) -> Option<Failure> {
             Unsupported,
             "it sends nothing that ffmpeg can read",
         ),
+        (
+            "Cannot allocate memory",
+            Unsupported,
+            "its pictures take more memory than ffmpeg may have here",
+        ),
     ];
+    let too_large = said.iter().filter_map(|line| refused_size(line));
+    if let Some(too_large) = too_large.filter_map(|size| limits.check(size).err()).next() {
+        return Some(Failure::new(Unsupported, too_large.to_string()));
+    }
     let meant = |line: &String| {
         let found = MEANINGS.iter().find(|(part, ..)| line.contains(part));
         found.map(|&(_, kind, reason)| Failure::new(kind, reason))
@@ -365,6 +404,14 @@ pub fn explain(said: &[String]) -> Option<Failure> {
         let first = said.first()?;
         Some(Failure::new(Ended, format!("ffmpeg: {}", plain(first))))
     })
+}
+
+/// The size of a picture that ffmpeg refuses to decode for it.
+fn refused_size(line: &str) -> Option<(u32, u32)> {
+    let (_, rest) = line.split_once("Picture size ")?;
+    let (size, _) = rest.split_once(" exceeds specified max pixel count")?;
+    let (width, height) = size.split_once('x')?;
+    Some((width.parse().ok()?, height.parse().ok()?))
 }
 
 /// One of ffmpeg's lines without its `[part @ 0x…]` and without secrets.
@@ -410,7 +457,16 @@ mod tests {
 
     #[test]
     fn its_words_become_reasons_without_secrets() {
+        let limits = PictureLimits::default();
+        let explain = |said: &[String]| super::explain(said, &limits);
         let reason = |line: &str| explain(&[line.to_owned()]).expect("a reason").reason;
+        assert_eq!(
+            reason(
+                "[IMGUTILS @ 0x7ffd] Picture size 16000x16000 exceeds specified max pixel count \
+                 41052672, see the documentation if you wish to increase it"
+            ),
+            "its picture is 16000x16000, and the limit is 8192x8192: picture_size in [limits]"
+        );
         assert_eq!(
             reason("[rtsp @ 0x55ce] method DESCRIBE failed: 401 Unauthorized"),
             "401: wrong user or password"

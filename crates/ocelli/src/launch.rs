@@ -6,6 +6,7 @@ use crate::config::{CameraConfig, Config, ConfigError, from_argument};
 use crate::gate::Gate;
 use crate::gate::own_addresses;
 use crate::log;
+use crate::parameter_set;
 use crate::renditions::{JpegRendition, Mpeg1Rendition};
 use crate::server;
 use crate::sinks::jsmpeg;
@@ -17,7 +18,7 @@ use crate::tls::TlsError;
 use crate::tls::authority::Names;
 use crate::tls::keep::{Keeper, Mode};
 use crate::ui;
-use ocelli_core::{Camera, Hub, HubError, Renditions, Source};
+use ocelli_core::{Camera, Capacity, Hub, HubError, Renditions, Source, SystemClock};
 use std::fs::File;
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -38,7 +39,9 @@ const BACKLOG: u32 = 4096;
 /// # Errors
 /// Two cameras of one id, or an app that is not configured.
 pub fn hub(config: &Config) -> Result<Arc<Hub>, ConfigError> {
-    let hub = Arc::new(Hub::default());
+    let media = config.limits.media.clone();
+    let capacity = Arc::new(Capacity::new(media, parameter_set::measure));
+    let hub = Arc::new(Hub::with(Arc::new(SystemClock), capacity));
     for app in &config.apps {
         hub.put_app(app.clone());
     }

@@ -14,7 +14,7 @@
 //! | [`ingest`] | cameras that push |
 //! | [`sinks`] | the kinds of sink, one file each |
 //! | [`supervise`], [`ffmpeg`] | child processes; the one that decodes |
-//! | [`annexb`], [`jpeg`], [`mpeg1`] | looking at pictures without decoding them |
+//! | [`annexb`], [`parameter_set`], [`jpeg`], [`mpeg1`] | looking at pictures without decoding them |
 //! | [`server`], [`site`] | the one port: accepting, routing, stopping; what every route has at hand |
 //! | [`conversation`] | what is settled for each request before it reaches a route |
 //! | [`connection`], [`websocket`] | one connection; one WebSocket |
@@ -61,6 +61,7 @@ pub mod metered;
 pub mod metrics;
 pub mod mpeg1;
 pub mod number;
+pub mod parameter_set;
 mod pipe;
 pub mod proxy;
 pub mod reference;

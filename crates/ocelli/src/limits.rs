@@ -1,4 +1,4 @@
-//! How much one client, and all of them, may take of the hub.
+//! How much one client, and all of them, may take of the hub, and what cameras may cost.
 //!
 //! Each limit keeps one kind of client from harming the others; none is so low that
 //! somebody who means well meets it.
@@ -7,6 +7,7 @@
 //! one viewer's commands may cost (`sinks::wall`).
 
 use crate::auth::Block;
+use ocelli_core::MediaLimits;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -39,6 +40,8 @@ pub struct Limits {
     pub body_size: usize,
     /// How long the body of a request may take.
     pub body_timeout: Duration,
+    /// What cameras may cost.
+    pub media: MediaLimits,
 }
 
 impl Default for Limits {
@@ -52,6 +55,7 @@ impl Default for Limits {
             header_timeout: Duration::from_secs(10),
             body_size: 64 * 1024,
             body_timeout: Duration::from_secs(10),
+            media: MediaLimits::default(),
         }
     }
 }

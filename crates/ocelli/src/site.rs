@@ -164,7 +164,11 @@ impl Site {
         let unsaid = (spared > 0).then_some(spared);
         let (peer, reason) = (peer.remote, without_tokens(reason));
         match why {
-            Refusal::Origin | Refusal::Handshake | Refusal::Access | Refusal::Unknown => {
+            Refusal::Origin
+            | Refusal::Handshake
+            | Refusal::Access
+            | Refusal::Unknown
+            | Refusal::Capacity => {
                 tracing::warn!(%peer, %reason, unsaid, "refused an upgrade");
             }
             Refusal::Device => {

@@ -15,7 +15,9 @@
 #![allow(unsafe_code)]
 
 use ocelli_core::{Failure, FailureKind};
-use rustix::process::{Pid, Signal, getppid, kill_process_group};
+use rustix::process::{
+    Pid, Resource, Rlimit, Signal, getppid, getrlimit, kill_process_group, nice, setrlimit,
+};
 use std::collections::VecDeque;
 use std::ffi::OsStr;
 use std::io;
@@ -56,8 +58,16 @@ pub struct Child {
     listening: Option<JoinHandle<()>>,
 }
 
-/// Starts a program. Standard output is a pipe; standard error is read into a
-/// short memory of its last lines.
+/// What a program may take of the machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Confinement {
+    /// Bytes of address space; as many as it likes if none.
+    pub address_space: Option<u64>,
+    /// How much less urgent it is than this process.
+    pub niceness: i32,
+}
+
+/// Starts a program of the user's own, which may take what the user may.
 ///
 /// # Errors
 /// The program is not there or may not be started.
@@ -65,6 +75,20 @@ pub fn spawn<A: AsRef<OsStr>>(
     program: &str,
     arguments: impl IntoIterator<Item = A>,
     input: Input,
+) -> Result<Child, Failure> {
+    spawn_confined(program, arguments, input, Confinement::default())
+}
+
+/// Starts a program. Standard output is a pipe; standard error is read into a
+/// short memory of its last lines.
+///
+/// # Errors
+/// The program is not there or may not be started.
+pub fn spawn_confined<A: AsRef<OsStr>>(
+    program: &str,
+    arguments: impl IntoIterator<Item = A>,
+    input: Input,
+    confinement: Confinement,
 ) -> Result<Child, Failure> {
     let mut command = Command::new(program);
     command
@@ -87,11 +111,18 @@ pub fn spawn<A: AsRef<OsStr>>(
     }
     #[cfg(target_os = "linux")]
     {
+        if confinement.address_space.is_some() {
+            // glibc would reserve 64 MiB more of it for each thread.
+            command.env("MALLOC_ARENA_MAX", "1");
+        }
         let parent = rustix::process::getpid();
-        // SAFETY: between fork and exec only two system calls are made, both
+        // SAFETY: between fork and exec only system calls are made, which are
         // async-signal-safe, and nothing is allocated.
         unsafe {
-            command.pre_exec(move || die_with(parent));
+            command.pre_exec(move || {
+                die_with(parent)?;
+                confine(confinement)
+            });
         }
     }
     let mut process = command.spawn().map_err(|error| failure(program, &error))?;
@@ -119,6 +150,25 @@ fn die_with(parent: Pid) -> io::Result<()> {
     } else {
         Err(io::ErrorKind::Interrupted.into())
     }
+}
+
+/// Takes effect on the program that is executed next.
+#[cfg(target_os = "linux")]
+fn confine(confinement: Confinement) -> io::Result<()> {
+    if let Some(wanted) = confinement.address_space {
+        // A lower limit that this process has itself stays.
+        let own = getrlimit(Resource::As).maximum;
+        let most = Some(own.map_or(wanted, |own| own.min(wanted)));
+        let limit = Rlimit {
+            current: most,
+            maximum: most,
+        };
+        setrlimit(Resource::As, limit)?;
+    }
+    if confinement.niceness > 0 {
+        nice(confinement.niceness)?;
+    }
+    Ok(())
 }
 
 fn failure(program: &str, error: &io::Error) -> Failure {
@@ -309,6 +359,47 @@ mod tests {
                 "{names}"
             );
         }
+    }
+
+    #[tokio::test]
+    async fn a_confined_program_has_its_limits_and_another_has_none() {
+        let own = std::fs::read_to_string("/proc/self/limits").expect("limits");
+        let stat = std::fs::read_to_string("/proc/self/stat").expect("stat");
+        let niceness = stat
+            .rsplit_once(") ")
+            .and_then(|(_, rest)| rest.split(' ').nth(16));
+        let niceness: i32 = niceness.expect("its niceness").parse().expect("a number");
+        let script = "grep 'address space' /proc/self/limits; cut -d' ' -f19 /proc/self/stat; \
+                      head -c 400000000 /dev/zero | tail -c 399999999 | wc -c";
+        let confinement = Confinement {
+            address_space: Some(200 << 20),
+            niceness: 5,
+        };
+        let arguments = ["-c", script];
+        let confined = spawn_confined("sh", arguments, Input::None, confinement);
+        let mut child = confined.expect("a shell");
+        let mut said = String::new();
+        let stdout = child.stdout.as_mut().expect("a pipe");
+        stdout.read_to_string(&mut said).await.expect("read");
+        let lines: Vec<_> = said.lines().collect();
+        assert!(
+            lines[0].contains("209715200            209715200"),
+            "{said}"
+        );
+        let expected = (niceness + 5).min(19).to_string();
+        assert_eq!(
+            lines[1..],
+            [expected.as_str(), "0"],
+            "what tail could not keep is missing"
+        );
+        child.end().await;
+        let said = child.said();
+        assert!(said.iter().any(|line| line.contains("memory")), "{said:?}");
+
+        let mut child = shell(script, Input::None);
+        let line = first_line(&mut child).await;
+        let unconfined = own.lines().find(|line| line.contains("address space"));
+        assert_eq!(Some(line.as_str()), unconfined.map(str::trim));
     }
 
     #[tokio::test]

@@ -4,12 +4,9 @@
 use super::Upstream;
 use crate::crashes::Crashes;
 use crate::demand::{Demand, Derived, lapse};
-use crate::derivation::Derivation;
-use crate::frame::Codec;
 use crate::session::{Ending, GivenUp, Session};
 use crate::source::{Failure, FailureKind, PATIENCE, Publisher, RunOnce};
 use crate::state::State;
-use crate::subscription::Follower;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -75,7 +72,7 @@ impl Upstream {
             // It was stopped while it waited, so nobody waits for this.
             return std::future::pending().await;
         };
-        let publisher = Publisher::new(self.clone(), None);
+        let (publisher, ended) = Publisher::new(self.clone(), None);
         let ending = Ending {
             session: session.clone(),
             source: self.source.clone(),
@@ -83,6 +80,8 @@ impl Upstream {
         let _given_up = GivenUp(session);
         let run = contained(self.source.clone().run_once(publisher), Some(ending));
         let failure = tokio::select! {
+            biased;
+            Ok(failure) = ended => failure,
             failure = run => failure,
             failure = self.watch() => failure,
             () = self.derive(Derived::Jpeg) => unreachable!("derive runs as long as the attempt"),
@@ -175,74 +174,10 @@ impl Upstream {
         self.wait_or_retry(wait).await;
     }
 
-    /// Runs a rendition while it is wanted. Never ends by itself.
-    async fn derive(self: &Arc<Self>, derived: Derived) {
-        let Derivation {
-            slot, rendition, ..
-        } = self.derived(derived);
-        let name = derived.name();
-        let wanted = move |demand: &Demand| derived.wanted(demand);
-        let mut demand = self.demand.subscribe();
-        let mut crashes = Crashes::default();
-        loop {
-            if !wanted(&self.demand.borrow()) {
-                self.rest_derived(derived);
-            }
-            // The sender lives in `self`, so waiting can't fail.
-            let _ = demand.wait_for(wanted).await;
-            let Some(rendition) = rendition.clone() else {
-                let reason = format!("this hub has nothing that turns its stream into {name}");
-                self.fail_derived(derived, reason);
-                return std::future::pending().await;
-            };
-            let codec = self.codec();
-            let input = match codec {
-                Some(Codec::Jpeg) => &self.jpeg.slot,
-                _ => &self.native,
-            };
-            let input = Follower::for_rendition(input.clone());
-            let publisher = Publisher::new(self.clone(), Some(derived));
-            let run = contained(rendition.run_once(input, publisher), None);
-            let failure = tokio::select! {
-                failure = run => failure,
-                () = lapse(&self.demand, wanted) => {
-                    slot.clear();
-                    continue;
-                }
-                // Another codec comes from another slot.
-                _ = demand.wait_for(|demand| demand.codec != codec) => continue,
-            };
-            slot.interrupt();
-            let (failed, wait) = crashes.add(Instant::now(), slot.status().fps > 0.0);
-            if failed {
-                if let Some(times) = self.complain(|told| &mut told.rendition_failed) {
-                    tracing::warn!(camera = %self.id, state = "failed", reason = %failure,
-                        "its {name} rendition failed{times}; next try in {wait:?}");
-                }
-                self.fail_derived(derived, failure.reason);
-            } else {
-                if let Some(times) = self.complain(|told| &mut told.rendition_restarting) {
-                    tracing::info!(camera = %self.id, reason = %failure,
-                        "restarting its {name} rendition{times}");
-                }
-            }
-            tokio::select! {
-                () = self.wait_or_retry(wait) => {}
-                () = lapse(&self.demand, wanted) => {}
-            }
-        }
-    }
-
-    fn fail_derived(&self, derived: Derived, reason: String) {
-        if self.derived(derived).fail(reason) {
-            self.changed(self.lock());
-        }
-    }
-
     /// Waits before the next try: less if a person asks for it, but even a hand on
     /// the button does not hammer a camera, whose account may be locked after a few
     /// wrong passwords, or this machine.
-    async fn wait_or_retry(&self, wait: Duration) {
+    pub(super) async fn wait_or_retry(&self, wait: Duration) {
         let crashed = Instant::now();
         tokio::select! {
             () = sleep(wait) => {}
@@ -258,7 +193,7 @@ fn no_picture(time: Duration) -> String {
 /// Runs an attempt in a task of its own, so that a defect in it (a panic on what
 /// some camera sends) is that camera's crash and nobody else's. Its session ends right
 /// after it.
-async fn contained(run: RunOnce, ending: Option<Ending>) -> Failure {
+pub(super) async fn contained(run: RunOnce, ending: Option<Ending>) -> Failure {
     let mut tasks = JoinSet::new();
     // Dropped from the first to the last, also by a panic and where it never began.
     let mut parts = (run, ending);

@@ -3,7 +3,9 @@
 use super::{ConfigError, Section};
 use crate::auth::AdminToken;
 use crate::limits::Limits;
+use ocelli_core::MediaLimits;
 use std::path::Path;
+use std::time::Duration;
 
 /// The keys of `[limits]`: name and meaning.
 pub const LIMIT_OPTIONS: &[(&str, &str)] = &[
@@ -38,6 +40,26 @@ pub const LIMIT_OPTIONS: &[(&str, &str)] = &[
     (
         "body_timeout",
         "how long a request's body may take; \"10s\" by default",
+    ),
+    (
+        "picture_size",
+        "the largest picture that is taken, each side by itself, from whatever camera; \"8192x8192\" by default",
+    ),
+    (
+        "picture_megapixels",
+        "millions of pixels of the largest picture, which ffmpeg needs memory for; 40 by default",
+    ),
+    (
+        "picture_time",
+        "how long ffmpeg may take over one picture, and the first one twice as long; \"10s\" by default",
+    ),
+    (
+        "jpeg_renditions",
+        "streams that are turned into JPEG at a time, by an ffmpeg each; 128 by default",
+    ),
+    (
+        "mpeg1_renditions",
+        "streams that are turned into MPEG-1 for JSMpeg at a time, by an ffmpeg each; 8 by default",
     ),
 ];
 
@@ -93,8 +115,49 @@ pub fn read_limits(mut section: Section<'_>) -> Result<Limits, ConfigError> {
     if let Some(time) = section.duration("body_timeout")? {
         limits.body_timeout = time;
     }
+    read_media(&mut section, &mut limits.media)?;
     section.finish()?;
     Ok(limits)
+}
+
+/// Reads what cameras may cost.
+fn read_media(section: &mut Section<'_>, media: &mut MediaLimits) -> Result<(), ConfigError> {
+    let span = section.span("picture_size");
+    if let Some(text) = section.string("picture_size")? {
+        let side = |text: &str| {
+            text.parse()
+                .ok()
+                .filter(|side| (16..=65_535).contains(side))
+        };
+        let size = text.split_once('x');
+        let size = size.and_then(|(width, height)| side(width).zip(side(height)));
+        let Some((width, height)) = size else {
+            let message = "`picture_size` in [limits] is written like \"8192x8192\", each side \
+                           from 16 to 65535";
+            return Err(ConfigError::new(message).at(span));
+        };
+        (media.picture.width, media.picture.height) = (width, height);
+    }
+    if let Some(megapixels) = section.whole("picture_megapixels", 1..=1_000)? {
+        media.picture.megapixels = megapixels;
+    }
+    let span = section.span("picture_time");
+    if let Some(time) = section.duration("picture_time")? {
+        if !(Duration::from_millis(100)..=Duration::from_secs(600)).contains(&time) {
+            let message = "`picture_time` in [limits] takes from \"100ms\" to \"10min\"";
+            return Err(ConfigError::new(message).at(span));
+        }
+        media.picture_time = time;
+    }
+    for (key, limit) in [
+        ("jpeg_renditions", &mut media.jpeg_renditions),
+        ("mpeg1_renditions", &mut media.mpeg1_renditions),
+    ] {
+        if let Some(most) = section.whole(key, 0..=10_000)? {
+            *limit = most as usize;
+        }
+    }
+    Ok(())
 }
 
 /// How the log is written.

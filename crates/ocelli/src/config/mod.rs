@@ -229,7 +229,13 @@ impl Config {
         let mut places = BTreeSet::new();
         for section in file.sections("camera", "[[camera]]")? {
             let (app, id) = (section.span("app"), section.span("id"));
+            let size = section.span("size").or(section.span("source"));
             let camera = camera::read(section)?;
+            if let Some((width, height)) = camera.source.size() {
+                let limits = &config.limits.media.picture;
+                let checked = limits.check((width.into(), height.into()));
+                checked.map_err(|error| ConfigError::new(error.to_string()).at(size))?;
+            }
             let place = config.place(&camera).map_err(|error| error.at(app))?;
             if !places.insert(place) {
                 let message = format!("there is a camera {:?} already", camera.room);

@@ -1,6 +1,7 @@
 //! Why a device's connection is refused or ended, as it is told.
 
 use crate::websocket::{Fault, close};
+use ocelli_core::TooLarge;
 use serde_json::Value;
 use std::fmt;
 
@@ -65,10 +66,17 @@ impl Refusal {
         Self::new(close::TOO_MANY, "rate_limited", message)
     }
 
-    /// What was sent is no picture, time and again.
-    pub fn not_jpeg(times: u32) -> Self {
-        let message =
-            format!("{times} messages in a row were no JPEG; a message has to be one whole JPEG");
+    /// What was sent is no picture that can be shown, time and again; the last one
+    /// perhaps because of its size.
+    pub fn not_jpeg(times: u32, too_large: Option<TooLarge>) -> Self {
+        let message = match too_large {
+            None => format!(
+                "{times} messages in a row were no JPEG; a message has to be one whole JPEG"
+            ),
+            Some(too_large) => format!(
+                "{times} messages in a row were no JPEG that is shown here: of the last, {too_large}"
+            ),
+        };
         Self::new(1003, "not_jpeg", message)
     }
 

@@ -23,7 +23,7 @@ use bytes::Bytes;
 use http::Request;
 use http::header::{AUTHORIZATION, HeaderMap};
 use ocelli_core::name::check_room;
-use ocelli_core::{App, FrameBuffer, IngestLimits, Picture};
+use ocelli_core::{App, FrameBuffer, IngestLimits, Picture, TooLarge};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::future::poll_fn;
@@ -399,15 +399,19 @@ impl Session {
         if message.len() > limit {
             return Err(Refusal::frame_too_large(limit));
         }
-        let counts = &self.seat.device.counts;
         let Some(size) = jpeg::whole(message) else {
-            counts.not_jpeg.fetch_add(1, Relaxed);
-            self.not_jpeg += 1;
-            return match self.not_jpeg {
-                NOT_JPEG_LIMIT.. => Err(Refusal::not_jpeg(self.not_jpeg)),
-                _ => Ok(()),
-            };
+            return self.pass_over(None);
         };
+        let (width, height) = size;
+        let checked = self
+            .site
+            .hub
+            .capacity()
+            .check((width.into(), height.into()));
+        if let Err(too_large) = checked {
+            return self.pass_over(Some(too_large));
+        }
+        let counts = &self.seat.device.counts;
         self.not_jpeg = 0;
         let now = Instant::now();
         self.last = now;
@@ -420,6 +424,16 @@ impl Session {
             counts.shown.fetch_add(1, Relaxed);
         }
         Ok(())
+    }
+
+    /// Counts a message that holds no JPEG, or none that is shown here.
+    fn pass_over(&mut self, too_large: Option<TooLarge>) -> Result<(), Refusal> {
+        self.seat.device.counts.not_jpeg.fetch_add(1, Relaxed);
+        self.not_jpeg += 1;
+        match self.not_jpeg {
+            NOT_JPEG_LIMIT.. => Err(Refusal::not_jpeg(self.not_jpeg, too_large)),
+            _ => Ok(()),
+        }
     }
 
     /// Takes what the device tells of itself; whatever else it says is ignored.

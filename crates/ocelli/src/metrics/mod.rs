@@ -276,6 +276,32 @@ impl Scrape {
             "Peers that were disconnected because they stayed over their budget.",
             counts.map(|(labels, counts)| (labels, counts.cut_off.load(Ordering::Relaxed))),
         )?;
+        let capacity = self.site.hub.capacity();
+        let renditions = [
+            ("jpeg", capacity.jpeg_renditions()),
+            ("mpeg1", capacity.mpeg1_renditions()),
+        ];
+        let renditions = renditions.map(|(codec, permits)| ([("codec", codec)], permits));
+        sheet.gauges(
+            "ocelli_renditions",
+            "Streams that are being turned into another codec, by a child process each.",
+            renditions.map(|(labels, permits)| (labels, permits.running() as f64)),
+        )?;
+        sheet.gauges(
+            "ocelli_max_renditions",
+            "Streams that may be turned into another codec at a time.",
+            renditions.map(|(labels, permits)| (labels, permits.most() as f64)),
+        )?;
+        sheet.counters(
+            "ocelli_refused_renditions",
+            "How often a rendition was asked for while as many ran as may.",
+            renditions.map(|(labels, permits)| (labels, permits.refused())),
+        )?;
+        sheet.counter(
+            "ocelli_oversized_pictures",
+            "Pictures that were refused for their size.",
+            capacity.oversized() as f64,
+        )?;
         let ignored = self.site.ignored.load(Ordering::Relaxed);
         sheet.counter(
             "ocelli_ignored_messages",

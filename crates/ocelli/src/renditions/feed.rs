@@ -9,18 +9,17 @@
 use crate::annexb;
 use crate::ffmpeg;
 use crate::pipe;
-use crate::supervise::{Child, Input, spawn};
+use crate::supervise::{Child, Input};
 use bytes::Buf;
-use ocelli_core::{Codec, Failure, FailureKind, Follower, Frame, Timestamp};
+use ocelli_core::{Codec, Failure, FailureKind, Follower, Frame, MediaLimits, Timestamp};
 use std::collections::VecDeque;
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::process::{ChildStdin, ChildStdout};
-
-/// Key frames in and nothing out for this long is a failure.
-pub const PATIENCE: Duration = Duration::from_secs(10);
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until};
 
 /// The stamp, in milliseconds, of the newest picture at the moment of joining.
 /// Those before it are decoded, for it depends on them, but not shown: nobody
@@ -48,11 +47,10 @@ pub struct Running {
 ///
 /// # Errors
 /// ffmpeg can't be started.
-pub fn start(first: &Frame, output: Vec<String>) -> Result<Running, Failure> {
-    let mut arguments: Vec<String> = ffmpeg::QUIET.map(str::to_owned).into();
-    arguments.extend(ffmpeg::from_ivf(first.codec));
+pub fn start(first: &Frame, output: Vec<String>, limits: &MediaLimits) -> Result<Running, Failure> {
+    let mut arguments = ffmpeg::from_ivf(first.codec);
     arguments.extend(output);
-    let mut child = spawn("ffmpeg", arguments, Input::Piped)?;
+    let mut child = ffmpeg::start(arguments, Input::Piped, &limits.picture)?;
     match (child.stdin.take(), child.stdout.take()) {
         (Some(stdin), Some(stdout)) => {
             if first.codec == Codec::Yuv420p {
@@ -72,21 +70,31 @@ pub fn start(first: &Frame, output: Vec<String>) -> Result<Running, Failure> {
 pub enum Ended {
     /// It ended, or one of its pipes did.
     Itself,
-    /// It takes key frames and makes nothing of them.
-    Silent,
+    /// It took a picture and made nothing of it in time.
+    Overdue,
     /// The stream has become one that this ffmpeg was not started for.
     Changed,
 }
 
 impl Ended {
     /// What to tell of it.
-    pub async fn failure(self, child: &mut Child) -> Failure {
+    pub async fn failure(self, child: &mut Child, limits: &MediaLimits) -> Failure {
         match self {
-            Ended::Itself => ffmpeg::obituary(child).await,
-            Ended::Silent => ffmpeg::explain(&child.said()).unwrap_or_else(|| {
-                let reason = "ffmpeg makes no picture of what the camera sends";
+            Ended::Itself => ffmpeg::obituary(child, &limits.picture).await,
+            Ended::Overdue => {
+                let said = ffmpeg::explain(&child.said(), &limits.picture);
+                let reason = said.map_or_else(
+                    || {
+                        let seconds = limits.picture_time.as_secs_f64();
+                        format!(
+                            "ffmpeg made no picture of what the camera sends within {seconds} s \
+                             (picture_time in [limits])"
+                        )
+                    },
+                    |failure| failure.reason,
+                );
                 Failure::new(FailureKind::Silent, reason)
-            }),
+            }
             Ended::Changed => Failure::new(
                 FailureKind::Ended,
                 "the camera changed its codec or its picture's size",
@@ -102,20 +110,30 @@ pub struct FeedOptions {
     pub key_frames: bool,
     /// A longer pause, in milliseconds, is told to ffmpeg as a short one.
     pub longest_pause: i64,
+    /// A picture this near to the last that came out, in milliseconds, may be left out.
+    pub apart: f64,
+    /// How long ffmpeg may take over a picture.
+    pub picture_time: Duration,
 }
 
 /// What the writing and the reading side share.
 pub struct Feed {
     options: FeedOptions,
     inner: Mutex<Inner>,
+    /// Told when ffmpeg comes to owe a picture.
+    owing: Notify,
 }
 
 struct Inner {
     stamps: Stamps,
     /// When the newest picture that was written was taken.
     newest: Timestamp,
-    /// Key frames written since a picture last came out.
-    unanswered: usize,
+    /// The stamp of the newest picture that has to come out.
+    asked: u64,
+    /// Since when ffmpeg has owed that picture or one before it.
+    owed: Option<Instant>,
+    /// The stamp of the newest picture that has come out.
+    answered: Option<f64>,
 }
 
 impl Feed {
@@ -126,8 +144,11 @@ impl Feed {
             inner: Mutex::new(Inner {
                 stamps: Stamps::new(options.longest_pause),
                 newest: Timestamp::UNKNOWN,
-                unanswered: 0,
+                asked: 0,
+                owed: None,
+                answered: None,
             }),
+            owing: Notify::new(),
         }
     }
 
@@ -157,6 +178,8 @@ impl Feed {
         }
         let newest = group.last().map_or(Timestamp::UNKNOWN, Frame::taken);
         let last = group.len() - 1;
+        // The newest of them has to come out, and all before it to be decoded.
+        self.ask(JOINED);
         for (at, frame) in group.into_iter().enumerate() {
             let behind = newest.micros_since(frame.taken()) / 1000;
             let millis = if at == last {
@@ -175,6 +198,10 @@ impl Feed {
                 return Ok(Ended::Changed);
             }
             let millis = self.lock().stamps.next(frame.taken());
+            // Those between key frames may wait inside for the ones they depend on.
+            if frame.key {
+                self.ask(millis);
+            }
             self.write_one(stdin, &frame, millis).await?;
         }
     }
@@ -185,33 +212,74 @@ impl Feed {
         frame: &Frame,
         millis: u64,
     ) -> io::Result<()> {
-        {
-            let mut inner = self.lock();
-            inner.unanswered += usize::from(frame.key);
-            inner.newest = frame.taken();
-        }
+        self.lock().newest = frame.taken();
         let payload = frame.payload();
         let header = ffmpeg::ivf_frame(payload.len(), millis);
         stdin.write_all_buf(&mut (&header[..]).chain(payload)).await
     }
 
-    /// A picture has come out of ffmpeg; when the newest that went in was taken.
-    pub fn answered(&self) -> Timestamp {
+    /// A picture is about to be written, which has to come out unless it is too near to
+    /// the last one.
+    fn ask(&self, millis: u64) {
         let mut inner = self.lock();
-        inner.unanswered = 0;
+        let apart = self.options.apart;
+        let beyond = |answered| millis as f64 > answered + apart;
+        if !inner.answered.is_none_or(beyond) {
+            return;
+        }
+        inner.asked = inner.asked.max(millis);
+        if inner.owed.is_none() {
+            inner.owed = Some(Instant::now());
+            self.owing.notify_one();
+        }
+    }
+
+    /// The picture that is shown `millis` after the first has come out; when the newest
+    /// that went in was taken.
+    pub fn answered_after(&self, millis: f64) -> Timestamp {
+        let mut inner = self.lock();
+        inner.answer(JOINED as f64 + millis, self.options.apart);
         inner.newest
     }
 
-    /// A picture with this stamp has come out; when it was taken.
+    /// A picture with this stamp, of which the lower 32 bits are known, has come out;
+    /// when it was taken.
     pub fn answered_with(&self, millis: u32) -> Timestamp {
         let mut inner = self.lock();
-        inner.unanswered = 0;
-        inner.stamps.taken_at(millis)
+        let given = inner.stamps.given_as(millis);
+        let (stamp, taken) = given.unwrap_or((inner.asked, Timestamp::UNKNOWN));
+        inner.answer(stamp as f64, self.options.apart);
+        taken
     }
 
-    /// Whether ffmpeg owes a picture.
-    pub fn waits(&self) -> bool {
-        self.lock().unanswered > 0
+    /// Returns when ffmpeg has taken too long over a picture: the decoder is kept busy,
+    /// or makes nothing of what it is given. The first may take twice as long, for then
+    /// the program has to start.
+    pub async fn overdue(&self) -> Ended {
+        loop {
+            let (owed, answered) = {
+                let inner = self.lock();
+                (inner.owed, inner.answered.is_some())
+            };
+            let Some(since) = owed else {
+                self.owing.notified().await;
+                continue;
+            };
+            let time = self.options.picture_time;
+            sleep_until(since + if answered { time } else { time * 2 }).await;
+            if self.lock().owed == owed {
+                return Ended::Overdue;
+            }
+        }
+    }
+}
+
+impl Inner {
+    /// The picture with this stamp has come out, and none before it will.
+    fn answer(&mut self, stamp: f64, apart: f64) {
+        self.answered = Some(stamp);
+        let all = stamp + apart >= self.asked as f64;
+        self.owed = (!all).then(Instant::now);
     }
 }
 
@@ -243,7 +311,7 @@ struct Kind {
 impl Kind {
     fn of(frame: &Frame) -> Self {
         let payload = frame.payload();
-        let sequence = annexb::sequence_parameter_set(frame.codec, &payload);
+        let sequence = annexb::sequence_parameter_sets(frame.codec, &payload).next();
         Self {
             codec: frame.codec,
             sequence: sequence.unwrap_or_default().to_vec(),
@@ -313,14 +381,11 @@ impl Stamps {
         millis
     }
 
-    /// The time of capture of the picture with this stamp, of which the lower 32
-    /// bits are known.
-    fn taken_at(&mut self, millis: u32) -> Timestamp {
-        let found = self
-            .given
-            .iter()
-            .position(|&(given, _)| given as u32 == millis);
-        found.map_or(Timestamp::UNKNOWN, |at| self.given[at].1)
+    /// The stamp of which the lower 32 bits are these, and the time of capture that it
+    /// stands for.
+    fn given_as(&self, millis: u32) -> Option<(u64, Timestamp)> {
+        let mut given = self.given.iter();
+        given.find(|&&(given, _)| given as u32 == millis).copied()
     }
 }
 
@@ -351,9 +416,53 @@ mod tests {
         assert_eq!(given[1].0, JOINED + 120);
         assert_eq!(given[5].0, JOINED + 241, "no stamp twice");
         for (stamp, taken) in given {
-            assert_eq!(stamps.taken_at(stamp as u32), taken);
+            assert_eq!(stamps.given_as(stamp as u32), Some((stamp, taken)));
         }
-        assert_eq!(stamps.taken_at(7), Timestamp::UNKNOWN);
+        assert_eq!(stamps.given_as(7), None);
+    }
+
+    fn feed(apart: f64) -> Feed {
+        Feed::new(FeedOptions {
+            key_frames: false,
+            longest_pause: 10_000,
+            apart,
+            picture_time: Duration::from_secs(10),
+        })
+    }
+
+    /// Seconds until it is overdue.
+    async fn overdue(feed: &Feed) -> u64 {
+        let begun = Instant::now();
+        feed.overdue().await;
+        begun.elapsed().as_secs()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_picture_has_its_time_and_the_first_has_twice_as_much() {
+        let feed = feed(0.0);
+        feed.ask(JOINED);
+        assert_eq!(overdue(&feed).await, 20);
+        feed.answered_after(0.0);
+        feed.ask(JOINED + 40);
+        assert_eq!(overdue(&feed).await, 10);
+        // One comes out, and the next has its time from then on.
+        feed.ask(JOINED + 80);
+        feed.answered_after(40.0);
+        assert_eq!(overdue(&feed).await, 10);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_is_owed_of_a_camera_that_sends_nothing() {
+        let feed = feed(180.0);
+        feed.ask(JOINED);
+        feed.answered_after(0.0);
+        // Too near to the last one: the filter leaves it out.
+        feed.ask(JOINED + 150);
+        feed.answered_after(0.0);
+        let waited = tokio::time::timeout(Duration::from_secs(3600), feed.overdue());
+        assert!(waited.await.is_err());
+        feed.ask(JOINED + 200);
+        assert_eq!(overdue(&feed).await, 10);
     }
 
     #[test]

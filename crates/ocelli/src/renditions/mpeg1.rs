@@ -6,14 +6,13 @@
 //! beginning. It repeats and leaves out pictures until the rate is one that
 //! MPEG-1 knows, by the stamps they went in with.
 
-use super::feed::{self, Ended, Feed, FeedOptions, JOINED, PATIENCE, Running};
+use super::feed::{self, Ended, Feed, FeedOptions, JOINED, Running};
 use crate::config::Mpeg1Options;
 use crate::ffmpeg::{self, Avi};
 use crate::mpeg1;
 use ocelli_core::{Codec, Follower, Picture, Publisher, Rendition, RunOnce};
 use std::sync::Arc;
 use tokio::process::ChildStdout;
-use tokio::time::timeout;
 
 /// What stands still for longer is not repeated all that time: players show what
 /// comes in turn, and the next picture would wait behind the repetitions.
@@ -34,6 +33,7 @@ impl Mpeg1Rendition {
 impl Rendition for Mpeg1Rendition {
     fn run_once(self: Arc<Self>, mut input: Follower, publisher: Publisher) -> RunOnce {
         Box::pin(async move {
+            let limits = publisher.capacity().limits();
             let first = input.next().await;
             let crop = ffmpeg::crop(&first);
             let from = JOINED as f64 / 1e3;
@@ -42,16 +42,22 @@ impl Rendition for Mpeg1Rendition {
                 mut child,
                 mut stdin,
                 stdout,
-            } = feed::start(&first, output)?;
+            } = feed::start(&first, output, limits)?;
+            let (over, under) = self.options.rate;
+            let interval = 1e3 * f64::from(under) / f64::from(over);
             let feed = Feed::new(FeedOptions {
                 key_frames: false,
                 longest_pause: LONGEST_PAUSE_MILLIS,
+                // Of pictures that come faster than that, some are left out.
+                apart: 2.0 * interval,
+                picture_time: limits.picture_time,
             });
             let ended = tokio::select! {
                 ended = feed.write(&mut stdin, first, &mut input) => ended,
-                ended = read(&feed, Avi::new(stdout), &publisher) => ended,
+                ended = read(&feed, Avi::new(stdout), interval, &publisher) => ended,
+                ended = feed.overdue() => ended,
             };
-            Err(ended.failure(&mut child).await)
+            Err(ended.failure(&mut child, limits).await)
         })
     }
 
@@ -63,19 +69,25 @@ impl Rendition for Mpeg1Rendition {
     }
 }
 
-async fn read(feed: &Feed, mut pictures: Avi<ChildStdout>, publisher: &Publisher) -> Ended {
+/// Reads pictures that are shown `interval` milliseconds each.
+async fn read(
+    feed: &Feed,
+    mut pictures: Avi<ChildStdout>,
+    interval: f64,
+    publisher: &Publisher,
+) -> Ended {
+    let mut shown = 0.0;
     loop {
-        let buffer = match timeout(PATIENCE, pictures.next()).await {
-            Ok(Ok(buffer)) => buffer,
-            Ok(Err(_)) => return Ended::Itself,
-            Err(_) if feed.waits() => return Ended::Silent,
-            Err(_) => continue,
+        let Ok(buffer) = pictures.next().await else {
+            return Ended::Itself;
         };
+        let captured = feed.answered_after(shown);
+        shown += interval;
         let sequence = mpeg1::sequence(buffer.payload());
         publisher.publish(Picture {
             codec: Codec::Mpeg1,
             key: sequence.is_some(),
-            captured: feed.answered(),
+            captured,
             size: sequence.map(|sequence| sequence.size),
             buffer,
         });

@@ -75,18 +75,49 @@ pub struct Playback {
 /// Refuses a socket to whoever asks for what there is not, or may not watch it. A
 /// browser learns nothing from a refused upgrade, but reads a close code.
 pub fn refuse(site: &Arc<Site>, peer: &Peer, request: Request<Body>, problem: Problem) -> Response {
-    // The path alone: behind it there may be a token.
-    let reason = format!("{}: {}", request.uri().path(), problem.message());
     if problem.status() != StatusCode::UNAUTHORIZED {
+        let reason = format!("{}: {}", request.uri().path(), problem.message());
         site.refused(Refusal::Unknown, peer, &reason);
         return problem.into_response();
     }
     let why = problem.message();
+    close_at_once(
+        site,
+        peer,
+        request,
+        Refusal::Access,
+        close::UNAUTHORIZED,
+        why,
+    )
+}
+
+/// Refuses a socket for which the hub has no capacity.
+fn refuse_for_now(site: &Arc<Site>, peer: &Peer, request: Request<Body>, reason: &str) -> Response {
+    close_at_once(
+        site,
+        peer,
+        request,
+        Refusal::Capacity,
+        close::TRY_AGAIN_LATER,
+        reason,
+    )
+}
+
+fn close_at_once(
+    site: &Arc<Site>,
+    peer: &Peer,
+    request: Request<Body>,
+    refusal: Refusal,
+    code: u16,
+    why: &str,
+) -> Response {
+    // The path alone: behind it there may be a token.
+    let reason = format!("{}: {why}", request.uri().path());
     let why = why[..why.floor_char_boundary(close::REASON_LIMIT)].to_owned();
     let (told, from) = (site.clone(), peer.clone());
     websocket::upgrade(site, peer, request, None, move |mut socket| async move {
-        told.refused(Refusal::Access, &from, &reason);
-        socket.close(close::UNAUTHORIZED, &why);
+        told.refused(refusal, &from, &reason);
+        socket.close(code, &why);
         socket.finish(GOODBYE).await;
     })
 }

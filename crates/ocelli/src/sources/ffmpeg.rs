@@ -7,7 +7,7 @@
 use super::{Address, Credentials, Kind};
 use crate::config::{ConfigError, JpegOptions, JpegRate, Section};
 use crate::ffmpeg::{self, Smjpeg};
-use crate::supervise::{Input as Stdin, spawn};
+use crate::supervise::Input as Stdin;
 use ocelli_core::{Failure, FailureKind, Publisher, RunOnce, Source};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use std::sync::Arc;
@@ -117,7 +117,7 @@ impl Ffmpeg {
 
     /// The command line, and what goes to standard input.
     fn command(&self) -> (Vec<String>, Option<String>) {
-        let mut arguments: Vec<String> = ffmpeg::QUIET.map(str::to_owned).into();
+        let mut arguments = Vec::new();
         let mut add = |words: &[&str]| arguments.extend(words.iter().map(|&word| word.to_owned()));
         add(&["-threads", "1", "-flags", "low_delay"]);
         if self.jpeg.rate == JpegRate::KeyFrames {
@@ -166,7 +166,8 @@ impl Ffmpeg {
             Some(_) => Stdin::Piped,
             None => Stdin::None,
         };
-        let mut child = spawn("ffmpeg", arguments, stdin)?;
+        let limits = &publisher.capacity().limits().picture;
+        let mut child = ffmpeg::start(arguments, stdin, limits)?;
         if let (Some(mut stdin), Some(list)) = (child.stdin.take(), list) {
             // It fits into the pipe, so there is nothing to wait for; should
             // ffmpeg be gone already, its last words tell why.
@@ -176,7 +177,7 @@ impl Ffmpeg {
             unreachable!("standard output is always a pipe");
         };
         ffmpeg::publish(Smjpeg::new(stdout), publisher).await;
-        let failure = ffmpeg::obituary(&mut child).await;
+        let failure = ffmpeg::obituary(&mut child, limits).await;
         // It made pictures until it ended by itself and without complaint.
         if failure.reason == "ffmpeg ended" {
             return Err(Failure::new(FailureKind::Ended, "the stream ended"));

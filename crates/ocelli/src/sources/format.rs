@@ -7,7 +7,7 @@ use crate::config::{ConfigError, JpegOptions, Section, parse_size};
 use crate::ffmpeg::{self, NO_PARAMETER_SETS, Smjpeg};
 use crate::jpeg;
 use crate::pipe;
-use crate::supervise::{Input, spawn};
+use crate::supervise::Input;
 use ocelli_core::{
     Codec, Failure, FailureKind, FrameBuffer, Picture, Publisher, Timestamp, raw_len,
 };
@@ -353,19 +353,19 @@ async fn publish_mpegts(
         let reason = format!("its output can't be handed to ffmpeg: {error}");
         Failure::new(FailureKind::Ended, reason)
     })?;
-    let mut arguments: Vec<String> = ffmpeg::QUIET.map(str::to_owned).into();
-    arguments.extend(ffmpeg::from_mpegts());
+    let mut arguments = ffmpeg::from_mpegts();
     arguments.extend(ffmpeg::to_smjpeg(jpeg, None, None));
-    let mut child = spawn("ffmpeg", arguments, Input::From(input))?;
+    let limits = &publisher.capacity().limits().picture;
+    let mut child = ffmpeg::start(arguments, Input::From(input), limits)?;
     let Some(stdout) = child.stdout.take() else {
         unreachable!("standard output is always a pipe");
     };
     ffmpeg::publish(Smjpeg::new(stdout), publisher).await;
     let status = child.finish().await;
-    match ffmpeg::explain(&child.said()) {
+    match ffmpeg::explain(&child.said(), limits) {
         Some(failure) => Err(failure),
         None if status.is_some_and(|status| status.success()) => Ok(()),
-        None => Err(ffmpeg::obituary(&mut child).await),
+        None => Err(ffmpeg::obituary(&mut child, limits).await),
     }
 }
 

@@ -6,7 +6,7 @@
 use super::{Address, Kind};
 use crate::config::{ConfigError, JpegOptions, JpegRate, Section, parse_size};
 use crate::ffmpeg::{self, Smjpeg};
-use crate::supervise::{Input, spawn};
+use crate::supervise::Input;
 use ocelli_core::{Failure, FailureKind, Publisher, RunOnce, Source};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -91,7 +91,7 @@ impl Source for Device {
 
 impl Device {
     fn arguments(&self, raw: bool) -> Vec<String> {
-        let mut arguments: Vec<String> = ffmpeg::QUIET.map(str::to_owned).into();
+        let mut arguments = Vec::new();
         let mut add = |words: &[&str]| arguments.extend(words.iter().map(|&word| word.to_owned()));
         add(&["-threads", "1", "-flags", "low_delay"]);
         add(&["-protocol_whitelist", "file", "-f", "v4l2"]);
@@ -118,7 +118,8 @@ impl Device {
     /// Publishes until ffmpeg ends; how that was, or none for a device that makes
     /// no JPEG.
     async fn run(&self, raw: bool, publisher: &Publisher) -> Option<Failure> {
-        let mut child = match spawn("ffmpeg", self.arguments(raw), Input::None) {
+        let limits = &publisher.capacity().limits().picture;
+        let mut child = match ffmpeg::start(self.arguments(raw), Input::None, limits) {
             Ok(child) => child,
             Err(failure) => return Some(failure),
         };
@@ -126,7 +127,7 @@ impl Device {
             unreachable!("standard output is always a pipe");
         };
         ffmpeg::publish(Smjpeg::new(stdout), publisher).await;
-        let failure = ffmpeg::obituary(&mut child).await;
+        let failure = ffmpeg::obituary(&mut child, limits).await;
         let unfit = !raw && child.said().iter().any(|line| line.contains(NO_JPEG));
         (!unfit).then_some(failure)
     }

@@ -41,6 +41,8 @@ const MISSED_PONGS: u32 = 2;
 
 /// Close codes that this hub gives beyond those of RFC 6455.
 pub mod close {
+    /// The hub has no capacity left (IANA's registry of close codes).
+    pub const TRY_AGAIN_LATER: u16 = 1013;
     /// The peer needs a token or a key that it does not have.
     pub const UNAUTHORIZED: u16 = 4401;
     /// The device may not push here, or not now.

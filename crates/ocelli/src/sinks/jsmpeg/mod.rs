@@ -11,7 +11,7 @@ mod viewer;
 pub use ports::{Ports, serve};
 
 use super::news::Stay;
-use super::{Stream, refuse};
+use super::{Stream, refuse, refuse_for_now};
 use crate::answer::{Asked, Problem};
 use crate::connection::Peer;
 use crate::site::Site;
@@ -67,6 +67,9 @@ async fn open(
         quality: asked.stream.into(),
         info: asked.info == 1,
     };
+    if let Some(reason) = camera.mpeg1_refusal(wish.quality) {
+        return refuse_for_now(&site, &peer, request, &reason);
+    }
     let served = site.clone();
     websocket::upgrade(&site, &peer, request, None, move |socket| async move {
         let viewer = Viewer::new(socket, &served, stay, camera, wish);

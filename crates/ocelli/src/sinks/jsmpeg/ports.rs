@@ -130,10 +130,17 @@ impl Ports {
             let camera = visitor.find(id.app(), id.room())?;
             Ok((Stay::new(site, visitor, &camera), camera))
         });
+        let found = found.map_err(|problem| (close::UNAUTHORIZED, problem.message().to_owned()));
+        let found = found.and_then(|(stay, camera)| match camera.mpeg1_refusal(Quality::Main) {
+            Some(reason) => {
+                site.refused(Refusal::Capacity, peer, &reason);
+                Err((close::TRY_AGAIN_LATER, reason))
+            }
+            None => Ok((stay, camera)),
+        });
         let (stay, camera) = match found {
             Ok(found) => found,
-            Err(problem) => {
-                let why = problem.message();
+            Err((code, why)) => {
                 let why = why[..why.floor_char_boundary(close::REASON_LIMIT)].to_owned();
                 return websocket::upgrade_for_anybody(
                     site,
@@ -141,8 +148,8 @@ impl Ports {
                     request,
                     None,
                     Reading::VIEWER,
-                    |mut socket| async move {
-                        socket.close(close::UNAUTHORIZED, &why);
+                    move |mut socket| async move {
+                        socket.close(code, &why);
                         socket.finish(GOODBYE).await;
                     },
                 );

@@ -1,0 +1,20 @@
+//! H.264 and H.265: the size of an access unit is that of one of its parameter sets,
+//! and found whatever stands around them.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use ocelli::annexb;
+use ocelli::parameter_set;
+use ocelli_core::Codec;
+
+fuzz_target!(|input: (bool, &[u8])| {
+    let (is_h265, bytes) = input;
+    let codec = if is_h265 { Codec::H265 } else { Codec::H264 };
+    let _ = parameter_set::size(codec, bytes);
+    let measured = parameter_set::measure(codec, bytes);
+    let mut sets = annexb::sequence_parameter_sets(codec, bytes);
+    assert_eq!(
+        measured.is_some(),
+        sets.any(|set| parameter_set::size(codec, set).is_some())
+    );
+});

@@ -7,7 +7,7 @@ use super::feed::{self, Ended, Feed, FeedOptions, JOINED, PATIENCE, Running};
 use crate::config::{JpegOptions, JpegRate};
 use crate::ffmpeg::{self, Smjpeg};
 use crate::jpeg;
-use ocelli_core::{Follower, Picture, Publisher, Rendition, RunOnce};
+use ocelli_core::{Follower, PeerKind, Picture, Publisher, Rendition, RunOnce};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::process::ChildStdout;
@@ -44,9 +44,10 @@ impl Rendition for JpegRendition {
                 key_frames: self.options.rate == JpegRate::KeyFrames,
                 longest_pause: LONGEST_PAUSE_MILLIS,
             });
+            let budget = publisher.budget(PeerKind::Program);
             let ended = tokio::select! {
                 ended = feed.write(&mut stdin, first, &mut input) => ended,
-                ended = self.read(&feed, Smjpeg::new(stdout), &publisher) => ended,
+                ended = self.read(&feed, Smjpeg::new(stdout, budget), &publisher) => ended,
             };
             Err(ended.failure(&mut child).await)
         })

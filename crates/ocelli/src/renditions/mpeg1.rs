@@ -10,7 +10,7 @@ use super::feed::{self, Ended, Feed, FeedOptions, JOINED, PATIENCE, Running};
 use crate::config::Mpeg1Options;
 use crate::ffmpeg::{self, Avi};
 use crate::mpeg1;
-use ocelli_core::{Codec, Follower, Picture, Publisher, Rendition, RunOnce};
+use ocelli_core::{Codec, Follower, PeerKind, Picture, Publisher, Rendition, RunOnce};
 use std::sync::Arc;
 use tokio::process::ChildStdout;
 use tokio::time::timeout;
@@ -47,9 +47,10 @@ impl Rendition for Mpeg1Rendition {
                 key_frames: false,
                 longest_pause: LONGEST_PAUSE_MILLIS,
             });
+            let budget = publisher.budget(PeerKind::Program);
             let ended = tokio::select! {
                 ended = feed.write(&mut stdin, first, &mut input) => ended,
-                ended = read(&feed, Avi::new(stdout), &publisher) => ended,
+                ended = read(&feed, Avi::new(stdout, budget), &publisher) => ended,
             };
             Err(ended.failure(&mut child).await)
         })

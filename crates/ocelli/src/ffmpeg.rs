@@ -9,13 +9,13 @@
 
 use crate::config::{JpegOptions, JpegRate, Mpeg1Options};
 use crate::jpeg;
-use crate::metered::{Metered, overspent};
+use crate::metered::Metered;
 use crate::mpeg1;
 use crate::sources::redact;
 use crate::supervise::{Child, ending};
 use ocelli_core::{
-    Budget, Codec, Failure, FailureKind, Frame, FrameBuffer, PeerKind, Picture, Publisher,
-    raw_stride,
+    Budget, Codec, Failure, FailureKind, Frame, FrameBuffer, Overspent, PeerKind, Picture,
+    Publisher, raw_stride,
 };
 use std::io;
 use tokio::io::{AsyncRead, AsyncReadExt, BufReader};
@@ -230,7 +230,10 @@ pub async fn publish(output: impl AsyncRead + Unpin, publisher: &Publisher) -> R
         let buffer = match pictures.next().await {
             Ok(Some((_, buffer))) => buffer,
             Ok(None) => return Ok(()),
-            Err(error) => return overspent(&error).map_or(Ok(()), |error| Err(error.into())),
+            Err(error) => {
+                let overspent = Overspent::cause_of(&error);
+                return overspent.map_or(Ok(()), |overspent| Err(overspent.into()));
+            }
         };
         let size = jpeg::size(buffer.payload());
         if size.is_some() {

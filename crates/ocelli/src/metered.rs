@@ -3,7 +3,7 @@
 //! What does not belong here: the price of what is read, which whoever parses it charges
 //! beyond its bytes.
 
-use ocelli_core::{Budget, Overspent};
+use ocelli_core::Budget;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -41,11 +41,6 @@ impl<T> Metered<T> {
     pub fn get_mut(&mut self) -> &mut T {
         &mut self.inner
     }
-}
-
-/// The end of a budget in an error that came of reading from a [`Metered`].
-pub fn overspent(error: &io::Error) -> Option<Overspent> {
-    error.get_ref()?.downcast_ref().copied()
 }
 
 impl<T: AsyncRead + Unpin> AsyncRead for Metered<T> {

@@ -7,11 +7,12 @@ use crate::annexb;
 use crate::config::{ConfigError, JpegOptions, Section, parse_size};
 use crate::ffmpeg::{self, NO_PARAMETER_SETS};
 use crate::jpeg;
-use crate::metered::{Metered, overspent};
+use crate::metered::Metered;
 use crate::pipe;
 use crate::supervise::{Input, spawn};
 use ocelli_core::{
-    Codec, Failure, FailureKind, FrameBuffer, PeerKind, Picture, Publisher, Timestamp, raw_len,
+    Codec, Failure, FailureKind, FrameBuffer, Overspent, PeerKind, Picture, Publisher, Timestamp,
+    raw_len,
 };
 use std::io;
 use std::os::fd::AsFd;
@@ -158,7 +159,7 @@ impl Format {
 
 /// Why a program's output can't be read.
 fn unreadable(error: &io::Error) -> Failure {
-    match overspent(error) {
+    match Overspent::cause_of(error) {
         Some(overspent) => overspent.into(),
         None => Failure::new(FailureKind::Ended, format!("it can't be read: {error}")),
     }

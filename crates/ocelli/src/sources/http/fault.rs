@@ -1,10 +1,9 @@
 //! How a conversation with an HTTP camera fails, and what a person is told of it.
 
-use crate::metered::overspent;
 use crate::sources::REFUSED;
 use crate::sources::reach::{no_answer, refused, unreachable};
 use crate::sources::redact;
-use ocelli_core::{Failure, FailureKind};
+use ocelli_core::{Failure, FailureKind, Overspent};
 use std::error::Error;
 use std::io;
 
@@ -46,7 +45,7 @@ impl Fault {
             Self::Excess(reason) => return Failure::new(FailureKind::Unsupported, reason),
             Self::Io(error) => error,
         };
-        if let Some(overspent) = overspent(&error) {
+        if let Some(overspent) = Overspent::cause_of(&error) {
             return overspent.into();
         }
         let account = account(&error);

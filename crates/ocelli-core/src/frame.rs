@@ -88,13 +88,6 @@ impl FrameBuffer {
         Self(bytes)
     }
 
-    /// A payload of `len` zero bytes, to be read into.
-    pub fn zeroed(len: usize) -> Self {
-        let mut bytes = BytesMut::with_capacity(HEADROOM + len);
-        bytes.put_bytes(0, HEADROOM + len);
-        Self(bytes)
-    }
-
     /// A copy of `payload`.
     pub fn copy_from(payload: &[u8]) -> Self {
         let mut buffer = Self::with_capacity(payload.len());
@@ -117,11 +110,6 @@ impl FrameBuffer {
     /// The payload so far.
     pub fn payload(&self) -> &[u8] {
         &self.0[HEADROOM..]
-    }
-
-    /// The payload so far, to be written in place.
-    pub fn payload_mut(&mut self) -> &mut [u8] {
-        &mut self.0[HEADROOM..]
     }
 
     /// Bytes of payload.

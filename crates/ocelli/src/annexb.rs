@@ -1,6 +1,7 @@
 //! Looking into access units of H.264 and H.265 in Annex B form, as far as the
 //! first slice: that tells whether a decoder can start here.
 
+use memchr::memchr;
 use ocelli_core::Codec;
 
 /// What stands before each unit that is written here.
@@ -12,15 +13,28 @@ pub const START_CODE: [u8; 4] = [0, 0, 0, 1];
 fn beginnings(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = bytes;
     std::iter::from_fn(move || {
-        let code = rest.windows(3).position(|three| three == [0, 0, 1])?;
-        rest = &rest[code + 3..];
+        rest = &rest[start_code(rest)? + 3..];
         Some(rest)
     })
 }
 
+/// Where the next start code stands, in its short form.
+///
+/// Encoded bytes have few ones, so their neighbours are looked at instead of every byte.
+fn start_code(bytes: &[u8]) -> Option<usize> {
+    let mut at = 2;
+    loop {
+        at += memchr(1, bytes.get(at..)?)?;
+        if bytes[at - 2..at] == [0, 0] {
+            return Some(at - 2);
+        }
+        at += 1;
+    }
+}
+
 /// The unit at whose beginning `rest` is.
 fn unit(rest: &[u8]) -> &[u8] {
-    let end = rest.windows(3).position(|three| three == [0, 0, 1]);
+    let end = start_code(rest);
     let unit = &rest[..end.unwrap_or(rest.len())];
     // A longer start code's zero belongs to it, not to the unit before.
     let zeros = unit.iter().rev().take_while(|&&byte| byte == 0).count();
@@ -118,14 +132,21 @@ fn announces_recovery_point(unit: &[u8]) -> bool {
     false
 }
 
-/// The parameter sets of an access unit, each behind a start code.
+/// Parameter sets are kept for as long as their camera plays. A few hundred bytes are usual.
+const MAX_PARAMETER_SETS: usize = 64 << 10;
+
+/// The parameter sets of an access unit, each behind a start code; none beyond 64 KiB.
 pub fn parameter_sets(codec: Codec, bytes: &[u8]) -> Vec<u8> {
     let mut sets = Vec::new();
     for rest in beginnings(bytes) {
         match (codec, kind(codec, rest)) {
             (Codec::H264, Some(7 | 8)) | (Codec::H265, Some(32..=34)) => {
+                let unit = unit(rest);
+                if sets.len() + unit.len() > MAX_PARAMETER_SETS {
+                    break;
+                }
                 sets.extend(START_CODE);
-                sets.extend(unit(rest));
+                sets.extend(unit);
             }
             (Codec::H264, Some(1..=5)) | (Codec::H265, Some(0..=31)) => break,
             _ => {}
@@ -137,12 +158,18 @@ pub fn parameter_sets(codec: Codec, bytes: &[u8]) -> Vec<u8> {
 /// The longest access unit that is waited for.
 const LONGEST: usize = 8 << 20;
 
+/// A splitter that has given out what it held keeps at most so much memory for what comes.
+const KEPT_CAPACITY: usize = 1 << 20;
+
 /// Cuts a bare stream into access units. A unit's end is seen when the next one
-/// begins, for nothing else marks it.
+/// begins, for nothing else marks it. Each byte is looked at once, however many units stand
+/// behind it.
 #[derive(Debug)]
 pub struct Splitter {
     codec: Codec,
     bytes: Vec<u8>,
+    /// Where the bytes begin that were not given out or dropped.
+    start: usize,
     /// Where to look next.
     at: usize,
     /// Whether a slice was found, so that what comes may begin the next unit.
@@ -155,6 +182,7 @@ impl Splitter {
         Self {
             codec,
             bytes: Vec::new(),
+            start: 0,
             at: 0,
             sliced: false,
         }
@@ -162,38 +190,50 @@ impl Splitter {
 
     /// Takes more of the stream.
     pub fn push(&mut self, bytes: &[u8]) {
+        // Once for each push, and not for each unit in it.
+        self.bytes.drain(..self.start);
+        self.at -= self.start;
+        self.start = 0;
+        if self.bytes.len() + bytes.len() <= KEPT_CAPACITY {
+            self.bytes.shrink_to(KEPT_CAPACITY);
+        }
         self.bytes.extend_from_slice(bytes);
     }
 
     /// The next whole access unit.
-    pub fn next_unit(&mut self) -> Option<Vec<u8>> {
+    pub fn next_unit(&mut self) -> Option<&[u8]> {
         loop {
             let rest = self.bytes.get(self.at..).unwrap_or_default();
-            let code = rest.windows(3).position(|three| three == [0, 0, 1]);
-            let Some(code) = code.map(|code| self.at + code) else {
-                self.at = self.at.max(self.bytes.len().saturating_sub(2));
-                if self.bytes.len() > LONGEST {
-                    // No stream has such a unit; what is left begins anew.
-                    self.bytes.clear();
-                    (self.at, self.sliced) = (0, false);
-                }
+            let Some(code) = start_code(rest).map(|code| self.at + code) else {
+                // The first two bytes of a start code may be there.
+                let kept = self.bytes.len().saturating_sub(2);
+                self.wait(self.at.max(kept));
                 return None;
             };
             // Its header and the first byte of what it holds.
             if self.bytes.len() < code + 6 {
-                self.at = code;
+                self.wait(code);
                 return None;
             }
             let (is_slice, begins) = self.look(&self.bytes[code + 3..code + 6]);
+            self.at = code + 3;
             if begins && self.sliced {
-                let zero = usize::from(code > 0 && self.bytes[code - 1] == 0);
-                let rest = self.bytes.split_off(code - zero);
-                let unit = std::mem::replace(&mut self.bytes, rest);
-                (self.at, self.sliced) = (zero + 3, is_slice);
-                return Some(unit);
+                let zero = usize::from(code > self.start && self.bytes[code - 1] == 0);
+                let unit = self.start..code - zero;
+                (self.start, self.sliced) = (unit.end, is_slice);
+                return Some(&self.bytes[unit]);
             }
             self.sliced |= is_slice;
-            self.at = code + 3;
+        }
+    }
+
+    /// More is needed, unless there is too much already.
+    fn wait(&mut self, at: usize) {
+        self.at = at;
+        if self.bytes.len() - self.start > LONGEST {
+            // No stream has such a unit; what is left begins anew.
+            self.at = self.bytes.len();
+            (self.start, self.sliced) = (self.at, false);
         }
     }
 
@@ -240,7 +280,7 @@ mod tests {
             for part in stream.chunks(step) {
                 splitter.push(part);
                 while let Some(unit) = splitter.next_unit() {
-                    units.push(unit);
+                    units.push(unit.to_vec());
                 }
             }
             let lasts: Vec<_> = units.iter().map(|unit| unit[unit.len() - 1]).collect();
@@ -251,6 +291,36 @@ mod tests {
                 access_unit(&[&[0x67, 1, 2], &[0x68, 3, 4]])
             );
         }
+    }
+
+    #[test]
+    fn a_unit_without_end_is_given_up_whatever_it_holds() {
+        // Zeroes, start codes of nothing, units that are no slices, and slices that begin none.
+        let fillings: [&[u8]; 4] = [
+            &[0],
+            &[0, 0, 1],
+            &[0, 0, 1, 0x0C, 0xFF],
+            &[0, 0, 1, 0x41, 0, 0],
+        ];
+        for filling in fillings {
+            let mut splitter = Splitter::new(Codec::H264);
+            let piece = filling.repeat((1 << 20) / filling.len());
+            let mut most = 0;
+            for _ in 0..20 {
+                splitter.push(&piece);
+                assert!(splitter.next_unit().is_none(), "{filling:?}");
+                most = most.max(splitter.bytes.len());
+            }
+            assert!(most <= LONGEST + (1 << 20), "{filling:?}: {most}");
+        }
+    }
+
+    #[test]
+    fn parameter_sets_are_bounded() {
+        let set = [&[0x67][..], &[1; 1000]].concat();
+        let sets = vec![&set[..]; 1000];
+        let kept = parameter_sets(Codec::H264, &access_unit(&sets));
+        assert!((60_000..=MAX_PARAMETER_SETS + 1000).contains(&kept.len()));
     }
 
     #[test]

@@ -81,7 +81,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// All of them.
-    pub const ALL: [Refusal; 12] = [
+    pub const ALL: [Refusal; 13] = [
         Refusal::Host,
         Refusal::Origin,
         Refusal::Handshake,

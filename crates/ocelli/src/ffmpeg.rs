@@ -9,11 +9,13 @@
 
 use crate::config::{JpegOptions, JpegRate, Mpeg1Options};
 use crate::jpeg;
+use crate::metered::Metered;
 use crate::mpeg1;
 use crate::sources::redact;
 use crate::supervise::{Child, Confinement, Input, ending, spawn_confined};
 use ocelli_core::{
-    Codec, Failure, FailureKind, Frame, FrameBuffer, Picture, PictureLimits, Publisher, raw_stride,
+    Budget, Codec, Failure, FailureKind, Frame, FrameBuffer, Overspent, PeerKind, Picture,
+    PictureLimits, Publisher, raw_stride,
 };
 use std::io;
 use tokio::io::{AsyncRead, AsyncReadExt, BufReader};
@@ -175,17 +177,20 @@ pub fn ivf_frame(len: usize, millis: u64) -> [u8; 12] {
     header
 }
 
-/// Reads SMJPEG.
+/// The longest chunk of SMJPEG that is not a picture.
+const MAX_SMJPEG_CHUNK: u32 = 64 << 10;
+
+/// Reads SMJPEG within a budget.
 pub struct Smjpeg<R> {
-    input: BufReader<R>,
+    input: BufReader<Metered<R>>,
     begun: bool,
 }
 
 impl<R: AsyncRead + Unpin> Smjpeg<R> {
     /// Reads from `input`.
-    pub fn new(input: R) -> Self {
+    pub fn new(input: R, budget: Budget) -> Self {
         Self {
-            input: BufReader::new(input),
+            input: BufReader::new(Metered::new(input, budget)),
             begun: false,
         }
     }
@@ -206,11 +211,15 @@ impl<R: AsyncRead + Unpin> Smjpeg<R> {
         loop {
             let mut tag = [0; 4];
             self.input.read_exact(&mut tag).await?;
+            self.input.get_mut().budget().charge_messages(1);
             match &tag {
                 b"HEND" => {}
                 b"DONE" => return Ok(None),
                 b"_TXT" | b"_VID" | b"_SND" => {
                     let len = self.input.read_u32().await?;
+                    if len > MAX_SMJPEG_CHUNK {
+                        return Err(io::ErrorKind::InvalidData.into());
+                    }
                     let mut chunk = (&mut self.input).take(u64::from(len));
                     tokio::io::copy(&mut chunk, &mut tokio::io::sink()).await?;
                 }
@@ -220,8 +229,7 @@ impl<R: AsyncRead + Unpin> Smjpeg<R> {
                     if len > jpeg::MAX_BYTES {
                         return Err(io::ErrorKind::InvalidData.into());
                     }
-                    let mut buffer = FrameBuffer::zeroed(len);
-                    self.input.read_exact(buffer.payload_mut()).await?;
+                    let buffer = read_picture(&mut self.input, len).await?;
                     return Ok(Some((millis, buffer)));
                 }
                 _ => return Err(io::ErrorKind::InvalidData.into()),
@@ -230,9 +238,33 @@ impl<R: AsyncRead + Unpin> Smjpeg<R> {
     }
 }
 
-/// Publishes the pictures that ffmpeg makes, until it makes no more.
-pub async fn publish<R: AsyncRead + Unpin>(mut pictures: Smjpeg<R>, publisher: &Publisher) {
-    while let Ok(Some((_, buffer))) = pictures.next().await {
+/// Reads a picture of this length. Memory is touched only where bytes have come.
+async fn read_picture(input: &mut (impl AsyncRead + Unpin), len: usize) -> io::Result<FrameBuffer> {
+    let mut buffer = FrameBuffer::with_capacity(len);
+    while buffer.len() < len {
+        if input.read_buf(&mut buffer.missing(len)).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+    Ok(buffer)
+}
+
+/// Publishes the pictures that an ffmpeg makes as SMJPEG, until it makes no more; its own
+/// words tell why.
+///
+/// # Errors
+/// It writes more than a program's budget allows.
+pub async fn publish(output: impl AsyncRead + Unpin, publisher: &Publisher) -> Result<(), Failure> {
+    let mut pictures = Smjpeg::new(output, publisher.budget(PeerKind::Program));
+    loop {
+        let buffer = match pictures.next().await {
+            Ok(Some((_, buffer))) => buffer,
+            Ok(None) => return Ok(()),
+            Err(error) => {
+                let overspent = Overspent::cause_of(&error);
+                return overspent.map_or(Ok(()), |overspent| Err(overspent.into()));
+            }
+        };
         let size = jpeg::size(buffer.payload());
         if size.is_some() {
             publisher.publish(Picture::jpeg(buffer, size));
@@ -240,9 +272,9 @@ pub async fn publish<R: AsyncRead + Unpin>(mut pictures: Smjpeg<R>, publisher: &
     }
 }
 
-/// Reads the pictures of an AVI file of one stream that is being written.
+/// Reads the pictures of an AVI file of one stream that is being written, within a budget.
 pub struct Avi<R> {
-    input: BufReader<R>,
+    input: BufReader<Metered<R>>,
     begun: bool,
 }
 
@@ -251,9 +283,9 @@ const MPEG1_LIMIT: usize = 4 << 20;
 
 impl<R: AsyncRead + Unpin> Avi<R> {
     /// Reads from `input`.
-    pub fn new(input: R) -> Self {
+    pub fn new(input: R, budget: Budget) -> Self {
         Self {
-            input: BufReader::new(input),
+            input: BufReader::new(Metered::new(input, budget)),
             begun: false,
         }
     }
@@ -274,12 +306,12 @@ impl<R: AsyncRead + Unpin> Avi<R> {
         loop {
             let mut tag = [0; 4];
             self.input.read_exact(&mut tag).await?;
+            self.input.get_mut().budget().charge_messages(1);
             let mut len = self.input.read_u32_le().await? as usize;
             match &tag {
                 b"00dc" | b"00db" if len == 0 => {}
                 b"00dc" | b"00db" if len <= MPEG1_LIMIT => {
-                    let mut buffer = FrameBuffer::zeroed(len);
-                    self.input.read_exact(buffer.payload_mut()).await?;
+                    let buffer = read_picture(&mut self.input, len).await?;
                     if len % 2 == 1 {
                         self.input.read_u8().await?;
                     }
@@ -430,12 +462,16 @@ pub fn plain(line: &str) -> String {
 mod tests {
     use super::*;
 
+    fn budget() -> Budget {
+        ocelli_core::Budgets::default().budget(PeerKind::Program)
+    }
+
     #[tokio::test]
     async fn smjpeg_is_read_past_its_odd_chunks() {
         let mut stream = b"\0\nSMJPEG\0\0\0\0\0\0\0\0_TXT\0\0\0\x03abc".to_vec();
         stream.extend(b"_VID\0\0\0\x0c0123456789abHENDvidD\0\0\x13\x88\0\0\0\x04jpeg");
         stream.extend(b"vidD\0\0\x13\x89\0\0\0\0DONE");
-        let mut reader = Smjpeg::new(&stream[..]);
+        let mut reader = Smjpeg::new(&stream[..], budget());
         let (millis, picture) = reader.next().await.expect("SMJPEG").expect("a picture");
         assert_eq!((millis, picture.payload()), (5000, &b"jpeg"[..]));
         let (millis, picture) = reader.next().await.expect("SMJPEG").expect("a picture");
@@ -450,8 +486,9 @@ mod tests {
             &b"\0\nSMJPEX\0\0\0\0\0\0\0\0"[..],
             b"\0\nSMJPEG\0\0\0\0\0\0\0\0what",
             b"\0\nSMJPEG\0\0\0\0\0\0\0\0vidD\0\0\0\0\xff\xff\xff\xff",
+            b"\0\nSMJPEG\0\0\0\0\0\0\0\0_TXT\0\x01\0\x01",
         ] {
-            assert!(Smjpeg::new(bad).next().await.is_err(), "{bad:?}");
+            assert!(Smjpeg::new(bad, budget()).next().await.is_err(), "{bad:?}");
         }
     }
 

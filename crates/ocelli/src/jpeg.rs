@@ -4,6 +4,7 @@
 //! scans in which a marker can't occur by accident. That is all that is needed
 //! to measure one, or to find where one ends and the next begins.
 
+use memchr::memchr;
 use ocelli_core::FrameBuffer;
 
 /// No camera's picture is larger; what is, is no picture.
@@ -70,10 +71,29 @@ enum Place {
     Scan,
 }
 
-/// Finds the pictures in a stream of JPEGs, whatever stands between them.
+/// Where a picture begins. A search for two bytes at once would be slower where many pictures
+/// begin close together, and no faster elsewhere.
+fn beginning(bytes: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    loop {
+        at += memchr(0xFF, &bytes[at..])?;
+        if bytes.get(at + 1) == Some(&SOI) {
+            return Some(at);
+        }
+        at += 1;
+    }
+}
+
+/// A splitter that has dropped what it held keeps at most so much memory for what comes.
+const KEPT_CAPACITY: usize = 1 << 20;
+
+/// Finds the pictures in a stream of JPEGs, whatever stands between them. Each byte is looked
+/// at once, however many pictures stand behind it.
 #[derive(Debug)]
 pub struct Splitter {
     bytes: Vec<u8>,
+    /// Where the bytes begin that were not given out or dropped.
+    start: usize,
     /// Where to look next.
     at: usize,
     place: Place,
@@ -83,6 +103,7 @@ impl Default for Splitter {
     fn default() -> Self {
         Self {
             bytes: Vec::new(),
+            start: 0,
             at: 0,
             place: Place::Between,
         }
@@ -92,6 +113,13 @@ impl Default for Splitter {
 impl Splitter {
     /// Takes more of the stream.
     pub fn push(&mut self, bytes: &[u8]) {
+        // Once for each push, and not for each picture in it.
+        self.bytes.drain(..self.start);
+        self.at -= self.start;
+        self.start = 0;
+        if self.bytes.len() + bytes.len() <= KEPT_CAPACITY {
+            self.bytes.shrink_to(KEPT_CAPACITY);
+        }
         self.bytes.extend_from_slice(bytes);
     }
 
@@ -101,13 +129,12 @@ impl Splitter {
         loop {
             let rest = self.bytes.get(self.at..).unwrap_or_default();
             match self.place {
-                Place::Between => match rest.windows(2).position(|two| two == [0xFF, SOI]) {
+                Place::Between => match beginning(rest) {
                     Some(start) => self.begin_at(self.at + start),
                     None => {
-                        let keep = usize::from(rest.last() == Some(&0xFF));
-                        let gone = self.bytes.len() - keep;
-                        self.bytes.drain(..gone);
-                        self.at = 0;
+                        let kept = usize::from(rest.last() == Some(&0xFF));
+                        self.at = self.bytes.len() - kept;
+                        self.start = self.at;
                         return None;
                     }
                 },
@@ -115,7 +142,7 @@ impl Splitter {
                     [0xFF, 0xFF, ..] => self.at += 1,
                     [0xFF, EOI, ..] => {
                         let end = self.at + 2;
-                        let picture = FrameBuffer::copy_from(&self.bytes[..end]);
+                        let picture = FrameBuffer::copy_from(&self.bytes[self.start..end]);
                         self.forget(end);
                         return Some(picture);
                     }
@@ -136,7 +163,7 @@ impl Splitter {
                     [0xFF, ..] | [] => return self.wait(),
                     _ => self.forget(self.at),
                 },
-                Place::Scan => match rest.iter().position(|&byte| byte == 0xFF) {
+                Place::Scan => match memchr(0xFF, rest) {
                     Some(found) => match rest.get(found + 1) {
                         Some(0 | 0xD0..=0xD7) => self.at += found + 2,
                         Some(0xFF) => self.at += found + 1,
@@ -159,20 +186,20 @@ impl Splitter {
     }
 
     fn begin_at(&mut self, start: usize) {
-        self.bytes.drain(..start);
-        self.at = 2;
+        self.start = start;
+        self.at = start + 2;
         self.place = Place::Marker;
     }
 
     fn forget(&mut self, end: usize) {
-        self.bytes.drain(..end.min(self.bytes.len()));
-        self.at = 0;
+        self.start = end.min(self.bytes.len());
+        self.at = self.start;
         self.place = Place::Between;
     }
 
     /// More is needed, unless there is too much already.
     fn wait(&mut self) -> Option<FrameBuffer> {
-        if self.bytes.len() > MAX_BYTES {
+        if self.bytes.len() - self.start > MAX_BYTES {
             self.forget(usize::MAX);
         }
         None

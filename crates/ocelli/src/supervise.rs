@@ -28,12 +28,17 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 /// How many of a child's last lines on standard error are kept, and how much of
 /// each.
 const KEPT_LINES: usize = 20;
 const KEPT_LINE_BYTES: u64 = 400;
+
+/// How much of a child's standard error is read at a time, and how long it waits after that:
+/// one that prints without end must not keep this process from all else.
+const LISTENED_BYTES: usize = 64 << 10;
+const LISTENING_PAUSE: Duration = Duration::from_millis(100);
 
 /// What a child reads.
 #[derive(Debug)]
@@ -189,7 +194,13 @@ fn failure(program: &str, error: &io::Error) -> Failure {
 async fn listen(stderr: ChildStderr, said: Arc<Mutex<VecDeque<String>>>) {
     let mut stderr = BufReader::new(stderr);
     let mut line = Vec::new();
+    let mut listened = 0;
     loop {
+        listened += line.len();
+        if listened >= LISTENED_BYTES {
+            sleep(LISTENING_PAUSE).await;
+            listened = 0;
+        }
         line.clear();
         // A line without an end must not grow without bound either.
         let mut limited = (&mut stderr).take(KEPT_LINE_BYTES);

@@ -4,6 +4,8 @@ mod support;
 
 use ocelli_testkit::{HttpCamera, HttpCameraOptions};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use support::Watched;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -211,4 +213,41 @@ async fn what_a_camera_calls_its_answer_is_not_told_at_any_length() {
         );
         served.abort();
     }
+}
+
+#[tokio::test]
+async fn a_connection_is_used_again_until_the_camera_closes_it() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let connections = Arc::new(AtomicUsize::new(0));
+    let counted = connections.clone();
+    let picture = ocelli_testkit::jpeg::Picture::QVGA.encode_now(0);
+    let served = tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            counted.fetch_add(1, Ordering::Relaxed);
+            // It says that it keeps the connection, and closes it after three answers.
+            for _ in 0..3 {
+                let mut request = [0; 4096];
+                if !matches!(stream.read(&mut request).await, Ok(1..)) {
+                    break;
+                }
+                let head = format!(
+                    "HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\nContent-Length: {}\r\n\r\n",
+                    picture.len()
+                );
+                let _ = stream.write_all(head.as_bytes()).await;
+                let _ = stream.write_all(&picture).await;
+            }
+        }
+    });
+    let watched = Watched::with(&format!("http://{address}/"), "interval = \"50ms\"");
+    let mut viewer = watched.watch();
+    for _ in 0..7 {
+        viewer.frame().await;
+    }
+    let connections = connections.load(Ordering::Relaxed);
+    assert!((3..=4).contains(&connections), "{connections}");
+    let status = watched.until(|status| status.state.name() == "live").await;
+    assert_eq!(status.restarts, 0);
+    served.abort();
 }

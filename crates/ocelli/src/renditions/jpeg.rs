@@ -7,7 +7,7 @@ use super::feed::{self, Ended, Feed, FeedOptions, JOINED, Running};
 use crate::config::{JpegOptions, JpegRate};
 use crate::ffmpeg::{self, Smjpeg};
 use crate::jpeg;
-use ocelli_core::{Follower, Picture, Publisher, Rendition, RunOnce};
+use ocelli_core::{Follower, PeerKind, Picture, Publisher, Rendition, RunOnce};
 use std::sync::Arc;
 use tokio::process::ChildStdout;
 
@@ -48,9 +48,10 @@ impl Rendition for JpegRendition {
                 },
                 picture_time: limits.picture_time,
             });
+            let budget = publisher.budget(PeerKind::Program);
             let ended = tokio::select! {
                 ended = feed.write(&mut stdin, first, &mut input) => ended,
-                ended = read(&feed, Smjpeg::new(stdout), &publisher) => ended,
+                ended = read(&feed, Smjpeg::new(stdout, budget), &publisher) => ended,
                 ended = feed.overdue() => ended,
             };
             Err(ended.failure(&mut child, limits).await)

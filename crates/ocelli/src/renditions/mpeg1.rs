@@ -10,7 +10,7 @@ use super::feed::{self, Ended, Feed, FeedOptions, JOINED, Running};
 use crate::config::Mpeg1Options;
 use crate::ffmpeg::{self, Avi};
 use crate::mpeg1;
-use ocelli_core::{Codec, Follower, Picture, Publisher, Rendition, RunOnce};
+use ocelli_core::{Codec, Follower, PeerKind, Picture, Publisher, Rendition, RunOnce};
 use std::sync::Arc;
 use tokio::process::ChildStdout;
 
@@ -52,9 +52,10 @@ impl Rendition for Mpeg1Rendition {
                 apart: 2.0 * interval,
                 picture_time: limits.picture_time,
             });
+            let budget = publisher.budget(PeerKind::Program);
             let ended = tokio::select! {
                 ended = feed.write(&mut stdin, first, &mut input) => ended,
-                ended = read(&feed, Avi::new(stdout), interval, &publisher) => ended,
+                ended = read(&feed, Avi::new(stdout, budget), interval, &publisher) => ended,
                 ended = feed.overdue() => ended,
             };
             Err(ended.failure(&mut child, limits).await)

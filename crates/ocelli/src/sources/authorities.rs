@@ -1,33 +1,109 @@
-//! Whom the hub believes when it asks a camera over TLS: whoever this machine believes.
+//! The TLS configurations with which the hub asks cameras: one that verifies certificates as
+//! this machine does, and one that accepts any certificate.
 
 use rustls::ClientConfig;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{DigitallySignedStruct, Error, SignatureScheme};
 use rustls_platform_verifier::BuilderVerifierExt;
 use std::sync::Arc;
 use tokio::sync::OnceCell;
 
 /// Reading a machine's authorities takes ten thousand times as long as passing on a
-/// frame, so it is done once, and on a thread where nobody waits for it.
-static CLIENT: OnceCell<ClientConfig> = OnceCell::const_new();
+/// frame, so it is done once, and on a blocking thread.
+static VERIFYING: OnceCell<Arc<ClientConfig>> = OnceCell::const_new();
 
-/// A client's TLS, with the authorities that this machine had when it was first asked for.
+static ACCEPTING: OnceCell<Arc<ClientConfig>> = OnceCell::const_new();
+
+/// A client's TLS. It verifies certificates with the authorities that this machine had when
+/// they were first needed, or accepts any certificate.
 ///
 /// # Errors
-/// Says why they can't be had.
-pub async fn client() -> Result<ClientConfig, String> {
-    let config = CLIENT.get_or_try_init(|| async {
-        let read = tokio::task::spawn_blocking(read).await;
-        read.unwrap_or_else(|error| Err(rustls::Error::General(error.to_string())))
+/// Says why it can't be had.
+pub async fn client(verify: bool) -> Result<Arc<ClientConfig>, String> {
+    let (cell, make): (_, fn() -> Result<ClientConfig, Error>) = match verify {
+        true => (&VERIFYING, verifying),
+        false => (&ACCEPTING, accepting),
+    };
+    let config = cell.get_or_try_init(|| async move {
+        let made = tokio::task::spawn_blocking(make).await;
+        made.unwrap_or_else(|error| Err(Error::General(error.to_string())))
+            .map(Arc::new)
     });
-    let config = config.await;
-    config.cloned().map_err(|error| {
+    config.await.cloned().map_err(|error| {
         format!("the certificate authorities that this machine trusts can't be read: {error}")
     })
 }
 
-fn read() -> Result<ClientConfig, rustls::Error> {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+fn verifying() -> Result<ClientConfig, Error> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
     Ok(ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
         .with_platform_verifier()?
         .with_no_client_auth())
+}
+
+fn accepting() -> Result<ClientConfig, Error> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    Ok(ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(AcceptAny))
+        .with_no_client_auth())
+}
+
+/// Accepts any certificate, as `verify_tls = false` has it. Signatures are not verified
+/// either: cameras have certificates and signatures that are too old to be read, and a
+/// signature by an unknown key would prove nothing.
+#[derive(Debug)]
+struct AcceptAny;
+
+impl ServerCertVerifier for AcceptAny {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        vec![
+            SignatureScheme::RSA_PKCS1_SHA1,
+            SignatureScheme::ECDSA_SHA1_Legacy,
+            SignatureScheme::RSA_PKCS1_SHA256,
+            SignatureScheme::ECDSA_NISTP256_SHA256,
+            SignatureScheme::RSA_PKCS1_SHA384,
+            SignatureScheme::ECDSA_NISTP384_SHA384,
+            SignatureScheme::RSA_PKCS1_SHA512,
+            SignatureScheme::ECDSA_NISTP521_SHA512,
+            SignatureScheme::RSA_PSS_SHA256,
+            SignatureScheme::RSA_PSS_SHA384,
+            SignatureScheme::RSA_PSS_SHA512,
+            SignatureScheme::ED25519,
+            SignatureScheme::ED448,
+        ]
+    }
 }

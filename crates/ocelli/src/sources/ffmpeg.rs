@@ -6,7 +6,7 @@
 
 use super::{Address, Credentials, Kind};
 use crate::config::{ConfigError, JpegOptions, JpegRate, Section};
-use crate::ffmpeg::{self, Smjpeg};
+use crate::ffmpeg;
 use crate::supervise::Input as Stdin;
 use ocelli_core::{Failure, FailureKind, Publisher, RunOnce, Source};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -176,7 +176,7 @@ impl Ffmpeg {
         let Some(stdout) = child.stdout.take() else {
             unreachable!("standard output is always a pipe");
         };
-        ffmpeg::publish(Smjpeg::new(stdout), publisher).await;
+        ffmpeg::publish(stdout, publisher).await?;
         let failure = ffmpeg::obituary(&mut child, limits).await;
         // It made pictures until it ended by itself and without complaint.
         if failure.reason == "ffmpeg ended" {

@@ -4,10 +4,13 @@
 //! replaces is a camera too.
 
 use super::ffmpeg::Ffmpeg;
+use super::pace::WithoutPicture;
 use super::{Address, Kind};
 use crate::config::{ConfigError, JpegOptions, Section};
 use crate::jpeg::{self, Splitter};
-use ocelli_core::{Failure, FailureKind, FrameBuffer, Picture, Publisher, RunOnce, Source};
+use ocelli_core::{
+    Failure, FailureKind, FrameBuffer, PeerKind, Picture, Publisher, RunOnce, Source,
+};
 use percent_encoding::percent_decode_str;
 use std::fs::File;
 use std::io::{self, Read};
@@ -110,14 +113,19 @@ impl Pictures {
         let opened = blocking(move || File::open(path)).await;
         let mut file = opened.map_err(|error| self.unreadable(&error))?;
         let mut splitter = Splitter::default();
+        let mut without = WithoutPicture::default();
+        let mut budget = publisher.budget(PeerKind::Program);
         let mut shown = false;
         loop {
             while let Some(buffer) = splitter.next_picture() {
+                budget.charge_messages(1);
+                budget.ready().await?;
                 let Some(size) = jpeg::size(buffer.payload()) else {
                     continue;
                 };
                 ticks.tick().await;
                 shown = true;
+                without.reset();
                 publisher.publish(Picture::jpeg(buffer, Some(size)));
             }
             let read = blocking(move || {
@@ -128,11 +136,14 @@ impl Pictures {
             });
             let (same, bytes) = read.await.map_err(|error| self.unreadable(&error))?;
             file = same;
-            if bytes.is_empty() {
+            if bytes.is_empty() || without.add(bytes.len()) {
                 break;
             }
+            budget.charge_bytes(bytes.len());
+            budget.ready().await?;
             splitter.push(&bytes);
         }
+        // What follows a picture without being one is passed over.
         if shown {
             return Ok(());
         }

@@ -2,23 +2,24 @@
 //!
 //! What does not belong here: who writes it, and what to do when it ends.
 
+use super::pace::{MAX_FPS, Pace, WithoutPicture};
 use crate::annexb;
 use crate::config::{ConfigError, JpegOptions, Section, parse_size};
-use crate::ffmpeg::{self, NO_PARAMETER_SETS, Smjpeg};
+use crate::ffmpeg::{self, NO_PARAMETER_SETS};
 use crate::jpeg;
+use crate::metered::Metered;
 use crate::pipe;
 use crate::supervise::Input;
 use ocelli_core::{
-    Codec, Failure, FailureKind, FrameBuffer, Picture, Publisher, Timestamp, raw_len,
+    Codec, Failure, FailureKind, FrameBuffer, Overspent, PeerKind, Picture, Publisher, Timestamp,
+    raw_len,
 };
 use std::io;
 use std::os::fd::AsFd;
 use std::process::Stdio;
-use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::net::unix::pipe::Receiver;
 use tokio::process::ChildStdout;
-use tokio::time::{Instant, sleep_until};
 
 /// The keys by which a camera says what its bytes are: name and meaning.
 pub const OPTIONS: [(&str, &str); 4] = [
@@ -42,15 +43,6 @@ pub const OPTIONS: [(&str, &str); 4] = [
 
 /// How much is read at once of what is not cut by size.
 const CHUNK: usize = 64 << 10;
-
-/// So much without one picture in it is no video.
-const RUBBISH: usize = 32 << 20;
-
-/// No camera brings more pictures a second, but a defective program may.
-const MOST_FPS: f64 = 240.0;
-
-/// How many pictures may come at once before they are held back.
-const BURST: u32 = 8;
 
 /// Key frames without parameter sets that are waited through.
 const HOPELESS_KEYS: usize = 3;
@@ -105,7 +97,7 @@ impl Format {
         let span = camera.span("format");
         let word = camera.string("format")?;
         let size = camera.string("size")?;
-        let fps = camera.number("fps", 0.1..=MOST_FPS)?;
+        let fps = camera.number("fps", 0.1..=MAX_FPS)?;
         let stride = camera.whole("stride", 16..=16384)?;
         let format = match word.as_deref() {
             Some("yuv420p") => return raw(camera, size, fps.unwrap_or(24.0), stride),
@@ -142,27 +134,41 @@ impl Format {
         }
     }
 
-    /// Publishes what `input` brings until it ends.
+    /// Publishes what `input` brings until it ends, within a program's budget.
     ///
     /// # Errors
-    /// What comes can't be read, or is no video.
+    /// What comes can't be read, is no video, or is more than the budget allows.
     pub async fn publish<R>(&self, input: R, publisher: &Publisher) -> Result<(), Failure>
     where
         R: Outlet,
     {
-        let ended = match *self {
+        let metered = |input| Metered::new(input, publisher.budget(PeerKind::Program));
+        match *self {
             Format::Yuv420p { size, stride, fps } => {
                 let len = raw_len(stride, size.1);
                 pipe::hold_one(&input, len);
-                publish_raw(input, size, len, Pace::new(fps * 2.0), publisher).await
+                let pace = Pace::new(fps * 2.0);
+                publish_raw(metered(input), size, len, pace, publisher).await
             }
-            Format::Mjpeg => publish_mjpeg(input, publisher).await?,
-            Format::Bare(codec) => publish_bare(input, codec, publisher).await?,
-            Format::Mpegts(jpeg) => return publish_mpegts(input, &jpeg, publisher).await,
-        };
-        ended
-            .map_err(|error| Failure::new(FailureKind::Ended, format!("it can't be read: {error}")))
+            Format::Mjpeg => publish_mjpeg(metered(input), publisher).await,
+            Format::Bare(codec) => publish_bare(metered(input), codec, publisher).await,
+            Format::Mpegts(jpeg) => publish_mpegts(input, &jpeg, publisher).await,
+        }
     }
+}
+
+/// Why a program's output can't be read.
+fn unreadable(error: &io::Error) -> Failure {
+    match Overspent::cause_of(error) {
+        Some(overspent) => overspent.into(),
+        None => Failure::new(FailureKind::Ended, format!("it can't be read: {error}")),
+    }
+}
+
+/// The failure of a program that writes no pictures.
+fn no_video(what: &str) -> Failure {
+    let reason = format!("it writes something that is no {what}");
+    Failure::new(FailureKind::Unsupported, reason)
 }
 
 fn raw(
@@ -189,43 +195,18 @@ fn raw(
     Ok(Format::Yuv420p { size, stride, fps })
 }
 
-/// Holds back a program that writes faster than any camera: it waits at its full
-/// pipe, and this hub has time for others.
-struct Pace {
-    interval: Duration,
-    /// When the next picture would be due.
-    due: Instant,
-}
-
-impl Pace {
-    fn new(fps: f64) -> Self {
-        Self {
-            interval: Duration::from_secs_f64(1.0 / fps),
-            due: Instant::now(),
-        }
-    }
-
-    /// A picture came; returns when the next may.
-    async fn keep(&mut self) {
-        let now = Instant::now();
-        self.due = self.due.max(now) + self.interval;
-        if self.due > now + self.interval * BURST {
-            sleep_until(self.due - self.interval * BURST).await;
-        }
-    }
-}
-
-async fn publish_raw(
-    mut input: impl AsyncRead + Unpin,
+async fn publish_raw<R: AsyncRead + Unpin>(
+    mut input: Metered<R>,
     size: (u16, u16),
     len: usize,
     mut pace: Pace,
     publisher: &Publisher,
-) -> io::Result<()> {
+) -> Result<(), Failure> {
     loop {
         let mut buffer = FrameBuffer::with_capacity(len);
         while buffer.len() < len {
-            if input.read_buf(&mut buffer.missing(len)).await? == 0 {
+            let read = input.read_buf(&mut buffer.missing(len)).await;
+            if read.map_err(|error| unreadable(&error))? == 0 {
                 // What is left is no whole picture.
                 return Ok(());
             }
@@ -241,106 +222,131 @@ async fn publish_raw(
     }
 }
 
-/// Counts what comes between pictures.
-#[derive(Default)]
-struct Patience(usize);
-
-impl Patience {
-    fn spend(&mut self, len: usize, what: &str) -> Result<(), Failure> {
-        self.0 += len;
-        if self.0 < RUBBISH {
+async fn publish_mjpeg<R: AsyncRead + Unpin>(
+    mut input: Metered<R>,
+    publisher: &Publisher,
+) -> Result<(), Failure> {
+    let mut splitter = jpeg::Splitter::default();
+    let mut pace = Pace::new(MAX_FPS);
+    let mut without = WithoutPicture::default();
+    let mut chunk = vec![0; CHUNK];
+    loop {
+        let read = input.read(&mut chunk).await;
+        let len = read.map_err(|error| unreadable(&error))?;
+        if len == 0 {
             return Ok(());
         }
-        Err(Failure::new(
-            FailureKind::Unsupported,
-            format!("it writes something that is no {what}"),
-        ))
-    }
-}
-
-async fn publish_mjpeg(
-    mut input: impl AsyncRead + Unpin,
-    publisher: &Publisher,
-) -> Result<io::Result<()>, Failure> {
-    let mut splitter = jpeg::Splitter::default();
-    let mut pace = Pace::new(MOST_FPS);
-    let mut patience = Patience::default();
-    let mut chunk = vec![0; CHUNK];
-    loop {
-        let len = match input.read(&mut chunk).await {
-            Ok(0) => return Ok(Ok(())),
-            Ok(len) => len,
-            Err(error) => return Ok(Err(error)),
-        };
-        patience.spend(len, "JPEG")?;
+        if without.add(len) {
+            return Err(no_video("JPEG"));
+        }
         splitter.push(&chunk[..len]);
         while let Some(buffer) = splitter.next_picture() {
-            let Some(size) = jpeg::size(buffer.payload()) else {
-                continue;
-            };
-            patience = Patience::default();
-            publisher.publish(Picture::jpeg(buffer, Some(size)));
-            pace.keep().await;
+            if let Some(size) = jpeg::size(buffer.payload()) {
+                without.reset();
+                publisher.publish(Picture::jpeg(buffer, Some(size)));
+                pace.keep().await;
+            }
+            input.budget().charge_messages(1);
+            input.budget().ready().await?;
         }
     }
 }
 
-async fn publish_bare(
-    mut input: impl AsyncRead + Unpin,
+async fn publish_bare<R: AsyncRead + Unpin>(
+    mut input: Metered<R>,
     codec: Codec,
     publisher: &Publisher,
-) -> Result<io::Result<()>, Failure> {
-    let mut splitter = annexb::Splitter::new(codec);
-    let mut pace = Pace::new(MOST_FPS);
-    let mut patience = Patience::default();
-    let mut sets = Vec::new();
-    let mut hopeless = 0;
+) -> Result<(), Failure> {
+    let mut units = Units::new(codec);
+    let mut pace = Pace::new(MAX_FPS);
+    let mut without = WithoutPicture::default();
     let mut chunk = vec![0; CHUNK];
     loop {
-        let len = match input.read(&mut chunk).await {
-            Ok(0) => return Ok(Ok(())),
-            Ok(len) => len,
-            Err(error) => return Ok(Err(error)),
-        };
-        patience.spend(
-            len,
-            if codec == Codec::H264 {
-                "H.264"
-            } else {
-                "H.265"
-            },
-        )?;
-        splitter.push(&chunk[..len]);
-        while let Some(unit) = splitter.next_unit() {
-            let survey = annexb::survey(codec, &unit);
+        let read = input.read(&mut chunk).await;
+        let len = read.map_err(|error| unreadable(&error))?;
+        if len == 0 {
+            return Ok(());
+        }
+        if without.add(len) {
+            let is_h264 = codec == Codec::H264;
+            return Err(no_video(if is_h264 { "H.264" } else { "H.265" }));
+        }
+        units.splitter.push(&chunk[..len]);
+        while let Some(picture) = units.next_picture()? {
+            without.reset();
+            publisher.publish(picture);
+            pace.keep().await;
+            input.budget().charge_messages(1);
+            input.budget().ready().await?;
+        }
+    }
+}
+
+/// The pictures of a bare stream, each key frame with parameter sets.
+struct Units {
+    codec: Codec,
+    splitter: annexb::Splitter,
+    /// The last parameter sets that came.
+    sets: Vec<u8>,
+    /// Key frames that could not be shown.
+    hopeless: usize,
+}
+
+impl Units {
+    fn new(codec: Codec) -> Self {
+        Self {
+            codec,
+            splitter: annexb::Splitter::new(codec),
+            sets: Vec::new(),
+            hopeless: 0,
+        }
+    }
+
+    /// The next picture in what was pushed.
+    fn next_picture(&mut self) -> Result<Option<Picture>, Failure> {
+        while let Some(unit) = self.splitter.next_unit() {
+            let survey = annexb::survey(self.codec, unit);
             if survey.parameters {
-                sets = annexb::parameter_sets(codec, &unit);
+                self.sets = annexb::parameter_sets(self.codec, unit);
             }
-            if survey.key && sets.is_empty() {
-                hopeless += 1;
-                if hopeless == HOPELESS_KEYS {
+            if survey.key && self.sets.is_empty() {
+                self.hopeless += 1;
+                if self.hopeless == HOPELESS_KEYS {
                     return Err(Failure::new(FailureKind::Unsupported, NO_PARAMETER_SETS));
                 }
                 continue;
             }
             let missing: &[u8] = match survey.key && !survey.parameters {
-                true => &sets,
+                true => &self.sets,
                 false => &[],
             };
             let mut buffer = FrameBuffer::with_capacity(missing.len() + unit.len());
             buffer.extend_from_slice(missing);
-            buffer.extend_from_slice(&unit);
-            patience = Patience::default();
-            publisher.publish(Picture {
-                codec,
+            buffer.extend_from_slice(unit);
+            return Ok(Some(Picture {
+                codec: self.codec,
                 key: survey.key,
                 captured: Timestamp::UNKNOWN,
                 size: None,
                 buffer,
-            });
-            pace.keep().await;
+            }));
+        }
+        Ok(None)
+    }
+}
+
+/// The sizes of the pictures of a bare stream in these pieces; none where it can't be shown.
+#[cfg(fuzzing)]
+pub fn bare_pictures(codec: Codec, pieces: &[&[u8]]) -> Option<Vec<usize>> {
+    let mut units = Units::new(codec);
+    let mut sizes = Vec::new();
+    for piece in pieces {
+        units.splitter.push(piece);
+        while let Some(picture) = units.next_picture().ok()? {
+            sizes.push(picture.buffer.len());
         }
     }
+    Some(sizes)
 }
 
 /// ffmpeg reads from the very pipe that the program writes to.
@@ -360,34 +366,11 @@ async fn publish_mpegts(
     let Some(stdout) = child.stdout.take() else {
         unreachable!("standard output is always a pipe");
     };
-    ffmpeg::publish(Smjpeg::new(stdout), publisher).await;
+    ffmpeg::publish(stdout, publisher).await?;
     let status = child.finish().await;
     match ffmpeg::explain(&child.said(), limits) {
         Some(failure) => Err(failure),
         None if status.is_some_and(|status| status.success()) => Ok(()),
         None => Err(ffmpeg::obituary(&mut child, limits).await),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test(start_paused = true)]
-    async fn more_than_twice_the_rate_is_held_back() {
-        let begun = Instant::now();
-        let mut pace = Pace::new(48.0);
-        for _ in 0..108 {
-            pace.keep().await;
-        }
-        let took = begun.elapsed().as_secs_f64();
-        assert!((2.0..2.2).contains(&took), "{took}");
-        // Who keeps the rate is not held back at all.
-        for _ in 0..24 {
-            sleep_until(Instant::now() + Duration::from_millis(41)).await;
-            let before = Instant::now();
-            pace.keep().await;
-            assert_eq!(before, Instant::now());
-        }
     }
 }

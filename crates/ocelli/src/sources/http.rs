@@ -1,25 +1,38 @@
 //! HTTP cameras: a multipart stream of JPEGs, or one JPEG fetched again and again.
 //! Which of them an address gives is told by the content type of its answer.
 //!
-//! Cameras take liberties with multipart: see [`multipart`].
+//! All that is read stays within the camera's budget. Cameras take liberties with
+//! multipart: see [`multipart`].
 
+mod connection;
+mod fault;
+mod framing;
+#[cfg(fuzzing)]
+mod fuzzing;
+mod head;
 mod multipart;
+mod wire;
 
-use super::reach::{no_answer, refused, unreachable};
+use super::pace::{MAX_FPS, Pace, WithoutPicture};
 use super::{Address, Credentials, Fence, Kind, authorities};
 use crate::config::{ConfigError, Section};
 use crate::jpeg;
+use connection::Connection;
+use fault::{CLOSED, Fault, NOT_HTTP};
+#[cfg(fuzzing)]
+pub use fuzzing::{multipart_parts, read_answer};
+use head::Head;
+use http::header::{CONTENT_TYPE, HeaderValue, LOCATION, WWW_AUTHENTICATE};
+use http::{HeaderMap, StatusCode};
 use http_auth::{PasswordClient, PasswordParams};
 use multipart::Multipart;
-use ocelli_core::{Failure, FailureKind, FrameBuffer, Picture, Publisher, RunOnce, Source};
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, LOCATION, WWW_AUTHENTICATE};
-use reqwest::{Client, Response, StatusCode, Url};
-use std::error::Error;
+use ocelli_core::{
+    Budget, Failure, FailureKind, FrameBuffer, PeerKind, Picture, Publisher, RunOnce, Source,
+};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval, timeout};
+use url::{Position, Url};
 
 /// The kind `http`.
 pub const KIND: Kind = Kind {
@@ -40,26 +53,11 @@ pub const KIND: Kind = Kind {
     open,
 };
 
-const CONNECT: Duration = Duration::from_secs(5);
 /// For an answer's headers, and for the whole of a single picture.
 const ANSWER: Duration = Duration::from_secs(8);
 const REDIRECTS: usize = 5;
 /// Parts in a row that are no pictures before it is no camera.
 const HOPELESS_PARTS: usize = 10;
-
-/// How many parts a multipart stream in these pieces has.
-#[cfg(fuzzing)]
-pub fn multipart_parts(content_type: &str, pieces: &[&[u8]]) -> usize {
-    let mut parts = Multipart::new(multipart::boundary(content_type).as_deref());
-    let mut count = 0;
-    for piece in pieces {
-        let mut rest = *piece;
-        while parts.next_part(&mut rest).is_some() {
-            count += 1;
-        }
-    }
-    count
-}
 
 struct Http {
     url: Url,
@@ -96,7 +94,7 @@ fn open(address: Address, options: &mut Section<'_>) -> Result<Arc<dyn Source>, 
 
 impl Source for Http {
     fn run_once(self: Arc<Self>, publisher: Publisher) -> RunOnce {
-        Box::pin(async move { Visit::new(&self).await?.run(&publisher).await })
+        Box::pin(async move { Visit::new(&self, &publisher).run().await })
     }
 
     fn patience(&self) -> Duration {
@@ -107,59 +105,43 @@ impl Source for Http {
 /// One attempt.
 struct Visit<'a> {
     camera: &'a Http,
-    client: Client,
-    /// Of the request that is being made.
-    port: Arc<AtomicU16>,
+    publisher: &'a Publisher,
+    /// What was opened last. There is never a second one beside it.
+    connection: Option<Connection>,
     /// Answers the camera's challenge, once it has made one.
     signer: Option<PasswordClient>,
     /// Where redirections have led.
     url: Url,
+    pace: Pace,
+    without: WithoutPicture,
 }
 
 impl<'a> Visit<'a> {
-    async fn new(camera: &'a Http) -> Result<Self, Failure> {
-        // Redirections are followed here, so that a password stays with its host.
-        let port = Arc::new(AtomicU16::new(0));
-        let mut client = Client::builder();
-        if let Some(fence) = camera.fence {
-            let port = port.clone();
-            client = client.dns_resolver(Arc::new(Fenced { fence, port }));
-        }
-        let missing = |reason: String| Failure::new(FailureKind::Missing, reason);
-        // An address without TLS may lead to one with it.
-        let client = match camera.verify_tls {
-            true => client.tls_backend_preconfigured(authorities::client().await.map_err(missing)?),
-            false => client.tls_danger_accept_invalid_certs(true),
-        };
-        let client = client
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(CONNECT)
-            .user_agent("ocelli")
-            .build()
-            .map_err(|error| missing(account(&error)))?;
-        Ok(Self {
+    fn new(camera: &'a Http, publisher: &'a Publisher) -> Self {
+        Self {
             camera,
-            client,
-            port,
+            publisher,
+            connection: None,
             signer: None,
             url: camera.url.clone(),
-        })
+            pace: Pace::new(MAX_FPS),
+            without: WithoutPicture::default(),
+        }
     }
 
-    async fn run(mut self, publisher: &Publisher) -> Result<(), Failure> {
-        let response = self.get().await?;
-        let content_type = response.headers().get(CONTENT_TYPE);
+    async fn run(mut self) -> Result<(), Failure> {
+        let head = self.get().await?;
+        let content_type = head.headers.get(CONTENT_TYPE);
         let content_type = content_type.and_then(|value| value.to_str().ok());
         let content_type = content_type.unwrap_or_default().to_owned();
         let kind = content_type.split(';').next().unwrap_or_default().trim();
         match kind.to_ascii_lowercase().as_str() {
             multipart if multipart.starts_with("multipart/") => {
                 let parts = Multipart::new(multipart::boundary(&content_type).as_deref());
-                self.stream(response, parts, publisher).await
+                self.stream(parts).await
             }
             "image/jpeg" | "image/jpg" | "image/pjpeg" | "application/octet-stream" => {
-                self.poll(response, publisher).await
+                self.poll().await
             }
             other => {
                 // A type is short and plain; whatever else stands there is not
@@ -181,92 +163,123 @@ impl<'a> Visit<'a> {
         }
     }
 
-    async fn stream(
-        self,
-        mut response: Response,
-        mut parts: Multipart,
-        publisher: &Publisher,
-    ) -> Result<(), Failure> {
+    async fn stream(mut self, mut parts: Multipart) -> Result<(), Failure> {
         let mut hopeless = 0;
         // Silence is for the watchdog to end.
-        while let Some(bytes) = response
-            .chunk()
-            .await
-            .map_err(|error| self.explain(&error))?
-        {
-            let mut rest = &bytes[..];
-            while let Some(buffer) = parts.next_part(&mut rest) {
-                if publish(buffer, publisher) {
-                    hopeless = 0;
-                    continue;
-                }
-                hopeless += 1;
-                if hopeless == HOPELESS_PARTS {
-                    let reason = "the parts of its stream are no JPEG pictures";
-                    return Err(Failure::new(FailureKind::Unsupported, reason));
-                }
+        while let Some(buffer) = self.next_part(&mut parts).await? {
+            if self.publish(buffer).await? {
+                hopeless = 0;
+                continue;
+            }
+            hopeless += 1;
+            if hopeless == HOPELESS_PARTS {
+                let reason = "the parts of its stream are no JPEG pictures";
+                return Err(Failure::new(FailureKind::Unsupported, reason));
             }
         }
-        let reason = "the camera closed the connection";
-        Err(Failure::new(FailureKind::Ended, reason))
+        Err(Failure::new(FailureKind::Ended, CLOSED))
     }
 
-    async fn poll(mut self, first: Response, publisher: &Publisher) -> Result<(), Failure> {
+    /// The next part of the stream; none at its end.
+    async fn next_part(&mut self, parts: &mut Multipart) -> Result<Option<FrameBuffer>, Failure> {
+        // What came may hold more than one.
+        let mut part = parts.next_part(&mut &[][..]);
+        while part.is_none() {
+            let Some(connection) = &mut self.connection else {
+                return Ok(None);
+            };
+            let bytes = match connection.body().await {
+                Ok(Some(bytes)) => bytes,
+                Ok(None) => return Ok(None),
+                Err(fault) => return Err(self.explain_body(fault)),
+            };
+            let mut rest = bytes;
+            part = parts.next_part(&mut rest);
+            let taken = bytes.len() - rest.len();
+            connection.consume(taken);
+            if self.without.add(taken) {
+                let reason = "it sends much, but no JPEG pictures";
+                return Err(Failure::new(FailureKind::Unsupported, reason));
+            }
+        }
+        Ok(part)
+    }
+
+    /// Publishes what is a JPEG, and waits until the next may come; says whether it was one.
+    async fn publish(&mut self, buffer: FrameBuffer) -> Result<bool, Failure> {
+        let size = jpeg::size(buffer.payload());
+        if size.is_some() {
+            self.without.reset();
+            self.publisher.publish(Picture::jpeg(buffer, size));
+            self.pace.keep().await;
+        }
+        if let Some(connection) = &mut self.connection {
+            let budget = connection.budget();
+            budget.charge_messages(1);
+            budget.ready().await?;
+        }
+        Ok(size.is_some())
+    }
+
+    async fn poll(mut self) -> Result<(), Failure> {
         let mut ticks = interval(self.camera.interval);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         ticks.tick().await;
-        let mut response = first;
         loop {
-            let picture = match timeout(ANSWER, self.whole(response)).await {
+            let picture = match timeout(ANSWER, self.whole()).await {
                 Ok(picture) => picture?,
                 Err(_) => return Err(self.nothing_came()),
             };
             // One that has not changed is published too: it shows the camera lives.
-            if !publish(picture, publisher) {
+            if !self.publish(picture).await? {
                 let reason = "what it sends as a picture is no JPEG";
                 return Err(Failure::new(FailureKind::Unsupported, reason));
             }
             ticks.tick().await;
-            response = self.get().await?;
+            self.get().await?;
         }
     }
 
-    async fn whole(&self, mut response: Response) -> Result<FrameBuffer, Failure> {
-        let len = response
-            .content_length()
-            .unwrap_or(0)
-            .min(jpeg::MAX_BYTES as u64);
-        let mut buffer = FrameBuffer::with_capacity(len as usize);
-        while let Some(bytes) = response
-            .chunk()
-            .await
-            .map_err(|error| self.explain(&error))?
-        {
+    async fn whole(&mut self) -> Result<FrameBuffer, Failure> {
+        let Some(connection) = &mut self.connection else {
+            return Ok(FrameBuffer::with_capacity(0));
+        };
+        let len = connection.remaining().unwrap_or(0);
+        let mut buffer = FrameBuffer::with_capacity(len.min(jpeg::MAX_BYTES as u64) as usize);
+        loop {
+            let bytes = match connection.body().await {
+                Ok(Some(bytes)) => bytes,
+                Ok(None) => return Ok(buffer),
+                Err(fault) => return Err(self.explain_body(fault)),
+            };
             if buffer.len() + bytes.len() > jpeg::MAX_BYTES {
                 let reason = "its picture is larger than 16 MiB";
                 return Err(Failure::new(FailureKind::Unsupported, reason));
             }
-            buffer.extend_from_slice(&bytes);
+            buffer.extend_from_slice(bytes);
+            let taken = bytes.len();
+            connection.consume(taken);
         }
-        Ok(buffer)
     }
 
     /// Asks for the stream or the picture, signing in and following redirections.
-    async fn get(&mut self) -> Result<Response, Failure> {
+    async fn get(&mut self) -> Result<Head, Failure> {
         let mut challenged = false;
         for _ in 0..=REDIRECTS + 1 {
-            let response = self.request().await?;
-            let status = response.status();
+            let head = self.request().await?;
+            let status = head.status;
             if status.is_redirection() {
-                self.follow(&response)?;
+                self.skip().await;
+                self.follow(&head)?;
             } else if status == StatusCode::UNAUTHORIZED && !challenged && self.at_home() {
                 challenged = true;
-                self.signer = challenge(&response);
+                self.signer = challenge(&head.headers);
                 if self.camera.credentials.is_none() || self.signer.is_none() {
                     return Err(self.refused(status));
                 }
+                self.skip().await;
             } else if status.is_success() {
-                return Ok(response);
+                return Ok(head);
             } else {
                 return Err(self.refused(status));
             }
@@ -275,23 +288,73 @@ impl<'a> Visit<'a> {
         Err(Failure::new(FailureKind::Unsupported, reason))
     }
 
-    async fn request(&mut self) -> Result<Response, Failure> {
-        // Addresses that are no names do not pass by the resolver.
-        let fence = self.camera.fence;
-        if fence.is_some_and(|fence| fence.refuses(&self.url, 80)) {
-            return Err(refused());
-        }
-        let port = self.url.port_or_known_default().unwrap_or(80);
-        self.port.store(port, Ordering::Relaxed);
-        let mut request = self.client.get(self.url.clone());
-        if let Some(authorization) = self.authorization() {
-            request = request.header(AUTHORIZATION, authorization);
-        }
-        match timeout(ANSWER, request.send()).await {
-            Ok(Ok(response)) => Ok(response),
-            Ok(Err(error)) => Err(self.explain(&error)),
+    async fn request(&mut self) -> Result<Head, Failure> {
+        match timeout(ANSWER, self.exchange()).await {
+            Ok(Ok(head)) => Ok(head),
+            Ok(Err(failure)) => Err(failure),
             Err(_) => Err(self.nothing_came()),
         }
+    }
+
+    async fn exchange(&mut self) -> Result<Head, Failure> {
+        let request = self.written();
+        let url = &self.url;
+        if let Some(open) = self.connection.as_mut().filter(|open| open.serves(url)) {
+            match open.ask(&request).await {
+                Ok(head) => return Ok(head),
+                // The camera may have closed it while nothing was asked of it.
+                Err(Fault::Closed | Fault::Io(_)) if open.is_unanswered() => {}
+                Err(fault) => return Err(self.explain(fault)),
+            }
+        }
+        let tls = match self.url.scheme() {
+            "https" => {
+                let missing = |reason| Failure::new(FailureKind::Missing, reason);
+                let client = authorities::client(self.camera.verify_tls).await;
+                Some(client.map_err(missing)?)
+            }
+            _ => None,
+        };
+        let fence = self.camera.fence.unwrap_or_else(Fence::lifted);
+        let budget = self.take_budget();
+        let opened = Connection::open(&self.url, fence, tls, budget).await;
+        let connection = self
+            .connection
+            .insert(opened.map_err(|fault| self.explain(fault))?);
+        let head = connection.ask(&request).await;
+        head.map_err(|fault| self.explain(fault))
+    }
+
+    /// Closes what is open. What it has cost counts on for what is opened next.
+    fn take_budget(&mut self) -> Budget {
+        let fresh = self.publisher.budget(PeerKind::Camera);
+        match self.connection.take() {
+            Some(mut connection) => std::mem::replace(connection.budget(), fresh),
+            None => fresh,
+        }
+    }
+
+    /// Reads an answer to its end, so that the next can come over the same connection.
+    async fn skip(&mut self) {
+        if let Some(connection) = &mut self.connection
+            && !matches!(timeout(ANSWER, connection.skip()).await, Ok(Ok(())))
+        {
+            connection.give_up();
+        }
+    }
+
+    /// The request.
+    fn written(&mut self) -> String {
+        let host = &self.url[Position::BeforeHost..Position::AfterPort];
+        let target = &self.url[Position::BeforePath..Position::AfterQuery];
+        let mut request = format!(
+            "GET {target} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: ocelli\r\nAccept: */*\r\n"
+        );
+        if let Some(authorization) = self.authorization() {
+            request.push_str(&format!("Authorization: {authorization}\r\n"));
+        }
+        request.push_str("\r\n");
+        request
     }
 
     /// The credentials are for one host, whatever it redirects to.
@@ -304,23 +367,23 @@ impl<'a> Visit<'a> {
             return None;
         }
         let credentials = self.camera.credentials.as_ref()?;
-        let uri = match self.url.query() {
-            Some(query) => format!("{}?{query}", self.url.path()),
-            None => self.url.path().to_owned(),
-        };
+        let uri = &self.url[Position::BeforePath..Position::AfterQuery];
         let signer = self.signer.as_mut()?;
         let answer = signer.respond(&PasswordParams {
             username: &credentials.user,
             password: &credentials.password,
-            uri: &uri,
+            uri,
             method: "GET",
             body: Some(&[]),
         });
-        answer.ok()
+        // Nothing that a header can't hold, whatever user and password are.
+        answer
+            .ok()
+            .filter(|answer| HeaderValue::from_bytes(answer.as_bytes()).is_ok())
     }
 
-    fn follow(&mut self, response: &Response) -> Result<(), Failure> {
-        let location = response.headers().get(LOCATION);
+    fn follow(&mut self, head: &Head) -> Result<(), Failure> {
+        let location = head.headers.get(LOCATION);
         let target = location
             .and_then(|value| value.to_str().ok())
             .and_then(|value| self.url.join(value).ok());
@@ -330,7 +393,7 @@ impl<'a> Visit<'a> {
                 Ok(())
             }
             _ => {
-                let reason = format!("{}: it redirects to nowhere", response.status().as_u16());
+                let reason = format!("{}: it redirects to nowhere", head.status.as_u16());
                 Err(Failure::new(FailureKind::Unsupported, reason))
             }
         }
@@ -360,74 +423,22 @@ impl<'a> Visit<'a> {
         Failure::new(kind, format!("{}: {reason}", status.as_u16()))
     }
 
-    fn explain(&self, error: &reqwest::Error) -> Failure {
-        let account = account(error);
-        tracing::debug!(camera = %self.peer(), "{}", super::redact(&account));
-        let peer = self.peer();
-        if account.contains("certificate") {
-            return Failure::new(
-                FailureKind::Unsupported,
-                "its certificate can't be verified; verify_tls = false accepts a camera's own",
-            );
-        }
-        if error.is_connect() && error.is_timeout() {
-            return Failure::new(FailureKind::Unreachable, no_answer(&peer));
-        }
-        unreachable(&account, &peer).unwrap_or_else(|| {
-            let reason = if error.is_body() || error.is_decode() {
-                "the camera closed the connection"
-            } else {
-                "what answers there does not speak HTTP as it should"
-            };
-            Failure::new(FailureKind::Ended, reason)
-        })
+    /// The failure behind a fault before the answer's body.
+    fn explain(&self, fault: Fault) -> Failure {
+        fault.explain(&self.peer(), NOT_HTTP)
+    }
+
+    /// The failure behind a fault in the answer's body.
+    fn explain_body(&self, fault: Fault) -> Failure {
+        fault.explain(&self.peer(), CLOSED)
     }
 }
 
-/// Resolves names within the fence. The client connects to what this answers, at
-/// every connection anew.
-struct Fenced {
-    fence: Fence,
-    /// Of the request that is being made; a visit makes one at a time.
-    port: Arc<AtomicU16>,
-}
-
-impl Resolve for Fenced {
-    fn resolve(&self, name: Name) -> Resolving {
-        let (fence, port) = (self.fence, self.port.load(Ordering::Relaxed));
-        Box::pin(async move {
-            let found = fence.resolve(name.as_str(), port).await?;
-            Ok(Box::new(found.into_iter()) as Addrs)
-        })
-    }
-}
-
-/// An error with all its causes, for it is the last that tells.
-fn account(error: &reqwest::Error) -> String {
-    let mut account = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        account.push_str(": ");
-        account.push_str(&error.to_string());
-        cause = error.source();
-    }
-    account
-}
-
-fn challenge(response: &Response) -> Option<PasswordClient> {
-    let values = response.headers().get_all(WWW_AUTHENTICATE).iter();
+fn challenge(headers: &HeaderMap) -> Option<PasswordClient> {
+    let values = headers.get_all(WWW_AUTHENTICATE).iter();
     let values = values.filter_map(|value| value.to_str().ok());
     let builder = values.fold(PasswordClient::builder(), |builder, value| {
         builder.challenges(value)
     });
     builder.build().ok()
-}
-
-/// Publishes what is a JPEG; says whether it was.
-fn publish(buffer: FrameBuffer, publisher: &Publisher) -> bool {
-    let size = jpeg::size(buffer.payload());
-    if size.is_some() {
-        publisher.publish(Picture::jpeg(buffer, size));
-    }
-    size.is_some()
 }

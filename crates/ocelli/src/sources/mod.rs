@@ -14,6 +14,7 @@ mod ffmpeg;
 mod file;
 mod format;
 mod http;
+mod pace;
 mod pattern;
 mod pipe;
 pub mod push;
@@ -24,7 +25,9 @@ mod v4l2;
 pub use address::{Address, Credentials, redact};
 pub use fence::{Fence, REFUSED};
 #[cfg(fuzzing)]
-pub use http::multipart_parts;
+pub use format::bare_pictures;
+#[cfg(fuzzing)]
+pub use http::{multipart_parts, read_answer};
 
 use crate::config::{ConfigError, Section, nearest};
 use ocelli_core::Source;

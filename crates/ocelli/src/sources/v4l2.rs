@@ -5,7 +5,7 @@
 
 use super::{Address, Kind};
 use crate::config::{ConfigError, JpegOptions, JpegRate, Section, parse_size};
-use crate::ffmpeg::{self, Smjpeg};
+use crate::ffmpeg;
 use crate::supervise::Input;
 use ocelli_core::{Failure, FailureKind, Publisher, RunOnce, Source};
 use std::sync::Arc;
@@ -126,7 +126,9 @@ impl Device {
         let Some(stdout) = child.stdout.take() else {
             unreachable!("standard output is always a pipe");
         };
-        ffmpeg::publish(Smjpeg::new(stdout), publisher).await;
+        if let Err(failure) = ffmpeg::publish(stdout, publisher).await {
+            return Some(failure);
+        }
         let failure = ffmpeg::obituary(&mut child, limits).await;
         let unfit = !raw && child.said().iter().any(|line| line.contains(NO_JPEG));
         (!unfit).then_some(failure)

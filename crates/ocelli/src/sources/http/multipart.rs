@@ -7,16 +7,28 @@
 //! image: from the first such part on only JPEG's markers are believed.
 
 use crate::jpeg::{MAX_BYTES, Splitter};
+use memchr::{memchr, memmem};
 use ocelli_core::FrameBuffer;
 
 /// A line of text longer than this is none.
 const MAX_LINE: usize = 8 << 10;
 
+/// All headers of one part. Behind more of them only JPEG's markers are believed.
+const MAX_HEADER_BYTES: usize = 64 << 10;
+
+/// A boundary has 70 characters at most (RFC 2046); a longer one is as good as none.
+const MAX_BOUNDARY: usize = 256;
+
 enum Place {
     /// Before a boundary.
     Between,
-    /// In a part's headers; its length, once they told.
-    Headers(Option<usize>),
+    /// In a part's headers.
+    Headers {
+        /// The part's length, once they told.
+        length: Option<usize>,
+        /// Bytes of all headers so far.
+        taken: usize,
+    },
     /// In a part of known length.
     Body { left: usize, buffer: FrameBuffer },
     /// Following the pictures' own markers.
@@ -26,7 +38,7 @@ enum Place {
 /// Takes a multipart stream apart.
 pub(super) struct Multipart {
     /// The boundary without its dashes; empty if the camera named none.
-    core: Vec<u8>,
+    core: memmem::Finder<'static>,
     line: Vec<u8>,
     place: Place,
 }
@@ -45,8 +57,9 @@ pub(super) fn boundary(content_type: &str) -> Option<String> {
 impl Multipart {
     pub(super) fn new(boundary: Option<&str>) -> Self {
         let core = boundary.unwrap_or_default().trim_matches('-');
+        let core = Some(core).filter(|core| core.len() <= MAX_BOUNDARY);
         Self {
-            core: core.as_bytes().to_vec(),
+            core: memmem::Finder::new(core.unwrap_or_default()).into_owned(),
             line: Vec::new(),
             place: Place::Between,
         }
@@ -75,19 +88,20 @@ impl Multipart {
                         return Some(buffer);
                     }
                 }
-                Place::Between | Place::Headers(_) => {
-                    let line_end = rest.iter().position(|&byte| byte == b'\n');
-                    let taken = line_end.map_or(rest.len(), |end| end + 1);
+                Place::Between | Place::Headers { .. } => {
+                    // The line's last byte, or the first that makes it too long.
+                    let room = MAX_LINE + 1 - self.line.len();
+                    let newline = memchr(b'\n', &rest[..rest.len().min(room)]);
+                    let taken = newline.map_or(rest.len().min(room), |at| at + 1);
                     self.line.extend_from_slice(&rest[..taken]);
                     *rest = &rest[taken..];
-                    if line_end.is_none() {
-                        if self.line.len() > MAX_LINE {
-                            self.follow_markers();
-                            continue;
-                        }
+                    if self.line.len() > MAX_LINE {
+                        self.follow_markers();
+                    } else if newline.is_some() {
+                        self.take_line();
+                    } else {
                         return None;
                     }
-                    self.take_line();
                 }
             }
         }
@@ -96,11 +110,16 @@ impl Multipart {
     fn take_line(&mut self) {
         let line = self.line.trim_ascii();
         if self.is_boundary(line) {
-            self.place = Place::Headers(None);
-        } else if let Place::Headers(length) = &mut self.place {
-            if line.is_empty() {
+            self.place = Place::Headers {
+                length: None,
+                taken: 0,
+            };
+        } else if let Place::Headers { length, taken } = &mut self.place {
+            *taken += self.line.len();
+            let is_too_long = *taken > MAX_HEADER_BYTES;
+            if line.is_empty() || is_too_long {
                 match *length {
-                    Some(length) if length <= MAX_BYTES => {
+                    Some(length) if length <= MAX_BYTES && !is_too_long => {
                         self.place = Place::Body {
                             left: length,
                             buffer: FrameBuffer::with_capacity(length),
@@ -119,10 +138,7 @@ impl Multipart {
     }
 
     fn is_boundary(&self, line: &[u8]) -> bool {
-        line.starts_with(b"--")
-            && line
-                .windows(self.core.len().max(1))
-                .any(|part| part == self.core || self.core.is_empty())
+        line.starts_with(b"--") && self.core.find(line).is_some()
     }
 
     fn follow_markers(&mut self) {
@@ -255,7 +271,29 @@ mod tests {
         for _ in 0..100 {
             assert!(multipart.next_part(&mut &[b'a'; 1000][..]).is_none());
         }
-        assert!(multipart.line.len() <= MAX_LINE + 1000);
+        assert!(multipart.line.len() <= MAX_LINE + 1);
         assert!(multipart.next_part(&mut &picture(16)[..]).is_some());
+    }
+
+    #[test]
+    fn headers_without_end_are_bounded_and_pictures_behind_them_found() {
+        let header = "X: y\r\n".repeat(2 * MAX_HEADER_BYTES / 6);
+        let stream = [
+            b"--f\r\nContent-Length: 5\r\n",
+            header.as_bytes(),
+            &picture(16),
+        ]
+        .concat();
+        assert_eq!(parts("multipart/x; boundary=f", &stream), [picture(16)]);
+    }
+
+    #[test]
+    fn a_line_is_too_long_however_it_is_cut() {
+        for len in [MAX_LINE - 1, MAX_LINE, MAX_LINE + 1, 3 * MAX_LINE] {
+            let line = [&vec![b'a'; len][..], b"\n"].concat();
+            let stream = [&line, &b"--f\r\nContent-Length: 3\r\n\r\nabc"[..]].concat();
+            let expected: &[&[u8]] = if len < MAX_LINE { &[b"abc"] } else { &[] };
+            assert_eq!(parts("multipart/x; boundary=f", &stream), expected, "{len}");
+        }
     }
 }

@@ -1,0 +1,241 @@
+//! The head of a camera's answer: the status line and the headers, before the body.
+//!
+//! Everything here is bounded before it is kept, and each byte is looked at once
+//! while the head is incomplete. What does not belong here: reading from a socket.
+
+use super::fault::Fault;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use memchr::memchr;
+
+/// Bytes of all heads of one answer: informational ones (1xx) and the final one.
+const MAX_HEAD_BYTES: usize = 64 << 10;
+
+/// Headers of one head.
+const MAX_HEADERS: usize = 100;
+
+/// Informational answers (1xx) before the final one. A server has a use for one or two.
+const MAX_INFORMATIONAL: usize = 8;
+
+/// How each status line begins.
+const BEGINNING: &[u8] = b"HTTP/1.";
+
+/// The head of a final answer.
+#[derive(Debug)]
+pub(super) struct Head {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    /// Whether the version is HTTP/1.1.
+    pub is_1_1: bool,
+}
+
+/// Collects the head of one answer.
+#[derive(Default)]
+pub(super) struct HeadReader {
+    bytes: Vec<u8>,
+    /// Where the line that is being read begins.
+    line_at: usize,
+    /// Bytes of all heads so far.
+    taken: usize,
+    informational: usize,
+}
+
+impl HeadReader {
+    /// Whether nothing of the answer has come yet.
+    pub(super) fn is_untouched(&self) -> bool {
+        self.taken == 0
+    }
+
+    /// Takes from `rest` what belongs to the head. Returns the final head when it is
+    /// complete, and leaves what follows it in `rest`.
+    ///
+    /// # Errors
+    /// It is not HTTP, or is more than is kept.
+    pub(super) fn take(&mut self, rest: &mut &[u8]) -> Result<Option<Head>, Fault> {
+        while !rest.is_empty() {
+            let newline = memchr(b'\n', rest);
+            let (piece, after) = rest.split_at(newline.map_or(rest.len(), |at| at + 1));
+            *rest = after;
+            self.taken += piece.len();
+            if self.taken > MAX_HEAD_BYTES {
+                return Err(Fault::Excess(format!(
+                    "the header of its answer is longer than {} KiB",
+                    MAX_HEAD_BYTES >> 10
+                )));
+            }
+            self.bytes.extend_from_slice(piece);
+            if self.line_at == 0 && !begins_right(&self.bytes) {
+                return Err(Fault::NotHttp);
+            }
+            if newline.is_none() {
+                return Ok(None);
+            }
+            let is_blank = matches!(&self.bytes[self.line_at..], b"\n" | b"\r\n");
+            let is_first = self.line_at == 0;
+            self.line_at = self.bytes.len();
+            if !is_blank {
+                continue;
+            }
+            if is_first {
+                // Blank lines before the status line are ignored, as HTTP has it.
+                self.clear();
+                continue;
+            }
+            let head = parse(&self.bytes)?;
+            self.clear();
+            // 101 ends HTTP on the connection, and nobody asked for that.
+            if !head.status.is_informational() || head.status == StatusCode::SWITCHING_PROTOCOLS {
+                return Ok(Some(head));
+            }
+            self.informational += 1;
+            if self.informational > MAX_INFORMATIONAL {
+                return Err(Fault::Excess(format!(
+                    "it sends more than {MAX_INFORMATIONAL} informational answers (1xx) \
+                     in place of one answer"
+                )));
+            }
+        }
+        Ok(None)
+    }
+
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.line_at = 0;
+    }
+}
+
+/// Whether this can be the beginning of a status line, or a blank line before it.
+fn begins_right(line: &[u8]) -> bool {
+    let len = line.len().min(BEGINNING.len());
+    line[..len] == BEGINNING[..len] || matches!(line, b"\r" | b"\n" | b"\r\n")
+}
+
+/// Reads a complete head. Cameras deviate from the grammar where browsers and curl
+/// accept it: blanks around names and in the status line, lines that are no headers.
+fn parse(bytes: &[u8]) -> Result<Head, Fault> {
+    let mut config = httparse::ParserConfig::default();
+    config
+        .allow_spaces_after_header_name_in_responses(true)
+        .allow_multiple_spaces_in_response_status_delimiters(true)
+        .ignore_invalid_headers_in_responses(true);
+    let mut fields = [httparse::EMPTY_HEADER; MAX_HEADERS];
+    let mut response = httparse::Response::new(&mut fields);
+    match config.parse_response(&mut response, bytes) {
+        Ok(httparse::Status::Complete(_)) => {}
+        Err(httparse::Error::TooManyHeaders) => {
+            let reason = format!("its answer has more than {MAX_HEADERS} headers");
+            return Err(Fault::Excess(reason));
+        }
+        Ok(httparse::Status::Partial) | Err(_) => return Err(Fault::NotHttp),
+    }
+    let status = response.code.map(StatusCode::from_u16);
+    let Some(Ok(status)) = status else {
+        return Err(Fault::NotHttp);
+    };
+    let mut headers = HeaderMap::new();
+    for field in response.headers.iter() {
+        if let (Ok(name), Ok(value)) = (
+            HeaderName::from_bytes(field.name.as_bytes()),
+            HeaderValue::from_bytes(field.value),
+        ) {
+            headers.append(name, value);
+        }
+    }
+    Ok(Head {
+        status,
+        headers,
+        is_1_1: response.version == Some(1),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What comes of an answer, the same however it is cut, and what is left behind it.
+    fn read(answer: &[u8]) -> Result<Option<(u16, Vec<u8>)>, String> {
+        let outcomes = [answer.len().max(1), 1, 7].map(|cut| {
+            let mut reader = HeadReader::default();
+            let mut at = 0;
+            for piece in answer.chunks(cut) {
+                let mut rest = piece;
+                let head = reader.take(&mut rest);
+                at += piece.len() - rest.len();
+                match head.map_err(|fault| format!("{fault:?}"))? {
+                    Some(head) => return Ok(Some((head.status.as_u16(), answer[at..].to_vec()))),
+                    None => assert!(rest.is_empty()),
+                }
+            }
+            Ok(None)
+        });
+        assert_eq!(outcomes[0], outcomes[1], "cut into bytes");
+        assert_eq!(outcomes[0], outcomes[2], "cut into sevens");
+        outcomes[0].clone()
+    }
+
+    #[test]
+    fn heads_as_cameras_write_them() {
+        for head in [
+            "HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\n\r\n",
+            "\r\n\r\nHTTP/1.0 200 OK\nServer: x\n\n",
+            "HTTP/1.1  200  OK\r\nno header at all\r\nContent-Type : image/jpeg\r\n\r\n",
+            "HTTP/1.1 200\r\n\r\n",
+            "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
+        ] {
+            let answer = [head.as_bytes(), b"body"].concat();
+            assert_eq!(read(&answer), Ok(Some((200, b"body".to_vec()))), "{head:?}");
+        }
+        assert_eq!(
+            read(b"HTTP/1.1 101 Switching\r\n\r\n"),
+            Ok(Some((101, Vec::new())))
+        );
+        assert_eq!(read(b"HTTP/1.1 200 OK\r\nServer: x\r\n"), Ok(None));
+    }
+
+    #[test]
+    fn what_is_not_http_is_told_at_once() {
+        for bad in [
+            "SSH-2.0-x",
+            "RTSP/1.0 200 OK",
+            "HTTP/2 200",
+            "\r\n\r\nx",
+            "\0",
+        ] {
+            assert_eq!(read(bad.as_bytes()), Err("NotHttp".into()), "{bad:?}");
+        }
+        assert_eq!(read(b"HTTP/1.1 OK\r\n\r\n"), Err("NotHttp".into()));
+    }
+
+    #[test]
+    fn every_kind_of_excess_is_bounded() {
+        let informational = "HTTP/1.1 103 Early Hints\r\n\r\n".repeat(MAX_INFORMATIONAL + 1);
+        let long_informational = format!("HTTP/1.1 103 X\r\nLink: {}\r\n\r\n", "x".repeat(20_000));
+        for (what, answer) in [
+            (
+                "header lines",
+                format!("HTTP/1.1 200 OK\r\n{}", "a: b\r\n".repeat(20_000)),
+            ),
+            (
+                "a header",
+                format!("HTTP/1.1 200 OK\r\na: {}", "b".repeat(100_000)),
+            ),
+            (
+                "a status line",
+                format!("HTTP/1.1 200 {}", "b".repeat(100_000)),
+            ),
+            ("blank lines", "\r\n".repeat(50_000)),
+            (
+                "headers",
+                format!("HTTP/1.1 200 OK\r\n{}\r\n", "a: b\r\n".repeat(10_000)),
+            ),
+            (
+                "few headers too many",
+                format!("HTTP/1.1 200 OK\r\n{}\r\n", "a: b\r\n".repeat(101)),
+            ),
+            ("informational answers", informational),
+            ("informational headers", long_informational.repeat(5)),
+        ] {
+            let told = read(answer.as_bytes()).expect_err(what);
+            assert!(told.starts_with("Excess"), "{what}: {told}");
+        }
+    }
+}

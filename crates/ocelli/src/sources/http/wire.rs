@@ -1,0 +1,185 @@
+//! The connection to a camera, plain or under TLS, within the camera's budget.
+//!
+//! A name is resolved and checked here, and the very addresses that passed are connected to.
+
+use super::fault::Fault;
+use crate::metered::Metered;
+use crate::sources::Fence;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use ocelli_core::Budget;
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::sleep;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+/// How many of a name's addresses are tried, and how much later each than the one before.
+const MAX_ADDRESSES: usize = 8;
+const STAGGER: Duration = Duration::from_millis(250);
+
+/// The most that is charged for what TLS makes of one read. Longer than that the thread was
+/// not working but waiting for the processor.
+const MAX_TLS_STEP: Duration = Duration::from_millis(5);
+
+/// A connection.
+pub(super) enum Wire {
+    Plain(Metered<TcpStream>),
+    Tls(Box<TlsStream<Timed>>),
+}
+
+impl Wire {
+    /// Connects to a host.
+    pub(super) async fn open(
+        host: &str,
+        port: u16,
+        fence: Fence,
+        tls: Option<Arc<ClientConfig>>,
+        budget: Budget,
+    ) -> Result<Self, Fault> {
+        let addresses = fence.resolve(host, port).await?;
+        let stream = connect(&addresses).await?;
+        stream.set_nodelay(true)?;
+        let stream = Metered::new(stream, budget);
+        let Some(tls) = tls else {
+            return Ok(Self::Plain(stream));
+        };
+        let name = host.trim_start_matches('[').trim_end_matches(']');
+        let name = ServerName::try_from(name.to_owned()).map_err(io::Error::other)?;
+        let stream = Timed {
+            inner: stream,
+            since: None,
+        };
+        let mut stream = TlsConnector::from(tls).connect(name, stream).await?;
+        stream.get_mut().0.settle();
+        Ok(Self::Tls(Box::new(stream)))
+    }
+
+    /// The budget that it is charged to.
+    pub(super) fn budget(&mut self) -> &mut Budget {
+        match self {
+            Self::Plain(stream) => stream.budget(),
+            Self::Tls(stream) => stream.get_mut().0.inner.budget(),
+        }
+    }
+
+    /// Reads some bytes; 0 at the end.
+    pub(super) async fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let read = match self {
+            Self::Plain(stream) => stream.read(into).await,
+            Self::Tls(stream) => Settled(stream).read(into).await,
+        };
+        match read {
+            // An end without TLS's own good-bye. Where it matters, the length tells.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(0),
+            read => read,
+        }
+    }
+
+    /// Writes all of it.
+    pub(super) async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Plain(stream) => stream.write_all(bytes).await,
+            Self::Tls(stream) => {
+                stream.write_all(bytes).await?;
+                stream.flush().await
+            }
+        }
+    }
+}
+
+/// Connects to the first of these addresses that answers. Each is tried when the one before
+/// has failed or has not answered for a moment.
+async fn connect(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
+    let mut waiting = addresses.iter().take(MAX_ADDRESSES);
+    let mut attempts = FuturesUnordered::new();
+    let mut failure = None;
+    loop {
+        let next = waiting.next();
+        attempts.extend(next.map(|address| TcpStream::connect(*address)));
+        tokio::select! {
+            connected = attempts.next() => match connected {
+                Some(Ok(stream)) => return Ok(stream),
+                Some(Err(error)) => failure = failure.or(Some(error)),
+                None => {
+                    let nobody = || io::Error::other("failed to resolve: it has no address");
+                    return Err(failure.unwrap_or_else(nobody));
+                }
+            },
+            () = sleep(STAGGER), if waiting.len() > 0 => {}
+        }
+    }
+}
+
+/// Charges the time that passes between two reads within one turn of TLS. A peer chooses how
+/// many records and messages stand in the bytes of one read, and so how long they take.
+pub(super) struct Timed {
+    inner: Metered<TcpStream>,
+    /// When the last read gave bytes, until what they cost has been charged.
+    since: Option<Instant>,
+}
+
+impl Timed {
+    fn settle(&mut self) {
+        if let Some(since) = self.since.take() {
+            let took = since.elapsed().min(MAX_TLS_STEP);
+            self.inner.budget().charge(took);
+        }
+    }
+}
+
+impl AsyncRead for Timed {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.settle();
+        let read = Pin::new(&mut self.inner).poll_read(cx, buf);
+        if let Poll::Ready(Ok(())) = read {
+            self.since = Some(Instant::now());
+        }
+        read
+    }
+}
+
+impl AsyncWrite for Timed {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+}
+
+/// Reads from TLS, and settles what the last of its reads cost.
+struct Settled<'a>(&'a mut TlsStream<Timed>);
+
+impl AsyncRead for Settled<'_> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let read = Pin::new(&mut *self.0).poll_read(cx, buf);
+        self.0.get_mut().0.settle();
+        read
+    }
+}

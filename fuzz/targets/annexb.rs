@@ -1,0 +1,33 @@
+//! H.264 and H.265: an access unit is surveyed whatever is in it, and a bare stream gives the
+//! same units however it is cut, each byte in one of them.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use ocelli::annexb::{self, Splitter};
+use ocelli_core::Codec;
+
+fuzz_target!(|input: (bool, u8, &[u8])| {
+    let codec = if input.0 { Codec::H264 } else { Codec::H265 };
+    let (cut, bytes) = (usize::from(input.1) + 1, input.2);
+    let survey = annexb::survey(codec, bytes);
+    let sets = annexb::parameter_sets(codec, bytes);
+    assert!(!survey.parameters || !sets.is_empty());
+    if let Some(set) = annexb::sequence_parameter_set(codec, bytes) {
+        assert!(set.len() <= bytes.len());
+    }
+    let whole = units(codec, &[bytes]);
+    assert_eq!(whole, units(codec, &bytes.chunks(cut).collect::<Vec<_>>()));
+    assert!(bytes.starts_with(&whole.concat()));
+});
+
+fn units(codec: Codec, pieces: &[&[u8]]) -> Vec<Vec<u8>> {
+    let mut splitter = Splitter::new(codec);
+    let mut units = Vec::new();
+    for piece in pieces {
+        splitter.push(piece);
+        while let Some(unit) = splitter.next_unit() {
+            units.push(unit.to_vec());
+        }
+    }
+    units
+}

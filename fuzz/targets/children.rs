@@ -1,0 +1,62 @@
+//! What ffmpeg writes, as SMJPEG and as AVI: the same pictures come however it is cut, and
+//! none is longer than what came.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use ocelli::ffmpeg::{Avi, Smjpeg};
+use ocelli_core::{Budget, Budgets, PeerKind};
+use std::io;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker};
+use tokio::io::{AsyncRead, ReadBuf};
+
+fuzz_target!(|input: (u8, &[u8])| {
+    let (cut, bytes) = (usize::from(input.0) + 1, input.1);
+    let whole = pictures(bytes, usize::MAX);
+    assert_eq!(whole, pictures(bytes, cut));
+    assert!(whole.iter().flatten().sum::<usize>() <= bytes.len());
+});
+
+/// Gives so many bytes at once.
+struct Cut<'a>(&'a [u8], usize);
+
+impl AsyncRead for Cut<'_> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let len = self.0.len().min(self.1).min(buf.remaining());
+        let (piece, rest) = self.0.split_at(len);
+        buf.put_slice(piece);
+        self.0 = rest;
+        Poll::Ready(Ok(()))
+    }
+}
+
+fn budget() -> Budget {
+    Budgets::default().budget(PeerKind::Program)
+}
+
+/// The lengths of the pictures of both.
+fn pictures(bytes: &[u8], cut: usize) -> [Vec<usize>; 2] {
+    let mut found = [Vec::new(), Vec::new()];
+    finish(async {
+        let mut smjpeg = Smjpeg::new(Cut(bytes, cut), budget());
+        while let Ok(Some((_, picture))) = smjpeg.next().await {
+            found[0].push(picture.len());
+        }
+        let mut avi = Avi::new(Cut(bytes, cut), budget());
+        while let Ok(picture) = avi.next().await {
+            found[1].push(picture.len());
+        }
+    });
+    found
+}
+
+/// Polls until it is ready: the input always is, and the budget after its turn.
+fn finish(work: impl Future<Output = ()>) {
+    let mut work = pin!(work);
+    let mut cx = Context::from_waker(Waker::noop());
+    while work.as_mut().poll(&mut cx).is_pending() {}
+}

@@ -1,0 +1,17 @@
+//! What a program writes as bare H.264 or H.265: the same pictures come however it is cut.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use ocelli::sources::bare_pictures;
+use ocelli_core::Codec;
+
+fuzz_target!(|input: (bool, u8, &[u8])| {
+    let codec = if input.0 { Codec::H264 } else { Codec::H265 };
+    let (cut, bytes) = (usize::from(input.1) + 1, input.2);
+    let pieces: Vec<&[u8]> = bytes.chunks(cut).collect();
+    let whole = bare_pictures(codec, &[bytes]);
+    assert_eq!(whole, bare_pictures(codec, &pieces));
+    let total: usize = whole.iter().flatten().sum();
+    // Beyond what came stand only parameter sets again, in front of key frames.
+    assert!(total <= bytes.len() * (bytes.len() + 1));
+});

@@ -1,0 +1,11 @@
+//! What an HTTP camera answers: head, challenge and body are the same however they are cut.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use ocelli::sources::read_answer;
+
+fuzz_target!(|input: (u8, &[u8])| {
+    let (cut, bytes) = (usize::from(input.0) + 1, input.1);
+    let pieces: Vec<&[u8]> = bytes.chunks(cut).collect();
+    assert_eq!(read_answer(&[bytes]), read_answer(&pieces));
+});

@@ -45,8 +45,10 @@ test)
     [ -e "/usr/lib/$(uname -m)-linux-gnu/faketime/libfaketime.so.1" ] || missing+=(libfaketime)
     need_command certutil libnss3-tools
     need_command cvlc vlc-bin vlc-plugin-base
-    # Debian keeps it where only root's PATH looks.
+    # Debian keeps these where only root's PATH looks.
     [ -x /usr/sbin/nginx ] || need_command nginx nginx-light
+    [ -x /usr/sbin/haproxy ] || need_command haproxy haproxy
+    need_command caddy caddy
     if command -v dpkg-query >/dev/null; then
         need_package fonts-dejavu-core gir1.2-gst-rtsp-server-1.0 \
             python3-gi python3-venv python3-prometheus-client python3-websockets \

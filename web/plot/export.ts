@@ -17,12 +17,18 @@ export function toCsv(series: readonly PlotSeries[], range: Range): string {
   return `${lines.join('\r\n')}\r\n`;
 }
 
-/** A spreadsheet takes what begins so for a formula. */
-const FORMULA = /^[=+\-@\t\r]/;
+/**
+ * A spreadsheet takes a cell that begins so for a formula: what OWASP lists, the full-width
+ * forms and blanks before them included.
+ */
+const FORMULA = /^\s*[=+\-@\uFF1D\uFF0B\uFF0D\uFF20]|^[\t\r\n]/;
+/** A cell with one of these is quoted: any of the separators that spreadsheets split at. */
+const SPECIAL = /[",;|\t\r\n']|^\s|\s$/;
 
+/** A text as one cell that is no formula, whatever separator the spreadsheet goes by. */
 function quoted(text: string): string {
   const safe = FORMULA.test(text) ? `'${text}` : text;
-  return /[",\r\n']/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
+  return SPECIAL.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }
 
 export function save(name: string, content: Blob): void {

@@ -49,4 +49,28 @@ describe('the numbers as a file', () => {
       'series,unit,x,time,y\r\n"\'=1+""x""",,2000,1970-01-01T00:00:02.000Z,2.5\r\n',
     );
   });
+
+  const cell = (name: string, unit?: string, y = -2.5): string => {
+    const samples = new Samples(false);
+    samples.add([[-1, y]]);
+    const rest = { id: 1, timed: false, slot: 0, clockOffset: undefined, missed: 0 };
+    const lines = toCsv([{ name, unit, samples, ...rest }], { min: -2, max: 0 }).split('\r\n');
+    return lines.slice(1).join('\r\n');
+  };
+
+  it('are split nowhere but where they should be', () => {
+    for (const name of ['a;=CALL()', 'a,=1', 'a\t=1', 'a|=1', 'a\r\n=1', "it's", ' a', 'a ']) {
+      expect(cell(name)).toBe(`"${name}",,-1,,-2.5\r\n`);
+      expect(cell('t', name)).toBe(`t,"${name}",-1,,-2.5\r\n`);
+    }
+    expect(cell('say "x"')).toBe('"say ""x""",,-1,,-2.5\r\n');
+    expect(cell('temp. 1 (°C)', '%')).toBe('temp. 1 (°C),%,-1,,-2.5\r\n');
+  });
+
+  it('begin no formula, and are numbers still', () => {
+    for (const begin of ['=', '+', '-', '@', ' =', '\t', '\r', '＝', '＋', '－', '＠']) {
+      expect(cell(`${begin}1`)).toBe(`"'${begin}1",,-1,,-2.5\r\n`);
+    }
+    expect(cell('t', 'V', -1e-7)).toBe('t,V,-1,,-1e-7\r\n');
+  });
 });

@@ -30,6 +30,7 @@
 //! | `crashes` | when to try again, and when to call it failed |
 //! | `complaint` | when to say again in the log what has been said |
 //! | [`camera`], [`hub`] | the cameras by name |
+//! | [`text`] | text from outside, made fit to be shown |
 //!
 //! # Invariants
 //!
@@ -60,6 +61,7 @@ pub mod slot;
 pub mod source;
 pub mod state;
 pub mod subscription;
+pub mod text;
 pub mod upstream;
 
 pub use budget::{Allowance, Budget, BudgetCounts, Budgets, Overspent, PeerKind, Tab};

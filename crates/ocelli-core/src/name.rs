@@ -1,7 +1,10 @@
 //! Names: apps, rooms, and the camera id that the wall socket carries.
 //!
 //! A room has a short and a full form (`cam1` and `live-cam1`), and both mean
-//! the same camera; [`CameraId`] is the one canonical form they resolve to.
+//! the same camera; [`CameraId`] is the one canonical form they resolve to. A room that
+//! begins with the prefix is a full form as it stands, so `live-live-cam1` is a camera of
+//! its own. Its rest, `live-cam1`, is the full form of another camera and so no short
+//! form of it.
 
 use std::fmt;
 
@@ -76,12 +79,16 @@ impl CameraId {
     /// The app or the room is not a name.
     pub fn new(app: &str, prefix: &str, room: &str) -> Result<Self, NameError> {
         check_app(app)?;
-        check_room(room)?;
         let start = format!("{prefix}-");
-        // A room that is nothing but the prefix has no shorter form.
-        let short = match room.strip_prefix(&start) {
-            Some(short) if check_room(short).is_ok() => short,
-            _ => room,
+        // The rest is the short form, unless it is no room, or a full form itself.
+        let rest = room.strip_prefix(&start);
+        let rest = rest.filter(|rest| check_room(rest).is_ok() && !rest.starts_with(&start));
+        let short = match rest {
+            Some(rest) => rest,
+            None => {
+                check_room(room)?;
+                room
+            }
         };
         let full_room = if short.starts_with(&start) {
             short.to_owned()
@@ -158,6 +165,43 @@ mod tests {
     fn a_room_of_the_bare_prefix_stays_whole() {
         let id = CameraId::new("live", "live", "live-").expect("a name");
         assert_eq!((id.room(), id.full_room()), ("live-", "live-"));
+    }
+
+    #[test]
+    fn no_two_cameras_share_a_name() {
+        let id = |room: &str| CameraId::new("live", "live", room).expect("a name");
+        let rooms = ["cam1", "live-cam1", "live-live-cam1", "live-live-live-cam1"];
+        let rooms =
+            rooms
+                .iter()
+                .chain(&["live", "live-live", "live-live-", "live--", "-", "live-."]);
+        let ids: Vec<_> = rooms.map(|room| id(room)).collect();
+        for one in &ids {
+            // Each form of a camera's name leads to it, and to no other.
+            for name in [one.room(), one.full_room(), one.as_str()] {
+                assert_eq!(id(name), *one, "{name}");
+            }
+            for other in ids.iter().filter(|other| *other != one) {
+                for name in [other.room(), other.full_room()] {
+                    assert!(![one.room(), one.full_room()].contains(&name), "{name}");
+                }
+            }
+        }
+        assert_eq!(id("cam1"), id("live-cam1"));
+        let long = id("live-live-cam1");
+        assert_eq!(
+            (long.room(), long.full_room()),
+            ("live-live-cam1", "live-live-cam1")
+        );
+    }
+
+    #[test]
+    fn the_full_form_of_a_long_room_is_a_name() {
+        let room = "a".repeat(120);
+        let short = CameraId::new("barn", "farm", &room).expect("a name");
+        let full = CameraId::new("barn", "farm", short.full_room()).expect("a name");
+        assert_eq!(full, short);
+        assert!(CameraId::new("barn", "farm", &format!("farm-{room}a")).is_err());
     }
 
     #[test]

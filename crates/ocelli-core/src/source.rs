@@ -9,6 +9,7 @@ use crate::demand::Derived;
 use crate::frame::Picture;
 use crate::state::State;
 use crate::subscription::Follower;
+use crate::text::shown;
 use crate::upstream::Upstream;
 use std::fmt;
 use std::pin::Pin;
@@ -40,16 +41,17 @@ pub enum FailureKind {
 pub struct Failure {
     /// The kind.
     pub kind: FailureKind,
-    /// One line; never holds a password.
+    /// One line; never holds a password nor a control character.
     pub reason: String,
 }
 
 impl Failure {
-    /// A failure of `kind` for `reason`.
-    pub fn new(kind: FailureKind, reason: impl Into<String>) -> Self {
+    /// A failure of `kind` for `reason`. Cameras and programs have a part in the words, so
+    /// control characters in it are escaped, and what has the form of a secret is hidden.
+    pub fn new(kind: FailureKind, reason: impl AsRef<str>) -> Self {
         Self {
             kind,
-            reason: reason.into(),
+            reason: shown(reason.as_ref()),
         }
     }
 }

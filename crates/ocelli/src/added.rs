@@ -205,6 +205,9 @@ fn load_one(site: &Site, seal: &Seal, kept: &Kept) -> Result<(), String> {
         return Err("the data directory's key does not open its settings".to_owned());
     };
     let id = site.hub.resolve(&kept.app, &kept.room);
+    if id.as_ref().is_ok_and(|id| id.room() != kept.room) {
+        return Err("its room is the full name of another camera; add it anew".to_owned());
+    }
     if id.is_ok_and(|id| site.configured_cameras.contains_key(&id)) {
         return Err("the configuration names a camera of its id, which goes first".to_owned());
     }

@@ -7,6 +7,7 @@ use axum::extract::{FromRequestParts, Path, Query};
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 use http::{StatusCode, header};
+use ocelli_core::text::shown;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::time::Duration;
@@ -45,11 +46,12 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// An error with a status; `message` says what was wrong and what would be right.
-    pub fn new(status: StatusCode, message: impl Into<String>) -> Self {
+    /// An error with a status; `message` says what was wrong and what would be right. It may
+    /// repeat the request: control characters and secrets in it are not passed on.
+    pub fn new(status: StatusCode, message: impl AsRef<str>) -> Self {
         Self {
             status,
-            message: message.into(),
+            message: shown(message.as_ref()),
             after: None,
         }
     }
@@ -75,7 +77,7 @@ impl Problem {
     }
 
     /// Nothing of that name.
-    pub fn not_found(message: impl Into<String>) -> Self {
+    pub fn not_found(message: impl AsRef<str>) -> Self {
         Self::new(StatusCode::NOT_FOUND, message)
     }
 }
@@ -163,7 +165,8 @@ pub fn no_text() -> Problem {
     )
 }
 
-/// A refusal in plain text, for clients that show a person what they got.
+/// A refusal in plain text, for clients that show a person what they got; cleaned as a
+/// [`Problem`] is.
 pub fn plain(status: StatusCode, message: &str) -> Response {
     let headers = [
         (header::CONTENT_TYPE, "text/plain; charset=utf-8"),
@@ -171,5 +174,5 @@ pub fn plain(status: StatusCode, message: &str) -> Response {
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "no-referrer"),
     ];
-    (status, headers, format!("{message}\n")).into_response()
+    (status, headers, format!("{}\n", shown(message))).into_response()
 }

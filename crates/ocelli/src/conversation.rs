@@ -217,7 +217,7 @@ impl Answering {
     }
 
     /// Settles who asks and for which host.
-    fn settle(&self, request: &Request<Incoming>) -> Result<Peer, String> {
+    fn settle(&self, request: &Request<Incoming>) -> Result<Peer, (StatusCode, String)> {
         let (site, mut peer) = (&self.site, self.peer.clone());
         let (version, uri, headers) = (request.version(), request.uri(), request.headers());
         let usually = site.gate.public().map(PublicUrl::is_secure);
@@ -229,9 +229,9 @@ impl Answering {
                 peer.authority = authority;
                 Ok(peer)
             }
-            Err(reason) => {
+            Err((status, reason)) => {
                 site.refused(Refusal::Host, &peer, &reason);
-                Err(reason)
+                Err((status, reason))
             }
         }
     }
@@ -239,7 +239,7 @@ impl Answering {
     async fn answer(mut self, request: Request<Incoming>, last: bool) -> Response {
         let peer = match self.settle(&request) {
             Ok(peer) => peer,
-            Err(reason) => return plain(StatusCode::FORBIDDEN, &reason),
+            Err((status, reason)) => return plain(status, &reason),
         };
         let headers = request.headers();
         let origin = self.site.gate.allowed_origin(headers, &peer).cloned();

@@ -6,8 +6,8 @@
 //! a foreign page that opens a socket, by its `Origin`.
 
 use crate::connection::Peer;
-use http::header::{HOST, HeaderMap, HeaderValue, ORIGIN};
-use http::{Uri, Version};
+use http::header::{HOST, HeaderMap, HeaderValue, ORIGIN, ToStrError};
+use http::{StatusCode, Uri, Version};
 use std::net::IpAddr;
 use url::Url;
 
@@ -141,31 +141,47 @@ impl Gate {
     /// before what it asks for itself.
     ///
     /// # Errors
-    /// Says which name was asked for and how to allow it.
+    /// The status of the refusal, and which name was asked for and how to allow it.
     pub fn check_host<'r>(
         &self,
         version: Version,
         uri: &'r Uri,
         headers: &'r HeaderMap,
         peer: &'r Peer,
-    ) -> Result<Option<&'r str>, String> {
-        if headers.get_all(HOST).iter().nth(1).is_some() {
-            return Err("the request has several Host headers; it may have one".to_owned());
+    ) -> Result<Option<&'r str>, (StatusCode, String)> {
+        // RFC 9112, 3.2: a request that is not clear about its host is a bad one.
+        let bad = |reason: &str| Err((StatusCode::BAD_REQUEST, reason.to_owned()));
+        let mut hosts = headers.get_all(HOST).iter();
+        let (host, more) = (hosts.next(), hosts.next());
+        if more.is_some() {
+            return bad("the request has several Host headers; it may have one");
         }
-        let Some(named) = named(uri, headers, peer)? else {
+        // RFC 9113, 8.3.1.
+        let is_other = |host: &HeaderValue| {
+            let asked = uri.authority().map(|asked| asked.as_str().as_bytes());
+            asked.is_some_and(|asked| !asked.eq_ignore_ascii_case(host.as_bytes()))
+        };
+        if version > Version::HTTP_11 && host.is_some_and(is_other) {
+            return bad("the request names one host in :authority and another in its Host header");
+        }
+        let Ok(named) = named(uri, headers, peer) else {
+            return bad("the Host header is no text");
+        };
+        let Some(named) = named else {
             // HTTP/1.0 has no such header, and no browser speaks it.
             if version < Version::HTTP_11 {
                 return Ok(None);
             }
-            return Err("the request has no Host header; HTTP/1.1 needs one".to_owned());
+            return bad("the request has no Host header; HTTP/1.1 needs one");
         };
         if host_of(named).is_some_and(|host| self.knows(host, peer.local.ip())) {
             return Ok(Some(named));
         }
-        Err(format!(
+        let reason = format!(
             "{named:?} is not a name of this hub. If it should be, add it to `allowed_hosts` \
              in the configuration"
-        ))
+        );
+        Err((StatusCode::FORBIDDEN, reason))
     }
 
     /// Checks that a page may open a public socket: one of the hub's own hosts on
@@ -264,15 +280,14 @@ fn named<'r>(
     uri: &'r Uri,
     headers: &'r HeaderMap,
     peer: &'r Peer,
-) -> Result<Option<&'r str>, String> {
+) -> Result<Option<&'r str>, ToStrError> {
     if let Some(authority) = &peer.authority {
         return Ok(Some(authority));
     }
     if let Some(authority) = uri.authority() {
         return Ok(Some(authority.as_str()));
     }
-    let host = headers.get(HOST).map(|host| host.to_str()).transpose();
-    host.map_err(|_| "the Host header is no text".to_owned())
+    headers.get(HOST).map(HeaderValue::to_str).transpose()
 }
 
 /// The host of `host` or `host:port`, an IPv6 address in brackets; none of anything else.
@@ -357,6 +372,35 @@ mod tests {
             assert!(!host(foreign, "127.0.0.1:8080"), "{foreign}");
         }
         assert!(!host("127.0.0.1", "192.168.7.7:8080"));
+    }
+
+    #[test]
+    fn a_request_that_is_not_clear_about_its_host_is_a_bad_one() {
+        let (gate, peer) = (gate(), peer("127.0.0.1:1"));
+        let check = |version, uri: &'static str, hosts: &[&'static str]| {
+            let mut headers = HeaderMap::new();
+            for host in hosts {
+                headers.append(HOST, HeaderValue::from_static(host));
+            }
+            let uri = Uri::from_static(uri);
+            let checked = gate.check_host(version, &uri, &headers, &peer);
+            checked.map(drop).map_err(|(status, _)| status.as_u16())
+        };
+        let (one, two) = (Version::HTTP_11, Version::HTTP_2);
+        assert_eq!(check(one, "/", &["localhost", "localhost"]), Err(400));
+        assert_eq!(check(one, "/", &["localhost", "evil.example"]), Err(400));
+        assert_eq!(check(one, "/", &[]), Err(400));
+        assert_eq!(check(one, "/", &["evil.example"]), Err(403));
+        let uri = "https://localhost/";
+        assert_eq!(check(two, uri, &[]), Ok(()));
+        assert_eq!(check(two, uri, &["LOCALHOST"]), Ok(()));
+        assert_eq!(check(two, uri, &["127.0.0.1"]), Err(400));
+        assert_eq!(
+            check(two, "https://evil.example/", &["localhost"]),
+            Err(400)
+        );
+        // There the target goes first, whatever the header says.
+        assert_eq!(check(one, uri, &["evil.example"]), Ok(()));
     }
 
     #[test]

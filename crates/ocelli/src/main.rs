@@ -12,6 +12,7 @@ use ocelli::config::{self, Config, Log, LogFormat};
 use ocelli::doctor::{self, Question};
 use ocelli::simulate::Simulate;
 use ocelli::{launch, limits, log, reference};
+use ocelli_core::text::shown;
 use rustix::process::Signal;
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -152,7 +153,9 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(exit) => {
-            let _ = writeln!(io::stderr(), "ocelli: {}", exit.message);
+            // It may quote what a file or a camera says; the breaks are our own.
+            let lines: Vec<_> = exit.message.lines().map(shown).collect();
+            let _ = writeln!(io::stderr(), "ocelli: {}", lines.join("\n"));
             ExitCode::from(exit.code)
         }
     }

@@ -1,9 +1,10 @@
 //! What a reverse proxy in front says of its clients, and whether it is believed.
 //!
 //! Anybody can send these headers, so they count only on a connection from a trusted
-//! proxy. Each proxy appends whom it took a request from, so the list is read from its
-//! end: the first address that is no trusted proxy is the client, whatever stands
-//! before it.
+//! proxy, and only those headers that the configuration names: a proxy passes on what
+//! its clients send in all others. Each proxy appends whom it took a request from, so the
+//! list is read from its end: the first address that is no trusted proxy is the client,
+//! whatever stands before it.
 
 use crate::connection::Peer;
 use http::header::{FORWARDED, HeaderMap, HeaderName};
@@ -46,9 +47,76 @@ impl Network {
     }
 }
 
-/// The proxies that are believed.
+/// The headers of which the trusted proxies see to it that no client chooses them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProxyHeaders {
+    client: bool,
+    proto: bool,
+    host: bool,
+    forwarded: bool,
+}
+
+impl Default for ProxyHeaders {
+    /// What proxies set in the usual set-up. The host is not among it: proxies that pass on
+    /// `Host` mostly leave `X-Forwarded-Host` as a client sent it, and a page that was
+    /// opened under a foreign name (DNS rebinding) could name the hub there.
+    fn default() -> Self {
+        Self {
+            client: true,
+            proto: true,
+            host: false,
+            forwarded: false,
+        }
+    }
+}
+
+impl ProxyHeaders {
+    /// Of their names, like `X-Forwarded-For`.
+    ///
+    /// # Errors
+    /// Says which is no such header, or that two contradict each other.
+    pub fn parse(names: &[String]) -> Result<Self, String> {
+        let mut read = Self {
+            client: false,
+            proto: false,
+            host: false,
+            forwarded: false,
+        };
+        for name in names {
+            let known = [
+                (&FOR, &mut read.client),
+                (&PROTO, &mut read.proto),
+                (&HOST, &mut read.host),
+                (&FORWARDED, &mut read.forwarded),
+            ];
+            let found = known
+                .into_iter()
+                .find(|(known, _)| name.eq_ignore_ascii_case(known.as_str()));
+            let (_, flag) = found.ok_or_else(|| {
+                format!(
+                    "{name:?} is no header that is read; there are \"X-Forwarded-For\", \
+                     \"X-Forwarded-Proto\", \"X-Forwarded-Host\" and \"Forwarded\""
+                )
+            })?;
+            *flag = true;
+        }
+        if read.forwarded && (read.client || read.proto || read.host) {
+            return Err(
+                "a proxy tells of its clients by \"Forwarded\" or by \"X-Forwarded-…\"; name \
+                 the one kind that yours sets, and have it take out the other"
+                    .to_owned(),
+            );
+        }
+        Ok(read)
+    }
+}
+
+/// The proxies that are believed, and in what.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Proxies(Vec<Network>);
+pub struct Proxies {
+    networks: Vec<Network>,
+    headers: ProxyHeaders,
+}
 
 impl Proxies {
     /// Of addresses and networks, like `127.0.0.1` and `10.0.0.0/8`.
@@ -64,12 +132,23 @@ impl Proxies {
                 )
             })
         });
-        networks.collect::<Result<_, _>>().map(Self)
+        Ok(Self {
+            networks: networks.collect::<Result<_, _>>()?,
+            headers: ProxyHeaders::default(),
+        })
+    }
+
+    /// The same, believed in these headers and no others.
+    #[must_use]
+    pub fn believed_in(mut self, headers: ProxyHeaders) -> Self {
+        self.headers = headers;
+        self
     }
 
     /// Whether this address is a proxy's that is believed.
     pub fn trusts(&self, address: IpAddr) -> bool {
-        self.0.iter().any(|network| network.contains(address))
+        let mut networks = self.networks.iter();
+        networks.any(|network| network.contains(address))
     }
 
     /// Puts the client in the proxy's place, as far as trusted proxies tell of it. Where
@@ -81,7 +160,7 @@ impl Proxies {
         if let Some(secure) = usually {
             peer.secure = secure;
         }
-        for hop in hops(headers).into_iter().rev() {
+        for hop in self.headers.hops(headers).into_iter().rev() {
             if let Some(secure) = hop.secure {
                 peer.secure = secure;
             }
@@ -105,25 +184,30 @@ struct Hop<'h> {
     host: Option<&'h str>,
 }
 
-/// In their order: the last is that of the proxy which connects to the hub. `Forwarded`
-/// (RFC 7239) is read only where there is nothing of the older kind, for a proxy that
-/// speaks that kind passes on whatever `Forwarded` a client sends.
-fn hops(headers: &HeaderMap) -> Vec<Hop<'_>> {
-    let (clients, protos) = (listed(headers, &FOR), listed(headers, &PROTO));
-    let hosts = listed(headers, &HOST);
-    let count = clients.len().max(protos.len()).max(hosts.len());
-    if count == 0 {
-        return forwarded(headers);
+impl ProxyHeaders {
+    /// In their order: the last is that of the proxy which connects to the hub.
+    fn hops(self, headers: &HeaderMap) -> Vec<Hop<'_>> {
+        if self.forwarded {
+            return forwarded(headers);
+        }
+        let believed = |is: bool, name: HeaderName| match is {
+            true => listed(headers, &name),
+            false => Vec::new(),
+        };
+        let clients = believed(self.client, FOR);
+        let protos = believed(self.proto, PROTO);
+        let hosts = believed(self.host, HOST);
+        let count = clients.len().max(protos.len()).max(hosts.len());
+        // Whoever does not append a value of its own leaves the shorter list.
+        let from_end = |list: &[&str], at: usize| list.len().checked_sub(count - at);
+        (0..count)
+            .map(|at| Hop {
+                client: from_end(&clients, at).and_then(|at| address(clients[at])),
+                secure: from_end(&protos, at).map(|at| is_secure(protos[at])),
+                host: from_end(&hosts, at).map(|at| hosts[at]),
+            })
+            .collect()
     }
-    // Whoever does not append a value of its own leaves the shorter list.
-    let from_end = |list: &[&str], at: usize| list.len().checked_sub(count - at);
-    (0..count)
-        .map(|at| Hop {
-            client: from_end(&clients, at).and_then(|at| address(clients[at])),
-            secure: from_end(&protos, at).map(|at| is_secure(protos[at])),
-            host: from_end(&hosts, at).map(|at| hosts[at]),
-        })
-        .collect()
 }
 
 fn listed<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Vec<&'h str> {
@@ -171,9 +255,16 @@ fn address(text: &str) -> Option<SocketAddr> {
 mod tests {
     use super::*;
 
-    fn behind(lines: &[(&'static str, &'static str)]) -> (String, bool, Option<String>) {
+    /// The client, whether it came encrypted, and the host, as these lines tell a hub that
+    /// believes its proxies in these headers.
+    fn believing(
+        names: &[&str],
+        lines: &[(&'static str, &'static str)],
+    ) -> (String, bool, Option<String>) {
         let list = ["127.0.0.1", "10.0.0.0/8", "fd00::/8"].map(str::to_owned);
+        let names: Vec<_> = names.iter().map(|&name| name.to_owned()).collect();
         let proxies = Proxies::parse(&list).expect("proxies");
+        let proxies = proxies.believed_in(ProxyHeaders::parse(&names).expect("headers"));
         let mut headers = HeaderMap::new();
         for (name, value) in lines {
             headers.append(*name, value.parse().expect("a value"));
@@ -189,6 +280,12 @@ mod tests {
         proxies.look_behind(&mut peer, &headers, None);
         let authority = peer.authority.map(|host| host.to_string());
         (peer.remote.to_string(), peer.secure, authority)
+    }
+
+    /// The same of a hub that believes in all of the older kind.
+    fn behind(lines: &[(&'static str, &'static str)]) -> (String, bool, Option<String>) {
+        let all = ["X-Forwarded-For", "x-forwarded-proto", "X-Forwarded-Host"];
+        believing(&all, lines)
     }
 
     fn client(value: &'static str) -> String {
@@ -233,17 +330,45 @@ mod tests {
     }
 
     #[test]
-    fn forwarded_is_read_where_there_is_nothing_older() {
+    fn only_what_the_configuration_names_is_believed() {
         let line =
             "for=8.8.8.8;proto=http, for=\"[2001:db8::1]:99\";Proto=https;host=\"cams.example\"";
-        let told = behind(&[("forwarded", line)]);
-        let host = Some("cams.example".to_owned());
-        assert_eq!(told, ("[2001:db8::1]:99".into(), true, host));
-        let both = behind(&[
-            ("forwarded", "for=8.8.8.8"),
+        let lines = [
+            ("forwarded", line),
             ("x-forwarded-for", "203.0.113.9"),
-        ]);
-        assert_eq!(both.0, "203.0.113.9:0");
+            ("x-forwarded-proto", "https"),
+            ("x-forwarded-host", "cams.example"),
+        ];
+        let host = Some("cams.example".to_owned());
+        let nobody = || "127.0.0.1:9".to_owned();
+        let told = ("[2001:db8::1]:99".into(), true, host.clone());
+        assert_eq!(believing(&["Forwarded"], &lines), told);
+        assert_eq!(
+            believing(&["Forwarded"], &lines[1..]),
+            (nobody(), false, None)
+        );
+        let client = ("203.0.113.9:0".into(), false, None);
+        assert_eq!(believing(&["X-Forwarded-For"], &lines), client);
+        let usual = ["X-Forwarded-For", "X-Forwarded-Proto"];
+        let client = ("203.0.113.9:0".into(), true, None);
+        assert_eq!(believing(&usual, &lines), client);
+        assert_eq!(believing(&usual, &lines[..1]), (nobody(), false, None));
+        assert_eq!(
+            believing(&["X-Forwarded-Host"], &lines),
+            (nobody(), false, host)
+        );
+        assert_eq!(believing(&[], &lines), (nobody(), false, None));
+        let usual = usual.map(str::to_owned);
+        assert_eq!(ProxyHeaders::parse(&usual), Ok(ProxyHeaders::default()));
+        for bad in [
+            &["X-Real-IP"][..],
+            &[""],
+            &["Forwarded", "X-Forwarded-For"],
+            &["forwarded", "x-forwarded-host"],
+        ] {
+            let bad: Vec<_> = bad.iter().map(|&name| name.to_owned()).collect();
+            assert!(ProxyHeaders::parse(&bad).is_err(), "{bad:?}");
+        }
     }
 
     #[test]

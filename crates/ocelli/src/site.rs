@@ -1,7 +1,7 @@
 //! What every route has at hand. It knows no route: those know it.
 
 use crate::api::TRIALS;
-use crate::auth::{AdminToken, Block, Passwords, Throttle, without_tokens};
+use crate::auth::{AdminToken, Block, Passwords, Throttle};
 use crate::config::{CameraConfig, Metrics};
 use crate::connection::Peer;
 use crate::counts::{Counts, Refusal};
@@ -162,7 +162,7 @@ impl Site {
         }
         let spared = unsaid.swap(0, Ordering::Relaxed);
         let unsaid = (spared > 0).then_some(spared);
-        let (peer, reason) = (peer.remote, without_tokens(reason));
+        let peer = peer.remote;
         match why {
             Refusal::Origin
             | Refusal::Handshake

@@ -55,6 +55,12 @@ impl Request {
         changed
     }
 
+    /// One more line beside that of its name.
+    fn and(mut self, name: &'static str, value: &str) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
     fn text(&self, hub: &Hub) -> String {
         let mut text = format!("{}\r\nHost: {}\r\n", self.line, hub.addr());
         for (name, value) in &self.headers {
@@ -88,6 +94,48 @@ async fn a_good_handshake_is_accepted_however_it_is_spelt() {
             assert_eq!(answer.header("connection").to_lowercase(), "upgrade");
             assert!(answer.head.get("sec-websocket-extensions").is_none());
             assert!(answer.head.get("sec-websocket-protocol").is_none());
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_may_stand_once_is_refused_when_it_stands_twice() {
+    let hub = hub();
+    let (other, host) = ("AAAAAAAAAAAAAAAAAAAAAA==", hub.addr().to_string());
+    for path in [
+        "/ws/cameras",
+        "/live/ws?app=live&room=cam1",
+        "/ingest/ws",
+        "/ws/series",
+    ] {
+        let good = || Request::to(path);
+        for request in [
+            good().and("Sec-WebSocket-Key", other),
+            good().and("Sec-WebSocket-Key", KEY),
+            good().and("sec-websocket-key", "c2hvcnQ="),
+            good().with("Sec-WebSocket-Key", &format!("{KEY}, {other}")),
+            good().and("Sec-WebSocket-Version", "13"),
+            good().and("Sec-WebSocket-Version", "8"),
+            good().with("Sec-WebSocket-Version", "13, 8"),
+            good().and("Upgrade", "websocket"),
+            good().and("Upgrade", "h2c"),
+            good().with("Upgrade", "websocket, h2c"),
+            good().with("Upgrade", "h2c, websocket"),
+            good().with("Upgrade", "websocket,"),
+            good().and("Host", &host),
+            good().and("Host", "evil.example"),
+        ] {
+            let answer = request.ask(&hub).await;
+            assert_eq!(answer.status(), 400, "{}: {answer:?}", request.text(&hub));
+        }
+        for odd in [
+            "websocket/13",
+            "websocket;q=1",
+            "web socket",
+            "\"websocket\"",
+        ] {
+            let answer = good().with("Upgrade", odd).ask(&hub).await;
+            assert_eq!(answer.status(), 426, "{odd}: {answer:?}");
         }
     }
 }

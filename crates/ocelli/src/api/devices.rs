@@ -1,6 +1,7 @@
 //! `/api/v1/devices`: the cameras of this machine, for whoever adds one.
 
 use crate::answer::Answer;
+use ocelli_core::text::shown;
 use serde::Serialize;
 use std::fs;
 use std::path::Path;
@@ -45,7 +46,8 @@ fn devices(list: &Path) -> Vec<View> {
             }
             let view = View {
                 source: format!("v4l2:/dev/{file}"),
-                name: read("name").trim().to_owned(),
+                // The maker of the device chose it.
+                name: shown(read("name").trim()),
             };
             Some((number, view))
         })

@@ -5,7 +5,7 @@ use super::body::Body;
 use super::page::{Page, Window};
 use crate::answer::{Answer, Asked, Problem, ProblemBody};
 use crate::auth::{new_id, new_stream_key};
-use crate::ingest::Device;
+use crate::ingest::{Device, is_identity};
 use crate::site::Site;
 use crate::store::StoreError;
 use crate::store::keys::{self, StreamKey};
@@ -13,7 +13,7 @@ use crate::urls::Urls;
 use crate::visitor::Visitor;
 use axum::extract::{Path, State};
 use http::StatusCode;
-use ocelli_core::name::check_room;
+use ocelli_core::text::has_secret;
 use ocelli_core::{CameraId, HubError};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -146,10 +146,15 @@ pub async fn mint(
     Body(new): Body<New>,
 ) -> Result<(StatusCode, Answer<Shown>), Problem> {
     let camera = place(&site, &app, &new.room)?;
+    if has_secret(&new.room) {
+        let message = "room in the body: it has the form of a key, and is shown to everybody";
+        return Err(Problem::new(StatusCode::BAD_REQUEST, message));
+    }
     if let Some(identity) = &new.identity
-        && check_room(identity).is_err()
+        && !is_identity(identity)
     {
-        let message = "identity in the body: it takes 1 to 120 of A-Z, a-z, 0-9, '.', '_' and '-'";
+        let message = "identity in the body: it takes 1 to 120 of A-Z, a-z, 0-9, '.', '_' and \
+                       '-', and has not the form of a key";
         return Err(Problem::new(StatusCode::BAD_REQUEST, message));
     }
     let secret = new_stream_key();

@@ -10,14 +10,16 @@ use crate::connection::Peer;
 use crate::number::whole;
 use crate::site::Site;
 use crate::store::walls::{self, SHARE, Wall};
+use crate::store::{StoreError, incarnation};
 use crate::visitor::Visitor;
 use axum::Extension;
 use axum::extract::{Path, State};
 use http::StatusCode;
 use http::request::Parts;
 use ocelli_core::name::split_id;
+use ocelli_core::text::is_control;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use utoipa::{IntoParams, ToSchema};
@@ -93,13 +95,19 @@ pub async fn play(
 ) -> Result<Answer<Play>, Problem> {
     let ttl = lifetime.ttl.unwrap_or(USUAL_PLAY_TTL);
     let expires = expires(&site, "ttl in the address", ttl, &PLAY_TTL)?;
-    let camera = site
-        .hub
-        .find(&app, &room)
-        .ok_or_else(|| Problem::not_found(format!("there is no camera {room:?} in app {app:?}")))?;
-    let id = camera.id();
-    let token = PlayToken::new(BTreeSet::from([id.as_str().to_owned()]), expires);
-    let token = token.sign(site.store.key()?);
+    let hub = site.hub.clone();
+    let find = move |connection: &mut rusqlite::Connection| {
+        // Cameras come and go on the store's thread, so this is the one of that name.
+        let camera = hub.find(&app, &room).ok_or_else(|| {
+            StoreError::Missing(format!("there is no camera {room:?} in app {app:?}"))
+        })?;
+        let id = camera.id().clone();
+        let incarnation = incarnation::of(connection, &id)?;
+        Ok((id, incarnation))
+    };
+    let (id, incarnation) = site.store.call(find).await?;
+    let cameras = BTreeMap::from([(id.as_str().to_owned(), incarnation)]);
+    let token = PlayToken::new(cameras, expires).sign(site.store.key()?);
     let origin = site.gate.own_address(&parts.uri, &parts.headers, &peer);
     let socket = origin.replacen("http", "ws", 1);
     let (app, room) = (id.app().to_owned(), id.room().to_owned());
@@ -168,11 +176,12 @@ pub struct NewWall {
     ttl: Option<u32>,
 }
 
-/// Whether somebody may share all the cameras of a wall, or made it themselves.
+/// Whether somebody may share the cameras of all apps that a wall was made for, or made
+/// it themselves. Its apps count and not its cameras, which may all be gone.
 fn reaches(grant: &Grant, maker: Option<&String>, wall: &Wall) -> bool {
-    let mut apps = wall.cameras.iter().map(|camera| split_id(camera).0);
     let own = maker.is_some() && wall.maker.as_ref() == maker;
-    own || apps.all(|app| grant.allows(SHARE, Some(app)))
+    let mut apps = wall.apps.iter();
+    own || (!wall.apps.is_empty() && apps.all(|app| grant.allows(SHARE, Some(app))))
 }
 
 /// The wall links that are good, of cameras that one may share, the oldest first.
@@ -207,7 +216,7 @@ pub async fn create(
     Body(new): Body<NewWall>,
 ) -> Result<(StatusCode, Answer<Shown>), Problem> {
     let length = new.name.chars().count();
-    if !(1..=NAME_LIMIT).contains(&length) || new.name.chars().any(char::is_control) {
+    if !(1..=NAME_LIMIT).contains(&length) || new.name.chars().any(is_control) {
         return Err(bad("name in the body", "it takes 1 to 120 characters"));
     }
     if !(1..=MOST_CAMERAS).contains(&new.cameras.len()) {
@@ -231,6 +240,7 @@ pub async fn create(
         id: named.id.clone(),
         name: new.name,
         maker: visitor.maker(),
+        apps: cameras.iter().map(|id| split_id(id).0.to_owned()).collect(),
         cameras,
         created: site.now(),
         expires,

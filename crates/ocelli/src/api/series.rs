@@ -12,6 +12,7 @@ use crate::telemetry::{Stopped, Writer};
 use axum::Extension;
 use axum::extract::{Path, State};
 use http::StatusCode;
+use ocelli_core::text::{is_control, shown};
 use ocelli_series::source::Source;
 use ocelli_series::{Refused, Registry, Series};
 use serde::{Deserialize, Serialize};
@@ -304,13 +305,14 @@ pub async fn change(
 ) -> Result<Answer<View>, Problem> {
     let id = number(&id)?;
     let unit = change.unit.as_deref().unwrap_or_default();
-    if unit.len() > UNIT_LIMIT || unit.chars().any(char::is_control) {
+    if unit.len() > UNIT_LIMIT || unit.chars().any(is_control) {
         let message = "unit in the body: it is a word of at most 32 bytes, like \"°C\"";
         return Err(Problem::new(StatusCode::BAD_REQUEST, message));
     }
     let change = move |registry: &mut Registry| {
         if let Some(name) = &change.name {
-            registry.rename(id, name)?;
+            // As a source's own name is taken.
+            registry.rename(id, &shown(name))?;
         }
         if let Some(unit) = &change.unit {
             registry.set_unit(id, Some(unit))?;

@@ -20,6 +20,7 @@ use axum::response::{IntoResponse, Response};
 use http::header::{SET_COOKIE, USER_AGENT};
 use http::request::Parts;
 use http::{HeaderValue, StatusCode};
+use ocelli_core::text::is_control;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,6 +29,8 @@ use utoipa::ToSchema;
 
 /// How much is kept of what a browser calls itself.
 const AGENT_LIMIT: usize = 200;
+/// What somebody is told whose password another request has set.
+const CHANGED: &str = "the password was changed meanwhile; sign in again";
 /// The longest name of a user.
 const NAME_LIMIT: usize = 64;
 
@@ -80,7 +83,7 @@ struct Current {
 struct Permissions {
     /// Those for all apps and the hub.
     global: Vec<&'static str>,
-    /// Those in each app.
+    /// Those in each app where there are any.
     apps: BTreeMap<String, Vec<&'static str>>,
 }
 
@@ -102,9 +105,11 @@ impl View {
             }),
             permissions: Permissions {
                 global: grant.list(None),
+                // Of apps in which they may nothing, not even the names.
                 apps: apps
                     .into_iter()
                     .map(|app| (app.name.clone(), grant.list(Some(&app.name))))
+                    .filter(|(_, permissions)| !permissions.is_empty())
                     .collect(),
             },
             setup_open: any == Ok(false),
@@ -128,7 +133,7 @@ fn bad(field: &str, why: &str) -> Problem {
 pub fn check_name(name: &str) -> Result<(), Problem> {
     let fits = (1..=NAME_LIMIT).contains(&name.chars().count())
         && name.trim() == name
-        && !name.chars().any(char::is_control);
+        && !name.chars().any(is_control);
     let fault = "it takes 1 to 64 characters, none of them a blank at an end";
     fits.then_some(()).ok_or_else(|| bad("name", fault))
 }
@@ -172,7 +177,7 @@ async fn begin(
         agent: agent
             .unwrap_or_default()
             .chars()
-            .filter(|c| !c.is_control())
+            .filter(|c| !is_control(*c))
             .take(AGENT_LIMIT)
             .collect(),
         created: now,
@@ -184,8 +189,7 @@ async fn begin(
     let keep = move |connection: &mut rusqlite::Connection| {
         // The password that was compared may be another's by now, or nobody's.
         if users::password(connection, &kept.user)?.as_ref() != Some(&password) {
-            let message = "the password was changed meanwhile; sign in again";
-            return Err(StoreError::Conflict(message.to_owned()));
+            return Err(StoreError::Conflict(CHANGED.to_owned()));
         }
         if let Some((_, before)) = before {
             sessions::end(connection, &before.id, None)?;
@@ -422,6 +426,7 @@ pub struct PasswordChange {
     operation_id = "changePassword", security(("session" = [])), request_body = PasswordChange,
     responses(
         (status = 200, description = "Changed", body = Answer<Gone>),
+        (status = 409, description = "It was changed meanwhile", body = ProblemBody),
         (status = 429, description = "There were too many attempts", body = ProblemBody)))]
 pub async fn change_password(
     State(site): State<Arc<Site>>,
@@ -439,7 +444,8 @@ pub async fn change_password(
     let id = user.id.clone();
     let look_up = move |connection: &mut rusqlite::Connection| users::password(connection, &id);
     let old = site.store.call(look_up).await?;
-    let is = site.passwords.is(asked.old, old).await.map_err(busy)?;
+    let is = site.passwords.is(asked.old, old.clone()).await;
+    let is = is.map_err(busy)?;
     if !is {
         return Err(Problem::new(
             StatusCode::FORBIDDEN,
@@ -450,6 +456,10 @@ pub async fn change_password(
     let hash = site.passwords.hash(asked.new).await.map_err(busy)?;
     let (id, kept) = (user.id.clone(), session.id);
     let set = move |connection: &mut rusqlite::Connection| {
+        // It may have been set by a code since it was compared.
+        if users::password(connection, &id)? != old {
+            return Err(StoreError::Conflict(CHANGED.to_owned()));
+        }
         users::set_password(connection, &id, &hash, Some(&kept))
     };
     site.store.call(set).await?;

@@ -15,6 +15,7 @@ use crate::store::tokens::{self, Token};
 use axum::Extension;
 use axum::extract::{Path, State};
 use http::StatusCode;
+use ocelli_core::text::is_control;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -117,7 +118,7 @@ impl NewToken {
             Problem::new(StatusCode::BAD_REQUEST, message)
         };
         let length = self.name.chars().count();
-        if !(1..=NAME_LIMIT).contains(&length) || self.name.chars().any(char::is_control) {
+        if !(1..=NAME_LIMIT).contains(&length) || self.name.chars().any(is_control) {
             return Err(bad("name", "it takes 1 to 120 characters"));
         }
         let app = match (self.scope, &self.app_id) {

@@ -9,16 +9,17 @@ use super::body::Body;
 use super::page::{Page, Window};
 use super::session::check_name;
 use crate::answer::{Answer, Asked, Problem, ProblemBody};
-use crate::auth::{Grant, Role, new_code, new_id};
+use crate::auth::{Grant, Hash, Role, new_code, new_id};
 use crate::connection::Peer;
 use crate::launch::sign_in_link;
 use crate::site::Site;
-use crate::store::codes;
 use crate::store::users::{self, User};
+use crate::store::{StoreError, codes};
 use axum::Extension;
 use axum::extract::{Path, State};
 use http::StatusCode;
 use http::request::Parts;
+use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -169,20 +170,38 @@ fn roles(
     Ok(roles)
 }
 
-/// Makes a one-time link for a user.
-async fn link(site: &Site, peer: &Peer, parts: &Parts, user: User) -> Result<WithLink, Problem> {
-    let (code, expires) = (new_code(), site.now() + codes::GOOD_FOR_USER);
-    let (hash, id) = (site.store.key()?.hash(&code), user.id.clone());
-    let put = move |connection: &mut rusqlite::Connection| {
-        codes::put(connection, &hash, Some(&id), expires)
-    };
-    site.store.call(put).await?;
-    let origin = site.gate.own_address(&parts.uri, &parts.headers, peer);
-    Ok(WithLink {
-        user: user.into(),
-        link: Some(sign_in_link(&origin, &code)),
-        link_expires_at: Some(expires),
-    })
+/// A one-time code for a user, to be kept by the job that decides that they get one.
+struct Code {
+    link: String,
+    hash: Hash,
+    expires: i64,
+}
+
+impl Code {
+    fn new(site: &Site, peer: &Peer, parts: &Parts) -> Result<Self, StoreError> {
+        let code = new_code();
+        let origin = site.gate.own_address(&parts.uri, &parts.headers, peer);
+        Ok(Self {
+            link: sign_in_link(&origin, &code),
+            hash: site.store.key()?.hash(&code),
+            expires: site.now() + codes::GOOD_FOR_USER,
+        })
+    }
+
+    fn keep(&self, connection: &mut Connection, user: &User) -> Result<(), StoreError> {
+        codes::put(connection, &self.hash, Some(&user.id), self.expires)
+    }
+}
+
+impl WithLink {
+    fn of(user: User, code: Option<Code>) -> Self {
+        let (link, expires) = code.map(|code| (code.link, code.expires)).unzip();
+        Self {
+            user: user.into(),
+            link,
+            link_expires_at: expires,
+        }
+    }
 }
 
 /// The users, by name.
@@ -220,14 +239,15 @@ pub async fn create(
         has_password: false,
         created: site.now(),
     };
-    let kept = user.clone();
-    let insert = move |connection: &mut rusqlite::Connection| {
+    let code = Code::new(&site, &peer, &parts)?;
+    let insert = move |connection: &mut Connection| {
         let transaction = connection.transaction()?;
-        users::insert(&transaction, &kept)?;
-        Ok(transaction.commit()?)
+        users::insert(&transaction, &user)?;
+        transaction.commit()?;
+        code.keep(connection, &user)?;
+        Ok(WithLink::of(user, Some(code)))
     };
-    site.store.call(insert).await?;
-    let made = link(&site, &peer, &parts, user).await?;
+    let made = site.store.call(insert).await?;
     Ok((StatusCode::CREATED, Answer::new(made)))
 }
 
@@ -250,26 +270,29 @@ pub async fn change(
     parts: Parts,
     Body(change): Body<UserChange>,
 ) -> Result<Answer<WithLink>, Problem> {
-    let mut user = known(&site, &own, id).await?;
-    if let Some(name) = change.name {
-        check_name(&name)?;
-        user.name = name;
+    if let Some(name) = &change.name {
+        check_name(name)?;
     }
-    if let Some(views) = change.roles {
-        user.roles = roles(&site, &own, views)?;
-    }
-    let kept = user.clone();
-    let update = move |connection: &mut rusqlite::Connection| users::update(connection, &kept);
-    site.store.call(update).await?;
+    let roles = change.roles.map(|views| roles(&site, &own, views));
+    let roles = roles.transpose()?;
+    let reset = change.reset_password;
+    let code = reset.then(|| Code::new(&site, &peer, &parts)).transpose()?;
+    let update = move |connection: &mut Connection| {
+        let mut user = match known(connection, &own, &id)? {
+            Ok(user) => user,
+            Err(problem) => return Ok(Err(problem)),
+        };
+        user.name = change.name.unwrap_or(user.name);
+        user.roles = roles.unwrap_or(user.roles);
+        users::update(connection, &user)?;
+        if let Some(code) = &code {
+            code.keep(connection, &user)?;
+        }
+        Ok(Ok(WithLink::of(user, code)))
+    };
+    let changed = site.store.call(update).await??;
     site.visitors.look_again();
-    if change.reset_password {
-        return Ok(Answer::new(link(&site, &peer, &parts, user).await?));
-    }
-    Ok(Answer::new(WithLink {
-        user: user.into(),
-        link: None,
-        link_expires_at: None,
-    }))
+    Ok(Answer::new(changed))
 }
 
 /// Takes a user out, with their sessions and the wall links that they made.
@@ -285,18 +308,25 @@ pub async fn delete(
     Extension(own): Extension<Grant>,
     Path(id): Path<String>,
 ) -> Result<Answer<Gone>, Problem> {
-    let user = known(&site, &own, id).await?;
-    let id = user.id.clone();
-    let delete = move |connection: &mut rusqlite::Connection| users::delete(connection, &id);
-    site.store.call(delete).await?;
+    let delete = move |connection: &mut Connection| {
+        if let Err(problem) = known(connection, &own, &id)? {
+            return Ok(Err(problem));
+        }
+        users::delete(connection, &id)?;
+        Ok(Ok(Gone { id }))
+    };
+    let gone = site.store.call(delete).await??;
     site.visitors.look_again();
-    Ok(Answer::new(Gone { id: user.id }))
+    Ok(Answer::new(gone))
 }
 
-/// The user of an id, if they are no more than whoever asks.
-async fn known(site: &Site, own: &Grant, id: String) -> Result<User, Problem> {
-    let find = move |connection: &mut rusqlite::Connection| users::by_id(connection, &id);
-    let user = site.store.call(find).await?.ok_or_else(users::missing)?;
-    check_covers(own, &user.grant())?;
-    Ok(user)
+/// The user of an id, if they are no more than whoever asks. Part of the job that goes by
+/// it: somebody could be promoted between two.
+fn known(
+    connection: &Connection,
+    own: &Grant,
+    id: &str,
+) -> Result<Result<User, Problem>, StoreError> {
+    let user = users::by_id(connection, id)?.ok_or_else(users::missing)?;
+    Ok(check_covers(own, &user.grant()).map(|()| user))
 }

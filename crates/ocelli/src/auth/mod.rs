@@ -12,9 +12,8 @@ mod token;
 
 pub use password::{Busy, Passwords, check_password};
 pub use permission::{Allowance, Grant, PERMISSIONS, Permission, Role};
-pub use play::PlayToken;
+pub use play::{Incarnation, PlayToken};
 pub use throttle::{Block, Throttle};
 pub use token::{
     AdminToken, Hash, Key, Named, STREAM_MARK, new_code, new_id, new_stream_key, new_token,
-    without_tokens,
 };

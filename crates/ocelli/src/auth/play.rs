@@ -2,23 +2,29 @@
 //! kept.
 //!
 //! ```text
-//! pt_ base64url( version | id | expires | { length | camera id }… | keyed blake3 )
-//!                1 byte    8    8         1                         32
+//! pt_ base64url( version | id | expires | { length | camera id | incarnation }… | keyed blake3 )
+//!                1 byte    8    8         1                    8                32
 //! ```
+//!
+//! A camera that was deleted and another one of its name differ in the incarnation.
 
 use super::token::{Key, random};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use subtle::ConstantTimeEq;
 
 /// What every play token begins with.
 const MARK: &str = "pt_";
 /// The form that is written; no other is read.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 /// The purpose of the signing key.
 const PURPOSE: &str = "ocelli 2026-11 signs play tokens";
 const SIGNATURE: usize = 32;
+
+/// Tells a camera from an earlier one in its room, and its app from an earlier one of that
+/// name.
+pub type Incarnation = [u8; 8];
 
 /// What a play token says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,13 +33,13 @@ pub struct PlayToken {
     pub id: [u8; 8],
     /// When it ends, in ms since the Unix epoch.
     pub expires: i64,
-    /// The ids of the cameras that it opens.
-    pub cameras: BTreeSet<String>,
+    /// The ids of the cameras that it opens, and which of that name they are.
+    pub cameras: BTreeMap<String, Incarnation>,
 }
 
 impl PlayToken {
     /// A new one.
-    pub fn new(cameras: BTreeSet<String>, expires: i64) -> Self {
+    pub fn new(cameras: BTreeMap<String, Incarnation>, expires: i64) -> Self {
         Self {
             id: random(),
             expires,
@@ -46,10 +52,11 @@ impl PlayToken {
         let mut bytes = vec![VERSION];
         bytes.extend(self.id);
         bytes.extend(self.expires.to_be_bytes());
-        for camera in &self.cameras {
+        for (camera, incarnation) in &self.cameras {
             // A camera's id has at most 255 bytes: its length travels in one.
             bytes.push(u8::try_from(camera.len()).unwrap_or_default());
             bytes.extend(camera.as_bytes());
+            bytes.extend(incarnation);
         }
         let signature = signature(key, &bytes);
         bytes.extend(signature);
@@ -71,10 +78,12 @@ impl PlayToken {
         if version != VERSION {
             return None;
         }
-        let mut cameras = BTreeSet::new();
+        let mut cameras = BTreeMap::new();
         while let Some((&length, more)) = rest.split_first() {
-            let (camera, after) = more.split_at_checked(length.into())?;
-            cameras.insert(std::str::from_utf8(camera).ok()?.to_owned());
+            let (camera, more) = more.split_at_checked(length.into())?;
+            let (&incarnation, after) = more.split_first_chunk()?;
+            let camera = std::str::from_utf8(camera).ok()?.to_owned();
+            cameras.insert(camera, incarnation);
             rest = after;
         }
         Some(Self {
@@ -101,7 +110,8 @@ mod tests {
     #[test]
     fn a_token_says_what_was_signed_and_nothing_else_is_one() {
         let key = Key::random();
-        let cameras = BTreeSet::from(["cam1".to_owned(), format!("barn/{}", "b".repeat(120))]);
+        let long = format!("barn/{}", "b".repeat(120));
+        let cameras = BTreeMap::from([("cam1".to_owned(), [0; 8]), (long, [7; 8])]);
         let token = PlayToken::new(cameras, 1_700_000_000_000);
         let text = token.sign(&key);
         assert_eq!(PlayToken::read(&text, &key), Some(token.clone()));

@@ -18,7 +18,7 @@ pub use tls::TLS_OPTIONS;
 use crate::auth::AdminToken;
 use crate::gate::PublicUrl;
 use crate::limits::Limits;
-use crate::proxy::Proxies;
+use crate::proxy::{Proxies, ProxyHeaders};
 use crate::telemetry;
 use crate::tls::keep::Mode;
 use ocelli_core::name::DEFAULT_APP;
@@ -59,7 +59,11 @@ pub const FILE_OPTIONS: &[(&str, &str)] = &[
     ),
     (
         "trusted_proxies",
-        "reverse proxies that are believed when they tell of their clients (`X-Forwarded-For`, `-Proto`, `-Host`, or `Forwarded`), like [\"127.0.0.1\", \"10.0.0.0/8\"]",
+        "reverse proxies that are believed when they tell of their clients, like [\"127.0.0.1\", \"10.0.0.0/8\"]",
+    ),
+    (
+        "proxy_headers",
+        "the headers in which they are believed: those that each of them sets itself, whatever its client sends; [\"X-Forwarded-For\", \"X-Forwarded-Proto\"] by default, and there are \"X-Forwarded-Host\" and, instead of these, \"Forwarded\"",
     ),
     (
         "allow_local_sources",
@@ -278,6 +282,14 @@ fn read_front(file: &mut Section<'_>, config: &mut Config) -> Result<(), ConfigE
         let proxies = Proxies::parse(&list);
         let fault = |message| ConfigError::new(message).at(file.span("trusted_proxies"));
         config.trusted_proxies = proxies.map_err(fault)?;
+    }
+    if let Some(names) = file.strings("proxy_headers")? {
+        let headers = ProxyHeaders::parse(&names);
+        let fault = |message| ConfigError::new(message).at(file.span("proxy_headers"));
+        config.trusted_proxies = config
+            .trusted_proxies
+            .clone()
+            .believed_in(headers.map_err(fault)?);
     }
     if let Some(list) = file.strings("frame_ancestors")? {
         if let Some(bad) = list.iter().find(|source| !is_embedder(source)) {

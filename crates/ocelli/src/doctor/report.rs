@@ -4,6 +4,7 @@
 //! a stranger's control characters are stopped.
 
 use crate::sources::redact;
+use ocelli_core::text::shown;
 use serde::Serialize;
 use std::fmt::{self, Write};
 
@@ -104,8 +105,7 @@ impl Report {
         for secret in &self.secrets {
             clean = clean.replace(secret, "***");
         }
-        let visible = |c: char| if c.is_control() { '\u{FFFD}' } else { c };
-        clean.chars().map(visible).collect()
+        shown(&clean)
     }
 
     /// What was found.
@@ -184,7 +184,7 @@ mod tests {
         );
         assert_eq!(
             report.findings()[0].message,
-            "it says \u{FFFD}[2J *** at ws://***@h/?token=***"
+            "it says \\u{1b}[2J *** at ws://***@h/?token=***"
         );
     }
 

@@ -24,7 +24,7 @@ pub use claim::{Claim, claim};
 pub use refusal::Refusal;
 #[cfg(fuzzing)]
 pub use socket::read_stats;
-pub use socket::routes;
+pub use socket::{is_identity, routes};
 
 use crate::auth::{Block, Throttle};
 use crate::config::Mpeg1Options;

@@ -2,6 +2,7 @@
 
 use crate::websocket::{Fault, close};
 use ocelli_core::TooLarge;
+use ocelli_core::text::shown;
 use serde_json::Value;
 use std::fmt;
 
@@ -17,26 +18,27 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    fn new(code: u16, word: &'static str, message: impl Into<String>) -> Self {
+    fn new(code: u16, word: &'static str, message: impl AsRef<str>) -> Self {
         Self {
             code,
             word,
-            message: message.into(),
+            // It may repeat what the device asked for, its key in the wrong place included.
+            message: shown(message.as_ref()),
         }
     }
 
     /// The key opens nothing: it is wrong, revoked, or for another place.
-    pub fn invalid_key(message: impl Into<String>) -> Self {
+    pub fn invalid_key(message: impl AsRef<str>) -> Self {
         Self::new(close::UNAUTHORIZED, "invalid_key", message)
     }
 
     /// Nobody may push there.
-    pub fn not_enabled(message: impl Into<String>) -> Self {
+    pub fn not_enabled(message: impl AsRef<str>) -> Self {
         Self::new(close::FORBIDDEN, "not_enabled", message)
     }
 
     /// There is no room for it now.
-    pub fn quota_exceeded(message: impl Into<String>) -> Self {
+    pub fn quota_exceeded(message: impl AsRef<str>) -> Self {
         Self::new(close::FORBIDDEN, "quota_exceeded", message)
     }
 
@@ -97,7 +99,7 @@ impl Refusal {
     }
 
     /// The hub has a fault of its own.
-    pub fn broken(message: impl Into<String>) -> Self {
+    pub fn broken(message: impl AsRef<str>) -> Self {
         Self::new(1011, "internal", message)
     }
 

@@ -23,6 +23,7 @@ use bytes::Bytes;
 use http::Request;
 use http::header::{AUTHORIZATION, HeaderMap};
 use ocelli_core::name::check_room;
+use ocelli_core::text::{has_secret, is_control};
 use ocelli_core::{App, FrameBuffer, IngestLimits, Picture, TooLarge};
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -91,13 +92,19 @@ async fn open(
         peer: peer.clone(),
         app: asking.app,
         room: asking.room,
-        identity: asking.identity.filter(|name| check_room(name).is_ok()),
+        identity: asking.identity.filter(|name| is_identity(name)),
         key,
     };
     let protocol = offered.then_some(PROTOCOL);
     websocket::upgrade_for_anybody(&site, &peer, request, protocol, reading, |socket| {
         arrival.serve(socket)
     })
+}
+
+/// Whether a device may be called so. It is shown, so a key that was put there by mistake
+/// is none.
+pub fn is_identity(name: &str) -> bool {
+    check_room(name).is_ok() && !has_secret(name)
 }
 
 /// The key in the header.
@@ -561,7 +568,7 @@ pub fn read_stats(text: &str) -> Option<Map<String, Value>> {
     if message.get("type")? != "stats" {
         return None;
     }
-    message.retain(|_, value| value.is_number());
+    message.retain(|name, value| value.is_number() && !name.contains(is_control));
     let fits = message.len() <= STATS_FIELDS && message.keys().all(|name| name.len() <= STATS_NAME);
     fits.then_some(message)
 }

@@ -1,6 +1,6 @@
 //! Apps, as the store keeps them.
 
-use super::StoreError;
+use super::{StoreError, walls};
 use ocelli_core::{App, IngestLimits};
 use rusqlite::{Connection, Row};
 use std::time::Duration;
@@ -44,18 +44,35 @@ fn values(app: &App) -> impl rusqlite::Params {
     )
 }
 
-/// Adds one.
+/// Adds one. What an earlier app of its name left behind, which may have stood in the
+/// configuration, gives nobody a right in it.
 ///
 /// # Errors
 /// There is one of its name or prefix.
-pub fn insert(connection: &Connection, app: &App) -> Result<(), StoreError> {
-    connection.execute(
+pub fn insert(connection: &mut Connection, app: &App) -> Result<(), StoreError> {
+    let transaction = connection.transaction()?;
+    transaction.execute(
         "INSERT INTO app (name, room_prefix, public_playback, ingest_enabled,
-             ingest_max_cameras, ingest_max_fps, ingest_max_frame_kb, ingest_idle_ms)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+             ingest_max_cameras, ingest_max_fps, ingest_max_frame_kb, ingest_idle_ms,
+             incarnation)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, random())",
         values(app),
     )?;
-    Ok(())
+    forget(&transaction, &app.name)?;
+    Ok(transaction.commit()?)
+}
+
+/// Takes out what belongs to an app: its tokens and the links made with them, its roles,
+/// its place in other links, its keys and its history.
+fn forget(connection: &Connection, name: &str) -> Result<(), StoreError> {
+    connection.execute(
+        "DELETE FROM wall WHERE maker IN (SELECT id FROM token WHERE app = ?1)",
+        [name],
+    )?;
+    for table in ["token", "role", "stream_key", "stream"] {
+        connection.execute(&format!("DELETE FROM {table} WHERE app = ?1"), [name])?;
+    }
+    walls::forget_app(connection, name)
 }
 
 /// Replaces the one of its name.
@@ -85,16 +102,8 @@ pub fn update(connection: &Connection, app: &App) -> Result<(), StoreError> {
 /// The file can't be written.
 pub fn delete(connection: &mut Connection, name: &str) -> Result<(), StoreError> {
     let transaction = connection.transaction()?;
-    for table in [
-        "camera",
-        "token",
-        "role",
-        "wall_camera",
-        "stream_key",
-        "stream",
-    ] {
-        transaction.execute(&format!("DELETE FROM {table} WHERE app = ?1"), [name])?;
-    }
+    forget(&transaction, name)?;
+    transaction.execute("DELETE FROM camera WHERE app = ?1", [name])?;
     transaction.execute("DELETE FROM app WHERE name = ?1", [name])?;
     Ok(transaction.commit()?)
 }

@@ -1,7 +1,7 @@
 //! Cameras that were added over HTTP, as the store keeps them: their place in the
 //! clear, all else sealed.
 
-use super::StoreError;
+use super::{StoreError, walls};
 use ocelli_core::CameraId;
 use rusqlite::{Connection, OptionalExtension, Row};
 
@@ -56,11 +56,13 @@ pub fn find(connection: &Connection, app: &str, room: &str) -> Result<Option<Kep
     Ok(query.query_row((app, room), read).optional()?)
 }
 
-/// Adds one, behind all others.
+/// Adds one, behind all others. Links to walls do not show it, though they may have shown
+/// another camera in its room.
 ///
 /// # Errors
 /// There is one in its room.
 pub fn insert(connection: &Connection, kept: &Kept) -> Result<(), StoreError> {
+    walls::forget_camera(connection, &kept.app, &kept.room)?;
     connection.execute(
         "INSERT INTO camera (app, room, sealed) VALUES (?1, ?2, ?3)",
         (&kept.app, &kept.room, &kept.sealed),
@@ -92,7 +94,7 @@ pub fn delete(connection: &mut Connection, id: &CameraId) -> Result<bool, StoreE
         (id.app(), id.room()),
     )?;
     if gone > 0 {
-        transaction.execute("DELETE FROM wall_camera WHERE camera = ?1", [id.as_str()])?;
+        walls::forget_camera(&transaction, id.app(), id.room())?;
     }
     transaction.commit()?;
     Ok(gone > 0)

@@ -1,7 +1,7 @@
 //! The keys of cameras that push, as the store keeps them: never the key itself,
 //! only its keyed hash.
 
-use super::StoreError;
+use super::{StoreError, walls};
 use crate::auth::Hash;
 use ocelli_core::CameraId;
 use rusqlite::{Connection, Row};
@@ -60,14 +60,18 @@ pub fn page(
     Ok((keys.collect::<Result<_, _>>()?, total))
 }
 
-/// Adds one.
+/// Adds one. With the first key of a room the room is another camera's than before.
 ///
 /// # Errors
 /// The file can't be written.
 pub fn insert(connection: &Connection, key: &StreamKey, hash: &Hash) -> Result<(), StoreError> {
+    if !has_key(connection, key)? {
+        walls::forget_camera(connection, &key.app, &key.room)?;
+    }
     connection.execute(
-        "INSERT INTO stream_key (id, app, room, identity, hash, created)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        "INSERT INTO stream_key (id, app, room, identity, hash, created, incarnation)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, coalesce(
+             (SELECT min(incarnation) FROM stream_key WHERE app = ?2 AND room = ?3), random()))",
         (
             &key.id,
             &key.app,
@@ -78,6 +82,13 @@ pub fn insert(connection: &Connection, key: &StreamKey, hash: &Hash) -> Result<(
         ),
     )?;
     Ok(())
+}
+
+/// Whether there is a key for the room of this one, written as there.
+fn has_key(connection: &Connection, key: &StreamKey) -> Result<bool, StoreError> {
+    let mut query =
+        connection.prepare_cached("SELECT 1 FROM stream_key WHERE app = ?1 AND room = ?2")?;
+    Ok(query.exists((&key.app, &key.room))?)
 }
 
 /// The key of this hash for a camera's place, if there is one. Each of that place
@@ -122,7 +133,8 @@ pub fn exists(connection: &Connection, id: &str) -> Result<bool, StoreError> {
     Ok(query.exists([id])?)
 }
 
-/// Takes one out, of `app` alone if one is given; the one that was there.
+/// Takes one out, of `app` alone if one is given; the one that was there. With the last
+/// key of a room its camera is gone, from wall links too.
 ///
 /// # Errors
 /// The file can't be written.
@@ -134,6 +146,11 @@ pub fn delete(
     let mut query = connection.prepare_cached(
         "DELETE FROM stream_key WHERE id = ?1 AND (?2 IS NULL OR app = ?2) RETURNING *",
     )?;
-    let mut gone = query.query_map((id, app), read)?;
-    Ok(gone.next().transpose()?)
+    let gone = query.query_map((id, app), read)?.next().transpose()?;
+    if let Some(gone) = &gone
+        && !has_key(connection, gone)?
+    {
+        walls::forget_camera(connection, &gone.app, &gone.room)?;
+    }
+    Ok(gone)
 }

@@ -14,6 +14,7 @@ pub mod cameras;
 pub mod codes;
 pub(crate) mod directory;
 mod file;
+pub mod incarnation;
 pub mod keys;
 mod schema;
 mod seal;

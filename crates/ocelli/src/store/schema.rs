@@ -4,7 +4,15 @@
 use rusqlite::Connection;
 use rusqlite_migration::{M, Migrations};
 
-const STEPS: &[M<'static>] = &[APPS_AND_TOKENS, USERS, CAMERAS, INGEST, ADDRESS, END_REASON];
+const STEPS: &[M<'static>] = &[
+    APPS_AND_TOKENS,
+    USERS,
+    CAMERAS,
+    INGEST,
+    ADDRESS,
+    END_REASON,
+    INCARNATIONS,
+];
 
 const APPS_AND_TOKENS: M<'static> = M::up(
     "CREATE TABLE app (
@@ -125,6 +133,22 @@ const ADDRESS: M<'static> = M::up(
 
 /// Why a stream ended.
 const END_REASON: M<'static> = M::up("ALTER TABLE stream ADD COLUMN end_reason TEXT;");
+
+/// What tells an app and a camera from an earlier one of the same name, and the apps that
+/// a wall link was made for.
+const INCARNATIONS: M<'static> = M::up(
+    "ALTER TABLE app ADD COLUMN incarnation INTEGER NOT NULL DEFAULT 0;
+     -- All keys of a room have the number that its first key was given.
+     ALTER TABLE stream_key ADD COLUMN incarnation INTEGER NOT NULL DEFAULT 0;
+     CREATE TABLE wall_app (
+         wall TEXT NOT NULL REFERENCES wall ON DELETE CASCADE,
+         app TEXT NOT NULL,
+         PRIMARY KEY (wall, app)
+     ) STRICT;
+     INSERT INTO wall_app SELECT DISTINCT wall, app FROM wall_camera;
+     -- Nobody can tell whose the others were, and they open nothing.
+     DELETE FROM wall WHERE id NOT IN (SELECT wall FROM wall_app);",
+);
 
 /// Takes the file through the steps that it has not seen.
 pub fn bring_up_to_date(connection: &mut Connection) -> rusqlite_migration::Result<()> {

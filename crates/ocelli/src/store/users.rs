@@ -114,19 +114,21 @@ pub fn insert(connection: &Connection, user: &User) -> Result<(), StoreError> {
     set_roles(connection, user)
 }
 
-/// Writes name and roles as they are in `user`.
+/// Writes name and roles as they are in `user`. A code that sets the password was handed
+/// out for the roles there were: with other roles it is void.
 ///
 /// # Errors
 /// There is another of that name, none of that id, or no administrator would be left.
 pub fn update(connection: &mut Connection, user: &User) -> Result<(), StoreError> {
     let transaction = connection.transaction()?;
     let had_admin = has_admin(&transaction)?;
-    let changed = transaction.execute(
+    let before = by_id(&transaction, &user.id)?.ok_or_else(missing)?;
+    transaction.execute(
         "UPDATE user SET name = ?2 WHERE id = ?1",
         (&user.id, &user.name),
     )?;
-    if changed == 0 {
-        return Err(missing());
+    if before.grant() != user.grant() {
+        transaction.execute("DELETE FROM code WHERE user = ?1", [&user.id])?;
     }
     set_roles(&transaction, user)?;
     check_admin_left(&transaction, had_admin)?;

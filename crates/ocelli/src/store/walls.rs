@@ -1,9 +1,9 @@
 //! Wall links, as the store keeps them: never the token in the link, only its keyed
 //! hash. A link is good while its row is there, for what its maker may still share.
 
-use super::{StoreError, users};
+use super::{StoreError, tokens, users};
 use crate::auth::Hash;
-use ocelli_core::name::split_id;
+use ocelli_core::name::{DEFAULT_APP, split_id};
 use rusqlite::{Connection, OptionalExtension, Row};
 use std::collections::BTreeSet;
 
@@ -19,8 +19,10 @@ pub struct Wall {
     pub name: String,
     /// The user or the token that it was made with; none: the administrator's own token.
     pub maker: Option<String>,
-    /// The ids of its cameras.
+    /// The ids of its cameras, those that are gone left out.
     pub cameras: BTreeSet<String>,
+    /// The apps that it was made for, though none of its cameras may be left.
+    pub apps: BTreeSet<String>,
     /// When it was made, in ms since the Unix epoch.
     pub created: i64,
     /// When it ends.
@@ -33,6 +35,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Wall> {
         name: row.get("name")?,
         maker: row.get("maker")?,
         cameras: BTreeSet::new(),
+        apps: BTreeSet::new(),
         created: row.get("created")?,
         expires: row.get("expires")?,
     })
@@ -42,6 +45,9 @@ fn with_cameras(connection: &Connection, mut wall: Wall) -> Result<Wall, StoreEr
     let mut query = connection.prepare_cached("SELECT camera FROM wall_camera WHERE wall = ?1")?;
     let cameras = query.query_map([&wall.id], |row| row.get(0))?;
     wall.cameras = cameras.collect::<Result<_, _>>()?;
+    let mut query = connection.prepare_cached("SELECT app FROM wall_app WHERE wall = ?1")?;
+    let apps = query.query_map([&wall.id], |row| row.get(0))?;
+    wall.apps = apps.collect::<Result<_, _>>()?;
     Ok(wall)
 }
 
@@ -90,12 +96,13 @@ pub fn known(
 }
 
 fn still_shared(connection: &Connection, mut wall: Wall) -> Result<Option<Wall>, StoreError> {
-    // A token's permissions never change, and it takes its links with it.
     let Some(maker) = &wall.maker else {
         return Ok(Some(wall));
     };
     let Some(user) = users::by_id(connection, maker)? else {
-        return Ok(Some(wall));
+        // A token's permissions never change.
+        let by_token = tokens::by_id(connection, maker)?.is_some();
+        return Ok(by_token.then_some(wall));
     };
     let grant = user.grant();
     wall.cameras
@@ -128,7 +135,41 @@ pub fn insert(connection: &mut Connection, wall: &Wall, hash: &Hash) -> Result<(
             (&wall.id, split_id(camera).0, camera),
         )?;
     }
+    for app in &wall.apps {
+        transaction.execute(
+            "INSERT INTO wall_app (wall, app) VALUES (?1, ?2)",
+            (&wall.id, app),
+        )?;
+    }
     Ok(transaction.commit()?)
+}
+
+/// Takes a camera out of all of them: one that is made anew in its room, which is in the
+/// short form, is not shown by them.
+///
+/// # Errors
+/// The file can't be written.
+pub fn forget_camera(connection: &Connection, app: &str, room: &str) -> Result<(), StoreError> {
+    let id = match app {
+        DEFAULT_APP => room.to_owned(),
+        app => format!("{app}/{room}"),
+    };
+    connection.execute("DELETE FROM wall_camera WHERE camera = ?1", [id])?;
+    Ok(())
+}
+
+/// Takes an app out of all of them, and takes those out that were made for it alone.
+///
+/// # Errors
+/// The file can't be written.
+pub fn forget_app(connection: &Connection, app: &str) -> Result<(), StoreError> {
+    connection.execute("DELETE FROM wall_camera WHERE app = ?1", [app])?;
+    connection.execute("DELETE FROM wall_app WHERE app = ?1", [app])?;
+    connection.execute(
+        "DELETE FROM wall WHERE id NOT IN (SELECT wall FROM wall_app)",
+        [],
+    )?;
+    Ok(())
 }
 
 /// Takes one out; whether it was there.

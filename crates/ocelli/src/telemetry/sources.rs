@@ -4,7 +4,7 @@
 //! the same buffer, which works since all are on one thread.
 
 use super::{Shared, now};
-use ocelli_core::Budget;
+use ocelli_core::{Budget, text};
 use ocelli_series::line::{self, Lines, TooLong};
 use ocelli_series::source::shown;
 use ocelli_series::{Refused, Registry, Sample};
@@ -311,8 +311,10 @@ fn read_line(line: &[u8], name: &mut Option<String>, samples: &mut Vec<Sample>, 
         return;
     }
     if name.is_none() {
-        match line::name(line) {
-            Ok(said) => *name = Some(said.to_owned()),
+        // As it is shown in lists, logs and plots: escapes make it longer.
+        let said = line::name(line).map(text::shown);
+        match said.and_then(|said| line::name(said.as_bytes()).map(str::to_owned)) {
+            Ok(said) => *name = Some(said),
             Err(fault) => came.fault = Some(fault.to_owned()),
         }
         return;
@@ -323,7 +325,7 @@ fn read_line(line: &[u8], name: &mut Option<String>, samples: &mut Vec<Sample>, 
         None if line.trim_ascii().is_empty() => {}
         None => {
             came.malformed += 1;
-            came.last_malformed = Some(shown(line));
+            came.last_malformed = Some(text::shown(&shown(line)));
         }
     }
 }

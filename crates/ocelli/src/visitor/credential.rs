@@ -1,16 +1,18 @@
 //! What a request brings, and what it is found to be.
 
 use super::origin::{cookie_counts, cookie_name};
-use crate::auth::{Hash, Key, Named, PlayToken};
+use crate::auth::{Hash, Incarnation, Key, Named, PlayToken};
 use crate::connection::Peer;
 use crate::site::Site;
 use crate::store::sessions::{self, Session};
 use crate::store::tokens::{self, Token};
 use crate::store::users::User;
 use crate::store::walls::{self, Wall};
-use crate::store::{StoreError, users};
+use crate::store::{StoreError, incarnation, users};
 use http::header::{AUTHORIZATION, COOKIE, HeaderMap};
 use http::request::Parts;
+use ocelli_core::CameraId;
+use ocelli_core::name::split_id;
 use rusqlite::Connection;
 use std::collections::BTreeSet;
 
@@ -24,8 +26,9 @@ pub enum Credential {
     Token(Hash),
     /// A session's cookie.
     Session(String, Hash),
-    /// A play token whose signature is ours.
-    Play(PlayToken),
+    /// A play token whose signature is ours: when it ends, and the cameras that it opens
+    /// as long as they are the ones that it was made for.
+    Play(i64, Vec<(CameraId, Incarnation)>),
     /// The token of a wall link.
     Wall(String, Hash),
 }
@@ -130,9 +133,15 @@ fn token_of(site: &Site, token: &str) -> Result<Credential, Fault> {
     }
     if PlayToken::is_meant(token) {
         let read = PlayToken::read(token, site.store.key()?);
-        return read.map(Credential::Play).ok_or(Fault::Guess(
+        let read = read.ok_or(Fault::Guess(
             "the play token is not one of this hub, or not whole",
-        ));
+        ))?;
+        // Of an app that is gone there is no camera.
+        let cameras = read.cameras.iter().filter_map(|(id, incarnation)| {
+            let (app, room) = split_id(id);
+            Some((site.hub.resolve(app, room).ok()?, *incarnation))
+        });
+        return Ok(Credential::Play(read.expires, cameras.collect()));
     }
     if let Some(named) = Named::parse(token, "wall") {
         let hash = site.store.key()?.hash(&named.secret);
@@ -194,8 +203,14 @@ impl Credential {
                 });
                 Some(found.transpose()?.flatten().unwrap_or(Found::Nothing))
             }
-            Credential::Play(token) => {
-                (now < token.expires).then(|| Found::Cameras(token.cameras.clone()))
+            Credential::Play(expires, cameras) => {
+                let mut open = BTreeSet::new();
+                for (camera, meant) in cameras {
+                    if incarnation::of(connection, camera)? == *meant {
+                        open.insert(camera.as_str().to_owned());
+                    }
+                }
+                (now < *expires && !open.is_empty()).then_some(Found::Cameras(open))
             }
             Credential::Wall(id, hash) => walls::known(connection, id, hash, now)?.map(Found::Wall),
         })

@@ -9,7 +9,8 @@ use axum::body::Body;
 use axum::response::Response;
 use headers::{HeaderMapExt, SecWebsocketAccept, SecWebsocketKey};
 use http::header::{
-    CONNECTION, HeaderMap, HeaderValue, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
+    CONNECTION, HeaderMap, HeaderValue, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
+    SEC_WEBSOCKET_VERSION, UPGRADE,
 };
 use http::{Method, Request, StatusCode, Version};
 
@@ -148,6 +149,29 @@ fn check(request: &Request<Body>) -> Result<SecWebsocketAccept, (StatusCode, Str
              (a reverse proxy must pass it on)",
         );
     }
+    // A proxy could take another of the protocols, or of the values, to be the one that
+    // counts, and then for a request what is a message.
+    for (name, wrong) in [
+        (
+            &UPGRADE,
+            "the request names several protocols in Upgrade; it may name websocket alone",
+        ),
+        (
+            &SEC_WEBSOCKET_VERSION,
+            "the request has several Sec-WebSocket-Version; it may have one",
+        ),
+        (
+            &SEC_WEBSOCKET_KEY,
+            "the request has several Sec-WebSocket-Key; it may have one",
+        ),
+    ] {
+        let mut values = headers.get_all(name).iter();
+        let first = values.next();
+        let listed = first.is_some_and(|value| value.as_bytes().contains(&b','));
+        if values.next().is_some() || listed {
+            return refuse(StatusCode::BAD_REQUEST, wrong);
+        }
+    }
     if !has_token(headers, &CONNECTION, "upgrade") {
         return refuse(
             StatusCode::BAD_REQUEST,
@@ -160,7 +184,7 @@ fn check(request: &Request<Body>) -> Result<SecWebsocketAccept, (StatusCode, Str
             let reason = format!("WebSocket version {version:?} is not spoken here; 13 is");
             return Err((StatusCode::UPGRADE_REQUIRED, reason));
         }
-        None if !headers.contains_key("sec-websocket-key") => {
+        None if !headers.contains_key(SEC_WEBSOCKET_KEY) => {
             return refuse(
                 StatusCode::BAD_REQUEST,
                 "the request lacks \"Sec-WebSocket-Version: 13\" and a Sec-WebSocket-Key: it is of \
@@ -175,7 +199,7 @@ fn check(request: &Request<Body>) -> Result<SecWebsocketAccept, (StatusCode, Str
             );
         }
     }
-    let key = headers.get("sec-websocket-key");
+    let key = headers.get(SEC_WEBSOCKET_KEY);
     if !key.is_some_and(|key| is_nonce(key.as_bytes())) {
         return refuse(
             StatusCode::BAD_REQUEST,
@@ -186,7 +210,7 @@ fn check(request: &Request<Body>) -> Result<SecWebsocketAccept, (StatusCode, Str
         Some(key) => Ok(SecWebsocketAccept::from(key)),
         None => refuse(
             StatusCode::BAD_REQUEST,
-            "there are several Sec-WebSocket-Key",
+            "the Sec-WebSocket-Key can't be read",
         ),
     }
 }

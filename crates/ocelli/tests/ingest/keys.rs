@@ -105,6 +105,36 @@ async fn a_key_is_shown_once_and_opens_its_room() {
 }
 
 #[tokio::test]
+async fn a_room_that_begins_with_the_prefix_twice_is_nobody_elses() {
+    let (site, _dir) = site().await;
+    let hub = site.address;
+    let own = Key::mint(hub, "live", "cam1").await;
+    let other = Key::mint(hub, "live", "live-live-cam1").await;
+    let cameras = get(hub, "/api/v1/cameras").await.json()["data"].clone();
+    let full = |at: usize| (cameras[at]["id"].clone(), cameras[at]["fullRoom"].clone());
+    assert_eq!(full(0), (json!("cam1"), json!("live-cam1")));
+    assert_eq!(full(1), (json!("live-live-cam1"), json!("live-live-cam1")));
+    // Each key opens its own room, by each of its names, and no other.
+    for (key, rooms) in [
+        (&own, &["cam1", "live-cam1"][..]),
+        (&other, &["live-live-cam1"]),
+    ] {
+        for room in ["cam1", "live-cam1", "live-live-cam1"] {
+            let path = format!("/ingest/ws?app=live&room={room}&key={}", key.secret);
+            let mut device = Device::open(hub, &path, &[]).await;
+            if rooms.contains(&room) {
+                assert_eq!(device.text().await["type"], "ready", "{room}");
+            } else {
+                let refused = ("invalid_key".to_owned(), 4401);
+                assert_eq!(device.refused(PATIENCE).await, refused, "{room}");
+            }
+        }
+    }
+    let gone = get(hub, "/live/live/live-live-live-cam1/frame.jpg").await;
+    gone.is_problem(404, "live-live-live-cam1");
+}
+
+#[tokio::test]
 async fn minting_says_what_is_wrong() {
     let (site, _dir) = site().await;
     site.camera("door");

@@ -19,6 +19,7 @@ use axum::Extension;
 use axum::extract::State;
 use http::StatusCode;
 use ocelli_core::name::{DEFAULT_APP, check_app, check_room};
+use ocelli_core::text::is_control;
 use ocelli_core::{Camera, CameraId};
 use serde::{Deserialize, Deserializer};
 use std::collections::BTreeSet;
@@ -71,7 +72,7 @@ pub(super) fn bad(field: &str, error: impl std::fmt::Display) -> Problem {
 
 fn check_text(field: &str, text: Option<&String>, least: usize) -> Result<(), Problem> {
     let fits = |text: &String| {
-        (least..=TEXT_LIMIT).contains(&text.chars().count()) && !text.chars().any(char::is_control)
+        (least..=TEXT_LIMIT).contains(&text.chars().count()) && !text.chars().any(is_control)
     };
     if text.is_none_or(fits) {
         return Ok(());
@@ -97,7 +98,7 @@ fn check_settings(settings: &Settings) -> Result<(), Problem> {
 
 /// An address as a person wrote it: bare, and what it signs in with.
 fn read_address(field: &str, written: &str) -> Result<(String, Option<Credentials>), Problem> {
-    if written.len() > ADDRESS_LIMIT || written.chars().any(char::is_control) {
+    if written.len() > ADDRESS_LIMIT || written.chars().any(is_control) {
         let message = format!("it takes up to {ADDRESS_LIMIT} bytes, none of them control ones");
         return Err(bad(field, message));
     }

@@ -92,9 +92,10 @@ fn accept(stream: TcpStream, port: Port, site: &Arc<Site>, ports: &Arc<Ports>) {
         let tab = peer.tab.clone();
         let answer = async move {
             let (version, uri, headers) = (request.version(), request.uri(), request.headers());
-            if let Err(reason) = site.gate.check_host(version, uri, headers, &peer) {
+            let checked = site.gate.check_host(version, uri, headers, &peer);
+            if let Err((status, reason)) = checked {
                 site.refused(Refusal::Host, &peer, &reason);
-                return Ok(plain(StatusCode::FORBIDDEN, &reason));
+                return Ok(plain(status, &reason));
             }
             Ok::<_, Infallible>(match port {
                 Port::Page => ports.page(&request, &peer).await,

@@ -2,6 +2,7 @@
 
 use super::watch::Watched;
 use crate::visitor::Visitor;
+use ocelli_core::text::{shown, without_secrets};
 use ocelli_core::{Camera, Hub, Timestamp};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -76,9 +77,9 @@ fn describe(camera: &Camera) -> Value {
 
 /// A command that was passed over, in whole or for one camera.
 pub fn error(code: &str, message: &str, camera: Option<&String>) -> String {
-    let mut event = json!({ "type": "error", "code": code, "message": message });
+    let mut event = json!({ "type": "error", "code": code, "message": shown(message) });
     if let Some(camera) = camera {
-        event["camera"] = camera.as_str().into();
+        event["camera"] = without_secrets(camera).into();
     }
     event.to_string()
 }

@@ -3,6 +3,9 @@
 
 #![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
 
+mod foreign;
+mod own;
+#[path = "../support/mod.rs"]
 mod support;
 
 use ocelli_testkit::{HttpCamera, HttpCameraOptions, Hub, RtspAuth, RtspServer, RtspServerOptions};

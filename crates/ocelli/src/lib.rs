@@ -53,6 +53,7 @@ pub mod counts;
 pub mod doctor;
 pub mod ffmpeg;
 pub mod gate;
+mod heap;
 pub mod ingest;
 pub mod jpeg;
 pub mod launch;

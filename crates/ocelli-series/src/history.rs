@@ -198,21 +198,25 @@ impl History {
         }
     }
 
-    /// Gives every sample from number `from` on to `each`, with the number up to which
-    /// everything has then been seen, until it says to stop. Answers how many
-    /// samples from `from` on are not held any more.
-    pub fn read(&self, from: u64, mut each: impl FnMut(Sample, u64) -> bool) -> u64 {
+    /// Gives every sample of the numbers `from..to` to `each`, with the number up to which
+    /// everything has then been seen, until it says to stop; of a thinned chunk all, also
+    /// those behind `to`. Answers how many samples of these numbers are not held any more.
+    pub fn read(&self, from: u64, to: u64, mut each: impl FnMut(Sample, u64) -> bool) -> u64 {
         let (mut gap, mut next) = (0, from);
         let mut samples = Vec::new();
         let behind = self.chunks.partition_point(|chunk| chunk.end <= from);
         for chunk in self.chunks.range(behind..) {
+            if chunk.start >= to {
+                return gap + to.saturating_sub(next);
+            }
             gap += chunk.start.saturating_sub(next);
             next = next.max(chunk.start);
             let skip = (next - chunk.start) as usize;
             if skip > 0 && chunk.level > 0 {
                 // Which of its samples were seen already is not known any more.
-                gap += chunk.end - next;
-                next = chunk.end;
+                let until = chunk.end.min(to);
+                gap += until - next;
+                next = until;
                 continue;
             }
             samples.clear();
@@ -223,6 +227,7 @@ impl History {
                 // A thinned chunk is given whole or not at all: its samples have no
                 // numbers of their own.
                 let seen = match chunk.level {
+                    0 if chunk.start + at as u64 >= to => return gap,
                     0 => chunk.start + at as u64 + 1,
                     _ if at + 1 == last => chunk.end,
                     _ => chunk.start,
@@ -233,27 +238,15 @@ impl History {
             }
             next = chunk.end;
         }
-        gap += self.tail_start.saturating_sub(next);
+        gap += self.tail_start.min(to).saturating_sub(next);
         let skip = next.saturating_sub(self.tail_start) as usize;
         for (at, &sample) in self.tail.iter().enumerate().skip(skip) {
-            if !each(sample, self.tail_start + at as u64 + 1) {
+            let number = self.tail_start + at as u64;
+            if number >= to || !each(sample, number + 1) {
                 break;
             }
         }
         gap
-    }
-
-    /// At most `most` samples of those that `wanted` takes, thinned so that the
-    /// extremes survive.
-    pub fn summary(&self, most: usize, wanted: impl Fn(Sample) -> bool) -> Vec<Sample> {
-        let mut samples = Vec::new();
-        self.read(0, |sample, _| {
-            if wanted(sample) {
-                samples.push(sample);
-            }
-            true
-        });
-        thinned(&samples, most)
     }
 }
 
@@ -355,42 +348,109 @@ impl History {
     }
 }
 
-/// At most `most` samples (but two at least, if there are two): of each of equally
-/// many in turn the least and the greatest, in the order they came, and the newest.
-pub fn thinned(samples: &[Sample], most: usize) -> Vec<Sample> {
-    if samples.len() <= most {
-        return samples.to_vec();
+/// At most `most` samples, as [`Thinning`] has them.
+fn thinned(samples: &[Sample], most: usize) -> Vec<Sample> {
+    let mut thinning = Thinning::new(samples.len(), most);
+    let mut thin = Vec::with_capacity(samples.len().min(most.max(4)));
+    for &sample in samples {
+        thinning.add(sample, |sample| thin.push(sample));
     }
-    let buckets = (most.max(4) - 1) / 2;
-    let mut thin = Vec::with_capacity(most);
-    for bucket in 0..buckets {
-        let range = |at: usize| at * samples.len() / buckets;
-        let first = range(bucket);
-        let part = &samples[first..range(bucket + 1)];
-        let (mut least, mut greatest) = (0, 0);
-        for (at, sample) in part.iter().enumerate() {
-            if sample.1 < part[least].1 {
-                least = at;
-            }
-            if sample.1 >= part[greatest].1 {
-                greatest = at;
-            }
-        }
-        let (one, other) = (least.min(greatest), least.max(greatest));
-        thin.extend(part.get(one));
-        if other != one {
-            thin.extend(part.get(other));
-        }
-    }
-    if thin.last() != samples.last() {
-        thin.extend(samples.last());
-    }
+    thinning.finish(|sample| thin.push(sample));
     thin
+}
+
+/// Thins samples as they are read, so that the extremes survive: of each of equally many
+/// in turn it gives the least and the greatest, in the order they came, and the newest.
+#[derive(Debug)]
+pub struct Thinning {
+    /// How many samples there are to be.
+    count: usize,
+    /// Into how many parts they are divided; none where all are given.
+    parts: Option<usize>,
+    /// How many samples there were, and how many parts of them.
+    at: usize,
+    part: usize,
+    /// The least and the greatest of this part, each with its place.
+    least: Option<(usize, Sample)>,
+    greatest: Option<(usize, Sample)>,
+    newest: Option<Sample>,
+    given: Option<Sample>,
+}
+
+impl Thinning {
+    /// Of `count` samples at most `most` are given, but two at least if there are two.
+    pub fn new(count: usize, most: usize) -> Self {
+        Self {
+            count,
+            parts: (count > most).then_some((most.max(4) - 1) / 2),
+            at: 0,
+            part: 0,
+            least: None,
+            greatest: None,
+            newest: None,
+            given: None,
+        }
+    }
+
+    /// Adds the next sample.
+    pub fn add(&mut self, sample: Sample, mut give: impl FnMut(Sample)) {
+        let Some(parts) = self.parts else {
+            return give(sample);
+        };
+        if self.least.is_none_or(|(_, least)| sample.1 < least.1) {
+            self.least = Some((self.at, sample));
+        }
+        if self.greatest.is_none_or(|(_, most)| sample.1 >= most.1) {
+            self.greatest = Some((self.at, sample));
+        }
+        self.newest = Some(sample);
+        self.at += 1;
+        // Fewer may come than there were to be, if they were thinned meanwhile, and never
+        // more parts.
+        if self.part + 1 < parts && self.at >= (self.part + 1) * self.count / parts {
+            self.part += 1;
+            self.end_part(give);
+        }
+    }
+
+    /// Gives what is left after the last sample.
+    pub fn finish(&mut self, mut give: impl FnMut(Sample)) {
+        self.end_part(&mut give);
+        if self.newest != self.given
+            && let Some(newest) = self.newest
+        {
+            give(newest);
+        }
+    }
+
+    fn end_part(&mut self, mut give: impl FnMut(Sample)) {
+        let (Some(least), Some(greatest)) = (self.least.take(), self.greatest.take()) else {
+            return;
+        };
+        let (one, other) = match least.0 <= greatest.0 {
+            true => (least, greatest),
+            false => (greatest, least),
+        };
+        give(one.1);
+        if other.0 != one.0 {
+            give(other.1);
+        }
+        self.given = Some(other.1);
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn all(history: &History) -> Vec<Sample> {
+        let mut samples = Vec::new();
+        history.read(0, u64::MAX, |sample, _| {
+            samples.push(sample);
+            true
+        });
+        samples
+    }
 
     fn history(count: u32, limit: usize) -> History {
         let mut history = History::default();
@@ -413,7 +473,7 @@ mod tests {
         let history = history(200_000, 10_000);
         assert!(history.kept() <= 10_000, "{}", history.kept());
         assert_eq!(history.end(), 200_000);
-        let all = history.summary(usize::MAX, |_| true);
+        let all = all(&history);
         assert_eq!(all.len(), history.kept());
         assert!(all.is_sorted_by_key(|sample| sample.0));
         for i in (4321..200_000).step_by(5000) {
@@ -428,7 +488,7 @@ mod tests {
         let newest = &all[all.len() - 4000..];
         assert!(newest.windows(2).all(|pair| pair[1].0 - pair[0].0 == 1.0));
         // A summary is smaller still, and has them too.
-        let few = history.summary(500, |_| true);
+        let few = thinned(&all, 500);
         assert!(few.len() <= 500 && few.len() > 400, "{}", few.len());
         assert_eq!(few.last(), all.last());
         let spike = f64::from(199_321 % 7) + 1000.0 + 199_321.0;
@@ -440,7 +500,7 @@ mod tests {
         let history = history(50_000, 5_000);
         for from in (0..50_000).step_by(37) {
             let (mut count, mut last) = (0, 0);
-            let gap = history.read(from, |sample, seen| {
+            let gap = history.read(from, u64::MAX, |sample, seen| {
                 assert!(sample.0 >= from as f64);
                 count += 1;
                 last = seen;
@@ -459,7 +519,7 @@ mod tests {
             let mut before = -1.0;
             while next < history.end() {
                 let mut here = 0;
-                gap += history.read(next, |sample, seen| {
+                gap += history.read(next, u64::MAX, |sample, seen| {
                     assert!(sample.0 > before);
                     before = sample.0;
                     here += 1;
@@ -478,7 +538,7 @@ mod tests {
         history.forget_before(1500);
         // The chunk that holds sample 1500 goes on to 1535.
         assert_eq!(history.kept(), 3000 - 1024);
-        assert_eq!(history.read(0, |_, _| true), 1024);
+        assert_eq!(history.read(0, u64::MAX, |_, _| true), 1024);
     }
 
     #[test]
@@ -504,10 +564,7 @@ mod tests {
         after.restore_news(1536, &news, 1999);
         after.restore_news(1900, &[&news[364..], &[(2000.0, 1.0)]].concat(), 2000);
         assert_eq!(after.end(), before.end());
-        assert_eq!(
-            after.summary(usize::MAX, |_| true),
-            before.summary(usize::MAX, |_| true)
-        );
+        assert_eq!(all(&after), all(&before));
         assert!(after.take_unsaved().is_empty() && after.take_news().is_none());
         // A tail that was kept as a chunk is a tail again.
         let mut third = History::default();

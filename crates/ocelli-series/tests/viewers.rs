@@ -3,12 +3,43 @@
 
 #![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
 
-use ocelli_series::cursor::{BATCH_LIMIT, Cursor, Wanted};
+use ocelli_series::cursor::{BATCH_LIMIT, Cursor, PIECE, Wanted};
 use ocelli_series::saving::Saving;
 use ocelli_series::{Bounds, Registry};
 use proptest::prelude::*;
 use serde_json::Value;
 use std::collections::BTreeMap;
+
+/// Whole messages, put together from their pieces.
+trait Whole {
+    fn history(&mut self, registry: &mut Registry) -> String;
+    fn batch(&mut self, registry: &mut Registry) -> Option<String>;
+    fn message(&mut self, registry: &Registry) -> String;
+}
+
+impl Whole for Cursor {
+    fn history(&mut self, registry: &mut Registry) -> String {
+        self.begin_history(registry);
+        self.message(registry)
+    }
+
+    fn batch(&mut self, registry: &mut Registry) -> Option<String> {
+        self.begin_batch(registry).then(|| self.message(registry))
+    }
+
+    fn message(&mut self, registry: &Registry) -> String {
+        let mut message = String::new();
+        loop {
+            let piece = self.piece(registry).expect("a piece");
+            assert!(piece.text.len() < PIECE + 50_000, "{}", piece.text.len());
+            message.push_str(&piece.text);
+            if piece.last {
+                assert_eq!(self.piece(registry), None);
+                return message;
+            }
+        }
+    }
+}
 
 /// What a viewer has been given of each series: its y, in order, and the gaps.
 #[derive(Default)]
@@ -139,7 +170,14 @@ proptest! {
         for (one, other) in registry.all().zip(again.all()) {
             prop_assert_eq!((one.id(), one.name()), (other.id(), other.name()));
             prop_assert_eq!(one.history().end(), other.history().end());
-            let whole = |series: &ocelli_series::Series| series.history().summary(usize::MAX, |_| true);
+            let whole = |series: &ocelli_series::Series| {
+                let mut samples = Vec::new();
+                series.history().read(0, u64::MAX, |sample, _| {
+                    samples.push(sample);
+                    true
+                });
+                samples
+            };
             prop_assert_eq!(whole(one), whole(other));
         }
         prop_assert!(again.unsaved(false).is_empty());
@@ -400,4 +438,89 @@ fn a_viewer_that_was_away_learns_of_what_is_gone_however_much_that_was() {
     assert_eq!(batch["series"].as_array().unwrap().len(), 1);
     assert_eq!(batch["series"][0]["id"], first);
     assert_eq!(cursor.series(), 0);
+}
+
+/// Adds to the series so many samples whose y go on from what it has.
+fn go_on(registry: &mut Registry, id: u32, count: u64) {
+    let Ok(series) = registry.get(id) else {
+        return;
+    };
+    let from = series.history().end();
+    let samples: Vec<_> = (from..from + count)
+        .map(|y| (1.7e12 + y as f64, y as f64))
+        .collect();
+    registry.append(id, &samples, 1).unwrap();
+}
+
+#[test]
+fn what_comes_between_two_pieces_is_in_the_next_message() {
+    for (bound, step) in [(100_000, 700), (3000, 700), (3000, 5)] {
+        let mut registry = Registry::new(bounds(bound));
+        let ids = ["a", "b", "c"].map(|name| registry.open(name, true).unwrap());
+        for &id in &ids {
+            go_on(&mut registry, id, 5000);
+        }
+        // Each stays below what a history may have until its turn, so none is thinned by it.
+        let held = registry.get(ids[0]).unwrap().history().kept() as u64;
+        let mut cursor = Cursor::new(Wanted::default());
+        cursor.begin_history(&mut registry);
+        let (mut given, mut histories) = (Given::default(), 0);
+        for message in 0..4 {
+            if message > 0 {
+                assert!(cursor.begin_batch(&mut registry));
+            }
+            let (mut text, mut last) = (String::new(), false);
+            while !last {
+                let piece = cursor.piece(&registry).unwrap();
+                text.push_str(&piece.text);
+                last = piece.last;
+                if message < 3 {
+                    ids.iter().for_each(|&id| go_on(&mut registry, id, step));
+                }
+            }
+            given.take(&text);
+            if message == 0 {
+                let counts = given.0.values().map(|(ys, _)| ys.len());
+                histories = counts.max().unwrap();
+            }
+        }
+        assert!(histories <= 10_000, "{histories}");
+        let (first, _) = &given.0[&u64::from(ids[0])];
+        assert!(first.len() as u64 >= held, "{} of {held}", first.len());
+        for &id in &ids {
+            let (ys, gap) = given.0.remove(&u64::from(id)).unwrap();
+            assert!(
+                ys.is_sorted_by(|one, other| one < other),
+                "twice, or out of order"
+            );
+            let all = registry.get(id).unwrap().history().end();
+            assert_eq!(*ys.last().unwrap(), (all - 1) as f64);
+            if bound == 100_000 {
+                assert_eq!((ys.len() as u64, gap), (all, 0));
+            } else {
+                // What the history left out had been thinned before.
+                assert!(ys.len() as u64 + gap <= all);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_series_that_is_deleted_between_two_pieces_is_told_gone() {
+    let mut registry = Registry::new(Bounds::default());
+    let ids = ["a", "b"].map(|name| registry.open(name, true).unwrap());
+    ids.iter().for_each(|&id| go_on(&mut registry, id, 9000));
+    let mut cursor = Cursor::new(Wanted::default());
+    cursor.begin_history(&mut registry);
+    let mut text = cursor.piece(&registry).unwrap().text;
+    registry.delete(ids[0]).unwrap();
+    text.push_str(&Whole::message(&mut cursor, &registry));
+    let history = message(&text);
+    assert_eq!(history["series"].as_array().unwrap().len(), 2);
+    assert_eq!(
+        history["series"][1]["points"].as_array().unwrap().len(),
+        9000
+    );
+    let batch = message(&cursor.batch(&mut registry).unwrap());
+    assert_eq!(batch["series"][0]["gone"], true, "{batch}");
 }

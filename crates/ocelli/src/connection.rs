@@ -33,7 +33,7 @@ const UNSENT_LIMIT: u32 = 4096;
 const KEPT_UP: u32 = 64;
 
 /// A peer that takes no byte for so long, with bytes to take, is gone.
-const STALL_LIMIT: Duration = Duration::from_secs(30);
+pub const STALL_LIMIT: Duration = Duration::from_secs(30);
 
 /// Who is at both ends of a connection, and when its writes have left.
 ///

@@ -9,6 +9,7 @@ use crate::connection::{Connection, Peer};
 use crate::counts::Refusal;
 use crate::gate::PublicUrl;
 use crate::limits::Limits;
+use crate::outgoing::{Flow, Outgoing, UNKNOWN};
 use crate::site::Site;
 use crate::tls::{self, Opened};
 use axum::body::Body;
@@ -18,7 +19,7 @@ use axum::{Router, routing};
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
     ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, CONNECTION, CONTENT_SECURITY_POLICY,
-    HeaderValue, LOCATION, REFERRER_POLICY, UPGRADE, VARY, X_CONTENT_TYPE_OPTIONS,
+    HeaderValue, LOCATION, REFERRER_POLICY, RETRY_AFTER, UPGRADE, VARY, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{Method, Request, StatusCode, Version};
 use hyper::body::Incoming;
@@ -27,8 +28,8 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use ocelli_core::Tab;
 use std::convert::Infallible;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
@@ -36,8 +37,13 @@ use tokio::time::sleep;
 use tokio_util::task::TaskTracker;
 use tower_service::Service;
 
-/// The requests of one HTTP/2 connection that are answered at once.
-const STREAMS: u32 = 128;
+/// The requests of one HTTP/2 connection that are answered at once. A page of ours has a
+/// dozen under way.
+const STREAMS: u32 = 64;
+/// What an HTTP/2 client may send ahead of being read: on one stream a whole body of the
+/// usual limit, on all of a connection a few of them.
+const STREAM_WINDOW: u32 = 64 * 1024;
+const CONNECTION_WINDOW: u32 = 4 * STREAM_WINDOW;
 /// How often an HTTP/2 client is asked whether it is still there, and how long it may
 /// take to answer.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
@@ -147,11 +153,19 @@ async fn http2(connection: Connection, answering: Answering) {
     let (site, peer) = (answering.site.clone(), answering.peer.clone());
     let (limits, asked) = (&site.limits, answering.asked.clone());
     let header_size = u32::try_from(limits.header_size).unwrap_or(u32::MAX);
-    let streams = Streams(site.tasks.clone());
+    let streams = Streams::new(site.tasks.clone());
+    let answering = OverHttp2 {
+        answering,
+        streams: streams.clone(),
+    };
+    // h2 bounds the rest by itself: streams that are reset before they are taken up, frames
+    // of one header, and answers to PING and SETTINGS, of which one is held at a time.
     let http = hyper::server::conn::http2::Builder::new(streams)
         .timer(TokioTimer::new())
         .max_header_list_size(header_size)
         .max_concurrent_streams(STREAMS)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
         // An answer's next piece is asked for when the last has left the stream's
         // buffer, so that a picture is chosen late; hyper's own 400 KB are seconds.
         .max_send_buf_size(1)
@@ -180,13 +194,41 @@ async fn http2(connection: Connection, answering: Answering) {
     }
 }
 
-/// Starts the streams of HTTP/2 connections as tasks that the server's end waits for.
+/// Starts the streams of HTTP/2 connections as tasks that the server's end waits for, and
+/// ends those whose client takes nothing: a stream is reset when its task is dropped.
 #[derive(Clone)]
-struct Streams(TaskTracker);
+struct Streams {
+    tasks: TaskTracker,
+    /// The flow of the request that was taken up last: hyper starts the task of each
+    /// before it takes up the next.
+    taken_up: Arc<Mutex<Option<Arc<Flow>>>>,
+}
+
+impl Streams {
+    fn new(tasks: TaskTracker) -> Self {
+        Self {
+            tasks,
+            taken_up: Arc::default(),
+        }
+    }
+
+    fn taken_up(&self) -> MutexGuard<'_, Option<Arc<Flow>>> {
+        self.taken_up.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 impl<F: Future<Output: Send> + Send + 'static> hyper::rt::Executor<F> for Streams {
     fn execute(&self, stream: F) {
-        self.0.spawn(stream);
+        let Some(flow) = self.taken_up().take() else {
+            self.tasks.spawn(async move { drop(stream.await) });
+            return;
+        };
+        self.tasks.spawn(async move {
+            tokio::select! {
+                _ = stream => {}
+                () = flow.stalled() => tracing::debug!("an HTTP/2 stream takes nothing"),
+            }
+        });
     }
 }
 
@@ -236,11 +278,32 @@ impl Answering {
         }
     }
 
-    async fn answer(mut self, request: Request<Incoming>, last: bool) -> Response {
-        let peer = match self.settle(&request) {
-            Ok(peer) => peer,
-            Err((status, reason)) => return plain(status, &reason),
+    /// Answers a request once what its client has not taken leaves room for it.
+    async fn answer(
+        self,
+        request: Request<Incoming>,
+        last: bool,
+        flow: Option<Arc<Flow>>,
+    ) -> http::Response<Outgoing> {
+        let settled = self.settle(&request);
+        let client = settled
+            .as_ref()
+            .map_or(self.peer.remote, |peer| peer.remote);
+        let account = self.site.outgoing.of(client.ip());
+        // What becomes a socket has no body: a fleet may come at once.
+        let expected = match request.headers().contains_key(UPGRADE) {
+            true => 0,
+            false => UNKNOWN,
         };
+        let (response, entered) = match (settled, account.enter(expected).await) {
+            (_, Err(_)) => (untaken(), account.hold_nothing()),
+            (Err((status, reason)), Ok(entered)) => (plain(status, &reason), entered),
+            (Ok(peer), Ok(entered)) => (self.route(request, peer, last).await, entered),
+        };
+        Outgoing::of(response, entered, flow)
+    }
+
+    async fn route(mut self, request: Request<Incoming>, peer: Peer, last: bool) -> Response {
         let headers = request.headers();
         let origin = self.site.gate.allowed_origin(headers, &peer).cloned();
         let asks_first = request.method() == Method::OPTIONS
@@ -274,18 +337,16 @@ impl Answering {
     }
 }
 
-impl hyper::service::Service<Request<Incoming>> for Answering {
-    type Response = Response;
-    type Error = Infallible;
-    type Future = Charged<Result<Response, Infallible>>;
+type Answered = Charged<Result<http::Response<Outgoing>, Infallible>>;
 
-    fn call(&self, request: Request<Incoming>) -> Self::Future {
+impl Answering {
+    fn begin(&self, request: Request<Incoming>, flow: Option<Arc<Flow>>) -> Answered {
         let count = self.asked.count.fetch_add(1, Relaxed) + 1;
         let last = count >= self.site.limits.requests_per_connection;
         self.asked.told.notify_one();
         let (answering, tab) = (self.clone(), self.peer.tab.clone());
         Charged::new(
-            async move { Ok(answering.answer(request, last).await) },
+            async move { Ok(answering.answer(request, last, flow).await) },
             tab,
         )
     }
@@ -316,6 +377,42 @@ impl<T> Future for Charged<T> {
         self.tab.charge(begun.elapsed());
         polled
     }
+}
+
+impl hyper::service::Service<Request<Incoming>> for Answering {
+    type Response = http::Response<Outgoing>;
+    type Error = Infallible;
+    type Future = Answered;
+
+    fn call(&self, request: Request<Incoming>) -> Answered {
+        self.begin(request, None)
+    }
+}
+
+/// Answers the requests of one HTTP/2 connection, whose streams are timed.
+struct OverHttp2 {
+    answering: Answering,
+    streams: Streams,
+}
+
+impl hyper::service::Service<Request<Incoming>> for OverHttp2 {
+    type Response = http::Response<Outgoing>;
+    type Error = Infallible;
+    type Future = Answered;
+
+    fn call(&self, request: Request<Incoming>) -> Answered {
+        let flow = Arc::<Flow>::default();
+        *self.streams.taken_up() = Some(flow.clone());
+        self.answering.begin(request, Some(flow))
+    }
+}
+
+/// What a client is told that leaves its earlier answers where they are.
+fn untaken() -> Response {
+    let message = "this address has not taken its earlier answers, and more would fill the \
+                   hub's memory; read those first";
+    let headers = [(RETRY_AFTER, "10")];
+    (headers, plain(StatusCode::SERVICE_UNAVAILABLE, message)).into_response()
 }
 
 /// What a browser is told that asks, before a page's request to another origin,

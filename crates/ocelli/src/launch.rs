@@ -5,6 +5,7 @@ use crate::auth::{Key, new_code};
 use crate::config::{CameraConfig, Config, ConfigError, from_argument};
 use crate::gate::Gate;
 use crate::gate::own_addresses;
+use crate::heap;
 use crate::log;
 use crate::parameter_set;
 use crate::renditions::{JpegRendition, Mpeg1Rendition};
@@ -412,12 +413,14 @@ pub async fn serve(
         tracing::warn!(%address, %error, "listening, but can't say so on standard output");
     }
     let keeping = keeper.map(|keeper| tokio::spawn(keeper.run()));
+    let giving_back = tokio::spawn(heap::give_back());
     let site = Arc::new(site);
     site.telemetry.serve(&config.telemetry, &site);
     for (ports, http, ws) in ports {
         jsmpeg::serve(&site, ports, http, ws);
     }
     server::run(listener, site, shutdown).await;
+    giving_back.abort();
     if let Some(keeping) = keeping {
         keeping.abort();
     }

@@ -19,6 +19,7 @@
 //! | [`conversation`] | what is settled for each request before it reaches a route |
 //! | [`connection`], [`websocket`] | one connection; one WebSocket |
 //! | [`metered`] | reading within a peer's budget |
+//! | [`outgoing`] | answers that clients have not taken yet |
 //! | [`bell`] | what wakes a task for something rare |
 //! | [`gate`], [`limits`] | the Host and Origin rules; how much clients may take |
 //! | [`proxy`] | what reverse proxies in front say of their clients |
@@ -52,6 +53,7 @@ pub mod counts;
 pub mod doctor;
 pub mod ffmpeg;
 pub mod gate;
+mod heap;
 pub mod ingest;
 pub mod jpeg;
 pub mod launch;
@@ -61,6 +63,7 @@ pub mod metered;
 pub mod metrics;
 pub mod mpeg1;
 pub mod number;
+pub mod outgoing;
 pub mod parameter_set;
 mod pipe;
 pub mod proxy;

@@ -8,6 +8,7 @@ use crate::counts::{Counts, Refusal};
 use crate::gate::Gate;
 use crate::ingest::Ingest;
 use crate::limits::{Doorkeeper, Limits};
+use crate::outgoing::Accounts;
 use crate::proxy::Proxies;
 use crate::sources::Fence;
 use crate::store::Store;
@@ -80,6 +81,8 @@ pub struct Site {
     pub limits: Limits,
     /// Who has a connection.
     pub doorkeeper: Arc<Doorkeeper>,
+    /// What clients have not taken of their answers.
+    pub outgoing: Arc<Accounts>,
     /// What is counted.
     pub counts: Arc<Counts>,
     /// How often each address was complained about in the log.
@@ -125,6 +128,7 @@ impl Site {
             max_added_cameras: 0,
             doorkeeper: Arc::new(Doorkeeper::new(&Limits::default())),
             limits: Limits::default(),
+            outgoing: Arc::default(),
             counts: Arc::default(),
             complaints: Throttle::new(COMPLAINTS, COMPLAINT_EACH),
             unsaid: AtomicU64::new(0),

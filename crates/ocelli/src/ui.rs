@@ -2,11 +2,13 @@
 //! pages among them: the wall, its settings, signing in, one camera.
 
 use crate::answer::{Problem, plain};
+use crate::outgoing::Shared;
 use crate::site::Site;
 use crate::visitor::Visitor;
 use axum::body::Body;
 use axum::extract::{FromRequestParts, Request, State};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use http::header::{
     ACCEPT, ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
     ETAG, IF_NONE_MATCH,
@@ -14,6 +16,7 @@ use http::header::{
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use rust_embed::{EmbeddedFile, RustEmbed};
+use std::borrow::Cow;
 use std::sync::Arc;
 
 #[derive(RustEmbed)]
@@ -100,8 +103,16 @@ pub const NOT_BUILT: &str =
     "this binary was built without its browser part; build it with `make build`";
 
 /// A file of the browser part as it was built.
-pub fn built(name: &str) -> Option<Vec<u8>> {
-    Some(Dist::get(name)?.data.into_owned())
+pub fn built(name: &str) -> Option<Bytes> {
+    Some(shared(Dist::get(name)?.data))
+}
+
+/// The file as it stands in the program: an answer with it takes no memory.
+fn shared(data: Cow<'static, [u8]>) -> Bytes {
+    match data {
+        Cow::Borrowed(data) => Bytes::from_static(data),
+        Cow::Owned(data) => data.into(),
+    }
 }
 
 fn file(name: &str, request: &Request) -> Response {
@@ -117,8 +128,9 @@ fn file(name: &str, request: &Request) -> Response {
     let mut response = if fresh {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
-        Body::from(found.data.into_owned()).into_response()
+        Body::from(shared(found.data)).into_response()
     };
+    response.extensions_mut().insert(Shared);
     let headers = response.headers_mut();
     headers.insert(ETAG, tag);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type(name)));

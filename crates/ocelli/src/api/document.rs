@@ -3,10 +3,11 @@
 
 use super::{cameras, tokens};
 use crate::answer::ProblemBody;
+use crate::outgoing::Shared;
 use crate::ui::POLICY;
-use axum::Json;
+use axum::Extension;
 use axum::response::Html;
-use http::header::{CONTENT_SECURITY_POLICY, HeaderName};
+use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName};
 use serde_json::{Value, json};
 use std::fmt::Write;
 use std::sync::LazyLock;
@@ -91,21 +92,32 @@ fn add_faults(call: &mut Value) {
     }
 }
 
-static DOCUMENT: LazyLock<Value> = LazyLock::new(document);
-static PAGE: LazyLock<String> = LazyLock::new(|| write_page(&DOCUMENT));
+/// Written once: every answer shares the text.
+static DOCUMENT: LazyLock<String> = LazyLock::new(|| document().to_string());
+static PAGE: LazyLock<String> = LazyLock::new(|| write_page(&document()));
 
 /// This interface as an OpenAPI 3.1 document.
 #[utoipa::path(get, path = "/api/v1/openapi.json", tag = "hub", operation_id = "openapi", security(()),
     responses((status = 200, description = "The document", body = Object)))]
-pub async fn json() -> Json<&'static Value> {
-    Json(&*DOCUMENT)
+pub async fn json() -> (
+    Extension<Shared>,
+    [(HeaderName, &'static str); 1],
+    &'static str,
+) {
+    let headers = [(CONTENT_TYPE, "application/json")];
+    (Extension(Shared), headers, DOCUMENT.as_str())
 }
 
 /// This interface as a page.
 #[utoipa::path(get, path = "/api/v1/docs", tag = "hub", operation_id = "docs", security(()),
     responses((status = 200, description = "The page", body = String, content_type = "text/html")))]
-pub async fn page() -> ([(HeaderName, &'static str); 1], Html<&'static str>) {
-    ([(CONTENT_SECURITY_POLICY, POLICY)], Html(PAGE.as_str()))
+pub async fn page() -> (
+    Extension<Shared>,
+    [(HeaderName, &'static str); 1],
+    Html<&'static str>,
+) {
+    let headers = [(CONTENT_SECURITY_POLICY, POLICY)];
+    (Extension(Shared), headers, Html(PAGE.as_str()))
 }
 
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:52rem;margin:2rem auto;\

@@ -1,21 +1,27 @@
 //! Passwords: what one has to be, and their hashes.
 //!
-//! A hash takes a while and 19 MiB on purpose. So hashes are made on blocking threads,
-//! never on the frame path's, a few at a time, and whoever comes while many wait is
-//! sent away.
+//! A hash takes a while and 19 MiB on purpose. Two threads make them, each with working
+//! memory of its own that it uses again and again; a request that comes while many wait
+//! is refused.
 
-use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
-use argon2::{Algorithm, Argon2, Params, Version};
-use std::sync::{Arc, LazyLock};
-use tokio::sync::Semaphore;
+use argon2::password_hash::{Ident, Output, ParamsString, PasswordHash, SaltString};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 /// Memory in KiB, passes and lanes that the OWASP Password Storage Cheat Sheet has for
 /// argon2id.
 const COST: (u32, u32, u32) = (19 * 1024, 2, 1);
+/// The blocks of 1 KiB that a hash of that cost works in.
+const BLOCKS: usize = COST.0 as usize;
 /// How many hashes are made at a time.
 const AT_A_TIME: usize = 2;
 /// How many may be made or waited for.
 const WAITING: usize = 24;
+/// A thread that made no hash for so long gives its working memory back.
+const IDLE: Duration = Duration::from_secs(60);
 /// The fewest characters of a password.
 const SHORTEST: usize = 10;
 /// The most characters of a password.
@@ -34,18 +40,26 @@ pub fn check_password(password: &str) -> Result<(), &'static str> {
 #[derive(Debug)]
 pub struct Busy;
 
-/// Makes hashes of passwords and compares with them.
+/// Makes hashes of passwords and compares with them. The threads start with the first
+/// password and end when this is dropped.
 pub struct Passwords {
-    at_a_time: Arc<Semaphore>,
     waiting: Arc<Semaphore>,
+    pool: Arc<Pool>,
 }
 
 impl Default for Passwords {
     fn default() -> Self {
         Self {
-            at_a_time: Arc::new(Semaphore::new(AT_A_TIME)),
             waiting: Arc::new(Semaphore::new(WAITING)),
+            pool: Arc::default(),
         }
+    }
+}
+
+impl Drop for Passwords {
+    fn drop(&mut self) {
+        self.pool.lock().over = true;
+        self.pool.changed.notify_all();
     }
 }
 
@@ -56,17 +70,8 @@ impl Passwords {
     /// # Errors
     /// Too many are being compared already.
     pub async fn is(&self, password: String, hash: Option<String>) -> Result<bool, Busy> {
-        self.work(move || {
-            let known = hash.is_some();
-            let hash = hash.as_deref().or(NOBODYS.as_deref());
-            let parsed = hash.and_then(|hash| PasswordHash::new(hash).ok());
-            let is = parsed.is_some_and(|hash| {
-                let compared = hasher().verify_password(password.as_bytes(), &hash);
-                compared.is_ok()
-            });
-            known && is
-        })
-        .await
+        let compare = move |memory: &mut Memory| memory.is(password.as_bytes(), hash.as_deref());
+        self.work(compare).await
     }
 
     /// The hash of a new password.
@@ -74,40 +79,195 @@ impl Passwords {
     /// # Errors
     /// Too many are being made already.
     pub async fn hash(&self, password: String) -> Result<String, Busy> {
-        self.work(move || hash(&password)).await?.ok_or(Busy)
+        let hash = move |memory: &mut Memory| memory.hash(password.as_bytes());
+        self.work(hash).await?.ok_or(Busy)
     }
 
     async fn work<T: Send + 'static>(
         &self,
-        work: impl FnOnce() -> T + Send + 'static,
+        work: impl FnOnce(&mut Memory) -> T + Send + 'static,
     ) -> Result<T, Busy> {
         let place = self.waiting.clone().try_acquire_owned();
         let place = place.map_err(|_| Busy)?;
-        let turn = self.at_a_time.clone().acquire_owned().await;
-        let turn = turn.map_err(|_| Busy)?;
-        // The turn goes with the work, which goes on when nobody waits for it any more.
-        let done = tokio::task::spawn_blocking(move || {
-            let done = work();
-            drop((place, turn));
-            done
-        });
-        done.await.map_err(|_| Busy)
+        let (answer, answered) = oneshot::channel();
+        let run = move |memory: &mut Memory| {
+            // A request that was given up makes no more work.
+            if !answer.is_closed() {
+                let _ = answer.send(work(memory));
+            }
+        };
+        self.pool.add(Job {
+            run: Box::new(run),
+            _place: place,
+        })?;
+        answered.await.map_err(|_| Busy)
     }
 }
 
-/// Nobody's hash, for names that nobody has.
-static NOBODYS: LazyLock<Option<String>> = LazyLock::new(|| hash(""));
+struct Job {
+    run: Box<dyn FnOnce(&mut Memory) + Send>,
+    /// Among those that are made or waited for, until it is done.
+    _place: OwnedSemaphorePermit,
+}
+
+/// The jobs, and the threads that do them.
+#[derive(Default)]
+struct Pool {
+    state: Mutex<Jobs>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Jobs {
+    waiting: VecDeque<Job>,
+    threads: usize,
+    /// Threads that wait for a job.
+    idle: usize,
+    over: bool,
+}
+
+impl Pool {
+    fn lock(&self) -> MutexGuard<'_, Jobs> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a job, and a thread if all are busy and there may be another.
+    fn add(self: &Arc<Self>, job: Job) -> Result<(), Busy> {
+        let mut jobs = self.lock();
+        if jobs.waiting.len() >= jobs.idle && jobs.threads < AT_A_TIME {
+            let pool = self.clone();
+            let thread = std::thread::Builder::new().name("passwords".to_owned());
+            match thread.spawn(move || pool.run()) {
+                Ok(_) => jobs.threads += 1,
+                Err(error) if jobs.threads == 0 => {
+                    tracing::error!(%error, "no thread for passwords");
+                    return Err(Busy);
+                }
+                // The other one does it.
+                Err(error) => tracing::warn!(%error, "no second thread for passwords"),
+            }
+        }
+        jobs.waiting.push_back(job);
+        drop(jobs);
+        self.changed.notify_one();
+        Ok(())
+    }
+
+    /// Does jobs until there will be no more.
+    fn run(&self) {
+        let mut memory = Memory::default();
+        let mut jobs = self.lock();
+        while !jobs.over {
+            if let Some(job) = jobs.waiting.pop_front() {
+                drop(jobs);
+                (job.run)(&mut memory);
+                drop(job._place);
+                jobs = self.lock();
+                continue;
+            }
+            jobs.idle += 1;
+            let nothing = |jobs: &mut Jobs| jobs.waiting.is_empty() && !jobs.over;
+            if memory.is_given_back() {
+                let waited = self.changed.wait_while(jobs, nothing);
+                jobs = waited.unwrap_or_else(PoisonError::into_inner);
+            } else {
+                let waited = self.changed.wait_timeout_while(jobs, IDLE, nothing);
+                let timed_out;
+                (jobs, timed_out) = waited.unwrap_or_else(PoisonError::into_inner);
+                if timed_out.timed_out() {
+                    memory.give_back();
+                }
+            }
+            jobs.idle -= 1;
+        }
+    }
+}
+
+/// What a thread works in: 19 MiB, once it has made a hash.
+#[derive(Default)]
+struct Memory(Vec<Block>);
+
+impl Memory {
+    fn is_given_back(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn give_back(&mut self) {
+        self.0 = Vec::new();
+    }
+
+    /// Whether a password is the one of this hash.
+    fn is(&mut self, password: &[u8], hash: Option<&str>) -> bool {
+        let found = hash.and_then(|hash| Expected::read(hash));
+        let Some(expected) = found else {
+            // As long as a comparison takes, so that time does not tell who has a password.
+            let _ = self.derive(&hasher(), password, &[0; 16]);
+            return false;
+        };
+        let derived = self.derive(&expected.hasher, password, &expected.salt);
+        // Output compares in constant time.
+        derived.is_some_and(|derived| derived == expected.output)
+    }
+
+    /// The hash of a new password, with a salt of its own.
+    fn hash(&mut self, password: &[u8]) -> Option<String> {
+        let salt = super::token::random::<16>();
+        let hasher = hasher();
+        let output = self.derive(&hasher, password, &salt)?;
+        let salt = SaltString::encode_b64(&salt).ok()?;
+        let hash = PasswordHash {
+            algorithm: Algorithm::Argon2id.ident(),
+            version: Some(Version::V0x13.into()),
+            params: ParamsString::try_from(hasher.params()).ok()?,
+            salt: Some(salt.as_salt()),
+            hash: Some(output),
+        };
+        Some(hash.to_string())
+    }
+
+    fn derive(&mut self, hasher: &Argon2<'_>, password: &[u8], salt: &[u8]) -> Option<Output> {
+        self.0.resize(BLOCKS, Block::new());
+        let len = hasher.params().output_len();
+        let derive = |out: &mut [u8]| {
+            let made = hasher.hash_password_into_with_memory(password, salt, out, &mut self.0);
+            Ok(made?)
+        };
+        Output::init_with(len.unwrap_or(Params::DEFAULT_OUTPUT_LEN), derive).ok()
+    }
+}
+
+/// What a stored hash says of its password.
+struct Expected {
+    hasher: Argon2<'static>,
+    salt: Vec<u8>,
+    output: Output,
+}
+
+impl Expected {
+    /// None for what is no hash, or for one of a higher cost than is made here.
+    fn read(hash: &str) -> Option<Self> {
+        let hash = PasswordHash::new(hash).ok()?;
+        let (salt, output) = (hash.salt?, hash.hash?);
+        let params = Params::try_from(&hash).ok()?;
+        if params.block_count() > BLOCKS {
+            tracing::error!("a stored password takes more memory to compare than there is");
+            return None;
+        }
+        let version = hash.version.map_or(Ok(Version::V0x13), Version::try_from);
+        let algorithm = Algorithm::try_from(Ident::from(hash.algorithm)).ok()?;
+        let mut bytes = [0; 64];
+        Some(Self {
+            hasher: Argon2::new(algorithm, version.ok()?, params),
+            salt: salt.decode_b64(&mut bytes).ok()?.to_vec(),
+            output,
+        })
+    }
+}
 
 fn hasher() -> Argon2<'static> {
     let (memory, passes, lanes) = COST;
     let params = Params::new(memory, passes, lanes, None).unwrap_or_default();
     Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
-}
-
-fn hash(password: &str) -> Option<String> {
-    let salt = SaltString::encode_b64(&super::token::random::<16>()).ok()?;
-    let hash = hasher().hash_password(password.as_bytes(), &salt).ok()?;
-    Some(hash.to_string())
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //! around `ocelli_series`, which knows the series themselves.
 //!
 //! All of it runs on a thread of its own with a runtime of its own: reading a million
-//! lines a second, or writing a message of four megabytes, would hold up every
+//! lines a second, or writing a history of ten megabytes, would hold up every
 //! picture if it were done where frames are. The frame path's thread sends what it
 //! has ([`Telemetry::add`]) and asks for what it wants ([`Telemetry::call`]); it never
 //! waits for a lock.
@@ -23,6 +23,7 @@ pub use sources::Writer;
 pub use viewers::routes;
 
 use crate::site::Site;
+use ocelli_series::cursor::Piece;
 use ocelli_series::{Bounds, Cursor, Registry};
 use std::fmt;
 use std::net::SocketAddr;
@@ -264,26 +265,42 @@ impl Telemetry {
         answered.await.map_err(|_| Stopped)
     }
 
-    /// Makes the next message of a viewer on the telemetry thread: its history, or
-    /// else the next batch as soon as there is one. Dropping the handle gives it up.
-    fn message(&self, mut cursor: Cursor, history: bool) -> AbortOnDropHandle<(Cursor, String)> {
+    /// Makes the next piece of a viewer's message on the telemetry thread; of a batch as
+    /// soon as there is something new. Dropping the handle gives it up.
+    fn piece(
+        &self,
+        mut cursor: Cursor,
+        wanted: Next,
+    ) -> AbortOnDropHandle<(Cursor, Option<Piece>)> {
         let (shared, mut news) = (self.shared.clone(), self.shared.news.subscribe());
         AbortOnDropHandle::new(self.runtime.spawn(async move {
-            if history {
-                let message = cursor.history(&mut shared.registry());
-                return (cursor, message);
+            match wanted {
+                Next::History => cursor.begin_history(&mut shared.registry()),
+                Next::Batch => loop {
+                    news.mark_unchanged();
+                    if cursor.begin_batch(&mut shared.registry()) {
+                        break;
+                    }
+                    // `shared` holds the sender, so there is always one.
+                    let _ = news.changed().await;
+                },
+                Next::Rest => {}
             }
-            loop {
-                news.mark_unchanged();
-                let batch = cursor.batch(&mut shared.registry());
-                if let Some(message) = batch {
-                    return (cursor, message);
-                }
-                // `shared` holds the sender, so there is always one.
-                let _ = news.changed().await;
-            }
+            let piece = cursor.piece(&shared.registry());
+            (cursor, piece)
         }))
     }
+}
+
+/// What a viewer is given next.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Next {
+    /// The first piece of its history.
+    History,
+    /// The first piece of a batch.
+    Batch,
+    /// The next piece of the message that was begun.
+    Rest,
 }
 
 /// Puts the hub's own samples into their series.

@@ -1,10 +1,11 @@
 //! Those who look at series: `WS /ws/series`, and the port of their own.
 //!
 //! The viewer pulls. It gets the history, then one batch for each empty message it
-//! sends, at once if there is something new, else as soon as there is. Between the
-//! two it costs a cursor.
+//! sends, at once if there is something new, else as soon as there is. Both are made in
+//! pieces as its socket takes them, so a viewer that does not read costs a cursor and one
+//! piece.
 
-use super::{Shared, Telemetry};
+use super::{Next, Shared, Telemetry};
 use crate::answer::{Asked, Problem};
 use crate::connection::Peer;
 use crate::sinks::refuse;
@@ -17,6 +18,7 @@ use axum::response::Response;
 use axum::routing::any;
 use axum::{Extension, Router};
 use http::{Request, StatusCode};
+use ocelli_series::cursor::Piece;
 use ocelli_series::{Cursor, Wanted};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -24,7 +26,6 @@ use std::task::Poll;
 use std::time::Duration;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 use tokio_util::task::AbortOnDropHandle;
-use tokio_websockets::Message;
 
 /// How long a viewer may take to answer a close.
 const GOODBYE: Duration = Duration::from_millis(400);
@@ -112,9 +113,9 @@ fn begin(
             visitor,
             telemetry: served.telemetry.clone(),
             cursor: Some(Cursor::new(wanted)),
-            message: None,
+            piece: None,
+            next: Next::History,
             asked: true,
-            greeted: false,
             checks,
         };
         viewer.run(&served).await;
@@ -147,15 +148,14 @@ struct Viewer {
     socket: Socket,
     visitor: Visitor,
     telemetry: Telemetry,
-    /// Its place, while no message is being made.
+    /// Its place, while no piece is being made.
     cursor: Option<Cursor>,
-    /// The message being made, its place with it.
-    message: Option<AbortOnDropHandle<(Cursor, String)>>,
+    /// The piece being made, its place with it.
+    piece: Option<AbortOnDropHandle<(Cursor, Option<Piece>)>>,
+    next: Next,
     /// Whether it has asked for what it has not been given. Coming is asking for the
     /// history.
     asked: bool,
-    /// Whether it has the history.
-    greeted: bool,
     checks: Interval,
 }
 
@@ -213,25 +213,29 @@ impl Viewer {
                 if self.checks.poll_tick(cx).is_ready() {
                     return Poll::Ready(Event::CheckDue);
                 }
-                if let Some(message) = &mut self.message {
-                    let Poll::Ready(made) = std::pin::Pin::new(message).poll(cx) else {
+                if let Some(piece) = &mut self.piece {
+                    let Poll::Ready(made) = std::pin::Pin::new(piece).poll(cx) else {
                         return Poll::Pending;
                     };
-                    self.message = None;
-                    let Ok((cursor, message)) = made else {
+                    self.piece = None;
+                    let Ok((cursor, Some(piece))) = made else {
                         return Poll::Ready(Event::Over);
                     };
                     self.cursor = Some(cursor);
-                    self.asked = false;
-                    self.greeted = true;
-                    self.socket.send(Message::text(message));
+                    let first = self.next != Next::Rest;
+                    if first {
+                        self.asked = false;
+                    }
+                    self.next = if piece.last { Next::Batch } else { Next::Rest };
+                    self.socket.send_piece(piece.text.into(), first, piece.last);
                     continue;
                 }
-                let cursor = if self.asked { self.cursor.take() } else { None };
+                let due = self.asked || self.next == Next::Rest;
+                let cursor = if due { self.cursor.take() } else { None };
                 let Some(cursor) = cursor else {
                     return Poll::Pending;
                 };
-                self.message = Some(self.telemetry.message(cursor, !self.greeted));
+                self.piece = Some(self.telemetry.piece(cursor, self.next));
             }
         })
         .await

@@ -1,5 +1,5 @@
-//! A binary message on its way out: its header (RFC 6455, 5.2) and its payload, in one
-//! call to the kernel where the kernel has room.
+//! A binary message, or a piece of a text message, on its way out: its header (RFC 6455,
+//! 5.2) and its payload, in one call to the kernel where the kernel has room.
 
 use bytes::Bytes;
 use std::io::{self, IoSlice};
@@ -9,6 +9,11 @@ use tokio::io::AsyncWrite;
 
 /// The first byte: a message in one frame, and binary.
 const FINAL_BINARY: u8 = 0x82;
+/// The first bytes of a text message's pieces: the first, those that follow, and the bit
+/// that the last has.
+const TEXT: u8 = 0x01;
+const CONTINUATION: u8 = 0x00;
+const FINAL: u8 = 0x80;
 /// In place of a length: it follows in two bytes, or in eight.
 const IN_TWO: u8 = 126;
 const IN_EIGHT: u8 = 127;
@@ -20,10 +25,14 @@ pub(super) struct Header {
 }
 
 impl Header {
-    /// Of a payload of `len` bytes.
+    /// Of a whole binary message of `len` bytes.
     pub(super) fn new(len: usize) -> Self {
+        Self::beginning(FINAL_BINARY, len)
+    }
+
+    fn beginning(first: u8, len: usize) -> Self {
         let mut bytes = [0; 10];
-        bytes[0] = FINAL_BINARY;
+        bytes[0] = first;
         let header_len = match (len, u16::try_from(len)) {
             (0..126, _) => {
                 bytes[1] = len as u8;
@@ -65,6 +74,17 @@ impl Binary {
             header: Header::new(payload.len()),
             payload,
             written,
+        }
+    }
+
+    /// A piece of a text message.
+    pub(super) fn piece(payload: Bytes, first: bool, last: bool) -> Self {
+        let opcode = if first { TEXT } else { CONTINUATION };
+        let end = if last { FINAL } else { 0 };
+        Self {
+            header: Header::beginning(opcode | end, payload.len()),
+            payload,
+            written: 0,
         }
     }
 
@@ -131,6 +151,26 @@ mod tests {
         fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
             Poll::Ready(Ok(()))
         }
+    }
+
+    #[tokio::test]
+    async fn a_client_reads_a_text_that_comes_in_pieces() {
+        let mut sip = Sip {
+            most: 5,
+            taken: Vec::new(),
+            refused: false,
+        };
+        let mut cx = Context::from_waker(Waker::noop());
+        let pieces = ["at ", "21.5 °C", ""];
+        for (at, text) in pieces.iter().enumerate() {
+            let (first, last) = (at == 0, at + 1 == pieces.len());
+            let mut piece = Binary::piece(Bytes::from_static(text.as_bytes()), first, last);
+            while piece.poll_write(&mut sip, &mut cx).is_pending() {}
+        }
+        let bytes = Cursor::new(sip.taken);
+        let mut client = WebSocketStream::from_raw_socket(bytes, Role::Client, None).await;
+        let read = client.next().await.expect("a message").expect("whole");
+        assert_eq!(read.into_text().expect("text"), "at 21.5 °C");
     }
 
     #[tokio::test]

@@ -114,7 +114,7 @@ pub enum Incoming {
 /// gets no more answers, and cannot make the hub hoard them.
 pub struct Socket {
     stream: WebSocketStream<Connection>,
-    /// A binary message that the connection has not taken yet.
+    /// A binary message, or a piece of a text, that the connection has not taken yet.
     binary: Option<Binary>,
     writing: bool,
     closing: bool,
@@ -189,6 +189,14 @@ impl Socket {
     pub fn send_binary(&mut self, payload: Bytes) {
         debug_assert!(self.is_idle(), "one message at a time");
         self.binary = Some(Binary::new(payload, 0));
+        self.writing = true;
+    }
+
+    /// Begins to write a piece of a text message; only while idle, and nothing but pieces
+    /// of it until its last. Pings and closes may go out in between (RFC 6455, 5.4).
+    pub fn send_piece(&mut self, payload: Bytes, first: bool, last: bool) {
+        debug_assert!(self.is_idle(), "one message at a time");
+        self.binary = Some(Binary::piece(payload, first, last));
         self.writing = true;
     }
 

@@ -237,3 +237,64 @@ async fn who_takes_nothing_over_tls_is_dropped_and_nobody_else() {
     let ended = timeout(PATIENCE, stuck.read_to_end(&mut rest)).await;
     assert!(ended.is_ok(), "its connection is closed");
 }
+
+/// Over HTTP/2 the connection can be well while one of its streams takes nothing.
+#[tokio::test]
+async fn a_stream_of_http_2_that_takes_nothing_is_reset_and_no_other() {
+    let site = Site::start_secure().await;
+    let cam = site.camera("cam");
+    let stream = connect(site.address, site.authority.as_ref().unwrap(), b"h2").await;
+    let mut builder = h2::client::Builder::new();
+    builder.initial_connection_window_size(1 << 20);
+    let (mut client, connection) = builder.handshake(stream).await.unwrap();
+    let driving = tokio::spawn(connection);
+    let mut other = Streamed::open(&mut client, site.address).await;
+    // Both begin and then stop where their windows end: one in the middle of a file, and
+    // one between pictures.
+    let url = format!("https://localhost:{}/jsmpg.js", site.address.port());
+    let request = Request::get(url).body(()).unwrap();
+    let (answer, _) = client.send_request(request, true).unwrap();
+    let file = timeout(PATIENCE, answer)
+        .await
+        .unwrap()
+        .unwrap()
+        .into_body();
+    let pictures = Streamed::open(&mut client, site.address).await.body;
+    site.viewers("cam", 2).await;
+    let mut sequence = 0;
+    let mut show = async |count: u64| {
+        for _ in 0..count {
+            cam.show_picture(&picture(5_000, sequence), Timestamp::UNKNOWN)
+                .await;
+            other.until(sequence).await;
+            other.read = b"--frame\r\n".to_vec();
+            sequence += 1;
+        }
+    };
+    // More than a window of 64 KiB.
+    show(40).await;
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(20)).await;
+    tokio::time::resume();
+    show(2).await;
+    site.viewers("cam", 2).await;
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(11)).await;
+    tokio::time::resume();
+    for mut stuck in [file, pictures] {
+        let reset = async {
+            loop {
+                match stuck.data().await {
+                    Some(Ok(_)) => {}
+                    Some(Err(error)) => return error.reason(),
+                    None => return None,
+                }
+            }
+        };
+        let reset = timeout(PATIENCE, reset).await.expect("it ends");
+        assert_eq!(reset, Some(h2::Reason::CANCEL));
+    }
+    site.viewers("cam", 1).await;
+    show(2).await;
+    driving.abort();
+}

@@ -17,6 +17,7 @@ use crate::visitor::Visitor;
 use crate::websocket::{self, Reading, close};
 use axum::body::Body;
 use axum::response::Response;
+use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HOST, LOCATION, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
 use hyper::body::Incoming;
@@ -201,7 +202,7 @@ impl Ports {
                 )
             }
             "/jsmpg.js" => match own(self.options.script.as_deref()).await {
-                Ok(Some(script)) => file(script, "application/javascript"),
+                Ok(Some(script)) => file(script.into(), "application/javascript"),
                 Ok(None) => match ui::built("jsmpg.js") {
                     Some(script) => file(script, "application/javascript"),
                     None => plain(StatusCode::NOT_FOUND, ui::NOT_BUILT),
@@ -271,7 +272,7 @@ async fn own(path: Option<&Path>) -> Result<Option<Vec<u8>>, Box<Response>> {
     }
 }
 
-fn file(bytes: Vec<u8>, media_type: &'static str) -> Response {
+fn file(bytes: Bytes, media_type: &'static str) -> Response {
     let mut response = Response::new(Body::from(bytes));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));

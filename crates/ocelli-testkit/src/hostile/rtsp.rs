@@ -1,0 +1,178 @@
+//! RTSP cameras that never come to an end: of a line, of a header, of a body, of a unit.
+
+use super::cameras::{Way, address, next_head, run};
+use super::flood::{flood, listen};
+use super::{Attack, MEGABYTE, Over, Pace, Progress};
+use crate::Result;
+use crate::link::Link;
+use std::io::Write;
+
+/// In bytes a second.
+const RATE: f64 = 40.0 * MEGABYTE as f64;
+/// Packets a second where they are small.
+const PACKETS: f64 = 400_000.0;
+
+/// What it does.
+#[derive(Clone, Copy)]
+enum Behaviour {
+    /// The first line of its first answer never ends.
+    Line,
+    /// The headers of its first answer never end.
+    Headers,
+    /// The body of its first answer has 20 GB.
+    Body,
+    /// A unit in fragments, of which none is the last.
+    Fragments,
+    /// Units of which none is the last of its picture.
+    Units,
+    /// Packets in which there is nothing.
+    Empty,
+    /// Headers without end between packets, in mid-stream.
+    Late,
+}
+
+pub fn attacks() -> Vec<Attack> {
+    let behaviours = [
+        ("a line without end", Behaviour::Line),
+        ("headers without end", Behaviour::Headers),
+        ("a body of 20 GB", Behaviour::Body),
+        ("a fragmented unit without end", Behaviour::Fragments),
+        ("units without end", Behaviour::Units),
+        ("empty packets", Behaviour::Empty),
+        ("headers without end in mid-stream", Behaviour::Late),
+    ];
+    let ways = [(Way::Watched(1), "watched"), (Way::Tested, "tested")];
+    let all = behaviours
+        .into_iter()
+        .flat_map(|one| ways.map(|way| (one, way)));
+    all.map(|((name, behaviour), (way, how))| {
+        let name = format!("RTSP camera, {how}: {name}");
+        let attack = Attack::new("rtsp", name, move |target, progress| {
+            let answer = |link, progress: &Progress| converse(link, behaviour, progress);
+            run("rtsp", way, None, answer, target, progress)
+        });
+        use Behaviour::{Body, Late, Line, Units};
+        let short = match way {
+            Way::Tested => matches!(behaviour, Line | Body | Units),
+            _ => !matches!(behaviour, Late),
+        };
+        let attack = attack.over(Over::Plain).seconds(1.5, 6.0);
+        if short { attack } else { attack.short(None) }
+    })
+    .collect()
+}
+
+const SDP: &str = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=camera\r\nt=0 0\r\na=control:*\r\n\
+     m=video 0 RTP/AVP 96\r\nc=IN IP4 0.0.0.0\r\na=rtpmap:96 H264/90000\r\n\
+     a=fmtp:96 packetization-mode=1;profile-level-id=64001E;sprop-parameter-sets=\
+     Z2QAHqwsaoLA9puCgIKgAAADACAAAAMD0IAA,aO4xshsA\r\na=control:track1\r\n";
+
+fn converse(mut link: Link, behaviour: Behaviour, progress: &Progress) -> Result<()> {
+    loop {
+        let head = next_head(&mut link)?;
+        let method = head.split(' ').next().unwrap_or_default().to_owned();
+        let number = head.lines().find_map(|line| {
+            let (name, value) = line.split_once(':')?;
+            name.eq_ignore_ascii_case("cseq").then(|| value.trim())
+        });
+        let ok = format!("RTSP/1.0 200 OK\r\nCSeq: {}\r\n", number.unwrap_or("1"));
+        let endless = match behaviour {
+            Behaviour::Line => Some(("RTSP/1.0 200 ".to_owned(), vec![b'a'; 16_000])),
+            Behaviour::Headers => Some((ok.clone(), b"X: y\r\n".repeat(2_500))),
+            Behaviour::Body => {
+                let head = format!("{ok}Content-Length: 20000000000\r\n\r\n");
+                Some((head, vec![b' '; 16_000]))
+            }
+            _ => None,
+        };
+        if let Some((begin, more)) = endless {
+            link.write_all(begin.as_bytes())?;
+            return without_end(&mut link, progress, RATE, || more.clone());
+        }
+        let answer = match method.as_str() {
+            "OPTIONS" => format!("{ok}Public: DESCRIBE, SETUP, PLAY, TEARDOWN\r\n\r\n"),
+            "DESCRIBE" => format!(
+                "{ok}Content-Base: rtsp://{}/hostile/\r\nContent-Type: application/sdp\r\n\
+                 Content-Length: {}\r\n\r\n{SDP}",
+                address(&link)?,
+                SDP.len()
+            ),
+            "SETUP" => format!(
+                "{ok}Session: 1;timeout=60\r\n\
+                 Transport: RTP/AVP/TCP;unicast;interleaved=0-1;ssrc=00000001\r\n\r\n"
+            ),
+            "PLAY" => format!("{ok}Session: 1\r\nRange: npt=0.000-\r\n\r\n"),
+            _ => format!("{ok}Session: 1\r\n\r\n"),
+        };
+        link.write_all(answer.as_bytes())?;
+        if method == "PLAY" {
+            return stream(&mut link, behaviour, progress);
+        }
+    }
+}
+
+/// Sends packets for as long as the attack lasts.
+fn stream(link: &mut Link, behaviour: Behaviour, progress: &Progress) -> Result<()> {
+    let mut sequence = 0;
+    let mut packets = Packets::default();
+    if matches!(behaviour, Behaviour::Late) {
+        link.write_all(b"RTSP/1.0 200 OK\r\n")?;
+        return without_end(link, progress, RATE, || b"X: y\r\n".repeat(2_500));
+    }
+    let small = matches!(behaviour, Behaviour::Empty);
+    // A packet is a unit of the pace where packets are what costs.
+    let rate = if small { PACKETS * 16.0 } else { RATE };
+    without_end(link, progress, rate, || {
+        packets.bytes.clear();
+        for _ in 0..if small { 200 } else { 12 } {
+            match behaviour {
+                Behaviour::Fragments => {
+                    // Of an IDR picture; only the very first says that it begins.
+                    let begin = if sequence == 0 { 0x80 } else { 0 };
+                    packets.add(
+                        sequence,
+                        &[[0x7C, 0x05 | begin].as_slice(), &[0x55; 1_200]].concat(),
+                    );
+                }
+                Behaviour::Units => {
+                    packets.add(sequence, &[[0x61].as_slice(), &[0x55; 60]].concat())
+                }
+                _ => packets.add(sequence, &[]),
+            }
+            sequence = sequence.wrapping_add(1);
+        }
+        packets.bytes.clone()
+    })
+}
+
+fn without_end(
+    link: &mut Link,
+    progress: &Progress,
+    rate: f64,
+    piece: impl FnMut() -> Vec<u8>,
+) -> Result<()> {
+    let ended = flood(link, progress, &mut Pace::new(rate), piece, |_| {});
+    if let Some(how) = ended.or_else(|| listen(link, progress, |_| {})) {
+        progress.ended(format!("the hub hung up: {how}"));
+    }
+    Ok(())
+}
+
+/// RTP in RTSP's own connection, on channel 0, all of one moment and none marked as last.
+#[derive(Default)]
+struct Packets {
+    bytes: Vec<u8>,
+}
+
+impl Packets {
+    fn add(&mut self, sequence: u16, payload: &[u8]) {
+        let out = &mut self.bytes;
+        out.extend([b'$', 0]);
+        out.extend((12 + payload.len() as u16).to_be_bytes());
+        out.extend([0x80, 96]);
+        out.extend(sequence.to_be_bytes());
+        out.extend(90_000_u32.to_be_bytes());
+        out.extend(1_u32.to_be_bytes());
+        out.extend_from_slice(payload);
+    }
+}

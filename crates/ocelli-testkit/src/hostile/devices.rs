@@ -73,7 +73,8 @@ pub fn attacks() -> Vec<Attack> {
         .into_iter()
         .map(|kind| {
             let name = format!("{DEVICES} devices that {}", kind.name);
-            Attack::new("devices", name, move |target, progress| {
+            let pings = kind.again.starts_with(&[PING]);
+            let attack = Attack::new("devices", name, move |target, progress| {
                 let keys = (1..=DEVICES).map(|number| target.mint(&format!("hostile-{number}")));
                 let keys: Vec<_> = keys.collect::<Result<_>>()?;
                 thread::scope(|scope| {
@@ -90,7 +91,8 @@ pub fn attacks() -> Vec<Attack> {
                 });
                 Ok(())
             })
-            .short(Some(Transport::Tls))
+            .short(Some(Transport::Tls));
+            if pings { attack.ends() } else { attack }
         })
         .collect()
 }

@@ -63,14 +63,18 @@ pub fn attacks() -> Vec<Attack> {
             let certificate = (scheme == "https").then(self_signed).transpose()?;
             run(scheme, way, certificate.as_ref(), answer, target, progress)
         });
-        use Behaviour::{Interim, PartHeaders, Pictures};
+        use Behaviour::{Interim, PartHeaders, Parts, Pictures};
         let short = match (scheme, way) {
             ("https", _) => matches!(behaviour, Interim | Pictures),
             (_, Way::Tested) => behaviour == Interim,
             _ => behaviour != PartHeaders,
         };
         let attack = attack.over(Over::Plain);
-        if short { attack } else { attack.short(None) }
+        let attack = if short { attack } else { attack.short(None) };
+        match (scheme, behaviour) {
+            ("http", Interim | Parts) if way != Way::Tested => attack.ends(),
+            _ => attack,
+        }
     })
     .collect()
 }

@@ -42,6 +42,8 @@ use std::time::{Duration, Instant};
 /// How long an attacker waits for anything at a time: soon enough to notice the end.
 const BEAT: Duration = Duration::from_millis(50);
 const MEGABYTE: u64 = 1_000_000;
+/// Longer than a hub is patient with a peer that asks too much all the time.
+const LONG: f64 = 13.0;
 
 /// What an attack does from its beginning to its end, in a thread of its own.
 type Run = Box<dyn Fn(&Target, &Progress) -> Result<()> + Send + Sync>;
@@ -87,6 +89,9 @@ pub struct Bounds {
     pub children_bytes: u64,
     /// Whether what the hub then holds was asked for, and may stay.
     pub keeps: bool,
+    /// Whether it has to end: in the whole form the attack is then long enough for the
+    /// hub to lose its patience.
+    pub ends: bool,
 }
 
 impl Default for Bounds {
@@ -96,6 +101,7 @@ impl Default for Bounds {
             children: 0,
             children_bytes: 0,
             keeps: false,
+            ends: false,
         }
     }
 }
@@ -131,7 +137,7 @@ impl Attack {
             name: name.into(),
             over: Over::Either,
             short: Some(Transport::Plain),
-            seconds: (1.5, 5.0),
+            seconds: (1.5, 4.0),
             bounds: Bounds::default(),
             prepare: None,
             run: Box::new(run),
@@ -171,6 +177,13 @@ impl Attack {
 
     fn bounds(self, bounds: Bounds) -> Self {
         Self { bounds, ..self }
+    }
+
+    /// It has to be cut off.
+    fn ends(mut self) -> Self {
+        self.seconds.1 = self.seconds.1.max(LONG);
+        self.bounds.ends = true;
+        self
     }
 
     fn after(

@@ -16,7 +16,7 @@ use std::time::Duration;
 /// How many viewers there are, each of a camera of its own.
 const VIEWERS: usize = 60;
 /// More encoders than this at a time are too many.
-const ENCODERS: usize = 32;
+const ENCODERS: usize = 16;
 const BINARY: u8 = 0x82;
 /// From one picture to the next.
 const EACH: Duration = Duration::from_millis(250);
@@ -62,40 +62,24 @@ pub fn attacks() -> Vec<Attack> {
     attacks.chain([viewers]).collect()
 }
 
-/// A few hundred bytes that claim to be a picture of this size, in three components.
+/// A few hundred bytes that claim to be a picture of this size. It is progressive: of
+/// such a picture a decoder keeps all coefficients, and believes that more scans follow.
 fn bomb(width: u16, height: u16) -> Vec<u8> {
-    let small = tiny();
-    let (tables, _) = split(&small);
-    let mut jpeg = tables.to_vec();
-    jpeg.extend([0xFF, 0xC0, 0, 17, 8]);
-    jpeg.extend(height.to_be_bytes());
-    jpeg.extend(width.to_be_bytes());
-    jpeg.push(3);
-    for component in 1..=3 {
-        jpeg.extend([component, 0x11, 0]);
-    }
-    jpeg.extend(huffman_tables());
-    jpeg.extend([0xFF, 0xDA, 0, 12, 3, 1, 0, 2, 0, 3, 0, 0, 63, 0]);
+    let mut jpeg = progressive(width, height, 3);
+    jpeg.extend([0xFF, 0xDA, 0, 12, 3, 1, 0, 2, 0, 3, 0, 0, 0, 0]);
     jpeg.extend([0; 256]);
     jpeg.extend([0xFF, 0xD9]);
     jpeg
 }
 
-/// A progressive picture of 36 megapixels, in whose thousand scans there is nothing: the
-/// decoder goes over all of its blocks for each.
+/// A picture of 36 megapixels, in whose thousand scans there is nothing: a decoder goes
+/// over all of its blocks for each.
 fn scans() -> Vec<u8> {
     const SIDE: u16 = 6_000;
     let blocks = usize::from(SIDE / 8) * usize::from(SIDE / 8);
-    let small = tiny();
-    let (tables, _) = split(&small);
-    let mut jpeg = tables.to_vec();
-    jpeg.extend([0xFF, 0xC2, 0, 11, 8]);
-    jpeg.extend(SIDE.to_be_bytes());
-    jpeg.extend(SIDE.to_be_bytes());
-    jpeg.extend([1, 1, 0x11, 0]);
-    // Differences as in any small picture; of the other coefficients one code alone, "0":
-    // the next 16,384 blocks and as many more as 14 further bits say have none.
-    jpeg.extend(huffman_tables());
+    let mut jpeg = progressive(SIDE, SIDE, 1);
+    // Of the coefficients but the first one code alone, "0": the next 16,384 blocks, and
+    // as many more as 14 further bits say, have none.
     jpeg.extend([0xFF, 0xC4, 0, 20, 0x10]);
     jpeg.extend([1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xE0]);
     // The first scan has the differences, all of them none: a bit each.
@@ -108,6 +92,22 @@ fn scans() -> Vec<u8> {
         jpeg.extend(vec![0; blocks / 16_384 * 2 + 3]);
     }
     jpeg.extend([0xFF, 0xD9]);
+    jpeg
+}
+
+/// A progressive picture as far as its tables.
+fn progressive(width: u16, height: u16, components: u8) -> Vec<u8> {
+    let small = tiny();
+    let (before, _) = split(&small);
+    let mut jpeg = before.to_vec();
+    jpeg.extend([0xFF, 0xC2, 0, 8 + 3 * components, 8]);
+    jpeg.extend(height.to_be_bytes());
+    jpeg.extend(width.to_be_bytes());
+    jpeg.push(components);
+    for component in 1..=components {
+        jpeg.extend([component, 0x11, 0]);
+    }
+    jpeg.extend(huffman_tables());
     jpeg
 }
 

@@ -56,8 +56,14 @@ pub fn attacks() -> Vec<Attack> {
             Way::Tested => matches!(behaviour, Line | Body | Units),
             _ => !matches!(behaviour, Late),
         };
-        let attack = attack.over(Over::Plain).seconds(1.5, 6.0);
-        if short { attack } else { attack.short(None) }
+        let attack = attack.over(Over::Plain);
+        let attack = if short { attack } else { attack.short(None) };
+        // A trial ends by itself.
+        if way == Way::Tested {
+            attack
+        } else {
+            attack.ends()
+        }
     })
     .collect()
 }

@@ -71,7 +71,7 @@ impl Form {
     fn renewal(self) -> usize {
         match self {
             Form::Short => 5,
-            Form::Whole => 1,
+            Form::Whole => 3,
         }
     }
 
@@ -287,6 +287,9 @@ impl Stage {
             ));
         }
         faults.extend(exceeded(attack, peak - before, children));
+        if attack.bounds.ends && self.form == Form::Whole && told.endings.is_empty() {
+            faults.push("nobody was cut off".to_owned());
+        }
         if let Some(status) = run.hub.wait(Duration::ZERO) {
             return Err(format!("{}: the hub ended: {status}", attack.name).into());
         }

@@ -1,4 +1,4 @@
-//! Connections that are too many, too slow, too long or nonsense, on every port.
+//! Too many connections, slow ones, and ones that send nonsense, on every port.
 
 use super::siege::{Attackers, HUB, PATIENCE, PORTS, THREADS};
 use ocelli_testkit::socket::{Socket, rubbish};
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 const IDLE: usize = 10_000;
 
-/// One way of attacking: its name, and what each of the threads does until it is over.
+/// An attack: its name, and what each thread does until it is over.
 pub type Way = (&'static str, fn(usize, &Attackers));
 
 pub const WAYS: [Way; 6] = [
@@ -30,7 +30,7 @@ fn idle(thread: usize, attackers: &Attackers) {
             continue;
         }
         let number = held.len() * THREADS + thread;
-        // From two hundred addresses, on all ports alike.
+        // From two hundred addresses, evenly over all ports.
         match attackers.connect(PORTS[number % PORTS.len()], number % 200) {
             Some(stream) => held.push(stream),
             None => thread::sleep(Duration::from_millis(10)),
@@ -78,7 +78,7 @@ fn handshakes(thread: usize, attackers: &Attackers) {
         let path = paths[number % paths.len()];
         let request = format!("GET {path} HTTP/1.1\r\nHost: 10.77.0.1:18080\r\n{UPGRADE}");
         let _ = stream.write_all(request.as_bytes());
-        // Half of them look at the answer.
+        // Half of them read the answer.
         if number.is_multiple_of(2) {
             let _ = stream.read(&mut [0; 512]);
         }

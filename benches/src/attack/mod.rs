@@ -1,10 +1,10 @@
-//! What a hub has to bear, in two parts.
+//! Attacks on a hub, in two parts.
 //!
 //! - `peers`: single hostile peers, over plain and TLS connections, beside cameras, a
 //!   viewer and `/health`. The attackers are `ocelli_testkit::hostile`, which `make test`
 //!   uses too.
-//! - `siege`: more connections than the hub takes, a full disk; all of it twice. `crowds`
-//!   are the connections.
+//! - `siege`: crowds of connections and a full disk, all of it twice. `crowds` makes the
+//!   connections.
 
 mod crowds;
 mod peers;
@@ -21,13 +21,13 @@ pub struct Attack {
     /// The hub's directory, on a small file system of its own
     #[arg(long)]
     directory: PathBuf,
-    /// How long each crowd of connections stays
+    /// How long each crowd of connections attacks
     #[arg(long, default_value_t = 10)]
     seconds: u64,
-    /// Only single peers whose family or name has one of these in it, with commas between; "siege" for the rest
+    /// Only attacks whose family or name contains one of these, with commas between; "siege" is the second part
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
-    /// Each for a moment, as `make test` has it, and no siege
+    /// The short form that `make test` runs, without the second part
     #[arg(long)]
     short: bool,
 }
@@ -36,7 +36,7 @@ impl Attack {
     /// Runs them all.
     ///
     /// # Errors
-    /// What the hub did not bear.
+    /// The attacks that exceeded a limit.
     pub fn run(&self, programs: &Programs) -> Result<()> {
         let mut bad = peers::run(self, programs)?;
         if !self.short && self.wants("siege", "") {
@@ -44,7 +44,7 @@ impl Attack {
         }
         match bad.is_empty() {
             true => Ok(()),
-            false => Err(format!("not borne:\n{}", bad.join("\n")).into()),
+            false => Err(format!("attacks that exceeded a limit:\n{}", bad.join("\n")).into()),
         }
     }
 

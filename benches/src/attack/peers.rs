@@ -1,4 +1,4 @@
-//! Single hostile peers, one after the other.
+//! Single hostile peers, one after another.
 
 use super::Attack;
 use crate::Result;
@@ -8,10 +8,10 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Instant;
 
-/// Has a hub bear those that are wanted; what was not borne.
+/// Runs the attacks that are wanted; returns what exceeded a limit.
 ///
 /// # Errors
-/// An attack can't be made, or there is no hub any more.
+/// An attack can't be prepared, or the hub ended.
 pub fn run(attack: &Attack, programs: &Programs) -> Result<Vec<String>> {
     let form = if attack.short {
         Form::Short
@@ -19,37 +19,34 @@ pub fn run(attack: &Attack, programs: &Programs) -> Result<Vec<String>> {
         Form::Whole
     };
     let begun = Instant::now();
-    let (mut bad, mut borne) = (Vec::new(), 0);
+    let (mut bad, mut count) = (Vec::new(), 0);
     let mut all = attacks();
     all.retain(|one| attack.wants(one.family, &one.name));
     for transport in [Transport::Plain, Transport::Tls] {
         let mut family = None;
         let mut stage: Option<(Stage, Directory)> = None;
         for one in all.iter().filter(|one| one.is_over(transport, form)) {
-            // A family has a hub of its own: what one leaves behind is not another's.
+            // Each family gets a new hub, so that families don't affect each other.
             if family.replace(one.family) != Some(one.family) {
-                // Not two at a time.
+                // One hub at a time.
                 drop(stage.take());
                 let directory = Directory::new()?;
                 let started = Stage::start(&programs.hub, &directory.0, transport, form)?;
                 stage = Some((started, directory));
             }
             if let Some((stage, _)) = &mut stage {
-                let outcome = stage.bear(one)?;
+                let outcome = stage.run(one)?;
                 println!("{outcome}");
                 bad.extend(outcome.failures());
-                borne += 1;
+                count += 1;
             }
         }
     }
-    println!(
-        "{borne} hostile peers in {:.0} s",
-        begun.elapsed().as_secs_f64()
-    );
+    println!("{count} attacks in {:.0} s", begun.elapsed().as_secs_f64());
     Ok(bad)
 }
 
-/// A hub's directory, on no small file system; it goes with the hub.
+/// A directory for a hub's data; removed when dropped.
 struct Directory(PathBuf);
 
 impl Directory {

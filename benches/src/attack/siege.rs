@@ -1,5 +1,5 @@
-//! More connections than a hub takes, connections that never get to the point, nonsense
-//! on every port, a full disk. A wall is watched throughout, and has to stay live.
+//! Crowds of connections on every port, and a full disk. A wall is watched throughout, and
+//! has to stay live.
 //!
 //! It runs where the script has put it: in a network namespace of its own, in which all
 //! of 10.77.0.0/16 is this machine, so that attackers come from many addresses, and with a
@@ -73,7 +73,7 @@ fn connect_from(port: u16, from: usize) -> Result<TcpStream> {
     Ok(stream)
 }
 
-/// Runs all of it; what was not borne.
+/// Runs all of it; returns what failed.
 ///
 /// # Errors
 /// It can't be run.
@@ -152,7 +152,7 @@ impl Siege<'_> {
         Ok(bad)
     }
 
-    /// One of them; what was not borne.
+    /// Runs one of them; returns what failed.
     fn attack(
         &self,
         name: &str,

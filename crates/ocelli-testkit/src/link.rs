@@ -1,7 +1,7 @@
-//! A blocking connection by hand, plain or encrypted, from either end.
+//! A plain or TLS connection with blocking reads and writes, for clients and servers.
 //!
-//! The socket never blocks: what waits, waits in `poll`, with a limit. So one thread
-//! can send without pause and take what comes meanwhile, as a hostile peer must.
+//! The socket itself is non-blocking, and waits have a limit. So one thread can send without
+//! pause and read what comes meanwhile, as hostile peers do.
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
@@ -16,7 +16,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long a read or a write may wait unless told otherwise.
+/// How long a read or a write may wait by default.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// One connection.
@@ -27,7 +27,7 @@ pub struct Link {
 }
 
 impl Link {
-    /// A plain connection to `address`.
+    /// Connects to `address` without TLS.
     ///
     /// # Errors
     /// It can't be made.
@@ -35,7 +35,7 @@ impl Link {
         Self::new(TcpStream::connect_timeout(&address, PATIENCE)?)
     }
 
-    /// A plain connection to `address` from one of this machine's own addresses.
+    /// Connects to `address` without TLS, from one of this machine's addresses.
     ///
     /// # Errors
     /// It can't be made.
@@ -49,7 +49,7 @@ impl Link {
         Self::new(TcpStream::from(socket))
     }
 
-    /// A connection that is there already.
+    /// Takes over an open connection.
     ///
     /// # Errors
     /// The system refuses to set its options.
@@ -63,10 +63,10 @@ impl Link {
         })
     }
 
-    /// The same connection, encrypted from the client's end.
+    /// Begins TLS as the client.
     ///
     /// # Errors
-    /// There is no handshake.
+    /// The handshake fails.
     pub fn encrypt(mut self, config: &Arc<ClientConfig>) -> io::Result<Self> {
         let name = ServerName::try_from("localhost").map_err(io::Error::other)?;
         let client = ClientConnection::new(config.clone(), name).map_err(io::Error::other)?;
@@ -74,10 +74,10 @@ impl Link {
         self.shake_hands()
     }
 
-    /// The same connection, encrypted from the server's end.
+    /// Begins TLS as the server.
     ///
     /// # Errors
-    /// There is no handshake.
+    /// The handshake fails.
     pub fn accept(mut self, config: &Arc<ServerConfig>) -> io::Result<Self> {
         let server = ServerConnection::new(config.clone()).map_err(io::Error::other)?;
         self.tls = Some(Box::new(server.into()));
@@ -105,7 +105,7 @@ impl Link {
         self.patience = patience;
     }
 
-    /// The TCP connection below.
+    /// The TCP connection.
     pub fn stream(&self) -> &TcpStream {
         &self.stream
     }
@@ -115,15 +115,15 @@ impl Link {
         self.tls.as_deref_mut()
     }
 
-    /// Writes as much of `out` as is taken at once and gives what has come to `taken`.
-    /// How much was written; none at the end of the connection.
+    /// Reads what has come into `taken`, then writes as much of `out` as is possible without
+    /// waiting. Returns how much that was; none at the end of the connection.
     ///
     /// # Errors
     /// The connection failed.
     pub fn pump(&mut self, out: &[u8], mut taken: impl FnMut(&[u8])) -> io::Result<Option<usize>> {
         let mut buffer = [0; 16 * 1024];
         let mut came = 0;
-        // Bounded, so that a fast peer cannot keep this from writing.
+        // Bounded, so that a fast peer cannot prevent writing.
         while came < 64 * 1024 {
             match self.read_now(&mut buffer)? {
                 Some(0) => return Ok(None),
@@ -137,7 +137,7 @@ impl Link {
         self.write_now(out).map(Some)
     }
 
-    /// Writes as much as is taken at once, and reads nothing.
+    /// Writes as much as is possible without waiting, and reads nothing.
     ///
     /// # Errors
     /// The connection failed.
@@ -145,7 +145,8 @@ impl Link {
         self.write_now(bytes)
     }
 
-    /// Waits until something can be read or, with `writing`, written; at most so long.
+    /// Waits until the connection is readable or, with `writing`, writable. False if it is
+    /// not within this time.
     ///
     /// # Errors
     /// The system refuses to wait.
@@ -163,7 +164,7 @@ impl Link {
         }
     }
 
-    /// Reads what is there; none if nothing is.
+    /// Reads without waiting; none if nothing has come.
     fn read_now(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
         let Some(tls) = &mut self.tls else {
             return now(self.stream.read(buffer));
@@ -180,13 +181,13 @@ impl Link {
         }
     }
 
-    /// Writes what is taken at once.
+    /// Writes without waiting.
     fn write_now(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let Some(tls) = &mut self.tls else {
             return Ok(now(self.stream.write(bytes))?.unwrap_or(0));
         };
         write_tls(tls, &mut self.stream)?;
-        // What is not sent yet stands in the session's buffer, which is kept short.
+        // The session buffers what the socket did not take. Nothing is added to that.
         if tls.wants_write() {
             return Ok(0);
         }
@@ -203,7 +204,7 @@ impl Link {
     }
 }
 
-/// None where the socket would block.
+/// None if the operation would block.
 fn now(done: io::Result<usize>) -> io::Result<Option<usize>> {
     match done {
         Ok(count) => Ok(Some(count)),
@@ -276,7 +277,7 @@ impl Link {
     }
 }
 
-/// What a client of a hub's own authority needs to know; `protocols` are offered by ALPN.
+/// A TLS client that trusts a hub's own authority and offers these protocols by ALPN.
 ///
 /// # Errors
 /// The authority's certificate can't be read.
@@ -293,7 +294,7 @@ pub fn trusting(authority: &Path, protocols: &[&[u8]]) -> io::Result<Arc<ClientC
     Ok(Arc::new(config))
 }
 
-/// A server whose certificate nobody has vouched for, as cameras have one.
+/// A TLS server with a self-signed certificate, as cameras have one.
 ///
 /// # Errors
 /// No certificate can be made.

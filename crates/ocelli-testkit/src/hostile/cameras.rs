@@ -1,4 +1,4 @@
-//! A server whose every answer is written by the attack: what hostile cameras share.
+//! A scripted TCP or TLS server: what the hostile cameras share.
 
 use super::{BEAT, Progress, Target};
 use crate::Result;
@@ -10,22 +10,22 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-/// Connections that are answered at a time; more wait.
+/// Connections that are served at a time; more wait.
 const CONNECTIONS: usize = 8;
 
-/// How a hub is brought to a camera.
+/// How the hub is made to connect to the camera.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
-    /// So many were added, and are watched.
+    /// So many cameras are added and watched.
     Watched(usize),
-    /// It was added, and is watched as MPEG-1.
+    /// One camera is added and watched as MPEG-1.
     Encoded,
-    /// An operator has it tested again and again, as often at once as is allowed.
+    /// An operator tests it repeatedly, as often at once as the hub allows.
     Tested,
 }
 
-/// Runs a hostile camera for the length of an attack. `answer` gets each connection, as
-/// soon as the hub has made it.
+/// Runs a hostile camera until the attack is over. `answer` serves each connection that
+/// the hub makes.
 pub fn run(
     scheme: &str,
     way: Way,
@@ -58,7 +58,7 @@ pub fn run(
             Way::Encoded => {
                 let camera = target.add_camera("hostile", &url)?;
                 super::pictures::watch(target, &camera.room, progress)?;
-                // Until the end, even if the viewer was turned out.
+                // Until the end, even if the viewer was disconnected.
                 while progress.goes_on() {
                     progress.rest(BEAT);
                 }
@@ -74,7 +74,7 @@ pub fn run(
     })
 }
 
-/// How many trials there may be at a time.
+/// How many tests the hub allows at a time.
 const TRIALS: usize = 4;
 
 fn serve(
@@ -107,7 +107,7 @@ fn serve(
     });
 }
 
-/// Has the camera tested, over and over, and notes what the operator is told.
+/// Tests the camera repeatedly and counts what the operator is told.
 fn test(url: &str, target: &Target, progress: &Progress) {
     let insecure = url.starts_with("https").then_some(r#","verifyTls":false"#);
     let body = format!(r#"{{"source":"{url}"{}}}"#, insecure.unwrap_or_default());
@@ -126,16 +126,16 @@ fn test(url: &str, target: &Target, progress: &Progress) {
     }
 }
 
-/// The next head of a request; what follows it stays unread.
+/// Reads the next request's head, and nothing after it.
 pub fn next_head(link: &mut Link) -> Result<String> {
     let mut head = Vec::new();
     let mut byte = [0];
     while !head.ends_with(b"\r\n\r\n") {
         if link.read(&mut byte)? == 0 || head.len() > 64 * 1024 {
-            return Err("the hub hung up".into());
+            return Err("the hub disconnected".into());
         }
         head.push(byte[0]);
-        // Packets of its own, between requests.
+        // RTCP packets may come between requests.
         if head[0] == b'$' && head.len() == 4 {
             let mut packet = vec![0; usize::from(u16::from_be_bytes([head[2], head[3]]))];
             link.read_exact(&mut packet)?;
@@ -145,7 +145,7 @@ pub fn next_head(link: &mut Link) -> Result<String> {
     Ok(String::from_utf8_lossy(&head).into_owned())
 }
 
-/// Where a peer is.
+/// This end's address.
 pub fn address(link: &Link) -> Result<SocketAddr> {
     Ok(link.stream().local_addr()?)
 }

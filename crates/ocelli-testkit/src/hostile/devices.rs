@@ -1,4 +1,4 @@
-//! Devices that push too much, too little, or never to the end.
+//! Devices that push too much, or messages that never end.
 
 use super::flood::{Frames, flood, listen, send};
 use super::{Attack, MEGABYTE, Pace, Progress, Target, Transport};
@@ -8,11 +8,11 @@ use crate::socket::{Socket, frame};
 use std::thread;
 use std::time::Duration;
 
-/// How many do it at a time.
+/// How many devices there are.
 const DEVICES: usize = 4;
-/// What all of them send together, in bytes a second.
+/// Bytes a second of all devices together.
 const RATE: f64 = 40.0 * MEGABYTE as f64;
-/// Ten times what an app takes of a device by default.
+/// Pictures a second: ten times the default `max_fps`.
 const PICTURES: f64 = 150.0;
 const AGAIN: Duration = Duration::from_millis(200);
 
@@ -22,8 +22,8 @@ const GOES_ON: u8 = 0x00;
 const PING: u8 = 0x89;
 const TEXT: u8 = 0x81;
 
-/// What a device does once it may send: what it says first, then again and again, and how
-/// many bytes a second that is.
+/// What a device sends once it is ready: first `opening`, then `again` repeatedly, at `rate`
+/// bytes a second.
 struct Kind {
     name: &'static str,
     opening: Vec<u8>,
@@ -97,7 +97,7 @@ pub fn attacks() -> Vec<Attack> {
         .collect()
 }
 
-/// A device that may send.
+/// Connects a device and waits until it is told that it may send.
 pub fn ready(target: &Target, path: &str) -> Result<Socket> {
     let mut socket = target.socket(target.new_address(), path, "")?;
     match socket.message()? {

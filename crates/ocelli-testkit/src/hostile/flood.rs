@@ -1,11 +1,11 @@
-//! Sending without pause, and taking what comes meanwhile.
+//! Sending without pause while reading what the hub answers.
 
 use super::{BEAT, Pace, Progress};
 use crate::link::Link;
 use std::io;
 
-/// Sends pieces until the attack is over or the connection has ended; says how it ended.
-/// What comes is given to `taken`.
+/// Sends pieces until the attack is over or the connection ends; returns how it ended.
+/// What the hub sends goes to `taken`.
 pub fn flood(
     link: &mut Link,
     progress: &Progress,
@@ -22,7 +22,7 @@ pub fn flood(
     None
 }
 
-/// Sends these bytes; says how the connection ended if it did.
+/// Sends these bytes; returns how the connection ended, if it did.
 pub fn send(
     link: &mut Link,
     progress: &Progress,
@@ -45,7 +45,7 @@ pub fn send(
             }
             Ok(None) => return Some("closed".to_owned()),
             Err(error) => {
-                // What the hub said before it hung up may still be there.
+                // The hub may have sent its reason before it disconnected.
                 let _ = link.pump(&[], &mut taken);
                 return Some(words(&error));
             }
@@ -54,7 +54,7 @@ pub fn send(
     None
 }
 
-/// Takes what comes until the attack is over or the connection has ended; says how.
+/// Reads until the attack is over or the connection ends; returns how it ended.
 pub fn listen(
     link: &mut Link,
     progress: &Progress,
@@ -73,7 +73,7 @@ pub fn listen(
     None
 }
 
-/// How a connection failed, without what differs from one to the next.
+/// How a connection failed, in few words, so that equal failures can be counted.
 pub fn words(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => "reset".to_owned(),
@@ -83,20 +83,20 @@ pub fn words(error: &io::Error) -> String {
     }
 }
 
-/// Reads the hub's WebSocket frames as they come, for the one that closes.
+/// Parses the hub's WebSocket frames incrementally to find the close frame.
 #[derive(Default)]
 pub struct Frames {
     head: Vec<u8>,
-    /// Of the payload that is being read.
+    /// Bytes of the current payload that are still to come.
     left: u64,
     closing: bool,
     close: Vec<u8>,
-    /// Messages that were not of control.
+    /// Data frames that came.
     pub messages: u64,
 }
 
 impl Frames {
-    /// Reads on.
+    /// Parses more bytes.
     pub fn take(&mut self, mut bytes: &[u8]) {
         while let Some((&first, rest)) = bytes.split_first() {
             if self.left > 0 {
@@ -124,7 +124,7 @@ impl Frames {
         }
     }
 
-    /// The payload's length, once the head is whole.
+    /// The payload's length, once the header is complete.
     fn length(&self) -> Option<u64> {
         match (self.head.get(1)? & 0x7F, &self.head[2..]) {
             (126, [high, low]) => Some(u64::from(u16::from_be_bytes([*high, *low]))),
@@ -134,7 +134,7 @@ impl Frames {
         }
     }
 
-    /// What the hub said when it closed, else how the connection ended.
+    /// The code and reason of the close frame; without one, `otherwise`.
     pub fn ending(&self, otherwise: String) -> String {
         match self.close.split_first_chunk() {
             Some((code, reason)) => {

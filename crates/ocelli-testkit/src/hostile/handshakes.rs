@@ -1,4 +1,4 @@
-//! What is done to a hub's TLS before, and beside, any request.
+//! Attacks on TLS itself: handshakes and key updates.
 
 use super::flood::words;
 use super::{Attack, Over, Pace, Progress, Target};
@@ -10,13 +10,13 @@ use std::net::Ipv4Addr;
 use std::thread;
 use std::time::Duration;
 
-/// Handshakes a second, from how many addresses, by how many threads.
+/// Handshakes a second, the addresses they come from, and the threads that make them.
 const HANDSHAKES: f64 = 1_000.0;
 const ADDRESSES: usize = 200;
 const THREADS: usize = 2;
-/// Handshakes that stay half open.
+/// How many handshakes stay half open.
 const HALF_OPEN: usize = 400;
-/// Changes of keys a second, on all connections together.
+/// Key updates a second, on all connections together.
 const UPDATES: f64 = 4_000.0;
 const AGAIN: Duration = Duration::from_millis(100);
 
@@ -38,7 +38,7 @@ pub fn attacks() -> Vec<Attack> {
     ]
 }
 
-/// The first message of a client, which may be sent as often as one likes.
+/// A ClientHello, which can be sent again on any number of connections.
 fn hello(target: &Target) -> Result<Vec<u8>> {
     let config = target.tls.clone().ok_or("the hub does not speak TLS")?;
     let mut client = ClientConnection::new(config, ServerName::try_from("localhost")?)?;
@@ -47,8 +47,8 @@ fn hello(target: &Target) -> Result<Vec<u8>> {
     Ok(hello)
 }
 
-/// Has the hub compute its share of the keys and sign, again and again. The client has
-/// nothing to compute.
+/// Makes the hub do the key exchange and the signature of many handshakes. Replaying one
+/// ClientHello costs the client nothing.
 fn handshakes(target: &Target, progress: &Progress) -> Result<()> {
     let hello = hello(target)?;
     let addresses: Vec<_> = (0..ADDRESSES).map(|_| target.new_address()).collect();
@@ -57,7 +57,7 @@ fn handshakes(target: &Target, progress: &Progress) -> Result<()> {
             let (hello, addresses) = (&hello, &addresses);
             scope.spawn(move || {
                 let mut pace = Pace::new(HANDSHAKES / THREADS as f64);
-                // Those whose answer is on its way.
+                // Kept until the hub has had time to answer.
                 let mut open: Vec<Link> = Vec::new();
                 for number in (thread..).step_by(THREADS) {
                     if !progress.goes_on() {
@@ -89,7 +89,7 @@ fn half_open(target: &Target, progress: &Progress) -> Result<()> {
     for number in 0..HALF_OPEN {
         let mut link = Link::connect_from(target.new_address(), target.address)?;
         progress.connected();
-        // Half of them say half a word, the others nothing after the hub's answer.
+        // Half of them stop inside the ClientHello, the others after it.
         let half = if number % 2 == 0 {
             hello.len() / 2
         } else {

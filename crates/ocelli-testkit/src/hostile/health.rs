@@ -1,4 +1,4 @@
-//! How long `/health` takes, asked again and again over one connection.
+//! Measures how long `/health` takes over one kept-alive connection.
 
 use crate::Result;
 use crate::feed::read_head;
@@ -9,19 +9,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-/// From one answer to the next question.
+/// The pause between an answer and the next request.
 const EACH: Duration = Duration::from_millis(15);
-/// An answer that takes longer is none.
+/// After this time a request counts as failed.
 const PATIENCE: Duration = Duration::from_secs(15);
 
 #[derive(Default)]
 struct State {
     took: Vec<Duration>,
-    /// When the question was asked whose answer is waited for.
+    /// When the pending request was sent.
     asked: Option<Instant>,
 }
 
-/// How long answers took.
+/// How long the answers took.
 #[derive(Clone, Copy)]
 pub struct Answers {
     /// The median.
@@ -30,7 +30,7 @@ pub struct Answers {
     pub most: Duration,
 }
 
-/// Asks until it is dropped.
+/// Sends requests until it is dropped.
 pub struct Health {
     state: Arc<Mutex<State>>,
     ending: Arc<AtomicBool>,
@@ -38,13 +38,13 @@ pub struct Health {
 }
 
 impl Health {
-    /// Asks over connections that are made so.
+    /// Starts; `open` makes the connections.
     pub fn start(open: impl Fn() -> io::Result<Link> + Send + 'static) -> Self {
         let (state, ending) = (Arc::<Mutex<State>>::default(), Arc::<AtomicBool>::default());
         let (into, end) = (state.clone(), ending.clone());
         let thread = thread::spawn(move || {
             while !end.load(Ordering::Relaxed) {
-                // A hub that answers no more has not answered in time.
+                // A failed request counts with the time it took to fail.
                 if ask(&open, &into, &end).is_err() {
                     lock(&into).answered();
                     thread::sleep(EACH);
@@ -58,7 +58,7 @@ impl Health {
         }
     }
 
-    /// How long the answers took since the last call, the one that is waited for included.
+    /// The times since the last call, including the pending request's so far.
     pub fn take(&self) -> Answers {
         let mut state = lock(&self.state);
         let mut took = std::mem::take(&mut state.took);

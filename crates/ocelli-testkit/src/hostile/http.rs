@@ -1,4 +1,4 @@
-//! HTTP cameras that never come to a picture, or send far too many.
+//! HTTP cameras that never send a picture, or far too many.
 
 use super::cameras::{Way, next_head, run};
 use super::flood::flood;
@@ -8,22 +8,22 @@ use crate::jpeg::Picture;
 use crate::link::{Link, self_signed};
 use std::io::Write;
 
-/// In bytes a second.
+/// Bytes a second of each camera.
 const RATE: f64 = 40.0 * MEGABYTE as f64;
-/// How many there are.
+/// How many cameras there are.
 const CAMERAS: usize = 4;
-/// Pictures a second where they are tiny.
+/// Pictures a second of each camera.
 const PICTURES: f64 = 50_000.0;
 
-/// What it does.
+/// What the camera sends.
 #[derive(Clone, Copy, PartialEq)]
 enum Behaviour {
-    /// Interim answers, and never the one that counts.
+    /// Interim responses without end, and no final one.
     Interim,
     Headers,
-    /// A chunked body of which each chunk is a byte.
+    /// A chunked body with one byte in each chunk.
     Chunks,
-    /// Parts in which there is nothing.
+    /// Empty parts.
     Parts,
     /// A part whose headers never end.
     PartHeaders,
@@ -48,7 +48,7 @@ pub fn attacks() -> Vec<Attack> {
         .into_iter()
         .flat_map(|way| behaviours.map(|one| (way, one)));
     all.filter(|((_, way), (_, behaviour))| {
-        // A test ends with the first picture.
+        // A test ends at the first picture.
         *way != Way::Tested || *behaviour != Behaviour::Pictures
     })
     .map(|((scheme, way), (name, behaviour))| {
@@ -120,7 +120,7 @@ fn answer(mut link: Link, behaviour: Behaviour, progress: &Progress) -> Result<(
         |_| {},
     );
     if let Some(how) = ended {
-        progress.ended(format!("the hub hung up: {how}"));
+        progress.ended(format!("the hub disconnected: {how}"));
     }
     Ok(())
 }

@@ -1,4 +1,5 @@
-//! HTTP/2 clients (RFC 9113), frame by frame: what a library would not let them do.
+//! HTTP/2 clients (RFC 9113) that write frames by hand, since a library would not let them
+//! misbehave.
 
 use super::flood::{flood, send};
 use super::{Attack, Bounds, MEGABYTE, Over, Pace, Progress, Target, Transport};
@@ -10,12 +11,12 @@ use std::thread;
 use std::time::Duration;
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-/// How many clients flood at a time.
+/// How many clients flood the hub.
 const CLIENTS: usize = 4;
-/// What all of them send together, in bytes a second.
+/// Bytes a second of all clients together.
 const RATE: f64 = 40.0 * MEGABYTE as f64;
 const AGAIN: Duration = Duration::from_millis(100);
-/// Connections whose streams all stall, and the streams of each.
+/// Connections with stalled streams, and the streams of each.
 const STALLED: usize = 40;
 const STREAMS: u32 = 128;
 
@@ -39,7 +40,7 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// The header block of a GET (RFC 7541): what the static table has, and two literals.
+/// The header block of a GET (RFC 7541): two entries of the static table and two literals.
 fn get(target: &Target, path: &str) -> Vec<u8> {
     let authority = target.address.to_string();
     let mut block = vec![0x82, 0x87];
@@ -69,7 +70,7 @@ pub fn attacks() -> Vec<Attack> {
             "headers that go on without end",
             |target, stream| match stream {
                 1 => frame(HEADERS, END_STREAM, 1, &get(target, "/health")),
-                // One header field, said again and again.
+                // The same header field repeatedly.
                 _ => frame(CONTINUATION, 0, 1, &[0, 1, b'a', 1, b'b']),
             },
         ),
@@ -97,16 +98,17 @@ pub fn attacks() -> Vec<Attack> {
     let name = format!("HTTP/2: {STALLED} connections, {STREAMS} stalled streams each");
     let stalled = Attack::new("http2", name, stall)
         .over(Over::Tls)
-        // In the whole form beyond the time after which who takes nothing is dropped.
-        .seconds(3.0, 45.0)
+        // The whole form lasts longer than the hub waits for a stalled stream.
+        .seconds(2.0, 45.0)
         .bounds(Bounds {
             growth: 96 * MEGABYTE,
             ..Bounds::default()
-        });
+        })
+        .ends();
     flooding.chain([stalled]).collect()
 }
 
-/// What is sent next, given the number of a new stream.
+/// Makes the frames to send next; a new stream has this number.
 type Piece = fn(&Target, u32) -> Vec<u8>;
 
 fn open(target: &Target, from: Ipv4Addr, settings: &[u8]) -> Result<Link> {
@@ -146,7 +148,7 @@ fn once(target: &Target, from: Ipv4Addr, piece: Piece, progress: &Progress) -> R
     Ok(())
 }
 
-/// Opens streams of the largest file there is, takes nothing of it, and answers pings.
+/// Requests the hub's largest file on many streams with a window of 0, and answers pings.
 fn stall(target: &Target, progress: &Progress) -> Result<()> {
     let path = largest_file(target)?;
     let opening = || -> Result<Link> {
@@ -157,7 +159,7 @@ fn stall(target: &Target, progress: &Progress) -> Result<()> {
         let streams = (0..STREAMS)
             .map(|number| frame(HEADERS, END_HEADERS | END_STREAM, 2 * number + 1, &block));
         let streams: Vec<_> = streams.flatten().collect();
-        // Over a second in all.
+        // All connections are open within about a second.
         let mut pace = Pace::new(STALLED as f64 * streams.len() as f64 / 4.0);
         match send(&mut link, progress, &mut pace, &streams, |_| {}) {
             None => Ok(link),
@@ -184,7 +186,7 @@ fn stall(target: &Target, progress: &Progress) -> Result<()> {
     Ok(())
 }
 
-/// Answers what has to be answered; whether the connection is still there.
+/// Acknowledges pings and settings; whether the connection is still open.
 fn tend(link: &mut Link, frames: &mut Frames, progress: &Progress) -> bool {
     let taken = link.pump(&[], |bytes| frames.take(bytes));
     let answers = std::mem::take(&mut frames.answers);
@@ -202,7 +204,7 @@ fn tend(link: &mut Link, frames: &mut Frames, progress: &Progress) -> bool {
     false
 }
 
-/// The largest script of the hub's first page.
+/// The path of the largest script on the hub's first page.
 fn largest_file(target: &Target) -> Result<String> {
     let (_, page) = target.call(target.new_address(), "GET /", "", "")?;
     let links = page
@@ -218,11 +220,11 @@ fn largest_file(target: &Target) -> Result<String> {
     Ok(largest.1.ok_or("the hub's page has no script")?)
 }
 
-/// Reads the hub's frames as they come.
+/// Parses the hub's frames incrementally.
 #[derive(Default)]
 struct Frames {
     bytes: Vec<u8>,
-    /// What is to be sent: acknowledgements.
+    /// Acknowledgements to send.
     answers: Vec<u8>,
     resets: usize,
     farewell: Option<String>,

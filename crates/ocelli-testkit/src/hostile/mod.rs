@@ -1,17 +1,18 @@
-//! Peers that attack a hub, and the judgement of how it bears them.
+//! Hostile peers, and a stage that measures what their attacks cost everyone else.
 //!
 //! # Layout
-//! - [`Attack`]: one way of attacking, and what it may cost; [`attacks`] lists them all.
-//! - [`Target`]: the hub, as an attacker reaches it. [`Progress`]: what the threads of an
-//!   attack share.
-//! - [`Stage`]: a hub with cameras and a viewer, on which attacks are borne and measured.
-//! - `cameras` (the scripted server), `rtsp`, `http`: hostile cameras.
-//! - `sockets`: viewers over WebSocket. `flood`: what sends without pause.
-//! - `requests`, `http2`: HTTP clients. `handshakes`: TLS before any request.
-//! - `passwords`, `series`, `devices`, `pictures`: what their names say.
+//! - [`Attack`]: one attack and its limits; [`attacks`] lists them all.
+//! - [`Target`]: how an attacker reaches the hub. [`Progress`]: what the threads of an attack
+//!   share.
+//! - [`Stage`]: a hub with honest cameras and a viewer. It runs attacks and judges them;
+//!   `health` times `/health` meanwhile.
+//! - `cameras` (a scripted server), `rtsp`, `http`: hostile cameras.
+//! - `sockets`: WebSocket viewers. `flood`: sending without pause.
+//! - `requests`, `http2`: HTTP clients. `handshakes`: TLS.
+//! - `passwords`, `series`, `devices`, `pictures`: attacks on those.
 //!
-//! Attackers hold their own rates down: it is the hub that has to be slow by itself, not
-//! for want of a processor that the attackers keep busy.
+//! Attackers limit their own rates and run at a low priority: what is measured is the hub,
+//! not competition for processors.
 
 mod cameras;
 mod devices;
@@ -39,16 +40,16 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long an attacker waits for anything at a time: soon enough to notice the end.
+/// The longest single wait of an attacker, so that it notices the end of the attack.
 const BEAT: Duration = Duration::from_millis(50);
 const MEGABYTE: u64 = 1_000_000;
-/// Longer than a hub is patient with a peer that asks too much all the time.
+/// Seconds: longer than the hub's patience with a peer that stays over its budget.
 const LONG: f64 = 13.0;
 
-/// What an attack does from its beginning to its end, in a thread of its own.
+/// Runs an attack until [`Progress::goes_on`] is false.
 type Run = Box<dyn Fn(&Target, &Progress) -> Result<()> + Send + Sync>;
 
-/// Over what a hub is reached.
+/// How the hub is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transport {
     /// Plain connections.
@@ -66,31 +67,29 @@ impl Transport {
     }
 }
 
-/// Over what an attack comes.
+/// Which transports an attack can use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Over {
-    /// Plain connections alone: it is not the hub that is connected to, or not on a port
-    /// that has TLS.
+    /// Plain only: the hub itself connects, or the port has no TLS.
     Plain,
     /// Both.
     Either,
-    /// TLS alone.
+    /// TLS only.
     Tls,
 }
 
-/// What an attack may cost, beyond what holds for all of them.
+/// What an attack may cost. Frame rate and `/health` have the same limits for all.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
-    /// Bytes of the hub's own that may be added to those before.
+    /// By how many bytes the hub's memory may grow.
     pub growth: u64,
-    /// Child processes at a time.
+    /// How many child processes there may be at a time.
     pub children: usize,
-    /// The bytes of all of them together.
+    /// The memory of all child processes together, in bytes.
     pub children_bytes: u64,
-    /// Whether what the hub then holds was asked for, and may stay.
+    /// Whether the hub may keep the memory, because it holds what was asked for.
     pub keeps: bool,
-    /// Whether it has to end: in the whole form the attack is then long enough for the
-    /// hub to lose its patience.
+    /// Whether the hub must cut the attacker off. The whole form then lasts long enough.
     pub ends: bool,
 }
 
@@ -106,22 +105,22 @@ impl Default for Bounds {
     }
 }
 
-/// One way of attacking.
+/// One attack.
 pub struct Attack {
-    /// Attacks of one kind, which a test takes together.
+    /// The kind of attack; one test runs all of a family.
     pub family: &'static str,
-    /// What it is called.
+    /// Its name.
     pub name: String,
-    /// Over what it comes.
+    /// The transports it can use.
     pub over: Over,
-    /// Over what it comes in the short form; none if it is not in it, because another
-    /// attack stands for it.
+    /// The transport it uses in the short form; none if the short form leaves it out in
+    /// favour of a similar attack.
     pub short: Option<Transport>,
-    /// How long it lasts at the least, in seconds: in the short form and in the whole.
+    /// How long it is measured, in seconds: in the short form and in the whole form.
     pub seconds: (f64, f64),
     /// What it may cost.
     pub bounds: Bounds,
-    /// What has to be there before it, which the hub may keep.
+    /// Runs before the hub's memory is measured.
     prepare: Option<Run>,
     run: Run,
 }
@@ -137,14 +136,14 @@ impl Attack {
             name: name.into(),
             over: Over::Either,
             short: Some(Transport::Plain),
-            seconds: (1.5, 4.0),
+            seconds: (1.2, 4.0),
             bounds: Bounds::default(),
             prepare: None,
             run: Box::new(run),
         }
     }
 
-    /// Whether it comes over this.
+    /// Whether this form runs it over this transport.
     pub fn is_over(&self, transport: Transport, form: Form) -> bool {
         match (form, self.over) {
             (Form::Short, _) => self.short == Some(transport),
@@ -179,7 +178,7 @@ impl Attack {
         Self { bounds, ..self }
     }
 
-    /// It has to be cut off.
+    /// The hub must cut the attacker off.
     fn ends(mut self) -> Self {
         self.seconds.1 = self.seconds.1.max(LONG);
         self.bounds.ends = true;
@@ -195,8 +194,7 @@ impl Attack {
     }
 }
 
-/// All of them, in the order in which they are best borne: what leaves something behind
-/// for a while comes last.
+/// All attacks. Those that leave child processes for a while come last.
 pub fn attacks() -> Vec<Attack> {
     [
         rtsp::attacks(),
@@ -245,26 +243,26 @@ impl Progress {
         self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
-    /// Counts a connection that the hub refused or ended, by what it said.
+    /// Counts a connection that the hub refused or ended, by its reason.
     fn ended(&self, how: impl std::fmt::Display) {
         if !self.goes_on() {
             return;
         }
         let how: String = how.to_string().chars().take(120).collect();
         let mut endings = self.endings.lock().unwrap_or_else(PoisonError::into_inner);
-        // What the hub says is bounded, but not by this program.
+        // The reasons may all differ; a few are enough.
         if endings.len() < 40 || endings.contains_key(&how) {
             *endings.entry(how).or_default() += 1;
         }
     }
 
-    /// Notes what the hub did that it should not have done.
+    /// Records a failure of the hub that only the attacker sees.
     fn fault(&self, what: impl std::fmt::Display) {
         let mut faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
         faults.push(what.to_string());
     }
 
-    /// Waits, but not beyond the attack's end.
+    /// Waits, but not beyond the end of the attack.
     fn rest(&self, time: Duration) {
         let until = Instant::now() + time;
         while self.goes_on() {
@@ -289,7 +287,7 @@ impl Progress {
     }
 }
 
-/// What the attackers tell of an attack.
+/// What the attackers counted.
 struct Told {
     connections: u64,
     bytes: u64,
@@ -298,14 +296,14 @@ struct Told {
     faults: Vec<String>,
 }
 
-/// Holds a sender to a rate.
+/// Limits a sender's rate.
 struct Pace {
     per_second: f64,
     due: Instant,
 }
 
 impl Pace {
-    /// So much a second, of whatever is counted.
+    /// Allows so many units a second.
     fn new(per_second: f64) -> Self {
         Self {
             per_second,
@@ -313,13 +311,13 @@ impl Pace {
         }
     }
 
-    /// Counts what was sent, and waits until more may be. Time in which nothing could be
-    /// sent is not made up for.
+    /// Counts what was sent and waits until more may be sent. A sender that was blocked does
+    /// not catch up.
     fn sent(&mut self, amount: usize) {
         let now = Instant::now();
         self.due = self.due.max(now - BEAT);
         self.due += Duration::from_secs_f64(amount as f64 / self.per_second);
-        // Not for less than a system can wait.
+        // Shorter sleeps are not accurate.
         let ahead = self.due.saturating_duration_since(now);
         if ahead > Duration::from_millis(2) {
             thread::sleep(ahead.min(BEAT));

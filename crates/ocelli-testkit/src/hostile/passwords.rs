@@ -1,4 +1,4 @@
-//! Wrong passwords: each costs the hub the work and the memory that a right one does.
+//! Wrong passwords: the hub hashes each of them, which takes time and memory.
 
 use super::{Attack, Bounds, MEGABYTE, Progress, Target};
 use crate::Result;
@@ -11,7 +11,7 @@ pub fn attacks() -> Vec<Attack> {
             guess(target, progress, addresses, each)
         })
         .bounds(Bounds {
-            // Two are compared at a time, 19 MiB each.
+            // Two are hashed at a time, 19 MiB each.
             growth: 56 * MEGABYTE,
             ..Bounds::default()
         })
@@ -22,7 +22,7 @@ pub fn attacks() -> Vec<Attack> {
     ]
 }
 
-/// So many from each address, all at once, each for another name.
+/// Sends so many from each address, all at once, each for another user name.
 fn guess(target: &Target, progress: &Progress, addresses: usize, each: usize) -> Result<()> {
     static NAMES: AtomicU64 = AtomicU64::new(0);
     thread::scope(|scope| {

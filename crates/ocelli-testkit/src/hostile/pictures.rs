@@ -1,5 +1,5 @@
-//! Pictures that are small until they are decoded, and more viewers of MPEG-1 than there
-//! can be encoders.
+//! Small files that decode to huge pictures, and more MPEG-1 viewers than there may be
+//! encoders.
 
 use super::cameras::{Way, next_head, run};
 use super::devices::ready;
@@ -13,12 +13,12 @@ use std::io::Write;
 use std::thread;
 use std::time::Duration;
 
-/// How many viewers there are, each of a camera of its own.
+/// How many viewers there are, each with a camera of its own.
 const VIEWERS: usize = 60;
-/// More encoders than this at a time are too many.
+/// The most child processes that are acceptable then.
 const ENCODERS: usize = 16;
 const BINARY: u8 = 0x82;
-/// From one picture to the next.
+/// The interval between pictures.
 const EACH: Duration = Duration::from_millis(250);
 const AGAIN: Duration = Duration::from_millis(200);
 
@@ -38,7 +38,7 @@ pub fn attacks() -> Vec<Attack> {
     let pushed = bombs.into_iter().map(|(name, make)| {
         let name = format!("a device and a JSMpeg viewer: pictures of {name}");
         let run = move |target: &Target, progress: &Progress| push(target, progress, &make());
-        Attack::new("pictures", name, run).seconds(2.5, 8.0)
+        Attack::new("pictures", name, run).seconds(2.0, 8.0)
     });
     let sent = bombs.into_iter().map(|(name, make)| {
         let title = format!("an HTTP camera and a JSMpeg viewer: pictures of {name}");
@@ -48,12 +48,12 @@ pub fn attacks() -> Vec<Attack> {
         })
         .over(super::Over::Plain)
         .short(name.starts_with("16").then_some(super::Transport::Plain))
-        .seconds(2.5, 8.0)
+        .seconds(2.0, 8.0)
     });
     let attacks = pushed.chain(sent).map(|attack| attack.bounds(bounds));
     let name = format!("{VIEWERS} JSMpeg viewers of as many cameras");
     let viewers = Attack::new("pictures", name, encoders)
-        .seconds(3.0, 10.0)
+        .seconds(2.0, 10.0)
         .bounds(Bounds {
             children: ENCODERS,
             children_bytes: 1_200 * MEGABYTE,
@@ -62,8 +62,8 @@ pub fn attacks() -> Vec<Attack> {
     attacks.chain([viewers]).collect()
 }
 
-/// A few hundred bytes that claim to be a picture of this size. It is progressive: of
-/// such a picture a decoder keeps all coefficients, and believes that more scans follow.
+/// A few hundred bytes that claim to be a picture of this size. ffmpeg refuses a baseline
+/// picture with too little data, but for a progressive one it allocates all coefficients.
 fn bomb(width: u16, height: u16) -> Vec<u8> {
     let mut jpeg = progressive(width, height, 3);
     jpeg.extend([0xFF, 0xDA, 0, 12, 3, 1, 0, 2, 0, 3, 0, 0, 0, 0]);
@@ -72,30 +72,30 @@ fn bomb(width: u16, height: u16) -> Vec<u8> {
     jpeg
 }
 
-/// A picture of 36 megapixels, in whose thousand scans there is nothing: a decoder goes
-/// over all of its blocks for each.
+/// A picture of 36 megapixels with a thousand empty scans, each of which makes the decoder
+/// visit all blocks.
 fn scans() -> Vec<u8> {
     const SIDE: u16 = 6_000;
     let blocks = usize::from(SIDE / 8) * usize::from(SIDE / 8);
     let mut jpeg = progressive(SIDE, SIDE, 1);
-    // Of the coefficients but the first one code alone, "0": the next 16,384 blocks, and
-    // as many more as 14 further bits say, have none.
+    // The AC table has one code, "0", for EOB14: an end-of-band run of 16,384 blocks plus a
+    // number in 14 further bits.
     jpeg.extend([0xFF, 0xC4, 0, 20, 0x10]);
     jpeg.extend([1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xE0]);
-    // The first scan has the differences, all of them none: a bit each.
+    // The first scan has the DC differences, all 0: one bit each.
     jpeg.extend([0xFF, 0xDA, 0, 8, 1, 1, 0, 0, 0, 0]);
     jpeg.extend(vec![0; blocks / 8 + 1]);
     for number in 0..1_000 {
         let band = 1 + (number % 63) as u8;
         jpeg.extend([0xFF, 0xDA, 0, 8, 1, 1, 0, band, band, 0]);
-        // 15 bits for each 16,384 blocks.
+        // 15 bits for each run of 16,384 blocks.
         jpeg.extend(vec![0; blocks / 16_384 * 2 + 3]);
     }
     jpeg.extend([0xFF, 0xD9]);
     jpeg
 }
 
-/// A progressive picture as far as its tables.
+/// The beginning of a progressive picture, up to and including its DC table.
 fn progressive(width: u16, height: u16, components: u8) -> Vec<u8> {
     let small = tiny();
     let (before, _) = split(&small);
@@ -121,7 +121,7 @@ fn tiny() -> Vec<u8> {
     tiny.encode_now(0).to_vec()
 }
 
-/// What is before a baseline picture's frame header, and the rest.
+/// Splits a baseline picture before its frame header.
 fn split(jpeg: &[u8]) -> (&[u8], &[u8]) {
     let at = jpeg.windows(2).position(|two| two == [0xFF, 0xC0]);
     jpeg.split_at(at.unwrap_or(jpeg.len()))
@@ -138,7 +138,7 @@ fn huffman_tables() -> Vec<u8> {
     }
 }
 
-/// Pushes such pictures into a camera that a viewer of MPEG-1 looks at.
+/// Pushes the picture repeatedly to a camera that is watched as MPEG-1.
 fn push(target: &Target, progress: &Progress, picture: &[u8]) -> Result<()> {
     let key = target.mint("hostile-picture")?;
     let mut device = ready(target, &key.path)?;
@@ -155,7 +155,7 @@ fn push(target: &Target, progress: &Progress, picture: &[u8]) -> Result<()> {
         let mut next = Some(device);
         while progress.goes_on() {
             let once = next.take().map_or_else(|| ready(target, &key.path), Ok);
-            let once = once.and_then(|mut device| {
+            let once = once.map(|mut device| {
                 progress.connected();
                 let (mut pace, mut frames) = (Pace::new(f64::INFINITY), Frames::default());
                 let message = frame(BINARY, picture);
@@ -165,7 +165,7 @@ fn push(target: &Target, progress: &Progress, picture: &[u8]) -> Result<()> {
                     ended = send(device.link(), progress, &mut pace, &message, taken);
                     progress.rest(EACH);
                 }
-                Ok(frames.ending(ended.unwrap_or_default()))
+                frames.ending(ended.unwrap_or_default())
             });
             progress.ended(once.unwrap_or_else(|error| error.to_string()));
             progress.rest(AGAIN);
@@ -174,7 +174,7 @@ fn push(target: &Target, progress: &Progress, picture: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// Watches the MPEG-1 of a camera until the attack's end, or until it is turned out.
+/// Watches a camera as MPEG-1 until the attack is over or the hub ends it.
 pub fn watch(target: &Target, room: &str, progress: &Progress) -> Result<()> {
     let path = format!("/live/jsmpeg?app=live&room={room}");
     let mut socket = target.socket(target.new_address(), &path, "")?;
@@ -185,7 +185,7 @@ pub fn watch(target: &Target, room: &str, progress: &Progress) -> Result<()> {
     Ok(())
 }
 
-/// What an HTTP camera answers that sends such pictures.
+/// An HTTP camera that sends the picture repeatedly.
 fn parts(mut link: Link, picture: &[u8], progress: &Progress) -> Result<()> {
     next_head(&mut link)?;
     let head = "HTTP/1.1 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=frame\r\n\r\n";
@@ -204,8 +204,8 @@ fn parts(mut link: Link, picture: &[u8], progress: &Progress) -> Result<()> {
     Ok(())
 }
 
-/// Opens one viewer of MPEG-1 for each of many cameras. Those who are refused have to be
-/// told so.
+/// Opens an MPEG-1 viewer for each of many cameras. Viewers that are refused must be told
+/// why.
 fn encoders(target: &Target, progress: &Progress) -> Result<()> {
     let cameras = (0..VIEWERS).map(|number| {
         let source = format!(
@@ -221,7 +221,7 @@ fn encoders(target: &Target, progress: &Progress) -> Result<()> {
         let path = format!("/live/jsmpeg?app=live&room={}", camera.room);
         match target.socket(target.new_address(), &path, "") {
             Ok(socket) => open.push((socket, Frames::default())),
-            // A refusal that is an answer.
+            // An HTTP answer is a refusal with a reason.
             Err(error) => progress.ended(error),
         }
         progress.connected();
@@ -234,7 +234,7 @@ fn encoders(target: &Target, progress: &Progress) -> Result<()> {
                 Err(error) => frames.ending(super::flood::words(&error)),
             };
             if !how.starts_with(|first: char| first.is_ascii_digit()) {
-                progress.fault(format!("a viewer was turned out without a word: {how}"));
+                progress.fault(format!("a viewer was disconnected without a reason: {how}"));
             }
             progress.ended(how);
             false

@@ -1,4 +1,4 @@
-//! HTTP/1.1 clients that ask for more than they take.
+//! HTTP/1.1 clients that pipeline requests without end.
 
 use super::flood::flood;
 use super::{Attack, MEGABYTE, Pace, Progress, Target, Transport};
@@ -9,13 +9,13 @@ use std::net::Ipv4Addr;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How many do it at a time.
+/// How many clients there are.
 const CLIENTS: usize = 4;
-/// What all of them send together, in bytes a second.
+/// Bytes a second of all clients together.
 const RATE: f64 = 8.0 * MEGABYTE as f64;
-/// Connections of one client that wait, full.
+/// How many blocked connections a client keeps open.
 const HELD: usize = 16;
-/// One that has taken nothing for so long is full.
+/// A connection counts as blocked after this time without progress.
 const FULL: Duration = Duration::from_millis(150);
 const AGAIN: Duration = Duration::from_millis(100);
 
@@ -68,7 +68,7 @@ fn read(target: &Target, from: Ipv4Addr, progress: &Progress) -> Result<()> {
     Ok(())
 }
 
-/// Fills one connection after the other, and keeps them.
+/// Fills one connection after another without reading, and keeps them open.
 fn unread(target: &Target, from: Ipv4Addr, progress: &Progress) -> Result<()> {
     let piece = requests(target);
     let mut pace = Pace::new(RATE / CLIENTS as f64);
@@ -82,7 +82,7 @@ fn unread(target: &Target, from: Ipv4Addr, progress: &Progress) -> Result<()> {
         set_socket_recv_buffer_size(link.stream(), 4096)?;
         let mut last = Instant::now();
         while progress.goes_on() && last.elapsed() < FULL {
-            // Not even looked at, so that TLS takes nothing either.
+            // `push` does not read.
             match link.push(&piece) {
                 Ok(0) => {
                     link.wait_ready(true, Duration::from_millis(20))?;

@@ -1,33 +1,33 @@
-//! RTSP cameras that never come to an end: of a line, of a header, of a body, of a unit.
+//! RTSP cameras whose lines, headers, bodies or units never end.
 
 use super::cameras::{Way, address, next_head, run};
 use super::flood::{flood, listen};
-use super::{Attack, MEGABYTE, Over, Pace, Progress};
+use super::{Attack, Bounds, MEGABYTE, Over, Pace, Progress};
 use crate::Result;
 use crate::link::Link;
 use std::io::Write;
 
-/// In bytes a second.
-const RATE: f64 = 40.0 * MEGABYTE as f64;
-/// Packets a second where they are small.
+/// Bytes a second.
+const RATE: f64 = 80.0 * MEGABYTE as f64;
+/// Packets a second where they are empty.
 const PACKETS: f64 = 400_000.0;
 
-/// What it does.
+/// What the camera sends.
 #[derive(Clone, Copy)]
 enum Behaviour {
     /// The first line of its first answer never ends.
     Line,
     /// The headers of its first answer never end.
     Headers,
-    /// The body of its first answer has 20 GB.
+    /// Its first answer announces a body of 20 GB.
     Body,
-    /// A unit in fragments, of which none is the last.
+    /// One unit in fragments without a last one.
     Fragments,
-    /// Units of which none is the last of its picture.
+    /// Units of one picture without a last one.
     Units,
-    /// Packets in which there is nothing.
+    /// Packets without a payload.
     Empty,
-    /// Headers without end between packets, in mid-stream.
+    /// An answer whose headers never end, in mid-stream.
     Late,
 }
 
@@ -58,12 +58,14 @@ pub fn attacks() -> Vec<Attack> {
         };
         let attack = attack.over(Over::Plain);
         let attack = if short { attack } else { attack.short(None) };
-        // A trial ends by itself.
-        if way == Way::Tested {
-            attack
-        } else {
-            attack.ends()
+        if way != Way::Tested {
+            return attack.ends();
         }
+        // Four cameras at a time. Each test ends by itself.
+        attack.bounds(Bounds {
+            growth: 128 * MEGABYTE,
+            ..Bounds::default()
+        })
     })
     .collect()
 }
@@ -117,7 +119,7 @@ fn converse(mut link: Link, behaviour: Behaviour, progress: &Progress) -> Result
     }
 }
 
-/// Sends packets for as long as the attack lasts.
+/// Sends packets until the attack is over.
 fn stream(link: &mut Link, behaviour: Behaviour, progress: &Progress) -> Result<()> {
     let mut sequence = 0;
     let mut packets = Packets::default();
@@ -126,14 +128,14 @@ fn stream(link: &mut Link, behaviour: Behaviour, progress: &Progress) -> Result<
         return without_end(link, progress, RATE, || b"X: y\r\n".repeat(2_500));
     }
     let small = matches!(behaviour, Behaviour::Empty);
-    // A packet is a unit of the pace where packets are what costs.
+    // An empty packet has 16 bytes.
     let rate = if small { PACKETS * 16.0 } else { RATE };
     without_end(link, progress, rate, || {
         packets.bytes.clear();
         for _ in 0..if small { 200 } else { 12 } {
             match behaviour {
                 Behaviour::Fragments => {
-                    // Of an IDR picture; only the very first says that it begins.
+                    // FU-A of an IDR picture; only the first fragment has the start bit.
                     let begin = if sequence == 0 { 0x80 } else { 0 };
                     packets.add(
                         sequence,
@@ -159,12 +161,12 @@ fn without_end(
 ) -> Result<()> {
     let ended = flood(link, progress, &mut Pace::new(rate), piece, |_| {});
     if let Some(how) = ended.or_else(|| listen(link, progress, |_| {})) {
-        progress.ended(format!("the hub hung up: {how}"));
+        progress.ended(format!("the hub disconnected: {how}"));
     }
     Ok(())
 }
 
-/// RTP in RTSP's own connection, on channel 0, all of one moment and none marked as last.
+/// Interleaved RTP packets on channel 0, all with the same timestamp and without marker.
 #[derive(Default)]
 struct Packets {
     bytes: Vec<u8>,

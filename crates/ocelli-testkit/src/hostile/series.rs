@@ -1,4 +1,4 @@
-//! Those who look at series and take nothing, and sources that send what is none.
+//! Series viewers that do not read, and sources that send garbage.
 
 use super::flood::{flood, words};
 use super::{Attack, Bounds, MEGABYTE, Over, Pace, Progress, Target};
@@ -12,10 +12,10 @@ use std::thread;
 use std::time::Duration;
 
 const VIEWERS: usize = 120;
-/// A history as long as one message takes.
+/// How many series the history has, and the samples of each: as many as one message takes.
 const SERIES: usize = 40;
 const SAMPLES: usize = 10_000;
-/// How many sources send at a time, and in bytes a second all of them together.
+/// How many sources there are, and the bytes a second of all of them together.
 const SOURCES: usize = 4;
 const RATE: f64 = 40.0 * MEGABYTE as f64;
 /// New series a second.
@@ -26,12 +26,13 @@ pub fn attacks() -> Vec<Attack> {
     let name = format!("{VIEWERS} series viewers that do not read");
     let viewers = Attack::new("series", name, unread)
         .after(|target, _| fill(target))
-        // In the whole form beyond the time after which who takes nothing is dropped.
-        .seconds(2.5, 45.0)
+        // The whole form lasts longer than the hub waits for a viewer that does not read.
+        .seconds(2.0, 45.0)
         .bounds(Bounds {
             growth: 64 * MEGABYTE,
             ..Bounds::default()
-        });
+        })
+        .ends();
     let source = |name: &str, piece: fn() -> Vec<u8>| {
         let name = format!("{SOURCES} sources of samples: {name}");
         Attack::new("series", name, move |target, progress| {
@@ -63,12 +64,12 @@ fn connect(target: &Target) -> std::io::Result<Link> {
     Link::connect_from(target.new_address(), target.samples)
 }
 
-/// Sends a history, unless it is there.
+/// Sends the history.
 fn fill(target: &Target) -> Result<()> {
     for series in 0..SERIES {
         let mut text = format!("history {series}\n");
         for sample in 0..SAMPLES {
-            // Values that no thinning drops and no packing shortens much.
+            // Values that do not compress well.
             let value = (sample * 7_919 + series) % 10_007;
             writeln!(
                 text,
@@ -79,7 +80,7 @@ fn fill(target: &Target) -> Result<()> {
         let mut link = connect(target)?;
         link.write_all(text.as_bytes())?;
         link.stream().shutdown(Shutdown::Write)?;
-        // The hub hangs up when it has read all of it.
+        // The hub closes the connection when it has read everything.
         link.set_patience(Duration::from_secs(20));
         let mut told = Vec::new();
         link.read_to_end(&mut told)?;
@@ -106,7 +107,7 @@ fn unread(target: &Target, progress: &Progress) -> Result<()> {
         }
     }
     while progress.goes_on() {
-        // A write tells whether the connection is still there, and reads nothing.
+        // An empty pong tells whether the connection is still open.
         held.retain_mut(
             |socket| match socket.link().push(&[0x8A, 0x80, 0, 0, 0, 0]) {
                 Ok(_) => true,

@@ -1,5 +1,4 @@
-//! Viewers that anybody may be, over WebSocket: what they send is small, without end, or
-//! both, and each message is one that a hub has to look at.
+//! Anonymous WebSocket viewers that flood the hub with messages, most of them empty.
 
 use super::flood::{Frames, flood};
 use super::{Attack, MEGABYTE, Pace, Progress, Target, Transport};
@@ -9,13 +8,13 @@ use std::net::Ipv4Addr;
 use std::thread;
 use std::time::Duration;
 
-/// How many do it at a time.
+/// How many sockets there are.
 const SOCKETS: usize = 4;
-/// What all of them send together, in bytes a second.
+/// Bytes a second of all sockets together.
 const RATE: f64 = 40.0 * MEGABYTE as f64;
-/// How much is written at a time.
+/// How many bytes are written at a time.
 const PIECE: usize = 16 * 1024;
-/// Before one that was turned out comes back.
+/// The pause before a socket that was closed is opened again.
 const AGAIN: Duration = Duration::from_millis(100);
 
 const TEXT: u8 = 0x81;
@@ -27,15 +26,15 @@ const SERIES: &str = "/ws/series";
 const CAMERA: &str = "/live/ws?app=live&room=cam1";
 const V2: &str = "Sec-WebSocket-Protocol: ocelli.v2\r\n";
 
-/// What one sends.
+/// What a socket sends.
 struct Kind {
     name: &'static str,
     path: &'static str,
     /// Further header lines of the upgrade.
     more: &'static str,
-    /// Once, at the beginning.
+    /// Sent once.
     opening: Vec<u8>,
-    /// Again and again.
+    /// Sent repeatedly.
     frames: Vec<u8>,
 }
 
@@ -89,7 +88,7 @@ pub fn attacks() -> Vec<Attack> {
         .map(|(number, kind)| {
             let short = [Transport::Plain, Transport::Tls][number % 2];
             let name = format!("{SOCKETS} sockets that send {}", kind.name);
-            // One of each address stands for the others.
+            // A few are enough to see the hub close them.
             let ends = matches!(kind.frames[..], [PING | TEXT, 0x80, ..]) && kind.more.is_empty();
             let attack = Attack::new("sockets", name, move |target, progress| {
                 let kind = &kind;
@@ -107,7 +106,7 @@ pub fn attacks() -> Vec<Attack> {
         .collect()
 }
 
-/// Comes back as often as it is turned out.
+/// Connects again whenever the hub has closed the socket.
 fn again_and_again(kind: &Kind, target: &Target, from: Ipv4Addr, progress: &Progress) {
     while progress.goes_on() {
         if let Err(error) = once(kind, target, from, progress) {

@@ -1,5 +1,5 @@
-//! A hub with honest cameras and a viewer, on which attacks are borne one after the other:
-//! how the others fare meanwhile, what it costs, and whether that is given back.
+//! A hub with honest cameras and a viewer, against which attacks run one after another. Each
+//! is judged by the viewer's frames, by `/health`, and by the hub's memory during and after.
 
 use super::health::{Answers, Health};
 use super::{Attack, MEGABYTE, Progress, Target, Told, Transport};
@@ -8,43 +8,44 @@ use crate::jpeg::Picture;
 use crate::link::{Link, trusting};
 use crate::watcher::Watcher;
 use crate::{Hub, HubBuilder, Result, resident_bytes};
+use rustix::process::Signal;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The honest cameras, whose pictures the attacks may not cost.
+/// The honest cameras.
 const FEED: Feed = Feed {
     cameras: 6,
     fps: 10,
     picture: Picture::QVGA,
 };
 const TOKEN: &str = "sk_of-the-attack-and-of-nobody-else";
-/// Until an attack is in full swing.
+/// The time an attack has to begin before it is measured.
 const LEAD: Duration = Duration::from_millis(300);
-/// Until an attack is over for the others, too.
+/// The time cameras have to catch up before they are measured undisturbed.
 const QUIET: Duration = Duration::from_millis(500);
 const SAMPLE: Duration = Duration::from_millis(50);
 const PATIENCE: Duration = Duration::from_secs(10);
-/// The other cameras deliver at least this share of what they deliver undisturbed.
+/// The least share of its undisturbed frames that the viewer must get.
 const SHARE: f64 = 0.9;
-/// Afterwards the hub holds at most so much more than before.
+/// How much memory the hub may hold afterwards, as a multiple of what it held before.
 const SETTLED: f64 = 1.5;
 
-/// How much is asked of the machine, and how closely it is looked at.
+/// How long attacks run, and how strictly times are judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
-    /// Each attack for a moment, on a machine that has other work. Times are measured
-    /// against what they are without the attack.
+    /// A second or two each, for machines with other work: `/health` has more slack, and
+    /// its median counts too.
     Short,
-    /// As the contract has it.
+    /// Several seconds each, with the limits of the contract.
     Whole,
 }
 
 impl Form {
-    /// How long `/health` may take, where it takes so long without an attack. On a busy
-    /// machine single answers are late whatever the hub does, but not half of them.
+    /// How long `/health` may take. On a busy machine a few answers are always late, but the
+    /// median is only late if the hub is.
     fn deadline(self, undisturbed: Answers) -> Answers {
         let millis = Duration::from_millis;
         match self {
@@ -59,7 +60,7 @@ impl Form {
         }
     }
 
-    /// How long what was held may take to be given back.
+    /// How long the hub may take to give memory back.
     fn settling(self) -> Duration {
         match self {
             Form::Short => Duration::from_secs(5),
@@ -67,7 +68,7 @@ impl Form {
         }
     }
 
-    /// After how many attacks it is measured anew how the others fare without one.
+    /// After how many attacks the undisturbed hub is measured again.
     fn renewal(self) -> usize {
         match self {
             Form::Short => 5,
@@ -84,29 +85,28 @@ impl Form {
     }
 }
 
-/// What was seen during an attack.
+/// The result of one attack.
 pub struct Outcome {
     name: String,
     transport: Transport,
-    /// The others' frames in percent of what they are undisturbed, and what that is a
-    /// second.
+    /// The viewer's frames as a share of the undisturbed ones.
     share: f64,
-    undisturbed: Fare,
+    undisturbed: Service,
     health: Answers,
-    /// The hub's memory before, at its highest and after.
+    /// The hub's memory before, at its peak and after.
     memory: [u64; 3],
     settled_in: Duration,
-    /// Child processes at a time, and the memory of all of them.
+    /// The most child processes at a time, and the most memory of all of them.
     children: (usize, u64),
     told: Told,
-    /// How long the attack was.
+    /// How long the attack lasted.
     lasted: Duration,
-    /// What was not borne.
+    /// Which limits were exceeded.
     pub faults: Vec<String>,
 }
 
 impl Outcome {
-    /// The faults, each with the attack's name.
+    /// The faults, each with the attack's name and transport.
     pub fn failures(&self) -> impl Iterator<Item = String> {
         let over = self.transport.name();
         let all = self.faults.iter();
@@ -158,26 +158,26 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// How the others fare for a while.
+/// How well the others were served for a while.
 #[derive(Clone, Copy)]
-struct Fare {
+struct Service {
     /// Frames a second.
     rate: f64,
     health: Answers,
 }
 
-/// A hub under attack, and those who have to be served meanwhile.
+/// A hub to attack, with cameras and a viewer.
 pub struct Stage {
     binary: PathBuf,
     directory: PathBuf,
     form: Form,
     transport: Transport,
     running: Running,
-    undisturbed: Option<Fare>,
+    undisturbed: Option<Service>,
     since: usize,
 }
 
-/// In this order they end: the hub before its cameras.
+/// Dropped in this order: the hub before its cameras.
 struct Running {
     watcher: Watcher,
     health: Health,
@@ -187,10 +187,10 @@ struct Running {
 }
 
 impl Stage {
-    /// Starts a hub from this binary, which keeps what it keeps in `directory`.
+    /// Starts a hub from this binary with its data in `directory`.
     ///
     /// # Errors
-    /// It does not start, or does not serve.
+    /// The hub does not start, or its cameras do not become live.
     pub fn start(
         binary: &Path,
         directory: &Path,
@@ -208,12 +208,12 @@ impl Stage {
         })
     }
 
-    /// Has the hub bear an attack. Where it was too slow, and only then, both are measured
-    /// once more, with the attack and without: a machine with other work is slow at times.
+    /// Runs one attack. If only times were exceeded, it is measured a second time, and so is
+    /// the undisturbed hub: a busy machine is slow at times.
     ///
     /// # Errors
-    /// The attack can't be made, or there is no hub any more.
-    pub fn bear(&mut self, attack: &Attack) -> Result<Outcome> {
+    /// The preparation failed, or the hub ended.
+    pub fn run(&mut self, attack: &Attack) -> Result<Outcome> {
         if self.since >= self.form.renewal() {
             self.undisturbed = None;
         }
@@ -226,7 +226,7 @@ impl Stage {
         Ok(outcome)
     }
 
-    /// One of them, and whether the others were served too slowly.
+    /// Runs it once; also returns whether times were exceeded.
     fn attempt(&mut self, attack: &Attack) -> Result<(Outcome, bool)> {
         let none = Progress::default();
         let run = &self.running;
@@ -236,10 +236,9 @@ impl Stage {
         }
         let window = self.form.seconds(attack);
         let undisturbed = match self.undisturbed {
-            Some(fare) => fare,
+            Some(service) => service,
             None => {
                 self.since = 1;
-                // Cameras that were held up catch up first.
                 thread::sleep(QUIET);
                 run.measure(window.min(Duration::from_secs(3)), || {})
             }
@@ -250,39 +249,39 @@ impl Stage {
         let resident = reset_peak(run.hub.pid());
         let progress = Progress::default();
         let mut children = (0, 0);
-        let fare = thread::scope(|scope| {
+        let service = thread::scope(|scope| {
             let (target, progress, hub) = (&run.target, &progress, &run.hub);
             scope.spawn(move || {
-                // Whoever attacks has a machine of their own.
+                // Real attackers use other machines.
                 let _ = rustix::process::nice(10);
                 if let Err(error) = (attack.run)(target, progress) {
                     progress.fault(format!("the attack: {error}"));
                 }
             });
             thread::sleep(LEAD);
-            let fare = run.measure(window, || {
+            let service = run.measure(window, || {
                 let all = hub.children();
                 let bytes = all.iter().map(|child| resident_bytes(child.pid)).sum();
                 children = (children.0.max(all.len()), children.1.max(bytes));
             });
             progress.end();
-            fare
+            service
         });
         let peak = before + peak_of(run.hub.pid()).saturating_sub(resident);
         let mut told = progress.told();
         let mut faults = std::mem::take(&mut told.faults);
-        let share = fare.rate / undisturbed.rate;
+        let share = service.rate / undisturbed.rate;
         let deadline = self.form.deadline(undisturbed.health);
-        let late = fare.health.half > deadline.half || fare.health.most > deadline.most;
+        let late = service.health.half > deadline.half || service.health.most > deadline.most;
         let slow = share < SHARE || late;
         if slow {
             faults.push(format!(
-                "the others got {:.0} % of their frames; /health took {:.0} ms of {:.0}, p99 \
+                "the others got {:.0} % of their frames; /health took {:.0} ms of at most {:.0}, p99 \
                  {:.0} ms of {:.0}",
                 share * 100.0,
-                millis(fare.health.half),
+                millis(service.health.half),
                 millis(deadline.half),
-                millis(fare.health.most),
+                millis(service.health.most),
                 millis(deadline.most)
             ));
         }
@@ -302,7 +301,7 @@ impl Stage {
         let after = run.hub.resident_bytes();
         if after > most && !attack.bounds.keeps {
             let [before, after] = [before, after].map(|bytes| bytes / MEGABYTE);
-            faults.push(format!("{before} MB before, and {after} MB for good"));
+            faults.push(format!("{before} MB before, still {after} MB after"));
         }
         if let Err(error) = run.until_live() {
             faults.push(error.to_string());
@@ -313,7 +312,7 @@ impl Stage {
             transport: self.transport,
             share,
             undisturbed,
-            health: fare.health,
+            health: service.health,
             memory: [before, peak, after],
             settled_in,
             children,
@@ -324,8 +323,12 @@ impl Stage {
         Ok((outcome, slow))
     }
 
-    /// Begins with another hub.
+    /// Replaces a hub that does not recover.
     fn restart(&mut self) -> Result<()> {
+        if self.running.hub.terminate(PATIENCE / 2).is_none() {
+            self.running.hub.signal(Signal::KILL);
+            self.running.hub.wait(PATIENCE);
+        }
         self.running = Running::start(&self.binary, &self.directory, self.transport)?;
         self.undisturbed = None;
         Ok(())
@@ -410,20 +413,20 @@ impl Running {
             _feed: feed,
         };
         running.until_live()?;
-        // What is used for the first time takes memory that stays.
+        // First use allocates memory that stays.
         running.measure(LEAD, || {});
         Ok(running)
     }
 
-    /// Waits until the viewer gets all cameras.
+    /// Waits until the viewer gets frames of all cameras.
     fn until_live(&self) -> Result<Duration> {
         let ids = ids();
         let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
         self.watcher.until_live(&ids, PATIENCE)
     }
 
-    /// How the others fare for so long; `sample` is called now and then.
-    fn measure(&self, window: Duration, mut sample: impl FnMut()) -> Fare {
+    /// Measures for so long; `sample` is called at intervals.
+    fn measure(&self, window: Duration, mut sample: impl FnMut()) -> Service {
         self.watcher.take();
         self.health.take();
         let begun = Instant::now();
@@ -432,7 +435,7 @@ impl Running {
             thread::sleep(SAMPLE.min(window.saturating_sub(begun.elapsed())));
         }
         let frames = self.watcher.take().frames;
-        Fare {
+        Service {
             rate: frames as f64 / begun.elapsed().as_secs_f64(),
             health: self.health.take(),
         }
@@ -445,13 +448,13 @@ fn ids() -> Vec<String> {
         .collect()
 }
 
-/// Forgets the highest memory of a process until now; what it has at the moment.
+/// Resets a process's peak of resident memory; returns what is resident now.
 fn reset_peak(pid: u32) -> u64 {
     let _ = std::fs::write(format!("/proc/{pid}/clear_refs"), "5");
     status(pid, "VmRSS:")
 }
 
-/// The highest memory of a process since then.
+/// A process's peak of resident memory since then.
 fn peak_of(pid: u32) -> u64 {
     status(pid, "VmHWM:")
 }

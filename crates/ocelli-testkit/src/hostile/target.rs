@@ -1,4 +1,4 @@
-//! The hub, as an attacker reaches it.
+//! How an attacker reaches the hub.
 
 use super::Progress;
 use crate::Result;
@@ -12,26 +12,26 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-/// How long a call of the HTTP interface may take: a hub under attack is slow.
+/// How long a call of the HTTP interface may take, under attack.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A hub under attack.
+/// The hub under attack.
 pub struct Target {
     /// Its port.
     pub address: SocketAddr,
     /// Its port for samples.
     pub samples: SocketAddr,
-    /// What to trust where it speaks TLS.
+    /// How to connect if it speaks TLS.
     pub tls: Option<Arc<ClientConfig>>,
     /// The same for HTTP/2.
     pub tls_h2: Option<Arc<ClientConfig>>,
-    /// A token that may do everything.
+    /// A token with all permissions.
     pub admin: &'static str,
-    /// A token that may add and test cameras, and nothing else.
+    /// A token that may only add and test cameras.
     pub operator: String,
-    /// Where honest cameras are, as `/cam/1` and on.
+    /// The honest cameras' address; their paths are `/cam/1` and on.
     pub honest: SocketAddr,
-    /// How many of them the hub has, as `cam1` and on.
+    /// How many honest cameras there are; their ids are `cam1` and on.
     pub cameras: usize,
     next: AtomicU32,
 }
@@ -51,14 +51,14 @@ impl Target {
         }
     }
 
-    /// An address of this machine that no other attacker has had.
+    /// An address of this machine that no other attacker has used.
     pub fn new_address(&self) -> Ipv4Addr {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let [_, high, middle, low] = (number + 1).to_be_bytes();
         Ipv4Addr::new(127, 64 + high % 64, middle, low)
     }
 
-    /// A connection from this address, encrypted where the hub wants it.
+    /// Connects from this address, with TLS if the hub speaks it.
     ///
     /// # Errors
     /// It can't be made.
@@ -78,7 +78,7 @@ impl Target {
         }
     }
 
-    /// A WebSocket from this address.
+    /// Opens a WebSocket from this address.
     ///
     /// # Errors
     /// There is no connection, or no upgrade.
@@ -86,7 +86,7 @@ impl Target {
         Socket::over(self.connect(from)?, path, more, PATIENCE)
     }
 
-    /// A call of the HTTP interface: the status and the body.
+    /// Calls the HTTP interface; returns the status and the body.
     ///
     /// # Errors
     /// There is no answer.
@@ -115,12 +115,12 @@ impl Target {
         let head = read_head(&mut link)?;
         let status = head.split(' ').nth(1).ok_or("no status")?.parse()?;
         let mut body = Vec::new();
-        // A connection that is closed without a word of TLS has said all the same.
+        // An end without close_notify is no failure here.
         let _ = link.read_to_end(&mut body);
         Ok((status, String::from_utf8_lossy(&body).into_owned()))
     }
 
-    /// The same as the administrator, who gets what they ask for.
+    /// Calls it as the administrator, and expects success.
     ///
     /// # Errors
     /// The hub refuses.
@@ -132,7 +132,7 @@ impl Target {
         }
     }
 
-    /// Adds a camera until the answer is dropped.
+    /// Adds a camera, which is deleted when the result is dropped.
     ///
     /// # Errors
     /// The hub refuses.
@@ -149,7 +149,7 @@ impl Target {
         Ok(Added { target: self, room })
     }
 
-    /// A key for a device of this room, until the answer is dropped.
+    /// Mints a key for a device, which is revoked when the result is dropped.
     ///
     /// # Errors
     /// The hub refuses.
@@ -172,7 +172,7 @@ impl Target {
 pub(super) struct Key<'a> {
     target: &'a Target,
     id: String,
-    /// Where its device connects.
+    /// The path its device connects to.
     pub path: String,
     /// Its camera's room.
     pub room: String,
@@ -193,7 +193,7 @@ pub(super) struct Added<'a> {
 }
 
 impl Added<'_> {
-    /// Watches it until the attack's end; what comes is of no interest.
+    /// Watches it until the attack is over, and discards the frames.
     pub fn watch(&self, progress: &Progress) -> Result<()> {
         let mut wall = Socket::wall_over(
             self.target.connect(self.target.new_address())?,
@@ -203,7 +203,7 @@ impl Added<'_> {
         while progress.goes_on() {
             let link = wall.link();
             if link.pump(&[], |_| {})?.is_none() {
-                return Err("the viewer of the hostile camera was turned out".into());
+                return Err("the viewer of the hostile camera was disconnected".into());
             }
             link.wait_ready(false, super::BEAT)?;
         }
@@ -218,7 +218,7 @@ impl Drop for Added<'_> {
     }
 }
 
-/// The text of a field in a JSON object, where nothing is escaped.
+/// The value of a text field in a JSON object, where it needs no unescaping.
 pub(super) fn field(json: &str, name: &str) -> Option<String> {
     let (_, rest) = json.split_once(&format!("\"{name}\":\""))?;
     Some(rest.split('"').next()?.to_owned())

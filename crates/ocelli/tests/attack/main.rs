@@ -1,7 +1,8 @@
-//! Hostile peers beside cameras, a viewer and `/health`: the short form of `make attack`.
-//! Each attack lasts a moment. The others must keep their pictures, and the hub's memory
-//! must stay within its bound and be given back.
+//! The short form of `make attack`: each hostile peer attacks for a second or two. The other
+//! cameras must keep their frame rate, `/health` must answer in time, and the hub's memory
+//! must stay bounded and be given back.
 
+#[allow(dead_code, reason = "shared with other tests")]
 #[path = "../support/tempdir.rs"]
 mod tempdir;
 
@@ -11,15 +12,15 @@ use std::sync::{Mutex, PoisonError};
 use tempdir::Dir;
 
 const OCELLI: &str = env!("CARGO_BIN_EXE_ocelli");
-/// What is measured here is time, so that one at a time is enough.
+/// These tests measure times, so they run one at a time.
 static ALONE: Mutex<()> = Mutex::new(());
 
-/// Has a hub bear all attacks of these families.
-fn bears(families: &[&str]) {
+/// Runs all attacks of these families against a hub.
+fn withstands(families: &[&str]) {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let binary = std::env::var_os("OCELLI_BIN").map_or_else(|| OCELLI.into(), PathBuf::from);
     let mut failures = Vec::new();
-    let mut borne = 0;
+    let mut count = 0;
     for transport in [Transport::Plain, Transport::Tls] {
         let wanted = attacks().into_iter().filter(|attack| {
             families.contains(&attack.family) && attack.is_over(transport, Form::Short)
@@ -32,53 +33,57 @@ fn bears(families: &[&str]) {
         let stage = Stage::start(&binary, &dir.0, transport, Form::Short);
         let mut stage = stage.unwrap_or_else(|error| panic!("no hub to attack: {error}"));
         for attack in wanted {
-            let outcome = stage.bear(&attack);
+            let outcome = stage.run(&attack);
             let outcome = outcome.unwrap_or_else(|error| panic!("{}: {error}", attack.name));
             println!("{outcome}");
             failures.extend(outcome.failures());
-            borne += 1;
+            count += 1;
         }
     }
-    assert!(borne > 0, "no attack is of {families:?}");
-    assert!(failures.is_empty(), "not borne:\n{}", failures.join("\n"));
+    assert!(count > 0, "no attack is of {families:?}");
+    assert!(
+        failures.is_empty(),
+        "attacks that exceeded a limit:\n{}",
+        failures.join("\n")
+    );
 }
 
 #[test]
 fn hostile_rtsp_cameras() {
-    bears(&["rtsp"]);
+    withstands(&["rtsp"]);
 }
 
 #[test]
 fn hostile_http_cameras() {
-    bears(&["http"]);
+    withstands(&["http"]);
 }
 
 #[test]
 fn viewers_that_flood_their_sockets() {
-    bears(&["sockets"]);
+    withstands(&["sockets"]);
 }
 
 #[test]
 fn clients_that_flood_http_and_tls() {
-    bears(&["requests", "http2", "handshakes"]);
+    withstands(&["requests", "http2", "handshakes"]);
 }
 
 #[test]
 fn devices_that_push_too_much_or_never_end() {
-    bears(&["devices"]);
+    withstands(&["devices"]);
 }
 
 #[test]
 fn wrong_passwords() {
-    bears(&["passwords"]);
+    withstands(&["passwords"]);
 }
 
 #[test]
 fn series_viewers_and_sources() {
-    bears(&["series"]);
+    withstands(&["series"]);
 }
 
 #[test]
 fn pictures_that_are_bombs_and_too_many_encoders() {
-    bears(&["pictures"]);
+    withstands(&["pictures"]);
 }

@@ -11,6 +11,8 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 const PATIENCE: Duration = Duration::from_secs(2);
+/// Pictures that are later than this are left out.
+const LATE: Duration = Duration::from_millis(200);
 
 /// What is sent, and how often.
 #[derive(Clone, Copy)]
@@ -117,12 +119,18 @@ fn send(feed: Feed, listener: &TcpListener, end: &AtomicBool) {
         feed.picture.bytes
     );
     let mut part = Stamped::new(&feed.picture, before.as_bytes(), b"\r\n");
-    let started = Instant::now();
+    let mut started = Instant::now();
     for tick in 0.. {
         if end.load(Ordering::Relaxed) {
             return;
         }
-        thread::sleep(feed.due(tick).saturating_sub(started.elapsed()));
+        let due = started + feed.due(tick);
+        thread::sleep(due.saturating_duration_since(Instant::now()));
+        // A camera does not make up for pictures that it could not send in time.
+        let late = due.elapsed();
+        if late > LATE {
+            started += late;
+        }
         while let Ok((stream, _)) = listener.accept() {
             if let Some((camera, stream)) =
                 answer(stream).filter(|(camera, _)| *camera < feed.cameras)

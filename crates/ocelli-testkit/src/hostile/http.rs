@@ -63,7 +63,7 @@ pub fn attacks() -> Vec<Attack> {
             let certificate = (scheme == "https").then(self_signed).transpose()?;
             run(scheme, way, certificate.as_ref(), answer, target, progress)
         });
-        use Behaviour::{Interim, PartHeaders, Parts, Pictures};
+        use Behaviour::{Interim, PartHeaders, Pictures};
         let short = match (scheme, way) {
             ("https", _) => matches!(behaviour, Interim | Pictures),
             (_, Way::Tested) => behaviour == Interim,
@@ -72,7 +72,7 @@ pub fn attacks() -> Vec<Attack> {
         let attack = attack.over(Over::Plain);
         let attack = if short { attack } else { attack.short(None) };
         match (scheme, behaviour) {
-            ("http", Interim | Parts) if way != Way::Tested => attack.ends(),
+            ("http", Interim) if way != Way::Tested => attack.ends(),
             _ => attack,
         }
     })

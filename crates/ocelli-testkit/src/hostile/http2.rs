@@ -99,7 +99,7 @@ pub fn attacks() -> Vec<Attack> {
     let stalled = Attack::new("http2", name, stall)
         .over(Over::Tls)
         // The whole form lasts longer than the hub waits for a stalled stream.
-        .seconds(2.0, 45.0)
+        .seconds(2.0, 36.0)
         .bounds(Bounds {
             growth: 96 * MEGABYTE,
             ..Bounds::default()

@@ -136,7 +136,7 @@ impl Attack {
             name: name.into(),
             over: Over::Either,
             short: Some(Transport::Plain),
-            seconds: (1.2, 4.0),
+            seconds: (1.2, 3.0),
             bounds: Bounds::default(),
             prepare: None,
             run: Box::new(run),

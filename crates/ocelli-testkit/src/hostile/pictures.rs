@@ -38,7 +38,7 @@ pub fn attacks() -> Vec<Attack> {
     let pushed = bombs.into_iter().map(|(name, make)| {
         let name = format!("a device and a JSMpeg viewer: pictures of {name}");
         let run = move |target: &Target, progress: &Progress| push(target, progress, &make());
-        Attack::new("pictures", name, run).seconds(2.0, 8.0)
+        Attack::new("pictures", name, run).seconds(2.0, 6.0)
     });
     let sent = bombs.into_iter().map(|(name, make)| {
         let title = format!("an HTTP camera and a JSMpeg viewer: pictures of {name}");
@@ -48,12 +48,12 @@ pub fn attacks() -> Vec<Attack> {
         })
         .over(super::Over::Plain)
         .short(name.starts_with("16").then_some(super::Transport::Plain))
-        .seconds(2.0, 8.0)
+        .seconds(2.0, 6.0)
     });
     let attacks = pushed.chain(sent).map(|attack| attack.bounds(bounds));
     let name = format!("{VIEWERS} JSMpeg viewers of as many cameras");
     let viewers = Attack::new("pictures", name, encoders)
-        .seconds(2.0, 10.0)
+        .seconds(2.0, 6.0)
         .bounds(Bounds {
             children: ENCODERS,
             children_bytes: 1_200 * MEGABYTE,

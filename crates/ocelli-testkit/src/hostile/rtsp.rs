@@ -51,7 +51,7 @@ pub fn attacks() -> Vec<Attack> {
             let answer = |link, progress: &Progress| converse(link, behaviour, progress);
             run("rtsp", way, None, answer, target, progress)
         });
-        use Behaviour::{Body, Late, Line, Units};
+        use Behaviour::{Body, Empty, Fragments, Late, Line, Units};
         let short = match way {
             Way::Tested => matches!(behaviour, Line | Body | Units),
             _ => !matches!(behaviour, Late),
@@ -59,7 +59,8 @@ pub fn attacks() -> Vec<Attack> {
         let attack = attack.over(Over::Plain);
         let attack = if short { attack } else { attack.short(None) };
         if way != Way::Tested {
-            return attack.ends();
+            let ends = matches!(behaviour, Empty | Fragments | Line);
+            return if ends { attack.ends() } else { attack };
         }
         // Four cameras at a time. Each test ends by itself.
         attack.bounds(Bounds {

@@ -27,7 +27,7 @@ pub fn attacks() -> Vec<Attack> {
     let viewers = Attack::new("series", name, unread)
         .after(|target, _| fill(target))
         // The whole form lasts longer than the hub waits for a viewer that does not read.
-        .seconds(2.0, 45.0)
+        .seconds(2.0, 36.0)
         .bounds(Bounds {
             growth: 64 * MEGABYTE,
             ..Bounds::default()

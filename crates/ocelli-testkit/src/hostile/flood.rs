@@ -146,3 +146,25 @@ impl Frames {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_close_frame_is_found_however_the_bytes_arrive() {
+        let mut bytes = vec![0x82, 126, 0, 200];
+        bytes.extend([8; 200]);
+        bytes.extend([0x89, 0, 0x88, 6, 0x03, 0xF0]);
+        bytes.extend(b"busy");
+        for size in [1, 3, 7, bytes.len()] {
+            let mut frames = Frames::default();
+            bytes.chunks(size).for_each(|piece| frames.take(piece));
+            assert_eq!(frames.ending("closed".to_owned()), "1008 busy");
+            assert_eq!(frames.messages, 1);
+        }
+        let mut frames = Frames::default();
+        frames.take(&bytes[..204]);
+        assert_eq!(frames.ending("closed".to_owned()), "closed");
+    }
+}

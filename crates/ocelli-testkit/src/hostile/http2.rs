@@ -260,3 +260,26 @@ impl Frames {
         self.farewell.clone().unwrap_or(otherwise)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pings_and_settings_are_acknowledged_and_a_farewell_is_kept() {
+        let ping = frame(PING, 0, 0, b"12345678");
+        let farewell = [0, 0, 0, 1, 0, 0, 0, 11].as_slice();
+        let farewell = frame(GO_AWAY, 0, 0, &[farewell, b"too much"].concat());
+        let bytes = [ping, frame(SETTINGS, 0, 0, &[]), farewell].concat();
+        for size in [1, 5, bytes.len()] {
+            let mut frames = Frames::default();
+            bytes.chunks(size).for_each(|piece| frames.take(piece));
+            let ping = frame(PING, ACK, 0, b"12345678");
+            assert_eq!(
+                frames.answers,
+                [ping, frame(SETTINGS, ACK, 0, &[])].concat()
+            );
+            assert_eq!(frames.ending("closed".to_owned()), "GOAWAY 11 too much");
+        }
+    }
+}

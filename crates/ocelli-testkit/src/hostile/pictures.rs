@@ -243,3 +243,17 @@ fn encoders(target: &Target, progress: &Progress) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bomb_is_small_and_has_the_shape_of_a_jpeg() {
+        let bomb = bomb(16_000, 16_000);
+        assert!(bomb.len() < 600, "{}", bomb.len());
+        assert!(crate::jpeg::is_whole(&bomb) && crate::jpeg::is_whole(&scans()));
+        let size = [0x3E, 0x80, 0x3E, 0x80];
+        assert!(bomb.windows(4).any(|four| four == size));
+    }
+}

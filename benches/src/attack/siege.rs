@@ -119,10 +119,13 @@ impl Siege<'_> {
                     .err()
                     .map(|fault| format!("a full disk: {fault}")),
             );
-            bad.extend(verdict("a full disk", &watcher, ""));
+            let fault = verdict("a full disk", &watcher, "");
+            bad.extend(fault.map(|fault| format!("a full disk: {fault}")));
             println!("waiting until the hub has let go of them all");
             let begun = Instant::now();
-            while hub.descriptors() > before.0 + 20 && begun.elapsed() < RECOVERY {
+            let most = before.2 + before.2 / 2;
+            let holds = || hub.descriptors() > before.0 + 20 || hub.resident_bytes() > most;
+            while holds() && begun.elapsed() < RECOVERY {
                 thread::sleep(Duration::from_millis(200));
             }
             let after = (hub.descriptors(), hub.threads(), hub.resident_bytes());
@@ -138,6 +141,10 @@ impl Siege<'_> {
             );
             if after.0 > before.0 + 20 {
                 bad.push(format!("{} descriptors are left open", after.0 - before.0));
+            }
+            if after.2 > most {
+                let [before, after] = [before.2, after.2].map(|bytes| bytes / 1_000_000);
+                bad.push(format!("{before} MB before, still {after} MB after"));
             }
             rests.push(after.2);
         }

@@ -58,15 +58,17 @@ pub fn attacks() -> Vec<Attack> {
         };
         let attack = attack.over(Over::Plain);
         let attack = if short { attack } else { attack.short(None) };
-        if way != Way::Tested {
-            let ends = matches!(behaviour, Empty | Fragments | Line);
-            return if ends { attack.ends() } else { attack };
-        }
-        // Four cameras at a time. Each test ends by itself.
-        attack.bounds(Bounds {
-            growth: 128 * MEGABYTE,
+        // Four cameras at a time are tested, and a decoder may start for each.
+        let megabytes = if way == Way::Tested { 128 } else { 64 };
+        let attack = attack.bounds(Bounds {
+            growth: megabytes * MEGABYTE,
+            children: 4,
+            children_bytes: 512 * MEGABYTE,
             ..Bounds::default()
-        })
+        });
+        // A test ends by itself.
+        let ends = way != Way::Tested && matches!(behaviour, Empty | Fragments | Line);
+        if ends { attack.ends() } else { attack }
     })
     .collect()
 }

@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
-# Attacks a hub in a network namespace of its own, with a small file system as its
-# directory, while a wall is watched that has to stay live. ARGS="--seconds 30" makes each
-# attack longer. Nothing of it leaves the namespace.
+# Attacks a hub: first single hostile peers, over plain and TLS connections, beside cameras,
+# a viewer and /health; then crowds of connections and a full disk, with a small file system
+# as the hub's directory. It takes about 15 minutes in a network namespace of its own, which
+# nothing leaves. ARGS="--only rtsp,pings" runs the attacks whose family or name contains one
+# of these ("siege" is the second part); ARGS="--seconds 30" makes the second part longer.
 # shellcheck source=scripts/common.sh
 . "$(dirname "$0")/common.sh"
 

@@ -2,12 +2,12 @@
 //! each side of it costs.
 
 use crate::Result;
-use crate::cameras::{Feed, Stamped, read_head};
 use crate::load::Load;
 use crate::runs::Times;
 use crate::server::{self, Programs};
 use crate::tally::Spread;
 use crate::viewer::Sink;
+use ocelli_testkit::feed::{Feed, Stamped, read_head};
 use ocelli_testkit::jpeg::Picture;
 use ocelli_testkit::{Hub, cpu_time};
 use rustix::net::{RecvFlags, recv};

@@ -4,7 +4,7 @@
 //! subscriptions, no second thread.
 
 use crate::Result;
-use crate::cameras::{Feed, Stamped, read_head};
+use ocelli_testkit::feed::{Feed, Stamped, read_head};
 use rustix::event::{PollFd, PollFlags, poll};
 use std::io::{ErrorKind, IoSlice, Write};
 use std::net::{TcpListener, TcpStream};

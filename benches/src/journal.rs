@@ -2,7 +2,7 @@
 //! later: no sample that was written a second before a fault may be lost.
 
 use crate::Result;
-use crate::socket::Socket;
+use ocelli_testkit::socket::Socket;
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::net::{SocketAddr, TcpStream};

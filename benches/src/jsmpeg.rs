@@ -3,12 +3,12 @@
 //! the same mean length.
 
 use crate::Result;
-use crate::cameras::Feed;
 use crate::load::Load;
 use crate::runs::{PATIENCE, Scenario, Times};
 use crate::server::{self, Programs};
 use crate::tally::Tally;
 use crate::viewer::Sink;
+use ocelli_testkit::feed::Feed;
 use ocelli_testkit::jpeg::Picture;
 use ocelli_testkit::{Hub, cpu_time};
 use std::fs;

@@ -2,17 +2,16 @@
 //! for each viewer, and how far slow viewers fall behind.
 //!
 //! # Layout
-//! - `cameras`: HTTP cameras that feed the hub, in a thread of this process.
 //! - `floor`: the bare loop, this program again as a process of its own.
 //! - `viewer`, `load`: viewers that check every frame, all in one thread.
 //! - `devices`: boards that push into the hub.
 //! - `jsmpeg`: passing on MPEG-1, beside the bare loop.
 //! - `telemetry`: samples a second, beside a bare reader of lines. `batches`: how long they
 //!   take to those who look.
-//! - `server`: the hub, the bare loop and go2rtc as processes. `socket`: a WebSocket by hand.
+//! - `server`: the hub, the bare loop and go2rtc as processes.
 //! - `runs`, `renditions`, `start`: what is started and read off. `tally`: counting.
 //! - `report`, `plot`: tables and a picture.
-//! - `attack`: what a hub has to bear, and `watcher`, a wall that has to stay live beside it.
+//! - `attack`: what a hub has to bear beside a wall that has to stay live.
 //! - `soak`: everything at once with faults injected; `journal`, samples that may not be lost.
 //!
 //! The hub is the release binary as a process, so that its CPU and memory are
@@ -20,7 +19,6 @@
 
 mod attack;
 mod batches;
-mod cameras;
 mod devices;
 mod floor;
 mod journal;
@@ -32,17 +30,15 @@ mod report;
 mod runs;
 mod server;
 mod soak;
-mod socket;
 mod start;
 mod tally;
 mod telemetry;
 mod viewer;
-mod watcher;
 
 use attack::Attack;
-use cameras::Feed;
 use clap::{Args, Parser, Subcommand};
 use devices::DEVICES;
+use ocelli_testkit::feed::Feed;
 use ocelli_testkit::jpeg::Picture;
 use renditions::RENDITIONS;
 use report::Report;

@@ -3,9 +3,9 @@
 
 use crate::Result;
 use crate::server::{self, Programs};
-use crate::socket::Socket;
 use crate::tally::Spread;
 use ocelli_testkit::jpeg::{is_whole, now_micros};
+use ocelli_testkit::socket::Socket;
 use ocelli_testkit::{RtspServer, RtspServerOptions, cpu_time};
 use std::fs;
 use std::time::{Duration, Instant};

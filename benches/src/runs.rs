@@ -1,11 +1,11 @@
 //! The runs: what is started, for how long, and what is read off at the end.
 
 use crate::Result;
-use crate::cameras::{Cameras, Feed};
 use crate::load::{Load, Slow};
 use crate::server::{Programs, Server};
 use crate::tally::Spread;
 use crate::viewer::{Sink, Viewer};
+use ocelli_testkit::feed::{Cameras, Feed};
 use ocelli_testkit::jpeg::Picture;
 use std::time::Duration;
 

@@ -1,9 +1,9 @@
 //! What is measured, as a process of its own: the hub, the bare loop, go2rtc.
 
 use crate::Result;
-use crate::cameras::Cameras;
 use crate::runs::Scenario;
 use crate::viewer::Sink;
+use ocelli_testkit::feed::Cameras;
 use ocelli_testkit::{Hub, HubBuilder, cpu_time, resident_bytes};
 use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream};

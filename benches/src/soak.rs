@@ -4,13 +4,13 @@
 //! may grow, and no sample older than a second may be lost.
 
 use crate::Result;
-use crate::cameras::{Cameras, Feed};
 use crate::journal::{Journal, missing};
 use crate::server::{self, Programs};
-use crate::socket::Socket;
-use crate::watcher::Watcher;
 use clap::Args;
+use ocelli_testkit::feed::{Cameras, Feed};
 use ocelli_testkit::jpeg::{Picture, now_micros};
+use ocelli_testkit::socket::Socket;
+use ocelli_testkit::watcher::Watcher;
 use ocelli_testkit::{FAKE_PI, Hub, RtspServer, RtspServerOptions, cpu_time};
 use rustix::process::Signal;
 use std::collections::BTreeSet;

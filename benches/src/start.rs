@@ -2,12 +2,12 @@
 //! on a camera; and what a hub holds that nobody watches.
 
 use crate::Result;
-use crate::cameras::{Cameras, Feed};
 use crate::devices;
 use crate::server::{self, Programs};
-use crate::socket::Socket;
 use crate::tally::median_by;
+use ocelli_testkit::feed::{Cameras, Feed};
 use ocelli_testkit::jpeg::Picture;
+use ocelli_testkit::socket::Socket;
 use ocelli_testkit::{Hub, RtspServer, RtspServerOptions};
 use std::fs;
 use std::path::{Path, PathBuf};

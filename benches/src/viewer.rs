@@ -1,8 +1,8 @@
 //! One viewer, as cheap as it can be: what arrives is checked and forgotten.
 
 use crate::Result;
-use crate::cameras::read_head;
 use crate::tally::Tally;
+use ocelli_testkit::feed::read_head;
 use ocelli_testkit::jpeg;
 use rustix::net::{AddressFamily, SocketType, connect, socket, sockopt};
 use std::io::{ErrorKind, Read, Write};

@@ -10,6 +10,10 @@
 //! - [`Hub`]: the `ocelli` program as a process, and what it holds: children,
 //!   threads, descriptors.
 //! - [`schedule`]: every order in which the steps of several actors can happen.
+//! - [`feed`]: many cameras at a steady rate from one thread, and [`watcher`], a wall
+//!   that is watched while something happens to the hub.
+//! - [`link`], [`socket`]: blocking connections and WebSockets, plain or encrypted.
+//! - [`hostile`]: peers that attack a hub, and the judgement of how it bears them.
 //! - [`jpeg`]: small valid pictures of any number of bytes, stamped with the
 //!   time of their making.
 //!
@@ -22,13 +26,18 @@
 
 mod digest;
 mod fake_pi;
+pub mod feed;
+pub mod hostile;
 mod http_camera;
 mod hub;
 pub mod jpeg;
 mod lines;
+pub mod link;
 mod proc;
 mod rtsp;
 pub mod schedule;
+pub mod socket;
+pub mod watcher;
 pub mod websocket;
 
 pub use fake_pi::{FAKE_PI, clock_of};
@@ -36,3 +45,6 @@ pub use http_camera::{HttpCamera, HttpCameraOptions};
 pub use hub::{Hub, HubBuilder};
 pub use proc::{Child, children_of, cpu_time, descriptors_of, resident_bytes, threads_of};
 pub use rtsp::{RtspAuth, RtspServer, RtspServerOptions};
+
+/// What can go wrong in the blocking peers, told in words.
+pub type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;

@@ -1,10 +1,11 @@
 //! A WebSocket by hand, blocking: for what watches one thing at a time.
 
 use crate::Result;
-use crate::cameras::read_head;
+use crate::feed::read_head;
+use crate::link::Link;
 use rustix::rand::{GetRandomFlags, getrandom};
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// The longest message that is believed.
@@ -12,81 +13,106 @@ const LONGEST: u64 = 64 * 1024 * 1024;
 
 /// One connection.
 pub struct Socket {
-    stream: TcpStream,
+    link: Link,
 }
 
 impl Socket {
     /// Connects and asks for `path`; `more` are further header lines, each with its end.
     /// Silence of `patience` is an error, here and later.
+    ///
+    /// # Errors
+    /// There is no connection, or no upgrade.
     pub fn open(address: SocketAddr, path: &str, more: &str, patience: Duration) -> Result<Self> {
-        let mut stream = TcpStream::connect_timeout(&address, patience)?;
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(patience))?;
-        stream.set_write_timeout(Some(patience))?;
+        Self::over(Link::connect(address)?, path, more, patience)
+    }
+
+    /// Asks for `path` over a connection that is there.
+    ///
+    /// # Errors
+    /// There is no upgrade.
+    pub fn over(mut link: Link, path: &str, more: &str, patience: Duration) -> Result<Self> {
+        link.set_patience(patience);
+        let address = link.stream().peer_addr()?;
         let request = format!(
             "GET {path} HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
              Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{more}\r\n"
         );
-        stream.write_all(request.as_bytes())?;
-        let head = read_head(&mut stream)?;
+        link.write_all(request.as_bytes())?;
+        link.flush()?;
+        let head = read_head(&mut link)?;
         let status = head.lines().next().unwrap_or_default();
         if !status.contains(" 101 ") {
             return Err(format!("{path} was answered with {status:?}").into());
         }
-        Ok(Self { stream })
+        Ok(Self { link })
     }
 
     /// The wall socket's second form, subscribed to these cameras.
+    ///
+    /// # Errors
+    /// As [`Socket::open`].
     pub fn wall(address: SocketAddr, cameras: &str, patience: Duration) -> Result<Self> {
+        Self::wall_over(Link::connect(address)?, cameras, patience)
+    }
+
+    /// The same over a connection that is there.
+    ///
+    /// # Errors
+    /// As [`Socket::over`].
+    pub fn wall_over(link: Link, cameras: &str, patience: Duration) -> Result<Self> {
         let more = "Sec-WebSocket-Protocol: ocelli.v2\r\n";
-        let mut socket = Self::open(address, "/ws/cameras", more, patience)?;
+        let mut socket = Self::over(link, "/ws/cameras", more, patience)?;
         socket.text(&format!(r#"{{"cmd":"subscribe","cameras":[{cameras}]}}"#))?;
         Ok(socket)
     }
 
+    /// The connection below.
+    pub fn link(&mut self) -> &mut Link {
+        &mut self.link
+    }
+
     /// Sends a text.
+    ///
+    /// # Errors
+    /// The connection failed or ended.
     pub fn text(&mut self, text: &str) -> Result<()> {
         self.send(0x81, text.as_bytes())
     }
 
     /// Sends one frame. A mask of zeros leaves what is sent as it is.
+    ///
+    /// # Errors
+    /// The connection failed or ended.
     pub fn send(&mut self, first: u8, payload: &[u8]) -> Result<()> {
-        let mut frame = vec![first];
-        match (u8::try_from(payload.len()), u16::try_from(payload.len())) {
-            (Ok(short), _) if short < 126 => frame.push(0x80 | short),
-            (_, Ok(long)) => {
-                frame.push(0x80 | 126);
-                frame.extend(long.to_be_bytes());
-            }
-            _ => {
-                frame.push(0x80 | 127);
-                frame.extend((payload.len() as u64).to_be_bytes());
-            }
-        }
-        frame.extend([0; 4]);
-        frame.extend_from_slice(payload);
-        self.raw(&frame)
+        self.raw(&frame(first, payload))
     }
 
     /// Sends these bytes, whatever they are.
+    ///
+    /// # Errors
+    /// The connection failed or ended.
     pub fn raw(&mut self, bytes: &[u8]) -> Result<()> {
-        Ok(self.stream.write_all(bytes)?)
+        self.link.write_all(bytes)?;
+        Ok(self.link.flush()?)
     }
 
     /// The next message, and whether it is binary; pings are answered on the way.
+    ///
+    /// # Errors
+    /// The connection failed or ended.
     pub fn message(&mut self) -> Result<(bool, Vec<u8>)> {
         loop {
             let mut head = [0; 2];
-            self.stream.read_exact(&mut head)?;
+            self.link.read_exact(&mut head)?;
             let length = match head[1] {
                 126 => {
                     let mut long = [0; 2];
-                    self.stream.read_exact(&mut long)?;
+                    self.link.read_exact(&mut long)?;
                     u64::from(u16::from_be_bytes(long))
                 }
                 127 => {
                     let mut long = [0; 8];
-                    self.stream.read_exact(&mut long)?;
+                    self.link.read_exact(&mut long)?;
                     u64::from_be_bytes(long)
                 }
                 short => u64::from(short),
@@ -95,7 +121,7 @@ impl Socket {
                 return Err(format!("a message of {length} bytes").into());
             }
             let mut payload = vec![0; usize::try_from(length)?];
-            self.stream.read_exact(&mut payload)?;
+            self.link.read_exact(&mut payload)?;
             match head[0] & 0x0F {
                 1 => return Ok((false, payload)),
                 2 => return Ok((true, payload)),
@@ -111,6 +137,9 @@ impl Socket {
 
     /// The next frame of the wall's second form: its camera, its capture time
     /// in µs since the epoch, and its picture.
+    ///
+    /// # Errors
+    /// The connection failed or ended.
     pub fn frame(&mut self) -> Result<WallFrame> {
         loop {
             let (binary, message) = self.message()?;
@@ -132,12 +161,37 @@ impl Socket {
 
 /// What came of a camera. Times are in µs since the epoch.
 pub struct WallFrame {
+    /// The camera's id.
     pub camera: String,
+    /// When the picture was taken; 0 if unknown.
     pub captured: u64,
+    /// The JPEG.
     pub picture: Vec<u8>,
 }
 
-/// Bytes that nobody expects.
+/// One frame as a client sends it, with a mask of zeros.
+pub fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+    let mut frame = vec![first];
+    match (u8::try_from(payload.len()), u16::try_from(payload.len())) {
+        (Ok(short), _) if short < 126 => frame.push(0x80 | short),
+        (_, Ok(long)) => {
+            frame.push(0x80 | 126);
+            frame.extend(long.to_be_bytes());
+        }
+        _ => {
+            frame.push(0x80 | 127);
+            frame.extend((payload.len() as u64).to_be_bytes());
+        }
+    }
+    frame.extend([0; 4]);
+    frame.extend_from_slice(payload);
+    frame
+}
+
+/// Random bytes.
+///
+/// # Errors
+/// The system has none.
 pub fn rubbish(length: usize) -> Result<Vec<u8>> {
     let mut bytes = vec![0; length];
     let mut filled = 0;

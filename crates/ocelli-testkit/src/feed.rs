@@ -1,8 +1,8 @@
-//! The cameras that feed the hub: multipart MJPEG over HTTP, in a thread of
-//! their own, each picture stamped as it leaves.
+//! Cameras that feed a hub at a steady rate: multipart MJPEG over HTTP, all from one
+//! thread, each picture stamped as it leaves.
 
 use crate::Result;
-use ocelli_testkit::jpeg::{Picture, now_micros};
+use crate::jpeg::{Picture, now_micros};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
@@ -11,12 +11,17 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 const PATIENCE: Duration = Duration::from_secs(2);
+/// Pictures that are later than this are left out.
+const LATE: Duration = Duration::from_millis(200);
 
 /// What is sent, and how often.
 #[derive(Clone, Copy)]
 pub struct Feed {
+    /// How many cameras there are.
     pub cameras: usize,
+    /// Pictures a second of each.
     pub fps: u32,
+    /// What they show.
     pub picture: Picture,
 }
 
@@ -60,11 +65,18 @@ pub struct Cameras {
 }
 
 impl Cameras {
+    /// On a free port of 127.0.0.1.
+    ///
+    /// # Errors
+    /// There is no such port.
     pub fn start(feed: Feed) -> Result<Self> {
         Self::start_at(feed, SocketAddr::from(([127, 0, 0, 1], 0)))
     }
 
     /// At an address, such as that of cameras that are gone.
+    ///
+    /// # Errors
+    /// The address is taken.
     pub fn start_at(feed: Feed, address: SocketAddr) -> Result<Self> {
         let listener = TcpListener::bind(address)?;
         listener.set_nonblocking(true)?;
@@ -79,6 +91,7 @@ impl Cameras {
         })
     }
 
+    /// Where they listen.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -106,12 +119,18 @@ fn send(feed: Feed, listener: &TcpListener, end: &AtomicBool) {
         feed.picture.bytes
     );
     let mut part = Stamped::new(&feed.picture, before.as_bytes(), b"\r\n");
-    let started = Instant::now();
+    let mut started = Instant::now();
     for tick in 0.. {
         if end.load(Ordering::Relaxed) {
             return;
         }
-        thread::sleep(feed.due(tick).saturating_sub(started.elapsed()));
+        let due = started + feed.due(tick);
+        thread::sleep(due.saturating_duration_since(Instant::now()));
+        // A camera does not make up for pictures that it could not send in time.
+        let late = due.elapsed();
+        if late > LATE {
+            started += late;
+        }
         while let Ok((stream, _)) = listener.accept() {
             if let Some((camera, stream)) =
                 answer(stream).filter(|(camera, _)| *camera < feed.cameras)
@@ -145,7 +164,10 @@ fn answer(mut stream: TcpStream) -> Option<(usize, TcpStream)> {
 }
 
 /// Everything up to the empty line, and not a byte more.
-pub fn read_head(stream: &mut TcpStream) -> Result<String> {
+///
+/// # Errors
+/// The connection ends before, or the head is longer than 16 KiB.
+pub fn read_head(stream: &mut impl Read) -> Result<String> {
     let mut head = Vec::new();
     let mut byte = [0];
     while !head.ends_with(b"\r\n\r\n") {

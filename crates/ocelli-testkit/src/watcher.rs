@@ -1,9 +1,11 @@
 //! A wall that is watched while something happens to the hub: whether it stays live.
 
 use crate::Result;
+use crate::jpeg;
+use crate::link::Link;
 use crate::socket::Socket;
-use ocelli_testkit::jpeg;
 use std::collections::BTreeMap;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,6 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// What a wall saw since it was last asked.
 #[derive(Default)]
 pub struct Seen {
+    /// Frames of all cameras.
     pub frames: u64,
     /// Connections that ended or could not be made.
     pub breaks: u64,
@@ -57,8 +60,14 @@ pub struct Watcher {
 impl Watcher {
     /// Watches these cameras (`"a","b"` or `"*"`).
     pub fn start(address: SocketAddr, cameras: &str) -> Self {
+        let open = move || Link::connect(address);
+        Self::over(open, cameras)
+    }
+
+    /// Watches these cameras over connections that are made so.
+    pub fn over(open: impl Fn() -> io::Result<Link> + Send + 'static, cameras: &str) -> Self {
         let cameras = cameras.to_owned();
-        Self::run(move |state, end| watch(address, &cameras, state, end))
+        Self::run(move |state, end| watch(open()?, &cameras, state, end))
     }
 
     /// Watches the MPEG-1 of one camera; what comes counts as pictures of `jsmpeg`.
@@ -114,7 +123,10 @@ impl Watcher {
         live.map(|(camera, _)| camera.clone()).collect()
     }
 
-    /// Waits until all of `cameras` are live.
+    /// Waits until all of `cameras` are live; how long that took.
+    ///
+    /// # Errors
+    /// They are not live within the limit; says which.
     pub fn until_live(&self, cameras: &[&str], limit: Duration) -> Result<Duration> {
         let begun = Instant::now();
         loop {
@@ -147,8 +159,8 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn watch(address: SocketAddr, cameras: &str, state: &Mutex<State>, end: &AtomicBool) -> Result<()> {
-    let mut socket = Socket::wall(address, cameras, PATIENCE)?;
+fn watch(link: Link, cameras: &str, state: &Mutex<State>, end: &AtomicBool) -> Result<()> {
+    let mut socket = Socket::wall_over(link, cameras, PATIENCE)?;
     while !end.load(Ordering::Relaxed) {
         let frame = socket.frame()?;
         let mut state = lock(state);

@@ -1,0 +1,128 @@
+//! Measures how long `/health` takes over one kept-alive connection.
+
+use crate::Result;
+use crate::feed::read_head;
+use crate::link::Link;
+use std::io::{self, Read, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+/// The pause between an answer and the next request.
+const EACH: Duration = Duration::from_millis(15);
+/// After this time a request counts as failed.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+#[derive(Default)]
+struct State {
+    took: Vec<Duration>,
+    /// When the pending request was sent.
+    asked: Option<Instant>,
+}
+
+/// How long the answers took.
+#[derive(Clone, Copy)]
+pub struct Answers {
+    /// The median.
+    pub half: Duration,
+    /// The 99th percentile.
+    pub most: Duration,
+}
+
+/// Sends requests until it is dropped.
+pub struct Health {
+    state: Arc<Mutex<State>>,
+    ending: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Health {
+    /// Starts; `open` makes the connections.
+    pub fn start(open: impl Fn() -> io::Result<Link> + Send + 'static) -> Self {
+        let (state, ending) = (Arc::<Mutex<State>>::default(), Arc::<AtomicBool>::default());
+        let (into, end) = (state.clone(), ending.clone());
+        let thread = thread::spawn(move || {
+            while !end.load(Ordering::Relaxed) {
+                // A failed request counts with the time it took to fail.
+                if ask(&open, &into, &end).is_err() {
+                    lock(&into).answered();
+                    thread::sleep(EACH);
+                }
+            }
+        });
+        Self {
+            state,
+            ending,
+            thread: Some(thread),
+        }
+    }
+
+    /// The times since the last call, including the pending request's so far.
+    pub fn take(&self) -> Answers {
+        let mut state = lock(&self.state);
+        let mut took = std::mem::take(&mut state.took);
+        took.extend(state.asked.map(|asked| asked.elapsed()));
+        took.sort_unstable();
+        let at = |percent: usize| {
+            let at = (took.len() * percent).div_ceil(100).saturating_sub(1);
+            took.get(at).copied().unwrap_or(PATIENCE)
+        };
+        Answers {
+            half: at(50),
+            most: at(99),
+        }
+    }
+}
+
+impl State {
+    fn answered(&mut self) {
+        let took = self.asked.take().map(|asked| asked.elapsed());
+        self.took.extend(took);
+    }
+}
+
+impl Drop for Health {
+    fn drop(&mut self) {
+        self.ending.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn ask(open: &impl Fn() -> io::Result<Link>, state: &Mutex<State>, end: &AtomicBool) -> Result<()> {
+    lock(state).asked = Some(Instant::now());
+    let mut link = open()?;
+    link.set_patience(PATIENCE);
+    let address = link.stream().peer_addr()?;
+    let request = format!("GET /health HTTP/1.1\r\nHost: {address}\r\n\r\n");
+    while !end.load(Ordering::Relaxed) {
+        let mut state_now = lock(state);
+        state_now.asked.get_or_insert_with(Instant::now);
+        drop(state_now);
+        link.write_all(request.as_bytes())?;
+        link.flush()?;
+        let head = read_head(&mut link)?;
+        if !head.starts_with("HTTP/1.1 200 ") {
+            return Err(head.into());
+        }
+        let length = head.lines().find_map(|line| {
+            let (name, value) = line.split_once(':')?;
+            name.eq_ignore_ascii_case("content-length")
+                .then(|| value.trim())
+        });
+        let length: usize = length.ok_or("no Content-Length")?.parse()?;
+        link.read_exact(&mut vec![0; length])?;
+        lock(state).answered();
+        thread::sleep(EACH);
+        if head.to_ascii_lowercase().contains("connection: close") {
+            return Ok(());
+        }
+    }
+    Ok(())
+}

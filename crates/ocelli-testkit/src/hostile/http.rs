@@ -1,0 +1,126 @@
+//! HTTP cameras that never send a picture, or far too many.
+
+use super::cameras::{Way, next_head, run};
+use super::flood::flood;
+use super::{Attack, MEGABYTE, Over, Pace, Progress};
+use crate::Result;
+use crate::jpeg::Picture;
+use crate::link::{Link, self_signed};
+use std::io::Write;
+
+/// Bytes a second of each camera.
+const RATE: f64 = 40.0 * MEGABYTE as f64;
+/// How many cameras there are.
+const CAMERAS: usize = 4;
+/// Pictures a second of each camera.
+const PICTURES: f64 = 50_000.0;
+
+/// What the camera sends.
+#[derive(Clone, Copy, PartialEq)]
+enum Behaviour {
+    /// Interim responses without end, and no final one.
+    Interim,
+    Headers,
+    /// A chunked body with one byte in each chunk.
+    Chunks,
+    /// Empty parts.
+    Parts,
+    /// A part whose headers never end.
+    PartHeaders,
+    Pictures,
+}
+
+pub fn attacks() -> Vec<Attack> {
+    let behaviours = [
+        ("103 without end", Behaviour::Interim),
+        ("headers without end", Behaviour::Headers),
+        ("chunks of one byte", Behaviour::Chunks),
+        ("empty parts", Behaviour::Parts),
+        ("headers of a part without end", Behaviour::PartHeaders),
+        ("50,000 tiny pictures a second", Behaviour::Pictures),
+    ];
+    let ways = [
+        ("http", Way::Watched(CAMERAS)),
+        ("https", Way::Watched(CAMERAS)),
+        ("http", Way::Tested),
+    ];
+    let all = ways
+        .into_iter()
+        .flat_map(|way| behaviours.map(|one| (way, one)));
+    all.filter(|((_, way), (_, behaviour))| {
+        // A test ends at the first picture.
+        *way != Way::Tested || *behaviour != Behaviour::Pictures
+    })
+    .map(|((scheme, way), (name, behaviour))| {
+        let how = if way == Way::Tested {
+            "tested"
+        } else {
+            "watched"
+        };
+        let name = format!("{CAMERAS} {scheme} cameras, {how}: {name}");
+        let attack = Attack::new("http", name, move |target, progress| {
+            let answer = |link, progress: &Progress| answer(link, behaviour, progress);
+            let certificate = (scheme == "https").then(self_signed).transpose()?;
+            run(scheme, way, certificate.as_ref(), answer, target, progress)
+        });
+        use Behaviour::{Interim, PartHeaders, Pictures};
+        let short = match (scheme, way) {
+            ("https", _) => matches!(behaviour, Interim | Pictures),
+            (_, Way::Tested) => behaviour == Interim,
+            _ => behaviour != PartHeaders,
+        };
+        let attack = attack.over(Over::Plain);
+        let attack = if short { attack } else { attack.short(None) };
+        match (scheme, behaviour) {
+            ("http", Interim) if way != Way::Tested => attack.ends(),
+            _ => attack,
+        }
+    })
+    .collect()
+}
+
+const MULTIPART: &str =
+    "HTTP/1.1 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=frame\r\n";
+
+fn answer(mut link: Link, behaviour: Behaviour, progress: &Progress) -> Result<()> {
+    next_head(&mut link)?;
+    let many = |one: &[u8]| one.repeat(16_000 / one.len());
+    let part = "--frame\r\nContent-Type: image/jpeg\r\n";
+    let picture = Picture {
+        width: 8,
+        height: 8,
+        bytes: 0,
+        ..Picture::default()
+    }
+    .encode_now(0);
+    let one = [format!("{part}\r\n").as_bytes(), &picture, b"\r\n"].concat();
+    let mut rate = RATE;
+    let (begin, more) = match behaviour {
+        Behaviour::Interim => (String::new(), many(b"HTTP/1.1 103 Early Hints\r\n\r\n")),
+        Behaviour::Headers => ("HTTP/1.1 200 OK\r\n".to_owned(), many(b"X: y\r\n")),
+        Behaviour::Chunks => {
+            let head = format!("{MULTIPART}Transfer-Encoding: chunked\r\n\r\n");
+            let part = format!("{head}{:x}\r\n{part}\r\n\r\n", part.len() + 2);
+            (part, many(b"1\r\na\r\n"))
+        }
+        Behaviour::Parts => (format!("{MULTIPART}\r\n"), many(b"--frame\r\n\r\n\r\n")),
+        Behaviour::PartHeaders => (format!("{MULTIPART}\r\n--frame\r\n"), many(b"X: y\r\n")),
+        Behaviour::Pictures => {
+            rate = PICTURES * one.len() as f64;
+            (format!("{MULTIPART}\r\n"), many(&one))
+        }
+    };
+    link.write_all(begin.as_bytes())?;
+    link.flush()?;
+    let ended = flood(
+        &mut link,
+        progress,
+        &mut Pace::new(rate),
+        || more.clone(),
+        |_| {},
+    );
+    if let Some(how) = ended {
+        progress.ended(format!("the hub disconnected: {how}"));
+    }
+    Ok(())
+}

@@ -1,0 +1,467 @@
+//! A hub with honest cameras and a viewer, against which attacks run one after another. Each
+//! is judged by the viewer's frames, by `/health`, and by the hub's memory during and after.
+
+use super::health::{Answers, Health};
+use super::{Attack, MEGABYTE, Progress, Target, Told, Transport};
+use crate::feed::{Cameras, Feed};
+use crate::jpeg::Picture;
+use crate::link::{Link, trusting};
+use crate::watcher::Watcher;
+use crate::{Hub, HubBuilder, Result, resident_bytes};
+use rustix::process::Signal;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// The honest cameras.
+const FEED: Feed = Feed {
+    cameras: 6,
+    fps: 10,
+    picture: Picture::QVGA,
+};
+const TOKEN: &str = "sk_of-the-attack-and-of-nobody-else";
+/// The time an attack has to begin before it is measured.
+const LEAD: Duration = Duration::from_millis(300);
+/// The time cameras have to catch up before they are measured undisturbed.
+const QUIET: Duration = Duration::from_millis(500);
+const SAMPLE: Duration = Duration::from_millis(50);
+const PATIENCE: Duration = Duration::from_secs(10);
+/// The least share of its undisturbed frames that the viewer must get.
+const SHARE: f64 = 0.9;
+/// How much memory the hub may hold afterwards, as a multiple of what it held before.
+const SETTLED: f64 = 1.5;
+
+/// How long attacks run, and how strictly times are judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// A second or two each, for machines with other work: `/health` has more slack, and
+    /// its median counts too.
+    Short,
+    /// Several seconds each, with the limits of the contract.
+    Whole,
+}
+
+impl Form {
+    /// How long `/health` may take. On a busy machine a few answers are always late, but the
+    /// median is only late if the hub is.
+    fn deadline(self, undisturbed: Answers) -> Answers {
+        let millis = Duration::from_millis;
+        match self {
+            Form::Short => Answers {
+                half: millis(25).max(undisturbed.half * 3),
+                most: millis(250).max(undisturbed.most * 3),
+            },
+            Form::Whole => Answers {
+                half: millis(100),
+                most: millis(100),
+            },
+        }
+    }
+
+    /// How long the hub may take to give memory back.
+    fn settling(self) -> Duration {
+        match self {
+            Form::Short => Duration::from_secs(5),
+            Form::Whole => Duration::from_secs(45),
+        }
+    }
+
+    /// After how many attacks the undisturbed hub is measured again.
+    fn renewal(self) -> usize {
+        match self {
+            Form::Short => 5,
+            Form::Whole => 3,
+        }
+    }
+
+    fn seconds(self, attack: &Attack) -> Duration {
+        let (short, whole) = attack.seconds;
+        Duration::from_secs_f64(match self {
+            Form::Short => short,
+            Form::Whole => whole,
+        })
+    }
+}
+
+/// The result of one attack.
+pub struct Outcome {
+    name: String,
+    transport: Transport,
+    /// The viewer's frames as a share of the undisturbed ones.
+    share: f64,
+    undisturbed: Service,
+    health: Answers,
+    /// The hub's memory before, at its peak and after.
+    memory: [u64; 3],
+    settled_in: Duration,
+    /// The most child processes at a time, and the most memory of all of them.
+    children: (usize, u64),
+    told: Told,
+    /// How long the attack lasted.
+    lasted: Duration,
+    /// Which limits were exceeded.
+    pub faults: Vec<String>,
+}
+
+impl Outcome {
+    /// The faults, each with the attack's name and transport.
+    pub fn failures(&self) -> impl Iterator<Item = String> {
+        let over = self.transport.name();
+        let all = self.faults.iter();
+        all.map(move |fault| format!("{} ({over}): {fault}", self.name))
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [before, peak, after] = self.memory.map(|bytes| bytes as f64 / MEGABYTE as f64);
+        let (children, bytes) = self.children;
+        write!(
+            out,
+            "{} {} ({})\n    others {:.0} % of {:.1}/s, /health {:.0}, p99 {:.0} ms \
+             (undisturbed {:.0}, {:.0}), memory {before:.0} → \
+             {peak:.0} → {after:.0} MB in {:.1} s, children {children} ({} MB), {} connections, {:.1} MB/s",
+            if self.faults.is_empty() {
+                "ok  "
+            } else {
+                "FAIL"
+            },
+            self.name,
+            self.transport.name(),
+            self.share * 100.0,
+            self.undisturbed.rate,
+            millis(self.health.half),
+            millis(self.health.most),
+            millis(self.undisturbed.health.half),
+            millis(self.undisturbed.health.most),
+            self.settled_in.as_secs_f64(),
+            bytes / MEGABYTE,
+            self.told.connections,
+            self.told.bytes as f64 / MEGABYTE as f64 / self.lasted.as_secs_f64(),
+        )?;
+        let endings = &self.told.endings;
+        let ended: u64 = endings.iter().map(|(_, count)| count).sum();
+        let mut most: Vec<_> = endings.iter().collect();
+        most.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        match most.is_empty() {
+            true => write!(out, ", none ended")?,
+            false => write!(out, ", {ended} times told or ended:")?,
+        }
+        for (how, count) in most.into_iter().take(4) {
+            write!(out, " {how} (×{count})")?;
+        }
+        self.faults
+            .iter()
+            .try_for_each(|fault| write!(out, "\n    FAULT: {fault}"))
+    }
+}
+
+/// How well the others were served for a while.
+#[derive(Clone, Copy)]
+struct Service {
+    /// Frames a second.
+    rate: f64,
+    health: Answers,
+}
+
+/// A hub to attack, with cameras and a viewer.
+pub struct Stage {
+    binary: PathBuf,
+    directory: PathBuf,
+    form: Form,
+    transport: Transport,
+    running: Running,
+    undisturbed: Option<Service>,
+    since: usize,
+}
+
+/// Dropped in this order: the hub before its cameras.
+struct Running {
+    watcher: Watcher,
+    health: Health,
+    target: Target,
+    hub: Hub,
+    _feed: Cameras,
+}
+
+impl Stage {
+    /// Starts a hub from this binary with its data in `directory`.
+    ///
+    /// # Errors
+    /// The hub does not start, or its cameras do not become live.
+    pub fn start(
+        binary: &Path,
+        directory: &Path,
+        transport: Transport,
+        form: Form,
+    ) -> Result<Self> {
+        Ok(Self {
+            running: Running::start(binary, directory, transport)?,
+            binary: binary.to_owned(),
+            directory: directory.to_owned(),
+            form,
+            transport,
+            undisturbed: None,
+            since: 0,
+        })
+    }
+
+    /// Runs one attack. If only times were exceeded, it is measured a second time, and so is
+    /// the undisturbed hub: a busy machine is slow at times.
+    ///
+    /// # Errors
+    /// The preparation failed, or the hub ended.
+    pub fn run(&mut self, attack: &Attack) -> Result<Outcome> {
+        if self.since >= self.form.renewal() {
+            self.undisturbed = None;
+        }
+        self.since += 1;
+        let (mut outcome, slow) = self.attempt(attack)?;
+        if slow && outcome.faults.len() == 1 {
+            self.undisturbed = None;
+            outcome = self.attempt(attack)?.0;
+        }
+        Ok(outcome)
+    }
+
+    /// Runs it once; also returns whether times were exceeded.
+    fn attempt(&mut self, attack: &Attack) -> Result<(Outcome, bool)> {
+        let none = Progress::default();
+        let run = &self.running;
+        if let Some(prepare) = &attack.prepare {
+            prepare(&run.target, &none)?;
+            thread::sleep(LEAD);
+        }
+        let window = self.form.seconds(attack);
+        let undisturbed = match self.undisturbed {
+            Some(service) => service,
+            None => {
+                self.since = 1;
+                thread::sleep(QUIET);
+                run.measure(window.min(Duration::from_secs(3)), || {})
+            }
+        };
+        self.undisturbed = Some(undisturbed);
+        let run = &mut self.running;
+        let before = run.hub.resident_bytes();
+        let resident = reset_peak(run.hub.pid());
+        let progress = Progress::default();
+        let mut children = (0, 0);
+        let service = thread::scope(|scope| {
+            let (target, progress, hub) = (&run.target, &progress, &run.hub);
+            scope.spawn(move || {
+                // Real attackers use other machines.
+                let _ = rustix::process::nice(10);
+                if let Err(error) = (attack.run)(target, progress) {
+                    progress.fault(format!("the attack: {error}"));
+                }
+            });
+            thread::sleep(LEAD);
+            let service = run.measure(window, || {
+                let all = hub.children();
+                let bytes = all.iter().map(|child| resident_bytes(child.pid)).sum();
+                children = (children.0.max(all.len()), children.1.max(bytes));
+            });
+            progress.end();
+            service
+        });
+        let peak = before + peak_of(run.hub.pid()).saturating_sub(resident);
+        let mut told = progress.told();
+        let mut faults = std::mem::take(&mut told.faults);
+        let share = service.rate / undisturbed.rate;
+        let deadline = self.form.deadline(undisturbed.health);
+        let late = service.health.half > deadline.half || service.health.most > deadline.most;
+        let slow = share < SHARE || late;
+        if slow {
+            faults.push(format!(
+                "the others got {:.0} % of their frames; /health took {:.0} ms of at most {:.0}, p99 \
+                 {:.0} ms of {:.0}",
+                share * 100.0,
+                millis(service.health.half),
+                millis(deadline.half),
+                millis(service.health.most),
+                millis(deadline.most)
+            ));
+        }
+        faults.extend(exceeded(attack, peak - before, children));
+        if attack.bounds.ends && self.form == Form::Whole && told.endings.is_empty() {
+            faults.push("nobody was cut off".to_owned());
+        }
+        if let Some(status) = run.hub.wait(Duration::ZERO) {
+            return Err(format!("{}: the hub ended: {status}", attack.name).into());
+        }
+        let begun = Instant::now();
+        let most = (before as f64 * SETTLED) as u64;
+        while run.hub.resident_bytes() > most && begun.elapsed() < self.form.settling() {
+            thread::sleep(SAMPLE);
+        }
+        let settled_in = begun.elapsed();
+        let after = run.hub.resident_bytes();
+        if after > most && !attack.bounds.keeps {
+            let [before, after] = [before, after].map(|bytes| bytes / MEGABYTE);
+            faults.push(format!("{before} MB before, still {after} MB after"));
+        }
+        if let Err(error) = run.until_live() {
+            faults.push(error.to_string());
+            self.restart()?;
+        }
+        let outcome = Outcome {
+            name: attack.name.clone(),
+            transport: self.transport,
+            share,
+            undisturbed,
+            health: service.health,
+            memory: [before, peak, after],
+            settled_in,
+            children,
+            told,
+            lasted: window + LEAD,
+            faults,
+        };
+        Ok((outcome, slow))
+    }
+
+    /// Replaces a hub that does not recover.
+    fn restart(&mut self) -> Result<()> {
+        if self.running.hub.terminate(PATIENCE / 2).is_none() {
+            self.running.hub.signal(Signal::KILL);
+            self.running.hub.wait(PATIENCE);
+        }
+        self.running = Running::start(&self.binary, &self.directory, self.transport)?;
+        self.undisturbed = None;
+        Ok(())
+    }
+}
+
+fn millis(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
+
+fn exceeded(attack: &Attack, growth: u64, children: (usize, u64)) -> Vec<String> {
+    let bounds = &attack.bounds;
+    let mut faults = Vec::new();
+    let mut bound = |what: &str, is: u64, most: u64| {
+        if is > most {
+            faults.push(format!("{what}: {is}, where {most} is the most"));
+        }
+    };
+    let megabytes = |bytes: u64| bytes / MEGABYTE;
+    bound("MB more", megabytes(growth), megabytes(bounds.growth));
+    bound("child processes", children.0 as u64, bounds.children as u64);
+    let (is, most) = (megabytes(children.1), megabytes(bounds.children_bytes));
+    bound("MB of child processes", is, most);
+    faults
+}
+
+impl Running {
+    fn start(binary: &Path, directory: &Path, transport: Transport) -> Result<Self> {
+        let feed = Cameras::start(FEED)?;
+        let (config, data) = (directory.join("attack.toml"), directory.join("data"));
+        let mut text = String::from(
+            "listen = \"127.0.0.1:0\"\nallow_local_sources = true\n[limits]\nloopback = true\n\
+             [telemetry]\ntcp = \"127.0.0.1:0\"\nws = \"\"\n",
+        );
+        if transport == Transport::Tls {
+            text += "[tls]\nmode = \"local\"\n";
+        }
+        for source in feed.sources(FEED.cameras) {
+            let (id, url) = source.split_once('=').ok_or("a source without an id")?;
+            text += &format!("[[camera]]\nid = \"{id}\"\nsource = \"{url}\"\n");
+        }
+        std::fs::write(&config, text)?;
+        let started = HubBuilder::new(binary)
+            .args(["serve", "--config"])
+            .arg(config)
+            .arg("--data")
+            .arg(&data)
+            .directory(std::env::temp_dir())
+            .env("OCELLI_ADMIN_TOKEN", TOKEN)
+            .try_start();
+        let hub = started.map_err(|(status, said)| {
+            format!("the hub did not start ({status:?}):\n{}", said.join("\n"))
+        })?;
+        let said = hub.wait_stderr("samples by TCP on ", PATIENCE);
+        let said = said.ok_or("the hub does not say where it takes samples")?;
+        let samples: SocketAddr = said.rsplit(' ').next().unwrap_or_default().parse()?;
+        let mut target = Target::new(hub.addr(), samples, feed.address());
+        target.cameras = FEED.cameras;
+        target.admin = TOKEN;
+        if transport == Transport::Tls {
+            let authority = data.join("ca.pem");
+            target.tls = Some(trusting(&authority, &[b"http/1.1"])?);
+            target.tls_h2 = Some(trusting(&authority, &[b"h2"])?);
+        }
+        let body =
+            r#"{"name":"operator","scope":"app","appId":"live","permissions":["camera:create"]}"#;
+        let made = target.administer("POST /api/v1/tokens", body)?;
+        target.operator = super::target::field(&made, "token").ok_or("a token without itself")?;
+        let open = |address: SocketAddr, tls: Option<std::sync::Arc<_>>| {
+            move || match &tls {
+                Some(tls) => Link::connect(address)?.encrypt(tls),
+                None => Link::connect(address),
+            }
+        };
+        let (address, tls) = (target.address, &target.tls);
+        let ids: Vec<_> = ids().iter().map(|id| format!("\"{id}\"")).collect();
+        let running = Self {
+            watcher: Watcher::over(open(address, tls.clone()), &ids.join(",")),
+            health: Health::start(open(address, tls.clone())),
+            target,
+            hub,
+            _feed: feed,
+        };
+        running.until_live()?;
+        // First use allocates memory that stays.
+        running.measure(LEAD, || {});
+        Ok(running)
+    }
+
+    /// Waits until the viewer gets frames of all cameras.
+    fn until_live(&self) -> Result<Duration> {
+        let ids = ids();
+        let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+        self.watcher.until_live(&ids, PATIENCE)
+    }
+
+    /// Measures for so long; `sample` is called at intervals.
+    fn measure(&self, window: Duration, mut sample: impl FnMut()) -> Service {
+        self.watcher.take();
+        self.health.take();
+        let begun = Instant::now();
+        while begun.elapsed() < window {
+            sample();
+            thread::sleep(SAMPLE.min(window.saturating_sub(begun.elapsed())));
+        }
+        let frames = self.watcher.take().frames;
+        Service {
+            rate: frames as f64 / begun.elapsed().as_secs_f64(),
+            health: self.health.take(),
+        }
+    }
+}
+
+fn ids() -> Vec<String> {
+    (1..=FEED.cameras)
+        .map(|number| format!("cam{number}"))
+        .collect()
+}
+
+/// Resets a process's peak of resident memory; returns what is resident now.
+fn reset_peak(pid: u32) -> u64 {
+    let _ = std::fs::write(format!("/proc/{pid}/clear_refs"), "5");
+    status(pid, "VmRSS:")
+}
+
+/// A process's peak of resident memory since then.
+fn peak_of(pid: u32) -> u64 {
+    status(pid, "VmHWM:")
+}
+
+fn status(pid: u32, name: &str) -> u64 {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
+    let kilobytes = line.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok());
+    kilobytes.unwrap_or_default() * 1024
+}

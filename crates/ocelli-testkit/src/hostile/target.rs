@@ -1,0 +1,225 @@
+//! How an attacker reaches the hub.
+
+use super::Progress;
+use crate::Result;
+use crate::feed::read_head;
+use crate::link::Link;
+use crate::socket::Socket;
+use rustls::ClientConfig;
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+/// How long a call of the HTTP interface may take, under attack.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The hub under attack.
+pub struct Target {
+    /// Its port.
+    pub address: SocketAddr,
+    /// Its port for samples.
+    pub samples: SocketAddr,
+    /// How to connect if it speaks TLS.
+    pub tls: Option<Arc<ClientConfig>>,
+    /// The same for HTTP/2.
+    pub tls_h2: Option<Arc<ClientConfig>>,
+    /// A token with all permissions.
+    pub admin: &'static str,
+    /// A token that may only add and test cameras.
+    pub operator: String,
+    /// The honest cameras' address; their paths are `/cam/1` and on.
+    pub honest: SocketAddr,
+    /// How many honest cameras there are; their ids are `cam1` and on.
+    pub cameras: usize,
+    next: AtomicU32,
+}
+
+impl Target {
+    pub(super) fn new(address: SocketAddr, samples: SocketAddr, honest: SocketAddr) -> Self {
+        Self {
+            address,
+            samples,
+            tls: None,
+            tls_h2: None,
+            admin: "",
+            operator: String::new(),
+            honest,
+            cameras: 0,
+            next: AtomicU32::new(0),
+        }
+    }
+
+    /// An address of this machine that no other attacker has used.
+    pub fn new_address(&self) -> Ipv4Addr {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let [_, high, middle, low] = (number + 1).to_be_bytes();
+        Ipv4Addr::new(127, 64 + high % 64, middle, low)
+    }
+
+    /// Connects from this address, with TLS if the hub speaks it.
+    ///
+    /// # Errors
+    /// It can't be made.
+    pub fn connect(&self, from: Ipv4Addr) -> io::Result<Link> {
+        self.encrypted(from, self.tls.as_ref())
+    }
+
+    pub(super) fn encrypted(
+        &self,
+        from: Ipv4Addr,
+        config: Option<&Arc<ClientConfig>>,
+    ) -> io::Result<Link> {
+        let link = Link::connect_from(from, self.address)?;
+        match config {
+            Some(config) => link.encrypt(config),
+            None => Ok(link),
+        }
+    }
+
+    /// Opens a WebSocket from this address.
+    ///
+    /// # Errors
+    /// There is no connection, or no upgrade.
+    pub fn socket(&self, from: Ipv4Addr, path: &str, more: &str) -> Result<Socket> {
+        Socket::over(self.connect(from)?, path, more, PATIENCE)
+    }
+
+    /// Calls the HTTP interface; returns the status and the body.
+    ///
+    /// # Errors
+    /// There is no answer.
+    pub fn call(
+        &self,
+        from: Ipv4Addr,
+        line: &str,
+        token: &str,
+        body: &str,
+    ) -> Result<(u16, String)> {
+        let mut link = self.connect(from)?;
+        link.set_patience(PATIENCE);
+        let mut request = format!(
+            "{line} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Length: {}\r\n",
+            self.address,
+            body.len()
+        );
+        if !token.is_empty() {
+            request += &format!("Authorization: Bearer {token}\r\n");
+        }
+        if !body.is_empty() {
+            request += "Content-Type: application/json\r\n";
+        }
+        link.write_all(format!("{request}\r\n{body}").as_bytes())?;
+        link.flush()?;
+        let head = read_head(&mut link)?;
+        let status = head.split(' ').nth(1).ok_or("no status")?.parse()?;
+        let mut body = Vec::new();
+        // An end without close_notify is no failure here.
+        let _ = link.read_to_end(&mut body);
+        Ok((status, String::from_utf8_lossy(&body).into_owned()))
+    }
+
+    /// Calls it as the administrator, and expects success.
+    ///
+    /// # Errors
+    /// The hub refuses.
+    pub fn administer(&self, line: &str, body: &str) -> Result<String> {
+        let (status, answer) = self.call(Ipv4Addr::LOCALHOST, line, self.admin, body)?;
+        match status {
+            200..300 => Ok(answer),
+            _ => Err(format!("{line}: {status} {answer}").into()),
+        }
+    }
+
+    /// Adds a camera, which is deleted when the result is dropped.
+    ///
+    /// # Errors
+    /// The hub refuses.
+    pub(super) fn add_camera(&self, room: &str, source: &str) -> Result<Added<'_>> {
+        let room = room.to_owned();
+        let verify = source
+            .starts_with("https")
+            .then_some(r#","verifyTls":false"#);
+        let body = format!(
+            r#"{{"room":"{room}","source":"{source}"{}}}"#,
+            verify.unwrap_or_default()
+        );
+        self.administer("POST /api/v1/cameras", &body)?;
+        Ok(Added { target: self, room })
+    }
+
+    /// Mints a key for a device, which is revoked when the result is dropped.
+    ///
+    /// # Errors
+    /// The hub refuses.
+    pub(super) fn mint(&self, room: &str) -> Result<Key<'_>> {
+        let body = format!(r#"{{"room":"{room}"}}"#);
+        let made = self.administer("POST /api/v1/apps/live/ws-ingest", &body)?;
+        Ok(Key {
+            id: field(&made, "id").ok_or("a key without an id")?,
+            path: format!(
+                "/ingest/ws?app=live&room={room}&key={}",
+                field(&made, "streamKey").ok_or("a key without its secret")?
+            ),
+            room: room.to_owned(),
+            target: self,
+        })
+    }
+}
+
+/// A key that is revoked when dropped.
+pub(super) struct Key<'a> {
+    target: &'a Target,
+    id: String,
+    /// The path its device connects to.
+    pub path: String,
+    /// Its camera's room.
+    pub room: String,
+}
+
+impl Drop for Key<'_> {
+    fn drop(&mut self) {
+        let line = format!("DELETE /api/v1/apps/live/ws-ingest/{}", self.id);
+        let _ = self.target.administer(&line, "");
+    }
+}
+
+/// A camera that is deleted when dropped.
+pub(super) struct Added<'a> {
+    target: &'a Target,
+    /// Its room.
+    pub room: String,
+}
+
+impl Added<'_> {
+    /// Watches it until the attack is over, and discards the frames.
+    pub fn watch(&self, progress: &Progress) -> Result<()> {
+        let mut wall = Socket::wall_over(
+            self.target.connect(self.target.new_address())?,
+            &format!("\"{}\"", self.room),
+            PATIENCE,
+        )?;
+        while progress.goes_on() {
+            let link = wall.link();
+            if link.pump(&[], |_| {})?.is_none() {
+                return Err("the viewer of the hostile camera was disconnected".into());
+            }
+            link.wait_ready(false, super::BEAT)?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Added<'_> {
+    fn drop(&mut self) {
+        let line = format!("DELETE /api/v1/cameras/{}", self.room);
+        let _ = self.target.administer(&line, "");
+    }
+}
+
+/// The value of a text field in a JSON object, where it needs no unescaping.
+pub(super) fn field(json: &str, name: &str) -> Option<String> {
+    let (_, rest) = json.split_once(&format!("\"{name}\":\""))?;
+    Some(rest.split('"').next()?.to_owned())
+}

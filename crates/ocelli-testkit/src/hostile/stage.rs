@@ -245,8 +245,7 @@ impl Stage {
         };
         self.undisturbed = Some(undisturbed);
         let run = &mut self.running;
-        let before = run.hub.resident_bytes();
-        let resident = reset_peak(run.hub.pid());
+        let before = reset_peak(run.hub.pid());
         let progress = Progress::default();
         let mut children = (0, 0);
         let service = thread::scope(|scope| {
@@ -267,7 +266,7 @@ impl Stage {
             progress.end();
             service
         });
-        let peak = before + peak_of(run.hub.pid()).saturating_sub(resident);
+        let peak = peak_of(run.hub.pid()).max(before);
         let mut told = progress.told();
         let mut faults = std::mem::take(&mut told.faults);
         let share = service.rate / undisturbed.rate;
@@ -294,11 +293,11 @@ impl Stage {
         }
         let begun = Instant::now();
         let most = (before as f64 * SETTLED) as u64;
-        while run.hub.resident_bytes() > most && begun.elapsed() < self.form.settling() {
+        while resident(run.hub.pid()) > most && begun.elapsed() < self.form.settling() {
             thread::sleep(SAMPLE);
         }
         let settled_in = begun.elapsed();
-        let after = run.hub.resident_bytes();
+        let after = resident(run.hub.pid());
         if after > most && !attack.bounds.keeps {
             let [before, after] = [before, after].map(|bytes| bytes / MEGABYTE);
             faults.push(format!("{before} MB before, still {after} MB after"));
@@ -306,6 +305,10 @@ impl Stage {
         if let Err(error) = run.until_live() {
             faults.push(error.to_string());
             self.restart()?;
+        }
+        if slow {
+            // What cameras sent meanwhile comes all at once.
+            thread::sleep(QUIET);
         }
         let outcome = Outcome {
             name: attack.name.clone(),
@@ -448,10 +451,16 @@ fn ids() -> Vec<String> {
         .collect()
 }
 
+/// A process's resident memory. The proportional set size would change with every other
+/// process of the same binary.
+fn resident(pid: u32) -> u64 {
+    status(pid, "VmRSS:")
+}
+
 /// Resets a process's peak of resident memory; returns what is resident now.
 fn reset_peak(pid: u32) -> u64 {
     let _ = std::fs::write(format!("/proc/{pid}/clear_refs"), "5");
-    status(pid, "VmRSS:")
+    resident(pid)
 }
 
 /// A process's peak of resident memory since then.

@@ -79,7 +79,7 @@ impl Caller {
     ) -> Result<Session, Broken> {
         loop {
             match self.describe_here(budget()).await {
-                Err(Broken::Moved(target)) => self.follow(&target)?,
+                Err(Broken::Moved(target)) => self.follow(&target.0)?,
                 other => return other,
             }
         }

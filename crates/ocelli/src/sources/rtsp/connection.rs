@@ -7,11 +7,13 @@
 
 use super::message::{self, Head, Message};
 use ocelli_core::{Budget, Overspent};
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Instant;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -22,6 +24,15 @@ const MAX_PACKET: usize = 4 + u16::MAX as usize;
 const BUFFER: usize = 2 * (MAX_PACKET + 1);
 /// The most that waits for the camera to read it.
 const MAX_UNSENT: usize = 64 << 10;
+
+/// An address to which a camera redirects. It may hold a password, so it is not shown.
+pub struct Target(pub String);
+
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("…")
+    }
+}
 
 /// Why a conversation can't go on.
 #[derive(Debug)]
@@ -35,7 +46,7 @@ pub enum Broken {
     /// It answers with this status.
     Status(u16),
     /// It redirects to this address.
-    Moved(String),
+    Moved(Target),
     /// It wants a kind of sign-in that is not known here.
     Challenge,
     /// It sends what is no RTSP, or too much.
@@ -231,6 +242,17 @@ impl Connection {
             )));
         }
         self.unsent.extend_from_slice(message);
+        let begun = Instant::now();
+        let written = self.write();
+        if let Some(budget) = &mut self.budget {
+            // A camera may ask as often as it likes, and each answer is a system call.
+            budget.charge(begun.elapsed());
+        }
+        written
+    }
+
+    /// Writes what the kernel takes at once.
+    fn write(&mut self) -> Result<(), Broken> {
         while !self.unsent.is_empty() {
             match self.stream.try_write(&self.unsent) {
                 Ok(len) => drop(self.unsent.drain(..len)),

@@ -100,7 +100,7 @@ impl Rtsp {
             match session.set_up(track).await {
                 Ok(()) => break (session, shown),
                 Err(Broken::Moved(target)) => {
-                    let followed = caller.follow(&target);
+                    let followed = caller.follow(&target.0);
                     followed.map_err(|broken| explained(&caller, broken))?;
                 }
                 Err(broken) => return Err(explained(&caller, broken)),

@@ -2,7 +2,7 @@
 
 use super::answers::SESSION;
 use super::auth::Signer;
-use super::connection::{Broken, Connection, Item};
+use super::connection::{Broken, Connection, Item, Target};
 use super::message::{self, Message, Start};
 use std::borrow::Cow;
 use std::ops::{Deref, DerefMut};
@@ -125,7 +125,7 @@ impl Talk {
                 }
                 300..=399 => {
                     return Err(match answer.header("Location") {
-                        Some(target) => Broken::Moved(target.to_owned()),
+                        Some(target) => Broken::Moved(Target(target.to_owned())),
                         None => Broken::Status(status),
                     });
                 }

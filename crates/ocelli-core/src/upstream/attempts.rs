@@ -1,5 +1,5 @@
-//! What runs while an upstream is wanted: one attempt after the other, its watchdog,
-//! and the renditions of what it brings.
+//! What runs while an upstream is wanted: one attempt after the other, and its watchdog.
+//! The renditions of what it brings run beside it: `derive`.
 
 use super::Upstream;
 use crate::crashes::Crashes;

@@ -12,9 +12,7 @@ fuzz_target!(|input: (bool, u8, &[u8])| {
     let survey = annexb::survey(codec, bytes);
     let sets = annexb::parameter_sets(codec, bytes);
     assert!(!survey.parameters || !sets.is_empty());
-    if let Some(set) = annexb::sequence_parameter_set(codec, bytes) {
-        assert!(set.len() <= bytes.len());
-    }
+    assert!(annexb::sequence_parameter_sets(codec, bytes).all(|set| set.len() <= bytes.len()));
     let whole = units(codec, &[bytes]);
     assert_eq!(whole, units(codec, &bytes.chunks(cut).collect::<Vec<_>>()));
     assert!(bytes.starts_with(&whole.concat()));

@@ -5,6 +5,7 @@
 //! TLS changes none of that: to flush it is to hand over what it holds and then to
 //! flush the wire below, so what counts as left has left the process.
 
+use crate::frames::{FRAME, Frames};
 use crate::limits::Place;
 use crate::metered::Metered;
 use bytes::{Buf, Bytes};
@@ -96,6 +97,8 @@ pub struct Connection {
     layers: Layers,
     /// Bytes that were read ahead by whoever had the connection before.
     ahead: Bytes,
+    /// Counts the frames of a WebSocket; none before it is one.
+    frames: Option<Frames>,
     /// Its place among those that the hub has; none where nobody counts.
     place: Option<Place>,
 }
@@ -133,6 +136,7 @@ impl Connection {
         let connection = Self {
             layers: Layers::Plain(Metered::new(wire, budget)),
             ahead: Bytes::new(),
+            frames: None,
             place: None,
         };
         Ok((connection, peer))
@@ -183,6 +187,11 @@ impl Connection {
         self.metered().budget()
     }
 
+    /// Charges for each frame of a WebSocket from now on.
+    pub fn count_frames(&mut self) {
+        self.frames = Some(Frames::default());
+    }
+
     /// Charges another budget from now on, for the peer has become another kind.
     pub fn set_budget(&mut self, budget: Budget) {
         self.metered().set_budget(budget);
@@ -230,6 +239,7 @@ impl Connection {
         Ok(Self {
             layers: Layers::Tls(Box::new(stream)),
             ahead: self.ahead,
+            frames: self.frames,
             place: self.place,
         })
     }
@@ -249,6 +259,24 @@ impl AsyncRead for Connection {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        let most = self.frames.as_ref().map_or(usize::MAX, Frames::most);
+        if most >= buf.remaining() {
+            let before = buf.filled().len();
+            ready!(self.poll_bytes(cx, buf))?;
+            self.charge_frames(&buf.filled()[before..]);
+            return Poll::Ready(Ok(()));
+        }
+        let mut part = ReadBuf::new(buf.initialize_unfilled_to(most));
+        ready!(self.poll_bytes(cx, &mut part))?;
+        self.charge_frames(part.filled());
+        let len = part.filled().len();
+        buf.advance(len);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Connection {
+    fn poll_bytes(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.ahead.has_remaining() {
             let len = self.ahead.len().min(buf.remaining());
             buf.put_slice(&self.ahead.split_to(len));
@@ -257,6 +285,13 @@ impl AsyncRead for Connection {
         match &mut self.layers {
             Layers::Plain(wire) => Pin::new(wire).poll_read(cx, buf),
             Layers::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+        }
+    }
+
+    fn charge_frames(&mut self, bytes: &[u8]) {
+        if let Some(frames) = &mut self.frames {
+            let count = frames.count(bytes);
+            self.budget().charge(FRAME * count);
         }
     }
 }

@@ -18,7 +18,7 @@
 //! | [`server`], [`site`] | the one port: accepting, routing, stopping; what every route has at hand |
 //! | [`conversation`] | what is settled for each request before it reaches a route |
 //! | [`connection`], [`websocket`] | one connection; one WebSocket |
-//! | [`metered`] | reading within a peer's budget |
+//! | [`metered`], `frames` | reading within a peer's budget; counting a WebSocket's frames |
 //! | [`outgoing`] | answers that clients have not taken yet |
 //! | [`bell`] | what wakes a task for something rare |
 //! | [`gate`], [`limits`] | the Host and Origin rules; how much clients may take |
@@ -52,6 +52,7 @@ mod conversation;
 pub mod counts;
 pub mod doctor;
 pub mod ffmpeg;
+mod frames;
 pub mod gate;
 mod heap;
 pub mod ingest;

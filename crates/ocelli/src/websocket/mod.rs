@@ -138,6 +138,7 @@ impl Socket {
         connection.read_first(parts.read_buf);
         connection.count_no_flushes();
         connection.set_budget(budgets.budget(reading.kind));
+        connection.count_frames();
         let limits = Limits::default().max_payload_len(Some(reading.limit));
         let mut ping = interval_at(Instant::now() + PING_INTERVAL, PING_INTERVAL);
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);

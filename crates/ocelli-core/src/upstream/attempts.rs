@@ -7,7 +7,9 @@ use crate::demand::{Demand, Derived, lapse};
 use crate::session::{Ending, GivenUp, Session};
 use crate::source::{Failure, FailureKind, PATIENCE, Publisher, RunOnce};
 use crate::state::State;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -131,10 +133,11 @@ impl Upstream {
             };
             let Some(lived) = quiet else { continue };
             let reason = no_picture(stall);
-            if lived && self.set_state(State::Stalled(reason.clone())) {
-                if let Some(times) = self.complain(|told| &mut told.stalled) {
-                    tracing::warn!(camera = %self.id, state = "stalled", %reason, "stalled{times}");
-                }
+            if lived
+                && self.set_state(State::Stalled(reason.clone()))
+                && let Some(times) = self.complain(|told| &mut told.stalled)
+            {
+                tracing::warn!(camera = %self.id, state = "stalled", %reason, "stalled{times}");
             }
             sleep_until(heard + patience).await;
             if self.lock().heard == heard {
@@ -186,6 +189,21 @@ impl Upstream {
     }
 }
 
+/// An attempt and its session's end. Fields are dropped in their order, also after a
+/// panic and where the attempt never began.
+struct Attempt {
+    run: RunOnce,
+    _ending: Option<Ending>,
+}
+
+impl Future for Attempt {
+    type Output = Result<(), Failure>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.run.as_mut().poll(cx)
+    }
+}
+
 fn no_picture(time: Duration) -> String {
     format!("no picture for {} s", time.as_secs())
 }
@@ -195,9 +213,10 @@ fn no_picture(time: Duration) -> String {
 /// after it.
 pub(super) async fn contained(run: RunOnce, ending: Option<Ending>) -> Failure {
     let mut tasks = JoinSet::new();
-    // Dropped from the first to the last, also by a panic and where it never began.
-    let mut parts = (run, ending);
-    tasks.spawn(async move { (&mut parts).0.as_mut().await });
+    tasks.spawn(Attempt {
+        run,
+        _ending: ending,
+    });
     match tasks.join_next().await {
         Some(Ok(Err(failure))) => failure,
         Some(Ok(Ok(()))) | None => Failure::new(FailureKind::Ended, "the stream ended"),

@@ -133,6 +133,8 @@ impl Beside {
                     let camera = &event["camera"];
                     if camera["id"] == "bad"
                         && let Some(reason) = camera["reason"].as_str()
+                        // It is late, but was not cut off.
+                        && reason != "no picture for 3 s"
                     {
                         seen.reason = Some(reason.to_owned());
                     }

@@ -1,6 +1,8 @@
 //! A viewer that sleeps has been given the newest frame, in whatever order publishing and
 //! the steps of its turn happen.
 
+#![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
+
 use ocelli_core::ready::{Offered, Outlet};
 use ocelli_core::{Frame, FrameBuffer, Picture, Ready, Slot, Subscription, SystemClock};
 use ocelli_testkit::schedule::{Schedule, every_order};

@@ -36,6 +36,7 @@
 //! | [`simulate`] | a fleet of devices that push |
 //! | [`doctor`] | what is wrong with a server, a camera or this machine |
 //! | [`launch`] | from a configuration to a running hub |
+//! | [`heap`] | freed memory goes back to the system |
 //!
 //! Everything on the frame path runs on one current-thread runtime; what takes
 //! long (encoding a test picture, resolving a name) goes to blocking threads.

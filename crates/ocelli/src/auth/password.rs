@@ -4,7 +4,7 @@
 //! memory of its own that it uses again and again; a request that comes while many wait
 //! is refused.
 
-use argon2::password_hash::{Ident, Output, ParamsString, PasswordHash, SaltString};
+use argon2::password_hash::{Output, ParamsString, PasswordHash, SaltString};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -198,7 +198,7 @@ impl Memory {
 
     /// Whether a password is the one of this hash.
     fn is(&mut self, password: &[u8], hash: Option<&str>) -> bool {
-        let found = hash.and_then(|hash| Expected::read(hash));
+        let found = hash.and_then(Expected::read);
         let Some(expected) = found else {
             // As long as a comparison takes, so that time does not tell who has a password.
             let _ = self.derive(&hasher(), password, &[0; 16]);
@@ -254,7 +254,7 @@ impl Expected {
             return None;
         }
         let version = hash.version.map_or(Ok(Version::V0x13), Version::try_from);
-        let algorithm = Algorithm::try_from(Ident::from(hash.algorithm)).ok()?;
+        let algorithm = Algorithm::try_from(hash.algorithm).ok()?;
         let mut bytes = [0; 64];
         Some(Self {
             hasher: Argon2::new(algorithm, version.ok()?, params),

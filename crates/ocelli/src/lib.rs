@@ -36,7 +36,7 @@
 //! | [`simulate`] | a fleet of devices that push |
 //! | [`doctor`] | what is wrong with a server, a camera or this machine |
 //! | [`launch`] | from a configuration to a running hub |
-//! | [`heap`] | freed memory goes back to the system |
+//! | `heap`, `system` | freed memory goes back to the system; the calls that need `unsafe` |
 //!
 //! Everything on the frame path runs on one current-thread runtime; what takes
 //! long (encoding a test picture, resolving a name) goes to blocking threads.
@@ -78,6 +78,7 @@ pub mod site;
 pub mod sources;
 pub mod store;
 pub mod supervise;
+mod system;
 pub mod telemetry;
 pub mod tls;
 pub mod ui;

@@ -11,13 +11,11 @@
 //!
 //! What does not belong here: what a program is told or what it says.
 
-// Setting the parent-death signal between fork and exec needs `pre_exec`.
-#![allow(unsafe_code)]
-
+#[cfg(target_os = "linux")]
+use crate::system;
+pub use crate::system::Confinement;
 use ocelli_core::{Failure, FailureKind};
-use rustix::process::{
-    Pid, Resource, Rlimit, Signal, getppid, getrlimit, kill_process_group, nice, setrlimit,
-};
+use rustix::process::{Pid, Signal, kill_process_group};
 use std::collections::VecDeque;
 use std::ffi::OsStr;
 use std::io;
@@ -61,15 +59,6 @@ pub struct Child {
     pub stdout: Option<ChildStdout>,
     said: Arc<Mutex<VecDeque<String>>>,
     listening: Option<JoinHandle<()>>,
-}
-
-/// What a program may take of the machine.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Confinement {
-    /// Bytes of address space; as many as it likes if none.
-    pub address_space: Option<u64>,
-    /// How much less urgent it is than this process.
-    pub niceness: i32,
 }
 
 /// Starts a program of the user's own, which may take what the user may.
@@ -120,15 +109,7 @@ pub fn spawn_confined<A: AsRef<OsStr>>(
             // glibc would reserve 64 MiB more of it for each thread.
             command.env("MALLOC_ARENA_MAX", "1");
         }
-        let parent = rustix::process::getpid();
-        // SAFETY: between fork and exec only system calls are made, which are
-        // async-signal-safe, and nothing is allocated.
-        unsafe {
-            command.pre_exec(move || {
-                die_with(parent)?;
-                confine(confinement)
-            });
-        }
+        system::confine(&mut command, confinement);
     }
     let mut process = command.spawn().map_err(|error| failure(program, &error))?;
     let said = Arc::default();
@@ -144,36 +125,6 @@ pub fn spawn_confined<A: AsRef<OsStr>>(
         said,
         listening,
     })
-}
-
-#[cfg(target_os = "linux")]
-fn die_with(parent: Pid) -> io::Result<()> {
-    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
-    // The parent may have died before the line above: then no signal comes.
-    if getppid() == Some(parent) {
-        Ok(())
-    } else {
-        Err(io::ErrorKind::Interrupted.into())
-    }
-}
-
-/// Takes effect on the program that is executed next.
-#[cfg(target_os = "linux")]
-fn confine(confinement: Confinement) -> io::Result<()> {
-    if let Some(wanted) = confinement.address_space {
-        // A lower limit that this process has itself stays.
-        let own = getrlimit(Resource::As).maximum;
-        let most = Some(own.map_or(wanted, |own| own.min(wanted)));
-        let limit = Rlimit {
-            current: most,
-            maximum: most,
-        };
-        setrlimit(Resource::As, limit)?;
-    }
-    if confinement.niceness > 0 {
-        nice(confinement.niceness)?;
-    }
-    Ok(())
 }
 
 fn failure(program: &str, error: &io::Error) -> Failure {

@@ -21,7 +21,7 @@ const AT_A_TIME: usize = 2;
 /// How many may be made or waited for.
 const WAITING: usize = 24;
 /// A thread that made no hash for so long gives its working memory back.
-const IDLE: Duration = Duration::from_secs(60);
+const IDLE: Duration = Duration::from_secs(2);
 /// The fewest characters of a password.
 const SHORTEST: usize = 10;
 /// The most characters of a password.

@@ -21,13 +21,13 @@ const OCELLI: &str = env!("CARGO_BIN_EXE_ocelli");
 pub const ADMIN: &str = "sk_administrator-of-a-test-0123456789abcdef";
 
 /// The proxies that run here. Traefik is not packaged by Debian.
-pub const PROXIES: [Proxy; 3] = [Proxy::Nginx, Proxy::Caddy, Proxy::HAProxy];
+pub const PROXIES: [Proxy; 3] = [Proxy::Nginx, Proxy::Caddy, Proxy::Haproxy];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Proxy {
     Nginx,
     Caddy,
-    HAProxy,
+    Haproxy,
 }
 
 /// The example of this language in the guide.
@@ -57,7 +57,7 @@ impl Proxy {
         example(match self {
             Proxy::Nginx => "nginx",
             Proxy::Caddy => "caddyfile",
-            Proxy::HAProxy => "haproxy",
+            Proxy::Haproxy => "haproxy",
         })
     }
 
@@ -101,7 +101,7 @@ impl Proxy {
                 command.arg(dir.write("Caddyfile", &file));
                 command
             }
-            Proxy::HAProxy => {
+            Proxy::Haproxy => {
                 let bind = (
                     "bind :443 ssl crt /etc/haproxy/cams.example.pem",
                     format!("bind 127.0.0.1:{port} ssl crt {path}/both.pem"),

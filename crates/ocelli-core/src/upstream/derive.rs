@@ -40,6 +40,7 @@ impl Upstream {
                 return std::future::pending().await;
             };
             let codec = self.codec();
+            let before = slot.status().frames;
             let failure = tokio::select! {
                 failure = self.derive_once(derived, rendition, codec) => failure,
                 () = lapse(&self.demand, wanted) => {
@@ -51,8 +52,10 @@ impl Upstream {
             };
             slot.interrupt();
             let (failed, wait) = match failure.kind {
-                // It took its whole time in vain, and takes as long the next time.
-                FailureKind::Silent => (true, crashes.fail()),
+                // It took its whole time in vain, and takes as long the next time. One that
+                // made pictures until it stood still is a crash like any other.
+                FailureKind::Silent if slot.status().frames == before => (true, crashes.fail()),
+                FailureKind::Silent => crashes.add(Instant::now(), true),
                 _ => crashes.add(Instant::now(), slot.status().fps > 0.0),
             };
             if failed {

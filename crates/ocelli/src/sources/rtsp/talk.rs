@@ -1,6 +1,6 @@
 //! A conversation with a camera: requests and answers in both directions, and its end.
 
-use super::answers::SESSION;
+use super::answers::{SESSION, session_and_timeout};
 use super::auth::Signer;
 use super::connection::{Broken, Connection, Item, Target};
 use super::message::{self, Message, Start};
@@ -50,6 +50,8 @@ pub struct Talk {
     pub base: Url,
     /// It has to be told of the end by another connection if this one breaks.
     forgetful: bool,
+    /// Whether a request was sent whose answer is missing, because whoever asked was dropped.
+    pending: bool,
     /// The request that keeps it alive, while its answer is missing.
     pub unanswered: Option<u32>,
 }
@@ -66,6 +68,7 @@ impl Talk {
             timeout: SESSION,
             base,
             forgetful: false,
+            pending: false,
             unanswered: None,
         }
     }
@@ -117,7 +120,9 @@ impl Talk {
     ) -> Result<Message, Broken> {
         for _ in 0..=MAX_CHALLENGES {
             let (_, signed) = self.send(method, uri, headers)?;
+            self.pending = true;
             let (status, answer) = self.answer().await?;
+            self.pending = false;
             match status {
                 200..=299 => {
                     self.signer.accepted();
@@ -204,6 +209,14 @@ impl Talk {
 
     /// Ends the session.
     async fn part(mut self) -> Result<(), Broken> {
+        if self.pending && !self.connection.spoilt {
+            // It comes before the answer to TEARDOWN, and may be the one that names the session.
+            if let Ok((_, answer)) = self.answer().await
+                && let Some(session) = answer.header("Session")
+            {
+                self.session = Some(session_and_timeout(session).0.to_owned());
+            }
+        }
         if self.session.is_none() {
             return Ok(());
         }

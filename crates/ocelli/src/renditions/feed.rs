@@ -19,7 +19,7 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::process::{ChildStdin, ChildStdout};
 use tokio::sync::Notify;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 
 /// The stamp, in milliseconds, of the newest picture at the moment of joining.
 /// Those before it are decoded, for it depends on them, but not shown: nobody
@@ -160,6 +160,7 @@ impl Feed {
     pub async fn write(&self, stdin: &mut ChildStdin, first: Frame, input: &mut Follower) -> Ended {
         match self.write_all(stdin, first, input).await {
             Ok(ended) => ended,
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => Ended::Overdue,
             Err(_) => Ended::Itself,
         }
     }
@@ -215,7 +216,20 @@ impl Feed {
         self.lock().newest = frame.taken();
         let payload = frame.payload();
         let header = ffmpeg::ivf_frame(payload.len(), millis);
-        stdin.write_all_buf(&mut (&header[..]).chain(payload)).await
+        let mut picture = (&header[..]).chain(payload);
+        // One that stands still takes nothing: a raw picture is longer than its pipe, so no
+        // later one would be asked for.
+        let time = self.time(self.lock().answered.is_some());
+        timeout(time, stdin.write_all_buf(&mut picture)).await?
+    }
+
+    /// How long ffmpeg may take over a picture: over the first twice as long, for then the
+    /// program has to start.
+    fn time(&self, answered: bool) -> Duration {
+        match answered {
+            true => self.options.picture_time,
+            false => self.options.picture_time * 2,
+        }
     }
 
     /// A picture is about to be written, which has to come out unless it is too near to
@@ -253,8 +267,7 @@ impl Feed {
     }
 
     /// Returns when ffmpeg has taken too long over a picture: the decoder is kept busy,
-    /// or makes nothing of what it is given. The first may take twice as long, for then
-    /// the program has to start.
+    /// or makes nothing of what it is given.
     pub async fn overdue(&self) -> Ended {
         loop {
             let (owed, answered) = {
@@ -265,8 +278,7 @@ impl Feed {
                 self.owing.notified().await;
                 continue;
             };
-            let time = self.options.picture_time;
-            sleep_until(since + if answered { time } else { time * 2 }).await;
+            sleep_until(since + self.time(answered)).await;
             if self.lock().owed == owed {
                 return Ended::Overdue;
             }

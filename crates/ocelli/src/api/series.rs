@@ -13,6 +13,7 @@ use axum::Extension;
 use axum::extract::{Path, State};
 use http::StatusCode;
 use ocelli_core::text::{is_control, shown};
+use ocelli_series::line::NAME_LIMIT;
 use ocelli_series::source::Source;
 use ocelli_series::{Refused, Registry, Series};
 use serde::{Deserialize, Serialize};
@@ -307,6 +308,12 @@ pub async fn change(
     let unit = change.unit.as_deref().unwrap_or_default();
     if unit.len() > UNIT_LIMIT || unit.chars().any(is_control) {
         let message = "unit in the body: it is a word of at most 32 bytes, like \"°C\"";
+        return Err(Problem::new(StatusCode::BAD_REQUEST, message));
+    }
+    // As it was written: to hide a secret in it makes it shorter.
+    let name = change.name.as_deref().unwrap_or_default();
+    if name.len() > NAME_LIMIT {
+        let message = "name in the body: it is a text of 1 to 255 bytes";
         return Err(Problem::new(StatusCode::BAD_REQUEST, message));
     }
     let change = move |registry: &mut Registry| {

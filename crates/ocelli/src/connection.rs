@@ -175,11 +175,7 @@ impl Connection {
 
     /// The address at the other end; none once it is gone.
     pub fn remote(&self) -> Option<SocketAddr> {
-        let wire = match &self.layers {
-            Layers::Plain(wire) => wire,
-            Layers::Tls(stream) => stream.get_ref().0,
-        };
-        wire.get_ref().stream().peer_addr().ok()
+        self.stream().peer_addr().ok()
     }
 
     /// The budget that what is read is charged to.
@@ -195,6 +191,14 @@ impl Connection {
     /// Charges another budget from now on, for the peer has become another kind.
     pub fn set_budget(&mut self, budget: Budget) {
         self.metered().set_budget(budget);
+    }
+
+    fn stream(&self) -> &TcpStream {
+        let wire = match &self.layers {
+            Layers::Plain(wire) => wire,
+            Layers::Tls(stream) => stream.get_ref().0,
+        };
+        wire.get_ref().stream()
     }
 
     fn metered(&mut self) -> &mut Metered<Wire> {
@@ -218,12 +222,8 @@ impl Connection {
     /// # Errors
     /// The connection broke off.
     pub async fn first_byte(&self) -> io::Result<Option<u8>> {
-        let wire = match &self.layers {
-            Layers::Plain(wire) => wire,
-            Layers::Tls(stream) => stream.get_ref().0,
-        };
         let mut first = [0];
-        let len = wire.get_ref().stream().peek(&mut first).await?;
+        let len = self.stream().peek(&mut first).await?;
         Ok((len > 0).then_some(first[0]))
     }
 

@@ -2,7 +2,7 @@
 //!
 //! One thread serves every camera and every viewer, and a peer chooses how much it sends. A
 //! [`Budget`] counts what that costs, as time on this thread: bytes and messages at fixed
-//! prices, longer work as measured. It bounds a peer three ways.
+//! prices, longer work by the processor time it took ([`Work`](crate::Work)). It bounds a peer three ways.
 //!
 //! - **Turn**: after so much work the peer's task yields, and all others that are ready run.
 //! - **Share**: in the long run a peer has a fixed part of the thread, with a burst above it.

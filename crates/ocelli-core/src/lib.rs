@@ -14,7 +14,7 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`budget`] | what one peer can make the hub do before others get their turn |
+//! | [`budget`], `work` | what one peer can make the hub do before others get their turn |
 //! | [`clock`] | time stamps, and the clock that is passed in |
 //! | [`name`] | apps, rooms and camera ids |
 //! | [`frame`] | a stamped encoded picture, laid out once for every sink |
@@ -63,6 +63,7 @@ pub mod state;
 pub mod subscription;
 pub mod text;
 pub mod upstream;
+mod work;
 
 pub use budget::{Allowance, Budget, BudgetCounts, Budgets, Overspent, PeerKind, Tab};
 pub use camera::{Camera, CameraStatus, Quality};
@@ -79,3 +80,4 @@ pub use source::{Failure, FailureKind, Left, Publisher, Rendition, Renditions, R
 pub use state::{LastFailure, State};
 pub use subscription::{Follower, Subscription};
 pub use upstream::{Lease, Upstream};
+pub use work::Work;

@@ -25,13 +25,13 @@ use http::{Method, Request, StatusCode, Version};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use ocelli_core::Tab;
+use ocelli_core::{Tab, Work};
 use std::convert::Infallible;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::sleep;
 use tokio_util::task::TaskTracker;
@@ -372,9 +372,9 @@ impl<T> Future for Charged<T> {
     type Output = T;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
-        let begun = Instant::now();
+        let work = Work::begin();
         let polled = self.answer.as_mut().poll(cx);
-        self.tab.charge(begun.elapsed());
+        self.tab.charge(work.took());
         polled
     }
 }

@@ -7,7 +7,7 @@ use crate::counts::Refusal;
 use crate::limits::Full;
 use crate::site::Site;
 use crate::visitor::rounds;
-use crate::{api, ingest, sinks, telemetry, tls, ui};
+use crate::{api, ingest, sinks, supervise, telemetry, tls, ui};
 use axum::Router;
 use ocelli_core::{PeerKind, State};
 use std::io;
@@ -21,6 +21,8 @@ use tokio::net::{TcpListener, TcpStream};
 const FAREWELL: Duration = Duration::from_millis(200);
 /// How long connections may take to say goodbye.
 const GOODBYE: Duration = Duration::from_millis(500);
+/// How long killed children may take to end: the system frees their memory first.
+const CHILDREN: Duration = Duration::from_secs(1);
 
 /// All routes.
 fn routes(site: Arc<Site>) -> Router {
@@ -67,6 +69,7 @@ pub async fn run(listener: TcpListener, site: Arc<Site>, shutdown: impl Future<O
     // Tasks that don't end by then end with the runtime.
     let goodbye = tokio::time::timeout(GOODBYE, site.tasks.wait());
     let _ = tokio::join!(goodbye, farewell);
+    let _ = tokio::time::timeout(CHILDREN, supervise::all_ended()).await;
     site.telemetry.stop().await;
 }
 

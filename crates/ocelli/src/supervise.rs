@@ -21,12 +21,14 @@ use std::ffi::OsStr;
 use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{ExitStatus, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{ChildStderr, ChildStdin, ChildStdout, Command};
+use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
+use tokio_util::task::TaskTracker;
 
 /// How many of a child's last lines on standard error are kept, and how much of
 /// each.
@@ -37,6 +39,43 @@ const KEPT_LINE_BYTES: u64 = 400;
 /// one that prints without end must not keep this process from all else.
 const LISTENED_BYTES: usize = 64 << 10;
 const LISTENING_PAUSE: Duration = Duration::from_millis(100);
+
+/// Collects killed children in the background. Its clones share what they collect.
+#[derive(Clone, Debug)]
+pub struct Reaper(TaskTracker);
+
+/// The children of this process that were killed and have not ended yet.
+static ENDING: LazyLock<Reaper> = LazyLock::new(Reaper::default);
+
+impl Default for Reaper {
+    fn default() -> Self {
+        let tasks = TaskTracker::new();
+        tasks.close();
+        Self(tasks)
+    }
+}
+
+impl Reaper {
+    /// Returns when every child that was killed has ended. A busy machine takes a moment
+    /// even for that.
+    pub async fn idle(&self) {
+        self.0.wait().await;
+    }
+
+    fn collect(&self, mut process: tokio::process::Child) {
+        // Without a runtime this process is ending, and the system collects.
+        if let Ok(runtime) = Handle::try_current() {
+            let wait = async move { drop(process.wait().await) };
+            let wait = ENDING.0.track_future(self.0.track_future(wait));
+            runtime.spawn(wait);
+        }
+    }
+}
+
+/// Returns when every child that this process has killed has ended.
+pub async fn all_ended() {
+    ENDING.idle().await;
+}
 
 /// What a child reads.
 #[derive(Debug)]
@@ -57,6 +96,8 @@ pub struct Child {
     pub stdin: Option<ChildStdin>,
     /// Its standard output.
     pub stdout: Option<ChildStdout>,
+    /// What collects it once it was killed.
+    pub reaper: Reaper,
     said: Arc<Mutex<VecDeque<String>>>,
     listening: Option<JoinHandle<()>>,
 }
@@ -121,6 +162,7 @@ pub fn spawn_confined<A: AsRef<OsStr>>(
         group: process.id().and_then(|id| Pid::from_raw(id as i32)),
         stdin: process.stdin.take(),
         stdout: process.stdout.take(),
+        reaper: Reaper::default(),
         process: Some(process),
         said,
         listening,
@@ -222,15 +264,8 @@ impl Drop for Child {
         let Some(mut process) = self.process.take() else {
             return;
         };
-        if matches!(process.try_wait(), Ok(Some(_))) {
-            return;
-        }
-        // Collected in the background, so that no zombie is left. Without a
-        // runtime this process is ending, and the system collects.
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(async move {
-                let _ = process.wait().await;
-            });
+        if !matches!(process.try_wait(), Ok(Some(_))) {
+            self.reaper.collect(process);
         }
     }
 }
@@ -288,6 +323,24 @@ mod tests {
         timeout(Duration::from_secs(5), gone)
             .await
             .expect("gone with its group, and collected");
+    }
+
+    #[tokio::test]
+    async fn the_end_of_a_killed_child_can_be_waited_for() {
+        // What it has mapped takes the system a while to free.
+        let mut child = shell(
+            "echo on; head -c 300000000 /dev/zero | tail -c 299999999",
+            Input::None,
+        );
+        first_line(&mut child).await;
+        let leader = child.id().expect("running");
+        let reaper = child.reaper.clone();
+        drop(child);
+        assert!(std::path::Path::new(&format!("/proc/{leader}")).exists());
+        timeout(Duration::from_secs(5), reaper.idle())
+            .await
+            .expect("ended");
+        assert!(!std::path::Path::new(&format!("/proc/{leader}")).exists());
     }
 
     #[tokio::test]

@@ -7,8 +7,8 @@
 use super::format::{self, Format};
 use super::{Address, Kind, redact};
 use crate::config::{ConfigError, Section};
-use crate::supervise::{Child, Input, ending, spawn};
-use ocelli_core::{Failure, FailureKind, Publisher, RunOnce, Source};
+use crate::supervise::{Child, Input, Reaper, ending, spawn};
+use ocelli_core::{Failure, FailureKind, Left, Publisher, RunOnce, Source};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -44,6 +44,7 @@ struct Exec {
     program: String,
     arguments: Vec<String>,
     format: Format,
+    reaper: Reaper,
 }
 
 fn open(address: Address, options: &mut Section<'_>) -> Result<Arc<dyn Source>, ConfigError> {
@@ -77,6 +78,7 @@ fn open(address: Address, options: &mut Section<'_>) -> Result<Arc<dyn Source>, 
         program: program.clone(),
         arguments: arguments.to_vec(),
         format,
+        reaper: Reaper::default(),
     }))
 }
 
@@ -97,6 +99,10 @@ impl Source for Exec {
         Box::pin(async move { self.run(&publisher).await })
     }
 
+    fn left(self: Arc<Self>) -> Left {
+        Box::pin(async move { self.reaper.idle().await })
+    }
+
     fn size(&self) -> Option<(u16, u16)> {
         self.format.size()
     }
@@ -109,6 +115,7 @@ impl Source for Exec {
 impl Exec {
     async fn run(&self, publisher: &Publisher) -> Result<(), Failure> {
         let mut child = spawn(&self.program, &self.arguments, Input::None)?;
+        child.reaper = self.reaper.clone();
         let Some(stdout) = child.stdout.take() else {
             unreachable!("standard output is always a pipe");
         };

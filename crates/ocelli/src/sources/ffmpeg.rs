@@ -7,8 +7,8 @@
 use super::{Address, Credentials, Kind};
 use crate::config::{ConfigError, JpegOptions, JpegRate, Section};
 use crate::ffmpeg;
-use crate::supervise::Input as Stdin;
-use ocelli_core::{Failure, FailureKind, Publisher, RunOnce, Source};
+use crate::supervise::{Input as Stdin, Reaper};
+use ocelli_core::{Failure, FailureKind, Left, Publisher, RunOnce, Source};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,6 +57,7 @@ pub(super) struct Ffmpeg {
     input: Input,
     format: Option<String>,
     jpeg: JpegOptions,
+    reaper: Reaper,
 }
 
 fn open(address: Address, options: &mut Section<'_>) -> Result<Arc<dyn Source>, ConfigError> {
@@ -102,6 +103,7 @@ fn read(address: &Address, options: &mut Section<'_>) -> Result<Ffmpeg, ConfigEr
         input,
         format,
         jpeg,
+        reaper: Reaper::default(),
     })
 }
 
@@ -112,6 +114,7 @@ impl Ffmpeg {
             input: Input::Loop(path.to_owned()),
             format: None,
             jpeg,
+            reaper: Reaper::default(),
         }
     }
 
@@ -168,6 +171,7 @@ impl Ffmpeg {
         };
         let limits = &publisher.capacity().limits().picture;
         let mut child = ffmpeg::start(arguments, stdin, limits)?;
+        child.reaper = self.reaper.clone();
         if let (Some(mut stdin), Some(list)) = (child.stdin.take(), list) {
             // It fits into the pipe, so there is nothing to wait for; should
             // ffmpeg be gone already, its last words tell why.
@@ -189,6 +193,10 @@ impl Ffmpeg {
 impl Source for Ffmpeg {
     fn run_once(self: Arc<Self>, publisher: Publisher) -> RunOnce {
         Box::pin(async move { self.run(&publisher).await })
+    }
+
+    fn left(self: Arc<Self>) -> Left {
+        Box::pin(async move { self.reaper.idle().await })
     }
 
     fn patience(&self) -> Duration {

@@ -11,8 +11,10 @@ use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 use ocelli_core::{
     Failure, FailureKind, FrameBuffer, Picture, Publisher, RunOnce, Source, Timestamp,
 };
-use std::sync::Arc;
+use std::num::NonZero;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
+use tokio::sync::Semaphore;
 use tokio::time::{MissedTickBehavior, interval};
 
 /// The kind `pattern`.
@@ -78,6 +80,13 @@ fn parse_fps(text: &str) -> Result<f64, ConfigError> {
     fps.ok_or_else(|| ConfigError::new(format!("fps={text}: fps is a number from 0.1 to 60")))
 }
 
+/// How many pictures are encoded at a time in this process, whatever the number of cameras.
+/// One processor is left for everything else; demo cameras must not delay real ones.
+static ENCODERS: LazyLock<Semaphore> = LazyLock::new(|| {
+    let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+    Semaphore::new(processors.saturating_sub(1).max(1))
+});
+
 impl Source for Pattern {
     fn run_once(self: Arc<Self>, publisher: Publisher) -> RunOnce {
         Box::pin(async move {
@@ -85,10 +94,12 @@ impl Source for Pattern {
             ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
             loop {
                 ticks.tick().await;
+                let turn = ENCODERS.acquire().await;
                 let captured = publisher.now();
                 let pattern = self.clone();
                 // Encoding takes milliseconds: not on the frame path's thread.
                 let encoded = tokio::task::spawn_blocking(move || pattern.encode(captured)).await;
+                drop(turn);
                 let jpeg = encoded.ok().flatten().ok_or_else(|| {
                     Failure::new(FailureKind::Unsupported, "this size can't be encoded")
                 })?;

@@ -6,8 +6,8 @@
 use super::{Address, Kind};
 use crate::config::{ConfigError, JpegOptions, JpegRate, Section, parse_size};
 use crate::ffmpeg;
-use crate::supervise::Input;
-use ocelli_core::{Failure, FailureKind, Publisher, RunOnce, Source};
+use crate::supervise::{Input, Reaper};
+use ocelli_core::{Failure, FailureKind, Left, Publisher, RunOnce, Source};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -35,6 +35,7 @@ struct Device {
     jpeg: JpegOptions,
     /// Whether it was found to make no JPEG.
     raw: AtomicBool,
+    reaper: Reaper,
 }
 
 fn open(address: Address, options: &mut Section<'_>) -> Result<Arc<dyn Source>, ConfigError> {
@@ -68,6 +69,7 @@ fn read(address: &Address, options: &mut Section<'_>) -> Result<Device, ConfigEr
         fps,
         jpeg,
         raw: AtomicBool::new(false),
+        reaper: Reaper::default(),
     })
 }
 
@@ -86,6 +88,10 @@ impl Source for Device {
                 .await
                 .unwrap_or_else(|| Failure::new(FailureKind::Unsupported, "it makes no pictures")))
         })
+    }
+
+    fn left(self: Arc<Self>) -> Left {
+        Box::pin(async move { self.reaper.idle().await })
     }
 }
 
@@ -123,6 +129,7 @@ impl Device {
             Ok(child) => child,
             Err(failure) => return Some(failure),
         };
+        child.reaper = self.reaper.clone();
         let Some(stdout) = child.stdout.take() else {
             unreachable!("standard output is always a pipe");
         };

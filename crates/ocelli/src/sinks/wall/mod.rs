@@ -31,11 +31,11 @@ pub use command::Command;
 use command::Command;
 use event::Announced;
 use http::Request;
-use ocelli_core::Form;
+use ocelli_core::{Form, Work};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 use tokio_websockets::Message;
 use watch::Watched;
@@ -273,7 +273,7 @@ impl Viewer {
     }
 
     fn obey(&mut self, text: &str) {
-        let begun = Instant::now();
+        let work = Work::begin();
         let faults = match Command::parse(text) {
             Ok(command) => self.carry_out(command),
             Err(message) => Faults::one(event::error("malformed_command", &message, None)),
@@ -283,7 +283,7 @@ impl Viewer {
         if let Some(extras) = &mut self.v2 {
             extras.events.extend(faults.told);
         }
-        self.socket.charge(begun.elapsed());
+        self.socket.charge(work.took());
     }
 
     /// Carries out a command; what of it could not be.

@@ -7,7 +7,7 @@ use crate::metered::Metered;
 use crate::sources::Fence;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use ocelli_core::Budget;
+use ocelli_core::{Budget, Work};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use std::io;
@@ -15,7 +15,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::sleep;
@@ -119,18 +119,18 @@ async fn connect(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
     }
 }
 
-/// Charges the time that passes between two reads within one turn of TLS. A peer chooses how
+/// Charges the processor time that is spent between two reads within one turn of TLS. A peer chooses how
 /// many records and messages stand in the bytes of one read, and so how long they take.
 pub(super) struct Timed {
     inner: Metered<TcpStream>,
     /// When the last read gave bytes, until what they cost has been charged.
-    since: Option<Instant>,
+    since: Option<Work>,
 }
 
 impl Timed {
     fn settle(&mut self) {
         if let Some(since) = self.since.take() {
-            let took = since.elapsed().min(MAX_TLS_STEP);
+            let took = since.took().min(MAX_TLS_STEP);
             self.inner.budget().charge(took);
         }
     }
@@ -145,7 +145,7 @@ impl AsyncRead for Timed {
         self.settle();
         let read = Pin::new(&mut self.inner).poll_read(cx, buf);
         if let Poll::Ready(Ok(())) = read {
-            self.since = Some(Instant::now());
+            self.since = Some(Work::begin());
         }
         read
     }

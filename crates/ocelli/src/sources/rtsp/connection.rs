@@ -6,14 +6,13 @@
 //! more than a whole packet before it has been consumed.
 
 use super::message::{self, Head, Message};
-use ocelli_core::{Budget, Overspent};
+use ocelli_core::{Budget, Overspent, Work};
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Instant;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -242,11 +241,11 @@ impl Connection {
             )));
         }
         self.unsent.extend_from_slice(message);
-        let begun = Instant::now();
+        let work = Work::begin();
         let written = self.write();
         if let Some(budget) = &mut self.budget {
             // A camera may ask as often as it likes, and each answer is a system call.
-            budget.charge(begun.elapsed());
+            budget.charge(work.took());
         }
         written
     }

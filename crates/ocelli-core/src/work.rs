@@ -1,0 +1,47 @@
+//! The processor time that work takes on its thread.
+//!
+//! Elapsed time would not do: on a busy machine the thread waits for a processor, and a peer
+//! would be charged for that.
+
+use rustix::time::{ClockId, Timespec, clock_gettime};
+use std::time::Duration;
+
+/// Work that has begun on this thread. It ends on the same thread.
+#[derive(Clone, Copy, Debug)]
+pub struct Work(Duration);
+
+impl Work {
+    /// Begins.
+    pub fn begin() -> Self {
+        Self(thread_time())
+    }
+
+    /// The processor time that this thread has spent since then.
+    pub fn took(self) -> Duration {
+        thread_time().saturating_sub(self.0)
+    }
+}
+
+fn thread_time() -> Duration {
+    let Timespec { tv_sec, tv_nsec } = clock_gettime(ClockId::ThreadCPUTime);
+    let seconds = u64::try_from(tv_sec).unwrap_or_default();
+    Duration::from_secs(seconds) + Duration::from_nanos(u64::try_from(tv_nsec).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::thread;
+    use std::time::Instant;
+
+    #[test]
+    fn work_is_measured_and_waiting_is_not() {
+        let work = Work::begin();
+        while work.took() < Duration::from_millis(5) {
+            std::hint::spin_loop();
+        }
+        let (work, begun) = (Work::begin(), Instant::now());
+        thread::park_timeout(Duration::from_millis(50));
+        assert!(work.took() < begun.elapsed() / 2, "{:?}", work.took());
+    }
+}

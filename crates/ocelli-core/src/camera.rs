@@ -1,7 +1,7 @@
 //! A camera: the device a person names, with its one or two upstreams.
 
 use crate::clock::Timestamp;
-use crate::demand::Want;
+use crate::demand::{Lease, Want};
 use crate::frame::{Codec, Frame};
 use crate::name::CameraId;
 use crate::ready::{Ready, Token};
@@ -9,7 +9,7 @@ use crate::session::Endpoint;
 use crate::source::Failure;
 use crate::state::{LastFailure, State};
 use crate::subscription::{Follower, Subscription};
-use crate::upstream::{Lease, Upstream};
+use crate::upstream::Upstream;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use tokio::sync::watch;
 

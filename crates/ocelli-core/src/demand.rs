@@ -70,6 +70,29 @@ impl Demand {
     }
 }
 
+/// Demand for one stream of an upstream, for as long as it is held.
+pub struct Lease {
+    demand: watch::Sender<Demand>,
+    want: Want,
+}
+
+impl Lease {
+    pub(crate) fn new(demand: &watch::Sender<Demand>, want: Want) -> Self {
+        demand.send_modify(|demand| *demand.count(want) += 1);
+        Self {
+            demand: demand.clone(),
+            want,
+        }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let want = self.want;
+        self.demand.send_modify(|demand| *demand.count(want) -= 1);
+    }
+}
+
 /// Returns when `wanted` has been false for [`GRACE`].
 pub(crate) async fn lapse(demand: &watch::Sender<Demand>, wanted: impl Fn(&Demand) -> bool) {
     let mut demand = demand.subscribe();

@@ -69,7 +69,7 @@ pub use budget::{Allowance, Budget, BudgetCounts, Budgets, Overspent, PeerKind, 
 pub use camera::{Camera, CameraStatus, Quality};
 pub use capacity::{Capacity, MediaLimits, Permits, PictureLimits, TooLarge};
 pub use clock::{Clock, SystemClock, Timestamp};
-pub use demand::{GRACE, Want};
+pub use demand::{GRACE, Lease, Want};
 pub use frame::{Codec, Form, Frame, FrameBuffer, Picture, raw_len, raw_stride};
 pub use hub::{App, Hub, HubError, IngestLimits};
 pub use name::{CameraId, NameError};
@@ -79,5 +79,5 @@ pub use slot::Slot;
 pub use source::{Failure, FailureKind, Left, Publisher, Rendition, Renditions, RunOnce, Source};
 pub use state::{LastFailure, State};
 pub use subscription::{Follower, Subscription};
-pub use upstream::{Lease, Upstream};
+pub use upstream::Upstream;
 pub use work::Work;

@@ -3,8 +3,16 @@
 use crate::clock::Timestamp;
 use crate::frame::Frame;
 use crate::ready::{Ready, Token};
-use crate::subscription::Role;
 use std::sync::Arc;
+
+/// Who takes frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// Somebody who watches: counted, and so is what they miss.
+    Viewer,
+    /// What derives another stream: no viewer, and no viewer misses what it does.
+    Rendition,
+}
 
 /// Where a subscription stands in a slot.
 #[derive(Clone, Copy, Debug)]

@@ -6,9 +6,8 @@
 
 use crate::clock::{Clock, Timestamp};
 use crate::frame::{Codec, Frame, Picture, Stamp};
-use crate::listener::{Cursor, Listener, Pause};
+use crate::listener::{Cursor, Listener, Pause, Role};
 use crate::ready::{Ready, Token};
-use crate::subscription::Role;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

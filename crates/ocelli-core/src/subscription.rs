@@ -1,9 +1,10 @@
 //! A viewer's hold on slots.
 
+use crate::demand::Lease;
 use crate::frame::Frame;
+use crate::listener::Role;
 use crate::ready::{Ready, Token};
 use crate::slot::Slot;
-use crate::upstream::Lease;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
@@ -15,15 +16,6 @@ pub struct Subscription {
     token: Token,
     place: usize,
     _lease: Option<Lease>,
-}
-
-/// Who takes frames.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Role {
-    /// Somebody who watches: counted, and so is what they miss.
-    Viewer,
-    /// What derives another stream: no viewer, and no viewer misses what it does.
-    Rendition,
 }
 
 impl Subscription {

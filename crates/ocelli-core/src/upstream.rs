@@ -11,7 +11,7 @@ use crate::budget::Budgets;
 use crate::capacity::Capacity;
 use crate::clock::Clock;
 use crate::complaint::{Complaint, Complaints, Times};
-use crate::demand::{Demand, Derived, Want};
+use crate::demand::{Demand, Derived, Lease, Want};
 use crate::derivation::Derivation;
 use crate::frame::{Codec, Frame, Picture};
 use crate::session::{Endpoint, Session, Sessions};
@@ -66,19 +66,6 @@ pub struct Upstream {
     /// Told of each attempt that failed.
     crashed: Notify,
     inner: Mutex<Inner>,
-}
-
-/// Demand for one stream of an upstream, for as long as it is held.
-pub struct Lease {
-    upstream: Arc<Upstream>,
-    want: Want,
-}
-
-impl Drop for Lease {
-    fn drop(&mut self) {
-        let demand = &self.upstream.demand;
-        demand.send_modify(|demand| *demand.count(self.want) -= 1);
-    }
 }
 
 impl Upstream {
@@ -218,19 +205,11 @@ impl Upstream {
         Follower::new(self.jpeg.slot.clone(), Some(self.lease(Want::Jpeg)))
     }
 
-    fn demand(self: &Arc<Self>, want: Want) -> Lease {
-        self.demand.send_modify(|demand| *demand.count(want) += 1);
-        Lease {
-            upstream: self.clone(),
-            want,
-        }
-    }
-
     /// Makes one attempt and no other: the first JPEG, or how it failed. For an
     /// upstream that nobody holds a lease on.
     pub(crate) async fn try_once(self: &Arc<Self>) -> Result<Frame, Failure> {
         // A rendition runs only where somebody wants its pictures.
-        let _lease = self.demand(Want::Jpeg);
+        let _lease = Lease::new(&self.demand, Want::Jpeg);
         let mut pictures = Follower::new(self.jpeg.slot.clone(), None);
         tokio::select! {
             biased;
@@ -274,7 +253,7 @@ impl Upstream {
 
     /// Asks for a stream; the first lease starts the source.
     pub fn lease(self: &Arc<Self>, want: Want) -> Lease {
-        let lease = self.demand(want);
+        let lease = Lease::new(&self.demand, want);
         let mut inner = self.lock();
         if inner.task.is_none() && !inner.stopped {
             inner.state = match self.source.is_ingest() {

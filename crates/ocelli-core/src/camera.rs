@@ -144,7 +144,8 @@ impl Camera {
     pub fn subscribe(&self, quality: Quality, ready: Arc<Ready>, token: Token) -> Subscription {
         let upstream = self.upstream(quality);
         let lease = upstream.lease(Want::Jpeg);
-        Subscription::new(upstream.jpeg().clone(), Some(lease), ready, token)
+        let slot = upstream.streams().jpeg.slot.clone();
+        Subscription::new(slot, Some(lease), ready, token)
     }
 
     /// Follows its JPEG stream alone.
@@ -164,7 +165,7 @@ impl Camera {
 
     /// Why it has no MPEG-1, if something is wrong.
     pub fn mpeg1_failure(&self, quality: Quality) -> Option<String> {
-        self.upstream(quality).mpeg1_failure()
+        self.upstream(quality).streams().mpeg1_failure()
     }
 
     /// Why nobody else can begin to watch its MPEG-1 now, if the hub has no capacity
@@ -176,7 +177,8 @@ impl Camera {
     /// A number that changes with its state and its name.
     pub fn revision(&self) -> u64 {
         let named = self.name.read().unwrap_or_else(PoisonError::into_inner);
-        let states: u64 = self.upstreams().map(|upstream| upstream.revision()).sum();
+        let revision = |upstream: &Arc<Upstream>| upstream.streams().revision();
+        let states: u64 = self.upstreams().map(revision).sum();
         states + named.changes
     }
 
@@ -199,7 +201,7 @@ impl Camera {
 
     /// The codec that a stream arrives in, once it has.
     pub fn codec(&self, quality: Quality) -> Option<Codec> {
-        self.upstream(quality).codec()
+        self.upstream(quality).streams().codec()
     }
 
     /// A picture of a stream that the hub shows anyway: the newest where it is live, else
@@ -229,12 +231,13 @@ impl Camera {
     }
 
     fn last_failure(&self) -> Option<LastFailure> {
-        let sub = self.sub.as_ref().and_then(|sub| sub.last_failure());
+        let of = |upstream: &Arc<Upstream>| upstream.streams().last_failure();
+        let sub = self.sub.as_ref().and_then(of);
         let sub = sub.map(|last| LastFailure {
             reason: format!("substream: {}", last.reason),
             ..last
         });
-        let both = [self.main.last_failure(), sub].into_iter().flatten();
+        let both = [of(&self.main), sub].into_iter().flatten();
         both.max_by_key(|last| last.at)
     }
 
@@ -247,16 +250,16 @@ impl Camera {
             State::Starting => 1,
             State::Idle => 0,
         };
-        let mut shown = (&self.main, self.main.state());
+        let mut shown = (self.main.streams(), self.main.streams().state());
         if let Some(sub) = &self.sub {
-            let state = sub.state();
+            let state = sub.streams().state();
             if rank(&state) > rank(&shown.1) {
-                shown = (sub, state);
+                shown = (sub.streams(), state);
             }
         }
-        let (upstream, state) = shown;
+        let (streams, state) = shown;
         // Of what is shown: JPEG, or MPEG-1 where nobody asks for JPEG.
-        let (jpeg, mpeg1) = (upstream.jpeg().status(), upstream.mpeg1().status());
+        let (jpeg, mpeg1) = (streams.jpeg.slot.status(), streams.mpeg1.slot.status());
         let slot = if mpeg1.taken > jpeg.taken {
             mpeg1
         } else {
@@ -265,8 +268,8 @@ impl Camera {
         let mut status = CameraStatus {
             state,
             last_failure: self.last_failure(),
-            codec: upstream.codec(),
-            size: jpeg.size.or(upstream.native().status().size),
+            codec: streams.codec(),
+            size: jpeg.size.or(streams.native.status().size),
             fps: slot.fps,
             taken: slot.taken,
             viewers: 0,
@@ -276,7 +279,8 @@ impl Camera {
             restarts: 0,
         };
         for upstream in self.upstreams() {
-            for slot in [upstream.jpeg().status(), upstream.mpeg1().status()] {
+            let streams = upstream.streams();
+            for slot in [streams.jpeg.slot.status(), streams.mpeg1.slot.status()] {
                 status.viewers += slot.viewers;
                 status.dropped += slot.dropped;
                 status.frames += slot.frames;

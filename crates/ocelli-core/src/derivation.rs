@@ -1,12 +1,11 @@
-//! A stream that is derived from the one a camera sends: its slot, what makes it,
-//! and why it fails while it does.
+//! A stream that is derived from the one a camera sends: its slot, and why it fails
+//! while it does.
 //!
-//! What does not belong here: when to run it. That is [`crate::upstream`], under
-//! whose rules it is started, retried and stopped.
+//! What does not belong here: what makes it, which is a [`crate::Rendition`], and when
+//! to run that, which [`crate::upstream`] decides.
 
 use crate::clock::Clock;
 use crate::slot::Slot;
-use crate::source::Rendition;
 use crate::state::LastFailure;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,8 +14,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub(crate) struct Derivation {
     /// Its newest group.
     pub slot: Arc<Slot>,
-    /// What makes it, if this hub has anything that does.
-    pub rendition: Option<Arc<dyn Rendition>>,
     /// Whether it is being made now.
     pub running: Arc<AtomicBool>,
     clock: Arc<dyn Clock>,
@@ -33,10 +30,9 @@ struct Trouble {
 
 impl Derivation {
     /// Of camera `id`; nothing is made yet.
-    pub fn new(id: &str, clock: Arc<dyn Clock>, rendition: Option<Arc<dyn Rendition>>) -> Self {
+    pub fn new(id: &str, clock: Arc<dyn Clock>) -> Self {
         Self {
             slot: Arc::new(Slot::new(id, clock.clone())),
-            rendition,
             running: Arc::default(),
             clock,
             trouble: Mutex::default(),

@@ -7,7 +7,8 @@ use crate::clock::{Clock, SystemClock};
 use crate::name::{CameraId, DEFAULT_APP, NameError, check_app, split_id};
 use crate::session::{Endpoint, Sessions};
 use crate::source::{Renditions, Source};
-use crate::upstream::{Common, Upstream};
+use crate::streams::{Common, Streams};
+use crate::upstream::Upstream;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -118,6 +119,7 @@ impl From<NameError> for HubError {
 /// All the cameras, by name.
 pub struct Hub {
     common: Common,
+    sessions: Sessions,
     apps: RwLock<BTreeMap<String, Arc<App>>>,
     cameras: RwLock<Cameras>,
 }
@@ -143,30 +145,31 @@ impl Hub {
 
     /// A hub with the app `live` and no camera, whose cameras may cost so much.
     pub fn with(clock: Arc<dyn Clock>, capacity: Arc<Capacity>) -> Self {
-        Self::of(Common {
+        let common = Common {
             clock,
             capacity,
             budgets: Budgets::default(),
-            sessions: Sessions::default(),
             changes: Arc::new(watch::Sender::new(0)),
-        })
+        };
+        Self::of(common, Sessions::default())
     }
 
     /// A hub without cameras, to test one that is not in this hub. They share what
     /// they may do to cameras and what that may cost, and neither opens a session while one
     /// of the other's ends.
     pub fn for_test(&self) -> Self {
-        Self::of(Common {
-            sessions: self.common.sessions.for_test(),
+        let common = Common {
             changes: Arc::new(watch::Sender::new(0)),
             ..self.common.clone()
-        })
+        };
+        Self::of(common, self.sessions.for_test())
     }
 
-    fn of(common: Common) -> Self {
+    fn of(common: Common, sessions: Sessions) -> Self {
         let live = App::live();
         Self {
             common,
+            sessions,
             apps: RwLock::new(BTreeMap::from([(live.name.clone(), Arc::new(live))])),
             cameras: RwLock::default(),
         }
@@ -189,7 +192,7 @@ impl Hub {
 
     /// Where its cameras' sessions are.
     pub fn sessions(&self) -> &Sessions {
-        &self.common.sessions
+        &self.sessions
     }
 
     /// The camera and the quality of this very stream, if it has one.
@@ -278,8 +281,9 @@ impl Hub {
         source: Arc<dyn Source>,
         renditions: Renditions,
     ) -> Arc<Upstream> {
-        let common = self.common.clone();
-        Upstream::new(id.as_str(), common, endpoint, source, renditions)
+        let streams = Streams::new(id.as_str().to_owned(), self.common.clone());
+        let sessions = self.sessions.clone();
+        Upstream::new(streams, sessions, endpoint, source, renditions)
     }
 
     /// Adds a camera. One that stays connected begins to connect, which needs a running

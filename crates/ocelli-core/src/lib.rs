@@ -26,7 +26,8 @@
 //! | [`upstream`] | starts, watches, restarts and stops one source by demand |
 //! | [`state`], `demand` | what an upstream is doing, and what somebody wants of it |
 //! | [`capacity`] | the largest picture that is taken, and how many renditions run at a time |
-//! | `derivation` | a stream that is derived from another |
+//! | `streams` | the streams of one upstream: their slots, their state, the demand for them |
+//! | `derivation` | a stream that is derived from another: its slot, and why it fails |
 //! | `crashes` | when to try again, and when to call it failed |
 //! | `complaint` | when to say again in the log what has been said |
 //! | [`camera`], [`hub`] | the cameras by name |
@@ -60,6 +61,7 @@ pub mod session;
 pub mod slot;
 pub mod source;
 pub mod state;
+mod streams;
 pub mod subscription;
 pub mod text;
 pub mod upstream;

@@ -8,9 +8,9 @@ use crate::capacity::Capacity;
 use crate::demand::Derived;
 use crate::frame::Picture;
 use crate::state::State;
+use crate::streams::Streams;
 use crate::subscription::Follower;
 use crate::text::shown;
-use crate::upstream::Upstream;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -135,9 +135,19 @@ pub struct Renditions {
     pub mpeg1: Option<Arc<dyn Rendition>>,
 }
 
+impl Renditions {
+    /// What makes this stream, if this hub has anything that does.
+    pub(crate) fn of(&self, derived: Derived) -> Option<&Arc<dyn Rendition>> {
+        match derived {
+            Derived::Jpeg => self.jpeg.as_ref(),
+            Derived::Mpeg1 => self.mpeg1.as_ref(),
+        }
+    }
+}
+
 /// Where an attempt puts its pictures.
 pub struct Publisher {
-    upstream: Arc<Upstream>,
+    streams: Arc<Streams>,
     derived: Option<Derived>,
     /// Ends the attempt; none once it has.
     end: Mutex<Option<oneshot::Sender<Failure>>>,
@@ -146,12 +156,12 @@ pub struct Publisher {
 impl Publisher {
     /// Of one attempt, which is over when the receiver has a failure.
     pub(crate) fn new(
-        upstream: Arc<Upstream>,
+        streams: Arc<Streams>,
         derived: Option<Derived>,
     ) -> (Self, oneshot::Receiver<Failure>) {
         let (end, ended) = oneshot::channel();
         let publisher = Self {
-            upstream,
+            streams,
             derived,
             end: Mutex::new(Some(end)),
         };
@@ -173,38 +183,38 @@ impl Publisher {
             return;
         }
         match self.derived {
-            Some(derived) => self.upstream.take_derived(derived, picture),
-            None => self.upstream.take_native(picture),
+            Some(derived) => self.streams.take_derived(derived, picture),
+            None => self.streams.take_native(picture),
         }
     }
 
     /// Says what an ingest is doing; a picture says by itself that it is live.
     pub fn set_state(&self, state: State) {
-        self.upstream.set_state(state);
+        self.streams.set_state(state);
     }
 
     /// Notes what went wrong with an ingest; it is told until a picture comes.
     pub fn note_failure(&self, reason: &str) {
-        self.upstream.note_failure(reason);
+        self.streams.note_failure(reason);
     }
 
     /// Marks that the next picture does not continue from the last one, which stays.
     pub fn interrupt(&self) {
-        self.upstream.interrupt();
+        self.streams.interrupt();
     }
 
     /// A budget for what this attempt reads.
     pub fn budget(&self, kind: PeerKind) -> Budget {
-        self.upstream.budgets().budget(kind)
+        self.streams.common.budgets.budget(kind)
     }
 
     /// What the hub's cameras may cost.
     pub fn capacity(&self) -> &Capacity {
-        self.upstream.capacity()
+        &self.streams.common.capacity
     }
 
     /// The hub's clock, for pictures that are stamped where they are made.
     pub fn now(&self) -> crate::clock::Timestamp {
-        self.upstream.clock().now()
+        self.streams.common.clock.now()
     }
 }

@@ -45,7 +45,7 @@ impl Upstream {
     /// Goes idle, unless somebody came in this very moment.
     fn rest(&self) -> bool {
         let mut inner = self.lock();
-        if self.demand.borrow().any() {
+        if self.streams.demand.borrow().any() {
             return false;
         }
         inner.task = None;
@@ -53,19 +53,14 @@ impl Upstream {
         if let Some(session) = inner.session.take() {
             session.end();
         }
-        inner.state = State::Idle;
-        self.native.clear();
-        self.jpeg.clear();
-        self.mpeg1.clear();
-        self.mpeg1.works();
-        self.changed(inner);
-        tracing::debug!(camera = %self.id, state = "idle", "wanted no more");
+        self.streams.rest();
+        tracing::debug!(camera = %self.streams.id, state = "idle", "wanted no more");
         true
     }
 
     /// Returns when nobody has wanted it for [`crate::GRACE`].
     async fn unwanted(&self) {
-        lapse(&self.demand, Demand::any).await;
+        lapse(&self.streams.demand, Demand::any).await;
     }
 
     /// One attempt with its watchdog and what is derived from it; how it failed.
@@ -74,7 +69,7 @@ impl Upstream {
             // It was stopped while it waited, so nobody waits for this.
             return std::future::pending().await;
         };
-        let (publisher, ended) = Publisher::new(self.clone(), None);
+        let (publisher, ended) = Publisher::new(self.streams.clone(), None);
         let ending = Ending {
             session: session.clone(),
             source: self.source.clone(),
@@ -91,24 +86,22 @@ impl Upstream {
         };
         // What is wrong from now on is the camera's own.
         for derived in [Derived::Jpeg, Derived::Mpeg1] {
-            self.rest_derived(derived);
+            self.streams.rest_derived(derived);
         }
         failure
     }
 
     /// Begins a session, once no other one is ending at the camera.
     async fn begin(self: &Arc<Self>) -> Option<Arc<Session>> {
-        let session = self.common.sessions.open(&self.endpoint, &self.id).await;
+        let session = self.sessions.open(&self.endpoint, &self.streams.id).await;
         let mut inner = self.lock();
         if inner.stopped {
             session.close();
             return None;
         }
         inner.session = Some(session.clone());
-        inner.heard = Instant::now();
-        inner.lived = false;
         drop(inner);
-        self.interrupt();
+        self.streams.begin();
         Some(session)
     }
 
@@ -117,6 +110,7 @@ impl Upstream {
         if self.source.is_ingest() {
             return std::future::pending().await;
         }
+        let streams = &self.streams;
         let patience = self.source.patience();
         // A source that asks for more patience than most has a picture now and then.
         let stall = if patience > PATIENCE {
@@ -125,22 +119,20 @@ impl Upstream {
             STALL
         };
         loop {
-            let heard = self.lock().heard;
+            let heard = streams.heard();
             sleep_until(heard + stall).await;
-            let quiet = {
-                let inner = self.lock();
-                (inner.heard == heard).then_some(inner.lived)
+            let Some(lived) = streams.quiet_since(heard) else {
+                continue;
             };
-            let Some(lived) = quiet else { continue };
             let reason = no_picture(stall);
             if lived
-                && self.set_state(State::Stalled(reason.clone()))
-                && let Some(times) = self.complain(|told| &mut told.stalled)
+                && streams.set_state(State::Stalled(reason.clone()))
+                && let Some(times) = streams.complain(|told| &mut told.stalled)
             {
-                tracing::warn!(camera = %self.id, state = "stalled", %reason, "stalled{times}");
+                tracing::warn!(camera = %streams.id, state = "stalled", %reason, "stalled{times}");
             }
             sleep_until(heard + patience).await;
-            if self.lock().heard == heard {
+            if streams.heard() == heard {
                 let reason = no_picture(patience);
                 let reason = match lived {
                     true => reason,
@@ -152,25 +144,23 @@ impl Upstream {
     }
 
     async fn after_crash(&self, crashes: &mut Crashes, failure: Failure) {
-        let lived = {
-            let mut inner = self.lock();
-            inner.restarts += 1;
-            std::mem::take(&mut inner.lived)
-        };
+        let streams = &self.streams;
+        self.lock().restarts += 1;
+        let lived = streams.end();
         let (failed, wait) = crashes.add(Instant::now(), lived);
-        self.note_failure(&failure.reason);
+        streams.note_failure(&failure.reason);
         if failed {
-            if let Some(times) = self.complain(|told| &mut told.failed) {
-                tracing::warn!(camera = %self.id, state = "failed", reason = %failure,
+            if let Some(times) = streams.complain(|told| &mut told.failed) {
+                tracing::warn!(camera = %streams.id, state = "failed", reason = %failure,
                     "failed{times}; next try in {wait:?}");
             }
-            self.set_state(State::Failed(failure.reason));
+            streams.set_state(State::Failed(failure.reason));
         } else {
-            if let Some(times) = self.complain(|told| &mut told.restarting) {
-                tracing::info!(camera = %self.id, reason = %failure, "restarting{times}");
+            if let Some(times) = streams.complain(|told| &mut told.restarting) {
+                tracing::info!(camera = %streams.id, reason = %failure, "restarting{times}");
             }
             if lived {
-                self.set_state(State::Stalled(failure.reason));
+                streams.set_state(State::Stalled(failure.reason));
             }
         }
         self.crashed.notify_waiters();

@@ -15,35 +15,36 @@ use tokio::time::Instant;
 impl Upstream {
     /// Why nobody else can begin to watch its MPEG-1 now: as many renditions run as
     /// may, and its own is not among them.
-    pub fn mpeg1_refusal(&self) -> Option<String> {
-        let permits = self.capacity().permits(Derived::Mpeg1);
-        let refused = permits.is_exhausted() && !self.mpeg1.is_running();
+    pub(crate) fn mpeg1_refusal(&self) -> Option<String> {
+        let permits = self.streams.common.capacity.permits(Derived::Mpeg1);
+        let refused = permits.is_exhausted() && !self.streams.mpeg1.is_running();
         refused.then(|| permits.refuse())
     }
 
     /// Runs a rendition while it is wanted. Never ends by itself.
     pub(super) async fn derive(self: &Arc<Self>, derived: Derived) {
-        let slot = &self.derived(derived).slot;
+        let streams = &self.streams;
+        let slot = &streams.derived(derived).slot;
         let name = derived.name();
         let wanted = move |demand: &Demand| derived.wanted(demand);
-        let mut demand = self.demand.subscribe();
+        let mut demand = streams.demand.subscribe();
         let mut crashes = Crashes::default();
         loop {
-            if !wanted(&self.demand.borrow()) {
-                self.rest_derived(derived);
+            if !wanted(&streams.demand.borrow()) {
+                streams.rest_derived(derived);
             }
-            // The sender lives in `self`, so waiting can't fail.
+            // The sender lives in `streams`, so waiting can't fail.
             let _ = demand.wait_for(wanted).await;
-            let Some(rendition) = self.derived(derived).rendition.clone() else {
+            let Some(rendition) = self.renditions.of(derived).cloned() else {
                 let reason = format!("this hub has nothing that turns its stream into {name}");
-                self.fail_derived(derived, reason);
+                streams.fail_derived(derived, reason);
                 return std::future::pending().await;
             };
-            let codec = self.codec();
+            let codec = streams.codec();
             let before = slot.status().frames;
             let failure = tokio::select! {
                 failure = self.derive_once(derived, rendition, codec) => failure,
-                () = lapse(&self.demand, wanted) => {
+                () = lapse(&streams.demand, wanted) => {
                     slot.clear();
                     continue;
                 }
@@ -59,27 +60,21 @@ impl Upstream {
                 _ => crashes.add(Instant::now(), slot.status().fps > 0.0),
             };
             if failed {
-                if let Some(times) = self.complain(|told| &mut told.rendition_failed) {
-                    tracing::warn!(camera = %self.id, state = "failed", reason = %failure,
+                if let Some(times) = streams.complain(|told| &mut told.rendition_failed) {
+                    tracing::warn!(camera = %streams.id, state = "failed", reason = %failure,
                         "its {name} rendition failed{times}; next try in {wait:?}");
                 }
-                self.fail_derived(derived, failure.reason);
+                streams.fail_derived(derived, failure.reason);
             } else {
-                if let Some(times) = self.complain(|told| &mut told.rendition_restarting) {
-                    tracing::info!(camera = %self.id, reason = %failure,
+                if let Some(times) = streams.complain(|told| &mut told.rendition_restarting) {
+                    tracing::info!(camera = %streams.id, reason = %failure,
                         "restarting its {name} rendition{times}");
                 }
             }
             tokio::select! {
                 () = self.wait_or_retry(wait) => {}
-                () = lapse(&self.demand, wanted) => {}
+                () = lapse(&streams.demand, wanted) => {}
             }
-        }
-    }
-
-    fn fail_derived(&self, derived: Derived, reason: String) {
-        if self.derived(derived).fail(reason) {
-            self.changed(self.lock());
         }
     }
 
@@ -90,27 +85,28 @@ impl Upstream {
         rendition: Arc<dyn Rendition>,
         codec: Option<Codec>,
     ) -> Failure {
-        let permits = self.capacity().permits(derived);
+        let streams = &self.streams;
+        let permits = streams.common.capacity.permits(derived);
         let permit = match permits.try_acquire() {
             Some(permit) => Some(permit),
             None => {
                 let reason = permits.refuse();
-                if let Some(times) = self.complain(|told| &mut told.rendition_failed) {
-                    tracing::warn!(camera = %self.id, state = "failed", %reason,
+                if let Some(times) = streams.complain(|told| &mut told.rendition_failed) {
+                    tracing::warn!(camera = %streams.id, state = "failed", %reason,
                         "no {} rendition{times}", derived.name());
                 }
-                self.fail_derived(derived, reason);
+                streams.fail_derived(derived, reason);
                 permits.acquire().await
             }
         };
-        let running = self.derived(derived).running.clone();
+        let running = streams.derived(derived).running.clone();
         let permit = permit.map(|permit| Permit::new(permit, running));
         let input = match codec {
-            Some(Codec::Jpeg) => &self.jpeg.slot,
-            _ => &self.native,
+            Some(Codec::Jpeg) => &streams.jpeg.slot,
+            _ => &streams.native,
         };
         let input = Follower::for_rendition(input.clone());
-        let (publisher, ended) = Publisher::new(self.clone(), Some(derived));
+        let (publisher, ended) = Publisher::new(streams.clone(), Some(derived));
         // The permit is given back when the run is over, and with it its child process.
         let run = async move {
             let _permit = permit;

@@ -10,6 +10,8 @@ cargo fmt --manifest-path fuzz/Cargo.toml --check
 scripts/web.sh
 (cd web && npm run check)
 cargo clippy --workspace --all-targets --locked -- -D warnings
+# No import loop, and no crate that uses one above it.
+cargo test --quiet -p ocelli-testkit --test layers --locked
 if command -v shellcheck >/dev/null; then
     shellcheck -x scripts/*.sh .ci/run
 else

@@ -1,9 +1,9 @@
 //! How long a sample takes from its source to viewers that pull, each asking again as
 //! soon as it has read a batch; and that each of them gets every sample once.
 
-use crate::Result;
 use crate::tally::Spread;
 use crate::telemetry::Hub;
+use ocelli_testkit::Result;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;

@@ -1,15 +1,14 @@
 //! Devices that push: so many boards at QVGA and 8 fps, with a few viewers, and what
 //! each side of it costs.
 
-use crate::Result;
 use crate::load::Load;
 use crate::runs::Times;
+use crate::scenario::Sink;
 use crate::server::{self, Programs};
 use crate::tally::Spread;
-use crate::viewer::Sink;
 use ocelli_testkit::feed::{Feed, Stamped, read_head};
 use ocelli_testkit::jpeg::Picture;
-use ocelli_testkit::{Hub, cpu_time};
+use ocelli_testkit::{Hub, Result, cpu_time};
 use rustix::net::{RecvFlags, recv};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};

@@ -3,7 +3,7 @@
 //! the same sockets can be cheaper, and it does nothing else: no ingest, no
 //! subscriptions, no second thread.
 
-use crate::Result;
+use ocelli_testkit::Result;
 use ocelli_testkit::feed::{Feed, Stamped, read_head};
 use rustix::event::{PollFd, PollFlags, poll};
 use std::io::{ErrorKind, IoSlice, Write};

@@ -1,7 +1,7 @@
 //! A source of samples that remembers what it wrote and when, and asks the hub for it
 //! later: no sample that was written a second before a fault may be lost.
 
-use crate::Result;
+use ocelli_testkit::Result;
 use ocelli_testkit::socket::Socket;
 use std::collections::BTreeSet;
 use std::io::Write;

@@ -2,15 +2,14 @@
 //! and viewers that take the stream, beside a bare loop that sends as many messages of
 //! the same mean length.
 
-use crate::Result;
 use crate::load::Load;
-use crate::runs::{PATIENCE, Scenario, Times};
+use crate::runs::{PATIENCE, Times};
+use crate::scenario::{Scenario, Sink};
 use crate::server::{self, Programs};
 use crate::tally::Tally;
-use crate::viewer::Sink;
 use ocelli_testkit::feed::Feed;
 use ocelli_testkit::jpeg::Picture;
-use ocelli_testkit::{Hub, cpu_time};
+use ocelli_testkit::{Hub, Result, cpu_time};
 use std::fs;
 use std::thread;
 use std::time::Duration;

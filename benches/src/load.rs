@@ -1,8 +1,9 @@
 //! The viewers together: one thread, one epoll, one buffer.
 
-use crate::Result;
+use crate::scenario::Sink;
 use crate::tally::Tally;
-use crate::viewer::{Sink, Viewer};
+use crate::viewer::Viewer;
+use ocelli_testkit::Result;
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::fd::OwnedFd;

@@ -3,6 +3,7 @@
 //!
 //! # Layout
 //! - `floor`: the bare loop, this program again as a process of its own.
+//! - `scenario`: how many viewers of how many cameras, and by which way.
 //! - `viewer`, `load`: viewers that check every frame, all in one thread.
 //! - `devices`: boards that push into the hub.
 //! - `jsmpeg`: passing on MPEG-1, beside the bare loop.
@@ -28,6 +29,7 @@ mod plot;
 mod renditions;
 mod report;
 mod runs;
+mod scenario;
 mod server;
 mod soak;
 mod start;
@@ -38,20 +40,19 @@ mod viewer;
 use attack::Attack;
 use clap::{Args, Parser, Subcommand};
 use devices::DEVICES;
+use ocelli_testkit::Result;
 use ocelli_testkit::feed::Feed;
 use ocelli_testkit::jpeg::Picture;
 use renditions::RENDITIONS;
 use report::Report;
-use runs::{SCENARIOS, Sample, Scenario, Times};
+use runs::{Sample, Times};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use scenario::{SCENARIOS, Scenario, Sink};
 use server::Programs;
 use soak::Soak;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
-use viewer::Sink;
-
-type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 /// The runs beside the scenarios.
 const OTHERS: [&str; 7] = [
@@ -139,7 +140,7 @@ fn main() -> ExitCode {
         ),
         Some(Command::Lines) => telemetry::bare(),
         Some(Command::Attack(attack)) => {
-            programs(&arguments).and_then(|programs| attack.run(&programs.ok_or(NO_HUB)?))
+            programs(&arguments).and_then(|programs| attack::run(attack, &programs.ok_or(NO_HUB)?))
         }
         Some(Command::Soak(soak)) => {
             programs(&arguments).and_then(|programs| soak.run(&programs.ok_or(NO_HUB)?))

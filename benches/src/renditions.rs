@@ -1,12 +1,11 @@
 //! What the JPEG of an H.264 or H.265 camera costs: the hub and its ffmpeg
 //! together, with one viewer, from GStreamer's RTSP server.
 
-use crate::Result;
 use crate::server::{self, Programs};
 use crate::tally::Spread;
 use ocelli_testkit::jpeg::{is_whole, now_micros};
 use ocelli_testkit::socket::Socket;
-use ocelli_testkit::{RtspServer, RtspServerOptions, cpu_time};
+use ocelli_testkit::{Result, RtspServer, RtspServerOptions, cpu_time};
 use std::fs;
 use std::time::{Duration, Instant};
 

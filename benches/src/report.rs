@@ -1,19 +1,19 @@
 //! The tables, on standard output and between the markers of a file.
 
-use crate::Result;
 use crate::batches::{Batches, PACE, SERIES, VIEWERS as PULLING};
 use crate::devices::{DevicesSample, VIEWERS};
 use crate::jsmpeg::{self, JsmpegSample};
 use crate::plot::{self, Group};
 use crate::renditions::{Rendition, RenditionSample};
 use crate::runs::{
-    FAST_VIEWERS, MEMORY_FEW, MEMORY_MORE, Memory, SLOW_VIEWERS, STOPPED_VIEWERS, Sample, Scenario,
+    FAST_VIEWERS, MEMORY_FEW, MEMORY_MORE, Memory, SLOW_VIEWERS, STOPPED_VIEWERS, Sample,
     SlowSample, StoppedSample,
 };
+use crate::scenario::{Scenario, Sink};
 use crate::start::{IDLE, StartSample};
 use crate::tally::{Spread, median_by};
 use crate::telemetry;
-use crate::viewer::Sink;
+use ocelli_testkit::Result;
 use std::fmt::Write;
 use std::fs;
 use std::path::Path;

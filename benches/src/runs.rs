@@ -1,85 +1,17 @@
 //! The runs: what is started, for how long, and what is read off at the end.
 
-use crate::Result;
 use crate::load::{Load, Slow};
+use crate::scenario::{Scenario, Sink};
 use crate::server::{Programs, Server};
 use crate::tally::Spread;
-use crate::viewer::{Sink, Viewer};
+use crate::viewer::Viewer;
+use ocelli_testkit::Result;
 use ocelli_testkit::feed::{Cameras, Feed};
 use ocelli_testkit::jpeg::Picture;
 use std::time::Duration;
 
 /// Long enough for a hundred cameras to be connected.
 pub const PATIENCE: Duration = Duration::from_secs(30);
-
-/// So many viewers of so many cameras.
-#[derive(Clone, Copy)]
-pub struct Scenario {
-    pub name: &'static str,
-    pub title: &'static str,
-    /// How many times the floor's CPU it should take at the most.
-    pub aim: f64,
-    pub viewers: usize,
-    pub feed: Feed,
-}
-
-pub const SCENARIOS: [Scenario; 5] = [
-    Scenario {
-        name: "1x50",
-        title: "1 camera × 50 viewers, VGA 27 kB at 10 fps",
-        aim: 1.25,
-        viewers: 50,
-        feed: Feed {
-            cameras: 1,
-            fps: 10,
-            picture: Picture::VGA,
-        },
-    },
-    Scenario {
-        name: "20x100",
-        title: "20 cameras × 100 viewers, VGA 27 kB at 10 fps",
-        aim: 1.6,
-        viewers: 100,
-        feed: Feed {
-            cameras: 20,
-            fps: 10,
-            picture: Picture::VGA,
-        },
-    },
-    Scenario {
-        name: "100x500",
-        title: "100 cameras × 500 viewers, QVGA 9 kB at 8 fps",
-        aim: 1.25,
-        viewers: 500,
-        feed: Feed {
-            cameras: 100,
-            fps: 8,
-            picture: Picture::QVGA,
-        },
-    },
-    Scenario {
-        name: "600x600",
-        title: "600 cameras × 600 viewers, QVGA 9 kB at 8 fps",
-        aim: 1.25,
-        viewers: 600,
-        feed: Feed {
-            cameras: 600,
-            fps: 8,
-            picture: Picture::QVGA,
-        },
-    },
-    Scenario {
-        name: "1x2000",
-        title: "1 camera × 2000 viewers, QVGA 9 kB at 8 fps",
-        aim: 1.25,
-        viewers: 2000,
-        feed: Feed {
-            cameras: 1,
-            fps: 8,
-            picture: Picture::QVGA,
-        },
-    },
-];
 
 /// One camera at this rate, for what is not about fan-out.
 const fn one_camera(fps: u32, picture: Picture) -> Scenario {

@@ -1,10 +1,8 @@
 //! What is measured, as a process of its own: the hub, the bare loop, go2rtc.
 
-use crate::Result;
-use crate::runs::Scenario;
-use crate::viewer::Sink;
+use crate::scenario::{Scenario, Sink};
 use ocelli_testkit::feed::Cameras;
-use ocelli_testkit::{Hub, HubBuilder, cpu_time, resident_bytes};
+use ocelli_testkit::{Hub, HubBuilder, Result, cpu_time, resident_bytes};
 use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
@@ -12,8 +10,6 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The version that is compared to.
-pub const GO2RTC: &str = "1.9.14";
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The binaries.

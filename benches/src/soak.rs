@@ -3,7 +3,6 @@
 //! some misbehave, samples, a wall. After each fault everything has to come back, nothing
 //! may grow, and no sample older than a second may be lost.
 
-use crate::Result;
 use crate::journal::{Journal, missing};
 use crate::server::{self, Programs};
 use clap::Args;
@@ -11,7 +10,7 @@ use ocelli_testkit::feed::{Cameras, Feed};
 use ocelli_testkit::jpeg::{Picture, now_micros};
 use ocelli_testkit::socket::Socket;
 use ocelli_testkit::watcher::Watcher;
-use ocelli_testkit::{FAKE_PI, Hub, RtspServer, RtspServerOptions, cpu_time};
+use ocelli_testkit::{FAKE_PI, Hub, Result, RtspServer, RtspServerOptions, cpu_time};
 use rustix::process::Signal;
 use std::collections::BTreeSet;
 use std::fs;

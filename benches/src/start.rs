@@ -1,14 +1,13 @@
 //! How long until there is something to see: from the start of the hub, and from a click
 //! on a camera; and what a hub holds that nobody watches.
 
-use crate::Result;
 use crate::devices;
 use crate::server::{self, Programs};
 use crate::tally::median_by;
 use ocelli_testkit::feed::{Cameras, Feed};
 use ocelli_testkit::jpeg::Picture;
 use ocelli_testkit::socket::Socket;
-use ocelli_testkit::{Hub, RtspServer, RtspServerOptions};
+use ocelli_testkit::{Hub, Result, RtspServer, RtspServerOptions};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};

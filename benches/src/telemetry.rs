@@ -1,8 +1,7 @@
 //! Samples a second: the hub's port for samples beside a bare reader of lines, and the
 //! memory that samples take once they are held.
 
-use crate::Result;
-use ocelli_testkit::{cpu_time, resident_bytes};
+use ocelli_testkit::{Result, cpu_time, resident_bytes};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};

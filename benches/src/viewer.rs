@@ -1,7 +1,8 @@
 //! One viewer, as cheap as it can be: what arrives is checked and forgotten.
 
-use crate::Result;
+use crate::scenario::Sink;
 use crate::tally::Tally;
+use ocelli_testkit::Result;
 use ocelli_testkit::feed::read_head;
 use ocelli_testkit::jpeg;
 use rustix::net::{AddressFamily, SocketType, connect, socket, sockopt};
@@ -13,35 +14,7 @@ use std::time::Duration;
 /// included.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// By which way the frames come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sink {
-    /// The bare loop.
-    Floor,
-    /// The wall socket's plain form.
-    Plain,
-    /// `ocelli.v2` with this much credit outstanding.
-    V2 { credit: u32 },
-    /// Multipart over HTTP.
-    Mjpeg,
-    /// The same from go2rtc.
-    Go2rtc,
-    /// MPEG-1 for JSMpeg.
-    Jsmpeg,
-}
-
 impl Sink {
-    pub fn name(self) -> String {
-        match self {
-            Self::Floor => "floor".into(),
-            Self::Plain => "wall, plain".into(),
-            Self::V2 { credit } => format!("wall, v2, credit {credit}"),
-            Self::Mjpeg => "MJPEG".into(),
-            Self::Go2rtc => format!("go2rtc {}, MJPEG", crate::server::GO2RTC),
-            Self::Jsmpeg => "JSMpeg".into(),
-        }
-    }
-
     fn is_multipart(self) -> bool {
         matches!(self, Self::Mjpeg | Self::Go2rtc)
     }

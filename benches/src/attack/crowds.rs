@@ -1,6 +1,6 @@
 //! Too many connections, slow ones, and ones that send nonsense, on every port.
 
-use super::siege::{Attackers, HUB, PATIENCE, PORTS, THREADS};
+use super::attackers::{Attackers, HUB, PATIENCE, PORTS, THREADS};
 use ocelli_testkit::socket::{Socket, rubbish};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};

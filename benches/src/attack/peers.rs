@@ -1,8 +1,8 @@
 //! Single hostile peers, one after another.
 
-use super::Attack;
-use crate::Result;
+use super::options::Attack;
 use crate::server::Programs;
+use ocelli_testkit::Result;
 use ocelli_testkit::hostile::{Form, Stage, Transport, attacks};
 use std::fs;
 use std::path::PathBuf;

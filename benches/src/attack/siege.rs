@@ -5,73 +5,31 @@
 //! of 10.77.0.0/16 is this machine, so that attackers come from many addresses, and with a
 //! small file system for the hub's directory.
 
-use super::Attack;
+use super::attackers::{Attackers, HUB, PATIENCE, PORTS, THREADS};
 use super::crowds::WAYS;
-use crate::Result;
+use super::options::Attack;
 use crate::server::{self, Programs};
-use ocelli_testkit::Hub;
 use ocelli_testkit::feed::{Cameras, Feed};
 use ocelli_testkit::jpeg::Picture;
 use ocelli_testkit::socket::Socket;
 use ocelli_testkit::watcher::Watcher;
-use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
+use ocelli_testkit::{Hub, Result};
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, SocketAddrV4, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
 const CAMERAS: usize = 4;
-pub const HUB: [u8; 4] = [10, 77, 0, 1];
-/// The hub's ports in its namespace: all of them.
-pub const PORTS: [u16; 5] = [18080, 19876, 19877, 18082, 18084];
-pub const THREADS: usize = 4;
 /// All of it, so often: what grows only once is no leak.
 const ROUNDS: usize = 2;
 /// A wall with an older picture than this, or with none for so long, is not live.
 const LIVE: Duration = Duration::from_secs(2);
-pub const PATIENCE: Duration = Duration::from_secs(5);
 /// The hub's own patience with what says nothing is below this.
 const RECOVERY: Duration = Duration::from_secs(60);
 const TOKEN: &str = "sk_of-the-attack-and-of-nobody-else";
-
-/// What the threads of an attack share.
-pub struct Attackers {
-    over: AtomicBool,
-    /// Connections that were made.
-    pub made: AtomicU64,
-    /// Connections that the hub refused or ended.
-    pub ended: AtomicU64,
-}
-
-impl Attackers {
-    pub fn goes_on(&self) -> bool {
-        !self.over.load(Ordering::Relaxed)
-    }
-
-    /// A connection to one of the hub's ports, from one of so many addresses.
-    pub fn connect(&self, port: u16, from: usize) -> Option<TcpStream> {
-        let made = connect_from(port, from).ok();
-        match made {
-            Some(_) => self.made.fetch_add(1, Ordering::Relaxed),
-            None => self.ended.fetch_add(1, Ordering::Relaxed),
-        };
-        made
-    }
-}
-
-fn connect_from(port: u16, from: usize) -> Result<TcpStream> {
-    let socket = socket(AddressFamily::INET, SocketType::STREAM, None)?;
-    let own = [10, 77, 1 + (from / 250 % 250) as u8, 1 + (from % 250) as u8];
-    bind(&socket, &SocketAddrV4::new(own.into(), 0))?;
-    connect(&socket, &SocketAddrV4::new(HUB.into(), port))?;
-    let stream = TcpStream::from(socket);
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
-    Ok(stream)
-}
 
 /// Runs all of it; returns what failed.
 ///
@@ -167,11 +125,7 @@ impl Siege<'_> {
         hub: &Hub,
         watcher: &Watcher,
     ) -> Option<String> {
-        let attackers = Arc::new(Attackers {
-            over: AtomicBool::new(false),
-            made: AtomicU64::new(0),
-            ended: AtomicU64::new(0),
-        });
+        let attackers = Arc::<Attackers>::default();
         let threads = (0..THREADS).map(|number| {
             let attackers = attackers.clone();
             thread::spawn(move || way(number, &attackers))
@@ -185,7 +139,7 @@ impl Siege<'_> {
             memory = memory.max(hub.resident_bytes());
         }
         let newcomer = Socket::open(hub.addr(), "/ws/cameras", "", PATIENCE).is_ok();
-        attackers.over.store(true, Ordering::Relaxed);
+        attackers.end();
         for thread in threads {
             let _ = thread.join();
         }

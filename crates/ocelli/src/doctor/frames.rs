@@ -2,7 +2,7 @@
 //! with them.
 
 use super::handshake::random;
-use super::net::Stream;
+use super::route::Stream;
 use std::io;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 

@@ -3,8 +3,8 @@
 
 use super::accept;
 use super::http::{Answer, Head};
-use super::net::Route;
 use super::report::Report;
+use super::route::Route;
 use crate::sources::redact;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

@@ -1,7 +1,7 @@
 //! An HTTP/1.1 answer read by hand, as strictly as a browser reads it and a
 //! little more talkative.
 
-use super::net::Stream;
+use super::route::Stream;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;

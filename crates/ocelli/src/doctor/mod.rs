@@ -3,7 +3,7 @@
 //!
 //! # Layout
 //! - [`report`]: the findings, as text and as JSON; where secrets are stopped
-//! - `net`, `tls`: getting there
+//! - `route`: where an address leads; `net`, `tls`: getting there
 //! - `http`, `handshake`, `accept`, `frames`, `socket`: a WebSocket, read by hand
 //!   as strictly as a browser reads it. No library: one would stop at the first
 //!   fault, and not say which.
@@ -20,6 +20,7 @@ mod http;
 mod machine;
 mod net;
 pub mod report;
+mod route;
 mod rtsp;
 mod socket;
 mod tls;
@@ -28,10 +29,10 @@ mod web;
 use crate::config::{Config, from_argument, nearest};
 use crate::sources::{Address, KINDS};
 use clap::Args;
-use net::Route;
 use ocelli_core::name::{DEFAULT_APP, check_room};
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use report::{Outcome, Report};
+use route::Route;
 use std::path::PathBuf;
 use url::Url;
 

@@ -3,8 +3,8 @@
 use super::frames::{Broken, Frame, Wire, opcode};
 use super::handshake::{Opening, refused, unanswered};
 use super::http::{self, Answer};
-use super::net::{Route, Stream};
 use super::report::Report;
+use super::route::{Route, Stream};
 use crate::jpeg;
 use std::time::Duration;
 use tokio::time::{Instant, timeout, timeout_at};

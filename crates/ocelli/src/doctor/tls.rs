@@ -3,8 +3,8 @@
 //! The handshake goes through whatever the certificate says, so that all that is
 //! wrong with it can be told; what is then sent over it is decided by the result.
 
-use super::net::{Route, Stream};
 use super::report::Report;
+use super::route::{Route, Stream};
 use crate::tls::day;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};

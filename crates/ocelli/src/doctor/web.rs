@@ -2,8 +2,8 @@
 
 use super::handshake::unanswered;
 use super::http::{self, Answer, Head};
-use super::net::Route;
 use super::report::Report;
+use super::route::Route;
 use super::{camera, socket};
 use crate::config::from_argument;
 use url::Url;

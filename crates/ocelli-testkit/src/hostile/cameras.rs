@@ -1,6 +1,8 @@
 //! A scripted TCP or TLS server: what the hostile cameras share.
 
-use super::{BEAT, Progress, Target};
+use super::flood::{Frames, listen};
+use super::progress::{BEAT, Progress};
+use super::target::Target;
 use crate::Result;
 use crate::link::Link;
 use rustls::ServerConfig;
@@ -57,7 +59,7 @@ pub fn run(
             }
             Way::Encoded => {
                 let camera = target.add_camera("hostile", &url)?;
-                super::pictures::watch(target, &camera.room, progress)?;
+                watch(target, &camera.room, progress)?;
                 // Until the end, even if the viewer was disconnected.
                 while progress.goes_on() {
                     progress.rest(BEAT);
@@ -72,6 +74,17 @@ pub fn run(
             }
         }
     })
+}
+
+/// Watches a camera as MPEG-1 until the attack is over or the hub ends it.
+pub fn watch(target: &Target, room: &str, progress: &Progress) -> Result<()> {
+    let path = format!("/live/jsmpeg?app=live&room={room}");
+    let mut socket = target.socket(target.new_address(), &path, "")?;
+    let mut frames = Frames::default();
+    if let Some(how) = listen(socket.link(), progress, |bytes| frames.take(bytes)) {
+        progress.ended(format!("the viewer: {}", frames.ending(how)));
+    }
+    Ok(())
 }
 
 /// How many tests the hub allows at a time.

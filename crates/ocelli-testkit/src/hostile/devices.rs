@@ -1,7 +1,9 @@
 //! Devices that push too much, or messages that never end.
 
+use super::attack::{Attack, MEGABYTE, Transport};
 use super::flood::{Frames, flood, listen, send};
-use super::{Attack, MEGABYTE, Pace, Progress, Target, Transport};
+use super::progress::{Pace, Progress};
+use super::target::Target;
 use crate::Result;
 use crate::jpeg::Picture;
 use crate::socket::{Socket, frame};

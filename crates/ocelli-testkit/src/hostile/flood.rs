@@ -1,6 +1,6 @@
 //! Sending without pause while reading what the hub answers.
 
-use super::{BEAT, Pace, Progress};
+use super::progress::{BEAT, Pace, Progress};
 use crate::link::Link;
 use std::io;
 

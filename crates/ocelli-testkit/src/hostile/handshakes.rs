@@ -1,7 +1,9 @@
 //! Attacks on TLS itself: handshakes and key updates.
 
+use super::attack::{Attack, Over};
 use super::flood::words;
-use super::{Attack, Over, Pace, Progress, Target};
+use super::progress::{Pace, Progress};
+use super::target::Target;
 use crate::Result;
 use crate::link::Link;
 use rustls::pki_types::ServerName;

@@ -1,8 +1,9 @@
 //! HTTP cameras that never send a picture, or far too many.
 
+use super::attack::{Attack, MEGABYTE, Over};
 use super::cameras::{Way, next_head, run};
 use super::flood::flood;
-use super::{Attack, MEGABYTE, Over, Pace, Progress};
+use super::progress::{Pace, Progress};
 use crate::Result;
 use crate::jpeg::Picture;
 use crate::link::{Link, self_signed};

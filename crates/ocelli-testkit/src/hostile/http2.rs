@@ -1,8 +1,10 @@
 //! HTTP/2 clients (RFC 9113) that write frames by hand, since a library would not let them
 //! misbehave.
 
+use super::attack::{Attack, Bounds, MEGABYTE, Over, Transport};
 use super::flood::{flood, send};
-use super::{Attack, Bounds, MEGABYTE, Over, Pace, Progress, Target, Transport};
+use super::progress::{Pace, Progress};
+use super::target::Target;
 use crate::Result;
 use crate::link::Link;
 use std::io::Write;

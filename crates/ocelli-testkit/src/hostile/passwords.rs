@@ -1,6 +1,8 @@
 //! Wrong passwords: the hub hashes each of them, which takes time and memory.
 
-use super::{Attack, Bounds, MEGABYTE, Progress, Target};
+use super::attack::{Attack, Bounds, MEGABYTE};
+use super::progress::Progress;
+use super::target::Target;
 use crate::Result;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;

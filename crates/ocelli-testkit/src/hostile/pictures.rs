@@ -1,10 +1,12 @@
 //! Small files that decode to huge pictures, and more MPEG-1 viewers than there may be
 //! encoders.
 
-use super::cameras::{Way, next_head, run};
+use super::attack::{Attack, Bounds, MEGABYTE, Over, Transport};
+use super::cameras::{Way, next_head, run, watch};
 use super::devices::ready;
-use super::flood::{Frames, listen, send};
-use super::{Attack, Bounds, MEGABYTE, Pace, Progress, Target};
+use super::flood::{Frames, send};
+use super::progress::{Pace, Progress};
+use super::target::Target;
 use crate::Result;
 use crate::jpeg::Picture;
 use crate::link::Link;
@@ -46,8 +48,8 @@ pub fn attacks() -> Vec<Attack> {
             let answer = |link, progress: &Progress| parts(link, &make(), progress);
             run("http", Way::Encoded, None, answer, target, progress)
         })
-        .over(super::Over::Plain)
-        .short(name.starts_with("16").then_some(super::Transport::Plain))
+        .over(Over::Plain)
+        .short(name.starts_with("16").then_some(Transport::Plain))
         .seconds(2.0, 6.0)
     });
     let attacks = pushed.chain(sent).map(|attack| attack.bounds(bounds));
@@ -171,17 +173,6 @@ fn push(target: &Target, progress: &Progress, picture: &[u8]) -> Result<()> {
             progress.rest(AGAIN);
         }
     });
-    Ok(())
-}
-
-/// Watches a camera as MPEG-1 until the attack is over or the hub ends it.
-pub fn watch(target: &Target, room: &str, progress: &Progress) -> Result<()> {
-    let path = format!("/live/jsmpeg?app=live&room={room}");
-    let mut socket = target.socket(target.new_address(), &path, "")?;
-    let mut frames = Frames::default();
-    if let Some(how) = listen(socket.link(), progress, |bytes| frames.take(bytes)) {
-        progress.ended(format!("the viewer: {}", frames.ending(how)));
-    }
     Ok(())
 }
 

@@ -1,7 +1,9 @@
 //! HTTP/1.1 clients that pipeline requests without end.
 
+use super::attack::{Attack, MEGABYTE, Transport};
 use super::flood::flood;
-use super::{Attack, MEGABYTE, Pace, Progress, Target, Transport};
+use super::progress::{Pace, Progress};
+use super::target::Target;
 use crate::Result;
 use crate::link::Link;
 use rustix::net::sockopt::set_socket_recv_buffer_size;

@@ -1,8 +1,9 @@
 //! RTSP cameras whose lines, headers, bodies or units never end.
 
+use super::attack::{Attack, Bounds, MEGABYTE, Over};
 use super::cameras::{Way, address, next_head, run};
 use super::flood::{flood, listen};
-use super::{Attack, Bounds, MEGABYTE, Over, Pace, Progress};
+use super::progress::{Pace, Progress};
 use crate::Result;
 use crate::link::Link;
 use std::io::Write;

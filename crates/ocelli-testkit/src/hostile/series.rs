@@ -1,7 +1,9 @@
 //! Series viewers that do not read, and sources that send garbage.
 
+use super::attack::{Attack, Bounds, MEGABYTE, Over};
 use super::flood::{flood, words};
-use super::{Attack, Bounds, MEGABYTE, Over, Pace, Progress, Target};
+use super::progress::{Pace, Progress};
+use super::target::Target;
 use crate::Result;
 use crate::link::Link;
 use rustix::net::sockopt::set_socket_recv_buffer_size;

@@ -1,7 +1,9 @@
 //! Anonymous WebSocket viewers that flood the hub with messages, most of them empty.
 
+use super::attack::{Attack, MEGABYTE, Transport};
 use super::flood::{Frames, flood};
-use super::{Attack, MEGABYTE, Pace, Progress, Target, Transport};
+use super::progress::{Pace, Progress};
+use super::target::Target;
 use crate::Result;
 use crate::socket::frame;
 use std::net::Ipv4Addr;

@@ -1,8 +1,10 @@
 //! A hub with honest cameras and a viewer, against which attacks run one after another. Each
 //! is judged by the viewer's frames, by `/health`, and by the hub's memory during and after.
 
+use super::attack::{Attack, Form, MEGABYTE, Transport};
 use super::health::{Answers, Health};
-use super::{Attack, MEGABYTE, Progress, Target, Told, Transport};
+use super::progress::{Progress, Told};
+use super::target::Target;
 use crate::feed::{Cameras, Feed};
 use crate::jpeg::Picture;
 use crate::link::{Link, trusting};
@@ -32,16 +34,6 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const SHARE: f64 = 0.9;
 /// How much memory the hub may hold afterwards, as a multiple of what it held before.
 const SETTLED: f64 = 1.5;
-
-/// How long attacks run, and how strictly times are judged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
-    /// A second or two each, for machines with other work: `/health` has more slack, and
-    /// its median counts too.
-    Short,
-    /// Several seconds each, with the limits of the contract.
-    Whole,
-}
 
 impl Form {
     /// How long `/health` may take. On a busy machine a few answers are always late, but the

@@ -1,6 +1,6 @@
 //! How an attacker reaches the hub.
 
-use super::Progress;
+use super::progress::{BEAT, Progress};
 use crate::Result;
 use crate::feed::read_head;
 use crate::link::Link;
@@ -205,7 +205,7 @@ impl Added<'_> {
             if link.pump(&[], |_| {})?.is_none() {
                 return Err("the viewer of the hostile camera was disconnected".into());
             }
-            link.wait_ready(false, super::BEAT)?;
+            link.wait_ready(false, BEAT)?;
         }
         Ok(())
     }

@@ -1,0 +1,167 @@
+//! One attack: what runs, over which transports, and what it may cost.
+
+use super::progress::Progress;
+use super::target::Target;
+use crate::Result;
+
+pub const MEGABYTE: u64 = 1_000_000;
+/// Seconds: longer than the hub's patience with a peer that stays over its budget.
+const LONG: f64 = 13.0;
+
+/// Runs an attack until [`Progress::goes_on`] is false.
+type Run = Box<dyn Fn(&Target, &Progress) -> Result<()> + Send + Sync>;
+
+/// How the hub is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// Plain connections.
+    Plain,
+    /// TLS.
+    Tls,
+}
+
+impl Transport {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Transport::Plain => "plain",
+            Transport::Tls => "TLS",
+        }
+    }
+}
+
+/// Which transports an attack can use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Over {
+    /// Plain only: the hub itself connects, or the port has no TLS.
+    Plain,
+    /// Both.
+    Either,
+    /// TLS only.
+    Tls,
+}
+
+/// What an attack may cost. Frame rate and `/health` have the same limits for all.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// By how many bytes the hub's memory may grow.
+    pub growth: u64,
+    /// How many child processes there may be at a time.
+    pub children: usize,
+    /// The memory of all child processes together, in bytes.
+    pub children_bytes: u64,
+    /// Whether the hub may keep the memory, because it holds what was asked for.
+    pub keeps: bool,
+    /// Whether the hub must cut the attacker off. The whole form then lasts long enough.
+    pub ends: bool,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            growth: 64 * MEGABYTE,
+            children: 0,
+            children_bytes: 0,
+            keeps: false,
+            ends: false,
+        }
+    }
+}
+
+/// How long attacks run, and how strictly times are judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// A second or two each, for machines with other work: `/health` has more slack, and
+    /// its median counts too.
+    Short,
+    /// Several seconds each, with the limits of the contract.
+    Whole,
+}
+
+/// One attack.
+pub struct Attack {
+    /// The kind of attack; one test runs all of a family.
+    pub family: &'static str,
+    /// Its name.
+    pub name: String,
+    /// The transports it can use.
+    pub over: Over,
+    /// The transport it uses in the short form; none if the short form leaves it out in
+    /// favour of a similar attack.
+    pub short: Option<Transport>,
+    /// How long it is measured, in seconds: in the short form and in the whole form.
+    pub seconds: (f64, f64),
+    /// What it may cost.
+    pub bounds: Bounds,
+    /// Runs before the hub's memory is measured.
+    pub(super) prepare: Option<Run>,
+    pub(super) run: Run,
+}
+
+impl Attack {
+    pub(super) fn new(
+        family: &'static str,
+        name: impl Into<String>,
+        run: impl Fn(&Target, &Progress) -> Result<()> + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            family,
+            name: name.into(),
+            over: Over::Either,
+            short: Some(Transport::Plain),
+            seconds: (1.2, 3.0),
+            bounds: Bounds::default(),
+            prepare: None,
+            run: Box::new(run),
+        }
+    }
+
+    /// Whether this form runs it over this transport.
+    pub fn is_over(&self, transport: Transport, form: Form) -> bool {
+        match (form, self.over) {
+            (Form::Short, _) => self.short == Some(transport),
+            (Form::Whole, Over::Either) => true,
+            (Form::Whole, Over::Plain) => transport == Transport::Plain,
+            (Form::Whole, Over::Tls) => transport == Transport::Tls,
+        }
+    }
+
+    pub(super) fn over(self, over: Over) -> Self {
+        let short = match over {
+            Over::Tls => Some(Transport::Tls),
+            Over::Plain | Over::Either => Some(Transport::Plain),
+        };
+        Self {
+            over,
+            short,
+            ..self
+        }
+    }
+
+    pub(super) fn short(self, short: Option<Transport>) -> Self {
+        Self { short, ..self }
+    }
+
+    pub(super) fn seconds(self, short: f64, whole: f64) -> Self {
+        let seconds = (short, whole);
+        Self { seconds, ..self }
+    }
+
+    pub(super) fn bounds(self, bounds: Bounds) -> Self {
+        Self { bounds, ..self }
+    }
+
+    /// The hub must cut the attacker off.
+    pub(super) fn ends(mut self) -> Self {
+        self.seconds.1 = self.seconds.1.max(LONG);
+        self.bounds.ends = true;
+        self
+    }
+
+    pub(super) fn after(
+        mut self,
+        prepare: impl Fn(&Target, &Progress) -> Result<()> + Send + Sync + 'static,
+    ) -> Self {
+        self.prepare = Some(Box::new(prepare));
+        self
+    }
+}

@@ -24,6 +24,7 @@
 //! a test is a panic that says what was wanted: there is nothing a test could
 //! do about it.
 
+mod background;
 mod digest;
 mod fake_pi;
 pub mod feed;

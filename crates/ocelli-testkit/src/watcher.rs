@@ -1,19 +1,20 @@
 //! A wall that is watched while something happens to the hub: whether it stays live.
 
 use crate::Result;
+use crate::background::{Background, Shared};
 use crate::jpeg;
 use crate::link::Link;
 use crate::socket::Socket;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// A wall that is silent for so long has lost its hub.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// The wait before it connects again.
+const AGAIN: Duration = Duration::from_millis(200);
 
 /// What a wall saw since it was last asked.
 #[derive(Default)]
@@ -51,11 +52,7 @@ impl State {
 }
 
 /// A viewer that comes back whenever it has to; gone when dropped.
-pub struct Watcher {
-    state: Arc<Mutex<State>>,
-    ending: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
-}
+pub struct Watcher(Background<State>);
 
 impl Watcher {
     /// Watches these cameras (`"a","b"` or `"*"`).
@@ -67,46 +64,33 @@ impl Watcher {
     /// Watches these cameras over connections that are made so.
     pub fn over(open: impl Fn() -> io::Result<Link> + Send + 'static, cameras: &str) -> Self {
         let cameras = cameras.to_owned();
-        Self::run(move |state, end| watch(open()?, &cameras, state, end))
+        Self::run(move |shared| watch(open()?, &cameras, shared))
     }
 
     /// Watches the MPEG-1 of one camera; what comes counts as pictures of `jsmpeg`.
     pub fn jsmpeg(address: SocketAddr, room: &str) -> Self {
         let path = format!("/live/jsmpeg?app=live&room={room}");
-        Self::run(move |state, end| {
+        Self::run(move |shared| {
             let mut socket = Socket::open(address, &path, "", PATIENCE)?;
             // The size comes from a hub whose camera is gone, too.
             socket.message()?;
-            while !end.load(Ordering::Relaxed) {
+            while shared.goes_on() {
                 socket.message()?;
-                lock(state).came("jsmpeg");
+                shared.lock().came("jsmpeg");
             }
             Ok(())
         })
     }
 
-    fn run(once: impl Fn(&Mutex<State>, &AtomicBool) -> Result<()> + Send + 'static) -> Self {
-        let (state, ending) = (Arc::<Mutex<State>>::default(), Arc::<AtomicBool>::default());
-        let (into, end) = (state.clone(), ending.clone());
-        let thread = thread::spawn(move || {
-            while !end.load(Ordering::Relaxed) {
-                if once(&into, &end).is_err() {
-                    lock(&into).seen.breaks += 1;
-                    thread::sleep(Duration::from_millis(200));
-                }
-            }
-        });
-        Self {
-            state,
-            ending,
-            thread: Some(thread),
-        }
+    fn run(once: impl Fn(&Shared<State>) -> Result<()> + Send + 'static) -> Self {
+        let failed = |state: &mut State| state.seen.breaks += 1;
+        Self(Background::start(once, failed, AGAIN))
     }
 
     /// What it saw since the last call. Cameras that show nothing at the moment count with
     /// the time that they have shown nothing so far.
     pub fn take(&self) -> Seen {
-        let mut state = lock(&self.state);
+        let mut state = self.0.lock();
         let now = Instant::now();
         let waiting: Vec<_> = state.last.clone().into_iter().collect();
         for (camera, last) in waiting {
@@ -117,7 +101,7 @@ impl Watcher {
 
     /// The cameras that have shown something within this time.
     pub fn live(&self, within: Duration) -> Vec<String> {
-        let state = lock(&self.state);
+        let state = self.0.lock();
         let now = Instant::now();
         let live = state.last.iter().filter(|(_, last)| now - **last < within);
         live.map(|(camera, _)| camera.clone()).collect()
@@ -146,24 +130,11 @@ impl Watcher {
     }
 }
 
-impl Drop for Watcher {
-    fn drop(&mut self) {
-        self.ending.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
-}
-
-fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
-    state.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn watch(link: Link, cameras: &str, state: &Mutex<State>, end: &AtomicBool) -> Result<()> {
+fn watch(link: Link, cameras: &str, shared: &Shared<State>) -> Result<()> {
     let mut socket = Socket::wall_over(link, cameras, PATIENCE)?;
-    while !end.load(Ordering::Relaxed) {
+    while shared.goes_on() {
         let frame = socket.frame()?;
-        let mut state = lock(state);
+        let mut state = shared.lock();
         if let Some(stamp) = jpeg::stamp(&frame.picture) {
             let age = Duration::from_micros(jpeg::now_micros().saturating_sub(stamp.micros));
             state.seen.age = state.seen.age.max(age);

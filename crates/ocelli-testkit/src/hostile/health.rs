@@ -1,12 +1,11 @@
 //! Measures how long `/health` takes over one kept-alive connection.
 
 use crate::Result;
+use crate::background::{Background, Shared};
 use crate::feed::read_head;
 use crate::link::Link;
 use std::io::{self, Read, Write};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// The pause between an answer and the next request.
@@ -31,36 +30,19 @@ pub struct Answers {
 }
 
 /// Sends requests until it is dropped.
-pub struct Health {
-    state: Arc<Mutex<State>>,
-    ending: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
-}
+pub struct Health(Background<State>);
 
 impl Health {
     /// Starts; `open` makes the connections.
     pub fn start(open: impl Fn() -> io::Result<Link> + Send + 'static) -> Self {
-        let (state, ending) = (Arc::<Mutex<State>>::default(), Arc::<AtomicBool>::default());
-        let (into, end) = (state.clone(), ending.clone());
-        let thread = thread::spawn(move || {
-            while !end.load(Ordering::Relaxed) {
-                // A failed request counts with the time it took to fail.
-                if ask(&open, &into, &end).is_err() {
-                    lock(&into).answered();
-                    thread::sleep(EACH);
-                }
-            }
-        });
-        Self {
-            state,
-            ending,
-            thread: Some(thread),
-        }
+        // A failed request counts with the time it took to fail.
+        let ask = move |shared: &Shared<State>| ask(&open, shared);
+        Self(Background::start(ask, State::answered, EACH))
     }
 
     /// The times since the last call, including the pending request's so far.
     pub fn take(&self) -> Answers {
-        let mut state = lock(&self.state);
+        let mut state = self.0.lock();
         let mut took = std::mem::take(&mut state.took);
         took.extend(state.asked.map(|asked| asked.elapsed()));
         took.sort_unstable();
@@ -82,29 +64,14 @@ impl State {
     }
 }
 
-impl Drop for Health {
-    fn drop(&mut self) {
-        self.ending.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
-}
-
-fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
-    state.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn ask(open: &impl Fn() -> io::Result<Link>, state: &Mutex<State>, end: &AtomicBool) -> Result<()> {
-    lock(state).asked = Some(Instant::now());
+fn ask(open: &impl Fn() -> io::Result<Link>, shared: &Shared<State>) -> Result<()> {
+    shared.lock().asked = Some(Instant::now());
     let mut link = open()?;
     link.set_patience(PATIENCE);
     let address = link.stream().peer_addr()?;
     let request = format!("GET /health HTTP/1.1\r\nHost: {address}\r\n\r\n");
-    while !end.load(Ordering::Relaxed) {
-        let mut state_now = lock(state);
-        state_now.asked.get_or_insert_with(Instant::now);
-        drop(state_now);
+    while shared.goes_on() {
+        shared.lock().asked.get_or_insert_with(Instant::now);
         link.write_all(request.as_bytes())?;
         link.flush()?;
         let head = read_head(&mut link)?;
@@ -118,7 +85,7 @@ fn ask(open: &impl Fn() -> io::Result<Link>, state: &Mutex<State>, end: &AtomicB
         });
         let length: usize = length.ok_or("no Content-Length")?.parse()?;
         link.read_exact(&mut vec![0; length])?;
-        lock(state).answered();
+        shared.lock().answered();
         thread::sleep(EACH);
         if head.to_ascii_lowercase().contains("connection: close") {
             return Ok(());

@@ -3,8 +3,9 @@
 
 use crate::tally::Spread;
 use crate::telemetry::Hub;
-use ocelli_testkit::Result;
-use std::io::{Read, Write};
+use ocelli_testkit::feed::read_head;
+use ocelli_testkit::{Result, wire};
+use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::sync::{Arc, Barrier};
@@ -89,18 +90,8 @@ impl Viewer {
             let mut stream = TcpStream::connect(address)?;
             stream.set_nodelay(true)?;
             stream.set_read_timeout(Some(PATIENCE))?;
-            let request = format!(
-                "GET /ws/series HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-                 Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-            );
-            stream.write_all(request.as_bytes())?;
-            let mut head = Vec::new();
-            while !head.ends_with(b"\r\n\r\n") {
-                let mut byte = [0];
-                stream.read_exact(&mut byte)?;
-                head.extend(byte);
-            }
-            if !head.starts_with(b"HTTP/1.1 101") {
+            stream.write_all(wire::request(address, "/ws/series", "").as_bytes())?;
+            if !read_head(&mut stream)?.starts_with("HTTP/1.1 101") {
                 return Err("the hub opens no socket of series".into());
             }
             let mut viewer = Self(stream);
@@ -137,24 +128,8 @@ impl Viewer {
     /// The next text; a ping is passed over.
     fn message(&mut self) -> Result<String> {
         loop {
-            let mut head = [0; 2];
-            self.0.read_exact(&mut head)?;
-            let length = match head[1] {
-                126 => {
-                    let mut length = [0; 2];
-                    self.0.read_exact(&mut length)?;
-                    u64::from(u16::from_be_bytes(length))
-                }
-                127 => {
-                    let mut length = [0; 8];
-                    self.0.read_exact(&mut length)?;
-                    u64::from_be_bytes(length)
-                }
-                short => u64::from(short),
-            };
-            let mut payload = vec![0; usize::try_from(length)?];
-            self.0.read_exact(&mut payload)?;
-            match head[0] {
+            let (header, payload) = wire::read(&mut self.0)?;
+            match header.first {
                 0x81 => return Ok(String::from_utf8(payload)?),
                 0x89 => {}
                 other => {

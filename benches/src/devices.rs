@@ -8,7 +8,7 @@ use crate::server::{self, Programs};
 use crate::tally::Spread;
 use ocelli_testkit::feed::{Feed, Stamped, read_head};
 use ocelli_testkit::jpeg::Picture;
-use ocelli_testkit::{Hub, Result, cpu_time};
+use ocelli_testkit::{Hub, Result, cpu_time, wire};
 use rustix::net::{RecvFlags, recv};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -244,11 +244,9 @@ fn knock(hub: SocketAddr, number: usize, key: &str) -> Result<TcpStream> {
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
-    let request = format!(
-        "GET /ingest/ws?app=live&room=cam{number} HTTP/1.1\r\nHost: {hub}\r\nUpgrade: websocket\r\n\
-         Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
-         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nAuthorization: Bearer {key}\r\n\r\n"
-    );
+    let path = format!("/ingest/ws?app=live&room=cam{number}");
+    let key = format!("Authorization: Bearer {key}\r\n");
+    let request = wire::request(hub, &path, &key);
     stream.write_all(request.as_bytes())?;
     Ok(stream)
 }
@@ -256,16 +254,7 @@ fn knock(hub: SocketAddr, number: usize, key: &str) -> Result<TcpStream> {
 /// Waits until the hub says that it is ready.
 fn ready(mut stream: TcpStream) -> Result<TcpStream> {
     read_head(&mut stream)?;
-    let mut ready = [0; 2];
-    stream.read_exact(&mut ready)?;
-    let mut length = usize::from(ready[1]);
-    if length == 126 {
-        let mut long = [0; 2];
-        stream.read_exact(&mut long)?;
-        length = usize::from(u16::from_be_bytes(long));
-    }
-    let mut text = vec![0; length];
-    stream.read_exact(&mut text)?;
+    let (_, text) = wire::read(&mut stream)?;
     match text.starts_with(br#"{"type":"ready""#) {
         true => Ok(stream),
         false => Err(format!("not ready: {}", String::from_utf8_lossy(&text)).into()),

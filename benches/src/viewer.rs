@@ -2,9 +2,9 @@
 
 use crate::scenario::Sink;
 use crate::tally::Tally;
-use ocelli_testkit::Result;
 use ocelli_testkit::feed::read_head;
-use ocelli_testkit::jpeg;
+use ocelli_testkit::wire::{self, Header};
+use ocelli_testkit::{Result, jpeg};
 use rustix::net::{AddressFamily, SocketType, connect, socket, sockopt};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -27,15 +27,14 @@ impl Sink {
             Self::Go2rtc => format!("/api/stream.mjpeg?src=cam{camera}"),
             Self::Jsmpeg => format!("/live/jsmpeg?app=live&room=cam{camera}"),
         };
-        let mut head = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n");
-        if !self.is_multipart() {
-            head += "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n";
-            head += "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+        let more = match self {
+            Self::V2 { .. } => "Sec-WebSocket-Protocol: ocelli.v2\r\n",
+            _ => "",
+        };
+        match self.is_multipart() {
+            true => format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n\r\n"),
+            false => wire::request(address, &path, more),
         }
-        if matches!(self, Self::V2 { .. }) {
-            head += "Sec-WebSocket-Protocol: ocelli.v2\r\n";
-        }
-        head + "\r\n"
     }
 }
 
@@ -201,19 +200,14 @@ impl Viewer {
 
     /// One WebSocket message.
     fn message(&mut self, bytes: &[u8], tally: &mut Tally) -> Result<Option<usize>> {
-        let (begin, length) = match bytes {
-            [_, short, ..] if *short < 126 => (2, usize::from(*short)),
-            [_, 126, a, b, ..] => (4, usize::from(u16::from_be_bytes([*a, *b]))),
-            [_, 127, rest @ ..] if rest.len() >= 8 => {
-                let length = u64::from_be_bytes(rest[..8].try_into()?);
-                (10, usize::try_from(length)?)
-            }
-            _ => return Ok(None),
-        };
-        let Some(payload) = bytes.get(begin..begin + length) else {
+        let Some(header) = Header::parse(bytes) else {
             return Ok(None);
         };
-        match bytes[0] {
+        let length = usize::try_from(header.length)?;
+        let Some(payload) = bytes[header.size..].get(..length) else {
+            return Ok(None);
+        };
+        match header.first {
             0x82 => self.binary(payload, tally)?,
             0x81 if matches!(self.sink, Sink::V2 { .. }) => {}
             0x89 => self.send(0x8A, payload)?,
@@ -223,7 +217,7 @@ impl Viewer {
                 return Err(format!("an unexpected message, {first:#x}: {text:?}").into());
             }
         }
-        Ok(Some(begin + length))
+        Ok(Some(header.size + length))
     }
 
     fn binary(&mut self, message: &[u8], tally: &mut Tally) -> Result<()> {
@@ -296,15 +290,8 @@ impl Viewer {
         self.send(0x81, text.as_bytes())
     }
 
-    /// A short message, masked with zeros, which changes nothing in it.
     fn send(&mut self, first: u8, payload: &[u8]) -> Result<()> {
-        let length = u8::try_from(payload.len())
-            .ok()
-            .filter(|length| *length < 126);
-        let length = length.ok_or("a message too long for this viewer")?;
-        let mut message = vec![first, 0x80 | length, 0, 0, 0, 0];
-        message.extend_from_slice(payload);
-        self.stream.write_all(&message)?;
+        self.stream.write_all(&wire::frame(first, payload))?;
         Ok(())
     }
 }

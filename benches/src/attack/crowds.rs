@@ -2,6 +2,7 @@
 
 use super::attackers::{Attackers, HUB, PATIENCE, PORTS, THREADS};
 use ocelli_testkit::socket::{Socket, rubbish};
+use ocelli_testkit::wire;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::Ordering;
@@ -61,14 +62,13 @@ fn slow_loris(thread: usize, attackers: &Attackers) {
 }
 
 fn handshakes(thread: usize, attackers: &Attackers) {
-    const UPGRADE: &str = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
-                           Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
     let paths = [
         "/ws/cameras",
         "/ingest/ws?app=live&room=cam9&key=wsk_wrong",
         "/live/ws?app=live&room=cam1",
         "/ws/series",
     ];
+    let address = SocketAddr::from((HUB, PORTS[0]));
     let mut number = thread;
     while attackers.goes_on() {
         number += THREADS;
@@ -76,7 +76,7 @@ fn handshakes(thread: usize, attackers: &Attackers) {
             continue;
         };
         let path = paths[number % paths.len()];
-        let request = format!("GET {path} HTTP/1.1\r\nHost: 10.77.0.1:18080\r\n{UPGRADE}");
+        let request = wire::request(address, path, "");
         let _ = stream.write_all(request.as_bytes());
         // Half of them read the answer.
         if number.is_multiple_of(2) {

@@ -6,7 +6,7 @@
 //!   brought back on the same port.
 //! - [`HttpCamera`]: a camera that speaks HTTP, in this process, well and badly.
 //! - [`FAKE_PI`]: a program that writes raw pictures with a clock in them.
-//! - [`websocket`]: a WebSocket by hand, that can say what no library would.
+//! - [`wire`]: WebSocket frames as bytes. [`websocket`]: a WebSocket by hand, that can say what no library would.
 //! - [`Hub`]: the `ocelli` program as a process, and what it holds: children,
 //!   threads, descriptors.
 //! - [`schedule`]: every order in which the steps of several actors can happen.
@@ -40,6 +40,7 @@ pub mod schedule;
 pub mod socket;
 pub mod watcher;
 pub mod websocket;
+pub mod wire;
 
 pub use fake_pi::{FAKE_PI, clock_of};
 pub use http_camera::{HttpCamera, HttpCameraOptions};

@@ -3,13 +3,11 @@
 use crate::Result;
 use crate::feed::read_head;
 use crate::link::Link;
+use crate::wire;
 use rustix::rand::{GetRandomFlags, getrandom};
-use std::io::{Read, Write};
+use std::io::Write;
 use std::net::SocketAddr;
 use std::time::Duration;
-
-/// The longest message that is believed.
-const LONGEST: u64 = 64 * 1024 * 1024;
 
 /// One connection.
 pub struct Socket {
@@ -33,10 +31,7 @@ impl Socket {
     pub fn over(mut link: Link, path: &str, more: &str, patience: Duration) -> Result<Self> {
         link.set_patience(patience);
         let address = link.stream().peer_addr()?;
-        let request = format!(
-            "GET {path} HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{more}\r\n"
-        );
+        let request = wire::request(address, path, more);
         link.write_all(request.as_bytes())?;
         link.flush()?;
         let head = read_head(&mut link)?;
@@ -84,7 +79,7 @@ impl Socket {
     /// # Errors
     /// The connection failed or ended.
     pub fn send(&mut self, first: u8, payload: &[u8]) -> Result<()> {
-        self.raw(&frame(first, payload))
+        self.raw(&wire::frame(first, payload))
     }
 
     /// Sends these bytes, whatever they are.
@@ -102,27 +97,8 @@ impl Socket {
     /// The connection failed or ended.
     pub fn message(&mut self) -> Result<(bool, Vec<u8>)> {
         loop {
-            let mut head = [0; 2];
-            self.link.read_exact(&mut head)?;
-            let length = match head[1] {
-                126 => {
-                    let mut long = [0; 2];
-                    self.link.read_exact(&mut long)?;
-                    u64::from(u16::from_be_bytes(long))
-                }
-                127 => {
-                    let mut long = [0; 8];
-                    self.link.read_exact(&mut long)?;
-                    u64::from_be_bytes(long)
-                }
-                short => u64::from(short),
-            };
-            if length > LONGEST {
-                return Err(format!("a message of {length} bytes").into());
-            }
-            let mut payload = vec![0; usize::try_from(length)?];
-            self.link.read_exact(&mut payload)?;
-            match head[0] & 0x0F {
+            let (header, payload) = wire::read(&mut self.link)?;
+            match header.opcode() {
                 1 => return Ok((false, payload)),
                 2 => return Ok((true, payload)),
                 8 => {
@@ -167,25 +143,6 @@ pub struct WallFrame {
     pub captured: u64,
     /// The JPEG.
     pub picture: Vec<u8>,
-}
-
-/// One frame as a client sends it, with a mask of zeros.
-pub fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
-    let mut frame = vec![first];
-    match (u8::try_from(payload.len()), u16::try_from(payload.len())) {
-        (Ok(short), _) if short < 126 => frame.push(0x80 | short),
-        (_, Ok(long)) => {
-            frame.push(0x80 | 126);
-            frame.extend(long.to_be_bytes());
-        }
-        _ => {
-            frame.push(0x80 | 127);
-            frame.extend((payload.len() as u64).to_be_bytes());
-        }
-    }
-    frame.extend([0; 4]);
-    frame.extend_from_slice(payload);
-    frame
 }
 
 /// Random bytes.

@@ -1,6 +1,7 @@
 //! A WebSocket by hand: for what a well-behaved client library would not do,
 //! and for looking at exactly what came.
 
+use crate::wire::{self, Header};
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -8,8 +9,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-/// RFC 6455's own example of a key, and the answer it must get.
-pub const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
+pub use crate::wire::KEY;
+
+/// The answer that the key must get.
 const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -109,10 +111,7 @@ impl RawSocket {
         let offer = protocol.map_or(String::new(), |name| {
             format!("Sec-WebSocket-Protocol: {name}\r\n")
         });
-        let request = format!(
-            "GET {path} HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n{offer}\r\n"
-        );
+        let request = wire::request(address, path, &offer);
         socket.say(request.as_bytes()).await;
         let head = socket.head().await.expect("an answer to the handshake");
         assert_eq!(head.status, 101, "{head:?}");
@@ -216,33 +215,26 @@ impl RawSocket {
     }
 
     async fn frame(&mut self) -> io::Result<Frame> {
-        let first = self.stream.read_u8().await?;
-        let second = self.stream.read_u8().await?;
-        let length = match second & 0x7F {
-            126 => u64::from(self.stream.read_u16().await?),
-            127 => self.stream.read_u64().await?,
-            short => u64::from(short),
+        let mut head = Vec::new();
+        let header = loop {
+            head.push(self.stream.read_u8().await?);
+            if let Some(header) = Header::parse(&head) {
+                break header;
+            }
         };
-        let masked = second & 0x80 != 0;
-        let mut mask = [0; 4];
-        if masked {
-            self.stream.read_exact(&mut mask).await?;
-        }
         let mut payload = Vec::new();
         (&mut self.stream)
-            .take(length)
+            .take(header.length)
             .read_to_end(&mut payload)
             .await?;
-        if payload.len() as u64 != length {
+        if payload.len() as u64 != header.length {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        for (byte, mask) in payload.iter_mut().zip(mask.iter().cycle()) {
-            *byte ^= mask;
-        }
+        header.unmask(&mut payload);
         Ok(Frame {
-            fin: first & 0x80 != 0,
-            opcode: first & 0x0F,
-            masked,
+            fin: header.first & 0x80 != 0,
+            opcode: header.opcode(),
+            masked: header.mask.is_some(),
             payload,
         })
     }

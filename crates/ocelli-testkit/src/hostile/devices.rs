@@ -6,7 +6,8 @@ use super::progress::{Pace, Progress};
 use super::target::Target;
 use crate::Result;
 use crate::jpeg::Picture;
-use crate::socket::{Socket, frame};
+use crate::socket::Socket;
+use crate::wire::frame;
 use std::thread;
 use std::time::Duration;
 

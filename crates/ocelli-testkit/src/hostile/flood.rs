@@ -2,6 +2,7 @@
 
 use super::progress::{BEAT, Pace, Progress};
 use crate::link::Link;
+use crate::wire::Header;
 use std::io;
 
 /// Sends pieces until the attack is over or the connection ends; returns how it ended.
@@ -113,24 +114,14 @@ impl Frames {
             }
             self.head.push(first);
             bytes = rest;
-            let Some(length) = self.length() else {
+            let Some(header) = Header::parse(&self.head) else {
                 continue;
             };
-            let opcode = self.head[0] & 0x0F;
+            let opcode = header.opcode();
             self.closing |= opcode == 8;
             self.messages += u64::from(opcode < 8);
-            self.left = length;
+            self.left = header.length;
             self.head.clear();
-        }
-    }
-
-    /// The payload's length, once the header is complete.
-    fn length(&self) -> Option<u64> {
-        match (self.head.get(1)? & 0x7F, &self.head[2..]) {
-            (126, [high, low]) => Some(u64::from(u16::from_be_bytes([*high, *low]))),
-            (126, _) => None,
-            (127, long) => Some(u64::from_be_bytes(long.try_into().ok()?)),
-            (short, _) => Some(u64::from(short)),
         }
     }
 

@@ -10,7 +10,7 @@ use super::target::Target;
 use crate::Result;
 use crate::jpeg::Picture;
 use crate::link::Link;
-use crate::socket::frame;
+use crate::wire::frame;
 use std::io::Write;
 use std::thread;
 use std::time::Duration;

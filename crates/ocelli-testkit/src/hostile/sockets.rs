@@ -5,7 +5,7 @@ use super::flood::{Frames, flood};
 use super::progress::{Pace, Progress};
 use super::target::Target;
 use crate::Result;
-use crate::socket::frame;
+use crate::wire::frame;
 use std::net::Ipv4Addr;
 use std::thread;
 use std::time::Duration;

@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use ocelli::annexb::{self, Splitter};
+use ocelli_media::annexb::{self, Splitter};
 use ocelli_core::Codec;
 
 fuzz_target!(|input: (bool, u8, &[u8])| {

@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use ocelli::ffmpeg::{Avi, Smjpeg};
+use ocelli_media::ffmpeg::{Avi, Smjpeg};
 use ocelli_core::{Budget, Budgets, PeerKind};
 use std::io;
 use std::pin::{Pin, pin};

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use ocelli::sources::bare_pictures;
+use ocelli_media::sources::bare_pictures;
 use ocelli_core::Codec;
 
 fuzz_target!(|input: (bool, u8, &[u8])| {

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use ocelli::sources::multipart_parts;
+use ocelli_media::sources::multipart_parts;
 
 fuzz_target!(|input: (u8, &str, &[u8])| {
     let (cut, content_type, bytes) = input;

@@ -3,8 +3,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use ocelli::annexb;
-use ocelli::parameter_set;
+use ocelli_media::annexb;
+use ocelli_media::parameter_set;
 use ocelli_core::Codec;
 
 fuzz_target!(|input: (bool, &[u8])| {

@@ -6,7 +6,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use ocelli::sources::rtsp::pictures;
+use ocelli_media::sources::rtsp::pictures;
 
 fuzz_target!(|bytes: &[u8]| {
     let [codec, length, rest @ ..] = bytes else {

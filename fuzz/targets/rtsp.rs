@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use ocelli::sources::rtsp::items;
+use ocelli_media::sources::rtsp::items;
 
 fuzz_target!(|input: (u8, &[u8])| {
     let (cut, bytes) = (usize::from(input.0) + 1, input.1);

@@ -15,6 +15,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`budget`], `work` | what one peer can make the hub do before others get their turn |
+//! | `metered` | reading a transport within a budget |
 //! | [`clock`] | time stamps, and the clock that is passed in |
 //! | [`name`] | apps, rooms and camera ids |
 //! | [`frame`] | a stamped encoded picture, laid out once for every sink |
@@ -55,6 +56,7 @@ mod derivation;
 pub mod frame;
 pub mod hub;
 mod listener;
+mod metered;
 pub mod name;
 pub mod ready;
 pub mod session;
@@ -74,6 +76,7 @@ pub use clock::{Clock, SystemClock, Timestamp};
 pub use demand::{GRACE, Lease, Want};
 pub use frame::{Codec, Form, Frame, FrameBuffer, Picture, raw_len, raw_stride};
 pub use hub::{App, Hub, HubError, IngestLimits};
+pub use metered::Metered;
 pub use name::{CameraId, NameError};
 pub use ready::{Begun, Offered, Outlet, Ready, Token};
 pub use session::{Busy, Endpoint, Hold, Sessions};

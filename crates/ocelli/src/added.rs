@@ -3,11 +3,13 @@
 //!
 //! What does not belong here: who may add them, and how that is asked for (`api`).
 
-use crate::config::{CameraConfig, ConfigError, JpegOptions, JpegRate, Section, Written};
+use crate::config::{CameraConfig, Written};
+use ocelli_config::{ConfigError, Section};
+use ocelli_media::options::{JpegOptions, JpegRate};
 use crate::launch;
-use crate::number::whole;
+use ocelli_config::number::whole;
 use crate::site::Site;
-use crate::sources::{Address, Credentials, Fence};
+use ocelli_media::sources::{Address, Credentials, Fence};
 use crate::store::cameras::{self, Kept, about};
 use crate::store::{Seal, StoreError};
 use serde::{Deserialize, Serialize};

@@ -7,7 +7,7 @@
 
 use crate::frames::{FRAME, Frames};
 use crate::limits::Place;
-use crate::metered::Metered;
+use ocelli_core::Metered;
 use bytes::{Buf, Bytes};
 use ocelli_core::{Budget, Tab};
 use rustix::event::{PollFd, PollFlags, Timespec};

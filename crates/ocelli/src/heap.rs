@@ -4,7 +4,7 @@
 //! left still shows in the hub's memory. The reasons for this way, and what else was
 //! measured, stand in `docs/design/performance.md`. Other C libraries are left as they are.
 
-use crate::system::{keep_apart, trim_heaps};
+use ocelli_media::system::{keep_apart, trim_heaps};
 use std::time::Duration;
 use tokio::task::spawn_blocking;
 use tokio::time::{MissedTickBehavior, interval};

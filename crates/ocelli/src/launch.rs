@@ -2,17 +2,18 @@
 
 use crate::added;
 use crate::auth::{Key, new_code};
-use crate::config::{CameraConfig, Config, ConfigError, from_argument};
+use crate::config::{CameraConfig, Config, from_argument};
+use ocelli_config::ConfigError;
 use crate::gate::Gate;
 use crate::gate::own_addresses;
 use crate::heap;
 use crate::log;
-use crate::parameter_set;
-use crate::renditions::{JpegRendition, Mpeg1Rendition};
+use ocelli_media::parameter_set;
+use ocelli_media::renditions::{JpegRendition, Mpeg1Rendition};
 use crate::server;
 use crate::sinks::jsmpeg;
 use crate::site::Site;
-use crate::sources::{Address, Fence};
+use ocelli_media::sources::{Address, Fence};
 use crate::store::{self, Store, StoreError, codes, users};
 use crate::telemetry::Telemetry;
 use crate::tls::TlsError;

@@ -12,6 +12,7 @@ use ocelli::config::{self, Config, Log, LogFormat};
 use ocelli::doctor::{self, Question};
 use ocelli::simulate::Simulate;
 use ocelli::{launch, limits, log, reference};
+use ocelli_config::parse_listen;
 use ocelli_core::text::shown;
 use rustix::process::Signal;
 use std::fmt::Display;
@@ -209,7 +210,7 @@ fn configure(args: &Serve, demo: bool) -> Result<Config, ConfigOrFile> {
         Some(file) => Config::load(file)?,
         None if args.sources.is_empty() && default.exists() => Config::load(default)?,
         None => {
-            let mut config = Config::new(config::parse_listen(config::DEFAULT_LISTEN)?);
+            let mut config = Config::new(parse_listen(config::DEFAULT_LISTEN)?);
             if demo {
                 config.cameras = launch::demo()?;
             }
@@ -222,7 +223,7 @@ fn configure(args: &Serve, demo: bool) -> Result<Config, ConfigOrFile> {
         config.log.format = format;
     }
     if let Some(listen) = &args.listen {
-        config.listen = config::parse_listen(listen)?;
+        config.listen = parse_listen(listen)?;
     }
     if let Some(mode) = &args.tls {
         config.tls = config.tls.override_with(mode).map_err(ConfigOrFile)?;

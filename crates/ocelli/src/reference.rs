@@ -1,7 +1,8 @@
 //! The reference of sources and configuration, made from the lists in the code,
 //! so that it cannot say something else. `docs/reference/sources.md` is its output.
 
-use crate::{config, sources, telemetry};
+use crate::{config, telemetry};
+use ocelli_media::sources;
 use std::fmt::Write;
 
 /// The page.

@@ -10,7 +10,7 @@ use crate::ingest::Ingest;
 use crate::limits::{Doorkeeper, Limits};
 use crate::outgoing::Accounts;
 use crate::proxy::Proxies;
-use crate::sources::Fence;
+use ocelli_media::sources::Fence;
 use crate::store::Store;
 use crate::telemetry::Telemetry;
 use crate::tls;

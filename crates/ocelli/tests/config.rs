@@ -1,6 +1,7 @@
 //! The configuration file: what it takes, and how it words what it does not.
 
-use ocelli::config::{Config, FileError, JpegOptions, JpegRate};
+use ocelli::config::{Config, FileError};
+use ocelli_media::options::{JpegOptions, JpegRate};
 use std::path::Path;
 
 /// What `ocelli check-config` would print for this text.

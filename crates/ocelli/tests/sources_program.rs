@@ -337,7 +337,7 @@ async fn a_device_gives_its_own_jpeg_or_is_encoded() {
             .binary(PATIENCE)
             .await
             .unwrap_or_else(|| panic!("{:?}", hub.stderr()));
-        assert_eq!(ocelli::jpeg::size(&picture), Some((320, 180)));
+        assert_eq!(ocelli_media::jpeg::size(&picture), Some((320, 180)));
         let cameras = get(hub.addr(), "/api/v1/cameras").await.json();
         let camera = &cameras["data"][0];
         assert_eq!(

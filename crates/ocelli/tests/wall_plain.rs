@@ -39,7 +39,7 @@ async fn a_message_is_the_id_s_length_the_id_and_a_jpeg() {
         seen[room] += 1;
         let jpeg = &message[5..];
         assert!(jpeg.ends_with(&[0xff, 0xd9]));
-        assert_eq!(ocelli::jpeg::size(jpeg), Some(size));
+        assert_eq!(ocelli_media::jpeg::size(jpeg), Some(size));
         if seen[room] == 1 {
             assert_eq!(support::shades(jpeg).len(), 256, "ffmpeg decodes it");
         }

@@ -4,7 +4,7 @@ use crate::answer::Problem;
 use crate::counts::Refusal;
 use crate::limits::Limits;
 use crate::site::Site;
-use crate::sources::redact;
+use ocelli_media::sources::redact;
 use axum::extract::{FromRequest, Request};
 use bytes::Bytes;
 use http::StatusCode;

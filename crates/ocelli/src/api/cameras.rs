@@ -8,7 +8,7 @@ use crate::added::{Jpeg, Settings};
 use crate::answer::{Answer, Problem, ProblemBody};
 use crate::config::CameraConfig;
 use crate::site::Site;
-use crate::sources::Address;
+use ocelli_media::sources::Address;
 use crate::store::cameras;
 use crate::visitor::Visitor;
 use axum::extract::{FromRequestParts, RawPathParams, State};

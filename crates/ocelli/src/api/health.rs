@@ -2,7 +2,7 @@
 //! and all of it in numbers.
 
 use crate::answer::{Answer, Asked, Problem, ProblemBody};
-use crate::config::parse_duration;
+use ocelli_config::parse_duration;
 use crate::metrics::{self, Form};
 use crate::site::Site;
 use crate::visitor::Visitor;

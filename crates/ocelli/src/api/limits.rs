@@ -1,6 +1,7 @@
 //! What cameras that push may do in an app, as it is told and changed over HTTP.
 
-use crate::config::{ingest_range, parse_duration};
+use crate::config::ingest_range;
+use ocelli_config::parse_duration;
 use ocelli_core::IngestLimits;
 use serde::{Deserialize, Serialize};
 use std::fmt::Display;

@@ -7,7 +7,7 @@ use super::page::{Page, Window};
 use crate::answer::{Answer, Asked, Problem, ProblemBody};
 use crate::auth::{Grant, Named, PlayToken};
 use crate::connection::Peer;
-use crate::number::whole;
+use ocelli_config::number::whole;
 use crate::site::Site;
 use crate::store::walls::{self, SHARE, Wall};
 use crate::store::{StoreError, incarnation};

@@ -1,6 +1,6 @@
 //! Permissions, and what tokens and roles grant of them.
 
-use crate::config::nearest;
+use ocelli_config::nearest;
 
 /// Every permission there is. `kind:*` is all of a kind, `*` is all.
 pub const PERMISSIONS: &[&str] = &[

@@ -1,11 +1,11 @@
 //! One `[[camera]]` of the configuration, or one SOURCE of the command line.
 
-use super::mpeg1::{JsmpegPorts, Mpeg1Options};
-use super::{ConfigError, Section};
-use crate::sources::{self, Address, Credentials};
+use super::jsmpeg::JsmpegPorts;
+use ocelli_config::{ConfigError, Section};
+use ocelli_media::options::{JpegOptions, Mpeg1Options};
+use ocelli_media::sources::{self, Address, Credentials};
 use ocelli_core::Source;
 use ocelli_core::name::{DEFAULT_APP, check_room};
-use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 /// The keys that `[[camera]]` takes for every kind of source: name and meaning.
@@ -45,75 +45,6 @@ pub const OPTIONS: &[(&str, &str)] = &[
     ),
     ("keep", "true keeps it connected without viewers"),
 ];
-
-/// How often the JPEG rendition of a native stream makes a picture.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum JpegRate {
-    /// At most this many a second.
-    Fps(f64),
-    /// One for each key frame.
-    KeyFrames,
-}
-
-/// The JPEG rendition of a native stream.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct JpegOptions {
-    /// How often.
-    pub rate: JpegRate,
-    /// The widest it gets, in pixels; never enlarged.
-    pub width: u16,
-    /// How good, 1 to 100.
-    pub quality: u8,
-}
-
-impl Default for JpegOptions {
-    fn default() -> Self {
-        Self {
-            rate: JpegRate::Fps(5.0),
-            width: 960,
-            quality: 90,
-        }
-    }
-}
-
-impl JpegRate {
-    /// What is told of it where it is wrong.
-    pub const WANTED: &str = "a number from 0.1 to 60, or \"key\" for key frames only";
-
-    /// Reads a number of pictures a second, or the word for key frames.
-    pub fn read(number: Option<f64>, word: Option<&str>) -> Option<Self> {
-        match (number, word) {
-            (Some(fps), _) if (0.1..=60.0).contains(&fps) => Some(JpegRate::Fps(fps)),
-            (None, Some("key")) => Some(JpegRate::KeyFrames),
-            _ => None,
-        }
-    }
-}
-
-impl JpegOptions {
-    /// How wide it can be, in pixels.
-    pub const WIDTHS: RangeInclusive<u32> = 64..=8192;
-    /// How good it can be.
-    pub const QUALITIES: RangeInclusive<u32> = 1..=100;
-
-    /// The quality as ffmpeg's encoder has it: from 2, the best, to 31.
-    pub fn quantizer(&self) -> u32 {
-        let quality =
-            u32::from(self.quality).clamp(*Self::QUALITIES.start(), *Self::QUALITIES.end());
-        31 - (quality - 1) * 29 / 99
-    }
-
-    /// What a `[[camera]]` says of its JPEG, for whoever makes it.
-    ///
-    /// # Errors
-    /// It says something else than it can.
-    pub fn of(camera: &mut Section<'_>) -> Result<Self, ConfigError> {
-        match camera.section("jpeg", "`jpeg`")? {
-            Some(options) => read_jpeg(options),
-            None => Ok(Self::default()),
-        }
-    }
-}
 
 /// A camera as somebody wrote it down: in the file, on the command line or over
 /// HTTP. Only [`Written::open`] makes a [`CameraConfig`] of it.
@@ -288,20 +219,6 @@ fn read_credentials(section: &mut Section<'_>) -> Result<Option<Credentials>, Co
             .or(section.span("password_file"))
             .or(section.span("password_env")))),
     }
-}
-
-fn read_jpeg(mut section: Section<'_>) -> Result<JpegOptions, ConfigError> {
-    let mut options = JpegOptions::default();
-    let rate = section.number_or_word("fps", JpegRate::WANTED, JpegRate::read)?;
-    options.rate = rate.unwrap_or(options.rate);
-    if let Some(width) = section.whole("width", JpegOptions::WIDTHS)? {
-        options.width = width as u16;
-    }
-    if let Some(quality) = section.whole("quality", JpegOptions::QUALITIES)? {
-        options.quality = quality as u8;
-    }
-    section.finish()?;
-    Ok(options)
 }
 
 /// Reads a SOURCE of the command line: an address, or `id=address`. One without

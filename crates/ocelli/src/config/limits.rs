@@ -1,6 +1,6 @@
 //! `[limits]`, `[log]` and `[metrics]`.
 
-use super::{ConfigError, Section};
+use ocelli_config::{ConfigError, Section};
 use crate::auth::AdminToken;
 use crate::limits::Limits;
 use ocelli_core::MediaLimits;

@@ -4,15 +4,13 @@
 //! sources ready to be added to a hub, or the first fault with its place.
 
 mod camera;
+mod jsmpeg;
 mod limits;
-mod mpeg1;
-mod section;
 mod tls;
 
-pub use camera::{CameraConfig, JpegOptions, JpegRate, OPTIONS, Written, from_argument};
+pub use camera::{CameraConfig, OPTIONS, Written, from_argument};
+pub use jsmpeg::JsmpegPorts;
 pub use limits::{LIMIT_OPTIONS, LOG_OPTIONS, Log, LogFormat, METRICS_OPTIONS, Metrics};
-pub use mpeg1::{JsmpegPorts, Mpeg1Options};
-pub use section::{ConfigError, Section, nearest, parse_duration, parse_size};
 pub use tls::TLS_OPTIONS;
 
 use crate::auth::AdminToken;
@@ -21,6 +19,7 @@ use crate::limits::Limits;
 use crate::proxy::{Proxies, ProxyHeaders};
 use crate::telemetry;
 use crate::tls::keep::Mode;
+use ocelli_config::{ConfigError, Section, parse_listen};
 use ocelli_core::name::DEFAULT_APP;
 use ocelli_core::{App, CameraId, IngestLimits};
 use std::collections::BTreeSet;
@@ -383,20 +382,6 @@ fn read_ingest(mut section: Section<'_>) -> Result<IngestLimits, ConfigError> {
     }
     section.finish()?;
     Ok(limits)
-}
-
-/// Reads an address to listen on, `ADDRESS:PORT`.
-///
-/// # Errors
-/// Says what such an address looks like.
-pub fn parse_listen(text: &str) -> Result<SocketAddr, ConfigError> {
-    let with_host = text.replace("localhost:", "127.0.0.1:");
-    with_host.parse().map_err(|_| {
-        ConfigError::new(format!(
-            "{text:?} is no address to listen on; write ADDRESS:PORT, like \"127.0.0.1:8080\" \
-             for this machine only or \"0.0.0.0:8080\" for the whole network"
-        ))
-    })
 }
 
 /// A fault in a configuration file, with the line it stands in.

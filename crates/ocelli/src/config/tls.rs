@@ -1,6 +1,6 @@
 //! `[tls]`.
 
-use super::{ConfigError, Section, nearest};
+use ocelli_config::{ConfigError, Section, nearest};
 use crate::tls::files::Files;
 use crate::tls::keep::Mode;
 

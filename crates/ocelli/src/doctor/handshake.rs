@@ -5,7 +5,7 @@ use super::accept;
 use super::http::{Answer, Head};
 use super::report::Report;
 use super::route::Route;
-use crate::sources::redact;
+use ocelli_media::sources::redact;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rustls::crypto::aws_lc_rs;

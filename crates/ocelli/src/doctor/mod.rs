@@ -26,8 +26,9 @@ mod socket;
 mod tls;
 mod web;
 
-use crate::config::{Config, from_argument, nearest};
-use crate::sources::{Address, KINDS};
+use crate::config::{Config, from_argument};
+use ocelli_config::nearest;
+use ocelli_media::sources::{Address, KINDS};
 use clap::Args;
 use ocelli_core::name::{DEFAULT_APP, check_room};
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};

@@ -3,7 +3,7 @@
 //! Everything passes through here on its way out, so this is where secrets and
 //! a stranger's control characters are stopped.
 
-use crate::sources::redact;
+use ocelli_media::sources::redact;
 use ocelli_core::text::shown;
 use serde::Serialize;
 use std::fmt::{self, Write};

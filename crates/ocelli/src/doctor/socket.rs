@@ -5,7 +5,7 @@ use super::handshake::{Opening, refused, unanswered};
 use super::http::{self, Answer};
 use super::report::Report;
 use super::route::{Route, Stream};
-use crate::jpeg;
+use ocelli_media::jpeg;
 use std::time::Duration;
 use tokio::time::{Instant, timeout, timeout_at};
 

@@ -27,9 +27,9 @@ pub use socket::read_stats;
 pub use socket::{is_identity, routes};
 
 use crate::auth::{Block, Throttle};
-use crate::config::Mpeg1Options;
-use crate::renditions::Mpeg1Rendition;
-use crate::sources::push::{self, Push};
+use ocelli_media::options::Mpeg1Options;
+use ocelli_media::renditions::Mpeg1Rendition;
+use ocelli_media::sources::push::{self, Push};
 use crate::store::keys::StreamKey;
 use crate::store::{StoreError, keys};
 use ocelli_core::{Camera, CameraId, Hub, HubError, Renditions, Timestamp};

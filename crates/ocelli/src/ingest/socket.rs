@@ -10,7 +10,7 @@ use crate::answer::Asked;
 use crate::auth::{Block, STREAM_MARK};
 use crate::connection::Peer;
 use crate::counts;
-use crate::jpeg;
+use ocelli_media::jpeg;
 use crate::site::Site;
 use crate::store::{keys, streams};
 use crate::websocket::{self, End, Incoming, Reading, Socket};

@@ -48,7 +48,7 @@ mod tests {
     fn they_are_as_large_as_boards_pictures_are() {
         for (size, expected) in [(Size::Qvga, 6_000..13_000), (Size::Vga, 20_000..45_000)] {
             for jpeg in draw(size) {
-                assert!(crate::jpeg::whole(&jpeg).is_some());
+                assert!(ocelli_media::jpeg::whole(&jpeg).is_some());
                 assert!(expected.contains(&jpeg.len()), "{size:?}: {}", jpeg.len());
             }
         }

@@ -4,7 +4,7 @@ use super::Playback;
 use crate::answer::{Asked, Named, Problem};
 use crate::counts::Way;
 use crate::site::Site;
-use crate::sources::push;
+use ocelli_media::sources::push;
 use crate::visitor::Visitor;
 use axum::Router;
 use axum::extract::State;

@@ -1,6 +1,6 @@
 //! What the configuration says of telemetry: `[telemetry]`.
 
-use crate::config::{ConfigError, Section, parse_listen};
+use ocelli_config::{ConfigError, Section, parse_listen};
 use ocelli_series::Bounds;
 use std::net::SocketAddr;
 

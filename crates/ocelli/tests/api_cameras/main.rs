@@ -217,7 +217,7 @@ async fn whoever_watches_sees_what_an_edited_camera_shows() {
     wall.event("hello").await;
     wall.subscribe(&["door"]).await;
     let mut alone = Wall::open(hub.addr(), "/live/ws?app=live&room=door", None).await;
-    let size = |picture: &[u8]| ocelli::jpeg::size(picture).unwrap();
+    let size = |picture: &[u8]| ocelli_media::jpeg::size(picture).unwrap();
     assert_eq!(size(&wall.frame_v2().await.payload), (320, 240));
     assert_eq!(size(&picture(&mut alone).await), (320, 240));
 
@@ -405,7 +405,7 @@ async fn a_camera_is_looked_at_before_it_is_saved() {
     let still = seen["still"].as_str().unwrap();
     let picture = still.strip_prefix("data:image/jpeg;base64,").unwrap();
     let picture = base64::Engine::decode(&base64::prelude::BASE64_STANDARD, picture).unwrap();
-    assert_eq!(ocelli::jpeg::size(&picture), Some((160, 120)));
+    assert_eq!(ocelli_media::jpeg::size(&picture), Some((160, 120)));
 
     let mut lengths = Vec::new();
     for quality in [5, 95] {

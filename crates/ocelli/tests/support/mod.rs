@@ -113,7 +113,7 @@ impl Viewer {
     /// The next frame's size.
     pub async fn size(&mut self) -> (u16, u16) {
         let frame = self.frame().await;
-        ocelli::jpeg::size(&frame.payload()).expect("a JPEG")
+        ocelli_media::jpeg::size(&frame.payload()).expect("a JPEG")
     }
 }
 

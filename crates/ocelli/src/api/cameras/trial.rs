@@ -14,7 +14,7 @@ use crate::answer::{Answer, Problem, ProblemBody};
 use crate::api::access::check;
 use crate::api::body::Body;
 use crate::auth::Grant;
-use crate::jpeg;
+use ocelli_media::jpeg;
 use crate::launch;
 use crate::site::Site;
 use axum::Extension;

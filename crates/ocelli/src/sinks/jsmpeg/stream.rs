@@ -1,7 +1,7 @@
 //! What one JSMpeg viewer is sent: the bytes, in messages.
 
 use super::transport::Packer;
-use crate::mpeg1::{self, RATES};
+use ocelli_media::mpeg1::{self, RATES};
 use bytes::{BufMut, Bytes, BytesMut};
 use ocelli_core::Frame;
 use serde::Deserialize;

@@ -15,7 +15,7 @@ mod wire;
 
 use super::pace::{MAX_FPS, Pace, WithoutPicture};
 use super::{Address, Credentials, Fence, Kind, authorities};
-use crate::config::{ConfigError, Section};
+use ocelli_config::{ConfigError, Section};
 use crate::jpeg;
 use connection::Connection;
 use fault::{CLOSED, Fault, NOT_HTTP};

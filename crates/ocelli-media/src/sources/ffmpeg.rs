@@ -5,7 +5,8 @@
 //! command line, and the address may hold a password.
 
 use super::{Address, Credentials, Kind};
-use crate::config::{ConfigError, JpegOptions, JpegRate, Section};
+use crate::options::{JpegOptions, JpegRate};
+use ocelli_config::{ConfigError, Section};
 use crate::ffmpeg;
 use crate::supervise::{Input as Stdin, Reaper};
 use ocelli_core::{Failure, FailureKind, Left, Publisher, RunOnce, Source};

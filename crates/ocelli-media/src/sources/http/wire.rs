@@ -3,7 +3,7 @@
 //! A name is resolved and checked here, and the very addresses that passed are connected to.
 
 use super::fault::Fault;
-use crate::metered::Metered;
+use ocelli_core::Metered;
 use crate::sources::Fence;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;

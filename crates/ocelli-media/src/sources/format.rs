@@ -4,10 +4,11 @@
 
 use super::pace::{MAX_FPS, Pace, WithoutPicture};
 use crate::annexb;
-use crate::config::{ConfigError, JpegOptions, Section, parse_size};
+use crate::options::{JpegOptions};
+use ocelli_config::{ConfigError, Section, parse_size};
 use crate::ffmpeg::{self, NO_PARAMETER_SETS};
 use crate::jpeg;
-use crate::metered::Metered;
+use ocelli_core::Metered;
 use crate::pipe;
 use crate::supervise::Input;
 use ocelli_core::{

@@ -6,7 +6,8 @@
 use super::ffmpeg::Ffmpeg;
 use super::pace::WithoutPicture;
 use super::{Address, Kind};
-use crate::config::{ConfigError, JpegOptions, Section};
+use crate::options::{JpegOptions};
+use ocelli_config::{ConfigError, Section};
 use crate::jpeg::{self, Splitter};
 use ocelli_core::{
     Failure, FailureKind, FrameBuffer, PeerKind, Picture, Publisher, RunOnce, Source,

@@ -4,7 +4,7 @@
 //! with the true time of capture.
 
 use super::feed::{self, Ended, Feed, FeedOptions, JOINED, Running};
-use crate::config::{JpegOptions, JpegRate};
+use crate::options::{JpegOptions, JpegRate};
 use crate::ffmpeg::{self, Smjpeg};
 use crate::jpeg;
 use ocelli_core::{Follower, PeerKind, Picture, Publisher, Rendition, RunOnce};

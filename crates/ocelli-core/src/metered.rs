@@ -3,7 +3,7 @@
 //! What does not belong here: the price of what is read, which whoever parses it charges
 //! beyond its bytes.
 
-use ocelli_core::Budget;
+use crate::Budget;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};

@@ -4,6 +4,7 @@
 //! unknown key, and the nearest of those asked for is what was probably meant.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::ops::Range;
 use std::time::Duration;
 use toml::Spanned;
@@ -314,6 +315,20 @@ pub fn parse_size(text: &str) -> Option<(u16, u16)> {
     let (width, height) = text.split_once('x')?;
     let side = |text: &str| text.parse().ok().filter(|side| (16..=8192).contains(side));
     Some((side(width)?, side(height)?))
+}
+
+/// Reads an address to listen on, `ADDRESS:PORT`.
+///
+/// # Errors
+/// Says what such an address looks like.
+pub fn parse_listen(text: &str) -> Result<SocketAddr, ConfigError> {
+    let with_host = text.replace("localhost:", "127.0.0.1:");
+    with_host.parse().map_err(|_| {
+        ConfigError::new(format!(
+            "{text:?} is no address to listen on; write ADDRESS:PORT, like \"127.0.0.1:8080\" \
+             for this machine only or \"0.0.0.0:8080\" for the whole network"
+        ))
+    })
 }
 
 #[cfg(test)]

@@ -29,7 +29,7 @@ pub use format::bare_pictures;
 #[cfg(fuzzing)]
 pub use http::{multipart_parts, read_answer};
 
-use crate::config::{ConfigError, Section, nearest};
+use ocelli_config::{ConfigError, Section, nearest};
 use ocelli_core::Source;
 use std::sync::Arc;
 

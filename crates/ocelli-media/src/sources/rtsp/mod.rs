@@ -38,7 +38,7 @@ pub use session::Session;
 
 use super::reach::{no_answer, refused, unreachable};
 use super::{Address, Kind, REFUSED};
-use crate::config::{ConfigError, Section};
+use ocelli_config::{ConfigError, Section};
 use ocelli_core::{
     Budget, Codec, Failure, FailureKind, Left, PeerKind, Publisher, RunOnce, Source,
 };

@@ -4,7 +4,8 @@
 //! raw and encoded. Which of the two a device is, it says when ffmpeg asks it.
 
 use super::{Address, Kind};
-use crate::config::{ConfigError, JpegOptions, JpegRate, Section, parse_size};
+use crate::options::{JpegOptions, JpegRate};
+use ocelli_config::{ConfigError, Section, parse_size};
 use crate::ffmpeg;
 use crate::supervise::{Input, Reaper};
 use ocelli_core::{Failure, FailureKind, Left, Publisher, RunOnce, Source};

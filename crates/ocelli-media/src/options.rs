@@ -1,11 +1,92 @@
-//! The MPEG-1 rendition of a camera, and the ports where pages of the classic
-//! kind find it.
+//! What a `[[camera]]` says of its renditions.
 
-use super::{ConfigError, Section, parse_listen};
 use crate::mpeg1;
+use ocelli_config::{ConfigError, Section};
 use ocelli_core::Source;
-use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::ops::RangeInclusive;
+
+/// How often the JPEG rendition of a native stream makes a picture.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum JpegRate {
+    /// At most this many a second.
+    Fps(f64),
+    /// One for each key frame.
+    KeyFrames,
+}
+
+/// The JPEG rendition of a native stream.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct JpegOptions {
+    /// How often.
+    pub rate: JpegRate,
+    /// The widest it gets, in pixels; never enlarged.
+    pub width: u16,
+    /// How good, 1 to 100.
+    pub quality: u8,
+}
+
+impl Default for JpegOptions {
+    fn default() -> Self {
+        Self {
+            rate: JpegRate::Fps(5.0),
+            width: 960,
+            quality: 90,
+        }
+    }
+}
+
+impl JpegRate {
+    /// What is told of it where it is wrong.
+    pub const WANTED: &str = "a number from 0.1 to 60, or \"key\" for key frames only";
+
+    /// Reads a number of pictures a second, or the word for key frames.
+    pub fn read(number: Option<f64>, word: Option<&str>) -> Option<Self> {
+        match (number, word) {
+            (Some(fps), _) if (0.1..=60.0).contains(&fps) => Some(JpegRate::Fps(fps)),
+            (None, Some("key")) => Some(JpegRate::KeyFrames),
+            _ => None,
+        }
+    }
+}
+
+impl JpegOptions {
+    /// How wide it can be, in pixels.
+    pub const WIDTHS: RangeInclusive<u32> = 64..=8192;
+    /// How good it can be.
+    pub const QUALITIES: RangeInclusive<u32> = 1..=100;
+
+    /// The quality as ffmpeg's encoder has it: from 2, the best, to 31.
+    pub fn quantizer(&self) -> u32 {
+        let quality =
+            u32::from(self.quality).clamp(*Self::QUALITIES.start(), *Self::QUALITIES.end());
+        31 - (quality - 1) * 29 / 99
+    }
+
+    /// What a `[[camera]]` says of its JPEG, for whoever makes it.
+    ///
+    /// # Errors
+    /// It says something else than it can.
+    pub fn of(camera: &mut Section<'_>) -> Result<Self, ConfigError> {
+        match camera.section("jpeg", "`jpeg`")? {
+            Some(options) => read_jpeg(options),
+            None => Ok(Self::default()),
+        }
+    }
+}
+
+fn read_jpeg(mut section: Section<'_>) -> Result<JpegOptions, ConfigError> {
+    let mut options = JpegOptions::default();
+    let rate = section.number_or_word("fps", JpegRate::WANTED, JpegRate::read)?;
+    options.rate = rate.unwrap_or(options.rate);
+    if let Some(width) = section.whole("width", JpegOptions::WIDTHS)? {
+        options.width = width as u16;
+    }
+    if let Some(quality) = section.whole("quality", JpegOptions::QUALITIES)? {
+        options.quality = quality as u8;
+    }
+    section.finish()?;
+    Ok(options)
+}
 
 /// The MPEG-1 rendition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,64 +154,6 @@ fn parse_bitrate(text: &str) -> Option<u32> {
     };
     let bits = number.parse::<f64>().ok()? * unit;
     (50e3..=20e6).contains(&bits).then_some(bits as u32)
-}
-
-/// The two ports on which a page written for the classic pair runs unmodified.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct JsmpegPorts {
-    /// Where the page is.
-    pub http: SocketAddr,
-    /// Where the video is.
-    pub ws: SocketAddr,
-    /// The user's own page.
-    pub index: Option<PathBuf>,
-    /// The user's own decoder.
-    pub script: Option<PathBuf>,
-}
-
-impl JsmpegPorts {
-    /// What a `[[camera]]` says of its ports.
-    ///
-    /// # Errors
-    /// An address is missing or none, or a file can't be read.
-    pub fn of(camera: &mut Section<'_>) -> Result<Option<Self>, ConfigError> {
-        let span = camera.span("jsmpeg_ports");
-        let Some(mut section) = camera.section("jsmpeg_ports", "`jsmpeg_ports`")? else {
-            return Ok(None);
-        };
-        let mut address = |key| {
-            let at = section.span(key);
-            match section.string(key)? {
-                Some(written) => parse_listen(&written).map_err(|error| error.at(at)),
-                None => Err(ConfigError::new(format!(
-                    "`jsmpeg_ports` needs `{key}`, like {{ http = \"0.0.0.0:8082\", ws = \"0.0.0.0:8084\" }}"
-                ))
-                .at(span.clone())),
-            }
-        };
-        let (http, ws) = (address("http")?, address("ws")?);
-        let mut file = |key| {
-            let at = section.span(key);
-            let Some(path) = section.string(key)?.map(PathBuf::from) else {
-                return Ok(None);
-            };
-            match std::fs::File::open(&path) {
-                Ok(_) => Ok(Some(path)),
-                Err(error) => {
-                    let message = format!("{} can't be read: {error}", path.display());
-                    Err(ConfigError::new(message).at(at))
-                }
-            }
-        };
-        let (index, script) = (file("index")?, file("script")?);
-        section.finish()?;
-        Ok(Some(Self {
-            http,
-            ws,
-            index,
-            script,
-        }))
-    }
 }
 
 #[cfg(test)]

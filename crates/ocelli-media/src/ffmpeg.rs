@@ -7,9 +7,9 @@
 //!
 //! What does not belong here: which pictures, from where, how many.
 
-use crate::config::{JpegOptions, JpegRate, Mpeg1Options};
+use crate::options::{JpegOptions, JpegRate, Mpeg1Options};
 use crate::jpeg;
-use crate::metered::Metered;
+use ocelli_core::Metered;
 use crate::mpeg1;
 use crate::sources::redact;
 use crate::supervise::{Child, Confinement, Input, ending, spawn_confined};

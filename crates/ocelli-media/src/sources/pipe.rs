@@ -5,7 +5,7 @@
 
 use super::format::{self, Format};
 use super::{Address, Kind};
-use crate::config::{ConfigError, Section};
+use ocelli_config::{ConfigError, Section};
 use ocelli_core::{Failure, FailureKind, Publisher, RunOnce, Source};
 use std::io;
 use std::path::PathBuf;

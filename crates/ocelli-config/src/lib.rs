@@ -1,0 +1,10 @@
+//! Reading a TOML configuration: sections, their keys and their faults.
+//!
+//! Which sections there are is decided by the crates that use them.
+
+pub mod number;
+mod section;
+
+pub use section::{
+    ConfigError, Section, nearest, parse_duration, parse_listen, parse_size,
+};

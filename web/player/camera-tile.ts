@@ -13,7 +13,7 @@ import {
   type Way,
 } from './codec-choice.ts';
 import type { FallbackPicture } from './fallback.ts';
-import { placeOf } from './hub-address.ts';
+import { placeOf } from '../client/hub-address.ts';
 import type { Picture, Pixels } from './messages.ts';
 import { Mpeg1Stream } from './mpeg1-stream.ts';
 import { ScreenElement, type TileState } from './screen-element.ts';

@@ -2,7 +2,7 @@
 // what a test or a page can ask about a picture.
 import type { Link } from '../client/connection.ts';
 import { joinEngine, leaveEngine, type Engine, type Screen } from './engine.ts';
-import { HubAddress } from './hub-address.ts';
+import { HubAddress } from '../client/hub-address.ts';
 import type { Picture, Pixels } from './messages.ts';
 
 export interface TileState {

@@ -2,7 +2,7 @@
 // several); height is the page's. It asks for the next batch only after a complete redraw: a page that draws slowly
 // gets larger batches, and loses nothing.
 import uPlot from 'uplot';
-import { browserWorld } from '../player/world.ts';
+import { browserWorld } from '../client/world.ts';
 import type { Socket } from '../client/connection.ts';
 import { gathered } from '../client/gathered.ts';
 import { scaleOf, scalesAndAxes, strokeLine, type ChartStyle } from './chart.ts';

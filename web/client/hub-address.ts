@@ -1,5 +1,5 @@
 // Where a hub's sockets and pictures are, from its address alone. Works below a path too, for a hub behind a proxy.
-import type { StreamChoice } from '../client/events.ts';
+import type { StreamChoice } from './events.ts';
 
 const DEFAULT_APP = 'live';
 

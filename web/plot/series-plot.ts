@@ -62,6 +62,8 @@ export class SeriesPlot extends HTMLElement {
   #ownScales = false;
   #xy = false;
   #dark = false;
+  /** The chart still shows series that were replaced. */
+  #stale = false;
   #due = false;
   #legendAt = 0;
   #redraws = 0;
@@ -166,7 +168,9 @@ export class SeriesPlot extends HTMLElement {
     this.#paused = paused;
     this.#feed.paused = paused;
     this.#tools.update({ paused, following: this.#chart.window.following });
-    if (!paused) this.#draw();
+    if (paused) return;
+    if (this.#stale) this.#rebuild();
+    this.#draw();
   }
 
   /** Back to the newest. */
@@ -224,7 +228,9 @@ export class SeriesPlot extends HTMLElement {
   }
 
   #message(parts: SeriesPart[], anew: boolean): void {
-    if (this.#set.take(parts, anew)) this.#rebuild();
+    if (this.#set.take(parts, anew)) this.#stale = true;
+    // A paused plot keeps its chart until it continues.
+    if (this.#stale && !this.#paused) this.#rebuild();
     this.#draw();
   }
 
@@ -263,6 +269,7 @@ export class SeriesPlot extends HTMLElement {
 
   /** Chooses what is drawn, and makes the chart anew for it. */
   #rebuild(): void {
+    this.#stale = false;
     const all = this.#set.all();
     const anyTimed = all.some(({ timed }) => timed);
     const anyXy = all.some(({ timed }) => !timed);

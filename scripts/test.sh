@@ -112,6 +112,9 @@ if [ "$what" = all ] || [ "$what" = web ]; then
     part "browser unit tests" in_web npm test
 fi
 part "browser build" scripts/web.sh
+if [ "$what" = all ] || [ "$what" = web ]; then
+    part "browser bundle sizes" in_web npm run sizes
+fi
 if [ "$what" = all ]; then
     part "Rust lints" cargo clippy --workspace --all-targets --locked -- -D warnings
 fi

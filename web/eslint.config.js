@@ -1,6 +1,14 @@
 // Lints as strict as the types allow. Svelte files are checked by svelte-check instead.
 import tseslint from 'typescript-eslint';
 
+// The layers client < jsmpeg < player, plot < app: no folder imports from one above it.
+const LAYERS = [
+  { folder: 'client', above: ['player', 'plot', 'jsmpeg', 'app'] },
+  { folder: 'player', above: ['plot', 'app'] },
+  { folder: 'plot', above: ['player', 'jsmpeg', 'app'] },
+  { folder: 'jsmpeg', above: ['player', 'plot', 'app'] },
+];
+
 export default tseslint.config(
   { ignores: ['dist/', 'node_modules/'] },
   ...tseslint.configs.strictTypeChecked,
@@ -20,5 +28,21 @@ export default tseslint.config(
       '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true }],
     },
   },
+  ...LAYERS.map(({ folder, above }) => ({
+    files: [`${folder}/**/*.ts`],
+    rules: {
+      'no-restricted-imports': [
+        'error',
+        {
+          patterns: [
+            {
+              regex: `^(\\.\\./)+(${[...above, 'e2e', 'bench'].join('|')})/`,
+              message: `${folder}/ imports only from itself and from lower layers.`,
+            },
+          ],
+        },
+      ],
+    },
+  })),
   { files: ['**/*.js'], extends: [tseslint.configs.disableTypeChecked] },
 );

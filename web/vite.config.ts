@@ -3,6 +3,7 @@
 import { fileURLToPath } from 'node:url';
 import { svelte } from '@sveltejs/vite-plugin-svelte';
 import { defineConfig, type Plugin } from 'vite';
+import { sharedHead } from './build/shared-head.ts';
 
 const PAGES = ['index', 'play', 'sign-in', 'settings', 'plot', 'live', 'publish'];
 const here = (file: string): string => fileURLToPath(new URL(file, import.meta.url));
@@ -21,7 +22,7 @@ export default defineConfig({
   root: here('app'),
   base: '/',
   publicDir: false,
-  plugins: [elementsAreServed, svelte({ configFile: here('svelte.config.js') })],
+  plugins: [elementsAreServed, sharedHead, svelte({ configFile: here('svelte.config.js') })],
   build: {
     outDir: here('dist'),
     emptyOutDir: true,

@@ -18,7 +18,7 @@ export interface Socket {
 }
 
 export interface World {
-  openSocket(url: string, protocol: string): Socket;
+  openSocket(url: string, protocol?: string): Socket;
   /** ms since the Unix epoch. */
   now(): number;
   /** Calls back once; returns what cancels it. */

@@ -89,7 +89,7 @@ export class FakeWorld implements World {
   readonly sockets: FakeSocket[] = [];
   #timers = new Set<Timer>();
 
-  openSocket(url: string, protocol: string): Socket {
+  openSocket(url: string, protocol = ''): Socket {
     if (this.refuseSockets) throw new Error('forbidden');
     const socket = new FakeSocket(url, protocol);
     this.sockets.push(socket);

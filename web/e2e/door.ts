@@ -1,8 +1,10 @@
 // What the tests of the front door ask of a person: to set the first password, to sign in, to look at a page.
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
-import { until } from './browser.ts';
+import { painted, until, wallReport } from './browser.ts';
 import type { Hub } from './hub.ts';
 
+/** Configuration for cameras on this machine. */
+export const LOCAL = 'allow_local_sources = true\n';
 export const PASSWORD = 'a tapir on the roof';
 export const PHONE = {
   viewport: { width: 390, height: 844 },
@@ -98,3 +100,15 @@ export async function panels(page: Page): Promise<string[]> {
 /** Whether something sticks out to the side. A phone's `innerWidth` grows with what does, its `clientWidth` does not. */
 export const tooWide = (page: Page): Promise<boolean> =>
   page.evaluate(() => document.documentElement.scrollWidth > document.documentElement.clientWidth);
+
+/** Waits until the wall has exactly `count` cameras and all of them paint. */
+export const shows = (page: Page, count: number): Promise<unknown> =>
+  until(
+    `${count} cameras paint`,
+    () => wallReport(page),
+    (report) => painted(report) === count && Object.keys(report.tiles).length === count,
+  );
+
+/** What a page keeps in the browser, cookies apart. */
+export const kept = (page: Page): Promise<string> =>
+  page.evaluate(() => JSON.stringify([Object.entries(localStorage), Object.entries(sessionStorage)]));

@@ -1,105 +1,22 @@
 // Series in a real browser: what netcat sends is drawn, and nothing of it is lost to a page that draws slowly.
 import AxeBuilder from 'axe-core';
-import { spawn, type ChildProcess } from 'node:child_process';
-import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
-import type { Browser, Page } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import type { PlotReport } from '../plot/series-plot.ts';
-import type { CameraTile } from '../player/ocelli.ts';
-import { findings, launch, until } from './browser.ts';
-import { freshPage, invite, setUp } from './door.ts';
-import { startHub, type Hub } from './hub.ts';
+import type { Page } from 'playwright-core';
+import { describe, expect, it } from 'vitest';
+import { until } from './browser.ts';
+import {
+  ADMIN,
+  faultsOf,
+  netcat,
+  open,
+  report,
+  source,
+  start,
+  withBrowser,
+  ysOf,
+  type Plot,
+} from './series.ts';
 
-const ADMIN = 'sk_0123456789abcdefghijABCDEFGHIJ';
-
-let browser: Browser;
-const running: { hub?: Hub; page?: Page; netcats: ChildProcess[]; sockets: Socket[] } = {
-  netcats: [],
-  sockets: [],
-};
-
-beforeAll(async () => {
-  browser = await launch();
-});
-afterAll(async () => {
-  await browser.close();
-});
-afterEach(async () => {
-  for (const netcat of running.netcats.splice(0)) netcat.kill();
-  for (const socket of running.sockets.splice(0)) socket.destroy();
-  await running.page?.context().close();
-  await running.hub?.stop();
-});
-
-/** A hub with a camera, and the port for samples. */
-async function start(): Promise<{ hub: Hub; port: number }> {
-  process.env['OCELLI_ADMIN_TOKEN'] = ADMIN;
-  try {
-    running.hub = await startHub(['cam1=pattern:?size=320x240&fps=8']);
-  } finally {
-    delete process.env['OCELLI_ADMIN_TOKEN'];
-  }
-  const { hub } = running;
-  return { hub, port: await samplesPort(hub) };
-}
-
-async function samplesPort(hub: Hub): Promise<number> {
-  const line = await until(
-    'it takes samples',
-    () => hub.said.find((line) => line.includes('samples by TCP on')),
-    (found) => found !== undefined,
-  );
-  return Number(line?.split(':').at(-1));
-}
-
-async function open(
-  hub: Hub,
-  path: string,
-  options: Parameters<Browser['newContext']>[0] = {},
-): Promise<Page> {
-  const context = await browser.newContext({ viewport: { width: 1100, height: 700 }, ...options });
-  running.page = await context.newPage();
-  const faults: string[] = [];
-  running.page.on('console', (message) => {
-    if (message.type() === 'error') faults.push(message.text());
-  });
-  running.page.on('pageerror', (error) => faults.push(error.message));
-  (running.page as Page & { faults: string[] }).faults = faults;
-  await running.page.goto(`${hub.url}${path}`);
-  return running.page;
-}
-
-const faultsOf = (page: Page): string[] => (page as Page & { faults: string[] }).faults;
-
-/** A source that stays connected: write lines to it. */
-function netcat(port: number, name: string): (text: string) => void {
-  const child = spawn('nc', ['127.0.0.1', String(port)], { stdio: ['pipe', 'ignore', 'ignore'] });
-  running.netcats.push(child);
-  child.stdin.write(`${name}\n`);
-  return (text) => void child.stdin.write(text);
-}
-
-function source(port: number, name: string): Socket {
-  const socket = connect(port, '127.0.0.1');
-  running.sockets.push(socket);
-  socket.write(`${name}\n`);
-  return socket;
-}
-
-interface Plot extends HTMLElement {
-  report(): PlotReport;
-  csv(): string;
-}
-
-const report = (page: Page): Promise<PlotReport> =>
-  page.evaluate(() => {
-    const plot = document.querySelector<Plot>('series-plot');
-    if (!plot) throw new Error('the page has no plot');
-    return plot.report();
-  });
-
-const ysOf = (seen: PlotReport, name: string): number[] =>
-  seen.series.find((series) => series.name === name)?.ys ?? [];
+withBrowser();
 
 /** How many pixels of the chart have this colour, roughly. */
 const coloured = (page: Page, [red, green, blue]: readonly [number, number, number]): Promise<number> =>
@@ -414,155 +331,6 @@ describe('the page of series', () => {
       expect(violations).toEqual([]);
       expect(faultsOf(page)).toEqual([]);
       await page.context().close();
-    }
-  });
-});
-
-describe('the page of cameras and series', () => {
-  it('shows a camera beside a plot, and how far the cursor is from the picture', async () => {
-    const { hub, port } = await start();
-    const send = netcat(port, 'temp');
-    const now = Date.now();
-    // Ten minutes, one sample a second: its value tells its place.
-    const lines = Array.from({ length: 600 }, (_, index) => `${now - (599 - index) * 1000} ${index}\n`);
-    send(lines.join(''));
-    const page = await open(hub, '/live#camera=cam1&plot=temp');
-    await page.locator('series-plot').waitFor();
-    await until(
-      'the samples are there',
-      () => report(page),
-      (seen) => ysOf(seen, 'temp').length === 600,
-    );
-    const moment = page.locator('.moment[data-camera="cam1"]');
-    await until(
-      'the picture has a time',
-      () => moment.textContent(),
-      (text) => /\d:\d\d/.test(text ?? ''),
-    );
-    const chart = await page.locator('.u-over').boundingBox();
-    if (!chart) throw new Error('no chart');
-    await page.mouse.move(chart.x + chart.width / 4, chart.y + 20);
-    const { range } = await report(page);
-    if (!range) throw new Error('nothing is drawn');
-    const under = range.min + (range.max - range.min) / 4;
-    // The value of that moment stands in the list, and how long before the picture it was beside the picture.
-    const value = async (): Promise<number> =>
-      Number(await page.locator('li[data-series="temp"] .value').textContent());
-    await until('its value is told', value, (shown) => Math.abs(shown - (599 - (now - under) / 1000)) <= 2);
-    const told = await until(
-      'its distance is told',
-      async () => {
-        const text = await moment.textContent();
-        const captured = await page.evaluate(
-          () => document.querySelector<CameraTile>('camera-tile')?.tileState()?.captureTime ?? 0,
-        );
-        const [, minutes] = /the cursor is (\d+) min before this picture/.exec(text ?? '') ?? [];
-        return { minutes: Number(minutes), captured };
-      },
-      ({ minutes }) => minutes > 0,
-    );
-    expect(Math.abs(told.minutes - (told.captured / 1000 - under) / 60_000)).toBeLessThan(0.6);
-    await page.mouse.move(chart.x + chart.width / 4, chart.y + chart.height + 60);
-    await until(
-      'without a cursor it is not',
-      () => moment.textContent(),
-      (text) => !(text ?? '').includes('cursor'),
-    );
-    // One more plot, of all series: the address has it, and so has the next visit.
-    await page.getByRole('button', { name: 'Add a plot' }).click();
-    await until(
-      'two plots',
-      () => page.locator('series-plot').count(),
-      (count) => count === 2,
-    );
-    expect(page.url()).toContain('plot=temp&plot=');
-    await page.goto(`${hub.url}/live`);
-    await until(
-      'both are there again',
-      () => page.locator('series-plot').count(),
-      (count) => count === 2,
-    );
-    expect(await page.locator('camera-tile').count()).toBe(1);
-    expect(faultsOf(page)).toEqual([]);
-  });
-
-  it('says which clocks are off, and how far, until they are right', async () => {
-    const { hub, port } = await start();
-    const slow = netcat(port, 'slow');
-    const right = netcat(port, 'right');
-    slow(`${Date.now() - 12_300} 1\n`);
-    right(`${Date.now()} 1\n`);
-    const page = await open(hub, '/live#camera=cam1&plot=');
-    const clock = (name: string): Promise<string | null> =>
-      page.locator(`li[data-series="${name}"] .clock`).textContent();
-    await until(
-      'the offset is shown',
-      () => clock('slow'),
-      (text) => text === 'clock 12 s behind',
-    );
-    expect(await clock('right')).toBe('');
-    slow(`${Date.now()} 2\n`);
-    await until(
-      'it is right now',
-      () => clock('slow'),
-      (text) => text === '',
-    );
-    expect(faultsOf(page)).toEqual([]);
-  });
-});
-
-describe('the panel of series', () => {
-  it('lists series and who writes them, warns of a port that is taken, renames and deletes', async () => {
-    const other = createServer();
-    await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
-    const taken = `127.0.0.1:${(other.address() as AddressInfo).port}`;
-    try {
-      const hub = await startHub([], 0, `[telemetry]\nws = "${taken}"\n`);
-      running.hub = hub;
-      const port = await samplesPort(hub);
-      const page = await freshPage(browser);
-      running.page = page;
-      await setUp(page, hub);
-      await page.goto(`${hub.url}/settings#series`);
-      await page.getByText(`${taken}: Address already in use`).waitFor();
-      await page.getByText('No series yet').waitFor();
-      await page.getByText(`nc -N 127.0.0.1 ${port}`).waitFor();
-      expect(await findings(page)).toEqual([]);
-
-      const send = netcat(port, 'boiler');
-      send(`${Date.now()} 61.5\nwarm\n`);
-      const list = page.getByRole('list', { name: 'Series' });
-      await list.getByText('1 point · newest 61.5 · just now · 1 source').waitFor();
-      await list.getByText('1 line was left out, the last: “warm”').waitFor();
-      const sources = page.getByRole('list', { name: 'Who writes' });
-      await sources.getByText('connected').waitFor();
-      await sources.getByText(/^boiler · 1 point · since /).waitFor();
-      await sources.getByText('127.0.0.1:').waitFor();
-      expect(await findings(page)).toEqual([]);
-
-      await page.getByRole('link', { name: 'Edit boiler' }).click();
-      await page.getByLabel('Name').fill('heating');
-      await page.getByLabel('Unit').fill('°C');
-      await page.getByRole('button', { name: 'Save' }).click();
-      await list.getByText('newest 61.5 °C').waitFor();
-      send(`${Date.now()} 62\n`);
-      await list.getByText('2 points · newest 62 °C').waitFor();
-      running.netcats.pop()?.kill();
-      await sources.getByText(/ended .*: /).waitFor();
-
-      await page.getByRole('button', { name: 'Delete heating' }).click();
-      const dialog = page.getByRole('dialog', { name: 'Delete “heating”?' });
-      await dialog.getByRole('button', { name: 'Delete series' }).click();
-      await page.getByText('No series yet').waitFor();
-      const viewer = await invite(page, browser, hub, 'vic', 'viewer');
-      source(port, 'seen').write(`${Date.now()} 1\n`);
-      await viewer.goto(`${hub.url}/settings#series`);
-      await viewer.getByRole('link', { name: 'seen' }).waitFor();
-      expect(await viewer.getByRole('link', { name: 'Edit seen' }).count()).toBe(0);
-      expect(await viewer.getByRole('button', { name: 'Delete seen' }).count()).toBe(0);
-      await viewer.context().close();
-    } finally {
-      other.close();
     }
   });
 });

@@ -2,7 +2,7 @@
 import type { FromPainter, ToPainter } from './messages.ts';
 import PainterWorker from './painter-worker.ts?worker&inline';
 import { Painter } from './painter.ts';
-import { browserHost } from './world.ts';
+import { browserHost } from './browser-host.ts';
 
 export type Where = 'worker' | 'page';
 

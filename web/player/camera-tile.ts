@@ -1,6 +1,8 @@
 // <camera-tile camera="door">: one camera in any page. Attributes: camera, stream (main or sub), hub, token, and codec
 // (jpeg or mpeg1; without it the tile chooses).
 import type { StreamChoice } from '../client/events.ts';
+import { placeOf } from '../client/hub-address.ts';
+import { HUB_ATTRIBUTES } from '../client/hub-attributes.ts';
 import {
   Carriage,
   chooseCodec,
@@ -12,8 +14,8 @@ import {
   type CodecWish,
   type Way,
 } from './codec-choice.ts';
+import type { Engine } from './engine.ts';
 import type { FallbackPicture } from './fallback.ts';
-import { placeOf } from './hub-address.ts';
 import type { Picture, Pixels } from './messages.ts';
 import { Mpeg1Stream } from './mpeg1-stream.ts';
 import { ScreenElement, type TileState } from './screen-element.ts';
@@ -23,7 +25,7 @@ import { TileView } from './tile-view.ts';
 import { wallKey } from './wall-keys.ts';
 
 export class CameraTile extends ScreenElement {
-  static readonly observedAttributes = ['camera', 'stream', 'codec'];
+  static readonly observedAttributes = [...HUB_ATTRIBUTES, 'camera', 'stream', 'codec'];
 
   readonly #view: TileView;
   #surface: number | undefined;
@@ -31,7 +33,8 @@ export class CameraTile extends ScreenElement {
   #visible = false;
   /** The id that the hub uses, where `camera` names the same camera otherwise. */
   #resolved: string | undefined;
-  #resolving = false;
+  /** The engine whose camera list is being fetched for it. */
+  #resolving: Engine | undefined;
   #fallback: FallbackPicture | undefined;
   #mpeg1: Mpeg1Stream | undefined;
   #carriage = new Carriage();
@@ -95,13 +98,6 @@ export class CameraTile extends ScreenElement {
     return this.#surface === undefined ? undefined : this.engine?.read(this.#surface, camera);
   }
 
-  attributeChangedCallback(name: string): void {
-    if (name === 'camera') this.#resolved = undefined;
-    this.#carriage = new Carriage();
-    this.#layout();
-    this.changed();
-  }
-
   retry(): void {
     this.engine?.retry(this.camera);
   }
@@ -140,7 +136,8 @@ export class CameraTile extends ScreenElement {
     const picture = fallback ? undefined : this.pictureOf(id);
     if (this.#carriage.look(Date.now(), engine.delivery.get(id), picture?.paintedAge)) this.#watch();
     // A camera that the hub has not spoken of yet is being waited for, not unknown.
-    const link = engine.link === 'open' && (!engine.listed || this.#resolving) ? 'connecting' : engine.link;
+    const link =
+      engine.link === 'open' && (!engine.listed || this.#resolving === engine) ? 'connecting' : engine.link;
     const status = tileStatus({
       camera,
       link,
@@ -154,6 +151,14 @@ export class CameraTile extends ScreenElement {
     this.#view.update(camera?.name ?? id, status);
     const codec = this.codec === 'mpeg1' ? 'MPEG-1' : 'JPEG';
     this.#view.showCodec(codec, whoseChoice(this.#wish, this.#way), this.#wish === 'auto');
+  }
+
+  protected attributeChanged(name: string): void {
+    // The id may differ at another hub.
+    if (name !== 'stream' && name !== 'codec') this.#resolved = undefined;
+    this.#carriage = new Carriage();
+    this.#layout();
+    this.changed();
   }
 
   protected joined(): void {
@@ -232,11 +237,11 @@ export class CameraTile extends ScreenElement {
   async #resolve(): Promise<void> {
     const engine = this.engine;
     const wanted = this.getAttribute('camera') ?? '';
-    if (!engine || this.#resolving || wanted === '') return;
-    this.#resolving = true;
+    if (!engine || this.#resolving === engine || wanted === '') return;
+    this.#resolving = engine;
     const { app, room } = placeOf(wanted);
     const rows = (await engine.rows()) ?? [];
-    this.#resolving = false;
+    if (this.#resolving === engine) this.#resolving = undefined;
     const row = rows.find((candidate) => isRoom(candidate, app, room));
     if (row && wanted === this.getAttribute('camera') && this.engine === engine) {
       const { id } = row as { id: string };

@@ -2,6 +2,7 @@
 // Pictures are painted below, on canvases; over them lie tiles that have names, states and the focus.
 import type { Camera, StreamChoice } from '../client/events.ts';
 import { gathered } from '../client/gathered.ts';
+import { HUB_ATTRIBUTES } from '../client/hub-attributes.ts';
 import type { FallbackPicture } from './fallback.ts';
 import { bands, layoutGrid, usualAspect, type Grid } from './grid.ts';
 import type { Pixels } from './messages.ts';
@@ -21,7 +22,7 @@ interface Tile {
 const NO_GRID: Grid = { columns: 0, rows: 0, tiles: [], height: 0, pitch: 0 };
 
 export class CameraWall extends ScreenElement {
-  static readonly observedAttributes = ['cameras'];
+  static readonly observedAttributes = [...HUB_ATTRIBUTES, 'cameras'];
 
   readonly #room = document.createElement('div');
   readonly #content = document.createElement('div');
@@ -78,10 +79,6 @@ export class CameraWall extends ScreenElement {
 
   get running(): boolean {
     return this.#running;
-  }
-
-  attributeChangedCallback(): void {
-    this.changed();
   }
 
   start(): void {
@@ -201,6 +198,10 @@ export class CameraWall extends ScreenElement {
       });
       tile.view.update(camera?.name ?? id, status);
     }
+  }
+
+  protected attributeChanged(): void {
+    this.changed();
   }
 
   protected joined(): void {

@@ -5,7 +5,7 @@ import { gathered } from '../client/gathered.ts';
 import { parseCameras, type Camera, type DeliveryCounts, type StreamChoice } from '../client/events.ts';
 import { Backend, type Where } from './backend.ts';
 import { FallbackPlan } from './fallback.ts';
-import type { HubAddress } from './hub-address.ts';
+import type { HubAddress } from '../client/hub-address.ts';
 import type { FromPainter, Picture, Pixels, Placement } from './messages.ts';
 
 /** An element that shows cameras. */

@@ -1,7 +1,7 @@
 // Pictures without the socket: MJPEG for a few cameras, snapshots for the rest. Browsers open about six connections
 // to one origin, and an MJPEG stream holds one for ever: the sixth would starve the page's own requests.
 import type { StreamChoice } from '../client/events.ts';
-import type { HubAddress } from './hub-address.ts';
+import type { HubAddress } from '../client/hub-address.ts';
 
 export type FallbackMode = 'mjpeg' | 'snapshot';
 

@@ -3,7 +3,7 @@
 import type { StreamChoice } from '../client/events.ts';
 import { backoffDelay } from '../client/backoff.ts';
 import type { Mpeg1Canvas } from '../jsmpeg/mpeg1-canvas.ts';
-import type { HubAddress } from './hub-address.ts';
+import type { HubAddress } from '../client/hub-address.ts';
 import type { Picture, Pixels } from './messages.ts';
 import { Rate } from './rate.ts';
 

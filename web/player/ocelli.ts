@@ -11,4 +11,4 @@ if (!customElements.get('camera-tile')) customElements.define('camera-tile', Cam
 export { CameraTile, CameraWall };
 export type { Link } from '../client/connection.ts';
 export type { Camera, CameraState } from '../client/events.ts';
-export { idOf } from './hub-address.ts';
+export { idOf } from '../client/hub-address.ts';

@@ -1,7 +1,7 @@
 // The painter in a worker of its own: a busy page cannot delay pictures, nor pictures the page.
 import type { FromPainter, ToPainter } from './messages.ts';
 import { Painter } from './painter.ts';
-import { browserHost } from './world.ts';
+import { browserHost } from './browser-host.ts';
 
 const scope = self as unknown as {
   postMessage(message: FromPainter): void;

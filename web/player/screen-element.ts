@@ -1,8 +1,9 @@
 // What <camera-wall> and <camera-tile> have in common: which hub they belong to, when they join and leave it, and
 // what a test or a page can ask about a picture.
+import { gathered } from '../client/gathered.ts';
+import { HUB_ATTRIBUTES, hubOf } from '../client/hub-attributes.ts';
 import type { Link } from '../client/connection.ts';
 import { joinEngine, leaveEngine, type Engine, type Screen } from './engine.ts';
-import { HubAddress } from './hub-address.ts';
 import type { Picture, Pixels } from './messages.ts';
 
 export interface TileState {
@@ -20,17 +21,27 @@ export interface TileState {
   readonly frozen: boolean;
 }
 
-/** The hub that served this script, unless the element says otherwise. */
-const SERVED_FROM = new URL(/* @vite-ignore */ './', import.meta.url).href;
-
 export abstract class ScreenElement extends HTMLElement implements Screen {
   protected engine: Engine | undefined;
 
   connectedCallback(): void {
-    const hub = new URL(this.getAttribute('hub') ?? SERVED_FROM, document.baseURI).href;
-    this.engine = joinEngine(new HubAddress(hub, this.getAttribute('token') ?? ''), this);
+    this.engine = joinEngine(hubOf(this), this);
     this.joined();
   }
+
+  attributeChangedCallback(name: string): void {
+    if (HUB_ATTRIBUTES.includes(name)) this.#rejoinSoon();
+    this.attributeChanged(name);
+  }
+
+  /** A page often sets `hub` and `token` together: that is one reconnect. */
+  readonly #rejoinSoon = gathered(() => {
+    const before = this.engine;
+    if (before && before.address.socket !== hubOf(this).socket) {
+      this.disconnectedCallback();
+      this.connectedCallback();
+    }
+  });
 
   disconnectedCallback(): void {
     this.left();
@@ -74,6 +85,7 @@ export abstract class ScreenElement extends HTMLElement implements Screen {
   abstract readTile(camera: string): Promise<Pixels | undefined>;
   abstract changed(): void;
   abstract tick(): void;
+  protected abstract attributeChanged(name: string): void;
   protected abstract joined(): void;
   protected abstract left(): void;
 

@@ -120,6 +120,14 @@ describe('a set of series', () => {
     expect(set.take([], true)).toBe(true);
   });
 
+  it('is a different set after a history, even of the same series: the chart must be made again', () => {
+    const set = new SeriesSet();
+    set.take([part({ points: [[1, 1]] })], true);
+    const before = set.get(1);
+    expect(set.take([part({ points: [[1, 1]] })], true)).toBe(true);
+    expect(set.get(1)).not.toBe(before);
+  });
+
   it('may turn out to be of numbers that are no times, once it has samples', () => {
     const set = new SeriesSet();
     set.take([part({})], true);

@@ -55,7 +55,7 @@ export class SeriesConnection {
     this.#greeted = this.#asked = false;
     let socket: Socket;
     try {
-      socket = this.#world.openSocket(this.#url, '');
+      socket = this.#world.openSocket(this.#url);
     } catch {
       this.#retry();
       return;

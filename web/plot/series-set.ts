@@ -30,11 +30,10 @@ export class SeriesSet {
   }
 
   /** Takes a message in; true when series came, went or changed their names. `anew`: it is a history, which
-   * stands in place of everything before. */
+   * replaces all series. */
   take(parts: readonly SeriesPart[], anew: boolean): boolean {
-    const before = new Set(this.#series.keys());
+    let changed = anew && this.#series.size > 0;
     if (anew) this.#series.clear();
-    let changed = false;
     for (const part of parts) {
       if (part.gone) {
         changed = this.#series.delete(part.id) || changed;
@@ -48,7 +47,7 @@ export class SeriesSet {
         const slot = series?.slot ?? this.#freeSlot();
         series = { id, samples, timed: !xy, name, unit, slot, clockOffset, missed: 0 };
         this.#series.set(part.id, series);
-        changed = changed || !before.has(part.id) || !anew;
+        changed = true;
       } else if (series.name !== part.name || series.unit !== part.unit) {
         series.name = part.name;
         series.unit = part.unit;
@@ -58,7 +57,7 @@ export class SeriesSet {
       series.missed += part.gap;
       series.samples.add(part.points);
     }
-    return changed || (anew && [...before].some((id) => !this.#series.has(id)));
+    return changed;
   }
 
   #freeSlot(): number {

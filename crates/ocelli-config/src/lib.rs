@@ -5,6 +5,4 @@
 pub mod number;
 mod section;
 
-pub use section::{
-    ConfigError, Section, nearest, parse_duration, parse_listen, parse_size,
-};
+pub use section::{ConfigError, Section, nearest, parse_duration, parse_listen, parse_size};

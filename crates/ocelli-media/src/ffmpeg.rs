@@ -7,12 +7,12 @@
 //!
 //! What does not belong here: which pictures, from where, how many.
 
-use crate::options::{JpegOptions, JpegRate, Mpeg1Options};
 use crate::jpeg;
-use ocelli_core::Metered;
 use crate::mpeg1;
+use crate::options::{JpegOptions, JpegRate, Mpeg1Options};
 use crate::sources::redact;
 use crate::supervise::{Child, Confinement, Input, ending, spawn_confined};
+use ocelli_core::Metered;
 use ocelli_core::{
     Budget, Codec, Failure, FailureKind, Frame, FrameBuffer, Overspent, PeerKind, Picture,
     PictureLimits, Publisher, raw_stride,

@@ -4,14 +4,14 @@
 //! What does not belong here: who may add them, and how that is asked for (`api`).
 
 use crate::config::{CameraConfig, Written};
-use ocelli_config::{ConfigError, Section};
-use ocelli_media::options::{JpegOptions, JpegRate};
 use crate::launch;
-use ocelli_config::number::whole;
 use crate::site::Site;
-use ocelli_media::sources::{Address, Credentials, Fence};
 use crate::store::cameras::{self, Kept, about};
 use crate::store::{Seal, StoreError};
+use ocelli_config::number::whole;
+use ocelli_config::{ConfigError, Section};
+use ocelli_media::options::{JpegOptions, JpegRate};
+use ocelli_media::sources::{Address, Credentials, Fence};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::ops::RangeInclusive;

@@ -7,8 +7,8 @@
 
 use crate::frames::{FRAME, Frames};
 use crate::limits::Place;
-use ocelli_core::Metered;
 use bytes::{Buf, Bytes};
+use ocelli_core::Metered;
 use ocelli_core::{Budget, Tab};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;

@@ -10,9 +10,10 @@ use futures_util::StreamExt;
 use ocelli::config::Config;
 use ocelli::launch;
 use ocelli_core::{Camera, Quality, State};
-use ocelli_testkit::{Child, Hub, children_of};
+use ocelli_testkit::{Child, Hub, RtspServer, RtspServerOptions, children_of};
 use rustix::process::Signal;
 use serde_json::Value;
+use std::collections::HashMap;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -20,6 +21,7 @@ use std::sync::Arc;
 use support::device::{ADMIN, Device, Key, picture};
 use support::http::get;
 use support::tempdir::Dir;
+use support::wall::Wall;
 use support::{PATIENCE, Watched, eventually, ffmpegs};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_tungstenite::connect_async;
@@ -424,5 +426,42 @@ async fn one_jsmpeg_viewer_too_many_is_told_so_and_comes_in_later() {
         // A refused viewer comes again; no event tells it when.
         assert!(begun.elapsed() < PATIENCE, "never");
         tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    }
+}
+
+/// Ordinary use stays within every limit of a hub that is configured with cameras alone.
+#[tokio::test]
+async fn sixty_four_h264_cameras_play_as_jpeg_to_anonymous_viewers() {
+    const CAMERAS: usize = 64;
+    let server = RtspServer::start(RtspServerOptions::default());
+    let url = server.url("h264");
+    let ids: Vec<_> = (0..CAMERAS).map(|number| format!("cam{number}")).collect();
+    let camera = |id| format!("[[camera]]\nid = \"{id}\"\nsource = \"{url}\"\n");
+    let dir = Dir::new("sixty-four");
+    let hub = serve(&dir, &ids.iter().map(camera).collect::<String>());
+    let mut viewers = [Wall::plain(hub.addr()).await, Wall::plain(hub.addr()).await];
+    for viewer in &mut viewers {
+        let ids: Vec<_> = ids.iter().map(String::as_str).collect();
+        viewer.subscribe(&ids).await;
+    }
+    for mut viewer in viewers {
+        let mut seen = HashMap::new();
+        let all = async {
+            while seen.len() < CAMERAS || seen.values().any(|&pictures| pictures < 2) {
+                let (id, _) = viewer.frame().await;
+                *seen.entry(id).or_insert(0) += 1;
+            }
+        };
+        let came = timeout(PATIENCE * 4, all).await;
+        assert!(came.is_ok(), "two pictures of each: {seen:?}");
+    }
+    let address = hub.addr();
+    for (row, value) in [
+        ("ocelli_renditions{codec=\"jpeg\"}", 64.0),
+        ("ocelli_refused_renditions_total{codec=\"jpeg\"}", 0.0),
+        ("ocelli_budget_waits_total{peer=\"viewer\"}", 0.0),
+        ("ocelli_budget_waits_total{peer=\"camera\"}", 0.0),
+    ] {
+        assert_eq!(metric(address, row).await, Some(value), "{row}");
     }
 }

@@ -4,9 +4,9 @@
 //! with the true time of capture.
 
 use super::feed::{self, Ended, Feed, FeedOptions, JOINED, Running};
-use crate::options::{JpegOptions, JpegRate};
 use crate::ffmpeg::{self, Smjpeg};
 use crate::jpeg;
+use crate::options::{JpegOptions, JpegRate};
 use ocelli_core::{Follower, PeerKind, Picture, Publisher, Rendition, RunOnce};
 use std::sync::Arc;
 use tokio::process::ChildStdout;

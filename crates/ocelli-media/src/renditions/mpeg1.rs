@@ -7,9 +7,9 @@
 //! MPEG-1 knows, by the stamps they went in with.
 
 use super::feed::{self, Ended, Feed, FeedOptions, JOINED, Running};
-use crate::options::{Mpeg1Options};
 use crate::ffmpeg::{self, Avi};
 use crate::mpeg1;
+use crate::options::Mpeg1Options;
 use ocelli_core::{Codec, Follower, PeerKind, Picture, Publisher, Rendition, RunOnce};
 use std::sync::Arc;
 use tokio::process::ChildStdout;

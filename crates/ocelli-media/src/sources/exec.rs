@@ -6,8 +6,8 @@
 
 use super::format::{self, Format};
 use super::{Address, Kind, redact};
-use ocelli_config::{ConfigError, Section};
 use crate::supervise::{Child, Input, Reaper, ending, spawn};
+use ocelli_config::{ConfigError, Section};
 use ocelli_core::{Failure, FailureKind, Left, Publisher, RunOnce, Source};
 use std::path::Path;
 use std::sync::Arc;

@@ -5,10 +5,10 @@
 //! command line, and the address may hold a password.
 
 use super::{Address, Credentials, Kind};
-use crate::options::{JpegOptions, JpegRate};
-use ocelli_config::{ConfigError, Section};
 use crate::ffmpeg;
+use crate::options::{JpegOptions, JpegRate};
 use crate::supervise::{Input as Stdin, Reaper};
+use ocelli_config::{ConfigError, Section};
 use ocelli_core::{Failure, FailureKind, Left, Publisher, RunOnce, Source};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use std::sync::Arc;

@@ -6,9 +6,9 @@
 use super::ffmpeg::Ffmpeg;
 use super::pace::WithoutPicture;
 use super::{Address, Kind};
-use crate::options::{JpegOptions};
-use ocelli_config::{ConfigError, Section};
 use crate::jpeg::{self, Splitter};
+use crate::options::JpegOptions;
+use ocelli_config::{ConfigError, Section};
 use ocelli_core::{
     Failure, FailureKind, FrameBuffer, PeerKind, Picture, Publisher, RunOnce, Source,
 };

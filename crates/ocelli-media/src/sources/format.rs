@@ -4,13 +4,13 @@
 
 use super::pace::{MAX_FPS, Pace, WithoutPicture};
 use crate::annexb;
-use crate::options::{JpegOptions};
-use ocelli_config::{ConfigError, Section, parse_size};
 use crate::ffmpeg::{self, NO_PARAMETER_SETS};
 use crate::jpeg;
-use ocelli_core::Metered;
+use crate::options::JpegOptions;
 use crate::pipe;
 use crate::supervise::Input;
+use ocelli_config::{ConfigError, Section, parse_size};
+use ocelli_core::Metered;
 use ocelli_core::{
     Codec, Failure, FailureKind, FrameBuffer, Overspent, PeerKind, Picture, Publisher, Timestamp,
     raw_len,

@@ -15,7 +15,6 @@ mod wire;
 
 use super::pace::{MAX_FPS, Pace, WithoutPicture};
 use super::{Address, Credentials, Fence, Kind, authorities};
-use ocelli_config::{ConfigError, Section};
 use crate::jpeg;
 use connection::Connection;
 use fault::{CLOSED, Fault, NOT_HTTP};
@@ -26,6 +25,7 @@ use http::header::{CONTENT_TYPE, HeaderValue, LOCATION, WWW_AUTHENTICATE};
 use http::{HeaderMap, StatusCode};
 use http_auth::{PasswordClient, PasswordParams};
 use multipart::Multipart;
+use ocelli_config::{ConfigError, Section};
 use ocelli_core::{
     Budget, Failure, FailureKind, FrameBuffer, PeerKind, Picture, Publisher, RunOnce, Source,
 };

@@ -6,8 +6,8 @@
 //! bit on the left, white for 1, black for 0. Programs read it back from pixels.
 
 use super::{Address, Kind};
-use ocelli_config::{ConfigError, Section, parse_size};
 use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
+use ocelli_config::{ConfigError, Section, parse_size};
 use ocelli_core::{
     Failure, FailureKind, FrameBuffer, Picture, Publisher, RunOnce, Source, Timestamp,
 };

@@ -4,10 +4,10 @@
 //! raw and encoded. Which of the two a device is, it says when ffmpeg asks it.
 
 use super::{Address, Kind};
-use crate::options::{JpegOptions, JpegRate};
-use ocelli_config::{ConfigError, Section, parse_size};
 use crate::ffmpeg;
+use crate::options::{JpegOptions, JpegRate};
 use crate::supervise::{Input, Reaper};
+use ocelli_config::{ConfigError, Section, parse_size};
 use ocelli_core::{Failure, FailureKind, Left, Publisher, RunOnce, Source};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -79,7 +79,7 @@ pub enum Form {
 
 /// One attack.
 pub struct Attack {
-    /// The kind of attack; one test runs all of a family.
+    /// The kind of attack; `make attack` gives each kind a hub of its own.
     pub family: &'static str,
     /// Its name.
     pub name: String,
@@ -108,7 +108,7 @@ impl Attack {
             name: name.into(),
             over: Over::Either,
             short: Some(Transport::Plain),
-            seconds: (1.2, 3.0),
+            seconds: (1.0, 3.0),
             bounds: Bounds::default(),
             prepare: None,
             run: Box::new(run),

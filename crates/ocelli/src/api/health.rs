@@ -2,7 +2,6 @@
 //! and all of it in numbers.
 
 use crate::answer::{Answer, Asked, Problem, ProblemBody};
-use ocelli_config::parse_duration;
 use crate::metrics::{self, Form};
 use crate::site::Site;
 use crate::visitor::Visitor;
@@ -11,6 +10,7 @@ use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderMap};
 use http::{HeaderValue, StatusCode};
+use ocelli_config::parse_duration;
 use ocelli_core::name::split_id;
 use ocelli_core::{Camera, CameraStatus, Quality, Timestamp};
 use serde::{Deserialize, Serialize};

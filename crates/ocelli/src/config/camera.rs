@@ -2,10 +2,10 @@
 
 use super::jsmpeg::JsmpegPorts;
 use ocelli_config::{ConfigError, Section};
-use ocelli_media::options::{JpegOptions, Mpeg1Options};
-use ocelli_media::sources::{self, Address, Credentials};
 use ocelli_core::Source;
 use ocelli_core::name::{DEFAULT_APP, check_room};
+use ocelli_media::options::{JpegOptions, Mpeg1Options};
+use ocelli_media::sources::{self, Address, Credentials};
 use std::sync::Arc;
 
 /// The keys that `[[camera]]` takes for every kind of source: name and meaning.

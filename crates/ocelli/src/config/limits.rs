@@ -1,8 +1,8 @@
 //! `[limits]`, `[log]` and `[metrics]`.
 
-use ocelli_config::{ConfigError, Section};
 use crate::auth::AdminToken;
 use crate::limits::Limits;
+use ocelli_config::{ConfigError, Section};
 use ocelli_core::MediaLimits;
 use std::path::Path;
 use std::time::Duration;

@@ -5,9 +5,9 @@ use super::accept;
 use super::http::{Answer, Head};
 use super::report::Report;
 use super::route::Route;
-use ocelli_media::sources::redact;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use ocelli_media::sources::redact;
 use rustls::crypto::aws_lc_rs;
 
 /// One request to open a WebSocket.

@@ -27,10 +27,10 @@ mod tls;
 mod web;
 
 use crate::config::{Config, from_argument};
-use ocelli_config::nearest;
-use ocelli_media::sources::{Address, KINDS};
 use clap::Args;
+use ocelli_config::nearest;
 use ocelli_core::name::{DEFAULT_APP, check_room};
+use ocelli_media::sources::{Address, KINDS};
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use report::{Outcome, Report};
 use route::Route;

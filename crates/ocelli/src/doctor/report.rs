@@ -3,8 +3,8 @@
 //! Everything passes through here on its way out, so this is where secrets and
 //! a stranger's control characters are stopped.
 
-use ocelli_media::sources::redact;
 use ocelli_core::text::shown;
+use ocelli_media::sources::redact;
 use serde::Serialize;
 use std::fmt::{self, Write};
 

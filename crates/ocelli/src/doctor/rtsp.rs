@@ -2,11 +2,11 @@
 
 use super::net;
 use super::report::Report;
+use ocelli_core::Codec;
 use ocelli_media::annexb;
 use ocelli_media::jpeg;
 use ocelli_media::sources::Address;
 use ocelli_media::sources::rtsp::{Broken, Caller, Fault as BadMessage, Session};
-use ocelli_core::Codec;
 use std::time::Duration;
 use tokio::time::{Instant, timeout, timeout_at};
 use url::Url;

@@ -6,7 +6,8 @@
 //! | [`bucket`] | how many frames are taken |
 //! | [`refusal`] | what a device is told when it has to go |
 //! | [`claim`] | from a key to a camera's seat, in one step of the store |
-//! | [`socket`] | one device's connection |
+//! | [`socket`] | a device connects, and takes its camera's seat |
+//! | [`session`] | what it sends from then on |
 //!
 //! A room that has a key has a camera, whether its device is there or not. Keys are
 //! checked, used and revoked on the store's thread, one after the other: a device
@@ -18,21 +19,22 @@
 mod bucket;
 mod claim;
 mod refusal;
+mod session;
 mod socket;
 
 pub use claim::{Claim, claim};
 pub use refusal::Refusal;
 #[cfg(fuzzing)]
-pub use socket::read_stats;
+pub use session::read_stats;
 pub use socket::{is_identity, routes};
 
 use crate::auth::{Block, Throttle};
-use ocelli_media::options::Mpeg1Options;
-use ocelli_media::renditions::Mpeg1Rendition;
-use ocelli_media::sources::push::{self, Push};
 use crate::store::keys::StreamKey;
 use crate::store::{StoreError, keys};
 use ocelli_core::{Camera, CameraId, Hub, HubError, Renditions, Timestamp};
+use ocelli_media::options::Mpeg1Options;
+use ocelli_media::renditions::Mpeg1Rendition;
+use ocelli_media::sources::push::{self, Push};
 use rusqlite::Connection;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -3,10 +3,10 @@
 //! A name is resolved and checked here, and the very addresses that passed are connected to.
 
 use super::fault::Fault;
-use ocelli_core::Metered;
 use crate::sources::Fence;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use ocelli_core::Metered;
 use ocelli_core::{Budget, Work};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;

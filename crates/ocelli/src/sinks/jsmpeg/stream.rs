@@ -1,9 +1,9 @@
 //! What one JSMpeg viewer is sent: the bytes, in messages.
 
 use super::transport::Packer;
-use ocelli_media::mpeg1::{self, RATES};
 use bytes::{BufMut, Bytes, BytesMut};
 use ocelli_core::Frame;
+use ocelli_media::mpeg1::{self, RATES};
 use serde::Deserialize;
 
 /// The longest message: what players of the classic kind were written for.

@@ -16,6 +16,16 @@ test('sockets and pictures from the hub alone, also below a path and with a toke
   );
 });
 
+test('the socket of series names those that are wanted', () => {
+  const hub = new HubAddress('https://example.org/cams', 'pt_1');
+  expect(new HubAddress('http://hub:8080').series([])).toBe('ws://hub:8080/ws/series');
+  expect(hub.series(['a b', 'c&d'])).toBe(
+    'wss://example.org/cams/ws/series?token=pt_1&series=a+b&series=c%26d',
+  );
+  expect(hub.oneSeries(7)).toBe('https://example.org/cams/api/v1/series/7?token=pt_1');
+  expect(hub.host).toBe('example.org');
+});
+
 test('a page is foreign unless scheme, host and port are the same', () => {
   const hub = new HubAddress('https://example.org/cams/');
   expect(hub.isForeign('https://example.org')).toBe(false);

@@ -1,5 +1,5 @@
 // Where a hub's sockets and pictures are, from its address alone. Works below a path too, for a hub behind a proxy.
-import type { StreamChoice } from '../client/events.ts';
+import type { StreamChoice } from './events.ts';
 
 const DEFAULT_APP = 'live';
 
@@ -13,16 +13,25 @@ export class HubAddress {
   }
 
   get socket(): string {
-    const url = this.#url('ws/cameras');
-    url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
+    return this.#socket('ws/cameras').href;
+  }
+
+  /** The socket for the named series, or for all. */
+  series(names: readonly string[]): string {
+    const url = this.#socket('ws/series');
+    for (const name of names) url.searchParams.append('series', name);
     return url.href;
+  }
+
+  /** A series in the HTTP interface. */
+  oneSeries(id: number): string {
+    return this.#url(`api/v1/series/${id}`).href;
   }
 
   /** A camera's MPEG-1, with text messages that say how old it is. */
   mpeg1(camera: string, stream: StreamChoice): string {
     const { app, room } = placeOf(camera);
-    const url = this.#url('live/jsmpeg');
-    url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
+    const url = this.#socket('live/jsmpeg');
     for (const [name, value] of Object.entries({ app, room, stream, info: '1' })) {
       url.searchParams.set(name, value);
     }
@@ -31,6 +40,10 @@ export class HubAddress {
 
   get cameras(): string {
     return this.#url('api/v1/cameras').href;
+  }
+
+  get host(): string {
+    return this.#base.hostname;
   }
 
   /** Whether a page of this origin is another's than the hub, which may then refuse it. */
@@ -53,6 +66,12 @@ export class HubAddress {
     const { app, room } = placeOf(camera);
     const url = this.#url(`live/${encodeURIComponent(app)}/${encodeURIComponent(room)}/${file}`);
     url.searchParams.set('stream', stream);
+    return url;
+  }
+
+  #socket(path: string): URL {
+    const url = this.#url(path);
+    url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
     return url;
   }
 

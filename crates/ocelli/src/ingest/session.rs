@@ -1,0 +1,437 @@
+//! One device's session: from the `ready` message to the end.
+//!
+//! Nothing queues on the way in: a message is looked at, shown and forgotten before
+//! the next one is read, so a device that is faster than the hub waits in TCP.
+
+use super::bucket::Bucket;
+use super::claim::Seat;
+use super::{Device, Refusal, Report};
+use crate::site::Site;
+use crate::store::{keys, streams};
+use crate::websocket::{End, Incoming, Socket};
+use bytes::Bytes;
+use ocelli_core::text::is_control;
+use ocelli_core::{App, FrameBuffer, IngestLimits, Picture, TooLarge};
+use ocelli_media::jpeg;
+use serde_json::{Map, Value};
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::task::Poll;
+use std::time::Duration;
+use tokio::time::{Instant, Sleep, sleep_until};
+use tokio_util::sync::WaitForCancellationFutureOwned;
+use tokio_websockets::Message;
+
+/// So many messages in a row that are no JPEG end a connection.
+const NOT_JPEG_LIMIT: u32 = 10;
+/// How many numbers a device may tell at a time, and how long their names may be.
+const STATS_FIELDS: usize = 16;
+const STATS_NAME: usize = 64;
+/// How often the store is told what a device tells.
+const KEEP_STATS: Duration = Duration::from_secs(10);
+/// How often limits and quiet devices are looked at.
+const TICK: Duration = Duration::from_secs(1);
+/// A device without a frame for so long is shown as stalled.
+const STALL: Duration = Duration::from_secs(3);
+/// How often the key is looked for again, which may have been revoked from outside.
+const RECHECK: Duration = Duration::from_secs(20);
+/// How long a device may take to read why it is sent away.
+const GOODBYE: Duration = Duration::from_secs(2);
+/// The same when the hub stops.
+const LAST_GOODBYE: Duration = Duration::from_millis(400);
+/// Messages that may wait in the hub's buffers when a device becomes ready.
+const EARLY: usize = 64;
+
+/// Tells a device why it has to go, and closes.
+pub(super) async fn dismiss(socket: Socket, refusal: &Refusal) {
+    let (code, word) = (refusal.code, refusal.word);
+    socket.refuse(refusal.text(), code, word, GOODBYE).await;
+}
+
+/// A device that pushes.
+pub(super) struct Session {
+    site: Arc<Site>,
+    socket: Socket,
+    seat: Seat,
+    app: Option<Arc<App>>,
+    bucket: Bucket,
+    /// When the last JPEG came, or else the device.
+    last: Instant,
+    not_jpeg: u32,
+    stats_kept: Option<Instant>,
+    checked: Instant,
+    tick: Pin<Box<Sleep>>,
+    stopped: Pin<Box<WaitForCancellationFutureOwned>>,
+}
+
+/// Why a session is over.
+pub(super) enum Over {
+    /// It ended by itself.
+    Ended(End),
+    /// The hub stops.
+    Stopping,
+    /// It has to go.
+    Refused(Refusal),
+}
+
+impl Over {
+    /// Why, for the log and for the stream's row.
+    pub(super) fn reason(&self) -> String {
+        match self {
+            Over::Ended(end) => end.to_string(),
+            Over::Stopping => "the hub stops".to_owned(),
+            Over::Refused(refusal) => refusal.to_string(),
+        }
+    }
+
+    /// Whether something is wrong, which the camera tells until pictures come again.
+    fn is_fault(&self) -> bool {
+        match self {
+            Over::Ended(end) => !end.is_regular(),
+            Over::Stopping => false,
+            Over::Refused(refusal) => refusal.is_fault(),
+        }
+    }
+}
+
+/// What a session has to do next.
+enum Event {
+    Came(Incoming),
+    Evicted(Refusal),
+    Tick,
+    Stopping,
+}
+
+impl Session {
+    pub(super) fn new(site: &Arc<Site>, socket: Socket, seat: Seat) -> Self {
+        let now = Instant::now();
+        let app = site.hub.app(seat.device.camera.app());
+        let limits = app.as_ref().map(|app| app.ingest).unwrap_or_default();
+        Self {
+            site: site.clone(),
+            socket,
+            app,
+            bucket: Bucket::new(limits.max_fps, now),
+            last: now,
+            not_jpeg: 0,
+            stats_kept: None,
+            checked: now,
+            tick: Box::pin(sleep_until(now + TICK.min(limits.idle_timeout))),
+            stopped: Box::pin(site.stopping.clone().cancelled_owned()),
+            seat,
+        }
+    }
+
+    fn limits(&self) -> IngestLimits {
+        self.app.as_ref().map(|app| app.ingest).unwrap_or_default()
+    }
+
+    /// Serves the device until it leaves or has to; why it is over.
+    pub(super) async fn run(&mut self) -> Over {
+        let mut early_end = self.throw_early_away().await.map(Event::Came);
+        self.greet();
+        loop {
+            let event = match early_end.take() {
+                Some(event) => event,
+                None => self.next().await,
+            };
+            match event {
+                Event::Came(Incoming::Binary(message)) => {
+                    if let Err(refusal) = self.take(&message) {
+                        return Over::Refused(refusal);
+                    }
+                }
+                Event::Came(Incoming::Text(text)) => self.listen(&text),
+                Event::Came(Incoming::TooLong) => return self.too_large(),
+                Event::Came(Incoming::Closed) => return self.over(),
+                Event::Evicted(refusal) => return Over::Refused(refusal),
+                Event::Tick => {
+                    if let Err(refusal) = self.look_after() {
+                        return Over::Refused(refusal);
+                    }
+                }
+                Event::Stopping => return Over::Stopping,
+            }
+        }
+    }
+
+    pub(super) fn too_large(&self) -> Over {
+        Over::Refused(Refusal::frame_too_large(self.limits().max_frame_bytes()))
+    }
+
+    /// Why it is over, of a socket that has ended.
+    pub(super) fn over(&self) -> Over {
+        match self.socket.end() {
+            Some(End::Fault(fault)) => Over::Refused(Refusal::protocol(*fault)),
+            Some(End::Unanswered(pings)) => Over::Refused(Refusal::unanswered(*pings)),
+            Some(end) => Over::Ended(end.clone()),
+            None => Over::Ended(End::Cut),
+        }
+    }
+
+    /// Leaves the camera's seat and tells the device why, if it can still be told.
+    pub(super) async fn part(mut self, over: Over) {
+        let left = self.leave(&over);
+        match over {
+            Over::Refused(refusal) => {
+                tokio::join!(left, dismiss(self.socket, &refusal));
+            }
+            Over::Ended(_) | Over::Stopping => {
+                // To one that has left already this says nothing.
+                self.socket.close(1001, "the hub stops");
+                tokio::join!(left, self.socket.finish(LAST_GOODBYE));
+            }
+        }
+    }
+
+    /// Throws away what came before the device is told that it may send; how the
+    /// connection ended, if it did.
+    async fn throw_early_away(&mut self) -> Option<Incoming> {
+        let socket = &mut self.socket;
+        poll_fn(|cx| {
+            for _ in 0..EARLY {
+                match socket.poll(cx) {
+                    Poll::Ready(Incoming::Text(_) | Incoming::Binary(_)) => {}
+                    Poll::Ready(end) => return Poll::Ready(Some(end)),
+                    Poll::Pending => break,
+                }
+            }
+            Poll::Ready(None)
+        })
+        .await
+    }
+
+    fn greet(&mut self) {
+        let (limits, device) = (self.limits(), &self.seat.device);
+        // Names need no escapes, and boards like the fields in this order.
+        let ready = format!(
+            r#"{{"type":"ready","room":"{}","streamId":"{}","maxFps":{},"maxFrameBytes":{},"idleTimeoutSec":{}}}"#,
+            device.camera.full_room(),
+            device.stream_id,
+            limits.max_fps,
+            limits.max_frame_bytes(),
+            limits.idle_timeout.as_secs(),
+        );
+        if self.socket.is_idle() {
+            self.socket.send(Message::text(ready));
+        }
+    }
+
+    async fn next(&mut self) -> Event {
+        tokio::select! {
+            biased;
+            refusal = &mut self.seat.evicted => match refusal {
+                Ok(refusal) => Event::Evicted(refusal),
+                Err(_) => Event::Stopping,
+            },
+            () = &mut self.stopped => Event::Stopping,
+            () = &mut self.tick => Event::Tick,
+            came = poll_fn(|cx| self.socket.poll(cx)) => Event::Came(came),
+        }
+    }
+
+    /// Looks at a binary message, and shows it if it is a JPEG that may be shown.
+    fn take(&mut self, message: &Bytes) -> Result<(), Refusal> {
+        let limit = self.limits().max_frame_bytes();
+        if message.len() > limit {
+            return Err(Refusal::frame_too_large(limit));
+        }
+        let Some(size) = jpeg::whole(message) else {
+            return self.pass_over(None);
+        };
+        let (width, height) = size;
+        let checked = self
+            .site
+            .hub
+            .capacity()
+            .check((width.into(), height.into()));
+        if let Err(too_large) = checked {
+            return self.pass_over(Some(too_large));
+        }
+        let counts = &self.seat.device.counts;
+        self.not_jpeg = 0;
+        let now = Instant::now();
+        self.last = now;
+        if !self.bucket.take(now) {
+            counts.above_rate.fetch_add(1, Relaxed);
+            return Ok(());
+        }
+        let picture = Picture::jpeg(FrameBuffer::copy_from(message), Some(size));
+        if self.seat.place.publish(&self.seat.device, picture) {
+            counts.shown.fetch_add(1, Relaxed);
+        }
+        Ok(())
+    }
+
+    /// Counts a message that holds no JPEG, or none that is shown here.
+    fn pass_over(&mut self, too_large: Option<TooLarge>) -> Result<(), Refusal> {
+        self.seat.device.counts.not_jpeg.fetch_add(1, Relaxed);
+        self.not_jpeg += 1;
+        match self.not_jpeg {
+            NOT_JPEG_LIMIT.. => Err(Refusal::not_jpeg(self.not_jpeg, too_large)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes what the device tells of itself; whatever else it says is ignored.
+    fn listen(&mut self, text: &str) {
+        let Some(numbers) = read_stats(text) else {
+            return self.site.ignore(1);
+        };
+        let device = &self.seat.device;
+        let fields = numbers
+            .iter()
+            .filter_map(|(name, value)| Some((name.clone(), value.as_f64()?)))
+            .collect();
+        let stats = Value::Object(numbers).to_string();
+        device.tell(stats.clone());
+        // Nobody may be listening.
+        let _ = self.site.ingest.reports.send(Report {
+            camera: device.camera.clone(),
+            received: self.site.hub.clock().now(),
+            fields,
+        });
+        let now = Instant::now();
+        if self.stats_kept.is_none_or(|kept| now - kept >= KEEP_STATS) {
+            self.stats_kept = Some(now);
+            let (site, row) = (self.site.clone(), device.row);
+            self.site.tasks.spawn(async move {
+                let note = move |connection: &mut _| streams::note(connection, row, &stats);
+                // The store has said it if it failed; the end of the stream tries again.
+                let _ = site.store.call(note).await;
+            });
+        }
+    }
+
+    /// What is to be done once a second.
+    fn look_after(&mut self) -> Result<(), Refusal> {
+        self.follow_app()?;
+        let now = Instant::now();
+        let timeout = self.limits().idle_timeout;
+        let quiet = now - self.last;
+        if quiet >= timeout {
+            return Err(Refusal::idle(timeout.as_secs()));
+        }
+        if quiet >= STALL {
+            self.seat.place.stall(&self.seat.device, STALL);
+        }
+        if now - self.checked >= RECHECK {
+            self.checked = now;
+            self.look_for_key();
+        }
+        let next = (now + TICK).min(self.last + timeout);
+        self.tick.as_mut().reset(next);
+        Ok(())
+    }
+
+    /// Looks whether the key is still there. Frames don't wait for the store.
+    fn look_for_key(&self) {
+        let (site, device) = (self.site.clone(), self.seat.device.clone());
+        self.site.tasks.spawn(async move {
+            let key = device.key.clone();
+            let look = move |connection: &mut _| keys::exists(connection, &key);
+            if let Ok(false) = site.store.call(look).await {
+                device.evict(Refusal::invalid_key("the key was revoked"));
+            }
+        });
+    }
+
+    /// Goes by what the app's limits are now.
+    fn follow_app(&mut self) -> Result<(), Refusal> {
+        let name = self.seat.device.camera.app();
+        let app = self.site.hub.app(name);
+        let Some(now) = &app else {
+            return Err(Refusal::invalid_key(format!("there is no app {name:?}")));
+        };
+        let limits = now.ingest;
+        let same = self
+            .app
+            .as_ref()
+            .is_some_and(|before| Arc::ptr_eq(before, now) || before.ingest == limits);
+        if same {
+            return Ok(());
+        }
+        if !limits.enabled {
+            let message = format!("cameras may not push in app {name:?} any more");
+            return Err(Refusal::not_enabled(message));
+        }
+        let most = limits.max_cameras as usize;
+        let own = self.seat.device.order;
+        if most > 0 {
+            let devices = self.site.ingest.devices(name);
+            let earlier = devices.iter().filter(|device| device.order < own);
+            if earlier.count() >= most {
+                let message = format!("app {name:?} takes {most} cameras now; this is a later one");
+                return Err(Refusal::quota_exceeded(message));
+            }
+        }
+        self.socket.set_limit(limits.max_frame_bytes());
+        self.bucket.set_rate(limits.max_fps, Instant::now());
+        self.app = app;
+        Ok(())
+    }
+
+    /// Leaves the camera's seat, unless it is another's already, and ends the stream.
+    fn leave(&self, over: &Over) -> impl Future<Output = ()> + use<> {
+        let (site, place) = (self.site.clone(), self.seat.place.clone());
+        let device: Arc<Device> = self.seat.device.clone();
+        let (reason, is_fault) = (over.reason(), over.is_fault());
+        async move {
+            let now = site.now();
+            let fault = is_fault.then(|| reason.clone());
+            let leave = move |connection: &mut _| match place.leave(&device, fault.as_deref()) {
+                true => {
+                    let stats = device.stats();
+                    streams::end(connection, device.row, now, stats.as_deref(), &reason)
+                }
+                false => Ok(()),
+            };
+            // The store has said it if it failed; the next start ends the stream.
+            let _ = site.store.call(leave).await;
+        }
+    }
+}
+
+/// Reads `{"type":"stats", …}`: the numbers in it by name.
+pub fn read_stats(text: &str) -> Option<Map<String, Value>> {
+    let mut message: Map<String, Value> = serde_json::from_str(text).ok()?;
+    if message.get("type")? != "stats" {
+        return None;
+    }
+    message.retain(|name, value| value.is_number() && !name.contains(is_control));
+    let fits = message.len() <= STATS_FIELDS && message.keys().all(|name| name.len() <= STATS_NAME);
+    fits.then_some(message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_tells_numbers() {
+        let told = r#"{"type":"stats","fps":12,"rssi":-61,"note":"x","heapFree":41232}"#;
+        let fields = read_stats(told).expect("stats");
+        assert_eq!(
+            Value::Object(fields).to_string(),
+            r#"{"fps":12,"heapFree":41232,"rssi":-61}"#
+        );
+        let many = |count| {
+            let fields: Vec<_> = (0..count).map(|at| format!("\"f{at}\":{at}")).collect();
+            format!("{{\"type\":\"stats\",{}}}", fields.join(","))
+        };
+        assert_eq!(read_stats(&many(16)).expect("stats").len(), 16);
+        for bad in [
+            &many(17),
+            "",
+            "[]",
+            "{",
+            r#"{"type":"hello","fps":1}"#,
+            r#"{"fps":1}"#,
+            &format!(r#"{{"type":"stats","{}":1}}"#, "x".repeat(65)),
+        ] {
+            assert_eq!(read_stats(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,60 @@
+// The structure of the source: no import loops, no imports from a higher layer, no overlong file.
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, normalize } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect, test } from 'vitest';
+
+const WEB = fileURLToPath(new URL('..', import.meta.url));
+const LAYERS: readonly (readonly string[])[] = [['client'], ['jsmpeg'], ['player', 'plot'], ['app']];
+const LONGEST = 500;
+
+const read = (file: string): string => readFileSync(join(WEB, file), 'utf8');
+
+function filesIn(folder: string): string[] {
+  return readdirSync(join(WEB, folder), { recursive: true, encoding: 'utf8' })
+    .map((file) => `${folder}/${file}`)
+    .filter((file) => /\.(ts|svelte|css|html)$/.test(file));
+}
+
+const FOLDERS = LAYERS.flat();
+const SOURCE = FOLDERS.flatMap(filesIn);
+
+/** Each module's imports of our own modules, types included. */
+const IMPORTS = new Map(
+  SOURCE.filter((file) => /\.(ts|svelte)$/.test(file)).map((file) => {
+    const found = [...read(file).matchAll(/\b(?:from|import)\s*\(?\s*'(\.{1,2}\/[^'?]+)/g)];
+    return [file, found.map(([, path]) => normalize(join(dirname(file), path ?? '')))] as const;
+  }),
+);
+
+test('the modules import each other in no loop', () => {
+  const done = new Set<string>();
+  const visit = (file: string, way: readonly string[]): void => {
+    const begun = way.indexOf(file);
+    expect(begun, `a loop: ${[...way.slice(begun), file].join(' → ')}`).toBe(-1);
+    if (done.has(file)) return;
+    for (const imported of IMPORTS.get(file) ?? []) visit(imported, [...way, file]);
+    done.add(file);
+  };
+  for (const file of IMPORTS.keys()) visit(file, []);
+  expect(done.size).toBeGreaterThan(100);
+});
+
+test('a folder imports only from itself and from those below', () => {
+  const height = (file: string): number =>
+    LAYERS.findIndex((layer) => layer.includes(file.split('/')[0] ?? ''));
+  const folder = (file: string): string => file.split('/')[0] ?? '';
+  for (const [file, imports] of IMPORTS) {
+    for (const imported of imports) {
+      const fits = folder(imported) === folder(file) || height(imported) < height(file);
+      expect(fits, `${file} imports ${imported}`).toBe(true);
+    }
+  }
+});
+
+test(`no file has more than ${LONGEST} lines`, () => {
+  const long = [...SOURCE, ...['bench', 'build', 'e2e'].flatMap(filesIn)].filter(
+    (file) => read(file).split('\n').length > LONGEST,
+  );
+  expect(long).toEqual([]);
+});

@@ -1,0 +1,97 @@
+// A session that ends, and passwords: changed, wrong, guessed.
+import type { Browser } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { launch, until } from './browser.ts';
+import { freshPage, PASSWORD, setUp, signIn } from './door.ts';
+import { startHub, type Hub } from './hub.ts';
+
+let browser: Browser;
+let hub: Hub;
+
+beforeAll(async () => {
+  browser = await launch();
+});
+
+afterAll(async () => {
+  await browser.close();
+});
+
+afterEach(async () => {
+  for (const context of browser.contexts()) await context.close();
+  await hub.stop();
+});
+
+test('a session that ends loses nothing that was typed', async () => {
+  hub = await startHub([]);
+  const page = await freshPage(browser);
+  await setUp(page, hub);
+  const elsewhere = await freshPage(browser);
+  await elsewhere.goto(`${hub.url}/sign-in?back=/settings%23account`);
+  await signIn(elsewhere, 'robin');
+  await page.goto(`${hub.url}/settings#apps/add`);
+  await page.getByLabel('Name').fill('yard');
+
+  await elsewhere.getByText('this one').waitFor();
+  await elsewhere.getByRole('button', { name: /^Sign out .* at / }).click();
+  await elsewhere.getByRole('dialog').getByRole('button', { name: 'Sign out' }).click();
+  await elsewhere.getByRole('button', { name: /^Sign out .* at / }).waitFor({ state: 'detached' });
+
+  await page.getByRole('button', { name: 'Make app' }).click();
+  const again = page.getByRole('dialog', { name: 'Sign in again' });
+  expect(await again.getByLabel('Name').inputValue()).toBe('robin');
+  await again.getByLabel('Password').fill('not the right one');
+  await again.getByRole('button', { name: 'Sign in' }).click();
+  await again
+    .getByRole('alert')
+    .getByText(/password/)
+    .waitFor();
+  await again.getByLabel('Password').fill(PASSWORD);
+  await again.getByRole('button', { name: 'Sign in' }).click();
+  await again.waitFor({ state: 'detached' });
+  await page.getByRole('button', { name: 'Make app' }).click();
+  await page.getByRole('button', { name: 'Delete yard' }).waitFor();
+});
+
+test('a new password is taken, the old one is not; guessing is slowed down in words', async () => {
+  hub = await startHub([]);
+  const page = await freshPage(browser);
+  await setUp(page, hub);
+  await page.goto(`${hub.url}/settings#account`);
+  const better = 'another tapir, another roof';
+  await page.getByLabel('Current password').fill('a wrong password');
+  await page.getByLabel('New password').fill(better);
+  await page.getByLabel('The same again').fill(better);
+  await page.getByRole('button', { name: 'Change password' }).click();
+  await page
+    .getByRole('alert')
+    .getByText(/password/)
+    .waitFor();
+  expect(await page.getByLabel('New password').inputValue()).toBe(better);
+  await page.getByLabel('Current password').fill(PASSWORD);
+  await page.getByRole('button', { name: 'Change password' }).click();
+  await page.getByText('Your password is changed').waitFor();
+  await page.getByRole('button', { name: 'Sign out' }).click();
+  await page.waitForURL(`${hub.url}/`);
+
+  await page.goto(`${hub.url}/sign-in?back=${encodeURIComponent('https://evil.example/')}`);
+  await signIn(page, 'robin');
+  await page
+    .getByRole('alert')
+    .getByText(/password/)
+    .waitFor();
+  await signIn(page, 'robin', better);
+  await page.waitForURL(`${hub.url}/`);
+
+  const guesser = await freshPage(browser);
+  await guesser.goto(`${hub.url}/sign-in`);
+  const said = guesser.getByRole('alert');
+  await until(
+    'it is too much',
+    async () => {
+      await signIn(guesser, 'robin', 'guess');
+      await said.filter({ hasText: /./ }).waitFor();
+      return said.textContent();
+    },
+    (text) => /Try again in (\d+ seconds|a second|\d+ minutes)\./.test(text ?? ''),
+  );
+});

@@ -1,0 +1,98 @@
+// Links that show cameras without signing in: a wall of chosen cameras, one camera alone.
+import type { Browser, Page } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { findings, launch, until, wallReport } from './browser.ts';
+import { byHand, freshPage, kept, setUp, shows } from './door.ts';
+import { patterns, startHub, type Hub } from './hub.ts';
+
+let browser: Browser;
+let hub: Hub;
+
+beforeAll(async () => {
+  browser = await launch();
+});
+
+afterAll(async () => {
+  await browser.close();
+});
+
+afterEach(async () => {
+  for (const context of browser.contexts()) await context.close();
+  await hub.stop();
+});
+
+test('a link opens a wall of its cameras alone, and says when it has ended', async () => {
+  hub = await startHub(patterns(3));
+  const admin = await freshPage(browser);
+  await setUp(admin, hub);
+  await admin.goto(`${hub.url}/settings#apps`);
+  await admin.getByRole('switch', { name: 'Public playback of live' }).uncheck();
+  await admin.getByText('Only people who are signed in').waitFor();
+  await admin.goto(`${hub.url}/settings#walls/add`);
+  await admin.getByLabel('Name').fill('Hall');
+  await admin.getByLabel('cam1').check();
+  await admin.getByLabel('cam3').check();
+  await admin.getByRole('button', { name: 'Make link' }).click();
+  const link = await admin.getByRole('textbox', { name: 'The link to “Hall”' }).inputValue();
+  await admin.getByText('2 cameras · ends in 8 h').waitFor();
+  expect(await findings(admin)).toEqual([]);
+
+  const visitor = await freshPage(browser);
+  await visitor.goto(link);
+  await shows(visitor, 2);
+  expect(Object.keys((await wallReport(visitor)).tiles)).toEqual(['cam1', 'cam3']);
+  expect(await visitor.getByRole('banner').textContent()).toMatch(/Hall.*ends in 8 h/s);
+  expect(await visitor.getByRole('link', { name: /Settings/ }).count()).toBe(0);
+  const secret = new URL(link).hash.slice('#wall='.length);
+  expect(visitor.url()).not.toContain(secret);
+  expect(await kept(visitor)).not.toContain(secret);
+  // One camera alone and back, and a reload: the link is still what opens it.
+  await visitor.getByRole('button', { name: /^cam3,/ }).click();
+  await visitor.getByRole('button', { name: 'All cameras' }).click();
+  await visitor.reload();
+  await shows(visitor, 2);
+  expect(await findings(visitor)).toEqual([]);
+
+  const stranger = await freshPage(browser);
+  await stranger.goto(hub.url);
+  await stranger.getByRole('link', { name: /Settings/ }).waitFor();
+  expect((await hub.cameras()).length).toBe(0);
+
+  await admin.getByRole('button', { name: 'Revoke Hall' }).click();
+  await admin.getByRole('dialog').getByRole('button', { name: 'Revoke link' }).click();
+  await admin.getByText('No links yet').waitFor();
+  await visitor.reload();
+  await visitor.getByRole('heading', { name: 'This link has ended' }).waitFor();
+  expect(await findings(visitor)).toEqual([]);
+});
+
+test('one camera is shared from the wall, with an end', async () => {
+  hub = await startHub(patterns(2));
+  const admin = await freshPage(browser);
+  await setUp(admin, hub);
+  expect(await byHand(admin, 'PATCH', 'apps/live', { publicPlayback: false })).toBe(200);
+  await admin.goto(`${hub.url}/#cam2`);
+  await admin.getByRole('button', { name: 'Share' }).click();
+  const dialog = admin.getByRole('dialog', { name: 'Share cam2' });
+  await dialog.getByLabel('Ends after').selectOption('1 hour');
+  await dialog.getByRole('button', { name: 'Make link' }).click();
+  const link = await dialog.getByLabel('The link').inputValue();
+  const visitor = await freshPage(browser);
+  const answer = await visitor.goto(link);
+  expect(answer?.status()).toBe(200);
+  await until(
+    'it plays',
+    () => watched(admin),
+    (ids) => ids.includes('cam2'),
+  );
+  expect((await visitor.goto(link.replace('cam2', 'cam1')))?.status()).toBe(401);
+});
+
+/** Who is watched, as the page's session sees it. */
+const watched = (page: Page): Promise<string[]> =>
+  page.evaluate(async () => {
+    const answer = (await (await fetch('/api/v1/cameras')).json()) as {
+      data: { id: string; viewers: number }[];
+    };
+    return answer.data.filter(({ viewers }) => viewers > 0).map(({ id }) => id);
+  });

@@ -1,0 +1,159 @@
+// The settings in a real browser: by keyboard, on a phone, in both schemes, and what they keep.
+import type { Browser } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import type { SetCamera } from '../app/shapes.ts';
+import { findings, launch, until } from './browser.ts';
+import { choosePassword, firstLink, freshPage, LOCAL, PHONE, setUp, tooWide } from './door.ts';
+import { patterns, startHub, type Hub } from './hub.ts';
+
+let browser: Browser;
+let hub: Hub;
+
+beforeAll(async () => {
+  browser = await launch();
+});
+
+afterAll(async () => {
+  await browser.close();
+});
+
+afterEach(async () => {
+  for (const context of browser.contexts()) await context.close();
+  await hub.stop();
+});
+
+test('a secret is copied where the page is no secure context, too', async () => {
+  hub = await startHub([]);
+  const page = await freshPage(browser);
+  await page.addInitScript(() => Object.defineProperty(navigator, 'clipboard', { value: undefined }));
+  await setUp(page, hub);
+  await page.goto(`${hub.url}/settings#tokens/add`);
+  await page.getByLabel('What it is for').fill('Script');
+  await page.getByRole('button', { name: 'Make token' }).click();
+  const token = await page.getByRole('textbox', { name: 'The token “Script”' }).inputValue();
+  expect(token).toMatch(/^sk_/);
+  await page.getByRole('button', { name: 'Copy token' }).click();
+  await page.getByText('Copied').waitFor();
+  await page.getByRole('link', { name: 'Make a token' }).click();
+  await page.getByLabel('What it is for').press('Control+v');
+  expect(await page.getByLabel('What it is for').inputValue()).toBe(token);
+  await page.goto(`${hub.url}/settings#tokens`);
+  await page.reload();
+  await page.getByRole('button', { name: 'Revoke Script' }).click();
+  expect(await page.content()).not.toContain(token);
+  await page.getByRole('dialog').getByRole('button', { name: 'Revoke token' }).click();
+  await page.getByText('No tokens').waitFor();
+});
+
+test('the keyboard alone makes and deletes an app, and never loses its place', async () => {
+  hub = await startHub([]);
+  const page = await freshPage(browser);
+  await setUp(page, hub);
+  await page.goto(`${hub.url}/settings#apps`);
+  const here = (): Promise<string> =>
+    page.evaluate(() => {
+      const { activeElement: at } = document;
+      return `${at?.tagName} ${at?.getAttribute('aria-label') ?? at?.textContent ?? ''}`.trim();
+    });
+  const isHere = (place: string): Promise<string> =>
+    until(`the focus is on ${place}`, here, (at) => at === place);
+  await page.getByRole('link', { name: 'Make an app' }).focus();
+  await page.keyboard.press('Enter');
+  await isHere('H2 Make an app');
+  await page.keyboard.press('Tab');
+  await page.keyboard.type('yard');
+  await page.keyboard.press('Enter');
+  await isHere('H2 Apps');
+  await page.getByRole('button', { name: 'Delete yard' }).focus();
+  await page.keyboard.press('Enter');
+  await isHere('BUTTON Keep');
+  await page.keyboard.press('Escape');
+  await isHere('BUTTON Delete yard');
+  await page.locator('dialog', { hasText: 'Delete the app' }).waitFor({ state: 'detached' });
+  await page.keyboard.press('Enter');
+  await isHere('BUTTON Keep');
+  await page.keyboard.press('Tab');
+  await page.keyboard.press('Enter');
+  await isHere('H2 Apps');
+  expect(await page.getByRole('button', { name: 'Delete yard' }).count()).toBe(0);
+});
+
+test('how often a picture is fetched, and the JPEG of a video, are set where they apply', async () => {
+  hub = await startHub([], 0, LOCAL);
+  const page = await freshPage(browser);
+  await setUp(page, hub);
+  const kept = async (): Promise<unknown> => {
+    const told = await page.evaluate(async () => (await fetch('/api/v1/cameras/mast')).text());
+    const { interval, jpeg } = (JSON.parse(told) as { data: SetCamera }).data;
+    return { interval, jpeg };
+  };
+  const usual = { fps: null, width: null, quality: null };
+  await page.goto(`${hub.url}/settings#cameras/add`);
+  await page.getByText('More', { exact: true }).click();
+  await page.getByLabel('Address').fill('http://10.0.0.9/snapshot.jpg');
+  await page.getByLabel('Name').fill('Mast');
+  expect(await page.getByLabel('Quality').count()).toBe(0);
+  await page.getByLabel('Fetch a picture every').fill('two seconds');
+  await page.getByText('More', { exact: true }).click();
+  await page.getByRole('button', { name: 'Add camera' }).click();
+  // What is wrong is shown, wherever it was hidden.
+  await page.getByLabel('Fetch a picture every').fill('2s');
+  await page.getByRole('button', { name: 'Add camera' }).click();
+  await page.getByRole('link', { name: 'Edit Mast' }).click();
+  await page.getByText('More', { exact: true }).click();
+  expect(await page.getByLabel('Fetch a picture every').inputValue()).toBe('2s');
+  expect(await kept()).toEqual({ interval: '2s', jpeg: usual });
+
+  await page.getByLabel('Address').fill('rtsp://10.0.0.9/stream1');
+  expect(await page.getByLabel('Fetch a picture every').count()).toBe(0);
+  await page.getByLabel('Pictures a second').fill('2.5');
+  await page.getByLabel('Width in pixels').fill('640');
+  await page.getByLabel('Quality').fill('70');
+  expect(await findings(page)).toEqual([]);
+  await page.getByRole('button', { name: 'Save' }).click();
+  await page.getByRole('link', { name: 'Edit Mast' }).click();
+  expect(await kept()).toEqual({ interval: null, jpeg: { fps: 2.5, width: 640, quality: 70 } });
+  await page.getByText('More', { exact: true }).click();
+  expect(await page.getByLabel('Pictures a second').inputValue()).toBe('2.5');
+  await page.getByLabel('One of each key frame only').check();
+  await page.getByLabel('Quality').fill('');
+  await page.getByRole('button', { name: 'Save' }).click();
+  await page.getByRole('link', { name: 'Edit Mast' }).waitFor();
+  expect(await kept()).toEqual({ interval: null, jpeg: { fps: 'key', width: 640, quality: null } });
+});
+
+const PAGES = [
+  ...['cameras', 'ingress', 'walls', 'people', 'tokens', 'apps', 'account'],
+  ...['cameras/add', 'ingress/add', 'walls/add', 'people/add', 'tokens/add', 'apps/add'],
+];
+
+for (const colorScheme of ['dark', 'light'] as const) {
+  test.each([
+    ['desk', {}],
+    ['phone', PHONE],
+  ])(`axe finds nothing serious on a ${colorScheme} %s, and nothing sticks out`, async (_, size) => {
+    hub = await startHub(patterns(2));
+    const page = await freshPage(browser, { colorScheme, ...size });
+    const looks = async (where: string): Promise<void> => {
+      expect([where, await findings(page), await tooWide(page)]).toEqual([where, [], false]);
+    };
+    await page.goto(`${hub.url}/sign-in`);
+    await page.getByRole('heading', { name: 'No password yet' }).waitFor();
+    await looks('no password');
+    await page.goto(await firstLink(hub));
+    await page.getByRole('heading', { name: 'Set the first password' }).waitFor();
+    await looks('first start');
+    await page.getByLabel('Your name').fill('robin');
+    await choosePassword(page);
+    await page.waitForURL(`${hub.url}/`);
+    for (const place of PAGES) {
+      await page.goto(`${hub.url}/settings#${place}`);
+      await page.locator('main h2').waitFor();
+      await looks(place);
+    }
+    await page.goto(`${hub.url}/#cam1`);
+    await page.getByRole('button', { name: 'Share' }).click();
+    await page.getByRole('dialog').waitFor();
+    await looks('share');
+  });
+}

@@ -1,0 +1,100 @@
+// Cameras beside series in a real browser, on one clock.
+import { describe, expect, it } from 'vitest';
+import type { CameraTile } from '../player/ocelli.ts';
+import { until } from './browser.ts';
+import { faultsOf, netcat, open, report, start, withBrowser, ysOf } from './series.ts';
+
+withBrowser();
+
+describe('the page of cameras and series', () => {
+  it('shows a camera beside a plot, and how far the cursor is from the picture', async () => {
+    const { hub, port } = await start();
+    const send = netcat(port, 'temp');
+    const now = Date.now();
+    // Ten minutes, one sample a second: its value tells its place.
+    const lines = Array.from({ length: 600 }, (_, index) => `${now - (599 - index) * 1000} ${index}\n`);
+    send(lines.join(''));
+    const page = await open(hub, '/live#camera=cam1&plot=temp');
+    await page.locator('series-plot').waitFor();
+    await until(
+      'the samples are there',
+      () => report(page),
+      (seen) => ysOf(seen, 'temp').length === 600,
+    );
+    const moment = page.locator('.moment[data-camera="cam1"]');
+    await until(
+      'the picture has a time',
+      () => moment.textContent(),
+      (text) => /\d:\d\d/.test(text ?? ''),
+    );
+    const chart = await page.locator('.u-over').boundingBox();
+    if (!chart) throw new Error('no chart');
+    await page.mouse.move(chart.x + chart.width / 4, chart.y + 20);
+    const { range } = await report(page);
+    if (!range) throw new Error('nothing is drawn');
+    const under = range.min + (range.max - range.min) / 4;
+    // The value of that moment stands in the list, and how long before the picture it was beside the picture.
+    const value = async (): Promise<number> =>
+      Number(await page.locator('li[data-series="temp"] .value').textContent());
+    await until('its value is told', value, (shown) => Math.abs(shown - (599 - (now - under) / 1000)) <= 2);
+    const told = await until(
+      'its distance is told',
+      async () => {
+        const text = await moment.textContent();
+        const captured = await page.evaluate(
+          () => document.querySelector<CameraTile>('camera-tile')?.tileState()?.captureTime ?? 0,
+        );
+        const [, minutes] = /the cursor is (\d+) min before this picture/.exec(text ?? '') ?? [];
+        return { minutes: Number(minutes), captured };
+      },
+      ({ minutes }) => minutes > 0,
+    );
+    expect(Math.abs(told.minutes - (told.captured / 1000 - under) / 60_000)).toBeLessThan(0.6);
+    await page.mouse.move(chart.x + chart.width / 4, chart.y + chart.height + 60);
+    await until(
+      'without a cursor it is not',
+      () => moment.textContent(),
+      (text) => !(text ?? '').includes('cursor'),
+    );
+    // One more plot, of all series: the address has it, and so has the next visit.
+    await page.getByRole('button', { name: 'Add a plot' }).click();
+    await until(
+      'two plots',
+      () => page.locator('series-plot').count(),
+      (count) => count === 2,
+    );
+    expect(page.url()).toContain('plot=temp&plot=');
+    await page.goto(`${hub.url}/live`);
+    await until(
+      'both are there again',
+      () => page.locator('series-plot').count(),
+      (count) => count === 2,
+    );
+    expect(await page.locator('camera-tile').count()).toBe(1);
+    expect(faultsOf(page)).toEqual([]);
+  });
+
+  it('says which clocks are off, and how far, until they are right', async () => {
+    const { hub, port } = await start();
+    const slow = netcat(port, 'slow');
+    const right = netcat(port, 'right');
+    slow(`${Date.now() - 12_300} 1\n`);
+    right(`${Date.now()} 1\n`);
+    const page = await open(hub, '/live#camera=cam1&plot=');
+    const clock = (name: string): Promise<string | null> =>
+      page.locator(`li[data-series="${name}"] .clock`).textContent();
+    await until(
+      'the offset is shown',
+      () => clock('slow'),
+      (text) => text === 'clock 12 s behind',
+    );
+    expect(await clock('right')).toBe('');
+    slow(`${Date.now()} 2\n`);
+    await until(
+      'it is right now',
+      () => clock('slow'),
+      (text) => text === '',
+    );
+    expect(faultsOf(page)).toEqual([]);
+  });
+});

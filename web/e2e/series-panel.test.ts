@@ -1,0 +1,65 @@
+// The panel of series in the settings.
+import { createServer, type AddressInfo } from 'node:net';
+import { describe, expect, it } from 'vitest';
+import { findings } from './browser.ts';
+import { freshPage, invite, setUp } from './door.ts';
+import { startHub } from './hub.ts';
+import { browser, netcat, running, samplesPort, source, withBrowser } from './series.ts';
+
+withBrowser();
+
+describe('the panel of series', () => {
+  it('lists series and who writes them, warns of a port that is taken, renames and deletes', async () => {
+    const other = createServer();
+    await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
+    const taken = `127.0.0.1:${(other.address() as AddressInfo).port}`;
+    try {
+      const hub = await startHub([], 0, `[telemetry]\nws = "${taken}"\n`);
+      running.hub = hub;
+      const port = await samplesPort(hub);
+      const page = await freshPage(browser);
+      running.page = page;
+      await setUp(page, hub);
+      await page.goto(`${hub.url}/settings#series`);
+      await page.getByText(`${taken}: Address already in use`).waitFor();
+      await page.getByText('No series yet').waitFor();
+      await page.getByText(`nc -N 127.0.0.1 ${port}`).waitFor();
+      expect(await findings(page)).toEqual([]);
+
+      const send = netcat(port, 'boiler');
+      send(`${Date.now()} 61.5\nwarm\n`);
+      const list = page.getByRole('list', { name: 'Series' });
+      await list.getByText('1 point · newest 61.5 · just now · 1 source').waitFor();
+      await list.getByText('1 line was left out, the last: “warm”').waitFor();
+      const sources = page.getByRole('list', { name: 'Who writes' });
+      await sources.getByText('connected').waitFor();
+      await sources.getByText(/^boiler · 1 point · since /).waitFor();
+      await sources.getByText('127.0.0.1:').waitFor();
+      expect(await findings(page)).toEqual([]);
+
+      await page.getByRole('link', { name: 'Edit boiler' }).click();
+      await page.getByLabel('Name').fill('heating');
+      await page.getByLabel('Unit').fill('°C');
+      await page.getByRole('button', { name: 'Save' }).click();
+      await list.getByText('newest 61.5 °C').waitFor();
+      send(`${Date.now()} 62\n`);
+      await list.getByText('2 points · newest 62 °C').waitFor();
+      running.netcats.pop()?.kill();
+      await sources.getByText(/ended .*: /).waitFor();
+
+      await page.getByRole('button', { name: 'Delete heating' }).click();
+      const dialog = page.getByRole('dialog', { name: 'Delete “heating”?' });
+      await dialog.getByRole('button', { name: 'Delete series' }).click();
+      await page.getByText('No series yet').waitFor();
+      const viewer = await invite(page, browser, hub, 'vic', 'viewer');
+      source(port, 'seen').write(`${Date.now()} 1\n`);
+      await viewer.goto(`${hub.url}/settings#series`);
+      await viewer.getByRole('link', { name: 'seen' }).waitFor();
+      expect(await viewer.getByRole('link', { name: 'Edit seen' }).count()).toBe(0);
+      expect(await viewer.getByRole('button', { name: 'Delete seen' }).count()).toBe(0);
+      await viewer.context().close();
+    } finally {
+      other.close();
+    }
+  });
+});

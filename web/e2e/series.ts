@@ -1,0 +1,102 @@
+// What the tests of series need: a hub that takes samples, sources that send some, and a page with a plot.
+import { spawn, type ChildProcess } from 'node:child_process';
+import { connect, type Socket } from 'node:net';
+import type { Browser, Page } from 'playwright-core';
+import { afterAll, afterEach, beforeAll } from 'vitest';
+import type { PlotReport } from '../plot/series-plot.ts';
+import { launch, until } from './browser.ts';
+import { startHub, type Hub } from './hub.ts';
+
+export const ADMIN = 'sk_0123456789abcdefghijABCDEFGHIJ';
+
+export let browser: Browser;
+export const running: { hub?: Hub; page?: Page; netcats: ChildProcess[]; sockets: Socket[] } = {
+  netcats: [],
+  sockets: [],
+};
+
+/** Starts the browser for a file of tests, and ends with each test what it started. */
+export function withBrowser(): void {
+  beforeAll(async () => {
+    browser = await launch();
+  });
+  afterAll(async () => {
+    await browser.close();
+  });
+  afterEach(async () => {
+    for (const netcat of running.netcats.splice(0)) netcat.kill();
+    for (const socket of running.sockets.splice(0)) socket.destroy();
+    await running.page?.context().close();
+    await running.hub?.stop();
+  });
+}
+
+/** A hub with a camera, and the port for samples. */
+export async function start(): Promise<{ hub: Hub; port: number }> {
+  process.env['OCELLI_ADMIN_TOKEN'] = ADMIN;
+  try {
+    running.hub = await startHub(['cam1=pattern:?size=320x240&fps=8']);
+  } finally {
+    delete process.env['OCELLI_ADMIN_TOKEN'];
+  }
+  const { hub } = running;
+  return { hub, port: await samplesPort(hub) };
+}
+
+export async function samplesPort(hub: Hub): Promise<number> {
+  const line = await until(
+    'it takes samples',
+    () => hub.said.find((line) => line.includes('samples by TCP on')),
+    (found) => found !== undefined,
+  );
+  return Number(line?.split(':').at(-1));
+}
+
+export async function open(
+  hub: Hub,
+  path: string,
+  options: Parameters<Browser['newContext']>[0] = {},
+): Promise<Page> {
+  const context = await browser.newContext({ viewport: { width: 1100, height: 700 }, ...options });
+  running.page = await context.newPage();
+  const faults: string[] = [];
+  running.page.on('console', (message) => {
+    if (message.type() === 'error') faults.push(message.text());
+  });
+  running.page.on('pageerror', (error) => faults.push(error.message));
+  (running.page as Page & { faults: string[] }).faults = faults;
+  await running.page.goto(`${hub.url}${path}`);
+  return running.page;
+}
+
+export const faultsOf = (page: Page): string[] => (page as Page & { faults: string[] }).faults;
+
+/** A source that stays connected: write lines to it. */
+export function netcat(port: number, name: string): (text: string) => void {
+  const child = spawn('nc', ['127.0.0.1', String(port)], { stdio: ['pipe', 'ignore', 'ignore'] });
+  running.netcats.push(child);
+  child.stdin.write(`${name}\n`);
+  return (text) => void child.stdin.write(text);
+}
+
+export function source(port: number, name: string): Socket {
+  const socket = connect(port, '127.0.0.1');
+  running.sockets.push(socket);
+  socket.write(`${name}\n`);
+  return socket;
+}
+
+export interface Plot extends HTMLElement {
+  report(): PlotReport;
+  csv(): string;
+}
+
+export const report = (page: Page): Promise<PlotReport> =>
+  page.evaluate(() => {
+    const plot = document.querySelector<Plot>('series-plot');
+    if (!plot) throw new Error('the page has no plot');
+    return plot.report();
+  });
+
+export const ysOf = (seen: PlotReport, name: string): number[] =>
+  seen.series.find((series) => series.name === name)?.ys ?? [];

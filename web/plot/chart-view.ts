@@ -1,0 +1,229 @@
+// The chart of a plot: creates the uPlot instance for the shown series, redraws it with the selected x range, and
+// reports the cursor. It knows no hub.
+import uPlot from 'uplot';
+import { scaleOf, scalesAndAxes, strokeLine, type ChartStyle } from './chart.ts';
+import { visible } from './draw-line.ts';
+import { watchGestures } from './gestures.ts';
+import type { PlotSeries } from './series-set.ts';
+import { ViewWindow, yRange, type Range } from './window.ts';
+
+export interface ChartViewListener {
+  /** A redraw is complete. */
+  drawn(): void;
+  /** The shown x range was set. */
+  shown(): void;
+  /** The cursor moved to this x, or left the chart. */
+  cursorAt(x: number | undefined): void;
+  /** A gesture asks for the newest samples again. */
+  back(): void;
+}
+
+export class ChartView {
+  /** The parent of uPlot's elements. */
+  readonly element = document.createElement('div');
+  readonly window = new ViewWindow(10 * 60_000);
+  readonly #listener: ChartViewListener;
+  readonly #resize: ResizeObserver;
+  #plot: uPlot | undefined;
+  /** What the plot was made with. */
+  #style: ChartStyle | undefined;
+  #series: readonly PlotSeries[] = [];
+  #range: Range | undefined;
+  #cursor: number | undefined;
+
+  constructor(listener: ChartViewListener, resized: () => void) {
+    this.#listener = listener;
+    this.#resize = new ResizeObserver(resized);
+    this.element.className = 'canvas';
+    watchGestures(this.element, {
+      zoom: (factor, clientX) => {
+        const plot = this.#plot;
+        if (!plot) return;
+        const around = plot.posToVal(clientX - plot.over.getBoundingClientRect().left, 'x');
+        this.move((shown) => this.window.zoom(shown, factor, around));
+      },
+      pan: (pixels) => {
+        const part = pixels / Math.max(1, this.#plot?.over.clientWidth ?? 1);
+        this.move((shown) => this.window.pan(shown, part));
+      },
+      back: () => listener.back(),
+    });
+  }
+
+  /** The shown x range. */
+  get range(): Range | undefined {
+    return this.#range;
+  }
+
+  get cursor(): number | undefined {
+    return this.#cursor;
+  }
+
+  get series(): readonly PlotSeries[] {
+    return this.#series;
+  }
+
+  get canvas(): HTMLCanvasElement | undefined {
+    return this.#plot?.ctx.canvas;
+  }
+
+  watchSize(): void {
+    this.#resize.observe(this.element);
+  }
+
+  /** `make` creates the chart again afterwards. */
+  destroy(): void {
+    this.#resize.disconnect();
+    this.#plot?.destroy();
+    this.#plot = undefined;
+  }
+
+  /** Recreates the chart for these series; without any there is no chart. */
+  make(series: readonly PlotSeries[], style: ChartStyle): void {
+    this.#plot?.destroy();
+    this.#plot = undefined;
+    this.#series = series;
+    this.#style = style;
+    if (series.length > 0) this.#plot = this.#build(style);
+  }
+
+  /** Shows another x range. */
+  move(how: (shown: Range) => void): void {
+    if (!this.#range) return;
+    how(this.#range);
+    this.redraw();
+  }
+
+  redraw(): void {
+    const [plot, style] = [this.#plot, this.#style];
+    if (!plot || !style) return;
+    const { width, height } = this.#size();
+    if (plot.width !== width || plot.height !== height) plot.setSize({ width, height });
+    const [min, max] = this.#extent(style);
+    const range = this.window.range(min, max, style.xy);
+    this.#range = range;
+    const scales = this.#heights(range, style);
+    plot.batch(() => {
+      plot.setData(this.#columns(), false);
+      plot.setScale('x', range);
+      for (const [scale, [low, high]] of scales) {
+        const [bottom, top] = yRange(low, high, style.log);
+        plot.setScale(scale, { min: bottom, max: top });
+      }
+    });
+    this.#listener.shown();
+  }
+
+  /** The y values that are drawn of a series. */
+  drawnValues(name: string): number[] {
+    const index = this.#series.findIndex((series) => series.name === name);
+    if (index < 0 || !this.#plot) return [];
+    const columns = this.#plot.data[index + 1] as unknown as [Float64Array, Float64Array] | undefined;
+    return columns ? [...columns[1]] : [];
+  }
+
+  #build(style: ChartStyle): uPlot {
+    const { scales, axes } = scalesAndAxes(this.#series, style, this.#size().width);
+    const lines = this.#series.map((series) => ({
+      label: series.name,
+      auto: false,
+      facets: [
+        { scale: 'x', auto: false },
+        { scale: scaleOf(series, style), auto: false },
+      ],
+      paths: (plot: uPlot) => {
+        strokeLine(plot, series, style, this.#range);
+        return null;
+      },
+    }));
+    const options = {
+      mode: 2,
+      ms: 1,
+      ...this.#size(),
+      pxAlign: 0,
+      legend: { show: false },
+      scales,
+      axes,
+      series: [{}, ...lines],
+      cursor: {
+        points: { show: false },
+        drag: { x: true, y: false, setScale: false, dist: 5 },
+        dataIdx: () => null,
+      },
+      hooks: {
+        draw: [() => this.#listener.drawn()],
+        setCursor: [(plot: uPlot) => this.#hover(plot)],
+        setSelect: [(plot: uPlot) => this.#select(plot)],
+      },
+    };
+    return new uPlot(options as unknown as uPlot.Options, this.#columns(), this.element);
+  }
+
+  #columns(): uPlot.AlignedData {
+    const columns = this.#series.map(({ samples }) => {
+      const { xs, ys } = samples.columns();
+      return [xs, ys];
+    });
+    return [null, ...columns] as unknown as uPlot.AlignedData;
+  }
+
+  #size(): { width: number; height: number } {
+    const { clientWidth, clientHeight } = this.element;
+    return { width: Math.max(80, clientWidth), height: Math.max(80, clientHeight) };
+  }
+
+  /** The lowest and the highest y of each scale within the range. */
+  #heights(range: Range, style: ChartStyle): Map<string, [number, number]> {
+    const scales = new Map<string, [number, number]>();
+    for (const series of this.#series) {
+      const { samples, timed } = series;
+      const [from, to] = timed ? visible(samples, range.min, range.max) : [0, samples.length];
+      const scale = scaleOf(series, style);
+      let [low, high] = scales.get(scale) ?? [Infinity, -Infinity];
+      const { ys } = samples.columns();
+      for (let index = from; index < to; index++) {
+        const y = ys[index] ?? NaN;
+        if (style.log && y <= 0) continue;
+        if (y < low) low = y;
+        if (y > high) high = y;
+      }
+      scales.set(scale, [low, high]);
+    }
+    return scales;
+  }
+
+  #extent({ xy }: ChartStyle): [number, number] {
+    let [min, max] = [Infinity, -Infinity];
+    for (const { samples, timed } of this.#series) {
+      if (samples.length === 0) continue;
+      if (timed) {
+        min = Math.min(min, samples.x(0));
+        max = Math.max(max, samples.x(samples.length - 1));
+        continue;
+      }
+      for (const x of samples.columns().xs) {
+        if (x < min) min = x;
+        if (x > max) max = x;
+      }
+    }
+    if (min > max) return xy ? [0, 1] : [Date.now() - 60_000, Date.now()];
+    const room = xy ? (max - min) * 0.04 : 0;
+    return [min - room, max + room];
+  }
+
+  #hover(plot: uPlot): void {
+    const left = plot.cursor.left ?? -1;
+    const x = left >= 0 ? plot.posToVal(left, 'x') : undefined;
+    if (x === this.#cursor) return;
+    this.#cursor = x;
+    this.#listener.cursorAt(x);
+  }
+
+  #select(plot: uPlot): void {
+    const { left, width } = plot.select;
+    if (width < 5) return;
+    this.window.choose({ min: plot.posToVal(left, 'x'), max: plot.posToVal(left + width, 'x') });
+    plot.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+    this.redraw();
+  }
+}

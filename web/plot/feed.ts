@@ -1,0 +1,106 @@
+// A plot's connection to its hub: opens it for the wanted series, requests the next batch after each redraw, and sends
+// changes of series. It draws nothing.
+import type { HubAddress } from '../client/hub-address.ts';
+import { gathered } from '../client/gathered.ts';
+import { browserWorld } from '../client/world.ts';
+import { SeriesConnection, type SeriesLink } from './series-connection.ts';
+import type { SeriesPart } from './series-message.ts';
+
+/** The shortest time between two batches in ms: one redraw each is enough. */
+const FRAME = 33;
+
+export interface FeedListener {
+  /** The hub and the series to connect to; `undefined` while the plot is not in a document. */
+  wanted(): { hub: HubAddress; names: readonly string[] } | undefined;
+  message(parts: SeriesPart[], anew: boolean): void;
+  linkChanged(): void;
+}
+
+export class Feed {
+  link: SeriesLink = 'connecting';
+  readonly #listener: FeedListener;
+  #connection: SeriesConnection | undefined;
+  #batches: number[] = [];
+  #paused = false;
+  #waitsForDraw = false;
+  #askTimer: ReturnType<typeof setTimeout> | undefined;
+  #drawnAt = 0;
+
+  constructor(listener: FeedListener) {
+    this.#listener = listener;
+  }
+
+  /** How many samples each message brought, the history first. */
+  get batches(): readonly number[] {
+    return this.#batches;
+  }
+
+  /** A paused feed requests nothing. */
+  set paused(paused: boolean) {
+    this.#paused = paused;
+  }
+
+  /** Attributes and names arrive one by one: a socket for each would be dropped before it is open. */
+  readonly connectSoon = gathered(() => this.#connect());
+
+  close(): void {
+    this.#connection?.close();
+    this.#connection = undefined;
+    clearTimeout(this.#askTimer);
+  }
+
+  /** Everything received so far has been drawn. Only then is the next batch requested. */
+  drawn(now: number): void {
+    if (this.#waitsForDraw) {
+      this.#waitsForDraw = false;
+      const wait = Math.max(0, FRAME - (now - this.#drawnAt));
+      this.#askTimer = setTimeout(() => {
+        if (this.#paused) this.#waitsForDraw = true;
+        else this.#connection?.ask();
+      }, wait);
+    }
+    this.#drawnAt = now;
+  }
+
+  #connect(): void {
+    const wanted = this.#listener.wanted();
+    if (!wanted) return;
+    this.#connection?.close();
+    this.#connection = new SeriesConnection(wanted.hub.series(wanted.names), browserWorld, {
+      message: (parts, anew) => this.#message(parts, anew),
+      link: (link) => {
+        this.link = link;
+        this.#listener.linkChanged();
+      },
+    });
+  }
+
+  #message(parts: SeriesPart[], anew: boolean): void {
+    this.#batches.push(parts.reduce((sum, part) => sum + part.points.length, 0));
+    if (this.#batches.length > 10_000) this.#batches.splice(0, 5_000);
+    this.#listener.message(parts, anew);
+    this.#waitsForDraw = true;
+  }
+}
+
+/** Changes or deletes a series at its hub. Returns an error message, or ''. */
+export async function changeSeries(
+  hub: HubAddress,
+  id: number,
+  method: 'PATCH' | 'DELETE',
+  body?: unknown,
+): Promise<string> {
+  try {
+    const answer = await fetch(hub.oneSeries(id), {
+      method,
+      credentials: 'same-origin',
+      ...(body === undefined
+        ? {}
+        : { headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) }),
+    });
+    const said = answer.ok ? '' : ((await answer.json()) as { message?: string }).message;
+    return said ?? `The hub answered ${answer.status}.`;
+  } catch {
+    return 'The hub can’t be reached.';
+  }
+}

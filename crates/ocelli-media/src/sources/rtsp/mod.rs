@@ -24,6 +24,8 @@ mod answers;
 mod auth;
 mod caller;
 mod connection;
+#[cfg(fuzzing)]
+mod fuzzing;
 mod message;
 mod reception;
 mod sdp;
@@ -33,6 +35,8 @@ mod unpacker;
 
 pub use caller::Caller;
 pub use connection::Broken;
+#[cfg(fuzzing)]
+pub use fuzzing::{items, pictures};
 pub use message::Fault;
 pub use session::Session;
 
@@ -191,72 +195,4 @@ fn choose(session: &Session) -> Result<(usize, Shown), Failure> {
         None => "the camera offers no video".to_owned(),
     };
     Err(Failure::new(FailureKind::Unsupported, reason))
-}
-
-/// What a camera's bytes in these pieces hold, item by item and in words; a fault is the
-/// last of them. What answers say is looked into as far as a session does.
-#[cfg(fuzzing)]
-pub fn items(pieces: &[&[u8]]) -> Vec<String> {
-    let mut input = connection::Input::default();
-    let mut items = Vec::new();
-    for piece in pieces {
-        let mut rest = *piece;
-        while !rest.is_empty() {
-            let room = input.room();
-            assert!(!room.is_empty(), "no room is left");
-            let len = room.len().min(rest.len());
-            room[..len].copy_from_slice(&rest[..len]);
-            rest = &rest[len..];
-            input.filled(len);
-            loop {
-                match input.next() {
-                    Ok(Some(connection::Item::Packet(channel, packet))) => {
-                        items.push(format!("{channel}: {:?}", input.bytes(packet)));
-                    }
-                    Ok(Some(connection::Item::Message(message))) => {
-                        items.push(format!("{message:?} {}", session::interpret(&message)));
-                    }
-                    Ok(None) => break,
-                    Err(fault) => {
-                        items.push(fault.to_string());
-                        return items;
-                    }
-                }
-            }
-        }
-    }
-    items
-}
-
-/// How many pictures are in the packets of a track.
-///
-/// # Errors
-/// It is given up, with the reason.
-#[cfg(fuzzing)]
-pub fn pictures(
-    encoding: &str,
-    parameters: Option<&str>,
-    packets: &[Vec<u8>],
-) -> Result<usize, String> {
-    let track = sdp::Track {
-        media: "video".to_owned(),
-        encoding: encoding.to_owned(),
-        payload_type: 96,
-        clock_rate: 90_000,
-        parameters: parameters.map(str::to_owned),
-        control: None,
-    };
-    let told = |broken| format!("{broken:?}");
-    let Some(mut unpacker) = unpacker::Unpacker::new(&track).map_err(told)? else {
-        return Ok(0);
-    };
-    let mut count = 0;
-    for packet in packets {
-        unpacker.push(packet).map_err(told)?;
-        while unpacker.pull().map_err(told)?.is_some() {
-            count += 1;
-        }
-        unpacker.parameters();
-    }
-    Ok(count)
 }

@@ -193,37 +193,3 @@ fn amid(broken: Broken) -> Broken {
         other => other,
     }
 }
-
-/// What a session reads out of a message, in words.
-#[cfg(fuzzing)]
-pub fn interpret(message: &Message) -> String {
-    use super::super::Credentials;
-    use super::auth::Signer;
-    use super::caller::Caller;
-    use url::Url;
-    let Ok(asked) = Url::parse("rtsp://10.0.0.7/stream1") else {
-        return String::new();
-    };
-    let base = answers::base(message, &asked);
-    let description = Description::read(&message.body);
-    let controls = description
-        .tracks
-        .iter()
-        .filter_map(|track| track.control.as_deref());
-    let controls: Vec<_> = controls
-        .map(|control| answers::join(&base, control))
-        .collect();
-    let mut caller = Caller::new(asked, None, "fuzz");
-    let moved = message
-        .header("Location")
-        .map(|target| caller.follow(target).is_ok());
-    let mut signer = Signer::new(Some(Credentials {
-        user: "viewer".to_owned(),
-        password: "password".to_owned(),
-    }));
-    let signed = signer.challenged(message, false).is_ok()
-        && signer.authorization("PLAY", base.as_str()).is_some();
-    let session = message.header("Session").map(answers::session_and_timeout);
-    let channel = answers::channel(message.header("Transport").unwrap_or_default());
-    format!("{base} {description:?} {controls:?} {moved:?} {signed} {session:?} {channel:?}")
-}

@@ -1,0 +1,103 @@
+//! The ways in for `make fuzz`.
+
+use super::super::Credentials;
+use super::auth::Signer;
+use super::caller::Caller;
+use super::message::Message;
+use super::{answers, connection, sdp, unpacker};
+use url::Url;
+
+/// What a camera's bytes in these pieces hold, item by item and in words; a fault is the
+/// last of them. What answers say is looked into as far as a session does.
+pub fn items(pieces: &[&[u8]]) -> Vec<String> {
+    let mut input = connection::Input::default();
+    let mut items = Vec::new();
+    for piece in pieces {
+        let mut rest = *piece;
+        while !rest.is_empty() {
+            let room = input.room();
+            assert!(!room.is_empty(), "no room is left");
+            let len = room.len().min(rest.len());
+            room[..len].copy_from_slice(&rest[..len]);
+            rest = &rest[len..];
+            input.filled(len);
+            loop {
+                match input.next() {
+                    Ok(Some(connection::Item::Packet(channel, packet))) => {
+                        items.push(format!("{channel}: {:?}", input.bytes(packet)));
+                    }
+                    Ok(Some(connection::Item::Message(message))) => {
+                        items.push(format!("{message:?} {}", interpret(&message)));
+                    }
+                    Ok(None) => break,
+                    Err(fault) => {
+                        items.push(fault.to_string());
+                        return items;
+                    }
+                }
+            }
+        }
+    }
+    items
+}
+
+/// How many pictures are in the packets of a track.
+///
+/// # Errors
+/// It is given up, with the reason.
+pub fn pictures(
+    encoding: &str,
+    parameters: Option<&str>,
+    packets: &[Vec<u8>],
+) -> Result<usize, String> {
+    let track = sdp::Track {
+        media: "video".to_owned(),
+        encoding: encoding.to_owned(),
+        payload_type: 96,
+        clock_rate: 90_000,
+        parameters: parameters.map(str::to_owned),
+        control: None,
+    };
+    let told = |broken| format!("{broken:?}");
+    let Some(mut unpacker) = unpacker::Unpacker::new(&track).map_err(told)? else {
+        return Ok(0);
+    };
+    let mut count = 0;
+    for packet in packets {
+        unpacker.push(packet).map_err(told)?;
+        while unpacker.pull().map_err(told)?.is_some() {
+            count += 1;
+        }
+        unpacker.parameters();
+    }
+    Ok(count)
+}
+
+/// What a session reads out of a message, in words.
+fn interpret(message: &Message) -> String {
+    let Ok(asked) = Url::parse("rtsp://10.0.0.7/stream1") else {
+        return String::new();
+    };
+    let base = answers::base(message, &asked);
+    let description = sdp::Description::read(&message.body);
+    let controls = description
+        .tracks
+        .iter()
+        .filter_map(|track| track.control.as_deref());
+    let controls: Vec<_> = controls
+        .map(|control| answers::join(&base, control))
+        .collect();
+    let mut caller = Caller::new(asked, None, "fuzz");
+    let moved = message
+        .header("Location")
+        .map(|target| caller.follow(target).is_ok());
+    let mut signer = Signer::new(Some(Credentials {
+        user: "viewer".to_owned(),
+        password: "password".to_owned(),
+    }));
+    let signed = signer.challenged(message, false).is_ok()
+        && signer.authorization("PLAY", base.as_str()).is_some();
+    let session = message.header("Session").map(answers::session_and_timeout);
+    let channel = answers::channel(message.header("Transport").unwrap_or_default());
+    format!("{base} {description:?} {controls:?} {moved:?} {signed} {session:?} {channel:?}")
+}

@@ -4,8 +4,9 @@
 use crate::Exit;
 use clap::{Args, Subcommand};
 use ocelli::launch;
-use ocelli::tls::authority::Certificate;
-use ocelli::tls::{day, fingerprint};
+use ocelli::trust::fingerprint;
+use ocelli_net::tls::authority::Certificate;
+use ocelli_net::tls::day;
 use std::env;
 use std::ffi::OsStr;
 use std::io::{self, Write};

@@ -3,7 +3,6 @@
 //! All of it is public, and is answered without TLS too: a device that does not trust
 //! the hub yet has no other way.
 
-use super::authority::Certificate;
 use crate::answer::Problem;
 use crate::site::Site;
 use crate::ui;
@@ -13,6 +12,7 @@ use axum::extract::State;
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use http::header::{CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
+use ocelli_net::tls::authority::Certificate;
 use rustls::pki_types::CertificateDer;
 use std::sync::Arc;
 

@@ -1,9 +1,10 @@
 //! The one port: accepts connections as long as there is room for them, each of which
 //! is then a conversation of its own. `run` ends when it is told to, whatever connections stay open.
 
+use crate::pages::{self, trust};
 use crate::site::Site;
 use crate::visitor::rounds;
-use crate::{api, ingest, sinks, telemetry, trust, ui};
+use crate::{api, ingest, sinks, telemetry};
 use axum::Router;
 use ocelli_core::State;
 use ocelli_media::supervise;
@@ -29,7 +30,7 @@ fn routes(site: Arc<Site>) -> Router {
         .merge(api::routes(&site))
         .merge(trust::routes())
         .merge(ingest::routes())
-        .fallback(ui::serve)
+        .fallback(pages::serve)
         .with_state(site)
 }
 

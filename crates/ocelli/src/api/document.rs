@@ -3,7 +3,7 @@
 
 use super::{cameras, tokens};
 use crate::answer::ProblemBody;
-use crate::ui::POLICY;
+use crate::pages::POLICY;
 use axum::Extension;
 use axum::response::Html;
 use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName};

@@ -2,8 +2,8 @@
 //! the rest of the hub, run without it.
 
 use super::{Options, Port, Shared, Telemetry, sources, viewers};
+use crate::pages::trust;
 use crate::site::Site;
-use crate::trust;
 use ocelli_core::PeerKind;
 use ocelli_net::accept::{accept, wait_out};
 use ocelli_net::conversation::Doors;

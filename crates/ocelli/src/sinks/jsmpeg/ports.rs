@@ -4,10 +4,10 @@
 use super::stream::Form;
 use super::viewer::{Viewer, Wish};
 use crate::config::JsmpegPorts;
+use crate::pages;
 use crate::sinks::GOODBYE;
 use crate::sinks::news::Stay;
 use crate::site::Site;
-use crate::ui;
 use crate::visitor::Visitor;
 use axum::body::Body;
 use axum::response::Response;
@@ -207,9 +207,9 @@ impl Ports {
             }
             "/jsmpg.js" => match own(self.options.script.as_deref()).await {
                 Ok(Some(script)) => file(script.into(), "application/javascript"),
-                Ok(None) => match ui::built("jsmpg.js") {
+                Ok(None) => match pages::built("jsmpg.js") {
                     Some(script) => file(script, "application/javascript"),
-                    None => plain(StatusCode::NOT_FOUND, ui::NOT_BUILT),
+                    None => plain(StatusCode::NOT_FOUND, pages::NOT_BUILT),
                 },
                 Err(response) => *response,
             },

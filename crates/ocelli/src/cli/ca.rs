@@ -1,10 +1,10 @@
 //! `ocelli ca`: the hub's own certificate authority, shown and made known to this
 //! machine. Its key is never shown.
 
-use crate::Exit;
+use super::exit::Exit;
+use crate::launch;
+use crate::pages::trust::fingerprint;
 use clap::{Args, Subcommand};
-use ocelli::launch;
-use ocelli::trust::fingerprint;
 use ocelli_net::tls::authority::Certificate;
 use ocelli_net::tls::day;
 use std::env;

@@ -1,6 +1,8 @@
 //! The browser part: files built by `web/` and kept inside the binary, and the
 //! pages among them: the wall, its settings, signing in, one camera.
 
+pub mod trust;
+
 use crate::answer::Problem;
 use crate::site::Site;
 use crate::visitor::Visitor;

@@ -1,9 +1,10 @@
 //! From a configuration to a running hub.
 
+mod heap;
+
 use crate::added;
 use crate::auth::{Key, new_code};
 use crate::config::{CameraConfig, Config, from_argument};
-use crate::heap;
 use crate::log;
 use crate::server;
 use crate::sinks::jsmpeg;

@@ -4,8 +4,8 @@
 //! the hub yet has no other way.
 
 use crate::answer::Problem;
+use crate::pages;
 use crate::site::Site;
-use crate::ui;
 use aws_lc_rs::digest::{SHA256, digest};
 use axum::Router;
 use axum::extract::State;
@@ -93,5 +93,5 @@ async fn header(State(site): State<Arc<Site>>) -> Result<Response, Problem> {
 
 async fn page(State(site): State<Arc<Site>>) -> Result<Response, Problem> {
     let page = PAGE.replace("@PRINT@", &fingerprint(&of(&site)?.der));
-    Ok(([(CONTENT_SECURITY_POLICY, ui::POLICY)], Html(page)).into_response())
+    Ok(([(CONTENT_SECURITY_POLICY, pages::POLICY)], Html(page)).into_response())
 }

@@ -164,15 +164,3 @@ pub fn no_text() -> Problem {
         "the address holds what is no UTF-8",
     )
 }
-
-/// A refusal in plain text, for clients that show a person what they got; cleaned as a
-/// [`Problem`] is.
-pub fn plain(status: StatusCode, message: &str) -> Response {
-    let headers = [
-        (header::CONTENT_TYPE, "text/plain; charset=utf-8"),
-        // Many of these go out where nothing else adds what follows.
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::REFERRER_POLICY, "no-referrer"),
-    ];
-    (status, headers, format!("{}\n", shown(message))).into_response()
-}

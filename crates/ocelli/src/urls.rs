@@ -1,10 +1,10 @@
 //! The URLs that the hub gives out, made in this one place.
 
-use crate::connection::Peer;
 use crate::site::Site;
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 use ocelli_core::CameraId;
+use ocelli_net::connection::Peer;
 use std::convert::Infallible;
 use std::sync::Arc;
 
@@ -20,7 +20,11 @@ impl FromRequestParts<Arc<Site>> for Urls {
 
     async fn from_request_parts(parts: &mut Parts, site: &Arc<Site>) -> Result<Self, Infallible> {
         let peer = parts.extensions.get::<Peer>();
-        let origin = peer.map(|peer| site.gate.own_address(&parts.uri, &parts.headers, peer));
+        let origin = peer.map(|peer| {
+            site.front
+                .gate
+                .own_address(&parts.uri, &parts.headers, peer)
+        });
         Ok(Self {
             origin: origin.unwrap_or_default(),
         })

@@ -31,7 +31,7 @@ fn documents(folder: &Path, found: &mut Vec<PathBuf>) {
 fn the_reference_is_what_the_program_says() {
     let page = fs::read_to_string(root().join("docs/reference/sources.md")).unwrap_or_default();
     assert!(
-        page == ocelli::reference::text(),
+        page == ocelli::cli::reference::text(),
         "docs/reference/sources.md is out of date: ocelli reference > docs/reference/sources.md"
     );
 }

@@ -1,14 +1,14 @@
 //! What a request brings: JSON, or lines.
 
 use crate::answer::Problem;
-use crate::counts::Refusal;
-use crate::limits::Limits;
 use crate::site::Site;
 use axum::extract::{FromRequest, Request};
 use bytes::Bytes;
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use ocelli_media::sources::redact;
+use ocelli_net::counts::Refusal;
+use ocelli_net::limits::Limits;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
 use tokio::time::timeout;
@@ -45,10 +45,10 @@ impl FromRequest<Arc<Site>> for Lines {
             body_size,
             body_timeout,
             ..
-        } = site.limits;
+        } = site.front.limits;
         let whole = timeout(body_timeout, Bytes::from_request(request, site)).await;
         let whole = whole.map_err(|_| {
-            site.counts.refuse(Refusal::BodyTimeout);
+            site.front.counts.refuse(Refusal::BodyTimeout);
             let message = format!("the body was not whole within {body_timeout:?}");
             Problem::new(StatusCode::REQUEST_TIMEOUT, message)
         })?;
@@ -56,7 +56,7 @@ impl FromRequest<Arc<Site>> for Lines {
             let status = error.status();
             let message = match status {
                 StatusCode::PAYLOAD_TOO_LARGE => {
-                    site.counts.refuse(Refusal::BodySize);
+                    site.front.counts.refuse(Refusal::BodySize);
                     format!("the body is longer than {body_size} bytes")
                 }
                 _ => error.body_text(),

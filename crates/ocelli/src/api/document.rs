@@ -3,11 +3,11 @@
 
 use super::{cameras, tokens};
 use crate::answer::ProblemBody;
-use crate::outgoing::Shared;
-use crate::ui::POLICY;
+use crate::pages::POLICY;
 use axum::Extension;
 use axum::response::Html;
 use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName};
+use ocelli_net::outgoing::Shared;
 use serde_json::{Value, json};
 use std::fmt::Write;
 use std::sync::LazyLock;

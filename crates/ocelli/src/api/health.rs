@@ -51,7 +51,7 @@ pub async fn up(State(site): State<Arc<Site>>) -> Json<Health> {
         version: env!("CARGO_PKG_VERSION"),
         ts: site.hub.clock().now().0 / 1000,
         uptime_seconds: site.started.elapsed().as_secs(),
-        ignored_messages: site.ignored.load(Ordering::Relaxed),
+        ignored_messages: site.front.ignored.load(Ordering::Relaxed),
     })
 }
 
@@ -70,7 +70,7 @@ pub struct Readiness {
     responses((status = 200, description = "They may", body = Readiness),
         (status = 503, description = "The hub stops", body = Readiness)))]
 pub async fn ready(State(site): State<Arc<Site>>) -> Response {
-    let stops = site.stopping.is_cancelled();
+    let stops = site.front.stopping.is_cancelled();
     let mut problems = Vec::new();
     if stops {
         problems.push("the hub stops".to_owned());

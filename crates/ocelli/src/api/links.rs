@@ -6,7 +6,6 @@ use super::body::Body;
 use super::page::{Page, Window};
 use crate::answer::{Answer, Asked, Problem, ProblemBody};
 use crate::auth::{Grant, Named, PlayToken};
-use crate::connection::Peer;
 use crate::site::Site;
 use crate::store::walls::{self, SHARE, Wall};
 use crate::store::{StoreError, incarnation};
@@ -18,6 +17,7 @@ use http::request::Parts;
 use ocelli_config::number::whole;
 use ocelli_core::name::split_id;
 use ocelli_core::text::is_control;
+use ocelli_net::connection::Peer;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
@@ -108,7 +108,10 @@ pub async fn play(
     let (id, incarnation) = site.store.call(find).await?;
     let cameras = BTreeMap::from([(id.as_str().to_owned(), incarnation)]);
     let token = PlayToken::new(cameras, expires).sign(site.store.key()?);
-    let origin = site.gate.own_address(&parts.uri, &parts.headers, &peer);
+    let origin = site
+        .front
+        .gate
+        .own_address(&parts.uri, &parts.headers, &peer);
     let socket = origin.replacen("http", "ws", 1);
     let (app, room) = (id.app().to_owned(), id.room().to_owned());
     Ok(Answer::new(Play {
@@ -250,7 +253,10 @@ pub async fn create(
         move |connection: &mut rusqlite::Connection| walls::insert(connection, &kept, &hash);
     site.store.call(insert).await?;
     let token = named.text();
-    let origin = site.gate.own_address(&parts.uri, &parts.headers, &peer);
+    let origin = site
+        .front
+        .gate
+        .own_address(&parts.uri, &parts.headers, &peer);
     let shown = Shown {
         url: format!("{origin}/#wall={token}"),
         token,

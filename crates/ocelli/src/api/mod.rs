@@ -90,7 +90,7 @@ pub fn routes(site: &Arc<Site>) -> Router<Arc<Site>> {
         .route(cameras::TEST, cameras::named_test())
         .route(UNKNOWN, any(unknown))
         .layer(guard)
-        .layer(DefaultBodyLimit::max(site.limits.body_size))
+        .layer(DefaultBodyLimit::max(site.front.limits.body_size))
 }
 
 /// Every address of the interface that is no other's.

@@ -6,13 +6,13 @@
 use super::apps::Gone;
 use super::body::{Body, Lines};
 use crate::answer::{Answer, Problem, ProblemBody};
-use crate::connection::Peer;
 use crate::site::Site;
 use crate::telemetry::{Stopped, Writer};
 use axum::Extension;
 use axum::extract::{Path, State};
 use http::StatusCode;
 use ocelli_core::text::{is_control, shown};
+use ocelli_net::connection::Peer;
 use ocelli_series::line::NAME_LIMIT;
 use ocelli_series::source::Source;
 use ocelli_series::{Refused, Registry, Series};

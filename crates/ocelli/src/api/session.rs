@@ -7,8 +7,7 @@ use super::apps::Gone;
 use super::body::Body;
 use super::users::RoleView;
 use crate::answer::{Answer, Problem, ProblemBody};
-use crate::auth::{Block, Busy, Grant, Named, Role, check_password, new_id};
-use crate::connection::Peer;
+use crate::auth::{Busy, Grant, Named, Role, check_password, new_id};
 use crate::site::Site;
 use crate::store::sessions::{self, LONGEST, Session};
 use crate::store::users::{self, User};
@@ -21,6 +20,8 @@ use http::header::{SET_COOKIE, USER_AGENT};
 use http::request::Parts;
 use http::{HeaderValue, StatusCode};
 use ocelli_core::text::is_control;
+use ocelli_net::connection::Peer;
+use ocelli_net::throttle::Block;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -141,7 +142,7 @@ pub fn check_name(name: &str) -> Result<(), Problem> {
 /// Refuses what a page sends that is not the hub's own: it could sign a browser in as
 /// somebody else.
 fn check_page(site: &Site, peer: &Peer, parts: &Parts) -> Result<(), Problem> {
-    match comes_from_own_page(&site.gate, peer, parts) {
+    match comes_from_own_page(&site.front.gate, peer, parts) {
         Some(false) => Err(Problem::new(
             StatusCode::FORBIDDEN,
             "this is for the hub's own pages; the Origin of this one is another",

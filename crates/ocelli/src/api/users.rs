@@ -10,7 +10,6 @@ use super::page::{Page, Window};
 use super::session::check_name;
 use crate::answer::{Answer, Asked, Problem, ProblemBody};
 use crate::auth::{Grant, Hash, Role, new_code, new_id};
-use crate::connection::Peer;
 use crate::launch::sign_in_link;
 use crate::site::Site;
 use crate::store::users::{self, User};
@@ -19,6 +18,7 @@ use axum::Extension;
 use axum::extract::{Path, State};
 use http::StatusCode;
 use http::request::Parts;
+use ocelli_net::connection::Peer;
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -180,7 +180,10 @@ struct Code {
 impl Code {
     fn new(site: &Site, peer: &Peer, parts: &Parts) -> Result<Self, StoreError> {
         let code = new_code();
-        let origin = site.gate.own_address(&parts.uri, &parts.headers, peer);
+        let origin = site
+            .front
+            .gate
+            .own_address(&parts.uri, &parts.headers, peer);
         Ok(Self {
             link: sign_in_link(&origin, &code),
             hash: site.store.key()?.hash(&code),

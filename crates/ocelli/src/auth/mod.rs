@@ -7,13 +7,11 @@
 mod password;
 mod permission;
 mod play;
-mod throttle;
 mod token;
 
 pub use password::{Busy, Passwords, check_password};
 pub use permission::{Allowance, Grant, PERMISSIONS, Permission, Role};
 pub use play::{Incarnation, PlayToken};
-pub use throttle::{Block, Throttle};
 pub use token::{
     AdminToken, Hash, Key, Named, STREAM_MARK, new_code, new_id, new_stream_key, new_token,
 };

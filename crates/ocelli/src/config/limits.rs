@@ -1,9 +1,9 @@
 //! `[limits]`, `[log]` and `[metrics]`.
 
 use crate::auth::AdminToken;
-use crate::limits::Limits;
 use ocelli_config::{ConfigError, Section};
 use ocelli_core::MediaLimits;
+use ocelli_net::limits::Limits;
 use std::path::Path;
 use std::time::Duration;
 

@@ -14,14 +14,14 @@ pub use limits::{LIMIT_OPTIONS, LOG_OPTIONS, Log, LogFormat, METRICS_OPTIONS, Me
 pub use tls::TLS_OPTIONS;
 
 use crate::auth::AdminToken;
-use crate::gate::PublicUrl;
-use crate::limits::Limits;
-use crate::proxy::{Proxies, ProxyHeaders};
 use crate::telemetry;
-use crate::tls::keep::Mode;
 use ocelli_config::{ConfigError, Section, parse_listen};
 use ocelli_core::name::DEFAULT_APP;
 use ocelli_core::{App, CameraId, IngestLimits};
+use ocelli_net::gate::PublicUrl;
+use ocelli_net::limits::Limits;
+use ocelli_net::proxy::{Proxies, ProxyHeaders};
+use ocelli_net::tls::keep::Mode;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::ops::Range;

@@ -1,8 +1,8 @@
 //! `[tls]`.
 
-use crate::tls::files::Files;
-use crate::tls::keep::Mode;
 use ocelli_config::{ConfigError, Section, nearest};
+use ocelli_net::tls::files::Files;
+use ocelli_net::tls::keep::Mode;
 
 /// The keys of `[tls]`: name and meaning.
 pub const TLS_OPTIONS: &[(&str, &str)] = &[

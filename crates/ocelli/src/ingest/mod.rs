@@ -28,13 +28,13 @@ pub use refusal::Refusal;
 pub use session::read_stats;
 pub use socket::{is_identity, routes};
 
-use crate::auth::{Block, Throttle};
 use crate::store::keys::StreamKey;
 use crate::store::{StoreError, keys};
 use ocelli_core::{Camera, CameraId, Hub, HubError, Renditions, Timestamp};
 use ocelli_media::options::Mpeg1Options;
 use ocelli_media::renditions::Mpeg1Rendition;
 use ocelli_media::sources::push::{self, Push};
+use ocelli_net::throttle::{Block, Throttle};
 use rusqlite::Connection;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};

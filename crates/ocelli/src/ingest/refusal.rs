@@ -1,8 +1,8 @@
 //! Why a device's connection is refused or ended, as it is told.
 
-use crate::websocket::{Fault, close};
 use ocelli_core::TooLarge;
 use ocelli_core::text::shown;
+use ocelli_net::websocket::{Fault, close};
 use serde_json::Value;
 use std::fmt;
 

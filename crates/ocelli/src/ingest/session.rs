@@ -8,11 +8,11 @@ use super::claim::Seat;
 use super::{Device, Refusal, Report};
 use crate::site::Site;
 use crate::store::{keys, streams};
-use crate::websocket::{End, Incoming, Socket};
 use bytes::Bytes;
 use ocelli_core::text::is_control;
 use ocelli_core::{App, FrameBuffer, IngestLimits, Picture, TooLarge};
 use ocelli_media::jpeg;
+use ocelli_net::websocket::{End, Incoming, Socket};
 use serde_json::{Map, Value};
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -119,7 +119,7 @@ impl Session {
             stats_kept: None,
             checked: now,
             tick: Box::pin(sleep_until(now + TICK.min(limits.idle_timeout))),
-            stopped: Box::pin(site.stopping.clone().cancelled_owned()),
+            stopped: Box::pin(site.front.stopping.clone().cancelled_owned()),
             seat,
         }
     }
@@ -278,7 +278,7 @@ impl Session {
     /// Takes what the device tells of itself; whatever else it says is ignored.
     fn listen(&mut self, text: &str) {
         let Some(numbers) = read_stats(text) else {
-            return self.site.ignore(1);
+            return self.site.front.ignore(1);
         };
         let device = &self.seat.device;
         let fields = numbers
@@ -297,7 +297,7 @@ impl Session {
         if self.stats_kept.is_none_or(|kept| now - kept >= KEEP_STATS) {
             self.stats_kept = Some(now);
             let (site, row) = (self.site.clone(), device.row);
-            self.site.tasks.spawn(async move {
+            self.site.front.tasks.spawn(async move {
                 let note = move |connection: &mut _| streams::note(connection, row, &stats);
                 // The store has said it if it failed; the end of the stream tries again.
                 let _ = site.store.call(note).await;
@@ -329,7 +329,7 @@ impl Session {
     /// Looks whether the key is still there. Frames don't wait for the store.
     fn look_for_key(&self) {
         let (site, device) = (self.site.clone(), self.seat.device.clone());
-        self.site.tasks.spawn(async move {
+        self.site.front.tasks.spawn(async move {
             let key = device.key.clone();
             let look = move |connection: &mut _| keys::exists(connection, &key);
             if let Ok(false) = site.store.call(look).await {

@@ -5,11 +5,8 @@ use super::Refusal;
 use super::claim::{Claim, Seat, claim};
 use super::session::{Session, dismiss};
 use crate::answer::Asked;
-use crate::auth::{Block, STREAM_MARK};
-use crate::connection::Peer;
-use crate::counts;
+use crate::auth::STREAM_MARK;
 use crate::site::Site;
-use crate::websocket::{self, Incoming, Reading, Socket};
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
@@ -19,6 +16,10 @@ use http::Request;
 use http::header::{AUTHORIZATION, HeaderMap};
 use ocelli_core::name::check_room;
 use ocelli_core::text::has_secret;
+use ocelli_net::connection::Peer;
+use ocelli_net::counts;
+use ocelli_net::throttle::Block;
+use ocelli_net::websocket::{self, Incoming, Reading, Socket};
 use serde::Deserialize;
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -62,7 +63,7 @@ async fn open(
         key,
     };
     let protocol = offered.then_some(PROTOCOL);
-    websocket::upgrade_for_anybody(&site, &peer, request, protocol, reading, |socket| {
+    websocket::upgrade_for_anybody(&site.front, &peer, request, protocol, reading, |socket| {
         arrival.serve(socket)
     })
 }
@@ -135,7 +136,8 @@ impl Arrival {
             Err(refusal) => {
                 let place = format!("app {:?}, room {:?}", self.app, self.room);
                 let reason = format!("{place}: {}", refusal.message);
-                site.refused(counts::Refusal::Device, &self.peer, &reason);
+                site.front
+                    .refused(counts::Refusal::Device, &self.peer, &reason);
                 dismiss(socket, &refusal).await;
             }
         }

@@ -8,10 +8,10 @@
 
 mod process;
 
-use crate::counts::{Refusal, Way};
 use crate::site::Site;
 use http::header::{ACCEPT, HeaderMap};
 use ocelli_core::{Camera, CameraStatus, PeerKind, Timestamp};
+use ocelli_net::counts::{Refusal, Way};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, NoLabelSet};
@@ -237,7 +237,8 @@ impl Scrape {
     }
 
     fn viewers(&self, sheet: &mut Sheet<'_>) -> fmt::Result {
-        let read = Way::ALL.map(|way| ([("sink", way.name())], self.site.counts.reading(way)));
+        let read =
+            Way::ALL.map(|way| ([("sink", way.name())], self.site.front.counts.reading(way)));
         sheet.gauges(
             "ocelli_sink_viewers",
             "Viewers connected.",
@@ -256,8 +257,12 @@ impl Scrape {
     }
 
     fn hub(&self, sheet: &mut Sheet<'_>) -> fmt::Result {
-        let refused =
-            Refusal::ALL.map(|why| ([("reason", why.name())], self.site.counts.refused(why)));
+        let refused = Refusal::ALL.map(|why| {
+            (
+                [("reason", why.name())],
+                self.site.front.counts.refused(why),
+            )
+        });
         sheet.counters(
             "ocelli_refused",
             "Requests, upgrades and connections that were turned away.",
@@ -302,7 +307,7 @@ impl Scrape {
             "Pictures that were refused for their size.",
             capacity.oversized() as f64,
         )?;
-        let ignored = self.site.ignored.load(Ordering::Relaxed);
+        let ignored = self.site.front.ignored.load(Ordering::Relaxed);
         sheet.counter(
             "ocelli_ignored_messages",
             "Messages of viewers that were passed over: malformed, or of unknown cameras.",
@@ -311,12 +316,12 @@ impl Scrape {
         sheet.gauge(
             "ocelli_connections",
             "Connections that are open.",
-            self.site.doorkeeper.open() as f64,
+            self.site.front.doorkeeper.open() as f64,
         )?;
         sheet.gauge(
             "ocelli_max_connections",
             "Connections that may be open.",
-            self.site.doorkeeper.most() as f64,
+            self.site.front.doorkeeper.most() as f64,
         )?;
         sheet.gauge(
             "ocelli_store_usable",

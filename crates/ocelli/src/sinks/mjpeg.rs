@@ -9,8 +9,6 @@ use super::Playback;
 use super::news::Stay;
 use super::watching::Watching;
 use crate::answer::{Asked, Named, Problem};
-use crate::connection::{Flushes, Peer};
-use crate::counts::{Viewing, Way};
 use crate::site::Site;
 use crate::visitor::Visitor;
 use axum::body::Body;
@@ -22,6 +20,8 @@ use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http_body::Frame as BodyFrame;
 use ocelli_core::Frame;
+use ocelli_net::connection::{Flushes, Peer};
+use ocelli_net::counts::{Viewing, Way};
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -47,7 +47,7 @@ async fn mjpeg(
         stay: Stay::new(&site, visitor, &camera),
         watching: Watching::new(site.hub.clone(), camera, playback.stream.into()),
         flushes: peer.flushes,
-        viewing: site.counts.enter(Way::Mjpeg),
+        viewing: site.front.counts.enter(Way::Mjpeg),
         next: Next::Opening,
     };
     let headers = [

@@ -18,15 +18,15 @@ mod watching;
 pub use wall::Command;
 
 use crate::answer::Problem;
-use crate::connection::Peer;
-use crate::counts::Refusal;
 use crate::site::Site;
-use crate::websocket::{self, close};
 use axum::Router;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::{Request, StatusCode};
 use ocelli_core::Quality;
+use ocelli_net::connection::Peer;
+use ocelli_net::counts::Refusal;
+use ocelli_net::websocket::{self, close};
 use serde::Deserialize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -77,7 +77,7 @@ pub struct Playback {
 pub fn refuse(site: &Arc<Site>, peer: &Peer, request: Request<Body>, problem: Problem) -> Response {
     if problem.status() != StatusCode::UNAUTHORIZED {
         let reason = format!("{}: {}", request.uri().path(), problem.message());
-        site.refused(Refusal::Unknown, peer, &reason);
+        site.front.refused(Refusal::Unknown, peer, &reason);
         return problem.into_response();
     }
     let why = problem.message();
@@ -114,10 +114,16 @@ fn close_at_once(
     // The path alone: behind it there may be a token.
     let reason = format!("{}: {why}", request.uri().path());
     let why = why[..why.floor_char_boundary(close::REASON_LIMIT)].to_owned();
-    let (told, from) = (site.clone(), peer.clone());
-    websocket::upgrade(site, peer, request, None, move |mut socket| async move {
-        told.refused(refusal, &from, &reason);
-        socket.close(code, &why);
-        socket.finish(GOODBYE).await;
-    })
+    let (front, from) = (site.front.clone(), peer.clone());
+    websocket::upgrade(
+        &site.front,
+        peer,
+        request,
+        None,
+        move |mut socket| async move {
+            front.refused(refusal, &from, &reason);
+            socket.close(code, &why);
+            socket.finish(GOODBYE).await;
+        },
+    )
 }

@@ -90,7 +90,7 @@ impl Stay {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bell::Bell;
+    use ocelli_net::bell::Bell;
     use ocelli_testkit::schedule::every_order;
     use std::sync::Mutex;
     use std::sync::atomic::{AtomicBool, Ordering::SeqCst};

@@ -2,7 +2,6 @@
 
 use super::Playback;
 use crate::answer::{Asked, Named, Problem};
-use crate::counts::Way;
 use crate::site::Site;
 use crate::visitor::Visitor;
 use axum::Router;
@@ -13,6 +12,7 @@ use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use ocelli_core::{Camera, Follower, Frame};
 use ocelli_media::sources::push;
+use ocelli_net::counts::Way;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -31,7 +31,7 @@ async fn snapshot(
     Asked(playback): Asked<Playback>,
 ) -> Result<Response, Problem> {
     let camera = visitor.find(&app, &room)?;
-    let viewing = site.counts.enter(Way::Snapshot);
+    let viewing = site.front.counts.enter(Way::Snapshot);
     // Following wakes the camera and keeps it for the grace period.
     let mut follower = camera.follow(playback.stream.into());
     let frame = match follower.try_next() {

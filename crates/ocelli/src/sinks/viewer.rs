@@ -4,12 +4,8 @@ use super::news::Stay;
 use super::watching::Watching;
 use super::{GOODBYE, Stream, refuse};
 use crate::answer::{Asked, Problem};
-use crate::bell::Bell;
-use crate::connection::Peer;
-use crate::counts::{Viewing, Way};
 use crate::site::Site;
 use crate::visitor::Visitor;
-use crate::websocket::{self, Incoming, Socket, close};
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
@@ -17,6 +13,10 @@ use axum::routing::any;
 use axum::{Extension, Router};
 use http::Request;
 use ocelli_core::Form;
+use ocelli_net::bell::Bell;
+use ocelli_net::connection::Peer;
+use ocelli_net::counts::{Viewing, Way};
+use ocelli_net::websocket::{self, Incoming, Socket, close};
 use serde::Deserialize;
 use serde_json::json;
 use std::pin::{Pin, pin};
@@ -62,20 +62,26 @@ async fn open(
         Err(problem) => return refuse(&site, &peer, request, problem),
     };
     let served = site.clone();
-    websocket::upgrade(&site, &peer, request, None, move |socket| async move {
-        // The picture comes first.
-        let mut infos = interval_at(Instant::now() + FIRST_INFO, INFO_INTERVAL);
-        infos.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        let viewer = Viewer {
-            socket,
-            watching: Watching::new(served.hub.clone(), camera, asked.stream.into()),
-            stay,
-            infos,
-            bell: Bell::default(),
-            viewing: served.counts.enter(Way::LiveWs),
-        };
-        viewer.run(&served).await;
-    })
+    websocket::upgrade(
+        &site.front,
+        &peer,
+        request,
+        None,
+        move |socket| async move {
+            // The picture comes first.
+            let mut infos = interval_at(Instant::now() + FIRST_INFO, INFO_INTERVAL);
+            infos.set_missed_tick_behavior(MissedTickBehavior::Skip);
+            let viewer = Viewer {
+                socket,
+                watching: Watching::new(served.hub.clone(), camera, asked.stream.into()),
+                stay,
+                infos,
+                bell: Bell::default(),
+                viewing: served.front.counts.enter(Way::LiveWs),
+            };
+            viewer.run(&served).await;
+        },
+    )
 }
 
 struct Viewer {
@@ -98,7 +104,7 @@ enum Event {
 
 impl Viewer {
     async fn run(mut self, site: &Site) {
-        let mut stopped = pin!(site.stopping.cancelled());
+        let mut stopped = pin!(site.front.stopping.cancelled());
         loop {
             let next = std::future::poll_fn(|cx| self.poll_next(stopped.as_mut(), cx));
             match next.await {
@@ -117,7 +123,7 @@ impl Viewer {
                     self.socket.close(1000, "the camera is gone");
                     return self.socket.finish(GOODBYE).await;
                 }
-                Event::Came(Incoming::Text(_)) => site.ignore(1),
+                Event::Came(Incoming::Text(_)) => site.front.ignore(1),
                 Event::Came(Incoming::Binary(_) | Incoming::TooLong) => {
                     self.socket.close(1003, "a viewer sends no binary messages");
                 }

@@ -2,22 +2,16 @@
 
 use super::StoreError;
 use crate::auth::Key;
+use ocelli_config::private::{Unusable, make, make_private};
 use std::ffi::OsString;
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// Where the key of token hashes is.
 const KEY_FILE: &str = "token.key";
-/// Locked while the store is opened.
-const LOCK_FILE: &str = "opening.lock";
 /// Locked while a hub runs on the directory.
 const HUB_FILE: &str = "hub.lock";
-
-fn unusable(path: &Path, error: &io::Error) -> StoreError {
-    StoreError::Unusable(format!("{} can't be used: {error}", path.display()))
-}
 
 /// The data directory when none is named: the user's own, `$XDG_DATA_HOME/ocelli`
 /// or `~/.local/share/ocelli`. None without a home.
@@ -32,20 +26,6 @@ pub fn default_directory(variable: impl Fn(&str) -> Option<OsString>) -> Option<
     Some(shared?.join("ocelli"))
 }
 
-/// Makes the directory, unless it is there.
-pub fn make(data: &Path) -> Result<(), StoreError> {
-    let mut builder = DirBuilder::new();
-    let made = builder.recursive(true).mode(0o700).create(data);
-    made.map_err(|error| unusable(data, &error))
-}
-
-/// Makes a file that only its owner reads, unless it is there.
-pub fn make_private(path: &Path) -> Result<File, StoreError> {
-    let mut options = OpenOptions::new();
-    options.read(true).append(true).create(true).mode(0o600);
-    options.open(path).map_err(|error| unusable(path, &error))
-}
-
 /// Claims the directory for a hub, until the file is dropped; none while another has it.
 ///
 /// # Errors
@@ -57,16 +37,8 @@ pub fn claim(data: &Path) -> Result<Option<File>, StoreError> {
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),
         Err(TryLockError::WouldBlock) => Ok(None),
-        Err(TryLockError::Error(error)) => Err(unusable(&path, &error)),
+        Err(TryLockError::Error(error)) => Err(Unusable::new(&path, &error).into()),
     }
-}
-
-/// Waits until nobody else opens a store here; until the file is dropped nobody will.
-pub fn hold(data: &Path) -> Result<File, StoreError> {
-    let path = data.join(LOCK_FILE);
-    let file = make_private(&path)?;
-    file.lock().map_err(|error| unusable(&path, &error))?;
-    Ok(file)
 }
 
 /// The key of token hashes, made at the first start.
@@ -75,16 +47,16 @@ pub fn key(data: &Path) -> Result<Key, StoreError> {
     let mut file = make_private(&path)?;
     let mut bytes = Vec::new();
     let read = (&file).take(64).read_to_end(&mut bytes);
-    read.map_err(|error| unusable(&path, &error))?;
+    read.map_err(|error| Unusable::new(&path, &error))?;
     if bytes.is_empty() {
         let key = Key::random();
         let written = file.write_all(key.bytes()).and_then(|()| file.sync_all());
-        written.map_err(|error| unusable(&path, &error))?;
+        written.map_err(|error| Unusable::new(&path, &error))?;
         return Ok(key);
     }
     let Ok(bytes) = <[u8; 32]>::try_from(bytes) else {
         let damaged = io::Error::other("it is not 32 bytes long; without it no token is known");
-        return Err(unusable(&path, &damaged));
+        return Err(Unusable::new(&path, &damaged).into());
     };
     Ok(Key::new(bytes))
 }

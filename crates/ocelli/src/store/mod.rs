@@ -12,7 +12,7 @@ pub mod address;
 pub mod apps;
 pub mod cameras;
 pub mod codes;
-pub(crate) mod directory;
+mod directory;
 mod file;
 pub mod incarnation;
 pub mod keys;
@@ -29,6 +29,7 @@ pub use seal::Seal;
 
 use crate::auth::Key;
 use file::File;
+use ocelli_config::private::{self, Unusable};
 use rusqlite::Connection;
 use std::fmt;
 use std::path::Path;
@@ -66,6 +67,12 @@ impl fmt::Display for StoreError {
 
 impl std::error::Error for StoreError {}
 
+impl From<Unusable> for StoreError {
+    fn from(fault: Unusable) -> Self {
+        StoreError::Unusable(fault.to_string())
+    }
+}
+
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
         if error.sqlite_error_code() == Some(rusqlite::ErrorCode::ConstraintViolation) {
@@ -84,11 +91,11 @@ pub fn open(data: &Path) -> Result<(Connection, Key), StoreError> {
     let fault = |error: &dyn fmt::Display| {
         StoreError::Unusable(format!("{} can't be used: {error}", path.display()))
     };
-    directory::make(data)?;
+    private::make(data)?;
     // Whoever else starts on the same directory waits until this one is done.
-    let _held = directory::hold(data)?;
+    let _held = private::hold(data)?;
     let key = directory::key(data)?;
-    directory::make_private(&path)?;
+    private::make_private(&path)?;
     let mut connection = Connection::open(&path).map_err(|error| fault(&error))?;
     let opened = (|| -> rusqlite::Result<()> {
         connection.busy_timeout(BUSY)?;

@@ -35,7 +35,7 @@ pub async fn take(site: Arc<Site>, mut reports: Receiver<Report>) {
     loop {
         let report = tokio::select! {
             report = reports.recv() => report,
-            () = site.stopping.cancelled() => return,
+            () = site.front.stopping.cancelled() => return,
         };
         let report = match report {
             Ok(report) => report,
@@ -136,8 +136,9 @@ fn unit(field: &str) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gate::Gate;
     use ocelli_core::{Hub, Timestamp};
+    use ocelli_net::front::Front;
+    use ocelli_net::gate::Gate;
     use ocelli_series::Bounds;
     use tokio::sync::broadcast;
 
@@ -193,7 +194,9 @@ mod tests {
 
     #[tokio::test]
     async fn reports_that_were_too_many_are_counted_and_others_go_on() {
-        let site = Arc::new(Site::new(Arc::new(Hub::default()), Gate::new(&[], &[])));
+        let hub = Arc::new(Hub::default());
+        let front = Front::new(Gate::new(&[], &[]), hub.budgets().clone());
+        let site = Arc::new(Site::new(hub, front));
         let (send, reports) = broadcast::channel(4);
         for camera in 0..10 {
             let fields = [("rssi".to_owned(), -60.0)];

@@ -83,7 +83,7 @@ pub async fn take(site: Arc<Site>, shared: Arc<Shared>) {
                 Ok(()) => continue,
                 Err(Stopped) => return,
             },
-            () = site.stopping.cancelled() => return,
+            () = site.front.stopping.cancelled() => return,
         }
         if shared.lookers.load(Ordering::Relaxed) == 0 {
             before.clear();

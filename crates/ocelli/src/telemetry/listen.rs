@@ -2,10 +2,11 @@
 //! the rest of the hub, run without it.
 
 use super::{Options, Port, Shared, Telemetry, sources, viewers};
-use crate::conversation::Doors;
-use crate::server;
+use crate::pages::trust;
 use crate::site::Site;
 use ocelli_core::PeerKind;
+use ocelli_net::accept::{accept, wait_out};
+use ocelli_net::conversation::Doors;
 use std::io;
 use std::net::{SocketAddr, TcpListener as Bound};
 use std::sync::Arc;
@@ -21,7 +22,7 @@ pub fn begin(telemetry: &Telemetry, options: &Options, site: &Arc<Site>) {
     let bind = |address, key, what| bind(shared, address, key, what);
     if let Some(listener) = tcp.and_then(|address| bind(address, "tcp", "samples by TCP")) {
         let (shared, hub) = (shared.clone(), site.hub.clone());
-        let stopping = site.stopping.clone();
+        let stopping = site.front.stopping.clone();
         let serve = move |stream| {
             let budget = hub.budget(PeerKind::SampleSource);
             sources::accept(stream, budget, &shared, &stopping);
@@ -29,9 +30,10 @@ pub fn begin(telemetry: &Telemetry, options: &Options, site: &Arc<Site>) {
         spawn(telemetry, site, listener, serve);
     }
     if let Some(listener) = ws.and_then(|address| bind(address, "ws", "viewers of them")) {
-        let served = site.clone();
-        let doors = Doors::new(viewers::port(site.clone()), site.clone());
-        let serve = move |stream| server::accept(stream, &served, &doors);
+        let front = site.front.clone();
+        let signpost = trust::routes().with_state(site.clone());
+        let doors = Doors::new(viewers::port(site.clone()), signpost, front.clone());
+        let serve = move |stream| accept(stream, &front, &doors);
         spawn(telemetry, site, listener, serve);
     }
 }
@@ -81,7 +83,7 @@ fn spawn(
     bound: Bound,
     serve: impl Fn(TcpStream) + Send + Sync + 'static,
 ) {
-    let stopping = site.stopping.clone();
+    let stopping = site.front.stopping.clone();
     telemetry.runtime.spawn(async move {
         let listener = match TcpListener::from_std(bound) {
             Ok(listener) => listener,
@@ -91,7 +93,7 @@ fn spawn(
             loop {
                 match listener.accept().await {
                     Ok((stream, _)) => serve(stream),
-                    Err(error) => server::wait_out(&error).await,
+                    Err(error) => wait_out(&error).await,
                 }
             }
         };

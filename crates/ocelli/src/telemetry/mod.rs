@@ -194,9 +194,9 @@ impl Telemetry {
     pub fn serve(&self, options: &Options, site: &Arc<Site>) {
         listen::begin(self, options, site);
         let figures = figures::take(site.clone(), self.shared.clone());
-        site.tasks.spawn(figures);
+        site.front.tasks.spawn(figures);
         let devices = devices::take(site.clone(), site.ingest.reports());
-        site.tasks.spawn(devices);
+        site.front.tasks.spawn(devices);
     }
 
     /// Ends the thread; what came is stored before.

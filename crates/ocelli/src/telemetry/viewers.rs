@@ -7,17 +7,17 @@
 
 use super::{Next, Shared, Telemetry};
 use crate::answer::{Asked, Problem};
-use crate::connection::Peer;
 use crate::sinks::refuse;
 use crate::site::Site;
 use crate::visitor::{LAPSED, NOT_ON_WALL, Visitor};
-use crate::websocket::{self, Incoming, Socket, close};
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
 use axum::routing::any;
 use axum::{Extension, Router};
 use http::{Request, StatusCode};
+use ocelli_net::connection::Peer;
+use ocelli_net::websocket::{self, Incoming, Socket, close};
 use ocelli_series::cursor::Piece;
 use ocelli_series::{Cursor, Wanted};
 use std::sync::Arc;
@@ -104,7 +104,7 @@ fn begin(
     };
     site.visitors.stay(&visitor);
     let served = site.clone();
-    websocket::upgrade(&site, peer, request, None, move |socket| async move {
+    websocket::upgrade(&site.front, peer, request, None, move |socket| async move {
         let looks = Looks::begin(&served.telemetry, !wanted.tcp_only);
         let mut checks = interval(MAY_LOOK);
         checks.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -168,7 +168,7 @@ enum Event {
 
 impl Viewer {
     async fn run(mut self, site: &Site) {
-        let mut stopped = std::pin::pin!(site.stopping.cancelled());
+        let mut stopped = std::pin::pin!(site.front.stopping.cancelled());
         loop {
             let event = tokio::select! {
                 event = self.next() => event,
@@ -192,7 +192,7 @@ impl Viewer {
                 Event::Came(Incoming::Text(text)) if text.is_empty() => self.asked = true,
                 Event::Came(Incoming::Binary(bytes)) if bytes.is_empty() => self.asked = true,
                 Event::Came(Incoming::Text(_) | Incoming::Binary(_) | Incoming::TooLong) => {
-                    site.ignore(1);
+                    site.front.ignore(1);
                 }
                 Event::Came(Incoming::Closed) => return,
             }

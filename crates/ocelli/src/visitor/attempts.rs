@@ -4,7 +4,7 @@
 //! come from. Whoever guesses elsewhere can use up an account's attempts but not lock
 //! its owner out: an address against which nothing is held has one all the same.
 
-use crate::auth::{Block, Throttle};
+use ocelli_net::throttle::{Block, Throttle};
 use std::time::Duration;
 
 /// Attempts to get in.

@@ -2,7 +2,6 @@
 
 use super::origin::{cookie_counts, cookie_name};
 use crate::auth::{Hash, Incarnation, Key, Named, PlayToken};
-use crate::connection::Peer;
 use crate::site::Site;
 use crate::store::sessions::{self, Session};
 use crate::store::tokens::{self, Token};
@@ -13,6 +12,7 @@ use http::header::{AUTHORIZATION, COOKIE, HeaderMap};
 use http::request::Parts;
 use ocelli_core::CameraId;
 use ocelli_core::name::split_id;
+use ocelli_net::connection::Peer;
 use rusqlite::Connection;
 use std::collections::BTreeSet;
 
@@ -100,7 +100,7 @@ pub fn brought(site: &Site, peer: &Peer, parts: &Parts) -> Result<Vec<Credential
     }
     // Without a store there are no sessions, and no cookie is one.
     if let Ok(key) = site.store.key()
-        && cookie_counts(&site.gate, peer, parts)
+        && cookie_counts(&site.front.gate, peer, parts)
         && let Some(session) = session(&parts.headers, key, peer.secure)
     {
         brought.push(session);

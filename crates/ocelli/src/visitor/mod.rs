@@ -19,8 +19,7 @@ pub use origin::{comes_from_own_page, cookie, cookie_name};
 pub use rounds::{Visitors, rounds};
 
 use crate::answer::Problem;
-use crate::auth::{Block, Grant};
-use crate::connection::Peer;
+use crate::auth::Grant;
 use crate::site::Site;
 use crate::store::sessions::Session;
 use crate::store::users::User;
@@ -31,6 +30,8 @@ use http::StatusCode;
 use http::request::Parts;
 use ocelli_core::name::{CameraId, DEFAULT_APP};
 use ocelli_core::{Camera, Hub};
+use ocelli_net::connection::Peer;
+use ocelli_net::throttle::Block;
 use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError, RwLock};
 

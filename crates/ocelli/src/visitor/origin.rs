@@ -5,11 +5,11 @@
 //! where the request says that it comes from the hub's own page, to the port.
 
 use crate::auth::Key;
-use crate::connection::Peer;
-use crate::gate::Gate;
 use http::header::{HeaderMap, ORIGIN, UPGRADE};
 use http::request::Parts;
 use http::{HeaderName, Method};
+use ocelli_net::connection::Peer;
+use ocelli_net::gate::Gate;
 use std::fmt::Write;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");

@@ -59,7 +59,7 @@ pub async fn rounds(site: Arc<Site>) {
         tokio::select! {
             _ = round.tick() => {}
             () = site.visitors.revoked.notified() => {}
-            () = site.stopping.cancelled() => return,
+            () = site.front.stopping.cancelled() => return,
         }
         let mut changed = false;
         for visitors in site.visitors.present().chunks(AT_A_TIME) {

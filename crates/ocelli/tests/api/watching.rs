@@ -7,11 +7,12 @@ use crate::support::tempdir::Dir;
 use crate::support::wall::{WALL, Wall};
 use crate::{ADMIN, Browser, admin, private_hub, token};
 use ocelli::auth::{AdminToken, PlayToken};
-use ocelli::gate::Gate;
 use ocelli::server;
 use ocelli::site::Site;
 use ocelli::store::{Store, incarnation, sessions, walls};
 use ocelli_core::{App, Camera, Clock, Hub, Renditions, Timestamp};
+use ocelli_net::front::Front;
+use ocelli_net::gate::Gate;
 use ocelli_testkit::websocket::RawSocket;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -344,7 +345,8 @@ async fn site() -> (Arc<Hands>, Arc<Site>, Dir) {
     hub.add(Camera::new(id, "Gate".into(), "hand", main, None, false))
         .unwrap();
     let dir = Dir::new("clocked");
-    let mut site = Site::new(hub, Gate::new(&[], &[]));
+    let front = Front::new(Gate::new(&[], &[]), hub.budgets().clone());
+    let mut site = Site::new(hub, front);
     site.store = Store::open(&dir.0).unwrap();
     site.admin = AdminToken::new(ADMIN).ok();
     (clock, Arc::new(site), dir)
@@ -448,8 +450,8 @@ async fn links_and_sessions_end_when_their_time_is_over() {
 
 #[tokio::test(start_paused = true)]
 async fn whoever_stays_is_looked_up_again_within_a_minute_without_being_told_to() {
-    use ocelli::connection::Peer;
     use ocelli::visitor::{Visitor, rounds};
+    use ocelli_net::connection::Peer;
     let (clock, site, _dir) = site().await;
     let rounds = tokio::spawn(rounds(site.clone()));
     let gate = site.hub.find("yard", "gate").unwrap();

@@ -6,15 +6,16 @@
 use super::tempdir::Dir;
 use super::{eventually, http};
 use ocelli::auth::AdminToken;
-use ocelli::gate::Gate;
 use ocelli::server;
 use ocelli::store::Store;
-use ocelli::tls::authority::Names;
-use ocelli::tls::keep::Keeper;
 use ocelli_core::{
     App, Camera, Failure, FailureKind, FrameBuffer, Hub, Picture, Publisher, Renditions, RunOnce,
     Source, Timestamp,
 };
+use ocelli_net::front::Front;
+use ocelli_net::gate::Gate;
+use ocelli_net::tls::authority::Names;
+use ocelli_net::tls::keep::Keeper;
 use ocelli_testkit::jpeg;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -65,14 +66,15 @@ impl Site {
         let hub = Arc::new(Hub::default());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let mut site = ocelli::site::Site::new(hub.clone(), Gate::new(&[], &[]));
+        let mut front = Front::new(Gate::new(&[], &[]), hub.budgets().clone());
         if let Some(dir) = &authority {
             let mut names = Names::default();
             names.add("localhost");
             let now = SystemTime::now();
             let (keeper, _) = Keeper::of_authority(&dir.0, names, &[], now).unwrap();
-            site.tls = Some(keeper.server().clone());
+            front.tls = Some(keeper.server().clone());
         }
+        let mut site = ocelli::site::Site::new(hub.clone(), front);
         furnish(&mut site);
         let site = Arc::new(site);
         let inner = site.clone();

@@ -9,7 +9,7 @@ use super::support::tempdir::Dir;
 use super::{HTTP_1, socket};
 use futures_util::{SinkExt, StreamExt};
 use http::Request;
-use ocelli::tls::authority::Certificate;
+use ocelli_net::tls::authority::Certificate;
 use ocelli_testkit::jpeg;
 use rustix::process::Signal;
 use std::path::Path;
@@ -121,7 +121,7 @@ async fn plain_http_is_shown_the_way_and_the_authority() {
         let certificate = Certificate::read(&local.dir.0.join("kept"))
             .unwrap()
             .unwrap();
-        let print = ocelli::tls::fingerprint(&certificate.der);
+        let print = ocelli::pages::trust::fingerprint(&certificate.der);
         assert!(page.contains(&print) && page.contains("iPhone"), "{page}");
         assert!(page.contains("frame-ancestors 'self'"), "{page}");
         let crt = local.curl(&[&format!("{base}/ca.crt")]);

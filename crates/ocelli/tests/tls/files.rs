@@ -5,7 +5,7 @@ use super::support::secure::{curl, encrypt, text};
 use super::support::tempdir::Dir;
 use super::{HTTP_1, socket};
 use futures_util::StreamExt;
-use ocelli::tls::files::{Files, Watch};
+use ocelli_net::tls::files::{Files, Watch};
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use tokio::net::TcpStream;

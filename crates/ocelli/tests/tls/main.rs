@@ -14,7 +14,7 @@ mod slow;
 
 use futures_util::StreamExt;
 use http::StatusCode;
-use ocelli::tls::keep::Keeper;
+use ocelli_net::tls::keep::Keeper;
 use ocelli_testkit::jpeg::{self, Picture};
 use std::path::Path;
 use std::time::Duration;
@@ -78,8 +78,9 @@ async fn shown(keeper: &Keeper, authority: &Path) -> (Vec<u8>, Stream) {
     tokio::spawn(async move {
         let (stream, _) = listener.accept().await.unwrap();
         let budget = ocelli_core::Budgets::default().budget(ocelli_core::PeerKind::Connection);
-        let (connection, _) = ocelli::connection::Connection::new(stream, budget).unwrap();
-        let Ok(ocelli::tls::Opened::Http1(mut connection)) = server.open(connection).await else {
+        let (connection, _) = ocelli_net::connection::Connection::new(stream, budget).unwrap();
+        let Ok(ocelli_net::tls::Opened::Http1(mut connection)) = server.open(connection).await
+        else {
             panic!("no HTTP/1.1");
         };
         let mut byte = [0];

@@ -13,16 +13,16 @@ pub use ports::{Ports, serve};
 use super::news::Stay;
 use super::{Stream, refuse, refuse_for_now};
 use crate::answer::{Asked, Problem};
-use crate::connection::Peer;
 use crate::site::Site;
 use crate::visitor::Visitor;
-use crate::websocket;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
 use axum::routing::any;
 use axum::{Extension, Router};
 use http::Request;
+use ocelli_net::connection::Peer;
+use ocelli_net::websocket;
 use serde::Deserialize;
 use std::sync::Arc;
 use stream::Form;
@@ -71,8 +71,14 @@ async fn open(
         return refuse_for_now(&site, &peer, request, &reason);
     }
     let served = site.clone();
-    websocket::upgrade(&site, &peer, request, None, move |socket| async move {
-        let viewer = Viewer::new(socket, &served, stay, camera, wish);
-        viewer.run(&served).await;
-    })
+    websocket::upgrade(
+        &site.front,
+        &peer,
+        request,
+        None,
+        move |socket| async move {
+            let viewer = Viewer::new(socket, &served, stay, camera, wish);
+            viewer.run(&served).await;
+        },
+    )
 }

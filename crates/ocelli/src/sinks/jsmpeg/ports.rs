@@ -3,18 +3,12 @@
 
 use super::stream::Form;
 use super::viewer::{Viewer, Wish};
-use crate::answer::plain;
 use crate::config::JsmpegPorts;
-use crate::connection::Peer;
-use crate::conversation::{Charged, bounded};
-use crate::counts::Refusal;
-use crate::server::{take_over, wait_out};
+use crate::pages;
 use crate::sinks::GOODBYE;
 use crate::sinks::news::Stay;
 use crate::site::Site;
-use crate::ui;
 use crate::visitor::Visitor;
-use crate::websocket::{self, Reading, close};
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
@@ -23,6 +17,12 @@ use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use ocelli_core::{Camera, Quality};
+use ocelli_net::accept::{take_over, wait_out};
+use ocelli_net::connection::Peer;
+use ocelli_net::conversation::{Charged, bounded};
+use ocelli_net::counts::Refusal;
+use ocelli_net::plain::plain;
+use ocelli_net::websocket::{self, Reading, close};
 use std::convert::Infallible;
 use std::path::Path;
 use std::sync::Arc;
@@ -59,12 +59,12 @@ pub fn serve(site: &Arc<Site>, ports: Ports, http: TcpListener, ws: TcpListener)
     let ports = Arc::new(ports);
     for (port, listener) in [(Port::Page, http), (Port::Video, ws)] {
         let (site, ports) = (site.clone(), ports.clone());
-        let tasks = site.tasks.clone();
+        let tasks = site.front.tasks.clone();
         tasks.spawn(async move {
             let accepting = accept_all(&listener, port, &site, &ports);
             tokio::select! {
                 () = accepting => {}
-                () = site.stopping.cancelled() => {}
+                () = site.front.stopping.cancelled() => {}
             }
         });
     }
@@ -80,12 +80,16 @@ async fn accept_all(listener: &TcpListener, port: Port, site: &Arc<Site>, ports:
 }
 
 fn accept(stream: TcpStream, port: Port, site: &Arc<Site>, ports: &Arc<Ports>) {
-    let Ok((mut connection, peer, proxy)) = take_over(stream, site) else {
+    let Ok((mut connection, peer, proxy)) = take_over(stream, &site.front) else {
         return;
     };
-    match site.doorkeeper.enter(peer.remote.ip(), proxy) {
+    match site.front.doorkeeper.enter(peer.remote.ip(), proxy) {
         Ok(place) => connection.keep(place),
-        Err(full) => return site.refused(Refusal::Connections, &peer, full.message()),
+        Err(full) => {
+            return site
+                .front
+                .refused(Refusal::Connections, &peer, full.message());
+        }
     }
     let (served, ports) = (site.clone(), ports.clone());
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
@@ -93,9 +97,9 @@ fn accept(stream: TcpStream, port: Port, site: &Arc<Site>, ports: &Arc<Ports>) {
         let tab = peer.tab.clone();
         let answer = async move {
             let (version, uri, headers) = (request.version(), request.uri(), request.headers());
-            let checked = site.gate.check_host(version, uri, headers, &peer);
+            let checked = site.front.gate.check_host(version, uri, headers, &peer);
             if let Err((status, reason)) = checked {
-                site.refused(Refusal::Host, &peer, &reason);
+                site.front.refused(Refusal::Host, &peer, &reason);
                 return Ok(plain(status, &reason));
             }
             Ok::<_, Infallible>(match port {
@@ -105,11 +109,11 @@ fn accept(stream: TcpStream, port: Port, site: &Arc<Site>, ports: &Arc<Ports>) {
         };
         Charged::new(answer, tab)
     });
-    let http = bounded(&site.limits)
+    let http = bounded(&site.front.limits)
         .serve_connection(TokioIo::new(connection), service)
         .with_upgrades();
-    let stopping = site.stopping.clone();
-    site.tasks.spawn(async move {
+    let stopping = site.front.stopping.clone();
+    site.front.tasks.spawn(async move {
         tokio::select! {
             ended = http => {
                 if let Err(error) = ended {
@@ -135,7 +139,7 @@ impl Ports {
         let found = found.map_err(|problem| (close::UNAUTHORIZED, problem.message().to_owned()));
         let found = found.and_then(|(stay, camera)| match camera.mpeg1_refusal(Quality::Main) {
             Some(reason) => {
-                site.refused(Refusal::Capacity, peer, &reason);
+                site.front.refused(Refusal::Capacity, peer, &reason);
                 Err((close::TRY_AGAIN_LATER, reason))
             }
             None => Ok((stay, camera)),
@@ -145,7 +149,7 @@ impl Ports {
             Err((code, why)) => {
                 let why = why[..why.floor_char_boundary(close::REASON_LIMIT)].to_owned();
                 return websocket::upgrade_for_anybody(
-                    site,
+                    &site.front,
                     peer,
                     request,
                     None,
@@ -159,7 +163,7 @@ impl Ports {
         };
         let served = site.clone();
         websocket::upgrade_for_anybody(
-            site,
+            &site.front,
             peer,
             request,
             None,
@@ -203,9 +207,9 @@ impl Ports {
             }
             "/jsmpg.js" => match own(self.options.script.as_deref()).await {
                 Ok(Some(script)) => file(script.into(), "application/javascript"),
-                Ok(None) => match ui::built("jsmpg.js") {
+                Ok(None) => match pages::built("jsmpg.js") {
                     Some(script) => file(script, "application/javascript"),
-                    None => plain(StatusCode::NOT_FOUND, ui::NOT_BUILT),
+                    None => plain(StatusCode::NOT_FOUND, pages::NOT_BUILT),
                 },
                 Err(response) => *response,
             },

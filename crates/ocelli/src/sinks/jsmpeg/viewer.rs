@@ -1,13 +1,13 @@
 //! One JSMpeg viewer.
 
 use super::stream::{self, Messages};
-use crate::bell::Bell;
-use crate::counts::{Viewing, Way};
 use crate::sinks::GOODBYE;
 use crate::sinks::news::{News, Stay};
 use crate::site::Site;
-use crate::websocket::{Incoming, Socket, close};
 use ocelli_core::{Camera, Follower, Form, Frame, Quality};
+use ocelli_net::bell::Bell;
+use ocelli_net::counts::{Viewing, Way};
+use ocelli_net::websocket::{Incoming, Socket, close};
 use serde_json::json;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -71,7 +71,7 @@ impl Viewer {
         Self {
             socket,
             stay,
-            viewing: site.counts.enter(Way::Jsmpeg),
+            viewing: site.front.counts.enter(Way::Jsmpeg),
             follower: camera.follow_mpeg1(wish.quality),
             messages: Messages::new(wish.form),
             infos,
@@ -85,7 +85,7 @@ impl Viewer {
     }
 
     pub(super) async fn run(mut self, site: &Site) {
-        let mut stopped = pin!(site.stopping.cancelled());
+        let mut stopped = pin!(site.front.stopping.cancelled());
         loop {
             let next = std::future::poll_fn(|cx| self.poll_next(stopped.as_mut(), cx));
             match next.await {
@@ -98,7 +98,7 @@ impl Viewer {
                 Event::News => self.notice_the_end(),
                 // Players of the classic kind say nothing, but may.
                 Event::Came(Incoming::Text(_) | Incoming::Binary(_) | Incoming::TooLong) => {
-                    site.ignore(1)
+                    site.front.ignore(1)
                 }
                 Event::Came(Incoming::Closed) => return,
             }

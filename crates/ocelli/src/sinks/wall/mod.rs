@@ -12,14 +12,10 @@ mod event;
 mod watch;
 
 use crate::answer::Problem;
-use crate::bell::Bell;
-use crate::connection::Peer;
-use crate::counts::{Viewing, Way};
 use crate::sinks::news::News;
 use crate::sinks::refuse;
 use crate::site::Site;
 use crate::visitor::{LAPSED, Visitor};
-use crate::websocket::{self, Incoming, Socket, close};
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
@@ -32,6 +28,10 @@ use command::Command;
 use event::Announced;
 use http::Request;
 use ocelli_core::{Form, Work};
+use ocelli_net::bell::Bell;
+use ocelli_net::connection::Peer;
+use ocelli_net::counts::{Viewing, Way};
+use ocelli_net::websocket::{self, Incoming, Socket, close};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -68,7 +68,7 @@ async fn open(
     let served = site.clone();
     let remote = peer.remote;
     websocket::upgrade(
-        &site,
+        &site.front,
         &peer,
         request,
         v2.then_some(V2),
@@ -147,7 +147,7 @@ impl Viewer {
             (Way::Wall, Form::Plain)
         };
         Self {
-            viewing: site.counts.enter(way),
+            viewing: site.front.counts.enter(way),
             news: News::new(&site.hub),
             watched: Watched::new(site.hub.clone(), visitor.clone()),
             site,
@@ -249,7 +249,7 @@ impl Viewer {
 
     /// Whether the hub stops, which is news.
     fn has_to_stop(&mut self, cx: &mut Context<'_>) -> bool {
-        self.news.any(cx) && self.site.stopping.is_cancelled()
+        self.news.any(cx) && self.site.front.stopping.is_cancelled()
     }
 
     /// Whatever is not a frame.
@@ -279,7 +279,7 @@ impl Viewer {
             Err(message) => Faults::one(event::error("malformed_command", &message, None)),
         };
         self.ignored += faults.count;
-        self.site.ignore(faults.count);
+        self.site.front.ignore(faults.count);
         if let Some(extras) = &mut self.v2 {
             extras.events.extend(faults.told);
         }

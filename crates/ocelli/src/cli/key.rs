@@ -1,12 +1,12 @@
 //! `ocelli key`: the keys of cameras that push in a data directory, whether a hub
 //! runs or not.
 
-use crate::Exit;
-use crate::token::Place;
+use super::exit::Exit;
+use super::token::Place;
+use crate::auth::{new_id, new_stream_key};
+use crate::store::keys::{self, StreamKey};
+use crate::store::{self, StoreError};
 use clap::{Args, Subcommand};
-use ocelli::auth::{new_id, new_stream_key};
-use ocelli::store::keys::{self, StreamKey};
-use ocelli::store::{self, StoreError};
 use ocelli_core::name::{DEFAULT_APP, check_app, check_room};
 use std::io::{self, Write};
 use std::time::SystemTime;

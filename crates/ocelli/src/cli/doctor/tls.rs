@@ -5,7 +5,7 @@
 
 use super::report::Report;
 use super::route::{Route, Stream};
-use crate::tls::day;
+use ocelli_net::tls::day;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};

@@ -11,10 +11,8 @@ pub mod authority;
 mod day;
 pub mod files;
 pub mod keep;
-mod trust;
 
 pub use day::day;
-pub use trust::{fingerprint, routes};
 
 use crate::connection::Connection;
 use rustls::ServerConfig;

@@ -6,7 +6,7 @@
 //! What does not belong here: how often somebody may guess (`auth::Throttle`), and what
 //! one viewer's commands may cost (`sinks::wall`).
 
-use crate::auth::Block;
+use crate::throttle::Block;
 use ocelli_core::MediaLimits;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::collections::HashMap;

@@ -4,14 +4,14 @@
 //!
 //! What does not belong here: which connections there may be (`server`, `limits`).
 
-use crate::answer::plain;
 use crate::connection::{Connection, Peer};
 use crate::counts::Refusal;
+use crate::front::Front;
 use crate::gate::PublicUrl;
 use crate::limits::Limits;
 use crate::outgoing::{Flow, Outgoing, UNKNOWN};
-use crate::site::Site;
-use crate::tls::{self, Opened};
+use crate::plain::plain;
+use crate::tls::Opened;
 use axum::body::Body;
 use axum::extract::{Extension, State};
 use axum::response::{IntoResponse, Response};
@@ -58,20 +58,19 @@ pub struct Doors {
 }
 
 impl Doors {
-    /// To these routes.
-    pub fn new(routes: Router, site: Arc<Site>) -> Self {
-        // A device fetches the authority before it trusts it.
-        let signpost = tls::routes().fallback(routing::any(point));
+    /// To these routes. Of them `signpost` is also reached without TLS where TLS is spoken: a
+    /// device fetches the authority before it trusts it.
+    pub fn new(routes: Router, signpost: Router, front: Arc<Front>) -> Self {
         Self {
             routes,
-            signpost: signpost.with_state(site),
+            signpost: signpost.fallback_service(routing::any(point).with_state(front)),
         }
     }
 }
 
 /// Points to the encrypted side of this port.
 async fn point(
-    State(site): State<Arc<Site>>,
+    State(front): State<Arc<Front>>,
     Extension(peer): Extension<Peer>,
     request: Request<Body>,
 ) -> Response {
@@ -93,7 +92,7 @@ async fn point(
         _ => {
             let reason = "this port speaks TLS: use https:// and wss://";
             if upgrade {
-                site.refused(Refusal::Handshake, &peer, reason);
+                front.refused(Refusal::Handshake, &peer, reason);
             }
             plain(StatusCode::BAD_REQUEST, reason)
         }
@@ -101,9 +100,9 @@ async fn point(
 }
 
 /// Opens a connection and answers what comes over it, until it ends.
-pub async fn converse(connection: Connection, mut peer: Peer, site: Arc<Site>, doors: Doors) {
-    let Some(tls) = site.tls.clone() else {
-        let answering = Answering::new(site, doors.routes, peer);
+pub async fn converse(connection: Connection, mut peer: Peer, front: Arc<Front>, doors: Doors) {
+    let Some(tls) = front.tls.clone() else {
+        let answering = Answering::new(front, doors.routes, peer);
         return http1(connection, answering).await;
     };
     let opened = match tls.open(connection).await {
@@ -116,13 +115,13 @@ pub async fn converse(connection: Connection, mut peer: Peer, site: Arc<Site>, d
     peer.secure = !matches!(opened, Opened::Plain(_));
     match opened {
         Opened::Plain(connection) => {
-            http1(connection, Answering::new(site, doors.signpost, peer)).await;
+            http1(connection, Answering::new(front, doors.signpost, peer)).await;
         }
         Opened::Http1(connection) => {
-            http1(connection, Answering::new(site, doors.routes, peer)).await;
+            http1(connection, Answering::new(front, doors.routes, peer)).await;
         }
         Opened::Http2(connection) => {
-            http2(connection, Answering::new(site, doors.routes, peer)).await;
+            http2(connection, Answering::new(front, doors.routes, peer)).await;
         }
     }
 }
@@ -139,21 +138,21 @@ pub fn bounded(limits: &Limits) -> http1::Builder {
 }
 
 async fn http1(connection: Connection, answering: Answering) {
-    let (site, peer) = (answering.site.clone(), answering.peer.clone());
+    let (front, peer) = (answering.front.clone(), answering.peer.clone());
     let asked = answering.asked.clone();
-    let http = bounded(&site.limits)
+    let http = bounded(&front.limits)
         .serve_connection(TokioIo::new(connection), answering)
         .with_upgrades();
     if let Err(error) = http.await {
-        site.broke_off(&peer, asked.count.load(Relaxed) > 0, &error);
+        front.broke_off(&peer, asked.count.load(Relaxed) > 0, &error);
     }
 }
 
 async fn http2(connection: Connection, answering: Answering) {
-    let (site, peer) = (answering.site.clone(), answering.peer.clone());
-    let (limits, asked) = (&site.limits, answering.asked.clone());
+    let (front, peer) = (answering.front.clone(), answering.peer.clone());
+    let (limits, asked) = (&front.limits, answering.asked.clone());
     let header_size = u32::try_from(limits.header_size).unwrap_or(u32::MAX);
-    let streams = Streams::new(site.tasks.clone());
+    let streams = Streams::new(front.tasks.clone());
     let answering = OverHttp2 {
         answering,
         streams: streams.clone(),
@@ -179,7 +178,7 @@ async fn http2(connection: Connection, answering: Answering) {
         tokio::select! {
             ended = http.as_mut() => {
                 if let Err(error) = ended {
-                    site.broke_off(&peer, asked.count.load(Relaxed) > 0, &error);
+                    front.broke_off(&peer, asked.count.load(Relaxed) > 0, &error);
                 }
                 return;
             }
@@ -242,16 +241,16 @@ struct Asked {
 /// Answers the requests of one connection.
 #[derive(Clone)]
 struct Answering {
-    site: Arc<Site>,
+    front: Arc<Front>,
     router: Router,
     peer: Peer,
     asked: Arc<Asked>,
 }
 
 impl Answering {
-    fn new(site: Arc<Site>, router: Router, peer: Peer) -> Self {
+    fn new(front: Arc<Front>, router: Router, peer: Peer) -> Self {
         Self {
-            site,
+            front,
             router,
             peer,
             asked: Arc::default(),
@@ -260,11 +259,11 @@ impl Answering {
 
     /// Settles who asks and for which host.
     fn settle(&self, request: &Request<Incoming>) -> Result<Peer, (StatusCode, String)> {
-        let (site, mut peer) = (&self.site, self.peer.clone());
+        let (front, mut peer) = (&self.front, self.peer.clone());
         let (version, uri, headers) = (request.version(), request.uri(), request.headers());
-        let usually = site.gate.public().map(PublicUrl::is_secure);
-        site.proxies.look_behind(&mut peer, headers, usually);
-        let checked = site.gate.check_host(version, uri, headers, &peer);
+        let usually = front.gate.public().map(PublicUrl::is_secure);
+        front.proxies.look_behind(&mut peer, headers, usually);
+        let checked = front.gate.check_host(version, uri, headers, &peer);
         let checked = checked.map(|authority| authority.map(Arc::from));
         match checked {
             Ok(authority) => {
@@ -272,7 +271,7 @@ impl Answering {
                 Ok(peer)
             }
             Err((status, reason)) => {
-                site.refused(Refusal::Host, &peer, &reason);
+                front.refused(Refusal::Host, &peer, &reason);
                 Err((status, reason))
             }
         }
@@ -289,7 +288,7 @@ impl Answering {
         let client = settled
             .as_ref()
             .map_or(self.peer.remote, |peer| peer.remote);
-        let account = self.site.outgoing.of(client.ip());
+        let account = self.front.outgoing.of(client.ip());
         // What becomes a socket has no body: a fleet may come at once.
         let expected = match request.headers().contains_key(UPGRADE) {
             true => 0,
@@ -305,7 +304,7 @@ impl Answering {
 
     async fn route(mut self, request: Request<Incoming>, peer: Peer, last: bool) -> Response {
         let headers = request.headers();
-        let origin = self.site.gate.allowed_origin(headers, &peer).cloned();
+        let origin = self.front.gate.allowed_origin(headers, &peer).cloned();
         let asks_first = request.method() == Method::OPTIONS
             && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD);
         // HTTP/2 says it otherwise.
@@ -329,7 +328,7 @@ impl Answering {
             headers.append(VARY, HeaderValue::from_static("Origin"));
         }
         if headers.contains_key(CONTENT_SECURITY_POLICY) {
-            headers.append(CONTENT_SECURITY_POLICY, self.site.framing.clone());
+            headers.append(CONTENT_SECURITY_POLICY, self.front.framing.clone());
         }
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
@@ -342,7 +341,7 @@ type Answered = Charged<Result<http::Response<Outgoing>, Infallible>>;
 impl Answering {
     fn begin(&self, request: Request<Incoming>, flow: Option<Arc<Flow>>) -> Answered {
         let count = self.asked.count.fetch_add(1, Relaxed) + 1;
-        let last = count >= self.site.limits.requests_per_connection;
+        let last = count >= self.front.limits.requests_per_connection;
         self.asked.told.notify_one();
         let (answering, tab) = (self.clone(), self.peer.tab.clone());
         Charged::new(

@@ -1,10 +1,10 @@
 //! `ocelli token`: the tokens in a data directory, whether a hub runs on it or not.
 
-use crate::Exit;
+use super::exit::Exit;
+use crate::auth::{Allowance, Permission, new_id, new_token};
+use crate::launch;
+use crate::store::{self, StoreError, tokens};
 use clap::{Args, Subcommand};
-use ocelli::auth::{Allowance, Permission, new_id, new_token};
-use ocelli::launch;
-use ocelli::store::{self, StoreError, tokens};
 use ocelli_core::name::check_app;
 use std::io::{self, Write};
 use std::path::PathBuf;

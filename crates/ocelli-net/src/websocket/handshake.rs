@@ -1,10 +1,10 @@
 //! The opening handshake (RFC 6455, 4), with its refusals.
 
 use super::{Reading, Socket};
-use crate::answer::plain;
 use crate::connection::Peer;
 use crate::counts::Refusal;
-use crate::site::Site;
+use crate::front::Front;
+use crate::plain::plain;
 use axum::body::Body;
 use axum::response::Response;
 use headers::{HeaderMapExt, SecWebsocketAccept, SecWebsocketKey};
@@ -17,7 +17,7 @@ use http::{Method, Request, StatusCode, Version};
 /// Answers the upgrade of a page's socket and runs `serve` on it once it is open.
 /// `protocol` is the subprotocol chosen among those offered, to be echoed.
 pub fn upgrade<F, S>(
-    site: &Site,
+    front: &Front,
     peer: &Peer,
     request: Request<Body>,
     protocol: Option<&'static str>,
@@ -27,11 +27,11 @@ where
     F: Future<Output = ()> + Send + 'static,
     S: FnOnce(Socket) -> F + Send + 'static,
 {
-    let allowed = site.gate.check_origin(request.headers(), peer);
+    let allowed = front.gate.check_origin(request.headers(), peer);
     let allowed = allowed.map_err(|reason| (Refusal::Origin, StatusCode::FORBIDDEN, reason));
     let checked = handshake(&request).and_then(|accept| allowed.map(|()| accept));
     switch(
-        site,
+        front,
         peer,
         request,
         protocol,
@@ -44,7 +44,7 @@ where
 /// As [`upgrade`], whatever the origin: where a key decides, which no page has by
 /// itself, or where pages of any origin are welcome.
 pub fn upgrade_for_anybody<F, S>(
-    site: &Site,
+    front: &Front,
     peer: &Peer,
     request: Request<Body>,
     protocol: Option<&'static str>,
@@ -56,7 +56,7 @@ where
     S: FnOnce(Socket) -> F + Send + 'static,
 {
     let checked = handshake(&request);
-    switch(site, peer, request, protocol, checked, reading, serve)
+    switch(front, peer, request, protocol, checked, reading, serve)
 }
 
 type Checked = Result<SecWebsocketAccept, (Refusal, StatusCode, String)>;
@@ -66,7 +66,7 @@ fn handshake(request: &Request<Body>) -> Checked {
 }
 
 fn switch<F, S>(
-    site: &Site,
+    front: &Front,
     peer: &Peer,
     mut request: Request<Body>,
     protocol: Option<&'static str>,
@@ -82,7 +82,7 @@ where
         Ok(accept) => accept,
         Err((why, status, reason)) => {
             let path = request.uri().path();
-            site.refused(why, peer, &format!("{path}: {reason}"));
+            front.refused(why, peer, &format!("{path}: {reason}"));
             let mut response = plain(status, &reason);
             if status == StatusCode::UPGRADE_REQUIRED {
                 let headers = response.headers_mut();
@@ -93,9 +93,9 @@ where
             return response;
         }
     };
-    let (remote, budgets) = (peer.remote, site.hub.budgets().clone());
+    let (remote, budgets) = (peer.remote, front.budgets.clone());
     let upgraded = hyper::upgrade::on(&mut request);
-    site.tasks.spawn(async move {
+    front.tasks.spawn(async move {
         let socket = match upgraded.await {
             Ok(upgraded) => Socket::open(upgraded, reading, &budgets),
             Err(error) => {

@@ -1,11 +1,11 @@
 //! `ocelli admin`: what whoever has the machine may do without a password, whether a
 //! hub runs or not.
 
-use crate::Exit;
-use crate::token::{Place, now};
+use super::exit::Exit;
+use super::token::{Place, now};
+use crate::store::{self, StoreError};
+use crate::{config, launch};
 use clap::Subcommand;
-use ocelli::store::{self, StoreError};
-use ocelli::{config, launch};
 use std::io::{self, Write};
 
 #[derive(Subcommand)]

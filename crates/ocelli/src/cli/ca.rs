@@ -1,11 +1,12 @@
 //! `ocelli ca`: the hub's own certificate authority, shown and made known to this
 //! machine. Its key is never shown.
 
-use crate::Exit;
+use super::exit::Exit;
+use crate::launch;
+use crate::pages::trust::fingerprint;
 use clap::{Args, Subcommand};
-use ocelli::launch;
-use ocelli::tls::authority::Certificate;
-use ocelli::tls::{day, fingerprint};
+use ocelli_net::tls::authority::Certificate;
+use ocelli_net::tls::day;
 use std::env;
 use std::ffi::OsStr;
 use std::io::{self, Write};

@@ -1,8 +1,9 @@
 //! The browser part: files built by `web/` and kept inside the binary, and the
 //! pages among them: the wall, its settings, signing in, one camera.
 
-use crate::answer::{Problem, plain};
-use crate::outgoing::Shared;
+pub mod trust;
+
+use crate::answer::Problem;
 use crate::site::Site;
 use crate::visitor::Visitor;
 use axum::body::Body;
@@ -14,6 +15,8 @@ use http::header::{
     ETAG, IF_NONE_MATCH,
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use ocelli_net::outgoing::Shared;
+use ocelli_net::plain::plain;
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use rust_embed::{EmbeddedFile, RustEmbed};
 use std::borrow::Cow;
@@ -29,14 +32,6 @@ struct Dist;
 pub const POLICY: &str = "default-src 'self'; img-src 'self' blob: data:; worker-src 'self' blob:; \
      connect-src 'self' ws: wss:; style-src 'self' 'unsafe-inline'; object-src 'none'; \
      base-uri 'none'; form-action 'self'";
-
-/// Who may show a page of ours in a frame: the hub's own pages and these. It goes out
-/// beside [`POLICY`], and browsers hold a page to both.
-pub fn framing(embedders: &[String]) -> HeaderValue {
-    let own = HeaderValue::from_static("frame-ancestors 'self'");
-    let words = format!("frame-ancestors 'self' {}", embedders.join(" "));
-    HeaderValue::try_from(words.trim_end()).unwrap_or(own)
-}
 
 /// Answers every address that is nobody else's.
 pub async fn serve(State(site): State<Arc<Site>>, request: Request) -> Response {

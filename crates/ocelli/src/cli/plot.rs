@@ -3,7 +3,7 @@
 //! It speaks the lines that any source speaks; what netcat can't do is to put the
 //! time before a number, and to come back to a hub that was started anew.
 
-use crate::Exit;
+use super::exit::Exit;
 use clap::Args;
 use ocelli_series::line;
 use std::io::{self, BufRead, BufWriter, Read, Write};

@@ -6,8 +6,8 @@
 //! window shut while the connection itself is well, so each stream is timed here: by the
 //! bytes that leave for the connection, not by the pieces that are handed over.
 
-use crate::auth::Block;
 use crate::connection::STALL_LIMIT;
+use crate::throttle::Block;
 use axum::body::Body;
 use axum::response::Response;
 use bytes::{Buf, Bytes};

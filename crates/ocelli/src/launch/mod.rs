@@ -1,26 +1,27 @@
 //! From a configuration to a running hub.
 
+mod heap;
+
 use crate::added;
 use crate::auth::{Key, new_code};
 use crate::config::{CameraConfig, Config, from_argument};
-use crate::gate::Gate;
-use crate::gate::own_addresses;
-use crate::heap;
 use crate::log;
 use crate::server;
 use crate::sinks::jsmpeg;
 use crate::site::Site;
 use crate::store::{self, Store, StoreError, codes, users};
 use crate::telemetry::Telemetry;
-use crate::tls::TlsError;
-use crate::tls::authority::Names;
-use crate::tls::keep::{Keeper, Mode};
-use crate::ui;
 use ocelli_config::ConfigError;
 use ocelli_core::{Camera, Capacity, Hub, HubError, Renditions, Source, SystemClock};
 use ocelli_media::parameter_set;
 use ocelli_media::renditions::{JpegRendition, Mpeg1Rendition};
 use ocelli_media::sources::{Address, Fence};
+use ocelli_net::front::Front;
+use ocelli_net::gate::{Gate, own_addresses};
+use ocelli_net::plain::framing;
+use ocelli_net::tls::TlsError;
+use ocelli_net::tls::authority::{Certificate, Names};
+use ocelli_net::tls::keep::{Keeper, Mode};
 use std::fs::File;
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -163,10 +164,10 @@ fn greet(address: SocketAddr, hub: &Hub, tls: &Mode) {
 
 /// What addresses begin with for the person who started the hub, which listens there.
 fn local_address(site: &Site, listen: SocketAddr) -> String {
-    if let Some(url) = site.gate.public() {
+    if let Some(url) = site.front.gate.public() {
         return url.origin().to_owned();
     }
-    let scheme = site.scheme();
+    let scheme = site.front.scheme();
     match listen.ip().is_unspecified() {
         true => format!("{scheme}://localhost:{}", listen.port()),
         false => format!("{scheme}://{listen}"),
@@ -325,26 +326,29 @@ impl std::fmt::Display for LaunchError {
 
 impl std::error::Error for LaunchError {}
 
-/// Prepares TLS as it was configured.
-fn prepare_tls(site: &mut Site, config: &Config) -> Result<Option<Keeper>, TlsError> {
-    let keeper = match &config.tls {
-        Mode::Off => return Ok(None),
-        Mode::Files(files) => Keeper::of_files(files.clone())?,
+/// Prepares TLS as it was configured; what keeps its certificate, and the hub's own authority
+/// where there is one.
+fn prepare_tls(
+    front: &mut Front,
+    config: &Config,
+) -> Result<(Option<Keeper>, Option<Certificate>), TlsError> {
+    let (keeper, authority) = match &config.tls {
+        Mode::Off => return Ok((None, None)),
+        Mode::Files(files) => (Keeper::of_files(files.clone())?, None),
         Mode::Local(_) => {
             let data = data_directory(config.data.as_deref())
                 .map_err(|error| TlsError::new(error.to_string()))?;
             let mut lasting = Names::default();
-            let names = site.gate.names().iter();
+            let names = front.gate.names().iter();
             names.for_each(|name| lasting.add(name));
             lasting.add_address(config.listen.ip());
             let (keeper, authority) =
                 Keeper::of_authority(&data, lasting, &own_addresses(), SystemTime::now())?;
-            site.authority = Some(authority);
-            keeper
+            (keeper, Some(authority))
         }
     };
-    site.tls = Some(keeper.server().clone());
-    Ok(Some(keeper))
+    front.tls = Some(keeper.server().clone());
+    Ok((Some(keeper), authority))
 }
 
 /// Listens and serves until `shutdown` is ready.
@@ -365,10 +369,13 @@ pub async fn serve(
     }
     let gate = Gate::new(&hosts, &config.allowed_origins);
     let gate = gate.found_at(config.public_url.clone());
-    let mut site = Site::new(hub, gate);
-    site.proxies = config.trusted_proxies.clone();
-    site.framing = ui::framing(&config.frame_ancestors);
-    let keeper = prepare_tls(&mut site, &config).map_err(LaunchError::Tls)?;
+    let mut front = Front::new(gate, hub.budgets().clone());
+    front.proxies = config.trusted_proxies.clone();
+    front.framing = framing(&config.frame_ancestors);
+    front.limit(config.limits.clone());
+    let (keeper, authority) = prepare_tls(&mut front, &config).map_err(LaunchError::Tls)?;
+    let mut site = Site::new(hub, front);
+    site.authority = authority;
     site.configured_apps = config.apps.iter().map(|app| app.name.clone()).collect();
     let place = |camera: CameraConfig| {
         let id = site.hub.resolve(&camera.app, &camera.room).ok()?;
@@ -381,7 +388,6 @@ pub async fn serve(
     };
     site.max_added_cameras = config.max_added_cameras;
     site.admin = config.admin;
-    site.limit(config.limits);
     site.metrics = config.metrics;
     if let Err(error) = open_store(&mut site, config.data.as_deref()).await {
         tracing::error!(
@@ -409,7 +415,7 @@ pub async fn serve(
             );
         }
     }
-    let scheme = site.scheme();
+    let scheme = site.front.scheme();
     if let Err(error) = writeln!(io::stdout(), "listening on {scheme}://{address}") {
         tracing::warn!(%address, %error, "listening, but can't say so on standard output");
     }

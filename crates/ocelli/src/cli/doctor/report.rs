@@ -108,11 +108,6 @@ impl Report {
         shown(&clean)
     }
 
-    /// What was found.
-    pub fn findings(&self) -> &[Finding] {
-        &self.findings
-    }
-
     /// The worst of it.
     pub fn outcome(&self) -> Outcome {
         let results = self.findings.iter().map(|finding| finding.result);
@@ -183,7 +178,7 @@ mod tests {
             "it says \x1b[2J hush-hush at ws://u:p@h/?token=abc",
         );
         assert_eq!(
-            report.findings()[0].message,
+            report.findings[0].message,
             "it says \\u{1b}[2J *** at ws://***@h/?token=***"
         );
     }

@@ -3,16 +3,16 @@
 //! All of it is public, and is answered without TLS too: a device that does not trust
 //! the hub yet has no other way.
 
-use super::authority::Certificate;
 use crate::answer::Problem;
+use crate::pages;
 use crate::site::Site;
-use crate::ui;
 use aws_lc_rs::digest::{SHA256, digest};
 use axum::Router;
 use axum::extract::State;
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use http::header::{CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
+use ocelli_net::tls::authority::Certificate;
 use rustls::pki_types::CertificateDer;
 use std::sync::Arc;
 
@@ -93,5 +93,5 @@ async fn header(State(site): State<Arc<Site>>) -> Result<Response, Problem> {
 
 async fn page(State(site): State<Arc<Site>>) -> Result<Response, Problem> {
     let page = PAGE.replace("@PRINT@", &fingerprint(&of(&site)?.der));
-    Ok(([(CONTENT_SECURITY_POLICY, ui::POLICY)], Html(page)).into_response())
+    Ok(([(CONTENT_SECURITY_POLICY, pages::POLICY)], Html(page)).into_response())
 }

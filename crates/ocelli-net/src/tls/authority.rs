@@ -6,7 +6,7 @@
 //! trusts the next one too.
 
 use super::{TlsError, expiry};
-use crate::store::directory;
+use ocelli_config::private::{self, Unusable};
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose, PublicKeyData, SanType, date_time_ymd,
@@ -139,11 +139,11 @@ impl Authority {
     /// # Errors
     /// Says which file can't be read or written, or that the two do not belong together.
     pub fn keep(data: &Path, now: SystemTime) -> Result<Self, TlsError> {
-        let fault = |error: crate::store::StoreError| TlsError::new(error.to_string());
-        directory::make(data).map_err(fault)?;
-        let _held = directory::hold(data).map_err(fault)?;
+        let fault = |error: Unusable| TlsError::new(error.to_string());
+        private::make(data).map_err(fault)?;
+        let _held = private::hold(data).map_err(fault)?;
         let (certificate, key_path) = (Certificate::read(data)?, data.join(KEY_FILE));
-        let mut file = directory::make_private(&key_path).map_err(fault)?;
+        let mut file = private::make_private(&key_path).map_err(fault)?;
         let mut text = String::new();
         file.read_to_string(&mut text)
             .map_err(|error| TlsError::of_file(&key_path, error))?;

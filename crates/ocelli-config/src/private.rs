@@ -1,0 +1,54 @@
+//! Files and directories for their owner alone.
+
+use std::error::Error;
+use std::fmt;
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
+
+/// Locked while something is made in a data directory.
+const LOCK_FILE: &str = "opening.lock";
+
+/// A file or directory that can't be used, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unusable(String);
+
+impl Unusable {
+    /// Says which, and why.
+    pub fn new(path: &Path, error: &io::Error) -> Self {
+        Self(format!("{} can't be used: {error}", path.display()))
+    }
+}
+
+impl fmt::Display for Unusable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Error for Unusable {}
+
+/// Makes the directory, unless it is there.
+pub fn make(data: &Path) -> Result<(), Unusable> {
+    let mut builder = DirBuilder::new();
+    let made = builder.recursive(true).mode(0o700).create(data);
+    made.map_err(|error| Unusable::new(data, &error))
+}
+
+/// Makes a file that only its owner reads, unless it is there.
+pub fn make_private(path: &Path) -> Result<File, Unusable> {
+    let mut options = OpenOptions::new();
+    options.read(true).append(true).create(true).mode(0o600);
+    options
+        .open(path)
+        .map_err(|error| Unusable::new(path, &error))
+}
+
+/// Waits until nobody else opens a store here; until the file is dropped nobody will.
+pub fn hold(data: &Path) -> Result<File, Unusable> {
+    let path = data.join(LOCK_FILE);
+    let file = make_private(&path)?;
+    file.lock().map_err(|error| Unusable::new(&path, &error))?;
+    Ok(file)
+}

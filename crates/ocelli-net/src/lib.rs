@@ -1,0 +1,34 @@
+//! From a socket to a request: which connections there may be, TLS, HTTP, WebSocket.
+//!
+//! # Layout
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`front`] | the server's state below its routes |
+//! | [`accept`] | from an accepted stream to a conversation |
+//! | [`connection`], `frames` | one connection, read within its budget; its WebSocket frames, counted |
+//! | [`conversation`] | HTTP on one connection, and what is settled for each request before its route |
+//! | [`tls`] | encryption, and who vouches for the hub |
+//! | [`gate`], [`proxy`] | the Host and Origin policy; what reverse proxies say of their clients |
+//! | [`limits`], [`throttle`] | connection limits; token-bucket rate limits |
+//! | [`websocket`], [`bell`] | one WebSocket; polling rare events only after their own waker fires |
+//! | [`outgoing`] | answers that clients have not taken yet |
+//! | [`counts`], [`plain`] | what is counted; plain-text answers |
+//!
+//! No route, no camera, no store.
+
+pub mod accept;
+pub mod bell;
+pub mod connection;
+pub mod conversation;
+pub mod counts;
+mod frames;
+pub mod front;
+pub mod gate;
+pub mod limits;
+pub mod outgoing;
+pub mod plain;
+pub mod proxy;
+pub mod throttle;
+pub mod tls;
+pub mod websocket;

@@ -1,0 +1,293 @@
+//! The command line. Composes; decides nothing itself.
+
+mod admin;
+mod ca;
+mod doctor;
+mod exit;
+mod key;
+mod plot;
+pub mod reference;
+mod simulate;
+mod token;
+
+use crate::auth::AdminToken;
+use crate::config::{self, Config, Log, LogFormat};
+use crate::{launch, log};
+use clap::{Args, Parser, Subcommand};
+use doctor::Question;
+use exit::Exit;
+use ocelli_config::parse_listen;
+use ocelli_core::text::shown;
+use ocelli_net::limits;
+use rustix::process::Signal;
+use simulate::Simulate;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// The file that is read when none is named.
+const DEFAULT_CONFIG: &str = "ocelli.toml";
+
+/// Every camera, one socket: live cameras in any browser.
+///
+/// Alone it runs ocelli.toml if there is one, else a demo.
+#[derive(Parser)]
+#[command(version, disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Show cameras to browsers.
+    Serve(Serve),
+    /// Read a configuration file and say what is wrong with it.
+    CheckConfig {
+        /// The file.
+        #[arg(default_value = DEFAULT_CONFIG)]
+        file: PathBuf,
+    },
+    /// Give out, list and revoke tokens of the HTTP interface.
+    #[command(subcommand)]
+    Token(token::Token),
+    /// Give out, list and revoke the keys of cameras that push.
+    #[command(subcommand)]
+    Key(key::Key),
+    /// Get in as an administrator, with a first or a forgotten password.
+    #[command(subcommand)]
+    Admin(admin::Admin),
+    /// The certificate authority of a hub that serves with --tls local.
+    #[command(subcommand)]
+    Ca(ca::Authority),
+    /// Send what a program prints to a hub, as a series of samples.
+    ///
+    /// some-program | ocelli plot "name"
+    Plot(plot::Plot),
+    /// Say what is wrong with a WebSocket server, a camera or this machine.
+    ///
+    /// Exit code 0: nothing failed (warnings are named); 1: something did; 2: there
+    /// is no such target.
+    Doctor(Question),
+    /// Push pictures like a fleet of devices, to see how a hub takes it.
+    ///
+    /// The hub's token stands in OCELLI_TOKEN. Exit code 0: all devices were connected
+    /// in the end.
+    Simulate(Simulate),
+    /// Print the reference of sources and configuration, as it stands in docs.
+    #[command(hide = true)]
+    Reference,
+}
+
+#[derive(Args, Default)]
+struct Serve {
+    /// The configuration file; ocelli.toml if it is there and no SOURCE is given.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where to listen: 127.0.0.1:8080 for this machine, 0.0.0.0:8080 for the network.
+    #[arg(long, value_name = "ADDR:PORT")]
+    listen: Option<String>,
+    /// Encrypt connections: local, by a certificate authority of the hub's own; files,
+    /// by the pair named in the configuration; or off.
+    #[arg(long, value_name = "MODE")]
+    tls: Option<String>,
+    /// Show the cameras to those alone who sign in or have a link: public_playback is
+    /// false for app live and for every app of the configuration.
+    #[arg(long)]
+    private: bool,
+    /// Where the hub keeps what outlives it; ~/.local/share/ocelli by default.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// How the log is written: text or json.
+    #[arg(long, value_name = "FORMAT", value_parser = log_format)]
+    log_format: Option<LogFormat>,
+    /// Cameras: an address, or id=address.
+    #[arg(value_name = "SOURCE")]
+    sources: Vec<String>,
+}
+
+fn log_format(text: &str) -> Result<LogFormat, &'static str> {
+    LogFormat::parse(text).ok_or("it is text or json")
+}
+
+/// Runs the command that the process was started with.
+pub fn main() -> ExitCode {
+    let command = Cli::parse().command;
+    if !matches!(command, None | Some(Command::Serve(_))) {
+        log::begin(&Log::default());
+    }
+    let done = match command {
+        None => serve(Serve::default(), true),
+        Some(Command::Serve(serve_args)) => serve(serve_args, false),
+        Some(Command::CheckConfig { file }) => check(&file),
+        Some(Command::Token(token)) => token.run(),
+        Some(Command::Key(key)) => key.run(),
+        Some(Command::Admin(admin)) => admin.run(),
+        Some(Command::Ca(authority)) => authority.run(),
+        Some(Command::Plot(plot)) => plot.run(),
+        Some(Command::Doctor(question)) => examine(&question),
+        Some(Command::Simulate(fleet)) => simulate(&fleet),
+        Some(Command::Reference) => {
+            let text = reference::text();
+            io::stdout()
+                .write_all(text.as_bytes())
+                .map_err(Exit::failure)
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(exit) => {
+            // It may quote what a file or a camera says; the breaks are our own.
+            let lines: Vec<_> = exit.message.lines().map(shown).collect();
+            let _ = writeln!(io::stderr(), "ocelli: {}", lines.join("\n"));
+            ExitCode::from(exit.code)
+        }
+    }
+}
+
+fn check(file: &Path) -> Result<(), Exit> {
+    let config = Config::load(file).map_err(Exit::usage)?;
+    let count = config.cameras.len();
+    run(async move {
+        launch::hub(&config).map_err(Exit::usage)?.stop();
+        Ok(())
+    })?;
+    let verdict = format!("{}: good; cameras: {count}", file.display());
+    writeln!(io::stdout(), "{verdict}").map_err(Exit::failure)
+}
+
+fn examine(question: &Question) -> Result<(), Exit> {
+    run(async move {
+        match doctor::answer(question).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Exit::failure("not all is well")),
+            Err(fault) => Err(Exit::usage(fault)),
+        }
+    })
+}
+
+fn simulate(fleet: &Simulate) -> Result<(), Exit> {
+    run(async move {
+        let (mut interrupt, mut terminate) = (
+            signal(SignalKind::interrupt()).map_err(Exit::failure)?,
+            signal(SignalKind::terminate()).map_err(Exit::failure)?,
+        );
+        let stop = async move {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        };
+        match fleet.run(stop).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Exit::failure("not all devices were connected in the end")),
+            Err(fault) => Err(Exit::failure(fault)),
+        }
+    })
+}
+
+/// What to serve, from the command line and the configuration file.
+fn configure(args: &Serve, demo: bool) -> Result<Config, ConfigOrFile> {
+    let default = Path::new(DEFAULT_CONFIG);
+    let mut config = match &args.config {
+        Some(file) => Config::load(file)?,
+        None if args.sources.is_empty() && default.exists() => Config::load(default)?,
+        None => {
+            let mut config = Config::new(parse_listen(config::DEFAULT_LISTEN)?);
+            if demo {
+                config.cameras = launch::demo()?;
+            }
+            config
+        }
+    };
+    config.data.clone_from(&args.data);
+    config.admin = admin_token().map_err(ConfigOrFile)?;
+    if let Some(format) = args.log_format {
+        config.log.format = format;
+    }
+    if let Some(listen) = &args.listen {
+        config.listen = parse_listen(listen)?;
+    }
+    if let Some(mode) = &args.tls {
+        config.tls = config.tls.override_with(mode).map_err(ConfigOrFile)?;
+    }
+    if args.private {
+        config.make_private();
+    }
+    for (index, source) in args.sources.iter().enumerate() {
+        config
+            .cameras
+            .push(config::from_argument(source, index + 1)?);
+    }
+    Ok(config)
+}
+
+/// The administrator's token of an unattended set-up, from the environment.
+fn admin_token() -> Result<Option<AdminToken>, String> {
+    const TOKEN: &str = "OCELLI_ADMIN_TOKEN";
+    const FILE: &str = "OCELLI_ADMIN_TOKEN_FILE";
+    let (token, name) = match (std::env::var_os(TOKEN), std::env::var_os(FILE)) {
+        (None, None) => return Ok(None),
+        (Some(_), Some(_)) => return Err(format!("{TOKEN} and {FILE} are both set; set one")),
+        (Some(token), None) => (token.into_string().unwrap_or_default(), TOKEN),
+        (None, Some(path)) => {
+            let text = std::fs::read_to_string(&path);
+            let fault = |error| format!("{FILE}: {} can't be read: {error}", path.display());
+            (text.map_err(fault)?.trim_end().to_owned(), FILE)
+        }
+    };
+    let admin = AdminToken::new(&token).map_err(|fault| format!("{name}: {fault}"))?;
+    Ok(Some(admin))
+}
+
+/// A fault with or without a file around it.
+struct ConfigOrFile(String);
+
+impl<E: std::error::Error> From<E> for ConfigOrFile {
+    fn from(error: E) -> Self {
+        Self(error.to_string())
+    }
+}
+
+fn serve(args: Serve, demo: bool) -> Result<(), Exit> {
+    // First: how many connections there may be follows from it.
+    let raised = limits::raise_descriptor_limit();
+    let config = configure(&args, demo).map_err(|error| Exit::usage(error.0))?;
+    log::begin(&config.log);
+    if let Err(error) = raised {
+        tracing::warn!(%error, "the limit of descriptors stays as it is");
+    }
+    run(async move {
+        // Caught, it ends nothing: a file at its limit is a fault of the one write.
+        let full = SignalKind::from_raw(Signal::XFSZ.as_raw());
+        let _caught = signal(full).map_err(Exit::failure)?;
+        let hub = launch::hub(&config).map_err(Exit::usage)?;
+        let (mut interrupt, mut terminate) = (
+            signal(SignalKind::interrupt()).map_err(Exit::failure)?,
+            signal(SignalKind::terminate()).map_err(Exit::failure)?,
+        );
+        let shutdown = async move {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        };
+        launch::serve(config, hub, shutdown)
+            .await
+            .map_err(Exit::failure)
+    })
+}
+
+/// Runs the hub: the frame path on this thread, and a few for what takes long.
+fn run(task: impl Future<Output = Result<(), Exit>>) -> Result<(), Exit> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(16)
+        .build()
+        .map_err(Exit::failure)?;
+    let done = runtime.block_on(task);
+    // A blocking thread may wait for a name server; the hub does not wait for it.
+    runtime.shutdown_background();
+    done
+}

@@ -1,7 +1,8 @@
 // What the tests of the front door ask of a person: to set the first password, to sign in, to look at a page.
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
-import { painted, until, wallReport } from './browser.ts';
-import type { Hub } from './hub.ts';
+import { afterAll, afterEach, beforeAll } from 'vitest';
+import { launch, painted, until, wallReport } from './browser.ts';
+import { startHub, type Hub } from './hub.ts';
 
 /** Configuration for cameras on this machine. */
 export const LOCAL = 'allow_local_sources = true\n';
@@ -12,6 +13,29 @@ export const PHONE = {
   isMobile: true,
   hasTouch: true,
 };
+
+/** The browser of all tests of a file, after `useBrowser`. */
+export let browser: Browser;
+let opened: Hub | undefined;
+
+/** Starts a browser for the tests of a file. Each test's profiles and hub end with it. */
+export function useBrowser(): void {
+  beforeAll(async () => {
+    browser = await launch();
+  });
+  afterAll(() => browser.close());
+  afterEach(async () => {
+    for (const context of browser.contexts()) await context.close();
+    await opened?.stop();
+    opened = undefined;
+  });
+}
+
+/** A hub for one test. */
+export async function openHub(...how: Parameters<typeof startHub>): Promise<Hub> {
+  opened = await startHub(...how);
+  return opened;
+}
 
 /** A page in a browser profile of its own. Whatever goes wrong in it fails the test. */
 export async function freshPage(browser: Browser, options: BrowserContextOptions = {}): Promise<Page> {

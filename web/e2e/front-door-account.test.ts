@@ -1,28 +1,12 @@
 // A session that ends, and passwords: changed, wrong, guessed.
-import type { Browser } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { launch, until } from './browser.ts';
-import { freshPage, PASSWORD, setUp, signIn } from './door.ts';
-import { startHub, type Hub } from './hub.ts';
+import { expect, test } from 'vitest';
+import { until } from './browser.ts';
+import { browser, freshPage, openHub, PASSWORD, setUp, signIn, useBrowser } from './door.ts';
 
-let browser: Browser;
-let hub: Hub;
-
-beforeAll(async () => {
-  browser = await launch();
-});
-
-afterAll(async () => {
-  await browser.close();
-});
-
-afterEach(async () => {
-  for (const context of browser.contexts()) await context.close();
-  await hub.stop();
-});
+useBrowser();
 
 test('a session that ends loses nothing that was typed', async () => {
-  hub = await startHub([]);
+  const hub = await openHub([]);
   const page = await freshPage(browser);
   await setUp(page, hub);
   const elsewhere = await freshPage(browser);
@@ -53,7 +37,7 @@ test('a session that ends loses nothing that was typed', async () => {
 });
 
 test('a new password is taken, the old one is not; guessing is slowed down in words', async () => {
-  hub = await startHub([]);
+  const hub = await openHub([]);
   const page = await freshPage(browser);
   await setUp(page, hub);
   await page.goto(`${hub.url}/settings#account`);

@@ -1,28 +1,14 @@
 // Links that show cameras without signing in: a wall of chosen cameras, one camera alone.
-import type { Browser, Page } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { findings, launch, until, wallReport } from './browser.ts';
-import { byHand, freshPage, kept, setUp, shows } from './door.ts';
-import { patterns, startHub, type Hub } from './hub.ts';
+import type { Page } from 'playwright-core';
+import { expect, test } from 'vitest';
+import { findings, until, wallReport } from './browser.ts';
+import { browser, byHand, freshPage, kept, openHub, setUp, shows, useBrowser } from './door.ts';
+import { patterns } from './hub.ts';
 
-let browser: Browser;
-let hub: Hub;
-
-beforeAll(async () => {
-  browser = await launch();
-});
-
-afterAll(async () => {
-  await browser.close();
-});
-
-afterEach(async () => {
-  for (const context of browser.contexts()) await context.close();
-  await hub.stop();
-});
+useBrowser();
 
 test('a link opens a wall of its cameras alone, and says when it has ended', async () => {
-  hub = await startHub(patterns(3));
+  const hub = await openHub(patterns(3));
   const admin = await freshPage(browser);
   await setUp(admin, hub);
   await admin.goto(`${hub.url}/settings#apps`);
@@ -67,7 +53,7 @@ test('a link opens a wall of its cameras alone, and says when it has ended', asy
 });
 
 test('one camera is shared from the wall, with an end', async () => {
-  hub = await startHub(patterns(2));
+  const hub = await openHub(patterns(2));
   const admin = await freshPage(browser);
   await setUp(admin, hub);
   expect(await byHand(admin, 'PATCH', 'apps/live', { publicPlayback: false })).toBe(200);

@@ -1,29 +1,25 @@
 // The settings in a real browser: by keyboard, on a phone, in both schemes, and what they keep.
-import type { Browser } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import type { SetCamera } from '../app/shapes.ts';
-import { findings, launch, until } from './browser.ts';
-import { choosePassword, firstLink, freshPage, LOCAL, PHONE, setUp, tooWide } from './door.ts';
-import { patterns, startHub, type Hub } from './hub.ts';
+import { findings, until } from './browser.ts';
+import {
+  browser,
+  choosePassword,
+  firstLink,
+  freshPage,
+  LOCAL,
+  openHub,
+  PHONE,
+  setUp,
+  tooWide,
+  useBrowser,
+} from './door.ts';
+import { patterns } from './hub.ts';
 
-let browser: Browser;
-let hub: Hub;
-
-beforeAll(async () => {
-  browser = await launch();
-});
-
-afterAll(async () => {
-  await browser.close();
-});
-
-afterEach(async () => {
-  for (const context of browser.contexts()) await context.close();
-  await hub.stop();
-});
+useBrowser();
 
 test('a secret is copied where the page is no secure context, too', async () => {
-  hub = await startHub([]);
+  const hub = await openHub([]);
   const page = await freshPage(browser);
   await page.addInitScript(() => Object.defineProperty(navigator, 'clipboard', { value: undefined }));
   await setUp(page, hub);
@@ -46,7 +42,7 @@ test('a secret is copied where the page is no secure context, too', async () => 
 });
 
 test('the keyboard alone makes and deletes an app, and never loses its place', async () => {
-  hub = await startHub([]);
+  const hub = await openHub([]);
   const page = await freshPage(browser);
   await setUp(page, hub);
   await page.goto(`${hub.url}/settings#apps`);
@@ -79,7 +75,7 @@ test('the keyboard alone makes and deletes an app, and never loses its place', a
 });
 
 test('how often a picture is fetched, and the JPEG of a video, are set where they apply', async () => {
-  hub = await startHub([], 0, LOCAL);
+  const hub = await openHub([], 0, LOCAL);
   const page = await freshPage(browser);
   await setUp(page, hub);
   const kept = async (): Promise<unknown> => {
@@ -132,7 +128,7 @@ for (const colorScheme of ['dark', 'light'] as const) {
     ['desk', {}],
     ['phone', PHONE],
   ])(`axe finds nothing serious on a ${colorScheme} %s, and nothing sticks out`, async (_, size) => {
-    hub = await startHub(patterns(2));
+    const hub = await openHub(patterns(2));
     const page = await freshPage(browser, { colorScheme, ...size });
     const looks = async (where: string): Promise<void> => {
       expect([where, await findings(page), await tooWide(page)]).toEqual([where, [], false]);

@@ -1,8 +1,8 @@
 // The front door with a real browser: from the link of the first start to cameras and people, and what each role may do.
-import type { Browser } from 'playwright-core';
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { findings, launch } from './browser.ts';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { findings } from './browser.ts';
 import {
+  browser,
   byHand,
   choosePassword,
   firstLink,
@@ -10,6 +10,7 @@ import {
   invite,
   kept,
   LOCAL,
+  openHub,
   panels,
   PASSWORD,
   PHONE,
@@ -17,31 +18,23 @@ import {
   shows,
   signIn,
   tooWide,
+  useBrowser,
 } from './door.ts';
-import { patterns, startHub, type Hub } from './hub.ts';
+import { patterns } from './hub.ts';
 import { startRtsp, type RtspServer } from './peers.ts';
 
-let browser: Browser;
 let rtsp: RtspServer;
-let hub: Hub;
+
+useBrowser();
 
 beforeAll(async () => {
-  browser = await launch();
   rtsp = await startRtsp(['--user', 'viewer', '--password', 'p@ss word']);
 });
 
-afterAll(async () => {
-  rtsp.stop();
-  await browser.close();
-});
-
-afterEach(async () => {
-  for (const context of browser.contexts()) await context.close();
-  await hub.stop();
-});
+afterAll(() => rtsp.stop());
 
 test('from the first start to a camera that plays, and out again', async () => {
-  hub = await startHub([], 0, LOCAL);
+  const hub = await openHub([], 0, LOCAL);
   const link = await firstLink(hub);
   const code = new URL(link).hash.slice('#code='.length);
   const page = await freshPage(browser);
@@ -123,7 +116,7 @@ test('from the first start to a camera that plays, and out again', async () => {
 });
 
 test('each role is offered what it may do, and refused the rest', async () => {
-  hub = await startHub(patterns(1), 0, LOCAL);
+  const hub = await openHub(patterns(1), 0, LOCAL);
   const admin = await freshPage(browser);
   await setUp(admin, hub);
   const operator = await invite(admin, browser, hub, 'olga', 'operator');
@@ -178,7 +171,7 @@ test('each role is offered what it may do, and refused the rest', async () => {
 });
 
 test('what is not for everybody says so, and who signs in sees it', async () => {
-  hub = await startHub(patterns(1), 0, '[app.live]\npublic_playback = false\n');
+  const hub = await openHub(patterns(1), 0, '[app.live]\npublic_playback = false\n');
   const stranger = await freshPage(browser, PHONE);
   await stranger.goto(hub.url);
   await stranger.getByText('the link that the hub printed').waitFor();
@@ -198,7 +191,7 @@ test('what is not for everybody says so, and who signs in sees it', async () => 
 });
 
 test('an administrator sees where others are signed in, and signs them out there', async () => {
-  hub = await startHub([], 0, LOCAL);
+  const hub = await openHub([], 0, LOCAL);
   const admin = await freshPage(browser);
   await setUp(admin, hub);
   await admin.goto(`${hub.url}/settings#people`);

@@ -62,7 +62,7 @@ impl JpegOptions {
         31 - (quality - 1) * 29 / 99
     }
 
-    /// What a `[[camera]]` says of its JPEG, for whoever makes it.
+    /// Reads the JPEG options of a `[[camera]]`.
     ///
     /// # Errors
     /// It says something else than it can.
@@ -108,7 +108,7 @@ const FPS: f64 = 25.0;
 const WIDTH: u16 = 960;
 
 impl Mpeg1Options {
-    /// What a `[[camera]]` says of its MPEG-1, for pictures of `source`.
+    /// Reads the MPEG-1 options of a `[[camera]]`, with defaults for pictures of `source`.
     ///
     /// # Errors
     /// It says something else than it can.

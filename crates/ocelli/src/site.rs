@@ -1,4 +1,4 @@
-//! What every route has at hand. It knows no route: those know it.
+//! Shared application state.
 
 use crate::api::TRIALS;
 use crate::auth::{AdminToken, Passwords};
@@ -19,7 +19,7 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-/// What every route has at hand.
+/// Shared application state.
 pub struct Site {
     /// The server below the routes.
     pub front: Arc<Front>,
@@ -62,8 +62,8 @@ pub struct Site {
 }
 
 impl Site {
-    /// A site that shows `hub` to whoever `front` lets in. It keeps nothing and
-    /// knows no token, until it is given what does.
+    /// The state of a server that shows `hub` through `front`, without a store and without an
+    /// administrator's token.
     pub fn new(hub: Arc<Hub>, front: Front) -> Self {
         Self {
             front: Arc::new(front),

@@ -40,7 +40,7 @@ pub async fn run(listener: TcpListener, site: Arc<Site>, shutdown: impl Future<O
     let front = site.front.clone();
     let signpost = trust::routes().with_state(site.clone());
     let doors = Doors::new(routes(site.clone()), signpost, front.clone());
-    front.tasks.spawn(rounds(site.clone()));
+    front.tasks.spawn(rounds(site.identity.clone()));
     tokio::pin!(shutdown);
     loop {
         let accepted = tokio::select! {

@@ -1,12 +1,13 @@
 //! Shared application state.
 
+use crate::answer::Problem;
 use crate::api::TRIALS;
-use crate::auth::{AdminToken, Passwords};
 use crate::config::{CameraConfig, Metrics};
 use crate::ingest::Ingest;
-use crate::store::Store;
 use crate::telemetry::Telemetry;
-use crate::visitor::{Attempts, Visitors};
+use crate::visitor::{Identity, Visitor};
+use axum::extract::FromRequestParts;
+use http::request::Parts;
 use ocelli_core::{CameraId, Hub};
 use ocelli_media::sources::Fence;
 use ocelli_net::front::Front;
@@ -23,26 +24,18 @@ use tokio::time::Instant;
 pub struct Site {
     /// The server below the routes.
     pub front: Arc<Front>,
+    /// Who asks.
+    pub identity: Arc<Identity>,
     /// The cameras.
     pub hub: Arc<Hub>,
     /// The hub's own certificate authority, if that is what vouches for it.
     pub authority: Option<Certificate>,
-    /// What outlives the hub.
-    pub store: Store,
     /// Series of samples.
     pub telemetry: Telemetry,
     /// That the data directory is this hub's.
     pub claim: Option<File>,
     /// Where the hub was told to listen; port 0 for any.
     pub listen: SocketAddr,
-    /// The administrator's own token, if one was set.
-    pub admin: Option<AdminToken>,
-    /// Makes hashes of passwords.
-    pub passwords: Passwords,
-    /// Attempts to get in.
-    pub attempts: Attempts,
-    /// Who stays a while, by a token or a session.
-    pub visitors: Visitors,
     /// The apps of the configuration, which is the one place to change them.
     pub configured_apps: BTreeSet<String>,
     /// The cameras that push.
@@ -62,21 +55,16 @@ pub struct Site {
 }
 
 impl Site {
-    /// The state of a server that shows `hub` through `front`, without a store and without an
-    /// administrator's token.
-    pub fn new(hub: Arc<Hub>, front: Front) -> Self {
+    /// Without any configured camera or app.
+    pub fn new(identity: Identity) -> Self {
         Self {
-            front: Arc::new(front),
-            hub,
+            front: identity.front.clone(),
+            hub: identity.hub.clone(),
+            identity: Arc::new(identity),
             authority: None,
-            store: Store::closed("this hub was started without a store"),
             claim: None,
             telemetry: Telemetry::start(Bounds::default(), None),
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-            admin: None,
-            passwords: Passwords::default(),
-            attempts: Attempts::default(),
-            visitors: Visitors::default(),
             configured_apps: BTreeSet::new(),
             ingest: Ingest::default(),
             configured_cameras: BTreeMap::new(),
@@ -87,9 +75,12 @@ impl Site {
             started: Instant::now(),
         }
     }
+}
 
-    /// The hub's time in ms since the Unix epoch.
-    pub fn now(&self) -> i64 {
-        i64::try_from(self.hub.clock().now().0 / 1000).unwrap_or(i64::MAX)
+impl FromRequestParts<Arc<Site>> for Visitor {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, site: &Arc<Site>) -> Result<Self, Problem> {
+        Visitor::of(&site.identity, parts).await
     }
 }

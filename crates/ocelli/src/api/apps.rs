@@ -189,7 +189,7 @@ pub async fn create(
         hub.put_app(app);
         Ok(())
     };
-    site.store.call(create).await?;
+    site.identity.store.call(create).await?;
     Ok((StatusCode::CREATED, Answer::new(View::of(made, &site))))
 }
 
@@ -247,7 +247,7 @@ pub async fn change(
         hub.put_app(app.clone());
         Ok(app)
     };
-    let app = site.store.call(change).await?;
+    let app = site.identity.store.call(change).await?;
     Ok(Answer::new(View::of(app, &site)))
 }
 
@@ -283,8 +283,8 @@ pub async fn delete(
         }
         apps::delete(connection, &name)?;
         served.hub.remove_app(&name);
-        served.visitors.look_again();
+        served.identity.visitors.look_again();
         Ok(Gone { id: name })
     };
-    Ok(Answer::new(site.store.call(delete).await?))
+    Ok(Answer::new(site.identity.store.call(delete).await?))
 }

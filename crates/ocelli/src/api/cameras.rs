@@ -252,10 +252,10 @@ fn unknown(camera: &str) -> Problem {
 async fn kept(site: &Site, id: &CameraId) -> Result<Option<Settings>, Problem> {
     let (app, room) = (id.app().to_owned(), id.room().to_owned());
     let find = move |connection: &mut _| cameras::find(connection, &app, &room);
-    let Some(kept) = site.store.call(find).await? else {
+    let Some(kept) = site.identity.store.call(find).await? else {
         return Ok(None);
     };
-    Ok(Settings::unseal(&site.store.seal()?, &kept))
+    Ok(Settings::unseal(&site.identity.store.seal()?, &kept))
 }
 
 /// One camera with its settings.

@@ -75,7 +75,7 @@ pub async fn ready(State(site): State<Arc<Site>>) -> Response {
     if stops {
         problems.push("the hub stops".to_owned());
     }
-    if let Some(fault) = site.store.fault() {
+    if let Some(fault) = site.identity.store.fault() {
         problems.push(format!("the store can't be used: {fault}"));
     }
     if let Some(fault) = site.telemetry.health().file_fault {
@@ -223,7 +223,7 @@ pub async fn numbers(State(site): State<Arc<Site>>, request: Request) -> Result<
         }
         token => {
             let (parts, _) = request.into_parts();
-            let visitor = Visitor::of(&site, &parts).await?;
+            let visitor = Visitor::of(&site.identity, &parts).await?;
             if token.is_some() && !visitor.grant().allows("camera:read", None) {
                 return Err(Problem::new(
                     StatusCode::UNAUTHORIZED,

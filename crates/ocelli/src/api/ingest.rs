@@ -158,7 +158,7 @@ pub async fn mint(
         return Err(Problem::new(StatusCode::BAD_REQUEST, message));
     }
     let secret = new_stream_key();
-    let hash = site.store.key()?.hash(&secret);
+    let hash = site.identity.store.key()?.hash(&secret);
     let key = StreamKey {
         id: new_id("wsi"),
         app,
@@ -166,7 +166,7 @@ pub async fn mint(
         identity: new
             .identity
             .unwrap_or_else(|| format!("{IDENTITY}{}", &secret[secret.len() - 4..])),
-        created: site.now(),
+        created: site.identity.now(),
     };
     let shown = Shown {
         id: key.id.clone(),
@@ -200,7 +200,7 @@ pub async fn mint(
             .map_err(taken)?;
         keys::insert(connection, &key, &hash)
     };
-    site.store.call(keep).await?;
+    site.identity.store.call(keep).await?;
     Ok((StatusCode::CREATED, Answer::new(shown)))
 }
 
@@ -221,7 +221,7 @@ pub async fn list(
     let limit = window.limit()?;
     let sought = app.clone();
     let read = move |connection: &mut _| keys::page(connection, &sought, limit, window.offset());
-    let (keys, total) = site.store.call(read).await?;
+    let (keys, total) = site.identity.store.call(read).await?;
     let views = keys.into_iter().filter_map(|key| {
         let camera = site.hub.resolve(&app, &key.room).ok()?;
         let device = site.ingest.place(&camera).and_then(|place| place.holder());
@@ -264,7 +264,7 @@ pub async fn revoke(
         let hub = &served.hub;
         served.ingest.revoke(hub, connection, &sought, Some(&app))
     };
-    match site.store.call(revoke).await? {
+    match site.identity.store.call(revoke).await? {
         Some(_) => Ok(Answer::new(Gone { id })),
         None => Err(Problem::not_found("there is no key of that id in this app")),
     }

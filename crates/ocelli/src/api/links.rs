@@ -49,7 +49,7 @@ fn expires(
     range: &RangeInclusive<u32>,
 ) -> Result<i64, Problem> {
     if range.contains(&ttl) {
-        return Ok(site.now() + i64::from(ttl) * 1000);
+        return Ok(site.identity.now() + i64::from(ttl) * 1000);
     }
     let fault = format!("it takes {} to {} seconds", range.start(), range.end());
     Err(bad(place, fault))
@@ -105,9 +105,9 @@ pub async fn play(
         let incarnation = incarnation::of(connection, &id)?;
         Ok((id, incarnation))
     };
-    let (id, incarnation) = site.store.call(find).await?;
+    let (id, incarnation) = site.identity.store.call(find).await?;
     let cameras = BTreeMap::from([(id.as_str().to_owned(), incarnation)]);
-    let token = PlayToken::new(cameras, expires).sign(site.store.key()?);
+    let token = PlayToken::new(cameras, expires).sign(site.identity.store.key()?);
     let origin = site
         .front
         .gate
@@ -196,9 +196,9 @@ pub async fn list(
     Extension(visitor): Extension<Visitor>,
     Asked(window): Asked<Window>,
 ) -> Result<Page<View>, Problem> {
-    let now = site.now();
+    let now = site.identity.now();
     let all = move |connection: &mut rusqlite::Connection| walls::all(connection, now);
-    let mut walls = site.store.call(all).await?;
+    let mut walls = site.identity.store.call(all).await?;
     let (grant, maker) = (visitor.grant(), visitor.maker());
     walls.retain(|wall| reaches(&grant, maker.as_ref(), wall));
     window.of(walls.into_iter().map(View::from).collect())
@@ -245,13 +245,13 @@ pub async fn create(
         maker: visitor.maker(),
         apps: cameras.iter().map(|id| split_id(id).0.to_owned()).collect(),
         cameras,
-        created: site.now(),
+        created: site.identity.now(),
         expires,
     };
-    let (kept, hash) = (wall.clone(), site.store.key()?.hash(&named.secret));
+    let (kept, hash) = (wall.clone(), site.identity.store.key()?.hash(&named.secret));
     let insert =
         move |connection: &mut rusqlite::Connection| walls::insert(connection, &kept, &hash);
-    site.store.call(insert).await?;
+    site.identity.store.call(insert).await?;
     let token = named.text();
     let origin = site
         .front
@@ -283,8 +283,8 @@ pub async fn revoke(
         let reached = wall.is_some_and(|wall| reaches(&grant, maker.as_ref(), &wall));
         Ok(reached && walls::delete(connection, &sought)?)
     };
-    if site.store.call(delete).await? {
-        site.visitors.look_again();
+    if site.identity.store.call(delete).await? {
+        site.identity.visitors.look_again();
         return Ok(Answer::new(Gone { id }));
     }
     Err(Problem::not_found("there is no wall link of that id"))

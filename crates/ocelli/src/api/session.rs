@@ -90,7 +90,11 @@ struct Permissions {
 
 impl View {
     async fn of(site: &Site, grant: &Grant, signed_in: Option<(User, Session)>) -> Self {
-        let any = site.store.call(|connection| users::any(connection)).await;
+        let any = site
+            .identity
+            .store
+            .call(|connection| users::any(connection))
+            .await;
         let apps = site.hub.apps();
         let some_private = apps.iter().any(|app| !app.public_playback);
         let (user, session) = signed_in.unzip();
@@ -166,11 +170,11 @@ async fn begin(
     user: User,
     password: String,
 ) -> Result<Response, Problem> {
-    let key = site.store.key()?;
+    let key = site.identity.store.key()?;
     let named = Named::new("ses");
     let agent = parts.headers.get(USER_AGENT);
     let agent = agent.map(|agent| String::from_utf8_lossy(agent.as_bytes()).into_owned());
-    let now = site.now();
+    let now = site.identity.now();
     let session = Session {
         id: named.id.clone(),
         user: user.id.clone(),
@@ -184,7 +188,7 @@ async fn begin(
         created: now,
         seen: now,
     };
-    let before = Visitor::enter(site, peer, parts).await.ok();
+    let before = Visitor::enter(&site.identity, peer, parts).await.ok();
     let before = before.and_then(|visitor| visitor.signed_in());
     let (kept, hash) = (session.clone(), key.hash(&named.secret));
     let keep = move |connection: &mut rusqlite::Connection| {
@@ -197,8 +201,8 @@ async fn begin(
         }
         sessions::begin(connection, &kept, &hash)
     };
-    site.store.call(keep).await?;
-    site.visitors.look_again();
+    site.identity.store.call(keep).await?;
+    site.identity.visitors.look_again();
     let set = cookie(key, peer.secure, &named.text(), LONGEST / 1000);
     let view = View::of(site, &user.grant(), Some((user, session))).await;
     Ok(with_cookie(set, Answer::new(view)))
@@ -255,7 +259,7 @@ pub async fn sign_in(
 ) -> Result<Response, Problem> {
     check_page(&site, &peer, &parts)?;
     let block = Block::from(peer.remote.ip());
-    let counted = site.attempts.count(block, Some(&asked.name));
+    let counted = site.identity.attempts.count(block, Some(&asked.name));
     counted.map_err(|after| Problem::too_many("attempts to sign in", after))?;
     let name = asked.name.clone();
     let look_up = move |connection: &mut rusqlite::Connection| {
@@ -265,11 +269,15 @@ pub async fn sign_in(
         let password = users::password(connection, &user.id)?;
         Ok(password.map(|password| (user, password)))
     };
-    let (user, hash) = site.store.call(look_up).await?.unzip();
-    let is = site.passwords.is(asked.password, hash.clone()).await;
+    let (user, hash) = site.identity.store.call(look_up).await?.unzip();
+    let is = site
+        .identity
+        .passwords
+        .is(asked.password, hash.clone())
+        .await;
     match (is.map_err(busy)?, user, hash) {
         (true, Some(user), Some(hash)) => {
-            site.attempts.was_right(block, Some(&asked.name));
+            site.identity.attempts.was_right(block, Some(&asked.name));
             begin(&site, &peer, &parts, user, hash).await
         }
         _ => {
@@ -296,9 +304,9 @@ pub async fn sign_out(
     };
     let id = session.id.clone();
     let end = move |connection: &mut rusqlite::Connection| sessions::end(connection, &id, None);
-    site.store.call(end).await?;
-    site.visitors.look_again();
-    let taken_away = cookie(site.store.key()?, peer.secure, "", 0);
+    site.identity.store.call(end).await?;
+    site.identity.visitors.look_again();
+    let taken_away = cookie(site.identity.store.key()?, peer.secure, "", 0);
     Ok(with_cookie(
         taken_away,
         Answer::new(Gone { id: session.id }),
@@ -345,13 +353,13 @@ pub async fn set_up(
         check_name(name)?;
     }
     let block = Block::from(peer.remote.ip());
-    let counted = site.attempts.count(block, None);
+    let counted = site.identity.attempts.count(block, None);
     counted.map_err(|after| Problem::too_many("attempts with a code", after))?;
-    let code = site.store.key()?.hash(asked.code.trim());
-    let (sought, now) = (code.clone(), site.now());
+    let code = site.identity.store.key()?.hash(asked.code.trim());
+    let (sought, now) = (code.clone(), site.identity.now());
     let look_up =
         move |connection: &mut rusqlite::Connection| codes::known(connection, &sought, now);
-    let meant = site.store.call(look_up).await?;
+    let meant = site.identity.store.call(look_up).await?;
     let meant = meant.ok_or_else(|| {
         Problem::new(
             StatusCode::UNAUTHORIZED,
@@ -361,7 +369,12 @@ pub async fn set_up(
     if meant == codes::For::Administrator && asked.name.is_none() {
         return Err(bad("name", "this code needs one"));
     }
-    let hash = site.passwords.hash(asked.password).await.map_err(busy)?;
+    let hash = site
+        .identity
+        .passwords
+        .hash(asked.password)
+        .await
+        .map_err(busy)?;
     let kept = hash.clone();
     let set = move |connection: &mut rusqlite::Connection| {
         let transaction = connection.transaction()?;
@@ -383,8 +396,8 @@ pub async fn set_up(
         transaction.commit()?;
         Ok(user)
     };
-    let user = site.store.call(set).await?;
-    site.attempts.was_right(block, None);
+    let user = site.identity.store.call(set).await?;
+    site.identity.attempts.was_right(block, None);
     begin(&site, &peer, &parts, user, hash).await
 }
 
@@ -440,12 +453,12 @@ pub async fn change_password(
     };
     check_password(&asked.new).map_err(|fault| bad("new", fault))?;
     let block = Block::from(peer.remote.ip());
-    let counted = site.attempts.count(block, Some(&user.name));
+    let counted = site.identity.attempts.count(block, Some(&user.name));
     counted.map_err(|after| Problem::too_many("attempts at a password", after))?;
     let id = user.id.clone();
     let look_up = move |connection: &mut rusqlite::Connection| users::password(connection, &id);
-    let old = site.store.call(look_up).await?;
-    let is = site.passwords.is(asked.old, old.clone()).await;
+    let old = site.identity.store.call(look_up).await?;
+    let is = site.identity.passwords.is(asked.old, old.clone()).await;
     let is = is.map_err(busy)?;
     if !is {
         return Err(Problem::new(
@@ -453,8 +466,13 @@ pub async fn change_password(
             "old in the body: this is not the password",
         ));
     }
-    site.attempts.was_right(block, Some(&user.name));
-    let hash = site.passwords.hash(asked.new).await.map_err(busy)?;
+    site.identity.attempts.was_right(block, Some(&user.name));
+    let hash = site
+        .identity
+        .passwords
+        .hash(asked.new)
+        .await
+        .map_err(busy)?;
     let (id, kept) = (user.id.clone(), session.id);
     let set = move |connection: &mut rusqlite::Connection| {
         // It may have been set by a code since it was compared.
@@ -463,7 +481,7 @@ pub async fn change_password(
         }
         users::set_password(connection, &id, &hash, Some(&kept))
     };
-    site.store.call(set).await?;
-    site.visitors.look_again();
+    site.identity.store.call(set).await?;
+    site.identity.visitors.look_again();
     Ok(Answer::new(Gone { id: user.id }))
 }

@@ -71,11 +71,11 @@ pub async fn list(
             None
         }
     };
-    let now = site.now();
+    let now = site.identity.now();
     let all = move |connection: &mut rusqlite::Connection| {
         sessions::all(connection, user.as_deref(), now)
     };
-    let sessions = site.store.call(all).await?.into_iter();
+    let sessions = site.identity.store.call(all).await?.into_iter();
     let current = own.map(|(_, session)| session.id);
     let listed = sessions.map(|session| View {
         current: Some(&session.id) == current.as_ref(),
@@ -109,8 +109,8 @@ pub async fn end(
     let end = move |connection: &mut rusqlite::Connection| {
         sessions::end(connection, &sought, user.as_deref())
     };
-    if site.store.call(end).await? {
-        site.visitors.look_again();
+    if site.identity.store.call(end).await? {
+        site.identity.visitors.look_again();
         return Ok(Answer::new(Gone { id }));
     }
     Err(Problem::not_found("there is no session of that id"))

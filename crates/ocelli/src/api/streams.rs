@@ -86,7 +86,7 @@ pub async fn list(
     known(&site, &app)?;
     let limit = window.limit()?;
     let read = move |connection: &mut _| streams::page(connection, &app, limit, window.offset());
-    let (streams, total) = site.store.call(read).await?;
+    let (streams, total) = site.identity.store.call(read).await?;
     let views = streams.into_iter().map(|stream| View::of(stream, &site));
     Ok(Page::new(views.collect(), total))
 }

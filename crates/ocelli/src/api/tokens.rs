@@ -160,6 +160,7 @@ pub async fn list(
     Asked(window): Asked<Window>,
 ) -> Result<Page<View>, Problem> {
     let mut tokens = site
+        .identity
         .store
         .call(|connection| tokens::all(connection))
         .await?;
@@ -191,12 +192,12 @@ pub async fn create(
     }
     check_covers(&own, &Grant::new([allowance.clone()]))?;
     let (secret, id) = (new_token(), new_id("tok"));
-    let hash = site.store.key()?.hash(&secret);
+    let hash = site.identity.store.key()?.hash(&secret);
     let token = Token {
         id,
         name: new.name,
         allowance,
-        created: site.now(),
+        created: site.identity.now(),
     };
     let (kept, hub) = (token.clone(), site.hub.clone());
     let keep = move |connection: &mut rusqlite::Connection| {
@@ -207,7 +208,7 @@ pub async fn create(
             None => tokens::insert(connection, &kept, &hash),
         }
     };
-    site.store.call(keep).await?;
+    site.identity.store.call(keep).await?;
     let shown = Shown {
         token: secret,
         view: token.into(),
@@ -234,8 +235,8 @@ pub async fn revoke(
             token.is_some_and(|token| own.allows("token:delete", token.allowance.app.as_deref()));
         Ok(reached && tokens::delete(connection, &sought)?)
     };
-    if site.store.call(delete).await? {
-        site.visitors.look_again();
+    if site.identity.store.call(delete).await? {
+        site.identity.visitors.look_again();
         return Ok(Answer::new(Gone { id }));
     }
     Err(Problem::not_found("there is no token of that id"))

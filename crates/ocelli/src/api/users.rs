@@ -186,8 +186,8 @@ impl Code {
             .own_address(&parts.uri, &parts.headers, peer);
         Ok(Self {
             link: sign_in_link(&origin, &code),
-            hash: site.store.key()?.hash(&code),
-            expires: site.now() + codes::GOOD_FOR_USER,
+            hash: site.identity.store.key()?.hash(&code),
+            expires: site.identity.now() + codes::GOOD_FOR_USER,
         })
     }
 
@@ -215,7 +215,11 @@ pub async fn list(
     State(site): State<Arc<Site>>,
     Asked(window): Asked<Window>,
 ) -> Result<Page<View>, Problem> {
-    let users = site.store.call(|connection| users::all(connection)).await?;
+    let users = site
+        .identity
+        .store
+        .call(|connection| users::all(connection))
+        .await?;
     window.of(users.into_iter().map(View::from).collect())
 }
 
@@ -240,7 +244,7 @@ pub async fn create(
         roles: roles(&site, &own, new.roles)?,
         name: new.name,
         has_password: false,
-        created: site.now(),
+        created: site.identity.now(),
     };
     let code = Code::new(&site, &peer, &parts)?;
     let insert = move |connection: &mut Connection| {
@@ -250,7 +254,7 @@ pub async fn create(
         code.keep(connection, &user)?;
         Ok(WithLink::of(user, Some(code)))
     };
-    let made = site.store.call(insert).await?;
+    let made = site.identity.store.call(insert).await?;
     Ok((StatusCode::CREATED, Answer::new(made)))
 }
 
@@ -293,8 +297,8 @@ pub async fn change(
         }
         Ok(Ok(WithLink::of(user, code)))
     };
-    let changed = site.store.call(update).await??;
-    site.visitors.look_again();
+    let changed = site.identity.store.call(update).await??;
+    site.identity.visitors.look_again();
     Ok(Answer::new(changed))
 }
 
@@ -318,8 +322,8 @@ pub async fn delete(
         users::delete(connection, &id)?;
         Ok(Ok(Gone { id }))
     };
-    let gone = site.store.call(delete).await??;
-    site.visitors.look_again();
+    let gone = site.identity.store.call(delete).await??;
+    site.identity.visitors.look_again();
     Ok(Answer::new(gone))
 }
 

@@ -88,7 +88,7 @@ pub fn claim(site: &Site, connection: &Connection, claim: Claim) -> Result<Seat,
         );
         return Err(Refusal::quota_exceeded(message));
     }
-    let now = site.now();
+    let now = site.identity.now();
     let participant = identity.unwrap_or(key.identity);
     let stream_id = format!("{}/{participant}", camera.full_room());
     let goes_on = before

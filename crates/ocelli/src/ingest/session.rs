@@ -300,7 +300,7 @@ impl Session {
             self.site.front.tasks.spawn(async move {
                 let note = move |connection: &mut _| streams::note(connection, row, &stats);
                 // The store has said it if it failed; the end of the stream tries again.
-                let _ = site.store.call(note).await;
+                let _ = site.identity.store.call(note).await;
             });
         }
     }
@@ -332,7 +332,7 @@ impl Session {
         self.site.front.tasks.spawn(async move {
             let key = device.key.clone();
             let look = move |connection: &mut _| keys::exists(connection, &key);
-            if let Ok(false) = site.store.call(look).await {
+            if let Ok(false) = site.identity.store.call(look).await {
                 device.evict(Refusal::invalid_key("the key was revoked"));
             }
         });
@@ -379,7 +379,7 @@ impl Session {
         let device: Arc<Device> = self.seat.device.clone();
         let (reason, is_fault) = (over.reason(), over.is_fault());
         async move {
-            let now = site.now();
+            let now = site.identity.now();
             let fault = is_fault.then(|| reason.clone());
             let leave = move |connection: &mut _| match place.leave(&device, fault.as_deref()) {
                 true => {
@@ -389,7 +389,7 @@ impl Session {
                 false => Ok(()),
             };
             // The store has said it if it failed; the next start ends the stream.
-            let _ = site.store.call(leave).await;
+            let _ = site.identity.store.call(leave).await;
         }
     }
 }

@@ -170,12 +170,12 @@ impl Arrival {
         let broken = |error: crate::store::StoreError| Refusal::broken(error.to_string());
         let asked = Claim {
             camera,
-            key: site.store.key().map_err(broken)?.hash(key),
+            key: site.identity.store.key().map_err(broken)?.hash(key),
             identity: self.identity.clone(),
             runtime: Handle::current(),
         };
         let served = site.clone();
         let job = move |connection: &mut _| Ok(claim(&served, connection, asked));
-        site.store.call(job).await.map_err(broken)?
+        site.identity.store.call(job).await.map_err(broken)?
     }
 }

@@ -5,14 +5,16 @@ mod heap;
 use crate::added;
 use crate::auth::{Key, new_code};
 use crate::config::{CameraConfig, Config, from_argument};
+use crate::ingest::Ingest;
 use crate::log;
 use crate::server;
 use crate::sinks::jsmpeg;
 use crate::site::Site;
 use crate::store::{self, Store, StoreError, codes, users};
 use crate::telemetry::Telemetry;
+use crate::visitor::{self, Identity};
 use ocelli_config::ConfigError;
-use ocelli_core::{Camera, Capacity, Hub, HubError, Renditions, Source, SystemClock};
+use ocelli_core::{Camera, CameraId, Capacity, Hub, HubError, Renditions, Source, SystemClock};
 use ocelli_media::parameter_set;
 use ocelli_media::renditions::{JpegRendition, Mpeg1Rendition};
 use ocelli_media::sources::{Address, Fence};
@@ -22,6 +24,7 @@ use ocelli_net::plain::framing;
 use ocelli_net::tls::TlsError;
 use ocelli_net::tls::authority::{Certificate, Names};
 use ocelli_net::tls::keep::{Keeper, Mode};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -177,17 +180,17 @@ fn local_address(site: &Site, listen: SocketAddr) -> String {
 /// Says on standard error by which link the first user is made, if there is none yet.
 /// It goes nowhere else: whoever reads it can take the hub over.
 async fn invite(site: &Site, address: &str) -> Result<(), StoreError> {
-    if site.admin.is_some() {
+    if site.identity.admin.is_some() {
         return Ok(());
     }
-    let (key, now) = (site.store.key()?.clone(), site.now());
+    let (key, now) = (site.identity.store.key()?.clone(), site.identity.now());
     let make = move |connection: &mut rusqlite::Connection| {
         if users::any(connection)? {
             return Ok(None);
         }
         make_code(connection, &key, now).map(Some)
     };
-    if let Some(code) = site.store.call(make).await? {
+    if let Some(code) = site.identity.store.call(make).await? {
         let words = format!(
             "No user yet. Within 10 minutes, choose a password here:\n  {}\n",
             sign_in_link(address, &code)
@@ -252,45 +255,61 @@ async fn claim(data: &Path) -> Result<File, StoreError> {
     }
 }
 
-/// Opens the store of a data directory and puts its apps and cameras into the hub.
-async fn open_store(site: &mut Site, data: Option<&Path>) -> Result<(), StoreError> {
+/// Where what the store holds is put at the start, and what the configuration says of it,
+/// which goes first.
+struct Stock<'a> {
+    hub: &'a Hub,
+    ingest: &'a Ingest,
+    apps: &'a BTreeSet<String>,
+    cameras: &'a BTreeMap<CameraId, CameraConfig>,
+    fence: Fence,
+}
+
+/// Opens the store of a data directory, which is then claimed, and puts its apps and cameras
+/// into the hub.
+async fn open_store(
+    data: Option<&Path>,
+    claimed: &mut Option<File>,
+    stock: Stock<'_>,
+) -> Result<Store, StoreError> {
     let data = data_directory(data)?;
-    site.claim = Some(claim(&data).await?);
-    site.store = Store::open(&data)?;
+    *claimed = Some(claim(&data).await?);
+    let store = Store::open(&data)?;
     let fault = |error| StoreError::Unusable(format!("{} can't be used: {error}", data.display()));
-    put_apps(site).await.map_err(fault)?;
-    added::load(site).await.map_err(fault)?;
-    put_places(site).await.map_err(fault)
+    put_apps(&stock, &store).await.map_err(fault)?;
+    let load = added::load(stock.hub, &store, stock.cameras, stock.fence);
+    load.await.map_err(fault)?;
+    put_places(&stock, &store).await.map_err(fault)?;
+    Ok(store)
 }
 
 /// Puts the cameras that push into the hub, and ends the streams that a hub which
 /// was cut short left open.
-async fn put_places(site: &Site) -> Result<(), StoreError> {
-    let now = site.now();
+async fn put_places(stock: &Stock<'_>, store: &Store) -> Result<(), StoreError> {
+    let now = visitor::now(stock.hub);
     let read = move |connection: &mut _| {
         let ended = store::streams::end_all(connection, now)?;
         Ok((ended, store::keys::all(connection)?))
     };
-    let (ended, keys) = site.store.call(read).await?;
+    let (ended, keys) = store.call(read).await?;
     if ended > 0 {
         tracing::info!("streams that the last run did not end: {ended}; ended now");
     }
-    site.ingest.furnish(&site.hub, &keys);
+    stock.ingest.furnish(stock.hub, &keys);
     Ok(())
 }
 
 /// Puts the store's apps into the hub. What the configuration says of an app goes
 /// before what the store says.
-async fn put_apps(site: &Site) -> Result<(), StoreError> {
-    let kept = site
-        .store
+async fn put_apps(stock: &Stock<'_>, store: &Store) -> Result<(), StoreError> {
+    let kept = store
         .call(|connection| store::apps::all(connection))
         .await?;
     for app in kept {
-        if site.configured_apps.contains(&app.name) {
+        if stock.apps.contains(&app.name) {
             continue;
         }
-        let apps = site.hub.apps();
+        let apps = stock.hub.apps();
         let mut others = apps.iter().filter(|other| other.name != app.name);
         if let Some(other) = others.find(|other| other.room_prefix == app.room_prefix) {
             tracing::error!(
@@ -301,7 +320,7 @@ async fn put_apps(site: &Site) -> Result<(), StoreError> {
             );
             continue;
         }
-        site.hub.put_app(app);
+        stock.hub.put_app(app);
     }
     Ok(())
 }
@@ -374,42 +393,58 @@ pub async fn serve(
     front.framing = framing(&config.frame_ancestors);
     front.limit(config.limits.clone());
     let (keeper, authority) = prepare_tls(&mut front, &config).map_err(LaunchError::Tls)?;
-    let mut site = Site::new(hub, front);
-    site.authority = authority;
-    site.configured_apps = config.apps.iter().map(|app| app.name.clone()).collect();
+    let configured_apps = config.apps.iter().map(|app| app.name.clone()).collect();
     let place = |camera: CameraConfig| {
-        let id = site.hub.resolve(&camera.app, &camera.room).ok()?;
+        let id = hub.resolve(&camera.app, &camera.room).ok()?;
         Some((id, camera))
     };
-    site.configured_cameras = config.cameras.into_iter().filter_map(place).collect();
-    site.fence = match config.allow_local_sources {
+    let configured_cameras = config.cameras.into_iter().filter_map(place).collect();
+    let fence = match config.allow_local_sources {
         true => Fence::lifted(),
         false => Fence::new(address.port()),
     };
-    site.max_added_cameras = config.max_added_cameras;
-    site.admin = config.admin;
-    site.metrics = config.metrics;
-    if let Err(error) = open_store(&mut site, config.data.as_deref()).await {
+    let (ingest, mut claimed) = (Ingest::default(), None);
+    let stock = Stock {
+        hub: &hub,
+        ingest: &ingest,
+        apps: &configured_apps,
+        cameras: &configured_cameras,
+        fence,
+    };
+    let opened = open_store(config.data.as_deref(), &mut claimed, stock).await;
+    let store = opened.unwrap_or_else(|error| {
         tracing::error!(
             "{error}. The cameras of the configuration are shown all the same, in app \"live\" \
              to anybody unless [app.live] in it says otherwise; tokens and changes of apps wait \
              until this is mended and the hub started anew"
         );
         // Nothing may be changed on top of what can't be read.
-        site.store = Store::closed(&error.to_string());
-    }
+        Store::closed(&error.to_string())
+    });
+    let mut identity = Identity::new(hub, Arc::new(front));
+    identity.store = store;
+    identity.admin = config.admin;
+    let mut site = Site::new(identity);
+    site.authority = authority;
+    site.configured_apps = configured_apps;
+    site.configured_cameras = configured_cameras;
+    site.fence = fence;
+    site.ingest = ingest;
+    site.claim = claimed;
+    site.max_added_cameras = config.max_added_cameras;
+    site.metrics = config.metrics;
     site.listen = config.listen;
     let data = data_directory(config.data.as_deref()).ok();
     site.telemetry = Telemetry::start(config.telemetry.bounds, data.as_deref());
     greet(address, &site.hub, &config.tls);
-    if site.store.key().is_ok() {
+    if site.identity.store.key().is_ok() {
         let ours = local_address(&site, address);
         if let Err(error) = invite(&site, &ours).await {
             tracing::error!("the link for the first user can't be made: {error}");
         }
         let keep =
             move |connection: &mut rusqlite::Connection| store::address::put(connection, &ours);
-        if let Err(error) = site.store.call(keep).await {
+        if let Err(error) = site.identity.store.call(keep).await {
             tracing::warn!(
                 "where the hub is reached can't be kept, so `ocelli admin link` has to be told: {error}"
             );

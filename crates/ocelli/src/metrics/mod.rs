@@ -326,7 +326,7 @@ impl Scrape {
         sheet.gauge(
             "ocelli_store_usable",
             "1 when the store can be used, which tokens and sign-in need.",
-            f64::from(u8::from(self.site.store.fault().is_none())),
+            f64::from(u8::from(self.site.identity.store.fault().is_none())),
         )?;
         let build = [("version", env!("CARGO_PKG_VERSION"))];
         sheet.gauges("ocelli_build_info", "The hub's version.", [(build, 1.0)])?;

@@ -61,7 +61,7 @@ pub struct Stay {
 impl Stay {
     /// A viewer who may watch this camera now.
     pub fn new(site: &Site, visitor: Visitor, camera: &Arc<Camera>) -> Self {
-        site.visitors.stay(&visitor);
+        site.identity.visitors.stay(&visitor);
         Self {
             visitor,
             camera: camera.id().clone(),

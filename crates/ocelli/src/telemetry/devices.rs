@@ -136,6 +136,7 @@ fn unit(field: &str) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::visitor::Identity;
     use ocelli_core::{Hub, Timestamp};
     use ocelli_net::front::Front;
     use ocelli_net::gate::Gate;
@@ -196,7 +197,8 @@ mod tests {
     async fn reports_that_were_too_many_are_counted_and_others_go_on() {
         let hub = Arc::new(Hub::default());
         let front = Front::new(Gate::new(&[], &[]), hub.budgets().clone());
-        let site = Arc::new(Site::new(hub, front));
+        let identity = Identity::new(hub, Arc::new(front));
+        let site = Arc::new(Site::new(identity));
         let (send, reports) = broadcast::channel(4);
         for camera in 0..10 {
             let fields = [("rssi".to_owned(), -60.0)];

@@ -102,7 +102,7 @@ fn begin(
         Ok(visitor) => visitor,
         Err(problem) => return refuse(&site, peer, request, problem),
     };
-    site.visitors.stay(&visitor);
+    site.identity.visitors.stay(&visitor);
     let served = site.clone();
     websocket::upgrade(&site.front, peer, request, None, move |socket| async move {
         let looks = Looks::begin(&served.telemetry, !wanted.tcp_only);

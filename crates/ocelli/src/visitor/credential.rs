@@ -1,8 +1,8 @@
 //! What a request brings, and what it is found to be.
 
+use super::identity::Identity;
 use super::origin::{cookie_counts, cookie_name};
 use crate::auth::{Hash, Incarnation, Key, Named, PlayToken};
-use crate::site::Site;
 use crate::store::sessions::{self, Session};
 use crate::store::tokens::{self, Token};
 use crate::store::users::User;
@@ -76,10 +76,10 @@ impl Credential {
 }
 
 /// What a request brings.
-pub fn brought(site: &Site, peer: &Peer, parts: &Parts) -> Result<Vec<Credential>, Fault> {
+pub fn brought(identity: &Identity, peer: &Peer, parts: &Parts) -> Result<Vec<Credential>, Fault> {
     let mut brought = Vec::new();
     if let Some(token) = bearer(&parts.headers).map_err(Fault::Guess)? {
-        brought.push(token_of(site, token)?);
+        brought.push(token_of(identity, token)?);
     }
     let query = parts.uri.query().unwrap_or_default();
     let mut pairs = url::form_urlencoded::parse(query.as_bytes());
@@ -96,11 +96,11 @@ pub fn brought(site: &Site, peer: &Peer, parts: &Parts) -> Result<Vec<Credential
                  `Authorization: Bearer sk_…`",
             ));
         }
-        brought.push(token_of(site, &token)?);
+        brought.push(token_of(identity, &token)?);
     }
     // Without a store there are no sessions, and no cookie is one.
-    if let Ok(key) = site.store.key()
-        && cookie_counts(&site.front.gate, peer, parts)
+    if let Ok(key) = identity.store.key()
+        && cookie_counts(&identity.front.gate, peer, parts)
         && let Some(session) = session(&parts.headers, key, peer.secure)
     {
         brought.push(session);
@@ -124,27 +124,27 @@ fn bearer(headers: &HeaderMap) -> Result<Option<&str>, &'static str> {
     Ok(scheme.eq_ignore_ascii_case("bearer").then_some(token))
 }
 
-fn token_of(site: &Site, token: &str) -> Result<Credential, Fault> {
+fn token_of(identity: &Identity, token: &str) -> Result<Credential, Fault> {
     if token.starts_with("sk_") {
-        if site.admin.as_ref().is_some_and(|admin| admin.is(token)) {
+        if identity.admin.as_ref().is_some_and(|admin| admin.is(token)) {
             return Ok(Credential::Administrator);
         }
-        return Ok(Credential::Token(site.store.key()?.hash(token)));
+        return Ok(Credential::Token(identity.store.key()?.hash(token)));
     }
     if PlayToken::is_meant(token) {
-        let read = PlayToken::read(token, site.store.key()?);
+        let read = PlayToken::read(token, identity.store.key()?);
         let read = read.ok_or(Fault::Guess(
             "the play token is not one of this hub, or not whole",
         ))?;
         // Of an app that is gone there is no camera.
         let cameras = read.cameras.iter().filter_map(|(id, incarnation)| {
             let (app, room) = split_id(id);
-            Some((site.hub.resolve(app, room).ok()?, *incarnation))
+            Some((identity.hub.resolve(app, room).ok()?, *incarnation))
         });
         return Ok(Credential::Play(read.expires, cameras.collect()));
     }
     if let Some(named) = Named::parse(token, "wall") {
-        let hash = site.store.key()?.hash(&named.secret);
+        let hash = identity.store.key()?.hash(&named.secret);
         return Ok(Credential::Wall(named.id, hash));
     }
     Err(Fault::Guess(

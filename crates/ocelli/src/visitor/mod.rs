@@ -11,20 +11,21 @@
 
 mod attempts;
 mod credential;
+mod identity;
 mod origin;
 mod rounds;
 
 pub use attempts::Attempts;
+pub use identity::{Identity, now};
 pub use origin::{comes_from_own_page, cookie, cookie_name};
 pub use rounds::{Visitors, rounds};
 
 use crate::answer::Problem;
 use crate::auth::Grant;
-use crate::site::Site;
 use crate::store::sessions::Session;
 use crate::store::users::User;
 use crate::store::walls::Wall;
-use axum::extract::FromRequestParts;
+
 use credential::{Credential, Fault, Found};
 use http::StatusCode;
 use http::request::Parts;
@@ -110,18 +111,18 @@ impl Visitor {
     /// # Errors
     /// 401 for a token that is none, 429 after too many of them, 503 when the store
     /// can't be asked about one.
-    pub async fn enter(site: &Site, peer: &Peer, parts: &Parts) -> Result<Self, Problem> {
-        let brought = match credential::brought(site, peer, parts) {
+    pub async fn enter(identity: &Identity, peer: &Peer, parts: &Parts) -> Result<Self, Problem> {
+        let brought = match credential::brought(identity, peer, parts) {
             Ok(brought) => brought,
-            Err(Fault::Guess(message)) => return Err(refuse(site, peer, message)),
+            Err(Fault::Guess(message)) => return Err(refuse(identity, peer, message)),
             Err(Fault::Store(error)) => return Err(error.into()),
         };
         let found = match credential::needs_store(&brought) {
             false => credential::without_store(&brought),
             true => {
-                let (asked, now) = (brought.clone(), site.now());
+                let (asked, now) = (brought.clone(), identity.now());
                 let find = move |connection: &mut _| credential::find(connection, &asked, now);
-                match site.store.call(find).await {
+                match identity.store.call(find).await {
                     Ok(found) => found,
                     Err(error) => {
                         let found = credential::without_store(&brought);
@@ -136,10 +137,10 @@ impl Visitor {
         let standing = Standing::of(found);
         if standing.lapsed {
             let message = "there is no such token; perhaps it has expired or was revoked";
-            return Err(refuse(site, peer, message));
+            return Err(refuse(identity, peer, message));
         }
         Ok(Self(Arc::new(Inner {
-            hub: site.hub.clone(),
+            hub: identity.hub.clone(),
             brought,
             standing: RwLock::new(standing),
         })))
@@ -242,8 +243,12 @@ impl Visitor {
     }
 }
 
-fn refuse(site: &Site, peer: &Peer, message: &'static str) -> Problem {
-    match site.attempts.tokens.count(&Block::from(peer.remote.ip())) {
+fn refuse(identity: &Identity, peer: &Peer, message: &'static str) -> Problem {
+    match identity
+        .attempts
+        .tokens
+        .count(&Block::from(peer.remote.ip()))
+    {
         Ok(()) => Problem::new(StatusCode::UNAUTHORIZED, message),
         Err(after) => Problem::too_many("tokens that are none", after),
     }
@@ -254,7 +259,7 @@ impl Visitor {
     ///
     /// # Errors
     /// As [`Visitor::enter`] has them.
-    pub async fn of(site: &Site, parts: &Parts) -> Result<Self, Problem> {
+    pub async fn of(identity: &Identity, parts: &Parts) -> Result<Self, Problem> {
         if let Some(known) = parts.extensions.get::<Visitor>() {
             return Ok(known.clone());
         }
@@ -265,14 +270,6 @@ impl Visitor {
                 "the connection is unknown",
             )
         })?;
-        Visitor::enter(site, &peer, parts).await
-    }
-}
-
-impl FromRequestParts<Arc<Site>> for Visitor {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, site: &Arc<Site>) -> Result<Self, Problem> {
-        Visitor::of(site, parts).await
+        Visitor::enter(identity, &peer, parts).await
     }
 }

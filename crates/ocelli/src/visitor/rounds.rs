@@ -3,8 +3,8 @@
 //! revoked.
 
 use super::credential::{self, Found};
+use super::identity::Identity;
 use super::{Inner, Standing, Visitor};
-use crate::site::Site;
 use crate::store::StoreError;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
@@ -49,21 +49,21 @@ impl Visitors {
     }
 }
 
-/// Looks everybody up who stays, again and again until the site stops. Whoever shows
+/// Looks everybody up who stays, again and again until the identity stops. Whoever shows
 /// pictures learns of a change by [`ocelli_core::Hub::changes`].
-pub async fn rounds(site: Arc<Site>) {
+pub async fn rounds(identity: Arc<Identity>) {
     let mut round = interval(ROUND);
     round.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut answered = Instant::now();
     loop {
         tokio::select! {
             _ = round.tick() => {}
-            () = site.visitors.revoked.notified() => {}
-            () = site.front.stopping.cancelled() => return,
+            () = identity.visitors.revoked.notified() => {}
+            () = identity.front.stopping.cancelled() => return,
         }
         let mut changed = false;
-        for visitors in site.visitors.present().chunks(AT_A_TIME) {
-            let standings = match look_up(&site, visitors).await {
+        for visitors in identity.visitors.present().chunks(AT_A_TIME) {
+            let standings = match look_up(&identity, visitors).await {
                 Ok(standings) => {
                     answered = Instant::now();
                     standings
@@ -76,13 +76,16 @@ pub async fn rounds(site: Arc<Site>) {
             }
         }
         if changed {
-            site.hub.look_again();
+            identity.hub.look_again();
         }
     }
 }
 
-async fn look_up(site: &Site, visitors: &[Arc<Inner>]) -> Result<Vec<Standing>, StoreError> {
-    let now = site.now();
+async fn look_up(
+    identity: &Identity,
+    visitors: &[Arc<Inner>],
+) -> Result<Vec<Standing>, StoreError> {
+    let now = identity.now();
     let asked: Vec<_> = visitors.iter().map(|one| one.brought.clone()).collect();
     if !asked.iter().any(|one| credential::needs_store(one)) {
         return Ok(visitors.iter().map(|one| one.without_store()).collect());
@@ -93,7 +96,7 @@ async fn look_up(site: &Site, visitors: &[Arc<Inner>]) -> Result<Vec<Standing>, 
             .map(|one| credential::find(connection, one, now));
         found.collect::<Result<Vec<Vec<Option<Found>>>, _>>()
     };
-    let found = site.store.call(find).await?;
+    let found = identity.store.call(find).await?;
     Ok(found.into_iter().map(Standing::of).collect())
 }
 

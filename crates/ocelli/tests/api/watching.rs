@@ -10,6 +10,7 @@ use ocelli::auth::{AdminToken, PlayToken};
 use ocelli::server;
 use ocelli::site::Site;
 use ocelli::store::{Store, incarnation, sessions, walls};
+use ocelli::visitor::Identity;
 use ocelli_core::{App, Camera, Clock, Hub, Renditions, Timestamp};
 use ocelli_net::front::Front;
 use ocelli_net::gate::Gate;
@@ -346,10 +347,10 @@ async fn site() -> (Arc<Hands>, Arc<Site>, Dir) {
         .unwrap();
     let dir = Dir::new("clocked");
     let front = Front::new(Gate::new(&[], &[]), hub.budgets().clone());
-    let mut site = Site::new(hub, front);
-    site.store = Store::open(&dir.0).unwrap();
-    site.admin = AdminToken::new(ADMIN).ok();
-    (clock, Arc::new(site), dir)
+    let mut identity = Identity::new(hub, Arc::new(front));
+    identity.store = Store::open(&dir.0).unwrap();
+    identity.admin = AdminToken::new(ADMIN).ok();
+    (clock, Arc::new(Site::new(identity)), dir)
 }
 
 /// The same, served in this process.
@@ -389,20 +390,24 @@ async fn links_and_sessions_end_when_their_time_is_over() {
     let mut by_wall = Wall::open(at, &path(&wall), Some("ocelli.v2")).await;
     assert_eq!(hello(&mut by_wall).await, ["yard/gate"]);
     clock.pass(60_000);
-    site.visitors.look_again();
+    site.identity.visitors.look_again();
     assert_eq!(by_play.close_code().await, Some(4401));
     by_wall.settle().await;
     get(at, &path(&play).replace(WALL, "/api/v1/cameras"))
         .await
         .is_problem(401, "expired");
     clock.pass(60_000);
-    site.visitors.look_again();
+    site.identity.visitors.look_again();
     assert_eq!(by_wall.close_code().await, Some(4401));
     get(at, &path(&wall).replace(WALL, "/api/v1/cameras"))
         .await
         .is_problem(401, "expired");
     let connection = ocelli::store::open(&_dir.0).unwrap().0;
-    assert!(walls::all(&connection, site.now()).unwrap().is_empty());
+    assert!(
+        walls::all(&connection, site.identity.now())
+            .unwrap()
+            .is_empty()
+    );
 
     // A code that nobody used.
     let body = json!({ "name": "bob", "roles": [{ "role": "viewer" }] });
@@ -436,8 +441,8 @@ async fn links_and_sessions_end_when_their_time_is_over() {
 
     // The printed link's ten minutes.
     let mut connection = connection;
-    let key = site.store.key().unwrap().clone();
-    let code = ocelli::launch::make_code(&mut connection, &key, site.now()).unwrap();
+    let key = site.identity.store.key().unwrap().clone();
+    let code = ocelli::launch::make_code(&mut connection, &key, site.identity.now()).unwrap();
     clock.pass(10 * 60_000);
     set_up(&code).await.is_problem(401, "expired");
     let forged = PlayToken::new(BTreeMap::from([("yard/gate".to_owned(), [0; 8])]), i64::MAX);
@@ -453,15 +458,15 @@ async fn whoever_stays_is_looked_up_again_within_a_minute_without_being_told_to(
     use ocelli::visitor::{Visitor, rounds};
     use ocelli_net::connection::Peer;
     let (clock, site, _dir) = site().await;
-    let rounds = tokio::spawn(rounds(site.clone()));
+    let rounds = tokio::spawn(rounds(site.identity.clone()));
     let gate = site.hub.find("yard", "gate").unwrap();
-    let expires = site.now() + 60_000;
+    let expires = site.identity.now() + 60_000;
     let id = gate.id().clone();
     let find = move |connection: &mut _| incarnation::of(connection, &id);
-    let incarnation = site.store.call(find).await.unwrap();
+    let incarnation = site.identity.store.call(find).await.unwrap();
     let cameras = BTreeMap::from([(gate.id().as_str().to_owned(), incarnation)]);
     let token = PlayToken::new(cameras, expires);
-    let token = token.sign(site.store.key().unwrap());
+    let token = token.sign(site.identity.store.key().unwrap());
     let request = http::Request::get(format!("/ws/cameras?token={token}")).body(());
     let (parts, ()) = request.unwrap().into_parts();
     let address = "127.0.0.1:9".parse().unwrap();
@@ -473,8 +478,8 @@ async fn whoever_stays_is_looked_up_again_within_a_minute_without_being_told_to(
         flushes: Default::default(),
         tab: Default::default(),
     };
-    let visitor = Visitor::enter(&site, &peer, &parts).await.unwrap();
-    site.visitors.stay(&visitor);
+    let visitor = Visitor::enter(&site.identity, &peer, &parts).await.unwrap();
+    site.identity.visitors.stay(&visitor);
     assert!(visitor.may_watch(gate.id()));
     // While a blocking task runs, the runtime's clock stands still by itself: it would
     // run on while the store's thread is waited for.
@@ -488,7 +493,7 @@ async fn whoever_stays_is_looked_up_again_within_a_minute_without_being_told_to(
             for _ in 0..8 {
                 tokio::task::yield_now().await;
             }
-            site.store.call(|_| Ok(())).await.unwrap();
+            site.identity.store.call(|_| Ok(())).await.unwrap();
         }
     }
     let lapsed = visitor.has_lapsed();

@@ -8,6 +8,7 @@ use super::{eventually, http};
 use ocelli::auth::AdminToken;
 use ocelli::server;
 use ocelli::store::Store;
+use ocelli::visitor::Identity;
 use ocelli_core::{
     App, Camera, Failure, FailureKind, FrameBuffer, Hub, Picture, Publisher, Renditions, RunOnce,
     Source, Timestamp,
@@ -52,17 +53,14 @@ impl Site {
     /// A server without cameras that keeps things in this directory, and knows this
     /// administrator's token.
     pub async fn keeping(data: &Path, admin: &str) -> Self {
-        Self::start_with(None, |site| {
-            site.store = Store::open(data).unwrap();
-            site.admin = Some(AdminToken::new(admin).unwrap());
+        Self::start_with(None, |identity| {
+            identity.store = Store::open(data).unwrap();
+            identity.admin = Some(AdminToken::new(admin).unwrap());
         })
         .await
     }
 
-    async fn start_with(
-        authority: Option<Dir>,
-        furnish: impl FnOnce(&mut ocelli::site::Site),
-    ) -> Self {
+    async fn start_with(authority: Option<Dir>, furnish: impl FnOnce(&mut Identity)) -> Self {
         let hub = Arc::new(Hub::default());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -74,9 +72,9 @@ impl Site {
             let (keeper, _) = Keeper::of_authority(&dir.0, names, &[], now).unwrap();
             front.tls = Some(keeper.server().clone());
         }
-        let mut site = ocelli::site::Site::new(hub.clone(), front);
-        furnish(&mut site);
-        let site = Arc::new(site);
+        let mut identity = Identity::new(hub.clone(), Arc::new(front));
+        furnish(&mut identity);
+        let site = Arc::new(ocelli::site::Site::new(identity));
         let inner = site.clone();
         let (stop, stopped) = oneshot::channel();
         let serving = tokio::spawn(server::run(listener, site, async {

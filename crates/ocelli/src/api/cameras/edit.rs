@@ -313,7 +313,7 @@ pub async fn create(
     changeable(&site, &id)?;
     let settings = CameraChange::from(new).apply(&Settings::default())?;
     check_sources(&site, &settings).await?;
-    let kept = settings.seal(&site.store.seal()?, id.app(), id.room())?;
+    let kept = settings.seal(&site.identity.store.seal()?, id.app(), id.room())?;
     let (served, of) = (site.clone(), settings.clone());
     let runtime = tokio::runtime::Handle::current();
     let create = move |connection: &mut rusqlite::Connection| {
@@ -337,7 +337,7 @@ pub async fn create(
         let added = served.hub.add(camera);
         added.map_err(|error| StoreError::Conflict(error.to_string()))
     };
-    let camera = site.store.call(create).await?;
+    let camera = site.identity.store.call(create).await?;
     let view = View::of(&camera, &site, site.hub.clock().now());
     Ok((
         StatusCode::CREATED,
@@ -365,7 +365,7 @@ pub async fn change(
     let old = kept(&site, &id).await?.ok_or_else(|| unknown(&camera))?;
     let new = change.apply(&old)?;
     check_sources(&site, &new).await?;
-    let seal = site.store.seal()?;
+    let seal = site.identity.store.seal()?;
     let row = new.seal(&seal, id.app(), id.room())?;
     let (served, settings) = (site.clone(), new.clone());
     let runtime = tokio::runtime::Handle::current();
@@ -400,7 +400,7 @@ pub async fn change(
         let gone = || StoreError::Missing(format!("there is no camera {:?} any more", id.as_str()));
         hub.replace(camera).ok_or_else(gone)
     };
-    let camera = site.store.call(change).await?;
+    let camera = site.identity.store.call(change).await?;
     let view = View::of(&camera, &site, site.hub.clock().now());
     Ok(Answer::new(Shown::added(view, new)))
 }
@@ -428,7 +428,7 @@ pub async fn delete(
         }
         Ok(kept)
     };
-    if site.store.call(delete).await? {
+    if site.identity.store.call(delete).await? {
         let id = id.as_str().to_owned();
         return Ok(Answer::new(Gone { id }));
     }

@@ -129,7 +129,7 @@ impl Ports {
     /// Any path is the video; whoever needs a token brings it as `?token=`.
     async fn video(&self, request: Request<Body>, peer: &Peer, site: &Arc<Site>) -> Response {
         let (parts, body) = request.into_parts();
-        let visitor = Visitor::enter(site, peer, &parts).await;
+        let visitor = Visitor::enter(&site.identity, peer, &parts).await;
         let request = Request::from_parts(parts, body);
         let id = self.camera.id();
         let found = visitor.and_then(|visitor| {

@@ -140,7 +140,7 @@ impl Viewer {
                 stats,
             }
         });
-        site.visitors.stay(&visitor);
+        site.identity.visitors.stay(&visitor);
         let (way, form) = if v2 {
             (Way::WallV2, Form::V2)
         } else {

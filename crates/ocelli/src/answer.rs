@@ -1,6 +1,8 @@
 //! Answers of the HTTP interface: the envelope of success, the form of errors,
 //! and the plain refusal of an upgrade, each made in this one place.
 
+use crate::auth::Denied;
+use crate::catalog::ChangeError;
 use crate::store::StoreError;
 use axum::Json;
 use axum::extract::{FromRequestParts, Path, Query};
@@ -112,6 +114,22 @@ impl From<StoreError> for Problem {
             StoreError::Missing(_) => StatusCode::NOT_FOUND,
         };
         Self::new(status, error.to_string())
+    }
+}
+
+impl From<ChangeError> for Problem {
+    fn from(error: ChangeError) -> Self {
+        match error {
+            ChangeError::Invalid(message) => Self::new(StatusCode::BAD_REQUEST, message),
+            ChangeError::Denied(denied) => denied.into(),
+            ChangeError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<Denied> for Problem {
+    fn from(Denied(message): Denied) -> Self {
+        Self::new(StatusCode::FORBIDDEN, message)
     }
 }
 

@@ -10,8 +10,7 @@
 //! | [`cli`] | the command line and its tools |
 //! | [`launch`], [`server`] | from a configuration to a running hub; the one port |
 //! | [`config`] | the configuration file and the command line's sources |
-//! | [`site`] | shared application state |
-//! | [`added`] | cameras that were added over HTTP |
+//! | [`catalog`] | the service through which apps, cameras, keys, links and users change |
 //! | [`ingest`] | cameras that push |
 //! | [`sinks`] | the kinds of sink, one file or folder each |
 //! | [`telemetry`] | series of samples: who writes them, who looks, what is kept |
@@ -24,10 +23,10 @@
 //! Everything on the frame path runs on one current-thread runtime; what takes
 //! long (encoding a test picture, resolving a name) goes to blocking threads.
 
-pub mod added;
 pub mod answer;
 pub mod api;
 pub mod auth;
+pub mod catalog;
 pub mod cli;
 pub mod config;
 pub mod ingest;
@@ -37,7 +36,6 @@ pub mod metrics;
 pub mod pages;
 pub mod server;
 pub mod sinks;
-pub mod site;
 pub mod store;
 pub mod telemetry;
 pub mod urls;

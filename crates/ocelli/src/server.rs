@@ -1,9 +1,12 @@
 //! The one port: accepts connections as long as there is room for them, each of which
 //! is then a conversation of its own. `run` ends when it is told to, whatever connections stay open.
 
+use crate::api::Api;
+use crate::ingest::Ingest;
+use crate::pages::trust::Authority;
 use crate::pages::{self, trust};
-use crate::site::Site;
-use crate::visitor::rounds;
+use crate::telemetry::Telemetry;
+use crate::visitor::{Identity, rounds};
 use crate::{api, ingest, sinks, telemetry};
 use axum::Router;
 use ocelli_core::State;
@@ -22,25 +25,45 @@ const GOODBYE: Duration = Duration::from_millis(500);
 /// How long killed children may take to end: the system frees their memory first.
 const CHILDREN: Duration = Duration::from_secs(1);
 
-/// All routes.
-fn routes(site: Arc<Site>) -> Router {
-    Router::new()
-        .merge(sinks::routes())
-        .merge(telemetry::routes())
-        .merge(api::routes(&site))
-        .merge(trust::routes())
-        .merge(ingest::routes())
-        .fallback(pages::serve)
-        .with_state(site)
+/// The services whose routes are served, and which end with the server.
+pub struct Services {
+    /// Who asks.
+    pub identity: Arc<Identity>,
+    /// The cameras that push.
+    pub ingest: Arc<Ingest>,
+    /// Series of samples.
+    pub telemetry: Telemetry,
+    /// The HTTP interface.
+    pub api: Api,
+    /// What devices trust, if that is the hub's own authority.
+    pub authority: Authority,
 }
 
-/// Serves `site` on `listener` until `shutdown` is ready, then ends every source
+impl Services {
+    /// The routes of all of them.
+    fn routes(&self) -> Router {
+        let Self {
+            identity,
+            telemetry,
+            ..
+        } = self;
+        Router::new()
+            .merge(sinks::routes(identity.clone()))
+            .merge(telemetry::routes(identity.clone(), telemetry.clone()))
+            .merge(api::routes(self.api.clone()))
+            .merge(trust::routes(self.authority.clone()))
+            .merge(ingest::routes(self.ingest.clone()))
+            .merge(pages::routes(identity.clone()))
+    }
+}
+
+/// Serves them on `listener` until `shutdown` is ready, then ends every source
 /// and every connection.
-pub async fn run(listener: TcpListener, site: Arc<Site>, shutdown: impl Future<Output = ()>) {
-    let front = site.front.clone();
-    let signpost = trust::routes().with_state(site.clone());
-    let doors = Doors::new(routes(site.clone()), signpost, front.clone());
-    front.tasks.spawn(rounds(site.identity.clone()));
+pub async fn run(listener: TcpListener, services: Services, shutdown: impl Future<Output = ()>) {
+    let Identity { front, hub, .. } = &*services.identity;
+    let signpost = trust::routes(services.authority.clone());
+    let doors = Doors::new(services.routes(), signpost, front.clone());
+    front.tasks.spawn(rounds(services.identity.clone()));
     tokio::pin!(shutdown);
     loop {
         let accepted = tokio::select! {
@@ -48,18 +71,17 @@ pub async fn run(listener: TcpListener, site: Arc<Site>, shutdown: impl Future<O
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, _)) => accept(stream, &front, &doors),
+            Ok((stream, _)) => accept(stream, front, &doors),
             Err(error) => wait_out(&error).await,
         }
     }
     drop(listener);
     front.stopping.cancel();
-    let awake = site
-        .hub
+    let awake = hub
         .cameras()
         .iter()
         .any(|camera| camera.status().state != State::Idle);
-    site.hub.stop();
+    hub.stop();
     front.tasks.close();
     let farewell = async {
         if awake {
@@ -70,5 +92,5 @@ pub async fn run(listener: TcpListener, site: Arc<Site>, shutdown: impl Future<O
     let goodbye = tokio::time::timeout(GOODBYE, front.tasks.wait());
     let _ = tokio::join!(goodbye, farewell);
     let _ = tokio::time::timeout(CHILDREN, supervise::all_ended()).await;
-    site.telemetry.stop().await;
+    services.telemetry.stop().await;
 }

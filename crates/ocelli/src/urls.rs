@@ -1,7 +1,7 @@
 //! The URLs that the hub gives out, made in this one place.
 
-use crate::site::Site;
-use axum::extract::FromRequestParts;
+use crate::visitor::Identity;
+use axum::extract::{FromRef, FromRequestParts};
 use http::request::Parts;
 use ocelli_core::CameraId;
 use ocelli_net::connection::Peer;
@@ -15,16 +15,16 @@ pub struct Urls {
     origin: String,
 }
 
-impl FromRequestParts<Arc<Site>> for Urls {
+impl<S: Send + Sync> FromRequestParts<S> for Urls
+where
+    Arc<Identity>: FromRef<S>,
+{
     type Rejection = Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, site: &Arc<Site>) -> Result<Self, Infallible> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
+        let gate = &Arc::<Identity>::from_ref(state).front.gate;
         let peer = parts.extensions.get::<Peer>();
-        let origin = peer.map(|peer| {
-            site.front
-                .gate
-                .own_address(&parts.uri, &parts.headers, peer)
-        });
+        let origin = peer.map(|peer| gate.own_address(&parts.uri, &parts.headers, peer));
         Ok(Self {
             origin: origin.unwrap_or_default(),
         })
@@ -70,4 +70,10 @@ impl Urls {
         let (app, room) = (camera.app(), camera.full_room());
         self.http(&format!("/play/{app}/{room}"))
     }
+}
+
+/// The link by which a password is set. The code is in its fragment, which browsers
+/// send to nobody.
+pub fn sign_in_link(origin: &str, code: &str) -> String {
+    format!("{origin}/sign-in#code={code}")
 }

@@ -2,8 +2,7 @@
 
 use super::{UNKNOWN, cameras};
 use crate::answer::{Problem, no_text};
-use crate::auth::Grant;
-use crate::site::Site;
+use crate::api::state::Api;
 use crate::visitor::Visitor;
 use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{FromRequestParts, MatchedPath, RawPathParams, Request, State};
@@ -90,11 +89,11 @@ impl Rule {
             ));
         }
         let grant = visitor.grant();
-        check(&grant, permission, app)?;
-        match hub_wide {
-            true => check_global(&grant, permission),
-            false => Ok(()),
+        grant.check(permission, app)?;
+        if hub_wide {
+            grant.check_global(permission)?;
         }
+        Ok(())
     }
 }
 
@@ -120,7 +119,7 @@ impl Rules {
 /// Lets through whoever may call what was called; handlers find their [`Grant`] and
 /// the [`Visitor`] among the request's extensions.
 pub async fn guard(
-    State((site, rules)): State<(Arc<Site>, Arc<Rules>)>,
+    State((api, rules)): State<(Api, Arc<Rules>)>,
     matched: MatchedPath,
     params: Result<RawPathParams, RawPathParamsRejection>,
     request: Request,
@@ -160,7 +159,7 @@ pub async fn guard(
     });
     let app = in_path.or((named_test || of_series).then_some(DEFAULT_APP));
     let (mut parts, body) = request.into_parts();
-    let allowed = match Visitor::from_request_parts(&mut parts, &site).await {
+    let allowed = match Visitor::from_request_parts(&mut parts, &api).await {
         Ok(visitor) => rule.check(&visitor, app).map(|()| visitor),
         Err(problem) => Err(problem),
     };
@@ -196,59 +195,6 @@ fn not_allowed(methods: Vec<&str>) -> Response {
         response.headers_mut().insert(ALLOW, methods);
     }
     response
-}
-
-fn refuse<T>(message: String) -> Result<T, Problem> {
-    Err(Problem::new(StatusCode::FORBIDDEN, message))
-}
-
-/// Checks that a grant has a permission, in the app that is spoken of if there is one.
-///
-/// # Errors
-/// 403 that names the permission or the app.
-pub fn check(grant: &Grant, permission: &str, app: Option<&str>) -> Result<(), Problem> {
-    if !grant.has(permission) {
-        return refuse(format!(
-            "this needs the permission {permission:?}, which neither the token nor a role gives"
-        ));
-    }
-    match app {
-        Some(app) if !grant.allows(permission, Some(app)) => refuse(format!(
-            "this needs the permission {permission:?} in app {app:?}; the token or the role \
-             gives it in another app alone"
-        )),
-        _ => Ok(()),
-    }
-}
-
-/// Checks that a grant has a permission for all apps and the hub.
-///
-/// # Errors
-/// 403 that names the permission.
-pub fn check_global(grant: &Grant, permission: &str) -> Result<(), Problem> {
-    if grant.allows(permission, None) {
-        return Ok(());
-    }
-    refuse(format!(
-        "this needs the permission {permission:?} in a global token or in a role for all apps; \
-         here it is for one app alone"
-    ))
-}
-
-/// Checks that a grant gives all that is to be given on.
-///
-/// # Errors
-/// 403 that names what it lacks.
-pub fn check_covers(own: &Grant, given: &Grant) -> Result<(), Problem> {
-    match own.lacks(given) {
-        None => Ok(()),
-        Some((permission, Some(app))) => refuse(format!(
-            "nobody gives what they do not have: this needs {permission:?} in app {app:?}"
-        )),
-        Some((permission, None)) => refuse(format!(
-            "nobody gives what they do not have: this needs {permission:?} in all apps"
-        )),
-    }
 }
 
 #[cfg(test)]

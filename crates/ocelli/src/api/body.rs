@@ -1,7 +1,7 @@
 //! What a request brings: JSON, or lines.
 
 use crate::answer::Problem;
-use crate::site::Site;
+use crate::api::state::Api;
 use axum::extract::{FromRequest, Request};
 use bytes::Bytes;
 use http::StatusCode;
@@ -10,16 +10,15 @@ use ocelli_media::sources::redact;
 use ocelli_net::counts::Refusal;
 use ocelli_net::limits::Limits;
 use serde::de::DeserializeOwned;
-use std::sync::Arc;
 use tokio::time::timeout;
 
 /// A request's body, read as `T`; a fault names the field.
 pub struct Body<T>(pub T);
 
-impl<T: DeserializeOwned> FromRequest<Arc<Site>> for Body<T> {
+impl<T: DeserializeOwned> FromRequest<Api> for Body<T> {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, site: &Arc<Site>) -> Result<Self, Problem> {
+    async fn from_request(request: Request, api: &Api) -> Result<Self, Problem> {
         let kind = request.headers().get(CONTENT_TYPE);
         let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
         let kind = kind.split(';').next().unwrap_or_default().trim();
@@ -29,7 +28,7 @@ impl<T: DeserializeOwned> FromRequest<Arc<Site>> for Body<T> {
                 "the body has to be JSON, with the header `Content-Type: application/json`",
             ));
         }
-        let Lines(bytes) = Lines::from_request(request, site).await?;
+        let Lines(bytes) = Lines::from_request(request, api).await?;
         read(&bytes).map(Self)
     }
 }
@@ -37,18 +36,18 @@ impl<T: DeserializeOwned> FromRequest<Arc<Site>> for Body<T> {
 /// A request's body as it is, for what reads it line by line.
 pub struct Lines(pub Bytes);
 
-impl FromRequest<Arc<Site>> for Lines {
+impl FromRequest<Api> for Lines {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, site: &Arc<Site>) -> Result<Self, Problem> {
+    async fn from_request(request: Request, api: &Api) -> Result<Self, Problem> {
         let Limits {
             body_size,
             body_timeout,
             ..
-        } = site.front.limits;
-        let whole = timeout(body_timeout, Bytes::from_request(request, site)).await;
+        } = api.front.limits;
+        let whole = timeout(body_timeout, Bytes::from_request(request, api)).await;
         let whole = whole.map_err(|_| {
-            site.front.counts.refuse(Refusal::BodyTimeout);
+            api.front.counts.refuse(Refusal::BodyTimeout);
             let message = format!("the body was not whole within {body_timeout:?}");
             Problem::new(StatusCode::REQUEST_TIMEOUT, message)
         })?;
@@ -56,7 +55,7 @@ impl FromRequest<Arc<Site>> for Lines {
             let status = error.status();
             let message = match status {
                 StatusCode::PAYLOAD_TOO_LARGE => {
-                    site.front.counts.refuse(Refusal::BodySize);
+                    api.front.counts.refuse(Refusal::BodySize);
                     format!("the body is longer than {body_size} bytes")
                 }
                 _ => error.body_text(),

@@ -4,22 +4,19 @@
 pub mod edit;
 pub mod trial;
 
-use crate::added::{Jpeg, Settings};
 use crate::answer::{Answer, Problem, ProblemBody};
+use crate::api::state::Api;
+use crate::catalog::{Jpeg, Settings, shown};
 use crate::config::CameraConfig;
-use crate::site::Site;
-use crate::store::cameras;
 use crate::visitor::Visitor;
 use axum::extract::{FromRequestParts, RawPathParams, State};
 use axum::routing::{MethodRouter, get};
 use http::StatusCode;
 use http::request::Parts;
-use ocelli_core::name::split_id;
-use ocelli_core::{Camera, CameraId, LastFailure, Timestamp};
+use ocelli_core::{Camera, LastFailure, Timestamp};
 use ocelli_media::sources::Address;
 use serde::Serialize;
 use serde_json::{Value, json};
-use std::sync::Arc;
 use utoipa::ToSchema;
 
 /// One camera; and the one call beside it, which a camera's room may be named like.
@@ -30,7 +27,7 @@ pub const TEST: &str = "/api/v1/cameras/test";
 const TEST_ROOM: &str = "test";
 
 /// The calls on the camera in the room that [`TEST`] would hide.
-pub fn named_test() -> MethodRouter<Arc<Site>> {
+pub fn named_test() -> MethodRouter<Api> {
     get(show).patch(edit::change).delete(edit::delete)
 }
 
@@ -106,7 +103,7 @@ pub struct View {
 }
 
 impl View {
-    fn of(camera: &Camera, site: &Site, now: Timestamp) -> Self {
+    fn of(camera: &Camera, api: &Api, now: Timestamp) -> Self {
         let status = camera.status();
         let id = camera.id();
         let known = status.taken.is_known();
@@ -130,7 +127,7 @@ impl View {
             dropped: status.dropped,
             restarts: status.restarts,
             has_substream: camera.has_substream(),
-            read_only: site.configured_cameras.contains_key(id),
+            read_only: api.catalog.configured_camera(id).is_some(),
         }
     }
 }
@@ -141,10 +138,10 @@ impl View {
     responses(
         (status = 200, description = "The cameras", body = Answer<Vec<View>>),
         (status = 401, description = "The token that was sent is none", body = ProblemBody)))]
-pub async fn list(State(site): State<Arc<Site>>, visitor: Visitor) -> Answer<Vec<View>> {
-    let now = site.hub.clock().now();
+pub async fn list(State(api): State<Api>, visitor: Visitor) -> Answer<Vec<View>> {
+    let now = api.hub.clock().now();
     let cameras = visitor.cameras();
-    let cameras = cameras.iter().map(|camera| View::of(camera, &site, now));
+    let cameras = cameras.iter().map(|camera| View::of(camera, &api, now));
     Answer::new(cameras.collect())
 }
 
@@ -230,34 +227,6 @@ impl Shown {
     }
 }
 
-/// An address as it is shown.
-fn shown(address: &str) -> String {
-    Address::new(address).redacted()
-}
-
-/// The place that an id of either form names.
-///
-/// # Errors
-/// 404: there can't be such a camera.
-fn place(site: &Site, camera: &str) -> Result<CameraId, Problem> {
-    let (app, room) = split_id(camera);
-    site.hub.resolve(app, room).map_err(|_| unknown(camera))
-}
-
-fn unknown(camera: &str) -> Problem {
-    Problem::not_found(format!("there is no camera {camera:?}"))
-}
-
-/// The settings that are kept of a camera, if there are any.
-async fn kept(site: &Site, id: &CameraId) -> Result<Option<Settings>, Problem> {
-    let (app, room) = (id.app().to_owned(), id.room().to_owned());
-    let find = move |connection: &mut _| cameras::find(connection, &app, &room);
-    let Some(kept) = site.identity.store.call(find).await? else {
-        return Ok(None);
-    };
-    Ok(Settings::unseal(&site.identity.store.seal()?, &kept))
-}
-
 /// One camera with its settings.
 #[utoipa::path(get, path = "/api/v1/cameras/{camera}", tag = "cameras", operation_id = "showCamera",
     security(("token" = ["camera:read"])),
@@ -265,17 +234,13 @@ async fn kept(site: &Site, id: &CameraId) -> Result<Option<Settings>, Problem> {
     responses(
         (status = 200, description = "The camera", body = Answer<Shown>),
         (status = 404, description = "There is none", body = ProblemBody)))]
-pub async fn show(
-    State(site): State<Arc<Site>>,
-    Named(camera): Named,
-) -> Result<Answer<Shown>, Problem> {
-    let id = place(&site, &camera)?;
-    let found = site.hub.find(id.app(), id.room());
-    let found = found.ok_or_else(|| unknown(&camera))?;
-    let view = View::of(&found, &site, site.hub.clock().now());
-    let shown = match site.configured_cameras.get(&id) {
+pub async fn show(State(api): State<Api>, Named(camera): Named) -> Result<Answer<Shown>, Problem> {
+    let id = api.catalog.place(&camera)?;
+    let found = api.catalog.camera(&id)?;
+    let view = View::of(&found, &api, api.hub.clock().now());
+    let shown = match api.catalog.configured_camera(&id) {
         Some(configured) => Shown::configured(view, configured),
-        None => match kept(&site, &id).await? {
+        None => match api.catalog.settings(&id).await? {
             Some(settings) => Shown::added(view, settings),
             None => Shown::bare(view),
         },

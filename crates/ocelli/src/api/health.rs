@@ -2,8 +2,8 @@
 //! and all of it in numbers.
 
 use crate::answer::{Answer, Asked, Problem, ProblemBody};
+use crate::api::state::Api;
 use crate::metrics::{self, Form};
-use crate::site::Site;
 use crate::visitor::Visitor;
 use axum::Json;
 use axum::extract::{Path, Request, State};
@@ -14,7 +14,6 @@ use ocelli_config::parse_duration;
 use ocelli_core::name::split_id;
 use ocelli_core::{Camera, CameraStatus, Quality, Timestamp};
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -44,14 +43,14 @@ pub struct Health {
 /// That the hub is up.
 #[utoipa::path(get, path = "/health", tag = "hub", security(()),
     responses((status = 200, description = "It is up", body = Health)))]
-pub async fn up(State(site): State<Arc<Site>>) -> Json<Health> {
+pub async fn up(State(api): State<Api>) -> Json<Health> {
     Json(Health {
         status: "ok",
         up: true,
         version: env!("CARGO_PKG_VERSION"),
-        ts: site.hub.clock().now().0 / 1000,
-        uptime_seconds: site.started.elapsed().as_secs(),
-        ignored_messages: site.front.ignored.load(Ordering::Relaxed),
+        ts: api.hub.clock().now().0 / 1000,
+        uptime_seconds: api.started.elapsed().as_secs(),
+        ignored_messages: api.front.ignored.load(Ordering::Relaxed),
     })
 }
 
@@ -69,16 +68,16 @@ pub struct Readiness {
 #[utoipa::path(get, path = "/ready", tag = "hub", security(()),
     responses((status = 200, description = "They may", body = Readiness),
         (status = 503, description = "The hub stops", body = Readiness)))]
-pub async fn ready(State(site): State<Arc<Site>>) -> Response {
-    let stops = site.front.stopping.is_cancelled();
+pub async fn ready(State(api): State<Api>) -> Response {
+    let stops = api.front.stopping.is_cancelled();
     let mut problems = Vec::new();
     if stops {
         problems.push("the hub stops".to_owned());
     }
-    if let Some(fault) = site.identity.store.fault() {
+    if let Some(fault) = api.identity.store.fault() {
         problems.push(format!("the store can't be used: {fault}"));
     }
-    if let Some(fault) = site.telemetry.health().file_fault {
+    if let Some(fault) = api.telemetry.health().file_fault {
         problems.push(format!("series are kept in memory alone: {fault}"));
     }
     let status = match stops {
@@ -166,7 +165,7 @@ fn read_age(text: &str) -> Result<Duration, Problem> {
         (status = 404, description = "There is none", body = ProblemBody),
         (status = 503, description = "It does not", body = Answer<CameraHealth>)))]
 pub async fn camera(
-    State(site): State<Arc<Site>>,
+    State(api): State<Api>,
     visitor: Visitor,
     Path(id): Path<String>,
     Asked(check): Asked<Check>,
@@ -175,7 +174,7 @@ pub async fn camera(
     let (app, room) = split_id(&id);
     let camera = visitor.find(app, room)?;
     if check.wake.unwrap_or(true) {
-        let mut changes = site.hub.changes();
+        let mut changes = api.hub.changes();
         let mut follower = camera.follow(Quality::Main);
         // One that fails is known to have no picture, and is tried by itself.
         let fails = async {
@@ -193,7 +192,7 @@ pub async fn camera(
         // Whether it came in time is told by its age.
         let _ = timeout(WAKING, picture).await;
     }
-    let health = CameraHealth::of(&camera, site.hub.clock().now(), max_age);
+    let health = CameraHealth::of(&camera, api.hub.clock().now(), max_age);
     let status = match health.healthy {
         true => StatusCode::OK,
         false => StatusCode::SERVICE_UNAVAILABLE,
@@ -211,19 +210,19 @@ pub async fn camera(
             content_type = "text/plain"),
         (status = 401, description = "The configuration asks for a token", body = ProblemBody),
         (status = 404, description = "The configuration wants none", body = ProblemBody)))]
-pub async fn numbers(State(site): State<Arc<Site>>, request: Request) -> Result<Response, Problem> {
-    if !site.metrics.enabled {
+pub async fn numbers(State(api): State<Api>, request: Request) -> Result<Response, Problem> {
+    if !api.metrics.enabled {
         let message = "metrics are turned off; `enabled` in [metrics] turns them on";
         return Err(Problem::not_found(message));
     }
     let form = Form::accepted(request.headers());
-    let cameras = match &site.metrics.token {
+    let cameras = match &api.metrics.token {
         Some(token) if bearer(request.headers()).is_some_and(|brought| token.is(brought)) => {
-            site.hub.cameras()
+            api.hub.cameras()
         }
         token => {
             let (parts, _) = request.into_parts();
-            let visitor = Visitor::of(&site.identity, &parts).await?;
+            let visitor = Visitor::of(&api.identity, &parts).await?;
             if token.is_some() && !visitor.grant().allows("camera:read", None) {
                 return Err(Problem::new(
                     StatusCode::UNAUTHORIZED,
@@ -238,7 +237,11 @@ pub async fn numbers(State(site): State<Arc<Site>>, request: Request) -> Result<
         (CONTENT_TYPE, form.media_type()),
         (CACHE_CONTROL, "no-store"),
     ];
-    Ok((headers, metrics::text(&site, &cameras, form)).into_response())
+    Ok((
+        headers,
+        metrics::text(&api.identity, api.started, &cameras, form),
+    )
+        .into_response())
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {

@@ -4,38 +4,16 @@ use super::apps::Gone;
 use super::body::Body;
 use super::page::{Page, Window};
 use crate::answer::{Answer, Asked, Problem, ProblemBody};
-use crate::auth::{new_id, new_stream_key};
-use crate::ingest::{Device, is_identity};
-use crate::site::Site;
-use crate::store::StoreError;
-use crate::store::keys::{self, StreamKey};
+use crate::api::state::Api;
+use crate::catalog::{MadeKey, NewKey};
+use crate::ingest::Device;
 use crate::urls::Urls;
 use crate::visitor::Visitor;
 use axum::extract::{Path, State};
 use http::StatusCode;
-use ocelli_core::text::has_secret;
-use ocelli_core::{CameraId, HubError};
-use serde::{Deserialize, Serialize};
-use std::sync::Arc;
+use serde::Serialize;
 use std::sync::atomic::Ordering::Relaxed;
-use tokio::runtime::Handle;
 use utoipa::ToSchema;
-
-/// What an identity begins with that nobody chose; the end of the key follows.
-const IDENTITY: &str = "wscam-";
-
-/// A key to be made.
-#[derive(Deserialize, ToSchema)]
-#[schema(as = NewStreamKey)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct New {
-    /// The camera's room, in the short or the full form.
-    #[schema(pattern = r"^(?!\.{1,2}$)[A-Za-z0-9._-]{1,120}$")]
-    room: String,
-    /// Who pushes; `wscam-` and the key's last 4 characters by default.
-    #[schema(pattern = r"^(?!\.{1,2}$)[A-Za-z0-9._-]{1,120}$")]
-    identity: Option<String>,
-}
 
 /// A new key, the one time that it is shown.
 #[derive(Serialize, ToSchema)]
@@ -121,86 +99,36 @@ pub struct Live {
     ws_url: String,
 }
 
-fn place(site: &Site, app: &str, room: &str) -> Result<CameraId, Problem> {
-    site.hub.resolve(app, room).map_err(|error| match error {
-        HubError::UnknownApp(_) => Problem::not_found(error.to_string()),
-        _ => Problem::new(
-            StatusCode::BAD_REQUEST,
-            format!("room in the body: {error}"),
-        ),
-    })
-}
-
 /// Makes a key, and the camera that goes with it.
 #[utoipa::path(post, path = "/api/v1/apps/{app}/ws-ingest", tag = "cameras that push",
-    operation_id = "createStreamKey", security(("token" = ["ingress:create"])), request_body = New,
+    operation_id = "createStreamKey", security(("token" = ["ingress:create"])), request_body = NewKey,
     params(("app" = String, Path, description = "The app's name")),
     responses(
         (status = 201, description = "The key, shown this once", body = Answer<Shown>),
         (status = 404, description = "There is no such app", body = ProblemBody),
         (status = 409, description = "The room has a source of its own", body = ProblemBody)))]
 pub async fn mint(
-    State(site): State<Arc<Site>>,
+    State(api): State<Api>,
     urls: Urls,
     Path(app): Path<String>,
-    Body(new): Body<New>,
+    Body(new): Body<NewKey>,
 ) -> Result<(StatusCode, Answer<Shown>), Problem> {
-    let camera = place(&site, &app, &new.room)?;
-    if has_secret(&new.room) {
-        let message = "room in the body: it has the form of a key, and is shown to everybody";
-        return Err(Problem::new(StatusCode::BAD_REQUEST, message));
-    }
-    if let Some(identity) = &new.identity
-        && !is_identity(identity)
-    {
-        let message = "identity in the body: it takes 1 to 120 of A-Z, a-z, 0-9, '.', '_' and \
-                       '-', and has not the form of a key";
-        return Err(Problem::new(StatusCode::BAD_REQUEST, message));
-    }
-    let secret = new_stream_key();
-    let hash = site.identity.store.key()?.hash(&secret);
-    let key = StreamKey {
-        id: new_id("wsi"),
-        app,
-        room: camera.room().to_owned(),
-        identity: new
-            .identity
-            .unwrap_or_else(|| format!("{IDENTITY}{}", &secret[secret.len() - 4..])),
-        created: site.identity.now(),
-    };
+    let MadeKey {
+        key,
+        secret,
+        camera,
+    } = api.catalog.add_key(app, new).await?;
     let shown = Shown {
-        id: key.id.clone(),
+        id: key.id,
         stream_key: secret,
         room: camera.full_room().to_owned(),
-        identity: key.identity.clone(),
+        identity: key.identity,
         ws_url: urls.ingest(&camera),
         mjpeg_url: urls.mjpeg(&camera),
         frame_url: urls.frame(&camera),
         player_url: urls.player(&camera),
         embed_url: urls.player(&camera),
     };
-    let (served, runtime) = (site.clone(), Handle::current());
-    let keep = move |connection: &mut rusqlite::Connection| {
-        let taken = |error: HubError| match error {
-            HubError::Taken(_) => StoreError::Conflict(format!(
-                "room {:?} has a source of its own; a camera that pushes needs another room",
-                camera.full_room()
-            )),
-            error => StoreError::Missing(error.to_string()),
-        };
-        // Its app may have gone since it was looked for.
-        if served.hub.app(&key.app).is_none() {
-            let error = HubError::UnknownApp(key.app.clone());
-            return Err(taken(error));
-        }
-        let _runtime = runtime.enter();
-        served
-            .ingest
-            .make_place(&served.hub, &camera)
-            .map_err(taken)?;
-        keys::insert(connection, &key, &hash)
-    };
-    site.identity.store.call(keep).await?;
     Ok((StatusCode::CREATED, Answer::new(shown)))
 }
 
@@ -212,19 +140,19 @@ pub async fn mint(
         (status = 200, description = "The keys", body = Page<View>),
         (status = 404, description = "There is no such app", body = ProblemBody)))]
 pub async fn list(
-    State(site): State<Arc<Site>>,
+    State(api): State<Api>,
     urls: Urls,
     Path(app): Path<String>,
     Asked(window): Asked<Window>,
 ) -> Result<Page<View>, Problem> {
-    known(&site, &app)?;
-    let limit = window.limit()?;
-    let sought = app.clone();
-    let read = move |connection: &mut _| keys::page(connection, &sought, limit, window.offset());
-    let (keys, total) = site.identity.store.call(read).await?;
+    api.catalog.app(&app)?;
+    let keys = api
+        .catalog
+        .keys(app.clone(), window.limit()?, window.offset());
+    let (keys, total) = keys.await?;
     let views = keys.into_iter().filter_map(|key| {
-        let camera = site.hub.resolve(&app, &key.room).ok()?;
-        let device = site.ingest.place(&camera).and_then(|place| place.holder());
+        let camera = api.hub.resolve(&app, &key.room).ok()?;
+        let device = api.ingest.place(&camera).and_then(|place| place.holder());
         let device = device.filter(|device| device.key == key.id);
         Some(View {
             id: key.id,
@@ -239,12 +167,6 @@ pub async fn list(
     Ok(Page::new(views.collect(), total))
 }
 
-/// Checks that there is such an app.
-pub fn known(site: &Site, app: &str) -> Result<(), Problem> {
-    let known = site.hub.app(app).map(drop);
-    known.ok_or_else(|| Problem::not_found(format!("there is no app {app:?}")))
-}
-
 /// Revokes a key and sends its device away, with the close code 4401.
 #[utoipa::path(delete, path = "/api/v1/apps/{app}/ws-ingest/{id}", tag = "cameras that push",
     operation_id = "revokeStreamKey", security(("token" = ["ingress:delete"])),
@@ -255,19 +177,11 @@ pub fn known(site: &Site, app: &str) -> Result<(), Problem> {
         (status = 200, description = "It is revoked", body = Answer<Gone>),
         (status = 404, description = "There is none", body = ProblemBody)))]
 pub async fn revoke(
-    State(site): State<Arc<Site>>,
+    State(api): State<Api>,
     Path((app, id)): Path<(String, String)>,
 ) -> Result<Answer<Gone>, Problem> {
-    known(&site, &app)?;
-    let (served, sought) = (site.clone(), id.clone());
-    let revoke = move |connection: &mut _| {
-        let hub = &served.hub;
-        served.ingest.revoke(hub, connection, &sought, Some(&app))
-    };
-    match site.identity.store.call(revoke).await? {
-        Some(_) => Ok(Answer::new(Gone { id })),
-        None => Err(Problem::not_found("there is no key of that id in this app")),
-    }
+    api.catalog.revoke_key(app, id.clone()).await?;
+    Ok(Answer::new(Gone { id }))
 }
 
 /// Where a camera that pushes is seen, while anybody may watch.
@@ -280,17 +194,17 @@ pub async fn revoke(
         (status = 200, description = "Its addresses", body = Answer<Live>),
         (status = 404, description = "There is none, or not anybody may watch", body = ProblemBody)))]
 pub async fn live(
-    State(site): State<Arc<Site>>,
+    State(api): State<Api>,
     visitor: Visitor,
     urls: Urls,
     Path((app, room)): Path<(String, String)>,
 ) -> Result<Answer<Live>, Problem> {
     let none = || Problem::not_found(format!("nobody pushes to room {room:?} of app {app:?}"));
-    let camera = site.hub.resolve(&app, &room).map_err(|_| none())?;
+    let camera = api.hub.resolve(&app, &room).map_err(|_| none())?;
     if !visitor.may_watch(&camera) {
         return Err(none());
     }
-    site.ingest.place(&camera).ok_or_else(none)?;
+    api.ingest.place(&camera).ok_or_else(none)?;
     Ok(Answer::new(Live {
         mjpeg_url: urls.mjpeg(&camera),
         frame_url: urls.frame(&camera),

@@ -16,21 +16,20 @@ mod devices;
 mod document;
 mod health;
 mod ingest;
-mod limits;
 mod links;
 mod page;
 mod series;
 mod session;
 mod sessions;
+mod state;
 mod streams;
 mod tokens;
 mod users;
 
-pub use cameras::trial::TRIALS;
 pub use document::document;
+pub use state::{Api, State};
 
 use crate::answer::Problem;
-use crate::site::Site;
 use access::Rules;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::any;
@@ -40,7 +39,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 /// Every handler of the interface.
-fn handlers() -> OpenApiRouter<Arc<Site>> {
+fn handlers() -> OpenApiRouter<Api> {
     OpenApiRouter::with_openapi(document::opening())
         .routes(routes!(health::up))
         .routes(routes!(health::ready))
@@ -82,15 +81,16 @@ fn handlers() -> OpenApiRouter<Arc<Site>> {
 }
 
 /// The addresses of the HTTP interface.
-pub fn routes(site: &Arc<Site>) -> Router<Arc<Site>> {
+pub fn routes(api: Api) -> Router {
     let (router, document) = handlers().split_for_parts();
     let rules = Arc::new(Rules::of(&document));
-    let guard = middleware::from_fn_with_state((site.clone(), rules), access::guard);
+    let guard = middleware::from_fn_with_state((api.clone(), rules), access::guard);
     router
         .route(cameras::TEST, cameras::named_test())
         .route(UNKNOWN, any(unknown))
         .layer(guard)
-        .layer(DefaultBodyLimit::max(site.front.limits.body_size))
+        .layer(DefaultBodyLimit::max(api.front.limits.body_size))
+        .with_state(api)
 }
 
 /// Every address of the interface that is no other's.

@@ -6,7 +6,7 @@
 use super::apps::Gone;
 use super::body::{Body, Lines};
 use crate::answer::{Answer, Problem, ProblemBody};
-use crate::site::Site;
+use crate::api::state::Api;
 use crate::telemetry::{Stopped, Writer};
 use axum::Extension;
 use axum::extract::{Path, State};
@@ -18,7 +18,6 @@ use ocelli_series::source::Source;
 use ocelli_series::{Refused, Registry, Series};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
-use std::sync::Arc;
 use utoipa::ToSchema;
 
 /// The longest unit, in bytes.
@@ -148,7 +147,7 @@ impl SourceView {
 #[utoipa::path(get, path = "/api/v1/series", tag = "series", operation_id = "listSeries",
     security(("token" = ["series:read"])),
     responses((status = 200, description = "The series", body = Answer<Vec<View>>)))]
-pub async fn list(State(site): State<Arc<Site>>) -> Result<Answer<Vec<View>>, Problem> {
+pub async fn list(State(api): State<Api>) -> Result<Answer<Vec<View>>, Problem> {
     let list = |registry: &mut Registry| {
         let mut sources: HashMap<u32, usize> = HashMap::new();
         let present = registry
@@ -164,21 +163,21 @@ pub async fn list(State(site): State<Arc<Site>>) -> Result<Answer<Vec<View>>, Pr
             .map(|series| View::of(series, count(series.id())));
         views.collect()
     };
-    Ok(Answer::new(site.telemetry.call(list).await?))
+    Ok(Answer::new(api.telemetry.call(list).await?))
 }
 
 /// Who writes into series now, and the last of those who did.
 #[utoipa::path(get, path = "/api/v1/series/sources", tag = "series", operation_id = "listSources",
     security(("token" = ["series:read"])),
     responses((status = 200, description = "The sources", body = Answer<Vec<SourceView>>)))]
-pub async fn sources(State(site): State<Arc<Site>>) -> Result<Answer<Vec<SourceView>>, Problem> {
+pub async fn sources(State(api): State<Api>) -> Result<Answer<Vec<SourceView>>, Problem> {
     let list = |registry: &mut Registry| {
         let sources = registry.sources.all();
         sources
             .map(|source| SourceView::of(source, registry))
             .collect()
     };
-    Ok(Answer::new(site.telemetry.call(list).await?))
+    Ok(Answer::new(api.telemetry.call(list).await?))
 }
 
 /// What of telemetry works, and what does not.
@@ -218,10 +217,10 @@ pub struct PortView {
 #[utoipa::path(get, path = "/api/v1/series/status", tag = "series", operation_id = "showSeriesStatus",
     security(("token" = ["series:read"])),
     responses((status = 200, description = "How it stands", body = Answer<StatusView>)))]
-pub async fn status(State(site): State<Arc<Site>>) -> Result<Answer<StatusView>, Problem> {
+pub async fn status(State(api): State<Api>) -> Result<Answer<StatusView>, Problem> {
     let count = |registry: &mut Registry| (registry.all().len(), registry.bounds().series);
-    let (series, max_series) = site.telemetry.call(count).await?;
-    let health = site.telemetry.health();
+    let (series, max_series) = api.telemetry.call(count).await?;
+    let health = api.telemetry.health();
     let ports = health.ports.into_iter().map(|port| PortView {
         key: port.key,
         address: port.address.to_string(),
@@ -230,8 +229,8 @@ pub async fn status(State(site): State<Arc<Site>>) -> Result<Answer<StatusView>,
     Ok(Answer::new(StatusView {
         series,
         max_series,
-        sources: site.telemetry.connected(),
-        dropped: site.telemetry.dropped(),
+        sources: api.telemetry.connected(),
+        dropped: api.telemetry.dropped(),
         ports: ports.collect(),
         file_fault: health.file_fault,
     }))
@@ -260,12 +259,12 @@ pub struct Taken {
         (status = 200, description = "They are in their series", body = Answer<Taken>),
         (status = 400, description = "The first line is no name, or a line is too long", body = ProblemBody)))]
 pub async fn add(
-    State(site): State<Arc<Site>>,
+    State(api): State<Api>,
     Extension(peer): Extension<Peer>,
     Lines(text): Lines,
 ) -> Result<Answer<Taken>, Problem> {
     let writer = Writer::new(peer.remote.to_string(), false);
-    let taken = site
+    let taken = api
         .telemetry
         .call(move |registry| writer.take_all(&text, registry));
     let taken = taken.await?;
@@ -300,7 +299,7 @@ pub struct SeriesChange {
         (status = 404, description = "There is none", body = ProblemBody),
         (status = 409, description = "There is another of that name", body = ProblemBody)))]
 pub async fn change(
-    State(site): State<Arc<Site>>,
+    State(api): State<Api>,
     Path(id): Path<String>,
     Body(change): Body<SeriesChange>,
 ) -> Result<Answer<View>, Problem> {
@@ -326,7 +325,7 @@ pub async fn change(
         }
         View::find(registry, id)
     };
-    Ok(Answer::new(site.telemetry.call(change).await??))
+    Ok(Answer::new(api.telemetry.call(change).await??))
 }
 
 /// Deletes a series with all its samples.
@@ -337,11 +336,11 @@ pub async fn change(
         (status = 200, description = "It is gone", body = Answer<Gone>),
         (status = 404, description = "There is none", body = ProblemBody)))]
 pub async fn delete(
-    State(site): State<Arc<Site>>,
+    State(api): State<Api>,
     Path(id): Path<String>,
 ) -> Result<Answer<Gone>, Problem> {
     let number = number(&id)?;
-    site.telemetry
+    api.telemetry
         .call(move |registry| registry.delete(number))
         .await??;
     Ok(Answer::new(Gone { id }))

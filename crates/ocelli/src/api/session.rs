@@ -5,10 +5,10 @@
 
 use super::apps::Gone;
 use super::body::Body;
-use super::users::RoleView;
 use crate::answer::{Answer, Problem, ProblemBody};
-use crate::auth::{Busy, Grant, Named, Role, check_password, new_id};
-use crate::site::Site;
+use crate::api::state::Api;
+use crate::auth::{Busy, Grant, Named, check_password};
+use crate::catalog::{RoleView, check_name};
 use crate::store::sessions::{self, LONGEST, Session};
 use crate::store::users::{self, User};
 use crate::store::{StoreError, codes};
@@ -24,7 +24,6 @@ use ocelli_net::connection::Peer;
 use ocelli_net::throttle::Block;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 use utoipa::ToSchema;
 
@@ -32,8 +31,6 @@ use utoipa::ToSchema;
 const AGENT_LIMIT: usize = 200;
 /// What somebody is told whose password another request has set.
 const CHANGED: &str = "the password was changed meanwhile; sign in again";
-/// The longest name of a user.
-const NAME_LIMIT: usize = 64;
 
 /// Who asks, and what they may do.
 #[derive(Serialize, ToSchema)]
@@ -89,13 +86,13 @@ struct Permissions {
 }
 
 impl View {
-    async fn of(site: &Site, grant: &Grant, signed_in: Option<(User, Session)>) -> Self {
-        let any = site
+    async fn of(api: &Api, grant: &Grant, signed_in: Option<(User, Session)>) -> Self {
+        let any = api
             .identity
             .store
             .call(|connection| users::any(connection))
             .await;
-        let apps = site.hub.apps();
+        let apps = api.hub.apps();
         let some_private = apps.iter().any(|app| !app.public_playback);
         let (user, session) = signed_in.unzip();
         Self {
@@ -131,22 +128,10 @@ fn bad(field: &str, why: &str) -> Problem {
     )
 }
 
-/// Checks a user's name.
-///
-/// # Errors
-/// 400 that says what one looks like.
-pub fn check_name(name: &str) -> Result<(), Problem> {
-    let fits = (1..=NAME_LIMIT).contains(&name.chars().count())
-        && name.trim() == name
-        && !name.chars().any(is_control);
-    let fault = "it takes 1 to 64 characters, none of them a blank at an end";
-    fits.then_some(()).ok_or_else(|| bad("name", fault))
-}
-
 /// Refuses what a page sends that is not the hub's own: it could sign a browser in as
 /// somebody else.
-fn check_page(site: &Site, peer: &Peer, parts: &Parts) -> Result<(), Problem> {
-    match comes_from_own_page(&site.front.gate, peer, parts) {
+fn check_page(api: &Api, peer: &Peer, parts: &Parts) -> Result<(), Problem> {
+    match comes_from_own_page(&api.front.gate, peer, parts) {
         Some(false) => Err(Problem::new(
             StatusCode::FORBIDDEN,
             "this is for the hub's own pages; the Origin of this one is another",
@@ -164,17 +149,17 @@ fn busy(Busy: Busy) -> Problem {
 /// The session that the browser had, if it had one, ends: nobody goes on with a cookie
 /// that they could have planted before.
 async fn begin(
-    site: &Site,
+    api: &Api,
     peer: &Peer,
     parts: &Parts,
     user: User,
     password: String,
 ) -> Result<Response, Problem> {
-    let key = site.identity.store.key()?;
+    let key = api.identity.store.key()?;
     let named = Named::new("ses");
     let agent = parts.headers.get(USER_AGENT);
     let agent = agent.map(|agent| String::from_utf8_lossy(agent.as_bytes()).into_owned());
-    let now = site.identity.now();
+    let now = api.identity.now();
     let session = Session {
         id: named.id.clone(),
         user: user.id.clone(),
@@ -188,7 +173,7 @@ async fn begin(
         created: now,
         seen: now,
     };
-    let before = Visitor::enter(&site.identity, peer, parts).await.ok();
+    let before = Visitor::enter(&api.identity, peer, parts).await.ok();
     let before = before.and_then(|visitor| visitor.signed_in());
     let (kept, hash) = (session.clone(), key.hash(&named.secret));
     let keep = move |connection: &mut rusqlite::Connection| {
@@ -201,10 +186,10 @@ async fn begin(
         }
         sessions::begin(connection, &kept, &hash)
     };
-    site.identity.store.call(keep).await?;
-    site.identity.visitors.look_again();
+    api.identity.store.call(keep).await?;
+    api.identity.visitors.look_again();
     let set = cookie(key, peer.secure, &named.text(), LONGEST / 1000);
-    let view = View::of(site, &user.grant(), Some((user, session))).await;
+    let view = View::of(api, &user.grant(), Some((user, session))).await;
     Ok(with_cookie(set, Answer::new(view)))
 }
 
@@ -222,8 +207,8 @@ fn with_cookie(cookie: String, answer: impl IntoResponse) -> Response {
     responses(
         (status = 200, description = "Who asks", body = Answer<View>),
         (status = 401, description = "The token that was sent is none", body = ProblemBody)))]
-pub async fn show(State(site): State<Arc<Site>>, visitor: Visitor) -> Answer<View> {
-    let view = View::of(&site, &visitor.grant(), visitor.signed_in()).await;
+pub async fn show(State(api): State<Api>, visitor: Visitor) -> Answer<View> {
+    let view = View::of(&api, &visitor.grant(), visitor.signed_in()).await;
     let wall = visitor.wall().map(|wall| Visited {
         name: wall.name,
         expires_at: wall.expires,
@@ -252,14 +237,14 @@ pub struct SignIn {
         (status = 429, description = "There were too many attempts", body = ProblemBody),
         (status = 503, description = "The store can't be used", body = ProblemBody)))]
 pub async fn sign_in(
-    State(site): State<Arc<Site>>,
+    State(api): State<Api>,
     Extension(peer): Extension<Peer>,
     parts: Parts,
     Body(asked): Body<SignIn>,
 ) -> Result<Response, Problem> {
-    check_page(&site, &peer, &parts)?;
+    check_page(&api, &peer, &parts)?;
     let block = Block::from(peer.remote.ip());
-    let counted = site.identity.attempts.count(block, Some(&asked.name));
+    let counted = api.identity.attempts.count(block, Some(&asked.name));
     counted.map_err(|after| Problem::too_many("attempts to sign in", after))?;
     let name = asked.name.clone();
     let look_up = move |connection: &mut rusqlite::Connection| {
@@ -269,16 +254,16 @@ pub async fn sign_in(
         let password = users::password(connection, &user.id)?;
         Ok(password.map(|password| (user, password)))
     };
-    let (user, hash) = site.identity.store.call(look_up).await?.unzip();
-    let is = site
+    let (user, hash) = api.identity.store.call(look_up).await?.unzip();
+    let is = api
         .identity
         .passwords
         .is(asked.password, hash.clone())
         .await;
     match (is.map_err(busy)?, user, hash) {
         (true, Some(user), Some(hash)) => {
-            site.identity.attempts.was_right(block, Some(&asked.name));
-            begin(&site, &peer, &parts, user, hash).await
+            api.identity.attempts.was_right(block, Some(&asked.name));
+            begin(&api, &peer, &parts, user, hash).await
         }
         _ => {
             tracing::warn!(peer = %peer.remote, "refused an attempt to sign in");
@@ -295,7 +280,7 @@ pub async fn sign_in(
     security(("session" = [])),
     responses((status = 200, description = "Signed out", body = Answer<Gone>)))]
 pub async fn sign_out(
-    State(site): State<Arc<Site>>,
+    State(api): State<Api>,
     Extension(peer): Extension<Peer>,
     Extension(visitor): Extension<Visitor>,
 ) -> Result<Response, Problem> {
@@ -304,9 +289,9 @@ pub async fn sign_out(
     };
     let id = session.id.clone();
     let end = move |connection: &mut rusqlite::Connection| sessions::end(connection, &id, None);
-    site.identity.store.call(end).await?;
-    site.identity.visitors.look_again();
-    let taken_away = cookie(site.identity.store.key()?, peer.secure, "", 0);
+    api.identity.store.call(end).await?;
+    api.identity.visitors.look_again();
+    let taken_away = cookie(api.identity.store.key()?, peer.secure, "", 0);
     Ok(with_cookie(
         taken_away,
         Answer::new(Gone { id: session.id }),
@@ -342,24 +327,21 @@ pub struct SetUp {
         (status = 429, description = "There were too many attempts", body = ProblemBody),
         (status = 503, description = "The store can't be used", body = ProblemBody)))]
 pub async fn set_up(
-    State(site): State<Arc<Site>>,
+    State(api): State<Api>,
     Extension(peer): Extension<Peer>,
     parts: Parts,
     Body(asked): Body<SetUp>,
 ) -> Result<Response, Problem> {
-    check_page(&site, &peer, &parts)?;
+    check_page(&api, &peer, &parts)?;
     check_password(&asked.password).map_err(|fault| bad("password", fault))?;
     if let Some(name) = &asked.name {
         check_name(name)?;
     }
     let block = Block::from(peer.remote.ip());
-    let counted = site.identity.attempts.count(block, None);
+    let counted = api.identity.attempts.count(block, None);
     counted.map_err(|after| Problem::too_many("attempts with a code", after))?;
-    let code = site.identity.store.key()?.hash(asked.code.trim());
-    let (sought, now) = (code.clone(), site.identity.now());
-    let look_up =
-        move |connection: &mut rusqlite::Connection| codes::known(connection, &sought, now);
-    let meant = site.identity.store.call(look_up).await?;
+    let code = api.identity.store.key()?.hash(asked.code.trim());
+    let meant = api.catalog.code_is_for(code.clone()).await?;
     let meant = meant.ok_or_else(|| {
         Problem::new(
             StatusCode::UNAUTHORIZED,
@@ -369,59 +351,18 @@ pub async fn set_up(
     if meant == codes::For::Administrator && asked.name.is_none() {
         return Err(bad("name", "this code needs one"));
     }
-    let hash = site
+    let hash = api
         .identity
         .passwords
         .hash(asked.password)
         .await
         .map_err(busy)?;
-    let kept = hash.clone();
-    let set = move |connection: &mut rusqlite::Connection| {
-        let transaction = connection.transaction()?;
-        // Of two who have the same code, one was first.
-        let user = match codes::known(&transaction, &code, now)? {
-            Some(codes::For::Administrator) => {
-                administrator(&transaction, asked.name.unwrap_or_default(), now)?
-            }
-            Some(codes::For::User(id)) => {
-                users::by_id(&transaction, &id)?.ok_or_else(users::missing)?
-            }
-            None => {
-                let message = "the code was used meanwhile";
-                return Err(StoreError::Conflict(message.to_owned()));
-            }
-        };
-        codes::spend(&transaction, &code)?;
-        users::set_password(&transaction, &user.id, &kept, None)?;
-        transaction.commit()?;
-        Ok(user)
-    };
-    let user = site.identity.store.call(set).await?;
-    site.identity.attempts.was_right(block, None);
-    begin(&site, &peer, &parts, user, hash).await
-}
-
-/// The user of this name, made if there is none, as an administrator.
-fn administrator(
-    connection: &rusqlite::Connection,
-    name: String,
-    now: i64,
-) -> Result<User, StoreError> {
-    if let Some(mut user) = users::by_name(connection, &name)? {
-        user.roles.retain(|(app, _)| app.is_some());
-        user.roles.push((None, Role::Admin));
-        users::set_roles(connection, &user)?;
-        return Ok(user);
-    }
-    let user = User {
-        id: new_id("usr"),
-        name,
-        roles: vec![(None, Role::Admin)],
-        has_password: false,
-        created: now,
-    };
-    users::insert(connection, &user)?;
-    Ok(user)
+    let user = api
+        .catalog
+        .spend_code(code, asked.name, hash.clone())
+        .await?;
+    api.identity.attempts.was_right(block, None);
+    begin(&api, &peer, &parts, user, hash).await
 }
 
 /// A user's own password, to be changed.
@@ -443,7 +384,7 @@ pub struct PasswordChange {
         (status = 409, description = "It was changed meanwhile", body = ProblemBody),
         (status = 429, description = "There were too many attempts", body = ProblemBody)))]
 pub async fn change_password(
-    State(site): State<Arc<Site>>,
+    State(api): State<Api>,
     Extension(peer): Extension<Peer>,
     Extension(visitor): Extension<Visitor>,
     Body(asked): Body<PasswordChange>,
@@ -453,12 +394,12 @@ pub async fn change_password(
     };
     check_password(&asked.new).map_err(|fault| bad("new", fault))?;
     let block = Block::from(peer.remote.ip());
-    let counted = site.identity.attempts.count(block, Some(&user.name));
+    let counted = api.identity.attempts.count(block, Some(&user.name));
     counted.map_err(|after| Problem::too_many("attempts at a password", after))?;
     let id = user.id.clone();
     let look_up = move |connection: &mut rusqlite::Connection| users::password(connection, &id);
-    let old = site.identity.store.call(look_up).await?;
-    let is = site.identity.passwords.is(asked.old, old.clone()).await;
+    let old = api.identity.store.call(look_up).await?;
+    let is = api.identity.passwords.is(asked.old, old.clone()).await;
     let is = is.map_err(busy)?;
     if !is {
         return Err(Problem::new(
@@ -466,22 +407,10 @@ pub async fn change_password(
             "old in the body: this is not the password",
         ));
     }
-    site.identity.attempts.was_right(block, Some(&user.name));
-    let hash = site
-        .identity
-        .passwords
-        .hash(asked.new)
-        .await
-        .map_err(busy)?;
-    let (id, kept) = (user.id.clone(), session.id);
-    let set = move |connection: &mut rusqlite::Connection| {
-        // It may have been set by a code since it was compared.
-        if users::password(connection, &id)? != old {
-            return Err(StoreError::Conflict(CHANGED.to_owned()));
-        }
-        users::set_password(connection, &id, &hash, Some(&kept))
-    };
-    site.identity.store.call(set).await?;
-    site.identity.visitors.look_again();
+    api.identity.attempts.was_right(block, Some(&user.name));
+    let hash = api.identity.passwords.hash(asked.new).await.map_err(busy)?;
+    let id = user.id.clone();
+    let set = api.catalog.set_password(id, old, hash, session.id);
+    set.await?;
     Ok(Answer::new(Gone { id: user.id }))
 }

@@ -1,16 +1,14 @@
 //! `/api/v1/sessions`: which sessions there are, and the end of them.
 
-use super::access::check_global;
 use super::apps::Gone;
 use super::page::{Page, Window};
 use crate::answer::{Answer, Asked, Problem, ProblemBody};
-use crate::site::Site;
+use crate::api::state::Api;
 use crate::store::sessions;
 use crate::visitor::Visitor;
 use axum::Extension;
 use axum::extract::{Path, State};
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
 use utoipa::{IntoParams, ToSchema};
 
 /// A session, without its secret.
@@ -58,7 +56,7 @@ pub enum Everybody {
     security(("token" = ["session:read", "global"]), ("session" = [])), params(Whose, Window),
     responses((status = 200, description = "The sessions", body = Page<View>)))]
 pub async fn list(
-    State(site): State<Arc<Site>>,
+    State(api): State<Api>,
     Extension(visitor): Extension<Visitor>,
     Asked(whose): Asked<Whose>,
     Asked(window): Asked<Window>,
@@ -67,15 +65,15 @@ pub async fn list(
     let user = match (&own, whose.of) {
         (Some((user, _)), None) => Some(user.id.clone()),
         _ => {
-            check_global(&visitor.grant(), "session:read")?;
+            visitor.grant().check_global("session:read")?;
             None
         }
     };
-    let now = site.identity.now();
+    let now = api.identity.now();
     let all = move |connection: &mut rusqlite::Connection| {
         sessions::all(connection, user.as_deref(), now)
     };
-    let sessions = site.identity.store.call(all).await?.into_iter();
+    let sessions = api.identity.store.call(all).await?.into_iter();
     let current = own.map(|(_, session)| session.id);
     let listed = sessions.map(|session| View {
         current: Some(&session.id) == current.as_ref(),
@@ -98,7 +96,7 @@ pub async fn list(
         (status = 200, description = "It has ended", body = Answer<Gone>),
         (status = 404, description = "There is none", body = ProblemBody)))]
 pub async fn end(
-    State(site): State<Arc<Site>>,
+    State(api): State<Api>,
     Extension(visitor): Extension<Visitor>,
     Path(id): Path<String>,
 ) -> Result<Answer<Gone>, Problem> {
@@ -109,8 +107,8 @@ pub async fn end(
     let end = move |connection: &mut rusqlite::Connection| {
         sessions::end(connection, &sought, user.as_deref())
     };
-    if site.identity.store.call(end).await? {
-        site.identity.visitors.look_again();
+    if api.identity.store.call(end).await? {
+        api.identity.visitors.look_again();
         return Ok(Answer::new(Gone { id }));
     }
     Err(Problem::not_found("there is no session of that id"))

@@ -1,15 +1,13 @@
 //! `/api/v1/apps/{app}/streams`: what cameras sent, now and before.
 
 use super::apps::Gone;
-use super::ingest::known;
 use super::page::{Page, Window};
 use crate::answer::{Answer, Asked, Problem, ProblemBody};
+use crate::api::state::Api;
 use crate::ingest::Refusal;
-use crate::site::Site;
 use crate::store::streams::{self, Stream};
 use axum::extract::{Path, State};
 use serde::Serialize;
-use std::sync::Arc;
 use utoipa::ToSchema;
 
 /// A stream.
@@ -45,11 +43,11 @@ fn id_of(row: i64) -> String {
 }
 
 impl View {
-    fn of(stream: Stream, site: &Site) -> Self {
+    fn of(stream: Stream, api: &Api) -> Self {
         // The store is told what a device tells now and then only.
         let device = stream.ended.is_none().then(|| {
-            let camera = site.hub.resolve(&stream.app, &stream.room).ok()?;
-            let device = site.ingest.place(&camera)?.holder()?;
+            let camera = api.hub.resolve(&stream.app, &stream.room).ok()?;
+            let device = api.ingest.place(&camera)?.holder()?;
             (device.row == stream.number).then(|| device.stats())?
         });
         Self {
@@ -79,15 +77,15 @@ impl View {
         (status = 200, description = "The streams", body = Page<View>),
         (status = 404, description = "There is no such app", body = ProblemBody)))]
 pub async fn list(
-    State(site): State<Arc<Site>>,
+    State(api): State<Api>,
     Path(app): Path<String>,
     Asked(window): Asked<Window>,
 ) -> Result<Page<View>, Problem> {
-    known(&site, &app)?;
+    api.catalog.app(&app)?;
     let limit = window.limit()?;
     let read = move |connection: &mut _| streams::page(connection, &app, limit, window.offset());
-    let (streams, total) = site.identity.store.call(read).await?;
-    let views = streams.into_iter().map(|stream| View::of(stream, &site));
+    let (streams, total) = api.identity.store.call(read).await?;
+    let views = streams.into_iter().map(|stream| View::of(stream, &api));
     Ok(Page::new(views.collect(), total))
 }
 
@@ -101,11 +99,11 @@ pub async fn list(
         (status = 200, description = "It is stopped", body = Answer<Gone>),
         (status = 404, description = "None of that id goes on", body = ProblemBody)))]
 pub async fn stop(
-    State(site): State<Arc<Site>>,
+    State(api): State<Api>,
     Path((app, id)): Path<(String, String)>,
 ) -> Result<Answer<Gone>, Problem> {
-    known(&site, &app)?;
-    let devices = site.ingest.devices(&app);
+    api.catalog.app(&app)?;
+    let devices = api.ingest.devices(&app);
     let device = devices
         .iter()
         .find(|device| device.stream_id == id || id_of(device.row) == id);

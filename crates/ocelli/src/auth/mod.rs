@@ -10,7 +10,7 @@ mod play;
 mod token;
 
 pub use password::{Busy, Passwords, check_password};
-pub use permission::{Allowance, Grant, PERMISSIONS, Permission, Role};
+pub use permission::{Allowance, Denied, Grant, PERMISSIONS, Permission, Role};
 pub use play::{Incarnation, PlayToken};
 pub use token::{
     AdminToken, Hash, Key, Named, STREAM_MARK, new_code, new_id, new_stream_key, new_token,

@@ -157,6 +157,10 @@ impl Role {
     }
 }
 
+/// A permission is missing; says which, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Denied(pub String);
+
 /// What somebody may do, and where: all that their token or their roles give.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Grant(Vec<Allowance>);
@@ -196,6 +200,53 @@ impl Grant {
         });
         let mut missing = wanted.filter(|(permission, app)| !self.allows(permission, *app));
         missing.next()
+    }
+
+    /// Checks that it has a permission, in the app that is spoken of if there is one.
+    ///
+    /// # Errors
+    /// Names the permission or the app.
+    pub fn check(&self, permission: &str, app: Option<&str>) -> Result<(), Denied> {
+        if !self.has(permission) {
+            return Err(Denied(format!(
+                "this needs the permission {permission:?}, which neither the token nor a role gives"
+            )));
+        }
+        match app {
+            Some(app) if !self.allows(permission, Some(app)) => Err(Denied(format!(
+                "this needs the permission {permission:?} in app {app:?}; the token or the role \
+                 gives it in another app alone"
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Checks that it has a permission for all apps and the hub.
+    ///
+    /// # Errors
+    /// Names the permission.
+    pub fn check_global(&self, permission: &str) -> Result<(), Denied> {
+        if self.allows(permission, None) {
+            return Ok(());
+        }
+        Err(Denied(format!(
+            "this needs the permission {permission:?} in a global token or in a role for all \
+             apps; here it is for one app alone"
+        )))
+    }
+
+    /// Checks that it gives all that is to be given on.
+    ///
+    /// # Errors
+    /// Names what it lacks.
+    pub fn check_covers(&self, given: &Grant) -> Result<(), Denied> {
+        let Some((permission, app)) = self.lacks(given) else {
+            return Ok(());
+        };
+        let place = app.map_or_else(|| "all apps".to_owned(), |app| format!("app {app:?}"));
+        Err(Denied(format!(
+            "nobody gives what they do not have: this needs {permission:?} in {place}"
+        )))
     }
 
     /// The permissions that it gives in an app; without one, for all apps and the hub.

@@ -4,7 +4,8 @@
 use super::exit::Exit;
 use super::token::{Place, now};
 use crate::store::{self, StoreError};
-use crate::{config, launch};
+use crate::urls::sign_in_link;
+use crate::{catalog, config};
 use clap::Subcommand;
 use std::io::{self, Write};
 
@@ -27,13 +28,13 @@ impl Admin {
         let Admin::Link { address, place } = self;
         let make = || -> Result<_, StoreError> {
             let (mut connection, key) = store::open(&place.directory()?)?;
-            let code = launch::make_code(&mut connection, &key, now())?;
+            let code = catalog::make_code(&mut connection, &key, now())?;
             Ok((code, store::address::get(&connection)?))
         };
         let (code, known) = make().map_err(Exit::failure)?;
         let address = address.or(known);
         let address = address.unwrap_or_else(|| format!("http://{}", config::DEFAULT_LISTEN));
-        let link = launch::sign_in_link(address.trim_end_matches('/'), &code);
+        let link = sign_in_link(address.trim_end_matches('/'), &code);
         writeln!(io::stdout(), "{link}").map_err(Exit::failure)
     }
 }

@@ -1,9 +1,9 @@
 //! From a key to a camera's seat. All of it is one job on the store's thread, which
 //! also revokes keys: what was checked still holds when the device sits.
 
-use super::{Device, Place, Refusal, lock};
+use super::Refusal;
+use super::seats::{Device, Ingest, Place, lock};
 use crate::auth::Hash;
-use crate::site::Site;
 use crate::store::streams::{self, Stream};
 use crate::store::{StoreError, keys};
 use ocelli_core::CameraId;
@@ -41,7 +41,7 @@ pub struct Seat {
 ///
 /// # Errors
 /// Why not.
-pub fn claim(site: &Site, connection: &Connection, claim: Claim) -> Result<Seat, Refusal> {
+pub fn claim(ingest: &Ingest, connection: &Connection, claim: Claim) -> Result<Seat, Refusal> {
     let broken = |error: StoreError| Refusal::broken(error.to_string());
     let Claim {
         camera, identity, ..
@@ -55,7 +55,7 @@ pub fn claim(site: &Site, connection: &Connection, claim: Claim) -> Result<Seat,
         );
         return Err(Refusal::invalid_key(message));
     };
-    let Some(app) = site.hub.app(camera.app()) else {
+    let Some(app) = ingest.identity.hub.app(camera.app()) else {
         let message = format!("there is no app {:?}", camera.app());
         return Err(Refusal::invalid_key(message));
     };
@@ -65,7 +65,7 @@ pub fn claim(site: &Site, connection: &Connection, claim: Claim) -> Result<Seat,
     }
     let place = {
         let _runtime = claim.runtime.enter();
-        let place = site.ingest.make_place(&site.hub, &camera);
+        let place = ingest.make_place(&camera);
         place.map_err(|_| {
             let room = camera.full_room();
             let message = format!("room {room:?} has a source of its own; nobody pushes there");
@@ -81,14 +81,14 @@ pub fn claim(site: &Site, connection: &Connection, claim: Claim) -> Result<Seat,
         return Err(Refusal::quota_exceeded(message));
     }
     let most = app.ingest.max_cameras as usize;
-    if most > 0 && before.is_none() && site.ingest.devices(&app.name).len() >= most {
+    if most > 0 && before.is_none() && ingest.devices(&app.name).len() >= most {
         let message = format!(
             "{most} cameras push in app {:?}, which is its max",
             app.name
         );
         return Err(Refusal::quota_exceeded(message));
     }
-    let now = site.identity.now();
+    let now = ingest.identity.now();
     let participant = identity.unwrap_or(key.identity);
     let stream_id = format!("{}/{participant}", camera.full_room());
     let goes_on = before
@@ -121,7 +121,7 @@ pub fn claim(site: &Site, connection: &Connection, claim: Claim) -> Result<Seat,
     };
     let (eviction, evicted) = oneshot::channel();
     let device = Arc::new(Device {
-        order: site.ingest.next_order(),
+        order: ingest.next_order(),
         key: key.id,
         camera,
         stream_id,

@@ -3,10 +3,10 @@
 //! Nothing queues on the way in: a message is looked at, shown and forgotten before
 //! the next one is read, so a device that is faster than the hub waits in TCP.
 
+use super::Refusal;
 use super::bucket::Bucket;
 use super::claim::Seat;
-use super::{Device, Refusal, Report};
-use crate::site::Site;
+use super::seats::{Device, Ingest, Report};
 use crate::store::{keys, streams};
 use bytes::Bytes;
 use ocelli_core::text::is_control;
@@ -52,7 +52,7 @@ pub(super) async fn dismiss(socket: Socket, refusal: &Refusal) {
 
 /// A device that pushes.
 pub(super) struct Session {
-    site: Arc<Site>,
+    ingest: Arc<Ingest>,
     socket: Socket,
     seat: Seat,
     app: Option<Arc<App>>,
@@ -105,12 +105,12 @@ enum Event {
 }
 
 impl Session {
-    pub(super) fn new(site: &Arc<Site>, socket: Socket, seat: Seat) -> Self {
+    pub(super) fn new(ingest: &Arc<Ingest>, socket: Socket, seat: Seat) -> Self {
         let now = Instant::now();
-        let app = site.hub.app(seat.device.camera.app());
+        let app = ingest.identity.hub.app(seat.device.camera.app());
         let limits = app.as_ref().map(|app| app.ingest).unwrap_or_default();
         Self {
-            site: site.clone(),
+            ingest: ingest.clone(),
             socket,
             app,
             bucket: Bucket::new(limits.max_fps, now),
@@ -119,7 +119,7 @@ impl Session {
             stats_kept: None,
             checked: now,
             tick: Box::pin(sleep_until(now + TICK.min(limits.idle_timeout))),
-            stopped: Box::pin(site.front.stopping.clone().cancelled_owned()),
+            stopped: Box::pin(ingest.identity.front.stopping.clone().cancelled_owned()),
             seat,
         }
     }
@@ -243,7 +243,8 @@ impl Session {
         };
         let (width, height) = size;
         let checked = self
-            .site
+            .ingest
+            .identity
             .hub
             .capacity()
             .check((width.into(), height.into()));
@@ -278,7 +279,7 @@ impl Session {
     /// Takes what the device tells of itself; whatever else it says is ignored.
     fn listen(&mut self, text: &str) {
         let Some(numbers) = read_stats(text) else {
-            return self.site.front.ignore(1);
+            return self.ingest.identity.front.ignore(1);
         };
         let device = &self.seat.device;
         let fields = numbers
@@ -288,19 +289,19 @@ impl Session {
         let stats = Value::Object(numbers).to_string();
         device.tell(stats.clone());
         // Nobody may be listening.
-        let _ = self.site.ingest.reports.send(Report {
+        let _ = self.ingest.reports.send(Report {
             camera: device.camera.clone(),
-            received: self.site.hub.clock().now(),
+            received: self.ingest.identity.hub.clock().now(),
             fields,
         });
         let now = Instant::now();
         if self.stats_kept.is_none_or(|kept| now - kept >= KEEP_STATS) {
             self.stats_kept = Some(now);
-            let (site, row) = (self.site.clone(), device.row);
-            self.site.front.tasks.spawn(async move {
+            let (identity, row) = (self.ingest.identity.clone(), device.row);
+            self.ingest.identity.front.tasks.spawn(async move {
                 let note = move |connection: &mut _| streams::note(connection, row, &stats);
                 // The store has said it if it failed; the end of the stream tries again.
-                let _ = site.identity.store.call(note).await;
+                let _ = identity.store.call(note).await;
             });
         }
     }
@@ -328,11 +329,11 @@ impl Session {
 
     /// Looks whether the key is still there. Frames don't wait for the store.
     fn look_for_key(&self) {
-        let (site, device) = (self.site.clone(), self.seat.device.clone());
-        self.site.front.tasks.spawn(async move {
+        let (identity, device) = (self.ingest.identity.clone(), self.seat.device.clone());
+        self.ingest.identity.front.tasks.spawn(async move {
             let key = device.key.clone();
             let look = move |connection: &mut _| keys::exists(connection, &key);
-            if let Ok(false) = site.identity.store.call(look).await {
+            if let Ok(false) = identity.store.call(look).await {
                 device.evict(Refusal::invalid_key("the key was revoked"));
             }
         });
@@ -341,7 +342,7 @@ impl Session {
     /// Goes by what the app's limits are now.
     fn follow_app(&mut self) -> Result<(), Refusal> {
         let name = self.seat.device.camera.app();
-        let app = self.site.hub.app(name);
+        let app = self.ingest.identity.hub.app(name);
         let Some(now) = &app else {
             return Err(Refusal::invalid_key(format!("there is no app {name:?}")));
         };
@@ -360,7 +361,7 @@ impl Session {
         let most = limits.max_cameras as usize;
         let own = self.seat.device.order;
         if most > 0 {
-            let devices = self.site.ingest.devices(name);
+            let devices = self.ingest.devices(name);
             let earlier = devices.iter().filter(|device| device.order < own);
             if earlier.count() >= most {
                 let message = format!("app {name:?} takes {most} cameras now; this is a later one");
@@ -375,11 +376,11 @@ impl Session {
 
     /// Leaves the camera's seat, unless it is another's already, and ends the stream.
     fn leave(&self, over: &Over) -> impl Future<Output = ()> + use<> {
-        let (site, place) = (self.site.clone(), self.seat.place.clone());
+        let (identity, place) = (self.ingest.identity.clone(), self.seat.place.clone());
         let device: Arc<Device> = self.seat.device.clone();
         let (reason, is_fault) = (over.reason(), over.is_fault());
         async move {
-            let now = site.identity.now();
+            let now = identity.now();
             let fault = is_fault.then(|| reason.clone());
             let leave = move |connection: &mut _| match place.leave(&device, fault.as_deref()) {
                 true => {
@@ -389,7 +390,7 @@ impl Session {
                 false => Ok(()),
             };
             // The store has said it if it failed; the next start ends the stream.
-            let _ = site.identity.store.call(leave).await;
+            let _ = identity.store.call(leave).await;
         }
     }
 }

@@ -3,10 +3,10 @@
 
 use super::Refusal;
 use super::claim::{Claim, Seat, claim};
+use super::seats::Ingest;
 use super::session::{Session, dismiss};
 use crate::answer::Asked;
 use crate::auth::STREAM_MARK;
-use crate::site::Site;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
@@ -29,8 +29,10 @@ use tokio::runtime::Handle;
 /// answer, but other libraries hang up if what they ask for is not granted.
 const PROTOCOL: &str = "arduino";
 /// The address of the ingest socket.
-pub fn routes() -> Router<Arc<Site>> {
-    Router::new().route("/ingest/ws", any(open))
+pub fn routes(ingest: Arc<Ingest>) -> Router {
+    Router::new()
+        .route("/ingest/ws", any(open))
+        .with_state(ingest)
 }
 
 #[derive(Deserialize)]
@@ -44,18 +46,18 @@ struct Asking {
 }
 
 async fn open(
-    State(site): State<Arc<Site>>,
+    State(ingest): State<Arc<Ingest>>,
     Extension(peer): Extension<Peer>,
     Asked(asking): Asked<Asking>,
     request: Request<Body>,
 ) -> Response {
     let key = bearer(request.headers()).or(asking.key);
     let key = key.filter(|key| key.starts_with(STREAM_MARK));
-    let limits = site.hub.app(&asking.app).map(|app| app.ingest);
+    let limits = ingest.identity.hub.app(&asking.app).map(|app| app.ingest);
     let reading = Reading::device(limits.unwrap_or_default().max_frame_bytes());
     let offered = websocket::offers(request.headers(), PROTOCOL);
     let arrival = Arrival {
-        site: site.clone(),
+        ingest: ingest.clone(),
         peer: peer.clone(),
         app: asking.app,
         room: asking.room,
@@ -63,9 +65,14 @@ async fn open(
         key,
     };
     let protocol = offered.then_some(PROTOCOL);
-    websocket::upgrade_for_anybody(&site.front, &peer, request, protocol, reading, |socket| {
-        arrival.serve(socket)
-    })
+    websocket::upgrade_for_anybody(
+        &ingest.identity.front,
+        &peer,
+        request,
+        protocol,
+        reading,
+        |socket| arrival.serve(socket),
+    )
 }
 
 /// Whether a device may be called so. It is shown, so a key that was put there by mistake
@@ -83,7 +90,7 @@ fn bearer(headers: &HeaderMap) -> Option<String> {
 
 /// A device that wants to push.
 struct Arrival {
-    site: Arc<Site>,
+    ingest: Arc<Ingest>,
     peer: Peer,
     app: String,
     room: String,
@@ -110,11 +117,11 @@ impl Arrival {
             };
             (claimed, early_end)
         };
-        let (site, remote) = (&self.site, self.peer.remote);
+        let (ingest, remote) = (&self.ingest, self.peer.remote);
         match claimed {
             Ok(seat) if early_end.is_some() => {
                 let stream = seat.device.stream_id.clone();
-                let session = Session::new(site, socket, seat);
+                let session = Session::new(ingest, socket, seat);
                 let over = match early_end {
                     Some(Incoming::TooLong) => session.too_large(),
                     _ => session.over(),
@@ -127,7 +134,7 @@ impl Arrival {
                 socket.stand_alone();
                 let stream = seat.device.stream_id.clone();
                 tracing::info!(peer = %remote, stream, "a camera pushes");
-                let mut session = Session::new(site, socket, seat);
+                let mut session = Session::new(ingest, socket, seat);
                 let over = session.run().await;
                 tracing::info!(peer = %remote, stream, reason = over.reason(),
                     "a camera pushes no more");
@@ -136,7 +143,9 @@ impl Arrival {
             Err(refusal) => {
                 let place = format!("app {:?}, room {:?}", self.app, self.room);
                 let reason = format!("{place}: {}", refusal.message);
-                site.front
+                ingest
+                    .identity
+                    .front
                     .refused(counts::Refusal::Device, &self.peer, &reason);
                 dismiss(socket, &refusal).await;
             }
@@ -149,7 +158,7 @@ impl Arrival {
         match claimed {
             Err(refusal) if refusal.code == websocket::close::UNAUTHORIZED => {
                 let address = Block::from(self.peer.remote.ip());
-                match self.site.ingest.failures.count(&address) {
+                match self.ingest.failures.count(&address) {
                     Ok(()) => Err(refusal),
                     Err(_) => Err(Refusal::rate_limited()),
                 }
@@ -159,23 +168,23 @@ impl Arrival {
     }
 
     async fn try_claim(&self) -> Result<Seat, Refusal> {
-        let site = &self.site;
+        let Ingest { identity, .. } = &*self.ingest;
         let Some(key) = &self.key else {
             return Err(Refusal::invalid_key(
                 "this needs a key, in the header `Authorization: Bearer wsk_…` or as `&key=wsk_…`",
             ));
         };
-        let camera = site.hub.resolve(&self.app, &self.room);
+        let camera = identity.hub.resolve(&self.app, &self.room);
         let camera = camera.map_err(|error| Refusal::invalid_key(error.to_string()))?;
         let broken = |error: crate::store::StoreError| Refusal::broken(error.to_string());
         let asked = Claim {
             camera,
-            key: site.identity.store.key().map_err(broken)?.hash(key),
+            key: identity.store.key().map_err(broken)?.hash(key),
             identity: self.identity.clone(),
             runtime: Handle::current(),
         };
-        let served = site.clone();
-        let job = move |connection: &mut _| Ok(claim(&served, connection, asked));
-        site.identity.store.call(job).await.map_err(broken)?
+        let ingest = self.ingest.clone();
+        let job = move |connection: &mut _| Ok(claim(&ingest, connection, asked));
+        identity.store.call(job).await.map_err(broken)?
     }
 }

@@ -2,29 +2,27 @@
 
 mod heap;
 
-use crate::added;
-use crate::auth::{Key, new_code};
+use crate::catalog::{Catalog, ChangeError, Configured, Policy, Saved, put_configured};
 use crate::config::{CameraConfig, Config, from_argument};
 use crate::ingest::Ingest;
-use crate::log;
-use crate::server;
+use crate::pages::trust;
+use crate::server::{self, Services};
 use crate::sinks::jsmpeg;
-use crate::site::Site;
-use crate::store::{self, Store, StoreError, codes, users};
+use crate::store::{self, Store, StoreError};
 use crate::telemetry::Telemetry;
+use crate::urls::sign_in_link;
 use crate::visitor::{self, Identity};
+use crate::{api, log};
 use ocelli_config::ConfigError;
-use ocelli_core::{Camera, CameraId, Capacity, Hub, HubError, Renditions, Source, SystemClock};
+use ocelli_core::{Capacity, Hub, SystemClock};
 use ocelli_media::parameter_set;
-use ocelli_media::renditions::{JpegRendition, Mpeg1Rendition};
-use ocelli_media::sources::{Address, Fence};
+use ocelli_media::sources::Fence;
 use ocelli_net::front::Front;
 use ocelli_net::gate::{Gate, own_addresses};
 use ocelli_net::plain::framing;
 use ocelli_net::tls::TlsError;
 use ocelli_net::tls::authority::{Certificate, Names};
 use ocelli_net::tls::keep::{Keeper, Mode};
-use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -48,44 +46,8 @@ pub fn hub(config: &Config) -> Result<Arc<Hub>, ConfigError> {
     let media = config.limits.media.clone();
     let capacity = Arc::new(Capacity::new(media, parameter_set::measure));
     let hub = Arc::new(Hub::with(Arc::new(SystemClock), capacity));
-    for app in &config.apps {
-        hub.put_app(app.clone());
-    }
-    for camera in &config.cameras {
-        let refuse =
-            |error: HubError| ConfigError::new(format!("camera {:?}: {error}", camera.room));
-        let made = make(&hub, camera).map_err(refuse)?;
-        hub.add(made).map_err(refuse)?;
-    }
+    put_configured(&hub, config)?;
     Ok(hub)
-}
-
-/// Makes a camera for a hub, which is not in it yet.
-///
-/// # Errors
-/// The hub does not know its app.
-pub fn make(hub: &Hub, camera: &CameraConfig) -> Result<Camera, HubError> {
-    let id = hub.resolve(&camera.app, &camera.room)?;
-    let upstream = |source: &Arc<dyn Source>, address: &Address| {
-        let renditions = Renditions {
-            jpeg: Some(Arc::new(JpegRendition::new(camera.jpeg))),
-            mpeg1: Some(Arc::new(Mpeg1Rendition::new(camera.mpeg1))),
-        };
-        match address.endpoint() {
-            Some(endpoint) => hub.upstream_at(&id, endpoint, source.clone(), renditions),
-            None => hub.upstream(&id, source.clone(), renditions),
-        }
-    };
-    let main = upstream(&camera.source, &camera.address);
-    // The main stream's own address would be a second session for the same pictures.
-    let small = camera
-        .substream
-        .as_ref()
-        .zip(camera.substream_address.as_ref());
-    let small = small.filter(|(_, address)| **address != camera.address);
-    let sub = small.map(|(source, address)| upstream(source, address));
-    let name = camera.name.clone();
-    Ok(Camera::new(id, name, camera.kind, main, sub, camera.keep))
 }
 
 /// The cameras of the demo: a wall of running clocks.
@@ -166,11 +128,11 @@ fn greet(address: SocketAddr, hub: &Hub, tls: &Mode) {
 }
 
 /// What addresses begin with for the person who started the hub, which listens there.
-fn local_address(site: &Site, listen: SocketAddr) -> String {
-    if let Some(url) = site.front.gate.public() {
+fn local_address(front: &Front, listen: SocketAddr) -> String {
+    if let Some(url) = front.gate.public() {
         return url.origin().to_owned();
     }
-    let scheme = site.front.scheme();
+    let scheme = front.scheme();
     match listen.ip().is_unspecified() {
         true => format!("{scheme}://localhost:{}", listen.port()),
         false => format!("{scheme}://{listen}"),
@@ -179,18 +141,8 @@ fn local_address(site: &Site, listen: SocketAddr) -> String {
 
 /// Says on standard error by which link the first user is made, if there is none yet.
 /// It goes nowhere else: whoever reads it can take the hub over.
-async fn invite(site: &Site, address: &str) -> Result<(), StoreError> {
-    if site.identity.admin.is_some() {
-        return Ok(());
-    }
-    let (key, now) = (site.identity.store.key()?.clone(), site.identity.now());
-    let make = move |connection: &mut rusqlite::Connection| {
-        if users::any(connection)? {
-            return Ok(None);
-        }
-        make_code(connection, &key, now).map(Some)
-    };
-    if let Some(code) = site.identity.store.call(make).await? {
+async fn invite(catalog: &Arc<Catalog>, address: &str) -> Result<(), ChangeError> {
+    if let Some(code) = catalog.first_code().await? {
         let words = format!(
             "No user yet. Within 10 minutes, choose a password here:\n  {}\n",
             sign_in_link(address, &code)
@@ -198,26 +150,6 @@ async fn invite(site: &Site, address: &str) -> Result<(), StoreError> {
         log::say(&words);
     }
     Ok(())
-}
-
-/// A one-time code that makes an administrator, in place of the last one.
-///
-/// # Errors
-/// The file can't be written.
-pub fn make_code(
-    connection: &mut rusqlite::Connection,
-    key: &Key,
-    now: i64,
-) -> Result<String, StoreError> {
-    let code = new_code();
-    codes::put(connection, &key.hash(&code), None, now + codes::GOOD_FOR)?;
-    Ok(code)
-}
-
-/// The link by which a password is set. The code is in its fragment, which browsers
-/// send to nobody.
-pub fn sign_in_link(address: &str, code: &str) -> String {
-    format!("{address}/sign-in#code={code}")
 }
 
 /// The data directory: the one that was named, or the user's own.
@@ -255,74 +187,20 @@ async fn claim(data: &Path) -> Result<File, StoreError> {
     }
 }
 
-/// Where what the store holds is put at the start, and what the configuration says of it,
-/// which goes first.
-struct Stock<'a> {
-    hub: &'a Hub,
-    ingest: &'a Ingest,
-    apps: &'a BTreeSet<String>,
-    cameras: &'a BTreeMap<CameraId, CameraConfig>,
-    fence: Fence,
-}
-
-/// Opens the store of a data directory, which is then claimed, and puts its apps and cameras
-/// into the hub.
+/// Opens the store of a data directory, which is then claimed, and reads what the last run
+/// left there.
 async fn open_store(
     data: Option<&Path>,
     claimed: &mut Option<File>,
-    stock: Stock<'_>,
+    saved: &mut Saved,
+    now: i64,
 ) -> Result<Store, StoreError> {
     let data = data_directory(data)?;
     *claimed = Some(claim(&data).await?);
     let store = Store::open(&data)?;
     let fault = |error| StoreError::Unusable(format!("{} can't be used: {error}", data.display()));
-    put_apps(&stock, &store).await.map_err(fault)?;
-    let load = added::load(stock.hub, &store, stock.cameras, stock.fence);
-    load.await.map_err(fault)?;
-    put_places(&stock, &store).await.map_err(fault)?;
+    saved.read(&store, now).await.map_err(fault)?;
     Ok(store)
-}
-
-/// Puts the cameras that push into the hub, and ends the streams that a hub which
-/// was cut short left open.
-async fn put_places(stock: &Stock<'_>, store: &Store) -> Result<(), StoreError> {
-    let now = visitor::now(stock.hub);
-    let read = move |connection: &mut _| {
-        let ended = store::streams::end_all(connection, now)?;
-        Ok((ended, store::keys::all(connection)?))
-    };
-    let (ended, keys) = store.call(read).await?;
-    if ended > 0 {
-        tracing::info!("streams that the last run did not end: {ended}; ended now");
-    }
-    stock.ingest.furnish(stock.hub, &keys);
-    Ok(())
-}
-
-/// Puts the store's apps into the hub. What the configuration says of an app goes
-/// before what the store says.
-async fn put_apps(stock: &Stock<'_>, store: &Store) -> Result<(), StoreError> {
-    let kept = store
-        .call(|connection| store::apps::all(connection))
-        .await?;
-    for app in kept {
-        if stock.apps.contains(&app.name) {
-            continue;
-        }
-        let apps = stock.hub.apps();
-        let mut others = apps.iter().filter(|other| other.name != app.name);
-        if let Some(other) = others.find(|other| other.room_prefix == app.room_prefix) {
-            tracing::error!(
-                "app {:?} is left out: its roomPrefix {:?} belongs to app {:?} of the configuration",
-                app.name,
-                app.room_prefix,
-                other.name
-            );
-            continue;
-        }
-        stock.hub.put_app(app);
-    }
-    Ok(())
 }
 
 /// Why the hub does not start.
@@ -393,25 +271,14 @@ pub async fn serve(
     front.framing = framing(&config.frame_ancestors);
     front.limit(config.limits.clone());
     let (keeper, authority) = prepare_tls(&mut front, &config).map_err(LaunchError::Tls)?;
-    let configured_apps = config.apps.iter().map(|app| app.name.clone()).collect();
-    let place = |camera: CameraConfig| {
-        let id = hub.resolve(&camera.app, &camera.room).ok()?;
-        Some((id, camera))
-    };
-    let configured_cameras = config.cameras.into_iter().filter_map(place).collect();
+    let configured = Configured::of(&config.apps, config.cameras, &hub);
     let fence = match config.allow_local_sources {
         true => Fence::lifted(),
         false => Fence::new(address.port()),
     };
-    let (ingest, mut claimed) = (Ingest::default(), None);
-    let stock = Stock {
-        hub: &hub,
-        ingest: &ingest,
-        apps: &configured_apps,
-        cameras: &configured_cameras,
-        fence,
-    };
-    let opened = open_store(config.data.as_deref(), &mut claimed, stock).await;
+    let (mut claimed, mut saved) = (None, Saved::default());
+    let now = visitor::now(&hub);
+    let opened = open_store(config.data.as_deref(), &mut claimed, &mut saved, now).await;
     let store = opened.unwrap_or_else(|error| {
         tracing::error!(
             "{error}. The cameras of the configuration are shown all the same, in app \"live\" \
@@ -421,47 +288,70 @@ pub async fn serve(
         // Nothing may be changed on top of what can't be read.
         Store::closed(&error.to_string())
     });
-    let mut identity = Identity::new(hub, Arc::new(front));
+    let front = Arc::new(front);
+    let mut identity = Identity::new(hub, front.clone());
     identity.store = store;
     identity.admin = config.admin;
-    let mut site = Site::new(identity);
-    site.authority = authority;
-    site.configured_apps = configured_apps;
-    site.configured_cameras = configured_cameras;
-    site.fence = fence;
-    site.ingest = ingest;
-    site.claim = claimed;
-    site.max_added_cameras = config.max_added_cameras;
-    site.metrics = config.metrics;
-    site.listen = config.listen;
+    let identity = Arc::new(identity);
+    let ingest = Arc::new(Ingest::new(identity.clone()));
+    let policy = Policy {
+        fence,
+        max_added_cameras: config.max_added_cameras,
+    };
+    let catalog = Catalog::new(identity.clone(), ingest.clone(), configured, policy);
+    let catalog = Arc::new(catalog);
+    catalog.restore(saved);
     let data = data_directory(config.data.as_deref()).ok();
-    site.telemetry = Telemetry::start(config.telemetry.bounds, data.as_deref());
-    greet(address, &site.hub, &config.tls);
-    if site.identity.store.key().is_ok() {
-        let ours = local_address(&site, address);
-        if let Err(error) = invite(&site, &ours).await {
+    let telemetry = Telemetry::start(config.telemetry.bounds, data.as_deref());
+    greet(address, &identity.hub, &config.tls);
+    if identity.store.key().is_ok() {
+        let ours = local_address(&front, address);
+        if let Err(error) = invite(&catalog, &ours).await {
             tracing::error!("the link for the first user can't be made: {error}");
         }
         let keep =
             move |connection: &mut rusqlite::Connection| store::address::put(connection, &ours);
-        if let Err(error) = site.identity.store.call(keep).await {
+        if let Err(error) = identity.store.call(keep).await {
             tracing::warn!(
                 "where the hub is reached can't be kept, so `ocelli admin link` has to be told: {error}"
             );
         }
     }
-    let scheme = site.front.scheme();
+    let scheme = front.scheme();
     if let Err(error) = writeln!(io::stdout(), "listening on {scheme}://{address}") {
         tracing::warn!(%address, %error, "listening, but can't say so on standard output");
     }
     let keeping = keeper.map(|keeper| tokio::spawn(keeper.run()));
     let giving_back = tokio::spawn(heap::give_back());
-    let site = Arc::new(site);
-    site.telemetry.serve(&config.telemetry, &site);
+    let authority = authority.map(Arc::new);
+    let signpost = trust::routes(authority.clone());
+    let reports = ingest.reports();
+    telemetry.serve(
+        &config.telemetry,
+        config.listen,
+        &identity,
+        signpost,
+        reports,
+    );
     for (ports, http, ws) in ports {
-        jsmpeg::serve(&site, ports, http, ws);
+        jsmpeg::serve(&identity, ports, http, ws);
     }
-    server::run(listener, site, shutdown).await;
+    let api = api::State::new(
+        identity.clone(),
+        catalog,
+        ingest.clone(),
+        telemetry.clone(),
+        config.metrics,
+    );
+    let services = Services {
+        identity,
+        ingest,
+        telemetry,
+        api: api.into(),
+        authority,
+    };
+    server::run(listener, services, shutdown).await;
+    drop(claimed);
     giving_back.abort();
     if let Some(keeping) = keeping {
         keeping.abort();

@@ -8,7 +8,7 @@
 
 mod process;
 
-use crate::site::Site;
+use crate::visitor::Identity;
 use http::header::{ACCEPT, HeaderMap};
 use ocelli_core::{Camera, CameraStatus, PeerKind, Timestamp};
 use ocelli_net::counts::{Refusal, Way};
@@ -21,6 +21,7 @@ use std::collections::BTreeSet;
 use std::fmt::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use tokio::time::Instant;
 
 /// The forms of the text, which differ in little.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,12 +56,18 @@ impl Form {
 /// What a camera can be doing, each a row of its own.
 const STATES: [&str; 5] = ["idle", "starting", "live", "stalled", "failed"];
 
-/// The numbers of the hub and of these cameras.
-pub fn text(site: &Arc<Site>, cameras: &[Arc<Camera>], form: Form) -> String {
+/// The numbers of the hub, which began at `started`, and of these cameras.
+pub fn text(
+    identity: &Arc<Identity>,
+    started: Instant,
+    cameras: &[Arc<Camera>],
+    form: Form,
+) -> String {
     let read = |camera: &Arc<Camera>| (camera.id().as_str().to_owned(), camera.status());
     let scrape = Scrape {
-        site: site.clone(),
-        now: site.hub.clock().now(),
+        identity: identity.clone(),
+        started,
+        now: identity.hub.clock().now(),
         cameras: cameras.iter().map(read).collect(),
     };
     let mut registry = Registry::default();
@@ -98,7 +105,8 @@ fn plain(text: &str) -> String {
 }
 
 struct Scrape {
-    site: Arc<Site>,
+    identity: Arc<Identity>,
+    started: Instant,
     now: Timestamp,
     cameras: Vec<(String, CameraStatus)>,
 }
@@ -237,8 +245,12 @@ impl Scrape {
     }
 
     fn viewers(&self, sheet: &mut Sheet<'_>) -> fmt::Result {
-        let read =
-            Way::ALL.map(|way| ([("sink", way.name())], self.site.front.counts.reading(way)));
+        let read = Way::ALL.map(|way| {
+            (
+                [("sink", way.name())],
+                self.identity.front.counts.reading(way),
+            )
+        });
         sheet.gauges(
             "ocelli_sink_viewers",
             "Viewers connected.",
@@ -260,7 +272,7 @@ impl Scrape {
         let refused = Refusal::ALL.map(|why| {
             (
                 [("reason", why.name())],
-                self.site.front.counts.refused(why),
+                self.identity.front.counts.refused(why),
             )
         });
         sheet.counters(
@@ -268,7 +280,7 @@ impl Scrape {
             "Requests, upgrades and connections that were turned away.",
             refused,
         )?;
-        let budgets = self.site.hub.budgets();
+        let budgets = self.identity.hub.budgets();
         let counts =
             PeerKind::ALL.map(|kind| ([("peer", kind.allowance().name)], budgets.counts(kind)));
         sheet.counters(
@@ -281,7 +293,7 @@ impl Scrape {
             "Peers that were disconnected because they stayed over their budget.",
             counts.map(|(labels, counts)| (labels, counts.cut_off.load(Ordering::Relaxed))),
         )?;
-        let capacity = self.site.hub.capacity();
+        let capacity = self.identity.hub.capacity();
         let renditions = [
             ("jpeg", capacity.jpeg_renditions()),
             ("mpeg1", capacity.mpeg1_renditions()),
@@ -307,7 +319,7 @@ impl Scrape {
             "Pictures that were refused for their size.",
             capacity.oversized() as f64,
         )?;
-        let ignored = self.site.front.ignored.load(Ordering::Relaxed);
+        let ignored = self.identity.front.ignored.load(Ordering::Relaxed);
         sheet.counter(
             "ocelli_ignored_messages",
             "Messages of viewers that were passed over: malformed, or of unknown cameras.",
@@ -316,24 +328,24 @@ impl Scrape {
         sheet.gauge(
             "ocelli_connections",
             "Connections that are open.",
-            self.site.front.doorkeeper.open() as f64,
+            self.identity.front.doorkeeper.open() as f64,
         )?;
         sheet.gauge(
             "ocelli_max_connections",
             "Connections that may be open.",
-            self.site.front.doorkeeper.most() as f64,
+            self.identity.front.doorkeeper.most() as f64,
         )?;
         sheet.gauge(
             "ocelli_store_usable",
             "1 when the store can be used, which tokens and sign-in need.",
-            f64::from(u8::from(self.site.identity.store.fault().is_none())),
+            f64::from(u8::from(self.identity.store.fault().is_none())),
         )?;
         let build = [("version", env!("CARGO_PKG_VERSION"))];
         sheet.gauges("ocelli_build_info", "The hub's version.", [(build, 1.0)])?;
         sheet.gauge(
             "ocelli_uptime_seconds",
             "How long the hub has been up.",
-            self.site.started.elapsed().as_secs_f64(),
+            self.started.elapsed().as_secs_f64(),
         )?;
         let runtime = tokio::runtime::Handle::try_current().ok();
         let tasks = runtime.map_or(0, |runtime| runtime.metrics().num_alive_tasks());

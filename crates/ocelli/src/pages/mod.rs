@@ -4,8 +4,8 @@
 pub mod trust;
 
 use crate::answer::Problem;
-use crate::site::Site;
-use crate::visitor::Visitor;
+use crate::visitor::{Identity, Visitor};
+use axum::Router;
 use axum::body::Body;
 use axum::extract::{FromRequestParts, Request, State};
 use axum::response::{IntoResponse, Response};
@@ -33,8 +33,12 @@ pub const POLICY: &str = "default-src 'self'; img-src 'self' blob: data:; worker
      connect-src 'self' ws: wss:; style-src 'self' 'unsafe-inline'; object-src 'none'; \
      base-uri 'none'; form-action 'self'";
 
-/// Answers every address that is nobody else's.
-pub async fn serve(State(site): State<Arc<Site>>, request: Request) -> Response {
+/// Answers every address that no other route has.
+pub fn routes(identity: Arc<Identity>) -> Router {
+    Router::new().fallback(serve).with_state(identity)
+}
+
+async fn serve(State(identity): State<Arc<Identity>>, request: Request) -> Response {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return Problem::new(
             StatusCode::METHOD_NOT_ALLOWED,
@@ -50,7 +54,7 @@ pub async fn serve(State(site): State<Arc<Site>>, request: Request) -> Response 
         };
         let (app, room) = (app.to_owned(), room.to_owned());
         let (mut parts, body) = request.into_parts();
-        let visitor = Visitor::from_request_parts(&mut parts, &site).await;
+        let visitor = Visitor::from_request_parts(&mut parts, &identity).await;
         if let Err(problem) = visitor.and_then(|visitor| visitor.find(&app, &room)) {
             let asks = parts.uri.query().is_none() && reads_pages(&parts.headers);
             return match problem.status() {

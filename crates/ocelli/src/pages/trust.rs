@@ -5,7 +5,6 @@
 
 use crate::answer::Problem;
 use crate::pages;
-use crate::site::Site;
 use aws_lc_rs::digest::{SHA256, digest};
 use axum::Router;
 use axum::extract::State;
@@ -19,13 +18,17 @@ use std::sync::Arc;
 /// The page of instructions; `@PRINT@` stands for the fingerprint.
 const PAGE: &str = include_str!("trust.html");
 
+/// The hub's own certificate authority, if it has one.
+pub type Authority = Option<Arc<Certificate>>;
+
 /// The addresses where the authority is fetched.
-pub fn routes() -> Router<Arc<Site>> {
+pub fn routes(authority: Authority) -> Router {
     Router::new()
         .route("/ca", get(page))
         .route("/ca.pem", get(pem))
         .route("/ca.crt", get(der))
         .route("/ca.h", get(header))
+        .with_state(authority)
 }
 
 /// The SHA-256 of a certificate as devices show it: `AB:CD:…`.
@@ -39,8 +42,8 @@ pub fn fingerprint(certificate: &CertificateDer<'_>) -> String {
     bytes.join(":")
 }
 
-fn of(site: &Site) -> Result<&Certificate, Problem> {
-    site.authority.as_ref().ok_or_else(|| {
+fn of(authority: &Authority) -> Result<&Certificate, Problem> {
+    authority.as_deref().ok_or_else(|| {
         Problem::not_found(
             "this hub has no certificate authority of its own: it was not started with --tls \
              local, nor with mode = \"local\" in [tls]",
@@ -48,8 +51,8 @@ fn of(site: &Site) -> Result<&Certificate, Problem> {
     })
 }
 
-async fn pem(State(site): State<Arc<Site>>) -> Result<Response, Problem> {
-    let pem = of(&site)?.pem.clone();
+async fn pem(State(authority): State<Authority>) -> Result<Response, Problem> {
+    let pem = of(&authority)?.pem.clone();
     let kind = [
         (CONTENT_TYPE, "application/x-pem-file"),
         (
@@ -61,8 +64,8 @@ async fn pem(State(site): State<Arc<Site>>) -> Result<Response, Problem> {
 }
 
 /// For Windows and phones, which open it with what installs certificates.
-async fn der(State(site): State<Arc<Site>>) -> Result<Response, Problem> {
-    let der = of(&site)?.der.to_vec();
+async fn der(State(authority): State<Authority>) -> Result<Response, Problem> {
+    let der = of(&authority)?.der.to_vec();
     let kind = [
         (CONTENT_TYPE, "application/x-x509-ca-cert"),
         (
@@ -74,12 +77,12 @@ async fn der(State(site): State<Arc<Site>>) -> Result<Response, Problem> {
 }
 
 /// For a board's program.
-async fn header(State(site): State<Arc<Site>>) -> Result<Response, Problem> {
+async fn header(State(authority): State<Authority>) -> Result<Response, Problem> {
     let mut text = String::from(
         "// The certificate authority of an Ocelli hub. It is no secret.\n\
          #pragma once\n\nstatic const char OCELLI_CA[] =\n",
     );
-    for line in of(&site)?.pem.lines() {
+    for line in of(&authority)?.pem.lines() {
         text.push_str(&format!("    \"{line}\\n\"\n"));
     }
     let end = text.trim_end().len();
@@ -91,7 +94,7 @@ async fn header(State(site): State<Arc<Site>>) -> Result<Response, Problem> {
     Ok((kind, text).into_response())
 }
 
-async fn page(State(site): State<Arc<Site>>) -> Result<Response, Problem> {
-    let page = PAGE.replace("@PRINT@", &fingerprint(&of(&site)?.der));
+async fn page(State(authority): State<Authority>) -> Result<Response, Problem> {
+    let page = PAGE.replace("@PRINT@", &fingerprint(&of(&authority)?.der));
     Ok(([(CONTENT_SECURITY_POLICY, pages::POLICY)], Html(page)).into_response())
 }

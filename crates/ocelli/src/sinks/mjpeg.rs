@@ -9,8 +9,7 @@ use super::Playback;
 use super::news::Stay;
 use super::watching::Watching;
 use crate::answer::{Asked, Named, Problem};
-use crate::site::Site;
-use crate::visitor::Visitor;
+use crate::visitor::{Identity, Visitor};
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -31,12 +30,12 @@ const OPENING: Bytes = Bytes::from_static(b"--frame\r\n");
 /// Sent with each part, for browsers paint a part when they see the next boundary.
 const BOUNDARY: Bytes = Bytes::from_static(b"\r\n--frame\r\n");
 
-pub(super) fn routes() -> Router<Arc<Site>> {
+pub(super) fn routes() -> Router<Arc<Identity>> {
     Router::new().route("/live/{app}/{room}/mjpeg", get(mjpeg))
 }
 
 async fn mjpeg(
-    State(site): State<Arc<Site>>,
+    State(identity): State<Arc<Identity>>,
     Extension(peer): Extension<Peer>,
     visitor: Visitor,
     Named((app, room)): Named<(String, String)>,
@@ -44,10 +43,10 @@ async fn mjpeg(
 ) -> Result<Response, Problem> {
     let camera = visitor.find(&app, &room)?;
     let parts = Parts {
-        stay: Stay::new(&site, visitor, &camera),
-        watching: Watching::new(site.hub.clone(), camera, playback.stream.into()),
+        stay: Stay::new(&identity, visitor, &camera),
+        watching: Watching::new(identity.hub.clone(), camera, playback.stream.into()),
         flushes: peer.flushes,
-        viewing: site.front.counts.enter(Way::Mjpeg),
+        viewing: identity.front.counts.enter(Way::Mjpeg),
         next: Next::Opening,
     };
     let headers = [

@@ -18,7 +18,7 @@ mod watching;
 pub use wall::Command;
 
 use crate::answer::Problem;
-use crate::site::Site;
+use crate::visitor::Identity;
 use axum::Router;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
@@ -35,13 +35,14 @@ use std::time::Duration;
 const GOODBYE: Duration = Duration::from_millis(400);
 
 /// The addresses of all sinks.
-pub fn routes() -> Router<Arc<Site>> {
+pub fn routes(identity: Arc<Identity>) -> Router {
     Router::new()
         .merge(wall::routes())
         .merge(viewer::routes())
         .merge(mjpeg::routes())
         .merge(jsmpeg::routes())
         .merge(snapshot::routes())
+        .with_state(identity)
 }
 
 /// Which stream a viewer asks for.
@@ -74,15 +75,20 @@ pub struct Playback {
 
 /// Refuses a socket to whoever asks for what there is not, or may not watch it. A
 /// browser learns nothing from a refused upgrade, but reads a close code.
-pub fn refuse(site: &Arc<Site>, peer: &Peer, request: Request<Body>, problem: Problem) -> Response {
+pub fn refuse(
+    identity: &Arc<Identity>,
+    peer: &Peer,
+    request: Request<Body>,
+    problem: Problem,
+) -> Response {
     if problem.status() != StatusCode::UNAUTHORIZED {
         let reason = format!("{}: {}", request.uri().path(), problem.message());
-        site.front.refused(Refusal::Unknown, peer, &reason);
+        identity.front.refused(Refusal::Unknown, peer, &reason);
         return problem.into_response();
     }
     let why = problem.message();
     close_at_once(
-        site,
+        identity,
         peer,
         request,
         Refusal::Access,
@@ -92,9 +98,14 @@ pub fn refuse(site: &Arc<Site>, peer: &Peer, request: Request<Body>, problem: Pr
 }
 
 /// Refuses a socket for which the hub has no capacity.
-fn refuse_for_now(site: &Arc<Site>, peer: &Peer, request: Request<Body>, reason: &str) -> Response {
+fn refuse_for_now(
+    identity: &Arc<Identity>,
+    peer: &Peer,
+    request: Request<Body>,
+    reason: &str,
+) -> Response {
     close_at_once(
-        site,
+        identity,
         peer,
         request,
         Refusal::Capacity,
@@ -104,7 +115,7 @@ fn refuse_for_now(site: &Arc<Site>, peer: &Peer, request: Request<Body>, reason:
 }
 
 fn close_at_once(
-    site: &Arc<Site>,
+    identity: &Arc<Identity>,
     peer: &Peer,
     request: Request<Body>,
     refusal: Refusal,
@@ -114,9 +125,9 @@ fn close_at_once(
     // The path alone: behind it there may be a token.
     let reason = format!("{}: {why}", request.uri().path());
     let why = why[..why.floor_char_boundary(close::REASON_LIMIT)].to_owned();
-    let (front, from) = (site.front.clone(), peer.clone());
+    let (front, from) = (identity.front.clone(), peer.clone());
     websocket::upgrade(
-        &site.front,
+        &identity.front,
         peer,
         request,
         None,

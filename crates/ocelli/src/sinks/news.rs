@@ -1,7 +1,6 @@
 //! That something has happened in the hub, and whether a viewer may stay after it.
 
-use crate::site::Site;
-use crate::visitor::{LAPSED, PRIVATE, Visitor};
+use crate::visitor::{Identity, LAPSED, PRIVATE, Visitor};
 use futures_util::Stream;
 use ocelli_core::name::CameraId;
 use ocelli_core::{Camera, Hub};
@@ -60,12 +59,12 @@ pub struct Stay {
 
 impl Stay {
     /// A viewer who may watch this camera now.
-    pub fn new(site: &Site, visitor: Visitor, camera: &Arc<Camera>) -> Self {
-        site.identity.visitors.stay(&visitor);
+    pub fn new(identity: &Identity, visitor: Visitor, camera: &Arc<Camera>) -> Self {
+        identity.visitors.stay(&visitor);
         Self {
             visitor,
             camera: camera.id().clone(),
-            news: News::new(&site.hub),
+            news: News::new(&identity.hub),
             begun: false,
         }
     }

@@ -2,8 +2,7 @@
 
 use super::Playback;
 use crate::answer::{Asked, Named, Problem};
-use crate::site::Site;
-use crate::visitor::Visitor;
+use crate::visitor::{Identity, Visitor};
 use axum::Router;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -20,18 +19,18 @@ use tokio::time::timeout;
 /// How long a sleeping camera may take to wake.
 const WAKING: Duration = Duration::from_secs(10);
 
-pub(super) fn routes() -> Router<Arc<Site>> {
+pub(super) fn routes() -> Router<Arc<Identity>> {
     Router::new().route("/live/{app}/{room}/frame.jpg", get(snapshot))
 }
 
 async fn snapshot(
-    State(site): State<Arc<Site>>,
+    State(identity): State<Arc<Identity>>,
     visitor: Visitor,
     Named((app, room)): Named<(String, String)>,
     Asked(playback): Asked<Playback>,
 ) -> Result<Response, Problem> {
     let camera = visitor.find(&app, &room)?;
-    let viewing = site.front.counts.enter(Way::Snapshot);
+    let viewing = identity.front.counts.enter(Way::Snapshot);
     // Following wakes the camera and keeps it for the grace period.
     let mut follower = camera.follow(playback.stream.into());
     let frame = match follower.try_next() {

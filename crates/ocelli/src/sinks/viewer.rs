@@ -4,8 +4,7 @@ use super::news::Stay;
 use super::watching::Watching;
 use super::{GOODBYE, Stream, refuse};
 use crate::answer::{Asked, Problem};
-use crate::site::Site;
-use crate::visitor::Visitor;
+use crate::visitor::{Identity, Visitor};
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
@@ -32,7 +31,7 @@ const INFO_INTERVAL: Duration = Duration::from_secs(5);
 /// When it is told first.
 const FIRST_INFO: Duration = Duration::from_secs(1);
 
-pub(super) fn routes() -> Router<Arc<Site>> {
+pub(super) fn routes() -> Router<Arc<Identity>> {
     Router::new().route("/live/ws", any(open))
 }
 
@@ -47,7 +46,7 @@ struct Place {
 }
 
 async fn open(
-    State(site): State<Arc<Site>>,
+    State(identity): State<Arc<Identity>>,
     Extension(peer): Extension<Peer>,
     visitor: Result<Visitor, Problem>,
     Asked(asked): Asked<Place>,
@@ -55,15 +54,15 @@ async fn open(
 ) -> Response {
     let found = visitor.and_then(|visitor| {
         let camera = visitor.find(&asked.app, &asked.room)?;
-        Ok((Stay::new(&site, visitor, &camera), camera))
+        Ok((Stay::new(&identity, visitor, &camera), camera))
     });
     let (stay, camera) = match found {
         Ok(found) => found,
-        Err(problem) => return refuse(&site, &peer, request, problem),
+        Err(problem) => return refuse(&identity, &peer, request, problem),
     };
-    let served = site.clone();
+    let served = identity.clone();
     websocket::upgrade(
-        &site.front,
+        &identity.front,
         &peer,
         request,
         None,
@@ -103,8 +102,8 @@ enum Event {
 }
 
 impl Viewer {
-    async fn run(mut self, site: &Site) {
-        let mut stopped = pin!(site.front.stopping.cancelled());
+    async fn run(mut self, identity: &Identity) {
+        let mut stopped = pin!(identity.front.stopping.cancelled());
         loop {
             let next = std::future::poll_fn(|cx| self.poll_next(stopped.as_mut(), cx));
             match next.await {
@@ -115,7 +114,7 @@ impl Viewer {
                 Event::Over(why) => self.socket.close(close::UNAUTHORIZED, why),
                 Event::InfoDue => {
                     let fps = (self.watching.camera().status().fps * 10.0).round() / 10.0;
-                    let now = site.hub.clock().now();
+                    let now = identity.hub.clock().now();
                     let info = json!({ "type": "info", "fps": fps, "ts": now.0 / 1000 });
                     self.socket.send(Message::text(info.to_string()));
                 }
@@ -123,7 +122,7 @@ impl Viewer {
                     self.socket.close(1000, "the camera is gone");
                     return self.socket.finish(GOODBYE).await;
                 }
-                Event::Came(Incoming::Text(_)) => site.front.ignore(1),
+                Event::Came(Incoming::Text(_)) => identity.front.ignore(1),
                 Event::Came(Incoming::Binary(_) | Incoming::TooLong) => {
                     self.socket.close(1003, "a viewer sends no binary messages");
                 }

@@ -6,9 +6,9 @@
 //! together to a part of what the hub takes: none of them can fill the hub with series.
 
 use super::figures::is_shown;
-use super::{Stopped, now};
+use super::{Stopped, Telemetry, now};
 use crate::ingest::Report;
-use crate::site::Site;
+use crate::visitor::Identity;
 use ocelli_core::CameraId;
 use ocelli_series::{Registry, line};
 use std::collections::HashMap;
@@ -30,32 +30,32 @@ const PACE: Duration = Duration::from_secs(1);
 const REMEMBERED: usize = 1024;
 
 /// Takes them until the hub stops.
-pub async fn take(site: Arc<Site>, mut reports: Receiver<Report>) {
+pub async fn take(identity: Arc<Identity>, telemetry: Telemetry, mut reports: Receiver<Report>) {
     let mut pace = Pace::default();
     loop {
         let report = tokio::select! {
             report = reports.recv() => report,
-            () = site.front.stopping.cancelled() => return,
+            () = identity.front.stopping.cancelled() => return,
         };
         let report = match report {
             Ok(report) => report,
             Err(RecvError::Lagged(lost)) => {
-                site.telemetry.drop_own(lost);
+                telemetry.drop_own(lost);
                 continue;
             }
             Err(RecvError::Closed) => return,
         };
-        if !is_shown(&site.hub, &report.camera) {
+        if !is_shown(&identity.hub, &report.camera) {
             continue;
         }
         if !pace.allows(&report.camera, Instant::now()) {
-            site.telemetry.drop_own(report.fields.len() as u64);
+            telemetry.drop_own(report.fields.len() as u64);
             continue;
         }
         // The next waits for this one; meanwhile the channel holds what comes, or drops it.
-        let added = site.telemetry.call(move |series| add(&report, series));
+        let added = telemetry.call(move |series| add(&report, series));
         match added.await {
-            Ok(dropped) => site.telemetry.drop_own(dropped),
+            Ok(dropped) => telemetry.drop_own(dropped),
             Err(Stopped) => return,
         }
     }
@@ -197,8 +197,8 @@ mod tests {
     async fn reports_that_were_too_many_are_counted_and_others_go_on() {
         let hub = Arc::new(Hub::default());
         let front = Front::new(Gate::new(&[], &[]), hub.budgets().clone());
-        let identity = Identity::new(hub, Arc::new(front));
-        let site = Arc::new(Site::new(identity));
+        let identity = Arc::new(Identity::new(hub, Arc::new(front)));
+        let telemetry = Telemetry::start(Bounds::default(), None);
         let (send, reports) = broadcast::channel(4);
         for camera in 0..10 {
             let fields = [("rssi".to_owned(), -60.0)];
@@ -206,14 +206,14 @@ mod tests {
                 .expect("somebody listens");
         }
         drop(send);
-        take(site.clone(), reports).await;
-        let names = site.telemetry.call(|series| {
+        take(identity, telemetry.clone(), reports).await;
+        let names = telemetry.call(|series| {
             let names = series.all().map(|one| one.name().to_owned());
             names.collect::<Vec<_>>()
         });
         let kept = ["cam6", "cam7", "cam8", "cam9"].map(|id| format!("{id} device rssi"));
         assert_eq!(names.await, Ok(kept.to_vec()));
-        assert_eq!(site.telemetry.dropped(), 6);
+        assert_eq!(telemetry.dropped(), 6);
     }
 
     #[test]

@@ -3,8 +3,8 @@
 //! somebody looks at all series: an idle hub does nothing, and what nobody looked at
 //! is not worth a place in the history.
 
-use super::{Shared, Stopped, devices};
-use crate::site::Site;
+use super::{Stopped, Telemetry, devices};
+use crate::visitor::Identity;
 use ocelli_core::name::DEFAULT_APP;
 use ocelli_core::{App, CameraId, Hub};
 use ocelli_series::Registry;
@@ -44,14 +44,18 @@ fn is_of(name: &str, apps: &BTreeSet<String>) -> bool {
 }
 
 /// Before an app was private anybody could see its cameras' series; now nobody may.
-async fn forget_private(site: &Site, known: &mut BTreeSet<String>) -> Result<(), Stopped> {
+async fn forget_private(
+    hub: &Hub,
+    telemetry: &Telemetry,
+    known: &mut BTreeSet<String>,
+) -> Result<(), Stopped> {
     let mut private = BTreeSet::new();
-    for app in site.hub.apps().iter().filter(|app| !shows(app)) {
+    for app in hub.apps().iter().filter(|app| !shows(app)) {
         private.insert(app.name.clone());
     }
     if !private.is_subset(known) {
         let apps = private.clone();
-        site.telemetry.call(move |all| forget(all, &apps)).await?;
+        telemetry.call(move |all| forget(all, &apps)).await?;
     }
     *known = private;
     Ok(())
@@ -68,32 +72,33 @@ fn forget(registry: &mut Registry, apps: &BTreeSet<String>) {
 }
 
 /// Takes them until the hub stops.
-pub async fn take(site: Arc<Site>, shared: Arc<Shared>) {
+pub async fn take(identity: Arc<Identity>, telemetry: Telemetry) {
+    let (hub, front) = (&identity.hub, &identity.front);
     let mut due = interval(INTERVAL);
     due.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut before: HashMap<String, (u64, u64)> = HashMap::new();
     let mut private = BTreeSet::new();
-    let mut changes = site.hub.changes();
+    let mut changes = hub.changes();
     // Some may have been made private while the hub was not there.
     changes.mark_changed();
     loop {
         tokio::select! {
             _ = due.tick() => {}
-            Ok(()) = changes.changed() => match forget_private(&site, &mut private).await {
+            Ok(()) = changes.changed() => match forget_private(hub, &telemetry, &mut private).await {
                 Ok(()) => continue,
                 Err(Stopped) => return,
             },
-            () = site.front.stopping.cancelled() => return,
+            () = front.stopping.cancelled() => return,
         }
-        if shared.lookers.load(Ordering::Relaxed) == 0 {
+        if telemetry.shared.lookers.load(Ordering::Relaxed) == 0 {
             before.clear();
             continue;
         }
-        let now = site.hub.clock().now();
+        let now = hub.clock().now();
         let x = (now.0 / 1000) as f64;
         let mut counted = HashMap::new();
-        for camera in site.hub.cameras().iter().take(CAMERAS) {
-            if !is_shown(&site.hub, camera.id()) {
+        for camera in hub.cameras().iter().take(CAMERAS) {
+            if !is_shown(hub, camera.id()) {
                 continue;
             }
             let (id, status) = (camera.id().as_str(), camera.status());
@@ -104,7 +109,7 @@ pub async fn take(site: Arc<Site>, shared: Arc<Shared>) {
             }
             let add = |what: &str, unit, y: f64| {
                 let name = format!("{id} {what}");
-                site.telemetry.add_measured(name, unit, x, y);
+                telemetry.add_measured(name, unit, x, y);
             };
             add("fps", Some("fps"), (status.fps * 10.0).round() / 10.0);
             add(

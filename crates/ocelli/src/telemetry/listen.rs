@@ -2,8 +2,8 @@
 //! the rest of the hub, run without it.
 
 use super::{Options, Port, Shared, Telemetry, sources, viewers};
-use crate::pages::trust;
-use crate::site::Site;
+use crate::visitor::Identity;
+use axum::Router;
 use ocelli_core::PeerKind;
 use ocelli_net::accept::{accept, wait_out};
 use ocelli_net::conversation::Doors;
@@ -11,30 +11,37 @@ use std::io;
 use std::net::{SocketAddr, TcpListener as Bound};
 use std::sync::Arc;
 use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
 
 /// Connections that may wait to be accepted: many sources may come at once.
 const BACKLOG: i32 = 1024;
 
 /// Listens where the options say, on the telemetry thread.
-pub fn begin(telemetry: &Telemetry, options: &Options, site: &Arc<Site>) {
-    let (tcp, ws) = options.addresses(site.listen);
+pub fn begin(
+    telemetry: &Telemetry,
+    options: &Options,
+    main: SocketAddr,
+    identity: &Arc<Identity>,
+    signpost: Router,
+) {
+    let (tcp, ws) = options.addresses(main);
+    let stopping = &identity.front.stopping;
     let shared = &telemetry.shared;
     let bind = |address, key, what| bind(shared, address, key, what);
     if let Some(listener) = tcp.and_then(|address| bind(address, "tcp", "samples by TCP")) {
-        let (shared, hub) = (shared.clone(), site.hub.clone());
-        let stopping = site.front.stopping.clone();
+        let (shared, hub, stopping) = (shared.clone(), identity.hub.clone(), stopping.clone());
         let serve = move |stream| {
             let budget = hub.budget(PeerKind::SampleSource);
             sources::accept(stream, budget, &shared, &stopping);
         };
-        spawn(telemetry, site, listener, serve);
+        spawn(telemetry, &identity.front.stopping, listener, serve);
     }
     if let Some(listener) = ws.and_then(|address| bind(address, "ws", "viewers of them")) {
-        let front = site.front.clone();
-        let signpost = trust::routes().with_state(site.clone());
-        let doors = Doors::new(viewers::port(site.clone()), signpost, front.clone());
+        let front = identity.front.clone();
+        let port = viewers::port(identity.clone(), telemetry.clone());
+        let doors = Doors::new(port, signpost, front.clone());
         let serve = move |stream| accept(stream, &front, &doors);
-        spawn(telemetry, site, listener, serve);
+        spawn(telemetry, stopping, listener, serve);
     }
 }
 
@@ -79,11 +86,11 @@ fn socket(address: SocketAddr) -> io::Result<Bound> {
 
 fn spawn(
     telemetry: &Telemetry,
-    site: &Arc<Site>,
+    stopping: &CancellationToken,
     bound: Bound,
     serve: impl Fn(TcpStream) + Send + Sync + 'static,
 ) {
-    let stopping = site.front.stopping.clone();
+    let stopping = stopping.clone();
     telemetry.runtime.spawn(async move {
         let listener = match TcpListener::from_std(bound) {
             Ok(listener) => listener,

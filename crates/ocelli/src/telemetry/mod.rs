@@ -22,7 +22,9 @@ pub use options::{OPTIONS, Options};
 pub use sources::Writer;
 pub use viewers::routes;
 
-use crate::site::Site;
+use crate::ingest::Report;
+use crate::visitor::Identity;
+use axum::Router;
 use ocelli_series::cursor::Piece;
 use ocelli_series::{Bounds, Cursor, Registry};
 use std::fmt;
@@ -32,7 +34,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::AbortOnDropHandle;
 
@@ -191,12 +193,22 @@ impl Telemetry {
 
     /// Begins to take samples and viewers on the ports of their own, as far as they
     /// can be had, and to take the hub's own figures and what devices tell of themselves.
-    pub fn serve(&self, options: &Options, site: &Arc<Site>) {
-        listen::begin(self, options, site);
-        let figures = figures::take(site.clone(), self.shared.clone());
-        site.front.tasks.spawn(figures);
-        let devices = devices::take(site.clone(), site.ingest.reports());
-        site.front.tasks.spawn(devices);
+    ///
+    /// The ports are at `main`'s address unless the options say otherwise; `signpost` is
+    /// what they answer without TLS where the hub has it.
+    pub fn serve(
+        &self,
+        options: &Options,
+        main: SocketAddr,
+        identity: &Arc<Identity>,
+        signpost: Router,
+        reports: broadcast::Receiver<Report>,
+    ) {
+        listen::begin(self, options, main, identity, signpost);
+        let figures = figures::take(identity.clone(), self.clone());
+        identity.front.tasks.spawn(figures);
+        let devices = devices::take(identity.clone(), self.clone(), reports);
+        identity.front.tasks.spawn(devices);
     }
 
     /// Ends the thread; what came is stored before.

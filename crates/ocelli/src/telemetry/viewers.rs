@@ -8,15 +8,15 @@
 use super::{Next, Shared, Telemetry};
 use crate::answer::{Asked, Problem};
 use crate::sinks::refuse;
-use crate::site::Site;
-use crate::visitor::{LAPSED, NOT_ON_WALL, Visitor};
+use crate::visitor::{Identity, LAPSED, NOT_ON_WALL, Visitor};
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{FromRef, State};
 use axum::response::Response;
 use axum::routing::any;
 use axum::{Extension, Router};
 use http::{Request, StatusCode};
 use ocelli_net::connection::Peer;
+use ocelli_net::front::Front;
 use ocelli_net::websocket::{self, Incoming, Socket, close};
 use ocelli_series::cursor::Piece;
 use ocelli_series::{Cursor, Wanted};
@@ -35,13 +35,36 @@ const MAY_LOOK: Duration = Duration::from_secs(5);
 const PRIVATE: &str = "playback in app \"live\" is not public, and so its series are not";
 
 /// The address on the main port.
-pub fn routes() -> Router<Arc<Site>> {
-    Router::new().route("/ws/series", any(open))
+pub fn routes(identity: Arc<Identity>, telemetry: Telemetry) -> Router {
+    let looking = Looking {
+        identity,
+        telemetry,
+    };
+    Router::new()
+        .route("/ws/series", any(open))
+        .with_state(looking)
 }
 
 /// All of the port that has series alone: any path is a viewer of what came by TCP.
-pub fn port(site: Arc<Site>) -> Router {
-    Router::new().fallback(open_tcp).with_state(site)
+pub fn port(identity: Arc<Identity>, telemetry: Telemetry) -> Router {
+    let looking = Looking {
+        identity,
+        telemetry,
+    };
+    Router::new().fallback(open_tcp).with_state(looking)
+}
+
+/// Shared state of those who look at series.
+#[derive(Clone)]
+struct Looking {
+    identity: Arc<Identity>,
+    telemetry: Telemetry,
+}
+
+impl FromRef<Looking> for Arc<Identity> {
+    fn from_ref(looking: &Looking) -> Self {
+        looking.identity.clone()
+    }
 }
 
 /// The parameters of an address, each as often as somebody likes.
@@ -65,27 +88,27 @@ fn wanted(parameters: Parameters, tcp_only: bool) -> Wanted {
 }
 
 async fn open(
-    State(site): State<Arc<Site>>,
+    State(looking): State<Looking>,
     Extension(peer): Extension<Peer>,
     visitor: Result<Visitor, Problem>,
     Asked(parameters): Asked<Parameters>,
     request: Request<Body>,
 ) -> Response {
-    begin(site, &peer, visitor, wanted(parameters, false), request)
+    begin(looking, &peer, visitor, wanted(parameters, false), request)
 }
 
 async fn open_tcp(
-    State(site): State<Arc<Site>>,
+    State(looking): State<Looking>,
     Extension(peer): Extension<Peer>,
     visitor: Result<Visitor, Problem>,
     Asked(parameters): Asked<Parameters>,
     request: Request<Body>,
 ) -> Response {
-    begin(site, &peer, visitor, wanted(parameters, true), request)
+    begin(looking, &peer, visitor, wanted(parameters, true), request)
 }
 
 fn begin(
-    site: Arc<Site>,
+    looking: Looking,
     peer: &Peer,
     visitor: Result<Visitor, Problem>,
     wanted: Wanted,
@@ -100,27 +123,32 @@ fn begin(
     });
     let visitor = match visitor {
         Ok(visitor) => visitor,
-        Err(problem) => return refuse(&site, peer, request, problem),
+        Err(problem) => return refuse(&looking.identity, peer, request, problem),
     };
-    site.identity.visitors.stay(&visitor);
-    let served = site.clone();
-    websocket::upgrade(&site.front, peer, request, None, move |socket| async move {
-        let looks = Looks::begin(&served.telemetry, !wanted.tcp_only);
+    let Looking {
+        identity,
+        telemetry,
+    } = looking;
+    identity.visitors.stay(&visitor);
+    let front = identity.front.clone();
+    let serve = move |socket| async move {
+        let looks = Looks::begin(&telemetry, !wanted.tcp_only);
         let mut checks = interval(MAY_LOOK);
         checks.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let viewer = Viewer {
             socket,
             visitor,
-            telemetry: served.telemetry.clone(),
+            telemetry,
             cursor: Some(Cursor::new(wanted)),
             piece: None,
             next: Next::History,
             asked: true,
             checks,
         };
-        viewer.run(&served).await;
+        viewer.run(&identity.front).await;
         drop(looks);
-    })
+    };
+    websocket::upgrade(&front, peer, request, None, serve)
 }
 
 /// That somebody looks at all series.
@@ -167,8 +195,8 @@ enum Event {
 }
 
 impl Viewer {
-    async fn run(mut self, site: &Site) {
-        let mut stopped = std::pin::pin!(site.front.stopping.cancelled());
+    async fn run(mut self, front: &Front) {
+        let mut stopped = std::pin::pin!(front.stopping.cancelled());
         loop {
             let event = tokio::select! {
                 event = self.next() => event,
@@ -192,7 +220,7 @@ impl Viewer {
                 Event::Came(Incoming::Text(text)) if text.is_empty() => self.asked = true,
                 Event::Came(Incoming::Binary(bytes)) if bytes.is_empty() => self.asked = true,
                 Event::Came(Incoming::Text(_) | Incoming::Binary(_) | Incoming::TooLong) => {
-                    site.front.ignore(1);
+                    front.ignore(1);
                 }
                 Event::Came(Incoming::Closed) => return,
             }

@@ -25,7 +25,7 @@ use crate::auth::Grant;
 use crate::store::sessions::Session;
 use crate::store::users::User;
 use crate::store::walls::Wall;
-
+use axum::extract::{FromRef, FromRequestParts};
 use credential::{Credential, Fault, Found};
 use http::StatusCode;
 use http::request::Parts;
@@ -271,5 +271,16 @@ impl Visitor {
             )
         })?;
         Visitor::enter(identity, &peer, parts).await
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Visitor
+where
+    Arc<Identity>: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        Visitor::of(&Arc::<Identity>::from_ref(state), parts).await
     }
 }

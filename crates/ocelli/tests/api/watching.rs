@@ -2,13 +2,12 @@
 //! what opened it.
 
 use crate::support::http::{get, request};
-use crate::support::site::Hand;
+use crate::support::site::{Hand, services};
 use crate::support::tempdir::Dir;
 use crate::support::wall::{WALL, Wall};
 use crate::{ADMIN, Browser, admin, private_hub, token};
 use ocelli::auth::{AdminToken, PlayToken};
 use ocelli::server;
-use ocelli::site::Site;
 use ocelli::store::{Store, incarnation, sessions, walls};
 use ocelli::visitor::Identity;
 use ocelli_core::{App, Camera, Clock, Hub, Renditions, Timestamp};
@@ -334,8 +333,8 @@ impl Hands {
     }
 }
 
-/// A site whose clock the test sets, with private camera `yard/gate`.
-async fn site() -> (Arc<Hands>, Arc<Site>, Dir) {
+/// A hub whose clock the test sets, with private camera `yard/gate`.
+async fn identity() -> (Arc<Hands>, Arc<Identity>, Dir) {
     let clock = Arc::new(Hands(AtomicU64::new(1_700_000_000_000_000)));
     let hub = Arc::new(Hub::new(clock.clone()));
     let mut yard = App::new("yard").unwrap();
@@ -350,16 +349,20 @@ async fn site() -> (Arc<Hands>, Arc<Site>, Dir) {
     let mut identity = Identity::new(hub, Arc::new(front));
     identity.store = Store::open(&dir.0).unwrap();
     identity.admin = AdminToken::new(ADMIN).ok();
-    (clock, Arc::new(Site::new(identity)), dir)
+    (clock, Arc::new(identity), dir)
 }
 
 /// The same, served in this process.
-async fn clocked() -> (Arc<Hands>, Arc<Site>, SocketAddr, Dir) {
-    let (clock, site, dir) = site().await;
+async fn clocked() -> (Arc<Hands>, Arc<Identity>, SocketAddr, Dir) {
+    let (clock, identity, dir) = identity().await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(server::run(listener, site.clone(), std::future::pending()));
-    (clock, site, address, dir)
+    tokio::spawn(server::run(
+        listener,
+        services(identity.clone()),
+        std::future::pending(),
+    ));
+    (clock, identity, address, dir)
 }
 
 async fn made(at: SocketAddr, line: &str, body: Value) -> Value {
@@ -375,7 +378,7 @@ async fn made(at: SocketAddr, line: &str, body: Value) -> Value {
 
 #[tokio::test]
 async fn links_and_sessions_end_when_their_time_is_over() {
-    let (clock, site, at, _dir) = clocked().await;
+    let (clock, identity, at, _dir) = clocked().await;
     let play = made(
         at,
         "GET /api/v1/apps/yard/play-token/gate?ttl=60",
@@ -390,24 +393,20 @@ async fn links_and_sessions_end_when_their_time_is_over() {
     let mut by_wall = Wall::open(at, &path(&wall), Some("ocelli.v2")).await;
     assert_eq!(hello(&mut by_wall).await, ["yard/gate"]);
     clock.pass(60_000);
-    site.identity.visitors.look_again();
+    identity.visitors.look_again();
     assert_eq!(by_play.close_code().await, Some(4401));
     by_wall.settle().await;
     get(at, &path(&play).replace(WALL, "/api/v1/cameras"))
         .await
         .is_problem(401, "expired");
     clock.pass(60_000);
-    site.identity.visitors.look_again();
+    identity.visitors.look_again();
     assert_eq!(by_wall.close_code().await, Some(4401));
     get(at, &path(&wall).replace(WALL, "/api/v1/cameras"))
         .await
         .is_problem(401, "expired");
     let connection = ocelli::store::open(&_dir.0).unwrap().0;
-    assert!(
-        walls::all(&connection, site.identity.now())
-            .unwrap()
-            .is_empty()
-    );
+    assert!(walls::all(&connection, identity.now()).unwrap().is_empty());
 
     // A code that nobody used.
     let body = json!({ "name": "bob", "roles": [{ "role": "viewer" }] });
@@ -441,8 +440,8 @@ async fn links_and_sessions_end_when_their_time_is_over() {
 
     // The printed link's ten minutes.
     let mut connection = connection;
-    let key = site.identity.store.key().unwrap().clone();
-    let code = ocelli::launch::make_code(&mut connection, &key, site.identity.now()).unwrap();
+    let key = identity.store.key().unwrap().clone();
+    let code = ocelli::catalog::make_code(&mut connection, &key, identity.now()).unwrap();
     clock.pass(10 * 60_000);
     set_up(&code).await.is_problem(401, "expired");
     let forged = PlayToken::new(BTreeMap::from([("yard/gate".to_owned(), [0; 8])]), i64::MAX);
@@ -457,16 +456,16 @@ async fn links_and_sessions_end_when_their_time_is_over() {
 async fn whoever_stays_is_looked_up_again_within_a_minute_without_being_told_to() {
     use ocelli::visitor::{Visitor, rounds};
     use ocelli_net::connection::Peer;
-    let (clock, site, _dir) = site().await;
-    let rounds = tokio::spawn(rounds(site.identity.clone()));
-    let gate = site.hub.find("yard", "gate").unwrap();
-    let expires = site.identity.now() + 60_000;
+    let (clock, identity, _dir) = identity().await;
+    let rounds = tokio::spawn(rounds(identity.clone()));
+    let gate = identity.hub.find("yard", "gate").unwrap();
+    let expires = identity.now() + 60_000;
     let id = gate.id().clone();
     let find = move |connection: &mut _| incarnation::of(connection, &id);
-    let incarnation = site.identity.store.call(find).await.unwrap();
+    let incarnation = identity.store.call(find).await.unwrap();
     let cameras = BTreeMap::from([(gate.id().as_str().to_owned(), incarnation)]);
     let token = PlayToken::new(cameras, expires);
-    let token = token.sign(site.identity.store.key().unwrap());
+    let token = token.sign(identity.store.key().unwrap());
     let request = http::Request::get(format!("/ws/cameras?token={token}")).body(());
     let (parts, ()) = request.unwrap().into_parts();
     let address = "127.0.0.1:9".parse().unwrap();
@@ -478,8 +477,8 @@ async fn whoever_stays_is_looked_up_again_within_a_minute_without_being_told_to(
         flushes: Default::default(),
         tab: Default::default(),
     };
-    let visitor = Visitor::enter(&site.identity, &peer, &parts).await.unwrap();
-    site.identity.visitors.stay(&visitor);
+    let visitor = Visitor::enter(&identity, &peer, &parts).await.unwrap();
+    identity.visitors.stay(&visitor);
     assert!(visitor.may_watch(gate.id()));
     // While a blocking task runs, the runtime's clock stands still by itself: it would
     // run on while the store's thread is waited for.
@@ -493,7 +492,7 @@ async fn whoever_stays_is_looked_up_again_within_a_minute_without_being_told_to(
             for _ in 0..8 {
                 tokio::task::yield_now().await;
             }
-            site.identity.store.call(|_| Ok(())).await.unwrap();
+            identity.store.call(|_| Ok(())).await.unwrap();
         }
     }
     let lapsed = visitor.has_lapsed();

@@ -252,7 +252,7 @@ async fn a_key_that_is_revoked_meanwhile_seats_nobody() {
     // The store is held up; behind that wait, in this order, revoking and seating.
     let (release, released) = mpsc::channel::<()>();
     let (holding, held) = tokio::sync::oneshot::channel();
-    let store = site.inner.identity.store.clone();
+    let store = site.identity.store.clone();
     let hold = tokio::spawn(async move {
         let job = move |_: &mut _| {
             let _ = holding.send(());
@@ -262,11 +262,10 @@ async fn a_key_that_is_revoked_meanwhile_seats_nobody() {
         store.call(job).await
     });
     held.await.unwrap();
-    let (inner, id) = (site.inner.clone(), key.id.clone());
+    let (ingest, id) = (site.ingest.clone(), key.id.clone());
     let revoke = async move {
-        let revoke =
-            move |connection: &mut _| inner.ingest.revoke(&inner.hub, connection, &id, None);
-        site.inner.identity.store.call(revoke).await
+        let revoke = move |connection: &mut _| ingest.revoke(connection, &id, None);
+        site.identity.store.call(revoke).await
     };
     let mut revoke = std::pin::pin!(revoke);
     assert!(futures_util::poll!(&mut revoke).is_pending());

@@ -15,7 +15,7 @@ async fn what_a_device_tells_is_kept_and_passed_on() {
     let (site, _dir) = site().await;
     let hub = site.address;
     let key = Key::mint(hub, "live", "cam1").await;
-    let mut reports = site.inner.ingest.reports();
+    let mut reports = site.ingest.reports();
     let (mut device_socket, _) = Device::ready(hub, &key).await;
     let ignored = site.ignored().await;
     for text in [

@@ -5,18 +5,25 @@
 
 use super::tempdir::Dir;
 use super::{eventually, http};
+use ocelli::api;
 use ocelli::auth::AdminToken;
-use ocelli::server;
+use ocelli::catalog::{Catalog, Configured, Policy};
+use ocelli::config::Metrics;
+use ocelli::ingest::Ingest;
+use ocelli::server::{self, Services};
 use ocelli::store::Store;
+use ocelli::telemetry::Telemetry;
 use ocelli::visitor::Identity;
 use ocelli_core::{
     App, Camera, Failure, FailureKind, FrameBuffer, Hub, Picture, Publisher, Renditions, RunOnce,
     Source, Timestamp,
 };
+use ocelli_media::sources::Fence;
 use ocelli_net::front::Front;
 use ocelli_net::gate::Gate;
 use ocelli_net::tls::authority::Names;
 use ocelli_net::tls::keep::Keeper;
+use ocelli_series::Bounds;
 use ocelli_testkit::jpeg;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -33,8 +40,8 @@ pub struct Site {
     pub address: SocketAddr,
     /// Where its certificate authority is, if it has one.
     pub authority: Option<Dir>,
-    /// What its routes have at hand.
-    pub inner: Arc<ocelli::site::Site>,
+    pub identity: Arc<Identity>,
+    pub ingest: Arc<Ingest>,
     stop: Option<oneshot::Sender<()>>,
     serving: JoinHandle<()>,
 }
@@ -74,17 +81,19 @@ impl Site {
         }
         let mut identity = Identity::new(hub.clone(), Arc::new(front));
         furnish(&mut identity);
-        let site = Arc::new(ocelli::site::Site::new(identity));
-        let inner = site.clone();
+        let identity = Arc::new(identity);
+        let services = services(identity.clone());
+        let ingest = services.ingest.clone();
         let (stop, stopped) = oneshot::channel();
-        let serving = tokio::spawn(server::run(listener, site, async {
+        let serving = tokio::spawn(server::run(listener, services, async {
             let _ = stopped.await;
         }));
         Self {
             hub,
             address,
             authority,
-            inner,
+            identity,
+            ingest,
             stop: Some(stop),
             serving,
         }
@@ -146,6 +155,32 @@ impl Site {
     pub async fn ignored(&self) -> u64 {
         let health = http::get(self.address, "/health").await;
         health.json()["ignoredMessages"].as_u64().unwrap()
+    }
+}
+
+/// All services of a hub without a configuration.
+pub fn services(identity: Arc<Identity>) -> Services {
+    let ingest = Arc::new(Ingest::new(identity.clone()));
+    let policy = Policy {
+        fence: Fence::new(0),
+        max_added_cameras: 0,
+    };
+    let configured = Configured::default();
+    let catalog = Catalog::new(identity.clone(), ingest.clone(), configured, policy);
+    let telemetry = Telemetry::start(Bounds::default(), None);
+    let api = api::State::new(
+        identity.clone(),
+        Arc::new(catalog),
+        ingest.clone(),
+        telemetry.clone(),
+        Metrics::default(),
+    );
+    Services {
+        identity,
+        ingest,
+        telemetry,
+        api: api.into(),
+        authority: None,
     }
 }
 

@@ -7,15 +7,11 @@
 //! picture. Another stream at the same address, such as another channel of a recorder,
 //! is tried: nobody knows whether it is the same camera.
 
-use super::edit::{CameraChange, changeable, check_sources, present};
-use super::{kept, place, unknown};
-use crate::added::{Jpeg, Settings};
 use crate::answer::{Answer, Problem, ProblemBody};
-use crate::api::access::check;
 use crate::api::body::Body;
+use crate::api::state::{Api, TRIALS};
 use crate::auth::Grant;
-use crate::launch;
-use crate::site::Site;
+use crate::catalog::{CameraChange, Jpeg, Settings, present};
 use axum::Extension;
 use axum::extract::State;
 use base64::Engine;
@@ -25,13 +21,10 @@ use ocelli_core::name::{DEFAULT_APP, split_id};
 use ocelli_core::{Busy, Camera, CameraId, Codec, Endpoint, Frame, Quality};
 use ocelli_media::jpeg;
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
 use utoipa::ToSchema;
 
-/// How many may be looked at side by side.
-pub const TRIALS: usize = 4;
 /// How long the first picture of a stream may take.
 const FIRST: Duration = Duration::from_secs(15);
 
@@ -96,18 +89,16 @@ pub struct Trial {
         (status = 409, description = "It stands in the configuration file", body = ProblemBody),
         (status = 429, description = "As many as may be are being looked at", body = ProblemBody)))]
 pub async fn test(
-    State(site): State<Arc<Site>>,
+    State(api): State<Api>,
     Extension(grant): Extension<Grant>,
     Body(body): Body<TestCamera>,
 ) -> Result<Answer<Trial>, Problem> {
     let (old, named) = match &body.camera {
         None => (Settings::default(), None),
         Some(camera) => {
-            check(&grant, "camera:write", Some(split_id(camera).0))?;
-            let id = place(&site, camera)?;
-            changeable(&site, &id)?;
-            let kept = kept(&site, &id).await?;
-            (kept.ok_or_else(|| unknown(camera))?, Some(id))
+            grant.check("camera:write", Some(split_id(camera).0))?;
+            let id = api.catalog.place(camera)?;
+            (api.catalog.changeable_settings(&id).await?, Some(id))
         }
     };
     if body.camera.is_none() && body.source.is_none() {
@@ -127,14 +118,14 @@ pub async fn test(
         name: None,
     };
     let settings = change.apply(&old)?;
-    check_sources(&site, &settings).await?;
-    let Ok(_turn) = site.trials.try_acquire() else {
+    api.catalog.check_sources(&settings).await?;
+    let Ok(_turn) = api.trials.try_acquire() else {
         let message = format!("{TRIALS} cameras are being looked at; try again in a moment");
         return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, message));
     };
     let begun = Instant::now();
     let looking = Looking {
-        site: &site,
+        api: &api,
         grant: &grant,
         as_it_is: named
             .as_ref()
@@ -166,7 +157,7 @@ const TESTED: &str = "it is in use: somebody else is testing it; try again in a 
 
 /// One call that looks at cameras.
 struct Looking<'a> {
-    site: &'a Site,
+    api: &'a Api,
     grant: &'a Grant,
     /// The camera that is looked at, if it accepts the certificates that it is to accept.
     as_it_is: Option<&'a CameraId>,
@@ -175,13 +166,10 @@ struct Looking<'a> {
 impl Looking<'_> {
     /// Looks at a camera: the one of this id, where it is to be changed.
     async fn look(&self, settings: &Settings, id: Option<&CameraId>) -> Trial {
-        let hub = self.site.hub.for_test();
-        let config = match settings.open(DEFAULT_APP, "test", self.site.fence) {
-            Ok(config) => config,
-            Err(error) => return failed(error.to_string()),
-        };
-        let camera = match launch::make(&hub, &config) {
-            Ok(camera) => camera,
+        let hub = self.api.hub.for_test();
+        let opened = self.api.catalog.open(&hub, (DEFAULT_APP, "test"), settings);
+        let (camera, config) = match opened {
+            Ok(opened) => opened,
             Err(error) => return failed(error.to_string()),
         };
         let Some(endpoint) = config.address.endpoint() else {
@@ -190,7 +178,7 @@ impl Looking<'_> {
         if let Some(trial) = self.share(settings, &endpoint).await {
             return trial;
         }
-        let sessions = self.site.hub.sessions();
+        let sessions = self.api.hub.sessions();
         let _hold = match sessions.hold(&endpoint, id.map(CameraId::as_str)) {
             Ok(hold) => hold,
             Err(Busy::Connected) => return failed(CONNECTED.to_owned()),
@@ -208,11 +196,11 @@ impl Looking<'_> {
 
     /// The picture of a camera that the hub has there already, for who may see it.
     async fn share(&self, settings: &Settings, endpoint: &Endpoint) -> Option<Trial> {
-        let (camera, quality) = self.site.hub.camera_at(endpoint)?;
+        let (camera, quality) = self.api.hub.camera_at(endpoint)?;
         let id = camera.id();
         // Another camera may accept any certificate there.
         let verified = !settings.source.starts_with("https:") || self.as_it_is == Some(id);
-        if !verified || check(self.grant, "camera:read", Some(id.app())).is_err() {
+        if !verified || self.grant.check("camera:read", Some(id.app())).is_err() {
             return None;
         }
         Some(match timeout(FIRST, camera.look(quality)).await {

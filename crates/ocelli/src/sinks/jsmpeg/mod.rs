@@ -13,8 +13,7 @@ pub use ports::{Ports, serve};
 use super::news::Stay;
 use super::{Stream, refuse, refuse_for_now};
 use crate::answer::{Asked, Problem};
-use crate::site::Site;
-use crate::visitor::Visitor;
+use crate::visitor::{Identity, Visitor};
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
@@ -28,7 +27,7 @@ use std::sync::Arc;
 use stream::Form;
 use viewer::{Viewer, Wish};
 
-pub(super) fn routes() -> Router<Arc<Site>> {
+pub(super) fn routes() -> Router<Arc<Identity>> {
     Router::new().route("/live/jsmpeg", any(open))
 }
 
@@ -48,7 +47,7 @@ struct Place {
 }
 
 async fn open(
-    State(site): State<Arc<Site>>,
+    State(identity): State<Arc<Identity>>,
     Extension(peer): Extension<Peer>,
     visitor: Result<Visitor, Problem>,
     Asked(asked): Asked<Place>,
@@ -56,11 +55,11 @@ async fn open(
 ) -> Response {
     let found = visitor.and_then(|visitor| {
         let camera = visitor.find(&asked.app, &asked.room)?;
-        Ok((Stay::new(&site, visitor, &camera), camera))
+        Ok((Stay::new(&identity, visitor, &camera), camera))
     });
     let (stay, camera) = match found {
         Ok(found) => found,
-        Err(problem) => return refuse(&site, &peer, request, problem),
+        Err(problem) => return refuse(&identity, &peer, request, problem),
     };
     let wish = Wish {
         form: asked.format,
@@ -68,11 +67,11 @@ async fn open(
         info: asked.info == 1,
     };
     if let Some(reason) = camera.mpeg1_refusal(wish.quality) {
-        return refuse_for_now(&site, &peer, request, &reason);
+        return refuse_for_now(&identity, &peer, request, &reason);
     }
-    let served = site.clone();
+    let served = identity.clone();
     websocket::upgrade(
-        &site.front,
+        &identity.front,
         &peer,
         request,
         None,

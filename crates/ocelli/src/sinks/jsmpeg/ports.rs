@@ -7,8 +7,7 @@ use crate::config::JsmpegPorts;
 use crate::pages;
 use crate::sinks::GOODBYE;
 use crate::sinks::news::Stay;
-use crate::site::Site;
-use crate::visitor::Visitor;
+use crate::visitor::{Identity, Visitor};
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
@@ -54,66 +53,71 @@ enum Port {
     Video,
 }
 
-/// Serves both ports until the site stops.
-pub fn serve(site: &Arc<Site>, ports: Ports, http: TcpListener, ws: TcpListener) {
+/// Serves both ports until the hub stops.
+pub fn serve(identity: &Arc<Identity>, ports: Ports, http: TcpListener, ws: TcpListener) {
     let ports = Arc::new(ports);
     for (port, listener) in [(Port::Page, http), (Port::Video, ws)] {
-        let (site, ports) = (site.clone(), ports.clone());
-        let tasks = site.front.tasks.clone();
+        let (identity, ports) = (identity.clone(), ports.clone());
+        let tasks = identity.front.tasks.clone();
         tasks.spawn(async move {
-            let accepting = accept_all(&listener, port, &site, &ports);
+            let accepting = accept_all(&listener, port, &identity, &ports);
             tokio::select! {
                 () = accepting => {}
-                () = site.front.stopping.cancelled() => {}
+                () = identity.front.stopping.cancelled() => {}
             }
         });
     }
 }
 
-async fn accept_all(listener: &TcpListener, port: Port, site: &Arc<Site>, ports: &Arc<Ports>) {
+async fn accept_all(
+    listener: &TcpListener,
+    port: Port,
+    identity: &Arc<Identity>,
+    ports: &Arc<Ports>,
+) {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => accept(stream, port, site, ports),
+            Ok((stream, _)) => accept(stream, port, identity, ports),
             Err(error) => wait_out(&error).await,
         }
     }
 }
 
-fn accept(stream: TcpStream, port: Port, site: &Arc<Site>, ports: &Arc<Ports>) {
-    let Ok((mut connection, peer, proxy)) = take_over(stream, &site.front) else {
+fn accept(stream: TcpStream, port: Port, identity: &Arc<Identity>, ports: &Arc<Ports>) {
+    let Ok((mut connection, peer, proxy)) = take_over(stream, &identity.front) else {
         return;
     };
-    match site.front.doorkeeper.enter(peer.remote.ip(), proxy) {
+    match identity.front.doorkeeper.enter(peer.remote.ip(), proxy) {
         Ok(place) => connection.keep(place),
         Err(full) => {
-            return site
+            return identity
                 .front
                 .refused(Refusal::Connections, &peer, full.message());
         }
     }
-    let (served, ports) = (site.clone(), ports.clone());
+    let (served, ports) = (identity.clone(), ports.clone());
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
-        let (site, ports, peer) = (served.clone(), ports.clone(), peer.clone());
+        let (identity, ports, peer) = (served.clone(), ports.clone(), peer.clone());
         let tab = peer.tab.clone();
         let answer = async move {
             let (version, uri, headers) = (request.version(), request.uri(), request.headers());
-            let checked = site.front.gate.check_host(version, uri, headers, &peer);
+            let checked = identity.front.gate.check_host(version, uri, headers, &peer);
             if let Err((status, reason)) = checked {
-                site.front.refused(Refusal::Host, &peer, &reason);
+                identity.front.refused(Refusal::Host, &peer, &reason);
                 return Ok(plain(status, &reason));
             }
             Ok::<_, Infallible>(match port {
                 Port::Page => ports.page(&request, &peer).await,
-                Port::Video => ports.video(request.map(Body::new), &peer, &site).await,
+                Port::Video => ports.video(request.map(Body::new), &peer, &identity).await,
             })
         };
         Charged::new(answer, tab)
     });
-    let http = bounded(&site.front.limits)
+    let http = bounded(&identity.front.limits)
         .serve_connection(TokioIo::new(connection), service)
         .with_upgrades();
-    let stopping = site.front.stopping.clone();
-    site.front.tasks.spawn(async move {
+    let stopping = identity.front.stopping.clone();
+    identity.front.tasks.spawn(async move {
         tokio::select! {
             ended = http => {
                 if let Err(error) = ended {
@@ -127,19 +131,24 @@ fn accept(stream: TcpStream, port: Port, site: &Arc<Site>, ports: &Arc<Ports>) {
 
 impl Ports {
     /// Any path is the video; whoever needs a token brings it as `?token=`.
-    async fn video(&self, request: Request<Body>, peer: &Peer, site: &Arc<Site>) -> Response {
+    async fn video(
+        &self,
+        request: Request<Body>,
+        peer: &Peer,
+        identity: &Arc<Identity>,
+    ) -> Response {
         let (parts, body) = request.into_parts();
-        let visitor = Visitor::enter(&site.identity, peer, &parts).await;
+        let visitor = Visitor::enter(identity, peer, &parts).await;
         let request = Request::from_parts(parts, body);
         let id = self.camera.id();
         let found = visitor.and_then(|visitor| {
             let camera = visitor.find(id.app(), id.room())?;
-            Ok((Stay::new(site, visitor, &camera), camera))
+            Ok((Stay::new(identity, visitor, &camera), camera))
         });
         let found = found.map_err(|problem| (close::UNAUTHORIZED, problem.message().to_owned()));
         let found = found.and_then(|(stay, camera)| match camera.mpeg1_refusal(Quality::Main) {
             Some(reason) => {
-                site.front.refused(Refusal::Capacity, peer, &reason);
+                identity.front.refused(Refusal::Capacity, peer, &reason);
                 Err((close::TRY_AGAIN_LATER, reason))
             }
             None => Ok((stay, camera)),
@@ -149,7 +158,7 @@ impl Ports {
             Err((code, why)) => {
                 let why = why[..why.floor_char_boundary(close::REASON_LIMIT)].to_owned();
                 return websocket::upgrade_for_anybody(
-                    &site.front,
+                    &identity.front,
                     peer,
                     request,
                     None,
@@ -161,9 +170,9 @@ impl Ports {
                 );
             }
         };
-        let served = site.clone();
+        let served = identity.clone();
         websocket::upgrade_for_anybody(
-            &site.front,
+            &identity.front,
             peer,
             request,
             None,

@@ -3,7 +3,7 @@
 use super::stream::{self, Messages};
 use crate::sinks::GOODBYE;
 use crate::sinks::news::{News, Stay};
-use crate::site::Site;
+use crate::visitor::Identity;
 use ocelli_core::{Camera, Follower, Form, Frame, Quality};
 use ocelli_net::bell::Bell;
 use ocelli_net::counts::{Viewing, Way};
@@ -60,18 +60,18 @@ enum Event {
 impl Viewer {
     pub(super) fn new(
         socket: Socket,
-        site: &Site,
+        identity: &Identity,
         stay: Stay,
         camera: Arc<Camera>,
         wish: Wish,
     ) -> Self {
         let mut infos = interval_at(Instant::now() + INFO_INTERVAL, INFO_INTERVAL);
         infos.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        let news = News::new(&site.hub);
+        let news = News::new(&identity.hub);
         Self {
             socket,
             stay,
-            viewing: site.front.counts.enter(Way::Jsmpeg),
+            viewing: identity.front.counts.enter(Way::Jsmpeg),
             follower: camera.follow_mpeg1(wish.quality),
             messages: Messages::new(wish.form),
             infos,
@@ -84,8 +84,8 @@ impl Viewer {
         }
     }
 
-    pub(super) async fn run(mut self, site: &Site) {
-        let mut stopped = pin!(site.front.stopping.cancelled());
+    pub(super) async fn run(mut self, identity: &Identity) {
+        let mut stopped = pin!(identity.front.stopping.cancelled());
         loop {
             let next = std::future::poll_fn(|cx| self.poll_next(stopped.as_mut(), cx));
             match next.await {
@@ -94,11 +94,11 @@ impl Viewer {
                     return self.socket.finish(GOODBYE).await;
                 }
                 Event::Over(why) => self.socket.close(close::UNAUTHORIZED, why),
-                Event::InfoDue => self.inform(site),
+                Event::InfoDue => self.inform(identity),
                 Event::News => self.notice_the_end(),
                 // Players of the classic kind say nothing, but may.
                 Event::Came(Incoming::Text(_) | Incoming::Binary(_) | Incoming::TooLong) => {
-                    site.front.ignore(1)
+                    identity.front.ignore(1)
                 }
                 Event::Came(Incoming::Closed) => return,
             }
@@ -194,7 +194,7 @@ impl Viewer {
         Poll::Pending
     }
 
-    fn inform(&mut self, site: &Site) {
+    fn inform(&mut self, identity: &Identity) {
         let Some(newest) = &self.newest else {
             return;
         };
@@ -202,7 +202,7 @@ impl Viewer {
             "type": "info",
             "fps": (self.camera.status().fps * 10.0).round() / 10.0,
             "captureTime": newest.taken().0,
-            "hubTime": site.hub.clock().now().0,
+            "hubTime": identity.hub.clock().now().0,
         });
         self.socket.send(Message::text(info.to_string()));
     }

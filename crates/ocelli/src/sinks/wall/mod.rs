@@ -14,8 +14,7 @@ mod watch;
 use crate::answer::Problem;
 use crate::sinks::news::News;
 use crate::sinks::refuse;
-use crate::site::Site;
-use crate::visitor::{LAPSED, Visitor};
+use crate::visitor::{Identity, LAPSED, Visitor};
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
@@ -50,25 +49,25 @@ const GOODBYE: Duration = Duration::from_millis(400);
 const ERRORS_TOLD: usize = 8;
 
 /// This sink's addresses.
-pub(super) fn routes() -> Router<Arc<Site>> {
+pub(super) fn routes() -> Router<Arc<Identity>> {
     Router::new().route("/ws/cameras", any(open))
 }
 
 async fn open(
-    State(site): State<Arc<Site>>,
+    State(identity): State<Arc<Identity>>,
     Extension(peer): Extension<Peer>,
     visitor: Result<Visitor, Problem>,
     request: Request<Body>,
 ) -> Response {
     let visitor = match visitor {
         Ok(visitor) => visitor,
-        Err(problem) => return refuse(&site, &peer, request, problem),
+        Err(problem) => return refuse(&identity, &peer, request, problem),
     };
     let v2 = websocket::offers(request.headers(), V2);
-    let served = site.clone();
+    let served = identity.clone();
     let remote = peer.remote;
     websocket::upgrade(
-        &site.front,
+        &identity.front,
         &peer,
         request,
         v2.then_some(V2),
@@ -83,7 +82,7 @@ async fn open(
 }
 
 struct Viewer {
-    site: Arc<Site>,
+    identity: Arc<Identity>,
     visitor: Visitor,
     socket: Socket,
     form: Form,
@@ -129,28 +128,28 @@ enum Turn {
 }
 
 impl Viewer {
-    fn new(site: Arc<Site>, visitor: Visitor, socket: Socket, v2: bool) -> Self {
+    fn new(identity: Arc<Identity>, visitor: Visitor, socket: Socket, v2: bool) -> Self {
         let extras = v2.then(|| {
             let mut stats = interval(STATS_INTERVAL);
             stats.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            let (announced, hello) = Announced::hello(&site.hub, &visitor);
+            let (announced, hello) = Announced::hello(&identity.hub, &visitor);
             Extras {
                 events: VecDeque::from([hello]),
                 announced,
                 stats,
             }
         });
-        site.identity.visitors.stay(&visitor);
+        identity.visitors.stay(&visitor);
         let (way, form) = if v2 {
             (Way::WallV2, Form::V2)
         } else {
             (Way::Wall, Form::Plain)
         };
         Self {
-            viewing: site.front.counts.enter(way),
-            news: News::new(&site.hub),
-            watched: Watched::new(site.hub.clone(), visitor.clone()),
-            site,
+            viewing: identity.front.counts.enter(way),
+            news: News::new(&identity.hub),
+            watched: Watched::new(identity.hub.clone(), visitor.clone()),
+            identity,
             visitor,
             socket,
             form,
@@ -175,7 +174,7 @@ impl Viewer {
                 }
                 Turn::StatsDue => {
                     if let Some(extras) = &mut self.v2 {
-                        let now = self.site.hub.clock().now();
+                        let now = self.identity.hub.clock().now();
                         extras.events.push_back(event::stats(now, &self.watched));
                     }
                 }
@@ -249,7 +248,7 @@ impl Viewer {
 
     /// Whether the hub stops, which is news.
     fn has_to_stop(&mut self, cx: &mut Context<'_>) -> bool {
-        self.news.any(cx) && self.site.front.stopping.is_cancelled()
+        self.news.any(cx) && self.identity.front.stopping.is_cancelled()
     }
 
     /// Whatever is not a frame.
@@ -279,7 +278,7 @@ impl Viewer {
             Err(message) => Faults::one(event::error("malformed_command", &message, None)),
         };
         self.ignored += faults.count;
-        self.site.front.ignore(faults.count);
+        self.identity.front.ignore(faults.count);
         if let Some(extras) = &mut self.v2 {
             extras.events.extend(faults.told);
         }
@@ -302,7 +301,7 @@ impl Viewer {
             Command::Credit { add } if v2 => self.watched.add_credit(&add),
             Command::Retry { cameras } if v2 => self.watched.retry(&cameras),
             Command::Ping { t } if v2 => {
-                let now = self.site.hub.clock().now();
+                let now = self.identity.hub.clock().now();
                 if let Some(extras) = &mut self.v2 {
                     extras.events.push_back(event::pong(&t, now));
                 }

@@ -1,19 +1,13 @@
-//! Cameras that people add over HTTP: what is kept of each, and their way into the
-//! hub at the start.
-//!
-//! What does not belong here: who may add them, and how that is asked for (`api`).
+//! What is kept of a camera that was added while the hub ran.
 
 use crate::config::{CameraConfig, Written};
-use crate::launch;
-use crate::store::cameras::{self, Kept, about};
-use crate::store::{Seal, Store, StoreError};
+use crate::store::cameras::{Kept, about};
+use crate::store::{Seal, StoreError};
 use ocelli_config::number::whole;
 use ocelli_config::{ConfigError, Section};
-use ocelli_core::{CameraId, Hub};
 use ocelli_media::options::{JpegOptions, JpegRate};
 use ocelli_media::sources::{Address, Credentials, Fence};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::RangeInclusive;
 use toml::de::DeValue;
@@ -179,51 +173,4 @@ impl Settings {
         let text = seal.open(&about(&kept.app, &kept.room), &kept.sealed)?;
         serde_json::from_slice(&text).ok()
     }
-}
-
-/// Puts the cameras that are kept into the hub, behind those of the configuration.
-/// One that can't be shown is left out and kept.
-///
-/// # Errors
-/// The store can't be read.
-pub async fn load(
-    hub: &Hub,
-    store: &Store,
-    configured: &BTreeMap<CameraId, CameraConfig>,
-    fence: Fence,
-) -> Result<(), StoreError> {
-    let seal = store.seal()?;
-    for kept in store.call(|connection| cameras::all(connection)).await? {
-        if let Err(reason) = load_one(hub, configured, fence, &seal, &kept) {
-            let Kept { app, room, .. } = kept;
-            tracing::error!(
-                "camera {room:?} of app {app:?}, added over HTTP, is left out: {reason}"
-            );
-        }
-    }
-    Ok(())
-}
-
-fn load_one(
-    hub: &Hub,
-    configured: &BTreeMap<CameraId, CameraConfig>,
-    fence: Fence,
-    seal: &Seal,
-    kept: &Kept,
-) -> Result<(), String> {
-    let Some(settings) = Settings::unseal(seal, kept) else {
-        return Err("the data directory's key does not open its settings".to_owned());
-    };
-    let id = hub.resolve(&kept.app, &kept.room);
-    if id.as_ref().is_ok_and(|id| id.room() != kept.room) {
-        return Err("its room is the full name of another camera; add it anew".to_owned());
-    }
-    if id.is_ok_and(|id| configured.contains_key(&id)) {
-        return Err("the configuration names a camera of its id, which goes first".to_owned());
-    }
-    let config = settings.open(&kept.app, &kept.room, fence);
-    let config = config.map_err(|error| error.to_string())?;
-    let camera = launch::make(hub, &config).map_err(|error| error.to_string())?;
-    hub.add(camera).map_err(|error| error.to_string())?;
-    Ok(())
 }

@@ -1,0 +1,192 @@
+//! Apps: the namespaces of cameras.
+
+use super::error::ChangeError;
+use super::limits::LimitsChange;
+use super::service::Catalog;
+use crate::store::apps;
+use ocelli_core::name::{DEFAULT_APP, check_app, check_room};
+use ocelli_core::{App, Hub, IngestLimits};
+use serde::Deserialize;
+use std::sync::Arc;
+use utoipa::ToSchema;
+
+/// A new app.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct NewApp {
+    /// 3 to 32 of a-z, 0-9 and '-', not '-' at either end.
+    #[schema(pattern = "^[a-z0-9][a-z0-9-]{1,30}[a-z0-9]$")]
+    name: String,
+    /// What its rooms' full names start with, no other app's; its name by default.
+    #[schema(pattern = r"^(?!\.{1,2}$)[A-Za-z0-9._-]{1,120}$")]
+    room_prefix: Option<String>,
+    /// Whether anybody may watch its cameras; true by default.
+    public_playback: Option<bool>,
+    /// What cameras that push may do.
+    #[serde(alias = "ws_ingest")]
+    ws_ingest: Option<LimitsChange>,
+}
+
+/// What is to be changed; the rest stays.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AppChange {
+    /// Only while it has no cameras, and never of `live`: it is part of their names.
+    #[schema(pattern = r"^(?!\.{1,2}$)[A-Za-z0-9._-]{1,120}$")]
+    room_prefix: Option<String>,
+    /// Whether anybody may watch its cameras.
+    public_playback: Option<bool>,
+    /// What cameras that push may do; it counts at once for those that are connected.
+    #[serde(alias = "ws_ingest")]
+    ws_ingest: Option<LimitsChange>,
+}
+
+/// Limits with a change, if it is one that can be had.
+fn changed_limits(
+    change: Option<&LimitsChange>,
+    limits: IngestLimits,
+) -> Result<IngestLimits, ChangeError> {
+    let Some(change) = change else {
+        return Ok(limits);
+    };
+    let checked = change.check();
+    checked.map_err(|error| ChangeError::invalid("wsIngest", error))?;
+    Ok(change.apply(limits))
+}
+
+fn check_prefix(prefix: Option<&String>) -> Result<(), ChangeError> {
+    let checked = prefix.map_or(Ok(()), |prefix| check_room(prefix));
+    checked.map_err(|error| ChangeError::invalid("roomPrefix", error))
+}
+
+/// Checks that no other app has this prefix.
+fn prefix_is_free(hub: &Hub, app: &App) -> Result<(), ChangeError> {
+    let apps = hub.apps();
+    let mut others = apps.iter().filter(|other| other.name != app.name);
+    match others.find(|other| other.room_prefix == app.room_prefix) {
+        None => Ok(()),
+        Some(other) => Err(ChangeError::conflict(format!(
+            "roomPrefix {:?} belongs to app {:?} already",
+            app.room_prefix, other.name
+        ))),
+    }
+}
+
+impl Catalog {
+    /// Whether an app stands in the configuration.
+    pub fn is_configured_app(&self, name: &str) -> bool {
+        self.configured.apps.contains(name)
+    }
+
+    /// The app of this name.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn app(&self, name: &str) -> Result<App, ChangeError> {
+        let app = self.hub().app(name).map(Arc::unwrap_or_clone);
+        app.ok_or_else(|| ChangeError::missing(format!("there is no app {name:?}")))
+    }
+
+    /// How many cameras an app has.
+    pub fn cameras_of(&self, app: &str) -> usize {
+        let cameras = self.hub().cameras();
+        cameras.iter().filter(|c| c.id().app() == app).count()
+    }
+
+    /// The app of this name, which may be changed here.
+    fn changeable_app(&self, name: &str) -> Result<App, ChangeError> {
+        let app = self.app(name)?;
+        if self.is_configured_app(name) {
+            return Err(ChangeError::conflict(format!(
+                "app {name:?} stands in the configuration file as [app.{name}]; change it there"
+            )));
+        }
+        Ok(app)
+    }
+
+    /// Adds an app.
+    ///
+    /// # Errors
+    /// A field is wrong, or the name or the prefix is taken.
+    pub async fn add_app(self: &Arc<Self>, new: NewApp) -> Result<App, ChangeError> {
+        check_app(&new.name).map_err(|error| ChangeError::invalid("name", error))?;
+        check_prefix(new.room_prefix.as_ref())?;
+        let app = App {
+            room_prefix: new.room_prefix.unwrap_or_else(|| new.name.clone()),
+            name: new.name,
+            public_playback: new.public_playback.unwrap_or(true),
+            ingest: changed_limits(new.ws_ingest.as_ref(), IngestLimits::default())?,
+        };
+        self.make(move |catalog, connection| {
+            let hub = catalog.hub();
+            if hub.app(&app.name).is_some() {
+                let message = format!("there is an app {:?} already", app.name);
+                return Err(ChangeError::conflict(message));
+            }
+            prefix_is_free(hub, &app)?;
+            apps::insert(connection, &app)?;
+            hub.put_app(app.clone());
+            Ok(app)
+        })
+        .await
+    }
+
+    /// Changes an app, at once and for whoever is watching.
+    ///
+    /// # Errors
+    /// A field is wrong, there is no such app, it stands in the configuration, or the prefix
+    /// can't be had.
+    pub async fn change_app(
+        self: &Arc<Self>,
+        name: String,
+        change: AppChange,
+    ) -> Result<App, ChangeError> {
+        check_prefix(change.room_prefix.as_ref())?;
+        changed_limits(change.ws_ingest.as_ref(), IngestLimits::default())?;
+        self.make(move |catalog, connection| {
+            let mut app = catalog.changeable_app(&name)?;
+            if let Some(prefix) = change.room_prefix
+                && prefix != app.room_prefix
+            {
+                // Cameras of the configuration may come to `live` at any start.
+                if name == DEFAULT_APP || catalog.cameras_of(&name) > 0 {
+                    return Err(ChangeError::conflict(format!(
+                        "roomPrefix of app {name:?} stays, for its cameras are named by it"
+                    )));
+                }
+                app.room_prefix = prefix;
+                prefix_is_free(catalog.hub(), &app)?;
+            }
+            app.public_playback = change.public_playback.unwrap_or(app.public_playback);
+            if let Some(limits) = &change.ws_ingest {
+                app.ingest = limits.apply(app.ingest);
+            }
+            apps::update(connection, &app)?;
+            catalog.hub().put_app(app.clone());
+            Ok(app)
+        })
+        .await
+    }
+
+    /// Takes an app out, with its tokens. `live` stays.
+    ///
+    /// # Errors
+    /// There is none, it is `live`, it stands in the configuration, or it has cameras.
+    pub async fn delete_app(self: &Arc<Self>, name: String) -> Result<(), ChangeError> {
+        self.make(move |catalog, connection| {
+            if name == DEFAULT_APP {
+                let message = format!("app {DEFAULT_APP:?} can't be deleted; it is always there");
+                return Err(ChangeError::conflict(message));
+            }
+            catalog.changeable_app(&name)?;
+            if catalog.cameras_of(&name) > 0 {
+                let message = format!("app {name:?} has cameras; delete them first");
+                return Err(ChangeError::conflict(message));
+            }
+            apps::delete(connection, &name)?;
+            catalog.hub().remove_app(&name);
+            Ok(())
+        })
+        .await
+    }
+}

@@ -1,0 +1,236 @@
+//! Cameras that are added, changed and deleted while the hub runs.
+
+use super::camera::{CameraChange, NewCamera};
+use super::error::ChangeError;
+use super::make::make;
+use super::service::Catalog;
+use super::settings::Settings;
+use crate::config::CameraConfig;
+use crate::store::cameras;
+use ocelli_core::name::{DEFAULT_APP, split_id};
+use ocelli_core::{Camera, CameraId, Hub};
+use ocelli_media::sources::REFUSED;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
+use url::Url;
+
+/// How long the meaning of a name is waited for when a camera is added.
+const LOOKUP: Duration = Duration::from_secs(2);
+
+fn unknown(camera: &str) -> ChangeError {
+    ChangeError::missing(format!("there is no camera {camera:?}"))
+}
+
+fn gone(id: &CameraId) -> ChangeError {
+    ChangeError::missing(format!("there is no camera {:?} any more", id.as_str()))
+}
+
+impl Catalog {
+    /// The place that an id of either form names.
+    ///
+    /// # Errors
+    /// There can't be such a camera.
+    pub fn place(&self, camera: &str) -> Result<CameraId, ChangeError> {
+        let (app, room) = split_id(camera);
+        self.hub().resolve(app, room).map_err(|_| unknown(camera))
+    }
+
+    /// The camera of this place.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn camera(&self, id: &CameraId) -> Result<Arc<Camera>, ChangeError> {
+        let found = self.hub().find(id.app(), id.room());
+        found.ok_or_else(|| unknown(id.as_str()))
+    }
+
+    /// The camera of this place in the configuration, if it stands there.
+    pub fn configured_camera(&self, id: &CameraId) -> Option<&CameraConfig> {
+        self.configured.cameras.get(id)
+    }
+
+    /// Checks that a camera does not stand in the configuration.
+    fn changeable_camera(&self, id: &CameraId) -> Result<(), ChangeError> {
+        if self.configured_camera(id).is_none() {
+            return Ok(());
+        }
+        Err(ChangeError::conflict(format!(
+            "camera {id:?} stands in the configuration; change it there",
+            id = id.as_str()
+        )))
+    }
+
+    /// The settings that are kept of a camera, if there are any.
+    ///
+    /// # Errors
+    /// The store can't be read.
+    pub async fn settings(&self, id: &CameraId) -> Result<Option<Settings>, ChangeError> {
+        let (app, room) = (id.app().to_owned(), id.room().to_owned());
+        let find = move |connection: &mut _| cameras::find(connection, &app, &room);
+        let Some(kept) = self.read(find).await? else {
+            return Ok(None);
+        };
+        Ok(Settings::unseal(&self.identity.store.seal()?, &kept))
+    }
+
+    /// The settings of a camera that may be changed here.
+    ///
+    /// # Errors
+    /// There is none, or it stands in the configuration.
+    pub async fn changeable_settings(&self, id: &CameraId) -> Result<Settings, ChangeError> {
+        self.changeable_camera(id)?;
+        let kept = self.settings(id).await?;
+        kept.ok_or_else(|| unknown(id.as_str()))
+    }
+
+    /// Checks settings as far as that can be done without connecting: each address, and
+    /// what its name stands for now. It is checked again whenever it is connected to.
+    ///
+    /// # Errors
+    /// Says what is wrong.
+    pub async fn check_sources(&self, settings: &Settings) -> Result<(), ChangeError> {
+        let opened = settings.open(DEFAULT_APP, "camera", self.policy.fence);
+        opened.map_err(|error| ChangeError::Invalid(error.to_string()))?;
+        let addresses = [
+            ("source", Some(&settings.source)),
+            ("substream", settings.substream.as_ref()),
+        ];
+        for (field, address) in addresses {
+            let Some(url) = address.and_then(|address| Url::parse(address).ok()) else {
+                continue;
+            };
+            let host = url.host_str().unwrap_or_default();
+            let port = url.port_or_known_default().unwrap_or(554);
+            let found = timeout(LOOKUP, self.policy.fence.resolve(host, port)).await;
+            // A name that nobody knows may be one tomorrow.
+            if let Ok(Err(error)) = found
+                && error.to_string() == REFUSED
+            {
+                return Err(ChangeError::invalid(field, error));
+            }
+        }
+        Ok(())
+    }
+
+    /// A camera of these settings for `hub`, which is not in it yet, with its configuration.
+    ///
+    /// # Errors
+    /// Says what is wrong with the settings, or that the hub does not know the app.
+    pub fn open(
+        &self,
+        hub: &Hub,
+        (app, room): (&str, &str),
+        settings: &Settings,
+    ) -> Result<(Camera, CameraConfig), ChangeError> {
+        let config = settings.open(app, room, self.policy.fence);
+        let config = config.map_err(|error| ChangeError::conflict(error.to_string()))?;
+        let camera = make(hub, &config);
+        let camera = camera.map_err(|error| ChangeError::missing(error.to_string()))?;
+        Ok((camera, config))
+    }
+
+    /// Adds a camera; walls that show all cameras show it at once.
+    ///
+    /// # Errors
+    /// A field is wrong, there is no such app, there is a camera of its id, or there are as
+    /// many as may be.
+    pub async fn add_camera(
+        self: &Arc<Self>,
+        new: NewCamera,
+    ) -> Result<(Arc<Camera>, Settings), ChangeError> {
+        let id = self.hub().resolve(new.app()?, new.room()?);
+        let id = id.map_err(|error| ChangeError::missing(format!("app in the body: {error}")))?;
+        self.changeable_camera(&id)?;
+        let settings = CameraChange::from(new).apply(&Settings::default())?;
+        self.check_sources(&settings).await?;
+        let row = settings.seal(&self.identity.store.seal()?, id.app(), id.room())?;
+        self.make(move |catalog, connection| {
+            let hub = catalog.hub();
+            if hub.find(id.app(), id.room()).is_some() {
+                let message = format!("there is a camera {:?} already", id.as_str());
+                return Err(ChangeError::conflict(message));
+            }
+            let most = catalog.policy.max_added_cameras;
+            if cameras::count(connection)? >= most {
+                return Err(ChangeError::conflict(format!(
+                    "there are {most} cameras that were added over HTTP, as many as \
+                     max_added_cameras in the configuration allows"
+                )));
+            }
+            let transaction = connection.transaction()?;
+            cameras::insert(&transaction, &row)?;
+            let (camera, _) = catalog.open(hub, (id.app(), id.room()), &settings)?;
+            transaction.commit()?;
+            let added = hub.add(camera);
+            let added = added.map_err(|error| ChangeError::conflict(error.to_string()))?;
+            Ok((added, settings))
+        })
+        .await
+    }
+
+    /// Changes a camera. Whoever watches it stays connected, and sees what it shows from
+    /// then on.
+    ///
+    /// # Errors
+    /// A field is wrong, there is no such camera, it stands in the configuration, or it was
+    /// changed meanwhile.
+    pub async fn change_camera(
+        self: &Arc<Self>,
+        id: CameraId,
+        change: CameraChange,
+    ) -> Result<(Arc<Camera>, Settings), ChangeError> {
+        let old = self.changeable_settings(&id).await?;
+        let settings = change.apply(&old)?;
+        self.check_sources(&settings).await?;
+        let seal = self.identity.store.seal()?;
+        let row = settings.seal(&seal, id.app(), id.room())?;
+        self.make(move |catalog, connection| {
+            let hub = catalog.hub();
+            let known = hub.find(id.app(), id.room());
+            let now = cameras::find(connection, id.app(), id.room())?;
+            let now = now.and_then(|now| Settings::unseal(&seal, &now));
+            let (Some(known), Some(now)) = (known, now) else {
+                return Err(gone(&id));
+            };
+            if now != old {
+                let message = "somebody else has changed it meanwhile; look at it and try again";
+                return Err(ChangeError::conflict(message));
+            }
+            let transaction = connection.transaction()?;
+            cameras::update(&transaction, &row)?;
+            let renamed = Settings {
+                name: old.name.clone(),
+                ..settings.clone()
+            };
+            if renamed == old {
+                transaction.commit()?;
+                let name = settings.name.clone();
+                hub.rename(&known, name.unwrap_or_else(|| id.room().to_owned()));
+                return Ok((known, settings));
+            }
+            let (camera, _) = catalog.open(hub, (id.app(), id.room()), &settings)?;
+            transaction.commit()?;
+            let replaced = hub.replace(camera).ok_or_else(|| gone(&id))?;
+            Ok((replaced, settings))
+        })
+        .await
+    }
+
+    /// Deletes a camera: its connection ends, and so do its streams.
+    ///
+    /// # Errors
+    /// There is none, or it stands in the configuration.
+    pub async fn delete_camera(self: &Arc<Self>, id: CameraId) -> Result<(), ChangeError> {
+        self.changeable_camera(&id)?;
+        // One that could not be shown is kept all the same, so the store is asked.
+        self.make(move |catalog, connection| {
+            if !cameras::delete(connection, &id)? {
+                return Err(unknown(id.as_str()));
+            }
+            catalog.hub().remove(&id);
+            Ok(())
+        })
+        .await
+    }
+}

@@ -1,0 +1,132 @@
+//! The keys of devices.
+
+use super::error::ChangeError;
+use super::service::Catalog;
+use crate::auth::{new_id, new_stream_key};
+use crate::ingest::is_identity;
+use crate::store::keys::{self, StreamKey};
+use ocelli_core::text::has_secret;
+use ocelli_core::{CameraId, HubError};
+use serde::Deserialize;
+use std::sync::Arc;
+use utoipa::ToSchema;
+
+/// What an identity begins with that nobody chose; the end of the key follows.
+const IDENTITY: &str = "wscam-";
+
+/// A key to be made.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = NewStreamKey)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct NewKey {
+    /// The camera's room, in the short or the full form.
+    #[schema(pattern = r"^(?!\.{1,2}$)[A-Za-z0-9._-]{1,120}$")]
+    room: String,
+    /// Who pushes; `wscam-` and the key's last 4 characters by default.
+    #[schema(pattern = r"^(?!\.{1,2}$)[A-Za-z0-9._-]{1,120}$")]
+    identity: Option<String>,
+}
+
+/// A key that was made, and the one time that its secret is known.
+pub struct MadeKey {
+    /// The key.
+    pub key: StreamKey,
+    /// Its secret. The store keeps a hash of it.
+    pub secret: String,
+    /// The camera that goes with it.
+    pub camera: CameraId,
+}
+
+impl Catalog {
+    /// Makes a key, and the camera that goes with it.
+    ///
+    /// # Errors
+    /// A field is wrong, there is no such app, or the room has a source of its own.
+    pub async fn add_key(
+        self: &Arc<Self>,
+        app: String,
+        new: NewKey,
+    ) -> Result<MadeKey, ChangeError> {
+        let camera = self.hub().resolve(&app, &new.room);
+        let camera = camera.map_err(|error| match error {
+            HubError::UnknownApp(_) => ChangeError::missing(error.to_string()),
+            _ => ChangeError::invalid("room", error),
+        })?;
+        if has_secret(&new.room) {
+            let fault = "it has the form of a key, and is shown to everybody";
+            return Err(ChangeError::invalid("room", fault));
+        }
+        if new
+            .identity
+            .as_deref()
+            .is_some_and(|name| !is_identity(name))
+        {
+            let fault = "it takes 1 to 120 of A-Z, a-z, 0-9, '.', '_' and '-', and has not \
+                         the form of a key";
+            return Err(ChangeError::invalid("identity", fault));
+        }
+        let secret = new_stream_key();
+        let hash = self.identity.store.key()?.hash(&secret);
+        let identity = new.identity;
+        let key = StreamKey {
+            id: new_id("wsi"),
+            app,
+            room: camera.room().to_owned(),
+            identity: identity
+                .unwrap_or_else(|| format!("{IDENTITY}{}", &secret[secret.len() - 4..])),
+            created: self.identity.now(),
+        };
+        self.make(move |catalog, connection| {
+            let taken = |error: HubError| match error {
+                HubError::Taken(_) => ChangeError::conflict(format!(
+                    "room {:?} has a source of its own; a camera that pushes needs another room",
+                    camera.full_room()
+                )),
+                error => ChangeError::missing(error.to_string()),
+            };
+            // Its app may have gone since it was looked for.
+            if catalog.hub().app(&key.app).is_none() {
+                return Err(taken(HubError::UnknownApp(key.app)));
+            }
+            let transaction = connection.transaction()?;
+            keys::insert(&transaction, &key, &hash)?;
+            catalog.ingest.make_place(&camera).map_err(taken)?;
+            transaction.commit()?;
+            Ok(MadeKey {
+                key,
+                secret,
+                camera,
+            })
+        })
+        .await
+    }
+
+    /// Some of the keys of an app, the oldest first, and how many there are.
+    ///
+    /// # Errors
+    /// There is no such app, or the store can't be read.
+    pub async fn keys(
+        &self,
+        app: String,
+        limit: usize,
+        offset: usize,
+    ) -> Result<(Vec<StreamKey>, usize), ChangeError> {
+        self.app(&app)?;
+        let read = move |connection: &mut _| keys::page(connection, &app, limit, offset);
+        self.read(read).await
+    }
+
+    /// Revokes a key and sends its device away, with the close code 4401.
+    ///
+    /// # Errors
+    /// There is no such app, or no such key in it.
+    pub async fn revoke_key(self: &Arc<Self>, app: String, id: String) -> Result<(), ChangeError> {
+        self.app(&app)?;
+        self.make(move |catalog, connection| {
+            let revoked = catalog.ingest.revoke(connection, &id, Some(&app))?;
+            let none = || ChangeError::missing("there is no key of that id in this app");
+            revoked.map(drop).ok_or_else(none)
+        })
+        .await
+    }
+}

@@ -1,0 +1,101 @@
+//! What the store holds when the hub starts, and its way into the hub.
+
+use super::make::make;
+use super::service::Catalog;
+use super::settings::Settings;
+use crate::store::cameras::{self, Kept};
+use crate::store::keys::{self, StreamKey};
+use crate::store::{Seal, Store, StoreError, apps, streams};
+use ocelli_core::App;
+
+/// What the last run left in the store.
+#[derive(Default)]
+pub struct Saved {
+    apps: Vec<App>,
+    cameras: Vec<Kept>,
+    keys: Vec<StreamKey>,
+}
+
+impl Saved {
+    /// Reads it, and ends the streams that a run which was cut short left open. What was read
+    /// before a fault stays: a private app is private though its cameras can't be read.
+    ///
+    /// # Errors
+    /// The store can't be used.
+    pub async fn read(&mut self, store: &Store, now: i64) -> Result<(), StoreError> {
+        self.apps = store.call(|connection| apps::all(connection)).await?;
+        self.cameras = store.call(|connection| cameras::all(connection)).await?;
+        let ended = store.call(move |connection| streams::end_all(connection, now));
+        let ended = ended.await?;
+        if ended > 0 {
+            tracing::info!("streams that the last run did not end: {ended}; ended now");
+        }
+        self.keys = store.call(|connection| keys::all(connection)).await?;
+        Ok(())
+    }
+}
+
+impl Catalog {
+    /// Puts into the hub what the last run left in the store, behind what the configuration
+    /// defines. What can't be shown is left out and kept. Needs a tokio runtime.
+    pub fn restore(&self, saved: Saved) {
+        for app in saved.apps {
+            self.restore_app(app);
+        }
+        if !saved.cameras.is_empty() {
+            match self.identity.store.seal() {
+                Ok(seal) => saved
+                    .cameras
+                    .iter()
+                    .for_each(|kept| self.restore_camera(&seal, kept)),
+                Err(error) => tracing::error!("cameras that were added are left out: {error}"),
+            }
+        }
+        self.ingest.furnish(&saved.keys);
+    }
+
+    fn restore_app(&self, app: App) {
+        if self.is_configured_app(&app.name) {
+            return;
+        }
+        let apps = self.hub().apps();
+        let mut others = apps.iter().filter(|other| other.name != app.name);
+        match others.find(|other| other.room_prefix == app.room_prefix) {
+            Some(other) => tracing::error!(
+                "app {:?} is left out: its roomPrefix {:?} belongs to app {:?} of the configuration",
+                app.name,
+                app.room_prefix,
+                other.name
+            ),
+            None => self.hub().put_app(app),
+        }
+    }
+
+    fn restore_camera(&self, seal: &Seal, kept: &Kept) {
+        if let Err(reason) = self.try_restore_camera(seal, kept) {
+            let Kept { app, room, .. } = kept;
+            tracing::error!(
+                "camera {room:?} of app {app:?}, added over HTTP, is left out: {reason}"
+            );
+        }
+    }
+
+    fn try_restore_camera(&self, seal: &Seal, kept: &Kept) -> Result<(), String> {
+        let Some(settings) = Settings::unseal(seal, kept) else {
+            return Err("the data directory's key does not open its settings".to_owned());
+        };
+        let hub = self.hub();
+        let id = hub.resolve(&kept.app, &kept.room);
+        if id.as_ref().is_ok_and(|id| id.room() != kept.room) {
+            return Err("its room is the full name of another camera; add it anew".to_owned());
+        }
+        if id.is_ok_and(|id| self.configured_camera(&id).is_some()) {
+            return Err("the configuration names a camera of its id, which goes first".to_owned());
+        }
+        let config = settings.open(&kept.app, &kept.room, self.policy.fence);
+        let config = config.map_err(|error| error.to_string())?;
+        let camera = make(hub, &config).map_err(|error| error.to_string())?;
+        hub.add(camera).map_err(|error| error.to_string())?;
+        Ok(())
+    }
+}

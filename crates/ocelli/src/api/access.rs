@@ -1,6 +1,6 @@
 //! Who may call what: every request of the interface passes here.
 
-use super::{UNKNOWN, cameras};
+use super::paths::{CAMERA, CAMERA_TEST, UNKNOWN};
 use crate::answer::{Problem, no_text};
 use crate::api::state::Api;
 use crate::visitor::Visitor;
@@ -136,9 +136,9 @@ pub async fn guard(
         ref method => method.as_str(),
     };
     // A camera may be called as one of the calls is.
-    let named_test = matched.as_str() == cameras::TEST && !methods.contains_key(method);
+    let named_test = matched.as_str() == CAMERA_TEST && !methods.contains_key(method);
     let rule = match named_test {
-        true => rules.0.get(cameras::ONE).and_then(|one| one.get(method)),
+        true => rules.0.get(CAMERA).and_then(|one| one.get(method)),
         false => methods.get(method),
     };
     let Some(rule) = rule else {
@@ -204,7 +204,7 @@ mod tests {
 
     #[test]
     fn a_call_that_declares_nothing_has_no_rule_and_so_is_refused() {
-        let mut document = crate::api::handlers().split_for_parts().1;
+        let mut document = crate::api::openapi();
         let call = |document: &OpenApi| {
             let rules = Rules::of(document);
             rules.0["/api/v1/apps"].get("GET").cloned()

@@ -3,133 +3,19 @@
 
 pub mod edit;
 pub mod trial;
+mod view;
 
 use crate::answer::{Answer, Problem, ProblemBody};
 use crate::api::state::Api;
-use crate::catalog::{Jpeg, Settings, shown};
-use crate::config::CameraConfig;
 use crate::visitor::Visitor;
-use axum::extract::{FromRequestParts, RawPathParams, State};
+use axum::extract::State;
 use axum::routing::{MethodRouter, get};
-use http::StatusCode;
-use http::request::Parts;
-use ocelli_core::{Camera, LastFailure, Timestamp};
-use ocelli_media::sources::Address;
-use serde::Serialize;
 use serde_json::{Value, json};
-use utoipa::ToSchema;
+use view::{Named, Shown, View};
 
-/// One camera; and the one call beside it, which a camera's room may be named like.
-pub const ONE: &str = "/api/v1/cameras/{camera}";
-/// See [`ONE`].
-pub const TEST: &str = "/api/v1/cameras/test";
-/// The room that [`TEST`] would hide.
-const TEST_ROOM: &str = "test";
-
-/// The calls on the camera in the room that [`TEST`] would hide.
+/// The calls on the camera in the room that [`CAMERA_TEST`] would hide.
 pub fn named_test() -> MethodRouter<Api> {
     get(show).patch(edit::change).delete(edit::delete)
-}
-
-/// The camera that a call's address names.
-pub struct Named(String);
-
-impl<S: Send + Sync> FromRequestParts<S> for Named {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let params = RawPathParams::from_request_parts(parts, state).await;
-        let params = params.map_err(|error| {
-            let message = error.body_text();
-            Problem::new(StatusCode::BAD_REQUEST, message)
-        })?;
-        let found = params.iter().find(|(name, _)| *name == "camera");
-        let named = found.map_or(TEST_ROOM, |(_, camera)| camera);
-        Ok(Self(named.to_owned()))
-    }
-}
-
-/// What went wrong last.
-#[derive(Serialize, ToSchema)]
-#[schema(as = LastFailure)]
-pub struct LastView {
-    /// What it was.
-    reason: String,
-    /// When it was, in ms since the Unix epoch.
-    at: u64,
-}
-
-impl From<LastFailure> for LastView {
-    fn from(last: LastFailure) -> Self {
-        Self {
-            reason: last.reason,
-            at: last.at.0 / 1000,
-        }
-    }
-}
-
-/// A camera.
-#[derive(Serialize, ToSchema)]
-#[schema(as = Camera)]
-#[serde(rename_all = "camelCase")]
-pub struct View {
-    /// Its id on the wall socket.
-    id: String,
-    app: String,
-    room: String,
-    full_room: String,
-    name: String,
-    /// The kind of its source.
-    kind: &'static str,
-    /// idle, starting, live, stalled or failed.
-    state: String,
-    /// Why it is in that state, if there is a reason.
-    reason: Option<String>,
-    /// What went wrong last, in whatever state it is now; null once it works again.
-    last_failure: Option<LastView>,
-    codec: Option<String>,
-    width: Option<u16>,
-    height: Option<u16>,
-    fps: f64,
-    /// The age of its newest picture; null when there is none.
-    frame_age_ms: Option<u64>,
-    frames: u64,
-    viewers: usize,
-    dropped: u64,
-    restarts: u64,
-    has_substream: bool,
-    /// Whether it stands in the configuration file, which is then the place to change it.
-    read_only: bool,
-}
-
-impl View {
-    fn of(camera: &Camera, api: &Api, now: Timestamp) -> Self {
-        let status = camera.status();
-        let id = camera.id();
-        let known = status.taken.is_known();
-        Self {
-            id: id.as_str().to_owned(),
-            app: id.app().to_owned(),
-            room: id.room().to_owned(),
-            full_room: id.full_room().to_owned(),
-            name: camera.name(),
-            kind: camera.kind(),
-            state: status.state.name().to_owned(),
-            reason: status.state.reason().map(ToString::to_string),
-            last_failure: status.last_failure.map(LastView::from),
-            codec: status.codec.map(|codec| codec.name().to_owned()),
-            width: status.size.map(|size| size.0),
-            height: status.size.map(|size| size.1),
-            fps: (status.fps * 10.0).round() / 10.0,
-            frame_age_ms: known.then(|| now.micros_since(status.taken) / 1000),
-            frames: status.frames,
-            viewers: status.viewers,
-            dropped: status.dropped,
-            restarts: status.restarts,
-            has_substream: camera.has_substream(),
-            read_only: api.catalog.configured_camera(id).is_some(),
-        }
-    }
 }
 
 /// The cameras that whoever asks may watch: those of every app whose playback is public,
@@ -155,76 +41,6 @@ pub fn describe(schema: &mut Value) {
             { "type": "null" },
         ],
     });
-}
-
-/// A camera with its settings, without its password.
-#[derive(Serialize, ToSchema)]
-#[schema(as = ShownCamera)]
-#[serde(rename_all = "camelCase")]
-pub struct Shown {
-    #[serde(flatten)]
-    view: View,
-    /// The address of its main stream, without user and password, and with `***` for
-    /// what seems to be a secret in its query. Null for a camera without settings.
-    source: Option<String>,
-    /// The address of its small stream, likewise.
-    substream: Option<String>,
-    /// Who it is signed in to as.
-    user: Option<String>,
-    /// Whether a password is kept for it.
-    has_password: bool,
-    jpeg: Option<Jpeg>,
-    /// Whether it stays connected without viewers.
-    keep: Option<bool>,
-    /// How often a single picture is fetched; null for the usual `1s`, and for
-    /// cameras of the configuration.
-    interval: Option<String>,
-    /// False where any certificate is accepted; null likewise.
-    verify_tls: Option<bool>,
-}
-
-impl Shown {
-    fn bare(view: View) -> Self {
-        Self {
-            view,
-            source: None,
-            substream: None,
-            user: None,
-            has_password: false,
-            jpeg: None,
-            keep: None,
-            interval: None,
-            verify_tls: None,
-        }
-    }
-
-    fn configured(view: View, camera: &CameraConfig) -> Self {
-        let credentials = camera.address.credentials.as_ref();
-        let password = credentials.map(|known| known.password.as_str());
-        Self {
-            source: Some(camera.address.redacted()),
-            substream: camera.substream_address.as_ref().map(Address::redacted),
-            user: credentials.map(|known| known.user.clone()),
-            has_password: password.is_some_and(|password| !password.is_empty()),
-            jpeg: Some(camera.jpeg.into()),
-            keep: Some(camera.keep),
-            ..Self::bare(view)
-        }
-    }
-
-    fn added(view: View, settings: Settings) -> Self {
-        Self {
-            source: Some(shown(&settings.source)),
-            substream: settings.substream.as_deref().map(shown),
-            user: settings.user,
-            has_password: settings.password.is_some(),
-            jpeg: Some(settings.jpeg),
-            keep: Some(settings.keep),
-            interval: settings.interval,
-            verify_tls: settings.verify_tls,
-            view,
-        }
-    }
 }
 
 /// One camera with its settings.

@@ -5,12 +5,13 @@ use super::{cameras, tokens};
 use crate::answer::ProblemBody;
 use crate::pages::POLICY;
 use axum::Extension;
-use axum::response::Html;
-use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName};
+use axum::response::{Html, IntoResponse};
+use bytes::Bytes;
+use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use ocelli_net::outgoing::Shared;
 use serde_json::{Value, json};
 use std::fmt::Write;
-use std::sync::LazyLock;
+use std::sync::{Arc, OnceLock};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder};
 use utoipa::{PartialSchema, ToSchema};
@@ -45,10 +46,9 @@ pub fn opening() -> OpenApi {
     document
 }
 
-/// The OpenAPI document of all handlers.
-pub fn document() -> Value {
-    let document = super::handlers().split_for_parts().1;
-    let mut document = serde_json::to_value(document).unwrap_or_default();
+/// The document of what the handlers say of themselves, with what holds for all of them.
+fn document(handlers: OpenApi) -> Value {
+    let mut document = serde_json::to_value(handlers).unwrap_or_default();
     tokens::describe(&mut document["components"]["schemas"]["NewToken"]);
     cameras::describe(&mut document["components"]["schemas"]["Jpeg"]);
     let paths = document["paths"].as_object_mut().into_iter().flatten();
@@ -92,32 +92,46 @@ fn add_faults(call: &mut Value) {
     }
 }
 
-/// Written once: every answer shares the text.
-static DOCUMENT: LazyLock<String> = LazyLock::new(|| document().to_string());
-static PAGE: LazyLock<String> = LazyLock::new(|| write_page(&document()));
+/// The texts of the document, each written when it is first asked for. Every answer shares
+/// it.
+pub struct Documents {
+    handlers: fn() -> OpenApi,
+    json: OnceLock<Bytes>,
+    page: OnceLock<Bytes>,
+}
+
+impl Documents {
+    /// Of what these handlers say of themselves.
+    pub fn new(handlers: fn() -> OpenApi) -> Self {
+        Self {
+            handlers,
+            json: OnceLock::new(),
+            page: OnceLock::new(),
+        }
+    }
+}
 
 /// This interface as an OpenAPI 3.1 document.
 #[utoipa::path(get, path = "/api/v1/openapi.json", tag = "hub", operation_id = "openapi", security(()),
     responses((status = 200, description = "The document", body = Object)))]
-pub async fn json() -> (
-    Extension<Shared>,
-    [(HeaderName, &'static str); 1],
-    &'static str,
-) {
-    let headers = [(CONTENT_TYPE, "application/json")];
-    (Extension(Shared), headers, DOCUMENT.as_str())
+pub async fn json(Extension(documents): Extension<Arc<Documents>>) -> impl IntoResponse {
+    let write = || document((documents.handlers)()).to_string().into();
+    let text = documents.json.get_or_init(write).clone();
+    (
+        Extension(Shared),
+        [(CONTENT_TYPE, "application/json")],
+        text,
+    )
 }
 
 /// This interface as a page.
 #[utoipa::path(get, path = "/api/v1/docs", tag = "hub", operation_id = "docs", security(()),
     responses((status = 200, description = "The page", body = String, content_type = "text/html")))]
-pub async fn page() -> (
-    Extension<Shared>,
-    [(HeaderName, &'static str); 1],
-    Html<&'static str>,
-) {
+pub async fn page(Extension(documents): Extension<Arc<Documents>>) -> impl IntoResponse {
+    let write = || write_page(&document((documents.handlers)())).into();
+    let text = documents.page.get_or_init(write).clone();
     let headers = [(CONTENT_SECURITY_POLICY, POLICY)];
-    (Extension(Shared), headers, Html(PAGE.as_str()))
+    (Extension(Shared), headers, Html(text))
 }
 
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:52rem;margin:2rem auto;\

@@ -18,6 +18,7 @@ mod health;
 mod ingest;
 mod links;
 mod page;
+mod paths;
 mod series;
 mod session;
 mod sessions;
@@ -26,15 +27,17 @@ mod streams;
 mod tokens;
 mod users;
 
-pub use document::document;
 pub use state::{Api, State};
 
 use crate::answer::Problem;
 use access::Rules;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::any;
-use axum::{Router, middleware};
+use axum::{Extension, Router, middleware};
+use document::Documents;
+use paths::{CAMERA_TEST, UNKNOWN};
 use std::sync::Arc;
+use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -80,21 +83,24 @@ fn handlers() -> OpenApiRouter<Api> {
         .routes(routes!(document::page))
 }
 
+/// What the handlers say of themselves.
+fn openapi() -> OpenApi {
+    handlers().split_for_parts().1
+}
+
 /// The addresses of the HTTP interface.
 pub fn routes(api: Api) -> Router {
     let (router, document) = handlers().split_for_parts();
     let rules = Arc::new(Rules::of(&document));
     let guard = middleware::from_fn_with_state((api.clone(), rules), access::guard);
     router
-        .route(cameras::TEST, cameras::named_test())
+        .route(CAMERA_TEST, cameras::named_test())
         .route(UNKNOWN, any(unknown))
         .layer(guard)
+        .layer(Extension(Arc::new(Documents::new(openapi))))
         .layer(DefaultBodyLimit::max(api.front.limits.body_size))
         .with_state(api)
 }
-
-/// Every address of the interface that is no other's.
-const UNKNOWN: &str = "/api/{*rest}";
 
 async fn unknown() -> Problem {
     Problem::not_found("there is no such address in the HTTP interface; see /api/v1/docs")

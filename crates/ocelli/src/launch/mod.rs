@@ -12,7 +12,7 @@ use crate::store::{self, Store, StoreError};
 use crate::telemetry::Telemetry;
 use crate::urls::sign_in_link;
 use crate::visitor::{self, Identity};
-use crate::{api, log};
+use crate::{api, log, telemetry};
 use ocelli_config::ConfigError;
 use ocelli_core::{Capacity, Hub, SystemClock};
 use ocelli_media::parameter_set;
@@ -326,7 +326,8 @@ pub async fn serve(
     let authority = authority.map(Arc::new);
     let signpost = trust::routes(authority.clone());
     let reports = ingest.reports();
-    telemetry.serve(
+    telemetry::serve(
+        &telemetry,
         &config.telemetry,
         config.listen,
         &identity,

@@ -7,16 +7,17 @@
 //! What does not belong here: who may see which camera (`api::health`).
 
 mod process;
+mod sheet;
 
 use crate::visitor::Identity;
 use http::header::{ACCEPT, HeaderMap};
 use ocelli_core::{Camera, CameraStatus, PeerKind, Timestamp};
 use ocelli_net::counts::{Refusal, Way};
 use prometheus_client::collector::Collector;
+use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::encoding::text::encode;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, NoLabelSet};
-use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
+use sheet::Sheet;
 use std::collections::BTreeSet;
 use std::fmt::{self, Write};
 use std::sync::Arc;
@@ -119,58 +120,6 @@ impl fmt::Debug for Scrape {
 
 /// A row's labels.
 type Labels<'a, const N: usize> = [(&'static str, &'a str); N];
-
-struct Sheet<'e>(DescriptorEncoder<'e>);
-
-impl Sheet<'_> {
-    fn gauges<L: EncodeLabelSet>(
-        &mut self,
-        name: &str,
-        help: &str,
-        rows: impl IntoIterator<Item = (L, f64)>,
-    ) -> fmt::Result {
-        let mut metric = self
-            .0
-            .encode_descriptor(name, help, None, MetricType::Gauge)?;
-        for (labels, value) in rows {
-            metric.encode_family(&labels)?.encode_gauge(&value)?;
-        }
-        Ok(())
-    }
-
-    fn counters<L: EncodeLabelSet>(
-        &mut self,
-        name: &str,
-        help: &str,
-        rows: impl IntoIterator<Item = (L, u64)>,
-    ) -> fmt::Result {
-        let mut metric = self
-            .0
-            .encode_descriptor(name, help, None, MetricType::Counter)?;
-        for (labels, value) in rows {
-            metric
-                .encode_family(&labels)?
-                .encode_counter::<NoLabelSet, u64, f64>(&value, None)?;
-        }
-        Ok(())
-    }
-
-    /// One number without labels that only grows.
-    fn counter(&mut self, name: &str, help: &str, value: f64) -> fmt::Result {
-        let mut metric = self
-            .0
-            .encode_descriptor(name, help, None, MetricType::Counter)?;
-        metric.encode_counter::<NoLabelSet, f64, f64>(&value, None)
-    }
-
-    /// One number without labels.
-    fn gauge(&mut self, name: &str, help: &str, value: f64) -> fmt::Result {
-        let mut metric = self
-            .0
-            .encode_descriptor(name, help, None, MetricType::Gauge)?;
-        metric.encode_gauge(&value)
-    }
-}
 
 impl Collector for Scrape {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {

@@ -1,7 +1,7 @@
 //! What the system counts of this process, under the names that every Prometheus client
 //! gives them: <https://prometheus.io/docs/instrumenting/writing_clientlibs/#process-metrics>.
 
-use super::Sheet;
+use super::sheet::Sheet;
 use std::fmt;
 use std::fs;
 

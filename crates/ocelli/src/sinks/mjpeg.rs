@@ -5,8 +5,8 @@
 //! seconds of stale video. So the body hands over a part only when the last one
 //! has left the process, and the part it hands over is then the newest frame.
 
-use super::Playback;
 use super::news::Stay;
+use super::playback::Playback;
 use super::watching::Watching;
 use crate::answer::{Asked, Named, Problem};
 use crate::visitor::{Identity, Visitor};

@@ -1,6 +1,6 @@
 //! `GET /live/<app>/<room>/frame.jpg`: a camera's last frame.
 
-use super::Playback;
+use super::playback::Playback;
 use crate::answer::{Asked, Named, Problem};
 use crate::visitor::{Identity, Visitor};
 use axum::Router;

@@ -1,8 +1,8 @@
 //! `WS /live/ws?app=&room=`: one camera over one WebSocket.
 
 use super::news::Stay;
+use super::playback::{GOODBYE, Stream, refuse};
 use super::watching::Watching;
-use super::{GOODBYE, Stream, refuse};
 use crate::answer::{Asked, Problem};
 use crate::visitor::{Identity, Visitor};
 use axum::body::Body;

@@ -1,6 +1,6 @@
 //! Where the hub is reached, kept for the commands that print links to it.
 
-use super::StoreError;
+use super::error::StoreError;
 use rusqlite::{Connection, OptionalExtension};
 
 /// Keeps what the hub's addresses begin with, as it runs now.

@@ -1,6 +1,7 @@
 //! Apps, as the store keeps them.
 
-use super::{StoreError, walls};
+use super::error::StoreError;
+use super::walls;
 use ocelli_core::{App, IngestLimits};
 use rusqlite::{Connection, Row};
 use std::time::Duration;

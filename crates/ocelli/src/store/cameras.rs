@@ -1,7 +1,8 @@
 //! Cameras that were added over HTTP, as the store keeps them: their place in the
 //! clear, all else sealed.
 
-use super::{StoreError, walls};
+use super::error::StoreError;
+use super::walls;
 use ocelli_core::CameraId;
 use rusqlite::{Connection, OptionalExtension, Row};
 

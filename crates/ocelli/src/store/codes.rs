@@ -1,7 +1,7 @@
 //! One-time codes, by which a password is set without the old one. Only their hashes
 //! are kept.
 
-use super::StoreError;
+use super::error::StoreError;
 use crate::auth::Hash;
 use rusqlite::Connection;
 

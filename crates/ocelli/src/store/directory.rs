@@ -1,6 +1,6 @@
 //! The data directory: for its owner alone.
 
-use super::StoreError;
+use super::error::StoreError;
 use crate::auth::Key;
 use ocelli_config::private::{Unusable, make, make_private};
 use std::ffi::OsString;

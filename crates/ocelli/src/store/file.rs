@@ -4,7 +4,7 @@
 //! runs. SQLite notices some of that; that its file is no more where it was it does not,
 //! and goes on writing into what nobody will ever find again.
 
-use super::StoreError;
+use super::error::StoreError;
 use rusqlite::Connection;
 use std::fs;
 use std::os::unix::fs::MetadataExt;

@@ -1,7 +1,7 @@
 //! Which app and which camera of a name are meant: a name can be deleted and given again,
 //! and what was good for the one is not good for the other.
 
-use super::StoreError;
+use super::error::StoreError;
 use crate::auth::Incarnation;
 use ocelli_core::CameraId;
 use rusqlite::{Connection, OptionalExtension, Params};

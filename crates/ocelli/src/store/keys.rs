@@ -1,7 +1,8 @@
 //! The keys of cameras that push, as the store keeps them: never the key itself,
 //! only its keyed hash.
 
-use super::{StoreError, walls};
+use super::error::StoreError;
+use super::walls;
 use crate::auth::Hash;
 use ocelli_core::CameraId;
 use rusqlite::{Connection, Row};

@@ -13,6 +13,7 @@ pub mod apps;
 pub mod cameras;
 pub mod codes;
 mod directory;
+mod error;
 mod file;
 pub mod incarnation;
 pub mod keys;
@@ -25,11 +26,12 @@ pub mod users;
 pub mod walls;
 
 pub use directory::{claim, default_directory};
+pub use error::StoreError;
 pub use seal::Seal;
 
 use crate::auth::Key;
 use file::File;
-use ocelli_config::private::{self, Unusable};
+use ocelli_config::private;
 use rusqlite::Connection;
 use std::fmt;
 use std::path::Path;
@@ -43,44 +45,6 @@ const FILE: &str = "ocelli.db";
 const BUSY: Duration = Duration::from_secs(5);
 /// What may wait for the store's thread; more waits where it is asked.
 const WAITING: usize = 64;
-
-/// Why the store did not do what was asked.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum StoreError {
-    /// It can't be used; says why.
-    Unusable(String),
-    /// It stands against what is there already.
-    Conflict(String),
-    /// There is no such thing; says which.
-    Missing(String),
-}
-
-impl fmt::Display for StoreError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            StoreError::Unusable(message)
-            | StoreError::Conflict(message)
-            | StoreError::Missing(message) => f.write_str(message),
-        }
-    }
-}
-
-impl std::error::Error for StoreError {}
-
-impl From<Unusable> for StoreError {
-    fn from(fault: Unusable) -> Self {
-        StoreError::Unusable(fault.to_string())
-    }
-}
-
-impl From<rusqlite::Error> for StoreError {
-    fn from(error: rusqlite::Error) -> Self {
-        if error.sqlite_error_code() == Some(rusqlite::ErrorCode::ConstraintViolation) {
-            return StoreError::Conflict("there is one of that name already".to_owned());
-        }
-        StoreError::Unusable(format!("the store's file: {error}"))
-    }
-}
 
 /// Opens the store's file, made and brought up to date where that is needed.
 ///

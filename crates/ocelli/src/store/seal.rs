@@ -1,7 +1,7 @@
 //! Sealing: what only this store's key opens, and only for what it was sealed for.
 //! A copy of the store's file alone tells nothing of it.
 
-use super::StoreError;
+use super::error::StoreError;
 use crate::auth::Key;
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 

@@ -1,7 +1,7 @@
 //! Sessions of signed-in users, as the store keeps them: never what is in the cookie,
 //! only the keyed hash of it.
 
-use super::StoreError;
+use super::error::StoreError;
 use crate::auth::Hash;
 use rusqlite::{Connection, OptionalExtension, Row};
 

@@ -1,6 +1,6 @@
 //! What cameras sent and when: one row for each stream, from its start to its end.
 
-use super::StoreError;
+use super::error::StoreError;
 use rusqlite::{Connection, Row};
 
 /// How many streams are remembered.

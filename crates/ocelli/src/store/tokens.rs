@@ -1,6 +1,6 @@
 //! Tokens, as the store keeps them: never the token itself, only its keyed hash.
 
-use super::StoreError;
+use super::error::StoreError;
 use crate::auth::{Allowance, Hash, Permission};
 use rusqlite::{Connection, OptionalExtension, Row};
 

@@ -1,6 +1,6 @@
 //! Users and their roles, as the store keeps them: of a password, only its hash.
 
-use super::StoreError;
+use super::error::StoreError;
 use crate::auth::{Allowance, Grant, Role};
 use rusqlite::{Connection, OptionalExtension, Row};
 

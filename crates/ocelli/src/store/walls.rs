@@ -1,7 +1,8 @@
 //! Wall links, as the store keeps them: never the token in the link, only its keyed
 //! hash. A link is good while its row is there, for what its maker may still share.
 
-use super::{StoreError, tokens, users};
+use super::error::StoreError;
+use super::{tokens, users};
 use crate::auth::Hash;
 use ocelli_core::name::{DEFAULT_APP, split_id};
 use rusqlite::{Connection, OptionalExtension, Row};

@@ -5,59 +5,90 @@
 //! A device chooses its numbers' names, so it is held to a few of them, and all devices
 //! together to a part of what the hub takes: none of them can fill the hub with series.
 
-use super::figures::is_shown;
-use super::{Stopped, Telemetry, now};
+use super::handle::Telemetry;
+use super::names::{MARK, is_shown};
+use super::shared::{Shared, now as clock};
 use crate::ingest::Report;
-use crate::visitor::Identity;
-use ocelli_core::CameraId;
+use ocelli_core::{CameraId, Hub};
 use ocelli_series::{Registry, line};
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
+use tokio_util::sync::CancellationToken;
 
-/// Between a camera's id and the name of a number.
-pub(super) const MARK: &str = " device ";
 /// So many series a camera's device has at most: what one report holds.
 const OF_ONE: usize = 16;
 /// All devices together have one in so many of the hub's series at most.
 const SHARE: usize = 4;
 /// One report of a device in this time is taken. They come about every 30 s.
 const PACE: Duration = Duration::from_secs(1);
+/// How often series are counted anew at most while there may be no more.
+const RECOUNT: Duration = Duration::from_secs(10);
 /// So many devices' last reports are remembered before those are forgotten that are
 /// too old to matter.
 const REMEMBERED: usize = 1024;
 
-/// Takes them until the hub stops.
-pub async fn take(identity: Arc<Identity>, telemetry: Telemetry, mut reports: Receiver<Report>) {
-    let mut pace = Pace::default();
-    loop {
-        let report = tokio::select! {
-            report = reports.recv() => report,
-            () = identity.front.stopping.cancelled() => return,
-        };
-        let report = match report {
-            Ok(report) => report,
-            Err(RecvError::Lagged(lost)) => {
-                telemetry.drop_own(lost);
-                continue;
+/// Takes them until the hub stops, on the telemetry thread.
+pub fn take(
+    telemetry: &Telemetry,
+    hub: Arc<Hub>,
+    stopping: CancellationToken,
+    reports: Receiver<Report>,
+) {
+    let devices = Devices::new(telemetry, hub);
+    telemetry.runtime.spawn(devices.run(stopping, reports));
+}
+
+/// The devices' reports, and what is kept of them.
+struct Devices {
+    hub: Arc<Hub>,
+    shared: Arc<Shared>,
+    pace: Pace,
+    counts: Counts,
+}
+
+impl Devices {
+    fn new(telemetry: &Telemetry, hub: Arc<Hub>) -> Self {
+        Self {
+            hub,
+            shared: telemetry.shared.clone(),
+            pace: Pace::default(),
+            counts: Counts::default(),
+        }
+    }
+
+    async fn run(mut self, stopping: CancellationToken, mut reports: Receiver<Report>) {
+        loop {
+            let report = tokio::select! {
+                report = reports.recv() => report,
+                () = stopping.cancelled() => return,
+            };
+            match report {
+                Ok(report) => self.take(&report, Instant::now()),
+                Err(RecvError::Lagged(lost)) => self.drop(lost),
+                Err(RecvError::Closed) => return,
             }
-            Err(RecvError::Closed) => return,
-        };
-        if !is_shown(&identity.hub, &report.camera) {
-            continue;
         }
-        if !pace.allows(&report.camera, Instant::now()) {
-            telemetry.drop_own(report.fields.len() as u64);
-            continue;
+    }
+
+    fn take(&mut self, report: &Report, now: Instant) {
+        if !is_shown(&self.hub, &report.camera) {
+            return;
         }
-        // The next waits for this one; meanwhile the channel holds what comes, or drops it.
-        let added = telemetry.call(move |series| add(&report, series));
-        match added.await {
-            Ok(dropped) => telemetry.drop_own(dropped),
-            Err(Stopped) => return,
+        if !self.pace.allows(&report.camera, now) {
+            return self.drop(report.fields.len() as u64);
         }
+        let dropped = add(report, &mut self.shared.registry(), &mut self.counts, now);
+        self.shared.tell();
+        self.drop(dropped);
+    }
+
+    /// Counts numbers that were dropped.
+    fn drop(&self, count: u64) {
+        self.shared.dropped.fetch_add(count, Ordering::Relaxed);
     }
 }
 
@@ -79,48 +110,93 @@ impl Pace {
     }
 }
 
+/// How many series devices have. Counting takes a look at every name, so it is done once
+/// and again only where the count says that there may be no more, which series that were
+/// deleted since could change.
+#[derive(Default)]
+struct Counts {
+    counted: Option<Instant>,
+    all: usize,
+    /// By what the names of a camera's series begin with.
+    of_one: HashMap<String, usize>,
+}
+
+impl Counts {
+    /// Whether there may be another series whose name begins so.
+    fn allows(&mut self, registry: &Registry, begin: &str, now: Instant) -> bool {
+        let most = registry.bounds().series.div_ceil(SHARE);
+        let fits = |counts: &Self| {
+            let of_one = counts.of_one.get(begin).copied().unwrap_or(0);
+            of_one < OF_ONE && counts.all < most
+        };
+        let recent = |counted: Instant| now.duration_since(counted) < RECOUNT;
+        match self.counted {
+            Some(counted) if fits(self) || recent(counted) => {}
+            _ => self.count(registry, now),
+        }
+        fits(self)
+    }
+
+    fn count(&mut self, registry: &Registry, now: Instant) {
+        *self = Self {
+            counted: Some(now),
+            ..Self::default()
+        };
+        for series in registry.all() {
+            if let Some((id, _)) = series.name().split_once(MARK) {
+                self.add(&format!("{id}{MARK}"));
+            }
+        }
+    }
+
+    /// Counts one more.
+    fn add(&mut self, begin: &str) {
+        self.all += 1;
+        match self.of_one.get_mut(begin) {
+            Some(count) => *count += 1,
+            None => {
+                self.of_one.insert(begin.to_owned(), 1);
+            }
+        }
+    }
+}
+
 /// Puts a report into its series; how many of its numbers found no place.
-fn add(report: &Report, registry: &mut Registry) -> u64 {
+fn add(report: &Report, registry: &mut Registry, counts: &mut Counts, now: Instant) -> u64 {
     let begin = format!("{}{MARK}", report.camera.as_str());
     let x = (report.received.0 / 1000) as f64;
     let mut dropped = 0;
     for (field, &y) in &report.fields {
         let name = format!("{begin}{field}");
-        if !y.is_finite() || add_one(registry, &name, &begin, unit(field), (x, y)).is_none() {
+        let series = match registry.find(&name) {
+            Some(series) => Some(series),
+            None if counts.allows(registry, &begin, now) => {
+                let opened = open(registry, &name, unit(field));
+                if opened.is_some() {
+                    counts.add(&begin);
+                }
+                opened
+            }
+            None => None,
+        };
+        let added = series.filter(|_| y.is_finite());
+        let added = added.and_then(|id| registry.append(id, &[(x, y)], clock()).ok());
+        if added.is_none() {
             dropped += 1;
         }
     }
     dropped
 }
 
-fn add_one(
-    registry: &mut Registry,
-    name: &str,
-    begin: &str,
-    unit: Option<&str>,
-    sample: (f64, f64),
-) -> Option<()> {
-    let id = match registry.find(name) {
-        Some(id) => id,
-        None => {
-            let one_line = !name.contains(char::is_control);
-            if !one_line || line::name(name.as_bytes()).is_err() || is_full(registry, begin) {
-                return None;
-            }
-            let id = registry.open(name, false).ok()?;
-            registry.set_unit(id, unit).ok()?;
-            id
-        }
-    };
-    registry.append(id, &[sample], now()).ok()
-}
-
-/// Whether there may be no more series of this camera's device, or of any.
-fn is_full(registry: &Registry, begin: &str) -> bool {
-    let names = || registry.all().map(|series| series.name());
-    let of_one = names().filter(|name| name.starts_with(begin)).count();
-    let of_all = names().filter(|name| name.contains(MARK)).count();
-    of_one >= OF_ONE || of_all >= registry.bounds().series.div_ceil(SHARE)
+/// Makes a series, if it may be called so and there is room.
+fn open(registry: &mut Registry, name: &str, unit: Option<&str>) -> Option<u32> {
+    let one_line = !name.contains(char::is_control);
+    if !one_line || line::name(name.as_bytes()).is_err() {
+        return None;
+    }
+    let id = registry.open(name, false).ok()?;
+    registry.set_unit(id, unit).ok()?;
+    Some(id)
 }
 
 /// In what the numbers are measured that the boards' own program tells.
@@ -136,10 +212,7 @@ fn unit(field: &str) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::visitor::Identity;
-    use ocelli_core::{Hub, Timestamp};
-    use ocelli_net::front::Front;
-    use ocelli_net::gate::Gate;
+    use ocelli_core::Timestamp;
     use ocelli_series::Bounds;
     use tokio::sync::broadcast;
 
@@ -162,18 +235,30 @@ mod tests {
     #[test]
     fn a_device_that_changes_its_names_gets_a_few_series() {
         let mut registry = Registry::new(Bounds::default());
+        let (mut counts, now) = (Counts::default(), Instant::now());
         let mut dropped = 0;
         for round in 0..10 {
             let fields: Vec<_> = (0..10)
                 .map(|i| (format!("f{}", round * 10 + i), 1.0))
                 .collect();
-            dropped += add(&report("cam1", &fields), &mut registry);
+            dropped += add(&report("cam1", &fields), &mut registry, &mut counts, now);
         }
         assert_eq!((registry.all().len(), dropped), (16, 84));
         // What it has goes on; another camera's device has its own.
         let fields = [("f0".to_owned(), 2.0), ("odd\nname".to_owned(), 2.0)];
-        assert_eq!(add(&report("cam1", &fields), &mut registry), 1);
-        assert_eq!(add(&report("cam11", &fields[..1]), &mut registry), 0);
+        assert_eq!(
+            add(&report("cam1", &fields), &mut registry, &mut counts, now),
+            1
+        );
+        assert_eq!(
+            add(
+                &report("cam11", &fields[..1]),
+                &mut registry,
+                &mut counts,
+                now
+            ),
+            0
+        );
         assert!(names(&registry).contains(&"cam11 device f0"));
     }
 
@@ -183,21 +268,29 @@ mod tests {
             series: 40,
             ..Bounds::default()
         });
+        let (mut counts, now) = (Counts::default(), Instant::now());
         for camera in 0..20 {
             let fields = [("fps".to_owned(), 1.0), ("rssi".to_owned(), -60.0)];
-            add(&report(&format!("cam{camera}"), &fields), &mut registry);
+            let report = report(&format!("cam{camera}"), &fields);
+            add(&report, &mut registry, &mut counts, now);
         }
         assert_eq!(registry.all().len(), 10);
         let rssi = registry.find("cam0 device rssi").expect("a series");
         let series = registry.get(rssi).expect("a series");
         assert_eq!((series.unit(), series.is_tcp()), (Some("dBm"), false));
+        // What is deleted makes room for another, which is seen within 10 s.
+        registry.delete(rssi).expect("deleted");
+        let fields = [("rssi".to_owned(), -60.0)];
+        let mut dropped = |after: u64| {
+            let now = now + Duration::from_secs(after);
+            add(&report("late", &fields), &mut registry, &mut counts, now)
+        };
+        assert_eq!((dropped(9), dropped(10)), (1, 0));
     }
 
     #[tokio::test]
     async fn reports_that_were_too_many_are_counted_and_others_go_on() {
         let hub = Arc::new(Hub::default());
-        let front = Front::new(Gate::new(&[], &[]), hub.budgets().clone());
-        let identity = Arc::new(Identity::new(hub, Arc::new(front)));
         let telemetry = Telemetry::start(Bounds::default(), None);
         let (send, reports) = broadcast::channel(4);
         for camera in 0..10 {
@@ -206,7 +299,8 @@ mod tests {
                 .expect("somebody listens");
         }
         drop(send);
-        take(identity, telemetry.clone(), reports).await;
+        let devices = Devices::new(&telemetry, hub);
+        devices.run(CancellationToken::new(), reports).await;
         let names = telemetry.call(|series| {
             let names = series.all().map(|one| one.name().to_owned());
             names.collect::<Vec<_>>()

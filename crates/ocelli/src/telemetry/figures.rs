@@ -3,10 +3,10 @@
 //! somebody looks at all series: an idle hub does nothing, and what nobody looked at
 //! is not worth a place in the history.
 
-use super::{Stopped, Telemetry, devices};
+use super::handle::{Stopped, Telemetry};
+use super::names::{is_of, is_shown, shows};
 use crate::visitor::Identity;
-use ocelli_core::name::DEFAULT_APP;
-use ocelli_core::{App, CameraId, Hub};
+use ocelli_core::Hub;
 use ocelli_series::Registry;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -16,32 +16,9 @@ use tokio::time::{MissedTickBehavior, interval};
 
 /// How often.
 const INTERVAL: Duration = Duration::from_secs(1);
-/// What they are called behind the camera's id.
-const OWN: [&str; 4] = ["fps", "age", "drops", "bitrate"];
 /// Of so many cameras at most, that no hub's figures take the place of series that
 /// somebody sends.
 const CAMERAS: usize = 250;
-
-/// Whether a camera's numbers are series: those are for whoever may watch app `live`,
-/// and other apps may be private.
-pub fn is_shown(hub: &Hub, camera: &CameraId) -> bool {
-    hub.app(camera.app()).is_some_and(|app| shows(&app))
-}
-
-/// The same of all cameras of an app.
-fn shows(app: &App) -> bool {
-    app.public_playback || app.name == DEFAULT_APP
-}
-
-/// Whether a series is of a camera of one of these apps, going by its name.
-fn is_of(name: &str, apps: &BTreeSet<String>) -> bool {
-    let Some((id, what)) = name.split_once(' ') else {
-        return false;
-    };
-    let app = id.split_once('/').map(|(app, _)| app);
-    app.is_some_and(|app| apps.contains(app))
-        && (OWN.contains(&what) || what.starts_with(devices::MARK.trim_start()))
-}
 
 /// Before an app was private anybody could see its cameras' series; now nobody may.
 async fn forget_private(

@@ -1,7 +1,10 @@
 //! The two ports of telemetry. One that can't be had is a warning: the other, and
 //! the rest of the hub, run without it.
 
-use super::{Options, Port, Shared, Telemetry, sources, viewers};
+use super::handle::Telemetry;
+use super::options::Options;
+use super::shared::{Port, Shared};
+use super::{sources, viewers};
 use crate::visitor::Identity;
 use axum::Router;
 use ocelli_core::PeerKind;

@@ -3,7 +3,7 @@
 //! A source costs what of a line is not whole yet, and nothing else: all read into
 //! the same buffer, which works since all are on one thread.
 
-use super::{Shared, now};
+use super::shared::{Shared, now};
 use ocelli_core::{Budget, text};
 use ocelli_series::line::{self, Lines, TooLong};
 use ocelli_series::source::shown;

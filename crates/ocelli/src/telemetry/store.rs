@@ -7,7 +7,7 @@
 //! halves. A disk that takes nothing is one warning: the series go on in memory, and
 //! the file is written anew once it can be.
 
-use super::Shared;
+use super::shared::Shared;
 use ocelli_series::Registry;
 use ocelli_series::history::Chunk;
 use ocelli_series::saving::{Row, Saving};

@@ -5,7 +5,8 @@
 //! pieces as its socket takes them, so a viewer that does not read costs a cursor and one
 //! piece.
 
-use super::{Next, Shared, Telemetry};
+use super::handle::{Next, Telemetry};
+use super::shared::Shared;
 use crate::answer::{Asked, Problem};
 use crate::sinks::refuse;
 use crate::visitor::{Identity, LAPSED, NOT_ON_WALL, Visitor};

@@ -1,18 +1,12 @@
-//! What a request brings, and what it is found to be.
+//! Credentials, and what they are found to be.
 
-use super::identity::Identity;
-use super::origin::{cookie_counts, cookie_name};
-use crate::auth::{Hash, Incarnation, Key, Named, PlayToken};
+use crate::auth::{Hash, Incarnation};
 use crate::store::sessions::{self, Session};
 use crate::store::tokens::{self, Token};
 use crate::store::users::User;
 use crate::store::walls::{self, Wall};
 use crate::store::{StoreError, incarnation, users};
-use http::header::{AUTHORIZATION, COOKIE, HeaderMap};
-use http::request::Parts;
 use ocelli_core::CameraId;
-use ocelli_core::name::split_id;
-use ocelli_net::connection::Peer;
 use rusqlite::Connection;
 use std::collections::BTreeSet;
 
@@ -49,20 +43,6 @@ pub enum Found {
     Nothing,
 }
 
-/// Why what a request brings can't be taken.
-pub enum Fault {
-    /// It is none of ours; says what would be.
-    Guess(&'static str),
-    /// The store can't be asked.
-    Store(StoreError),
-}
-
-impl From<StoreError> for Fault {
-    fn from(error: StoreError) -> Self {
-        Fault::Store(error)
-    }
-}
-
 impl Credential {
     /// What it is when the store can't be asked: whoever merely has a cookie sees
     /// what anybody sees.
@@ -73,97 +53,6 @@ impl Credential {
             _ => None,
         }
     }
-}
-
-/// What a request brings.
-pub fn brought(identity: &Identity, peer: &Peer, parts: &Parts) -> Result<Vec<Credential>, Fault> {
-    let mut brought = Vec::new();
-    if let Some(token) = bearer(&parts.headers).map_err(Fault::Guess)? {
-        brought.push(token_of(identity, token)?);
-    }
-    let query = parts.uri.query().unwrap_or_default();
-    let mut pairs = url::form_urlencoded::parse(query.as_bytes());
-    let asked = pairs.find(|(name, token)| name == "token" && !token.is_empty());
-    if let Some((_, token)) = asked {
-        if !brought.is_empty() {
-            return Err(Fault::Guess(
-                "the request has a token in its address and another in its header; it may have one",
-            ));
-        }
-        if token.starts_with("sk_") {
-            return Err(Fault::Guess(
-                "an sk_ token opens too much for an address; it goes into the header \
-                 `Authorization: Bearer sk_…`",
-            ));
-        }
-        brought.push(token_of(identity, &token)?);
-    }
-    // Without a store there are no sessions, and no cookie is one.
-    if let Ok(key) = identity.store.key()
-        && cookie_counts(&identity.front.gate, peer, parts)
-        && let Some(session) = session(&parts.headers, key, peer.secure)
-    {
-        brought.push(session);
-    }
-    Ok(brought)
-}
-
-/// The token of the `Authorization` header; what another scheme says there is for
-/// somebody else, such as a proxy that asks for a password itself.
-fn bearer(headers: &HeaderMap) -> Result<Option<&str>, &'static str> {
-    let mut headers = headers.get_all(AUTHORIZATION).iter();
-    let (header, more) = (headers.next(), headers.next());
-    if more.is_some() {
-        return Err("a token goes into one header `Authorization: Bearer sk_…`, not several");
-    }
-    let Some(header) = header.and_then(|header| header.to_str().ok()) else {
-        return Ok(None);
-    };
-    let (scheme, token) = header.split_once(' ').unwrap_or((header, ""));
-    let token = token.trim();
-    Ok(scheme.eq_ignore_ascii_case("bearer").then_some(token))
-}
-
-fn token_of(identity: &Identity, token: &str) -> Result<Credential, Fault> {
-    if token.starts_with("sk_") {
-        if identity.admin.as_ref().is_some_and(|admin| admin.is(token)) {
-            return Ok(Credential::Administrator);
-        }
-        return Ok(Credential::Token(identity.store.key()?.hash(token)));
-    }
-    if PlayToken::is_meant(token) {
-        let read = PlayToken::read(token, identity.store.key()?);
-        let read = read.ok_or(Fault::Guess(
-            "the play token is not one of this hub, or not whole",
-        ))?;
-        // Of an app that is gone there is no camera.
-        let cameras = read.cameras.iter().filter_map(|(id, incarnation)| {
-            let (app, room) = split_id(id);
-            Some((identity.hub.resolve(app, room).ok()?, *incarnation))
-        });
-        return Ok(Credential::Play(read.expires, cameras.collect()));
-    }
-    if let Some(named) = Named::parse(token, "wall") {
-        let hash = identity.store.key()?.hash(&named.secret);
-        return Ok(Credential::Wall(named.id, hash));
-    }
-    Err(Fault::Guess(
-        "this is no token of this hub: a header reads `Authorization: Bearer sk_…`, an address \
-         ends in `token=pt_…` or `token=wall_…`",
-    ))
-}
-
-fn session(headers: &HeaderMap, key: &Key, secure: bool) -> Option<Credential> {
-    let wanted = cookie_name(key, secure);
-    let lines = headers.get_all(COOKIE).iter();
-    let cookies = lines.filter_map(|line| line.to_str().ok());
-    let mut pairs = cookies.flat_map(|line| line.split(';'));
-    let value = pairs.find_map(|pair| {
-        let (name, value) = pair.trim().split_once('=')?;
-        (name == wanted).then_some(value)
-    })?;
-    let named = Named::parse(value, "ses")?;
-    Some(Credential::Session(named.id, key.hash(&named.secret)))
 }
 
 /// What these are when the store can't be asked.

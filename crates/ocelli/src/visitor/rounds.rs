@@ -4,11 +4,10 @@
 
 use super::credential::{self, Found};
 use super::identity::Identity;
-use super::{Inner, Standing, Visitor};
+use super::standing::{Inner, Standing};
 use crate::store::StoreError;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Notify;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 /// How often all are looked up again.
@@ -18,36 +17,6 @@ const ROUND: Duration = Duration::from_secs(20);
 const FORGIVEN: Duration = Duration::from_secs(30);
 /// How many are looked up before others get the store's thread.
 const AT_A_TIME: usize = 64;
-
-/// Those who stay.
-#[derive(Default)]
-pub struct Visitors {
-    present: Mutex<Vec<Weak<Inner>>>,
-    revoked: Notify,
-}
-
-impl Visitors {
-    /// Has a visitor looked up again while they stay, which is while a clone is kept.
-    pub fn stay(&self, visitor: &Visitor) {
-        if visitor.0.brought.is_empty() {
-            return;
-        }
-        let mut present = self.present.lock().unwrap_or_else(PoisonError::into_inner);
-        present.push(Arc::downgrade(&visitor.0));
-    }
-
-    /// Has all looked up again at once, for something was revoked or changed.
-    pub fn look_again(&self) {
-        self.revoked.notify_one();
-    }
-
-    fn present(&self) -> Vec<Arc<Inner>> {
-        let mut all = self.present.lock().unwrap_or_else(PoisonError::into_inner);
-        let present: Vec<_> = all.iter().filter_map(Weak::upgrade).collect();
-        *all = present.iter().map(Arc::downgrade).collect();
-        present
-    }
-}
 
 /// Looks everybody up who stays, again and again until the identity stops. Whoever shows
 /// pictures learns of a change by [`ocelli_core::Hub::changes`].
@@ -98,28 +67,4 @@ async fn look_up(
     };
     let found = identity.store.call(find).await?;
     Ok(found.into_iter().map(Standing::of).collect())
-}
-
-impl Inner {
-    fn without_store(&self) -> Standing {
-        Standing::of(credential::without_store(&self.brought))
-    }
-
-    /// Takes what was found; whether it is something else than before.
-    fn now_stands(&self, standing: Standing) -> bool {
-        let mut own = self
-            .standing
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
-        // A session is seen from time to time; that changes nothing for anybody.
-        let differs = (own.lapsed, &own.wall, &own.grant, &own.cameras)
-            != (
-                standing.lapsed,
-                &standing.wall,
-                &standing.grant,
-                &standing.cameras,
-            );
-        *own = standing;
-        differs
-    }
 }

@@ -1,6 +1,6 @@
 //! Adding, changing and deleting cameras.
 
-use super::{Named, Shown, View};
+use super::view::{Named, Shown, View};
 use crate::answer::{Answer, Problem, ProblemBody};
 use crate::api::apps::Gone;
 use crate::api::body::Body;

@@ -17,9 +17,10 @@ mod keys;
 mod pictures;
 mod tally;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use device::Device;
 use keys::Calls;
+use pictures::Size;
 use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,15 +37,6 @@ const KEY: &str = "OCELLI_KEY";
 const GOODBYE: Duration = Duration::from_secs(5);
 /// How often a log, which is no terminal, is told.
 const LOG_EVERY: u64 = 10;
-
-/// How large the pictures are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Size {
-    /// 320 × 240, about 6 kB.
-    Qvga,
-    /// 640 × 480, about 25 kB.
-    Vga,
-}
 
 /// A fleet of devices.
 #[derive(Args)]

@@ -1,9 +1,18 @@
 //! What simulated devices send: a bar that moves over a noisy ground, drawn once and
 //! shared by all of them.
 
-use super::Size;
 use bytes::Bytes;
+use clap::ValueEnum;
 use jpeg_encoder::{ColorType, Encoder};
+
+/// How large the pictures are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Size {
+    /// 320 × 240, about 6 kB.
+    Qvga,
+    /// 640 × 480, about 25 kB.
+    Vga,
+}
 
 /// How many pictures there are before they begin anew.
 const COUNT: usize = 16;

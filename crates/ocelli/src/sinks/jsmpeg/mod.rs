@@ -11,7 +11,7 @@ mod viewer;
 pub use ports::{Ports, serve};
 
 use super::news::Stay;
-use super::{Stream, refuse, refuse_for_now};
+use super::playback::{Stream, refuse, refuse_for_now};
 use crate::answer::{Asked, Problem};
 use crate::visitor::{Identity, Visitor};
 use axum::body::Body;

@@ -1,8 +1,8 @@
 //! One JSMpeg viewer.
 
 use super::stream::{self, Messages};
-use crate::sinks::GOODBYE;
 use crate::sinks::news::{News, Stay};
+use crate::sinks::playback::GOODBYE;
 use crate::visitor::Identity;
 use ocelli_core::{Camera, Follower, Form, Frame, Quality};
 use ocelli_net::bell::Bell;

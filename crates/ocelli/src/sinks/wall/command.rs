@@ -1,6 +1,6 @@
 //! What viewers send on the wall socket.
 
-use crate::sinks::Stream;
+use crate::sinks::playback::Stream;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 

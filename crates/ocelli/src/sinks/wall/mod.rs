@@ -13,7 +13,7 @@ mod watch;
 
 use crate::answer::Problem;
 use crate::sinks::news::News;
-use crate::sinks::refuse;
+use crate::sinks::playback::refuse;
 use crate::visitor::{Identity, LAPSED, Visitor};
 use axum::body::Body;
 use axum::extract::State;

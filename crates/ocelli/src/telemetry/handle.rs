@@ -1,0 +1,244 @@
+//! The telemetry thread, and the way to it.
+
+use super::shared::{Health, Shared, now};
+use super::{sources, store};
+use ocelli_series::cursor::Piece;
+use ocelli_series::{Bounds, Cursor, Registry};
+use std::fmt;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::AbortOnDropHandle;
+
+/// How long the last samples may take to be stored when the hub stops.
+const GOODBYE: Duration = Duration::from_secs(1);
+/// Samples of the hub's own that may wait for the telemetry thread; more are dropped.
+const WAITING: usize = 4096;
+/// How often old samples are looked for.
+const SWEEP: Duration = Duration::from_secs(1);
+
+/// The telemetry thread has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stopped;
+
+impl fmt::Display for Stopped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the hub is stopping, and its telemetry with it")
+    }
+}
+
+impl std::error::Error for Stopped {}
+
+/// A sample of the hub's own.
+struct Own {
+    name: String,
+    unit: Option<&'static str>,
+    x: f64,
+    y: f64,
+}
+
+/// The way to the telemetry thread. Dropping the last one ends it.
+#[derive(Clone)]
+pub struct Telemetry {
+    pub(super) shared: Arc<Shared>,
+    pub(super) runtime: Handle,
+    own: mpsc::Sender<Own>,
+    stopping: CancellationToken,
+    ended: watch::Receiver<bool>,
+    _guard: Arc<DropGuard>,
+}
+
+impl Telemetry {
+    /// Starts the thread, with the series that are in the data directory, if one is
+    /// given. Without, or when its file can't be used, series last as long as the hub.
+    ///
+    /// # Panics
+    /// The system has no thread to give.
+    pub fn start(bounds: Bounds, data: Option<&Path>) -> Self {
+        let shared = Arc::new(Shared {
+            registry: Mutex::new(Registry::new(bounds)),
+            health: Mutex::default(),
+            news: watch::Sender::new(()),
+            lookers: AtomicUsize::new(0),
+            connected: AtomicUsize::new(0),
+            most_connected: sources::most_connected(),
+            dropped: AtomicU64::new(0),
+        });
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .max_blocking_threads(1)
+            .build()
+            .unwrap_or_else(|error| panic!("no runtime for telemetry: {error}"));
+        let handle = runtime.handle().clone();
+        let (own, own_samples) = mpsc::channel(WAITING);
+        let (end, ended) = watch::channel(false);
+        let stopping = CancellationToken::new();
+        let (data, kept, stopped) = (data.map(Path::to_owned), shared.clone(), stopping.clone());
+        let body = move || {
+            // Sources wait in the listener's queue until what they go on with is there.
+            let store = data.and_then(|data| store::open(&data, &kept));
+            runtime.block_on(async {
+                tokio::spawn(take_own(kept.clone(), own_samples));
+                tokio::spawn(sweep(kept.clone()));
+                let saving = store.map(|store| tokio::spawn(store.keep(kept, stopped.clone())));
+                stopped.cancelled().await;
+                if let Some(saving) = saving {
+                    // The last samples go to the disk; one that hangs is not waited for.
+                    let _ = tokio::time::timeout(GOODBYE, saving).await;
+                }
+            });
+            runtime.shutdown_background();
+            end.send_replace(true);
+        };
+        let thread = std::thread::Builder::new().name("telemetry".to_owned());
+        thread
+            .spawn(body)
+            .unwrap_or_else(|error| panic!("no thread for telemetry: {error}"));
+        Self {
+            shared,
+            runtime: handle,
+            own,
+            _guard: Arc::new(stopping.clone().drop_guard()),
+            stopping,
+            ended,
+        }
+    }
+
+    /// Ends the thread; what came is stored before.
+    pub async fn stop(&self) {
+        self.stopping.cancel();
+        let mut ended = self.ended.clone();
+        let _ = tokio::time::timeout(2 * GOODBYE, ended.wait_for(|ended| *ended)).await;
+    }
+
+    /// Adds one sample to the series of this name, which is made if there is none.
+    /// It neither waits nor fails: what finds no room is dropped and counted.
+    pub fn add(&self, name: impl Into<String>, x: f64, y: f64) {
+        self.add_measured(name, None, x, y);
+    }
+
+    /// As [`Telemetry::add`], and says in what y is measured.
+    pub fn add_measured(
+        &self,
+        name: impl Into<String>,
+        unit: Option<&'static str>,
+        x: f64,
+        y: f64,
+    ) {
+        let name = name.into();
+        let good = x.is_finite() && y.is_finite();
+        if !good || self.own.try_send(Own { name, unit, x, y }).is_err() {
+            self.drop_own(1);
+        }
+    }
+
+    /// Counts samples of the hub's own that were dropped.
+    pub(super) fn drop_own(&self, count: u64) {
+        self.shared.dropped.fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// Samples of the hub's own that were dropped, so far.
+    pub fn dropped(&self) -> u64 {
+        self.shared.dropped.load(Ordering::Relaxed)
+    }
+
+    /// How many sources are connected over TCP.
+    pub fn connected(&self) -> usize {
+        self.shared.connected.load(Ordering::Relaxed)
+    }
+
+    /// What works, and what does not.
+    pub fn health(&self) -> Health {
+        self.shared.health().clone()
+    }
+
+    /// Has `job` done with the series, on their thread; wakes viewers after it.
+    ///
+    /// # Errors
+    /// The thread has ended.
+    pub async fn call<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut Registry) -> T + Send + 'static,
+    ) -> Result<T, Stopped> {
+        let shared = self.shared.clone();
+        let (answer, answered) = oneshot::channel();
+        self.runtime.spawn(async move {
+            let done = job(&mut shared.registry());
+            shared.tell();
+            let _ = answer.send(done);
+        });
+        answered.await.map_err(|_| Stopped)
+    }
+
+    /// Makes the next piece of a viewer's message on the telemetry thread; of a batch as
+    /// soon as there is something new. Dropping the handle gives it up.
+    pub(super) fn piece(
+        &self,
+        mut cursor: Cursor,
+        wanted: Next,
+    ) -> AbortOnDropHandle<(Cursor, Option<Piece>)> {
+        let (shared, mut news) = (self.shared.clone(), self.shared.news.subscribe());
+        AbortOnDropHandle::new(self.runtime.spawn(async move {
+            match wanted {
+                Next::History => cursor.begin_history(&mut shared.registry()),
+                Next::Batch => loop {
+                    news.mark_unchanged();
+                    if cursor.begin_batch(&mut shared.registry()) {
+                        break;
+                    }
+                    // `shared` holds the sender, so there is always one.
+                    let _ = news.changed().await;
+                },
+                Next::Rest => {}
+            }
+            let piece = cursor.piece(&shared.registry());
+            (cursor, piece)
+        }))
+    }
+}
+
+/// What a viewer is given next.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next {
+    /// The first piece of its history.
+    History,
+    /// The first piece of a batch.
+    Batch,
+    /// The next piece of the message that was begun.
+    Rest,
+}
+
+/// Puts the hub's own samples into their series.
+async fn take_own(shared: Arc<Shared>, mut samples: mpsc::Receiver<Own>) {
+    while let Some(own) = samples.recv().await {
+        let now = now();
+        let mut registry = shared.registry();
+        let opened = ocelli_series::line::name(own.name.as_bytes())
+            .is_ok()
+            .then(|| registry.open(&own.name, false));
+        let Some(Ok(id)) = opened else {
+            shared.dropped.fetch_add(1, Ordering::Relaxed);
+            continue;
+        };
+        // The series was there a moment ago.
+        if own.unit.is_some() && registry.get(id).is_ok_and(|series| series.unit().is_none()) {
+            let _ = registry.set_unit(id, own.unit);
+        }
+        let _ = registry.append(id, &[(own.x, own.y)], now);
+        drop(registry);
+        shared.tell();
+    }
+}
+
+/// Forgets what is too old.
+async fn sweep(shared: Arc<Shared>) {
+    let mut due = tokio::time::interval(SWEEP);
+    loop {
+        due.tick().await;
+        shared.registry().sweep(now());
+    }
+}

@@ -1,0 +1,93 @@
+//! From a request to its visitor.
+
+use super::brought::{self, Fault};
+use super::credential;
+use super::identity::Identity;
+use super::standing::{Standing, Visitor};
+use crate::answer::Problem;
+use axum::extract::{FromRef, FromRequestParts};
+use http::StatusCode;
+use http::request::Parts;
+use ocelli_net::connection::Peer;
+use ocelli_net::throttle::Block;
+use std::sync::Arc;
+
+impl Visitor {
+    /// Looks up what a request brings.
+    ///
+    /// # Errors
+    /// 401 for a token that is none, 429 after too many of them, 503 when the store
+    /// can't be asked about one.
+    pub async fn enter(identity: &Identity, peer: &Peer, parts: &Parts) -> Result<Self, Problem> {
+        let brought = match brought::brought(identity, peer, parts) {
+            Ok(brought) => brought,
+            Err(Fault::Guess(message)) => return Err(refuse(identity, peer, message)),
+            Err(Fault::Store(error)) => return Err(error.into()),
+        };
+        let found = match credential::needs_store(&brought) {
+            false => credential::without_store(&brought),
+            true => {
+                let (asked, now) = (brought.clone(), identity.now());
+                let find = move |connection: &mut _| credential::find(connection, &asked, now);
+                match identity.store.call(find).await {
+                    Ok(found) => found,
+                    Err(error) => {
+                        let found = credential::without_store(&brought);
+                        if found.iter().any(Option::is_none) {
+                            return Err(error.into());
+                        }
+                        found
+                    }
+                }
+            }
+        };
+        let standing = Standing::of(found);
+        if standing.lapsed {
+            let message = "there is no such token; perhaps it has expired or was revoked";
+            return Err(refuse(identity, peer, message));
+        }
+        Ok(Self::new(identity.hub.clone(), brought, standing))
+    }
+}
+
+fn refuse(identity: &Identity, peer: &Peer, message: &'static str) -> Problem {
+    match identity
+        .attempts
+        .tokens
+        .count(&Block::from(peer.remote.ip()))
+    {
+        Ok(()) => Problem::new(StatusCode::UNAUTHORIZED, message),
+        Err(after) => Problem::too_many("tokens that are none", after),
+    }
+}
+
+impl Visitor {
+    /// Who sent a request.
+    ///
+    /// # Errors
+    /// As [`Visitor::enter`] has them.
+    pub async fn of(identity: &Identity, parts: &Parts) -> Result<Self, Problem> {
+        if let Some(known) = parts.extensions.get::<Visitor>() {
+            return Ok(known.clone());
+        }
+        let peer = parts.extensions.get::<Peer>().cloned();
+        let peer = peer.ok_or_else(|| {
+            Problem::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "the connection is unknown",
+            )
+        })?;
+        Visitor::enter(identity, &peer, parts).await
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Visitor
+where
+    Arc<Identity>: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        Visitor::of(&Arc::<Identity>::from_ref(state), parts).await
+    }
+}

@@ -45,26 +45,26 @@
 //!
 //! No transport, no file, no configuration, no child process, no HTTP.
 
-pub mod budget;
-pub mod camera;
+mod budget;
+mod camera;
 pub mod capacity;
-pub mod clock;
+mod clock;
 mod complaint;
 mod crashes;
 mod demand;
 mod derivation;
-pub mod frame;
-pub mod hub;
+mod frame;
+mod hub;
 mod listener;
 mod metered;
 pub mod name;
 pub mod ready;
 pub mod session;
-pub mod slot;
-pub mod source;
-pub mod state;
+mod slot;
+mod source;
+mod state;
 mod streams;
-pub mod subscription;
+mod subscription;
 pub mod text;
 pub mod upstream;
 mod work;

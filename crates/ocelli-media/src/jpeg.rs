@@ -8,7 +8,7 @@ use memchr::memchr;
 use ocelli_core::FrameBuffer;
 
 /// No camera's picture is larger; what is, is no picture.
-pub const MAX_BYTES: usize = 16 << 20;
+pub(crate) const MAX_BYTES: usize = 16 << 20;
 
 const SOI: u8 = 0xD8;
 const EOI: u8 = 0xD9;

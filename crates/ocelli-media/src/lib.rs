@@ -15,7 +15,10 @@
 //! No HTTP server, no WebSocket, no viewer.
 
 pub mod annexb;
+#[cfg(fuzzing)]
 pub mod ffmpeg;
+#[cfg(not(fuzzing))]
+mod ffmpeg;
 pub mod jpeg;
 pub mod mpeg1;
 pub mod options;
@@ -23,5 +26,7 @@ pub mod parameter_set;
 mod pipe;
 pub mod renditions;
 pub mod sources;
-pub mod supervise;
+mod supervise;
 pub mod system;
+
+pub use supervise::all_ended as all_children_ended;

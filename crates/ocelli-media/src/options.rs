@@ -56,7 +56,7 @@ impl JpegOptions {
     pub const QUALITIES: RangeInclusive<u32> = 1..=100;
 
     /// The quality as ffmpeg's encoder has it: from 2, the best, to 31.
-    pub fn quantizer(&self) -> u32 {
+    pub(crate) fn quantizer(&self) -> u32 {
         let quality =
             u32::from(self.quality).clamp(*Self::QUALITIES.start(), *Self::QUALITIES.end());
         31 - (quality - 1) * 29 / 99

@@ -13,7 +13,7 @@
 
 #[cfg(target_os = "linux")]
 use crate::system;
-pub use crate::system::Confinement;
+pub(crate) use crate::system::Confinement;
 use ocelli_core::{Failure, FailureKind};
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::collections::VecDeque;
@@ -214,11 +214,6 @@ async fn listen(stderr: ChildStderr, said: Arc<Mutex<VecDeque<String>>>) {
 }
 
 impl Child {
-    /// Its id while it runs.
-    pub fn id(&self) -> Option<u32> {
-        self.process.as_ref()?.id()
-    }
-
     /// The last lines it wrote to standard error so far.
     pub fn said(&self) -> Vec<String> {
         let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
@@ -311,7 +306,11 @@ mod tests {
     #[tokio::test]
     async fn dropping_it_kills_what_it_started_and_leaves_no_zombie() {
         let mut child = shell("sleep 60 & echo $!; wait", Input::None);
-        let leader = child.id().expect("running");
+        let leader = child
+            .process
+            .as_ref()
+            .and_then(|process| process.id())
+            .expect("running");
         let grandchild = first_line(&mut child).await;
         assert!(runs(&grandchild));
         drop(child);
@@ -333,7 +332,11 @@ mod tests {
             Input::None,
         );
         first_line(&mut child).await;
-        let leader = child.id().expect("running");
+        let leader = child
+            .process
+            .as_ref()
+            .and_then(|process| process.id())
+            .expect("running");
         let reaper = child.reaper.clone();
         drop(child);
         assert!(std::path::Path::new(&format!("/proc/{leader}")).exists());

@@ -10,7 +10,7 @@ use tokio::process::Command;
 
 /// What a program may take of the machine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Confinement {
+pub(crate) struct Confinement {
     /// Bytes of address space; as many as it likes if none.
     pub address_space: Option<u64>,
     /// How much less urgent it is than this process.
@@ -19,7 +19,7 @@ pub struct Confinement {
 
 /// Has a program end with the thread that starts it, and holds it to its confinement.
 #[cfg(target_os = "linux")]
-pub fn confine(command: &mut Command, confinement: Confinement) {
+pub(crate) fn confine(command: &mut Command, confinement: Confinement) {
     let parent = rustix::process::getpid();
     // SAFETY: between fork and exec only system calls are made, which are
     // async-signal-safe, and nothing is allocated.

@@ -34,7 +34,7 @@ const UNSENT_LIMIT: u32 = 4096;
 const KEPT_UP: u32 = 64;
 
 /// A peer that takes no byte for so long, with bytes to take, is gone.
-pub const STALL_LIMIT: Duration = Duration::from_secs(30);
+pub(crate) const STALL_LIMIT: Duration = Duration::from_secs(30);
 
 /// Who is at both ends of a connection, and when its writes have left.
 ///
@@ -155,7 +155,7 @@ impl Connection {
     }
 
     /// Counts its flushes no more: nobody waits for them.
-    pub fn count_no_flushes(&mut self) {
+    pub(crate) fn count_no_flushes(&mut self) {
         self.wire_below().flushes = None;
     }
 
@@ -169,7 +169,7 @@ impl Connection {
     }
 
     /// Notes that the peer did not take all that was written elsewhere.
-    pub fn note_slow(&mut self) {
+    pub(crate) fn note_slow(&mut self) {
         self.wire_below().watched = KEPT_UP;
     }
 
@@ -184,7 +184,7 @@ impl Connection {
     }
 
     /// Charges for each frame of a WebSocket from now on.
-    pub fn count_frames(&mut self) {
+    pub(crate) fn count_frames(&mut self) {
         self.frames = Some(Frames::default());
     }
 
@@ -213,7 +213,7 @@ impl Connection {
     }
 
     /// Puts bytes that were read ahead in front of what comes.
-    pub fn read_first(&mut self, ahead: Bytes) {
+    pub(crate) fn read_first(&mut self, ahead: Bytes) {
         self.ahead = ahead;
     }
 
@@ -221,7 +221,7 @@ impl Connection {
     ///
     /// # Errors
     /// The connection broke off.
-    pub async fn first_byte(&self) -> io::Result<Option<u8>> {
+    pub(crate) async fn first_byte(&self) -> io::Result<Option<u8>> {
         let mut first = [0];
         let len = self.stream().peek(&mut first).await?;
         Ok((len > 0).then_some(first[0]))

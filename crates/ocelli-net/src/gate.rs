@@ -72,7 +72,7 @@ impl PublicUrl {
     }
 
     /// Whether it is one of https.
-    pub fn is_secure(&self) -> bool {
+    pub(crate) fn is_secure(&self) -> bool {
         self.origin.starts_with("https:")
     }
 }
@@ -189,7 +189,7 @@ impl Gate {
     ///
     /// # Errors
     /// Says which origin was refused and how to allow it.
-    pub fn check_origin(&self, headers: &HeaderMap, peer: &Peer) -> Result<(), String> {
+    pub(crate) fn check_origin(&self, headers: &HeaderMap, peer: &Peer) -> Result<(), String> {
         let mut origins = headers.get_all(ORIGIN).iter();
         let Some(origin) = origins.next() else {
             return Ok(());
@@ -258,7 +258,7 @@ impl Gate {
     }
 
     /// The origin of the page that asks, if it is one that may.
-    pub fn allowed_origin<'h>(
+    pub(crate) fn allowed_origin<'h>(
         &self,
         headers: &'h HeaderMap,
         peer: &Peer,

@@ -153,7 +153,7 @@ impl Proxies {
 
     /// Puts the client in the proxy's place, as far as trusted proxies tell of it. Where
     /// they do not tell whether its side is encrypted, `usually` says.
-    pub fn look_behind(&self, peer: &mut Peer, headers: &HeaderMap, usually: Option<bool>) {
+    pub(crate) fn look_behind(&self, peer: &mut Peer, headers: &HeaderMap, usually: Option<bool>) {
         if !self.trusts(peer.remote.ip()) {
             return;
         }

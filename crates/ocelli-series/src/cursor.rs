@@ -9,7 +9,7 @@ use crate::{Sample, history};
 use std::collections::{HashMap, HashSet, VecDeque};
 
 /// The most samples of one series in the history that a viewer is given first.
-pub const HISTORY_LIMIT: usize = 10_000;
+pub(crate) const HISTORY_LIMIT: usize = 10_000;
 /// The most samples in all of it: many series have fewer each.
 const WHOLE_HISTORY_LIMIT: usize = 400_000;
 /// Each series has so many there however many there are.

@@ -188,7 +188,7 @@ impl History {
     }
 
     /// Forgets chunks whose last sample came before `time`.
-    pub fn forget_before(&mut self, time: u64) {
+    pub(crate) fn forget_before(&mut self, time: u64) {
         while self
             .chunks
             .front()
@@ -253,7 +253,7 @@ impl History {
 /// What a store is told of one series, and what it tells.
 impl History {
     /// Chunks that the store has not; from here on they count as saved.
-    pub fn take_unsaved(&mut self) -> Vec<Chunk> {
+    pub(crate) fn take_unsaved(&mut self) -> Vec<Chunk> {
         let unsaved = self.chunks.iter_mut().filter(|chunk| !chunk.saved);
         let taken = unsaved.map(|chunk| {
             chunk.saved = true;
@@ -265,13 +265,13 @@ impl History {
     }
 
     /// The starts of chunks that the store shall forget.
-    pub fn take_dropped(&mut self) -> Vec<u64> {
+    pub(crate) fn take_dropped(&mut self) -> Vec<u64> {
         std::mem::take(&mut self.dropped)
     }
 
     /// Samples that are neither in a chunk nor in the journal, and the number of the
     /// first; from here on they count as journaled.
-    pub fn take_news(&mut self) -> Option<(u64, &[Sample])> {
+    pub(crate) fn take_news(&mut self) -> Option<(u64, &[Sample])> {
         let from = self.journaled.max(self.tail_start);
         self.journaled = self.end();
         let news = &self.tail[(from - self.tail_start) as usize..];
@@ -279,14 +279,14 @@ impl History {
     }
 
     /// The tail as a chunk, for a store that begins a new journal.
-    pub fn tail_chunk(&mut self) -> Option<Chunk> {
+    pub(crate) fn tail_chunk(&mut self) -> Option<Chunk> {
         self.journaled = self.end();
         let chunk = || Chunk::of(&self.tail, self.tail_start, self.end(), 0, self.received);
         (!self.tail.is_empty()).then(chunk)
     }
 
     /// As if the store had nothing of it.
-    pub fn forget_saved(&mut self) {
+    pub(crate) fn forget_saved(&mut self) {
         self.dropped.clear();
         self.journaled = 0;
         for chunk in &mut self.chunks {
@@ -362,7 +362,7 @@ fn thinned(samples: &[Sample], most: usize) -> Vec<Sample> {
 /// Thins samples as they are read, so that the extremes survive: of each of equally many
 /// in turn it gives the least and the greatest, in the order they came, and the newest.
 #[derive(Debug)]
-pub struct Thinning {
+pub(crate) struct Thinning {
     /// How many samples there are to be.
     count: usize,
     /// Into how many parts they are divided; none where all are given.

@@ -17,11 +17,11 @@
 //! calls says what time it is. A viewer is a [`Cursor`], never a queue: what it has
 //! not asked for is held once, in the history, whoever else reads it.
 
-pub mod codec;
+mod codec;
 pub mod cursor;
 pub mod history;
 pub mod line;
-pub mod registry;
+mod registry;
 pub mod saving;
 pub mod source;
 

@@ -9,10 +9,10 @@ pub const LINE_LIMIT: usize = 4096;
 
 /// The first and the last x that are times: ms since the Unix epoch, from the
 /// years 2000 to 2099.
-pub const TIMES: std::ops::RangeInclusive<f64> = 946_684_800_000.0..=4_102_444_800_000.0;
+pub(crate) const TIMES: std::ops::RangeInclusive<f64> = 946_684_800_000.0..=4_102_444_800_000.0;
 
 /// Whether an x is a time.
-pub fn is_time(x: f64) -> bool {
+pub(crate) fn is_time(x: f64) -> bool {
     TIMES.contains(&x)
 }
 

@@ -23,7 +23,7 @@
 //! Everything on the frame path runs on one current-thread runtime; what takes
 //! long (encoding a test picture, resolving a name) goes to blocking threads.
 
-pub mod answer;
+mod answer;
 pub mod api;
 pub mod auth;
 pub mod catalog;
@@ -31,12 +31,15 @@ pub mod cli;
 pub mod config;
 pub mod ingest;
 pub mod launch;
-pub mod log;
-pub mod metrics;
-pub mod pages;
+mod log;
+mod metrics;
+mod pages;
 pub mod server;
+#[cfg(fuzzing)]
 pub mod sinks;
+#[cfg(not(fuzzing))]
+mod sinks;
 pub mod store;
 pub mod telemetry;
-pub mod urls;
+mod urls;
 pub mod visitor;

@@ -10,7 +10,7 @@ use crate::visitor::{Identity, rounds};
 use crate::{api, ingest, sinks, telemetry};
 use axum::Router;
 use ocelli_core::State;
-use ocelli_media::supervise;
+use ocelli_media::all_children_ended;
 use ocelli_net::accept::{accept, wait_out};
 use ocelli_net::conversation::Doors;
 use std::sync::Arc;
@@ -91,6 +91,6 @@ pub async fn run(listener: TcpListener, services: Services, shutdown: impl Futur
     // Tasks that don't end by then end with the runtime.
     let goodbye = tokio::time::timeout(GOODBYE, front.tasks.wait());
     let _ = tokio::join!(goodbye, farewell);
-    let _ = tokio::time::timeout(CHILDREN, supervise::all_ended()).await;
+    let _ = tokio::time::timeout(CHILDREN, all_children_ended()).await;
     services.telemetry.stop().await;
 }

@@ -85,7 +85,7 @@ impl Names {
 }
 
 /// What the authority has signed, and when it should sign anew.
-pub struct Issued {
+pub(crate) struct Issued {
     /// To be shown: a key, its certificate, and the authority's.
     pub key: CertifiedKey,
     /// Outside of these times it is to be made anew: it has become old, or was made
@@ -190,7 +190,7 @@ impl Authority {
     ///
     /// # Errors
     /// A fault of this program's own.
-    pub fn issue(&self, names: &Names, now: SystemTime) -> Result<Issued, TlsError> {
+    pub(crate) fn issue(&self, names: &Names, now: SystemTime) -> Result<Issued, TlsError> {
         let fault = |error: rcgen::Error| TlsError::new(error.to_string());
         let (from, until) = (now - LENIENCE, now + LIFE);
         let mut parameters = CertificateParams::default();

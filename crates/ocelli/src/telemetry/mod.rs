@@ -23,7 +23,6 @@ mod viewers;
 
 pub use handle::{Stopped, Telemetry};
 pub use options::{OPTIONS, Options};
-pub use shared::{Health, Port, now};
 pub use sources::Writer;
 pub use viewers::routes;
 

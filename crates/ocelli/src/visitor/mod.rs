@@ -19,8 +19,7 @@ mod present;
 mod rounds;
 mod standing;
 
-pub use attempts::Attempts;
 pub use identity::{Identity, now};
-pub use origin::{comes_from_own_page, cookie, cookie_name};
+pub use origin::{comes_from_own_page, cookie};
 pub use rounds::rounds;
 pub use standing::{LAPSED, NOT_ON_WALL, PRIVATE, Visitor};

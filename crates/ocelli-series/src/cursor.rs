@@ -3,8 +3,8 @@
 //! A message is
 //! `{"series":[{"id","name","unit"?,"xy"?,"clockOffsetMs"?,"gap"?,"gone"?,"points":[[x,y],…]}]}`.
 
-use crate::history::Thinning;
 use crate::registry::{Registry, Series};
+use crate::thinning::Thinning;
 use crate::{Sample, history};
 use std::collections::{HashMap, HashSet, VecDeque};
 

@@ -24,6 +24,7 @@ pub mod line;
 mod registry;
 pub mod saving;
 pub mod source;
+mod thinning;
 
 pub use cursor::{Cursor, Wanted};
 pub use registry::{Bounds, Refused, Registry, Series};

@@ -11,7 +11,8 @@
 //! | [`tls`] | encryption, and who vouches for the hub |
 //! | [`gate`], [`proxy`] | the Host and Origin policy; what reverse proxies say of their clients |
 //! | [`limits`], [`throttle`] | connection limits; token-bucket rate limits |
-//! | [`websocket`], [`bell`] | one WebSocket; polling rare events only after their own waker fires |
+//! | [`websocket`] | one WebSocket, and the frames that are sent over it |
+//! | [`bell`] | polling rare events only after their own waker fires |
 //! | [`outgoing`] | answers that clients have not taken yet |
 //! | [`counts`], [`plain`] | what is counted; plain-text answers |
 //!

@@ -8,13 +8,9 @@ use http::{Request, StatusCode};
 use ocelli_core::Quality;
 use ocelli_net::connection::Peer;
 use ocelli_net::counts::Refusal;
-use ocelli_net::websocket::{self, close};
+use ocelli_net::websocket::{self, GOODBYE, close};
 use serde::Deserialize;
 use std::sync::Arc;
-use std::time::Duration;
-
-/// How long a viewer may take to answer a close.
-pub const GOODBYE: Duration = Duration::from_millis(400);
 
 /// Which stream a viewer asks for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]

@@ -2,11 +2,10 @@
 //! servers runs unmodified: one for the page and its decoder, one for the video.
 
 use super::stream::Form;
-use super::viewer::{Viewer, Wish};
+use super::viewer::{self, Wish};
 use crate::config::JsmpegPorts;
 use crate::pages;
 use crate::sinks::news::Stay;
-use crate::sinks::playback::GOODBYE;
 use crate::visitor::{Identity, Visitor};
 use axum::body::Body;
 use axum::response::Response;
@@ -21,7 +20,7 @@ use ocelli_net::connection::Peer;
 use ocelli_net::conversation::{Charged, bounded};
 use ocelli_net::counts::Refusal;
 use ocelli_net::plain::plain;
-use ocelli_net::websocket::{self, Reading, close};
+use ocelli_net::websocket::{self, GOODBYE, Reading, close};
 use std::convert::Infallible;
 use std::path::Path;
 use std::sync::Arc;
@@ -183,8 +182,7 @@ impl Ports {
                     quality: Quality::Main,
                     info: false,
                 };
-                let viewer = Viewer::new(socket, &served, stay, camera, wish);
-                viewer.run(&served).await;
+                viewer::serve(socket, served, stay, camera, wish).await;
             },
         )
     }

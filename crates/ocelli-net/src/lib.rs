@@ -7,6 +7,7 @@
 //! | [`front`] | the server's state below its routes |
 //! | [`accept`] | from an accepted stream to a conversation |
 //! | [`connection`], `frames` | one connection, read within its budget; its WebSocket frames, counted |
+//! | [`request`] | facts of one request: who sent it, for which host, from which page |
 //! | [`conversation`] | HTTP on one connection, and what is settled for each request before its route |
 //! | [`tls`] | encryption, and who vouches for the hub |
 //! | [`gate`], [`proxy`] | the Host and Origin policy; what reverse proxies say of their clients |
@@ -30,6 +31,7 @@ pub mod limits;
 pub mod outgoing;
 pub mod plain;
 pub mod proxy;
+pub mod request;
 pub mod throttle;
 pub mod tls;
 pub mod websocket;

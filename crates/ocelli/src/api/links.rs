@@ -12,8 +12,7 @@ use crate::visitor::Visitor;
 use axum::Extension;
 use axum::extract::{Path, State};
 use http::StatusCode;
-use http::request::Parts;
-use ocelli_net::connection::Peer;
+use ocelli_net::request::Peer;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use utoipa::{IntoParams, ToSchema};
@@ -54,13 +53,9 @@ pub async fn play(
     Extension(peer): Extension<Peer>,
     Path((app, room)): Path<(String, String)>,
     Asked(lifetime): Asked<Lifetime>,
-    parts: Parts,
 ) -> Result<Answer<Play>, Problem> {
     let play = api.catalog.play_token((app, room), lifetime.ttl).await?;
-    let origin = api
-        .front
-        .gate
-        .own_address(&parts.uri, &parts.headers, &peer);
+    let origin = api.front.gate.own_address(&peer);
     let socket = origin.replacen("http", "ws", 1);
     let (app, room) = (play.camera.app().to_owned(), play.camera.room().to_owned());
     let token = play.token;
@@ -137,14 +132,10 @@ pub async fn create(
     State(api): State<Api>,
     Extension(visitor): Extension<Visitor>,
     Extension(peer): Extension<Peer>,
-    parts: Parts,
     Body(new): Body<NewWall>,
 ) -> Result<(StatusCode, Answer<Shown>), Problem> {
     let WallLink { wall, token } = api.catalog.add_wall(new, &visitor).await?;
-    let origin = api
-        .front
-        .gate
-        .own_address(&parts.uri, &parts.headers, &peer);
+    let origin = api.front.gate.own_address(&peer);
     let shown = Shown {
         url: format!("{origin}/#wall={token}"),
         token,

@@ -12,8 +12,7 @@ use crate::urls::sign_in_link;
 use axum::Extension;
 use axum::extract::{Path, State};
 use http::StatusCode;
-use http::request::Parts;
-use ocelli_net::connection::Peer;
+use ocelli_net::request::Peer;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -91,14 +90,10 @@ pub async fn create(
     State(api): State<Api>,
     Extension(own): Extension<Grant>,
     Extension(peer): Extension<Peer>,
-    parts: Parts,
     Body(new): Body<NewUser>,
 ) -> Result<(StatusCode, Answer<WithLink>), Problem> {
     let (user, code) = api.catalog.add_user(new, &own).await?;
-    let origin = api
-        .front
-        .gate
-        .own_address(&parts.uri, &parts.headers, &peer);
+    let origin = api.front.gate.own_address(&peer);
     let made = WithLink::of(user, Some(code), &origin);
     Ok((StatusCode::CREATED, Answer::new(made)))
 }
@@ -119,14 +114,10 @@ pub async fn change(
     Extension(own): Extension<Grant>,
     Extension(peer): Extension<Peer>,
     Path(id): Path<String>,
-    parts: Parts,
     Body(change): Body<UserChange>,
 ) -> Result<Answer<WithLink>, Problem> {
     let (user, code) = api.catalog.change_user(id, change, own).await?;
-    let origin = api
-        .front
-        .gate
-        .own_address(&parts.uri, &parts.headers, &peer);
+    let origin = api.front.gate.own_address(&peer);
     Ok(Answer::new(WithLink::of(user, code, &origin)))
 }
 

@@ -16,8 +16,8 @@ use http::Request;
 use http::header::{AUTHORIZATION, HeaderMap};
 use ocelli_core::name::check_room;
 use ocelli_core::text::has_secret;
-use ocelli_net::connection::Peer;
 use ocelli_net::counts;
+use ocelli_net::request::Peer;
 use ocelli_net::throttle::Block;
 use ocelli_net::websocket::{self, Incoming, Reading, Socket};
 use serde::Deserialize;
@@ -143,10 +143,8 @@ impl Arrival {
             Err(refusal) => {
                 let place = format!("app {:?}, room {:?}", self.app, self.room);
                 let reason = format!("{place}: {}", refusal.message);
-                ingest
-                    .identity
-                    .front
-                    .refused(counts::Refusal::Device, &self.peer, &reason);
+                let front = &ingest.identity.front;
+                front.refused(counts::Refusal::Device, remote, &reason);
                 dismiss(socket, &refusal).await;
             }
         }

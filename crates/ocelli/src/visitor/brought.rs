@@ -8,7 +8,7 @@ use crate::store::StoreError;
 use http::header::{AUTHORIZATION, COOKIE, HeaderMap};
 use http::request::Parts;
 use ocelli_core::name::split_id;
-use ocelli_net::connection::Peer;
+use ocelli_net::request::Peer;
 
 /// Why what a request brings can't be taken.
 pub enum Fault {
@@ -49,7 +49,7 @@ pub fn brought(identity: &Identity, peer: &Peer, parts: &Parts) -> Result<Vec<Cr
     }
     // Without a store there are no sessions, and no cookie is one.
     if let Ok(key) = identity.store.key()
-        && cookie_counts(&identity.front.gate, peer, parts)
+        && cookie_counts(&peer.origin, parts)
         && let Some(session) = session(&parts.headers, key, peer.secure)
     {
         brought.push(session);

@@ -8,7 +8,7 @@ use crate::answer::Problem;
 use axum::extract::{FromRef, FromRequestParts};
 use http::StatusCode;
 use http::request::Parts;
-use ocelli_net::connection::Peer;
+use ocelli_net::request::Peer;
 use ocelli_net::throttle::Block;
 use std::sync::Arc;
 

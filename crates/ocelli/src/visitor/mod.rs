@@ -20,6 +20,6 @@ mod rounds;
 mod standing;
 
 pub use identity::{Identity, now};
-pub use origin::{comes_from_own_page, cookie};
+pub use origin::cookie;
 pub use rounds::rounds;
 pub use standing::{LAPSED, NOT_ON_WALL, PRIVATE, Visitor};

@@ -455,7 +455,7 @@ async fn links_and_sessions_end_when_their_time_is_over() {
 #[tokio::test(start_paused = true)]
 async fn whoever_stays_is_looked_up_again_within_a_minute_without_being_told_to() {
     use ocelli::visitor::{Visitor, rounds};
-    use ocelli_net::connection::Peer;
+    use ocelli_net::request::{Origin, Peer};
     let (clock, identity, _dir) = identity().await;
     let rounds = tokio::spawn(rounds(identity.clone()));
     let gate = identity.hub.find("yard", "gate").unwrap();
@@ -474,8 +474,7 @@ async fn whoever_stays_is_looked_up_again_within_a_minute_without_being_told_to(
         local: address,
         secure: false,
         authority: None,
-        flushes: Default::default(),
-        tab: Default::default(),
+        origin: Origin::Absent,
     };
     let visitor = Visitor::enter(&identity, &peer, &parts).await.unwrap();
     identity.visitors.stay(&visitor);

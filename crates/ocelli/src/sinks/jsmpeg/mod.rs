@@ -20,7 +20,7 @@ use axum::response::Response;
 use axum::routing::any;
 use axum::{Extension, Router};
 use http::Request;
-use ocelli_net::connection::Peer;
+use ocelli_net::request::Peer;
 use ocelli_net::websocket;
 use serde::Deserialize;
 use std::sync::Arc;

@@ -114,7 +114,7 @@ pub struct Shown {
     responses((status = 200, description = "The links", body = Page<View>)))]
 pub async fn list(
     State(api): State<Api>,
-    Extension(visitor): Extension<Visitor>,
+    visitor: Visitor,
     Asked(window): Asked<Window>,
 ) -> Result<Page<View>, Problem> {
     let walls = api.catalog.walls(&visitor).await?;
@@ -130,7 +130,7 @@ pub async fn list(
             body = ProblemBody)))]
 pub async fn create(
     State(api): State<Api>,
-    Extension(visitor): Extension<Visitor>,
+    visitor: Visitor,
     Extension(peer): Extension<Peer>,
     Body(new): Body<NewWall>,
 ) -> Result<(StatusCode, Answer<Shown>), Problem> {
@@ -153,7 +153,7 @@ pub async fn create(
         (status = 404, description = "There is none", body = ProblemBody)))]
 pub async fn revoke(
     State(api): State<Api>,
-    Extension(visitor): Extension<Visitor>,
+    visitor: Visitor,
     Path(id): Path<String>,
 ) -> Result<Answer<Gone>, Problem> {
     api.catalog.revoke_wall(id.clone(), &visitor).await?;

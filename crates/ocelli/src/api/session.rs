@@ -173,7 +173,7 @@ async fn begin(
         created: now,
         seen: now,
     };
-    let before = Visitor::enter(&api.identity, peer, parts).await.ok();
+    let before = Visitor::of(&api.identity, parts).await.ok();
     let before = before.and_then(|visitor| visitor.signed_in());
     let (kept, hash) = (session.clone(), key.hash(&named.secret));
     let keep = move |connection: &mut rusqlite::Connection| {
@@ -282,7 +282,7 @@ pub async fn sign_in(
 pub async fn sign_out(
     State(api): State<Api>,
     Extension(peer): Extension<Peer>,
-    Extension(visitor): Extension<Visitor>,
+    visitor: Visitor,
 ) -> Result<Response, Problem> {
     let Some((_, session)) = visitor.signed_in() else {
         return Err(Problem::not_found("nobody is signed in"));
@@ -386,7 +386,7 @@ pub struct PasswordChange {
 pub async fn change_password(
     State(api): State<Api>,
     Extension(peer): Extension<Peer>,
-    Extension(visitor): Extension<Visitor>,
+    visitor: Visitor,
     Body(asked): Body<PasswordChange>,
 ) -> Result<Answer<Gone>, Problem> {
     let Some((user, session)) = visitor.signed_in() else {

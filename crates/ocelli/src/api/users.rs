@@ -5,10 +5,10 @@ use super::body::Body;
 use super::page::{Page, Window};
 use crate::answer::{Answer, Asked, Problem, ProblemBody};
 use crate::api::state::Api;
-use crate::auth::Grant;
 use crate::catalog::{NewUser, RoleView, SignInCode, UserChange};
 use crate::store::users::User;
 use crate::urls::sign_in_link;
+use crate::visitor::Visitor;
 use axum::Extension;
 use axum::extract::{Path, State};
 use http::StatusCode;
@@ -88,11 +88,11 @@ pub async fn list(
             body = ProblemBody)))]
 pub async fn create(
     State(api): State<Api>,
-    Extension(own): Extension<Grant>,
+    visitor: Visitor,
     Extension(peer): Extension<Peer>,
     Body(new): Body<NewUser>,
 ) -> Result<(StatusCode, Answer<WithLink>), Problem> {
-    let (user, code) = api.catalog.add_user(new, &own).await?;
+    let (user, code) = api.catalog.add_user(new, &visitor.grant()).await?;
     let origin = api.front.gate.own_address(&peer);
     let made = WithLink::of(user, Some(code), &origin);
     Ok((StatusCode::CREATED, Answer::new(made)))
@@ -111,12 +111,12 @@ pub async fn create(
             body = ProblemBody)))]
 pub async fn change(
     State(api): State<Api>,
-    Extension(own): Extension<Grant>,
+    visitor: Visitor,
     Extension(peer): Extension<Peer>,
     Path(id): Path<String>,
     Body(change): Body<UserChange>,
 ) -> Result<Answer<WithLink>, Problem> {
-    let (user, code) = api.catalog.change_user(id, change, own).await?;
+    let (user, code) = api.catalog.change_user(id, change, visitor.grant()).await?;
     let origin = api.front.gate.own_address(&peer);
     Ok(Answer::new(WithLink::of(user, code, &origin)))
 }
@@ -131,9 +131,9 @@ pub async fn change(
         (status = 409, description = "No administrator would be left", body = ProblemBody)))]
 pub async fn delete(
     State(api): State<Api>,
-    Extension(own): Extension<Grant>,
+    visitor: Visitor,
     Path(id): Path<String>,
 ) -> Result<Answer<Gone>, Problem> {
-    api.catalog.delete_user(id.clone(), own).await?;
+    api.catalog.delete_user(id.clone(), visitor.grant()).await?;
     Ok(Answer::new(Gone { id }))
 }

@@ -19,6 +19,7 @@ mod present;
 mod rounds;
 mod standing;
 
+pub(crate) use brought::bearer;
 pub use identity::{Identity, now};
 pub use origin::cookie;
 pub use rounds::rounds;

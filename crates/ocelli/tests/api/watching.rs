@@ -467,7 +467,7 @@ async fn whoever_stays_is_looked_up_again_within_a_minute_without_being_told_to(
     let token = PlayToken::new(cameras, expires);
     let token = token.sign(identity.store.key().unwrap());
     let request = http::Request::get(format!("/ws/cameras?token={token}")).body(());
-    let (parts, ()) = request.unwrap().into_parts();
+    let (mut parts, ()) = request.unwrap().into_parts();
     let address = "127.0.0.1:9".parse().unwrap();
     let peer = Peer {
         remote: address,
@@ -476,7 +476,8 @@ async fn whoever_stays_is_looked_up_again_within_a_minute_without_being_told_to(
         authority: None,
         origin: Origin::Absent,
     };
-    let visitor = Visitor::enter(&identity, &peer, &parts).await.unwrap();
+    parts.extensions.insert(peer);
+    let visitor = Visitor::of(&identity, &parts).await.unwrap();
     identity.visitors.stay(&visitor);
     assert!(visitor.may_watch(gate.id()));
     // While a blocking task runs, the runtime's clock stands still by itself: it would

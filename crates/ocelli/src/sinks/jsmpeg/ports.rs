@@ -8,6 +8,7 @@ use crate::pages;
 use crate::sinks::news::Stay;
 use crate::visitor::{Identity, Visitor};
 use axum::body::Body;
+use axum::extract::FromRequestParts;
 use axum::response::Response;
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HOST, LOCATION, X_CONTENT_TYPE_OPTIONS};
@@ -136,8 +137,9 @@ impl Ports {
         peer: &Peer,
         identity: &Arc<Identity>,
     ) -> Response {
-        let (parts, body) = request.into_parts();
-        let visitor = Visitor::enter(identity, peer, &parts).await;
+        let (mut parts, body) = request.into_parts();
+        parts.extensions.insert(peer.clone());
+        let visitor = Visitor::from_request_parts(&mut parts, identity).await;
         let request = Request::from_parts(parts, body);
         let id = self.camera.id();
         let found = visitor.and_then(|visitor| {

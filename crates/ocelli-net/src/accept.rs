@@ -1,6 +1,6 @@
 //! From an accepted stream to a conversation, as long as there is room for it.
 
-use crate::connection::{Connection, Peer};
+use crate::connection::{Connection, ConnectionFacts};
 use crate::conversation::{Doors, converse};
 use crate::counts::Refusal;
 use crate::front::Front;
@@ -33,30 +33,33 @@ pub async fn wait_out(error: &io::Error) {
 ///
 /// # Errors
 /// The peer is gone already.
-pub fn take_over(stream: TcpStream, front: &Front) -> io::Result<(Connection, Peer, bool)> {
+pub fn take_over(
+    stream: TcpStream,
+    front: &Front,
+) -> io::Result<(Connection, ConnectionFacts, bool)> {
     let proxy = front.proxies.trusts(stream.peer_addr()?.ip());
     let kind = if proxy {
         PeerKind::Proxy
     } else {
         PeerKind::Connection
     };
-    let (connection, peer) = Connection::new(stream, front.budgets.budget(kind))?;
-    Ok((connection, peer, proxy))
+    let (connection, facts) = Connection::new(stream, front.budgets.budget(kind))?;
+    Ok((connection, facts, proxy))
 }
 
 /// Serves one connection, in a task of its own on the runtime that calls.
 pub fn accept(stream: TcpStream, front: &Arc<Front>, doors: &Doors) {
-    let (mut connection, peer, proxy) = match take_over(stream, front) {
+    let (mut connection, facts, proxy) = match take_over(stream, front) {
         Ok(taken) => taken,
         Err(error) => {
             tracing::debug!(%error, "a client left at once");
             return;
         }
     };
-    match front.doorkeeper.enter(peer.remote.ip(), proxy) {
+    match front.doorkeeper.enter(facts.remote.ip(), proxy) {
         Ok(place) => connection.keep(place),
         Err(full) => {
-            front.refused(Refusal::Connections, &peer, full.message());
+            front.refused(Refusal::Connections, facts.remote, full.message());
             // A handshake would cost more than the refusal is to spare.
             if front.tls.is_none() {
                 turn_away(connection, full, front);
@@ -64,7 +67,7 @@ pub fn accept(stream: TcpStream, front: &Arc<Front>, doors: &Doors) {
             return;
         }
     }
-    let conversation = converse(connection, peer, front.clone(), doors.clone());
+    let conversation = converse(connection, facts, front.clone(), doors.clone());
     let stopping = front.stopping.clone();
     front.tasks.spawn(async move {
         tokio::select! {

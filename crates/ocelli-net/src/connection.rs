@@ -36,22 +36,16 @@ const KEPT_UP: u32 = 64;
 /// A peer that takes no byte for so long, with bytes to take, is gone.
 pub(crate) const STALL_LIMIT: Duration = Duration::from_secs(30);
 
-/// Who is at both ends of a connection, and when its writes have left.
-///
-/// Each request carries its own as an extension: behind a trusted proxy one
-/// connection brings the requests of many clients.
+/// Facts of a connection, the same for all requests that come over it. Each request
+/// carries them as an extension.
 #[derive(Clone, Debug)]
-pub struct Peer {
-    /// The client's address; behind a trusted proxy that of the proxy's client, with
-    /// port 0 where the proxy does not tell it.
+pub struct ConnectionFacts {
+    /// The address at the other end, which may be a proxy's.
     pub remote: SocketAddr,
-    /// The address it reached the hub by.
+    /// The hub's address.
     pub local: SocketAddr,
-    /// Whether the client's own side of the conversation is encrypted.
+    /// Whether it is encrypted.
     pub secure: bool,
-    /// The host and port that the client asked for, once they were found to be ours;
-    /// none for HTTP/1.0 without a Host.
-    pub authority: Option<Arc<str>>,
     /// Moves whenever all that was written has been handed to the kernel.
     pub flushes: Arc<Flushes>,
     /// Charges the connection's budget for what answering its requests takes.
@@ -114,14 +108,13 @@ impl Connection {
     ///
     /// # Errors
     /// The peer is gone already.
-    pub fn new(stream: TcpStream, budget: Budget) -> io::Result<(Self, Peer)> {
+    pub fn new(stream: TcpStream, budget: Budget) -> io::Result<(Self, ConnectionFacts)> {
         stream.set_nodelay(true)?;
         SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT_LIMIT)?;
-        let peer = Peer {
+        let facts = ConnectionFacts {
             remote: stream.peer_addr()?,
             local: stream.local_addr()?,
             secure: false,
-            authority: None,
             flushes: Arc::default(),
             tab: budget.tab(),
         };
@@ -129,7 +122,7 @@ impl Connection {
         let wire = Wire {
             read,
             write: Arc::new(write),
-            flushes: Some(peer.flushes.clone()),
+            flushes: Some(facts.flushes.clone()),
             stall: None,
             watched: 0,
         };
@@ -139,7 +132,7 @@ impl Connection {
             frames: None,
             place: None,
         };
-        Ok((connection, peer))
+        Ok((connection, facts))
     }
 
     /// Keeps its place for as long as it lasts, whatever it is upgraded to.

@@ -4,13 +4,14 @@
 //!
 //! What does not belong here: which connections there may be (`server`, `limits`).
 
-use crate::connection::{Connection, Peer};
+use crate::connection::{Connection, ConnectionFacts};
 use crate::counts::Refusal;
 use crate::front::Front;
 use crate::gate::PublicUrl;
 use crate::limits::Limits;
 use crate::outgoing::{Flow, Outgoing, UNKNOWN};
 use crate::plain::plain;
+use crate::request::Peer;
 use crate::tls::Opened;
 use axum::body::Body;
 use axum::extract::{Extension, State};
@@ -92,7 +93,7 @@ async fn point(
         _ => {
             let reason = "this port speaks TLS: use https:// and wss://";
             if upgrade {
-                front.refused(Refusal::Handshake, &peer, reason);
+                front.refused(Refusal::Handshake, peer.remote, reason);
             }
             plain(StatusCode::BAD_REQUEST, reason)
         }
@@ -100,28 +101,33 @@ async fn point(
 }
 
 /// Opens a connection and answers what comes over it, until it ends.
-pub async fn converse(connection: Connection, mut peer: Peer, front: Arc<Front>, doors: Doors) {
+pub async fn converse(
+    connection: Connection,
+    mut facts: ConnectionFacts,
+    front: Arc<Front>,
+    doors: Doors,
+) {
     let Some(tls) = front.tls.clone() else {
-        let answering = Answering::new(front, doors.routes, peer);
+        let answering = Answering::new(front, doors.routes, facts);
         return http1(connection, answering).await;
     };
     let opened = match tls.open(connection).await {
         Ok(opened) => opened,
         Err(error) => {
-            tracing::debug!(peer = %peer.remote, %error, "no TLS handshake");
+            tracing::debug!(peer = %facts.remote, %error, "no TLS handshake");
             return;
         }
     };
-    peer.secure = !matches!(opened, Opened::Plain(_));
+    facts.secure = !matches!(opened, Opened::Plain(_));
     match opened {
         Opened::Plain(connection) => {
-            http1(connection, Answering::new(front, doors.signpost, peer)).await;
+            http1(connection, Answering::new(front, doors.signpost, facts)).await;
         }
         Opened::Http1(connection) => {
-            http1(connection, Answering::new(front, doors.routes, peer)).await;
+            http1(connection, Answering::new(front, doors.routes, facts)).await;
         }
         Opened::Http2(connection) => {
-            http2(connection, Answering::new(front, doors.routes, peer)).await;
+            http2(connection, Answering::new(front, doors.routes, facts)).await;
         }
     }
 }
@@ -138,18 +144,18 @@ pub fn bounded(limits: &Limits) -> http1::Builder {
 }
 
 async fn http1(connection: Connection, answering: Answering) {
-    let (front, peer) = (answering.front.clone(), answering.peer.clone());
+    let (front, remote) = (answering.front.clone(), answering.connection.remote);
     let asked = answering.asked.clone();
     let http = bounded(&front.limits)
         .serve_connection(TokioIo::new(connection), answering)
         .with_upgrades();
     if let Err(error) = http.await {
-        front.broke_off(&peer, asked.count.load(Relaxed) > 0, &error);
+        front.broke_off(remote, asked.count.load(Relaxed) > 0, &error);
     }
 }
 
 async fn http2(connection: Connection, answering: Answering) {
-    let (front, peer) = (answering.front.clone(), answering.peer.clone());
+    let (front, remote) = (answering.front.clone(), answering.connection.remote);
     let (limits, asked) = (&front.limits, answering.asked.clone());
     let header_size = u32::try_from(limits.header_size).unwrap_or(u32::MAX);
     let streams = Streams::new(front.tasks.clone());
@@ -178,7 +184,7 @@ async fn http2(connection: Connection, answering: Answering) {
         tokio::select! {
             ended = http.as_mut() => {
                 if let Err(error) = ended {
-                    front.broke_off(&peer, asked.count.load(Relaxed) > 0, &error);
+                    front.broke_off(remote, asked.count.load(Relaxed) > 0, &error);
                 }
                 return;
             }
@@ -243,35 +249,30 @@ struct Asked {
 struct Answering {
     front: Arc<Front>,
     router: Router,
-    peer: Peer,
+    connection: ConnectionFacts,
     asked: Arc<Asked>,
 }
 
 impl Answering {
-    fn new(front: Arc<Front>, router: Router, peer: Peer) -> Self {
+    fn new(front: Arc<Front>, router: Router, connection: ConnectionFacts) -> Self {
         Self {
             front,
             router,
-            peer,
+            connection,
             asked: Arc::default(),
         }
     }
 
-    /// Settles who asks and for which host.
+    /// Settles who asks, for which host, from which page.
     fn settle(&self, request: &Request<Incoming>) -> Result<Peer, (StatusCode, String)> {
-        let (front, mut peer) = (&self.front, self.peer.clone());
+        let (front, mut peer) = (&self.front, Peer::over(&self.connection));
         let (version, uri, headers) = (request.version(), request.uri(), request.headers());
         let usually = front.gate.public().map(PublicUrl::is_secure);
         front.proxies.look_behind(&mut peer, headers, usually);
-        let checked = front.gate.check_host(version, uri, headers, &peer);
-        let checked = checked.map(|authority| authority.map(Arc::from));
-        match checked {
-            Ok(authority) => {
-                peer.authority = authority;
-                Ok(peer)
-            }
+        match front.gate.settle(version, uri, headers, &mut peer) {
+            Ok(()) => Ok(peer),
             Err((status, reason)) => {
-                front.refused(Refusal::Host, &peer, &reason);
+                front.refused(Refusal::Host, peer.remote, &reason);
                 Err((status, reason))
             }
         }
@@ -287,7 +288,7 @@ impl Answering {
         let settled = self.settle(&request);
         let client = settled
             .as_ref()
-            .map_or(self.peer.remote, |peer| peer.remote);
+            .map_or(self.connection.remote, |peer| peer.remote);
         let account = self.front.outgoing.of(client.ip());
         // What becomes a socket has no body: a fleet may come at once.
         let expected = match request.headers().contains_key(UPGRADE) {
@@ -303,14 +304,16 @@ impl Answering {
     }
 
     async fn route(mut self, request: Request<Incoming>, peer: Peer, last: bool) -> Response {
-        let headers = request.headers();
-        let origin = self.front.gate.allowed_origin(headers, &peer).cloned();
+        let origin = peer.origin.allowed().cloned();
         let asks_first = request.method() == Method::OPTIONS
-            && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD);
+            && request
+                .headers()
+                .contains_key(ACCESS_CONTROL_REQUEST_METHOD);
         // HTTP/2 says it otherwise.
         let says_last = last && request.version() <= Version::HTTP_11;
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(peer);
+        request.extensions_mut().insert(self.connection);
         let mut response = if asks_first {
             preflight(origin.is_some())
         } else {
@@ -343,7 +346,7 @@ impl Answering {
         let count = self.asked.count.fetch_add(1, Relaxed) + 1;
         let last = count >= self.front.limits.requests_per_connection;
         self.asked.told.notify_one();
-        let (answering, tab) = (self.clone(), self.peer.tab.clone());
+        let (answering, tab) = (self.clone(), self.connection.tab.clone());
         Charged::new(
             async move { Ok(answering.answer(request, last, flow).await) },
             tab,

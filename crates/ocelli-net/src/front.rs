@@ -1,7 +1,6 @@
 //! What stands between the network and the routes: who may connect, from where, how much, and
 //! what is counted of it.
 
-use crate::connection::Peer;
 use crate::counts::{Counts, Refusal};
 use crate::gate::Gate;
 use crate::limits::{Doorkeeper, Limits};
@@ -12,6 +11,7 @@ use crate::throttle::{Block, Throttle};
 use crate::tls;
 use http::HeaderValue;
 use ocelli_core::{Budgets, Overspent};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -88,20 +88,15 @@ impl Front {
 
     /// Counts somebody who was turned away, and says so in the log; of a flood from one
     /// address as much as can be read.
-    pub fn refused(&self, why: Refusal, peer: &Peer, reason: &str) {
+    pub fn refused(&self, why: Refusal, peer: SocketAddr, reason: &str) {
         self.counts.refuse(why);
         let unsaid = &self.unsaid;
-        if self
-            .complaints
-            .count(&Block::from(peer.remote.ip()))
-            .is_err()
-        {
+        if self.complaints.count(&Block::from(peer.ip())).is_err() {
             unsaid.fetch_add(1, Ordering::Relaxed);
             return;
         }
         let spared = unsaid.swap(0, Ordering::Relaxed);
         let unsaid = (spared > 0).then_some(spared);
-        let peer = peer.remote;
         match why {
             Refusal::Origin
             | Refusal::Handshake
@@ -121,7 +116,7 @@ impl Front {
 
     /// Notes how a connection ended that was at fault. Whether it had `asked`
     /// for anything tells one that was idle from one that never came to the point.
-    pub fn broke_off(&self, peer: &Peer, asked: bool, error: &hyper::Error) {
+    pub fn broke_off(&self, peer: SocketAddr, asked: bool, error: &hyper::Error) {
         if error.is_parse_too_large() {
             let most = self.limits.header_size;
             let reason = format!("the header is longer than {most} bytes");
@@ -131,7 +126,7 @@ impl Front {
         } else if error.is_timeout() && !asked {
             self.counts.refuse(Refusal::HeaderTimeout);
         }
-        tracing::debug!(peer = %peer.remote, %error, "a connection broke off");
+        tracing::debug!(%peer, %error, "a connection broke off");
     }
 
     /// Counts messages that were passed over.

@@ -5,10 +5,11 @@
 //! was pointed at this machine (DNS rebinding) thus gives itself away, and so does
 //! a foreign page that opens a socket, by its `Origin`.
 
-use crate::connection::Peer;
+use crate::request::{Origin, Peer};
 use http::header::{HOST, HeaderMap, HeaderValue, ORIGIN, ToStrError};
 use http::{StatusCode, Uri, Version};
 use std::net::IpAddr;
+use std::sync::Arc;
 use url::Url;
 
 /// The names this hub answers to.
@@ -136,13 +137,29 @@ impl Gate {
         &self.names
     }
 
-    /// Checks that a request is meant for this hub; the host and port that it names,
-    /// if it names any. What a trusted proxy says was asked for (`peer.authority`) goes
-    /// before what it asks for itself.
+    /// Decides once for a request which host it asks for and which page it comes from, and
+    /// notes both in `peer`. The host that a trusted proxy says was asked for, if it stands
+    /// there already, goes before the one that the request names itself.
     ///
     /// # Errors
-    /// The status of the refusal, and which name was asked for and how to allow it.
-    pub fn check_host<'r>(
+    /// The request is not meant for this hub: the status of the refusal, and which name was
+    /// asked for and how to allow it.
+    pub fn settle(
+        &self,
+        version: Version,
+        uri: &Uri,
+        headers: &HeaderMap,
+        peer: &mut Peer,
+    ) -> Result<(), (StatusCode, String)> {
+        let authority = self.check_host(version, uri, headers, peer)?;
+        peer.authority = authority.map(Arc::from);
+        peer.origin = self.origin_of(headers, peer);
+        Ok(())
+    }
+
+    /// Checks that a request is meant for this hub; the host and port that it names,
+    /// if it names any.
+    fn check_host<'r>(
         &self,
         version: Version,
         uri: &'r Uri,
@@ -184,88 +201,69 @@ impl Gate {
         Err((StatusCode::FORBIDDEN, reason))
     }
 
-    /// Checks that a page may open a public socket: one of the hub's own hosts on
-    /// any port, or an allowed origin, or no page at all.
-    ///
-    /// # Errors
-    /// Says which origin was refused and how to allow it.
-    pub(crate) fn check_origin(&self, headers: &HeaderMap, peer: &Peer) -> Result<(), String> {
+    /// The page that a request comes from, once its host is settled.
+    fn origin_of(&self, headers: &HeaderMap, peer: &Peer) -> Origin {
         let mut origins = headers.get_all(ORIGIN).iter();
         let Some(origin) = origins.next() else {
-            return Ok(());
+            return Origin::Absent;
         };
         if origins.next().is_some() {
-            return Err("the request has more than one Origin header".to_owned());
+            return Origin::Several;
         }
-        let origin = origin.to_str().unwrap_or_default();
-        let lower = origin.to_ascii_lowercase();
+        if self.is_own(origin, peer) {
+            return Origin::Own(origin.clone());
+        }
+        if self.allows(origin, peer) {
+            return Origin::Allowed(origin.clone());
+        }
+        Origin::Foreign(origin.clone())
+    }
+
+    /// Whether this is the origin of the hub's own pages: the one by which the client
+    /// asks, or the public one.
+    fn is_own(&self, origin: &HeaderValue, peer: &Peer) -> bool {
+        let is = |own: &str| origin.as_bytes().eq_ignore_ascii_case(own.as_bytes());
+        own_origin(peer).is_some_and(|own| is(&own))
+            || self.public.as_ref().is_some_and(|url| is(url.origin()))
+    }
+
+    /// Whether pages of this origin may open public sockets: those of the hub's own hosts
+    /// on any port, and those of allowed origins.
+    fn allows(&self, origin: &HeaderValue, peer: &Peer) -> bool {
+        let lower = origin.to_str().unwrap_or_default().to_ascii_lowercase();
         if self.origins.contains(&lower) {
-            return Ok(());
+            return true;
         }
         let host = lower
             .strip_prefix("http://")
             .or_else(|| lower.strip_prefix("https://"));
         let host = host.and_then(host_of);
-        if host.is_some_and(|host| self.knows(host, peer.local.ip())) {
-            return Ok(());
-        }
-        Err(format!(
-            "pages from {origin:?} may not open sockets here. If they should, add it to \
-             `allowed_origins` in the configuration"
-        ))
-    }
-}
-
-impl Gate {
-    /// The origin of the hub's own pages as the client that asks knows them, with
-    /// scheme, host and port; so a page of another port is not one.
-    pub fn own_origin(&self, uri: &Uri, headers: &HeaderMap, peer: &Peer) -> Option<String> {
-        let host = named(uri, headers, peer).ok()??.to_ascii_lowercase();
-        let (scheme, port) = if peer.secure {
-            ("https", ":443")
-        } else {
-            ("http", ":80")
-        };
-        // Browsers leave the usual port out of an origin.
-        let host = host.strip_suffix(port).unwrap_or(&host);
-        Some(format!("{scheme}://{host}"))
-    }
-
-    /// Whether this is the origin of the hub's own pages: the one by which the client
-    /// asks, or the public one.
-    pub fn is_own_origin(
-        &self,
-        origin: &HeaderValue,
-        uri: &Uri,
-        headers: &HeaderMap,
-        peer: &Peer,
-    ) -> bool {
-        let is = |own: &str| origin.as_bytes().eq_ignore_ascii_case(own.as_bytes());
-        self.own_origin(uri, headers, peer)
-            .is_some_and(|own| is(&own))
-            || self.public.as_ref().is_some_and(|url| is(url.origin()))
+        host.is_some_and(|host| self.knows(host, peer.local.ip()))
     }
 
     /// What addresses of the hub begin with that are handed to this client: the public
     /// one, if there is one, else what it used itself. `replacen("http", "ws", 1)` makes
     /// a socket's of it.
-    pub fn own_address(&self, uri: &Uri, headers: &HeaderMap, peer: &Peer) -> String {
+    pub fn own_address(&self, peer: &Peer) -> String {
         if let Some(url) = &self.public {
             return url.origin.clone();
         }
-        let own = self.own_origin(uri, headers, peer);
-        own.unwrap_or_else(|| format!("http://{}", peer.local))
+        own_origin(peer).unwrap_or_else(|| format!("http://{}", peer.local))
     }
+}
 
-    /// The origin of the page that asks, if it is one that may.
-    pub(crate) fn allowed_origin<'h>(
-        &self,
-        headers: &'h HeaderMap,
-        peer: &Peer,
-    ) -> Option<&'h HeaderValue> {
-        let origin = headers.get(ORIGIN)?;
-        self.check_origin(headers, peer).is_ok().then_some(origin)
-    }
+/// The origin of the hub's own pages as the client that asks knows them, with scheme, host
+/// and port; so a page of another port is not one.
+fn own_origin(peer: &Peer) -> Option<String> {
+    let host = peer.authority.as_deref()?.to_ascii_lowercase();
+    let (scheme, port) = if peer.secure {
+        ("https", ":443")
+    } else {
+        ("http", ":80")
+    };
+    // Browsers leave the usual port out of an origin.
+    let host = host.strip_suffix(port).unwrap_or(&host);
+    Some(format!("{scheme}://{host}"))
 }
 
 /// The addresses that this machine has at the moment.
@@ -311,8 +309,7 @@ mod tests {
             local: local.parse().expect("an address"),
             secure: false,
             authority: None,
-            flushes: Default::default(),
-            tab: Default::default(),
+            origin: Origin::Absent,
         }
     }
 
@@ -433,29 +430,53 @@ mod tests {
         ] {
             let mut headers = HeaderMap::new();
             headers.insert(HOST, host.parse().expect("a header"));
+            headers.insert(ORIGIN, origin.parse().expect("a header"));
             let mut peer = peer("127.0.0.1:8080");
             peer.secure = secure;
-            let own = gate().own_origin(&Uri::from_static("/"), &headers, &peer);
-            assert_eq!(own.as_deref(), Some(origin));
+            let settled = gate().settle(
+                Version::HTTP_11,
+                &Uri::from_static("/"),
+                &headers,
+                &mut peer,
+            );
+            assert_eq!(settled, Ok(()), "{host}");
+            assert_eq!(own_origin(&peer).as_deref(), Some(origin));
+            assert_eq!(peer.origin.is_own(), Some(true), "{origin}");
         }
+    }
+
+    /// The page of a request to `localhost:8080` with these `Origin` headers.
+    fn origin(gate: &Gate, origins: &[&str]) -> Origin {
+        let mut headers = HeaderMap::new();
+        headers.insert(HOST, HeaderValue::from_static("localhost:8080"));
+        for origin in origins {
+            headers.append(ORIGIN, origin.parse().expect("a header"));
+        }
+        let mut peer = peer("127.0.0.1:8080");
+        let settled = gate.settle(
+            Version::HTTP_11,
+            &Uri::from_static("/"),
+            &headers,
+            &mut peer,
+        );
+        assert_eq!(settled, Ok(()));
+        peer.origin
     }
 
     #[test]
     fn origins() {
-        let check = |origin: &str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(ORIGIN, origin.parse().expect("a header"));
-            gate()
-                .check_origin(&headers, &peer("127.0.0.1:8080"))
-                .is_ok()
-        };
+        let of = |name: &str| origin(&gate(), &[name]);
         for good in [
             "http://localhost:3000",
+            "https://localhost:8080",
             "https://cams.lan",
             "https://dash.example",
             "http://127.0.0.1:9",
         ] {
-            assert!(check(good), "{good}");
+            let value = HeaderValue::from_static(good);
+            assert_eq!(of(good), Origin::Allowed(value.clone()), "{good}");
+            assert_eq!(of(good).allowed(), Some(&value));
+            assert!(of(good).check().is_ok());
         }
         for bad in [
             "http://evil.example",
@@ -468,12 +489,29 @@ mod tests {
             "http://[::1].evil.example",
             "ftp://localhost",
         ] {
-            assert!(!check(bad), "{bad}");
+            assert_eq!(of(bad), Origin::Foreign(HeaderValue::from_static(bad)));
+            assert_eq!(of(bad).allowed(), None, "{bad}");
+            assert!(of(bad).check().is_err());
         }
-        assert!(
-            gate()
-                .check_origin(&HeaderMap::new(), &peer("127.0.0.1:1"))
-                .is_ok()
-        );
+        assert_eq!(origin(&gate(), &[]), Origin::Absent);
+        assert!(Origin::Absent.check().is_ok());
+    }
+
+    #[test]
+    fn the_hubs_own_pages_are_told_from_others_that_are_allowed() {
+        let own = "http://localhost:8080";
+        let of = |gate: &Gate, name| origin(gate, &[name]).is_own();
+        assert_eq!(of(&gate(), own), Some(true));
+        assert_eq!(of(&gate(), "http://LOCALHOST:8080"), Some(true));
+        assert_eq!(of(&gate(), "https://dash.example"), Some(false));
+        assert_eq!(origin(&gate(), &[]).is_own(), None);
+        let several = origin(&gate(), &[own, own]);
+        assert_eq!((several.is_own(), several.allowed()), (Some(false), None));
+        assert!(several.check().is_err());
+        let public = PublicUrl::parse("https://hub.example").expect("an address");
+        let found = gate().found_at(Some(public));
+        assert_eq!(of(&found, "https://hub.example"), Some(true));
+        assert_eq!(of(&found, own), Some(true));
+        assert_eq!(of(&found, "https://hub.example:8443"), Some(false));
     }
 }

@@ -6,7 +6,7 @@
 //! list is read from its end: the first address that is no trusted proxy is the client,
 //! whatever stands before it.
 
-use crate::connection::Peer;
+use crate::request::Peer;
 use http::header::{FORWARDED, HeaderMap, HeaderName};
 use std::net::{IpAddr, SocketAddr};
 
@@ -254,6 +254,7 @@ fn address(text: &str) -> Option<SocketAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::request::Origin;
 
     /// The client, whether it came encrypted, and the host, as these lines tell a hub that
     /// believes its proxies in these headers.
@@ -274,8 +275,7 @@ mod tests {
             local: "127.0.0.1:8080".parse().expect("an address"),
             secure: false,
             authority: None,
-            flushes: Default::default(),
-            tab: Default::default(),
+            origin: Origin::Absent,
         };
         proxies.look_behind(&mut peer, &headers, None);
         let authority = peer.authority.map(|host| host.to_string());

@@ -4,7 +4,7 @@ use crate::visitor::Identity;
 use axum::extract::{FromRef, FromRequestParts};
 use http::request::Parts;
 use ocelli_core::CameraId;
-use ocelli_net::connection::Peer;
+use ocelli_net::request::Peer;
 use std::convert::Infallible;
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
         let gate = &Arc::<Identity>::from_ref(state).front.gate;
         let peer = parts.extensions.get::<Peer>();
-        let origin = peer.map(|peer| gate.own_address(&parts.uri, &parts.headers, peer));
+        let origin = peer.map(|peer| gate.own_address(peer));
         Ok(Self {
             origin: origin.unwrap_or_default(),
         })

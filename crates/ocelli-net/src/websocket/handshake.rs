@@ -1,10 +1,10 @@
 //! The opening handshake (RFC 6455, 4), with its refusals.
 
 use super::{Reading, Socket};
-use crate::connection::Peer;
 use crate::counts::Refusal;
 use crate::front::Front;
 use crate::plain::plain;
+use crate::request::Peer;
 use axum::body::Body;
 use axum::response::Response;
 use headers::{HeaderMapExt, SecWebsocketAccept, SecWebsocketKey};
@@ -27,7 +27,7 @@ where
     F: Future<Output = ()> + Send + 'static,
     S: FnOnce(Socket) -> F + Send + 'static,
 {
-    let allowed = front.gate.check_origin(request.headers(), peer);
+    let allowed = peer.origin.check();
     let allowed = allowed.map_err(|reason| (Refusal::Origin, StatusCode::FORBIDDEN, reason));
     let checked = handshake(&request).and_then(|accept| allowed.map(|()| accept));
     switch(
@@ -82,7 +82,7 @@ where
         Ok(accept) => accept,
         Err((why, status, reason)) => {
             let path = request.uri().path();
-            front.refused(why, peer, &format!("{path}: {reason}"));
+            front.refused(why, peer.remote, &format!("{path}: {reason}"));
             let mut response = plain(status, &reason);
             if status == StatusCode::UPGRADE_REQUIRED {
                 let headers = response.headers_mut();

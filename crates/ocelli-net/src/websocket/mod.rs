@@ -1,13 +1,14 @@
 //! WebSockets (RFC 6455) as the sinks use them: a socket with at most one message
 //! being written.
 //!
-//! [`handshake`] is how they are opened, [`binary`] how pictures are written, [`outlet`]
-//! how they are while nobody tends the socket.
+//! [`handshake`] is how they are opened, [`sender`] how frames are sent to a viewer,
+//! [`binary`] how they are written, [`outlet`] how their publisher writes them.
 
 mod binary;
 mod end;
 mod handshake;
 mod outlet;
+mod sender;
 
 use crate::connection::Connection;
 use crate::counts::Tally;
@@ -19,6 +20,7 @@ pub use handshake::{offers, upgrade, upgrade_for_anybody};
 use hyper_util::rt::TokioIo;
 use ocelli_core::{Budgets, Form, Overspent, PeerKind, Ready};
 use outlet::Direct;
+pub use sender::{Delivery, FrameSender, Next};
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -38,6 +40,8 @@ const READ_LIMIT: usize = 4 * TEXT_LIMIT;
 const PING_INTERVAL: Duration = Duration::from_secs(15);
 /// Pings that may stay unanswered.
 const MISSED_PONGS: u32 = 2;
+/// How long a viewer may take to answer a close.
+pub const GOODBYE: Duration = Duration::from_millis(400);
 
 /// Close codes that this hub gives beyond those of RFC 6455.
 pub mod close {
@@ -136,13 +140,17 @@ impl Socket {
         let parts = upgraded.downcast::<TokioIo<Connection>>().ok()?;
         let mut connection = parts.io.into_inner();
         connection.read_first(parts.read_buf);
+        Some(Self::over(connection, reading, budgets))
+    }
+
+    fn over(mut connection: Connection, reading: Reading, budgets: &Budgets) -> Self {
         connection.count_no_flushes();
         connection.set_budget(budgets.budget(reading.kind));
         connection.count_frames();
         let limits = Limits::default().max_payload_len(Some(reading.limit));
         let mut ping = interval_at(Instant::now() + PING_INTERVAL, PING_INTERVAL);
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Some(Self {
+        Self {
             stream: ServerBuilder::new().limits(limits).serve(connection),
             binary: None,
             writing: false,
@@ -152,7 +160,7 @@ impl Socket {
             reading,
             garbled: false,
             end: None,
-        })
+        }
     }
 
     /// Changes how long a device's messages may be, from the next one on.
@@ -187,7 +195,7 @@ impl Socket {
     ///
     /// It goes past the library: its queue costs more than its header does, and this is
     /// what a hub does most.
-    pub fn send_binary(&mut self, payload: Bytes) {
+    fn send_binary(&mut self, payload: Bytes) {
         debug_assert!(self.is_idle(), "one message at a time");
         self.binary = Some(Binary::new(payload, 0));
         self.writing = true;
@@ -205,7 +213,7 @@ impl Socket {
     /// its task waits on `ready`: in this form, and no longer than `longest`. Not where
     /// the peer has been slow, whose pictures are chosen when it is ready for them, nor
     /// under TLS. The task takes the socket back whenever it runs.
-    pub fn lend(&self, ready: &Ready, form: Form, longest: usize, tally: &Tally) {
+    fn lend(&self, ready: &Ready, form: Form, longest: usize, tally: &Tally) {
         if self.is_idle()
             && let Some(wire) = self.stream.get_ref().wire()
         {
@@ -214,7 +222,7 @@ impl Socket {
     }
 
     /// Ends what [`Socket::lend`] began, before anything else is done with the socket.
-    pub fn take_back(&mut self, ready: &Ready, form: Form) {
+    fn take_back(&mut self, ready: &Ready, form: Form) {
         if let Some(begun) = ready.take_back() {
             self.binary = Some(Binary::new(begun.frame.into_message(form), begun.sent));
             self.writing = true;
@@ -244,7 +252,7 @@ impl Socket {
     ///
     /// # Errors
     /// The socket is of no more use.
-    pub fn poll_written(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+    fn poll_written(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         if !self.writing {
             return Poll::Ready(Ok(()));
         }

@@ -116,8 +116,8 @@ impl Rules {
     }
 }
 
-/// Lets through whoever may call what was called; handlers find their [`Grant`] and
-/// the [`Visitor`] among the request's extensions.
+/// Lets through whoever may call what was called; handlers take the [`Visitor`] that was
+/// found here.
 pub async fn guard(
     State((api, rules)): State<(Api, Arc<Rules>)>,
     matched: MatchedPath,
@@ -160,15 +160,11 @@ pub async fn guard(
     let app = in_path.or((named_test || of_series).then_some(DEFAULT_APP));
     let (mut parts, body) = request.into_parts();
     let allowed = match Visitor::from_request_parts(&mut parts, &api).await {
-        Ok(visitor) => rule.check(&visitor, app).map(|()| visitor),
+        Ok(visitor) => rule.check(&visitor, app),
         Err(problem) => Err(problem),
     };
     match allowed {
-        Ok(visitor) => {
-            parts.extensions.insert(visitor.grant());
-            parts.extensions.insert(visitor);
-            uncached(next.run(Request::from_parts(parts, body)).await)
-        }
+        Ok(()) => uncached(next.run(Request::from_parts(parts, body)).await),
         Err(problem) => {
             let mut response = problem.into_response();
             if response.status() == StatusCode::UNAUTHORIZED {

@@ -3,9 +3,8 @@
 use super::body::Body;
 use crate::answer::{Answer, Problem, ProblemBody};
 use crate::api::state::Api;
-use crate::auth::Grant;
 use crate::catalog::{AppChange, Limits, NewApp};
-use axum::Extension;
+use crate::visitor::Visitor;
 use axum::extract::{Path, State};
 use http::StatusCode;
 use ocelli_core::App;
@@ -52,8 +51,9 @@ impl View {
 #[utoipa::path(get, path = "/api/v1/apps", tag = "apps", operation_id = "listApps",
     security(("token" = ["app:read"])),
     responses((status = 200, description = "The apps", body = Answer<Vec<View>>)))]
-pub async fn list(State(api): State<Api>, Extension(grant): Extension<Grant>) -> Answer<Vec<View>> {
+pub async fn list(State(api): State<Api>, visitor: Visitor) -> Answer<Vec<View>> {
     let apps = api.hub.apps().into_iter();
+    let grant = visitor.grant();
     let reached = apps.filter(|app| grant.allows("app:read", Some(&app.name)));
     Answer::new(
         reached

@@ -4,11 +4,11 @@
 use crate::answer::{Answer, Asked, Problem, ProblemBody};
 use crate::api::state::Api;
 use crate::metrics::{self, Form};
-use crate::visitor::Visitor;
+use crate::visitor::{Visitor, bearer};
 use axum::Json;
-use axum::extract::{Path, Request, State};
+use axum::extract::{FromRequestParts, Path, Request, State};
 use axum::response::{IntoResponse, Response};
-use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderMap};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, StatusCode};
 use ocelli_config::parse_duration;
 use ocelli_core::name::split_id;
@@ -221,8 +221,8 @@ pub async fn numbers(State(api): State<Api>, request: Request) -> Result<Respons
             api.hub.cameras()
         }
         token => {
-            let (parts, _) = request.into_parts();
-            let visitor = Visitor::of(&api.identity, &parts).await?;
+            let (mut parts, _) = request.into_parts();
+            let visitor = Visitor::from_request_parts(&mut parts, &api).await?;
             if token.is_some() && !visitor.grant().allows("camera:read", None) {
                 return Err(Problem::new(
                     StatusCode::UNAUTHORIZED,
@@ -242,12 +242,6 @@ pub async fn numbers(State(api): State<Api>, request: Request) -> Result<Respons
         metrics::text(&api.identity, api.started, &cameras, form),
     )
         .into_response())
-}
-
-fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let header = headers.get(AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, token) = header.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
 #[cfg(test)]

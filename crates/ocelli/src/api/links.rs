@@ -12,8 +12,7 @@ use crate::visitor::Visitor;
 use axum::Extension;
 use axum::extract::{Path, State};
 use http::StatusCode;
-use http::request::Parts;
-use ocelli_net::connection::Peer;
+use ocelli_net::request::Peer;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use utoipa::{IntoParams, ToSchema};
@@ -54,13 +53,9 @@ pub async fn play(
     Extension(peer): Extension<Peer>,
     Path((app, room)): Path<(String, String)>,
     Asked(lifetime): Asked<Lifetime>,
-    parts: Parts,
 ) -> Result<Answer<Play>, Problem> {
     let play = api.catalog.play_token((app, room), lifetime.ttl).await?;
-    let origin = api
-        .front
-        .gate
-        .own_address(&parts.uri, &parts.headers, &peer);
+    let origin = api.front.gate.own_address(&peer);
     let socket = origin.replacen("http", "ws", 1);
     let (app, room) = (play.camera.app().to_owned(), play.camera.room().to_owned());
     let token = play.token;
@@ -119,7 +114,7 @@ pub struct Shown {
     responses((status = 200, description = "The links", body = Page<View>)))]
 pub async fn list(
     State(api): State<Api>,
-    Extension(visitor): Extension<Visitor>,
+    visitor: Visitor,
     Asked(window): Asked<Window>,
 ) -> Result<Page<View>, Problem> {
     let walls = api.catalog.walls(&visitor).await?;
@@ -135,16 +130,12 @@ pub async fn list(
             body = ProblemBody)))]
 pub async fn create(
     State(api): State<Api>,
-    Extension(visitor): Extension<Visitor>,
+    visitor: Visitor,
     Extension(peer): Extension<Peer>,
-    parts: Parts,
     Body(new): Body<NewWall>,
 ) -> Result<(StatusCode, Answer<Shown>), Problem> {
     let WallLink { wall, token } = api.catalog.add_wall(new, &visitor).await?;
-    let origin = api
-        .front
-        .gate
-        .own_address(&parts.uri, &parts.headers, &peer);
+    let origin = api.front.gate.own_address(&peer);
     let shown = Shown {
         url: format!("{origin}/#wall={token}"),
         token,
@@ -162,7 +153,7 @@ pub async fn create(
         (status = 404, description = "There is none", body = ProblemBody)))]
 pub async fn revoke(
     State(api): State<Api>,
-    Extension(visitor): Extension<Visitor>,
+    visitor: Visitor,
     Path(id): Path<String>,
 ) -> Result<Answer<Gone>, Problem> {
     api.catalog.revoke_wall(id.clone(), &visitor).await?;

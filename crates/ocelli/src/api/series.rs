@@ -12,7 +12,7 @@ use axum::Extension;
 use axum::extract::{Path, State};
 use http::StatusCode;
 use ocelli_core::text::{is_control, shown};
-use ocelli_net::connection::Peer;
+use ocelli_net::request::Peer;
 use ocelli_series::line::NAME_LIMIT;
 use ocelli_series::source::Source;
 use ocelli_series::{Refused, Registry, Series};

@@ -12,7 +12,7 @@ use crate::catalog::{RoleView, check_name};
 use crate::store::sessions::{self, LONGEST, Session};
 use crate::store::users::{self, User};
 use crate::store::{StoreError, codes};
-use crate::visitor::{Visitor, comes_from_own_page, cookie};
+use crate::visitor::{Visitor, cookie};
 use axum::Extension;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -20,7 +20,7 @@ use http::header::{SET_COOKIE, USER_AGENT};
 use http::request::Parts;
 use http::{HeaderValue, StatusCode};
 use ocelli_core::text::is_control;
-use ocelli_net::connection::Peer;
+use ocelli_net::request::Peer;
 use ocelli_net::throttle::Block;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -130,8 +130,8 @@ fn bad(field: &str, why: &str) -> Problem {
 
 /// Refuses what a page sends that is not the hub's own: it could sign a browser in as
 /// somebody else.
-fn check_page(api: &Api, peer: &Peer, parts: &Parts) -> Result<(), Problem> {
-    match comes_from_own_page(&api.front.gate, peer, parts) {
+fn check_page(peer: &Peer) -> Result<(), Problem> {
+    match peer.origin.is_own() {
         Some(false) => Err(Problem::new(
             StatusCode::FORBIDDEN,
             "this is for the hub's own pages; the Origin of this one is another",
@@ -173,7 +173,7 @@ async fn begin(
         created: now,
         seen: now,
     };
-    let before = Visitor::enter(&api.identity, peer, parts).await.ok();
+    let before = Visitor::of(&api.identity, parts).await.ok();
     let before = before.and_then(|visitor| visitor.signed_in());
     let (kept, hash) = (session.clone(), key.hash(&named.secret));
     let keep = move |connection: &mut rusqlite::Connection| {
@@ -242,7 +242,7 @@ pub async fn sign_in(
     parts: Parts,
     Body(asked): Body<SignIn>,
 ) -> Result<Response, Problem> {
-    check_page(&api, &peer, &parts)?;
+    check_page(&peer)?;
     let block = Block::from(peer.remote.ip());
     let counted = api.identity.attempts.count(block, Some(&asked.name));
     counted.map_err(|after| Problem::too_many("attempts to sign in", after))?;
@@ -282,7 +282,7 @@ pub async fn sign_in(
 pub async fn sign_out(
     State(api): State<Api>,
     Extension(peer): Extension<Peer>,
-    Extension(visitor): Extension<Visitor>,
+    visitor: Visitor,
 ) -> Result<Response, Problem> {
     let Some((_, session)) = visitor.signed_in() else {
         return Err(Problem::not_found("nobody is signed in"));
@@ -332,7 +332,7 @@ pub async fn set_up(
     parts: Parts,
     Body(asked): Body<SetUp>,
 ) -> Result<Response, Problem> {
-    check_page(&api, &peer, &parts)?;
+    check_page(&peer)?;
     check_password(&asked.password).map_err(|fault| bad("password", fault))?;
     if let Some(name) = &asked.name {
         check_name(name)?;
@@ -386,7 +386,7 @@ pub struct PasswordChange {
 pub async fn change_password(
     State(api): State<Api>,
     Extension(peer): Extension<Peer>,
-    Extension(visitor): Extension<Visitor>,
+    visitor: Visitor,
     Body(asked): Body<PasswordChange>,
 ) -> Result<Answer<Gone>, Problem> {
     let Some((user, session)) = visitor.signed_in() else {

@@ -6,7 +6,6 @@ use crate::answer::{Answer, Asked, Problem, ProblemBody};
 use crate::api::state::Api;
 use crate::store::sessions;
 use crate::visitor::Visitor;
-use axum::Extension;
 use axum::extract::{Path, State};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -57,7 +56,7 @@ pub enum Everybody {
     responses((status = 200, description = "The sessions", body = Page<View>)))]
 pub async fn list(
     State(api): State<Api>,
-    Extension(visitor): Extension<Visitor>,
+    visitor: Visitor,
     Asked(whose): Asked<Whose>,
     Asked(window): Asked<Window>,
 ) -> Result<Page<View>, Problem> {
@@ -97,7 +96,7 @@ pub async fn list(
         (status = 404, description = "There is none", body = ProblemBody)))]
 pub async fn end(
     State(api): State<Api>,
-    Extension(visitor): Extension<Visitor>,
+    visitor: Visitor,
     Path(id): Path<String>,
 ) -> Result<Answer<Gone>, Problem> {
     let everybodys = visitor.grant().allows("session:delete", None);

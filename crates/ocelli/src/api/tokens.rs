@@ -8,10 +8,10 @@ use super::body::Body;
 use super::page::{Page, Window};
 use crate::answer::{Answer, Asked, Problem, ProblemBody};
 use crate::api::state::Api;
-use crate::auth::{Grant, PERMISSIONS};
+use crate::auth::PERMISSIONS;
 use crate::catalog::{NewToken, Scope};
 use crate::store::tokens::Token;
-use axum::Extension;
+use crate::visitor::Visitor;
 use axum::extract::{Path, State};
 use http::StatusCode;
 use serde::Serialize;
@@ -86,10 +86,10 @@ pub fn describe(schema: &mut Value) {
     responses((status = 200, description = "The tokens", body = Page<View>)))]
 pub async fn list(
     State(api): State<Api>,
-    Extension(grant): Extension<Grant>,
+    visitor: Visitor,
     Asked(window): Asked<Window>,
 ) -> Result<Page<View>, Problem> {
-    let tokens = api.catalog.tokens(&grant).await?;
+    let tokens = api.catalog.tokens(&visitor.grant()).await?;
     window.of(tokens.into_iter().map(View::from).collect())
 }
 
@@ -101,10 +101,10 @@ pub async fn list(
         (status = 404, description = "There is no such app", body = ProblemBody)))]
 pub async fn create(
     State(api): State<Api>,
-    Extension(own): Extension<Grant>,
+    visitor: Visitor,
     Body(new): Body<NewToken>,
 ) -> Result<(StatusCode, Answer<Shown>), Problem> {
-    let (token, secret) = api.catalog.add_token(new, &own).await?;
+    let (token, secret) = api.catalog.add_token(new, &visitor.grant()).await?;
     let shown = Shown {
         token: secret,
         view: token.into(),
@@ -121,9 +121,11 @@ pub async fn create(
         (status = 404, description = "There is none", body = ProblemBody)))]
 pub async fn revoke(
     State(api): State<Api>,
-    Extension(own): Extension<Grant>,
+    visitor: Visitor,
     Path(id): Path<String>,
 ) -> Result<Answer<Gone>, Problem> {
-    api.catalog.revoke_token(id.clone(), own).await?;
+    api.catalog
+        .revoke_token(id.clone(), visitor.grant())
+        .await?;
     Ok(Answer::new(Gone { id }))
 }

@@ -5,15 +5,14 @@ use super::body::Body;
 use super::page::{Page, Window};
 use crate::answer::{Answer, Asked, Problem, ProblemBody};
 use crate::api::state::Api;
-use crate::auth::Grant;
 use crate::catalog::{NewUser, RoleView, SignInCode, UserChange};
 use crate::store::users::User;
 use crate::urls::sign_in_link;
+use crate::visitor::Visitor;
 use axum::Extension;
 use axum::extract::{Path, State};
 use http::StatusCode;
-use http::request::Parts;
-use ocelli_net::connection::Peer;
+use ocelli_net::request::Peer;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -89,16 +88,12 @@ pub async fn list(
             body = ProblemBody)))]
 pub async fn create(
     State(api): State<Api>,
-    Extension(own): Extension<Grant>,
+    visitor: Visitor,
     Extension(peer): Extension<Peer>,
-    parts: Parts,
     Body(new): Body<NewUser>,
 ) -> Result<(StatusCode, Answer<WithLink>), Problem> {
-    let (user, code) = api.catalog.add_user(new, &own).await?;
-    let origin = api
-        .front
-        .gate
-        .own_address(&parts.uri, &parts.headers, &peer);
+    let (user, code) = api.catalog.add_user(new, &visitor.grant()).await?;
+    let origin = api.front.gate.own_address(&peer);
     let made = WithLink::of(user, Some(code), &origin);
     Ok((StatusCode::CREATED, Answer::new(made)))
 }
@@ -116,17 +111,13 @@ pub async fn create(
             body = ProblemBody)))]
 pub async fn change(
     State(api): State<Api>,
-    Extension(own): Extension<Grant>,
+    visitor: Visitor,
     Extension(peer): Extension<Peer>,
     Path(id): Path<String>,
-    parts: Parts,
     Body(change): Body<UserChange>,
 ) -> Result<Answer<WithLink>, Problem> {
-    let (user, code) = api.catalog.change_user(id, change, own).await?;
-    let origin = api
-        .front
-        .gate
-        .own_address(&parts.uri, &parts.headers, &peer);
+    let (user, code) = api.catalog.change_user(id, change, visitor.grant()).await?;
+    let origin = api.front.gate.own_address(&peer);
     Ok(Answer::new(WithLink::of(user, code, &origin)))
 }
 
@@ -140,9 +131,9 @@ pub async fn change(
         (status = 409, description = "No administrator would be left", body = ProblemBody)))]
 pub async fn delete(
     State(api): State<Api>,
-    Extension(own): Extension<Grant>,
+    visitor: Visitor,
     Path(id): Path<String>,
 ) -> Result<Answer<Gone>, Problem> {
-    api.catalog.delete_user(id.clone(), own).await?;
+    api.catalog.delete_user(id.clone(), visitor.grant()).await?;
     Ok(Answer::new(Gone { id }))
 }

@@ -7,17 +7,17 @@ use super::seats::Ingest;
 use super::session::{Session, dismiss};
 use crate::answer::Asked;
 use crate::auth::STREAM_MARK;
+use crate::visitor::bearer;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
 use axum::routing::any;
 use axum::{Extension, Router};
 use http::Request;
-use http::header::{AUTHORIZATION, HeaderMap};
 use ocelli_core::name::check_room;
 use ocelli_core::text::has_secret;
-use ocelli_net::connection::Peer;
 use ocelli_net::counts;
+use ocelli_net::request::Peer;
 use ocelli_net::throttle::Block;
 use ocelli_net::websocket::{self, Incoming, Reading, Socket};
 use serde::Deserialize;
@@ -51,7 +51,8 @@ async fn open(
     Asked(asking): Asked<Asking>,
     request: Request<Body>,
 ) -> Response {
-    let key = bearer(request.headers()).or(asking.key);
+    let key = bearer(request.headers()).filter(|key| !key.is_empty());
+    let key = key.map(str::to_owned).or(asking.key);
     let key = key.filter(|key| key.starts_with(STREAM_MARK));
     let limits = ingest.identity.hub.app(&asking.app).map(|app| app.ingest);
     let reading = Reading::device(limits.unwrap_or_default().max_frame_bytes());
@@ -79,13 +80,6 @@ async fn open(
 /// is none.
 pub fn is_identity(name: &str) -> bool {
     check_room(name).is_ok() && !has_secret(name)
-}
-
-/// The key in the header.
-fn bearer(headers: &HeaderMap) -> Option<String> {
-    let (scheme, key) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
-    let bearer = scheme.eq_ignore_ascii_case("bearer");
-    bearer.then(|| key.trim().to_owned())
 }
 
 /// A device that wants to push.
@@ -143,10 +137,8 @@ impl Arrival {
             Err(refusal) => {
                 let place = format!("app {:?}, room {:?}", self.app, self.room);
                 let reason = format!("{place}: {}", refusal.message);
-                ingest
-                    .identity
-                    .front
-                    .refused(counts::Refusal::Device, &self.peer, &reason);
+                let front = &ingest.identity.front;
+                front.refused(counts::Refusal::Device, remote, &reason);
                 dismiss(socket, &refusal).await;
             }
         }

@@ -19,7 +19,7 @@ use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http_body::Frame as BodyFrame;
 use ocelli_core::Frame;
-use ocelli_net::connection::{Flushes, Peer};
+use ocelli_net::connection::{ConnectionFacts, Flushes};
 use ocelli_net::counts::{Viewing, Way};
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -36,7 +36,7 @@ pub(super) fn routes() -> Router<Arc<Identity>> {
 
 async fn mjpeg(
     State(identity): State<Arc<Identity>>,
-    Extension(peer): Extension<Peer>,
+    Extension(connection): Extension<ConnectionFacts>,
     visitor: Visitor,
     Named((app, room)): Named<(String, String)>,
     Asked(playback): Asked<Playback>,
@@ -45,7 +45,7 @@ async fn mjpeg(
     let parts = Parts {
         stay: Stay::new(&identity, visitor, &camera),
         watching: Watching::new(identity.hub.clone(), camera, playback.stream.into()),
-        flushes: peer.flushes,
+        flushes: connection.flushes,
         viewing: identity.front.counts.enter(Way::Mjpeg),
         next: Next::Opening,
     };

@@ -144,7 +144,7 @@ mod tests {
         }
     }
 
-    /// The steps of a viewer's turn, as the sinks take them.
+    /// The steps of a viewer's turn, as a sender of frames takes them.
     #[derive(Clone, Copy)]
     enum Step {
         Hear,

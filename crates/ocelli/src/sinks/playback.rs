@@ -6,15 +6,11 @@ use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::{Request, StatusCode};
 use ocelli_core::Quality;
-use ocelli_net::connection::Peer;
 use ocelli_net::counts::Refusal;
-use ocelli_net::websocket::{self, close};
+use ocelli_net::request::Peer;
+use ocelli_net::websocket::{self, GOODBYE, close};
 use serde::Deserialize;
 use std::sync::Arc;
-use std::time::Duration;
-
-/// How long a viewer may take to answer a close.
-pub const GOODBYE: Duration = Duration::from_millis(400);
 
 /// Which stream a viewer asks for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -54,7 +50,9 @@ pub fn refuse(
 ) -> Response {
     if problem.status() != StatusCode::UNAUTHORIZED {
         let reason = format!("{}: {}", request.uri().path(), problem.message());
-        identity.front.refused(Refusal::Unknown, peer, &reason);
+        identity
+            .front
+            .refused(Refusal::Unknown, peer.remote, &reason);
         return problem.into_response();
     }
     let why = problem.message();
@@ -96,14 +94,14 @@ fn close_at_once(
     // The path alone: behind it there may be a token.
     let reason = format!("{}: {why}", request.uri().path());
     let why = why[..why.floor_char_boundary(close::REASON_LIMIT)].to_owned();
-    let (front, from) = (identity.front.clone(), peer.clone());
+    let (front, remote) = (identity.front.clone(), peer.remote);
     websocket::upgrade(
         &identity.front,
         peer,
         request,
         None,
         move |mut socket| async move {
-            front.refused(refusal, &from, &reason);
+            front.refused(refusal, remote, &reason);
             socket.close(code, &why);
             socket.finish(GOODBYE).await;
         },

@@ -16,9 +16,9 @@ use axum::response::Response;
 use axum::routing::any;
 use axum::{Extension, Router};
 use http::{Request, StatusCode};
-use ocelli_net::connection::Peer;
 use ocelli_net::front::Front;
-use ocelli_net::websocket::{self, Incoming, Socket, close};
+use ocelli_net::request::Peer;
+use ocelli_net::websocket::{self, GOODBYE, Incoming, Socket, close};
 use ocelli_series::cursor::Piece;
 use ocelli_series::{Cursor, Wanted};
 use std::sync::Arc;
@@ -28,8 +28,6 @@ use std::time::Duration;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 use tokio_util::task::AbortOnDropHandle;
 
-/// How long a viewer may take to answer a close.
-const GOODBYE: Duration = Duration::from_millis(400);
 /// How often it is asked whether a viewer still may look.
 const MAY_LOOK: Duration = Duration::from_secs(5);
 /// What a viewer is told who may not look, or no more.

@@ -8,7 +8,7 @@ use crate::store::StoreError;
 use http::header::{AUTHORIZATION, COOKIE, HeaderMap};
 use http::request::Parts;
 use ocelli_core::name::split_id;
-use ocelli_net::connection::Peer;
+use ocelli_net::request::Peer;
 
 /// Why what a request brings can't be taken.
 pub enum Fault {
@@ -27,7 +27,7 @@ impl From<StoreError> for Fault {
 /// What a request brings.
 pub fn brought(identity: &Identity, peer: &Peer, parts: &Parts) -> Result<Vec<Credential>, Fault> {
     let mut brought = Vec::new();
-    if let Some(token) = bearer(&parts.headers).map_err(Fault::Guess)? {
+    if let Some(token) = only_bearer(&parts.headers).map_err(Fault::Guess)? {
         brought.push(token_of(identity, token)?);
     }
     let query = parts.uri.query().unwrap_or_default();
@@ -49,7 +49,7 @@ pub fn brought(identity: &Identity, peer: &Peer, parts: &Parts) -> Result<Vec<Cr
     }
     // Without a store there are no sessions, and no cookie is one.
     if let Ok(key) = identity.store.key()
-        && cookie_counts(&identity.front.gate, peer, parts)
+        && cookie_counts(&peer.origin, parts)
         && let Some(session) = session(&parts.headers, key, peer.secure)
     {
         brought.push(session);
@@ -57,20 +57,20 @@ pub fn brought(identity: &Identity, peer: &Peer, parts: &Parts) -> Result<Vec<Cr
     Ok(brought)
 }
 
-/// The token of the `Authorization` header; what another scheme says there is for
-/// somebody else, such as a proxy that asks for a password itself.
-fn bearer(headers: &HeaderMap) -> Result<Option<&str>, &'static str> {
-    let mut headers = headers.get_all(AUTHORIZATION).iter();
-    let (header, more) = (headers.next(), headers.next());
-    if more.is_some() {
+/// The token of the one `Authorization` header that there may be.
+fn only_bearer(headers: &HeaderMap) -> Result<Option<&str>, &'static str> {
+    if headers.get_all(AUTHORIZATION).iter().nth(1).is_some() {
         return Err("a token goes into one header `Authorization: Bearer sk_…`, not several");
     }
-    let Some(header) = header.and_then(|header| header.to_str().ok()) else {
-        return Ok(None);
-    };
+    Ok(bearer(headers))
+}
+
+/// The token of the first `Authorization` header; what another scheme says there is for
+/// somebody else, such as a proxy that asks for a password itself.
+pub fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let header = headers.get(AUTHORIZATION)?.to_str().ok()?;
     let (scheme, token) = header.split_once(' ').unwrap_or((header, ""));
-    let token = token.trim();
-    Ok(scheme.eq_ignore_ascii_case("bearer").then_some(token))
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
 fn token_of(identity: &Identity, token: &str) -> Result<Credential, Fault> {

@@ -8,17 +8,13 @@ use crate::answer::Problem;
 use axum::extract::{FromRef, FromRequestParts};
 use http::StatusCode;
 use http::request::Parts;
-use ocelli_net::connection::Peer;
+use ocelli_net::request::Peer;
 use ocelli_net::throttle::Block;
 use std::sync::Arc;
 
 impl Visitor {
     /// Looks up what a request brings.
-    ///
-    /// # Errors
-    /// 401 for a token that is none, 429 after too many of them, 503 when the store
-    /// can't be asked about one.
-    pub async fn enter(identity: &Identity, peer: &Peer, parts: &Parts) -> Result<Self, Problem> {
+    async fn enter(identity: &Identity, peer: &Peer, parts: &Parts) -> Result<Self, Problem> {
         let brought = match brought::brought(identity, peer, parts) {
             Ok(brought) => brought,
             Err(Fault::Guess(message)) => return Err(refuse(identity, peer, message)),
@@ -62,10 +58,12 @@ fn refuse(identity: &Identity, peer: &Peer, message: &'static str) -> Problem {
 }
 
 impl Visitor {
-    /// Who sent a request.
+    /// The sender of a request that carries its [`Peer`]. Handlers extract it; this is for
+    /// where the lookup has to come later.
     ///
     /// # Errors
-    /// As [`Visitor::enter`] has them.
+    /// 401 for a token that is none, 429 after too many of them, 503 when the store
+    /// can't be asked about one.
     pub async fn of(identity: &Identity, parts: &Parts) -> Result<Self, Problem> {
         if let Some(known) = parts.extensions.get::<Visitor>() {
             return Ok(known.clone());
@@ -81,6 +79,7 @@ impl Visitor {
     }
 }
 
+/// A visitor is looked up once for each request.
 impl<S: Send + Sync> FromRequestParts<S> for Visitor
 where
     Arc<Identity>: FromRef<S>,
@@ -88,6 +87,8 @@ where
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        Visitor::of(&Arc::<Identity>::from_ref(state), parts).await
+        let visitor = Visitor::of(&Arc::<Identity>::from_ref(state), parts).await?;
+        parts.extensions.insert(visitor.clone());
+        Ok(visitor)
     }
 }

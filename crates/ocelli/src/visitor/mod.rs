@@ -19,7 +19,8 @@ mod present;
 mod rounds;
 mod standing;
 
+pub(crate) use brought::bearer;
 pub use identity::{Identity, now};
-pub use origin::{comes_from_own_page, cookie};
+pub use origin::cookie;
 pub use rounds::rounds;
 pub use standing::{LAPSED, NOT_ON_WALL, PRIVATE, Visitor};

@@ -5,30 +5,20 @@
 //! where the request says that it comes from the hub's own page, to the port.
 
 use crate::auth::Key;
-use http::header::{HeaderMap, ORIGIN, UPGRADE};
+use http::header::{HeaderMap, UPGRADE};
 use http::request::Parts;
 use http::{HeaderName, Method};
-use ocelli_net::connection::Peer;
-use ocelli_net::gate::Gate;
+use ocelli_net::request::Origin;
 use std::fmt::Write;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
-
-/// Whether a request comes from a page of the hub's own, as far as its `Origin` tells;
-/// none when it does not tell.
-pub fn comes_from_own_page(gate: &Gate, peer: &Peer, parts: &Parts) -> Option<bool> {
-    let mut origins = parts.headers.get_all(ORIGIN).iter();
-    let origin = origins.next()?;
-    let is_own = gate.is_own_origin(origin, &parts.uri, &parts.headers, peer);
-    Some(is_own && origins.next().is_none())
-}
 
 /// Whether a session's cookie counts in this request: from the hub's own page, or, for
 /// what changes nothing and opens no socket, from the person at the address bar. Over
 /// plain HTTP browsers send no `Sec-Fetch-Site`; then what a foreign page gets by
 /// sending the cookie it can't read.
-pub fn cookie_counts(gate: &Gate, peer: &Peer, parts: &Parts) -> bool {
-    match comes_from_own_page(gate, peer, parts) {
+pub fn cookie_counts(origin: &Origin, parts: &Parts) -> bool {
+    match origin.is_own() {
         Some(own) => own,
         None => {
             let safe = matches!(parts.method, Method::GET | Method::HEAD);
@@ -68,6 +58,8 @@ pub fn cookie(key: &Key, secure: bool, value: &str, seconds: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ocelli_net::gate::Gate;
+    use ocelli_net::request::Peer;
 
     fn counts(method: Method, lines: &[(&'static str, &str)]) -> bool {
         let mut request = http::Request::builder().method(method).uri("/");
@@ -77,15 +69,17 @@ mod tests {
         }
         let (parts, ()) = request.body(()).expect("a request").into_parts();
         let address = "127.0.0.1:8080".parse().expect("an address");
-        let peer = Peer {
+        let mut peer = Peer {
             remote: address,
             local: address,
             secure: false,
             authority: None,
-            flushes: Default::default(),
-            tab: Default::default(),
+            origin: Origin::Absent,
         };
-        cookie_counts(&Gate::new(&[], &[]), &peer, &parts)
+        let settled =
+            Gate::new(&[], &[]).settle(parts.version, &parts.uri, &parts.headers, &mut peer);
+        settled.expect("a request to this hub");
+        cookie_counts(&peer.origin, &parts)
     }
 
     #[test]

@@ -455,7 +455,7 @@ async fn links_and_sessions_end_when_their_time_is_over() {
 #[tokio::test(start_paused = true)]
 async fn whoever_stays_is_looked_up_again_within_a_minute_without_being_told_to() {
     use ocelli::visitor::{Visitor, rounds};
-    use ocelli_net::connection::Peer;
+    use ocelli_net::request::{Origin, Peer};
     let (clock, identity, _dir) = identity().await;
     let rounds = tokio::spawn(rounds(identity.clone()));
     let gate = identity.hub.find("yard", "gate").unwrap();
@@ -467,17 +467,17 @@ async fn whoever_stays_is_looked_up_again_within_a_minute_without_being_told_to(
     let token = PlayToken::new(cameras, expires);
     let token = token.sign(identity.store.key().unwrap());
     let request = http::Request::get(format!("/ws/cameras?token={token}")).body(());
-    let (parts, ()) = request.unwrap().into_parts();
+    let (mut parts, ()) = request.unwrap().into_parts();
     let address = "127.0.0.1:9".parse().unwrap();
     let peer = Peer {
         remote: address,
         local: address,
         secure: false,
         authority: None,
-        flushes: Default::default(),
-        tab: Default::default(),
+        origin: Origin::Absent,
     };
-    let visitor = Visitor::enter(&identity, &peer, &parts).await.unwrap();
+    parts.extensions.insert(peer);
+    let visitor = Visitor::of(&identity, &parts).await.unwrap();
     identity.visitors.stay(&visitor);
     assert!(visitor.may_watch(gate.id()));
     // While a blocking task runs, the runtime's clock stands still by itself: it would

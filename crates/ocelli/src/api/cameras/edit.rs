@@ -5,9 +5,8 @@ use crate::answer::{Answer, Problem, ProblemBody};
 use crate::api::apps::Gone;
 use crate::api::body::Body;
 use crate::api::state::Api;
-use crate::auth::Grant;
 use crate::catalog::{CameraChange, NewCamera};
-use axum::Extension;
+use crate::visitor::Visitor;
 use axum::extract::State;
 use http::StatusCode;
 
@@ -21,10 +20,10 @@ use http::StatusCode;
             body = ProblemBody)))]
 pub async fn create(
     State(api): State<Api>,
-    Extension(grant): Extension<Grant>,
+    visitor: Visitor,
     Body(new): Body<NewCamera>,
 ) -> Result<(StatusCode, Answer<Shown>), Problem> {
-    grant.check("camera:create", Some(new.app()?))?;
+    visitor.grant().check("camera:create", Some(new.app()?))?;
     let (camera, settings) = api.catalog.add_camera(new).await?;
     let view = View::of(&camera, &api, api.hub.clock().now());
     Ok((

@@ -12,7 +12,7 @@ use crate::api::body::Body;
 use crate::api::state::{Api, TRIALS};
 use crate::auth::Grant;
 use crate::catalog::{CameraChange, Jpeg, Settings, present};
-use axum::Extension;
+use crate::visitor::Visitor;
 use axum::extract::State;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -90,13 +90,15 @@ pub struct Trial {
         (status = 429, description = "As many as may be are being looked at", body = ProblemBody)))]
 pub async fn test(
     State(api): State<Api>,
-    Extension(grant): Extension<Grant>,
+    visitor: Visitor,
     Body(body): Body<TestCamera>,
 ) -> Result<Answer<Trial>, Problem> {
     let (old, named) = match &body.camera {
         None => (Settings::default(), None),
         Some(camera) => {
-            grant.check("camera:write", Some(split_id(camera).0))?;
+            visitor
+                .grant()
+                .check("camera:write", Some(split_id(camera).0))?;
             let id = api.catalog.place(camera)?;
             (api.catalog.changeable_settings(&id).await?, Some(id))
         }
@@ -126,7 +128,7 @@ pub async fn test(
     let begun = Instant::now();
     let looking = Looking {
         api: &api,
-        grant: &grant,
+        grant: &visitor.grant(),
         as_it_is: named
             .as_ref()
             .filter(|_| settings.verify_tls == old.verify_tls),

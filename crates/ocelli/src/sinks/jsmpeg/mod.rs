@@ -20,12 +20,12 @@ use axum::response::Response;
 use axum::routing::any;
 use axum::{Extension, Router};
 use http::Request;
-use ocelli_net::connection::Peer;
+use ocelli_net::request::Peer;
 use ocelli_net::websocket;
 use serde::Deserialize;
 use std::sync::Arc;
 use stream::Form;
-use viewer::{Viewer, Wish};
+use viewer::Wish;
 
 pub(super) fn routes() -> Router<Arc<Identity>> {
     Router::new().route("/live/jsmpeg", any(open))
@@ -70,14 +70,7 @@ async fn open(
         return refuse_for_now(&identity, &peer, request, &reason);
     }
     let served = identity.clone();
-    websocket::upgrade(
-        &identity.front,
-        &peer,
-        request,
-        None,
-        move |socket| async move {
-            let viewer = Viewer::new(socket, &served, stay, camera, wish);
-            viewer.run(&served).await;
-        },
-    )
+    websocket::upgrade(&identity.front, &peer, request, None, move |socket| {
+        viewer::serve(socket, served, stay, camera, wish)
+    })
 }

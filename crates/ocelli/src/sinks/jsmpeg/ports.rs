@@ -2,13 +2,13 @@
 //! servers runs unmodified: one for the page and its decoder, one for the video.
 
 use super::stream::Form;
-use super::viewer::{Viewer, Wish};
+use super::viewer::{self, Wish};
 use crate::config::JsmpegPorts;
 use crate::pages;
 use crate::sinks::news::Stay;
-use crate::sinks::playback::GOODBYE;
 use crate::visitor::{Identity, Visitor};
 use axum::body::Body;
+use axum::extract::FromRequestParts;
 use axum::response::Response;
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HOST, LOCATION, X_CONTENT_TYPE_OPTIONS};
@@ -17,11 +17,11 @@ use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use ocelli_core::{Camera, Quality};
 use ocelli_net::accept::{take_over, wait_out};
-use ocelli_net::connection::Peer;
 use ocelli_net::conversation::{Charged, bounded};
 use ocelli_net::counts::Refusal;
 use ocelli_net::plain::plain;
-use ocelli_net::websocket::{self, Reading, close};
+use ocelli_net::request::Peer;
+use ocelli_net::websocket::{self, GOODBYE, Reading, close};
 use std::convert::Infallible;
 use std::path::Path;
 use std::sync::Arc;
@@ -84,26 +84,26 @@ async fn accept_all(
 }
 
 fn accept(stream: TcpStream, port: Port, identity: &Arc<Identity>, ports: &Arc<Ports>) {
-    let Ok((mut connection, peer, proxy)) = take_over(stream, &identity.front) else {
+    let Ok((mut connection, facts, proxy)) = take_over(stream, &identity.front) else {
         return;
     };
-    match identity.front.doorkeeper.enter(peer.remote.ip(), proxy) {
+    match identity.front.doorkeeper.enter(facts.remote.ip(), proxy) {
         Ok(place) => connection.keep(place),
         Err(full) => {
             return identity
                 .front
-                .refused(Refusal::Connections, &peer, full.message());
+                .refused(Refusal::Connections, facts.remote, full.message());
         }
     }
     let (served, ports) = (identity.clone(), ports.clone());
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
-        let (identity, ports, peer) = (served.clone(), ports.clone(), peer.clone());
-        let tab = peer.tab.clone();
+        let (identity, ports, mut peer) = (served.clone(), ports.clone(), Peer::over(&facts));
         let answer = async move {
             let (version, uri, headers) = (request.version(), request.uri(), request.headers());
-            let checked = identity.front.gate.check_host(version, uri, headers, &peer);
-            if let Err((status, reason)) = checked {
-                identity.front.refused(Refusal::Host, &peer, &reason);
+            let front = &identity.front;
+            let settled = front.gate.settle(version, uri, headers, &mut peer);
+            if let Err((status, reason)) = settled {
+                front.refused(Refusal::Host, peer.remote, &reason);
                 return Ok(plain(status, &reason));
             }
             Ok::<_, Infallible>(match port {
@@ -111,7 +111,7 @@ fn accept(stream: TcpStream, port: Port, identity: &Arc<Identity>, ports: &Arc<P
                 Port::Video => ports.video(request.map(Body::new), &peer, &identity).await,
             })
         };
-        Charged::new(answer, tab)
+        Charged::new(answer, facts.tab.clone())
     });
     let http = bounded(&identity.front.limits)
         .serve_connection(TokioIo::new(connection), service)
@@ -137,8 +137,9 @@ impl Ports {
         peer: &Peer,
         identity: &Arc<Identity>,
     ) -> Response {
-        let (parts, body) = request.into_parts();
-        let visitor = Visitor::enter(identity, peer, &parts).await;
+        let (mut parts, body) = request.into_parts();
+        parts.extensions.insert(peer.clone());
+        let visitor = Visitor::from_request_parts(&mut parts, identity).await;
         let request = Request::from_parts(parts, body);
         let id = self.camera.id();
         let found = visitor.and_then(|visitor| {
@@ -148,7 +149,9 @@ impl Ports {
         let found = found.map_err(|problem| (close::UNAUTHORIZED, problem.message().to_owned()));
         let found = found.and_then(|(stay, camera)| match camera.mpeg1_refusal(Quality::Main) {
             Some(reason) => {
-                identity.front.refused(Refusal::Capacity, peer, &reason);
+                identity
+                    .front
+                    .refused(Refusal::Capacity, peer.remote, &reason);
                 Err((close::TRY_AGAIN_LATER, reason))
             }
             None => Ok((stay, camera)),
@@ -183,8 +186,7 @@ impl Ports {
                     quality: Quality::Main,
                     info: false,
                 };
-                let viewer = Viewer::new(socket, &served, stay, camera, wish);
-                viewer.run(&served).await;
+                viewer::serve(socket, served, stay, camera, wish).await;
             },
         )
     }

@@ -26,6 +26,8 @@ pub struct Messages {
     /// Whether the header was sent, where there is one.
     begun: bool,
     rate: (u32, u32),
+    /// The header, while it waits for the picture that told the size.
+    ahead: Option<Bytes>,
     /// What is left of a picture that is longer than a message.
     rest: Bytes,
 }
@@ -37,6 +39,7 @@ impl Messages {
             packer: (form == Form::Ts).then(Packer::default),
             begun: form == Form::Ts,
             rate: RATES[0],
+            ahead: None,
             rest: Bytes::new(),
         }
     }
@@ -61,8 +64,12 @@ impl Messages {
         self.begun && self.packer.is_none()
     }
 
-    /// Takes a picture; its messages are those that [`Messages::next`] gives.
+    /// Takes a picture; its messages are those that [`Messages::next`] gives, the header
+    /// before them if it is still due.
     pub fn take(&mut self, frame: &Frame) {
+        if self.wants_header() {
+            self.ahead = frame.size.map(|size| self.header(size));
+        }
         let payload = frame.payload();
         if let Some(sequence) = mpeg1::sequence(&payload) {
             self.rate = sequence.rate;
@@ -75,6 +82,9 @@ impl Messages {
 
     /// The next message of the picture that was taken.
     pub fn next(&mut self) -> Option<Bytes> {
+        if let Some(header) = self.ahead.take() {
+            return Some(header);
+        }
         if self.rest.is_empty() {
             return None;
         }

@@ -26,25 +26,21 @@ pub use command::Command;
 use command::Command;
 use event::Announced;
 use http::Request;
-use ocelli_core::{Form, Work};
-use ocelli_net::bell::Bell;
-use ocelli_net::connection::Peer;
-use ocelli_net::counts::{Viewing, Way};
-use ocelli_net::websocket::{self, Incoming, Socket, close};
+use ocelli_core::{Form, Ready, Work};
+use ocelli_net::counts::Way;
+use ocelli_net::request::Peer;
+use ocelli_net::websocket::{self, Delivery, FrameSender, Next, Socket, close};
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::{Interval, MissedTickBehavior, interval};
-use tokio_websockets::Message;
 use watch::Watched;
 
 /// The subprotocol that adds what the plain form lacks.
 const V2: &str = "ocelli.v2";
 /// How often a viewer of the `ocelli.v2` form is told its counts.
 const STATS_INTERVAL: Duration = Duration::from_secs(1);
-/// How long a viewer may take to answer a close.
-const GOODBYE: Duration = Duration::from_millis(400);
 /// How many faults of one command are told.
 const ERRORS_TOLD: usize = 8;
 
@@ -73,9 +69,16 @@ async fn open(
         v2.then_some(V2),
         move |socket| async move {
             tracing::debug!(peer = %remote, v2, "a viewer came");
-            let viewer = Viewer::new(served, visitor, socket, v2);
-            let (ignored, watched) = viewer.run().await;
-            let (sent, dropped) = watched.totals();
+            let (way, form) = if v2 {
+                (Way::WallV2, Form::V2)
+            } else {
+                (Way::Wall, Form::Plain)
+            };
+            let sender = FrameSender::new(socket, form, &served.front, way);
+            let mut viewer = Viewer::new(served, visitor, v2);
+            sender.run(&mut viewer).await;
+            let (sent, dropped) = viewer.watched.totals();
+            let ignored = viewer.ignored;
             tracing::debug!(peer = %remote, sent, dropped, ignored, "a viewer left");
         },
     )
@@ -84,14 +87,9 @@ async fn open(
 struct Viewer {
     identity: Arc<Identity>,
     visitor: Visitor,
-    socket: Socket,
-    form: Form,
     watched: Watched,
     news: News,
     ignored: u64,
-    viewing: Viewing,
-    /// Rings for whatever is not a frame.
-    bell: Bell,
     /// What only the `ocelli.v2` form has.
     v2: Option<Extras>,
 }
@@ -119,16 +117,8 @@ impl Faults {
     }
 }
 
-/// What interrupts the sending of frames.
-enum Turn {
-    Came(Incoming),
-    CamerasChanged,
-    StatsDue,
-    Stopped,
-}
-
 impl Viewer {
-    fn new(identity: Arc<Identity>, visitor: Visitor, socket: Socket, v2: bool) -> Self {
+    fn new(identity: Arc<Identity>, visitor: Visitor, v2: bool) -> Self {
         let extras = v2.then(|| {
             let mut stats = interval(STATS_INTERVAL);
             stats.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -140,139 +130,29 @@ impl Viewer {
             }
         });
         identity.visitors.stay(&visitor);
-        let (way, form) = if v2 {
-            (Way::WallV2, Form::V2)
-        } else {
-            (Way::Wall, Form::Plain)
-        };
         Self {
-            viewing: identity.front.counts.enter(way),
             news: News::new(&identity.hub),
             watched: Watched::new(identity.hub.clone(), visitor.clone()),
             identity,
             visitor,
-            socket,
-            form,
             ignored: 0,
-            bell: Bell::default(),
             v2: extras,
         }
     }
 
-    async fn run(mut self) -> (u64, Watched) {
-        loop {
-            match std::future::poll_fn(|cx| self.poll_turn(cx)).await {
-                Turn::CamerasChanged if self.visitor.has_lapsed() => {
-                    self.socket.close(close::UNAUTHORIZED, LAPSED);
-                }
-                Turn::CamerasChanged => {
-                    self.watched.follow_all();
-                    if let Some(extras) = &mut self.v2 {
-                        let news = extras.announced.news(&self.visitor);
-                        extras.events.extend(news);
-                    }
-                }
-                Turn::StatsDue => {
-                    if let Some(extras) = &mut self.v2 {
-                        let now = self.identity.hub.clock().now();
-                        extras.events.push_back(event::stats(now, &self.watched));
-                    }
-                }
-                Turn::Came(Incoming::Text(text)) => self.obey(&text),
-                Turn::Came(Incoming::Binary(_) | Incoming::TooLong) => {
-                    self.socket.close(1003, "a viewer sends no binary messages");
-                }
-                Turn::Came(Incoming::Closed) => break,
-                Turn::Stopped => {
-                    self.socket.close(1001, "the hub stops");
-                    self.socket.finish(GOODBYE).await;
-                    break;
-                }
-            }
+    /// Brings what it watches in line with what has changed.
+    fn follow(&mut self, socket: &mut Socket) {
+        if self.visitor.has_lapsed() {
+            return socket.close(close::UNAUTHORIZED, LAPSED);
         }
-        (self.ignored, self.watched)
-    }
-
-    /// Sends frames until there is something else to do.
-    ///
-    /// While a message is being written that is only to write on. Then events go
-    /// first, which bounds them, for nothing is read before they are gone; then
-    /// what the viewer says; then frames. Only a frame that is published while the task
-    /// is already woken for an event may be before it.
-    ///
-    /// Speed is in three things: nothing goes back to the runtime between a frame and the
-    /// next; what else might happen is polled when its [`Bell`] has rung, and not for
-    /// each frame; and while there is nothing to do the socket is lent to whoever
-    /// publishes the next.
-    fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Turn> {
-        self.socket.take_back(self.watched.ready(), self.form);
-        self.bell.hear(cx);
-        loop {
-            if let Some(bell) = self.bell.due()
-                && self.has_to_stop(&mut Context::from_waker(&bell))
-            {
-                return Poll::Ready(Turn::Stopped);
-            }
-            if ready!(self.socket.poll_written(cx)).is_err() {
-                return Poll::Ready(Turn::Came(Incoming::Closed));
-            }
-            if self.socket.is_idle()
-                && let Some(extras) = &mut self.v2
-                && let Some(event) = extras.events.pop_front()
-            {
-                self.socket.send(Message::text(event));
-                continue;
-            }
-            if let Some(bell) = self.bell.due() {
-                let rare = &mut Context::from_waker(&bell);
-                if let Poll::Ready(turn) = self.poll_else(rare) {
-                    return Poll::Ready(turn);
-                }
-                // While a message is being written not all of it was polled.
-                if self.socket.is_idle() {
-                    self.bell.settle();
-                }
-            }
-            if !self.socket.is_idle() {
-                return Poll::Pending;
-            }
-            let Poll::Ready(frame) = self.watched.poll_frame(cx) else {
-                let (ready, tally) = (self.watched.ready(), self.viewing.tally());
-                self.socket.lend(ready, self.form, usize::MAX, tally);
-                return Poll::Pending;
-            };
-            self.viewing.tally().sent(frame.payload_len());
-            self.socket.send_binary(frame.into_message(self.form));
+        self.watched.follow_all();
+        if let Some(extras) = &mut self.v2 {
+            let news = extras.announced.news(&self.visitor);
+            extras.events.extend(news);
         }
-    }
-
-    /// Whether the hub stops, which is news.
-    fn has_to_stop(&mut self, cx: &mut Context<'_>) -> bool {
-        self.news.any(cx) && self.identity.front.stopping.is_cancelled()
-    }
-
-    /// Whatever is not a frame.
-    fn poll_else(&mut self, cx: &mut Context<'_>) -> Poll<Turn> {
-        if let Poll::Ready(incoming) = self.socket.poll(cx) {
-            return Poll::Ready(Turn::Came(incoming));
-        }
-        if !self.socket.is_idle() {
-            return Poll::Pending;
-        }
-        if let Some(extras) = &mut self.v2
-            && extras.stats.poll_tick(cx).is_ready()
-        {
-            return Poll::Ready(Turn::StatsDue);
-        }
-        if self.news.any(cx) {
-            self.news.take();
-            return Poll::Ready(Turn::CamerasChanged);
-        }
-        Poll::Pending
     }
 
     fn obey(&mut self, text: &str) {
-        let work = Work::begin();
         let faults = match Command::parse(text) {
             Ok(command) => self.carry_out(command),
             Err(message) => Faults::one(event::error("malformed_command", &message, None)),
@@ -282,7 +162,6 @@ impl Viewer {
         if let Some(extras) = &mut self.v2 {
             extras.events.extend(faults.told);
         }
-        self.socket.charge(work.took());
     }
 
     /// Carries out a command; what of it could not be.
@@ -326,5 +205,41 @@ impl Viewer {
             count: unknown.len() as u64,
             told: unknown.iter().take(ERRORS_TOLD).map(words).collect(),
         }
+    }
+}
+
+impl Delivery for Viewer {
+    fn ready(&self) -> &Ready {
+        self.watched.ready()
+    }
+
+    fn next_text(&mut self) -> Option<String> {
+        self.v2.as_mut()?.events.pop_front()
+    }
+
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Next> {
+        self.watched.poll_frame(cx).map(Next::Frame)
+    }
+
+    fn poll_rare(&mut self, socket: &mut Socket, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some(extras) = &mut self.v2
+            && extras.stats.poll_tick(cx).is_ready()
+        {
+            let now = self.identity.hub.clock().now();
+            extras.events.push_back(event::stats(now, &self.watched));
+            return Poll::Ready(());
+        }
+        if self.news.any(cx) {
+            self.news.take();
+            self.follow(socket);
+            return Poll::Ready(());
+        }
+        Poll::Pending
+    }
+
+    fn text(&mut self, text: String, socket: &mut Socket) {
+        let work = Work::begin();
+        self.obey(&text);
+        socket.charge(work.took());
     }
 }

@@ -3,13 +3,11 @@
 
 #![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
 
-mod support;
-
+use crate::support::PATIENCE;
+use crate::support::site::Site;
+use crate::support::wall::{WALL, Wall};
 use ocelli_testkit::websocket::{Frame, RawSocket, plain_message};
 use std::time::Duration;
-use support::PATIENCE;
-use support::site::Site;
-use support::wall::{WALL, Wall};
 
 /// The longest text that is taken.
 const LIMIT: usize = 64 * 1024;
@@ -49,7 +47,7 @@ async fn closed(site: &Site, frames: &[Frame]) -> Option<u16> {
 }
 
 /// Sends these frames, which are good: the camera is subscribed.
-async fn obeyed(site: &Site, hand: &support::site::Hand, frames: &[Frame]) {
+async fn obeyed(site: &Site, hand: &crate::support::site::Hand, frames: &[Frame]) {
     let mut socket = raw(site).await;
     for frame in frames {
         socket.send(frame).await;

@@ -2,8 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
 
-mod support;
-
+use crate::support::device::{ADMIN, Key};
+use crate::support::http::{ask, get, request};
+use crate::support::site::Site;
+use crate::support::tempdir::Dir;
+use crate::support::{PATIENCE, eventually};
 use ocelli_core::Timestamp;
 use ocelli_testkit::jpeg::{self, Picture};
 use ocelli_testkit::websocket::RawSocket;
@@ -11,11 +14,6 @@ use ocelli_testkit::{HttpCamera, HttpCameraOptions, Hub};
 use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
-use support::device::{ADMIN, Key};
-use support::http::{ask, get, request};
-use support::site::Site;
-use support::tempdir::Dir;
-use support::{PATIENCE, eventually};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::process::Command;

@@ -2,15 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
 
-mod support;
-
+use crate::support::PATIENCE;
+use crate::support::site::Site;
+use crate::support::wall::Wall;
 use ocelli_testkit::Hub;
 use ocelli_testkit::websocket::plain_message;
 use serde_json::json;
 use std::time::Duration;
-use support::PATIENCE;
-use support::site::Site;
-use support::wall::Wall;
 use tokio_tungstenite::tungstenite::Message;
 
 const OCELLI: &str = env!("CARGO_BIN_EXE_ocelli");
@@ -41,7 +39,7 @@ async fn a_message_is_the_id_s_length_the_id_and_a_jpeg() {
         assert!(jpeg.ends_with(&[0xff, 0xd9]));
         assert_eq!(ocelli_media::jpeg::size(jpeg), Some(size));
         if seen[room] == 1 {
-            assert_eq!(support::shades(jpeg).len(), 256, "ffmpeg decodes it");
+            assert_eq!(crate::support::shades(jpeg).len(), 256, "ffmpeg decodes it");
         }
     }
 }

@@ -1,18 +1,16 @@
 //! The wall socket in its `ocelli.v2` form: the header, what is dropped, the pace
-//! that a viewer sets. Its events are in `wall_events.rs`.
+//! that a viewer sets. Its events are in `events.rs`.
 
 #![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
 
-mod support;
-
+use crate::support::PATIENCE;
+use crate::support::site::{Hand, Site};
+use crate::support::wall::{WALL, Wall};
 use ocelli_core::Timestamp;
 use ocelli_testkit::jpeg::{self, Picture};
 use ocelli_testkit::websocket::RawSocket;
 use serde_json::json;
 use std::time::{Duration, Instant};
-use support::PATIENCE;
-use support::site::{Hand, Site};
-use support::wall::{WALL, Wall};
 
 fn number(payload: &[u8]) -> u64 {
     jpeg::stamp(payload).expect("a stamped picture").sequence

@@ -2,13 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
 
-mod support;
-
+use crate::support::PATIENCE;
+use crate::support::http::{Answer, ask, get};
 use ocelli_testkit::Hub;
 use ocelli_testkit::websocket::{Frame, KEY, RawSocket, plain_message};
 use std::time::{Duration, Instant};
-use support::PATIENCE;
-use support::http::{Answer, ask, get};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -208,7 +206,7 @@ async fn each_fault_has_a_plain_status_and_a_sentence_that_names_it() {
             .filter(|line| line.contains("refused an upgrade"));
         lines.count()
     };
-    support::eventually("each is logged", || logged(&hub) >= 15).await;
+    crate::support::eventually("each is logged", || logged(&hub) >= 15).await;
     assert_eq!(logged(&hub), 15, "once each");
 }
 

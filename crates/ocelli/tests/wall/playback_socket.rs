@@ -2,17 +2,15 @@
 
 #![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
 
-mod support;
-
+use crate::support::PATIENCE;
+use crate::support::http::{get, request};
+use crate::support::site::Site;
+use crate::support::tempdir;
+use crate::support::wall::Wall;
 use ocelli_testkit::Hub;
 use ocelli_testkit::jpeg;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
-use support::PATIENCE;
-use support::http::{get, request};
-use support::site::Site;
-use support::tempdir;
-use support::wall::Wall;
 use tokio_tungstenite::tungstenite::Message;
 
 const OCELLI: &str = env!("CARGO_BIN_EXE_ocelli");

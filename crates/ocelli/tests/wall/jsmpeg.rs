@@ -3,8 +3,9 @@
 
 #![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
 
-mod support;
-
+use crate::support::http::{Answer, ask, get, request};
+use crate::support::tempdir::Dir;
+use crate::support::{PATIENCE, eventually};
 use futures_util::StreamExt;
 use ocelli_testkit::websocket::RawSocket;
 use ocelli_testkit::{Child, FAKE_PI, Hub, RtspServer, RtspServerOptions, clock_of};
@@ -13,9 +14,6 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-use support::http::{Answer, ask, get, request};
-use support::tempdir::Dir;
-use support::{PATIENCE, eventually};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;

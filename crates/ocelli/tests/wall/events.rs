@@ -2,17 +2,15 @@
 
 #![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
 
-mod support;
-
+use crate::support::PATIENCE;
+use crate::support::http::get;
+use crate::support::site::Site;
+use crate::support::wall::{WALL, Wall};
 use ocelli_core::Timestamp;
 use ocelli_testkit::jpeg::{self, Picture};
 use ocelli_testkit::websocket::RawSocket;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
-use support::PATIENCE;
-use support::http::get;
-use support::site::Site;
-use support::wall::{WALL, Wall};
 use tokio_tungstenite::tungstenite::Message;
 
 /// The next `camera` event in which this camera is in this state.

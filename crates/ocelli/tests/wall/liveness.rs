@@ -3,14 +3,12 @@
 
 #![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
 
-mod support;
-
+use crate::support::site::{Hand, Site};
+use crate::support::wall::WALL;
 use ocelli_core::Timestamp;
 use ocelli_testkit::jpeg::Picture;
 use ocelli_testkit::websocket::{Frame, KEY, RawSocket};
 use std::time::Duration;
-use support::site::{Hand, Site};
-use support::wall::WALL;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, sleep};

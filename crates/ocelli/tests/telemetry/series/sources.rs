@@ -1,8 +1,8 @@
 //! Those who write: netcat, the bare socket, `ocelli plot`.
 
+use super::{OCELLI, Viewer, api, netcat, netcat_open, plain_site, points, series, site};
 use crate::support::PATIENCE;
 use crate::support::tempdir::Dir;
-use crate::{OCELLI, Viewer, api, netcat, netcat_open, plain_site, points, series, site};
 use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};

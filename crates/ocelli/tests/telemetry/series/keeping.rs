@@ -1,10 +1,10 @@
 //! Series that outlive the hub, a crash, and a disk that takes nothing.
 
+use super::{OCELLI, Site, Viewer, api, netcat, netcat_open, points, port, series, site};
 use crate::support::PATIENCE;
 use crate::support::device::ADMIN;
 use crate::support::http::get;
 use crate::support::tempdir::Dir;
-use crate::{OCELLI, Site, Viewer, api, netcat, netcat_open, points, port, series, site};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::io::Write;

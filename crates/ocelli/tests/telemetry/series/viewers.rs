@@ -1,11 +1,11 @@
 //! Those who look: what they are given and when, and who may.
 
+use super::{Viewer, api, netcat, netcat_open, plain_site, points, port, series, site};
 use crate::support::PATIENCE;
 use crate::support::device::ADMIN;
 use crate::support::http::ask;
 use crate::support::secure::{Local, encrypt, text};
 use crate::support::tempdir::Dir;
-use crate::{Viewer, api, netcat, netcat_open, plain_site, points, port, series, site};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;

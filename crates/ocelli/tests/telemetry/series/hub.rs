@@ -1,11 +1,11 @@
 //! What the hub does with series by itself, and what it is told to do: its own figures,
 //! devices', names, ports that are taken.
 
+use super::{OCELLI, Viewer, api, netcat, netcat_open, plain_site, points, series, site};
 use crate::support::PATIENCE;
 use crate::support::device::{ADMIN, Device, Key, picture};
 use crate::support::http::call;
 use crate::support::tempdir::Dir;
-use crate::{OCELLI, Viewer, api, netcat, netcat_open, plain_site, points, series, site};
 use ocelli_testkit::Hub;
 use serde_json::{Value, json};
 use std::io::Write;

@@ -2,19 +2,17 @@
 
 #![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
 
-mod support;
-
+use crate::support::PATIENCE;
+use crate::support::http::{Answer, call, get, request};
+use crate::support::site::Site;
+use crate::support::tempdir::Dir;
+use crate::support::wall::Wall;
 use ocelli_testkit::websocket::{KEY, RawSocket};
 use ocelli_testkit::{Hub, jpeg};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::process::{Command, Stdio};
 use std::time::Duration;
-use support::PATIENCE;
-use support::http::{Answer, call, get, request};
-use support::site::Site;
-use support::tempdir::Dir;
-use support::wall::Wall;
 use tokio::time::Instant;
 
 const OCELLI: &str = env!("CARGO_BIN_EXE_ocelli");

@@ -1,11 +1,9 @@
 //! What should not be forgotten about the documents.
 
-mod support;
-
+use crate::support::tempdir::Dir;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use support::tempdir::Dir;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")

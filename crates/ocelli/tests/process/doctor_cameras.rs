@@ -1,12 +1,10 @@
 //! `ocelli doctor` and cameras: GStreamer's RTSP server as it is and spoilt on the
 //! way, HTTP, those of a configuration; and this machine.
 
-mod support;
-
+use crate::support::doctor::{Spoil, Verdict, doctor, proxy, server};
+use crate::support::tempdir::Dir;
 use ocelli_testkit::{RtspAuth, RtspServer, RtspServerOptions};
 use std::process::Command;
-use support::doctor::{Spoil, Verdict, doctor, proxy, server};
-use support::tempdir::Dir;
 
 const OCELLI: &str = env!("CARGO_BIN_EXE_ocelli");
 
@@ -35,7 +33,7 @@ fn an_rtsp_camera_is_described() {
     says("sessions", "at least 5 viewers");
     assert_eq!(server.opened_of("h264"), 5);
     assert!(
-        server.wait_sessions(0, support::PATIENCE),
+        server.wait_sessions(0, crate::support::PATIENCE),
         "they are closed again"
     );
 }

@@ -2,18 +2,16 @@
 
 #![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
 
-mod support;
-
+use crate::support::eventually;
+use crate::support::http::{ask, get};
+use crate::support::tempdir::Dir;
+use crate::support::wall::Wall;
 use ocelli_testkit::Hub;
 use rustix::process::{Pid, Signal, kill_process};
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
-use support::eventually;
-use support::http::{ask, get};
-use support::tempdir::Dir;
-use support::wall::Wall;
 
 const OCELLI: &str = env!("CARGO_BIN_EXE_ocelli");
 const PATTERN: &str = "pattern:?size=64x48&fps=20";

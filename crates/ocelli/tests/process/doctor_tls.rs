@@ -1,7 +1,7 @@
 //! `ocelli doctor` and certificates: each is wrong in one way, and one is right.
 
-mod support;
-
+use crate::support::doctor::{Verdict, doctor_with, request, right};
+use crate::support::tempdir::Dir;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, KeyUsagePurpose,
     date_time_ymd,
@@ -14,8 +14,6 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, SystemTime};
-use support::doctor::{Verdict, doctor_with, request, right};
-use support::tempdir::Dir;
 
 const WEEK: Duration = Duration::from_secs(7 * 24 * 3600);
 
@@ -252,8 +250,8 @@ fn a_token_is_not_sent_to_a_stranger() {
 
 #[test]
 fn plain_text_where_tls_should_be() {
-    let address = support::doctor::server(|request| right(request).into_bytes());
-    let verdict = support::doctor::doctor(&[&address.replace("ws://", "wss://")]);
+    let address = crate::support::doctor::server(|request| right(request).into_bytes());
+    let verdict = crate::support::doctor::doctor(&[&address.replace("ws://", "wss://")]);
     verdict.fails("tls", &["ws://"]);
 }
 

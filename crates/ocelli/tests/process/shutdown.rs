@@ -2,15 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
 
-mod support;
-
+use crate::support::wall::{WALL, Wall};
+use crate::support::{PATIENCE, eventually};
 use ocelli_testkit::websocket::{Frame, RawSocket};
 use ocelli_testkit::{Child, Hub, RtspServer, RtspServerOptions};
 use rustix::process::Signal;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
-use support::wall::{WALL, Wall};
-use support::{PATIENCE, eventually};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 

@@ -1,14 +1,12 @@
 //! `ocelli doctor` against servers that are broken on purpose, each in one way
 //! and by hand on a bare socket, and against the hub, which is not.
 
-mod support;
-
+use crate::support::doctor::{Verdict, doctor, header, right, server};
 use ocelli_testkit::Hub;
 use std::io::Write;
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
 use std::thread;
-use support::doctor::{Verdict, doctor, header, right, server};
 use tokio_tungstenite::tungstenite;
 
 const OCELLI: &str = env!("CARGO_BIN_EXE_ocelli");

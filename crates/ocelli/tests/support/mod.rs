@@ -9,6 +9,7 @@
 pub mod device;
 pub mod doctor;
 pub mod http;
+pub mod rtsp;
 pub mod secure;
 pub mod site;
 pub mod tempdir;

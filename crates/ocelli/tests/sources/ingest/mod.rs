@@ -2,9 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
 
-#[path = "../support/mod.rs"]
-mod support;
-
 mod ended;
 mod frames;
 mod keys;
@@ -12,14 +9,14 @@ mod streams;
 mod time;
 mod websocat;
 
+use crate::support::PATIENCE;
+use crate::support::device::ADMIN;
+use crate::support::http::{Answer, call};
+use crate::support::site::Site;
+use crate::support::tempdir::Dir;
 use bytes::Bytes;
 use serde_json::Value;
 use std::net::SocketAddr;
-use support::PATIENCE;
-use support::device::ADMIN;
-use support::http::{Answer, call};
-use support::site::Site;
-use support::tempdir::Dir;
 use tokio::time::Instant;
 
 async fn site() -> (Site, Dir) {

@@ -3,8 +3,10 @@
 
 #![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
 
-mod support;
-
+use crate::support::PATIENCE;
+use crate::support::device::{ADMIN, Device, Key, picture};
+use crate::support::http::{call, get};
+use crate::support::tempdir::Dir;
 use ocelli::store::keys::StreamKey;
 use ocelli::store::{self, keys};
 use ocelli_testkit::Hub;
@@ -13,10 +15,6 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Output};
 use std::time::Duration;
-use support::PATIENCE;
-use support::device::{ADMIN, Device, Key, picture};
-use support::http::{call, get};
-use support::tempdir::Dir;
 use tokio::task::JoinSet;
 
 const OCELLI: &str = env!("CARGO_BIN_EXE_ocelli");

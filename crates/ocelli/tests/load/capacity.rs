@@ -3,8 +3,11 @@
 
 #![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
 
-mod support;
-
+use crate::support::device::{ADMIN, Device, Key, picture};
+use crate::support::http::get;
+use crate::support::tempdir::Dir;
+use crate::support::wall::Wall;
+use crate::support::{PATIENCE, Watched, eventually, ffmpegs};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use ocelli::config::Config;
@@ -18,11 +21,6 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use support::device::{ADMIN, Device, Key, picture};
-use support::http::get;
-use support::tempdir::Dir;
-use support::wall::Wall;
-use support::{PATIENCE, Watched, eventually, ffmpegs};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_tungstenite::connect_async;
 use tokio_tungstenite::tungstenite::Message;

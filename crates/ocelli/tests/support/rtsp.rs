@@ -1,4 +1,4 @@
-//! A camera by hand.
+//! An RTSP camera by hand.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};

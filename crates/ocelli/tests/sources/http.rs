@@ -1,13 +1,11 @@
 //! HTTP cameras, good and bad.
 
-mod support;
-
+use crate::support::Watched;
 use ocelli_testkit::{HttpCamera, HttpCameraOptions};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
-use support::Watched;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -133,7 +131,7 @@ async fn a_part_without_end_does_not_fill_the_memory() {
     let _viewer = watched.watch();
     let before = ocelli_testkit::resident_bytes(std::process::id());
     let begun = Instant::now();
-    support::eventually("four seconds", || begun.elapsed() > Duration::from_secs(4)).await;
+    crate::support::eventually("four seconds", || begun.elapsed() > Duration::from_secs(4)).await;
     let after = ocelli_testkit::resident_bytes(std::process::id());
     assert!(after < before + (64 << 20), "{before} {after}");
 }
@@ -171,7 +169,7 @@ async fn a_camera_s_own_certificate_needs_a_word() {
     ))
     .spawn()
     .expect("openssl");
-    support::eventually("it listens", || {
+    crate::support::eventually("it listens", || {
         std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()
     })
     .await;

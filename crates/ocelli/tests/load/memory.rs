@@ -3,18 +3,16 @@
 
 #![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
 
-mod support;
-
+use crate::support::PATIENCE;
+use crate::support::http::{ask, get};
+use crate::support::secure::Local;
+use crate::support::tempdir::Dir;
 use bytes::Bytes;
 use futures_util::future::join_all;
 use http::{Request, StatusCode};
 use ocelli_testkit::Hub;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
-use support::PATIENCE;
-use support::http::{ask, get};
-use support::secure::Local;
-use support::tempdir::Dir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;

@@ -1,8 +1,8 @@
 //! Devices that come too often, or say nothing for too long.
 
-use super::support::PATIENCE;
-use super::support::device::{Device, Key, picture};
 use super::{admin, newest_stream, site};
+use crate::support::PATIENCE;
+use crate::support::device::{Device, Key, picture};
 use bytes::Bytes;
 use ocelli_core::State;
 use ocelli_testkit::websocket::{Frame, RawSocket};

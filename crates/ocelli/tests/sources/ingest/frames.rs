@@ -1,9 +1,9 @@
 //! What a device sends: whole pictures, of a length, at a rate.
 
-use super::support::PATIENCE;
-use super::support::device::{Device, Key, picture};
-use super::support::http::get;
 use super::{admin, device, newest_stream, shows, site};
+use crate::support::PATIENCE;
+use crate::support::device::{Device, Key, picture};
+use crate::support::http::get;
 use bytes::Bytes;
 use ocelli_testkit::jpeg;
 use ocelli_testkit::websocket::{Frame, KEY, RawSocket};

@@ -1,8 +1,8 @@
 //! RTSP cameras that send without end, or take nothing: each attempt ends with its
 //! reason after a bounded number of bytes, and another camera of the hub goes on.
 
-use super::peer::{Camera, H264, H265, JPEG, Peer};
-use super::support::{PATIENCE, Watched, eventually};
+use crate::support::rtsp::{Camera, H264, H265, JPEG, Peer};
+use crate::support::{PATIENCE, Watched, eventually};
 use futures_util::future::join_all;
 use ocelli_core::CameraStatus;
 use std::sync::atomic::Ordering;

@@ -3,16 +3,14 @@
 
 #![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
 
-mod support;
-
+use crate::support::PATIENCE;
+use crate::support::http::{ask, get};
+use crate::support::tempdir::Dir;
+use crate::support::wall::Wall;
 use ocelli_testkit::websocket::RawSocket;
 use ocelli_testkit::{Hub, HubBuilder};
 use rustix::process::Signal;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use support::PATIENCE;
-use support::http::{ask, get};
-use support::tempdir::Dir;
-use support::wall::Wall;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;

@@ -1,8 +1,8 @@
 //! websocat as a device: one message of what it reads, one line of what it is told.
 
-use super::support::PATIENCE;
-use super::support::device::{Key, picture};
 use super::{shows, site};
+use crate::support::PATIENCE;
+use crate::support::device::{Key, picture};
 use std::net::SocketAddr;
 use std::process::Stdio;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

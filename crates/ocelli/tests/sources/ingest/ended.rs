@@ -1,9 +1,9 @@
 //! How a connection ended: what the log, the stream's row and the device are told.
 
-use super::support::PATIENCE;
-use super::support::device::{ADMIN, Key};
-use super::support::tempdir::Dir;
 use super::{newest_stream, streams};
+use crate::support::PATIENCE;
+use crate::support::device::{ADMIN, Key};
+use crate::support::tempdir::Dir;
 use ocelli_testkit::Hub;
 use ocelli_testkit::websocket::RawSocket;
 use serde_json::Value;

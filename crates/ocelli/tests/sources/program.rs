@@ -2,8 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
 
-mod support;
-
+use crate::support::http::get;
+use crate::support::tempdir::Dir;
+use crate::support::{PATIENCE, Watched, eventually, ffmpegs, shades};
 use ocelli::config::{Config, from_argument};
 use ocelli_testkit::websocket::RawSocket;
 use ocelli_testkit::{FAKE_PI, Hub, children_of};
@@ -12,9 +13,6 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
-use support::http::get;
-use support::tempdir::Dir;
-use support::{PATIENCE, Watched, eventually, ffmpegs, shades};
 
 /// A camera of these lines.
 fn camera(lines: &str) -> Watched {

@@ -2,14 +2,10 @@
 //! cameras must keep their frame rate, `/health` must answer in time, and the hub's memory
 //! must stay bounded and be given back.
 
-#[allow(dead_code, reason = "shared with other tests")]
-#[path = "../support/tempdir.rs"]
-mod tempdir;
-
+use crate::support::tempdir::Dir;
 use ocelli_testkit::hostile::{Form, Stage, Transport, attacks};
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
-use tempdir::Dir;
 
 const OCELLI: &str = env!("CARGO_BIN_EXE_ocelli");
 /// These tests measure times, so they run one at a time.

@@ -1,13 +1,11 @@
 //! RTSP cameras against GStreamer's RTSP server, JPEG by the real ffmpeg.
 
-mod support;
-
+use crate::support::{Viewer, Watched, eventually, ffmpegs, shades};
 use ocelli_core::Codec;
 use ocelli_testkit::{RtspAuth, RtspServer, RtspServerOptions};
 use rustix::process::{Pid, Signal, kill_process};
 use std::net::{SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
-use support::{Viewer, Watched, eventually, ffmpegs, shades};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 

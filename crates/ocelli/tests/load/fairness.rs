@@ -3,15 +3,13 @@
 
 #![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
 
-mod support;
-
+use crate::support::http::get;
+use crate::support::wall::Wall;
+use crate::support::{PATIENCE, eventually};
 use ocelli_testkit::jpeg::Picture;
 use ocelli_testkit::{HttpCamera, HttpCameraOptions, Hub};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
-use support::http::get;
-use support::wall::Wall;
-use support::{PATIENCE, eventually};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{sleep, timeout};

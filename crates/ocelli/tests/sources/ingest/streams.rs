@@ -1,9 +1,9 @@
 //! What is told of a device and of its stream, and who takes whose place.
 
-use super::support::device::{Device, Key, picture};
-use super::support::wall::Wall;
-use super::support::{PATIENCE, eventually};
 use super::{admin, device, newest_stream, shows, site, streams};
+use crate::support::device::{Device, Key, picture};
+use crate::support::wall::Wall;
+use crate::support::{PATIENCE, eventually};
 use ocelli_core::State;
 use ocelli_testkit::jpeg;
 use serde_json::{Value, json};

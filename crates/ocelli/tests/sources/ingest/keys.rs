@@ -1,9 +1,9 @@
 //! Keys: minted, shown once, refused, revoked.
 
-use super::support::PATIENCE;
-use super::support::device::{ADMIN, Device, Key, picture};
-use super::support::http::get;
 use super::{admin, newest_stream, shows, site};
+use crate::support::PATIENCE;
+use crate::support::device::{ADMIN, Device, Key, picture};
+use crate::support::http::get;
 use ocelli::store::keys;
 use serde_json::{Value, json};
 use std::sync::mpsc;

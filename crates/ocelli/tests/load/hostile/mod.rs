@@ -6,19 +6,17 @@
 #![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
 
 mod camera;
-#[path = "../support/mod.rs"]
-mod support;
 
+use crate::support::PATIENCE;
+use crate::support::http::get;
+use crate::support::tempdir::Dir;
+use crate::support::wall::Wall;
 use camera::{Attack, Hostile};
 use ocelli_testkit::websocket::V2;
 use ocelli_testkit::{HttpCamera, HttpCameraOptions, Hub};
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use support::PATIENCE;
-use support::http::get;
-use support::tempdir::Dir;
-use support::wall::Wall;
 use tokio::sync::{Mutex, MutexGuard};
 use tokio_tungstenite::tungstenite::Message;
 

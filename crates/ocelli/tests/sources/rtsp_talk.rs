@@ -1,7 +1,9 @@
 //! Cameras that take liberties, and what is said to them: they play.
 
-use super::peer::{Camera, H264, JPEG, Peer};
-use super::support::{Watched, eventually};
+#![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
+
+use crate::support::rtsp::{Camera, H264, JPEG, Peer};
+use crate::support::{Watched, eventually};
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};

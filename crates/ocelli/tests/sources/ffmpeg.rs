@@ -1,13 +1,11 @@
 //! What ffmpeg reads, and files.
 
-mod support;
-
+use crate::support::{Watched, eventually, ffmpegs};
 use ocelli_testkit::{HttpCamera, HttpCameraOptions, RtspAuth, RtspServer, RtspServerOptions};
 use rustix::process::{Pid, Signal, kill_process};
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Instant;
-use support::{Watched, eventually, ffmpegs};
 
 /// A directory of files that goes with the test.
 struct Directory(PathBuf);

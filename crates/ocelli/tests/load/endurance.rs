@@ -3,8 +3,9 @@
 
 #![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
 
-mod support;
-
+use crate::support::http::get;
+use crate::support::wall::Wall;
+use crate::support::{PATIENCE, eventually};
 use ocelli_testkit::jpeg;
 use ocelli_testkit::websocket::RawSocket;
 use ocelli_testkit::{Hub, RtspServer, RtspServerOptions};
@@ -14,9 +15,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use support::http::get;
-use support::wall::Wall;
-use support::{PATIENCE, eventually};
 use tokio::time::{sleep, timeout};
 
 const OCELLI: &str = env!("CARGO_BIN_EXE_ocelli");

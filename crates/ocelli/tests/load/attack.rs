@@ -2,18 +2,15 @@
 //! cameras must keep their frame rate, `/health` must answer in time, and the hub's memory
 //! must stay bounded and be given back.
 
+use super::ALONE;
+use crate::support::hub::OCELLI;
 use crate::support::tempdir::Dir;
 use ocelli_testkit::hostile::{Form, Stage, Transport, attacks};
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
-
-const OCELLI: &str = env!("CARGO_BIN_EXE_ocelli");
-/// These tests measure times, so they run one at a time.
-static ALONE: Mutex<()> = Mutex::new(());
 
 /// Runs all attacks of the short form over this transport against one hub.
 fn withstands(transport: Transport) {
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = ALONE.blocking_lock();
     let binary = std::env::var_os("OCELLI_BIN").map_or_else(|| OCELLI.into(), PathBuf::from);
     let dir = Dir::new("attack");
     let stage = Stage::start(&binary, &dir.0, transport, Form::Short);

@@ -3,8 +3,10 @@
 
 #![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
 
+use super::ALONE;
 use crate::support::device::{ADMIN, Device, Key, picture};
 use crate::support::http::get;
+use crate::support::hub::OCELLI;
 use crate::support::tempdir::Dir;
 use crate::support::wall::Wall;
 use crate::support::{PATIENCE, Watched, eventually, ffmpegs};
@@ -141,7 +143,7 @@ fn peak(child: &Child) -> u64 {
 }
 
 fn serve(dir: &Dir, text: &str) -> Hub {
-    Hub::builder(env!("CARGO_BIN_EXE_ocelli"))
+    Hub::builder(OCELLI)
         .env("OCELLI_ADMIN_TOKEN", ADMIN)
         .args(["serve", "--listen", "127.0.0.1:0", "--data"])
         .arg(dir.0.join("kept"))
@@ -182,6 +184,7 @@ async fn next(socket: &mut Socket) -> Result<Vec<u8>, (u16, String)> {
 
 #[tokio::test]
 async fn a_pushed_bomb_is_counted_and_named_and_no_ffmpeg_sees_it() {
+    let _alone = ALONE.lock().await;
     let dir = Dir::new("bomb");
     let hub = serve(&dir, "");
     let address = hub.addr();
@@ -214,6 +217,7 @@ async fn a_pushed_bomb_is_counted_and_named_and_no_ffmpeg_sees_it() {
 
 #[tokio::test]
 async fn a_camera_that_is_too_large_fails_with_its_size_and_the_limit() {
+    let _alone = ALONE.lock().await;
     let dir = Dir::new("large");
     let (jpeg, h264) = (dir.0.join("large.jpg"), dir.0.join("large.h264"));
     fs::write(&jpeg, memory_bomb()).unwrap();
@@ -285,6 +289,7 @@ fn limits_of_the_configuration() {
 
 #[tokio::test]
 async fn a_picture_that_keeps_ffmpeg_busy_has_its_time() {
+    let _alone = ALONE.lock().await;
     let dir = Dir::new("busy");
     let jpeg = dir.0.join("busy.jpg");
     fs::write(&jpeg, time_bomb()).unwrap();
@@ -317,6 +322,7 @@ async fn a_picture_that_keeps_ffmpeg_busy_has_its_time() {
 
 #[tokio::test]
 async fn ffmpeg_is_confined_and_a_program_of_the_user_is_not() {
+    let _alone = ALONE.lock().await;
     let watched = Watched::of(&format!(
         "[[camera]]\nid = \"cam\"\n{H264}jpeg = {{ width = 318 }}\n"
     ));
@@ -335,12 +341,13 @@ async fn ffmpeg_is_confined_and_a_program_of_the_user_is_not() {
     let children = children_of(std::process::id());
     let program = children
         .iter()
-        .find(|child| child.command.contains("-f h264 -"));
+        .find(|child| child.command.ends_with("-f h264 -"));
     assert_eq!(confinement(program.expect("the program").pid), own);
 }
 
 #[tokio::test]
 async fn a_child_that_is_killed_makes_room_for_whoever_waits() {
+    let _alone = ALONE.lock().await;
     let hub = in_process(&format!(
         "[limits]\njpeg_renditions = 1\n\
          [[camera]]\nid = \"one\"\n{H264}jpeg = {{ width = 312 }}\n\
@@ -378,6 +385,7 @@ async fn a_child_that_is_killed_makes_room_for_whoever_waits() {
 
 #[tokio::test]
 async fn one_jsmpeg_viewer_too_many_is_told_so_and_comes_in_later() {
+    let _alone = ALONE.lock().await;
     let dir = Dir::new("jsmpeg");
     let cameras = ["one", "two", "three"].map(|room| {
         format!("[[camera]]\nid = \"{room}\"\nsource = \"pattern:?size=160x120&fps=10\"\n")
@@ -430,6 +438,7 @@ async fn one_jsmpeg_viewer_too_many_is_told_so_and_comes_in_later() {
 /// Ordinary use stays within every limit of a hub that is configured with cameras alone.
 #[tokio::test]
 async fn sixty_four_h264_cameras_play_as_jpeg_to_anonymous_viewers() {
+    let _alone = ALONE.lock().await;
     const CAMERAS: usize = 64;
     let server = RtspServer::start(RtspServerOptions::default());
     let url = server.url("h264");

@@ -3,7 +3,9 @@
 
 #![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
 
+use super::ALONE;
 use crate::support::http::get;
+use crate::support::hub::OCELLI;
 use crate::support::wall::Wall;
 use crate::support::{PATIENCE, eventually};
 use ocelli_testkit::jpeg;
@@ -16,8 +18,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
-
-const OCELLI: &str = env!("CARGO_BIN_EXE_ocelli");
 
 /// One viewer's visit. Cameras die all the time, so none is waited for long.
 async fn visit(address: SocketAddr, number: usize) {
@@ -75,6 +75,7 @@ fn kill_ffmpegs(hub: &Hub) -> usize {
 
 #[tokio::test]
 async fn two_hundred_viewers_come_and_go_while_everything_dies() {
+    let _alone = ALONE.lock().await;
     let mut server = RtspServer::start(RtspServerOptions::default());
     let rtsp = format!("h264={}", server.url("h264"));
     let hub = Hub::serve(OCELLI, [&rtsp, "plain=pattern:?size=160x120&fps=10"]);

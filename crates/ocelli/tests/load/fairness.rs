@@ -3,7 +3,9 @@
 
 #![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
 
-use crate::support::http::get;
+use super::ALONE;
+use crate::support::http::{get, narrow};
+use crate::support::hub::OCELLI;
 use crate::support::wall::Wall;
 use crate::support::{PATIENCE, eventually};
 use ocelli_testkit::jpeg::Picture;
@@ -11,10 +13,8 @@ use ocelli_testkit::{HttpCamera, HttpCameraOptions, Hub};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
-
-const OCELLI: &str = env!("CARGO_BIN_EXE_ocelli");
 
 async fn camera(fps: u32, picture: Picture) -> HttpCamera {
     let options = HttpCameraOptions {
@@ -27,9 +27,7 @@ async fn camera(fps: u32, picture: Picture) -> HttpCamera {
 
 /// A plain HTTP viewer that reads its first bytes and then no more.
 async fn mjpeg(hub: &Hub, room: &str) -> TcpStream {
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.set_recv_buffer_size(8 * 1024).unwrap();
-    let mut stream = socket.connect(hub.addr()).await.unwrap();
+    let mut stream = narrow(hub.addr()).await;
     let request = format!("GET /live/live/{room}/mjpeg HTTP/1.0\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut some = [0; 1000];
@@ -40,6 +38,7 @@ async fn mjpeg(hub: &Hub, room: &str) -> TcpStream {
 
 #[tokio::test]
 async fn each_camera_has_its_turn_on_a_slow_link() {
+    let _alone = ALONE.lock().await;
     let large = Picture {
         bytes: 200_000,
         ..Picture::VGA
@@ -68,6 +67,7 @@ async fn each_camera_has_its_turn_on_a_slow_link() {
 
 #[tokio::test]
 async fn viewers_that_never_read_cost_the_others_nothing() {
+    let _alone = ALONE.lock().await;
     let camera = camera(20, Picture::VGA).await;
     let hub = Hub::serve(OCELLI, [format!("cam={}", camera.url("mjpeg"))]);
     let mut fast = Vec::new();
@@ -124,6 +124,7 @@ async fn viewers_that_never_read_cost_the_others_nothing() {
 
 #[tokio::test]
 async fn one_upstream_whatever_watches_and_ten_seconds_of_grace() {
+    let _alone = ALONE.lock().await;
     let camera = camera(10, Picture::QVGA).await;
     let hub = Hub::serve(OCELLI, [format!("cam={}", camera.url("mjpeg"))]);
     assert_eq!(camera.requests("mjpeg"), 0, "nobody watches");
@@ -171,6 +172,7 @@ async fn one_upstream_whatever_watches_and_ten_seconds_of_grace() {
 
 #[tokio::test]
 async fn ten_seconds_of_grace_belong_to_a_snapshot_too() {
+    let _alone = ALONE.lock().await;
     let camera = camera(10, Picture::QVGA).await;
     let hub = Hub::serve(OCELLI, [format!("cam={}", camera.url("mjpeg"))]);
     let snapshot = get(hub.addr(), "/live/live/cam/frame.jpg").await;
@@ -184,6 +186,7 @@ async fn ten_seconds_of_grace_belong_to_a_snapshot_too() {
 
 #[tokio::test]
 async fn a_flood_of_commands_costs_the_others_nothing() {
+    let _alone = ALONE.lock().await;
     let camera = camera(20, Picture::QVGA).await;
     let hub = Hub::serve(OCELLI, [format!("cam={}", camera.url("mjpeg"))]);
     let mut calm = Wall::plain(hub.addr()).await;

@@ -1,6 +1,7 @@
 //! RTSP cameras that send without end, or take nothing: each attempt ends with its
 //! reason after a bounded number of bytes, and another camera of the hub goes on.
 
+use super::ALONE;
 use crate::support::rtsp::{Camera, H264, H265, JPEG, Peer};
 use crate::support::{PATIENCE, Watched, eventually};
 use futures_util::future::join_all;
@@ -8,14 +9,11 @@ use ocelli_core::CameraStatus;
 use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
-use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
 const MIB: u64 = 1 << 20;
 /// What is passed over while the answer to TEARDOWN is waited for.
 const AFTER: u64 = 5 * MIB;
-/// A flood takes a whole processor, so one hub at a time is flooded.
-static ALONE: Mutex<()> = Mutex::const_new(());
 /// The longest that the other camera may be kept waiting, on a busy machine.
 const LONGEST: Duration = Duration::from_secs(2);
 /// The other camera's pictures a second.

@@ -3,8 +3,10 @@
 
 #![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
 
+use super::ALONE;
 use crate::support::PATIENCE;
 use crate::support::http::{ask, get};
+use crate::support::hub::{OCELLI, configured};
 use crate::support::tempdir::Dir;
 use crate::support::wall::Wall;
 use ocelli_testkit::websocket::RawSocket;
@@ -16,8 +18,6 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-const OCELLI: &str = env!("CARGO_BIN_EXE_ocelli");
-
 /// A hub with these limits, and a viewer of its wall.
 async fn hub(limits: &str) -> (Hub, Wall, Dir) {
     let dir = Dir::new("limits");
@@ -25,9 +25,7 @@ async fn hub(limits: &str) -> (Hub, Wall, Dir) {
         "listen = \"127.0.0.1:0\"\n[limits]\nloopback = true\n{limits}\
          [[camera]]\nid = \"cam1\"\nsource = \"pattern:?size=64x48&fps=20\"\n"
     );
-    let config = dir.write("ocelli.toml", &config);
-    let hub = Hub::builder(OCELLI).args(["serve", "--config"]);
-    let hub = hub.arg(config).start();
+    let hub = configured(&dir, &config).start();
     let mut wall = Wall::v2(hub.addr()).await;
     wall.subscribe(&["cam1"]).await;
     wall.frame_v2().await;
@@ -63,6 +61,7 @@ async fn said(stream: &mut TcpStream) -> String {
 
 #[tokio::test]
 async fn an_address_has_so_many_connections_and_the_next_is_told_so() {
+    let _alone = ALONE.lock().await;
     let (hub, mut wall, _dir) = hub("connections_per_address = 10\n").await;
     let mut held = Vec::new();
     for _ in 0..9 {
@@ -109,6 +108,7 @@ async fn an_address_has_so_many_connections_and_the_next_is_told_so() {
 
 #[tokio::test]
 async fn all_together_have_so_many_connections() {
+    let _alone = ALONE.lock().await;
     let (hub, mut wall, _dir) = hub("connections = 1\n").await;
     let mut second = TcpStream::connect(hub.addr()).await.unwrap();
     let said = said(&mut second).await;
@@ -118,6 +118,7 @@ async fn all_together_have_so_many_connections() {
 
 #[tokio::test]
 async fn a_connection_is_closed_after_so_many_requests() {
+    let _alone = ALONE.lock().await;
     let (hub, mut wall, _dir) = hub("requests_per_connection = 3\n").await;
     let mut socket = RawSocket::connect(hub.addr()).await;
     let request = format!("GET /health HTTP/1.1\r\nHost: {}\r\n\r\n", hub.addr());
@@ -134,6 +135,7 @@ async fn a_connection_is_closed_after_so_many_requests() {
 
 #[tokio::test]
 async fn a_header_that_never_ends_costs_its_own_connection() {
+    let _alone = ALONE.lock().await;
     let (hub, mut wall, _dir) = hub("header_timeout = \"3s\"\nheader_size = 8192\n").await;
     let begin = format!("GET / HTTP/1.1\r\nHost: {}\r\nX-Slow: ", hub.addr());
     let mut attack = JoinSet::new();
@@ -178,6 +180,7 @@ async fn a_header_that_never_ends_costs_its_own_connection() {
 
 #[tokio::test]
 async fn an_idle_connection_is_closed() {
+    let _alone = ALONE.lock().await;
     let (hub, mut wall, _dir) = hub("header_timeout = \"1s\"\n").await;
     let request = format!("GET /health HTTP/1.1\r\nHost: {}\r\n\r\n", hub.addr());
     let mut socket = TcpStream::connect(hub.addr()).await.unwrap();
@@ -190,6 +193,7 @@ async fn an_idle_connection_is_closed() {
 
 #[tokio::test]
 async fn a_body_is_bounded_in_length_and_time() {
+    let _alone = ALONE.lock().await;
     let (hub, mut wall, _dir) = hub("body_size = 1024\nbody_timeout = \"3s\"\n").await;
     let post = |length: usize, body: &str| {
         format!(
@@ -222,6 +226,7 @@ async fn a_body_is_bounded_in_length_and_time() {
 /// The connections that it takes follow from that, not from what it was started with.
 #[tokio::test]
 async fn a_hub_has_as_many_descriptors_as_it_may() {
+    let _alone = ALONE.lock().await;
     let script = "ulimit -Sn 512; exec \"$0\" \"$@\"";
     let hub = HubBuilder::new("/bin/sh").args(["-c", script, OCELLI]);
     let hub = hub.args(["serve", "--listen", "127.0.0.1:0"]).start();
@@ -247,6 +252,7 @@ async fn a_hub_has_as_many_descriptors_as_it_may() {
 /// twice as long: what a hub has no time for yet waits in line. Here it has no time at all.
 #[tokio::test]
 async fn a_burst_of_connections_waits_in_line() {
+    let _alone = ALONE.lock().await;
     let (hub, mut wall, _dir) = hub("connections_per_address = 5000\n").await;
     hub.signal(Signal::STOP);
     let mut burst = JoinSet::new();

@@ -1,23 +1,26 @@
-//! What one client can make the hub hold: passwords to compare, answers over HTTP/2 and
-//! series that nobody takes. The attacks of `benches` are larger; these are their kinds.
+//! What one peer can make the hub hold: passwords to compare, answers over HTTP/2 and
+//! series that nobody takes, a picture without an end. The attacks of `benches` are larger;
+//! these are their kinds.
 
 #![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
 
-use crate::support::PATIENCE;
-use crate::support::http::{ask, get};
+use super::ALONE;
+use crate::support::http::{ask, get, narrow, upgrade};
+use crate::support::hub::{OCELLI, configured};
 use crate::support::secure::Local;
 use crate::support::tempdir::Dir;
+use crate::support::{PATIENCE, Watched, eventually};
 use bytes::Bytes;
 use futures_util::future::join_all;
 use http::{Request, StatusCode};
-use ocelli_testkit::Hub;
+use ocelli_testkit::{HttpCamera, HttpCameraOptions, Hub, resident_bytes};
 use std::fmt::Write as _;
 use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-const OCELLI: &str = env!("CARGO_BIN_EXE_ocelli");
 const MIB: u64 = 1024 * 1024;
 
 /// How much more memory than `before` the hub has now.
@@ -27,6 +30,7 @@ fn grown(hub: &Hub, before: u64) -> u64 {
 
 #[tokio::test]
 async fn wrong_passwords_take_two_working_memories() {
+    let _alone = ALONE.lock().await;
     let hub = Hub::serve(OCELLI, ["pattern:?size=64x48&fps=5"]);
     let address = hub.addr();
     assert_eq!(get(address, "/health").await.status(), 200);
@@ -52,6 +56,7 @@ async fn wrong_passwords_take_two_working_memories() {
 
 #[tokio::test]
 async fn files_that_nobody_takes_take_no_memory() {
+    let _alone = ALONE.lock().await;
     let local = Local::start();
     assert_eq!(answers(&local, 1, 1).await.len(), 1);
     let before = local.hub.resident_bytes();
@@ -95,18 +100,14 @@ async fn answers(
 
 #[tokio::test]
 async fn viewers_of_series_that_do_not_read_hold_a_cursor() {
+    let _alone = ALONE.lock().await;
     const SERIES: usize = 40;
     let dir = Dir::new("memory");
-    let config = dir.write(
-        "ocelli.toml",
+    let hub = configured(
+        &dir,
         "listen = \"127.0.0.1:0\"\n[telemetry]\ntcp = \"127.0.0.1:0\"\nws = \"127.0.0.1:0\"\n",
     );
-    let hub = Hub::builder(OCELLI).args(["serve", "--config"]);
-    let hub = hub
-        .arg(config)
-        .arg("--data")
-        .arg(dir.0.join("data"))
-        .start();
+    let hub = hub.arg("--data").arg(dir.0.join("data")).start();
     let port = |what: &str| -> SocketAddr {
         let line = hub.wait_stderr(what, PATIENCE).unwrap();
         line.rsplit(' ').next().unwrap().parse().unwrap()
@@ -130,10 +131,9 @@ async fn viewers_of_series_that_do_not_read_hold_a_cursor() {
     let before = hub.resident_bytes();
     let mut held = Vec::new();
     for path in [ws, hub.addr()].into_iter().cycle().take(20) {
-        let narrow = TcpSocket::new_v4().unwrap();
-        narrow.set_recv_buffer_size(8 * 1024).unwrap();
-        let mut viewer = narrow.connect(path).await.unwrap();
-        viewer.write_all(upgrade(path).as_bytes()).await.unwrap();
+        let mut viewer = narrow(path).await;
+        let request = upgrade(path, "/ws/series");
+        viewer.write_all(request.as_bytes()).await.unwrap();
         // Its history has begun: behind the answer stands the head of a frame.
         let mut begun = Vec::new();
         while !begun.windows(11).any(|part| part == b"{\"series\":[") {
@@ -144,14 +144,6 @@ async fn viewers_of_series_that_do_not_read_hold_a_cursor() {
     }
     let grown = grown(&hub, before);
     assert!(grown < 32, "{grown} MiB");
-}
-
-fn upgrade(address: SocketAddr) -> String {
-    format!(
-        "GET /ws/series HTTP/1.1\r\nHost: {address}\r\nConnection: Upgrade\r\n\
-         Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-    )
 }
 
 /// How long the history is, which is one message.
@@ -166,4 +158,17 @@ async fn history(address: SocketAddr) -> usize {
     let points = |one: &serde_json::Value| one["points"].as_array().unwrap().len();
     assert_eq!(series.iter().map(points).sum::<usize>(), 400_000);
     text.len()
+}
+
+#[tokio::test]
+async fn a_part_without_end_does_not_fill_the_memory() {
+    let _alone = ALONE.lock().await;
+    let camera = HttpCamera::start(HttpCameraOptions::default()).await;
+    let watched = Watched::new(&camera.url("endless"));
+    let _viewer = watched.watch();
+    let before = resident_bytes(std::process::id());
+    let begun = Instant::now();
+    eventually("four seconds", || begun.elapsed() > Duration::from_secs(4)).await;
+    let after = resident_bytes(std::process::id());
+    assert!(after < before + (64 << 20), "{before} {after}");
 }

@@ -1,39 +1,22 @@
 //! What ffmpeg reads, and files.
 
+use crate::support::tempdir::Dir;
 use crate::support::{Watched, eventually, ffmpegs};
 use ocelli_testkit::{HttpCamera, HttpCameraOptions, RtspAuth, RtspServer, RtspServerOptions};
-use rustix::process::{Pid, Signal, kill_process};
-use std::path::PathBuf;
+use rustix::process::Signal;
 use std::process::Command;
 use std::time::Instant;
 
-/// A directory of files that goes with the test.
-struct Directory(PathBuf);
-
-impl Directory {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("ocelli-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&path).expect("a directory");
-        Self(path)
-    }
-
-    /// The path of a file that ffmpeg makes here.
-    fn film(&self, name: &str, arguments: &str) -> String {
-        let path = self.0.join(name);
-        let made = Command::new("ffmpeg")
-            .args("-v error -y -f lavfi -i testsrc2=size=320x180:rate=10 -t 1".split(' '))
-            .args(arguments.split_whitespace())
-            .arg(&path)
-            .status();
-        assert!(made.expect("ffmpeg").success());
-        path.display().to_string()
-    }
-}
-
-impl Drop for Directory {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
+/// The path of a film that ffmpeg makes in this directory.
+fn film(dir: &Dir, name: &str, arguments: &str) -> String {
+    let path = dir.0.join(name);
+    let made = Command::new("ffmpeg")
+        .args("-v error -y -f lavfi -i testsrc2=size=320x180:rate=10 -t 1".split(' '))
+        .args(arguments.split_whitespace())
+        .arg(&path)
+        .status();
+    assert!(made.expect("ffmpeg").success());
+    path.display().to_string()
 }
 
 #[tokio::test]
@@ -52,12 +35,8 @@ async fn pictures_that_ffmpeg_makes_itself() {
     let took = begun.elapsed().as_secs_f64();
     assert!((0.8..=1.4).contains(&took), "{took}");
 
-    let child = &ffmpegs("402")[0];
-    kill_process(
-        Pid::from_raw(child.pid as i32).expect("a process"),
-        Signal::KILL,
-    )
-    .expect("killed");
+    let child = &ffmpegs("min(iw,402)")[0];
+    child.signal(Signal::KILL);
     let status = watched
         .until(|status| status.state.reason().is_some())
         .await;
@@ -68,7 +47,10 @@ async fn pictures_that_ffmpeg_makes_itself() {
     );
     viewer.frame_with(|frame| frame.discontinuity).await;
     drop(viewer);
-    eventually("no ffmpeg without viewers", || ffmpegs("402").is_empty()).await;
+    eventually("no ffmpeg without viewers", || {
+        ffmpegs("min(iw,402)").is_empty()
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -80,12 +62,12 @@ async fn a_password_is_in_no_process_list() {
     let url = format!("ffmpeg:{}", server.url("h264"));
     let watched = Watched::with(
         &url,
-        "user = \"viewer\"\npassword = \"hu:zq'@/%\"\njpeg = { width = 304 }",
+        "user = \"viewer\"\npassword = \"hu:zq'@/%\"\njpeg = { width = 312 }",
     );
     let mut viewer = watched.watch();
-    assert_eq!(viewer.size().await, (304, 228));
+    assert_eq!(viewer.size().await, (312, 234));
     viewer.frame().await;
-    let child = &ffmpegs("304")[0];
+    let child = &ffmpegs("min(iw,312)")[0];
     for file in ["cmdline", "environ"] {
         let bytes = std::fs::read(format!("/proc/{}/{file}", child.pid)).expect("readable");
         let text = String::from_utf8_lossy(&bytes);
@@ -125,8 +107,8 @@ async fn http_through_ffmpeg() {
 
 #[tokio::test]
 async fn a_stream_does_not_lead_to_files_of_this_machine() {
-    let directory = Directory::new("playlist");
-    let film = directory.film("film.ts", "-c:v mpeg2video");
+    let directory = Dir::new("playlist");
+    let film = film(&directory, "film.ts", "-c:v mpeg2video");
     let playlist =
         format!("#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfile://{film}\n#EXT-X-ENDLIST\n");
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
@@ -151,15 +133,15 @@ async fn a_stream_does_not_lead_to_files_of_this_machine() {
 
 #[tokio::test]
 async fn files_are_shown_again_and_again() {
-    let directory = Directory::new("films");
+    let directory = Dir::new("films");
     for (path, lines) in [
         (
-            directory.film("one.jpg", "-frames:v 1 -update 1"),
+            film(&directory, "one.jpg", "-frames:v 1 -update 1"),
             "fps = 20",
         ),
-        (directory.film("many.mjpeg", "-c:v mjpeg"), "fps = 20"),
+        (film(&directory, "many.mjpeg", "-c:v mjpeg"), "fps = 20"),
         (
-            directory.film("film.mp4", "-c:v libx264 -pix_fmt yuv420p"),
+            film(&directory, "film.mp4", "-c:v libx264 -pix_fmt yuv420p"),
             "jpeg = { fps = 10 }",
         ),
     ] {
@@ -176,9 +158,8 @@ async fn files_are_shown_again_and_again() {
 
 #[tokio::test]
 async fn a_failure_has_a_reason_that_helps() {
-    let directory = Directory::new("bad");
-    let text = directory.0.join("text.mjpeg");
-    std::fs::write(&text, "no picture").expect("written");
+    let directory = Dir::new("bad");
+    let text = directory.write("text.mjpeg", "no picture");
     let text = text.display();
     for (source, reason) in [
         (

@@ -6,30 +6,18 @@
 use crate::support::PATIENCE;
 use crate::support::device::{ADMIN, Device, Key, picture};
 use crate::support::http::{call, get};
+use crate::support::hub::{OCELLI, configured, keeping, said};
 use crate::support::tempdir::Dir;
-use ocelli::store::keys::StreamKey;
-use ocelli::store::{self, keys};
+use ocelli::store;
 use ocelli_testkit::Hub;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Output};
 use std::time::Duration;
-use tokio::task::JoinSet;
 
-const OCELLI: &str = env!("CARGO_BIN_EXE_ocelli");
 /// The Python that Debian's packages belong to.
 const PYTHON: &str = "/usr/bin/python3";
-
-fn hub_on(data: &Path, listen: &str) -> Hub {
-    let builder = Hub::builder(OCELLI).env("OCELLI_ADMIN_TOKEN", ADMIN);
-    let builder = builder.args(["serve", "--listen", listen, "--data"]);
-    builder.arg(data).start()
-}
-
-fn hub(data: &Path) -> Hub {
-    hub_on(data, "127.0.0.1:0")
-}
 
 async fn streams(hub: SocketAddr) -> Vec<Value> {
     let listed = call(hub, "GET /api/v1/apps/live/streams?limit=500", ADMIN, "").await;
@@ -45,15 +33,10 @@ async fn finished(command: &mut Command) -> Output {
     output.expect("it ends").expect("it runs")
 }
 
-fn said(output: &Output) -> String {
-    assert!(output.status.success(), "{output:?}");
-    String::from_utf8_lossy(&output.stdout).trim().to_owned()
-}
-
 #[tokio::test]
 async fn the_documented_story_with_a_client_that_knows_nothing_of_the_hub() {
     let dir = Dir::new("story");
-    let hub = hub(&dir.0.join("kept"));
+    let hub = keeping(&dir.0.join("kept"));
     let jpeg = dir.0.join("picture.jpg");
     std::fs::write(&jpeg, picture(1)).unwrap();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers/device.py");
@@ -75,7 +58,7 @@ async fn the_documented_story_with_a_client_that_knows_nothing_of_the_hub() {
 async fn history_survives_a_restart_and_a_crash_leaves_nothing_open() {
     let dir = Dir::new("history");
     let data = dir.0.join("kept");
-    let mut first = hub(&data);
+    let mut first = keeping(&data);
     let key = Key::mint(first.addr(), "live", "cam1").await;
     let (mut device, _) = Device::ready(first.addr(), &key).await;
     device
@@ -98,7 +81,7 @@ async fn history_survives_a_restart_and_a_crash_leaves_nothing_open() {
     };
     assert_eq!(count(&connection), 0);
 
-    let second = hub(&data);
+    let second = keeping(&data);
     let cameras = get(second.addr(), "/api/v1/cameras").await.json();
     assert_eq!(
         cameras["data"][0]["kind"], "push",
@@ -110,7 +93,7 @@ async fn history_survives_a_restart_and_a_crash_leaves_nothing_open() {
     second.signal(rustix::process::Signal::KILL);
     drop(second);
     assert_eq!(count(&connection), 1);
-    let third = hub(&data);
+    let third = keeping(&data);
     let kept = streams(third.addr()).await;
     let kept: Vec<_> = kept
         .iter()
@@ -136,7 +119,7 @@ async fn keys_are_given_out_and_revoked_without_a_hub_and_beside_one() {
     assert!(secret.starts_with("wsk_"));
     let bad = key(&["create", "a/b"]);
     assert_eq!(bad.status.code(), Some(2), "{bad:?}");
-    let hub = hub(&data);
+    let hub = keeping(&data);
     let path = "/ingest/ws?app=live&room=cam1";
     let bearer = format!("Bearer {secret}");
     let mut device = Device::open(hub.addr(), path, &[("authorization", &bearer)]).await;
@@ -177,13 +160,12 @@ async fn keys_are_given_out_and_revoked_without_a_hub_and_beside_one() {
 #[tokio::test]
 async fn limits_of_the_configuration_count() {
     let dir = Dir::new("limits");
-    let config = dir.write(
-        "ocelli.toml",
+    let hub = configured(
+        &dir,
         "listen = \"127.0.0.1:0\"\n[app.live]\nws_ingest = { max_fps = 7, max_frame_kb = 64, \
          idle_timeout = \"5s\", max_cameras = 1 }\n",
     );
-    let builder = Hub::builder(OCELLI).env("OCELLI_ADMIN_TOKEN", ADMIN);
-    let hub = builder.args(["serve", "--config"]).arg(config).start();
+    let hub = hub.env("OCELLI_ADMIN_TOKEN", ADMIN).start();
     let key = Key::mint(hub.addr(), "live", "cam1").await;
     let other = Key::mint(hub.addr(), "live", "cam2").await;
     let (mut device, ready) = Device::ready(hub.addr(), &key).await;
@@ -217,102 +199,6 @@ async fn limits_of_the_configuration_count() {
     }
 }
 
-/// Makes so many keys at once, in the store itself.
-fn furnish(data: &Path, count: usize) -> Vec<Key> {
-    let (mut connection, hashes) = store::open(data).unwrap();
-    let transaction = connection.transaction().unwrap();
-    let made = (0..count).map(|number| {
-        let secret = ocelli::auth::new_stream_key();
-        let key = StreamKey {
-            id: format!("wsi_{number:04}"),
-            app: "live".into(),
-            room: format!("cam{number}"),
-            identity: "storm".into(),
-            created: number as i64,
-        };
-        keys::insert(&transaction, &key, &hashes.hash(&secret)).unwrap();
-        Key {
-            id: key.id,
-            secret,
-            path: format!("/ingest/ws?app=live&room=cam{number}"),
-        }
-    });
-    let made = made.collect();
-    transaction.commit().unwrap();
-    made
-}
-
-/// Connects all at once, and has each show a picture.
-async fn storm(hub: SocketAddr, keys: &[Key]) -> Vec<Device> {
-    let mut coming = JoinSet::new();
-    for (number, key) in keys.iter().cloned().enumerate() {
-        coming.spawn(async move {
-            let (mut device, _) = Device::ready(hub, &key).await;
-            device.show(picture(number as u64)).await;
-            device
-        });
-    }
-    tokio::time::timeout(Duration::from_secs(60), coming.join_all())
-        .await
-        .expect("all of them")
-}
-
-/// Waits until so many cameras are live.
-async fn live(hub: SocketAddr, wanted: usize) {
-    let deadline = tokio::time::Instant::now() + PATIENCE;
-    loop {
-        let cameras = get(hub, "/api/v1/cameras").await.json();
-        let cameras = cameras["data"].as_array().unwrap();
-        let live = cameras
-            .iter()
-            .filter(|camera| camera["state"] == "live")
-            .count();
-        if live == wanted {
-            return;
-        }
-        assert!(tokio::time::Instant::now() < deadline, "{live} are live");
-    }
-}
-
-#[tokio::test]
-async fn six_hundred_devices_come_back_at_once_and_then_again() {
-    const COUNT: usize = 600;
-    let dir = Dir::new("storm");
-    let data = dir.0.join("kept");
-    let keys = furnish(&data, COUNT);
-    let first = hub(&data);
-    let address = first.addr();
-    let devices = storm(address, &keys).await;
-    live(address, COUNT).await;
-    first.signal(rustix::process::Signal::KILL);
-    drop((first, devices));
-    // The hub is back, and they all are.
-    let second = hub_on(&data, &address.to_string());
-    let mut devices = storm(address, &keys).await;
-    live(address, COUNT).await;
-    // Each connects again without having left.
-    let again = storm(address, &keys).await;
-    live(address, COUNT).await;
-    for device in &mut devices {
-        assert_eq!(
-            device.refused(PATIENCE).await,
-            ("replaced".to_owned(), 4409)
-        );
-    }
-    let (connection, _) = store::open(&data).unwrap();
-    let rows = "SELECT count(*), count(ended) FROM stream";
-    let rows: (usize, usize) = connection
-        .query_row(rows, [], |row| Ok((row.get(0)?, row.get(1)?)))
-        .unwrap();
-    assert_eq!(
-        rows,
-        (2 * COUNT, COUNT),
-        "those of the crash have ended, the others go on"
-    );
-    drop(again);
-    assert!(second.descriptors() > 0);
-}
-
 /// A fleet against a hub; what it said, and its exit code.
 async fn fleet(hub: &Hub, arguments: &[&str]) -> (String, Option<i32>) {
     let mut command = Command::new(OCELLI);
@@ -328,7 +214,7 @@ async fn fleet(hub: &Hub, arguments: &[&str]) -> (String, Option<i32>) {
 #[tokio::test]
 async fn a_simulated_fleet_pushes_and_takes_its_keys_away() {
     let dir = Dir::new("fleet");
-    let hub = hub(&dir.0.join("kept"));
+    let hub = keeping(&dir.0.join("kept"));
     let (said, code) = fleet(&hub, &["--cameras", "20", "--fps", "5", "--seconds", "4"]).await;
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("connected   20 of 20"), "{said}");
@@ -369,7 +255,7 @@ async fn a_simulated_fleet_pushes_and_takes_its_keys_away() {
 #[tokio::test]
 async fn a_fleet_in_chaos_harms_nobody_else() {
     let dir = Dir::new("chaos");
-    let hub = hub(&dir.0.join("kept"));
+    let hub = keeping(&dir.0.join("kept"));
     let key = Key::mint(hub.addr(), "live", "calm").await;
     let (mut calm, _) = Device::ready(hub.addr(), &key).await;
     let arguments = [
@@ -456,7 +342,7 @@ async fn the_boards_own_program_pushes_and_goes_by_what_it_is_told() {
         String::from_utf8_lossy(&checked.stdout)
     );
 
-    let hub = hub(&dir.0.join("kept"));
+    let hub = keeping(&dir.0.join("kept"));
     let limit = r#"{"wsIngest":{"maxFps":20}}"#;
     call(hub.addr(), "PATCH /api/v1/apps/live", ADMIN, limit).await;
     let key = Key::mint(hub.addr(), "live", "cam1").await;

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
 
 use crate::support::http::get;
+use crate::support::hub::OCELLI;
 use crate::support::tempdir::Dir;
 use crate::support::{PATIENCE, Watched, eventually, ffmpegs, shades};
 use ocelli::config::{Config, from_argument};
@@ -325,7 +326,7 @@ async fn a_device_gives_its_own_jpeg_or_is_encoded() {
         let lines = "[[camera]]\nid = \"usb\"\nsource = \"v4l2:/dev/video7\"\nsize = \"320x180\"\nfps = 10\n";
         let config = dir.write("ocelli.toml", lines);
         let path = format!("{}:{}", dir.0.display(), std::env::var("PATH").unwrap());
-        let hub = Hub::builder(env!("CARGO_BIN_EXE_ocelli"))
+        let hub = Hub::builder(OCELLI)
             .args(["serve", "--listen", "127.0.0.1:0", "--config"])
             .arg(config)
             .env("PATH", path)

@@ -3,7 +3,7 @@
 use crate::support::{Viewer, Watched, eventually, ffmpegs, shades};
 use ocelli_core::Codec;
 use ocelli_testkit::{RtspAuth, RtspServer, RtspServerOptions};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use std::net::{SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -22,11 +22,6 @@ fn with_password(auth: RtspAuth) -> RtspServer {
 
 /// The password of [`with_password`] as it stands in an address.
 const PASSWORD: &str = "p%40ss%3Aw%2Frd";
-
-fn signal(pid: u32, signal: Signal) {
-    let pid = Pid::from_raw(pid as i32).expect("a process");
-    kill_process(pid, signal).expect("signalled");
-}
 
 #[tokio::test]
 async fn every_codec_arrives_as_jpeg_in_its_size() {
@@ -265,7 +260,7 @@ async fn a_session_ends_with_the_camera() {
     let mut server = server();
     let watched = Watched::with(&server.url("h264"), "jpeg = { width = 302 }");
     watched.watch().frame().await;
-    let children = ffmpegs("302");
+    let children = ffmpegs("min(iw,302)");
     assert_eq!(children.len(), 1);
     watched.hub.stop();
     eventually("the session's end", || server.sessions() == 0).await;
@@ -279,9 +274,9 @@ async fn a_killed_ffmpeg_is_a_gap_and_no_more() {
     let mut viewer = watched.watch();
     for _ in 0..3 {
         viewer.frame().await;
-        let before = ffmpegs("304");
+        let before = ffmpegs("min(iw,304)");
         assert_eq!(before.len(), 1, "{before:?}");
-        signal(before[0].pid, Signal::KILL);
+        before[0].signal(Signal::KILL);
         let killed = Instant::now();
         viewer.frame_with(|frame| frame.discontinuity).await;
         assert!(
@@ -289,12 +284,15 @@ async fn a_killed_ffmpeg_is_a_gap_and_no_more() {
             "{:?}",
             killed.elapsed()
         );
-        let after = ffmpegs("304");
+        let after = ffmpegs("min(iw,304)");
         assert!(after.len() == 1 && after != before, "{after:?}");
     }
     assert_eq!((server.opened(), watched.camera.status().restarts), (1, 0));
     drop(viewer);
-    eventually("no ffmpeg without viewers", || ffmpegs("304").is_empty()).await;
+    eventually("no ffmpeg without viewers", || {
+        ffmpegs("min(iw,304)").is_empty()
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -308,12 +306,12 @@ async fn frames_carry_the_time_of_the_picture_not_of_its_encoding() {
     // While it is held back the pictures inside grow old. Of those that come out
     // together a viewer sees only the newest, so it may take a few tries.
     for _ in 0..8 {
-        let ffmpeg = &ffmpegs("306")[0];
-        signal(ffmpeg.pid, Signal::STOP);
+        let ffmpeg = &ffmpegs("min(iw,306)")[0];
+        ffmpeg.signal(Signal::STOP);
         let stopped = watched.hub.clock().now();
         let enough = || watched.hub.clock().now().micros_since(stopped) > 700_000;
         eventually("0.7 s", enough).await;
-        signal(ffmpeg.pid, Signal::CONT);
+        ffmpeg.signal(Signal::CONT);
         let mut frames = Vec::new();
         while frames.len() < 12 {
             frames.push(viewer.frame_with(|frame| frame.received > stopped).await);

@@ -7,8 +7,10 @@
 
 mod camera;
 
+use super::ALONE;
 use crate::support::PATIENCE;
 use crate::support::http::get;
+use crate::support::hub::configured;
 use crate::support::tempdir::Dir;
 use crate::support::wall::Wall;
 use camera::{Attack, Hostile};
@@ -17,16 +19,11 @@ use ocelli_testkit::{HttpCamera, HttpCameraOptions, Hub};
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::MutexGuard;
 use tokio_tungstenite::tungstenite::Message;
-
-const OCELLI: &str = env!("CARGO_BIN_EXE_ocelli");
 
 /// Pictures a second of the camera beside the hostile one.
 const FPS: u32 = 10;
-
-/// What one attack may take from a machine is measured by itself.
-static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
 
 /// A hub with a good camera and a bad one, both watched.
 struct Beside {
@@ -55,27 +52,22 @@ struct Seen {
 impl Beside {
     /// The bad camera is of these lines of configuration.
     async fn new(lines: &str) -> Self {
-        let turn = ONE_AT_A_TIME.lock().await;
+        let turn = ALONE.lock().await;
         let camera = HttpCamera::start(HttpCameraOptions {
             fps: FPS,
             ..HttpCameraOptions::default()
         });
         let camera = camera.await;
         let dir = Dir::new("hostile");
-        let config = dir.write(
-            "ocelli.toml",
+        let hub = configured(
+            &dir,
             &format!(
                 "listen = \"127.0.0.1:0\"\n[[camera]]\nid = \"good\"\nsource = \"{}\"\n\
                  [[camera]]\nid = \"bad\"\n{lines}\n",
                 camera.url("mjpeg")
             ),
         );
-        let hub = Hub::builder(OCELLI)
-            .args(["serve", "--config"])
-            .arg(config)
-            .arg("--data")
-            .arg(dir.0.join("kept"))
-            .start();
+        let hub = hub.arg("--data").arg(dir.0.join("kept")).start();
         let mut wall = Wall::v2(hub.addr()).await;
         wall.subscribe(&["good"]).await;
         wall.frame_v2().await;

@@ -2,9 +2,9 @@
 
 use super::{newest_stream, streams};
 use crate::support::PATIENCE;
-use crate::support::device::{ADMIN, Key};
+use crate::support::device::Key;
+use crate::support::hub::keeping;
 use crate::support::tempdir::Dir;
-use ocelli_testkit::Hub;
 use ocelli_testkit::websocket::RawSocket;
 use serde_json::Value;
 
@@ -63,9 +63,7 @@ fn cases() -> Vec<Case> {
 #[tokio::test]
 async fn the_true_reason_is_told_to_the_log_the_row_and_the_device() {
     let dir = Dir::new("ended");
-    let builder = Hub::builder(env!("CARGO_BIN_EXE_ocelli")).env("OCELLI_ADMIN_TOKEN", ADMIN);
-    let builder = builder.args(["serve", "--listen", "127.0.0.1:0", "--data"]);
-    let hub = builder.arg(dir.0.join("data")).start();
+    let hub = keeping(&dir.0.join("data"));
     let address = hub.addr();
     for Case {
         name,

@@ -4,23 +4,21 @@
 
 use crate::support::PATIENCE;
 use crate::support::http::{Answer, ask, request};
+use crate::support::hub::configured;
 use crate::support::tempdir::Dir;
 use ocelli_testkit::Hub;
 use ocelli_testkit::websocket::KEY;
 
-const OCELLI: &str = env!("CARGO_BIN_EXE_ocelli");
-
 fn hub() -> (Hub, Dir) {
     let dir = Dir::new("front");
-    let config = dir.write(
-        "ocelli.toml",
+    let hub = configured(
+        &dir,
         "listen = \"127.0.0.1:0\"\nallowed_hosts = [\"Cams.lan\", \"10.9.8.7\"]\n\
          allowed_origins = [\"https://dash.example\", \"http://dev.example:3000/\"]\n\
          frame_ancestors = [\"https://dash.example\"]\n\
          [[camera]]\nid = \"cam1\"\nsource = \"pattern:?size=64x48&fps=20\"\n",
     );
-    let builder = Hub::builder(OCELLI).args(["serve", "--config"]);
-    (builder.arg(config).start(), dir)
+    (hub.start(), dir)
 }
 
 async fn naming(hub: &Hub, path: &str, host: &str) -> Answer {

@@ -1,7 +1,9 @@
 //! What outlives the hub, and what the hub does when it can't.
 
 use crate::support::PATIENCE;
+use crate::support::device::ADMIN;
 use crate::support::http::{call, get};
+use crate::support::hub::{OCELLI, said};
 use crate::support::tempdir::Dir;
 use crate::support::wall::Wall;
 use ocelli_testkit::{Hub, HubBuilder};
@@ -11,8 +13,6 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
 
-const OCELLI: &str = env!("CARGO_BIN_EXE_ocelli");
-const ADMIN: &str = "sk_of-the-administrator-of-tests";
 const CAMERA: &str = "cam1=pattern:?size=64x48&fps=20";
 
 fn hub(data: &Path) -> Hub {
@@ -27,11 +27,6 @@ fn token(data: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(OCELLI);
     command.arg("token").args(arguments).arg("--data").arg(data);
     command.output().expect("the program runs")
-}
-
-fn said(output: &Output) -> String {
-    assert!(output.status.success(), "{output:?}");
-    String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 
 use crate::support::eventually;
 use crate::support::http::{ask, get};
+use crate::support::hub::{OCELLI, ids};
 use crate::support::tempdir::Dir;
 use crate::support::wall::Wall;
 use ocelli_testkit::Hub;
@@ -13,7 +14,6 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
-const OCELLI: &str = env!("CARGO_BIN_EXE_ocelli");
 const PATTERN: &str = "pattern:?size=64x48&fps=20";
 
 /// Runs it to its end, which must come by itself.
@@ -35,13 +35,6 @@ fn fails(directory: &Path, arguments: &[&str], code: i32, word: &str) -> String 
 
 fn said(hub: &Hub, words: &str) -> bool {
     hub.wait_stderr(words, Duration::from_secs(5)).is_some()
-}
-
-async fn ids(hub: &Hub) -> Vec<String> {
-    let listed = get(hub.addr(), "/api/v1/cameras").await.json();
-    let cameras = listed["data"].as_array().expect("a list").clone();
-    let ids = cameras.iter().filter_map(|camera| camera["id"].as_str());
-    ids.map(str::to_owned).collect()
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 //! and by hand on a bare socket, and against the hub, which is not.
 
 use crate::support::doctor::{Verdict, doctor, header, right, server};
+use crate::support::hub::OCELLI;
 use ocelli_testkit::Hub;
 use std::io::Write;
 use std::net::TcpListener;
@@ -9,7 +10,6 @@ use std::process::{Command, Stdio};
 use std::thread;
 use tokio_tungstenite::tungstenite;
 
-const OCELLI: &str = env!("CARGO_BIN_EXE_ocelli");
 const WRONG_GUID: &str = "258EAFA5-E914-47DA-95CA-5AB5F43F86A2";
 /// A whole close.
 const PLAIN_CLOSE: &[u8] = &[0x88, 2, 0x03, 0xE8];

@@ -2,11 +2,10 @@
 //! way, HTTP, those of a configuration; and this machine.
 
 use crate::support::doctor::{Spoil, Verdict, doctor, proxy, server};
+use crate::support::hub::OCELLI;
 use crate::support::tempdir::Dir;
 use ocelli_testkit::{RtspAuth, RtspServer, RtspServerOptions};
 use std::process::Command;
-
-const OCELLI: &str = env!("CARGO_BIN_EXE_ocelli");
 
 fn rtsp(auth: Option<RtspAuth>) -> RtspServer {
     RtspServer::start(RtspServerOptions {

@@ -1,5 +1,6 @@
 //! What should not be forgotten about the documents.
 
+use crate::support::hub::OCELLI;
 use crate::support::tempdir::Dir;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -75,7 +76,7 @@ fn the_cameras_of_the_documents_are_good_configurations() {
                 continue;
             }
             fs::write(&config, block).expect("written");
-            let mut check = Command::new(env!("CARGO_BIN_EXE_ocelli"));
+            let mut check = Command::new(OCELLI);
             let output = check.arg("check-config").arg(&config).output();
             let output = output.expect("it runs");
             assert!(

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
 
+use crate::support::http::narrow;
+use crate::support::hub::OCELLI;
 use crate::support::wall::{WALL, Wall};
 use crate::support::{PATIENCE, eventually};
 use ocelli_testkit::websocket::{Frame, RawSocket};
@@ -10,16 +12,12 @@ use rustix::process::Signal;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpSocket, TcpStream};
-
-const OCELLI: &str = env!("CARGO_BIN_EXE_ocelli");
+use tokio::net::TcpStream;
 
 /// A connection with a small receive buffer on which this is said, and that
 /// reads nothing.
 async fn mute(hub: &Hub, said: &str) -> TcpStream {
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.set_recv_buffer_size(8 * 1024).unwrap();
-    let mut stream = socket.connect(hub.addr()).await.unwrap();
+    let mut stream = narrow(hub.addr()).await;
     stream.write_all(said.as_bytes()).await.unwrap();
     stream
 }

@@ -4,6 +4,7 @@
 
 use crate::support::PATIENCE;
 use crate::support::http::{Answer, call, get, request};
+use crate::support::hub::{OCELLI, configured};
 use crate::support::site::Site;
 use crate::support::tempdir::Dir;
 use crate::support::wall::Wall;
@@ -15,7 +16,6 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 use tokio::time::Instant;
 
-const OCELLI: &str = env!("CARGO_BIN_EXE_ocelli");
 const TOKEN: &str = "sk_scrape-scrape-scrape-scrape";
 
 /// The rows of a text of metrics: name with labels, and value.
@@ -167,9 +167,8 @@ fn hub(lines: &str) -> (Hub, Dir) {
     let dir = Dir::new("monitoring");
     let token = dir.write("scrape.token", TOKEN);
     let lines = lines.replace("TOKEN_FILE", &token.display().to_string());
-    let config = dir.write("ocelli.toml", &format!("listen = \"127.0.0.1:0\"\n{lines}"));
-    let builder = Hub::builder(OCELLI).args(["serve", "--config"]);
-    (builder.arg(config).start(), dir)
+    let hub = configured(&dir, &format!("listen = \"127.0.0.1:0\"\n{lines}"));
+    (hub.start(), dir)
 }
 
 #[tokio::test]
@@ -227,10 +226,8 @@ async fn who_may_watch_cameras_may_count_them_and_ask_for_their_health() {
 /// One that is tended by a token.
 fn tended(lines: &str) -> (Hub, Dir) {
     let dir = Dir::new("monitoring");
-    let config = dir.write("ocelli.toml", &format!("listen = \"127.0.0.1:0\"\n{lines}"));
-    let builder = Hub::builder(OCELLI).args(["serve", "--config"]);
-    let hub = builder.arg(config).env("OCELLI_ADMIN_TOKEN", TOKEN).start();
-    (hub, dir)
+    let hub = configured(&dir, &format!("listen = \"127.0.0.1:0\"\n{lines}"));
+    (hub.env("OCELLI_ADMIN_TOKEN", TOKEN).start(), dir)
 }
 
 #[tokio::test]

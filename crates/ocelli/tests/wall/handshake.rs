@@ -4,14 +4,13 @@
 
 use crate::support::PATIENCE;
 use crate::support::http::{Answer, ask, get};
+use crate::support::hub::OCELLI;
 use ocelli_testkit::Hub;
 use ocelli_testkit::websocket::{Frame, KEY, RawSocket, plain_message};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-
-const OCELLI: &str = env!("CARGO_BIN_EXE_ocelli");
 
 fn hub() -> Hub {
     Hub::serve(OCELLI, ["cam1=pattern:?size=64x48&fps=20"])

@@ -3,7 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
 
-use crate::support::http::{Answer, ask, get, request};
+use crate::support::http::{Answer, UPGRADE, ask, get, request};
+use crate::support::hub::OCELLI;
 use crate::support::tempdir::Dir;
 use crate::support::{PATIENCE, eventually};
 use futures_util::StreamExt;
@@ -35,7 +36,7 @@ fn exec(words: &[&str]) -> String {
 /// A hub with these lines of configuration.
 fn serve(dir: &Dir, lines: &str) -> Hub {
     let config = dir.write("ocelli.toml", lines);
-    Hub::builder(env!("CARGO_BIN_EXE_ocelli"))
+    Hub::builder(OCELLI)
         .args(["serve", "--listen", "127.0.0.1:0", "--config"])
         .arg(config)
         .start()
@@ -329,13 +330,6 @@ async fn whoever_may_not_watch_is_told() {
         assert_eq!(socket.close_code(PATIENCE).await, Some(4401), "{path}");
     }
 }
-
-const UPGRADE: [&str; 4] = [
-    "Upgrade: websocket",
-    "Connection: Upgrade",
-    "Sec-WebSocket-Version: 13",
-    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
-];
 
 /// Where the camera's own two ports are, as the hub says.
 fn own_ports(hub: &Hub) -> (SocketAddr, SocketAddr) {

@@ -3,14 +3,15 @@
 
 #![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
 
+use crate::support::http::{self, upgrade};
 use crate::support::site::{Hand, Site};
 use crate::support::wall::WALL;
 use ocelli_core::Timestamp;
 use ocelli_testkit::jpeg::Picture;
-use ocelli_testkit::websocket::{Frame, KEY, RawSocket};
+use ocelli_testkit::websocket::{Frame, RawSocket};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep};
 
 const SOCKETS: [&str; 2] = [WALL, "/live/ws?app=live&room=cam"];
@@ -55,29 +56,19 @@ async fn a_viewer_that_answers_stays() {
 
 /// Connects with a small receive buffer and says this.
 async fn narrow(site: &Site, request: &str) -> TcpStream {
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.set_recv_buffer_size(8 * 1024).unwrap();
-    let mut stream = socket.connect(site.address).await.unwrap();
+    let mut stream = http::narrow(site.address).await;
     stream.write_all(request.as_bytes()).await.unwrap();
     stream
 }
 
-fn upgrade(site: &Site, path: &str) -> String {
-    format!(
-        "GET {path} HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n\r\n",
-        site.address
-    )
-}
-
 /// A viewer of each kind that has asked for the camera.
 async fn viewers(site: &Site) -> Vec<TcpStream> {
-    let mut wall = narrow(site, &upgrade(site, WALL)).await;
+    let mut wall = narrow(site, &upgrade(site.address, WALL)).await;
     let command = br#"{"cmd":"subscribe","cameras":["*"]}"#;
     let mut frame = vec![0x81, 0x80 | command.len() as u8, 0, 0, 0, 0];
     frame.extend(command);
     wall.write_all(&frame).await.unwrap();
-    let one = narrow(site, &upgrade(site, SOCKETS[1])).await;
+    let one = narrow(site, &upgrade(site.address, SOCKETS[1])).await;
     let mjpeg = "GET /live/live/cam/mjpeg HTTP/1.0\r\n\r\n";
     vec![wall, one, narrow(site, mjpeg).await]
 }

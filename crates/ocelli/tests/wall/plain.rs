@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
 
 use crate::support::PATIENCE;
+use crate::support::hub::OCELLI;
 use crate::support::site::Site;
 use crate::support::wall::Wall;
 use ocelli_testkit::Hub;
@@ -10,8 +11,6 @@ use ocelli_testkit::websocket::plain_message;
 use serde_json::json;
 use std::time::Duration;
 use tokio_tungstenite::tungstenite::Message;
-
-const OCELLI: &str = env!("CARGO_BIN_EXE_ocelli");
 
 #[tokio::test]
 async fn a_message_is_the_id_s_length_the_id_and_a_jpeg() {

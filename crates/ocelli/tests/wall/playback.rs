@@ -2,8 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
 
-use crate::support::device::{ADMIN, Key};
-use crate::support::http::{ask, get, request};
+use crate::support::device::Key;
+use crate::support::http::{ask, get, narrow, request};
+use crate::support::hub::{OCELLI, keeping};
 use crate::support::site::Site;
 use crate::support::tempdir::Dir;
 use crate::support::{PATIENCE, eventually};
@@ -15,11 +16,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::TcpStream;
 use tokio::process::Command;
 use tokio::time::timeout;
-
-const OCELLI: &str = env!("CARGO_BIN_EXE_ocelli");
 
 /// A viewer of an MJPEG stream, by hand. HTTP/1.0, so that the body is bare.
 struct Mjpeg {
@@ -124,9 +123,7 @@ async fn the_last_frame_comes_at_once_and_then_the_newer_ones() {
 #[tokio::test]
 async fn a_slow_reader_skips_and_is_never_far_behind() {
     let (site, [cam]) = Site::with(["cam"]).await;
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.set_recv_buffer_size(8 * 1024).unwrap();
-    let stream = socket.connect(site.address).await.unwrap();
+    let stream = narrow(site.address).await;
     let mut slow = Mjpeg::open(stream, "/live/live/cam/mjpeg").await;
     slow.line().await;
     let mut fast = mjpeg(&site).await;
@@ -372,11 +369,7 @@ fn vlc(url: &str, place: &Dir) -> Command {
 async fn vlc_and_ffmpeg_play_a_camera_that_pushes() {
     let dir = Dir::new("players");
     let kept = dir.0.join("kept");
-    let hub = Hub::builder(OCELLI)
-        .env("OCELLI_ADMIN_TOKEN", ADMIN)
-        .args(["serve", "--data"])
-        .arg(&kept)
-        .start();
+    let hub = keeping(&kept);
     let key = Key::mint(hub.addr(), "live", "board").await;
     let _board = Command::new(OCELLI)
         .args(["simulate", "--room", "board", "--fps", "10", "--url"])

@@ -4,6 +4,7 @@
 
 use crate::support::PATIENCE;
 use crate::support::http::{get, request};
+use crate::support::hub::{OCELLI, configured};
 use crate::support::site::Site;
 use crate::support::tempdir;
 use crate::support::wall::Wall;
@@ -12,8 +13,6 @@ use ocelli_testkit::jpeg;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 use tokio_tungstenite::tungstenite::Message;
-
-const OCELLI: &str = env!("CARGO_BIN_EXE_ocelli");
 
 async fn watch(site: &Site, room: &str) -> Wall {
     Wall::open(
@@ -93,14 +92,13 @@ async fn a_viewer_that_was_away_gets_the_newest_and_rubbish_does_no_harm() {
 
 fn private() -> (Hub, tempdir::Dir) {
     let dir = tempdir::Dir::new("private");
-    let config = dir.write(
-        "ocelli.toml",
+    let hub = configured(
+        &dir,
         "listen = \"127.0.0.1:0\"\n[app.live]\npublic_playback = false\n[app.barn]\n\
          [[camera]]\nid = \"cam1\"\nsource = \"pattern:?size=64x48&fps=20\"\n\
          [[camera]]\nid = \"cow\"\napp = \"barn\"\nsource = \"pattern:?size=64x48&fps=20\"\n",
     );
-    let builder = Hub::builder(OCELLI).args(["serve", "--config"]);
-    (builder.arg(config).start(), dir)
+    (hub.start(), dir)
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 
 use super::{ADMIN, Answer, Browser, OCELLI, PASSWORD, admin, code_in, private_hub, send, token};
 use crate::support::http::{call, get};
+use crate::support::hub::configured;
 use crate::support::tempdir::Dir;
 use ocelli_testkit::Hub;
 use serde_json::{Value, json};
@@ -151,9 +152,8 @@ async fn an_app_of_the_same_name_knows_nothing_of_the_last() {
 async fn nor_of_one_that_stood_in_the_configuration() {
     let dir = Dir::new("again");
     let start = |lines: &str| {
-        let config = dir.write("ocelli.toml", &format!("listen = \"127.0.0.1:0\"\n{lines}"));
-        let builder = Hub::builder(OCELLI).env("OCELLI_ADMIN_TOKEN", ADMIN);
-        let builder = builder.args(["serve", "--config"]).arg(config);
+        let builder = configured(&dir, &format!("listen = \"127.0.0.1:0\"\n{lines}"));
+        let builder = builder.env("OCELLI_ADMIN_TOKEN", ADMIN);
         builder.arg("--data").arg(dir.0.join("kept")).start()
     };
     let hub = start("[app.barn]\npublic_playback = false\n");

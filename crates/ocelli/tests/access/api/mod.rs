@@ -13,15 +13,15 @@ mod two_hubs;
 mod users;
 mod watching;
 
+use crate::support::device::ADMIN;
 use crate::support::http::{Answer, ask, call};
+use crate::support::hub::OCELLI;
 use crate::support::tempdir::Dir;
 use ocelli_testkit::Hub;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::path::Path;
 
-const OCELLI: &str = env!("CARGO_BIN_EXE_ocelli");
-const ADMIN: &str = "sk_of-the-administrator-of-tests";
 const PASSWORD: &str = "correct horse battery";
 
 /// Writes a configuration: `cam1` in app `live`, `gate` in app `yard`, which is private

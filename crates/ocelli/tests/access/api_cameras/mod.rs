@@ -8,7 +8,9 @@ mod refused;
 mod sessions;
 mod watched;
 
-use crate::support::http::{Answer, call, get};
+use crate::support::device::ADMIN;
+use crate::support::http::{Answer, call};
+use crate::support::hub::{configured, ids};
 use crate::support::tempdir::Dir;
 use crate::support::wall::Wall;
 use crate::support::{PATIENCE, eventually};
@@ -19,8 +21,6 @@ use std::net::TcpListener;
 use std::path::Path;
 use tokio_tungstenite::tungstenite::Message;
 
-const OCELLI: &str = env!("CARGO_BIN_EXE_ocelli");
-const ADMIN: &str = "sk_of-the-administrator-of-tests";
 const SECRET: &str = "hu5h-k3pt";
 
 /// A hub whose directory outlives it, with these lines of configuration.
@@ -29,13 +29,12 @@ fn hub_in(dir: &Dir, lines: &str) -> Hub {
         "listen = \"127.0.0.1:0\"\n{lines}\n[app.yard]\n\
          [[camera]]\nid = \"fixed\"\nname = \"Fixed\"\nsource = \"pattern:?size=64x48&fps=20\"\n"
     );
-    let config = dir.write("ocelli.toml", &text);
-    let builder = Hub::builder(OCELLI).env("OCELLI_ADMIN_TOKEN", ADMIN);
-    let builder = builder
+    configured(dir, &text)
+        .env("OCELLI_ADMIN_TOKEN", ADMIN)
         .env("OCELLI_LOG", "trace")
-        .args(["serve", "--config"]);
-    let builder = builder.arg(config).arg("--data").arg(dir.0.join("data"));
-    builder.start()
+        .arg("--data")
+        .arg(dir.0.join("data"))
+        .start()
 }
 
 /// One that lets cameras be on this machine.
@@ -86,13 +85,6 @@ async fn picture(socket: &mut Wall) -> Vec<u8> {
             return picture.to_vec();
         }
     }
-}
-
-async fn ids(hub: &Hub) -> Vec<String> {
-    let listed = get(hub.addr(), "/api/v1/cameras").await.json();
-    let listed = listed["data"].as_array().unwrap().clone();
-    let ids = listed.iter().map(|camera| camera["id"].as_str().unwrap());
-    ids.map(str::to_owned).collect()
 }
 
 /// Every byte of every file there.

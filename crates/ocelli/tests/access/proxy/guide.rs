@@ -2,6 +2,7 @@
 //! from the guide itself.
 
 use crate::support::http::Answer;
+use crate::support::hub::configured;
 use crate::support::secure::{curl, encrypt, text};
 use crate::support::tempdir::Dir;
 use crate::support::{PATIENCE, eventually};
@@ -17,7 +18,6 @@ use tokio_tungstenite::client_async;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-const OCELLI: &str = env!("CARGO_BIN_EXE_ocelli");
 pub const ADMIN: &str = "sk_administrator-of-a-test-0123456789abcdef";
 
 /// The proxies that run here. Traefik is not packaged by Debian.
@@ -161,16 +161,15 @@ impl Behind {
         dir.write("cert.pem", &cert);
         dir.write("key.pem", &key);
         dir.write("both.pem", &format!("{cert}{key}"));
-        let config = dir.write(
-            "ocelli.toml",
+        let hub = configured(
+            &dir,
             &format!(
                 "listen = \"127.0.0.1:0\"\n{}\n[[camera]]\nid = \"cam1\"\n\
                  source = \"pattern:?size=320x240&fps=10\"\n",
                 lines.replace("PORT", &port.to_string())
             ),
         );
-        let builder = Hub::builder(OCELLI).env("OCELLI_ADMIN_TOKEN", ADMIN);
-        let hub = builder.args(["serve", "--config"]).arg(config).start();
+        let hub = hub.env("OCELLI_ADMIN_TOKEN", ADMIN).start();
         let child = proxy.start(&dir, example, port, &hub.addr().to_string());
         let behind = Self {
             hub,

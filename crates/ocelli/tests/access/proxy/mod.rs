@@ -6,11 +6,11 @@ mod guide;
 
 use crate::support::PATIENCE;
 use crate::support::http::request;
+use crate::support::hub::{OCELLI, configured};
 use crate::support::tempdir::Dir;
 use guide::{Behind, PROXIES, Proxy, example};
 use ocelli_testkit::Hub;
 
-const OCELLI: &str = env!("CARGO_BIN_EXE_ocelli");
 const TRUST: &str = "trusted_proxies = [\"127.0.0.1\"]\npublic_url = \"https://cams.example:PORT\"";
 
 #[tokio::test]
@@ -122,9 +122,7 @@ fn each_example_takes_out_what_it_does_not_set() {
 fn the_link_of_the_first_start_begins_with_the_public_url() {
     let dir = Dir::new("public");
     let text = "listen = \"127.0.0.1:0\"\npublic_url = \"https://cams.example/\"\n";
-    let config = dir.write("ocelli.toml", text);
-    let builder = Hub::builder(OCELLI).args(["serve", "--config"]);
-    let hub = builder.arg(config).start();
+    let hub = configured(&dir, text).start();
     let line = hub.wait_stderr("#code=", PATIENCE).expect("a link");
     let right = "https://cams.example/sign-in#code=";
     assert!(line.contains(right), "{line}");

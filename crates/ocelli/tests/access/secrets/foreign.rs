@@ -1,16 +1,15 @@
 //! Text that a camera, a program, a source of samples or a request chose: no control
 //! character of it reaches the log, the interface or a viewer.
 
-use super::OCELLI;
 use crate::support::PATIENCE;
+use crate::support::device::ADMIN;
 use crate::support::http::{call, get};
+use crate::support::hub::configured;
 use crate::support::tempdir::Dir;
 use crate::support::wall::Wall;
 use ocelli_core::text::is_control;
-use ocelli_testkit::Hub;
 use serde_json::{Value, json};
 
-const ADMIN: &str = "sk_of-the-administrator-of-tests";
 const KEY: &str = "wsk_5ec4e75ec4e75ec4e75ec4e75ec4e75ec4e75ec4";
 
 /// The texts in a value.
@@ -53,9 +52,8 @@ async fn controls_nothing(format: &str) {
          exec = [\"sh\", \"-c\", \"printf '{} {KEY}\\\\n' >&2; exit 3\"]\n",
         bad.replace('\\', "\\\\")
     );
-    let builder = Hub::builder(OCELLI).env("OCELLI_ADMIN_TOKEN", ADMIN);
-    let builder = builder.args(["serve", "--log-format", format, "--config"]);
-    let builder = builder.arg(dir.write("ocelli.toml", &config));
+    let builder = configured(&dir, &config).env("OCELLI_ADMIN_TOKEN", ADMIN);
+    let builder = builder.args(["--log-format", format]);
     let hub = builder.arg("--data").arg(dir.0.join("kept")).start();
     let at = hub.addr();
     let mut wall = Wall::v2(at).await;

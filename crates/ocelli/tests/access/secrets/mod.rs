@@ -7,6 +7,7 @@ mod foreign;
 mod own;
 
 use crate::support::http::get;
+use crate::support::hub::{OCELLI, configured};
 use crate::support::tempdir::Dir;
 use crate::support::wall::Wall;
 use crate::support::{PATIENCE, eventually};
@@ -14,8 +15,6 @@ use ocelli_testkit::{HttpCamera, HttpCameraOptions, Hub, RtspAuth, RtspServer, R
 use std::process::Command;
 use std::time::Duration;
 use tokio_tungstenite::tungstenite::Message;
-
-const OCELLI: &str = env!("CARGO_BIN_EXE_ocelli");
 
 /// The passwords, and what else they look like on their way.
 const SECRETS: [&str; 5] = [
@@ -195,19 +194,15 @@ async fn a_password_may_come_from_a_file_or_the_environment() {
     let dir = Dir::new("password");
     let file = dir.write("password", "hu5h-r1ght\n");
     let source = camera.url("basic/mjpeg");
-    let config = dir.write(
-        "ocelli.toml",
+    let hub = configured(
+        &dir,
         &format!(
             "listen = \"127.0.0.1:0\"\n\
              [[camera]]\nid = \"file\"\nsource = \"{source}\"\nuser = \"viewer\"\npassword_file = {file:?}\n\
              [[camera]]\nid = \"env\"\nsource = \"{source}\"\nuser = \"viewer\"\npassword_env = \"DOOR\"\n"
         ),
     );
-    let hub = Hub::builder(OCELLI)
-        .args(["serve", "--config"])
-        .arg(config)
-        .env("DOOR", "hu5h-r1ght")
-        .start();
+    let hub = hub.env("DOOR", "hu5h-r1ght").start();
     let mut wall = Wall::plain(hub.addr()).await;
     for id in ["file", "env"] {
         wall.subscribe(&[id]).await;

@@ -1,13 +1,13 @@
 //! The hub's own secrets, put where they do not belong: what it says of that repeats none
 //! of them, in no answer, no event and no line of the log.
 
-use super::OCELLI;
 use crate::support::PATIENCE;
-use crate::support::http::ask;
+use crate::support::device::ADMIN;
+use crate::support::http::{UPGRADE, ask};
+use crate::support::hub::configured;
 use crate::support::tempdir::Dir;
 use crate::support::wall::Wall;
 use futures_util::StreamExt;
-use ocelli_testkit::Hub;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU16, Ordering};
 use tokio::net::TcpStream;
@@ -16,7 +16,6 @@ use tokio_tungstenite::client_async;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-const ADMIN: &str = "sk_of-the-administrator-of-tests";
 /// In every one of them; not in the hub's own words, nor in anything it makes.
 const CORE: &str = "5ec4e75ec4e75ec4e75ec4e75ec4e75ec4e75ec4";
 
@@ -46,14 +45,6 @@ fn spelt(secret: &str) -> [String; 3] {
         secret.replace('_', "%255f").replace('e', "%65"),
     ]
 }
-
-/// A good handshake.
-const UPGRADE: [&str; 4] = [
-    "Upgrade: websocket",
-    "Connection: Upgrade",
-    "Sec-WebSocket-Version: 13",
-    "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
-];
 
 /// Checks that what was said repeats no secret, however it is written.
 fn clean(what: &str, said: &str) {
@@ -255,11 +246,9 @@ async fn no_answer_and_no_line_of_the_log_repeats_a_secret_of_the_hub() {
     let config = "listen = \"127.0.0.1:0\"\ntrusted_proxies = [\"127.0.0.1\"]\n\
          [telemetry]\ntcp = \"127.0.0.1:0\"\nws = \"\"\n\
          [[camera]]\nid = \"cam1\"\nsource = \"pattern:?size=64x48&fps=50\"\n";
-    let builder = Hub::builder(OCELLI)
+    let builder = configured(&dir, config)
         .env("OCELLI_ADMIN_TOKEN", ADMIN)
         .env("OCELLI_LOG", "trace");
-    let builder = builder.args(["serve", "--config"]);
-    let builder = builder.arg(dir.write("ocelli.toml", config));
     let hub = builder.arg("--data").arg(dir.0.join("kept")).start();
     let at = hub.addr();
     let send = async |line: &str, more: &str, body: &str| {

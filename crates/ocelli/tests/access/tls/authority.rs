@@ -1,13 +1,14 @@
 //! The authority is made known: to this machine, by its program, to the doctor.
 
 use crate::support::doctor::doctor_with;
+use crate::support::hub::OCELLI;
 use crate::support::secure::{Local, curl, text};
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 fn ocelli(arguments: &[&str], environment: &[(&str, &Path)]) -> (bool, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_ocelli"));
+    let mut command = Command::new(OCELLI);
     command.envs(environment.iter().copied()).args(arguments);
     let output = command.stdin(Stdio::null()).output().unwrap();
     (output.status.success(), text(&output))

@@ -3,6 +3,7 @@
 use super::{HTTP_1, socket};
 use crate::support::PATIENCE;
 use crate::support::device::ADMIN;
+use crate::support::hub::OCELLI;
 use crate::support::secure::{Local, Stream, encrypt, text};
 use crate::support::site::Site;
 use crate::support::tempdir::Dir;
@@ -253,7 +254,7 @@ async fn boards_push_over_wss_to_an_authority_that_they_know() {
         dir,
     };
     let fleet = |authority: &Path| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_ocelli"));
+        let mut command = Command::new(OCELLI);
         command
             .args(["simulate", "--cameras", "3", "--seconds", "2", "--url"])
             .arg(format!("https://localhost:{}", local.port()))

@@ -2,6 +2,7 @@
 
 use super::{HTTP_1, socket};
 use crate::support::PATIENCE;
+use crate::support::hub::configured;
 use crate::support::secure::{curl, encrypt, text};
 use crate::support::tempdir::Dir;
 use futures_util::StreamExt;
@@ -51,9 +52,7 @@ async fn files_are_read_again_and_a_bad_pair_keeps_the_old_one() {
         cert.display(),
         key.display()
     );
-    let config = dir.write("ocelli.toml", &config);
-    let builder = ocelli_testkit::Hub::builder(env!("CARGO_BIN_EXE_ocelli"));
-    let hub = builder.args(["serve", "--config"]).arg(config).start();
+    let hub = configured(&dir, &config).start();
     let now_shown = async |authority: &Path| {
         let stream = TcpStream::connect(hub.addr()).await.unwrap();
         let stream = encrypt(stream, authority, "localhost", HTTP_1).await;

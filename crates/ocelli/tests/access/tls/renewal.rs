@@ -2,6 +2,7 @@
 
 use super::{DAY, shown};
 use crate::support::PATIENCE;
+use crate::support::hub::OCELLI;
 use crate::support::secure::{Local, text};
 use crate::support::tempdir::Dir;
 use ocelli_net::tls::authority::Names;
@@ -75,7 +76,7 @@ async fn the_authority_stays_and_its_key_is_private() {
 
     let refused = |words: &str| {
         let output = Command::new("timeout")
-            .args(["20", env!("CARGO_BIN_EXE_ocelli"), "serve", "--listen"])
+            .args(["20", OCELLI, "serve", "--listen"])
             .args(["127.0.0.1:0", "--tls", "local", "--data"])
             .arg(dir.0.join("kept"))
             .output()

@@ -2,6 +2,7 @@
 
 use super::{HTTP_1, number, numbers, picture, socket};
 use crate::support::PATIENCE;
+use crate::support::http::narrow;
 use crate::support::secure::{connect, encrypt};
 use crate::support::site::{Hand, Site};
 use bytes::Bytes;
@@ -12,7 +13,6 @@ use std::net::SocketAddr;
 use std::process::Stdio;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpSocket;
 use tokio::time::timeout;
 
 /// A viewer of MJPEG over HTTP/2.
@@ -88,9 +88,7 @@ async fn a_slow_connection_of_http_2_has_little_waiting_in_the_hub() {
         "/live/ws?app=live&room=cam",
     )
     .await;
-    let narrow = TcpSocket::new_v4().unwrap();
-    narrow.set_recv_buffer_size(8 * 1024).unwrap();
-    let narrow = narrow.connect(site.address).await.unwrap();
+    let narrow = narrow(site.address).await;
     let narrow = encrypt(narrow, &dir.0.join("ca.pem"), "localhost", b"h2").await;
     // Windows as wide as browsers open them: only TCP holds anything back.
     let mut builder = h2::client::Builder::new();
@@ -176,9 +174,7 @@ async fn a_slow_socket_over_tls_skips() {
     let site = Site::start_secure().await;
     let cam = site.camera("cam");
     let dir = site.authority.as_ref().unwrap();
-    let narrow = TcpSocket::new_v4().unwrap();
-    narrow.set_recv_buffer_size(8 * 1024).unwrap();
-    let narrow = narrow.connect(site.address).await.unwrap();
+    let narrow = narrow(site.address).await;
     let narrow = encrypt(narrow, &dir.0.join("ca.pem"), "localhost", HTTP_1).await;
     let path = "/live/ws?app=live&room=cam";
     let mut slow = socket(narrow, path).await;
@@ -204,9 +200,7 @@ async fn who_takes_nothing_over_tls_is_dropped_and_nobody_else() {
     let site = Site::start_secure().await;
     let cam = site.camera("cam");
     let dir = site.authority.as_ref().unwrap();
-    let narrow = TcpSocket::new_v4().unwrap();
-    narrow.set_recv_buffer_size(8 * 1024).unwrap();
-    let narrow = narrow.connect(site.address).await.unwrap();
+    let narrow = narrow(site.address).await;
     let mut stuck = encrypt(narrow, &dir.0.join("ca.pem"), "localhost", HTTP_1).await;
     let request = "GET /live/live/cam/mjpeg HTTP/1.1\r\nHost: localhost\r\n\r\n";
     stuck.write_all(request.as_bytes()).await.unwrap();

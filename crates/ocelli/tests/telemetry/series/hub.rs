@@ -1,12 +1,12 @@
 //! What the hub does with series by itself, and what it is told to do: its own figures,
 //! devices', names, ports that are taken.
 
-use super::{OCELLI, Viewer, api, netcat, netcat_open, plain_site, points, series, site};
+use super::{Viewer, api, netcat, netcat_open, plain_site, points, series, site};
 use crate::support::PATIENCE;
 use crate::support::device::{ADMIN, Device, Key, picture};
 use crate::support::http::call;
+use crate::support::hub::configured;
 use crate::support::tempdir::Dir;
-use ocelli_testkit::Hub;
 use serde_json::{Value, json};
 use std::io::Write;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -65,11 +65,9 @@ async fn a_port_that_is_taken_is_a_warning_and_the_rest_runs() {
     let dir = Dir::new("telemetry");
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
-    let config = dir.0.as_path().join("ocelli.toml");
     let text = format!("listen = \"127.0.0.1:0\"\n[telemetry]\ntcp = \"{address}\"\nws = \"\"\n");
-    std::fs::write(&config, text).unwrap();
-    let builder = Hub::builder(OCELLI).env("OCELLI_ADMIN_TOKEN", ADMIN);
-    let hub = builder.args(["serve", "--config"]).arg(config).start();
+    let builder = configured(&dir, &text).env("OCELLI_ADMIN_TOKEN", ADMIN);
+    let hub = builder.start();
     let warned = hub.wait_stderr(&address.to_string(), PATIENCE).unwrap();
     assert!(
         warned.contains("WARN") && warned.contains("[telemetry]"),

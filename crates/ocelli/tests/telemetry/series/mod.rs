@@ -10,6 +10,7 @@ mod viewers;
 use crate::support::PATIENCE;
 use crate::support::device::ADMIN;
 use crate::support::http::{Answer, call};
+use crate::support::hub::OCELLI;
 use crate::support::tempdir::Dir;
 use futures_util::{SinkExt, StreamExt};
 use ocelli_testkit::Hub;
@@ -23,8 +24,6 @@ use std::time::{Duration, Instant};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
-
-const OCELLI: &str = env!("CARGO_BIN_EXE_ocelli");
 
 /// A hub with its two ports of telemetry.
 struct Site {

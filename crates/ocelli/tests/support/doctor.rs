@@ -1,12 +1,11 @@
 //! The doctor as a process, and servers by hand for it to examine.
 
+use super::hub::OCELLI;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Output, Stdio};
 use std::thread;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
-
-const OCELLI: &str = env!("CARGO_BIN_EXE_ocelli");
 
 /// What the doctor says, and its exit code.
 pub struct Verdict {

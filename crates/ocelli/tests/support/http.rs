@@ -3,6 +3,7 @@
 use ocelli_testkit::websocket::{Head, RawSocket};
 use serde_json::Value;
 use std::net::SocketAddr;
+use tokio::net::{TcpSocket, TcpStream};
 
 /// An answer.
 #[derive(Debug)]
@@ -88,4 +89,25 @@ pub async fn call(address: SocketAddr, line: &str, token: &str, body: &str) -> A
     text.push_str("\r\n");
     text.push_str(body);
     ask(address, &text).await
+}
+
+/// A connection whose receive buffer holds little, as on a slow link.
+pub async fn narrow(address: SocketAddr) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(8 * 1024).unwrap();
+    socket.connect(address).await.expect("a connection")
+}
+
+/// The header lines of a good handshake, beside `Host`.
+pub const UPGRADE: [&str; 4] = [
+    "Upgrade: websocket",
+    "Connection: Upgrade",
+    "Sec-WebSocket-Version: 13",
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+];
+
+/// The request for a WebSocket.
+pub fn upgrade(address: SocketAddr, path: &str) -> String {
+    let lines = UPGRADE.join("\r\n");
+    format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n{lines}\r\n\r\n")
 }

@@ -1,7 +1,8 @@
 //! What the tests share: here a hub in this process with one camera.
 //!
-//! [`http`] and [`wall`] are clients that are not the hub's own code, [`site`] is
-//! the whole server in this process, with cameras that show what a test tells them.
+//! [`http`] and [`wall`] are clients that are not the hub's own code, [`hub`] is the
+//! program as a process, [`site`] the whole server in this process, with cameras that show
+//! what a test tells them.
 
 // Each test file uses its own part of this.
 #![allow(dead_code, clippy::unwrap_used)]
@@ -9,6 +10,8 @@
 pub mod device;
 pub mod doctor;
 pub mod http;
+pub mod hub;
+pub mod rtsp;
 pub mod secure;
 pub mod site;
 pub mod tempdir;

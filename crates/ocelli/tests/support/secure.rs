@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
 
+use super::hub::configured;
 use super::tempdir::Dir;
 use ocelli_testkit::{Hub, HubBuilder};
 use rustls::crypto::aws_lc_rs;
@@ -14,8 +15,6 @@ use std::process::{Command, Output};
 use std::sync::Arc;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
-
-const OCELLI: &str = env!("CARGO_BIN_EXE_ocelli");
 
 pub type Stream = tokio_rustls::client::TlsStream<TcpStream>;
 
@@ -39,18 +38,11 @@ impl Local {
 
     /// A hub that keeps what outlives it in `kept` of this folder.
     pub fn builder(dir: &Dir, lines: &str) -> HubBuilder {
-        let config = dir.write(
-            "ocelli.toml",
-            &format!(
-                "listen = \"127.0.0.1:0\"\n{lines}\n[tls]\nmode = \"local\"\nnames = [\"cams.lan\"]\n\
-                 [[camera]]\nid = \"cam1\"\nsource = \"pattern:?size=320x240&fps=10\"\n"
-            ),
+        let text = format!(
+            "listen = \"127.0.0.1:0\"\n{lines}\n[tls]\nmode = \"local\"\nnames = [\"cams.lan\"]\n\
+             [[camera]]\nid = \"cam1\"\nsource = \"pattern:?size=320x240&fps=10\"\n"
         );
-        Hub::builder(OCELLI)
-            .args(["serve", "--config"])
-            .arg(config)
-            .arg("--data")
-            .arg(dir.0.join("kept"))
+        configured(dir, &text).arg("--data").arg(dir.0.join("kept"))
     }
 
     pub fn authority(&self) -> PathBuf {

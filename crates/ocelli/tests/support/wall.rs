@@ -10,7 +10,7 @@ use ocelli_testkit::websocket::{V2, plain_message};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::time::Duration;
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -52,9 +52,7 @@ impl Wall {
 
     /// On a connection whose receive buffer holds little, as on a slow link.
     pub async fn narrow(address: SocketAddr, protocol: Option<&str>) -> Self {
-        let socket = TcpSocket::new_v4().unwrap();
-        socket.set_recv_buffer_size(8 * 1024).unwrap();
-        let stream = socket.connect(address).await.expect("a connection");
+        let stream = super::http::narrow(address).await;
         Self::over(stream, WALL, protocol, &[]).await
     }
 

@@ -1,0 +1,198 @@
+//! Where a camera that is added over HTTP may not be, and where it may not lead.
+
+use super::{add, admin, camera, hub_in, open_hub};
+use crate::support::PATIENCE;
+use crate::support::doctor::{header, request};
+use crate::support::http::get;
+use crate::support::tempdir::Dir;
+use crate::support::wall::Wall;
+use ocelli_testkit::{RtspServer, RtspServerOptions};
+use serde_json::json;
+use std::collections::BTreeSet;
+use std::io::{ErrorKind, Write};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+
+/// An address of this machine that others can reach.
+fn own_address() -> IpAddr {
+    let own = if_addrs::get_if_addrs().unwrap();
+    let mut own = own.iter().map(|own| own.ip());
+    let own = own.find(|ip| ip.is_ipv4() && !ip.is_loopback());
+    own.expect("this machine has an address beside loopback")
+}
+
+/// Accepts connections at an address of this machine that a fence lets through, and
+/// has each answered by `serve`; the port.
+fn outside(serve: impl Fn(TcpStream) + Send + Sync + 'static) -> SocketAddr {
+    let listener = TcpListener::bind((own_address(), 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || listener.incoming().flatten().for_each(serve));
+    address
+}
+
+/// Whether anybody has come to the door.
+fn untouched(door: &TcpListener) {
+    door.set_nonblocking(true).unwrap();
+    let came = door.accept();
+    let nobody = came
+        .as_ref()
+        .is_err_and(|error| error.kind() == ErrorKind::WouldBlock);
+    assert!(nobody, "somebody has come: {came:?}");
+}
+
+#[tokio::test]
+async fn an_added_camera_is_not_on_this_machine() {
+    let open = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = open.local_addr().unwrap().port();
+    let closed = {
+        let closed = TcpListener::bind("127.0.0.1:0").unwrap();
+        closed.local_addr().unwrap().port()
+    };
+    let dir = Dir::new("fenced");
+    let hub = hub_in(&dir, "");
+    let mut said = BTreeSet::new();
+    for host in [
+        "127.0.0.1",
+        "localhost",
+        "[::1]",
+        "2130706433",
+        "0x7f.0.0.1",
+        "0177.1",
+        "0",
+        "[::ffff:127.0.0.1]",
+        "[64:ff9b::7f00:1]",
+        "169.254.169.254",
+        "LOCALHOST",
+        "127.1",
+    ] {
+        for (scheme, port) in [
+            ("http", port),
+            ("rtsp", port),
+            ("http", closed),
+            ("rtsp", closed),
+        ] {
+            let source = format!("{scheme}://{host}:{port}/x");
+            for (line, body) in [
+                (
+                    "POST /api/v1/cameras",
+                    json!({ "room": "x", "source": source }),
+                ),
+                ("POST /api/v1/cameras/test", json!({ "source": source })),
+                (
+                    "POST /api/v1/cameras/test",
+                    json!({ "source": "http://10.0.0.7/", "substream": source }),
+                ),
+            ] {
+                let answer = admin(&hub, line, body).await;
+                answer.is_problem(400, "allow_local_sources");
+                let message = answer.json()["message"].as_str().unwrap().to_owned();
+                said.insert(message.replace("substream", "source"));
+            }
+        }
+    }
+    // The same words for all of them: who asks learns nothing of what is there.
+    assert_eq!(said.len(), 1, "{said:?}");
+    untouched(&open);
+
+    // Nor does a camera elsewhere lead there.
+    let targets = [
+        format!("http://127.0.0.1:{port}/"),
+        format!("http://localhost:{port}/"),
+        format!("http://[::ffff:7f00:1]:{port}/"),
+        "http://169.254.169.254/latest/meta-data/".to_owned(),
+    ];
+    for target in targets {
+        let led = target.clone();
+        let camera = outside(move |mut stream| {
+            request(&mut stream);
+            let answer =
+                format!("HTTP/1.1 302 Found\r\nLocation: {led}\r\nContent-Length: 0\r\n\r\n");
+            let _ = stream.write_all(answer.as_bytes());
+        });
+        let body = json!({ "source": format!("http://{camera}/") });
+        let seen = admin(&hub, "POST /api/v1/cameras/test", body).await.json();
+        let reason = seen["data"]["reason"].as_str().unwrap();
+        assert!(reason.contains("allow_local_sources"), "{target}: {reason}");
+    }
+    untouched(&open);
+}
+
+#[tokio::test]
+async fn an_rtsp_camera_leads_nowhere_else() {
+    let open = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = open.local_addr().unwrap().port();
+    // One that calls itself an address of the hub's machine, and a server of which
+    // leave is taken by a new connection.
+    let camera = outside(move |mut stream| {
+        while let Some(request) = request(&mut stream) {
+            let sequence = header(&request, "CSeq");
+            let answer = if request.starts_with("DESCRIBE") {
+                let sdp = "v=0\r\no=- 0 0 IN IP4 0.0.0.0\r\ns=x\r\nt=0 0\r\n\
+                     a=tool:LIVE555 Streaming Media v2016.01.01\r\n\
+                     m=video 0 RTP/AVP 26\r\na=control:track1\r\n";
+                let length = sdp.len();
+                format!(
+                    "CSeq: {sequence}\r\nContent-Base: rtsp://127.0.0.1:{port}/\r\n\
+                     Content-Type: application/sdp\r\nContent-Length: {length}\r\n\r\n{sdp}"
+                )
+            } else if request.starts_with("SETUP") {
+                let transport = "RTP/AVP/TCP;unicast;interleaved=0-1";
+                format!(
+                    "CSeq: {sequence}\r\nSession: 7;timeout=60\r\nTransport: {transport}\r\n\r\n"
+                )
+            } else {
+                // Away, in the middle of a session.
+                return;
+            };
+            let _ = stream.write_all(format!("RTSP/1.0 200 OK\r\n{answer}").as_bytes());
+        }
+    });
+    let dir = Dir::new("leads");
+    let hub = hub_in(&dir, "");
+    for _ in 0..2 {
+        let body = json!({ "source": format!("rtsp://{camera}/") });
+        let seen = admin(&hub, "POST /api/v1/cameras/test", body).await.json();
+        assert_eq!(
+            seen["data"]["reason"], "the camera closed the connection",
+            "{seen}"
+        );
+    }
+    untouched(&open);
+}
+
+#[tokio::test]
+async fn what_a_name_means_is_asked_at_every_connection() {
+    let http = camera().await;
+    let rtsp = RtspServer::start(RtspServerOptions::default());
+    let dir = Dir::new("renamed");
+    let mut hub = open_hub(&dir);
+    let by_name = |url: String| url.replace("127.0.0.1", "localhost");
+    for (room, source) in [
+        ("name", by_name(http.url("mjpeg"))),
+        ("number", http.url("mjpeg")),
+        ("rtspname", by_name(rtsp.url("mjpeg"))),
+        ("rtspnumber", rtsp.url("mjpeg")),
+    ] {
+        add(&hub, json!({ "room": room, "source": source })).await;
+        let picture = get(hub.addr(), &format!("/live/live/{room}/frame.jpg")).await;
+        assert_eq!(picture.status(), 200, "{room}");
+    }
+    hub.terminate(PATIENCE).unwrap();
+    // As if the names meant something else by now.
+    let hub = hub_in(&dir, "");
+    let asked = http.requests("/mjpeg");
+    let mut wall = Wall::v2(hub.addr()).await;
+    wall.subscribe(&["name", "number", "rtspname", "rtspnumber"])
+        .await;
+    let mut failed = BTreeSet::new();
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    while failed.len() < 4 {
+        let event = tokio::time::timeout_at(deadline, wall.event("camera")).await;
+        let event = event.unwrap_or_else(|_| panic!("only these failed: {failed:?}"));
+        if event["camera"]["state"] == "failed" {
+            let reason = event["camera"]["reason"].as_str().unwrap();
+            assert!(reason.contains("allow_local_sources"), "{event}");
+            failed.insert(event["camera"]["id"].to_string());
+        }
+    }
+    assert_eq!(http.requests("/mjpeg"), asked);
+}

@@ -1,0 +1,213 @@
+//! The hub behind the reverse proxies that Debian has, each configured as the guide says.
+
+#![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
+
+mod guide;
+
+use crate::support::PATIENCE;
+use crate::support::http::request;
+use crate::support::hub::{OCELLI, configured};
+use crate::support::tempdir::Dir;
+use guide::{Behind, PROXIES, Proxy, example};
+use ocelli_testkit::Hub;
+
+const TRUST: &str = "trusted_proxies = [\"127.0.0.1\"]\npublic_url = \"https://cams.example:PORT\"";
+
+#[tokio::test]
+async fn pages_calls_and_sockets_pass_and_addresses_are_right() {
+    for proxy in PROXIES {
+        let behind = Behind::start(proxy, TRUST).await;
+        let page = behind.curl(&["-i", &behind.url("/")]);
+        assert!(page.contains("HTTP/2 200"), "{proxy:?}: {page}");
+        let health = behind.curl(&[&behind.url("/health")]);
+        assert!(health.contains("\"ok\""), "{proxy:?}: {health}");
+        behind.wall(&behind.url("")).await.expect("the wall");
+        assert_eq!(behind.wall("https://evil.example").await, Err(403));
+
+        // Asked through the proxy or directly: the address is the world's.
+        let right = behind
+            .url("/live/ws?app=live&room=cam1&token=")
+            .replace("https", "wss");
+        for url in [behind.play_address(&[]), behind.direct_play_address().await] {
+            assert!(url.starts_with(&right), "{proxy:?}: {url}");
+        }
+    }
+}
+
+/// Headers by which a client says that it asked for this host, and came from elsewhere.
+fn forged(host: &str) -> Vec<String> {
+    [
+        format!("X-Forwarded-Host: {host}"),
+        format!("X_Forwarded_Host: {host}"),
+        "X-Forwarded-Port: 1".to_owned(),
+        "X-Forwarded-Proto: http".to_owned(),
+        "X-Forwarded-For: 198.51.100.7".to_owned(),
+        "X-Real-IP: 198.51.100.7".to_owned(),
+        format!("Forwarded: for=198.51.100.7;proto=http;host=\"{host}\""),
+        format!("X-Original-Host: {host}"),
+    ]
+    .into()
+}
+
+/// Nothing, the defaults, and all that can be believed.
+const BELIEFS: [&str; 4] = [
+    "proxy_headers = []",
+    "",
+    "proxy_headers = [\"X-Forwarded-For\", \"X-Forwarded-Proto\", \"X-Forwarded-Host\"]",
+    "proxy_headers = [\"Forwarded\"]",
+];
+
+#[tokio::test]
+async fn a_page_that_was_opened_under_a_foreign_name_gets_nothing() {
+    for proxy in PROXIES {
+        for belief in BELIEFS {
+            let behind = Behind::start(proxy, &format!("{TRUST}\n{belief}")).await;
+            let own = behind.url("").replace("https://", "");
+            for host in [own.as_str(), "localhost", "127.0.0.1"] {
+                let mut lines = forged(host);
+                lines.push("Host: evil.example".to_owned());
+                for path in ["/api/v1/cameras", "/live/live/cam1/frame.jpg", "/"] {
+                    let asked = ["-i", "-o", "-", &behind.url(path)];
+                    let told = behind.curl_with(&lines, &asked);
+                    // Caddy itself answers, with nothing, for a name that is not its own.
+                    let refused = told.contains(" 403") || told.contains("content-length: 0");
+                    assert!(
+                        refused && !told.contains("cam1\""),
+                        "{proxy:?} {belief}: {told}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_a_client_forges_changes_nothing() {
+    let trust = "trusted_proxies = [\"127.0.0.1\"]\nallowed_hosts = [\"cams.example\"]";
+    for proxy in PROXIES {
+        let behind = Behind::start(proxy, trust).await;
+        // The proxy's client says that it asked elsewhere and came from elsewhere.
+        let lines = forged("evil.example");
+        let told = behind.curl_with(&lines, &[&behind.url("/api/v1/cameras")]);
+        assert!(told.contains("\"cam1\""), "{proxy:?}: {told}");
+        let right = behind.url("/live/ws?").replace("https", "wss");
+        let url = behind.play_address(&lines);
+        assert!(url.starts_with(&right), "{proxy:?}: {url}");
+        let elsewhere = ["--interface", "127.0.0.2", &behind.url("/ws/cameras")];
+        behind.curl_with(&lines, &elsewhere);
+        let line = behind.hub.wait_stderr("refused an upgrade", PATIENCE);
+        let line = line.expect("a line");
+        assert!(line.contains("peer=127.0.0.2:0"), "{proxy:?}: {line}");
+    }
+}
+
+#[test]
+fn each_example_takes_out_what_it_does_not_set() {
+    for language in ["nginx", "caddyfile", "haproxy", "yaml"] {
+        let example = example(language);
+        for name in ["X-Forwarded-Host", "X-Forwarded-Port", "Forwarded"] {
+            let removed = [
+                format!("proxy_set_header {name} \"\";"),
+                format!("header_up -{name}\n"),
+                format!("del-header {name}\n"),
+                format!(" {name}: \"\"\n"),
+            ];
+            let is = removed.iter().any(|line| example.contains(line));
+            assert!(is, "{name} in {example}");
+        }
+    }
+}
+
+#[test]
+fn the_link_of_the_first_start_begins_with_the_public_url() {
+    let dir = Dir::new("public");
+    let text = "listen = \"127.0.0.1:0\"\npublic_url = \"https://cams.example/\"\n";
+    let hub = configured(&dir, text).start();
+    let line = hub.wait_stderr("#code=", PATIENCE).expect("a link");
+    let right = "https://cams.example/sign-in#code=";
+    assert!(line.contains(right), "{line}");
+}
+
+#[tokio::test]
+async fn of_several_proxies_the_trusted_ones_are_looked_behind() {
+    // Two proxies, both trusted: the first one's client.
+    let set = Proxy::Nginx.example();
+    let set = set.replace("$remote_addr", "\"203.0.113.9, 10.0.0.2\"");
+    let lines = TRUST.replace("\"127.0.0.1\"", "\"127.0.0.1\", \"10.0.0.0/8\"");
+    let two = Behind::with(Proxy::Nginx, &set, &lines).await;
+    // Nobody is trusted: what is said counts for nothing.
+    let lines = "public_url = \"https://cams.example:PORT\"";
+    let wary = Behind::with(Proxy::Nginx, &set, lines).await;
+    for (behind, peer) in [(&two, "peer=203.0.113.9:0"), (&wary, "peer=127.0.0.1:")] {
+        behind.curl(&[&behind.url("/ws/cameras")]);
+        let line = behind.hub.wait_stderr("refused an upgrade", PATIENCE);
+        let line = line.expect("a line");
+        assert!(line.contains(peer), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn a_forwarded_host_counts_where_the_configuration_says_so() {
+    // A proxy that can't pass on the Host, but says which it was.
+    let set = Proxy::Nginx.example();
+    let set = set.replace("proxy_set_header Host $http_host;", "");
+    let own = set.replace("X-Forwarded-Host \"\"", "X-Forwarded-Host $http_host");
+    let all = format!("{TRUST}\n{}", BELIEFS[2]);
+    let behind = Behind::with(Proxy::Nginx, &own, &all).await;
+    let foreign = ["-i", "-H", "Host: evil.example", &behind.url("/health")];
+    let told = behind.curl(&foreign);
+    assert!(told.contains(" 403"), "{told}");
+    behind.wall(&behind.url("")).await.expect("the wall");
+    let named = set.replace(
+        "Forwarded \"\"",
+        "Forwarded \"for=127.0.0.9;host=$http_host\"",
+    );
+    let standard = format!("{TRUST}\n{}", BELIEFS[3]);
+    let behind = Behind::with(Proxy::Nginx, &named, &standard).await;
+    let told = behind.curl(&["-i", "-H", "Host: evil.example", &behind.url("/health")]);
+    assert!(told.contains(" 403"), "{told}");
+    behind.curl(&[&behind.url("/ws/cameras")]);
+    let line = behind.hub.wait_stderr("refused an upgrade", PATIENCE);
+    let line = line.expect("a line");
+    assert!(line.contains("peer=127.0.0.9:0"), "{line}");
+}
+
+#[tokio::test]
+async fn without_being_told_so_no_header_names_the_host() {
+    let hub = Hub::builder(OCELLI)
+        .args(["serve", "--listen", "127.0.0.1:0", "cam1=pattern:"])
+        .start();
+    let dir = Dir::new("trust");
+    let config = dir.write("ocelli.toml", "trusted_proxies = [\"127.0.0.1\"]\n");
+    let builder = Hub::builder(OCELLI).args(["serve", "--listen", "127.0.0.1:0", "--config"]);
+    let trusting = builder.arg(config).start();
+    for hub in [&hub, &trusting] {
+        for line in [
+            "X-Forwarded-Host: evil.example",
+            "Forwarded: host=evil.example",
+            "X-Forwarded-For: 198.51.100.7\r\nX-Forwarded-Host: evil.example",
+        ] {
+            let told = request(hub.addr(), "GET", "/health", &[line]).await;
+            assert_eq!(told.status(), 200, "{line}: {told:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_proxy_that_passes_on_nothing_works_by_public_url_alone() {
+    let set = Proxy::Nginx.example();
+    let is_told = |line: &&str| line.contains("Host") || line.contains("Forwarded");
+    let bare: Vec<_> = set.lines().filter(|line| !is_told(line)).collect();
+    let behind = Behind::with(Proxy::Nginx, &bare.join("\n"), TRUST).await;
+    let page = behind.curl(&["-i", &behind.url("/")]);
+    assert!(page.contains("HTTP/2 200"), "{page}");
+    behind.wall(&behind.url("")).await.expect("the wall");
+    // A foreign name that the proxy passes on is refused.
+    let open = bare.join("\n").replace(
+        "proxy_buffering",
+        "proxy_set_header Host $http_host; proxy_buffering",
+    );
+    let behind = Behind::with(Proxy::Nginx, &open, TRUST).await;
+    let told = behind.curl(&["-i", "-H", "Host: evil.example", &behind.url("/health")]);
+    assert!(told.contains(" 403"), "{told}");
+}

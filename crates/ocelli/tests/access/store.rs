@@ -1,0 +1,394 @@
+//! What outlives the hub, and what the hub does when it can't.
+
+use crate::support::PATIENCE;
+use crate::support::device::ADMIN;
+use crate::support::http::{call, get};
+use crate::support::hub::{OCELLI, said};
+use crate::support::tempdir::Dir;
+use crate::support::wall::Wall;
+use ocelli_testkit::{Hub, HubBuilder};
+use std::fs;
+use std::io::{ErrorKind, Read};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, Output};
+
+const CAMERA: &str = "cam1=pattern:?size=64x48&fps=20";
+
+fn hub(data: &Path) -> Hub {
+    let builder = Hub::builder(OCELLI).env("OCELLI_ADMIN_TOKEN", ADMIN);
+    builder
+        .args(["serve", "--listen", "127.0.0.1:0", CAMERA, "--data"])
+        .arg(data)
+        .start()
+}
+
+fn token(data: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new(OCELLI);
+    command.arg("token").args(arguments).arg("--data").arg(data);
+    command.output().expect("the program runs")
+}
+
+#[tokio::test]
+async fn a_second_hub_on_a_directory_shows_its_wall_and_keeps_its_hands_off() {
+    let dir = Dir::new("shared");
+    let first = hub(&dir.0);
+    let second = hub(&dir.0);
+    let line = second.wait_stderr("another hub runs on", PATIENCE);
+    assert!(line.expect("a reason").contains("--data"));
+    let frame = get(second.addr(), "/live/live/cam1/frame.jpg").await;
+    assert_eq!(frame.status(), 200, "{frame:?}");
+    let body = r#"{"name":"barn"}"#;
+    let made = call(second.addr(), "POST /api/v1/apps", ADMIN, body).await;
+    assert_eq!(made.status(), 503, "{made:?}");
+    let made = call(first.addr(), "POST /api/v1/apps", ADMIN, body).await;
+    assert_eq!(made.status(), 201, "{made:?}");
+    // A hub that was killed leaves the directory to the next.
+    drop((first, second));
+    let third = hub(&dir.0);
+    let apps = call(third.addr(), "GET /api/v1/apps/barn", ADMIN, "").await;
+    assert_eq!(apps.status(), 200, "{apps:?}");
+}
+
+#[tokio::test]
+async fn apps_and_tokens_are_there_after_a_restart() {
+    let dir = Dir::new("restart");
+    let data = dir.0.join("kept/here");
+    let mut first = hub(&data);
+    let made = call(
+        first.addr(),
+        "POST /api/v1/apps",
+        ADMIN,
+        r#"{"name":"barn"}"#,
+    )
+    .await;
+    assert_eq!(made.status(), 201, "{made:?}");
+    let hidden = r#"{"publicPlayback":false}"#;
+    let live = call(first.addr(), "PATCH /api/v1/apps/live", ADMIN, hidden).await;
+    assert_eq!(live.status(), 200, "{live:?}");
+    let body = r#"{"name":"reader","scope":"global","permissions":["app:read"]}"#;
+    let token = call(first.addr(), "POST /api/v1/tokens", ADMIN, body).await;
+    let token = token.json()["data"]["token"].clone();
+    let token = token.as_str().expect("a token").to_owned();
+    let ended = first.terminate(PATIENCE).expect("it ends");
+    assert!(ended.0.success());
+
+    let second = hub(&data);
+    let apps = call(second.addr(), "GET /api/v1/apps", &token, "")
+        .await
+        .json();
+    let apps = &apps["data"];
+    assert_eq!(apps[0]["id"], "barn");
+    assert_eq!(
+        (&apps[1]["id"], &apps[1]["publicPlayback"]),
+        (&"live".into(), &false.into())
+    );
+    let hidden = get(second.addr(), "/live/live/cam1/frame.jpg").await;
+    assert_eq!(hidden.status(), 401, "{hidden:?}");
+}
+
+#[tokio::test]
+async fn the_configuration_goes_before_what_is_kept() {
+    let dir = Dir::new("before");
+    let data = dir.0.join("kept");
+    let first = hub(&data);
+    let barn = r#"{"name":"barn","roomPrefix":"farm"}"#;
+    let made = call(first.addr(), "POST /api/v1/apps", ADMIN, barn).await;
+    assert_eq!(made.status(), 201, "{made:?}");
+    let hidden = r#"{"publicPlayback":false}"#;
+    let changed = call(first.addr(), "PATCH /api/v1/apps/live", ADMIN, hidden).await;
+    assert_eq!(changed.status(), 200, "{changed:?}");
+    drop(first);
+    let config = dir.write(
+        "ocelli.toml",
+        "listen = \"127.0.0.1:0\"\n[app.live]\n[app.yard]\nroom_prefix = \"farm\"\n",
+    );
+    let builder = Hub::builder(OCELLI).env("OCELLI_ADMIN_TOKEN", ADMIN);
+    let builder = builder.args(["serve", CAMERA, "--data"]).arg(&data);
+    let second = builder.arg("--config").arg(config).start();
+    let apps = call(second.addr(), "GET /api/v1/apps", ADMIN, "")
+        .await
+        .json();
+    let apps = apps["data"].as_array().expect("a list").clone();
+    let names: Vec<_> = apps.iter().map(|app| app["id"].clone()).collect();
+    assert_eq!(names, ["live", "yard"]);
+    assert!(
+        apps.iter()
+            .all(|app| app["readOnly"] == true && app["publicPlayback"] == true)
+    );
+    let line = second.wait_stderr("\"barn\" is left out", PATIENCE);
+    assert!(line.is_some_and(|line| line.contains("\"yard\"")));
+}
+
+#[tokio::test]
+async fn what_is_kept_is_for_its_owner_alone_and_holds_no_token() {
+    let dir = Dir::new("modes");
+    let data = dir.0.join("kept");
+    let hub = hub(&data);
+    let secret = said(&token(&data, &["create", "phone"]));
+    let mode = |file: &fs::File| {
+        let metadata = file.metadata().expect("what it is");
+        metadata.permissions().mode() & 0o777
+    };
+    assert_eq!(mode(&fs::File::open(&data).expect("a directory")), 0o700);
+    let mut files = 0;
+    for entry in fs::read_dir(&data).expect("a directory").flatten() {
+        // SQLite's journal of a moment may be gone by now: series are opened beside.
+        let mut file = match fs::File::open(entry.path()) {
+            Ok(file) => file,
+            Err(fault) if fault.kind() == ErrorKind::NotFound => continue,
+            Err(fault) => panic!("{entry:?}: {fault}"),
+        };
+        files += 1;
+        assert_eq!(mode(&file), 0o600, "{entry:?}");
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).expect("a file");
+        let found = |needle: &str| bytes.windows(needle.len()).any(|w| w == needle.as_bytes());
+        assert!(
+            !found(&secret) && !found(&secret[3..]) && !found(ADMIN),
+            "{entry:?}"
+        );
+    }
+    assert!(files >= 3);
+    drop(hub);
+}
+
+#[tokio::test]
+async fn tokens_made_beside_a_running_hub_open_it_until_they_are_revoked() {
+    let dir = Dir::new("beside");
+    let data = dir.0.join("kept");
+    let arguments = [
+        "create",
+        "reader",
+        "--app",
+        "live",
+        "--permission",
+        "app:read",
+    ];
+    let before = said(&token(&data, &arguments));
+    let hub = hub(&data);
+    let beside = said(&token(&data, &arguments));
+    for secret in [&before, &beside] {
+        let answer = call(hub.addr(), "GET /api/v1/apps", secret, "").await;
+        assert_eq!(answer.status(), 200, "{answer:?}");
+    }
+    let listed = said(&token(&data, &["list"]));
+    assert_eq!(listed.lines().count(), 2);
+    for line in listed.lines() {
+        assert!(line.contains("live") && line.contains("app:read") && line.contains("\"reader\""));
+        assert!(!line.contains("sk_"), "{line}");
+        let id = line.split_whitespace().next().expect("an id");
+        said(&token(&data, &["revoke", id]));
+        let again = token(&data, &["revoke", id]);
+        assert_eq!(again.status.code(), Some(1), "{again:?}");
+    }
+    for secret in [&before, &beside] {
+        let answer = call(hub.addr(), "GET /api/v1/apps", secret, "").await;
+        answer.is_problem(401, "revoked");
+    }
+    let wrong = token(&data, &["create", "x", "--permission", "app:raed"]);
+    assert_eq!(wrong.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&wrong.stderr).contains("\"app:read\""));
+}
+
+/// Cameras play; what needs the store says why it can't; the admin token still counts.
+async fn plays_on(data: &Path, word: &str) {
+    let hub = hub(data);
+    let line = hub.wait_stderr("can't be used", PATIENCE);
+    let line = line.expect("a line on the log");
+    assert!(line.contains(word), "{line}");
+    let frame = get(hub.addr(), "/live/live/cam1/frame.jpg").await;
+    assert_eq!(frame.status(), 200, "{frame:?}");
+    let apps = call(hub.addr(), "GET /api/v1/apps", ADMIN, "").await;
+    assert_eq!(apps.status(), 200, "{apps:?}");
+    let other = format!("sk_{}", "0".repeat(64));
+    for (line, token, body) in [
+        ("POST /api/v1/apps", ADMIN, r#"{"name":"barn"}"#),
+        (
+            "PATCH /api/v1/apps/live",
+            ADMIN,
+            r#"{"publicPlayback":false}"#,
+        ),
+        ("GET /api/v1/tokens", ADMIN, ""),
+        (
+            "POST /api/v1/tokens",
+            ADMIN,
+            r#"{"name":"a","scope":"global"}"#,
+        ),
+        ("DELETE /api/v1/tokens/tok_1", ADMIN, ""),
+        ("GET /api/v1/apps", other.as_str(), ""),
+    ] {
+        call(hub.addr(), line, token, body)
+            .await
+            .is_problem(503, word);
+    }
+    let apps = call(hub.addr(), "GET /api/v1/apps", ADMIN, "").await.json();
+    assert_eq!(apps["data"].as_array().map(Vec::len), Some(1), "{apps}");
+}
+
+#[tokio::test]
+async fn cameras_play_on_without_a_store() {
+    let dir = Dir::new("broken");
+    // Not a database.
+    let data = dir.0.join("rubbish");
+    fs::create_dir(&data).expect("a directory");
+    fs::write(data.join("ocelli.db"), "rubbish ".repeat(2000)).expect("a file");
+    plays_on(&data, "ocelli.db").await;
+    let rubbish = fs::read(data.join("ocelli.db")).expect("a file");
+    assert!(
+        rubbish.starts_with(b"rubbish"),
+        "it is left for its owner to look at"
+    );
+
+    // A database whose pages are broken behind a good head.
+    let data = dir.0.join("broken");
+    said(&token(&data, &["list"]));
+    let mut bytes = fs::read(data.join("ocelli.db")).expect("a file");
+    bytes[4096..].fill(0xa5);
+    fs::write(data.join("ocelli.db"), bytes).expect("a file");
+    plays_on(&data, "malformed").await;
+
+    // No directory can be made there, whoever asks.
+    plays_on(Path::new("/proc/ocelli"), "/proc/ocelli").await;
+
+    // A key that is none.
+    let data = dir.0.join("key");
+    said(&token(&data, &["list"]));
+    fs::write(data.join("token.key"), "short").expect("a file");
+    plays_on(&data, "token.key").await;
+}
+
+#[test]
+fn many_may_start_on_one_directory_at_once() {
+    let dir = Dir::new("crowd");
+    let data = dir.0.join("kept");
+    let made: Vec<String> = std::thread::scope(|scope| {
+        let create = || said(&token(&data, &["create", "one of many"]));
+        let all: Vec<_> = (0..8).map(|_| scope.spawn(create)).collect();
+        all.into_iter()
+            .map(|one| one.join().expect("a token"))
+            .collect()
+    });
+    assert_eq!(made.len(), 8);
+    assert_eq!(said(&token(&data, &["list"])).lines().count(), 8);
+}
+
+#[tokio::test]
+async fn an_admin_token_that_is_none_ends_the_start() {
+    let dir = Dir::new("admin");
+    let file = dir.write("admin", "sk_written-into-a-file-by-hand\n");
+    let path = file.to_string_lossy();
+    let refused = |variables: &[(&str, &str)]| {
+        let mut command = Command::new(OCELLI);
+        command
+            .args(["serve", "--listen", "127.0.0.1:0", "--data"])
+            .arg(dir.0.join("kept"))
+            .envs(variables.iter().copied());
+        let output = command.output().expect("the program runs");
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let said = refused(&[("OCELLI_ADMIN_TOKEN", "hushhush")]);
+    assert!(
+        said.contains("OCELLI_ADMIN_TOKEN") && !said.contains("hushhush"),
+        "{said}"
+    );
+    let both = [
+        ("OCELLI_ADMIN_TOKEN", ADMIN),
+        ("OCELLI_ADMIN_TOKEN_FILE", &*path),
+    ];
+    assert!(refused(&both).contains("both"));
+    let none = refused(&[("OCELLI_ADMIN_TOKEN_FILE", "/none/such")]);
+    assert!(none.contains("/none/such"), "{none}");
+
+    let builder = Hub::builder(OCELLI).env("OCELLI_ADMIN_TOKEN_FILE", &*path);
+    let hub = builder.args(["serve", "--listen", "127.0.0.1:0"]).start();
+    let written = "sk_written-into-a-file-by-hand";
+    let apps = call(hub.addr(), "GET /api/v1/apps", written, "").await;
+    assert_eq!(apps.status(), 200, "{apps:?}");
+}
+
+/// That the wall shows pictures, the hub says what is wrong where it is asked, and what
+/// would change something is refused for it.
+async fn fails_alone(hub: &Hub, wall: &mut Wall, word: &str) {
+    for room in ["a", "b", "c"] {
+        let body = format!(r#"{{"name":"app-{room}"}}"#);
+        let refused = call(hub.addr(), "POST /api/v1/apps", ADMIN, &body).await;
+        refused.is_problem(503, word);
+    }
+    for _ in 0..3 {
+        wall.frame_v2().await;
+    }
+    let ready = get(hub.addr(), "/ready").await;
+    assert_eq!(ready.status(), 200, "{ready:?}");
+    let problem = ready.json()["problems"][0].to_string();
+    assert!(problem.contains(word), "{problem}");
+    let metrics = get(hub.addr(), "/metrics").await.body;
+    assert!(metrics.contains("\nocelli_store_usable 0"), "{metrics}");
+    let log = hub.stderr();
+    let said = log.iter().filter(|line| line.contains("the store failed"));
+    assert_eq!(said.count(), 1, "once is enough: {log:?}");
+}
+
+#[tokio::test]
+async fn a_file_that_goes_away_under_a_hub_is_missed_at_once() {
+    let dir = Dir::new("away");
+    let data = dir.0.join("kept");
+    let hub = hub(&data);
+    let mut wall = Wall::v2(hub.addr()).await;
+    wall.subscribe(&["*"]).await;
+    let made = call(hub.addr(), "POST /api/v1/apps", ADMIN, r#"{"name":"barn"}"#).await;
+    assert_eq!(made.status(), 201, "{made:?}");
+
+    let (file, aside) = (data.join("ocelli.db"), dir.0.join("aside.db"));
+    fs::rename(&file, &aside).expect("it moves");
+    fails_alone(&hub, &mut wall, "ocelli.db").await;
+    let apps = call(hub.addr(), "GET /api/v1/apps", ADMIN, "").await;
+    assert_eq!(apps.status(), 200, "what needs no store goes on: {apps:?}");
+
+    // A backup in its place is another file.
+    fs::copy(&aside, &file).expect("a copy");
+    let refused = call(hub.addr(), "GET /api/v1/tokens", ADMIN, "").await;
+    refused.is_problem(503, "replaced");
+
+    fs::rename(&aside, &file).expect("it moves back");
+    let tokens = call(hub.addr(), "GET /api/v1/tokens", ADMIN, "").await;
+    assert_eq!(tokens.status(), 200, "{tokens:?}");
+    let line = hub.wait_stderr("the store works again", PATIENCE);
+    assert!(line.is_some());
+    let ready = get(hub.addr(), "/ready").await.json();
+    assert_eq!(ready["problems"].as_array().map(Vec::len), Some(0));
+    wall.frame_v2().await;
+}
+
+#[tokio::test]
+async fn a_file_that_may_grow_no_more_costs_what_was_to_be_kept_and_nothing_else() {
+    let dir = Dir::new("full");
+    let data = dir.0.join("kept");
+    // In units of 512 bytes, of which the log beside the database has most.
+    let script = "ulimit -f 400; exec \"$0\" \"$@\"";
+    let builder = HubBuilder::new("/bin/sh").args(["-c", script, OCELLI]);
+    let builder = builder.env("OCELLI_ADMIN_TOKEN", ADMIN);
+    let small = builder.args(["serve", "--listen", "127.0.0.1:0", CAMERA, "--data"]);
+    let mut small = small.arg(&data).start();
+    let mut wall = Wall::v2(small.addr()).await;
+    wall.subscribe(&["*"]).await;
+    let mut kept = 0;
+    loop {
+        let body = format!(r#"{{"name":"barn-{kept}"}}"#);
+        let made = call(small.addr(), "POST /api/v1/apps", ADMIN, &body).await;
+        if made.status() != 201 {
+            break made.is_problem(503, "the store's file");
+        }
+        kept += 1;
+        assert!(kept < 1000, "there is no limit");
+    }
+    fails_alone(&small, &mut wall, "the store's file").await;
+    let ended = small.terminate(PATIENCE).expect("it ends");
+    assert!(ended.0.success());
+
+    let hub = hub(&data);
+    let apps = call(hub.addr(), "GET /api/v1/apps", ADMIN, "").await.json();
+    let apps = apps["data"].as_array().map(Vec::len);
+    assert_eq!(apps, Some(kept + 1), "what was accepted is there");
+}

@@ -1,0 +1,112 @@
+//! The authority is made known: to this machine, by its program, to the doctor.
+
+use crate::support::doctor::doctor_with;
+use crate::support::hub::OCELLI;
+use crate::support::secure::{Local, curl, text};
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+fn ocelli(arguments: &[&str], environment: &[(&str, &Path)]) -> (bool, String) {
+    let mut command = Command::new(OCELLI);
+    command.envs(environment.iter().copied()).args(arguments);
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    (output.status.success(), text(&output))
+}
+
+#[tokio::test]
+async fn the_authority_is_shown_and_made_known_on_this_machine() {
+    let local = Local::start();
+    let data = local.dir.0.join("kept");
+    let place = ["--data", data.to_str().unwrap()];
+    let (good, shown) = ocelli(&[&["ca", "show"][..], &place].concat(), &[]);
+    let facts = Command::new("openssl")
+        .args([
+            "x509",
+            "-noout",
+            "-fingerprint",
+            "-sha256",
+            "-dateopt",
+            "iso_8601",
+            "-enddate",
+            "-in",
+        ])
+        .arg(local.authority())
+        .output()
+        .unwrap();
+    let facts = text(&facts);
+    let fact = |name: &str| {
+        let line = facts.lines().find_map(|line| {
+            line.split_once('=')
+                .filter(|(key, _)| key.eq_ignore_ascii_case(name))
+        });
+        line.unwrap_or_else(|| panic!("{name}: {facts}"))
+            .1
+            .to_owned()
+    };
+    assert!(
+        good && shown.contains(&fact("sha256 Fingerprint")),
+        "{shown}"
+    );
+    assert!(shown.contains(&fact("notAfter")[..10]), "{facts}{shown}");
+    assert!(shown.contains(&std::fs::read_to_string(local.authority()).unwrap()));
+    assert!(!shown.contains("PRIVATE"), "{shown}");
+    // What it prints is PEM to whoever reads PEM.
+    let whole = local.dir.write("shown.txt", &shown);
+    let page = curl(&whole, &[&local.hub.url("/health")]);
+    assert!(text(&page).contains("\"ok\""), "{}", text(&page));
+
+    // A machine that has certutil and no store of the system's.
+    let (home, programs) = (local.dir.0.join("home"), local.dir.0.join("programs"));
+    for folder in [&home, &programs] {
+        std::fs::create_dir(folder).unwrap();
+    }
+    let certutil = "/usr/bin/certutil";
+    symlink(certutil, programs.join("certutil")).unwrap();
+    let install = [&["ca", "install"][..], &place].concat();
+    let environment = [("HOME", home.as_path()), ("PATH", programs.as_path())];
+    let (good, dry) = ocelli(&[&install[..], &["--dry-run"]].concat(), &environment);
+    assert!(good && dry.contains("-A -t 'C,,'"), "{dry}");
+    assert!(
+        std::fs::read_dir(&home).unwrap().next().is_none(),
+        "nothing was done"
+    );
+    for _ in 0..2 {
+        let (good, said) = ocelli(&install, &environment);
+        assert!(good && said.contains("Done."), "{said}");
+    }
+    let database = format!("sql:{}", home.join(".pki/nssdb").display());
+    let list = Command::new(certutil)
+        .args(["-L", "-d", &database])
+        .output();
+    let list = text(&list.unwrap());
+    assert_eq!(list.matches("C,,").count(), 1, "{list}");
+
+    let empty = [("HOME", home.as_path()), ("PATH", home.as_path())];
+    let (good, said) = ocelli(&install, &empty);
+    assert!(!good && said.contains("libnss3-tools"), "{said}");
+    let (good, said) = ocelli(&["ca", "show", "--data", home.to_str().unwrap()], &[]);
+    assert!(!good && said.contains("--tls local"), "{said}");
+}
+
+#[tokio::test]
+async fn the_doctor_finds_it_well_where_the_authority_is_known() {
+    let local = Local::start();
+    let target = format!("wss://localhost:{}/ws/cameras", local.port());
+    let known = local.authority();
+    let environment = [
+        ("SSL_CERT_FILE", known.to_str().unwrap()),
+        ("SSL_CERT_DIR", "/nowhere"),
+    ];
+    let verdict = doctor_with(&[&target], &environment);
+    assert_eq!(verdict.code, Some(0), "{}", verdict.all);
+    verdict.finding("pass", "certificate");
+    verdict.finding("pass", "accept");
+    let nothing = local.dir.write("nothing.pem", "");
+    let stranger = [
+        ("SSL_CERT_FILE", nothing.to_str().unwrap()),
+        ("SSL_CERT_DIR", "/nowhere"),
+    ];
+    let verdict = doctor_with(&[&target], &stranger);
+    assert_eq!(verdict.code, Some(1), "{}", verdict.all);
+}

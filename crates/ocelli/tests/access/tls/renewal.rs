@@ -1,0 +1,105 @@
+//! The hub's own certificate and its authority, kept and renewed.
+
+use super::{DAY, shown};
+use crate::support::PATIENCE;
+use crate::support::hub::OCELLI;
+use crate::support::secure::{Local, text};
+use crate::support::tempdir::Dir;
+use ocelli_net::tls::authority::Names;
+use ocelli_net::tls::keep::Keeper;
+use std::net::IpAddr;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+use std::time::SystemTime;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::timeout;
+
+#[tokio::test]
+async fn it_is_renewed_in_time_and_when_addresses_change() {
+    let dir = Dir::new("renewal");
+    let pem = dir.0.join("ca.pem");
+    let mut names = Names::default();
+    names.add("LocalHost");
+    let home: [IpAddr; 2] = ["192.168.7.7".parse().unwrap(), "fe80::1".parse().unwrap()];
+    let now = SystemTime::now();
+    let (mut keeper, _) = Keeper::of_authority(&dir.0, names, &home, now).unwrap();
+    let (first, mut open) = shown(&keeper, &pem).await;
+
+    assert!(!keeper.look(now, &home), "nothing has changed");
+    assert!(!keeper.look(now + 59 * DAY, &home), "it is young");
+    // An address that means something on one link alone is nobody's.
+    assert!(!keeper.look(now, &home[..1]));
+    let moved: [IpAddr; 1] = ["10.0.0.9".parse().unwrap()];
+    assert!(keeper.look(now, &moved));
+    assert!(!keeper.look(now, &moved));
+    let (second, _) = shown(&keeper, &pem).await;
+    assert_ne!(first, second);
+    assert!(
+        keeper.look(now + 61 * DAY, &moved),
+        "a month before its end"
+    );
+    assert!(!keeper.look(now + 62 * DAY, &moved));
+    // The clock was wrong, and is set right.
+    assert!(keeper.look(now, &moved));
+    let (third, _) = shown(&keeper, &pem).await;
+    assert_ne!(second, third);
+    // Who was connected still is.
+    open.write_all(b"x").await.unwrap();
+    let mut echo = [0];
+    timeout(PATIENCE, open.read_exact(&mut echo))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(&echo, b"x");
+}
+
+#[tokio::test]
+async fn the_authority_stays_and_its_key_is_private() {
+    let dir = Dir::new("kept");
+    let start = || Local::builder(&dir, "").start();
+    let read = |name: &str| std::fs::read_to_string(dir.0.join("kept").join(name));
+    drop(start());
+    let (pem, key) = (read("ca.pem").unwrap(), read("ca.key").unwrap());
+    let mode = std::fs::metadata(dir.0.join("kept/ca.key"))
+        .unwrap()
+        .permissions();
+    assert_eq!(mode.mode() & 0o777, 0o600);
+    assert!(key.contains("PRIVATE KEY"), "it is where it is looked for");
+    let hub = start();
+    assert_eq!(
+        (read("ca.pem").unwrap(), read("ca.key").unwrap()),
+        (pem.clone(), key.clone())
+    );
+    let said = [hub.stdout(), hub.stderr()].concat().join("\n");
+    assert!(!said.contains("PRIVATE"), "{said}");
+    drop(hub);
+
+    let refused = |words: &str| {
+        let output = Command::new("timeout")
+            .args(["20", OCELLI, "serve", "--listen"])
+            .args(["127.0.0.1:0", "--tls", "local", "--data"])
+            .arg(dir.0.join("kept"))
+            .output()
+            .unwrap();
+        let said = text(&output);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains(words), "{said}");
+        assert!(!said.contains(key.lines().nth(1).unwrap()), "{said}");
+    };
+    let write = |name: &str, text: &str| std::fs::write(dir.0.join("kept").join(name), text);
+    write("ca.key", "").unwrap();
+    refused("ca.key can't be used: it is gone");
+    write("ca.key", "rubbish").unwrap();
+    refused("ca.key can't be used: it is no private key");
+    let foreign = rcgen::KeyPair::generate().unwrap().serialize_pem();
+    write("ca.key", &foreign).unwrap();
+    refused("ca.pem can't be used");
+    write("ca.key", &key).unwrap();
+    write("ca.pem", "rubbish").unwrap();
+    refused("ca.pem can't be used: it is no certificate");
+    // A start that broke off before the certificate was written.
+    std::fs::remove_file(dir.0.join("kept/ca.pem")).unwrap();
+    drop(start());
+    assert!(read("ca.pem").unwrap().contains("BEGIN CERTIFICATE"));
+    assert_eq!(read("ca.key").unwrap(), key);
+}

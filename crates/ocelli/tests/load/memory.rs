@@ -1,0 +1,174 @@
+//! What one peer can make the hub hold: passwords to compare, answers over HTTP/2 and
+//! series that nobody takes, a picture without an end. The attacks of `benches` are larger;
+//! these are their kinds.
+
+#![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
+
+use super::ALONE;
+use crate::support::http::{ask, get, narrow, upgrade};
+use crate::support::hub::{OCELLI, configured};
+use crate::support::secure::Local;
+use crate::support::tempdir::Dir;
+use crate::support::{PATIENCE, Watched, eventually};
+use bytes::Bytes;
+use futures_util::future::join_all;
+use http::{Request, StatusCode};
+use ocelli_testkit::{HttpCamera, HttpCameraOptions, Hub, resident_bytes};
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+const MIB: u64 = 1024 * 1024;
+
+/// How much more memory than `before` the hub has now.
+fn grown(hub: &Hub, before: u64) -> u64 {
+    hub.resident_bytes().saturating_sub(before) / MIB
+}
+
+#[tokio::test]
+async fn wrong_passwords_take_two_working_memories() {
+    let _alone = ALONE.lock().await;
+    let hub = Hub::serve(OCELLI, ["pattern:?size=64x48&fps=5"]);
+    let address = hub.addr();
+    assert_eq!(get(address, "/health").await.status(), 200);
+    let before = hub.resident_bytes();
+    // As many as one address may guess at once, each of another account.
+    let guesses = (0..20).map(|guess| {
+        let body = format!("{{\"name\":\"guest{guess}\",\"password\":\"correct horse\"}}");
+        let request = format!(
+            "POST /api/v1/session HTTP/1.1\r\nHost: {address}\r\nOrigin: http://{address}\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\n\
+             Connection: close\r\n\r\n{body}",
+            body.len()
+        );
+        async move { ask(address, &request).await.status() }
+    });
+    for status in join_all(guesses).await {
+        assert_eq!(status, 401);
+    }
+    // Twice 19 MiB, and what every request takes.
+    let grown = grown(&hub, before);
+    assert!(grown < 48, "{grown} MiB");
+}
+
+#[tokio::test]
+async fn files_that_nobody_takes_take_no_memory() {
+    let _alone = ALONE.lock().await;
+    let local = Local::start();
+    assert_eq!(answers(&local, 1, 1).await.len(), 1);
+    let before = local.hub.resident_bytes();
+    let held = answers(&local, 10, 64).await;
+    assert_eq!(held.len(), 10);
+    // 128 KB each, were they copied.
+    let grown = grown(&local.hub, before);
+    assert!(grown < 32, "{grown} MiB");
+}
+
+/// So many connections over which so many answers have begun, and none gets ahead.
+async fn answers(
+    local: &Local,
+    connections: usize,
+    streams: usize,
+) -> Vec<(Vec<h2::RecvStream>, tokio::task::JoinHandle<()>)> {
+    let mut held = Vec::new();
+    for _ in 0..connections {
+        let stream = local.connect("localhost", b"h2").await;
+        let mut builder = h2::client::Builder::new();
+        builder.initial_window_size(0);
+        let handshake = builder.handshake::<_, Bytes>(stream).await;
+        let (mut client, connection) = handshake.unwrap();
+        let driving = tokio::spawn(async move {
+            let _ = connection.await;
+        });
+        let mut bodies = Vec::new();
+        for _ in 0..streams {
+            client = timeout(PATIENCE, client.ready()).await.unwrap().unwrap();
+            let url = format!("https://localhost:{}/jsmpg.js", local.port());
+            let request = Request::get(url).body(()).unwrap();
+            let (answer, _) = client.send_request(request, true).unwrap();
+            let answer = timeout(PATIENCE, answer).await.unwrap().unwrap();
+            assert_eq!(answer.status(), StatusCode::OK);
+            bodies.push(answer.into_body());
+        }
+        held.push((bodies, driving));
+    }
+    held
+}
+
+#[tokio::test]
+async fn viewers_of_series_that_do_not_read_hold_a_cursor() {
+    let _alone = ALONE.lock().await;
+    const SERIES: usize = 40;
+    let dir = Dir::new("memory");
+    let hub = configured(
+        &dir,
+        "listen = \"127.0.0.1:0\"\n[telemetry]\ntcp = \"127.0.0.1:0\"\nws = \"127.0.0.1:0\"\n",
+    );
+    let hub = hub.arg("--data").arg(dir.0.join("data")).start();
+    let port = |what: &str| -> SocketAddr {
+        let line = hub.wait_stderr(what, PATIENCE).unwrap();
+        line.rsplit(' ').next().unwrap().parse().unwrap()
+    };
+    let (tcp, ws) = (port("samples by TCP on"), port("viewers of them on"));
+    for series in 0..SERIES {
+        let mut text = format!("series {series}\n");
+        for x in 0..10_000 {
+            writeln!(text, "{x} {}", f64::from(x) / 7.0).unwrap();
+        }
+        let mut source = TcpStream::connect(tcp).await.unwrap();
+        source.write_all(text.as_bytes()).await.unwrap();
+        source.shutdown().await.unwrap();
+        // It is closed when all is read.
+        let rest = timeout(PATIENCE, source.read_to_end(&mut Vec::new())).await;
+        rest.unwrap().unwrap();
+    }
+    // One that reads has the whole history, which is some ten megabytes.
+    let whole = history(ws).await;
+    assert!(whole > 9_000_000, "{whole} bytes");
+    let before = hub.resident_bytes();
+    let mut held = Vec::new();
+    for path in [ws, hub.addr()].into_iter().cycle().take(20) {
+        let mut viewer = narrow(path).await;
+        let request = upgrade(path, "/ws/series");
+        viewer.write_all(request.as_bytes()).await.unwrap();
+        // Its history has begun: behind the answer stands the head of a frame.
+        let mut begun = Vec::new();
+        while !begun.windows(11).any(|part| part == b"{\"series\":[") {
+            let read = timeout(PATIENCE, viewer.read_buf(&mut begun)).await;
+            assert_ne!(read.unwrap().unwrap(), 0, "the hub closed");
+        }
+        held.push(viewer);
+    }
+    let grown = grown(&hub, before);
+    assert!(grown < 32, "{grown} MiB");
+}
+
+/// How long the history is, which is one message.
+async fn history(address: SocketAddr) -> usize {
+    use futures_util::StreamExt;
+    let opened = tokio_tungstenite::connect_async(format!("ws://{address}/"));
+    let (mut socket, _) = opened.await.unwrap();
+    let message = timeout(PATIENCE, socket.next()).await.unwrap();
+    let text = message.unwrap().unwrap().into_text().unwrap();
+    let history: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let series = history["series"].as_array().unwrap();
+    let points = |one: &serde_json::Value| one["points"].as_array().unwrap().len();
+    assert_eq!(series.iter().map(points).sum::<usize>(), 400_000);
+    text.len()
+}
+
+#[tokio::test]
+async fn a_part_without_end_does_not_fill_the_memory() {
+    let _alone = ALONE.lock().await;
+    let camera = HttpCamera::start(HttpCameraOptions::default()).await;
+    let watched = Watched::new(&camera.url("endless"));
+    let _viewer = watched.watch();
+    let before = resident_bytes(std::process::id());
+    let begun = Instant::now();
+    eventually("four seconds", || begun.elapsed() > Duration::from_secs(4)).await;
+    let after = resident_bytes(std::process::id());
+    assert!(after < before + (64 << 20), "{before} {after}");
+}

@@ -1,0 +1,349 @@
+//! `ocelli doctor` against servers that are broken on purpose, each in one way
+//! and by hand on a bare socket, and against the hub, which is not.
+
+use crate::support::doctor::{Verdict, doctor, header, right, server};
+use crate::support::hub::OCELLI;
+use ocelli_testkit::Hub;
+use std::io::Write;
+use std::net::TcpListener;
+use std::process::{Command, Stdio};
+use std::thread;
+use tokio_tungstenite::tungstenite;
+
+const WRONG_GUID: &str = "258EAFA5-E914-47DA-95CA-5AB5F43F86A2";
+/// A whole close.
+const PLAIN_CLOSE: &[u8] = &[0x88, 2, 0x03, 0xE8];
+
+/// A server whose answer is right but for a replacement in its text, and that
+/// then sends `frames`.
+fn nearly(from: &'static str, to: &'static str, frames: &'static [u8]) -> Verdict {
+    let address = server(move |request| {
+        let text = right(request);
+        assert!(text.contains(from), "{from:?} in {text:?}");
+        [text.replacen(from, to, 1).as_bytes(), frames].concat()
+    });
+    doctor(&[&address])
+}
+
+fn sha1_base64(text: &str) -> String {
+    let mut child = Command::new("sh")
+        .args(["-c", "openssl dgst -sha1 -binary | openssl base64"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("openssl");
+    child
+        .stdin
+        .take()
+        .expect("a pipe")
+        .write_all(text.as_bytes())
+        .expect("taken");
+    let output = child.wait_with_output().expect("its end");
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+#[test]
+fn a_wrong_guid_is_named() {
+    let address = server(|request| {
+        let key = header(request, "Sec-WebSocket-Key");
+        let wrong = sha1_base64(&format!("{key}{WRONG_GUID}"));
+        format!(
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Accept: {wrong}\r\n\r\n"
+        )
+        .into_bytes()
+    });
+    let verdict = doctor(&[&address]);
+    let right = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+    verdict.fails(
+        "accept",
+        &["wrong GUID", WRONG_GUID, right, "expected: ", "received: "],
+    );
+    verdict.finding("pass", "upgrade");
+}
+
+#[test]
+fn other_mistakes_with_the_key_are_named() {
+    type Answer = fn(&str) -> String;
+    let cases: [(Answer, &str); 4] = [
+        (
+            |key| sha1_base64(&format!("{key}258eafa5-e914-47da-95ca-c5ab0dc85b11")),
+            "lower case",
+        ),
+        (
+            |_| sha1_base64("258EAFA5-E914-47DA-95CA-C5AB0DC85B11"),
+            "without the key",
+        ),
+        (|key| key.to_owned(), "sends the key back"),
+        (
+            |_| "AAAAAAAAAAAAAAAAAAAAAAAAAAA=".to_owned(),
+            "none of the usual mistakes",
+        ),
+    ];
+    for (make, words) in cases {
+        let address = server(move |request| {
+            let accept = make(header(request, "Sec-WebSocket-Key"));
+            format!(
+                "HTTP/1.1 101 Ok\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                 Sec-WebSocket-Accept: {accept}\r\n\r\n"
+            )
+            .into_bytes()
+        });
+        doctor(&[&address]).fails("accept", &[words, "1006"]);
+    }
+}
+
+#[test]
+fn http_1_0_is_no_way_to_open_a_socket() {
+    let verdict = nearly("HTTP/1.1", "HTTP/1.0", PLAIN_CLOSE);
+    verdict.fails(
+        "http",
+        &["expected: HTTP/1.1", "received: HTTP/1.0", "proxy"],
+    );
+}
+
+#[test]
+fn each_missing_header_is_named() {
+    let verdict = nearly("Upgrade: websocket\r\n", "", PLAIN_CLOSE);
+    verdict.fails("upgrade", &["lacks the header Upgrade: websocket"]);
+    let verdict = nearly("Connection: Upgrade\r\n", "", PLAIN_CLOSE);
+    verdict.fails("connection", &["lacks the header Connection: Upgrade"]);
+    let verdict = nearly("Sec-WebSocket-Accept", "X-Accept", PLAIN_CLOSE);
+    verdict.fails(
+        "accept",
+        &["lacks the header Sec-WebSocket-Accept", "received: nothing"],
+    );
+}
+
+#[test]
+fn wrong_headers_are_shown_beside_right_ones() {
+    let verdict = nearly("Upgrade: websocket", "Upgrade: h2c", PLAIN_CLOSE);
+    verdict.fails(
+        "upgrade",
+        &["expected: Upgrade: websocket", "received: Upgrade: h2c"],
+    );
+    let verdict = nearly("Connection: Upgrade", "Connection: close", PLAIN_CLOSE);
+    verdict.fails("connection", &["received: Connection: close"]);
+}
+
+#[test]
+fn what_was_not_asked_for_must_not_come() {
+    let more = "Connection: Upgrade\r\nSec-WebSocket-Protocol: arduino\r\n";
+    let verdict = nearly("Connection: Upgrade\r\n", more, PLAIN_CLOSE);
+    verdict.fails("subprotocol", &["not asked for", "received: arduino"]);
+
+    let more = "Connection: Upgrade\r\nSec-WebSocket-Extensions: permessage-deflate\r\n";
+    let verdict = nearly("Connection: Upgrade\r\n", more, PLAIN_CLOSE);
+    verdict.fails(
+        "extensions",
+        &["not asked for", "received: permessage-deflate"],
+    );
+}
+
+#[test]
+fn a_subprotocol_asked_for_must_come() {
+    let address = server(|request| right(request).into_bytes());
+    let verdict = doctor(&[&address, "--protocol", "ocelli.v2"]);
+    verdict.fails("subprotocol", &["does not choose", "expected: ocelli.v2"]);
+}
+
+#[test]
+fn masked_frames_are_for_clients() {
+    let verdict = nearly("", "", &[0x81, 0x82, 1, 2, 3, 4, b'h' ^ 1, b'i' ^ 2]);
+    verdict.fails("masking", &["masks its frames", "1002"]);
+}
+
+#[test]
+fn malformed_frames_are_named() {
+    nearly("", "", &[0xC1, 1, b'x']).fails("frames", &["reserved bit"]);
+    nearly("", "", &[0x81, 2, 0xFF, 0xD8]).fails("frames", &["no UTF-8", "binary"]);
+    nearly("", "", &[0x82, 127, 9, 0, 0, 0, 0, 0, 0, 0]).fails("close", &["byte order"]);
+}
+
+#[test]
+fn a_close_right_after_the_handshake() {
+    let verdict = nearly("", "", b"");
+    verdict.fails("close", &["drops the connection right after", "1006"]);
+    verdict.only(&["close"]);
+
+    let verdict = nearly("", "", b"\x88\x0a\x11\x31who \x1b[2J");
+    verdict.fails("close", &["with 4401", "token is missing", "It says: who"]);
+    assert!(
+        !verdict.text.contains('\x1b'),
+        "no control characters of a stranger"
+    );
+}
+
+#[test]
+fn pages_in_place_of_a_socket() {
+    let answer = |status: &'static str| {
+        let address = server(move |_| format!("HTTP/1.1 {status}\r\n\r\n").into_bytes());
+        doctor(&[&address])
+    };
+    answer("200 OK").fails("status", &["request for a page", "proxy", "received: 200"]);
+    answer("301 Moved\r\nLocation: wss://u:hush@elsewhere/")
+        .fails("status", &["wss://***@elsewhere/"]);
+    answer("404 Not Found").fails("status", &["Nothing is at this path"]);
+    answer("502 Bad Gateway").fails("status", &["server behind it does not"]);
+    let text = "426 Upgrade Required\r\nContent-Type: text/plain\r\n\r\nupgrade, please";
+    answer(text).fails(
+        "status",
+        &["drops the Upgrade header", "It says: upgrade, please"],
+    );
+}
+
+#[test]
+fn answers_that_are_none() {
+    let address = server(|_| b"RTSP/1.0 400 Bad Request\r\n\r\n".to_vec());
+    doctor(&[&address]).fails("http", &["does not speak HTTP"]);
+    let address = server(|_| Vec::new());
+    doctor(&[&address]).fails("http", &["hangs up without an answer"]);
+    let address = server(|_| b"HTTP/1.1 101 Switching Protocols\r\n".to_vec());
+    doctor(&[&address]).fails("http", &["the empty line"]);
+    let address = server(|_| vec![0x15, 3, 1, 0, 2, 2, 40]);
+    doctor(&[&address]).fails("http", &["speaks TLS", "wss://"]);
+}
+
+#[test]
+fn a_server_that_never_answers() {
+    // Its connections wait in the queue of the system, and nobody takes them up.
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let verdict = doctor(&[&format!("ws://{address}/")]);
+    verdict.fails("http", &["never answers", "wss://"]);
+}
+
+#[test]
+fn nobody_there() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    drop(listener);
+    let verdict = doctor(&[&format!("ws://{address}/")]);
+    verdict.fails("tcp", &["Nothing listens", "running"]);
+    let verdict = doctor(&["ws://no-such-host.invalid/"]);
+    assert_eq!(verdict.code, Some(1));
+    assert!(verdict.text.contains("FAIL  dns"), "{}", verdict.text);
+}
+
+#[test]
+fn an_open_door_is_a_warning_and_no_failure() {
+    // A server in good order that lets everybody in.
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            thread::spawn(move || {
+                let Ok(mut socket) = tungstenite::accept(stream) else {
+                    return;
+                };
+                while socket.read().is_ok() {}
+            });
+        }
+    });
+    let verdict = doctor(&[&format!("ws://{address}/")]);
+    verdict.warns(
+        "origin",
+        &["Any web page may open this socket", "Origin header"],
+    );
+    assert_eq!(verdict.code, Some(0), "{}", verdict.all);
+    assert!(
+        verdict.text.contains("1 to be looked at (origin)"),
+        "{}",
+        verdict.text
+    );
+
+    // The same by an address that is not known to stay inside this machine.
+    let verdict = doctor(&[&format!("ws://0.0.0.0:{}/", address.port())]);
+    verdict.warns("tls", &["not encrypted", "mixed"]);
+    assert_eq!(verdict.code, Some(0), "{}", verdict.all);
+}
+
+#[test]
+fn only_its_own_origin_is_refused() {
+    let address = server(|request| {
+        if header(request, "Origin").is_empty() {
+            return right(request).into_bytes();
+        }
+        b"HTTP/1.1 403 Forbidden\r\n\r\n".to_vec()
+    });
+    let verdict = doctor(&[&address]);
+    verdict.fails("origin", &["Origin rule refuses", "http://127.0.0.1"]);
+}
+
+#[test]
+fn our_own_hub_is_well() {
+    let hub = Hub::serve(OCELLI, ["pattern:?size=64x48&fps=20"]);
+    doctor(&[&hub.ws_url("/ws/cameras")]).is_well();
+    doctor(&[&hub.ws_url("/ws/cameras"), "--protocol", "ocelli.v2"]).is_well();
+    let verdict = doctor(&[&hub.ws_url("/live/ws?app=live&room=cam1")]);
+    verdict.is_well();
+    assert!(
+        verdict
+            .finding("pass", "first message")
+            .contains("a JPEG of 64 × 48")
+    );
+    doctor(&[&hub.url("/")]).is_well();
+    let verdict = doctor(&[&hub.url("/live/live/cam1/mjpeg")]);
+    verdict.is_well();
+    assert!(verdict.finding("pass", "pictures").contains("64 × 48"));
+}
+
+#[test]
+fn json_is_an_array_of_findings() {
+    let address = server(|_| b"HTTP/1.1 200 OK\r\n\r\n".to_vec());
+    let verdict = doctor(&[&address, "--json"]);
+    let findings: serde_json::Value = serde_json::from_str(&verdict.text).expect("JSON");
+    let findings = findings.as_array().expect("an array");
+    let status = findings.iter().find(|finding| finding["check"] == "status");
+    let status = status.expect("the status");
+    assert_eq!(status["result"], "fail");
+    assert_eq!(status["received"], "200");
+    assert!(
+        status["message"]
+            .as_str()
+            .is_some_and(|text| text.contains("page"))
+    );
+    assert!(
+        findings[0].get("expected").is_none(),
+        "left out where nothing was compared"
+    );
+    assert_eq!(verdict.code, Some(1));
+}
+
+#[test]
+fn no_secret_comes_back() {
+    let address = server(|request| {
+        let line = request.lines().next().unwrap_or_default();
+        format!("HTTP/1.1 403 Forbidden\r\nContent-Type: text/plain\r\n\r\n{line}").into_bytes()
+    });
+    for flags in [&[][..], &["--json"]] {
+        let target = format!(
+            "{}?token=hush-hush",
+            address.replace("ws://", "ws://user:whisper@")
+        );
+        let verdict = doctor(&[&[target.as_str()][..], flags].concat());
+        assert_eq!(verdict.code, Some(1));
+        assert!(verdict.all.contains("It says: GET"), "{}", verdict.all);
+        for secret in ["hush-hush", "whisper"] {
+            assert!(!verdict.all.contains(secret), "{}", verdict.all);
+        }
+    }
+}
+
+#[test]
+fn what_is_no_target_is_wrong_usage() {
+    for target in ["gopher://h/", "ws://", "wss://[nonsense/"] {
+        let verdict = doctor(&[target]);
+        assert_eq!(verdict.code, Some(2), "{}", verdict.all);
+    }
+    let verdict = doctor(&["wsss://h/"]);
+    assert!(verdict.all.contains("did you mean `ws"), "{}", verdict.all);
+    let verdict = doctor(&["viewer:hush-hush@10.0.0.7"]);
+    assert_eq!(verdict.code, Some(2));
+    assert!(
+        verdict.all.contains("begins with one of ws:"),
+        "{}",
+        verdict.all
+    );
+    assert!(!verdict.all.contains("hush-hush"), "{}", verdict.all);
+}

@@ -1,0 +1,172 @@
+//! `ocelli doctor` and cameras: GStreamer's RTSP server as it is and spoilt on the
+//! way, HTTP, those of a configuration; and this machine.
+
+use crate::support::doctor::{Spoil, Verdict, doctor, proxy, server};
+use crate::support::hub::OCELLI;
+use crate::support::tempdir::Dir;
+use ocelli_testkit::{RtspAuth, RtspServer, RtspServerOptions};
+use std::process::Command;
+
+fn rtsp(auth: Option<RtspAuth>) -> RtspServer {
+    RtspServer::start(RtspServerOptions {
+        auth: auth.map(|auth| ("viewer".into(), "p@ss:w/rd".into(), auth)),
+        ..Default::default()
+    })
+}
+
+#[test]
+fn an_rtsp_camera_is_described() {
+    let mut server = rtsp(Some(RtspAuth::Digest));
+    let verdict = doctor(&[&server.url_as("viewer", "p%40ss%3Aw%2Frd", "h264")]);
+    verdict.is_well();
+    let says = |check: &str, words: &str| {
+        let finding = verdict.finding("pass", check);
+        assert!(finding.contains(words), "{words}: {finding}");
+    };
+    says("sign-in", "lets this user in");
+    says("tracks", "video (H264)");
+    says("codec", "every browser");
+    says("pictures", "320 × 240, 15.0 a second");
+    says("key frames", "every 1.0 s");
+    says("parameters", "Parameter sets");
+    says("sessions", "at least 5 viewers");
+    assert_eq!(server.opened_of("h264"), 5);
+    assert!(
+        server.wait_sessions(0, crate::support::PATIENCE),
+        "they are closed again"
+    );
+}
+
+#[test]
+fn an_rtsp_cameras_refusals_say_what_to_do() {
+    let server = rtsp(Some(RtspAuth::Basic));
+    let verdict = doctor(&[&server.url_as("viewer", "hush-hush", "h264")]);
+    verdict.fails("sign-in", &["Wrong user or password", "%40"]);
+    assert!(!verdict.all.contains("hush-hush"), "{}", verdict.all);
+    doctor(&[&server.url("h264")]).fails("sign-in", &["wants a user and a password"]);
+
+    let server = rtsp(None);
+    doctor(&[&server.url("no/such")]).fails("address", &["no such stream", "manual"]);
+    doctor(&[&server.url("audio")]).fails("tracks", &["no video"]);
+    let verdict = doctor(&[&server.url("h265")]);
+    verdict.warns("codec", &["H.265", "Firefox"]);
+    assert_eq!(verdict.code, Some(0), "{}", verdict.all);
+    let verdict = doctor(&[&server.url("mjpeg")]);
+    verdict.is_well();
+    assert!(verdict.finding("pass", "pictures").contains("320 × 240"));
+}
+
+#[test]
+fn a_camera_that_nobody_can_decode() {
+    // On the way the description's parameter sets are misspelt, and the stream's
+    // own become filler: type 12 in place of 7.
+    let server = rtsp(None);
+    let spoil: Spoil = &[(b"sprop-parameter-sets=", b'x'), (b"\x67\x42\xc0", 0x6C)];
+    let port = proxy(server.port(), spoil, usize::MAX);
+    let verdict = doctor(&[&format!("rtsp://127.0.0.1:{port}/h264")]);
+    verdict.fails("parameters", &["no parameter sets", "firmware"]);
+    verdict.finding("pass", "key frames");
+}
+
+#[test]
+fn how_many_sessions_a_camera_allows() {
+    let server = rtsp(None);
+    // The first connection only looks whether anybody is there.
+    let port = proxy(server.port(), &[], 1 + 1);
+    let verdict = doctor(&[&format!("rtsp://127.0.0.1:{port}/h264")]);
+    verdict.warns(
+        "sessions",
+        &["one viewer at a time", "close apps and recorders"],
+    );
+    assert_eq!(verdict.code, Some(0), "{}", verdict.all);
+
+    let port = proxy(server.port(), &[], 1 + 3);
+    let verdict = doctor(&[&format!("rtsp://127.0.0.1:{port}/h264")]);
+    verdict.is_well();
+    assert!(
+        verdict
+            .finding("pass", "sessions")
+            .contains("serves 3 viewers at once")
+    );
+
+    let port = proxy(server.port(), &[], 1);
+    let verdict = doctor(&[&format!("rtsp://127.0.0.1:{port}/h264")]);
+    verdict.fails("sessions", &["busy", "Close other apps"]);
+}
+
+#[test]
+fn a_configured_camera_goes_by_its_id() {
+    let server = rtsp(Some(RtspAuth::Digest));
+    let dir = Dir::new("doctor");
+    let text = format!(
+        "[[camera]]\nid = \"door\"\nsource = \"{}\"\nuser = \"viewer\"\npassword = \"p@ss:w/rd\"\n\
+         [[camera]]\nid = \"yard\"\nsource = \"pattern:?size=64x48\"\n",
+        server.url("h264")
+    );
+    let file = dir.write("ocelli.toml", &text);
+    let file = file.to_str().expect("a path");
+    let verdict = doctor(&["door", "--config", file]);
+    verdict.is_well();
+    assert!(
+        verdict
+            .finding("pass", "sign-in")
+            .contains("lets this user in")
+    );
+    doctor(&["yard", "--config", file]).is_well();
+    doctor(&["yard=pattern:?size=64x48"]).is_well();
+    let verdict = doctor(&["dor", "--config", file]);
+    assert_eq!(verdict.code, Some(2));
+    assert!(
+        verdict.all.contains("did you mean \"door\"?"),
+        "{}",
+        verdict.all
+    );
+}
+
+#[test]
+fn an_http_camera_that_wants_a_password() {
+    let address = server(|_| {
+        b"HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"camera\"\r\n\
+          Content-Length: 0\r\nConnection: close\r\n\r\n"
+            .to_vec()
+    });
+    let address = address.replace("ws://", "http://");
+    doctor(&[&address]).fails("page", &["user and a password (401)"]);
+    let verdict = doctor(&[&address.replace("http://", "http://viewer:hush-hush@")]);
+    verdict.fails("pictures", &["401", "Check both"]);
+    assert!(!verdict.all.contains("hush-hush"), "{}", verdict.all);
+}
+
+#[test]
+fn this_machine() {
+    let verdict = doctor(&[]);
+    assert!(verdict.finding("pass", "ffmpeg").contains("is installed"));
+    assert!(verdict.finding("pass", "codecs").contains("every encoder"));
+    assert!(verdict.text.contains("127.0.0.1:8080"), "{}", verdict.text);
+    assert!(
+        verdict.text.contains("descriptors open"),
+        "{}",
+        verdict.text
+    );
+    assert_eq!(verdict.code, Some(0), "{}", verdict.all);
+
+    let output = Command::new(OCELLI)
+        .arg("doctor")
+        .env("PATH", "/nowhere")
+        .output();
+    let verdict = Verdict::of(&output.expect("it runs"));
+    verdict.fails("ffmpeg", &["not installed", "apt install ffmpeg"]);
+
+    // Where the hub is to listen is a matter of its configuration.
+    let held = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let taken = held.local_addr().expect("its address");
+    let dir = Dir::new("doctor");
+    let config = dir.0.join("ocelli.toml");
+    let path = config.to_str().expect("text");
+    std::fs::write(&config, format!("listen = \"{taken}\"\n")).expect("written");
+    let verdict = doctor(&["--config", path]);
+    let words = format!("Something listens at {taken}");
+    verdict.warns("port", &[&words]);
+    std::fs::write(&config, "lisen = 1\n").expect("written");
+    doctor(&["--config", path]).fails("configuration", &["lisen"]);
+}

@@ -1,0 +1,265 @@
+//! `ocelli doctor` and certificates: each is wrong in one way, and one is right.
+
+use crate::support::doctor::{Verdict, doctor_with, request, right};
+use crate::support::tempdir::Dir;
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, KeyUsagePurpose,
+    date_time_ymd,
+};
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, SystemTime};
+
+const WEEK: Duration = Duration::from_secs(7 * 24 * 3600);
+
+type Issuer = CertifiedIssuer<'static, KeyPair>;
+
+fn key() -> KeyPair {
+    KeyPair::generate().expect("a key")
+}
+
+fn authority_parameters() -> CertificateParams {
+    let mut parameters = CertificateParams::new(Vec::new()).expect("parameters");
+    parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+    parameters
+        .distinguished_name
+        .push(rcgen::DnType::CommonName, "An authority of a test");
+    parameters
+}
+
+fn authority() -> Issuer {
+    CertifiedIssuer::self_signed(authority_parameters(), key()).expect("an authority")
+}
+
+fn leaf(names: &[&str]) -> CertificateParams {
+    let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
+    let mut parameters = CertificateParams::new(names).expect("parameters");
+    parameters
+        .distinguished_name
+        .push(rcgen::DnType::CommonName, "A server of a test");
+    parameters
+}
+
+struct Pair {
+    chain: Vec<CertificateDer<'static>>,
+    key: KeyPair,
+}
+
+/// A certificate signed by `issuer`; only itself is shown.
+fn signed(parameters: &CertificateParams, issuer: &Issuer) -> Pair {
+    let key = key();
+    let certificate = parameters.signed_by(&key, issuer).expect("a certificate");
+    Pair {
+        chain: vec![certificate.der().clone()],
+        key,
+    }
+}
+
+/// A TLS server in good order but for its certificate and what it speaks.
+fn server(pair: &Pair, alpn: &[&[u8]]) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    let key = PrivatePkcs8KeyDer::from(pair.key.serialize_der());
+    let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_no_client_auth()
+        .with_single_cert(pair.chain.clone(), key.into())
+        .expect("a pair");
+    config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
+    let config = Arc::new(config);
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let Ok(session) = ServerConnection::new(config.clone()) else {
+                return;
+            };
+            let mut stream = StreamOwned::new(session, stream);
+            let Some(asked) = request(&mut stream) else {
+                continue;
+            };
+            let answer = if asked.contains("foreign") {
+                "HTTP/1.1 403 Forbidden\r\n\r\n".to_owned()
+            } else {
+                right(&asked)
+            };
+            let _ = stream.write_all(answer.as_bytes());
+            let _ = stream.flush();
+            converse(&mut stream);
+        }
+    });
+    port
+}
+
+/// Answers short masked pings and closes.
+fn converse(stream: &mut (impl Read + Write)) {
+    let mut head = [0; 6];
+    while stream.read_exact(&mut head).is_ok() {
+        let mut payload = vec![0; usize::from(head[1] & 0x7F)];
+        if stream.read_exact(&mut payload).is_err() {
+            return;
+        }
+        for (byte, mask) in payload.iter_mut().zip(head[2..].iter().cycle()) {
+            *byte ^= mask;
+        }
+        let opcode = match head[0] & 15 {
+            9 => 0x8A,
+            other => 0x80 | other,
+        };
+        let _ = stream.write_all(&[&[opcode, payload.len() as u8], &payload[..]].concat());
+        let _ = stream.flush();
+        if opcode == 0x88 {
+            return;
+        }
+    }
+}
+
+/// The doctor on a machine that trusts one authority.
+fn doctor_trusting(issuer: &Issuer, target: &str) -> Verdict {
+    let dir = Dir::new("doctor-tls");
+    let file = dir.write("authority.pem", &issuer.pem());
+    let file = file.to_str().expect("a path");
+    doctor_with(
+        &[target],
+        &[("SSL_CERT_FILE", file), ("SSL_CERT_DIR", "/nowhere")],
+    )
+}
+
+/// A server with a certificate for `names` of a trusted authority, perhaps changed.
+fn examine(names: &[&str], change: impl FnOnce(&mut CertificateParams)) -> Verdict {
+    let issuer = authority();
+    let mut parameters = leaf(names);
+    change(&mut parameters);
+    let port = server(&signed(&parameters, &issuer), &[b"http/1.1"]);
+    doctor_trusting(&issuer, &format!("wss://localhost:{port}/"))
+}
+
+#[test]
+fn a_good_certificate_is_well() {
+    let verdict = examine(&["localhost"], |_| {});
+    verdict.is_well();
+    assert!(verdict.finding("pass", "tls").contains("TLS 1.3"));
+    assert!(verdict.finding("pass", "alpn").contains("HTTP/1.1"));
+}
+
+#[test]
+fn self_signed() {
+    let key = key();
+    let certificate = leaf(&["localhost"]).self_signed(&key).expect("made");
+    let chain = vec![certificate.der().clone()];
+    let port = server(&Pair { chain, key }, &[]);
+    let verdict = doctor_trusting(&authority(), &format!("wss://localhost:{port}/"));
+    verdict.fails("certificate", &["self-signed", "import"]);
+    verdict.only(&["certificate"]);
+    verdict.finding("pass", "accept");
+}
+
+#[test]
+fn self_signed_and_expired_are_two_faults() {
+    let key = key();
+    let mut parameters = leaf(&["localhost"]);
+    parameters.not_after = date_time_ymd(2021, 3, 4);
+    let certificate = parameters.self_signed(&key).expect("made");
+    let chain = vec![certificate.der().clone()];
+    let port = server(&Pair { chain, key }, &[]);
+    let verdict = doctor_trusting(&authority(), &format!("wss://localhost:{port}/"));
+    verdict.fails("certificate", &["self-signed"]);
+    verdict.only(&["dates", "certificate"]);
+    verdict.fails("dates", &["expired on 2021-03-04"]);
+}
+
+#[test]
+fn expired() {
+    let verdict = examine(&["localhost"], |parameters| {
+        parameters.not_after = date_time_ymd(2021, 3, 4);
+    });
+    verdict.fails("dates", &["expired on 2021-03-04", "Renew"]);
+    verdict.only(&["dates"]);
+}
+
+#[test]
+fn not_valid_yet() {
+    let verdict = examine(&["localhost"], |parameters| {
+        parameters.not_before = date_time_ymd(2090, 1, 2);
+        parameters.not_after = date_time_ymd(2091, 1, 2);
+    });
+    verdict.fails("dates", &["valid from 2090-01-02", "clocks"]);
+}
+
+#[test]
+fn a_certificate_for_another_name() {
+    let verdict = examine(&["cams.lan", "cams.local"], |_| {});
+    verdict.fails(
+        "tls name",
+        &[
+            "not for localhost",
+            "expected: localhost",
+            "received: cams.lan, cams.local",
+        ],
+    );
+    verdict.only(&["tls name"]);
+}
+
+#[test]
+fn a_missing_intermediate() {
+    let root = authority();
+    let mut parameters = authority_parameters();
+    parameters
+        .distinguished_name
+        .push(rcgen::DnType::CommonName, "In between");
+    let between = CertifiedIssuer::signed_by(parameters, key(), &root).expect("in between");
+    let mut pair = signed(&leaf(&["localhost"]), &between);
+    let port = server(&pair, &[]);
+    let verdict = doctor_trusting(&root, &format!("wss://localhost:{port}/"));
+    verdict.fails(
+        "certificate",
+        &["intermediate certificate is missing", "fullchain"],
+    );
+
+    pair.chain.push(between.der().clone());
+    let port = server(&pair, &[]);
+    doctor_trusting(&root, &format!("wss://localhost:{port}/")).is_well();
+}
+
+#[test]
+fn a_server_that_speaks_http_2_alone() {
+    let issuer = authority();
+    let port = server(&signed(&leaf(&["localhost"]), &issuer), &[b"h2"]);
+    let verdict = doctor_trusting(&issuer, &format!("wss://localhost:{port}/"));
+    verdict.fails("tls", &["refuses HTTP/1.1", "beside h2"]);
+}
+
+#[test]
+fn a_token_is_not_sent_to_a_stranger() {
+    let key = key();
+    let certificate = leaf(&["localhost"]).self_signed(&key).expect("made");
+    let chain = vec![certificate.der().clone()];
+    let port = server(&Pair { chain, key }, &[]);
+    let target = format!("wss://localhost:{port}/?token=hush-hush");
+    let verdict = doctor_trusting(&authority(), &target);
+    verdict.warns("stopped", &["may hold a secret", "not sent"]);
+    verdict.only(&["certificate"]);
+    assert!(!verdict.text.contains("101"), "{}", verdict.text);
+    assert!(!verdict.all.contains("hush-hush"), "{}", verdict.all);
+}
+
+#[test]
+fn plain_text_where_tls_should_be() {
+    let address = crate::support::doctor::server(|request| right(request).into_bytes());
+    let verdict = crate::support::doctor::doctor(&[&address.replace("ws://", "wss://")]);
+    verdict.fails("tls", &["ws://"]);
+}
+
+#[test]
+fn one_that_expires_soon_is_a_warning() {
+    let verdict = examine(&["localhost"], |parameters| {
+        parameters.not_after = SystemTime::now().checked_add(WEEK).expect("a day").into();
+    });
+    verdict.warns("dates", &["expires on", "Renew it in time"]);
+    assert_eq!(verdict.code, Some(0), "{}", verdict.all);
+}

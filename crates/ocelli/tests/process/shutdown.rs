@@ -1,0 +1,106 @@
+//! Asked to stop, the hub is gone within two seconds, whoever is connected.
+
+#![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
+
+use crate::support::http::narrow;
+use crate::support::hub::OCELLI;
+use crate::support::wall::{WALL, Wall};
+use crate::support::{PATIENCE, eventually};
+use ocelli_testkit::websocket::{Frame, RawSocket};
+use ocelli_testkit::{Child, Hub, RtspServer, RtspServerOptions};
+use rustix::process::Signal;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// A connection with a small receive buffer on which this is said, and that
+/// reads nothing.
+async fn mute(hub: &Hub, said: &str) -> TcpStream {
+    let mut stream = narrow(hub.addr()).await;
+    stream.write_all(said.as_bytes()).await.unwrap();
+    stream
+}
+
+async fn ends_in_time(signal: Signal) {
+    let server = RtspServer::start(RtspServerOptions::default());
+    let rtsp = format!("rtsp={}", server.url("h264"));
+    let mut hub = Hub::serve(OCELLI, [&rtsp, "big=pattern:?size=1280x720&fps=20"]);
+
+    let mut reading = Vec::new();
+    for _ in 0..2 {
+        let mut wall = Wall::plain(hub.addr()).await;
+        wall.subscribe(&["*"]).await;
+        while wall.frame().await.0 != "rtsp" {}
+        reading.push(wall);
+    }
+    let mut v2 = Wall::v2(hub.addr()).await;
+    v2.subscribe(&["*"]).await;
+    v2.frame_v2().await;
+    let mut one = Wall::open(hub.addr(), "/live/ws?app=live&room=big", None).await;
+    one.next(PATIENCE).await.expect("a frame").unwrap();
+    reading.extend([v2, one]);
+    // One that is told to leave and does not answer.
+    let mut deaf = RawSocket::open(hub.addr(), WALL, None).await;
+    deaf.send(&Frame::text(r#"{"cmd":"subscribe","cameras":["big"]}"#))
+        .await;
+    deaf.binary(PATIENCE).await.expect("a frame");
+    // Those that never read, and those that never say what they want.
+    let mut stuck = Wall::narrow(hub.addr(), None).await;
+    stuck.subscribe(&["big"]).await;
+    let host = format!("Host: {}\r\n", hub.addr());
+    let mute = [
+        mute(
+            &hub,
+            &format!("GET /live/live/big/mjpeg HTTP/1.1\r\n{host}\r\n"),
+        )
+        .await,
+        mute(&hub, &format!("GET /ws/cameras HTTP/1.1\r\n{host}Upg")).await,
+        mute(&hub, &format!("GET /health HTTP/1.1\r\n{host}\r\n")).await,
+        mute(&hub, "").await,
+    ];
+    // A snapshot that waits, and a viewer that we did not write.
+    let mut curl = tokio::process::Command::new("curl")
+        .args(["-sN", &hub.url("/live/live/rtsp/mjpeg")])
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut some = [0; 1000];
+    let body = curl.stdout.as_mut().unwrap();
+    body.read_exact(&mut some).await.unwrap();
+    eventually("its ffmpeg", || !hub.children().is_empty()).await;
+    let children: Vec<Child> = hub.children();
+    assert!(children.iter().any(|child| child.name == "ffmpeg"));
+
+    // Those that read go on doing so, and are told.
+    let told = reading
+        .into_iter()
+        .map(|mut wall| tokio::spawn(async move { wall.close_code().await }));
+    let told: Vec<_> = told.collect();
+    let begun = Instant::now();
+    hub.signal(signal);
+    let status = tokio::task::spawn_blocking(move || (hub.wait(Duration::from_secs(5)), hub));
+    let (status, _hub) = status.await.unwrap();
+    let took = begun.elapsed();
+    assert_eq!(status.expect("it ends").code(), Some(0));
+    assert!(took < Duration::from_secs(2), "{took:?}");
+    for child in children {
+        assert!(!child.is_alive(), "left behind: {child:?}");
+    }
+    for viewer in told {
+        assert_eq!(viewer.await.unwrap(), Some(1001), "going away");
+    }
+    curl.wait().await.unwrap();
+    drop((mute, deaf, stuck));
+}
+
+#[tokio::test]
+async fn sigterm_ends_it_with_every_kind_of_viewer_attached() {
+    ends_in_time(Signal::TERM).await;
+}
+
+#[tokio::test]
+async fn sigint_ends_it_with_every_kind_of_viewer_attached() {
+    ends_in_time(Signal::INT).await;
+}

@@ -1,0 +1,181 @@
+//! What ffmpeg reads, and files.
+
+use crate::support::tempdir::Dir;
+use crate::support::{Watched, eventually, ffmpegs};
+use ocelli_testkit::{HttpCamera, HttpCameraOptions, RtspAuth, RtspServer, RtspServerOptions};
+use rustix::process::Signal;
+use std::process::Command;
+use std::time::Instant;
+
+/// The path of a film that ffmpeg makes in this directory.
+fn film(dir: &Dir, name: &str, arguments: &str) -> String {
+    let path = dir.0.join(name);
+    let made = Command::new("ffmpeg")
+        .args("-v error -y -f lavfi -i testsrc2=size=320x180:rate=10 -t 1".split(' '))
+        .args(arguments.split_whitespace())
+        .arg(&path)
+        .status();
+    assert!(made.expect("ffmpeg").success());
+    path.display().to_string()
+}
+
+#[tokio::test]
+async fn pictures_that_ffmpeg_makes_itself() {
+    let watched = Watched::with(
+        "ffmpeg:lavfi:testsrc2=size=640x360:rate=10",
+        "jpeg = { fps = 10, width = 402 }",
+    );
+    let mut viewer = watched.watch();
+    assert_eq!(viewer.size().await, (402, 226));
+    viewer.frame().await;
+    let begun = Instant::now();
+    for _ in 0..10 {
+        viewer.frame().await;
+    }
+    let took = begun.elapsed().as_secs_f64();
+    assert!((0.8..=1.4).contains(&took), "{took}");
+
+    let child = &ffmpegs("min(iw,402)")[0];
+    child.signal(Signal::KILL);
+    let status = watched
+        .until(|status| status.state.reason().is_some())
+        .await;
+    assert_eq!(
+        status.state.reason(),
+        Some("ffmpeg was killed (signal 9)"),
+        "not that its stream ended"
+    );
+    viewer.frame_with(|frame| frame.discontinuity).await;
+    drop(viewer);
+    eventually("no ffmpeg without viewers", || {
+        ffmpegs("min(iw,402)").is_empty()
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_password_is_in_no_process_list() {
+    let mut server = RtspServer::start(RtspServerOptions {
+        auth: Some(("viewer".into(), "hu:zq'@/%".into(), RtspAuth::Digest)),
+        ..Default::default()
+    });
+    let url = format!("ffmpeg:{}", server.url("h264"));
+    let watched = Watched::with(
+        &url,
+        "user = \"viewer\"\npassword = \"hu:zq'@/%\"\njpeg = { width = 312 }",
+    );
+    let mut viewer = watched.watch();
+    assert_eq!(viewer.size().await, (312, 234));
+    viewer.frame().await;
+    let child = &ffmpegs("min(iw,312)")[0];
+    for file in ["cmdline", "environ"] {
+        let bytes = std::fs::read(format!("/proc/{}/{file}", child.pid)).expect("readable");
+        let text = String::from_utf8_lossy(&bytes);
+        assert!(!text.contains("zq"), "{text}");
+        assert!(
+            !text.contains("viewer") && !text.contains(&server.port().to_string()),
+            "{text}"
+        );
+    }
+    server.kill();
+    watched.until(|status| status.state.name() != "live").await;
+    let status = watched
+        .until(|status| status.state.name() == "failed")
+        .await;
+    assert_eq!(status.state.reason(), Some("connection refused"));
+    server.restart();
+    viewer.frame_with(|frame| frame.discontinuity).await;
+
+    let watched = Watched::with(&url, "user = \"viewer\"\npassword = \"wrong\"");
+    assert_eq!(watched.failure().await, "401: wrong user or password");
+    let watched = Watched::with(
+        &format!("ffmpeg:{}", server.url("nothing")),
+        "user = \"viewer\"\npassword = \"hu:zq'@/%\"",
+    );
+    assert_eq!(
+        watched.failure().await,
+        "404: no such stream at this address"
+    );
+}
+
+#[tokio::test]
+async fn http_through_ffmpeg() {
+    let camera = HttpCamera::start(HttpCameraOptions::default()).await;
+    let watched = Watched::new(&format!("ffmpeg:{}", camera.url("mjpeg")));
+    assert_eq!(watched.watch().size().await, (320, 240));
+}
+
+#[tokio::test]
+async fn a_stream_does_not_lead_to_files_of_this_machine() {
+    let directory = Dir::new("playlist");
+    let film = film(&directory, "film.ts", "-c:v mpeg2video");
+    let playlist =
+        format!("#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfile://{film}\n#EXT-X-ENDLIST\n");
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a port");
+    let address = listener.local_addr().expect("its address");
+    tokio::spawn(async move {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        while let Ok((mut socket, _)) = listener.accept().await {
+            let _ = socket.read(&mut [0; 4096]).await;
+            let head = "HTTP/1.0 200 OK\r\nContent-Type: application/vnd.apple.mpegurl\r\n\r\n";
+            let _ = socket
+                .write_all(format!("{head}{playlist}").as_bytes())
+                .await;
+        }
+    });
+    let watched = Watched::new(&format!("ffmpeg:http://{address}/live.m3u8"));
+    let reason = watched.failure().await;
+    assert!(!reason.is_empty());
+    assert_eq!(watched.camera.status().frames, 0, "{reason}");
+}
+
+#[tokio::test]
+async fn files_are_shown_again_and_again() {
+    let directory = Dir::new("films");
+    for (path, lines) in [
+        (
+            film(&directory, "one.jpg", "-frames:v 1 -update 1"),
+            "fps = 20",
+        ),
+        (film(&directory, "many.mjpeg", "-c:v mjpeg"), "fps = 20"),
+        (
+            film(&directory, "film.mp4", "-c:v libx264 -pix_fmt yuv420p"),
+            "jpeg = { fps = 10 }",
+        ),
+    ] {
+        let watched = Watched::with(&format!("file:{path}"), lines);
+        let mut viewer = watched.watch();
+        assert_eq!(viewer.size().await, (320, 180), "{path}");
+        // More than the ten pictures that the files hold.
+        for _ in 0..15 {
+            viewer.frame().await;
+        }
+        assert_eq!(watched.camera.status().restarts, 0, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_failure_has_a_reason_that_helps() {
+    let directory = Dir::new("bad");
+    let text = directory.write("text.mjpeg", "no picture");
+    let text = text.display();
+    for (source, reason) in [
+        (
+            "file:/no/such.jpg".to_owned(),
+            "there is no file /no/such.jpg".to_owned(),
+        ),
+        ("file:/no/such.mp4".to_owned(), "no such file".to_owned()),
+        (
+            format!("file:{text}"),
+            format!("there is no JPEG picture in {text}"),
+        ),
+        (
+            "ffmpeg:lavfi:nonsense".to_owned(),
+            "ffmpeg: No such filter: 'nonsense'".to_owned(),
+        ),
+    ] {
+        assert_eq!(Watched::new(&source).failure().await, reason, "{source}");
+    }
+}

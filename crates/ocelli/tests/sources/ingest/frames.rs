@@ -1,0 +1,198 @@
+//! What a device sends: whole pictures, of a length, at a rate.
+
+use super::{admin, device, newest_stream, shows, site};
+use crate::support::PATIENCE;
+use crate::support::device::{Device, Key, picture};
+use crate::support::http::get;
+use bytes::Bytes;
+use ocelli_testkit::jpeg;
+use ocelli_testkit::websocket::{Frame, KEY, RawSocket};
+use serde_json::json;
+use std::time::Duration;
+use tokio::time::Instant;
+use tokio_tungstenite::tungstenite::Message;
+
+#[tokio::test]
+async fn what_comes_before_ready_is_thrown_away() {
+    let (site, _dir) = site().await;
+    let hub = site.address;
+    let key = Key::mint(hub, "live", "cam1").await;
+    let mut eager = RawSocket::connect(hub).await;
+    // Frames right behind the handshake, with a mask of zeros.
+    let mut request = format!(
+        "GET {}&key={} HTTP/1.1\r\nHost: {hub}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n\r\n",
+        key.path, key.secret
+    )
+    .into_bytes();
+    for number in 0..3 {
+        let jpeg = picture(number);
+        request.extend([0x82, 0xFE]);
+        request.extend((jpeg.len() as u16).to_be_bytes());
+        request.extend([0; 4]);
+        request.extend(&jpeg);
+    }
+    eager.say(&request).await;
+    assert_eq!(eager.head().await.unwrap().status, 101);
+    let ready = eager.text(PATIENCE).await.unwrap();
+    assert!(
+        ready.starts_with(r#"{"type":"ready","room":"live-cam1","streamId":"#),
+        "{ready}"
+    );
+    assert!(
+        eager
+            .next(Duration::from_millis(300))
+            .await
+            .unwrap()
+            .is_none()
+    );
+    get(hub, "/live/live/cam1/frame.jpg")
+        .await
+        .is_problem(404, "cam1");
+    let jpeg = picture(9);
+    eager.send(&Frame::binary(&jpeg)).await;
+    shows(hub, "cam1", &jpeg).await;
+    assert_eq!(device(hub).await["frames"], 1);
+}
+
+#[tokio::test]
+async fn only_whole_jpegs_are_shown_and_ten_others_in_a_row_end_it() {
+    let (site, _dir) = site().await;
+    let hub = site.address;
+    let key = Key::mint(hub, "live", "cam1").await;
+    let (mut device_socket, _) = Device::ready(hub, &key).await;
+    let good = picture(1);
+    let cut = good.slice(..good.len() - 2);
+    let others = [
+        Bytes::new(),
+        Bytes::from_static(b"GIF89a"),
+        Bytes::from_static(&[0xFF, 0xD8, 0xFF, 0xD9]),
+        cut,
+    ];
+    for other in others.iter().cycle().take(9) {
+        device_socket.show(other.clone()).await;
+    }
+    // Bytes behind the end are tolerated, and leave as they came.
+    let padded: Bytes = [&good[..], &[0; 100]].concat().into();
+    device_socket.show(padded.clone()).await;
+    shows(hub, "cam1", &padded).await;
+    let told = device(hub).await;
+    assert_eq!((&told["frames"], &told["notJpeg"]), (&json!(1), &json!(9)));
+    for other in others.iter().cycle().take(10) {
+        device_socket.show(other.clone()).await;
+    }
+    assert_eq!(
+        device_socket.refused(PATIENCE).await,
+        ("not_jpeg".to_owned(), 1003)
+    );
+    // The last picture stays.
+    shows(hub, "cam1", &padded).await;
+}
+
+#[tokio::test]
+async fn a_frame_that_is_too_long_ends_it_with_4413() {
+    let (site, _dir) = site().await;
+    let hub = site.address;
+    let key = Key::mint(hub, "live", "cam1").await;
+    let too_large = ("frame_too_large".to_owned(), 4413);
+    let sized = |bytes| {
+        let picture = jpeg::Picture {
+            bytes,
+            ..jpeg::Picture::QVGA
+        };
+        picture.encode_now(1)
+    };
+    // To the byte, in one frame of the protocol.
+    let (mut whole, _) = Device::ready(hub, &key).await;
+    let largest = sized(262_144);
+    whole.show(largest.clone()).await;
+    shows(hub, "cam1", &largest).await;
+    whole.try_send(Message::binary(sized(262_145))).await;
+    assert_eq!(whole.refused(PATIENCE).await, too_large);
+    // In pieces, of which none is too long.
+    let path = format!("{}&key={}", key.path, key.secret);
+    let mut pieces = RawSocket::open(hub, &path, None).await;
+    pieces.text(PATIENCE).await.expect("ready");
+    for piece in 0..3u8 {
+        let frame = Frame {
+            fin: false,
+            opcode: if piece == 0 { 2 } else { 0 },
+            masked: true,
+            payload: vec![7; 100_000],
+        };
+        pieces.send(&frame).await;
+    }
+    let told = pieces.text(PATIENCE).await.expect("an error");
+    assert!(
+        told.starts_with(r#"{"type":"error","code":"frame_too_large","message":""#),
+        "{told}"
+    );
+    assert_eq!(pieces.close_code(PATIENCE).await, Some(4413));
+    // A limit that is lowered counts at once for who is connected.
+    let (mut later, _) = Device::ready(hub, &key).await;
+    later.show(largest).await;
+    admin(
+        hub,
+        "PATCH /api/v1/apps/live",
+        json!({ "wsIngest": { "maxFrameKb": 8 } }),
+    )
+    .await;
+    later.show(sized(8 * 1024)).await;
+    while later.stays_open(Duration::from_millis(200)).await {
+        if !later.try_send(Message::binary(sized(8 * 1024 + 1))).await {
+            break;
+        }
+    }
+    newest_stream(hub, "ended").await;
+    let (mut later, ready) = Device::ready(hub, &key).await;
+    assert_eq!(ready["maxFrameBytes"], 8192);
+    later.try_send(Message::binary(sized(8 * 1024 + 1))).await;
+    assert_eq!(later.refused(PATIENCE).await, too_large);
+}
+
+#[tokio::test]
+async fn frames_above_the_rate_are_passed_over_and_counted() {
+    let (site, _dir) = site().await;
+    let hub = site.address;
+    let key = Key::mint(hub, "live", "cam1").await;
+    admin(
+        hub,
+        "PATCH /api/v1/apps/live",
+        json!({ "ws_ingest": { "max_fps": 1 } }),
+    )
+    .await;
+    let (mut device_socket, ready) = Device::ready(hub, &key).await;
+    assert_eq!(ready["maxFps"], 1);
+    for number in 0..100 {
+        device_socket.show(picture(number)).await;
+    }
+    let told = loop {
+        let told = device(hub).await;
+        let count = |field: &str| told[field].as_u64().unwrap();
+        if count("frames") + count("aboveRate") == 100 {
+            break told;
+        }
+    };
+    // Five at once, and one for each second that this took.
+    let shown = told["frames"].as_u64().unwrap();
+    assert!((5..20).contains(&shown), "{told}");
+    assert!(device_socket.stays_open(Duration::from_millis(100)).await);
+    // More is taken as soon as more is allowed.
+    admin(
+        hub,
+        "PATCH /api/v1/apps/live",
+        json!({ "wsIngest": { "maxFps": 200 } }),
+    )
+    .await;
+    let (before, begun) = (shown, Instant::now());
+    let mut number = 100;
+    loop {
+        device_socket.show(picture(number)).await;
+        number += 1;
+        let shown = device(hub).await["frames"].as_u64().unwrap();
+        if shown > before + 30 {
+            break;
+        }
+        assert!(begun.elapsed() < PATIENCE, "the rate stays as it was");
+    }
+}

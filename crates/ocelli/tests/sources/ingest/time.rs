@@ -1,0 +1,159 @@
+//! Devices that come too often, or say nothing for too long.
+
+use super::{admin, newest_stream, site};
+use crate::support::PATIENCE;
+use crate::support::device::{Device, Key, picture};
+use bytes::Bytes;
+use ocelli_core::State;
+use ocelli_testkit::websocket::{Frame, RawSocket};
+use serde_json::json;
+use std::time::Duration;
+use tokio::time::Instant;
+use tokio_tungstenite::tungstenite::Message;
+
+#[tokio::test]
+async fn failed_handshakes_are_slowed_down_and_a_good_key_connects_all_the_same() {
+    let (site, _dir) = site().await;
+    let hub = site.address;
+    let key = Key::mint(hub, "live", "cam1").await;
+    let mut codes = Vec::new();
+    for number in 0..1000 {
+        let path = format!("/ingest/ws?app=live&room=cam1&key=wsk_{number}");
+        let mut socket = RawSocket::open(hub, &path, None).await;
+        codes.push(socket.close_code(PATIENCE).await.unwrap());
+        if number % 100 == 0 {
+            Device::ready(hub, &key).await;
+        }
+    }
+    let bad = codes.iter().filter(|&&code| code == 4401).count();
+    // 30 at once, and one for each two seconds that this took.
+    assert!((30..100).contains(&bad), "{bad}");
+    assert!(codes[..30].iter().all(|&code| code == 4401));
+    assert!(codes.iter().all(|&code| code == 4401 || code == 4429));
+    let mut told = Device::open(hub, "/ingest/ws?app=live&room=cam1&key=wsk_x", &[]).await;
+    let refused = told.refused(PATIENCE).await;
+    assert!(
+        refused == ("rate_limited".to_owned(), 4429) || refused.1 == 4401,
+        "{refused:?}"
+    );
+}
+
+// With time of their own: what waits for real sockets lets it run on in small steps.
+
+#[tokio::test]
+async fn a_device_without_frames_is_ended_after_its_apps_time() {
+    let (site, _dir) = site().await;
+    let hub = site.address;
+    let key = Key::mint(hub, "live", "cam1").await;
+    let (mut device_socket, _) = Device::ready(hub, &key).await;
+    let camera = site.hub.find("live", "cam1").unwrap();
+    tokio::time::pause();
+    let begun = Instant::now();
+    // A JPEG every 20 s keeps it, and one that is above the rate does so too.
+    for _ in 0..3 {
+        for number in 0..8 {
+            device_socket.show(picture(number)).await;
+        }
+        assert!(device_socket.stays_open(Duration::from_secs(20)).await);
+        let reason = "no picture for 3 s".to_owned();
+        assert_eq!(camera.status().state, State::Stalled(reason));
+    }
+    // Text and what is no JPEG do not.
+    let quiet = Instant::now() - Duration::from_secs(20);
+    device_socket
+        .send(Message::text(r#"{"type":"stats","fps":0}"#))
+        .await;
+    device_socket
+        .send(Message::binary(Bytes::from_static(b"no JPEG")))
+        .await;
+    let refused = device_socket.refused(Duration::from_secs(60)).await;
+    assert_eq!(refused, ("idle_timeout".to_owned(), 4408));
+    let took = quiet.elapsed().as_secs_f64();
+    assert!(
+        (29.0..33.0).contains(&took),
+        "{took} of {:?}",
+        begun.elapsed()
+    );
+    tokio::time::resume();
+    newest_stream(hub, "ended").await;
+    assert_eq!(camera.status().state, State::Idle);
+}
+
+#[tokio::test]
+async fn a_frame_above_the_rate_keeps_a_device_too() {
+    let (site, _dir) = site().await;
+    let hub = site.address;
+    let key = Key::mint(hub, "live", "cam1").await;
+    let body = json!({ "wsIngest": { "maxFps": 1, "idleTimeout": 1 } });
+    admin(hub, "PATCH /api/v1/apps/live", body).await;
+    let (mut device_socket, _) = Device::ready(hub, &key).await;
+    tokio::time::pause();
+    for number in 0..6 {
+        device_socket.show(picture(number)).await;
+    }
+    let begun = Instant::now();
+    assert!(device_socket.stays_open(Duration::from_millis(900)).await);
+    // There is no frame left in this second.
+    device_socket.show(picture(6)).await;
+    assert_eq!(device_socket.refused(PATIENCE).await.1, 4408);
+    let took = begun.elapsed().as_secs_f64();
+    assert!((1.85..2.5).contains(&took), "{took}");
+}
+
+#[tokio::test]
+async fn a_new_idle_time_counts_for_who_is_connected() {
+    let (site, _dir) = site().await;
+    let hub = site.address;
+    let key = Key::mint(hub, "live", "cam1").await;
+    let (mut device_socket, _) = Device::ready(hub, &key).await;
+    let body = json!({ "wsIngest": { "idleTimeout": 120 } });
+    admin(hub, "PATCH /api/v1/apps/live", body).await;
+    tokio::time::pause();
+    assert!(device_socket.stays_open(Duration::from_secs(60)).await);
+    tokio::time::resume();
+    let body = json!({ "wsIngest": { "idle_timeout": "40s" } });
+    admin(hub, "PATCH /api/v1/apps/live", body).await;
+    assert_eq!(device_socket.refused(PATIENCE).await.1, 4408);
+}
+
+#[tokio::test]
+async fn a_device_that_does_not_answer_pings_is_gone_though_it_sends() {
+    let (site, _dir) = site().await;
+    let hub = site.address;
+    let key = Key::mint(hub, "live", "cam1").await;
+    let path = format!("{}&key={}", key.path, key.secret);
+    for answers in [false, true] {
+        let mut socket = RawSocket::open(hub, &path, None).await;
+        socket.text(PATIENCE).await.expect("ready");
+        tokio::time::pause();
+        let begun = Instant::now();
+        let mut pings = 0;
+        let mut told = None;
+        let ended = loop {
+            if begun.elapsed() > Duration::from_secs(200) {
+                break None;
+            }
+            socket.send(&Frame::binary(&picture(1))).await;
+            match socket.next(Duration::from_secs(5)).await {
+                Ok(Some(frame)) if frame.opcode == 9 => {
+                    pings += 1;
+                    if answers {
+                        socket.send(&Frame::client(10, &frame.payload)).await;
+                    }
+                }
+                Ok(Some(frame)) => told = told.or(frame.close_code()),
+                Ok(None) => {}
+                Err(_) => break Some(begun.elapsed().as_secs_f64()),
+            }
+        };
+        tokio::time::resume();
+        match ended {
+            Some(ended) => {
+                assert!(!answers, "{ended}");
+                assert_eq!((pings, told), (2, Some(1002)));
+                assert!((44.0..52.0).contains(&ended), "{ended}");
+            }
+            None => assert!(answers && pings >= 12, "{pings}"),
+        }
+    }
+}

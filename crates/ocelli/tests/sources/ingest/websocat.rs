@@ -1,0 +1,84 @@
+//! websocat as a device: one message of what it reads, one line of what it is told.
+
+use super::{shows, site};
+use crate::support::PATIENCE;
+use crate::support::device::{Key, picture};
+use std::net::SocketAddr;
+use std::process::Stdio;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::time::timeout;
+
+/// Where `make test` puts it, unless the machine has one.
+const OURS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/websocat/bin");
+
+struct Websocat {
+    program: Child,
+    input: ChildStdin,
+    output: ChildStdout,
+}
+
+impl Websocat {
+    /// It connects; the hub has said that it is ready.
+    async fn ready(hub: SocketAddr, path: &str, arguments: &[String]) -> Self {
+        let mut places = std::env::var_os("PATH").unwrap_or_default();
+        places.push(":");
+        places.push(OURS);
+        let mut program = Command::new("websocat")
+            .env("PATH", places)
+            .args(["--binary", "--exit-on-eof"])
+            .args(arguments)
+            .arg(format!("ws://{hub}{path}"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("websocat; `make test` installs it");
+        let input = program.stdin.take().unwrap();
+        let mut output = program.stdout.take().unwrap();
+        let mut told = Vec::new();
+        // Messages come as they are, without ends of lines.
+        while !told.ends_with(b"}") {
+            let more = timeout(PATIENCE, output.read_buf(&mut told)).await;
+            assert_ne!(more.expect("a message in time").unwrap(), 0, "{told:?}");
+        }
+        let told = String::from_utf8(told).unwrap();
+        assert!(told.contains("\"type\":\"ready\""), "{told}");
+        Self {
+            program,
+            input,
+            output,
+        }
+    }
+
+    /// Waits for its end; what it was told until then.
+    async fn ended(mut self) -> String {
+        let mut told = String::new();
+        let ended = timeout(PATIENCE, async {
+            self.output.read_to_string(&mut told).await.unwrap();
+            self.program.wait().await.unwrap();
+        });
+        ended.await.expect("an end in time");
+        told
+    }
+}
+
+#[tokio::test]
+async fn websocat_pushes_is_replaced_and_is_sent_away() {
+    let (site, _dir) = site().await;
+    let hub = site.address;
+    let key = Key::mint(hub, "live", "cam1").await;
+    let bearer = format!("--header=Authorization: Bearer {}", key.secret);
+    let mut first = Websocat::ready(hub, &key.path, &[bearer]).await;
+    let [one, other] = [1, 2].map(picture);
+    first.input.write_all(&one).await.unwrap();
+    shows(hub, "cam1", &one).await;
+
+    let by_address = format!("{}&key={}", key.path, key.secret);
+    let mut second = Websocat::ready(hub, &by_address, &[]).await;
+    assert!(first.ended().await.contains("\"replaced\""));
+    second.input.write_all(&other).await.unwrap();
+    shows(hub, "cam1", &other).await;
+    key.revoke(hub, "live").await;
+    assert!(second.ended().await.contains("\"invalid_key\""));
+}

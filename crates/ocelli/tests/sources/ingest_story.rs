@@ -1,0 +1,407 @@
+//! Devices that push, and the hub as a process: the whole story with a client that
+//! knows nothing of the hub, restarts, keys without a hub, fleets.
+
+#![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
+
+use crate::support::PATIENCE;
+use crate::support::device::{ADMIN, Device, Key, picture};
+use crate::support::http::{call, get};
+use crate::support::hub::{OCELLI, configured, keeping, said};
+use crate::support::tempdir::Dir;
+use ocelli::store;
+use ocelli_testkit::Hub;
+use serde_json::{Value, json};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Command, Output};
+use std::time::Duration;
+
+/// The Python that Debian's packages belong to.
+const PYTHON: &str = "/usr/bin/python3";
+
+async fn streams(hub: SocketAddr) -> Vec<Value> {
+    let listed = call(hub, "GET /api/v1/apps/live/streams?limit=500", ADMIN, "").await;
+    listed.json()["data"].as_array().unwrap().clone()
+}
+
+/// Waits for a program that must end by itself.
+async fn finished(command: &mut Command) -> Output {
+    let mut command =
+        tokio::process::Command::from(std::mem::replace(command, Command::new("true")));
+    let output = command.kill_on_drop(true).output();
+    let output = tokio::time::timeout(Duration::from_secs(120), output).await;
+    output.expect("it ends").expect("it runs")
+}
+
+#[tokio::test]
+async fn the_documented_story_with_a_client_that_knows_nothing_of_the_hub() {
+    let dir = Dir::new("story");
+    let hub = keeping(&dir.0.join("kept"));
+    let jpeg = dir.0.join("picture.jpg");
+    std::fs::write(&jpeg, picture(1)).unwrap();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers/device.py");
+    let mut python = Command::new(PYTHON);
+    python
+        .arg(script)
+        .arg(hub.addr().to_string())
+        .arg(ADMIN)
+        .arg(jpeg);
+    let output = finished(&mut python).await;
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+#[tokio::test]
+async fn history_survives_a_restart_and_a_crash_leaves_nothing_open() {
+    let dir = Dir::new("history");
+    let data = dir.0.join("kept");
+    let mut first = keeping(&data);
+    let key = Key::mint(first.addr(), "live", "cam1").await;
+    let (mut device, _) = Device::ready(first.addr(), &key).await;
+    device
+        .send(tokio_tungstenite::tungstenite::Message::text(
+            r#"{"type":"stats","fps":7}"#,
+        ))
+        .await;
+    loop {
+        if streams(first.addr()).await[0]["lastStatsJson"] == r#"{"fps":7}"# {
+            break;
+        }
+    }
+    // It is told to stop: the device learns it, and the stream has its end.
+    first.terminate(PATIENCE).expect("it ends");
+    assert_eq!(device.refused(PATIENCE).await.1, 1001);
+    let connection = store::open(&data).unwrap().0;
+    let open = "SELECT count(*) FROM stream WHERE ended IS NULL";
+    let count = |connection: &rusqlite::Connection| -> i64 {
+        connection.query_row(open, [], |row| row.get(0)).unwrap()
+    };
+    assert_eq!(count(&connection), 0);
+
+    let second = keeping(&data);
+    let cameras = get(second.addr(), "/api/v1/cameras").await.json();
+    assert_eq!(
+        cameras["data"][0]["kind"], "push",
+        "its camera is there again"
+    );
+    let (_device, _) = Device::ready(second.addr(), &key).await;
+    assert_eq!(count(&connection), 1);
+    // Cut short.
+    second.signal(rustix::process::Signal::KILL);
+    drop(second);
+    assert_eq!(count(&connection), 1);
+    let third = keeping(&data);
+    let kept = streams(third.addr()).await;
+    let kept: Vec<_> = kept
+        .iter()
+        .map(|stream| (&stream["status"], &stream["lastStatsJson"]))
+        .collect();
+    let stats = json!(r#"{"fps":7}"#);
+    assert_eq!(
+        kept,
+        [(&json!("ended"), &Value::Null), (&json!("ended"), &stats)]
+    );
+}
+
+#[tokio::test]
+async fn keys_are_given_out_and_revoked_without_a_hub_and_beside_one() {
+    let dir = Dir::new("keys");
+    let data = dir.0.join("kept");
+    let key = |arguments: &[&str]| {
+        let mut command = Command::new(OCELLI);
+        command.arg("key").args(arguments).arg("--data").arg(&data);
+        command.output().expect("the program runs")
+    };
+    let secret = said(&key(&["create", "cam1"]));
+    assert!(secret.starts_with("wsk_"));
+    let bad = key(&["create", "a/b"]);
+    assert_eq!(bad.status.code(), Some(2), "{bad:?}");
+    let hub = keeping(&data);
+    let path = "/ingest/ws?app=live&room=cam1";
+    let bearer = format!("Bearer {secret}");
+    let mut device = Device::open(hub.addr(), path, &[("authorization", &bearer)]).await;
+    let identity = format!("live-cam1/wscam-{}", &secret[secret.len() - 4..]);
+    assert_eq!(device.text().await["streamId"], identity);
+
+    // A key that is made beside the hub opens at once, and so does its camera.
+    let later = said(&key(&["create", "live-cam2", "--identity", "roof"]));
+    let path = format!("/ingest/ws?app=live&room=cam2&key={later}");
+    let mut second = Device::open(hub.addr(), &path, &[]).await;
+    assert_eq!(second.text().await["streamId"], "live-cam2/roof");
+    let listed = said(&key(&["list"]));
+    assert!(!listed.contains("wsk_"), "{listed}");
+    let id = listed.lines().find(|line| line.contains("roof")).unwrap();
+    let id = id.split_whitespace().next().unwrap();
+    assert!(id.starts_with("wsi_"));
+    said(&key(&["revoke", id]));
+    let again = key(&["revoke", id]);
+    assert_eq!(again.status.code(), Some(1), "{again:?}");
+    let mut third = Device::open(hub.addr(), &path, &[]).await;
+    assert_eq!(third.refused(PATIENCE).await.1, 4401);
+
+    // What nobody may read is read nowhere.
+    let log = hub.stderr().join("\n");
+    assert!(log.contains("live-cam2/roof"), "{log}");
+    for hidden in [&secret, &later] {
+        assert!(!log.contains(&hidden[4..]), "{log}");
+        for entry in std::fs::read_dir(&data).unwrap().flatten() {
+            let bytes = std::fs::read(entry.path()).unwrap();
+            let found = bytes
+                .windows(hidden.len())
+                .any(|part| part == hidden.as_bytes());
+            assert!(!found, "{:?}", entry.path());
+        }
+    }
+}
+
+#[tokio::test]
+async fn limits_of_the_configuration_count() {
+    let dir = Dir::new("limits");
+    let hub = configured(
+        &dir,
+        "listen = \"127.0.0.1:0\"\n[app.live]\nws_ingest = { max_fps = 7, max_frame_kb = 64, \
+         idle_timeout = \"5s\", max_cameras = 1 }\n",
+    );
+    let hub = hub.env("OCELLI_ADMIN_TOKEN", ADMIN).start();
+    let key = Key::mint(hub.addr(), "live", "cam1").await;
+    let other = Key::mint(hub.addr(), "live", "cam2").await;
+    let (mut device, ready) = Device::ready(hub.addr(), &key).await;
+    assert_eq!(
+        (
+            &ready["maxFps"],
+            &ready["maxFrameBytes"],
+            &ready["idleTimeoutSec"]
+        ),
+        (&json!(7), &json!(65_536), &json!(5))
+    );
+    let bearer = format!("Bearer {}", other.secret);
+    let mut second = Device::open(hub.addr(), &other.path, &[("authorization", &bearer)]).await;
+    assert_eq!(
+        second.refused(PATIENCE).await,
+        ("quota_exceeded".to_owned(), 4403)
+    );
+    assert_eq!(
+        device.refused(PATIENCE).await,
+        ("idle_timeout".to_owned(), 4408)
+    );
+    for (limits, word) in [
+        ("max_fps = 0", "from 1 to 240"),
+        ("max_fsp = 3", "`max_fps`"),
+        ("idle_timeout = \"1ms\"", "idle_timeout"),
+        ("enabled = 1", "true or false"),
+    ] {
+        let text = format!("[app.live]\nws_ingest = {{ {limits} }}\n");
+        let fault = ocelli::config::Config::parse(&text).err().expect(limits);
+        assert!(fault.message.contains(word), "{fault}");
+    }
+}
+
+/// A fleet against a hub; what it said, and its exit code.
+async fn fleet(hub: &Hub, arguments: &[&str]) -> (String, Option<i32>) {
+    let mut command = Command::new(OCELLI);
+    command
+        .args(["simulate", "--url", &hub.url("")])
+        .args(arguments)
+        .env("OCELLI_TOKEN", ADMIN);
+    let output = finished(&mut command).await;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    (said, output.status.code())
+}
+
+#[tokio::test]
+async fn a_simulated_fleet_pushes_and_takes_its_keys_away() {
+    let dir = Dir::new("fleet");
+    let hub = keeping(&dir.0.join("kept"));
+    let (said, code) = fleet(&hub, &["--cameras", "20", "--fps", "5", "--seconds", "4"]).await;
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("connected   20 of 20"), "{said}");
+    assert!(said.contains("closed      none"), "{said}");
+    let sent = said
+        .lines()
+        .find_map(|line| line.strip_prefix("sent"))
+        .expect(&said);
+    let sent: u64 = sent.split_whitespace().next().unwrap().parse().unwrap();
+    assert!(sent > 20 * 5, "{said}");
+    let left = call(hub.addr(), "GET /api/v1/apps/live/ws-ingest", ADMIN, "")
+        .await
+        .json();
+    assert_eq!(left["total"], 0);
+    let seen = streams(hub.addr()).await;
+    assert_eq!(seen.len(), 20);
+    let told: Value = serde_json::from_str(seen[0]["lastStatsJson"].as_str().unwrap()).unwrap();
+    assert_eq!(told["fps"], 5.0);
+
+    // Without a token, or with none of a hub.
+    let mut command = Command::new(OCELLI);
+    let output = finished(command.arg("simulate").env_remove("OCELLI_TOKEN")).await;
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("OCELLI_TOKEN"));
+    let mut command = Command::new(OCELLI);
+    command
+        .args(["simulate", "--url", &hub.url("")])
+        .env("OCELLI_TOKEN", "sk_wrong");
+    let output = finished(&mut command).await;
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.code() == Some(1) && said.contains("401"),
+        "{said}"
+    );
+    assert!(!said.contains("sk_wrong"));
+}
+
+#[tokio::test]
+async fn a_fleet_in_chaos_harms_nobody_else() {
+    let dir = Dir::new("chaos");
+    let hub = keeping(&dir.0.join("kept"));
+    let key = Key::mint(hub.addr(), "live", "calm").await;
+    let (mut calm, _) = Device::ready(hub.addr(), &key).await;
+    let arguments = [
+        "--cameras",
+        "20",
+        "--fps",
+        "15",
+        "--seconds",
+        "8",
+        "--chaos",
+    ];
+    let fleet = fleet(&hub, &arguments);
+    tokio::pin!(fleet);
+    let mut shown = 0;
+    let (said, code) = loop {
+        tokio::select! {
+            done = &mut fleet => break done,
+            () = tokio::time::sleep(Duration::from_millis(100)) => {
+                calm.show(picture(shown)).await;
+                shown += 1;
+            }
+        }
+    };
+    assert_eq!(code, Some(0), "{said}");
+    for closed in ["4409 replaced", "4413 frame_too_large", "1003 not_jpeg"] {
+        assert!(said.contains(closed), "{closed}: {said}");
+    }
+    assert!(calm.stays_open(Duration::from_millis(200)).await);
+    let listed = call(hub.addr(), "GET /api/v1/apps/live/ws-ingest", ADMIN, "")
+        .await
+        .json();
+    assert_eq!(listed["total"], 1);
+    let device = &listed["data"][0]["device"];
+    assert_eq!(
+        (&device["frames"], &device["aboveRate"]),
+        (&json!(shown), &json!(0))
+    );
+}
+
+/// The boards' program, compiled for this machine.
+async fn board(dir: &Dir) -> std::path::PathBuf {
+    let firmware = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../firmware/esp32cam");
+    let compile = async |arguments: &[&str]| {
+        let mut compiler = Command::new("g++");
+        compiler.current_dir(&firmware);
+        compiler.args(["-std=c++17", "-Wall", "-Wextra", "-Werror"]);
+        let output = finished(compiler.args(arguments)).await;
+        assert!(
+            output.status.success(),
+            "{arguments:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    };
+    // The sketch, in each way that it can be set up.
+    for tls in ["-DHUB_TLS=0", "-DHUB_TLS=1"] {
+        for profile in ["-DPROFILE=1", "-DPROFILE=2"] {
+            let check = [
+                "-fsyntax-only",
+                "-I",
+                "test/stubs",
+                tls,
+                profile,
+                "-x",
+                "c++",
+            ];
+            compile(&[&check[..], &["esp32cam.ino"]].concat()).await;
+        }
+    }
+    let program = dir.0.join("board");
+    let to = program.to_str().unwrap();
+    compile(&["-O1", "device.cpp", "test/host.cpp", "-o", to]).await;
+    program
+}
+
+#[tokio::test]
+async fn the_boards_own_program_pushes_and_goes_by_what_it_is_told() {
+    use tokio::io::{AsyncBufReadExt, BufReader};
+    let dir = Dir::new("board");
+    let program = board(&dir).await;
+    let checked = finished(Command::new(&program).arg("check")).await;
+    assert!(
+        checked.status.success(),
+        "{}",
+        String::from_utf8_lossy(&checked.stdout)
+    );
+
+    let hub = keeping(&dir.0.join("kept"));
+    let limit = r#"{"wsIngest":{"maxFps":20}}"#;
+    call(hub.addr(), "PATCH /api/v1/apps/live", ADMIN, limit).await;
+    let key = Key::mint(hub.addr(), "live", "cam1").await;
+    let jpeg = dir.0.join("picture.jpg");
+    std::fs::write(&jpeg, picture(5)).unwrap();
+    let run = |secret: &str| {
+        let mut board = tokio::process::Command::new(&program);
+        board
+            .arg(hub.addr().ip().to_string())
+            .arg(hub.addr().port().to_string());
+        board.arg(&key.path).arg(secret).arg(&jpeg).arg("20");
+        board
+            .stdout(std::process::Stdio::piped())
+            .kill_on_drop(true);
+        let mut board = board.spawn().unwrap();
+        let lines = BufReader::new(board.stdout.take().unwrap()).lines();
+        (board, lines)
+    };
+    let (_running, mut lines) = run(&key.secret);
+    let mut line = async || {
+        let line = tokio::time::timeout(PATIENCE, lines.next_line()).await;
+        line.expect("in time").unwrap().expect("a line")
+    };
+    assert_eq!(line().await, "ready 20 262144");
+    assert_eq!(line().await, "told");
+    let device = loop {
+        let listed = call(hub.addr(), "GET /api/v1/apps/live/ws-ingest", ADMIN, "")
+            .await
+            .json();
+        let device = listed["data"][0]["device"].clone();
+        if device["frames"] == 20 {
+            break device;
+        }
+    };
+    assert_eq!(
+        (&device["aboveRate"], &device["notJpeg"]),
+        (&json!(0), &json!(0))
+    );
+    let frame = Command::new("curl")
+        .arg("-sf")
+        .arg(hub.url("/live/live/cam1/frame.jpg"))
+        .output();
+    assert_eq!(frame.unwrap().stdout, std::fs::read(&jpeg).unwrap());
+    // Another with its key: it yields.
+    let (_other, _) = Device::ready(hub.addr(), &key).await;
+    assert_waits(&line().await, "replaced, sent 20", 60_000);
+    // A wrong key: it does not try again soon.
+    let (_running, mut lines) = run("wsk_wrong");
+    let told = tokio::time::timeout(PATIENCE, lines.next_line()).await;
+    assert_waits(
+        &told.unwrap().unwrap().unwrap(),
+        "invalid_key, sent 0",
+        150_000,
+    );
+}
+
+/// Checks what a board says at its end, and that it will wait so many ms at least.
+fn assert_waits(line: &str, why: &str, least: u64) {
+    let wait = line.strip_prefix(&format!("closed {why}, wait "));
+    let wait: u64 = wait.unwrap_or_else(|| panic!("{line}")).parse().unwrap();
+    assert!(wait >= least, "{line}");
+}

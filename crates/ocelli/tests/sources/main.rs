@@ -1,0 +1,11 @@
+//! Where pictures come from: cameras that the hub reads, and devices that push.
+
+mod ffmpeg;
+mod http;
+mod ingest;
+mod ingest_story;
+mod program;
+mod rtsp;
+mod rtsp_talk;
+#[path = "../support/mod.rs"]
+mod support;

@@ -1,0 +1,359 @@
+//! RTSP cameras against GStreamer's RTSP server, JPEG by the real ffmpeg.
+
+use crate::support::{Viewer, Watched, eventually, ffmpegs, shades};
+use ocelli_core::Codec;
+use ocelli_testkit::{RtspAuth, RtspServer, RtspServerOptions};
+use rustix::process::Signal;
+use std::net::{SocketAddr, TcpListener};
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+fn server() -> RtspServer {
+    RtspServer::start(RtspServerOptions::default())
+}
+
+fn with_password(auth: RtspAuth) -> RtspServer {
+    RtspServer::start(RtspServerOptions {
+        auth: Some(("viewer".into(), "p@ss:w/rd".into(), auth)),
+        ..Default::default()
+    })
+}
+
+/// The password of [`with_password`] as it stands in an address.
+const PASSWORD: &str = "p%40ss%3Aw%2Frd";
+
+#[tokio::test]
+async fn every_codec_arrives_as_jpeg_in_its_size() {
+    let server = server();
+    let mounts = [
+        ("h264", Codec::H264),
+        ("h265", Codec::H265),
+        ("mjpeg", Codec::Jpeg),
+        ("oob", Codec::H264),
+        ("bframes", Codec::H264),
+        ("av", Codec::H264),
+    ];
+    for (mount, codec) in mounts {
+        let watched = Watched::new(&server.url(mount));
+        let mut viewer = watched.watch();
+        assert_eq!(viewer.size().await, (320, 240), "{mount}");
+        let first = viewer.frame().await;
+        let second = viewer.frame().await;
+        assert!(second.captured > first.captured, "{mount}");
+        assert!(
+            second.captured <= second.received,
+            "{mount}: not the future"
+        );
+        let status = watched.until(|status| status.state.name() == "live").await;
+        assert_eq!((status.codec, status.size), (Some(codec), Some((320, 240))));
+        let colours = shades(&second.payload());
+        assert_ne!(
+            colours.iter().min(),
+            colours.iter().max(),
+            "{mount}: a picture"
+        );
+    }
+}
+
+#[tokio::test]
+async fn width_and_rate_are_as_configured() {
+    let server = server();
+    let watched = Watched::with(&server.url("h264"), "jpeg = { fps = 3, width = 160 }");
+    let mut viewer = watched.watch();
+    assert_eq!(viewer.size().await, (160, 120));
+    let times = captures(&mut viewer, 7).await;
+    let rate = 6e6 / (times[6] - times[0]) as f64;
+    assert!((2.7..=3.4).contains(&rate), "{rate}");
+
+    // Key frames only: one a second is what the server sends.
+    let watched = Watched::with(&server.url("h264"), "jpeg = { fps = \"key\" }");
+    let times = captures(&mut watched.watch(), 4).await;
+    for pair in times.windows(2) {
+        let apart = (pair[1] - pair[0]) as f64 / 1e6;
+        assert!((0.9..=1.1).contains(&apart), "{apart}");
+    }
+}
+
+async fn captures(viewer: &mut Viewer, count: usize) -> Vec<u64> {
+    let mut times = Vec::new();
+    for _ in 0..count {
+        times.push(viewer.frame().await.captured.0);
+    }
+    times
+}
+
+#[tokio::test]
+async fn passwords_open_and_wrong_ones_are_named_as_such() {
+    for auth in [RtspAuth::Digest, RtspAuth::Basic] {
+        let server = with_password(auth);
+        let watched = Watched::new(&server.url_as("viewer", PASSWORD, "h264"));
+        watched.watch().frame().await;
+
+        let watched = Watched::new(&server.url_as("viewer", "hush", "h264"));
+        assert_eq!(watched.failure().await, "401: wrong user or password");
+
+        let watched = Watched::new(&server.url("h264"));
+        assert_eq!(
+            watched.failure().await,
+            "401: it wants a user and a password"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_failure_has_a_reason_that_helps() {
+    let server = server();
+    let watched = Watched::new(&server.url("no/such/stream"));
+    assert_eq!(
+        watched.failure().await,
+        "404: no such stream at this address"
+    );
+
+    let watched = Watched::new(&server.url("audio"));
+    assert_eq!(watched.failure().await, "the camera offers no video");
+
+    let free = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = free.local_addr().expect("its address");
+    drop(free);
+    let watched = Watched::new(&format!("rtsp://{address}/x"));
+    assert_eq!(
+        watched.failure().await,
+        format!("connection refused: nothing listens at {address}")
+    );
+
+    let watched = Watched::new("rtsp://no-such-host.invalid/x");
+    assert_eq!(
+        watched.failure().await,
+        "no host has the name in no-such-host.invalid:554"
+    );
+}
+
+#[tokio::test]
+async fn key_frames_without_parameter_sets_are_called_that() {
+    // On the way the description's are misspelt, and the stream's own become
+    // filler: type 12 instead of 7.
+    let server = server();
+    let spoil: Spoil = &[(b"sprop-parameter-sets=", b'x'), (b"\x67\x42\xc0", 0x6C)];
+    let address = spoilt(server.port(), spoil).await;
+    let watched = Watched::new(&format!("rtsp://{address}/h264"));
+    assert_eq!(
+        watched.failure().await,
+        "it sends key frames without parameter sets"
+    );
+}
+
+/// Bytes to be spoilt, and what becomes of the first of them.
+type Spoil = &'static [(&'static [u8], u8)];
+
+/// Passes connections on to `port`, its answers spoilt.
+async fn spoilt(port: u16, spoil: Spoil) -> SocketAddr {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a port");
+    let address = listener.local_addr().expect("its address");
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            let server = TcpStream::connect(("127.0.0.1", port)).await;
+            let (mut from_server, mut to_server) = server.expect("the server").into_split();
+            let (mut from_client, mut to_client) = client.into_split();
+            tokio::spawn(async move {
+                let _ = tokio::io::copy(&mut from_client, &mut to_server).await;
+            });
+            tokio::spawn(async move {
+                let mut bytes = vec![0; 65536];
+                while let Ok(len @ 1..) = from_server.read(&mut bytes).await {
+                    for at in 0..len {
+                        for (word, instead) in spoil {
+                            if bytes[at..len].starts_with(word) {
+                                bytes[at] = *instead;
+                            }
+                        }
+                    }
+                    if to_client.write_all(&bytes[..len]).await.is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_speak_rtsp_is_called_that() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a port");
+    let address = listener.local_addr().expect("its address");
+    tokio::spawn(async move {
+        while let Ok((mut socket, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let _ = socket.read(&mut [0; 1024]).await;
+                let _ = socket
+                    .write_all(b"HTTP/1.0 200 OK\r\n\r\nhello\r\n\r\n")
+                    .await;
+            });
+        }
+    });
+    let watched = Watched::new(&format!("rtsp://{address}/x"));
+    assert_eq!(
+        watched.failure().await,
+        "what answers there does not speak RTSP"
+    );
+}
+
+#[tokio::test]
+async fn a_camera_that_dies_comes_back_by_itself() {
+    let mut server = server();
+    let watched = Watched::new(&server.url("h264"));
+    let mut viewer = watched.watch();
+    viewer.frame().await;
+    server.kill();
+    let status = watched.until(|status| status.state.name() != "live").await;
+    let reason = status.state.reason().map(str::to_owned);
+    assert_eq!(reason.as_deref(), Some("the camera closed the connection"));
+    server.restart();
+    watched.until(|status| status.state.name() == "live").await;
+    viewer.frame_with(|frame| frame.discontinuity).await;
+    viewer.frame().await;
+}
+
+#[tokio::test]
+async fn a_frozen_camera_is_stalled_then_connected_anew() {
+    let server = server();
+    let watched = Watched::new(&server.url("h264"));
+    let mut viewer = watched.watch();
+    viewer.frame().await;
+    server.freeze();
+    watched
+        .until(|status| status.state.name() == "stalled")
+        .await;
+    let status = watched.until(|status| status.restarts > 0).await;
+    assert_eq!(status.state.reason(), Some("no picture for 10 s"));
+    server.thaw();
+    viewer.frame_with(|frame| frame.discontinuity).await;
+    watched.until(|status| status.state.name() == "live").await;
+}
+
+#[tokio::test]
+async fn viewers_share_one_session_that_outlives_them_by_the_grace() {
+    let mut server = server();
+    let watched = Watched::new(&server.url("h264"));
+    let (mut one, mut other) = (watched.watch(), watched.watch());
+    one.frame().await;
+    other.frame().await;
+    assert_eq!((server.sessions(), server.opened()), (1, 1));
+    drop((one, other));
+    // A page refresh.
+    watched.watch().frame().await;
+    assert_eq!((server.sessions(), server.opened()), (1, 1));
+    let left = Instant::now();
+    eventually("the session's end", || server.sessions() == 0).await;
+    let outlived = left.elapsed().as_secs_f64();
+    assert!((9.5..=12.0).contains(&outlived), "{outlived}");
+    assert_eq!(watched.camera.status().state.name(), "idle");
+}
+
+#[tokio::test]
+async fn a_session_ends_with_the_camera() {
+    let mut server = server();
+    let watched = Watched::with(&server.url("h264"), "jpeg = { width = 302 }");
+    watched.watch().frame().await;
+    let children = ffmpegs("min(iw,302)");
+    assert_eq!(children.len(), 1);
+    watched.hub.stop();
+    eventually("the session's end", || server.sessions() == 0).await;
+    eventually("ffmpeg's end", || !children[0].is_alive()).await;
+}
+
+#[tokio::test]
+async fn a_killed_ffmpeg_is_a_gap_and_no_more() {
+    let mut server = server();
+    let watched = Watched::with(&server.url("h264"), "jpeg = { fps = 15, width = 304 }");
+    let mut viewer = watched.watch();
+    for _ in 0..3 {
+        viewer.frame().await;
+        let before = ffmpegs("min(iw,304)");
+        assert_eq!(before.len(), 1, "{before:?}");
+        before[0].signal(Signal::KILL);
+        let killed = Instant::now();
+        viewer.frame_with(|frame| frame.discontinuity).await;
+        assert!(
+            killed.elapsed() < Duration::from_secs(5),
+            "{:?}",
+            killed.elapsed()
+        );
+        let after = ffmpegs("min(iw,304)");
+        assert!(after.len() == 1 && after != before, "{after:?}");
+    }
+    assert_eq!((server.opened(), watched.camera.status().restarts), (1, 0));
+    drop(viewer);
+    eventually("no ffmpeg without viewers", || {
+        ffmpegs("min(iw,304)").is_empty()
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn frames_carry_the_time_of_the_picture_not_of_its_encoding() {
+    let server = server();
+    let watched = Watched::with(&server.url("clock"), "jpeg = { fps = 15, width = 306 }");
+    let mut viewer = watched.watch();
+    for _ in 0..5 {
+        viewer.frame().await;
+    }
+    // While it is held back the pictures inside grow old. Of those that come out
+    // together a viewer sees only the newest, so it may take a few tries.
+    for _ in 0..8 {
+        let ffmpeg = &ffmpegs("min(iw,306)")[0];
+        ffmpeg.signal(Signal::STOP);
+        let stopped = watched.hub.clock().now();
+        let enough = || watched.hub.clock().now().micros_since(stopped) > 700_000;
+        eventually("0.7 s", enough).await;
+        ffmpeg.signal(Signal::CONT);
+        let mut frames = Vec::new();
+        while frames.len() < 12 {
+            frames.push(viewer.frame_with(|frame| frame.received > stopped).await);
+        }
+        let mut most = 0;
+        for frame in frames {
+            let shade = shades(&frame.payload())[100];
+            let shown = RtspServer::clock_age(shade, frame.captured.0);
+            let held = frame.received.micros_since(frame.captured) / 1000;
+            assert!(
+                shown <= Duration::from_millis(300),
+                "held for {held} ms, and captured {shown:?} after it was shown"
+            );
+            most = most.max(held);
+        }
+        if most > 400 {
+            return;
+        }
+    }
+    panic!("none was held back");
+}
+
+#[tokio::test]
+async fn who_joins_late_sees_the_present_not_the_past_in_fast_forward() {
+    let server = RtspServer::start(RtspServerOptions {
+        keys: 150,
+        ..Default::default()
+    });
+    let watched = Watched::with(&server.url("h264"), "keep = true\njpeg = { fps = 15 }");
+    watched.until(|status| status.state.name() == "live").await;
+    let begun = Instant::now();
+    eventually("three seconds of the group", || {
+        begun.elapsed() > Duration::from_secs(3)
+    })
+    .await;
+    let joined = watched.hub.clock().now();
+    let mut viewer = watched.watch();
+    let first = viewer.frame().await;
+    let behind = joined.micros_since(first.captured);
+    assert!(behind < 300_000, "{behind} µs behind");
+    assert!(
+        first.received.micros_since(joined) < 2_000_000,
+        "without waiting for the next key frame"
+    );
+}

@@ -1,0 +1,46 @@
+//! The hub as a process.
+
+use super::device::ADMIN;
+use super::http::get;
+use super::tempdir::Dir;
+use ocelli_testkit::{Hub, HubBuilder};
+use std::path::Path;
+use std::process::Output;
+
+/// The program.
+pub const OCELLI: &str = env!("CARGO_BIN_EXE_ocelli");
+
+/// A hub with this configuration, still to be started.
+pub fn configured(dir: &Dir, text: &str) -> HubBuilder {
+    Hub::builder(OCELLI)
+        .args(["serve", "--config"])
+        .arg(dir.write("ocelli.toml", text))
+}
+
+/// A hub that keeps what outlives it in `data`, and knows the administrator's token.
+pub fn keeping(data: &Path) -> Hub {
+    keeping_on(data, "127.0.0.1:0")
+}
+
+/// The same at this address.
+pub fn keeping_on(data: &Path, listen: &str) -> Hub {
+    Hub::builder(OCELLI)
+        .env("OCELLI_ADMIN_TOKEN", ADMIN)
+        .args(["serve", "--listen", listen, "--data"])
+        .arg(data)
+        .start()
+}
+
+/// The names of all cameras of a hub.
+pub async fn ids(hub: &Hub) -> Vec<String> {
+    let listed = get(hub.addr(), "/api/v1/cameras").await.json();
+    let cameras = listed["data"].as_array().expect("a list").clone();
+    let ids = cameras.iter().map(|camera| camera["id"].as_str().unwrap());
+    ids.map(str::to_owned).collect()
+}
+
+/// What a program printed that has succeeded.
+pub fn said(output: &Output) -> String {
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}

@@ -1,0 +1,462 @@
+//! What monitors ask of a hub, and what its log says: numbers, health, readiness.
+
+#![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
+
+use crate::support::PATIENCE;
+use crate::support::http::{Answer, call, get, request};
+use crate::support::hub::{OCELLI, configured};
+use crate::support::site::Site;
+use crate::support::tempdir::Dir;
+use crate::support::wall::Wall;
+use ocelli_testkit::websocket::{KEY, RawSocket};
+use ocelli_testkit::{Hub, jpeg};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+use tokio::time::Instant;
+
+const TOKEN: &str = "sk_scrape-scrape-scrape-scrape";
+
+/// The rows of a text of metrics: name with labels, and value.
+fn rows(text: &str) -> BTreeMap<String, f64> {
+    let rows = text.lines().filter(|line| !line.starts_with('#'));
+    rows.map(|row| {
+        let (name, value) = row.rsplit_once(' ').expect("a name and a value");
+        (name.to_owned(), value.parse().expect("a number"))
+    })
+    .collect()
+}
+
+async fn scrape(site: &Site) -> BTreeMap<String, f64> {
+    let answer = get(site.address, "/metrics").await;
+    assert_eq!(answer.status(), 200, "{answer:?}");
+    rows(&answer.body)
+}
+
+#[tokio::test]
+async fn cameras_sinks_and_refusals_are_counted() {
+    let (site, [cam]) = Site::with(["cam"]).await;
+    let before = scrape(&site).await;
+    assert_eq!(
+        before["ocelli_camera_state{camera=\"cam\",state=\"idle\"}"],
+        1.0
+    );
+    assert!(!before.contains_key("ocelli_camera_picture_age_seconds{camera=\"cam\"}"));
+
+    let mut wall = Wall::plain(site.address).await;
+    wall.subscribe(&["cam"]).await;
+    site.viewers("cam", 1).await;
+    cam.show().await;
+    let (_, picture) = wall.frame().await;
+    let bytes = picture.len() as f64;
+
+    let now = scrape(&site).await;
+    for (row, value) in [
+        ("ocelli_camera_frames_total{camera=\"cam\"}", 1.0),
+        ("ocelli_camera_bytes_total{camera=\"cam\"}", bytes),
+        ("ocelli_camera_viewers{camera=\"cam\"}", 1.0),
+        ("ocelli_camera_restarts_total{camera=\"cam\"}", 0.0),
+        ("ocelli_camera_state{camera=\"cam\",state=\"live\"}", 1.0),
+        ("ocelli_camera_state{camera=\"cam\",state=\"idle\"}", 0.0),
+        ("ocelli_sink_viewers{sink=\"wall\"}", 1.0),
+        ("ocelli_sink_frames_total{sink=\"wall\"}", 1.0),
+        ("ocelli_sink_bytes_total{sink=\"wall\"}", bytes),
+        ("ocelli_sink_frames_total{sink=\"mjpeg\"}", 0.0),
+        ("ocelli_refused_total{reason=\"handshake\"}", 0.0),
+        ("ocelli_store_usable", 0.0),
+    ] {
+        assert_eq!(now.get(row), Some(&value), "{row}");
+    }
+    assert!(now["ocelli_camera_picture_age_seconds{camera=\"cam\"}"] < 60.0);
+    assert!(now["process_resident_memory_bytes"] > 1e6);
+    assert!(now["process_open_fds"] > 3.0);
+    assert!(
+        now["ocelli_connections"] >= 2.0,
+        "the wall's and the scrape's"
+    );
+
+    get(site.address, "/ws/cameras")
+        .await
+        .is_plain(426, "WebSocket");
+    get(site.address, "/live/live/cam/frame.jpg").await;
+    let now = scrape(&site).await;
+    assert_eq!(now["ocelli_refused_total{reason=\"handshake\"}"], 1.0);
+    assert_eq!(now["ocelli_sink_frames_total{sink=\"snapshot\"}"], 1.0);
+    drop(wall);
+    site.viewers("cam", 0).await;
+    let now = scrape(&site).await;
+    assert_eq!(now["ocelli_sink_viewers{sink=\"wall\"}"], 0.0);
+}
+
+#[tokio::test]
+async fn cameras_that_are_not_public_are_not_counted_for_everybody() {
+    let site = Site::start().await;
+    site.app("inside", "inside", false);
+    site.add("inside", "safe", false);
+    site.camera("door");
+    let text = get(site.address, "/metrics").await.body;
+    assert!(
+        text.contains("\"door\"") && !text.contains("safe"),
+        "{text}"
+    );
+}
+
+/// What a parser that we did not write makes of it.
+#[tokio::test]
+async fn an_independent_parser_reads_the_numbers() {
+    let (site, [cam]) = Site::with(["cam"]).await;
+    let mut wall = Wall::plain(site.address).await;
+    wall.subscribe(&["cam"]).await;
+    cam.show().await;
+    wall.frame().await;
+    for (accept, media, module) in [
+        ("*/*", "text/plain; version=0.0.4", "parser"),
+        // What Prometheus sends.
+        (
+            "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.4",
+            "application/openmetrics-text; version=1.0.0",
+            "openmetrics.parser",
+        ),
+    ] {
+        let lines = format!("Accept: {accept}");
+        let answer = request(site.address, "GET", "/metrics", &[&lines]).await;
+        let told = answer.header("content-type");
+        assert!(told.starts_with(media), "{told}");
+        let read = parse(module, &answer.body);
+        assert!(read.len() > 20, "{read:?}");
+        for family in [
+            "counter ocelli_camera_frames 1",
+            "gauge ocelli_camera_viewers 1",
+            "counter ocelli_sink_frames 6",
+            "gauge ocelli_camera_state 5",
+            "counter process_cpu_seconds 1",
+            "gauge ocelli_build_info 1",
+        ] {
+            assert!(read.iter().any(|one| one == family), "{family}: {read:?}");
+        }
+    }
+}
+
+/// What Python's library reads, a line for each family: type, name, how many rows.
+fn parse(module: &str, text: &str) -> Vec<String> {
+    let script = format!(
+        "import sys\n\
+         from prometheus_client.{module} import text_string_to_metric_families\n\
+         for family in text_string_to_metric_families(sys.stdin.read()):\n    \
+             assert family.documentation, family\n    \
+             print(family.type, family.name, len(family.samples))"
+    );
+    // Another Python than Debian's may stand before it, without the package.
+    let mut python = Command::new("/usr/bin/python3")
+        .args(["-c", &script])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("Debian's Python");
+    let mut stdin = python.stdin.take().unwrap();
+    std::io::Write::write_all(&mut stdin, text.as_bytes()).unwrap();
+    drop(stdin);
+    let output = python.wait_with_output().unwrap();
+    assert!(output.status.success(), "it reads all of it");
+    let families = String::from_utf8(output.stdout).unwrap();
+    families.lines().map(str::to_owned).collect()
+}
+
+fn hub(lines: &str) -> (Hub, Dir) {
+    let dir = Dir::new("monitoring");
+    let token = dir.write("scrape.token", TOKEN);
+    let lines = lines.replace("TOKEN_FILE", &token.display().to_string());
+    let hub = configured(&dir, &format!("listen = \"127.0.0.1:0\"\n{lines}"));
+    (hub.start(), dir)
+}
+
+#[tokio::test]
+async fn metrics_ask_for_their_token_or_are_turned_off() {
+    let (hub, _dir) = hub("[metrics]\ntoken_file = \"TOKEN_FILE\"\n\
+        [app.inside]\npublic_playback = false\n\
+        [[camera]]\nid = \"safe\"\napp = \"inside\"\nsource = \"pattern:\"\n");
+    let ask = |token| call(hub.addr(), "GET /metrics", token, "");
+    ask("").await.is_problem(401, "[metrics]");
+    ask("sk_another-another-another")
+        .await
+        .is_problem(401, "token");
+    let told = ask(TOKEN).await;
+    assert_eq!(told.status(), 200);
+    assert!(told.body.contains("inside/safe"), "{}", told.body);
+
+    let (hub, _dir) = self::hub("[metrics]\nenabled = false\n");
+    get(hub.addr(), "/metrics").await.is_problem(404, "enabled");
+}
+
+#[tokio::test]
+async fn who_may_watch_cameras_may_count_them_and_ask_for_their_health() {
+    let (hub, _dir) = tended(
+        "[app.inside]\npublic_playback = false\n\
+        [[camera]]\nid = \"safe\"\napp = \"inside\"\nsource = \"pattern:\"\n\
+        [[camera]]\nid = \"door\"\nsource = \"pattern:\"\n",
+    );
+    let token = async |app: &str, permission: &str| {
+        let body = format!(
+            r#"{{"name":"m","scope":"app","appId":"{app}","permissions":["{permission}"]}}"#
+        );
+        let made = call(hub.addr(), "POST /api/v1/tokens", TOKEN, &body).await;
+        assert_eq!(made.status(), 201, "{made:?}");
+        made.json()["data"]["token"].as_str().unwrap().to_owned()
+    };
+    let healthy = "GET /api/v1/cameras/inside%2Fsafe/health";
+    for (token, sees) in [
+        (String::new(), false),
+        (TOKEN.to_owned(), true),
+        (token("inside", "camera:read").await, true),
+        (token("inside", "app:read").await, false),
+        (token("live", "camera:read").await, false),
+    ] {
+        let told = call(hub.addr(), "GET /metrics", &token, "").await.body;
+        assert!(told.contains("camera=\"door\""), "{told}");
+        assert_eq!(told.contains("inside/safe"), sees, "{told}");
+        let health = call(hub.addr(), healthy, &token, "").await;
+        assert_eq!(health.status() == 200, sees, "{health:?}");
+        assert!(sees || [401, 403, 404].contains(&health.status()));
+    }
+    let told = call(hub.addr(), "GET /metrics", "sk_nobody-nobody-nobody", "").await;
+    told.is_problem(401, "no such token");
+}
+
+/// One that is tended by a token.
+fn tended(lines: &str) -> (Hub, Dir) {
+    let dir = Dir::new("monitoring");
+    let hub = configured(&dir, &format!("listen = \"127.0.0.1:0\"\n{lines}"));
+    (hub.env("OCELLI_ADMIN_TOKEN", TOKEN).start(), dir)
+}
+
+#[tokio::test]
+async fn a_hub_is_ready_also_without_its_store_and_says_what_is_wrong() {
+    let (hub, _dir) = hub("");
+    let answer = get(hub.addr(), "/ready").await;
+    assert_eq!(answer.status(), 200);
+    assert_eq!(answer.json()["problems"], Value::Array(Vec::new()));
+    let site = Site::start().await;
+    let answer = get(site.address, "/ready").await;
+    assert_eq!(answer.status(), 200);
+    let problem = answer.json()["problems"][0].as_str().unwrap().to_owned();
+    assert!(problem.contains("store"), "{problem}");
+}
+
+async fn health(site: &Site, query: &str) -> Answer {
+    get(site.address, &format!("/api/v1/cameras/cam/health{query}")).await
+}
+
+#[tokio::test]
+async fn a_camera_is_healthy_only_while_its_picture_is_fresh() {
+    let (site, [cam]) = Site::with(["cam"]).await;
+    let asleep = health(&site, "?wake=false").await;
+    assert_eq!(asleep.status(), 503, "{asleep:?}");
+    assert_eq!(asleep.json()["data"]["state"], "idle");
+    assert_eq!(cam.starts(), 0, "it sleeps on");
+
+    // One that sleeps is woken, and its first picture waited for.
+    let (awake, _) = tokio::join!(health(&site, ""), cam.show());
+    assert_eq!(awake.status(), 200, "{awake:?}");
+    let told = &awake.json()["data"];
+    assert_eq!(
+        (&told["healthy"], &told["id"]),
+        (&true.into(), &"cam".into())
+    );
+    assert_eq!(told["maxAgeMs"], 10_000);
+
+    // A picture that was taken long ago is no fresh one, whenever it arrives.
+    let past = site.hub.clock().now().0 - 11_000_000;
+    let old = jpeg::Picture::QVGA.encode_now(1);
+    cam.show_picture(&old, ocelli_core::Timestamp(past)).await;
+    let stale = health(&site, "").await;
+    assert_eq!(stale.status(), 503, "{stale:?}");
+    assert!(stale.json()["data"]["ageMs"].as_u64().unwrap() >= 11_000);
+    assert_eq!(health(&site, "?maxAge=1h").await.status(), 200);
+    assert_eq!(health(&site, "?maxAge=5000").await.status(), 503);
+    health(&site, "?maxAge=soon")
+        .await
+        .is_problem(400, "maxAge");
+    let nobody = get(site.address, "/api/v1/cameras/nobody/health").await;
+    nobody.is_problem(404, "nobody");
+}
+
+#[tokio::test]
+async fn a_camera_that_does_not_wake_is_told_after_ten_seconds() {
+    let (site, [_cam]) = Site::with(["cam"]).await;
+    let begun = Instant::now();
+    let url = format!("http://{}/api/v1/cameras/cam/health", site.address);
+    let answer = tokio::process::Command::new("curl")
+        .args(["-sS", "-w", "\n%{http_code}", &url])
+        .output();
+    let answer = String::from_utf8(answer.await.unwrap().stdout).unwrap();
+    let (body, status) = answer.rsplit_once('\n').unwrap();
+    assert_eq!(status, "503", "{body}");
+    assert!(body.contains("\"state\":\"starting\""), "{body}");
+    let waited = begun.elapsed().as_secs_f64();
+    assert!((9.9..15.0).contains(&waited), "{waited}");
+}
+
+#[tokio::test]
+async fn a_camera_that_fails_while_it_wakes_is_told_at_once() {
+    let (site, [cam]) = Site::with(["cam"]).await;
+    let begun = Instant::now();
+    let breaks = async {
+        for attempt in 1..=3 {
+            cam.started(attempt).await;
+            cam.crash("the cable is out");
+        }
+    };
+    let (answer, ()) = tokio::join!(health(&site, ""), breaks);
+    assert_eq!(answer.status(), 503, "{answer:?}");
+    let told = &answer.json()["data"];
+    assert_eq!(told["state"], "failed", "{told}");
+    assert_eq!(told["reason"], "the cable is out");
+    assert!(
+        begun.elapsed() < Duration::from_secs(9),
+        "it does not wait the ten out"
+    );
+}
+
+#[tokio::test]
+async fn the_health_of_a_camera_is_told_to_those_who_may_watch_it() {
+    let site = Site::start().await;
+    site.app("inside", "inside", false);
+    site.add("inside", "safe", false);
+    let answer = get(site.address, "/api/v1/cameras/inside%2Fsafe/health").await;
+    answer.is_problem(401, "not public");
+}
+
+#[tokio::test]
+async fn a_log_in_json_is_an_object_a_line() {
+    let (hub, _dir) = hub(
+        "[log]\nformat = \"json\"\n[[camera]]\nid = \"gone\"\nkeep = true\n\
+         source = \"http://viewer:hu5h@127.0.0.1:9/\"\n",
+    );
+    get(hub.addr(), "/ws/cameras")
+        .await
+        .is_plain(426, "WebSocket");
+    let refused = hub.wait_stderr("refused an upgrade", PATIENCE).unwrap();
+    let refused: Value = serde_json::from_str(&refused).unwrap();
+    assert_eq!(refused["level"], "WARN");
+    assert!(refused["peer"].as_str().unwrap().starts_with("127.0.0.1:"));
+    assert!(refused["reason"].as_str().unwrap().contains("/ws/cameras"));
+    let failed = hub.wait_stderr("\"camera\":\"gone\"", PATIENCE).unwrap();
+    let failed: Value = serde_json::from_str(&failed).unwrap();
+    assert!(failed["reason"].is_string(), "{failed}");
+    let said = hub.stderr();
+    assert!(said.iter().all(|line| !line.contains("hu5h")), "{said:?}");
+}
+
+#[tokio::test]
+async fn a_socket_that_is_refused_is_logged_once_without_what_it_brought() {
+    let (hub, _dir) = tended("");
+    let upgrade = async |path: &str| {
+        let mut socket = RawSocket::connect(hub.addr()).await;
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n\r\n",
+            hub.addr()
+        );
+        socket.say(request.as_bytes()).await;
+        socket.head().await.expect("an answer").status
+    };
+    assert_eq!(upgrade("/live/ws?app=live&room=nobody").await, 404);
+    // A browser reads the code of a close, so there is one: 4401.
+    assert_eq!(upgrade("/ws/cameras?token=pt_h1dden").await, 101);
+    let lines = [("/live/ws: ", "\"nobody\""), ("/ws/cameras: ", "token")];
+    for (path, word) in lines {
+        let line = hub.wait_stderr(path, PATIENCE).expect(path);
+        assert!(line.contains("refused an upgrade"), "{line}");
+        assert!(
+            line.contains("peer=127.0.0.1:") && line.contains(word),
+            "{line}"
+        );
+    }
+    let said = hub.stderr();
+    let refused = said.iter().filter(|line| line.contains("refused"));
+    assert_eq!(refused.count(), lines.len(), "{said:?}");
+    assert!(!said.iter().any(|line| line.contains("h1dden")), "{said:?}");
+    let counted = rows(&get(hub.addr(), "/metrics").await.body);
+    for reason in ["unknown", "access"] {
+        let row = format!("ocelli_refused_total{{reason=\"{reason}\"}}");
+        assert_eq!(counted[&row], 1.0, "{reason}");
+    }
+}
+
+#[tokio::test]
+async fn a_flood_of_refusals_does_not_flood_the_log() {
+    let (hub, _dir) = hub("");
+    for _ in 0..200 {
+        get(hub.addr(), "/ws/cameras")
+            .await
+            .is_plain(426, "WebSocket");
+    }
+    let metrics = get(hub.addr(), "/metrics").await.body;
+    assert_eq!(
+        rows(&metrics)["ocelli_refused_total{reason=\"handshake\"}"],
+        200.0
+    );
+    let said = hub.stderr();
+    let lines = said
+        .iter()
+        .filter(|line| line.contains("refused an upgrade"));
+    let lines = lines.count();
+    assert!((20..60).contains(&lines), "{lines} lines for 200 refusals");
+}
+
+#[tokio::test]
+async fn a_camera_that_fails_and_fails_is_a_line_now_and_then() {
+    let (hub, _dir) = hub(
+        "[[camera]]\nid = \"gone\"\nkeep = true\nsource = \"http://127.0.0.1:9/\"\n\
+         [[camera]]\nid = \"here\"\nkeep = true\nsource = \"pattern:\"\n",
+    );
+    let restarts = async || {
+        let metrics = get(hub.addr(), "/metrics").await.body;
+        rows(&metrics)["ocelli_camera_restarts_total{camera=\"gone\"}"]
+    };
+    let begun = Instant::now();
+    while restarts().await < 5.0 {
+        assert!(begun.elapsed() < PATIENCE, "it is tried again");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let said = hub.stderr();
+    let of = |camera: &str| {
+        let own = said
+            .iter()
+            .filter(|line| line.contains(&format!("camera={camera}")));
+        own.collect::<Vec<_>>()
+    };
+    let gone = of("gone");
+    assert_eq!(gone.len(), 2, "{gone:?}");
+    assert!(gone[0].contains("restarting") && gone[0].contains("reason="));
+    assert!(gone[1].contains("state=\"failed\"") && gone[1].contains("next try in"));
+    let here = of("here");
+    assert_eq!(here.len(), 1, "{here:?}");
+    assert!(here[0].contains("state=\"live\""), "{here:?}");
+}
+
+#[test]
+fn what_is_logged_and_told_can_be_configured_only_rightly() {
+    let dir = Dir::new("monitoring-wrong");
+    for (lines, word) in [
+        ("[log]\nformat = \"xml\"\n", "\"json\""),
+        ("[log]\nlevel = \"loud\"\n", "\"debug\""),
+        (
+            "[metrics]\ntoken_file = \"/no/such/file\"\n",
+            "/no/such/file",
+        ),
+        ("[limits]\nheader_size = 10\n", "8192"),
+        ("[limits]\nconections = 10\n", "did you mean `connections`"),
+    ] {
+        let config = dir.write("wrong.toml", lines);
+        let checked = Command::new(OCELLI)
+            .arg("check-config")
+            .arg(config)
+            .output();
+        let checked = checked.unwrap();
+        assert_eq!(checked.status.code(), Some(2), "{lines}");
+        let said = String::from_utf8(checked.stderr).unwrap();
+        assert!(said.contains(word), "{said}");
+    }
+}

@@ -1,0 +1,157 @@
+//! Series that outlive the hub, a crash, and a disk that takes nothing.
+
+use super::{OCELLI, Site, Viewer, api, netcat, netcat_open, points, port, series, site};
+use crate::support::PATIENCE;
+use crate::support::device::ADMIN;
+use crate::support::http::get;
+use crate::support::tempdir::Dir;
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+#[tokio::test]
+async fn series_survive_a_restart_and_a_crash() {
+    let dir = Dir::new("telemetry");
+    let (mut before, mut last_id) = (BTreeMap::new(), None);
+    for (round, signal) in [rustix::process::Signal::TERM, rustix::process::Signal::KILL]
+        .into_iter()
+        .enumerate()
+    {
+        let mut site = site(dir.0.as_path(), "", "");
+        let (_, history) = Viewer::open(site.ws, "/").await;
+        assert_eq!(points(&history), before, "round {round}");
+        let mut text = String::from("kept\n");
+        let first = before.get("kept").map_or(0, Vec::len);
+        for i in first..first + 1500 {
+            text.push_str(&format!("{} {}.25\n", 1_700_000_000_000_u64 + i as u64, i));
+        }
+        netcat(site.tcp, text.as_bytes());
+        let total = first + 1500;
+        let status = series(&site, "kept", |one| one["points"] == total).await;
+        let line = format!("PATCH /api/v1/series/{}", status["id"]);
+        let unit = json!({ "unit": "V" }).to_string();
+        assert_eq!(api(&site, &line, &unit).await.status(), 200);
+        // An id is never given out again.
+        netcat(site.tcp, b"short-lived\n1 1\n");
+        let id = series(&site, "short-lived", |one| one["points"] == 1).await["id"].as_u64();
+        assert!(id > last_id, "{id:?} after {last_id:?}");
+        last_id = id;
+        let line = format!("DELETE /api/v1/series/{}", id.unwrap());
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        assert_eq!(api(&site, &line, "").await.status(), 200);
+        let (_, history) = Viewer::open(site.ws, "/").await;
+        before = points(&history);
+        assert_eq!(before["kept"].len(), total);
+        if signal == rustix::process::Signal::KILL {
+            // A crash loses the last second at most.
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        site.hub.signal(signal);
+        site.hub.wait(PATIENCE).expect("it ends");
+    }
+    let site = site(dir.0.as_path(), "", "");
+    let (_, history) = Viewer::open(site.ws, "/").await;
+    assert_eq!(points(&history), before);
+    let status = series(&site, "kept", |_| true).await;
+    assert_eq!(
+        (&status["points"], &status["unit"]),
+        (&json!(3000), &json!("V"))
+    );
+}
+
+#[tokio::test]
+async fn a_crash_in_the_middle_loses_the_last_second_at_most() {
+    let dir = Dir::new("telemetry");
+    let mut hub = site(dir.0.as_path(), "", "");
+    let now = || {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        since.as_millis() as u64
+    };
+    let (mut child, mut input) = netcat_open(hub.tcp);
+    writeln!(input, "running").unwrap();
+    let (begun, mut written) = (Instant::now(), Vec::new());
+    while begun.elapsed() < Duration::from_secs(3) {
+        let time = now();
+        writeln!(input, "{time} {}", written.len()).unwrap();
+        written.push(time);
+        tokio::time::sleep(Duration::from_millis(3)).await;
+    }
+    hub.hub.signal(rustix::process::Signal::KILL);
+    let killed = now();
+    hub.hub.wait(PATIENCE).expect("it ends");
+    drop(input);
+    child.wait().unwrap();
+    let again = site(dir.0.as_path(), "", "");
+    let (_, history) = Viewer::open(again.ws, "/").await;
+    let kept = &points(&history)["running"];
+    // All from the first on, without a hole, and the last of them a second old at most;
+    // twice that where the machine has much else to do.
+    for (i, (point, time)) in kept.iter().zip(&written).enumerate() {
+        assert_eq!(*point, (*time as f64, i as f64));
+    }
+    let last = kept.last().expect("a point").0;
+    assert!(killed as f64 - last < 2000.0, "{} ms", killed as f64 - last);
+}
+
+#[tokio::test]
+async fn a_full_disk_is_one_warning_and_series_go_on_in_memory() {
+    let dir = Dir::new("telemetry");
+    let config = dir.0.as_path().join("ocelli.toml");
+    std::fs::write(&config, "listen = \"127.0.0.1:0\"\n").unwrap();
+    // No file may grow beyond 200 blocks of 1024 bytes, in what the shell starts; to try
+    // is an error there, as on a full disk, and no signal.
+    let script = format!(
+        "trap '' XFSZ; ulimit -f 200; exec {OCELLI} serve --config {} --data {}",
+        config.display(),
+        dir.0.as_path().join("data").display()
+    );
+    let hub = ocelli_testkit::HubBuilder::new("/bin/bash")
+        .env("OCELLI_ADMIN_TOKEN", ADMIN)
+        .args(["-c", &script])
+        .start();
+    let (tcp, ws) = (
+        port(&hub, "samples by TCP on"),
+        port(&hub, "viewers of them on"),
+    );
+    let site = Site { hub, tcp, ws };
+    // Numbers that pack badly.
+    let (mut y, mut count) = (0.5_f64, 0_u64);
+    let mut send = |site: &Site| {
+        let mut text = String::from("much\n");
+        for _ in 0..60_000 {
+            y = (y * 3.999_9) * (1.0 - y);
+            count += 1;
+            text.push_str(&format!("{} {y}\n", 1_700_000_000_000 + count));
+        }
+        netcat(site.tcp, text.as_bytes());
+        count
+    };
+    let total = send(&site);
+    let warned = site
+        .hub
+        .wait_stderr("can't be written", PATIENCE)
+        .expect("a warning");
+    assert!(
+        warned.contains("series.db") && warned.contains("memory"),
+        "{warned}"
+    );
+    let status = series(&site, "much", |one| one["points"] == total).await;
+    assert_eq!(status["kept"], total, "nothing in memory is lost");
+    let health = api(&site, "GET /api/v1/series/status", "").await.json();
+    let fault = health["data"]["fileFault"].as_str().unwrap();
+    let ready = get(site.hub.addr(), "/ready").await.json();
+    let problem = ready["problems"][0].as_str().unwrap_or_default();
+    assert!(problem.contains("series.db"), "{ready}");
+    assert!(fault.contains("series.db can't be written"), "{fault}");
+    netcat(site.tcp, b"more\n1 1\n");
+    series(&site, "more", |one| one["points"] == 1).await;
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    let warnings = site
+        .hub
+        .stderr()
+        .iter()
+        .filter(|line| line.contains("can't be written"))
+        .count();
+    assert_eq!(warnings, 1);
+}

@@ -1,0 +1,173 @@
+//! Telemetry, with peers that we did not write: netcat, curl and tungstenite.
+
+#![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
+
+mod hub;
+mod keeping;
+mod sources;
+mod viewers;
+
+use crate::support::PATIENCE;
+use crate::support::device::ADMIN;
+use crate::support::http::{Answer, call};
+use crate::support::hub::OCELLI;
+use crate::support::tempdir::Dir;
+use futures_util::{SinkExt, StreamExt};
+use ocelli_testkit::Hub;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::time::{Duration, Instant};
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+
+/// A hub with its two ports of telemetry.
+struct Site {
+    hub: Hub,
+    tcp: SocketAddr,
+    ws: SocketAddr,
+}
+
+fn port(hub: &Hub, what: &str) -> SocketAddr {
+    let line = hub.wait_stderr(what, PATIENCE).expect("a port");
+    line.rsplit(' ')
+        .next()
+        .unwrap()
+        .parse()
+        .expect("an address")
+}
+
+/// A hub on this data directory, with these keys under `[telemetry]` and `more` below.
+fn site(dir: &Path, keys: &str, more: &str) -> Site {
+    let config = dir.join("ocelli.toml");
+    let text = format!("listen = \"127.0.0.1:0\"\n[telemetry]\n{keys}\n{more}");
+    std::fs::write(&config, text).unwrap();
+    let hub = Hub::builder(OCELLI)
+        .env("OCELLI_ADMIN_TOKEN", ADMIN)
+        .args(["serve", "--config"])
+        .arg(config)
+        .arg("--data")
+        .arg(dir.join("data"))
+        .start();
+    let (tcp, ws) = (
+        port(&hub, "samples by TCP on"),
+        port(&hub, "viewers of them on"),
+    );
+    Site { hub, tcp, ws }
+}
+
+fn plain_site() -> (Site, Dir) {
+    let dir = Dir::new("telemetry");
+    (site(dir.0.as_path(), "", ""), dir)
+}
+
+/// The real netcat, which sends this and ends as the contract's one-liner does.
+fn netcat(address: SocketAddr, text: &[u8]) -> String {
+    let (mut child, mut input) = netcat_open(address);
+    input.write_all(text).unwrap();
+    drop(input);
+    let mut said = String::new();
+    child
+        .stdout
+        .take()
+        .unwrap()
+        .read_to_string(&mut said)
+        .unwrap();
+    child.wait().unwrap();
+    said
+}
+
+fn netcat_open(address: SocketAddr) -> (Child, ChildStdin) {
+    let mut child = Command::new("nc")
+        .args(["-N", &address.ip().to_string(), &address.port().to_string()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("netcat-openbsd");
+    let input = child.stdin.take().unwrap();
+    (child, input)
+}
+
+async fn api(site: &Site, line: &str, body: &str) -> Answer {
+    call(site.hub.addr(), line, ADMIN, body).await
+}
+
+/// The status of the series of this name, once `good` holds of it.
+async fn series(site: &Site, name: &str, good: impl Fn(&Value) -> bool) -> Value {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let list = api(site, "GET /api/v1/series", "").await.json();
+        let found = list["data"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|one| one["name"] == name);
+        match found {
+            Some(found) if good(found) => return found.clone(),
+            _ => assert!(Instant::now() < until, "{name}: {list}"),
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// A viewer by another library.
+struct Viewer(WebSocketStream<MaybeTlsStream<tokio::net::TcpStream>>);
+
+impl Viewer {
+    async fn open(address: SocketAddr, path: &str) -> (Self, Value) {
+        let (socket, _) = connect_async(format!("ws://{address}{path}"))
+            .await
+            .unwrap();
+        let mut viewer = Self(socket);
+        let history = viewer.next().await;
+        (viewer, history)
+    }
+
+    async fn next(&mut self) -> Value {
+        match self.heard().await {
+            Message::Text(text) => serde_json::from_str(&text).unwrap(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The next message; the hub's asking whether anybody is there is none.
+    async fn heard(&mut self) -> Message {
+        loop {
+            let message = timeout(PATIENCE, self.0.next()).await.expect("a message");
+            match message.unwrap().unwrap() {
+                Message::Ping(_) | Message::Pong(_) => {}
+                other => return other,
+            }
+        }
+    }
+
+    async fn ask(&mut self) {
+        self.0.send(Message::text("")).await.unwrap();
+    }
+
+    async fn batch(&mut self) -> Value {
+        self.ask().await;
+        self.next().await
+    }
+
+    /// That nothing comes for a while.
+    async fn hears_nothing(&mut self) {
+        let heard = timeout(Duration::from_millis(300), self.0.next()).await;
+        assert!(heard.is_err(), "{heard:?}");
+    }
+}
+
+/// Each series' points of a message, by name.
+fn points(message: &Value) -> BTreeMap<String, Vec<(f64, f64)>> {
+    let series = message["series"].as_array().unwrap().iter();
+    let read = series.map(|one| {
+        let points = one["points"].as_array().unwrap().iter();
+        let points = points.map(|point| (point[0].as_f64().unwrap(), point[1].as_f64().unwrap()));
+        (one["name"].as_str().unwrap().to_owned(), points.collect())
+    });
+    read.collect()
+}

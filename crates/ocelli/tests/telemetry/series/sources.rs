@@ -1,0 +1,331 @@
+//! Those who write: netcat, the bare socket, `ocelli plot`.
+
+use super::{OCELLI, Viewer, api, netcat, netcat_open, plain_site, points, series, site};
+use crate::support::PATIENCE;
+use crate::support::tempdir::Dir;
+use serde_json::{Value, json};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+#[tokio::test]
+async fn the_one_liner_is_a_source() {
+    let (site, _dir) = plain_site();
+    let (mut viewer, history) = Viewer::open(site.ws, "/").await;
+    assert_eq!(history, json!({ "series": [] }));
+    viewer.ask().await;
+    let line = format!(
+        "printf 'temp\\n%s000 21.5\\n' $(date +%s) | nc -N 127.0.0.1 {}",
+        site.tcp.port()
+    );
+    let done = Command::new("sh").args(["-c", &line]).status().unwrap();
+    assert!(done.success());
+    let mut batch = viewer.next().await;
+    while points(&batch)["temp"].is_empty() {
+        // The series may be told before its first sample.
+        batch = viewer.batch().await;
+    }
+    assert_eq!(points(&batch)["temp"][0].1, 21.5);
+    // Whoever comes later has it in the history; on the main port too.
+    for (address, path) in [(site.ws, "/any/path"), (site.hub.addr(), "/ws/series")] {
+        let (_, history) = Viewer::open(address, path).await;
+        assert_eq!(points(&history)["temp"], points(&batch)["temp"]);
+    }
+}
+
+#[tokio::test]
+async fn a_netcat_that_stays_is_a_source_too() {
+    let (site, _dir) = plain_site();
+    // Without -N it does not close when its input ends; what it sent counts at once.
+    let mut child = Command::new("nc")
+        .args(["127.0.0.1", &site.tcp.port().to_string()])
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("netcat-openbsd");
+    let input = child.stdin.take().unwrap();
+    (&input).write_all(b"temp\n1700000000000 21.5\n").unwrap();
+    drop(input);
+    let status = series(&site, "temp", |one| one["points"] == 1).await;
+    assert_eq!(status["sources"], 1);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    series(&site, "temp", |one| one["sources"] == 0).await;
+}
+
+#[tokio::test]
+async fn rubbish_between_samples_is_passed_over() {
+    let (site, _dir) = plain_site();
+    let mut text = b"noisy\n1 1\n".to_vec();
+    for line in 0..1000_u32 {
+        let bytes = (0..60).map(|i| (((line * 60 + i) * 7919) >> 3) as u8);
+        text.extend(bytes.map(|byte| if byte == b'\n' { 0 } else { byte }));
+        text.push(b'\n');
+    }
+    text.extend(b"2 2\n");
+    assert_eq!(netcat(site.tcp, &text), "");
+    let status = series(&site, "noisy", |one| one["sources"] == 0).await;
+    assert_eq!(
+        (&status["points"], &status["malformed"]),
+        (&json!(2), &json!(1000)),
+        "{status}"
+    );
+    let shown = status["lastMalformed"].as_str().unwrap();
+    assert!(!shown.contains(char::is_control), "{shown:?}");
+}
+
+#[tokio::test]
+async fn odd_lines_are_counted_and_end_nothing() {
+    let (site, _dir) = plain_site();
+    let now = 1_700_000_000_000_u64;
+    // CRLF, an empty line, rubbish, NaN, a bell, times that repeat and go back, and a
+    // last line without its newline.
+    let text = format!(
+        "Küche oben\r\n{now} 1\r\n\r\nrubbish\r\n{now} nan\r\n{now} 2\n{} -3e-2\nbell \x07 {}\n{} 4",
+        now - 5000,
+        "x".repeat(300),
+        now + 1
+    );
+    assert_eq!(netcat(site.tcp, text.as_bytes()), "");
+    let status = series(&site, "Küche oben", |one| one["sources"] == 0).await;
+    assert_eq!(status["points"], 4, "{status}");
+    assert_eq!(status["malformed"], 3, "{status}");
+    assert_eq!(status["newest"], json!([(now + 1) as f64, 4.0]), "{status}");
+    let shown = status["lastMalformed"].as_str().unwrap();
+    assert!(
+        shown.starts_with("bell \u{fffd} x") && shown.ends_with('…'),
+        "{shown}"
+    );
+    assert!(shown.len() < 200, "{shown}");
+    let sources = api(&site, "GET /api/v1/series/sources", "").await.json();
+    let source = &sources["data"][0];
+    assert_eq!(
+        (&source["points"], &source["malformed"]),
+        (&json!(4), &json!(3))
+    );
+    assert!(
+        source["from"].as_str().unwrap().starts_with("127.0.0.1:"),
+        "{source}"
+    );
+    assert!(
+        source["since"].as_u64().unwrap() > now && source["endedAt"].is_u64(),
+        "{source}"
+    );
+    let (_, history) = Viewer::open(site.ws, "/").await;
+    let ys: Vec<f64> = points(&history)["Küche oben"]
+        .iter()
+        .map(|point| point.1)
+        .collect();
+    assert_eq!(ys, [1.0, 2.0, -0.03, 4.0]);
+}
+
+#[tokio::test]
+async fn what_is_no_source_is_told_why_and_others_go_on() {
+    let (site, _dir) = plain_site();
+    let (mut child, mut input) = netcat_open(site.tcp);
+    input.write_all(b"steady\n1700000000000 1\n").unwrap();
+    series(&site, "steady", |one| one["points"] == 1).await;
+    let megabyte = [b"long\n1 1\n".to_vec(), vec![b'7'; 1 << 20]].concat();
+    let rubbish: Vec<u8> = (0..200_000_u32)
+        .map(|i| ((i * 7919) >> 3) as u8 | 0x80)
+        .collect();
+    let http = b"POST / HTTP/1.1\r\nHost: hub\r\n\r\nstolen\n1 1\n".to_vec();
+    for (text, word) in [
+        (megabyte, "4096"),
+        (rubbish, "4096"),
+        (b"\xff\xfe\n1 1\n".to_vec(), "UTF-8"),
+        (b"\n1 1\n".to_vec(), "empty"),
+        ([vec![b'n'; 256], b"\n1 1\n".to_vec()].concat(), "255"),
+        (http, "HTTP"),
+    ] {
+        // Who is refused in the middle of writing may learn it from the connection alone.
+        let said = refusal(site.tcp, &text);
+        assert!(
+            said.starts_with("ocelli: ") && said.contains(word),
+            "{word}: {said}"
+        );
+    }
+    // What came before the long line is not lost, and nothing else came to be.
+    let status = series(&site, "long", |one| one["sources"] == 0).await;
+    assert_eq!(status["points"], 1);
+    let list = api(&site, "GET /api/v1/series", "").await.json();
+    assert_eq!(list["data"].as_array().unwrap().len(), 2, "{list}");
+    input.write_all(b"1700000000001 2\n").unwrap();
+    drop(input);
+    child.wait().unwrap();
+    series(&site, "steady", |one| one["points"] == 2).await;
+}
+
+/// What is said to somebody who writes this.
+fn refusal(address: SocketAddr, text: &[u8]) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut writing = stream.try_clone().unwrap();
+    let text = text.to_vec();
+    let writer = std::thread::spawn(move || {
+        let _ = writing.write_all(&text);
+        let _ = writing.shutdown(std::net::Shutdown::Write);
+    });
+    let mut said = Vec::new();
+    let _ = stream.read_to_end(&mut said);
+    writer.join().unwrap();
+    String::from_utf8_lossy(&said).into_owned()
+}
+
+#[tokio::test]
+async fn a_source_that_breaks_off_loses_half_a_line_and_no_more() {
+    let (site, _dir) = plain_site();
+    let stream = TcpStream::connect(site.tcp).unwrap();
+    (&stream).write_all(b"cut\n1 1\n2 2\n3 3").unwrap();
+    series(&site, "cut", |one| one["points"] == 2).await;
+    // Gone without a farewell: the kernel sends a reset.
+    let socket = socket2::SockRef::from(&stream);
+    socket.set_linger(Some(Duration::ZERO)).unwrap();
+    drop(stream);
+    let status = series(&site, "cut", |one| one["sources"] == 0).await;
+    assert_eq!(
+        (&status["points"], &status["malformed"]),
+        (&json!(2), &json!(0))
+    );
+}
+
+#[tokio::test]
+async fn two_sources_of_a_name_write_one_series() {
+    let (site, _dir) = plain_site();
+    let mut inputs: Vec<_> = (0..2).map(|_| netcat_open(site.tcp)).collect();
+    for (_, input) in &mut inputs {
+        input.write_all(b"shared\n").unwrap();
+    }
+    series(&site, "shared", |one| one["sources"] == 2).await;
+    for i in 0..10 {
+        let line = format!("{i} {i}\n");
+        inputs[i % 2].1.write_all(line.as_bytes()).unwrap();
+    }
+    let status = series(&site, "shared", |one| one["points"] == 10).await;
+    assert_eq!(status["timed"], false);
+    for (mut child, input) in inputs {
+        drop(input);
+        child.wait().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn two_thousand_sources_at_once() {
+    let (site, _dir) = plain_site();
+    let mut sources = Vec::new();
+    for i in 0..2000 {
+        let mut stream = tokio::net::TcpStream::connect(site.tcp).await.unwrap();
+        let text = format!("source {i}\n1700000000000 {i}\n");
+        tokio::io::AsyncWriteExt::write_all(&mut stream, text.as_bytes())
+            .await
+            .unwrap();
+        sources.push(stream);
+    }
+    let all = |list: &Value| {
+        let mut all = list["data"].as_array().unwrap().iter();
+        all.len() == 2000 && all.all(|one| one["sources"] == 1 && one["points"] == 1)
+    };
+    let until = Instant::now() + 2 * PATIENCE;
+    loop {
+        let list = api(&site, "GET /api/v1/series", "").await.json();
+        if all(&list) {
+            break;
+        }
+        assert!(
+            Instant::now() < until,
+            "{}",
+            list["data"].as_array().unwrap().len()
+        );
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let (_, history) = Viewer::open(site.ws, "/").await;
+    assert_eq!(points(&history).len(), 2000);
+}
+
+#[tokio::test]
+async fn series_are_capped_and_a_new_one_is_refused_in_words() {
+    let dir = Dir::new("telemetry");
+    let site = site(dir.0.as_path(), "max_series = 2", "");
+    netcat(site.tcp, b"one\n1 1\n");
+    netcat(site.tcp, b"two\n1 1\n");
+    let said = netcat(site.tcp, b"three\n1 1\n");
+    assert!(said.contains("2 series") && said.ends_with('\n'), "{said}");
+    assert_eq!(netcat(site.tcp, b"one\n2 2\n"), "");
+    series(&site, "one", |one| one["points"] == 2).await;
+    let refused = api(&site, "POST /api/v1/series", "three\n1 1\n").await;
+    refused.is_problem(400, "2 series");
+}
+
+/// Runs `ocelli plot` with this on standard input; its exit code and what it said.
+fn plot(arguments: &[&str], input: &str) -> (Option<i32>, String) {
+    let mut child = Command::new("timeout")
+        .args(["20", OCELLI, "plot"])
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // One that refuses at once may not take it all.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    let output = child.wait_with_output().unwrap();
+    (
+        output.status.code(),
+        String::from_utf8_lossy(&output.stderr).into_owned(),
+    )
+}
+
+#[tokio::test]
+async fn a_program_is_plotted() {
+    let dir = Dir::new("telemetry");
+    let site = site(dir.0.as_path(), "max_series = 2", "");
+    let hub = site.tcp.to_string();
+    let begun = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap()
+        .as_millis();
+    // A number gets the present time; two are x and y.
+    assert_eq!(
+        plot(&["--hub", &hub, "load"], "0.5\n 0.75\n\n1700000000000 1\n2").0,
+        Some(0)
+    );
+    let status = series(&site, "load", |one| one["sources"] == 0).await;
+    assert_eq!(status["points"], 4, "{status}");
+    let (_, history) = Viewer::open(site.ws, "/").await;
+    let load = &points(&history)["load"];
+    assert!(load[0].0 >= begun as f64 && load[0].1 == 0.5, "{load:?}");
+    assert_eq!(load[2], (1.7e12, 1.0));
+    // What is no number is said once, and is a failure in the end.
+    let (code, said) = plot(&["--hub", &hub, "load"], "1\nwarm\nwarmer\n2\n");
+    assert_eq!(code, Some(1));
+    assert!(
+        said.contains("warm\n") && said.contains("2 lines"),
+        "{said}"
+    );
+    series(&site, "load", |one| one["points"] == 6).await;
+    netcat(site.tcp, b"second\n1 1\n");
+    let (code, said) = plot(&["--hub", &hub, "third"], "1\n");
+    assert_eq!(code, Some(1));
+    assert!(said.contains("2 series"), "{said}");
+    assert_eq!(plot(&["--hub", &hub, ""], "1\n").0, Some(2));
+    let (code, said) = plot(&["--hub", "127.0.0.1:1", "x"], "1\n");
+    assert_eq!(code, Some(1));
+    assert!(
+        said.contains("127.0.0.1:1") && said.contains("[telemetry]"),
+        "{said}"
+    );
+}
+
+#[tokio::test]
+async fn the_demo_sends_until_it_is_ended() {
+    let (site, _dir) = plain_site();
+    let mut child = Command::new(OCELLI)
+        .args(["plot", "--demo", "--hub", &site.tcp.to_string()])
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    for name in ["demo temperature", "demo vibration", "demo steps"] {
+        series(&site, name, |one| one["points"].as_u64() > Some(3)).await;
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+}

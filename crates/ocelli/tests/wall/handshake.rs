@@ -1,0 +1,308 @@
+//! The opening handshake, spoken by hand: what is refused, and how.
+
+#![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
+
+use crate::support::PATIENCE;
+use crate::support::http::{Answer, ask, get};
+use crate::support::hub::OCELLI;
+use ocelli_testkit::Hub;
+use ocelli_testkit::websocket::{Frame, KEY, RawSocket, plain_message};
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+fn hub() -> Hub {
+    Hub::serve(OCELLI, ["cam1=pattern:?size=64x48&fps=20"])
+}
+
+/// The headers of a good handshake, and the same with one replaced or left out.
+struct Request {
+    line: String,
+    headers: Vec<(&'static str, String)>,
+}
+
+impl Request {
+    fn to(path: &str) -> Self {
+        let headers = [
+            ("Upgrade", "websocket"),
+            ("Connection", "Upgrade"),
+            ("Sec-WebSocket-Version", "13"),
+            ("Sec-WebSocket-Key", KEY),
+        ];
+        Self {
+            line: format!("GET {path} HTTP/1.1"),
+            headers: headers.map(|(name, value)| (name, value.into())).into(),
+        }
+    }
+
+    fn line(mut self, line: &str) -> Self {
+        self.line = line.into();
+        self
+    }
+
+    fn without(mut self, name: &str) -> Self {
+        self.headers.retain(|(other, _)| *other != name);
+        self
+    }
+
+    fn with(self, name: &'static str, value: &str) -> Self {
+        let mut changed = self.without(name);
+        changed.headers.push((name, value.into()));
+        changed
+    }
+
+    /// One more line beside that of its name.
+    fn and(mut self, name: &'static str, value: &str) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    fn text(&self, hub: &Hub) -> String {
+        let mut text = format!("{}\r\nHost: {}\r\n", self.line, hub.addr());
+        for (name, value) in &self.headers {
+            text.push_str(&format!("{name}: {value}\r\n"));
+        }
+        text + "\r\n"
+    }
+
+    async fn ask(&self, hub: &Hub) -> Answer {
+        ask(hub.addr(), &self.text(hub)).await
+    }
+}
+
+#[tokio::test]
+async fn a_good_handshake_is_accepted_however_it_is_spelt() {
+    let hub = hub();
+    for path in ["/ws/cameras", "/live/ws?app=live&room=cam1"] {
+        let good = || Request::to(path);
+        for request in [
+            good(),
+            good().with("Upgrade", "WebSocket"),
+            good().with("Connection", "keep-alive, Upgrade"),
+            good().with("Connection", "UPGRADE"),
+            good().with("Sec-WebSocket-Extensions", "permessage-deflate"),
+        ] {
+            let answer = request.ask(&hub).await;
+            assert_eq!(answer.status(), 101, "{answer:?}");
+            let accept = answer.header("sec-websocket-accept");
+            assert_eq!(accept, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", "{answer:?}");
+            assert_eq!(answer.header("upgrade").to_lowercase(), "websocket");
+            assert_eq!(answer.header("connection").to_lowercase(), "upgrade");
+            assert!(answer.head.get("sec-websocket-extensions").is_none());
+            assert!(answer.head.get("sec-websocket-protocol").is_none());
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_may_stand_once_is_refused_when_it_stands_twice() {
+    let hub = hub();
+    let (other, host) = ("AAAAAAAAAAAAAAAAAAAAAA==", hub.addr().to_string());
+    for path in [
+        "/ws/cameras",
+        "/live/ws?app=live&room=cam1",
+        "/ingest/ws",
+        "/ws/series",
+    ] {
+        let good = || Request::to(path);
+        for request in [
+            good().and("Sec-WebSocket-Key", other),
+            good().and("Sec-WebSocket-Key", KEY),
+            good().and("sec-websocket-key", "c2hvcnQ="),
+            good().with("Sec-WebSocket-Key", &format!("{KEY}, {other}")),
+            good().and("Sec-WebSocket-Version", "13"),
+            good().and("Sec-WebSocket-Version", "8"),
+            good().with("Sec-WebSocket-Version", "13, 8"),
+            good().and("Upgrade", "websocket"),
+            good().and("Upgrade", "h2c"),
+            good().with("Upgrade", "websocket, h2c"),
+            good().with("Upgrade", "h2c, websocket"),
+            good().with("Upgrade", "websocket,"),
+            good().and("Host", &host),
+            good().and("Host", "evil.example"),
+        ] {
+            let answer = request.ask(&hub).await;
+            assert_eq!(answer.status(), 400, "{}: {answer:?}", request.text(&hub));
+        }
+        for odd in [
+            "websocket/13",
+            "websocket;q=1",
+            "web socket",
+            "\"websocket\"",
+        ] {
+            let answer = good().with("Upgrade", odd).ask(&hub).await;
+            assert_eq!(answer.status(), 426, "{odd}: {answer:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn each_fault_has_a_plain_status_and_a_sentence_that_names_it() {
+    let hub = hub();
+    let path = "/ws/cameras";
+    let good = || Request::to(path);
+    for (request, status, word) in [
+        (
+            good().without("Sec-WebSocket-Key"),
+            400,
+            "Sec-WebSocket-Key",
+        ),
+        (
+            good().with("Sec-WebSocket-Key", "c2hvcnQ="),
+            400,
+            "16 bytes",
+        ),
+        (
+            good().with("Sec-WebSocket-Key", &"!".repeat(24)),
+            400,
+            "base64",
+        ),
+        (
+            good().without("Sec-WebSocket-Version"),
+            400,
+            "Sec-WebSocket-Version: 13",
+        ),
+        (good().with("Sec-WebSocket-Version", "8"), 426, "13"),
+        (good().with("Sec-WebSocket-Version", "14"), 426, "13"),
+        (good().without("Upgrade"), 426, "Upgrade: websocket"),
+        (good().with("Upgrade", "h2c"), 426, "Upgrade: websocket"),
+        (good().without("Connection"), 400, "Connection: Upgrade"),
+        (
+            good().with("Connection", "close"),
+            400,
+            "Connection: Upgrade",
+        ),
+        (good().line(&format!("POST {path} HTTP/1.1")), 405, "GET"),
+        (good().line(&format!("PUT {path} HTTP/1.1")), 405, "GET"),
+        (
+            good().line(&format!("GET {path} HTTP/1.0")),
+            505,
+            "HTTP/1.1",
+        ),
+    ] {
+        let answer = request.ask(&hub).await;
+        answer.is_plain(status, word);
+        if status == 426 {
+            assert_eq!(answer.header("sec-websocket-version"), "13", "{answer:?}");
+        }
+    }
+    get(hub.addr(), path).await.is_plain(426, "WebSocket");
+    // The draft of before 2011 is no WebSocket of today.
+    let draft = good()
+        .without("Sec-WebSocket-Version")
+        .without("Sec-WebSocket-Key")
+        .with("Sec-WebSocket-Key1", "4 @1  46546xW%0l 1 5")
+        .with("Sec-WebSocket-Key2", "12998 5 Y3 1  .P00");
+    draft.ask(&hub).await.is_plain(400, "RFC 6455");
+    let refused = hub.wait_stderr("refused an upgrade", PATIENCE).unwrap();
+    assert!(refused.contains("127.0.0.1:"), "{refused}");
+    assert!(refused.contains("Sec-WebSocket-Key"), "{refused}");
+    let logged = |hub: &Hub| {
+        let lines = hub.stderr();
+        let lines = lines
+            .iter()
+            .filter(|line| line.contains("refused an upgrade"));
+        lines.count()
+    };
+    crate::support::eventually("each is logged", || logged(&hub) >= 15).await;
+    assert_eq!(logged(&hub), 15, "once each");
+}
+
+#[tokio::test]
+async fn a_frame_in_the_packet_of_the_handshake_is_not_lost() {
+    let hub = hub();
+    for path in ["/ws/cameras", "/ws/cameras?later=1"] {
+        let mut bytes = Request::to(path).text(&hub).into_bytes();
+        let command = br#"{"cmd":"subscribe","cameras":["cam1"]}"#;
+        bytes.extend([0x81, 0x80 | command.len() as u8, 0, 0, 0, 0]);
+        bytes.extend(command);
+        let mut socket = RawSocket::connect(hub.addr()).await;
+        socket.say(&bytes).await;
+        assert_eq!(socket.head().await.expect("an answer").status, 101);
+        let message = socket.binary(PATIENCE).await.expect("a picture");
+        assert_eq!(plain_message(&message).expect("a message").0, "cam1");
+        let next = socket.binary(PATIENCE).await;
+        assert!(next.is_some(), "and it goes on");
+    }
+}
+
+#[tokio::test]
+async fn a_handshake_in_many_packets_is_one() {
+    let hub = hub();
+    let mut socket = RawSocket::connect(hub.addr()).await;
+    for byte in Request::to("/ws/cameras").text(&hub).into_bytes() {
+        socket.say(&[byte]).await;
+    }
+    assert_eq!(socket.head().await.expect("an answer").status, 101);
+    let mut frame = Frame::text(r#"{"cmd":"subscribe","cameras":["*"]}"#);
+    frame.fin = true;
+    socket.send(&frame).await;
+    assert!(socket.binary(PATIENCE).await.is_some());
+}
+
+/// The time until the hub ends a connection on which this was said.
+async fn cut_off(hub: &Hub, said: &[u8]) -> Duration {
+    let mut stream = TcpStream::connect(hub.addr()).await.unwrap();
+    let begun = Instant::now();
+    stream.write_all(said).await.unwrap();
+    let mut answer = Vec::new();
+    let read = timeout(Duration::from_secs(20), stream.read_to_end(&mut answer)).await;
+    let _ = read.expect("it is cut off");
+    begun.elapsed()
+}
+
+#[tokio::test]
+async fn a_header_that_does_not_end_is_cut_off() {
+    let hub = hub();
+    let half = format!("GET /ws/cameras HTTP/1.1\r\nHost: {}\r\nUpg", hub.addr());
+    let answered = format!("GET /health HTTP/1.1\r\nHost: {}\r\n\r\n", hub.addr());
+    let (half, nothing, idle) = tokio::join!(
+        cut_off(&hub, half.as_bytes()),
+        cut_off(&hub, b""),
+        cut_off(&hub, answered.as_bytes()),
+    );
+    for (what, took) in [
+        ("half a header", half),
+        ("nothing", nothing),
+        ("idle", idle),
+    ] {
+        assert!(took > Duration::from_secs(8), "{what}: {took:?}");
+        assert!(took < Duration::from_secs(13), "{what}: {took:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_drop_by_drop_header_is_cut_off_too() {
+    let hub = hub();
+    let mut stream = TcpStream::connect(hub.addr()).await.unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nX: ").await.unwrap();
+    let begun = Instant::now();
+    let mut answer = [0; 1000];
+    loop {
+        assert!(begun.elapsed() < Duration::from_secs(13), "it stays open");
+        let dripped = stream.write_all(b"x").await;
+        let read = timeout(Duration::from_millis(300), stream.read(&mut answer)).await;
+        if dripped.is_err() || matches!(read, Ok(Ok(0) | Err(_))) {
+            break;
+        }
+    }
+    assert!(begun.elapsed() > Duration::from_secs(8));
+}
+
+#[tokio::test]
+async fn headers_that_are_too_large_are_refused() {
+    let hub = hub();
+    let fits = Request::to("/ws/cameras").with("X-Fits", &"x".repeat(8_000));
+    assert_eq!(fits.ask(&hub).await.status(), 101);
+    let large = Request::to("/ws/cameras").with("X-Large", &"x".repeat(100_000));
+    assert_eq!(large.ask(&hub).await.status(), 431);
+    let mut many = Request::to("/ws/cameras");
+    for _ in 0..500 {
+        many.headers.push(("X-Many", "x".into()));
+    }
+    assert_eq!(many.ask(&hub).await.status(), 431);
+    let nonsense = ask(hub.addr(), "\u{1}\u{2}\u{3}\r\n\r\n").await;
+    assert_eq!(nonsense.status(), 400);
+    assert_eq!(get(hub.addr(), "/health").await.status(), 200);
+}

@@ -1,0 +1,13 @@
+//! Viewers of the live pictures: the wall socket, playback and MPEG-1.
+
+mod events;
+mod frames;
+mod handshake;
+mod jsmpeg;
+mod liveness;
+mod plain;
+mod playback;
+mod playback_socket;
+#[path = "../support/mod.rs"]
+mod support;
+mod v2;

@@ -1,0 +1,405 @@
+//! Playback over plain HTTP: MJPEG and snapshots.
+
+#![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
+
+use crate::support::device::Key;
+use crate::support::http::{ask, get, narrow, request};
+use crate::support::hub::{OCELLI, keeping};
+use crate::support::site::Site;
+use crate::support::tempdir::Dir;
+use crate::support::{PATIENCE, eventually};
+use ocelli_core::Timestamp;
+use ocelli_testkit::jpeg::{self, Picture};
+use ocelli_testkit::websocket::RawSocket;
+use ocelli_testkit::{HttpCamera, HttpCameraOptions, Hub};
+use std::os::unix::fs::PermissionsExt;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+use tokio::net::TcpStream;
+use tokio::process::Command;
+use tokio::time::timeout;
+
+/// A viewer of an MJPEG stream, by hand. HTTP/1.0, so that the body is bare.
+struct Mjpeg {
+    stream: BufReader<TcpStream>,
+    head: String,
+}
+
+impl Mjpeg {
+    async fn open(stream: TcpStream, path: &str) -> Self {
+        let mut stream = BufReader::new(stream);
+        let request = format!("GET {path} HTTP/1.0\r\n\r\n");
+        let all = tokio::io::AsyncWriteExt::write_all(&mut stream, request.as_bytes()).await;
+        all.unwrap();
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            let line = timeout(PATIENCE, stream.read_line(&mut head)).await;
+            assert_ne!(line.expect("a head in time").unwrap(), 0, "{head}");
+        }
+        Self {
+            stream,
+            head: head.to_ascii_lowercase(),
+        }
+    }
+
+    async fn line(&mut self) -> String {
+        let mut line = String::new();
+        let read = timeout(PATIENCE, self.stream.read_line(&mut line)).await;
+        assert_ne!(read.expect("a line in time").unwrap(), 0);
+        line
+    }
+
+    /// The next part: its JPEG, the boundary after it read too.
+    async fn part(&mut self) -> Vec<u8> {
+        let mut length = None;
+        loop {
+            let line = self.line().await;
+            match line.split_once(": ") {
+                Some(("Content-Length", value)) => length = value.trim_end().parse().ok(),
+                Some(("Content-Type", value)) => assert_eq!(value, "image/jpeg\r\n"),
+                _ => {
+                    assert_eq!(line, "\r\n");
+                    break;
+                }
+            }
+        }
+        let mut jpeg = vec![0; length.expect("a Content-Length")];
+        let read = timeout(PATIENCE, self.stream.read_exact(&mut jpeg)).await;
+        read.expect("a picture in time").unwrap();
+        assert!(jpeg::is_whole(&jpeg), "Content-Length is exact");
+        assert_eq!(self.line().await, "\r\n");
+        assert_eq!(self.line().await, "--frame\r\n");
+        jpeg
+    }
+
+    async fn number(&mut self) -> u64 {
+        jpeg::stamp(&self.part().await).expect("a stamp").sequence
+    }
+}
+
+async fn mjpeg(site: &Site) -> Mjpeg {
+    let stream = TcpStream::connect(site.address).await.unwrap();
+    let mut viewer = Mjpeg::open(stream, "/live/live/cam/mjpeg").await;
+    assert_eq!(viewer.line().await, "--frame\r\n");
+    viewer
+}
+
+#[tokio::test]
+async fn each_part_has_its_length_and_its_closing_boundary_comes_with_it() {
+    let (site, [cam]) = Site::with(["cam"]).await;
+    let mut viewer = mjpeg(&site).await;
+    assert!(viewer.head.starts_with("http/1.0 200") || viewer.head.starts_with("http/1.1 200"));
+    let kind = "content-type: multipart/x-mixed-replace; boundary=frame\r\n";
+    assert!(viewer.head.contains(kind), "{}", viewer.head);
+    // One picture at a time: nothing follows that could push a boundary out.
+    for size in [1_500, 9_000, 70_000, 300_000] {
+        let picture = Picture {
+            bytes: size,
+            ..Picture::QVGA
+        };
+        let picture = picture.encode_now(7);
+        cam.show_picture(&picture, Timestamp::UNKNOWN).await;
+        assert!(viewer.part().await == picture, "{size}");
+    }
+}
+
+#[tokio::test]
+async fn the_last_frame_comes_at_once_and_then_the_newer_ones() {
+    let (site, [cam]) = Site::with(["cam"]).await;
+    let mut first = mjpeg(&site).await;
+    cam.show().await;
+    assert_eq!(first.number().await, 0);
+    // The camera shows nothing more, and newcomers see all the same.
+    let mut second = mjpeg(&site).await;
+    assert_eq!(second.number().await, 0);
+    cam.show().await;
+    assert_eq!((first.number().await, second.number().await), (1, 1));
+    assert_eq!(cam.starts(), 1);
+    drop((first, second));
+    site.viewers("cam", 0).await;
+}
+
+#[tokio::test]
+async fn a_slow_reader_skips_and_is_never_far_behind() {
+    let (site, [cam]) = Site::with(["cam"]).await;
+    let stream = narrow(site.address).await;
+    let mut slow = Mjpeg::open(stream, "/live/live/cam/mjpeg").await;
+    slow.line().await;
+    let mut fast = mjpeg(&site).await;
+    let picture = Picture {
+        bytes: 5_000,
+        ..Picture::QVGA
+    };
+    for sequence in 0..200 {
+        cam.show_picture(&picture.encode_now(sequence), Timestamp::UNKNOWN)
+            .await;
+        assert_eq!(fast.number().await, sequence, "the other has every one");
+    }
+    let mut taken = 0;
+    while slow.number().await < 199 {
+        taken += 1;
+    }
+    // What the kernels hold, and one on its way.
+    assert!(taken <= 5, "{taken} pictures waited");
+}
+
+#[tokio::test]
+async fn a_viewer_that_leaves_while_nothing_is_shown_is_noticed() {
+    let (site, [cam]) = Site::with(["cam"]).await;
+    let mut viewer = mjpeg(&site).await;
+    cam.show().await;
+    viewer.part().await;
+    site.viewers("cam", 1).await;
+    drop(viewer);
+    site.viewers("cam", 0).await;
+}
+
+#[tokio::test]
+async fn head_tells_the_same_without_a_body() {
+    let hub = Hub::serve(OCELLI, ["cam1=pattern:?size=64x48&fps=20"]);
+    let answer = request(hub.addr(), "HEAD", "/live/live/cam1/mjpeg", &[]).await;
+    assert_eq!(answer.status(), 200);
+    let kind = "multipart/x-mixed-replace; boundary=frame";
+    assert_eq!(answer.header("content-type"), kind);
+    let answer = request(hub.addr(), "HEAD", "/live/live/cam1/frame.jpg", &[]).await;
+    assert_eq!(answer.status(), 200);
+    assert_eq!(answer.header("content-type"), "image/jpeg");
+    let mut socket = RawSocket::connect(hub.addr()).await;
+    let text = format!(
+        "HEAD /live/live/cam1/mjpeg HTTP/1.1\r\nHost: {}\r\n\r\n",
+        hub.addr()
+    );
+    for _ in 0..3 {
+        socket.say(text.as_bytes()).await;
+        assert_eq!(socket.head().await.expect("an answer").status, 200);
+    }
+    let post = request(hub.addr(), "POST", "/live/live/cam1/mjpeg", &[]).await;
+    assert_eq!(post.status(), 405);
+}
+
+#[tokio::test]
+async fn ffmpeg_plays_it() {
+    let hub = Hub::serve(OCELLI, ["cam1=pattern:?size=320x240&fps=20"]);
+    let output = Command::new("ffmpeg")
+        .args(["-v", "error", "-f", "mpjpeg", "-i"])
+        .arg(hub.url("/live/live/live-cam1/mjpeg"))
+        .args(["-frames:v", "15", "-f", "rawvideo", "-pix_fmt", "gray", "-"])
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    let output = timeout(PATIENCE, output).await.expect("an end").unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    assert_eq!(output.stdout.len(), 15 * 320 * 240, "{said}");
+}
+
+#[tokio::test]
+async fn curl_gets_every_frame_of_a_moderate_camera() {
+    let hub = Hub::serve(OCELLI, ["cam1=pattern:?size=320x240&fps=10"]);
+    let output = Command::new("curl")
+        .args(["-sS", "-i", "--max-time", "3"])
+        .arg(hub.url("/live/live/cam1/mjpeg"))
+        .kill_on_drop(true)
+        .output();
+    let output = timeout(PATIENCE, output).await.expect("an end").unwrap();
+    let body = output.stdout;
+    let count = |wanted: &[u8]| {
+        body.windows(wanted.len())
+            .filter(|at| *at == wanted)
+            .count()
+    };
+    let boundaries = count(b"--frame\r\n");
+    let ends = count(b"\xff\xd9\r\n--frame\r\n");
+    assert!((22..=33).contains(&ends), "{ends} in 3 s at 10 a second");
+    assert_eq!(boundaries, ends + 1);
+}
+
+#[tokio::test]
+async fn a_snapshot_wakes_the_camera_and_is_its_first_frame() {
+    let camera = HttpCamera::start(HttpCameraOptions::default()).await;
+    let hub = Hub::serve(OCELLI, [format!("cam1={}", camera.url("mjpeg"))]);
+    let begun = Instant::now();
+    let output = Command::new("curl")
+        .args(["-sS", "-D", "-", "--fail"])
+        .arg(hub.url("/live/live/cam1/frame.jpg"))
+        .output()
+        .await
+        .unwrap();
+    assert!(output.status.success());
+    assert!(begun.elapsed() < Duration::from_secs(5));
+    let end = output.stdout.windows(4).position(|at| at == b"\r\n\r\n");
+    let (head, jpeg) = output.stdout.split_at(end.unwrap() + 4);
+    let head = String::from_utf8_lossy(head).to_ascii_lowercase();
+    assert!(head.contains("cache-control: no-store\r\n"), "{head}");
+    assert!(head.contains("content-type: image/jpeg\r\n"), "{head}");
+    assert_eq!(jpeg.len(), Picture::QVGA.bytes);
+    assert!(jpeg::stamp(jpeg).is_some(), "the camera's own bytes");
+    // It counts as a viewer for the grace period: the camera stays awake.
+    for _ in 0..5 {
+        let answer = get(hub.addr(), "/live/live/live-cam1/frame.jpg").await;
+        assert_eq!(answer.status(), 200);
+    }
+    assert_eq!((camera.requests("mjpeg"), camera.open("mjpeg")), (1, 1));
+}
+
+#[tokio::test]
+async fn a_camera_that_does_not_wake_is_503_after_10_s() {
+    let camera = HttpCamera::start(HttpCameraOptions::default()).await;
+    let sources = [
+        format!("silent={}", camera.url("silent")),
+        "refused=http://127.0.0.1:9/x".into(),
+    ];
+    let hub = Hub::serve(OCELLI, sources);
+    let begun = Instant::now();
+    let (silent, refused) = tokio::join!(
+        ask_slowly(&hub, "/live/live/silent/frame.jpg"),
+        ask_slowly(&hub, "/live/live/refused/frame.jpg")
+    );
+    let took = begun.elapsed();
+    assert!(took > Duration::from_millis(9_500), "{took:?}");
+    assert!(took < Duration::from_secs(13), "{took:?}");
+    assert!(silent.contains("503"), "{silent}");
+    assert!(
+        refused.contains("503") && refused.contains("refused"),
+        "{refused}"
+    );
+}
+
+async fn ask_slowly(hub: &Hub, path: &str) -> String {
+    let output = Command::new("curl")
+        .args(["-sS", "-i", "--max-time", "15"])
+        .arg(hub.url(path))
+        .output()
+        .await
+        .unwrap();
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[tokio::test]
+async fn a_parameter_that_does_not_fit_is_named() {
+    let hub = Hub::serve(OCELLI, ["cam1=pattern:"]);
+    for path in [
+        "/live/live/cam1/mjpeg?stream=best",
+        "/live/live/cam1/frame.jpg?stream=best",
+        "/live/ws?app=live&room=cam1&stream=best",
+    ] {
+        get(hub.addr(), path).await.is_problem(400, "best");
+    }
+}
+
+#[tokio::test]
+async fn what_is_unknown_is_404_in_json() {
+    let hub = Hub::serve(OCELLI, ["cam1=pattern:?size=64x48&fps=20"]);
+    for path in [
+        "/live/live/nobody/mjpeg",
+        "/live/live/nobody/frame.jpg",
+        "/live/nowhere/cam1/mjpeg",
+        "/live/nowhere/cam1/frame.jpg",
+        "/live/ws?app=live&room=nobody",
+        "/live/ws?app=nowhere&room=cam1",
+        "/live/ws",
+        "/live/live/%2e%2e/mjpeg",
+        "/play/live/nobody",
+        "/play/nowhere/cam1",
+        "/play/live",
+        "/play/",
+        "/api/v1/nothing",
+        "/nothing",
+    ] {
+        get(hub.addr(), path).await.is_problem(404, "");
+    }
+    for path in [
+        "/live/live/%ff/mjpeg",
+        "/live/%ff/cam1/frame.jpg",
+        "/api/v1/cameras/%ff/health",
+        "/api/v1/apps/%ff/ws-ingest/live/cam1",
+    ] {
+        get(hub.addr(), path).await.is_problem(400, "UTF-8");
+    }
+    let nobody = get(hub.addr(), "/live/live/nobody/mjpeg").await;
+    nobody.is_problem(404, "nobody");
+    let nowhere = get(hub.addr(), "/live/nowhere/cam1/mjpeg").await;
+    nowhere.is_problem(404, "nowhere");
+    for path in ["/live/live/cam1/mjpeg", "/live/live/cam1/frame.jpg"] {
+        let answer = get(hub.addr(), &format!("{path}?stream=huge")).await;
+        assert_eq!(answer.status(), 400);
+        assert!(answer.body.contains("huge"), "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_play_page_is_there_for_each_camera() {
+    let hub = Hub::serve(OCELLI, ["cam1=pattern:?size=64x48&fps=20"]);
+    for room in ["cam1", "live-cam1"] {
+        let page = get(hub.addr(), &format!("/play/live/{room}")).await;
+        assert_eq!(page.status(), 200);
+        assert!(page.header("content-type").starts_with("text/html"));
+        assert!(page.body.contains("<script"), "{}", page.body);
+    }
+    let old = ask(hub.addr(), "GET /live/live/cam1/frame.jpg HTTP/1.0\r\n\r\n").await;
+    assert_eq!(old.status(), 200, "devices of old may fetch too");
+}
+
+/// VLC, which does not run as root, writing what it plays into a file in `place`.
+fn vlc(url: &str, place: &Dir) -> Command {
+    let home = place.0.join("home");
+    std::fs::create_dir(&home).unwrap();
+    std::fs::set_permissions(&home, PermissionsExt::from_mode(0o777)).unwrap();
+    let mut command = if rustix::process::geteuid().is_root() {
+        let mut nobody = Command::new("setpriv");
+        nobody.args(["--reuid=65534", "--regid=65534", "--clear-groups", "cvlc"]);
+        nobody
+    } else {
+        Command::new("cvlc")
+    };
+    let file = home.join("out");
+    let out = format!("#std{{access=file,mux=mpjpeg,dst={}}}", file.display());
+    command
+        .env("HOME", &home)
+        .args(["-I", "dummy", "--no-audio", "--sout", &out, url])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .kill_on_drop(true);
+    command
+}
+
+/// Boards' frames are whatever their camera made, and players are strict.
+#[tokio::test]
+async fn vlc_and_ffmpeg_play_a_camera_that_pushes() {
+    let dir = Dir::new("players");
+    let kept = dir.0.join("kept");
+    let hub = keeping(&kept);
+    let key = Key::mint(hub.addr(), "live", "board").await;
+    let _board = Command::new(OCELLI)
+        .args(["simulate", "--room", "board", "--fps", "10", "--url"])
+        .arg(hub.url(""))
+        .env("OCELLI_KEY", &key.secret)
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let url = hub.url("/live/live/board/mjpeg");
+    let ffmpeg = Command::new("ffmpeg")
+        .args(["-v", "error", "-xerror", "-f", "mpjpeg", "-i", &url])
+        .args(["-frames:v", "15", "-f", "framehash", "-"])
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    let ffmpeg = timeout(PATIENCE, ffmpeg).await.expect("an end").unwrap();
+    assert!(
+        ffmpeg.status.success() && ffmpeg.stderr.is_empty(),
+        "{ffmpeg:?}"
+    );
+    let hashes = String::from_utf8(ffmpeg.stdout).unwrap();
+    let frames = hashes.lines().filter(|line| !line.starts_with('#'));
+    assert_eq!(frames.count(), 15);
+
+    let _player = vlc(&url, &dir).spawn().expect("vlc");
+    let played = || {
+        let bytes = std::fs::read(dir.0.join("home/out")).unwrap_or_default();
+        let begins = |three: &&[u8]| *three == b"\xff\xd8\xff";
+        bytes.windows(3).filter(begins).count()
+    };
+    eventually("VLC has played fifteen pictures", || played() >= 15).await;
+}

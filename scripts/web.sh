@@ -21,7 +21,7 @@ changed() {
     find . \( -name node_modules -o -name dist -o -name test-results -o -name e2e \) -prune \
         -o -path . -o -newer "$stamp" -print -quit
 }
-if [ ! -e dist/index.html ] || [ ! -e dist/ocelli.js ] || [ ! -e dist/plot.js ] || [ ! -e "$stamp" ] || [ -n "$(changed)" ]; then
+if [ ! -e dist/index.html ] || [ ! -e dist/ocelli.js ] || [ ! -e dist/plot.js ] || [ ! -e dist/ocelli.js.gz ] || [ ! -e "$stamp" ] || [ -n "$(changed)" ]; then
     touch "$stamp.begun"
     npm run build
     mv "$stamp.begun" "$stamp"

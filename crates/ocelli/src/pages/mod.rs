@@ -11,8 +11,8 @@ use axum::extract::{FromRequestParts, Request, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::header::{
-    ACCEPT, ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
-    ETAG, IF_NONE_MATCH,
+    ACCEPT, ACCEPT_ENCODING, ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_ENCODING,
+    CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY,
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use ocelli_net::outgoing::Shared;
@@ -114,8 +114,44 @@ fn shared(data: Cow<'static, [u8]>) -> Bytes {
     }
 }
 
+/// The compressed forms of a file, the shortest first: what a client calls it (RFC 9110,
+/// 8.4.1) and how its name ends.
+const CODINGS: [(&str, &str); 2] = [("br", ".br"), ("gzip", ".gz")];
+
+/// Whether a client takes a coding, by its `Accept-Encoding` (RFC 9110, 12.5.3). One that does
+/// not name the coding gets the file as it is.
+fn accepts(headers: &HeaderMap, coding: &str) -> bool {
+    let lines = headers.get_all(ACCEPT_ENCODING).iter();
+    let lines = lines.filter_map(|line| line.to_str().ok());
+    let mut codings = lines.flat_map(|line| line.split(','));
+    codings.any(|item| {
+        let mut parts = item.split(';').map(str::trim);
+        let named = parts
+            .next()
+            .is_some_and(|name| name.eq_ignore_ascii_case(coding));
+        let weight = parts.find_map(|part| part.strip_prefix("q=")?.parse::<f32>().ok());
+        named && weight != Some(0.0)
+    })
+}
+
+/// A file in the shortest form that the client takes, and its coding.
+fn shortest(name: &str, headers: &HeaderMap) -> Option<(EmbeddedFile, Option<&'static str>)> {
+    for (coding, ending) in CODINGS {
+        // Compressed forms are no files of their own.
+        if name.ends_with(ending) {
+            return None;
+        }
+        if accepts(headers, coding)
+            && let Some(found) = Dist::get(&format!("{name}{ending}"))
+        {
+            return Some((found, Some(coding)));
+        }
+    }
+    Some((Dist::get(name)?, None))
+}
+
 fn file(name: &str, request: &Request) -> Response {
-    let Some(found) = Dist::get(name) else {
+    let Some((found, coding)) = shortest(name, request.headers()) else {
         if name == "index.html" {
             return plain(StatusCode::NOT_FOUND, NOT_BUILT);
         }
@@ -133,6 +169,10 @@ fn file(name: &str, request: &Request) -> Response {
     let headers = response.headers_mut();
     headers.insert(ETAG, tag);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type(name)));
+    headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
+    if let Some(coding) = coding {
+        headers.insert(CONTENT_ENCODING, HeaderValue::from_static(coding));
+    }
     // Built names carry a hash of what is in them; the others are asked for anew.
     let cache = if name.starts_with("assets/") {
         "public, max-age=31536000, immutable"

@@ -4,6 +4,7 @@
 mod api;
 mod api_cameras;
 mod front;
+mod pages;
 mod proxy;
 mod secrets;
 mod store;

@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 const IDLE: usize = 10_000;
 
 /// An attack: its name, and what each thread does until it is over.
-pub type Way = (&'static str, fn(usize, &Attackers));
+pub type Pattern = (&'static str, fn(usize, &Attackers));
 
-pub const WAYS: [Way; 6] = [
+pub const WAYS: [Pattern; 6] = [
     ("10,000 idle connections", idle),
     ("slow-loris: a byte a second", slow_loris),
     ("a flood of handshakes", handshakes),

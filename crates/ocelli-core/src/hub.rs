@@ -217,7 +217,7 @@ impl Hub {
 
     /// Has whoever follows [`Hub::changes`] look again, for what decides beside the
     /// hub what they see has changed.
-    pub fn look_again(&self) {
+    pub fn recheck(&self) {
         let changes = &self.common.changes;
         changes.send_modify(|generation| *generation += 1);
     }
@@ -227,7 +227,7 @@ impl Hub {
         let mut apps = self.apps.write().unwrap_or_else(PoisonError::into_inner);
         apps.insert(app.name.clone(), Arc::new(app));
         drop(apps);
-        self.look_again();
+        self.recheck();
     }
 
     /// Takes an app out; whether it was there. Its cameras, if it has any, are
@@ -236,7 +236,7 @@ impl Hub {
         let mut apps = self.apps.write().unwrap_or_else(PoisonError::into_inner);
         let known = apps.remove(name).is_some();
         drop(apps);
-        self.look_again();
+        self.recheck();
         known
     }
 
@@ -301,7 +301,7 @@ impl Hub {
         cameras.in_order.push(camera.clone());
         drop(cameras);
         camera.begin();
-        self.look_again();
+        self.recheck();
         Ok(camera)
     }
 
@@ -321,14 +321,14 @@ impl Hub {
         // In this order, so that the new one waits until the old one has left.
         old.stop();
         camera.begin();
-        self.look_again();
+        self.recheck();
         Some(camera)
     }
 
     /// Gives a camera another name; its streams go on.
     pub fn rename(&self, camera: &Camera, name: String) {
         camera.rename(name);
-        self.look_again();
+        self.recheck();
     }
 
     /// Takes a camera out and ends its sources.
@@ -340,7 +340,7 @@ impl Hub {
             .retain(|other| !Arc::ptr_eq(other, &camera));
         drop(cameras);
         camera.stop();
-        self.look_again();
+        self.recheck();
         Some(camera)
     }
 
@@ -367,6 +367,6 @@ impl Hub {
     /// has happened.
     pub fn stop(&self) {
         self.cameras().iter().for_each(|camera| camera.stop());
-        self.look_again();
+        self.recheck();
     }
 }

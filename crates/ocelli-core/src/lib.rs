@@ -20,7 +20,7 @@
 //! | [`name`] | apps, rooms and camera ids |
 //! | [`frame`] | a stamped encoded picture, laid out once for every sink |
 //! | [`slot`], `listener` | a stream's newest group, and who wants to know of it |
-//! | [`ready`] | what a viewer waits on: [`Ready`]; what it may lend meanwhile: [`Outlet`] |
+//! | [`ready`] | what a viewer waits on: [`Ready`]; what it may lend meanwhile: [`DirectWrite`] |
 //! | [`subscription`] | a viewer's hold on slots: [`Subscription`], [`Follower`] |
 //! | [`source`] | what fetches a camera's native stream, what derives another, how they fail |
 //! | [`session`] | where the hub is connected, and where a session is ending |
@@ -30,7 +30,7 @@
 //! | `streams` | the streams of one upstream: their slots, their state, the demand for them |
 //! | `derivation` | a stream that is derived from another: its slot, and why it fails |
 //! | `crashes` | when to try again, and when to call it failed |
-//! | `complaint` | when to say again in the log what has been said |
+//! | `log_limiter` | when to say again in the log what has been said |
 //! | [`camera`], [`hub`] | the cameras by name |
 //! | [`text`] | text from outside, made fit to be shown |
 //!
@@ -49,13 +49,13 @@ mod budget;
 mod camera;
 pub mod capacity;
 mod clock;
-mod complaint;
 mod crashes;
 mod demand;
 mod derivation;
 mod frame;
 mod hub;
 mod listener;
+mod log_limiter;
 mod metered;
 pub mod name;
 pub mod ready;
@@ -78,7 +78,7 @@ pub use frame::{Codec, Form, Frame, FrameBuffer, Picture, raw_len, raw_stride};
 pub use hub::{App, Hub, HubError, IngestLimits};
 pub use metered::Metered;
 pub use name::{CameraId, NameError};
-pub use ready::{Begun, Offered, Outlet, Ready, Token};
+pub use ready::{Begun, DirectWrite, Offered, Ready, Token};
 pub use session::{Busy, Endpoint, Hold, Sessions};
 pub use slot::Slot;
 pub use source::{Failure, FailureKind, Left, Publisher, Rendition, Renditions, RunOnce, Source};

@@ -4,7 +4,7 @@
 //!
 //! It holds tokens, never frames, so a viewer that does not come costs a few bytes a
 //! camera. A viewer that waits, and could send the next frame that very moment, may
-//! leave an [`Outlet`] here: then whoever publishes the frame hands it over, and the
+//! leave an [`DirectWrite`] here: then whoever publishes the frame hands it over, and the
 //! viewer's task sleeps on. That is the one frame it asked for, no more; a frame that
 //! the outlet does not take at once is the viewer's own again.
 
@@ -16,7 +16,7 @@ use std::task::{Context, Poll, Waker};
 /// A viewer's own number for one of its subscriptions; small, so it can index.
 pub type Token = usize;
 
-/// What an [`Outlet`] did with a frame.
+/// What an [`DirectWrite`] did with a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Offered {
     /// All of it is on its way, and the next may follow.
@@ -30,12 +30,12 @@ pub enum Offered {
 /// Where a waiting viewer's next frame can go without the viewer.
 ///
 /// It is called by whoever publishes, under the locks of the slot: it never waits.
-pub trait Outlet: Send {
+pub trait DirectWrite: Send {
     /// Takes a frame, if it can be taken now.
     fn offer(&mut self, frame: &Frame) -> Offered;
 }
 
-/// A frame of which an [`Outlet`] has sent the beginning.
+/// A frame of which an [`DirectWrite`] has sent the beginning.
 pub struct Begun {
     /// The frame.
     pub frame: Frame,
@@ -58,9 +58,9 @@ struct Queue {
     waker: Option<Waker>,
     /// Whether the viewer found nobody in line and wants to be woken.
     waits: bool,
-    /// Whether frames may go to `outlet`; only while the viewer waits.
+    /// Whether frames may go to `direct_write`; only while the viewer waits.
     lent: bool,
-    outlet: Option<Box<dyn Outlet>>,
+    direct_write: Option<Box<dyn DirectWrite>>,
     begun: Option<Box<Begun>>,
 }
 
@@ -122,9 +122,9 @@ impl Ready {
         let mut queue = self.lock();
         let queue = &mut *queue;
         if queue.lent
-            && let Some(outlet) = &mut queue.outlet
+            && let Some(direct_write) = &mut queue.direct_write
         {
-            match outlet.offer(frame) {
+            match direct_write.offer(frame) {
                 Offered::Sent => return true,
                 Offered::Begun(sent) => {
                     let frame = frame.clone();
@@ -157,17 +157,17 @@ impl Ready {
 
     /// Lets frames go to an outlet until the viewer is woken or takes it back; only
     /// for a viewer that waits. The first outlet is made by `make`, and kept.
-    pub fn lend(&self, make: impl FnOnce() -> Box<dyn Outlet>) {
+    pub fn start_direct_write(&self, make: impl FnOnce() -> Box<dyn DirectWrite>) {
         let mut queue = self.lock();
         if queue.waits {
-            queue.outlet.get_or_insert_with(make);
+            queue.direct_write.get_or_insert_with(make);
             queue.lent = true;
         }
     }
 
     /// Takes the outlet back before anything else is done with what it writes to.
     /// What it has begun is the viewer's to end.
-    pub fn take_back(&self) -> Option<Begun> {
+    pub fn stop_direct_write(&self) -> Option<Begun> {
         let mut queue = self.lock();
         queue.lent = false;
         queue.begun.take().map(|begun| *begun)
@@ -260,7 +260,7 @@ mod tests {
         seen: Mutex<Vec<u8>>,
     }
 
-    impl Outlet for Arc<Told> {
+    impl DirectWrite for Arc<Told> {
         fn offer(&mut self, frame: &Frame) -> Offered {
             self.seen.lock().expect("one").push(frame.payload()[0]);
             self.clock.pass(self.takes.load(SeqCst));
@@ -309,7 +309,8 @@ mod tests {
                 let frames = std::iter::from_fn(|| self.subscription.take());
                 taken.extend(frames.map(|frame| frame.payload()[0]));
             }
-            self.ready.lend(|| Box::new(self.told.clone()));
+            self.ready
+                .start_direct_write(|| Box::new(self.told.clone()));
             taken
         }
 
@@ -339,7 +340,7 @@ mod tests {
             (viewer.subscription.taken(), viewer.subscription.dropped()),
             (4, 0)
         );
-        assert!(viewer.ready.take_back().is_none());
+        assert!(viewer.ready.stop_direct_write().is_none());
         viewer.publish(4);
         viewer.publish(5);
         assert_eq!((viewer.seen(), viewer.woken()), (vec![], 1));
@@ -364,10 +365,10 @@ mod tests {
         viewer.publish(3);
         viewer.publish(4);
         assert_eq!((viewer.seen(), viewer.woken()), (vec![3], 2));
-        let begun = viewer.ready.take_back().expect("what it began");
+        let begun = viewer.ready.stop_direct_write().expect("what it began");
         assert_eq!((begun.frame.payload()[0], begun.sent), (3, 7));
         assert_eq!(viewer.wait(), [4]);
-        assert!(viewer.ready.take_back().is_none());
+        assert!(viewer.ready.stop_direct_write().is_none());
     }
 
     #[test]

@@ -7,10 +7,10 @@
 use crate::budget::Budgets;
 use crate::capacity::Capacity;
 use crate::clock::Clock;
-use crate::complaint::{Complaint, Complaints, Times};
 use crate::demand::{Demand, Derived};
 use crate::derivation::Derivation;
 use crate::frame::{Codec, Picture};
+use crate::log_limiter::{Complaints, LogLimiter, Times};
 use crate::slot::Slot;
 use crate::state::{LastFailure, State};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -31,7 +31,7 @@ struct Inner {
     state: State,
     /// What went wrong last; none once pictures come.
     last_failure: Option<LastFailure>,
-    complaints: Complaints,
+    log_limiters: Complaints,
     heard: Instant,
     lived: bool,
     revision: u64,
@@ -65,7 +65,7 @@ impl Streams {
             inner: Mutex::new(Inner {
                 state: State::Idle,
                 last_failure: None,
-                complaints: Complaints::default(),
+                log_limiters: Complaints::default(),
                 heard: Instant::now(),
                 lived: false,
                 revision: 0,
@@ -214,8 +214,8 @@ impl Streams {
     }
 
     /// Counts what the log could be told; how often it happened, if it is told.
-    pub fn complain(&self, kind: fn(&mut Complaints) -> &mut Complaint) -> Option<Times> {
-        kind(&mut self.lock().complaints).count(Instant::now())
+    pub fn complain(&self, kind: fn(&mut Complaints) -> &mut LogLimiter) -> Option<Times> {
+        kind(&mut self.lock().log_limiters).count(Instant::now())
     }
 
     /// Publishes a picture that the camera sent.
@@ -240,7 +240,7 @@ impl Streams {
             let again = inner.state != State::Live;
             inner.state = State::Live;
             inner.last_failure = None;
-            let worth = again.then(|| inner.complaints.live.count(Instant::now()));
+            let worth = again.then(|| inner.log_limiters.live.count(Instant::now()));
             self.changed(inner);
             if let Some(times) = worth.flatten() {
                 tracing::info!(camera = %self.id, state = "live", "live{times}");

@@ -42,7 +42,7 @@ impl Subscription {
         }
     }
 
-    /// Says whether frames may go to an [`Outlet`](crate::Outlet) that the viewer
+    /// Says whether frames may go to an [`DirectWrite`](crate::Outlet) that the viewer
     /// lends: not those of a camera for which it keeps a pace of its own.
     pub fn set_prompt(&mut self, prompt: bool) {
         self.slot.set_prompt(self.place, prompt);

@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
 
-use ocelli_core::ready::{Offered, Outlet};
+use ocelli_core::ready::{DirectWrite, Offered};
 use ocelli_core::{Frame, FrameBuffer, Picture, Ready, Slot, Subscription, SystemClock};
 use ocelli_testkit::schedule::{Schedule, every_order};
 use std::collections::VecDeque;
@@ -28,7 +28,7 @@ struct Told {
     shown: Arc<Mutex<u8>>,
 }
 
-impl Outlet for Told {
+impl DirectWrite for Told {
     fn offer(&mut self, frame: &Frame) -> Offered {
         let does = self.does.lock().unwrap().pop_front();
         let does = does.unwrap_or(Offered::Declined);

@@ -203,7 +203,7 @@ pub async fn publish(output: impl AsyncRead + Unpin, publisher: &Publisher) -> R
 }
 
 /// Why a child that should have gone on has ended.
-pub async fn obituary(child: &mut Child, limits: &PictureLimits) -> Failure {
+pub async fn exit_failure(child: &mut Child, limits: &PictureLimits) -> Failure {
     let status = child.finish().await;
     explain(&child.said(), limits)
         .unwrap_or_else(|| Failure::new(FailureKind::Ended, ending("ffmpeg", status)))

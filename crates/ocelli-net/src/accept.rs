@@ -1,7 +1,7 @@
 //! From an accepted stream to a conversation, as long as there is room for it.
 
 use crate::connection::{Connection, ConnectionFacts};
-use crate::conversation::{Doors, converse};
+use crate::conversation::{PortRoutes, converse};
 use crate::counts::Refusal;
 use crate::front::Front;
 use crate::limits::Full;
@@ -13,11 +13,11 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 /// How long a client that is turned away may take to read why.
-const FAREWELL: Duration = Duration::from_millis(200);
+const TEARDOWN_GRACE: Duration = Duration::from_millis(200);
 
 /// A connection that failed before it was accepted says nothing about the next;
 /// a lack of descriptors needs time to pass.
-pub async fn wait_out(error: &io::Error) {
+pub async fn back_off_after(error: &io::Error) {
     use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
     if !matches!(
         error.kind(),
@@ -48,7 +48,7 @@ pub fn take_over(
 }
 
 /// Serves one connection, in a task of its own on the runtime that calls.
-pub fn accept(stream: TcpStream, front: &Arc<Front>, doors: &Doors) {
+pub fn accept(stream: TcpStream, front: &Arc<Front>, port_routes: &PortRoutes) {
     let (mut connection, facts, proxy) = match take_over(stream, front) {
         Ok(taken) => taken,
         Err(error) => {
@@ -56,18 +56,18 @@ pub fn accept(stream: TcpStream, front: &Arc<Front>, doors: &Doors) {
             return;
         }
     };
-    match front.doorkeeper.enter(facts.remote.ip(), proxy) {
+    match front.connection_limiter.enter(facts.remote.ip(), proxy) {
         Ok(place) => connection.keep(place),
         Err(full) => {
             front.refused(Refusal::Connections, facts.remote, full.message());
             // A handshake would cost more than the refusal is to spare.
             if front.tls.is_none() {
-                turn_away(connection, full, front);
+                reject(connection, full, front);
             }
             return;
         }
     }
-    let conversation = converse(connection, facts, front.clone(), doors.clone());
+    let conversation = converse(connection, facts, front.clone(), port_routes.clone());
     let stopping = front.stopping.clone();
     front.tasks.spawn(async move {
         tokio::select! {
@@ -79,7 +79,7 @@ pub fn accept(stream: TcpStream, front: &Arc<Front>, doors: &Doors) {
 
 /// Tells a client that it is one too many. It has a moment to take it; the task ends
 /// with it, so those who are turned away are not many at a time.
-fn turn_away(mut connection: Connection, full: Full, front: &Front) {
+fn reject(mut connection: Connection, full: Full, front: &Front) {
     let words = full.message();
     let answer = format!(
         "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\n\
@@ -91,6 +91,6 @@ fn turn_away(mut connection: Connection, full: Full, front: &Front) {
             connection.write_all(answer.as_bytes()).await?;
             connection.shutdown().await
         };
-        let _ = tokio::time::timeout(FAREWELL, told).await;
+        let _ = tokio::time::timeout(TEARDOWN_GRACE, told).await;
     });
 }

@@ -7,8 +7,8 @@
 use crate::connection::{Connection, ConnectionFacts};
 use crate::counts::Refusal;
 use crate::front::Front;
-use crate::gate::PublicUrl;
 use crate::limits::Limits;
+use crate::origin_policy::PublicUrl;
 use crate::outgoing::{Flow, Outgoing, UNKNOWN};
 use crate::plain::plain;
 use crate::request::Peer;
@@ -51,20 +51,21 @@ const KEEP_ALIVE: Duration = Duration::from_secs(20);
 
 /// Whom connections lead to.
 #[derive(Clone)]
-pub struct Doors {
+pub struct PortRoutes {
     /// All that there is.
     routes: Router,
     /// For who speaks plain HTTP where TLS is spoken: the way to it.
-    signpost: Router,
+    plaintext_routes: Router,
 }
 
-impl Doors {
-    /// To these routes. Of them `signpost` is also reached without TLS where TLS is spoken: a
+impl PortRoutes {
+    /// To these routes. Of them `plaintext_routes` is also reached without TLS where TLS is spoken: a
     /// device fetches the authority before it trusts it.
-    pub fn new(routes: Router, signpost: Router, front: Arc<Front>) -> Self {
+    pub fn new(routes: Router, plaintext_routes: Router, front: Arc<Front>) -> Self {
         Self {
             routes,
-            signpost: signpost.fallback_service(routing::any(point).with_state(front)),
+            plaintext_routes: plaintext_routes
+                .fallback_service(routing::any(point).with_state(front)),
         }
     }
 }
@@ -105,10 +106,10 @@ pub async fn converse(
     connection: Connection,
     mut facts: ConnectionFacts,
     front: Arc<Front>,
-    doors: Doors,
+    port_routes: PortRoutes,
 ) {
     let Some(tls) = front.tls.clone() else {
-        let answering = Answering::new(front, doors.routes, facts);
+        let answering = Answering::new(front, port_routes.routes, facts);
         return http1(connection, answering).await;
     };
     let opened = match tls.open(connection).await {
@@ -121,13 +122,17 @@ pub async fn converse(
     facts.secure = !matches!(opened, Opened::Plain(_));
     match opened {
         Opened::Plain(connection) => {
-            http1(connection, Answering::new(front, doors.signpost, facts)).await;
+            http1(
+                connection,
+                Answering::new(front, port_routes.plaintext_routes, facts),
+            )
+            .await;
         }
         Opened::Http1(connection) => {
-            http1(connection, Answering::new(front, doors.routes, facts)).await;
+            http1(connection, Answering::new(front, port_routes.routes, facts)).await;
         }
         Opened::Http2(connection) => {
-            http2(connection, Answering::new(front, doors.routes, facts)).await;
+            http2(connection, Answering::new(front, port_routes.routes, facts)).await;
         }
     }
 }
@@ -267,9 +272,9 @@ impl Answering {
     fn settle(&self, request: &Request<Incoming>) -> Result<Peer, (StatusCode, String)> {
         let (front, mut peer) = (&self.front, Peer::over(&self.connection));
         let (version, uri, headers) = (request.version(), request.uri(), request.headers());
-        let usually = front.gate.public().map(PublicUrl::is_secure);
+        let usually = front.origin_policy.public().map(PublicUrl::is_secure);
         front.proxies.look_behind(&mut peer, headers, usually);
-        match front.gate.settle(version, uri, headers, &mut peer) {
+        match front.origin_policy.settle(version, uri, headers, &mut peer) {
             Ok(()) => Ok(peer),
             Err((status, reason)) => {
                 front.refused(Refusal::Host, peer.remote, &reason);

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 /// The ways by which pictures leave the hub.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
+pub enum Transport {
     /// The wall socket in its plain form.
     Wall,
     /// The wall socket as `ocelli.v2`.
@@ -24,26 +24,26 @@ pub enum Way {
     Jsmpeg,
 }
 
-impl Way {
+impl Transport {
     /// All of them.
-    pub const ALL: [Way; 6] = [
-        Way::Wall,
-        Way::WallV2,
-        Way::LiveWs,
-        Way::Mjpeg,
-        Way::Snapshot,
-        Way::Jsmpeg,
+    pub const ALL: [Transport; 6] = [
+        Transport::Wall,
+        Transport::WallV2,
+        Transport::LiveWs,
+        Transport::Mjpeg,
+        Transport::Snapshot,
+        Transport::Jsmpeg,
     ];
 
     /// What it is called in the metrics.
     pub fn name(self) -> &'static str {
         match self {
-            Way::Wall => "wall",
-            Way::WallV2 => "wall_v2",
-            Way::LiveWs => "live_ws",
-            Way::Mjpeg => "mjpeg",
-            Way::Snapshot => "snapshot",
-            Way::Jsmpeg => "jsmpeg",
+            Transport::Wall => "wall",
+            Transport::WallV2 => "wall_v2",
+            Transport::LiveWs => "live_ws",
+            Transport::Mjpeg => "mjpeg",
+            Transport::Snapshot => "snapshot",
+            Transport::Jsmpeg => "jsmpeg",
         }
     }
 }
@@ -139,25 +139,27 @@ pub struct Reading {
 /// What the hub counts.
 #[derive(Debug, Default)]
 pub struct Counts {
-    ways: [Traffic; Way::ALL.len()],
+    transports: [Traffic; Transport::ALL.len()],
     refused: [AtomicU64; Refusal::ALL.len()],
 }
 
 impl Counts {
     /// Counts a viewer for as long as the answer is kept.
-    pub fn enter(self: &Arc<Self>, way: Way) -> Viewing {
-        self.ways[way as usize].viewers.fetch_add(1, Relaxed);
+    pub fn enter(self: &Arc<Self>, transport: Transport) -> Viewing {
+        self.transports[transport as usize]
+            .viewers
+            .fetch_add(1, Relaxed);
         Viewing {
             tally: Tally {
                 counts: self.clone(),
-                way,
+                transport,
             },
         }
     }
 
     /// What went one way.
-    pub fn reading(&self, way: Way) -> Reading {
-        let traffic = &self.ways[way as usize];
+    pub fn reading(&self, transport: Transport) -> Reading {
+        let traffic = &self.transports[transport as usize];
         Reading {
             viewers: traffic.viewers.load(Relaxed),
             frames: traffic.frames.load(Relaxed),
@@ -180,13 +182,13 @@ impl Counts {
 #[derive(Clone, Debug)]
 pub struct Tally {
     counts: Arc<Counts>,
-    way: Way,
+    transport: Transport,
 }
 
 impl Tally {
     /// Counts a frame that a viewer was handed.
     pub fn sent(&self, bytes: usize) {
-        let traffic = &self.counts.ways[self.way as usize];
+        let traffic = &self.counts.transports[self.transport as usize];
         traffic.frames.fetch_add(1, Relaxed);
         traffic.bytes.fetch_add(bytes as u64, Relaxed);
     }
@@ -207,8 +209,8 @@ impl Viewing {
 
 impl Drop for Viewing {
     fn drop(&mut self) {
-        let Tally { counts, way } = &self.tally;
-        let traffic = &counts.ways[*way as usize];
+        let Tally { counts, transport } = &self.tally;
+        let traffic = &counts.transports[*transport as usize];
         traffic.viewers.fetch_sub(1, Relaxed);
     }
 }
@@ -220,14 +222,14 @@ mod tests {
     #[test]
     fn each_way_and_each_refusal_has_its_own_number() {
         let counts = Arc::new(Counts::default());
-        for (index, way) in Way::ALL.into_iter().enumerate() {
-            let viewing: Vec<_> = (0..=index).map(|_| counts.enter(way)).collect();
+        for (index, transport) in Transport::ALL.into_iter().enumerate() {
+            let viewing: Vec<_> = (0..=index).map(|_| counts.enter(transport)).collect();
             viewing[0].tally().sent(100 * index);
-            let told = counts.reading(way);
+            let told = counts.reading(transport);
             assert_eq!(told.viewers, index + 1);
             assert_eq!((told.frames, told.bytes), (1, 100 * index as u64));
             drop(viewing);
-            assert_eq!(counts.reading(way).viewers, 0);
+            assert_eq!(counts.reading(transport).viewers, 0);
         }
         for why in Refusal::ALL {
             counts.refuse(why);

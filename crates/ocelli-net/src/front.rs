@@ -2,8 +2,8 @@
 //! what is counted of it.
 
 use crate::counts::{Counts, Refusal};
-use crate::gate::Gate;
-use crate::limits::{Doorkeeper, Limits};
+use crate::limits::{ConnectionLimiter, Limits};
+use crate::origin_policy::OriginPolicy;
 use crate::outgoing::Accounts;
 use crate::plain::framing;
 use crate::proxy::Proxies;
@@ -25,7 +25,7 @@ const COMPLAINT_EACH: Duration = Duration::from_secs(10);
 /// The server's state below its routes.
 pub struct Front {
     /// The Host and Origin rules.
-    pub gate: Gate,
+    pub origin_policy: OriginPolicy,
     /// The trusted reverse proxies.
     pub proxies: Proxies,
     /// Who may show the hub's pages in a frame, as pages say it.
@@ -35,7 +35,7 @@ pub struct Front {
     /// What clients may take.
     pub limits: Limits,
     /// Bounds the number of connections.
-    pub doorkeeper: Arc<Doorkeeper>,
+    pub connection_limiter: Arc<ConnectionLimiter>,
     /// What clients have not taken of their answers.
     pub outgoing: Arc<Accounts>,
     /// What one peer may cost.
@@ -43,7 +43,7 @@ pub struct Front {
     /// What is counted.
     pub counts: Arc<Counts>,
     /// How often each address was complained about in the log.
-    complaints: Throttle<Block>,
+    log_limiter: Throttle<Block>,
     /// Refusals that the log was spared since the last that it has.
     unsaid: AtomicU64,
     /// The tasks of connections that were upgraded.
@@ -55,19 +55,19 @@ pub struct Front {
 }
 
 impl Front {
-    /// Lets in what `gate` lets in, with the default limits.
-    pub fn new(gate: Gate, budgets: Budgets) -> Self {
+    /// Lets in what `origin_policy` lets in, with the default limits.
+    pub fn new(origin_policy: OriginPolicy, budgets: Budgets) -> Self {
         Self {
-            gate,
+            origin_policy,
             proxies: Proxies::default(),
             framing: framing(&[]),
             tls: None,
-            doorkeeper: Arc::new(Doorkeeper::new(&Limits::default())),
+            connection_limiter: Arc::new(ConnectionLimiter::new(&Limits::default())),
             limits: Limits::default(),
             outgoing: Arc::default(),
             budgets,
             counts: Arc::default(),
-            complaints: Throttle::new(COMPLAINTS, COMPLAINT_EACH),
+            log_limiter: Throttle::new(COMPLAINTS, COMPLAINT_EACH),
             unsaid: AtomicU64::new(0),
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),
@@ -82,7 +82,7 @@ impl Front {
 
     /// Holds clients to these limits.
     pub fn limit(&mut self, limits: Limits) {
-        self.doorkeeper = Arc::new(Doorkeeper::new(&limits));
+        self.connection_limiter = Arc::new(ConnectionLimiter::new(&limits));
         self.limits = limits;
     }
 
@@ -91,7 +91,7 @@ impl Front {
     pub fn refused(&self, why: Refusal, peer: SocketAddr, reason: &str) {
         self.counts.refuse(why);
         let unsaid = &self.unsaid;
-        if self.complaints.count(&Block::from(peer.ip())).is_err() {
+        if self.log_limiter.count(&Block::from(peer.ip())).is_err() {
             unsaid.fetch_add(1, Ordering::Relaxed);
             return;
         }

@@ -87,7 +87,7 @@ pub fn raise_descriptor_limit() -> std::io::Result<()> {
 
 /// Counts connections, and turns away those that are too many.
 #[derive(Debug)]
-pub struct Doorkeeper {
+pub struct ConnectionLimiter {
     connections: usize,
     per_address: usize,
     loopback: bool,
@@ -117,7 +117,7 @@ impl Full {
     }
 }
 
-impl Doorkeeper {
+impl ConnectionLimiter {
     /// One who keeps to these limits.
     pub fn new(limits: &Limits) -> Self {
         Self {
@@ -162,7 +162,7 @@ impl Doorkeeper {
         }
         self.open.fetch_add(1, Ordering::Relaxed);
         Ok(Place {
-            doorkeeper: self.clone(),
+            connection_limiter: self.clone(),
             block,
         })
     }
@@ -177,7 +177,7 @@ impl Doorkeeper {
 /// A connection's place; free again when it is dropped.
 #[derive(Debug)]
 pub struct Place {
-    doorkeeper: Arc<Doorkeeper>,
+    connection_limiter: Arc<ConnectionLimiter>,
     block: Option<Block>,
 }
 
@@ -187,7 +187,7 @@ impl Place {
         let Some(block) = self.block.take() else {
             return;
         };
-        let mut by_address = self.doorkeeper.lock();
+        let mut by_address = self.connection_limiter.lock();
         if let Some(open) = by_address.get_mut(&block) {
             *open -= 1;
             if *open == 0 {
@@ -199,7 +199,7 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.doorkeeper.open.fetch_sub(1, Ordering::Relaxed);
+        self.connection_limiter.open.fetch_sub(1, Ordering::Relaxed);
         self.stand_alone();
     }
 }
@@ -212,8 +212,8 @@ mod tests {
         text.parse().expect("an address")
     }
 
-    fn doorkeeper() -> Arc<Doorkeeper> {
-        Arc::new(Doorkeeper::new(&Limits {
+    fn connection_limiter() -> Arc<ConnectionLimiter> {
+        Arc::new(ConnectionLimiter::new(&Limits {
             connections: 5,
             connections_per_address: 2,
             ..Limits::default()
@@ -222,48 +222,53 @@ mod tests {
 
     #[test]
     fn an_address_has_so_many_places_and_another_has_its_own() {
-        let doorkeeper = doorkeeper();
+        let connection_limiter = connection_limiter();
         let (ann, bob) = (address("10.0.0.1"), address("2001:db8::1"));
-        let anns = [ann, ann].map(|a| doorkeeper.enter(a, false).expect("a place"));
-        assert_eq!(doorkeeper.enter(ann, false).err(), Some(Full::Address));
-        let _bobs = [bob, bob].map(|b| doorkeeper.enter(b, false).expect("a place"));
+        let anns = [ann, ann].map(|a| connection_limiter.enter(a, false).expect("a place"));
+        assert_eq!(
+            connection_limiter.enter(ann, false).err(),
+            Some(Full::Address)
+        );
+        let _bobs = [bob, bob].map(|b| connection_limiter.enter(b, false).expect("a place"));
         let household = address("2001:db8::2");
         assert_eq!(
-            doorkeeper.enter(household, false).err(),
+            connection_limiter.enter(household, false).err(),
             Some(Full::Address)
         );
         drop(anns);
-        assert_eq!(doorkeeper.open(), 2);
-        assert!(doorkeeper.enter(ann, false).is_ok());
+        assert_eq!(connection_limiter.open(), 2);
+        assert!(connection_limiter.enter(ann, false).is_ok());
         // A reverse proxy brings many.
-        let _proxy = [bob, bob].map(|b| doorkeeper.enter(b, true).expect("a place"));
-        assert_eq!(doorkeeper.lock().len(), 1, "who left is forgotten");
+        let _proxy = [bob, bob].map(|b| connection_limiter.enter(b, true).expect("a place"));
+        assert_eq!(connection_limiter.lock().len(), 1, "who left is forgotten");
     }
 
     #[test]
     fn who_stands_alone_counts_among_all_and_not_for_its_address() {
-        let doorkeeper = doorkeeper();
+        let connection_limiter = connection_limiter();
         let ann = address("10.0.0.1");
         let mut places = Vec::new();
         for _ in 0..5 {
-            let mut place = doorkeeper.enter(ann, false).expect("a place");
+            let mut place = connection_limiter.enter(ann, false).expect("a place");
             place.stand_alone();
             places.push(place);
         }
-        assert_eq!(doorkeeper.lock().len(), 0);
-        assert_eq!(doorkeeper.enter(ann, false).err(), Some(Full::Hub));
+        assert_eq!(connection_limiter.lock().len(), 0);
+        assert_eq!(connection_limiter.enter(ann, false).err(), Some(Full::Hub));
         drop(places);
-        assert_eq!(doorkeeper.open(), 0);
+        assert_eq!(connection_limiter.open(), 0);
     }
 
     #[test]
     fn all_together_have_so_many() {
-        let doorkeeper = doorkeeper();
+        let connection_limiter = connection_limiter();
         let own = address("127.0.0.1");
-        let _all: Vec<_> = (0..5).map(|_| doorkeeper.enter(own, false)).collect();
-        assert_eq!(doorkeeper.enter(own, false).err(), Some(Full::Hub));
+        let _all: Vec<_> = (0..5)
+            .map(|_| connection_limiter.enter(own, false))
+            .collect();
+        assert_eq!(connection_limiter.enter(own, false).err(), Some(Full::Hub));
         assert_eq!(
-            doorkeeper.enter(address("10.0.0.1"), false).err(),
+            connection_limiter.enter(address("10.0.0.1"), false).err(),
             Some(Full::Hub)
         );
     }
@@ -275,9 +280,9 @@ mod tests {
             loopback: true,
             ..Limits::default()
         };
-        let doorkeeper = Arc::new(Doorkeeper::new(&limits));
-        let _place = doorkeeper.enter(address("::ffff:127.0.0.1"), false);
-        let second = doorkeeper.enter(address("127.0.0.1"), false);
+        let connection_limiter = Arc::new(ConnectionLimiter::new(&limits));
+        let _place = connection_limiter.enter(address("::ffff:127.0.0.1"), false);
+        let second = connection_limiter.enter(address("127.0.0.1"), false);
         assert_eq!(second.err(), Some(Full::Address));
     }
 

@@ -1,7 +1,7 @@
 //! What is settled of a request before it reaches its route: who sent it, which host it
 //! asks for, and which page it comes from.
 //!
-//! What does not belong here: the rules by which that is decided (`gate`, `proxy`).
+//! What does not belong here: the rules by which that is decided (`origin_policy`, `proxy`).
 
 use crate::connection::ConnectionFacts;
 use http::header::HeaderValue;
@@ -28,7 +28,7 @@ pub struct Peer {
 
 impl Peer {
     /// Of a request over this connection, as far as the connection tells.
-    /// [`Gate::settle`](crate::gate::Gate::settle) decides the rest.
+    /// [`OriginPolicy::settle`](crate::origin_policy::OriginPolicy::settle) decides the rest.
     pub fn over(connection: &ConnectionFacts) -> Self {
         Self {
             remote: connection.remote,

@@ -6,22 +6,22 @@ use crate::ingest::Ingest;
 use crate::pages::trust::Authority;
 use crate::pages::{self, trust};
 use crate::telemetry::Telemetry;
-use crate::visitor::{Identity, rounds};
+use crate::visitor::{Identity, reauthorize_periodically};
 use crate::{api, ingest, sinks, telemetry};
 use axum::Router;
 use ocelli_core::State;
 use ocelli_media::all_children_ended;
-use ocelli_net::accept::{accept, wait_out};
-use ocelli_net::conversation::Doors;
+use ocelli_net::accept::{accept, back_off_after};
+use ocelli_net::conversation::PortRoutes;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 
 /// For the cameras to be taken leave of: one that is not told keeps its session
 /// for a minute, and may allow no more than one.
-const FAREWELL: Duration = Duration::from_millis(200);
+const TEARDOWN_GRACE: Duration = Duration::from_millis(200);
 /// How long connections may take to say goodbye.
-const GOODBYE: Duration = Duration::from_millis(500);
+const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 /// How long killed children may take to end: the system frees their memory first.
 const CHILDREN: Duration = Duration::from_secs(1);
 
@@ -61,9 +61,11 @@ impl Services {
 /// and every connection.
 pub async fn run(listener: TcpListener, services: Services, shutdown: impl Future<Output = ()>) {
     let Identity { front, hub, .. } = &*services.identity;
-    let signpost = trust::routes(services.authority.clone());
-    let doors = Doors::new(services.routes(), signpost, front.clone());
-    front.tasks.spawn(rounds(services.identity.clone()));
+    let plaintext_routes = trust::routes(services.authority.clone());
+    let port_routes = PortRoutes::new(services.routes(), plaintext_routes, front.clone());
+    front
+        .tasks
+        .spawn(reauthorize_periodically(services.identity.clone()));
     tokio::pin!(shutdown);
     loop {
         let accepted = tokio::select! {
@@ -71,8 +73,8 @@ pub async fn run(listener: TcpListener, services: Services, shutdown: impl Futur
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, _)) => accept(stream, front, &doors),
-            Err(error) => wait_out(&error).await,
+            Ok((stream, _)) => accept(stream, front, &port_routes),
+            Err(error) => back_off_after(&error).await,
         }
     }
     drop(listener);
@@ -83,14 +85,14 @@ pub async fn run(listener: TcpListener, services: Services, shutdown: impl Futur
         .any(|camera| camera.status().state != State::Idle);
     hub.stop();
     front.tasks.close();
-    let farewell = async {
+    let teardown = async {
         if awake {
-            tokio::time::sleep(FAREWELL).await;
+            tokio::time::sleep(TEARDOWN_GRACE).await;
         }
     };
     // Tasks that don't end by then end with the runtime.
-    let goodbye = tokio::time::timeout(GOODBYE, front.tasks.wait());
-    let _ = tokio::join!(goodbye, farewell);
+    let closing = tokio::time::timeout(CLOSE_TIMEOUT, front.tasks.wait());
+    let _ = tokio::join!(closing, teardown);
     let _ = tokio::time::timeout(CHILDREN, all_children_ended()).await;
     services.telemetry.stop().await;
 }

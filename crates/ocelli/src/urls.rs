@@ -22,9 +22,9 @@ where
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
-        let gate = &Arc::<Identity>::from_ref(state).front.gate;
+        let origin_policy = &Arc::<Identity>::from_ref(state).front.origin_policy;
         let peer = parts.extensions.get::<Peer>();
-        let origin = peer.map(|peer| gate.own_address(peer));
+        let origin = peer.map(|peer| origin_policy.own_address(peer));
         Ok(Self {
             origin: origin.unwrap_or_default(),
         })

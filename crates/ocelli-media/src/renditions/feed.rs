@@ -80,7 +80,7 @@ impl Ended {
     /// What to tell of it.
     pub async fn failure(self, child: &mut Child, limits: &MediaLimits) -> Failure {
         match self {
-            Ended::Itself => ffmpeg::obituary(child, &limits.picture).await,
+            Ended::Itself => ffmpeg::exit_failure(child, &limits.picture).await,
             Ended::Overdue => {
                 let said = ffmpeg::explain(&child.said(), &limits.picture);
                 let reason = said.map_or_else(

@@ -3,7 +3,7 @@
 //! User and password are separated from the address the moment it is read, so
 //! that whatever prints an address later cannot print a password.
 
-use super::Fence;
+use super::SsrfGuard;
 use ocelli_core::Endpoint;
 use percent_encoding::percent_decode_str;
 use std::fmt;
@@ -31,7 +31,7 @@ pub struct Address {
     /// What to sign in with, from the address or from the configuration.
     pub credentials: Option<Credentials>,
     /// Where it may lead, for one that came over HTTP.
-    pub fence: Option<Fence>,
+    pub ssrf_guard: Option<SsrfGuard>,
 }
 
 impl Address {
@@ -48,7 +48,7 @@ impl Address {
         Self {
             bare,
             credentials,
-            fence: None,
+            ssrf_guard: None,
         }
     }
 

@@ -120,11 +120,11 @@ impl Exec {
             unreachable!("standard output is always a pipe");
         };
         self.format.publish(stdout, publisher).await?;
-        Err(self.obituary(&mut child).await)
+        Err(self.exit_failure(&mut child).await)
     }
 
     /// How it ended, with its last words.
-    async fn obituary(&self, child: &mut Child) -> Failure {
+    async fn exit_failure(&self, child: &mut Child) -> Failure {
         let status = child.finish().await;
         let mut reason = ending(name_of(&self.program), status);
         let said = child.said();

@@ -182,7 +182,7 @@ impl Ffmpeg {
             unreachable!("standard output is always a pipe");
         };
         ffmpeg::publish(stdout, publisher).await?;
-        let failure = ffmpeg::obituary(&mut child, limits).await;
+        let failure = ffmpeg::exit_failure(&mut child, limits).await;
         // It made pictures until it ended by itself and without complaint.
         if failure.reason == "ffmpeg ended" {
             return Err(Failure::new(FailureKind::Ended, "the stream ended"));

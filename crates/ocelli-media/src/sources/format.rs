@@ -49,7 +49,7 @@ const CHUNK: usize = 64 << 10;
 const HOPELESS_KEYS: usize = 3;
 
 /// Where bytes come from.
-pub trait Outlet: AsyncRead + AsFd + Unpin {
+pub trait DirectWrite: AsyncRead + AsFd + Unpin {
     /// Gives it to a child process to read from.
     ///
     /// # Errors
@@ -57,13 +57,13 @@ pub trait Outlet: AsyncRead + AsFd + Unpin {
     fn into_stdio(self) -> io::Result<Stdio>;
 }
 
-impl Outlet for ChildStdout {
+impl DirectWrite for ChildStdout {
     fn into_stdio(self) -> io::Result<Stdio> {
         self.try_into()
     }
 }
 
-impl Outlet for Receiver {
+impl DirectWrite for Receiver {
     fn into_stdio(self) -> io::Result<Stdio> {
         Ok(self.into_blocking_fd()?.into())
     }
@@ -141,7 +141,7 @@ impl Format {
     /// What comes can't be read, is no video, or is more than the budget allows.
     pub async fn publish<R>(&self, input: R, publisher: &Publisher) -> Result<(), Failure>
     where
-        R: Outlet,
+        R: DirectWrite,
     {
         let metered = |input| Metered::new(input, publisher.budget(PeerKind::Program));
         match *self {
@@ -352,7 +352,7 @@ pub fn bare_pictures(codec: Codec, pieces: &[&[u8]]) -> Option<Vec<usize>> {
 
 /// ffmpeg reads from the very pipe that the program writes to.
 async fn publish_mpegts(
-    input: impl Outlet,
+    input: impl DirectWrite,
     jpeg: &JpegOptions,
     publisher: &Publisher,
 ) -> Result<(), Failure> {
@@ -372,6 +372,6 @@ async fn publish_mpegts(
     match ffmpeg::explain(&child.said(), limits) {
         Some(failure) => Err(failure),
         None if status.is_some_and(|status| status.success()) => Ok(()),
-        None => Err(ffmpeg::obituary(&mut child, limits).await),
+        None => Err(ffmpeg::exit_failure(&mut child, limits).await),
     }
 }

@@ -14,7 +14,7 @@ mod multipart;
 mod wire;
 
 use super::pace::{MAX_FPS, Pace, WithoutPicture};
-use super::{Address, Credentials, Fence, Kind, authorities};
+use super::{Address, Credentials, Kind, SsrfGuard, authorities};
 use crate::jpeg;
 use connection::Connection;
 use fault::{CLOSED, Fault, NOT_HTTP};
@@ -62,7 +62,7 @@ const HOPELESS_PARTS: usize = 10;
 struct Http {
     url: Url,
     credentials: Option<Credentials>,
-    fence: Option<Fence>,
+    ssrf_guard: Option<SsrfGuard>,
     interval: Duration,
     patience: Duration,
     verify_tls: bool,
@@ -85,7 +85,7 @@ fn open(address: Address, options: &mut Section<'_>) -> Result<Arc<dyn Source>, 
     Ok(Arc::new(Http {
         url,
         credentials: address.credentials,
-        fence: address.fence,
+        ssrf_guard: address.ssrf_guard,
         interval,
         patience,
         verify_tls,
@@ -315,9 +315,9 @@ impl<'a> Visit<'a> {
             }
             _ => None,
         };
-        let fence = self.camera.fence.unwrap_or_else(Fence::lifted);
+        let ssrf_guard = self.camera.ssrf_guard.unwrap_or_else(SsrfGuard::disabled);
         let budget = self.take_budget();
-        let opened = Connection::open(&self.url, fence, tls, budget).await;
+        let opened = Connection::open(&self.url, ssrf_guard, tls, budget).await;
         let connection = self
             .connection
             .insert(opened.map_err(|fault| self.explain(fault))?);

@@ -9,7 +9,6 @@ mod address;
 mod authorities;
 mod capture_clock;
 mod exec;
-mod fence;
 mod ffmpeg;
 mod file;
 mod format;
@@ -21,15 +20,16 @@ mod pipe;
 pub mod push;
 mod reach;
 pub mod rtsp;
+mod ssrf_guard;
 mod v4l2;
 
 pub use address::{Address, Credentials, redact};
-pub use fence::{Fence, REFUSED};
 #[cfg(fuzzing)]
 pub use format::bare_pictures;
 #[cfg(fuzzing)]
 pub use http::{multipart_parts, read_answer};
 pub use kind::{Kind, Open};
+pub use ssrf_guard::{REFUSED, SsrfGuard};
 
 use ocelli_config::{ConfigError, Section, nearest};
 use ocelli_core::Source;
@@ -61,7 +61,7 @@ pub fn open(
 ) -> Result<(&'static str, Arc<dyn Source>), ConfigError> {
     let scheme = address.scheme();
     let kind = KINDS.iter().find(|kind| kind.schemes.contains(&scheme));
-    if address.fence.is_some() && kind.is_none_or(|kind| !ADDABLE.contains(&kind.name)) {
+    if address.ssrf_guard.is_some() && kind.is_none_or(|kind| !ADDABLE.contains(&kind.name)) {
         return Err(ConfigError::new(
             "a camera that is added over HTTP has an address that begins with rtsp:, http: or \
              https:; programs, files, devices and ffmpeg's inputs come only from the \

@@ -11,10 +11,10 @@ pub const KIND: &str = "push";
 
 /// The source of one camera that pushes: a seat for whoever sends its pictures.
 pub struct Push<T> {
-    seat: Mutex<Seat<T>>,
+    connect: Mutex<Connected<T>>,
 }
 
-struct Seat<T> {
+struct Connected<T> {
     /// Where pictures go; none until the upstream has begun.
     publisher: Option<Publisher>,
     holder: Option<Arc<T>>,
@@ -23,7 +23,7 @@ struct Seat<T> {
 impl<T> Default for Push<T> {
     fn default() -> Self {
         Self {
-            seat: Mutex::new(Seat {
+            connect: Mutex::new(Connected {
                 publisher: None,
                 holder: None,
             }),
@@ -32,8 +32,8 @@ impl<T> Default for Push<T> {
 }
 
 impl<T> Push<T> {
-    fn lock(&self) -> MutexGuard<'_, Seat<T>> {
-        self.seat.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Connected<T>> {
+        self.connect.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Who sends its pictures now.
@@ -43,11 +43,11 @@ impl<T> Push<T> {
 
     /// Seats a newcomer; whoever sat there before publishes nothing more. Viewers
     /// notice nothing of such a change.
-    pub fn seat(&self, newcomer: Arc<T>) -> Option<Arc<T>> {
-        let mut seat = self.lock();
-        let before = seat.holder.replace(newcomer);
+    pub fn connect(&self, newcomer: Arc<T>) -> Option<Arc<T>> {
+        let mut connect = self.lock();
+        let before = connect.holder.replace(newcomer);
         if before.is_none()
-            && let Some(publisher) = &seat.publisher
+            && let Some(publisher) = &connect.publisher
         {
             publisher.interrupt();
             publisher.set_state(State::Starting);
@@ -58,12 +58,12 @@ impl<T> Push<T> {
     /// Leaves the seat, because of a fault if one is given; whether it was still
     /// `holder`'s. The last picture stays.
     pub fn leave(&self, holder: &Arc<T>, fault: Option<&str>) -> bool {
-        let mut seat = self.lock();
-        if !seat.holds(holder) {
+        let mut connect = self.lock();
+        if !connect.holds(holder) {
             return false;
         }
-        seat.holder = None;
-        if let Some(publisher) = &seat.publisher {
+        connect.holder = None;
+        if let Some(publisher) = &connect.publisher {
             publisher.interrupt();
             if let Some(fault) = fault {
                 publisher.note_failure(fault);
@@ -76,11 +76,11 @@ impl<T> Push<T> {
     /// Shows a picture of `holder`'s; false, and nothing is shown, if the seat is
     /// another's by now.
     pub fn publish(&self, holder: &Arc<T>, picture: Picture) -> bool {
-        let seat = self.lock();
-        if !seat.holds(holder) {
+        let connect = self.lock();
+        if !connect.holds(holder) {
             return false;
         }
-        if let Some(publisher) = &seat.publisher {
+        if let Some(publisher) = &connect.publisher {
             publisher.publish(picture);
         }
         true
@@ -88,9 +88,9 @@ impl<T> Push<T> {
 
     /// Says that `holder` is there but sends no pictures, for so long now.
     pub fn stall(&self, holder: &Arc<T>, quiet: Duration) {
-        let seat = self.lock();
-        if seat.holds(holder)
-            && let Some(publisher) = &seat.publisher
+        let connect = self.lock();
+        if connect.holds(holder)
+            && let Some(publisher) = &connect.publisher
         {
             let reason = format!("no picture for {} s", quiet.as_secs());
             publisher.set_state(State::Stalled(reason));
@@ -98,7 +98,7 @@ impl<T> Push<T> {
     }
 }
 
-impl<T> Seat<T> {
+impl<T> Connected<T> {
     fn holds(&self, holder: &Arc<T>) -> bool {
         self.holder
             .as_ref()
@@ -108,12 +108,12 @@ impl<T> Seat<T> {
 
 impl<T: Send + Sync + 'static> Source for Push<T> {
     fn run_once(self: Arc<Self>, publisher: Publisher) -> RunOnce {
-        let mut seat = self.lock();
-        if seat.holder.is_some() {
+        let mut connect = self.lock();
+        if connect.holder.is_some() {
             publisher.set_state(State::Starting);
         }
-        seat.publisher = Some(publisher);
-        drop(seat);
+        connect.publisher = Some(publisher);
+        drop(connect);
         Box::pin(std::future::pending())
     }
 
@@ -145,11 +145,11 @@ mod tests {
         }
         assert_eq!(camera.status().state, State::Idle);
         let (old, new) = (Arc::new(1), Arc::new(2));
-        assert!(place.seat(old.clone()).is_none());
+        assert!(place.connect(old.clone()).is_none());
         assert_eq!(camera.status().state, State::Starting);
         assert!(place.publish(&old, jpeg(1)));
         assert_eq!(camera.status().state, State::Live);
-        assert_eq!(place.seat(new.clone()), Some(old.clone()));
+        assert_eq!(place.connect(new.clone()), Some(old.clone()));
         assert_eq!(camera.status().state, State::Live, "nobody notices");
         // Late: neither seen, nor does it stall or end the other's.
         assert!(!place.publish(&old, jpeg(9)));

@@ -137,7 +137,7 @@ impl Device {
         if let Err(failure) = ffmpeg::publish(stdout, publisher).await {
             return Some(failure);
         }
-        let failure = ffmpeg::obituary(&mut child, limits).await;
+        let failure = ffmpeg::exit_failure(&mut child, limits).await;
         let unfit = !raw && child.said().iter().any(|line| line.contains(NO_JPEG));
         (!unfit).then_some(failure)
     }

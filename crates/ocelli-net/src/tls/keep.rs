@@ -159,7 +159,7 @@ impl Keeper {
             ticks.tick().await;
             // A file may be on a slow disk, and the frame path waits for none.
             let looked = tokio::task::spawn_blocking(move || {
-                self.look(SystemTime::now(), &crate::gate::own_addresses());
+                self.look(SystemTime::now(), &crate::origin_policy::own_addresses());
                 self
             });
             self = match looked.await {

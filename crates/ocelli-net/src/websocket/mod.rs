@@ -2,24 +2,24 @@
 //! being written.
 //!
 //! [`handshake`] is how they are opened, [`sender`] how frames are sent to a viewer,
-//! [`binary`] how they are written, [`outlet`] how their publisher writes them.
+//! [`binary`] how they are written, [`direct_write`] how their publisher writes them.
 
 mod binary;
+mod direct_write;
 mod end;
 mod handshake;
-mod outlet;
 mod sender;
 
 use crate::connection::Connection;
 use crate::counts::Tally;
 use binary::Binary;
 use bytes::Bytes;
+use direct_write::Direct;
 pub use end::{End, Fault};
 use futures_util::{Sink, Stream};
 pub use handshake::{offers, upgrade, upgrade_for_anybody};
 use hyper_util::rt::TokioIo;
 use ocelli_core::{Budgets, Form, Overspent, PeerKind, Ready};
-use outlet::Direct;
 pub use sender::{Delivery, FrameSender, Next};
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -41,7 +41,7 @@ const PING_INTERVAL: Duration = Duration::from_secs(15);
 /// Pings that may stay unanswered.
 const MISSED_PONGS: u32 = 2;
 /// How long a viewer may take to answer a close.
-pub const GOODBYE: Duration = Duration::from_millis(400);
+pub const CLOSE_TIMEOUT: Duration = Duration::from_millis(400);
 
 /// Close codes that this hub gives beyond those of RFC 6455.
 pub mod close {
@@ -213,17 +213,19 @@ impl Socket {
     /// its task waits on `ready`: in this form, and no longer than `longest`. Not where
     /// the peer has been slow, whose pictures are chosen when it is ready for them, nor
     /// under TLS. The task takes the socket back whenever it runs.
-    fn lend(&self, ready: &Ready, form: Form, longest: usize, tally: &Tally) {
+    fn start_direct_write(&self, ready: &Ready, form: Form, longest: usize, tally: &Tally) {
         if self.is_idle()
             && let Some(wire) = self.stream.get_ref().wire()
         {
-            ready.lend(|| Box::new(Direct::new(wire.clone(), form, longest, tally.clone())));
+            ready.start_direct_write(|| {
+                Box::new(Direct::new(wire.clone(), form, longest, tally.clone()))
+            });
         }
     }
 
-    /// Ends what [`Socket::lend`] began, before anything else is done with the socket.
-    fn take_back(&mut self, ready: &Ready, form: Form) {
-        if let Some(begun) = ready.take_back() {
+    /// Ends what [`Socket::start_direct_write`] began, before anything else is done with the socket.
+    fn stop_direct_write(&mut self, ready: &Ready, form: Form) {
+        if let Some(begun) = ready.stop_direct_write() {
             self.binary = Some(Binary::new(begun.frame.into_message(form), begun.sent));
             self.writing = true;
             self.stream.get_mut().note_slow();

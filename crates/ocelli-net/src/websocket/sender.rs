@@ -4,10 +4,10 @@
 //! [`FrameSender`] has all that depends on the socket: the form of its messages, the direct
 //! write while the viewer waits, and the order in which things are looked at.
 
-use super::{GOODBYE, Incoming, Socket};
-use crate::bell::Bell;
-use crate::counts::{Viewing, Way};
+use super::{CLOSE_TIMEOUT, Incoming, Socket};
+use crate::counts::{Transport, Viewing};
 use crate::front::Front;
+use crate::wake_flag::WakeFlag;
 use bytes::Bytes;
 use ocelli_core::{Form, Frame, Ready};
 use std::future::poll_fn;
@@ -76,26 +76,26 @@ enum Interruption {
 /// One viewer's socket, to which frames are sent.
 ///
 /// It is fast for three reasons. Nothing returns to the runtime between a frame and the
-/// next. Rare events are polled after their own waker fired ([`Bell`]), and not for each
+/// next. Rare events are polled after their own waker fired ([`WakeFlag`]), and not for each
 /// frame. While there is nothing to do, the publisher of the next frame may write it directly.
 pub struct FrameSender {
     socket: Socket,
     /// The form of all frames, whether the task or a publisher writes them.
     form: Form,
     /// Wakes for all that is not a frame.
-    bell: Bell,
+    wake_flag: WakeFlag,
     viewing: Viewing,
     stopping: CancellationToken,
 }
 
 impl FrameSender {
     /// A viewer that comes this way, and is counted while it stays.
-    pub fn new(socket: Socket, form: Form, front: &Front, way: Way) -> Self {
+    pub fn new(socket: Socket, form: Form, front: &Front, transport: Transport) -> Self {
         Self {
             socket,
             form,
-            bell: Bell::default(),
-            viewing: front.counts.enter(way),
+            wake_flag: WakeFlag::default(),
+            viewing: front.counts.enter(transport),
             stopping: front.stopping.clone(),
         }
     }
@@ -111,7 +111,7 @@ impl FrameSender {
                 Interruption::Closed => return,
                 Interruption::End(code, reason) => {
                     self.socket.close(code, reason);
-                    return self.socket.finish(GOODBYE).await;
+                    return self.socket.finish(CLOSE_TIMEOUT).await;
                 }
             }
         }
@@ -129,11 +129,13 @@ impl FrameSender {
         stopped: Pin<&mut WaitForCancellationFuture<'_>>,
         cx: &mut Context<'_>,
     ) -> Poll<Interruption> {
-        self.socket.take_back(delivery.ready(), self.form);
-        self.bell.hear(cx);
+        self.socket.stop_direct_write(delivery.ready(), self.form);
+        self.wake_flag.observe(cx);
         // First, because cameras end with the hub, and the viewer is told the cause.
-        if let Some(bell) = self.bell.due()
-            && stopped.poll(&mut Context::from_waker(&bell)).is_ready()
+        if let Some(wake_flag) = self.wake_flag.fired()
+            && stopped
+                .poll(&mut Context::from_waker(&wake_flag))
+                .is_ready()
         {
             return Poll::Ready(Interruption::End(1001, "the hub stops"));
         }
@@ -147,14 +149,14 @@ impl FrameSender {
                 self.socket.send(Message::text(text));
                 continue;
             }
-            if let Some(bell) = self.bell.due() {
-                let rare = &mut Context::from_waker(&bell);
+            if let Some(wake_flag) = self.wake_flag.fired() {
+                let rare = &mut Context::from_waker(&wake_flag);
                 if let Poll::Ready(interruption) = self.poll_rare(delivery, rare) {
                     return Poll::Ready(interruption);
                 }
                 // While a message is being written not all of it was polled.
                 if self.socket.is_idle() {
-                    self.bell.settle();
+                    self.wake_flag.clear();
                 }
             }
             if !self.socket.is_idle() {
@@ -163,7 +165,8 @@ impl FrameSender {
             let Poll::Ready(next) = delivery.poll_next(cx) else {
                 if let Some(longest) = delivery.longest_direct() {
                     let (ready, tally) = (delivery.ready(), self.viewing.tally());
-                    self.socket.lend(ready, self.form, longest, tally);
+                    self.socket
+                        .start_direct_write(ready, self.form, longest, tally);
                 }
                 return Poll::Pending;
             };
@@ -208,7 +211,7 @@ impl FrameSender {
 mod tests {
     use super::*;
     use crate::connection::Connection;
-    use crate::gate::Gate;
+    use crate::origin_policy::OriginPolicy;
     use crate::websocket::Reading;
     use futures_util::{SinkExt, StreamExt};
     use ocelli_core::{Budgets, Clock, Follower, FrameBuffer, PeerKind, Picture, Slot, Timestamp};
@@ -304,7 +307,7 @@ mod tests {
         let budget = front.budgets.budget(PeerKind::Connection);
         let (connection, _) = Connection::new(stream, budget).expect("a peer");
         let socket = Socket::over(connection, Reading::VIEWER, &front.budgets);
-        let sender = FrameSender::new(socket, form, front, Way::Wall);
+        let sender = FrameSender::new(socket, form, front, Transport::Wall);
         let served = tokio::spawn(async move {
             sender.run(&mut delivery).await;
             delivery
@@ -314,7 +317,7 @@ mod tests {
     }
 
     fn front() -> Front {
-        Front::new(Gate::default(), Budgets::default())
+        Front::new(OriginPolicy::default(), Budgets::default())
     }
 
     async fn next(client: &mut WebSocketStream<TcpStream>) -> Received {
@@ -343,7 +346,7 @@ mod tests {
             assert_eq!(code(next(&mut client).await), expected);
             drop(client);
             served.await.expect("served");
-            assert_eq!(front.counts.reading(Way::Wall).viewers, 0);
+            assert_eq!(front.counts.reading(Transport::Wall).viewers, 0);
         }
     }
 
@@ -417,6 +420,6 @@ mod tests {
             assert!(received.into_data() == message, "frame {at}");
             assert_eq!(taken.load(SeqCst), by_task, "frame {at}");
         }
-        assert_eq!(front.counts.reading(Way::Wall).frames, 4);
+        assert_eq!(front.counts.reading(Transport::Wall).frames, 4);
     }
 }

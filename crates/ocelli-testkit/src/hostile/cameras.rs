@@ -17,7 +17,7 @@ const CONNECTIONS: usize = 8;
 
 /// How the hub is made to connect to the camera.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
+pub enum Usage {
     /// So many cameras are added and watched.
     Watched(usize),
     /// One camera is added and watched as MPEG-1.
@@ -30,7 +30,7 @@ pub enum Way {
 /// the hub makes.
 pub fn run(
     scheme: &str,
-    way: Way,
+    usage: Usage,
     secure: Option<&Arc<ServerConfig>>,
     answer: impl Fn(Link, &Progress) -> Result<()> + Sync,
     target: &Target,
@@ -41,8 +41,8 @@ pub fn run(
     let url = format!("{scheme}://{}/hostile", listener.local_addr()?);
     thread::scope(|scope| {
         scope.spawn(|| serve(&listener, secure, &answer, progress));
-        match way {
-            Way::Watched(count) => {
+        match usage {
+            Usage::Watched(count) => {
                 let watched = (1..=count).map(|number| {
                     let url = &url;
                     scope.spawn(move || -> std::result::Result<(), String> {
@@ -57,7 +57,7 @@ pub fn run(
                 }
                 Ok(())
             }
-            Way::Encoded => {
+            Usage::Encoded => {
                 let camera = target.add_camera("hostile", &url)?;
                 watch(target, &camera.room, progress)?;
                 // Until the end, even if the viewer was disconnected.
@@ -66,7 +66,7 @@ pub fn run(
                 }
                 Ok(())
             }
-            Way::Tested => {
+            Usage::Tested => {
                 for _ in 0..TRIALS {
                     scope.spawn(|| test(&url, target, progress));
                 }

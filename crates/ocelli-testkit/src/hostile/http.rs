@@ -1,7 +1,7 @@
 //! HTTP cameras that never send a picture, or far too many.
 
 use super::attack::{Attack, MEGABYTE, Over};
-use super::cameras::{Way, next_head, run};
+use super::cameras::{Usage, next_head, run};
 use super::flood::flood;
 use super::progress::{Pace, Progress};
 use crate::Result;
@@ -40,20 +40,20 @@ pub fn attacks() -> Vec<Attack> {
         ("headers of a part without end", Behaviour::PartHeaders),
         ("50,000 tiny pictures a second", Behaviour::Pictures),
     ];
-    let ways = [
-        ("http", Way::Watched(CAMERAS)),
-        ("https", Way::Watched(CAMERAS)),
-        ("http", Way::Tested),
+    let usages = [
+        ("http", Usage::Watched(CAMERAS)),
+        ("https", Usage::Watched(CAMERAS)),
+        ("http", Usage::Tested),
     ];
-    let all = ways
+    let all = usages
         .into_iter()
-        .flat_map(|way| behaviours.map(|one| (way, one)));
-    all.filter(|((_, way), (_, behaviour))| {
+        .flat_map(|usage| behaviours.map(|one| (usage, one)));
+    all.filter(|((_, usage), (_, behaviour))| {
         // A test ends at the first picture.
-        *way != Way::Tested || *behaviour != Behaviour::Pictures
+        *usage != Usage::Tested || *behaviour != Behaviour::Pictures
     })
-    .map(|((scheme, way), (name, behaviour))| {
-        let how = if way == Way::Tested {
+    .map(|((scheme, usage), (name, behaviour))| {
+        let how = if usage == Usage::Tested {
             "tested"
         } else {
             "watched"
@@ -62,18 +62,25 @@ pub fn attacks() -> Vec<Attack> {
         let attack = Attack::new("http", name, move |target, progress| {
             let answer = |link, progress: &Progress| answer(link, behaviour, progress);
             let certificate = (scheme == "https").then(self_signed).transpose()?;
-            run(scheme, way, certificate.as_ref(), answer, target, progress)
+            run(
+                scheme,
+                usage,
+                certificate.as_ref(),
+                answer,
+                target,
+                progress,
+            )
         });
         use Behaviour::{Interim, PartHeaders, Pictures};
-        let short = match (scheme, way) {
+        let short = match (scheme, usage) {
             ("https", _) => matches!(behaviour, Interim | Pictures),
-            (_, Way::Tested) => behaviour == Interim,
+            (_, Usage::Tested) => behaviour == Interim,
             _ => behaviour != PartHeaders,
         };
         let attack = attack.over(Over::Plain);
         let attack = if short { attack } else { attack.short(None) };
         match (scheme, behaviour) {
-            ("http", Interim) if way != Way::Tested => attack.ends(),
+            ("http", Interim) if usage != Usage::Tested => attack.ends(),
             _ => attack,
         }
     })

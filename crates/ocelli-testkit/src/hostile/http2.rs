@@ -229,7 +229,7 @@ struct Frames {
     /// Acknowledgements to send.
     answers: Vec<u8>,
     resets: usize,
-    farewell: Option<String>,
+    teardown: Option<String>,
 }
 
 impl Frames {
@@ -249,7 +249,7 @@ impl Frames {
                 GO_AWAY if length >= 8 => {
                     let code = payload[7];
                     let words = String::from_utf8_lossy(&payload[8..]);
-                    self.farewell = Some(format!("GOAWAY {code} {words}"));
+                    self.teardown = Some(format!("GOAWAY {code} {words}"));
                 }
                 _ => {}
             }
@@ -259,7 +259,7 @@ impl Frames {
     }
 
     fn ending(&self, otherwise: String) -> String {
-        self.farewell.clone().unwrap_or(otherwise)
+        self.teardown.clone().unwrap_or(otherwise)
     }
 }
 
@@ -270,9 +270,9 @@ mod tests {
     #[test]
     fn pings_and_settings_are_acknowledged_and_a_farewell_is_kept() {
         let ping = frame(PING, 0, 0, b"12345678");
-        let farewell = [0, 0, 0, 1, 0, 0, 0, 11].as_slice();
-        let farewell = frame(GO_AWAY, 0, 0, &[farewell, b"too much"].concat());
-        let bytes = [ping, frame(SETTINGS, 0, 0, &[]), farewell].concat();
+        let teardown = [0, 0, 0, 1, 0, 0, 0, 11].as_slice();
+        let teardown = frame(GO_AWAY, 0, 0, &[teardown, b"too much"].concat());
+        let bytes = [ping, frame(SETTINGS, 0, 0, &[]), teardown].concat();
         for size in [1, 5, bytes.len()] {
             let mut frames = Frames::default();
             bytes.chunks(size).for_each(|piece| frames.take(piece));

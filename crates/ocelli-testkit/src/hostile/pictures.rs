@@ -2,7 +2,7 @@
 //! encoders.
 
 use super::attack::{Attack, Bounds, MEGABYTE, Over, Transport};
-use super::cameras::{Way, next_head, run, watch};
+use super::cameras::{Usage, next_head, run, watch};
 use super::devices::ready;
 use super::flood::{Frames, send};
 use super::progress::{Pace, Progress};
@@ -46,7 +46,7 @@ pub fn attacks() -> Vec<Attack> {
         let title = format!("an HTTP camera and a JSMpeg viewer: pictures of {name}");
         Attack::new("pictures", title, move |target, progress| {
             let answer = |link, progress: &Progress| parts(link, &make(), progress);
-            run("http", Way::Encoded, None, answer, target, progress)
+            run("http", Usage::Encoded, None, answer, target, progress)
         })
         .over(Over::Plain)
         .short(name.starts_with("16").then_some(Transport::Plain))

@@ -1,7 +1,7 @@
 //! RTSP cameras whose lines, headers, bodies or units never end.
 
 use super::attack::{Attack, Bounds, MEGABYTE, Over};
-use super::cameras::{Way, address, next_head, run};
+use super::cameras::{Usage, address, next_head, run};
 use super::flood::{flood, listen};
 use super::progress::{Pace, Progress};
 use crate::Result;
@@ -42,25 +42,25 @@ pub fn attacks() -> Vec<Attack> {
         ("empty packets", Behaviour::Empty),
         ("headers without end in mid-stream", Behaviour::Late),
     ];
-    let ways = [(Way::Watched(1), "watched"), (Way::Tested, "tested")];
+    let usages = [(Usage::Watched(1), "watched"), (Usage::Tested, "tested")];
     let all = behaviours
         .into_iter()
-        .flat_map(|one| ways.map(|way| (one, way)));
-    all.map(|((name, behaviour), (way, how))| {
+        .flat_map(|one| usages.map(|usage| (one, usage)));
+    all.map(|((name, behaviour), (usage, how))| {
         let name = format!("RTSP camera, {how}: {name}");
         let attack = Attack::new("rtsp", name, move |target, progress| {
             let answer = |link, progress: &Progress| converse(link, behaviour, progress);
-            run("rtsp", way, None, answer, target, progress)
+            run("rtsp", usage, None, answer, target, progress)
         });
         use Behaviour::{Body, Empty, Fragments, Late, Line, Units};
-        let short = match way {
-            Way::Tested => matches!(behaviour, Line | Body | Units),
+        let short = match usage {
+            Usage::Tested => matches!(behaviour, Line | Body | Units),
             _ => !matches!(behaviour, Late),
         };
         let attack = attack.over(Over::Plain);
         let attack = if short { attack } else { attack.short(None) };
         // Four cameras at a time are tested, and a decoder may start for each.
-        let megabytes = if way == Way::Tested { 128 } else { 64 };
+        let megabytes = if usage == Usage::Tested { 128 } else { 64 };
         let attack = attack.bounds(Bounds {
             growth: megabytes * MEGABYTE,
             children: 4,
@@ -68,7 +68,7 @@ pub fn attacks() -> Vec<Attack> {
             ..Bounds::default()
         });
         // A test ends by itself.
-        let ends = way != Way::Tested && matches!(behaviour, Empty | Fragments | Line);
+        let ends = usage != Usage::Tested && matches!(behaviour, Empty | Fragments | Line);
         if ends { attack.ends() } else { attack }
     })
     .collect()

@@ -16,7 +16,7 @@ use utoipa::ToSchema;
 #[derive(Serialize, ToSchema)]
 #[schema(as = App)]
 #[serde(rename_all = "camelCase")]
-pub struct View {
+pub struct AppView {
     /// Its name, which is what other calls know it by.
     id: String,
     /// The same.
@@ -33,7 +33,7 @@ pub struct View {
     cameras: usize,
 }
 
-impl View {
+impl AppView {
     fn of(app: App, api: &Api) -> Self {
         Self {
             read_only: api.catalog.is_configured_app(&app.name),
@@ -50,14 +50,14 @@ impl View {
 /// The apps that the token or the role reaches.
 #[utoipa::path(get, path = "/api/v1/apps", tag = "apps", operation_id = "listApps",
     security(("token" = ["app:read"])),
-    responses((status = 200, description = "The apps", body = Answer<Vec<View>>)))]
-pub async fn list(State(api): State<Api>, visitor: Visitor) -> Answer<Vec<View>> {
+    responses((status = 200, description = "The apps", body = Answer<Vec<AppView>>)))]
+pub async fn list(State(api): State<Api>, visitor: Visitor) -> Answer<Vec<AppView>> {
     let apps = api.hub.apps().into_iter();
     let grant = visitor.grant();
     let reached = apps.filter(|app| grant.allows("app:read", Some(&app.name)));
     Answer::new(
         reached
-            .map(|app| View::of(Arc::unwrap_or_clone(app), &api))
+            .map(|app| AppView::of(Arc::unwrap_or_clone(app), &api))
             .collect(),
     )
 }
@@ -66,28 +66,28 @@ pub async fn list(State(api): State<Api>, visitor: Visitor) -> Answer<Vec<View>>
 #[utoipa::path(post, path = "/api/v1/apps", tag = "apps", operation_id = "createApp",
     security(("token" = ["app:create", "global"])), request_body = NewApp,
     responses(
-        (status = 201, description = "It is there", body = Answer<View>),
+        (status = 201, description = "It is there", body = Answer<AppView>),
         (status = 409, description = "The name or the prefix is taken", body = ProblemBody)))]
 pub async fn create(
     State(api): State<Api>,
     Body(new): Body<NewApp>,
-) -> Result<(StatusCode, Answer<View>), Problem> {
+) -> Result<(StatusCode, Answer<AppView>), Problem> {
     let app = api.catalog.add_app(new).await?;
-    Ok((StatusCode::CREATED, Answer::new(View::of(app, &api))))
+    Ok((StatusCode::CREATED, Answer::new(AppView::of(app, &api))))
 }
 
 /// One app.
 #[utoipa::path(get, path = "/api/v1/apps/{app}", tag = "apps", operation_id = "showApp",
     security(("token" = ["app:read"])), params(("app" = String, Path, description = "Its name")),
     responses(
-        (status = 200, description = "The app", body = Answer<View>),
+        (status = 200, description = "The app", body = Answer<AppView>),
         (status = 404, description = "There is none", body = ProblemBody)))]
 pub async fn show(
     State(api): State<Api>,
     Path(name): Path<String>,
-) -> Result<Answer<View>, Problem> {
+) -> Result<Answer<AppView>, Problem> {
     let app = api.catalog.app(&name)?;
-    Ok(Answer::new(View::of(app, &api)))
+    Ok(Answer::new(AppView::of(app, &api)))
 }
 
 /// Changes an app, at once and for whoever is watching.
@@ -95,7 +95,7 @@ pub async fn show(
     security(("token" = ["app:write"])), request_body = AppChange,
     params(("app" = String, Path, description = "Its name")),
     responses(
-        (status = 200, description = "As it is now", body = Answer<View>),
+        (status = 200, description = "As it is now", body = Answer<AppView>),
         (status = 404, description = "There is none", body = ProblemBody),
         (status = 409, description = "It stands in the configuration file, or the prefix can't be had",
             body = ProblemBody)))]
@@ -103,9 +103,9 @@ pub async fn change(
     State(api): State<Api>,
     Path(name): Path<String>,
     Body(change): Body<AppChange>,
-) -> Result<Answer<View>, Problem> {
+) -> Result<Answer<AppView>, Problem> {
     let app = api.catalog.change_app(name, change).await?;
-    Ok(Answer::new(View::of(app, &api)))
+    Ok(Answer::new(AppView::of(app, &api)))
 }
 
 /// What was taken out.

@@ -11,7 +11,7 @@ use crate::visitor::Visitor;
 use axum::extract::State;
 use axum::routing::{MethodRouter, get};
 use serde_json::{Value, json};
-use view::{Named, Shown, View};
+use view::{CameraDetails, CameraPath, CameraView};
 
 /// The calls on the camera in the room that [`CAMERA_TEST`] would hide.
 pub fn named_test() -> MethodRouter<Api> {
@@ -22,12 +22,14 @@ pub fn named_test() -> MethodRouter<Api> {
 /// and what their session or their token opens.
 #[utoipa::path(get, path = "/api/v1/cameras", tag = "cameras", security(()),
     responses(
-        (status = 200, description = "The cameras", body = Answer<Vec<View>>),
+        (status = 200, description = "The cameras", body = Answer<Vec<CameraView>>),
         (status = 401, description = "The token that was sent is none", body = ProblemBody)))]
-pub async fn list(State(api): State<Api>, visitor: Visitor) -> Answer<Vec<View>> {
+pub async fn list(State(api): State<Api>, visitor: Visitor) -> Answer<Vec<CameraView>> {
     let now = api.hub.clock().now();
     let cameras = visitor.cameras();
-    let cameras = cameras.iter().map(|camera| View::of(camera, &api, now));
+    let cameras = cameras
+        .iter()
+        .map(|camera| CameraView::of(camera, &api, now));
     Answer::new(cameras.collect())
 }
 
@@ -48,17 +50,20 @@ pub fn describe(schema: &mut Value) {
     security(("token" = ["camera:read"])),
     params(("camera" = String, Path, description = "Its id, `/` written as `%2F`")),
     responses(
-        (status = 200, description = "The camera", body = Answer<Shown>),
+        (status = 200, description = "The camera", body = Answer<CameraDetails>),
         (status = 404, description = "There is none", body = ProblemBody)))]
-pub async fn show(State(api): State<Api>, Named(camera): Named) -> Result<Answer<Shown>, Problem> {
+pub async fn show(
+    State(api): State<Api>,
+    CameraPath(camera): CameraPath,
+) -> Result<Answer<CameraDetails>, Problem> {
     let id = api.catalog.place(&camera)?;
     let found = api.catalog.camera(&id)?;
-    let view = View::of(&found, &api, api.hub.clock().now());
+    let view = CameraView::of(&found, &api, api.hub.clock().now());
     let shown = match api.catalog.configured_camera(&id) {
-        Some(configured) => Shown::configured(view, configured),
+        Some(configured) => CameraDetails::configured(view, configured),
         None => match api.catalog.settings(&id).await? {
-            Some(settings) => Shown::added(view, settings),
-            None => Shown::bare(view),
+            Some(settings) => CameraDetails::added(view, settings),
+            None => CameraDetails::bare(view),
         },
     };
     Ok(Answer::new(shown))

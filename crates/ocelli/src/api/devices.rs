@@ -14,7 +14,7 @@ const LIST: &str = "/sys/class/video4linux";
 /// A camera of this machine.
 #[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = CaptureDevice)]
-pub struct View {
+pub struct CaptureDeviceView {
     /// The source that shows it.
     #[schema(example = "v4l2:/dev/video0")]
     source: String,
@@ -26,17 +26,17 @@ pub struct View {
 /// The cameras that are plugged into this machine.
 #[utoipa::path(get, path = "/api/v1/devices", tag = "cameras", operation_id = "listDevices",
     security(("token" = ["camera:create", "global"])),
-    responses((status = 200, description = "The devices", body = Answer<Vec<View>>)))]
-pub async fn list() -> Answer<Vec<View>> {
+    responses((status = 200, description = "The devices", body = Answer<Vec<CaptureDeviceView>>)))]
+pub async fn list() -> Answer<Vec<CaptureDeviceView>> {
     let found = spawn_blocking(|| devices(Path::new(LIST))).await;
     Answer::new(found.unwrap_or_default())
 }
 
 /// The devices in the system's list, by number. A camera has several, of which the
 /// first gives pictures.
-fn devices(list: &Path) -> Vec<View> {
+fn devices(list: &Path) -> Vec<CaptureDeviceView> {
     let entries = fs::read_dir(list).into_iter().flatten().flatten();
-    let mut found: Vec<(u32, View)> = entries
+    let mut found: Vec<(u32, CaptureDeviceView)> = entries
         .filter_map(|entry| {
             let file = entry.file_name().into_string().ok()?;
             let number = file.strip_prefix("video")?.parse().ok()?;
@@ -44,7 +44,7 @@ fn devices(list: &Path) -> Vec<View> {
             if !matches!(read("index").trim(), "0" | "") {
                 return None;
             }
-            let view = View {
+            let view = CaptureDeviceView {
                 source: format!("v4l2:/dev/{file}"),
                 // The maker of the device chose it.
                 name: shown(read("name").trim()),

@@ -1,7 +1,7 @@
 //! Whether the hub is up, whether it is ready, whether a camera shows a fresh picture,
 //! and all of it in numbers.
 
-use crate::answer::{Answer, Asked, Problem, ProblemBody};
+use crate::answer::{Answer, Problem, ProblemBody, QueryParams};
 use crate::api::state::Api;
 use crate::metrics::{self, Form};
 use crate::visitor::{Visitor, bearer};
@@ -168,7 +168,7 @@ pub async fn camera(
     State(api): State<Api>,
     visitor: Visitor,
     Path(id): Path<String>,
-    Asked(check): Asked<Check>,
+    QueryParams(check): QueryParams<Check>,
 ) -> Result<Response, Problem> {
     let max_age = check.max_age.as_deref().map(read_age).transpose()?;
     let (app, room) = split_id(&id);

@@ -3,7 +3,7 @@
 use super::apps::Gone;
 use super::body::Body;
 use super::page::{Page, Window};
-use crate::answer::{Answer, Asked, Problem, ProblemBody};
+use crate::answer::{Answer, Problem, ProblemBody, QueryParams};
 use crate::api::state::Api;
 use crate::catalog::{MadeKey, NewKey};
 use crate::ingest::Device;
@@ -19,7 +19,7 @@ use utoipa::ToSchema;
 #[derive(Serialize, ToSchema)]
 #[schema(as = ShownStreamKey)]
 #[serde(rename_all = "camelCase")]
-pub struct Shown {
+pub struct CreatedKey {
     /// By this it is revoked.
     id: String,
     /// The key itself. The hub keeps no copy.
@@ -41,7 +41,7 @@ pub struct Shown {
 #[derive(Serialize, ToSchema)]
 #[schema(as = StreamKey)]
 #[serde(rename_all = "camelCase")]
-pub struct View {
+pub struct KeyView {
     /// By this it is revoked.
     id: String,
     /// The full room.
@@ -104,7 +104,7 @@ pub struct Live {
     operation_id = "createStreamKey", security(("token" = ["ingress:create"])), request_body = NewKey,
     params(("app" = String, Path, description = "The app's name")),
     responses(
-        (status = 201, description = "The key, shown this once", body = Answer<Shown>),
+        (status = 201, description = "The key, shown this once", body = Answer<CreatedKey>),
         (status = 404, description = "There is no such app", body = ProblemBody),
         (status = 409, description = "The room has a source of its own", body = ProblemBody)))]
 pub async fn mint(
@@ -112,13 +112,13 @@ pub async fn mint(
     urls: Urls,
     Path(app): Path<String>,
     Body(new): Body<NewKey>,
-) -> Result<(StatusCode, Answer<Shown>), Problem> {
+) -> Result<(StatusCode, Answer<CreatedKey>), Problem> {
     let MadeKey {
         key,
         secret,
         camera,
     } = api.catalog.add_key(app, new).await?;
-    let shown = Shown {
+    let shown = CreatedKey {
         id: key.id,
         stream_key: secret,
         room: camera.full_room().to_owned(),
@@ -137,14 +137,14 @@ pub async fn mint(
     operation_id = "listStreamKeys", security(("token" = ["ingress:read"])),
     params(("app" = String, Path, description = "The app's name"), Window),
     responses(
-        (status = 200, description = "The keys", body = Page<View>),
+        (status = 200, description = "The keys", body = Page<KeyView>),
         (status = 404, description = "There is no such app", body = ProblemBody)))]
 pub async fn list(
     State(api): State<Api>,
     urls: Urls,
     Path(app): Path<String>,
-    Asked(window): Asked<Window>,
-) -> Result<Page<View>, Problem> {
+    QueryParams(window): QueryParams<Window>,
+) -> Result<Page<KeyView>, Problem> {
     api.catalog.app(&app)?;
     let keys = api
         .catalog
@@ -152,9 +152,9 @@ pub async fn list(
     let (keys, total) = keys.await?;
     let views = keys.into_iter().filter_map(|key| {
         let camera = api.hub.resolve(&app, &key.room).ok()?;
-        let device = api.ingest.place(&camera).and_then(|place| place.holder());
+        let device = api.ingest.source(&camera).and_then(|place| place.holder());
         let device = device.filter(|device| device.key == key.id);
-        Some(View {
+        Some(KeyView {
             id: key.id,
             room: camera.full_room().to_owned(),
             identity: key.identity,
@@ -204,7 +204,7 @@ pub async fn live(
     if !visitor.may_watch(&camera) {
         return Err(none());
     }
-    api.ingest.place(&camera).ok_or_else(none)?;
+    api.ingest.source(&camera).ok_or_else(none)?;
     Ok(Answer::new(Live {
         mjpeg_url: urls.mjpeg(&camera),
         frame_url: urls.frame(&camera),

@@ -4,7 +4,7 @@
 use super::apps::Gone;
 use super::body::Body;
 use super::page::{Page, Window};
-use crate::answer::{Answer, Asked, Problem, ProblemBody};
+use crate::answer::{Answer, Problem, ProblemBody, QueryParams};
 use crate::api::state::Api;
 use crate::catalog::{NewWall, WallLink};
 use crate::store::walls::Wall;
@@ -52,10 +52,10 @@ pub async fn play(
     State(api): State<Api>,
     Extension(peer): Extension<Peer>,
     Path((app, room)): Path<(String, String)>,
-    Asked(lifetime): Asked<Lifetime>,
+    QueryParams(lifetime): QueryParams<Lifetime>,
 ) -> Result<Answer<Play>, Problem> {
     let play = api.catalog.play_token((app, room), lifetime.ttl).await?;
-    let origin = api.front.gate.own_address(&peer);
+    let origin = api.front.origin_policy.own_address(&peer);
     let socket = origin.replacen("http", "ws", 1);
     let (app, room) = (play.camera.app().to_owned(), play.camera.room().to_owned());
     let token = play.token;
@@ -72,7 +72,7 @@ pub async fn play(
 #[derive(Serialize, ToSchema)]
 #[schema(as = Wall)]
 #[serde(rename_all = "camelCase")]
-pub struct View {
+pub struct WallView {
     /// By this it is revoked.
     id: String,
     name: String,
@@ -84,7 +84,7 @@ pub struct View {
     expires_at: i64,
 }
 
-impl From<Wall> for View {
+impl From<Wall> for WallView {
     fn from(wall: Wall) -> Self {
         Self {
             id: wall.id,
@@ -99,33 +99,33 @@ impl From<Wall> for View {
 /// A new wall link, the one time that it is shown.
 #[derive(Serialize, ToSchema)]
 #[schema(as = ShownWall)]
-pub struct Shown {
+pub struct CreatedWall {
     /// What the link has in it.
     token: String,
     /// The link, to be handed on.
     url: String,
     #[serde(flatten)]
-    view: View,
+    view: WallView,
 }
 
 /// The wall links that are good, of cameras that one may share, the oldest first.
 #[utoipa::path(get, path = "/api/v1/walls", tag = "links", operation_id = "listWalls",
     security(("token" = ["camera:share"])), params(Window),
-    responses((status = 200, description = "The links", body = Page<View>)))]
+    responses((status = 200, description = "The links", body = Page<WallView>)))]
 pub async fn list(
     State(api): State<Api>,
     visitor: Visitor,
-    Asked(window): Asked<Window>,
-) -> Result<Page<View>, Problem> {
+    QueryParams(window): QueryParams<Window>,
+) -> Result<Page<WallView>, Problem> {
     let walls = api.catalog.walls(&visitor).await?;
-    window.of(walls.into_iter().map(View::from).collect())
+    window.of(walls.into_iter().map(WallView::from).collect())
 }
 
 /// Makes a link that opens a wall of just these cameras, to watch only.
 #[utoipa::path(post, path = "/api/v1/walls", tag = "links", operation_id = "createWall",
     security(("token" = ["camera:share"])), request_body = NewWall,
     responses(
-        (status = 201, description = "The link, shown this once", body = Answer<Shown>),
+        (status = 201, description = "The link, shown this once", body = Answer<CreatedWall>),
         (status = 404, description = "There is no such camera that one may share",
             body = ProblemBody)))]
 pub async fn create(
@@ -133,10 +133,10 @@ pub async fn create(
     visitor: Visitor,
     Extension(peer): Extension<Peer>,
     Body(new): Body<NewWall>,
-) -> Result<(StatusCode, Answer<Shown>), Problem> {
+) -> Result<(StatusCode, Answer<CreatedWall>), Problem> {
     let WallLink { wall, token } = api.catalog.add_wall(new, &visitor).await?;
-    let origin = api.front.gate.own_address(&peer);
-    let shown = Shown {
+    let origin = api.front.origin_policy.own_address(&peer);
+    let shown = CreatedWall {
         url: format!("{origin}/#wall={token}"),
         token,
         view: wall.into(),

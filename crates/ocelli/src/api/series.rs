@@ -44,7 +44,7 @@ impl From<Refused> for Problem {
 #[derive(Serialize, ToSchema)]
 #[schema(as = Series)]
 #[serde(rename_all = "camelCase")]
-pub struct View {
+pub struct SeriesView {
     /// Its number; it is never another's.
     id: u32,
     name: String,
@@ -72,7 +72,7 @@ pub struct View {
     last_malformed: Option<String>,
 }
 
-impl View {
+impl SeriesView {
     fn of(series: &Series, sources: usize) -> Self {
         let history = series.history();
         let (malformed, last) = series.malformed();
@@ -146,8 +146,8 @@ impl SourceView {
 /// All series.
 #[utoipa::path(get, path = "/api/v1/series", tag = "series", operation_id = "listSeries",
     security(("token" = ["series:read"])),
-    responses((status = 200, description = "The series", body = Answer<Vec<View>>)))]
-pub async fn list(State(api): State<Api>) -> Result<Answer<Vec<View>>, Problem> {
+    responses((status = 200, description = "The series", body = Answer<Vec<SeriesView>>)))]
+pub async fn list(State(api): State<Api>) -> Result<Answer<Vec<SeriesView>>, Problem> {
     let list = |registry: &mut Registry| {
         let mut sources: HashMap<u32, usize> = HashMap::new();
         let present = registry
@@ -160,7 +160,7 @@ pub async fn list(State(api): State<Api>) -> Result<Answer<Vec<View>>, Problem> 
         let count = |id| sources.get(&id).copied().unwrap_or_default();
         let views = registry
             .all()
-            .map(|series| View::of(series, count(series.id())));
+            .map(|series| SeriesView::of(series, count(series.id())));
         views.collect()
     };
     Ok(Answer::new(api.telemetry.call(list).await?))
@@ -295,14 +295,14 @@ pub struct SeriesChange {
     security(("token" = ["series:write"])), request_body = SeriesChange,
     params(("id" = u32, Path, description = "Its number")),
     responses(
-        (status = 200, description = "As it is now", body = Answer<View>),
+        (status = 200, description = "As it is now", body = Answer<SeriesView>),
         (status = 404, description = "There is none", body = ProblemBody),
         (status = 409, description = "There is another of that name", body = ProblemBody)))]
 pub async fn change(
     State(api): State<Api>,
     Path(id): Path<String>,
     Body(change): Body<SeriesChange>,
-) -> Result<Answer<View>, Problem> {
+) -> Result<Answer<SeriesView>, Problem> {
     let id = number(&id)?;
     let unit = change.unit.as_deref().unwrap_or_default();
     if unit.len() > UNIT_LIMIT || unit.chars().any(is_control) {
@@ -323,7 +323,7 @@ pub async fn change(
         if let Some(unit) = &change.unit {
             registry.set_unit(id, Some(unit))?;
         }
-        View::find(registry, id)
+        SeriesView::find(registry, id)
     };
     Ok(Answer::new(api.telemetry.call(change).await??))
 }

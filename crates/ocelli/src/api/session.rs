@@ -7,7 +7,7 @@ use super::apps::Gone;
 use super::body::Body;
 use crate::answer::{Answer, Problem, ProblemBody};
 use crate::api::state::Api;
-use crate::auth::{Busy, Grant, Named, check_password};
+use crate::auth::{Busy, Grant, NamedSecret, check_password};
 use crate::catalog::{RoleView, check_name};
 use crate::store::sessions::{self, LONGEST, Session};
 use crate::store::users::{self, User};
@@ -36,7 +36,7 @@ const CHANGED: &str = "the password was changed meanwhile; sign in again";
 #[derive(Serialize, ToSchema)]
 #[schema(as = SessionOfMine)]
 #[serde(rename_all = "camelCase")]
-pub struct View {
+pub struct SessionView {
     /// The user, if one is signed in.
     user: Option<Me>,
     /// The session, if a user is signed in.
@@ -85,7 +85,7 @@ struct Permissions {
     apps: BTreeMap<String, Vec<&'static str>>,
 }
 
-impl View {
+impl SessionView {
     async fn of(api: &Api, grant: &Grant, signed_in: Option<(User, Session)>) -> Self {
         let any = api
             .identity
@@ -156,7 +156,7 @@ async fn begin(
     password: String,
 ) -> Result<Response, Problem> {
     let key = api.identity.store.key()?;
-    let named = Named::new("ses");
+    let named = NamedSecret::new("ses");
     let agent = parts.headers.get(USER_AGENT);
     let agent = agent.map(|agent| String::from_utf8_lossy(agent.as_bytes()).into_owned());
     let now = api.identity.now();
@@ -187,9 +187,9 @@ async fn begin(
         sessions::begin(connection, &kept, &hash)
     };
     api.identity.store.call(keep).await?;
-    api.identity.visitors.look_again();
+    api.identity.visitors.recheck();
     let set = cookie(key, peer.secure, &named.text(), LONGEST / 1000);
-    let view = View::of(api, &user.grant(), Some((user, session))).await;
+    let view = SessionView::of(api, &user.grant(), Some((user, session))).await;
     Ok(with_cookie(set, Answer::new(view)))
 }
 
@@ -205,15 +205,15 @@ fn with_cookie(cookie: String, answer: impl IntoResponse) -> Response {
 #[utoipa::path(get, path = "/api/v1/session", tag = "session", operation_id = "showSession",
     security(()),
     responses(
-        (status = 200, description = "Who asks", body = Answer<View>),
+        (status = 200, description = "Who asks", body = Answer<SessionView>),
         (status = 401, description = "The token that was sent is none", body = ProblemBody)))]
-pub async fn show(State(api): State<Api>, visitor: Visitor) -> Answer<View> {
-    let view = View::of(&api, &visitor.grant(), visitor.signed_in()).await;
+pub async fn show(State(api): State<Api>, visitor: Visitor) -> Answer<SessionView> {
+    let view = SessionView::of(&api, &visitor.grant(), visitor.signed_in()).await;
     let wall = visitor.wall().map(|wall| Visited {
         name: wall.name,
         expires_at: wall.expires,
     });
-    Answer::new(View { wall, ..view })
+    Answer::new(SessionView { wall, ..view })
 }
 
 /// A user who wants to sign in.
@@ -230,7 +230,7 @@ pub struct SignIn {
 #[utoipa::path(post, path = "/api/v1/session", tag = "session", operation_id = "signIn",
     security(()), request_body = SignIn,
     responses(
-        (status = 200, description = "Signed in", body = Answer<View>),
+        (status = 200, description = "Signed in", body = Answer<SessionView>),
         (status = 401, description = "There is no such name with such a password", body = ProblemBody),
         (status = 403, description = "A page of another origin asks", body = ProblemBody),
         (status = 409, description = "It was changed meanwhile", body = ProblemBody),
@@ -290,7 +290,7 @@ pub async fn sign_out(
     let id = session.id.clone();
     let end = move |connection: &mut rusqlite::Connection| sessions::end(connection, &id, None);
     api.identity.store.call(end).await?;
-    api.identity.visitors.look_again();
+    api.identity.visitors.recheck();
     let taken_away = cookie(api.identity.store.key()?, peer.secure, "", 0);
     Ok(with_cookie(
         taken_away,
@@ -320,7 +320,7 @@ pub struct SetUp {
 #[utoipa::path(post, path = "/api/v1/setup", tag = "session", operation_id = "setUp",
     security(()), request_body = SetUp,
     responses(
-        (status = 200, description = "Set, and signed in", body = Answer<View>),
+        (status = 200, description = "Set, and signed in", body = Answer<SessionView>),
         (status = 401, description = "The code is none, was used, or has expired", body = ProblemBody),
         (status = 403, description = "A page of another origin asks", body = ProblemBody),
         (status = 409, description = "It was changed meanwhile", body = ProblemBody),

@@ -2,7 +2,7 @@
 
 use super::apps::Gone;
 use super::page::{Page, Window};
-use crate::answer::{Answer, Asked, Problem, ProblemBody};
+use crate::answer::{Answer, Problem, ProblemBody, QueryParams};
 use crate::api::state::Api;
 use crate::store::sessions;
 use crate::visitor::Visitor;
@@ -14,7 +14,7 @@ use utoipa::{IntoParams, ToSchema};
 #[derive(Serialize, ToSchema)]
 #[schema(as = Session)]
 #[serde(rename_all = "camelCase")]
-pub struct View {
+pub struct UserSessionView {
     /// By this it is ended.
     id: String,
     /// The id of the user whose it is.
@@ -53,13 +53,13 @@ pub enum Everybody {
 /// One's own sessions, or everybody's, the last used first.
 #[utoipa::path(get, path = "/api/v1/sessions", tag = "session", operation_id = "listSessions",
     security(("token" = ["session:read", "global"]), ("session" = [])), params(Whose, Window),
-    responses((status = 200, description = "The sessions", body = Page<View>)))]
+    responses((status = 200, description = "The sessions", body = Page<UserSessionView>)))]
 pub async fn list(
     State(api): State<Api>,
     visitor: Visitor,
-    Asked(whose): Asked<Whose>,
-    Asked(window): Asked<Window>,
-) -> Result<Page<View>, Problem> {
+    QueryParams(whose): QueryParams<Whose>,
+    QueryParams(window): QueryParams<Window>,
+) -> Result<Page<UserSessionView>, Problem> {
     let own = visitor.signed_in();
     let user = match (&own, whose.of) {
         (Some((user, _)), None) => Some(user.id.clone()),
@@ -74,7 +74,7 @@ pub async fn list(
     };
     let sessions = api.identity.store.call(all).await?.into_iter();
     let current = own.map(|(_, session)| session.id);
-    let listed = sessions.map(|session| View {
+    let listed = sessions.map(|session| UserSessionView {
         current: Some(&session.id) == current.as_ref(),
         expires_at: session.expires(),
         id: session.id,
@@ -107,7 +107,7 @@ pub async fn end(
         sessions::end(connection, &sought, user.as_deref())
     };
     if api.identity.store.call(end).await? {
-        api.identity.visitors.look_again();
+        api.identity.visitors.recheck();
         return Ok(Answer::new(Gone { id }));
     }
     Err(Problem::not_found("there is no session of that id"))

@@ -2,7 +2,7 @@
 
 use super::apps::Gone;
 use super::page::{Page, Window};
-use crate::answer::{Answer, Asked, Problem, ProblemBody};
+use crate::answer::{Answer, Problem, ProblemBody, QueryParams};
 use crate::api::state::Api;
 use crate::ingest::Refusal;
 use crate::store::streams::{self, Stream};
@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 #[derive(Serialize, ToSchema)]
 #[schema(as = Stream)]
 #[serde(rename_all = "camelCase")]
-pub struct View {
+pub struct StreamView {
     /// Its own for ever; by this, or by `streamId`, it is stopped.
     id: String,
     app_id: String,
@@ -42,12 +42,12 @@ fn id_of(row: i64) -> String {
     format!("str_{row}")
 }
 
-impl View {
+impl StreamView {
     fn of(stream: Stream, api: &Api) -> Self {
         // The store is told what a device tells now and then only.
         let device = stream.ended.is_none().then(|| {
             let camera = api.hub.resolve(&stream.app, &stream.room).ok()?;
-            let device = api.ingest.place(&camera)?.holder()?;
+            let device = api.ingest.source(&camera)?.holder()?;
             (device.row == stream.number).then(|| device.stats())?
         });
         Self {
@@ -74,18 +74,20 @@ impl View {
     operation_id = "listStreams", security(("token" = ["stream:read"])),
     params(("app" = String, Path, description = "The app's name"), Window),
     responses(
-        (status = 200, description = "The streams", body = Page<View>),
+        (status = 200, description = "The streams", body = Page<StreamView>),
         (status = 404, description = "There is no such app", body = ProblemBody)))]
 pub async fn list(
     State(api): State<Api>,
     Path(app): Path<String>,
-    Asked(window): Asked<Window>,
-) -> Result<Page<View>, Problem> {
+    QueryParams(window): QueryParams<Window>,
+) -> Result<Page<StreamView>, Problem> {
     api.catalog.app(&app)?;
     let limit = window.limit()?;
     let read = move |connection: &mut _| streams::page(connection, &app, limit, window.offset());
     let (streams, total) = api.identity.store.call(read).await?;
-    let views = streams.into_iter().map(|stream| View::of(stream, &api));
+    let views = streams
+        .into_iter()
+        .map(|stream| StreamView::of(stream, &api));
     Ok(Page::new(views.collect(), total))
 }
 

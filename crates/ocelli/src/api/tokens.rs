@@ -6,7 +6,7 @@
 use super::apps::Gone;
 use super::body::Body;
 use super::page::{Page, Window};
-use crate::answer::{Answer, Asked, Problem, ProblemBody};
+use crate::answer::{Answer, Problem, ProblemBody, QueryParams};
 use crate::api::state::Api;
 use crate::auth::PERMISSIONS;
 use crate::catalog::{NewToken, Scope};
@@ -22,7 +22,7 @@ use utoipa::ToSchema;
 #[derive(Serialize, ToSchema)]
 #[schema(as = Token)]
 #[serde(rename_all = "camelCase")]
-pub struct View {
+pub struct TokenView {
     /// By this it is revoked.
     id: String,
     name: String,
@@ -34,7 +34,7 @@ pub struct View {
     created_at: i64,
 }
 
-impl From<Token> for View {
+impl From<Token> for TokenView {
     fn from(token: Token) -> Self {
         let permissions = token.allowance.permissions.iter();
         Self {
@@ -54,11 +54,11 @@ impl From<Token> for View {
 /// A new token, the one time that it is shown.
 #[derive(Serialize, ToSchema)]
 #[schema(as = ShownToken)]
-pub struct Shown {
+pub struct CreatedToken {
     /// The token itself. The hub keeps no copy.
     token: String,
     #[serde(flatten)]
-    view: View,
+    view: TokenView,
 }
 
 /// Adds to the schema of [`NewToken`] what Rust's types don't say of it: which
@@ -83,29 +83,29 @@ pub fn describe(schema: &mut Value) {
 /// of that app.
 #[utoipa::path(get, path = "/api/v1/tokens", tag = "tokens", operation_id = "listTokens",
     security(("token" = ["token:read"])), params(Window),
-    responses((status = 200, description = "The tokens", body = Page<View>)))]
+    responses((status = 200, description = "The tokens", body = Page<TokenView>)))]
 pub async fn list(
     State(api): State<Api>,
     visitor: Visitor,
-    Asked(window): Asked<Window>,
-) -> Result<Page<View>, Problem> {
+    QueryParams(window): QueryParams<Window>,
+) -> Result<Page<TokenView>, Problem> {
     let tokens = api.catalog.tokens(&visitor.grant()).await?;
-    window.of(tokens.into_iter().map(View::from).collect())
+    window.of(tokens.into_iter().map(TokenView::from).collect())
 }
 
 /// Makes a token, within what whoever asks may do themselves.
 #[utoipa::path(post, path = "/api/v1/tokens", tag = "tokens", operation_id = "createToken",
     security(("token" = ["token:create"])), request_body = NewToken,
     responses(
-        (status = 201, description = "The token, shown this once", body = Answer<Shown>),
+        (status = 201, description = "The token, shown this once", body = Answer<CreatedToken>),
         (status = 404, description = "There is no such app", body = ProblemBody)))]
 pub async fn create(
     State(api): State<Api>,
     visitor: Visitor,
     Body(new): Body<NewToken>,
-) -> Result<(StatusCode, Answer<Shown>), Problem> {
+) -> Result<(StatusCode, Answer<CreatedToken>), Problem> {
     let (token, secret) = api.catalog.add_token(new, &visitor.grant()).await?;
-    let shown = Shown {
+    let shown = CreatedToken {
         token: secret,
         view: token.into(),
     };

@@ -3,7 +3,7 @@
 use super::apps::Gone;
 use super::body::Body;
 use super::page::{Page, Window};
-use crate::answer::{Answer, Asked, Problem, ProblemBody};
+use crate::answer::{Answer, Problem, ProblemBody, QueryParams};
 use crate::api::state::Api;
 use crate::catalog::{NewUser, RoleView, SignInCode, UserChange};
 use crate::store::users::User;
@@ -20,7 +20,7 @@ use utoipa::ToSchema;
 #[derive(Serialize, ToSchema)]
 #[schema(as = User)]
 #[serde(rename_all = "camelCase")]
-pub struct View {
+pub struct UserView {
     /// What other calls know them by.
     id: String,
     name: String,
@@ -31,7 +31,7 @@ pub struct View {
     created_at: i64,
 }
 
-impl From<User> for View {
+impl From<User> for UserView {
     fn from(user: User) -> Self {
         Self {
             id: user.id,
@@ -48,7 +48,7 @@ impl From<User> for View {
 #[serde(rename_all = "camelCase")]
 pub struct WithLink {
     #[serde(flatten)]
-    user: View,
+    user: UserView,
     /// Shown this once; it works once.
     link: Option<String>,
     /// Until when it works, in ms since the Unix epoch.
@@ -69,13 +69,13 @@ impl WithLink {
 /// The users, by name.
 #[utoipa::path(get, path = "/api/v1/users", tag = "users", operation_id = "listUsers",
     security(("token" = ["user:read", "global"])), params(Window),
-    responses((status = 200, description = "The users", body = Page<View>)))]
+    responses((status = 200, description = "The users", body = Page<UserView>)))]
 pub async fn list(
     State(api): State<Api>,
-    Asked(window): Asked<Window>,
-) -> Result<Page<View>, Problem> {
+    QueryParams(window): QueryParams<Window>,
+) -> Result<Page<UserView>, Problem> {
     let users = api.catalog.users().await?;
-    window.of(users.into_iter().map(View::from).collect())
+    window.of(users.into_iter().map(UserView::from).collect())
 }
 
 /// Adds a user, who sets a password by the link in the answer.
@@ -93,7 +93,7 @@ pub async fn create(
     Body(new): Body<NewUser>,
 ) -> Result<(StatusCode, Answer<WithLink>), Problem> {
     let (user, code) = api.catalog.add_user(new, &visitor.grant()).await?;
-    let origin = api.front.gate.own_address(&peer);
+    let origin = api.front.origin_policy.own_address(&peer);
     let made = WithLink::of(user, Some(code), &origin);
     Ok((StatusCode::CREATED, Answer::new(made)))
 }
@@ -117,7 +117,7 @@ pub async fn change(
     Body(change): Body<UserChange>,
 ) -> Result<Answer<WithLink>, Problem> {
     let (user, code) = api.catalog.change_user(id, change, visitor.grant()).await?;
-    let origin = api.front.gate.own_address(&peer);
+    let origin = api.front.origin_policy.own_address(&peer);
     Ok(Answer::new(WithLink::of(user, code, &origin)))
 }
 

@@ -13,5 +13,5 @@ pub use password::{Busy, Passwords, check_password};
 pub use permission::{Allowance, Denied, Grant, PERMISSIONS, Permission, Role};
 pub use play::{Incarnation, PlayToken};
 pub use token::{
-    AdminToken, Hash, Key, Named, STREAM_MARK, new_code, new_id, new_stream_key, new_token,
+    AdminToken, Hash, Key, NamedSecret, STREAM_MARK, new_code, new_id, new_stream_key, new_token,
 };

@@ -54,14 +54,14 @@ pub fn new_code() -> String {
 
 /// A secret that says by which id its hash is found: `ses_….…`.
 #[derive(Clone)]
-pub struct Named {
+pub struct NamedSecret {
     /// The id.
     pub id: String,
     /// The secret behind it.
     pub secret: String,
 }
 
-impl Named {
+impl NamedSecret {
     /// A new secret with a new id.
     pub fn new(mark: &str) -> Self {
         Self {
@@ -186,9 +186,9 @@ mod tests {
 
     #[test]
     fn a_secret_with_an_id_is_read_as_it_is_written() {
-        let named = Named::new("ses");
+        let named = NamedSecret::new("ses");
         let text = named.text();
-        let read = Named::parse(&text, "ses").expect("a secret");
+        let read = NamedSecret::parse(&text, "ses").expect("a secret");
         assert_eq!((read.id, read.secret), (named.id, named.secret));
         for bad in [
             "",
@@ -198,9 +198,9 @@ mod tests {
             &text[..80],
             &format!("{text}0"),
         ] {
-            assert!(Named::parse(bad, "ses").is_none(), "{bad}");
+            assert!(NamedSecret::parse(bad, "ses").is_none(), "{bad}");
         }
-        assert!(Named::parse(&text, "wall").is_none());
+        assert!(NamedSecret::parse(&text, "wall").is_none());
     }
 
     #[test]
@@ -210,7 +210,7 @@ mod tests {
         let own = format!("{MARK}{}", "Own-word_".repeat(3));
         AdminToken::new(&own).expect("a token");
         let whole = [new_token(), new_stream_key(), new_code(), play, own];
-        let named = ["wall", "ses"].map(Named::new);
+        let named = ["wall", "ses"].map(NamedSecret::new);
         let named = named
             .iter()
             .map(|named| (named.text(), named.secret.clone()));

@@ -71,7 +71,7 @@ impl Catalog {
         let Some(kept) = self.read(find).await? else {
             return Ok(None);
         };
-        Ok(Settings::unseal(&self.identity.store.seal()?, &kept))
+        Ok(Settings::decrypt(&self.identity.store.cipher()?, &kept))
     }
 
     /// The settings of a camera that may be changed here.
@@ -90,7 +90,7 @@ impl Catalog {
     /// # Errors
     /// Says what is wrong.
     pub async fn check_sources(&self, settings: &Settings) -> Result<(), ChangeError> {
-        let opened = settings.open(DEFAULT_APP, "camera", self.policy.fence);
+        let opened = settings.open(DEFAULT_APP, "camera", self.policy.ssrf_guard);
         opened.map_err(|error| ChangeError::Invalid(error.to_string()))?;
         let addresses = [
             ("source", Some(&settings.source)),
@@ -102,7 +102,7 @@ impl Catalog {
             };
             let host = url.host_str().unwrap_or_default();
             let port = url.port_or_known_default().unwrap_or(554);
-            let found = timeout(LOOKUP, self.policy.fence.resolve(host, port)).await;
+            let found = timeout(LOOKUP, self.policy.ssrf_guard.resolve(host, port)).await;
             // A name that nobody knows may be one tomorrow.
             if let Ok(Err(error)) = found
                 && error.to_string() == REFUSED
@@ -123,7 +123,7 @@ impl Catalog {
         (app, room): (&str, &str),
         settings: &Settings,
     ) -> Result<(Camera, CameraConfig), ChangeError> {
-        let config = settings.open(app, room, self.policy.fence);
+        let config = settings.open(app, room, self.policy.ssrf_guard);
         let config = config.map_err(|error| ChangeError::conflict(error.to_string()))?;
         let camera = make(hub, &config);
         let camera = camera.map_err(|error| ChangeError::missing(error.to_string()))?;
@@ -144,7 +144,7 @@ impl Catalog {
         self.changeable_camera(&id)?;
         let settings = CameraChange::from(new).apply(&Settings::default())?;
         self.check_sources(&settings).await?;
-        let row = settings.seal(&self.identity.store.seal()?, id.app(), id.room())?;
+        let row = settings.encrypt(&self.identity.store.cipher()?, id.app(), id.room())?;
         self.make(move |catalog, connection| {
             let hub = catalog.hub();
             if hub.find(id.app(), id.room()).is_some() {
@@ -183,13 +183,13 @@ impl Catalog {
         let old = self.changeable_settings(&id).await?;
         let settings = change.apply(&old)?;
         self.check_sources(&settings).await?;
-        let seal = self.identity.store.seal()?;
-        let row = settings.seal(&seal, id.app(), id.room())?;
+        let cipher = self.identity.store.cipher()?;
+        let row = settings.encrypt(&cipher, id.app(), id.room())?;
         self.make(move |catalog, connection| {
             let hub = catalog.hub();
             let known = hub.find(id.app(), id.room());
             let now = cameras::find(connection, id.app(), id.room())?;
-            let now = now.and_then(|now| Settings::unseal(&seal, &now));
+            let now = now.and_then(|now| Settings::decrypt(&cipher, &now));
             let (Some(known), Some(now)) = (known, now) else {
                 return Err(gone(&id));
             };

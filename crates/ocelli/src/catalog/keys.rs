@@ -90,7 +90,7 @@ impl Catalog {
             }
             let transaction = connection.transaction()?;
             keys::insert(&transaction, &key, &hash)?;
-            catalog.ingest.make_place(&camera).map_err(taken)?;
+            catalog.ingest.add_source(&camera).map_err(taken)?;
             transaction.commit()?;
             Ok(MadeKey {
                 key,

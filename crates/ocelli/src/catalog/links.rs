@@ -2,7 +2,7 @@
 
 use super::error::ChangeError;
 use super::service::Catalog;
-use crate::auth::{Grant, Named, PlayToken};
+use crate::auth::{Grant, NamedSecret, PlayToken};
 use crate::store::walls::{self, SHARE, Wall};
 use crate::store::{StoreError, incarnation};
 use crate::visitor::Visitor;
@@ -160,7 +160,7 @@ impl Catalog {
             })?;
             cameras.insert(camera.id().as_str().to_owned());
         }
-        let named = Named::new("wall");
+        let named = NamedSecret::new("wall");
         let wall = Wall {
             id: named.id.clone(),
             name: new.name,

@@ -6,7 +6,7 @@ use crate::ingest::Ingest;
 use crate::store::StoreError;
 use crate::visitor::Identity;
 use ocelli_core::{CameraId, Hub};
-use ocelli_media::sources::Fence;
+use ocelli_media::sources::SsrfGuard;
 use rusqlite::Connection;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -25,7 +25,7 @@ pub struct Configured {
 #[derive(Clone, Copy)]
 pub struct Policy {
     /// Which addresses cameras may have.
-    pub fence: Fence,
+    pub ssrf_guard: SsrfGuard,
     /// How many cameras there may be beside those of the configuration.
     pub max_added_cameras: usize,
 }
@@ -81,7 +81,7 @@ impl Catalog {
             }
         };
         let made = self.identity.store.call(job).await??;
-        self.identity.visitors.look_again();
+        self.identity.visitors.recheck();
         Ok(made)
     }
 

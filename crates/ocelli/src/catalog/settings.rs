@@ -2,11 +2,11 @@
 
 use crate::config::{CameraConfig, Written};
 use crate::store::cameras::{Kept, about};
-use crate::store::{Seal, StoreError};
+use crate::store::{Cipher, StoreError};
 use ocelli_config::number::whole;
 use ocelli_config::{ConfigError, Section};
 use ocelli_media::options::{JpegOptions, JpegRate};
-use ocelli_media::sources::{Address, Credentials, Fence};
+use ocelli_media::sources::{Address, Credentials, SsrfGuard};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -124,14 +124,19 @@ impl Settings {
     ///
     /// # Errors
     /// Says what is not as it can be.
-    pub fn open(&self, app: &str, room: &str, fence: Fence) -> Result<CameraConfig, ConfigError> {
+    pub fn open(
+        &self,
+        app: &str,
+        room: &str,
+        ssrf_guard: SsrfGuard,
+    ) -> Result<CameraConfig, ConfigError> {
         let address = |bare: &str| {
             let mut address = Address::new(bare);
             address.credentials = self.user.as_ref().map(|user| Credentials {
                 user: user.clone(),
                 password: self.password.clone().unwrap_or_default(),
             });
-            address.fence = Some(fence);
+            address.ssrf_guard = Some(ssrf_guard);
             address
         };
         let written = Written {
@@ -158,19 +163,19 @@ impl Settings {
     ///
     /// # Errors
     /// There is no randomness.
-    pub fn seal(&self, seal: &Seal, app: &str, room: &str) -> Result<Kept, StoreError> {
+    pub fn encrypt(&self, cipher: &Cipher, app: &str, room: &str) -> Result<Kept, StoreError> {
         let text = serde_json::to_vec(self);
         let text = text.map_err(|_| StoreError::Unusable("settings can't be written".into()))?;
         Ok(Kept {
-            sealed: seal.seal(&about(app, room), &text)?,
+            sealed: cipher.encrypt(&about(app, room), &text)?,
             app: app.to_owned(),
             room: room.to_owned(),
         })
     }
 
     /// Those that were sealed; none where the key or the camera was another.
-    pub fn unseal(seal: &Seal, kept: &Kept) -> Option<Self> {
-        let text = seal.open(&about(&kept.app, &kept.room), &kept.sealed)?;
+    pub fn decrypt(cipher: &Cipher, kept: &Kept) -> Option<Self> {
+        let text = cipher.decrypt(&about(&kept.app, &kept.room), &kept.sealed)?;
         serde_json::from_slice(&text).ok()
     }
 }

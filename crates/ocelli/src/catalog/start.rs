@@ -5,7 +5,7 @@ use super::service::Catalog;
 use super::settings::Settings;
 use crate::store::cameras::{self, Kept};
 use crate::store::keys::{self, StreamKey};
-use crate::store::{Seal, Store, StoreError, apps, streams};
+use crate::store::{Cipher, Store, StoreError, apps, streams};
 use ocelli_core::App;
 
 /// What the last run left in the store.
@@ -43,15 +43,15 @@ impl Catalog {
             self.restore_app(app);
         }
         if !saved.cameras.is_empty() {
-            match self.identity.store.seal() {
-                Ok(seal) => saved
+            match self.identity.store.cipher() {
+                Ok(cipher) => saved
                     .cameras
                     .iter()
-                    .for_each(|kept| self.restore_camera(&seal, kept)),
+                    .for_each(|kept| self.restore_camera(&cipher, kept)),
                 Err(error) => tracing::error!("cameras that were added are left out: {error}"),
             }
         }
-        self.ingest.furnish(&saved.keys);
+        self.ingest.restore(&saved.keys);
     }
 
     fn restore_app(&self, app: App) {
@@ -71,8 +71,8 @@ impl Catalog {
         }
     }
 
-    fn restore_camera(&self, seal: &Seal, kept: &Kept) {
-        if let Err(reason) = self.try_restore_camera(seal, kept) {
+    fn restore_camera(&self, cipher: &Cipher, kept: &Kept) {
+        if let Err(reason) = self.try_restore_camera(cipher, kept) {
             let Kept { app, room, .. } = kept;
             tracing::error!(
                 "camera {room:?} of app {app:?}, added over HTTP, is left out: {reason}"
@@ -80,8 +80,8 @@ impl Catalog {
         }
     }
 
-    fn try_restore_camera(&self, seal: &Seal, kept: &Kept) -> Result<(), String> {
-        let Some(settings) = Settings::unseal(seal, kept) else {
+    fn try_restore_camera(&self, cipher: &Cipher, kept: &Kept) -> Result<(), String> {
+        let Some(settings) = Settings::decrypt(cipher, kept) else {
             return Err("the data directory's key does not open its settings".to_owned());
         };
         let hub = self.hub();
@@ -92,7 +92,7 @@ impl Catalog {
         if id.is_ok_and(|id| self.configured_camera(&id).is_some()) {
             return Err("the configuration names a camera of its id, which goes first".to_owned());
         }
-        let config = settings.open(&kept.app, &kept.room, self.policy.fence);
+        let config = settings.open(&kept.app, &kept.room, self.policy.ssrf_guard);
         let config = config.map_err(|error| error.to_string())?;
         let camera = make(hub, &config).map_err(|error| error.to_string())?;
         hub.add(camera).map_err(|error| error.to_string())?;

@@ -21,7 +21,7 @@ const RETRY: Duration = Duration::from_secs(1);
 /// What is written is sent at the latest after this time.
 const FLUSH: Duration = Duration::from_millis(50);
 /// How long the hub may take to say that something was wrong.
-const FAREWELL: Duration = Duration::from_secs(2);
+const TEARDOWN_GRACE: Duration = Duration::from_secs(2);
 
 /// Reads standard input: lines of one number, which gets the present time, or of two,
 /// x and y.
@@ -155,7 +155,7 @@ impl Connection {
     /// What the hub has said, which is only why it refuses; waits for its end of the
     /// connection, but not for ever.
     fn refusal(&self) -> Option<String> {
-        self.stream.set_read_timeout(Some(FAREWELL)).ok()?;
+        self.stream.set_read_timeout(Some(TEARDOWN_GRACE)).ok()?;
         let mut said = String::new();
         let _ = (&self.stream).take(1000).read_to_string(&mut said);
         let said = said.trim().trim_start_matches("ocelli: ").to_owned();

@@ -5,8 +5,8 @@
 //! |---|---|
 //! | [`bucket`] | how many frames are taken |
 //! | [`refusal`] | what a device is told when it has to go |
-//! | [`seats`] | the places of cameras that push, and who pushes there |
-//! | [`claim`] | from a key to a camera's seat, in one step of the store |
+//! | [`devices`] | the places of cameras that push, and who pushes there |
+//! | [`admission`] | from a key to a camera's seat, in one step of the store |
 //! | [`socket`] | a device connects, and takes its camera's seat |
 //! | [`session`] | what it sends from then on |
 //!
@@ -17,15 +17,15 @@
 //! What does not belong here: the calls that give out keys (`api`), and how viewers
 //! see the pictures (`sinks`).
 
+mod admission;
 mod bucket;
-mod claim;
+mod devices;
 mod refusal;
-mod seats;
 mod session;
 mod socket;
 
+pub use devices::{Device, Ingest, Report};
 pub use refusal::Refusal;
-pub use seats::{Device, Ingest, Report};
 #[cfg(fuzzing)]
 pub use session::read_stats;
 pub use socket::{is_identity, routes};

@@ -4,9 +4,9 @@
 //! the next one is read, so a device that is faster than the hub waits in TCP.
 
 use super::Refusal;
+use super::admission::Admission;
 use super::bucket::Bucket;
-use super::claim::Seat;
-use super::seats::{Device, Ingest, Report};
+use super::devices::{Device, Ingest, Report};
 use crate::store::{keys, streams};
 use bytes::Bytes;
 use ocelli_core::text::is_control;
@@ -38,7 +38,7 @@ const STALL: Duration = Duration::from_secs(3);
 /// How often the key is looked for again, which may have been revoked from outside.
 const RECHECK: Duration = Duration::from_secs(20);
 /// How long a device may take to read why it is sent away.
-const GOODBYE: Duration = Duration::from_secs(2);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// The same when the hub stops.
 const LAST_GOODBYE: Duration = Duration::from_millis(400);
 /// Messages that may wait in the hub's buffers when a device becomes ready.
@@ -47,14 +47,16 @@ const EARLY: usize = 64;
 /// Tells a device why it has to go, and closes.
 pub(super) async fn dismiss(socket: Socket, refusal: &Refusal) {
     let (code, word) = (refusal.code, refusal.word);
-    socket.refuse(refusal.text(), code, word, GOODBYE).await;
+    socket
+        .refuse(refusal.text(), code, word, CLOSE_TIMEOUT)
+        .await;
 }
 
 /// A device that pushes.
 pub(super) struct Session {
     ingest: Arc<Ingest>,
     socket: Socket,
-    seat: Seat,
+    admission: Admission,
     app: Option<Arc<App>>,
     bucket: Bucket,
     /// When the last JPEG came, or else the device.
@@ -105,9 +107,9 @@ enum Event {
 }
 
 impl Session {
-    pub(super) fn new(ingest: &Arc<Ingest>, socket: Socket, seat: Seat) -> Self {
+    pub(super) fn new(ingest: &Arc<Ingest>, socket: Socket, admission: Admission) -> Self {
         let now = Instant::now();
-        let app = ingest.identity.hub.app(seat.device.camera.app());
+        let app = ingest.identity.hub.app(admission.device.camera.app());
         let limits = app.as_ref().map(|app| app.ingest).unwrap_or_default();
         Self {
             ingest: ingest.clone(),
@@ -120,7 +122,7 @@ impl Session {
             checked: now,
             tick: Box::pin(sleep_until(now + TICK.min(limits.idle_timeout))),
             stopped: Box::pin(ingest.identity.front.stopping.clone().cancelled_owned()),
-            seat,
+            admission,
         }
     }
 
@@ -204,7 +206,7 @@ impl Session {
     }
 
     fn greet(&mut self) {
-        let (limits, device) = (self.limits(), &self.seat.device);
+        let (limits, device) = (self.limits(), &self.admission.device);
         // Names need no escapes, and boards like the fields in this order.
         let ready = format!(
             r#"{{"type":"ready","room":"{}","streamId":"{}","maxFps":{},"maxFrameBytes":{},"idleTimeoutSec":{}}}"#,
@@ -222,7 +224,7 @@ impl Session {
     async fn next(&mut self) -> Event {
         tokio::select! {
             biased;
-            refusal = &mut self.seat.evicted => match refusal {
+            refusal = &mut self.admission.evicted => match refusal {
                 Ok(refusal) => Event::Evicted(refusal),
                 Err(_) => Event::Stopping,
             },
@@ -251,7 +253,7 @@ impl Session {
         if let Err(too_large) = checked {
             return self.pass_over(Some(too_large));
         }
-        let counts = &self.seat.device.counts;
+        let counts = &self.admission.device.counts;
         self.not_jpeg = 0;
         let now = Instant::now();
         self.last = now;
@@ -260,7 +262,11 @@ impl Session {
             return Ok(());
         }
         let picture = Picture::jpeg(FrameBuffer::copy_from(message), Some(size));
-        if self.seat.place.publish(&self.seat.device, picture) {
+        if self
+            .admission
+            .source
+            .publish(&self.admission.device, picture)
+        {
             counts.shown.fetch_add(1, Relaxed);
         }
         Ok(())
@@ -268,7 +274,7 @@ impl Session {
 
     /// Counts a message that holds no JPEG, or none that is shown here.
     fn pass_over(&mut self, too_large: Option<TooLarge>) -> Result<(), Refusal> {
-        self.seat.device.counts.not_jpeg.fetch_add(1, Relaxed);
+        self.admission.device.counts.not_jpeg.fetch_add(1, Relaxed);
         self.not_jpeg += 1;
         match self.not_jpeg {
             NOT_JPEG_LIMIT.. => Err(Refusal::not_jpeg(self.not_jpeg, too_large)),
@@ -281,7 +287,7 @@ impl Session {
         let Some(numbers) = read_stats(text) else {
             return self.ingest.identity.front.ignore(1);
         };
-        let device = &self.seat.device;
+        let device = &self.admission.device;
         let fields = numbers
             .iter()
             .filter_map(|(name, value)| Some((name.clone(), value.as_f64()?)))
@@ -316,7 +322,7 @@ impl Session {
             return Err(Refusal::idle(timeout.as_secs()));
         }
         if quiet >= STALL {
-            self.seat.place.stall(&self.seat.device, STALL);
+            self.admission.source.stall(&self.admission.device, STALL);
         }
         if now - self.checked >= RECHECK {
             self.checked = now;
@@ -329,7 +335,7 @@ impl Session {
 
     /// Looks whether the key is still there. Frames don't wait for the store.
     fn look_for_key(&self) {
-        let (identity, device) = (self.ingest.identity.clone(), self.seat.device.clone());
+        let (identity, device) = (self.ingest.identity.clone(), self.admission.device.clone());
         self.ingest.identity.front.tasks.spawn(async move {
             let key = device.key.clone();
             let look = move |connection: &mut _| keys::exists(connection, &key);
@@ -341,7 +347,7 @@ impl Session {
 
     /// Goes by what the app's limits are now.
     fn follow_app(&mut self) -> Result<(), Refusal> {
-        let name = self.seat.device.camera.app();
+        let name = self.admission.device.camera.app();
         let app = self.ingest.identity.hub.app(name);
         let Some(now) = &app else {
             return Err(Refusal::invalid_key(format!("there is no app {name:?}")));
@@ -359,7 +365,7 @@ impl Session {
             return Err(Refusal::not_enabled(message));
         }
         let most = limits.max_cameras as usize;
-        let own = self.seat.device.order;
+        let own = self.admission.device.order;
         if most > 0 {
             let devices = self.ingest.devices(name);
             let earlier = devices.iter().filter(|device| device.order < own);
@@ -376,13 +382,13 @@ impl Session {
 
     /// Leaves the camera's seat, unless it is another's already, and ends the stream.
     fn leave(&self, over: &Over) -> impl Future<Output = ()> + use<> {
-        let (identity, place) = (self.ingest.identity.clone(), self.seat.place.clone());
-        let device: Arc<Device> = self.seat.device.clone();
+        let (identity, source) = (self.ingest.identity.clone(), self.admission.source.clone());
+        let device: Arc<Device> = self.admission.device.clone();
         let (reason, is_fault) = (over.reason(), over.is_fault());
         async move {
             let now = identity.now();
             let fault = is_fault.then(|| reason.clone());
-            let leave = move |connection: &mut _| match place.leave(&device, fault.as_deref()) {
+            let leave = move |connection: &mut _| match source.leave(&device, fault.as_deref()) {
                 true => {
                     let stats = device.stats();
                     streams::end(connection, device.row, now, stats.as_deref(), &reason)

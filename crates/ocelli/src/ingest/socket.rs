@@ -2,8 +2,8 @@
 //! What it sends from then on is read by `session`.
 
 use super::Refusal;
-use super::claim::{Claim, Seat, claim};
-use super::seats::Ingest;
+use super::admission::{Admission, AdmissionRequest, admit};
+use super::devices::Ingest;
 use super::session::{Session, dismiss};
 use crate::answer::Asked;
 use crate::auth::STREAM_MARK;
@@ -113,9 +113,9 @@ impl Arrival {
         };
         let (ingest, remote) = (&self.ingest, self.peer.remote);
         match claimed {
-            Ok(seat) if early_end.is_some() => {
-                let stream = seat.device.stream_id.clone();
-                let session = Session::new(ingest, socket, seat);
+            Ok(admission) if early_end.is_some() => {
+                let stream = admission.device.stream_id.clone();
+                let session = Session::new(ingest, socket, admission);
                 let over = match early_end {
                     Some(Incoming::TooLong) => session.too_large(),
                     _ => session.over(),
@@ -124,18 +124,18 @@ impl Arrival {
                     "a camera ended before it could push");
                 session.part(over).await;
             }
-            Ok(seat) => {
+            Ok(admission) => {
                 socket.stand_alone();
-                let stream = seat.device.stream_id.clone();
+                let stream = admission.device.stream_id.clone();
                 tracing::info!(peer = %remote, stream, "a camera pushes");
-                let mut session = Session::new(ingest, socket, seat);
+                let mut session = Session::new(ingest, socket, admission);
                 let over = session.run().await;
                 tracing::info!(peer = %remote, stream, reason = over.reason(),
                     "a camera pushes no more");
                 session.part(over).await;
             }
             Err(refusal) => {
-                let place = format!("app {:?}, room {:?}", self.app, self.room);
+                let source = format!("app {:?}, room {:?}", self.app, self.room);
                 let reason = format!("{place}: {}", refusal.message);
                 let front = &ingest.identity.front;
                 front.refused(counts::Refusal::Device, remote, &reason);
@@ -145,7 +145,7 @@ impl Arrival {
     }
 
     /// Takes the camera's seat.
-    async fn claim(&self) -> Result<Seat, Refusal> {
+    async fn claim(&self) -> Result<Admission, Refusal> {
         let claimed = self.try_claim().await;
         match claimed {
             Err(refusal) if refusal.code == websocket::close::UNAUTHORIZED => {
@@ -159,7 +159,7 @@ impl Arrival {
         }
     }
 
-    async fn try_claim(&self) -> Result<Seat, Refusal> {
+    async fn try_claim(&self) -> Result<Admission, Refusal> {
         let Ingest { identity, .. } = &*self.ingest;
         let Some(key) = &self.key else {
             return Err(Refusal::invalid_key(
@@ -169,14 +169,14 @@ impl Arrival {
         let camera = identity.hub.resolve(&self.app, &self.room);
         let camera = camera.map_err(|error| Refusal::invalid_key(error.to_string()))?;
         let broken = |error: crate::store::StoreError| Refusal::broken(error.to_string());
-        let asked = Claim {
+        let asked = AdmissionRequest {
             camera,
             key: identity.store.key().map_err(broken)?.hash(key),
             identity: self.identity.clone(),
             runtime: Handle::current(),
         };
         let ingest = self.ingest.clone();
-        let job = move |connection: &mut _| Ok(claim(&ingest, connection, asked));
+        let job = move |connection: &mut _| Ok(admit(&ingest, connection, asked));
         identity.store.call(job).await.map_err(broken)?
     }
 }

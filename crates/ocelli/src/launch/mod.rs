@@ -16,9 +16,9 @@ use crate::{api, log, telemetry};
 use ocelli_config::ConfigError;
 use ocelli_core::{Capacity, Hub, SystemClock};
 use ocelli_media::parameter_set;
-use ocelli_media::sources::Fence;
+use ocelli_media::sources::SsrfGuard;
 use ocelli_net::front::Front;
-use ocelli_net::gate::{Gate, own_addresses};
+use ocelli_net::origin_policy::{OriginPolicy, own_addresses};
 use ocelli_net::plain::framing;
 use ocelli_net::tls::TlsError;
 use ocelli_net::tls::authority::{Certificate, Names};
@@ -129,7 +129,7 @@ fn greet(address: SocketAddr, hub: &Hub, tls: &Mode) {
 
 /// What addresses begin with for the person who started the hub, which listens there.
 fn local_address(front: &Front, listen: SocketAddr) -> String {
-    if let Some(url) = front.gate.public() {
+    if let Some(url) = front.origin_policy.public() {
         return url.origin().to_owned();
     }
     let scheme = front.scheme();
@@ -236,7 +236,7 @@ fn prepare_tls(
             let data = data_directory(config.data.as_deref())
                 .map_err(|error| TlsError::new(error.to_string()))?;
             let mut lasting = Names::default();
-            let names = front.gate.names().iter();
+            let names = front.origin_policy.names().iter();
             names.for_each(|name| lasting.add(name));
             lasting.add_address(config.listen.ip());
             let (keeper, authority) =
@@ -264,17 +264,17 @@ pub async fn serve(
     if let Mode::Local(names) = &config.tls {
         hosts.extend_from_slice(names);
     }
-    let gate = Gate::new(&hosts, &config.allowed_origins);
-    let gate = gate.found_at(config.public_url.clone());
-    let mut front = Front::new(gate, hub.budgets().clone());
+    let origin_policy = OriginPolicy::new(&hosts, &config.allowed_origins);
+    let origin_policy = origin_policy.found_at(config.public_url.clone());
+    let mut front = Front::new(origin_policy, hub.budgets().clone());
     front.proxies = config.trusted_proxies.clone();
     front.framing = framing(&config.frame_ancestors);
     front.limit(config.limits.clone());
     let (keeper, authority) = prepare_tls(&mut front, &config).map_err(LaunchError::Tls)?;
     let configured = Configured::of(&config.apps, config.cameras, &hub);
-    let fence = match config.allow_local_sources {
-        true => Fence::lifted(),
-        false => Fence::new(address.port()),
+    let ssrf_guard = match config.allow_local_sources {
+        true => SsrfGuard::disabled(),
+        false => SsrfGuard::new(address.port()),
     };
     let (mut claimed, mut saved) = (None, Saved::default());
     let now = visitor::now(&hub);
@@ -295,7 +295,7 @@ pub async fn serve(
     let identity = Arc::new(identity);
     let ingest = Arc::new(Ingest::new(identity.clone()));
     let policy = Policy {
-        fence,
+        ssrf_guard,
         max_added_cameras: config.max_added_cameras,
     };
     let catalog = Catalog::new(identity.clone(), ingest.clone(), configured, policy);
@@ -324,14 +324,14 @@ pub async fn serve(
     let keeping = keeper.map(|keeper| tokio::spawn(keeper.run()));
     let giving_back = tokio::spawn(heap::give_back());
     let authority = authority.map(Arc::new);
-    let signpost = trust::routes(authority.clone());
+    let plaintext_routes = trust::routes(authority.clone());
     let reports = ingest.reports();
     telemetry::serve(
         &telemetry,
         &config.telemetry,
         config.listen,
         &identity,
-        signpost,
+        plaintext_routes,
         reports,
     );
     for (ports, http, ws) in ports {

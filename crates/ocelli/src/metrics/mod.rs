@@ -12,7 +12,7 @@ mod sheet;
 use crate::visitor::Identity;
 use http::header::{ACCEPT, HeaderMap};
 use ocelli_core::{Camera, CameraStatus, PeerKind, Timestamp};
-use ocelli_net::counts::{Refusal, Way};
+use ocelli_net::counts::{Refusal, Transport};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::encoding::text::encode;
@@ -194,10 +194,10 @@ impl Scrape {
     }
 
     fn viewers(&self, sheet: &mut Sheet<'_>) -> fmt::Result {
-        let read = Way::ALL.map(|way| {
+        let read = Transport::ALL.map(|transport| {
             (
-                [("sink", way.name())],
-                self.identity.front.counts.reading(way),
+                [("sink", transport.name())],
+                self.identity.front.counts.reading(transport),
             )
         });
         sheet.gauges(
@@ -277,12 +277,12 @@ impl Scrape {
         sheet.gauge(
             "ocelli_connections",
             "Connections that are open.",
-            self.identity.front.doorkeeper.open() as f64,
+            self.identity.front.connection_limiter.open() as f64,
         )?;
         sheet.gauge(
             "ocelli_max_connections",
             "Connections that may be open.",
-            self.identity.front.doorkeeper.most() as f64,
+            self.identity.front.connection_limiter.most() as f64,
         )?;
         sheet.gauge(
             "ocelli_store_usable",

@@ -5,10 +5,10 @@
 //! seconds of stale video. So the body hands over a part only when the last one
 //! has left the process, and the part it hands over is then the newest frame.
 
-use super::news::Stay;
+use super::changes::ViewingPermission;
 use super::playback::Playback;
 use super::watching::Watching;
-use crate::answer::{Asked, Named, Problem};
+use crate::answer::{PathParams, Problem, QueryParams};
 use crate::visitor::{Identity, Visitor};
 use axum::body::Body;
 use axum::extract::State;
@@ -20,7 +20,7 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http_body::Frame as BodyFrame;
 use ocelli_core::Frame;
 use ocelli_net::connection::{ConnectionFacts, Flushes};
-use ocelli_net::counts::{Viewing, Way};
+use ocelli_net::counts::{Transport, Viewing};
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -38,15 +38,15 @@ async fn mjpeg(
     State(identity): State<Arc<Identity>>,
     Extension(connection): Extension<ConnectionFacts>,
     visitor: Visitor,
-    Named((app, room)): Named<(String, String)>,
-    Asked(playback): Asked<Playback>,
+    PathParams((app, room)): PathParams<(String, String)>,
+    QueryParams(playback): QueryParams<Playback>,
 ) -> Result<Response, Problem> {
     let camera = visitor.find(&app, &room)?;
     let parts = Parts {
-        stay: Stay::new(&identity, visitor, &camera),
+        permission: ViewingPermission::new(&identity, visitor, &camera),
         watching: Watching::new(identity.hub.clone(), camera, playback.stream.into()),
         flushes: connection.flushes,
-        viewing: identity.front.counts.enter(Way::Mjpeg),
+        viewing: identity.front.counts.enter(Transport::Mjpeg),
         next: Next::Opening,
     };
     let headers = [
@@ -66,7 +66,7 @@ enum Next {
 }
 
 struct Parts {
-    stay: Stay,
+    permission: ViewingPermission,
     watching: Watching,
     flushes: Arc<Flushes>,
     viewing: Viewing,
@@ -86,7 +86,7 @@ impl http_body::Body for Parts {
             Next::Opening => (OPENING, Next::Head(this.flushes.count())),
             Next::Head(seen) => {
                 this.next = Next::Head(seen);
-                if this.stay.poll_over(cx).is_ready() {
+                if this.permission.poll_over(cx).is_ready() {
                     return Poll::Ready(None);
                 }
                 ready!(this.flushes.poll_beyond(seen, cx));

@@ -2,13 +2,13 @@
 //! line in [`routes`].
 //!
 //! Who may watch what is asked of the request's `Visitor`, and while a stream goes on
-//! of [`news::Stay`].
+//! of [`changes::ViewingPermission`].
 //!
 //! What does not belong here: where pictures come from, and what they are.
 
+mod changes;
 pub mod jsmpeg;
 mod mjpeg;
-mod news;
 mod playback;
 mod snapshot;
 mod viewer;

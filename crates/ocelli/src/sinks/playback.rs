@@ -8,7 +8,7 @@ use http::{Request, StatusCode};
 use ocelli_core::Quality;
 use ocelli_net::counts::Refusal;
 use ocelli_net::request::Peer;
-use ocelli_net::websocket::{self, GOODBYE, close};
+use ocelli_net::websocket::{self, CLOSE_TIMEOUT, close};
 use serde::Deserialize;
 use std::sync::Arc;
 
@@ -103,7 +103,7 @@ fn close_at_once(
         move |mut socket| async move {
             front.refused(refusal, remote, &reason);
             socket.close(code, &why);
-            socket.finish(GOODBYE).await;
+            socket.finish(CLOSE_TIMEOUT).await;
         },
     )
 }

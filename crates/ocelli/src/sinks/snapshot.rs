@@ -1,7 +1,7 @@
 //! `GET /live/<app>/<room>/frame.jpg`: a camera's last frame.
 
 use super::playback::Playback;
-use crate::answer::{Asked, Named, Problem};
+use crate::answer::{PathParams, Problem, QueryParams};
 use crate::visitor::{Identity, Visitor};
 use axum::Router;
 use axum::extract::State;
@@ -11,7 +11,7 @@ use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use ocelli_core::{Camera, Follower, Frame};
 use ocelli_media::sources::push;
-use ocelli_net::counts::Way;
+use ocelli_net::counts::Transport;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -26,11 +26,11 @@ pub(super) fn routes() -> Router<Arc<Identity>> {
 async fn snapshot(
     State(identity): State<Arc<Identity>>,
     visitor: Visitor,
-    Named((app, room)): Named<(String, String)>,
-    Asked(playback): Asked<Playback>,
+    PathParams((app, room)): PathParams<(String, String)>,
+    QueryParams(playback): QueryParams<Playback>,
 ) -> Result<Response, Problem> {
     let camera = visitor.find(&app, &room)?;
-    let viewing = identity.front.counts.enter(Way::Snapshot);
+    let viewing = identity.front.counts.enter(Transport::Snapshot);
     // Following wakes the camera and keeps it for the grace period.
     let mut follower = camera.follow(playback.stream.into());
     let frame = match follower.try_next() {

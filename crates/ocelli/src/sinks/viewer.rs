@@ -1,9 +1,9 @@
 //! `WS /live/ws?app=&room=`: one camera over one WebSocket.
 
-use super::news::Stay;
+use super::changes::ViewingPermission;
 use super::playback::{Stream, refuse};
 use super::watching::Watching;
-use crate::answer::{Asked, Problem};
+use crate::answer::{Problem, QueryParams};
 use crate::visitor::{Identity, Visitor};
 use axum::body::Body;
 use axum::extract::State;
@@ -12,7 +12,7 @@ use axum::routing::any;
 use axum::{Extension, Router};
 use http::Request;
 use ocelli_core::{Form, Ready};
-use ocelli_net::counts::Way;
+use ocelli_net::counts::Transport;
 use ocelli_net::request::Peer;
 use ocelli_net::websocket::{self, Delivery, FrameSender, Next, Socket, close};
 use serde::Deserialize;
@@ -46,14 +46,14 @@ async fn open(
     State(identity): State<Arc<Identity>>,
     Extension(peer): Extension<Peer>,
     visitor: Result<Visitor, Problem>,
-    Asked(asked): Asked<Place>,
+    QueryParams(asked): QueryParams<Place>,
     request: Request<Body>,
 ) -> Response {
     let found = visitor.and_then(|visitor| {
         let camera = visitor.find(&asked.app, &asked.room)?;
-        Ok((Stay::new(&identity, visitor, &camera), camera))
+        Ok((ViewingPermission::new(&identity, visitor, &camera), camera))
     });
-    let (stay, camera) = match found {
+    let (permission, camera) = match found {
         Ok(found) => found,
         Err(problem) => return refuse(&identity, &peer, request, problem),
     };
@@ -67,11 +67,11 @@ async fn open(
             // The picture comes first.
             let mut infos = interval_at(Instant::now() + FIRST_INFO, INFO_INTERVAL);
             infos.set_missed_tick_behavior(MissedTickBehavior::Skip);
-            let sender = FrameSender::new(socket, Form::Bare, &served.front, Way::LiveWs);
+            let sender = FrameSender::new(socket, Form::Bare, &served.front, Transport::LiveWs);
             let mut viewer = Viewer {
                 watching: Watching::new(served.hub.clone(), camera, asked.stream.into()),
                 identity: served,
-                stay,
+                permission,
                 infos,
             };
             sender.run(&mut viewer).await;
@@ -82,7 +82,7 @@ async fn open(
 struct Viewer {
     identity: Arc<Identity>,
     watching: Watching,
-    stay: Stay,
+    permission: ViewingPermission,
     infos: Interval,
 }
 
@@ -99,7 +99,7 @@ impl Delivery for Viewer {
     }
 
     fn poll_rare(&mut self, socket: &mut Socket, cx: &mut Context<'_>) -> Poll<()> {
-        if let Poll::Ready(why) = self.stay.poll_over(cx) {
+        if let Poll::Ready(why) = self.permission.poll_over(cx) {
             socket.close(close::UNAUTHORIZED, why);
             return Poll::Ready(());
         }

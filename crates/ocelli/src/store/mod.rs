@@ -11,6 +11,7 @@
 pub mod address;
 pub mod apps;
 pub mod cameras;
+mod cipher;
 pub mod codes;
 mod directory;
 mod error;
@@ -18,16 +19,15 @@ mod file;
 pub mod incarnation;
 pub mod keys;
 mod schema;
-mod seal;
 pub mod sessions;
 pub mod streams;
 pub mod tokens;
 pub mod users;
 pub mod walls;
 
+pub use cipher::Cipher;
 pub use directory::{claim, default_directory};
 pub use error::StoreError;
-pub use seal::Seal;
 
 use crate::auth::Key;
 use file::File;
@@ -129,8 +129,8 @@ impl Store {
     ///
     /// # Errors
     /// The store is closed.
-    pub fn seal(&self) -> Result<Seal, StoreError> {
-        Seal::new(self.key()?)
+    pub fn cipher(&self) -> Result<Cipher, StoreError> {
+        Cipher::new(self.key()?)
     }
 
     fn usable(&self) -> Result<&Open, StoreError> {

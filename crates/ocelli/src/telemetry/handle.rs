@@ -15,7 +15,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::AbortOnDropHandle;
 
 /// How long the last samples may take to be stored when the hub stops.
-const GOODBYE: Duration = Duration::from_secs(1);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Samples of the hub's own that may wait for the telemetry thread; more are dropped.
 const WAITING: usize = 4096;
 /// How often old samples are looked for.
@@ -88,7 +88,7 @@ impl Telemetry {
                 stopped.cancelled().await;
                 if let Some(saving) = saving {
                     // The last samples go to the disk; one that hangs is not waited for.
-                    let _ = tokio::time::timeout(GOODBYE, saving).await;
+                    let _ = tokio::time::timeout(CLOSE_TIMEOUT, saving).await;
                 }
             });
             runtime.shutdown_background();
@@ -112,7 +112,7 @@ impl Telemetry {
     pub async fn stop(&self) {
         self.stopping.cancel();
         let mut ended = self.ended.clone();
-        let _ = tokio::time::timeout(2 * GOODBYE, ended.wait_for(|ended| *ended)).await;
+        let _ = tokio::time::timeout(2 * CLOSE_TIMEOUT, ended.wait_for(|ended| *ended)).await;
     }
 
     /// Adds one sample to the series of this name, which is made if there is none.

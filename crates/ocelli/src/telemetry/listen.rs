@@ -8,8 +8,8 @@ use super::{sources, viewers};
 use crate::visitor::Identity;
 use axum::Router;
 use ocelli_core::PeerKind;
-use ocelli_net::accept::{accept, wait_out};
-use ocelli_net::conversation::Doors;
+use ocelli_net::accept::{accept, back_off_after};
+use ocelli_net::conversation::PortRoutes;
 use std::io;
 use std::net::{SocketAddr, TcpListener as Bound};
 use std::sync::Arc;
@@ -25,7 +25,7 @@ pub fn begin(
     options: &Options,
     main: SocketAddr,
     identity: &Arc<Identity>,
-    signpost: Router,
+    plaintext_routes: Router,
 ) {
     let (tcp, ws) = options.addresses(main);
     let stopping = &identity.front.stopping;
@@ -42,8 +42,8 @@ pub fn begin(
     if let Some(listener) = ws.and_then(|address| bind(address, "ws", "viewers of them")) {
         let front = identity.front.clone();
         let port = viewers::port(identity.clone(), telemetry.clone());
-        let doors = Doors::new(port, signpost, front.clone());
-        let serve = move |stream| accept(stream, &front, &doors);
+        let port_routes = PortRoutes::new(port, plaintext_routes, front.clone());
+        let serve = move |stream| accept(stream, &front, &port_routes);
         spawn(telemetry, stopping, listener, serve);
     }
 }
@@ -103,7 +103,7 @@ fn spawn(
             loop {
                 match listener.accept().await {
                     Ok((stream, _)) => serve(stream),
-                    Err(error) => wait_out(&error).await,
+                    Err(error) => back_off_after(&error).await,
                 }
             }
         };

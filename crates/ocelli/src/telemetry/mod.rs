@@ -36,17 +36,17 @@ use tokio::sync::broadcast;
 /// Begins to take samples and viewers on the ports of their own, as far as they
 /// can be had, and to take the hub's own figures and what devices tell of themselves.
 ///
-/// The ports are at `main`'s address unless the options say otherwise; `signpost` is
+/// The ports are at `main`'s address unless the options say otherwise; `plaintext_routes` is
 /// what they answer without TLS where the hub has it.
 pub fn serve(
     telemetry: &Telemetry,
     options: &Options,
     main: SocketAddr,
     identity: &Arc<Identity>,
-    signpost: Router,
+    plaintext_routes: Router,
     reports: broadcast::Receiver<Report>,
 ) {
-    listen::begin(telemetry, options, main, identity, signpost);
+    listen::begin(telemetry, options, main, identity, plaintext_routes);
     let figures = figures::take(identity.clone(), telemetry.clone());
     identity.front.tasks.spawn(figures);
     let Identity { hub, front, .. } = &**identity;

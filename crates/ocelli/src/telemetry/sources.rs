@@ -23,7 +23,7 @@ const CONNECTED: usize = 20_000;
 /// A source says its name in this time.
 const NAMELESS: Duration = Duration::from_secs(60);
 /// A refused source may take so long to read why.
-const FAREWELL: Duration = Duration::from_secs(2);
+const TEARDOWN_GRACE: Duration = Duration::from_secs(2);
 /// How much is read at once.
 const BUFFER: usize = 64 * 1024;
 /// A source that is silent for so long is asked by TCP whether it is still there.
@@ -150,7 +150,7 @@ async fn refuse(mut stream: TcpStream, reason: &str) {
         while stream.read(&mut scrap).await? > 0 {}
         io::Result::Ok(())
     };
-    let _ = tokio::time::timeout(FAREWELL, told).await;
+    let _ = tokio::time::timeout(TEARDOWN_GRACE, told).await;
 }
 
 /// One who writes lines, the first of which is a series' name.

@@ -7,7 +7,7 @@
 
 use super::handle::{Next, Telemetry};
 use super::shared::Shared;
-use crate::answer::{Asked, Problem};
+use crate::answer::{Problem, QueryParams};
 use crate::sinks::refuse;
 use crate::visitor::{Identity, LAPSED, NOT_ON_WALL, Visitor};
 use axum::body::Body;
@@ -18,7 +18,7 @@ use axum::{Extension, Router};
 use http::{Request, StatusCode};
 use ocelli_net::front::Front;
 use ocelli_net::request::Peer;
-use ocelli_net::websocket::{self, GOODBYE, Incoming, Socket, close};
+use ocelli_net::websocket::{self, CLOSE_TIMEOUT, Incoming, Socket, close};
 use ocelli_series::cursor::Piece;
 use ocelli_series::{Cursor, Wanted};
 use std::sync::Arc;
@@ -90,7 +90,7 @@ async fn open(
     State(looking): State<Looking>,
     Extension(peer): Extension<Peer>,
     visitor: Result<Visitor, Problem>,
-    Asked(parameters): Asked<Parameters>,
+    QueryParams(parameters): QueryParams<Parameters>,
     request: Request<Body>,
 ) -> Response {
     begin(looking, &peer, visitor, wanted(parameters, false), request)
@@ -100,7 +100,7 @@ async fn open_tcp(
     State(looking): State<Looking>,
     Extension(peer): Extension<Peer>,
     visitor: Result<Visitor, Problem>,
-    Asked(parameters): Asked<Parameters>,
+    QueryParams(parameters): QueryParams<Parameters>,
     request: Request<Body>,
 ) -> Response {
     begin(looking, &peer, visitor, wanted(parameters, true), request)
@@ -128,7 +128,7 @@ fn begin(
         identity,
         telemetry,
     } = looking;
-    identity.visitors.stay(&visitor);
+    identity.visitors.track(&visitor);
     let front = identity.front.clone();
     let serve = move |socket| async move {
         let looks = Looks::begin(&telemetry, !wanted.tcp_only);
@@ -204,7 +204,7 @@ impl Viewer {
             match event {
                 Event::Over => {
                     self.socket.close(1001, "the hub stops");
-                    return self.socket.finish(GOODBYE).await;
+                    return self.socket.finish(CLOSE_TIMEOUT).await;
                 }
                 Event::CheckDue if self.visitor.may_look() => {}
                 Event::CheckDue => {
@@ -214,7 +214,7 @@ impl Viewer {
                         PRIVATE
                     };
                     self.socket.close(close::UNAUTHORIZED, why);
-                    return self.socket.finish(GOODBYE).await;
+                    return self.socket.finish(CLOSE_TIMEOUT).await;
                 }
                 Event::Came(Incoming::Text(text)) if text.is_empty() => self.asked = true,
                 Event::Came(Incoming::Binary(bytes)) if bytes.is_empty() => self.asked = true,

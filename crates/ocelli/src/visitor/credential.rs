@@ -56,24 +56,24 @@ impl Credential {
 }
 
 /// What these are when the store can't be asked.
-pub fn without_store(brought: &[Credential]) -> Vec<Option<Found>> {
-    let found = brought.iter();
+pub fn without_store(credentials: &[Credential]) -> Vec<Option<Found>> {
+    let found = credentials.iter();
     found.map(Credential::without_store).collect()
 }
 
 /// Whether the store has to be asked about any of these.
-pub fn needs_store(brought: &[Credential]) -> bool {
-    let mut brought = brought.iter();
-    brought.any(|credential| !matches!(credential, Credential::Administrator))
+pub fn needs_store(credentials: &[Credential]) -> bool {
+    let mut credentials = credentials.iter();
+    credentials.any(|credential| !matches!(credential, Credential::Administrator))
 }
 
 /// What each is found to be; none for a token that is no more.
 pub fn find(
     connection: &Connection,
-    brought: &[Credential],
+    credentials: &[Credential],
     now: i64,
 ) -> Result<Vec<Option<Found>>, StoreError> {
-    let found = brought.iter();
+    let found = credentials.iter();
     found
         .map(|credential| credential.find(connection, now))
         .collect()

@@ -1,7 +1,7 @@
 //! What is needed to tell who asks: the store, the administrator's token, and who is there.
 
 use super::attempts::Attempts;
-use super::present::Visitors;
+use super::long_lived::Visitors;
 use crate::auth::{AdminToken, Passwords};
 use crate::store::Store;
 use ocelli_core::Hub;

@@ -10,17 +10,17 @@
 //! kept (`auth`, `store`).
 
 mod attempts;
-mod brought;
+mod authorization;
 mod credential;
-mod enter;
+mod extractor;
 mod identity;
+mod long_lived;
 mod origin;
-mod present;
-mod rounds;
-mod standing;
+mod reauthorization;
+mod request_credentials;
 
-pub(crate) use brought::bearer;
+pub use authorization::{LAPSED, NOT_ON_WALL, PRIVATE, Visitor};
+pub(crate) use credentials::bearer;
 pub use identity::{Identity, now};
 pub use origin::cookie;
-pub use rounds::rounds;
-pub use standing::{LAPSED, NOT_ON_WALL, PRIVATE, Visitor};
+pub use reauthorization::reauthorize_periodically;

@@ -58,7 +58,7 @@ pub fn cookie(key: &Key, secure: bool, value: &str, seconds: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ocelli_net::gate::Gate;
+    use ocelli_net::origin_policy::OriginPolicy;
     use ocelli_net::request::Peer;
 
     fn counts(method: Method, lines: &[(&'static str, &str)]) -> bool {
@@ -76,8 +76,12 @@ mod tests {
             authority: None,
             origin: Origin::Absent,
         };
-        let settled =
-            Gate::new(&[], &[]).settle(parts.version, &parts.uri, &parts.headers, &mut peer);
+        let settled = OriginPolicy::new(&[], &[]).settle(
+            parts.version,
+            &parts.uri,
+            &parts.headers,
+            &mut peer,
+        );
         settled.expect("a request to this hub");
         cookie_counts(&peer.origin, &parts)
     }

@@ -18,9 +18,9 @@ use ocelli_core::{
     App, Camera, Failure, FailureKind, FrameBuffer, Hub, Picture, Publisher, Renditions, RunOnce,
     Source, Timestamp,
 };
-use ocelli_media::sources::Fence;
+use ocelli_media::sources::SsrfGuard;
 use ocelli_net::front::Front;
-use ocelli_net::gate::Gate;
+use ocelli_net::origin_policy::OriginPolicy;
 use ocelli_net::tls::authority::Names;
 use ocelli_net::tls::keep::Keeper;
 use ocelli_series::Bounds;
@@ -67,11 +67,11 @@ impl Site {
         .await
     }
 
-    async fn start_with(authority: Option<Dir>, furnish: impl FnOnce(&mut Identity)) -> Self {
+    async fn start_with(authority: Option<Dir>, restore: impl FnOnce(&mut Identity)) -> Self {
         let hub = Arc::new(Hub::default());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let mut front = Front::new(Gate::new(&[], &[]), hub.budgets().clone());
+        let mut front = Front::new(OriginPolicy::new(&[], &[]), hub.budgets().clone());
         if let Some(dir) = &authority {
             let mut names = Names::default();
             names.add("localhost");
@@ -80,7 +80,7 @@ impl Site {
             front.tls = Some(keeper.server().clone());
         }
         let mut identity = Identity::new(hub.clone(), Arc::new(front));
-        furnish(&mut identity);
+        restore(&mut identity);
         let identity = Arc::new(identity);
         let services = services(identity.clone());
         let ingest = services.ingest.clone();
@@ -162,7 +162,7 @@ impl Site {
 pub fn services(identity: Arc<Identity>) -> Services {
     let ingest = Arc::new(Ingest::new(identity.clone()));
     let policy = Policy {
-        fence: Fence::new(0),
+        ssrf_guard: SsrfGuard::new(0),
         max_added_cameras: 0,
     };
     let configured = Configured::default();

@@ -8,7 +8,7 @@ use super::fault::Fault;
 use super::framing::{Framing, Taken};
 use super::head::{Head, HeadReader};
 use super::wire::Wire;
-use crate::sources::Fence;
+use crate::sources::SsrfGuard;
 use ocelli_core::Budget;
 use rustls::ClientConfig;
 use std::ops::Range;
@@ -45,13 +45,13 @@ impl Connection {
     /// Connects to where `url` is.
     pub(super) async fn open(
         url: &Url,
-        fence: Fence,
+        ssrf_guard: SsrfGuard,
         tls: Option<Arc<ClientConfig>>,
         budget: Budget,
     ) -> Result<Self, Fault> {
         let host = url.host_str().unwrap_or_default();
         let port = url.port_or_known_default().unwrap_or(80);
-        let opened = timeout(CONNECT, Wire::open(host, port, fence, tls, budget)).await;
+        let opened = timeout(CONNECT, Wire::open(host, port, ssrf_guard, tls, budget)).await;
         Ok(Self {
             wire: opened.map_err(|_| Fault::NoConnection)??,
             origin: url.origin(),

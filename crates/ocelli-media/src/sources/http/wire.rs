@@ -3,7 +3,7 @@
 //! A name is resolved and checked here, and the very addresses that passed are connected to.
 
 use super::fault::Fault;
-use crate::sources::Fence;
+use crate::sources::SsrfGuard;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use ocelli_core::Metered;
@@ -41,11 +41,11 @@ impl Wire {
     pub(super) async fn open(
         host: &str,
         port: u16,
-        fence: Fence,
+        ssrf_guard: SsrfGuard,
         tls: Option<Arc<ClientConfig>>,
         budget: Budget,
     ) -> Result<Self, Fault> {
-        let addresses = fence.resolve(host, port).await?;
+        let addresses = ssrf_guard.resolve(host, port).await?;
         let stream = connect(&addresses).await?;
         stream.set_nodelay(true)?;
         let stream = Metered::new(stream, budget);

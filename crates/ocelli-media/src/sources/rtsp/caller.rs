@@ -1,6 +1,6 @@
 //! Calling a camera: its addresses, the connection, and where it redirects to.
 
-use super::super::{Credentials, Fence};
+use super::super::{Credentials, SsrfGuard};
 use super::answers;
 use super::auth::Signer;
 use super::connection::{Broken, Connection};
@@ -34,7 +34,7 @@ pub struct Caller {
     /// Who calls, if the camera wants to know.
     pub credentials: Option<Credentials>,
     /// Where the camera may be.
-    pub fence: Option<Fence>,
+    pub ssrf_guard: Option<SsrfGuard>,
     /// The name of the program that calls.
     pub agent: &'static str,
     /// Ends sessions in the background. Closed, so that it can be waited for.
@@ -51,7 +51,7 @@ impl Caller {
         Self {
             url,
             credentials,
-            fence: None,
+            ssrf_guard: None,
             agent,
             teardowns,
             redirects: 0,
@@ -138,8 +138,8 @@ impl Caller {
     async fn connect(&self, budget: Option<Budget>) -> Result<Connection, Broken> {
         let silent = || Broken::Io(io::ErrorKind::TimedOut.into());
         let host = self.url.host_str().unwrap_or_default();
-        let fence = self.fence.unwrap_or(Fence::lifted());
-        let found = timeout(LOOKUP, fence.resolve(host, self.port()));
+        let ssrf_guard = self.ssrf_guard.unwrap_or(SsrfGuard::disabled());
+        let found = timeout(LOOKUP, ssrf_guard.resolve(host, self.port()));
         let found = found.await.map_err(|_| silent())?.map_err(Broken::Io)?;
         let mut fault = silent();
         for address in found.into_iter().take(ADDRESSES) {

@@ -76,7 +76,7 @@ fn open(address: Address, _: &mut Section<'_>) -> Result<Arc<dyn Source>, Config
         )));
     };
     let mut caller = Caller::new(url, address.credentials, "ocelli");
-    caller.fence = address.fence;
+    caller.ssrf_guard = address.ssrf_guard;
     Ok(Arc::new(Rtsp { caller }))
 }
 

@@ -14,9 +14,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 /// The camera that a call's address names.
-pub struct Named(pub String);
+pub struct CameraPath(pub String);
 
-impl<S: Send + Sync> FromRequestParts<S> for Named {
+impl<S: Send + Sync> FromRequestParts<S> for CameraPath {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
@@ -54,7 +54,7 @@ impl From<LastFailure> for LastView {
 #[derive(Serialize, ToSchema)]
 #[schema(as = Camera)]
 #[serde(rename_all = "camelCase")]
-pub struct View {
+pub struct CameraView {
     /// Its id on the wall socket.
     id: String,
     app: String,
@@ -84,7 +84,7 @@ pub struct View {
     read_only: bool,
 }
 
-impl View {
+impl CameraView {
     /// A camera as it is now.
     pub fn of(camera: &Camera, api: &Api, now: Timestamp) -> Self {
         let status = camera.status();
@@ -119,9 +119,9 @@ impl View {
 #[derive(Serialize, ToSchema)]
 #[schema(as = ShownCamera)]
 #[serde(rename_all = "camelCase")]
-pub struct Shown {
+pub struct CameraDetails {
     #[serde(flatten)]
-    view: View,
+    view: CameraView,
     /// The address of its main stream, without user and password, and with `***` for
     /// what seems to be a secret in its query. Null for a camera without settings.
     source: Option<String>,
@@ -141,9 +141,9 @@ pub struct Shown {
     verify_tls: Option<bool>,
 }
 
-impl Shown {
+impl CameraDetails {
     /// One whose settings are not kept.
-    pub fn bare(view: View) -> Self {
+    pub fn bare(view: CameraView) -> Self {
         Self {
             view,
             source: None,
@@ -158,7 +158,7 @@ impl Shown {
     }
 
     /// One of the configuration.
-    pub fn configured(view: View, camera: &CameraConfig) -> Self {
+    pub fn configured(view: CameraView, camera: &CameraConfig) -> Self {
         let credentials = camera.address.credentials.as_ref();
         let password = credentials.map(|known| known.password.as_str());
         Self {
@@ -173,7 +173,7 @@ impl Shown {
     }
 
     /// One that was added, with its settings.
-    pub fn added(view: View, settings: Settings) -> Self {
+    pub fn added(view: CameraView, settings: Settings) -> Self {
         Self {
             source: Some(shown(&settings.source)),
             substream: settings.substream.as_deref().map(shown),

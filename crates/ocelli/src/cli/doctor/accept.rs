@@ -16,17 +16,17 @@ pub fn expected(key: &str) -> String {
 }
 
 /// One step done in some way; none of the words for the right one.
-struct Way<T> {
+struct Variant<T> {
     value: T,
     words: Option<String>,
 }
 
-fn right<T>(value: T) -> Way<T> {
-    Way { value, words: None }
+fn right<T>(value: T) -> Variant<T> {
+    Variant { value, words: None }
 }
 
-fn wrong<T>(value: T, words: impl Into<String>) -> Way<T> {
-    Way {
+fn wrong<T>(value: T, words: impl Into<String>) -> Variant<T> {
+    Variant {
         value,
         words: Some(words.into()),
     }
@@ -41,7 +41,7 @@ const WRONG_GUIDS: [&str; 4] = [
     "258EAFA5-E914-47DA-95CA-C5AB5DC85B11",
 ];
 
-fn guids() -> Vec<Way<Vec<u8>>> {
+fn guids() -> Vec<Variant<Vec<u8>>> {
     let mut ways = vec![right(GUID.into())];
     for guid in WRONG_GUIDS {
         let words = format!("it appends the wrong GUID {guid}, which should be {GUID}");
@@ -85,7 +85,7 @@ fn guids() -> Vec<Way<Vec<u8>>> {
 /// The key of RFC 6455's example.
 const EXAMPLE_KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 
-fn keys(key: &str) -> Vec<Way<Vec<u8>>> {
+fn keys(key: &str) -> Vec<Variant<Vec<u8>>> {
     let mut ways = vec![right(key.into())];
     if let Ok(decoded) = STANDARD.decode(key) {
         ways.push(wrong(
@@ -131,7 +131,7 @@ fn keys(key: &str) -> Vec<Way<Vec<u8>>> {
     ways
 }
 
-fn digests(text: &[u8]) -> [Way<Vec<u8>>; 2] {
+fn digests(text: &[u8]) -> [Variant<Vec<u8>>; 2] {
     [
         right(Sha1::digest(text).to_vec()),
         wrong(
@@ -141,7 +141,7 @@ fn digests(text: &[u8]) -> [Way<Vec<u8>>; 2] {
     ]
 }
 
-fn encodings(digest: &[u8]) -> Vec<Way<String>> {
+fn encodings(digest: &[u8]) -> Vec<Variant<String>> {
     let mut hex = String::new();
     for byte in digest {
         // Writing to a string cannot fail.

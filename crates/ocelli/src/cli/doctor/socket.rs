@@ -14,7 +14,7 @@ const PONG: Duration = Duration::from_secs(5);
 /// For a first message that comes unasked.
 const FIRST_MESSAGE: Duration = Duration::from_millis(1500);
 /// For the answer to a close.
-const FAREWELL: Duration = Duration::from_secs(2);
+const TEARDOWN_GRACE: Duration = Duration::from_secs(2);
 /// A page that no server has on its list.
 const FOREIGN: &str = "https://foreign-page.example";
 /// What the ping carries and the pong must bring back.
@@ -243,7 +243,7 @@ impl Conversation {
         {
             return;
         }
-        let answered = timeout(FAREWELL, async {
+        let answered = timeout(TEARDOWN_GRACE, async {
             loop {
                 match wire.next().await {
                     Ok(frame) if frame.opcode == opcode::CLOSE => return true,

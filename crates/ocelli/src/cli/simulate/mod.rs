@@ -34,7 +34,7 @@ const TOKEN: &str = "OCELLI_TOKEN";
 /// Where the key of a single device stands, for the same reason.
 const KEY: &str = "OCELLI_KEY";
 /// How long devices may take to say goodbye.
-const GOODBYE: Duration = Duration::from_secs(5);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often a log, which is no terminal, is told.
 const LOG_EVERY: u64 = 10;
 
@@ -148,7 +148,7 @@ impl Simulate {
         stopping.cancel();
         let ended = async { while devices.join_next().await.is_some() {} };
         // Whoever hangs is dropped with the set.
-        let _ = tokio::time::timeout(GOODBYE, ended).await;
+        let _ = tokio::time::timeout(CLOSE_TIMEOUT, ended).await;
         let count = keys.len() as u32;
         say(&tally.report(count, connected, hub));
         connected == u64::from(count) || self.chaos

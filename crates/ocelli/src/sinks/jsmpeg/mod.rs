@@ -10,9 +10,9 @@ mod viewer;
 
 pub use ports::{Ports, serve};
 
-use super::news::Stay;
+use super::changes::ViewingPermission;
 use super::playback::{Stream, refuse, refuse_for_now};
-use crate::answer::{Asked, Problem};
+use crate::answer::{Problem, QueryParams};
 use crate::visitor::{Identity, Visitor};
 use axum::body::Body;
 use axum::extract::State;
@@ -50,14 +50,14 @@ async fn open(
     State(identity): State<Arc<Identity>>,
     Extension(peer): Extension<Peer>,
     visitor: Result<Visitor, Problem>,
-    Asked(asked): Asked<Place>,
+    QueryParams(asked): QueryParams<Place>,
     request: Request<Body>,
 ) -> Response {
     let found = visitor.and_then(|visitor| {
         let camera = visitor.find(&asked.app, &asked.room)?;
-        Ok((Stay::new(&identity, visitor, &camera), camera))
+        Ok((ViewingPermission::new(&identity, visitor, &camera), camera))
     });
-    let (stay, camera) = match found {
+    let (permission, camera) = match found {
         Ok(found) => found,
         Err(problem) => return refuse(&identity, &peer, request, problem),
     };
@@ -71,6 +71,6 @@ async fn open(
     }
     let served = identity.clone();
     websocket::upgrade(&identity.front, &peer, request, None, move |socket| {
-        viewer::serve(socket, served, stay, camera, wish)
+        viewer::serve(socket, served, permission, camera, wish)
     })
 }

@@ -5,7 +5,7 @@ use super::stream::Form;
 use super::viewer::{self, Wish};
 use crate::config::JsmpegPorts;
 use crate::pages;
-use crate::sinks::news::Stay;
+use crate::sinks::changes::ViewingPermission;
 use crate::visitor::{Identity, Visitor};
 use axum::body::Body;
 use axum::extract::FromRequestParts;
@@ -16,12 +16,12 @@ use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use ocelli_core::{Camera, Quality};
-use ocelli_net::accept::{take_over, wait_out};
+use ocelli_net::accept::{back_off_after, take_over};
 use ocelli_net::conversation::{Charged, bounded};
 use ocelli_net::counts::Refusal;
 use ocelli_net::plain::plain;
 use ocelli_net::request::Peer;
-use ocelli_net::websocket::{self, GOODBYE, Reading, close};
+use ocelli_net::websocket::{self, CLOSE_TIMEOUT, Reading, close};
 use std::convert::Infallible;
 use std::path::Path;
 use std::sync::Arc;
@@ -78,7 +78,7 @@ async fn accept_all(
     loop {
         match listener.accept().await {
             Ok((stream, _)) => accept(stream, port, identity, ports),
-            Err(error) => wait_out(&error).await,
+            Err(error) => back_off_after(&error).await,
         }
     }
 }
@@ -87,7 +87,11 @@ fn accept(stream: TcpStream, port: Port, identity: &Arc<Identity>, ports: &Arc<P
     let Ok((mut connection, facts, proxy)) = take_over(stream, &identity.front) else {
         return;
     };
-    match identity.front.doorkeeper.enter(facts.remote.ip(), proxy) {
+    match identity
+        .front
+        .connection_limiter
+        .enter(facts.remote.ip(), proxy)
+    {
         Ok(place) => connection.keep(place),
         Err(full) => {
             return identity
@@ -101,7 +105,7 @@ fn accept(stream: TcpStream, port: Port, identity: &Arc<Identity>, ports: &Arc<P
         let answer = async move {
             let (version, uri, headers) = (request.version(), request.uri(), request.headers());
             let front = &identity.front;
-            let settled = front.gate.settle(version, uri, headers, &mut peer);
+            let settled = front.origin_policy.settle(version, uri, headers, &mut peer);
             if let Err((status, reason)) = settled {
                 front.refused(Refusal::Host, peer.remote, &reason);
                 return Ok(plain(status, &reason));
@@ -144,19 +148,22 @@ impl Ports {
         let id = self.camera.id();
         let found = visitor.and_then(|visitor| {
             let camera = visitor.find(id.app(), id.room())?;
-            Ok((Stay::new(identity, visitor, &camera), camera))
+            Ok((ViewingPermission::new(identity, visitor, &camera), camera))
         });
         let found = found.map_err(|problem| (close::UNAUTHORIZED, problem.message().to_owned()));
-        let found = found.and_then(|(stay, camera)| match camera.mpeg1_refusal(Quality::Main) {
-            Some(reason) => {
-                identity
-                    .front
-                    .refused(Refusal::Capacity, peer.remote, &reason);
-                Err((close::TRY_AGAIN_LATER, reason))
-            }
-            None => Ok((stay, camera)),
-        });
-        let (stay, camera) = match found {
+        let found =
+            found.and_then(
+                |(permission, camera)| match camera.mpeg1_refusal(Quality::Main) {
+                    Some(reason) => {
+                        identity
+                            .front
+                            .refused(Refusal::Capacity, peer.remote, &reason);
+                        Err((close::TRY_AGAIN_LATER, reason))
+                    }
+                    None => Ok((permission, camera)),
+                },
+            );
+        let (permission, camera) = match found {
             Ok(found) => found,
             Err((code, why)) => {
                 let why = why[..why.floor_char_boundary(close::REASON_LIMIT)].to_owned();
@@ -168,7 +175,7 @@ impl Ports {
                     Reading::VIEWER,
                     move |mut socket| async move {
                         socket.close(code, &why);
-                        socket.finish(GOODBYE).await;
+                        socket.finish(CLOSE_TIMEOUT).await;
                     },
                 );
             }
@@ -186,7 +193,7 @@ impl Ports {
                     quality: Quality::Main,
                     info: false,
                 };
-                viewer::serve(socket, served, stay, camera, wish).await;
+                viewer::serve(socket, served, permission, camera, wish).await;
             },
         )
     }

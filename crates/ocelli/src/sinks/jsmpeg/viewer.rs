@@ -1,10 +1,10 @@
 //! One JSMpeg viewer.
 
 use super::stream::{self, Messages};
-use crate::sinks::news::{News, Stay};
+use crate::sinks::changes::{HubChanges, ViewingPermission};
 use crate::visitor::Identity;
 use ocelli_core::{Camera, Follower, Form, Frame, Quality, Ready};
-use ocelli_net::counts::Way;
+use ocelli_net::counts::Transport;
 use ocelli_net::websocket::{Delivery, FrameSender, Next, Socket, close};
 use serde_json::json;
 use std::sync::Arc;
@@ -28,12 +28,12 @@ pub(super) struct Wish {
 pub(super) async fn serve(
     socket: Socket,
     identity: Arc<Identity>,
-    stay: Stay,
+    permission: ViewingPermission,
     camera: Arc<Camera>,
     wish: Wish,
 ) {
-    let sender = FrameSender::new(socket, Form::Bare, &identity.front, Way::Jsmpeg);
-    let mut viewer = Viewer::new(identity, stay, camera, wish);
+    let sender = FrameSender::new(socket, Form::Bare, &identity.front, Transport::Jsmpeg);
+    let mut viewer = Viewer::new(identity, permission, camera, wish);
     sender.run(&mut viewer).await;
 }
 
@@ -41,11 +41,11 @@ struct Viewer {
     identity: Arc<Identity>,
     camera: Arc<Camera>,
     wish: Wish,
-    stay: Stay,
+    permission: ViewingPermission,
     follower: Follower,
     messages: Messages,
     infos: Interval,
-    news: News,
+    changes: HubChanges,
     /// For who wants to know how old it is.
     newest: Option<Frame>,
     /// The camera's state when this viewer came: an old failure is no news.
@@ -53,17 +53,22 @@ struct Viewer {
 }
 
 impl Viewer {
-    fn new(identity: Arc<Identity>, stay: Stay, camera: Arc<Camera>, wish: Wish) -> Self {
+    fn new(
+        identity: Arc<Identity>,
+        permission: ViewingPermission,
+        camera: Arc<Camera>,
+        wish: Wish,
+    ) -> Self {
         let mut infos = interval_at(Instant::now() + INFO_INTERVAL, INFO_INTERVAL);
         infos.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        let news = News::new(&identity.hub);
+        let changes = HubChanges::new(&identity.hub);
         Self {
             identity,
-            stay,
+            permission,
             follower: camera.follow_mpeg1(wish.quality),
             messages: Messages::new(wish.form),
             infos,
-            news,
+            changes,
             newest: None,
             revision: camera.revision(),
             camera,
@@ -129,12 +134,12 @@ impl Delivery for Viewer {
     }
 
     fn poll_rare(&mut self, socket: &mut Socket, cx: &mut Context<'_>) -> Poll<()> {
-        if let Poll::Ready(why) = self.stay.poll_over(cx) {
+        if let Poll::Ready(why) = self.permission.poll_over(cx) {
             socket.close(close::UNAUTHORIZED, why);
             return Poll::Ready(());
         }
-        if self.news.any(cx) {
-            self.news.take();
+        if self.changes.any(cx) {
+            self.changes.take();
             self.notice_the_end(socket);
             return Poll::Ready(());
         }

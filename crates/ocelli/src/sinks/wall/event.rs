@@ -27,7 +27,7 @@ impl Announced {
     }
 
     /// What has changed since: `camera` and `gone` events.
-    pub fn news(&mut self, visitor: &Visitor) -> Vec<String> {
+    pub fn changes(&mut self, visitor: &Visitor) -> Vec<String> {
         let mut events = Vec::new();
         let cameras = visitor.cameras();
         let now: BTreeMap<_, _> = cameras.iter().map(told).collect();

@@ -12,7 +12,7 @@ mod event;
 mod watch;
 
 use crate::answer::Problem;
-use crate::sinks::news::News;
+use crate::sinks::changes::HubChanges;
 use crate::sinks::playback::refuse;
 use crate::visitor::{Identity, LAPSED, Visitor};
 use axum::body::Body;
@@ -27,7 +27,7 @@ use command::Command;
 use event::Announced;
 use http::Request;
 use ocelli_core::{Form, Ready, Work};
-use ocelli_net::counts::Way;
+use ocelli_net::counts::Transport;
 use ocelli_net::request::Peer;
 use ocelli_net::websocket::{self, Delivery, FrameSender, Next, Socket, close};
 use std::collections::VecDeque;
@@ -69,12 +69,12 @@ async fn open(
         v2.then_some(V2),
         move |socket| async move {
             tracing::debug!(peer = %remote, v2, "a viewer came");
-            let (way, form) = if v2 {
-                (Way::WallV2, Form::V2)
+            let (transport, form) = if v2 {
+                (Transport::WallV2, Form::V2)
             } else {
-                (Way::Wall, Form::Plain)
+                (Transport::Wall, Form::Plain)
             };
-            let sender = FrameSender::new(socket, form, &served.front, way);
+            let sender = FrameSender::new(socket, form, &served.front, transport);
             let mut viewer = Viewer::new(served, visitor, v2);
             sender.run(&mut viewer).await;
             let (sent, dropped) = viewer.watched.totals();
@@ -88,7 +88,7 @@ struct Viewer {
     identity: Arc<Identity>,
     visitor: Visitor,
     watched: Watched,
-    news: News,
+    changes: HubChanges,
     ignored: u64,
     /// What only the `ocelli.v2` form has.
     v2: Option<Extras>,
@@ -129,9 +129,9 @@ impl Viewer {
                 stats,
             }
         });
-        identity.visitors.stay(&visitor);
+        identity.visitors.track(&visitor);
         Self {
-            news: News::new(&identity.hub),
+            changes: HubChanges::new(&identity.hub),
             watched: Watched::new(identity.hub.clone(), visitor.clone()),
             identity,
             visitor,
@@ -147,8 +147,8 @@ impl Viewer {
         }
         self.watched.follow_all();
         if let Some(extras) = &mut self.v2 {
-            let news = extras.announced.news(&self.visitor);
-            extras.events.extend(news);
+            let changes = extras.announced.changes(&self.visitor);
+            extras.events.extend(changes);
         }
     }
 
@@ -229,8 +229,8 @@ impl Delivery for Viewer {
             extras.events.push_back(event::stats(now, &self.watched));
             return Poll::Ready(());
         }
-        if self.news.any(cx) {
-            self.news.take();
+        if self.changes.any(cx) {
+            self.changes.take();
             self.follow(socket);
             return Poll::Ready(());
         }

@@ -12,7 +12,7 @@ use ocelli::store::{Store, incarnation, sessions, walls};
 use ocelli::visitor::Identity;
 use ocelli_core::{App, Camera, Clock, Hub, Renditions, Timestamp};
 use ocelli_net::front::Front;
-use ocelli_net::gate::Gate;
+use ocelli_net::origin_policy::OriginPolicy;
 use ocelli_testkit::websocket::RawSocket;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -345,7 +345,7 @@ async fn identity() -> (Arc<Hands>, Arc<Identity>, Dir) {
     hub.add(Camera::new(id, "Gate".into(), "hand", main, None, false))
         .unwrap();
     let dir = Dir::new("clocked");
-    let front = Front::new(Gate::new(&[], &[]), hub.budgets().clone());
+    let front = Front::new(OriginPolicy::new(&[], &[]), hub.budgets().clone());
     let mut identity = Identity::new(hub, Arc::new(front));
     identity.store = Store::open(&dir.0).unwrap();
     identity.admin = AdminToken::new(ADMIN).ok();
@@ -393,14 +393,14 @@ async fn links_and_sessions_end_when_their_time_is_over() {
     let mut by_wall = Wall::open(at, &path(&wall), Some("ocelli.v2")).await;
     assert_eq!(hello(&mut by_wall).await, ["yard/gate"]);
     clock.pass(60_000);
-    identity.visitors.look_again();
+    identity.visitors.recheck();
     assert_eq!(by_play.close_code().await, Some(4401));
     by_wall.settle().await;
     get(at, &path(&play).replace(WALL, "/api/v1/cameras"))
         .await
         .is_problem(401, "expired");
     clock.pass(60_000);
-    identity.visitors.look_again();
+    identity.visitors.recheck();
     assert_eq!(by_wall.close_code().await, Some(4401));
     get(at, &path(&wall).replace(WALL, "/api/v1/cameras"))
         .await
@@ -454,10 +454,10 @@ async fn links_and_sessions_end_when_their_time_is_over() {
 
 #[tokio::test(start_paused = true)]
 async fn whoever_stays_is_looked_up_again_within_a_minute_without_being_told_to() {
-    use ocelli::visitor::{Visitor, rounds};
+    use ocelli::visitor::{Visitor, reauthorize_periodically};
     use ocelli_net::request::{Origin, Peer};
     let (clock, identity, _dir) = identity().await;
-    let rounds = tokio::spawn(rounds(identity.clone()));
+    let reauthorize_periodically = tokio::spawn(reauthorize_periodically(identity.clone()));
     let gate = identity.hub.find("yard", "gate").unwrap();
     let expires = identity.now() + 60_000;
     let id = gate.id().clone();
@@ -478,7 +478,7 @@ async fn whoever_stays_is_looked_up_again_within_a_minute_without_being_told_to(
     };
     parts.extensions.insert(peer);
     let visitor = Visitor::of(&identity, &parts).await.unwrap();
-    identity.visitors.stay(&visitor);
+    identity.visitors.track(&visitor);
     assert!(visitor.may_watch(gate.id()));
     // While a blocking task runs, the runtime's clock stands still by itself: it would
     // run on while the store's thread is waited for.
@@ -498,6 +498,6 @@ async fn whoever_stays_is_looked_up_again_within_a_minute_without_being_told_to(
     let lapsed = visitor.has_lapsed();
     drop(done);
     let _ = holding.await.unwrap();
-    rounds.abort();
+    reauthorize_periodically.abort();
     assert!(lapsed && !visitor.may_watch(gate.id()));
 }

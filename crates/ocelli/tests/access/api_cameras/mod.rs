@@ -2,10 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
 
-mod fence;
 mod passwords;
 mod refused;
 mod sessions;
+mod ssrf;
 mod watched;
 
 use crate::support::device::ADMIN;

@@ -19,12 +19,12 @@ pub const REFUSED: &str = "a camera that is added over HTTP can't be on the hub'
 
 /// The limits of one hub.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Fence {
+pub struct SsrfGuard {
     /// The hub's own port; none where no address is refused.
     own_port: Option<u16>,
 }
 
-impl Fence {
+impl SsrfGuard {
     /// The limits of a hub that listens on `port`.
     pub fn new(port: u16) -> Self {
         Self {
@@ -33,7 +33,7 @@ impl Fence {
     }
 
     /// No address is refused, as `allow_local_sources` has it.
-    pub fn lifted() -> Self {
+    pub fn disabled() -> Self {
         Self { own_port: None }
     }
 
@@ -140,9 +140,9 @@ fn embedded(ip: Ipv6Addr) -> Option<Ipv4Addr> {
 mod tests {
     use super::*;
 
-    fn allows(fence: Fence, host: &str) -> bool {
+    fn allows(ssrf_guard: SsrfGuard, host: &str) -> bool {
         let url = Url::parse(&format!("http://{host}/x")).expect("an address");
-        !fence.refuses(&url, 80)
+        !ssrf_guard.refuses(&url, 80)
     }
 
     #[test]
@@ -182,8 +182,8 @@ mod tests {
             "[2002:a9fe:a9fe::1]",
             "[2001:0:1:2:3:4:80ff:fffe]",
         ] {
-            assert!(!allows(Fence::new(8080), bad), "{bad}");
-            assert!(allows(Fence::lifted(), bad), "{bad}");
+            assert!(!allows(SsrfGuard::new(8080), bad), "{bad}");
+            assert!(allows(SsrfGuard::disabled(), bad), "{bad}");
         }
     }
 
@@ -201,7 +201,7 @@ mod tests {
             "[2002:a00:7::1]",
             "cam.example",
         ] {
-            assert!(allows(Fence::new(8080), good), "{good}");
+            assert!(allows(SsrfGuard::new(8080), good), "{good}");
         }
     }
 
@@ -211,21 +211,21 @@ mod tests {
         let own = own.iter().map(|own| own.ip()).find(|ip| !is_inside(*ip));
         // A machine without any network has none.
         let Some(own) = own else { return };
-        let fence = Fence::new(8080);
-        assert!(!fence.allows(SocketAddr::new(own, 8080)));
-        assert!(fence.allows(SocketAddr::new(own, 8554)));
+        let ssrf_guard = SsrfGuard::new(8080);
+        assert!(!ssrf_guard.allows(SocketAddr::new(own, 8080)));
+        assert!(ssrf_guard.allows(SocketAddr::new(own, 8554)));
     }
 
     #[tokio::test]
     async fn names_are_judged_by_what_they_resolve_to() {
         for name in ["localhost", "127.0.0.1", "2130706433", "[::1]"] {
-            let refused = Fence::new(8080).resolve(name, 554).await;
+            let refused = SsrfGuard::new(8080).resolve(name, 554).await;
             let refused = refused.expect_err(name).to_string();
             assert_eq!(refused, REFUSED, "{name}");
         }
-        let found = Fence::lifted().resolve("localhost", 554).await;
+        let found = SsrfGuard::disabled().resolve("localhost", 554).await;
         assert!(found.is_ok_and(|found| found.iter().all(|found| found.port() == 554)));
-        let found = Fence::new(8080).resolve("10.0.0.7", 554).await;
+        let found = SsrfGuard::new(8080).resolve("10.0.0.7", 554).await;
         assert_eq!(
             found.expect("an address"),
             [SocketAddr::from(([10, 0, 0, 7], 554))]

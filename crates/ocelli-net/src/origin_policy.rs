@@ -14,7 +14,7 @@ use url::Url;
 
 /// The names this hub answers to.
 #[derive(Clone, Debug, Default)]
-pub struct Gate {
+pub struct OriginPolicy {
     names: Vec<String>,
     addresses: Vec<IpAddr>,
     origins: Vec<String>,
@@ -78,7 +78,7 @@ impl PublicUrl {
     }
 }
 
-impl Gate {
+impl OriginPolicy {
     /// The machine's own names and addresses, and what the configuration adds.
     pub fn new(allowed_hosts: &[String], allowed_origins: &[String]) -> Self {
         let mut names = vec!["localhost".to_owned()];
@@ -313,8 +313,8 @@ mod tests {
         }
     }
 
-    fn gate() -> Gate {
-        Gate {
+    fn origin_policy() -> OriginPolicy {
+        OriginPolicy {
             names: vec!["localhost".into(), "cams.lan".into()],
             addresses: vec!["10.1.2.3".parse().expect("an address")],
             origins: vec!["https://dash.example".into()],
@@ -326,7 +326,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(HOST, value.parse().expect("a header"));
         let uri = Uri::from_static("/");
-        gate()
+        origin_policy()
             .check_host(Version::HTTP_11, &uri, &headers, &peer(local))
             .is_ok()
     }
@@ -373,14 +373,14 @@ mod tests {
 
     #[test]
     fn a_request_that_is_not_clear_about_its_host_is_a_bad_one() {
-        let (gate, peer) = (gate(), peer("127.0.0.1:1"));
+        let (origin_policy, peer) = (origin_policy(), peer("127.0.0.1:1"));
         let check = |version, uri: &'static str, hosts: &[&'static str]| {
             let mut headers = HeaderMap::new();
             for host in hosts {
                 headers.append(HOST, HeaderValue::from_static(host));
             }
             let uri = Uri::from_static(uri);
-            let checked = gate.check_host(version, &uri, &headers, &peer);
+            let checked = origin_policy.check_host(version, &uri, &headers, &peer);
             checked.map(drop).map_err(|(status, _)| status.as_u16())
         };
         let (one, two) = (Version::HTTP_11, Version::HTTP_2);
@@ -403,18 +403,21 @@ mod tests {
     #[test]
     fn a_missing_host_is_only_for_http_1_0() {
         let (uri, headers, peer) = (Uri::from_static("/"), HeaderMap::new(), peer("127.0.0.1:1"));
-        let gate = gate();
+        let origin_policy = origin_policy();
         assert!(
-            gate.check_host(Version::HTTP_11, &uri, &headers, &peer)
+            origin_policy
+                .check_host(Version::HTTP_11, &uri, &headers, &peer)
                 .is_err()
         );
         assert!(
-            gate.check_host(Version::HTTP_10, &uri, &headers, &peer)
+            origin_policy
+                .check_host(Version::HTTP_10, &uri, &headers, &peer)
                 .is_ok()
         );
         let absolute = Uri::from_static("http://evil.example/");
         assert!(
-            gate.check_host(Version::HTTP_10, &absolute, &headers, &peer)
+            origin_policy
+                .check_host(Version::HTTP_10, &absolute, &headers, &peer)
                 .is_err()
         );
     }
@@ -433,7 +436,7 @@ mod tests {
             headers.insert(ORIGIN, origin.parse().expect("a header"));
             let mut peer = peer("127.0.0.1:8080");
             peer.secure = secure;
-            let settled = gate().settle(
+            let settled = origin_policy().settle(
                 Version::HTTP_11,
                 &Uri::from_static("/"),
                 &headers,
@@ -446,14 +449,14 @@ mod tests {
     }
 
     /// The page of a request to `localhost:8080` with these `Origin` headers.
-    fn origin(gate: &Gate, origins: &[&str]) -> Origin {
+    fn origin(origin_policy: &OriginPolicy, origins: &[&str]) -> Origin {
         let mut headers = HeaderMap::new();
         headers.insert(HOST, HeaderValue::from_static("localhost:8080"));
         for origin in origins {
             headers.append(ORIGIN, origin.parse().expect("a header"));
         }
         let mut peer = peer("127.0.0.1:8080");
-        let settled = gate.settle(
+        let settled = origin_policy.settle(
             Version::HTTP_11,
             &Uri::from_static("/"),
             &headers,
@@ -465,7 +468,7 @@ mod tests {
 
     #[test]
     fn origins() {
-        let of = |name: &str| origin(&gate(), &[name]);
+        let of = |name: &str| origin(&origin_policy(), &[name]);
         for good in [
             "http://localhost:3000",
             "https://localhost:8080",
@@ -493,23 +496,23 @@ mod tests {
             assert_eq!(of(bad).allowed(), None, "{bad}");
             assert!(of(bad).check().is_err());
         }
-        assert_eq!(origin(&gate(), &[]), Origin::Absent);
+        assert_eq!(origin(&origin_policy(), &[]), Origin::Absent);
         assert!(Origin::Absent.check().is_ok());
     }
 
     #[test]
     fn the_hubs_own_pages_are_told_from_others_that_are_allowed() {
         let own = "http://localhost:8080";
-        let of = |gate: &Gate, name| origin(gate, &[name]).is_own();
-        assert_eq!(of(&gate(), own), Some(true));
-        assert_eq!(of(&gate(), "http://LOCALHOST:8080"), Some(true));
-        assert_eq!(of(&gate(), "https://dash.example"), Some(false));
-        assert_eq!(origin(&gate(), &[]).is_own(), None);
-        let several = origin(&gate(), &[own, own]);
+        let of = |origin_policy: &OriginPolicy, name| origin(origin_policy, &[name]).is_own();
+        assert_eq!(of(&origin_policy(), own), Some(true));
+        assert_eq!(of(&origin_policy(), "http://LOCALHOST:8080"), Some(true));
+        assert_eq!(of(&origin_policy(), "https://dash.example"), Some(false));
+        assert_eq!(origin(&origin_policy(), &[]).is_own(), None);
+        let several = origin(&origin_policy(), &[own, own]);
         assert_eq!((several.is_own(), several.allowed()), (Some(false), None));
         assert!(several.check().is_err());
         let public = PublicUrl::parse("https://hub.example").expect("an address");
-        let found = gate().found_at(Some(public));
+        let found = origin_policy().found_at(Some(public));
         assert_eq!(of(&found, "https://hub.example"), Some(true));
         assert_eq!(of(&found, own), Some(true));
         assert_eq!(of(&found, "https://hub.example:8443"), Some(false));

@@ -1,6 +1,6 @@
 //! Visitors who stay, such as viewers of a stream.
 
-use super::standing::{Inner, Visitor};
+use super::authorization::{Inner, Visitor};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use tokio::sync::Notify;
 
@@ -13,8 +13,8 @@ pub struct Visitors {
 
 impl Visitors {
     /// Has a visitor looked up again while they stay, which is while a clone is kept.
-    pub fn stay(&self, visitor: &Visitor) {
-        if visitor.0.brought.is_empty() {
+    pub fn track(&self, visitor: &Visitor) {
+        if visitor.0.credentials.is_empty() {
             return;
         }
         let mut present = self.present.lock().unwrap_or_else(PoisonError::into_inner);
@@ -22,7 +22,7 @@ impl Visitors {
     }
 
     /// Has all looked up again at once, for something was revoked or changed.
-    pub fn look_again(&self) {
+    pub fn recheck(&self) {
         self.revoked.notify_one();
     }
 

@@ -2,7 +2,7 @@
 //! also revokes keys: what was checked still holds when the device sits.
 
 use super::Refusal;
-use super::seats::{Device, Ingest, Place, lock};
+use super::devices::{Device, DeviceSource, Ingest, lock};
 use crate::auth::Hash;
 use crate::store::streams::{self, Stream};
 use crate::store::{StoreError, keys};
@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 const KIND: &str = "ws-mjpeg";
 
 /// What a device asks for.
-pub struct Claim {
+pub struct AdmissionRequest {
     /// The app and the room that it names.
     pub camera: CameraId,
     /// The hash of its key.
@@ -28,9 +28,9 @@ pub struct Claim {
 }
 
 /// A seat, and how its holder learns that it has to go.
-pub struct Seat {
+pub struct Admission {
     /// The camera's place.
-    pub place: Arc<Place>,
+    pub source: Arc<DeviceSource>,
     /// Who sits there now.
     pub device: Arc<Device>,
     /// Ready when it has to go.
@@ -41,9 +41,13 @@ pub struct Seat {
 ///
 /// # Errors
 /// Why not.
-pub fn claim(ingest: &Ingest, connection: &Connection, claim: Claim) -> Result<Seat, Refusal> {
+pub fn admit(
+    ingest: &Ingest,
+    connection: &Connection,
+    claim: AdmissionRequest,
+) -> Result<Admission, Refusal> {
     let broken = |error: StoreError| Refusal::broken(error.to_string());
-    let Claim {
+    let AdmissionRequest {
         camera, identity, ..
     } = claim;
     let key = keys::find(connection, &camera, &claim.key).map_err(broken)?;
@@ -63,16 +67,16 @@ pub fn claim(ingest: &Ingest, connection: &Connection, claim: Claim) -> Result<S
         let message = format!("cameras may not push in app {:?}", app.name);
         return Err(Refusal::not_enabled(message));
     }
-    let place = {
+    let source = {
         let _runtime = claim.runtime.enter();
-        let place = ingest.make_place(&camera);
-        place.map_err(|_| {
+        let source = ingest.add_source(&camera);
+        source.map_err(|_| {
             let room = camera.full_room();
             let message = format!("room {room:?} has a source of its own; nobody pushes there");
             Refusal::not_enabled(message)
         })?
     };
-    let before = place.holder();
+    let before = source.holder();
     if before.as_ref().is_some_and(|before| before.key != key.id) {
         let message = format!(
             "another device, with a key of its own, pushes to room {:?}",
@@ -131,11 +135,11 @@ pub fn claim(ingest: &Ingest, connection: &Connection, claim: Claim) -> Result<S
         stats: Mutex::new(stats),
         eviction: Mutex::new(Some(eviction)),
     });
-    if let Some(before) = place.seat(device.clone()) {
+    if let Some(before) = source.admission(device.clone()) {
         before.evict(Refusal::replaced());
     }
-    Ok(Seat {
-        place,
+    Ok(Admission {
+        source,
         device,
         evicted,
     })

@@ -25,7 +25,7 @@ const FAILURES: u32 = 30;
 const EACH_FAILURE: Duration = Duration::from_secs(2);
 
 /// The camera's place and whoever pushes there.
-pub type Place = Push<Device>;
+pub type DeviceSource = Push<Device>;
 
 /// A device that is connected and pushes.
 pub struct Device {
@@ -87,7 +87,7 @@ pub struct Report {
 /// The cameras that push.
 pub struct Ingest {
     pub(super) identity: Arc<Identity>,
-    places: Mutex<BTreeMap<CameraId, Arc<Place>>>,
+    sources: Mutex<BTreeMap<CameraId, Arc<DeviceSource>>>,
     connected: AtomicU64,
     /// Handshakes that failed. Those alone count: a good key always connects.
     pub(super) failures: Throttle<Block>,
@@ -103,7 +103,7 @@ impl Ingest {
     pub fn new(identity: Arc<Identity>) -> Self {
         Self {
             identity,
-            places: Mutex::default(),
+            sources: Mutex::default(),
             connected: AtomicU64::new(0),
             failures: Throttle::new(FAILURES, EACH_FAILURE),
             reports: broadcast::Sender::new(REPORTS),
@@ -117,8 +117,8 @@ impl Ingest {
     }
 
     /// The place of a camera that pushes, if it is one.
-    pub fn place(&self, camera: &CameraId) -> Option<Arc<Place>> {
-        lock(&self.places).get(camera).cloned()
+    pub fn source(&self, camera: &CameraId) -> Option<Arc<DeviceSource>> {
+        lock(&self.sources).get(camera).cloned()
     }
 
     /// The place of a camera that pushes; the camera is made if it is not there.
@@ -126,21 +126,21 @@ impl Ingest {
     ///
     /// # Errors
     /// The room has a camera of another kind.
-    pub fn make_place(&self, id: &CameraId) -> Result<Arc<Place>, HubError> {
+    pub fn add_source(&self, id: &CameraId) -> Result<Arc<DeviceSource>, HubError> {
         let hub = &self.identity.hub;
-        let mut places = lock(&self.places);
-        if let Some(place) = places.get(id) {
-            return Ok(place.clone());
+        let mut sources = lock(&self.sources);
+        if let Some(source) = sources.get(id) {
+            return Ok(source.clone());
         }
-        let place = Arc::<Place>::default();
+        let source = Arc::<DeviceSource>::default();
         // What is pushed is JPEG already.
         let renditions = Renditions {
             jpeg: None,
             mpeg1: Some(Arc::new(Mpeg1Rendition::new(Mpeg1Options::for_source(
-                &*place,
+                &*source,
             )))),
         };
-        let upstream = hub.upstream(id, place.clone(), renditions);
+        let upstream = hub.upstream(id, source.clone(), renditions);
         let name = id.room().to_owned();
         // It keeps its last frame, and its device may come at any time.
         hub.add(Camera::new(
@@ -151,22 +151,22 @@ impl Ingest {
             None,
             true,
         ))?;
-        places.insert(id.clone(), place.clone());
-        Ok(place)
+        sources.insert(id.clone(), source.clone());
+        Ok(source)
     }
 
     /// Takes a camera that pushes out of the hub.
-    fn remove_place(&self, id: &CameraId) {
-        if lock(&self.places).remove(id).is_some() {
+    fn remove_source(&self, id: &CameraId) {
+        if lock(&self.sources).remove(id).is_some() {
             self.identity.hub.remove(id);
         }
     }
 
     /// Who pushes in an app.
     pub fn devices(&self, app: &str) -> Vec<Arc<Device>> {
-        let places = lock(&self.places);
-        let of_app = places.iter().filter(|(id, _)| id.app() == app);
-        of_app.filter_map(|(_, place)| place.holder()).collect()
+        let sources = lock(&self.sources);
+        let of_app = sources.iter().filter(|(id, _)| id.app() == app);
+        of_app.filter_map(|(_, source)| source.holder()).collect()
     }
 
     /// The number of a newcomer among all that connected.
@@ -175,7 +175,7 @@ impl Ingest {
     }
 
     /// Makes the cameras of all keys, at the start. Needs a tokio runtime.
-    pub fn furnish(&self, keys: &[StreamKey]) {
+    pub fn restore(&self, keys: &[StreamKey]) {
         for key in keys {
             let id = match self.identity.hub.resolve(&key.app, &key.room) {
                 Ok(id) => id,
@@ -184,7 +184,7 @@ impl Ingest {
                     continue;
                 }
             };
-            if let Err(error) = self.make_place(&id) {
+            if let Err(error) = self.add_source(&id) {
                 tracing::warn!(
                     key = key.id,
                     camera = id.as_str(),
@@ -210,12 +210,12 @@ impl Ingest {
             return Ok(None);
         };
         if let Ok(camera) = self.identity.hub.resolve(&key.app, &key.room) {
-            let device = self.place(&camera).and_then(|place| place.holder());
+            let device = self.source(&camera).and_then(|source| source.holder());
             if let Some(device) = device.filter(|device| device.key == key.id) {
                 device.evict(Refusal::invalid_key("the key was revoked"));
             }
             if !keys::any_for(connection, &camera)? {
-                self.remove_place(&camera);
+                self.remove_source(&camera);
             }
         }
         Ok(Some(key))

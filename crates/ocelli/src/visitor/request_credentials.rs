@@ -3,7 +3,7 @@
 use super::credential::Credential;
 use super::identity::Identity;
 use super::origin::{cookie_counts, cookie_name};
-use crate::auth::{Key, Named, PlayToken};
+use crate::auth::{Key, NamedSecret, PlayToken};
 use crate::store::StoreError;
 use http::header::{AUTHORIZATION, COOKIE, HeaderMap};
 use http::request::Parts;
@@ -25,16 +25,20 @@ impl From<StoreError> for Fault {
 }
 
 /// What a request brings.
-pub fn brought(identity: &Identity, peer: &Peer, parts: &Parts) -> Result<Vec<Credential>, Fault> {
-    let mut brought = Vec::new();
+pub fn credentials_of(
+    identity: &Identity,
+    peer: &Peer,
+    parts: &Parts,
+) -> Result<Vec<Credential>, Fault> {
+    let mut credentials = Vec::new();
     if let Some(token) = only_bearer(&parts.headers).map_err(Fault::Guess)? {
-        brought.push(token_of(identity, token)?);
+        credentials.push(token_of(identity, token)?);
     }
     let query = parts.uri.query().unwrap_or_default();
     let mut pairs = url::form_urlencoded::parse(query.as_bytes());
     let asked = pairs.find(|(name, token)| name == "token" && !token.is_empty());
     if let Some((_, token)) = asked {
-        if !brought.is_empty() {
+        if !credentials.is_empty() {
             return Err(Fault::Guess(
                 "the request has a token in its address and another in its header; it may have one",
             ));
@@ -45,16 +49,16 @@ pub fn brought(identity: &Identity, peer: &Peer, parts: &Parts) -> Result<Vec<Cr
                  `Authorization: Bearer sk_…`",
             ));
         }
-        brought.push(token_of(identity, &token)?);
+        credentials.push(token_of(identity, &token)?);
     }
     // Without a store there are no sessions, and no cookie is one.
     if let Ok(key) = identity.store.key()
         && cookie_counts(&peer.origin, parts)
         && let Some(session) = session(&parts.headers, key, peer.secure)
     {
-        brought.push(session);
+        credentials.push(session);
     }
-    Ok(brought)
+    Ok(credentials)
 }
 
 /// The token of the one `Authorization` header that there may be.
@@ -92,7 +96,7 @@ fn token_of(identity: &Identity, token: &str) -> Result<Credential, Fault> {
         });
         return Ok(Credential::Play(read.expires, cameras.collect()));
     }
-    if let Some(named) = Named::parse(token, "wall") {
+    if let Some(named) = NamedSecret::parse(token, "wall") {
         let hash = identity.store.key()?.hash(&named.secret);
         return Ok(Credential::Wall(named.id, hash));
     }
@@ -111,6 +115,6 @@ fn session(headers: &HeaderMap, key: &Key, secure: bool) -> Option<Credential> {
         let (name, value) = pair.trim().split_once('=')?;
         (name == wanted).then_some(value)
     })?;
-    let named = Named::parse(value, "ses")?;
+    let named = NamedSecret::parse(value, "ses")?;
     Some(Credential::Session(named.id, key.hash(&named.secret)))
 }

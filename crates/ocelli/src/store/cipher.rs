@@ -9,9 +9,9 @@ use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 const CONTEXT: &str = "ocelli 2026-01 what the store keeps sealed";
 
 /// Seals and opens. AES-256-GCM under a random nonce, which comes first.
-pub struct Seal(RandomizedNonceKey);
+pub struct Cipher(RandomizedNonceKey);
 
-impl Seal {
+impl Cipher {
     /// One whose key is derived from the store's.
     ///
     /// # Errors
@@ -27,7 +27,7 @@ impl Seal {
     ///
     /// # Errors
     /// There is no randomness.
-    pub fn seal(&self, about: &str, plain: &[u8]) -> Result<Vec<u8>, StoreError> {
+    pub fn encrypt(&self, about: &str, plain: &[u8]) -> Result<Vec<u8>, StoreError> {
         let mut text = plain.to_vec();
         let about = Aad::from(about.as_bytes());
         let nonce = self.0.seal_in_place_append_tag(about, &mut text);
@@ -38,7 +38,7 @@ impl Seal {
     }
 
     /// What was sealed; none if that was by another key, for something else, or is damaged.
-    pub fn open(&self, about: &str, sealed: &[u8]) -> Option<Vec<u8>> {
+    pub fn decrypt(&self, about: &str, sealed: &[u8]) -> Option<Vec<u8>> {
         let (nonce, text) = sealed.split_at_checked(NONCE_LEN)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
         let mut text = text.to_vec();
@@ -56,23 +56,26 @@ mod tests {
     #[test]
     fn only_the_same_key_opens_and_only_for_the_same() {
         let key = Key::random();
-        let seal = Seal::new(&key).expect("a seal");
-        let sealed = seal.seal("live/door", b"hush").expect("sealed");
+        let cipher = Cipher::new(&key).expect("a seal");
+        let sealed = cipher.encrypt("live/door", b"hush").expect("sealed");
         assert!(!sealed.windows(4).any(|part| part == b"hush"));
-        let again = Seal::new(&key).expect("a seal");
+        let again = Cipher::new(&key).expect("a seal");
         assert_eq!(
             again.open("live/door", &sealed).as_deref(),
             Some(&b"hush"[..])
         );
-        assert_eq!(seal.open("live/gate", &sealed), None);
-        let other = Seal::new(&Key::random()).expect("a seal");
+        assert_eq!(cipher.decrypt("live/gate", &sealed), None);
+        let other = Cipher::new(&Key::random()).expect("a seal");
         assert_eq!(other.open("live/door", &sealed), None);
         for at in 0..sealed.len() {
             let mut damaged = sealed.clone();
             damaged[at] ^= 1;
-            assert_eq!(seal.open("live/door", &damaged), None);
-            assert_eq!(seal.open("live/door", &sealed[..at]), None);
+            assert_eq!(cipher.decrypt("live/door", &damaged), None);
+            assert_eq!(cipher.decrypt("live/door", &sealed[..at]), None);
         }
-        assert_ne!(seal.seal("live/door", b"hush").expect("sealed"), sealed);
+        assert_ne!(
+            cipher.encrypt("live/door", b"hush").expect("sealed"),
+            sealed
+        );
     }
 }

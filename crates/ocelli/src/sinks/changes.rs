@@ -13,19 +13,19 @@ use tokio_stream::wrappers::WatchStream;
 /// hub stops.
 ///
 /// `A` is where changes come from, which only tests choose.
-pub struct News<A = WatchStream<u64>> {
+pub struct HubChanges<A = WatchStream<u64>> {
     alarm: A,
     any: bool,
 }
 
-impl News {
+impl HubChanges {
     /// Of this hub, from now on.
     pub fn new(hub: &Hub) -> Self {
         Self::of(WatchStream::from_changes(hub.changes()))
     }
 }
 
-impl<A: Stream + Unpin> News<A> {
+impl<A: Stream + Unpin> HubChanges<A> {
     fn of(alarm: A) -> Self {
         Self { alarm, any: false }
     }
@@ -50,21 +50,21 @@ impl<A: Stream + Unpin> News<A> {
 
 /// That one viewer may watch one camera, asked whenever something has happened and
 /// not at each frame.
-pub struct Stay {
+pub struct ViewingPermission {
     visitor: Visitor,
     camera: CameraId,
-    news: News,
+    changes: HubChanges,
     begun: bool,
 }
 
-impl Stay {
+impl ViewingPermission {
     /// A viewer who may watch this camera now.
     pub fn new(identity: &Identity, visitor: Visitor, camera: &Arc<Camera>) -> Self {
-        identity.visitors.stay(&visitor);
+        identity.visitors.track(&visitor);
         Self {
             visitor,
             camera: camera.id().clone(),
-            news: News::new(&identity.hub),
+            changes: HubChanges::new(&identity.hub),
             begun: false,
         }
     }
@@ -72,9 +72,9 @@ impl Stay {
     /// Ready when the viewer may watch no more; says why.
     pub fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<&'static str> {
         // What happened before the news began is asked once.
-        while self.news.any(cx) || !self.begun {
+        while self.changes.any(cx) || !self.begun {
             self.begun = true;
-            self.news.take();
+            self.changes.take();
             if self.visitor.has_lapsed() {
                 return Poll::Ready(LAPSED);
             }
@@ -89,7 +89,7 @@ impl Stay {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ocelli_net::bell::Bell;
+    use ocelli_net::wake_flag::WakeFlag;
     use ocelli_testkit::schedule::every_order;
     use std::sync::Mutex;
     use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -157,7 +157,7 @@ mod tests {
         const CHANGES: u64 = 3;
         let orders = every_order(|schedule| {
             let watch = Arc::<Mutex<Watch>>::default();
-            let mut news = News::of(Changes {
+            let mut changes = HubChanges::of(Changes {
                 watch: watch.clone(),
                 seen: 0,
                 waits: false,
@@ -165,7 +165,7 @@ mod tests {
             let task = Arc::<Task>::default();
             task.woken.store(true, SeqCst);
             let waker = Waker::from(task.clone());
-            let mut bell = Bell::default();
+            let mut wake_flag = WakeFlag::default();
             let (mut step, mut told) = (None, 0);
             // One sender, which stores and wakes in turn.
             let mut sent = 0;
@@ -193,20 +193,20 @@ mod tests {
                 step = match step.take().unwrap_or(Step::Hear) {
                     Step::Hear => {
                         task.woken.store(false, SeqCst);
-                        bell.hear(&mut Context::from_waker(&waker));
-                        bell.due().map(|_| Step::Ask)
+                        wake_flag.observe(&mut Context::from_waker(&waker));
+                        wake_flag.fired().map(|_| Step::Ask)
                     }
                     Step::Ask => {
-                        let due = bell.due().expect("it was due");
-                        if news.any(&mut Context::from_waker(&due)) {
+                        let due = wake_flag.fired().expect("it was due");
+                        if changes.any(&mut Context::from_waker(&due)) {
                             Some(Step::Take)
                         } else {
-                            bell.settle();
+                            wake_flag.clear();
                             None
                         }
                     }
                     Step::Take => {
-                        news.take();
+                        changes.take();
                         told = watch.lock().expect("one thread").version;
                         Some(Step::Ask)
                     }

@@ -2,16 +2,16 @@
 //! of them together, so that a stream costs no timer, and at once when something was
 //! revoked.
 
+use super::authorization::{Authorization, Inner};
 use super::credential::{self, Found};
 use super::identity::Identity;
-use super::standing::{Inner, Standing};
 use crate::store::StoreError;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 /// How often all are looked up again.
-const ROUND: Duration = Duration::from_secs(20);
+const INTERVAL: Duration = Duration::from_secs(20);
 /// For how long a store may fail before nobody counts as known any more; with a round
 /// it is less than the minute that a stream may outlive what opened it.
 const FORGIVEN: Duration = Duration::from_secs(30);
@@ -20,8 +20,8 @@ const AT_A_TIME: usize = 64;
 
 /// Looks everybody up who stays, again and again until the identity stops. Whoever shows
 /// pictures learns of a change by [`ocelli_core::Hub::changes`].
-pub async fn rounds(identity: Arc<Identity>) {
-    let mut round = interval(ROUND);
+pub async fn reauthorize_periodically(identity: Arc<Identity>) {
+    let mut round = interval(INTERVAL);
     round.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut answered = Instant::now();
     loop {
@@ -40,12 +40,12 @@ pub async fn rounds(identity: Arc<Identity>) {
                 Err(_) if answered.elapsed() < FORGIVEN => continue,
                 Err(_) => visitors.iter().map(|one| one.without_store()).collect(),
             };
-            for (visitor, standing) in visitors.iter().zip(standings) {
-                changed |= visitor.now_stands(standing);
+            for (visitor, authorization) in visitors.iter().zip(standings) {
+                changed |= visitor.update(authorization);
             }
         }
         if changed {
-            identity.hub.look_again();
+            identity.hub.recheck();
         }
     }
 }
@@ -53,9 +53,9 @@ pub async fn rounds(identity: Arc<Identity>) {
 async fn look_up(
     identity: &Identity,
     visitors: &[Arc<Inner>],
-) -> Result<Vec<Standing>, StoreError> {
+) -> Result<Vec<Authorization>, StoreError> {
     let now = identity.now();
-    let asked: Vec<_> = visitors.iter().map(|one| one.brought.clone()).collect();
+    let asked: Vec<_> = visitors.iter().map(|one| one.credentials.clone()).collect();
     if !asked.iter().any(|one| credential::needs_store(one)) {
         return Ok(visitors.iter().map(|one| one.without_store()).collect());
     }
@@ -66,5 +66,5 @@ async fn look_up(
         found.collect::<Result<Vec<Vec<Option<Found>>>, _>>()
     };
     let found = identity.store.call(find).await?;
-    Ok(found.into_iter().map(Standing::of).collect())
+    Ok(found.into_iter().map(Authorization::of).collect())
 }

@@ -41,7 +41,7 @@ impl Wake for Inner {
 }
 
 /// A waker of one task that is remembered to have been used.
-pub struct Bell {
+pub struct WakeFlag {
     inner: Arc<Inner>,
     waker: Waker,
     /// The task that it wakes.
@@ -50,7 +50,7 @@ pub struct Bell {
     due: bool,
 }
 
-impl Default for Bell {
+impl Default for WakeFlag {
     /// One that has rung: nothing was polled with it yet.
     fn default() -> Self {
         let inner = Arc::<Inner>::default();
@@ -63,10 +63,10 @@ impl Default for Bell {
     }
 }
 
-impl Bell {
+impl WakeFlag {
     /// Hears whether it has rung, once at the beginning of a task's turn. If not, it wakes
     /// this task when it does.
-    pub fn hear(&mut self, cx: &mut Context<'_>) {
+    pub fn observe(&mut self, cx: &mut Context<'_>) {
         let known = |asker: &Waker| asker.will_wake(cx.waker());
         if !self.asker.as_ref().is_some_and(known) {
             // Registered before the mark is looked at, so that a ring in between is not lost.
@@ -87,12 +87,12 @@ impl Bell {
     }
 
     /// What to poll with, if there is reason to poll at all.
-    pub fn due(&self) -> Option<Waker> {
+    pub fn fired(&self) -> Option<Waker> {
         self.due.then(|| self.waker.clone())
     }
 
     /// Notes that all was pending: nothing is due before it rings again.
-    pub fn settle(&mut self) {
+    pub fn clear(&mut self) {
         self.due = false;
     }
 }
@@ -112,10 +112,10 @@ mod tests {
         }
     }
 
-    fn is_due(bell: &mut Bell, task: &Waker) -> bool {
-        bell.hear(&mut Context::from_waker(task));
-        let due = bell.due().is_some();
-        bell.settle();
+    fn is_due(wake_flag: &mut WakeFlag, task: &Waker) -> bool {
+        wake_flag.observe(&mut Context::from_waker(task));
+        let due = wake_flag.fired().is_some();
+        wake_flag.clear();
         due
     }
 
@@ -124,16 +124,16 @@ mod tests {
         let tasks = [Arc::<Woken>::default(), Arc::default()];
         let wakers = tasks.clone().map(Waker::from);
         let [first, second] = &wakers;
-        let mut bell = Bell::default();
-        assert!(is_due(&mut bell, first), "at first");
-        assert!(!is_due(&mut bell, second));
-        let ring = bell.waker.clone();
+        let mut wake_flag = WakeFlag::default();
+        assert!(is_due(&mut wake_flag, first), "at first");
+        assert!(!is_due(&mut wake_flag, second));
+        let ring = wake_flag.waker.clone();
         ring.wake_by_ref();
         let woken = tasks.each_ref().map(|task| task.0.load(SeqCst));
         assert_eq!(woken, [0, 1]);
         for round in 2..4 {
-            assert!(is_due(&mut bell, second));
-            assert!(!is_due(&mut bell, second));
+            assert!(is_due(&mut wake_flag, second));
+            assert!(!is_due(&mut wake_flag, second));
             ring.wake_by_ref();
             assert_eq!(tasks[1].0.load(SeqCst), round);
         }
@@ -146,9 +146,9 @@ mod tests {
         let orders = every_order(|schedule| {
             let task = Arc::<Woken>::default();
             let waker = Waker::from(task.clone());
-            let mut bell = Bell::default();
-            assert!(is_due(&mut bell, &waker), "at first");
-            let inner = bell.inner.clone();
+            let mut wake_flag = WakeFlag::default();
+            assert!(is_due(&mut wake_flag, &waker), "at first");
+            let inner = wake_flag.inner.clone();
             // Each ring comes from a thread of its own: 0 not begun, 1 marked, 2 done.
             let mut rings = [0; RINGS];
             let (mut marked, mut heard, mut turns, mut strays) = (0, 0, 0, 2);
@@ -168,7 +168,7 @@ mod tests {
                         true => turns = task.0.load(SeqCst),
                         false => strays -= 1,
                     }
-                    if is_due(&mut bell, &waker) {
+                    if is_due(&mut wake_flag, &waker) {
                         heard = marked;
                     }
                     continue;

@@ -8,7 +8,7 @@
 use super::binary::Header;
 use crate::connection::write_now;
 use crate::counts::Tally;
-use ocelli_core::{Form, Frame, Offered, Outlet};
+use ocelli_core::{DirectWrite, Form, Frame, Offered};
 use std::io::IoSlice;
 use std::sync::Arc;
 use tokio::net::tcp::OwnedWriteHalf;
@@ -32,7 +32,7 @@ impl Direct {
     }
 }
 
-impl Outlet for Direct {
+impl DirectWrite for Direct {
     fn offer(&mut self, frame: &Frame) -> Offered {
         let message = frame.message(self.form);
         if message.len() > self.longest {

@@ -27,13 +27,13 @@ pub struct Visitor(pub(super) Arc<Inner>);
 /// What clones of a visitor share.
 pub struct Inner {
     hub: Arc<Hub>,
-    pub(super) brought: Vec<Credential>,
-    standing: RwLock<Standing>,
+    pub(super) credentials: Vec<Credential>,
+    authorization: RwLock<Authorization>,
 }
 
 /// What a visitor's credentials come to just now.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Standing {
+pub struct Authorization {
     grant: Grant,
     /// What a play token or a wall link opens.
     cameras: BTreeSet<String>,
@@ -47,84 +47,88 @@ pub struct Standing {
     pub(super) lapsed: bool,
 }
 
-impl Standing {
+impl Authorization {
     /// What these come to; a token that is none any more has lapsed.
     pub fn of(found: Vec<Option<Found>>) -> Self {
-        let mut standing = Self::default();
+        let mut authorization = Self::default();
         for found in found {
             match found {
-                Some(Found::Everything) => standing.grant.add(Grant::everything()),
+                Some(Found::Everything) => authorization.grant.add(Grant::everything()),
                 Some(Found::Token(token)) => {
-                    standing.maker = Some(token.id);
-                    standing.grant.add(Grant::new([token.allowance]));
+                    authorization.maker = Some(token.id);
+                    authorization.grant.add(Grant::new([token.allowance]));
                 }
                 Some(Found::Session(user, session)) => {
-                    standing.maker = Some(user.id.clone());
-                    standing.grant.add(user.grant());
-                    standing.signed_in = Some((user, session));
+                    authorization.maker = Some(user.id.clone());
+                    authorization.grant.add(user.grant());
+                    authorization.signed_in = Some((user, session));
                 }
-                Some(Found::Cameras(cameras)) => standing.cameras = cameras,
+                Some(Found::Cameras(cameras)) => authorization.cameras = cameras,
                 Some(Found::Wall(wall)) => {
-                    standing.cameras.clone_from(&wall.cameras);
-                    standing.wall = Some(wall);
+                    authorization.cameras.clone_from(&wall.cameras);
+                    authorization.wall = Some(wall);
                 }
                 Some(Found::Nothing) => {}
-                None => standing.lapsed = true,
+                None => authorization.lapsed = true,
             }
         }
-        if standing.lapsed {
+        if authorization.lapsed {
             return Self {
                 lapsed: true,
                 ..Self::default()
             };
         }
-        standing
+        authorization
     }
 }
 
 impl Visitor {
-    /// A visitor to `hub` with these credentials, which came to `standing`.
-    pub(super) fn new(hub: Arc<Hub>, brought: Vec<Credential>, standing: Standing) -> Self {
+    /// A visitor to `hub` with these credentials, which came to `authorization`.
+    pub(super) fn new(
+        hub: Arc<Hub>,
+        credentials: Vec<Credential>,
+        authorization: Authorization,
+    ) -> Self {
         Self(Arc::new(Inner {
             hub,
-            brought,
-            standing: RwLock::new(standing),
+            credentials,
+            authorization: RwLock::new(authorization),
         }))
     }
 
-    fn standing<T>(&self, look: impl FnOnce(&Standing) -> T) -> T {
-        let standing = self.0.standing.read();
-        look(&standing.unwrap_or_else(PoisonError::into_inner))
+    fn authorization<T>(&self, look: impl FnOnce(&Authorization) -> T) -> T {
+        let authorization = self.0.authorization.read();
+        look(&authorization.unwrap_or_else(PoisonError::into_inner))
     }
 
     /// What they may do.
     pub fn grant(&self) -> Grant {
-        self.standing(|standing| standing.grant.clone())
+        self.authorization(|authorization| authorization.grant.clone())
     }
 
     /// The user and the session, if they are signed in.
     pub fn signed_in(&self) -> Option<(User, Session)> {
-        self.standing(|standing| standing.signed_in.clone())
+        self.authorization(|authorization| authorization.signed_in.clone())
     }
 
     /// The id of the user or the token, for what is made in their name.
     pub fn maker(&self) -> Option<String> {
-        self.standing(|standing| standing.maker.clone())
+        self.authorization(|authorization| authorization.maker.clone())
     }
 
     /// Whether they brought nothing that is good.
     pub fn is_anybody(&self) -> bool {
-        self.standing(|standing| *standing == Standing::default())
+        self.authorization(|authorization| *authorization == Authorization::default())
     }
 
     /// The wall that they see alone, if they come by a link to one.
     pub fn wall(&self) -> Option<Wall> {
-        self.standing(|standing| standing.wall.clone())
+        self.authorization(|authorization| authorization.wall.clone())
     }
 
     /// Whether a token that they brought is good no more.
     pub fn has_lapsed(&self) -> bool {
-        self.standing(|standing| standing.lapsed)
+        self.authorization(|authorization| authorization.lapsed)
     }
 
     /// Whether they may watch a camera.
@@ -132,15 +136,16 @@ impl Visitor {
         let Some(app) = self.0.hub.app(camera.app()) else {
             return false;
         };
-        self.standing(|standing| {
-            if standing.lapsed {
+        self.authorization(|authorization| {
+            if authorization.lapsed {
                 return false;
             }
-            if standing.cameras.contains(camera.as_str()) {
+            if authorization.cameras.contains(camera.as_str()) {
                 return true;
             }
-            standing.wall.is_none()
-                && (app.public_playback || standing.grant.allows("camera:read", Some(&app.name)))
+            authorization.wall.is_none()
+                && (app.public_playback
+                    || authorization.grant.allows("camera:read", Some(&app.name)))
         })
     }
 
@@ -149,9 +154,9 @@ impl Visitor {
     pub fn may_look(&self) -> bool {
         let public = self.0.hub.app(DEFAULT_APP);
         let public = public.is_some_and(|app| app.public_playback);
-        self.standing(|standing| {
-            let granted = || standing.grant.allows("series:read", Some(DEFAULT_APP));
-            !standing.lapsed && standing.wall.is_none() && (public || granted())
+        self.authorization(|authorization| {
+            let granted = || authorization.grant.allows("series:read", Some(DEFAULT_APP));
+            !authorization.lapsed && authorization.wall.is_none() && (public || granted())
         })
     }
 
@@ -191,25 +196,25 @@ impl Visitor {
 
 impl Inner {
     /// What they come to when the store can't be asked.
-    pub(super) fn without_store(&self) -> Standing {
-        Standing::of(credential::without_store(&self.brought))
+    pub(super) fn without_store(&self) -> Authorization {
+        Authorization::of(credential::without_store(&self.credentials))
     }
 
     /// Takes what was found; whether it is something else than before.
-    pub(super) fn now_stands(&self, standing: Standing) -> bool {
+    pub(super) fn update(&self, authorization: Authorization) -> bool {
         let mut own = self
-            .standing
+            .authorization
             .write()
             .unwrap_or_else(PoisonError::into_inner);
         // A session is seen from time to time; that changes nothing for anybody.
         let differs = (own.lapsed, &own.wall, &own.grant, &own.cameras)
             != (
-                standing.lapsed,
-                &standing.wall,
-                &standing.grant,
-                &standing.cameras,
+                authorization.lapsed,
+                &authorization.wall,
+                &authorization.grant,
+                &authorization.cameras,
             );
-        *own = standing;
+        *own = authorization;
         differs
     }
 }

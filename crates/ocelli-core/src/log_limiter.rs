@@ -12,7 +12,7 @@ const FORGOTTEN: Duration = Duration::from_secs(3600);
 
 /// One kind of thing that a camera is complained about.
 #[derive(Debug, Default)]
-pub(crate) struct Complaint {
+pub(crate) struct LogLimiter {
     said: Option<Instant>,
     last: Option<Instant>,
     step: usize,
@@ -22,12 +22,12 @@ pub(crate) struct Complaint {
 /// What the log is told of an upstream, each kind of it by its own measure.
 #[derive(Default)]
 pub(crate) struct Complaints {
-    pub(crate) live: Complaint,
-    pub(crate) stalled: Complaint,
-    pub(crate) restarting: Complaint,
-    pub(crate) failed: Complaint,
-    pub(crate) rendition_restarting: Complaint,
-    pub(crate) rendition_failed: Complaint,
+    pub(crate) live: LogLimiter,
+    pub(crate) stalled: LogLimiter,
+    pub(crate) restarting: LogLimiter,
+    pub(crate) failed: LogLimiter,
+    pub(crate) rendition_restarting: LogLimiter,
+    pub(crate) rendition_failed: LogLimiter,
 }
 
 /// That it is time for a line, and how often it happened since the one before.
@@ -37,7 +37,7 @@ pub(crate) struct Times {
     within: Duration,
 }
 
-impl Complaint {
+impl LogLimiter {
     /// Counts one; the line that it is worth, if it is.
     pub(crate) fn count(&mut self, now: Instant) -> Option<Times> {
         let before = self.last.replace(now);
@@ -84,26 +84,26 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_goes_on_and_on_is_said_ever_less_often_and_summed_up() {
-        let mut complaint = Complaint::default();
+        let mut log_limiter = LogLimiter::default();
         let begun = Instant::now();
         let (mut counted, mut told, mut when) = (0, 0, Vec::new());
         while begun.elapsed() < Duration::from_secs(4 * 3600) {
             counted += 1;
-            if let Some(line) = complaint.count(Instant::now()) {
+            if let Some(line) = log_limiter.count(Instant::now()) {
                 told += line.times;
                 when.push(begun.elapsed().as_secs() / 60);
             }
             tokio::time::advance(Duration::from_secs(5)).await;
         }
         assert_eq!(when, [0, 1, 6, 16, 46, 106, 166, 226]);
-        assert_eq!(told + complaint.unsaid, counted, "none is lost");
+        assert_eq!(told + log_limiter.unsaid, counted, "none is lost");
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_line_says_how_often() {
-        let mut complaint = Complaint::default();
+        let mut log_limiter = LogLimiter::default();
         let mut say = || {
-            complaint
+            log_limiter
                 .count(Instant::now())
                 .map(|times| times.to_string())
         };
@@ -117,14 +117,14 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn after_a_quiet_hour_it_is_news() {
-        let mut complaint = Complaint::default();
+        let mut log_limiter = LogLimiter::default();
         for _ in 0..100 {
-            complaint.count(Instant::now());
+            log_limiter.count(Instant::now());
             tokio::time::advance(Duration::from_secs(60)).await;
         }
         tokio::time::advance(FORGOTTEN).await;
-        let line = complaint.count(Instant::now());
+        let line = log_limiter.count(Instant::now());
         assert_eq!(line.map(|line| line.to_string()).as_deref(), Some(""));
-        assert_eq!(complaint.step, 0);
+        assert_eq!(log_limiter.step, 0);
     }
 }

@@ -1,9 +1,9 @@
 //! From a request to its visitor.
 
-use super::brought::{self, Fault};
+use super::authorization::{Authorization, Visitor};
 use super::credential;
 use super::identity::Identity;
-use super::standing::{Standing, Visitor};
+use super::request_credentials::{self, Fault};
 use crate::answer::Problem;
 use axum::extract::{FromRef, FromRequestParts};
 use http::StatusCode;
@@ -14,21 +14,21 @@ use std::sync::Arc;
 
 impl Visitor {
     /// Looks up what a request brings.
-    async fn enter(identity: &Identity, peer: &Peer, parts: &Parts) -> Result<Self, Problem> {
-        let brought = match brought::brought(identity, peer, parts) {
-            Ok(brought) => brought,
+    async fn look_up(identity: &Identity, peer: &Peer, parts: &Parts) -> Result<Self, Problem> {
+        let credentials = match request_credentials::credentials_of(identity, peer, parts) {
+            Ok(credentials) => credentials,
             Err(Fault::Guess(message)) => return Err(refuse(identity, peer, message)),
             Err(Fault::Store(error)) => return Err(error.into()),
         };
-        let found = match credential::needs_store(&brought) {
-            false => credential::without_store(&brought),
+        let found = match credential::needs_store(&credentials) {
+            false => credential::without_store(&credentials),
             true => {
-                let (asked, now) = (brought.clone(), identity.now());
+                let (asked, now) = (credentials.clone(), identity.now());
                 let find = move |connection: &mut _| credential::find(connection, &asked, now);
                 match identity.store.call(find).await {
                     Ok(found) => found,
                     Err(error) => {
-                        let found = credential::without_store(&brought);
+                        let found = credential::without_store(&credentials);
                         if found.iter().any(Option::is_none) {
                             return Err(error.into());
                         }
@@ -37,12 +37,12 @@ impl Visitor {
                 }
             }
         };
-        let standing = Standing::of(found);
-        if standing.lapsed {
+        let authorization = Authorization::of(found);
+        if authorization.lapsed {
             let message = "there is no such token; perhaps it has expired or was revoked";
             return Err(refuse(identity, peer, message));
         }
-        Ok(Self::new(identity.hub.clone(), brought, standing))
+        Ok(Self::new(identity.hub.clone(), credentials, authorization))
     }
 }
 
@@ -75,7 +75,7 @@ impl Visitor {
                 "the connection is unknown",
             )
         })?;
-        Visitor::enter(identity, &peer, parts).await
+        Visitor::look_up(identity, &peer, parts).await
     }
 }
 

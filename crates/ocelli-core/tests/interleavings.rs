@@ -72,7 +72,7 @@ fn run(schedule: &mut Schedule, does: [Offered; 2]) {
         step = match step.take().unwrap_or(Step::TakeBack) {
             Step::TakeBack => {
                 task.0.store(false, SeqCst);
-                if let Some(begun) = ready.take_back() {
+                if let Some(begun) = ready.stop_direct_write() {
                     *shown.lock().unwrap() = begun.frame.payload()[0];
                 }
                 Some(Step::Pull)
@@ -88,7 +88,7 @@ fn run(schedule: &mut Schedule, does: [Offered; 2]) {
             },
             Step::Lend => {
                 let (does, shown) = (does.clone(), shown.clone());
-                ready.lend(|| Box::new(Told { does, shown }));
+                ready.start_direct_write(|| Box::new(Told { does, shown }));
                 None
             }
         };

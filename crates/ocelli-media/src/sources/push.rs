@@ -11,10 +11,10 @@ pub const KIND: &str = "push";
 
 /// The source of one camera that pushes: a seat for whoever sends its pictures.
 pub struct Push<T> {
-    connect: Mutex<Connected<T>>,
+    current: Mutex<Current<T>>,
 }
 
-struct Connected<T> {
+struct Current<T> {
     /// Where pictures go; none until the upstream has begun.
     publisher: Option<Publisher>,
     holder: Option<Arc<T>>,
@@ -23,7 +23,7 @@ struct Connected<T> {
 impl<T> Default for Push<T> {
     fn default() -> Self {
         Self {
-            connect: Mutex::new(Connected {
+            current: Mutex::new(Current {
                 publisher: None,
                 holder: None,
             }),
@@ -32,8 +32,8 @@ impl<T> Default for Push<T> {
 }
 
 impl<T> Push<T> {
-    fn lock(&self) -> MutexGuard<'_, Connected<T>> {
-        self.connect.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Current<T>> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Who sends its pictures now.
@@ -44,10 +44,10 @@ impl<T> Push<T> {
     /// Seats a newcomer; whoever sat there before publishes nothing more. Viewers
     /// notice nothing of such a change.
     pub fn connect(&self, newcomer: Arc<T>) -> Option<Arc<T>> {
-        let mut connect = self.lock();
-        let before = connect.holder.replace(newcomer);
+        let mut current = self.lock();
+        let before = current.holder.replace(newcomer);
         if before.is_none()
-            && let Some(publisher) = &connect.publisher
+            && let Some(publisher) = &current.publisher
         {
             publisher.interrupt();
             publisher.set_state(State::Starting);
@@ -58,12 +58,12 @@ impl<T> Push<T> {
     /// Leaves the seat, because of a fault if one is given; whether it was still
     /// `holder`'s. The last picture stays.
     pub fn leave(&self, holder: &Arc<T>, fault: Option<&str>) -> bool {
-        let mut connect = self.lock();
-        if !connect.holds(holder) {
+        let mut current = self.lock();
+        if !current.holds(holder) {
             return false;
         }
-        connect.holder = None;
-        if let Some(publisher) = &connect.publisher {
+        current.holder = None;
+        if let Some(publisher) = &current.publisher {
             publisher.interrupt();
             if let Some(fault) = fault {
                 publisher.note_failure(fault);
@@ -76,11 +76,11 @@ impl<T> Push<T> {
     /// Shows a picture of `holder`'s; false, and nothing is shown, if the seat is
     /// another's by now.
     pub fn publish(&self, holder: &Arc<T>, picture: Picture) -> bool {
-        let connect = self.lock();
-        if !connect.holds(holder) {
+        let current = self.lock();
+        if !current.holds(holder) {
             return false;
         }
-        if let Some(publisher) = &connect.publisher {
+        if let Some(publisher) = &current.publisher {
             publisher.publish(picture);
         }
         true
@@ -88,9 +88,9 @@ impl<T> Push<T> {
 
     /// Says that `holder` is there but sends no pictures, for so long now.
     pub fn stall(&self, holder: &Arc<T>, quiet: Duration) {
-        let connect = self.lock();
-        if connect.holds(holder)
-            && let Some(publisher) = &connect.publisher
+        let current = self.lock();
+        if current.holds(holder)
+            && let Some(publisher) = &current.publisher
         {
             let reason = format!("no picture for {} s", quiet.as_secs());
             publisher.set_state(State::Stalled(reason));
@@ -98,7 +98,7 @@ impl<T> Push<T> {
     }
 }
 
-impl<T> Connected<T> {
+impl<T> Current<T> {
     fn holds(&self, holder: &Arc<T>) -> bool {
         self.holder
             .as_ref()
@@ -108,12 +108,12 @@ impl<T> Connected<T> {
 
 impl<T: Send + Sync + 'static> Source for Push<T> {
     fn run_once(self: Arc<Self>, publisher: Publisher) -> RunOnce {
-        let mut connect = self.lock();
-        if connect.holder.is_some() {
+        let mut current = self.lock();
+        if current.holder.is_some() {
             publisher.set_state(State::Starting);
         }
-        connect.publisher = Some(publisher);
-        drop(connect);
+        current.publisher = Some(publisher);
+        drop(current);
         Box::pin(std::future::pending())
     }
 

@@ -44,13 +44,13 @@ pub struct Admission {
 pub fn admit(
     ingest: &Ingest,
     connection: &Connection,
-    claim: AdmissionRequest,
+    request: AdmissionRequest,
 ) -> Result<Admission, Refusal> {
     let broken = |error: StoreError| Refusal::broken(error.to_string());
     let AdmissionRequest {
         camera, identity, ..
-    } = claim;
-    let key = keys::find(connection, &camera, &claim.key).map_err(broken)?;
+    } = request;
+    let key = keys::find(connection, &camera, &request.key).map_err(broken)?;
     let Some(key) = key else {
         let message = format!(
             "the key opens nothing in room {:?} of app {:?}: it is wrong, revoked, or for another room",
@@ -68,7 +68,7 @@ pub fn admit(
         return Err(Refusal::not_enabled(message));
     }
     let source = {
-        let _runtime = claim.runtime.enter();
+        let _runtime = request.runtime.enter();
         let source = ingest.add_source(&camera);
         source.map_err(|_| {
             let room = camera.full_room();
@@ -135,7 +135,7 @@ pub fn admit(
         stats: Mutex::new(stats),
         eviction: Mutex::new(Some(eviction)),
     });
-    if let Some(before) = source.admission(device.clone()) {
+    if let Some(before) = source.connect(device.clone()) {
         before.evict(Refusal::replaced());
     }
     Ok(Admission {

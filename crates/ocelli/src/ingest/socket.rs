@@ -5,7 +5,7 @@ use super::Refusal;
 use super::admission::{Admission, AdmissionRequest, admit};
 use super::devices::Ingest;
 use super::session::{Session, dismiss};
-use crate::answer::Asked;
+use crate::answer::QueryParams;
 use crate::auth::STREAM_MARK;
 use crate::visitor::bearer;
 use axum::body::Body;
@@ -48,7 +48,7 @@ struct Asking {
 async fn open(
     State(ingest): State<Arc<Ingest>>,
     Extension(peer): Extension<Peer>,
-    Asked(asking): Asked<Asking>,
+    QueryParams(asking): QueryParams<Asking>,
     request: Request<Body>,
 ) -> Response {
     let key = bearer(request.headers()).filter(|key| !key.is_empty());
@@ -94,25 +94,25 @@ struct Arrival {
 
 impl Arrival {
     async fn serve(self, mut socket: Socket) {
-        let (claimed, early_end) = {
-            let mut claiming = std::pin::pin!(self.claim());
+        let (admitted, early_end) = {
+            let mut admitting = std::pin::pin!(self.admit());
             let mut early_end = None;
             // What it sends before it is told that it may is thrown away. The claim
             // goes on in the store whether anybody waits for it or not.
-            let claimed = loop {
+            let admitted = loop {
                 tokio::select! {
                     biased;
-                    claimed = &mut claiming => break claimed,
+                    admitted = &mut admitting => break admitted,
                     came = poll_fn(|cx| socket.poll(cx)), if early_end.is_none() => match came {
                         Incoming::Text(_) | Incoming::Binary(_) => {}
                         end => early_end = Some(end),
                     },
                 }
             };
-            (claimed, early_end)
+            (admitted, early_end)
         };
         let (ingest, remote) = (&self.ingest, self.peer.remote);
-        match claimed {
+        match admitted {
             Ok(admission) if early_end.is_some() => {
                 let stream = admission.device.stream_id.clone();
                 let session = Session::new(ingest, socket, admission);
@@ -135,8 +135,8 @@ impl Arrival {
                 session.part(over).await;
             }
             Err(refusal) => {
-                let source = format!("app {:?}, room {:?}", self.app, self.room);
-                let reason = format!("{place}: {}", refusal.message);
+                let room = format!("app {:?}, room {:?}", self.app, self.room);
+                let reason = format!("{room}: {}", refusal.message);
                 let front = &ingest.identity.front;
                 front.refused(counts::Refusal::Device, remote, &reason);
                 dismiss(socket, &refusal).await;
@@ -145,9 +145,9 @@ impl Arrival {
     }
 
     /// Takes the camera's seat.
-    async fn claim(&self) -> Result<Admission, Refusal> {
-        let claimed = self.try_claim().await;
-        match claimed {
+    async fn admit(&self) -> Result<Admission, Refusal> {
+        let admitted = self.try_admit().await;
+        match admitted {
             Err(refusal) if refusal.code == websocket::close::UNAUTHORIZED => {
                 let address = Block::from(self.peer.remote.ip());
                 match self.ingest.failures.count(&address) {
@@ -155,11 +155,11 @@ impl Arrival {
                     Err(_) => Err(Refusal::rate_limited()),
                 }
             }
-            claimed => claimed,
+            admitted => admitted,
         }
     }
 
-    async fn try_claim(&self) -> Result<Admission, Refusal> {
+    async fn try_admit(&self) -> Result<Admission, Refusal> {
         let Ingest { identity, .. } = &*self.ingest;
         let Some(key) = &self.key else {
             return Err(Refusal::invalid_key(

@@ -20,7 +20,7 @@ mod reauthorization;
 mod request_credentials;
 
 pub use authorization::{LAPSED, NOT_ON_WALL, PRIVATE, Visitor};
-pub(crate) use credentials::bearer;
 pub use identity::{Identity, now};
 pub use origin::cookie;
 pub use reauthorization::reauthorize_periodically;
+pub(crate) use request_credentials::bearer;

@@ -406,7 +406,7 @@ async fn one_jsmpeg_viewer_too_many_is_told_so_and_comes_in_later() {
     assert_eq!(code, 1013, "{reason}");
     assert_eq!(
         reason,
-        "as many MPEG-1 renditions run as may, 2 (mpeg1_renditions in [limits]); one must end first"
+        "the limit of 2 MPEG-1 renditions is reached (mpeg1_renditions in [limits]); one must end first"
     );
     let address = hub.addr();
     for (row, value) in [

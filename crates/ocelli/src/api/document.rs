@@ -164,8 +164,8 @@ fn write_page(document: &Value) -> String {
             write_fields(&mut page, document, body);
             page.push_str("<table>");
             for (status, answer) in call["responses"].as_object().into_iter().flatten() {
-                let told = escaped(&answer["description"]);
-                let _ = write!(page, "<tr><td>{status}<td>{told}");
+                let description = escaped(&answer["description"]);
+                let _ = write!(page, "<tr><td>{status}<td>{description}");
             }
             page.push_str("</table></section>");
         }
@@ -188,8 +188,11 @@ fn write_fields(page: &mut String, document: &Value, body: &Value) {
             true => "",
             false => ", optional",
         };
-        let told = escaped(&about["description"]);
-        let _ = write!(page, "<tr><td><code>{field}</code>{optional}<td>{told}");
+        let description = escaped(&about["description"]);
+        let _ = write!(
+            page,
+            "<tr><td><code>{field}</code>{optional}<td>{description}"
+        );
     }
     page.push_str("</table>");
 }

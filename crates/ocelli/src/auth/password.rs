@@ -87,8 +87,8 @@ impl Passwords {
         &self,
         work: impl FnOnce(&mut Memory) -> T + Send + 'static,
     ) -> Result<T, Busy> {
-        let place = self.waiting.clone().try_acquire_owned();
-        let place = place.map_err(|_| Busy)?;
+        let permit = self.waiting.clone().try_acquire_owned();
+        let permit = permit.map_err(|_| Busy)?;
         let (answer, answered) = oneshot::channel();
         let run = move |memory: &mut Memory| {
             // Skip requests that were cancelled while they waited.
@@ -98,7 +98,7 @@ impl Passwords {
         };
         self.pool.add(Job {
             run: Box::new(run),
-            _place: place,
+            _permit: permit,
         })?;
         answered.await.map_err(|_| Busy)
     }
@@ -107,7 +107,7 @@ impl Passwords {
 struct Job {
     run: Box<dyn FnOnce(&mut Memory) + Send>,
     /// Counts the job against `WAITING` until it is done.
-    _place: OwnedSemaphorePermit,
+    _permit: OwnedSemaphorePermit,
 }
 
 /// The job queue and the threads that work on it.
@@ -161,7 +161,7 @@ impl Pool {
             if let Some(job) = jobs.waiting.pop_front() {
                 drop(jobs);
                 (job.run)(&mut memory);
-                drop(job._place);
+                drop(job._permit);
                 jobs = self.lock();
                 continue;
             }

@@ -328,8 +328,7 @@ impl Catalog {
     }
 
     /// Changes a user's password hash from `old` to `new` and ends all of the user's sessions
-    /// except
-    /// `kept`.
+    /// except `kept`.
     ///
     /// # Errors
     /// The current hash is no longer `old`.

@@ -202,17 +202,17 @@ impl Scrape {
         sheet.gauges(
             "ocelli_sink_viewers",
             "Viewers connected.",
-            read.map(|(labels, told)| (labels, told.viewers as f64)),
+            read.map(|(labels, counts)| (labels, counts.viewers as f64)),
         )?;
         sheet.counters(
             "ocelli_sink_frames",
             "Frames handed to viewers.",
-            read.map(|(labels, told)| (labels, told.frames)),
+            read.map(|(labels, counts)| (labels, counts.frames)),
         )?;
         sheet.counters(
             "ocelli_sink_bytes",
             "Bytes of these frames.",
-            read.map(|(labels, told)| (labels, told.bytes)),
+            read.map(|(labels, counts)| (labels, counts.bytes)),
         )
     }
 

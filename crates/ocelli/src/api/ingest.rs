@@ -100,7 +100,7 @@ pub struct Live {
 }
 
 /// Creates a stream key and its camera.
-#[utoipa::path(post, path = "/api/v1/apps/{app}/ws-ingest", tag = "cameras that push",
+#[utoipa::path(post, path = "/api/v1/apps/{app}/ws-ingest", tag = "devices",
     operation_id = "createStreamKey", security(("token" = ["ingress:create"])), request_body = NewKey,
     params(("app" = String, Path, description = "The app's name")),
     responses(
@@ -133,7 +133,7 @@ pub async fn mint(
 }
 
 /// Lists the stream keys of an app, oldest first, without their secrets.
-#[utoipa::path(get, path = "/api/v1/apps/{app}/ws-ingest", tag = "cameras that push",
+#[utoipa::path(get, path = "/api/v1/apps/{app}/ws-ingest", tag = "devices",
     operation_id = "listStreamKeys", security(("token" = ["ingress:read"])),
     params(("app" = String, Path, description = "The app's name"), Window),
     responses(
@@ -168,7 +168,7 @@ pub async fn list(
 }
 
 /// Revokes a stream key and disconnects its device with close code 4401.
-#[utoipa::path(delete, path = "/api/v1/apps/{app}/ws-ingest/{id}", tag = "cameras that push",
+#[utoipa::path(delete, path = "/api/v1/apps/{app}/ws-ingest/{id}", tag = "devices",
     operation_id = "revokeStreamKey", security(("token" = ["ingress:delete"])),
     params(
         ("app" = String, Path, description = "The app's name"),
@@ -185,7 +185,7 @@ pub async fn revoke(
 }
 
 /// Returns the playback URLs of a device's camera, if the client may watch it.
-#[utoipa::path(get, path = "/api/v1/apps/{app}/ws-ingest/live/{room}", tag = "cameras that push",
+#[utoipa::path(get, path = "/api/v1/apps/{app}/ws-ingest/live/{room}", tag = "devices",
     operation_id = "findLive", security(()),
     params(
         ("app" = String, Path, description = "The app's name"),

@@ -1,8 +1,6 @@
-//! Who may do what: secrets and their hashes, roles and permissions, and how often
-//! somebody may guess.
-//!
-//! What does not belong here: where all that is kept (`store`), which route needs
-//! which permission (`api`), and who asks just now (`visitor`).
+//! Authorization primitives: secrets and their hashes, passwords, roles, permissions and play
+//! tokens. Storage (`store`), route permissions (`api`) and the identity of a request (`visitor`)
+//! live elsewhere.
 
 mod password;
 mod permission;

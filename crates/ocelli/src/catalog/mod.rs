@@ -1,10 +1,8 @@
-//! What the hub shows and to whom: its apps, cameras, device keys, links, tokens and users.
+//! The service that changes apps, cameras, device keys, links, tokens and users.
 //!
-//! Everything that changes them goes through [`Catalog`], whoever asks for it: it validates
-//! the change, writes the store, applies the change to the hub and announces it.
-//!
-//! What does not belong here: how a change is asked for and who may ask (`api`), and how
-//! rows are written (`store`).
+//! Every change goes through [`Catalog`], which validates it, writes the store, applies it to the
+//! hub and announces it. The HTTP API and its permissions (`api`) and the storage format (`store`)
+//! live elsewhere.
 
 mod apps;
 mod camera;

@@ -1,5 +1,5 @@
-//! Cameras that were added over HTTP, as the store keeps them: their place in the
-//! clear, all else sealed.
+//! Storage of cameras that were added over HTTP: app and room in plain text, everything else
+//! encrypted.
 
 use super::error::StoreError;
 use super::walls;
@@ -12,11 +12,11 @@ pub struct Kept {
     pub app: String,
     /// Its room in the short form.
     pub room: String,
-    /// Its settings, sealed for [`about`] it.
+    /// Its settings, encrypted for the context [`about`].
     pub sealed: Vec<u8>,
 }
 
-/// What a camera's settings are sealed for.
+/// The context that a camera's settings are encrypted for.
 pub fn about(app: &str, room: &str) -> String {
     format!("camera {app}/{room}")
 }
@@ -29,7 +29,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Kept> {
     })
 }
 
-/// All of them, in the order in which they were added.
+/// All cameras, in the order in which they were added.
 ///
 /// # Errors
 /// The file can't be read.
@@ -39,7 +39,7 @@ pub fn all(connection: &Connection) -> Result<Vec<Kept>, StoreError> {
     Ok(cameras.collect::<Result<_, _>>()?)
 }
 
-/// How many there are.
+/// The number of cameras.
 ///
 /// # Errors
 /// The file can't be read.
@@ -47,7 +47,7 @@ pub fn count(connection: &Connection) -> Result<usize, StoreError> {
     Ok(connection.query_row("SELECT count(*) FROM camera", [], |row| row.get(0))?)
 }
 
-/// The one in this room, if there is one.
+/// The camera in this room, if any.
 ///
 /// # Errors
 /// The file can't be read.
@@ -57,11 +57,11 @@ pub fn find(connection: &Connection, app: &str, room: &str) -> Result<Option<Kep
     Ok(query.query_row((app, room), read).optional()?)
 }
 
-/// Adds one, behind all others. Links to walls do not show it, though they may have shown
-/// another camera in its room.
+/// Adds a camera at the end. Existing wall links do not show it, even if they showed an earlier
+/// camera in its room.
 ///
 /// # Errors
-/// There is one in its room.
+/// The room already has a camera.
 pub fn insert(connection: &Connection, kept: &Kept) -> Result<(), StoreError> {
     walls::forget_camera(connection, &kept.app, &kept.room)?;
     connection.execute(
@@ -71,7 +71,7 @@ pub fn insert(connection: &Connection, kept: &Kept) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Replaces the settings of the one in its room, which keeps its place in the order.
+/// Replaces the settings of the camera in the same room, which keeps its position.
 ///
 /// # Errors
 /// The file can't be written.
@@ -83,8 +83,8 @@ pub fn update(connection: &Connection, kept: &Kept) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Takes one out, with its place in wall links: one that is made anew in its room is
-/// not shown by them. Whether it was there.
+/// Deletes a camera and its entries in wall links, so they do not show a later camera in its
+/// room. Returns true if the camera existed.
 ///
 /// # Errors
 /// The file can't be written.

@@ -1,4 +1,4 @@
-//! The credentials that a request brings.
+//! Parses the credentials of a request.
 
 use super::credential::Credential;
 use super::identity::Identity;
@@ -10,11 +10,11 @@ use http::request::Parts;
 use ocelli_core::name::split_id;
 use ocelli_net::request::Peer;
 
-/// Why what a request brings can't be taken.
+/// Why the credentials of a request are refused.
 pub enum Fault {
-    /// It is none of ours; says what would be.
+    /// The token is malformed or misplaced; the message states what is expected.
     Guess(&'static str),
-    /// The store can't be asked.
+    /// The store is unavailable.
     Store(StoreError),
 }
 
@@ -24,7 +24,7 @@ impl From<StoreError> for Fault {
     }
 }
 
-/// What a request brings.
+/// Parses the credentials of a request.
 pub fn credentials_of(
     identity: &Identity,
     peer: &Peer,
@@ -40,18 +40,18 @@ pub fn credentials_of(
     if let Some((_, token)) = asked {
         if !credentials.is_empty() {
             return Err(Fault::Guess(
-                "the request has a token in its address and another in its header; it may have one",
+                "the request has one token in its URL and another in its header; send only one",
             ));
         }
         if token.starts_with("sk_") {
             return Err(Fault::Guess(
-                "an sk_ token opens too much for an address; it goes into the header \
+                "an sk_ token must not be in a URL; send it in the header \
                  `Authorization: Bearer sk_…`",
             ));
         }
         credentials.push(token_of(identity, &token)?);
     }
-    // Without a store there are no sessions, and no cookie is one.
+    // Without a store there are no sessions, so cookies are ignored.
     if let Ok(key) = identity.store.key()
         && cookie_counts(&peer.origin, parts)
         && let Some(session) = session(&parts.headers, key, peer.secure)
@@ -61,16 +61,16 @@ pub fn credentials_of(
     Ok(credentials)
 }
 
-/// The token of the one `Authorization` header that there may be.
+/// The token of the `Authorization` header, which may occur only once.
 fn only_bearer(headers: &HeaderMap) -> Result<Option<&str>, &'static str> {
     if headers.get_all(AUTHORIZATION).iter().nth(1).is_some() {
-        return Err("a token goes into one header `Authorization: Bearer sk_…`, not several");
+        return Err("send the token in one header `Authorization: Bearer sk_…`, not in several");
     }
     Ok(bearer(headers))
 }
 
-/// The token of the first `Authorization` header; what another scheme says there is for
-/// somebody else, such as a proxy that asks for a password itself.
+/// The bearer token of the first `Authorization` header. Other schemes are ignored: they may be
+/// for a proxy that asks for its own password.
 pub fn bearer(headers: &HeaderMap) -> Option<&str> {
     let header = headers.get(AUTHORIZATION)?.to_str().ok()?;
     let (scheme, token) = header.split_once(' ').unwrap_or((header, ""));
@@ -87,9 +87,9 @@ fn token_of(identity: &Identity, token: &str) -> Result<Credential, Fault> {
     if PlayToken::is_meant(token) {
         let read = PlayToken::read(token, identity.store.key()?);
         let read = read.ok_or(Fault::Guess(
-            "the play token is not one of this hub, or not whole",
+            "the play token is not from this hub, or it is incomplete",
         ))?;
-        // Of an app that is gone there is no camera.
+        // Cameras of a deleted app no longer exist.
         let cameras = read.cameras.iter().filter_map(|(id, incarnation)| {
             let (app, room) = split_id(id);
             Some((identity.hub.resolve(app, room).ok()?, *incarnation))
@@ -101,8 +101,8 @@ fn token_of(identity: &Identity, token: &str) -> Result<Credential, Fault> {
         return Ok(Credential::Wall(named.id, hash));
     }
     Err(Fault::Guess(
-        "this is no token of this hub: a header reads `Authorization: Bearer sk_…`, an address \
-         ends in `token=pt_…` or `token=wall_…`",
+        "this is not a token of this hub: expected the header `Authorization: Bearer sk_…`, or \
+         `token=pt_…` or `token=wall_…` in the URL",
     ))
 }
 

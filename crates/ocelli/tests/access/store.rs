@@ -116,7 +116,7 @@ async fn the_configuration_goes_before_what_is_kept() {
         apps.iter()
             .all(|app| app["readOnly"] == true && app["publicPlayback"] == true)
     );
-    let line = second.wait_stderr("\"barn\" is left out", PATIENCE);
+    let line = second.wait_stderr("\"barn\" is skipped", PATIENCE);
     assert!(line.is_some_and(|line| line.contains("\"yard\"")));
 }
 

@@ -102,7 +102,7 @@ async fn whoever_has_the_machine_gets_in_without_the_password() {
     assert_eq!(ann.name().await, "ann");
     assert_eq!(lost.name().await, Value::Null, "other sessions end");
     let old = Browser::sign_in(hub.addr(), "ann", PASSWORD).await;
-    old.is_problem(401, "no user of this name with this password");
+    old.is_problem(401, "the name or the password is wrong");
     let new = Browser::sign_in(hub.addr(), "ann", "another horse").await;
     assert_eq!(new.status(), 200);
     let users = ann.get("/api/v1/users").await.json();
@@ -205,7 +205,7 @@ async fn sessions_are_listed_revoked_and_ended_by_a_new_password() {
     assert_eq!(second.name().await, "bob");
     assert_eq!(third.name().await, Value::Null);
     let gone = Browser::sign_in(hub.addr(), "bob", PASSWORD).await;
-    gone.is_problem(401, "no user");
+    gone.is_problem(401, "password is wrong");
 
     // Signing out takes the cookie away; signing in again ends the session before.
     let rotated = second.call(

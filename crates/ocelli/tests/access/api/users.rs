@@ -86,7 +86,7 @@ async fn users_are_added_changed_and_taken_out() {
     assert_eq!(rob.name().await, Value::Null);
     assert_eq!(ann.get("/api/v1/walls").await.json()["total"], 0);
     let gone = Browser::sign_in(hub.addr(), "rob", "another horse").await;
-    gone.is_problem(401, "no user");
+    gone.is_problem(401, "password is wrong");
     ann.call(&bob_line("DELETE"), Value::Null)
         .await
         .is_problem(404, "no user");

@@ -141,11 +141,11 @@ async fn a_private_camera_plays_to_whoever_may_watch_it() {
     let elsewhere = format!("/live/live/cam1/frame.jpg?token={wall}");
     get(at, &elsewhere)
         .await
-        .is_problem(401, "for its cameras alone");
+        .is_problem(401, "opens only its cameras");
     let mut refused = Wall::open(at, &format!("/ws/series?token={wall}"), None).await;
     let told = refused.next(crate::support::PATIENCE).await;
     assert!(
-        format!("{told:?}").contains("for its cameras alone"),
+        format!("{told:?}").contains("opens only its cameras"),
         "{told:?}"
     );
     let mut refused = Wall::open(at, "/ws/cameras?token=pt_no", None).await;
@@ -449,7 +449,7 @@ async fn links_and_sessions_end_when_their_time_is_over() {
     let lines = [format!("Authorization: Bearer {forged}")];
     let lines: Vec<_> = lines.iter().map(String::as_str).collect();
     let refused = request(at, "GET", "/live/yard/gate/frame.jpg", &lines).await;
-    refused.is_problem(401, "not one of this hub");
+    refused.is_problem(401, "not from this hub");
 }
 
 #[tokio::test(start_paused = true)]

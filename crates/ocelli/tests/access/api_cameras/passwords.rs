@@ -48,7 +48,7 @@ async fn a_kept_password_goes_to_no_other_host() {
     assert_eq!(nobody["data"]["user"], Value::Null);
     admin(&hub, patch, json!({ "password": SECRET }))
         .await
-        .is_problem(400, "no user");
+        .is_problem(400, "needs a user");
 }
 
 #[tokio::test]
@@ -66,7 +66,7 @@ async fn secrets_in_an_address_are_shown_to_nobody_and_stay() {
     assert_eq!(same.status(), 200, "{same:?}");
     let half = format!("{}?pwd=***&channel=2", own.url("mjpeg"));
     let half = admin(&hub, patch, json!({ "source": half })).await;
-    half.is_problem(400, "in whole");
+    half.is_problem(400, "complete URL");
     for answer in [same, half] {
         assert!(!answer.body.contains(SECRET));
     }

@@ -115,9 +115,7 @@ async fn a_token_of_an_app_reaches_no_other_apps_cameras() {
         ),
         ("POST /api/v1/cameras/test", json!({ "camera": "door" })),
     ] {
-        ask(line, body)
-            .await
-            .is_problem(403, "in another app alone");
+        ask(line, body).await.is_problem(403, "only in another app");
     }
     for (line, body, status) in [
         ("GET /api/v1/cameras/yard%2Fbarn", Value::Null, 200),

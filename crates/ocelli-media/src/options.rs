@@ -88,7 +88,7 @@ fn read_jpeg(mut section: Section<'_>) -> Result<JpegOptions, ConfigError> {
     Ok(options)
 }
 
-/// The MPEG-1 rendition.
+/// Options of the MPEG-1 rendition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mpeg1Options {
     /// Bits a second.

@@ -125,7 +125,7 @@ async fn a_failure_has_a_reason_that_helps() {
     let watched = Watched::new("rtsp://no-such-host.invalid/x");
     assert_eq!(
         watched.failure().await,
-        "no host has the name in no-such-host.invalid:554"
+        "can't resolve the host name in no-such-host.invalid:554"
     );
 }
 

@@ -14,7 +14,7 @@ const SOI: u8 = 0xD8;
 const EOI: u8 = 0xD9;
 const SOS: u8 = 0xDA;
 
-/// Returns the width and height in pixels if `bytes` begins like a JPEG. Bytes behind the
+/// Returns the width and height in pixels if `bytes` begins like a JPEG. Bytes after the
 /// picture's end are ignored.
 pub fn size(bytes: &[u8]) -> Option<(u16, u16)> {
     let mut rest = bytes.strip_prefix(&[0xFF, SOI])?;
@@ -52,7 +52,7 @@ pub fn size(bytes: &[u8]) -> Option<(u16, u16)> {
     }
 }
 
-/// Returns the width and height in pixels if `bytes` holds a complete JPEG. Bytes behind its
+/// Returns the width and height in pixels if `bytes` holds a complete JPEG. Bytes after its
 /// end are tolerated, because some boards send their whole buffer.
 pub fn whole(bytes: &[u8]) -> Option<(u16, u16)> {
     let size = size(bytes)?;
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn pictures_are_found_however_the_stream_is_cut() {
+    fn pictures_are_found_regardless_of_how_the_stream_is_split() {
         let pictures = [picture(16, 16), picture(64, 8), picture(8, 40)];
         let mut stream = b"--frame\r\n\r\n".to_vec();
         for jpeg in &pictures {
@@ -277,7 +277,7 @@ mod tests {
                     found.push(jpeg.payload().to_vec());
                 }
             }
-            assert_eq!(found, pictures, "cut at {cut}");
+            assert_eq!(found, pictures, "split into pieces of {cut}");
         }
     }
 

@@ -31,9 +31,10 @@ pub async fn client(verify: bool) -> Result<Arc<ClientConfig>, String> {
         made.unwrap_or_else(|error| Err(Error::General(error.to_string())))
             .map(Arc::new)
     });
-    config.await.cloned().map_err(|error| {
-        format!("this machine's trusted root certificates can't be read: {error}")
-    })
+    config
+        .await
+        .cloned()
+        .map_err(|error| format!("this machine's trusted root certificates can't be read: {error}"))
 }
 
 fn verifying() -> Result<ClientConfig, Error> {

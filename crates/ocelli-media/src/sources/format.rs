@@ -161,7 +161,10 @@ impl Format {
 fn unreadable(error: &io::Error) -> Failure {
     match Overspent::cause_of(error) {
         Some(overspent) => overspent.into(),
-        None => Failure::new(FailureKind::Ended, format!("its output can't be read: {error}")),
+        None => Failure::new(
+            FailureKind::Ended,
+            format!("its output can't be read: {error}"),
+        ),
     }
 }
 
@@ -186,10 +189,7 @@ fn raw(
     };
     let stride = stride.map_or(size.0, |stride| stride as u16);
     if stride < size.0 || stride % 2 == 1 {
-        let message = format!(
-            "`stride` must be even and at least the width, {}",
-            size.0
-        );
+        let message = format!("`stride` must be even and at least the width, {}", size.0);
         return Err(ConfigError::new(message).at(camera.span("stride")));
     }
     Ok(Format::Yuv420p { size, stride, fps })

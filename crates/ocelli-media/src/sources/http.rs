@@ -379,7 +379,7 @@ impl<'a> Visit<'a> {
             method: "GET",
             body: Some(&[]),
         });
-        // Never send characters that are not allowed in a header, whatever user and password are.
+        // User and password may contain characters that are not allowed in a header.
         answer
             .ok()
             .filter(|answer| HeaderValue::from_bytes(answer.as_bytes()).is_ok())
@@ -396,7 +396,10 @@ impl<'a> Visit<'a> {
                 Ok(())
             }
             _ => {
-                let reason = format!("{}: its redirect has no valid address", head.status.as_u16());
+                let reason = format!(
+                    "{}: its redirect has no valid address",
+                    head.status.as_u16()
+                );
                 Err(Failure::new(FailureKind::Unsupported, reason))
             }
         }
@@ -418,7 +421,10 @@ impl<'a> Visit<'a> {
                 (FailureKind::Unauthorized, "user and password required")
             }
             401 => (FailureKind::Unauthorized, "wrong user or password"),
-            403 => (FailureKind::Unauthorized, "this user is not allowed to view the stream"),
+            403 => (
+                FailureKind::Unauthorized,
+                "this user is not allowed to view the stream",
+            ),
             404 | 410 => (FailureKind::NotFound, "no such stream at this address"),
             500..=599 => (FailureKind::Ended, "the camera reports an error or is busy"),
             _ => (FailureKind::Unsupported, "the camera refused the request"),

@@ -59,7 +59,8 @@ fn open(address: Address, options: &mut Section<'_>) -> Result<Arc<dyn Source>, 
         None => (640, 360),
         Some(text) => parse_size(text).ok_or_else(|| {
             let message = format!(
-                "{text:?} is not a size; write width x height, like \"640x360\", each from 16 to 8192"
+                "{text:?} is not a size; write width x height, like \"640x360\", each from 16 to \
+                8192"
             );
             ConfigError::new(message).at(size_span)
         })?,
@@ -101,7 +102,10 @@ impl Source for Pattern {
                 let encoded = tokio::task::spawn_blocking(move || pattern.encode(captured)).await;
                 drop(turn);
                 let jpeg = encoded.ok().flatten().ok_or_else(|| {
-                    Failure::new(FailureKind::Unsupported, "pictures of this size can't be encoded")
+                    Failure::new(
+                        FailureKind::Unsupported,
+                        "pictures of this size can't be encoded",
+                    )
                 })?;
                 let size = Some((self.width, self.height));
                 let mut picture = Picture::jpeg(FrameBuffer::copy_from(&jpeg), size);

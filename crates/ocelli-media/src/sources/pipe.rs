@@ -61,7 +61,9 @@ impl Pipe {
         let input = pipe::OpenOptions::new().open_receiver(&self.path);
         let input = input.map_err(|error| {
             let reason = match error.kind() {
-                io::ErrorKind::NotFound => format!("there is no pipe {path}; create it with mkfifo"),
+                io::ErrorKind::NotFound => {
+                    format!("there is no pipe {path}; create it with mkfifo")
+                }
                 io::ErrorKind::PermissionDenied => format!("no permission to read {path}"),
                 io::ErrorKind::InvalidInput => format!("{path} is not a named pipe"),
                 _ => format!("{path} can't be opened: {error}"),

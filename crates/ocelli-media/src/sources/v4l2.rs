@@ -16,7 +16,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub const KIND: Kind = Kind {
     name: "v4l2",
     schemes: &["v4l2"],
-    about: "A camera attached to this machine, such as a USB camera. If it makes JPEG, that is used.",
+    about: "A camera attached to this machine, such as a USB camera. If it makes JPEG, that is \
+           used.",
     example: "v4l2:/dev/video0",
     options: &[
         ("size", "the requested picture size, like \"1280x720\""),
@@ -84,10 +85,9 @@ impl Source for Device {
                     None => self.raw.store(true, Ordering::Relaxed),
                 }
             }
-            Err(self
-                .run(true, &publisher)
-                .await
-                .unwrap_or_else(|| Failure::new(FailureKind::Unsupported, "the device makes no pictures")))
+            Err(self.run(true, &publisher).await.unwrap_or_else(|| {
+                Failure::new(FailureKind::Unsupported, "the device makes no pictures")
+            }))
         })
     }
 

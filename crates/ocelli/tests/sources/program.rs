@@ -185,10 +185,7 @@ async fn its_environment_is_clean_and_no_shell_reads_its_words() {
 fn what_can_not_be_is_refused_with_what_would_be_right() {
     for (lines, reason) in [
         ("exec = [\"x\"]", "`format` must be"),
-        (
-            "exec = [\"x\"]\nformat = \"yuv\"",
-            "`format` must be",
-        ),
+        ("exec = [\"x\"]\nformat = \"yuv\"", "`format` must be"),
         ("exec = []\nformat = \"mjpeg\"", "a program is named"),
         (
             "exec = \"rpicam-vid -t 0\"\nformat = \"mjpeg\"",

@@ -94,10 +94,7 @@ async fn passwords_open_and_wrong_ones_are_named_as_such() {
         assert_eq!(watched.failure().await, "401: wrong user or password");
 
         let watched = Watched::new(&server.url("h264"));
-        assert_eq!(
-            watched.failure().await,
-            "401: it wants a user and a password"
-        );
+        assert_eq!(watched.failure().await, "401: user and password required");
     }
 }
 
@@ -199,7 +196,7 @@ async fn a_server_that_does_not_speak_rtsp_is_called_that() {
     let watched = Watched::new(&format!("rtsp://{address}/x"));
     assert_eq!(
         watched.failure().await,
-        "what answers there does not speak RTSP"
+        "the server at this address does not speak RTSP"
     );
 }
 

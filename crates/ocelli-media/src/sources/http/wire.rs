@@ -111,8 +111,8 @@ async fn connect(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
                 Some(Ok(stream)) => return Ok(stream),
                 Some(Err(error)) => failure = failure.or(Some(error)),
                 None => {
-                    let nobody = || io::Error::other("failed to resolve: it has no address");
-                    return Err(failure.unwrap_or_else(nobody));
+                    let no_address = || io::Error::other("failed to resolve: it has no address");
+                    return Err(failure.unwrap_or_else(no_address));
                 }
             },
             () = sleep(STAGGER), if waiting.len() > 0 => {}

@@ -427,7 +427,7 @@ impl<'a> Visit<'a> {
             ),
             404 | 410 => (FailureKind::NotFound, "no such stream at this address"),
             500..=599 => (FailureKind::Ended, "the camera reports an error or is busy"),
-            _ => (FailureKind::Unsupported, "the camera refused the request"),
+            _ => (FailureKind::Unsupported, "the camera rejected the request"),
         };
         Failure::new(kind, format!("{}: {reason}", status.as_u16()))
     }

@@ -172,7 +172,7 @@ fn explain_status(status: u16, caller: &Caller) -> Failure {
             FailureKind::Unsupported,
             "it does not send RTP over TCP; try ffmpeg:rtsp://…",
         ),
-        _ => (FailureKind::Unsupported, "the camera refused the request"),
+        _ => (FailureKind::Unsupported, "the camera rejected the request"),
     };
     Failure::new(kind, format!("{status}: {reason}"))
 }

@@ -291,12 +291,12 @@ pub fn explain(said: &[String], limits: &PictureLimits) -> Option<Failure> {
     if let Some(too_large) = too_large.filter_map(|size| limits.check(size).err()).next() {
         return Some(Failure::new(Unsupported, too_large.to_string()));
     }
-    let meant = |line: &String| {
+    let as_failure = |line: &String| {
         let found = MEANINGS.iter().find(|(part, ..)| line.contains(part));
         found.map(|&(_, kind, reason)| Failure::new(kind, reason))
     };
     // The first known error is the cause; later ones are consequences.
-    said.iter().find_map(meant).or_else(|| {
+    said.iter().find_map(as_failure).or_else(|| {
         let first = said.first()?;
         Some(Failure::new(Ended, format!("ffmpeg: {}", plain(first))))
     })

@@ -164,15 +164,15 @@ impl<'a> Visit<'a> {
     }
 
     async fn stream(mut self, mut parts: Multipart) -> Result<(), Failure> {
-        let mut hopeless = 0;
+        let mut without_picture = 0;
         // The watchdog ends a silent stream.
         while let Some(buffer) = self.next_part(&mut parts).await? {
             if self.publish(buffer).await? {
-                hopeless = 0;
+                without_picture = 0;
                 continue;
             }
-            hopeless += 1;
-            if hopeless == HOPELESS_PARTS {
+            without_picture += 1;
+            if without_picture == HOPELESS_PARTS {
                 let reason = "the parts of its stream are not JPEG pictures";
                 return Err(Failure::new(FailureKind::Unsupported, reason));
             }

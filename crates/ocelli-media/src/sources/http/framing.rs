@@ -353,8 +353,8 @@ mod tests {
             format!("0\r\n{}", "x".repeat(70_000)),
             format!("0\r\n{}", "a: b\r\n".repeat(20_000)),
         ] {
-            let told = body(long.as_bytes()).expect_err("too long");
-            assert!(told.starts_with("Excess"), "{told}");
+            let error = body(long.as_bytes()).expect_err("too long");
+            assert!(error.starts_with("Excess"), "{error}");
         }
     }
 }

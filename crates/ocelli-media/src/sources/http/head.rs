@@ -236,8 +236,8 @@ mod tests {
             ("informational answers", informational),
             ("informational headers", long_informational.repeat(5)),
         ] {
-            let told = read(answer.as_bytes()).expect_err(what);
-            assert!(told.starts_with("Excess"), "{what}: {told}");
+            let error = read(answer.as_bytes()).expect_err(what);
+            assert!(error.starts_with("Excess"), "{what}: {error}");
         }
     }
 }

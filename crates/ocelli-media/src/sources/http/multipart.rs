@@ -131,8 +131,8 @@ impl Multipart {
                         return self.follow_markers();
                     }
                 }
-            } else if let Some(told) = content_length(line) {
-                *length = Some(told);
+            } else if let Some(parsed) = content_length(line) {
+                *length = Some(parsed);
             }
         }
         self.line.clear();

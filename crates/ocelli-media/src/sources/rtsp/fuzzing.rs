@@ -58,14 +58,14 @@ pub fn pictures(
         parameters: parameters.map(str::to_owned),
         control: None,
     };
-    let told = |broken| format!("{broken:?}");
-    let Some(mut unpacker) = unpacker::Unpacker::new(&track).map_err(told)? else {
+    let describe = |broken| format!("{broken:?}");
+    let Some(mut unpacker) = unpacker::Unpacker::new(&track).map_err(describe)? else {
         return Ok(0);
     };
     let mut count = 0;
     for packet in packets {
-        unpacker.push(packet).map_err(told)?;
-        while unpacker.pull().map_err(told)?.is_some() {
+        unpacker.push(packet).map_err(describe)?;
+        while unpacker.pull().map_err(describe)?.is_some() {
             count += 1;
         }
         unpacker.parameters();

@@ -1,6 +1,5 @@
-//! Cameras that push: the outside connects and sends, the hub accepts. What it
-//! sends over is no business of this file (`ingest`); who sits at the camera's
-//! place, so that there is one at a time, is.
+//! Source for cameras that push: a device connects and sends pictures. This module makes sure
+//! that each camera has one connection at a time. The transport is in `ingest`.
 
 use ocelli_core::{Picture, Publisher, RunOnce, Source, State};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,13 +8,13 @@ use std::time::Duration;
 /// The name of this kind in listings.
 pub const KIND: &str = "push";
 
-/// The source of one camera that pushes: a seat for whoever sends its pictures.
+/// Source of one camera that pushes. At most one holder sends its pictures.
 pub struct Push<T> {
     current: Mutex<Current<T>>,
 }
 
 struct Current<T> {
-    /// Where pictures go; none until the upstream has begun.
+    /// Destination of the pictures; `None` until the upstream has started.
     publisher: Option<Publisher>,
     holder: Option<Arc<T>>,
 }
@@ -36,13 +35,13 @@ impl<T> Push<T> {
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Who sends its pictures now.
+    /// Returns the connection that sends the camera's pictures now.
     pub fn holder(&self) -> Option<Arc<T>> {
         self.lock().holder.clone()
     }
 
-    /// Seats a newcomer; whoever sat there before publishes nothing more. Viewers
-    /// notice nothing of such a change.
+    /// Makes `newcomer` the holder and returns the holder before, which can publish nothing more.
+    /// Viewers do not notice the change.
     pub fn connect(&self, newcomer: Arc<T>) -> Option<Arc<T>> {
         let mut current = self.lock();
         let before = current.holder.replace(newcomer);
@@ -55,8 +54,8 @@ impl<T> Push<T> {
         before
     }
 
-    /// Leaves the seat, because of a fault if one is given; whether it was still
-    /// `holder`'s. The last picture stays.
+    /// Ends the hold, because of a fault if one is given. Returns false, and changes nothing, if
+    /// `holder` no longer holds the camera. The last picture stays.
     pub fn leave(&self, holder: &Arc<T>, fault: Option<&str>) -> bool {
         let mut current = self.lock();
         if !current.holds(holder) {
@@ -73,8 +72,8 @@ impl<T> Push<T> {
         true
     }
 
-    /// Shows a picture of `holder`'s; false, and nothing is shown, if the seat is
-    /// another's by now.
+    /// Publishes a picture from `holder`. Returns false, and publishes nothing, if `holder` no
+    /// longer holds the camera.
     pub fn publish(&self, holder: &Arc<T>, picture: Picture) -> bool {
         let current = self.lock();
         if !current.holds(holder) {
@@ -86,7 +85,7 @@ impl<T> Push<T> {
         true
     }
 
-    /// Says that `holder` is there but sends no pictures, for so long now.
+    /// Marks the camera as stalled: `holder` is connected but has sent no picture for this long.
     pub fn stall(&self, holder: &Arc<T>, quiet: Duration) {
         let current = self.lock();
         if current.holds(holder)
@@ -130,7 +129,7 @@ mod tests {
     const STALL: Duration = Duration::from_secs(3);
 
     #[tokio::test]
-    async fn only_who_sits_there_is_seen() {
+    async fn only_the_holder_can_publish() {
         let hub = Hub::default();
         let id = hub.resolve("live", "cam").expect("a name");
         let place = Arc::<Push<u8>>::default();
@@ -139,7 +138,7 @@ mod tests {
         let camera = hub.add(camera).expect("a free room");
         let mut follower = camera.follow(Quality::Main);
         let jpeg = |byte| Picture::jpeg(FrameBuffer::copy_from(&[byte]), None);
-        // The upstream begins when this task lets it.
+        // The upstream starts when this task yields.
         while place.lock().publisher.is_none() {
             tokio::task::yield_now().await;
         }
@@ -150,8 +149,8 @@ mod tests {
         assert!(place.publish(&old, jpeg(1)));
         assert_eq!(camera.status().state, State::Live);
         assert_eq!(place.connect(new.clone()), Some(old.clone()));
-        assert_eq!(camera.status().state, State::Live, "nobody notices");
-        // Late: neither seen, nor does it stall or end the other's.
+        assert_eq!(camera.status().state, State::Live, "viewers do not notice");
+        // The old holder can no longer publish, stall the camera or end the new hold.
         assert!(!place.publish(&old, jpeg(9)));
         place.stall(&old, STALL);
         assert!(!place.leave(&old, Some("late")));

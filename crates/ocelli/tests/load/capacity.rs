@@ -310,7 +310,7 @@ async fn a_picture_that_keeps_ffmpeg_busy_has_its_time() {
         }
     });
     let reason = reason.await.expect("in time");
-    let expected = "ffmpeg made no picture of what the camera sends within 0.3 s \
+    let expected = "ffmpeg made no picture from the camera's stream within 0.3 s \
                     (picture_time in [limits])";
     assert_eq!(reason, expected);
     eventually("it is killed", || ffmpegs("801000").is_empty()).await;

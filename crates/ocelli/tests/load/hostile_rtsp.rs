@@ -167,7 +167,7 @@ async fn a_body_beyond_measure() {
 #[tokio::test]
 async fn interim_answers_that_never_end() {
     let outcome = described("", b"RTSP/1.0 100 Continue\r\nCSeq: 1\r\n\r\n").await;
-    outcome.is("interim answers", 0);
+    outcome.is("interim responses", 0);
 }
 
 #[tokio::test]
@@ -266,7 +266,7 @@ async fn packets_too_short_for_rtp() {
             peer.play(H264)?;
             peer.flood(flood)
         });
-        outcome.await.is("no valid video (too short)", MIB);
+        outcome.await.is("not valid (too short)", MIB);
     }
 }
 
@@ -295,5 +295,7 @@ async fn a_camera_that_asks_and_reads_nothing() {
         peer.play(H264)?;
         peer.flood(b"OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n")
     });
-    outcome.await.is("does not read what it is sent", 32 * MIB);
+    outcome
+        .await
+        .is("does not read the hub's messages", 32 * MIB);
 }

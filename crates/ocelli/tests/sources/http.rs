@@ -83,7 +83,7 @@ async fn passwords_open_and_wrong_ones_are_named_as_such() {
         let watched = Watched::new(&camera.url(path));
         assert_eq!(
             watched.failure().await,
-            "401: it wants a user and a password",
+            "401: user and password required",
             "{path}"
         );
     }
@@ -98,7 +98,7 @@ async fn a_failure_has_a_reason_that_helps() {
             "html",
             "it answers with text/html, not with pictures: is this the address of the stream itself?",
         ),
-        ("error", "500: the camera has a fault or is busy"),
+        ("error", "500: the camera reports an error or is busy"),
         ("close", "the camera closed the connection"),
         ("cut", "the camera closed the connection"),
     ] {
@@ -170,7 +170,7 @@ async fn a_camera_s_own_certificate_needs_a_word() {
     let _ = server.wait();
     assert_eq!(
         reason,
-        "its certificate can't be verified; verify_tls = false accepts a camera's own"
+        "its certificate can't be verified; verify_tls = false accepts a self-signed one"
     );
     assert_eq!(size, (320, 240));
 }
@@ -192,7 +192,7 @@ async fn what_a_camera_calls_its_answer_is_not_told_at_any_length() {
         let watched = Watched::new(&format!("http://{address}/"));
         let reason = watched.failure().await;
         assert!(
-            reason.starts_with("it answers with something odd,"),
+            reason.starts_with("it answers with data of an invalid type,"),
             "{reason}"
         );
         served.abort();

@@ -84,9 +84,9 @@ async fn one_that_stops_writing_is_ended_with_all_it_started() {
 #[tokio::test]
 async fn rubbish_is_no_video() {
     for (format, reason) in [
-        ("mjpeg", "it writes something that is no JPEG"),
-        ("h264", "it writes something that is no H.264"),
-        ("h265", "it writes something that is no H.265"),
+        ("mjpeg", "its output is not JPEG"),
+        ("h264", "its output is not H.264"),
+        ("h265", "its output is not H.265"),
     ] {
         let program = words(&["cat", "/dev/zero"]);
         let watched = camera(&format!("{program}\nformat = \"{format}\""));
@@ -184,11 +184,8 @@ async fn its_environment_is_clean_and_no_shell_reads_its_words() {
 #[test]
 fn what_can_not_be_is_refused_with_what_would_be_right() {
     for (lines, reason) in [
-        ("exec = [\"x\"]", "`format` says what comes"),
-        (
-            "exec = [\"x\"]\nformat = \"yuv\"",
-            "`format` says what comes",
-        ),
+        ("exec = [\"x\"]", "`format` must be"),
+        ("exec = [\"x\"]\nformat = \"yuv\"", "`format` must be"),
         ("exec = []\nformat = \"mjpeg\"", "a program is named"),
         (
             "exec = \"rpicam-vid -t 0\"\nformat = \"mjpeg\"",
@@ -205,7 +202,7 @@ fn what_can_not_be_is_refused_with_what_would_be_right() {
         ),
         (
             "exec = [\"x\"]\nformat = \"mjpeg\"\nstride = 640",
-            "for format = \"yuv420p\" alone",
+            "only for format = \"yuv420p\"",
         ),
         (
             "exec = [\"/usr/bin/rpicam-vid\"]\nformat = \"yuv420p\"\nsize = \"600x480\"",

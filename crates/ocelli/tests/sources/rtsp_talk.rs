@@ -189,7 +189,7 @@ async fn a_redirection_is_followed_without_the_password() {
         peer.request()?;
         peer.write(b"RTSP/1.0 302 Moved\r\nLocation: /again\r\n\r\n")
     });
-    assert_eq!(plays(&around).failure().await, "it redirects in circles");
+    assert_eq!(plays(&around).failure().await, "too many redirects");
 }
 
 #[tokio::test]

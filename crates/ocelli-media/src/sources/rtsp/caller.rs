@@ -1,4 +1,4 @@
-//! Calling a camera: its addresses, the connection, and where it redirects to.
+//! Connecting to a camera: name resolution, TCP connection, DESCRIBE and redirects.
 
 use super::super::{Credentials, SsrfGuard};
 use super::answers;
@@ -15,36 +15,36 @@ use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 use url::Url;
 
-/// For one of a camera's addresses to take the connection.
+/// Timeout for connecting to one of a camera's addresses.
 const CONNECT: Duration = Duration::from_secs(5);
-/// For its name to be resolved.
+/// Timeout for name resolution.
 const LOOKUP: Duration = Duration::from_secs(5);
-/// Addresses of one name that are tried.
+/// Number of a name's addresses that are tried.
 const ADDRESSES: usize = 4;
-/// For the answer to DESCRIBE.
+/// Timeout for the response to DESCRIBE.
 const DESCRIBE: Duration = Duration::from_secs(8);
-/// Redirections that are followed.
+/// Number of redirects that are followed.
 const MAX_REDIRECTS: usize = 5;
 
-/// Whom to call, and how.
+/// RTSP client configuration for one camera.
 #[derive(Clone)]
 pub struct Caller {
     /// The camera's address.
     pub url: Url,
-    /// Who calls, if the camera wants to know.
+    /// Credentials, if there are any.
     pub credentials: Option<Credentials>,
-    /// Where the camera may be.
+    /// Guard for the addresses at which the camera may be.
     pub ssrf_guard: Option<SsrfGuard>,
-    /// The name of the program that calls.
+    /// Value of the `User-Agent` header.
     pub agent: &'static str,
-    /// Ends sessions in the background. Closed, so that it can be waited for.
+    /// TEARDOWNs in the background. The tracker is closed, so that it can be awaited.
     pub teardowns: TaskTracker,
-    /// How often it was redirected.
+    /// Number of redirects so far.
     redirects: usize,
 }
 
 impl Caller {
-    /// Calls the camera at `url`.
+    /// Creates a caller for the camera at `url`.
     pub fn new(url: Url, credentials: Option<Credentials>, agent: &'static str) -> Self {
         let teardowns = TaskTracker::new();
         teardowns.close();
@@ -58,7 +58,7 @@ impl Caller {
         }
     }
 
-    /// Host and port, as they are shown.
+    /// Returns host and port for display.
     pub fn peer(&self) -> String {
         let host = self.url.host_str().unwrap_or_default();
         format!("{host}:{}", self.port())
@@ -68,11 +68,11 @@ impl Caller {
         self.url.port().unwrap_or(554)
     }
 
-    /// Asks the camera what it offers, wherever it leads. What it makes the hub do is
-    /// charged to the budget that `budget` gives for each connection.
+    /// Sends DESCRIBE and follows redirects. The work for each connection is charged to a
+    /// budget from `budget`.
     ///
     /// # Errors
-    /// It can't be reached, or does not answer as it should.
+    /// The camera can't be reached, or its response is not valid.
     pub async fn describe(
         &mut self,
         budget: impl Fn() -> Option<Budget>,
@@ -85,15 +85,14 @@ impl Caller {
         }
     }
 
-    /// Goes where the camera has redirected to, without the password if that is
-    /// another host.
+    /// Switches to the target of a redirect, without the password if that is another host.
     ///
     /// # Errors
-    /// It is no RTSP camera's address, or there have been too many.
+    /// The target is not an RTSP address, or there were too many redirects.
     pub fn follow(&mut self, target: &str) -> Result<(), Broken> {
         self.redirects += 1;
         if self.redirects > MAX_REDIRECTS {
-            return Err(Broken::Unusable("it redirects in circles".to_owned()));
+            return Err(Broken::Unusable("too many redirects".to_owned()));
         }
         let target = self
             .url
@@ -104,12 +103,14 @@ impl Caller {
             target.filter(|target| target.host_str().is_some_and(|host| !host.is_empty()))
         else {
             return Err(Broken::Unusable(
-                "it redirects to what is no address of an RTSP camera".to_owned(),
+                "it redirects to an address that is not an RTSP address".to_owned(),
             ));
         };
-        // A redirection brings no credentials along.
+        // Credentials in a redirect are not used.
         if target.set_username("").is_err() || target.set_password(None).is_err() {
-            return Err(Broken::Unusable("it redirects to nowhere".to_owned()));
+            return Err(Broken::Unusable(
+                "its redirect has no valid address".to_owned(),
+            ));
         }
         let place = |url: &Url| (url.host_str().map(str::to_owned), url.port().unwrap_or(554));
         if place(&target) != place(&self.url) {

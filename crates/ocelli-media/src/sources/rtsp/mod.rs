@@ -1,24 +1,22 @@
-//! RTSP cameras: H.264, H.265 and MJPEG over TCP, as the camera encodes them.
+//! Source for RTSP cameras: H.264, H.265 and MJPEG over TCP, passed on without transcoding.
+//! `rtsps`, other codecs and RTP over UDP are left to the kind `ffmpeg`.
 //!
 //! # Layout
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`message`] | requests and answers, read line by line |
+//! | [`message`] | requests and responses, parsed line by line |
 //! | [`connection`] | the TCP connection, with messages and packets in one stream |
-//! | [`auth`] | signing in |
-//! | [`sdp`], [`answers`] | what the description and the answers' headers mean |
-//! | [`caller`] | the connection, DESCRIBE, redirections |
-//! | [`talk`] | requests and answers in both directions, TEARDOWN |
-//! | [`session`] | SETUP, PLAY, keeping it alive, its pictures |
-//! | [`unpacker`] | from packets to pictures, by the library `retina` |
-//! | [`reception`] | what becomes of the pictures |
+//! | [`auth`] | authentication |
+//! | [`sdp`], [`answers`] | parsing of the SDP and of response headers |
+//! | [`caller`] | connecting, DESCRIBE, redirects |
+//! | [`talk`] | requests and responses in both directions, TEARDOWN |
+//! | [`session`] | SETUP, PLAY, keep-alive, pictures |
+//! | [`unpacker`] | depacketization, with the library `retina` |
+//! | [`reception`] | publishing of the pictures |
 //!
-//! Whatever a camera sends has a bound: in bytes before they are kept, and in time by
-//! a [`Budget`]. What exceeds it ends the attempt, with its reason.
-//!
-//! What is not taken here (`rtsps`, other codecs, RTP over UDP) is for the kind
-//! `ffmpeg`.
+//! Everything that a camera sends is limited: in bytes before they are stored, and in time by
+//! a [`Budget`]. Exceeding a limit ends the attempt with a reason.
 
 mod answers;
 mod auth;
@@ -70,7 +68,7 @@ fn open(address: Address, _: &mut Section<'_>) -> Result<Arc<dyn Source>, Config
         .filter(|url| url.host_str().is_some_and(|host| !host.is_empty()));
     let Some(url) = url else {
         return Err(ConfigError::new(format!(
-            "{:?} is no address of an RTSP camera; write it like {:?}",
+            "{:?} is not an RTSP address; write it like {:?}",
             address.redacted(),
             "rtsp://10.0.0.7/stream1"
         )));
@@ -113,7 +111,7 @@ impl Rtsp {
         let played = session.play().await;
         played.map_err(|broken| explained(&caller, broken))?;
         let mut reception = Reception::new(shown, publisher);
-        // Silence is for the watchdog to end.
+        // The watchdog ends a silent stream.
         loop {
             let picture = session.picture().await;
             let picture = picture.map_err(|broken| explained(&caller, broken))?;
@@ -122,7 +120,7 @@ impl Rtsp {
     }
 }
 
-/// A fault in words for people.
+/// Converts a fault to a failure for the user.
 fn explain(broken: &Broken, caller: &Caller) -> Failure {
     let peer = caller.peer();
     tracing::debug!(camera = %peer, ?broken, "the attempt failed");
@@ -140,13 +138,13 @@ fn explain(broken: &Broken, caller: &Caller) -> Failure {
         Broken::Closed => closed(),
         Broken::Silent => Failure::new(
             FailureKind::Unreachable,
-            format!("{peer} takes the connection, but does not answer as an RTSP camera"),
+            format!("{peer} accepts the connection but does not answer as an RTSP camera"),
         ),
         Broken::Status(status) => explain_status(*status, caller),
-        Broken::Moved(_) => unsupported("it redirects while it plays".to_owned()),
+        Broken::Moved(_) => unsupported("it redirects during playback".to_owned()),
         Broken::Challenge => Failure::new(
             FailureKind::Unauthorized,
-            "401: it wants a kind of sign-in that is not known here; it should be basic or digest",
+            "401: its authentication scheme is not supported; it should be basic or digest",
         ),
         Broken::Message(fault) => unsupported(fault.to_string()),
         Broken::Unusable(reason) => unsupported(reason.clone()),
@@ -156,27 +154,30 @@ fn explain(broken: &Broken, caller: &Caller) -> Failure {
 
 fn explain_status(status: u16, caller: &Caller) -> Failure {
     let (kind, reason) = match status {
-        300..=399 => (FailureKind::Unsupported, "it redirects to nowhere"),
+        300..=399 => (FailureKind::Unsupported, "its redirect has no address"),
         401 if caller.credentials.is_none() => {
-            (FailureKind::Unauthorized, "it wants a user and a password")
+            (FailureKind::Unauthorized, "user and password required")
         }
         401 => (FailureKind::Unauthorized, "wrong user or password"),
-        403 => (FailureKind::Unauthorized, "this user may not see it"),
+        403 => (
+            FailureKind::Unauthorized,
+            "this user is not allowed to view the stream",
+        ),
         404 | 454 => (FailureKind::NotFound, "no such stream at this address"),
         453 | 503 => (
             FailureKind::Ended,
-            "the camera is busy; perhaps it has as many viewers as it allows",
+            "the camera is busy; it may have reached its limit of viewers",
         ),
         461 => (
             FailureKind::Unsupported,
-            "it does not send RTP over TCP; perhaps ffmpeg:rtsp://… can read it",
+            "it does not send RTP over TCP; try ffmpeg:rtsp://…",
         ),
-        _ => (FailureKind::Unsupported, "the camera refuses"),
+        _ => (FailureKind::Unsupported, "the camera rejected the request"),
     };
     Failure::new(kind, format!("{status}: {reason}"))
 }
 
-/// The stream to play: the first video that can be shown.
+/// Returns the track to play: the first video track with a supported codec.
 fn choose(session: &Session) -> Result<(usize, Shown), Failure> {
     let mut other = None;
     for (at, track) in session.tracks().iter().enumerate() {

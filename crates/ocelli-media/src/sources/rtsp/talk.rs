@@ -1,4 +1,4 @@
-//! A conversation with a camera: requests and answers in both directions, and its end.
+//! RTSP exchange with a camera: requests and responses in both directions, and TEARDOWN.
 
 use super::answers::{SESSION, session_and_timeout};
 use super::auth::Signer;
@@ -12,21 +12,21 @@ use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 use url::Url;
 
-/// For TEARDOWN, by whatever connection.
+/// Timeout for TEARDOWN, over either connection.
 const TEARDOWN: Duration = Duration::from_secs(5);
-/// Interim answers (1xx) to one request.
+/// Interim responses (1xx) to one request.
 const MAX_INTERIM: usize = 16;
-/// The most bytes of packets that are passed over while an answer is waited for.
+/// The most bytes of packets that are skipped while waiting for a response.
 const MAX_AHEAD: usize = 4 << 20;
-/// Challenges that are answered for one request.
+/// Number of challenges that are answered for one request.
 const MAX_CHALLENGES: usize = 3;
-/// Versions of this server before this one keep sending to a connection that is
-/// closed, until TEARDOWN comes by another.
+/// This server keeps sending to a closed connection, in versions before this one, until
+/// TEARDOWN arrives over another connection.
 const FORGETFUL: (&str, &str) = ("LIVE555 Streaming Media v", "2017.06.04");
 
 type Headers<'a> = &'a [(&'a str, Cow<'a, str>)];
 
-/// Waits for an answer no longer than `limit`.
+/// Waits for a response for at most `limit`.
 pub async fn in_time<T>(
     limit: Duration,
     answer: impl Future<Output = Result<T, Broken>>,
@@ -34,30 +34,31 @@ pub async fn in_time<T>(
     timeout(limit, answer).await.unwrap_or(Err(Broken::Silent))
 }
 
-/// One camera's answers and requests, in their order.
+/// State of the exchange with one camera.
 pub struct Talk {
-    /// What it goes by.
+    /// The connection.
     pub connection: Connection,
-    /// What signs its requests.
+    /// Signs the requests.
     pub signer: Signer,
     agent: &'static str,
     sequence: u32,
-    /// The session's name, once there is one.
+    /// Session identifier, once there is one.
     pub session: Option<String>,
-    /// How long it lasts without a request, in seconds.
+    /// Session timeout without a request, in seconds.
     pub timeout: u64,
-    /// What addresses in the description are relative to.
+    /// Base of relative addresses in the SDP.
     pub base: Url,
-    /// It has to be told of the end by another connection if this one breaks.
+    /// The camera needs TEARDOWN over another connection if this one breaks.
     forgetful: bool,
-    /// Whether a request was sent whose answer is missing, because whoever asked was dropped.
+    /// Whether a response is still outstanding because the future that sent the request was
+    /// dropped.
     pending: bool,
-    /// The request that keeps it alive, while its answer is missing.
+    /// Number of the keep-alive request whose response is outstanding.
     pub unanswered: Option<u32>,
 }
 
 impl Talk {
-    /// Begins by `connection`.
+    /// Creates an exchange over `connection`.
     pub fn new(connection: Connection, signer: Signer, agent: &'static str, base: Url) -> Self {
         Self {
             connection,
@@ -73,16 +74,16 @@ impl Talk {
         }
     }
 
-    /// Notes what software the camera runs.
+    /// Notes the camera's software.
     pub fn served_by(&mut self, tool: Option<&str>) {
         let version = tool.and_then(|tool| tool.strip_prefix(FORGETFUL.0));
         self.forgetful = version.is_some_and(|version| version < FORGETFUL.1);
     }
 
-    /// Sends a request; its number, and whether it was signed.
+    /// Sends a request. Returns its sequence number, and whether it was signed.
     ///
     /// # Errors
-    /// The connection is gone, or the camera reads nothing.
+    /// The connection is broken, or the camera does not read.
     pub fn send(
         &mut self,
         method: &str,
@@ -108,10 +109,10 @@ impl Talk {
         Ok((self.sequence, signed))
     }
 
-    /// Sends a request and waits for its answer, signing in where that is asked for.
+    /// Sends a request and waits for its response. Authenticates if the camera requires it.
     ///
     /// # Errors
-    /// The camera refuses, or does not answer as it should.
+    /// The camera refuses the request, or its response is not valid.
     pub async fn ask(
         &mut self,
         method: &str,
@@ -141,19 +142,19 @@ impl Talk {
         Err(Broken::Status(401))
     }
 
-    /// The next final answer. One request is under way at a time, so its number need
-    /// not be right; cameras get it wrong.
+    /// Waits for the next final response. Only one request is outstanding at a time, so the
+    /// sequence number is not checked; some cameras send a wrong one.
     async fn answer(&mut self) -> Result<(u16, Message), Broken> {
         let (mut interim, mut ahead) = (0, 0);
         loop {
             let message = match self.connection.next().await? {
                 Item::Message(message) => message,
-                // Before its answer to PLAY has come, or after the end.
+                // Packets before the response to PLAY, or after TEARDOWN.
                 Item::Packet(_, packet) => {
                     ahead += packet.len();
                     if ahead > MAX_AHEAD {
                         return Err(Broken::Unusable(format!(
-                            "it sends more than {} MiB of packets ahead of an answer",
+                            "it sends more than {} MiB of packets before its response",
                             MAX_AHEAD >> 20
                         )));
                     }
@@ -166,8 +167,8 @@ impl Talk {
                     interim += 1;
                     if interim > MAX_INTERIM {
                         return Err(Broken::Unusable(format!(
-                            "it sends more than {MAX_INTERIM} interim answers (1xx) to one \
-                             request; a final one should follow"
+                            "it sends more than {MAX_INTERIM} interim responses (1xx) to one \
+                             request, without a final one"
                         )));
                     }
                 }
@@ -181,10 +182,10 @@ impl Talk {
         }
     }
 
-    /// Answers a request of the camera.
+    /// Answers a request from the camera.
     ///
     /// # Errors
-    /// The connection is gone, or the camera reads nothing.
+    /// The connection is broken, or the camera does not read.
     pub fn reply(&mut self, request: &Message) -> Result<(), Broken> {
         let Start::Request(method) = &request.start else {
             return Ok(());
@@ -207,10 +208,11 @@ impl Talk {
         self.connection.send(&message::write(first, &lines))
     }
 
-    /// Ends the session.
+    /// Ends the session with TEARDOWN.
     async fn part(mut self) -> Result<(), Broken> {
         if self.pending && !self.connection.spoilt {
-            // It comes before the answer to TEARDOWN, and may be the one that names the session.
+            // The outstanding response precedes the one to TEARDOWN, and may contain the session
+            // identifier.
             if let Ok((_, answer)) = self.answer().await
                 && let Some(session) = answer.header("Session")
             {
@@ -228,8 +230,8 @@ impl Talk {
             return Ok(());
         };
         if matches!(fault, Broken::Closed | Broken::Io(_)) && self.forgetful {
-            // To the very address that was let through before, whatever the camera
-            // calls itself.
+            // Connects to the address that the SSRF guard has checked, not to the one in the
+            // camera's base URL.
             self.connection.reopen().await?;
             self.ask("TEARDOWN", &uri, &[]).await?;
         }
@@ -237,14 +239,14 @@ impl Talk {
     }
 }
 
-/// A talk whose session is ended when it is dropped, in the background.
+/// A [`Talk`] that ends its session in the background when it is dropped.
 pub struct Polite {
     talk: Option<Talk>,
     teardowns: TaskTracker,
 }
 
 impl Polite {
-    /// Has `teardowns` end the session.
+    /// Creates a wrapper that runs TEARDOWN on `teardowns`.
     pub fn new(talk: Talk, teardowns: TaskTracker) -> Self {
         Self {
             talk: Some(talk),

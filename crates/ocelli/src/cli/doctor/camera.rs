@@ -90,7 +90,7 @@ pub async fn examine(camera: CameraConfig, report: &mut Report) {
 /// What to try, by the hub's own words for what went wrong.
 fn advice(reason: &str) -> &'static str {
     let says = |part: &str| reason.contains(part);
-    if says("401") && says("wants") {
+    if says("401") && says("required") {
         "Add them: http://user:password@host/…, or `user` and `password_file` in the configuration."
     } else if says("401") {
         "Check both in the camera's own settings; write @ in a password as %40."
@@ -98,7 +98,7 @@ fn advice(reason: &str) -> &'static str {
         "Check the address: its path, and its spelling."
     } else if says("refused") || says("no answer") || says("no route") {
         "Is the camera on, in this network, and is its address still the same?"
-    } else if says("ffmpeg") && says("not") {
+    } else if says("ffmpeg") && says("not installed") {
         "Install it: apt install ffmpeg."
     } else {
         "The address in a browser or in VLC shows whether the camera itself is well."

@@ -295,7 +295,7 @@ async fn a_camera_is_looked_at_before_it_is_saved() {
         ),
         (
             json!({ "source": rtsp.url("h264") }),
-            "401: it wants a user and a password",
+            "401: user and password required",
         ),
         (
             json!({ "source": rtsp.url_as("viewer", SECRET, "none") }),
@@ -308,7 +308,7 @@ async fn a_camera_is_looked_at_before_it_is_saved() {
         ),
         (
             json!({ "source": "rtsp://no.such.invalid/" }),
-            "no host has the name",
+            "can't resolve the host name",
         ),
         (
             json!({ "source": moved, "substream": http.url("none") }),

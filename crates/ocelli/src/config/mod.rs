@@ -239,7 +239,7 @@ impl Config {
             }
             let place = config.place(&camera).map_err(|error| error.at(app))?;
             if !places.insert(place) {
-                let message = format!("there is already a camera {:?}", camera.room);
+                let message = format!("camera {:?} already exists", camera.room);
                 return Err(ConfigError::new(message).at(id));
             }
             config.cameras.push(camera);

@@ -137,7 +137,7 @@ fn each_fault_says_what_would_be_right() {
         ),
         (
             "[[camera]]\nid = \"a\"\nsource = \"pattern:\"\n[[camera]]\nid = \"live-a\"\nsource = \"pattern:\"",
-            "ocelli.toml:5:6: there is already a camera \"live-a\"",
+            "ocelli.toml:5:6: camera \"live-a\" already exists",
         ),
         ("[camera]\nid = 1", "a list of tables"),
         ("allowed_hosts = \"a\"", "a list of strings"),

@@ -182,7 +182,7 @@ async fn a_session_in_tiny_pieces() {
         }
     })
     .await;
-    outcome.is("does not respond like an RTSP camera", 0);
+    outcome.is("does not answer as an RTSP camera", 0);
 }
 
 #[tokio::test]

@@ -84,7 +84,8 @@ impl Written {
 
     /// Creates its sources, which read their own keys from `options`. Uses no network.
     ///
-    /// # Errors Returns an error if the room is not valid, or if no kind of source accepts an
+    /// # Errors
+    /// Returns an error if the room is not valid, or if no kind of source accepts an
     /// address or its options.
     pub fn open(self, options: &mut Section<'_>) -> Result<CameraConfig, ConfigError> {
         check_room(&self.room).map_err(|error| ConfigError::new(error.to_string()))?;
@@ -226,7 +227,8 @@ fn read_credentials(section: &mut Section<'_>) -> Result<Option<Credentials>, Co
 /// Parses a SOURCE of the command line: an address, or `id=address`. Without an id, the id
 /// is `cam` and the position in the list.
 ///
-/// # Errors Returns an error if no kind of source accepts the address.
+/// # Errors
+/// Returns an error if no kind of source accepts the address.
 pub fn from_argument(argument: &str, place: usize) -> Result<CameraConfig, ConfigError> {
     let (room, written) = match argument.split_once('=') {
         Some((id, address)) if check_room(id).is_ok() => (id.to_owned(), address),

@@ -21,7 +21,8 @@ pub struct JsmpegPorts {
 impl JsmpegPorts {
     /// Reads `jsmpeg_ports` of a `[[camera]]`.
     ///
-    /// # Errors Returns an error if an address is missing or not valid, or if a file can't be
+    /// # Errors
+    /// Returns an error if an address is missing or not valid, or if a file can't be
     /// read.
     pub fn of(camera: &mut Section<'_>) -> Result<Option<Self>, ConfigError> {
         let span = camera.span("jsmpeg_ports");

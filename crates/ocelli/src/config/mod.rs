@@ -164,7 +164,8 @@ impl Config {
 
     /// Reads a configuration file.
     ///
-    /// # Errors The message has what is wrong, where, and what would be right.
+    /// # Errors
+    /// The message has what is wrong, where, and what would be right.
     pub fn load(path: &Path) -> Result<Self, FileError> {
         let text = std::fs::read_to_string(path).map_err(|error| FileError {
             path: path.to_owned(),
@@ -176,7 +177,8 @@ impl Config {
 
     /// Parses the text of a configuration.
     ///
-    /// # Errors The first error, with its position in `text`.
+    /// # Errors
+    /// The first error, with its position in `text`.
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
         let document = DeTable::parse(text).map_err(|error| ConfigError {
             span: error.span(),

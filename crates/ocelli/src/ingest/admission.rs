@@ -40,7 +40,8 @@ pub struct Admission {
 
 /// Checks a device's key and makes the device the publisher of its camera.
 ///
-/// # Errors Returns the reason if the device is refused.
+/// # Errors
+/// Returns the reason if the device is refused.
 pub fn admit(
     ingest: &Ingest,
     connection: &Connection,

@@ -124,7 +124,8 @@ impl Ingest {
     /// Returns the source of a camera whose device pushes, and adds the camera if it does not
     /// exist. Needs a tokio runtime.
     ///
-    /// # Errors Returns an error if the room has a camera of another kind.
+    /// # Errors
+    /// Returns an error if the room has a camera of another kind.
     pub fn add_source(&self, id: &CameraId) -> Result<Arc<DeviceSource>, HubError> {
         let hub = &self.identity.hub;
         let mut sources = lock(&self.sources);
@@ -197,7 +198,8 @@ impl Ingest {
     /// Deletes a key from the store, evicts its device, and removes the camera from the hub if
     /// that was the last key of its room. With `app`, only a key of that app.
     ///
-    /// # Errors Returns an error if the store can't be written.
+    /// # Errors
+    /// Returns an error if the store can't be written.
     pub fn revoke(
         &self,
         connection: &Connection,

@@ -40,7 +40,8 @@ const BACKLOG: u32 = 4096;
 /// Creates a hub from a configuration. Uses no network itself, but cameras with `keep`
 /// begin to connect, so it needs a running runtime.
 ///
-/// # Errors Returns an error if two cameras have the same id, or if a camera names an app
+/// # Errors
+/// Returns an error if two cameras have the same id, or if a camera names an app
 /// that is not configured.
 pub fn hub(config: &Config) -> Result<Arc<Hub>, ConfigError> {
     let media = config.limits.media.clone();
@@ -77,7 +78,8 @@ const DEMO: [(&str, &str); 8] = [
 
 /// The demo's cameras, used when the hub is started without any.
 ///
-/// # Errors No error that a user could cause.
+/// # Errors
+/// No error that a user could cause.
 pub fn demo() -> Result<Vec<CameraConfig>, ConfigError> {
     let cameras = DEMO.iter().enumerate().map(|(index, (name, source))| {
         let mut camera = from_argument(source, index + 1)?;
@@ -153,7 +155,8 @@ async fn invite(catalog: &Arc<Catalog>, address: &str) -> Result<(), ChangeError
 
 /// The data directory: `named`, or the user's default one.
 ///
-/// # Errors Returns an error if no directory is named and the user has no home directory.
+/// # Errors
+/// Returns an error if no directory is named and the user has no home directory.
 pub fn data_directory(named: Option<&Path>) -> Result<PathBuf, StoreError> {
     let found = named.map(Path::to_owned);
     found
@@ -248,7 +251,8 @@ fn prepare_tls(
 
 /// Listens and serves until `shutdown` is ready.
 ///
-/// # Errors Returns an error if an address can't be listened on, or if TLS is configured
+/// # Errors
+/// Returns an error if an address can't be listened on, or if TLS is configured
 /// but can't be set up.
 pub async fn serve(
     config: Config,

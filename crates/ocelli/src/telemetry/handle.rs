@@ -56,7 +56,8 @@ impl Telemetry {
     /// Starts the thread, with the series stored in the data directory if one is given. Without
     /// a data directory, or if its file can't be used, series last until the hub ends.
     ///
-    /// # Panics If the system can't create a thread.
+    /// # Panics
+    /// If the system can't create a thread.
     pub fn start(bounds: Bounds, data: Option<&Path>) -> Self {
         let shared = Arc::new(Shared {
             registry: Mutex::new(Registry::new(bounds)),
@@ -157,7 +158,8 @@ impl Telemetry {
 
     /// Runs `job` with the series on the telemetry thread, then wakes viewers.
     ///
-    /// # Errors Returns an error if the thread has ended.
+    /// # Errors
+    /// Returns an error if the thread has ended.
     pub async fn call<T: Send + 'static>(
         &self,
         job: impl FnOnce(&mut Registry) -> T + Send + 'static,

@@ -39,7 +39,8 @@ pub struct Options {
 impl Options {
     /// Reads `[telemetry]`.
     ///
-    /// # Errors The first error.
+    /// # Errors
+    /// The first error.
     pub fn read(mut section: Section<'_>) -> Result<Self, ConfigError> {
         let mut options = Self {
             tcp: address(&mut section, "tcp")?,

@@ -275,7 +275,8 @@ impl Writer {
     /// Takes a whole text. Returns the series, its number of samples, and the number and the
     /// last of the malformed lines.
     ///
-    /// # Errors The message has what is wrong with the first line, or that a line is too long.
+    /// # Errors
+    /// The message has what is wrong with the first line, or that a line is too long.
     pub fn take_all(
         mut self,
         text: &[u8],

@@ -32,7 +32,7 @@ fn wrong<T>(value: T, words: impl Into<String>) -> Variant<T> {
     }
 }
 
-/// Wrong GUIDs that were found in real servers. They come from memory, from typing errors
+/// Wrong GUIDs that have been seen. They come from memory, from typing errors
 /// and from language models.
 const WRONG_GUIDS: [&str; 4] = [
     "258EAFA5-E914-47DA-95CA-5AB5F43F86A2",

@@ -89,16 +89,16 @@ pub async fn examine(camera: CameraConfig, report: &mut Report) {
 
 /// Advice for the hub's message about a failure.
 fn advice(reason: &str) -> &'static str {
-    let says = |part: &str| reason.contains(part);
-    if says("401") && says("wants") {
+    let has = |part: &str| reason.contains(part);
+    if has("401") && !has("wrong") {
         "Add them: http://user:password@host/…, or `user` and `password_file` in the configuration."
-    } else if says("401") {
+    } else if has("401") {
         "Check both in the camera's own settings; write @ in a password as %40."
-    } else if says("404") || says("no such") {
+    } else if has("404") || has("no such") || has("does not support this protocol") {
         "Check the address: its path, and its spelling."
-    } else if says("refused") || says("no answer") || says("no route") {
+    } else if has("refused") || has("no answer") || has("no route") {
         "Check that the camera is on and in this network, and that its address has not changed."
-    } else if says("ffmpeg") && says("not") {
+    } else if has("ffmpeg is not installed") {
         "Install it: apt install ffmpeg."
     } else {
         "Open the address in a browser or in VLC to see whether the camera itself works."

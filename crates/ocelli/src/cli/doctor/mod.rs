@@ -58,7 +58,8 @@ pub struct Question {
 /// Prints the findings on standard output. Returns true unless a check failed; a warning is
 /// not a failure.
 ///
-/// # Errors Returns an error if there is no such target.
+/// # Errors
+/// Returns an error if there is no such target.
 pub async fn answer(question: &Question) -> Result<bool, String> {
     let report = examine(question).await?;
     if question.json {

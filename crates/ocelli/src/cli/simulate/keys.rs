@@ -28,7 +28,8 @@ pub struct Key {
 impl Key {
     /// An existing key of this room.
     ///
-    /// # Errors Returns an error if the address is not a hub's address, or if a name is not
+    /// # Errors
+    /// Returns an error if the address is not a hub's address, or if a name is not
     /// valid.
     pub fn existing(hub: &str, app: &str, room: &str, secret: String) -> Result<Self, String> {
         let mut url = address(hub, app)?;
@@ -77,7 +78,8 @@ pub struct Calls {
 impl Calls {
     /// Creates a client for this app.
     ///
-    /// # Errors Returns an error if the address is not a hub's address.
+    /// # Errors
+    /// Returns an error if the address is not a hub's address.
     pub fn new(hub: &str, app: &str, token: String) -> Result<Self, String> {
         let keys = address(hub, app)?
             .join(&format!("/api/v1/apps/{app}/ws-ingest"))
@@ -120,7 +122,8 @@ impl Calls {
 
     /// Creates `count` keys, and appends them to `made`.
     ///
-    /// # Errors The first error of a call.
+    /// # Errors
+    /// The first error of a call.
     pub async fn mint(&self, count: u32, made: &mut Vec<Key>) -> Result<(), String> {
         let calls = (0..count).map(|number| {
             let body = json!({ "room": format!("{}-{number:04}", self.rooms) });

@@ -76,7 +76,8 @@ impl Simulate {
     /// Runs the fleet until its time is over or `stop` is ready. Returns true if every device
     /// was connected at the end.
     ///
-    /// # Errors The message has the reason why the fleet could not start.
+    /// # Errors
+    /// The message has the reason why the fleet could not start.
     pub async fn run(&self, stop: impl Future<Output = ()>) -> Result<bool, String> {
         if let Some(room) = &self.room {
             return self.run_one(room, stop).await;

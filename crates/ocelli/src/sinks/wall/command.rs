@@ -69,7 +69,8 @@ pub enum Command {
 impl Command {
     /// Parses a command.
     ///
-    /// # Errors The message has what is wrong with it.
+    /// # Errors
+    /// The message has what is wrong with it.
     pub fn parse(text: &str) -> Result<Self, String> {
         let command: Command = serde_json::from_str(text).map_err(|error| error.to_string())?;
         if let Command::Subscribe { wish, .. } = &command

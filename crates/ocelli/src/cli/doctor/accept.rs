@@ -226,7 +226,7 @@ mod tests {
     const KEY: &str = EXAMPLE_KEY;
 
     #[test]
-    fn the_example_of_the_standard() {
+    fn the_example_of_rfc_6455() {
         assert_eq!(expected(KEY), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
     }
 

@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_of_every_length() {
+    fn frames_of_every_length_are_parsed() {
         for (length, size) in [(5, 2), (200, 4), (70_000, 10)] {
             let mut bytes = vec![0x82];
             match size {
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn faults() {
+    fn protocol_errors_are_found() {
         let fault = |bytes: &[u8], open| one(bytes).fault(open).unwrap_or_default();
         assert_eq!(fault(&[0x81, 1, b'a'], false), "");
         assert!(fault(&[0xC1, 0], false).contains("RSV"));

@@ -145,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn heads_with_either_line_end() {
+    fn heads_with_crlf_or_lf_are_parsed() {
         for text in [
             "HTTP/1.1 101 Sw\r\nUpgrade:  a \r\nUpgrade: b\r\n\r\nrest",
             "HTTP/1.1 101 Sw\nupgrade: a\nUPGRADE:b\n\nrest",

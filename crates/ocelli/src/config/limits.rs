@@ -223,8 +223,8 @@ pub fn read_log(mut section: Section<'_>) -> Result<Log, ConfigError> {
 pub struct Metrics {
     /// Whether `/metrics` is served.
     pub enabled: bool,
-    /// The token that a scrape must present. Without one, `/metrics` is public, because the
-    /// cameras' pictures are public too.
+    /// The token that a scrape must present. Without one, a scrape covers the cameras that its
+    /// client may watch.
     pub token: Option<AdminToken>,
 }
 

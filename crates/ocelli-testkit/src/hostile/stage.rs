@@ -377,7 +377,7 @@ impl Running {
         let hub = started.map_err(|(status, said)| {
             format!("the hub did not start ({status:?}):\n{}", said.join("\n"))
         })?;
-        let said = hub.wait_stderr("samples by TCP on ", PATIENCE);
+        let said = hub.wait_stderr("samples over TCP on ", PATIENCE);
         let said = said.ok_or("the hub does not say where it takes samples")?;
         let samples: SocketAddr = said.rsplit(' ').next().unwrap_or_default().parse()?;
         let mut target = Target::new(hub.addr(), samples, feed.address());

@@ -1,7 +1,7 @@
 //! One device's session: from the `ready` message to the end.
 //!
-//! Nothing queues on the way in: a message is looked at, shown and forgotten before
-//! the next one is read, so a device that is faster than the hub waits in TCP.
+//! Nothing is queued: each message is checked, published and dropped before the next one is
+//! read, so a device that sends faster than the hub reads is held back by TCP.
 
 use super::Refusal;
 use super::admission::Admission;
@@ -24,27 +24,27 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 use tokio_websockets::Message;
 
-/// So many messages in a row that are no JPEG end a connection.
+/// This many messages in a row that are not JPEGs end a connection.
 const NOT_JPEG_LIMIT: u32 = 10;
-/// How many numbers a device may tell at a time, and how long their names may be.
+/// The most values in a statistics message, and the longest name of a value.
 const STATS_FIELDS: usize = 16;
 const STATS_NAME: usize = 64;
-/// How often the store is told what a device tells.
+/// How often a device's statistics are written to the store.
 const KEEP_STATS: Duration = Duration::from_secs(10);
-/// How often limits and quiet devices are looked at.
+/// How often limits and idle devices are checked.
 const TICK: Duration = Duration::from_secs(1);
-/// A device without a frame for so long is shown as stalled.
+/// A device without a frame for this long is shown as stalled.
 const STALL: Duration = Duration::from_secs(3);
-/// How often the key is looked for again, which may have been revoked from outside.
+/// How often the key is looked up again, because another process may have revoked it.
 const RECHECK: Duration = Duration::from_secs(20);
-/// How long a device may take to read why it is sent away.
+/// How long a device may take to read the reason for its close.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
-/// The same when the hub stops.
+/// The same while the hub stops.
 const LAST_GOODBYE: Duration = Duration::from_millis(400);
-/// Messages that may wait in the hub's buffers when a device becomes ready.
+/// Messages that may be in the hub's buffers when a device becomes ready.
 const EARLY: usize = 64;
 
-/// Tells a device why it has to go, and closes.
+/// Sends the reason to a device and closes the connection.
 pub(super) async fn dismiss(socket: Socket, refusal: &Refusal) {
     let (code, word) = (refusal.code, refusal.word);
     socket
@@ -52,14 +52,14 @@ pub(super) async fn dismiss(socket: Socket, refusal: &Refusal) {
         .await;
 }
 
-/// A device that pushes.
+/// A device's session.
 pub(super) struct Session {
     ingest: Arc<Ingest>,
     socket: Socket,
     admission: Admission,
     app: Option<Arc<App>>,
     bucket: Bucket,
-    /// When the last JPEG came, or else the device.
+    /// When the last JPEG arrived, or the start of the session.
     last: Instant,
     not_jpeg: u32,
     stats_kept: Option<Instant>,
@@ -68,18 +68,18 @@ pub(super) struct Session {
     stopped: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
-/// Why a session is over.
+/// How a session ended.
 pub(super) enum Over {
-    /// It ended by itself.
+    /// The connection ended.
     Ended(End),
     /// The hub stops.
     Stopping,
-    /// It has to go.
+    /// The hub ended the session.
     Refused(Refusal),
 }
 
 impl Over {
-    /// Why, for the log and for the stream's row.
+    /// The reason, for the log and for the stream's row.
     pub(super) fn reason(&self) -> String {
         match self {
             Over::Ended(end) => end.to_string(),
@@ -88,7 +88,8 @@ impl Over {
         }
     }
 
-    /// Whether something is wrong, which the camera tells until pictures come again.
+    /// Returns true for an error, which is shown as the camera's failure until pictures arrive
+    /// again.
     fn is_fault(&self) -> bool {
         match self {
             Over::Ended(end) => !end.is_regular(),
@@ -98,7 +99,7 @@ impl Over {
     }
 }
 
-/// What a session has to do next.
+/// The next event of a session.
 enum Event {
     Came(Incoming),
     Evicted(Refusal),
@@ -130,7 +131,7 @@ impl Session {
         self.app.as_ref().map(|app| app.ingest).unwrap_or_default()
     }
 
-    /// Serves the device until it leaves or has to; why it is over.
+    /// Runs the session until it ends.
     pub(super) async fn run(&mut self) -> Over {
         let mut early_end = self.throw_early_away().await.map(Event::Came);
         self.greet();
@@ -163,7 +164,7 @@ impl Session {
         Over::Refused(Refusal::frame_too_large(self.limits().max_frame_bytes()))
     }
 
-    /// Why it is over, of a socket that has ended.
+    /// The end of a session whose socket has ended.
     pub(super) fn over(&self) -> Over {
         match self.socket.end() {
             Some(End::Fault(fault)) => Over::Refused(Refusal::protocol(*fault)),
@@ -173,7 +174,7 @@ impl Session {
         }
     }
 
-    /// Leaves the camera's seat and tells the device why, if it can still be told.
+    /// Releases the camera and sends the reason to the device if it is still connected.
     pub(super) async fn part(mut self, over: Over) {
         let left = self.leave(&over);
         match over {
@@ -181,15 +182,15 @@ impl Session {
                 tokio::join!(left, dismiss(self.socket, &refusal));
             }
             Over::Ended(_) | Over::Stopping => {
-                // To one that has left already this says nothing.
+                // Has no effect if the device has already disconnected.
                 self.socket.close(1001, "the hub stops");
                 tokio::join!(left, self.socket.finish(LAST_GOODBYE));
             }
         }
     }
 
-    /// Throws away what came before the device is told that it may send; how the
-    /// connection ended, if it did.
+    /// Discards messages that arrived before the device was ready. Returns how the connection
+    /// ended, if it did.
     async fn throw_early_away(&mut self) -> Option<Incoming> {
         let socket = &mut self.socket;
         poll_fn(|cx| {
@@ -207,7 +208,8 @@ impl Session {
 
     fn greet(&mut self) {
         let (limits, device) = (self.limits(), &self.admission.device);
-        // Names need no escapes, and boards like the fields in this order.
+        // Names need no escaping. The fields keep this order, because boards may parse them with
+        // simple means.
         let ready = format!(
             r#"{{"type":"ready","room":"{}","streamId":"{}","maxFps":{},"maxFrameBytes":{},"idleTimeoutSec":{}}}"#,
             device.camera.full_room(),
@@ -234,7 +236,7 @@ impl Session {
         }
     }
 
-    /// Looks at a binary message, and shows it if it is a JPEG that may be shown.
+    /// Checks a binary message, and publishes it if it is a JPEG within the limits.
     fn take(&mut self, message: &Bytes) -> Result<(), Refusal> {
         let limit = self.limits().max_frame_bytes();
         if message.len() > limit {
@@ -272,7 +274,7 @@ impl Session {
         Ok(())
     }
 
-    /// Counts a message that holds no JPEG, or none that is shown here.
+    /// Counts a message that is not a JPEG, or whose JPEG the hub does not accept.
     fn pass_over(&mut self, too_large: Option<TooLarge>) -> Result<(), Refusal> {
         self.admission.device.counts.not_jpeg.fetch_add(1, Relaxed);
         self.not_jpeg += 1;
@@ -282,7 +284,7 @@ impl Session {
         }
     }
 
-    /// Takes what the device tells of itself; whatever else it says is ignored.
+    /// Handles a text message: reads statistics and ignores everything else.
     fn listen(&mut self, text: &str) {
         let Some(numbers) = read_stats(text) else {
             return self.ingest.identity.front.ignore(1);
@@ -294,7 +296,7 @@ impl Session {
             .collect();
         let stats = Value::Object(numbers).to_string();
         device.tell(stats.clone());
-        // Nobody may be listening.
+        // An error only means that there is no receiver.
         let _ = self.ingest.reports.send(Report {
             camera: device.camera.clone(),
             received: self.ingest.identity.hub.clock().now(),
@@ -306,13 +308,14 @@ impl Session {
             let (identity, row) = (self.ingest.identity.clone(), device.row);
             self.ingest.identity.front.tasks.spawn(async move {
                 let note = move |connection: &mut _| streams::note(connection, row, &stats);
-                // The store has said it if it failed; the end of the stream tries again.
+                // The store has logged the error. The end of the stream writes the statistics
+                // again.
                 let _ = identity.store.call(note).await;
             });
         }
     }
 
-    /// What is to be done once a second.
+    /// Makes the checks that are due once a second.
     fn look_after(&mut self) -> Result<(), Refusal> {
         self.follow_app()?;
         let now = Instant::now();
@@ -333,7 +336,8 @@ impl Session {
         Ok(())
     }
 
-    /// Looks whether the key is still there. Frames don't wait for the store.
+    /// Checks in the background that the key still exists, so that frames don't wait for the
+    /// store.
     fn look_for_key(&self) {
         let (identity, device) = (self.ingest.identity.clone(), self.admission.device.clone());
         self.ingest.identity.front.tasks.spawn(async move {
@@ -345,7 +349,7 @@ impl Session {
         });
     }
 
-    /// Goes by what the app's limits are now.
+    /// Applies the app's current limits.
     fn follow_app(&mut self) -> Result<(), Refusal> {
         let name = self.admission.device.camera.app();
         let app = self.ingest.identity.hub.app(name);
@@ -361,7 +365,7 @@ impl Session {
             return Ok(());
         }
         if !limits.enabled {
-            let message = format!("cameras may not push in app {name:?} any more");
+            let message = format!("pushing is no longer enabled in app {name:?}");
             return Err(Refusal::not_enabled(message));
         }
         let most = limits.max_cameras as usize;
@@ -370,7 +374,9 @@ impl Session {
             let devices = self.ingest.devices(name);
             let earlier = devices.iter().filter(|device| device.order < own);
             if earlier.count() >= most {
-                let message = format!("app {name:?} takes {most} cameras now; this is a later one");
+                let message = format!(
+                    "app {name:?} now allows {most} devices, and this device connected after them"
+                );
                 return Err(Refusal::quota_exceeded(message));
             }
         }
@@ -380,7 +386,8 @@ impl Session {
         Ok(())
     }
 
-    /// Leaves the camera's seat, unless it is another's already, and ends the stream.
+    /// Releases the camera, unless another device has already taken it over, and ends the
+    /// stream.
     fn leave(&self, over: &Over) -> impl Future<Output = ()> + use<> {
         let (identity, source) = (self.ingest.identity.clone(), self.admission.source.clone());
         let device: Arc<Device> = self.admission.device.clone();
@@ -395,13 +402,13 @@ impl Session {
                 }
                 false => Ok(()),
             };
-            // The store has said it if it failed; the next start ends the stream.
+            // The store has logged the error. The next start ends the stream.
             let _ = identity.store.call(leave).await;
         }
     }
 }
 
-/// Reads `{"type":"stats", …}`: the numbers in it by name.
+/// Parses `{"type":"stats", …}`. Returns its numbers by name.
 pub fn read_stats(text: &str) -> Option<Map<String, Value>> {
     let mut message: Map<String, Value> = serde_json::from_str(text).ok()?;
     if message.get("type")? != "stats" {
@@ -417,7 +424,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_device_tells_numbers() {
+    fn statistics_are_numbers_by_name() {
         let told = r#"{"type":"stats","fps":12,"rssi":-61,"note":"x","heapFree":41232}"#;
         let fields = read_stats(told).expect("stats");
         assert_eq!(

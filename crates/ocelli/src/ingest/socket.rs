@@ -1,5 +1,5 @@
-//! `WS /ingest/ws?app=&room=[&identity=]`: a device connects, and takes its camera's seat.
-//! What it sends from then on is read by `session`.
+//! `WS /ingest/ws?app=&room=[&identity=]`: a device connects and is admitted. `session`
+//! reads what it sends after that.
 
 use super::Refusal;
 use super::admission::{Admission, AdmissionRequest, admit};
@@ -25,10 +25,11 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use tokio::runtime::Handle;
 
-/// The subprotocol that the boards' usual library asks for. It goes on without an
-/// answer, but other libraries hang up if what they ask for is not granted.
+/// The subprotocol that the WebSocket library common on boards requests. That library
+/// accepts a response without it, but other libraries close if the subprotocol is not
+/// confirmed.
 const PROTOCOL: &str = "arduino";
-/// The address of the ingest socket.
+/// The route of the ingest socket.
 pub fn routes(ingest: Arc<Ingest>) -> Router {
     Router::new()
         .route("/ingest/ws", any(open))
@@ -76,13 +77,13 @@ async fn open(
     )
 }
 
-/// Whether a device may be called so. It is shown, so a key that was put there by mistake
-/// is none.
+/// Returns true if `name` is valid as a device's identity. Identities are displayed, so a
+/// key that was put there by mistake is not valid.
 pub fn is_identity(name: &str) -> bool {
     check_room(name).is_ok() && !has_secret(name)
 }
 
-/// A device that wants to push.
+/// A device that connects.
 struct Arrival {
     ingest: Arc<Ingest>,
     peer: Peer,
@@ -97,8 +98,8 @@ impl Arrival {
         let (admitted, early_end) = {
             let mut admitting = std::pin::pin!(self.admit());
             let mut early_end = None;
-            // What it sends before it is told that it may is thrown away. The claim
-            // goes on in the store whether anybody waits for it or not.
+            // Messages that arrive before admission are discarded. The claim continues in the store
+            // even if this task ends.
             let admitted = loop {
                 tokio::select! {
                     biased;
@@ -121,17 +122,17 @@ impl Arrival {
                     _ => session.over(),
                 };
                 tracing::info!(peer = %remote, stream, reason = over.reason(),
-                    "a camera ended before it could push");
+                    "a device disconnected before it could push");
                 session.part(over).await;
             }
             Ok(admission) => {
                 socket.stand_alone();
                 let stream = admission.device.stream_id.clone();
-                tracing::info!(peer = %remote, stream, "a camera pushes");
+                tracing::info!(peer = %remote, stream, "a device pushes");
                 let mut session = Session::new(ingest, socket, admission);
                 let over = session.run().await;
                 tracing::info!(peer = %remote, stream, reason = over.reason(),
-                    "a camera pushes no more");
+                    "a device stopped pushing");
                 session.part(over).await;
             }
             Err(refusal) => {
@@ -144,7 +145,7 @@ impl Arrival {
         }
     }
 
-    /// Takes the camera's seat.
+    /// Admits the device.
     async fn admit(&self) -> Result<Admission, Refusal> {
         let admitted = self.try_admit().await;
         match admitted {
@@ -163,7 +164,7 @@ impl Arrival {
         let Ingest { identity, .. } = &*self.ingest;
         let Some(key) = &self.key else {
             return Err(Refusal::invalid_key(
-                "this needs a key, in the header `Authorization: Bearer wsk_…` or as `&key=wsk_…`",
+                "a key is required: send it in the header `Authorization: Bearer wsk_…` or as `&key=wsk_…`",
             ));
         };
         let camera = identity.hub.resolve(&self.app, &self.room);

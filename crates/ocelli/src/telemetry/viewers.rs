@@ -1,9 +1,9 @@
-//! Those who look at series: `WS /ws/series`, and the port of their own.
+//! Viewers of series: `WS /ws/series`, and telemetry's own port.
 //!
-//! The viewer pulls. It gets the history, then one batch for each empty message it
-//! sends, at once if there is something new, else as soon as there is. Both are made in
-//! pieces as its socket takes them, so a viewer that does not read costs a cursor and one
-//! piece.
+//! The viewer pulls. It gets the history, then one batch for each empty message it sends:
+//! at once if there is something new, else as soon as there is. History and batches are
+//! made in pieces as the viewer's socket takes them, so a viewer that does not read costs
+//! one cursor and one piece.
 
 use super::handle::{Next, Telemetry};
 use super::shared::Shared;
@@ -28,12 +28,12 @@ use std::time::Duration;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 use tokio_util::task::AbortOnDropHandle;
 
-/// How often it is asked whether a viewer still may look.
+/// How often a viewer's permission is checked.
 const MAY_LOOK: Duration = Duration::from_secs(5);
-/// What a viewer is told who may not look, or no more.
+/// The reason for a viewer who may not watch series, or no longer.
 const PRIVATE: &str = "playback in app \"live\" is not public, and so its series are not";
 
-/// The address on the main port.
+/// The route on the main port.
 pub fn routes(identity: Arc<Identity>, telemetry: Telemetry) -> Router {
     let looking = Looking {
         identity,
@@ -44,7 +44,8 @@ pub fn routes(identity: Arc<Identity>, telemetry: Telemetry) -> Router {
         .with_state(looking)
 }
 
-/// All of the port that has series alone: any path is a viewer of what came by TCP.
+/// The router of the port for series only: any path is a viewer of the samples from the TCP
+/// port.
 pub fn port(identity: Arc<Identity>, telemetry: Telemetry) -> Router {
     let looking = Looking {
         identity,
@@ -53,7 +54,7 @@ pub fn port(identity: Arc<Identity>, telemetry: Telemetry) -> Router {
     Router::new().fallback(open_tcp).with_state(looking)
 }
 
-/// Shared state of those who look at series.
+/// Shared state of the viewers of series.
 #[derive(Clone)]
 struct Looking {
     identity: Arc<Identity>,
@@ -66,7 +67,7 @@ impl FromRef<Looking> for Arc<Identity> {
     }
 }
 
-/// The parameters of an address, each as often as somebody likes.
+/// The query parameters; each may be repeated.
 type Parameters = Vec<(String, String)>;
 
 fn wanted(parameters: Parameters, tcp_only: bool) -> Wanted {
@@ -150,7 +151,7 @@ fn begin(
     websocket::upgrade(&front, peer, request, None, serve)
 }
 
-/// That somebody looks at all series.
+/// Counts a viewer of all series while it exists.
 struct Looks(Option<Arc<Shared>>);
 
 impl Looks {
@@ -175,13 +176,12 @@ struct Viewer {
     socket: Socket,
     visitor: Visitor,
     telemetry: Telemetry,
-    /// Its place, while no piece is being made.
+    /// The viewer's cursor, unless a piece is being made.
     cursor: Option<Cursor>,
-    /// The piece being made, its place with it.
+    /// The piece that is being made, with the cursor.
     piece: Option<AbortOnDropHandle<(Cursor, Option<Piece>)>>,
     next: Next,
-    /// Whether it has asked for what it has not been given. Coming is asking for the
-    /// history.
+    /// Whether there is an open request. A new viewer has requested the history.
     asked: bool,
     checks: Interval,
 }
@@ -226,11 +226,11 @@ impl Viewer {
         }
     }
 
-    /// Makes and sends what was asked for until there is something else to do.
+    /// Makes and sends the requested data until there is another event.
     async fn next(&mut self) -> Event {
         std::future::poll_fn(|cx| {
             loop {
-                // All asks that are there are heard before one is answered: they are one.
+                // All pending requests are read before one is answered: they count as one.
                 if let Poll::Ready(incoming) = self.socket.poll(cx) {
                     return Poll::Ready(Event::Came(incoming));
                 }

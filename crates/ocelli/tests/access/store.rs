@@ -34,7 +34,7 @@ async fn a_second_hub_on_a_directory_shows_its_wall_and_keeps_its_hands_off() {
     let dir = Dir::new("shared");
     let first = hub(&dir.0);
     let second = hub(&dir.0);
-    let line = second.wait_stderr("another hub runs on", PATIENCE);
+    let line = second.wait_stderr("another hub is using", PATIENCE);
     assert!(line.expect("a reason").contains("--data"));
     let frame = get(second.addr(), "/live/live/cam1/frame.jpg").await;
     assert_eq!(frame.status(), 200, "{frame:?}");

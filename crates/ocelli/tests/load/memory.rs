@@ -112,7 +112,7 @@ async fn viewers_of_series_that_do_not_read_hold_a_cursor() {
         let line = hub.wait_stderr(what, PATIENCE).unwrap();
         line.rsplit(' ').next().unwrap().parse().unwrap()
     };
-    let (tcp, ws) = (port("samples by TCP on"), port("viewers of them on"));
+    let (tcp, ws) = (port("samples over TCP on"), port("viewers of samples on"));
     for series in 0..SERIES {
         let mut text = format!("series {series}\n");
         for x in 0..10_000 {

@@ -121,7 +121,7 @@ async fn it_listens_on_this_machine_alone_and_says_how_to_open_it() {
     let hub = hub
         .args(["serve", "--listen", "0.0.0.0:0", PATTERN])
         .start();
-    assert!(said(&hub, "Anybody who reaches"), "{:?}", hub.stderr());
+    assert!(said(&hub, "Anyone who can reach"), "{:?}", hub.stderr());
 }
 
 #[test]

@@ -103,7 +103,7 @@ fn each_fault_says_what_would_be_right() {
         ),
         (
             "source = \"pattern:\"\npassword = \"x\"",
-            "no `user` that it belongs to",
+            "a password but no `user`",
         ),
         (
             "source = \"pattern:\"\npassword_file = \"/none/such\"",
@@ -129,15 +129,15 @@ fn each_fault_says_what_would_be_right() {
         ("[app.A]", "is not an app's name"),
         (
             "[app.one]\nroom_prefix = \"x\"\n[app.two]\nroom_prefix = \"x\"",
-            "belongs to app \"one\" already",
+            "already belongs to app \"one\"",
         ),
         (
             "[[camera]]\nid = \"a\"\napp = \"barn\"\nsource = \"pattern:\"",
-            "ocelli.toml:3:7: there is no app \"barn\"; [app.barn] makes it one",
+            "ocelli.toml:3:7: there is no app \"barn\"; add [app.barn] to create it",
         ),
         (
             "[[camera]]\nid = \"a\"\nsource = \"pattern:\"\n[[camera]]\nid = \"live-a\"\nsource = \"pattern:\"",
-            "ocelli.toml:5:6: there is a camera \"live-a\" already",
+            "ocelli.toml:5:6: camera \"live-a\" already exists",
         ),
         ("[camera]\nid = 1", "a list of tables"),
         ("allowed_hosts = \"a\"", "a list of strings"),
@@ -170,7 +170,7 @@ fn what_concerns_the_front_door_is_read_and_its_faults_are_named() {
         ("[tls]\nmode = \"lokal\"", "did you mean \"local\"?"),
         (
             "[tls]\nmode = \"self\"",
-            "it is \"off\", \"local\" or \"files\"",
+            "the modes are \"off\", \"local\" and \"files\"",
         ),
         ("[tls]\ncert = \"a\"", "[tls] needs `mode`"),
         ("[tls]\nmod = \"local\"", "did you mean `mode`?"),
@@ -204,10 +204,10 @@ fn what_concerns_the_front_door_is_read_and_its_faults_are_named() {
             "more than a scheme",
         ),
         ("trusted_proxies = [\"proxy.lan\"]", "no address of a proxy"),
-        ("frame_ancestors = [\"dash.example\"]", "no origin of pages"),
+        ("frame_ancestors = [\"dash.example\"]", "not an origin"),
         (
             "frame_ancestors = [\"https://a.example; script-src *\"]",
-            "no origin",
+            "not an origin",
         ),
     ] {
         let fault = fault(text);

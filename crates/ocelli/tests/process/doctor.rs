@@ -77,7 +77,7 @@ fn other_mistakes_with_the_key_are_named() {
         (|key| key.to_owned(), "sends the key back"),
         (
             |_| "AAAAAAAAAAAAAAAAAAAAAAAAAAA=".to_owned(),
-            "none of the usual mistakes",
+            "not one of the known mistakes",
         ),
     ];
     for (make, words) in cases {
@@ -130,13 +130,13 @@ fn wrong_headers_are_shown_beside_right_ones() {
 fn what_was_not_asked_for_must_not_come() {
     let more = "Connection: Upgrade\r\nSec-WebSocket-Protocol: arduino\r\n";
     let verdict = nearly("Connection: Upgrade\r\n", more, PLAIN_CLOSE);
-    verdict.fails("subprotocol", &["not asked for", "received: arduino"]);
+    verdict.fails("subprotocol", &["not requested", "received: arduino"]);
 
     let more = "Connection: Upgrade\r\nSec-WebSocket-Extensions: permessage-deflate\r\n";
     let verdict = nearly("Connection: Upgrade\r\n", more, PLAIN_CLOSE);
     verdict.fails(
         "extensions",
-        &["not asked for", "received: permessage-deflate"],
+        &["not requested", "received: permessage-deflate"],
     );
 }
 
@@ -144,7 +144,7 @@ fn what_was_not_asked_for_must_not_come() {
 fn a_subprotocol_asked_for_must_come() {
     let address = server(|request| right(request).into_bytes());
     let verdict = doctor(&[&address, "--protocol", "ocelli.v2"]);
-    verdict.fails("subprotocol", &["does not choose", "expected: ocelli.v2"]);
+    verdict.fails("subprotocol", &["does not select", "expected: ocelli.v2"]);
 }
 
 #[test]
@@ -156,7 +156,7 @@ fn masked_frames_are_for_clients() {
 #[test]
 fn malformed_frames_are_named() {
     nearly("", "", &[0xC1, 1, b'x']).fails("frames", &["reserved bit"]);
-    nearly("", "", &[0x81, 2, 0xFF, 0xD8]).fails("frames", &["no UTF-8", "binary"]);
+    nearly("", "", &[0x81, 2, 0xFF, 0xD8]).fails("frames", &["not UTF-8", "binary"]);
     nearly("", "", &[0x82, 127, 9, 0, 0, 0, 0, 0, 0, 0]).fails("close", &["byte order"]);
 }
 
@@ -167,7 +167,10 @@ fn a_close_right_after_the_handshake() {
     verdict.only(&["close"]);
 
     let verdict = nearly("", "", b"\x88\x0a\x11\x31who \x1b[2J");
-    verdict.fails("close", &["with 4401", "token is missing", "It says: who"]);
+    verdict.fails(
+        "close",
+        &["with 4401", "token is missing", "Its reason: who"],
+    );
     assert!(
         !verdict.text.contains('\x1b'),
         "no control characters of a stranger"
@@ -180,15 +183,15 @@ fn pages_in_place_of_a_socket() {
         let address = server(move |_| format!("HTTP/1.1 {status}\r\n\r\n").into_bytes());
         doctor(&[&address])
     };
-    answer("200 OK").fails("status", &["request for a page", "proxy", "received: 200"]);
+    answer("200 OK").fails("status", &["an ordinary page", "proxy", "received: 200"]);
     answer("301 Moved\r\nLocation: wss://u:hush@elsewhere/")
         .fails("status", &["wss://***@elsewhere/"]);
-    answer("404 Not Found").fails("status", &["Nothing is at this path"]);
+    answer("404 Not Found").fails("status", &["nothing at this path"]);
     answer("502 Bad Gateway").fails("status", &["server behind it does not"]);
     let text = "426 Upgrade Required\r\nContent-Type: text/plain\r\n\r\nupgrade, please";
     answer(text).fails(
         "status",
-        &["drops the Upgrade header", "It says: upgrade, please"],
+        &["drops the Upgrade header", "Its message: upgrade, please"],
     );
 }
 
@@ -197,7 +200,7 @@ fn answers_that_are_none() {
     let address = server(|_| b"RTSP/1.0 400 Bad Request\r\n\r\n".to_vec());
     doctor(&[&address]).fails("http", &["does not speak HTTP"]);
     let address = server(|_| Vec::new());
-    doctor(&[&address]).fails("http", &["hangs up without an answer"]);
+    doctor(&[&address]).fails("http", &["closes it without a response"]);
     let address = server(|_| b"HTTP/1.1 101 Switching Protocols\r\n".to_vec());
     doctor(&[&address]).fails("http", &["the empty line"]);
     let address = server(|_| vec![0x15, 3, 1, 0, 2, 2, 40]);
@@ -210,7 +213,7 @@ fn a_server_that_never_answers() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address");
     let verdict = doctor(&[&format!("ws://{address}/")]);
-    verdict.fails("http", &["never answers", "wss://"]);
+    verdict.fails("http", &["never responds", "wss://"]);
 }
 
 #[test]
@@ -247,7 +250,7 @@ fn an_open_door_is_a_warning_and_no_failure() {
     );
     assert_eq!(verdict.code, Some(0), "{}", verdict.all);
     assert!(
-        verdict.text.contains("1 to be looked at (origin)"),
+        verdict.text.contains("1 with a warning (origin)"),
         "{}",
         verdict.text
     );
@@ -267,7 +270,7 @@ fn only_its_own_origin_is_refused() {
         b"HTTP/1.1 403 Forbidden\r\n\r\n".to_vec()
     });
     let verdict = doctor(&[&address]);
-    verdict.fails("origin", &["Origin rule refuses", "http://127.0.0.1"]);
+    verdict.fails("origin", &["origin policy refuses", "http://127.0.0.1"]);
 }
 
 #[test]
@@ -323,7 +326,7 @@ fn no_secret_comes_back() {
         );
         let verdict = doctor(&[&[target.as_str()][..], flags].concat());
         assert_eq!(verdict.code, Some(1));
-        assert!(verdict.all.contains("It says: GET"), "{}", verdict.all);
+        assert!(verdict.all.contains("Its message: GET"), "{}", verdict.all);
         for secret in ["hush-hush", "whisper"] {
             assert!(!verdict.all.contains(secret), "{}", verdict.all);
         }

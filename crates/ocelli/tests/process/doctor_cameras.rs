@@ -23,10 +23,10 @@ fn an_rtsp_camera_is_described() {
         let finding = verdict.finding("pass", check);
         assert!(finding.contains(words), "{words}: {finding}");
     };
-    says("sign-in", "lets this user in");
+    says("sign-in", "accepts this user");
     says("tracks", "video (H264)");
     says("codec", "every browser");
-    says("pictures", "320 × 240, 15.0 a second");
+    says("pictures", "320 × 240, 15.0 per second");
     says("key frames", "every 1.0 s");
     says("parameters", "Parameter sets");
     says("sessions", "at least 5 viewers");
@@ -43,7 +43,7 @@ fn an_rtsp_cameras_refusals_say_what_to_do() {
     let verdict = doctor(&[&server.url_as("viewer", "hush-hush", "h264")]);
     verdict.fails("sign-in", &["Wrong user or password", "%40"]);
     assert!(!verdict.all.contains("hush-hush"), "{}", verdict.all);
-    doctor(&[&server.url("h264")]).fails("sign-in", &["wants a user and a password"]);
+    doctor(&[&server.url("h264")]).fails("sign-in", &["requires a user and a password"]);
 
     let server = rtsp(None);
     doctor(&[&server.url("no/such")]).fails("address", &["no such stream", "manual"]);
@@ -110,7 +110,7 @@ fn a_configured_camera_goes_by_its_id() {
     assert!(
         verdict
             .finding("pass", "sign-in")
-            .contains("lets this user in")
+            .contains("accepts this user")
     );
     doctor(&["yard", "--config", file]).is_well();
     doctor(&["yard=pattern:?size=64x48"]).is_well();
@@ -165,7 +165,7 @@ fn this_machine() {
     let path = config.to_str().expect("text");
     std::fs::write(&config, format!("listen = \"{taken}\"\n")).expect("written");
     let verdict = doctor(&["--config", path]);
-    let words = format!("Something listens at {taken}");
+    let words = format!("Another program already listens on {taken}");
     verdict.warns("port", &[&words]);
     std::fs::write(&config, "lisen = 1\n").expect("written");
     doctor(&["--config", path]).fails("configuration", &["lisen"]);

@@ -188,7 +188,7 @@ fn not_valid_yet() {
         parameters.not_before = date_time_ymd(2090, 1, 2);
         parameters.not_after = date_time_ymd(2091, 1, 2);
     });
-    verdict.fails("dates", &["valid from 2090-01-02", "clocks"]);
+    verdict.fails("dates", &["not valid before 2090-01-02", "clocks"]);
 }
 
 #[test]
@@ -231,7 +231,7 @@ fn a_server_that_speaks_http_2_alone() {
     let issuer = authority();
     let port = server(&signed(&leaf(&["localhost"]), &issuer), &[b"h2"]);
     let verdict = doctor_trusting(&issuer, &format!("wss://localhost:{port}/"));
-    verdict.fails("tls", &["refuses HTTP/1.1", "beside h2"]);
+    verdict.fails("tls", &["refuses HTTP/1.1", "in addition to h2"]);
 }
 
 #[test]

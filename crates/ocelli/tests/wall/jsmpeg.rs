@@ -333,7 +333,9 @@ async fn whoever_may_not_watch_is_told() {
 
 /// Where the camera's own two ports are, as the hub says.
 fn own_ports(hub: &Hub) -> (SocketAddr, SocketAddr) {
-    let line = hub.wait_stderr("its own ports", PATIENCE).unwrap();
+    let line = hub
+        .wait_stderr("the camera's JSMpeg ports", PATIENCE)
+        .unwrap();
     let address = |name: &str| {
         let (_, rest) = line.split_once(name).unwrap();
         rest.split_whitespace().next().unwrap().parse().unwrap()

@@ -129,7 +129,7 @@ async fn a_private_hub_shows_its_cameras_to_those_who_sign_in() {
     assert_eq!(ann.get(picture).await.status(), 200);
     let said = hub.stderr().join("\n");
     assert!(
-        !said.contains("anybody") && !said.contains("Anybody"),
+        !said.contains("anyone") && !said.contains("Anyone"),
         "{said}"
     );
 }

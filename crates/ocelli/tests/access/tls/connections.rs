@@ -272,7 +272,7 @@ async fn boards_push_over_wss_to_an_authority_that_they_know() {
     assert!(said.contains("connected   3 of 3"), "{said}");
     let (code, said) = fleet(&local.dir.write("none.pem", ""));
     assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("can't be asked"), "{said}");
+    assert!(said.contains("can't reach the hub"), "{said}");
 }
 
 /// What was begun before goes on, and the client is told to open another connection.

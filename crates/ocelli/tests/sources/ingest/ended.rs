@@ -92,7 +92,7 @@ async fn the_true_reason_is_told_to_the_log_the_row_and_the_device() {
         let kept = stream["endReason"].as_str().unwrap();
         assert!(kept.contains(reason), "{name}: {kept}");
         let line = hub.wait_stderr(kept, PATIENCE).expect(name);
-        assert!(line.contains("pushes no more"), "{name}: {line}");
+        assert!(line.contains("stopped pushing"), "{name}: {line}");
     }
     let ended = streams(address).await;
     assert!(ended.iter().all(|stream| stream["endReason"].is_string()));

@@ -90,7 +90,7 @@ async fn a_port_that_is_taken_is_a_warning_and_the_rest_runs() {
     assert!(
         !hub.stderr()
             .iter()
-            .any(|line| line.contains("viewers of them on"))
+            .any(|line| line.contains("viewers of samples on"))
     );
 }
 

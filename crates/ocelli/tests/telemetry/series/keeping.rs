@@ -111,8 +111,8 @@ async fn a_full_disk_is_one_warning_and_series_go_on_in_memory() {
         .args(["-c", &script])
         .start();
     let (tcp, ws) = (
-        port(&hub, "samples by TCP on"),
-        port(&hub, "viewers of them on"),
+        port(&hub, "samples over TCP on"),
+        port(&hub, "viewers of samples on"),
     );
     let site = Site { hub, tcp, ws };
     // Numbers that pack badly.

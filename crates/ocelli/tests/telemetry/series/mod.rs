@@ -54,8 +54,8 @@ fn site(dir: &Path, keys: &str, more: &str) -> Site {
         .arg(dir.join("data"))
         .start();
     let (tcp, ws) = (
-        port(&hub, "samples by TCP on"),
-        port(&hub, "viewers of them on"),
+        port(&hub, "samples over TCP on"),
+        port(&hub, "viewers of samples on"),
     );
     Site { hub, tcp, ws }
 }

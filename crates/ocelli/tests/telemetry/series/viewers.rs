@@ -326,8 +326,8 @@ async fn the_port_of_viewers_keeps_the_front_doors_rules() {
 #[tokio::test]
 async fn series_come_over_wss_on_both_ports() {
     let local = Local::start();
-    let tcp = port(&local.hub, "samples by TCP on");
-    let ws = port(&local.hub, "viewers of them on");
+    let tcp = port(&local.hub, "samples over TCP on");
+    let ws = port(&local.hub, "viewers of samples on");
     // Sources speak plain lines, as netcat does.
     netcat(tcp, b"temp\n1700000000000 21.5\n");
     for (address, path) in [(ws, "/"), (local.hub.addr(), "/ws/series")] {

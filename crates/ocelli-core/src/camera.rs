@@ -52,7 +52,7 @@ pub struct CameraStatus {
 }
 
 /// The user's name for a camera, and how often it was changed.
-struct Named {
+struct CameraName {
     name: String,
     changes: u64,
 }
@@ -60,7 +60,7 @@ struct Named {
 /// A camera.
 pub struct Camera {
     id: CameraId,
-    name: RwLock<Named>,
+    name: RwLock<CameraName>,
     kind: &'static str,
     main: Arc<Upstream>,
     sub: Option<Arc<Upstream>>,
@@ -85,7 +85,7 @@ impl Camera {
     ) -> Self {
         Self {
             id,
-            name: RwLock::new(Named { name, changes: 0 }),
+            name: RwLock::new(CameraName { name, changes: 0 }),
             kind,
             main,
             sub,

@@ -21,8 +21,8 @@ pub(crate) struct Crashes {
 
 impl Crashes {
     /// Counts a crash. Returns whether it counts as a failure, and how long to wait.
-    /// `lived` is whether the attempt brought pictures; if so, the backoff starts again.
-    pub(crate) fn add(&mut self, now: Instant, lived: bool) -> (bool, Duration) {
+    /// `had_pictures` is whether the attempt brought pictures; if so, the backoff starts again.
+    pub(crate) fn add(&mut self, now: Instant, had_pictures: bool) -> (bool, Duration) {
         while self
             .recent
             .front()
@@ -31,7 +31,7 @@ impl Crashes {
             self.recent.pop_front();
         }
         self.recent.push_back(now);
-        if lived {
+        if had_pictures {
             self.step = 0;
         }
         if self.recent.len() < CRASH_LIMIT && self.step == 0 {

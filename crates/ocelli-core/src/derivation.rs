@@ -15,11 +15,11 @@ pub(crate) struct Derivation {
     /// Whether its rendition is running.
     pub running: Arc<AtomicBool>,
     clock: Arc<dyn Clock>,
-    trouble: Mutex<Trouble>,
+    failure_state: Mutex<FailureState>,
 }
 
 #[derive(Default)]
-struct Trouble {
+struct FailureState {
     /// Whether it fails while there is demand.
     failing: bool,
     /// The last failure; `None` once it works.
@@ -33,12 +33,14 @@ impl Derivation {
             slot: Arc::new(Slot::new(id, clock.clone())),
             running: Arc::default(),
             clock,
-            trouble: Mutex::default(),
+            failure_state: Mutex::default(),
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Trouble> {
-        self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, FailureState> {
+        self.failure_state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether its rendition is running.
@@ -48,8 +50,11 @@ impl Derivation {
 
     /// Returns why it fails, while there is demand.
     pub fn failure(&self) -> Option<String> {
-        let trouble = self.lock();
-        let last = trouble.last.as_ref().filter(|_| trouble.failing);
+        let failure_state = self.lock();
+        let last = failure_state
+            .last
+            .as_ref()
+            .filter(|_| failure_state.failing);
         last.map(|last| last.reason.clone())
     }
 
@@ -60,21 +65,21 @@ impl Derivation {
 
     /// Records a failure. Returns whether that is a change.
     pub fn fail(&self, reason: String) -> bool {
-        let mut trouble = self.lock();
+        let mut failure_state = self.lock();
         let at = self.clock.now();
-        let last = trouble.last.replace(LastFailure {
+        let last = failure_state.last.replace(LastFailure {
             reason: reason.clone(),
             at,
         });
         let known = last.is_some_and(|last| last.reason == reason);
-        !std::mem::replace(&mut trouble.failing, true) || !known
+        !std::mem::replace(&mut failure_state.failing, true) || !known
     }
 
     /// Records that it works. Returns whether that is a change.
     pub fn works(&self) -> bool {
-        let mut trouble = self.lock();
-        trouble.failing = false;
-        trouble.last.take().is_some()
+        let mut failure_state = self.lock();
+        failure_state.failing = false;
+        failure_state.last.take().is_some()
     }
 
     /// Records that there is no demand. Returns whether that is a change. The last failure

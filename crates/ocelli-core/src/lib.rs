@@ -81,7 +81,7 @@ pub use name::{CameraId, NameError};
 pub use ready::{Begun, DirectWrite, Offered, Ready, Token};
 pub use session::{Busy, Endpoint, Hold, Sessions};
 pub use slot::Slot;
-pub use source::{Failure, FailureKind, Left, Publisher, Rendition, Renditions, RunOnce, Source};
+pub use source::{Closed, Failure, FailureKind, Publisher, Rendition, Renditions, RunOnce, Source};
 pub use state::{LastFailure, State};
 pub use subscription::{Follower, Subscription};
 pub use upstream::Upstream;

@@ -43,10 +43,10 @@ impl Listener {
     pub fn tell(&mut self, frame: &Frame, cursor: Cursor, prompt: bool) -> bool {
         let follows = |last: Cursor| frame.sequence == last.sequence.wrapping_add(1);
         if !prompt || !self.prompt || !self.cursor.is_some_and(follows) {
-            self.ready.raise(self.token);
+            self.ready.enqueue(self.token);
             return false;
         }
-        let handed = self.ready.hand_over(self.token, frame);
+        let handed = self.ready.offer_frame(self.token, frame);
         if handed {
             self.cursor = Some(cursor);
             self.taken += 1;

@@ -8,20 +8,20 @@ use tokio::time::Instant;
 /// Minutes between two lines of the same kind; the interval grows with each line.
 const PAUSES: [u64; 5] = [1, 5, 10, 30, 60];
 /// An event that did not occur for this long is logged at once again.
-const FORGOTTEN: Duration = Duration::from_secs(3600);
+const RESET_AFTER: Duration = Duration::from_secs(3600);
 
 /// Rate limiter for one kind of log line.
 #[derive(Debug, Default)]
 pub(crate) struct LogLimiter {
-    said: Option<Instant>,
+    last_line: Option<Instant>,
     last: Option<Instant>,
     step: usize,
-    unsaid: u32,
+    unlogged: u32,
 }
 
 /// Rate limiters of an upstream, one for each kind of log line.
 #[derive(Default)]
-pub(crate) struct Complaints {
+pub(crate) struct LogLimiters {
     pub(crate) live: LogLimiter,
     pub(crate) stalled: LogLimiter,
     pub(crate) restarting: LogLimiter,
@@ -41,29 +41,29 @@ impl LogLimiter {
     /// Counts an event. Returns a value if a line must be written now.
     pub(crate) fn count(&mut self, now: Instant) -> Option<Times> {
         let before = self.last.replace(now);
-        if before.is_none_or(|before| now - before > FORGOTTEN) {
+        if before.is_none_or(|before| now - before > RESET_AFTER) {
             *self = Self {
                 last: self.last,
                 ..Self::default()
             };
         }
-        let Some(said) = self.said else {
-            self.said = Some(now);
+        let Some(last_line) = self.last_line else {
+            self.last_line = Some(now);
             return Some(Times {
                 times: 1,
                 within: Duration::ZERO,
             });
         };
-        self.unsaid += 1;
+        self.unlogged += 1;
         let pause = PAUSES[self.step.min(PAUSES.len() - 1)];
-        if now - said < Duration::from_secs(60 * pause) {
+        if now - last_line < Duration::from_secs(60 * pause) {
             return None;
         }
         self.step += 1;
-        self.said = Some(now);
+        self.last_line = Some(now);
         Some(Times {
-            times: std::mem::take(&mut self.unsaid),
-            within: now - said,
+            times: std::mem::take(&mut self.unlogged),
+            within: now - last_line,
         })
     }
 }
@@ -96,7 +96,7 @@ mod tests {
             tokio::time::advance(Duration::from_secs(5)).await;
         }
         assert_eq!(when, [0, 1, 6, 16, 46, 106, 166, 226]);
-        assert_eq!(logged + log_limiter.unsaid, counted);
+        assert_eq!(logged + log_limiter.unlogged, counted);
     }
 
     #[tokio::test(start_paused = true)]
@@ -122,7 +122,7 @@ mod tests {
             log_limiter.count(Instant::now());
             tokio::time::advance(Duration::from_secs(60)).await;
         }
-        tokio::time::advance(FORGOTTEN).await;
+        tokio::time::advance(RESET_AFTER).await;
         let line = log_limiter.count(Instant::now());
         assert_eq!(line.map(|line| line.to_string()).as_deref(), Some(""));
         assert_eq!(log_limiter.step, 0);

@@ -60,7 +60,7 @@ struct Queue {
     /// Whether the viewer found the queue empty and must be woken.
     waits: bool,
     /// Whether frames may go to `direct_write`; only while the viewer waits.
-    lent: bool,
+    direct: bool,
     direct_write: Option<Box<dyn DirectWrite>>,
     begun: Option<Box<Begun>>,
 }
@@ -91,7 +91,7 @@ impl Queue {
     }
 
     fn wake(&mut self) {
-        self.lent = false;
+        self.direct = false;
         // The waker is kept: a task's waker is the same each time, and cloning it costs
         // time.
         if std::mem::take(&mut self.waits)
@@ -114,16 +114,16 @@ impl Ready {
     }
 
     /// Appends `token` to the queue unless it is queued already.
-    pub fn raise(&self, token: Token) {
+    pub fn enqueue(&self, token: Token) {
         self.lock().put(token);
     }
 
     /// Offers a frame to the direct write if one is active. If it is not accepted, `token`
     /// is queued. Returns whether the viewer has received the frame.
-    pub(crate) fn hand_over(&self, token: Token, frame: &Frame) -> bool {
+    pub(crate) fn offer_frame(&self, token: Token, frame: &Frame) -> bool {
         let mut queue = self.lock();
         let queue = &mut *queue;
-        if queue.lent
+        if queue.direct
             && let Some(direct_write) = &mut queue.direct_write
         {
             match direct_write.offer(frame) {
@@ -164,7 +164,7 @@ impl Ready {
         let mut queue = self.lock();
         if queue.waits {
             queue.direct_write.get_or_insert_with(make);
-            queue.lent = true;
+            queue.direct = true;
         }
     }
 
@@ -172,7 +172,7 @@ impl Ready {
     /// writes to. Returns a frame that was written in part, which the viewer must complete.
     pub fn stop_direct_write(&self) -> Option<Begun> {
         let mut queue = self.lock();
-        queue.lent = false;
+        queue.direct = false;
         queue.begun.take().map(|begun| *begun)
     }
 }
@@ -191,14 +191,14 @@ mod tests {
     fn cameras_are_served_in_turn() {
         let ready = Ready::default();
         for token in [0, 1, 0, 2, 0] {
-            ready.raise(token);
+            ready.enqueue(token);
         }
         let mut cx = Context::from_waker(Waker::noop());
         let mut order = Vec::new();
         while let Poll::Ready(token) = ready.poll_next(&mut cx) {
             order.push(token);
             if order.len() == 1 {
-                ready.raise(0);
+                ready.enqueue(0);
             }
         }
         assert_eq!(order, [0, 1, 2, 0]);
@@ -208,7 +208,7 @@ mod tests {
     fn any_number_of_cameras_is_queued_once_each() {
         let ready = Ready::default();
         let tokens = [63, 64, 200, 0, 65, 63, 64, 0];
-        tokens.iter().for_each(|&token| ready.raise(token));
+        tokens.iter().for_each(|&token| ready.enqueue(token));
         let mut cx = Context::from_waker(Waker::noop());
         let mut next = || match ready.poll_next(&mut cx) {
             Poll::Ready(token) => Some(token),
@@ -218,7 +218,7 @@ mod tests {
             [(); 6].map(|()| next()),
             [Some(63), Some(64), Some(200), Some(0), Some(65), None]
         );
-        tokens.iter().for_each(|&token| ready.raise(token));
+        tokens.iter().for_each(|&token| ready.enqueue(token));
         assert_eq!(next(), Some(63));
     }
 
@@ -238,8 +238,8 @@ mod tests {
         let mut cx = Context::from_waker(&waker);
         for round in 1..=3 {
             assert!(ready.poll_next(&mut cx).is_pending());
-            ready.raise(0);
-            ready.raise(1);
+            ready.enqueue(0);
+            ready.enqueue(1);
             assert_eq!(woken.0.load(SeqCst), round);
             assert!(ready.poll_next(&mut cx).is_ready());
             assert!(ready.poll_next(&mut cx).is_ready());
@@ -250,7 +250,7 @@ mod tests {
                 .poll_next(&mut Context::from_waker(Waker::noop()))
                 .is_pending()
         );
-        ready.raise(0);
+        ready.enqueue(0);
         assert_eq!(woken.0.load(SeqCst), 3, "the latest waker is woken");
     }
 

@@ -6,7 +6,7 @@
 //! passed from one upstream to the next, because a deleted camera has no successor, and a
 //! test has no camera.
 //!
-//! The source ends its sessions itself ([`crate::Source::left`]).
+//! The source ends its sessions itself ([`crate::Source::closed`]).
 
 use crate::source::Source;
 use std::collections::HashMap;
@@ -20,9 +20,9 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 /// How long a session may take to end before another may begin at the same peer. An
 /// unreachable camera never answers TEARDOWN.
-pub const LEAVE: Duration = Duration::from_secs(3);
+pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 /// Maximum total wait of an attempt, however many sessions are ending at its peer.
-const LEAVE_OF_ALL: Duration = Duration::from_secs(6);
+const CLOSE_TIMEOUT_TOTAL: Duration = Duration::from_secs(6);
 
 /// Where a source connects to. Its debug form shows only the peer.
 #[derive(Clone, PartialEq, Eq)]
@@ -84,7 +84,7 @@ struct Entry {
 pub struct Sessions {
     peers: Arc<Mutex<HashMap<String, Vec<Arc<Entry>>>>>,
     /// Whether these belong to a test. Holds block cameras, not tests.
-    of_test: bool,
+    is_test: bool,
 }
 
 /// Why a camera can't be tested now.
@@ -107,7 +107,7 @@ impl Sessions {
     pub(crate) fn for_test(&self) -> Self {
         Self {
             peers: self.peers.clone(),
-            of_test: true,
+            is_test: true,
         }
     }
 
@@ -125,7 +125,7 @@ impl Sessions {
 
     /// Opens a session for camera `id`, once no other session is ending at its peer.
     pub(crate) async fn open(&self, endpoint: &Endpoint, id: &str) -> Arc<Session> {
-        let deadline = Instant::now() + LEAVE_OF_ALL;
+        let deadline = Instant::now() + CLOSE_TIMEOUT_TOTAL;
         loop {
             let late = Instant::now() >= deadline;
             let mut wait = match self.try_open(endpoint, id, late) {
@@ -146,7 +146,7 @@ impl Sessions {
         let entries = peers.entry(endpoint.peer.clone()).or_default();
         let blocks = |entry: &&Arc<Entry>| match entry.kind {
             Kind::Attempt => !late && entry.is(Kind::Attempt, Phase::Ending),
-            Kind::Hold => !self.of_test && entry.is_for(Some(id), &endpoint.stream),
+            Kind::Hold => !self.is_test && entry.is_for(Some(id), &endpoint.stream),
         };
         if let Some(entry) = entries.iter().find(blocks) {
             return Err(Wait {
@@ -262,14 +262,14 @@ impl Drop for Ending {
     fn drop(&mut self) {
         self.session.end();
         let closing = Closing(self.session.clone());
-        let left = self.source.clone().left();
+        let closed = self.source.clone().closed();
         // Without a runtime the process is ending.
         if let Ok(runtime) = Handle::try_current() {
             runtime.spawn(async move {
                 // Dropped parts of the attempt may need a scheduler turn to close their
                 // sockets.
                 tokio::task::yield_now().await;
-                let _ = timeout(LEAVE, left).await;
+                let _ = timeout(CLOSE_TIMEOUT, closed).await;
                 drop(closing);
             });
         }
@@ -278,9 +278,9 @@ impl Drop for Ending {
 
 /// Ends a session immediately when dropped. The runtime drops the attempt itself only a
 /// moment after it is aborted.
-pub(crate) struct GivenUp(pub Arc<Session>);
+pub(crate) struct EndOnDrop(pub Arc<Session>);
 
-impl Drop for GivenUp {
+impl Drop for EndOnDrop {
     fn drop(&mut self) {
         self.0.end();
     }
@@ -314,14 +314,17 @@ mod tests {
         let third = at("/3");
         let mut opening = std::pin::pin!(sessions.open(&third, "three"));
         let begun = Instant::now();
-        assert!(timeout(LEAVE, &mut opening).await.is_err(), "it waits");
+        assert!(
+            timeout(CLOSE_TIMEOUT, &mut opening).await.is_err(),
+            "it waits"
+        );
         first.close();
         let third = opening.await;
-        assert_eq!(begun.elapsed(), LEAVE);
+        assert_eq!(begun.elapsed(), CLOSE_TIMEOUT);
         // The wait for a session that never closes is limited.
         second.end();
         sessions.open(&at("/2"), "two").await.close();
-        assert_eq!(begun.elapsed(), LEAVE + LEAVE_OF_ALL);
+        assert_eq!(begun.elapsed(), CLOSE_TIMEOUT + CLOSE_TIMEOUT_TOTAL);
         third.close();
         second.close();
         assert!(sessions.lock().is_empty(), "no entries remain");
@@ -343,8 +346,8 @@ mod tests {
         let (first, second) = (at("/1"), at("/2"));
         let mut opening = std::pin::pin!(sessions.open(&first, "door"));
         let mut added = std::pin::pin!(sessions.open(&second, "another"));
-        assert!(timeout(LEAVE * 9, &mut opening).await.is_err());
-        assert!(timeout(LEAVE * 9, &mut added).await.is_err());
+        assert!(timeout(CLOSE_TIMEOUT * 9, &mut opening).await.is_err());
+        assert!(timeout(CLOSE_TIMEOUT * 9, &mut added).await.is_err());
         // The test itself may connect.
         sessions.for_test().open(&second, "door").await.close();
         drop(held);

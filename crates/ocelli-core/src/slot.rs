@@ -205,7 +205,7 @@ impl Slot {
     pub(crate) fn listen(&self, ready: Arc<Ready>, token: Token, role: Role) -> usize {
         let mut inner = self.lock();
         if !inner.group.is_empty() {
-            ready.raise(token);
+            ready.enqueue(token);
         }
         inner.viewers += usize::from(role == Role::Viewer);
         let listener = Some(Listener {

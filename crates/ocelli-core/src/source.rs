@@ -75,7 +75,7 @@ impl From<Overspent> for Failure {
 pub type RunOnce = Pin<Box<dyn Future<Output = Result<(), Failure>> + Send>>;
 
 /// Completes when nothing is left of earlier attempts.
-pub type Left = Pin<Box<dyn Future<Output = ()> + Send>>;
+pub type Closed = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Longest time without a picture, unless the source sets another.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
@@ -102,9 +102,9 @@ pub trait Source: Send + Sync + 'static {
 
     /// Completes when nothing is left of the attempts that have ended: no connection, and
     /// no session at the camera. The hub waits for it, for at most
-    /// [`crate::session::LEAVE`], before it connects to the same camera again. Called after
+    /// [`crate::session::CLOSE_TIMEOUT`], before it connects to the same camera again. Called after
     /// an attempt was dropped.
-    fn left(self: Arc<Self>) -> Left {
+    fn closed(self: Arc<Self>) -> Closed {
         Box::pin(std::future::ready(()))
     }
 

@@ -10,7 +10,7 @@ use crate::clock::Clock;
 use crate::demand::{Demand, Derived};
 use crate::derivation::Derivation;
 use crate::frame::{Codec, Picture};
-use crate::log_limiter::{Complaints, LogLimiter, Times};
+use crate::log_limiter::{LogLimiter, LogLimiters, Times};
 use crate::slot::Slot;
 use crate::state::{LastFailure, State};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -31,7 +31,7 @@ struct Inner {
     state: State,
     /// The last failure; `None` once pictures arrive.
     last_failure: Option<LastFailure>,
-    log_limiters: Complaints,
+    log_limiters: LogLimiters,
     heard: Instant,
     lived: bool,
     revision: u64,
@@ -65,7 +65,7 @@ impl Streams {
             inner: Mutex::new(Inner {
                 state: State::Idle,
                 last_failure: None,
-                log_limiters: Complaints::default(),
+                log_limiters: LogLimiters::default(),
                 heard: Instant::now(),
                 lived: false,
                 revision: 0,
@@ -214,7 +214,7 @@ impl Streams {
     }
 
     /// Counts an event of the log. Returns a value if a line must be written now.
-    pub fn complain(&self, kind: fn(&mut Complaints) -> &mut LogLimiter) -> Option<Times> {
+    pub fn count_log(&self, kind: fn(&mut LogLimiters) -> &mut LogLimiter) -> Option<Times> {
         kind(&mut self.lock().log_limiters).count(Instant::now())
     }
 

@@ -53,7 +53,7 @@ impl Subscription {
     pub fn take(&mut self) -> Option<Frame> {
         let taken = self.slot.take(self.place)?;
         if taken.more {
-            self.ready.raise(self.token);
+            self.ready.enqueue(self.token);
         }
         Some(taken.frame)
     }

@@ -1,8 +1,8 @@
 //! A camera that allows one session never has two, however its configuration changes.
 
-use ocelli_core::session::LEAVE;
+use ocelli_core::session::CLOSE_TIMEOUT;
 use ocelli_core::{
-    Camera, Endpoint, Failure, FailureKind, FrameBuffer, Hub, Left, Picture, Publisher, Quality,
+    Camera, Closed, Endpoint, Failure, FailureKind, FrameBuffer, Hub, Picture, Publisher, Quality,
     Renditions, RunOnce, Source,
 };
 use std::sync::Arc;
@@ -69,7 +69,7 @@ impl Source for Link {
         })
     }
 
-    fn left(self: Arc<Self>) -> Left {
+    fn closed(self: Arc<Self>) -> Closed {
         Box::pin(async move {
             let mut own = self.own.subscribe();
             let _ = own.wait_for(|own| *own == 0).await;
@@ -197,8 +197,8 @@ async fn the_wait_for_a_session_that_does_not_end_is_limited() {
     assert_eq!(changed.status().state.name(), "starting");
     stage.opened(2).await;
     let waited = begun.elapsed();
-    let limit = LEAVE + Duration::from_millis(50);
-    assert!((LEAVE..limit).contains(&waited), "{waited:?}");
+    let limit = CLOSE_TIMEOUT + Duration::from_millis(50);
+    assert!((CLOSE_TIMEOUT..limit).contains(&waited), "{waited:?}");
 }
 
 #[tokio::test(start_paused = true)]

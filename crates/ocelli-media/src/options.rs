@@ -37,7 +37,7 @@ impl Default for JpegOptions {
 
 impl JpegRate {
     /// The accepted values, for error messages.
-    pub const WANTED: &str = "a number from 0.1 to 60, or \"key\" for key frames only";
+    pub const EXPECTED: &str = "a number from 0.1 to 60, or \"key\" for key frames only";
 
     /// Parses a number of pictures a second, or the word "key".
     pub fn read(number: Option<f64>, word: Option<&str>) -> Option<Self> {
@@ -76,7 +76,7 @@ impl JpegOptions {
 
 fn read_jpeg(mut section: Section<'_>) -> Result<JpegOptions, ConfigError> {
     let mut options = JpegOptions::default();
-    let rate = section.number_or_word("fps", JpegRate::WANTED, JpegRate::read)?;
+    let rate = section.number_or_word("fps", JpegRate::EXPECTED, JpegRate::read)?;
     options.rate = rate.unwrap_or(options.rate);
     if let Some(width) = section.whole("width", JpegOptions::WIDTHS)? {
         options.width = width as u16;

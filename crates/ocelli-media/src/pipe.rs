@@ -11,7 +11,7 @@ const MOST: usize = 1 << 20;
 /// By default a pipe holds 64 KiB. A raw picture would pass through it in a dozen pieces,
 /// and the writer and the reader would have to wake for each. Do not use this for encoded
 /// pictures: they are so small that seconds of video would queue in the pipe.
-pub fn hold_one(pipe: impl AsFd, len: usize) {
+pub fn fit_raw_picture(pipe: impl AsFd, len: usize) {
     // A sandbox or the user's pipe quota may refuse this. Then the pipe keeps its capacity.
     #[cfg(target_os = "linux")]
     let _ = rustix::pipe::fcntl_setpipe_size(pipe, len.min(MOST));
@@ -28,10 +28,10 @@ mod tests {
     fn the_pipe_holds_a_whole_raw_picture() {
         let (output, input) = pipe().expect("a pipe");
         let before = fcntl_getpipe_size(&output).expect("a size");
-        hold_one(&input, before * 4 + 1);
+        fit_raw_picture(&input, before * 4 + 1);
         assert!(fcntl_getpipe_size(&output).expect("a size") > before * 4);
         // A picture beyond the limit gets the largest capacity.
-        hold_one(&input, usize::MAX);
+        fit_raw_picture(&input, usize::MAX);
         assert_eq!(fcntl_getpipe_size(&output).expect("a size"), MOST);
     }
 }

@@ -63,7 +63,7 @@ fn limit(confinement: Confinement) -> io::Result<()> {
 /// Makes glibc place each allocation of at least this many bytes in a separate mapping, which is
 /// returned to the system when it is freed. By default glibc raises this threshold to the
 /// largest allocation ever freed. Other C libraries are not changed.
-pub fn keep_apart(bytes: i32) {
+pub fn set_mmap_threshold(bytes: i32) {
     #[cfg(target_env = "gnu")]
     // SAFETY: it sets a number, and may be called at any time.
     if unsafe { libc::mallopt(libc::M_MMAP_THRESHOLD, bytes) } == 0 {

@@ -275,7 +275,7 @@ impl History {
 
     /// Returns the samples that are neither in a chunk nor in the journal, and the number
     /// of the first, and marks them as journaled.
-    pub(crate) fn take_news(&mut self) -> Option<(u64, &[Sample])> {
+    pub(crate) fn take_unjournaled(&mut self) -> Option<(u64, &[Sample])> {
         let from = self.journaled.max(self.tail_start);
         self.journaled = self.end();
         let news = &self.tail[(from - self.tail_start) as usize..];
@@ -310,7 +310,7 @@ impl History {
         if !sound || !whole || chunk.start < self.end() || samples.is_empty() {
             return false;
         }
-        self.seal();
+        self.close_tail();
         self.received = self.received.max(chunk.received);
         self.tail_start = chunk.end;
         if chunk.level == 0 && samples.len() < CHUNK {
@@ -327,7 +327,7 @@ impl History {
     }
 
     /// Turns the tail into a chunk, however short, because other samples follow.
-    fn seal(&mut self) {
+    fn close_tail(&mut self) {
         if let Some(chunk) = self.tail_chunk() {
             self.tail_start = chunk.end;
             self.tail.clear();
@@ -337,13 +337,13 @@ impl History {
 
     /// Restores samples of the journal, the first of which has the number `start`; samples
     /// that exist already are skipped.
-    pub fn restore_news(&mut self, start: u64, samples: &[Sample], received: u64) {
+    pub fn restore_journal(&mut self, start: u64, samples: &[Sample], received: u64) {
         let end = start.saturating_add(samples.len() as u64);
         if end <= self.end() {
             return;
         }
         if start > self.end() {
-            self.seal();
+            self.close_tail();
             self.tail_start = start;
         }
         let known = (self.end() - start) as usize;
@@ -471,25 +471,28 @@ mod tests {
         let chunks = before.take_unsaved();
         assert_eq!(chunks.len(), 3);
         let (start, news) = before
-            .take_news()
+            .take_unjournaled()
             .map(|(start, news)| (start, news.to_vec()))
             .expect("a tail");
         assert_eq!((start, news.len()), (1536, 464));
-        assert!(before.take_news().is_none() && before.take_unsaved().is_empty());
+        assert!(before.take_unjournaled().is_none() && before.take_unsaved().is_empty());
         before.append(&[(2000.0, 1.0)], 2000);
-        assert_eq!(before.take_news(), Some((2000, &[(2000.0, 1.0)][..])));
+        assert_eq!(
+            before.take_unjournaled(),
+            Some((2000, &[(2000.0, 1.0)][..]))
+        );
 
         let mut after = History::default();
         for chunk in chunks {
             assert!(after.restore_chunk(chunk.clone()));
             assert!(!after.restore_chunk(chunk), "the same again");
         }
-        after.restore_news(1536, &news, 1999);
-        after.restore_news(1536, &news, 1999);
-        after.restore_news(1900, &[&news[364..], &[(2000.0, 1.0)]].concat(), 2000);
+        after.restore_journal(1536, &news, 1999);
+        after.restore_journal(1536, &news, 1999);
+        after.restore_journal(1900, &[&news[364..], &[(2000.0, 1.0)]].concat(), 2000);
         assert_eq!(after.end(), before.end());
         assert_eq!(all(&after), all(&before));
-        assert!(after.take_unsaved().is_empty() && after.take_news().is_none());
+        assert!(after.take_unsaved().is_empty() && after.take_unjournaled().is_none());
         // A tail that was saved as a chunk becomes a tail again.
         let mut third = History::default();
         let tail = after.tail_chunk().expect("a tail");

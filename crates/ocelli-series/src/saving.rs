@@ -106,7 +106,7 @@ impl Registry {
                     .extend(history.tail_chunk().map(|chunk| (id, chunk)));
             } else {
                 let received = history.received();
-                if let Some((start, samples)) = history.take_news() {
+                if let Some((start, samples)) = history.take_unjournaled() {
                     let packed = codec::pack(samples);
                     for number in [u64::from(id), start, received, packed.len() as u64] {
                         put_varint(&mut saving.news, number);
@@ -155,7 +155,7 @@ impl Registry {
     /// # Errors
     /// Returns an error if the entry is damaged at some point; the part before it is
     /// restored.
-    pub fn restore_news(&mut self, mut news: &[u8]) -> Result<(), Damaged> {
+    pub fn restore_journal(&mut self, mut news: &[u8]) -> Result<(), Damaged> {
         while !news.is_empty() {
             let id = u32::try_from(take_varint(&mut news)?).map_err(|_| Damaged)?;
             let (start, received) = (take_varint(&mut news)?, take_varint(&mut news)?);
@@ -163,7 +163,7 @@ impl Registry {
             let mut samples = Vec::new();
             codec::unpack(take(&mut news, length)?, CHUNK, &mut samples)?;
             if let Some(series) = self.series.get_mut(&id) {
-                series.history.restore_news(start, &samples, received);
+                series.history.restore_journal(start, &samples, received);
             }
         }
         Ok(())

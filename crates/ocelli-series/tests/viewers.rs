@@ -219,7 +219,7 @@ impl Kept {
             assert!(registry.restore_chunk(series, chunk));
         }
         for news in self.journal {
-            registry.restore_news(&news).unwrap();
+            registry.restore_journal(&news).unwrap();
         }
     }
 }

@@ -170,11 +170,12 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for PathPar
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let read = Path::from_request_parts(parts, state).await;
-        read.map(|Path(named)| Self(named)).map_err(|_| no_text())
+        read.map(|Path(named)| Self(named))
+            .map_err(|_| invalid_utf8())
     }
 }
 
 /// The error for a URL that is not valid UTF-8.
-pub fn no_text() -> Problem {
+pub fn invalid_utf8() -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, "the URL is not valid UTF-8")
 }

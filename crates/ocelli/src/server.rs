@@ -23,7 +23,7 @@ const TEARDOWN_GRACE: Duration = Duration::from_millis(200);
 /// Time limit for the closing handshakes of connections.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 /// Time limit for killed child processes to end: the system frees their memory first.
-const CHILDREN: Duration = Duration::from_secs(1);
+const CHILD_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The services whose routes are served, and which end with the server.
 pub struct Services {
@@ -93,6 +93,6 @@ pub async fn run(listener: TcpListener, services: Services, shutdown: impl Futur
     // Tasks that have not ended by then end with the runtime.
     let closing = tokio::time::timeout(CLOSE_TIMEOUT, front.tasks.wait());
     let _ = tokio::join!(closing, teardown);
-    let _ = tokio::time::timeout(CHILDREN, all_children_ended()).await;
+    let _ = tokio::time::timeout(CHILD_TIMEOUT, all_children_ended()).await;
     services.telemetry.stop().await;
 }

@@ -4,7 +4,7 @@
 use super::Upstream;
 use crate::crashes::Crashes;
 use crate::demand::{Demand, Derived, lapse};
-use crate::session::{Ending, GivenUp, Session};
+use crate::session::{EndOnDrop, Ending, Session};
 use crate::source::{Failure, FailureKind, PATIENCE, Publisher, RunOnce};
 use crate::state::State;
 use std::pin::Pin;
@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 /// A live camera without a picture for this long is reported as stalled.
 const STALL: Duration = Duration::from_secs(3);
 /// Minimum delay before a restart requested by a user.
-const BY_HAND: Duration = Duration::from_secs(2);
+const MIN_RETRY_DELAY: Duration = Duration::from_secs(2);
 
 impl Upstream {
     pub(super) async fn supervise(self: Arc<Self>) {
@@ -74,8 +74,8 @@ impl Upstream {
             session: session.clone(),
             source: self.source.clone(),
         };
-        let _given_up = GivenUp(session);
-        let run = contained(self.source.clone().run_once(publisher), Some(ending));
+        let _given_up = EndOnDrop(session);
+        let run = run_isolated(self.source.clone().run_once(publisher), Some(ending));
         let failure = tokio::select! {
             biased;
             Ok(failure) = ended => failure,
@@ -122,20 +122,20 @@ impl Upstream {
         loop {
             let heard = streams.heard();
             sleep_until(heard + stall).await;
-            let Some(lived) = streams.quiet_since(heard) else {
+            let Some(had_pictures) = streams.quiet_since(heard) else {
                 continue;
             };
             let reason = no_picture(stall);
-            if lived
+            if had_pictures
                 && streams.set_state(State::Stalled(reason.clone()))
-                && let Some(times) = streams.complain(|log| &mut log.stalled)
+                && let Some(times) = streams.count_log(|log| &mut log.stalled)
             {
                 tracing::warn!(camera = %streams.id, state = "stalled", %reason, "stalled{times}");
             }
             sleep_until(heard + patience).await;
             if streams.heard() == heard {
                 let reason = no_picture(patience);
-                let reason = match lived {
+                let reason = match had_pictures {
                     true => reason,
                     false => format!("connected, but {reason}"),
                 };
@@ -147,20 +147,20 @@ impl Upstream {
     async fn after_crash(&self, crashes: &mut Crashes, failure: Failure) {
         let streams = &self.streams;
         self.lock().restarts += 1;
-        let lived = streams.end();
-        let (failed, wait) = crashes.add(Instant::now(), lived);
+        let had_pictures = streams.end();
+        let (failed, wait) = crashes.add(Instant::now(), had_pictures);
         streams.note_failure(&failure.reason);
         if failed {
-            if let Some(times) = streams.complain(|log| &mut log.failed) {
+            if let Some(times) = streams.count_log(|log| &mut log.failed) {
                 tracing::warn!(camera = %streams.id, state = "failed", reason = %failure,
                     "failed{times}; next try in {wait:?}");
             }
             streams.set_state(State::Failed(failure.reason));
         } else {
-            if let Some(times) = streams.complain(|log| &mut log.restarting) {
+            if let Some(times) = streams.count_log(|log| &mut log.restarting) {
                 tracing::info!(camera = %streams.id, reason = %failure, "restarting{times}");
             }
-            if lived {
+            if had_pictures {
                 streams.set_state(State::Stalled(failure.reason));
             }
         }
@@ -175,7 +175,7 @@ impl Upstream {
         let crashed = Instant::now();
         tokio::select! {
             () = sleep(wait) => {}
-            () = async { self.retry.notified().await; sleep_until(crashed + BY_HAND).await } => {}
+            () = async { self.retry.notified().await; sleep_until(crashed + MIN_RETRY_DELAY).await } => {}
         }
     }
 }
@@ -201,7 +201,7 @@ fn no_picture(time: Duration) -> String {
 
 /// Runs an attempt in a separate task, so that a defect in it (a panic on the data of some
 /// camera) crashes only that camera. Its session ends right after it.
-pub(super) async fn contained(run: RunOnce, ending: Option<Ending>) -> Failure {
+pub(super) async fn run_isolated(run: RunOnce, ending: Option<Ending>) -> Failure {
     let mut tasks = JoinSet::new();
     tasks.spawn(Attempt {
         run,

@@ -1,7 +1,7 @@
 //! Runs the renditions of a camera's stream while there is demand and the hub has capacity.
 
 use super::Upstream;
-use super::attempts::contained;
+use super::attempts::run_isolated;
 use crate::capacity::Permit;
 use crate::crashes::Crashes;
 use crate::demand::{Demand, Derived, lapse};
@@ -60,13 +60,13 @@ impl Upstream {
                 _ => crashes.add(Instant::now(), slot.status().fps > 0.0),
             };
             if failed {
-                if let Some(times) = streams.complain(|log| &mut log.rendition_failed) {
+                if let Some(times) = streams.count_log(|log| &mut log.rendition_failed) {
                     tracing::warn!(camera = %streams.id, state = "failed", reason = %failure,
                         "{name} rendition failed{times}; next try in {wait:?}");
                 }
                 streams.fail_derived(derived, failure.reason);
             } else {
-                if let Some(times) = streams.complain(|log| &mut log.rendition_restarting) {
+                if let Some(times) = streams.count_log(|log| &mut log.rendition_restarting) {
                     tracing::info!(camera = %streams.id, reason = %failure,
                         "restarting {name} rendition{times}");
                 }
@@ -92,7 +92,7 @@ impl Upstream {
             Some(permit) => Some(permit),
             None => {
                 let reason = permits.refuse();
-                if let Some(times) = streams.complain(|log| &mut log.rendition_failed) {
+                if let Some(times) = streams.count_log(|log| &mut log.rendition_failed) {
                     tracing::warn!(camera = %streams.id, state = "failed", %reason,
                         "no capacity for the {} rendition{times}", derived.name());
                 }
@@ -116,7 +116,7 @@ impl Upstream {
         tokio::select! {
             biased;
             Ok(failure) = ended => failure,
-            failure = contained(Box::pin(run), None) => failure,
+            failure = run_isolated(Box::pin(run), None) => failure,
         }
     }
 }

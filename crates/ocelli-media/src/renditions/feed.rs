@@ -52,7 +52,7 @@ pub fn start(first: &Frame, output: Vec<String>, limits: &MediaLimits) -> Result
     match (child.stdin.take(), child.stdout.take()) {
         (Some(stdin), Some(stdout)) => {
             if first.codec == Codec::Yuv420p {
-                pipe::hold_one(&stdin, first.payload_len());
+                pipe::fit_raw_picture(&stdin, first.payload_len());
             }
             Ok(Running {
                 child,

@@ -8,7 +8,7 @@ use super::format::{self, Format};
 use super::{Address, Kind, redact};
 use crate::supervise::{Child, Input, Reaper, ending, spawn};
 use ocelli_config::{ConfigError, Section};
-use ocelli_core::{Failure, FailureKind, Left, Publisher, RunOnce, Source};
+use ocelli_core::{Closed, Failure, FailureKind, Publisher, RunOnce, Source};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -98,7 +98,7 @@ impl Source for Exec {
         Box::pin(async move { self.run(&publisher).await })
     }
 
-    fn left(self: Arc<Self>) -> Left {
+    fn closed(self: Arc<Self>) -> Closed {
         Box::pin(async move { self.reaper.idle().await })
     }
 

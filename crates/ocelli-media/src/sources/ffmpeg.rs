@@ -9,7 +9,7 @@ use crate::ffmpeg;
 use crate::options::{JpegOptions, JpegRate};
 use crate::supervise::{Input as Stdin, Reaper};
 use ocelli_config::{ConfigError, Section};
-use ocelli_core::{Failure, FailureKind, Left, Publisher, RunOnce, Source};
+use ocelli_core::{Closed, Failure, FailureKind, Publisher, RunOnce, Source};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use std::sync::Arc;
 use std::time::Duration;
@@ -196,7 +196,7 @@ impl Source for Ffmpeg {
         Box::pin(async move { self.run(&publisher).await })
     }
 
-    fn left(self: Arc<Self>) -> Left {
+    fn closed(self: Arc<Self>) -> Closed {
         Box::pin(async move { self.reaper.idle().await })
     }
 

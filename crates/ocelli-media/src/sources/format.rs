@@ -45,10 +45,10 @@ pub const OPTIONS: [(&str, &str); 4] = [
 const CHUNK: usize = 64 << 10;
 
 /// Number of key frames without parameter sets after which the stream is given up.
-const HOPELESS_KEYS: usize = 3;
+const MAX_UNDECODABLE_KEYS: usize = 3;
 
 /// An input that can also be handed to a child process.
-pub trait DirectWrite: AsyncRead + AsFd + Unpin {
+pub trait ProgramOutput: AsyncRead + AsFd + Unpin {
     /// Converts it to a child process's standard input.
     ///
     /// # Errors
@@ -56,13 +56,13 @@ pub trait DirectWrite: AsyncRead + AsFd + Unpin {
     fn into_stdio(self) -> io::Result<Stdio>;
 }
 
-impl DirectWrite for ChildStdout {
+impl ProgramOutput for ChildStdout {
     fn into_stdio(self) -> io::Result<Stdio> {
         self.try_into()
     }
 }
 
-impl DirectWrite for Receiver {
+impl ProgramOutput for Receiver {
     fn into_stdio(self) -> io::Result<Stdio> {
         Ok(self.into_blocking_fd()?.into())
     }
@@ -140,13 +140,13 @@ impl Format {
     /// The input can't be read, is not video, or exceeds the budget.
     pub async fn publish<R>(&self, input: R, publisher: &Publisher) -> Result<(), Failure>
     where
-        R: DirectWrite,
+        R: ProgramOutput,
     {
         let metered = |input| Metered::new(input, publisher.budget(PeerKind::Program));
         match *self {
             Format::Yuv420p { size, stride, fps } => {
                 let len = raw_len(stride, size.1);
-                pipe::hold_one(&input, len);
+                pipe::fit_raw_picture(&input, len);
                 let pace = Pace::new(fps * 2.0);
                 publish_raw(metered(input), size, len, pace, publisher).await
             }
@@ -289,7 +289,7 @@ struct Units {
     /// The latest parameter sets.
     sets: Vec<u8>,
     /// Number of key frames that could not be shown.
-    hopeless: usize,
+    undecodable: usize,
 }
 
 impl Units {
@@ -298,7 +298,7 @@ impl Units {
             codec,
             splitter: annexb::Splitter::new(codec),
             sets: Vec::new(),
-            hopeless: 0,
+            undecodable: 0,
         }
     }
 
@@ -310,8 +310,8 @@ impl Units {
                 self.sets = annexb::parameter_sets(self.codec, unit);
             }
             if survey.key && self.sets.is_empty() {
-                self.hopeless += 1;
-                if self.hopeless == HOPELESS_KEYS {
+                self.undecodable += 1;
+                if self.undecodable == MAX_UNDECODABLE_KEYS {
                     return Err(Failure::new(FailureKind::Unsupported, NO_PARAMETER_SETS));
                 }
                 continue;
@@ -352,7 +352,7 @@ pub fn bare_pictures(codec: Codec, pieces: &[&[u8]]) -> Option<Vec<usize>> {
 
 /// Publishes an MPEG transport stream. ffmpeg reads directly from the program's pipe.
 async fn publish_mpegts(
-    input: impl DirectWrite,
+    input: impl ProgramOutput,
     jpeg: &JpegOptions,
     publisher: &Publisher,
 ) -> Result<(), Failure> {

@@ -57,7 +57,7 @@ pub const KIND: Kind = Kind {
 const ANSWER: Duration = Duration::from_secs(8);
 const REDIRECTS: usize = 5;
 /// Number of consecutive parts without a picture after which the stream is given up.
-const HOPELESS_PARTS: usize = 10;
+const MAX_INVALID_PARTS: usize = 10;
 
 struct Http {
     url: Url,
@@ -94,7 +94,7 @@ fn open(address: Address, options: &mut Section<'_>) -> Result<Arc<dyn Source>, 
 
 impl Source for Http {
     fn run_once(self: Arc<Self>, publisher: Publisher) -> RunOnce {
-        Box::pin(async move { Visit::new(&self, &publisher).run().await })
+        Box::pin(async move { Attempt::new(&self, &publisher).run().await })
     }
 
     fn patience(&self) -> Duration {
@@ -103,7 +103,7 @@ impl Source for Http {
 }
 
 /// One connection attempt.
-struct Visit<'a> {
+struct Attempt<'a> {
     camera: &'a Http,
     publisher: &'a Publisher,
     /// The current connection. There is never more than one.
@@ -116,7 +116,7 @@ struct Visit<'a> {
     without: WithoutPicture,
 }
 
-impl<'a> Visit<'a> {
+impl<'a> Attempt<'a> {
     fn new(camera: &'a Http, publisher: &'a Publisher) -> Self {
         Self {
             camera,
@@ -172,7 +172,7 @@ impl<'a> Visit<'a> {
                 continue;
             }
             without_picture += 1;
-            if without_picture == HOPELESS_PARTS {
+            if without_picture == MAX_INVALID_PARTS {
                 let reason = "the parts of its stream are not JPEG pictures";
                 return Err(Failure::new(FailureKind::Unsupported, reason));
             }
@@ -229,7 +229,7 @@ impl<'a> Visit<'a> {
         loop {
             let picture = match timeout(ANSWER, self.whole()).await {
                 Ok(picture) => picture?,
-                Err(_) => return Err(self.nothing_came()),
+                Err(_) => return Err(self.unanswered()),
             };
             // An unchanged picture is published too, because it shows that the camera works.
             if !self.publish(picture).await? {
@@ -272,7 +272,7 @@ impl<'a> Visit<'a> {
             if status.is_redirection() {
                 self.skip().await;
                 self.follow(&head)?;
-            } else if status == StatusCode::UNAUTHORIZED && !challenged && self.at_home() {
+            } else if status == StatusCode::UNAUTHORIZED && !challenged && self.is_own_origin() {
                 challenged = true;
                 self.signer = challenge(&head.headers);
                 if self.camera.credentials.is_none() || self.signer.is_none() {
@@ -293,7 +293,7 @@ impl<'a> Visit<'a> {
         match timeout(ANSWER, self.exchange()).await {
             Ok(Ok(head)) => Ok(head),
             Ok(Err(failure)) => Err(failure),
-            Err(_) => Err(self.nothing_came()),
+            Err(_) => Err(self.unanswered()),
         }
     }
 
@@ -361,12 +361,12 @@ impl<'a> Visit<'a> {
 
     /// Returns true if the current URL has the camera's own origin. The credentials are not sent
     /// to any other.
-    fn at_home(&self) -> bool {
+    fn is_own_origin(&self) -> bool {
         self.url.origin() == self.camera.url.origin()
     }
 
     fn authorization(&mut self) -> Option<String> {
-        if !self.at_home() {
+        if !self.is_own_origin() {
             return None;
         }
         let credentials = self.camera.credentials.as_ref()?;
@@ -410,7 +410,7 @@ impl<'a> Visit<'a> {
         format!("{host}:{}", self.url.port_or_known_default().unwrap_or(80))
     }
 
-    fn nothing_came(&self) -> Failure {
+    fn unanswered(&self) -> Failure {
         let reason = format!("{} accepts the connection but does not answer", self.peer());
         Failure::new(FailureKind::Unreachable, reason)
     }

@@ -56,7 +56,7 @@ impl<T> Push<T> {
 
     /// Ends the hold, because of a fault if one is given. Returns false, and changes nothing, if
     /// `holder` no longer holds the camera. The last picture stays.
-    pub fn leave(&self, holder: &Arc<T>, fault: Option<&str>) -> bool {
+    pub fn disconnect(&self, holder: &Arc<T>, fault: Option<&str>) -> bool {
         let mut current = self.lock();
         if !current.holds(holder) {
             return false;
@@ -153,7 +153,7 @@ mod tests {
         // The old holder can no longer publish, stall the camera or end the new hold.
         assert!(!place.publish(&old, jpeg(9)));
         place.stall(&old, STALL);
-        assert!(!place.leave(&old, Some("late")));
+        assert!(!place.disconnect(&old, Some("late")));
         assert_eq!(follower.next().await.payload()[0], 1);
         assert!(follower.try_next().is_none());
         assert_eq!(camera.status().state, State::Live);
@@ -164,7 +164,7 @@ mod tests {
         assert_eq!(state, State::Stalled("no picture for 3 s".to_owned()));
         assert!(place.publish(&new, jpeg(2)));
         assert_eq!(camera.status().last_failure, None);
-        assert!(place.leave(&new, Some("it broke the protocol")));
+        assert!(place.disconnect(&new, Some("it broke the protocol")));
         let status = camera.status();
         assert_eq!(status.state, State::Idle);
         let failure = status.last_failure.map(|last| last.reason);

@@ -8,7 +8,7 @@ use crate::ffmpeg;
 use crate::options::{JpegOptions, JpegRate};
 use crate::supervise::{Input, Reaper};
 use ocelli_config::{ConfigError, Section, parse_size};
-use ocelli_core::{Failure, FailureKind, Left, Publisher, RunOnce, Source};
+use ocelli_core::{Closed, Failure, FailureKind, Publisher, RunOnce, Source};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -91,7 +91,7 @@ impl Source for Device {
         })
     }
 
-    fn left(self: Arc<Self>) -> Left {
+    fn closed(self: Arc<Self>) -> Closed {
         Box::pin(async move { self.reaper.idle().await })
     }
 }

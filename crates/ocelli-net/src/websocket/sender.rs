@@ -354,7 +354,7 @@ mod tests {
     async fn texts_go_before_frames() {
         let front = front();
         let told = Told::default();
-        told.ready.raise(0);
+        told.ready.enqueue(0);
         let told = Told {
             texts: ["one".to_owned(), "two".to_owned()].into(),
             ..told
@@ -383,7 +383,7 @@ mod tests {
         let (sent, rare) = (told.sent.clone(), told.rare.clone());
         let (mut client, _served) = serve(&front(), Form::Bare, told).await;
         for _ in 0..100 {
-            ready.raise(0);
+            ready.enqueue(0);
             assert_eq!(next(&mut client).await, Received::binary(&b"frame"[..]));
         }
         assert_eq!(sent.load(SeqCst), 100);

@@ -1,7 +1,7 @@
 //! Authorization middleware: checks the permission that each API call declares.
 
 use super::paths::{CAMERA, CAMERA_TEST, UNKNOWN};
-use crate::answer::{Problem, no_text};
+use crate::answer::{Problem, invalid_utf8};
 use crate::api::state::Api;
 use crate::visitor::Visitor;
 use axum::extract::rejection::RawPathParamsRejection;
@@ -80,7 +80,7 @@ impl Rule {
                 ..
             } => (permission, *hub_wide),
         };
-        if visitor.is_anybody() {
+        if visitor.is_anonymous() {
             return Err(Problem::new(
                 StatusCode::UNAUTHORIZED,
                 "this needs a token, in one header `Authorization: Bearer sk_…`, or a user who \
@@ -134,8 +134,8 @@ pub async fn guard(
         ref method => method.as_str(),
     };
     // The room `test` of app `live` shares its path with the call that tests a camera.
-    let named_test = matched.as_str() == CAMERA_TEST && !methods.contains_key(method);
-    let rule = match named_test {
+    let room_named_test = matched.as_str() == CAMERA_TEST && !methods.contains_key(method);
+    let rule = match room_named_test {
         true => rules.0.get(CAMERA).and_then(|one| one.get(method)),
         false => methods.get(method),
     };
@@ -143,7 +143,7 @@ pub async fn guard(
         return not_allowed(methods.keys().map(String::as_str).collect());
     };
     let Ok(params) = params else {
-        return no_text().into_response();
+        return invalid_utf8().into_response();
     };
     if *rule == Rule::Public {
         return uncached(next.run(request).await);
@@ -155,7 +155,7 @@ pub async fn guard(
         "camera" => Some(split_id(value).0),
         _ => None,
     });
-    let app = in_path.or((named_test || of_series).then_some(DEFAULT_APP));
+    let app = in_path.or((room_named_test || of_series).then_some(DEFAULT_APP));
     let (mut parts, body) = request.into_parts();
     let allowed = match Visitor::from_request_parts(&mut parts, &api).await {
         Ok(visitor) => rule.check(&visitor, app),

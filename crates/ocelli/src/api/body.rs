@@ -28,15 +28,15 @@ impl<T: DeserializeOwned> FromRequest<Api> for Body<T> {
                 "the body must be JSON, with the header `Content-Type: application/json`",
             ));
         }
-        let Lines(bytes) = Lines::from_request(request, api).await?;
+        let RawBody(bytes) = RawBody::from_request(request, api).await?;
         read(&bytes).map(Self)
     }
 }
 
 /// The raw request body, for text that is read line by line.
-pub struct Lines(pub Bytes);
+pub struct RawBody(pub Bytes);
 
-impl FromRequest<Api> for Lines {
+impl FromRequest<Api> for RawBody {
     type Rejection = Problem;
 
     async fn from_request(request: Request, api: &Api) -> Result<Self, Problem> {

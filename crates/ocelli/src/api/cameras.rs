@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use view::{CameraDetails, CameraPath, CameraView};
 
 /// The calls for the camera in room `test`, whose path [`CAMERA_TEST`] takes.
-pub fn named_test() -> MethodRouter<Api> {
+pub fn room_named_test() -> MethodRouter<Api> {
     get(show).patch(edit::change).delete(edit::delete)
 }
 
@@ -56,7 +56,7 @@ pub async fn show(
     State(api): State<Api>,
     CameraPath(camera): CameraPath,
 ) -> Result<Answer<CameraDetails>, Problem> {
-    let id = api.catalog.place(&camera)?;
+    let id = api.catalog.camera_id(&camera)?;
     let found = api.catalog.camera(&id)?;
     let view = CameraView::of(&found, &api, api.hub.clock().now());
     let shown = match api.catalog.configured_camera(&id) {

@@ -17,7 +17,7 @@ use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder};
 use utoipa::{PartialSchema, ToSchema};
 
 /// The document without any handlers.
-pub fn opening() -> OpenApi {
+pub fn base_document() -> OpenApi {
     let info = InfoBuilder::new()
         .title("Ocelli")
         .version(env!("CARGO_PKG_VERSION"))

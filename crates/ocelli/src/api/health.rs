@@ -216,7 +216,7 @@ pub async fn numbers(State(api): State<Api>, request: Request) -> Result<Respons
     }
     let form = Form::accepted(request.headers());
     let cameras = match &api.metrics.token {
-        Some(token) if bearer(request.headers()).is_some_and(|brought| token.is(brought)) => {
+        Some(token) if bearer(request.headers()).is_some_and(|brought| token.matches(brought)) => {
             api.hub.cameras()
         }
         token => {

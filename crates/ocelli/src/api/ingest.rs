@@ -5,7 +5,7 @@ use super::body::Body;
 use super::page::{Page, Window};
 use crate::answer::{Answer, Problem, ProblemBody, QueryParams};
 use crate::api::state::Api;
-use crate::catalog::{MadeKey, NewKey};
+use crate::catalog::{KeyWithSecret, NewKey};
 use crate::ingest::Device;
 use crate::urls::Urls;
 use crate::visitor::Visitor;
@@ -107,13 +107,13 @@ pub struct Live {
         (status = 201, description = "The key; its secret is returned only here", body = Answer<CreatedKey>),
         (status = 404, description = "The app does not exist", body = ProblemBody),
         (status = 409, description = "The room has a configured source", body = ProblemBody)))]
-pub async fn mint(
+pub async fn create(
     State(api): State<Api>,
     urls: Urls,
     Path(app): Path<String>,
     Body(new): Body<NewKey>,
 ) -> Result<(StatusCode, Answer<CreatedKey>), Problem> {
-    let MadeKey {
+    let KeyWithSecret {
         key,
         secret,
         camera,

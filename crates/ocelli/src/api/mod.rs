@@ -42,7 +42,7 @@ use utoipa_axum::routes;
 
 /// All handlers of the API.
 fn handlers() -> OpenApiRouter<Api> {
-    OpenApiRouter::with_openapi(document::opening())
+    OpenApiRouter::with_openapi(document::base_document())
         .routes(routes!(health::up))
         .routes(routes!(health::ready))
         .routes(routes!(health::numbers))
@@ -57,7 +57,7 @@ fn handlers() -> OpenApiRouter<Api> {
         .routes(routes!(health::camera))
         .routes(routes!(apps::list, apps::create))
         .routes(routes!(apps::show, apps::change, apps::delete))
-        .routes(routes!(ingest::list, ingest::mint))
+        .routes(routes!(ingest::list, ingest::create))
         .routes(routes!(ingest::revoke))
         .routes(routes!(ingest::live))
         .routes(routes!(streams::list))
@@ -93,7 +93,7 @@ pub fn routes(api: Api) -> Router {
     let rules = Arc::new(Rules::of(&document));
     let guard = middleware::from_fn_with_state((api.clone(), rules), access::guard);
     router
-        .route(CAMERA_TEST, cameras::named_test())
+        .route(CAMERA_TEST, cameras::room_named_test())
         .route(UNKNOWN, any(unknown))
         .layer(guard)
         .layer(Extension(Arc::new(Documents::new(openapi))))

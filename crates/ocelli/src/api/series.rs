@@ -4,7 +4,7 @@
 //! not (`access`).
 
 use super::apps::Gone;
-use super::body::{Body, Lines};
+use super::body::{Body, RawBody};
 use crate::answer::{Answer, Problem, ProblemBody};
 use crate::api::state::Api;
 use crate::telemetry::{Stopped, Writer};
@@ -261,7 +261,7 @@ pub struct Taken {
 pub async fn add(
     State(api): State<Api>,
     Extension(peer): Extension<Peer>,
-    Lines(text): Lines,
+    RawBody(text): RawBody,
 ) -> Result<Answer<Taken>, Problem> {
     let writer = Writer::new(peer.remote.to_string(), false);
     let taken = api

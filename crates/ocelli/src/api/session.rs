@@ -49,14 +49,14 @@ pub struct SessionView {
     /// Whether any app has no public playback.
     some_private: bool,
     /// The wall, if the URL contains the token of a wall link.
-    wall: Option<Visited>,
+    wall: Option<VisitedWall>,
 }
 
 /// A wall, as shown to the holder of its link.
 #[derive(Serialize, ToSchema)]
 #[schema(as = VisitedWall)]
 #[serde(rename_all = "camelCase")]
-struct Visited {
+struct VisitedWall {
     name: String,
     /// When the link expires, in ms since the Unix epoch.
     expires_at: i64,
@@ -208,7 +208,7 @@ fn with_cookie(cookie: String, answer: impl IntoResponse) -> Response {
         (status = 401, description = "The token is invalid", body = ProblemBody)))]
 pub async fn show(State(api): State<Api>, visitor: Visitor) -> Answer<SessionView> {
     let view = SessionView::of(&api, &visitor.grant(), visitor.signed_in()).await;
-    let wall = visitor.wall().map(|wall| Visited {
+    let wall = visitor.wall().map(|wall| VisitedWall {
         name: wall.name,
         expires_at: wall.expires,
     });
@@ -257,11 +257,11 @@ pub async fn sign_in(
     let is = api
         .identity
         .passwords
-        .is(asked.password, hash.clone())
+        .verify(asked.password, hash.clone())
         .await;
     match (is.map_err(busy)?, user, hash) {
         (true, Some(user), Some(hash)) => {
-            api.identity.attempts.was_right(block, Some(&asked.name));
+            api.identity.attempts.succeeded(block, Some(&asked.name));
             begin(&api, &peer, &parts, user, hash).await
         }
         _ => {
@@ -340,14 +340,14 @@ pub async fn set_up(
     let counted = api.identity.attempts.count(block, None);
     counted.map_err(|after| Problem::too_many("attempts with a code", after))?;
     let code = api.identity.store.key()?.hash(asked.code.trim());
-    let meant = api.catalog.code_is_for(code.clone()).await?;
+    let meant = api.catalog.code_purpose(code.clone()).await?;
     let meant = meant.ok_or_else(|| {
         Problem::new(
             StatusCode::UNAUTHORIZED,
             "the code is invalid, was used, or has expired; `ocelli admin link` prints a new one",
         )
     })?;
-    if meant == codes::For::Administrator && asked.name.is_none() {
+    if meant == codes::CodePurpose::Administrator && asked.name.is_none() {
         return Err(bad("name", "this code needs a user name"));
     }
     let hash = api
@@ -356,11 +356,8 @@ pub async fn set_up(
         .hash(asked.password)
         .await
         .map_err(busy)?;
-    let user = api
-        .catalog
-        .spend_code(code, asked.name, hash.clone())
-        .await?;
-    api.identity.attempts.was_right(block, None);
+    let user = api.catalog.use_code(code, asked.name, hash.clone()).await?;
+    api.identity.attempts.succeeded(block, None);
     begin(&api, &peer, &parts, user, hash).await
 }
 
@@ -398,7 +395,7 @@ pub async fn change_password(
     let id = user.id.clone();
     let look_up = move |connection: &mut rusqlite::Connection| users::password(connection, &id);
     let old = api.identity.store.call(look_up).await?;
-    let is = api.identity.passwords.is(asked.old, old.clone()).await;
+    let is = api.identity.passwords.verify(asked.old, old.clone()).await;
     let is = is.map_err(busy)?;
     if !is {
         return Err(Problem::new(
@@ -406,7 +403,7 @@ pub async fn change_password(
             "old in the body: this is not the current password",
         ));
     }
-    api.identity.attempts.was_right(block, Some(&user.name));
+    api.identity.attempts.succeeded(block, Some(&user.name));
     let hash = api.identity.passwords.hash(asked.new).await.map_err(busy)?;
     let id = user.id.clone();
     let set = api.catalog.set_password(id, old, hash, session.id);

@@ -36,7 +36,7 @@ pub struct UserSessionView {
 /// Whose sessions to list.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-pub struct Whose {
+pub struct SessionFilter {
     /// `all` for the sessions of all users, which needs `session:read` for all apps; otherwise the
     /// user's own sessions.
     #[param(inline)]
@@ -53,12 +53,12 @@ pub enum Everybody {
 
 /// Lists the user's own sessions or those of all users, most recently used first.
 #[utoipa::path(get, path = "/api/v1/sessions", tag = "session", operation_id = "listSessions",
-    security(("token" = ["session:read", "global"]), ("session" = [])), params(Whose, Window),
+    security(("token" = ["session:read", "global"]), ("session" = [])), params(SessionFilter, Window),
     responses((status = 200, description = "The sessions", body = Page<UserSessionView>)))]
 pub async fn list(
     State(api): State<Api>,
     visitor: Visitor,
-    QueryParams(whose): QueryParams<Whose>,
+    QueryParams(whose): QueryParams<SessionFilter>,
     QueryParams(window): QueryParams<Window>,
 ) -> Result<Page<UserSessionView>, Problem> {
     let own = visitor.signed_in();

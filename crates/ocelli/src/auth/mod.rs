@@ -11,5 +11,6 @@ pub use password::{Busy, Passwords, check_password};
 pub use permission::{Allowance, Denied, Grant, PERMISSIONS, Permission, Role};
 pub use play::{Incarnation, PlayToken};
 pub use token::{
-    AdminToken, Hash, Key, NamedSecret, STREAM_MARK, new_code, new_id, new_stream_key, new_token,
+    AdminToken, Hash, Key, NamedSecret, STREAM_KEY_PREFIX, new_code, new_id, new_stream_key,
+    new_token,
 };

@@ -69,7 +69,7 @@ impl Passwords {
     ///
     /// # Errors
     /// Too many hashes are in progress or waiting.
-    pub async fn is(&self, password: String, hash: Option<String>) -> Result<bool, Busy> {
+    pub async fn verify(&self, password: String, hash: Option<String>) -> Result<bool, Busy> {
         let compare = move |memory: &mut Memory| memory.is(password.as_bytes(), hash.as_deref());
         self.work(compare).await
     }
@@ -292,7 +292,7 @@ mod tests {
             .expect("a hash");
         assert_ne!(hash, again, "salted");
         let is = async |password: &str, hash: Option<&String>| {
-            let compared = passwords.is(password.into(), hash.cloned()).await;
+            let compared = passwords.verify(password.into(), hash.cloned()).await;
             compared.expect("an answer")
         };
         assert!(is("correct horse", Some(&hash)).await);

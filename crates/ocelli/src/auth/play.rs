@@ -93,7 +93,7 @@ impl PlayToken {
     }
 
     /// Returns true if the text has the prefix of a play token.
-    pub fn is_meant(text: &str) -> bool {
+    pub fn has_prefix(text: &str) -> bool {
         text.starts_with(MARK)
     }
 }

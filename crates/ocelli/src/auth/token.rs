@@ -9,7 +9,7 @@ use subtle::ConstantTimeEq;
 /// The prefix of every API token.
 const MARK: &str = "sk_";
 /// The prefix of every stream key.
-pub const STREAM_MARK: &str = "wsk_";
+pub const STREAM_KEY_PREFIX: &str = "wsk_";
 /// Minimum length, without the prefix, of a token that the administrator chooses.
 const SHORTEST: usize = 20;
 
@@ -33,7 +33,7 @@ pub fn new_token() -> String {
 
 /// A new stream key.
 pub fn new_stream_key() -> String {
-    format!("{STREAM_MARK}{}", hex(&random::<32>()))
+    format!("{STREAM_KEY_PREFIX}{}", hex(&random::<32>()))
 }
 
 /// Whether the character is allowed in a token.
@@ -130,7 +130,7 @@ impl Hash {
     }
 
     /// Compares in constant time.
-    pub fn is(&self, other: &[u8]) -> bool {
+    pub fn matches(&self, other: &[u8]) -> bool {
         self.0.ct_eq(other).into()
     }
 }
@@ -161,8 +161,8 @@ impl AdminToken {
     }
 
     /// Returns true if `token` is this token.
-    pub fn is(&self, token: &str) -> bool {
-        self.hash.is(self.key.hash(token).bytes())
+    pub fn matches(&self, token: &str) -> bool {
+        self.hash.matches(self.key.hash(token).bytes())
     }
 }
 
@@ -177,10 +177,10 @@ mod tests {
     fn hashes_depend_on_the_token_and_the_key() {
         let (key, token) = (Key::random(), new_token());
         let hash = key.hash(&token);
-        assert!(hash.is(key.hash(&token).bytes()));
-        assert!(!hash.is(key.hash(&new_token()).bytes()));
-        assert!(!hash.is(Key::random().hash(&token).bytes()));
-        assert!(!hash.is(&[]));
+        assert!(hash.matches(key.hash(&token).bytes()));
+        assert!(!hash.matches(key.hash(&new_token()).bytes()));
+        assert!(!hash.matches(Key::random().hash(&token).bytes()));
+        assert!(!hash.matches(&[]));
         assert_eq!(token.len(), 67);
     }
 
@@ -233,7 +233,7 @@ mod tests {
     fn a_short_admin_token_is_refused() {
         let good = new_token();
         let admin = AdminToken::new(&good).expect("a token");
-        assert!(admin.is(&good) && !admin.is(&good[..66]) && !admin.is(""));
+        assert!(admin.matches(&good) && !admin.matches(&good[..66]) && !admin.matches(""));
         for bad in [
             "",
             "sk_",

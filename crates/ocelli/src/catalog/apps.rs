@@ -118,7 +118,7 @@ impl Catalog {
             public_playback: new.public_playback.unwrap_or(true),
             ingest: changed_limits(new.ws_ingest.as_ref(), IngestLimits::default())?,
         };
-        self.make(move |catalog, connection| {
+        self.apply(move |catalog, connection| {
             let hub = catalog.hub();
             if hub.app(&app.name).is_some() {
                 let message = format!("there is an app {:?} already", app.name);
@@ -144,7 +144,7 @@ impl Catalog {
     ) -> Result<App, ChangeError> {
         check_prefix(change.room_prefix.as_ref())?;
         changed_limits(change.ws_ingest.as_ref(), IngestLimits::default())?;
-        self.make(move |catalog, connection| {
+        self.apply(move |catalog, connection| {
             let mut app = catalog.changeable_app(&name)?;
             if let Some(prefix) = change.room_prefix
                 && prefix != app.room_prefix
@@ -175,7 +175,7 @@ impl Catalog {
     /// # Errors
     /// The app does not exist, is `live`, is defined in the configuration file, or has cameras.
     pub async fn delete_app(self: &Arc<Self>, name: String) -> Result<(), ChangeError> {
-        self.make(move |catalog, connection| {
+        self.apply(move |catalog, connection| {
             if name == DEFAULT_APP {
                 let message = format!("app {DEFAULT_APP:?} can't be deleted; it always exists");
                 return Err(ChangeError::conflict(message));

@@ -1,8 +1,8 @@
 //! Adds, changes and deletes cameras while the hub runs.
 
+use super::build::build_camera;
 use super::camera::{CameraChange, NewCamera};
 use super::error::ChangeError;
-use super::make::make;
 use super::service::Catalog;
 use super::settings::Settings;
 use crate::config::CameraConfig;
@@ -31,7 +31,7 @@ impl Catalog {
     ///
     /// # Errors
     /// No camera can have this id.
-    pub fn place(&self, camera: &str) -> Result<CameraId, ChangeError> {
+    pub fn camera_id(&self, camera: &str) -> Result<CameraId, ChangeError> {
         let (app, room) = split_id(camera);
         self.hub().resolve(app, room).map_err(|_| unknown(camera))
     }
@@ -90,7 +90,7 @@ impl Catalog {
     /// # Errors
     /// The message states what is wrong.
     pub async fn check_sources(&self, settings: &Settings) -> Result<(), ChangeError> {
-        let opened = settings.open(DEFAULT_APP, "camera", self.policy.ssrf_guard);
+        let opened = settings.build_config(DEFAULT_APP, "camera", self.policy.ssrf_guard);
         opened.map_err(|error| ChangeError::Invalid(error.to_string()))?;
         let addresses = [
             ("source", Some(&settings.source)),
@@ -123,9 +123,9 @@ impl Catalog {
         (app, room): (&str, &str),
         settings: &Settings,
     ) -> Result<(Camera, CameraConfig), ChangeError> {
-        let config = settings.open(app, room, self.policy.ssrf_guard);
+        let config = settings.build_config(app, room, self.policy.ssrf_guard);
         let config = config.map_err(|error| ChangeError::conflict(error.to_string()))?;
-        let camera = make(hub, &config);
+        let camera = build_camera(hub, &config);
         let camera = camera.map_err(|error| ChangeError::missing(error.to_string()))?;
         Ok((camera, config))
     }
@@ -145,7 +145,7 @@ impl Catalog {
         let settings = CameraChange::from(new).apply(&Settings::default())?;
         self.check_sources(&settings).await?;
         let row = settings.encrypt(&self.identity.store.cipher()?, id.app(), id.room())?;
-        self.make(move |catalog, connection| {
+        self.apply(move |catalog, connection| {
             let hub = catalog.hub();
             if hub.find(id.app(), id.room()).is_some() {
                 let message = format!("there is a camera {:?} already", id.as_str());
@@ -184,7 +184,7 @@ impl Catalog {
         self.check_sources(&settings).await?;
         let cipher = self.identity.store.cipher()?;
         let row = settings.encrypt(&cipher, id.app(), id.room())?;
-        self.make(move |catalog, connection| {
+        self.apply(move |catalog, connection| {
             let hub = catalog.hub();
             let known = hub.find(id.app(), id.room());
             let now = cameras::find(connection, id.app(), id.room())?;
@@ -223,7 +223,7 @@ impl Catalog {
     pub async fn delete_camera(self: &Arc<Self>, id: CameraId) -> Result<(), ChangeError> {
         self.changeable_camera(&id)?;
         // A camera that could not be shown exists only in the store.
-        self.make(move |catalog, connection| {
+        self.apply(move |catalog, connection| {
             if !cameras::delete(connection, &id)? {
                 return Err(unknown(id.as_str()));
             }

@@ -28,7 +28,7 @@ pub struct NewKey {
 }
 
 /// A new key with its secret, which is returned only here.
-pub struct MadeKey {
+pub struct KeyWithSecret {
     /// The key.
     pub key: StreamKey,
     /// The secret. The store keeps only its hash.
@@ -46,7 +46,7 @@ impl Catalog {
         self: &Arc<Self>,
         app: String,
         new: NewKey,
-    ) -> Result<MadeKey, ChangeError> {
+    ) -> Result<KeyWithSecret, ChangeError> {
         let camera = self.hub().resolve(&app, &new.room);
         let camera = camera.map_err(|error| match error {
             HubError::UnknownApp(_) => ChangeError::missing(error.to_string()),
@@ -76,7 +76,7 @@ impl Catalog {
                 .unwrap_or_else(|| format!("{IDENTITY}{}", &secret[secret.len() - 4..])),
             created: self.identity.now(),
         };
-        self.make(move |catalog, connection| {
+        self.apply(move |catalog, connection| {
             let taken = |error: HubError| match error {
                 HubError::Taken(_) => ChangeError::conflict(format!(
                     "room {:?} already has a configured source; choose another room for the device",
@@ -92,7 +92,7 @@ impl Catalog {
             keys::insert(&transaction, &key, &hash)?;
             catalog.ingest.add_source(&camera).map_err(taken)?;
             transaction.commit()?;
-            Ok(MadeKey {
+            Ok(KeyWithSecret {
                 key,
                 secret,
                 camera,
@@ -122,7 +122,7 @@ impl Catalog {
     /// The app does not exist or has no such key.
     pub async fn revoke_key(self: &Arc<Self>, app: String, id: String) -> Result<(), ChangeError> {
         self.app(&app)?;
-        self.make(move |catalog, connection| {
+        self.apply(move |catalog, connection| {
             let revoked = catalog.ingest.revoke(connection, &id, Some(&app))?;
             let none = || ChangeError::missing("there is no key with this id in this app");
             revoked.map(drop).ok_or_else(none)

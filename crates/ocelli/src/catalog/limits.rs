@@ -46,14 +46,14 @@ enum Time {
     /// Seconds.
     Seconds(f64),
     /// Such as `"30s"` or `"2min"`.
-    Written(String),
+    Text(String),
 }
 
 impl Time {
     fn read(&self) -> Option<Duration> {
         match self {
             Time::Seconds(seconds) => Duration::try_from_secs_f64(*seconds).ok(),
-            Time::Written(text) => parse_duration(text),
+            Time::Text(text) => parse_duration(text),
         }
     }
 }

@@ -19,13 +19,13 @@ use utoipa::ToSchema;
 /// The lifetime range of a play token, in s. A play token can't be revoked.
 const PLAY_TTL: RangeInclusive<u32> = 60..=24 * 3600;
 /// The default lifetime, in s.
-const USUAL_PLAY_TTL: u32 = 3600;
+const DEFAULT_PLAY_TTL: u32 = 3600;
 /// The lifetime range of a wall link, in s.
 const WALL_TTL: RangeInclusive<u32> = 60..=366 * 24 * 3600;
 /// The default lifetime, in s.
-const USUAL_WALL_TTL: u32 = 7 * 24 * 3600;
+const DEFAULT_WALL_TTL: u32 = 7 * 24 * 3600;
 /// Maximum number of cameras of a wall link.
-const MOST_CAMERAS: usize = 500;
+const MAX_CAMERAS: usize = 500;
 /// Maximum length of a name, in characters.
 const NAME_LIMIT: usize = 120;
 
@@ -47,7 +47,7 @@ pub struct NewWall {
 
 /// Whether a client made the wall or may share the cameras of all apps that it was made for.
 /// This checks the apps, not the cameras, because the cameras may all have been deleted.
-fn reaches(grant: &Grant, maker: Option<&String>, wall: &Wall) -> bool {
+fn may_manage(grant: &Grant, maker: Option<&String>, wall: &Wall) -> bool {
     let own = maker.is_some() && wall.maker.as_ref() == maker;
     let mut apps = wall.apps.iter();
     own || (!wall.apps.is_empty() && apps.all(|app| grant.allows(SHARE, Some(app))))
@@ -93,7 +93,7 @@ impl Catalog {
         (app, room): (String, String),
         ttl: Option<u32>,
     ) -> Result<Play, ChangeError> {
-        let expires = self.expires(ttl.unwrap_or(USUAL_PLAY_TTL), &PLAY_TTL);
+        let expires = self.expires(ttl.unwrap_or(DEFAULT_PLAY_TTL), &PLAY_TTL);
         let fault = |fault| ChangeError::Invalid(format!("ttl in the URL: {fault}"));
         let expires = expires.map_err(fault)?;
         let identity = self.identity.clone();
@@ -126,7 +126,7 @@ impl Catalog {
             .read(move |connection| walls::all(connection, now))
             .await?;
         let (grant, maker) = (visitor.grant(), visitor.maker());
-        walls.retain(|wall| reaches(&grant, maker.as_ref(), wall));
+        walls.retain(|wall| may_manage(&grant, maker.as_ref(), wall));
         Ok(walls)
     }
 
@@ -146,10 +146,10 @@ impl Catalog {
                 "it must have 1 to 120 characters",
             ));
         }
-        if !(1..=MOST_CAMERAS).contains(&new.cameras.len()) {
+        if !(1..=MAX_CAMERAS).contains(&new.cameras.len()) {
             return Err(ChangeError::invalid("cameras", "it must have 1 to 500 ids"));
         }
-        let expires = self.expires(new.ttl.unwrap_or(USUAL_WALL_TTL), &WALL_TTL);
+        let expires = self.expires(new.ttl.unwrap_or(DEFAULT_WALL_TTL), &WALL_TTL);
         let expires = expires.map_err(|fault| ChangeError::invalid("ttl", fault))?;
         let grant = visitor.grant();
         let mut cameras = BTreeSet::new();
@@ -173,7 +173,7 @@ impl Catalog {
             expires,
         };
         let hash = self.identity.store.key()?.hash(&named.secret);
-        self.make(move |_, connection| {
+        self.apply(move |_, connection| {
             walls::insert(connection, &wall, &hash)?;
             Ok(WallLink {
                 wall,
@@ -193,9 +193,9 @@ impl Catalog {
         visitor: &Visitor,
     ) -> Result<(), ChangeError> {
         let (grant, maker) = (visitor.grant(), visitor.maker());
-        self.make(move |_, connection| {
+        self.apply(move |_, connection| {
             let wall = walls::by_id(connection, &id)?;
-            let reached = wall.is_some_and(|wall| reaches(&grant, maker.as_ref(), &wall));
+            let reached = wall.is_some_and(|wall| may_manage(&grant, maker.as_ref(), &wall));
             match reached && walls::delete(connection, &id)? {
                 true => Ok(()),
                 false => Err(ChangeError::missing("there is no wall link with this id")),

@@ -5,13 +5,13 @@
 //! live elsewhere.
 
 mod apps;
+mod build;
 mod camera;
 mod cameras;
 mod error;
 mod keys;
 mod limits;
 mod links;
-mod make;
 mod service;
 mod settings;
 mod start;
@@ -19,14 +19,14 @@ mod tokens;
 mod users;
 
 pub use apps::{AppChange, NewApp};
+pub use build::put_configured;
 pub use camera::{CameraChange, NewCamera, present, shown};
 pub use error::ChangeError;
-pub use keys::{MadeKey, NewKey};
+pub use keys::{KeyWithSecret, NewKey};
 pub use limits::Limits;
 pub use links::{NewWall, WallLink};
-pub use make::put_configured;
 pub use service::{Catalog, Configured, Policy};
 pub use settings::{Jpeg, Settings};
 pub use start::Saved;
 pub use tokens::{NewToken, Scope};
-pub use users::{NewUser, RoleView, SignInCode, UserChange, check_name, make_code};
+pub use users::{NewUser, RoleView, SignInCode, UserChange, check_name, create_admin_code};

@@ -66,7 +66,7 @@ impl Catalog {
     ///
     /// # Errors
     /// The error of `change`, or the store can't be used.
-    pub(super) async fn make<T: Send + 'static>(
+    pub(super) async fn apply<T: Send + 'static>(
         self: &Arc<Self>,
         change: impl FnOnce(&Self, &mut Connection) -> Result<T, ChangeError> + Send + 'static,
     ) -> Result<T, ChangeError> {

@@ -1,7 +1,7 @@
 //! The stored settings of a camera that was added over HTTP.
 
 use crate::config::{CameraConfig, Written};
-use crate::store::cameras::{Kept, about};
+use crate::store::cameras::{StoredCamera, encryption_context};
 use crate::store::{Cipher, StoreError};
 use ocelli_config::number::whole;
 use ocelli_config::{ConfigError, Section};
@@ -20,7 +20,7 @@ pub enum Rate {
     /// Pictures per second, 0.1 to 60.
     Fps(f64),
     /// `key`: one for each key frame.
-    Word(String),
+    Keyword(String),
 }
 
 /// The JPEG rendition of a native stream.
@@ -45,9 +45,9 @@ impl Jpeg {
         if let Some(rate) = &self.fps {
             let read = match rate {
                 Rate::Fps(fps) => JpegRate::read(Some(*fps), None),
-                Rate::Word(word) => JpegRate::read(None, Some(word)),
+                Rate::Keyword(word) => JpegRate::read(None, Some(word)),
             };
-            let wanted = || ConfigError::new(format!("jpeg.fps must be {}", JpegRate::WANTED));
+            let wanted = || ConfigError::new(format!("jpeg.fps must be {}", JpegRate::EXPECTED));
             options.rate = read.ok_or_else(wanted)?;
         }
         if let Some(width) = self.width {
@@ -78,7 +78,7 @@ impl From<JpegOptions> for Jpeg {
     fn from(options: JpegOptions) -> Self {
         let fps = match options.rate {
             JpegRate::Fps(fps) => Rate::Fps(fps),
-            JpegRate::KeyFrames => Rate::Word("key".to_owned()),
+            JpegRate::KeyFrames => Rate::Keyword("key".to_owned()),
         };
         Self {
             fps: Some(fps),
@@ -123,7 +123,7 @@ impl Settings {
     ///
     /// # Errors
     /// A setting is invalid.
-    pub fn open(
+    pub fn build_config(
         &self,
         app: &str,
         room: &str,
@@ -162,19 +162,24 @@ impl Settings {
     ///
     /// # Errors
     /// The system provides no randomness.
-    pub fn encrypt(&self, cipher: &Cipher, app: &str, room: &str) -> Result<Kept, StoreError> {
+    pub fn encrypt(
+        &self,
+        cipher: &Cipher,
+        app: &str,
+        room: &str,
+    ) -> Result<StoredCamera, StoreError> {
         let text = serde_json::to_vec(self);
         let text = text.map_err(|_| StoreError::Unusable("can't serialize the settings".into()))?;
-        Ok(Kept {
-            sealed: cipher.encrypt(&about(app, room), &text)?,
+        Ok(StoredCamera {
+            sealed: cipher.encrypt(&encryption_context(app, room), &text)?,
             app: app.to_owned(),
             room: room.to_owned(),
         })
     }
 
     /// Decrypts stored settings; returns `None` if the key or the camera differs.
-    pub fn decrypt(cipher: &Cipher, kept: &Kept) -> Option<Self> {
-        let text = cipher.decrypt(&about(&kept.app, &kept.room), &kept.sealed)?;
+    pub fn decrypt(cipher: &Cipher, kept: &StoredCamera) -> Option<Self> {
+        let text = cipher.decrypt(&encryption_context(&kept.app, &kept.room), &kept.sealed)?;
         serde_json::from_slice(&text).ok()
     }
 }

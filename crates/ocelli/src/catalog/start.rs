@@ -1,9 +1,9 @@
 //! Loads the store's contents into the hub at start.
 
-use super::make::make;
+use super::build::build_camera;
 use super::service::Catalog;
 use super::settings::Settings;
-use crate::store::cameras::{self, Kept};
+use crate::store::cameras::{self, StoredCamera};
 use crate::store::keys::{self, StreamKey};
 use crate::store::{Cipher, Store, StoreError, apps, streams};
 use ocelli_core::App;
@@ -12,7 +12,7 @@ use ocelli_core::App;
 #[derive(Default)]
 pub struct Saved {
     apps: Vec<App>,
-    cameras: Vec<Kept>,
+    cameras: Vec<StoredCamera>,
     keys: Vec<StreamKey>,
 }
 
@@ -73,16 +73,16 @@ impl Catalog {
         }
     }
 
-    fn restore_camera(&self, cipher: &Cipher, kept: &Kept) {
+    fn restore_camera(&self, cipher: &Cipher, kept: &StoredCamera) {
         if let Err(reason) = self.try_restore_camera(cipher, kept) {
-            let Kept { app, room, .. } = kept;
+            let StoredCamera { app, room, .. } = kept;
             tracing::error!(
                 "camera {room:?} of app {app:?}, added over HTTP, is skipped: {reason}"
             );
         }
     }
 
-    fn try_restore_camera(&self, cipher: &Cipher, kept: &Kept) -> Result<(), String> {
+    fn try_restore_camera(&self, cipher: &Cipher, kept: &StoredCamera) -> Result<(), String> {
         let Some(settings) = Settings::decrypt(cipher, kept) else {
             return Err("the key in the data directory can't decrypt its settings".to_owned());
         };
@@ -94,9 +94,9 @@ impl Catalog {
         if id.is_ok_and(|id| self.configured_camera(&id).is_some()) {
             return Err("the configuration defines a camera with this id".to_owned());
         }
-        let config = settings.open(&kept.app, &kept.room, self.policy.ssrf_guard);
+        let config = settings.build_config(&kept.app, &kept.room, self.policy.ssrf_guard);
         let config = config.map_err(|error| error.to_string())?;
-        let camera = make(hub, &config).map_err(|error| error.to_string())?;
+        let camera = build_camera(hub, &config).map_err(|error| error.to_string())?;
         hub.add(camera).map_err(|error| error.to_string())?;
         Ok(())
     }

@@ -123,7 +123,7 @@ impl Catalog {
             allowance,
             created: self.identity.now(),
         };
-        self.make(move |catalog, connection| {
+        self.apply(move |catalog, connection| {
             // The app may have been deleted since the first check.
             if let Some(app) = &token.allowance.app {
                 catalog.app(app)?;
@@ -139,7 +139,7 @@ impl Catalog {
     /// # Errors
     /// `own` may delete no such token.
     pub async fn revoke_token(self: &Arc<Self>, id: String, own: Grant) -> Result<(), ChangeError> {
-        self.make(move |_, connection| {
+        self.apply(move |_, connection| {
             let token = tokens::by_id(connection, &id)?;
             let reached = token
                 .is_some_and(|token| own.allows("token:delete", token.allowance.app.as_deref()));

@@ -123,7 +123,7 @@ impl SignInCode {
     fn new(now: i64) -> Self {
         Self {
             code: new_code(),
-            expires: now + codes::GOOD_FOR_USER,
+            expires: now + codes::USER_VALID_MS,
         }
     }
 }
@@ -132,9 +132,13 @@ impl SignInCode {
 ///
 /// # Errors
 /// The file can't be written.
-pub fn make_code(connection: &mut Connection, key: &Key, now: i64) -> Result<String, StoreError> {
+pub fn create_admin_code(
+    connection: &mut Connection,
+    key: &Key,
+    now: i64,
+) -> Result<String, StoreError> {
     let code = new_code();
-    codes::put(connection, &key.hash(&code), None, now + codes::GOOD_FOR)?;
+    codes::put(connection, &key.hash(&code), None, now + codes::VALID_MS)?;
     Ok(code)
 }
 
@@ -229,7 +233,7 @@ impl Catalog {
         };
         let code = SignInCode::new(now);
         let hash = self.identity.store.key()?.hash(&code.code);
-        self.make(move |_, connection| {
+        self.apply(move |_, connection| {
             let transaction = connection.transaction()?;
             users::insert(&transaction, &user)?;
             transaction.commit()?;
@@ -260,7 +264,7 @@ impl Catalog {
             .reset_password
             .then(|| SignInCode::new(self.identity.now()));
         let hash = code.as_ref().map(|code| key.hash(&code.code));
-        self.make(move |_, connection| {
+        self.apply(move |_, connection| {
             let mut user = known(connection, &own, &id)?;
             user.name = change.name.unwrap_or(user.name);
             user.roles = roles.unwrap_or(user.roles);
@@ -278,7 +282,7 @@ impl Catalog {
     /// # Errors
     /// The user does not exist or exceeds `own`, or no administrator would be left.
     pub async fn delete_user(self: &Arc<Self>, id: String, own: Grant) -> Result<(), ChangeError> {
-        self.make(move |_, connection| {
+        self.apply(move |_, connection| {
             known(connection, &own, &id)?;
             Ok(users::delete(connection, &id)?)
         })
@@ -289,7 +293,10 @@ impl Catalog {
     ///
     /// # Errors
     /// The store can't be read.
-    pub async fn code_is_for(&self, code: Hash) -> Result<Option<codes::For>, ChangeError> {
+    pub async fn code_purpose(
+        &self,
+        code: Hash,
+    ) -> Result<Option<codes::CodePurpose>, ChangeError> {
         let now = self.identity.now();
         self.read(move |connection| codes::known(connection, &code, now))
             .await
@@ -300,26 +307,26 @@ impl Catalog {
     ///
     /// # Errors
     /// The code was used in the meantime, or its user was deleted.
-    pub async fn spend_code(
+    pub async fn use_code(
         self: &Arc<Self>,
         code: Hash,
         name: Option<String>,
         password: String,
     ) -> Result<User, ChangeError> {
         let now = self.identity.now();
-        self.make(move |_, connection| {
+        self.apply(move |_, connection| {
             let transaction = connection.transaction()?;
             // Of two requests with the same code, only the first succeeds.
             let user = match codes::known(&transaction, &code, now)? {
-                Some(codes::For::Administrator) => {
+                Some(codes::CodePurpose::Administrator) => {
                     administrator(&transaction, name.unwrap_or_default(), now)?
                 }
-                Some(codes::For::User(id)) => {
+                Some(codes::CodePurpose::User(id)) => {
                     users::by_id(&transaction, &id)?.ok_or_else(users::missing)?
                 }
                 None => return Err(ChangeError::conflict("the code was used in the meantime")),
             };
-            codes::spend(&transaction, &code)?;
+            codes::delete(&transaction, &code)?;
             users::set_password(&transaction, &user.id, &password, None)?;
             transaction.commit()?;
             Ok(user)
@@ -339,7 +346,7 @@ impl Catalog {
         new: String,
         kept: String,
     ) -> Result<(), ChangeError> {
-        self.make(move |_, connection| {
+        self.apply(move |_, connection| {
             // A one-time code may have changed it since it was compared.
             if users::password(connection, &user)? != old {
                 return Err(ChangeError::conflict(CHANGED));
@@ -354,16 +361,16 @@ impl Catalog {
     ///
     /// # Errors
     /// The store can't be written.
-    pub async fn first_code(self: &Arc<Self>) -> Result<Option<String>, ChangeError> {
+    pub async fn create_first_code(self: &Arc<Self>) -> Result<Option<String>, ChangeError> {
         if self.identity.admin.is_some() {
             return Ok(None);
         }
         let (key, now) = (self.identity.store.key()?.clone(), self.identity.now());
-        self.make(move |_, connection| {
+        self.apply(move |_, connection| {
             if users::any(connection)? {
                 return Ok(None);
             }
-            Ok(Some(make_code(connection, &key, now)?))
+            Ok(Some(create_admin_code(connection, &key, now)?))
         })
         .await
     }

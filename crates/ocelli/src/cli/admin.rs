@@ -28,7 +28,7 @@ impl Admin {
         let Admin::Link { address, place } = self;
         let make = || -> Result<_, StoreError> {
             let (mut connection, key) = store::open(&place.directory()?)?;
-            let code = catalog::make_code(&mut connection, &key, now())?;
+            let code = catalog::create_admin_code(&mut connection, &key, now())?;
             Ok((code, store::address::get(&connection)?))
         };
         let (code, known) = make().map_err(Exit::failure)?;

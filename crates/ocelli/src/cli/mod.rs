@@ -14,7 +14,7 @@ use crate::auth::AdminToken;
 use crate::config::{self, Config, Log, LogFormat};
 use crate::{launch, log};
 use clap::{Args, Parser, Subcommand};
-use doctor::Question;
+use doctor::DoctorArgs;
 use exit::Exit;
 use ocelli_config::parse_listen;
 use ocelli_core::text::shown;
@@ -69,7 +69,7 @@ enum Command {
     ///
     /// Exit code 0: no check failed (warnings are listed); 1: a check failed; 2: there is no
     /// such target.
-    Doctor(Question),
+    Doctor(DoctorArgs),
     /// Simulate a fleet of devices that push pictures, to test a hub under load.
     ///
     /// The hub's token is taken from OCELLI_TOKEN. Exit code 0: all devices were connected at
@@ -158,7 +158,7 @@ fn check(file: &Path) -> Result<(), Exit> {
     writeln!(io::stdout(), "{verdict}").map_err(Exit::failure)
 }
 
-fn examine(question: &Question) -> Result<(), Exit> {
+fn examine(question: &DoctorArgs) -> Result<(), Exit> {
     run(async move {
         match doctor::answer(question).await {
             Ok(true) => Ok(()),

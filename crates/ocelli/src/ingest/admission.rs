@@ -150,7 +150,7 @@ pub fn admit(
 
 impl Device {
     /// Stores the statistics that the device sent last.
-    pub(super) fn tell(&self, stats: String) {
+    pub(super) fn set_stats(&self, stats: String) {
         *lock(&self.stats) = Some(stats);
     }
 }

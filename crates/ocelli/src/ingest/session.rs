@@ -40,12 +40,12 @@ const RECHECK: Duration = Duration::from_secs(20);
 /// How long a device may take to read the reason for its close.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// The same while the hub stops.
-const LAST_GOODBYE: Duration = Duration::from_millis(400);
+const STOP_CLOSE_TIMEOUT: Duration = Duration::from_millis(400);
 /// Messages that may be in the hub's buffers when a device becomes ready.
 const EARLY: usize = 64;
 
 /// Sends the reason to a device and closes the connection.
-pub(super) async fn dismiss(socket: Socket, refusal: &Refusal) {
+pub(super) async fn refuse_device(socket: Socket, refusal: &Refusal) {
     let (code, word) = (refusal.code, refusal.word);
     socket
         .refuse(refusal.text(), code, word, CLOSE_TIMEOUT)
@@ -69,7 +69,7 @@ pub(super) struct Session {
 }
 
 /// How a session ended.
-pub(super) enum Over {
+pub(super) enum SessionEnd {
     /// The connection ended.
     Ended(End),
     /// The hub stops.
@@ -78,13 +78,13 @@ pub(super) enum Over {
     Refused(Refusal),
 }
 
-impl Over {
+impl SessionEnd {
     /// The reason, for the log and for the stream's row.
     pub(super) fn reason(&self) -> String {
         match self {
-            Over::Ended(end) => end.to_string(),
-            Over::Stopping => "the hub stops".to_owned(),
-            Over::Refused(refusal) => refusal.to_string(),
+            SessionEnd::Ended(end) => end.to_string(),
+            SessionEnd::Stopping => "the hub stops".to_owned(),
+            SessionEnd::Refused(refusal) => refusal.to_string(),
         }
     }
 
@@ -92,9 +92,9 @@ impl Over {
     /// again.
     fn is_fault(&self) -> bool {
         match self {
-            Over::Ended(end) => !end.is_regular(),
-            Over::Stopping => false,
-            Over::Refused(refusal) => refusal.is_fault(),
+            SessionEnd::Ended(end) => !end.is_regular(),
+            SessionEnd::Stopping => false,
+            SessionEnd::Refused(refusal) => refusal.is_fault(),
         }
     }
 }
@@ -132,9 +132,9 @@ impl Session {
     }
 
     /// Runs the session until it ends.
-    pub(super) async fn run(&mut self) -> Over {
-        let mut early_end = self.throw_early_away().await.map(Event::Came);
-        self.greet();
+    pub(super) async fn run(&mut self) -> SessionEnd {
+        let mut early_end = self.discard_early().await.map(Event::Came);
+        self.send_ready();
         loop {
             let event = match early_end.take() {
                 Some(event) => event,
@@ -143,55 +143,55 @@ impl Session {
             match event {
                 Event::Came(Incoming::Binary(message)) => {
                     if let Err(refusal) = self.take(&message) {
-                        return Over::Refused(refusal);
+                        return SessionEnd::Refused(refusal);
                     }
                 }
                 Event::Came(Incoming::Text(text)) => self.listen(&text),
                 Event::Came(Incoming::TooLong) => return self.too_large(),
                 Event::Came(Incoming::Closed) => return self.over(),
-                Event::Evicted(refusal) => return Over::Refused(refusal),
+                Event::Evicted(refusal) => return SessionEnd::Refused(refusal),
                 Event::Tick => {
-                    if let Err(refusal) = self.look_after() {
-                        return Over::Refused(refusal);
+                    if let Err(refusal) = self.check() {
+                        return SessionEnd::Refused(refusal);
                     }
                 }
-                Event::Stopping => return Over::Stopping,
+                Event::Stopping => return SessionEnd::Stopping,
             }
         }
     }
 
-    pub(super) fn too_large(&self) -> Over {
-        Over::Refused(Refusal::frame_too_large(self.limits().max_frame_bytes()))
+    pub(super) fn too_large(&self) -> SessionEnd {
+        SessionEnd::Refused(Refusal::frame_too_large(self.limits().max_frame_bytes()))
     }
 
     /// The end of a session whose socket has ended.
-    pub(super) fn over(&self) -> Over {
+    pub(super) fn over(&self) -> SessionEnd {
         match self.socket.end() {
-            Some(End::Fault(fault)) => Over::Refused(Refusal::protocol(*fault)),
-            Some(End::Unanswered(pings)) => Over::Refused(Refusal::unanswered(*pings)),
-            Some(end) => Over::Ended(end.clone()),
-            None => Over::Ended(End::Cut),
+            Some(End::Fault(fault)) => SessionEnd::Refused(Refusal::protocol(*fault)),
+            Some(End::Unanswered(pings)) => SessionEnd::Refused(Refusal::unanswered(*pings)),
+            Some(end) => SessionEnd::Ended(end.clone()),
+            None => SessionEnd::Ended(End::Cut),
         }
     }
 
     /// Releases the camera and sends the reason to the device if it is still connected.
-    pub(super) async fn part(mut self, over: Over) {
+    pub(super) async fn part(mut self, over: SessionEnd) {
         let left = self.leave(&over);
         match over {
-            Over::Refused(refusal) => {
-                tokio::join!(left, dismiss(self.socket, &refusal));
+            SessionEnd::Refused(refusal) => {
+                tokio::join!(left, refuse_device(self.socket, &refusal));
             }
-            Over::Ended(_) | Over::Stopping => {
+            SessionEnd::Ended(_) | SessionEnd::Stopping => {
                 // Has no effect if the device has already disconnected.
                 self.socket.close(1001, "the hub stops");
-                tokio::join!(left, self.socket.finish(LAST_GOODBYE));
+                tokio::join!(left, self.socket.finish(STOP_CLOSE_TIMEOUT));
             }
         }
     }
 
     /// Discards messages that arrived before the device was ready. Returns how the connection
     /// ended, if it did.
-    async fn throw_early_away(&mut self) -> Option<Incoming> {
+    async fn discard_early(&mut self) -> Option<Incoming> {
         let socket = &mut self.socket;
         poll_fn(|cx| {
             for _ in 0..EARLY {
@@ -206,7 +206,7 @@ impl Session {
         .await
     }
 
-    fn greet(&mut self) {
+    fn send_ready(&mut self) {
         let (limits, device) = (self.limits(), &self.admission.device);
         // Names need no escaping. The fields keep this order, because boards may parse them with
         // simple means.
@@ -295,7 +295,7 @@ impl Session {
             .filter_map(|(name, value)| Some((name.clone(), value.as_f64()?)))
             .collect();
         let stats = Value::Object(numbers).to_string();
-        device.tell(stats.clone());
+        device.set_stats(stats.clone());
         // An error only means that there is no receiver.
         let _ = self.ingest.reports.send(Report {
             camera: device.camera.clone(),
@@ -316,8 +316,8 @@ impl Session {
     }
 
     /// Makes the checks that are due once a second.
-    fn look_after(&mut self) -> Result<(), Refusal> {
-        self.follow_app()?;
+    fn check(&mut self) -> Result<(), Refusal> {
+        self.apply_limits()?;
         let now = Instant::now();
         let timeout = self.limits().idle_timeout;
         let quiet = now - self.last;
@@ -329,7 +329,7 @@ impl Session {
         }
         if now - self.checked >= RECHECK {
             self.checked = now;
-            self.look_for_key();
+            self.check_key();
         }
         let next = (now + TICK).min(self.last + timeout);
         self.tick.as_mut().reset(next);
@@ -338,7 +338,7 @@ impl Session {
 
     /// Checks in the background that the key still exists, so that frames don't wait for the
     /// store.
-    fn look_for_key(&self) {
+    fn check_key(&self) {
         let (identity, device) = (self.ingest.identity.clone(), self.admission.device.clone());
         self.ingest.identity.front.tasks.spawn(async move {
             let key = device.key.clone();
@@ -350,7 +350,7 @@ impl Session {
     }
 
     /// Applies the app's current limits.
-    fn follow_app(&mut self) -> Result<(), Refusal> {
+    fn apply_limits(&mut self) -> Result<(), Refusal> {
         let name = self.admission.device.camera.app();
         let app = self.ingest.identity.hub.app(name);
         let Some(now) = &app else {
@@ -388,14 +388,15 @@ impl Session {
 
     /// Releases the camera, unless another device has already taken it over, and ends the
     /// stream.
-    fn leave(&self, over: &Over) -> impl Future<Output = ()> + use<> {
+    fn leave(&self, over: &SessionEnd) -> impl Future<Output = ()> + use<> {
         let (identity, source) = (self.ingest.identity.clone(), self.admission.source.clone());
         let device: Arc<Device> = self.admission.device.clone();
         let (reason, is_fault) = (over.reason(), over.is_fault());
         async move {
             let now = identity.now();
             let fault = is_fault.then(|| reason.clone());
-            let leave = move |connection: &mut _| match source.leave(&device, fault.as_deref()) {
+            let leave = move |connection: &mut _| match source.disconnect(&device, fault.as_deref())
+            {
                 true => {
                     let stats = device.stats();
                     streams::end(connection, device.row, now, stats.as_deref(), &reason)

@@ -4,9 +4,9 @@
 use super::Refusal;
 use super::admission::{Admission, AdmissionRequest, admit};
 use super::devices::Ingest;
-use super::session::{Session, dismiss};
+use super::session::{Session, refuse_device};
 use crate::answer::QueryParams;
-use crate::auth::STREAM_MARK;
+use crate::auth::STREAM_KEY_PREFIX;
 use crate::visitor::bearer;
 use axum::body::Body;
 use axum::extract::State;
@@ -54,11 +54,11 @@ async fn open(
 ) -> Response {
     let key = bearer(request.headers()).filter(|key| !key.is_empty());
     let key = key.map(str::to_owned).or(asking.key);
-    let key = key.filter(|key| key.starts_with(STREAM_MARK));
+    let key = key.filter(|key| key.starts_with(STREAM_KEY_PREFIX));
     let limits = ingest.identity.hub.app(&asking.app).map(|app| app.ingest);
     let reading = Reading::device(limits.unwrap_or_default().max_frame_bytes());
     let offered = websocket::offers(request.headers(), PROTOCOL);
-    let arrival = Arrival {
+    let connection = NewConnection {
         ingest: ingest.clone(),
         peer: peer.clone(),
         app: asking.app,
@@ -73,7 +73,7 @@ async fn open(
         request,
         protocol,
         reading,
-        |socket| arrival.serve(socket),
+        |socket| connection.serve(socket),
     )
 }
 
@@ -84,7 +84,7 @@ pub fn is_identity(name: &str) -> bool {
 }
 
 /// A device that connects.
-struct Arrival {
+struct NewConnection {
     ingest: Arc<Ingest>,
     peer: Peer,
     app: String,
@@ -93,7 +93,7 @@ struct Arrival {
     key: Option<String>,
 }
 
-impl Arrival {
+impl NewConnection {
     async fn serve(self, mut socket: Socket) {
         let (admitted, early_end) = {
             let mut admitting = std::pin::pin!(self.admit());
@@ -140,7 +140,7 @@ impl Arrival {
                 let reason = format!("{room}: {}", refusal.message);
                 let front = &ingest.identity.front;
                 front.refused(counts::Refusal::Device, remote, &reason);
-                dismiss(socket, &refusal).await;
+                refuse_device(socket, &refusal).await;
             }
         }
     }

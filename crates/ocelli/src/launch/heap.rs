@@ -5,7 +5,7 @@
 //! has the reasons for this method and the alternatives that were measured. Other C
 //! libraries are left unchanged.
 
-use ocelli_media::system::{keep_apart, trim_heaps};
+use ocelli_media::system::{set_mmap_threshold, trim_heaps};
 use std::time::Duration;
 use tokio::task::spawn_blocking;
 use tokio::time::{MissedTickBehavior, interval};
@@ -20,7 +20,7 @@ const OWN_MAPPING: i32 = 8 * 1024 * 1024;
 
 /// Returns memory periodically, on a blocking thread. Never returns.
 pub async fn give_back() {
-    keep_apart(OWN_MAPPING);
+    set_mmap_threshold(OWN_MAPPING);
     let mut due = interval(EACH);
     due.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {

@@ -90,7 +90,7 @@ pub fn demo() -> Result<Vec<CameraConfig>, ConfigError> {
 }
 
 /// Writes to standard error who can reach the hub and what to do next.
-fn greet(address: SocketAddr, hub: &Hub, tls: &Mode) {
+fn print_hints(address: SocketAddr, hub: &Hub, tls: &Mode) {
     let mut words = String::new();
     let public = hub.apps().iter().any(|app| app.public_playback);
     if hub.cameras().is_empty() {
@@ -142,8 +142,8 @@ fn local_address(front: &Front, listen: SocketAddr) -> String {
 
 /// Writes the link that creates the first user to standard error, if there is no user yet.
 /// The link is written nowhere else, because it gives full control of the hub.
-async fn invite(catalog: &Arc<Catalog>, address: &str) -> Result<(), ChangeError> {
-    if let Some(code) = catalog.first_code().await? {
+async fn print_setup_link(catalog: &Arc<Catalog>, address: &str) -> Result<(), ChangeError> {
+    if let Some(code) = catalog.create_first_code().await? {
         let words = format!(
             "No user yet. Within 10 minutes, choose a password here:\n  {}\n",
             sign_in_link(address, &code)
@@ -261,7 +261,7 @@ pub async fn serve(
 ) -> Result<(), LaunchError> {
     let listener = bind(config.listen)?;
     let ports = bind_ports(&config, &hub)?;
-    let address = here(&listener, config.listen)?;
+    let address = bound_address(&listener, config.listen)?;
     let mut hosts = config.allowed_hosts.clone();
     if let Mode::Local(names) = &config.tls {
         hosts.extend_from_slice(names);
@@ -305,10 +305,10 @@ pub async fn serve(
     catalog.restore(saved);
     let data = data_directory(config.data.as_deref()).ok();
     let telemetry = Telemetry::start(config.telemetry.bounds, data.as_deref());
-    greet(address, &identity.hub, &config.tls);
+    print_hints(address, &identity.hub, &config.tls);
     if identity.store.key().is_ok() {
         let ours = local_address(&front, address);
-        if let Err(error) = invite(&catalog, &ours).await {
+        if let Err(error) = print_setup_link(&catalog, &ours).await {
             tracing::error!("can't create the link for the first user: {error}");
         }
         let keep =
@@ -377,7 +377,7 @@ fn bind(address: SocketAddr) -> Result<TcpListener, LaunchError> {
 }
 
 /// The address that was bound for `asked`.
-fn here(listener: &TcpListener, asked: SocketAddr) -> Result<SocketAddr, LaunchError> {
+fn bound_address(listener: &TcpListener, asked: SocketAddr) -> Result<SocketAddr, LaunchError> {
     let local = listener.local_addr();
     local.map_err(|error| LaunchError::Listen(asked, error))
 }
@@ -398,12 +398,12 @@ fn bind_ports(
         let ports = jsmpeg::Ports {
             camera: found,
             options: options.clone(),
-            ws_port: here(&ws, options.ws)?.port(),
+            ws_port: bound_address(&ws, options.ws)?.port(),
         };
         tracing::info!(
             camera = camera.room,
-            http = %here(&http, options.http)?,
-            ws = %here(&ws, options.ws)?,
+            http = %bound_address(&http, options.http)?,
+            ws = %bound_address(&ws, options.ws)?,
             "listening on the camera's JSMpeg ports",
         );
         bound.push((ports, http, ws));

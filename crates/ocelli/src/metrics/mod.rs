@@ -6,7 +6,7 @@
 //! The cameras that a client may see are chosen in `api::health`.
 
 mod process;
-mod sheet;
+mod writer;
 
 use crate::visitor::Identity;
 use http::header::{ACCEPT, HeaderMap};
@@ -16,12 +16,12 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
-use sheet::Sheet;
 use std::collections::BTreeSet;
 use std::fmt::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use tokio::time::Instant;
+use writer::MetricsWriter;
 
 /// The text formats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,11 +122,11 @@ type Labels<'a, const N: usize> = [(&'static str, &'a str); N];
 
 impl Collector for Scrape {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let mut sheet = Sheet(encoder);
-        self.cameras(&mut sheet)?;
-        self.viewers(&mut sheet)?;
-        self.hub(&mut sheet)?;
-        process::write(&mut sheet)
+        let mut writer = MetricsWriter(encoder);
+        self.cameras(&mut writer)?;
+        self.viewers(&mut writer)?;
+        self.hub(&mut writer)?;
+        process::write(&mut writer)
     }
 }
 
@@ -139,39 +139,39 @@ impl Scrape {
         rows.map(move |(id, status)| ([("camera", id.as_str())], read(status)))
     }
 
-    fn cameras(&self, sheet: &mut Sheet<'_>) -> fmt::Result {
-        sheet.counters(
+    fn cameras(&self, writer: &mut MetricsWriter<'_>) -> fmt::Result {
+        writer.counters(
             "ocelli_camera_frames",
             "Frames available to the camera's viewers.",
             self.each(|status| status.frames),
         )?;
-        sheet.counters(
+        writer.counters(
             "ocelli_camera_bytes",
             "Bytes of these frames.",
             self.each(|status| status.bytes),
         )?;
-        sheet.counters(
+        writer.counters(
             "ocelli_camera_dropped_frames",
             "Frames superseded before a viewer took them, over all viewers.",
             self.each(|status| status.dropped),
         )?;
-        sheet.counters(
+        writer.counters(
             "ocelli_camera_restarts",
             "Restarts of the camera's source.",
             self.each(|status| status.restarts),
         )?;
-        sheet.gauges(
+        writer.gauges(
             "ocelli_camera_viewers",
             "Subscriptions on the camera.",
             self.each(|status| status.viewers as f64),
         )?;
-        sheet.gauges(
+        writer.gauges(
             "ocelli_camera_frames_per_second",
             "The camera's recent frame rate.",
             self.each(|status| status.fps),
         )?;
         let with_picture = self.cameras.iter().filter(|(_, s)| s.taken.is_known());
-        sheet.gauges(
+        writer.gauges(
             "ocelli_camera_picture_age_seconds",
             "Age of the camera's newest picture; no row without a picture.",
             with_picture.map(|(id, status)| {
@@ -185,45 +185,45 @@ impl Scrape {
                 (labels, f64::from(u8::from(status.state.name() == state)))
             })
         });
-        sheet.gauges(
+        writer.gauges(
             "ocelli_camera_state",
             "1 for the camera's current state.",
             states,
         )
     }
 
-    fn viewers(&self, sheet: &mut Sheet<'_>) -> fmt::Result {
+    fn viewers(&self, writer: &mut MetricsWriter<'_>) -> fmt::Result {
         let read = Transport::ALL.map(|transport| {
             (
                 [("sink", transport.name())],
                 self.identity.front.counts.reading(transport),
             )
         });
-        sheet.gauges(
+        writer.gauges(
             "ocelli_sink_viewers",
             "Viewers connected.",
             read.map(|(labels, counts)| (labels, counts.viewers as f64)),
         )?;
-        sheet.counters(
+        writer.counters(
             "ocelli_sink_frames",
             "Frames handed to viewers.",
             read.map(|(labels, counts)| (labels, counts.frames)),
         )?;
-        sheet.counters(
+        writer.counters(
             "ocelli_sink_bytes",
             "Bytes of these frames.",
             read.map(|(labels, counts)| (labels, counts.bytes)),
         )
     }
 
-    fn hub(&self, sheet: &mut Sheet<'_>) -> fmt::Result {
+    fn hub(&self, writer: &mut MetricsWriter<'_>) -> fmt::Result {
         let refused = Refusal::ALL.map(|why| {
             (
                 [("reason", why.name())],
                 self.identity.front.counts.refused(why),
             )
         });
-        sheet.counters(
+        writer.counters(
             "ocelli_refused",
             "Refused requests, upgrades and connections.",
             refused,
@@ -231,12 +231,12 @@ impl Scrape {
         let budgets = self.identity.hub.budgets();
         let counts =
             PeerKind::ALL.map(|kind| ([("peer", kind.allowance().name)], budgets.counts(kind)));
-        sheet.counters(
+        writer.counters(
             "ocelli_budget_waits",
             "Pauses in reading from peers that were over their budget.",
             counts.map(|(labels, counts)| (labels, counts.waits.load(Ordering::Relaxed))),
         )?;
-        sheet.counters(
+        writer.counters(
             "ocelli_budget_disconnects",
             "Peers that were disconnected because they stayed over their budget.",
             counts.map(|(labels, counts)| (labels, counts.cut_off.load(Ordering::Relaxed))),
@@ -247,57 +247,57 @@ impl Scrape {
             ("mpeg1", capacity.mpeg1_renditions()),
         ];
         let renditions = renditions.map(|(codec, permits)| ([("codec", codec)], permits));
-        sheet.gauges(
+        writer.gauges(
             "ocelli_renditions",
             "Running transcodes, each in its own child process.",
             renditions.map(|(labels, permits)| (labels, permits.running() as f64)),
         )?;
-        sheet.gauges(
+        writer.gauges(
             "ocelli_max_renditions",
             "Maximum number of concurrent transcodes.",
             renditions.map(|(labels, permits)| (labels, permits.most() as f64)),
         )?;
-        sheet.counters(
+        writer.counters(
             "ocelli_refused_renditions",
             "Renditions refused because the maximum was running.",
             renditions.map(|(labels, permits)| (labels, permits.refused())),
         )?;
-        sheet.counter(
+        writer.counter(
             "ocelli_oversized_pictures",
             "Pictures refused because of their size.",
             capacity.oversized() as f64,
         )?;
         let ignored = self.identity.front.ignored.load(Ordering::Relaxed);
-        sheet.counter(
+        writer.counter(
             "ocelli_ignored_messages",
             "Viewer messages that were ignored: malformed, or for unknown cameras.",
             ignored as f64,
         )?;
-        sheet.gauge(
+        writer.gauge(
             "ocelli_connections",
             "Open connections.",
             self.identity.front.connection_limiter.open() as f64,
         )?;
-        sheet.gauge(
+        writer.gauge(
             "ocelli_max_connections",
             "Maximum number of open connections.",
             self.identity.front.connection_limiter.most() as f64,
         )?;
-        sheet.gauge(
+        writer.gauge(
             "ocelli_store_usable",
             "1 if the store can be used; tokens and sign-in need it.",
             f64::from(u8::from(self.identity.store.fault().is_none())),
         )?;
         let build = [("version", env!("CARGO_PKG_VERSION"))];
-        sheet.gauges("ocelli_build_info", "The hub's version.", [(build, 1.0)])?;
-        sheet.gauge(
+        writer.gauges("ocelli_build_info", "The hub's version.", [(build, 1.0)])?;
+        writer.gauge(
             "ocelli_uptime_seconds",
             "Time since the hub started.",
             self.started.elapsed().as_secs_f64(),
         )?;
         let runtime = tokio::runtime::Handle::try_current().ok();
         let tasks = runtime.map_or(0, |runtime| runtime.metrics().num_alive_tasks());
-        sheet.gauge(
+        writer.gauge(
             "ocelli_tasks",
             "Running tasks of the async runtime.",
             tasks as f64,

@@ -1,7 +1,7 @@
 //! Process metrics from the system, under the standard names of Prometheus clients:
 //! <https://prometheus.io/docs/instrumenting/writing_clientlibs/#process-metrics>.
 
-use super::sheet::Sheet;
+use super::writer::MetricsWriter;
 use std::fmt;
 use std::fs;
 
@@ -48,10 +48,10 @@ fn ticks(stat: &str) -> Option<u64> {
 }
 
 /// Adds the rows of this process.
-pub(super) fn write(sheet: &mut Sheet<'_>) -> fmt::Result {
+pub(super) fn write(writer: &mut MetricsWriter<'_>) -> fmt::Result {
     let process = Process::read();
     if let Some(seconds) = process.cpu {
-        sheet.counter("process_cpu_seconds", "CPU time used.", seconds)?;
+        writer.counter("process_cpu_seconds", "CPU time used.", seconds)?;
     }
     let rows = [
         (
@@ -72,7 +72,7 @@ pub(super) fn write(sheet: &mut Sheet<'_>) -> fmt::Result {
     ];
     for (name, help, value) in rows {
         if let Some(value) = value {
-            sheet.gauge(name, help, value)?;
+            writer.gauge(name, help, value)?;
         }
     }
     Ok(())

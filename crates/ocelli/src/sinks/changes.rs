@@ -14,7 +14,7 @@ use tokio_stream::wrappers::WatchStream;
 ///
 /// `A` is the stream of changes; only tests set it.
 pub struct HubChanges<A = WatchStream<u64>> {
-    alarm: A,
+    changes: A,
     any: bool,
 }
 
@@ -26,8 +26,11 @@ impl HubChanges {
 }
 
 impl<A: Stream + Unpin> HubChanges<A> {
-    fn of(alarm: A) -> Self {
-        Self { alarm, any: false }
+    fn of(changes: A) -> Self {
+        Self {
+            changes,
+            any: false,
+        }
     }
 
     /// Returns true if there are changes. If not, `cx` is woken at the next change.
@@ -36,7 +39,7 @@ impl<A: Stream + Unpin> HubChanges<A> {
     /// waker, and not every wake brings a change: the change may have been seen before its wake
     /// arrives. So an earlier registration may no longer exist.
     pub fn any(&mut self, cx: &mut Context<'_>) -> bool {
-        while let Poll::Ready(Some(_)) = Pin::new(&mut self.alarm).poll_next(cx) {
+        while let Poll::Ready(Some(_)) = Pin::new(&mut self.changes).poll_next(cx) {
             self.any = true;
         }
         self.any
@@ -70,7 +73,7 @@ impl ViewingPermission {
     }
 
     /// Ready with the reason when the viewer may no longer watch.
-    pub fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<&'static str> {
+    pub fn poll_revoked(&mut self, cx: &mut Context<'_>) -> Poll<&'static str> {
         // The first poll checks once for changes from before the subscription.
         while self.changes.any(cx) || !self.begun {
             self.begun = true;

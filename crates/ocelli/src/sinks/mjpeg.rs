@@ -86,7 +86,7 @@ impl http_body::Body for Parts {
             Next::Opening => (OPENING, Next::Head(this.flushes.count())),
             Next::Head(seen) => {
                 this.next = Next::Head(seen);
-                if this.permission.poll_over(cx).is_ready() {
+                if this.permission.poll_revoked(cx).is_ready() {
                     return Poll::Ready(None);
                 }
                 ready!(this.flushes.poll_beyond(seen, cx));

@@ -99,7 +99,7 @@ impl Delivery for Viewer {
     }
 
     fn poll_rare(&mut self, socket: &mut Socket, cx: &mut Context<'_>) -> Poll<()> {
-        if let Poll::Ready(why) = self.permission.poll_over(cx) {
+        if let Poll::Ready(why) = self.permission.poll_revoked(cx) {
             socket.close(close::UNAUTHORIZED, why);
             return Poll::Ready(());
         }

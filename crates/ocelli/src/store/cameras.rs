@@ -7,22 +7,22 @@ use ocelli_core::CameraId;
 use rusqlite::{Connection, OptionalExtension, Row};
 
 /// A camera's row.
-pub struct Kept {
+pub struct StoredCamera {
     /// Its app.
     pub app: String,
     /// Its room in the short form.
     pub room: String,
-    /// Its settings, encrypted for the context [`about`].
+    /// Its settings, encrypted for the context [`encryption_context`].
     pub sealed: Vec<u8>,
 }
 
 /// The context that a camera's settings are encrypted for.
-pub fn about(app: &str, room: &str) -> String {
+pub fn encryption_context(app: &str, room: &str) -> String {
     format!("camera {app}/{room}")
 }
 
-fn read(row: &Row<'_>) -> rusqlite::Result<Kept> {
-    Ok(Kept {
+fn read(row: &Row<'_>) -> rusqlite::Result<StoredCamera> {
+    Ok(StoredCamera {
         app: row.get("app")?,
         room: row.get("room")?,
         sealed: row.get("sealed")?,
@@ -33,7 +33,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Kept> {
 ///
 /// # Errors
 /// The file can't be read.
-pub fn all(connection: &Connection) -> Result<Vec<Kept>, StoreError> {
+pub fn all(connection: &Connection) -> Result<Vec<StoredCamera>, StoreError> {
     let mut query = connection.prepare_cached("SELECT * FROM camera ORDER BY position")?;
     let cameras = query.query_map([], read)?;
     Ok(cameras.collect::<Result<_, _>>()?)
@@ -51,7 +51,11 @@ pub fn count(connection: &Connection) -> Result<usize, StoreError> {
 ///
 /// # Errors
 /// The file can't be read.
-pub fn find(connection: &Connection, app: &str, room: &str) -> Result<Option<Kept>, StoreError> {
+pub fn find(
+    connection: &Connection,
+    app: &str,
+    room: &str,
+) -> Result<Option<StoredCamera>, StoreError> {
     let mut query =
         connection.prepare_cached("SELECT * FROM camera WHERE app = ?1 AND room = ?2")?;
     Ok(query.query_row((app, room), read).optional()?)
@@ -62,7 +66,7 @@ pub fn find(connection: &Connection, app: &str, room: &str) -> Result<Option<Kep
 ///
 /// # Errors
 /// The room already has a camera.
-pub fn insert(connection: &Connection, kept: &Kept) -> Result<(), StoreError> {
+pub fn insert(connection: &Connection, kept: &StoredCamera) -> Result<(), StoreError> {
     walls::forget_camera(connection, &kept.app, &kept.room)?;
     connection.execute(
         "INSERT INTO camera (app, room, sealed) VALUES (?1, ?2, ?3)",
@@ -75,7 +79,7 @@ pub fn insert(connection: &Connection, kept: &Kept) -> Result<(), StoreError> {
 ///
 /// # Errors
 /// The file can't be written.
-pub fn update(connection: &Connection, kept: &Kept) -> Result<(), StoreError> {
+pub fn update(connection: &Connection, kept: &StoredCamera) -> Result<(), StoreError> {
     connection.execute(
         "UPDATE camera SET sealed = ?3 WHERE app = ?1 AND room = ?2",
         (&kept.app, &kept.room, &kept.sealed),

@@ -23,14 +23,16 @@ impl Cipher {
             .map_err(|_| StoreError::Unusable("its key can't be used for encryption".to_owned()))
     }
 
-    /// Encrypts `plain` for the context `about`.
+    /// Encrypts `plain` for the context `encryption_context`.
     ///
     /// # Errors
     /// The system provides no randomness.
-    pub fn encrypt(&self, about: &str, plain: &[u8]) -> Result<Vec<u8>, StoreError> {
+    pub fn encrypt(&self, encryption_context: &str, plain: &[u8]) -> Result<Vec<u8>, StoreError> {
         let mut text = plain.to_vec();
-        let about = Aad::from(about.as_bytes());
-        let nonce = self.0.seal_in_place_append_tag(about, &mut text);
+        let encryption_context = Aad::from(encryption_context.as_bytes());
+        let nonce = self
+            .0
+            .seal_in_place_append_tag(encryption_context, &mut text);
         let nonce = nonce.map_err(|_| StoreError::Unusable("encryption failed".into()))?;
         let mut sealed = nonce.as_ref().to_vec();
         sealed.append(&mut text);
@@ -38,12 +40,16 @@ impl Cipher {
     }
 
     /// Decrypts; returns `None` if the key or the context differs or the data is damaged.
-    pub fn decrypt(&self, about: &str, sealed: &[u8]) -> Option<Vec<u8>> {
+    pub fn decrypt(&self, encryption_context: &str, sealed: &[u8]) -> Option<Vec<u8>> {
         let (nonce, text) = sealed.split_at_checked(NONCE_LEN)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
         let mut text = text.to_vec();
-        let about = Aad::from(about.as_bytes());
-        let length = self.0.open_in_place(nonce, about, &mut text).ok()?.len();
+        let encryption_context = Aad::from(encryption_context.as_bytes());
+        let length = self
+            .0
+            .open_in_place(nonce, encryption_context, &mut text)
+            .ok()?
+            .len();
         text.truncate(length);
         Some(text)
     }

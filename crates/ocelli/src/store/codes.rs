@@ -5,13 +5,13 @@ use crate::auth::Hash;
 use rusqlite::Connection;
 
 /// Validity in ms of a code that the hub or `ocelli admin link` prints.
-pub const GOOD_FOR: i64 = 10 * 60 * 1000;
+pub const VALID_MS: i64 = 10 * 60 * 1000;
 /// Validity in ms of a code that an administrator gives to a user.
-pub const GOOD_FOR_USER: i64 = 24 * 3600 * 1000;
+pub const USER_VALID_MS: i64 = 24 * 3600 * 1000;
 
 /// Whose password a code sets.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum For {
+pub enum CodePurpose {
     /// The password of an administrator with a name of the client's choice: the code was made by
     /// someone with write access to the store.
     Administrator,
@@ -43,16 +43,20 @@ pub fn put(
 ///
 /// # Errors
 /// The file can't be read.
-pub fn known(connection: &Connection, hash: &Hash, now: i64) -> Result<Option<For>, StoreError> {
+pub fn known(
+    connection: &Connection,
+    hash: &Hash,
+    now: i64,
+) -> Result<Option<CodePurpose>, StoreError> {
     let mut query = connection.prepare_cached("SELECT * FROM code")?;
     let mut rows = query.query([])?;
     let mut found = None;
     while let Some(row) = rows.next()? {
         let kept: Vec<u8> = row.get("hash")?;
         let expires: i64 = row.get("expires")?;
-        if hash.is(&kept) && now < expires {
+        if hash.matches(&kept) && now < expires {
             let user: Option<String> = row.get("user")?;
-            found = Some(user.map_or(For::Administrator, For::User));
+            found = Some(user.map_or(CodePurpose::Administrator, CodePurpose::User));
         }
     }
     Ok(found)
@@ -62,7 +66,7 @@ pub fn known(connection: &Connection, hash: &Hash, now: i64) -> Result<Option<Fo
 ///
 /// # Errors
 /// The file can't be written.
-pub fn spend(connection: &Connection, hash: &Hash) -> Result<(), StoreError> {
+pub fn delete(connection: &Connection, hash: &Hash) -> Result<(), StoreError> {
     connection.execute("DELETE FROM code WHERE hash = ?1", [hash.bytes()])?;
     Ok(())
 }

@@ -107,7 +107,7 @@ pub fn find(
     let mut found = None;
     while let Some(row) = rows.next()? {
         let kept: Vec<u8> = row.get("hash")?;
-        if hash.is(&kept) {
+        if hash.matches(&kept) {
             found = Some(read(row)?);
         }
     }

@@ -94,7 +94,7 @@ pub fn known(
     let found = query
         .query_row([id], |row| Ok((read(row)?, row.get::<_, Vec<u8>>("hash")?)))
         .optional()?;
-    let good = found.filter(|(session, kept)| hash.is(kept) && now < session.expires());
+    let good = found.filter(|(session, kept)| hash.matches(kept) && now < session.expires());
     let Some((mut session, _)) = good else {
         return Ok(None);
     };

@@ -79,7 +79,7 @@ pub fn known(connection: &Connection, hash: &Hash) -> Result<Option<Token>, Stor
     let mut found = None;
     while let Some(row) = rows.next()? {
         let kept: Vec<u8> = row.get("hash")?;
-        if hash.is(&kept) {
+        if hash.matches(&kept) {
             found = Some(read(row)?);
         }
     }

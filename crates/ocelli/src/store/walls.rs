@@ -87,7 +87,7 @@ pub fn known(
 ) -> Result<Option<Wall>, StoreError> {
     let mut query = connection.prepare_cached("SELECT hash FROM wall WHERE id = ?1")?;
     let kept: Option<Vec<u8>> = query.query_row([id], |row| row.get(0)).optional()?;
-    if !kept.is_some_and(|kept| hash.is(&kept)) {
+    if !kept.is_some_and(|kept| hash.matches(&kept)) {
         return Ok(None);
     }
     match by_id(connection, id)? {

@@ -21,11 +21,11 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
 /// The most series of one camera's device: as many as one report holds.
-const OF_ONE: usize = 16;
+const MAX_PER_DEVICE: usize = 16;
 /// All devices together may have this fraction of the hub's series: one in `SHARE`.
 const SHARE: usize = 4;
 /// One report per device is accepted in this time. Reports normally come about every 30 s.
-const PACE: Duration = Duration::from_secs(1);
+const MIN_REPORT_INTERVAL: Duration = Duration::from_secs(1);
 /// The minimum time between recounts of the series while the limit is reached.
 const RECOUNT: Duration = Duration::from_secs(10);
 /// Above this number of remembered devices, entries that no longer matter are removed.
@@ -98,7 +98,7 @@ struct Pace(HashMap<CameraId, Instant>);
 
 impl Pace {
     fn allows(&mut self, camera: &CameraId, now: Instant) -> bool {
-        let recent = |last: &Instant| now - *last < PACE;
+        let recent = |last: &Instant| now - *last < MIN_REPORT_INTERVAL;
         if self.0.get(camera).is_some_and(recent) {
             return false;
         }
@@ -126,7 +126,7 @@ impl Counts {
         let most = registry.bounds().series.div_ceil(SHARE);
         let fits = |counts: &Self| {
             let of_one = counts.of_one.get(begin).copied().unwrap_or(0);
-            of_one < OF_ONE && counts.all < most
+            of_one < MAX_PER_DEVICE && counts.all < most
         };
         let recent = |counted: Instant| now.duration_since(counted) < RECOUNT;
         match self.counted {

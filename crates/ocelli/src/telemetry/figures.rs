@@ -68,7 +68,7 @@ pub async fn take(identity: Arc<Identity>, telemetry: Telemetry) {
             },
             () = front.stopping.cancelled() => return,
         }
-        if telemetry.shared.lookers.load(Ordering::Relaxed) == 0 {
+        if telemetry.shared.all_series_viewers.load(Ordering::Relaxed) == 0 {
             before.clear();
             continue;
         }

@@ -63,7 +63,7 @@ impl Telemetry {
             registry: Mutex::new(Registry::new(bounds)),
             health: Mutex::default(),
             news: watch::Sender::new(()),
-            lookers: AtomicUsize::new(0),
+            all_series_viewers: AtomicUsize::new(0),
             connected: AtomicUsize::new(0),
             most_connected: sources::most_connected(),
             dropped: AtomicU64::new(0),

@@ -42,7 +42,7 @@ pub struct Shared {
     pub(super) news: watch::Sender<()>,
     /// The number of viewers of all series. The hub's own metrics are sampled while it is not
     /// 0.
-    pub(super) lookers: AtomicUsize,
+    pub(super) all_series_viewers: AtomicUsize,
     /// The number of connected sources.
     pub(super) connected: AtomicUsize,
     /// The maximum number of connected sources.

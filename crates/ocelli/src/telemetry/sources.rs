@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 /// The most connected sources, if the limit on descriptors allows more.
 const CONNECTED: usize = 20_000;
 /// A source must send its name within this time.
-const NAMELESS: Duration = Duration::from_secs(60);
+const NAME_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a refused source may take to read the reason.
 const TEARDOWN_GRACE: Duration = Duration::from_secs(2);
 /// The size of the read buffer.
@@ -112,7 +112,7 @@ async fn read(
         if source.is_named() {
             stream.readable().await.map_err(End::Broken)?;
         } else {
-            let readable = tokio::time::timeout(NAMELESS, stream.readable()).await;
+            let readable = tokio::time::timeout(NAME_TIMEOUT, stream.readable()).await;
             let Ok(readable) = readable else {
                 let reason = "no name within a minute; send the series' name as the first line";
                 return Err(End::Refused(reason.to_owned()));

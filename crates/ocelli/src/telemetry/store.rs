@@ -162,7 +162,7 @@ fn read(connection: &Connection, registry: &mut Registry) -> Result<(), Fault> {
     let mut rows = query.query([])?;
     while let Some(row) = rows.next()? {
         let news: Vec<u8> = row.get(0)?;
-        damaged += u32::from(registry.restore_news(&news).is_err());
+        damaged += u32::from(registry.restore_journal(&news).is_err());
     }
     if damaged > 0 {
         tracing::warn!("telemetry: {damaged} damaged parts of the series' file were skipped");

@@ -48,7 +48,7 @@ impl Attempts {
     }
 
     /// Takes back an attempt that succeeded.
-    pub fn was_right(&self, address: Block, account: Option<&str>) {
+    pub fn succeeded(&self, address: Block, account: Option<&str>) {
         self.addresses.forgive(&address);
         if let Some(account) = account {
             self.accounts.forgive(&key(account));
@@ -92,7 +92,7 @@ mod tests {
             let _ = attempts.count(block(1), Some("ann"));
             tokio::time::advance(Duration::from_secs(1)).await;
             assert_eq!(attempts.count(block(2), Some("ann")), Ok(()));
-            attempts.was_right(block(2), Some("ann"));
+            attempts.succeeded(block(2), Some("ann"));
         }
     }
 }

@@ -117,7 +117,7 @@ impl Visitor {
     }
 
     /// Returns true for an anonymous visitor, without any valid credential.
-    pub fn is_anybody(&self) -> bool {
+    pub fn is_anonymous(&self) -> bool {
         self.authorization(|authorization| *authorization == Authorization::default())
     }
 
@@ -151,7 +151,7 @@ impl Visitor {
 
     /// Whether the visitor may read series. Every visitor who may watch app `live` may, except
     /// through a wall link.
-    pub fn may_look(&self) -> bool {
+    pub fn may_read_series(&self) -> bool {
         let public = self.0.hub.app(DEFAULT_APP);
         let public = public.is_some_and(|app| app.public_playback);
         self.authorization(|authorization| {

@@ -17,7 +17,7 @@ impl Visitor {
     async fn look_up(identity: &Identity, peer: &Peer, parts: &Parts) -> Result<Self, Problem> {
         let credentials = match request_credentials::credentials_of(identity, peer, parts) {
             Ok(credentials) => credentials,
-            Err(Fault::Guess(message)) => return Err(refuse(identity, peer, message)),
+            Err(Fault::Invalid(message)) => return Err(refuse(identity, peer, message)),
             Err(Fault::Store(error)) => return Err(error.into()),
         };
         let found = match credential::needs_store(&credentials) {

@@ -17,7 +17,7 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 /// requests that change nothing and open no socket, from the address bar. Over plain HTTP
 /// browsers send no `Sec-Fetch-Site`; a foreign page can then send the cookie but cannot read
 /// the response.
-pub fn cookie_counts(origin: &Origin, parts: &Parts) -> bool {
+pub fn accepts_cookie(origin: &Origin, parts: &Parts) -> bool {
     match origin.is_own() {
         Some(own) => own,
         None => {
@@ -83,7 +83,7 @@ mod tests {
             &mut peer,
         );
         settled.expect("a request to this hub");
-        cookie_counts(&peer.origin, &parts)
+        accepts_cookie(&peer.origin, &parts)
     }
 
     #[test]

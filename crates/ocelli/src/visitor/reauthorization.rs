@@ -13,7 +13,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 const INTERVAL: Duration = Duration::from_secs(20);
 /// How long the store may fail before credentials are no longer trusted. Together with one round
 /// this is less than the minute that a stream may outlive its credential.
-const FORGIVEN: Duration = Duration::from_secs(30);
+const STORE_GRACE: Duration = Duration::from_secs(30);
 /// Visitors looked up per store call, so that other work gets its turn on the store's thread.
 const AT_A_TIME: usize = 64;
 
@@ -36,7 +36,7 @@ pub async fn reauthorize_periodically(identity: Arc<Identity>) {
                     answered = Instant::now();
                     authorizations
                 }
-                Err(_) if answered.elapsed() < FORGIVEN => continue,
+                Err(_) if answered.elapsed() < STORE_GRACE => continue,
                 Err(_) => visitors.iter().map(|one| one.without_store()).collect(),
             };
             for (visitor, authorization) in visitors.iter().zip(authorizations) {

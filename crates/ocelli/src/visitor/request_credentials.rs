@@ -2,7 +2,7 @@
 
 use super::credential::Credential;
 use super::identity::Identity;
-use super::origin::{cookie_counts, cookie_name};
+use super::origin::{accepts_cookie, cookie_name};
 use crate::auth::{Key, NamedSecret, PlayToken};
 use crate::store::StoreError;
 use http::header::{AUTHORIZATION, COOKIE, HeaderMap};
@@ -13,7 +13,7 @@ use ocelli_net::request::Peer;
 /// Why the credentials of a request are refused.
 pub enum Fault {
     /// The token is malformed or misplaced; the message states what is expected.
-    Guess(&'static str),
+    Invalid(&'static str),
     /// The store is unavailable.
     Store(StoreError),
 }
@@ -31,7 +31,7 @@ pub fn credentials_of(
     parts: &Parts,
 ) -> Result<Vec<Credential>, Fault> {
     let mut credentials = Vec::new();
-    if let Some(token) = only_bearer(&parts.headers).map_err(Fault::Guess)? {
+    if let Some(token) = only_bearer(&parts.headers).map_err(Fault::Invalid)? {
         credentials.push(token_of(identity, token)?);
     }
     let query = parts.uri.query().unwrap_or_default();
@@ -39,12 +39,12 @@ pub fn credentials_of(
     let asked = pairs.find(|(name, token)| name == "token" && !token.is_empty());
     if let Some((_, token)) = asked {
         if !credentials.is_empty() {
-            return Err(Fault::Guess(
+            return Err(Fault::Invalid(
                 "the request has one token in its URL and another in its header; send only one",
             ));
         }
         if token.starts_with("sk_") {
-            return Err(Fault::Guess(
+            return Err(Fault::Invalid(
                 "an sk_ token must not be in a URL; send it in the header \
                  `Authorization: Bearer sk_…`",
             ));
@@ -53,7 +53,7 @@ pub fn credentials_of(
     }
     // Without a store there are no sessions, so cookies are ignored.
     if let Ok(key) = identity.store.key()
-        && cookie_counts(&peer.origin, parts)
+        && accepts_cookie(&peer.origin, parts)
         && let Some(session) = session(&parts.headers, key, peer.secure)
     {
         credentials.push(session);
@@ -79,14 +79,18 @@ pub fn bearer(headers: &HeaderMap) -> Option<&str> {
 
 fn token_of(identity: &Identity, token: &str) -> Result<Credential, Fault> {
     if token.starts_with("sk_") {
-        if identity.admin.as_ref().is_some_and(|admin| admin.is(token)) {
+        if identity
+            .admin
+            .as_ref()
+            .is_some_and(|admin| admin.matches(token))
+        {
             return Ok(Credential::Administrator);
         }
         return Ok(Credential::Token(identity.store.key()?.hash(token)));
     }
-    if PlayToken::is_meant(token) {
+    if PlayToken::has_prefix(token) {
         let read = PlayToken::read(token, identity.store.key()?);
-        let read = read.ok_or(Fault::Guess(
+        let read = read.ok_or(Fault::Invalid(
             "the play token is not from this hub, or it is incomplete",
         ))?;
         // Cameras of a deleted app no longer exist.
@@ -100,7 +104,7 @@ fn token_of(identity: &Identity, token: &str) -> Result<Credential, Fault> {
         let hash = identity.store.key()?.hash(&named.secret);
         return Ok(Credential::Wall(named.id, hash));
     }
-    Err(Fault::Guess(
+    Err(Fault::Invalid(
         "this is not a token of this hub: expected the header `Authorization: Bearer sk_…`, or \
          `token=pt_…` or `token=wall_…` in the URL",
     ))

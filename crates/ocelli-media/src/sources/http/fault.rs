@@ -1,7 +1,7 @@
 //! Faults of an HTTP exchange with a camera, and the failures shown to the user.
 
 use crate::sources::REFUSED;
-use crate::sources::reach::{no_answer, refused, unreachable};
+use crate::sources::network_failure::{no_answer, refused, unreachable};
 use crate::sources::redact;
 use ocelli_core::{Failure, FailureKind, Overspent};
 use std::error::Error;

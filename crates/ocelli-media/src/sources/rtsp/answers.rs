@@ -1,6 +1,6 @@
 //! Parsing of the response headers that a session needs.
 
-use super::connection::Broken;
+use super::connection::SessionError;
 use super::message::{Message, quoted};
 use url::Url;
 
@@ -58,7 +58,7 @@ pub fn session_and_timeout(header: &str) -> (&str, u64) {
 
 /// Returns the channel of the packets from the response's `Transport`, or the requested
 /// channel if it contains none.
-pub fn channel(transport: &str) -> Result<u8, Broken> {
+pub fn channel(transport: &str) -> Result<u8, SessionError> {
     let mut is_tcp = transport.is_empty();
     for part in transport.split(';') {
         let (key, value) = part.split_once('=').unwrap_or((part, ""));
@@ -67,7 +67,7 @@ pub fn channel(transport: &str) -> Result<u8, Broken> {
         if key.eq_ignore_ascii_case("interleaved") {
             let first = value.split('-').next().unwrap_or_default().trim();
             return first.parse().map_err(|_| {
-                Broken::Unusable(format!(
+                SessionError::Unusable(format!(
                     "its interleaved channel is {:?}; it should be a number up to 255",
                     quoted(first)
                 ))
@@ -77,7 +77,7 @@ pub fn channel(transport: &str) -> Result<u8, Broken> {
     if is_tcp {
         Ok(0)
     } else {
-        Err(Broken::Status(461))
+        Err(SessionError::Status(461))
     }
 }
 

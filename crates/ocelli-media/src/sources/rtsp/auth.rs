@@ -1,7 +1,7 @@
 //! RTSP authentication: basic and digest, with renewed challenges.
 
 use super::super::Credentials;
-use super::connection::Broken;
+use super::connection::SessionError;
 use super::message::Message;
 use http_auth::{PasswordClient, PasswordParams};
 
@@ -47,8 +47,8 @@ impl Signer {
     ///
     /// Cameras lock accounts, so a password that has not been accepted yet is sent once, and
     /// once more only if the camera marks the challenge as stale.
-    pub fn challenged(&mut self, refusal: &Message, signed: bool) -> Result<(), Broken> {
-        let refused = Err(Broken::Status(401));
+    pub fn challenged(&mut self, refusal: &Message, signed: bool) -> Result<(), SessionError> {
+        let refused = Err(SessionError::Status(401));
         if self.credentials.is_none() {
             return refused;
         }
@@ -60,7 +60,7 @@ impl Signer {
             return if signed {
                 refused
             } else {
-                Err(Broken::Challenge)
+                Err(SessionError::Challenge)
             };
         };
         let renewed = match &challenge {
@@ -151,15 +151,15 @@ mod tests {
 
         assert!(matches!(
             Signer::new(None).challenged(&fresh(1), false),
-            Err(Broken::Status(401))
+            Err(SessionError::Status(401))
         ));
         assert!(matches!(
             signer().challenged(&refusal(&["Negotiate"]), false),
-            Err(Broken::Challenge)
+            Err(SessionError::Challenge)
         ));
         assert!(matches!(
             signer().challenged(&refusal(&[]), false),
-            Err(Broken::Challenge)
+            Err(SessionError::Challenge)
         ));
     }
 }

@@ -35,7 +35,7 @@ impl fmt::Debug for Target {
 
 /// Reason why a session can't continue.
 #[derive(Debug)]
-pub enum Broken {
+pub enum SessionError {
     /// The camera can't be reached, or the connection broke.
     Io(io::Error),
     /// The camera closed the connection.
@@ -56,7 +56,7 @@ pub enum Broken {
     Overspent(Overspent),
 }
 
-impl From<message::Fault> for Broken {
+impl From<message::Fault> for SessionError {
     fn from(fault: message::Fault) -> Self {
         Self::Message(fault)
     }
@@ -198,7 +198,7 @@ pub struct Connection {
     unsent: Vec<u8>,
     budget: Option<Budget>,
     /// A fault has made all further input unreadable.
-    pub spoilt: bool,
+    pub unreadable: bool,
 }
 
 impl Connection {
@@ -212,7 +212,7 @@ impl Connection {
             input: Input::default(),
             unsent: Vec::new(),
             budget,
-            spoilt: false,
+            unreadable: false,
         }
     }
 
@@ -220,8 +220,10 @@ impl Connection {
     ///
     /// # Errors
     /// The connection is not accepted.
-    pub async fn reopen(&mut self) -> Result<(), Broken> {
-        let stream = TcpStream::connect(self.peer).await.map_err(Broken::Io)?;
+    pub async fn reopen(&mut self) -> Result<(), SessionError> {
+        let stream = TcpStream::connect(self.peer)
+            .await
+            .map_err(SessionError::Io)?;
         self.stream = stream;
         self.input = Input::default();
         self.unsent.clear();
@@ -232,9 +234,9 @@ impl Connection {
     ///
     /// # Errors
     /// The connection is broken, or the camera does not read.
-    pub fn send(&mut self, message: &[u8]) -> Result<(), Broken> {
+    pub fn send(&mut self, message: &[u8]) -> Result<(), SessionError> {
         if self.unsent.len() + message.len() > MAX_UNSENT {
-            return Err(Broken::Unusable(format!(
+            return Err(SessionError::Unusable(format!(
                 "it does not read the hub's messages: {} KiB are unsent",
                 MAX_UNSENT >> 10
             )));
@@ -250,12 +252,12 @@ impl Connection {
     }
 
     /// Writes as much as the kernel accepts without blocking.
-    fn write(&mut self) -> Result<(), Broken> {
+    fn write(&mut self) -> Result<(), SessionError> {
         while !self.unsent.is_empty() {
             match self.stream.try_write(&self.unsent) {
                 Ok(len) => drop(self.unsent.drain(..len)),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) => return Err(Broken::Io(error)),
+                Err(error) => return Err(SessionError::Io(error)),
             }
         }
         Ok(())
@@ -275,10 +277,10 @@ impl Connection {
     ///
     /// # Errors
     /// The connection is broken, or a limit is exceeded.
-    pub async fn next(&mut self) -> Result<Item, Broken> {
+    pub async fn next(&mut self) -> Result<Item, SessionError> {
         loop {
             if let Some(budget) = &mut self.budget {
-                budget.ready().await.map_err(Broken::Overspent)?;
+                budget.ready().await.map_err(SessionError::Overspent)?;
             }
             match self.input.next() {
                 Ok(Some(item)) => {
@@ -289,7 +291,7 @@ impl Connection {
                 }
                 Ok(None) => {}
                 Err(fault) => {
-                    self.spoilt = true;
+                    self.unreadable = true;
                     return Err(fault.into());
                 }
             }
@@ -301,22 +303,22 @@ impl Connection {
     }
 
     /// Writes unsent bytes and reads more.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, Broken>> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, SessionError>> {
         while !self.unsent.is_empty() {
             match Pin::new(&mut self.stream).poll_write(cx, &self.unsent) {
                 Poll::Ready(Ok(len)) => drop(self.unsent.drain(..len)),
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(Broken::Io(error))),
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(SessionError::Io(error))),
                 Poll::Pending => break,
             }
         }
         let mut room = ReadBuf::new(self.input.room());
         match Pin::new(&mut self.stream).poll_read(cx, &mut room) {
             Poll::Pending => Poll::Pending,
-            Poll::Ready(Err(error)) => Poll::Ready(Err(Broken::Io(error))),
+            Poll::Ready(Err(error)) => Poll::Ready(Err(SessionError::Io(error))),
             Poll::Ready(Ok(())) => {
                 let len = room.filled().len();
                 if len == 0 {
-                    return Poll::Ready(Err(Broken::Closed));
+                    return Poll::Ready(Err(SessionError::Closed));
                 }
                 self.input.filled(len);
                 Poll::Ready(Ok(len))

@@ -2,7 +2,7 @@
 
 use super::super::Credentials;
 use super::auth::Signer;
-use super::caller::Caller;
+use super::client::Client;
 use super::message::Message;
 use super::{answers, connection, sdp, unpacker};
 use url::Url;
@@ -87,10 +87,10 @@ fn interpret(message: &Message) -> String {
     let controls: Vec<_> = controls
         .map(|control| answers::join(&base, control))
         .collect();
-    let mut caller = Caller::new(asked, None, "fuzz");
+    let mut client = Client::new(asked, None, "fuzz");
     let moved = message
         .header("Location")
-        .map(|target| caller.follow(target).is_ok());
+        .map(|target| client.follow(target).is_ok());
     let mut signer = Signer::new(Some(Credentials {
         user: "viewer".to_owned(),
         password: "password".to_owned(),

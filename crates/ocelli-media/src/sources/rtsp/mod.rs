@@ -9,7 +9,7 @@
 //! | [`connection`] | the TCP connection, with messages and packets in one stream |
 //! | [`auth`] | authentication |
 //! | [`sdp`], [`answers`] | parsing of the SDP and of response headers |
-//! | [`caller`] | connecting, DESCRIBE, redirects |
+//! | [`client`] | connecting, DESCRIBE, redirects |
 //! | [`talk`] | requests and responses in both directions, TEARDOWN |
 //! | [`session`] | SETUP, PLAY, keep-alive, pictures |
 //! | [`unpacker`] | depacketization, with the library `retina` |
@@ -20,7 +20,7 @@
 
 mod answers;
 mod auth;
-mod caller;
+mod client;
 mod connection;
 #[cfg(fuzzing)]
 mod fuzzing;
@@ -31,18 +31,18 @@ mod session;
 mod talk;
 mod unpacker;
 
-pub use caller::Caller;
-pub use connection::Broken;
+pub use client::Client;
+pub use connection::SessionError;
 #[cfg(fuzzing)]
 pub use fuzzing::{items, pictures};
 pub use message::Fault;
 pub use session::Session;
 
-use super::reach::{no_answer, refused, unreachable};
+use super::network_failure::{no_answer, refused, unreachable};
 use super::{Address, Kind, REFUSED};
 use ocelli_config::{ConfigError, Section};
 use ocelli_core::{
-    Budget, Codec, Failure, FailureKind, Left, PeerKind, Publisher, RunOnce, Source,
+    Budget, Closed, Codec, Failure, FailureKind, PeerKind, Publisher, RunOnce, Source,
 };
 use reception::{Reception, Shown};
 use std::sync::Arc;
@@ -59,7 +59,7 @@ pub const KIND: Kind = Kind {
 };
 
 struct Rtsp {
-    caller: Caller,
+    client: Client,
 }
 
 fn open(address: Address, _: &mut Section<'_>) -> Result<Arc<dyn Source>, ConfigError> {
@@ -73,9 +73,9 @@ fn open(address: Address, _: &mut Section<'_>) -> Result<Arc<dyn Source>, Config
             "rtsp://10.0.0.7/stream1"
         )));
     };
-    let mut caller = Caller::new(url, address.credentials, "ocelli");
-    caller.ssrf_guard = address.ssrf_guard;
-    Ok(Arc::new(Rtsp { caller }))
+    let mut client = Client::new(url, address.credentials, "ocelli");
+    client.ssrf_guard = address.ssrf_guard;
+    Ok(Arc::new(Rtsp { client }))
 }
 
 impl Source for Rtsp {
@@ -83,79 +83,79 @@ impl Source for Rtsp {
         Box::pin(async move { self.run(&publisher).await })
     }
 
-    fn left(self: Arc<Self>) -> Left {
-        Box::pin(async move { self.caller.teardowns.wait().await })
+    fn closed(self: Arc<Self>) -> Closed {
+        Box::pin(async move { self.client.teardowns.wait().await })
     }
 }
 
 impl Rtsp {
     async fn run(&self, publisher: &Publisher) -> Result<(), Failure> {
-        let mut caller = self.caller.clone();
-        let explained = |caller: &Caller, broken: Broken| explain(&broken, caller);
+        let mut client = self.client.clone();
+        let explained = |client: &Client, broken: SessionError| explain(&broken, client);
         let (mut session, shown) = loop {
             let budget = || -> Option<Budget> { Some(publisher.budget(PeerKind::Camera)) };
-            let mut session = match caller.describe(budget).await {
+            let mut session = match client.describe(budget).await {
                 Ok(session) => session,
-                Err(broken) => return Err(explained(&caller, broken)),
+                Err(broken) => return Err(explained(&client, broken)),
             };
             let (track, shown) = choose(&session)?;
             match session.set_up(track).await {
                 Ok(()) => break (session, shown),
-                Err(Broken::Moved(target)) => {
-                    let followed = caller.follow(&target.0);
-                    followed.map_err(|broken| explained(&caller, broken))?;
+                Err(SessionError::Moved(target)) => {
+                    let followed = client.follow(&target.0);
+                    followed.map_err(|broken| explained(&client, broken))?;
                 }
-                Err(broken) => return Err(explained(&caller, broken)),
+                Err(broken) => return Err(explained(&client, broken)),
             }
         };
         let played = session.play().await;
-        played.map_err(|broken| explained(&caller, broken))?;
+        played.map_err(|broken| explained(&client, broken))?;
         let mut reception = Reception::new(shown, publisher);
         // The watchdog ends a silent stream.
         loop {
             let picture = session.picture().await;
-            let picture = picture.map_err(|broken| explained(&caller, broken))?;
+            let picture = picture.map_err(|broken| explained(&client, broken))?;
             reception.take(&picture, session.parameters())?;
         }
     }
 }
 
 /// Converts a fault to a failure for the user.
-fn explain(broken: &Broken, caller: &Caller) -> Failure {
-    let peer = caller.peer();
+fn explain(broken: &SessionError, client: &Client) -> Failure {
+    let peer = client.peer();
     tracing::debug!(camera = %peer, ?broken, "the attempt failed");
     let unsupported = |reason: String| Failure::new(FailureKind::Unsupported, reason);
     let closed = || Failure::new(FailureKind::Ended, "the camera closed the connection");
     match broken {
-        Broken::Io(error) if error.to_string() == REFUSED => refused(),
-        Broken::Io(error) if error.kind() == std::io::ErrorKind::TimedOut => {
+        SessionError::Io(error) if error.to_string() == REFUSED => refused(),
+        SessionError::Io(error) if error.kind() == std::io::ErrorKind::TimedOut => {
             Failure::new(FailureKind::Unreachable, no_answer(&peer))
         }
-        Broken::Io(error) => unreachable(&error.to_string(), &peer).unwrap_or_else(|| {
+        SessionError::Io(error) => unreachable(&error.to_string(), &peer).unwrap_or_else(|| {
             let reason = format!("the connection to {peer} failed: {error}");
             Failure::new(FailureKind::Unreachable, reason)
         }),
-        Broken::Closed => closed(),
-        Broken::Silent => Failure::new(
+        SessionError::Closed => closed(),
+        SessionError::Silent => Failure::new(
             FailureKind::Unreachable,
             format!("{peer} accepts the connection but does not answer as an RTSP camera"),
         ),
-        Broken::Status(status) => explain_status(*status, caller),
-        Broken::Moved(_) => unsupported("it redirects during playback".to_owned()),
-        Broken::Challenge => Failure::new(
+        SessionError::Status(status) => explain_status(*status, client),
+        SessionError::Moved(_) => unsupported("it redirects during playback".to_owned()),
+        SessionError::Challenge => Failure::new(
             FailureKind::Unauthorized,
             "401: its authentication scheme is not supported; it should be basic or digest",
         ),
-        Broken::Message(fault) => unsupported(fault.to_string()),
-        Broken::Unusable(reason) => unsupported(reason.clone()),
-        Broken::Overspent(overspent) => (*overspent).into(),
+        SessionError::Message(fault) => unsupported(fault.to_string()),
+        SessionError::Unusable(reason) => unsupported(reason.clone()),
+        SessionError::Overspent(overspent) => (*overspent).into(),
     }
 }
 
-fn explain_status(status: u16, caller: &Caller) -> Failure {
+fn explain_status(status: u16, client: &Client) -> Failure {
     let (kind, reason) = match status {
         300..=399 => (FailureKind::Unsupported, "its redirect has no address"),
-        401 if caller.credentials.is_none() => {
+        401 if client.credentials.is_none() => {
             (FailureKind::Unauthorized, "user and password required")
         }
         401 => (FailureKind::Unauthorized, "wrong user or password"),

@@ -10,7 +10,7 @@ use retina::codec::{VideoFrame, VideoParameters, VideoParametersCodec};
 
 /// Number of key frames without parameter sets after which the stream is given up. The sets
 /// may arrive a little later than the first key frame.
-const HOPELESS_KEYS: usize = 3;
+const MAX_UNDECODABLE_KEYS: usize = 3;
 
 /// How the camera's pictures are published.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub struct Reception<'a> {
     clock: CaptureClock,
     /// A key frame that a decoder can start from was published.
     begun: bool,
-    hopeless_keys: usize,
+    undecodable_keys: usize,
 }
 
 impl<'a> Reception<'a> {
@@ -39,7 +39,7 @@ impl<'a> Reception<'a> {
             publisher,
             clock: CaptureClock::default(),
             begun: false,
-            hopeless_keys: 0,
+            undecodable_keys: 0,
         }
     }
 
@@ -66,9 +66,9 @@ impl<'a> Reception<'a> {
                 if survey.key {
                     let known = survey.parameters || parameters.is_some();
                     if !known {
-                        return self.hopeless();
+                        return self.undecodable();
                     }
-                    self.hopeless_keys = 0;
+                    self.undecodable_keys = 0;
                     self.begun = true;
                 } else if !self.begun {
                     return Ok(());
@@ -102,9 +102,9 @@ impl<'a> Reception<'a> {
         Ok(())
     }
 
-    fn hopeless(&mut self) -> Result<(), Failure> {
-        self.hopeless_keys += 1;
-        if self.hopeless_keys < HOPELESS_KEYS {
+    fn undecodable(&mut self) -> Result<(), Failure> {
+        self.undecodable_keys += 1;
+        if self.undecodable_keys < MAX_UNDECODABLE_KEYS {
             return Ok(());
         }
         Err(Failure::new(FailureKind::Unsupported, NO_PARAMETER_SETS))

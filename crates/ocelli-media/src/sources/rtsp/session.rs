@@ -1,10 +1,10 @@
 //! RTSP session: SETUP, PLAY, keep-alive, and receiving pictures.
 
 use super::answers;
-use super::connection::{Broken, Item};
+use super::connection::{Item, SessionError};
 use super::message::{Fault, Message, Start};
 use super::sdp::{Description, Track};
-use super::talk::{Polite, in_time};
+use super::talk::{TeardownOnDrop, in_time};
 use super::unpacker::Unpacker;
 use retina::codec::{VideoFrame, VideoParameters};
 use std::time::Duration;
@@ -25,7 +25,7 @@ struct KeepAlive {
 
 /// A session, from DESCRIBE on.
 pub struct Session {
-    talk: Polite,
+    talk: TeardownOnDrop,
     description: Description,
     /// Control address for PLAY.
     control: String,
@@ -37,7 +37,7 @@ pub struct Session {
 
 impl Session {
     /// Creates a session from the response to DESCRIBE.
-    pub fn new(talk: Polite, description: Description, control: String) -> Self {
+    pub fn new(talk: TeardownOnDrop, description: Description, control: String) -> Self {
         Self {
             talk,
             description,
@@ -67,10 +67,12 @@ impl Session {
     ///
     /// # Errors
     /// The camera refuses it, or does not answer as it should.
-    pub async fn set_up(&mut self, track: usize) -> Result<(), Broken> {
+    pub async fn set_up(&mut self, track: usize) -> Result<(), SessionError> {
         let track = self.description.tracks.get(track).cloned();
         let Some(track) = track else {
-            return Err(Broken::Unusable("the camera offers no video".to_owned()));
+            return Err(SessionError::Unusable(
+                "the camera offers no video".to_owned(),
+            ));
         };
         self.unpacker = Unpacker::new(&track)?;
         let uri = match &track.control {
@@ -92,7 +94,7 @@ impl Session {
     ///
     /// # Errors
     /// The camera refuses it, or does not answer as it should.
-    pub async fn play(&mut self) -> Result<(), Broken> {
+    pub async fn play(&mut self) -> Result<(), SessionError> {
         let range = [("Range", "npt=0.000-".into())];
         in_time(PLAY, self.talk.ask("PLAY", &self.control, &range)).await?;
         let period = Duration::from_secs(self.talk.timeout) / 2;
@@ -110,17 +112,19 @@ impl Session {
     ///
     /// # Errors
     /// The camera ends the session, or sends data that can't be used.
-    pub async fn picture(&mut self) -> Result<VideoFrame, Broken> {
+    pub async fn picture(&mut self) -> Result<VideoFrame, SessionError> {
         loop {
             let (Some(unpacker), Some(keep_alive)) = (&mut self.unpacker, &mut self.keep_alive)
             else {
-                return Err(Broken::Unusable("the camera offers no video".to_owned()));
+                return Err(SessionError::Unusable(
+                    "the camera offers no video".to_owned(),
+                ));
             };
             if let Some(picture) = unpacker.pull()? {
                 return Ok(picture);
             }
             tokio::select! {
-                item = self.talk.connection.next() => match item.map_err(amid)? {
+                item = self.talk.connection.next() => match item.map_err(during_stream)? {
                     Item::Packet(channel, packet) if channel == self.channel => {
                         unpacker.push(self.talk.connection.bytes(packet))?;
                     }
@@ -136,7 +140,7 @@ impl Session {
         }
     }
 
-    fn keep_alive(&mut self) -> Result<(), Broken> {
+    fn keep_alive(&mut self) -> Result<(), SessionError> {
         let Some(keep_alive) = &self.keep_alive else {
             return Ok(());
         };
@@ -150,7 +154,7 @@ impl Session {
     }
 
     /// Handles a message during playback. A refused keep-alive does not end the session.
-    fn hear(&mut self, message: &Message) -> Result<(), Broken> {
+    fn hear(&mut self, message: &Message) -> Result<(), SessionError> {
         let Some(keep_alive) = &mut self.keep_alive else {
             return Ok(());
         };
@@ -183,9 +187,9 @@ impl Session {
 }
 
 /// Adapts a fault to the middle of a stream, where the camera is known to speak RTSP.
-fn amid(broken: Broken) -> Broken {
+fn during_stream(broken: SessionError) -> SessionError {
     match broken {
-        Broken::Message(Fault::NotRtsp(_)) => Broken::Unusable(
+        SessionError::Message(Fault::NotRtsp(_)) => SessionError::Unusable(
             "its stream contains data that is neither a packet nor an RTSP message".to_owned(),
         ),
         other => other,

@@ -2,7 +2,7 @@
 
 use super::answers::{SESSION, session_and_timeout};
 use super::auth::Signer;
-use super::connection::{Broken, Connection, Item, Target};
+use super::connection::{Connection, Item, SessionError, Target};
 use super::message::{self, Message, Start};
 use std::borrow::Cow;
 use std::ops::{Deref, DerefMut};
@@ -22,20 +22,22 @@ const MAX_AHEAD: usize = 4 << 20;
 const MAX_CHALLENGES: usize = 3;
 /// This server keeps sending to a closed connection, in versions before this one, until
 /// TEARDOWN arrives over another connection.
-const FORGETFUL: (&str, &str) = ("LIVE555 Streaming Media v", "2017.06.04");
+const NEEDS_SECOND_TEARDOWN: (&str, &str) = ("LIVE555 Streaming Media v", "2017.06.04");
 
 type Headers<'a> = &'a [(&'a str, Cow<'a, str>)];
 
 /// Waits for a response for at most `limit`.
 pub async fn in_time<T>(
     limit: Duration,
-    answer: impl Future<Output = Result<T, Broken>>,
-) -> Result<T, Broken> {
-    timeout(limit, answer).await.unwrap_or(Err(Broken::Silent))
+    answer: impl Future<Output = Result<T, SessionError>>,
+) -> Result<T, SessionError> {
+    timeout(limit, answer)
+        .await
+        .unwrap_or(Err(SessionError::Silent))
 }
 
 /// State of the exchange with one camera.
-pub struct Talk {
+pub struct Exchange {
     /// The connection.
     pub connection: Connection,
     /// Signs the requests.
@@ -49,7 +51,7 @@ pub struct Talk {
     /// Base of relative addresses in the SDP.
     pub base: Url,
     /// The camera needs TEARDOWN over another connection if this one breaks.
-    forgetful: bool,
+    needs_second_teardown: bool,
     /// Whether a response is still outstanding because the future that sent the request was
     /// dropped.
     pending: bool,
@@ -57,7 +59,7 @@ pub struct Talk {
     pub unanswered: Option<u32>,
 }
 
-impl Talk {
+impl Exchange {
     /// Creates an exchange over `connection`.
     pub fn new(connection: Connection, signer: Signer, agent: &'static str, base: Url) -> Self {
         Self {
@@ -68,16 +70,17 @@ impl Talk {
             session: None,
             timeout: SESSION,
             base,
-            forgetful: false,
+            needs_second_teardown: false,
             pending: false,
             unanswered: None,
         }
     }
 
     /// Notes the camera's software.
-    pub fn served_by(&mut self, tool: Option<&str>) {
-        let version = tool.and_then(|tool| tool.strip_prefix(FORGETFUL.0));
-        self.forgetful = version.is_some_and(|version| version < FORGETFUL.1);
+    pub fn note_server(&mut self, tool: Option<&str>) {
+        let version = tool.and_then(|tool| tool.strip_prefix(NEEDS_SECOND_TEARDOWN.0));
+        self.needs_second_teardown =
+            version.is_some_and(|version| version < NEEDS_SECOND_TEARDOWN.1);
     }
 
     /// Sends a request. Returns its sequence number, and whether it was signed.
@@ -89,7 +92,7 @@ impl Talk {
         method: &str,
         uri: &str,
         headers: Headers<'_>,
-    ) -> Result<(u32, bool), Broken> {
+    ) -> Result<(u32, bool), SessionError> {
         self.sequence += 1;
         let authorization = self.signer.authorization(method, uri);
         let signed = authorization.is_some();
@@ -118,7 +121,7 @@ impl Talk {
         method: &str,
         uri: &str,
         headers: Headers<'_>,
-    ) -> Result<Message, Broken> {
+    ) -> Result<Message, SessionError> {
         for _ in 0..=MAX_CHALLENGES {
             let (_, signed) = self.send(method, uri, headers)?;
             self.pending = true;
@@ -131,20 +134,20 @@ impl Talk {
                 }
                 300..=399 => {
                     return Err(match answer.header("Location") {
-                        Some(target) => Broken::Moved(Target(target.to_owned())),
-                        None => Broken::Status(status),
+                        Some(target) => SessionError::Moved(Target(target.to_owned())),
+                        None => SessionError::Status(status),
                     });
                 }
                 401 => self.signer.challenged(&answer, signed)?,
-                _ => return Err(Broken::Status(status)),
+                _ => return Err(SessionError::Status(status)),
             }
         }
-        Err(Broken::Status(401))
+        Err(SessionError::Status(401))
     }
 
     /// Waits for the next final response. Only one request is outstanding at a time, so the
     /// sequence number is not checked; some cameras send a wrong one.
-    async fn answer(&mut self) -> Result<(u16, Message), Broken> {
+    async fn answer(&mut self) -> Result<(u16, Message), SessionError> {
         let (mut interim, mut ahead) = (0, 0);
         loop {
             let message = match self.connection.next().await? {
@@ -153,7 +156,7 @@ impl Talk {
                 Item::Packet(_, packet) => {
                     ahead += packet.len();
                     if ahead > MAX_AHEAD {
-                        return Err(Broken::Unusable(format!(
+                        return Err(SessionError::Unusable(format!(
                             "it sends more than {} MiB of packets before its response",
                             MAX_AHEAD >> 20
                         )));
@@ -166,7 +169,7 @@ impl Talk {
                 Start::Answer(100..=199) => {
                     interim += 1;
                     if interim > MAX_INTERIM {
-                        return Err(Broken::Unusable(format!(
+                        return Err(SessionError::Unusable(format!(
                             "it sends more than {MAX_INTERIM} interim responses (1xx) to one \
                              request, without a final one"
                         )));
@@ -186,7 +189,7 @@ impl Talk {
     ///
     /// # Errors
     /// The connection is broken, or the camera does not read.
-    pub fn reply(&mut self, request: &Message) -> Result<(), Broken> {
+    pub fn reply(&mut self, request: &Message) -> Result<(), SessionError> {
         let Start::Request(method) = &request.start else {
             return Ok(());
         };
@@ -209,8 +212,8 @@ impl Talk {
     }
 
     /// Ends the session with TEARDOWN.
-    async fn part(mut self) -> Result<(), Broken> {
-        if self.pending && !self.connection.spoilt {
+    async fn part(mut self) -> Result<(), SessionError> {
+        if self.pending && !self.connection.unreadable {
             // The outstanding response precedes the one to TEARDOWN, and may contain the session
             // identifier.
             if let Ok((_, answer)) = self.answer().await
@@ -223,13 +226,14 @@ impl Talk {
             return Ok(());
         }
         let uri = self.base.to_string();
-        if self.connection.spoilt {
+        if self.connection.unreadable {
             return self.send("TEARDOWN", &uri, &[]).map(|_| ());
         }
         let Err(fault) = self.ask("TEARDOWN", &uri, &[]).await else {
             return Ok(());
         };
-        if matches!(fault, Broken::Closed | Broken::Io(_)) && self.forgetful {
+        if matches!(fault, SessionError::Closed | SessionError::Io(_)) && self.needs_second_teardown
+        {
             // Connects to the address that the SSRF guard has checked, not to the one in the
             // camera's base URL.
             self.connection.reopen().await?;
@@ -239,15 +243,15 @@ impl Talk {
     }
 }
 
-/// A [`Talk`] that ends its session in the background when it is dropped.
-pub struct Polite {
-    talk: Option<Talk>,
+/// A [`Exchange`] that ends its session in the background when it is dropped.
+pub struct TeardownOnDrop {
+    talk: Option<Exchange>,
     teardowns: TaskTracker,
 }
 
-impl Polite {
+impl TeardownOnDrop {
     /// Creates a wrapper that runs TEARDOWN on `teardowns`.
-    pub fn new(talk: Talk, teardowns: TaskTracker) -> Self {
+    pub fn new(talk: Exchange, teardowns: TaskTracker) -> Self {
         Self {
             talk: Some(talk),
             teardowns,
@@ -255,21 +259,21 @@ impl Polite {
     }
 }
 
-impl Deref for Polite {
-    type Target = Talk;
+impl Deref for TeardownOnDrop {
+    type Target = Exchange;
 
-    fn deref(&self) -> &Talk {
+    fn deref(&self) -> &Exchange {
         self.talk.as_ref().expect("taken only when it is dropped")
     }
 }
 
-impl DerefMut for Polite {
-    fn deref_mut(&mut self) -> &mut Talk {
+impl DerefMut for TeardownOnDrop {
+    fn deref_mut(&mut self) -> &mut Exchange {
         self.talk.as_mut().expect("taken only when it is dropped")
     }
 }
 
-impl Drop for Polite {
+impl Drop for TeardownOnDrop {
     fn drop(&mut self) {
         let (Some(talk), Ok(runtime)) = (self.talk.take(), Handle::try_current()) else {
             return;

@@ -5,7 +5,7 @@
 //! they exceed those of any valid picture. A packet that the library rejects costs only that
 //! picture. A panic in the library ends only the attempt.
 
-use super::connection::Broken;
+use super::connection::SessionError;
 use super::message::quoted;
 use super::sdp::Track;
 use crate::jpeg;
@@ -27,7 +27,7 @@ const MAX_PARTS: usize = 16_384;
 const MAX_BYTES: usize = jpeg::MAX_BYTES;
 /// Number of unreadable packets without a complete picture between them after which the stream
 /// is given up.
-const HOPELESS_PACKETS: usize = 1000;
+const MAX_INVALID_PACKETS: usize = 1000;
 /// Number of consecutive packets from another sender after which that sender is accepted.
 const FOREIGN_PACKETS: usize = 32;
 /// Packets whose sequence numbers are at most this far back are duplicates or late.
@@ -81,7 +81,7 @@ impl Unpacker {
     ///
     /// # Errors
     /// The library rejects the codec parameters.
-    pub fn new(track: &Track) -> Result<Option<Self>, Broken> {
+    pub fn new(track: &Track) -> Result<Option<Self>, SessionError> {
         let packing = match (&*track.media, &*track.encoding) {
             ("video", "h264") => Packing::H264,
             ("video", "h265") => Packing::H265,
@@ -135,7 +135,7 @@ impl Unpacker {
     ///
     /// # Errors
     /// A picture exceeds a limit, or the stream is not valid video.
-    pub fn push(&mut self, packet: &[u8]) -> Result<(), Broken> {
+    pub fn push(&mut self, packet: &[u8]) -> Result<(), SessionError> {
         let (header, payload) = match PacketHeader::validate(packet) {
             Ok((header, payload)) => (
                 header,
@@ -181,7 +181,7 @@ impl Unpacker {
     ///
     /// # Errors
     /// The stream is not valid video.
-    pub fn pull(&mut self) -> Result<Option<VideoFrame>, Broken> {
+    pub fn pull(&mut self) -> Result<Option<VideoFrame>, SessionError> {
         loop {
             let depacketizer = &mut self.depacketizer;
             match contained(|| depacketizer.pull())? {
@@ -261,13 +261,13 @@ impl Unpacker {
         Timestamp::new(now, self.clock_rate, start)
     }
 
-    fn count(&mut self, payload: &[u8]) -> Result<(), Broken> {
+    fn count(&mut self, payload: &[u8]) -> Result<(), SessionError> {
         self.bytes += payload.len();
         self.parts += self.parts_in(payload);
         if self.bytes <= MAX_BYTES && self.parts <= MAX_PARTS {
             return Ok(());
         }
-        Err(Broken::Unusable(format!(
+        Err(SessionError::Unusable(format!(
             "one of its pictures does not end; a picture should have at most {} MiB \
              in {MAX_PARTS} packets",
             MAX_BYTES >> 20
@@ -286,17 +286,17 @@ impl Unpacker {
         }
     }
 
-    fn fault(&mut self, fault: &str) -> Result<(), Broken> {
+    fn fault(&mut self, fault: &str) -> Result<(), SessionError> {
         self.faults += 1;
-        if self.faults < HOPELESS_PACKETS {
+        if self.faults < MAX_INVALID_PACKETS {
             return Ok(());
         }
         Err(unreadable(fault))
     }
 }
 
-fn unreadable(fault: &str) -> Broken {
-    Broken::Unusable(format!(
+fn unreadable(fault: &str) -> SessionError {
+    SessionError::Unusable(format!(
         "its video is not valid ({}); ffmpeg:rtsp://… may be able to read it",
         quoted(fault)
     ))
@@ -326,10 +326,10 @@ fn start_codes(bytes: &[u8]) -> usize {
 }
 
 /// Calls the library and converts a panic to an error.
-fn contained<T>(work: impl FnOnce() -> T) -> Result<T, Broken> {
+fn contained<T>(work: impl FnOnce() -> T) -> Result<T, SessionError> {
     catch_unwind(AssertUnwindSafe(work)).map_err(|_| {
         let reason = "a bug in the hub: it can't process this camera's video; please report it";
-        Broken::Unusable(reason.to_owned())
+        SessionError::Unusable(reason.to_owned())
     })
 }
 
@@ -458,7 +458,7 @@ mod tests {
         let mut unpacker = unpacker("h264");
         let fault =
             (0..=u16::MAX).find_map(|at| unpacker.push(&packet(at, 0, true, &[0xFF])).err());
-        let Some(Broken::Unusable(reason)) = fault else {
+        let Some(SessionError::Unusable(reason)) = fault else {
             panic!("{fault:?}");
         };
         assert!(reason.contains("F bit"), "{reason}");

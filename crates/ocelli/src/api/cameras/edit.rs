@@ -46,7 +46,7 @@ pub async fn change(
     CameraPath(camera): CameraPath,
     Body(change): Body<CameraChange>,
 ) -> Result<Answer<CameraDetails>, Problem> {
-    let id = api.catalog.place(&camera)?;
+    let id = api.catalog.camera_id(&camera)?;
     let (camera, settings) = api.catalog.change_camera(id, change).await?;
     let view = CameraView::of(&camera, &api, api.hub.clock().now());
     Ok(Answer::new(CameraDetails::added(view, settings)))
@@ -64,7 +64,7 @@ pub async fn delete(
     State(api): State<Api>,
     CameraPath(camera): CameraPath,
 ) -> Result<Answer<Gone>, Problem> {
-    let id = api.catalog.place(&camera)?;
+    let id = api.catalog.camera_id(&camera)?;
     api.catalog.delete_camera(id.clone()).await?;
     let id = id.as_str().to_owned();
     Ok(Answer::new(Gone { id }))

@@ -26,7 +26,7 @@ use tokio::time::{Instant, timeout};
 use utoipa::ToSchema;
 
 /// Time limit for the first picture of a stream.
-const FIRST: Duration = Duration::from_secs(15);
+const FIRST_PICTURE: Duration = Duration::from_secs(15);
 
 /// A camera to test.
 #[derive(Deserialize, ToSchema)]
@@ -99,7 +99,7 @@ pub async fn test(
             visitor
                 .grant()
                 .check("camera:write", Some(split_id(camera).0))?;
-            let id = api.catalog.place(camera)?;
+            let id = api.catalog.camera_id(camera)?;
             (api.catalog.changeable_settings(&id).await?, Some(id))
         }
     };
@@ -126,21 +126,21 @@ pub async fn test(
         return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, message));
     };
     let begun = Instant::now();
-    let looking = Looking {
+    let tester = CameraTester {
         api: &api,
         grant: &visitor.grant(),
         as_it_is: named
             .as_ref()
             .filter(|_| settings.verify_tls == old.verify_tls),
     };
-    let mut trial = looking.look(&settings, named.as_ref()).await;
+    let mut trial = tester.test(&settings, named.as_ref()).await;
     if let Some(substream) = settings.substream.clone().filter(|_| trial.ok) {
         let small = Settings {
             source: substream,
             substream: None,
             ..settings
         };
-        if let Some(reason) = looking.look(&small, None).await.reason {
+        if let Some(reason) = tester.test(&small, None).await.reason {
             trial = Trial {
                 reason: Some(format!("the substream: {reason}")),
                 ..Trial::default()
@@ -158,16 +158,16 @@ const CONNECTED: &str = "it is in use: the hub is connected to this camera, and 
 const TESTED: &str = "it is in use: another test of it is running; try again in a moment";
 
 /// One call of the camera test.
-struct Looking<'a> {
+struct CameraTester<'a> {
     api: &'a Api,
     grant: &'a Grant,
     /// The camera being changed, if the change does not affect certificate verification.
     as_it_is: Option<&'a CameraId>,
 }
 
-impl Looking<'_> {
+impl CameraTester<'_> {
     /// Tests a camera; `id` is the camera that is being changed, if any.
-    async fn look(&self, settings: &Settings, id: Option<&CameraId>) -> Trial {
+    async fn test(&self, settings: &Settings, id: Option<&CameraId>) -> Trial {
         let hub = self.api.hub.for_test();
         let opened = self.api.catalog.open(&hub, (DEFAULT_APP, "test"), settings);
         let (camera, config) = match opened {
@@ -177,7 +177,7 @@ impl Looking<'_> {
         let Some(endpoint) = config.address.endpoint() else {
             return connect(&camera).await;
         };
-        if let Some(trial) = self.share(settings, &endpoint).await {
+        if let Some(trial) = self.existing_picture(settings, &endpoint).await {
             return trial;
         }
         let sessions = self.api.hub.sessions();
@@ -197,7 +197,7 @@ impl Looking<'_> {
     }
 
     /// Returns the picture of a camera that the hub already shows, if the client may read it.
-    async fn share(&self, settings: &Settings, endpoint: &Endpoint) -> Option<Trial> {
+    async fn existing_picture(&self, settings: &Settings, endpoint: &Endpoint) -> Option<Trial> {
         let (camera, quality) = self.api.hub.camera_at(endpoint)?;
         let id = camera.id();
         // The other camera may be configured to accept any certificate.
@@ -205,20 +205,20 @@ impl Looking<'_> {
         if !verified || self.grant.check("camera:read", Some(id.app())).is_err() {
             return None;
         }
-        Some(match timeout(FIRST, camera.look(quality)).await {
+        Some(match timeout(FIRST_PICTURE, camera.look(quality)).await {
             Ok(Ok(frame)) => seen(&frame, camera.codec(quality)),
             Ok(Err(reason)) => failed(reason),
-            Err(_) => none_in_time(&camera),
+            Err(_) => timed_out(&camera),
         })
     }
 }
 
 /// Connects once to a camera that is not in the hub.
 async fn connect(camera: &Camera) -> Trial {
-    match timeout(FIRST, camera.try_once()).await {
+    match timeout(FIRST_PICTURE, camera.try_once()).await {
         Ok(Ok(frame)) => seen(&frame, camera.codec(Quality::Main)),
         Ok(Err(failure)) => failed(failure.reason),
-        Err(_) => none_in_time(camera),
+        Err(_) => timed_out(camera),
     }
 }
 
@@ -241,10 +241,10 @@ fn failed(reason: String) -> Trial {
     }
 }
 
-fn none_in_time(camera: &Camera) -> Trial {
+fn timed_out(camera: &Camera) -> Trial {
     let state = camera.status().state;
     let reason = state.reason().map(str::to_owned);
-    failed(reason.unwrap_or_else(|| format!("no picture within {} s", FIRST.as_secs())))
+    failed(reason.unwrap_or_else(|| format!("no picture within {} s", FIRST_PICTURE.as_secs())))
 }
 
 fn still(frame: &Frame) -> String {

@@ -39,7 +39,7 @@ use url::Url;
 
 /// The arguments of `ocelli doctor`.
 #[derive(Args)]
-pub struct Question {
+pub struct DoctorArgs {
     /// An address (ws:, wss:, http:, https:, rtsp:, any source) or a configured
     /// camera's id; this machine if none is given.
     #[arg(value_name = "TARGET")]
@@ -60,7 +60,7 @@ pub struct Question {
 ///
 /// # Errors
 /// Returns an error if there is no such target.
-pub async fn answer(question: &Question) -> Result<bool, String> {
+pub async fn answer(question: &DoctorArgs) -> Result<bool, String> {
     let report = examine(question).await?;
     if question.json {
         println!("{}", report.json());
@@ -70,7 +70,7 @@ pub async fn answer(question: &Question) -> Result<bool, String> {
     Ok(report.outcome() != Outcome::Fail)
 }
 
-async fn examine(question: &Question) -> Result<Report, String> {
+async fn examine(question: &DoctorArgs) -> Result<Report, String> {
     let mut report = Report::default();
     let Some(target) = &question.target else {
         machine::examine(&mut report, &question.config).await;
@@ -83,7 +83,7 @@ async fn examine(question: &Question) -> Result<Report, String> {
         _ => target,
     };
     let address = Address::new(target);
-    conceal(&address, &mut report);
+    hide_secret(&address, &mut report);
     match address.scheme() {
         "ws" | "wss" => {
             let (url, route) = parse(&address)?;
@@ -115,7 +115,7 @@ async fn examine(question: &Question) -> Result<Report, String> {
     Ok(report)
 }
 
-async fn configured(id: &str, question: &Question, report: &mut Report) -> Result<(), String> {
+async fn configured(id: &str, question: &DoctorArgs, report: &mut Report) -> Result<(), String> {
     let config = Config::load(&question.config).map_err(|error| {
         format!("a target without a colon is the id of a configured camera, but {error}")
     })?;
@@ -140,7 +140,7 @@ async fn configured(id: &str, question: &Question, report: &mut Report) -> Resul
     let Some(camera) = config.cameras.into_iter().nth(at) else {
         return Ok(());
     };
-    conceal(&camera.address, report);
+    hide_secret(&camera.address, report);
     if camera.address.scheme() == "rtsp" {
         let address = camera.address.clone();
         rtsp::examine(&address, report).await;
@@ -179,11 +179,11 @@ fn no_target(scheme: &str) -> String {
 }
 
 /// Hides the secrets of an address in the report, even if a server sends them back.
-fn conceal(address: &Address, report: &mut Report) {
+fn hide_secret(address: &Address, report: &mut Report) {
     if let Some(known) = &address.credentials {
-        report.conceal(&known.password);
+        report.hide_secret(&known.password);
         let encoded = utf8_percent_encode(&known.password, NON_ALPHANUMERIC);
-        report.conceal(&encoded.to_string());
+        report.hide_secret(&encoded.to_string());
     }
     let query = address
         .bare()
@@ -193,8 +193,8 @@ fn conceal(address: &Address, report: &mut Report) {
     let shown = shown.split_once('?').map_or("", |(_, query)| query);
     for (written, shown) in query.split('&').zip(shown.split('&')) {
         if let Some((_, value)) = written.split_once('=').filter(|_| written != shown) {
-            report.conceal(value);
-            report.conceal(&percent_decode_str(value).decode_utf8_lossy());
+            report.hide_secret(value);
+            report.hide_secret(&percent_decode_str(value).decode_utf8_lossy());
         }
     }
 }

@@ -18,7 +18,7 @@ impl Route {
     pub async fn open(&self, report: &mut Report) -> Option<Box<dyn Stream>> {
         let stream = connect(&self.host, self.port, report).await?;
         if self.tls {
-            return tls::shake_hands(stream, self, report).await;
+            return tls::handshake(stream, self, report).await;
         }
         Some(Box::new(stream))
     }

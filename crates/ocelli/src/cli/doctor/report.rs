@@ -49,7 +49,7 @@ const SHORTEST_SECRET: usize = 4;
 
 impl Report {
     /// Hides `secret` in all findings, even if a server sends it back.
-    pub fn conceal(&mut self, secret: &str) {
+    pub fn hide_secret(&mut self, secret: &str) {
         if secret.len() >= SHORTEST_SECRET {
             self.secrets.push(secret.to_owned());
         }
@@ -170,7 +170,7 @@ mod tests {
     #[test]
     fn secrets_and_control_characters_are_not_printed() {
         let mut report = Report::default();
-        report.conceal("hush-hush");
+        report.hide_secret("hush-hush");
         report.warn(
             "status",
             "it says \x1b[2J hush-hush at ws://u:p@h/?token=abc",

@@ -6,7 +6,7 @@ use ocelli_core::Codec;
 use ocelli_media::annexb;
 use ocelli_media::jpeg;
 use ocelli_media::sources::Address;
-use ocelli_media::sources::rtsp::{Broken, Caller, Fault as BadMessage, Session};
+use ocelli_media::sources::rtsp::{Client, Fault as BadMessage, Session, SessionError};
 use std::time::Duration;
 use tokio::time::{Instant, timeout, timeout_at};
 use url::Url;
@@ -41,7 +41,7 @@ pub async fn examine(address: &Address, report: &mut Report) {
         return;
     }
     let camera = Camera {
-        caller: Caller::new(url, address.credentials.clone(), "ocelli-doctor"),
+        client: Client::new(url, address.credentials.clone(), "ocelli-doctor"),
         address,
     };
     let mut session = match camera.describe().await {
@@ -70,7 +70,7 @@ pub async fn examine(address: &Address, report: &mut Report) {
     watch.tell(announced, report);
     camera.count_sessions(track, report).await;
     drop(session);
-    let _ = timeout(TEARDOWN, camera.caller.teardowns.wait()).await;
+    let _ = timeout(TEARDOWN, camera.client.teardowns.wait()).await;
 }
 
 /// Why the check ends early.
@@ -79,21 +79,25 @@ enum Fault {
     Status(u16),
     NoRtsp,
     Challenge,
-    Broken(String),
+    SessionError(String),
 }
 
-impl From<Broken> for Fault {
-    fn from(broken: Broken) -> Self {
+impl From<SessionError> for Fault {
+    fn from(broken: SessionError) -> Self {
         match broken {
-            Broken::Silent => Self::Silent,
-            Broken::Status(status) => Self::Status(status),
-            Broken::Challenge => Self::Challenge,
-            Broken::Message(BadMessage::NotRtsp(_)) => Self::NoRtsp,
-            Broken::Message(fault) => Self::Broken(fault.to_string()),
-            Broken::Unusable(reason) => Self::Broken(reason),
-            Broken::Moved(_) => Self::Broken("it redirects in the middle of a session".to_owned()),
-            Broken::Overspent(overspent) => Self::Broken(overspent.to_string()),
-            Broken::Closed | Broken::Io(_) => Self::Broken("it closes the connection".to_owned()),
+            SessionError::Silent => Self::Silent,
+            SessionError::Status(status) => Self::Status(status),
+            SessionError::Challenge => Self::Challenge,
+            SessionError::Message(BadMessage::NotRtsp(_)) => Self::NoRtsp,
+            SessionError::Message(fault) => Self::SessionError(fault.to_string()),
+            SessionError::Unusable(reason) => Self::SessionError(reason),
+            SessionError::Moved(_) => {
+                Self::SessionError("it redirects in the middle of a session".to_owned())
+            }
+            SessionError::Overspent(overspent) => Self::SessionError(overspent.to_string()),
+            SessionError::Closed | SessionError::Io(_) => {
+                Self::SessionError("it closes the connection".to_owned())
+            }
         }
     }
 }
@@ -110,13 +114,13 @@ impl Fault {
 }
 
 struct Camera<'a> {
-    caller: Caller,
+    client: Client,
     address: &'a Address,
 }
 
 impl Camera<'_> {
     async fn describe(&self) -> Result<Session, Fault> {
-        Ok(self.caller.clone().describe(|| None).await?)
+        Ok(self.client.clone().describe(|| None).await?)
     }
 
     async fn play(&self, track: usize) -> Result<Session, Fault> {
@@ -146,7 +150,7 @@ impl Camera<'_> {
         let then = match fault {
             Fault::Status(status) => format!("it answered {status}"),
             Fault::Silent => "it gave no answer".to_owned(),
-            Fault::NoRtsp | Fault::Challenge | Fault::Broken(_) => {
+            Fault::NoRtsp | Fault::Challenge | Fault::SessionError(_) => {
                 "it closed the connection".to_owned()
             }
         };
@@ -208,7 +212,7 @@ impl Camera<'_> {
             Fault::Challenge => "The camera requires an authentication method that Ocelli does not support (401). \
                                  Set it to basic or digest."
                 .to_owned(),
-            Fault::Broken(reason) => format!(
+            Fault::SessionError(reason) => format!(
                 "The camera closes the connection or sends invalid RTSP: {reason}. \
                  Try ffmpeg:rtsp://…, or update the camera's firmware."
             ),
@@ -273,7 +277,7 @@ fn tracks(session: &Session, report: &mut Report) -> Option<(usize, Option<Codec
 /// The message for a stream that ended during the check.
 fn broke_off(fault: &Fault) -> String {
     match fault {
-        Fault::Broken(reason) => {
+        Fault::SessionError(reason) => {
             format!("The camera ended the stream during the check: {reason}.")
         }
         _ => "The camera ended the stream during the check.".to_owned(),

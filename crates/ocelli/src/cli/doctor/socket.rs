@@ -16,7 +16,7 @@ const FIRST_MESSAGE: Duration = Duration::from_millis(1500);
 /// Time limit for the response to a close frame.
 const TEARDOWN_GRACE: Duration = Duration::from_secs(2);
 /// An origin that no server has on its list.
-const FOREIGN: &str = "https://foreign-page.example";
+const FOREIGN_ORIGIN: &str = "https://foreign-page.example";
 /// The payload of the ping, which the pong must repeat.
 const PING: &[u8] = b"ocelli doctor";
 
@@ -87,13 +87,13 @@ async fn opens(route: &Route, protocol: Option<&str>, origin: Option<&str>) -> O
 }
 
 async fn foreign_origin(route: &Route, protocol: Option<&str>, report: &mut Report) {
-    match opens(route, protocol, Some(FOREIGN)).await {
+    match opens(route, protocol, Some(FOREIGN_ORIGIN)).await {
         Some(false) => report.pass("origin", "Pages of other sites are refused."),
         Some(true) => report.warn(
             "origin",
             format!(
                 "Any web page may open this socket from a visitor's browser, even a page of \
-                 another site ({FOREIGN} was accepted). That is fine for public data; otherwise \
+                 another site ({FOREIGN_ORIGIN} was accepted). That is fine for public data; otherwise \
                  make the server compare the Origin header with a list."
             ),
         ),

@@ -26,7 +26,7 @@ const SOON: Duration = Duration::from_secs(14 * 24 * 3600);
 
 /// Makes the TLS handshake. Returns none if the certificate is not trusted and the request
 /// may have a secret in it.
-pub async fn shake_hands(
+pub async fn handshake(
     stream: TcpStream,
     route: &Route,
     report: &mut Report,
@@ -40,7 +40,7 @@ pub async fn shake_hands(
         return None;
     };
     let provider = Arc::new(aws_lc_rs::default_provider());
-    let witness = Arc::new(Witness {
+    let witness = Arc::new(RecordingVerifier {
         platform: Verifier::new(provider.clone()).ok(),
         provider: provider.clone(),
         chain: Mutex::default(),
@@ -137,13 +137,13 @@ fn obstacle(error: &std::io::Error, route: &Route) -> String {
 
 /// Certificate verifier that accepts every certificate and records it.
 #[derive(Debug)]
-struct Witness {
+struct RecordingVerifier {
     platform: Option<Verifier>,
     provider: Arc<CryptoProvider>,
     chain: Mutex<Vec<CertificateDer<'static>>>,
 }
 
-impl ServerCertVerifier for Witness {
+impl ServerCertVerifier for RecordingVerifier {
     fn verify_server_cert(
         &self,
         leaf: &CertificateDer<'_>,
@@ -185,7 +185,7 @@ impl ServerCertVerifier for Witness {
     }
 }
 
-impl Witness {
+impl RecordingVerifier {
     /// Checks the recorded certificate. Returns true if a browser would continue.
     fn judge(&self, name: &ServerName<'_>, report: &mut Report) -> bool {
         let chain = self.chain.lock().unwrap_or_else(PoisonError::into_inner);
@@ -215,7 +215,7 @@ impl Witness {
         let mut valid_dates = true;
         // Dates are checked first; other faults are then checked at a time at which the dates are
         // right.
-        if let Some((dated, day)) = fault.as_ref().and_then(a_right_day) {
+        if let Some((dated, day)) = fault.as_ref().and_then(date_fault) {
             report.fail("dates", dated);
             valid_dates = false;
             fault = judged_at(day);
@@ -240,7 +240,7 @@ impl Witness {
 }
 
 /// The message for wrong dates of a certificate, and a time at which they are right.
-fn a_right_day(fault: &CertificateError) -> Option<(String, UnixTime)> {
+fn date_fault(fault: &CertificateError) -> Option<(String, UnixTime)> {
     match fault {
         CertificateError::ExpiredContext { not_after, .. } => {
             let words = format!(

@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// The delays before a device reconnects, in ms.
 const BACKOFF: [u64; 5] = [500, 1000, 2000, 5000, 10_000];
 /// With chaos, one frame in this many is replaced by misbehaviour.
-const MISCHIEF: u64 = 60;
+const MISBEHAVIOUR_RATE: u64 = 60;
 /// The number of frames in a flood.
 const FLOOD: usize = 100;
 
@@ -191,14 +191,14 @@ impl Device {
                     let late = now.saturating_duration_since(due);
                     tally.skip((late.as_secs_f64() / pause.as_secs_f64()) as u64);
                     due = now + pause;
-                    if self.chaos && self.numbers.below(MISCHIEF) == 0 {
-                        match self.mischief(socket).await {
+                    if self.chaos && self.numbers.below(MISBEHAVIOUR_RATE) == 0 {
+                        match self.misbehave(socket).await {
                             Some(open) => socket = open,
                             None => return End::Lost,
                         }
                     }
                     if !self.show(&mut socket).await {
-                        return self.last_words(socket, word).await;
+                        return self.drain(socket, word).await;
                     }
                 }
             }
@@ -217,7 +217,7 @@ impl Device {
     }
 
     /// Reads the hub's last messages after a failed write.
-    async fn last_words(&mut self, mut socket: Socket, mut word: String) -> End {
+    async fn drain(&mut self, mut socket: Socket, mut word: String) -> End {
         let read = async {
             loop {
                 let came = socket.next().await;
@@ -242,7 +242,7 @@ impl Device {
 
     /// Does something that a device should not do. Returns the connection if it is still
     /// usable.
-    async fn mischief(&mut self, mut socket: Socket) -> Option<Socket> {
+    async fn misbehave(&mut self, mut socket: Socket) -> Option<Socket> {
         match self.numbers.below(7) {
             // Disconnect without a close frame.
             0 => return None,

@@ -44,7 +44,7 @@ struct Viewer {
     permission: ViewingPermission,
     follower: Follower,
     messages: Messages,
-    infos: Interval,
+    info_timer: Interval,
     changes: HubChanges,
     /// The newest frame, for viewers that request its age.
     newest: Option<Frame>,
@@ -60,15 +60,15 @@ impl Viewer {
         camera: Arc<Camera>,
         wish: Wish,
     ) -> Self {
-        let mut infos = interval_at(Instant::now() + INFO_INTERVAL, INFO_INTERVAL);
-        infos.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let mut info_timer = interval_at(Instant::now() + INFO_INTERVAL, INFO_INTERVAL);
+        info_timer.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let changes = HubChanges::new(&identity.hub);
         Self {
             identity,
             permission,
             follower: camera.follow_mpeg1(wish.quality),
             messages: Messages::new(wish.form),
-            infos,
+            info_timer,
             changes,
             newest: None,
             revision: camera.revision(),
@@ -92,7 +92,7 @@ impl Viewer {
 
     /// Closes the socket if the camera has failed: the page is notified by the close and may
     /// reconnect, instead of showing a still picture.
-    fn notice_the_end(&mut self, socket: &mut Socket) {
+    fn close_on_failure(&mut self, socket: &mut Socket) {
         let revision = self.camera.revision();
         if revision == self.revision {
             return;
@@ -136,16 +136,16 @@ impl Delivery for Viewer {
     }
 
     fn poll_rare(&mut self, socket: &mut Socket, cx: &mut Context<'_>) -> Poll<()> {
-        if let Poll::Ready(why) = self.permission.poll_over(cx) {
+        if let Poll::Ready(why) = self.permission.poll_revoked(cx) {
             socket.close(close::UNAUTHORIZED, why);
             return Poll::Ready(());
         }
         if self.changes.any(cx) {
             self.changes.take();
-            self.notice_the_end(socket);
+            self.close_on_failure(socket);
             return Poll::Ready(());
         }
-        if self.wish.info && self.infos.poll_tick(cx).is_ready() {
+        if self.wish.info && self.info_timer.poll_tick(cx).is_ready() {
             self.inform(socket);
             return Poll::Ready(());
         }

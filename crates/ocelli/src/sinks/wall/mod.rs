@@ -42,7 +42,7 @@ const V2: &str = "ocelli.v2";
 /// How often a viewer of the `ocelli.v2` form is sent its counts.
 const STATS_INTERVAL: Duration = Duration::from_secs(1);
 /// How many errors of one command are reported.
-const ERRORS_TOLD: usize = 8;
+const MAX_ERROR_EVENTS: usize = 8;
 
 /// This sink's routes.
 pub(super) fn routes() -> Router<Arc<Identity>> {
@@ -152,9 +152,9 @@ impl Viewer {
         }
     }
 
-    fn obey(&mut self, text: &str) {
+    fn execute_text(&mut self, text: &str) {
         let faults = match Command::parse(text) {
-            Ok(command) => self.carry_out(command),
+            Ok(command) => self.execute(command),
             Err(message) => Faults::one(event::error("malformed_command", &message, None)),
         };
         self.ignored += faults.count;
@@ -165,7 +165,7 @@ impl Viewer {
     }
 
     /// Executes a command. Returns the parts that failed.
-    fn carry_out(&mut self, command: Command) -> Faults {
+    fn execute(&mut self, command: Command) -> Faults {
         let v2 = self.v2.is_some();
         let unknown = match command {
             Command::Subscribe { cameras, wish } => {
@@ -198,7 +198,7 @@ impl Viewer {
             |id: &String| event::error("unknown_camera", "there is no such camera", Some(id));
         Faults {
             count: unknown.len() as u64,
-            told: unknown.iter().take(ERRORS_TOLD).map(words).collect(),
+            told: unknown.iter().take(MAX_ERROR_EVENTS).map(words).collect(),
         }
     }
 }
@@ -234,7 +234,7 @@ impl Delivery for Viewer {
 
     fn text(&mut self, text: String, socket: &mut Socket) {
         let work = Work::begin();
-        self.obey(&text);
+        self.execute_text(&text);
         socket.charge(work.took());
     }
 }

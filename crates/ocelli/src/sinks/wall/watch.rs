@@ -158,7 +158,7 @@ impl Watched {
             watch.interval = interval;
             watch.not_before = Instant::now();
             watch.subscription.set_prompt(prompt);
-            self.ready.raise(token);
+            self.ready.enqueue(token);
             return;
         }
         // The new subscription starts before the old one ends, so that a change of stream or camera
@@ -212,7 +212,7 @@ impl Watched {
             };
             if let Some(credit) = &mut watch.credit {
                 *credit = credit.saturating_add(more).min(CREDIT_LIMIT);
-                self.ready.raise(token);
+                self.ready.enqueue(token);
             }
         }
         unknown
@@ -278,7 +278,7 @@ impl Watched {
                 return;
             }
             self.due.pop_first();
-            self.ready.raise(token);
+            self.ready.enqueue(token);
         }
     }
 

@@ -441,7 +441,7 @@ async fn links_and_sessions_end_when_their_time_is_over() {
     // The printed link's ten minutes.
     let mut connection = connection;
     let key = identity.store.key().unwrap().clone();
-    let code = ocelli::catalog::make_code(&mut connection, &key, identity.now()).unwrap();
+    let code = ocelli::catalog::create_admin_code(&mut connection, &key, identity.now()).unwrap();
     clock.pass(10 * 60_000);
     set_up(&code).await.is_problem(401, "expired");
     let forged = PlayToken::new(BTreeMap::from([("yard/gate".to_owned(), [0; 8])]), i64::MAX);

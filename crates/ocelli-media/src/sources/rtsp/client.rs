@@ -3,10 +3,10 @@
 use super::super::{Credentials, SsrfGuard};
 use super::answers;
 use super::auth::Signer;
-use super::connection::{Broken, Connection};
+use super::connection::{Connection, SessionError};
 use super::sdp::Description;
 use super::session::Session;
-use super::talk::{self, Polite, Talk};
+use super::talk::{self, Exchange, TeardownOnDrop};
 use ocelli_core::Budget;
 use std::io;
 use std::time::Duration;
@@ -28,7 +28,7 @@ const MAX_REDIRECTS: usize = 5;
 
 /// RTSP client configuration for one camera.
 #[derive(Clone)]
-pub struct Caller {
+pub struct Client {
     /// The camera's address.
     pub url: Url,
     /// Credentials, if there are any.
@@ -43,7 +43,7 @@ pub struct Caller {
     redirects: usize,
 }
 
-impl Caller {
+impl Client {
     /// Creates a caller for the camera at `url`.
     pub fn new(url: Url, credentials: Option<Credentials>, agent: &'static str) -> Self {
         let teardowns = TaskTracker::new();
@@ -76,10 +76,10 @@ impl Caller {
     pub async fn describe(
         &mut self,
         budget: impl Fn() -> Option<Budget>,
-    ) -> Result<Session, Broken> {
+    ) -> Result<Session, SessionError> {
         loop {
             match self.describe_here(budget()).await {
-                Err(Broken::Moved(target)) => self.follow(&target.0)?,
+                Err(SessionError::Moved(target)) => self.follow(&target.0)?,
                 other => return other,
             }
         }
@@ -89,10 +89,10 @@ impl Caller {
     ///
     /// # Errors
     /// The target is not an RTSP address, or there were too many redirects.
-    pub fn follow(&mut self, target: &str) -> Result<(), Broken> {
+    pub fn follow(&mut self, target: &str) -> Result<(), SessionError> {
         self.redirects += 1;
         if self.redirects > MAX_REDIRECTS {
-            return Err(Broken::Unusable("too many redirects".to_owned()));
+            return Err(SessionError::Unusable("too many redirects".to_owned()));
         }
         let target = self
             .url
@@ -102,13 +102,13 @@ impl Caller {
         let Some(mut target) =
             target.filter(|target| target.host_str().is_some_and(|host| !host.is_empty()))
         else {
-            return Err(Broken::Unusable(
+            return Err(SessionError::Unusable(
                 "it redirects to an address that is not an RTSP address".to_owned(),
             ));
         };
         // Credentials in a redirect are not used.
         if target.set_username("").is_err() || target.set_password(None).is_err() {
-            return Err(Broken::Unusable(
+            return Err(SessionError::Unusable(
                 "its redirect has no valid address".to_owned(),
             ));
         }
@@ -120,33 +120,36 @@ impl Caller {
         Ok(())
     }
 
-    async fn describe_here(&self, budget: Option<Budget>) -> Result<Session, Broken> {
+    async fn describe_here(&self, budget: Option<Budget>) -> Result<Session, SessionError> {
         let connection = self.connect(budget).await?;
         let signer = Signer::new(self.credentials.clone());
-        let mut talk = Talk::new(connection, signer, self.agent, self.url.clone());
+        let mut talk = Exchange::new(connection, signer, self.agent, self.url.clone());
         let accept = [("Accept", "application/sdp".into())];
         let uri = self.url.to_string();
         let answer = talk::in_time(DESCRIBE, talk.ask("DESCRIBE", &uri, &accept)).await?;
         let description = Description::read(&answer.body);
         talk.base = answers::base(&answer, &self.url);
-        talk.served_by(description.tool.as_deref());
+        talk.note_server(description.tool.as_deref());
         let control = description.control.as_deref();
         let control = control.map_or_else(|| uri, |control| answers::join(&talk.base, control));
-        let talk = Polite::new(talk, self.teardowns.clone());
+        let talk = TeardownOnDrop::new(talk, self.teardowns.clone());
         Ok(Session::new(talk, description, control))
     }
 
-    async fn connect(&self, budget: Option<Budget>) -> Result<Connection, Broken> {
-        let silent = || Broken::Io(io::ErrorKind::TimedOut.into());
+    async fn connect(&self, budget: Option<Budget>) -> Result<Connection, SessionError> {
+        let silent = || SessionError::Io(io::ErrorKind::TimedOut.into());
         let host = self.url.host_str().unwrap_or_default();
         let ssrf_guard = self.ssrf_guard.unwrap_or(SsrfGuard::disabled());
         let found = timeout(LOOKUP, ssrf_guard.resolve(host, self.port()));
-        let found = found.await.map_err(|_| silent())?.map_err(Broken::Io)?;
+        let found = found
+            .await
+            .map_err(|_| silent())?
+            .map_err(SessionError::Io)?;
         let mut fault = silent();
         for address in found.into_iter().take(ADDRESSES) {
             match timeout(CONNECT, TcpStream::connect(address)).await {
                 Ok(Ok(stream)) => return Ok(Connection::new(stream, address, budget)),
-                Ok(Err(error)) => fault = Broken::Io(error),
+                Ok(Err(error)) => fault = SessionError::Io(error),
                 Err(_) => fault = silent(),
             }
         }

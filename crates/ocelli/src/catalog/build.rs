@@ -12,7 +12,7 @@ use std::sync::Arc;
 ///
 /// # Errors
 /// The hub has no such app.
-pub fn make(hub: &Hub, camera: &CameraConfig) -> Result<Camera, HubError> {
+pub fn build_camera(hub: &Hub, camera: &CameraConfig) -> Result<Camera, HubError> {
     let id = hub.resolve(&camera.app, &camera.room)?;
     let upstream = |source: &Arc<dyn Source>, address: &Address| {
         let renditions = Renditions {
@@ -48,7 +48,7 @@ pub fn put_configured(hub: &Hub, config: &Config) -> Result<(), ConfigError> {
     for camera in &config.cameras {
         let refuse =
             |error: HubError| ConfigError::new(format!("camera {:?}: {error}", camera.room));
-        let made = make(hub, camera).map_err(refuse)?;
+        let made = build_camera(hub, camera).map_err(refuse)?;
         hub.add(made).map_err(refuse)?;
     }
     Ok(())

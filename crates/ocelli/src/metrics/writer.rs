@@ -5,9 +5,9 @@ use prometheus_client::metrics::MetricType;
 use std::fmt;
 
 /// The output for metrics.
-pub struct Sheet<'e>(pub(super) DescriptorEncoder<'e>);
+pub struct MetricsWriter<'e>(pub(super) DescriptorEncoder<'e>);
 
-impl Sheet<'_> {
+impl MetricsWriter<'_> {
     /// Writes a gauge with one row for each set of labels.
     pub fn gauges<L: EncodeLabelSet>(
         &mut self,

@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_are_found_beside_quoted_commas() {
+    fn fields_with_quoted_commas_are_parsed() {
         let fields = "a=\"1, b=2\", b = 3, c=\"x\"";
         assert_eq!(field(fields, "b").as_deref(), Some("3"));
         assert_eq!(field(fields, "c").as_deref(), Some("x"));

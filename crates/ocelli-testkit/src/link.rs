@@ -71,7 +71,7 @@ impl Link {
         let name = ServerName::try_from("localhost").map_err(io::Error::other)?;
         let client = ClientConnection::new(config.clone(), name).map_err(io::Error::other)?;
         self.tls = Some(Box::new(client.into()));
-        self.shake_hands()
+        self.handshake()
     }
 
     /// Starts TLS as the server.
@@ -81,10 +81,10 @@ impl Link {
     pub fn accept(mut self, config: &Arc<ServerConfig>) -> io::Result<Self> {
         let server = ServerConnection::new(config.clone()).map_err(io::Error::other)?;
         self.tls = Some(Box::new(server.into()));
-        self.shake_hands()
+        self.handshake()
     }
 
-    fn shake_hands(mut self) -> io::Result<Self> {
+    fn handshake(mut self) -> io::Result<Self> {
         while let Some(tls) = &mut self.tls {
             write_tls(tls, &mut self.stream)?;
             if !tls.is_handshaking() && !tls.wants_write() {

@@ -122,7 +122,11 @@ impl Socket {
             if !binary {
                 continue;
             }
-            let length = usize::from(*message.get(28).ok_or("the message is shorter than its header")?);
+            let length = usize::from(
+                *message
+                    .get(28)
+                    .ok_or("the message is shorter than its header")?,
+            );
             let id = message
                 .get(29..29 + length)
                 .ok_or("the message is shorter than its id")?;
@@ -149,7 +153,7 @@ pub struct WallFrame {
 ///
 /// # Errors
 /// Returns an error if the system provides none.
-pub fn rubbish(length: usize) -> Result<Vec<u8>> {
+pub fn random_bytes(length: usize) -> Result<Vec<u8>> {
     let mut bytes = vec![0; length];
     let mut filled = 0;
     while filled < length {

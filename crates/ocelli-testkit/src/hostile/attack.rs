@@ -68,7 +68,7 @@ impl Default for Bounds {
     }
 }
 
-/// How long attacks run, and how strictly times are judged.
+/// Duration of attacks, and strictness of the time limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
     /// A second or two each, for machines with other load: `/health` has more slack, and its
@@ -80,7 +80,7 @@ pub enum Form {
 
 /// One attack.
 pub struct Attack {
-    /// The kind of attack; `make attack` gives each kind a hub of its own.
+    /// The kind of attack; `make attack` starts a separate hub for each kind.
     pub family: &'static str,
     /// Its name.
     pub name: String,

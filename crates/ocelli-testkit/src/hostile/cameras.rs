@@ -126,13 +126,13 @@ fn test(url: &str, target: &Target, progress: &Progress) {
     let body = format!(r#"{{"source":"{url}"{}}}"#, insecure.unwrap_or_default());
     let from = target.new_address();
     while progress.goes_on() {
-        let told = target.call(from, "POST /api/v1/cameras/test", &target.operator, &body);
-        match told {
-            Ok((200, told)) => {
-                let reason = super::target::field(&told, "reason").unwrap_or(told);
-                progress.ended(format!("told the operator: {reason}"));
+        let answer = target.call(from, "POST /api/v1/cameras/test", &target.operator, &body);
+        match answer {
+            Ok((200, answer)) => {
+                let reason = super::target::field(&answer, "reason").unwrap_or(answer);
+                progress.ended(format!("reported to the operator: {reason}"));
             }
-            Ok((status, _)) => progress.ended(format!("told the operator: {status}")),
+            Ok((status, _)) => progress.ended(format!("reported to the operator: {status}")),
             Err(error) => progress.ended(error),
         }
         progress.rest(BEAT);

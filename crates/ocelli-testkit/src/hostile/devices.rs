@@ -52,7 +52,7 @@ pub fn attacks() -> Vec<Attack> {
             ..kind("push at ten times their rate", whole)
         },
         kind("send empty pings", frame(PING, b"")),
-        kind("send texts that mean nothing", frame(TEXT, b"{}")),
+        kind("send meaningless texts", frame(TEXT, b"{}")),
         kind("send pictures without an end", half),
         Kind {
             opening: frame(BEGUN, b"\xFF\xD8"),

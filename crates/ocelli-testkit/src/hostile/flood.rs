@@ -143,7 +143,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_close_frame_is_found_however_the_bytes_arrive() {
+    fn a_close_frame_is_found_in_any_chunking() {
         let mut bytes = vec![0x82, 126, 0, 200];
         bytes.extend([8; 200]);
         bytes.extend([0x89, 0, 0x88, 6, 0x03, 0xF0]);

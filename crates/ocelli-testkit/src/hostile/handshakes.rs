@@ -141,7 +141,7 @@ fn update_keys(target: &Target, from: Ipv4Addr, progress: &Progress) -> Result<(
     while progress.goes_on() {
         match link.tls() {
             Some(Connection::Client(client)) => client.refresh_traffic_keys()?,
-            _ => return Err("this connection is not one of a TLS client".into()),
+            _ => return Err("this is not a TLS client connection".into()),
         }
         pace.sent(1);
         match link.pump(&[], |_| {}) {

@@ -68,14 +68,11 @@ pub fn attacks() -> Vec<Attack> {
         ("windows that open by one", |_, _| {
             frame(WINDOW, 0, 0, &1_u32.to_be_bytes())
         }),
-        (
-            "headers that go on without end",
-            |target, stream| match stream {
-                1 => frame(HEADERS, END_STREAM, 1, &get(target, "/health")),
-                // Repeats the same header field.
-                _ => frame(CONTINUATION, 0, 1, &[0, 1, b'a', 1, b'b']),
-            },
-        ),
+        ("endless headers", |target, stream| match stream {
+            1 => frame(HEADERS, END_STREAM, 1, &get(target, "/health")),
+            // Repeats the same header field.
+            _ => frame(CONTINUATION, 0, 1, &[0, 1, b'a', 1, b'b']),
+        }),
     ];
     let flooding = floods.into_iter().map(|(name, piece)| {
         Attack::new(

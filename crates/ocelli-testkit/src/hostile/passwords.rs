@@ -36,7 +36,7 @@ fn guess(target: &Target, progress: &Progress, addresses: usize, each: usize) ->
                     let body = format!(r#"{{"name":"user{number}","password":"wrong-{number}"}}"#);
                     progress.connected();
                     match target.call(from, "POST /api/v1/session", "", &body) {
-                        Ok((status, _)) => progress.ended(format!("told {status}")),
+                        Ok((status, _)) => progress.ended(format!("status {status}")),
                         Err(error) => progress.ended(error),
                     }
                 });

@@ -239,7 +239,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_bomb_is_small_and_has_the_shape_of_a_jpeg() {
+    fn a_decompression_bomb_is_small_and_looks_like_a_jpeg() {
         let bomb = bomb(16_000, 16_000);
         assert!(bomb.len() < 600, "{}", bomb.len());
         assert!(crate::jpeg::is_whole(&bomb) && crate::jpeg::is_whole(&scans()));

@@ -71,11 +71,11 @@ impl Progress {
         }
     }
 
-    pub(super) fn told(&self) -> Told {
+    pub(super) fn counts(&self) -> Counts {
         let endings = self.endings.lock().unwrap_or_else(PoisonError::into_inner);
         let faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
         let endings = endings.iter().map(|(how, count)| (how.clone(), *count));
-        Told {
+        Counts {
             connections: self.connections.load(Ordering::Relaxed),
             bytes: self.bytes.load(Ordering::Relaxed),
             endings: endings.collect(),
@@ -85,7 +85,7 @@ impl Progress {
 }
 
 /// What the attackers counted.
-pub(super) struct Told {
+pub(super) struct Counts {
     pub connections: u64,
     pub bytes: u64,
     /// How connections ended, each with its number of occurrences.

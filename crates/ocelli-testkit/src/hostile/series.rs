@@ -50,7 +50,7 @@ pub fn attacks() -> Vec<Attack> {
     let new = Attack::new("series", "1,000 new series a second", new_series).over(Over::Plain);
     vec![
         viewers,
-        source("lines that are no samples", || {
+        source("lines that are not samples", || {
             b"what is this? 1 2 3\n".repeat(400)
         }),
         source("empty lines", || vec![b'\n'; 8_000]).short(None),
@@ -84,8 +84,8 @@ fn fill(target: &Target) -> Result<()> {
         link.stream().shutdown(Shutdown::Write)?;
         // The hub closes the connection after it has read everything.
         link.set_patience(Duration::from_secs(20));
-        let mut told = Vec::new();
-        link.read_to_end(&mut told)?;
+        let mut answer = Vec::new();
+        link.read_to_end(&mut answer)?;
     }
     Ok(())
 }

@@ -61,7 +61,7 @@ pub fn attacks() -> Vec<Attack> {
         kind("empty pongs", WALL, V2, frame(PONG, b"")),
         kind("full pings", CAMERA, "", frame(PING, &[b'p'; 125])),
         kind("empty texts to /live/ws", CAMERA, "", frame(TEXT, b"")),
-        kind("empty asks to /ws/series", SERIES, "", frame(TEXT, b"")),
+        kind("empty requests to /ws/series", SERIES, "", frame(TEXT, b"")),
         kind("empty commands, plain", WALL, "", frame(TEXT, b"")),
         kind("empty commands, v2", WALL, V2, frame(TEXT, b"")),
         kind(

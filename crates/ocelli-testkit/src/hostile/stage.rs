@@ -3,7 +3,7 @@
 
 use super::attack::{Attack, Form, MEGABYTE, Transport};
 use super::health::{Answers, Health};
-use super::progress::{Progress, Told};
+use super::progress::{Counts, Progress};
 use super::target::Target;
 use crate::feed::{Cameras, Feed};
 use crate::jpeg::Picture;
@@ -90,7 +90,7 @@ pub struct Outcome {
     settled_in: Duration,
     /// The most child processes at a time, and the most memory of all of them.
     children: (usize, u64),
-    told: Told,
+    counts: Counts,
     /// Duration of the attack.
     lasted: Duration,
     /// The limits that were exceeded.
@@ -130,10 +130,10 @@ impl fmt::Display for Outcome {
             millis(self.undisturbed.health.most),
             self.settled_in.as_secs_f64(),
             bytes / MEGABYTE,
-            self.told.connections,
-            self.told.bytes as f64 / MEGABYTE as f64 / self.lasted.as_secs_f64(),
+            self.counts.connections,
+            self.counts.bytes as f64 / MEGABYTE as f64 / self.lasted.as_secs_f64(),
         )?;
-        let endings = &self.told.endings;
+        let endings = &self.counts.endings;
         let ended: u64 = endings.iter().map(|(_, count)| count).sum();
         let mut most: Vec<_> = endings.iter().collect();
         most.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
@@ -259,8 +259,8 @@ impl Stage {
             service
         });
         let peak = peak_of(run.hub.pid()).max(before);
-        let mut told = progress.told();
-        let mut faults = std::mem::take(&mut told.faults);
+        let mut counts = progress.counts();
+        let mut faults = std::mem::take(&mut counts.faults);
         let share = service.rate / undisturbed.rate;
         let deadline = self.form.deadline(undisturbed.health);
         let late = service.health.half > deadline.half || service.health.most > deadline.most;
@@ -277,7 +277,7 @@ impl Stage {
             ));
         }
         faults.extend(exceeded(attack, peak - before, children));
-        if attack.bounds.ends && self.form == Form::Whole && told.endings.is_empty() {
+        if attack.bounds.ends && self.form == Form::Whole && counts.endings.is_empty() {
             faults.push("the attacker was not disconnected".to_owned());
         }
         if let Some(status) = run.hub.wait(Duration::ZERO) {
@@ -311,7 +311,7 @@ impl Stage {
             memory: [before, peak, after],
             settled_in,
             children,
-            told,
+            counts,
             lasted: window + LEAD,
             faults,
         };
@@ -391,7 +391,8 @@ impl Running {
         let body =
             r#"{"name":"operator","scope":"app","appId":"live","permissions":["camera:create"]}"#;
         let made = target.administer("POST /api/v1/tokens", body)?;
-        target.operator = super::target::field(&made, "token").ok_or("the response has no token")?;
+        target.operator =
+            super::target::field(&made, "token").ok_or("the response has no token")?;
         let open = |address: SocketAddr, tls: Option<std::sync::Arc<_>>| {
             move || match &tls {
                 Some(tls) => Link::connect(address)?.encrypt(tls),

@@ -304,20 +304,20 @@ fn to_closing(tokens: &[Token]) -> usize {
 }
 
 /// Returns the shortest path from one file to another, including both.
-fn way<'a>(graph: &'a Graph, from: &'a Path, to: &Path) -> Option<Vec<&'a Path>> {
-    let mut ways = VecDeque::from([vec![from]]);
+fn shortest_path<'a>(graph: &'a Graph, from: &'a Path, to: &Path) -> Option<Vec<&'a Path>> {
+    let mut paths = VecDeque::from([vec![from]]);
     let mut seen = BTreeSet::new();
-    while let Some(way) = ways.pop_front() {
-        let next = way.last().and_then(|last| graph.get(*last));
+    while let Some(path) = paths.pop_front() {
+        let next = path.last().and_then(|last| graph.get(*last));
         for file in next.into_iter().flat_map(BTreeMap::keys) {
             if !seen.insert(file) {
                 continue;
             }
-            let way: Vec<_> = way.iter().copied().chain([file.as_path()]).collect();
+            let path: Vec<_> = path.iter().copied().chain([file.as_path()]).collect();
             if file == to {
-                return Some(way);
+                return Some(path);
             }
-            ways.push_back(way);
+            paths.push_back(path);
         }
     }
     None
@@ -326,27 +326,30 @@ fn way<'a>(graph: &'a Graph, from: &'a Path, to: &Path) -> Option<Vec<&'a Path>>
 /// Describes the loops of a graph: for each set of files that import each other, the shortest
 /// loop and the number of files.
 pub fn loops(graph: &Graph) -> Vec<String> {
-    let mut told = Vec::new();
-    let mut known = BTreeSet::new();
+    let mut found = Vec::new();
+    let mut seen = BTreeSet::new();
     for start in graph.keys() {
-        if known.contains(start) || way(graph, start, start).is_none() {
+        if seen.contains(start) || shortest_path(graph, start, start).is_none() {
             continue;
         }
         let both = |other: &&PathBuf| {
-            way(graph, start, other).is_some() && way(graph, other, start).is_some()
+            shortest_path(graph, start, other).is_some()
+                && shortest_path(graph, other, start).is_some()
         };
         let together: Vec<_> = graph.keys().filter(both).collect();
-        let loops = together.iter().filter_map(|file| way(graph, file, file));
+        let loops = together
+            .iter()
+            .filter_map(|file| shortest_path(graph, file, file));
         let shortest = loops.min_by_key(Vec::len).unwrap_or_default();
-        told.push(tell(graph, &shortest, together.len()));
-        known.extend(together);
+        found.push(describe(graph, &shortest, together.len()));
+        seen.extend(together);
     }
-    told
+    found
 }
 
-fn tell(graph: &Graph, way: &[&Path], together: usize) -> String {
+fn describe(graph: &Graph, path: &[&Path], together: usize) -> String {
     let mut text = format!("{together} files import each other in a loop, such as\n");
-    for pair in way.windows(2) {
+    for pair in path.windows(2) {
         let names = &graph[pair[0]][pair[1]];
         let names: Vec<_> = names.iter().map(String::as_str).collect();
         let (file, other) = (pair[0].display(), pair[1].display());

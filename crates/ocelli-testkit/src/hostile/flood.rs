@@ -125,7 +125,7 @@ impl Frames {
         }
     }
 
-    /// Returns the code and reason of the close frame, or `otherwise` if there was none.
+    /// Returns the code and reason of the close frame, or `otherwise` without one.
     pub fn ending(&self, otherwise: String) -> String {
         match self.close.split_first_chunk() {
             Some((code, reason)) => {

@@ -153,7 +153,7 @@ pub struct WallFrame {
 ///
 /// # Errors
 /// Returns an error if the system provides none.
-pub fn random_bytes(length: usize) -> Result<Vec<u8>> {
+pub fn garbage(length: usize) -> Result<Vec<u8>> {
     let mut bytes = vec![0; length];
     let mut filled = 0;
     while filled < length {

@@ -162,11 +162,11 @@ async fn a_wrong_password_is_sent_once() {
 #[tokio::test]
 async fn a_redirect_is_followed_without_the_password() {
     let told = Arc::new(AtomicBool::new(false));
-    let answers = told.clone();
+    let seen = told.clone();
     let elsewhere = Camera::start(move |peer| {
         loop {
             let request = peer.request()?;
-            answers.fetch_or(request.contains("Authorization"), Ordering::SeqCst);
+            seen.fetch_or(request.contains("Authorization"), Ordering::SeqCst);
             peer.answer_as_usual(&request, JPEG)?;
             if request.starts_with("PLAY") {
                 peer.picture()?;

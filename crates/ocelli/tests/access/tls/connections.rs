@@ -169,7 +169,7 @@ async fn an_unfinished_handshake_is_dropped_without_delaying_others() {
         }
     }
     // A client that completes the handshake and then sends no request.
-    let mut silent = local.connect("localhost", b"h2").await;
+    let mut idle = local.connect("localhost", b"h2").await;
     let page = text(&local.curl(&[&local.hub.url("/health")]));
     assert!(page.contains("\"ok\""), "{page}");
     // Garbage is closed at once, without an answer.
@@ -182,7 +182,7 @@ async fn an_unfinished_handshake_is_dropped_without_delaying_others() {
         let ended = timeout(PATIENCE, stream.read_to_end(&mut Vec::new())).await;
         assert!(ended.is_ok(), "the handshake does not time out");
     }
-    let ended = timeout(PATIENCE, silent.read_to_end(&mut Vec::new())).await;
+    let ended = timeout(PATIENCE, idle.read_to_end(&mut Vec::new())).await;
     assert!(ended.is_ok(), "the silent client is not dropped");
 }
 

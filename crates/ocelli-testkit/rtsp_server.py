@@ -99,7 +99,7 @@ def refuse_seeking(_pad, probe):
     shared pipeline, which disturbs the other viewers and sometimes hangs the server.
     """
     seeking = probe.get_query().type == Gst.QueryType.SEEKING
-    # The query is not answered, so seeking counts as unsupported.
+    # The query's initial value is "not seekable".
     return Gst.PadProbeReturn.HANDLED if seeking else Gst.PadProbeReturn.OK
 
 
@@ -181,15 +181,15 @@ def demand_password(server, arguments):
         auth.add_basic(GstRtspServer.RTSPAuth.make_basic(arguments.user, arguments.password), token)
     # Anonymous viewers may learn that a mount exists: without this permission the server would
     # answer 404 where cameras answer 401.
-    anybody = GstRtspServer.RTSPToken()
-    anybody.set_string("media.factory.role", "anybody")
-    auth.set_default_token(anybody)
+    anonymous = GstRtspServer.RTSPToken()
+    anonymous.set_string("media.factory.role", "anonymous")
+    auth.set_default_token(anonymous)
     server.set_auth(auth)
 
 
 def permissions():
     allowed = GstRtspServer.RTSPPermissions()
-    for role, construct in (("viewer", True), ("anybody", False)):
+    for role, construct in (("viewer", True), ("anonymous", False)):
         allowed.add_permission_for_role(role, "media.factory.access", True)
         allowed.add_permission_for_role(role, "media.factory.construct", construct)
     return allowed

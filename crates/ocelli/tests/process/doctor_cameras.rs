@@ -157,7 +157,7 @@ fn this_machine_is_checked() {
     let verdict = Verdict::of(&output.expect("it runs"));
     verdict.fails("ffmpeg", &["not installed", "apt install ffmpeg"]);
 
-    // Whether the hub's address is free depends on its configuration.
+    // The port check uses the address from the configuration.
     let held = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let taken = held.local_addr().expect("its address");
     let dir = Dir::new("doctor");

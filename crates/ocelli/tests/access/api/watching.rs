@@ -267,7 +267,7 @@ async fn revoking_a_credential_ends_the_streams_it_opened() {
     revoke(format!("DELETE /api/v1/tokens/{token_id}")).await;
     assert_eq!(by_token.close_code().await, Some(4401));
 
-    // The other role is sufficient; the wall stays open with the public cameras.
+    // A change of role is enough to end them; the wall stays open with the public cameras.
     let roles = json!({ "roles": [{ "app": "live", "role": "viewer" }] }).to_string();
     let changed = admin(&hub, &format!("PATCH /api/v1/users/{bob_id}"), &roles).await;
     assert_eq!(changed.status(), 200, "{changed:?}");

@@ -45,7 +45,7 @@ async fn reports_of_a_device_are_stored_and_passed_on() {
     assert_eq!(device(hub).await["lastStatsJson"], kept);
     let stream = newest_stream(hub, "active").await;
     assert_eq!(stream["lastStatsJson"], kept);
-    // After it is connected, its last report stays with the stream.
+    // The device stays connected, and its last report stays with the stream.
     let jpeg = picture(1);
     device_socket.show(jpeg.clone()).await;
     shows(hub, "cam1", &jpeg).await;

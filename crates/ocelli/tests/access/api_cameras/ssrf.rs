@@ -31,8 +31,8 @@ fn outside(serve: impl Fn(TcpStream) + Send + Sync + 'static) -> SocketAddr {
 
 /// Checks that nothing has connected to the listener.
 fn assert_no_connection(listener: &TcpListener) {
-    door.set_nonblocking(true).unwrap();
-    let came = door.accept();
+    listener.set_nonblocking(true).unwrap();
+    let came = listener.accept();
     let nobody = came
         .as_ref()
         .is_err_and(|error| error.kind() == ErrorKind::WouldBlock);

@@ -1,10 +1,10 @@
-//! H.264 and H.265: any bytes can be surveyed as an access unit. A raw Annex B stream yields the
-//! same units at any split, and its bytes are in them without gaps.
+//! H.264 and H.265: an access unit is surveyed whatever is in it, and a bare stream gives the
+//! same units however it is cut, each byte in one of them.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use ocelli_core::Codec;
 use ocelli_media::annexb::{self, Splitter};
+use ocelli_core::Codec;
 
 fuzz_target!(|input: (bool, u8, &[u8])| {
     let codec = if input.0 { Codec::H264 } else { Codec::H265 };

@@ -1,10 +1,10 @@
-//! SMJPEG and AVI output of ffmpeg: the same pictures are found at any split, and they are not longer
-//! than the input.
+//! What ffmpeg writes, as SMJPEG and as AVI: the same pictures come however it is cut, and
+//! none is longer than what came.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use ocelli_core::{Budget, Budgets, PeerKind};
 use ocelli_media::ffmpeg::{Avi, Smjpeg};
+use ocelli_core::{Budget, Budgets, PeerKind};
 use std::io;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
@@ -17,7 +17,7 @@ fuzz_target!(|input: (u8, &[u8])| {
     assert!(whole.iter().flatten().sum::<usize>() <= bytes.len());
 });
 
-/// A reader that returns at most this many bytes per read.
+/// Gives so many bytes at once.
 struct Cut<'a>(&'a [u8], usize);
 
 impl AsyncRead for Cut<'_> {
@@ -38,7 +38,7 @@ fn budget() -> Budget {
     Budgets::default().budget(PeerKind::Program)
 }
 
-/// Returns the lengths of the pictures of both formats.
+/// The lengths of the pictures of both.
 fn pictures(bytes: &[u8], cut: usize) -> [Vec<usize>; 2] {
     let mut found = [Vec::new(), Vec::new()];
     finish(async {
@@ -54,7 +54,7 @@ fn pictures(bytes: &[u8], cut: usize) -> [Vec<usize>; 2] {
     found
 }
 
-/// Polls until it is ready. The input is always ready, and the budget after its turn.
+/// Polls until it is ready: the input always is, and the budget after its turn.
 fn finish(work: impl Future<Output = ()>) {
     let mut work = pin!(work);
     let mut cx = Context::from_waker(Waker::noop());

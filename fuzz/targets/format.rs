@@ -1,9 +1,9 @@
-//! Raw H.264 or H.265 from a program: the same pictures are found at any split.
+//! What a program writes as bare H.264 or H.265: the same pictures come however it is cut.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use ocelli_core::Codec;
 use ocelli_media::sources::bare_pictures;
+use ocelli_core::Codec;
 
 fuzz_target!(|input: (bool, u8, &[u8])| {
     let codec = if input.0 { Codec::H264 } else { Codec::H265 };
@@ -12,6 +12,6 @@ fuzz_target!(|input: (bool, u8, &[u8])| {
     let whole = bare_pictures(codec, &[bytes]);
     assert_eq!(whole, bare_pictures(codec, &pieces));
     let total: usize = whole.iter().flatten().sum();
-    // The output is longer than the input only by repeated parameter sets before key frames.
+    // Beyond what came stand only parameter sets again, in front of key frames.
     assert!(total <= bytes.len() * (bytes.len() + 1));
 });

@@ -1,4 +1,4 @@
-//! Responses of HTTP cameras: head, challenge and body are the same at any split.
+//! What an HTTP camera answers: head, challenge and body are the same however they are cut.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,4 @@
-//! Messages of a device: JPEG headers and device statistics.
+//! What a device says: a picture's outline, and numbers of itself.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,5 +1,5 @@
-//! JPEG: a header is parsed wherever the bytes end, and a stream yields the same pictures at any
-//! split.
+//! JPEG: a header is read wherever the bytes end, and a stream of pictures gives the
+//! same ones however it is cut.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,4 @@
-//! Multipart streams of cameras: the same parts are found at any split.
+//! Multipart as cameras write it: the same parts come however the stream is cut.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,8 +1,8 @@
-//! RTP packets of every codec: they yield pictures, or the stream fails with a reason.
+//! RTP packets of every codec: pictures come, or the stream is given up with its reason.
 //!
-//! The first byte chooses the codec. The second is the length of the codec parameters, which follow.
-//! Then come the packets, each after its length and a byte of flags: whether the marker bit is set,
-//! whether it begins a picture, the gap before it, and whether it already contains its RTP header.
+//! The first byte chooses the codec, the second is the length of its parameters, which come
+//! next. Packets follow, each behind its length and a byte that says whether it is marked,
+//! begins a picture or follows a gap, or is written out with its header.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

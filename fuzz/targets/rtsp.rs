@@ -1,5 +1,5 @@
-//! RTSP from cameras: the same messages and packets are found at any split, and their contents are
-//! parsed without a panic.
+//! What a camera says in RTSP: the same messages and packets come however the stream is
+//! cut, and what they hold is read without a panic.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,5 +1,5 @@
-//! Lines from sources of samples: the same lines are found at any split, and a sample is two finite
-//! numbers.
+//! What sources of samples write: lines come out the same however they are cut, and a
+//! sample is two finite numbers.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,4 @@
-//! Commands on the wall socket: every parsed command is within its limits.
+//! Commands on the wall socket: whatever is read as one is within its bounds.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

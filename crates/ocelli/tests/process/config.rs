@@ -203,10 +203,7 @@ fn what_concerns_the_front_door_is_read_and_its_faults_are_named() {
             "public_url = \"https://a.example/?x\"",
             "more than a scheme",
         ),
-        (
-            "trusted_proxies = [\"proxy.lan\"]",
-            "not an address of a proxy",
-        ),
+        ("trusted_proxies = [\"proxy.lan\"]", "no address of a proxy"),
         ("frame_ancestors = [\"dash.example\"]", "no origin of pages"),
         (
             "frame_ancestors = [\"https://a.example; script-src *\"]",

@@ -52,7 +52,8 @@ const KEEP_ALIVE: Duration = Duration::from_secs(20);
 pub struct PortRoutes {
     /// All routes.
     routes: Router,
-    /// Routes for plain HTTP on a TLS port. All other paths redirect to HTTPS.
+    /// Routes for plain HTTP on a TLS port. Requests to other paths are redirected to HTTPS or
+    /// refused.
     plaintext_routes: Router,
 }
 
@@ -68,7 +69,8 @@ impl PortRoutes {
     }
 }
 
-/// Redirects a plain HTTP request on a TLS port to HTTPS.
+/// Redirects a plain HTTP request on a TLS port to HTTPS. Upgrades and methods other than GET and
+/// HEAD are refused.
 async fn point(
     State(front): State<Arc<Front>>,
     Extension(peer): Extension<Peer>,

@@ -117,7 +117,7 @@ impl Account {
         entered.map_err(|_| Full)
     }
 
-    /// Returns a value for a response that counts for nothing.
+    /// Returns a [`Held`] of zero bytes, for a response that is not counted.
     pub fn hold_nothing(self: &Arc<Self>) -> Held {
         self.hold(0)
     }

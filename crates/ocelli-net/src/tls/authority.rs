@@ -1,5 +1,5 @@
 //! The hub's own certificate authority. It is created at the first start and stored in the data
-//! directory; devices trust only its certificate.
+//! directory. Its certificate is the only one that devices must trust.
 //!
 //! Only the authority's key is stored. The server certificate is issued at each start, with a key
 //! that is never written to disk. A device that trusts the authority also trusts the next server

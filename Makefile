@@ -58,7 +58,7 @@ attack: ## a hub under attack in a namespace of its own, beside a wall that has 
 soak: ## everything at once with faults every few seconds, 20 minutes (ARGS="--minutes 3" for fewer)
 	@scripts/soak.sh
 
-lint: ## formatting, clippy, type checks, shell scripts; changes nothing
+lint: ## wording, formatting, clippy, type checks, shell scripts; changes nothing
 	@scripts/lint.sh
 
 fmt: ## format the Rust sources

@@ -5,6 +5,8 @@
 
 require_rust
 require_node
+scripts/prose.sh --self-test
+scripts/prose.sh
 cargo fmt --all --check
 cargo fmt --manifest-path fuzz/Cargo.toml --check
 scripts/web.sh

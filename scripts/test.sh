@@ -35,7 +35,7 @@ trap finish EXIT
 # The lines of the part that failed that say which tests, and why.
 failures() {
     sed 's/\x1b\[[0-9;]*m//g' "$log" |
-        grep -aE '^test .* FAILED$|panicked at |^ *FAIL |AssertionError|^ *(Timeout|Type|Reference)?Error: |^error(\[|:)' |
+        grep -aE '^test .* FAILED$|panicked at |^ *FAIL |AssertionError|^ *(Timeout|Type|Reference)?Error: |^error(\[|:)|^[^ :]+:[0-9]+: prose: ' |
         awk '!seen[$0]++' | cut -c1-240 | head -n 16 >&2 || true
 }
 
@@ -87,6 +87,12 @@ ratios() {
     "${OCELLI_BIN%/*}/ocelli-bench" --short --hub "$OCELLI_BIN"
 }
 
+# Wording of comments, documents and user interface texts; first the self-test.
+prose() {
+    scripts/prose.sh --self-test
+    scripts/prose.sh
+}
+
 # websocat, a WebSocket client for devices' tests, which Debian has not.
 install_websocat() {
     [ -x target/websocat/bin/websocat ] || command -v websocat >/dev/null ||
@@ -104,6 +110,7 @@ all | rust | web | api | e2e) ;;
 esac
 
 if [ "$what" = all ]; then
+    part "wording" prose
     part "Rust formatting" cargo fmt --all --check
 fi
 part "browser packages" scripts/web.sh modules

@@ -111,8 +111,8 @@ impl Hub {
             .arg("--data")
             .arg(directory.join("kept"))
             .start();
-        let line = process.wait_stderr("samples by TCP on", Duration::from_secs(10));
-        let line = line.ok_or("the hub takes no samples")?;
+        let line = process.wait_stderr("samples over TCP on", Duration::from_secs(10));
+        let line = line.ok_or("the hub does not accept samples")?;
         let samples = line.rsplit(' ').next().unwrap_or_default().parse()?;
         Ok(Self {
             process,

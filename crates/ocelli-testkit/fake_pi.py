@@ -36,7 +36,7 @@ def frame(now):
 
 
 def write(data):
-    # Nothing of a frame waits here for the next one.
+    # No buffering: each frame is written at once.
     view = memoryview(data)
     while view:
         view = view[os.write(1, view) :]

@@ -57,18 +57,18 @@ def pipelines(arguments):
     tone = "audiotestsrc is-live=true volume=0.1 ! audio/x-raw,rate=8000,channels=1 ! alawenc ! rtppcmapay pt=8 "
     return {
         "/h264": picture() + h264,
-        # The picture for tiles, beside the large one.
+        # The substream for tiles.
         "/small": picture(160, 120) + h264,
         "/h265": picture()
         + f"! x265enc tune=zerolatency speed-preset=ultrafast bitrate={rate} "
         + f"key-int-max={keys} option-string=open-gop=0:pools=none:frame-threads=1 "
         + "! h265parse ! rtph265pay pt=96 config-interval=-1 name=pay0 ",
         "/mjpeg": picture() + "! jpegenc quality=70 ! rtpjpegpay pt=26 name=pay0 ",
-        # Its brightness tells the time of capture: see set_clock.
+        # Its brightness encodes the capture time: see set_clock.
         "/clock": "videotestsrc name=clock is-live=true pattern=solid-color "
         + f"! video/x-raw,format=I420,width={width},height={height},framerate={fps}/1 "
         + h264,
-        # Parameter sets in the session description only, as many cameras do.
+        # Parameter sets only in the session description, as many cameras send them.
         "/oob": picture()
         + x264
         + "! h264parse ! video/x-h264,stream-format=avc ! rtph264pay pt=96 config-interval=0 name=pay0 ",
@@ -93,18 +93,18 @@ def set_clock(source):
 
 
 def refuse_seeking(_pad, probe):
-    """Says that there is nothing to seek in, which the test pictures would not.
+    """Reports the source as not seekable, which the test source itself does not do.
 
-    Each newcomer's PLAY names a range. The server would have all the pictures sought
-    anew for it, under those who watch already, and now and then hangs over it.
+    Each new viewer's PLAY has a Range header. Without this the server would seek the
+    shared pipeline, which disturbs the other viewers and sometimes hangs the server.
     """
     seeking = probe.get_query().type == Gst.QueryType.SEEKING
-    # As the query comes it says no.
+    # The query's initial value is "not seekable".
     return Gst.PadProbeReturn.HANDLED if seeking else Gst.PadProbeReturn.OK
 
 
 def configure(_factory, media):
-    """What a pipeline's text cannot say."""
+    """Sets up what the pipeline description cannot express."""
     element = media.get_element()
     for name in ("pay0", "pay1"):
         payloader = element.get_by_name(name)
@@ -118,7 +118,7 @@ def configure(_factory, media):
 
 
 class Viewers:
-    """Who is connected and who is playing what."""
+    """The connected clients, and the mounts they are playing."""
 
     def __init__(self, server):
         self.lock = threading.Lock()
@@ -179,17 +179,17 @@ def demand_password(server, arguments):
         auth.add_digest(arguments.user, arguments.password, token)
     else:
         auth.add_basic(GstRtspServer.RTSPAuth.make_basic(arguments.user, arguments.password), token)
-    # Who has not signed in may see that there is a camera: without access the
-    # answer would be 404 where cameras say 401.
-    anybody = GstRtspServer.RTSPToken()
-    anybody.set_string("media.factory.role", "anybody")
-    auth.set_default_token(anybody)
+    # Anonymous viewers may learn that a mount exists: without this permission the server would
+    # answer 404 where cameras answer 401.
+    anonymous = GstRtspServer.RTSPToken()
+    anonymous.set_string("media.factory.role", "anonymous")
+    auth.set_default_token(anonymous)
     server.set_auth(auth)
 
 
 def permissions():
     allowed = GstRtspServer.RTSPPermissions()
-    for role, construct in (("viewer", True), ("anybody", False)):
+    for role, construct in (("viewer", True), ("anonymous", False)):
         allowed.add_permission_for_role(role, "media.factory.access", True)
         allowed.add_permission_for_role(role, "media.factory.construct", construct)
     return allowed
@@ -213,7 +213,7 @@ def main():
     for path, pipeline in pipelines(arguments).items():
         factory = GstRtspServer.RTSPMediaFactory()
         factory.set_launch(f"( {pipeline})")
-        # Like a camera: one encoder, however many look at it.
+        # Like a camera: one encoder for all viewers.
         factory.set_shared(True)
         if arguments.user is not None:
             factory.set_permissions(permissions())

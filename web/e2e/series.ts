@@ -46,7 +46,7 @@ export async function start(): Promise<{ hub: Hub; port: number }> {
 export async function samplesPort(hub: Hub): Promise<number> {
   const line = await until(
     'it takes samples',
-    () => hub.said.find((line) => line.includes('samples by TCP on')),
+    () => hub.said.find((line) => line.includes('samples over TCP on')),
     (found) => found !== undefined,
   );
   return Number(line?.split(':').at(-1));

@@ -83,7 +83,7 @@ test('a browser that does not trust the authority refuses, one that does shows t
     // Series too.
     const line = await until(
       'it takes samples',
-      () => hub.said.find((said) => said.includes('samples by TCP on')),
+      () => hub.said.find((said) => said.includes('samples over TCP on')),
       (found) => found !== undefined,
     );
     const source = connect(Number(line?.split(':').at(-1)), '127.0.0.1');

@@ -1,7 +1,7 @@
 //! Too many connections, slow connections, and connections that send invalid data, on every port.
 
 use super::attackers::{Attackers, HUB, PATIENCE, PORTS, THREADS};
-use ocelli_testkit::socket::{Socket, rubbish};
+use ocelli_testkit::socket::{Socket, garbage};
 use ocelli_testkit::wire;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -148,7 +148,7 @@ fn random_bytes(thread: usize, attackers: &Attackers) {
         let Some(mut stream) = attackers.connect(port, number % 5000) else {
             continue;
         };
-        let Ok(bytes) = rubbish(1 + number % 20_000) else {
+        let Ok(bytes) = garbage(1 + number % 20_000) else {
             return;
         };
         if stream.write_all(&bytes).is_err() {

@@ -1,6 +1,6 @@
-//! Reading a TOML configuration: sections, their keys and their faults. Private files.
+//! Reads TOML sections with exact error positions, and creates private files.
 //!
-//! Which sections there are is decided by the crates that use them.
+//! The crates that use a section define it.
 
 pub mod number;
 pub mod private;

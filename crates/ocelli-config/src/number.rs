@@ -1,12 +1,13 @@
-//! Numbers in JSON, which has one kind of them: `300.0` is 300.
+//! Whole numbers in JSON, which has only one number type: `300.0` is 300.
 
 use serde::de::{Deserialize, Deserializer, Error, Unexpected};
 
-/// Reads a whole number, if there is one; for `#[serde(deserialize_with)]`, beside
+/// Reads an optional whole number; for `#[serde(deserialize_with)]` together with
 /// `#[serde(default)]`.
 ///
 /// # Errors
-/// It is no number, has a fraction, or is not within 0 to 2³²-1.
+/// Returns an error if the value is not a number, has a fraction, or is not within 0 to
+/// 2³²-1.
 pub fn whole<'de, D: Deserializer<'de>>(json: D) -> Result<Option<u32>, D::Error> {
     let Some(number) = Option::<f64>::deserialize(json)? else {
         return Ok(None);
@@ -26,7 +27,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fraction_of_zero_is_none() {
+    fn a_zero_fraction_is_accepted() {
         let read = |text: &str| whole(&mut serde_json::Deserializer::from_str(text)).ok();
         assert_eq!(read("300.0"), Some(Some(300)));
         assert_eq!(read("4294967295"), Some(Some(u32::MAX)));

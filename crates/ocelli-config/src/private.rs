@@ -1,4 +1,4 @@
-//! Files and directories for their owner alone.
+//! Files and directories that only their owner can access.
 
 use std::error::Error;
 use std::fmt;
@@ -7,7 +7,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
-/// Locked while something is made in a data directory.
+/// Locked while a data directory is being initialized.
 const LOCK_FILE: &str = "opening.lock";
 
 /// A file or directory that can't be used, and why.
@@ -15,7 +15,7 @@ const LOCK_FILE: &str = "opening.lock";
 pub struct Unusable(String);
 
 impl Unusable {
-    /// Says which, and why.
+    /// Creates an error that names the path and the reason.
     pub fn new(path: &Path, error: &io::Error) -> Self {
         Self(format!("{} can't be used: {error}", path.display()))
     }
@@ -29,14 +29,14 @@ impl fmt::Display for Unusable {
 
 impl Error for Unusable {}
 
-/// Makes the directory, unless it is there.
+/// Creates the directory if it does not exist.
 pub fn make(data: &Path) -> Result<(), Unusable> {
     let mut builder = DirBuilder::new();
     let made = builder.recursive(true).mode(0o700).create(data);
     made.map_err(|error| Unusable::new(data, &error))
 }
 
-/// Makes a file that only its owner reads, unless it is there.
+/// Opens a file that only its owner can read, and creates it if it does not exist.
 pub fn make_private(path: &Path) -> Result<File, Unusable> {
     let mut options = OpenOptions::new();
     options.read(true).append(true).create(true).mode(0o600);
@@ -45,7 +45,8 @@ pub fn make_private(path: &Path) -> Result<File, Unusable> {
         .map_err(|error| Unusable::new(path, &error))
 }
 
-/// Waits until nobody else opens a store here; until the file is dropped nobody will.
+/// Locks the data directory against other processes that open a store in it. Waits for the
+/// lock, which is held until the file is dropped.
 pub fn hold(data: &Path) -> Result<File, Unusable> {
     let path = data.join(LOCK_FILE);
     let file = make_private(&path)?;

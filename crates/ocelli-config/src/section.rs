@@ -1,7 +1,7 @@
-//! Reading one table of the configuration file, key by key.
+//! Reads one table of the configuration file, key by key.
 //!
-//! Whoever asks for a key thereby declares it: what is left in the end is an
-//! unknown key, and the nearest of those asked for is what was probably meant.
+//! Reading a key declares it. At the end, any other key is unknown, and the nearest
+//! declared key is suggested.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -10,17 +10,17 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
-/// A fault in the configuration and where it stands.
+/// An error in the configuration and its position.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
-    /// Bytes of the file it concerns, if it came from one.
+    /// Byte range in the file, if it came from one.
     pub span: Option<Range<usize>>,
-    /// What is wrong and what would be right.
+    /// What is wrong and what would be correct.
     pub message: String,
 }
 
 impl ConfigError {
-    /// A fault at a place that the caller adds, if there is one.
+    /// Creates an error. The caller can add its position with `at`.
     pub fn new(message: impl Into<String>) -> Self {
         Self {
             span: None,
@@ -28,7 +28,7 @@ impl ConfigError {
         }
     }
 
-    /// The same fault at `span`, unless its place is known already.
+    /// Sets the position, unless one is set already.
     pub fn at(mut self, span: Option<Range<usize>>) -> Self {
         self.span = self.span.or(span);
         self
@@ -43,16 +43,16 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
-/// One table being read.
+/// A table being read.
 pub struct Section<'a> {
-    /// Absent for what the command line made: it has no keys.
+    /// Absent for settings from the command line: such a section has no keys.
     table: Option<&'a DeTable<'a>>,
     title: &'static str,
     asked: Vec<&'static str>,
 }
 
 impl<'a> Section<'a> {
-    /// Begins reading `table`; `title` is how errors name it, like `[[camera]]`.
+    /// Starts reading `table`; `title` is its name in errors, such as `[[camera]]`.
     pub fn new(table: &'a DeTable<'a>, title: &'static str) -> Self {
         Self {
             table: Some(table),
@@ -61,7 +61,7 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// A table of values that stand in no file.
+    /// Creates a table of values that are not from a file.
     pub fn table(values: Vec<(&'static str, DeValue<'static>)>) -> DeTable<'static> {
         let place = 0..0;
         let values = values.into_iter().map(|(key, value)| {
@@ -71,7 +71,7 @@ impl<'a> Section<'a> {
         values.collect()
     }
 
-    /// A table without keys.
+    /// Creates a section without keys.
     pub fn empty(title: &'static str) -> Self {
         Self {
             table: None,
@@ -85,13 +85,13 @@ impl<'a> Section<'a> {
         self.table?.get(key)
     }
 
-    /// Where `key`'s value stands.
+    /// Returns the position of the value of `key`.
     pub fn span(&self, key: &str) -> Option<Range<usize>> {
         self.table?.get(key).map(Spanned::span)
     }
 
-    /// The fault that `key` is missing: that of a key that was meant for it, if
-    /// there is one and it is none of those `known`, else `fault`.
+    /// Returns the error for the missing `key`. If another key looks like a misspelling of
+    /// it and is not in `known`, the error is about that key; otherwise it is `fault`.
     pub fn missing(
         &self,
         key: &'static str,
@@ -131,19 +131,19 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// A string.
+    /// Reads a string.
     pub fn string(&mut self, key: &'static str) -> Result<Option<String>, ConfigError> {
         self.read(key, "a string in quotes", |value| {
             value.as_str().map(str::to_owned)
         })
     }
 
-    /// `true` or `false`.
+    /// Reads `true` or `false`.
     pub fn boolean(&mut self, key: &'static str) -> Result<Option<bool>, ConfigError> {
         self.read(key, "true or false", DeValue::as_bool)
     }
 
-    /// A number from `range`, whole or with a fraction.
+    /// Reads a number within `range`, whole or with a fraction.
     pub fn number(
         &mut self,
         key: &'static str,
@@ -155,7 +155,7 @@ impl<'a> Section<'a> {
         })
     }
 
-    /// A whole number from `range`.
+    /// Reads a whole number within `range`.
     pub fn whole(
         &mut self,
         key: &'static str,
@@ -169,7 +169,7 @@ impl<'a> Section<'a> {
         })
     }
 
-    /// A duration such as `"500ms"`, `"10s"` or `"2min"`.
+    /// Reads a duration such as `"500ms"`, `"10s"` or `"2min"`.
     pub fn duration(&mut self, key: &'static str) -> Result<Option<Duration>, ConfigError> {
         self.read(
             key,
@@ -178,7 +178,7 @@ impl<'a> Section<'a> {
         )
     }
 
-    /// A number or one of some words, as `convert` has it.
+    /// Reads a number or a keyword, as `convert` accepts them.
     pub fn number_or_word<T>(
         &mut self,
         key: &'static str,
@@ -190,7 +190,7 @@ impl<'a> Section<'a> {
         })
     }
 
-    /// A list of strings.
+    /// Reads a list of strings.
     pub fn strings(&mut self, key: &'static str) -> Result<Option<Vec<String>>, ConfigError> {
         self.read(key, "a list of strings, like [\"a\", \"b\"]", |value| {
             let list = value.as_array()?.iter();
@@ -199,7 +199,7 @@ impl<'a> Section<'a> {
         })
     }
 
-    /// A table inside this one.
+    /// Reads a nested table.
     pub fn section(
         &mut self,
         key: &'static str,
@@ -209,7 +209,7 @@ impl<'a> Section<'a> {
         Ok(table.map(|table| Section::new(table, title)))
     }
 
-    /// Tables in a list, like `[[camera]]`.
+    /// Reads a list of tables, like `[[camera]]`.
     pub fn sections(
         &mut self,
         key: &'static str,
@@ -224,7 +224,7 @@ impl<'a> Section<'a> {
         Ok(tables.map(|table| Section::new(table, title)).collect())
     }
 
-    /// Tables in this one by names that the person chose, like `[app.live]`.
+    /// Reads the nested tables with user-defined names, like `[app.live]`.
     pub fn named_sections(
         &mut self,
         title: &'static str,
@@ -243,10 +243,10 @@ impl<'a> Section<'a> {
         Ok(found)
     }
 
-    /// Ends reading: a key nobody asked for is an error.
+    /// Ends reading. A key that was not read is an error.
     ///
     /// # Errors
-    /// Names the key, its place and the nearest known key.
+    /// Returns an error with the key, its position and the nearest known key.
     pub fn finish(self) -> Result<(), ConfigError> {
         for (key, _) in self.table.into_iter().flatten() {
             let name = key.get_ref().as_ref();
@@ -282,9 +282,9 @@ fn listed(keys: &[&'static str]) -> String {
     keys.join(", ")
 }
 
-/// The known word nearest to what was written, if any is near: one letter wrong,
-/// missing, too many or swapped with its neighbour for every three. Of equally
-/// near ones the first.
+/// Returns the known word nearest to what was written, if one is near: per three letters,
+/// one may be wrong, missing, extra or swapped with its neighbour. Of equally near words,
+/// the first.
 pub fn nearest<'k>(written: &str, known: &[&'k str]) -> Option<&'k str> {
     let scored = known
         .iter()
@@ -320,12 +320,12 @@ pub fn parse_size(text: &str) -> Option<(u16, u16)> {
 /// Reads an address to listen on, `ADDRESS:PORT`.
 ///
 /// # Errors
-/// Says what such an address looks like.
+/// Returns an error that describes such an address.
 pub fn parse_listen(text: &str) -> Result<SocketAddr, ConfigError> {
     let with_host = text.replace("localhost:", "127.0.0.1:");
     with_host.parse().map_err(|_| {
         ConfigError::new(format!(
-            "{text:?} is no address to listen on; write ADDRESS:PORT, like \"127.0.0.1:8080\" \
+            "{text:?} is not an address to listen on; write ADDRESS:PORT, like \"127.0.0.1:8080\" \
              for this machine only or \"0.0.0.0:8080\" for the whole network"
         ))
     })
@@ -349,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_key_is_named_with_the_nearest() {
+    fn an_unknown_key_error_suggests_the_nearest_key() {
         let text = "sorce = 'x'\nname = 'y'\n";
         let table = DeTable::parse(text).expect("TOML");
         let mut section = Section::new(table.get_ref(), "[[camera]]");

@@ -1,19 +1,21 @@
-//! What one peer can make the hub do before others get their turn.
+//! Per-peer processing budgets, so that no peer starves the others.
 //!
 //! One thread serves every camera and every viewer, and a peer chooses how much it sends. A
-//! [`Budget`] counts what that costs, as time on this thread: bytes and messages at fixed
-//! prices, longer work by the processor time it took ([`Work`](crate::Work)). It bounds a peer three ways.
+//! [`Budget`] counts the cost as time on this thread: bytes and messages at fixed prices,
+//! longer work by its CPU time ([`Work`](crate::Work)). It limits a peer in three ways.
 //!
-//! - **Turn**: after so much work the peer's task yields, and all others that are ready run.
-//! - **Share**: in the long run a peer has a fixed part of the thread, with a burst above it.
-//!   A peer over its share waits: it is not read, so it is slowed down by its own transport.
-//! - **Patience**: a peer that stays over its share for so long is cut off ([`Overspent`]).
+//! - **Turn**: after this much work the peer's task yields, and all other ready tasks run.
+//! - **Share**: in the long run a peer gets a fixed share of the thread, with a burst above
+//!   it. A peer over its share waits: the hub does not read from it, so its own transport
+//!   slows it down.
+//! - **Patience**: a peer that stays over its share for this long is disconnected
+//!   ([`Overspent`]).
 //!
-//! The prices are upper estimates, measured on a small machine; they need not be exact, since
-//! the bound on a turn holds whatever a peer sends.
+//! The prices are upper estimates, measured on a small machine. They need not be exact,
+//! because the limit on a turn holds whatever a peer sends.
 //!
-//! What does not belong here: how large a line, a header or a picture may be. Each reader
-//! refuses what is too large before it keeps it.
+//! Size limits of lines, headers and pictures are not here. Each parser rejects oversized
+//! input before it buffers it.
 
 use std::error::Error;
 use std::fmt;
@@ -26,37 +28,37 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// What a peer is, which decides what it may cost.
+/// Kind of a peer, which determines its allowance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PeerKind {
-    /// A WebSocket that watches: it says little.
+    /// A WebSocket of a viewer, which sends little.
     Viewer,
     /// A WebSocket that pushes pictures.
     Device,
     /// An HTTP connection, until it is upgraded.
     Connection,
-    /// An HTTP connection of a reverse proxy that is trusted: it brings many clients.
+    /// An HTTP connection of a trusted reverse proxy, which carries many clients.
     Proxy,
     /// A camera that the hub connected to.
     Camera,
-    /// A program on this machine, or a file, that the hub reads.
+    /// A local program or file that the hub reads.
     Program,
     /// A connection that sends samples.
     SampleSource,
 }
 
-/// What one kind of peer may cost.
+/// Limits for one kind of peer.
 #[derive(Clone, Copy, Debug)]
 pub struct Allowance {
     /// Its name in metrics.
     pub name: &'static str,
     /// Its name in a sentence.
     pub noun: &'static str,
-    /// Work after which others run.
+    /// Work after which the task yields.
     pub turn: Duration,
-    /// The part of the thread's time that it may have in the long run, in thousandths.
+    /// Long-term share of the thread's time, in thousandths.
     pub share: u32,
-    /// Work that it may save up.
+    /// Maximum work that it may accumulate.
     pub burst: Duration,
     /// How long it may stay over its share.
     pub patience: Duration,
@@ -64,12 +66,12 @@ pub struct Allowance {
     pub kibibyte: u64,
 }
 
-/// The price of one message, packet, part or request: to find it, to look at it, and to
-/// answer it with a short one.
+/// Price of one message, packet, part or request: to find it, process it, and send a short
+/// response.
 const MESSAGE: Duration = Duration::from_micros(2);
 
 impl PeerKind {
-    /// All of them.
+    /// All kinds.
     pub const ALL: [Self; 7] = [
         Self::Viewer,
         Self::Device,
@@ -80,7 +82,7 @@ impl PeerKind {
         Self::SampleSource,
     ];
 
-    /// What it may cost.
+    /// Returns the limits of this kind.
     pub fn allowance(self) -> &'static Allowance {
         &ALLOWANCES[self as usize]
     }
@@ -89,10 +91,10 @@ impl PeerKind {
 const TURN: Duration = Duration::from_micros(200);
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// In the order of [`PeerKind::ALL`]. The same numbers stand in ARCHITECTURE.md.
+/// In the order of [`PeerKind::ALL`]. ARCHITECTURE.md lists the same numbers.
 static ALLOWANCES: [Allowance; PeerKind::ALL.len()] = [
-    // Sixty-four cameras at thirty pictures a second, with a credit message for each
-    // picture, cost about a third of this. Empty frames are the dearest bytes.
+    // 64 cameras at 30 pictures a second, with one credit message per picture, use about a
+    // third of this. Empty frames have the highest price per byte.
     Allowance {
         name: "viewer",
         noun: "viewer",
@@ -112,9 +114,9 @@ static ALLOWANCES: [Allowance; PeerKind::ALL.len()] = [
         patience: PATIENCE,
         kibibyte: 1_000,
     },
-    // Requests are charged what they take, and their bytes what an HTTP/2 ping of 17 bytes
-    // takes. A client that asks without a pause is slowed down, which is enough as long as it
-    // waits for its answers.
+    // Requests are charged their actual cost, and their bytes the cost of an HTTP/2 ping of
+    // 17 bytes. A client that sends requests without a pause is slowed down, which is
+    // enough while it waits for its responses.
     Allowance {
         name: "connection",
         noun: "connection",
@@ -143,7 +145,7 @@ static ALLOWANCES: [Allowance; PeerKind::ALL.len()] = [
         patience: PATIENCE,
         kibibyte: 1_000,
     },
-    // 800 MB/s: raw video of 4K at 30 frames a second is 370.
+    // 800 MB/s. Raw 4K video at 30 frames a second needs 370 MB/s.
     Allowance {
         name: "program",
         noun: "program",
@@ -153,8 +155,8 @@ static ALLOWANCES: [Allowance; PeerKind::ALL.len()] = [
         patience: PATIENCE,
         kibibyte: 500,
     },
-    // Samples have a thread of their own, of which one source may have all that is left by
-    // the others: only its turn is bounded.
+    // Samples have their own thread. One source may use all the time that the others leave:
+    // only its turn is limited.
     Allowance {
         name: "sample_source",
         noun: "source of samples",
@@ -166,7 +168,7 @@ static ALLOWANCES: [Allowance; PeerKind::ALL.len()] = [
     },
 ];
 
-/// A peer stayed over its budget for too long and has to go.
+/// A peer exceeded its budget for too long and must be disconnected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Overspent(pub PeerKind);
 
@@ -176,7 +178,7 @@ impl fmt::Display for Overspent {
         let (noun, seconds) = (allowance.noun, allowance.patience.as_secs());
         write!(
             f,
-            "it has sent more than this hub takes from one {noun} for {seconds} s"
+            "it has exceeded this hub's processing limit for one {noun} for {seconds} s"
         )
     }
 }
@@ -184,14 +186,14 @@ impl fmt::Display for Overspent {
 impl Error for Overspent {}
 
 impl Overspent {
-    /// Finds it among the causes of an error, such as an [`io::Error`] that reading gave.
+    /// Finds it among the causes of an error, such as an [`io::Error`] from a read.
     pub fn cause_of(error: &(dyn Error + 'static)) -> Option<Self> {
         let mut cause = Some(error);
         while let Some(error) = cause {
             if let Some(overspent) = error.downcast_ref() {
                 return Some(*overspent);
             }
-            // An I/O error passes over the error that it was made of.
+            // `source` of an I/O error skips the error that it wraps.
             cause = match error.downcast_ref::<io::Error>().map(io::Error::get_ref) {
                 Some(Some(inner)) => Some(inner as &(dyn Error + 'static)),
                 _ => error.source(),
@@ -201,21 +203,21 @@ impl Overspent {
     }
 }
 
-/// How often peers of one kind were over their budgets.
+/// Counters of the peers of one kind that exceeded their budgets.
 #[derive(Debug, Default)]
 pub struct BudgetCounts {
-    /// Pauses that were imposed.
+    /// Pauses imposed on peers.
     pub waits: AtomicU64,
-    /// Peers that were cut off.
+    /// Peers that were disconnected.
     pub cut_off: AtomicU64,
 }
 
-/// Hands out budgets and counts for all of them.
+/// Creates budgets and holds the counters for all of them.
 #[derive(Clone, Debug, Default)]
 pub struct Budgets(Arc<[BudgetCounts; PeerKind::ALL.len()]>);
 
 impl Budgets {
-    /// A full budget for a new peer.
+    /// Returns a full budget for a new peer.
     pub fn budget(&self, kind: PeerKind) -> Budget {
         Budget {
             kind,
@@ -229,43 +231,43 @@ impl Budgets {
         }
     }
 
-    /// The counts of a kind.
+    /// Returns the counters of a kind.
     pub fn counts(&self, kind: PeerKind) -> &BudgetCounts {
         &self.0[kind as usize]
     }
 }
 
-/// What one peer may still cost.
+/// Remaining budget of one peer.
 #[derive(Debug)]
 pub struct Budget {
     kind: PeerKind,
-    /// Nanoseconds of work since others last had their turn.
+    /// Nanoseconds of work since the task last yielded.
     spent: i64,
-    /// Nanoseconds of work that it may do beyond its share; below 0 it has to wait.
+    /// Nanoseconds of work that it may still do above its share; below 0 it must wait.
     credit: i64,
-    /// When `credit` was counted.
+    /// When `credit` was last updated.
     counted: Instant,
-    /// Since when it has been over its share, without a time of rest.
+    /// Since when it has been over its share without recovering.
     over_since: Option<Instant>,
     pause: Option<Pin<Box<Sleep>>>,
     tab: Tab,
     budgets: Budgets,
 }
 
-/// Charges a budget from elsewhere, such as the task that answers a request. What is charged
-/// here is counted when the peer is next to be read.
+/// Charges a budget from another task, such as one that answers a request. The charge
+/// counts when the peer is next read.
 #[derive(Clone, Debug, Default)]
 pub struct Tab(Arc<AtomicU64>);
 
 impl Tab {
-    /// Charges work that took so long.
+    /// Charges work by the time it took.
     pub fn charge(&self, work: Duration) {
         self.0
             .fetch_add(nanos(work).unsigned_abs(), Ordering::Relaxed);
     }
 
     fn take(&self) -> i64 {
-        // Nearly always there is nothing, and to look is cheaper than to swap.
+        // It is nearly always zero, and a load is cheaper than a swap.
         if self.0.load(Ordering::Relaxed) == 0 {
             return 0;
         }
@@ -289,20 +291,20 @@ impl Budget {
         self.charge(MESSAGE * count);
     }
 
-    /// Charges work that took so long.
+    /// Charges work by the time it took.
     pub fn charge(&mut self, work: Duration) {
         self.spent = self.spent.saturating_add(nanos(work));
     }
 
-    /// What charges it from elsewhere.
+    /// Returns a handle that charges this budget from another task.
     pub fn tab(&self) -> Tab {
         self.tab.clone()
     }
 
-    /// Ready when the peer may make the hub do more.
+    /// Ready when more input of the peer may be processed.
     ///
     /// # Errors
-    /// It has been over its budget for too long.
+    /// Returns an error if the peer exceeded its budget for too long.
     pub fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Overspent>> {
         if let Some(pause) = &mut self.pause {
             ready!(pause.as_mut().poll(cx));
@@ -325,7 +327,7 @@ impl Budget {
             if self.credit >= burst / 2 {
                 self.over_since = None;
             }
-            // The others' turn.
+            // Let other tasks run.
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
@@ -340,15 +342,15 @@ impl Budget {
         let wait = Duration::from_nanos(owed.unsigned_abs()) * 1000 / allowance.share;
         let mut pause = Box::pin(sleep_until(now + wait));
         let paused = pause.as_mut().poll(cx).is_pending();
-        debug_assert!(paused, "a pause takes longer than nothing");
+        debug_assert!(paused, "a pause is longer than zero");
         self.pause = Some(pause);
         Poll::Pending
     }
 
-    /// Waits until the peer may make the hub do more.
+    /// Waits until more input of the peer may be processed.
     ///
     /// # Errors
-    /// It has been over its budget for too long.
+    /// Returns an error if the peer exceeded its budget for too long.
     pub async fn ready(&mut self) -> Result<(), Overspent> {
         poll_fn(|cx| self.poll_ready(cx)).await
     }
@@ -367,7 +369,8 @@ mod tests {
         budget.poll_ready(&mut Context::from_waker(Waker::noop()))
     }
 
-    /// Does work of this length as fast as the budget lets it; how long until all was done.
+    /// Does work of this length as fast as the budget allows. Returns how long all of it
+    /// took.
     async fn work(budget: &mut Budget, each: Duration, count: u32) -> Result<Duration, Overspent> {
         let begun = Instant::now();
         for _ in 0..count {
@@ -379,7 +382,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn others_run_after_each_turn() {
+    async fn the_task_yields_after_each_turn() {
         let mut budget = Budgets::default().budget(KIND);
         let turn = KIND.allowance().turn;
         for _ in 0..5 {
@@ -394,11 +397,11 @@ mod tests {
         budget.charge_messages(10);
         assert!(poll(&mut budget).is_pending());
         budget.tab().charge(turn);
-        assert!(poll(&mut budget).is_pending(), "from elsewhere too");
+        assert!(poll(&mut budget).is_pending(), "charged via the tab");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_burst_is_free_and_what_is_beyond_it_waits() {
+    async fn a_burst_does_not_wait_and_work_beyond_it_does() {
         let budgets = Budgets::default();
         let mut budget = budgets.budget(KIND);
         let Allowance { burst, turn, .. } = *KIND.allowance();
@@ -421,7 +424,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_peer_that_stays_over_is_cut_off_and_one_that_rests_is_not() {
+    async fn a_peer_that_stays_over_its_share_is_cut_off_and_one_that_pauses_is_not() {
         let budgets = Budgets::default();
         let Allowance { patience, turn, .. } = *KIND.allowance();
         let mut budget = budgets.budget(KIND);
@@ -433,18 +436,18 @@ mod tests {
         let words = Overspent(KIND).to_string();
         assert_eq!(
             words,
-            "it has sent more than this hub takes from one viewer for 10 s"
+            "it has exceeded this hub's processing limit for one viewer for 10 s"
         );
 
         let mut budget = budgets.budget(KIND);
         for _ in 0..10 {
-            work(&mut budget, turn, 2000).await.expect("it rested");
+            work(&mut budget, turn, 2000).await.expect("it paused");
             advance(patience).await;
         }
     }
 
     #[test]
-    fn it_is_found_among_the_causes_of_an_error() {
+    fn overspent_is_found_among_the_causes_of_an_error() {
         let read = io::Error::other(Overspent(KIND));
         assert_eq!(Overspent::cause_of(&read), Some(Overspent(KIND)));
         let wrapped = io::Error::other(io::Error::other(Overspent(KIND)));

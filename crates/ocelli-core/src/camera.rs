@@ -1,4 +1,4 @@
-//! A camera: the device a person names, with its one or two upstreams.
+//! A camera: the device that a user names, with its one or two upstreams.
 
 use crate::clock::Timestamp;
 use crate::demand::{Lease, Want};
@@ -13,45 +13,46 @@ use crate::upstream::Upstream;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use tokio::sync::watch;
 
-/// Which of a camera's pictures is wanted.
+/// Which of a camera's streams is requested.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Quality {
     /// The main stream: full screen, snapshots, recorders.
     #[default]
     Main,
-    /// The small stream for tiles; the main one where there is no other.
+    /// The substream for tiles; the main stream if there is no substream.
     Sub,
 }
 
-/// What a camera tells of itself.
+/// Status of a camera.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CameraStatus {
-    /// What it is doing, with the reason.
+    /// Its state, with the reason.
     pub state: State,
-    /// What went wrong last with either of its streams, until that works again.
+    /// The last failure of either of its streams, until that stream works again.
     pub last_failure: Option<LastFailure>,
-    /// The codec it sends, once it has.
+    /// The codec that it sends, once known.
     pub codec: Option<Codec>,
-    /// Pixels across and down of its newest picture.
+    /// Width and height of its newest picture.
     pub size: Option<(u16, u16)>,
-    /// Frames a second, of JPEG or of MPEG-1, whichever is watched.
+    /// Frames per second of JPEG or MPEG-1, whichever is watched.
     pub fps: f64,
-    /// When its newest picture was taken; unknown when there is none.
+    /// Capture time of its newest picture, or its receipt time; unknown if there is no
+    /// picture.
     pub taken: Timestamp,
-    /// Subscriptions on it.
+    /// Number of viewers.
     pub viewers: usize,
-    /// Frames superseded before a viewer took them, over all viewers.
+    /// Frames superseded before a viewer took them, summed over all viewers.
     pub dropped: u64,
-    /// Frames of JPEG and MPEG-1 since the hub started.
+    /// JPEG and MPEG-1 frames since the hub started.
     pub frames: u64,
     /// Payload bytes of these frames.
     pub bytes: u64,
-    /// How often its source was restarted.
+    /// Number of restarts of its sources.
     pub restarts: u64,
 }
 
-/// What a person calls a camera, and how often that was changed.
-struct Named {
+/// The user's name for a camera, and how often it was changed.
+struct CameraName {
     name: String,
     changes: u64,
 }
@@ -59,21 +60,21 @@ struct Named {
 /// A camera.
 pub struct Camera {
     id: CameraId,
-    name: RwLock<Named>,
+    name: RwLock<CameraName>,
     kind: &'static str,
     main: Arc<Upstream>,
     sub: Option<Arc<Upstream>>,
-    /// Whether its sources were ended for good.
+    /// Whether its sources have been stopped permanently.
     stopped: watch::Sender<bool>,
     /// Whether it stays connected without viewers.
     keep: bool,
-    /// Held by one that does, once it has begun.
+    /// The lease of a camera that stays connected, once started.
     kept: OnceLock<Lease>,
 }
 
 impl Camera {
-    /// A camera of source kind `kind`. With `keep` it is connected as soon as it is in
-    /// the hub, and stays so.
+    /// Creates a camera of source kind `kind`. With `keep`, it connects as soon as it is
+    /// added to the hub, and stays connected.
     pub fn new(
         id: CameraId,
         name: String,
@@ -84,7 +85,7 @@ impl Camera {
     ) -> Self {
         Self {
             id,
-            name: RwLock::new(Named { name, changes: 0 }),
+            name: RwLock::new(CameraName { name, changes: 0 }),
             kind,
             main,
             sub,
@@ -94,37 +95,38 @@ impl Camera {
         }
     }
 
-    /// Begins to stay connected, where it does.
+    /// Connects a camera that stays connected without viewers.
     pub(crate) fn begin(&self) {
         if self.keep {
             self.kept.get_or_init(|| self.main.lease(Want::Native));
         }
     }
 
-    /// Its id.
+    /// Returns its id.
     pub fn id(&self) -> &CameraId {
         &self.id
     }
 
-    /// The name a person gave it.
+    /// Returns the name that the user gave it.
     pub fn name(&self) -> String {
         let named = self.name.read().unwrap_or_else(PoisonError::into_inner);
         named.name.clone()
     }
 
-    /// Gives it another name; its streams go on. [`crate::Hub::rename`] tells of it.
+    /// Renames it; its streams continue. [`crate::Hub::rename`] also notifies of the
+    /// change.
     pub(crate) fn rename(&self, name: String) {
         let mut named = self.name.write().unwrap_or_else(PoisonError::into_inner);
         named.name = name;
         named.changes += 1;
     }
 
-    /// The kind of its source.
+    /// Returns the kind of its source.
     pub fn kind(&self) -> &'static str {
         self.kind
     }
 
-    /// Whether it has a small stream for tiles.
+    /// Whether it has a substream for tiles.
     pub fn has_substream(&self) -> bool {
         self.sub.is_some()
     }
@@ -148,33 +150,33 @@ impl Camera {
         Subscription::new(slot, Some(lease), ready, token)
     }
 
-    /// Follows its JPEG stream alone.
+    /// Follows only its JPEG stream.
     pub fn follow(&self, quality: Quality) -> Follower {
         self.upstream(quality).follow_jpeg()
     }
 
-    /// Follows its MPEG-1 stream alone.
+    /// Follows only its MPEG-1 stream.
     pub fn follow_mpeg1(&self, quality: Quality) -> Follower {
         self.upstream(quality).follow_mpeg1()
     }
 
-    /// Pixels across and down of its MPEG-1, once or as soon as that is known.
+    /// Returns the width and height of its MPEG-1 stream, as soon as they are known.
     pub fn mpeg1_size(&self, quality: Quality) -> Option<(u16, u16)> {
         self.upstream(quality).mpeg1_size()
     }
 
-    /// Why it has no MPEG-1, if something is wrong.
+    /// Returns why it has no MPEG-1, if there is a failure.
     pub fn mpeg1_failure(&self, quality: Quality) -> Option<String> {
         self.upstream(quality).streams().mpeg1_failure()
     }
 
-    /// Why nobody else can begin to watch its MPEG-1 now, if the hub has no capacity
-    /// left for it; that is counted.
+    /// Returns why no MPEG-1 viewer can start now, if the hub has no capacity left for it.
+    /// Such a refusal is counted.
     pub fn mpeg1_refusal(&self, quality: Quality) -> Option<String> {
         self.upstream(quality).mpeg1_refusal()
     }
 
-    /// A number that changes with its state and its name.
+    /// Returns a number that changes whenever its state or its name changes.
     pub fn revision(&self) -> u64 {
         let named = self.name.read().unwrap_or_else(PoisonError::into_inner);
         let revision = |upstream: &Arc<Upstream>| upstream.streams().revision();
@@ -182,16 +184,16 @@ impl Camera {
         states + named.changes
     }
 
-    /// One attempt at its main stream, and none after it: the first JPEG, or why
-    /// there is none. The camera is to be in no hub, for there it would be tried anew.
+    /// Makes a single attempt at its main stream. Returns the first JPEG. The camera must
+    /// not be in a hub, which would retry it.
     ///
     /// # Errors
-    /// How the attempt failed.
+    /// Returns why the attempt failed.
     pub async fn try_once(&self) -> Result<Frame, Failure> {
         self.main.try_once().await
     }
 
-    /// Which of its streams this endpoint is, if it is one.
+    /// Returns which of its streams has this endpoint, if any.
     pub(crate) fn quality_at(&self, endpoint: &Endpoint) -> Option<Quality> {
         let qualities = [Quality::Main, Quality::Sub].into_iter();
         qualities
@@ -199,33 +201,33 @@ impl Camera {
             .find(|quality| self.upstream(*quality).endpoint() == endpoint)
     }
 
-    /// The codec that a stream arrives in, once it has.
+    /// Returns the codec in which a stream arrives, once known.
     pub fn codec(&self, quality: Quality) -> Option<Codec> {
         self.upstream(quality).streams().codec()
     }
 
-    /// A picture of a stream that the hub shows anyway: the newest where it is live, else
-    /// the first that comes; or why the next attempt fails. It opens no session of its own.
+    /// Returns a picture of a stream that the hub shows already: the newest if it is live,
+    /// otherwise the first that arrives. It opens no additional session.
     ///
     /// # Errors
-    /// Why there is none.
+    /// Returns why the next attempt failed.
     pub async fn look(&self, quality: Quality) -> Result<Frame, String> {
         self.upstream(quality).look().await
     }
 
-    /// Tries it again at once if it waits to be.
+    /// Retries at once if it is waiting for a retry.
     pub fn retry(&self) {
         self.upstreams().for_each(|upstream| upstream.retry());
     }
 
-    /// Ends its sources, whoever watches.
+    /// Stops its sources, even if there are viewers.
     pub fn stop(&self) {
         self.upstreams().for_each(|upstream| upstream.stop());
         self.stopped.send_replace(true);
     }
 
-    /// Becomes true when its sources are ended for good: when it was taken out of
-    /// the hub, or another took its place there.
+    /// Returns a receiver that becomes true when its sources are stopped permanently: when
+    /// it was removed from the hub or replaced by another camera.
     pub fn stopped(&self) -> watch::Receiver<bool> {
         self.stopped.subscribe()
     }
@@ -241,7 +243,7 @@ impl Camera {
         both.max_by_key(|last| last.at)
     }
 
-    /// What it tells of itself: of the stream that plays, where one does.
+    /// Returns its status: that of the stream that plays, if there is one.
     pub fn status(&self) -> CameraStatus {
         let rank = |state: &State| match state {
             State::Live => 4,
@@ -258,7 +260,7 @@ impl Camera {
             }
         }
         let (streams, state) = shown;
-        // Of what is shown: JPEG, or MPEG-1 where nobody asks for JPEG.
+        // The numbers are those of JPEG, or of MPEG-1 if JPEG is not watched.
         let (jpeg, mpeg1) = (streams.jpeg.slot.status(), streams.mpeg1.slot.status());
         let slot = if mpeg1.taken > jpeg.taken {
             mpeg1

@@ -1,12 +1,12 @@
-//! What the cameras of a hub may cost: the largest picture that is taken, and how many
-//! renditions run at a time.
+//! Limits on media processing: the largest picture, and the number of concurrent
+//! renditions.
 //!
 //! A picture of a few hundred bytes can take gigabytes to decode, and a viewer that
-//! asks for a rendition starts a child process. Both are decided here, for every source
-//! and every rendition.
+//! requests a rendition starts a child process. Both are limited here, for every source and
+//! every rendition.
 //!
-//! What does not belong here: how a child process is confined, and what one peer may
-//! send.
+//! The confinement of child processes and the limits of what one peer may send are
+//! elsewhere.
 
 use crate::demand::Derived;
 use crate::frame::{Codec, Picture};
@@ -16,25 +16,25 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Pixels across and down of a picture, as its bytes tell them.
+/// Width and height of a picture, as encoded in its bytes.
 pub type Size = (u32, u32);
 
-/// Finds the size in the bytes of a picture. A hub that is given none believes its
-/// sources.
+/// Reads the size of a picture from its bytes. Without it, the hub relies on the size that
+/// sources report.
 pub type Measure = fn(Codec, &[u8]) -> Option<Size>;
 
-/// A coded picture may be larger than the picture shown by a part of a block, which is
-/// at most this many pixels wide and high.
+/// A coded picture can be larger than the displayed picture by part of a block, which has
+/// at most this width and height in pixels.
 const LARGEST_BLOCK: u64 = 64;
 
-/// The largest picture that is taken.
+/// The largest accepted picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PictureLimits {
-    /// Pixels across.
+    /// Width in pixels.
     pub width: u32,
-    /// Pixels down.
+    /// Height in pixels.
     pub height: u32,
-    /// Millions of pixels in all.
+    /// Total size in megapixels.
     pub megapixels: u32,
 }
 
@@ -49,10 +49,10 @@ impl Default for PictureLimits {
 }
 
 impl PictureLimits {
-    /// Whether a picture of this size is taken.
+    /// Checks that a picture of this size is accepted.
     ///
     /// # Errors
-    /// It is too large.
+    /// Returns an error if it is too large.
     pub fn check(&self, size: Size) -> Result<(), TooLarge> {
         let (width, height) = size;
         let pixels = u64::from(width) * u64::from(height);
@@ -66,19 +66,20 @@ impl PictureLimits {
         }
     }
 
-    /// Pixels in all.
+    /// Returns the largest number of pixels.
     pub fn pixels(&self) -> u64 {
         u64::from(self.megapixels) * 1_000_000
     }
 
-    /// Pixels in all of a coded picture, which is padded to whole blocks.
+    /// Returns the largest number of pixels of a coded picture, which is padded to whole
+    /// blocks.
     pub fn coded_pixels(&self) -> u64 {
         let sides = u64::from(self.width) + u64::from(self.height);
         self.pixels() + LARGEST_BLOCK * (sides + LARGEST_BLOCK)
     }
 }
 
-/// A picture is larger than the hub takes.
+/// A picture exceeds the hub's limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooLarge {
     /// The picture's size.
@@ -106,16 +107,16 @@ impl fmt::Display for TooLarge {
 
 impl std::error::Error for TooLarge {}
 
-/// What the cameras of a hub may cost.
+/// Limits on media processing in a hub.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MediaLimits {
-    /// The largest picture that is taken.
+    /// The largest accepted picture.
     pub picture: PictureLimits,
-    /// How long a decoder may take over one picture.
+    /// Maximum time to decode one picture.
     pub picture_time: Duration,
-    /// JPEG renditions that run at a time.
+    /// Maximum number of concurrent JPEG renditions.
     pub jpeg_renditions: usize,
-    /// MPEG-1 renditions that run at a time.
+    /// Maximum number of concurrent MPEG-1 renditions.
     pub mpeg1_renditions: usize,
 }
 
@@ -124,16 +125,16 @@ impl Default for MediaLimits {
         Self {
             picture: PictureLimits::default(),
             picture_time: Duration::from_secs(10),
-            // 64 cameras, each with a small stream for tiles and a main one.
+            // 64 cameras, each with a substream for tiles and a main stream.
             jpeg_renditions: 128,
-            // An encoder takes up to a fifth of a core and 66 MB, and anybody who may
+            // An encoder uses up to a fifth of a core and 66 MB, and every client that may
             // watch can start it: eight leave a machine with two cores and 1 GB usable.
             mpeg1_renditions: 8,
         }
     }
 }
 
-/// The limits of a hub, and what of them is in use.
+/// The limits of a hub, and their current use.
 #[derive(Debug)]
 pub struct Capacity {
     limits: MediaLimits,
@@ -150,7 +151,7 @@ impl Default for Capacity {
 }
 
 impl Capacity {
-    /// Nothing is in use yet.
+    /// Creates a capacity with nothing in use.
     pub fn new(limits: MediaLimits, measure: Measure) -> Self {
         Self {
             jpeg: Permits::new(limits.jpeg_renditions, Derived::Jpeg),
@@ -161,17 +162,17 @@ impl Capacity {
         }
     }
 
-    /// The limits.
+    /// Returns the limits.
     pub fn limits(&self) -> &MediaLimits {
         &self.limits
     }
 
-    /// The JPEG renditions.
+    /// Returns the permits for JPEG renditions.
     pub fn jpeg_renditions(&self) -> &Permits {
         &self.jpeg
     }
 
-    /// The MPEG-1 renditions.
+    /// Returns the permits for MPEG-1 renditions.
     pub fn mpeg1_renditions(&self) -> &Permits {
         &self.mpeg1
     }
@@ -183,43 +184,43 @@ impl Capacity {
         }
     }
 
-    /// Pictures that were refused for their size.
+    /// Returns the number of pictures rejected for their size.
     pub fn oversized(&self) -> u64 {
         self.oversized.load(Relaxed)
     }
 
-    /// Whether a picture of this size is taken; one that is not is counted.
+    /// Checks that a picture of this size is accepted. A picture that is not is counted.
     ///
     /// # Errors
-    /// It is too large.
+    /// Returns an error if it is too large.
     pub fn check(&self, size: Size) -> Result<(), TooLarge> {
         self.limits.picture.check(size).inspect_err(|_| {
             self.oversized.fetch_add(1, Relaxed);
         })
     }
 
-    /// Whether a picture is taken. Its size is what its bytes say: a stream can change
-    /// its size without its source noticing.
+    /// Checks that a picture is accepted. Its size is read from its bytes: a stream can
+    /// change its size without its source noticing.
     pub(crate) fn admit(&self, picture: &mut Picture) -> Result<(), TooLarge> {
-        let told = picture
+        let reported = picture
             .size
             .map(|(width, height)| (width.into(), height.into()));
         let measured = match picture.codec {
             // Their sources read the size of each picture from its bytes.
-            Codec::Jpeg | Codec::Mpeg1 | Codec::Yuv420p if told.is_some() => None,
+            Codec::Jpeg | Codec::Mpeg1 | Codec::Yuv420p if reported.is_some() => None,
             codec => (self.measure)(codec, picture.buffer.payload()),
         };
-        for size in [told, measured].into_iter().flatten() {
+        for size in [reported, measured].into_iter().flatten() {
             self.check(size)?;
         }
-        if let Some((width, height)) = measured.filter(|_| told.is_none()) {
+        if let Some((width, height)) = measured.filter(|_| reported.is_none()) {
             picture.size = width.try_into().ok().zip(height.try_into().ok());
         }
         Ok(())
     }
 }
 
-/// How many renditions of one kind run, and how many may.
+/// Limits the number of concurrent renditions of one kind.
 #[derive(Debug)]
 pub struct Permits {
     free: Arc<Semaphore>,
@@ -238,17 +239,17 @@ impl Permits {
         }
     }
 
-    /// How many run.
+    /// Returns the number of running renditions.
     pub fn running(&self) -> usize {
         self.most.saturating_sub(self.free.available_permits())
     }
 
-    /// How many may run at a time.
+    /// Returns the maximum number of concurrent renditions.
     pub fn most(&self) -> usize {
         self.most
     }
 
-    /// How often one was asked for while as many ran as may.
+    /// Returns how often a rendition was requested while the limit was reached.
     pub fn refused(&self) -> u64 {
         self.refused.load(Relaxed)
     }
@@ -257,7 +258,7 @@ impl Permits {
         self.free.available_permits() == 0
     }
 
-    /// Why no more can run now.
+    /// Counts a refusal. Returns its reason.
     pub(crate) fn refuse(&self) -> String {
         self.refused.fetch_add(1, Relaxed);
         let (most, name) = (self.most, self.derived.name());
@@ -266,22 +267,22 @@ impl Permits {
             Derived::Mpeg1 => "mpeg1_renditions",
         };
         format!(
-            "as many {name} renditions run as may, {most} ({key} in [limits]); one must end first"
+            "the limit of {most} {name} renditions is reached ({key} in [limits]); one must end first"
         )
     }
 
-    /// Leave for one to run, if there is any.
+    /// Returns a permit for a rendition, if one is available.
     pub(crate) fn try_acquire(&self) -> Option<OwnedSemaphorePermit> {
         self.free.clone().try_acquire_owned().ok()
     }
 
-    /// Leave for one to run, as soon as there is any. Who waited longest gets it.
+    /// Waits for a permit. Waiting renditions are served in order.
     pub(crate) async fn acquire(&self) -> Option<OwnedSemaphorePermit> {
         self.free.clone().acquire_owned().await.ok()
     }
 }
 
-/// Held by a rendition that runs; says so while it does.
+/// Permit of a running rendition; sets `running` until it is dropped.
 pub(crate) struct Permit {
     _held: OwnedSemaphorePermit,
     running: Arc<AtomicBool>,
@@ -309,7 +310,7 @@ mod tests {
     use crate::frame::FrameBuffer;
 
     #[test]
-    fn the_largest_picture_is_taken_and_no_larger() {
+    fn a_picture_at_the_limit_is_accepted_and_a_larger_one_is_not() {
         let limits = PictureLimits::default();
         for size in [(8192, 4882), (4882, 8192), (8192, 1), (6324, 6324), (1, 1)] {
             assert_eq!(limits.check(size), Ok(()), "{size:?}");
@@ -335,12 +336,12 @@ mod tests {
             let refused = limits.check(size).expect_err("refused");
             assert_eq!(refused.to_string(), reason);
         }
-        // What is coded in blocks of 64 is decoded all the same.
+        // A picture coded in blocks of 64 is still decoded.
         assert!(limits.coded_pixels() >= 8192 * 4928);
     }
 
     #[test]
-    fn a_stream_is_measured_whatever_its_source_says() {
+    fn a_stream_is_measured_whatever_its_source_reports() {
         let capacity = Capacity::new(MediaLimits::default(), |_, bytes| {
             Some((u32::from(bytes[0]) * 100, 100))
         });
@@ -366,7 +367,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_permit_that_is_given_back_goes_to_who_waits() {
+    async fn a_released_permit_goes_to_the_waiting_rendition() {
         let limits = MediaLimits {
             mpeg1_renditions: 1,
             ..MediaLimits::default()

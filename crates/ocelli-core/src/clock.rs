@@ -1,5 +1,5 @@
-//! Time stamps and where they come from. Deadlines inside the frame path use
-//! tokio's clock, which tests can pause; this one is for stamps on frames.
+//! Time stamps and the clock they come from. Deadlines in the frame path use tokio's clock,
+//! which tests can pause; this clock is only for stamps on frames.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -8,39 +8,39 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub struct Timestamp(pub u64);
 
 impl Timestamp {
-    /// The stamp of a frame whose time nobody knows.
+    /// The stamp of a frame whose time is unknown.
     pub const UNKNOWN: Timestamp = Timestamp(0);
 
-    /// Whether a time is known at all.
+    /// Whether the time is known.
     pub fn is_known(self) -> bool {
         self.0 != 0
     }
 
-    /// Microseconds from `earlier` to this stamp; 0 when a clock stepped back.
+    /// Returns the microseconds from `earlier` to this stamp; 0 if a clock stepped back.
     pub fn micros_since(self, earlier: Timestamp) -> u64 {
         self.0.saturating_sub(earlier.0)
     }
 }
 
-/// The clock that stamps frames. Passed in, so that tests own time.
+/// The clock that stamps frames. It is injected so that tests can control time.
 pub trait Clock: Send + Sync + 'static {
-    /// The present time.
+    /// Returns the current time.
     fn now(&self) -> Timestamp;
 }
 
-/// The machine's clock.
+/// The system clock.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
-        // A clock before 1970 is a clock that was never set: unknown.
+        // A time before 1970 means that the clock was never set: unknown.
         let since = SystemTime::now().duration_since(UNIX_EPOCH);
         Timestamp(since.map_or(0, |elapsed| elapsed.as_micros() as u64))
     }
 }
 
-/// A clock that is set by hand.
+/// A clock that a test advances manually.
 #[cfg(test)]
 #[derive(Default)]
 pub(crate) struct Hand(std::sync::atomic::AtomicU64);

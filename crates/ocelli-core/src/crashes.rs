@@ -1,18 +1,18 @@
-//! When to try again after a crash, and when to call it failed.
+//! Restart backoff after crashes, and when a camera counts as failed.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// This many crashes within [`CRASH_WINDOW`] make a camera failed.
+/// This many crashes within [`CRASH_WINDOW`] mark a camera as failed.
 const CRASH_LIMIT: usize = 3;
 const CRASH_WINDOW: Duration = Duration::from_secs(30);
-/// The wait before a restart that is not yet a failure.
+/// Delay before a restart that does not yet count as a failure.
 const RESTART: Duration = Duration::from_millis(250);
-/// The waits before a failed one is tried again.
+/// Delays in seconds before a failed camera is tried again.
 const BACKOFF: [u64; 5] = [2, 4, 8, 15, 30];
 
-/// When to try again, and when to call it failed.
+/// Crash counter with backoff.
 #[derive(Default)]
 pub(crate) struct Crashes {
     recent: VecDeque<Instant>,
@@ -20,8 +20,9 @@ pub(crate) struct Crashes {
 }
 
 impl Crashes {
-    /// Counts a crash: whether it means failure, and how long to wait.
-    pub(crate) fn add(&mut self, now: Instant, lived: bool) -> (bool, Duration) {
+    /// Counts a crash. Returns whether it counts as a failure, and how long to wait.
+    /// `had_pictures` is whether the attempt brought pictures; if so, the backoff starts again.
+    pub(crate) fn add(&mut self, now: Instant, had_pictures: bool) -> (bool, Duration) {
         while self
             .recent
             .front()
@@ -30,7 +31,7 @@ impl Crashes {
             self.recent.pop_front();
         }
         self.recent.push_back(now);
-        if lived {
+        if had_pictures {
             self.step = 0;
         }
         if self.recent.len() < CRASH_LIMIT && self.step == 0 {
@@ -39,7 +40,7 @@ impl Crashes {
         (true, self.fail())
     }
 
-    /// Counts a failure that nothing is gained by repeating soon: how long to wait.
+    /// Counts a failure that a quick retry can't fix. Returns how long to wait.
     pub(crate) fn fail(&mut self) -> Duration {
         let wait = Duration::from_secs(BACKOFF[self.step.min(BACKOFF.len() - 1)]);
         self.step += 1;

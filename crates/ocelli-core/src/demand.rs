@@ -1,25 +1,26 @@
-//! Which of a camera's streams somebody wants, and for how long none was wanted.
+//! Demand for a camera's streams, and the grace period after it ends.
 
 use crate::frame::Codec;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-/// How long an upstream outlives its last viewer: a page refresh keeps it.
+/// How long an upstream keeps running after its last viewer has left, so that it survives a
+/// page reload.
 pub const GRACE: Duration = Duration::from_secs(10);
 
-/// Which stream a lease wants.
+/// The stream that a lease requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Want {
     /// The stream as the camera sends it.
     Native,
-    /// JPEG, derived if the camera sends something else.
+    /// JPEG; derived if the camera sends another codec.
     Jpeg,
     /// MPEG-1, always derived.
     Mpeg1,
 }
 
-/// Which stream is derived.
+/// A derived stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Derived {
     Jpeg,
@@ -27,7 +28,7 @@ pub(crate) enum Derived {
 }
 
 impl Derived {
-    /// Its name in what people read.
+    /// Returns its name for messages.
     pub fn name(self) -> &'static str {
         match self {
             Derived::Jpeg => "JPEG",
@@ -35,7 +36,7 @@ impl Derived {
         }
     }
 
-    /// Whether it is to run, given the codec that the camera sends.
+    /// Returns whether it must run, given the demand and the codec that the camera sends.
     pub fn wanted(self, demand: &Demand) -> bool {
         match self {
             Derived::Jpeg => {
@@ -46,13 +47,13 @@ impl Derived {
     }
 }
 
-/// How many leases there are on each stream.
+/// Number of leases on each stream.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Demand {
     native: usize,
     jpeg: usize,
     mpeg1: usize,
-    /// The codec the camera sends, once it does.
+    /// The codec that the camera sends, once known.
     pub codec: Option<Codec>,
 }
 
@@ -70,7 +71,7 @@ impl Demand {
     }
 }
 
-/// Demand for one stream of an upstream, for as long as it is held.
+/// Demand for one stream of an upstream. Dropping it ends the demand.
 pub struct Lease {
     demand: watch::Sender<Demand>,
     want: Want,

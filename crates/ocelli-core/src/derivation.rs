@@ -1,8 +1,6 @@
-//! A stream that is derived from the one a camera sends: its slot, and why it fails
-//! while it does.
+//! A derived stream: its slot, and its current failure.
 //!
-//! What does not belong here: what makes it, which is a [`crate::Rendition`], and when
-//! to run that, which [`crate::upstream`] decides.
+//! A [`crate::Rendition`] makes the stream, and [`crate::upstream`] decides when to run it.
 
 use crate::clock::Clock;
 use crate::slot::Slot;
@@ -12,79 +10,85 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// One derived stream.
 pub(crate) struct Derivation {
-    /// Its newest group.
+    /// The slot with its newest group.
     pub slot: Arc<Slot>,
-    /// Whether it is being made now.
+    /// Whether its rendition is running.
     pub running: Arc<AtomicBool>,
     clock: Arc<dyn Clock>,
-    trouble: Mutex<Trouble>,
+    failure_state: Mutex<FailureState>,
 }
 
 #[derive(Default)]
-struct Trouble {
-    /// Whether it fails now, while somebody wants it.
+struct FailureState {
+    /// Whether it fails while there is demand.
     failing: bool,
-    /// What went wrong last; none once it works.
+    /// The last failure; `None` once it works.
     last: Option<LastFailure>,
 }
 
 impl Derivation {
-    /// Of camera `id`; nothing is made yet.
+    /// Creates the derived stream of camera `id`, with no rendition running.
     pub fn new(id: &str, clock: Arc<dyn Clock>) -> Self {
         Self {
             slot: Arc::new(Slot::new(id, clock.clone())),
             running: Arc::default(),
             clock,
-            trouble: Mutex::default(),
+            failure_state: Mutex::default(),
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Trouble> {
-        self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, FailureState> {
+        self.failure_state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether it is being made now.
+    /// Whether its rendition is running.
     pub fn is_running(&self) -> bool {
         self.running.load(Relaxed)
     }
 
-    /// Why there is none, while somebody wants it and something is wrong.
+    /// Returns why it fails, while there is demand.
     pub fn failure(&self) -> Option<String> {
-        let trouble = self.lock();
-        let last = trouble.last.as_ref().filter(|_| trouble.failing);
+        let failure_state = self.lock();
+        let last = failure_state
+            .last
+            .as_ref()
+            .filter(|_| failure_state.failing);
         last.map(|last| last.reason.clone())
     }
 
-    /// What went wrong last, until it works again.
+    /// Returns the last failure, until it works again.
     pub fn last_failure(&self) -> Option<LastFailure> {
         self.lock().last.clone()
     }
 
-    /// It fails; whether that is news.
+    /// Records a failure. Returns whether that is a change.
     pub fn fail(&self, reason: String) -> bool {
-        let mut trouble = self.lock();
+        let mut failure_state = self.lock();
         let at = self.clock.now();
-        let last = trouble.last.replace(LastFailure {
+        let last = failure_state.last.replace(LastFailure {
             reason: reason.clone(),
             at,
         });
         let known = last.is_some_and(|last| last.reason == reason);
-        !std::mem::replace(&mut trouble.failing, true) || !known
+        !std::mem::replace(&mut failure_state.failing, true) || !known
     }
 
-    /// It works; whether that is news.
+    /// Records that it works. Returns whether that is a change.
     pub fn works(&self) -> bool {
-        let mut trouble = self.lock();
-        trouble.failing = false;
-        trouble.last.take().is_some()
+        let mut failure_state = self.lock();
+        failure_state.failing = false;
+        failure_state.last.take().is_some()
     }
 
-    /// Nobody waits for it now; whether that is news. What went wrong is remembered.
+    /// Records that there is no demand. Returns whether that is a change. The last failure
+    /// is kept.
     pub fn rest(&self) -> bool {
         std::mem::take(&mut self.lock().failing)
     }
 
-    /// Forgets its picture.
+    /// Discards its picture.
     pub fn clear(&self) {
         self.rest();
         self.slot.clear();

@@ -1,7 +1,7 @@
-//! One stamped encoded picture, laid out so that every sink sends slices of it.
+//! A time-stamped encoded picture, laid out so that every sink sends slices of it.
 //!
-//! A source writes a picture's bytes into a [`FrameBuffer`], which keeps room in
-//! front. Publishing fills that room once for the whole hub:
+//! A source writes a picture's bytes into a [`FrameBuffer`], which reserves headroom in
+//! front. Publishing fills the headroom once for the whole hub:
 //!
 //! ```text
 //! [ v2 header, 28 bytes ][ id length ][ id ][ payload ]
@@ -10,50 +10,50 @@
 //!                                           └── Form::Bare
 //! ```
 //!
-//! What does not belong here: how a message is framed on a socket.
+//! Message framing on a socket is not here.
 
 use crate::clock::Timestamp;
 use bytes::buf::Limit;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
-/// Bytes of the `ocelli.v2` header in front of the plain message.
+/// Length of the `ocelli.v2` header, which precedes the plain message.
 pub const V2_HEADER: usize = 28;
 
-/// Room in front of a payload: the v2 header, the id's length, the longest id.
+/// Headroom in front of a payload: the v2 header, the length of the id, the longest id.
 const HEADROOM: usize = V2_HEADER + 1 + crate::name::MAX_ID_BYTES;
 
 /// The v2 header's version byte.
 const VERSION: u8 = 2;
 /// The v2 header's kind byte for a frame.
 const KIND_FRAME: u8 = 1;
-/// Where the v2 header has its flags.
+/// Offset of the flags in the v2 header.
 const FLAGS_AT: usize = 3;
 /// Flag: the frame starts a group.
 const FLAG_KEY: u8 = 1;
 /// Flag: the stream was interrupted before this frame.
 const FLAG_DISCONTINUITY: u8 = 2;
 
-/// How a picture is encoded. The discriminants are the wall protocol's.
+/// Encoding of a picture. The discriminants are those of the wall protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Codec {
-    /// JPEG (ISO/IEC 10918-1); each frame is a group of its own.
+    /// JPEG (ISO/IEC 10918-1); each frame is its own group.
     Jpeg = 1,
-    /// H.264, whole access units in Annex B form.
+    /// H.264, complete access units in Annex B format.
     H264 = 2,
-    /// H.265, whole access units in Annex B form.
+    /// H.265, complete access units in Annex B format.
     H265 = 3,
-    /// MPEG-1 video (ISO/IEC 11172-2), whole pictures; a key frame has the
-    /// sequence and group headers in front.
+    /// MPEG-1 video (ISO/IEC 11172-2), complete pictures; a key frame starts with the
+    /// sequence and group headers.
     Mpeg1 = 4,
-    /// Planar YUV 4:2:0, not encoded at all; each frame is a group of its own.
-    /// It never leaves the hub. Rows may be padded to a stride: the frame's
-    /// length and height tell, see [`raw_stride`].
+    /// Planar YUV 4:2:0, uncompressed; each frame is its own group. It never leaves the
+    /// hub. Rows can be padded to a stride, which follows from the frame's length and
+    /// height, see [`raw_stride`].
     Yuv420p = 0xFF,
 }
 
 impl Codec {
-    /// The name used in listings.
+    /// Returns the name used in listings.
     pub fn name(self) -> &'static str {
         match self {
             Codec::Jpeg => "jpeg",
@@ -65,30 +65,30 @@ impl Codec {
     }
 }
 
-/// Bytes of a frame of planar YUV 4:2:0 with rows of `stride` samples. Stride and
-/// height are even.
+/// Returns the size in bytes of a planar YUV 4:2:0 frame with rows of `stride` samples.
+/// Stride and height are even.
 pub fn raw_len(stride: u16, height: u16) -> usize {
     usize::from(stride) * usize::from(height) * 3 / 2
 }
 
-/// Samples from one row to the next of such a frame, of its length and height.
+/// Returns the stride in samples of such a frame, given its size in bytes and its height.
 pub fn raw_stride(len: usize, height: u16) -> u16 {
     (len * 2 / (usize::from(height).max(1) * 3)) as u16
 }
 
-/// A payload being written, with room in front for the headers.
+/// A payload being written, with headroom for the headers.
 #[derive(Debug)]
 pub struct FrameBuffer(BytesMut);
 
 impl FrameBuffer {
-    /// An empty payload with space for `capacity` bytes.
+    /// Creates an empty payload with space for `capacity` bytes.
     pub fn with_capacity(capacity: usize) -> Self {
         let mut bytes = BytesMut::with_capacity(HEADROOM + capacity);
         bytes.put_bytes(0, HEADROOM);
         Self(bytes)
     }
 
-    /// A copy of `payload`.
+    /// Creates a copy of `payload`.
     pub fn copy_from(payload: &[u8]) -> Self {
         let mut buffer = Self::with_capacity(payload.len());
         buffer.extend_from_slice(payload);
@@ -100,46 +100,46 @@ impl FrameBuffer {
         self.0.extend_from_slice(bytes);
     }
 
-    /// Room for the rest of a payload of `len` bytes, to be read into without
-    /// writing zeroes first.
+    /// Returns space for the rest of a payload of `len` bytes, to read into without zeroing
+    /// it first.
     pub fn missing(&mut self, len: usize) -> Limit<&mut BytesMut> {
         let missing = len.saturating_sub(self.len());
         (&mut self.0).limit(missing)
     }
 
-    /// The payload so far.
+    /// Returns the payload so far.
     pub fn payload(&self) -> &[u8] {
         &self.0[HEADROOM..]
     }
 
-    /// Bytes of payload.
+    /// Returns the length of the payload in bytes.
     pub fn len(&self) -> usize {
         self.0.len() - HEADROOM
     }
 
-    /// Whether nothing was written yet.
+    /// Whether the payload is empty.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 }
 
-/// What a source hands over: one whole picture, not yet numbered.
+/// A complete picture from a source, not yet numbered.
 #[derive(Debug)]
 pub struct Picture {
-    /// How it is encoded.
+    /// Its encoding.
     pub codec: Codec,
     /// Whether a decoder can start here. Always true for JPEG.
     pub key: bool,
-    /// When it was taken, if the camera told or the source can say.
+    /// When it was taken, if the camera or the source provides that.
     pub captured: Timestamp,
-    /// Pixels across and down, where known.
+    /// Width and height in pixels, if known.
     pub size: Option<(u16, u16)>,
     /// The encoded bytes.
     pub buffer: FrameBuffer,
 }
 
 impl Picture {
-    /// A JPEG picture whose time of capture is not known better than its receipt.
+    /// Creates a JPEG picture without a capture time, so that its receipt time is used.
     pub fn jpeg(buffer: FrameBuffer, size: Option<(u16, u16)>) -> Self {
         Self {
             codec: Codec::Jpeg,
@@ -151,7 +151,7 @@ impl Picture {
     }
 }
 
-/// The numbers a slot gives a frame.
+/// Numbers and flags that a slot assigns to a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Stamp {
     pub group: u32,
@@ -160,36 +160,36 @@ pub(crate) struct Stamp {
     pub received: Timestamp,
 }
 
-/// The forms in which a frame leaves the hub: from where its bytes are sent on.
+/// Form in which a frame leaves the hub: how much of its header is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
     /// The wall's `ocelli.v2`: header, id length, id, payload.
     V2,
     /// The wall's plain form: id length, id, payload.
     Plain,
-    /// The payload alone.
+    /// Only the payload.
     Bare,
 }
 
-/// One stamped encoded picture. Cloning shares the bytes.
+/// A time-stamped encoded picture. Cloning shares the bytes.
 #[derive(Clone, Debug)]
 pub struct Frame {
-    /// How it is encoded.
+    /// Its encoding.
     pub codec: Codec,
     /// Whether it starts a group.
     pub key: bool,
-    /// Whether the stream was interrupted before it, since the last one that its
-    /// viewer had.
+    /// Whether the stream was interrupted between this frame and the last one that its
+    /// viewer received.
     pub discontinuity: bool,
     /// The group it belongs to.
     pub group: u32,
-    /// Its number in its stream; wraps.
+    /// Its sequence number in its stream; wraps.
     pub sequence: u32,
-    /// When it was taken; [`Timestamp::UNKNOWN`] if nobody knows.
+    /// When it was taken; [`Timestamp::UNKNOWN`] if unknown.
     pub captured: Timestamp,
-    /// When the hub had it whole.
+    /// When the hub had received it completely.
     pub received: Timestamp,
-    /// Pixels across and down, where known.
+    /// Width and height in pixels, if known.
     pub size: Option<(u16, u16)>,
     bytes: Bytes,
     payload_at: u16,
@@ -236,11 +236,11 @@ impl Frame {
         }
     }
 
-    /// Its message to one viewer.
+    /// Returns its message to one viewer.
     pub fn into_message(mut self, form: Form) -> Bytes {
         let flagged = self.bytes[FLAGS_AT] & FLAG_DISCONTINUITY != 0;
         if form == Form::V2 && self.discontinuity && !flagged {
-            // For the few who missed the frame that says so to everybody.
+            // Only for viewers that missed the frame whose shared bytes have the flag.
             let mut bytes = BytesMut::from(&self.bytes[..]);
             bytes[FLAGS_AT] |= FLAG_DISCONTINUITY;
             return bytes.freeze();
@@ -249,7 +249,7 @@ impl Frame {
         self.bytes
     }
 
-    /// The bytes of its message to all those who have had the frame before it.
+    /// Returns its message to all viewers that received the previous frame.
     pub fn message(&self, form: Form) -> &[u8] {
         &self.bytes[self.start(form)..]
     }
@@ -262,17 +262,17 @@ impl Frame {
         }
     }
 
-    /// The encoded picture alone.
+    /// Returns only the encoded picture.
     pub fn payload(&self) -> Bytes {
         self.bytes.slice(usize::from(self.payload_at)..)
     }
 
-    /// Bytes of the encoded picture.
+    /// Returns the size of the encoded picture in bytes.
     pub fn payload_len(&self) -> usize {
         self.bytes.len() - usize::from(self.payload_at)
     }
 
-    /// When the picture was taken, or else when it came.
+    /// Returns when the picture was taken, or when it was received if that is unknown.
     pub fn taken(&self) -> Timestamp {
         if self.captured.is_known() {
             self.captured
@@ -287,7 +287,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_buffer_serves_every_form() {
+    fn all_forms_share_one_buffer() {
         let mut picture = Picture::jpeg(FrameBuffer::copy_from(b"\xff\xd8jpeg\xff\xd9"), None);
         picture.captured = Timestamp(0x0102_0304_0506_0708);
         let stamp = Stamp {

@@ -1,4 +1,4 @@
-//! All the cameras, by name. The hub knows no transport and no file.
+//! Registry of all apps and cameras. It does no network or file I/O.
 
 use crate::budget::{Budget, Budgets, PeerKind};
 use crate::camera::{Camera, Quality};
@@ -20,26 +20,26 @@ use tokio::sync::watch;
 pub struct App {
     /// Its name.
     pub name: String,
-    /// What its rooms' full names start with.
+    /// Prefix of the full names of its rooms.
     pub room_prefix: String,
-    /// Whether anybody may watch its cameras.
+    /// Whether its cameras may be watched without authentication.
     pub public_playback: bool,
-    /// What cameras that push may do in it.
+    /// Limits for its ingest cameras.
     pub ingest: IngestLimits,
 }
 
-/// What cameras that push may do in an app.
+/// Limits for the ingest cameras of an app.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IngestLimits {
-    /// Whether they may push at all.
+    /// Whether pushing is allowed.
     pub enabled: bool,
-    /// How many may push at the same time; 0 for any number.
+    /// Maximum number of cameras that push at the same time; 0 means unlimited.
     pub max_cameras: u32,
-    /// Frames a second that are taken of each.
+    /// Maximum frames per second accepted from each camera.
     pub max_fps: u32,
-    /// The longest frame, in units of 1024 bytes.
+    /// Maximum frame size, in units of 1024 bytes.
     pub max_frame_kb: u32,
-    /// A camera that sends no frame for so long is gone.
+    /// A camera that sends no frame for this long is disconnected.
     pub idle_timeout: Duration,
 }
 
@@ -56,14 +56,15 @@ impl Default for IngestLimits {
 }
 
 impl IngestLimits {
-    /// The longest frame in bytes.
+    /// Returns the maximum frame size in bytes.
     pub fn max_frame_bytes(&self) -> usize {
         self.max_frame_kb as usize * 1024
     }
 }
 
 impl App {
-    /// The app of whoever names none, [`DEFAULT_APP`], with the defaults.
+    /// Returns the default app, [`DEFAULT_APP`], with default settings. It is used where no
+    /// app is named.
     pub fn live() -> Self {
         Self {
             name: DEFAULT_APP.to_owned(),
@@ -73,10 +74,11 @@ impl App {
         }
     }
 
-    /// An app with the defaults: the prefix is its name, and playback is public.
+    /// Creates an app with default settings: the prefix is its name, and playback is
+    /// public.
     ///
     /// # Errors
-    /// `name` is no app's name.
+    /// Returns an error if `name` is not a valid app name.
     pub fn new(name: &str) -> Result<Self, NameError> {
         check_app(name)?;
         Ok(Self {
@@ -87,14 +89,14 @@ impl App {
     }
 }
 
-/// Why the hub refused something.
+/// An error of a hub operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HubError {
-    /// Not a name.
+    /// Invalid name.
     Name(NameError),
     /// No such app.
     UnknownApp(String),
-    /// A camera of this id is there already.
+    /// A camera with this id already exists.
     Taken(CameraId),
 }
 
@@ -103,7 +105,7 @@ impl fmt::Display for HubError {
         match self {
             HubError::Name(error) => error.fmt(f),
             HubError::UnknownApp(app) => write!(f, "there is no app {app:?}"),
-            HubError::Taken(id) => write!(f, "there is a camera {:?} already", id.as_str()),
+            HubError::Taken(id) => write!(f, "camera {:?} already exists", id.as_str()),
         }
     }
 }
@@ -116,7 +118,7 @@ impl From<NameError> for HubError {
     }
 }
 
-/// All the cameras, by name.
+/// Registry of all apps and cameras.
 pub struct Hub {
     common: Common,
     sessions: Sessions,
@@ -127,7 +129,7 @@ pub struct Hub {
 #[derive(Default)]
 struct Cameras {
     by_id: BTreeMap<CameraId, Arc<Camera>>,
-    /// In the order in which they were added, which is how a person arranged them.
+    /// In the order in which they were added, which is the user's order.
     in_order: Vec<Arc<Camera>>,
 }
 
@@ -138,12 +140,12 @@ impl Default for Hub {
 }
 
 impl Hub {
-    /// A hub with the app `live`, no camera and the usual limits.
+    /// Creates a hub with the app `live`, no cameras and default limits.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self::with(clock, Arc::default())
     }
 
-    /// A hub with the app `live` and no camera, whose cameras may cost so much.
+    /// Creates a hub with the app `live`, no cameras and the given capacity.
     pub fn with(clock: Arc<dyn Clock>, capacity: Arc<Capacity>) -> Self {
         let common = Common {
             clock,
@@ -154,9 +156,9 @@ impl Hub {
         Self::of(common, Sessions::default())
     }
 
-    /// A hub without cameras, to test one that is not in this hub. They share what
-    /// they may do to cameras and what that may cost, and neither opens a session while one
-    /// of the other's ends.
+    /// Creates an empty hub for testing a camera that is not in this hub. Both hubs share
+    /// capacity, budgets and sessions, so neither opens a session while one of the other's
+    /// is ending.
     pub fn for_test(&self) -> Self {
         let common = Common {
             changes: Arc::new(watch::Sender::new(0)),
@@ -175,27 +177,28 @@ impl Hub {
         }
     }
 
-    /// The clock that stamps frames.
+    /// Returns the clock that stamps frames.
     pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.common.clock
     }
 
-    /// The budgets of all peers, with their counts.
+    /// Returns the budgets of all peers, with their counters.
     pub fn budgets(&self) -> &Budgets {
         &self.common.budgets
     }
 
-    /// A budget for a new peer.
+    /// Returns a budget for a new peer.
     pub fn budget(&self, kind: PeerKind) -> Budget {
         self.common.budgets.budget(kind)
     }
 
-    /// Where its cameras' sessions are.
+    /// Returns the sessions at its cameras.
     pub fn sessions(&self) -> &Sessions {
         &self.sessions
     }
 
-    /// The camera and the quality of this very stream, if it has one.
+    /// Returns the camera and the quality of the stream at exactly this endpoint, if there
+    /// is one.
     pub fn camera_at(&self, endpoint: &Endpoint) -> Option<(Arc<Camera>, Quality)> {
         let cameras = self.cameras();
         cameras.into_iter().find_map(|camera| {
@@ -204,25 +207,26 @@ impl Hub {
         })
     }
 
-    /// What its cameras may cost, and what of that is in use.
+    /// Returns the capacity for media processing, with its current use.
     pub fn capacity(&self) -> &Arc<Capacity> {
         &self.common.capacity
     }
 
-    /// Changes whenever a camera is added, removed, or changes its state, and
-    /// whenever an app does, for then other cameras may be seen.
+    /// Returns a receiver that changes whenever a camera is added, removed or changes its
+    /// state, and whenever an app changes, because that can change which cameras are
+    /// visible.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.common.changes.subscribe()
     }
 
-    /// Has whoever follows [`Hub::changes`] look again, for what decides beside the
-    /// hub what they see has changed.
+    /// Notifies the receivers of [`Hub::changes`] after a change outside the hub that
+    /// affects what they may see.
     pub fn recheck(&self) {
         let changes = &self.common.changes;
         changes.send_modify(|generation| *generation += 1);
     }
 
-    /// Adds an app, or replaces the one of its name.
+    /// Adds an app, or replaces the one with the same name.
     pub fn put_app(&self, app: App) {
         let mut apps = self.apps.write().unwrap_or_else(PoisonError::into_inner);
         apps.insert(app.name.clone(), Arc::new(app));
@@ -230,8 +234,8 @@ impl Hub {
         self.recheck();
     }
 
-    /// Takes an app out; whether it was there. Its cameras, if it has any, are
-    /// then found by nobody.
+    /// Removes an app. Returns whether it existed. Its cameras, if there are any, can then
+    /// no longer be found.
     pub fn remove_app(&self, name: &str) -> bool {
         let mut apps = self.apps.write().unwrap_or_else(PoisonError::into_inner);
         let known = apps.remove(name).is_some();
@@ -240,13 +244,13 @@ impl Hub {
         known
     }
 
-    /// All apps, by name.
+    /// Returns all apps, ordered by name.
     pub fn apps(&self) -> Vec<Arc<App>> {
         let apps = self.apps.read().unwrap_or_else(PoisonError::into_inner);
         apps.values().cloned().collect()
     }
 
-    /// The app of this name.
+    /// Returns the app with this name.
     pub fn app(&self, name: &str) -> Option<Arc<App>> {
         let apps = self.apps.read().unwrap_or_else(PoisonError::into_inner);
         apps.get(name).cloned()
@@ -255,7 +259,7 @@ impl Hub {
     /// Resolves an app and a short or full room to a camera id.
     ///
     /// # Errors
-    /// Not names, or no such app.
+    /// Returns an error if a name is invalid or the app does not exist.
     pub fn resolve(&self, app: &str, room: &str) -> Result<CameraId, HubError> {
         let known = self
             .app(app)
@@ -263,7 +267,7 @@ impl Hub {
         Ok(CameraId::new(app, &known.room_prefix, room)?)
     }
 
-    /// An idle upstream whose frames carry `id`.
+    /// Creates an idle upstream whose frames carry `id`.
     pub fn upstream(
         &self,
         id: &CameraId,
@@ -273,7 +277,7 @@ impl Hub {
         self.upstream_at(id, Endpoint::unique(), source, renditions)
     }
 
-    /// The same for a source that connects to `endpoint`.
+    /// Like [`Hub::upstream`], for a source that connects to `endpoint`.
     pub fn upstream_at(
         &self,
         id: &CameraId,
@@ -286,11 +290,11 @@ impl Hub {
         Upstream::new(streams, sessions, endpoint, source, renditions)
     }
 
-    /// Adds a camera. One that stays connected begins to connect, which needs a running
-    /// tokio runtime.
+    /// Adds a camera. A camera that stays connected starts to connect, which needs a
+    /// running tokio runtime.
     ///
     /// # Errors
-    /// One of its id is there already.
+    /// Returns an error if a camera with its id already exists.
     pub fn add(&self, camera: Camera) -> Result<Arc<Camera>, HubError> {
         let mut cameras = self.cameras.write().unwrap_or_else(PoisonError::into_inner);
         if cameras.by_id.contains_key(camera.id()) {
@@ -305,9 +309,9 @@ impl Hub {
         Ok(camera)
     }
 
-    /// Puts a camera in the place of the one that has its id, whose sources end.
-    /// Who watches that one watches this one from then on. None if there is none
-    /// of its id. Needs a running tokio runtime, as [`Hub::add`] does.
+    /// Replaces the camera with the same id and stops the sources of the old one. Its
+    /// viewers continue with the new one. Returns `None` if no camera has this id. Needs a
+    /// running tokio runtime, as [`Hub::add`] does.
     pub fn replace(&self, camera: Camera) -> Option<Arc<Camera>> {
         let mut cameras = self.cameras.write().unwrap_or_else(PoisonError::into_inner);
         let Cameras { by_id, in_order } = &mut *cameras;
@@ -318,20 +322,21 @@ impl Hub {
             *place = camera.clone();
         }
         drop(cameras);
-        // In this order, so that the new one waits until the old one has left.
+        // The old camera is stopped first, so that the new one waits until it has
+        // disconnected.
         old.stop();
         camera.begin();
         self.recheck();
         Some(camera)
     }
 
-    /// Gives a camera another name; its streams go on.
+    /// Renames a camera; its streams continue.
     pub fn rename(&self, camera: &Camera, name: String) {
         camera.rename(name);
         self.recheck();
     }
 
-    /// Takes a camera out and ends its sources.
+    /// Removes a camera and stops its sources.
     pub fn remove(&self, id: &CameraId) -> Option<Arc<Camera>> {
         let mut cameras = self.cameras.write().unwrap_or_else(PoisonError::into_inner);
         let camera = cameras.by_id.remove(id)?;
@@ -344,27 +349,26 @@ impl Hub {
         Some(camera)
     }
 
-    /// The camera in a short or full room of an app.
+    /// Returns the camera in a room of an app, given by its short or full name.
     pub fn find(&self, app: &str, room: &str) -> Option<Arc<Camera>> {
         let id = self.resolve(app, room).ok()?;
         let cameras = self.cameras.read().unwrap_or_else(PoisonError::into_inner);
         cameras.by_id.get(&id).cloned()
     }
 
-    /// The camera of a wall socket's id, whichever form was written.
+    /// Returns the camera with an id from the wall socket, in its short or full form.
     pub fn find_by_id(&self, id: &str) -> Option<Arc<Camera>> {
         let (app, room) = split_id(id);
         self.find(app, room)
     }
 
-    /// All cameras, in the order in which they were added.
+    /// Returns all cameras, in the order in which they were added.
     pub fn cameras(&self) -> Vec<Arc<Camera>> {
         let cameras = self.cameras.read().unwrap_or_else(PoisonError::into_inner);
         cameras.in_order.clone()
     }
 
-    /// Ends every source; whoever follows [`Hub::changes`] learns that something
-    /// has happened.
+    /// Stops every source and notifies the receivers of [`Hub::changes`].
     pub fn stop(&self) {
         self.cameras().iter().for_each(|camera| camera.stop());
         self.recheck();

@@ -1,7 +1,7 @@
 //! The frame path of Ocelli.
 //!
-//! One sentence governs this crate: **a camera's newest picture sits in a slot;
-//! every viewer pulls the newest one whenever it is ready for it.**
+//! The rule of this crate: **a slot holds the newest group of a stream, and each viewer
+//! pulls the newest frame when it is ready for it.**
 //!
 //! ```text
 //! Source::run_once ─► Publisher ─► Slot (newest group + sequence) ─► Subscription ─► a sink
@@ -14,36 +14,36 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`budget`], `work` | what one peer can make the hub do before others get their turn |
-//! | `metered` | reading a transport within a budget |
-//! | [`clock`] | time stamps, and the clock that is passed in |
+//! | [`budget`], `work` | per-peer processing budgets |
+//! | `metered` | transport reads charged to a budget |
+//! | [`clock`] | time stamps and the injected clock |
 //! | [`name`] | apps, rooms and camera ids |
-//! | [`frame`] | a stamped encoded picture, laid out once for every sink |
-//! | [`slot`], `listener` | a stream's newest group, and who wants to know of it |
-//! | [`ready`] | what a viewer waits on: [`Ready`]; what it may lend meanwhile: [`DirectWrite`] |
-//! | [`subscription`] | a viewer's hold on slots: [`Subscription`], [`Follower`] |
-//! | [`source`] | what fetches a camera's native stream, what derives another, how they fail |
-//! | [`session`] | where the hub is connected, and where a session is ending |
+//! | [`frame`] | a time-stamped encoded picture, laid out once for all sinks |
+//! | [`slot`], `listener` | a stream's newest group, and its subscriptions |
+//! | [`ready`] | a viewer's ready queue: [`Ready`]; sending without waking the viewer: [`DirectWrite`] |
+//! | [`subscription`] | a viewer's subscription to slots: [`Subscription`], [`Follower`] |
+//! | [`source`] | traits for sources and renditions, and their failures |
+//! | [`session`] | open and ending sessions at cameras |
 //! | [`upstream`] | starts, watches, restarts and stops one source by demand |
-//! | [`state`], `demand` | what an upstream is doing, and what somebody wants of it |
-//! | [`capacity`] | the largest picture that is taken, and how many renditions run at a time |
-//! | `streams` | the streams of one upstream: their slots, their state, the demand for them |
-//! | `derivation` | a stream that is derived from another: its slot, and why it fails |
-//! | `crashes` | when to try again, and when to call it failed |
-//! | `log_limiter` | when to say again in the log what has been said |
+//! | [`state`], `demand` | the state of an upstream, and the demand for its streams |
+//! | [`capacity`] | maximum picture size and number of concurrent renditions |
+//! | `streams` | the streams of one upstream: slots, state and demand |
+//! | `derivation` | a derived stream: its slot and its failure |
+//! | `crashes` | restart backoff, and when a camera counts as failed |
+//! | `log_limiter` | log rate limiting |
 //! | [`camera`], [`hub`] | the cameras by name |
-//! | [`text`] | text from outside, made fit to be shown |
+//! | [`text`] | sanitizing of external text for display |
 //!
 //! # Invariants
 //!
 //! - A writer never waits for a viewer, and no viewer waits for another.
-//! - Nothing queues: a slot holds one group; a viewer holds a cursor, not frames.
-//! - A frame's bytes are written once; every form that leaves is a slice of them.
+//! - Nothing is queued: a slot holds one group; a viewer holds a cursor, not frames.
+//! - A frame's bytes are written once; every outgoing form is a slice of them.
 //! - Without viewers an upstream does not run, and a stopped upstream has no task.
 //!
-//! # Deliberately absent
+//! # Not in this crate
 //!
-//! No transport, no file, no configuration, no child process, no HTTP.
+//! Transports, files, configuration, child processes, HTTP.
 
 mod budget;
 mod camera;
@@ -81,7 +81,7 @@ pub use name::{CameraId, NameError};
 pub use ready::{Begun, DirectWrite, Offered, Ready, Token};
 pub use session::{Busy, Endpoint, Hold, Sessions};
 pub use slot::Slot;
-pub use source::{Failure, FailureKind, Left, Publisher, Rendition, Renditions, RunOnce, Source};
+pub use source::{Closed, Failure, FailureKind, Publisher, Rendition, Renditions, RunOnce, Source};
 pub use state::{LastFailure, State};
 pub use subscription::{Follower, Subscription};
 pub use upstream::Upstream;

@@ -1,20 +1,20 @@
-//! One subscription as its slot sees it.
+//! A subscription, as stored in its slot.
 
 use crate::clock::Timestamp;
 use crate::frame::Frame;
 use crate::ready::{Ready, Token};
 use std::sync::Arc;
 
-/// Who takes frames.
+/// Kind of a subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
-    /// Somebody who watches: counted, and so is what they miss.
+    /// A viewer: counted, and so are the frames it misses.
     Viewer,
-    /// What derives another stream: no viewer, and no viewer misses what it does.
+    /// A rendition that reads the slot: neither it nor the frames it misses are counted.
     Rendition,
 }
 
-/// Where a subscription stands in a slot.
+/// Position of a subscription in a slot.
 #[derive(Clone, Copy, Debug)]
 pub struct Cursor {
     pub group: u32,
@@ -23,29 +23,30 @@ pub struct Cursor {
     pub sequence: u32,
 }
 
-/// One subscription. All that a frame needs of it stands side by side with those of
-/// the others.
+/// A subscription. All fields that publishing a frame needs are stored inline, next to
+/// those of the other subscriptions.
 pub struct Listener {
     pub ready: Arc<Ready>,
     pub token: Token,
     pub cursor: Option<Cursor>,
     pub role: Role,
-    /// Whether frames may go to an outlet that its viewer lends.
+    /// Whether frames may go to the viewer's direct write.
     pub prompt: bool,
     pub taken: u64,
     pub dropped: u64,
 }
 
 impl Listener {
-    /// Lets it know of `frame`, which is the newest now and followed by nothing, or
-    /// hands it over if it may be `prompt`. Whether it has it now.
+    /// Notifies the subscription of `frame`, which is the newest and the last of its group.
+    /// Writes it directly if `prompt` allows that. Returns whether the viewer has received
+    /// it.
     pub fn tell(&mut self, frame: &Frame, cursor: Cursor, prompt: bool) -> bool {
         let follows = |last: Cursor| frame.sequence == last.sequence.wrapping_add(1);
         if !prompt || !self.prompt || !self.cursor.is_some_and(follows) {
-            self.ready.raise(self.token);
+            self.ready.enqueue(self.token);
             return false;
         }
-        let handed = self.ready.hand_over(self.token, frame);
+        let handed = self.ready.offer_frame(self.token, frame);
         if handed {
             self.cursor = Some(cursor);
             self.taken += 1;
@@ -54,12 +55,12 @@ impl Listener {
     }
 }
 
-/// How long nothing is handed over at most, in microseconds.
+/// Longest pause between direct writes, in microseconds.
 const LONGEST_PAUSE: u64 = 1_000_000;
 
-/// After frames were handed over nothing is for as long as that took: of pictures that
-/// come faster, as those do that have piled up before a source, viewers take the newest
-/// when they are ready, and a publisher is not kept longer than that from the rest.
+/// Pause after direct writes, as long as they took. If pictures arrive faster than that,
+/// for example after they have queued up before a source, viewers take the newest when they
+/// are ready, and the publisher is not kept longer from its other work.
 #[derive(Clone, Copy, Default)]
 pub struct Pause {
     begins: Timestamp,
@@ -70,13 +71,13 @@ impl Pause {
     pub fn after(began: Timestamp, ended: Timestamp) -> Self {
         Self {
             begins: ended,
-            // More than that is a clock that was set meanwhile.
+            // A longer time means that the clock was set in between.
             micros: ended.micros_since(began).min(LONGEST_PAUSE),
         }
     }
 
     pub fn is_over(self, now: Timestamp) -> bool {
-        // A clock that was set back says nothing.
+        // A clock that was set back can't be used.
         now.0 < self.begins.0 || now.micros_since(self.begins) >= self.micros
     }
 }

@@ -1,27 +1,27 @@
-//! When to say again what has been said: a camera that fails every few seconds is
-//! one line of the log now and then, not a flood of it.
+//! Log rate limiting: a camera that fails every few seconds writes a log line only now and
+//! then.
 
 use std::fmt;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Minutes between a line and the next of the same kind, longer each time.
+/// Minutes between two lines of the same kind; the interval grows with each line.
 const PAUSES: [u64; 5] = [1, 5, 10, 30, 60];
-/// After so long without it, the next time is news again.
-const FORGOTTEN: Duration = Duration::from_secs(3600);
+/// An event that did not occur for this long is logged at once again.
+const RESET_AFTER: Duration = Duration::from_secs(3600);
 
-/// One kind of thing that a camera is complained about.
+/// Rate limiter for one kind of log line.
 #[derive(Debug, Default)]
 pub(crate) struct LogLimiter {
-    said: Option<Instant>,
+    last_line: Option<Instant>,
     last: Option<Instant>,
     step: usize,
-    unsaid: u32,
+    unlogged: u32,
 }
 
-/// What the log is told of an upstream, each kind of it by its own measure.
+/// Rate limiters of an upstream, one for each kind of log line.
 #[derive(Default)]
-pub(crate) struct Complaints {
+pub(crate) struct LogLimiters {
     pub(crate) live: LogLimiter,
     pub(crate) stalled: LogLimiter,
     pub(crate) restarting: LogLimiter,
@@ -30,7 +30,7 @@ pub(crate) struct Complaints {
     pub(crate) rendition_failed: LogLimiter,
 }
 
-/// That it is time for a line, and how often it happened since the one before.
+/// Permission to write a line, with the number of events since the previous one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Times {
     times: u32,
@@ -38,32 +38,32 @@ pub(crate) struct Times {
 }
 
 impl LogLimiter {
-    /// Counts one; the line that it is worth, if it is.
+    /// Counts an event. Returns a value if a line must be written now.
     pub(crate) fn count(&mut self, now: Instant) -> Option<Times> {
         let before = self.last.replace(now);
-        if before.is_none_or(|before| now - before > FORGOTTEN) {
+        if before.is_none_or(|before| now - before > RESET_AFTER) {
             *self = Self {
                 last: self.last,
                 ..Self::default()
             };
         }
-        let Some(said) = self.said else {
-            self.said = Some(now);
+        let Some(last_line) = self.last_line else {
+            self.last_line = Some(now);
             return Some(Times {
                 times: 1,
                 within: Duration::ZERO,
             });
         };
-        self.unsaid += 1;
+        self.unlogged += 1;
         let pause = PAUSES[self.step.min(PAUSES.len() - 1)];
-        if now - said < Duration::from_secs(60 * pause) {
+        if now - last_line < Duration::from_secs(60 * pause) {
             return None;
         }
         self.step += 1;
-        self.said = Some(now);
+        self.last_line = Some(now);
         Some(Times {
-            times: std::mem::take(&mut self.unsaid),
-            within: now - said,
+            times: std::mem::take(&mut self.unlogged),
+            within: now - last_line,
         })
     }
 }
@@ -83,24 +83,24 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn what_goes_on_and_on_is_said_ever_less_often_and_summed_up() {
+    async fn repeated_events_are_logged_less_and_less_often_with_a_count() {
         let mut log_limiter = LogLimiter::default();
         let begun = Instant::now();
-        let (mut counted, mut told, mut when) = (0, 0, Vec::new());
+        let (mut counted, mut logged, mut when) = (0, 0, Vec::new());
         while begun.elapsed() < Duration::from_secs(4 * 3600) {
             counted += 1;
             if let Some(line) = log_limiter.count(Instant::now()) {
-                told += line.times;
+                logged += line.times;
                 when.push(begun.elapsed().as_secs() / 60);
             }
             tokio::time::advance(Duration::from_secs(5)).await;
         }
         assert_eq!(when, [0, 1, 6, 16, 46, 106, 166, 226]);
-        assert_eq!(told + log_limiter.unsaid, counted, "none is lost");
+        assert_eq!(logged + log_limiter.unlogged, counted);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_line_says_how_often() {
+    async fn a_line_contains_the_count() {
         let mut log_limiter = LogLimiter::default();
         let mut say = || {
             log_limiter
@@ -116,13 +116,13 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn after_a_quiet_hour_it_is_news() {
+    async fn an_event_after_a_quiet_hour_is_logged_at_once() {
         let mut log_limiter = LogLimiter::default();
         for _ in 0..100 {
             log_limiter.count(Instant::now());
             tokio::time::advance(Duration::from_secs(60)).await;
         }
-        tokio::time::advance(FORGOTTEN).await;
+        tokio::time::advance(RESET_AFTER).await;
         let line = log_limiter.count(Instant::now());
         assert_eq!(line.map(|line| line.to_string()).as_deref(), Some(""));
         assert_eq!(log_limiter.step, 0);

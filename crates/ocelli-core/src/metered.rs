@@ -1,7 +1,6 @@
 //! A transport whose reads are charged to its peer's budget.
 //!
-//! What does not belong here: the price of what is read, which whoever parses it charges
-//! beyond its bytes.
+//! Parsers charge their own processing costs beyond the price per byte.
 
 use crate::Budget;
 use std::io::{self, IoSlice};
@@ -9,7 +8,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Reads from `T` while the budget lets it; writes as `T` does.
+/// A transport that reads from `T` while the budget allows, and writes as `T` does.
 #[derive(Debug)]
 pub struct Metered<T> {
     inner: T,
@@ -17,12 +16,12 @@ pub struct Metered<T> {
 }
 
 impl<T> Metered<T> {
-    /// Charges what is read from `inner` to `budget`.
+    /// Creates a transport that charges reads from `inner` to `budget`.
     pub fn new(inner: T, budget: Budget) -> Self {
         Self { inner, budget }
     }
 
-    /// The budget, to charge more than bytes to it.
+    /// Returns the budget, to charge other work to it.
     pub fn budget(&mut self) -> &mut Budget {
         &mut self.budget
     }
@@ -32,12 +31,12 @@ impl<T> Metered<T> {
         self.budget = budget;
     }
 
-    /// What is read from.
+    /// Returns the inner transport.
     pub fn get_ref(&self) -> &T {
         &self.inner
     }
 
-    /// What is read from, to change it.
+    /// Returns the inner transport, mutably.
     pub fn get_mut(&mut self) -> &mut T {
         &mut self.inner
     }
@@ -45,7 +44,8 @@ impl<T> Metered<T> {
 
 impl<T: AsyncRead + Unpin> AsyncRead for Metered<T> {
     /// # Errors
-    /// Those of `T`, and [`ocelli_core::Overspent`] within an [`io::Error`] of kind `Other`.
+    /// Returns the errors of `T`, or [`ocelli_core::Overspent`] in an [`io::Error`] of kind
+    /// `Other`.
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

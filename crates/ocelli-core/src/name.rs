@@ -1,20 +1,19 @@
-//! Names: apps, rooms, and the camera id that the wall socket carries.
+//! Names of apps and rooms, and the camera id used on the wall socket.
 //!
-//! A room has a short and a full form (`cam1` and `live-cam1`), and both mean
-//! the same camera; [`CameraId`] is the one canonical form they resolve to. A room that
-//! begins with the prefix is a full form as it stands, so `live-live-cam1` is a camera of
-//! its own. Its rest, `live-cam1`, is the full form of another camera and so no short
-//! form of it.
+//! A room has a short and a full form (`cam1` and `live-cam1`) for the same camera;
+//! [`CameraId`] is the canonical form of both. A room that begins with the prefix is
+//! already a full form, so `live-live-cam1` is a separate camera. Its remainder,
+//! `live-cam1`, is the full form of another camera and therefore not a short form of it.
 
 use std::fmt;
 
 /// The app that exists from the first start.
 pub const DEFAULT_APP: &str = "live";
 
-/// The longest camera id in bytes: its length travels in one byte.
+/// Maximum length of a camera id in bytes: its length is sent in one byte.
 pub const MAX_ID_BYTES: usize = 255;
 
-/// Why a name was refused.
+/// An invalid name, with the reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NameError(String);
 
@@ -29,7 +28,7 @@ impl std::error::Error for NameError {}
 /// Checks an app's name: `^[a-z0-9][a-z0-9-]{1,30}[a-z0-9]$`.
 ///
 /// # Errors
-/// Says what an app's name looks like.
+/// Returns an error that describes a valid app name.
 pub fn check_app(name: &str) -> Result<(), NameError> {
     let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
     let bytes = name.as_bytes();
@@ -39,7 +38,7 @@ pub fn check_app(name: &str) -> Result<(), NameError> {
         && bytes.iter().all(|&b| inner(b) || b == b'-');
     fits.then_some(()).ok_or_else(|| {
         NameError(format!(
-            "{name:?} is not an app's name: 3 to 32 of a-z, 0-9 and '-', not '-' at either end"
+            "{name:?} is not an app's name: use 3 to 32 of a-z, 0-9 and '-', not '-' at either end"
         ))
     })
 }
@@ -47,7 +46,7 @@ pub fn check_app(name: &str) -> Result<(), NameError> {
 /// Checks a room: `[A-Za-z0-9._-]{1,120}`, neither `.` nor `..`.
 ///
 /// # Errors
-/// Says what a room looks like.
+/// Returns an error that describes a valid room.
 pub fn check_room(room: &str) -> Result<(), NameError> {
     let bytes = room.as_bytes();
     let fits = (1..=120).contains(&bytes.len())
@@ -58,12 +57,12 @@ pub fn check_room(room: &str) -> Result<(), NameError> {
             .all(|&b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
     fits.then_some(()).ok_or_else(|| {
         NameError(format!(
-            "{room:?} is not a camera's id: 1 to 120 of A-Z, a-z, 0-9, '.', '_' and '-'"
+            "{room:?} is not a camera's id: use 1 to 120 of A-Z, a-z, 0-9, '.', '_' and '-'"
         ))
     })
 }
 
-/// A camera's place: app and room in canonical form, and the id built of them.
+/// Location of a camera: app and room in canonical form, and the id built from them.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CameraId {
     app: String,
@@ -76,11 +75,12 @@ impl CameraId {
     /// Resolves a short or full room name in an app whose rooms start with `prefix`.
     ///
     /// # Errors
-    /// The app or the room is not a name.
+    /// Returns an error if the app or the room is not a valid name.
     pub fn new(app: &str, prefix: &str, room: &str) -> Result<Self, NameError> {
         check_app(app)?;
         let start = format!("{prefix}-");
-        // The rest is the short form, unless it is no room, or a full form itself.
+        // The rest is the short form, unless it is not a valid room or is itself a full
+        // form.
         let rest = room.strip_prefix(&start);
         let rest = rest.filter(|rest| check_room(rest).is_ok() && !rest.starts_with(&start));
         let short = match rest {
@@ -108,22 +108,22 @@ impl CameraId {
         })
     }
 
-    /// The app.
+    /// Returns the app.
     pub fn app(&self) -> &str {
         &self.app
     }
 
-    /// The room in its short form.
+    /// Returns the room in its short form.
     pub fn room(&self) -> &str {
         &self.room
     }
 
-    /// The room with the app's prefix.
+    /// Returns the room with the app's prefix.
     pub fn full_room(&self) -> &str {
         &self.full_room
     }
 
-    /// The id on the wall socket: `room` in app `live`, `app/room` elsewhere.
+    /// Returns the id on the wall socket: `room` in app `live`, `app/room` elsewhere.
     pub fn as_str(&self) -> &str {
         &self.id
     }
@@ -135,7 +135,7 @@ impl fmt::Display for CameraId {
     }
 }
 
-/// Splits what a client wrote into app and room: `app/room`, or a room of `live`.
+/// Splits an id from a client into app and room: `app/room`, or a room of `live`.
 pub fn split_id(id: &str) -> (&str, &str) {
     id.split_once('/').unwrap_or((DEFAULT_APP, id))
 }
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn other_apps_are_named_in_the_id() {
+    fn the_id_of_a_camera_in_another_app_contains_the_app() {
         let id = CameraId::new("barn", "farm", "10.0.0.7").expect("a name");
         assert_eq!(id.as_str(), "barn/10.0.0.7");
         assert_eq!(id.full_room(), "farm-10.0.0.7");
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn a_room_of_the_bare_prefix_stays_whole() {
+    fn a_room_that_is_only_the_prefix_is_unchanged() {
         let id = CameraId::new("live", "live", "live-").expect("a name");
         assert_eq!((id.room(), id.full_room()), ("live-", "live-"));
     }
@@ -177,7 +177,7 @@ mod tests {
                 .chain(&["live", "live-live", "live-live-", "live--", "-", "live-."]);
         let ids: Vec<_> = rooms.map(|room| id(room)).collect();
         for one in &ids {
-            // Each form of a camera's name leads to it, and to no other.
+            // Each form of a camera's name resolves to that camera and to no other.
             for name in [one.room(), one.full_room(), one.as_str()] {
                 assert_eq!(id(name), *one, "{name}");
             }
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn the_full_form_of_a_long_room_is_a_name() {
+    fn the_full_form_of_a_long_room_is_valid() {
         let room = "a".repeat(120);
         let short = CameraId::new("barn", "farm", &room).expect("a name");
         let full = CameraId::new("barn", "farm", short.full_room()).expect("a name");

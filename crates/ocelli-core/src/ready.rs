@@ -1,71 +1,72 @@
-//! What a viewer waits on: the slots that have something newer, each at most once, in
-//! the order they became ready. Serving them in that order is what makes a viewer fair
-//! to its cameras.
+//! Ready queue of a viewer: the slots that have a newer frame, each at most once, in the
+//! order in which they became ready. Serving them in this order is fair to all cameras of
+//! the viewer.
 //!
-//! It holds tokens, never frames, so a viewer that does not come costs a few bytes a
-//! camera. A viewer that waits, and could send the next frame that very moment, may
-//! leave an [`DirectWrite`] here: then whoever publishes the frame hands it over, and the
-//! viewer's task sleeps on. That is the one frame it asked for, no more; a frame that
-//! the outlet does not take at once is the viewer's own again.
+//! The queue holds tokens, not frames, so a stalled viewer costs a few bytes per camera. A
+//! viewer that waits, and whose socket could accept the next frame at once, may register a
+//! [`DirectWrite`] here: the publishing thread then writes the frame directly, and the
+//! viewer's task is not woken. This covers only the frame that the viewer waits for; the
+//! viewer itself sends a frame that the direct write does not accept at once.
 
 use crate::frame::Frame;
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-/// A viewer's own number for one of its subscriptions; small, so it can index.
+/// Index that a viewer assigns to one of its subscriptions; small, so it can index an
+/// array.
 pub type Token = usize;
 
-/// What an [`DirectWrite`] did with a frame.
+/// Result of offering a frame to a [`DirectWrite`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Offered {
-    /// All of it is on its way, and the next may follow.
+    /// The whole frame was written, and the next may follow.
     Sent,
-    /// So many bytes of its message are; the viewer has to see to the rest.
+    /// This many bytes of the message were written; the viewer must send the rest.
     Begun(usize),
-    /// Nothing is.
+    /// Nothing was written.
     Declined,
 }
 
-/// Where a waiting viewer's next frame can go without the viewer.
+/// Writes the next frame of a waiting viewer without waking its task.
 ///
-/// It is called by whoever publishes, under the locks of the slot: it never waits.
+/// It is called by the publisher while the slot is locked, so it must never block.
 pub trait DirectWrite: Send {
-    /// Takes a frame, if it can be taken now.
+    /// Writes a frame if that is possible without waiting.
     fn offer(&mut self, frame: &Frame) -> Offered;
 }
 
-/// A frame of which an [`DirectWrite`] has sent the beginning.
+/// A frame that a [`DirectWrite`] has written in part.
 pub struct Begun {
     /// The frame.
     pub frame: Frame,
-    /// How many bytes of its message are sent.
+    /// Number of bytes of its message that were written.
     pub sent: usize,
 }
 
-/// The line of a viewer's tokens. Each frame of each camera touches it for each viewer,
-/// so what the usual viewer needs stands in it and not behind pointers.
+/// Queue of a viewer's tokens. Every frame of every camera accesses it for every viewer, so
+/// what a typical viewer needs is stored inline, not behind pointers.
 #[derive(Default)]
 struct Queue {
-    /// Whose turn it is.
+    /// The next token.
     first: Option<Token>,
-    /// Those behind it.
+    /// The tokens after it.
     others: VecDeque<Token>,
-    /// Whether a token stands in line: a bit each of the first 64.
+    /// Whether a token is queued: one bit for each of the first 64.
     queued: u64,
-    /// The same of those beyond.
+    /// The same for all other tokens.
     queued_beyond: Vec<bool>,
     waker: Option<Waker>,
-    /// Whether the viewer found nobody in line and wants to be woken.
+    /// Whether the viewer found the queue empty and must be woken.
     waits: bool,
     /// Whether frames may go to `direct_write`; only while the viewer waits.
-    lent: bool,
+    direct: bool,
     direct_write: Option<Box<dyn DirectWrite>>,
     begun: Option<Box<Begun>>,
 }
 
 impl Queue {
-    /// Notes whether `token` stands in line, and tells whether it did.
+    /// Sets whether `token` is queued. Returns whether it was queued before.
     fn mark(&mut self, token: Token, queued: bool) -> bool {
         if let Some(beyond) = token.checked_sub(64) {
             if self.queued_beyond.len() <= beyond {
@@ -90,8 +91,9 @@ impl Queue {
     }
 
     fn wake(&mut self) {
-        self.lent = false;
-        // The waker stays: a task's is the same each time, and each copy costs.
+        self.direct = false;
+        // The waker is kept: a task's waker is the same each time, and cloning it costs
+        // time.
         if std::mem::take(&mut self.waits)
             && let Some(waker) = &self.waker
         {
@@ -100,7 +102,7 @@ impl Queue {
     }
 }
 
-/// The tokens of one viewer that have something new, in turn.
+/// Queue of the tokens of one viewer that have a newer frame.
 #[derive(Default)]
 pub struct Ready {
     queue: Mutex<Queue>,
@@ -111,17 +113,17 @@ impl Ready {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts `token` at the end of the turn, unless it stands there already.
-    pub fn raise(&self, token: Token) {
+    /// Appends `token` to the queue unless it is queued already.
+    pub fn enqueue(&self, token: Token) {
         self.lock().put(token);
     }
 
-    /// Hands over a frame where an outlet is lent that takes it, and raises `token`
-    /// where not. Whether the frame is the viewer's now.
-    pub(crate) fn hand_over(&self, token: Token, frame: &Frame) -> bool {
+    /// Offers a frame to the direct write if one is active. If it is not accepted, `token`
+    /// is queued. Returns whether the viewer has received the frame.
+    pub(crate) fn offer_frame(&self, token: Token, frame: &Frame) -> bool {
         let mut queue = self.lock();
         let queue = &mut *queue;
-        if queue.lent
+        if queue.direct
             && let Some(direct_write) = &mut queue.direct_write
         {
             match direct_write.offer(frame) {
@@ -139,7 +141,7 @@ impl Ready {
         false
     }
 
-    /// The next token in turn.
+    /// Returns the next token of the queue.
     pub fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Token> {
         let mut queue = self.lock();
         if let Some(token) = queue.first.take() {
@@ -155,21 +157,22 @@ impl Ready {
         Poll::Pending
     }
 
-    /// Lets frames go to an outlet until the viewer is woken or takes it back; only
-    /// for a viewer that waits. The first outlet is made by `make`, and kept.
+    /// Lets frames go to the direct write until the viewer is woken or stops it. Has an
+    /// effect only while the viewer waits. `make` creates the direct write on the first
+    /// call; it is kept.
     pub fn start_direct_write(&self, make: impl FnOnce() -> Box<dyn DirectWrite>) {
         let mut queue = self.lock();
         if queue.waits {
             queue.direct_write.get_or_insert_with(make);
-            queue.lent = true;
+            queue.direct = true;
         }
     }
 
-    /// Takes the outlet back before anything else is done with what it writes to.
-    /// What it has begun is the viewer's to end.
+    /// Stops the direct write. Must be called before any other use of the transport it
+    /// writes to. Returns a frame that was written in part, which the viewer must complete.
     pub fn stop_direct_write(&self) -> Option<Begun> {
         let mut queue = self.lock();
-        queue.lent = false;
+        queue.direct = false;
         queue.begun.take().map(|begun| *begun)
     }
 }
@@ -185,27 +188,27 @@ mod tests {
     use std::task::Wake;
 
     #[test]
-    fn each_camera_has_its_turn() {
+    fn cameras_are_served_in_turn() {
         let ready = Ready::default();
         for token in [0, 1, 0, 2, 0] {
-            ready.raise(token);
+            ready.enqueue(token);
         }
         let mut cx = Context::from_waker(Waker::noop());
         let mut order = Vec::new();
         while let Poll::Ready(token) = ready.poll_next(&mut cx) {
             order.push(token);
             if order.len() == 1 {
-                ready.raise(0);
+                ready.enqueue(0);
             }
         }
         assert_eq!(order, [0, 1, 2, 0]);
     }
 
     #[test]
-    fn any_number_of_cameras_stands_in_line_once_each() {
+    fn any_number_of_cameras_is_queued_once_each() {
         let ready = Ready::default();
         let tokens = [63, 64, 200, 0, 65, 63, 64, 0];
-        tokens.iter().for_each(|&token| ready.raise(token));
+        tokens.iter().for_each(|&token| ready.enqueue(token));
         let mut cx = Context::from_waker(Waker::noop());
         let mut next = || match ready.poll_next(&mut cx) {
             Poll::Ready(token) => Some(token),
@@ -215,7 +218,7 @@ mod tests {
             [(); 6].map(|()| next()),
             [Some(63), Some(64), Some(200), Some(0), Some(65), None]
         );
-        tokens.iter().for_each(|&token| ready.raise(token));
+        tokens.iter().for_each(|&token| ready.enqueue(token));
         assert_eq!(next(), Some(63));
     }
 
@@ -229,14 +232,14 @@ mod tests {
     }
 
     #[test]
-    fn a_viewer_is_woken_once_for_each_time_it_waits() {
+    fn a_viewer_is_woken_once_per_wait() {
         let (ready, woken) = (Ready::default(), Arc::<Woken>::default());
         let waker = Waker::from(woken.clone());
         let mut cx = Context::from_waker(&waker);
         for round in 1..=3 {
             assert!(ready.poll_next(&mut cx).is_pending());
-            ready.raise(0);
-            ready.raise(1);
+            ready.enqueue(0);
+            ready.enqueue(1);
             assert_eq!(woken.0.load(SeqCst), round);
             assert!(ready.poll_next(&mut cx).is_ready());
             assert!(ready.poll_next(&mut cx).is_ready());
@@ -247,11 +250,11 @@ mod tests {
                 .poll_next(&mut Context::from_waker(Waker::noop()))
                 .is_pending()
         );
-        ready.raise(0);
-        assert_eq!(woken.0.load(SeqCst), 3, "who asks last is woken");
+        ready.enqueue(0);
+        assert_eq!(woken.0.load(SeqCst), 3, "the latest waker is woken");
     }
 
-    /// Does with each frame what it is told, taking the time it is told, and keeps a note.
+    /// A direct write with scripted results: each offer takes the set time and is recorded.
     #[derive(Default)]
     struct Told {
         clock: Arc<Hand>,
@@ -269,7 +272,7 @@ mod tests {
         }
     }
 
-    /// A viewer of one camera that lends an outlet.
+    /// A viewer of one camera that uses a direct write.
     struct Viewer {
         slot: Arc<Slot>,
         ready: Arc<Ready>,
@@ -297,7 +300,7 @@ mod tests {
             self.slot.publish(Picture::jpeg(buffer, None));
         }
 
-        /// Takes what there is, and waits then, with the outlet lent.
+        /// Takes all queued frames, then waits with the direct write active.
         fn wait(&mut self) -> Vec<u8> {
             let waker = Waker::from(self.woken.clone());
             let mut taken = Vec::new();
@@ -328,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_go_to_an_outlet_that_is_lent_and_their_viewer_sleeps() {
+    fn frames_go_to_an_active_direct_write_and_the_viewer_is_not_woken() {
         let mut viewer = Viewer::new();
         viewer.publish(0);
         assert_eq!(viewer.wait(), [0]);
@@ -344,7 +347,7 @@ mod tests {
         viewer.publish(4);
         viewer.publish(5);
         assert_eq!((viewer.seen(), viewer.woken()), (vec![], 1));
-        assert_eq!(viewer.wait(), [5], "the newest it has not had");
+        assert_eq!(viewer.wait(), [5], "the newest one not yet taken");
         assert_eq!(
             (viewer.subscription.taken(), viewer.subscription.dropped()),
             (5, 1)
@@ -352,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_outlet_declines_or_only_begins_is_the_viewers() {
+    fn the_viewer_sends_what_a_direct_write_declines_or_only_begins() {
         let mut viewer = Viewer::new();
         viewer.publish(0);
         viewer.wait();
@@ -365,14 +368,14 @@ mod tests {
         viewer.publish(3);
         viewer.publish(4);
         assert_eq!((viewer.seen(), viewer.woken()), (vec![3], 2));
-        let begun = viewer.ready.stop_direct_write().expect("what it began");
+        let begun = viewer.ready.stop_direct_write().expect("a part");
         assert_eq!((begun.frame.payload()[0], begun.sent), (3, 7));
         assert_eq!(viewer.wait(), [4]);
         assert!(viewer.ready.stop_direct_write().is_none());
     }
 
     #[test]
-    fn who_sets_a_pace_of_its_own_is_asked_and_so_is_who_has_missed_something() {
+    fn a_paced_viewer_and_one_that_missed_frames_get_no_direct_write() {
         let mut viewer = Viewer::new();
         viewer.publish(0);
         viewer.wait();
@@ -381,7 +384,7 @@ mod tests {
         viewer.publish(2);
         assert_eq!((viewer.seen(), viewer.woken()), (vec![], 1));
         viewer.subscription.set_prompt(true);
-        // Woken, it takes its token and no frame, as one that has no credit does.
+        // The woken viewer takes its token but no frame, like a viewer without credit.
         assert!(
             viewer
                 .ready
@@ -390,7 +393,7 @@ mod tests {
         );
         viewer.wait();
         viewer.publish(3);
-        assert_eq!(viewer.seen(), [], "what it missed is counted by itself");
+        assert_eq!(viewer.seen(), [], "the viewer itself counts what it missed");
         assert_eq!(viewer.wait(), [3]);
         assert_eq!(viewer.subscription.dropped(), 2);
         viewer.publish(4);
@@ -398,7 +401,7 @@ mod tests {
     }
 
     #[test]
-    fn of_pictures_that_come_faster_than_they_go_out_a_viewer_takes_the_newest() {
+    fn a_viewer_takes_the_newest_of_pictures_that_arrive_faster_than_they_are_sent() {
         let mut viewer = Viewer::new();
         viewer.publish(0);
         viewer.wait();

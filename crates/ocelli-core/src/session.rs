@@ -1,13 +1,12 @@
-//! Sessions at cameras: where the hub is connected, and where a session is ending.
+//! Sessions at cameras: open ones and ending ones.
 //!
-//! Many cameras allow one session. So an attempt waits until those that have ended at
+//! Many cameras allow only one session. An attempt therefore waits until ended sessions at
 //! the same peer are closed, whichever camera of the hub they belonged to: one that was
-//! changed, deleted and added anew, or tested. The registry is kept by peer and not
-//! handed from one upstream to the next, because a deleted camera has no next one, and
-//! a test has no camera.
+//! changed, deleted and added again, or tested. The registry is keyed by peer and not
+//! passed from one upstream to the next, because a deleted camera has no successor, and a
+//! test has no camera.
 //!
-//! What does not belong here: how a session is ended. That is the source's
-//! ([`crate::Source::left`]).
+//! The source ends its sessions itself ([`crate::Source::closed`]).
 
 use crate::source::Source;
 use std::collections::HashMap;
@@ -19,13 +18,13 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
 
-/// How long a session may take to end before another may begin at the same peer. A
-/// camera that has gone answers no TEARDOWN at all.
-pub const LEAVE: Duration = Duration::from_secs(3);
-/// How long an attempt waits in all, however many sessions are ending at its peer.
-const LEAVE_OF_ALL: Duration = Duration::from_secs(6);
+/// How long a session may take to end before another may begin at the same peer. An
+/// unreachable camera never answers TEARDOWN.
+pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
+/// Maximum total wait of an attempt, however many sessions are ending at its peer.
+const CLOSE_TIMEOUT_TOTAL: Duration = Duration::from_secs(6);
 
-/// Where a source connects to. Its debug form shows the peer alone.
+/// Where a source connects to. Its debug form shows only the peer.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Endpoint {
     peer: String,
@@ -33,8 +32,8 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// `peer` is a host and port, or a device; `stream` is all that tells one stream
-    /// there from another, credentials included.
+    /// Creates an endpoint. `peer` is a host and port, or a device; `stream` is everything
+    /// that distinguishes one stream there from another, including credentials.
     pub fn new(peer: impl Into<String>, stream: impl Into<String>) -> Self {
         Self {
             peer: peer.into(),
@@ -42,11 +41,11 @@ impl Endpoint {
         }
     }
 
-    /// One that no other source connects to.
+    /// Creates an endpoint that no other source connects to.
     pub(crate) fn unique() -> Self {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        // No host and no path begins so.
+        // No host or path starts with this.
         Self::new(format!("\0{number}"), "")
     }
 }
@@ -68,13 +67,13 @@ enum Phase {
 enum Kind {
     /// An attempt of a camera.
     Attempt,
-    /// A camera's place is held for a test of it.
+    /// A test of a camera, which blocks other attempts.
     Hold,
 }
 
 struct Entry {
     kind: Kind,
-    /// The camera's id; none for a test of a camera that is not in the hub.
+    /// The camera's id; `None` for a test of a camera that is not in the hub.
     camera: Option<String>,
     stream: String,
     phase: watch::Sender<Phase>,
@@ -84,8 +83,8 @@ struct Entry {
 #[derive(Clone, Default)]
 pub struct Sessions {
     peers: Arc<Mutex<HashMap<String, Vec<Arc<Entry>>>>>,
-    /// Whether these are a test's own, which holds keep out cameras for.
-    of_test: bool,
+    /// Whether these belong to a test. Holds block cameras, not tests.
+    is_test: bool,
 }
 
 /// Why a camera can't be tested now.
@@ -97,18 +96,18 @@ pub enum Busy {
     Tested,
 }
 
-/// What an attempt has to wait for.
+/// A session that an attempt must wait for.
 struct Wait {
     phase: watch::Receiver<Phase>,
     kind: Kind,
 }
 
 impl Sessions {
-    /// The same sessions for a test.
+    /// Returns the same sessions, for use by a test.
     pub(crate) fn for_test(&self) -> Self {
         Self {
             peers: self.peers.clone(),
-            of_test: true,
+            is_test: true,
         }
     }
 
@@ -116,7 +115,7 @@ impl Sessions {
         self.peers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How many attempts are under way at this peer.
+    /// Returns the number of attempts in progress at this peer.
     pub fn open_at(&self, endpoint: &Endpoint) -> usize {
         let peers = self.lock();
         let entries = peers.get(&endpoint.peer).map_or(&[][..], Vec::as_slice);
@@ -124,9 +123,9 @@ impl Sessions {
         entries.iter().filter(open).count()
     }
 
-    /// Begins a session for camera `id`, once no other one is ending at its peer.
+    /// Opens a session for camera `id`, once no other session is ending at its peer.
     pub(crate) async fn open(&self, endpoint: &Endpoint, id: &str) -> Arc<Session> {
-        let deadline = Instant::now() + LEAVE_OF_ALL;
+        let deadline = Instant::now() + CLOSE_TIMEOUT_TOTAL;
         loop {
             let late = Instant::now() >= deadline;
             let mut wait = match self.try_open(endpoint, id, late) {
@@ -135,7 +134,7 @@ impl Sessions {
             };
             let closed = wait.phase.wait_for(|phase| *phase == Phase::Closed);
             match wait.kind {
-                // Whoever tests gives up by itself.
+                // A test always ends by itself, so this wait needs no timeout.
                 Kind::Hold => drop(closed.await),
                 Kind::Attempt => drop(timeout_at(deadline, closed).await),
             }
@@ -147,7 +146,7 @@ impl Sessions {
         let entries = peers.entry(endpoint.peer.clone()).or_default();
         let blocks = |entry: &&Arc<Entry>| match entry.kind {
             Kind::Attempt => !late && entry.is(Kind::Attempt, Phase::Ending),
-            Kind::Hold => !self.of_test && entry.is_for(Some(id), &endpoint.stream),
+            Kind::Hold => !self.is_test && entry.is_for(Some(id), &endpoint.stream),
         };
         if let Some(entry) = entries.iter().find(blocks) {
             return Err(Wait {
@@ -164,11 +163,11 @@ impl Sessions {
         }))
     }
 
-    /// Keeps attempts away from a camera for a test of it: of the stream itself, and,
-    /// where camera `id` is to be changed, of that camera at this peer.
+    /// Blocks attempts at a camera during a test: those of the stream itself, and, if
+    /// camera `id` is to be changed, those of that camera at this peer.
     ///
     /// # Errors
-    /// The hub is connected to that camera, or it is being tested.
+    /// Returns an error if the hub is connected to that camera, or if it is being tested.
     pub fn hold(&self, endpoint: &Endpoint, id: Option<&str>) -> Result<Hold, Busy> {
         let mut peers = self.lock();
         let entries = peers.entry(endpoint.peer.clone()).or_default();
@@ -204,13 +203,13 @@ impl Entry {
         self.kind == kind && *self.phase.borrow() == phase
     }
 
-    /// Whether it is of this camera or of this very stream.
+    /// Whether it belongs to this camera or to exactly this stream.
     fn is_for(&self, camera: Option<&str>, stream: &str) -> bool {
         self.stream == stream || (camera.is_some() && self.camera.as_deref() == camera)
     }
 }
 
-/// One session, from before it connects until nothing is left of it.
+/// One session, from before it connects until it is completely closed.
 pub(crate) struct Session {
     sessions: Sessions,
     peer: String,
@@ -218,7 +217,7 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// From now on others wait for it to close.
+    /// Marks the session as ending: from now on others wait for it to close.
     pub fn end(&self) {
         self.entry.phase.send_if_modified(|phase| {
             let open = *phase == Phase::Open;
@@ -229,7 +228,7 @@ impl Session {
         });
     }
 
-    /// Nothing is left of it.
+    /// Marks the session as closed.
     pub fn close(&self) {
         let mut peers = self.sessions.lock();
         if let Some(entries) = peers.get_mut(&self.peer) {
@@ -243,7 +242,7 @@ impl Session {
     }
 }
 
-/// A camera's place that is held for a test; given back when dropped.
+/// Blocks attempts at a camera during a test, until dropped.
 pub struct Hold(Session);
 
 impl Drop for Hold {
@@ -252,8 +251,8 @@ impl Drop for Hold {
     }
 }
 
-/// Ends a session when it is dropped, and closes it once its source has left. It is
-/// dropped right behind the attempt, wherever that happens.
+/// Ends a session when dropped, and closes it once its source has disconnected. It is
+/// dropped right after the attempt, on every path.
 pub(crate) struct Ending {
     pub session: Arc<Session>,
     pub source: Arc<dyn Source>,
@@ -263,30 +262,31 @@ impl Drop for Ending {
     fn drop(&mut self) {
         self.session.end();
         let closing = Closing(self.session.clone());
-        let left = self.source.clone().left();
-        // Without a runtime this process is ending.
+        let closed = self.source.clone().closed();
+        // Without a runtime the process is ending.
         if let Ok(runtime) = Handle::try_current() {
             runtime.spawn(async move {
-                // What the attempt has dropped may need a turn to close its sockets.
+                // Dropped parts of the attempt may need a scheduler turn to close their
+                // sockets.
                 tokio::task::yield_now().await;
-                let _ = timeout(LEAVE, left).await;
+                let _ = timeout(CLOSE_TIMEOUT, closed).await;
                 drop(closing);
             });
         }
     }
 }
 
-/// Ends a session when dropped: at once, for the attempt itself is dropped by the
-/// runtime, a moment after it was given up.
-pub(crate) struct GivenUp(pub Arc<Session>);
+/// Ends a session immediately when dropped. The runtime drops the attempt itself only a
+/// moment after it is aborted.
+pub(crate) struct EndOnDrop(pub Arc<Session>);
 
-impl Drop for GivenUp {
+impl Drop for EndOnDrop {
     fn drop(&mut self) {
         self.0.end();
     }
 }
 
-/// Closes a session when dropped: also where the runtime ends with it.
+/// Closes a session when dropped, also when the runtime shuts down.
 struct Closing(Arc<Session>);
 
 impl Drop for Closing {
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_attempt_waits_for_what_is_ending_there_and_for_nothing_else() {
+    async fn an_attempt_waits_only_for_sessions_that_are_ending_at_its_peer() {
         let sessions = Sessions::default();
         let first = sessions.open(&at("/1"), "one").await;
         // Another channel of the same recorder.
@@ -314,27 +314,30 @@ mod tests {
         let third = at("/3");
         let mut opening = std::pin::pin!(sessions.open(&third, "three"));
         let begun = Instant::now();
-        assert!(timeout(LEAVE, &mut opening).await.is_err(), "it waits");
+        assert!(
+            timeout(CLOSE_TIMEOUT, &mut opening).await.is_err(),
+            "it waits"
+        );
         first.close();
         let third = opening.await;
-        assert_eq!(begun.elapsed(), LEAVE);
-        // One that never closes is waited for no longer than that.
+        assert_eq!(begun.elapsed(), CLOSE_TIMEOUT);
+        // The wait for a session that never closes is limited.
         second.end();
         sessions.open(&at("/2"), "two").await.close();
-        assert_eq!(begun.elapsed(), LEAVE + LEAVE_OF_ALL);
+        assert_eq!(begun.elapsed(), CLOSE_TIMEOUT + CLOSE_TIMEOUT_TOTAL);
         third.close();
         second.close();
-        assert!(sessions.lock().is_empty(), "nothing is kept");
+        assert!(sessions.lock().is_empty(), "no entries remain");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_test_and_a_camera_keep_out_of_each_others_way() {
+    async fn a_test_and_a_camera_block_each_other() {
         let sessions = Sessions::default();
         let watched = sessions.open(&at("/1"), "door").await;
         let hold = |stream, camera| sessions.hold(&at(stream), camera).map(|_| ());
         assert_eq!(hold("/1", None), Err(Busy::Connected));
         assert_eq!(hold("/2", Some("door")), Err(Busy::Connected));
-        // Another channel, of which nobody knows whether it is the same camera.
+        // Another channel, which may or may not be the same camera.
         assert_eq!(hold("/2", None), Ok(()));
         watched.end();
         watched.close();
@@ -343,9 +346,9 @@ mod tests {
         let (first, second) = (at("/1"), at("/2"));
         let mut opening = std::pin::pin!(sessions.open(&first, "door"));
         let mut added = std::pin::pin!(sessions.open(&second, "another"));
-        assert!(timeout(LEAVE * 9, &mut opening).await.is_err());
-        assert!(timeout(LEAVE * 9, &mut added).await.is_err());
-        // The test itself is let through.
+        assert!(timeout(CLOSE_TIMEOUT * 9, &mut opening).await.is_err());
+        assert!(timeout(CLOSE_TIMEOUT * 9, &mut added).await.is_err());
+        // The test itself may connect.
         sessions.for_test().open(&second, "door").await.close();
         drop(held);
         opening.await.close();

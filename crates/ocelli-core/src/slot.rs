@@ -1,8 +1,8 @@
-//! A stream's newest group, and the subscriptions that want to know of newer.
+//! A stream's newest group, and the subscriptions to it.
 //!
-//! The writer replaces, never waits; a reader copies a cursor's worth out under a
-//! short lock. For JPEG a group is one frame, so "the newest group" is the newest
-//! picture; for H.264 and MPEG-1 it is a key frame and what came after it.
+//! The writer replaces the group and never waits; a reader takes the frame at its cursor
+//! under a short lock. For JPEG a group is one frame, so the newest group is the newest
+//! picture; for H.264 and MPEG-1 it is a key frame and the frames that depend on it.
 
 use crate::clock::{Clock, Timestamp};
 use crate::frame::{Codec, Frame, Picture, Stamp};
@@ -11,35 +11,36 @@ use crate::ready::{Ready, Token};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// A group that a camera never ends must not grow without bound: beyond either
-/// limit its oldest frames go, and newcomers wait for the next key frame.
+/// Limits for a group that a camera never ends. Beyond either limit the oldest frames are
+/// dropped, and new viewers wait for the next key frame.
 const MAX_GROUP_FRAMES: usize = 900;
 const MAX_GROUP_BYTES: usize = 16 << 20;
 
-/// How much one new interval moves the mean that the frame rate is taken from.
+/// Weight of a new interval in the moving average that the frame rate is computed from.
 const RATE_WEIGHT: f64 = 0.1;
 
-/// What [`Slot::take`] found.
+/// A frame taken with [`Slot::take`].
 pub(crate) struct Taken {
     pub frame: Frame,
-    /// Whether the group holds more after this frame.
+    /// Whether the group has more frames after this one.
     pub more: bool,
 }
 
-/// What a slot tells about its stream.
+/// Status of a slot.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct SlotStatus {
     /// Frames written since the hub started.
     pub frames: u64,
     /// Payload bytes written since the hub started.
     pub bytes: u64,
-    /// Frames that were superseded before some viewer took them, over all viewers.
+    /// Frames superseded before a viewer took them, summed over all viewers.
     pub dropped: u64,
-    /// Subscriptions on it now.
+    /// Current number of viewers.
     pub viewers: usize,
-    /// Frames a second, from the recent intervals; 0 when frames have stopped.
+    /// Frames per second, from the recent intervals; 0 when frames have stopped.
     pub fps: f64,
-    /// When the newest picture was taken; unknown when there is none.
+    /// Capture time of the newest picture, or its receipt time; unknown if there is no
+    /// picture.
     pub taken: Timestamp,
     /// The newest picture's size in pixels.
     pub size: Option<(u16, u16)>,
@@ -51,14 +52,14 @@ pub struct SlotStatus {
 struct Inner {
     group: VecDeque<Frame>,
     group_bytes: usize,
-    /// How many frames of the group were let go at its front.
+    /// Number of frames dropped from the front of the group.
     gone: usize,
     next_group: u32,
     next_sequence: u32,
-    /// Whether the group can grow: false until a key frame begins one.
+    /// Whether the group can grow: false until a key frame starts one.
     begun: bool,
     interrupted: bool,
-    /// The number of the last frame before which the stream was interrupted.
+    /// Sequence number of the first frame after the last interruption.
     resumed: Option<u32>,
     listeners: Vec<Option<Listener>>,
     pause: Pause,
@@ -79,7 +80,7 @@ pub struct Slot {
 }
 
 impl Slot {
-    /// An empty slot; `id` is the camera id its frames carry.
+    /// Creates an empty slot; `id` is the camera id that its frames carry.
     pub fn new(id: impl Into<String>, clock: Arc<dyn Clock>) -> Self {
         Self {
             id: id.into(),
@@ -89,14 +90,14 @@ impl Slot {
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        // Nothing panics under this lock half-way through a change.
+        // No code panics under this lock in the middle of a change.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes `picture` the newest and tells every subscription.
+    /// Makes `picture` the newest and notifies all subscriptions.
     ///
-    /// A picture that depends on a key frame nobody has seen is passed over:
-    /// no decoder could use it. Returns whether it was taken.
+    /// Returns false for a picture that depends on a key frame that was not published: no
+    /// decoder could use it, so it is discarded.
     pub fn publish(&self, picture: Picture) -> bool {
         let received = self.clock.now();
         let mut inner = self.lock();
@@ -156,8 +157,8 @@ impl Slot {
         true
     }
 
-    /// Marks that the next frame does not continue from the last one; the last
-    /// picture stays.
+    /// Marks that the next frame does not continue from the last one; the last picture is
+    /// kept.
     pub fn interrupt(&self) {
         let mut inner = self.lock();
         inner.interrupted = true;
@@ -165,7 +166,7 @@ impl Slot {
         inner.forget_rate();
     }
 
-    /// Forgets the picture: a sleeping camera has none.
+    /// Discards the picture: an idle camera has none.
     pub fn clear(&self) {
         let mut inner = self.lock();
         inner.group.clear();
@@ -174,7 +175,7 @@ impl Slot {
         inner.forget_rate();
     }
 
-    /// What the slot tells of its stream.
+    /// Returns the status of the slot.
     pub fn status(&self) -> SlotStatus {
         let now = self.clock.now();
         let inner = self.lock();
@@ -196,7 +197,7 @@ impl Slot {
         }
     }
 
-    /// The newest frame, if the slot holds one.
+    /// Returns the newest frame, if the slot holds one.
     pub fn newest(&self) -> Option<Frame> {
         self.lock().group.back().cloned()
     }
@@ -204,7 +205,7 @@ impl Slot {
     pub(crate) fn listen(&self, ready: Arc<Ready>, token: Token, role: Role) -> usize {
         let mut inner = self.lock();
         if !inner.group.is_empty() {
-            ready.raise(token);
+            ready.enqueue(token);
         }
         inner.viewers += usize::from(role == Role::Viewer);
         let listener = Some(Listener {
@@ -246,7 +247,8 @@ impl Slot {
         }
     }
 
-    /// Frames that whoever is at `place` took, and those superseded before it could.
+    /// Returns how many frames the subscription at `place` took, and how many were
+    /// superseded before it took them.
     pub(crate) fn counts(&self, place: usize) -> (u64, u64) {
         match self.lock().listeners.get(place) {
             Some(Some(listener)) => (listener.taken, listener.dropped),
@@ -254,8 +256,8 @@ impl Slot {
         }
     }
 
-    /// The next frame for whoever is at `place`: the next of its group while that is
-    /// the newest, else the newest group's first.
+    /// Returns the next frame for the subscription at `place`: the next of its group while
+    /// that is the newest, otherwise the first of the newest group.
     pub(crate) fn take(&self, place: usize) -> Option<Taken> {
         let mut inner = self.lock();
         let inner = &mut *inner;
@@ -265,12 +267,13 @@ impl Slot {
             Some(cursor) if cursor.group == group => cursor.next,
             _ => 0,
         };
-        // What went at the front can't be had: wait for the next key frame.
+        // Dropped frames are not available: wait for the next key frame.
         let index = next.checked_sub(inner.gone)?;
         let mut frame = inner.group.get(index)?.clone();
         if let Some(cursor) = listener.cursor {
             let since = |sequence: u32| sequence.wrapping_sub(cursor.sequence);
-            // Whoever missed the first frame after an interruption is told with this one.
+            // A viewer that missed the first frame after an interruption gets the flag with
+            // this one.
             frame.discontinuity |= inner
                 .resumed
                 .is_some_and(|resumed| (1..since(frame.sequence)).contains(&since(resumed)));
@@ -294,8 +297,8 @@ impl Slot {
 }
 
 impl Inner {
-    /// A pause is no interval between frames: the mean would take minutes to
-    /// recover from it.
+    /// Excludes a pause from the frame intervals: the average would take minutes to
+    /// recover.
     fn forget_rate(&mut self) {
         self.interval = None;
         self.last_received = Timestamp::UNKNOWN;
@@ -343,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn jpeg_readers_get_the_newest_and_learn_what_they_missed() {
+    fn a_jpeg_viewer_gets_the_newest_frame_and_a_drop_count() {
         let slot = slot();
         let place = place(&slot);
         for byte in 0..3 {
@@ -360,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn who_misses_the_first_frame_after_an_interruption_is_told_with_the_next() {
+    fn a_viewer_that_misses_the_first_frame_after_an_interruption_gets_the_flag_with_the_next() {
         let slot = slot();
         let publish = |byte| slot.publish(Picture::jpeg(FrameBuffer::copy_from(&[byte]), None));
         let (early, on_time) = (place(&slot), place(&slot));
@@ -370,11 +373,11 @@ mod tests {
         publish(1);
         assert!(slot.take(on_time).expect("one").frame.discontinuity);
         publish(2);
-        for (place, told) in [(early, true), (on_time, false)] {
+        for (place, flagged) in [(early, true), (on_time, false)] {
             let late = slot.take(place).expect("another").frame;
-            assert_eq!((late.payload()[0], late.discontinuity), (2, told));
+            assert_eq!((late.payload()[0], late.discontinuity), (2, flagged));
             let late = late.into_message(Form::V2);
-            assert_eq!(late[3], 1 | u8::from(told) << 1);
+            assert_eq!(late[3], 1 | u8::from(flagged) << 1);
             let newest = slot.newest().expect("one").into_message(Form::V2);
             assert_eq!(late[4..], newest[4..]);
         }
@@ -383,10 +386,10 @@ mod tests {
     }
 
     #[test]
-    fn a_group_is_read_in_order_and_a_laggard_jumps_to_the_newest() {
+    fn a_group_is_read_in_order_and_a_slow_viewer_skips_to_the_newest() {
         let slot = slot();
         let place = place(&slot);
-        assert!(!slot.publish(unit(false, 9)), "nothing to depend on yet");
+        assert!(!slot.publish(unit(false, 9)), "no key frame yet");
         slot.publish(unit(true, 0));
         slot.publish(unit(false, 1));
         assert_eq!(bytes_at(&slot, place), [0, 1]);
@@ -398,7 +401,7 @@ mod tests {
     }
 
     #[test]
-    fn an_endless_group_is_bounded_and_newcomers_wait_for_a_key_frame() {
+    fn an_endless_group_is_bounded_and_new_viewers_wait_for_a_key_frame() {
         let slot = slot();
         let (follower, newcomer) = (place(&slot), place(&slot));
         slot.publish(unit(true, 0));
@@ -413,7 +416,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cleared_slot_gives_nothing_until_it_is_written() {
+    fn a_cleared_slot_is_empty_until_the_next_publish() {
         let slot = slot();
         let place = place(&slot);
         slot.publish(unit(true, 0));
@@ -426,7 +429,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pause_does_not_count_into_the_rate() {
+    fn a_pause_does_not_lower_the_frame_rate() {
         let clock = Arc::new(Hand::default());
         let slot = Slot::new("cam", clock.clone());
         let pass = |micros| clock.pass(micros);

@@ -1,7 +1,7 @@
-//! What brings pictures in, what derives others from them, and how they fail.
+//! Sources, renditions, and how they fail.
 //!
-//! Both make **one attempt**: whether, when and how often to try again is decided
-//! in [`crate::upstream`] alone.
+//! Both make **one attempt**. [`crate::upstream`] decides whether, when and how often to
+//! retry.
 
 use crate::budget::{Budget, Overspent, PeerKind};
 use crate::capacity::Capacity;
@@ -17,37 +17,38 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::oneshot;
 
-/// How an attempt failed: what a program may act on. The reason is for people.
+/// Kind of a failure, for programs to act on. The reason is for people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FailureKind {
-    /// The address answers, but not to this user and password.
+    /// The camera rejects the user name or password.
     Unauthorized,
-    /// The address answers, but has no such stream.
+    /// The address responds, but has no such stream.
     NotFound,
-    /// Nothing answers there.
+    /// Nothing responds at the address.
     Unreachable,
-    /// What is sent is no video, or none that can be shown.
+    /// The data is not video, or not video that can be shown.
     Unsupported,
-    /// It worked and then ended or broke off.
+    /// The stream worked, then ended or broke off.
     Ended,
-    /// Connected, and no picture for too long.
+    /// Connected, but no picture for too long.
     Silent,
     /// Something on this machine is missing, such as a program or a file.
     Missing,
 }
 
-/// Why an attempt ended, in the words that the person at the wall reads.
+/// Why an attempt ended, in words for the user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     /// The kind.
     pub kind: FailureKind,
-    /// One line; never holds a password nor a control character.
+    /// One line; never contains a password or a control character.
     pub reason: String,
 }
 
 impl Failure {
-    /// A failure of `kind` for `reason`. Cameras and programs have a part in the words, so
-    /// control characters in it are escaped, and what has the form of a secret is hidden.
+    /// Creates a failure of `kind` with `reason`. Part of the reason can come from cameras
+    /// and programs, so control characters are escaped and anything that looks like a
+    /// secret is hidden.
     pub fn new(kind: FailureKind, reason: impl AsRef<str>) -> Self {
         Self {
             kind,
@@ -70,73 +71,74 @@ impl From<Overspent> for Failure {
     }
 }
 
-/// One attempt under way. Dropping it ends the attempt and all that belongs to it.
+/// A running attempt. Dropping it ends the attempt and everything it started.
 pub type RunOnce = Pin<Box<dyn Future<Output = Result<(), Failure>> + Send>>;
 
-/// The end of what attempts left behind.
-pub type Left = Pin<Box<dyn Future<Output = ()> + Send>>;
+/// Completes when nothing is left of earlier attempts.
+pub type Closed = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// How long a camera may bring no picture, unless its source says otherwise.
+/// Longest time without a picture, unless the source sets another.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The code that fetches a camera's native stream.
+/// Fetches a camera's native stream.
 pub trait Source: Send + Sync + 'static {
     /// Connects and publishes pictures until the stream ends (`Ok`) or fails.
     fn run_once(self: Arc<Self>, publisher: Publisher) -> RunOnce;
 
-    /// How long it may bring no picture before it counts as crashed.
+    /// Returns the longest time without a picture before the attempt counts as crashed.
     fn patience(&self) -> Duration {
         PATIENCE
     }
 
-    /// Pixels across and down of its pictures, where that is known beforehand.
+    /// Returns the width and height of its pictures, if known beforehand.
     fn size(&self) -> Option<(u16, u16)> {
         None
     }
 
-    /// How many pictures a second it brings, where that is known beforehand.
+    /// Returns its frame rate, if known beforehand.
     fn rate(&self) -> Option<f64> {
         None
     }
 
-    /// Ready once nothing is left of the attempts that have ended: no connection, and no
-    /// session at the camera. The hub waits for it, for at most [`crate::session::LEAVE`],
-    /// before it connects to the same camera again. Called when an attempt was dropped.
-    fn left(self: Arc<Self>) -> Left {
+    /// Completes when nothing is left of the attempts that have ended: no connection, and
+    /// no session at the camera. The hub waits for it, for at most
+    /// [`crate::session::CLOSE_TIMEOUT`], before it connects to the same camera again. Called after
+    /// an attempt was dropped.
+    fn closed(self: Arc<Self>) -> Closed {
         Box::pin(std::future::ready(()))
     }
 
-    /// Whether the outside pushes to it. Then it alone knows whether somebody is
-    /// there: it is not watched for silence, and says its state itself
+    /// Whether it receives pushed pictures. Only such a source can detect whether a device
+    /// is connected: it is not monitored for silence, and it sets its own state
     /// ([`Publisher::set_state`]).
     fn is_ingest(&self) -> bool {
         false
     }
 }
 
-/// The code that derives a stream from the one that the camera sends.
+/// Derives a stream from the one that the camera sends.
 pub trait Rendition: Send + Sync + 'static {
     /// Reads `input` and publishes pictures until it fails.
     fn run_once(self: Arc<Self>, input: Follower, publisher: Publisher) -> RunOnce;
 
-    /// Pixels across and down of what it makes of pictures of this size, where it
-    /// can tell beforehand.
+    /// Returns the width and height of its output for input of this size, if known
+    /// beforehand.
     fn size_of(&self, _input: (u16, u16)) -> Option<(u16, u16)> {
         None
     }
 }
 
-/// What can be derived of one camera's stream.
+/// The renditions available for a camera's stream.
 #[derive(Clone, Default)]
 pub struct Renditions {
-    /// JPEG of a stream that is none.
+    /// JPEG, for streams in other codecs.
     pub jpeg: Option<Arc<dyn Rendition>>,
-    /// MPEG-1 of any stream.
+    /// MPEG-1, for any stream.
     pub mpeg1: Option<Arc<dyn Rendition>>,
 }
 
 impl Renditions {
-    /// What makes this stream, if this hub has anything that does.
+    /// Returns the rendition for a derived stream, if there is one.
     pub(crate) fn of(&self, derived: Derived) -> Option<&Arc<dyn Rendition>> {
         match derived {
             Derived::Jpeg => self.jpeg.as_ref(),
@@ -145,16 +147,17 @@ impl Renditions {
     }
 }
 
-/// Where an attempt puts its pictures.
+/// Publishes the pictures of an attempt.
 pub struct Publisher {
     streams: Arc<Streams>,
     derived: Option<Derived>,
-    /// Ends the attempt; none once it has.
+    /// Ends the attempt; `None` once it has been ended.
     end: Mutex<Option<oneshot::Sender<Failure>>>,
 }
 
 impl Publisher {
-    /// Of one attempt, which is over when the receiver has a failure.
+    /// Creates the publisher of one attempt. The attempt is over when the receiver gets a
+    /// failure.
     pub(crate) fn new(
         streams: Arc<Streams>,
         derived: Option<Derived>,
@@ -168,8 +171,8 @@ impl Publisher {
         (publisher, ended)
     }
 
-    /// Makes `picture` the newest of its stream. Never waits. One that is larger than
-    /// the hub takes goes nowhere, and ends the attempt.
+    /// Makes `picture` the newest of its stream. Never waits. A picture that exceeds the
+    /// hub's size limit is discarded and ends the attempt.
     pub fn publish(&self, mut picture: Picture) {
         if let Err(too_large) = self.capacity().admit(&mut picture) {
             let mut end = self.end.lock().unwrap_or_else(PoisonError::into_inner);
@@ -188,32 +191,34 @@ impl Publisher {
         }
     }
 
-    /// Says what an ingest is doing; a picture says by itself that it is live.
+    /// Sets the state of an ingest. Publishing a picture sets it to live.
     pub fn set_state(&self, state: State) {
         self.streams.set_state(state);
     }
 
-    /// Notes what went wrong with an ingest; it is told until a picture comes.
+    /// Records the failure of an ingest; it is reported until a picture arrives.
     pub fn note_failure(&self, reason: &str) {
         self.streams.note_failure(reason);
     }
 
-    /// Marks that the next picture does not continue from the last one, which stays.
+    /// Marks that the next picture does not continue from the last one. The last one is
+    /// kept.
     pub fn interrupt(&self) {
         self.streams.interrupt();
     }
 
-    /// A budget for what this attempt reads.
+    /// Returns a budget for the data that this attempt reads.
     pub fn budget(&self, kind: PeerKind) -> Budget {
         self.streams.common.budgets.budget(kind)
     }
 
-    /// What the hub's cameras may cost.
+    /// Returns the hub's capacity for media processing.
     pub fn capacity(&self) -> &Capacity {
         &self.streams.common.capacity
     }
 
-    /// The hub's clock, for pictures that are stamped where they are made.
+    /// Returns the time of the hub's clock, for pictures that are stamped where they are
+    /// made.
     pub fn now(&self) -> crate::clock::Timestamp {
         self.streams.common.clock.now()
     }

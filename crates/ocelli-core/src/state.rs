@@ -1,24 +1,24 @@
-//! What an upstream is doing, in a word and a reason.
+//! State of an upstream, with the reason.
 
 use crate::clock::Timestamp;
 
-/// What a camera is doing.
+/// State of a camera.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum State {
-    /// Nobody watches, so nothing runs.
+    /// No viewers, so nothing runs.
     Idle,
     /// Connecting; no picture yet.
     Starting,
-    /// Pictures come.
+    /// Pictures arrive.
     Live,
     /// Pictures have stopped, for this reason.
     Stalled(String),
-    /// It crashed again and again, for this reason; tried again with backoff.
+    /// It crashed repeatedly, for this reason; it is retried with backoff.
     Failed(String),
 }
 
 impl State {
-    /// The word for it on every interface.
+    /// Returns its name, as used on every interface.
     pub fn name(&self) -> &'static str {
         match self {
             State::Idle => "idle",
@@ -29,7 +29,7 @@ impl State {
         }
     }
 
-    /// What a person should know about it.
+    /// Returns the reason to show to the user, if there is one.
     pub fn reason(&self) -> Option<&str> {
         match self {
             State::Stalled(reason) | State::Failed(reason) => Some(reason),
@@ -38,11 +38,11 @@ impl State {
     }
 }
 
-/// What went wrong last. It is told in every state, until it works again.
+/// The last failure. It is reported in every state until the stream works again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LastFailure {
-    /// What it was.
+    /// The reason.
     pub reason: String,
-    /// When it was.
+    /// When it happened.
     pub at: Timestamp,
 }

@@ -1,8 +1,8 @@
-//! The streams of one upstream: their slots, what the hub tells of them, and the demand
-//! for them. An attempt publishes into them without knowing what runs it.
+//! The streams of one upstream: slots, status and demand. An attempt publishes into them
+//! and does not depend on its supervisor.
 //!
-//! What does not belong here: when an attempt is made, and what makes a derived stream.
-//! [`crate::upstream`] decides both.
+//! [`crate::upstream`] decides when an attempt is made and which rendition makes a derived
+//! stream.
 
 use crate::budget::Budgets;
 use crate::capacity::Capacity;
@@ -10,41 +10,41 @@ use crate::clock::Clock;
 use crate::demand::{Demand, Derived};
 use crate::derivation::Derivation;
 use crate::frame::{Codec, Picture};
-use crate::log_limiter::{Complaints, LogLimiter, Times};
+use crate::log_limiter::{LogLimiter, LogLimiters, Times};
 use crate::slot::Slot;
 use crate::state::{LastFailure, State};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-/// What the streams of a hub share.
+/// State shared by all streams of a hub.
 #[derive(Clone)]
 pub(crate) struct Common {
     pub clock: Arc<dyn Clock>,
     pub capacity: Arc<Capacity>,
     pub budgets: Budgets,
-    /// Bumped with each change of state.
+    /// Incremented with each change of state.
     pub changes: Arc<watch::Sender<u64>>,
 }
 
 struct Inner {
     state: State,
-    /// What went wrong last; none once pictures come.
+    /// The last failure; `None` once pictures arrive.
     last_failure: Option<LastFailure>,
-    log_limiters: Complaints,
+    log_limiters: LogLimiters,
     heard: Instant,
     lived: bool,
     revision: u64,
 }
 
-/// The streams that come of one connection to a camera.
+/// The streams of one connection to a camera.
 pub(crate) struct Streams {
     /// The camera's id.
     pub id: String,
     pub common: Common,
-    /// The stream as the camera sends it; empty while that is JPEG.
+    /// The stream as the camera sends it; empty if that is JPEG.
     pub native: Arc<Slot>,
-    /// Filled by the camera itself where it sends JPEG.
+    /// Published by the camera itself if it sends JPEG.
     pub jpeg: Derivation,
     pub mpeg1: Derivation,
     pub demand: watch::Sender<Demand>,
@@ -52,7 +52,7 @@ pub(crate) struct Streams {
 }
 
 impl Streams {
-    /// Of camera `id`; nothing has been published yet.
+    /// Creates the streams of camera `id`; nothing has been published yet.
     pub fn new(id: String, common: Common) -> Self {
         let clock = &common.clock;
         Self {
@@ -65,7 +65,7 @@ impl Streams {
             inner: Mutex::new(Inner {
                 state: State::Idle,
                 last_failure: None,
-                log_limiters: Complaints::default(),
+                log_limiters: LogLimiters::default(),
                 heard: Instant::now(),
                 lived: false,
                 revision: 0,
@@ -77,12 +77,12 @@ impl Streams {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The codec the camera sends, once it has.
+    /// Returns the codec that the camera sends, once known.
     pub fn codec(&self) -> Option<Codec> {
         self.demand.borrow().codec
     }
 
-    /// What the upstream is doing.
+    /// Returns the state of the upstream.
     pub fn state(&self) -> State {
         match self.jpeg.failure() {
             Some(reason) => State::Failed(reason),
@@ -90,8 +90,8 @@ impl Streams {
         }
     }
 
-    /// What went wrong last with the camera's stream or with what is derived from it,
-    /// until it works again.
+    /// Returns the last failure of the camera's stream or of a rendition, until it works
+    /// again.
     pub fn last_failure(&self) -> Option<LastFailure> {
         let mpeg1 = self.mpeg1.last_failure().map(|last| LastFailure {
             reason: format!("{}: {}", Derived::Mpeg1.name(), last.reason),
@@ -102,12 +102,12 @@ impl Streams {
         all.max_by_key(|last| last.at)
     }
 
-    /// A number that changes with the state.
+    /// Returns a number that changes with the state.
     pub fn revision(&self) -> u64 {
         self.lock().revision
     }
 
-    /// Why there is no MPEG-1: the camera's own trouble, or the rendition's.
+    /// Returns why there is no MPEG-1: a failure of the camera or of the rendition.
     pub fn mpeg1_failure(&self) -> Option<String> {
         match &self.lock().state {
             State::Failed(reason) => Some(reason.clone()),
@@ -115,7 +115,7 @@ impl Streams {
         }
     }
 
-    /// One of the derived streams.
+    /// Returns one of the derived streams.
     pub fn derived(&self, derived: Derived) -> &Derivation {
         match derived {
             Derived::Jpeg => &self.jpeg,
@@ -130,14 +130,14 @@ impl Streams {
         changes.send_modify(|generation| *generation += 1);
     }
 
-    /// The upstream has been started.
+    /// Records that the upstream was started.
     pub fn start(&self, state: State) {
         let mut inner = self.lock();
         inner.state = state;
         self.changed(inner);
     }
 
-    /// The upstream has been stopped because nobody wants its streams.
+    /// Records that the upstream was stopped because there is no demand for its streams.
     pub fn rest(&self) {
         let mut inner = self.lock();
         inner.state = State::Idle;
@@ -148,7 +148,7 @@ impl Streams {
         self.changed(inner);
     }
 
-    /// An attempt begins.
+    /// Records the start of an attempt.
     pub fn begin(&self) {
         let mut inner = self.lock();
         inner.heard = Instant::now();
@@ -157,32 +157,32 @@ impl Streams {
         self.interrupt();
     }
 
-    /// When the attempt began or last brought a picture.
+    /// Returns when the attempt began or last brought a picture.
     pub fn heard(&self) -> Instant {
         self.lock().heard
     }
 
-    /// `None` if a picture has come since `heard`; otherwise whether the attempt brought
-    /// any before.
+    /// Returns `None` if a picture has arrived since `heard`; otherwise whether the attempt
+    /// brought pictures before.
     pub fn quiet_since(&self, heard: Instant) -> Option<bool> {
         let inner = self.lock();
         (inner.heard == heard).then_some(inner.lived)
     }
 
-    /// The attempt has ended. Returns whether it brought pictures.
+    /// Records the end of the attempt. Returns whether it brought pictures.
     pub fn end(&self) -> bool {
         std::mem::take(&mut self.lock().lived)
     }
 
-    /// The next picture of each stream does not continue from its last one.
+    /// Marks that the next picture of each stream does not continue from the last one.
     pub fn interrupt(&self) {
         self.native.interrupt();
         self.jpeg.slot.interrupt();
         self.mpeg1.slot.interrupt();
     }
 
-    /// Returns whether that is a change. A reason is told as the last failure too, in whatever
-    /// state it is later.
+    /// Sets the state. Returns whether that is a change. Its reason is also kept as the
+    /// last failure, which is reported in later states too.
     pub fn set_state(&self, state: State) -> bool {
         let mut inner = self.lock();
         let new = inner.state != state;
@@ -196,7 +196,7 @@ impl Streams {
         new
     }
 
-    /// Notes what went wrong, whatever the state.
+    /// Records a failure in any state.
     pub fn note_failure(&self, reason: &str) {
         let mut inner = self.lock();
         if self.note(&mut inner, reason) {
@@ -204,8 +204,8 @@ impl Streams {
         }
     }
 
-    /// Whether that is news. The same again is not: it would be told to every viewer
-    /// with each attempt.
+    /// Records a failure. Returns whether the reason is new. A repeated reason is not a
+    /// change: it would be sent to every viewer with each attempt.
     fn note(&self, inner: &mut Inner, reason: &str) -> bool {
         let at = self.common.clock.now();
         let reason = reason.to_owned();
@@ -213,12 +213,12 @@ impl Streams {
         last.map(|last| last.reason) != inner.last_failure.as_ref().map(|now| now.reason.clone())
     }
 
-    /// Counts what the log could be told; how often it happened, if it is told.
-    pub fn complain(&self, kind: fn(&mut Complaints) -> &mut LogLimiter) -> Option<Times> {
+    /// Counts an event of the log. Returns a value if a line must be written now.
+    pub fn count_log(&self, kind: fn(&mut LogLimiters) -> &mut LogLimiter) -> Option<Times> {
         kind(&mut self.lock().log_limiters).count(Instant::now())
     }
 
-    /// Publishes a picture that the camera sent.
+    /// Publishes a picture from the camera.
     pub fn take_native(&self, picture: Picture) {
         let codec = picture.codec;
         let slot = match codec {
@@ -226,7 +226,7 @@ impl Streams {
             _ => &self.native,
         };
         slot.publish(picture);
-        // Asked first, for that is cheaper and nearly always the end of it.
+        // Compared first, because reading is cheaper and the codec rarely changes.
         if self.codec() != Some(codec) {
             self.demand.send_modify(|demand| demand.codec = Some(codec));
             if codec == Codec::Jpeg && self.jpeg.works() {
@@ -248,7 +248,7 @@ impl Streams {
         }
     }
 
-    /// Publishes a picture that was derived.
+    /// Publishes a picture from a rendition.
     pub fn take_derived(&self, derived: Derived, picture: Picture) {
         let derived = self.derived(derived);
         derived.slot.publish(picture);
@@ -257,18 +257,20 @@ impl Streams {
         }
     }
 
-    /// A derived stream can't be made.
+    /// Records that a derived stream can't be made.
     pub fn fail_derived(&self, derived: Derived, reason: String) {
         if self.derived(derived).fail(reason) {
             self.changed(self.lock());
         }
     }
 
-    /// Nobody waits for that stream now, so it does not fail either.
+    /// Records that there is no demand for this stream, so that it does not count as
+    /// failing.
     pub fn rest_derived(&self, derived: Derived) {
         let news = match derived {
             Derived::Jpeg => self.jpeg.rest(),
-            // Few ever watch it: once nobody does, its trouble is nobody's.
+            // Few viewers use it: once there is no demand, its failure is no longer
+            // reported.
             Derived::Mpeg1 => self.mpeg1.works(),
         };
         if news {

@@ -1,4 +1,4 @@
-//! A viewer's hold on slots.
+//! A viewer's subscription to slots.
 
 use crate::demand::Lease;
 use crate::frame::Frame;
@@ -8,8 +8,8 @@ use crate::slot::Slot;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-/// One viewer's hold on one stream: its place at the slot, which has the cursor, and
-/// the lease that keeps the camera awake.
+/// One viewer's subscription to one stream: its place in the slot, which stores the cursor,
+/// and the lease that keeps the camera running.
 pub struct Subscription {
     slot: Arc<Slot>,
     ready: Arc<Ready>,
@@ -19,8 +19,8 @@ pub struct Subscription {
 }
 
 impl Subscription {
-    /// Subscribes; `ready` is raised with `token` now if there is a picture, and
-    /// whenever there is a newer one.
+    /// Subscribes. `token` is queued in `ready` at once if there is a picture, and whenever
+    /// there is a newer one.
     pub fn new(slot: Arc<Slot>, lease: Option<Lease>, ready: Arc<Ready>, token: Token) -> Self {
         Self::of(slot, lease, ready, token, Role::Viewer)
     }
@@ -42,27 +42,28 @@ impl Subscription {
         }
     }
 
-    /// Says whether frames may go to an [`DirectWrite`](crate::Outlet) that the viewer
-    /// lends: not those of a camera for which it keeps a pace of its own.
+    /// Sets whether frames may go to the viewer's [`DirectWrite`](crate::DirectWrite). A
+    /// viewer that sets its own pace for a camera turns this off.
     pub fn set_prompt(&mut self, prompt: bool) {
         self.slot.set_prompt(self.place, prompt);
     }
 
-    /// The newest frame this viewer has not had, or the next of the newest group.
+    /// Takes the newest frame that this viewer has not received, or the next one of the
+    /// newest group.
     pub fn take(&mut self) -> Option<Frame> {
         let taken = self.slot.take(self.place)?;
         if taken.more {
-            self.ready.raise(self.token);
+            self.ready.enqueue(self.token);
         }
         Some(taken.frame)
     }
 
-    /// Frames that this viewer took.
+    /// Returns the number of frames that this viewer took.
     pub fn taken(&self) -> u64 {
         self.slot.counts(self.place).0
     }
 
-    /// Frames superseded before this viewer took them.
+    /// Returns the number of frames superseded before this viewer took them.
     pub fn dropped(&self) -> u64 {
         self.slot.counts(self.place).1
     }
@@ -74,20 +75,20 @@ impl Drop for Subscription {
     }
 }
 
-/// A subscription that is waited on alone.
+/// A single subscription that can be awaited.
 pub struct Follower {
     ready: Arc<Ready>,
     subscription: Subscription,
 }
 
 impl Follower {
-    /// Follows `slot`, keeping its camera awake by `lease`.
+    /// Follows `slot`. `lease` keeps the camera running.
     pub fn new(slot: Arc<Slot>, lease: Option<Lease>) -> Self {
         Self::of(slot, lease, Role::Viewer)
     }
 
-    /// Follows `slot` for a rendition. Without a lease: those who watch what is
-    /// derived keep the camera awake, and one grace must not follow upon another.
+    /// Follows `slot` for a rendition, without a lease: viewers of the derived stream keep
+    /// the camera running, and two grace periods must not add up.
     pub(crate) fn for_rendition(slot: Arc<Slot>) -> Self {
         Self::of(slot, None, Role::Rendition)
     }
@@ -101,7 +102,7 @@ impl Follower {
         }
     }
 
-    /// The next frame for this viewer, as [`Subscription::take`] has it.
+    /// Polls for the next frame, as defined by [`Subscription::take`].
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Frame> {
         loop {
             let Poll::Ready(_) = self.ready.poll_next(cx) else {
@@ -113,7 +114,7 @@ impl Follower {
         }
     }
 
-    /// The next frame if there is one now.
+    /// Returns the next frame if there is one now.
     pub fn try_next(&mut self) -> Option<Frame> {
         match self.poll_next(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(frame) => Some(frame),
@@ -126,12 +127,12 @@ impl Follower {
         std::future::poll_fn(|cx| self.poll_next(cx)).await
     }
 
-    /// What it waits on, to lend it an outlet.
+    /// Returns its ready queue, to start a direct write.
     pub fn ready(&self) -> &Ready {
         &self.ready
     }
 
-    /// Frames superseded before this viewer took them.
+    /// Returns the number of frames superseded before this viewer took them.
     pub fn dropped(&self) -> u64 {
         self.subscription.dropped()
     }
@@ -144,7 +145,7 @@ mod tests {
     use crate::frame::{FrameBuffer, Picture};
 
     #[tokio::test]
-    async fn a_follower_sees_the_newest_and_leaves() {
+    async fn a_follower_gets_the_newest_frame_and_unsubscribes_when_dropped() {
         let slot = Arc::new(Slot::new("cam", Arc::new(SystemClock)));
         let mut follower = Follower::new(slot.clone(), None);
         for byte in 0..5u8 {

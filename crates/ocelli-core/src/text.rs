@@ -1,28 +1,28 @@
-//! Text from outside, made fit to be shown: in a log, in an answer, on a page.
+//! Sanitizes external text for display in logs, responses and pages.
 //!
-//! Cameras, programs, devices and requests choose much of the text that the hub repeats.
-//! A control character in it could rewrite a terminal or forge a line of the log, and a
-//! key that somebody put in the wrong place would be readable by everyone who reads the
-//! message.
+//! Much of the text that the hub repeats comes from cameras, programs, devices and
+//! requests. A control character in it could rewrite a terminal or forge a log line, and a
+//! key entered in the wrong place would be visible to everyone who reads the message.
 
 use std::borrow::Cow;
 
-/// The marks of secrets, and how many characters must follow for a word to count as one.
-/// The forms are made in the program's `auth`, which tests that each is hidden here.
+/// Prefixes of secrets, and how many characters must follow for a word to count as one. The
+/// program's `auth` creates these secrets and tests that each is hidden here.
 const MARKS: [(&str, usize); 3] = [("sk_", 20), ("wsk_", 20), ("pt_", 40)];
-/// The marks of secrets of the form `mark`, 16 hexadecimal digits, a point, the secret.
-/// What stands before the point is an id, which is no secret.
+/// Prefixes of secrets of the form: prefix, 16 hexadecimal digits, a point, the secret. The
+/// part before the point is an id, not a secret.
 const NAMED: [&str; 2] = ["wall_", "ses_"];
-/// The digits of such an id.
+/// Number of digits of such an id.
 const ID_DIGITS: usize = 16;
-/// The fewest characters of such a secret, if it is cut short.
+/// Minimum length of such a secret if it is truncated.
 const NAMED_SECRET: usize = 20;
-/// So many hexadecimal digits in a row are a one-time code or the secret part of a key.
+/// This many consecutive hexadecimal digits are a one-time code or the secret part of a
+/// key.
 const HEX_DIGITS: usize = 40;
-/// What stands in the place of a secret.
+/// Replacement for a secret.
 const HIDDEN: &str = "***";
 
-/// A text as it may be shown: printable, and without secrets.
+/// Returns a text that is safe to display: printable and without secrets.
 pub fn shown(text: &str) -> String {
     let text = without_secrets(text);
     match printable(&text) {
@@ -31,8 +31,9 @@ pub fn shown(text: &str) -> String {
     }
 }
 
-/// A text without control characters: breaks become blanks, the others `\u{1b}` and the
-/// like. Marks that change the direction of writing count as control characters.
+/// Returns a text without control characters. Line breaks and tabs become spaces, the
+/// others `\u{1b}` and the like. Characters that change the writing direction count as
+/// control characters.
 pub fn printable(text: &str) -> Cow<'_, str> {
     if !text.chars().any(is_control) {
         return Cow::Borrowed(text);
@@ -48,7 +49,7 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// Whether a character controls how others are shown (C0, C1, line separators, and the
+/// Whether a character controls the display of others (C0, C1, line separators, and the
 /// marks of Unicode's bidirectional algorithm).
 pub fn is_control(c: char) -> bool {
     c.is_control()
@@ -56,8 +57,8 @@ pub fn is_control(c: char) -> bool {
             | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// A text with `***` in place of everything that has the form of one of the hub's own
-/// secrets, percent-encoded ones included.
+/// Returns a text with `***` in place of everything that has the form of one of the hub's
+/// secrets, including percent-encoded ones.
 pub fn without_secrets(text: &str) -> Cow<'_, str> {
     if text.len() <= NAMED_SECRET {
         return Cow::Borrowed(text);
@@ -78,20 +79,20 @@ pub fn without_secrets(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// Whether a text has something of the form of one of the hub's own secrets in it.
+/// Whether a text contains anything that has the form of one of the hub's secrets.
 pub fn has_secret(text: &str) -> bool {
     matches!(without_secrets(text), Cow::Owned(_))
 }
 
-/// A character, and where in the text it stands, in whichever encoding.
+/// A character and its range in the text, in any encoding.
 struct Unit {
     c: char,
     start: usize,
     end: usize,
 }
 
-/// The characters of a text, with percent-encoding resolved however often it was applied.
-/// In one pass: an escape is resolved when its last digit is there.
+/// Returns the characters of a text with percent-encoding resolved, however often it was
+/// applied. This takes one pass: an escape is resolved when its last digit is reached.
 fn decoded(text: &str) -> Vec<Unit> {
     let mut units: Vec<Unit> = Vec::with_capacity(text.len());
     for (start, c) in text.char_indices() {
@@ -108,7 +109,7 @@ fn decoded(text: &str) -> Vec<Unit> {
     units
 }
 
-/// The ASCII character that `%41` and the like stand for.
+/// Returns the ASCII character that an escape such as `%41` encodes.
 fn escaped(sign: char, high: char, low: char) -> Option<char> {
     if sign != '%' {
         return None;
@@ -117,7 +118,7 @@ fn escaped(sign: char, high: char, low: char) -> Option<char> {
     char::from_u32(byte).filter(char::is_ascii)
 }
 
-/// Where secrets stand, in order, as ranges of units.
+/// Returns the secrets as ranges of units, in order.
 fn secrets(units: &[Unit]) -> Vec<(usize, usize)> {
     let mut found = Vec::new();
     let mut begin = 0;
@@ -140,12 +141,12 @@ fn secrets(units: &[Unit]) -> Vec<(usize, usize)> {
     found
 }
 
-/// Whether a character may stand in a token.
+/// Whether a character can be part of a token.
 fn in_token(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_' || c == '-'
 }
 
-/// Whether a word begins so, in whichever case.
+/// Whether a word begins with `mark`, ignoring case.
 fn begins(word: &[Unit], mark: &str) -> bool {
     let mut units = word.iter();
     mark.chars().all(|c| {
@@ -155,8 +156,8 @@ fn begins(word: &[Unit], mark: &str) -> bool {
     })
 }
 
-/// Where in a word a marked secret begins: at the word's start, or behind `-` or `_`, for
-/// a room's full name has a prefix before it.
+/// Returns where a marked secret begins in a word: at its start, or after `-` or `_`,
+/// because the full name of a room has a prefix.
 fn marked(word: &[Unit]) -> Option<usize> {
     (0..word.len()).find(|&at| {
         let starts = at == 0 || !word[at - 1].c.is_ascii_alphanumeric();
@@ -167,7 +168,7 @@ fn marked(word: &[Unit]) -> Option<usize> {
     })
 }
 
-/// Whether a word ends in an id before a secret.
+/// Whether a word ends in an id that precedes a secret.
 fn is_id(word: &[Unit]) -> bool {
     NAMED.iter().any(|mark| {
         let Some(at) = word.len().checked_sub(mark.len() + ID_DIGITS) else {
@@ -178,7 +179,7 @@ fn is_id(word: &[Unit]) -> bool {
     })
 }
 
-/// Where in a word there are long rows of hexadecimal digits.
+/// Returns the long runs of hexadecimal digits in a word.
 fn hexadecimal(word: &[Unit]) -> impl Iterator<Item = (usize, usize)> {
     let mut begin = 0;
     let rows = word.chunk_by(|one, next| one.c.is_ascii_hexdigit() && next.c.is_ascii_hexdigit());
@@ -197,7 +198,7 @@ mod tests {
     const HEX: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
     #[test]
-    fn what_controls_a_terminal_is_escaped() {
+    fn control_characters_are_escaped() {
         for (text, right) in [
             ("plain, ä, 日本", "plain, ä, 日本"),
             ("a\x1b[2Jb", "a\\u{1b}[2Jb"),
@@ -207,12 +208,12 @@ mod tests {
             ("one\u{2028}two", "one two"),
         ] {
             assert_eq!(printable(text), right);
-            assert_eq!(printable(right), right, "once is enough");
+            assert_eq!(printable(right), right, "sanitizing again changes nothing");
         }
     }
 
     #[test]
-    fn secrets_are_hidden_wherever_they_stand() {
+    fn secrets_are_hidden_in_any_position_and_encoding() {
         let play = format!("pt_{}", "AQzZ-_09".repeat(10));
         let wall = format!("wall_0123456789abcdef.{HEX}");
         for (text, right) in [
@@ -247,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_secret_stays() {
+    fn other_text_is_unchanged() {
         for text in [
             "room \"sk_1\" of desk_0123456789012345678901234567",
             "wall_0123456789abcdef is no wall link. ses_0123456789abcdef.html",
@@ -261,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn deep_encoding_costs_one_pass() {
+    fn nested_encoding_takes_one_pass() {
         let text = format!("%{}73k_{HEX}", "25".repeat(100_000));
         assert_eq!(without_secrets(&text), "***");
     }

@@ -1,8 +1,9 @@
 //! Starts, watches, restarts and stops one source by demand.
 //!
-//! One upstream is one connection to a camera. A [`Lease`] is the demand; the
-//! first starts it, and [`crate::GRACE`] after the last is gone it stops, leaving no task
-//! behind. What is derived from it runs inside it, under the same rules: [`attempts`].
+//! One upstream is one connection to a camera. A [`Lease`] expresses demand: the first
+//! lease starts the upstream, and it stops [`crate::GRACE`] after the last one is dropped,
+//! leaving no task behind. Renditions of its stream run inside it, under the same rules:
+//! [`attempts`].
 
 mod attempts;
 mod derive;
@@ -22,9 +23,9 @@ use tokio::task::AbortHandle;
 struct Inner {
     restarts: u64,
     task: Option<AbortHandle>,
-    /// Of the attempt under way.
+    /// Session of the current attempt.
     session: Option<Arc<Session>>,
-    /// Ended for good: no lease starts it again.
+    /// Stopped permanently: no lease starts it again.
     stopped: bool,
 }
 
@@ -36,14 +37,14 @@ pub struct Upstream {
     endpoint: Endpoint,
     sessions: Sessions,
     retry: Notify,
-    /// Told of each attempt that failed.
+    /// Notified of each failed attempt.
     crashed: Notify,
-    /// Locked before the streams are, where both are.
+    /// Lock order: this before the streams.
     inner: Mutex<Inner>,
 }
 
 impl Upstream {
-    /// An idle upstream for these streams, whose source connects to `endpoint`.
+    /// Creates an idle upstream for these streams, whose source connects to `endpoint`.
     pub(crate) fn new(
         streams: Streams,
         sessions: Sessions,
@@ -67,46 +68,46 @@ impl Upstream {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What its attempts fill.
+    /// Returns the streams that its attempts publish to.
     pub(crate) fn streams(&self) -> &Streams {
         &self.streams
     }
 
-    /// Where its source connects to.
+    /// Returns the endpoint that its source connects to.
     pub(crate) fn endpoint(&self) -> &Endpoint {
         &self.endpoint
     }
 
-    /// How often it was restarted.
+    /// Returns the number of restarts.
     pub(crate) fn restarts(&self) -> u64 {
         self.lock().restarts
     }
 
-    /// Pixels across and down of its MPEG-1, once or as soon as that is known.
+    /// Returns the width and height of its MPEG-1 stream, as soon as they are known.
     pub(crate) fn mpeg1_size(&self) -> Option<(u16, u16)> {
-        let told = || {
+        let expected = || {
             let rendition = self.renditions.mpeg1.as_ref();
             rendition?.size_of(self.source.size()?)
         };
-        self.streams.mpeg1.slot.status().size.or_else(told)
+        self.streams.mpeg1.slot.status().size.or_else(expected)
     }
 
-    /// Follows the MPEG-1 stream, keeping the camera awake.
+    /// Follows the MPEG-1 stream and keeps the camera running.
     pub(crate) fn follow_mpeg1(self: &Arc<Self>) -> Follower {
         let slot = &self.streams.mpeg1.slot;
         Follower::new(slot.clone(), Some(self.lease(Want::Mpeg1)))
     }
 
-    /// Follows the JPEG stream, keeping the camera awake.
+    /// Follows the JPEG stream and keeps the camera running.
     pub(crate) fn follow_jpeg(self: &Arc<Self>) -> Follower {
         let slot = &self.streams.jpeg.slot;
         Follower::new(slot.clone(), Some(self.lease(Want::Jpeg)))
     }
 
-    /// Makes one attempt and no other: the first JPEG, or how it failed. For an
-    /// upstream that nobody holds a lease on.
+    /// Makes a single attempt. Returns the first JPEG, or why the attempt failed. Only for
+    /// an upstream without leases.
     pub(crate) async fn try_once(self: &Arc<Self>) -> Result<Frame, Failure> {
-        // A rendition runs only where somebody wants its pictures.
+        // A rendition runs only while there is demand for it.
         let _lease = Lease::new(&self.streams.demand, Want::Jpeg);
         let mut pictures = Follower::new(self.streams.jpeg.slot.clone(), None);
         tokio::select! {
@@ -116,20 +117,20 @@ impl Upstream {
         }
     }
 
-    /// A picture of a stream that is shown anyway: the newest where it is live, else the
-    /// first that comes; or why the next attempt fails.
+    /// Returns a picture of a stream that is shown already: the newest if it is live,
+    /// otherwise the first that arrives; or why the next attempt failed.
     pub(crate) async fn look(self: &Arc<Self>) -> Result<Frame, String> {
         let mut changes = self.streams.common.changes.subscribe();
         let mut pictures = self.follow_jpeg();
         if self.streams.state() != State::Live {
-            // What is there is old.
+            // The picture in the slot is old.
             let _ = pictures.try_next();
             self.retry();
         }
         let before = self.restarts();
         let failed = async {
             loop {
-                // The same failure again is no change.
+                // The same failure again is not reported as a change.
                 let crashed = self.crashed.notified();
                 let derived = self.streams.jpeg.failure();
                 let last = || self.streams.last_failure();
@@ -150,7 +151,7 @@ impl Upstream {
         }
     }
 
-    /// Asks for a stream; the first lease starts the source.
+    /// Leases a stream; the first lease starts the source.
     pub(crate) fn lease(self: &Arc<Self>, want: Want) -> Lease {
         let lease = Lease::new(&self.streams.demand, want);
         let mut inner = self.lock();
@@ -160,24 +161,24 @@ impl Upstream {
                 true => State::Idle,
                 false => State::Starting,
             });
-            tracing::debug!(camera = %self.streams.id, state = "starting", "wanted");
+            tracing::debug!(camera = %self.streams.id, state = "starting", "first lease");
         }
         lease
     }
 
-    /// Tries a failed camera again at once instead of waiting out its backoff.
+    /// Retries a failed camera at once instead of waiting for the end of its backoff.
     pub(crate) fn retry(&self) {
         self.retry.notify_waiters();
     }
 
-    /// Ends the source now and for good, whoever watches.
+    /// Stops the source immediately and permanently, even if there are viewers.
     pub(crate) fn stop(&self) {
         let mut inner = self.lock();
         inner.stopped = true;
         if let Some(task) = inner.task.take() {
             task.abort();
         }
-        // At once, for whoever takes its place may connect before the task has ended.
+        // Immediately, because a replacement may connect before the task has ended.
         if let Some(session) = inner.session.take() {
             session.end();
         }

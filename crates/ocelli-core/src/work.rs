@@ -1,22 +1,22 @@
-//! The processor time that work takes on its thread.
+//! CPU time spent on the current thread.
 //!
-//! Elapsed time would not do: on a busy machine the thread waits for a processor, and a peer
-//! would be charged for that.
+//! Elapsed time would be wrong: on a busy machine the thread waits for a CPU, and a peer
+//! would be charged for that wait.
 
 use rustix::time::{ClockId, Timespec, clock_gettime};
 use std::time::Duration;
 
-/// Work that has begun on this thread. It ends on the same thread.
+/// A CPU time measurement of the current thread. It must end on the thread that began it.
 #[derive(Clone, Copy, Debug)]
 pub struct Work(Duration);
 
 impl Work {
-    /// Begins.
+    /// Starts the measurement.
     pub fn begin() -> Self {
         Self(thread_time())
     }
 
-    /// The processor time that this thread has spent since then.
+    /// Returns the CPU time that this thread has spent since the start.
     pub fn took(self) -> Duration {
         thread_time().saturating_sub(self.0)
     }
@@ -35,7 +35,7 @@ mod tests {
     use std::time::Instant;
 
     #[test]
-    fn work_is_measured_and_waiting_is_not() {
+    fn cpu_time_is_measured_and_waiting_is_not() {
         let work = Work::begin();
         while work.took() < Duration::from_millis(5) {
             std::hint::spin_loop();

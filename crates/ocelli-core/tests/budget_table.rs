@@ -1,11 +1,11 @@
-//! ARCHITECTURE.md states the budgets that the code has.
+//! ARCHITECTURE.md lists the budgets of the code.
 
 use ocelli_core::PeerKind;
 use std::fs;
 use std::path::Path;
 
 #[test]
-fn the_table_of_budgets_is_the_codes() {
+fn the_budget_table_matches_the_code() {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../ARCHITECTURE.md");
     let page = fs::read_to_string(page).expect("the page");
     for kind in PeerKind::ALL {

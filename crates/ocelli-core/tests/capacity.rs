@@ -1,5 +1,5 @@
-//! What a hub's cameras may cost, on a paused clock: the largest picture, and how many
-//! renditions run at a time.
+//! Limits on media processing, on a paused clock: the largest picture, and the number of
+//! concurrent renditions.
 
 use ocelli_core::{
     Camera, Capacity, Codec, Failure, FailureKind, Follower, FrameBuffer, Hub, MediaLimits,
@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep, timeout};
 const REASON: &str =
     "its picture is 16000x16000, and the limit is 8192x8192: picture_size in [limits]";
 
-/// Publishes pictures of these sizes, one a second, and then nothing.
+/// Publishes pictures of these sizes, one a second, and then none.
 struct Sizes {
     codec: Codec,
     sizes: Vec<(u16, u16)>,
@@ -45,7 +45,7 @@ impl Source for Sizes {
     }
 }
 
-/// Turns each picture into a "JPEG" of this size, or takes its time in vain.
+/// Converts each picture to a "JPEG" of this size, or times out without a result.
 enum Rendered {
     Size(u16, u16),
     Never,
@@ -119,7 +119,7 @@ async fn until(hub: &Hub, camera: &Camera, wanted: impl Fn(&State) -> bool) -> S
             return state;
         }
         let changed = timeout(Duration::from_secs(600), changes.changed()).await;
-        changed.expect("another state").expect("the hub lives");
+        changed.expect("another state").expect("the hub is alive");
     }
 }
 
@@ -128,7 +128,7 @@ fn failed(state: &State) -> bool {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_camera_whose_picture_is_too_large_fails_with_the_limit_and_others_go_on() {
+async fn a_camera_with_too_large_pictures_fails_with_the_limit_and_others_continue() {
     let hub = hub(MediaLimits::default());
     let bomb = [(16_000, 16_000); 2];
     let large = add(&hub, "large", Codec::Jpeg, &bomb, Rendered::Never);
@@ -143,7 +143,7 @@ async fn a_camera_whose_picture_is_too_large_fails_with_the_limit_and_others_go_
     let mut waits = large.camera.follow(Quality::Main);
     let state = until(&hub, &large.camera, failed).await;
     assert_eq!(state, State::Failed(REASON.to_owned()));
-    assert!(waits.try_next().is_none(), "nobody is sent it");
+    assert!(waits.try_next().is_none(), "it is not sent");
     sees.next().await;
     assert_eq!(other.camera.status().state, State::Live);
     // Each attempt ends with its first such picture.
@@ -152,7 +152,7 @@ async fn a_camera_whose_picture_is_too_large_fails_with_the_limit_and_others_go_
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_that_becomes_too_large_is_ended_and_its_last_picture_stays() {
+async fn a_stream_that_becomes_too_large_is_ended_and_its_last_picture_is_kept() {
     let hub = hub(MediaLimits::default());
     let sizes = [(640, 480), (16_000, 16_000)];
     let Added { camera, source, .. } = add(&hub, "cam", Codec::Jpeg, &sizes, Rendered::Never);
@@ -167,7 +167,7 @@ async fn a_stream_that_becomes_too_large_is_ended_and_its_last_picture_stays() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_derived_has_the_same_limit() {
+async fn derived_pictures_have_the_same_limit() {
     let hub = hub(MediaLimits::default());
     let rendered = Rendered::Size(16_000, 16_000);
     let Added { camera, .. } = add(&hub, "cam", Codec::H264, &[(640, 480); 9], rendered);
@@ -178,7 +178,7 @@ async fn what_is_derived_has_the_same_limit() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_rendition_too_many_is_refused_and_begins_when_another_ends() {
+async fn a_rendition_over_the_limit_is_refused_and_starts_when_another_ends() {
     let hub = hub(MediaLimits {
         jpeg_renditions: 1,
         ..MediaLimits::default()
@@ -192,23 +192,23 @@ async fn one_rendition_too_many_is_refused_and_begins_when_another_ends() {
     early.next().await;
     let mut late = second.camera.follow(Quality::Main);
     let state = until(&hub, &second.camera, failed).await;
-    let reason = "as many JPEG renditions run as may, 1 (jpeg_renditions in [limits]); \
+    let reason = "the limit of 1 JPEG renditions is reached (jpeg_renditions in [limits]); \
                   one must end first";
     assert_eq!(state, State::Failed(reason.to_owned()));
     assert_eq!(second.runs.load(SeqCst), 0);
     let permits = hub.capacity().jpeg_renditions();
     assert_eq!((permits.running(), permits.refused()), (1, 1));
-    // The other kind has a limit of its own.
+    // The other kind has a separate limit.
     second.camera.follow_mpeg1(Quality::Main).next().await;
     early.next().await;
-    // The first ends when nobody has watched it for the grace period.
+    // The first ends after the grace period without viewers.
     let left = Instant::now();
     drop(early);
     late.next().await;
     let waited = left.elapsed();
     assert!((10..12).contains(&waited.as_secs()), "{waited:?}");
     assert_eq!(until(&hub, &second.camera, |_| true).await, State::Live);
-    // One that is taken away gives its permit back as well.
+    // A removed camera releases its permit as well.
     let mut third = first.camera.follow(Quality::Main);
     until(&hub, &first.camera, failed).await;
     hub.remove(second.camera.id());
@@ -217,7 +217,7 @@ async fn one_rendition_too_many_is_refused_and_begins_when_another_ends() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_no_longer_waits_gets_no_rendition() {
+async fn a_rendition_without_demand_is_not_started() {
     let hub = hub(MediaLimits {
         jpeg_renditions: 0,
         ..MediaLimits::default()
@@ -230,13 +230,13 @@ async fn whoever_no_longer_waits_gets_no_rendition() {
     drop(waits);
     let state = until(&hub, &camera, |state| !failed(state)).await;
     assert_eq!(state, State::Live);
-    assert_eq!(runs.load(SeqCst), 1, "the MPEG-1 alone");
+    assert_eq!(runs.load(SeqCst), 1, "only the MPEG-1");
     assert_eq!(camera.mpeg1_refusal(Quality::Main), None);
     drop(kept);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rendition_that_takes_its_whole_time_in_vain_is_failed_at_once() {
+async fn a_rendition_that_times_out_without_a_picture_fails_at_once() {
     let hub = hub(MediaLimits::default());
     let sizes = [(640, 480); 300];
     let Added { camera, runs, .. } = add(&hub, "cam", Codec::H264, &sizes, Rendered::Never);
@@ -245,7 +245,7 @@ async fn a_rendition_that_takes_its_whole_time_in_vain_is_failed_at_once() {
     let state = until(&hub, &camera, failed).await;
     assert_eq!(state, State::Failed("it takes too long".to_owned()));
     assert_eq!(begun.elapsed().as_secs(), 20);
-    // Tried again after 2, 4, 8, 15 and then each time 30 s.
+    // Retried after 2, 4, 8, 15 and then every 30 s.
     sleep(Duration::from_secs(280)).await;
     assert_eq!(runs.load(SeqCst), 8);
 }

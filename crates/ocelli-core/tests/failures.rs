@@ -1,4 +1,4 @@
-//! What went wrong last is told in every state, until it works again.
+//! The last failure is reported in every state, until the stream works again.
 
 use ocelli_core::{
     Camera, Codec, Failure, FailureKind, Follower, FrameBuffer, Hub, LastFailure, Picture,
@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-/// What a camera or a rendition does; changed by the test.
+/// Behaviour of a camera or a rendition, set by the test.
 #[derive(Clone, Copy, PartialEq)]
 enum Does {
     Refuse(&'static str),
@@ -102,21 +102,21 @@ impl Stage {
         }
     }
 
-    /// Waits for a state, and for what went wrong last.
+    /// Waits for a state and a last failure.
     async fn told(&self, state: &str, reason: Option<&str>) -> Option<LastFailure> {
         let mut changes = self.hub.changes();
         let limit = tokio::time::Instant::now() + Duration::from_secs(120);
         loop {
             let status = self.camera.status();
             let last = status.last_failure;
-            let told = last.as_ref().map(|last| last.reason.as_str());
-            if status.state.name() == state && told == reason {
+            let reported = last.as_ref().map(|last| last.reason.as_str());
+            if status.state.name() == state && reported == reason {
                 return last;
             }
             let changed = tokio::time::timeout_at(limit, changes.changed()).await;
             assert!(
                 changed.is_ok(),
-                "{:?}, {last:?} and not {state}, {reason:?}",
+                "{:?}, {last:?} instead of {state}, {reason:?}",
                 status.state
             );
         }
@@ -124,12 +124,12 @@ impl Stage {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_camera_that_nobody_watches_still_tells_why_it_failed() {
+async fn a_camera_without_viewers_still_reports_its_failure() {
     let stage = Stage::new(Does::Refuse("401: wrong user or password"));
     assert_eq!(stage.camera.status().last_failure, None);
     let viewer = stage.camera.follow(Quality::Main);
     let wrong = Some("401: wrong user or password");
-    // From the first attempt on, before it counts as failed.
+    // From the first attempt on, even before the camera counts as failed.
     stage.told("starting", wrong).await;
     let last = stage.told("failed", wrong).await.expect("a failure");
     assert!(last.at.is_known());
@@ -144,7 +144,7 @@ async fn a_camera_that_nobody_watches_still_tells_why_it_failed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stall_has_its_reason_and_is_over_with_the_next_picture() {
+async fn a_stall_has_a_reason_and_ends_with_the_next_picture() {
     let stage = Stage::new(Does::Freeze(Codec::Jpeg));
     let _viewer = stage.camera.follow(Quality::Main);
     stage.told("live", None).await;
@@ -156,7 +156,7 @@ async fn a_stall_has_its_reason_and_is_over_with_the_next_picture() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_same_failure_again_is_no_news_but_has_its_time() {
+async fn a_repeated_failure_is_not_a_change_but_updates_its_time() {
     let stage = Stage::new(Does::Refuse("busy"));
     let _viewer = stage.camera.follow(Quality::Main);
     let first = stage.told("failed", Some("busy")).await.expect("a failure");
@@ -174,17 +174,17 @@ async fn the_same_failure_again_is_no_news_but_has_its_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rendition_s_failure_ends_with_who_wants_it_and_is_remembered() {
+async fn a_rendition_failure_ends_with_its_demand_and_is_kept_as_last_failure() {
     let stage = Stage::new(Does::Play(Codec::H264));
     stage.jpeg.0.send_replace(Does::Refuse("no ffmpeg"));
     let viewer = stage.camera.follow(Quality::Main);
     stage.told("failed", Some("no ffmpeg")).await;
-    // Who watches MPEG-1 sees it play, once nobody waits for JPEG.
+    // An MPEG-1 viewer sees it play once there is no demand for JPEG.
     let mut other = stage.camera.follow_mpeg1(Quality::Main);
     other.next().await;
     drop(viewer);
     stage.told("live", Some("no ffmpeg")).await;
-    // The camera's own trouble is not hidden by it.
+    // A failure of the camera itself takes precedence.
     let viewer = stage.camera.follow(Quality::Main);
     stage.told("failed", Some("no ffmpeg")).await;
     stage.main.0.send_replace(Does::Refuse("it left"));
@@ -207,7 +207,7 @@ async fn a_camera_that_sends_jpeg_again_needs_no_rendition() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn mpeg_1_and_the_substream_are_told_as_what_they_are() {
+async fn failures_of_mpeg_1_and_the_substream_are_labelled() {
     let stage = Stage::new(Does::Play(Codec::Jpeg));
     stage.mpeg1.0.send_replace(Does::Refuse("no ffmpeg"));
     let _main = stage.camera.follow(Quality::Main);
@@ -215,7 +215,8 @@ async fn mpeg_1_and_the_substream_are_told_as_what_they_are() {
     stage.told("live", Some("MPEG-1: no ffmpeg")).await;
     drop(viewer);
     stage.told("live", None).await;
-    // The main stream plays, so the camera is live; the other's trouble is told.
+    // The main stream plays, so the camera is live; the substream's failure is reported
+    // too.
     stage.sub.0.send_replace(Does::Refuse("404"));
     let _tile = stage.camera.follow(Quality::Sub);
     stage.told("live", Some("substream: 404")).await;

@@ -1,7 +1,7 @@
-//! A viewer that sleeps has been given the newest frame, in whatever order publishing and
-//! the steps of its turn happen.
+//! A sleeping viewer has received the newest frame, in any order of publishing and the
+//! steps of its task.
 
-#![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
+#![allow(clippy::unwrap_used, reason = "the test set it up")]
 
 use ocelli_core::ready::{DirectWrite, Offered};
 use ocelli_core::{Frame, FrameBuffer, Picture, Ready, Slot, Subscription, SystemClock};
@@ -22,7 +22,7 @@ impl Wake for Task {
     }
 }
 
-/// A socket that takes a frame, a part of it, or nothing, as it was told.
+/// A socket that accepts a frame, a part of it, or nothing, as scripted.
 struct Told {
     does: Arc<Mutex<VecDeque<Offered>>>,
     shown: Arc<Mutex<u8>>,
@@ -72,7 +72,7 @@ fn run(schedule: &mut Schedule, does: [Offered; 2]) {
         step = match step.take().unwrap_or(Step::TakeBack) {
             Step::TakeBack => {
                 task.0.store(false, SeqCst);
-                if let Some(begun) = ready.take_back() {
+                if let Some(begun) = ready.stop_direct_write() {
                     *shown.lock().unwrap() = begun.frame.payload()[0];
                 }
                 Some(Step::Pull)
@@ -88,17 +88,17 @@ fn run(schedule: &mut Schedule, does: [Offered; 2]) {
             },
             Step::Lend => {
                 let (does, shown) = (does.clone(), shown.clone());
-                ready.lend(|| Box::new(Told { does, shown }));
+                ready.start_direct_write(|| Box::new(Told { does, shown }));
                 None
             }
         };
     }
     let shown = *shown.lock().unwrap();
-    assert_eq!(shown, FRAMES, "a viewer that sleeps has not the newest");
+    assert_eq!(shown, FRAMES, "the newest frame is missing");
 }
 
 #[test]
-fn a_viewer_that_sleeps_has_the_newest_frame() {
+fn a_sleeping_viewer_has_the_newest_frame() {
     let answers = [Offered::Sent, Offered::Begun(1), Offered::Declined];
     for first in answers {
         for second in answers {

@@ -1,8 +1,8 @@
-//! A camera that allows one session has never two, however it is changed.
+//! A camera that allows one session never has two, however its configuration changes.
 
-use ocelli_core::session::LEAVE;
+use ocelli_core::session::CLOSE_TIMEOUT;
 use ocelli_core::{
-    Camera, Endpoint, Failure, FailureKind, FrameBuffer, Hub, Left, Picture, Publisher, Quality,
+    Camera, Closed, Endpoint, Failure, FailureKind, FrameBuffer, Hub, Picture, Publisher, Quality,
     Renditions, RunOnce, Source,
 };
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep};
 /// How long the camera takes to end a session.
 const TEARDOWN: Duration = Duration::from_millis(500);
 
-/// A camera on the network. It counts.
+/// A camera on the network that counts its sessions.
 #[derive(Default)]
 struct Device {
     sessions: AtomicUsize,
@@ -69,7 +69,7 @@ impl Source for Link {
         })
     }
 
-    fn left(self: Arc<Self>) -> Left {
+    fn closed(self: Arc<Self>) -> Closed {
         Box::pin(async move {
             let mut own = self.own.subscribe();
             let _ = own.wait_for(|own| *own == 0).await;
@@ -94,7 +94,7 @@ impl Stage {
         }
     }
 
-    /// The camera in this room, at the one device.
+    /// Returns a camera in this room, at the shared device.
     fn camera(&self, hub: &Hub, room: &str, keep: bool) -> Camera {
         let id = hub.resolve("live", room).expect("a name");
         let link = Arc::new(Link {
@@ -112,7 +112,7 @@ impl Stage {
         self.device.most.load(SeqCst)
     }
 
-    /// Waits until the device has been connected to so often.
+    /// Waits until the device has been connected to this many times.
     async fn opened(&self, times: usize) {
         while self.device.opened.load(SeqCst) < times {
             sleep(Duration::from_millis(1)).await;
@@ -121,14 +121,14 @@ impl Stage {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_camera_that_is_changed_again_and_again_has_one_session() {
+async fn a_camera_that_is_changed_repeatedly_has_one_session() {
     for keep in [true, false] {
         let stage = Stage::new(TEARDOWN);
         let camera = stage.camera(&stage.hub, "door", keep);
         let mut camera = stage.hub.add(camera).expect("a free room");
         for change in 0..20u64 {
             let mut viewer = camera.follow(Quality::Main);
-            // At once, in the midst of the wait, and while it plays.
+            // Change immediately, during the wait, and while it plays.
             if change % 3 == 2 {
                 viewer.next().await;
             }
@@ -143,7 +143,7 @@ async fn a_camera_that_is_changed_again_and_again_has_one_session() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_that_is_deleted_and_added_anew_has_one_session() {
+async fn a_camera_that_is_deleted_and_added_again_has_one_session() {
     let stage = Stage::new(TEARDOWN);
     for room in ["door", "gate", "door", "yard"] {
         let camera = stage.camera(&stage.hub, room, true);
@@ -155,7 +155,7 @@ async fn one_that_is_deleted_and_added_anew_has_one_session() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_that_rests_and_is_woken_at_once_has_one_session() {
+async fn a_camera_that_goes_idle_and_restarts_at_once_has_one_session() {
     let stage = Stage::new(TEARDOWN);
     let camera = stage.camera(&stage.hub, "door", false);
     let camera = stage.hub.add(camera).expect("a free room");
@@ -163,19 +163,20 @@ async fn one_that_rests_and_is_woken_at_once_has_one_session() {
     for _ in 0..5 {
         camera.follow(Quality::Main).next().await;
         while camera.status().state.name() != "idle" {
-            changes.changed().await.expect("the hub lives");
+            changes.changed().await.expect("the hub is alive");
         }
     }
     assert_eq!((stage.most(), stage.device.opened.load(SeqCst)), (1, 5));
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_that_breaks_off_is_restarted_only_after_it_has_left() {
+async fn a_broken_session_is_closed_before_the_restart() {
     let mut stage = Stage::new(TEARDOWN);
     stage.breaks = true;
     let camera = stage.camera(&stage.hub, "door", true);
     let camera = stage.hub.add(camera).expect("a free room");
-    // A restart comes after 250 ms, before the session has ended; a hand is no faster.
+    // A restart comes after 250 ms, before the session has ended; a user's retry is no
+    // faster.
     while stage.device.opened.load(SeqCst) < 6 {
         camera.retry();
         sleep(Duration::from_millis(10)).await;
@@ -184,7 +185,7 @@ async fn one_that_breaks_off_is_restarted_only_after_it_has_left() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_session_that_does_not_end_is_waited_for_no_longer_than_that() {
+async fn the_wait_for_a_session_that_does_not_end_is_limited() {
     let stage = Stage::new(Duration::from_secs(3600));
     let camera = stage.camera(&stage.hub, "door", true);
     stage.hub.add(camera).expect("a free room");
@@ -192,19 +193,16 @@ async fn a_session_that_does_not_end_is_waited_for_no_longer_than_that() {
     let changed = stage.camera(&stage.hub, "door", true);
     let begun = Instant::now();
     let changed = stage.hub.replace(changed).expect("its room");
-    assert!(
-        begun.elapsed().is_zero(),
-        "whoever changes it does not wait"
-    );
+    assert!(begun.elapsed().is_zero(), "the change itself does not wait");
     assert_eq!(changed.status().state.name(), "starting");
     stage.opened(2).await;
     let waited = begun.elapsed();
-    let limit = LEAVE + Duration::from_millis(50);
-    assert!((LEAVE..limit).contains(&waited), "{waited:?}");
+    let limit = CLOSE_TIMEOUT + Duration::from_millis(50);
+    assert!((CLOSE_TIMEOUT..limit).contains(&waited), "{waited:?}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_test_waits_too_and_shares_what_is_watched() {
+async fn a_test_waits_for_sessions_and_reuses_a_watched_stream() {
     let stage = Stage::new(TEARDOWN);
     let camera = stage.camera(&stage.hub, "door", false);
     let camera = stage.hub.add(camera).expect("a free room");
@@ -215,10 +213,10 @@ async fn a_test_waits_too_and_shares_what_is_watched() {
         let frame = same.look(quality).await.expect("a picture");
         assert_eq!(&frame.payload()[..], b"jpeg");
     }
-    assert_eq!(stage.device.opened.load(SeqCst), 1, "the one that is there");
+    assert_eq!(stage.device.opened.load(SeqCst), 1, "the existing session");
     stage.hub.remove(camera.id());
     assert!(stage.hub.camera_at(&endpoint).is_none());
-    // A hub for a test has cameras that the hub knows nothing of.
+    // A hub for a test has cameras that are not in the hub.
     for _ in 0..3 {
         let aside = stage.hub.for_test();
         let tried = stage.camera(&aside, "test", false);

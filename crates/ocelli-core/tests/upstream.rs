@@ -1,4 +1,4 @@
-//! The life of an upstream under demand, crashes and silence, on a paused clock.
+//! The lifecycle of an upstream with demand, crashes and silence, on a paused clock.
 
 use ocelli_core::{
     Camera, Codec, Failure, FailureKind, FrameBuffer, Hub, Picture, Publisher, Quality, Rendition,
@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, advance, sleep};
 
-/// A camera that does as the test says.
+/// A scripted camera.
 struct Puppet {
     attempts: watch::Sender<usize>,
     running: Arc<AtomicUsize>,
@@ -20,7 +20,7 @@ struct Puppet {
 
 #[derive(Clone, Copy)]
 enum Behaviour {
-    /// One picture now and then one each second.
+    /// One picture at once and then one each second.
     Plays,
     /// One picture, then silence.
     Freezes,
@@ -28,7 +28,7 @@ enum Behaviour {
     Refuses,
     /// Fails at the first attempts, then plays.
     RefusesUntil(usize),
-    /// H.264 without pause.
+    /// Continuous H.264.
     PlaysNative,
     /// A defect in the source's code.
     Panics,
@@ -79,7 +79,7 @@ impl Source for Puppet {
     }
 }
 
-/// A rendition that turns each unit into a "JPEG".
+/// A rendition that converts each access unit to a "JPEG".
 struct Echo(Arc<AtomicUsize>);
 
 impl Rendition for Echo {
@@ -152,7 +152,7 @@ impl Stage {
     async fn until(&self, wanted: impl Fn(&State) -> bool) {
         let mut changes = self.hub.changes();
         while !wanted(&self.state()) {
-            changes.changed().await.expect("the hub lives");
+            changes.changed().await.expect("the hub is alive");
         }
     }
 
@@ -169,7 +169,7 @@ async fn settle() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_first_viewer_starts_it_and_the_grace_keeps_it() {
+async fn the_first_viewer_starts_it_and_the_grace_period_keeps_it_running() {
     let stage = stage(Behaviour::Plays);
     assert_eq!((stage.state(), stage.running()), (State::Idle, 0));
     let mut one = stage.camera.follow(Quality::Main);
@@ -180,7 +180,7 @@ async fn the_first_viewer_starts_it_and_the_grace_keeps_it() {
 
     drop((one, two));
     sleep(Duration::from_secs(9)).await;
-    assert_eq!(stage.running(), 1, "a page refresh keeps it");
+    assert_eq!(stage.running(), 1, "it survives a page reload");
     let mut back = stage.camera.follow(Quality::Main);
     back.next().await;
     sleep(Duration::from_secs(30)).await;
@@ -189,10 +189,10 @@ async fn the_first_viewer_starts_it_and_the_grace_keeps_it() {
     drop(back);
     stage.until(|state| *state == State::Idle).await;
     settle().await;
-    assert_eq!(stage.running(), 0, "idle costs nothing");
+    assert_eq!(stage.running(), 0, "nothing runs while idle");
     assert!(
         !stage.camera.status().taken.is_known(),
-        "a sleeping camera has no picture"
+        "an idle camera has no picture"
     );
 }
 
@@ -212,7 +212,7 @@ async fn it_stops_ten_seconds_after_the_last_viewer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn three_crashes_in_thirty_seconds_make_it_failed_with_the_reason() {
+async fn three_crashes_in_thirty_seconds_count_as_failed_with_the_reason() {
     let mut stage = stage(Behaviour::Refuses);
     let _viewer = stage.camera.follow(Quality::Main);
     stage
@@ -255,7 +255,7 @@ async fn a_failed_camera_is_retried_with_backoff_while_watched_and_recovers() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failed_camera_that_nobody_watches_rests() {
+async fn a_failed_camera_without_viewers_goes_idle() {
     let stage = stage(Behaviour::Refuses);
     let viewer = stage.camera.follow(Quality::Main);
     stage.until(|state| matches!(state, State::Failed(_))).await;
@@ -268,7 +268,7 @@ async fn a_failed_camera_that_nobody_watches_rests() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_retry_button_does_not_wait_out_the_backoff() {
+async fn a_retry_shortens_the_backoff_to_two_seconds() {
     let mut stage = stage(Behaviour::Refuses);
     let _viewer = stage.camera.follow(Quality::Main);
     stage
@@ -284,7 +284,7 @@ async fn the_retry_button_does_not_wait_out_the_backoff() {
         .wait_for(|attempts| *attempts == 6)
         .await
         .expect("attempts");
-    // The fifth crash would be waited out for 8 s; but nobody hammers a camera.
+    // The backoff after the fifth crash is 8 s; a retry waits at least 2 s.
     assert_eq!(pressed.elapsed().as_secs(), 2);
     for _ in 0..100 {
         stage.camera.retry();
@@ -294,7 +294,7 @@ async fn the_retry_button_does_not_wait_out_the_backoff() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn silence_is_first_a_stall_and_then_a_crash() {
+async fn silence_counts_as_a_stall_and_later_as_a_crash() {
     let mut stage = stage(Behaviour::Freezes);
     let mut viewer = stage.camera.follow(Quality::Main);
     viewer.next().await;
@@ -315,11 +315,11 @@ async fn silence_is_first_a_stall_and_then_a_crash() {
         "{silent:?}"
     );
     let again = viewer.next().await;
-    assert!(again.discontinuity, "viewers learn of the gap");
+    assert!(again.discontinuity, "viewers see the gap");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_defect_in_a_source_is_that_camera_s_crash() {
+async fn a_panic_in_a_source_crashes_only_that_camera() {
     let stage = stage(Behaviour::Panics);
     let _viewer = stage.camera.follow(Quality::Main);
     stage.until(|state| matches!(state, State::Failed(_))).await;
@@ -350,7 +350,7 @@ async fn a_native_stream_is_rendered_only_while_jpeg_is_watched() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn coming_and_going_in_any_moment_leaves_one_or_none() {
+async fn viewers_that_come_and_go_at_any_time_leave_at_most_one_source() {
     let stage = stage(Behaviour::Plays);
     let (sender, mut receiver) = mpsc::channel(1);
     for step in 0..200u64 {
@@ -383,7 +383,7 @@ impl Rendition for Broken {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_hand_on_the_button_hammers_the_rendition() {
+async fn repeated_retries_do_not_restart_a_rendition_in_a_loop() {
     let hub = Hub::default();
     let runs = Arc::new(AtomicUsize::new(0));
     let source = Arc::new(Puppet {
@@ -419,7 +419,7 @@ async fn no_hand_on_the_button_hammers_the_rendition() {
     assert!((2..=5).contains(&runs), "{runs} in a second");
 }
 
-/// A picture every ten seconds, as it was told to.
+/// A source that brings a picture every ten seconds by configuration.
 struct Seldom;
 
 impl Source for Seldom {
@@ -438,7 +438,7 @@ impl Source for Seldom {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_camera_of_few_pictures_does_not_stall_between_them() {
+async fn a_camera_with_a_long_interval_does_not_stall_between_pictures() {
     let hub = Hub::default();
     let id = hub.resolve("live", "cam").expect("a name");
     let upstream = hub.upstream(&id, Arc::new(Seldom), Renditions::default());
@@ -461,7 +461,7 @@ async fn a_camera_of_few_pictures_does_not_stall_between_them() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn mpeg_1_is_made_of_any_stream_and_only_while_it_is_watched() {
+async fn mpeg_1_is_encoded_from_any_stream_and_only_while_it_is_watched() {
     for (behaviour, bytes) in [
         (Behaviour::Plays, b"derived"),
         (Behaviour::PlaysNative, b"derived"),
@@ -471,21 +471,21 @@ async fn mpeg_1_is_made_of_any_stream_and_only_while_it_is_watched() {
         assert_eq!(&viewer.next().await.payload()[..], bytes);
         let running = |count: &AtomicUsize| count.load(Ordering::SeqCst);
         assert_eq!((running(&stage.mpeg1), running(&stage.renditions)), (1, 0));
-        // The encoder, which follows the camera's own stream, is no viewer.
+        // The encoder follows the camera's native stream but does not count as a viewer.
         sleep(Duration::from_secs(5)).await;
         let status = stage.camera.status();
         assert_eq!((status.viewers, status.dropped), (1, 0));
-        // Whoever misses something is counted as for JPEG.
+        // Missed frames are counted as for JPEG.
         viewer.next().await;
         sleep(Duration::from_secs(3)).await;
         viewer.next().await;
         assert!(stage.camera.status().dropped >= 2);
 
-        // JPEG goes on without it.
+        // JPEG continues without it.
         let _jpeg = stage.camera.follow(Quality::Main);
         drop(viewer);
         sleep(Duration::from_secs(9)).await;
-        assert_eq!(running(&stage.mpeg1), 1, "a page refresh keeps it");
+        assert_eq!(running(&stage.mpeg1), 1, "it survives a page reload");
         sleep(Duration::from_secs(2)).await;
         assert_eq!(running(&stage.mpeg1), 0);
         assert_eq!(stage.running(), 1);
@@ -493,7 +493,7 @@ async fn mpeg_1_is_made_of_any_stream_and_only_while_it_is_watched() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_try_is_one_attempt_and_leaves_nothing() {
+async fn try_once_makes_one_attempt_and_leaves_nothing_running() {
     let refusing = stage(Behaviour::Refuses);
     let failure = refusing.camera.try_once().await.expect_err("no picture");
     assert_eq!(failure.kind, FailureKind::Unauthorized);
@@ -509,7 +509,7 @@ async fn one_try_is_one_attempt_and_leaves_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn another_takes_its_place_and_it_is_ended_for_good() {
+async fn a_replaced_camera_is_stopped_permanently() {
     let stage = stage(Behaviour::Plays);
     let (old, mut stopped) = (stage.camera.clone(), stage.camera.stopped());
     let mut viewer = old.follow(Quality::Main);
@@ -540,7 +540,7 @@ async fn another_takes_its_place_and_it_is_ended_for_good() {
     assert!(Arc::ptr_eq(&stage.hub.cameras()[0], &new));
     settle().await;
     assert_eq!(stage.running.load(Ordering::SeqCst), 0);
-    // Whoever still holds the old one does not wake it.
+    // A viewer of the old camera does not start it.
     let _late = old.follow(Quality::Main);
     sleep(Duration::from_secs(5)).await;
     assert_eq!(stage.running.load(Ordering::SeqCst), 0);

@@ -1,15 +1,14 @@
-//! Looking into access units of H.264 and H.265 in Annex B form, as far as the
-//! first slice: that tells whether a decoder can start here.
+//! Parser for H.264 and H.265 access units in Annex B format. It reads up to the first slice,
+//! which is enough to find key frames and parameter sets, and does not decode.
 
 use memchr::memchr;
 use ocelli_core::Codec;
 
-/// What stands before each unit that is written here.
+/// The start code written before each NAL unit.
 pub const START_CODE: [u8; 4] = [0, 0, 0, 1];
 
-/// The NAL units of an access unit, each with all that follows it: a slice is
-/// large, and nobody who only wants to know its kind should have to look for its
-/// end.
+/// Returns the NAL units of an access unit, each together with everything that follows it.
+/// A slice is large, so the search for its end is left to callers that need it.
 fn beginnings(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = bytes;
     std::iter::from_fn(move || {
@@ -18,9 +17,9 @@ fn beginnings(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// Where the next start code stands, in its short form.
+/// Returns the position of the next start code in its short form.
 ///
-/// Encoded bytes have few ones, so their neighbours are looked at instead of every byte.
+/// Bytes of value 1 are rare in encoded video, so only their neighbours are compared.
 fn start_code(bytes: &[u8]) -> Option<usize> {
     let mut at = 2;
     loop {
@@ -32,16 +31,16 @@ fn start_code(bytes: &[u8]) -> Option<usize> {
     }
 }
 
-/// The unit at whose beginning `rest` is.
+/// Returns the NAL unit at the beginning of `rest`.
 fn unit(rest: &[u8]) -> &[u8] {
     let end = start_code(rest);
     let unit = &rest[..end.unwrap_or(rest.len())];
-    // A longer start code's zero belongs to it, not to the unit before.
+    // The first zero of a four-byte start code is not part of the unit before it.
     let zeros = unit.iter().rev().take_while(|&&byte| byte == 0).count();
     &unit[..unit.len() - zeros]
 }
 
-/// What kind of NAL unit this is, by the codec's own numbers.
+/// Returns the NAL unit type, as the codec numbers it.
 fn kind(codec: Codec, unit: &[u8]) -> Option<u8> {
     let first = *unit.first()?;
     Some(match codec {
@@ -51,10 +50,10 @@ fn kind(codec: Codec, unit: &[u8]) -> Option<u8> {
     })
 }
 
-/// The sequence parameter sets of an access unit, which tell the picture's size, as far
-/// as its first slice.
+/// Returns the sequence parameter sets before an access unit's first slice. They contain the
+/// picture's size.
 pub fn sequence_parameter_sets(codec: Codec, bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
-    // To find none in a raw picture takes longer than anything else that is done with it.
+    // Searching a raw picture would take longer than everything else that is done with it.
     let bytes = matches!(codec, Codec::H264 | Codec::H265).then_some(bytes);
     let units = bytes.into_iter().flat_map(beginnings);
     let before_slices = units.take_while(move |rest| match (codec, kind(codec, rest)) {
@@ -71,20 +70,19 @@ pub fn sequence_parameter_sets(codec: Codec, bytes: &[u8]) -> impl Iterator<Item
     sets.map(unit)
 }
 
-/// What an access unit tells before its first slice's contents.
+/// Facts about an access unit, read from the headers up to its first slice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Survey {
-    /// A decoder can start here, given the parameter sets.
+    /// A decoder that has the parameter sets can start here.
     pub key: bool,
-    /// The parameter sets are in it.
+    /// The access unit contains the parameter sets.
     pub parameters: bool,
 }
 
-/// Looks at an access unit.
+/// Surveys an access unit.
 ///
-/// Key frames are more than IDR pictures: H.265 has CRA and BLA (types 16 to 23
-/// in all), and H.264 cameras with open groups or gradual refresh only announce
-/// a recovery point.
+/// Key frames are not only IDR pictures: H.265 also has CRA and BLA (types 16 to 23 in
+/// all), and H.264 cameras with open groups or gradual refresh only send a recovery point.
 pub fn survey(codec: Codec, bytes: &[u8]) -> Survey {
     let mut survey = Survey::default();
     for rest in beginnings(bytes) {
@@ -105,11 +103,11 @@ pub fn survey(codec: Codec, bytes: &[u8]) -> Survey {
     survey
 }
 
-/// Whether a supplemental enhancement unit of H.264 holds a recovery point.
+/// Returns true if an H.264 SEI unit holds a recovery point.
 fn announces_recovery_point(unit: &[u8]) -> bool {
     const RECOVERY_POINT: usize = 6;
     let mut rest = unit.get(1..).unwrap_or_default();
-    // A number is written as bytes of 255 and a last one that is less.
+    // A number is coded as bytes of 255 and a last byte below 255; their sum is its value.
     let number = |rest: &mut &[u8]| {
         let mut sum = 0;
         loop {
@@ -132,10 +130,11 @@ fn announces_recovery_point(unit: &[u8]) -> bool {
     false
 }
 
-/// Parameter sets are kept for as long as their camera plays. A few hundred bytes are usual.
+/// The most bytes of parameter sets. They are kept while their camera plays; a few hundred
+/// bytes are usual.
 const MAX_PARAMETER_SETS: usize = 64 << 10;
 
-/// The parameter sets of an access unit, each behind a start code; none beyond 64 KiB.
+/// Returns the parameter sets of an access unit, each after a start code, up to 64 KiB in all.
 pub fn parameter_sets(codec: Codec, bytes: &[u8]) -> Vec<u8> {
     let mut sets = Vec::new();
     for rest in beginnings(bytes) {
@@ -155,29 +154,29 @@ pub fn parameter_sets(codec: Codec, bytes: &[u8]) -> Vec<u8> {
     sets
 }
 
-/// The longest access unit that is waited for.
+/// The longest access unit that is accepted.
 const LONGEST: usize = 8 << 20;
 
-/// A splitter that has given out what it held keeps at most so much memory for what comes.
+/// The most buffer capacity that a splitter keeps after it has returned its bytes.
 const KEPT_CAPACITY: usize = 1 << 20;
 
-/// Cuts a bare stream into access units. A unit's end is seen when the next one
-/// begins, for nothing else marks it. Each byte is looked at once, however many units stand
-/// behind it.
+/// Splits an elementary stream into access units. A unit ends where the next one begins,
+/// because nothing else marks its end. Each byte is scanned once, regardless of how many units
+/// follow it.
 #[derive(Debug)]
 pub struct Splitter {
     codec: Codec,
     bytes: Vec<u8>,
-    /// Where the bytes begin that were not given out or dropped.
+    /// Start of the bytes that were neither returned nor dropped.
     start: usize,
-    /// Where to look next.
+    /// Next position to scan.
     at: usize,
-    /// Whether a slice was found, so that what comes may begin the next unit.
+    /// Whether a slice was found, so that the next NAL unit may begin a new access unit.
     sliced: bool,
 }
 
 impl Splitter {
-    /// Nothing came yet.
+    /// Creates an empty splitter.
     pub fn new(codec: Codec) -> Self {
         Self {
             codec,
@@ -188,9 +187,9 @@ impl Splitter {
         }
     }
 
-    /// Takes more of the stream.
+    /// Appends more of the stream.
     pub fn push(&mut self, bytes: &[u8]) {
-        // Once for each push, and not for each unit in it.
+        // Once for each push, not for each unit in it.
         self.bytes.drain(..self.start);
         self.at -= self.start;
         self.start = 0;
@@ -200,17 +199,17 @@ impl Splitter {
         self.bytes.extend_from_slice(bytes);
     }
 
-    /// The next whole access unit.
+    /// Returns the next complete access unit.
     pub fn next_unit(&mut self) -> Option<&[u8]> {
         loop {
             let rest = self.bytes.get(self.at..).unwrap_or_default();
             let Some(code) = start_code(rest).map(|code| self.at + code) else {
-                // The first two bytes of a start code may be there.
+                // The last two bytes may be the beginning of a start code.
                 let kept = self.bytes.len().saturating_sub(2);
                 self.wait(self.at.max(kept));
                 return None;
             };
-            // Its header and the first byte of what it holds.
+            // The NAL unit's header and the first byte of its payload.
             if self.bytes.len() < code + 6 {
                 self.wait(code);
                 return None;
@@ -227,21 +226,21 @@ impl Splitter {
         }
     }
 
-    /// More is needed, unless there is too much already.
+    /// Waits for more bytes, or drops the access unit if it is already too long.
     fn wait(&mut self, at: usize) {
         self.at = at;
         if self.bytes.len() - self.start > LONGEST {
-            // No stream has such a unit; what is left begins anew.
+            // No valid stream has an access unit this long: start again with the next bytes.
             self.at = self.bytes.len();
             (self.start, self.sliced) = (self.at, false);
         }
     }
 
-    /// Whether this is a slice, and whether it can stand first in an access unit
-    /// (H.264: 7.4.1.2.3; H.265: 7.4.2.4.4).
+    /// Returns whether this NAL unit is a slice, and whether it can be the first of an access
+    /// unit (H.264: 7.4.1.2.3; H.265: 7.4.2.4.4).
     fn look(&self, unit: &[u8]) -> (bool, bool) {
         match (self.codec, kind(self.codec, unit)) {
-            // The first macroblock's number is 0, which is written as one bit.
+            // The number of the first macroblock is 0, which is coded as a single 1 bit.
             (Codec::H264, Some(1..=5)) => (true, unit[1] & 0x80 != 0),
             (Codec::H264, Some(6..=9 | 14..=18)) => (false, true),
             (Codec::H265, Some(0..=31)) => (true, unit[2] & 0x80 != 0),
@@ -263,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bare_stream_is_cut_where_the_next_picture_begins() {
+    fn a_stream_is_split_where_the_next_picture_begins() {
         let stream = access_unit(&[
             &[0x67, 1, 2],
             &[0x68, 3, 4],
@@ -294,8 +293,8 @@ mod tests {
     }
 
     #[test]
-    fn a_unit_without_end_is_given_up_whatever_it_holds() {
-        // Zeroes, start codes of nothing, units that are no slices, and slices that begin none.
+    fn an_endless_access_unit_is_dropped_regardless_of_its_content() {
+        // Zeros, empty units, units that are not slices, and slices that do not begin a picture.
         let fillings: [&[u8]; 4] = [
             &[0],
             &[0, 0, 1],
@@ -324,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn units_are_found_behind_either_start_code() {
+    fn units_are_found_after_start_codes_of_both_lengths() {
         let bytes = [
             &[0, 0, 0, 1, 7, 9, 0][..],
             &[0, 0, 1, 8],
@@ -337,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn key_frames_of_both_codecs() {
+    fn key_frames_are_found_in_both_codecs() {
         let key = |codec, units: &[&[u8]]| survey(codec, &access_unit(units)).key;
         assert!(key(Codec::H264, &[&[0x67], &[0x68], &[0x65, 1]]));
         assert!(!key(Codec::H264, &[&[0x67], &[0x68], &[0x41, 1]]));
@@ -362,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn parameter_sets_are_noticed() {
+    fn parameter_sets_are_found() {
         let found = survey(Codec::H264, &access_unit(&[&[0x67], &[0x68], &[0x65]]));
         assert_eq!(
             found,

@@ -1,11 +1,10 @@
-//! How the ffmpeg program is spoken to, and what its answers mean.
+//! Command lines for the ffmpeg program, and the meaning of its output. It does not choose
+//! which pictures are processed, their source or their number.
 //!
-//! Pictures go in as IVF and JPEGs come out as SMJPEG, for both carry a time stamp
-//! in milliseconds with each picture: so what comes out is known to be a picture
-//! that went in, whatever was dropped or reordered between. MPEG-1 comes out as
-//! AVI, which says at least how long each picture is.
-//!
-//! What does not belong here: which pictures, from where, how many.
+//! Input is IVF and JPEG output is SMJPEG, because both carry a timestamp in milliseconds
+//! with each picture. So each output picture can be matched to its input picture, even if
+//! ffmpeg dropped or reordered others. MPEG-1 output is AVI, which carries at least the
+//! length of each picture.
 
 mod containers;
 
@@ -22,31 +21,31 @@ use ocelli_core::{
 };
 use tokio::io::AsyncRead;
 
-/// What every ffmpeg is told first.
+/// The first arguments of every ffmpeg.
 const QUIET: [&str; 5] = ["-hide_banner", "-nostdin", "-nostats", "-loglevel", "error"];
 
-/// Address space for ffmpeg 5.1 itself, of which it takes 270 MiB, most of it for
-/// libraries. Later versions run a thread for each stage.
+/// Address space for ffmpeg itself. ffmpeg 5.1 uses 270 MiB, most of it for libraries.
+/// Later versions run a thread for each stage.
 const ADDRESS_SPACE: u64 = 768 << 20;
 /// Address space for each pixel of the largest picture. Measured: 10 bytes for H.264 with
-/// four references made small, 24 made a JPEG of full size, 27 for JPEG of 4:4:4. Ten
-/// bits a sample and more references take more.
+/// four references scaled down, 24 for a full-size JPEG of it, 27 for 4:4:4 JPEG. Ten bits
+/// a sample and more references need more.
 const ADDRESS_SPACE_PER_PIXEL: u64 = 40;
-/// Decoding gives way to the frame path.
+/// Decoding has a lower priority than the frame path.
 const NICENESS: i32 = 5;
 
-/// How much better than the wanted interval a picture's distance from the last
-/// may be: time stamps jitter, and 5 a second of 25 must not become 4.2.
+/// The fraction of the requested interval at which the next picture is already due.
+/// Timestamps jitter, and 5 pictures a second out of 25 must not become 4.2.
 pub const EARLY: f64 = 0.9;
 
-/// The reason for a stream whose pictures nobody can decode.
+/// The failure reason for a stream that no decoder can decode.
 pub const NO_PARAMETER_SETS: &str = "it sends key frames without parameter sets";
 
-/// Starts an ffmpeg whose first arguments are those of its one input. It decodes no
-/// picture that is larger than `limits`, and has memory for one of them.
+/// Starts an ffmpeg with one input, whose arguments come first. It refuses to decode
+/// pictures larger than `limits`, and its memory limit allows for one of that size.
 ///
 /// # Errors
-/// ffmpeg is not there or may not be started.
+/// ffmpeg is not installed or can't be started.
 pub fn start(
     arguments: impl IntoIterator<Item = String>,
     input: Input,
@@ -62,12 +61,12 @@ pub fn start(
     spawn_confined("ffmpeg", first.chain(arguments), input, confinement)
 }
 
-/// The arguments that make SMJPEG on standard output of whatever input stands
-/// before them. Of pictures stamped before `from` seconds none come out. `crop` is
-/// a filter that takes away what is no picture.
+/// Returns the output arguments for SMJPEG on standard output. Pictures stamped before
+/// `from` seconds are left out. `crop` is a filter that removes row padding.
 pub fn to_smjpeg(options: &JpegOptions, from: Option<f64>, crop: Option<&str>) -> Vec<String> {
-    // A picture may leave if it is the first, or far enough behind the last. The
-    // encoder gives up on two with the same stamp, so "far enough" is never 0.
+    // Selects the first picture, and every later one that is far enough from the last
+    // selected one. The encoder fails on two equal timestamps, so that distance is
+    // never 0.
     let apart = match options.rate {
         JpegRate::Fps(fps) => format!("gte(t-prev_selected_t,{:.4})", EARLY / fps),
         JpegRate::KeyFrames => "gt(t,prev_selected_t)".to_owned(),
@@ -90,11 +89,10 @@ pub fn to_smjpeg(options: &JpegOptions, from: Option<f64>, crop: Option<&str>) -
     arguments
 }
 
-/// The arguments that make MPEG-1 as AVI on standard output of the pictures that
-/// are stamped `from` seconds and later.
+/// Returns the output arguments for MPEG-1 in AVI on standard output, for pictures that are
+/// stamped `from` seconds or later.
 ///
-/// Groups are closed and short, without pictures that wait for later ones: half a
-/// second at the usual rates.
+/// Groups are closed, without B frames, and short: half a second at the usual rates.
 pub fn to_mpeg1(options: &Mpeg1Options, from: f64, crop: Option<&str>) -> Vec<String> {
     let crop = crop.unwrap_or_default();
     let width = options.width.unwrap_or(mpeg1::LARGEST);
@@ -113,15 +111,15 @@ pub fn to_mpeg1(options: &Mpeg1Options, from: f64, crop: Option<&str>) -> Vec<St
     arguments
 }
 
-/// The filter that takes away the padding of raw rows, with the comma behind it.
+/// Returns the filter that removes the row padding of raw pictures, with a trailing comma.
 pub fn crop(frame: &Frame) -> Option<String> {
     let (width, height) = frame.size.filter(|_| frame.codec == Codec::Yuv420p)?;
     let padded = raw_stride(frame.payload_len(), height) != width;
     padded.then(|| format!("crop={width}:{height}:0:0,"))
 }
 
-/// The arguments for native pictures as IVF on standard input, decoded without
-/// any delay that can be helped.
+/// Returns the input arguments for native pictures as IVF on standard input, decoded with as
+/// little delay as possible.
 pub fn from_ivf(codec: Codec) -> Vec<String> {
     let name = match codec {
         Codec::H264 => "h264",
@@ -137,15 +135,15 @@ pub fn from_ivf(codec: Codec) -> Vec<String> {
     arguments
 }
 
-/// The arguments for an MPEG transport stream on standard input.
+/// Returns the input arguments for an MPEG transport stream on standard input.
 pub fn from_mpegts() -> Vec<String> {
     let arguments = "-threads 1 -flags low_delay -analyzeduration 1000000 \
                      -protocol_whitelist pipe -f mpegts -i pipe:0";
     arguments.split_whitespace().map(str::to_owned).collect()
 }
 
-/// The beginning of an IVF file of such pictures: stamps in milliseconds. The
-/// codec and the size in it are believed for raw pictures only.
+/// Returns the IVF file header for pictures like `first`, with timestamps in milliseconds.
+/// ffmpeg uses the header's codec and size only for raw pictures.
 pub fn ivf_header(first: &Frame) -> [u8; 32] {
     let tag = match first.codec {
         Codec::H264 => b"H264",
@@ -171,7 +169,7 @@ pub fn ivf_header(first: &Frame) -> [u8; 32] {
     header
 }
 
-/// What stands before each picture of an IVF file.
+/// Returns the frame header before each picture of an IVF file.
 pub fn ivf_frame(len: usize, millis: u64) -> [u8; 12] {
     let mut header = [0; 12];
     header[..4].copy_from_slice(&(len as u32).to_le_bytes());
@@ -179,11 +177,11 @@ pub fn ivf_frame(len: usize, millis: u64) -> [u8; 12] {
     header
 }
 
-/// Publishes the pictures that an ffmpeg makes as SMJPEG, until it makes no more; its own
-/// words tell why.
+/// Publishes the pictures in an ffmpeg's SMJPEG output until the output ends. The reason is
+/// in ffmpeg's standard error.
 ///
 /// # Errors
-/// It writes more than a program's budget allows.
+/// ffmpeg writes more than a program's budget allows.
 pub async fn publish(output: impl AsyncRead + Unpin, publisher: &Publisher) -> Result<(), Failure> {
     let mut pictures = Smjpeg::new(output, publisher.budget(PeerKind::Program));
     loop {
@@ -202,14 +200,14 @@ pub async fn publish(output: impl AsyncRead + Unpin, publisher: &Publisher) -> R
     }
 }
 
-/// Why a child that should have gone on has ended.
+/// Returns the failure of a child that ended unexpectedly.
 pub async fn exit_failure(child: &mut Child, limits: &PictureLimits) -> Failure {
     let status = child.finish().await;
     explain(&child.said(), limits)
         .unwrap_or_else(|| Failure::new(FailureKind::Ended, ending("ffmpeg", status)))
 }
 
-/// What ffmpeg's last lines mean for the person at the wall.
+/// Translates ffmpeg's last standard-error lines into a failure for the user.
 pub fn explain(said: &[String], limits: &PictureLimits) -> Option<Failure> {
     use FailureKind::{Ended, Missing, NotFound, Unauthorized, Unreachable, Unsupported};
     const MEANINGS: [(&str, FailureKind, &str); 23] = [
@@ -229,7 +227,7 @@ pub fn explain(said: &[String], limits: &PictureLimits) -> Option<Failure> {
         (
             "403 Forbidden",
             Unauthorized,
-            "403: this user may not see it",
+            "403: this user is not allowed to view the stream",
         ),
         (
             "404 Not Found",
@@ -259,12 +257,12 @@ pub fn explain(said: &[String], limits: &PictureLimits) -> Option<Failure> {
         (
             "Protocol not found",
             Unsupported,
-            "ffmpeg knows no such protocol",
+            "ffmpeg does not support this protocol",
         ),
         (
             "not on whitelist",
             Unsupported,
-            "its address leads to a protocol that is not allowed for it",
+            "its address leads to a protocol that is not allowed",
         ),
         (
             "does not contain any stream",
@@ -277,34 +275,34 @@ pub fn explain(said: &[String], limits: &PictureLimits) -> Option<Failure> {
             "the camera offers no video",
         ),
         ("No such file or directory", Missing, "no such file"),
-        ("Permission denied", Missing, "this user may not read it"),
+        ("Permission denied", Missing, "no permission to read it"),
         (
             "Invalid data found when processing input",
             Unsupported,
-            "it sends nothing that ffmpeg can read",
+            "ffmpeg can't read what it sends",
         ),
         (
             "Cannot allocate memory",
             Unsupported,
-            "its pictures take more memory than ffmpeg may have here",
+            "its pictures need more memory than ffmpeg is allowed to use",
         ),
     ];
     let too_large = said.iter().filter_map(|line| refused_size(line));
     if let Some(too_large) = too_large.filter_map(|size| limits.check(size).err()).next() {
         return Some(Failure::new(Unsupported, too_large.to_string()));
     }
-    let meant = |line: &String| {
+    let as_failure = |line: &String| {
         let found = MEANINGS.iter().find(|(part, ..)| line.contains(part));
         found.map(|&(_, kind, reason)| Failure::new(kind, reason))
     };
-    // The first of its complaints is the cause, what follows is how ffmpeg fell.
-    said.iter().find_map(meant).or_else(|| {
+    // The first known error is the cause; later ones are consequences.
+    said.iter().find_map(as_failure).or_else(|| {
         let first = said.first()?;
         Some(Failure::new(Ended, format!("ffmpeg: {}", plain(first))))
     })
 }
 
-/// The size of a picture that ffmpeg refuses to decode for it.
+/// Parses the picture size from ffmpeg's refusal of a picture that is too large.
 fn refused_size(line: &str) -> Option<(u32, u32)> {
     let (_, rest) = line.split_once("Picture size ")?;
     let (size, _) = rest.split_once(" exceeds specified max pixel count")?;
@@ -312,7 +310,7 @@ fn refused_size(line: &str) -> Option<(u32, u32)> {
     Some((width.parse().ok()?, height.parse().ok()?))
 }
 
-/// One of ffmpeg's lines without its `[part @ 0x…]` and without secrets.
+/// Removes the `[part @ 0x…]` prefixes and all secrets from a line of ffmpeg's output.
 pub fn plain(line: &str) -> String {
     let mut rest = line.trim();
     while let Some(inner) = rest.strip_prefix('[')
@@ -329,7 +327,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn its_words_become_reasons_without_secrets() {
+    fn error_lines_become_reasons_without_secrets() {
         let limits = PictureLimits::default();
         let explain = |said: &[String]| super::explain(said, &limits);
         let reason = |line: &str| explain(&[line.to_owned()]).expect("a reason").reason;

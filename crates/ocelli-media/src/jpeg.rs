@@ -1,27 +1,27 @@
-//! Looking at JPEGs without decoding them.
+//! JPEG parser: picture size and picture boundaries. It does not decode.
 //!
-//! A JPEG is a chain of segments that carry their lengths, then entropy-coded
-//! scans in which a marker can't occur by accident. That is all that is needed
-//! to measure one, or to find where one ends and the next begins.
+//! A JPEG is a sequence of segments with lengths, followed by entropy-coded scans in which
+//! a marker can't occur by accident. This is enough to read a picture's size and to find
+//! where one picture ends and the next begins.
 
 use memchr::memchr;
 use ocelli_core::FrameBuffer;
 
-/// No camera's picture is larger; what is, is no picture.
+/// The largest picture that is accepted. No camera makes larger ones.
 pub(crate) const MAX_BYTES: usize = 16 << 20;
 
 const SOI: u8 = 0xD8;
 const EOI: u8 = 0xD9;
 const SOS: u8 = 0xDA;
 
-/// Pixels across and down, if this begins like a JPEG. What follows the
-/// picture's end is not looked at.
+/// Returns the width and height in pixels if `bytes` begins like a JPEG. Bytes after the
+/// picture's end are ignored.
 pub fn size(bytes: &[u8]) -> Option<(u16, u16)> {
     let mut rest = bytes.strip_prefix(&[0xFF, SOI])?;
     loop {
         let marker = match rest {
             [0xFF, 0xFF, ..] => {
-                // Any number of these may fill the space before a marker.
+                // Any number of fill bytes may precede a marker.
                 rest = &rest[1..];
                 continue;
             }
@@ -36,8 +36,8 @@ pub fn size(bytes: &[u8]) -> Option<(u16, u16)> {
         }
         let length = usize::from(u16::from_be_bytes([*rest.first()?, *rest.get(1)?]));
         let segment = rest.get(2..length)?;
-        // Frame headers, but for the tables (C4, CC) and the reserved one (C8)
-        // that stand among them.
+        // Frame headers. The same range also holds tables (C4, CC) and a reserved
+        // marker (C8).
         if matches!(marker, 0xC0..=0xCF) && !matches!(marker, 0xC4 | 0xC8 | 0xCC) {
             let [_, h1, h0, w1, w0, ..] = segment else {
                 return None;
@@ -52,11 +52,11 @@ pub fn size(bytes: &[u8]) -> Option<(u16, u16)> {
     }
 }
 
-/// Pixels across and down, if this is a JPEG to its end. Bytes behind the end are
-/// tolerated; some boards send their whole buffer.
+/// Returns the width and height in pixels if `bytes` holds a complete JPEG. Bytes after its
+/// end are tolerated, because some boards send their whole buffer.
 pub fn whole(bytes: &[u8]) -> Option<(u16, u16)> {
     let size = size(bytes)?;
-    // The end stands at the end, or nearly.
+    // The end marker is at the end of the bytes, or close to it.
     let ended = bytes.windows(2).rev().any(|two| two == [0xFF, EOI]);
     ended.then_some(size)
 }
@@ -71,8 +71,8 @@ enum Place {
     Scan,
 }
 
-/// Where a picture begins. A search for two bytes at once would be slower where many pictures
-/// begin close together, and no faster elsewhere.
+/// Returns the position where a picture begins. A search for two bytes at once would be slower
+/// where many pictures begin close together, and no faster elsewhere.
 fn beginning(bytes: &[u8]) -> Option<usize> {
     let mut at = 0;
     loop {
@@ -84,17 +84,17 @@ fn beginning(bytes: &[u8]) -> Option<usize> {
     }
 }
 
-/// A splitter that has dropped what it held keeps at most so much memory for what comes.
+/// The most buffer capacity that a splitter keeps after it has dropped its bytes.
 const KEPT_CAPACITY: usize = 1 << 20;
 
-/// Finds the pictures in a stream of JPEGs, whatever stands between them. Each byte is looked
-/// at once, however many pictures stand behind it.
+/// Splits a stream of JPEGs into pictures, with any bytes between them. Each byte is scanned
+/// once, regardless of how many pictures follow it.
 #[derive(Debug)]
 pub struct Splitter {
     bytes: Vec<u8>,
-    /// Where the bytes begin that were not given out or dropped.
+    /// Start of the bytes that were neither returned nor dropped.
     start: usize,
-    /// Where to look next.
+    /// Next position to scan.
     at: usize,
     place: Place,
 }
@@ -111,9 +111,9 @@ impl Default for Splitter {
 }
 
 impl Splitter {
-    /// Takes more of the stream.
+    /// Appends more of the stream.
     pub fn push(&mut self, bytes: &[u8]) {
-        // Once for each push, and not for each picture in it.
+        // Once for each push, not for each picture in it.
         self.bytes.drain(..self.start);
         self.at -= self.start;
         self.start = 0;
@@ -123,8 +123,8 @@ impl Splitter {
         self.bytes.extend_from_slice(bytes);
     }
 
-    /// The next whole picture. Bytes that belong to none are dropped, and so is
-    /// a picture that has no end within [`MAX_BYTES`].
+    /// Returns the next complete picture. Bytes outside of pictures are dropped, and so is a
+    /// picture that does not end within [`MAX_BYTES`].
     pub fn next_picture(&mut self) -> Option<FrameBuffer> {
         loop {
             let rest = self.bytes.get(self.at..).unwrap_or_default();
@@ -146,7 +146,7 @@ impl Splitter {
                         self.forget(end);
                         return Some(picture);
                     }
-                    // The one before broke off.
+                    // The picture before was cut off.
                     [0xFF, SOI, ..] => self.begin_at(self.at),
                     [0xFF, 0x01 | 0xD0..=0xD7, ..] => self.at += 2,
                     [0xFF, marker, high, low, ..] => {
@@ -197,7 +197,7 @@ impl Splitter {
         self.place = Place::Between;
     }
 
-    /// More is needed, unless there is too much already.
+    /// Waits for more bytes, or drops the picture if it is already too long.
     fn wait(&mut self) -> Option<FrameBuffer> {
         if self.bytes.len() - self.start > MAX_BYTES {
             self.forget(usize::MAX);
@@ -222,7 +222,7 @@ mod tests {
         jpeg
     }
 
-    /// Numbers that look random and are the same each time.
+    /// Pseudorandom numbers with a fixed seed.
     struct Numbers(u64);
 
     impl Numbers {
@@ -235,10 +235,10 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_is_measured() {
+    fn the_size_is_read_from_the_header() {
         let mut jpeg = picture(48, 20);
         assert_eq!(size(&jpeg), Some((48, 20)));
-        jpeg.extend(b"whatever follows");
+        jpeg.extend(b"trailing bytes");
         assert_eq!(size(&jpeg), Some((48, 20)));
         for bad in [
             &b""[..],
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_has_an_end() {
+    fn a_picture_without_its_end_is_not_whole() {
         let mut jpeg = picture(48, 20);
         assert_eq!(whole(&jpeg), Some((48, 20)));
         assert_eq!(whole(&jpeg[..jpeg.len() - 1]), None);
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn pictures_are_found_however_the_stream_is_cut() {
+    fn pictures_are_found_regardless_of_how_the_stream_is_split() {
         let pictures = [picture(16, 16), picture(64, 8), picture(8, 40)];
         let mut stream = b"--frame\r\n\r\n".to_vec();
         for jpeg in &pictures {
@@ -277,7 +277,7 @@ mod tests {
                     found.push(jpeg.payload().to_vec());
                 }
             }
-            assert_eq!(found, pictures, "cut at {cut}");
+            assert_eq!(found, pictures, "split into pieces of {cut}");
         }
     }
 
@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_without_end_is_given_up() {
+    fn an_endless_picture_is_dropped() {
         let mut splitter = Splitter::default();
         splitter.push(&picture(16, 16)[..100]);
         let mut most = 0;
@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_makes_it_panic() {
+    fn damaged_pictures_cause_no_panic() {
         let jpeg = picture(24, 24);
         let mut numbers = Numbers(0x9E37_79B9_7F4A_7C15);
         for _ in 0..20_000 {

@@ -1,18 +1,17 @@
-//! From a camera to pictures: the kinds of source, the renditions, and the formats between.
+//! Media layer: camera sources, renditions and the video formats they use. It contains no HTTP
+//! server, no WebSocket code and no viewer code.
 //!
 //! # Layout
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`sources`] | the kinds of source, one file or folder each, one line each in `sources::KINDS` |
-//! | [`renditions`] | streams that are made of a camera's own |
-//! | [`options`] | what a camera's configuration says of its renditions |
-//! | [`ffmpeg`] | how the ffmpeg program is started and read |
+//! | [`sources`] | the source kinds, one file or folder each, listed in `sources::KINDS` |
+//! | [`renditions`] | streams derived from a camera's native stream |
+//! | [`options`] | rendition options in a camera's configuration |
+//! | [`ffmpeg`] | command lines for the ffmpeg program, and parsing of its output |
 //! | [`supervise`] | child processes |
-//! | [`annexb`], [`parameter_set`], [`jpeg`], [`mpeg1`] | formats, read without decoding |
+//! | [`annexb`], [`parameter_set`], [`jpeg`], [`mpeg1`] | format parsers that do not decode |
 //! | [`system`] | the calls that need `unsafe` |
-//!
-//! No HTTP server, no WebSocket, no viewer.
 
 pub mod annexb;
 #[cfg(fuzzing)]

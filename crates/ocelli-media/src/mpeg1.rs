@@ -1,11 +1,10 @@
-//! Looking into MPEG-1 video (ISO/IEC 11172-2) without decoding it.
+//! Parser for MPEG-1 video headers (ISO/IEC 11172-2). It does not decode.
 
-/// The start code of a sequence header, which stands in front of each group that
-/// ffmpeg's encoder makes.
+/// The start code of a sequence header. ffmpeg's encoder writes one before each group.
 const SEQUENCE_HEADER: [u8; 4] = [0, 0, 1, 0xB3];
 
-/// The rates that MPEG-1 knows, in frames a second as a fraction, by their codes
-/// from 1 on (2.4.3.2).
+/// MPEG-1's frame rates as fractions, in the order of their codes, which start at 1
+/// (2.4.3.2).
 pub const RATES: [(u32, u32); 8] = [
     (24_000, 1001),
     (24, 1),
@@ -17,10 +16,10 @@ pub const RATES: [(u32, u32); 8] = [
     (60, 1),
 ];
 
-/// The widest and highest picture that the encoder makes.
+/// The largest width and height that the encoder supports.
 pub const LARGEST: u16 = 4094;
 
-/// What a sequence header tells.
+/// The contents of a sequence header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sequence {
     /// Pixels across and down.
@@ -29,8 +28,8 @@ pub struct Sequence {
     pub rate: (u32, u32),
 }
 
-/// The sequence header at the beginning of a picture; none if a decoder can't
-/// start at this one.
+/// Parses the sequence header at the beginning of a picture. Returns `None` if a decoder
+/// can't start at this picture.
 pub fn sequence(picture: &[u8]) -> Option<Sequence> {
     let header = picture.strip_prefix(&SEQUENCE_HEADER)?.first_chunk::<4>()?;
     let [a, b, c, d] = header.map(u16::from);
@@ -40,8 +39,8 @@ pub fn sequence(picture: &[u8]) -> Option<Sequence> {
     })
 }
 
-/// The rate for pictures that come `fps` times a second: that one if MPEG-1 knows
-/// it, else 24 or 25, whichever repeats them evenly.
+/// Returns the MPEG-1 frame rate for a stream of `fps` pictures a second: the same rate if
+/// MPEG-1 has it, else 24 if that is a multiple of `fps`, else 25.
 pub fn rate_for(fps: f64) -> (u32, u32) {
     let is_near =
         |&&(over, under): &&(u32, u32)| (fps - f64::from(over) / f64::from(under)).abs() < 0.005;
@@ -57,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sequence_header_tells_size_and_rate() {
+    fn size_and_rate_are_read_from_a_sequence_header() {
         let header = [0, 0, 1, 0xB3, 0x28, 0x01, 0xE0, 0x12];
         let expected = Sequence {
             size: (640, 480),
@@ -75,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_rates_become_24_or_25() {
+    fn rates_outside_mpeg1_become_24_or_25() {
         for (fps, rate) in [
             (24.0, (24, 1)),
             (29.97, (30_000, 1001)),

@@ -1,27 +1,27 @@
-//! What a `[[camera]]` says of its renditions.
+//! Rendition options of a `[[camera]]`.
 
 use crate::mpeg1;
 use ocelli_config::{ConfigError, Section};
 use ocelli_core::Source;
 use std::ops::RangeInclusive;
 
-/// How often the JPEG rendition of a native stream makes a picture.
+/// Picture rate of a JPEG rendition.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum JpegRate {
-    /// At most this many a second.
+    /// At most this many pictures a second.
     Fps(f64),
-    /// One for each key frame.
+    /// One picture for each key frame.
     KeyFrames,
 }
 
-/// The JPEG rendition of a native stream.
+/// Options of the JPEG rendition of a native stream.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct JpegOptions {
-    /// How often.
+    /// Picture rate.
     pub rate: JpegRate,
-    /// The widest it gets, in pixels; never enlarged.
+    /// Maximum width in pixels. Narrower pictures are not enlarged.
     pub width: u16,
-    /// How good, 1 to 100.
+    /// JPEG quality, 1 to 100.
     pub quality: u8,
 }
 
@@ -36,10 +36,10 @@ impl Default for JpegOptions {
 }
 
 impl JpegRate {
-    /// What is told of it where it is wrong.
-    pub const WANTED: &str = "a number from 0.1 to 60, or \"key\" for key frames only";
+    /// The accepted values, for error messages.
+    pub const EXPECTED: &str = "a number from 0.1 to 60, or \"key\" for key frames only";
 
-    /// Reads a number of pictures a second, or the word for key frames.
+    /// Parses a number of pictures a second, or the word "key".
     pub fn read(number: Option<f64>, word: Option<&str>) -> Option<Self> {
         match (number, word) {
             (Some(fps), _) if (0.1..=60.0).contains(&fps) => Some(JpegRate::Fps(fps)),
@@ -50,22 +50,22 @@ impl JpegRate {
 }
 
 impl JpegOptions {
-    /// How wide it can be, in pixels.
+    /// Accepted widths, in pixels.
     pub const WIDTHS: RangeInclusive<u32> = 64..=8192;
-    /// How good it can be.
+    /// Accepted qualities.
     pub const QUALITIES: RangeInclusive<u32> = 1..=100;
 
-    /// The quality as ffmpeg's encoder has it: from 2, the best, to 31.
+    /// Converts the quality to the scale of ffmpeg's encoder: from 2, the best, to 31.
     pub(crate) fn quantizer(&self) -> u32 {
         let quality =
             u32::from(self.quality).clamp(*Self::QUALITIES.start(), *Self::QUALITIES.end());
         31 - (quality - 1) * 29 / 99
     }
 
-    /// Reads the JPEG options of a `[[camera]]`.
+    /// Parses the JPEG options of a `[[camera]]`.
     ///
     /// # Errors
-    /// It says something else than it can.
+    /// A value is not valid.
     pub fn of(camera: &mut Section<'_>) -> Result<Self, ConfigError> {
         match camera.section("jpeg", "`jpeg`")? {
             Some(options) => read_jpeg(options),
@@ -76,7 +76,7 @@ impl JpegOptions {
 
 fn read_jpeg(mut section: Section<'_>) -> Result<JpegOptions, ConfigError> {
     let mut options = JpegOptions::default();
-    let rate = section.number_or_word("fps", JpegRate::WANTED, JpegRate::read)?;
+    let rate = section.number_or_word("fps", JpegRate::EXPECTED, JpegRate::read)?;
     options.rate = rate.unwrap_or(options.rate);
     if let Some(width) = section.whole("width", JpegOptions::WIDTHS)? {
         options.width = width as u16;
@@ -88,30 +88,31 @@ fn read_jpeg(mut section: Section<'_>) -> Result<JpegOptions, ConfigError> {
     Ok(options)
 }
 
-/// The MPEG-1 rendition.
+/// Options of the MPEG-1 rendition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mpeg1Options {
     /// Bits a second.
     pub bitrate: u32,
-    /// Frames a second, as a fraction that MPEG-1 knows.
+    /// Frame rate as a fraction, one of MPEG-1's rates.
     pub rate: (u32, u32),
-    /// The widest it gets, in pixels; never enlarged. As wide as it comes if none.
+    /// Maximum width in pixels. Narrower pictures are not enlarged. With `None` the width is
+    /// not limited.
     pub width: Option<u16>,
 }
 
-/// Bits a second, unless the camera says otherwise.
+/// Default bit rate, in bits a second.
 const BITRATE: u32 = 800_000;
-/// Frames a second of a camera that does not tell its own.
+/// Default frame rate for a camera whose own rate is not known.
 const FPS: f64 = 25.0;
-/// Decoding in JavaScript has its limits: what a camera encodes itself may be large.
-/// Of raw pictures a person has chosen the size.
+/// Default maximum width for streams that the camera encodes, because they may be too large
+/// to decode in JavaScript. Raw pictures have no such limit: the user has chosen their size.
 const WIDTH: u16 = 960;
 
 impl Mpeg1Options {
-    /// Reads the MPEG-1 options of a `[[camera]]`, with defaults for pictures of `source`.
+    /// Parses the MPEG-1 options of a `[[camera]]`, with defaults for the pictures of `source`.
     ///
     /// # Errors
-    /// It says something else than it can.
+    /// A value is not valid.
     pub fn of(camera: &mut Section<'_>, source: &dyn Source) -> Result<Self, ConfigError> {
         let mut options = Self::for_source(source);
         let Some(mut section) = camera.section("mpeg1", "`mpeg1`")? else {
@@ -134,7 +135,7 @@ impl Mpeg1Options {
         Ok(options)
     }
 
-    /// The defaults for what `source` brings.
+    /// Returns the default options for `source`.
     pub fn for_source(source: &dyn Source) -> Self {
         Self {
             bitrate: BITRATE,
@@ -161,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bitrates() {
+    fn bitrates_are_parsed() {
         assert_eq!(parse_bitrate("800k"), Some(800_000));
         assert_eq!(parse_bitrate("1.5M"), Some(1_500_000));
         assert_eq!(parse_bitrate("100000"), Some(100_000));

@@ -1,8 +1,6 @@
-//! The picture's size in the sequence parameter sets of H.264 (ISO/IEC 14496-10,
-//! 7.3.2.1.1) and H.265 (ISO/IEC 23008-2, 7.3.2.2).
-//!
-//! Only what stands before the size is read, and as little of that as can be: what a
-//! decoder would refuse otherwise is for it to refuse.
+//! Parses the picture size from the sequence parameter sets of H.264 (ISO/IEC 14496-10,
+//! 7.3.2.1.1) and H.265 (ISO/IEC 23008-2, 7.3.2.2). It reads no further than the size and
+//! does not validate the other fields, because the decoder does that.
 
 use crate::annexb;
 use crate::jpeg;
@@ -10,11 +8,12 @@ use crate::mpeg1;
 use ocelli_core::Codec;
 use ocelli_core::capacity::Size;
 
-/// Cropping that removes more than the padding of the last block is not believed: the
-/// decoder needs memory for the whole picture.
+/// Cropping by this much or more is ignored, because it removes more than the padding of the
+/// last block. The decoder needs memory for the whole coded picture.
 const LARGEST_BLOCK: u64 = 64;
 
-/// The size that a picture's bytes tell: of several parameter sets the largest.
+/// Returns the size in a picture's headers: the largest one if there are several parameter
+/// sets.
 pub fn measure(codec: Codec, bytes: &[u8]) -> Option<Size> {
     let small = |(width, height): (u16, u16)| (width.into(), height.into());
     match codec {
@@ -27,7 +26,7 @@ pub fn measure(codec: Codec, bytes: &[u8]) -> Option<Size> {
     }
 }
 
-/// The size that one sequence parameter set tells.
+/// Returns the size in one sequence parameter set.
 pub fn size(codec: Codec, unit: &[u8]) -> Option<Size> {
     match codec {
         Codec::H264 => h264(Bits::new(unit.get(1..)?)),
@@ -47,7 +46,7 @@ fn h264(mut bits: Bits<'_>) -> Option<Size> {
     ) {
         chroma = bits.number()?;
         if chroma == 3 && bits.flag()? {
-            // Planes that are coded apart are cropped like one without colour.
+            // Separately coded planes use the crop units of monochrome.
             chroma = 0;
         }
         bits.number()?;
@@ -138,7 +137,7 @@ fn h265(mut bits: Bits<'_>) -> Option<Size> {
     Some(cropped(coded, unit, &mut bits))
 }
 
-/// The size without what is cropped; as it is coded, where that can't be told.
+/// Returns the size after cropping, or the coded size if the cropping can't be read.
 fn cropped(coded: (u64, u64), unit: (u64, u64), bits: &mut Bits<'_>) -> Size {
     let side = |pixels: u64| u32::try_from(pixels).unwrap_or(u32::MAX);
     let whole = (side(coded.0), side(coded.1));
@@ -161,15 +160,15 @@ fn cropped(coded: (u64, u64), unit: (u64, u64), bits: &mut Bits<'_>) -> Size {
     }
 }
 
-/// Reads the bits of a NAL unit, without the bytes that only keep start codes away.
+/// Bit reader for a NAL unit that skips emulation prevention bytes.
 struct Bits<'a> {
     bytes: &'a [u8],
-    /// The next byte.
+    /// Position of the next byte.
     at: usize,
-    /// Zero bytes right before it.
+    /// Number of zero bytes directly before it.
     zeros: u8,
     byte: u8,
-    /// Bits of `byte` that were not read.
+    /// Unread bits of `byte`.
     left: u32,
 }
 
@@ -209,7 +208,7 @@ impl<'a> Bits<'a> {
         Some(self.byte >> self.left & 1 == 1)
     }
 
-    /// At most 32 bits.
+    /// Reads at most 32 bits.
     fn take(&mut self, bits: u32) -> Option<u32> {
         let mut value = 0;
         for _ in 0..bits {
@@ -225,7 +224,7 @@ impl<'a> Bits<'a> {
         Some(())
     }
 
-    /// An unsigned Exp-Golomb number.
+    /// Reads an unsigned Exp-Golomb number.
     fn number(&mut self) -> Option<u32> {
         let mut zeros = 0;
         while !self.flag()? {
@@ -237,7 +236,7 @@ impl<'a> Bits<'a> {
         Some((1 << zeros) - 1 + self.take(zeros)?)
     }
 
-    /// A signed Exp-Golomb number.
+    /// Reads a signed Exp-Golomb number.
     fn signed(&mut self) -> Option<i64> {
         let number = i64::from(self.number()?);
         Some(if number % 2 == 1 {
@@ -257,7 +256,7 @@ mod tests {
         (0..hex.len()).step_by(2).map(digit).collect()
     }
 
-    /// Parameter sets of x264 and x265.
+    /// Parameter sets written by x264 and x265.
     const MADE: [(Codec, &str, Size); 12] = [
         (
             Codec::H264,
@@ -285,13 +284,13 @@ mod tests {
             "67640016acd940b424d8088000000300800000050f8a14cb",
             (720, 576),
         ),
-        // 4:4:4 of ten bits.
+        // 4:4:4 with ten bits.
         (
             Codec::H264,
             "67f4002090d9b280ac0c3c5f80880000030008000003005078c18cb0",
             (1366, 768),
         ),
-        // What stands behind the size is cut off.
+        // Cut off after the size.
         (Codec::H264, "67640016acd940a03db011", (640, 480)),
         (
             Codec::H265,
@@ -313,7 +312,7 @@ mod tests {
             "420101016000000300900000030000030096a001e020021c5965654a4c2f0168080000030008000003002840",
             (3840, 2160),
         ),
-        // Temporal layers, and 4:2:2 of ten bits.
+        // Temporal layers, and 4:2:2 with ten bits.
         (
             Codec::H265,
             "4201010408000003009d08000003000078b002b080301cdb6595952930bc05a020000003002000000300a1",
@@ -322,20 +321,20 @@ mod tests {
     ];
 
     #[test]
-    fn sizes_of_encoders_that_we_did_not_write() {
+    fn sizes_written_by_x264_and_x265_are_read() {
         for (codec, hex, expected) in MADE {
             assert_eq!(size(codec, &bytes(hex)), Some(expected), "{hex}");
         }
     }
 
-    /// A parameter set of H.264 of the baseline profile, of so many blocks.
+    /// An H.264 parameter set of the baseline profile with this many blocks.
     fn baseline(across: u32, down: u32, crop: Option<[u32; 4]>) -> Vec<u8> {
         let number = |value: u32| {
             let coded = format!("{:b}", u64::from(value) + 1);
             "0".repeat(coded.len() - 1) + &coded
         };
-        // Its id, the bits of the frame number, the kind of order and its bits, the
-        // references, and no gaps.
+        // Its id, the bits of the frame number, the picture order type and its bits, the
+        // number of reference frames, and no gaps.
         let mut bits = [0, 0, 0, 0, 1].map(number).concat() + "0";
         bits += &(number(across - 1) + &number(down - 1));
         bits += if crop.is_some() { "111" } else { "110" };
@@ -349,18 +348,18 @@ mod tests {
     }
 
     #[test]
-    fn cropping_hides_no_more_than_a_block() {
+    fn cropping_by_more_than_a_block_is_ignored() {
         let size = |crop| size(Codec::H264, &baseline(1024, 1024, crop));
         assert_eq!(size(None), Some((16_384, 16_384)));
         assert_eq!(size(Some([0, 0, 0, 4])), Some((16_384, 16_376)));
-        // 16 × 16 are shown, and 16,384 × 16,384 decoded.
+        // 16 × 16 pixels are shown, but 16,384 × 16,384 are decoded.
         assert_eq!(size(Some([0, 8184, 0, 8184])), Some((16_384, 16_384)));
         let huge = [u32::MAX - 1; 4];
         assert_eq!(size(Some(huge)), Some((16_384, 16_384)));
     }
 
     #[test]
-    fn the_largest_parameter_set_of_a_picture_counts() {
+    fn the_largest_of_several_parameter_sets_is_used() {
         let mut unit = Vec::new();
         for part in [
             baseline(40, 30, None),
@@ -379,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_makes_it_panic() {
+    fn damaged_parameter_sets_cause_no_panic() {
         for (codec, hex, _) in MADE {
             let whole = bytes(hex);
             for at in 0..whole.len() {

@@ -1,18 +1,18 @@
-//! How much a pipe between the hub and a program holds.
+//! Capacity of the pipes between the hub and a program.
 
 use std::os::fd::AsFd;
 
-/// What any user may give a pipe (`/proc/sys/fs/pipe-max-size`).
+/// The largest capacity an unprivileged user may set (`/proc/sys/fs/pipe-max-size`).
 #[cfg(target_os = "linux")]
 const MOST: usize = 1 << 20;
 
-/// Has a pipe hold one raw picture of `len` bytes, where the system allows it.
+/// Enlarges a pipe so that it holds one raw picture of `len` bytes, if the system allows it.
 ///
-/// Usually a pipe holds 64 KiB, and a raw picture would go through it in a dozen
-/// pieces, each with a turn of the writer and of the reader. It is no place for
-/// encoded pictures: they are so short that seconds of them would wait there.
-pub fn hold_one(pipe: impl AsFd, len: usize) {
-    // Refused by a sandbox, or to a user who has many: then it goes on as it was.
+/// By default a pipe holds 64 KiB. A raw picture would pass through it in a dozen pieces,
+/// and the writer and the reader would have to wake for each. Do not use this for encoded
+/// pictures: they are so small that seconds of video would queue in the pipe.
+pub fn fit_raw_picture(pipe: impl AsFd, len: usize) {
+    // A sandbox or the user's pipe quota may refuse this. Then the pipe keeps its capacity.
     #[cfg(target_os = "linux")]
     let _ = rustix::pipe::fcntl_setpipe_size(pipe, len.min(MOST));
     #[cfg(not(target_os = "linux"))]
@@ -25,13 +25,13 @@ mod tests {
     use rustix::pipe::{fcntl_getpipe_size, pipe};
 
     #[test]
-    fn a_raw_picture_goes_through_in_one_piece() {
+    fn the_pipe_holds_a_whole_raw_picture() {
         let (output, input) = pipe().expect("a pipe");
         let before = fcntl_getpipe_size(&output).expect("a size");
-        hold_one(&input, before * 4 + 1);
+        fit_raw_picture(&input, before * 4 + 1);
         assert!(fcntl_getpipe_size(&output).expect("a size") > before * 4);
-        // One that no pipe may hold is not refused for it.
-        hold_one(&input, usize::MAX);
+        // A picture beyond the limit gets the largest capacity.
+        fit_raw_picture(&input, usize::MAX);
         assert_eq!(fcntl_getpipe_size(&output).expect("a size"), MOST);
     }
 }

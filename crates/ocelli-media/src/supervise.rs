@@ -1,15 +1,12 @@
-//! Child processes that never outlive their purpose.
+//! Supervision of child processes. It does not interpret a program's arguments or output.
 //!
-//! Each child leads a process group of its own, sees next to nothing of this
-//! process's environment, and is killed with its whole group when its [`Child`]
-//! is dropped. Should this process die without dropping anything, the kernel
-//! kills the child.
+//! Each child leads its own process group, inherits almost nothing of this process's
+//! environment, and is killed with its whole group when its [`Child`] is dropped. If
+//! this process dies without dropping it, the kernel kills the child.
 //!
-//! The kernel's promise is bound to the *thread* that started the child: it is
-//! kept when that thread ends. So [`spawn`] is called on the runtime's own
-//! long-lived threads, never from `spawn_blocking`.
-//!
-//! What does not belong here: what a program is told or what it says.
+//! The kernel sends that signal when the *thread* that started the child ends. So
+//! [`spawn`] must be called on the runtime's long-lived threads, never from
+//! `spawn_blocking`.
 
 #[cfg(target_os = "linux")]
 use crate::system;
@@ -30,21 +27,20 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use tokio_util::task::TaskTracker;
 
-/// How many of a child's last lines on standard error are kept, and how much of
-/// each.
+/// Number of a child's last standard-error lines that are kept, and the maximum length of each.
 const KEPT_LINES: usize = 20;
 const KEPT_LINE_BYTES: u64 = 400;
 
-/// How much of a child's standard error is read at a time, and how long it waits after that:
-/// one that prints without end must not keep this process from all else.
+/// Bytes of standard error that are read before a pause, and the length of that pause. A child
+/// that prints without end must not use up this process's time.
 const LISTENED_BYTES: usize = 64 << 10;
 const LISTENING_PAUSE: Duration = Duration::from_millis(100);
 
-/// Collects killed children in the background. Its clones share what they collect.
+/// Reaps killed children in the background. Clones share the same set of children.
 #[derive(Clone, Debug)]
 pub struct Reaper(TaskTracker);
 
-/// The children of this process that were killed and have not ended yet.
+/// All killed children of this process that have not exited yet.
 static ENDING: LazyLock<Reaper> = LazyLock::new(Reaper::default);
 
 impl Default for Reaper {
@@ -56,14 +52,13 @@ impl Default for Reaper {
 }
 
 impl Reaper {
-    /// Returns when every child that was killed has ended. A busy machine takes a moment
-    /// even for that.
+    /// Waits until every killed child has exited, which can take a moment on a busy machine.
     pub async fn idle(&self) {
         self.0.wait().await;
     }
 
     fn collect(&self, mut process: tokio::process::Child) {
-        // Without a runtime this process is ending, and the system collects.
+        // Without a runtime this process is exiting, and the system reaps the child.
         if let Ok(runtime) = Handle::try_current() {
             let wait = async move { drop(process.wait().await) };
             let wait = ENDING.0.track_future(self.0.track_future(wait));
@@ -72,40 +67,40 @@ impl Reaper {
     }
 }
 
-/// Returns when every child that this process has killed has ended.
+/// Waits until every child that this process has killed has exited.
 pub async fn all_ended() {
     ENDING.idle().await;
 }
 
-/// What a child reads.
+/// A child's standard input.
 #[derive(Debug)]
 pub enum Input {
     /// Nothing.
     None,
-    /// What is written to [`Child::stdin`].
+    /// The bytes written to [`Child::stdin`].
     Piped,
-    /// What another child writes.
+    /// The output of another child.
     From(Stdio),
 }
 
-/// A running program; killed with all it started when dropped.
+/// A running program. Dropping it kills the program and everything the program started.
 pub struct Child {
     process: Option<tokio::process::Child>,
     group: Option<Pid>,
-    /// Its standard input, where that was wanted.
+    /// Standard input, if [`Input::Piped`] was requested.
     pub stdin: Option<ChildStdin>,
-    /// Its standard output.
+    /// Standard output.
     pub stdout: Option<ChildStdout>,
-    /// What collects it once it was killed.
+    /// Reaps the child after it was killed.
     pub reaper: Reaper,
     said: Arc<Mutex<VecDeque<String>>>,
     listening: Option<JoinHandle<()>>,
 }
 
-/// Starts a program of the user's own, which may take what the user may.
+/// Starts a program configured by the user, without resource limits.
 ///
 /// # Errors
-/// The program is not there or may not be started.
+/// The program does not exist or can't be started.
 pub fn spawn<A: AsRef<OsStr>>(
     program: &str,
     arguments: impl IntoIterator<Item = A>,
@@ -114,11 +109,10 @@ pub fn spawn<A: AsRef<OsStr>>(
     spawn_confined(program, arguments, input, Confinement::default())
 }
 
-/// Starts a program. Standard output is a pipe; standard error is read into a
-/// short memory of its last lines.
+/// Starts a program. Standard output is a pipe; the last lines of standard error are kept.
 ///
 /// # Errors
-/// The program is not there or may not be started.
+/// The program does not exist or can't be started.
 pub fn spawn_confined<A: AsRef<OsStr>>(
     program: &str,
     arguments: impl IntoIterator<Item = A>,
@@ -147,7 +141,7 @@ pub fn spawn_confined<A: AsRef<OsStr>>(
     #[cfg(target_os = "linux")]
     {
         if confinement.address_space.is_some() {
-            // glibc would reserve 64 MiB more of it for each thread.
+            // glibc would reserve another 64 MiB of address space for each thread.
             command.env("MALLOC_ARENA_MAX", "1");
         }
         system::confine(&mut command, confinement);
@@ -176,14 +170,14 @@ fn failure(program: &str, error: &io::Error) -> Failure {
         }
         (io::ErrorKind::NotFound, _) => format!("{program} is not installed"),
         (io::ErrorKind::PermissionDenied, _) => {
-            format!("this user may not run {program}")
+            format!("no permission to run {program}")
         }
         _ => format!("{program} can't be started: {error}"),
     };
     Failure::new(FailureKind::Missing, reason)
 }
 
-/// Keeps the last lines of a child's standard error.
+/// Stores the last lines of a child's standard error.
 async fn listen(stderr: ChildStderr, said: Arc<Mutex<VecDeque<String>>>) {
     let mut stderr = BufReader::new(stderr);
     let mut line = Vec::new();
@@ -195,7 +189,7 @@ async fn listen(stderr: ChildStderr, said: Arc<Mutex<VecDeque<String>>>) {
             listened = 0;
         }
         line.clear();
-        // A line without an end must not grow without bound either.
+        // A line without an end must not grow without bound.
         let mut limited = (&mut stderr).take(KEPT_LINE_BYTES);
         if !matches!(limited.read_until(b'\n', &mut line).await, Ok(1..)) {
             return;
@@ -214,28 +208,29 @@ async fn listen(stderr: ChildStderr, said: Arc<Mutex<VecDeque<String>>>) {
 }
 
 impl Child {
-    /// The last lines it wrote to standard error so far.
+    /// Returns the last lines that it has written to standard error so far.
     pub fn said(&self) -> Vec<String> {
         let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
         said.iter().cloned().collect()
     }
 
-    /// Waits for its end, and for its last words, which may come a moment later.
+    /// Waits until it exits, and for its last standard-error lines, which may arrive a moment
+    /// later.
     pub async fn end(&mut self) -> Option<ExitStatus> {
         let status = match &mut self.process {
             Some(process) => process.wait().await.ok(),
             None => None,
         };
         if let Some(listening) = &mut self.listening {
-            // Something it started may hold the pipe open: don't wait for that.
+            // A process that it started may hold the pipe open: don't wait for that.
             let _ = timeout(Duration::from_millis(500), listening).await;
             self.listening = None;
         }
         status
     }
 
-    /// Kills it with its group, and says how it would have ended by itself if it
-    /// already had: for a child whose pipes have closed.
+    /// Waits a moment for a child whose pipes have closed, and returns its status. Kills it with
+    /// its group and returns `None` if it has not exited by then.
     pub async fn finish(&mut self) -> Option<ExitStatus> {
         if let Ok(status) = timeout(Duration::from_millis(500), self.end()).await {
             return status;
@@ -246,8 +241,8 @@ impl Child {
 
     fn kill(&mut self) {
         if let Some(group) = self.group.take() {
-            // The group may outlive its leader. When nothing of it is left,
-            // the signal goes nowhere.
+            // The group may outlive its leader. If the group is empty, the signal has no
+            // effect.
             let _ = kill_process_group(group, Signal::KILL);
         }
     }
@@ -265,7 +260,7 @@ impl Drop for Child {
     }
 }
 
-/// How a program ended, in words.
+/// Describes a program's exit in words.
 pub fn ending(program: &str, status: Option<ExitStatus>) -> String {
     match status {
         Some(status) => match (status.code(), status.signal()) {
@@ -304,7 +299,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn dropping_it_kills_what_it_started_and_leaves_no_zombie() {
+    async fn dropping_a_child_kills_its_process_group_and_leaves_no_zombie() {
         let mut child = shell("sleep 60 & echo $!; wait", Input::None);
         let leader = child
             .process
@@ -321,12 +316,12 @@ mod tests {
         };
         timeout(Duration::from_secs(5), gone)
             .await
-            .expect("gone with its group, and collected");
+            .expect("killed with its group, and reaped");
     }
 
     #[tokio::test]
-    async fn the_end_of_a_killed_child_can_be_waited_for() {
-        // What it has mapped takes the system a while to free.
+    async fn the_exit_of_a_killed_child_can_be_awaited() {
+        // The system needs a while to free its mapped memory.
         let mut child = shell(
             "echo on; head -c 300000000 /dev/zero | tail -c 299999999",
             Input::None,
@@ -347,7 +342,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn its_last_words_are_kept() {
+    async fn the_last_lines_of_standard_error_are_kept() {
         let mut child = shell("cat >&2; seq 1 100 >&2; exit 3", Input::Piped);
         let mut stdin = child.stdin.take().expect("a pipe");
         stdin.write_all(b"first").await.expect("taken");
@@ -360,7 +355,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_line_without_end_is_bounded() {
+    async fn an_endless_line_is_truncated() {
         let mut child = shell("head -c 1000000 /dev/zero | tr '\\0' x >&2", Input::None);
         child.end().await;
         let longest = child.said().iter().map(String::len).max();
@@ -380,7 +375,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_confined_program_has_its_limits_and_another_has_none() {
+    async fn only_a_confined_program_has_limits() {
         let own = std::fs::read_to_string("/proc/self/limits").expect("limits");
         let stat = std::fs::read_to_string("/proc/self/stat").expect("stat");
         let niceness = stat
@@ -408,7 +403,7 @@ mod tests {
         assert_eq!(
             lines[1..],
             [expected.as_str(), "0"],
-            "what tail could not keep is missing"
+            "tail runs out of memory and writes nothing"
         );
         child.end().await;
         let said = child.said();
@@ -421,7 +416,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_missing_program_is_named_with_its_cure() {
+    async fn a_missing_program_is_reported_with_how_to_install_it() {
         let missing = spawn("no-such-program", [""; 0], Input::None);
         let failure = missing.err().expect("refused");
         assert_eq!(failure.kind, FailureKind::Missing);

@@ -1,6 +1,5 @@
-//! Calls to the system that need `unsafe`: the only module of this program that has any.
-//!
-//! What does not belong here: when they are made. That is `supervise` and `heap`.
+//! System calls that need `unsafe`; no other module has any. Their callers, `supervise` and
+//! `heap`, decide when to make them.
 
 #![allow(unsafe_code)]
 
@@ -8,21 +7,21 @@ use rustix::process::{Pid, Resource, Rlimit, Signal, getppid, getrlimit, nice, s
 use std::io;
 use tokio::process::Command;
 
-/// What a program may take of the machine.
+/// Resource limits of a child program.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Confinement {
-    /// Bytes of address space; as many as it likes if none.
+    /// Bytes of address space; unlimited if `None`.
     pub address_space: Option<u64>,
-    /// How much less urgent it is than this process.
+    /// Increment to this process's nice value.
     pub niceness: i32,
 }
 
-/// Has a program end with the thread that starts it, and holds it to its confinement.
+/// Makes a program end with the thread that starts it, and applies its resource limits.
 #[cfg(target_os = "linux")]
 pub(crate) fn confine(command: &mut Command, confinement: Confinement) {
     let parent = rustix::process::getpid();
-    // SAFETY: between fork and exec only system calls are made, which are
-    // async-signal-safe, and nothing is allocated.
+    // SAFETY: between fork and exec the closure makes only async-signal-safe system calls and
+    // allocates nothing.
     unsafe {
         command.pre_exec(move || {
             die_with(parent)?;
@@ -34,7 +33,7 @@ pub(crate) fn confine(command: &mut Command, confinement: Confinement) {
 #[cfg(target_os = "linux")]
 fn die_with(parent: Pid) -> io::Result<()> {
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
-    // The parent may have died before the line above: then no signal comes.
+    // If the parent died before the line above, no signal is sent.
     if getppid() == Some(parent) {
         Ok(())
     } else {
@@ -42,11 +41,11 @@ fn die_with(parent: Pid) -> io::Result<()> {
     }
 }
 
-/// Takes effect on the program that is executed next.
+/// Sets this process's limits, which the program executed next inherits.
 #[cfg(target_os = "linux")]
 fn limit(confinement: Confinement) -> io::Result<()> {
     if let Some(wanted) = confinement.address_space {
-        // A lower limit that this process has itself stays.
+        // If this process has a lower limit, that one applies.
         let own = getrlimit(Resource::As).maximum;
         let most = Some(own.map_or(wanted, |own| own.min(wanted)));
         let limit = Rlimit {
@@ -61,24 +60,23 @@ fn limit(confinement: Confinement) -> io::Result<()> {
     Ok(())
 }
 
-/// Has each allocation of this many bytes and more be a mapping of its own, which goes back
-/// to the system when it is freed. Left alone, glibc raises the number to the largest that was
-/// ever freed. Other C libraries are left as they are.
-pub fn keep_apart(bytes: i32) {
+/// Makes glibc place each allocation of at least this many bytes in a separate mapping, which is
+/// returned to the system when it is freed. By default glibc raises this threshold to the
+/// largest allocation ever freed. Other C libraries are not changed.
+pub fn set_mmap_threshold(bytes: i32) {
     #[cfg(target_env = "gnu")]
     // SAFETY: it sets a number, and may be called at any time.
     if unsafe { libc::mallopt(libc::M_MMAP_THRESHOLD, bytes) } == 0 {
-        tracing::debug!("the allocator takes no threshold");
+        tracing::debug!("the allocator refused the mmap threshold");
     }
     #[cfg(not(target_env = "gnu"))]
     let _ = bytes;
 }
 
-/// Gives free memory in the middle of the heaps back to the system, which glibc does not do by
-/// itself.
+/// Returns free memory inside the heaps to the system, which glibc does not do by itself.
 pub fn trim_heaps() {
     #[cfg(target_env = "gnu")]
-    // SAFETY: it takes the allocator's own locks and releases free pages alone.
+    // SAFETY: malloc_trim takes the allocator's locks and releases only free pages.
     unsafe {
         libc::malloc_trim(0);
     }

@@ -126,7 +126,7 @@ impl Proxies {
         let networks = list.iter().map(|text| {
             Network::parse(text).ok_or_else(|| {
                 format!(
-                    "{text:?} is no address of a proxy; write one like \"127.0.0.1\" or a network \
+                    "{text:?} is not an address of a proxy; write one like \"127.0.0.1\" or a network \
                      like \"10.0.0.0/8\""
                 )
             })

@@ -1,30 +1,31 @@
-//! Samples packed into few bytes, without loss.
+//! Compact lossless encoding of samples.
 //!
-//! The two columns are packed apart. What sensors and clocks write are decimal
-//! numbers with few places, so a column is tried as whole numbers over a power of
-//! ten: then only differences are kept, or differences of differences, in as many
-//! bits as the largest of 64 needs. A clock that ticks evenly so costs an eighth of a
-//! bit for each sample. What is no short decimal is kept as the bits in which it
-//! differs from its neighbour, as Gorilla does (Pelkonen et al., VLDB 2015, 4.1.2).
+//! The two columns are encoded separately. Sensors and clocks write decimal numbers with
+//! few places, so a column is first tried as integers over a power of ten: it is then
+//! stored as differences, or differences of differences, in blocks of 64 with as many bits
+//! as the largest needs. A regular clock then costs an eighth of a bit per sample. Columns
+//! that are not short decimals are stored as the bits in which each number differs from the
+//! previous one, like Gorilla (Pelkonen et al., VLDB 2015, 4.1.2).
 
 use crate::Sample;
 
-/// The most decimal places that are tried; 10^12 and all below are exact.
+/// Maximum number of decimal places that are tried; 10^12 and all lower powers are exact.
 const PLACES: u8 = 12;
-/// Whole numbers up to here are exact in an `f64`.
+/// Integers below this are exact in an `f64`.
 const EXACT: f64 = 9_007_199_254_740_992.0;
-/// How many differences share a width.
+/// Number of differences that share a bit width.
 const BLOCK: usize = 64;
-/// The column is kept as differing bits.
+/// Marks a column stored as differing bits.
 const BITS: u8 = 0xff;
-/// Marks a column of differences of differences; the places stand below.
+/// Marks a column stored as differences of differences; the lower bits are the decimal
+/// places.
 const SECOND: u8 = 0x10;
 
-/// The bytes are not what [`pack`] made.
+/// The bytes are not valid output of [`pack`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Damaged;
 
-/// Packs samples.
+/// Encodes samples.
 pub fn pack(samples: &[Sample]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(samples.len() * 3);
     put_varint(&mut bytes, samples.len() as u64);
@@ -37,10 +38,11 @@ pub fn pack(samples: &[Sample]) -> Vec<u8> {
     bytes
 }
 
-/// Adds the packed samples to `samples`, at most `limit`.
+/// Decodes samples and appends them to `samples`, at most `limit`.
 ///
 /// # Errors
-/// The bytes are damaged, or hold more; `samples` is as before.
+/// Returns an error if the bytes are damaged or hold more samples; `samples` is then
+/// unchanged.
 pub fn unpack(mut bytes: &[u8], limit: usize, samples: &mut Vec<Sample>) -> Result<(), Damaged> {
     let count = usize::try_from(take_varint(&mut bytes)?).map_err(|_| Damaged)?;
     if count > limit {
@@ -66,7 +68,8 @@ fn pack_column(bytes: &mut Vec<u8>, column: &[f64]) {
     let slope = first.get(1).copied().unwrap_or_default();
     let cost = |differences: &[i64]| -> u32 { differences.chunks(BLOCK).map(width).sum() };
     let as_first = cost(&first);
-    // As if the column had come to its first number by its first step.
+    // The first difference is set to the slope, as if the column had started one step
+    // earlier.
     if let Some(before) = first.first_mut() {
         *before = slope;
     }
@@ -135,7 +138,7 @@ fn unpack_column(bytes: &mut &[u8], count: usize, column: &mut Vec<f64>) -> Resu
     Ok(())
 }
 
-/// The numbers as whole ones over a power of ten, if each is exactly that.
+/// Returns the numbers as integers over a power of ten, if each is exactly that.
 fn as_decimals(column: &[f64]) -> Option<(u8, Vec<i64>)> {
     let mut whole = Vec::with_capacity(column.len());
     'places: for places in 0..=PLACES {
@@ -144,10 +147,10 @@ fn as_decimals(column: &[f64]) -> Option<(u8, Vec<i64>)> {
         for &number in column {
             let scaled = (number * scale).round();
             if scaled.abs() >= EXACT {
-                // More places make it no smaller.
+                // More places would only make it larger.
                 return None;
             }
-            // As it will be read: what has a sign and is zero is none of these.
+            // Compared as it will be decoded: negative zero is not representable.
             let rounded = scaled as i64;
             if (rounded as f64 / scale).to_bits() != number.to_bits() {
                 continue 'places;
@@ -159,19 +162,19 @@ fn as_decimals(column: &[f64]) -> Option<(u8, Vec<i64>)> {
     None
 }
 
-/// Each number's difference to the one before, the first one's to `before`.
+/// Returns each number's difference from the previous one; for the first, from `before`.
 fn differences(numbers: &[i64], mut before: i64) -> Vec<i64> {
     let step = |&number: &i64| number - std::mem::replace(&mut before, number);
     numbers.iter().map(step).collect()
 }
 
-/// The bits that the largest of them needs.
+/// Returns the number of bits that the largest of them needs.
 fn width(block: &[i64]) -> u32 {
     let all = block.iter().fold(0, |all, &number| all | zigzag(number));
     64 - all.leading_zeros()
 }
 
-/// A small number for a small one of either sign.
+/// Maps small numbers of either sign to small unsigned ones.
 fn zigzag(number: i64) -> u64 {
     ((number << 1) ^ (number >> 63)) as u64
 }
@@ -231,7 +234,7 @@ fn unpack_bits(bytes: &mut &[u8], count: usize, column: &mut Vec<f64>) -> Result
     Ok(())
 }
 
-/// Writes bits, the lowest first.
+/// Writes bits, least significant first.
 struct BitWriter<'a> {
     bytes: &'a mut Vec<u8>,
     waiting: u128,
@@ -247,7 +250,7 @@ impl<'a> BitWriter<'a> {
         }
     }
 
-    /// The lowest `width` bits of a number.
+    /// Writes the lowest `width` bits of a number.
     fn put(&mut self, bits: u64, width: u32) {
         let mask = u64::MAX.checked_shr(64 - width).unwrap_or(0);
         self.waiting |= u128::from(bits & mask) << self.count;
@@ -297,13 +300,13 @@ impl<'a> BitReader<'a> {
         Ok(bits)
     }
 
-    /// How many bytes have been begun.
+    /// Returns the number of bytes that were read, including a partial one.
     fn used(&self) -> usize {
         self.next
     }
 }
 
-/// Writes a whole number, seven bits to the byte, the lowest first.
+/// Writes an integer, seven bits per byte, least significant first.
 pub fn put_varint(bytes: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
         bytes.push(number as u8 | 0x80);
@@ -315,7 +318,7 @@ pub fn put_varint(bytes: &mut Vec<u8>, mut number: u64) {
 /// Reads what [`put_varint`] wrote.
 ///
 /// # Errors
-/// The bytes end, or the number is too large.
+/// Returns an error if the bytes end or the number is too large.
 pub fn take_varint(bytes: &mut &[u8]) -> Result<u64, Damaged> {
     let mut number = 0;
     for shift in (0..64).step_by(7) {
@@ -328,10 +331,10 @@ pub fn take_varint(bytes: &mut &[u8]) -> Result<u64, Damaged> {
     Err(Damaged)
 }
 
-/// Takes so many bytes from the front.
+/// Takes `count` bytes from the front.
 ///
 /// # Errors
-/// There are fewer.
+/// Returns an error if there are fewer.
 pub fn take<'b>(bytes: &mut &'b [u8], count: usize) -> Result<&'b [u8], Damaged> {
     let (front, rest) = bytes.split_at_checked(count).ok_or(Damaged)?;
     *bytes = rest;
@@ -357,7 +360,7 @@ mod tests {
 
     #[test]
     fn a_regular_series_takes_less_than_four_bytes_a_sample() {
-        // A thermometer: even ticks, a slow wave, two decimal places.
+        // A thermometer: regular intervals, a slow wave, two decimal places.
         let even: Vec<Sample> = (0..512)
             .map(|i| {
                 (
@@ -367,7 +370,7 @@ mod tests {
             })
             .collect();
         assert!(round(&even) < 512 * 2, "{}", round(&even));
-        // A clock with a few ms of jitter, and noise in the last place.
+        // A clock with a few ms of jitter, and noise in the last decimal place.
         let jitter: Vec<Sample> = (0..512_i32)
             .map(|i| {
                 let noise = f64::from((i * 7919) % 13);
@@ -378,7 +381,7 @@ mod tests {
             })
             .collect();
         assert!(round(&jitter) < 512 * 3, "{}", round(&jitter));
-        // Times of a clock that counts in microseconds.
+        // Times of a clock with microsecond resolution.
         let fine: Vec<Sample> = (0..512_i32)
             .map(|i| (1.7e12 + f64::from(i) * 0.25, f64::from(i % 3)))
             .collect();
@@ -386,7 +389,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_damaged_is_said_to_be() {
+    fn damaged_bytes_are_an_error() {
         let packed = pack(&[(1.0, 2.5), (2.0, 1e300), (3.0, -0.0)]);
         let mut none = Vec::new();
         for end in 0..packed.len() {
@@ -414,12 +417,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_is_lost(samples in prop::collection::vec((number(), number()), 0..200)) {
+        fn encoding_is_lossless(samples in prop::collection::vec((number(), number()), 0..200)) {
             round(&samples);
         }
 
         #[test]
-        fn rubbish_is_no_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        fn random_bytes_do_not_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             let _ = unpack(&bytes, 512, &mut Vec::new());
         }
     }

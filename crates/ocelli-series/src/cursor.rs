@@ -1,4 +1,4 @@
-//! One viewer's place among the samples, and the messages made from it.
+//! One viewer's position in the samples, and its messages.
 //!
 //! A message is
 //! `{"series":[{"id","name","unit"?,"xy"?,"clockOffsetMs"?,"gap"?,"gone"?,"points":[[x,y],…]}]}`.
@@ -8,28 +8,28 @@ use crate::thinning::Thinning;
 use crate::{Sample, history};
 use std::collections::{HashMap, HashSet, VecDeque};
 
-/// The most samples of one series in the history that a viewer is given first.
+/// Maximum number of samples per series in the initial history of a viewer.
 pub(crate) const HISTORY_LIMIT: usize = 10_000;
-/// The most samples in all of it: many series have fewer each.
+/// Maximum number of samples in the whole history: with many series, each has fewer.
 const WHOLE_HISTORY_LIMIT: usize = 400_000;
-/// Each series has so many there however many there are.
+/// Minimum number of samples per series in the history, however many series exist.
 const HISTORY_LEAST: usize = 20;
-/// A batch that is longer goes on at the next ask.
+/// Maximum length of a batch; the rest is sent with the next request.
 pub const BATCH_LIMIT: usize = 4 * 1024 * 1024;
-/// A message that is longer is made in pieces of this length.
+/// Messages are made in pieces of this length.
 pub const PIECE: usize = 64 * 1024;
-/// A clock that is off by less, in ms, is not told of: sources that write whole
-/// seconds look so.
+/// A smaller clock offset, in ms, is not reported: sources that write whole seconds have
+/// one.
 const CLOCK_IS_RIGHT: f64 = 2000.0;
 
-/// Which series a viewer wants, and since when.
+/// The series that a viewer requests, and their start.
 #[derive(Clone, Debug, Default)]
 pub struct Wanted {
-    /// Those of these names; all if there are none.
+    /// The series with these names; all if `None`.
     pub names: Option<HashSet<String>>,
-    /// The history from this x on, of series whose x are times.
+    /// The start of the history, for series whose x values are times.
     pub since: Option<f64>,
-    /// Only what came over the TCP port.
+    /// Only series that came over the TCP port.
     pub tcp_only: bool,
 }
 
@@ -40,58 +40,58 @@ impl Wanted {
     }
 }
 
-/// One viewer's place among the samples: for each series the number of the next
-/// sample that it has not been given.
+/// One viewer's position in the samples: for each series the number of the next sample to
+/// send.
 ///
-/// A message is made in pieces, each when the last has been taken, so that a viewer that
-/// takes nothing costs its place and one piece, however long its message would be.
+/// A message is made in pieces, each after the previous one was sent, so a stalled viewer
+/// costs only its position and one piece, however long its message is.
 #[derive(Debug)]
 pub struct Cursor {
     wanted: Wanted,
-    /// All changes up to this epoch have been given, or stand in `due`.
+    /// All changes up to this epoch have been sent, or are in `due`.
     epoch: u64,
     next: HashMap<u32, u64>,
-    /// Series that have something to give, in turn; each once.
+    /// Series with samples to send, in turn; each once.
     due: VecDeque<u32>,
     is_due: HashSet<u32>,
-    /// The message of which there are pieces to come.
+    /// The current message, if it has more pieces.
     begun: Option<Begun>,
 }
 
 /// A piece of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Piece {
-    /// Its text, which ends between two samples.
+    /// Its text, which never splits a sample.
     pub text: String,
-    /// Whether the message ends with it.
+    /// Whether it is the last piece of the message.
     pub last: bool,
 }
 
-/// How far a message has come.
+/// Progress of a message.
 #[derive(Debug, Default)]
 struct Begun {
-    /// The most samples of one series where this is the history; a batch has all.
+    /// Maximum number of samples per series in a history; a batch has all.
     most: Option<usize>,
-    /// The bytes of its earlier pieces.
+    /// Length of the earlier pieces.
     written: usize,
-    /// Whether a series stands in it already.
+    /// Whether it already contains a series.
     any: bool,
     open: Option<Open>,
 }
 
-/// The series whose samples are being written.
+/// The series that is being written.
 #[derive(Debug)]
 struct Open {
     id: u32,
     any: bool,
-    /// Samples from this number on are for the next message.
+    /// Samples from this number on belong to the next message.
     end: u64,
     gap: u64,
     thinning: Option<Thinning>,
 }
 
 impl Cursor {
-    /// A viewer that has been given nothing yet.
+    /// Creates the cursor of a new viewer.
     pub fn new(wanted: Wanted) -> Self {
         Self {
             wanted,
@@ -103,7 +103,7 @@ impl Cursor {
         }
     }
 
-    /// Begins the history, which is one message.
+    /// Starts the history, which is one message.
     pub fn begin_history(&mut self, registry: &mut Registry) {
         self.epoch = registry.epoch;
         registry.epoch += 1;
@@ -117,22 +117,22 @@ impl Cursor {
         });
     }
 
-    /// Begins a batch with every sample since the last message, up to [`BATCH_LIMIT`];
-    /// false if there is nothing new.
+    /// Starts a batch with every sample since the last message, up to [`BATCH_LIMIT`].
+    /// Returns false if there is nothing new.
     pub fn begin_batch(&mut self, registry: &mut Registry) -> bool {
         self.look(registry);
         let (next, is_due) = (&self.next, &mut self.is_due);
         self.due.retain(|id| {
-            // One that came and went while it waited in turn was never told of.
-            let told = next.contains_key(id) || registry.get(*id).is_ok();
-            told || !is_due.remove(id)
+            // A series that was created and deleted in between was never announced.
+            let announced = next.contains_key(id) || registry.get(*id).is_ok();
+            announced || !is_due.remove(id)
         });
         let new = !self.due.is_empty();
         self.begun = new.then(Begun::default);
         new
     }
 
-    /// The next piece of the message that was begun; none when it has had its last.
+    /// Returns the next piece of the current message; `None` after the last.
     pub fn piece(&mut self, registry: &Registry) -> Option<Piece> {
         let mut begun = self.begun.take()?;
         let mut text = Text::default();
@@ -172,7 +172,7 @@ impl Cursor {
         }
     }
 
-    /// Adds to those that are due what changed since it last looked.
+    /// Marks the series that changed since the last call as due.
     fn look(&mut self, registry: &mut Registry) {
         let from = registry
             .log
@@ -195,7 +195,7 @@ impl Cursor {
         }
     }
 
-    /// Begins with one series, or says that it is gone.
+    /// Starts writing a series, or reports that it was deleted.
     fn open(&mut self, registry: &Registry, id: u32, begun: &mut Begun, text: &mut Text) {
         let Ok(series) = registry.get(id) else {
             if self.next.remove(&id).is_some() {
@@ -215,8 +215,8 @@ impl Cursor {
             }
             Thinning::new(count, most)
         });
-        // A viewer that came before the series has missed nothing of it; one that came
-        // before it was sent over TCP has.
+        // A viewer that came before the series was created has not missed anything. One
+        // that came before the series was sent over TCP has.
         self.next.entry(id).or_insert(0);
         begun.open = Some(Open {
             id,
@@ -227,14 +227,15 @@ impl Cursor {
         });
     }
 
-    /// From which x on the history of a series is wanted.
+    /// Returns the first x of the requested history of a series.
     fn since(&self, series: &Series) -> Option<f64> {
         self.wanted.since.filter(|_| series.is_timed())
     }
 
-    /// Writes what one series has to give, until the piece is full; whether that was all.
+    /// Writes the pending samples of a series until the piece is full. Returns whether all
+    /// were written.
     fn give(&mut self, registry: &Registry, open: &mut Open, text: &mut Text) -> bool {
-        // One that was deleted meanwhile is told of in the next message.
+        // A series that was deleted in between is reported in the next message.
         let (Ok(series), Some(&from)) = (registry.get(open.id), self.next.get(&open.id)) else {
             return true;
         };
@@ -265,7 +266,7 @@ impl Cursor {
         next >= open.end
     }
 
-    /// How many series it has a place in.
+    /// Returns the number of series in which it has a position.
     pub fn series(&self) -> usize {
         self.next.len()
     }
@@ -273,7 +274,7 @@ impl Cursor {
 
 const OPENING: &str = "{\"series\":[";
 
-/// A piece as it is written.
+/// A piece being written.
 #[derive(Default)]
 struct Text(String);
 
@@ -282,7 +283,7 @@ impl Text {
         self.0.len()
     }
 
-    /// A comma, before all but the first.
+    /// Writes a comma, except before the first element.
     fn comma(&mut self, any: &mut bool) {
         if std::mem::replace(any, true) {
             self.0.push(',');
@@ -324,7 +325,8 @@ impl Text {
     }
 
     fn number(&mut self, number: f64) {
-        // Whole numbers without ".0": most times are, and it is a sixth of the message.
+        // Integers are written without ".0": most times are integers, and this saves a
+        // sixth of the message.
         let whole = number as i64;
         if whole as f64 == number && whole.unsigned_abs() < 1 << 53 {
             self.0.push_str(itoa::Buffer::new().format(whole));
@@ -351,5 +353,5 @@ impl Text {
     }
 }
 
-// A chunk is given whole, so a piece may be longer than its limit by one.
+// A chunk is written completely, so a piece may exceed its limit by one chunk.
 const _: () = assert!(history::CHUNK * 64 <= PIECE);

@@ -1,18 +1,18 @@
-//! One series' samples: the newest as they came, older ones packed, the oldest
-//! thinned so that their extremes survive.
+//! One series' samples: the newest as received, older ones packed, the oldest thinned so
+//! that their extremes survive.
 //!
-//! Every sample that ever came has a number, from 0 on. A chunk stands for a range of
-//! numbers, whether or not it still holds a sample for each, so whoever reads by
-//! number is told exactly how many it came too late for.
+//! Every sample received has a number, from 0 on. A chunk covers a range of numbers, even
+//! if it no longer holds a sample for each, so a reader by number gets the exact count of
+//! the samples it missed.
 
 use crate::thinning::Thinning;
 use crate::{Sample, codec};
 use bytes::Bytes;
 use std::collections::VecDeque;
 
-/// How many samples a chunk holds.
+/// Number of samples in a chunk.
 pub const CHUNK: usize = 512;
-/// Of so many samples two stay when a chunk is thinned: the least and the greatest.
+/// Thinning a chunk keeps two of this many samples: the minimum and the maximum.
 const BUCKET: usize = 4;
 
 /// A range of a series' samples, packed.
@@ -20,17 +20,17 @@ const BUCKET: usize = 4;
 pub struct Chunk {
     /// The number of its first sample.
     pub start: u64,
-    /// The number behind its last.
+    /// The number after its last.
     pub end: u64,
-    /// How often it was thinned.
+    /// Number of times it was thinned.
     pub level: u8,
-    /// When its last sample came, in ms since the Unix epoch.
+    /// When its last sample was received, in ms since the Unix epoch.
     pub received: u64,
-    /// How many samples it holds.
+    /// Number of samples that it holds.
     pub kept: usize,
-    /// The samples, as [`codec::pack`] made them.
+    /// The samples, encoded by [`codec::pack`].
     pub bytes: Bytes,
-    /// Whether the store has it.
+    /// Whether it is in the store.
     pub saved: bool,
 }
 
@@ -47,8 +47,8 @@ impl Chunk {
         }
     }
 
-    /// Adds its samples to `samples`. What is packed here was packed here, or was
-    /// looked through when it was read.
+    /// Appends its samples to `samples`. The bytes are valid: they were packed here, or
+    /// checked when they were read.
     fn unpack(&self, samples: &mut Vec<Sample>) {
         let unpacked = codec::unpack(&self.bytes, CHUNK, samples);
         debug_assert_eq!(unpacked, Ok(()));
@@ -62,38 +62,39 @@ pub struct History {
     tail: Vec<Sample>,
     /// The number of the tail's first sample.
     tail_start: u64,
-    /// When the newest sample came.
+    /// When the newest sample was received.
     received: u64,
     packed: usize,
-    /// Samples up to here are in the store's journal, or in its chunks.
+    /// Samples up to this number are in the store's journal or chunks.
     journaled: u64,
-    /// The starts of chunks that the store may have and shall not.
+    /// Starts of chunks to delete from the store, if it has them.
     dropped: Vec<u64>,
 }
 
 impl History {
-    /// The number that the next sample will have, which is how many ever came.
+    /// Returns the number of the next sample, which is the count of all samples ever
+    /// received.
     pub fn end(&self) -> u64 {
         self.tail_start + self.tail.len() as u64
     }
 
-    /// How many samples it holds.
+    /// Returns the number of samples that it holds.
     pub fn kept(&self) -> usize {
         self.packed + self.tail.len()
     }
 
-    /// How many bytes those take.
+    /// Returns the memory that the samples use, in bytes.
     pub fn bytes(&self) -> usize {
         let packed: usize = self.chunks.iter().map(|chunk| chunk.bytes.len()).sum();
         packed + self.tail.capacity() * size_of::<Sample>()
     }
 
-    /// When the newest sample came.
+    /// Returns when the newest sample was received.
     pub fn received(&self) -> u64 {
         self.received
     }
 
-    /// The newest sample.
+    /// Returns the newest sample.
     pub fn newest(&self) -> Option<Sample> {
         self.tail.last().copied().or_else(|| {
             let mut samples = Vec::new();
@@ -102,7 +103,7 @@ impl History {
         })
     }
 
-    /// Adds samples that came at `received`.
+    /// Adds samples that were received at `received`.
     pub fn append(&mut self, mut samples: &[Sample], received: u64) {
         self.received = self.received.max(received);
         while !samples.is_empty() {
@@ -124,9 +125,9 @@ impl History {
         self.chunks.push_back(chunk);
     }
 
-    /// Thins the oldest samples until at most `limit` are held. The newer half stays
-    /// whole; older chunks are thinned again and again, those thinned least first, so
-    /// that the past grows coarser the further it is.
+    /// Thins the oldest samples until at most `limit` are held. The newer half is kept
+    /// whole; older chunks are thinned repeatedly, the least thinned first, so that older
+    /// data is coarser.
     pub fn bound(&mut self, limit: usize) {
         while self.kept() > limit.max(2 * CHUNK) {
             self.thin(limit);
@@ -138,7 +139,8 @@ impl History {
         let level = if whole >= 2 && whole * CHUNK > limit / 2 {
             0
         } else {
-            // Levels fall from the oldest on, so those of one level stand together.
+            // Levels decrease from the oldest chunk on, so chunks of one level are
+            // adjacent.
             let mut counts = [0_usize; 256];
             for chunk in &self.chunks {
                 counts[usize::from(chunk.level)] += 1;
@@ -178,7 +180,7 @@ impl History {
         }
     }
 
-    /// Forgets every sample; the next has the number that it would have had.
+    /// Discards all samples. Numbering continues.
     pub fn clear(&mut self) {
         self.dropped
             .extend(self.chunks.drain(..).map(|chunk| chunk.start));
@@ -188,7 +190,7 @@ impl History {
         self.tail = Vec::new();
     }
 
-    /// Forgets chunks whose last sample came before `time`.
+    /// Discards chunks whose last sample was received before `time`.
     pub(crate) fn forget_before(&mut self, time: u64) {
         while self
             .chunks
@@ -199,9 +201,10 @@ impl History {
         }
     }
 
-    /// Gives every sample of the numbers `from..to` to `each`, with the number up to which
-    /// everything has then been seen, until it says to stop; of a thinned chunk all, also
-    /// those behind `to`. Answers how many samples of these numbers are not held any more.
+    /// Passes every sample with a number in `from..to` to `each`, with the number up to
+    /// which everything has then been read, until `each` returns false. A thinned chunk is
+    /// passed completely, including samples beyond `to`. Returns how many samples of these
+    /// numbers are no longer held.
     pub fn read(&self, from: u64, to: u64, mut each: impl FnMut(Sample, u64) -> bool) -> u64 {
         let (mut gap, mut next) = (0, from);
         let mut samples = Vec::new();
@@ -214,7 +217,7 @@ impl History {
             next = next.max(chunk.start);
             let skip = (next - chunk.start) as usize;
             if skip > 0 && chunk.level > 0 {
-                // Which of its samples were seen already is not known any more.
+                // It is no longer known which of its samples were already read.
                 let until = chunk.end.min(to);
                 gap += until - next;
                 next = until;
@@ -225,8 +228,8 @@ impl History {
             gap += chunk.end - chunk.start - samples.len() as u64;
             let last = samples.len();
             for (at, &sample) in samples.iter().enumerate().skip(skip) {
-                // A thinned chunk is given whole or not at all: its samples have no
-                // numbers of their own.
+                // A thinned chunk is read completely or not at all: its samples have no
+                // numbers.
                 let seen = match chunk.level {
                     0 if chunk.start + at as u64 >= to => return gap,
                     0 => chunk.start + at as u64 + 1,
@@ -251,9 +254,9 @@ impl History {
     }
 }
 
-/// What a store is told of one series, and what it tells.
+/// Saving to a store, and restoring from it.
 impl History {
-    /// Chunks that the store has not; from here on they count as saved.
+    /// Returns the chunks that are not in the store, and marks them as saved.
     pub(crate) fn take_unsaved(&mut self) -> Vec<Chunk> {
         let unsaved = self.chunks.iter_mut().filter(|chunk| !chunk.saved);
         let taken = unsaved.map(|chunk| {
@@ -265,28 +268,28 @@ impl History {
         taken
     }
 
-    /// The starts of chunks that the store shall forget.
+    /// Returns the starts of chunks to delete from the store.
     pub(crate) fn take_dropped(&mut self) -> Vec<u64> {
         std::mem::take(&mut self.dropped)
     }
 
-    /// Samples that are neither in a chunk nor in the journal, and the number of the
-    /// first; from here on they count as journaled.
-    pub(crate) fn take_news(&mut self) -> Option<(u64, &[Sample])> {
+    /// Returns the samples that are neither in a chunk nor in the journal, and the number
+    /// of the first, and marks them as journaled.
+    pub(crate) fn take_unjournaled(&mut self) -> Option<(u64, &[Sample])> {
         let from = self.journaled.max(self.tail_start);
         self.journaled = self.end();
         let news = &self.tail[(from - self.tail_start) as usize..];
         (!news.is_empty()).then_some((from, news))
     }
 
-    /// The tail as a chunk, for a store that begins a new journal.
+    /// Returns the tail as a chunk, for a store that starts a new journal.
     pub(crate) fn tail_chunk(&mut self) -> Option<Chunk> {
         self.journaled = self.end();
         let chunk = || Chunk::of(&self.tail, self.tail_start, self.end(), 0, self.received);
         (!self.tail.is_empty()).then(chunk)
     }
 
-    /// As if the store had nothing of it.
+    /// Marks everything as not saved.
     pub(crate) fn forget_saved(&mut self) {
         self.dropped.clear();
         self.journaled = 0;
@@ -295,8 +298,8 @@ impl History {
         }
     }
 
-    /// Puts back what the store has: chunks in their order. False for one that is
-    /// damaged or out of order, which is then left out.
+    /// Restores a chunk from the store; chunks must come in order. Returns false for one
+    /// that is damaged or out of order, which is skipped.
     pub fn restore_chunk(&mut self, mut chunk: Chunk) -> bool {
         let mut samples = Vec::new();
         let sound = codec::unpack(&chunk.bytes, CHUNK, &mut samples).is_ok();
@@ -307,7 +310,7 @@ impl History {
         if !sound || !whole || chunk.start < self.end() || samples.is_empty() {
             return false;
         }
-        self.seal();
+        self.close_tail();
         self.received = self.received.max(chunk.received);
         self.tail_start = chunk.end;
         if chunk.level == 0 && samples.len() < CHUNK {
@@ -323,8 +326,8 @@ impl History {
         true
     }
 
-    /// A tail that others follow is a chunk, however short.
-    fn seal(&mut self) {
+    /// Turns the tail into a chunk, however short, because other samples follow.
+    fn close_tail(&mut self) {
         if let Some(chunk) = self.tail_chunk() {
             self.tail_start = chunk.end;
             self.tail.clear();
@@ -332,15 +335,15 @@ impl History {
         }
     }
 
-    /// Puts back samples of the journal, the first of which has the number `start`;
-    /// those that are there already are passed over.
-    pub fn restore_news(&mut self, start: u64, samples: &[Sample], received: u64) {
+    /// Restores samples of the journal, the first of which has the number `start`; samples
+    /// that exist already are skipped.
+    pub fn restore_journal(&mut self, start: u64, samples: &[Sample], received: u64) {
         let end = start.saturating_add(samples.len() as u64);
         if end <= self.end() {
             return;
         }
         if start > self.end() {
-            self.seal();
+            self.close_tail();
             self.tail_start = start;
         }
         let known = (self.end() - start) as usize;
@@ -349,7 +352,7 @@ impl History {
     }
 }
 
-/// At most `most` samples, as [`Thinning`] has them.
+/// Returns at most `most` samples, chosen by [`Thinning`].
 fn thinned(samples: &[Sample], most: usize) -> Vec<Sample> {
     let mut thinning = Thinning::new(samples.len(), most);
     let mut thin = Vec::with_capacity(samples.len().min(most.max(4)));
@@ -408,7 +411,7 @@ mod tests {
         // The newer part is whole.
         let newest = &all[all.len() - 4000..];
         assert!(newest.windows(2).all(|pair| pair[1].0 - pair[0].0 == 1.0));
-        // A summary is smaller still, and has them too.
+        // A summary is even smaller and still has the extremes.
         let few = thinned(&all, 500);
         assert!(few.len() <= 500 && few.len() > 400, "{}", few.len());
         assert_eq!(few.last(), all.last());
@@ -417,7 +420,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_reads_late_is_told_exactly_what_is_missing() {
+    fn a_late_reader_gets_the_exact_count_of_missed_samples() {
         let history = history(50_000, 5_000);
         for from in (0..50_000).step_by(37) {
             let (mut count, mut last) = (0, 0);
@@ -433,7 +436,7 @@ mod tests {
     }
 
     #[test]
-    fn reading_goes_on_where_it_was_stopped() {
+    fn reading_continues_where_it_stopped() {
         let history = history(30_000, 5_000);
         for step in [1, 100, 511, 512, 513, 4000] {
             let (mut next, mut count, mut gap) = (0, 0, 0);
@@ -454,40 +457,43 @@ mod tests {
     }
 
     #[test]
-    fn old_chunks_are_forgotten_by_age() {
+    fn old_chunks_are_discarded_by_age() {
         let mut history = history(3000, 100_000);
         history.forget_before(1500);
-        // The chunk that holds sample 1500 goes on to 1535.
+        // The chunk that contains sample 1500 ends at 1535.
         assert_eq!(history.kept(), 3000 - 1024);
         assert_eq!(history.read(0, u64::MAX, |_, _| true), 1024);
     }
 
     #[test]
-    fn what_a_store_kept_is_put_back_and_nothing_twice() {
+    fn stored_samples_are_restored_once() {
         let mut before = history(2000, 100_000);
         let chunks = before.take_unsaved();
         assert_eq!(chunks.len(), 3);
         let (start, news) = before
-            .take_news()
+            .take_unjournaled()
             .map(|(start, news)| (start, news.to_vec()))
             .expect("a tail");
         assert_eq!((start, news.len()), (1536, 464));
-        assert!(before.take_news().is_none() && before.take_unsaved().is_empty());
+        assert!(before.take_unjournaled().is_none() && before.take_unsaved().is_empty());
         before.append(&[(2000.0, 1.0)], 2000);
-        assert_eq!(before.take_news(), Some((2000, &[(2000.0, 1.0)][..])));
+        assert_eq!(
+            before.take_unjournaled(),
+            Some((2000, &[(2000.0, 1.0)][..]))
+        );
 
         let mut after = History::default();
         for chunk in chunks {
             assert!(after.restore_chunk(chunk.clone()));
             assert!(!after.restore_chunk(chunk), "the same again");
         }
-        after.restore_news(1536, &news, 1999);
-        after.restore_news(1536, &news, 1999);
-        after.restore_news(1900, &[&news[364..], &[(2000.0, 1.0)]].concat(), 2000);
+        after.restore_journal(1536, &news, 1999);
+        after.restore_journal(1536, &news, 1999);
+        after.restore_journal(1900, &[&news[364..], &[(2000.0, 1.0)]].concat(), 2000);
         assert_eq!(after.end(), before.end());
         assert_eq!(all(&after), all(&before));
-        assert!(after.take_unsaved().is_empty() && after.take_news().is_none());
-        // A tail that was kept as a chunk is a tail again.
+        assert!(after.take_unsaved().is_empty() && after.take_unjournaled().is_none());
+        // A tail that was saved as a chunk becomes a tail again.
         let mut third = History::default();
         let tail = after.tail_chunk().expect("a tail");
         assert!(third.restore_chunk(tail));

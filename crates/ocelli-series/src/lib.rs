@@ -1,21 +1,21 @@
-//! Series of samples: lines of text in, a bounded history of each, and batches out
-//! to viewers that pull.
+//! Series of samples: parsing of text lines, a bounded history per series, and batches for
+//! viewers that pull.
 //!
 //! # Layout
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`line`] | names and samples as sources write them |
-//! | [`codec`] | samples packed into few bytes |
-//! | [`history`] | one series' samples: the newest as they came, older ones packed, the oldest thinned |
-//! | [`registry`] | all series, by name and id, and what changed since when |
-//! | [`source`] | what is known of those who write |
-//! | [`cursor`] | one viewer's place, and the messages made from it |
-//! | [`saving`] | what a store has yet to be told, and the way back |
+//! | [`line`] | parser for names and samples |
+//! | [`codec`] | compact encoding of samples |
+//! | [`history`] | one series' samples: the newest as received, older ones packed, the oldest thinned |
+//! | [`registry`] | all series, by name and id, and their changes |
+//! | [`source`] | status of the sources that write samples |
+//! | [`cursor`] | one viewer's position, and its messages |
+//! | [`saving`] | pending changes for a store, and restoring from it |
 //!
-//! Nothing here waits, and nothing here knows a socket, a file or a clock: whoever
-//! calls says what time it is. A viewer is a [`Cursor`], never a queue: what it has
-//! not asked for is held once, in the history, whoever else reads it.
+//! The crate never waits and uses no sockets, files or clocks: the caller passes the time.
+//! A viewer is a [`Cursor`], not a queue: samples that it has not requested are stored
+//! once, in the history that all viewers share.
 
 mod codec;
 pub mod cursor;

@@ -1,25 +1,24 @@
-//! What sources write: a line with a name, then lines `x y`.
+//! Parser for the format of sources: a line with the series name, then lines `x y`.
 
 use crate::Sample;
 
-/// The longest name, in bytes of UTF-8.
+/// Maximum length of a name in bytes of UTF-8.
 pub const NAME_LIMIT: usize = 255;
-/// The longest line; a source that writes a longer one is no source.
+/// Maximum length of a line; a source that sends a longer one is invalid.
 pub const LINE_LIMIT: usize = 4096;
 
-/// The first and the last x that are times: ms since the Unix epoch, from the
-/// years 2000 to 2099.
+/// Range of x values that are times: ms since the Unix epoch, from the years 2000 to 2099.
 pub(crate) const TIMES: std::ops::RangeInclusive<f64> = 946_684_800_000.0..=4_102_444_800_000.0;
 
-/// Whether an x is a time.
+/// Whether an x value is a time.
 pub(crate) fn is_time(x: f64) -> bool {
     TIMES.contains(&x)
 }
 
-/// Reads the line that names a series. Spaces are part of the name.
+/// Reads the line with the series name. Spaces are part of the name.
 ///
 /// # Errors
-/// Says what a name looks like.
+/// Returns an error that describes a valid name.
 pub fn name(line: &[u8]) -> Result<&str, &'static str> {
     let line = without_return(line);
     if line.is_empty() {
@@ -29,15 +28,16 @@ pub fn name(line: &[u8]) -> Result<&str, &'static str> {
         return Err("the first line is the series' name; it has more than 255 bytes");
     }
     let name = std::str::from_utf8(line)
-        .map_err(|_| "the first line is the series' name; it is no UTF-8")?;
+        .map_err(|_| "the first line is the series' name; it is not valid UTF-8")?;
     if is_request(name) {
-        // A page in a browser can make it send one here; it shall not write series.
+        // A web page can make a browser send a request to this port; it must not create a
+        // series.
         return Err("this port takes lines of samples, not HTTP");
     }
     Ok(name)
 }
 
-/// Whether a line begins a request of HTTP.
+/// Whether a line is an HTTP request line.
 fn is_request(line: &str) -> bool {
     let mut words = line.split(' ');
     let method = words.next().unwrap_or_default();
@@ -46,8 +46,8 @@ fn is_request(line: &str) -> bool {
     !method.is_empty() && method.chars().all(upper) && version.starts_with("HTTP/")
 }
 
-/// Reads a line `x y`: two finite numbers with spaces or tabs between them. None for
-/// what is malformed.
+/// Reads a line `x y`: two finite numbers separated by spaces or tabs. Returns `None` if it
+/// is malformed.
 pub fn sample(line: &[u8]) -> Option<Sample> {
     let line = line.trim_ascii();
     let split = line.iter().position(|byte| matches!(byte, b' ' | b'\t'))?;
@@ -55,8 +55,8 @@ pub fn sample(line: &[u8]) -> Option<Sample> {
     Some((x, y))
 }
 
-/// Reads a finite number. Whole numbers of up to 15 digits, which most times are,
-/// need no general parser.
+/// Reads a finite number. Whole numbers of up to 15 digits, which most times are, are
+/// parsed by a fast path.
 fn number(text: &[u8]) -> Option<f64> {
     if !text.is_empty() && text.len() <= 15 && text.iter().all(u8::is_ascii_digit) {
         let whole = text
@@ -68,13 +68,12 @@ fn number(text: &[u8]) -> Option<f64> {
     number.is_finite().then_some(number)
 }
 
-/// A line without the carriage return that some programs end it with.
+/// Returns a line without its trailing carriage return, which some programs send.
 fn without_return(line: &[u8]) -> &[u8] {
     line.strip_suffix(b"\r").unwrap_or(line)
 }
 
-/// Bytes of a stream as they come, cut into lines. It holds the line that is not
-/// whole yet and nothing else.
+/// Splits a byte stream into lines. It stores only the incomplete last line.
 #[derive(Debug, Default)]
 pub struct Lines {
     rest: Vec<u8>,
@@ -85,10 +84,10 @@ pub struct Lines {
 pub struct TooLong;
 
 impl Lines {
-    /// Gives each line that `bytes` make whole to `each`, without its newline.
+    /// Passes each line completed by `bytes` to `each`, without its newline.
     ///
     /// # Errors
-    /// A line is too long. Those before it have been given.
+    /// Returns an error if a line is too long. The lines before it have been passed on.
     pub fn feed(&mut self, mut bytes: &[u8], mut each: impl FnMut(&[u8])) -> Result<(), TooLong> {
         if !self.rest.is_empty() {
             let Some(end) = memchr::memchr(b'\n', bytes) else {
@@ -119,7 +118,8 @@ impl Lines {
         Ok(())
     }
 
-    /// What stands behind the last newline: a line too, if the stream ended well.
+    /// Returns the text after the last newline: it counts as a line if the stream ended
+    /// normally.
     pub fn last(&mut self) -> Option<Vec<u8>> {
         let rest = std::mem::take(&mut self.rest);
         (!rest.is_empty()).then_some(rest)
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_any_text_that_is_no_request() {
+    fn names_are_any_text_except_http_requests() {
         for (line, read) in [
             ("temp", "temp"),
             (" Küche oben \r", " Küche oben "),
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_the_same_however_the_stream_is_cut() {
+    fn lines_do_not_depend_on_how_the_stream_is_split() {
         let text = b"temp\n1 2\r\n\n3 4\nhalf";
         for size in 1..text.len() {
             let (mut lines, mut seen) = (Lines::default(), Vec::new());
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_may_have_4096_bytes_and_no_more() {
+    fn a_line_has_at_most_4096_bytes() {
         for (length, good) in [(LINE_LIMIT, true), (LINE_LIMIT + 1, false)] {
             let line = vec![b'a'; length];
             let whole = [&line[..], b"\n"].concat();

@@ -1,8 +1,8 @@
-//! All series, by name and id, and which of them changed since when.
+//! All series, by name and id, and a log of their changes.
 //!
-//! Time among viewers is counted in epochs: one ends whenever a viewer reads. A
-//! series that changes is noted once in the epoch, so that noting costs a comparison
-//! and a viewer finds what changed without looking at what did not.
+//! Changes are counted in epochs: an epoch ends whenever a viewer reads. A changed series
+//! is logged once per epoch, so that logging costs one comparison and a viewer finds
+//! changes without scanning unchanged series.
 
 use crate::history::History;
 use crate::source::Sources;
@@ -11,21 +11,21 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 
-/// A series keeps so many samples at least, however many series there are.
+/// Minimum number of samples that each series keeps, however many series exist.
 const LEAST: usize = 1024;
-/// So many deleted series are remembered for viewers that have yet to be told.
+/// Number of deleted series that are remembered for viewers that must still be notified.
 const REMEMBERED: usize = 1000;
 
-/// What may be held.
+/// Limits of a registry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
-    /// How many series.
+    /// Number of series.
     pub series: usize,
-    /// How many samples of one.
+    /// Samples per series.
     pub samples: usize,
-    /// How many samples of all of them together; each has its equal share.
+    /// Samples of all series together; each series has an equal share.
     pub all_samples: usize,
-    /// For how many ms.
+    /// Maximum age in ms.
     pub age: u64,
 }
 
@@ -40,16 +40,16 @@ impl Default for Bounds {
     }
 }
 
-/// Why something was not done.
+/// Why an operation was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refused {
-    /// There are as many series as there may be.
+    /// The limit of series is reached.
     Full(usize),
-    /// There is another series of that name.
+    /// Another series has that name.
     Taken(String),
-    /// There is no series of that id.
+    /// No series has that id.
     Unknown(u32),
-    /// It is no name; says why.
+    /// The name is invalid, with the reason.
     Name(String),
 }
 
@@ -58,10 +58,10 @@ impl fmt::Display for Refused {
         match self {
             Refused::Full(limit) => write!(
                 f,
-                "there are {limit} series already, which is all this hub takes; delete some, or \
-                 write into one of those"
+                "the limit of {limit} series is reached; delete some, or \
+                 write into an existing one"
             ),
-            Refused::Taken(name) => write!(f, "there is a series {name:?} already"),
+            Refused::Taken(name) => write!(f, "a series named {name:?} already exists"),
             Refused::Unknown(id) => write!(f, "there is no series {id}"),
             Refused::Name(fault) => f.write_str(fault),
         }
@@ -76,62 +76,63 @@ pub struct Series {
     pub(crate) id: u32,
     pub(crate) name: Arc<str>,
     pub(crate) unit: Option<Arc<str>>,
-    /// Whether any of it came over the TCP port.
+    /// Whether any of its samples came over the TCP port.
     pub(crate) tcp: bool,
-    /// Whether its x are times; none before its first sample.
+    /// Whether its x values are times; `None` before its first sample.
     pub(crate) timed: Option<bool>,
     pub(crate) history: History,
-    /// The epoch in which it changed last.
+    /// The epoch of its last change.
     pub(crate) changed: u64,
-    /// Whether the store knows its name and all the rest of it that is no sample.
+    /// Whether its name and other properties are in the store.
     pub(crate) saved: bool,
-    /// Whether the store is to begin anew with it.
+    /// Whether the store must write it completely again.
     pub(crate) rewrite: bool,
-    /// Whether it has something that the store has not.
+    /// Whether it has changes that are not in the store.
     pub(crate) dirty: bool,
     malformed: u64,
     last_malformed: Option<String>,
 }
 
 impl Series {
-    /// Its number; it is never another's.
+    /// Returns its id, which is never reused.
     pub fn id(&self) -> u32 {
         self.id
     }
 
-    /// Its name.
+    /// Returns its name.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// In what its y are measured, if somebody said so.
+    /// Returns the unit of its y values, if set.
     pub fn unit(&self) -> Option<&str> {
         self.unit.as_deref()
     }
 
-    /// Whether any of it came over the TCP port.
+    /// Whether any of its samples came over the TCP port.
     pub fn is_tcp(&self) -> bool {
         self.tcp
     }
 
-    /// Whether its x are times. One without samples passes for it.
+    /// Whether its x values are times. True for a series without samples.
     pub fn is_timed(&self) -> bool {
         self.timed.unwrap_or(true)
     }
 
-    /// How far its newest x, if that is a time, is from when it came, in ms; negative
-    /// for the past: a source whose clock is off, or that sends late, shows here.
+    /// Returns the difference in ms between its newest x, if that is a time, and its
+    /// receipt time; negative means in the past. It reveals a source whose clock is off or
+    /// that sends late.
     pub fn clock_offset(&self) -> Option<f64> {
         let newest = self.history.newest().filter(|_| self.is_timed());
         newest.map(|(x, _)| x - self.history.received() as f64)
     }
 
-    /// Its samples.
+    /// Returns its samples.
     pub fn history(&self) -> &History {
         &self.history
     }
 
-    /// How many malformed lines came for it since the hub began, and the last of them.
+    /// Returns the number of malformed lines since the hub started, and the last of them.
     pub fn malformed(&self) -> (u64, Option<&str>) {
         (self.malformed, self.last_malformed.as_deref())
     }
@@ -144,21 +145,21 @@ pub struct Registry {
     by_name: HashMap<Arc<str>, u32>,
     pub(crate) series: BTreeMap<u32, Series>,
     pub(crate) next_id: u32,
-    /// Those who write.
+    /// The sources that write samples.
     pub sources: Sources,
     pub(crate) epoch: u64,
-    /// Who changed in which epoch, the oldest first.
+    /// The changed series by epoch, the oldest first.
     pub(crate) log: VecDeque<(u64, u32)>,
-    /// The last epoch of which deletions have been forgotten.
+    /// The last epoch whose deletions are no longer remembered.
     pub(crate) forgotten: u64,
-    /// Series that the store shall forget.
+    /// Series to delete from the store.
     pub(crate) deleted: Vec<u32>,
-    /// Where to look for old samples next.
+    /// Where the search for old samples continues.
     swept: u32,
 }
 
 impl Registry {
-    /// No series yet.
+    /// Creates an empty registry.
     pub fn new(bounds: Bounds) -> Self {
         Self {
             bounds,
@@ -174,34 +175,34 @@ impl Registry {
         }
     }
 
-    /// What may be held.
+    /// Returns the limits.
     pub fn bounds(&self) -> &Bounds {
         &self.bounds
     }
 
-    /// All series, by id.
+    /// Returns all series, ordered by id.
     pub fn all(&self) -> impl ExactSizeIterator<Item = &Series> {
         self.series.values()
     }
 
-    /// The series of this id.
+    /// Returns the series with this id.
     ///
     /// # Errors
-    /// There is none.
+    /// Returns an error if there is none.
     pub fn get(&self, id: u32) -> Result<&Series, Refused> {
         self.series.get(&id).ok_or(Refused::Unknown(id))
     }
 
-    /// The id of the series of this name.
+    /// Returns the id of the series with this name.
     pub fn find(&self, name: &str) -> Option<u32> {
         self.by_name.get(name).copied()
     }
 
-    /// The series of this name, made if there is none. `tcp` is whether who asks
-    /// writes over the TCP port.
+    /// Returns the id of the series with this name, which is created if it does not exist.
+    /// `tcp` is whether the source writes over the TCP port.
     ///
     /// # Errors
-    /// There may be no more.
+    /// Returns an error if the limit of series is reached.
     pub fn open(&mut self, name: &str, tcp: bool) -> Result<u32, Refused> {
         let id = match self.find(name) {
             Some(id) => id,
@@ -221,7 +222,7 @@ impl Registry {
                 series.tcp = true;
                 series.saved = false;
             }
-            // Viewers of what comes over TCP see it from here on.
+            // Viewers of TCP series see it from here on.
             self.note(id);
         }
         Ok(id)
@@ -254,7 +255,7 @@ impl Registry {
         self.series.entry(id).or_insert(series)
     }
 
-    /// Notes that a series changed.
+    /// Logs a change of a series.
     fn note(&mut self, id: u32) {
         let epoch = self.epoch;
         if let Some(series) = self.series.get_mut(&id) {
@@ -270,7 +271,7 @@ impl Registry {
         }
     }
 
-    /// Leaves of each series only the last note, and of deleted ones only the latest.
+    /// Keeps only the last entry of each series, and of deleted series only the latest.
     fn shorten_log(&mut self) {
         let gone = |id: &u32| !self.series.contains_key(id);
         let mut too_many = self.log.iter().filter(|(_, id)| gone(id)).count();
@@ -289,11 +290,11 @@ impl Registry {
         self.forgotten = forgotten;
     }
 
-    /// Adds samples that came at `now`. The first of all decides whether the series'
-    /// x are times.
+    /// Adds samples that were received at `now`. The first sample determines whether the
+    /// series' x values are times.
     ///
     /// # Errors
-    /// There is no such series (any more).
+    /// Returns an error if the series does not exist (any more).
     pub fn append(&mut self, id: u32, samples: &[Sample], now: u64) -> Result<(), Refused> {
         let share = self.bounds.all_samples / self.series.len().max(1);
         let limit = self.bounds.samples.min(share).max(LEAST);
@@ -319,14 +320,14 @@ impl Registry {
         }
     }
 
-    /// Gives a series another name.
+    /// Renames a series.
     ///
     /// # Errors
-    /// There is no such series, or there is one of that name, or it is no name.
+    /// Returns an error if the series does not exist, the name is in use, or it is invalid.
     pub fn rename(&mut self, id: u32, name: &str) -> Result<(), Refused> {
         line::name(name.as_bytes()).map_err(|fault| Refused::Name(fault.to_owned()))?;
         if name.contains(['\n', '\r']) {
-            let message = "a series' name is one line";
+            let message = "a series' name must be a single line";
             return Err(Refused::Name(message.to_owned()));
         }
         let series = self.series.get_mut(&id).ok_or(Refused::Unknown(id))?;
@@ -343,10 +344,10 @@ impl Registry {
         Ok(())
     }
 
-    /// Says in what a series' y are measured; nothing for no unit.
+    /// Sets the unit of a series' y values; `None` for no unit.
     ///
     /// # Errors
-    /// There is no such series.
+    /// Returns an error if the series does not exist.
     pub fn set_unit(&mut self, id: u32, unit: Option<&str>) -> Result<(), Refused> {
         let series = self.series.get_mut(&id).ok_or(Refused::Unknown(id))?;
         let unit = unit.filter(|unit| !unit.is_empty());
@@ -358,11 +359,11 @@ impl Registry {
         Ok(())
     }
 
-    /// Deletes a series with all its samples. Who still writes into it begins a new
-    /// one with the next line.
+    /// Deletes a series with all its samples. A source that still writes into it creates a
+    /// new one with its next line.
     ///
     /// # Errors
-    /// There is no such series.
+    /// Returns an error if the series does not exist.
     pub fn delete(&mut self, id: u32) -> Result<(), Refused> {
         let series = self.series.remove(&id).ok_or(Refused::Unknown(id))?;
         self.by_name.remove(&series.name);
@@ -371,8 +372,8 @@ impl Registry {
         Ok(())
     }
 
-    /// Forgets what is too old, in a part of the series at each call; series of which
-    /// nothing is left and into which nobody writes are deleted.
+    /// Discards samples that are too old, in a part of the series at each call. Series that
+    /// are empty and have no source are deleted.
     pub fn sweep(&mut self, now: u64) {
         const PART: usize = 100;
         let before = now.saturating_sub(self.bounds.age);
@@ -400,7 +401,7 @@ impl Registry {
         self.swept = last;
         for id in empty {
             if self.sources.of(id) == 0 {
-                // It was there a moment ago.
+                // It existed a moment ago.
                 let _ = self.delete(id);
             }
         }

@@ -1,18 +1,18 @@
-//! What a store has yet to be told, and the way back after a start.
+//! Pending changes for a store, and restoring from it after a start.
 //!
-//! A store keeps each series' row, its chunks, and a journal of what is in no whole
-//! chunk yet. Beginning a new journal is asked for now and then: every tail is then
-//! a chunk too, and the old journal is of no more use.
+//! A store holds each series' row, its chunks, and a journal of the samples that are not
+//! yet in a full chunk. A new journal is started from time to time: every tail is then also
+//! saved as a chunk, and the old journal is obsolete.
 
 use crate::codec::{self, Damaged, put_varint, take, take_varint};
 use crate::history::{CHUNK, Chunk};
 use crate::registry::Registry;
 use std::sync::Arc;
 
-/// Of a store that has to begin anew so many bytes of chunks are written in a turn.
+/// When a store is rewritten, at most this many bytes of chunks are written at a time.
 const TURN: usize = 16 * 1024 * 1024;
 
-/// A series as a store keeps it, without its samples.
+/// A series in a store, without its samples.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
     /// Its id.
@@ -21,33 +21,33 @@ pub struct Row {
     pub name: Arc<str>,
     /// Its unit.
     pub unit: Option<Arc<str>>,
-    /// Whether any of it came over TCP.
+    /// Whether any of its samples came over TCP.
     pub tcp: bool,
-    /// Whether its x are times.
+    /// Whether its x values are times.
     pub timed: Option<bool>,
 }
 
-/// What a store is to do, in this order.
+/// Changes for a store to apply, in this order.
 #[derive(Debug, Default)]
 pub struct Saving {
-    /// Series to forget, with all their chunks.
+    /// Series to delete, with all their chunks.
     pub deleted: Vec<u32>,
-    /// Series whose chunks to forget, to be written anew.
+    /// Series whose chunks must be deleted, because they are written again.
     pub rewritten: Vec<u32>,
     /// Rows to write.
     pub rows: Vec<Row>,
-    /// Chunks to forget, by series and start.
+    /// Chunks to delete, by series and start.
     pub dropped: Vec<(u32, u64)>,
-    /// Chunks to write in place of those of the same series and start.
+    /// Chunks to write; they replace those of the same series and start.
     pub chunks: Vec<(u32, Chunk)>,
-    /// Whether the journal so far is of no more use.
+    /// Whether the journal so far is obsolete.
     pub new_journal: bool,
-    /// What to add to the journal.
+    /// Bytes to append to the journal.
     pub news: Vec<u8>,
 }
 
 impl Saving {
-    /// Whether there is nothing to do.
+    /// Whether there are no changes.
     pub fn is_empty(&self) -> bool {
         self.deleted.is_empty()
             && self.rewritten.is_empty()
@@ -60,7 +60,7 @@ impl Saving {
 }
 
 impl Registry {
-    /// What the store has yet to be told; from here on it counts as told.
+    /// Returns the pending changes for the store, and marks them as saved.
     pub fn unsaved(&mut self, new_journal: bool) -> Saving {
         let mut saving = Saving {
             deleted: std::mem::take(&mut self.deleted),
@@ -69,7 +69,7 @@ impl Registry {
         };
         let mut written = 0;
         for (&id, series) in &mut self.series {
-            // A new journal has no more of any tail, so each becomes a chunk.
+            // A new journal contains no tails, so each tail becomes a chunk.
             if !series.dirty && !new_journal {
                 continue;
             }
@@ -106,7 +106,7 @@ impl Registry {
                     .extend(history.tail_chunk().map(|chunk| (id, chunk)));
             } else {
                 let received = history.received();
-                if let Some((start, samples)) = history.take_news() {
+                if let Some((start, samples)) = history.take_unjournaled() {
                     let packed = codec::pack(samples);
                     for number in [u64::from(id), start, received, packed.len() as u64] {
                         put_varint(&mut saving.news, number);
@@ -118,8 +118,8 @@ impl Registry {
         saving
     }
 
-    /// The store did not take what it was told last: it is to begin anew with every
-    /// series, when it can.
+    /// Records that the store failed to apply the last changes: every series is then
+    /// written again.
     pub fn not_saved(&mut self, deleted: Vec<u32>) {
         self.deleted.extend(deleted);
         for series in self.series.values_mut() {
@@ -129,12 +129,12 @@ impl Registry {
         }
     }
 
-    /// Ids up to this one have been given out, some of them to series that are gone.
+    /// Marks all ids up to this one as used, including those of deleted series.
     pub fn restore_ids(&mut self, last: u32) {
         self.next_id = self.next_id.max(last.saturating_add(1));
     }
 
-    /// Puts back a series that the store has.
+    /// Restores a series from the store.
     pub fn restore(&mut self, row: Row) {
         self.restore_ids(row.id);
         if self.find(&row.name).is_none() {
@@ -143,18 +143,19 @@ impl Registry {
         }
     }
 
-    /// Puts back a chunk; a series' chunks come in their order. False for one that
-    /// is damaged, which is left out.
+    /// Restores a chunk; a series' chunks must come in order. Returns false for one that is
+    /// damaged, which is skipped.
     pub fn restore_chunk(&mut self, series: u32, chunk: Chunk) -> bool {
         let series = self.series.get_mut(&series);
         series.is_none_or(|series| series.history.restore_chunk(chunk))
     }
 
-    /// Puts back an entry of the journal; they come in their order, after the chunks.
+    /// Restores an entry of the journal; entries must come in order, after the chunks.
     ///
     /// # Errors
-    /// The entry is damaged from some place on; what stands before is put back.
-    pub fn restore_news(&mut self, mut news: &[u8]) -> Result<(), Damaged> {
+    /// Returns an error if the entry is damaged at some point; the part before it is
+    /// restored.
+    pub fn restore_journal(&mut self, mut news: &[u8]) -> Result<(), Damaged> {
         while !news.is_empty() {
             let id = u32::try_from(take_varint(&mut news)?).map_err(|_| Damaged)?;
             let (start, received) = (take_varint(&mut news)?, take_varint(&mut news)?);
@@ -162,7 +163,7 @@ impl Registry {
             let mut samples = Vec::new();
             codec::unpack(take(&mut news, length)?, CHUNK, &mut samples)?;
             if let Some(series) = self.series.get_mut(&id) {
-                series.history.restore_news(start, &samples, received);
+                series.history.restore_journal(start, &samples, received);
             }
         }
         Ok(())

@@ -1,34 +1,34 @@
-//! What is known of those who write: how much came, and what of it was no sample.
+//! Sources that write samples: counts of their samples and malformed lines.
 
 use std::collections::{BTreeMap, VecDeque};
 
-/// Of a malformed line so much is shown.
+/// Maximum length of a malformed line that is displayed, in bytes.
 const SHOWN: usize = 120;
-/// So many sources that have ended are remembered.
+/// Number of ended sources that are remembered.
 const REMEMBERED: usize = 200;
 
-/// One who writes into a series.
+/// A source that writes into a series.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {
-    /// Its number; none has another's.
+    /// Its unique number.
     pub id: u64,
-    /// The series it writes into.
+    /// The series that it writes into.
     pub series: u32,
-    /// Where it comes from, like `10.0.0.7:51234`.
+    /// Its address, like `10.0.0.7:51234`.
     pub from: String,
-    /// When it began, in ms since the Unix epoch.
+    /// When it started, in ms since the Unix epoch.
     pub since: u64,
-    /// How many samples it brought.
+    /// Number of samples received.
     pub samples: u64,
-    /// How many of its lines were malformed.
+    /// Number of malformed lines.
     pub malformed: u64,
-    /// The beginning of the last of those.
+    /// The beginning of the last malformed line.
     pub last_malformed: Option<String>,
     /// When and why it ended, if it has.
     pub ended: Option<(u64, String)>,
 }
 
-/// The sources that are there, and the last of those that were.
+/// The active sources, and the most recent ended ones.
 #[derive(Debug, Default)]
 pub struct Sources {
     next: u64,
@@ -37,7 +37,7 @@ pub struct Sources {
 }
 
 impl Sources {
-    /// A source begins.
+    /// Adds a source. Returns its number.
     pub fn begin(&mut self, series: u32, from: String, now: u64) -> u64 {
         let id = self.next;
         self.next += 1;
@@ -55,12 +55,12 @@ impl Sources {
         id
     }
 
-    /// A source that is there.
+    /// Returns an active source.
     pub fn get(&mut self, id: u64) -> Option<&mut Source> {
         self.present.get_mut(&id)
     }
 
-    /// A source ends.
+    /// Ends a source.
     pub fn end(&mut self, id: u64, now: u64, reason: &str) {
         let Some(mut source) = self.present.remove(&id) else {
             return;
@@ -72,20 +72,20 @@ impl Sources {
         self.past.push_back(source);
     }
 
-    /// Those that are there, and then the last of those that were, the latest first.
+    /// Returns the active sources, then the ended ones, the latest first.
     pub fn all(&self) -> impl Iterator<Item = &Source> {
         self.present.values().chain(self.past.iter().rev())
     }
 
-    /// How many write into a series now.
+    /// Returns the number of active sources of a series.
     pub fn of(&self, series: u32) -> usize {
         let present = self.present.values();
         present.filter(|source| source.series == series).count()
     }
 }
 
-/// A malformed line as it can be shown: its beginning, as text, nothing in it that a
-/// terminal would obey.
+/// Returns a malformed line for display: its beginning, as text, without control
+/// characters.
 pub fn shown(line: &[u8]) -> String {
     let text = String::from_utf8_lossy(&line[..line.len().min(SHOWN)]);
     let mut shown: String = text

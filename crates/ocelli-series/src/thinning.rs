@@ -1,19 +1,20 @@
-//! Thinning of samples so that their extremes survive.
+//! Thins samples and keeps their extremes.
 
 use crate::Sample;
 
-/// Thins samples as they are read, so that the extremes survive: of each of equally many
-/// in turn it gives the least and the greatest, in the order they came, and the newest.
+/// Thins a stream of samples so that the extremes survive: it divides them into equal parts
+/// and emits the minimum and maximum of each part, in their original order, and the newest
+/// sample.
 #[derive(Debug)]
 pub(crate) struct Thinning {
-    /// How many samples there are to be.
+    /// Expected number of samples.
     count: usize,
-    /// Into how many parts they are divided; none where all are given.
+    /// Number of parts; `None` if every sample is emitted.
     parts: Option<usize>,
-    /// How many samples there were, and how many parts of them.
+    /// Number of samples so far, and number of completed parts.
     at: usize,
     part: usize,
-    /// The least and the greatest of this part, each with its place.
+    /// Minimum and maximum of this part, each with its index.
     least: Option<(usize, Sample)>,
     greatest: Option<(usize, Sample)>,
     newest: Option<Sample>,
@@ -21,7 +22,7 @@ pub(crate) struct Thinning {
 }
 
 impl Thinning {
-    /// Of `count` samples at most `most` are given, but two at least if there are two.
+    /// Emits at most `most` of `count` samples, but at least two if there are two.
     pub fn new(count: usize, most: usize) -> Self {
         Self {
             count,
@@ -48,15 +49,15 @@ impl Thinning {
         }
         self.newest = Some(sample);
         self.at += 1;
-        // Fewer may come than there were to be, if they were thinned meanwhile, and never
-        // more parts.
+        // Fewer samples may arrive than expected, if they were thinned in between; there
+        // are never more parts.
         if self.part + 1 < parts && self.at >= (self.part + 1) * self.count / parts {
             self.part += 1;
             self.end_part(give);
         }
     }
 
-    /// Gives what is left after the last sample.
+    /// Emits the remaining samples after the last one was added.
     pub fn finish(&mut self, mut give: impl FnMut(Sample)) {
         self.end_part(&mut give);
         if self.newest != self.given

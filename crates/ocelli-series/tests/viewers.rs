@@ -1,7 +1,7 @@
-//! Viewers at their own speeds, and a store that is read again: whatever the order of
-//! events, each sample reaches each viewer once, or stands in a gap.
+//! Viewers at different speeds, and a store that is read again: in any order of events,
+//! each sample reaches each viewer once, or is counted in a gap.
 
-#![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
+#![allow(clippy::unwrap_used, reason = "the test set it up")]
 
 use ocelli_series::cursor::{BATCH_LIMIT, Cursor, PIECE, Wanted};
 use ocelli_series::saving::Saving;
@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// Whole messages, put together from their pieces.
+/// Whole messages, joined from their pieces.
 trait Whole {
     fn history(&mut self, registry: &mut Registry) -> String;
     fn batch(&mut self, registry: &mut Registry) -> Option<String>;
@@ -41,7 +41,7 @@ impl Whole for Cursor {
     }
 }
 
-/// What a viewer has been given of each series: its y, in order, and the gaps.
+/// What a viewer has received of each series: its y values in order, and the gaps.
 #[derive(Default)]
 struct Given(BTreeMap<u64, (Vec<f64>, u64)>);
 
@@ -62,11 +62,11 @@ impl Given {
 
 #[derive(Clone, Debug)]
 enum Step {
-    /// So many samples come for a series.
+    /// Samples arrive for a series.
     Come(u8, u16),
-    /// A viewer asks.
+    /// A viewer requests a batch.
     Ask(u8),
-    /// Another viewer comes, before or after all this.
+    /// Another viewer joins at any time.
     Join,
 }
 
@@ -93,11 +93,11 @@ proptest! {
     ) {
         let mut registry = Registry::new(bounds(bound));
         let mut written: BTreeMap<u64, u64> = BTreeMap::new();
-        // Viewers that were there from the beginning are owed everything.
+        // Viewers that were present from the beginning must get everything.
         let mut viewers: Vec<(Cursor, Given, BTreeMap<u64, u64>)> = Vec::new();
         let join = |registry: &mut Registry, written: &BTreeMap<u64, u64>| {
             let mut cursor = Cursor::new(Wanted::default());
-            // What came before is told in the history, which may be thinned.
+            // Earlier samples are in the history, which may be thinned.
             let _ = cursor.history(registry);
             (cursor, Given::default(), written.clone())
         };
@@ -142,7 +142,7 @@ proptest! {
     }
 
     #[test]
-    fn a_store_that_is_read_again_has_what_it_was_told(
+    fn a_store_that_is_read_again_has_everything_that_was_saved(
         counts in prop::collection::vec((0_u8..3, 1_u16..700, any::<bool>(), any::<bool>()), 1..60),
     ) {
         let mut registry = Registry::new(bounds(3000));
@@ -155,7 +155,7 @@ proptest! {
                 registry.append(id, &[(1.7e12 + y, y)], 1).unwrap();
             }
             if save {
-                // Now and then a store fails, and is told all again.
+                // Sometimes a store fails, and everything is saved again.
                 if new_journal && count % 3 == 0 {
                     let lost = registry.unsaved(false);
                     registry.not_saved(lost.deleted);
@@ -184,7 +184,7 @@ proptest! {
     }
 }
 
-/// A store in memory, as dull as one can be.
+/// The simplest possible store in memory.
 #[derive(Default)]
 struct Kept {
     rows: BTreeMap<u32, ocelli_series::saving::Row>,
@@ -219,7 +219,7 @@ impl Kept {
             assert!(registry.restore_chunk(series, chunk));
         }
         for news in self.journal {
-            registry.restore_news(&news).unwrap();
+            registry.restore_journal(&news).unwrap();
         }
     }
 }
@@ -229,7 +229,7 @@ fn message(text: &str) -> Value {
 }
 
 #[test]
-fn a_batch_over_4_mib_goes_on_at_the_next_ask() {
+fn a_batch_over_4_mib_continues_with_the_next_request() {
     let mut registry = Registry::new(Bounds::default());
     let mut cursor = Cursor::new(Wanted::default());
     assert_eq!(
@@ -287,17 +287,17 @@ fn unchanged_series_are_left_out_and_changes_without_samples_are_not() {
     assert_eq!(batch["series"][1]["gone"], true);
     assert_eq!(batch["series"][1]["id"], 3);
     assert_eq!(cursor.batch(&mut registry), None);
-    // A new series of the old name is another one.
+    // A new series with the old name has another id.
     assert_eq!(registry.open("c", true), Ok(4));
 }
 
 #[test]
-fn a_clock_that_is_off_is_told() {
+fn a_clock_offset_is_reported() {
     let mut registry = Registry::new(Bounds::default());
     let mut cursor = Cursor::new(Wanted::default());
     cursor.history(&mut registry);
     let now = 1_700_000_000_000_u64;
-    for (name, x, told) in [
+    for (name, x, offset) in [
         ("right", now as f64 + 1.5, Value::Null),
         ("whole seconds", now as f64 - 1999.0, Value::Null),
         ("behind", now as f64 - 5000.0, Value::from(-5000)),
@@ -307,15 +307,16 @@ fn a_clock_that_is_off_is_told() {
         let id = registry.open(name, true).unwrap();
         registry.append(id, &[(x, 1.0)], now).unwrap();
         let batch = message(&cursor.batch(&mut registry).unwrap());
-        assert_eq!(batch["series"][0]["clockOffsetMs"], told, "{name}");
-        // One who comes later is told too, and nobody once it is right.
+        assert_eq!(batch["series"][0]["clockOffsetMs"], offset, "{name}");
+        // A later viewer gets the offset too, and no viewer gets it once the clock is
+        // right.
         let history = Cursor::new(Wanted::default()).history(&mut registry);
         let history = message(&history)["series"].clone();
         assert_eq!(
             history.as_array().unwrap().last().unwrap()["clockOffsetMs"],
-            told
+            offset
         );
-        if !told.is_null() {
+        if !offset.is_null() {
             registry.append(id, &[(now as f64, 1.0)], now).unwrap();
             let batch = message(&cursor.batch(&mut registry).unwrap());
             assert_eq!(batch["series"][0]["clockOffsetMs"], Value::Null);
@@ -366,7 +367,7 @@ fn the_history_is_narrowed_and_thinned() {
 }
 
 #[test]
-fn series_are_capped_and_forgotten_by_age() {
+fn series_are_limited_in_number_and_deleted_by_age() {
     let limits = Bounds {
         series: 3,
         age: 1000,
@@ -386,7 +387,7 @@ fn series_are_capped_and_forgotten_by_age() {
         .sources
         .begin(registry.find("b").unwrap(), "here".into(), 1);
     registry.sweep(2000);
-    // a is new enough, and somebody writes into b.
+    // `a` is new enough, and a source writes into `b`.
     let names: Vec<_> = registry
         .all()
         .map(|series| series.name().to_owned())
@@ -402,7 +403,7 @@ fn series_are_capped_and_forgotten_by_age() {
 }
 
 #[test]
-fn all_series_together_are_bounded() {
+fn the_samples_of_all_series_together_are_limited() {
     let limits = Bounds {
         all_samples: 40_000,
         ..Bounds::default()
@@ -415,7 +416,7 @@ fn all_series_together_are_bounded() {
             registry.append(id, &samples, 1).unwrap();
         }
     }
-    // Those that came first are cut back to their share when they are looked at.
+    // The first ones are reduced to their share when they are swept.
     for now in 0..5 {
         registry.sweep(now);
     }
@@ -424,7 +425,7 @@ fn all_series_together_are_bounded() {
 }
 
 #[test]
-fn a_viewer_that_was_away_learns_of_what_is_gone_however_much_that_was() {
+fn a_late_viewer_learns_of_a_deleted_series_after_any_number_of_deletions() {
     let mut registry = Registry::new(Bounds::default());
     let first = registry.open("first", true).unwrap();
     let mut cursor = Cursor::new(Wanted::default());
@@ -440,7 +441,7 @@ fn a_viewer_that_was_away_learns_of_what_is_gone_however_much_that_was() {
     assert_eq!(cursor.series(), 0);
 }
 
-/// Adds to the series so many samples whose y go on from what it has.
+/// Adds `count` samples to the series, with consecutive y values.
 fn go_on(registry: &mut Registry, id: u32, count: u64) {
     let Ok(series) = registry.get(id) else {
         return;
@@ -453,14 +454,15 @@ fn go_on(registry: &mut Registry, id: u32, count: u64) {
 }
 
 #[test]
-fn what_comes_between_two_pieces_is_in_the_next_message() {
+fn samples_that_arrive_between_two_pieces_are_in_the_next_message() {
     for (bound, step) in [(100_000, 700), (3000, 700), (3000, 5)] {
         let mut registry = Registry::new(bounds(bound));
         let ids = ["a", "b", "c"].map(|name| registry.open(name, true).unwrap());
         for &id in &ids {
             go_on(&mut registry, id, 5000);
         }
-        // Each stays below what a history may have until its turn, so none is thinned by it.
+        // Each stays below the limit of a history until its turn, so the history does not
+        // thin it.
         let held = registry.get(ids[0]).unwrap().history().kept() as u64;
         let mut cursor = Cursor::new(Wanted::default());
         cursor.begin_history(&mut registry);
@@ -498,7 +500,7 @@ fn what_comes_between_two_pieces_is_in_the_next_message() {
             if bound == 100_000 {
                 assert_eq!((ys.len() as u64, gap), (all, 0));
             } else {
-                // What the history left out had been thinned before.
+                // The samples missing in the history had been thinned before.
                 assert!(ys.len() as u64 + gap <= all);
             }
         }
@@ -506,7 +508,7 @@ fn what_comes_between_two_pieces_is_in_the_next_message() {
 }
 
 #[test]
-fn a_series_that_is_deleted_between_two_pieces_is_told_gone() {
+fn a_series_that_is_deleted_between_two_pieces_is_reported_gone() {
     let mut registry = Registry::new(Bounds::default());
     let ids = ["a", "b"].map(|name| registry.open(name, true).unwrap());
     ids.iter().for_each(|&id| go_on(&mut registry, id, 9000));

@@ -1,4 +1,4 @@
-//! A thread that does something again and again beside a test, and what it has seen.
+//! A background thread that repeats an action during a test, and the state it collects.
 
 use crate::Result;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,13 +6,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-/// A running one; ended when dropped.
+/// A running background thread; dropping it stops and joins the thread.
 pub(crate) struct Background<S> {
     shared: Arc<Shared<S>>,
     thread: Option<JoinHandle<()>>,
 }
 
-/// What the thread shares with its owner.
+/// State shared between the thread and its owner.
 #[derive(Default)]
 pub(crate) struct Shared<S> {
     state: Mutex<S>,
@@ -20,7 +20,7 @@ pub(crate) struct Shared<S> {
 }
 
 impl<S: Default + Send + 'static> Background<S> {
-    /// Does `once` repeatedly. When it fails, `failed` is told and a pause follows.
+    /// Calls `once` repeatedly. After a failure it calls `failed` and pauses.
     pub fn start(
         once: impl Fn(&Shared<S>) -> Result<()> + Send + 'static,
         failed: fn(&mut S),
@@ -44,7 +44,7 @@ impl<S: Default + Send + 'static> Background<S> {
 }
 
 impl<S> Background<S> {
-    /// What it has seen.
+    /// Locks the collected state.
     pub fn lock(&self) -> MutexGuard<'_, S> {
         self.shared.lock()
     }
@@ -60,12 +60,12 @@ impl<S> Drop for Background<S> {
 }
 
 impl<S> Shared<S> {
-    /// False once the owner is being dropped.
+    /// Returns false once the owner is being dropped.
     pub fn goes_on(&self) -> bool {
         !self.ending.load(Ordering::Relaxed)
     }
 
-    /// What has been seen.
+    /// Locks the collected state.
     pub fn lock(&self) -> MutexGuard<'_, S> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

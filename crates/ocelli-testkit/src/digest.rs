@@ -1,18 +1,18 @@
-//! The camera's side of HTTP's two ways of signing in, as cameras do them:
-//! RFC 7617, and RFC 7616 with MD5 and `qop=auth`.
+//! The server side of HTTP authentication as cameras implement it: Basic (RFC 7617), and Digest
+//! (RFC 7616) with MD5 and `qop=auth`.
 
 use md5::{Digest, Md5};
 
-/// The nonce of every challenge: the tests have no replay to fear.
+/// The nonce of every challenge. It is constant because replay does not matter in tests.
 const NONCE: &str = "6f63656c6c692d746573746b6974";
 const REALM: &str = "testkit";
 
-/// The value of `WWW-Authenticate` for a digest.
+/// Returns the value of `WWW-Authenticate` for Digest.
 pub fn challenge() -> String {
     format!("Digest realm=\"{REALM}\", qop=\"auth\", algorithm=MD5, nonce=\"{NONCE}\"")
 }
 
-/// Whether `Authorization: Basic …` is from this user.
+/// Whether `Authorization: Basic …` has this user and password.
 pub fn basic_fits(authorization: &str, user: &str, password: &str) -> bool {
     let wanted = base64(format!("{user}:{password}").as_bytes());
     authorization
@@ -22,7 +22,7 @@ pub fn basic_fits(authorization: &str, user: &str, password: &str) -> bool {
         })
 }
 
-/// Whether `Authorization: Digest …` is from this user, for this request.
+/// Whether `Authorization: Digest …` is valid for this user, password and request.
 pub fn digest_fits(
     authorization: &str,
     method: &str,
@@ -57,7 +57,7 @@ pub fn digest_fits(
     field("response").eq_ignore_ascii_case(&expected)
 }
 
-/// One field of `a=b, c="d, e"`, without its quotes.
+/// Returns one field of `a=b, c="d, e"`, without its quotes.
 fn field(fields: &str, name: &str) -> Option<String> {
     let mut rest = fields;
     while let Some((key, after)) = rest.split_once('=') {
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_are_found_beside_quoted_commas() {
+    fn fields_with_quoted_commas_are_parsed() {
         let fields = "a=\"1, b=2\", b = 3, c=\"x\"";
         assert_eq!(field(fields, "b").as_deref(), Some("3"));
         assert_eq!(field(fields, "c").as_deref(), Some("x"));

@@ -1,10 +1,10 @@
-//! The Raspberry Pi's camera program, as a program that needs no Raspberry Pi.
+//! A substitute for the Raspberry Pi's camera program that runs on any machine.
 
-/// The script: raw YUV frames with a clock in them.
+/// The script's path. It writes raw YUV frames with a clock in the picture.
 pub const FAKE_PI: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fake_pi.py");
 
-/// The time in a picture of the script (ms since the epoch modulo 2^32), from its
-/// lightness, a byte for each pixel.
+/// Decodes the clock of one of the script's pictures (ms since the epoch modulo 2^32) from its
+/// luma plane, one byte per pixel.
 pub fn clock_of(luma: &[u8], width: usize) -> u32 {
     let height = luma.len() / width;
     let row = &luma[(height - height / 24 - 1) * width..][..width];

@@ -1,5 +1,5 @@
-//! Cameras that feed a hub at a steady rate: multipart MJPEG over HTTP, all from one
-//! thread, each picture stamped as it leaves.
+//! Cameras that feed a hub at a steady rate: multipart MJPEG over HTTP, all from one thread.
+//! Each picture is stamped when it is sent.
 
 use crate::Result;
 use crate::jpeg::{Picture, now_micros};
@@ -11,44 +11,44 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 const PATIENCE: Duration = Duration::from_secs(2);
-/// Pictures that are later than this are left out.
+/// Pictures that are later than this are skipped.
 const LATE: Duration = Duration::from_millis(200);
 
-/// What is sent, and how often.
+/// What the cameras send, and at which rate.
 #[derive(Clone, Copy)]
 pub struct Feed {
-    /// How many cameras there are.
+    /// The number of cameras.
     pub cameras: usize,
-    /// Pictures a second of each.
+    /// Frame rate of each camera, in pictures per second.
     pub fps: u32,
-    /// What they show.
+    /// The picture they send.
     pub picture: Picture,
 }
 
 impl Feed {
-    /// When the picture number `tick` of all cameras together is due: they
-    /// take turns, evenly over the frame interval.
+    /// Returns when picture number `tick`, counted over all cameras, is due. The cameras take
+    /// turns, spread evenly over the frame interval.
     pub fn due(&self, tick: u64) -> Duration {
         Duration::from_secs_f64(tick as f64 / (f64::from(self.fps) * self.cameras as f64))
     }
 }
 
-/// A picture whose stamp is written anew for each sending.
+/// A picture that is stamped again each time it is sent.
 pub struct Stamped {
     bytes: Vec<u8>,
     stamp_at: usize,
 }
 
 impl Stamped {
-    /// With `before` and `after` around it in the same buffer.
+    /// Creates the picture, with `before` and `after` around it in the same buffer.
     pub fn new(picture: &Picture, before: &[u8], after: &[u8]) -> Self {
         let bytes = [before, &picture.encode_now(0), after].concat();
-        // Start of image, the comment's marker and length, its first word.
+        // Start of image, the comment's marker and length, and the 8-byte magic.
         let stamp_at = before.len() + 2 + 4 + 8;
         Self { bytes, stamp_at }
     }
 
-    /// The bytes, stamped with now.
+    /// Returns the bytes, stamped with the current time.
     pub fn now(&mut self, sequence: u64) -> &[u8] {
         let (micros, number) = self.bytes[self.stamp_at..self.stamp_at + 16].split_at_mut(8);
         micros.copy_from_slice(&now_micros().to_be_bytes());
@@ -57,7 +57,7 @@ impl Stamped {
     }
 }
 
-/// Running cameras; they end when dropped.
+/// Running cameras; dropping them stops them.
 pub struct Cameras {
     address: SocketAddr,
     ending: Arc<AtomicBool>,
@@ -65,18 +65,18 @@ pub struct Cameras {
 }
 
 impl Cameras {
-    /// On a free port of 127.0.0.1.
+    /// Starts the cameras on a free port of 127.0.0.1.
     ///
     /// # Errors
-    /// There is no such port.
+    /// Returns an error if no port can be bound.
     pub fn start(feed: Feed) -> Result<Self> {
         Self::start_at(feed, SocketAddr::from(([127, 0, 0, 1], 0)))
     }
 
-    /// At an address, such as that of cameras that are gone.
+    /// Starts the cameras at a given address, for example that of cameras that were stopped.
     ///
     /// # Errors
-    /// The address is taken.
+    /// Returns an error if the address is in use.
     pub fn start_at(feed: Feed, address: SocketAddr) -> Result<Self> {
         let listener = TcpListener::bind(address)?;
         listener.set_nonblocking(true)?;
@@ -91,12 +91,12 @@ impl Cameras {
         })
     }
 
-    /// Where they listen.
+    /// The address the cameras listen on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// What `ocelli serve` is given for these cameras.
+    /// Returns the sources to pass to `ocelli serve`.
     pub fn sources(&self, count: usize) -> Vec<String> {
         let source = |number| format!("cam{number}=http://{}/cam/{number}", self.address);
         (1..=count).map(source).collect()
@@ -126,7 +126,7 @@ fn send(feed: Feed, listener: &TcpListener, end: &AtomicBool) {
         }
         let due = started + feed.due(tick);
         thread::sleep(due.saturating_duration_since(Instant::now()));
-        // A camera does not make up for pictures that it could not send in time.
+        // A camera does not catch up on pictures that it could not send in time.
         let late = due.elapsed();
         if late > LATE {
             started += late;
@@ -146,7 +146,7 @@ fn send(feed: Feed, listener: &TcpListener, end: &AtomicBool) {
     }
 }
 
-/// Reads the request for `/cam/N` and begins the answer.
+/// Reads the request for `/cam/N` and sends the response head.
 fn answer(mut stream: TcpStream) -> Option<(usize, TcpStream)> {
     stream.set_nonblocking(false).ok()?;
     stream.set_nodelay(true).ok()?;
@@ -163,10 +163,10 @@ fn answer(mut stream: TcpStream) -> Option<(usize, TcpStream)> {
     Some((number.checked_sub(1)?, stream))
 }
 
-/// Everything up to the empty line, and not a byte more.
+/// Reads a message head up to and including the empty line, and no further.
 ///
 /// # Errors
-/// The connection ends before, or the head is longer than 16 KiB.
+/// Returns an error if the connection ends first, or if the head is longer than 16 KiB.
 pub fn read_head(stream: &mut impl Read) -> Result<String> {
     let mut head = Vec::new();
     let mut byte = [0];

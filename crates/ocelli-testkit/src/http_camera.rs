@@ -1,4 +1,4 @@
-//! A camera that speaks HTTP, well and badly, in the test's own process.
+//! An HTTP camera in the test's own process, with correct and faulty behaviour.
 
 use crate::digest;
 use crate::jpeg::Picture;
@@ -13,18 +13,18 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::sleep;
 
-/// What the camera is like.
+/// Options of the camera.
 #[derive(Clone, Debug)]
 pub struct HttpCameraOptions {
-    /// Its pictures; the shade goes up by 16 with each.
+    /// Its pictures; the shade increases by 16 with each.
     pub picture: Picture,
-    /// Pictures a second.
+    /// Frame rate, in pictures per second.
     pub fps: u32,
-    /// Who may see `/basic/…` and `/digest/…`.
+    /// The user allowed to see `/basic/…` and `/digest/…`.
     pub user: String,
     /// That user's password.
     pub password: String,
-    /// Where it listens.
+    /// The address it listens on.
     pub listen: SocketAddr,
 }
 
@@ -42,16 +42,16 @@ impl Default for HttpCameraOptions {
 
 /// A running HTTP camera. A query after the path is ignored.
 ///
-/// | path | gives |
+/// | path | response |
 /// |---|---|
-/// | `/mjpeg` | multipart as it should be |
-/// | `/quoted` | the boundary in quotes, with signs in it that need them |
+/// | `/mjpeg` | correct multipart |
+/// | `/quoted` | the boundary in quotes, with characters that require them |
 /// | `/dashes` | `boundary=--frame`, and `--frame` between the parts |
 /// | `/nolength` | parts without `Content-Length` |
-/// | `/lf` | lines that end in LF alone |
-/// | `/chunked` | chunked transfer, the chunks cut anywhere |
+/// | `/lf` | lines that end in a bare LF |
+/// | `/chunked` | chunked transfer, with arbitrary chunk boundaries |
 /// | `/preamble` | text before the first boundary |
-/// | `/mixed` | every other part is text, not a picture |
+/// | `/mixed` | every second part is text, not a picture |
 /// | `/slow` | each part in ten pieces over 300 ms |
 /// | `/still.jpg` | one picture |
 /// | `/slow.jpg` | one picture, over a second |
@@ -60,11 +60,11 @@ impl Default for HttpCameraOptions {
 /// | `/dead` | not even headers |
 /// | `/close` | one picture, then the end |
 /// | `/cut` | half a picture, then the end |
-/// | `/endless` | one part that never ends, 10 MB a second |
+/// | `/endless` | one part that never ends, 10 MB/s |
 /// | `/html` | a page |
 /// | `/error` | 500 |
 /// | `/moved` | 302 to `/mjpeg` |
-/// | `/basic/…`, `/digest/…` | any of these, for those who sign in; else 401 |
+/// | `/basic/…`, `/digest/…` | any of these with valid credentials, else 401 |
 pub struct HttpCamera {
     address: SocketAddr,
     shared: Arc<Shared>,
@@ -85,7 +85,7 @@ struct Counts {
 }
 
 impl HttpCamera {
-    /// Starts the camera on the runtime that calls.
+    /// Starts the camera on the current runtime.
     pub async fn start(options: HttpCameraOptions) -> Self {
         let listener = TcpListener::bind(options.listen)
             .await
@@ -98,7 +98,7 @@ impl HttpCamera {
         });
         let ours = shared.clone();
         let accepting = tokio::spawn(async move {
-            // Dropped with this task, and the connections with it.
+            // Dropping this task drops the connections too.
             let mut connections = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
                 let shared = ours.clone();
@@ -115,17 +115,17 @@ impl HttpCamera {
         }
     }
 
-    /// Where it listens.
+    /// The address it listens on.
     pub fn addr(&self) -> SocketAddr {
         self.address
     }
 
-    /// The address of a path, without user and password.
+    /// Returns the URL of a path, without user and password.
     pub fn url(&self, path: &str) -> String {
         format!("http://{}/{}", self.address, path.trim_start_matches('/'))
     }
 
-    /// The address of a path with the user and password given.
+    /// Returns the URL of a path with the given user and password.
     pub fn url_as(&self, user: &str, password: &str, path: &str) -> String {
         format!(
             "http://{user}:{password}@{}/{}",
@@ -134,22 +134,22 @@ impl HttpCamera {
         )
     }
 
-    /// How many requests for a path are being answered now.
+    /// The number of requests for a path that are being served now.
     pub fn open(&self, path: &str) -> usize {
         self.shared.counts(path).open
     }
 
-    /// The most connections that were open at once on a path.
+    /// The most requests for a path that were open at once.
     pub fn most(&self, path: &str) -> usize {
         self.shared.counts(path).most
     }
 
-    /// How many requests for a path there have been, refused ones included.
+    /// The number of requests for a path so far, including refused ones.
     pub fn requests(&self, path: &str) -> usize {
         self.shared.counts(path).requests
     }
 
-    /// Ends it and all its connections; its port is free afterwards.
+    /// Stops the camera and closes all its connections; its port is free afterwards.
     pub async fn stop(mut self) {
         self.accepting.abort();
         let _ = (&mut self.accepting).await;
@@ -162,7 +162,7 @@ impl Drop for HttpCamera {
     }
 }
 
-/// How a stream's parts are told apart.
+/// How the parts of a stream are separated.
 struct Style {
     content_type: &'static str,
     delimiter: &'static str,
@@ -198,7 +198,7 @@ const LF: Style = Style {
     ..PLAIN
 };
 
-/// Counts a request for as long as it is answered.
+/// Counts a request as open while it is served.
 struct Open<'a> {
     shared: &'a Shared,
     path: String,
@@ -251,7 +251,7 @@ impl Shared {
                 return unauthorized(&mut stream, &digest::challenge()).await;
             }
         }
-        // Until the viewer leaves, whatever the path does.
+        // Runs until the viewer disconnects, whatever the path does.
         let (mut reading, mut writing) = stream.into_split();
         let mut nothing = [0; 256];
         let gone =
@@ -346,7 +346,7 @@ impl Shared {
         }
     }
 
-    /// Which picture is the newest now; all viewers count alike.
+    /// The number of the current picture, the same for all viewers.
     fn sequence(&self) -> u64 {
         (self.started.elapsed().as_secs_f64() * f64::from(self.options.fps)) as u64
     }
@@ -364,7 +364,7 @@ impl Shared {
         self.picture(self.sequence())
     }
 
-    /// The next picture after `last`, when it is time for it.
+    /// Waits until the picture after `last` is due and returns its number.
     async fn next(&self, last: u64) -> u64 {
         let next = self.sequence().max(last) + 1;
         let due = Duration::from_secs_f64(next as f64 / f64::from(self.options.fps));
@@ -418,7 +418,7 @@ impl Shared {
     }
 }
 
-/// A part with its boundary before it.
+/// Returns a part, preceded by its boundary.
 fn part(picture: &[u8], style: &Style) -> Vec<u8> {
     let newline = style.newline;
     let mut part = format!(

@@ -1,4 +1,4 @@
-//! The `ocelli` program as a process.
+//! The `ocelli` program as a child process.
 
 use crate::lines::Lines;
 use crate::proc::{self, Child as Process};
@@ -13,14 +13,14 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(20);
 const ANNOUNCEMENT: &str = "listening on ";
 
-/// How a hub is to be started.
+/// A builder for a hub process.
 pub struct HubBuilder {
     command: Command,
-    /// Goes with the hub: none of a test's belongs into the user's own directory.
+    /// Removed with the hub, so that tests leave no files in the user's own directory.
     home: Home,
 }
 
-/// A directory for what a hub keeps unless it is told where.
+/// A temporary home directory, for data that a hub stores if no directory is configured.
 struct Home(PathBuf);
 
 impl Home {
@@ -39,7 +39,7 @@ impl Drop for Home {
 }
 
 impl HubBuilder {
-    /// A hub from exactly this binary, with no arguments yet.
+    /// Creates a builder for exactly this binary, with no arguments.
     pub fn new(binary: impl Into<PathBuf>) -> Self {
         let mut command = Command::new(binary.into());
         let home = Home::new();
@@ -53,25 +53,25 @@ impl HubBuilder {
         Self { command, home }
     }
 
-    /// One more argument.
+    /// Adds an argument.
     pub fn arg(mut self, argument: impl Into<OsString>) -> Self {
         self.command.arg(argument.into());
         self
     }
 
-    /// More arguments.
+    /// Adds arguments.
     pub fn args<A: Into<OsString>>(mut self, arguments: impl IntoIterator<Item = A>) -> Self {
         self.command.args(arguments.into_iter().map(Into::into));
         self
     }
 
-    /// A variable in the hub's environment.
+    /// Sets a variable in the hub's environment.
     pub fn env(mut self, name: &str, value: impl Into<OsString>) -> Self {
         self.command.env(name, value.into());
         self
     }
 
-    /// The hub's working directory.
+    /// Sets the hub's working directory.
     pub fn directory(mut self, directory: impl Into<PathBuf>) -> Self {
         self.command.current_dir(directory.into());
         self
@@ -80,7 +80,7 @@ impl HubBuilder {
     /// Starts the hub and waits until it listens.
     ///
     /// # Panics
-    /// If it does not; with what it said on standard error.
+    /// Panics with the hub's standard error if it does not listen.
     pub fn start(self) -> Hub {
         match self.try_start() {
             Ok(hub) => hub,
@@ -90,8 +90,8 @@ impl HubBuilder {
         }
     }
 
-    /// Starts the hub; when it ends (or says nothing) instead of listening,
-    /// its exit status and what it wrote to standard error.
+    /// Starts the hub. If it exits or stays silent instead of listening, returns its exit
+    /// status and its standard error.
     #[allow(clippy::missing_panics_doc)]
     pub fn try_start(mut self) -> Result<Hub, (Option<ExitStatus>, Vec<String>)> {
         let mut process = self
@@ -139,15 +139,15 @@ pub struct Hub {
 }
 
 impl Hub {
-    /// A hub from this binary, with no arguments yet. `OCELLI_BIN` in the
-    /// environment goes before `binary`, which in the program's own tests is
+    /// Creates a builder for this binary, with no arguments. `OCELLI_BIN` in the environment
+    /// takes precedence over `binary`, which in the program's own tests is
     /// `env!("CARGO_BIN_EXE_ocelli")`.
     pub fn builder(binary: impl Into<PathBuf>) -> HubBuilder {
         let binary = std::env::var_os("OCELLI_BIN").map_or_else(|| binary.into(), PathBuf::from);
         HubBuilder::new(binary)
     }
 
-    /// A hub on a free port of 127.0.0.1 that serves these sources.
+    /// Starts a hub on a free port of 127.0.0.1 that serves these sources.
     pub fn serve<A: Into<OsString>>(
         binary: impl Into<PathBuf>,
         sources: impl IntoIterator<Item = A>,
@@ -158,17 +158,17 @@ impl Hub {
             .start()
     }
 
-    /// Where it listens.
+    /// The address it listens on.
     pub fn addr(&self) -> SocketAddr {
         self.address
     }
 
-    /// `http://ADDR:PORT` (or https) and the path.
+    /// Returns `http://ADDR:PORT` (or https) and the path.
     pub fn url(&self, path: &str) -> String {
         format!("http{}", self.address_and(path))
     }
 
-    /// `ws://ADDR:PORT` (or wss) and the path.
+    /// Returns `ws://ADDR:PORT` (or wss) and the path.
     pub fn ws_url(&self, path: &str) -> String {
         format!("ws{}", self.address_and(path))
     }
@@ -183,17 +183,17 @@ impl Hub {
         self.process.id()
     }
 
-    /// What it wrote to standard output so far.
+    /// Returns its standard output so far.
     pub fn stdout(&self) -> Vec<String> {
         self.stdout.all()
     }
 
-    /// What it wrote to standard error so far.
+    /// Returns its standard error so far.
     pub fn stderr(&self) -> Vec<String> {
         self.stderr.all()
     }
 
-    /// The first line on standard error with `part` in it, waited for.
+    /// Waits for the first line on standard error that contains `part`.
     pub fn wait_stderr(&self, part: &str, limit: Duration) -> Option<String> {
         self.stderr.wait(0, limit, |line| line.contains(part))
     }
@@ -205,7 +205,7 @@ impl Hub {
         }
     }
 
-    /// Waits for its end; none when it has not ended in this time.
+    /// Waits for its exit. Returns none if it has not exited within `limit`.
     pub fn wait(&mut self, limit: Duration) -> Option<ExitStatus> {
         let until = Instant::now() + limit;
         loop {
@@ -217,35 +217,35 @@ impl Hub {
         }
     }
 
-    /// Asks it to end (SIGTERM): its exit status and the time that took, or
-    /// none when it has not ended in this time.
+    /// Stops it with SIGTERM. Returns its exit status and how long that took, or none if it has
+    /// not exited within `limit`.
     pub fn terminate(&mut self, limit: Duration) -> Option<(ExitStatus, Duration)> {
         let begun = Instant::now();
         self.signal(Signal::TERM);
         self.wait(limit).map(|status| (status, begun.elapsed()))
     }
 
-    /// The processes it has started that still run, and theirs.
+    /// Returns its running child processes and their descendants.
     pub fn children(&self) -> Vec<Process> {
         proc::children_of(self.pid())
     }
 
-    /// How many descriptors it has open.
+    /// The number of its open descriptors.
     pub fn descriptors(&self) -> usize {
         proc::descriptors_of(self.pid())
     }
 
-    /// How many threads it has.
+    /// The number of its threads.
     pub fn threads(&self) -> usize {
         proc::threads_of(self.pid())
     }
 
-    /// The time that its threads have run.
+    /// The CPU time of its threads.
     pub fn cpu_time(&self) -> Duration {
         proc::cpu_time(self.pid())
     }
 
-    /// The memory that it holds.
+    /// Its memory, as proportional set size.
     pub fn resident_bytes(&self) -> u64 {
         proc::resident_bytes(self.pid())
     }
@@ -253,9 +253,9 @@ impl Hub {
 
 impl Drop for Hub {
     fn drop(&mut self) {
-        // While it is not collected its id is not given to another.
+        // The id cannot be reused before the process has been reaped.
         if matches!(self.process.try_wait(), Ok(None)) {
-            // Its way out takes its children with it; SIGKILL would not.
+            // A normal exit also ends its children; SIGKILL would not.
             let _ = self.terminate(Duration::from_secs(3));
         }
         let _ = self.process.kill();

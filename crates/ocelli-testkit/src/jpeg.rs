@@ -1,30 +1,30 @@
-//! Small valid JPEGs for tests: one grey picture of any number of bytes.
+//! Small valid JPEGs for tests, of any size in bytes.
 //!
-//! A picture is one shade of grey, so its brightness can be found again after
-//! any decoding; comment segments fill it up to the size wanted, and the first
-//! of them says when it was made, which is read back without decoding.
+//! A picture is one shade of grey, so its brightness can be recognized after any decoding.
+//! Comment segments pad it to the requested size. The first of them contains the time of its
+//! creation, which can be read without decoding.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// What the first comment segment begins with.
+/// The beginning of the first comment segment.
 const MAGIC: &[u8; 8] = b"ocl-mark";
 /// SOI, then the comment's marker and length.
 const STAMP_AT: usize = 2 + 4;
 const STAMP_LENGTH: usize = 8 + 8 + 8;
-/// The most that one segment holds, its length field not counted.
+/// The most payload bytes of one segment, without its length field.
 const SEGMENT_MAX: usize = 65_533;
 
-/// When a picture was made, and which one it is.
+/// When a picture was made, and its sequence number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stamp {
     /// µs since the Unix epoch.
     pub micros: u64,
-    /// Counted by the maker.
+    /// Counted by the sender.
     pub sequence: u64,
 }
 
-/// Now, in µs since the Unix epoch.
+/// The current time, in µs since the Unix epoch.
 pub fn now_micros() -> u64 {
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)
@@ -32,7 +32,7 @@ pub fn now_micros() -> u64 {
     since.as_micros() as u64
 }
 
-/// A picture's outline.
+/// Parameters of a picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Picture {
     /// Pixels across.
@@ -41,7 +41,7 @@ pub struct Picture {
     pub height: u16,
     /// 0 is black, 255 is white.
     pub shade: u8,
-    /// The JPEG's size; a smaller one than the picture needs is made larger.
+    /// Size of the JPEG in bytes; a minimum applies.
     pub bytes: usize,
 }
 
@@ -72,7 +72,7 @@ impl Picture {
         bytes: 9_000,
     };
 
-    /// The JPEG, stamped.
+    /// Encodes the JPEG with this stamp.
     pub fn encode(&self, stamp: Stamp) -> Bytes {
         let picture = self.segments();
         let bare = 2 + 4 + STAMP_LENGTH + picture.len();
@@ -81,7 +81,7 @@ impl Picture {
         jpeg.put_u16(0xFFD8);
         let first = fill.min(SEGMENT_MAX - STAMP_LENGTH);
         fill -= first;
-        // A further segment takes four bytes at the least.
+        // A further segment takes at least four bytes.
         let borrowed = if (1..4).contains(&fill) { 4 - fill } else { 0 };
         comment_header(&mut jpeg, STAMP_LENGTH + first - borrowed);
         jpeg.put_slice(MAGIC);
@@ -103,7 +103,7 @@ impl Picture {
         jpeg.freeze()
     }
 
-    /// The JPEG, stamped with this moment.
+    /// Encodes the JPEG, stamped with the current time.
     pub fn encode_now(&self, sequence: u64) -> Bytes {
         self.encode(Stamp {
             micros: now_micros(),
@@ -111,10 +111,10 @@ impl Picture {
         })
     }
 
-    /// Everything from the quantization table to the end of the image.
+    /// Returns everything from the quantization table to the end of the image.
     fn segments(&self) -> Vec<u8> {
         let mut out = Vec::new();
-        // One quantization table, all 8: a coefficient is the shade itself.
+        // One quantization table, all 8, so that a coefficient equals the shade.
         out.extend([0xFF, 0xDB, 0, 67, 0]);
         out.extend([8; 64]);
         // Baseline, 8 bits, one component.
@@ -122,7 +122,7 @@ impl Picture {
         out.extend(self.height.to_be_bytes());
         out.extend(self.width.to_be_bytes());
         out.extend([1, 1, 0x11, 0]);
-        // Differences: "0" for none, "10000" and on for 1 to 8 bits.
+        // Differences: "0" for 0, "10000" and on for 1 to 8 bits.
         out.extend([0xFF, 0xC4, 0, 28, 0x00]);
         out.extend([1, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
         out.extend([0, 1, 2, 3, 4, 5, 6, 7, 8]);
@@ -136,7 +136,7 @@ impl Picture {
         out
     }
 
-    /// The blocks: the first has the shade, all others are like it.
+    /// Writes the blocks: the first has the shade, all others equal it.
     fn scan(&self, out: &mut Vec<u8>) {
         let blocks = usize::from(self.width.div_ceil(8)) * usize::from(self.height.div_ceil(8));
         let mut bits = Bits {
@@ -150,7 +150,7 @@ impl Picture {
             bits.put(0, 1);
         } else {
             bits.put(0b10000 + (length - 1), 5);
-            // A negative level is written as itself minus one.
+            // A negative level is encoded as its value minus one.
             let value = if level < 0 { level - 1 } else { level };
             bits.put(value as u32 & ((1 << length) - 1), length);
         }
@@ -197,7 +197,7 @@ impl Bits<'_> {
     }
 }
 
-/// The stamp of a whole JPEG made here, else none.
+/// Returns the stamp of a complete JPEG made by this module, else none.
 pub fn stamp(jpeg: &[u8]) -> Option<Stamp> {
     if !is_whole(jpeg) || jpeg.len() < STAMP_AT + STAMP_LENGTH {
         return None;
@@ -213,7 +213,7 @@ pub fn stamp(jpeg: &[u8]) -> Option<Stamp> {
     })
 }
 
-/// Whether these bytes begin and end as a JPEG does.
+/// Whether these bytes begin and end like a JPEG.
 pub fn is_whole(jpeg: &[u8]) -> bool {
     jpeg.starts_with(&[0xFF, 0xD8]) && jpeg.ends_with(&[0xFF, 0xD9])
 }
@@ -228,7 +228,7 @@ mod tests {
     };
 
     #[test]
-    fn has_the_size_wanted_and_gives_the_stamp_back() {
+    fn a_picture_has_the_requested_size_and_stamp() {
         for bytes in (2_000..2_010)
             .chain(66_000..68_000)
             .chain([131_000, 262_144, 262_145])
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stamp_is_read_from_whole_pictures_only() {
+    fn stamps_are_read_only_from_complete_pictures() {
         let jpeg = Picture::VGA.encode(STAMP);
         assert_eq!(stamp(&jpeg[..jpeg.len() - 1]), None);
         assert_eq!(stamp(&jpeg[1..]), None);

@@ -1,11 +1,11 @@
-//! A child's output, line by line, as it comes.
+//! A child process's output, line by line, as it arrives.
 
 use std::io::{BufRead, BufReader, Read};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The lines that a pipe has brought so far.
+/// The lines that a pipe has delivered so far.
 #[derive(Clone, Default)]
 pub struct Lines {
     shared: Arc<(Mutex<State>, Condvar)>,
@@ -18,14 +18,14 @@ struct State {
 }
 
 impl Lines {
-    /// Reads `pipe` to its end in a thread of its own.
+    /// Reads `pipe` to its end in a separate thread.
     pub fn read(pipe: impl Read + Send + 'static) -> Self {
         let lines = Self::default();
         let ours = lines.clone();
         thread::spawn(move || {
             let mut reader = BufReader::new(pipe);
             let mut line = Vec::new();
-            // Whatever the bytes are: one that is not UTF-8 must not end it.
+            // Bytes that are not UTF-8 must not end the loop.
             while matches!(reader.read_until(b'\n', &mut line), Ok(count) if count > 0) {
                 let text = String::from_utf8_lossy(&line).trim_end().to_owned();
                 ours.state().lines.push(text);
@@ -42,18 +42,18 @@ impl Lines {
         self.shared.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// All of them.
+    /// Returns all lines.
     pub fn all(&self) -> Vec<String> {
         self.state().lines.clone()
     }
 
-    /// How many there are.
+    /// The number of lines.
     pub fn count(&self) -> usize {
         self.state().lines.len()
     }
 
-    /// The first line from `from` on that `wanted` accepts, once it is there.
-    /// None when the time or the pipe is at its end.
+    /// Waits for the first line from index `from` on that `wanted` accepts. Returns none when
+    /// the time is over or the pipe has ended.
     pub fn wait(
         &self,
         from: usize,

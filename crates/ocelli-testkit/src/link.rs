@@ -1,7 +1,7 @@
 //! A plain or TLS connection with blocking reads and writes, for clients and servers.
 //!
-//! The socket itself is non-blocking, and waits have a limit. So one thread can send without
-//! pause and read what comes meanwhile, as hostile peers do.
+//! The socket itself is non-blocking, and waits have a time limit. One thread can therefore
+//! send without pause and read what arrives meanwhile, as hostile peers do.
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
@@ -16,7 +16,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long a read or a write may wait by default.
+/// The default time limit of a read or a write.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// One connection.
@@ -30,7 +30,7 @@ impl Link {
     /// Connects to `address` without TLS.
     ///
     /// # Errors
-    /// It can't be made.
+    /// Returns an error if the connection fails.
     pub fn connect(address: SocketAddr) -> io::Result<Self> {
         Self::new(TcpStream::connect_timeout(&address, PATIENCE)?)
     }
@@ -38,7 +38,7 @@ impl Link {
     /// Connects to `address` without TLS, from one of this machine's addresses.
     ///
     /// # Errors
-    /// It can't be made.
+    /// Returns an error if the connection fails.
     pub fn connect_from(own: Ipv4Addr, address: SocketAddr) -> io::Result<Self> {
         let SocketAddr::V4(address) = address else {
             return Err(io::Error::other("the address must be IPv4"));
@@ -52,7 +52,7 @@ impl Link {
     /// Takes over an open connection.
     ///
     /// # Errors
-    /// The system refuses to set its options.
+    /// Returns an error if the system refuses to set its options.
     pub fn new(stream: TcpStream) -> io::Result<Self> {
         stream.set_nodelay(true)?;
         stream.set_nonblocking(true)?;
@@ -63,28 +63,28 @@ impl Link {
         })
     }
 
-    /// Begins TLS as the client.
+    /// Starts TLS as the client.
     ///
     /// # Errors
-    /// The handshake fails.
+    /// Returns an error if the handshake fails.
     pub fn encrypt(mut self, config: &Arc<ClientConfig>) -> io::Result<Self> {
         let name = ServerName::try_from("localhost").map_err(io::Error::other)?;
         let client = ClientConnection::new(config.clone(), name).map_err(io::Error::other)?;
         self.tls = Some(Box::new(client.into()));
-        self.shake_hands()
+        self.handshake()
     }
 
-    /// Begins TLS as the server.
+    /// Starts TLS as the server.
     ///
     /// # Errors
-    /// The handshake fails.
+    /// Returns an error if the handshake fails.
     pub fn accept(mut self, config: &Arc<ServerConfig>) -> io::Result<Self> {
         let server = ServerConnection::new(config.clone()).map_err(io::Error::other)?;
         self.tls = Some(Box::new(server.into()));
-        self.shake_hands()
+        self.handshake()
     }
 
-    fn shake_hands(mut self) -> io::Result<Self> {
+    fn handshake(mut self) -> io::Result<Self> {
         while let Some(tls) = &mut self.tls {
             write_tls(tls, &mut self.stream)?;
             if !tls.is_handshaking() && !tls.wants_write() {
@@ -100,7 +100,7 @@ impl Link {
         Ok(self)
     }
 
-    /// Changes how long reads and writes wait.
+    /// Sets the time limit of reads and writes.
     pub fn set_patience(&mut self, patience: Duration) {
         self.patience = patience;
     }
@@ -115,11 +115,11 @@ impl Link {
         self.tls.as_deref_mut()
     }
 
-    /// Reads what has come into `taken`, then writes as much of `out` as is possible without
-    /// waiting. Returns how much that was; none at the end of the connection.
+    /// Passes everything received to `taken`, then writes as much of `out` as possible without
+    /// blocking. Returns the number of bytes written, or none at the end of the connection.
     ///
     /// # Errors
-    /// The connection failed.
+    /// Returns an error if the connection failed.
     pub fn pump(&mut self, out: &[u8], mut taken: impl FnMut(&[u8])) -> io::Result<Option<usize>> {
         let mut buffer = [0; 16 * 1024];
         let mut came = 0;
@@ -137,19 +137,19 @@ impl Link {
         self.write_now(out).map(Some)
     }
 
-    /// Writes as much as is possible without waiting, and reads nothing.
+    /// Writes as much as possible without blocking, and reads nothing.
     ///
     /// # Errors
-    /// The connection failed.
+    /// Returns an error if the connection failed.
     pub fn push(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.write_now(bytes)
     }
 
-    /// Waits until the connection is readable or, with `writing`, writable. False if it is
-    /// not within this time.
+    /// Waits until the connection is readable or, with `writing`, writable. Returns false on
+    /// timeout.
     ///
     /// # Errors
-    /// The system refuses to wait.
+    /// Returns an error if the system refuses to wait.
     pub fn wait_ready(&self, writing: bool, limit: Duration) -> io::Result<bool> {
         let mut flags = PollFlags::IN;
         let pending = self.tls.as_ref().is_some_and(|tls| tls.wants_write());
@@ -164,7 +164,7 @@ impl Link {
         }
     }
 
-    /// Reads without waiting; none if nothing has come.
+    /// Reads without blocking. Returns none if nothing has arrived.
     fn read_now(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
         let Some(tls) = &mut self.tls else {
             return now(self.stream.read(buffer));
@@ -181,13 +181,13 @@ impl Link {
         }
     }
 
-    /// Writes without waiting.
+    /// Writes without blocking.
     fn write_now(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let Some(tls) = &mut self.tls else {
             return Ok(now(self.stream.write(bytes))?.unwrap_or(0));
         };
         write_tls(tls, &mut self.stream)?;
-        // The session buffers what the socket did not take. Nothing is added to that.
+        // The session buffers what the socket did not accept. Add nothing to that buffer.
         if tls.wants_write() {
             return Ok(0);
         }
@@ -204,7 +204,7 @@ impl Link {
     }
 }
 
-/// None if the operation would block.
+/// Returns none if the operation would block.
 fn now(done: io::Result<usize>) -> io::Result<Option<usize>> {
     match done {
         Ok(count) => Ok(Some(count)),
@@ -277,10 +277,10 @@ impl Link {
     }
 }
 
-/// A TLS client that trusts a hub's own authority and offers these protocols by ALPN.
+/// Creates a TLS client that trusts a hub's own authority and offers these protocols by ALPN.
 ///
 /// # Errors
-/// The authority's certificate can't be read.
+/// Returns an error if the authority's certificate can't be read.
 pub fn trusting(authority: &Path, protocols: &[&[u8]]) -> io::Result<Arc<ClientConfig>> {
     let mut roots = RootCertStore::empty();
     let certificate = CertificateDer::from_pem_file(authority).map_err(io::Error::other)?;
@@ -294,10 +294,10 @@ pub fn trusting(authority: &Path, protocols: &[&[u8]]) -> io::Result<Arc<ClientC
     Ok(Arc::new(config))
 }
 
-/// A TLS server with a self-signed certificate, as cameras have one.
+/// Creates a TLS server with a self-signed certificate, as cameras have.
 ///
 /// # Errors
-/// No certificate can be made.
+/// Returns an error if the certificate can't be made.
 pub fn self_signed() -> io::Result<Arc<ServerConfig>> {
     let names = ["localhost".to_owned()];
     let made = rcgen::generate_simple_self_signed(names).map_err(io::Error::other)?;

@@ -1,31 +1,30 @@
-//! What /proc says of a process.
+//! Process facts from /proc.
 
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::time::Duration;
 
-/// A process seen once; it is told from a later one with the same id.
+/// A process as it was observed once. It is distinct from a later process with the same id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Child {
     /// Its id.
     pub pid: u32,
     /// Its program's name.
     pub name: String,
-    /// Its command line, the arguments with a space between.
+    /// Its command line, the arguments separated by spaces.
     pub command: String,
     started: u64,
 }
 
 impl Child {
-    /// Sends it a signal, if it still runs.
+    /// Sends it a signal, if it is still running.
     pub fn signal(&self, signal: Signal) {
         if let Some(pid) = Pid::from_raw(self.pid as i32).filter(|_| self.is_alive()) {
             let _ = kill_process(pid, signal);
         }
     }
 
-    /// Whether it still runs; one that has ended and waits to be collected
-    /// does not.
+    /// Whether it is still running. A zombie does not count.
     pub fn is_alive(&self) -> bool {
         stat(self.pid).is_some_and(|stat| stat.started == self.started && stat.state != 'Z')
     }
@@ -40,7 +39,7 @@ struct Stat {
 
 fn stat(pid: u32) -> Option<Stat> {
     let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name stands in parentheses and may hold some itself.
+    // The name is in parentheses and may itself contain some.
     let (head, tail) = text.rsplit_once(')')?;
     let (_, name) = head.split_once('(')?;
     let fields: Vec<&str> = tail.split_whitespace().collect();
@@ -52,7 +51,7 @@ fn stat(pid: u32) -> Option<Stat> {
     })
 }
 
-/// The processes that `pid` has started and that still run, and theirs.
+/// Returns the running descendants of `pid`.
 pub fn children_of(pid: u32) -> Vec<Child> {
     let mut all = Vec::new();
     for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
@@ -92,12 +91,12 @@ pub fn children_of(pid: u32) -> Vec<Child> {
     found
 }
 
-/// How many descriptors `pid` has open.
+/// The number of open descriptors of `pid`.
 pub fn descriptors_of(pid: u32) -> usize {
     count(&format!("/proc/{pid}/fd"))
 }
 
-/// How many threads `pid` has.
+/// The number of threads of `pid`.
 pub fn threads_of(pid: u32) -> usize {
     count(&format!("/proc/{pid}/task"))
 }
@@ -106,8 +105,8 @@ fn count(directory: &str) -> usize {
     fs::read_dir(directory).map_or(0, Iterator::count)
 }
 
-/// The time that `pid`'s threads have run, to the nanosecond. A thread that
-/// has ended takes its share away.
+/// The CPU time of `pid`'s current threads, to the nanosecond. The time of a thread that has
+/// ended is not included.
 pub fn cpu_time(pid: u32) -> Duration {
     let tasks = fs::read_dir(format!("/proc/{pid}/task"))
         .into_iter()
@@ -120,8 +119,7 @@ pub fn cpu_time(pid: u32) -> Duration {
     Duration::from_nanos(nanos.sum())
 }
 
-/// The memory that `pid` holds: what is its own, and its share of the rest
-/// (the proportional set size).
+/// The memory of `pid` as proportional set size: its private memory and its share of the rest.
 pub fn resident_bytes(pid: u32) -> u64 {
     let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix("Pss:"));

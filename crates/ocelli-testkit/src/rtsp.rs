@@ -1,8 +1,8 @@
 //! GStreamer's RTSP server as the real camera.
 //!
-//! The server is `rtsp_server.py` in a process group of its own; it ends when
-//! its standard input does, so not even a test that is killed leaves it behind.
-//! All calls block, a few milliseconds each but for [`RtspServer::start`].
+//! The server is `rtsp_server.py` in its own process group. It exits when its standard input
+//! ends, so that it does not outlive even a killed test. All calls block for a few
+//! milliseconds; [`RtspServer::start`] blocks longer.
 
 use crate::lines::Lines;
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -14,29 +14,29 @@ use std::time::{Duration, Instant};
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/rtsp_server.py");
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// How a viewer must sign in.
+/// The authentication a viewer must use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RtspAuth {
-    /// The password in the clear.
+    /// HTTP Basic: the password in plain text.
     Basic,
-    /// A digest of it.
+    /// HTTP Digest.
     Digest,
 }
 
-/// What the camera is like.
+/// Options of the camera.
 #[derive(Clone, Debug)]
 pub struct RtspServerOptions {
-    /// Pixels across and down.
+    /// Width and height, in pixels.
     pub size: (u16, u16),
-    /// Pictures a second.
+    /// Frame rate, in pictures per second.
     pub fps: u32,
-    /// Pictures from one key frame to the next.
+    /// Distance from one key frame to the next, in pictures.
     pub keys: u32,
-    /// Of H.264 and H.265, in kbit/s.
+    /// Bitrate of H.264 and H.265, in kbit/s.
     pub bitrate: u32,
-    /// Of GStreamer's `videotestsrc`: a moving ball unless told otherwise.
+    /// The pattern of GStreamer's `videotestsrc`; a moving ball by default.
     pub pattern: String,
-    /// User, password and way of signing in, if the camera wants them.
+    /// User, password and authentication scheme, if required.
     pub auth: Option<(String, String, RtspAuth)>,
 }
 
@@ -55,11 +55,11 @@ impl Default for RtspServerOptions {
 
 /// A running RTSP camera, with these mounts:
 ///
-/// | mount | gives |
+/// | mount | content |
 /// |---|---|
 /// | `/h264`, `/h265`, `/mjpeg` | a moving ball |
 /// | `/small` | H.264 at 160 × 120, as a camera's substream |
-/// | `/clock` | H.264 whose brightness tells the time: see [`RtspServer::clock_shade`] |
+/// | `/clock` | H.264 whose brightness encodes the time: see [`RtspServer::clock_shade`] |
 /// | `/oob` | H.264 with parameter sets in the session description only |
 /// | `/bframes` | H.264 with B frames |
 /// | `/av` | H.264 and G.711 sound |
@@ -80,7 +80,7 @@ impl RtspServer {
     /// Starts the server and waits until it listens.
     ///
     /// # Panics
-    /// If GStreamer's RTSP server is not installed (`make setup-test`).
+    /// Panics if GStreamer's RTSP server is not installed (`make setup-test`).
     pub fn start(options: RtspServerOptions) -> Self {
         let mut server = Self {
             options,
@@ -96,7 +96,7 @@ impl RtspServer {
         self.port
     }
 
-    /// The server's process, which leads a group of its own.
+    /// The id of the server's process, which leads its own process group.
     pub fn pid(&self) -> u32 {
         self.running
             .as_ref()
@@ -105,7 +105,7 @@ impl RtspServer {
             .id()
     }
 
-    /// The address of a mount, without user and password.
+    /// Returns the URL of a mount, without user and password.
     pub fn url(&self, mount: &str) -> String {
         format!(
             "rtsp://127.0.0.1:{}/{}",
@@ -114,7 +114,7 @@ impl RtspServer {
         )
     }
 
-    /// The address of a mount with the user and password given.
+    /// Returns the URL of a mount with the given user and password.
     pub fn url_as(&self, user: &str, password: &str, mount: &str) -> String {
         format!(
             "rtsp://{user}:{password}@127.0.0.1:{}/{}",
@@ -123,27 +123,27 @@ impl RtspServer {
         )
     }
 
-    /// How many viewers are playing now, on all mounts.
+    /// The number of viewers playing now, on all mounts.
     pub fn sessions(&mut self) -> usize {
         self.ask("sessions")
     }
 
-    /// How many viewers are playing one mount now.
+    /// The number of viewers playing one mount now.
     pub fn sessions_of(&mut self, mount: &str) -> usize {
         self.ask(&format!("sessions /{}", mount.trim_start_matches('/')))
     }
 
-    /// How many plays there have been since the start, on all mounts.
+    /// The number of PLAY requests since the start, on all mounts.
     pub fn opened(&mut self) -> usize {
         self.ask("opened")
     }
 
-    /// How many plays one mount has had since the start.
+    /// The number of PLAY requests since the start, on one mount.
     pub fn opened_of(&mut self, mount: &str) -> usize {
         self.ask(&format!("opened /{}", mount.trim_start_matches('/')))
     }
 
-    /// How many connections are open now, playing or not.
+    /// The number of open connections, playing or not.
     pub fn connections(&mut self) -> usize {
         self.ask("tunnels")
     }
@@ -159,8 +159,7 @@ impl RtspServer {
         count.unwrap_or_else(|| panic!("the RTSP server answered {answer:?} to {question:?}"))
     }
 
-    /// Kills the server as a power cut would (SIGKILL), and waits until it is
-    /// gone.
+    /// Kills the server (SIGKILL), as a power cut would, and waits until it is gone.
     pub fn kill(&mut self) {
         if let Some(mut running) = self.running.take() {
             signal_group(&running.process, Signal::KILL);
@@ -168,7 +167,7 @@ impl RtspServer {
         }
     }
 
-    /// Starts it (again) on the port it had.
+    /// Starts it again on its previous port.
     pub fn restart(&mut self) {
         self.kill();
         let options = &self.options;
@@ -209,12 +208,12 @@ impl RtspServer {
             .unwrap_or_else(|| panic!("no RTSP server (make setup-test installs it): {first:?}"));
     }
 
-    /// Stops it in its tracks: connections stay open and nothing more comes.
+    /// Stops its process (SIGSTOP): connections stay open, and nothing more is sent.
     pub fn freeze(&self) {
         self.signal(Signal::STOP);
     }
 
-    /// Lets it go on.
+    /// Resumes its process (SIGCONT).
     pub fn thaw(&self) {
         self.signal(Signal::CONT);
     }
@@ -224,7 +223,7 @@ impl RtspServer {
         signal_group(&running.process, signal);
     }
 
-    /// Waits until `count` viewers play; false when that takes too long.
+    /// Waits until `count` viewers play. Returns false on timeout.
     pub fn wait_sessions(&mut self, count: usize, limit: Duration) -> bool {
         let until = Instant::now() + limit;
         loop {
@@ -238,14 +237,14 @@ impl RtspServer {
         }
     }
 
-    /// The shade, 8 to 248, that `/clock` shows at a time in µs since the Unix
-    /// epoch: one of 16, the tenths of a second modulo 16.
+    /// The shade, 8 to 248, that `/clock` shows at a time in µs since the Unix epoch: one of
+    /// 16, selected by tenths of a second modulo 16.
     pub fn clock_shade(micros: u64) -> u8 {
         (micros / 100_000 % 16 * 16 + 8) as u8
     }
 
-    /// How long before `micros` `/clock` showed `shade`: from 0 up to 1.5 s in
-    /// tenths, that is modulo 1.6 s. A camera sets its shade a frame early.
+    /// How long before `micros` `/clock` showed `shade`: from 0 up to 1.5 s in tenths, that is
+    /// modulo 1.6 s. A camera sets its shade one frame early.
     pub fn clock_age(shade: u8, micros: u64) -> Duration {
         let now = micros / 100_000 % 16;
         let then = u64::from(shade) / 16;
@@ -259,7 +258,7 @@ impl Drop for RtspServer {
     }
 }
 
-/// To the whole group of a child that leads one and is not yet collected.
+/// Signals the whole process group of a child that leads it and has not been reaped.
 fn signal_group(process: &Child, signal: Signal) {
     if let Some(pid) = Pid::from_raw(process.id() as i32) {
         let _ = kill_process_group(pid, signal);

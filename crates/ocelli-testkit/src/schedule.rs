@@ -1,30 +1,30 @@
 //! Every order in which the steps of several actors can happen.
 //!
-//! A test of a race by luck passes on a quiet machine. Here the race is written as actors
+//! A race test that depends on luck passes on a quiet machine. Here a race is written as actors
 //! whose steps are small functions, and the test runs once for each order of these steps.
 
-/// Decides who goes next, so that in the end all orders have been tried.
+/// Decides which actor takes the next step, so that all orders are tried in the end.
 #[derive(Default)]
 pub struct Schedule {
-    /// Of each choice of this run: which was taken, and among how many.
+    /// For each choice of this run: the option taken, and the number of options.
     choices: Vec<(usize, usize)>,
     at: usize,
 }
 
 impl Schedule {
-    /// Picks one of `count` possibilities, which must be at least one.
+    /// Picks one of `count` options. `count` must be at least one.
     pub fn pick(&mut self, count: usize) -> usize {
         assert!(count > 0, "nothing to pick from");
         if self.at == self.choices.len() {
             self.choices.push((0, count));
         }
         let (taken, before) = self.choices[self.at];
-        assert_eq!(before, count, "a run depends on its schedule alone");
+        assert_eq!(before, count, "a run must depend only on its schedule");
         self.at += 1;
         taken
     }
 
-    /// Goes on to the next order; whether there is one.
+    /// Advances to the next order. Returns whether there is one.
     fn advance(&mut self) -> bool {
         self.at = 0;
         while let Some((taken, count)) = self.choices.pop() {
@@ -37,7 +37,7 @@ impl Schedule {
     }
 }
 
-/// Calls `run` once for each order of what it lets the schedule pick; how often that was.
+/// Calls `run` once for each possible sequence of picks. Returns the number of calls.
 pub fn every_order(mut run: impl FnMut(&mut Schedule)) -> usize {
     let mut schedule = Schedule::default();
     let mut runs = 0;

@@ -1,4 +1,4 @@
-//! A WebSocket by hand, blocking: for what watches one thing at a time.
+//! A blocking WebSocket client, for code that watches one connection at a time.
 
 use crate::Result;
 use crate::feed::read_head;
@@ -15,19 +15,19 @@ pub struct Socket {
 }
 
 impl Socket {
-    /// Connects and asks for `path`; `more` are further header lines, each with its end.
-    /// Silence of `patience` is an error, here and later.
+    /// Connects and requests `path`; `more` contains additional header lines, each with its
+    /// line end. Silence for `patience` is an error, here and later.
     ///
     /// # Errors
-    /// There is no connection, or no upgrade.
+    /// Returns an error if the connection or the upgrade fails.
     pub fn open(address: SocketAddr, path: &str, more: &str, patience: Duration) -> Result<Self> {
         Self::over(Link::connect(address)?, path, more, patience)
     }
 
-    /// Asks for `path` over a connection that is there.
+    /// Requests `path` over an existing connection.
     ///
     /// # Errors
-    /// There is no upgrade.
+    /// Returns an error if the upgrade fails.
     pub fn over(mut link: Link, path: &str, more: &str, patience: Duration) -> Result<Self> {
         link.set_patience(patience);
         let address = link.stream().peer_addr()?;
@@ -42,7 +42,7 @@ impl Socket {
         Ok(Self { link })
     }
 
-    /// The wall socket's second form, subscribed to these cameras.
+    /// Opens the wall socket in its `ocelli.v2` form, subscribed to these cameras.
     ///
     /// # Errors
     /// As [`Socket::open`].
@@ -50,7 +50,7 @@ impl Socket {
         Self::wall_over(Link::connect(address)?, cameras, patience)
     }
 
-    /// The same over a connection that is there.
+    /// The same over an existing connection.
     ///
     /// # Errors
     /// As [`Socket::over`].
@@ -61,40 +61,40 @@ impl Socket {
         Ok(socket)
     }
 
-    /// The connection below.
+    /// The underlying connection.
     pub fn link(&mut self) -> &mut Link {
         &mut self.link
     }
 
-    /// Sends a text.
+    /// Sends a text message.
     ///
     /// # Errors
-    /// The connection failed or ended.
+    /// Returns an error if the connection failed or ended.
     pub fn text(&mut self, text: &str) -> Result<()> {
         self.send(0x81, text.as_bytes())
     }
 
-    /// Sends one frame. A mask of zeros leaves what is sent as it is.
+    /// Sends one frame. The mask is all zeros, which leaves the payload unchanged.
     ///
     /// # Errors
-    /// The connection failed or ended.
+    /// Returns an error if the connection failed or ended.
     pub fn send(&mut self, first: u8, payload: &[u8]) -> Result<()> {
         self.raw(&wire::frame(first, payload))
     }
 
-    /// Sends these bytes, whatever they are.
+    /// Sends these bytes unchanged.
     ///
     /// # Errors
-    /// The connection failed or ended.
+    /// Returns an error if the connection failed or ended.
     pub fn raw(&mut self, bytes: &[u8]) -> Result<()> {
         self.link.write_all(bytes)?;
         Ok(self.link.flush()?)
     }
 
-    /// The next message, and whether it is binary; pings are answered on the way.
+    /// Returns the next message, and whether it is binary. Pings are answered meanwhile.
     ///
     /// # Errors
-    /// The connection failed or ended.
+    /// Returns an error if the connection failed or ended.
     pub fn message(&mut self) -> Result<(bool, Vec<u8>)> {
         loop {
             let (header, payload) = wire::read(&mut self.link)?;
@@ -111,21 +111,25 @@ impl Socket {
         }
     }
 
-    /// The next frame of the wall's second form: its camera, its capture time
-    /// in µs since the epoch, and its picture.
+    /// Returns the next frame in the wall's `ocelli.v2` form: its camera, its capture time in
+    /// µs since the epoch, and its picture.
     ///
     /// # Errors
-    /// The connection failed or ended.
+    /// Returns an error if the connection failed or ended.
     pub fn frame(&mut self) -> Result<WallFrame> {
         loop {
             let (binary, message) = self.message()?;
             if !binary {
                 continue;
             }
-            let length = usize::from(*message.get(28).ok_or("a message without its header")?);
+            let length = usize::from(
+                *message
+                    .get(28)
+                    .ok_or("the message is shorter than its header")?,
+            );
             let id = message
                 .get(29..29 + length)
-                .ok_or("a message without its id")?;
+                .ok_or("the message is shorter than its id")?;
             return Ok(WallFrame {
                 camera: String::from_utf8_lossy(id).into_owned(),
                 captured: u64::from_be_bytes(message[12..20].try_into()?),
@@ -135,21 +139,21 @@ impl Socket {
     }
 }
 
-/// What came of a camera. Times are in µs since the epoch.
+/// A frame of one camera. Times are in µs since the epoch.
 pub struct WallFrame {
     /// The camera's id.
     pub camera: String,
-    /// When the picture was taken; 0 if unknown.
+    /// Capture time; 0 if unknown.
     pub captured: u64,
     /// The JPEG.
     pub picture: Vec<u8>,
 }
 
-/// Random bytes.
+/// Returns random bytes.
 ///
 /// # Errors
-/// The system has none.
-pub fn rubbish(length: usize) -> Result<Vec<u8>> {
+/// Returns an error if the system provides none.
+pub fn garbage(length: usize) -> Result<Vec<u8>> {
     let mut bytes = vec![0; length];
     let mut filled = 0;
     while filled < length {

@@ -1,4 +1,4 @@
-//! A wall that is watched while something happens to the hub: whether it stays live.
+//! A viewer that watches a wall during a test and records whether it stays live.
 
 use crate::Result;
 use crate::background::{Background, Shared};
@@ -11,21 +11,22 @@ use std::net::SocketAddr;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// A wall that is silent for so long has lost its hub.
+/// A wall that is silent for this long has lost its hub.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// The wait before it connects again.
 const AGAIN: Duration = Duration::from_millis(200);
 
-/// What a wall saw since it was last asked.
+/// What a watcher saw since the last call.
 #[derive(Default)]
 pub struct Seen {
     /// Frames of all cameras.
     pub frames: u64,
-    /// Connections that ended or could not be made.
+    /// Connections that ended or failed.
     pub breaks: u64,
-    /// The oldest picture when it was read, by the stamps of the cameras that write some.
+    /// The greatest age of a picture when it was read, from the stamps of cameras that write
+    /// them.
     pub age: Duration,
-    /// The longest time that a camera showed nothing new, and which one it was.
+    /// The longest time without a new picture of a camera, and that camera.
     pub gap: (Duration, String),
 }
 
@@ -51,7 +52,7 @@ impl State {
     }
 }
 
-/// A viewer that comes back whenever it has to; gone when dropped.
+/// A viewer that reconnects whenever necessary; dropping it ends it.
 pub struct Watcher(Background<State>);
 
 impl Watcher {
@@ -61,18 +62,18 @@ impl Watcher {
         Self::over(open, cameras)
     }
 
-    /// Watches these cameras over connections that are made so.
+    /// Watches these cameras over connections that `open` makes.
     pub fn over(open: impl Fn() -> io::Result<Link> + Send + 'static, cameras: &str) -> Self {
         let cameras = cameras.to_owned();
         Self::run(move |shared| watch(open()?, &cameras, shared))
     }
 
-    /// Watches the MPEG-1 of one camera; what comes counts as pictures of `jsmpeg`.
+    /// Watches the MPEG-1 of one camera; its messages count as pictures of camera `jsmpeg`.
     pub fn jsmpeg(address: SocketAddr, room: &str) -> Self {
         let path = format!("/live/jsmpeg?app=live&room={room}");
         Self::run(move |shared| {
             let mut socket = Socket::open(address, &path, "", PATIENCE)?;
-            // The size comes from a hub whose camera is gone, too.
+            // The hub sends the size even if its camera is down.
             socket.message()?;
             while shared.goes_on() {
                 socket.message()?;
@@ -87,8 +88,8 @@ impl Watcher {
         Self(Background::start(once, failed, AGAIN))
     }
 
-    /// What it saw since the last call. Cameras that show nothing at the moment count with
-    /// the time that they have shown nothing so far.
+    /// Returns what it saw since the last call. A camera without a new picture counts with the
+    /// time that has passed so far.
     pub fn take(&self) -> Seen {
         let mut state = self.0.lock();
         let now = Instant::now();
@@ -99,7 +100,7 @@ impl Watcher {
         std::mem::take(&mut state.seen)
     }
 
-    /// The cameras that have shown something within this time.
+    /// Returns the cameras with a new picture within this time.
     pub fn live(&self, within: Duration) -> Vec<String> {
         let state = self.0.lock();
         let now = Instant::now();
@@ -107,10 +108,10 @@ impl Watcher {
         live.map(|(camera, _)| camera.clone()).collect()
     }
 
-    /// Waits until all of `cameras` are live; how long that took.
+    /// Waits until all of `cameras` are live. Returns how long that took.
     ///
     /// # Errors
-    /// They are not live within the limit; says which.
+    /// Returns an error that names the missing cameras if they are not live within the limit.
     pub fn until_live(&self, cameras: &[&str], limit: Duration) -> Result<Duration> {
         let begun = Instant::now();
         loop {

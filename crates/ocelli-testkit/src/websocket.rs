@@ -1,5 +1,5 @@
-//! A WebSocket by hand: for what a well-behaved client library would not do,
-//! and for looking at exactly what came.
+//! A raw WebSocket client, for protocol violations that a client library would not commit, and
+//! for inspecting the exact frames received.
 
 use crate::wire::{self, Header};
 use std::io;
@@ -11,23 +11,22 @@ use tokio::time::timeout;
 
 pub use crate::wire::KEY;
 
-/// The answer that the key must get.
+/// The `Sec-WebSocket-Accept` value for the key.
 const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The head of an HTTP answer.
+/// The head of an HTTP response.
 #[derive(Clone, Debug)]
 pub struct Head {
     /// 101, 400 and so on.
     pub status: u16,
-    /// In their order, the names in small letters.
+    /// In their original order, with names in lower case.
     pub headers: Vec<(String, String)>,
 }
 
 impl Head {
-    /// The value of a header that comes once; none if it comes never or more
-    /// often.
+    /// Returns the value of a header that occurs exactly once.
     pub fn get(&self, name: &str) -> Option<&str> {
         let mut found = self
             .headers
@@ -38,31 +37,31 @@ impl Head {
     }
 }
 
-/// One frame, as it stands on the wire.
+/// One frame as received or sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frame {
-    /// The final one of its message.
+    /// Whether it is the last frame of its message.
     pub fin: bool,
     /// 0 continuation, 1 text, 2 binary, 8 close, 9 ping, 10 pong.
     pub opcode: u8,
-    /// Masked, as a client's must be and a server's must not.
+    /// Whether it is masked; a client's frames must be, a server's must not.
     pub masked: bool,
     /// Unmasked.
     pub payload: Vec<u8>,
 }
 
 impl Frame {
-    /// A whole text message from a client.
+    /// A complete text message from a client.
     pub fn text(text: &str) -> Self {
         Self::client(1, text.as_bytes())
     }
 
-    /// A whole binary message from a client.
+    /// A complete binary message from a client.
     pub fn binary(payload: &[u8]) -> Self {
         Self::client(2, payload)
     }
 
-    /// A whole frame from a client.
+    /// An unfragmented frame from a client.
     pub fn client(opcode: u8, payload: &[u8]) -> Self {
         Self {
             fin: true,
@@ -85,13 +84,13 @@ impl Frame {
     }
 }
 
-/// A connection on which anything can be said.
+/// A connection that can send arbitrary bytes.
 pub struct RawSocket {
     stream: TcpStream,
 }
 
 impl RawSocket {
-    /// Connects; nothing is said yet.
+    /// Connects without sending anything.
     pub async fn connect(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address)
             .await
@@ -102,10 +101,10 @@ impl RawSocket {
         Self { stream }
     }
 
-    /// A WebSocket on this path, with a subprotocol if one is given.
+    /// Opens a WebSocket on this path, with a subprotocol if one is given.
     ///
     /// # Panics
-    /// If the answer is not one that a browser would accept.
+    /// Panics if a browser would not accept the response.
     pub async fn open(address: SocketAddr, path: &str, protocol: Option<&str>) -> Self {
         let mut socket = Self::connect(address).await;
         let offer = protocol.map_or(String::new(), |name| {
@@ -124,13 +123,12 @@ impl RawSocket {
         socket
     }
 
-    /// Sends these bytes as they are. A peer that has gone is for the reading
-    /// side to notice.
+    /// Sends these bytes unchanged. A peer that has disconnected is noticed when reading.
     pub async fn say(&mut self, bytes: &[u8]) {
         let _ = timeout(PATIENCE, self.stream.write_all(bytes)).await;
     }
 
-    /// The head of an HTTP answer; none if the peer closes instead.
+    /// Reads the head of an HTTP response. Returns none if the peer closes instead.
     pub async fn head(&mut self) -> Option<Head> {
         let mut text = Vec::new();
         while !text.ends_with(b"\r\n\r\n") {
@@ -149,7 +147,7 @@ impl RawSocket {
         })
     }
 
-    /// What follows a head, up to the length it names or the connection's end.
+    /// Reads the body after a head, up to its `Content-Length` or the connection's end.
     pub async fn body(&mut self, head: &Head) -> String {
         let mut body = Vec::new();
         let length = head
@@ -160,7 +158,7 @@ impl RawSocket {
         String::from_utf8_lossy(&body).into_owned()
     }
 
-    /// Sends a frame, which may be against every rule.
+    /// Sends a frame, which may violate the protocol.
     pub async fn send(&mut self, frame: &Frame) {
         let mut bytes = vec![u8::from(frame.fin) << 7 | frame.opcode];
         let mask_bit = u8::from(frame.masked) << 7;
@@ -198,19 +196,19 @@ impl RawSocket {
         self.send(&Frame::text(text)).await;
     }
 
-    /// The next frame; none if none begins in this time.
+    /// Returns the next frame, or none if none begins within this time.
     ///
     /// # Errors
-    /// When the connection ends.
+    /// Returns an error if the connection ends.
     pub async fn next(&mut self, limit: Duration) -> io::Result<Option<Frame>> {
-        // Not `readable`, which may be true of what was read already.
+        // Not `readable`, which can still be true for bytes that were already read.
         match timeout(limit, self.stream.peek(&mut [0])).await {
             Ok(begun) => begun.map(drop)?,
             Err(_) => return Ok(None),
         }
         let whole = timeout(PATIENCE, self.frame()).await;
         whole
-            .map_err(|_| io::Error::other("a frame begun was not ended"))?
+            .map_err(|_| io::Error::other("timed out in the middle of a frame"))?
             .map(Some)
     }
 
@@ -239,14 +237,14 @@ impl RawSocket {
         })
     }
 
-    /// The next binary message; others are passed over. None if none comes in
-    /// this time, or the connection ends.
+    /// Returns the next binary message and skips others. Returns none on timeout or if the
+    /// connection ends.
     pub async fn binary(&mut self, limit: Duration) -> Option<Vec<u8>> {
         self.message(2, limit).await
     }
 
-    /// The next text message; others are passed over. None if none comes in
-    /// this time, or the connection ends.
+    /// Returns the next text message and skips others. Returns none on timeout or if the
+    /// connection ends.
     pub async fn text(&mut self, limit: Duration) -> Option<String> {
         let text = self.message(1, limit).await?;
         Some(String::from_utf8(text).expect("a text message is UTF-8"))
@@ -264,24 +262,24 @@ impl RawSocket {
         timeout(limit, search).await.ok()?
     }
 
-    /// The code with which the peer closes; other frames are passed over. None
-    /// if it does not close in this time, or ends without a close frame.
+    /// Returns the peer's close code and skips other frames. Returns none on timeout or if the
+    /// connection ends without a close frame.
     pub async fn close_code(&mut self, limit: Duration) -> Option<u16> {
         let payload = self.message(8, limit).await?;
         Frame::client(8, &payload).close_code()
     }
 }
 
-/// A message of `ocelli.v2`, taken apart by the contract's table.
+/// A parsed message of `ocelli.v2`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct V2 {
     /// 1 frame, 2 codec configuration, 3 samples.
     pub kind: u8,
     /// 1 JPEG, 2 H.264, 3 H.265, 4 MPEG-1.
     pub codec: u8,
-    /// Bit 0 key frame, bit 1 discontinuity.
+    /// Bit 0: key frame. Bit 1: discontinuity.
     pub flags: u8,
-    /// The group's number.
+    /// The group number.
     pub group: u32,
     /// The frame's number in its stream.
     pub sequence: u32,
@@ -296,7 +294,7 @@ pub struct V2 {
 }
 
 impl V2 {
-    /// None if the message is not of this version, or too short.
+    /// Returns none if the message has another version or is too short.
     pub fn parse(message: &[u8]) -> Option<Self> {
         let (header, plain) = message.split_at_checked(28)?;
         if header[0] != 2 {
@@ -317,8 +315,8 @@ impl V2 {
     }
 }
 
-/// The id and the JPEG of a plain wall message; none if it is too short or its
-/// id is not UTF-8.
+/// Returns the id and the JPEG of a plain wall message, or none if it is too short or its id is
+/// not UTF-8.
 pub fn plain_message(message: &[u8]) -> Option<(String, &[u8])> {
     let (length, rest) = message.split_first()?;
     let (id, jpeg) = rest.split_at_checked(usize::from(*length))?;

@@ -1,19 +1,20 @@
-//! WebSockets as bytes: the request that opens one, and frames. All clients of the testkit
-//! and the benchmarks, blocking or not, read and write them here.
+//! The WebSocket wire format: the opening request, and frames. All clients of the testkit and
+//! the benchmarks, blocking or not, read and write them here.
 //!
-//! Nothing is buffered and nothing is checked beyond a frame's length: what a frame has to
-//! be like is for the tests to say.
+//! Nothing is buffered, and only a frame's length is checked. Checking whether a frame is valid
+//! is up to the tests.
 
 use std::fmt::Display;
 use std::io::{self, Read};
 
-/// RFC 6455's own example of a key.
+/// The example key of RFC 6455.
 pub const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 
-/// The longest payload that is believed.
+/// The longest payload that is accepted.
 const LONGEST: u64 = 64 * 1024 * 1024;
 
-/// The request for a WebSocket; `more` are further header lines, each with its end.
+/// Returns the opening request; `more` contains additional header lines, each with its line
+/// end.
 pub fn request(host: impl Display, path: &str, more: &str) -> String {
     format!(
         "GET {path} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
@@ -28,14 +29,14 @@ pub struct Header {
     pub first: u8,
     /// The mask, if there is one.
     pub mask: Option<[u8; 4]>,
-    /// The header's own length.
+    /// Length of the header.
     pub size: usize,
-    /// The payload's length.
+    /// Length of the payload.
     pub length: u64,
 }
 
 impl Header {
-    /// The header that `bytes` begin with; none while it is not complete.
+    /// Parses the header at the beginning of `bytes`. Returns none if it is incomplete.
     #[inline]
     pub fn parse(bytes: &[u8]) -> Option<Self> {
         let [first, second, rest @ ..] = bytes else {
@@ -64,7 +65,7 @@ impl Header {
         self.first & 0x0F
     }
 
-    /// Takes the mask off a payload.
+    /// Removes the mask from a payload.
     pub fn unmask(&self, payload: &mut [u8]) {
         if let Some(mask) = self.mask {
             for (byte, mask) in payload.iter_mut().zip(mask.iter().cycle()) {
@@ -74,12 +75,12 @@ impl Header {
     }
 }
 
-/// Reads a frame, and not a byte more.
+/// Reads one frame, and no further.
 ///
 /// # Errors
-/// The connection failed or ended, or the frame is too long.
+/// Returns an error if the connection failed or ended, or if the frame is too long.
 pub fn read(from: &mut impl Read) -> io::Result<(Header, Vec<u8>)> {
-    // No header is longer.
+    // The longest possible header.
     let mut head = [0; 14];
     let mut came = 0;
     let mut wanted = 2;
@@ -101,7 +102,7 @@ pub fn read(from: &mut impl Read) -> io::Result<(Header, Vec<u8>)> {
     Ok((header, payload))
 }
 
-/// The length of the header with this second byte.
+/// Returns the length of a header with this second byte.
 fn size(second: u8) -> usize {
     let length = match second & 0x7F {
         126 => 4,
@@ -111,7 +112,8 @@ fn size(second: u8) -> usize {
     length + usize::from(second >> 7) * 4
 }
 
-/// One frame as a client sends it, with a mask of zeros, which leaves the payload as it is.
+/// Encodes one frame as a client sends it, with an all-zero mask, which leaves the payload
+/// unchanged.
 pub fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     let mut frame = Vec::with_capacity(14 + payload.len());
     frame.push(first);
@@ -136,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn frames_of_all_lengths_are_read_as_they_were_written() {
+    fn frames_of_all_lengths_are_read_back_unchanged() {
         for length in [0, 1, 125, 126, 65_535, 65_536] {
             let payload = vec![7; length];
             let bytes = frame(0x82, &payload);
@@ -153,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_of_a_server_has_no_mask_and_one_of_a_client_is_unmasked() {
+    fn server_frames_have_no_mask_and_client_frames_are_unmasked() {
         let bytes = [
             0x81,
             2,

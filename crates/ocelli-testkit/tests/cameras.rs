@@ -1,4 +1,4 @@
-//! The cameras against viewers that we did not write: ffprobe, ffmpeg, curl.
+//! The cameras, tested with independent viewers: ffprobe, ffmpeg, curl.
 
 use ocelli_testkit::jpeg::{self, Picture};
 use ocelli_testkit::{
@@ -47,7 +47,7 @@ fn codecs(url: &str) -> Result<String, String> {
     }
 }
 
-/// The brightness of the first picture, decoded by ffmpeg.
+/// Returns the luma of the first picture, decoded by ffmpeg.
 fn brightness(arguments: &[&str]) -> Vec<u8> {
     let tail = [
         "-frames:v",
@@ -65,7 +65,7 @@ fn brightness(arguments: &[&str]) -> Vec<u8> {
 }
 
 #[test]
-fn rtsp_mounts_are_what_they_say() {
+fn rtsp_mounts_have_the_documented_content() {
     let mut server = RtspServer::start(RtspServerOptions::default());
     for (mount, expected) in [
         ("h264", "h264"),
@@ -87,7 +87,7 @@ fn rtsp_mounts_are_what_they_say() {
 }
 
 #[test]
-fn an_rtsp_camera_wants_its_password() {
+fn an_rtsp_camera_requires_its_password() {
     for auth in [RtspAuth::Basic, RtspAuth::Digest] {
         let server = RtspServer::start(RtspServerOptions {
             auth: Some(("viewer".into(), "s3cret".into(), auth)),
@@ -105,7 +105,7 @@ fn an_rtsp_camera_wants_its_password() {
 }
 
 #[test]
-fn an_rtsp_camera_dies_comes_back_and_counts() {
+fn an_rtsp_camera_can_be_killed_and_restarted_and_counts_sessions() {
     let mut server = RtspServer::start(RtspServerOptions::default());
     let (port, url) = (server.port(), server.url("h264"));
     let mut viewer = Command::new("ffmpeg")
@@ -134,7 +134,7 @@ fn an_rtsp_camera_dies_comes_back_and_counts() {
 }
 
 #[test]
-fn nothing_is_left_of_an_rtsp_camera() {
+fn dropping_an_rtsp_camera_leaves_no_process() {
     let server = RtspServer::start(RtspServerOptions::default());
     let children = children_of(std::process::id());
     let process = children.into_iter().find(|child| child.pid == server.pid());
@@ -158,7 +158,7 @@ async fn http_streams_play_in_ffmpeg() {
 }
 
 #[tokio::test]
-async fn http_cameras_want_their_password_and_answer_curl() {
+async fn http_cameras_require_their_password_and_work_with_curl() {
     let camera = HttpCamera::start(HttpCameraOptions::default()).await;
     let get = async |arguments: &[&str], path: &str| {
         let mut command = tokio::process::Command::new("curl");

@@ -1,4 +1,4 @@
-//! The WebSocket by hand, against a peer by hand.
+//! The raw WebSocket client, against a hand-written peer.
 
 use ocelli_testkit::websocket::{Frame, RawSocket, V2, plain_message};
 use std::time::Duration;
@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 const LIMIT: Duration = Duration::from_secs(2);
 
 #[tokio::test]
-async fn frames_come_and_go_as_they_stand() {
+async fn frames_are_sent_and_received_unchanged() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("a listener has an address");
     let peer = tokio::spawn(async move {
@@ -53,16 +53,16 @@ async fn frames_come_and_go_as_they_stand() {
     let message = socket.binary(LIMIT).await.expect("a binary message");
     assert_eq!(plain_message(&message), Some(("a".into(), &b"JP"[..])));
     assert_eq!(socket.close_code(LIMIT).await, Some(1009));
-    peer.await.expect("the peer was content");
+    peer.await.expect("the peer succeeded");
 }
 
 #[test]
-fn a_v2_message_is_taken_apart_by_the_table() {
+fn a_v2_message_is_parsed_by_the_contracts_table() {
     let mut message = vec![2, 1, 1, 3, 0, 0, 0, 4, 0, 0, 0, 5];
     message.extend(6u64.to_be_bytes());
     message.extend(7u64.to_be_bytes());
     message.extend(b"\x04doorJPEG");
-    let parsed = V2::parse(&message).expect("it is whole");
+    let parsed = V2::parse(&message).expect("it is complete");
     assert_eq!((parsed.kind, parsed.codec, parsed.flags), (1, 1, 3));
     assert_eq!((parsed.group, parsed.sequence), (4, 5));
     assert_eq!((parsed.captured, parsed.received), (6, 7));

@@ -1,5 +1,4 @@
-//! Answers of the HTTP interface: the envelope of success, the form of errors,
-//! and the plain refusal of an upgrade, each made in this one place.
+//! HTTP responses: the success envelope and the error body, both defined here only.
 
 use crate::auth::Denied;
 use crate::catalog::ChangeError;
@@ -18,15 +17,15 @@ use utoipa::ToSchema;
 /// `{"data": …, "error": null}`.
 #[derive(Serialize, ToSchema)]
 pub struct Answer<T> {
-    /// What was asked for.
+    /// The result of the request.
     data: T,
-    /// Always null: a fault has another form.
+    /// Always null; errors use another body.
     #[schema(value_type = Option<String>)]
     error: Option<()>,
 }
 
 impl<T> Answer<T> {
-    /// An answer of success.
+    /// A successful response.
     pub fn new(data: T) -> Self {
         Self { data, error: None }
     }
@@ -38,18 +37,18 @@ impl<T: Serialize> IntoResponse for Answer<T> {
     }
 }
 
-/// An error of the HTTP interface, answered as `{"statusCode","message","error"}`.
+/// An error response of the HTTP API: `{"statusCode","message","error"}`.
 #[derive(Debug)]
 pub struct Problem {
     status: StatusCode,
     message: String,
-    /// When it may go better.
+    /// The value of `Retry-After`.
     after: Option<Duration>,
 }
 
 impl Problem {
-    /// An error with a status; `message` says what was wrong and what would be right. It may
-    /// repeat the request: control characters and secrets in it are not passed on.
+    /// An error with a status. `message` states what was wrong and what is expected. It may quote
+    /// the request: control characters and secrets in it are masked.
     pub fn new(status: StatusCode, message: impl AsRef<str>) -> Self {
         Self {
             status,
@@ -58,7 +57,7 @@ impl Problem {
         }
     }
 
-    /// Too many attempts; says when there may be another.
+    /// 429 Too Many Requests, with the time until the next attempt.
     pub fn too_many(what: &str, after: Duration) -> Self {
         let seconds = seconds(after);
         let message = format!("too many {what}; try again in {seconds} s");
@@ -68,23 +67,23 @@ impl Problem {
         }
     }
 
-    /// Its status.
+    /// The HTTP status.
     pub fn status(&self) -> StatusCode {
         self.status
     }
 
-    /// What it says.
+    /// The error message.
     pub fn message(&self) -> &str {
         &self.message
     }
 
-    /// Nothing of that name.
+    /// 404 Not Found.
     pub fn not_found(message: impl AsRef<str>) -> Self {
         Self::new(StatusCode::NOT_FOUND, message)
     }
 }
 
-/// Whole seconds, and at least one.
+/// The duration in whole seconds, rounded up, at least 1.
 fn seconds(time: Duration) -> u64 {
     time.as_millis()
         .div_ceil(1000)
@@ -93,16 +92,16 @@ fn seconds(time: Duration) -> u64 {
         .unwrap_or(u64::MAX)
 }
 
-/// How an error reads.
+/// The JSON body of an error.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Problem)]
 #[serde(rename_all = "camelCase")]
 pub struct ProblemBody {
-    /// The status again.
+    /// The HTTP status code.
     status_code: u16,
-    /// What was wrong, and what would be right.
+    /// What was wrong, and what is expected.
     message: String,
-    /// The status in words.
+    /// The reason phrase of the status.
     error: &'static str,
 }
 
@@ -149,7 +148,7 @@ impl IntoResponse for Problem {
     }
 }
 
-/// The parameters of an address; what does not fit is answered as a [`Problem`].
+/// Query parameters. A parameter that does not parse is rejected with a [`Problem`].
 pub struct QueryParams<T>(pub T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for QueryParams<T> {
@@ -163,7 +162,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for QueryParams<T>
     }
 }
 
-/// What an address names; what can't be read is answered as a [`Problem`].
+/// Path parameters. A path that does not decode is rejected with a [`Problem`].
 pub struct PathParams<T>(pub T);
 
 impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for PathParams<T> {
@@ -171,14 +170,12 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for PathPar
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let read = Path::from_request_parts(parts, state).await;
-        read.map(|Path(named)| Self(named)).map_err(|_| no_text())
+        read.map(|Path(named)| Self(named))
+            .map_err(|_| invalid_utf8())
     }
 }
 
-/// What is said of an address that is no text.
-pub fn no_text() -> Problem {
-    Problem::new(
-        StatusCode::BAD_REQUEST,
-        "the address holds what is no UTF-8",
-    )
+/// The error for a URL that is not valid UTF-8.
+pub fn invalid_utf8() -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, "the URL is not valid UTF-8")
 }

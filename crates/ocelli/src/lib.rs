@@ -1,27 +1,27 @@
 //! Ocelli: every camera, one socket.
 //!
-//! The program: it shows the cameras of `ocelli_media` to any number of viewers, over the
-//! connections of `ocelli_net`.
+//! The application crate: shows the cameras of `ocelli_media` to any number of viewers,
+//! over the connections of `ocelli_net`.
 //!
 //! # Layout
 //!
-//! | module | holds |
+//! | module | contents |
 //! |---|---|
 //! | [`cli`] | the command line and its tools |
-//! | [`launch`], [`server`] | from a configuration to a running hub; the one port |
+//! | [`launch`], [`server`] | starting a hub from a configuration; the main port |
 //! | [`config`] | the configuration file and the command line's sources |
 //! | [`catalog`] | the service through which apps, cameras, keys, links and users change |
-//! | [`ingest`] | cameras that push |
+//! | [`ingest`] | devices that push their pictures |
 //! | [`sinks`] | the kinds of sink, one file or folder each |
-//! | [`telemetry`] | series of samples: who writes them, who looks, what is kept |
-//! | [`auth`], [`visitor`] | secrets, roles and permissions; who asks, and whether they may stay |
-//! | [`store`] | what outlives the hub |
-//! | [`api`], [`answer`], [`pages`] | the HTTP interface, its answers, the browser's pages |
+//! | [`telemetry`] | series of samples: sources, viewers, storage |
+//! | [`auth`], [`visitor`] | secrets, roles and permissions; authentication and re-authorization of clients |
+//! | [`store`] | persistent state |
+//! | [`api`], [`answer`], [`pages`] | the HTTP interface, its responses, the browser's pages |
 //! | [`metrics`], [`log`] | `/metrics`; the log |
 //! | [`urls`] | the URLs that the hub gives out |
 //!
-//! Everything on the frame path runs on one current-thread runtime; what takes
-//! long (encoding a test picture, resolving a name) goes to blocking threads.
+//! Everything on the frame path runs on one current-thread runtime. Slow work (encoding a
+//! test picture, resolving a name) runs on blocking threads.
 
 mod answer;
 pub mod api;

@@ -1,4 +1,4 @@
-//! The log: lines on standard error, for people or for programs.
+//! The log: lines on standard error, as text or as JSON objects.
 
 use crate::config::{Log, LogFormat};
 use ocelli_core::text::{printable, shown};
@@ -15,13 +15,13 @@ use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::registry::LookupSpan;
 
-/// The variable that goes before the configuration's level; it takes what
-/// `tracing_subscriber::EnvFilter` reads.
+/// The variable that takes precedence over the configuration's level; its syntax is that of
+/// `tracing_subscriber::EnvFilter`.
 const VARIABLE: &str = "OCELLI_LOG";
 
-/// Standard error for the log. Where nobody takes it any more (a full disk, a
-/// pipe whose reader is gone) a line is lost, and nothing else: an error here
-/// would be told on standard error, and panic.
+/// Log writer that never reports an error. If standard error can't be written (a full disk,
+/// a closed pipe), the line is lost and nothing else happens: `tracing` would report a
+/// write error on standard error, and panic.
 struct Unfailing<W>(W);
 
 impl<W: Write> Write for Unfailing<W> {
@@ -36,11 +36,11 @@ impl<W: Write> Write for Unfailing<W> {
     }
 }
 
-/// How this process writes, once that is known.
+/// The format that this process logs in, once it is set.
 static FORMAT: OnceLock<LogFormat> = OnceLock::new();
 
-/// Says something to the person who started the hub, whatever is logged: in a log of
-/// objects it is one too.
+/// Writes a message to the user who started the hub, at every log level. In a JSON log the
+/// message is a JSON object too.
 pub fn say(words: &str) {
     let line = match FORMAT.get() {
         Some(LogFormat::Json) => {
@@ -55,11 +55,11 @@ pub fn say(words: &str) {
         }
         _ => words.to_owned(),
     };
-    // The cameras matter more than words that nobody takes.
+    // A message that can't be written must not stop the hub.
     let _ = io::stderr().write_all(line.as_bytes());
 }
 
-/// Begins the log; once in a process.
+/// Starts the log. Call once per process.
 pub fn begin(log: &Log) {
     let _ = FORMAT.set(log.format);
     let filter = EnvFilter::try_from_env(VARIABLE).unwrap_or_else(|_| EnvFilter::new(&log.level));
@@ -76,9 +76,9 @@ pub fn begin(log: &Log) {
     }
 }
 
-/// Writes the fields of an event as text. Every field of every event passes through here
-/// or through [`Objects`], so this is where control characters and secrets are stopped,
-/// whoever wrote the event.
+/// Formats the fields of an event as text. Every field of every event passes through this
+/// type or through [`Objects`], so control characters and secrets are removed here,
+/// whatever code logged the event.
 struct Fields;
 
 impl<'writer> FormatFields<'writer> for Fields {
@@ -93,7 +93,7 @@ impl<'writer> FormatFields<'writer> for Fields {
     }
 }
 
-/// The fields of one event, on their way into a line of text.
+/// Visitor that writes the fields of one event as text.
 struct Line<'writer> {
     writer: Writer<'writer>,
     begun: bool,
@@ -123,7 +123,7 @@ impl Visit for Line<'_> {
     }
 }
 
-/// Writes an event as one JSON object: `timestamp`, `level`, then its fields.
+/// Formats an event as one JSON object: `timestamp`, `level`, then its fields.
 struct Objects;
 
 impl<S, N> FormatEvent<S, N> for Objects
@@ -147,7 +147,7 @@ where
     }
 }
 
-/// The fields of one event, on their way into an object.
+/// Visitor that writes the fields of one event into a JSON object.
 #[derive(Default)]
 struct Object(String);
 
@@ -194,8 +194,8 @@ impl Visit for Object {
 /// The field that holds an event's message.
 const MESSAGE: &str = "message";
 
-/// What a field is called; none for those by which records of the crate `log` say where
-/// they are from.
+/// The name of a field; none for the fields in which records of the crate `log` carry their
+/// origin.
 fn name(field: &Field) -> Option<&'static str> {
     let name = field.name();
     (!name.starts_with("log.")).then(|| name.strip_prefix("r#").unwrap_or(name))
@@ -207,7 +207,7 @@ mod tests {
     use std::sync::{Arc, Mutex, PoisonError};
     use tracing_subscriber::fmt::MakeWriter;
 
-    /// What a log has written.
+    /// The output of a log.
     #[derive(Clone, Default)]
     struct Written(Arc<Mutex<Vec<u8>>>);
 
@@ -238,7 +238,7 @@ mod tests {
         }
     }
 
-    /// An event of which a stranger had the words.
+    /// Logs an event whose text comes from an untrusted peer.
     fn tell() {
         let key = format!("wsk_{}", "0123456789abcdef".repeat(4));
         let reason = format!("room live-{key}\n2026-11-29 INFO forged \x1b[2J\u{202e}");
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_one_line_without_secrets_and_control_characters() {
+    fn a_text_line_has_no_secrets_and_no_control_characters() {
         let written = Written::default();
         let log = tracing_subscriber::fmt()
             .with_target(false)
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn nor_are_they_in_an_object() {
+    fn a_json_object_has_no_secrets_and_no_control_characters() {
         let written = Written::default();
         let log = tracing_subscriber::fmt().with_writer(written.clone());
         let log = log.fmt_fields(Fields).event_format(Objects).finish();

@@ -1,4 +1,4 @@
-//! The program. All of it is in the library, so that tests reach it.
+//! The `ocelli` executable. All code is in the library, so that tests can reach it.
 
 use std::process::ExitCode;
 

@@ -1,5 +1,5 @@
-//! The one port: accepts connections as long as there is room for them, each of which
-//! is then a conversation of its own. `run` ends when it is told to, whatever connections stay open.
+//! The main port: accepts connections within the connection limits and serves each in its
+//! own task. `run` returns after the shutdown signal, even if connections are still open.
 
 use crate::api::Api;
 use crate::ingest::Ingest;
@@ -17,30 +17,30 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 
-/// For the cameras to be taken leave of: one that is not told keeps its session
-/// for a minute, and may allow no more than one.
+/// Grace period for RTSP TEARDOWN: a camera that gets no TEARDOWN keeps its session for a
+/// minute, and may allow only one session.
 const TEARDOWN_GRACE: Duration = Duration::from_millis(200);
-/// How long connections may take to say goodbye.
+/// Time limit for the closing handshakes of connections.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
-/// How long killed children may take to end: the system frees their memory first.
-const CHILDREN: Duration = Duration::from_secs(1);
+/// Time limit for killed child processes to end: the system frees their memory first.
+const CHILD_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The services whose routes are served, and which end with the server.
 pub struct Services {
-    /// Who asks.
+    /// Authentication and authorization of clients.
     pub identity: Arc<Identity>,
-    /// The cameras that push.
+    /// The devices that push.
     pub ingest: Arc<Ingest>,
     /// Series of samples.
     pub telemetry: Telemetry,
     /// The HTTP interface.
     pub api: Api,
-    /// What devices trust, if that is the hub's own authority.
+    /// The certificate authority that devices must trust, if it is the hub's own.
     pub authority: Authority,
 }
 
 impl Services {
-    /// The routes of all of them.
+    /// Merges the routes of all services.
     fn routes(&self) -> Router {
         let Self {
             identity,
@@ -57,8 +57,8 @@ impl Services {
     }
 }
 
-/// Serves them on `listener` until `shutdown` is ready, then ends every source
-/// and every connection.
+/// Serves `services` on `listener` until `shutdown` is ready, then ends every source and
+/// every connection.
 pub async fn run(listener: TcpListener, services: Services, shutdown: impl Future<Output = ()>) {
     let Identity { front, hub, .. } = &*services.identity;
     let plaintext_routes = trust::routes(services.authority.clone());
@@ -90,9 +90,9 @@ pub async fn run(listener: TcpListener, services: Services, shutdown: impl Futur
             tokio::time::sleep(TEARDOWN_GRACE).await;
         }
     };
-    // Tasks that don't end by then end with the runtime.
+    // Tasks that have not ended by then end with the runtime.
     let closing = tokio::time::timeout(CLOSE_TIMEOUT, front.tasks.wait());
     let _ = tokio::join!(closing, teardown);
-    let _ = tokio::time::timeout(CHILDREN, all_children_ended()).await;
+    let _ = tokio::time::timeout(CHILD_TIMEOUT, all_children_ended()).await;
     services.telemetry.stop().await;
 }

@@ -1,4 +1,4 @@
-//! The URLs that the hub gives out, made in this one place.
+//! Builds the URLs that the hub hands out.
 
 use crate::visitor::Identity;
 use axum::extract::{FromRef, FromRequestParts};
@@ -8,10 +8,10 @@ use ocelli_net::request::Peer;
 use std::convert::Infallible;
 use std::sync::Arc;
 
-/// Where whoever asks reaches this hub.
+/// The hub's URLs, based on the origin that the requester used.
 #[derive(Clone, Debug)]
 pub struct Urls {
-    /// Scheme and host, like `http://cams.lan:8080`.
+    /// Scheme and host, such as `http://cams.lan:8080`.
     origin: String,
 }
 
@@ -37,43 +37,43 @@ impl Urls {
     }
 
     fn ws(&self, path: &str) -> String {
-        // https becomes wss by the same.
+        // The same replacement turns https into wss.
         format!("{}{path}", self.origin.replacen("http", "ws", 1))
     }
 
-    /// Where a camera's device pushes.
+    /// The ingest WebSocket of a camera's device.
     pub fn ingest(&self, camera: &CameraId) -> String {
         let (app, room) = (camera.app(), camera.full_room());
         self.ws(&format!("/ingest/ws?app={app}&room={room}"))
     }
 
-    /// Its stream over a WebSocket.
+    /// The camera's stream over WebSocket.
     pub fn socket(&self, camera: &CameraId) -> String {
         let (app, room) = (camera.app(), camera.full_room());
         self.ws(&format!("/live/ws?app={app}&room={room}"))
     }
 
-    /// Its stream as MJPEG.
+    /// The camera's stream as MJPEG.
     pub fn mjpeg(&self, camera: &CameraId) -> String {
         let (app, room) = (camera.app(), camera.full_room());
         self.http(&format!("/live/{app}/{room}/mjpeg"))
     }
 
-    /// Its last frame.
+    /// The camera's newest frame as JPEG.
     pub fn frame(&self, camera: &CameraId) -> String {
         let (app, room) = (camera.app(), camera.full_room());
         self.http(&format!("/live/{app}/{room}/frame.jpg"))
     }
 
-    /// A page that plays it, also inside of another.
+    /// The player page of the camera, which other sites may embed.
     pub fn player(&self, camera: &CameraId) -> String {
         let (app, room) = (camera.app(), camera.full_room());
         self.http(&format!("/play/{app}/{room}"))
     }
 }
 
-/// The link by which a password is set. The code is in its fragment, which browsers
-/// send to nobody.
+/// The link for setting a password. The code is in the fragment, which browsers never send
+/// to a server.
 pub fn sign_in_link(origin: &str, code: &str) -> String {
     format!("{origin}/sign-in#code={code}")
 }

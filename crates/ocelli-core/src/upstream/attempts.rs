@@ -1,10 +1,10 @@
-//! What runs while an upstream is wanted: one attempt after the other, and its watchdog.
-//! The renditions of what it brings run beside it: `derive`.
+//! The attempts of an upstream while there is demand, one after the other, and their
+//! watchdog. The renditions of the stream run beside them: `derive`.
 
 use super::Upstream;
 use crate::crashes::Crashes;
 use crate::demand::{Demand, Derived, lapse};
-use crate::session::{Ending, GivenUp, Session};
+use crate::session::{EndOnDrop, Ending, Session};
 use crate::source::{Failure, FailureKind, PATIENCE, Publisher, RunOnce};
 use crate::state::State;
 use std::pin::Pin;
@@ -14,10 +14,10 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
-/// A live camera without a picture for this long is shown as stalled.
+/// A live camera without a picture for this long is reported as stalled.
 const STALL: Duration = Duration::from_secs(3);
-/// The shortest wait before a restart that a person asked for.
-const BY_HAND: Duration = Duration::from_secs(2);
+/// Minimum delay before a restart requested by a user.
+const MIN_RETRY_DELAY: Duration = Duration::from_secs(2);
 
 impl Upstream {
     pub(super) async fn supervise(self: Arc<Self>) {
@@ -29,7 +29,7 @@ impl Upstream {
                         return;
                     }
                 }
-                () = &mut trying => unreachable!("it tries as long as it is wanted"),
+                () = &mut trying => unreachable!("it retries while there is demand"),
             }
         }
     }
@@ -42,31 +42,31 @@ impl Upstream {
         }
     }
 
-    /// Goes idle, unless somebody came in this very moment.
+    /// Goes idle, unless there is new demand.
     fn rest(&self) -> bool {
         let mut inner = self.lock();
         if self.streams.demand.borrow().any() {
             return false;
         }
         inner.task = None;
-        // At once: a viewer may come before this task has ended.
+        // Immediately: a viewer may come before this task has ended.
         if let Some(session) = inner.session.take() {
             session.end();
         }
         self.streams.rest();
-        tracing::debug!(camera = %self.streams.id, state = "idle", "wanted no more");
+        tracing::debug!(camera = %self.streams.id, state = "idle", "no demand");
         true
     }
 
-    /// Returns when nobody has wanted it for [`crate::GRACE`].
+    /// Returns when there has been no demand for [`crate::GRACE`].
     async fn unwanted(&self) {
         lapse(&self.streams.demand, Demand::any).await;
     }
 
-    /// One attempt with its watchdog and what is derived from it; how it failed.
+    /// Makes one attempt, with its watchdog and renditions. Returns why it failed.
     pub(super) async fn attempt(self: &Arc<Self>) -> Failure {
         let Some(session) = self.begin().await else {
-            // It was stopped while it waited, so nobody waits for this.
+            // It was stopped while it waited, so no caller waits for this.
             return std::future::pending().await;
         };
         let (publisher, ended) = Publisher::new(self.streams.clone(), None);
@@ -74,24 +74,24 @@ impl Upstream {
             session: session.clone(),
             source: self.source.clone(),
         };
-        let _given_up = GivenUp(session);
-        let run = contained(self.source.clone().run_once(publisher), Some(ending));
+        let _given_up = EndOnDrop(session);
+        let run = run_isolated(self.source.clone().run_once(publisher), Some(ending));
         let failure = tokio::select! {
             biased;
             Ok(failure) = ended => failure,
             failure = run => failure,
             failure = self.watch() => failure,
-            () = self.derive(Derived::Jpeg) => unreachable!("derive runs as long as the attempt"),
-            () = self.derive(Derived::Mpeg1) => unreachable!("derive runs as long as the attempt"),
+            () = self.derive(Derived::Jpeg) => unreachable!("derive runs until the attempt ends"),
+            () = self.derive(Derived::Mpeg1) => unreachable!("derive runs until the attempt ends"),
         };
-        // What is wrong from now on is the camera's own.
+        // From here on, any failure is that of the camera itself.
         for derived in [Derived::Jpeg, Derived::Mpeg1] {
             self.streams.rest_derived(derived);
         }
         failure
     }
 
-    /// Begins a session, once no other one is ending at the camera.
+    /// Opens a session, once no other session is ending at the camera.
     async fn begin(self: &Arc<Self>) -> Option<Arc<Session>> {
         let session = self.sessions.open(&self.endpoint, &self.streams.id).await;
         let mut inner = self.lock();
@@ -105,14 +105,15 @@ impl Upstream {
         Some(session)
     }
 
-    /// Marks a quiet camera stalled, and gives it up after its patience.
+    /// Marks a camera without pictures as stalled, and ends the attempt when its patience
+    /// has expired.
     async fn watch(&self) -> Failure {
         if self.source.is_ingest() {
             return std::future::pending().await;
         }
         let streams = &self.streams;
         let patience = self.source.patience();
-        // A source that asks for more patience than most has a picture now and then.
+        // A source with a longer patience brings pictures at long intervals.
         let stall = if patience > PATIENCE {
             patience / 2
         } else {
@@ -121,20 +122,20 @@ impl Upstream {
         loop {
             let heard = streams.heard();
             sleep_until(heard + stall).await;
-            let Some(lived) = streams.quiet_since(heard) else {
+            let Some(had_pictures) = streams.quiet_since(heard) else {
                 continue;
             };
             let reason = no_picture(stall);
-            if lived
+            if had_pictures
                 && streams.set_state(State::Stalled(reason.clone()))
-                && let Some(times) = streams.complain(|told| &mut told.stalled)
+                && let Some(times) = streams.count_log(|log| &mut log.stalled)
             {
                 tracing::warn!(camera = %streams.id, state = "stalled", %reason, "stalled{times}");
             }
             sleep_until(heard + patience).await;
             if streams.heard() == heard {
                 let reason = no_picture(patience);
-                let reason = match lived {
+                let reason = match had_pictures {
                     true => reason,
                     false => format!("connected, but {reason}"),
                 };
@@ -146,20 +147,20 @@ impl Upstream {
     async fn after_crash(&self, crashes: &mut Crashes, failure: Failure) {
         let streams = &self.streams;
         self.lock().restarts += 1;
-        let lived = streams.end();
-        let (failed, wait) = crashes.add(Instant::now(), lived);
+        let had_pictures = streams.end();
+        let (failed, wait) = crashes.add(Instant::now(), had_pictures);
         streams.note_failure(&failure.reason);
         if failed {
-            if let Some(times) = streams.complain(|told| &mut told.failed) {
+            if let Some(times) = streams.count_log(|log| &mut log.failed) {
                 tracing::warn!(camera = %streams.id, state = "failed", reason = %failure,
                     "failed{times}; next try in {wait:?}");
             }
             streams.set_state(State::Failed(failure.reason));
         } else {
-            if let Some(times) = streams.complain(|told| &mut told.restarting) {
+            if let Some(times) = streams.count_log(|log| &mut log.restarting) {
                 tracing::info!(camera = %streams.id, reason = %failure, "restarting{times}");
             }
-            if lived {
+            if had_pictures {
                 streams.set_state(State::Stalled(failure.reason));
             }
         }
@@ -167,20 +168,20 @@ impl Upstream {
         self.wait_or_retry(wait).await;
     }
 
-    /// Waits before the next try: less if a person asks for it, but even a hand on
-    /// the button does not hammer a camera, whose account may be locked after a few
-    /// wrong passwords, or this machine.
+    /// Waits before the next attempt. A user's retry shortens the wait, but not below a
+    /// minimum, so that repeated clicks overload neither this machine nor a camera, which
+    /// may lock the account after a few wrong passwords.
     pub(super) async fn wait_or_retry(&self, wait: Duration) {
         let crashed = Instant::now();
         tokio::select! {
             () = sleep(wait) => {}
-            () = async { self.retry.notified().await; sleep_until(crashed + BY_HAND).await } => {}
+            () = async { self.retry.notified().await; sleep_until(crashed + MIN_RETRY_DELAY).await } => {}
         }
     }
 }
 
-/// An attempt and its session's end. Fields are dropped in their order, also after a
-/// panic and where the attempt never began.
+/// An attempt and the end of its session. Fields are dropped in declaration order, also
+/// after a panic and if the attempt never started.
 struct Attempt {
     run: RunOnce,
     _ending: Option<Ending>,
@@ -198,10 +199,9 @@ fn no_picture(time: Duration) -> String {
     format!("no picture for {} s", time.as_secs())
 }
 
-/// Runs an attempt in a task of its own, so that a defect in it (a panic on what
-/// some camera sends) is that camera's crash and nobody else's. Its session ends right
-/// after it.
-pub(super) async fn contained(run: RunOnce, ending: Option<Ending>) -> Failure {
+/// Runs an attempt in a separate task, so that a defect in it (a panic on the data of some
+/// camera) crashes only that camera. Its session ends right after it.
+pub(super) async fn run_isolated(run: RunOnce, ending: Option<Ending>) -> Failure {
     let mut tasks = JoinSet::new();
     tasks.spawn(Attempt {
         run,
@@ -212,7 +212,7 @@ pub(super) async fn contained(run: RunOnce, ending: Option<Ending>) -> Failure {
         Some(Ok(Ok(()))) | None => Failure::new(FailureKind::Ended, "the stream ended"),
         Some(Err(_)) => Failure::new(
             FailureKind::Unsupported,
-            "it sends something that this hub stumbled over; please report it",
+            "an internal error occurred while processing its stream; please report this",
         ),
     }
 }

@@ -1,8 +1,7 @@
-//! Runs what is derived from a camera's stream, while it is wanted and the hub has
-//! capacity for it.
+//! Runs the renditions of a camera's stream while there is demand and the hub has capacity.
 
 use super::Upstream;
-use super::attempts::contained;
+use super::attempts::run_isolated;
 use crate::capacity::Permit;
 use crate::crashes::Crashes;
 use crate::demand::{Demand, Derived, lapse};
@@ -13,15 +12,15 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 impl Upstream {
-    /// Why nobody else can begin to watch its MPEG-1 now: as many renditions run as
-    /// may, and its own is not among them.
+    /// Returns why no MPEG-1 viewer can start now: the limit of renditions is reached, and
+    /// none of them is for this camera.
     pub(crate) fn mpeg1_refusal(&self) -> Option<String> {
         let permits = self.streams.common.capacity.permits(Derived::Mpeg1);
         let refused = permits.is_exhausted() && !self.streams.mpeg1.is_running();
         refused.then(|| permits.refuse())
     }
 
-    /// Runs a rendition while it is wanted. Never ends by itself.
+    /// Runs a rendition while there is demand. Never returns.
     pub(super) async fn derive(self: &Arc<Self>, derived: Derived) {
         let streams = &self.streams;
         let slot = &streams.derived(derived).slot;
@@ -33,10 +32,10 @@ impl Upstream {
             if !wanted(&streams.demand.borrow()) {
                 streams.rest_derived(derived);
             }
-            // The sender lives in `streams`, so waiting can't fail.
+            // The sender is in `streams`, so waiting can't fail.
             let _ = demand.wait_for(wanted).await;
             let Some(rendition) = self.renditions.of(derived).cloned() else {
-                let reason = format!("this hub has nothing that turns its stream into {name}");
+                let reason = format!("this hub has no {name} rendition for its stream");
                 streams.fail_derived(derived, reason);
                 return std::future::pending().await;
             };
@@ -48,27 +47,28 @@ impl Upstream {
                     slot.clear();
                     continue;
                 }
-                // Another codec comes from another slot.
+                // A stream in another codec is in another slot.
                 _ = demand.wait_for(|demand| demand.codec != codec) => continue,
             };
             slot.interrupt();
             let (failed, wait) = match failure.kind {
-                // It took its whole time in vain, and takes as long the next time. One that
-                // made pictures until it stood still is a crash like any other.
+                // It used its whole time without a result, and would do so again. A
+                // rendition that made pictures before it stalled is treated as a normal
+                // crash.
                 FailureKind::Silent if slot.status().frames == before => (true, crashes.fail()),
                 FailureKind::Silent => crashes.add(Instant::now(), true),
                 _ => crashes.add(Instant::now(), slot.status().fps > 0.0),
             };
             if failed {
-                if let Some(times) = streams.complain(|told| &mut told.rendition_failed) {
+                if let Some(times) = streams.count_log(|log| &mut log.rendition_failed) {
                     tracing::warn!(camera = %streams.id, state = "failed", reason = %failure,
-                        "its {name} rendition failed{times}; next try in {wait:?}");
+                        "{name} rendition failed{times}; next try in {wait:?}");
                 }
                 streams.fail_derived(derived, failure.reason);
             } else {
-                if let Some(times) = streams.complain(|told| &mut told.rendition_restarting) {
+                if let Some(times) = streams.count_log(|log| &mut log.rendition_restarting) {
                     tracing::info!(camera = %streams.id, reason = %failure,
-                        "restarting its {name} rendition{times}");
+                        "restarting {name} rendition{times}");
                 }
             }
             tokio::select! {
@@ -78,7 +78,8 @@ impl Upstream {
         }
     }
 
-    /// One run of a rendition, as soon as the hub has capacity for it; how it failed.
+    /// Runs a rendition once, as soon as the hub has capacity for it. Returns why it
+    /// failed.
     async fn derive_once(
         self: &Arc<Self>,
         derived: Derived,
@@ -91,9 +92,9 @@ impl Upstream {
             Some(permit) => Some(permit),
             None => {
                 let reason = permits.refuse();
-                if let Some(times) = streams.complain(|told| &mut told.rendition_failed) {
+                if let Some(times) = streams.count_log(|log| &mut log.rendition_failed) {
                     tracing::warn!(camera = %streams.id, state = "failed", %reason,
-                        "no {} rendition{times}", derived.name());
+                        "no capacity for the {} rendition{times}", derived.name());
                 }
                 streams.fail_derived(derived, reason);
                 permits.acquire().await
@@ -107,7 +108,7 @@ impl Upstream {
         };
         let input = Follower::for_rendition(input.clone());
         let (publisher, ended) = Publisher::new(streams.clone(), Some(derived));
-        // The permit is given back when the run is over, and with it its child process.
+        // The permit is released when the run and its child process have ended.
         let run = async move {
             let _permit = permit;
             rendition.run_once(input, publisher).await
@@ -115,7 +116,7 @@ impl Upstream {
         tokio::select! {
             biased;
             Ok(failure) = ended => failure,
-            failure = contained(Box::pin(run), None) => failure,
+            failure = run_isolated(Box::pin(run), None) => failure,
         }
     }
 }

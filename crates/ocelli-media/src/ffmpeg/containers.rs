@@ -1,14 +1,14 @@
-//! Readers of the containers in which ffmpeg hands over pictures.
+//! Readers for ffmpeg's output containers: SMJPEG and AVI.
 
 use crate::jpeg;
 use ocelli_core::{Budget, FrameBuffer, Metered};
 use std::io;
 use tokio::io::{AsyncRead, AsyncReadExt, BufReader};
 
-/// The longest chunk of SMJPEG that is not a picture.
+/// The longest SMJPEG chunk, other than a picture, that is accepted.
 const MAX_SMJPEG_CHUNK: u32 = 64 << 10;
 
-/// Reads SMJPEG within a budget.
+/// SMJPEG reader that charges a budget.
 pub struct Smjpeg<R> {
     input: BufReader<Metered<R>>,
     begun: bool,
@@ -23,10 +23,10 @@ impl<R: AsyncRead + Unpin> Smjpeg<R> {
         }
     }
 
-    /// The next picture with its stamp in milliseconds; none at the end.
+    /// Returns the next picture with its timestamp in milliseconds, or `None` at the end.
     ///
     /// # Errors
-    /// The input broke off, or is no SMJPEG.
+    /// The input is cut off or is not SMJPEG.
     pub async fn next(&mut self) -> io::Result<Option<(u32, FrameBuffer)>> {
         if !self.begun {
             let mut magic = [0; 16];
@@ -66,13 +66,14 @@ impl<R: AsyncRead + Unpin> Smjpeg<R> {
     }
 }
 
-/// Reads the pictures of an AVI file of one stream that is being written, within a budget.
+/// AVI reader that charges a budget. It reads a file with one stream while the file is being
+/// written.
 pub struct Avi<R> {
     input: BufReader<Metered<R>>,
     begun: bool,
 }
 
-/// The longest MPEG-1 picture that is believed.
+/// The longest MPEG-1 picture that is accepted.
 const MPEG1_LIMIT: usize = 4 << 20;
 
 impl<R: AsyncRead + Unpin> Avi<R> {
@@ -84,10 +85,10 @@ impl<R: AsyncRead + Unpin> Avi<R> {
         }
     }
 
-    /// The next picture.
+    /// Returns the next picture.
     ///
     /// # Errors
-    /// The input ended, or is no AVI.
+    /// The input has ended or is not AVI.
     pub async fn next(&mut self) -> io::Result<FrameBuffer> {
         if !self.begun {
             let mut magic = [0; 12];
@@ -115,7 +116,7 @@ impl<R: AsyncRead + Unpin> Avi<R> {
                     if tag == *b"LIST" {
                         let mut kind = [0; 4];
                         self.input.read_exact(&mut kind).await?;
-                        // The pictures stand in this list, whose length nobody knows yet.
+                        // The pictures are in this list. Its length is not known yet.
                         if kind == *b"movi" {
                             continue;
                         }
@@ -130,7 +131,7 @@ impl<R: AsyncRead + Unpin> Avi<R> {
     }
 }
 
-/// Reads a picture of this length. Memory is touched only where bytes have come.
+/// Reads a picture of this length. Memory is touched only as bytes arrive.
 async fn read_picture(input: &mut (impl AsyncRead + Unpin), len: usize) -> io::Result<FrameBuffer> {
     let mut buffer = FrameBuffer::with_capacity(len);
     while buffer.len() < len {
@@ -151,7 +152,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn smjpeg_is_read_past_its_odd_chunks() {
+    async fn smjpeg_chunks_other_than_pictures_are_skipped() {
         let mut stream = b"\0\nSMJPEG\0\0\0\0\0\0\0\0_TXT\0\0\0\x03abc".to_vec();
         stream.extend(b"_VID\0\0\0\x0c0123456789abHENDvidD\0\0\x13\x88\0\0\0\x04jpeg");
         stream.extend(b"vidD\0\0\x13\x89\0\0\0\0DONE");
@@ -165,7 +166,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_no_smjpeg_is_an_error() {
+    async fn invalid_smjpeg_is_an_error() {
         for bad in [
             &b"\0\nSMJPEX\0\0\0\0\0\0\0\0"[..],
             b"\0\nSMJPEG\0\0\0\0\0\0\0\0what",

@@ -1,10 +1,8 @@
-//! Feeding an ffmpeg with a camera's own stream.
+//! Feeds a camera's native stream to an ffmpeg. It does not choose ffmpeg's output format.
 //!
-//! The newest group is written to ffmpeg as IVF, each picture stamped in
-//! milliseconds. Should ffmpeg be too slow, the writer waits and the follower
-//! jumps to the newest group: nothing queues here.
-//!
-//! What does not belong here: what ffmpeg makes of it.
+//! The newest group is written to ffmpeg as IVF, with a timestamp in milliseconds for each
+//! picture. If ffmpeg is too slow, the writer waits and the follower skips to the newest
+//! group, so nothing queues here.
 
 use crate::annexb;
 use crate::ffmpeg;
@@ -21,29 +19,29 @@ use tokio::process::{ChildStdin, ChildStdout};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until, timeout};
 
-/// The stamp, in milliseconds, of the newest picture at the moment of joining.
-/// Those before it are decoded, for it depends on them, but not shown: nobody
-/// wants the last seconds in fast forward.
+/// The timestamp, in milliseconds, of the newest picture at the start. The pictures before it
+/// in its group are decoded because it depends on them. They are not shown, because viewers
+/// would see the last seconds in fast forward.
 pub const JOINED: u64 = 1_000_000;
 
-/// Stamps remembered; more pictures than this are never inside ffmpeg at once.
+/// Number of timestamps that are remembered. ffmpeg never holds more pictures than this.
 const REMEMBERED: usize = 512;
 
-/// A jump of the capture time back beyond this is a new beginning.
+/// If the capture time jumps back further than this, timestamps start anew.
 const BACKWARD_MILLIS: i64 = 2_000;
 
 /// A running ffmpeg with its pipes.
 pub struct Running {
     /// The process.
     pub child: Child,
-    /// Where IVF goes in.
+    /// Input, as IVF.
     pub stdin: ChildStdin,
-    /// Where the result comes out.
+    /// Output.
     pub stdout: ChildStdout,
 }
 
-/// Starts an ffmpeg for a stream of which `first` is a picture; `output` are the
-/// arguments behind the input's.
+/// Starts an ffmpeg for the stream that `first` belongs to. `output` are the arguments after
+/// the input arguments.
 ///
 /// # Errors
 /// ffmpeg can't be started.
@@ -54,7 +52,7 @@ pub fn start(first: &Frame, output: Vec<String>, limits: &MediaLimits) -> Result
     match (child.stdin.take(), child.stdout.take()) {
         (Some(stdin), Some(stdout)) => {
             if first.codec == Codec::Yuv420p {
-                pipe::hold_one(&stdin, first.payload_len());
+                pipe::fit_raw_picture(&stdin, first.payload_len());
             }
             Ok(Running {
                 child,
@@ -66,18 +64,18 @@ pub fn start(first: &Frame, output: Vec<String>, limits: &MediaLimits) -> Result
     }
 }
 
-/// Why pictures no longer flow through ffmpeg.
+/// Reason why an ffmpeg run has ended.
 pub enum Ended {
-    /// It ended, or one of its pipes did.
+    /// ffmpeg exited or closed a pipe.
     Itself,
-    /// It took a picture and made nothing of it in time.
+    /// ffmpeg produced no output for a picture in time.
     Overdue,
-    /// The stream has become one that this ffmpeg was not started for.
+    /// The stream's codec or size changed, and this ffmpeg can't handle the new one.
     Changed,
 }
 
 impl Ended {
-    /// What to tell of it.
+    /// Returns the failure to report.
     pub async fn failure(self, child: &mut Child, limits: &MediaLimits) -> Failure {
         match self {
             Ended::Itself => ffmpeg::exit_failure(child, &limits.picture).await,
@@ -87,7 +85,7 @@ impl Ended {
                     || {
                         let seconds = limits.picture_time.as_secs_f64();
                         format!(
-                            "ffmpeg made no picture of what the camera sends within {seconds} s \
+                            "ffmpeg made no picture from the camera's stream within {seconds} s \
                              (picture_time in [limits])"
                         )
                     },
@@ -97,47 +95,47 @@ impl Ended {
             }
             Ended::Changed => Failure::new(
                 FailureKind::Ended,
-                "the camera changed its codec or its picture's size",
+                "the camera changed its codec or picture size",
             ),
         }
     }
 }
 
-/// How pictures are fed.
+/// Options of a feed.
 #[derive(Clone, Copy, Debug)]
 pub struct FeedOptions {
-    /// Only those that a decoder can start at.
+    /// Feed only key frames.
     pub key_frames: bool,
-    /// A longer pause, in milliseconds, is told to ffmpeg as a short one.
+    /// Longest pause in the timestamps, in milliseconds. A longer one is replaced by a short one.
     pub longest_pause: i64,
-    /// A picture this near to the last that came out, in milliseconds, may be left out.
+    /// Milliseconds after the last output picture within which ffmpeg may drop a picture.
     pub apart: f64,
-    /// How long ffmpeg may take over a picture.
+    /// How long ffmpeg may take for a picture.
     pub picture_time: Duration,
 }
 
-/// What the writing and the reading side share.
+/// State shared by the writing and the reading side.
 pub struct Feed {
     options: FeedOptions,
     inner: Mutex<Inner>,
-    /// Told when ffmpeg comes to owe a picture.
+    /// Notified when an output picture becomes due.
     owing: Notify,
 }
 
 struct Inner {
     stamps: Stamps,
-    /// When the newest picture that was written was taken.
+    /// Capture time of the newest picture written.
     newest: Timestamp,
-    /// The stamp of the newest picture that has to come out.
+    /// Timestamp of the newest picture that ffmpeg must output.
     asked: u64,
-    /// Since when ffmpeg has owed that picture or one before it.
+    /// Time since which that picture, or one before it, has been due.
     owed: Option<Instant>,
-    /// The stamp of the newest picture that has come out.
+    /// Timestamp of the newest output picture.
     answered: Option<f64>,
 }
 
 impl Feed {
-    /// Nothing is written yet.
+    /// Creates a feed to which nothing has been written yet.
     pub fn new(options: FeedOptions) -> Self {
         Self {
             options,
@@ -156,7 +154,7 @@ impl Feed {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes `first` and what follows it.
+    /// Writes `first` and the pictures that follow it.
     pub async fn write(&self, stdin: &mut ChildStdin, first: Frame, input: &mut Follower) -> Ended {
         match self.write_all(stdin, first, input).await {
             Ok(ended) => ended,
@@ -179,7 +177,7 @@ impl Feed {
         }
         let newest = group.last().map_or(Timestamp::UNKNOWN, Frame::taken);
         let last = group.len() - 1;
-        // The newest of them has to come out, and all before it to be decoded.
+        // ffmpeg must output the newest of them, and must decode all before it first.
         self.ask(JOINED);
         for (at, frame) in group.into_iter().enumerate() {
             let behind = newest.micros_since(frame.taken()) / 1000;
@@ -199,7 +197,7 @@ impl Feed {
                 return Ok(Ended::Changed);
             }
             let millis = self.lock().stamps.next(frame.taken());
-            // Those between key frames may wait inside for the ones they depend on.
+            // ffmpeg may hold other pictures back until the ones they depend on arrive.
             if frame.key {
                 self.ask(millis);
             }
@@ -217,14 +215,14 @@ impl Feed {
         let payload = frame.payload();
         let header = ffmpeg::ivf_frame(payload.len(), millis);
         let mut picture = (&header[..]).chain(payload);
-        // One that stands still takes nothing: a raw picture is longer than its pipe, so no
-        // later one would be asked for.
+        // A stuck ffmpeg stops reading. A raw picture is longer than its pipe, so this write
+        // would block before a later picture becomes due: it needs its own timeout.
         let time = self.time(self.lock().answered.is_some());
         timeout(time, stdin.write_all_buf(&mut picture)).await?
     }
 
-    /// How long ffmpeg may take over a picture: over the first twice as long, for then the
-    /// program has to start.
+    /// Returns how long ffmpeg may take for a picture. The first may take twice as long, because
+    /// the program has to start.
     fn time(&self, answered: bool) -> Duration {
         match answered {
             true => self.options.picture_time,
@@ -232,8 +230,8 @@ impl Feed {
         }
     }
 
-    /// A picture is about to be written, which has to come out unless it is too near to
-    /// the last one.
+    /// Notes that a picture is about to be written. It is due as output unless it is too close
+    /// to the last one.
     fn ask(&self, millis: u64) {
         let mut inner = self.lock();
         let apart = self.options.apart;
@@ -248,16 +246,16 @@ impl Feed {
         }
     }
 
-    /// The picture that is shown `millis` after the first has come out; when the newest
-    /// that went in was taken.
+    /// Notes the output picture that is shown `millis` after the first one. Returns the capture
+    /// time of the newest input picture.
     pub fn answered_after(&self, millis: f64) -> Timestamp {
         let mut inner = self.lock();
         inner.answer(JOINED as f64 + millis, self.options.apart);
         inner.newest
     }
 
-    /// A picture with this stamp, of which the lower 32 bits are known, has come out;
-    /// when it was taken.
+    /// Notes the output picture whose timestamp has these lower 32 bits. Returns its capture
+    /// time.
     pub fn answered_with(&self, millis: u32) -> Timestamp {
         let mut inner = self.lock();
         let given = inner.stamps.given_as(millis);
@@ -266,8 +264,8 @@ impl Feed {
         taken
     }
 
-    /// Returns when ffmpeg has taken too long over a picture: the decoder is kept busy,
-    /// or makes nothing of what it is given.
+    /// Waits until ffmpeg has taken too long for a picture, because the decoder is overloaded or
+    /// produces no output for its input.
     pub async fn overdue(&self) -> Ended {
         loop {
             let (owed, answered) = {
@@ -287,7 +285,7 @@ impl Feed {
 }
 
 impl Inner {
-    /// The picture with this stamp has come out, and none before it will.
+    /// Notes the output picture with this timestamp. No picture before it is due any more.
     fn answer(&mut self, stamp: f64, apart: f64) {
         self.answered = Some(stamp);
         let all = stamp + apart >= self.asked as f64;
@@ -295,7 +293,7 @@ impl Inner {
     }
 }
 
-/// What the slot holds of the newest group: `first` and what came since.
+/// Returns the newest group in the slot, beginning with `first` or with a later key frame.
 fn group_of(first: Frame, input: &mut Follower) -> Vec<Frame> {
     let mut group = vec![first];
     while let Some(frame) = input.try_next() {
@@ -307,15 +305,14 @@ fn group_of(first: Frame, input: &mut Follower) -> Vec<Frame> {
     group
 }
 
-/// What an ffmpeg is started for: another of these needs another ffmpeg, for its
-/// encoder keeps the size it began with.
+/// Stream properties that an ffmpeg is started for. A change needs a new ffmpeg, because the
+/// encoder keeps its initial size.
 #[derive(PartialEq)]
 struct Kind {
     codec: Codec,
-    /// The sequence parameter set, which tells the size.
+    /// The sequence parameter set, which contains the size.
     sequence: Vec<u8>,
-    /// The size where there is no such set, and the length of frames that all
-    /// have the same.
+    /// The size of streams without such a set, and the length of frames of fixed length.
     size: Option<(u16, u16)>,
     len: usize,
 }
@@ -339,13 +336,13 @@ impl Kind {
     }
 }
 
-/// Which stamp means which time of capture.
+/// Mapping between timestamps given to ffmpeg and capture times.
 ///
-/// Stamps go the way of the capture times, to the millisecond. Where pictures
-/// are reordered (B frames) both go back and forth alike.
+/// Timestamps follow the capture times to the millisecond. Where pictures are reordered
+/// (B frames), both go back and forth in the same way.
 struct Stamps {
     longest_pause: i64,
-    /// A time of capture, and the stamp that stands for it.
+    /// A capture time and the timestamp it corresponds to.
     origin: (Timestamp, u64),
     last: u64,
     given: VecDeque<(u64, Timestamp)>,
@@ -361,20 +358,20 @@ impl Stamps {
         }
     }
 
-    /// The stamp of the newest picture at the beginning.
+    /// Returns the timestamp of the newest picture at the start.
     fn begin(&mut self, taken: Timestamp) -> u64 {
         self.origin = (taken, JOINED);
         self.give(JOINED, taken)
     }
 
-    /// The stamp of a later picture.
+    /// Returns the timestamp of a later picture.
     fn next(&mut self, taken: Timestamp) -> u64 {
         let since = (taken.0 as i64 - self.origin.0.0 as i64).div_euclid(1000);
         let mut millis = self.origin.1.saturating_add_signed(since);
         let step = millis as i64 - self.last as i64;
         if !(-BACKWARD_MILLIS..=self.longest_pause).contains(&step) {
-            // The clock was set, or nothing came for long: the filter that counts
-            // the pictures must see neither.
+            // The clock was set, or the stream paused for long. ffmpeg's frame rate filter must
+            // see neither.
             millis = self.last + 40;
             self.origin = (taken, millis);
         }
@@ -393,8 +390,7 @@ impl Stamps {
         millis
     }
 
-    /// The stamp of which the lower 32 bits are these, and the time of capture that it
-    /// stands for.
+    /// Returns the timestamp with these lower 32 bits, and its capture time.
     fn given_as(&self, millis: u32) -> Option<(u64, Timestamp)> {
         let mut given = self.given.iter();
         given.find(|&&(given, _)| given as u32 == millis).copied()
@@ -406,10 +402,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn stamps_lead_back_to_the_time_of_capture() {
+    fn timestamps_map_back_to_capture_times() {
         let mut stamps = Stamps::new(10_000);
         let start = 1_700_000_000_000_000;
-        // In the order of decoding, as B frames have it; two nearly at once.
+        // In decoding order with B frames; two are almost simultaneous.
         let times = [0u64, 120_000, 40_000, 80_000, 240_000, 240_100, 200_000];
         let given: Vec<_> = times
             .iter()
@@ -426,7 +422,7 @@ mod tests {
             .collect();
         assert_eq!(given[0].0, JOINED);
         assert_eq!(given[1].0, JOINED + 120);
-        assert_eq!(given[5].0, JOINED + 241, "no stamp twice");
+        assert_eq!(given[5].0, JOINED + 241, "timestamps are unique");
         for (stamp, taken) in given {
             assert_eq!(stamps.given_as(stamp as u32), Some((stamp, taken)));
         }
@@ -442,7 +438,7 @@ mod tests {
         })
     }
 
-    /// Seconds until it is overdue.
+    /// Returns the seconds until the feed is overdue.
     async fn overdue(feed: &Feed) -> u64 {
         let begun = Instant::now();
         feed.overdue().await;
@@ -450,25 +446,25 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_picture_has_its_time_and_the_first_has_twice_as_much() {
+    async fn a_picture_is_overdue_after_its_time_and_the_first_after_twice_that() {
         let feed = feed(0.0);
         feed.ask(JOINED);
         assert_eq!(overdue(&feed).await, 20);
         feed.answered_after(0.0);
         feed.ask(JOINED + 40);
         assert_eq!(overdue(&feed).await, 10);
-        // One comes out, and the next has its time from then on.
+        // After an output picture, the time of the next one starts.
         feed.ask(JOINED + 80);
         feed.answered_after(40.0);
         assert_eq!(overdue(&feed).await, 10);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn nothing_is_owed_of_a_camera_that_sends_nothing() {
+    async fn nothing_is_overdue_while_the_camera_sends_nothing() {
         let feed = feed(180.0);
         feed.ask(JOINED);
         feed.answered_after(0.0);
-        // Too near to the last one: the filter leaves it out.
+        // Too close to the last one: the filter drops it.
         feed.ask(JOINED + 150);
         feed.answered_after(0.0);
         let waited = tokio::time::timeout(Duration::from_secs(3600), feed.overdue());
@@ -478,7 +474,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_is_set_does_not_stop_the_pictures() {
+    fn setting_the_clock_does_not_stop_the_pictures() {
         let mut stamps = Stamps::new(10_000);
         let start = 1_700_000_000_000_000;
         stamps.begin(Timestamp(start));

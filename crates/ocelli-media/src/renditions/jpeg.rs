@@ -1,7 +1,7 @@
-//! JPEG of whatever is none: one ffmpeg for all the viewers of a camera.
+//! JPEG rendition of streams in other codecs: one ffmpeg for all viewers of a camera.
 //!
-//! JPEGs come back with the stamps of the pictures they show, and through them
-//! with the true time of capture.
+//! Each JPEG comes back with the timestamp of its input picture, which gives its true
+//! capture time.
 
 use super::feed::{self, Ended, Feed, FeedOptions, JOINED, Running};
 use crate::ffmpeg::{self, Smjpeg};
@@ -11,16 +11,16 @@ use ocelli_core::{Follower, PeerKind, Picture, Publisher, Rendition, RunOnce};
 use std::sync::Arc;
 use tokio::process::ChildStdout;
 
-/// A pause longer than this is a new beginning.
+/// After a pause longer than this, timestamps start anew.
 const LONGEST_PAUSE_MILLIS: i64 = 10_000;
 
-/// Derives JPEG by ffmpeg.
+/// JPEG rendition made by ffmpeg.
 pub struct JpegRendition {
     options: JpegOptions,
 }
 
 impl JpegRendition {
-    /// A rendition with these options.
+    /// Creates a rendition with these options.
     pub fn new(options: JpegOptions) -> Self {
         Self { options }
     }

@@ -1,7 +1,5 @@
-//! What is derived from a camera's native stream while somebody watches.
-//!
-//! What does not belong here: when to start or retry. That is
-//! `ocelli_core::upstream`.
+//! Streams derived from a camera's native stream while it has viewers. When to start or retry
+//! is decided in `ocelli_core::upstream`.
 
 mod feed;
 mod jpeg;

@@ -1,10 +1,9 @@
-//! MPEG-1 of any stream: one ffmpeg for all the viewers of a camera that have no
-//! video decoder but JavaScript.
+//! MPEG-1 rendition of any stream, for viewers whose only video decoder is JavaScript: one
+//! ffmpeg for all such viewers of a camera.
 //!
-//! ffmpeg hands its pictures over as AVI, for that says how long each is before
-//! it comes: a bare stream would show a picture's end only by the next one's
-//! beginning. It repeats and leaves out pictures until the rate is one that
-//! MPEG-1 knows, by the stamps they went in with.
+//! ffmpeg writes AVI, because AVI gives each picture's length before the picture. In an
+//! elementary stream a picture's end is visible only when the next picture begins. ffmpeg
+//! repeats and drops pictures by their input timestamps to reach one of MPEG-1's frame rates.
 
 use super::feed::{self, Ended, Feed, FeedOptions, JOINED, Running};
 use crate::ffmpeg::{self, Avi};
@@ -14,17 +13,17 @@ use ocelli_core::{Codec, Follower, PeerKind, Picture, Publisher, Rendition, RunO
 use std::sync::Arc;
 use tokio::process::ChildStdout;
 
-/// What stands still for longer is not repeated all that time: players show what
-/// comes in turn, and the next picture would wait behind the repetitions.
+/// The longest pause that is filled with repeated pictures. Players show all pictures in
+/// order, so the next picture would wait behind further repetitions.
 const LONGEST_PAUSE_MILLIS: i64 = 250;
 
-/// Derives MPEG-1 by ffmpeg.
+/// MPEG-1 rendition made by ffmpeg.
 pub struct Mpeg1Rendition {
     options: Mpeg1Options,
 }
 
 impl Mpeg1Rendition {
-    /// A rendition with these options.
+    /// Creates a rendition with these options.
     pub fn new(options: Mpeg1Options) -> Self {
         Self { options }
     }
@@ -48,7 +47,7 @@ impl Rendition for Mpeg1Rendition {
             let feed = Feed::new(FeedOptions {
                 key_frames: false,
                 longest_pause: LONGEST_PAUSE_MILLIS,
-                // Of pictures that come faster than that, some are left out.
+                // ffmpeg may drop pictures that arrive faster than this.
                 apart: 2.0 * interval,
                 picture_time: limits.picture_time,
             });
@@ -63,14 +62,14 @@ impl Rendition for Mpeg1Rendition {
     }
 
     fn size_of(&self, input: (u16, u16)) -> Option<(u16, u16)> {
-        // What is made smaller is rounded by ffmpeg.
+        // ffmpeg rounds the size when it scales down.
         let whole = self.options.width.is_none_or(|width| input.0 <= width);
         let even = input.0.is_multiple_of(2) && input.1.is_multiple_of(2);
         (whole && even && input.0 <= crate::mpeg1::LARGEST).then_some(input)
     }
 }
 
-/// Reads pictures that are shown `interval` milliseconds each.
+/// Reads pictures that each last `interval` milliseconds.
 async fn read(
     feed: &Feed,
     mut pictures: Avi<ChildStdout>,

@@ -1,7 +1,7 @@
-//! A source's address with its credentials taken out.
+//! Source addresses, with the credentials kept separately.
 //!
-//! User and password are separated from the address the moment it is read, so
-//! that whatever prints an address later cannot print a password.
+//! User and password are removed from the address when it is parsed, so that code that prints
+//! the address later can't print the password.
 
 use super::SsrfGuard;
 use ocelli_core::Endpoint;
@@ -9,12 +9,12 @@ use percent_encoding::percent_decode_str;
 use std::fmt;
 use url::Url;
 
-/// A user and a password. Its debug form hides the password.
+/// A user and a password. The `Debug` output hides the password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credentials {
-    /// The user's name.
+    /// User name.
     pub user: String,
-    /// The password in clear: cameras want it so.
+    /// The password in plain text, because cameras need it in that form.
     pub password: String,
 }
 
@@ -24,21 +24,21 @@ impl fmt::Debug for Credentials {
     }
 }
 
-/// Where a source's pictures are.
+/// Address of a source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address {
     bare: String,
-    /// What to sign in with, from the address or from the configuration.
+    /// Credentials from the address or from the configuration.
     pub credentials: Option<Credentials>,
-    /// Where it may lead, for one that came over HTTP.
+    /// SSRF guard for an address that was added over HTTP.
     pub ssrf_guard: Option<SsrfGuard>,
 }
 
 impl Address {
-    /// Reads an address as a person wrote it.
+    /// Parses an address as the user wrote it.
     pub fn new(written: &str) -> Self {
         let (bare, credentials) = split_credentials(written.trim());
-        // A scheme is the same in capitals; whoever looks at it later need not know.
+        // Schemes are case-insensitive. Later code compares them in lower case.
         let bare = match bare.split_once(':') {
             Some((scheme, rest)) if is_scheme(scheme) => {
                 format!("{}:{rest}", scheme.to_ascii_lowercase())
@@ -52,23 +52,23 @@ impl Address {
         }
     }
 
-    /// What stands before the first colon, in lower case where that is a scheme.
+    /// Returns the part before the first colon, in lower case if it is a scheme.
     pub fn scheme(&self) -> &str {
         self.bare.split_once(':').map_or("", |(scheme, _)| scheme)
     }
 
-    /// What stands behind the scheme's colon.
+    /// Returns the part after the scheme's colon.
     pub fn rest(&self) -> &str {
         self.bare.split_once(':').map_or("", |(_, rest)| rest)
     }
 
-    /// The address without credentials.
+    /// Returns the address without credentials.
     pub fn bare(&self) -> &str {
         &self.bare
     }
 
-    /// Where that is, so that the hub opens no second session there. None where nobody
-    /// else connects: what belongs to this process alone.
+    /// Returns the endpoint that the address connects to, so that the hub opens no second session
+    /// there. Returns `None` for sources that no other connection can share.
     pub fn endpoint(&self) -> Option<Endpoint> {
         let written = match self.scheme() {
             "ffmpeg" => self.rest(),
@@ -88,10 +88,10 @@ impl Address {
         Some(Endpoint::new(peer, stream))
     }
 
-    /// The address as it may be shown to anybody: no credentials, and the values
-    /// of its query hidden where their names speak of secrets.
+    /// Returns the address without secrets: no credentials, and no values of parameters whose
+    /// names suggest secrets.
     pub fn redacted(&self) -> String {
-        // Without `://` it is no address, and all before an `@` may be a password.
+        // Without `://` it is not a valid address, and everything before an `@` may be a password.
         match self.bare.rfind('@') {
             Some(at) if !self.bare.contains("://") && self.bare[..at].contains(':') => {
                 redact(&format!("***{}", &self.bare[at..]))
@@ -109,7 +109,7 @@ fn is_scheme(word: &str) -> bool {
 /// Splits `scheme://user:password@rest` into the address and the credentials.
 fn split_credentials(written: &str) -> (String, Option<Credentials>) {
     let (scheme, rest) = match written.split_once(':') {
-        // To who reads such an address later any slashes, or none, will do there
+        // The URL parser accepts any number of slashes here, also none
         // (https://url.spec.whatwg.org/#special-authority-slashes-state).
         Some((scheme, rest)) if is_web(scheme) => (scheme, rest.trim_start_matches(is_filler)),
         _ => match written.split_once("://") {
@@ -138,11 +138,11 @@ fn is_filler(c: char) -> bool {
     matches!(c, '/' | '\\') || c.is_whitespace() || c.is_control()
 }
 
-/// Where the `@` behind the credentials stands in what follows `://`.
+/// Returns the position of the `@` after the credentials, in the text that follows `://`.
 ///
-/// A password may hold `@`, so the last one before the path counts. People also
-/// write blanks, `/`, `?` and `#` in passwords as they are. With the last three, what
-/// seems to be the host ends in a port that is none, and the `@` comes later.
+/// A password may contain `@`, so the last one before the path counts. Users also write
+/// blanks, `/`, `?` and `#` in passwords without percent-encoding. With the last three, the
+/// apparent host ends in an invalid port, and the `@` comes later.
 fn credentials_end(rest: &str) -> Option<usize> {
     let ends = |c: char| matches!(c, '/' | '?' | '#' | '\\');
     let begins = rest.find(|c| !is_filler(c))?;
@@ -158,7 +158,7 @@ fn credentials_end(rest: &str) -> Option<usize> {
     if is_port || host.starts_with('[') {
         return None;
     }
-    // Of a text with several addresses, what belongs to this one.
+    // In a text with several addresses, stay within this one.
     let word = rest.find(char::is_whitespace).unwrap_or(rest.len());
     let address = rest.find("://").unwrap_or(rest.len());
     let first = [word, address]
@@ -170,12 +170,12 @@ fn credentials_end(rest: &str) -> Option<usize> {
     rest[..host_end].rfind('@')
 }
 
-/// Names of parameters whose values are secrets, or parts of such names.
+/// Names, or parts of names, of parameters whose values are secrets.
 const SECRET_PARAMETERS: [&str; 8] = ["pas", "pw", "token", "key", "secret", "auth", "sig", "cred"];
 
-/// Hides what an address may not show: credentials wherever they stand, and the
-/// values of parameters that are secrets by their name. Some cameras have those in the
-/// path, so they are looked for all over. When in doubt it hides too much.
+/// Replaces the secrets in an address: all credentials, and the values of parameters whose
+/// names suggest secrets. Some cameras have such parameters in the path, so the whole address
+/// is searched. When in doubt, more is hidden than necessary.
 pub fn redact(address: &str) -> String {
     let mut shown = String::with_capacity(address.len());
     let mut rest = address;
@@ -229,7 +229,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn credentials_leave_the_address() {
+    fn credentials_are_removed_from_the_address() {
         let address = Address::new("rtsp://viewer:p%40ss:w@rd@10.0.0.7:554/a?b=1");
         assert_eq!(address.bare(), "rtsp://10.0.0.7:554/a?b=1");
         let credentials = address.credentials.expect("credentials");
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn passwords_are_found_as_people_write_them() {
+    fn unencoded_passwords_are_found() {
         for (written, password, bare) in [
             ("rtsp://u:pa/ss@h/x", "pa/ss", "rtsp://h/x"),
             ("rtsp://u:p?a#s@s@h:554/x@y", "p?a#s@s", "rtsp://h:554/x@y"),
@@ -260,7 +260,7 @@ mod tests {
             assert_eq!(address.bare(), "http://h/x", "{slashes:?}");
             assert!(address.credentials.is_some());
         }
-        // Here an @ is the path's own.
+        // Here the @ is part of the path.
         for plain in ["http://h:81/a@b", "http://h/a@b", "http://[::1]:81/a@b"] {
             assert_eq!(Address::new(plain).bare(), plain);
             assert_eq!(redact(plain), plain);
@@ -268,14 +268,14 @@ mod tests {
     }
 
     #[test]
-    fn a_scheme_in_capitals_is_the_same() {
+    fn schemes_are_case_insensitive() {
         let address = Address::new("RTSP://u:hush@Cam/A:b");
         assert_eq!(address.bare(), "rtsp://Cam/A:b");
         assert_eq!(Address::new("FILE:/A/B.MJPEG").bare(), "file:/A/B.MJPEG");
     }
 
     #[test]
-    fn an_address_without_credentials_stays() {
+    fn an_address_without_credentials_is_unchanged() {
         for plain in ["pattern:?fps=5", "http://h/a@b", "file:/a/b.mjpeg", "x"] {
             let address = Address::new(plain);
             assert_eq!((address.bare(), &address.credentials), (plain, &None));
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn one_camera_is_one_peer_however_it_is_written() {
+    fn different_spellings_of_a_camera_give_the_same_endpoint() {
         let at = |written: &str| Address::new(written).endpoint();
         let peer = |written: &str| at(written).map(|endpoint| format!("{endpoint:?}"));
         for (written, expected) in [
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn a_forgotten_scheme_betrays_no_password() {
+    fn an_address_without_a_scheme_reveals_no_password() {
         for (written, shown) in [
             ("viewer:hush@10.0.0.7/x", "***@10.0.0.7/x"),
             ("rtsp:/viewer:hu@sh@h/x?key=hush", "***@h/x?key=***"),
@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_shown_holds_no_secret() {
+    fn redacted_addresses_contain_no_secrets() {
         assert_eq!(
             redact("ffmpeg:http://u:hush@h/x?user=a&pwd=hush&fps=3"),
             "ffmpeg:http://***@h/x?user=a&pwd=***&fps=3"

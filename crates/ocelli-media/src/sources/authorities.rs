@@ -1,5 +1,5 @@
-//! The TLS configurations with which the hub asks cameras: one that verifies certificates as
-//! this machine does, and one that accepts any certificate.
+//! TLS client configurations for cameras: one that verifies certificates against this machine's
+//! trusted root certificates, and one that accepts any certificate.
 
 use rustls::ClientConfig;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -10,17 +10,17 @@ use rustls_platform_verifier::BuilderVerifierExt;
 use std::sync::Arc;
 use tokio::sync::OnceCell;
 
-/// Reading a machine's authorities takes ten thousand times as long as passing on a
-/// frame, so it is done once, and on a blocking thread.
+/// Loading a machine's root certificates takes ten thousand times as long as forwarding a
+/// frame, so it is done once, on a blocking thread.
 static VERIFYING: OnceCell<Arc<ClientConfig>> = OnceCell::const_new();
 
 static ACCEPTING: OnceCell<Arc<ClientConfig>> = OnceCell::const_new();
 
-/// A client's TLS. It verifies certificates with the authorities that this machine had when
-/// they were first needed, or accepts any certificate.
+/// Returns the TLS client configuration. With `verify` it uses the root certificates that this
+/// machine trusted when they were first needed; without, it accepts any certificate.
 ///
 /// # Errors
-/// Says why it can't be had.
+/// The root certificates can't be loaded, with the reason.
 pub async fn client(verify: bool) -> Result<Arc<ClientConfig>, String> {
     let (cell, make): (_, fn() -> Result<ClientConfig, Error>) = match verify {
         true => (&VERIFYING, verifying),
@@ -31,9 +31,10 @@ pub async fn client(verify: bool) -> Result<Arc<ClientConfig>, String> {
         made.unwrap_or_else(|error| Err(Error::General(error.to_string())))
             .map(Arc::new)
     });
-    config.await.cloned().map_err(|error| {
-        format!("the certificate authorities that this machine trusts can't be read: {error}")
-    })
+    config
+        .await
+        .cloned()
+        .map_err(|error| format!("this machine's trusted root certificates can't be read: {error}"))
 }
 
 fn verifying() -> Result<ClientConfig, Error> {
@@ -53,9 +54,9 @@ fn accepting() -> Result<ClientConfig, Error> {
         .with_no_client_auth())
 }
 
-/// Accepts any certificate, as `verify_tls = false` has it. Signatures are not verified
-/// either: cameras have certificates and signatures that are too old to be read, and a
-/// signature by an unknown key would prove nothing.
+/// Certificate verifier for `verify_tls = false`, which accepts any certificate. It does not
+/// verify signatures either: some cameras' certificates and signatures are too old to be
+/// parsed, and a signature by an unknown key would prove nothing.
 #[derive(Debug)]
 struct AcceptAny;
 

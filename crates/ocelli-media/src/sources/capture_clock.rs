@@ -1,25 +1,25 @@
-//! When a picture was taken, by the hub's clock, from the camera's time stamps.
+//! Converts a camera's timestamps to capture times on the hub's clock.
 //!
-//! A camera stamps pictures by a clock of its own: even and exact, but beginning
-//! anywhere, and a little fast or slow. (Sender reports would tie it to the time
-//! of day, but few cameras' time of day is right.) What is known is that no
-//! picture arrives before it was taken. So the picture that took the least time
-//! on its way ties the camera's clock to the hub's, and whatever later pictures
-//! take more is delay, seen as age: congestion, a slow link, a busy camera.
+//! A camera's timestamps are evenly spaced and exact, but they start at an arbitrary value
+//! and their clock is slightly fast or slow. (RTCP sender reports would map them to the time
+//! of day, but few cameras have the right time.) A picture can't arrive before it was taken.
+//! So the picture with the least transmission delay defines the offset between the two
+//! clocks. Additional delay of later pictures counts as their age: congestion, a slow link,
+//! a busy camera.
 //!
-//! A camera's clock that runs slow looks like a delay that grows for ever. No
-//! such clock is off by more than [`DRIFT`], so the tie is let out by that much,
-//! never beyond the receipt: real delay stays visible, drift does not add up.
+//! A slow camera clock looks like a delay that grows without end. No camera's clock is off by
+//! more than [`DRIFT`], so the offset may grow at that rate, but never past the time of
+//! receipt: real delay stays visible and drift does not accumulate.
 
 use ocelli_core::Timestamp;
 
-/// By how much a camera's clock may be slow: 500 ppm, ten times a bad quartz.
+/// The largest error of a slow camera clock: 500 ppm, ten times that of a bad quartz.
 const DRIFT: f64 = 500e-6;
 
-/// More delay or earliness than this is no delay: the camera set its clock.
+/// A larger change of the offset means that the camera's clock was set.
 const LIMIT_MICROS: i64 = 10_000_000;
 
-/// Ties a camera's clock to the hub's.
+/// Mapping from a camera's clock to the hub's.
 #[derive(Debug, Default)]
 pub struct CaptureClock {
     tie: Option<Tie>,
@@ -27,14 +27,14 @@ pub struct CaptureClock {
 
 #[derive(Clone, Copy, Debug)]
 struct Tie {
-    /// The hub's clock less the camera's, in µs, for the quickest picture.
+    /// The hub's clock minus the camera's, in µs, for the picture with the least delay.
     offset: f64,
     received: Timestamp,
 }
 
 impl CaptureClock {
-    /// When the picture stamped `camera_micros` was taken, given that it is whole
-    /// at `received`. Never later than that, never more than 10 s before.
+    /// Returns the capture time of the picture with timestamp `camera_micros` that is complete
+    /// at `received`. It is never later than `received`, and never more than 10 s earlier.
     pub fn captured(&mut self, camera_micros: i64, received: Timestamp) -> Timestamp {
         let measured = received.0 as f64 - camera_micros as f64;
         let offset = match self.tie {
@@ -57,7 +57,7 @@ mod tests {
     const START: u64 = 1_700_000_000_000_000;
     const FRAME: i64 = 66_667;
 
-    /// Feeds pictures whose way took `delays` µs; the ages they are given.
+    /// Feeds pictures with a transmission delay of `delays` µs, and returns their ages.
     fn ages(delays: &[u64], pace: f64) -> Vec<u64> {
         let mut clock = CaptureClock::default();
         let age = |(at, &delay): (usize, &u64)| {
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn delay_beyond_the_least_is_age() {
+    fn delay_beyond_the_minimum_counts_as_age() {
         let ages = ages(&[40_000, 10_000, 10_000, 500_000, 12_000], 1.0);
         assert_eq!(ages[..3], [0, 0, 0]);
         assert!((489_000..=490_000).contains(&ages[3]), "{ages:?}");
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn an_hour_of_drift_does_not_add_up() {
+    fn an_hour_of_drift_does_not_accumulate() {
         for pace in [1.0 - 200e-6, 1.0 + 200e-6] {
             let last = *ages(&vec![5_000; 54_000], pace).last().expect("pictures");
             assert!(last < 1_000, "{last}");
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn a_camera_that_sets_its_clock_begins_anew() {
+    fn a_camera_that_sets_its_clock_gets_a_new_offset() {
         let mut clock = CaptureClock::default();
         let now = Timestamp(START);
         assert_eq!(clock.captured(0, now), now);

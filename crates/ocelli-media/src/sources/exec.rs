@@ -1,14 +1,14 @@
-//! A program whose standard output is a camera.
+//! Source that reads video from a program's standard output.
 //!
-//! It is started without a shell and with next to no environment, leads a process
-//! group of its own, and ends with its source. What can be started this way can do
-//! whatever this user can: so only the configuration file names programs.
+//! The program is started without a shell and with a minimal environment, leads its own
+//! process group, and ends with its source. It has all permissions of the user that runs the
+//! hub, so only the configuration file can name programs.
 
 use super::format::{self, Format};
 use super::{Address, Kind, redact};
 use crate::supervise::{Child, Input, Reaper, ending, spawn};
 use ocelli_config::{ConfigError, Section};
-use ocelli_core::{Failure, FailureKind, Left, Publisher, RunOnce, Source};
+use ocelli_core::{Closed, Failure, FailureKind, Publisher, RunOnce, Source};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use std::sync::Arc;
 pub const KIND: Kind = Kind {
     name: "exec",
     schemes: &["exec"],
-    about: "A program of this machine that writes video to its standard output. Only the \
+    about: "A program on this machine that writes video to its standard output. Only the \
             configuration file can name one.",
     example: "exec = [\"rpicam-vid\", \"-t\", \"0\", \"--codec\", \"yuv420\", \"-o\", \"-\"]\n\
               format = \"yuv420p\"\nsize = \"640x480\"",
@@ -33,11 +33,10 @@ pub const KIND: Kind = Kind {
     open,
 };
 
-/// The programs of the Raspberry Pi's cameras pad the rows of raw pictures to a
-/// multiple of this.
+/// The Raspberry Pi's camera programs pad the rows of raw pictures to a multiple of this.
 const PI_ALIGNMENT: u16 = 64;
 
-/// How many of its last lines a program's end is told with.
+/// Number of a program's last standard-error lines in the failure reason.
 const LAST_LINES: usize = 3;
 
 struct Exec {
@@ -57,7 +56,7 @@ fn open(address: Address, options: &mut Section<'_>) -> Result<Arc<dyn Source>, 
         return Err(ConfigError::new(message).at(span));
     };
     if program.is_empty() || words.iter().any(|word| word.contains('\0')) {
-        let message = "`exec` begins with the name of a program";
+        let message = "`exec` must begin with the name of a program";
         return Err(ConfigError::new(message).at(span));
     }
     let format = Format::of(options)?;
@@ -69,7 +68,7 @@ fn open(address: Address, options: &mut Section<'_>) -> Result<Arc<dyn Source>, 
         let stride = size.0.next_multiple_of(PI_ALIGNMENT);
         let message = format!(
             "{program} pads the rows of raw pictures to a multiple of {PI_ALIGNMENT} bytes, and \
-             {} is none: add stride = {stride}, or choose another width",
+             {} is not: add stride = {stride}, or choose another width",
             size.0
         );
         return Err(ConfigError::new(message).at(options.span("size")));
@@ -99,7 +98,7 @@ impl Source for Exec {
         Box::pin(async move { self.run(&publisher).await })
     }
 
-    fn left(self: Arc<Self>) -> Left {
+    fn closed(self: Arc<Self>) -> Closed {
         Box::pin(async move { self.reaper.idle().await })
     }
 
@@ -123,7 +122,7 @@ impl Exec {
         Err(self.exit_failure(&mut child).await)
     }
 
-    /// How it ended, with its last words.
+    /// Returns the failure of an ended program, with its last standard-error lines.
     async fn exit_failure(&self, child: &mut Child) -> Failure {
         let status = child.finish().await;
         let mut reason = ending(name_of(&self.program), status);

@@ -1,15 +1,15 @@
-//! Whatever ffmpeg can read and nobody else here can: its pictures as JPEG.
+//! Source for inputs that only ffmpeg can read, transcoded to JPEG.
 //!
-//! An address goes to ffmpeg through its standard input, as a list for its
-//! concat demuxer with one entry, for everybody on this machine may read a
-//! command line, and the address may hold a password.
+//! ffmpeg gets a network address on its standard input, as a concat demuxer list with one
+//! entry. Every user of this machine can read command lines, and the address may contain a
+//! password.
 
 use super::{Address, Credentials, Kind};
 use crate::ffmpeg;
 use crate::options::{JpegOptions, JpegRate};
 use crate::supervise::{Input as Stdin, Reaper};
 use ocelli_config::{ConfigError, Section};
-use ocelli_core::{Failure, FailureKind, Left, Publisher, RunOnce, Source};
+use ocelli_core::{Closed, Failure, FailureKind, Publisher, RunOnce, Source};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,21 +34,21 @@ pub const KIND: Kind = Kind {
     open,
 };
 
-/// What ffmpeg reads.
+/// ffmpeg's input.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Input {
-    /// Something on the network.
+    /// A network stream.
     Url {
         /// The address without credentials.
         bare: String,
         credentials: Option<Credentials>,
         transport: &'static str,
     },
-    /// Pictures that ffmpeg makes itself.
+    /// A filter graph that generates pictures.
     Lavfi(String),
-    /// A file, again and again, at its own pace.
+    /// A file, played in a loop in real time.
     Loop(String),
-    /// A device or a pipe of this machine.
+    /// A device or a pipe on this machine.
     Local(String),
 }
 
@@ -81,10 +81,10 @@ fn read(address: &Address, options: &mut Section<'_>) -> Result<Ffmpeg, ConfigEr
         "ffmpeg" => address.rest(),
         _ => address.bare(),
     };
-    // Each would end the line that it stands in, and begin one of its own.
+    // Each of these would end its line in the list and inject another.
     if written.is_empty() || written.contains(['\n', '\r', '\0']) {
         let message = format!(
-            "{:?} names nothing that ffmpeg could read",
+            "{:?} is not an input that ffmpeg can read",
             address.redacted()
         );
         return Err(ConfigError::new(message));
@@ -109,7 +109,7 @@ fn read(address: &Address, options: &mut Section<'_>) -> Result<Ffmpeg, ConfigEr
 }
 
 impl Ffmpeg {
-    /// A file that is shown again and again.
+    /// Creates a source that plays a file in a loop.
     pub(super) fn looping(path: &str, jpeg: JpegOptions) -> Self {
         Self {
             input: Input::Loop(path.to_owned()),
@@ -119,7 +119,7 @@ impl Ffmpeg {
         }
     }
 
-    /// The command line, and what goes to standard input.
+    /// Returns the command line and the text for standard input.
     fn command(&self) -> (Vec<String>, Option<String>) {
         let mut arguments = Vec::new();
         let mut add = |words: &[&str]| arguments.extend(words.iter().map(|&word| word.to_owned()));
@@ -174,8 +174,8 @@ impl Ffmpeg {
         let mut child = ffmpeg::start(arguments, stdin, limits)?;
         child.reaper = self.reaper.clone();
         if let (Some(mut stdin), Some(list)) = (child.stdin.take(), list) {
-            // It fits into the pipe, so there is nothing to wait for; should
-            // ffmpeg be gone already, its last words tell why.
+            // The list fits into the pipe, so this does not block. If ffmpeg has already exited,
+            // its standard error has the reason.
             let _ = stdin.write_all(list.as_bytes()).await;
         }
         let Some(stdout) = child.stdout.take() else {
@@ -183,7 +183,7 @@ impl Ffmpeg {
         };
         ffmpeg::publish(stdout, publisher).await?;
         let failure = ffmpeg::exit_failure(&mut child, limits).await;
-        // It made pictures until it ended by itself and without complaint.
+        // ffmpeg made pictures until it ended without an error.
         if failure.reason == "ffmpeg ended" {
             return Err(Failure::new(FailureKind::Ended, "the stream ended"));
         }
@@ -196,12 +196,12 @@ impl Source for Ffmpeg {
         Box::pin(async move { self.run(&publisher).await })
     }
 
-    fn left(self: Arc<Self>) -> Left {
+    fn closed(self: Arc<Self>) -> Closed {
         Box::pin(async move { self.reaper.idle().await })
     }
 
     fn patience(&self) -> Duration {
-        // Nothing else shows that it lives than its pictures, however rare.
+        // Pictures are the only sign that the stream is alive, even if they are rare.
         let between = match self.jpeg.rate {
             JpegRate::Fps(fps) => 3.0 / fps,
             JpegRate::KeyFrames => 30.0,
@@ -210,8 +210,8 @@ impl Source for Ffmpeg {
     }
 }
 
-/// What ffmpeg may speak to reach an address of this scheme, and nothing else: a
-/// stream must not lead it to a file of this machine.
+/// Returns the protocols that ffmpeg may use for an address of this scheme. All others are
+/// forbidden, so that a stream can't lead it to a file on this machine.
 fn protocols(url: &str) -> String {
     let scheme = url.split_once(':').map_or(url, |(scheme, _)| scheme);
     match scheme {
@@ -225,7 +225,7 @@ fn protocols(url: &str) -> String {
     }
 }
 
-/// The concat demuxer's list with the one address.
+/// Returns the concat demuxer's list with one address.
 fn playlist(bare: &str, credentials: Option<&Credentials>, transport: &str) -> String {
     let url = match (credentials, bare.split_once("://")) {
         (Some(known), Some((scheme, rest))) => {
@@ -235,7 +235,7 @@ fn playlist(bare: &str, credentials: Option<&Credentials>, transport: &str) -> S
         }
         _ => bare.to_owned(),
     };
-    // Inside quotes nothing has a meaning but the quote.
+    // Inside quotes, only the quote character is special.
     let quoted = url.replace('\'', r"'\''");
     let mut list = format!("ffconcat version 1.0\nfile '{quoted}'\n");
     let scheme = bare.split_once(':').map_or("", |(scheme, _)| scheme);
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn no_address_writes_lines_of_its_own() {
+    fn an_address_cannot_inject_lines() {
         for bad in ["ffmpeg:", "ffmpeg:http://h/\nfile 'x'", "ffmpeg:a\0b"] {
             let mut options = Section::empty("a test");
             assert!(open(Address::new(bad), &mut options).is_err(), "{bad:?}");

@@ -1,7 +1,7 @@
-//! A file as a camera, shown again and again.
+//! Source that plays a file in a loop.
 //!
-//! A picture is read anew each time, so that a file which another program
-//! replaces is a camera too.
+//! A single picture is read again each time, so a file that another program replaces works as
+//! a camera too.
 
 use super::ffmpeg::Ffmpeg;
 use super::pace::WithoutPicture;
@@ -25,7 +25,7 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 pub const KIND: Kind = Kind {
     name: "file",
     schemes: &["file"],
-    about: "A picture (.jpg), JPEGs behind one another (.mjpeg), or any film that ffmpeg can read.",
+    about: "A picture (.jpg), concatenated JPEGs (.mjpeg), or any video file that ffmpeg can read.",
     example: "file:/srv/films/yard.mp4",
     options: &[(
         "fps",
@@ -34,7 +34,7 @@ pub const KIND: Kind = Kind {
     open,
 };
 
-/// How much is read at once.
+/// Bytes read at a time.
 const CHUNK: usize = 256 << 10;
 
 struct Pictures {
@@ -47,7 +47,7 @@ fn open(address: Address, options: &mut Section<'_>) -> Result<Arc<dyn Source>, 
     let fps = options.number("fps", 0.01..=60.0)?;
     let written = address.rest();
     let path = match written.strip_prefix("//") {
-        // As browsers write it, with an empty host and percent signs.
+        // A URL as browsers write it, with an empty host and percent-encoding.
         Some(url) => percent_decode_str(url).decode_utf8_lossy().into_owned(),
         None => written.to_owned(),
     };
@@ -57,7 +57,7 @@ fn open(address: Address, options: &mut Section<'_>) -> Result<Arc<dyn Source>, 
         "jpg" | "jpeg" => (false, 1.0),
         "mjpg" | "mjpeg" => (true, 10.0),
         _ if path.is_empty() => {
-            let message = "a file has a name, like \"file:/srv/films/yard.mp4\"";
+            let message = "the file's path is missing; write it like \"file:/srv/films/yard.mp4\"";
             return Err(ConfigError::new(message));
         }
         _ => return Ok(Arc::new(Ffmpeg::looping(&path, JpegOptions::of(options)?))),
@@ -100,8 +100,8 @@ impl Pictures {
             Ok(bytes)
         });
         let bytes = read.await.map_err(|error| self.unreadable(&error))?;
-        // A file that is being replaced may be short for a moment; one that stays
-        // so is found out by the watchdog.
+        // A file that is being replaced may be short for a moment. If it stays short, the
+        // watchdog reports it.
         if let Some(size) = jpeg::size(&bytes).filter(|_| bytes.len() <= jpeg::MAX_BYTES) {
             publisher.publish(Picture::jpeg(FrameBuffer::copy_from(&bytes), Some(size)));
         }
@@ -144,7 +144,7 @@ impl Pictures {
             budget.ready().await?;
             splitter.push(&bytes);
         }
-        // What follows a picture without being one is passed over.
+        // Other bytes after the last picture are ignored.
         if shown {
             return Ok(());
         }
@@ -156,7 +156,7 @@ impl Pictures {
         let path = self.path.display();
         let reason = match error.kind() {
             io::ErrorKind::NotFound => format!("there is no file {path}"),
-            io::ErrorKind::PermissionDenied => format!("this user may not read {path}"),
+            io::ErrorKind::PermissionDenied => format!("no permission to read {path}"),
             io::ErrorKind::IsADirectory => format!("{path} is a directory, not a file"),
             _ => format!("{path} can't be read: {error}"),
         };
@@ -164,7 +164,8 @@ impl Pictures {
     }
 }
 
-/// Files may be slow, and the frame path has only one thread.
+/// Runs file operations on a blocking thread, because they may be slow and the frame path has
+/// only one thread.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> io::Result<T> {

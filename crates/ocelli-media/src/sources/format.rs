@@ -1,6 +1,5 @@
-//! What a program or a pipe writes, cut into pictures as it comes.
-//!
-//! What does not belong here: who writes it, and what to do when it ends.
+//! Splits the output of a program or a pipe into pictures. It does not start programs or open
+//! pipes, and does not handle their end.
 
 use super::pace::{MAX_FPS, Pace, WithoutPicture};
 use crate::annexb;
@@ -22,19 +21,19 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::net::unix::pipe::Receiver;
 use tokio::process::ChildStdout;
 
-/// The keys by which a camera says what its bytes are: name and meaning.
+/// The configuration keys that describe the input: name and meaning.
 pub const OPTIONS: [(&str, &str); 4] = [
     (
         "format",
-        "what comes: \"yuv420p\" (raw pictures), \"mjpeg\", \"h264\", \"h265\" or \"mpegts\"; needed",
+        "the input's format: \"yuv420p\" (raw pictures), \"mjpeg\", \"h264\", \"h265\" or \"mpegts\"; required",
     ),
     (
         "size",
-        "the size of raw pictures, like \"640x480\"; both sides even",
+        "the size of raw pictures, like \"640x480\"; both sides must be even",
     ),
     (
         "fps",
-        "raw pictures a second, 24 by default; what comes more than twice as fast is held back",
+        "raw pictures a second, 24 by default; input at more than twice this rate is throttled",
     ),
     (
         "stride",
@@ -42,58 +41,58 @@ pub const OPTIONS: [(&str, &str); 4] = [
     ),
 ];
 
-/// How much is read at once of what is not cut by size.
+/// Bytes read at a time, except for raw pictures, which are split by length.
 const CHUNK: usize = 64 << 10;
 
-/// Key frames without parameter sets that are waited through.
-const HOPELESS_KEYS: usize = 3;
+/// Number of key frames without parameter sets after which the stream is given up.
+const MAX_UNDECODABLE_KEYS: usize = 3;
 
-/// Where bytes come from.
-pub trait DirectWrite: AsyncRead + AsFd + Unpin {
-    /// Gives it to a child process to read from.
+/// An input that can also be handed to a child process.
+pub trait ProgramOutput: AsyncRead + AsFd + Unpin {
+    /// Converts it to a child process's standard input.
     ///
     /// # Errors
-    /// The system refuses.
+    /// The system refuses the conversion.
     fn into_stdio(self) -> io::Result<Stdio>;
 }
 
-impl DirectWrite for ChildStdout {
+impl ProgramOutput for ChildStdout {
     fn into_stdio(self) -> io::Result<Stdio> {
         self.try_into()
     }
 }
 
-impl DirectWrite for Receiver {
+impl ProgramOutput for Receiver {
     fn into_stdio(self) -> io::Result<Stdio> {
         Ok(self.into_blocking_fd()?.into())
     }
 }
 
-/// What the bytes are.
+/// Format of the input.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Format {
-    /// Frames of planar YUV 4:2:0, of a fixed length.
+    /// Planar YUV 4:2:0 frames of a fixed length.
     Yuv420p {
         /// Pixels across and down.
         size: (u16, u16),
-        /// Samples from row to row.
+        /// Samples from one row to the next.
         stride: u16,
         /// Frames a second.
         fps: f64,
     },
-    /// JPEGs behind one another.
+    /// Concatenated JPEGs.
     Mjpeg,
-    /// A bare stream of H.264 or H.265.
+    /// An H.264 or H.265 elementary stream.
     Bare(Codec),
-    /// An MPEG transport stream; its pictures become JPEG.
+    /// An MPEG transport stream, which is transcoded to JPEG.
     Mpegts(JpegOptions),
 }
 
 impl Format {
-    /// What a `[[camera]]` says of it.
+    /// Parses the format of a `[[camera]]`.
     ///
     /// # Errors
-    /// It says nothing, or what can't be.
+    /// The format is missing, or a value is not valid.
     pub fn of(camera: &mut Section<'_>) -> Result<Self, ConfigError> {
         let span = camera.span("format");
         let word = camera.string("format")?;
@@ -107,19 +106,19 @@ impl Format {
             Some("h265") => Format::Bare(Codec::H265),
             Some("mpegts") => Format::Mpegts(JpegOptions::of(camera)?),
             _ => {
-                let message = "`format` says what comes: \"yuv420p\", \"mjpeg\", \"h264\", \
+                let message = "`format` must be \"yuv420p\", \"mjpeg\", \"h264\", \
                                \"h265\" or \"mpegts\"";
                 return Err(ConfigError::new(message).at(span));
             }
         };
         if let Some(stride) = camera.span("stride") {
-            let message = "`stride` is for format = \"yuv420p\" alone";
+            let message = "`stride` is only for format = \"yuv420p\"";
             return Err(ConfigError::new(message).at(Some(stride)));
         }
         Ok(format)
     }
 
-    /// Pixels across and down, where they are known beforehand.
+    /// Returns the width and height in pixels if they are configured.
     pub fn size(&self) -> Option<(u16, u16)> {
         match self {
             Format::Yuv420p { size, .. } => Some(*size),
@@ -127,7 +126,7 @@ impl Format {
         }
     }
 
-    /// Pictures a second, where that is known beforehand.
+    /// Returns the pictures a second if they are configured.
     pub fn rate(&self) -> Option<f64> {
         match self {
             Format::Yuv420p { fps, .. } => Some(*fps),
@@ -135,19 +134,19 @@ impl Format {
         }
     }
 
-    /// Publishes what `input` brings until it ends, within a program's budget.
+    /// Publishes the pictures in `input` until it ends, within a program's budget.
     ///
     /// # Errors
-    /// What comes can't be read, is no video, or is more than the budget allows.
+    /// The input can't be read, is not video, or exceeds the budget.
     pub async fn publish<R>(&self, input: R, publisher: &Publisher) -> Result<(), Failure>
     where
-        R: DirectWrite,
+        R: ProgramOutput,
     {
         let metered = |input| Metered::new(input, publisher.budget(PeerKind::Program));
         match *self {
             Format::Yuv420p { size, stride, fps } => {
                 let len = raw_len(stride, size.1);
-                pipe::hold_one(&input, len);
+                pipe::fit_raw_picture(&input, len);
                 let pace = Pace::new(fps * 2.0);
                 publish_raw(metered(input), size, len, pace, publisher).await
             }
@@ -158,17 +157,20 @@ impl Format {
     }
 }
 
-/// Why a program's output can't be read.
+/// Returns the failure of a read from a program.
 fn unreadable(error: &io::Error) -> Failure {
     match Overspent::cause_of(error) {
         Some(overspent) => overspent.into(),
-        None => Failure::new(FailureKind::Ended, format!("it can't be read: {error}")),
+        None => Failure::new(
+            FailureKind::Ended,
+            format!("its output can't be read: {error}"),
+        ),
     }
 }
 
-/// The failure of a program that writes no pictures.
+/// Returns the failure of a program whose output is not video.
 fn no_video(what: &str) -> Failure {
-    let reason = format!("it writes something that is no {what}");
+    let reason = format!("its output is not {what}");
     Failure::new(FailureKind::Unsupported, reason)
 }
 
@@ -180,17 +182,14 @@ fn raw(
 ) -> Result<Format, ConfigError> {
     let even = |size: &(u16, u16)| size.0.is_multiple_of(2) && size.1.is_multiple_of(2);
     let Some(size) = size.as_deref().and_then(parse_size).filter(even) else {
-        let message = "raw pictures have no other mark than their length: they need a `size`, \
-                       like size = \"640x480\", both sides even";
+        let message = "raw pictures are told apart only by their length, so they need a `size`, \
+                       like size = \"640x480\", with both sides even";
         let span = camera.span("size").or(camera.span("format"));
         return Err(ConfigError::new(message).at(span));
     };
     let stride = stride.map_or(size.0, |stride| stride as u16);
     if stride < size.0 || stride % 2 == 1 {
-        let message = format!(
-            "`stride` is an even number, and at least the width, {}",
-            size.0
-        );
+        let message = format!("`stride` must be even and at least the width, {}", size.0);
         return Err(ConfigError::new(message).at(camera.span("stride")));
     }
     Ok(Format::Yuv420p { size, stride, fps })
@@ -208,7 +207,7 @@ async fn publish_raw<R: AsyncRead + Unpin>(
         while buffer.len() < len {
             let read = input.read_buf(&mut buffer.missing(len)).await;
             if read.map_err(|error| unreadable(&error))? == 0 {
-                // What is left is no whole picture.
+                // The rest is not a complete picture.
                 return Ok(());
             }
         }
@@ -283,14 +282,14 @@ async fn publish_bare<R: AsyncRead + Unpin>(
     }
 }
 
-/// The pictures of a bare stream, each key frame with parameter sets.
+/// The pictures of an elementary stream. Each key frame gets parameter sets.
 struct Units {
     codec: Codec,
     splitter: annexb::Splitter,
-    /// The last parameter sets that came.
+    /// The latest parameter sets.
     sets: Vec<u8>,
-    /// Key frames that could not be shown.
-    hopeless: usize,
+    /// Number of key frames that could not be shown.
+    undecodable: usize,
 }
 
 impl Units {
@@ -299,11 +298,11 @@ impl Units {
             codec,
             splitter: annexb::Splitter::new(codec),
             sets: Vec::new(),
-            hopeless: 0,
+            undecodable: 0,
         }
     }
 
-    /// The next picture in what was pushed.
+    /// Returns the next picture in the pushed bytes.
     fn next_picture(&mut self) -> Result<Option<Picture>, Failure> {
         while let Some(unit) = self.splitter.next_unit() {
             let survey = annexb::survey(self.codec, unit);
@@ -311,8 +310,8 @@ impl Units {
                 self.sets = annexb::parameter_sets(self.codec, unit);
             }
             if survey.key && self.sets.is_empty() {
-                self.hopeless += 1;
-                if self.hopeless == HOPELESS_KEYS {
+                self.undecodable += 1;
+                if self.undecodable == MAX_UNDECODABLE_KEYS {
                     return Err(Failure::new(FailureKind::Unsupported, NO_PARAMETER_SETS));
                 }
                 continue;
@@ -336,7 +335,8 @@ impl Units {
     }
 }
 
-/// The sizes of the pictures of a bare stream in these pieces; none where it can't be shown.
+/// Returns the sizes of the pictures in an elementary stream that arrives in these pieces, or
+/// `None` if it can't be shown.
 #[cfg(fuzzing)]
 pub fn bare_pictures(codec: Codec, pieces: &[&[u8]]) -> Option<Vec<usize>> {
     let mut units = Units::new(codec);
@@ -350,9 +350,9 @@ pub fn bare_pictures(codec: Codec, pieces: &[&[u8]]) -> Option<Vec<usize>> {
     Some(sizes)
 }
 
-/// ffmpeg reads from the very pipe that the program writes to.
+/// Publishes an MPEG transport stream. ffmpeg reads directly from the program's pipe.
 async fn publish_mpegts(
-    input: impl DirectWrite,
+    input: impl ProgramOutput,
     jpeg: &JpegOptions,
     publisher: &Publisher,
 ) -> Result<(), Failure> {

@@ -1,8 +1,8 @@
-//! HTTP cameras: a multipart stream of JPEGs, or one JPEG fetched again and again.
-//! Which of them an address gives is told by the content type of its answer.
+//! Source for HTTP cameras: a multipart stream of JPEGs, or a JPEG that is polled. The
+//! response's content type selects between the two.
 //!
-//! All that is read stays within the camera's budget. Cameras take liberties with
-//! multipart: see [`multipart`].
+//! All reading is charged to the camera's budget. Many cameras deviate from the multipart
+//! format: see [`multipart`].
 
 mod connection;
 mod fault;
@@ -38,26 +38,26 @@ use url::{Position, Url};
 pub const KIND: Kind = Kind {
     name: "http",
     schemes: &["http", "https"],
-    about: "A camera that sends MJPEG over HTTP, or a picture that is fetched again and again.",
+    about: "A camera that sends MJPEG over HTTP, or a still picture that is fetched repeatedly.",
     example: "http://viewer:password@10.0.0.8/mjpeg",
     options: &[
         (
             "interval",
-            "how often a single picture is fetched, \"1s\" by default",
+            "the interval at which a still picture is fetched, \"1s\" by default",
         ),
         (
             "verify_tls",
-            "false accepts any certificate, as a camera's own needs it; true by default",
+            "false accepts any certificate, including self-signed ones; true by default",
         ),
     ],
     open,
 };
 
-/// For an answer's headers, and for the whole of a single picture.
+/// Timeout for a response's headers, and for a whole still picture.
 const ANSWER: Duration = Duration::from_secs(8);
 const REDIRECTS: usize = 5;
-/// Parts in a row that are no pictures before it is no camera.
-const HOPELESS_PARTS: usize = 10;
+/// Number of consecutive parts without a picture after which the stream is given up.
+const MAX_INVALID_PARTS: usize = 10;
 
 struct Http {
     url: Url,
@@ -74,7 +74,7 @@ fn open(address: Address, options: &mut Section<'_>) -> Result<Arc<dyn Source>, 
     let verify_tls = options.boolean("verify_tls")?.unwrap_or(true);
     let url = Url::parse(address.bare()).map_err(|error| {
         let shown = address.redacted();
-        ConfigError::new(format!("{shown:?} is no address of a page: {error}"))
+        ConfigError::new(format!("{shown:?} is not a valid URL: {error}"))
     })?;
     let interval = every.unwrap_or(Duration::from_secs(1));
     if !(Duration::from_millis(50)..=Duration::from_secs(3600)).contains(&interval) {
@@ -94,7 +94,7 @@ fn open(address: Address, options: &mut Section<'_>) -> Result<Arc<dyn Source>, 
 
 impl Source for Http {
     fn run_once(self: Arc<Self>, publisher: Publisher) -> RunOnce {
-        Box::pin(async move { Visit::new(&self, &publisher).run().await })
+        Box::pin(async move { Attempt::new(&self, &publisher).run().await })
     }
 
     fn patience(&self) -> Duration {
@@ -102,21 +102,21 @@ impl Source for Http {
     }
 }
 
-/// One attempt.
-struct Visit<'a> {
+/// One connection attempt.
+struct Attempt<'a> {
     camera: &'a Http,
     publisher: &'a Publisher,
-    /// What was opened last. There is never a second one beside it.
+    /// The current connection. There is never more than one.
     connection: Option<Connection>,
-    /// Answers the camera's challenge, once it has made one.
+    /// Answers the camera's authentication challenge, once it has sent one.
     signer: Option<PasswordClient>,
-    /// Where redirections have led.
+    /// The current URL, after redirects.
     url: Url,
     pace: Pace,
     without: WithoutPicture,
 }
 
-impl<'a> Visit<'a> {
+impl<'a> Attempt<'a> {
     fn new(camera: &'a Http, publisher: &'a Publisher) -> Self {
         Self {
             camera,
@@ -144,12 +144,12 @@ impl<'a> Visit<'a> {
                 self.poll().await
             }
             other => {
-                // A type is short and plain; whatever else stands there is not
-                // worth showing to every viewer.
+                // Show the type to viewers only if it is short and has no unusual
+                // characters.
                 let odd = |byte: u8| !(byte.is_ascii_alphanumeric() || b"/+-._".contains(&byte));
                 let what = match other {
-                    "" => "something unnamed",
-                    _ if other.len() > 60 || other.bytes().any(odd) => "something odd",
+                    "" => "data of unknown type",
+                    _ if other.len() > 60 || other.bytes().any(odd) => "data of an invalid type",
                     _ => other,
                 };
                 Err(Failure::new(
@@ -164,25 +164,25 @@ impl<'a> Visit<'a> {
     }
 
     async fn stream(mut self, mut parts: Multipart) -> Result<(), Failure> {
-        let mut hopeless = 0;
-        // Silence is for the watchdog to end.
+        let mut without_picture = 0;
+        // The watchdog ends a silent stream.
         while let Some(buffer) = self.next_part(&mut parts).await? {
             if self.publish(buffer).await? {
-                hopeless = 0;
+                without_picture = 0;
                 continue;
             }
-            hopeless += 1;
-            if hopeless == HOPELESS_PARTS {
-                let reason = "the parts of its stream are no JPEG pictures";
+            without_picture += 1;
+            if without_picture == MAX_INVALID_PARTS {
+                let reason = "the parts of its stream are not JPEG pictures";
                 return Err(Failure::new(FailureKind::Unsupported, reason));
             }
         }
         Err(Failure::new(FailureKind::Ended, CLOSED))
     }
 
-    /// The next part of the stream; none at its end.
+    /// Returns the next part of the stream, or `None` at its end.
     async fn next_part(&mut self, parts: &mut Multipart) -> Result<Option<FrameBuffer>, Failure> {
-        // What came may hold more than one.
+        // The bytes received so far may hold more than one part.
         let mut part = parts.next_part(&mut &[][..]);
         while part.is_none() {
             let Some(connection) = &mut self.connection else {
@@ -198,14 +198,15 @@ impl<'a> Visit<'a> {
             let taken = bytes.len() - rest.len();
             connection.consume(taken);
             if self.without.add(taken) {
-                let reason = "it sends much, but no JPEG pictures";
+                let reason = "it sends a lot of data but no JPEG pictures";
                 return Err(Failure::new(FailureKind::Unsupported, reason));
             }
         }
         Ok(part)
     }
 
-    /// Publishes what is a JPEG, and waits until the next may come; says whether it was one.
+    /// Publishes a JPEG and waits until the next one is accepted. Returns false if `buffer` is not
+    /// a JPEG.
     async fn publish(&mut self, buffer: FrameBuffer) -> Result<bool, Failure> {
         let size = jpeg::size(buffer.payload());
         if size.is_some() {
@@ -228,11 +229,11 @@ impl<'a> Visit<'a> {
         loop {
             let picture = match timeout(ANSWER, self.whole()).await {
                 Ok(picture) => picture?,
-                Err(_) => return Err(self.nothing_came()),
+                Err(_) => return Err(self.unanswered()),
             };
-            // One that has not changed is published too: it shows the camera lives.
+            // An unchanged picture is published too, because it shows that the camera works.
             if !self.publish(picture).await? {
-                let reason = "what it sends as a picture is no JPEG";
+                let reason = "the picture it sends is not a JPEG";
                 return Err(Failure::new(FailureKind::Unsupported, reason));
             }
             ticks.tick().await;
@@ -262,7 +263,7 @@ impl<'a> Visit<'a> {
         }
     }
 
-    /// Asks for the stream or the picture, signing in and following redirections.
+    /// Requests the stream or the picture. Signs in and follows redirects.
     async fn get(&mut self) -> Result<Head, Failure> {
         let mut challenged = false;
         for _ in 0..=REDIRECTS + 1 {
@@ -271,7 +272,7 @@ impl<'a> Visit<'a> {
             if status.is_redirection() {
                 self.skip().await;
                 self.follow(&head)?;
-            } else if status == StatusCode::UNAUTHORIZED && !challenged && self.at_home() {
+            } else if status == StatusCode::UNAUTHORIZED && !challenged && self.is_own_origin() {
                 challenged = true;
                 self.signer = challenge(&head.headers);
                 if self.camera.credentials.is_none() || self.signer.is_none() {
@@ -284,7 +285,7 @@ impl<'a> Visit<'a> {
                 return Err(self.refused(status));
             }
         }
-        let reason = "it redirects in circles";
+        let reason = "too many redirects";
         Err(Failure::new(FailureKind::Unsupported, reason))
     }
 
@@ -292,7 +293,7 @@ impl<'a> Visit<'a> {
         match timeout(ANSWER, self.exchange()).await {
             Ok(Ok(head)) => Ok(head),
             Ok(Err(failure)) => Err(failure),
-            Err(_) => Err(self.nothing_came()),
+            Err(_) => Err(self.unanswered()),
         }
     }
 
@@ -302,7 +303,7 @@ impl<'a> Visit<'a> {
         if let Some(open) = self.connection.as_mut().filter(|open| open.serves(url)) {
             match open.ask(&request).await {
                 Ok(head) => return Ok(head),
-                // The camera may have closed it while nothing was asked of it.
+                // The camera may have closed the connection while it was idle.
                 Err(Fault::Closed | Fault::Io(_)) if open.is_unanswered() => {}
                 Err(fault) => return Err(self.explain(fault)),
             }
@@ -325,7 +326,8 @@ impl<'a> Visit<'a> {
         head.map_err(|fault| self.explain(fault))
     }
 
-    /// Closes what is open. What it has cost counts on for what is opened next.
+    /// Closes the current connection and returns its budget for the next one, so that costs
+    /// accumulate.
     fn take_budget(&mut self) -> Budget {
         let fresh = self.publisher.budget(PeerKind::Camera);
         match self.connection.take() {
@@ -334,7 +336,7 @@ impl<'a> Visit<'a> {
         }
     }
 
-    /// Reads an answer to its end, so that the next can come over the same connection.
+    /// Reads a response to its end, so that the connection can be used again.
     async fn skip(&mut self) {
         if let Some(connection) = &mut self.connection
             && !matches!(timeout(ANSWER, connection.skip()).await, Ok(Ok(())))
@@ -343,7 +345,7 @@ impl<'a> Visit<'a> {
         }
     }
 
-    /// The request.
+    /// Returns the request's text.
     fn written(&mut self) -> String {
         let host = &self.url[Position::BeforeHost..Position::AfterPort];
         let target = &self.url[Position::BeforePath..Position::AfterQuery];
@@ -357,13 +359,14 @@ impl<'a> Visit<'a> {
         request
     }
 
-    /// The credentials are for one host, whatever it redirects to.
-    fn at_home(&self) -> bool {
+    /// Returns true if the current URL has the camera's own origin. The credentials are not sent
+    /// to any other.
+    fn is_own_origin(&self) -> bool {
         self.url.origin() == self.camera.url.origin()
     }
 
     fn authorization(&mut self) -> Option<String> {
-        if !self.at_home() {
+        if !self.is_own_origin() {
             return None;
         }
         let credentials = self.camera.credentials.as_ref()?;
@@ -376,7 +379,7 @@ impl<'a> Visit<'a> {
             method: "GET",
             body: Some(&[]),
         });
-        // Nothing that a header can't hold, whatever user and password are.
+        // User and password may contain characters that are not allowed in a header.
         answer
             .ok()
             .filter(|answer| HeaderValue::from_bytes(answer.as_bytes()).is_ok())
@@ -393,7 +396,10 @@ impl<'a> Visit<'a> {
                 Ok(())
             }
             _ => {
-                let reason = format!("{}: it redirects to nowhere", head.status.as_u16());
+                let reason = format!(
+                    "{}: its redirect has no valid address",
+                    head.status.as_u16()
+                );
                 Err(Failure::new(FailureKind::Unsupported, reason))
             }
         }
@@ -404,31 +410,34 @@ impl<'a> Visit<'a> {
         format!("{host}:{}", self.url.port_or_known_default().unwrap_or(80))
     }
 
-    fn nothing_came(&self) -> Failure {
-        let reason = format!("{} takes the connection, but does not answer", self.peer());
+    fn unanswered(&self) -> Failure {
+        let reason = format!("{} accepts the connection but does not answer", self.peer());
         Failure::new(FailureKind::Unreachable, reason)
     }
 
     fn refused(&self, status: StatusCode) -> Failure {
         let (kind, reason) = match status.as_u16() {
             401 if self.camera.credentials.is_none() => {
-                (FailureKind::Unauthorized, "it wants a user and a password")
+                (FailureKind::Unauthorized, "user and password required")
             }
             401 => (FailureKind::Unauthorized, "wrong user or password"),
-            403 => (FailureKind::Unauthorized, "this user may not see it"),
+            403 => (
+                FailureKind::Unauthorized,
+                "this user is not allowed to view the stream",
+            ),
             404 | 410 => (FailureKind::NotFound, "no such stream at this address"),
-            500..=599 => (FailureKind::Ended, "the camera has a fault or is busy"),
-            _ => (FailureKind::Unsupported, "the camera refuses"),
+            500..=599 => (FailureKind::Ended, "the camera reports an error or is busy"),
+            _ => (FailureKind::Unsupported, "the camera rejected the request"),
         };
         Failure::new(kind, format!("{}: {reason}", status.as_u16()))
     }
 
-    /// The failure behind a fault before the answer's body.
+    /// Returns the failure for a fault before the response's body.
     fn explain(&self, fault: Fault) -> Failure {
         fault.explain(&self.peer(), NOT_HTTP)
     }
 
-    /// The failure behind a fault in the answer's body.
+    /// Returns the failure for a fault in the response's body.
     fn explain_body(&self, fault: Fault) -> Failure {
         fault.explain(&self.peer(), CLOSED)
     }

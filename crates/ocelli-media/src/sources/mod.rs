@@ -1,9 +1,8 @@
-//! Everything that brings pictures in. A new kind of source is one file here and
-//! one line in [`KINDS`]; help, reference page and listings come from that list.
-//! [`push`] alone is not in it: such a camera has a key instead of an address.
+//! The source kinds. A new kind is one file here and one line in [`KINDS`]; the help, the
+//! reference page and the listings are made from that list. Only [`push`] is not in the list,
+//! because such a camera has a key instead of an address.
 //!
-//! What does not belong here: when to start, retry or stop. That is
-//! `ocelli_core::upstream`.
+//! When to start, retry or stop a source is decided in `ocelli_core::upstream`.
 
 mod address;
 mod authorities;
@@ -14,11 +13,11 @@ mod file;
 mod format;
 mod http;
 mod kind;
+mod network_failure;
 mod pace;
 mod pattern;
 mod pipe;
 pub mod push;
-mod reach;
 pub mod rtsp;
 mod ssrf_guard;
 mod v4l2;
@@ -35,7 +34,7 @@ use ocelli_config::{ConfigError, Section, nearest};
 use ocelli_core::Source;
 use std::sync::Arc;
 
-/// All kinds of source.
+/// All source kinds.
 pub const KINDS: &[Kind] = &[
     rtsp::KIND,
     http::KIND,
@@ -47,14 +46,14 @@ pub const KINDS: &[Kind] = &[
     pattern::KIND,
 ];
 
-/// The kinds that may be added over HTTP. The others start programs or read what
-/// is on this machine, which only who writes the configuration decides on.
+/// The kinds that may be added over HTTP. The others start programs or read local files and
+/// devices, so only the configuration file can add them.
 const ADDABLE: [&str; 2] = [rtsp::KIND.name, http::KIND.name];
 
-/// Makes the source for an address.
+/// Creates the source for an address.
 ///
 /// # Errors
-/// Nobody takes such an address, or its kind refuses it or its options.
+/// No kind accepts the address, or its kind rejects the address or the options.
 pub fn open(
     address: Address,
     options: &mut Section<'_>,
@@ -63,8 +62,8 @@ pub fn open(
     let kind = KINDS.iter().find(|kind| kind.schemes.contains(&scheme));
     if address.ssrf_guard.is_some() && kind.is_none_or(|kind| !ADDABLE.contains(&kind.name)) {
         return Err(ConfigError::new(
-            "a camera that is added over HTTP has an address that begins with rtsp:, http: or \
-             https:; programs, files, devices and ffmpeg's inputs come only from the \
+            "the address of a camera that is added over HTTP must begin with rtsp:, http: or \
+             https:; programs, files, devices and ffmpeg inputs can be added only in the \
              configuration file",
         ));
     }
@@ -79,7 +78,7 @@ pub fn open(
             None => format!("it should begin with one of {}", prefixes(&known)),
         };
         return Err(ConfigError::new(format!(
-            "no kind of source takes {:?}; {hint}",
+            "no source kind accepts {:?}; {hint}",
             address.redacted()
         )));
     };

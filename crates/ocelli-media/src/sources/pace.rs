@@ -1,28 +1,28 @@
-//! Limits on what comes from a camera or a program in place of ordinary video: too many
-//! pictures, or none.
+//! Limits on abnormal input from a camera or a program: too many pictures, or data without
+//! pictures.
 
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 
-/// No camera brings more pictures a second, but a defective one may.
+/// The most pictures a second that are accepted. Only a defective camera sends more.
 pub const MAX_FPS: f64 = 240.0;
 
-/// How many pictures may come at once before they are held back.
+/// Number of pictures that may arrive at once before they are throttled.
 const BURST: u32 = 8;
 
-/// A stream that has brought so many bytes without a picture among them is no video.
+/// Number of bytes without a picture after which a stream is not considered video.
 const MAX_WITHOUT_PICTURE: usize = 32 << 20;
 
-/// Holds back what sends faster than any camera. It waits at its full pipe or socket, and
-/// viewers are not sent more than they can show.
+/// Rate limiter for pictures. A sender that is too fast waits at its full pipe or socket, and
+/// viewers do not get more pictures than they can show.
 pub struct Pace {
     interval: Duration,
-    /// When the next picture would be due.
+    /// Time at which the next picture is due.
     due: Instant,
 }
 
 impl Pace {
-    /// Lets so many pictures pass in a second.
+    /// Creates a limiter that accepts `fps` pictures a second.
     pub fn new(fps: f64) -> Self {
         Self {
             interval: Duration::from_secs_f64(1.0 / fps),
@@ -30,7 +30,7 @@ impl Pace {
         }
     }
 
-    /// A picture came; returns when the next may.
+    /// Counts a picture, and waits until the next one is accepted.
     pub async fn keep(&mut self) {
         let now = Instant::now();
         self.due = self.due.max(now) + self.interval;
@@ -40,18 +40,18 @@ impl Pace {
     }
 }
 
-/// Counts the bytes since the last picture.
+/// Counter of the bytes since the last picture.
 #[derive(Default)]
 pub struct WithoutPicture(usize);
 
 impl WithoutPicture {
-    /// More bytes came; whether it is too many without a picture.
+    /// Counts more bytes. Returns true if there are too many without a picture.
     pub fn add(&mut self, len: usize) -> bool {
         self.0 = self.0.saturating_add(len);
         self.0 >= MAX_WITHOUT_PICTURE
     }
 
-    /// A picture came.
+    /// Restarts the count after a picture.
     pub fn reset(&mut self) {
         self.0 = 0;
     }
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn more_than_the_rate_is_held_back() {
+    async fn pictures_above_the_rate_are_throttled() {
         let begun = Instant::now();
         let mut pace = Pace::new(48.0);
         for _ in 0..108 {
@@ -70,7 +70,7 @@ mod tests {
         }
         let took = begun.elapsed().as_secs_f64();
         assert!((2.0..2.2).contains(&took), "{took}");
-        // What keeps the rate is not held back at all.
+        // Pictures within the rate are not delayed.
         for _ in 0..24 {
             sleep_until(Instant::now() + Duration::from_millis(41)).await;
             let before = Instant::now();

@@ -1,9 +1,9 @@
-//! A test picture with a running clock, made in process: a camera for whoever has
-//! none at hand, and one whose picture proves how old it is.
+//! Test picture with a running clock, drawn and encoded in this process. It needs no camera,
+//! and its picture shows its own age.
 //!
-//! The lowest twelfth of the picture is a strip of 32 blocks of equal width, the
-//! capture time in milliseconds since the Unix epoch modulo 2³²: most significant
-//! bit on the left, white for 1, black for 0. Programs read it back from pixels.
+//! The lowest twelfth of the picture is a strip of 32 blocks of equal width. They encode the
+//! capture time in milliseconds since the Unix epoch modulo 2³²: most significant bit on the
+//! left, white for 1, black for 0. Programs can read the time back from the pixels.
 
 use super::{Address, Kind};
 use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
@@ -30,7 +30,7 @@ pub const KIND: Kind = Kind {
     open,
 };
 
-/// Blocks in the strip that carries the time.
+/// Number of blocks in the strip that encodes the time.
 const STRIP_BITS: usize = 32;
 const QUALITY: u8 = 75;
 
@@ -38,7 +38,7 @@ struct Pattern {
     width: u16,
     height: u16,
     fps: f64,
-    /// Tells one pattern camera's colours from another's.
+    /// Colour that distinguishes this pattern camera from others.
     hue: u8,
 }
 
@@ -51,7 +51,7 @@ fn open(address: Address, options: &mut Section<'_>) -> Result<Arc<dyn Source>, 
         match key.as_ref() {
             "size" => size = Some(value.into_owned()),
             "fps" => fps = Some(parse_fps(&value)?),
-            // Any other word only gives the picture its colour.
+            // Any other parameter only changes the picture's colour.
             _ => {}
         }
     }
@@ -59,7 +59,8 @@ fn open(address: Address, options: &mut Section<'_>) -> Result<Arc<dyn Source>, 
         None => (640, 360),
         Some(text) => parse_size(text).ok_or_else(|| {
             let message = format!(
-                "{text:?} is no size; write width x height, like \"640x360\", each from 16 to 8192"
+                "{text:?} is not a size; write width x height, like \"640x360\", each from 16 to \
+                8192"
             );
             ConfigError::new(message).at(size_span)
         })?,
@@ -80,8 +81,8 @@ fn parse_fps(text: &str) -> Result<f64, ConfigError> {
     fps.ok_or_else(|| ConfigError::new(format!("fps={text}: fps is a number from 0.1 to 60")))
 }
 
-/// How many pictures are encoded at a time in this process, whatever the number of cameras.
-/// One processor is left for everything else; demo cameras must not delay real ones.
+/// Limit on the pictures that this process encodes at the same time, for all pattern cameras
+/// together. One processor is left free, so that demo cameras do not delay real ones.
 static ENCODERS: LazyLock<Semaphore> = LazyLock::new(|| {
     let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
     Semaphore::new(processors.saturating_sub(1).max(1))
@@ -97,11 +98,14 @@ impl Source for Pattern {
                 let turn = ENCODERS.acquire().await;
                 let captured = publisher.now();
                 let pattern = self.clone();
-                // Encoding takes milliseconds: not on the frame path's thread.
+                // Encoding takes milliseconds, so it must not run on the frame path's thread.
                 let encoded = tokio::task::spawn_blocking(move || pattern.encode(captured)).await;
                 drop(turn);
                 let jpeg = encoded.ok().flatten().ok_or_else(|| {
-                    Failure::new(FailureKind::Unsupported, "this size can't be encoded")
+                    Failure::new(
+                        FailureKind::Unsupported,
+                        "pictures of this size can't be encoded",
+                    )
                 })?;
                 let size = Some((self.width, self.height));
                 let mut picture = Picture::jpeg(FrameBuffer::copy_from(&jpeg), size);
@@ -141,7 +145,7 @@ impl Pattern {
             );
             canvas.fill(left, 0, right, above, colour);
         }
-        // A bar that crosses the picture in two seconds: motion at a glance.
+        // A bar that crosses the picture in two seconds, to make motion visible.
         let bar = (millis % 2000) as usize * width / 2000;
         canvas.fill(bar, 0, bar + (width / 80).max(2), above, [235, 235, 235]);
 
@@ -175,7 +179,7 @@ impl Pattern {
     }
 }
 
-/// A colour of the wheel (hue 0–255) at a brightness.
+/// Returns a colour of the colour wheel (hue 0–255) at a brightness.
 fn hue_colour(hue: u8, brightness: u8) -> [u8; 3] {
     let position = u16::from(hue) * 6;
     let rising = (position % 256) as u8;
@@ -238,7 +242,7 @@ impl Canvas {
     }
 }
 
-/// Three columns by five rows, for what a clock shows.
+/// Returns the bitmap of a clock's character: three columns by five rows.
 fn glyph(character: char) -> [u8; 5] {
     match character {
         '0' => [7, 5, 5, 5, 7],
@@ -262,7 +266,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_strip_tells_the_time() {
+    fn the_time_can_be_read_from_the_strip() {
         let pattern = Pattern {
             width: 320,
             height: 240,
@@ -280,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn any_size_that_config_takes_can_be_drawn_and_encoded() {
+    fn every_size_the_configuration_accepts_can_be_drawn_and_encoded() {
         for (width, height) in [(16, 16), (17, 19), (640, 360), (1920, 1080)] {
             let pattern = Pattern {
                 width,

@@ -1,7 +1,7 @@
-//! A named pipe that another program writes to.
+//! Source that reads a named pipe to which another program writes.
 //!
-//! The writer ends when it likes: whoever starts it again, the next attempt reads
-//! on.
+//! The writer may end at any time. When it is started again, the next attempt continues to
+//! read.
 
 use super::format::{self, Format};
 use super::{Address, Kind};
@@ -16,7 +16,7 @@ use tokio::net::unix::pipe;
 pub const KIND: Kind = Kind {
     name: "pipe",
     schemes: &["pipe"],
-    about: "A named pipe (mkfifo) of this machine that another program writes video to.",
+    about: "A named pipe (mkfifo) on this machine that another program writes video to.",
     example: "source = \"pipe:/run/camera.fifo\"\nformat = \"mjpeg\"",
     options: &format::OPTIONS,
     open,
@@ -31,7 +31,7 @@ fn open(address: Address, options: &mut Section<'_>) -> Result<Arc<dyn Source>, 
     let path = address.rest();
     if !path.starts_with('/') {
         let message =
-            format!("{path:?} is no pipe's path; write it like \"pipe:/run/camera.fifo\"");
+            format!("{path:?} is not a pipe's path; write it like \"pipe:/run/camera.fifo\"");
         return Err(ConfigError::new(message));
     }
     Ok(Arc::new(Pipe {
@@ -57,13 +57,15 @@ impl Source for Pipe {
 impl Pipe {
     async fn run(&self, publisher: &Publisher) -> Result<(), Failure> {
         let path = self.path.display();
-        // Opening a pipe that nobody writes to yet does not wait.
+        // Opening a pipe that has no writer yet does not block.
         let input = pipe::OpenOptions::new().open_receiver(&self.path);
         let input = input.map_err(|error| {
             let reason = match error.kind() {
-                io::ErrorKind::NotFound => format!("there is no pipe {path}; mkfifo makes one"),
-                io::ErrorKind::PermissionDenied => format!("this user may not read {path}"),
-                io::ErrorKind::InvalidInput => format!("{path} is no named pipe"),
+                io::ErrorKind::NotFound => {
+                    format!("there is no pipe {path}; create it with mkfifo")
+                }
+                io::ErrorKind::PermissionDenied => format!("no permission to read {path}"),
+                io::ErrorKind::InvalidInput => format!("{path} is not a named pipe"),
                 _ => format!("{path} can't be opened: {error}"),
             };
             Failure::new(FailureKind::Missing, reason)

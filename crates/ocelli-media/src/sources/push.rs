@@ -1,6 +1,5 @@
-//! Cameras that push: the outside connects and sends, the hub accepts. What it
-//! sends over is no business of this file (`ingest`); who sits at the camera's
-//! place, so that there is one at a time, is.
+//! Source for cameras that push: a device connects and sends pictures. This module makes sure
+//! that each camera has one connection at a time. The transport is in `ingest`.
 
 use ocelli_core::{Picture, Publisher, RunOnce, Source, State};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,13 +8,13 @@ use std::time::Duration;
 /// The name of this kind in listings.
 pub const KIND: &str = "push";
 
-/// The source of one camera that pushes: a seat for whoever sends its pictures.
+/// Source of one camera that pushes. At most one holder sends its pictures.
 pub struct Push<T> {
-    connect: Mutex<Connected<T>>,
+    current: Mutex<Current<T>>,
 }
 
-struct Connected<T> {
-    /// Where pictures go; none until the upstream has begun.
+struct Current<T> {
+    /// Destination of the pictures; `None` until the upstream has started.
     publisher: Option<Publisher>,
     holder: Option<Arc<T>>,
 }
@@ -23,7 +22,7 @@ struct Connected<T> {
 impl<T> Default for Push<T> {
     fn default() -> Self {
         Self {
-            connect: Mutex::new(Connected {
+            current: Mutex::new(Current {
                 publisher: None,
                 holder: None,
             }),
@@ -32,22 +31,22 @@ impl<T> Default for Push<T> {
 }
 
 impl<T> Push<T> {
-    fn lock(&self) -> MutexGuard<'_, Connected<T>> {
-        self.connect.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Current<T>> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Who sends its pictures now.
+    /// Returns the connection that sends the camera's pictures now.
     pub fn holder(&self) -> Option<Arc<T>> {
         self.lock().holder.clone()
     }
 
-    /// Seats a newcomer; whoever sat there before publishes nothing more. Viewers
-    /// notice nothing of such a change.
+    /// Makes `newcomer` the holder and returns the holder before, which can publish nothing more.
+    /// Viewers do not notice the change.
     pub fn connect(&self, newcomer: Arc<T>) -> Option<Arc<T>> {
-        let mut connect = self.lock();
-        let before = connect.holder.replace(newcomer);
+        let mut current = self.lock();
+        let before = current.holder.replace(newcomer);
         if before.is_none()
-            && let Some(publisher) = &connect.publisher
+            && let Some(publisher) = &current.publisher
         {
             publisher.interrupt();
             publisher.set_state(State::Starting);
@@ -55,15 +54,15 @@ impl<T> Push<T> {
         before
     }
 
-    /// Leaves the seat, because of a fault if one is given; whether it was still
-    /// `holder`'s. The last picture stays.
-    pub fn leave(&self, holder: &Arc<T>, fault: Option<&str>) -> bool {
-        let mut connect = self.lock();
-        if !connect.holds(holder) {
+    /// Ends the hold, because of a fault if one is given. Returns false, and changes nothing, if
+    /// `holder` no longer holds the camera. The last picture stays.
+    pub fn disconnect(&self, holder: &Arc<T>, fault: Option<&str>) -> bool {
+        let mut current = self.lock();
+        if !current.holds(holder) {
             return false;
         }
-        connect.holder = None;
-        if let Some(publisher) = &connect.publisher {
+        current.holder = None;
+        if let Some(publisher) = &current.publisher {
             publisher.interrupt();
             if let Some(fault) = fault {
                 publisher.note_failure(fault);
@@ -73,24 +72,24 @@ impl<T> Push<T> {
         true
     }
 
-    /// Shows a picture of `holder`'s; false, and nothing is shown, if the seat is
-    /// another's by now.
+    /// Publishes a picture from `holder`. Returns false, and publishes nothing, if `holder` no
+    /// longer holds the camera.
     pub fn publish(&self, holder: &Arc<T>, picture: Picture) -> bool {
-        let connect = self.lock();
-        if !connect.holds(holder) {
+        let current = self.lock();
+        if !current.holds(holder) {
             return false;
         }
-        if let Some(publisher) = &connect.publisher {
+        if let Some(publisher) = &current.publisher {
             publisher.publish(picture);
         }
         true
     }
 
-    /// Says that `holder` is there but sends no pictures, for so long now.
+    /// Marks the camera as stalled: `holder` is connected but has sent no picture for this long.
     pub fn stall(&self, holder: &Arc<T>, quiet: Duration) {
-        let connect = self.lock();
-        if connect.holds(holder)
-            && let Some(publisher) = &connect.publisher
+        let current = self.lock();
+        if current.holds(holder)
+            && let Some(publisher) = &current.publisher
         {
             let reason = format!("no picture for {} s", quiet.as_secs());
             publisher.set_state(State::Stalled(reason));
@@ -98,7 +97,7 @@ impl<T> Push<T> {
     }
 }
 
-impl<T> Connected<T> {
+impl<T> Current<T> {
     fn holds(&self, holder: &Arc<T>) -> bool {
         self.holder
             .as_ref()
@@ -108,12 +107,12 @@ impl<T> Connected<T> {
 
 impl<T: Send + Sync + 'static> Source for Push<T> {
     fn run_once(self: Arc<Self>, publisher: Publisher) -> RunOnce {
-        let mut connect = self.lock();
-        if connect.holder.is_some() {
+        let mut current = self.lock();
+        if current.holder.is_some() {
             publisher.set_state(State::Starting);
         }
-        connect.publisher = Some(publisher);
-        drop(connect);
+        current.publisher = Some(publisher);
+        drop(current);
         Box::pin(std::future::pending())
     }
 
@@ -130,7 +129,7 @@ mod tests {
     const STALL: Duration = Duration::from_secs(3);
 
     #[tokio::test]
-    async fn only_who_sits_there_is_seen() {
+    async fn only_the_holder_can_publish() {
         let hub = Hub::default();
         let id = hub.resolve("live", "cam").expect("a name");
         let place = Arc::<Push<u8>>::default();
@@ -139,7 +138,7 @@ mod tests {
         let camera = hub.add(camera).expect("a free room");
         let mut follower = camera.follow(Quality::Main);
         let jpeg = |byte| Picture::jpeg(FrameBuffer::copy_from(&[byte]), None);
-        // The upstream begins when this task lets it.
+        // The upstream starts when this task yields.
         while place.lock().publisher.is_none() {
             tokio::task::yield_now().await;
         }
@@ -150,11 +149,11 @@ mod tests {
         assert!(place.publish(&old, jpeg(1)));
         assert_eq!(camera.status().state, State::Live);
         assert_eq!(place.connect(new.clone()), Some(old.clone()));
-        assert_eq!(camera.status().state, State::Live, "nobody notices");
-        // Late: neither seen, nor does it stall or end the other's.
+        assert_eq!(camera.status().state, State::Live, "viewers do not notice");
+        // The old holder can no longer publish, stall the camera or end the new hold.
         assert!(!place.publish(&old, jpeg(9)));
         place.stall(&old, STALL);
-        assert!(!place.leave(&old, Some("late")));
+        assert!(!place.disconnect(&old, Some("late")));
         assert_eq!(follower.next().await.payload()[0], 1);
         assert!(follower.try_next().is_none());
         assert_eq!(camera.status().state, State::Live);
@@ -165,7 +164,7 @@ mod tests {
         assert_eq!(state, State::Stalled("no picture for 3 s".to_owned()));
         assert!(place.publish(&new, jpeg(2)));
         assert_eq!(camera.status().last_failure, None);
-        assert!(place.leave(&new, Some("it broke the protocol")));
+        assert!(place.disconnect(&new, Some("it broke the protocol")));
         let status = camera.status();
         assert_eq!(status.state, State::Idle);
         let failure = status.last_failure.map(|last| last.reason);

@@ -1,43 +1,43 @@
-//! Where a camera that was added over HTTP may be.
+//! SSRF guard: the addresses at which cameras added over HTTP may be.
 //!
-//! Who may add cameras may not thereby make the hub talk to what only the hub
-//! reaches: services of its own machine, of its link and of the cloud it runs in
-//! (server-side request forgery). Cameras of the configuration have no fence.
+//! A user who may add cameras must not be able to make the hub connect to services that only
+//! the hub can reach: on its own machine, on its link, or in the cloud that it runs in
+//! (server-side request forgery). Cameras in the configuration file are not restricted.
 //!
-//! A name is resolved here and checked after that, and the very addresses that
-//! passed are connected to, so a name can't mean one thing while it is looked at
-//! and another later.
+//! A host name is first resolved and then checked, and the hub connects to exactly the checked
+//! addresses. So a name can't resolve to a different address after the check.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use url::{Host, Url};
 
-/// What is said of an address that is refused: the same for all, whatever is there.
+/// The reason for every refused address. It is the same for all, so it does not reveal what is
+/// at the address.
 pub const REFUSED: &str = "a camera that is added over HTTP can't be on the hub's own machine, \
      at a link-local or multicast address, or at a cloud's metadata service; \
-     allow_local_sources = true in the configuration lifts this";
+     allow_local_sources = true in the configuration permits this";
 
-/// The limits of one hub.
+/// SSRF guard of one hub.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SsrfGuard {
-    /// The hub's own port; none where no address is refused.
+    /// The hub's own port; `None` if no address is refused.
     own_port: Option<u16>,
 }
 
 impl SsrfGuard {
-    /// The limits of a hub that listens on `port`.
+    /// Creates the guard of a hub that listens on `port`.
     pub fn new(port: u16) -> Self {
         Self {
             own_port: Some(port),
         }
     }
 
-    /// No address is refused, as `allow_local_sources` has it.
+    /// Creates a guard that refuses no address, for `allow_local_sources`.
     pub fn disabled() -> Self {
         Self { own_port: None }
     }
 
-    /// Whether a camera may be at `address`.
+    /// Returns true if a camera may be at `address`.
     pub fn allows(&self, address: SocketAddr) -> bool {
         let Some(own_port) = self.own_port else {
             return true;
@@ -47,8 +47,7 @@ impl SsrfGuard {
         !own && !is_inside(ip)
     }
 
-    /// Whether the host is written as an address that is refused. A name is not
-    /// looked up for this.
+    /// Returns true if the host is an IP address that is refused. Host names are not resolved.
     pub fn refuses(&self, url: &Url, default_port: u16) -> bool {
         let port = url.port_or_known_default().unwrap_or(default_port);
         let ip: IpAddr = match url.host() {
@@ -59,12 +58,12 @@ impl SsrfGuard {
         !self.allows(SocketAddr::new(ip, port))
     }
 
-    /// The addresses of a host, all of which may be connected to.
+    /// Resolves a host. The hub may connect to all returned addresses.
     ///
     /// # Errors
-    /// There is no such host, or one of its addresses is refused.
+    /// The host does not exist, or one of its addresses is refused.
     pub async fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
-        // As it stands in an address of the web.
+        // In a URL, IPv6 addresses are in brackets.
         let host = host.trim_start_matches('[').trim_end_matches(']');
         let found: Vec<_> = tokio::net::lookup_host((host, port)).await?.collect();
         if found.iter().all(|address| self.allows(*address)) {
@@ -74,13 +73,13 @@ impl SsrfGuard {
     }
 }
 
-/// Whether the address is one of this machine's.
+/// Returns true if the address is one of this machine's.
 fn is_own(ip: IpAddr) -> bool {
-    // Where the list can't be had, anything might be.
+    // If the list can't be read, any address might be.
     if_addrs::get_if_addrs().map_or(true, |own| own.iter().any(|own| own.ip() == ip))
 }
 
-/// Whether the address leads to this machine, its link, or the cloud around it.
+/// Returns true if the address leads to this machine, its link, or the cloud it runs in.
 fn is_inside(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(ip) => is_inside_v4(ip),
@@ -99,7 +98,7 @@ fn is_inside_v4(ip: Ipv4Addr) -> bool {
         || ip.octets()[0] == 0
         || ip.is_link_local()
         || ip.is_multicast()
-        // Reserved, and broadcast at its end.
+        // Reserved addresses and, at the end, broadcast.
         || ip.octets()[0] >= 240
         || SERVICES.contains(&ip)
 }
@@ -114,13 +113,13 @@ fn is_inside_v6(ip: Ipv6Addr) -> bool {
         || ip.is_unspecified()
         || ip.is_unicast_link_local()
         || ip.is_multicast()
-        // NAT64 of a network's own (RFC 8215), which holds an address anywhere.
+        // Local-use NAT64 (RFC 8215), which embeds an IPv4 address at any position.
         || ip.segments()[..3] == [0x64, 0xff9b, 1]
         || SERVICES.contains(&ip)
 }
 
-/// The IPv4 address that an IPv6 address stands for, in the forms that gateways
-/// and systems translate.
+/// Returns the IPv4 address embedded in an IPv6 address, in the forms that gateways and
+/// systems translate.
 fn embedded(ip: Ipv6Addr) -> Option<Ipv4Addr> {
     let of = |high: u16, low: u16| Ipv4Addr::from((u32::from(high) << 16) | u32::from(low));
     match ip.segments() {
@@ -146,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_the_hub_reaches_is_refused_however_it_is_written() {
+    fn internal_addresses_are_refused_in_every_notation() {
         for bad in [
             "127.0.0.1",
             "127.9.9.9",
@@ -188,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn cameras_live_in_private_networks() {
+    fn private_networks_are_allowed() {
         for good in [
             "10.0.0.7",
             "172.16.0.1",
@@ -206,10 +205,10 @@ mod tests {
     }
 
     #[test]
-    fn the_hubs_own_port_is_refused_at_its_own_addresses() {
+    fn the_hubs_port_is_refused_at_the_machines_addresses() {
         let own = if_addrs::get_if_addrs().expect("interfaces");
         let own = own.iter().map(|own| own.ip()).find(|ip| !is_inside(*ip));
-        // A machine without any network has none.
+        // A machine without a network has no such address.
         let Some(own) = own else { return };
         let ssrf_guard = SsrfGuard::new(8080);
         assert!(!ssrf_guard.allows(SocketAddr::new(own, 8080)));
@@ -217,7 +216,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn names_are_judged_by_what_they_resolve_to() {
+    async fn names_are_checked_by_the_addresses_they_resolve_to() {
         for name in ["localhost", "127.0.0.1", "2130706433", "[::1]"] {
             let refused = SsrfGuard::new(8080).resolve(name, 554).await;
             let refused = refused.expect_err(name).to_string();

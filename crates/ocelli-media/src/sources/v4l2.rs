@@ -1,14 +1,14 @@
-//! A camera of this machine, as Video4Linux shows it: USB cameras, mostly.
+//! Video4Linux cameras attached to this machine, mostly USB cameras.
 //!
-//! JPEG that the device makes is passed on as it is. One that makes none is read
-//! raw and encoded. Which of the two a device is, it says when ffmpeg asks it.
+//! If the device makes JPEG, it is passed on unchanged. Otherwise raw pictures are read and
+//! encoded. Which of the two applies is found out when ffmpeg opens the device.
 
 use super::{Address, Kind};
 use crate::ffmpeg;
 use crate::options::{JpegOptions, JpegRate};
 use crate::supervise::{Input, Reaper};
 use ocelli_config::{ConfigError, Section, parse_size};
-use ocelli_core::{Failure, FailureKind, Left, Publisher, RunOnce, Source};
+use ocelli_core::{Closed, Failure, FailureKind, Publisher, RunOnce, Source};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -16,16 +16,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub const KIND: Kind = Kind {
     name: "v4l2",
     schemes: &["v4l2"],
-    about: "A camera of this machine, such as a USB camera: its own JPEG where it makes any.",
+    about: "A camera attached to this machine, such as a USB camera. If it makes JPEG, that is \
+           used.",
     example: "v4l2:/dev/video0",
     options: &[
-        ("size", "the size it is to have, like \"1280x720\""),
-        ("fps", "pictures a second that it is to make"),
+        ("size", "the requested picture size, like \"1280x720\""),
+        ("fps", "the requested number of pictures a second"),
     ],
     open,
 };
 
-/// What ffmpeg says of a device that makes no JPEG.
+/// ffmpeg's error message for a device that makes no JPEG.
 const NO_JPEG: &str = "Cannot find a proper format for codec 'mjpeg'";
 
 #[derive(Debug)]
@@ -34,7 +35,7 @@ struct Device {
     size: Option<(u16, u16)>,
     fps: Option<f64>,
     jpeg: JpegOptions,
-    /// Whether it was found to make no JPEG.
+    /// Whether the device was found to make no JPEG.
     raw: AtomicBool,
     reaper: Reaper,
 }
@@ -46,7 +47,7 @@ fn open(address: Address, options: &mut Section<'_>) -> Result<Arc<dyn Source>, 
 fn read(address: &Address, options: &mut Section<'_>) -> Result<Device, ConfigError> {
     let path = address.rest();
     if !path.starts_with("/dev/") || path.contains(['\0', '\n']) {
-        let message = format!("{path:?} is no device; write it like \"v4l2:/dev/video0\"");
+        let message = format!("{path:?} is not a device; write it like \"v4l2:/dev/video0\"");
         return Err(ConfigError::new(message));
     }
     let span = options.span("size");
@@ -60,7 +61,7 @@ fn read(address: &Address, options: &mut Section<'_>) -> Result<Device, ConfigEr
     let fps = options.number("fps", 0.1..=240.0)?;
     let mut jpeg = JpegOptions::of(options)?;
     if options.span("jpeg").is_none() {
-        // It was asked for so many, and what is raw is not made smaller unasked.
+        // Without JPEG options, use the requested rate, and do not scale raw pictures down.
         jpeg.rate = JpegRate::Fps(fps.unwrap_or(30.0));
         jpeg.width = size.map_or(jpeg.width, |(width, _)| width.max(64));
     }
@@ -84,14 +85,13 @@ impl Source for Device {
                     None => self.raw.store(true, Ordering::Relaxed),
                 }
             }
-            Err(self
-                .run(true, &publisher)
-                .await
-                .unwrap_or_else(|| Failure::new(FailureKind::Unsupported, "it makes no pictures")))
+            Err(self.run(true, &publisher).await.unwrap_or_else(|| {
+                Failure::new(FailureKind::Unsupported, "the device makes no pictures")
+            }))
         })
     }
 
-    fn left(self: Arc<Self>) -> Left {
+    fn closed(self: Arc<Self>) -> Closed {
         Box::pin(async move { self.reaper.idle().await })
     }
 }
@@ -115,15 +115,15 @@ impl Device {
         if raw {
             arguments.extend(ffmpeg::to_smjpeg(&self.jpeg, None, None));
         } else {
-            // Cameras leave out the usual tables, without which no browser shows it.
+            // Cameras leave out the default Huffman tables, which browsers need.
             add(&["-an", "-c:v", "copy", "-bsf:v", "mjpeg2jpeg"]);
             add(&["-flush_packets", "1", "-f", "smjpeg", "pipe:1"]);
         }
         arguments
     }
 
-    /// Publishes until ffmpeg ends; how that was, or none for a device that makes
-    /// no JPEG.
+    /// Publishes until ffmpeg ends. Returns its failure, or `None` for a device that makes no
+    /// JPEG.
     async fn run(&self, raw: bool, publisher: &Publisher) -> Option<Failure> {
         let limits = &publisher.capacity().limits().picture;
         let mut child = match ffmpeg::start(self.arguments(raw), Input::None, limits) {
@@ -148,7 +148,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_device_is_asked_for_its_own_jpeg_first() {
+    fn the_devices_own_jpeg_is_tried_first() {
         let device = read(
             &Address::new("v4l2:/dev/video7"),
             &mut Section::empty("a test"),
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_device_is_refused() {
+    fn a_path_outside_dev_is_refused() {
         for bad in ["v4l2:", "v4l2:/etc/passwd", "v4l2:video0"] {
             assert!(
                 read(&Address::new(bad), &mut Section::empty("a test")).is_err(),

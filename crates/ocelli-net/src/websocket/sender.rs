@@ -224,7 +224,7 @@ mod tests {
     use tokio_tungstenite::tungstenite::Message as Received;
     use tokio_tungstenite::tungstenite::protocol::Role;
 
-    /// Provides the given texts, and one message each time it is raised.
+    /// Provides the given texts, and one message each time it is enqueued.
     #[derive(Default)]
     struct Scripted {
         ready: Arc<Ready>,
@@ -354,7 +354,7 @@ mod tests {
     async fn texts_are_sent_before_frames() {
         let front = front();
         let delivery = Scripted::default();
-        delivery.ready.raise(0);
+        delivery.ready.enqueue(0);
         let delivery = Scripted {
             texts: ["one".to_owned(), "two".to_owned()].into(),
             ..delivery
@@ -383,7 +383,7 @@ mod tests {
         let (sent, rare) = (delivery.sent.clone(), delivery.rare.clone());
         let (mut client, _served) = serve(&front(), Form::Bare, delivery).await;
         for _ in 0..100 {
-            ready.raise(0);
+            ready.enqueue(0);
             assert_eq!(next(&mut client).await, Received::binary(&b"frame"[..]));
         }
         assert_eq!(sent.load(SeqCst), 100);

@@ -1,17 +1,17 @@
-//! One attack: what runs, over which transports, and what it may cost.
+//! One attack: what runs, over which transports, and the limits the hub must keep.
 
 use super::progress::Progress;
 use super::target::Target;
 use crate::Result;
 
 pub const MEGABYTE: u64 = 1_000_000;
-/// Seconds: longer than the hub's patience with a peer that stays over its budget.
+/// Seconds. Longer than the hub tolerates a peer that stays over its budget.
 const LONG: f64 = 13.0;
 
 /// Runs an attack until [`Progress::goes_on`] is false.
 type Run = Box<dyn Fn(&Target, &Progress) -> Result<()> + Send + Sync>;
 
-/// How the hub is reached.
+/// The transport to the hub.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transport {
     /// Plain connections.
@@ -29,29 +29,30 @@ impl Transport {
     }
 }
 
-/// Which transports an attack can use.
+/// The transports an attack supports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Over {
-    /// Plain only: the hub itself connects, or the port has no TLS.
+    /// Plain only: either the hub is the client, or the port has no TLS.
     Plain,
-    /// Both.
+    /// Plain and TLS.
     Either,
     /// TLS only.
     Tls,
 }
 
-/// What an attack may cost. Frame rate and `/health` have the same limits for all.
+/// The limits the hub must keep during an attack. Frame rate and `/health` have the same limits
+/// for all attacks.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
-    /// By how many bytes the hub's memory may grow.
+    /// The most that the hub's memory may grow, in bytes.
     pub growth: u64,
-    /// How many child processes there may be at a time.
+    /// The most child processes at a time.
     pub children: usize,
-    /// The memory of all child processes together, in bytes.
+    /// The most memory of all child processes together, in bytes.
     pub children_bytes: u64,
-    /// Whether the hub may keep the memory, because it holds what was asked for.
+    /// Whether the hub may keep the memory afterwards, because it stores what was requested.
     pub keeps: bool,
-    /// Whether the hub must cut the attacker off. The whole form then lasts long enough.
+    /// Whether the hub must disconnect the attacker. The full form lasts long enough for that.
     pub ends: bool,
 }
 
@@ -67,11 +68,11 @@ impl Default for Bounds {
     }
 }
 
-/// How long attacks run, and how strictly times are judged.
+/// Duration of attacks, and strictness of the time limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
-    /// A second or two each, for machines with other work: `/health` has more slack, and
-    /// its median counts too.
+    /// A second or two each, for machines with other load: `/health` has more slack, and its
+    /// median is judged too.
     Short,
     /// Several seconds each, with the limits of the contract.
     Whole,
@@ -79,18 +80,18 @@ pub enum Form {
 
 /// One attack.
 pub struct Attack {
-    /// The kind of attack; `make attack` gives each kind a hub of its own.
+    /// The kind of attack; `make attack` starts a separate hub for each kind.
     pub family: &'static str,
     /// Its name.
     pub name: String,
     /// The transports it can use.
     pub over: Over,
-    /// The transport it uses in the short form; none if the short form leaves it out in
-    /// favour of a similar attack.
+    /// The transport for the short form; none if the short form skips this attack because it
+    /// runs a similar one.
     pub short: Option<Transport>,
-    /// How long it is measured, in seconds: in the short form and in the whole form.
+    /// How long it is measured, in seconds: in the short form and in the full form.
     pub seconds: (f64, f64),
-    /// What it may cost.
+    /// The limits the hub must keep.
     pub bounds: Bounds,
     /// Runs before the hub's memory is measured.
     pub(super) prepare: Option<Run>,
@@ -115,7 +116,7 @@ impl Attack {
         }
     }
 
-    /// Whether this form runs it over this transport.
+    /// Whether this form runs the attack over this transport.
     pub fn is_over(&self, transport: Transport, form: Form) -> bool {
         match (form, self.over) {
             (Form::Short, _) => self.short == Some(transport),
@@ -150,7 +151,7 @@ impl Attack {
         Self { bounds, ..self }
     }
 
-    /// The hub must cut the attacker off.
+    /// Requires the hub to disconnect the attacker.
     pub(super) fn ends(mut self) -> Self {
         self.seconds.1 = self.seconds.1.max(LONG);
         self.bounds.ends = true;

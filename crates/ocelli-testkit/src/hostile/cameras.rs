@@ -1,4 +1,4 @@
-//! A scripted TCP or TLS server: what the hostile cameras share.
+//! A scripted TCP or TLS server, shared by the hostile cameras.
 
 use super::flood::{Frames, listen};
 use super::progress::{BEAT, Progress};
@@ -12,17 +12,17 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-/// Connections that are served at a time; more wait.
+/// Connections that are served at the same time; further ones wait.
 const CONNECTIONS: usize = 8;
 
 /// How the hub is made to connect to the camera.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Usage {
-    /// So many cameras are added and watched.
+    /// This many cameras are added and watched.
     Watched(usize),
     /// One camera is added and watched as MPEG-1.
     Encoded,
-    /// An operator tests it repeatedly, as often at once as the hub allows.
+    /// An operator tests it repeatedly, with as many parallel tests as the hub allows.
     Tested,
 }
 
@@ -60,7 +60,7 @@ pub fn run(
             Usage::Encoded => {
                 let camera = target.add_camera("hostile", &url)?;
                 watch(target, &camera.room, progress)?;
-                // Until the end, even if the viewer was disconnected.
+                // Stay until the end of the attack, even if the viewer was disconnected.
                 while progress.goes_on() {
                     progress.rest(BEAT);
                 }
@@ -87,7 +87,7 @@ pub fn watch(target: &Target, room: &str, progress: &Progress) -> Result<()> {
     Ok(())
 }
 
-/// How many tests the hub allows at a time.
+/// How many tests the hub runs in parallel.
 const TRIALS: usize = 4;
 
 fn serve(
@@ -120,26 +120,26 @@ fn serve(
     });
 }
 
-/// Tests the camera repeatedly and counts what the operator is told.
+/// Tests the camera repeatedly and counts the results that the operator gets.
 fn test(url: &str, target: &Target, progress: &Progress) {
     let insecure = url.starts_with("https").then_some(r#","verifyTls":false"#);
     let body = format!(r#"{{"source":"{url}"{}}}"#, insecure.unwrap_or_default());
     let from = target.new_address();
     while progress.goes_on() {
-        let told = target.call(from, "POST /api/v1/cameras/test", &target.operator, &body);
-        match told {
-            Ok((200, told)) => {
-                let reason = super::target::field(&told, "reason").unwrap_or(told);
-                progress.ended(format!("told the operator: {reason}"));
+        let answer = target.call(from, "POST /api/v1/cameras/test", &target.operator, &body);
+        match answer {
+            Ok((200, answer)) => {
+                let reason = super::target::field(&answer, "reason").unwrap_or(answer);
+                progress.ended(format!("reported to the operator: {reason}"));
             }
-            Ok((status, _)) => progress.ended(format!("told the operator: {status}")),
+            Ok((status, _)) => progress.ended(format!("reported to the operator: {status}")),
             Err(error) => progress.ended(error),
         }
         progress.rest(BEAT);
     }
 }
 
-/// Reads the next request's head, and nothing after it.
+/// Reads the next request's head, and no further.
 pub fn next_head(link: &mut Link) -> Result<String> {
     let mut head = Vec::new();
     let mut byte = [0];
@@ -148,7 +148,7 @@ pub fn next_head(link: &mut Link) -> Result<String> {
             return Err("the hub disconnected".into());
         }
         head.push(byte[0]);
-        // RTCP packets may come between requests.
+        // RTCP packets may arrive between requests.
         if head[0] == b'$' && head.len() == 4 {
             let mut packet = vec![0; usize::from(u16::from_be_bytes([head[2], head[3]]))];
             link.read_exact(&mut packet)?;
@@ -158,7 +158,7 @@ pub fn next_head(link: &mut Link) -> Result<String> {
     Ok(String::from_utf8_lossy(&head).into_owned())
 }
 
-/// This end's address.
+/// Returns the local address.
 pub fn address(link: &Link) -> Result<SocketAddr> {
     Ok(link.stream().local_addr()?)
 }

@@ -11,11 +11,11 @@ use crate::wire::frame;
 use std::thread;
 use std::time::Duration;
 
-/// How many devices there are.
+/// The number of devices.
 const DEVICES: usize = 4;
-/// Bytes a second of all devices together.
+/// Bytes per second of all devices together.
 const RATE: f64 = 40.0 * MEGABYTE as f64;
-/// Pictures a second: ten times the default `max_fps`.
+/// Pictures per second: ten times the default `max_fps`.
 const PICTURES: f64 = 150.0;
 const AGAIN: Duration = Duration::from_millis(200);
 
@@ -25,8 +25,8 @@ const GOES_ON: u8 = 0x00;
 const PING: u8 = 0x89;
 const TEXT: u8 = 0x81;
 
-/// What a device sends once it is ready: first `opening`, then `again` repeatedly, at `rate`
-/// bytes a second.
+/// What a device sends once it is ready: `opening` once, then `again` repeatedly, at `rate`
+/// bytes per second.
 struct Kind {
     name: &'static str,
     opening: Vec<u8>,
@@ -52,7 +52,7 @@ pub fn attacks() -> Vec<Attack> {
             ..kind("push at ten times their rate", whole)
         },
         kind("send empty pings", frame(PING, b"")),
-        kind("send texts that mean nothing", frame(TEXT, b"{}")),
+        kind("send meaningless texts", frame(TEXT, b"{}")),
         kind("send pictures without an end", half),
         Kind {
             opening: frame(BEGUN, b"\xFF\xD8"),
@@ -100,7 +100,7 @@ pub fn attacks() -> Vec<Attack> {
         .collect()
 }
 
-/// Connects a device and waits until it is told that it may send.
+/// Connects a device and waits for the hub's `ready`.
 pub fn ready(target: &Target, path: &str) -> Result<Socket> {
     let mut socket = target.socket(target.new_address(), path, "")?;
     match socket.message()? {

@@ -1,12 +1,12 @@
-//! Sending without pause while reading what the hub answers.
+//! Sends without pause while reading the hub's answers.
 
 use super::progress::{BEAT, Pace, Progress};
 use crate::link::Link;
 use crate::wire::Header;
 use std::io;
 
-/// Sends pieces until the attack is over or the connection ends; returns how it ended.
-/// What the hub sends goes to `taken`.
+/// Sends pieces until the attack is over or the connection ends; returns how it ended. Bytes
+/// from the hub are passed to `taken`.
 pub fn flood(
     link: &mut Link,
     progress: &Progress,
@@ -46,7 +46,7 @@ pub fn send(
             }
             Ok(None) => return Some("closed".to_owned()),
             Err(error) => {
-                // The hub may have sent its reason before it disconnected.
+                // The hub may have sent a reason before it disconnected.
                 let _ = link.pump(&[], &mut taken);
                 return Some(words(&error));
             }
@@ -74,7 +74,7 @@ pub fn listen(
     None
 }
 
-/// How a connection failed, in few words, so that equal failures can be counted.
+/// Describes an I/O error in few words, so that equal errors can be counted.
 pub fn words(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => "reset".to_owned(),
@@ -88,11 +88,11 @@ pub fn words(error: &io::Error) -> String {
 #[derive(Default)]
 pub struct Frames {
     head: Vec<u8>,
-    /// Bytes of the current payload that are still to come.
+    /// Bytes of the current payload that are still missing.
     left: u64,
     closing: bool,
     close: Vec<u8>,
-    /// Data frames that came.
+    /// Data frames received.
     pub messages: u64,
 }
 
@@ -125,7 +125,7 @@ impl Frames {
         }
     }
 
-    /// The code and reason of the close frame; without one, `otherwise`.
+    /// Returns the code and reason of the close frame, or `otherwise` without one.
     pub fn ending(&self, otherwise: String) -> String {
         match self.close.split_first_chunk() {
             Some((code, reason)) => {
@@ -143,7 +143,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_close_frame_is_found_however_the_bytes_arrive() {
+    fn a_close_frame_is_found_in_any_chunking() {
         let mut bytes = vec![0x82, 126, 0, 200];
         bytes.extend([8; 200]);
         bytes.extend([0x89, 0, 0x88, 6, 0x03, 0xF0]);

@@ -12,13 +12,13 @@ use std::net::Ipv4Addr;
 use std::thread;
 use std::time::Duration;
 
-/// Handshakes a second, the addresses they come from, and the threads that make them.
+/// Handshakes per second, the addresses they come from, and the threads that make them.
 const HANDSHAKES: f64 = 1_000.0;
 const ADDRESSES: usize = 200;
 const THREADS: usize = 2;
-/// How many handshakes stay half open.
+/// The number of handshakes left incomplete.
 const HALF_OPEN: usize = 400;
-/// Key updates a second, on all connections together.
+/// Key updates per second, on all connections together.
 const UPDATES: f64 = 4_000.0;
 const AGAIN: Duration = Duration::from_millis(100);
 
@@ -40,7 +40,7 @@ pub fn attacks() -> Vec<Attack> {
     ]
 }
 
-/// A ClientHello, which can be sent again on any number of connections.
+/// A ClientHello that can be replayed on any number of connections.
 fn hello(target: &Target) -> Result<Vec<u8>> {
     let config = target.tls.clone().ok_or("the hub does not speak TLS")?;
     let mut client = ClientConnection::new(config, ServerName::try_from("localhost")?)?;
@@ -49,7 +49,7 @@ fn hello(target: &Target) -> Result<Vec<u8>> {
     Ok(hello)
 }
 
-/// Makes the hub do the key exchange and the signature of many handshakes. Replaying one
+/// Makes the hub compute the key exchange and the signature of many handshakes. Replaying one
 /// ClientHello costs the client nothing.
 fn handshakes(target: &Target, progress: &Progress) -> Result<()> {
     let hello = hello(target)?;
@@ -141,7 +141,7 @@ fn update_keys(target: &Target, from: Ipv4Addr, progress: &Progress) -> Result<(
     while progress.goes_on() {
         match link.tls() {
             Some(Connection::Client(client)) => client.refresh_traffic_keys()?,
-            _ => return Err("this connection is not one of a TLS client".into()),
+            _ => return Err("this is not a TLS client connection".into()),
         }
         pace.sent(1);
         match link.pump(&[], |_| {}) {

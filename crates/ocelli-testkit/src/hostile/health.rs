@@ -1,4 +1,4 @@
-//! Measures how long `/health` takes over one kept-alive connection.
+//! Measures the response time of `/health` over one kept-alive connection.
 
 use crate::Result;
 use crate::background::{Background, Shared};
@@ -8,7 +8,7 @@ use std::io::{self, Read, Write};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The pause between an answer and the next request.
+/// The pause between a response and the next request.
 const EACH: Duration = Duration::from_millis(15);
 /// After this time a request counts as failed.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -20,7 +20,7 @@ struct State {
     asked: Option<Instant>,
 }
 
-/// How long the answers took.
+/// Response times.
 #[derive(Clone, Copy)]
 pub struct Answers {
     /// The median.
@@ -33,14 +33,15 @@ pub struct Answers {
 pub struct Health(Background<State>);
 
 impl Health {
-    /// Starts; `open` makes the connections.
+    /// Starts the measurement; `open` makes the connections.
     pub fn start(open: impl Fn() -> io::Result<Link> + Send + 'static) -> Self {
-        // A failed request counts with the time it took to fail.
+        // A failed request counts with the time until it failed.
         let ask = move |shared: &Shared<State>| ask(&open, shared);
         Self(Background::start(ask, State::answered, EACH))
     }
 
-    /// The times since the last call, including the pending request's so far.
+    /// Returns the times since the last call, including how long the pending request has waited
+    /// so far.
     pub fn take(&self) -> Answers {
         let mut state = self.0.lock();
         let mut took = std::mem::take(&mut state.took);

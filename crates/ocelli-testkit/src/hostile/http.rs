@@ -9,17 +9,17 @@ use crate::jpeg::Picture;
 use crate::link::{Link, self_signed};
 use std::io::Write;
 
-/// Bytes a second of each camera.
+/// Bytes per second of each camera.
 const RATE: f64 = 40.0 * MEGABYTE as f64;
-/// How many cameras there are.
+/// The number of cameras.
 const CAMERAS: usize = 4;
-/// Pictures a second of each camera.
+/// Pictures per second of each camera.
 const PICTURES: f64 = 50_000.0;
 
 /// What the camera sends.
 #[derive(Clone, Copy, PartialEq)]
 enum Behaviour {
-    /// Interim responses without end, and no final one.
+    /// Interim responses without end, and never a final one.
     Interim,
     Headers,
     /// A chunked body with one byte in each chunk.

@@ -1,5 +1,5 @@
-//! HTTP/2 clients (RFC 9113) that write frames by hand, since a library would not let them
-//! misbehave.
+//! HTTP/2 clients (RFC 9113) that write frames by hand, because a library prevents protocol
+//! violations.
 
 use super::attack::{Attack, Bounds, MEGABYTE, Over, Transport};
 use super::flood::{flood, send};
@@ -13,12 +13,12 @@ use std::thread;
 use std::time::Duration;
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-/// How many clients flood the hub.
+/// The number of clients that flood the hub.
 const CLIENTS: usize = 4;
-/// Bytes a second of all clients together.
+/// Bytes per second of all clients together.
 const RATE: f64 = 40.0 * MEGABYTE as f64;
 const AGAIN: Duration = Duration::from_millis(100);
-/// Connections with stalled streams, and the streams of each.
+/// The number of connections with stalled streams, and the streams on each.
 const STALLED: usize = 40;
 const STREAMS: u32 = 128;
 
@@ -68,14 +68,11 @@ pub fn attacks() -> Vec<Attack> {
         ("windows that open by one", |_, _| {
             frame(WINDOW, 0, 0, &1_u32.to_be_bytes())
         }),
-        (
-            "headers that go on without end",
-            |target, stream| match stream {
-                1 => frame(HEADERS, END_STREAM, 1, &get(target, "/health")),
-                // The same header field repeatedly.
-                _ => frame(CONTINUATION, 0, 1, &[0, 1, b'a', 1, b'b']),
-            },
-        ),
+        ("endless headers", |target, stream| match stream {
+            1 => frame(HEADERS, END_STREAM, 1, &get(target, "/health")),
+            // Repeats the same header field.
+            _ => frame(CONTINUATION, 0, 1, &[0, 1, b'a', 1, b'b']),
+        }),
     ];
     let flooding = floods.into_iter().map(|(name, piece)| {
         Attack::new(
@@ -100,7 +97,7 @@ pub fn attacks() -> Vec<Attack> {
     let name = format!("HTTP/2: {STALLED} connections, {STREAMS} stalled streams each");
     let stalled = Attack::new("http2", name, stall)
         .over(Over::Tls)
-        // The whole form lasts longer than the hub waits for a stalled stream.
+        // The full form lasts longer than the hub's timeout for a stalled stream.
         .seconds(2.0, 36.0)
         .bounds(Bounds {
             growth: 96 * MEGABYTE,
@@ -110,7 +107,7 @@ pub fn attacks() -> Vec<Attack> {
     flooding.chain([stalled]).collect()
 }
 
-/// Makes the frames to send next; a new stream has this number.
+/// Returns the frames to send next; a new stream gets this number.
 type Piece = fn(&Target, u32) -> Vec<u8>;
 
 fn open(target: &Target, from: Ipv4Addr, settings: &[u8]) -> Result<Link> {
@@ -161,7 +158,7 @@ fn stall(target: &Target, progress: &Progress) -> Result<()> {
         let streams = (0..STREAMS)
             .map(|number| frame(HEADERS, END_HEADERS | END_STREAM, 2 * number + 1, &block));
         let streams: Vec<_> = streams.flatten().collect();
-        // All connections are open within about a second.
+        // Opens all connections within about a second.
         let mut pace = Pace::new(STALLED as f64 * streams.len() as f64 / 4.0);
         match send(&mut link, progress, &mut pace, &streams, |_| {}) {
             None => Ok(link),
@@ -188,7 +185,7 @@ fn stall(target: &Target, progress: &Progress) -> Result<()> {
     Ok(())
 }
 
-/// Acknowledges pings and settings; whether the connection is still open.
+/// Acknowledges pings and settings. Returns whether the connection is still open.
 fn tend(link: &mut Link, frames: &mut Frames, progress: &Progress) -> bool {
     let taken = link.pump(&[], |bytes| frames.take(bytes));
     let answers = std::mem::take(&mut frames.answers);
@@ -226,7 +223,7 @@ fn largest_file(target: &Target) -> Result<String> {
 #[derive(Default)]
 struct Frames {
     bytes: Vec<u8>,
-    /// Acknowledgements to send.
+    /// Acknowledgements that are still to be sent.
     answers: Vec<u8>,
     resets: usize,
     teardown: Option<String>,
@@ -268,7 +265,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pings_and_settings_are_acknowledged_and_a_farewell_is_kept() {
+    fn pings_and_settings_are_acknowledged_and_a_goaway_is_kept() {
         let ping = frame(PING, 0, 0, b"12345678");
         let teardown = [0, 0, 0, 1, 0, 0, 0, 11].as_slice();
         let teardown = frame(GO_AWAY, 0, 0, &[teardown, b"too much"].concat());

@@ -1,17 +1,17 @@
-//! Hostile peers, and a stage that measures what their attacks cost everyone else.
+//! Hostile peers, and a stage that measures how their attacks affect other clients.
 //!
 //! # Layout
 //! - [`Attack`]: one attack and its limits; [`attacks`] lists them all.
-//! - [`Target`]: how an attacker reaches the hub. [`Progress`]: what the threads of an attack
-//!   share.
-//! - [`Stage`]: a hub with honest cameras and a viewer. It runs attacks and judges them;
-//!   `health` times `/health` meanwhile.
+//! - [`Target`]: how an attacker reaches the hub. [`Progress`]: state shared by the threads of
+//!   an attack.
+//! - [`Stage`]: a hub with well-behaved cameras and a viewer. It runs attacks and judges them;
+//!   `health` measures `/health` meanwhile.
 //! - `cameras` (a scripted server), `rtsp`, `http`: hostile cameras.
 //! - `sockets`: WebSocket viewers. `flood`: sending without pause.
 //! - `requests`, `http2`: HTTP clients. `handshakes`: TLS.
 //! - `passwords`, `series`, `devices`, `pictures`: attacks on those.
 //!
-//! Attackers limit their own rates and run at a low priority: what is measured is the hub,
+//! Attackers limit their own rates and run at a low priority, so that the hub is measured and
 //! not competition for processors.
 
 mod attack;
@@ -37,7 +37,7 @@ pub use progress::Progress;
 pub use stage::{Outcome, Stage};
 pub use target::Target;
 
-/// All attacks. Those that leave child processes for a while come last.
+/// Returns all attacks. Those whose child processes outlive them for a while come last.
 pub fn attacks() -> Vec<Attack> {
     [
         rtsp::attacks(),

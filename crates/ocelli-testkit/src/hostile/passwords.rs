@@ -1,4 +1,4 @@
-//! Wrong passwords: the hub hashes each of them, which takes time and memory.
+//! Wrong passwords: the hub hashes each of them, which costs time and memory.
 
 use super::attack::{Attack, Bounds, MEGABYTE};
 use super::progress::Progress;
@@ -13,7 +13,7 @@ pub fn attacks() -> Vec<Attack> {
             guess(target, progress, addresses, each)
         })
         .bounds(Bounds {
-            // Two are hashed at a time, 19 MiB each.
+            // The hub hashes two at a time, 19 MiB each.
             growth: 56 * MEGABYTE,
             ..Bounds::default()
         })
@@ -24,7 +24,7 @@ pub fn attacks() -> Vec<Attack> {
     ]
 }
 
-/// Sends so many from each address, all at once, each for another user name.
+/// Sends `each` guesses from each address, all at once, each for a different user name.
 fn guess(target: &Target, progress: &Progress, addresses: usize, each: usize) -> Result<()> {
     static NAMES: AtomicU64 = AtomicU64::new(0);
     thread::scope(|scope| {
@@ -36,7 +36,7 @@ fn guess(target: &Target, progress: &Progress, addresses: usize, each: usize) ->
                     let body = format!(r#"{{"name":"user{number}","password":"wrong-{number}"}}"#);
                     progress.connected();
                     match target.call(from, "POST /api/v1/session", "", &body) {
-                        Ok((status, _)) => progress.ended(format!("told {status}")),
+                        Ok((status, _)) => progress.ended(format!("status {status}")),
                         Err(error) => progress.ended(error),
                     }
                 });

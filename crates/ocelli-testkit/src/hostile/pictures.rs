@@ -1,4 +1,4 @@
-//! Small files that decode to huge pictures, and more MPEG-1 viewers than there may be
+//! Small files that decode to huge pictures, and more MPEG-1 viewers than the hub may run
 //! encoders.
 
 use super::attack::{Attack, Bounds, MEGABYTE, Over, Transport};
@@ -15,7 +15,7 @@ use std::io::Write;
 use std::thread;
 use std::time::Duration;
 
-/// How many viewers there are, each with a camera of its own.
+/// The number of viewers, each of a different camera.
 const VIEWERS: usize = 60;
 /// The most child processes that are acceptable then.
 const ENCODERS: usize = 16;
@@ -64,8 +64,8 @@ pub fn attacks() -> Vec<Attack> {
     attacks.chain([viewers]).collect()
 }
 
-/// A few hundred bytes that claim to be a picture of this size. ffmpeg refuses a baseline
-/// picture with too little data, but for a progressive one it allocates all coefficients.
+/// A few hundred bytes that declare a picture of this size. ffmpeg refuses a baseline picture
+/// with too little data, but for a progressive one it allocates all coefficients.
 fn bomb(width: u16, height: u16) -> Vec<u8> {
     let mut jpeg = progressive(width, height, 3);
     jpeg.extend([0xFF, 0xDA, 0, 12, 3, 1, 0, 2, 0, 3, 0, 0, 0, 0]);
@@ -74,8 +74,8 @@ fn bomb(width: u16, height: u16) -> Vec<u8> {
     jpeg
 }
 
-/// A picture of 36 megapixels with a thousand empty scans, each of which makes the decoder
-/// visit all blocks.
+/// A picture of 36 megapixels with a thousand empty scans; in each, the decoder visits all
+/// blocks.
 fn scans() -> Vec<u8> {
     const SIDE: u16 = 6_000;
     let blocks = usize::from(SIDE / 8) * usize::from(SIDE / 8);
@@ -84,13 +84,13 @@ fn scans() -> Vec<u8> {
     // number in 14 further bits.
     jpeg.extend([0xFF, 0xC4, 0, 20, 0x10]);
     jpeg.extend([1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xE0]);
-    // The first scan has the DC differences, all 0: one bit each.
+    // The first scan has the DC differences, all 0, one bit each.
     jpeg.extend([0xFF, 0xDA, 0, 8, 1, 1, 0, 0, 0, 0]);
     jpeg.extend(vec![0; blocks / 8 + 1]);
     for number in 0..1_000 {
         let band = 1 + (number % 63) as u8;
         jpeg.extend([0xFF, 0xDA, 0, 8, 1, 1, 0, band, band, 0]);
-        // 15 bits for each run of 16,384 blocks.
+        // 15 bits per run of 16,384 blocks.
         jpeg.extend(vec![0; blocks / 16_384 * 2 + 3]);
     }
     jpeg.extend([0xFF, 0xD9]);
@@ -129,7 +129,7 @@ fn split(jpeg: &[u8]) -> (&[u8], &[u8]) {
     jpeg.split_at(at.unwrap_or(jpeg.len()))
 }
 
-/// The Huffman tables of the testkit's own pictures.
+/// Returns the Huffman tables of the testkit's own pictures.
 fn huffman_tables() -> Vec<u8> {
     let small = tiny();
     let (_, rest) = split(&small);
@@ -195,8 +195,7 @@ fn parts(mut link: Link, picture: &[u8], progress: &Progress) -> Result<()> {
     Ok(())
 }
 
-/// Opens an MPEG-1 viewer for each of many cameras. Viewers that are refused must be told
-/// why.
+/// Opens an MPEG-1 viewer for each of many cameras. Refused viewers must get a reason.
 fn encoders(target: &Target, progress: &Progress) -> Result<()> {
     let cameras = (0..VIEWERS).map(|number| {
         let source = format!(
@@ -212,7 +211,7 @@ fn encoders(target: &Target, progress: &Progress) -> Result<()> {
         let path = format!("/live/jsmpeg?app=live&room={}", camera.room);
         match target.socket(target.new_address(), &path, "") {
             Ok(socket) => open.push((socket, Frames::default())),
-            // An HTTP answer is a refusal with a reason.
+            // An HTTP response is a refusal with a reason.
             Err(error) => progress.ended(error),
         }
         progress.connected();
@@ -240,7 +239,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_bomb_is_small_and_has_the_shape_of_a_jpeg() {
+    fn a_decompression_bomb_is_small_and_looks_like_a_jpeg() {
         let bomb = bomb(16_000, 16_000);
         assert!(bomb.len() < 600, "{}", bomb.len());
         assert!(crate::jpeg::is_whole(&bomb) && crate::jpeg::is_whole(&scans()));

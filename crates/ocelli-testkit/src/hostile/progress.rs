@@ -1,5 +1,5 @@
-//! What the threads of an attack share: whether it goes on, what they count, and how fast
-//! they may send.
+//! State shared by the threads of an attack: whether it is still running, what they count, and
+//! how fast they may send.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 /// The longest single wait of an attacker, so that it notices the end of the attack.
 pub const BEAT: Duration = Duration::from_millis(50);
 
-/// What the threads of one attack share.
+/// State shared by the threads of one attack.
 #[derive(Default)]
 pub struct Progress {
     over: AtomicBool,
@@ -21,7 +21,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Whether the attack goes on.
+    /// Whether the attack is still running.
     pub fn goes_on(&self) -> bool {
         !self.over.load(Ordering::Relaxed)
     }
@@ -53,13 +53,13 @@ impl Progress {
         }
     }
 
-    /// Records a failure of the hub that only the attacker sees.
+    /// Records a failure of the hub that only the attacker can observe.
     pub(super) fn fault(&self, what: impl std::fmt::Display) {
         let mut faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
         faults.push(what.to_string());
     }
 
-    /// Waits, but not beyond the end of the attack.
+    /// Sleeps, but not past the end of the attack.
     pub(super) fn rest(&self, time: Duration) {
         let until = Instant::now() + time;
         while self.goes_on() {
@@ -71,11 +71,11 @@ impl Progress {
         }
     }
 
-    pub(super) fn told(&self) -> Told {
+    pub(super) fn counts(&self) -> Counts {
         let endings = self.endings.lock().unwrap_or_else(PoisonError::into_inner);
         let faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
         let endings = endings.iter().map(|(how, count)| (how.clone(), *count));
-        Told {
+        Counts {
             connections: self.connections.load(Ordering::Relaxed),
             bytes: self.bytes.load(Ordering::Relaxed),
             endings: endings.collect(),
@@ -85,22 +85,22 @@ impl Progress {
 }
 
 /// What the attackers counted.
-pub(super) struct Told {
+pub(super) struct Counts {
     pub connections: u64,
     pub bytes: u64,
-    /// How connections ended, and how many did so.
+    /// How connections ended, each with its number of occurrences.
     pub endings: Vec<(String, u64)>,
     pub faults: Vec<String>,
 }
 
-/// Limits a sender's rate.
+/// A limiter for a sender's rate.
 pub(super) struct Pace {
     per_second: f64,
     due: Instant,
 }
 
 impl Pace {
-    /// Allows so many units a second.
+    /// Allows this many units per second.
     pub(super) fn new(per_second: f64) -> Self {
         Self {
             per_second,
@@ -108,13 +108,13 @@ impl Pace {
         }
     }
 
-    /// Counts what was sent and waits until more may be sent. A sender that was blocked does
-    /// not catch up.
+    /// Counts units sent, and waits until more may be sent. A sender that was blocked does not
+    /// catch up.
     pub(super) fn sent(&mut self, amount: usize) {
         let now = Instant::now();
         self.due = self.due.max(now - BEAT);
         self.due += Duration::from_secs_f64(amount as f64 / self.per_second);
-        // Shorter sleeps are not accurate.
+        // Shorter sleeps are inaccurate.
         let ahead = self.due.saturating_duration_since(now);
         if ahead > Duration::from_millis(2) {
             thread::sleep(ahead.min(BEAT));

@@ -11,11 +11,11 @@ use std::net::Ipv4Addr;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How many clients there are.
+/// The number of clients.
 const CLIENTS: usize = 4;
-/// Bytes a second of all clients together.
+/// Bytes per second of all clients together.
 const RATE: f64 = 8.0 * MEGABYTE as f64;
-/// How many blocked connections a client keeps open.
+/// The number of blocked connections that a client keeps open.
 const HELD: usize = 16;
 /// A connection counts as blocked after this time without progress.
 const FULL: Duration = Duration::from_millis(150);

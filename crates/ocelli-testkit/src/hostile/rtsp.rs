@@ -1,4 +1,4 @@
-//! RTSP cameras whose lines, headers, bodies or units never end.
+//! RTSP cameras whose lines, headers, bodies or access units never end.
 
 use super::attack::{Attack, Bounds, MEGABYTE, Over};
 use super::cameras::{Usage, address, next_head, run};
@@ -8,27 +8,27 @@ use crate::Result;
 use crate::link::Link;
 use std::io::Write;
 
-/// Bytes a second.
+/// Bytes per second.
 const RATE: f64 = 80.0 * MEGABYTE as f64;
-/// Packets a second where they are empty.
+/// Packets per second where they are empty.
 const PACKETS: f64 = 400_000.0;
 
 /// What the camera sends.
 #[derive(Clone, Copy)]
 enum Behaviour {
-    /// The first line of its first answer never ends.
+    /// The first line of its first response never ends.
     Line,
-    /// The headers of its first answer never end.
+    /// The headers of its first response never end.
     Headers,
-    /// Its first answer announces a body of 20 GB.
+    /// Its first response declares a body of 20 GB.
     Body,
-    /// One unit in fragments without a last one.
+    /// One unit in fragments, without a last fragment.
     Fragments,
-    /// Units of one picture without a last one.
+    /// Units of one picture, without a last unit.
     Units,
     /// Packets without a payload.
     Empty,
-    /// An answer whose headers never end, in mid-stream.
+    /// A response in mid-stream whose headers never end.
     Late,
 }
 
@@ -59,7 +59,7 @@ pub fn attacks() -> Vec<Attack> {
         };
         let attack = attack.over(Over::Plain);
         let attack = if short { attack } else { attack.short(None) };
-        // Four cameras at a time are tested, and a decoder may start for each.
+        // Four cameras are tested at a time, and each may start a decoder.
         let megabytes = if usage == Usage::Tested { 128 } else { 64 };
         let attack = attack.bounds(Bounds {
             growth: megabytes * MEGABYTE,
@@ -67,7 +67,7 @@ pub fn attacks() -> Vec<Attack> {
             children_bytes: 512 * MEGABYTE,
             ..Bounds::default()
         });
-        // A test ends by itself.
+        // A test ends without the hub's intervention.
         let ends = usage != Usage::Tested && matches!(behaviour, Empty | Fragments | Line);
         if ends { attack.ends() } else { attack }
     })

@@ -14,13 +14,13 @@ use std::thread;
 use std::time::Duration;
 
 const VIEWERS: usize = 120;
-/// How many series the history has, and the samples of each: as many as one message takes.
+/// The number of series in the history, and the samples of each: as many as fit one message.
 const SERIES: usize = 40;
 const SAMPLES: usize = 10_000;
-/// How many sources there are, and the bytes a second of all of them together.
+/// The number of sources, and the bytes per second of all of them together.
 const SOURCES: usize = 4;
 const RATE: f64 = 40.0 * MEGABYTE as f64;
-/// New series a second.
+/// New series per second.
 const NEW: f64 = 1_000.0;
 const AGAIN: Duration = Duration::from_millis(100);
 
@@ -28,7 +28,7 @@ pub fn attacks() -> Vec<Attack> {
     let name = format!("{VIEWERS} series viewers that do not read");
     let viewers = Attack::new("series", name, unread)
         .after(|target, _| fill(target))
-        // The whole form lasts longer than the hub waits for a viewer that does not read.
+        // The full form lasts longer than the hub's timeout for a viewer that does not read.
         .seconds(2.0, 36.0)
         .bounds(Bounds {
             growth: 64 * MEGABYTE,
@@ -50,7 +50,7 @@ pub fn attacks() -> Vec<Attack> {
     let new = Attack::new("series", "1,000 new series a second", new_series).over(Over::Plain);
     vec![
         viewers,
-        source("lines that are no samples", || {
+        source("lines that are not samples", || {
             b"what is this? 1 2 3\n".repeat(400)
         }),
         source("empty lines", || vec![b'\n'; 8_000]).short(None),
@@ -71,7 +71,7 @@ fn fill(target: &Target) -> Result<()> {
     for series in 0..SERIES {
         let mut text = format!("history {series}\n");
         for sample in 0..SAMPLES {
-            // Values that do not compress well.
+            // Values that compress badly.
             let value = (sample * 7_919 + series) % 10_007;
             writeln!(
                 text,
@@ -82,10 +82,10 @@ fn fill(target: &Target) -> Result<()> {
         let mut link = connect(target)?;
         link.write_all(text.as_bytes())?;
         link.stream().shutdown(Shutdown::Write)?;
-        // The hub closes the connection when it has read everything.
+        // The hub closes the connection after it has read everything.
         link.set_patience(Duration::from_secs(20));
-        let mut told = Vec::new();
-        link.read_to_end(&mut told)?;
+        let mut answer = Vec::new();
+        link.read_to_end(&mut answer)?;
     }
     Ok(())
 }
@@ -109,7 +109,7 @@ fn unread(target: &Target, progress: &Progress) -> Result<()> {
         }
     }
     while progress.goes_on() {
-        // An empty pong tells whether the connection is still open.
+        // An empty pong shows whether the connection is still open.
         held.retain_mut(
             |socket| match socket.link().push(&[0x8A, 0x80, 0, 0, 0, 0]) {
                 Ok(_) => true,

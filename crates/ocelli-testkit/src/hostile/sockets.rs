@@ -10,13 +10,13 @@ use std::net::Ipv4Addr;
 use std::thread;
 use std::time::Duration;
 
-/// How many sockets there are.
+/// The number of sockets.
 const SOCKETS: usize = 4;
-/// Bytes a second of all sockets together.
+/// Bytes per second of all sockets together.
 const RATE: f64 = 40.0 * MEGABYTE as f64;
-/// How many bytes are written at a time.
+/// Bytes per write.
 const PIECE: usize = 16 * 1024;
-/// The pause before a socket that was closed is opened again.
+/// The pause before a closed socket is opened again.
 const AGAIN: Duration = Duration::from_millis(100);
 
 const TEXT: u8 = 0x81;
@@ -32,7 +32,7 @@ const V2: &str = "Sec-WebSocket-Protocol: ocelli.v2\r\n";
 struct Kind {
     name: &'static str,
     path: &'static str,
-    /// Further header lines of the upgrade.
+    /// Additional header lines of the upgrade request.
     more: &'static str,
     /// Sent once.
     opening: Vec<u8>,
@@ -61,7 +61,7 @@ pub fn attacks() -> Vec<Attack> {
         kind("empty pongs", WALL, V2, frame(PONG, b"")),
         kind("full pings", CAMERA, "", frame(PING, &[b'p'; 125])),
         kind("empty texts to /live/ws", CAMERA, "", frame(TEXT, b"")),
-        kind("empty asks to /ws/series", SERIES, "", frame(TEXT, b"")),
+        kind("empty requests to /ws/series", SERIES, "", frame(TEXT, b"")),
         kind("empty commands, plain", WALL, "", frame(TEXT, b"")),
         kind("empty commands, v2", WALL, V2, frame(TEXT, b"")),
         kind(
@@ -90,7 +90,7 @@ pub fn attacks() -> Vec<Attack> {
         .map(|(number, kind)| {
             let short = [Transport::Plain, Transport::Tls][number % 2];
             let name = format!("{SOCKETS} sockets that send {}", kind.name);
-            // A few are enough to see the hub close them.
+            // A few messages are enough for the hub to close these sockets.
             let ends = matches!(kind.name, "empty pings" | "empty texts to /live/ws");
             let attack = Attack::new("sockets", name, move |target, progress| {
                 let kind = &kind;
@@ -108,7 +108,7 @@ pub fn attacks() -> Vec<Attack> {
         .collect()
 }
 
-/// Connects again whenever the hub has closed the socket.
+/// Reconnects whenever the hub has closed the socket.
 fn again_and_again(kind: &Kind, target: &Target, from: Ipv4Addr, progress: &Progress) {
     while progress.goes_on() {
         if let Err(error) = once(kind, target, from, progress) {

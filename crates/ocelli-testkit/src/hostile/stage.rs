@@ -1,9 +1,9 @@
-//! A hub with honest cameras and a viewer, against which attacks run one after another. Each
-//! is judged by the viewer's frames, by `/health`, and by the hub's memory during and after.
+//! A hub with well-behaved cameras and a viewer. Attacks run against it one after another; each
+//! is judged by the viewer's frames, by `/health`, and by the hub's memory during and after it.
 
 use super::attack::{Attack, Form, MEGABYTE, Transport};
 use super::health::{Answers, Health};
-use super::progress::{Progress, Told};
+use super::progress::{Counts, Progress};
 use super::target::Target;
 use crate::feed::{Cameras, Feed};
 use crate::jpeg::Picture;
@@ -17,27 +17,27 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The honest cameras.
+/// The well-behaved cameras.
 const FEED: Feed = Feed {
     cameras: 6,
     fps: 10,
     picture: Picture::QVGA,
 };
 const TOKEN: &str = "sk_of-the-attack-and-of-nobody-else";
-/// The time an attack has to begin before it is measured.
+/// How long an attack runs before it is measured.
 const LEAD: Duration = Duration::from_millis(300);
-/// The time cameras have to catch up before they are measured undisturbed.
+/// How long the cameras may catch up before the undisturbed hub is measured.
 const QUIET: Duration = Duration::from_millis(500);
 const SAMPLE: Duration = Duration::from_millis(50);
 const PATIENCE: Duration = Duration::from_secs(10);
-/// The least share of its undisturbed frames that the viewer must get.
+/// The smallest share of the undisturbed frame rate that the viewer must get.
 const SHARE: f64 = 0.9;
-/// How much memory the hub may hold afterwards, as a multiple of what it held before.
+/// The most memory that the hub may hold afterwards, as a multiple of what it held before.
 const SETTLED: f64 = 1.5;
 
 impl Form {
-    /// How long `/health` may take. On a busy machine a few answers are always late, but the
-    /// median is only late if the hub is.
+    /// How long `/health` may take. On a busy machine a few responses are always late, but the
+    /// median is late only if the hub is.
     fn deadline(self, undisturbed: Answers) -> Answers {
         let millis = Duration::from_millis;
         match self {
@@ -52,7 +52,7 @@ impl Form {
         }
     }
 
-    /// How long the hub may take to give memory back.
+    /// How long the hub may take to release memory.
     fn settling(self) -> Duration {
         match self {
             Form::Short => Duration::from_secs(5),
@@ -60,7 +60,7 @@ impl Form {
         }
     }
 
-    /// After how many attacks the undisturbed hub is measured again.
+    /// The number of attacks after which the undisturbed hub is measured again.
     fn renewal(self) -> usize {
         match self {
             Form::Short => 5,
@@ -81,24 +81,24 @@ impl Form {
 pub struct Outcome {
     name: String,
     transport: Transport,
-    /// The viewer's frames as a share of the undisturbed ones.
+    /// The viewer's frame rate as a share of the undisturbed one.
     share: f64,
     undisturbed: Service,
     health: Answers,
-    /// The hub's memory before, at its peak and after.
+    /// The hub's memory before the attack, at its peak and after it.
     memory: [u64; 3],
     settled_in: Duration,
     /// The most child processes at a time, and the most memory of all of them.
     children: (usize, u64),
-    told: Told,
-    /// How long the attack lasted.
+    counts: Counts,
+    /// Duration of the attack.
     lasted: Duration,
-    /// Which limits were exceeded.
+    /// The limits that were exceeded.
     pub faults: Vec<String>,
 }
 
 impl Outcome {
-    /// The faults, each with the attack's name and transport.
+    /// Returns the faults, each with the attack's name and transport.
     pub fn failures(&self) -> impl Iterator<Item = String> {
         let over = self.transport.name();
         let all = self.faults.iter();
@@ -130,16 +130,16 @@ impl fmt::Display for Outcome {
             millis(self.undisturbed.health.most),
             self.settled_in.as_secs_f64(),
             bytes / MEGABYTE,
-            self.told.connections,
-            self.told.bytes as f64 / MEGABYTE as f64 / self.lasted.as_secs_f64(),
+            self.counts.connections,
+            self.counts.bytes as f64 / MEGABYTE as f64 / self.lasted.as_secs_f64(),
         )?;
-        let endings = &self.told.endings;
+        let endings = &self.counts.endings;
         let ended: u64 = endings.iter().map(|(_, count)| count).sum();
         let mut most: Vec<_> = endings.iter().collect();
         most.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
         match most.is_empty() {
             true => write!(out, ", none ended")?,
-            false => write!(out, ", {ended} times told or ended:")?,
+            false => write!(out, ", {ended} times refused or ended:")?,
         }
         for (how, count) in most.into_iter().take(4) {
             write!(out, " {how} (×{count})")?;
@@ -150,15 +150,15 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// How well the others were served for a while.
+/// Service quality over one measurement.
 #[derive(Clone, Copy)]
 struct Service {
-    /// Frames a second.
+    /// Frames per second.
     rate: f64,
     health: Answers,
 }
 
-/// A hub to attack, with cameras and a viewer.
+/// A hub under attack, with cameras and a viewer.
 pub struct Stage {
     binary: PathBuf,
     directory: PathBuf,
@@ -169,7 +169,7 @@ pub struct Stage {
     since: usize,
 }
 
-/// Dropped in this order: the hub before its cameras.
+/// The fields are dropped in this order: the hub before its cameras.
 struct Running {
     watcher: Watcher,
     health: Health,
@@ -182,7 +182,7 @@ impl Stage {
     /// Starts a hub from this binary with its data in `directory`.
     ///
     /// # Errors
-    /// The hub does not start, or its cameras do not become live.
+    /// Returns an error if the hub does not start or its cameras do not become live.
     pub fn start(
         binary: &Path,
         directory: &Path,
@@ -200,11 +200,11 @@ impl Stage {
         })
     }
 
-    /// Runs one attack. If only times were exceeded, it is measured a second time, and so is
-    /// the undisturbed hub: a busy machine is slow at times.
+    /// Runs one attack. If only times were exceeded, the undisturbed hub and the attack are
+    /// measured a second time, because a busy machine is sometimes slow.
     ///
     /// # Errors
-    /// The preparation failed, or the hub ended.
+    /// Returns an error if the preparation failed or the hub exited.
     pub fn run(&mut self, attack: &Attack) -> Result<Outcome> {
         if self.since >= self.form.renewal() {
             self.undisturbed = None;
@@ -218,7 +218,7 @@ impl Stage {
         Ok(outcome)
     }
 
-    /// Runs it once; also returns whether times were exceeded.
+    /// Runs the attack once. Also returns whether times were exceeded.
     fn attempt(&mut self, attack: &Attack) -> Result<(Outcome, bool)> {
         let none = Progress::default();
         let run = &self.running;
@@ -243,7 +243,7 @@ impl Stage {
         let service = thread::scope(|scope| {
             let (target, progress, hub) = (&run.target, &progress, &run.hub);
             scope.spawn(move || {
-                // Real attackers use other machines.
+                // Low priority, because real attackers run on other machines.
                 let _ = rustix::process::nice(10);
                 if let Err(error) = (attack.run)(target, progress) {
                     progress.fault(format!("the attack: {error}"));
@@ -259,8 +259,8 @@ impl Stage {
             service
         });
         let peak = peak_of(run.hub.pid()).max(before);
-        let mut told = progress.told();
-        let mut faults = std::mem::take(&mut told.faults);
+        let mut counts = progress.counts();
+        let mut faults = std::mem::take(&mut counts.faults);
         let share = service.rate / undisturbed.rate;
         let deadline = self.form.deadline(undisturbed.health);
         let late = service.health.half > deadline.half || service.health.most > deadline.most;
@@ -277,8 +277,8 @@ impl Stage {
             ));
         }
         faults.extend(exceeded(attack, peak - before, children));
-        if attack.bounds.ends && self.form == Form::Whole && told.endings.is_empty() {
-            faults.push("nobody was cut off".to_owned());
+        if attack.bounds.ends && self.form == Form::Whole && counts.endings.is_empty() {
+            faults.push("the attacker was not disconnected".to_owned());
         }
         if let Some(status) = run.hub.wait(Duration::ZERO) {
             return Err(format!("{}: the hub ended: {status}", attack.name).into());
@@ -299,7 +299,7 @@ impl Stage {
             self.restart()?;
         }
         if slow {
-            // What cameras sent meanwhile comes all at once.
+            // Frames that the cameras sent meanwhile arrive all at once.
             thread::sleep(QUIET);
         }
         let outcome = Outcome {
@@ -311,7 +311,7 @@ impl Stage {
             memory: [before, peak, after],
             settled_in,
             children,
-            told,
+            counts,
             lasted: window + LEAD,
             faults,
         };
@@ -362,7 +362,7 @@ impl Running {
             text += "[tls]\nmode = \"local\"\n";
         }
         for source in feed.sources(FEED.cameras) {
-            let (id, url) = source.split_once('=').ok_or("a source without an id")?;
+            let (id, url) = source.split_once('=').ok_or("the source has no id")?;
             text += &format!("[[camera]]\nid = \"{id}\"\nsource = \"{url}\"\n");
         }
         std::fs::write(&config, text)?;
@@ -377,8 +377,8 @@ impl Running {
         let hub = started.map_err(|(status, said)| {
             format!("the hub did not start ({status:?}):\n{}", said.join("\n"))
         })?;
-        let said = hub.wait_stderr("samples by TCP on ", PATIENCE);
-        let said = said.ok_or("the hub does not say where it takes samples")?;
+        let said = hub.wait_stderr("samples over TCP on ", PATIENCE);
+        let said = said.ok_or("the hub does not log its port for samples")?;
         let samples: SocketAddr = said.rsplit(' ').next().unwrap_or_default().parse()?;
         let mut target = Target::new(hub.addr(), samples, feed.address());
         target.cameras = FEED.cameras;
@@ -391,7 +391,8 @@ impl Running {
         let body =
             r#"{"name":"operator","scope":"app","appId":"live","permissions":["camera:create"]}"#;
         let made = target.administer("POST /api/v1/tokens", body)?;
-        target.operator = super::target::field(&made, "token").ok_or("a token without itself")?;
+        target.operator =
+            super::target::field(&made, "token").ok_or("the response has no token")?;
         let open = |address: SocketAddr, tls: Option<std::sync::Arc<_>>| {
             move || match &tls {
                 Some(tls) => Link::connect(address)?.encrypt(tls),
@@ -408,19 +409,19 @@ impl Running {
             _feed: feed,
         };
         running.until_live()?;
-        // First use allocates memory that stays.
+        // First use allocates memory that is kept.
         running.measure(LEAD, || {});
         Ok(running)
     }
 
-    /// Waits until the viewer gets frames of all cameras.
+    /// Waits until the viewer gets frames from all cameras.
     fn until_live(&self) -> Result<Duration> {
         let ids = ids();
         let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
         self.watcher.until_live(&ids, PATIENCE)
     }
 
-    /// Measures for so long; `sample` is called at intervals.
+    /// Measures for the duration `window`; `sample` is called at intervals.
     fn measure(&self, window: Duration, mut sample: impl FnMut()) -> Service {
         self.watcher.take();
         self.health.take();
@@ -443,19 +444,19 @@ fn ids() -> Vec<String> {
         .collect()
 }
 
-/// A process's resident memory. The proportional set size would change with every other
+/// Returns a process's resident memory. The proportional set size would change with every other
 /// process of the same binary.
 fn resident(pid: u32) -> u64 {
     status(pid, "VmRSS:")
 }
 
-/// Resets a process's peak of resident memory; returns what is resident now.
+/// Resets a process's peak of resident memory. Returns the current value.
 fn reset_peak(pid: u32) -> u64 {
     let _ = std::fs::write(format!("/proc/{pid}/clear_refs"), "5");
     resident(pid)
 }
 
-/// A process's peak of resident memory since then.
+/// Returns a process's peak of resident memory since the reset.
 fn peak_of(pid: u32) -> u64 {
     status(pid, "VmHWM:")
 }

@@ -1,4 +1,4 @@
-//! How an attacker reaches the hub.
+//! An attacker's access to the hub: addresses, tokens and calls.
 
 use super::progress::{BEAT, Progress};
 use crate::Result;
@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-/// How long a call of the HTTP interface may take, under attack.
+/// Timeout of an HTTP API call, under attack.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The hub under attack.
@@ -21,7 +21,7 @@ pub struct Target {
     pub address: SocketAddr,
     /// Its port for samples.
     pub samples: SocketAddr,
-    /// How to connect if it speaks TLS.
+    /// The TLS configuration, if the hub uses TLS.
     pub tls: Option<Arc<ClientConfig>>,
     /// The same for HTTP/2.
     pub tls_h2: Option<Arc<ClientConfig>>,
@@ -29,9 +29,9 @@ pub struct Target {
     pub admin: &'static str,
     /// A token that may only add and test cameras.
     pub operator: String,
-    /// The honest cameras' address; their paths are `/cam/1` and on.
+    /// The well-behaved cameras' address; their paths are `/cam/1` and so on.
     pub honest: SocketAddr,
-    /// How many honest cameras there are; their ids are `cam1` and on.
+    /// The number of well-behaved cameras; their ids are `cam1` and so on.
     pub cameras: usize,
     next: AtomicU32,
 }
@@ -51,17 +51,17 @@ impl Target {
         }
     }
 
-    /// An address of this machine that no other attacker has used.
+    /// Returns an address of this machine that no other attacker has used.
     pub fn new_address(&self) -> Ipv4Addr {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let [_, high, middle, low] = (number + 1).to_be_bytes();
         Ipv4Addr::new(127, 64 + high % 64, middle, low)
     }
 
-    /// Connects from this address, with TLS if the hub speaks it.
+    /// Connects from this address, with TLS if the hub uses it.
     ///
     /// # Errors
-    /// It can't be made.
+    /// Returns an error if the connection fails.
     pub fn connect(&self, from: Ipv4Addr) -> io::Result<Link> {
         self.encrypted(from, self.tls.as_ref())
     }
@@ -81,15 +81,15 @@ impl Target {
     /// Opens a WebSocket from this address.
     ///
     /// # Errors
-    /// There is no connection, or no upgrade.
+    /// Returns an error if the connection or the upgrade fails.
     pub fn socket(&self, from: Ipv4Addr, path: &str, more: &str) -> Result<Socket> {
         Socket::over(self.connect(from)?, path, more, PATIENCE)
     }
 
-    /// Calls the HTTP interface; returns the status and the body.
+    /// Calls the HTTP API; returns the status and the body.
     ///
     /// # Errors
-    /// There is no answer.
+    /// Returns an error if there is no response.
     pub fn call(
         &self,
         from: Ipv4Addr,
@@ -115,15 +115,15 @@ impl Target {
         let head = read_head(&mut link)?;
         let status = head.split(' ').nth(1).ok_or("no status")?.parse()?;
         let mut body = Vec::new();
-        // An end without close_notify is no failure here.
+        // An end without close_notify does not count as a failure here.
         let _ = link.read_to_end(&mut body);
         Ok((status, String::from_utf8_lossy(&body).into_owned()))
     }
 
-    /// Calls it as the administrator, and expects success.
+    /// Calls the HTTP API as the administrator, and expects success.
     ///
     /// # Errors
-    /// The hub refuses.
+    /// Returns an error if the hub refuses.
     pub fn administer(&self, line: &str, body: &str) -> Result<String> {
         let (status, answer) = self.call(Ipv4Addr::LOCALHOST, line, self.admin, body)?;
         match status {
@@ -135,7 +135,7 @@ impl Target {
     /// Adds a camera, which is deleted when the result is dropped.
     ///
     /// # Errors
-    /// The hub refuses.
+    /// Returns an error if the hub refuses.
     pub(super) fn add_camera(&self, room: &str, source: &str) -> Result<Added<'_>> {
         let room = room.to_owned();
         let verify = source
@@ -152,15 +152,15 @@ impl Target {
     /// Mints a key for a device, which is revoked when the result is dropped.
     ///
     /// # Errors
-    /// The hub refuses.
+    /// Returns an error if the hub refuses.
     pub(super) fn mint(&self, room: &str) -> Result<Key<'_>> {
         let body = format!(r#"{{"room":"{room}"}}"#);
         let made = self.administer("POST /api/v1/apps/live/ws-ingest", &body)?;
         Ok(Key {
-            id: field(&made, "id").ok_or("a key without an id")?,
+            id: field(&made, "id").ok_or("the key has no id")?,
             path: format!(
                 "/ingest/ws?app=live&room={room}&key={}",
-                field(&made, "streamKey").ok_or("a key without its secret")?
+                field(&made, "streamKey").ok_or("the key has no secret")?
             ),
             room: room.to_owned(),
             target: self,
@@ -193,7 +193,7 @@ pub(super) struct Added<'a> {
 }
 
 impl Added<'_> {
-    /// Watches it until the attack is over, and discards the frames.
+    /// Watches the camera until the attack is over, and discards the frames.
     pub fn watch(&self, progress: &Progress) -> Result<()> {
         let mut wall = Socket::wall_over(
             self.target.connect(self.target.new_address())?,
@@ -218,7 +218,7 @@ impl Drop for Added<'_> {
     }
 }
 
-/// The value of a text field in a JSON object, where it needs no unescaping.
+/// Returns the value of a string field in a JSON object. The value must not contain escapes.
 pub(super) fn field(json: &str, name: &str) -> Option<String> {
     let (_, rest) = json.split_once(&format!("\"{name}\":\""))?;
     Some(rest.split('"').next()?.to_owned())

@@ -1,9 +1,9 @@
-//! Which crate of this repository may use which.
+//! The dependencies that are allowed between the crates of this repository.
 
-/// The crates from the ground up, each with those that it may use. A crate that does not
-/// exist yet may stand here; one that exists must.
+/// The crates from the lowest layer up, each with the crates it may use. The list may name a
+/// crate that does not exist yet; every existing crate must be listed.
 pub const LAYERS: [(&str, &[&str]); 8] = [
-    // Ground.
+    // Ground layer.
     ("ocelli-config", &[]),
     ("ocelli-core", &[]),
     ("ocelli-series", &[]),
@@ -21,7 +21,8 @@ pub const LAYERS: [(&str, &[&str]); 8] = [
             "ocelli-net",
         ],
     ),
-    // What tests and measures it from outside. Any crate may use the testkit for its tests.
+    // Tests and benchmarks, which use the program from outside. Any crate may use the testkit
+    // for its tests.
     (TESTKIT, &[]),
     ("ocelli-bench", &[TESTKIT]),
 ];
@@ -29,7 +30,7 @@ pub const LAYERS: [(&str, &[&str]); 8] = [
 const GROUND: &[&str] = &["ocelli-config", "ocelli-core", "ocelli-series"];
 const TESTKIT: &str = "ocelli-testkit";
 
-/// What is wrong with the dependencies in this manifest.
+/// Returns the forbidden dependencies in this manifest.
 pub fn breaches(manifest: &str) -> Vec<String> {
     let (mut section, mut name) = (String::new(), String::new());
     let mut used = Vec::new();
@@ -51,7 +52,7 @@ pub fn breaches(manifest: &str) -> Vec<String> {
     }
     used.dedup();
     let Some((_, allowed)) = LAYERS.iter().find(|(known, _)| *known == name) else {
-        return vec![format!("{name} has no place in the list of layers")];
+        return vec![format!("{name} is missing from the list of layers")];
     };
     let allowed = |section: &str, other: &str| {
         allowed.contains(&other) || (section.contains("dev-dependencies") && other == TESTKIT)
@@ -64,7 +65,7 @@ pub fn breaches(manifest: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_dependency_that_points_up_is_found_however_it_is_written() {
+fn an_upward_dependency_is_found_in_every_notation() {
     let breaches_of =
         |dependencies: &str| breaches(&format!("[package]\nname = \"ocelli-net\"\n{dependencies}"));
     let fine = "[dependencies]\nocelli-core.workspace = true # not ocelli\nbytes = \"1\"\n\

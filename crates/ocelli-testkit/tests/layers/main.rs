@@ -1,11 +1,12 @@
-//! The layers of the code: no module imports in a loop, no crate uses one above it.
+//! The layers of the code: no modules import each other in a loop, and no crate uses one above
+//! it.
 //!
-//! The compiler refuses loops between crates, but not a dependency that points up, and
-//! no loop between the modules of a crate.
+//! The compiler refuses loops between crates, but neither upward dependencies nor loops between
+//! the modules of a crate.
 
 #![allow(
     clippy::unwrap_used,
-    reason = "a source that can't be read is a failure"
+    reason = "an unreadable source file must fail the test"
 )]
 
 mod crates;
@@ -16,7 +17,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The folders of the workspace's crates, relative to its root.
+/// Returns the folders of the workspace's crates, relative to its root.
 fn crate_folders(root: &Path) -> Vec<PathBuf> {
     let folders = fs::read_dir(root.join("crates")).unwrap();
     let folders = folders.map(|entry| Path::new("crates").join(entry.unwrap().file_name()));
@@ -58,7 +59,7 @@ fn crates_use_only_those_below_them() {
     assert!(found.is_empty(), "{found:#?}");
 }
 
-/// The loops of a crate with these files.
+/// Returns the import loops of a crate with these files.
 fn loops_of(files: &[(&str, &str)]) -> Vec<String> {
     let files: BTreeMap<_, _> = files.iter().copied().collect();
     let read = |file: &Path| Some((*files.get(file.to_str()?)?).to_owned());
@@ -68,7 +69,7 @@ fn loops_of(files: &[(&str, &str)]) -> Vec<String> {
 }
 
 #[test]
-fn a_planted_loop_is_found_however_it_is_written() {
+fn a_planted_loop_is_found_in_every_notation() {
     let lib = "pub mod a; mod b { pub mod c; } pub use a::A; use std::fmt;";
     let c = "use crate::A; pub struct C(A);";
     for a in [
@@ -94,7 +95,7 @@ fn a_planted_loop_is_found_however_it_is_written() {
 }
 
 #[test]
-fn a_parent_and_its_child_are_in_a_loop_only_if_both_take_from_each_other() {
+fn a_parent_and_child_form_a_loop_only_if_both_import_from_each_other() {
     let of = |parent: &str, child: &str| {
         let files = [
             ("lib.rs", "mod parent;"),

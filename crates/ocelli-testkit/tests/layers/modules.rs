@@ -1,20 +1,20 @@
-//! The modules of a crate and what they import from each other, read from the sources.
+//! The import graph of a crate's modules, read from the sources.
 //!
-//! A file is a node of the graph. An import leads to the file that defines the name, also
-//! where it is written as the path of a re-export: a module that only declares and
-//! re-exports its children imports nothing, and nothing that it re-exports is its own.
-//! A child that takes what its parent defines imports the parent.
+//! A file is a node of the graph. An import leads to the file that defines the name, also if it
+//! is written as the path of a re-export: a module that only declares and re-exports its
+//! children imports nothing, and does not count as defining the names it re-exports. A child
+//! that uses items defined by its parent imports the parent.
 
 use crate::source::{Token, tokens};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 
-/// For each file the files that it imports, and by which names.
+/// For each file, the files it imports, and by which names.
 pub type Graph = BTreeMap<PathBuf, BTreeMap<PathBuf, BTreeSet<String>>>;
 
 type Names = Vec<String>;
 
-/// What a `use` brings in.
+/// What a `use` imports.
 struct Import {
     path: Names,
     public: bool,
@@ -36,11 +36,11 @@ struct Module {
     items: BTreeSet<String>,
 }
 
-/// Where a path leads.
+/// The target of a path.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Place<'a> {
     Module(usize),
-    /// Something that this module defines, and its name there.
+    /// An item that this module defines, and its name there.
     Item(usize, &'a str),
 }
 
@@ -49,7 +49,7 @@ struct Reader<'a> {
     modules: Vec<Module>,
 }
 
-/// The imports between the files of the crate with this root, `read` by their paths.
+/// Builds the import graph of the crate with this root; `read` returns a file's text.
 pub fn graph(root: &Path, read: &dyn Fn(&Path) -> Option<String>) -> Graph {
     let mut reader = Reader {
         read,
@@ -77,7 +77,7 @@ impl Reader<'_> {
         self.modules.len() - 1
     }
 
-    /// Reads what is in a module whose children are in `directory`.
+    /// Parses a module whose children are in `directory`.
     fn contents(&mut self, module: usize, directory: &Path, tokens: &[Token]) {
         let mut at = 0;
         while at < tokens.len() {
@@ -123,7 +123,7 @@ impl Reader<'_> {
             .or_else(|| self.file(&below.join("mod.rs"), &below, Some(parent)))
     }
 
-    /// One tree of a `use`, up to and without the `,`, `}` or `;` behind it.
+    /// Parses one tree of a `use`, up to but not including the `,`, `}` or `;` after it.
     fn tree(&mut self, at: usize, prefix: &Names, public: bool, all: &[Token], next: &mut usize) {
         let mut path = prefix.clone();
         let mut name = None;
@@ -164,7 +164,7 @@ impl Reader<'_> {
         }
     }
 
-    /// A path or a single name outside `use`.
+    /// Parses a path or a single name outside `use`.
     fn path(&mut self, module: usize, tokens: &[Token], at: &mut usize) {
         const KEYWORDS: [&str; 9] = [
             "fn",
@@ -188,7 +188,7 @@ impl Reader<'_> {
             }
         }
         let module = &mut self.modules[module];
-        // `::name` and `.name` are no names of this module.
+        // `::name` and `.name` do not refer to names of this module.
         let before = tokens[..begin].last();
         if matches!(before, Some(Token::Path | Token::Mark('.'))) {
             return;
@@ -236,8 +236,8 @@ impl Reader<'_> {
         graph
     }
 
-    /// None for what is of another crate, or of no module. `depth` ends what leads back
-    /// to itself.
+    /// Returns none if the path belongs to another crate, or to no module. `depth` stops
+    /// circular re-exports.
     fn resolve<'a>(&'a self, from: usize, path: &'a [String], depth: usize) -> Option<Place<'a>> {
         let (first, mut rest) = path.split_first()?;
         let mut place = match first.as_str() {
@@ -258,7 +258,7 @@ impl Reader<'_> {
         Some(place)
     }
 
-    /// What a name means in a module.
+    /// Resolves a name in a module.
     fn find<'a>(&'a self, at: usize, name: &'a str, depth: usize) -> Option<Place<'a>> {
         const DEEPEST: usize = 16;
         let module = &self.modules[at];
@@ -269,7 +269,7 @@ impl Reader<'_> {
             return Some(Place::Module(*child));
         }
         if let Some(import) = module.imports.get(name) {
-            // `use name::name` and `use name` are of another crate.
+            // `use name::name` and `use name` refer to another crate.
             return match import.path.first().is_some_and(|first| first == name) {
                 true => None,
                 false => self.resolve(at, &import.path, depth + 1),
@@ -287,7 +287,7 @@ impl Reader<'_> {
     }
 }
 
-/// How many tokens are before the bracket that closes what is open.
+/// Returns the number of tokens before the bracket that closes the open one.
 fn to_closing(tokens: &[Token]) -> usize {
     let mut depth = 1;
     for (at, token) in tokens.iter().enumerate() {
@@ -303,50 +303,53 @@ fn to_closing(tokens: &[Token]) -> usize {
     tokens.len()
 }
 
-/// The shortest way from one file to another, both included.
-fn way<'a>(graph: &'a Graph, from: &'a Path, to: &Path) -> Option<Vec<&'a Path>> {
-    let mut ways = VecDeque::from([vec![from]]);
+/// Returns the shortest path from one file to another, including both.
+fn shortest_path<'a>(graph: &'a Graph, from: &'a Path, to: &Path) -> Option<Vec<&'a Path>> {
+    let mut paths = VecDeque::from([vec![from]]);
     let mut seen = BTreeSet::new();
-    while let Some(way) = ways.pop_front() {
-        let next = way.last().and_then(|last| graph.get(*last));
+    while let Some(path) = paths.pop_front() {
+        let next = path.last().and_then(|last| graph.get(*last));
         for file in next.into_iter().flat_map(BTreeMap::keys) {
             if !seen.insert(file) {
                 continue;
             }
-            let way: Vec<_> = way.iter().copied().chain([file.as_path()]).collect();
+            let path: Vec<_> = path.iter().copied().chain([file.as_path()]).collect();
             if file == to {
-                return Some(way);
+                return Some(path);
             }
-            ways.push_back(way);
+            paths.push_back(path);
         }
     }
     None
 }
 
-/// What is wrong with a graph: of all files that import each other in loops, the shortest
-/// loop and how many they are.
+/// Describes the loops of a graph: for each set of files that import each other, the shortest
+/// loop and the number of files.
 pub fn loops(graph: &Graph) -> Vec<String> {
-    let mut told = Vec::new();
-    let mut known = BTreeSet::new();
+    let mut found = Vec::new();
+    let mut seen = BTreeSet::new();
     for start in graph.keys() {
-        if known.contains(start) || way(graph, start, start).is_none() {
+        if seen.contains(start) || shortest_path(graph, start, start).is_none() {
             continue;
         }
         let both = |other: &&PathBuf| {
-            way(graph, start, other).is_some() && way(graph, other, start).is_some()
+            shortest_path(graph, start, other).is_some()
+                && shortest_path(graph, other, start).is_some()
         };
         let together: Vec<_> = graph.keys().filter(both).collect();
-        let loops = together.iter().filter_map(|file| way(graph, file, file));
+        let loops = together
+            .iter()
+            .filter_map(|file| shortest_path(graph, file, file));
         let shortest = loops.min_by_key(Vec::len).unwrap_or_default();
-        told.push(tell(graph, &shortest, together.len()));
-        known.extend(together);
+        found.push(describe(graph, &shortest, together.len()));
+        seen.extend(together);
     }
-    told
+    found
 }
 
-fn tell(graph: &Graph, way: &[&Path], together: usize) -> String {
+fn describe(graph: &Graph, path: &[&Path], together: usize) -> String {
     let mut text = format!("{together} files import each other in a loop, such as\n");
-    for pair in way.windows(2) {
+    for pair in path.windows(2) {
         let names = &graph[pair[0]][pair[1]];
         let names: Vec<_> = names.iter().map(String::as_str).collect();
         let (file, other) = (pair[0].display(), pair[1].display());

@@ -1,5 +1,5 @@
-//! Rust source as a list of tokens: enough to see which paths it names. Comments,
-//! literals and what is compiled for unit tests only are left out.
+//! Rust source as a list of tokens: enough to see which paths it names. Comments, literals and
+//! code compiled only for unit tests are left out.
 
 use std::iter::Peekable;
 use std::str::Chars;
@@ -11,7 +11,7 @@ pub enum Token {
     Word(String),
     /// `::`
     Path,
-    /// Any other character that is no space.
+    /// Any other character except white space.
     Mark(char),
 }
 
@@ -63,7 +63,7 @@ fn is_of_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
 
-/// Behind the first character of `/*`. Block comments nest.
+/// Skips a block comment; starts after the first character of `/*`. Block comments nest.
 fn block_comment(chars: &mut Peekable<Chars<'_>>) {
     let (mut depth, mut last) = (0, '/');
     for c in chars {
@@ -82,7 +82,7 @@ fn block_comment(chars: &mut Peekable<Chars<'_>>) {
     }
 }
 
-/// Behind the opening quote.
+/// Skips a string; starts after the opening quote.
 fn string(chars: &mut Peekable<Chars<'_>>) {
     while let Some(c) = chars.next() {
         match c {
@@ -93,7 +93,7 @@ fn string(chars: &mut Peekable<Chars<'_>>) {
     }
 }
 
-/// Behind the `r`: a raw string, or a raw identifier, which is returned.
+/// Starts after the `r`: skips a raw string, or returns a raw identifier.
 fn raw_string(chars: &mut Peekable<Chars<'_>>) -> Option<String> {
     let mut hashes = 0;
     while chars.next_if_eq(&'#').is_some() {
@@ -118,7 +118,7 @@ fn raw_string(chars: &mut Peekable<Chars<'_>>) -> Option<String> {
     }
 }
 
-/// Behind a single quote: the rest of a character, or a lifetime.
+/// Starts after a single quote: skips the rest of a character or a lifetime.
 fn quote(chars: &mut Peekable<Chars<'_>>) {
     match chars.next() {
         Some('\\') => {
@@ -149,7 +149,7 @@ fn without_tests(tokens: &[Token]) -> Vec<Token> {
     kept
 }
 
-/// The length of the attribute that `tokens` begin with.
+/// Returns the length of the attribute at the beginning of `tokens`.
 fn attribute(tokens: &[Token]) -> Option<usize> {
     let [Token::Mark('#'), rest @ ..] = tokens else {
         return None;
@@ -161,7 +161,7 @@ fn attribute(tokens: &[Token]) -> Option<usize> {
     Some(tokens.len() - rest.len() + group(rest))
 }
 
-/// The length of the bracketed group that `tokens` begin with.
+/// Returns the length of the bracketed group at the beginning of `tokens`.
 fn group(tokens: &[Token]) -> usize {
     let mut depth = 0;
     for (at, token) in tokens.iter().enumerate() {
@@ -177,7 +177,7 @@ fn group(tokens: &[Token]) -> usize {
     tokens.len()
 }
 
-/// The length of the item, statement or field that `tokens` begin with.
+/// Returns the length of the item, statement or field at the beginning of `tokens`.
 fn item(tokens: &[Token]) -> usize {
     let mut at = 0;
     while let Some(length) = attribute(&tokens[at..]) {
@@ -203,7 +203,7 @@ fn item(tokens: &[Token]) -> usize {
 }
 
 #[test]
-fn only_what_is_compiled_into_the_program_is_read() {
+fn only_code_compiled_into_the_program_is_read() {
     let text = r##"
         // crate::a
         /* crate::b /* nested */ crate::c */

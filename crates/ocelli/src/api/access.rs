@@ -1,7 +1,7 @@
-//! Who may call what: every request of the interface passes here.
+//! Authorization middleware: checks the permission that each API call declares.
 
 use super::paths::{CAMERA, CAMERA_TEST, UNKNOWN};
-use crate::answer::{Problem, no_text};
+use crate::answer::{Problem, invalid_utf8};
 use crate::api::state::Api;
 use crate::visitor::Visitor;
 use axum::extract::rejection::RawPathParamsRejection;
@@ -16,25 +16,25 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use utoipa::openapi::OpenApi;
 
-/// Addresses of series, which are seen by whoever sees app `live`, and so are its.
+/// Series belong to app `live`: clients that may read the app may read them.
 const SERIES: &str = "/api/v1/series";
 
-/// Beside a permission: it is needed for all apps and the hub, not in one app alone.
+/// In a `security` declaration, marks a permission that must apply to all apps and the hub.
 const HUB_WIDE: &str = "global";
 
-/// What a call needs.
+/// The requirement of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Rule {
-    /// Nothing: it is for anybody.
+    /// Open to everyone.
     Public,
-    /// A user who is signed in.
+    /// A signed-in user.
     SignedIn,
     /// A token or a user with this permission.
     Needs {
         permission: String,
-        /// Whether it has to be for all apps and the hub.
+        /// Whether the permission must apply to all apps and the hub.
         hub_wide: bool,
-        /// Whether a user who is signed in does without.
+        /// Whether a signed-in user needs no permission.
         or_signed_in: bool,
     },
 }
@@ -58,8 +58,7 @@ impl Rule {
         }
     }
 
-    /// Checks that a visitor may call it, in the app that the address names if it
-    /// names one.
+    /// Checks that a visitor may make the call, in `app` if the path names one.
     fn check(&self, visitor: &Visitor, app: Option<&str>) -> Result<(), Problem> {
         let (permission, hub_wide) = match self {
             Rule::Public => return Ok(()),
@@ -72,7 +71,7 @@ impl Rule {
             Rule::SignedIn => {
                 return Err(Problem::new(
                     StatusCode::UNAUTHORIZED,
-                    "this is for a user who is signed in, from the hub's own pages",
+                    "this needs a user who is signed in on the hub's own pages",
                 ));
             }
             Rule::Needs {
@@ -81,11 +80,11 @@ impl Rule {
                 ..
             } => (permission, *hub_wide),
         };
-        if visitor.is_anybody() {
+        if visitor.is_anonymous() {
             return Err(Problem::new(
                 StatusCode::UNAUTHORIZED,
                 "this needs a token, in one header `Authorization: Bearer sk_…`, or a user who \
-                 is signed in, from the hub's own pages",
+                 is signed in on the hub's own pages",
             ));
         }
         let grant = visitor.grant();
@@ -97,11 +96,11 @@ impl Rule {
     }
 }
 
-/// What each call needs, by address and method, as the document has it.
+/// The rule of each call, by path and method, from the OpenAPI document.
 pub struct Rules(BTreeMap<String, BTreeMap<String, Rule>>);
 
 impl Rules {
-    /// The rules that the handlers declare. A call without one is not in it.
+    /// Collects the declared rules. A call without a valid declaration has no entry and is refused.
     pub fn of(document: &OpenApi) -> Self {
         let document = serde_json::to_value(document).unwrap_or_default();
         let paths = document["paths"].as_object().into_iter().flatten();
@@ -116,8 +115,7 @@ impl Rules {
     }
 }
 
-/// Lets through whoever may call what was called; handlers take the [`Visitor`] that was
-/// found here.
+/// Passes a request on if its sender may make the call. Handlers reuse the [`Visitor`] found here.
 pub async fn guard(
     State((api, rules)): State<(Api, Arc<Rules>)>,
     matched: MatchedPath,
@@ -130,14 +128,14 @@ pub async fn guard(
     }
     let none = BTreeMap::new();
     let methods = rules.0.get(matched.as_str()).unwrap_or(&none);
-    // HEAD is GET without the body.
+    // HEAD follows the rule of GET.
     let method = match *request.method() {
         Method::HEAD => "GET",
         ref method => method.as_str(),
     };
-    // A camera may be called as one of the calls is.
-    let named_test = matched.as_str() == CAMERA_TEST && !methods.contains_key(method);
-    let rule = match named_test {
+    // The room `test` of app `live` shares its path with the call that tests a camera.
+    let room_named_test = matched.as_str() == CAMERA_TEST && !methods.contains_key(method);
+    let rule = match room_named_test {
         true => rules.0.get(CAMERA).and_then(|one| one.get(method)),
         false => methods.get(method),
     };
@@ -145,7 +143,7 @@ pub async fn guard(
         return not_allowed(methods.keys().map(String::as_str).collect());
     };
     let Ok(params) = params else {
-        return no_text().into_response();
+        return invalid_utf8().into_response();
     };
     if *rule == Rule::Public {
         return uncached(next.run(request).await);
@@ -153,11 +151,11 @@ pub async fn guard(
     let of_series = matched.as_str().starts_with(SERIES);
     let in_path = params.iter().find_map(|(name, value)| match name {
         "app" => Some(value),
-        // An id names its app.
+        // A camera id contains its app.
         "camera" => Some(split_id(value).0),
         _ => None,
     });
-    let app = in_path.or((named_test || of_series).then_some(DEFAULT_APP));
+    let app = in_path.or((room_named_test || of_series).then_some(DEFAULT_APP));
     let (mut parts, body) = request.into_parts();
     let allowed = match Visitor::from_request_parts(&mut parts, &api).await {
         Ok(visitor) => rule.check(&visitor, app),
@@ -176,7 +174,7 @@ pub async fn guard(
     }
 }
 
-/// What is answered to one is not for the next.
+/// Forbids caching: responses depend on the sender.
 fn uncached(mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -185,7 +183,7 @@ fn uncached(mut response: Response) -> Response {
 
 fn not_allowed(methods: Vec<&str>) -> Response {
     let methods = methods.join(", ");
-    let message = format!("this address takes {methods}");
+    let message = format!("this URL accepts only {methods}");
     let mut response = Problem::new(StatusCode::METHOD_NOT_ALLOWED, message).into_response();
     if let Ok(methods) = HeaderValue::try_from(methods) {
         response.headers_mut().insert(ALLOW, methods);
@@ -199,7 +197,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn a_call_that_declares_nothing_has_no_rule_and_so_is_refused() {
+    fn a_call_without_a_declaration_has_no_rule() {
         let mut document = crate::api::openapi();
         let call = |document: &OpenApi| {
             let rules = Rules::of(document);

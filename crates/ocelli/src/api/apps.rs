@@ -17,19 +17,19 @@ use utoipa::ToSchema;
 #[schema(as = App)]
 #[serde(rename_all = "camelCase")]
 pub struct AppView {
-    /// Its name, which is what other calls know it by.
+    /// Its name, which is also its id in other calls.
     id: String,
-    /// The same.
+    /// The same as `id`.
     name: String,
-    /// What its rooms' full names start with.
+    /// The prefix of its rooms' full names.
     room_prefix: String,
-    /// Whether anybody may watch its cameras.
+    /// Whether anonymous viewers may watch its cameras.
     public_playback: bool,
-    /// What cameras that push may do.
+    /// Limits for devices that push.
     ws_ingest: Limits,
-    /// Whether it stands in the configuration file, which is then the place to change it.
+    /// Whether the configuration file defines it; it can then be changed only there.
     read_only: bool,
-    /// How many cameras it has.
+    /// The number of its cameras.
     cameras: usize,
 }
 
@@ -47,7 +47,7 @@ impl AppView {
     }
 }
 
-/// The apps that the token or the role reaches.
+/// Lists the apps that the token or the user may read.
 #[utoipa::path(get, path = "/api/v1/apps", tag = "apps", operation_id = "listApps",
     security(("token" = ["app:read"])),
     responses((status = 200, description = "The apps", body = Answer<Vec<AppView>>)))]
@@ -62,11 +62,11 @@ pub async fn list(State(api): State<Api>, visitor: Visitor) -> Answer<Vec<AppVie
     )
 }
 
-/// Makes an app. Needs a global token.
+/// Creates an app. Needs a global token or a role for all apps.
 #[utoipa::path(post, path = "/api/v1/apps", tag = "apps", operation_id = "createApp",
     security(("token" = ["app:create", "global"])), request_body = NewApp,
     responses(
-        (status = 201, description = "It is there", body = Answer<AppView>),
+        (status = 201, description = "Created", body = Answer<AppView>),
         (status = 409, description = "The name or the prefix is taken", body = ProblemBody)))]
 pub async fn create(
     State(api): State<Api>,
@@ -76,12 +76,12 @@ pub async fn create(
     Ok((StatusCode::CREATED, Answer::new(AppView::of(app, &api))))
 }
 
-/// One app.
+/// Returns one app.
 #[utoipa::path(get, path = "/api/v1/apps/{app}", tag = "apps", operation_id = "showApp",
     security(("token" = ["app:read"])), params(("app" = String, Path, description = "Its name")),
     responses(
         (status = 200, description = "The app", body = Answer<AppView>),
-        (status = 404, description = "There is none", body = ProblemBody)))]
+        (status = 404, description = "The app does not exist", body = ProblemBody)))]
 pub async fn show(
     State(api): State<Api>,
     Path(name): Path<String>,
@@ -90,14 +90,14 @@ pub async fn show(
     Ok(Answer::new(AppView::of(app, &api)))
 }
 
-/// Changes an app, at once and for whoever is watching.
+/// Changes an app. Current viewers are affected at once.
 #[utoipa::path(patch, path = "/api/v1/apps/{app}", tag = "apps", operation_id = "changeApp",
     security(("token" = ["app:write"])), request_body = AppChange,
     params(("app" = String, Path, description = "Its name")),
     responses(
-        (status = 200, description = "As it is now", body = Answer<AppView>),
-        (status = 404, description = "There is none", body = ProblemBody),
-        (status = 409, description = "It stands in the configuration file, or the prefix can't be had",
+        (status = 200, description = "The changed app", body = Answer<AppView>),
+        (status = 404, description = "The app does not exist", body = ProblemBody),
+        (status = 409, description = "The configuration file defines it, or the prefix can't be used",
             body = ProblemBody)))]
 pub async fn change(
     State(api): State<Api>,
@@ -108,20 +108,20 @@ pub async fn change(
     Ok(Answer::new(AppView::of(app, &api)))
 }
 
-/// What was taken out.
+/// A deleted item.
 #[derive(Serialize, ToSchema)]
 pub struct Gone {
     /// Its id.
     pub id: String,
 }
 
-/// Takes an app out, with its tokens. `live` stays.
+/// Deletes an app and its tokens. `live` can't be deleted.
 #[utoipa::path(delete, path = "/api/v1/apps/{app}", tag = "apps", operation_id = "deleteApp",
     security(("token" = ["app:delete"])), params(("app" = String, Path, description = "Its name")),
     responses(
-        (status = 200, description = "It is gone", body = Answer<Gone>),
-        (status = 404, description = "There is none", body = ProblemBody),
-        (status = 409, description = "It is `live`, or stands in the configuration file, or has cameras",
+        (status = 200, description = "Deleted", body = Answer<Gone>),
+        (status = 404, description = "The app does not exist", body = ProblemBody),
+        (status = 409, description = "It is `live`, is defined in the configuration file, or has cameras",
             body = ProblemBody)))]
 pub async fn delete(
     State(api): State<Api>,

@@ -1,4 +1,4 @@
-//! What a request brings: JSON, or lines.
+//! Extracts request bodies: JSON, or raw bytes for line-based text.
 
 use crate::answer::Problem;
 use crate::api::state::Api;
@@ -12,7 +12,7 @@ use ocelli_net::limits::Limits;
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
-/// A request's body, read as `T`; a fault names the field.
+/// A JSON request body, deserialized as `T`. An error names the field.
 pub struct Body<T>(pub T);
 
 impl<T: DeserializeOwned> FromRequest<Api> for Body<T> {
@@ -25,18 +25,18 @@ impl<T: DeserializeOwned> FromRequest<Api> for Body<T> {
         if !kind.eq_ignore_ascii_case("application/json") {
             return Err(Problem::new(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "the body has to be JSON, with the header `Content-Type: application/json`",
+                "the body must be JSON, with the header `Content-Type: application/json`",
             ));
         }
-        let Lines(bytes) = Lines::from_request(request, api).await?;
+        let RawBody(bytes) = RawBody::from_request(request, api).await?;
         read(&bytes).map(Self)
     }
 }
 
-/// A request's body as it is, for what reads it line by line.
-pub struct Lines(pub Bytes);
+/// The raw request body, for text that is read line by line.
+pub struct RawBody(pub Bytes);
 
-impl FromRequest<Api> for Lines {
+impl FromRequest<Api> for RawBody {
     type Rejection = Problem;
 
     async fn from_request(request: Request, api: &Api) -> Result<Self, Problem> {
@@ -48,7 +48,7 @@ impl FromRequest<Api> for Lines {
         let whole = timeout(body_timeout, Bytes::from_request(request, api)).await;
         let whole = whole.map_err(|_| {
             api.front.counts.refuse(Refusal::BodyTimeout);
-            let message = format!("the body was not whole within {body_timeout:?}");
+            let message = format!("the body did not arrive completely within {body_timeout:?}");
             Problem::new(StatusCode::REQUEST_TIMEOUT, message)
         })?;
         let bytes = whole.map_err(|error| {
@@ -68,9 +68,9 @@ impl FromRequest<Api> for Lines {
 
 fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let refuse = |message: String| Problem::new(StatusCode::BAD_REQUEST, message);
-    // serde would also take a list of the fields' values.
+    // serde also accepts an array of the fields' values; the API does not.
     if !bytes.trim_ascii_start().starts_with(b"{") {
-        return Err(refuse("the body has to be a JSON object".to_owned()));
+        return Err(refuse("the body must be a JSON object".to_owned()));
     }
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
@@ -86,11 +86,11 @@ fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     Ok(value)
 }
 
-/// Fields whose values no answer repeats.
+/// Fields whose values are never repeated in a response.
 const SECRET_FIELDS: [&str; 5] = ["password", "old", "new", "code", "token"];
 
-/// What is wrong with a field, which serde says with the value that it has: without
-/// that where it is a secret, and without what an address signs in with.
+/// Removes secrets from serde's message: the value of a secret field, and the credentials in a
+/// URL.
 fn without_secrets(path: &str, fault: &str) -> String {
     let field = path.rsplit('.').next().unwrap_or_default();
     match fault.split_once(", expected ") {
@@ -104,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fault_repeats_no_secret() {
+    fn errors_contain_no_secrets() {
         for (path, fault, said) in [
             (
                 "password",

@@ -1,5 +1,5 @@
-//! `/api/v1/cameras`: what each camera is doing, and how it is set. [`edit`] adds,
-//! changes and deletes them, [`trial`] looks at one before that.
+//! `/api/v1/cameras`: the state and the settings of cameras. [`edit`] adds, changes and deletes
+//! cameras, [`trial`] tests one before it is saved.
 
 pub mod edit;
 pub mod trial;
@@ -13,17 +13,17 @@ use axum::routing::{MethodRouter, get};
 use serde_json::{Value, json};
 use view::{CameraDetails, CameraPath, CameraView};
 
-/// The calls on the camera in the room that [`CAMERA_TEST`] would hide.
-pub fn named_test() -> MethodRouter<Api> {
+/// The calls for the camera in room `test`, whose path [`CAMERA_TEST`] takes.
+pub fn room_named_test() -> MethodRouter<Api> {
     get(show).patch(edit::change).delete(edit::delete)
 }
 
-/// The cameras that whoever asks may watch: those of every app whose playback is public,
-/// and what their session or their token opens.
+/// Lists the cameras that the client may watch: those of apps with public playback, and those that
+/// its session or token opens.
 #[utoipa::path(get, path = "/api/v1/cameras", tag = "cameras", security(()),
     responses(
         (status = 200, description = "The cameras", body = Answer<Vec<CameraView>>),
-        (status = 401, description = "The token that was sent is none", body = ProblemBody)))]
+        (status = 401, description = "The token is invalid", body = ProblemBody)))]
 pub async fn list(State(api): State<Api>, visitor: Visitor) -> Answer<Vec<CameraView>> {
     let now = api.hub.clock().now();
     let cameras = visitor.cameras();
@@ -33,7 +33,7 @@ pub async fn list(State(api): State<Api>, visitor: Visitor) -> Answer<Vec<Camera
     Answer::new(cameras.collect())
 }
 
-/// Adds to the schema of [`Jpeg`] what Rust's types don't say of it.
+/// Adds to the schema of [`Jpeg`] what the Rust types don't express.
 pub fn describe(schema: &mut Value) {
     schema["properties"]["fps"] = json!({
         "description": schema["properties"]["fps"]["description"],
@@ -45,18 +45,18 @@ pub fn describe(schema: &mut Value) {
     });
 }
 
-/// One camera with its settings.
+/// Returns one camera with its settings.
 #[utoipa::path(get, path = "/api/v1/cameras/{camera}", tag = "cameras", operation_id = "showCamera",
     security(("token" = ["camera:read"])),
-    params(("camera" = String, Path, description = "Its id, `/` written as `%2F`")),
+    params(("camera" = String, Path, description = "Its id, with `/` encoded as `%2F`")),
     responses(
         (status = 200, description = "The camera", body = Answer<CameraDetails>),
-        (status = 404, description = "There is none", body = ProblemBody)))]
+        (status = 404, description = "The camera does not exist", body = ProblemBody)))]
 pub async fn show(
     State(api): State<Api>,
     CameraPath(camera): CameraPath,
 ) -> Result<Answer<CameraDetails>, Problem> {
-    let id = api.catalog.place(&camera)?;
+    let id = api.catalog.camera_id(&camera)?;
     let found = api.catalog.camera(&id)?;
     let view = CameraView::of(&found, &api, api.hub.clock().now());
     let shown = match api.catalog.configured_camera(&id) {

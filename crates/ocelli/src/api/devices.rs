@@ -1,4 +1,4 @@
-//! `/api/v1/devices`: the cameras of this machine, for whoever adds one.
+//! `/api/v1/devices`: capture devices of this machine, offered when a camera is added.
 
 use crate::answer::Answer;
 use ocelli_core::text::shown;
@@ -8,22 +8,22 @@ use std::path::Path;
 use tokio::task::spawn_blocking;
 use utoipa::ToSchema;
 
-/// Where the system lists them.
+/// The kernel's list of capture devices.
 const LIST: &str = "/sys/class/video4linux";
 
-/// A camera of this machine.
+/// A capture device of this machine.
 #[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = CaptureDevice)]
 pub struct CaptureDeviceView {
-    /// The source that shows it.
+    /// The source URL for this device.
     #[schema(example = "v4l2:/dev/video0")]
     source: String,
-    /// What the maker calls it.
+    /// The manufacturer's name for it.
     #[schema(example = "HD Webcam C920")]
     name: String,
 }
 
-/// The cameras that are plugged into this machine.
+/// Lists the cameras that are plugged into this machine.
 #[utoipa::path(get, path = "/api/v1/devices", tag = "cameras", operation_id = "listDevices",
     security(("token" = ["camera:create", "global"])),
     responses((status = 200, description = "The devices", body = Answer<Vec<CaptureDeviceView>>)))]
@@ -32,8 +32,8 @@ pub async fn list() -> Answer<Vec<CaptureDeviceView>> {
     Answer::new(found.unwrap_or_default())
 }
 
-/// The devices in the system's list, by number. A camera has several, of which the
-/// first gives pictures.
+/// The devices in the kernel's list, by number. A camera has several; only the first one delivers
+/// video.
 fn devices(list: &Path) -> Vec<CaptureDeviceView> {
     let entries = fs::read_dir(list).into_iter().flatten().flatten();
     let mut found: Vec<(u32, CaptureDeviceView)> = entries
@@ -46,7 +46,7 @@ fn devices(list: &Path) -> Vec<CaptureDeviceView> {
             }
             let view = CaptureDeviceView {
                 source: format!("v4l2:/dev/{file}"),
-                // The maker of the device chose it.
+                // The name comes from the device, so it is sanitized.
                 name: shown(read("name").trim()),
             };
             Some((number, view))

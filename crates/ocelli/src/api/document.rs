@@ -1,5 +1,5 @@
-//! The interface described: for programs `/api/v1/openapi.json`, for people
-//! `/api/v1/docs`. Both are made of what the handlers say of themselves.
+//! The API documentation, generated from the handlers: `/api/v1/openapi.json` for programs and
+//! `/api/v1/docs` for people.
 
 use super::{cameras, tokens};
 use crate::answer::ProblemBody;
@@ -16,29 +16,29 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder
 use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder};
 use utoipa::{PartialSchema, ToSchema};
 
-/// The document before any handler.
-pub fn opening() -> OpenApi {
+/// The document without any handlers.
+pub fn base_document() -> OpenApi {
     let info = InfoBuilder::new()
         .title("Ocelli")
         .version(env!("CARGO_PKG_VERSION"))
         .description(Some(
             "Success is {\"data\": …, \"error\": null}; an error is {\"statusCode\", \"message\", \
-             \"error\"}: 401 without a good token and a user who is signed in, 403 without the \
-             permission, 429 after too many attempts, 503 when the store can't be used. A token \
-             that is none is 401 wherever it is sent.",
+             \"error\"}: 401 without a valid token or a signed-in user, 403 without the \
+             permission, 429 after too many attempts, 503 if the store can't be used. An \
+             invalid token is always answered with 401.",
         ));
     let mut document = OpenApiBuilder::new().info(info.build()).build();
     let token = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
         .bearer_format("sk_…")
-        .description(Some("A token, made by `ocelli token create`"));
+        .description(Some("A token, created with `ocelli token create`"));
     let components = document.components.get_or_insert_default();
     components.add_security_scheme("token", SecurityScheme::Http(token.build()));
     let session = ApiKeyValue::with_description(
         "ocelli_session",
-        "The cookie of a user who is signed in, in requests of the hub's own pages; its \
-         name has a part that tells hubs on one host apart. With a \
-         role that gives the permission it does wherever a token does.",
+        "The cookie of a signed-in user, accepted only from the hub's own pages. The real name \
+         has a suffix that distinguishes hubs on one host. With a role that grants the \
+         permission, the cookie works wherever a token does.",
     );
     components.add_security_scheme("session", SecurityScheme::ApiKey(ApiKey::Cookie(session)));
     let problem = (ProblemBody::name().into_owned(), ProblemBody::schema());
@@ -46,7 +46,7 @@ pub fn opening() -> OpenApi {
     document
 }
 
-/// The document of what the handlers say of themselves, with what holds for all of them.
+/// Builds the document from the handlers and adds the common parts.
 fn document(handlers: OpenApi) -> Value {
     let mut document = serde_json::to_value(handlers).unwrap_or_default();
     tokens::describe(&mut document["components"]["schemas"]["NewToken"]);
@@ -60,7 +60,7 @@ fn document(handlers: OpenApi) -> Value {
     document
 }
 
-/// Adds the faults that every call with a token, or with a body, has.
+/// Adds the errors common to all calls that need a token or take input.
 fn add_faults(call: &mut Value) {
     let mut faults = Vec::new();
     let needs = call["security"].as_array().into_iter().flatten();
@@ -68,20 +68,17 @@ fn add_faults(call: &mut Value) {
         .clone()
         .any(|one| one.get("token").is_some() || one.get("session").is_some())
     {
-        faults.push(("401", "There is no good token and no user who is signed in"));
-        faults.push((
-            "403",
-            "Neither the token nor a role gives the permission there",
-        ));
-        faults.push(("429", "There were too many attempts"));
+        faults.push(("401", "There is no valid token and no signed-in user"));
+        faults.push(("403", "Neither the token nor a role grants the permission"));
+        faults.push(("429", "Too many attempts"));
         faults.push(("503", "The store can't be used"));
     }
     if call.get("parameters").is_some() || call.get("requestBody").is_some() {
-        faults.push(("400", "The address or the body is not right"));
+        faults.push(("400", "The URL or the body is invalid"));
     }
     if call.get("requestBody").is_some() {
         faults.push(("413", "The body is too long"));
-        faults.push(("415", "The body is not said to be JSON"));
+        faults.push(("415", "The Content-Type is not JSON"));
     }
     for (status, description) in faults {
         let schema = json!({ "$ref": "#/components/schemas/Problem" });
@@ -92,8 +89,7 @@ fn add_faults(call: &mut Value) {
     }
 }
 
-/// The texts of the document, each written when it is first asked for. Every answer shares
-/// it.
+/// The rendered documents, created on first use and shared by all responses.
 pub struct Documents {
     handlers: fn() -> OpenApi,
     json: OnceLock<Bytes>,
@@ -101,7 +97,7 @@ pub struct Documents {
 }
 
 impl Documents {
-    /// Of what these handlers say of themselves.
+    /// Documents for these handlers.
     pub fn new(handlers: fn() -> OpenApi) -> Self {
         Self {
             handlers,
@@ -111,7 +107,7 @@ impl Documents {
     }
 }
 
-/// This interface as an OpenAPI 3.1 document.
+/// Returns the OpenAPI 3.1 document of this API.
 #[utoipa::path(get, path = "/api/v1/openapi.json", tag = "hub", operation_id = "openapi", security(()),
     responses((status = 200, description = "The document", body = Object)))]
 pub async fn json(Extension(documents): Extension<Arc<Documents>>) -> impl IntoResponse {
@@ -124,7 +120,7 @@ pub async fn json(Extension(documents): Extension<Arc<Documents>>) -> impl IntoR
     )
 }
 
-/// This interface as a page.
+/// Returns the API documentation as a page.
 #[utoipa::path(get, path = "/api/v1/docs", tag = "hub", operation_id = "docs", security(()),
     responses((status = 200, description = "The page", body = String, content_type = "text/html")))]
 pub async fn page(Extension(documents): Extension<Arc<Documents>>) -> impl IntoResponse {
@@ -142,9 +138,9 @@ const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:52rem;mar
 fn write_page(document: &Value) -> String {
     let mut page = format!(
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">\
-         <meta name=\"viewport\" content=\"width=device-width\"><title>Ocelli: the HTTP interface</title>\
-         <style>{STYLE}</style><h1>The HTTP interface</h1><p>{}</p>\
-         <p>A token goes into the header <code>Authorization: Bearer sk_…</code>. \
+         <meta name=\"viewport\" content=\"width=device-width\"><title>Ocelli: HTTP API</title>\
+         <style>{STYLE}</style><h1>HTTP API</h1><p>{}</p>\
+         <p>Send the token in the header <code>Authorization: Bearer sk_…</code>. \
          For programs: <a href=\"openapi.json\">openapi.json</a>.</p>",
         escaped(&document["info"]["description"])
     );
@@ -153,7 +149,7 @@ fn write_page(document: &Value) -> String {
             let needs = match &call["security"][0]["token"][0] {
                 Value::String(permission) => format!("needs <code>{permission}</code>"),
                 _ if call["security"][0].get("session").is_some() => {
-                    "needs a user who is signed in".to_owned()
+                    "needs a signed-in user".to_owned()
                 }
                 _ => "public".to_owned(),
             };
@@ -168,8 +164,8 @@ fn write_page(document: &Value) -> String {
             write_fields(&mut page, document, body);
             page.push_str("<table>");
             for (status, answer) in call["responses"].as_object().into_iter().flatten() {
-                let told = escaped(&answer["description"]);
-                let _ = write!(page, "<tr><td>{status}<td>{told}");
+                let description = escaped(&answer["description"]);
+                let _ = write!(page, "<tr><td>{status}<td>{description}");
             }
             page.push_str("</table></section>");
         }
@@ -177,7 +173,7 @@ fn write_page(document: &Value) -> String {
     page
 }
 
-/// The fields of a body, whose schema is a reference.
+/// Writes the fields of a request body whose schema is a reference.
 fn write_fields(page: &mut String, document: &Value, body: &Value) {
     let Some(name) = body["$ref"].as_str().and_then(|at| at.strip_prefix('#')) else {
         return;
@@ -192,8 +188,11 @@ fn write_fields(page: &mut String, document: &Value, body: &Value) {
             true => "",
             false => ", optional",
         };
-        let told = escaped(&about["description"]);
-        let _ = write!(page, "<tr><td><code>{field}</code>{optional}<td>{told}");
+        let description = escaped(&about["description"]);
+        let _ = write!(
+            page,
+            "<tr><td><code>{field}</code>{optional}<td>{description}"
+        );
     }
     page.push_str("</table>");
 }

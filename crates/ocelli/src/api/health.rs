@@ -1,5 +1,4 @@
-//! Whether the hub is up, whether it is ready, whether a camera shows a fresh picture,
-//! and all of it in numbers.
+//! Health of the hub, readiness, health of a camera, and Prometheus metrics.
 
 use crate::answer::{Answer, Problem, ProblemBody, QueryParams};
 use crate::api::state::Api;
@@ -19,13 +18,13 @@ use std::time::Duration;
 use tokio::time::timeout;
 use utoipa::{IntoParams, ToSchema};
 
-/// How long a sleeping camera may take to wake.
+/// Time for an idle camera to deliver its first picture.
 const WAKING: Duration = Duration::from_secs(10);
-/// A picture older than this is stale, and than so many of its camera's intervals.
+/// A picture is stale if it is older than this and than `FRESH_INTERVALS` frame intervals.
 const FRESH: Duration = Duration::from_secs(10);
 const FRESH_INTERVALS: f64 = 3.0;
 
-/// Whether the hub is up.
+/// The health of the hub.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Health {
@@ -36,13 +35,13 @@ pub struct Health {
     /// The hub's time in ms since the Unix epoch.
     ts: u64,
     uptime_seconds: u64,
-    /// Messages of viewers that were passed over.
+    /// Messages of viewers that were ignored.
     ignored_messages: u64,
 }
 
-/// That the hub is up.
+/// Reports that the hub is up.
 #[utoipa::path(get, path = "/health", tag = "hub", security(()),
-    responses((status = 200, description = "It is up", body = Health)))]
+    responses((status = 200, description = "The hub is up", body = Health)))]
 pub async fn up(State(api): State<Api>) -> Json<Health> {
     Json(Health {
         status: "ok",
@@ -54,31 +53,31 @@ pub async fn up(State(api): State<Api>) -> Json<Health> {
     })
 }
 
-/// Whether the hub is ready for viewers.
+/// The readiness of the hub.
 #[derive(Serialize, ToSchema)]
 pub struct Readiness {
-    /// Whether viewers may be sent here.
+    /// Whether viewers may be sent to this hub.
     ready: bool,
-    /// What is wrong. A hub that can't use its store still shows the cameras of its
-    /// configuration, and is ready.
+    /// Current faults. A hub without a usable store still shows its configured cameras and counts
+    /// as ready.
     problems: Vec<String>,
 }
 
-/// Whether viewers may be sent here.
+/// Reports whether viewers may be sent to this hub.
 #[utoipa::path(get, path = "/ready", tag = "hub", security(()),
-    responses((status = 200, description = "They may", body = Readiness),
-        (status = 503, description = "The hub stops", body = Readiness)))]
+    responses((status = 200, description = "The hub is ready", body = Readiness),
+        (status = 503, description = "The hub is stopping", body = Readiness)))]
 pub async fn ready(State(api): State<Api>) -> Response {
     let stops = api.front.stopping.is_cancelled();
     let mut problems = Vec::new();
     if stops {
-        problems.push("the hub stops".to_owned());
+        problems.push("the hub is stopping".to_owned());
     }
     if let Some(fault) = api.identity.store.fault() {
         problems.push(format!("the store can't be used: {fault}"));
     }
     if let Some(fault) = api.telemetry.health().file_fault {
-        problems.push(format!("series are kept in memory alone: {fault}"));
+        problems.push(format!("series are kept in memory only: {fault}"));
     }
     let status = match stops {
         true => StatusCode::SERVICE_UNAVAILABLE,
@@ -88,20 +87,20 @@ pub async fn ready(State(api): State<Api>) -> Response {
     (status, Json(Readiness { ready, problems })).into_response()
 }
 
-/// What a check of a camera asks.
+/// Parameters of a camera's health check.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(rename_all = "camelCase")]
 pub struct Check {
-    /// How old its newest picture may be, in ms or like `10s`; by default 10 s, or three
-    /// intervals of a camera that is slower.
+    /// Maximum age of the newest picture, in ms or like `10s`; by default 10 s, or three frame
+    /// intervals of a slower camera.
     #[param(pattern = "^([0-9]{1,9}|[0-9]{1,6}(ms|s|min|h))$")]
     max_age: Option<String>,
-    /// Whether a camera that sleeps is woken to find out; true by default.
+    /// Whether to connect to an idle camera for the check; true by default.
     wake: Option<bool>,
 }
 
-/// How a camera is.
+/// The health of a camera.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CameraHealth {
@@ -111,11 +110,11 @@ pub struct CameraHealth {
     healthy: bool,
     /// idle, starting, live, stalled or failed.
     state: &'static str,
-    /// Why it is in that state, if there is a reason.
+    /// The reason for the state, if any.
     reason: Option<String>,
-    /// The age of its newest picture; null when there is none.
+    /// The age of its newest picture; null if there is none.
     age_ms: Option<u64>,
-    /// How old it may be.
+    /// The maximum age that was applied.
     max_age_ms: u64,
 }
 
@@ -148,22 +147,22 @@ fn usual_age(status: &CameraStatus) -> Duration {
 fn read_age(text: &str) -> Result<Duration, Problem> {
     let millis = text.parse().map(Duration::from_millis).ok();
     millis.or_else(|| parse_duration(text)).ok_or_else(|| {
-        let message = "maxAge in the address: it takes ms, like 10000, or a duration, like 10s";
+        let message = "maxAge in the URL: it must be ms, like 10000, or a duration, like 10s";
         Problem::new(StatusCode::BAD_REQUEST, message)
     })
 }
 
-/// Whether a camera shows a fresh picture: for monitors, which a 200 that shows nothing
-/// has misled often enough.
+/// Reports whether a camera shows a fresh picture. For monitoring: the status is 200 only if it
+/// does.
 ///
-/// It counts as a viewer for the grace period, so a camera that sleeps is woken, and has
-/// 10 s for its first picture.
+/// The check counts as a viewer for the grace period, so an idle camera connects and has 10 s for
+/// its first picture.
 #[utoipa::path(get, path = "/api/v1/cameras/{camera}/health", tag = "cameras", security(()),
-    params(("camera" = String, Path, description = "Its id on the wall socket, `/` as `%2F`"), Check),
-    responses((status = 200, description = "It does", body = Answer<CameraHealth>),
-        (status = 401, description = "Whoever asks may not watch it", body = ProblemBody),
-        (status = 404, description = "There is none", body = ProblemBody),
-        (status = 503, description = "It does not", body = Answer<CameraHealth>)))]
+    params(("camera" = String, Path, description = "Its id on the wall socket, with `/` encoded as `%2F`"), Check),
+    responses((status = 200, description = "The picture is fresh", body = Answer<CameraHealth>),
+        (status = 401, description = "The client may not watch it", body = ProblemBody),
+        (status = 404, description = "The camera does not exist", body = ProblemBody),
+        (status = 503, description = "There is no fresh picture", body = Answer<CameraHealth>)))]
 pub async fn camera(
     State(api): State<Api>,
     visitor: Visitor,
@@ -176,7 +175,7 @@ pub async fn camera(
     if check.wake.unwrap_or(true) {
         let mut changes = api.hub.changes();
         let mut follower = camera.follow(Quality::Main);
-        // One that fails is known to have no picture, and is tried by itself.
+        // A failed camera has no picture; its source retries on its own.
         let fails = async {
             while !matches!(camera.status().state, ocelli_core::State::Failed(_)) {
                 // The sender lives as long as the hub.
@@ -189,7 +188,7 @@ pub async fn camera(
                 () = fails => {}
             }
         };
-        // Whether it came in time is told by its age.
+        // After a timeout the picture's age gives the result.
         let _ = timeout(WAKING, picture).await;
     }
     let health = CameraHealth::of(&camera, api.hub.clock().now(), max_age);
@@ -203,21 +202,21 @@ pub async fn camera(
     Ok(response)
 }
 
-/// The hub in numbers, in the text that Prometheus reads (and as OpenMetrics 1.0 for who
-/// accepts that): of the cameras those that whoever asks may watch.
+/// Returns the metrics in the Prometheus text format, or as OpenMetrics 1.0 if the client accepts
+/// it. Only cameras that the client may watch are included.
 #[utoipa::path(get, path = "/metrics", tag = "hub", security(()),
-    responses((status = 200, description = "The numbers", body = String,
+    responses((status = 200, description = "The metrics", body = String,
             content_type = "text/plain"),
-        (status = 401, description = "The configuration asks for a token", body = ProblemBody),
-        (status = 404, description = "The configuration wants none", body = ProblemBody)))]
+        (status = 401, description = "The configuration requires a token", body = ProblemBody),
+        (status = 404, description = "Metrics are turned off in the configuration", body = ProblemBody)))]
 pub async fn numbers(State(api): State<Api>, request: Request) -> Result<Response, Problem> {
     if !api.metrics.enabled {
-        let message = "metrics are turned off; `enabled` in [metrics] turns them on";
+        let message = "metrics are turned off; set `enabled` in [metrics] to turn them on";
         return Err(Problem::not_found(message));
     }
     let form = Form::accepted(request.headers());
     let cameras = match &api.metrics.token {
-        Some(token) if bearer(request.headers()).is_some_and(|brought| token.is(brought)) => {
+        Some(token) if bearer(request.headers()).is_some_and(|brought| token.matches(brought)) => {
             api.hub.cameras()
         }
         token => {
@@ -249,7 +248,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_age_is_ms_or_a_duration() {
+    fn a_maximum_age_is_ms_or_a_duration() {
         assert_eq!(read_age("1500").ok(), Some(Duration::from_millis(1500)));
         assert_eq!(read_age("2min").ok(), Some(Duration::from_secs(120)));
         for bad in ["", "-1", "soon", "1e99s"] {

@@ -1,11 +1,11 @@
-//! `/api/v1/apps/{app}/ws-ingest`: the keys of cameras that push.
+//! `/api/v1/apps/{app}/ws-ingest`: stream keys for devices that push.
 
 use super::apps::Gone;
 use super::body::Body;
 use super::page::{Page, Window};
 use crate::answer::{Answer, Problem, ProblemBody, QueryParams};
 use crate::api::state::Api;
-use crate::catalog::{MadeKey, NewKey};
+use crate::catalog::{KeyWithSecret, NewKey};
 use crate::ingest::Device;
 use crate::urls::Urls;
 use crate::visitor::Visitor;
@@ -15,34 +15,34 @@ use serde::Serialize;
 use std::sync::atomic::Ordering::Relaxed;
 use utoipa::ToSchema;
 
-/// A new key, the one time that it is shown.
+/// A new stream key with its secret, which is returned only here.
 #[derive(Serialize, ToSchema)]
 #[schema(as = ShownStreamKey)]
 #[serde(rename_all = "camelCase")]
 pub struct CreatedKey {
-    /// By this it is revoked.
+    /// The id for revoking it.
     id: String,
-    /// The key itself. The hub keeps no copy.
+    /// The key itself. The hub stores no copy.
     stream_key: String,
     /// The full room.
     room: String,
     identity: String,
-    /// Where the device pushes, with this key.
+    /// The URL that the device pushes to with this key.
     ws_url: String,
     mjpeg_url: String,
     frame_url: String,
-    /// A page that plays the camera.
+    /// The player page of the camera.
     player_url: String,
-    /// The same, for a frame in a page of yours.
+    /// The same page, for an iframe on another site.
     embed_url: String,
 }
 
-/// A key, without its secret.
+/// A stream key without its secret.
 #[derive(Serialize, ToSchema)]
 #[schema(as = StreamKey)]
 #[serde(rename_all = "camelCase")]
 pub struct KeyView {
-    /// By this it is revoked.
+    /// The id for revoking it.
     id: String,
     /// The full room.
     room: String,
@@ -51,12 +51,12 @@ pub struct KeyView {
     created_at: i64,
     /// Whether its device is connected.
     active: bool,
-    /// What its device does; null while it is not connected.
+    /// The connected device, or null.
     device: Option<DeviceView>,
     ws_url: String,
 }
 
-/// A device that is connected.
+/// A connected device.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Device)]
 #[serde(rename_all = "camelCase")]
@@ -66,11 +66,11 @@ struct DeviceView {
     connected_at: i64,
     /// JPEGs that were shown.
     frames: u64,
-    /// JPEGs above the app's rate, which were passed over.
+    /// JPEGs above the app's frame rate, which were skipped.
     above_rate: u64,
-    /// Messages that were no JPEG.
+    /// Messages that were not JPEGs.
     not_jpeg: u64,
-    /// What it told last of itself: JSON in a string.
+    /// The device's last statistics: JSON in a string.
     last_stats_json: Option<String>,
 }
 
@@ -88,7 +88,7 @@ impl DeviceView {
     }
 }
 
-/// Where a camera that pushes is seen.
+/// The playback URLs of a device's camera.
 #[derive(Serialize, ToSchema)]
 #[schema(as = LiveUrls)]
 #[serde(rename_all = "camelCase")]
@@ -99,21 +99,21 @@ pub struct Live {
     ws_url: String,
 }
 
-/// Makes a key, and the camera that goes with it.
-#[utoipa::path(post, path = "/api/v1/apps/{app}/ws-ingest", tag = "cameras that push",
+/// Creates a stream key and its camera.
+#[utoipa::path(post, path = "/api/v1/apps/{app}/ws-ingest", tag = "devices",
     operation_id = "createStreamKey", security(("token" = ["ingress:create"])), request_body = NewKey,
     params(("app" = String, Path, description = "The app's name")),
     responses(
-        (status = 201, description = "The key, shown this once", body = Answer<CreatedKey>),
-        (status = 404, description = "There is no such app", body = ProblemBody),
-        (status = 409, description = "The room has a source of its own", body = ProblemBody)))]
-pub async fn mint(
+        (status = 201, description = "The key; its secret is returned only here", body = Answer<CreatedKey>),
+        (status = 404, description = "The app does not exist", body = ProblemBody),
+        (status = 409, description = "The room has a configured source", body = ProblemBody)))]
+pub async fn create(
     State(api): State<Api>,
     urls: Urls,
     Path(app): Path<String>,
     Body(new): Body<NewKey>,
 ) -> Result<(StatusCode, Answer<CreatedKey>), Problem> {
-    let MadeKey {
+    let KeyWithSecret {
         key,
         secret,
         camera,
@@ -132,13 +132,13 @@ pub async fn mint(
     Ok((StatusCode::CREATED, Answer::new(shown)))
 }
 
-/// The keys of an app, the oldest first, without their secrets.
-#[utoipa::path(get, path = "/api/v1/apps/{app}/ws-ingest", tag = "cameras that push",
+/// Lists the stream keys of an app, oldest first, without their secrets.
+#[utoipa::path(get, path = "/api/v1/apps/{app}/ws-ingest", tag = "devices",
     operation_id = "listStreamKeys", security(("token" = ["ingress:read"])),
     params(("app" = String, Path, description = "The app's name"), Window),
     responses(
         (status = 200, description = "The keys", body = Page<KeyView>),
-        (status = 404, description = "There is no such app", body = ProblemBody)))]
+        (status = 404, description = "The app does not exist", body = ProblemBody)))]
 pub async fn list(
     State(api): State<Api>,
     urls: Urls,
@@ -167,15 +167,15 @@ pub async fn list(
     Ok(Page::new(views.collect(), total))
 }
 
-/// Revokes a key and sends its device away, with the close code 4401.
-#[utoipa::path(delete, path = "/api/v1/apps/{app}/ws-ingest/{id}", tag = "cameras that push",
+/// Revokes a stream key and disconnects its device with close code 4401.
+#[utoipa::path(delete, path = "/api/v1/apps/{app}/ws-ingest/{id}", tag = "devices",
     operation_id = "revokeStreamKey", security(("token" = ["ingress:delete"])),
     params(
         ("app" = String, Path, description = "The app's name"),
         ("id" = String, Path, description = "`wsi_…`")),
     responses(
-        (status = 200, description = "It is revoked", body = Answer<Gone>),
-        (status = 404, description = "There is none", body = ProblemBody)))]
+        (status = 200, description = "Revoked", body = Answer<Gone>),
+        (status = 404, description = "The app has no such key", body = ProblemBody)))]
 pub async fn revoke(
     State(api): State<Api>,
     Path((app, id)): Path<(String, String)>,
@@ -184,22 +184,22 @@ pub async fn revoke(
     Ok(Answer::new(Gone { id }))
 }
 
-/// Where a camera that pushes is seen, while anybody may watch.
-#[utoipa::path(get, path = "/api/v1/apps/{app}/ws-ingest/live/{room}", tag = "cameras that push",
+/// Returns the playback URLs of a device's camera, if the client may watch it.
+#[utoipa::path(get, path = "/api/v1/apps/{app}/ws-ingest/live/{room}", tag = "devices",
     operation_id = "findLive", security(()),
     params(
         ("app" = String, Path, description = "The app's name"),
         ("room" = String, Path, description = "The room, in the short or the full form")),
     responses(
-        (status = 200, description = "Its addresses", body = Answer<Live>),
-        (status = 404, description = "There is none, or not anybody may watch", body = ProblemBody)))]
+        (status = 200, description = "The URLs", body = Answer<Live>),
+        (status = 404, description = "There is no such camera, or the client may not watch it", body = ProblemBody)))]
 pub async fn live(
     State(api): State<Api>,
     visitor: Visitor,
     urls: Urls,
     Path((app, room)): Path<(String, String)>,
 ) -> Result<Answer<Live>, Problem> {
-    let none = || Problem::not_found(format!("nobody pushes to room {room:?} of app {app:?}"));
+    let none = || Problem::not_found(format!("no device pushes to room {room:?} of app {app:?}"));
     let camera = api.hub.resolve(&app, &room).map_err(|_| none())?;
     if !visitor.may_watch(&camera) {
         return Err(none());

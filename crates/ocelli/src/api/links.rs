@@ -1,5 +1,5 @@
-//! Play tokens for one camera, and links to a wall of chosen ones: for people who have
-//! no account here.
+//! Play tokens for one camera, and links to a wall of chosen cameras, for people without an
+//! account.
 
 use super::apps::Gone;
 use super::body::Body;
@@ -17,11 +17,11 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use utoipa::{IntoParams, ToSchema};
 
-/// How long.
+/// The lifetime of a play token.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct Lifetime {
-    /// How long the token lasts, in seconds; 3600 by default.
+    /// Lifetime in seconds; 3600 by default.
     #[param(minimum = 60, maximum = 86400)]
     ttl: Option<u32>,
 }
@@ -30,24 +30,24 @@ pub struct Lifetime {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Play {
-    /// It goes behind `?token=`.
+    /// Append it to a URL as `?token=`.
     token: String,
     app: String,
     room: String,
-    /// The socket that plays the camera, with the token.
+    /// The WebSocket URL of the camera, including the token.
     ws_url: String,
-    /// When it ends, in ms since the Unix epoch.
+    /// Expiry in ms since the Unix epoch.
     expires_at: i64,
 }
 
-/// A token by which anybody watches this one camera for a while.
+/// Creates a token that lets its holder watch one camera for a limited time.
 #[utoipa::path(get, path = "/api/v1/apps/{app}/play-token/{room}", tag = "links",
     operation_id = "playToken", security(("token" = ["camera:share"])),
     params(("app" = String, Path, description = "Its app"),
         ("room" = String, Path, description = "Its room"), Lifetime),
     responses(
         (status = 200, description = "The token", body = Answer<Play>),
-        (status = 404, description = "There is no such camera", body = ProblemBody)))]
+        (status = 404, description = "The camera does not exist", body = ProblemBody)))]
 pub async fn play(
     State(api): State<Api>,
     Extension(peer): Extension<Peer>,
@@ -68,19 +68,19 @@ pub async fn play(
     }))
 }
 
-/// A link that opens a chosen wall, without its secret.
+/// A wall link without its secret.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Wall)]
 #[serde(rename_all = "camelCase")]
 pub struct WallView {
-    /// By this it is revoked.
+    /// The id for revoking it.
     id: String,
     name: String,
     /// The ids of its cameras.
     cameras: BTreeSet<String>,
     /// In ms since the Unix epoch.
     created_at: i64,
-    /// When it ends, in ms since the Unix epoch.
+    /// Expiry in ms since the Unix epoch.
     expires_at: i64,
 }
 
@@ -96,19 +96,19 @@ impl From<Wall> for WallView {
     }
 }
 
-/// A new wall link, the one time that it is shown.
+/// A new wall link with its token, which is returned only here.
 #[derive(Serialize, ToSchema)]
 #[schema(as = ShownWall)]
 pub struct CreatedWall {
-    /// What the link has in it.
+    /// The token in the link.
     token: String,
-    /// The link, to be handed on.
+    /// The link to share.
     url: String,
     #[serde(flatten)]
     view: WallView,
 }
 
-/// The wall links that are good, of cameras that one may share, the oldest first.
+/// Lists the valid wall links of cameras that the client may share, oldest first.
 #[utoipa::path(get, path = "/api/v1/walls", tag = "links", operation_id = "listWalls",
     security(("token" = ["camera:share"])), params(Window),
     responses((status = 200, description = "The links", body = Page<WallView>)))]
@@ -121,12 +121,12 @@ pub async fn list(
     window.of(walls.into_iter().map(WallView::from).collect())
 }
 
-/// Makes a link that opens a wall of just these cameras, to watch only.
+/// Creates a link to a read-only wall of exactly these cameras.
 #[utoipa::path(post, path = "/api/v1/walls", tag = "links", operation_id = "createWall",
     security(("token" = ["camera:share"])), request_body = NewWall,
     responses(
-        (status = 201, description = "The link, shown this once", body = Answer<CreatedWall>),
-        (status = 404, description = "There is no such camera that one may share",
+        (status = 201, description = "The link; its token is returned only here", body = Answer<CreatedWall>),
+        (status = 404, description = "The client may share no such camera",
             body = ProblemBody)))]
 pub async fn create(
     State(api): State<Api>,
@@ -144,13 +144,13 @@ pub async fn create(
     Ok((StatusCode::CREATED, Answer::new(shown)))
 }
 
-/// Revokes a wall link; whoever watches by it is cut off.
+/// Revokes a wall link and disconnects its viewers.
 #[utoipa::path(delete, path = "/api/v1/walls/{id}", tag = "links", operation_id = "revokeWall",
     security(("token" = ["camera:share"])),
     params(("id" = String, Path, description = "`wall_…`")),
     responses(
-        (status = 200, description = "It is revoked", body = Answer<Gone>),
-        (status = 404, description = "There is none", body = ProblemBody)))]
+        (status = 200, description = "Revoked", body = Answer<Gone>),
+        (status = 404, description = "There is no such link", body = ProblemBody)))]
 pub async fn revoke(
     State(api): State<Api>,
     visitor: Visitor,

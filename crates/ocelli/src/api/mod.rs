@@ -1,12 +1,11 @@
-//! The HTTP interface under `/api/v1`, and what monitors ask: `/health`, `/ready`, `/metrics`.
+//! The HTTP API under `/api/v1`, and the monitoring endpoints `/health`, `/ready` and `/metrics`.
 //!
-//! A handler says in its `utoipa::path` which permission it needs (and with "global"
-//! beside it that one app's does not do), or with `"session"` that it is for a user who
-//! is signed in, or with `security(())` that it needs nothing. From there the document takes it, and
-//! [`access`] what it holds requests to, so neither can say something else; an
-//! address that says nothing is refused.
+//! Each handler declares its requirement in `utoipa::path`: a permission (with `"global"` if it
+//! must apply to all apps), `"session"` for a signed-in user, or `security(())` for public calls.
+//! The OpenAPI document and the check in [`access`] both use this declaration, so they cannot
+//! disagree. A call without a declaration is refused.
 //!
-//! What does not belong here: playback, which has its own rule (`sinks`).
+//! Playback has its own authorization (`sinks`).
 
 mod access;
 mod apps;
@@ -41,9 +40,9 @@ use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-/// Every handler of the interface.
+/// All handlers of the API.
 fn handlers() -> OpenApiRouter<Api> {
-    OpenApiRouter::with_openapi(document::opening())
+    OpenApiRouter::with_openapi(document::base_document())
         .routes(routes!(health::up))
         .routes(routes!(health::ready))
         .routes(routes!(health::numbers))
@@ -58,7 +57,7 @@ fn handlers() -> OpenApiRouter<Api> {
         .routes(routes!(health::camera))
         .routes(routes!(apps::list, apps::create))
         .routes(routes!(apps::show, apps::change, apps::delete))
-        .routes(routes!(ingest::list, ingest::mint))
+        .routes(routes!(ingest::list, ingest::create))
         .routes(routes!(ingest::revoke))
         .routes(routes!(ingest::live))
         .routes(routes!(streams::list))
@@ -83,18 +82,18 @@ fn handlers() -> OpenApiRouter<Api> {
         .routes(routes!(document::page))
 }
 
-/// What the handlers say of themselves.
+/// The OpenAPI document of the handlers.
 fn openapi() -> OpenApi {
     handlers().split_for_parts().1
 }
 
-/// The addresses of the HTTP interface.
+/// The routes of the API.
 pub fn routes(api: Api) -> Router {
     let (router, document) = handlers().split_for_parts();
     let rules = Arc::new(Rules::of(&document));
     let guard = middleware::from_fn_with_state((api.clone(), rules), access::guard);
     router
-        .route(CAMERA_TEST, cameras::named_test())
+        .route(CAMERA_TEST, cameras::room_named_test())
         .route(UNKNOWN, any(unknown))
         .layer(guard)
         .layer(Extension(Arc::new(Documents::new(openapi))))
@@ -103,5 +102,5 @@ pub fn routes(api: Api) -> Router {
 }
 
 async fn unknown() -> Problem {
-    Problem::not_found("there is no such address in the HTTP interface; see /api/v1/docs")
+    Problem::not_found("the HTTP API has no such URL; see /api/v1/docs")
 }

@@ -1,4 +1,4 @@
-//! Long lists, handed out in parts.
+//! Pagination of long lists.
 
 use crate::answer::Problem;
 use axum::Json;
@@ -7,57 +7,57 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-/// How much of a list is given when nobody says.
+/// The default page size.
 const USUAL: usize = 50;
-/// How much of a list is given at most.
+/// The maximum page size.
 const MOST: usize = 500;
 
-/// Which part of a list.
+/// The requested page.
 #[derive(Clone, Copy, Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct Window {
-    /// How many; 50 by default.
+    /// Maximum number of items; 50 by default.
     #[param(minimum = 1, maximum = 500)]
     limit: Option<usize>,
-    /// How many to pass over.
+    /// Number of items to skip.
     #[param(minimum = 0)]
     offset: Option<usize>,
 }
 
-/// A part of a list: `{"data": […], "error": null, "total": n}`.
+/// A page of a list: `{"data": […], "error": null, "total": n}`.
 #[derive(Serialize, ToSchema)]
 pub struct Page<T> {
     data: Vec<T>,
-    /// Always null: a fault has another form.
+    /// Always null; errors use another body.
     #[schema(value_type = Option<String>)]
     error: Option<()>,
-    /// How many there are in all.
+    /// The total number of items.
     total: usize,
 }
 
 impl Window {
-    /// How many.
+    /// The maximum number of items.
     ///
     /// # Errors
-    /// 400 for more than may be asked for.
+    /// 400 if the limit is out of range.
     pub fn limit(self) -> Result<usize, Problem> {
         let limit = self.limit.unwrap_or(USUAL);
         if (1..=MOST).contains(&limit) {
             return Ok(limit);
         }
-        let message = format!("limit in the address: it takes 1 to {MOST}");
+        let message = format!("limit in the URL: it must be 1 to {MOST}");
         Err(Problem::new(StatusCode::BAD_REQUEST, message))
     }
 
-    /// How many to pass over.
+    /// The number of items to skip.
     pub fn offset(self) -> usize {
         self.offset.unwrap_or(0)
     }
 
-    /// This part of a list.
+    /// Returns this page of a list.
     ///
     /// # Errors
-    /// 400 for more than may be asked for.
+    /// 400 if the limit is out of range.
     pub fn of<T>(self, all: Vec<T>) -> Result<Page<T>, Problem> {
         let (limit, total) = (self.limit()?, all.len());
         let rest = all.into_iter().skip(self.offset());
@@ -66,7 +66,7 @@ impl Window {
 }
 
 impl<T> Page<T> {
-    /// A part of a list that has so many in all.
+    /// A page of a list that has `total` items.
     pub fn new(data: Vec<T>, total: usize) -> Self {
         Self {
             data,

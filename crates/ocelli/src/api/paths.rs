@@ -1,11 +1,11 @@
-//! Addresses of the interface that more than their own handler goes by.
+//! Paths of the API that several modules use.
 
-/// One camera; and the one call beside it, which a camera's room may be named like.
+/// One camera. The path of a camera in room `test` coincides with [`CAMERA_TEST`].
 pub const CAMERA: &str = "/api/v1/cameras/{camera}";
-/// See [`CAMERA`].
+/// The call that tests a camera before it is saved.
 pub const CAMERA_TEST: &str = "/api/v1/cameras/test";
-/// The room that [`CAMERA_TEST`] would hide.
+/// The room whose camera shares its path with [`CAMERA_TEST`].
 pub const TEST_ROOM: &str = "test";
 
-/// Every address of the interface that is no other's.
+/// All other paths under `/api`.
 pub const UNKNOWN: &str = "/api/{*rest}";

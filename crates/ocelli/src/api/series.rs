@@ -1,10 +1,10 @@
-//! `/api/v1/series`: series of samples, and those who write them.
+//! `/api/v1/series`: series of samples, and their sources.
 //!
-//! Series are seen by whoever sees app `live`, so a token for that app alone reaches
-//! them, and one for another app does not (`access`).
+//! Series belong to app `live`: a token for this app reaches them, a token for another app does
+//! not (`access`).
 
 use super::apps::Gone;
-use super::body::{Body, Lines};
+use super::body::{Body, RawBody};
 use crate::answer::{Answer, Problem, ProblemBody};
 use crate::api::state::Api;
 use crate::telemetry::{Stopped, Writer};
@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use utoipa::ToSchema;
 
-/// The longest unit, in bytes.
+/// Maximum length of a unit, in bytes.
 const UNIT_LIMIT: usize = 32;
 
 impl From<Stopped> for Problem {
@@ -45,30 +45,30 @@ impl From<Refused> for Problem {
 #[schema(as = Series)]
 #[serde(rename_all = "camelCase")]
 pub struct SeriesView {
-    /// Its number; it is never another's.
+    /// Its number, which is never reused.
     id: u32,
     name: String,
     unit: Option<String>,
-    /// Whether its x are times, in ms since the Unix epoch; else they are any numbers.
+    /// Whether its x values are times in ms since the Unix epoch; otherwise they are plain numbers.
     timed: bool,
-    /// Whether any of it came over the TCP port.
+    /// Whether any sample came over the TCP port.
     over_tcp: bool,
-    /// How many samples ever came.
+    /// Total number of samples received.
     points: u64,
-    /// How many of them are held; of the oldest only the extremes.
+    /// Number of samples kept; of the oldest ones only the extremes are kept.
     kept: usize,
     /// The newest sample.
     newest: Option<[f64; 2]>,
-    /// When that came, in ms since the Unix epoch.
+    /// When the newest sample arrived, in ms since the Unix epoch.
     last_at: Option<u64>,
-    /// How far its x, if it is a time, is from when it came: a source whose clock is
-    /// off, or that sends late, shows here.
+    /// For times: the difference between the newest x and its arrival. It reveals a source with a
+    /// wrong clock or with late samples.
     clock_offset_ms: Option<f64>,
-    /// How many sources write into it now.
+    /// Number of sources currently writing to it.
     sources: usize,
-    /// How many malformed lines came since the hub began.
+    /// Number of malformed lines since the hub started.
     malformed: u64,
-    /// The beginning of the last of those.
+    /// The beginning of the last malformed line.
     last_malformed: Option<String>,
 }
 
@@ -100,27 +100,27 @@ impl SeriesView {
     }
 }
 
-/// Who writes into a series, or did.
+/// A current or past source of a series.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Source)]
 #[serde(rename_all = "camelCase")]
 pub struct SourceView {
     id: u64,
-    /// The series that it writes into.
+    /// The id of the series that it writes to.
     series: u32,
-    /// That one's name; null when it was deleted.
+    /// The name of that series; null if it was deleted.
     name: Option<String>,
-    /// Where it comes from.
+    /// The address of the source.
     from: String,
-    /// Since when, in ms since the Unix epoch.
+    /// When it connected, in ms since the Unix epoch.
     since: u64,
     points: u64,
     malformed: u64,
     /// The beginning of the last malformed line.
     last_malformed: Option<String>,
-    /// When it ended; null while it is there.
+    /// When it disconnected, in ms since the Unix epoch; null while it is connected.
     ended_at: Option<u64>,
-    /// Why it ended.
+    /// Why it disconnected.
     ended: Option<String>,
 }
 
@@ -143,7 +143,7 @@ impl SourceView {
     }
 }
 
-/// All series.
+/// Lists all series.
 #[utoipa::path(get, path = "/api/v1/series", tag = "series", operation_id = "listSeries",
     security(("token" = ["series:read"])),
     responses((status = 200, description = "The series", body = Answer<Vec<SeriesView>>)))]
@@ -166,7 +166,7 @@ pub async fn list(State(api): State<Api>) -> Result<Answer<Vec<SeriesView>>, Pro
     Ok(Answer::new(api.telemetry.call(list).await?))
 }
 
-/// Who writes into series now, and the last of those who did.
+/// Lists the current sources and the most recent past ones.
 #[utoipa::path(get, path = "/api/v1/series/sources", tag = "series", operation_id = "listSources",
     security(("token" = ["series:read"])),
     responses((status = 200, description = "The sources", body = Answer<Vec<SourceView>>)))]
@@ -180,23 +180,23 @@ pub async fn sources(State(api): State<Api>) -> Result<Answer<Vec<SourceView>>, 
     Ok(Answer::new(api.telemetry.call(list).await?))
 }
 
-/// What of telemetry works, and what does not.
+/// The status of telemetry.
 #[derive(Serialize, ToSchema)]
 #[schema(as = SeriesStatus)]
 #[serde(rename_all = "camelCase")]
 pub struct StatusView {
-    /// How many series there are.
+    /// Number of series.
     series: usize,
-    /// How many there may be.
+    /// Maximum number of series.
     max_series: usize,
-    /// How many sources are connected over TCP.
+    /// Number of sources connected over TCP.
     sources: usize,
-    /// How many samples of the hub and of devices that push found no place, since the
-    /// hub began.
+    /// Number of samples from the hub and from devices that were dropped because of limits, since
+    /// the hub started.
     dropped: u64,
     /// The ports that are not turned off.
     ports: Vec<PortView>,
-    /// Why series are kept in memory alone, and end with the hub; null if they are not.
+    /// Why series are kept in memory only and are lost when the hub stops; null if they are saved.
     file_fault: Option<String>,
 }
 
@@ -207,16 +207,16 @@ pub struct StatusView {
 pub struct PortView {
     /// Its key in `[telemetry]` of the configuration: `tcp` for sources, `ws` for viewers.
     key: &'static str,
-    /// Where it is, or was to be.
+    /// Its listen address.
     address: String,
-    /// Why nobody can come there; null if they can.
+    /// Why it does not accept connections; null if it does.
     fault: Option<String>,
 }
 
-/// What of telemetry works, and what does not: ports, file, room for series.
+/// Reports the status of telemetry: ports, file and number of series.
 #[utoipa::path(get, path = "/api/v1/series/status", tag = "series", operation_id = "showSeriesStatus",
     security(("token" = ["series:read"])),
-    responses((status = 200, description = "How it stands", body = Answer<StatusView>)))]
+    responses((status = 200, description = "The status", body = Answer<StatusView>)))]
 pub async fn status(State(api): State<Api>) -> Result<Answer<StatusView>, Problem> {
     let count = |registry: &mut Registry| (registry.all().len(), registry.bounds().series);
     let (series, max_series) = api.telemetry.call(count).await?;
@@ -236,32 +236,32 @@ pub async fn status(State(api): State<Api>) -> Result<Answer<StatusView>, Proble
     }))
 }
 
-/// What came of a request's samples.
+/// The result of adding samples.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Taken {
-    /// The series that they are in.
+    /// The id of the series.
     id: u32,
-    /// How many samples there were.
+    /// Number of samples added.
     points: u64,
-    /// How many lines were none.
+    /// Number of malformed lines.
     malformed: u64,
-    /// The beginning of the last of those.
+    /// The beginning of the last malformed line.
     last_malformed: Option<String>,
 }
 
-/// Adds samples: a line with the series' name, then lines `x y`, as a source by TCP
-/// writes them.
+/// Adds samples: one line with the name of the series, then lines `x y`, as a source over TCP
+/// sends them.
 #[utoipa::path(post, path = "/api/v1/series", tag = "series", operation_id = "addSamples",
     security(("token" = ["series:write"])),
     request_body(content = String, content_type = "text/plain", example = "temp\n1700000000000 21.5\n"),
     responses(
-        (status = 200, description = "They are in their series", body = Answer<Taken>),
-        (status = 400, description = "The first line is no name, or a line is too long", body = ProblemBody)))]
+        (status = 200, description = "The samples were added", body = Answer<Taken>),
+        (status = 400, description = "The first line is not a valid name, or a line is too long", body = ProblemBody)))]
 pub async fn add(
     State(api): State<Api>,
     Extension(peer): Extension<Peer>,
-    Lines(text): Lines,
+    RawBody(text): RawBody,
 ) -> Result<Answer<Taken>, Problem> {
     let writer = Writer::new(peer.remote.to_string(), false);
     let taken = api
@@ -278,26 +278,26 @@ pub async fn add(
     }))
 }
 
-/// What is to be changed; the rest stays.
+/// A change of a series. Omitted fields keep their values.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SeriesChange {
-    /// Another name, of 1 to 255 bytes. Sources that say the old one begin a new series.
+    /// The new name, 1 to 255 bytes. Sources that still use the old name start a new series.
     #[schema(min_length = 1, max_length = 255)]
     name: Option<String>,
-    /// In what its y are measured, of at most 32 bytes; "" for nothing.
+    /// The unit of the y values, at most 32 bytes; "" for none.
     #[schema(max_length = 32)]
     unit: Option<String>,
 }
 
-/// Renames a series, or says in what it is measured.
+/// Changes the name or the unit of a series.
 #[utoipa::path(patch, path = "/api/v1/series/{id}", tag = "series", operation_id = "changeSeries",
     security(("token" = ["series:write"])), request_body = SeriesChange,
     params(("id" = u32, Path, description = "Its number")),
     responses(
-        (status = 200, description = "As it is now", body = Answer<SeriesView>),
-        (status = 404, description = "There is none", body = ProblemBody),
-        (status = 409, description = "There is another of that name", body = ProblemBody)))]
+        (status = 200, description = "The changed series", body = Answer<SeriesView>),
+        (status = 404, description = "The series does not exist", body = ProblemBody),
+        (status = 409, description = "Another series has this name", body = ProblemBody)))]
 pub async fn change(
     State(api): State<Api>,
     Path(id): Path<String>,
@@ -306,18 +306,18 @@ pub async fn change(
     let id = number(&id)?;
     let unit = change.unit.as_deref().unwrap_or_default();
     if unit.len() > UNIT_LIMIT || unit.chars().any(is_control) {
-        let message = "unit in the body: it is a word of at most 32 bytes, like \"°C\"";
+        let message = "unit in the body: it must be a word of at most 32 bytes, like \"°C\"";
         return Err(Problem::new(StatusCode::BAD_REQUEST, message));
     }
-    // As it was written: to hide a secret in it makes it shorter.
+    // Checked before secrets are masked, because masking shortens the name.
     let name = change.name.as_deref().unwrap_or_default();
     if name.len() > NAME_LIMIT {
-        let message = "name in the body: it is a text of 1 to 255 bytes";
+        let message = "name in the body: it must have 1 to 255 bytes";
         return Err(Problem::new(StatusCode::BAD_REQUEST, message));
     }
     let change = move |registry: &mut Registry| {
         if let Some(name) = &change.name {
-            // As a source's own name is taken.
+            // The same sanitizing as for the names that sources send.
             registry.rename(id, &shown(name))?;
         }
         if let Some(unit) = &change.unit {
@@ -328,13 +328,13 @@ pub async fn change(
     Ok(Answer::new(api.telemetry.call(change).await??))
 }
 
-/// Deletes a series with all its samples.
+/// Deletes a series and all its samples.
 #[utoipa::path(delete, path = "/api/v1/series/{id}", tag = "series", operation_id = "deleteSeries",
     security(("token" = ["series:delete"])),
     params(("id" = u32, Path, description = "Its number")),
     responses(
-        (status = 200, description = "It is gone", body = Answer<Gone>),
-        (status = 404, description = "There is none", body = ProblemBody)))]
+        (status = 200, description = "Deleted", body = Answer<Gone>),
+        (status = 404, description = "The series does not exist", body = ProblemBody)))]
 pub async fn delete(
     State(api): State<Api>,
     Path(id): Path<String>,
@@ -347,6 +347,6 @@ pub async fn delete(
 }
 
 fn number(id: &str) -> Result<u32, Problem> {
-    let unknown = || Problem::not_found(format!("there is no series {id:?}; a series is a number"));
+    let unknown = || Problem::not_found(format!("there is no series {id:?}; an id is a number"));
     id.parse().map_err(|_| unknown())
 }

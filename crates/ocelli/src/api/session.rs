@@ -1,7 +1,7 @@
-//! `/api/v1/session`: signing in and out, by a password or a one-time code.
+//! `/api/v1/session`: sign-in with a password or a one-time code, and sign-out.
 //!
-//! A session is a cookie, and counts only in requests of the hub's own pages
-//! (`visitor`); here is where it comes from.
+//! A session is a cookie that the hub accepts only from its own pages; `visitor` checks it, this
+//! module sets it.
 
 use super::apps::Gone;
 use super::body::Body;
@@ -27,38 +27,38 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use utoipa::ToSchema;
 
-/// How much is kept of what a browser calls itself.
+/// Maximum stored length of a `User-Agent`, in characters.
 const AGENT_LIMIT: usize = 200;
-/// What somebody is told whose password another request has set.
-const CHANGED: &str = "the password was changed meanwhile; sign in again";
+/// The error if another request has set the password.
+const CHANGED: &str = "the password was changed in the meantime; sign in again";
 
-/// Who asks, and what they may do.
+/// The current session and its permissions.
 #[derive(Serialize, ToSchema)]
 #[schema(as = SessionOfMine)]
 #[serde(rename_all = "camelCase")]
 pub struct SessionView {
-    /// The user, if one is signed in.
+    /// The signed-in user, if any.
     user: Option<Me>,
-    /// The session, if a user is signed in.
+    /// The session of the signed-in user, if any.
     session: Option<Current>,
-    /// What they may do, by a session or by the token in the header.
+    /// The permissions of the session or of the token in the header.
     permissions: Permissions,
-    /// Whether the hub has no user yet; the first one is made by the link that the
-    /// hub printed when it started.
+    /// Whether the hub has no users yet. The first user is created with the link that the hub
+    /// prints at start.
     setup_open: bool,
-    /// Whether there are apps whose cameras not everybody may watch.
+    /// Whether any app has no public playback.
     some_private: bool,
-    /// What a wall link in the address opens, for whoever comes by one.
-    wall: Option<Visited>,
+    /// The wall, if the URL contains the token of a wall link.
+    wall: Option<VisitedWall>,
 }
 
-/// A wall, as it is told to whoever has the link.
+/// A wall, as shown to the holder of its link.
 #[derive(Serialize, ToSchema)]
 #[schema(as = VisitedWall)]
 #[serde(rename_all = "camelCase")]
-struct Visited {
+struct VisitedWall {
     name: String,
-    /// When the link ends, in ms since the Unix epoch.
+    /// When the link expires, in ms since the Unix epoch.
     expires_at: i64,
 }
 
@@ -73,15 +73,15 @@ struct Me {
 #[serde(rename_all = "camelCase")]
 struct Current {
     id: String,
-    /// When it ends unless it is used, in ms since the Unix epoch.
+    /// When it expires if it is not used, in ms since the Unix epoch.
     expires_at: i64,
 }
 
 #[derive(Serialize, ToSchema)]
 struct Permissions {
-    /// Those for all apps and the hub.
+    /// The permissions for all apps and the hub.
     global: Vec<&'static str>,
-    /// Those in each app where there are any.
+    /// The permissions in each app, for apps with at least one.
     apps: BTreeMap<String, Vec<&'static str>>,
 }
 
@@ -107,7 +107,7 @@ impl SessionView {
             }),
             permissions: Permissions {
                 global: grant.list(None),
-                // Of apps in which they may nothing, not even the names.
+                // Omit apps without permissions, so that not even their names are revealed.
                 apps: apps
                     .into_iter()
                     .map(|app| (app.name.clone(), grant.list(Some(&app.name))))
@@ -128,26 +128,25 @@ fn bad(field: &str, why: &str) -> Problem {
     )
 }
 
-/// Refuses what a page sends that is not the hub's own: it could sign a browser in as
-/// somebody else.
+/// Refuses requests from pages of another origin, which could sign a browser in to another
+/// account.
 fn check_page(peer: &Peer) -> Result<(), Problem> {
     match peer.origin.is_own() {
         Some(false) => Err(Problem::new(
             StatusCode::FORBIDDEN,
-            "this is for the hub's own pages; the Origin of this one is another",
+            "only the hub's own pages may do this; the request has another Origin",
         )),
         _ => Ok(()),
     }
 }
 
 fn busy(Busy: Busy) -> Problem {
-    Problem::too_many("passwords to compare at once", Duration::from_secs(2))
+    Problem::too_many("password checks at once", Duration::from_secs(2))
 }
 
-/// Begins a session: what is to be set as a cookie, and the answer.
+/// Starts a session and sets its cookie.
 ///
-/// The session that the browser had, if it had one, ends: nobody goes on with a cookie
-/// that they could have planted before.
+/// The browser's previous session ends, which prevents session fixation.
 async fn begin(
     api: &Api,
     peer: &Peer,
@@ -177,7 +176,7 @@ async fn begin(
     let before = before.and_then(|visitor| visitor.signed_in());
     let (kept, hash) = (session.clone(), key.hash(&named.secret));
     let keep = move |connection: &mut rusqlite::Connection| {
-        // The password that was compared may be another's by now, or nobody's.
+        // The password may have been changed since it was compared.
         if users::password(connection, &kept.user)?.as_ref() != Some(&password) {
             return Err(StoreError::Conflict(CHANGED.to_owned()));
         }
@@ -201,22 +200,22 @@ fn with_cookie(cookie: String, answer: impl IntoResponse) -> Response {
     response
 }
 
-/// Who asks, and what they may do.
+/// Returns the current session and its permissions.
 #[utoipa::path(get, path = "/api/v1/session", tag = "session", operation_id = "showSession",
     security(()),
     responses(
-        (status = 200, description = "Who asks", body = Answer<SessionView>),
-        (status = 401, description = "The token that was sent is none", body = ProblemBody)))]
+        (status = 200, description = "The session", body = Answer<SessionView>),
+        (status = 401, description = "The token is invalid", body = ProblemBody)))]
 pub async fn show(State(api): State<Api>, visitor: Visitor) -> Answer<SessionView> {
     let view = SessionView::of(&api, &visitor.grant(), visitor.signed_in()).await;
-    let wall = visitor.wall().map(|wall| Visited {
+    let wall = visitor.wall().map(|wall| VisitedWall {
         name: wall.name,
         expires_at: wall.expires,
     });
     Answer::new(SessionView { wall, ..view })
 }
 
-/// A user who wants to sign in.
+/// The credentials of a user.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SignIn {
@@ -226,15 +225,15 @@ pub struct SignIn {
     password: String,
 }
 
-/// Signs a user in; the session is in the cookie that is set.
+/// Signs a user in and sets the session cookie.
 #[utoipa::path(post, path = "/api/v1/session", tag = "session", operation_id = "signIn",
     security(()), request_body = SignIn,
     responses(
         (status = 200, description = "Signed in", body = Answer<SessionView>),
-        (status = 401, description = "There is no such name with such a password", body = ProblemBody),
-        (status = 403, description = "A page of another origin asks", body = ProblemBody),
-        (status = 409, description = "It was changed meanwhile", body = ProblemBody),
-        (status = 429, description = "There were too many attempts", body = ProblemBody),
+        (status = 401, description = "The name or the password is wrong", body = ProblemBody),
+        (status = 403, description = "The request comes from a page of another origin", body = ProblemBody),
+        (status = 409, description = "The password was changed in the meantime", body = ProblemBody),
+        (status = 429, description = "Too many attempts", body = ProblemBody),
         (status = 503, description = "The store can't be used", body = ProblemBody)))]
 pub async fn sign_in(
     State(api): State<Api>,
@@ -258,24 +257,24 @@ pub async fn sign_in(
     let is = api
         .identity
         .passwords
-        .is(asked.password, hash.clone())
+        .verify(asked.password, hash.clone())
         .await;
     match (is.map_err(busy)?, user, hash) {
         (true, Some(user), Some(hash)) => {
-            api.identity.attempts.was_right(block, Some(&asked.name));
+            api.identity.attempts.succeeded(block, Some(&asked.name));
             begin(&api, &peer, &parts, user, hash).await
         }
         _ => {
-            tracing::warn!(peer = %peer.remote, "refused an attempt to sign in");
+            tracing::warn!(peer = %peer.remote, "sign-in refused");
             Err(Problem::new(
                 StatusCode::UNAUTHORIZED,
-                "there is no user of this name with this password",
+                "the name or the password is wrong",
             ))
         }
     }
 }
 
-/// Signs out: the session ends.
+/// Signs out and ends the session.
 #[utoipa::path(delete, path = "/api/v1/session", tag = "session", operation_id = "signOut",
     security(("session" = [])),
     responses((status = 200, description = "Signed out", body = Answer<Gone>)))]
@@ -285,7 +284,7 @@ pub async fn sign_out(
     visitor: Visitor,
 ) -> Result<Response, Problem> {
     let Some((_, session)) = visitor.signed_in() else {
-        return Err(Problem::not_found("nobody is signed in"));
+        return Err(Problem::not_found("no user is signed in"));
     };
     let id = session.id.clone();
     let end = move |connection: &mut rusqlite::Connection| sessions::end(connection, &id, None);
@@ -298,33 +297,33 @@ pub async fn sign_out(
     ))
 }
 
-/// Somebody who has a one-time code.
+/// A one-time code and the password to set.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SetUp {
-    /// The code, which stands in the link behind `#code=`.
+    /// The code, which follows `#code=` in the link.
     code: String,
-    /// The user's name: needed for a code that the hub or `ocelli admin link` printed.
+    /// The user name; required for a code that the hub or `ocelli admin link` printed.
     #[schema(
         pattern = r"^[^\s\x00-\x1f\x7f-\x9f]([^\x00-\x1f\x7f-\x9f]{0,62}[^\s\x00-\x1f\x7f-\x9f])?$"
     )]
     name: Option<String>,
-    /// The password to be set.
+    /// The new password.
     #[schema(min_length = 10, max_length = 512)]
     password: String,
 }
 
-/// Sets a password by a one-time code, and signs in. A code that the hub printed, or
-/// `ocelli admin link`, makes whoever is named an administrator; one that came from an
-/// administrator is for the user it was made for.
+/// Sets a password with a one-time code and signs in. A code that the hub or `ocelli admin link`
+/// printed makes the named user an administrator. A code from an administrator works only for the
+/// user it was created for.
 #[utoipa::path(post, path = "/api/v1/setup", tag = "session", operation_id = "setUp",
     security(()), request_body = SetUp,
     responses(
-        (status = 200, description = "Set, and signed in", body = Answer<SessionView>),
-        (status = 401, description = "The code is none, was used, or has expired", body = ProblemBody),
-        (status = 403, description = "A page of another origin asks", body = ProblemBody),
-        (status = 409, description = "It was changed meanwhile", body = ProblemBody),
-        (status = 429, description = "There were too many attempts", body = ProblemBody),
+        (status = 200, description = "Password set; signed in", body = Answer<SessionView>),
+        (status = 401, description = "The code is invalid, was used, or has expired", body = ProblemBody),
+        (status = 403, description = "The request comes from a page of another origin", body = ProblemBody),
+        (status = 409, description = "The code was used or the password was changed in the meantime", body = ProblemBody),
+        (status = 429, description = "Too many attempts", body = ProblemBody),
         (status = 503, description = "The store can't be used", body = ProblemBody)))]
 pub async fn set_up(
     State(api): State<Api>,
@@ -341,15 +340,15 @@ pub async fn set_up(
     let counted = api.identity.attempts.count(block, None);
     counted.map_err(|after| Problem::too_many("attempts with a code", after))?;
     let code = api.identity.store.key()?.hash(asked.code.trim());
-    let meant = api.catalog.code_is_for(code.clone()).await?;
+    let meant = api.catalog.code_purpose(code.clone()).await?;
     let meant = meant.ok_or_else(|| {
         Problem::new(
             StatusCode::UNAUTHORIZED,
-            "the code is none, was used, or has expired; `ocelli admin link` prints a new one",
+            "the code is invalid, was used, or has expired; `ocelli admin link` prints a new one",
         )
     })?;
-    if meant == codes::For::Administrator && asked.name.is_none() {
-        return Err(bad("name", "this code needs one"));
+    if meant == codes::CodePurpose::Administrator && asked.name.is_none() {
+        return Err(bad("name", "this code needs a user name"));
     }
     let hash = api
         .identity
@@ -357,32 +356,29 @@ pub async fn set_up(
         .hash(asked.password)
         .await
         .map_err(busy)?;
-    let user = api
-        .catalog
-        .spend_code(code, asked.name, hash.clone())
-        .await?;
-    api.identity.attempts.was_right(block, None);
+    let user = api.catalog.use_code(code, asked.name, hash.clone()).await?;
+    api.identity.attempts.succeeded(block, None);
     begin(&api, &peer, &parts, user, hash).await
 }
 
-/// A user's own password, to be changed.
+/// A change of the user's own password.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PasswordChange {
-    /// As it is.
+    /// The current password.
     old: String,
-    /// As it is to be.
+    /// The new password.
     #[schema(min_length = 10, max_length = 512)]
     new: String,
 }
 
-/// Changes one's own password; all of one's other sessions end.
+/// Changes the user's own password and ends the user's other sessions.
 #[utoipa::path(post, path = "/api/v1/session/password", tag = "session",
     operation_id = "changePassword", security(("session" = [])), request_body = PasswordChange,
     responses(
         (status = 200, description = "Changed", body = Answer<Gone>),
-        (status = 409, description = "It was changed meanwhile", body = ProblemBody),
-        (status = 429, description = "There were too many attempts", body = ProblemBody)))]
+        (status = 409, description = "The password was changed in the meantime", body = ProblemBody),
+        (status = 429, description = "Too many attempts", body = ProblemBody)))]
 pub async fn change_password(
     State(api): State<Api>,
     Extension(peer): Extension<Peer>,
@@ -390,24 +386,24 @@ pub async fn change_password(
     Body(asked): Body<PasswordChange>,
 ) -> Result<Answer<Gone>, Problem> {
     let Some((user, session)) = visitor.signed_in() else {
-        return Err(Problem::not_found("nobody is signed in"));
+        return Err(Problem::not_found("no user is signed in"));
     };
     check_password(&asked.new).map_err(|fault| bad("new", fault))?;
     let block = Block::from(peer.remote.ip());
     let counted = api.identity.attempts.count(block, Some(&user.name));
-    counted.map_err(|after| Problem::too_many("attempts at a password", after))?;
+    counted.map_err(|after| Problem::too_many("password attempts", after))?;
     let id = user.id.clone();
     let look_up = move |connection: &mut rusqlite::Connection| users::password(connection, &id);
     let old = api.identity.store.call(look_up).await?;
-    let is = api.identity.passwords.is(asked.old, old.clone()).await;
+    let is = api.identity.passwords.verify(asked.old, old.clone()).await;
     let is = is.map_err(busy)?;
     if !is {
         return Err(Problem::new(
             StatusCode::FORBIDDEN,
-            "old in the body: this is not the password",
+            "old in the body: this is not the current password",
         ));
     }
-    api.identity.attempts.was_right(block, Some(&user.name));
+    api.identity.attempts.succeeded(block, Some(&user.name));
     let hash = api.identity.passwords.hash(asked.new).await.map_err(busy)?;
     let id = user.id.clone();
     let set = api.catalog.set_password(id, old, hash, session.id);

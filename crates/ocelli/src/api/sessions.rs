@@ -1,4 +1,4 @@
-//! `/api/v1/sessions`: which sessions there are, and the end of them.
+//! `/api/v1/sessions`: lists and ends sessions.
 
 use super::apps::Gone;
 use super::page::{Page, Window};
@@ -15,34 +15,35 @@ use utoipa::{IntoParams, ToSchema};
 #[schema(as = Session)]
 #[serde(rename_all = "camelCase")]
 pub struct UserSessionView {
-    /// By this it is ended.
+    /// The id for ending it.
     id: String,
-    /// The id of the user whose it is.
+    /// The id of its user.
     user_id: String,
-    /// The address from which it was begun.
+    /// The client's address at sign-in.
     address: String,
-    /// What the browser calls itself.
+    /// The browser's `User-Agent`.
     agent: String,
     /// In ms since the Unix epoch.
     created_at: i64,
-    /// When it was last used, to the minute.
+    /// When it was last used, accurate to a minute.
     seen_at: i64,
-    /// When it ends unless it is used.
+    /// When it expires if it is not used.
     expires_at: i64,
-    /// Whether it is the one that asks.
+    /// Whether it is the session of this request.
     current: bool,
 }
 
-/// Whose sessions.
+/// Whose sessions to list.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-pub struct Whose {
-    /// `all` for everybody's, which needs `session:read` for all apps; else one's own.
+pub struct SessionFilter {
+    /// `all` for the sessions of all users, which needs `session:read` for all apps; otherwise the
+    /// user's own sessions.
     #[param(inline)]
     of: Option<Everybody>,
 }
 
-/// Everybody.
+/// All users.
 #[derive(Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Everybody {
@@ -50,14 +51,14 @@ pub enum Everybody {
     All,
 }
 
-/// One's own sessions, or everybody's, the last used first.
+/// Lists the user's own sessions or those of all users, most recently used first.
 #[utoipa::path(get, path = "/api/v1/sessions", tag = "session", operation_id = "listSessions",
-    security(("token" = ["session:read", "global"]), ("session" = [])), params(Whose, Window),
+    security(("token" = ["session:read", "global"]), ("session" = [])), params(SessionFilter, Window),
     responses((status = 200, description = "The sessions", body = Page<UserSessionView>)))]
 pub async fn list(
     State(api): State<Api>,
     visitor: Visitor,
-    QueryParams(whose): QueryParams<Whose>,
+    QueryParams(whose): QueryParams<SessionFilter>,
     QueryParams(window): QueryParams<Window>,
 ) -> Result<Page<UserSessionView>, Problem> {
     let own = visitor.signed_in();
@@ -87,13 +88,13 @@ pub async fn list(
     window.of(listed.collect())
 }
 
-/// Ends a session: one's own, or with `session:delete` for all apps anybody's.
+/// Ends a session: the user's own, or any with `session:delete` for all apps.
 #[utoipa::path(delete, path = "/api/v1/sessions/{id}", tag = "session", operation_id = "endSession",
     security(("token" = ["session:delete", "global"]), ("session" = [])),
     params(("id" = String, Path, description = "`ses_…`")),
     responses(
-        (status = 200, description = "It has ended", body = Answer<Gone>),
-        (status = 404, description = "There is none", body = ProblemBody)))]
+        (status = 200, description = "Ended", body = Answer<Gone>),
+        (status = 404, description = "There is no such session", body = ProblemBody)))]
 pub async fn end(
     State(api): State<Api>,
     visitor: Visitor,
@@ -110,5 +111,5 @@ pub async fn end(
         api.identity.visitors.recheck();
         return Ok(Answer::new(Gone { id }));
     }
-    Err(Problem::not_found("there is no session of that id"))
+    Err(Problem::not_found("there is no session with this id"))
 }

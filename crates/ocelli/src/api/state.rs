@@ -13,32 +13,32 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-/// How many cameras may be looked at side by side before they are added.
+/// Maximum number of concurrent camera tests.
 pub const TRIALS: usize = 4;
 
-/// What the handlers share. Clones share it too.
+/// The state shared by the handlers and by all clones.
 #[derive(Clone)]
 pub struct Api(Arc<State>);
 
-/// The services that the handlers call, and what is configured of the interface.
+/// The services that the handlers call, and the API's configuration.
 pub struct State {
-    /// Who asks.
+    /// Authentication of visitors.
     pub identity: Arc<Identity>,
-    /// The server below the routes.
+    /// The HTTP server.
     pub front: Arc<Front>,
     /// The cameras.
     pub hub: Arc<Hub>,
     /// Series of samples.
     pub telemetry: Telemetry,
-    /// Apps, cameras, keys, links, tokens and users, to be changed.
+    /// Changes apps, cameras, keys, links, tokens and users.
     pub catalog: Arc<Catalog>,
-    /// The cameras that push.
+    /// Ingest from devices.
     pub ingest: Arc<Ingest>,
-    /// Turns at looking at cameras before they are added.
+    /// Permits for camera tests.
     pub trials: Semaphore,
-    /// Whether `/metrics` is answered, and to whom.
+    /// Whether `/metrics` is enabled, and its token.
     pub metrics: Metrics,
-    /// When the server began.
+    /// When the server started.
     pub started: Instant,
 }
 

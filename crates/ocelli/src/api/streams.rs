@@ -1,4 +1,4 @@
-//! `/api/v1/apps/{app}/streams`: what cameras sent, now and before.
+//! `/api/v1/apps/{app}/streams`: current and past streams of devices.
 
 use super::apps::Gone;
 use super::page::{Page, Window};
@@ -15,26 +15,26 @@ use utoipa::ToSchema;
 #[schema(as = Stream)]
 #[serde(rename_all = "camelCase")]
 pub struct StreamView {
-    /// Its own for ever; by this, or by `streamId`, it is stopped.
+    /// Never reused. A stream is stopped by this id or by `streamId`.
     id: String,
     app_id: String,
-    /// Room and participant, like `live-cam1/wscam-abc1`.
+    /// Room and participant, such as `live-cam1/wscam-abc1`.
     stream_id: String,
-    /// `ws-mjpeg` for a camera that pushes.
+    /// `ws-mjpeg` for a device that pushes JPEG.
     r#type: String,
     /// The full room.
     room: String,
-    /// Who sends it.
+    /// The identity of the device.
     participant: String,
     /// active or ended.
     status: &'static str,
     /// In ms since the Unix epoch.
     started_at: i64,
-    /// In ms since the Unix epoch; null while it goes on.
+    /// In ms since the Unix epoch; null while the stream is active.
     ended_at: Option<i64>,
-    /// Why it ended, in words; null while it goes on.
+    /// Why it ended; null while the stream is active.
     end_reason: Option<String>,
-    /// What the device told last of itself: JSON in a string.
+    /// The device's last statistics: JSON in a string.
     last_stats_json: Option<String>,
 }
 
@@ -44,7 +44,7 @@ fn id_of(row: i64) -> String {
 
 impl StreamView {
     fn of(stream: Stream, api: &Api) -> Self {
-        // The store is told what a device tells now and then only.
+        // The store receives a device's statistics only occasionally, so read the live ones.
         let device = stream.ended.is_none().then(|| {
             let camera = api.hub.resolve(&stream.app, &stream.room).ok()?;
             let device = api.ingest.source(&camera)?.holder()?;
@@ -69,13 +69,13 @@ impl StreamView {
     }
 }
 
-/// The streams of an app, the newest first, those that have ended too.
+/// Lists the streams of an app, newest first, including those that have ended.
 #[utoipa::path(get, path = "/api/v1/apps/{app}/streams", tag = "streams",
     operation_id = "listStreams", security(("token" = ["stream:read"])),
     params(("app" = String, Path, description = "The app's name"), Window),
     responses(
         (status = 200, description = "The streams", body = Page<StreamView>),
-        (status = 404, description = "There is no such app", body = ProblemBody)))]
+        (status = 404, description = "The app does not exist", body = ProblemBody)))]
 pub async fn list(
     State(api): State<Api>,
     Path(app): Path<String>,
@@ -91,15 +91,15 @@ pub async fn list(
     Ok(Page::new(views.collect(), total))
 }
 
-/// Stops a stream: its device is sent away, and may come again.
+/// Stops a stream and disconnects its device, which may reconnect.
 #[utoipa::path(delete, path = "/api/v1/apps/{app}/streams/{id}", tag = "streams",
     operation_id = "stopStream", security(("token" = ["stream:stop"])),
     params(
         ("app" = String, Path, description = "The app's name"),
-        ("id" = String, Path, description = "`str_…`, or the `streamId` with its `/` as `%2F`")),
+        ("id" = String, Path, description = "`str_…`, or the `streamId` with its `/` encoded as `%2F`")),
     responses(
-        (status = 200, description = "It is stopped", body = Answer<Gone>),
-        (status = 404, description = "None of that id goes on", body = ProblemBody)))]
+        (status = 200, description = "Stopped", body = Answer<Gone>),
+        (status = 404, description = "No active stream has this id", body = ProblemBody)))]
 pub async fn stop(
     State(api): State<Api>,
     Path((app, id)): Path<(String, String)>,
@@ -110,7 +110,7 @@ pub async fn stop(
         .iter()
         .find(|device| device.stream_id == id || id_of(device.row) == id);
     let Some(device) = device else {
-        let message = format!("no stream {id:?} goes on in this app");
+        let message = format!("this app has no active stream {id:?}");
         return Err(Problem::not_found(message));
     };
     device.evict(Refusal::stopped());

@@ -1,7 +1,6 @@
-//! `/api/v1/tokens`: giving out and revoking `sk_` tokens.
+//! `/api/v1/tokens`: creates and revokes `sk_` tokens.
 //!
-//! Nobody gives what they do not have: a token can be made only within the
-//! permissions and the app of whoever makes it.
+//! A new token can have only permissions and apps that its maker has.
 
 use super::apps::Gone;
 use super::body::Body;
@@ -23,11 +22,11 @@ use utoipa::ToSchema;
 #[schema(as = Token)]
 #[serde(rename_all = "camelCase")]
 pub struct TokenView {
-    /// By this it is revoked.
+    /// The id for revoking it.
     id: String,
     name: String,
     scope: Scope,
-    /// The app that it is for; null for a global one.
+    /// Its app; null for a global token.
     app_id: Option<String>,
     permissions: Vec<String>,
     /// In ms since the Unix epoch.
@@ -51,18 +50,18 @@ impl From<Token> for TokenView {
     }
 }
 
-/// A new token, the one time that it is shown.
+/// A new token with its secret, which is returned only here.
 #[derive(Serialize, ToSchema)]
 #[schema(as = ShownToken)]
 pub struct CreatedToken {
-    /// The token itself. The hub keeps no copy.
+    /// The token itself. The hub stores no copy.
     token: String,
     #[serde(flatten)]
     view: TokenView,
 }
 
-/// Adds to the schema of [`NewToken`] what Rust's types don't say of it: which
-/// permissions there are, and that a scope and an app belong together.
+/// Adds to the schema of [`NewToken`] what the Rust types don't express: the list of permissions,
+/// and that the scope `app` requires an app.
 pub fn describe(schema: &mut Value) {
     let kinds = PERMISSIONS
         .iter()
@@ -79,8 +78,8 @@ pub fn describe(schema: &mut Value) {
     ]);
 }
 
-/// The tokens, without their secrets, the oldest first; to whom an app is given, those
-/// of that app.
+/// Lists the tokens without their secrets, oldest first. Permissions for one app list only the
+/// tokens of that app.
 #[utoipa::path(get, path = "/api/v1/tokens", tag = "tokens", operation_id = "listTokens",
     security(("token" = ["token:read"])), params(Window),
     responses((status = 200, description = "The tokens", body = Page<TokenView>)))]
@@ -93,12 +92,12 @@ pub async fn list(
     window.of(tokens.into_iter().map(TokenView::from).collect())
 }
 
-/// Makes a token, within what whoever asks may do themselves.
+/// Creates a token with at most the client's own permissions.
 #[utoipa::path(post, path = "/api/v1/tokens", tag = "tokens", operation_id = "createToken",
     security(("token" = ["token:create"])), request_body = NewToken,
     responses(
-        (status = 201, description = "The token, shown this once", body = Answer<CreatedToken>),
-        (status = 404, description = "There is no such app", body = ProblemBody)))]
+        (status = 201, description = "The token; its secret is returned only here", body = Answer<CreatedToken>),
+        (status = 404, description = "The app does not exist", body = ProblemBody)))]
 pub async fn create(
     State(api): State<Api>,
     visitor: Visitor,
@@ -112,13 +111,12 @@ pub async fn create(
     Ok((StatusCode::CREATED, Answer::new(shown)))
 }
 
-/// Revokes a token; from then on it opens nothing, and neither do the wall links that
-/// were made with it.
+/// Revokes a token and deletes the wall links that were made with it.
 #[utoipa::path(delete, path = "/api/v1/tokens/{id}", tag = "tokens", operation_id = "revokeToken",
     security(("token" = ["token:delete"])), params(("id" = String, Path, description = "`tok_…`")),
     responses(
-        (status = 200, description = "It is revoked", body = Answer<Gone>),
-        (status = 404, description = "There is none", body = ProblemBody)))]
+        (status = 200, description = "Revoked", body = Answer<Gone>),
+        (status = 404, description = "There is no such token", body = ProblemBody)))]
 pub async fn revoke(
     State(api): State<Api>,
     visitor: Visitor,

@@ -1,4 +1,4 @@
-//! `/api/v1/users`: who may sign in, and what they are.
+//! `/api/v1/users`: user accounts and their roles.
 
 use super::apps::Gone;
 use super::body::Body;
@@ -21,11 +21,11 @@ use utoipa::ToSchema;
 #[schema(as = User)]
 #[serde(rename_all = "camelCase")]
 pub struct UserView {
-    /// What other calls know them by.
+    /// The id in other calls.
     id: String,
     name: String,
     roles: Vec<RoleView>,
-    /// Whether they have chosen a password.
+    /// Whether the user has set a password.
     has_password: bool,
     /// In ms since the Unix epoch.
     created_at: i64,
@@ -43,20 +43,20 @@ impl From<User> for UserView {
     }
 }
 
-/// A user, with the link by which they set a password, if one was made.
+/// A user, with a link for setting a password if one was created.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct WithLink {
     #[serde(flatten)]
     user: UserView,
-    /// Shown this once; it works once.
+    /// The link, which is returned only here and works once.
     link: Option<String>,
-    /// Until when it works, in ms since the Unix epoch.
+    /// When the link expires, in ms since the Unix epoch.
     link_expires_at: Option<i64>,
 }
 
 impl WithLink {
-    /// A user, and the code for which the link is made at this origin.
+    /// A user, with a link to `origin` for the code.
     fn of(user: User, code: Option<SignInCode>, origin: &str) -> Self {
         Self {
             user: user.into(),
@@ -66,7 +66,7 @@ impl WithLink {
     }
 }
 
-/// The users, by name.
+/// Lists all users, ordered by name.
 #[utoipa::path(get, path = "/api/v1/users", tag = "users", operation_id = "listUsers",
     security(("token" = ["user:read", "global"])), params(Window),
     responses((status = 200, description = "The users", body = Page<UserView>)))]
@@ -78,13 +78,13 @@ pub async fn list(
     window.of(users.into_iter().map(UserView::from).collect())
 }
 
-/// Adds a user, who sets a password by the link in the answer.
+/// Adds a user, who sets a password with the link in the response.
 #[utoipa::path(post, path = "/api/v1/users", tag = "users", operation_id = "createUser",
     security(("token" = ["user:create", "global"])), request_body = NewUser,
     responses(
-        (status = 201, description = "Added; the link is shown this once", body = Answer<WithLink>),
-        (status = 404, description = "There is no such app", body = ProblemBody),
-        (status = 409, description = "There is one of that name, or two roles for an app",
+        (status = 201, description = "Added; the link is returned only here", body = Answer<WithLink>),
+        (status = 404, description = "The app does not exist", body = ProblemBody),
+        (status = 409, description = "The name is taken, or an app has two roles",
             body = ProblemBody)))]
 pub async fn create(
     State(api): State<Api>,
@@ -98,15 +98,15 @@ pub async fn create(
     Ok((StatusCode::CREATED, Answer::new(made)))
 }
 
-/// Changes a user, at once and for all of their sessions.
+/// Changes a user; all of the user's sessions are affected at once.
 #[utoipa::path(patch, path = "/api/v1/users/{id}", tag = "users", operation_id = "changeUser",
     security(("token" = ["user:write", "global"])), request_body = UserChange,
     params(("id" = String, Path, description = "`usr_…`")),
     responses(
-        (status = 200, description = "As they are now; a link is shown this once",
+        (status = 200, description = "The changed user; a link is returned only here",
             body = Answer<WithLink>),
-        (status = 404, description = "There is none, or no such app", body = ProblemBody),
-        (status = 409, description = "The name is taken, two roles are for one app, or no \
+        (status = 404, description = "The user or the app does not exist", body = ProblemBody),
+        (status = 409, description = "The name is taken, an app has two roles, or no \
             administrator would be left",
             body = ProblemBody)))]
 pub async fn change(
@@ -121,13 +121,13 @@ pub async fn change(
     Ok(Answer::new(WithLink::of(user, code, &origin)))
 }
 
-/// Takes a user out, with their sessions and the wall links that they made.
+/// Deletes a user with its sessions and the wall links it made.
 #[utoipa::path(delete, path = "/api/v1/users/{id}", tag = "users", operation_id = "deleteUser",
     security(("token" = ["user:delete", "global"])),
     params(("id" = String, Path, description = "`usr_…`")),
     responses(
-        (status = 200, description = "They are gone", body = Answer<Gone>),
-        (status = 404, description = "There is none", body = ProblemBody),
+        (status = 200, description = "Deleted", body = Answer<Gone>),
+        (status = 404, description = "The user does not exist", body = ProblemBody),
         (status = 409, description = "No administrator would be left", body = ProblemBody)))]
 pub async fn delete(
     State(api): State<Api>,

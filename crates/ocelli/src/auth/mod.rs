@@ -1,8 +1,6 @@
-//! Who may do what: secrets and their hashes, roles and permissions, and how often
-//! somebody may guess.
-//!
-//! What does not belong here: where all that is kept (`store`), which route needs
-//! which permission (`api`), and who asks just now (`visitor`).
+//! Authorization primitives: secrets and their hashes, passwords, roles, permissions and play
+//! tokens. Storage (`store`), route permissions (`api`) and the identity of a request (`visitor`)
+//! live elsewhere.
 
 mod password;
 mod permission;
@@ -13,5 +11,6 @@ pub use password::{Busy, Passwords, check_password};
 pub use permission::{Allowance, Denied, Grant, PERMISSIONS, Permission, Role};
 pub use play::{Incarnation, PlayToken};
 pub use token::{
-    AdminToken, Hash, Key, NamedSecret, STREAM_MARK, new_code, new_id, new_stream_key, new_token,
+    AdminToken, Hash, Key, NamedSecret, STREAM_KEY_PREFIX, new_code, new_id, new_stream_key,
+    new_token,
 };

@@ -1,8 +1,7 @@
-//! Passwords: what one has to be, and their hashes.
+//! Password rules and argon2id password hashing.
 //!
-//! A hash takes a while and 19 MiB on purpose. Two threads make them, each with working
-//! memory of its own that it uses again and again; a request that comes while many wait
-//! is refused.
+//! A hash deliberately takes time and 19 MiB. Two threads compute hashes; each reuses its own
+//! working memory. A request is refused if too many are already waiting.
 
 use argon2::password_hash::{Output, ParamsString, PasswordHash, SaltString};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
@@ -11,37 +10,38 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-/// Memory in KiB, passes and lanes that the OWASP Password Storage Cheat Sheet has for
-/// argon2id.
+/// Memory in KiB, passes and lanes, as recommended for argon2id by the OWASP Password Storage
+/// Cheat Sheet.
 const COST: (u32, u32, u32) = (19 * 1024, 2, 1);
-/// The blocks of 1 KiB that a hash of that cost works in.
+/// Working memory of a hash at that cost, in blocks of 1 KiB.
 const BLOCKS: usize = COST.0 as usize;
-/// How many hashes are made at a time.
+/// The maximum number of hashing threads.
 const AT_A_TIME: usize = 2;
-/// How many may be made or waited for.
+/// The maximum number of hashes in progress or waiting.
 const WAITING: usize = 24;
-/// A thread that made no hash for so long gives its working memory back.
+/// A thread that has been idle for this long frees its working memory.
 const IDLE: Duration = Duration::from_secs(2);
-/// The fewest characters of a password.
+/// Minimum password length in characters.
 const SHORTEST: usize = 10;
-/// The most characters of a password.
+/// Maximum password length in characters.
 const LONGEST: usize = 512;
 
-/// Checks what somebody wants as a password.
+/// Checks the length of a new password.
 ///
 /// # Errors
-/// Says what one has to be, without saying it.
+/// Returns the allowed length, without repeating the password.
 pub fn check_password(password: &str) -> Result<(), &'static str> {
     let fits = (SHORTEST..=LONGEST).contains(&password.chars().count());
-    fits.then_some(()).ok_or("it takes 10 to 512 characters")
+    fits.then_some(())
+        .ok_or("it must have 10 to 512 characters")
 }
 
-/// Too many hashes are being made already.
+/// The error for too many hashes in progress or waiting.
 #[derive(Debug)]
 pub struct Busy;
 
-/// Makes hashes of passwords and compares with them. The threads start with the first
-/// password and end when this is dropped.
+/// Hashes and verifies passwords on a thread pool. The threads start with the first password and
+/// end when this is dropped.
 pub struct Passwords {
     waiting: Arc<Semaphore>,
     pool: Arc<Pool>,
@@ -64,20 +64,20 @@ impl Drop for Passwords {
 }
 
 impl Passwords {
-    /// Whether a password is the one of this hash. Without a hash it is not, and that
-    /// takes as long.
+    /// Returns true if the password matches the hash. Without a hash, returns false after the same
+    /// time.
     ///
     /// # Errors
-    /// Too many are being compared already.
-    pub async fn is(&self, password: String, hash: Option<String>) -> Result<bool, Busy> {
+    /// Too many hashes are in progress or waiting.
+    pub async fn verify(&self, password: String, hash: Option<String>) -> Result<bool, Busy> {
         let compare = move |memory: &mut Memory| memory.is(password.as_bytes(), hash.as_deref());
         self.work(compare).await
     }
 
-    /// The hash of a new password.
+    /// Hashes a new password.
     ///
     /// # Errors
-    /// Too many are being made already.
+    /// Too many hashes are in progress or waiting.
     pub async fn hash(&self, password: String) -> Result<String, Busy> {
         let hash = move |memory: &mut Memory| memory.hash(password.as_bytes());
         self.work(hash).await?.ok_or(Busy)
@@ -87,18 +87,18 @@ impl Passwords {
         &self,
         work: impl FnOnce(&mut Memory) -> T + Send + 'static,
     ) -> Result<T, Busy> {
-        let place = self.waiting.clone().try_acquire_owned();
-        let place = place.map_err(|_| Busy)?;
+        let permit = self.waiting.clone().try_acquire_owned();
+        let permit = permit.map_err(|_| Busy)?;
         let (answer, answered) = oneshot::channel();
         let run = move |memory: &mut Memory| {
-            // A request that was given up makes no more work.
+            // Skip requests that were cancelled while they waited.
             if !answer.is_closed() {
                 let _ = answer.send(work(memory));
             }
         };
         self.pool.add(Job {
             run: Box::new(run),
-            _place: place,
+            _permit: permit,
         })?;
         answered.await.map_err(|_| Busy)
     }
@@ -106,11 +106,11 @@ impl Passwords {
 
 struct Job {
     run: Box<dyn FnOnce(&mut Memory) + Send>,
-    /// Among those that are made or waited for, until it is done.
-    _place: OwnedSemaphorePermit,
+    /// Counts the job against `WAITING` until it is done.
+    _permit: OwnedSemaphorePermit,
 }
 
-/// The jobs, and the threads that do them.
+/// The job queue and the threads that work on it.
 #[derive(Default)]
 struct Pool {
     state: Mutex<Jobs>,
@@ -121,7 +121,7 @@ struct Pool {
 struct Jobs {
     waiting: VecDeque<Job>,
     threads: usize,
-    /// Threads that wait for a job.
+    /// Threads waiting for a job.
     idle: usize,
     over: bool,
 }
@@ -131,7 +131,7 @@ impl Pool {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds a job, and a thread if all are busy and there may be another.
+    /// Adds a job, and starts a thread if all are busy and the limit allows another.
     fn add(self: &Arc<Self>, job: Job) -> Result<(), Busy> {
         let mut jobs = self.lock();
         if jobs.waiting.len() >= jobs.idle && jobs.threads < AT_A_TIME {
@@ -140,11 +140,11 @@ impl Pool {
             match thread.spawn(move || pool.run()) {
                 Ok(_) => jobs.threads += 1,
                 Err(error) if jobs.threads == 0 => {
-                    tracing::error!(%error, "no thread for passwords");
+                    tracing::error!(%error, "can't start a hashing thread");
                     return Err(Busy);
                 }
-                // The other one does it.
-                Err(error) => tracing::warn!(%error, "no second thread for passwords"),
+                // The running thread takes the job.
+                Err(error) => tracing::warn!(%error, "can't start a second hashing thread"),
             }
         }
         jobs.waiting.push_back(job);
@@ -153,7 +153,7 @@ impl Pool {
         Ok(())
     }
 
-    /// Does jobs until there will be no more.
+    /// Works on jobs until the pool is dropped.
     fn run(&self) {
         let mut memory = Memory::default();
         let mut jobs = self.lock();
@@ -161,7 +161,7 @@ impl Pool {
             if let Some(job) = jobs.waiting.pop_front() {
                 drop(jobs);
                 (job.run)(&mut memory);
-                drop(job._place);
+                drop(job._permit);
                 jobs = self.lock();
                 continue;
             }
@@ -183,7 +183,7 @@ impl Pool {
     }
 }
 
-/// What a thread works in: 19 MiB, once it has made a hash.
+/// A thread's working memory: 19 MiB from its first hash on.
 #[derive(Default)]
 struct Memory(Vec<Block>);
 
@@ -196,20 +196,21 @@ impl Memory {
         self.0 = Vec::new();
     }
 
-    /// Whether a password is the one of this hash.
+    /// Returns true if the password matches the hash.
     fn is(&mut self, password: &[u8], hash: Option<&str>) -> bool {
         let found = hash.and_then(Expected::read);
         let Some(expected) = found else {
-            // As long as a comparison takes, so that time does not tell who has a password.
+            // Takes as long as a comparison, so that timing does not reveal which users have
+            // a password.
             let _ = self.derive(&hasher(), password, &[0; 16]);
             return false;
         };
         let derived = self.derive(&expected.hasher, password, &expected.salt);
-        // Output compares in constant time.
+        // `Output` compares in constant time.
         derived.is_some_and(|derived| derived == expected.output)
     }
 
-    /// The hash of a new password, with a salt of its own.
+    /// Hashes a new password with a random salt.
     fn hash(&mut self, password: &[u8]) -> Option<String> {
         let salt = super::token::random::<16>();
         let hasher = hasher();
@@ -236,7 +237,7 @@ impl Memory {
     }
 }
 
-/// What a stored hash says of its password.
+/// A parsed password hash.
 struct Expected {
     hasher: Argon2<'static>,
     salt: Vec<u8>,
@@ -244,13 +245,13 @@ struct Expected {
 }
 
 impl Expected {
-    /// None for what is no hash, or for one of a higher cost than is made here.
+    /// Returns `None` if `hash` is malformed or its cost is higher than [`COST`].
     fn read(hash: &str) -> Option<Self> {
         let hash = PasswordHash::new(hash).ok()?;
         let (salt, output) = (hash.salt?, hash.hash?);
         let params = Params::try_from(&hash).ok()?;
         if params.block_count() > BLOCKS {
-            tracing::error!("a stored password takes more memory to compare than there is");
+            tracing::error!("a stored password hash needs more memory than the limit of this hub");
             return None;
         }
         let version = hash.version.map_or(Ok(Version::V0x13), Version::try_from);
@@ -275,7 +276,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_hash_is_of_one_password_and_no_hash_is_of_none() {
+    async fn only_the_right_password_matches_a_hash() {
         let passwords = Passwords::default();
         let hash = passwords
             .hash("correct horse".into())
@@ -291,17 +292,17 @@ mod tests {
             .expect("a hash");
         assert_ne!(hash, again, "salted");
         let is = async |password: &str, hash: Option<&String>| {
-            let compared = passwords.is(password.into(), hash.cloned()).await;
+            let compared = passwords.verify(password.into(), hash.cloned()).await;
             compared.expect("an answer")
         };
         assert!(is("correct horse", Some(&hash)).await);
         assert!(!is("correct horsf", Some(&hash)).await);
-        assert!(!is("", None).await, "nobody's hash opens nothing");
+        assert!(!is("", None).await, "without a hash nothing matches");
         assert!(!is("correct horse", Some(&String::new())).await);
     }
 
     #[tokio::test]
-    async fn a_flood_takes_no_more_than_its_places() {
+    async fn a_flood_of_passwords_is_limited() {
         let passwords = Arc::new(Passwords::default());
         let asked: Vec<_> = (0..WAITING * 2)
             .map(|_| {
@@ -313,13 +314,13 @@ mod tests {
         for answer in asked {
             hashed += usize::from(answer.await.expect("an answer"));
         }
-        // Where tests get little time, some hashes are done before all have asked.
+        // On a slow machine some hashes finish before all requests have arrived.
         assert!((WAITING..2 * WAITING).contains(&hashed), "{hashed}");
         assert!(passwords.hash("and then on".into()).await.is_ok());
     }
 
     #[test]
-    fn short_and_endless_passwords_are_refused() {
+    fn passwords_that_are_too_short_or_too_long_are_refused() {
         for bad in ["", "123456789", &"a".repeat(513)] {
             assert!(check_password(bad).is_err(), "{}", bad.len());
         }

@@ -1,8 +1,8 @@
-//! Permissions, and what tokens and roles grant of them.
+//! Permissions, roles, and the grants of tokens and users.
 
 use ocelli_config::nearest;
 
-/// Every permission there is. `kind:*` is all of a kind, `*` is all.
+/// All permissions. In a grant, `kind:*` stands for all of a kind and `*` for all.
 pub const PERMISSIONS: &[&str] = &[
     "app:create",
     "app:delete",
@@ -32,19 +32,19 @@ pub const PERMISSIONS: &[&str] = &[
     "user:write",
 ];
 
-/// What a token has when nobody says otherwise: all but giving out tokens.
+/// A token's permissions by default: everything except creating tokens.
 const USUAL: &[&str] = &["app:*", "camera:*", "ingress:*", "series:*", "stream:*"];
 
 fn kind(permission: &str) -> &str {
     permission.split(':').next().unwrap_or(permission)
 }
 
-/// A permission, or with a star several.
+/// A permission, possibly with a wildcard.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Permission(String);
 
 impl Permission {
-    /// Reads one.
+    /// Parses a permission.
     pub fn parse(text: &str) -> Option<Self> {
         let all_of_kind = || {
             let kind_of = text.strip_suffix(":*")?;
@@ -54,43 +54,43 @@ impl Permission {
         known.then(|| Self(text.to_owned()))
     }
 
-    /// Reads one that a person wrote.
+    /// Parses a permission that a person wrote.
     ///
     /// # Errors
-    /// Says what it might have meant.
+    /// The message suggests the nearest permission or lists all.
     pub fn read(text: &str) -> Result<Self, String> {
         Self::parse(text).ok_or_else(|| {
             let hint = match nearest(text, PERMISSIONS) {
                 Some(near) => format!("did you mean {near:?}?"),
-                None => format!("there are *, and {}", PERMISSIONS.join(", ")),
+                None => format!("the permissions are *, {}", PERMISSIONS.join(", ")),
             };
-            format!("{text:?} is no permission; {hint}")
+            format!("{text:?} is not a permission; {hint}")
         })
     }
 
-    /// As it is written.
+    /// The permission as text.
     pub fn text(&self) -> &str {
         &self.0
     }
 
-    /// Whether it gives all that `wanted` is, which may itself have a star.
+    /// Returns true if this covers `wanted`, which may have a wildcard as well.
     fn covers(&self, wanted: &str) -> bool {
         let all_of_kind = self.0.strip_suffix(":*");
         self.0 == "*" || self.0 == wanted || all_of_kind.is_some_and(|own| own == kind(wanted))
     }
 }
 
-/// Permissions, and where they hold: what one token or one role gives.
+/// The permissions of one token or one role, and the app they apply to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Allowance {
-    /// The one app that it is for; none: for all of them and the hub.
+    /// The app they apply to; `None` for all apps and the hub itself.
     pub app: Option<String>,
-    /// What may be done there.
+    /// The permissions there.
     pub permissions: Vec<Permission>,
 }
 
 impl Allowance {
-    /// These permissions, which are known to be some.
+    /// These permissions, which must be valid.
     fn of(app: Option<String>, permissions: &[&str]) -> Self {
         let permissions = permissions.iter().map(|&text| Permission(text.to_owned()));
         Self {
@@ -99,7 +99,7 @@ impl Allowance {
         }
     }
 
-    /// What a token has when nobody says otherwise.
+    /// The default permissions of a token.
     pub fn usual(app: Option<String>) -> Self {
         Self::of(app, USUAL)
     }
@@ -113,22 +113,22 @@ impl Allowance {
     }
 }
 
-/// What a user is in an app, or in all of them.
+/// A user's role in one app or in all apps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
     /// May do everything there.
     Admin,
-    /// Tends the cameras and their keys, and shares them.
+    /// Manages and shares the cameras and their keys.
     Operator,
-    /// Watches, though playback is not public.
+    /// Watches cameras, also in apps without public playback.
     Viewer,
 }
 
 impl Role {
-    /// All of them.
+    /// All roles.
     pub const ALL: [Role; 3] = [Role::Admin, Role::Operator, Role::Viewer];
 
-    /// As it is written.
+    /// The name of the role.
     pub fn name(self) -> &'static str {
         match self {
             Role::Admin => "admin",
@@ -137,12 +137,12 @@ impl Role {
         }
     }
 
-    /// The one of this name.
+    /// Parses the name of a role.
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|role| role.name() == name)
     }
 
-    /// What it gives.
+    /// The permissions of the role.
     fn permissions(self) -> &'static [&'static str] {
         match self {
             Role::Admin => &["*"],
@@ -151,48 +151,48 @@ impl Role {
         }
     }
 
-    /// What it gives in an app, or everywhere.
+    /// The allowance of the role in one app, or in all apps.
     pub fn allowance(self, app: Option<String>) -> Allowance {
         Allowance::of(app, self.permissions())
     }
 }
 
-/// A permission is missing; says which, and where.
+/// A missing permission; the message names it and the app.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Denied(pub String);
 
-/// What somebody may do, and where: all that their token or their roles give.
+/// The sum of all allowances of a token or a user.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Grant(Vec<Allowance>);
 
 impl Grant {
-    /// These allowances together.
+    /// Combines allowances.
     pub fn new(allowances: impl IntoIterator<Item = Allowance>) -> Self {
         Self(allowances.into_iter().collect())
     }
 
-    /// Everything, everywhere.
+    /// Every permission in every app and for the hub.
     pub fn everything() -> Self {
         Self::new([Allowance::of(None, &["*"])])
     }
 
-    /// Takes what another gives as well.
+    /// Adds another grant.
     pub fn add(&mut self, other: Grant) {
         self.0.extend(other.0);
     }
 
-    /// Whether it has a permission, wherever.
+    /// Returns true if it has the permission in any app.
     pub fn has(&self, permission: &str) -> bool {
         self.0.iter().any(|own| own.has(permission))
     }
 
-    /// Whether it has a permission in an app; without one, for all apps and the hub.
+    /// Returns true if it has the permission in `app`; with `None`, for all apps and the hub.
     pub fn allows(&self, permission: &str, app: Option<&str>) -> bool {
         let mut own = self.0.iter();
         own.any(|own| own.reaches(app) && own.has(permission))
     }
 
-    /// What another gives that this does not: a permission, and the app if it is for one.
+    /// Returns a permission of `other` that this grant lacks, with its app unless it is for all.
     pub fn lacks<'g>(&self, other: &'g Grant) -> Option<(&'g str, Option<&'g str>)> {
         let wanted = other.0.iter().flat_map(|wanted| {
             let permissions = wanted.permissions.iter();
@@ -202,54 +202,55 @@ impl Grant {
         missing.next()
     }
 
-    /// Checks that it has a permission, in the app that is spoken of if there is one.
+    /// Checks for a permission, in `app` if one is given.
     ///
     /// # Errors
-    /// Names the permission or the app.
+    /// The message names the permission and the app.
     pub fn check(&self, permission: &str, app: Option<&str>) -> Result<(), Denied> {
         if !self.has(permission) {
             return Err(Denied(format!(
-                "this needs the permission {permission:?}, which neither the token nor a role gives"
+                "this needs the permission {permission:?}, which neither the token nor a \
+                 role grants"
             )));
         }
         match app {
             Some(app) if !self.allows(permission, Some(app)) => Err(Denied(format!(
                 "this needs the permission {permission:?} in app {app:?}; the token or the role \
-                 gives it in another app alone"
+                 grants it only in another app"
             ))),
             _ => Ok(()),
         }
     }
 
-    /// Checks that it has a permission for all apps and the hub.
+    /// Checks for a permission in all apps and for the hub.
     ///
     /// # Errors
-    /// Names the permission.
+    /// The message names the permission.
     pub fn check_global(&self, permission: &str) -> Result<(), Denied> {
         if self.allows(permission, None) {
             return Ok(());
         }
         Err(Denied(format!(
             "this needs the permission {permission:?} in a global token or in a role for all \
-             apps; here it is for one app alone"
+             apps; here it applies to one app only"
         )))
     }
 
-    /// Checks that it gives all that is to be given on.
+    /// Checks that this grant covers another one that is about to be given to someone.
     ///
     /// # Errors
-    /// Names what it lacks.
+    /// The message names the missing permission.
     pub fn check_covers(&self, given: &Grant) -> Result<(), Denied> {
         let Some((permission, app)) = self.lacks(given) else {
             return Ok(());
         };
         let place = app.map_or_else(|| "all apps".to_owned(), |app| format!("app {app:?}"));
         Err(Denied(format!(
-            "nobody gives what they do not have: this needs {permission:?} in {place}"
+            "you can grant only permissions that you have: this needs {permission:?} in {place}"
         )))
     }
 
-    /// The permissions that it gives in an app; without one, for all apps and the hub.
+    /// The permissions in `app`; with `None`, those for all apps and the hub.
     pub fn list(&self, app: Option<&str>) -> Vec<&'static str> {
         let all = PERMISSIONS.iter().copied();
         all.filter(|permission| self.allows(permission, app))
@@ -270,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn several_roles_each_hold_in_their_own_app() {
+    fn each_role_applies_to_its_own_app() {
         let roles = [(Role::Viewer, "yard"), (Role::Operator, "barn")];
         let grant = Grant::new(roles.map(|(role, app)| role.allowance(Some(app.to_owned()))));
         assert!(grant.has("camera:share"));
@@ -301,14 +302,14 @@ mod tests {
                 assert!(Permission::parse(text).is_some(), "{text}");
             }
         }
-        // Nobody but an admin gives out tokens, or tells other users what to do.
+        // Only an admin creates tokens or manages other users.
         for closed in ["token:create", "user:read", "session:read", "app:write"] {
             assert!(!operator.has(closed), "{closed}");
         }
     }
 
     #[test]
-    fn stars_stand_for_all_of_a_kind() {
+    fn a_wildcard_covers_all_of_a_kind() {
         let apps = grant(&["app:*", "stream:read"]);
         for has in ["app:read", "app:delete", "app:*", "stream:read"] {
             assert!(apps.has(has), "{has}");
@@ -324,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_permission_is_named() {
+    fn an_unknown_permission_is_named() {
         for bad in [
             "",
             "app",

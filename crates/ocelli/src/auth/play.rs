@@ -1,12 +1,11 @@
-//! Play tokens: what they open is written in them, under a signature, so that none is
-//! kept.
+//! Play tokens: self-contained and signed, so the hub stores none of them.
 //!
 //! ```text
 //! pt_ base64url( version | id | expires | { length | camera id | incarnation }… | keyed blake3 )
 //!                1 byte    8    8         1                    8                32
 //! ```
 //!
-//! A camera that was deleted and another one of its name differ in the incarnation.
+//! The incarnation distinguishes a deleted camera from a later camera of the same name.
 
 use super::token::{Key, random};
 use base64::Engine;
@@ -14,31 +13,31 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use std::collections::BTreeMap;
 use subtle::ConstantTimeEq;
 
-/// What every play token begins with.
+/// The prefix of every play token.
 const MARK: &str = "pt_";
-/// The form that is written; no other is read.
+/// The format version that is written, and the only one that is read.
 const VERSION: u8 = 2;
 /// The purpose of the signing key.
 const PURPOSE: &str = "ocelli 2026-11 signs play tokens";
 const SIGNATURE: usize = 32;
 
-/// Tells a camera from an earlier one in its room, and its app from an earlier one of that
-/// name.
+/// Distinguishes a camera from an earlier one in its room, and its app from an earlier app of
+/// that name.
 pub type Incarnation = [u8; 8];
 
-/// What a play token says.
+/// The content of a play token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlayToken {
-    /// Tells it from others; no secret.
+    /// Identifies the token; not a secret.
     pub id: [u8; 8],
-    /// When it ends, in ms since the Unix epoch.
+    /// Expiry in ms since the Unix epoch.
     pub expires: i64,
-    /// The ids of the cameras that it opens, and which of that name they are.
+    /// The ids of the cameras that it opens, each with its incarnation.
     pub cameras: BTreeMap<String, Incarnation>,
 }
 
 impl PlayToken {
-    /// A new one.
+    /// A new token.
     pub fn new(cameras: BTreeMap<String, Incarnation>, expires: i64) -> Self {
         Self {
             id: random(),
@@ -47,13 +46,13 @@ impl PlayToken {
         }
     }
 
-    /// The token, signed with a key derived from this one.
+    /// Encodes the token and signs it with a key derived from `key`.
     pub fn sign(&self, key: &Key) -> String {
         let mut bytes = vec![VERSION];
         bytes.extend(self.id);
         bytes.extend(self.expires.to_be_bytes());
         for (camera, incarnation) in &self.cameras {
-            // A camera's id has at most 255 bytes: its length travels in one.
+            // A camera id has at most 255 bytes, so its length fits in one.
             bytes.push(u8::try_from(camera.len()).unwrap_or_default());
             bytes.extend(camera.as_bytes());
             bytes.extend(incarnation);
@@ -63,7 +62,7 @@ impl PlayToken {
         format!("{MARK}{}", BASE64_URL_SAFE_NO_PAD.encode(bytes))
     }
 
-    /// Reads a token, if it is one and the signature is ours. It may have expired.
+    /// Parses a token and verifies its signature. The token may have expired.
     pub fn read(text: &str, key: &Key) -> Option<Self> {
         let bytes = BASE64_URL_SAFE_NO_PAD
             .decode(text.strip_prefix(MARK)?)
@@ -93,8 +92,8 @@ impl PlayToken {
         })
     }
 
-    /// Whether a text is meant to be one.
-    pub fn is_meant(text: &str) -> bool {
+    /// Returns true if the text has the prefix of a play token.
+    pub fn has_prefix(text: &str) -> bool {
         text.starts_with(MARK)
     }
 }
@@ -108,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_says_what_was_signed_and_nothing_else_is_one() {
+    fn a_token_round_trips_and_any_change_breaks_it() {
         let key = Key::random();
         let long = format!("barn/{}", "b".repeat(120));
         let cameras = BTreeMap::from([("cam1".to_owned(), [0; 8]), (long, [7; 8])]);
@@ -116,7 +115,7 @@ mod tests {
         let text = token.sign(&key);
         assert_eq!(PlayToken::read(&text, &key), Some(token.clone()));
         assert_eq!(PlayToken::read(&text, &Key::random()), None);
-        // Each character matters, each may be missing, and none may be added.
+        // Changing, removing or adding any character breaks the signature.
         for at in MARK.len()..text.len() {
             let other = if &text[at..=at] == "A" { "B" } else { "A" };
             let changed = format!("{}{other}{}", &text[..at], &text[at + 1..]);
@@ -124,7 +123,7 @@ mod tests {
             assert_eq!(PlayToken::read(&text[..at], &key), None, "{at}");
         }
         assert_eq!(PlayToken::read(&format!("{text}A"), &key), None);
-        // What is signed for another purpose is no play token.
+        // A signature for another purpose does not make a play token.
         let said = BASE64_URL_SAFE_NO_PAD.decode(&text[3..]).expect("base64");
         let said = &said[..said.len() - SIGNATURE];
         let direct = [said, blake3::keyed_hash(key.bytes(), said).as_bytes()].concat();

@@ -1,27 +1,27 @@
-//! Tokens, one-time codes and what is in a session's cookie, and their hashes. Of
-//! these nothing is kept but a hash under a key that lies beside the store, so a copy
-//! of the store's file opens nothing.
+//! Tokens, one-time codes and session cookies, and their hashes. The hub stores only a hash,
+//! keyed with a key in a file next to the store, so a copy of the store's file reveals none of
+//! them.
 //!
-//! A new form belongs also into `ocelli_core::text`, which hides it where text is shown.
+//! Add every new secret format to `ocelli_core::text` as well, which masks it in displayed text.
 
 use subtle::ConstantTimeEq;
 
-/// What every token begins with.
+/// The prefix of every API token.
 const MARK: &str = "sk_";
-/// What every key of a camera that pushes begins with.
-pub const STREAM_MARK: &str = "wsk_";
-/// The fewest characters behind the mark that a person's own token may have.
+/// The prefix of every stream key.
+pub const STREAM_KEY_PREFIX: &str = "wsk_";
+/// Minimum length, without the prefix, of a token that the administrator chooses.
 const SHORTEST: usize = 20;
 
 /// Random bytes.
 pub fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
-    // Without the system's randomness no key is one: better no hub than a guessable one.
+    // Without the system's randomness every key would be guessable, so the hub stops.
     getrandom::fill(&mut bytes).unwrap_or_else(|error| panic!("no randomness: {error}"));
     bytes
 }
 
-/// Bytes as people write them.
+/// Formats bytes as lowercase hex.
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -31,18 +31,18 @@ pub fn new_token() -> String {
     format!("{MARK}{}", hex(&random::<32>()))
 }
 
-/// A new key of a camera that pushes.
+/// A new stream key.
 pub fn new_stream_key() -> String {
-    format!("{STREAM_MARK}{}", hex(&random::<32>()))
+    format!("{STREAM_KEY_PREFIX}{}", hex(&random::<32>()))
 }
 
-/// Whether it may stand in a token.
+/// Whether the character is allowed in a token.
 fn in_token(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_' || c == '-'
 }
 
-/// A new id, which is no secret: the mark of its kind (`tok`, `usr`, …) and what tells
-/// it from others.
+/// A new id, which is not a secret: the prefix of its kind (`tok`, `usr`, …) and a random
+/// number.
 pub fn new_id(mark: &str) -> String {
     format!("{mark}_{}", hex(&random::<8>()))
 }
@@ -52,12 +52,12 @@ pub fn new_code() -> String {
     hex(&random::<20>())
 }
 
-/// A secret that says by which id its hash is found: `ses_….…`.
+/// A secret with the id under which its hash is stored: `ses_….…`.
 #[derive(Clone)]
 pub struct NamedSecret {
     /// The id.
     pub id: String,
-    /// The secret behind it.
+    /// The secret part.
     pub secret: String,
 }
 
@@ -70,7 +70,7 @@ impl NamedSecret {
         }
     }
 
-    /// Reads one.
+    /// Parses one.
     pub fn parse(text: &str, mark: &str) -> Option<Self> {
         let (id, secret) = text.split_once('.')?;
         let plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_hexdigit());
@@ -82,13 +82,13 @@ impl NamedSecret {
         })
     }
 
-    /// As it is handed over.
+    /// The form that is handed out.
     pub fn text(&self) -> String {
         format!("{}.{}", self.id, self.secret)
     }
 }
 
-/// The key of token hashes. It prints itself nowhere.
+/// The key for token hashes. It is never printed.
 #[derive(Clone)]
 pub struct Key([u8; 32]);
 
@@ -108,12 +108,12 @@ impl Key {
         &self.0
     }
 
-    /// A key for another purpose; from it this one can't be told.
+    /// Derives a key for another purpose. The derived key does not reveal this one.
     pub fn derive(&self, purpose: &str) -> Self {
         Self(blake3::derive_key(purpose, &self.0))
     }
 
-    /// The hash that a token is kept as.
+    /// The hash under which a token is stored.
     pub fn hash(&self, token: &str) -> Hash {
         Hash(*blake3::keyed_hash(&self.0, token.as_bytes()).as_bytes())
     }
@@ -129,30 +129,30 @@ impl Hash {
         &self.0
     }
 
-    /// Whether it is this one, in constant time.
-    pub fn is(&self, other: &[u8]) -> bool {
+    /// Compares in constant time.
+    pub fn matches(&self, other: &[u8]) -> bool {
         self.0.ct_eq(other).into()
     }
 }
 
-/// The administrator's token of an unattended set-up, known for this run only.
+/// The administrator's token for unattended setup, kept in memory only.
 pub struct AdminToken {
     key: Key,
     hash: Hash,
 }
 
 impl AdminToken {
-    /// Takes a token that somebody chose.
+    /// Accepts a token that the administrator chose.
     ///
     /// # Errors
-    /// Says what such a token looks like, without saying the token.
+    /// The message states the required format without repeating the token.
     pub fn new(token: &str) -> Result<Self, &'static str> {
         let fits = token
             .strip_prefix(MARK)
             .is_some_and(|rest| rest.len() >= SHORTEST && rest.chars().all(in_token));
         if !fits {
             return Err(
-                "it has to be sk_ and at least 20 of a-z, A-Z, 0-9, '_' and '-', chosen at random",
+                "it must be sk_ and at least 20 of a-z, A-Z, 0-9, '_' and '-', chosen at random",
             );
         }
         let key = Key::random();
@@ -160,9 +160,9 @@ impl AdminToken {
         Ok(Self { key, hash })
     }
 
-    /// Whether it is this token.
-    pub fn is(&self, token: &str) -> bool {
-        self.hash.is(self.key.hash(token).bytes())
+    /// Returns true if `token` is this token.
+    pub fn matches(&self, token: &str) -> bool {
+        self.hash.matches(self.key.hash(token).bytes())
     }
 }
 
@@ -174,18 +174,18 @@ mod tests {
     use std::collections::BTreeMap;
 
     #[test]
-    fn hashes_tell_tokens_and_keys_apart() {
+    fn hashes_depend_on_the_token_and_the_key() {
         let (key, token) = (Key::random(), new_token());
         let hash = key.hash(&token);
-        assert!(hash.is(key.hash(&token).bytes()));
-        assert!(!hash.is(key.hash(&new_token()).bytes()));
-        assert!(!hash.is(Key::random().hash(&token).bytes()));
-        assert!(!hash.is(&[]));
+        assert!(hash.matches(key.hash(&token).bytes()));
+        assert!(!hash.matches(key.hash(&new_token()).bytes()));
+        assert!(!hash.matches(Key::random().hash(&token).bytes()));
+        assert!(!hash.matches(&[]));
         assert_eq!(token.len(), 67);
     }
 
     #[test]
-    fn a_secret_with_an_id_is_read_as_it_is_written() {
+    fn a_secret_with_an_id_round_trips() {
         let named = NamedSecret::new("ses");
         let text = named.text();
         let read = NamedSecret::parse(&text, "ses").expect("a secret");
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn every_form_of_a_secret_is_hidden_where_text_is_shown() {
+    fn every_secret_format_is_masked_in_displayed_text() {
         let play = PlayToken::new(BTreeMap::from([("a".to_owned(), [0; 8])]), 0);
         let play = play.sign(&Key::random());
         let own = format!("{MARK}{}", "Own-word_".repeat(3));
@@ -230,10 +230,10 @@ mod tests {
     }
 
     #[test]
-    fn an_admin_token_is_no_short_word() {
+    fn a_short_admin_token_is_refused() {
         let good = new_token();
         let admin = AdminToken::new(&good).expect("a token");
-        assert!(admin.is(&good) && !admin.is(&good[..66]) && !admin.is(""));
+        assert!(admin.matches(&good) && !admin.matches(&good[..66]) && !admin.matches(""));
         for bad in [
             "",
             "sk_",

@@ -1,4 +1,4 @@
-//! Apps: the namespaces of cameras.
+//! Apps, the namespaces of cameras.
 
 use super::error::ChangeError;
 use super::limits::LimitsChange;
@@ -14,34 +14,35 @@ use utoipa::ToSchema;
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NewApp {
-    /// 3 to 32 of a-z, 0-9 and '-', not '-' at either end.
+    /// 3 to 32 characters of a-z, 0-9 and '-', without '-' at either end.
     #[schema(pattern = "^[a-z0-9][a-z0-9-]{1,30}[a-z0-9]$")]
     name: String,
-    /// What its rooms' full names start with, no other app's; its name by default.
+    /// The prefix of its rooms' full names, unique among apps; the app's name by default.
     #[schema(pattern = r"^(?!\.{1,2}$)[A-Za-z0-9._-]{1,120}$")]
     room_prefix: Option<String>,
-    /// Whether anybody may watch its cameras; true by default.
+    /// Whether anonymous viewers may watch its cameras; true by default.
     public_playback: Option<bool>,
-    /// What cameras that push may do.
+    /// Limits for devices that push.
     #[serde(alias = "ws_ingest")]
     ws_ingest: Option<LimitsChange>,
 }
 
-/// What is to be changed; the rest stays.
+/// A change of an app. Omitted fields keep their values.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct AppChange {
-    /// Only while it has no cameras, and never of `live`: it is part of their names.
+    /// Part of the cameras' names: it can change only while the app has no cameras, and never for
+    /// `live`.
     #[schema(pattern = r"^(?!\.{1,2}$)[A-Za-z0-9._-]{1,120}$")]
     room_prefix: Option<String>,
-    /// Whether anybody may watch its cameras.
+    /// Whether anonymous viewers may watch its cameras.
     public_playback: Option<bool>,
-    /// What cameras that push may do; it counts at once for those that are connected.
+    /// Limits for devices that push; applied to connected devices at once.
     #[serde(alias = "ws_ingest")]
     ws_ingest: Option<LimitsChange>,
 }
 
-/// Limits with a change, if it is one that can be had.
+/// Validates a change of limits and applies it.
 fn changed_limits(
     change: Option<&LimitsChange>,
     limits: IngestLimits,
@@ -73,7 +74,7 @@ fn prefix_is_free(hub: &Hub, app: &App) -> Result<(), ChangeError> {
 }
 
 impl Catalog {
-    /// Whether an app stands in the configuration.
+    /// Whether the configuration file defines the app.
     pub fn is_configured_app(&self, name: &str) -> bool {
         self.configured.apps.contains(name)
     }
@@ -81,24 +82,24 @@ impl Catalog {
     /// The app of this name.
     ///
     /// # Errors
-    /// There is none.
+    /// The app does not exist.
     pub fn app(&self, name: &str) -> Result<App, ChangeError> {
         let app = self.hub().app(name).map(Arc::unwrap_or_clone);
         app.ok_or_else(|| ChangeError::missing(format!("there is no app {name:?}")))
     }
 
-    /// How many cameras an app has.
+    /// The number of cameras of an app.
     pub fn cameras_of(&self, app: &str) -> usize {
         let cameras = self.hub().cameras();
         cameras.iter().filter(|c| c.id().app() == app).count()
     }
 
-    /// The app of this name, which may be changed here.
+    /// The app of this name, if it can be changed over HTTP.
     fn changeable_app(&self, name: &str) -> Result<App, ChangeError> {
         let app = self.app(name)?;
         if self.is_configured_app(name) {
             return Err(ChangeError::conflict(format!(
-                "app {name:?} stands in the configuration file as [app.{name}]; change it there"
+                "app {name:?} is defined in the configuration file as [app.{name}]; change it there"
             )));
         }
         Ok(app)
@@ -107,7 +108,7 @@ impl Catalog {
     /// Adds an app.
     ///
     /// # Errors
-    /// A field is wrong, or the name or the prefix is taken.
+    /// A field is invalid, or the name or the prefix is taken.
     pub async fn add_app(self: &Arc<Self>, new: NewApp) -> Result<App, ChangeError> {
         check_app(&new.name).map_err(|error| ChangeError::invalid("name", error))?;
         check_prefix(new.room_prefix.as_ref())?;
@@ -117,7 +118,7 @@ impl Catalog {
             public_playback: new.public_playback.unwrap_or(true),
             ingest: changed_limits(new.ws_ingest.as_ref(), IngestLimits::default())?,
         };
-        self.make(move |catalog, connection| {
+        self.apply(move |catalog, connection| {
             let hub = catalog.hub();
             if hub.app(&app.name).is_some() {
                 let message = format!("there is an app {:?} already", app.name);
@@ -131,11 +132,11 @@ impl Catalog {
         .await
     }
 
-    /// Changes an app, at once and for whoever is watching.
+    /// Changes an app. Current viewers are affected at once.
     ///
     /// # Errors
-    /// A field is wrong, there is no such app, it stands in the configuration, or the prefix
-    /// can't be had.
+    /// A field is invalid, the app does not exist or is defined in the configuration file, or the
+    /// prefix can't be used.
     pub async fn change_app(
         self: &Arc<Self>,
         name: String,
@@ -143,15 +144,16 @@ impl Catalog {
     ) -> Result<App, ChangeError> {
         check_prefix(change.room_prefix.as_ref())?;
         changed_limits(change.ws_ingest.as_ref(), IngestLimits::default())?;
-        self.make(move |catalog, connection| {
+        self.apply(move |catalog, connection| {
             let mut app = catalog.changeable_app(&name)?;
             if let Some(prefix) = change.room_prefix
                 && prefix != app.room_prefix
             {
-                // Cameras of the configuration may come to `live` at any start.
+                // Configured cameras may be added to `live` at any start.
                 if name == DEFAULT_APP || catalog.cameras_of(&name) > 0 {
                     return Err(ChangeError::conflict(format!(
-                        "roomPrefix of app {name:?} stays, for its cameras are named by it"
+                        "roomPrefix of app {name:?} can't change, because it is part of its \
+                         cameras' names"
                     )));
                 }
                 app.room_prefix = prefix;
@@ -168,14 +170,14 @@ impl Catalog {
         .await
     }
 
-    /// Takes an app out, with its tokens. `live` stays.
+    /// Deletes an app and its tokens. `live` can't be deleted.
     ///
     /// # Errors
-    /// There is none, it is `live`, it stands in the configuration, or it has cameras.
+    /// The app does not exist, is `live`, is defined in the configuration file, or has cameras.
     pub async fn delete_app(self: &Arc<Self>, name: String) -> Result<(), ChangeError> {
-        self.make(move |catalog, connection| {
+        self.apply(move |catalog, connection| {
             if name == DEFAULT_APP {
-                let message = format!("app {DEFAULT_APP:?} can't be deleted; it is always there");
+                let message = format!("app {DEFAULT_APP:?} can't be deleted; it always exists");
                 return Err(ChangeError::conflict(message));
             }
             catalog.changeable_app(&name)?;

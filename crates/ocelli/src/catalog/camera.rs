@@ -1,4 +1,4 @@
-//! A camera as people write it: a new one, and a change of one.
+//! The request bodies that add and change a camera.
 
 use super::error::ChangeError;
 use super::settings::{Jpeg, Settings};
@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use url::Url;
 use utoipa::ToSchema;
 
-/// The longest name, user and password in characters, and the longest address.
+/// Maximum length of a name, user or password in characters, and of an address in bytes.
 const TEXT_LIMIT: usize = 120;
 const ADDRESS_LIMIT: usize = 2000;
 
@@ -19,28 +19,28 @@ const ADDRESS_LIMIT: usize = 2000;
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NewCamera {
-    /// The app it belongs to, `live` by default.
+    /// The app it belongs to; `live` by default.
     app: Option<String>,
-    /// Its place in the app, in the short or the full form.
+    /// Its room in the app, in the short or the full form.
     #[schema(pattern = r"^(?!\.{1,2}$)[A-Za-z0-9._-]{1,120}$")]
     room: String,
-    /// Its name for people; the room by default.
+    /// Its display name; the room by default.
     #[schema(pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]{1,120}$")]
     name: Option<String>,
-    /// The address of its stream, which begins with `rtsp:`, `http:` or `https:`.
+    /// The URL of its stream, starting with `rtsp:`, `http:` or `https:`.
     source: String,
-    /// The user to sign in as, in place of one in the address.
+    /// The user name for signing in to the camera; replaces one in the URL.
     user: Option<String>,
-    /// The user's password. It is kept sealed and shown to nobody.
+    /// The password for that user. It is stored encrypted and never returned.
     password: Option<String>,
-    /// The address of a smaller stream for tiles.
+    /// The URL of a smaller stream for tiles.
     substream: Option<String>,
     jpeg: Option<Jpeg>,
     /// True keeps it connected without viewers.
     keep: Option<bool>,
-    /// How often a single picture is fetched where there is no stream, like `500ms`.
+    /// The interval between single pictures, such as `500ms`, for a source that is not a stream.
     interval: Option<String>,
-    /// False accepts any certificate, as a camera's own needs it.
+    /// False accepts any certificate, which cameras with a self-signed one need.
     verify_tls: Option<bool>,
 }
 
@@ -51,52 +51,51 @@ fn check_text(field: &str, text: Option<&String>, least: usize) -> Result<(), Ch
     if text.is_none_or(fits) {
         return Ok(());
     }
-    let message = format!("it takes {least} to {TEXT_LIMIT} characters, none of them control ones");
+    let message =
+        format!("it must have {least} to {TEXT_LIMIT} characters, without control characters");
     Err(ChangeError::invalid(field, message))
 }
 
-/// Checks what people wrote into settings, before anything is made of them.
+/// Validates the fields before anything is built from them.
 fn check_settings(settings: &Settings) -> Result<(), ChangeError> {
     check_text("name", settings.name.as_ref(), 1)?;
     check_text("user", settings.user.as_ref(), 0)?;
     check_text("password", settings.password.as_ref(), 0)?;
     if settings.user.is_none() && settings.password.is_some() {
-        return Err(ChangeError::invalid(
-            "password",
-            "there is no user that it belongs to",
-        ));
+        return Err(ChangeError::invalid("password", "a password needs a user"));
     }
     let interval = settings.interval.as_deref();
     if interval.is_some_and(|interval| parse_duration(interval).is_none()) {
         return Err(ChangeError::invalid(
             "interval",
-            "it takes a duration such as \"500ms\"",
+            "it must be a duration such as \"500ms\"",
         ));
     }
     Ok(())
 }
 
-/// An address as a person wrote it: bare, and what it signs in with.
+/// Splits a URL into the bare URL and its credentials.
 fn read_address(field: &str, written: &str) -> Result<(String, Option<Credentials>), ChangeError> {
     if written.len() > ADDRESS_LIMIT || written.chars().any(is_control) {
-        let message = format!("it takes up to {ADDRESS_LIMIT} bytes, none of them control ones");
+        let message =
+            format!("it must have at most {ADDRESS_LIMIT} bytes, without control characters");
         return Err(ChangeError::invalid(field, message));
     }
     if written.contains("***") {
-        let message = "*** stands for what is not shown; write the address in whole";
+        let message = "*** stands for a hidden secret; enter the complete URL";
         return Err(ChangeError::invalid(field, message));
     }
     let address = Address::new(written);
     let signs_in = |url: &Url| !url.username().is_empty() || url.password().is_some();
     if Url::parse(address.bare()).is_ok_and(|url| signs_in(&url)) {
-        let message = "its user and password can't be told from the rest; write them in \
+        let message = "its user and password can't be separated from the rest; enter them in \
              `user` and `password`";
         return Err(ChangeError::invalid(field, message));
     }
     Ok((address.bare().to_owned(), address.credentials))
 }
 
-/// A field that may be left out, which leaves it as it is, or null, which clears it.
+/// Deserializes an optional field and distinguishes absent (keep the value) from null (clear it).
 pub fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     field: D,
 ) -> Result<Option<Option<T>>, D::Error> {
@@ -107,45 +106,46 @@ impl NewCamera {
     /// The app it belongs to.
     ///
     /// # Errors
-    /// What is written is no app's name.
+    /// The name is not a valid app name.
     pub fn app(&self) -> Result<&str, ChangeError> {
         let app = self.app.as_deref().unwrap_or(DEFAULT_APP);
         check_app(app).map_err(|error| ChangeError::invalid("app", error))?;
         Ok(app)
     }
 
-    /// Its place in the app.
+    /// Its room in the app.
     ///
     /// # Errors
-    /// What is written is no room's name.
+    /// The name is not a valid room name.
     pub fn room(&self) -> Result<&str, ChangeError> {
         check_room(&self.room).map_err(|error| ChangeError::invalid("room", error))?;
         Ok(&self.room)
     }
 }
 
-/// What is to be changed; the rest stays, and null takes back what was said.
+/// A change of a camera. Omitted fields keep their values; null resets a field to its default.
 ///
-/// A kept password stays with its host: with another scheme, host or port in an
-/// address it is forgotten, unless the same call gives one.
+/// A stored password is bound to its host: if the scheme, host or port of a URL changes, the
+/// password is deleted unless the same request sets one.
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CameraChange {
-    /// Its name for people; null for the room. A change of this alone reconnects nothing.
+    /// Its display name; null for the room. Changing only the name reconnects nothing.
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<String>, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]{1,120}$")]
     pub name: Option<Option<String>>,
-    /// The address of its stream. As it was shown, with `***` for secrets, it stays.
+    /// The URL of its stream. Sent back as it was returned, with `***` for secrets, it is
+    /// unchanged.
     pub source: Option<String>,
-    /// The user to sign in as; null takes the password with it.
+    /// The user name for signing in to the camera; null also deletes the password.
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<String>)]
     pub user: Option<Option<String>>,
-    /// The user's password. It is kept sealed and shown to nobody.
+    /// The password for that user. It is stored encrypted and never returned.
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<String>)]
     pub password: Option<Option<String>>,
-    /// The address of a smaller stream for tiles.
+    /// The URL of a smaller stream for tiles.
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<String>)]
     pub substream: Option<Option<String>>,
@@ -155,11 +155,11 @@ pub struct CameraChange {
     pub jpeg: Option<Option<Jpeg>>,
     /// True keeps it connected without viewers.
     pub keep: Option<bool>,
-    /// How often a single picture is fetched where there is no stream, like `500ms`.
+    /// The interval between single pictures, such as `500ms`, for a source that is not a stream.
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<String>)]
     pub interval: Option<Option<String>>,
-    /// False accepts any certificate, as a camera's own needs it.
+    /// False accepts any certificate, which cameras with a self-signed one need.
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<bool>)]
     pub verify_tls: Option<Option<bool>>,
@@ -181,13 +181,13 @@ impl From<NewCamera> for CameraChange {
     }
 }
 
-/// An address as it is shown: without its user and password, and with `***` for what
-/// seems to be a secret in its query.
+/// A URL as it is displayed: without credentials, and with `***` for probable secrets in the
+/// query.
 pub fn shown(address: &str) -> String {
     Address::new(address).redacted()
 }
 
-/// Where a password is sent: the scheme, host and port of each address.
+/// Where the password is sent: the scheme, host and port of each URL.
 fn peers(settings: &Settings) -> BTreeSet<(String, String, Option<u16>)> {
     let addresses = std::iter::once(&settings.source).chain(&settings.substream);
     let peer = |address: &String| match Url::parse(address) {
@@ -195,17 +195,17 @@ fn peers(settings: &Settings) -> BTreeSet<(String, String, Option<u16>)> {
             let host = url.host_str().unwrap_or_default().to_ascii_lowercase();
             (url.scheme().to_owned(), host, url.port_or_known_default())
         }
-        // What is no address is only like itself.
+        // Text that is not a URL equals only itself.
         Err(_) => (address.clone(), String::new(), None),
     };
     addresses.map(peer).collect()
 }
 
 impl CameraChange {
-    /// The settings as they are to be.
+    /// Returns the changed settings.
     ///
     /// # Errors
-    /// Names the field.
+    /// The message names the field.
     pub fn apply(self, old: &Settings) -> Result<Settings, ChangeError> {
         let mut new = old.clone();
         new.name = self.name.unwrap_or(new.name);
@@ -225,13 +225,13 @@ impl CameraChange {
             {
                 let (substream, beside) = read_address("substream", &written)?;
                 new.substream = Some(substream);
-                // One sign-in serves both streams.
+                // Both streams use the same credentials.
                 signed_in = signed_in.or(beside);
             }
             Some(None) => new.substream = None,
             Some(Some(_)) | None => {}
         }
-        // Who may write may not thereby read: a kept password goes nowhere else.
+        // Write permission must not reveal the password: it is never sent to a new host.
         if !peers(&new).is_subset(&peers(old)) {
             new.password = None;
         }

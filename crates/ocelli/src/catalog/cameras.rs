@@ -1,8 +1,8 @@
-//! Cameras that are added, changed and deleted while the hub runs.
+//! Adds, changes and deletes cameras while the hub runs.
 
+use super::build::build_camera;
 use super::camera::{CameraChange, NewCamera};
 use super::error::ChangeError;
-use super::make::make;
 use super::service::Catalog;
 use super::settings::Settings;
 use crate::config::CameraConfig;
@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 use url::Url;
 
-/// How long the meaning of a name is waited for when a camera is added.
+/// How long to wait for DNS when a camera is added.
 const LOOKUP: Duration = Duration::from_secs(2);
 
 fn unknown(camera: &str) -> ChangeError {
@@ -27,41 +27,41 @@ fn gone(id: &CameraId) -> ChangeError {
 }
 
 impl Catalog {
-    /// The place that an id of either form names.
+    /// Parses a camera id of either form.
     ///
     /// # Errors
-    /// There can't be such a camera.
-    pub fn place(&self, camera: &str) -> Result<CameraId, ChangeError> {
+    /// No camera can have this id.
+    pub fn camera_id(&self, camera: &str) -> Result<CameraId, ChangeError> {
         let (app, room) = split_id(camera);
         self.hub().resolve(app, room).map_err(|_| unknown(camera))
     }
 
-    /// The camera of this place.
+    /// The camera of this id.
     ///
     /// # Errors
-    /// There is none.
+    /// The camera does not exist.
     pub fn camera(&self, id: &CameraId) -> Result<Arc<Camera>, ChangeError> {
         let found = self.hub().find(id.app(), id.room());
         found.ok_or_else(|| unknown(id.as_str()))
     }
 
-    /// The camera of this place in the configuration, if it stands there.
+    /// The camera's configuration, if the configuration file defines it.
     pub fn configured_camera(&self, id: &CameraId) -> Option<&CameraConfig> {
         self.configured.cameras.get(id)
     }
 
-    /// Checks that a camera does not stand in the configuration.
+    /// Checks that the configuration file does not define the camera.
     fn changeable_camera(&self, id: &CameraId) -> Result<(), ChangeError> {
         if self.configured_camera(id).is_none() {
             return Ok(());
         }
         Err(ChangeError::conflict(format!(
-            "camera {id:?} stands in the configuration; change it there",
+            "camera {id:?} is defined in the configuration file; change it there",
             id = id.as_str()
         )))
     }
 
-    /// The settings that are kept of a camera, if there are any.
+    /// The stored settings of a camera, if any.
     ///
     /// # Errors
     /// The store can't be read.
@@ -74,23 +74,23 @@ impl Catalog {
         Ok(Settings::decrypt(&self.identity.store.cipher()?, &kept))
     }
 
-    /// The settings of a camera that may be changed here.
+    /// The settings of a camera that can be changed over HTTP.
     ///
     /// # Errors
-    /// There is none, or it stands in the configuration.
+    /// The camera does not exist, or the configuration file defines it.
     pub async fn changeable_settings(&self, id: &CameraId) -> Result<Settings, ChangeError> {
         self.changeable_camera(id)?;
         let kept = self.settings(id).await?;
         kept.ok_or_else(|| unknown(id.as_str()))
     }
 
-    /// Checks settings as far as that can be done without connecting: each address, and
-    /// what its name stands for now. It is checked again whenever it is connected to.
+    /// Checks settings as far as possible without connecting: each address, and what its host name
+    /// currently resolves to. Every connection checks this again.
     ///
     /// # Errors
-    /// Says what is wrong.
+    /// The message states what is wrong.
     pub async fn check_sources(&self, settings: &Settings) -> Result<(), ChangeError> {
-        let opened = settings.open(DEFAULT_APP, "camera", self.policy.ssrf_guard);
+        let opened = settings.build_config(DEFAULT_APP, "camera", self.policy.ssrf_guard);
         opened.map_err(|error| ChangeError::Invalid(error.to_string()))?;
         let addresses = [
             ("source", Some(&settings.source)),
@@ -103,7 +103,7 @@ impl Catalog {
             let host = url.host_str().unwrap_or_default();
             let port = url.port_or_known_default().unwrap_or(554);
             let found = timeout(LOOKUP, self.policy.ssrf_guard.resolve(host, port)).await;
-            // A name that nobody knows may be one tomorrow.
+            // A host name that does not resolve now may do so later.
             if let Ok(Err(error)) = found
                 && error.to_string() == REFUSED
             {
@@ -113,28 +113,28 @@ impl Catalog {
         Ok(())
     }
 
-    /// A camera of these settings for `hub`, which is not in it yet, with its configuration.
+    /// Builds a camera for `hub` without adding it, and returns it with its configuration.
     ///
     /// # Errors
-    /// Says what is wrong with the settings, or that the hub does not know the app.
+    /// A setting is invalid, or the hub has no such app.
     pub fn open(
         &self,
         hub: &Hub,
         (app, room): (&str, &str),
         settings: &Settings,
     ) -> Result<(Camera, CameraConfig), ChangeError> {
-        let config = settings.open(app, room, self.policy.ssrf_guard);
+        let config = settings.build_config(app, room, self.policy.ssrf_guard);
         let config = config.map_err(|error| ChangeError::conflict(error.to_string()))?;
-        let camera = make(hub, &config);
+        let camera = build_camera(hub, &config);
         let camera = camera.map_err(|error| ChangeError::missing(error.to_string()))?;
         Ok((camera, config))
     }
 
-    /// Adds a camera; walls that show all cameras show it at once.
+    /// Adds a camera. Walls that show all cameras include it at once.
     ///
     /// # Errors
-    /// A field is wrong, there is no such app, there is a camera of its id, or there are as
-    /// many as may be.
+    /// A field is invalid, the app does not exist, the id is taken, or the limit of cameras is
+    /// reached.
     pub async fn add_camera(
         self: &Arc<Self>,
         new: NewCamera,
@@ -145,7 +145,7 @@ impl Catalog {
         let settings = CameraChange::from(new).apply(&Settings::default())?;
         self.check_sources(&settings).await?;
         let row = settings.encrypt(&self.identity.store.cipher()?, id.app(), id.room())?;
-        self.make(move |catalog, connection| {
+        self.apply(move |catalog, connection| {
             let hub = catalog.hub();
             if hub.find(id.app(), id.room()).is_some() {
                 let message = format!("there is a camera {:?} already", id.as_str());
@@ -154,7 +154,7 @@ impl Catalog {
             let most = catalog.policy.max_added_cameras;
             if cameras::count(connection)? >= most {
                 return Err(ChangeError::conflict(format!(
-                    "there are {most} cameras that were added over HTTP, as many as \
+                    "{most} cameras were added over HTTP, as many as \
                      max_added_cameras in the configuration allows"
                 )));
             }
@@ -169,12 +169,11 @@ impl Catalog {
         .await
     }
 
-    /// Changes a camera. Whoever watches it stays connected, and sees what it shows from
-    /// then on.
+    /// Changes a camera. Its viewers stay connected and see the new stream.
     ///
     /// # Errors
-    /// A field is wrong, there is no such camera, it stands in the configuration, or it was
-    /// changed meanwhile.
+    /// A field is invalid, the camera does not exist, the configuration file defines it, or it was
+    /// changed in the meantime.
     pub async fn change_camera(
         self: &Arc<Self>,
         id: CameraId,
@@ -185,7 +184,7 @@ impl Catalog {
         self.check_sources(&settings).await?;
         let cipher = self.identity.store.cipher()?;
         let row = settings.encrypt(&cipher, id.app(), id.room())?;
-        self.make(move |catalog, connection| {
+        self.apply(move |catalog, connection| {
             let hub = catalog.hub();
             let known = hub.find(id.app(), id.room());
             let now = cameras::find(connection, id.app(), id.room())?;
@@ -194,7 +193,7 @@ impl Catalog {
                 return Err(gone(&id));
             };
             if now != old {
-                let message = "somebody else has changed it meanwhile; look at it and try again";
+                let message = "the camera was changed in the meantime; reload it and try again";
                 return Err(ChangeError::conflict(message));
             }
             let transaction = connection.transaction()?;
@@ -217,14 +216,14 @@ impl Catalog {
         .await
     }
 
-    /// Deletes a camera: its connection ends, and so do its streams.
+    /// Deletes a camera and ends its connections and streams.
     ///
     /// # Errors
-    /// There is none, or it stands in the configuration.
+    /// The camera does not exist, or the configuration file defines it.
     pub async fn delete_camera(self: &Arc<Self>, id: CameraId) -> Result<(), ChangeError> {
         self.changeable_camera(&id)?;
-        // One that could not be shown is kept all the same, so the store is asked.
-        self.make(move |catalog, connection| {
+        // A camera that could not be shown exists only in the store.
+        self.apply(move |catalog, connection| {
             if !cameras::delete(connection, &id)? {
                 return Err(unknown(id.as_str()));
             }

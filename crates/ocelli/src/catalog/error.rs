@@ -1,33 +1,33 @@
-//! Why a change is not made.
+//! Errors of changes.
 
 use crate::auth::Denied;
 use crate::store::StoreError;
 use std::fmt::{self, Display};
 
-/// Why a change is not made.
+/// Why a change failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ChangeError {
-    /// A field of it is wrong; says which, and what would be right.
+    /// A field is invalid; names the field and what is expected.
     Invalid(String),
     /// A permission is missing.
     Denied(Denied),
-    /// It conflicts with what there is, speaks of what there is not, or the store can't
-    /// be used.
+    /// The change conflicts with the current state, refers to something that does not exist, or the
+    /// store can't be used.
     Store(StoreError),
 }
 
 impl ChangeError {
-    /// A fault of a field.
+    /// An invalid field.
     pub fn invalid(field: &str, fault: impl Display) -> Self {
         Self::Invalid(format!("{field} in the body: {fault}"))
     }
 
-    /// A conflict with what there is.
+    /// A conflict with the current state.
     pub fn conflict(message: impl Into<String>) -> Self {
         Self::Store(StoreError::Conflict(message.into()))
     }
 
-    /// There is no such thing.
+    /// The item does not exist.
     pub fn missing(message: impl Into<String>) -> Self {
         Self::Store(StoreError::Missing(message.into()))
     }

@@ -1,4 +1,4 @@
-//! The keys of devices.
+//! Stream keys of devices.
 
 use super::error::ChangeError;
 use super::service::Catalog;
@@ -11,10 +11,10 @@ use serde::Deserialize;
 use std::sync::Arc;
 use utoipa::ToSchema;
 
-/// What an identity begins with that nobody chose; the end of the key follows.
+/// The prefix of a default identity; the end of the key follows.
 const IDENTITY: &str = "wscam-";
 
-/// A key to be made.
+/// A stream key to create.
 #[derive(Deserialize, ToSchema)]
 #[schema(as = NewStreamKey)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -22,38 +22,38 @@ pub struct NewKey {
     /// The camera's room, in the short or the full form.
     #[schema(pattern = r"^(?!\.{1,2}$)[A-Za-z0-9._-]{1,120}$")]
     room: String,
-    /// Who pushes; `wscam-` and the key's last 4 characters by default.
+    /// The device's identity; by default `wscam-` and the key's last 4 characters.
     #[schema(pattern = r"^(?!\.{1,2}$)[A-Za-z0-9._-]{1,120}$")]
     identity: Option<String>,
 }
 
-/// A key that was made, and the one time that its secret is known.
-pub struct MadeKey {
+/// A new key with its secret, which is returned only here.
+pub struct KeyWithSecret {
     /// The key.
     pub key: StreamKey,
-    /// Its secret. The store keeps a hash of it.
+    /// The secret. The store keeps only its hash.
     pub secret: String,
-    /// The camera that goes with it.
+    /// The camera that the key belongs to.
     pub camera: CameraId,
 }
 
 impl Catalog {
-    /// Makes a key, and the camera that goes with it.
+    /// Creates a key and its camera.
     ///
     /// # Errors
-    /// A field is wrong, there is no such app, or the room has a source of its own.
+    /// A field is invalid, the app does not exist, or the room has a configured source.
     pub async fn add_key(
         self: &Arc<Self>,
         app: String,
         new: NewKey,
-    ) -> Result<MadeKey, ChangeError> {
+    ) -> Result<KeyWithSecret, ChangeError> {
         let camera = self.hub().resolve(&app, &new.room);
         let camera = camera.map_err(|error| match error {
             HubError::UnknownApp(_) => ChangeError::missing(error.to_string()),
             _ => ChangeError::invalid("room", error),
         })?;
         if has_secret(&new.room) {
-            let fault = "it has the form of a key, and is shown to everybody";
+            let fault = "it looks like a key, but room names are public";
             return Err(ChangeError::invalid("room", fault));
         }
         if new
@@ -61,8 +61,8 @@ impl Catalog {
             .as_deref()
             .is_some_and(|name| !is_identity(name))
         {
-            let fault = "it takes 1 to 120 of A-Z, a-z, 0-9, '.', '_' and '-', and has not \
-                         the form of a key";
+            let fault = "it must be 1 to 120 of A-Z, a-z, 0-9, '.', '_' and '-', and must not \
+                         look like a key";
             return Err(ChangeError::invalid("identity", fault));
         }
         let secret = new_stream_key();
@@ -76,15 +76,15 @@ impl Catalog {
                 .unwrap_or_else(|| format!("{IDENTITY}{}", &secret[secret.len() - 4..])),
             created: self.identity.now(),
         };
-        self.make(move |catalog, connection| {
+        self.apply(move |catalog, connection| {
             let taken = |error: HubError| match error {
                 HubError::Taken(_) => ChangeError::conflict(format!(
-                    "room {:?} has a source of its own; a camera that pushes needs another room",
+                    "room {:?} already has a configured source; choose another room for the device",
                     camera.full_room()
                 )),
                 error => ChangeError::missing(error.to_string()),
             };
-            // Its app may have gone since it was looked for.
+            // The app may have been deleted since the first check.
             if catalog.hub().app(&key.app).is_none() {
                 return Err(taken(HubError::UnknownApp(key.app)));
             }
@@ -92,7 +92,7 @@ impl Catalog {
             keys::insert(&transaction, &key, &hash)?;
             catalog.ingest.add_source(&camera).map_err(taken)?;
             transaction.commit()?;
-            Ok(MadeKey {
+            Ok(KeyWithSecret {
                 key,
                 secret,
                 camera,
@@ -101,10 +101,10 @@ impl Catalog {
         .await
     }
 
-    /// Some of the keys of an app, the oldest first, and how many there are.
+    /// One page of an app's keys, oldest first, and their total number.
     ///
     /// # Errors
-    /// There is no such app, or the store can't be read.
+    /// The app does not exist, or the store can't be read.
     pub async fn keys(
         &self,
         app: String,
@@ -116,15 +116,15 @@ impl Catalog {
         self.read(read).await
     }
 
-    /// Revokes a key and sends its device away, with the close code 4401.
+    /// Revokes a key and disconnects its device with close code 4401.
     ///
     /// # Errors
-    /// There is no such app, or no such key in it.
+    /// The app does not exist or has no such key.
     pub async fn revoke_key(self: &Arc<Self>, app: String, id: String) -> Result<(), ChangeError> {
         self.app(&app)?;
-        self.make(move |catalog, connection| {
+        self.apply(move |catalog, connection| {
             let revoked = catalog.ingest.revoke(connection, &id, Some(&app))?;
-            let none = || ChangeError::missing("there is no key of that id in this app");
+            let none = || ChangeError::missing("there is no key with this id in this app");
             revoked.map(drop).ok_or_else(none)
         })
         .await

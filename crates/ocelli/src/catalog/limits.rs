@@ -1,4 +1,4 @@
-//! What cameras that push may do in an app, as it is told and changed over HTTP.
+//! An app's ingest limits, as the HTTP API reads and changes them.
 
 use crate::config::ingest_range;
 use ocelli_config::parse_duration;
@@ -10,20 +10,20 @@ use std::time::Duration;
 use utoipa::ToSchema;
 use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Schema, Type};
 
-/// What cameras that push may do in an app.
+/// Limits for devices that push to an app.
 #[derive(Serialize, ToSchema)]
 #[schema(as = IngestLimits)]
 #[serde(rename_all = "camelCase")]
 pub struct Limits {
-    /// Whether they may push at all.
+    /// Whether devices may push at all.
     enabled: bool,
-    /// How many may at the same time; 0 for any number.
+    /// Maximum number of devices at the same time; 0 for no limit.
     max_cameras: u32,
-    /// Frames a second that are taken of each; what is above is passed over.
+    /// Accepted frames per second and device; frames above the rate are skipped.
     max_fps: u32,
-    /// The longest frame, in units of 1024 bytes.
+    /// Maximum frame size, in units of 1024 bytes.
     max_frame_kb: u32,
-    /// A camera that sends no frame for so many seconds is gone.
+    /// A device that sends no frame for this many seconds is disconnected.
     idle_timeout: f64,
 }
 
@@ -39,52 +39,52 @@ impl From<IngestLimits> for Limits {
     }
 }
 
-/// A time: seconds, or as the configuration has it.
+/// A duration: a number of seconds, or text as in the configuration file.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Time {
     /// Seconds.
     Seconds(f64),
-    /// Like `"30s"` or `"2min"`.
-    Written(String),
+    /// Such as `"30s"` or `"2min"`.
+    Text(String),
 }
 
 impl Time {
     fn read(&self) -> Option<Duration> {
         match self {
             Time::Seconds(seconds) => Duration::try_from_secs_f64(*seconds).ok(),
-            Time::Written(text) => parse_duration(text),
+            Time::Text(text) => parse_duration(text),
         }
     }
 }
 
-/// What is to be changed of it; the rest stays. Names as in the configuration
-/// (`max_fps`) are taken too.
+/// A change of the limits. Omitted fields keep their values. The names of the configuration file
+/// (`max_fps`) are accepted too.
 #[derive(Deserialize, ToSchema)]
 #[schema(as = IngestLimitsChange)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct LimitsChange {
-    /// Whether cameras may push at all.
+    /// Whether devices may push at all.
     enabled: Option<bool>,
-    /// How many may at the same time; 0 for any number.
+    /// Maximum number of devices at the same time; 0 for no limit.
     #[serde(alias = "max_cameras")]
     #[schema(maximum = 1_000_000)]
     max_cameras: Option<u32>,
-    /// Frames a second that are taken of each.
+    /// Accepted frames per second and device.
     #[serde(alias = "max_fps")]
     #[schema(minimum = 1, maximum = 240)]
     max_fps: Option<u32>,
-    /// The longest frame, in units of 1024 bytes.
+    /// Maximum frame size, in units of 1024 bytes.
     #[serde(alias = "max_frame_kb")]
     #[schema(minimum = 1, maximum = 16_384)]
     max_frame_kb: Option<u32>,
-    /// From 1 s to 24 h: seconds, or text like `"30s"`.
+    /// From 1 s to 24 h: a number of seconds, or text such as `"30s"`.
     #[serde(alias = "idle_timeout")]
     #[schema(schema_with = idle_timeout)]
     idle_timeout: Option<Time>,
 }
 
-/// A time within its range, either way of writing it.
+/// The schema of a duration in both forms, with its range.
 fn idle_timeout() -> Schema {
     let seconds = ObjectBuilder::new()
         .schema_type(Type::Number)
@@ -100,7 +100,9 @@ fn idle_timeout() -> Schema {
         .item(seconds)
         .item(written)
         .item(ObjectBuilder::new().schema_type(Type::Null))
-        .description(Some("From 1 s to 24 h: seconds, or text like \"30s\"."))
+        .description(Some(
+            "From 1 s to 24 h: a number of seconds, or text such as \"30s\".",
+        ))
         .into()
 }
 
@@ -111,7 +113,7 @@ fn within<T: PartialOrd + Display>(
 ) -> Result<(), String> {
     match value {
         Some(value) if !range.contains(&value) => Err(format!(
-            "{field} takes a whole number from {} to {}",
+            "{field} must be a whole number from {} to {}",
             range.start(),
             range.end()
         )),
@@ -120,10 +122,10 @@ fn within<T: PartialOrd + Display>(
 }
 
 impl LimitsChange {
-    /// Checks that it can be had.
+    /// Checks every field against its range.
     ///
     /// # Errors
-    /// Names the field, and what it takes.
+    /// The message names the field and its range.
     pub fn check(&self) -> Result<(), String> {
         within("maxCameras", self.max_cameras, &ingest_range::MAX_CAMERAS)?;
         within("maxFps", self.max_fps, &ingest_range::MAX_FPS)?;
@@ -136,12 +138,12 @@ impl LimitsChange {
         match fits {
             true => Ok(()),
             false => {
-                Err("idleTimeout takes seconds or a text like \"30s\", from 1 s to 24 h".into())
+                Err("idleTimeout must be seconds or text like \"30s\", from 1 s to 24 h".into())
             }
         }
     }
 
-    /// The limits as they are with it.
+    /// Returns the limits with this change applied.
     pub fn apply(&self, limits: IngestLimits) -> IngestLimits {
         IngestLimits {
             enabled: self.enabled.unwrap_or(limits.enabled),

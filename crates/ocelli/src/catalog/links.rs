@@ -1,4 +1,4 @@
-//! Play tokens for one camera, and links to a wall of chosen ones.
+//! Play tokens for one camera, and links to a wall of chosen cameras.
 
 use super::error::ChangeError;
 use super::service::Catalog;
@@ -16,90 +16,89 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use utoipa::ToSchema;
 
-/// How long a play token may last, in s. Nothing ends it before.
+/// The lifetime range of a play token, in s. A play token can't be revoked.
 const PLAY_TTL: RangeInclusive<u32> = 60..=24 * 3600;
-/// How long one lasts when nobody says.
-const USUAL_PLAY_TTL: u32 = 3600;
-/// How long a wall link may last, in s.
+/// The default lifetime, in s.
+const DEFAULT_PLAY_TTL: u32 = 3600;
+/// The lifetime range of a wall link, in s.
 const WALL_TTL: RangeInclusive<u32> = 60..=366 * 24 * 3600;
-/// How long one lasts when nobody says.
-const USUAL_WALL_TTL: u32 = 7 * 24 * 3600;
-/// The most cameras of a wall link.
-const MOST_CAMERAS: usize = 500;
-/// The longest name.
+/// The default lifetime, in s.
+const DEFAULT_WALL_TTL: u32 = 7 * 24 * 3600;
+/// Maximum number of cameras of a wall link.
+const MAX_CAMERAS: usize = 500;
+/// Maximum length of a name, in characters.
 const NAME_LIMIT: usize = 120;
 
-/// A wall link to be made.
+/// A wall link to create.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewWall {
-    /// What it is for, in your words.
+    /// A name for the link.
     #[schema(pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]{1,120}$")]
     name: String,
     /// The ids of its cameras, as on the wall socket.
     #[schema(min_items = 1, max_items = 500)]
     cameras: BTreeSet<String>,
-    /// How long it lasts, in seconds; a week by default.
+    /// Lifetime in seconds; a week by default.
     #[schema(minimum = 60, maximum = 31622400)]
     #[serde(default, deserialize_with = "whole")]
     ttl: Option<u32>,
 }
 
-/// Whether somebody may share the cameras of all apps that a wall was made for, or made
-/// it themselves. Its apps count and not its cameras, which may all be gone.
-fn reaches(grant: &Grant, maker: Option<&String>, wall: &Wall) -> bool {
+/// Whether a client made the wall or may share the cameras of all apps that it was made for.
+/// This checks the apps, not the cameras, because the cameras may all have been deleted.
+fn may_manage(grant: &Grant, maker: Option<&String>, wall: &Wall) -> bool {
     let own = maker.is_some() && wall.maker.as_ref() == maker;
     let mut apps = wall.apps.iter();
     own || (!wall.apps.is_empty() && apps.all(|app| grant.allows(SHARE, Some(app))))
 }
 
-/// A wall link that was made, and the one time that its token is known.
+/// A new wall link with its token, which is returned only here.
 pub struct WallLink {
     /// The wall.
     pub wall: Wall,
-    /// The token in the link. The store keeps a hash of it.
+    /// The token in the link. The store keeps only its hash.
     pub token: String,
 }
 
-/// A play token that was made.
+/// A new play token.
 pub struct Play {
     /// The token itself.
     pub token: String,
     /// The camera that it opens.
     pub camera: CameraId,
-    /// When it ends, in ms since the Unix epoch.
+    /// Expiry in ms since the Unix epoch.
     pub expires: i64,
 }
 
 impl Catalog {
-    /// When something ends that begins now and lasts `ttl` seconds.
+    /// The expiry of something that starts now and lasts `ttl` seconds.
     fn expires(&self, ttl: u32, range: &RangeInclusive<u32>) -> Result<i64, String> {
         if range.contains(&ttl) {
             return Ok(self.identity.now() + i64::from(ttl) * 1000);
         }
         Err(format!(
-            "it takes {} to {} seconds",
+            "it must be {} to {} seconds",
             range.start(),
             range.end()
         ))
     }
 
-    /// Makes a token by which anybody watches this one camera for `ttl` seconds, an hour by
-    /// default.
+    /// Creates a token that lets its holder watch one camera for `ttl` seconds, an hour by default.
     ///
     /// # Errors
-    /// The time is out of range, or there is no such camera.
+    /// The time is out of range, or the camera does not exist.
     pub async fn play_token(
         self: &Arc<Self>,
         (app, room): (String, String),
         ttl: Option<u32>,
     ) -> Result<Play, ChangeError> {
-        let expires = self.expires(ttl.unwrap_or(USUAL_PLAY_TTL), &PLAY_TTL);
-        let fault = |fault| ChangeError::Invalid(format!("ttl in the address: {fault}"));
+        let expires = self.expires(ttl.unwrap_or(DEFAULT_PLAY_TTL), &PLAY_TTL);
+        let fault = |fault| ChangeError::Invalid(format!("ttl in the URL: {fault}"));
         let expires = expires.map_err(fault)?;
         let identity = self.identity.clone();
         let find = move |connection: &mut rusqlite::Connection| {
-            // Cameras come and go on the store's thread, so this is the one of that name.
+            // Cameras change only on the store's thread, so this is the current one of that name.
             let camera = identity.hub.find(&app, &room).ok_or_else(|| {
                 StoreError::Missing(format!("there is no camera {room:?} in app {app:?}"))
             })?;
@@ -117,7 +116,7 @@ impl Catalog {
         })
     }
 
-    /// The wall links that are good, of cameras that this visitor may share, the oldest first.
+    /// The valid wall links of cameras that the visitor may share, oldest first.
     ///
     /// # Errors
     /// The store can't be read.
@@ -127,14 +126,14 @@ impl Catalog {
             .read(move |connection| walls::all(connection, now))
             .await?;
         let (grant, maker) = (visitor.grant(), visitor.maker());
-        walls.retain(|wall| reaches(&grant, maker.as_ref(), wall));
+        walls.retain(|wall| may_manage(&grant, maker.as_ref(), wall));
         Ok(walls)
     }
 
-    /// Makes a link that opens a wall of just these cameras, to watch only.
+    /// Creates a link to a read-only wall of exactly these cameras.
     ///
     /// # Errors
-    /// A field is wrong, or there is no such camera that this visitor may share.
+    /// A field is invalid, or the visitor may share no such camera.
     pub async fn add_wall(
         self: &Arc<Self>,
         new: NewWall,
@@ -142,12 +141,15 @@ impl Catalog {
     ) -> Result<WallLink, ChangeError> {
         let length = new.name.chars().count();
         if !(1..=NAME_LIMIT).contains(&length) || new.name.chars().any(is_control) {
-            return Err(ChangeError::invalid("name", "it takes 1 to 120 characters"));
+            return Err(ChangeError::invalid(
+                "name",
+                "it must have 1 to 120 characters",
+            ));
         }
-        if !(1..=MOST_CAMERAS).contains(&new.cameras.len()) {
-            return Err(ChangeError::invalid("cameras", "it takes 1 to 500 ids"));
+        if !(1..=MAX_CAMERAS).contains(&new.cameras.len()) {
+            return Err(ChangeError::invalid("cameras", "it must have 1 to 500 ids"));
         }
-        let expires = self.expires(new.ttl.unwrap_or(USUAL_WALL_TTL), &WALL_TTL);
+        let expires = self.expires(new.ttl.unwrap_or(DEFAULT_WALL_TTL), &WALL_TTL);
         let expires = expires.map_err(|fault| ChangeError::invalid("ttl", fault))?;
         let grant = visitor.grant();
         let mut cameras = BTreeSet::new();
@@ -171,7 +173,7 @@ impl Catalog {
             expires,
         };
         let hash = self.identity.store.key()?.hash(&named.secret);
-        self.make(move |_, connection| {
+        self.apply(move |_, connection| {
             walls::insert(connection, &wall, &hash)?;
             Ok(WallLink {
                 wall,
@@ -181,22 +183,22 @@ impl Catalog {
         .await
     }
 
-    /// Revokes a wall link; whoever watches by it is cut off.
+    /// Revokes a wall link and disconnects its viewers.
     ///
     /// # Errors
-    /// There is none that this visitor may revoke.
+    /// The visitor may revoke no such link.
     pub async fn revoke_wall(
         self: &Arc<Self>,
         id: String,
         visitor: &Visitor,
     ) -> Result<(), ChangeError> {
         let (grant, maker) = (visitor.grant(), visitor.maker());
-        self.make(move |_, connection| {
+        self.apply(move |_, connection| {
             let wall = walls::by_id(connection, &id)?;
-            let reached = wall.is_some_and(|wall| reaches(&grant, maker.as_ref(), &wall));
+            let reached = wall.is_some_and(|wall| may_manage(&grant, maker.as_ref(), &wall));
             match reached && walls::delete(connection, &id)? {
                 true => Ok(()),
-                false => Err(ChangeError::missing("there is no wall link of that id")),
+                false => Err(ChangeError::missing("there is no wall link with this id")),
             }
         })
         .await

@@ -1,19 +1,17 @@
-//! What the hub shows and to whom: its apps, cameras, device keys, links, tokens and users.
+//! The service that changes apps, cameras, device keys, links, tokens and users.
 //!
-//! Everything that changes them goes through [`Catalog`], whoever asks for it: it validates
-//! the change, writes the store, applies the change to the hub and announces it.
-//!
-//! What does not belong here: how a change is asked for and who may ask (`api`), and how
-//! rows are written (`store`).
+//! Every change goes through [`Catalog`], which validates it, writes the store, applies it to the
+//! hub and announces it. The HTTP API and its permissions (`api`) and the storage format (`store`)
+//! live elsewhere.
 
 mod apps;
+mod build;
 mod camera;
 mod cameras;
 mod error;
 mod keys;
 mod limits;
 mod links;
-mod make;
 mod service;
 mod settings;
 mod start;
@@ -21,14 +19,14 @@ mod tokens;
 mod users;
 
 pub use apps::{AppChange, NewApp};
+pub use build::put_configured;
 pub use camera::{CameraChange, NewCamera, present, shown};
 pub use error::ChangeError;
-pub use keys::{MadeKey, NewKey};
+pub use keys::{KeyWithSecret, NewKey};
 pub use limits::Limits;
 pub use links::{NewWall, WallLink};
-pub use make::put_configured;
 pub use service::{Catalog, Configured, Policy};
 pub use settings::{Jpeg, Settings};
 pub use start::Saved;
 pub use tokens::{NewToken, Scope};
-pub use users::{NewUser, RoleView, SignInCode, UserChange, check_name, make_code};
+pub use users::{NewUser, RoleView, SignInCode, UserChange, check_name, create_admin_code};

@@ -1,4 +1,4 @@
-//! The service itself: what it changes, and the one way in which it does.
+//! The catalog service and its single code path for changes.
 
 use super::error::ChangeError;
 use crate::config::CameraConfig;
@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tokio::runtime::Handle;
 
-/// What the configuration file defines. It is changed there and nowhere else.
+/// What the configuration file defines. It can be changed only there.
 #[derive(Default)]
 pub struct Configured {
     /// The names of its apps.
@@ -21,12 +21,12 @@ pub struct Configured {
     pub cameras: BTreeMap<CameraId, CameraConfig>,
 }
 
-/// What may be added while the hub runs.
+/// Limits on what may be added while the hub runs.
 #[derive(Clone, Copy)]
 pub struct Policy {
     /// Which addresses cameras may have.
     pub ssrf_guard: SsrfGuard,
-    /// How many cameras there may be beside those of the configuration.
+    /// Maximum number of cameras in addition to the configured ones.
     pub max_added_cameras: usize,
 }
 
@@ -39,7 +39,7 @@ pub struct Catalog {
 }
 
 impl Catalog {
-    /// What the configuration defined, which is in the hub already, and room for more.
+    /// Creates the service. The configured apps and cameras must already be in the hub.
     pub fn new(
         identity: Arc<Identity>,
         ingest: Arc<Ingest>,
@@ -58,22 +58,21 @@ impl Catalog {
         &self.identity.hub
     }
 
-    /// Makes a change: `change` checks it against what there is, writes the store and then
-    /// applies it to the hub, which announces it to viewers. Visitors are looked up again
-    /// after it.
+    /// Makes a change: `change` checks it against the current state, writes the store and then
+    /// applies it to the hub, which announces it to viewers. Afterwards visitors are re-authorized.
     ///
-    /// All changes are made on the store's thread, one after the other, so none overtakes
-    /// another, and a client that goes away in the middle leaves nothing half done.
+    /// All changes run one after the other on the store's thread, so they cannot interleave, and a
+    /// client that disconnects leaves nothing half done.
     ///
     /// # Errors
-    /// What `change` says, or that the store can't be used.
-    pub(super) async fn make<T: Send + 'static>(
+    /// The error of `change`, or the store can't be used.
+    pub(super) async fn apply<T: Send + 'static>(
         self: &Arc<Self>,
         change: impl FnOnce(&Self, &mut Connection) -> Result<T, ChangeError> + Send + 'static,
     ) -> Result<T, ChangeError> {
         let (catalog, runtime) = (self.clone(), Handle::current());
         let job = move |connection: &mut Connection| {
-            // A camera that stays connected starts to connect when it comes into the hub.
+            // Adding a camera with `keep` starts tasks, which needs the runtime.
             let _within = runtime.enter();
             match change(&catalog, connection) {
                 Err(ChangeError::Store(error)) => Err(error),
@@ -88,7 +87,7 @@ impl Catalog {
     /// Reads the store.
     ///
     /// # Errors
-    /// What `read` says, or that the store can't be used.
+    /// The error of `read`, or the store can't be used.
     pub(super) async fn read<T: Send + 'static>(
         &self,
         read: impl FnOnce(&mut Connection) -> Result<T, StoreError> + Send + 'static,

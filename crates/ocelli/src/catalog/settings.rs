@@ -1,7 +1,7 @@
-//! What is kept of a camera that was added while the hub ran.
+//! The stored settings of a camera that was added over HTTP.
 
 use crate::config::{CameraConfig, Written};
-use crate::store::cameras::{Kept, about};
+use crate::store::cameras::{StoredCamera, encryption_context};
 use crate::store::{Cipher, StoreError};
 use ocelli_config::number::whole;
 use ocelli_config::{ConfigError, Section};
@@ -13,28 +13,27 @@ use std::ops::RangeInclusive;
 use toml::de::DeValue;
 use utoipa::ToSchema;
 
-/// How often the JPEG rendition of a native stream makes a picture.
+/// The picture rate of a native stream's JPEG rendition.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(untagged)]
 pub enum Rate {
-    /// So many a second, 0.1 to 60.
+    /// Pictures per second, 0.1 to 60.
     Fps(f64),
     /// `key`: one for each key frame.
-    Word(String),
+    Keyword(String),
 }
 
 /// The JPEG rendition of a native stream.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Jpeg {
-    /// At most so many pictures a second, 0.1 to 60 and 5 by default; `key` for one
-    /// of each key frame.
+    /// Maximum pictures per second, 0.1 to 60, 5 by default; `key` for one per key frame.
     pub fps: Option<Rate>,
-    /// The widest it gets, in pixels, 960 by default; it is never enlarged.
+    /// Maximum width in pixels, 960 by default; the picture is never enlarged.
     #[schema(minimum = 64, maximum = 8192)]
     #[serde(default, deserialize_with = "whole")]
     pub width: Option<u32>,
-    /// How good it is, 90 by default.
+    /// JPEG quality, 90 by default.
     #[schema(minimum = 1, maximum = 100)]
     #[serde(default, deserialize_with = "whole")]
     pub quality: Option<u32>,
@@ -46,9 +45,9 @@ impl Jpeg {
         if let Some(rate) = &self.fps {
             let read = match rate {
                 Rate::Fps(fps) => JpegRate::read(Some(*fps), None),
-                Rate::Word(word) => JpegRate::read(None, Some(word)),
+                Rate::Keyword(word) => JpegRate::read(None, Some(word)),
             };
-            let wanted = || ConfigError::new(format!("jpeg.fps takes {}", JpegRate::WANTED));
+            let wanted = || ConfigError::new(format!("jpeg.fps must be {}", JpegRate::EXPECTED));
             options.rate = read.ok_or_else(wanted)?;
         }
         if let Some(width) = self.width {
@@ -61,7 +60,7 @@ impl Jpeg {
     }
 }
 
-/// A number that has to be in a range.
+/// Checks that a number is in a range.
 fn within<T: TryFrom<u32>>(
     field: &str,
     number: u32,
@@ -71,7 +70,7 @@ fn within<T: TryFrom<u32>>(
     fits.and_then(|number| T::try_from(number).ok())
         .ok_or_else(|| {
             let (least, most) = (range.start(), range.end());
-            ConfigError::new(format!("{field} takes a number from {least} to {most}"))
+            ConfigError::new(format!("{field} must be a number from {least} to {most}"))
         })
 }
 
@@ -79,7 +78,7 @@ impl From<JpegOptions> for Jpeg {
     fn from(options: JpegOptions) -> Self {
         let fps = match options.rate {
             JpegRate::Fps(fps) => Rate::Fps(fps),
-            JpegRate::KeyFrames => Rate::Word("key".to_owned()),
+            JpegRate::KeyFrames => Rate::Keyword("key".to_owned()),
         };
         Self {
             fps: Some(fps),
@@ -89,25 +88,25 @@ impl From<JpegOptions> for Jpeg {
     }
 }
 
-/// What is kept of a camera beside its place. The addresses hold no credentials.
-/// Its debug form tells nothing.
+/// The stored settings of a camera, apart from app and room. The addresses contain no
+/// credentials, and the `Debug` form reveals nothing.
 #[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
-    /// Its name for people; the room if there is none.
+    /// Its display name; the room if there is none.
     pub name: Option<String>,
     /// The address of its main stream.
     pub source: String,
-    /// The address of its small stream.
+    /// The address of its substream.
     pub substream: Option<String>,
-    /// Who it is signed in to as.
+    /// The user name for signing in to the camera.
     pub user: Option<String>,
-    /// That user's password.
+    /// The password for that user.
     pub password: Option<String>,
     /// Its JPEG rendition.
     pub jpeg: Jpeg,
     /// Whether it stays connected without viewers.
     pub keep: bool,
-    /// How often a single picture is fetched, like "1s".
+    /// The interval between single pictures, such as "1s".
     pub interval: Option<String>,
     /// False accepts any certificate.
     pub verify_tls: Option<bool>,
@@ -120,11 +119,11 @@ impl fmt::Debug for Settings {
 }
 
 impl Settings {
-    /// Makes the camera's sources, the way every camera goes.
+    /// Builds the camera's sources, by the same code as for configured cameras.
     ///
     /// # Errors
-    /// Says what is not as it can be.
-    pub fn open(
+    /// A setting is invalid.
+    pub fn build_config(
         &self,
         app: &str,
         room: &str,
@@ -159,23 +158,28 @@ impl Settings {
         written.open(&mut Section::new(&options, "the body"))
     }
 
-    /// Seals them for the camera of this place.
+    /// Encrypts the settings for the camera in this room.
     ///
     /// # Errors
-    /// There is no randomness.
-    pub fn encrypt(&self, cipher: &Cipher, app: &str, room: &str) -> Result<Kept, StoreError> {
+    /// The system provides no randomness.
+    pub fn encrypt(
+        &self,
+        cipher: &Cipher,
+        app: &str,
+        room: &str,
+    ) -> Result<StoredCamera, StoreError> {
         let text = serde_json::to_vec(self);
-        let text = text.map_err(|_| StoreError::Unusable("settings can't be written".into()))?;
-        Ok(Kept {
-            sealed: cipher.encrypt(&about(app, room), &text)?,
+        let text = text.map_err(|_| StoreError::Unusable("can't serialize the settings".into()))?;
+        Ok(StoredCamera {
+            sealed: cipher.encrypt(&encryption_context(app, room), &text)?,
             app: app.to_owned(),
             room: room.to_owned(),
         })
     }
 
-    /// Those that were sealed; none where the key or the camera was another.
-    pub fn decrypt(cipher: &Cipher, kept: &Kept) -> Option<Self> {
-        let text = cipher.decrypt(&about(&kept.app, &kept.room), &kept.sealed)?;
+    /// Decrypts stored settings; returns `None` if the key or the camera differs.
+    pub fn decrypt(cipher: &Cipher, kept: &StoredCamera) -> Option<Self> {
+        let text = cipher.decrypt(&encryption_context(&kept.app, &kept.room), &kept.sealed)?;
         serde_json::from_slice(&text).ok()
     }
 }

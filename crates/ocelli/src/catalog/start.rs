@@ -1,24 +1,24 @@
-//! What the store holds when the hub starts, and its way into the hub.
+//! Loads the store's contents into the hub at start.
 
-use super::make::make;
+use super::build::build_camera;
 use super::service::Catalog;
 use super::settings::Settings;
-use crate::store::cameras::{self, Kept};
+use crate::store::cameras::{self, StoredCamera};
 use crate::store::keys::{self, StreamKey};
 use crate::store::{Cipher, Store, StoreError, apps, streams};
 use ocelli_core::App;
 
-/// What the last run left in the store.
+/// What the last run saved in the store.
 #[derive(Default)]
 pub struct Saved {
     apps: Vec<App>,
-    cameras: Vec<Kept>,
+    cameras: Vec<StoredCamera>,
     keys: Vec<StreamKey>,
 }
 
 impl Saved {
-    /// Reads it, and ends the streams that a run which was cut short left open. What was read
-    /// before a fault stays: a private app is private though its cameras can't be read.
+    /// Reads the store, and ends the streams that an interrupted run left open. What was read
+    /// before an error is kept: a private app stays private even if its cameras can't be read.
     ///
     /// # Errors
     /// The store can't be used.
@@ -28,7 +28,7 @@ impl Saved {
         let ended = store.call(move |connection| streams::end_all(connection, now));
         let ended = ended.await?;
         if ended > 0 {
-            tracing::info!("streams that the last run did not end: {ended}; ended now");
+            tracing::info!("ended {ended} streams that the last run left open");
         }
         self.keys = store.call(|connection| keys::all(connection)).await?;
         Ok(())
@@ -36,8 +36,8 @@ impl Saved {
 }
 
 impl Catalog {
-    /// Puts into the hub what the last run left in the store, behind what the configuration
-    /// defines. What can't be shown is left out and kept. Needs a tokio runtime.
+    /// Adds what the last run saved to the hub, after what the configuration defines. Items that
+    /// can't be shown are skipped but stay in the store. Needs a running tokio runtime.
     pub fn restore(&self, saved: Saved) {
         for app in saved.apps {
             self.restore_app(app);
@@ -48,7 +48,9 @@ impl Catalog {
                     .cameras
                     .iter()
                     .for_each(|kept| self.restore_camera(&cipher, kept)),
-                Err(error) => tracing::error!("cameras that were added are left out: {error}"),
+                Err(error) => {
+                    tracing::error!("cameras that were added over HTTP are skipped: {error}");
+                }
             }
         }
         self.ingest.restore(&saved.keys);
@@ -62,7 +64,7 @@ impl Catalog {
         let mut others = apps.iter().filter(|other| other.name != app.name);
         match others.find(|other| other.room_prefix == app.room_prefix) {
             Some(other) => tracing::error!(
-                "app {:?} is left out: its roomPrefix {:?} belongs to app {:?} of the configuration",
+                "app {:?} is skipped: its roomPrefix {:?} belongs to app {:?} of the configuration",
                 app.name,
                 app.room_prefix,
                 other.name
@@ -71,30 +73,30 @@ impl Catalog {
         }
     }
 
-    fn restore_camera(&self, cipher: &Cipher, kept: &Kept) {
+    fn restore_camera(&self, cipher: &Cipher, kept: &StoredCamera) {
         if let Err(reason) = self.try_restore_camera(cipher, kept) {
-            let Kept { app, room, .. } = kept;
+            let StoredCamera { app, room, .. } = kept;
             tracing::error!(
-                "camera {room:?} of app {app:?}, added over HTTP, is left out: {reason}"
+                "camera {room:?} of app {app:?}, added over HTTP, is skipped: {reason}"
             );
         }
     }
 
-    fn try_restore_camera(&self, cipher: &Cipher, kept: &Kept) -> Result<(), String> {
+    fn try_restore_camera(&self, cipher: &Cipher, kept: &StoredCamera) -> Result<(), String> {
         let Some(settings) = Settings::decrypt(cipher, kept) else {
-            return Err("the data directory's key does not open its settings".to_owned());
+            return Err("the key in the data directory can't decrypt its settings".to_owned());
         };
         let hub = self.hub();
         let id = hub.resolve(&kept.app, &kept.room);
         if id.as_ref().is_ok_and(|id| id.room() != kept.room) {
-            return Err("its room is the full name of another camera; add it anew".to_owned());
+            return Err("its room is the full name of another camera; add it again".to_owned());
         }
         if id.is_ok_and(|id| self.configured_camera(&id).is_some()) {
-            return Err("the configuration names a camera of its id, which goes first".to_owned());
+            return Err("the configuration defines a camera with this id".to_owned());
         }
-        let config = settings.open(&kept.app, &kept.room, self.policy.ssrf_guard);
+        let config = settings.build_config(&kept.app, &kept.room, self.policy.ssrf_guard);
         let config = config.map_err(|error| error.to_string())?;
-        let camera = make(hub, &config).map_err(|error| error.to_string())?;
+        let camera = build_camera(hub, &config).map_err(|error| error.to_string())?;
         hub.add(camera).map_err(|error| error.to_string())?;
         Ok(())
     }

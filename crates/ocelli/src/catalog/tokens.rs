@@ -1,4 +1,4 @@
-//! `sk_` tokens of the HTTP interface.
+//! API tokens (`sk_…`).
 
 use super::error::ChangeError;
 use super::service::Catalog;
@@ -9,40 +9,43 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use utoipa::ToSchema;
 
-/// The longest name.
+/// Maximum length of a name, in characters.
 const NAME_LIMIT: usize = 120;
 
-/// Where a token is good.
+/// Where a token is valid.
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Scope {
-    /// In every app, and for the hub.
+    /// In every app, and for the hub itself.
     Global,
     /// In one app.
     App,
 }
 
-/// A token to be made.
+/// A token to create.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NewToken {
-    /// What it is for, in your words.
+    /// A name for the token.
     #[schema(pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]{1,120}$")]
     name: String,
     scope: Scope,
-    /// The app, for the scope `app`.
+    /// The app; required for the scope `app`.
     app_id: Option<String>,
-    /// What it allows, like `app:read` or `ingress:*`; by default all but giving out tokens.
+    /// Its permissions, such as `app:read` or `ingress:*`; by default all except creating tokens.
     #[schema(min_items = 1)]
     permissions: Option<Vec<String>>,
 }
 
 impl NewToken {
-    /// What it would grant.
+    /// The permissions that it would grant.
     fn allowance(&self) -> Result<Allowance, ChangeError> {
         let length = self.name.chars().count();
         if !(1..=NAME_LIMIT).contains(&length) || self.name.chars().any(is_control) {
-            return Err(ChangeError::invalid("name", "it takes 1 to 120 characters"));
+            return Err(ChangeError::invalid(
+                "name",
+                "it must have 1 to 120 characters",
+            ));
         }
         let app = match (self.scope, &self.app_id) {
             (Scope::Global, None) => None,
@@ -50,11 +53,14 @@ impl NewToken {
             (Scope::Global, Some(_)) => {
                 return Err(ChangeError::invalid(
                     "appId",
-                    "it is for the scope \"app\" only",
+                    "it is allowed only with the scope \"app\"",
                 ));
             }
             (Scope::App, None) => {
-                return Err(ChangeError::invalid("appId", "the scope \"app\" needs it"));
+                return Err(ChangeError::invalid(
+                    "appId",
+                    "it is required with the scope \"app\"",
+                ));
             }
         };
         let mut allowance = Allowance::usual(app);
@@ -68,7 +74,7 @@ impl NewToken {
             if allowance.permissions.is_empty() {
                 return Err(ChangeError::invalid(
                     "permissions",
-                    "without any the token would open nothing",
+                    "a token needs at least one permission",
                 ));
             }
         }
@@ -77,7 +83,7 @@ impl NewToken {
 }
 
 impl Catalog {
-    /// The tokens that a grant reaches, without their secrets, the oldest first.
+    /// The tokens that `grant` may read, without their secrets, oldest first.
     ///
     /// # Errors
     /// The store can't be read.
@@ -87,11 +93,11 @@ impl Catalog {
         Ok(tokens)
     }
 
-    /// Makes a token within what `own` allows: nobody gives what they do not have. Returns it
-    /// with its secret, of which the store keeps a hash.
+    /// Creates a token with at most the permissions of `own`. Returns it with its secret, of which
+    /// the store keeps only a hash.
     ///
     /// # Errors
-    /// A field is wrong, it would allow more than `own`, or there is no such app.
+    /// A field is invalid, the token would exceed `own`, or the app does not exist.
     pub async fn add_token(
         self: &Arc<Self>,
         new: NewToken,
@@ -117,8 +123,8 @@ impl Catalog {
             allowance,
             created: self.identity.now(),
         };
-        self.make(move |catalog, connection| {
-            // Its app may have gone since it was looked for.
+        self.apply(move |catalog, connection| {
+            // The app may have been deleted since the first check.
             if let Some(app) = &token.allowance.app {
                 catalog.app(app)?;
             }
@@ -128,19 +134,18 @@ impl Catalog {
         .await
     }
 
-    /// Revokes a token; from then on it opens nothing, and neither do the wall links that
-    /// were made with it.
+    /// Revokes a token and deletes the wall links that were made with it.
     ///
     /// # Errors
-    /// There is none that `own` reaches.
+    /// `own` may delete no such token.
     pub async fn revoke_token(self: &Arc<Self>, id: String, own: Grant) -> Result<(), ChangeError> {
-        self.make(move |_, connection| {
+        self.apply(move |_, connection| {
             let token = tokens::by_id(connection, &id)?;
             let reached = token
                 .is_some_and(|token| own.allows("token:delete", token.allowance.app.as_deref()));
             match reached && tokens::delete(connection, &id)? {
                 true => Ok(()),
-                false => Err(ChangeError::missing("there is no token of that id")),
+                false => Err(ChangeError::missing("there is no token with this id")),
             }
         })
         .await

@@ -1,7 +1,7 @@
-//! Users: who may sign in, and what they are.
+//! User accounts and their roles.
 //!
-//! Nobody makes another more than they are themselves, nor gets at the account of one
-//! who is: both would be a way up.
+//! To prevent privilege escalation, a client can neither grant more than its own permissions nor
+//! manage the account of a user who has more.
 
 use super::error::ChangeError;
 use super::service::Catalog;
@@ -15,32 +15,32 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use utoipa::ToSchema;
 
-/// The longest name of a user.
+/// Maximum length of a user name, in characters.
 const NAME_LIMIT: usize = 64;
-/// What somebody is told whose password another request has set.
-const CHANGED: &str = "the password was changed meanwhile; sign in again";
+/// The error if another request has set the password.
+const CHANGED: &str = "the password was changed in the meantime; sign in again";
 
-/// What a user is, and where.
+/// A user's role and the app it applies to.
 #[derive(Serialize, Deserialize, ToSchema)]
 #[schema(as = Role)]
 #[serde(deny_unknown_fields)]
 pub struct RoleView {
-    /// The app; null or absent for all of them.
+    /// The app; null or absent for all apps.
     #[serde(default)]
     app: Option<String>,
-    /// The role there.
+    /// The role.
     role: RoleName,
 }
 
-/// What a user may be.
+/// The roles.
 #[derive(Clone, Copy, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum RoleName {
     /// May do everything there.
     Admin,
-    /// Tends the cameras and their keys, and shares them.
+    /// Manages and shares the cameras and their keys.
     Operator,
-    /// Watches, though playback is not public.
+    /// Watches cameras, also in apps without public playback.
     Viewer,
 }
 
@@ -66,33 +66,33 @@ impl From<RoleView> for (Option<String>, Role) {
     }
 }
 
-/// A user to be added.
+/// A user to add.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewUser {
-    /// What they sign in as, in whichever case.
+    /// The sign-in name; case does not matter.
     #[schema(
         pattern = r"^[^\s\x00-\x1f\x7f-\x9f]([^\x00-\x1f\x7f-\x9f]{0,62}[^\s\x00-\x1f\x7f-\x9f])?$"
     )]
     name: String,
-    /// What they are, at most once in each app and once in all.
+    /// The user's roles, at most one per app and one for all apps.
     #[schema(min_items = 1)]
     roles: Vec<RoleView>,
 }
 
-/// What is to be changed; the rest stays.
+/// A change of a user. Omitted fields keep their values.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct UserChange {
-    /// What they sign in as.
+    /// The sign-in name.
     #[schema(
         pattern = r"^[^\s\x00-\x1f\x7f-\x9f]([^\x00-\x1f\x7f-\x9f]{0,62}[^\s\x00-\x1f\x7f-\x9f])?$"
     )]
     name: Option<String>,
-    /// What they are.
+    /// The user's roles.
     #[schema(min_items = 1)]
     roles: Option<Vec<RoleView>>,
-    /// Whether to make a link by which they set a new password.
+    /// Whether to create a link with which the user sets a new password.
     #[serde(default)]
     reset_password: bool,
 }
@@ -100,45 +100,49 @@ pub struct UserChange {
 /// Checks a user's name.
 ///
 /// # Errors
-/// Says what one looks like.
+/// The message states the rule.
 pub fn check_name(name: &str) -> Result<(), ChangeError> {
     let fits = (1..=NAME_LIMIT).contains(&name.chars().count())
         && name.trim() == name
         && !name.chars().any(is_control);
-    let fault = "it takes 1 to 64 characters, none of them a blank at an end";
+    let fault = "it must have 1 to 64 characters, without a space at either end";
     fits.then_some(())
         .ok_or_else(|| ChangeError::invalid("name", fault))
 }
 
-/// A one-time code by which a user sets a password.
+/// A one-time code for setting a user's password.
 pub struct SignInCode {
-    /// The code itself. The store keeps a hash of it.
+    /// The code itself. The store keeps only its hash.
     pub code: String,
-    /// Until when it works, in ms since the Unix epoch.
+    /// Expiry in ms since the Unix epoch.
     pub expires: i64,
 }
 
 impl SignInCode {
-    /// A new one for a user.
+    /// A new code for a user.
     fn new(now: i64) -> Self {
         Self {
             code: new_code(),
-            expires: now + codes::GOOD_FOR_USER,
+            expires: now + codes::USER_VALID_MS,
         }
     }
 }
 
-/// A one-time code that makes an administrator, in place of the last one.
+/// Creates a one-time code for an administrator; it replaces the previous one.
 ///
 /// # Errors
 /// The file can't be written.
-pub fn make_code(connection: &mut Connection, key: &Key, now: i64) -> Result<String, StoreError> {
+pub fn create_admin_code(
+    connection: &mut Connection,
+    key: &Key,
+    now: i64,
+) -> Result<String, StoreError> {
     let code = new_code();
-    codes::put(connection, &key.hash(&code), None, now + codes::GOOD_FOR)?;
+    codes::put(connection, &key.hash(&code), None, now + codes::VALID_MS)?;
     Ok(code)
 }
 
-/// The user of this name, made if there is none, as an administrator.
+/// Finds or adds a user of this name and makes them an administrator.
 fn administrator(
     connection: &rusqlite::Connection,
     name: String,
@@ -161,8 +165,8 @@ fn administrator(
     Ok(user)
 }
 
-/// The user of an id, if they are no more than whoever asks. Part of the job that goes by
-/// it: somebody could be promoted between two.
+/// The user of an id, if `own` covers the user's permissions. Call it in the same job as the
+/// change, because the user could be promoted between two jobs.
 fn known(connection: &Connection, own: &Grant, id: &str) -> Result<User, ChangeError> {
     let user = users::by_id(connection, id)?.ok_or_else(users::missing)?;
     own.check_covers(&user.grant())?;
@@ -170,7 +174,7 @@ fn known(connection: &Connection, own: &Grant, id: &str) -> Result<User, ChangeE
 }
 
 impl Catalog {
-    /// Reads roles, within what `own` allows.
+    /// Validates roles; they must be within `own`.
     fn roles(
         &self,
         own: &Grant,
@@ -178,14 +182,14 @@ impl Catalog {
     ) -> Result<Vec<(Option<String>, Role)>, ChangeError> {
         let roles: Vec<(Option<String>, Role)> = views.into_iter().map(Into::into).collect();
         if roles.is_empty() {
-            let fault = "without any the user could do nothing";
+            let fault = "a user needs at least one role";
             return Err(ChangeError::invalid("roles", fault));
         }
         let mut seen = BTreeSet::new();
         for (app, _) in &roles {
             if !seen.insert(app) {
                 return Err(ChangeError::conflict(
-                    "roles in the body: a user has one role in an app, and one in all",
+                    "roles in the body: a user can have one role per app, and one for all apps",
                 ));
             }
             if let Some(app) = app
@@ -200,7 +204,7 @@ impl Catalog {
         Ok(roles)
     }
 
-    /// The users, by name.
+    /// All users, ordered by name.
     ///
     /// # Errors
     /// The store can't be read.
@@ -208,10 +212,10 @@ impl Catalog {
         self.read(|connection| users::all(connection)).await
     }
 
-    /// Adds a user, who sets a password by the code.
+    /// Adds a user and a one-time code with which the user sets a password.
     ///
     /// # Errors
-    /// A field is wrong, it would be more than `own`, there is no such app, or the name is
+    /// A field is invalid, the user would exceed `own`, the app does not exist, or the name is
     /// taken.
     pub async fn add_user(
         self: &Arc<Self>,
@@ -229,7 +233,7 @@ impl Catalog {
         };
         let code = SignInCode::new(now);
         let hash = self.identity.store.key()?.hash(&code.code);
-        self.make(move |_, connection| {
+        self.apply(move |_, connection| {
             let transaction = connection.transaction()?;
             users::insert(&transaction, &user)?;
             transaction.commit()?;
@@ -239,11 +243,11 @@ impl Catalog {
         .await
     }
 
-    /// Changes a user, at once and for all of their sessions.
+    /// Changes a user; all of the user's sessions are affected at once.
     ///
     /// # Errors
-    /// A field is wrong, the user is or would be more than `own`, there is no such user or
-    /// app, the name is taken, or no administrator would be left.
+    /// A field is invalid, the user exceeds or would exceed `own`, the user or the app does not
+    /// exist, the name is taken, or no administrator would be left.
     pub async fn change_user(
         self: &Arc<Self>,
         id: String,
@@ -260,7 +264,7 @@ impl Catalog {
             .reset_password
             .then(|| SignInCode::new(self.identity.now()));
         let hash = code.as_ref().map(|code| key.hash(&code.code));
-        self.make(move |_, connection| {
+        self.apply(move |_, connection| {
             let mut user = known(connection, &own, &id)?;
             user.name = change.name.unwrap_or(user.name);
             user.roles = roles.unwrap_or(user.roles);
@@ -273,53 +277,56 @@ impl Catalog {
         .await
     }
 
-    /// Takes a user out, with their sessions and the wall links that they made.
+    /// Deletes a user with its sessions and the wall links it made.
     ///
     /// # Errors
-    /// There is none, they are more than `own`, or no administrator would be left.
+    /// The user does not exist or exceeds `own`, or no administrator would be left.
     pub async fn delete_user(self: &Arc<Self>, id: String, own: Grant) -> Result<(), ChangeError> {
-        self.make(move |_, connection| {
+        self.apply(move |_, connection| {
             known(connection, &own, &id)?;
             Ok(users::delete(connection, &id)?)
         })
         .await
     }
 
-    /// Whom a one-time code is for, if it is good.
+    /// What a one-time code is for, if it is valid.
     ///
     /// # Errors
     /// The store can't be read.
-    pub async fn code_is_for(&self, code: Hash) -> Result<Option<codes::For>, ChangeError> {
+    pub async fn code_purpose(
+        &self,
+        code: Hash,
+    ) -> Result<Option<codes::CodePurpose>, ChangeError> {
         let now = self.identity.now();
         self.read(move |connection| codes::known(connection, &code, now))
             .await
     }
 
-    /// Spends a one-time code: sets this password, given by its hash, and makes an
-    /// administrator of this name if the code is for one.
+    /// Uses a one-time code: stores the password hash, and for an administrator code makes the user
+    /// of this name an administrator.
     ///
     /// # Errors
-    /// The code was used meanwhile, or its user is gone.
-    pub async fn spend_code(
+    /// The code was used in the meantime, or its user was deleted.
+    pub async fn use_code(
         self: &Arc<Self>,
         code: Hash,
         name: Option<String>,
         password: String,
     ) -> Result<User, ChangeError> {
         let now = self.identity.now();
-        self.make(move |_, connection| {
+        self.apply(move |_, connection| {
             let transaction = connection.transaction()?;
-            // Of two who have the same code, one was first.
+            // Of two requests with the same code, only the first succeeds.
             let user = match codes::known(&transaction, &code, now)? {
-                Some(codes::For::Administrator) => {
+                Some(codes::CodePurpose::Administrator) => {
                     administrator(&transaction, name.unwrap_or_default(), now)?
                 }
-                Some(codes::For::User(id)) => {
+                Some(codes::CodePurpose::User(id)) => {
                     users::by_id(&transaction, &id)?.ok_or_else(users::missing)?
                 }
-                None => return Err(ChangeError::conflict("the code was used meanwhile")),
+                None => return Err(ChangeError::conflict("the code was used in the meantime")),
             };
-            codes::spend(&transaction, &code)?;
+            codes::delete(&transaction, &code)?;
             users::set_password(&transaction, &user.id, &password, None)?;
             transaction.commit()?;
             Ok(user)
@@ -327,11 +334,11 @@ impl Catalog {
         .await
     }
 
-    /// Sets a user's password from `old` to `new`, given by their hashes; ends all of their
-    /// sessions but `kept`.
+    /// Changes a user's password hash from `old` to `new` and ends all of the user's sessions
+    /// except `kept`.
     ///
     /// # Errors
-    /// The password is not `old` any more.
+    /// The current hash is no longer `old`.
     pub async fn set_password(
         self: &Arc<Self>,
         user: String,
@@ -339,8 +346,8 @@ impl Catalog {
         new: String,
         kept: String,
     ) -> Result<(), ChangeError> {
-        self.make(move |_, connection| {
-            // It may have been set by a code since it was compared.
+        self.apply(move |_, connection| {
+            // A one-time code may have changed it since it was compared.
             if users::password(connection, &user)? != old {
                 return Err(ChangeError::conflict(CHANGED));
             }
@@ -349,21 +356,21 @@ impl Catalog {
         .await
     }
 
-    /// A one-time code that makes the first administrator; none where there is a user, or a
-    /// token of the administrator's own.
+    /// Creates a one-time code for the first administrator; `None` if a user or an administrator's
+    /// token already exists.
     ///
     /// # Errors
     /// The store can't be written.
-    pub async fn first_code(self: &Arc<Self>) -> Result<Option<String>, ChangeError> {
+    pub async fn create_first_code(self: &Arc<Self>) -> Result<Option<String>, ChangeError> {
         if self.identity.admin.is_some() {
             return Ok(None);
         }
         let (key, now) = (self.identity.store.key()?.clone(), self.identity.now());
-        self.make(move |_, connection| {
+        self.apply(move |_, connection| {
             if users::any(connection)? {
                 return Ok(None);
             }
-            Ok(Some(make_code(connection, &key, now)?))
+            Ok(Some(create_admin_code(connection, &key, now)?))
         })
         .await
     }

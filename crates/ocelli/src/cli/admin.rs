@@ -1,5 +1,5 @@
-//! `ocelli admin`: what whoever has the machine may do without a password, whether a
-//! hub runs or not.
+//! `ocelli admin`: administrator access without a password, for users with access to the
+//! machine. Works whether a hub is running or not.
 
 use super::exit::Exit;
 use super::token::{Place, now};
@@ -11,10 +11,10 @@ use std::io::{self, Write};
 
 #[derive(Subcommand)]
 pub enum Admin {
-    /// Print a link that works once, for 10 minutes: by it a new administrator is made,
-    /// or an existing user sets a new password and becomes one.
+    /// Print a link that works once, for 10 minutes: it creates a new administrator, or lets an
+    /// existing user set a new password and become one.
     Link {
-        /// What the hub's addresses begin with; where it was last reached by default.
+        /// The hub's base URL; by default the address where the hub was last reached.
         #[arg(long, value_name = "URL")]
         address: Option<String>,
         #[command(flatten)]
@@ -23,12 +23,12 @@ pub enum Admin {
 }
 
 impl Admin {
-    /// Does it.
+    /// Runs the command.
     pub fn run(self) -> Result<(), Exit> {
         let Admin::Link { address, place } = self;
         let make = || -> Result<_, StoreError> {
             let (mut connection, key) = store::open(&place.directory()?)?;
-            let code = catalog::make_code(&mut connection, &key, now())?;
+            let code = catalog::create_admin_code(&mut connection, &key, now())?;
             Ok((code, store::address::get(&connection)?))
         };
         let (code, known) = make().map_err(Exit::failure)?;

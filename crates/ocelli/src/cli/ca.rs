@@ -1,5 +1,5 @@
-//! `ocelli ca`: the hub's own certificate authority, shown and made known to this
-//! machine. Its key is never shown.
+//! `ocelli ca`: shows the hub's own certificate authority and installs it on this machine.
+//! The authority's key is never shown.
 
 use super::exit::Exit;
 use crate::launch;
@@ -13,17 +13,17 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Where Debian's update-ca-certificates looks for what was added by hand.
+/// The directory from which Debian's update-ca-certificates takes local certificates.
 const SYSTEM_STORE: &str = "/usr/local/share/ca-certificates";
 
 #[derive(Subcommand)]
 pub enum Authority {
-    /// Print its certificate, where it is, its fingerprint and its last day.
+    /// Print the certificate, its file, its fingerprint and its expiry date.
     Show(Place),
-    /// Make this machine trust it: as root for the whole system, and for the browsers
-    /// of the user who asks.
+    /// Make this machine trust it: system-wide if run as root, and in the current user's
+    /// browsers.
     Install {
-        /// Only say what would be done.
+        /// Only print what would be done.
         #[arg(long)]
         dry_run: bool,
         #[command(flatten)]
@@ -39,7 +39,7 @@ pub struct Place {
 }
 
 impl Authority {
-    /// Does it.
+    /// Runs the command.
     pub fn run(self) -> Result<(), Exit> {
         match self {
             Authority::Show(place) => show(&find(&place)?),
@@ -53,9 +53,9 @@ fn find(place: &Place) -> Result<Certificate, Exit> {
     let found = Certificate::read(&data).map_err(Exit::failure)?;
     found.ok_or_else(|| {
         Exit::failure(format!(
-            "there is no certificate authority in {}. `ocelli serve --tls local` makes one at its \
-             first start; if it was started by another user, or with --data, name its directory \
-             here with --data DIR",
+            "there is no certificate authority in {}. `ocelli serve --tls local` creates one at its \
+             first start. If the hub runs as another user or with --data, name its directory \
+             with --data DIR",
             data.display()
         ))
     })
@@ -63,7 +63,7 @@ fn find(place: &Place) -> Result<Certificate, Exit> {
 
 fn show(certificate: &Certificate) -> Result<(), Exit> {
     let last_day = certificate.expiry().map(day);
-    // Readers of PEM pass over what stands before it (RFC 7468, 5.2).
+    // PEM parsers skip text before the certificate (RFC 7468, 5.2).
     let text = format!(
         "file         {}\nSHA-256      {}\nvalid until  {}\n{}",
         certificate.path.display(),
@@ -76,7 +76,7 @@ fn show(certificate: &Certificate) -> Result<(), Exit> {
         .map_err(Exit::failure)
 }
 
-/// One thing that is done to make the authority known.
+/// One step of the installation.
 enum Step {
     Make(PathBuf),
     Copy(PathBuf, PathBuf),
@@ -110,7 +110,7 @@ impl Step {
                 let status = Command::new(program).args(arguments).status()?;
                 match status.success() {
                     true => Ok(()),
-                    false => Err(io::Error::other(format!("it ended with {status}"))),
+                    false => Err(io::Error::other(format!("it failed with {status}"))),
                 }
             }
         }
@@ -124,10 +124,10 @@ fn install(certificate: &Certificate, dry_run: bool) -> Result<(), Exit> {
     match (root, program(&path, "update-ca-certificates")) {
         (true, Some(update)) => steps.extend(for_the_system(certificate, update)),
         (true, None) => say(
-            "Not for the system: there is no update-ca-certificates here (Debian: apt install \
+            "Not installed system-wide: update-ca-certificates is missing (Debian: apt install \
              ca-certificates).",
         )?,
-        (false, _) => say("Not for the system: that takes root (sudo, with --data DIR).")?,
+        (false, _) => say("Not installed system-wide: this needs root (sudo, with --data DIR).")?,
     }
     let home = env::var_os("HOME").map(PathBuf::from);
     match (home, program(&path, "certutil")) {
@@ -135,13 +135,13 @@ fn install(certificate: &Certificate, dry_run: bool) -> Result<(), Exit> {
             steps.extend(for_the_browsers(certificate, &home, certutil))
         }
         _ => say(
-            "Not for this user's browsers: there is no certutil here (Debian: apt install \
+            "Not installed in this user's browsers: certutil is missing (Debian: apt install \
              libnss3-tools).",
         )?,
     }
     if steps.is_empty() {
         return Err(Exit::failure(format!(
-            "nothing could be done; what programs and browsers want is {}",
+            "nothing was installed; import this file into programs and browsers yourself: {}",
             certificate.path.display()
         )));
     }
@@ -153,8 +153,8 @@ fn install(certificate: &Certificate, dry_run: bool) -> Result<(), Exit> {
         }
     }
     say(match dry_run {
-        true => "Nothing was done: this was a dry run.",
-        false => "Done. A browser that is open wants to be started again.",
+        true => "Dry run: nothing was changed.",
+        false => "Done. Restart any open browser.",
     })
 }
 
@@ -162,7 +162,7 @@ fn say(words: &str) -> Result<(), Exit> {
     writeln!(io::stdout(), "{words}").map_err(Exit::failure)
 }
 
-/// What it is called among others: hubs have one each.
+/// The installed name. It includes the fingerprint, because each hub has its own authority.
 fn name(certificate: &Certificate) -> String {
     let print = fingerprint(&certificate.der).replace(':', "");
     format!("ocelli-{}", print[..8].to_ascii_lowercase())
@@ -178,7 +178,7 @@ fn for_the_system(certificate: &Certificate, update: PathBuf) -> Vec<Step> {
     ]
 }
 
-/// Chromium and its like read the user's own NSS database.
+/// Chromium and related browsers read the user's NSS database.
 fn for_the_browsers(certificate: &Certificate, home: &Path, certutil: PathBuf) -> Vec<Step> {
     let folder = home.join(".pki/nssdb");
     let database = format!("sql:{}", folder.display());

@@ -1,17 +1,17 @@
-//! Why the program ends.
+//! The program's exit status.
 
 use std::fmt::Display;
 
-/// Why the program ends: its exit code and what it says.
+/// The exit code and message of a failed command.
 pub struct Exit {
     /// The exit code.
     pub code: u8,
-    /// What it says.
+    /// The message.
     pub message: String,
 }
 
 impl Exit {
-    /// It was called wrongly.
+    /// Wrong usage.
     pub fn usage(message: impl Display) -> Self {
         Self {
             code: 2,
@@ -19,7 +19,7 @@ impl Exit {
         }
     }
 
-    /// It could not do what it was asked for.
+    /// A failure.
     pub fn failure(message: impl Display) -> Self {
         Self {
             code: 1,

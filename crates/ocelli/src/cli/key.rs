@@ -1,5 +1,5 @@
-//! `ocelli key`: the keys of cameras that push in a data directory, whether a hub
-//! runs or not.
+//! `ocelli key`: the keys of devices that push, in a data directory. Works whether a hub is
+//! running or not.
 
 use super::exit::Exit;
 use super::token::Place;
@@ -13,11 +13,11 @@ use std::time::SystemTime;
 
 #[derive(Subcommand)]
 pub enum Key {
-    /// Make a key for a camera that pushes and print it, this once.
+    /// Create a key for a device that pushes and print it; it is shown only once.
     Create(Create),
     /// List the keys, without their secrets.
     List(Place),
-    /// Revoke a key; a running hub sends its device away within half a minute.
+    /// Revoke a key; a running hub disconnects its device within half a minute.
     Revoke {
         /// The key's id, wsi_….
         id: String,
@@ -33,7 +33,7 @@ pub struct Create {
     /// The app that the room is in.
     #[arg(long, default_value = DEFAULT_APP)]
     app: String,
-    /// Who pushes; wscam- and the key's last 4 characters by default.
+    /// The device's name; wscam- and the key's last 4 characters by default.
     #[arg(long)]
     identity: Option<String>,
     #[command(flatten)]
@@ -41,7 +41,7 @@ pub struct Create {
 }
 
 impl Key {
-    /// Does it.
+    /// Runs the command.
     pub fn run(self) -> Result<(), Exit> {
         match self {
             Key::Create(create) => create.run(),
@@ -58,7 +58,7 @@ impl Create {
         if let Some(identity) = &self.identity
             && check_room(identity).is_err()
         {
-            let message = "--identity takes 1 to 120 of A-Z, a-z, 0-9, '.', '_' and '-'";
+            let message = "--identity must be 1 to 120 of A-Z, a-z, 0-9, '.', '_' and '-'";
             return Err(Exit::usage(message));
         }
         let now = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
@@ -76,7 +76,7 @@ impl Create {
             keys::insert(&connection, &key, &hashes.hash(&secret))
         };
         keep().map_err(Exit::failure)?;
-        // Said in one go: a key that nobody took is known to nobody.
+        // Written in one call, because a key that was printed only in part can't be recovered.
         writeln!(io::stdout(), "{secret}").map_err(Exit::failure)
     }
 }
@@ -94,7 +94,7 @@ fn list(place: &Place) -> Result<(), StoreError> {
         format!("{id}  {app}  {room}  {identity}\n")
     });
     let list: String = lines.collect();
-    // Whoever takes no more of it has seen enough.
+    // Ignored: a reader that closes the pipe has seen enough.
     let _ = io::stdout().write_all(list.as_bytes());
     Ok(())
 }
@@ -104,7 +104,7 @@ fn revoke(id: &str, place: &Place) -> Result<(), StoreError> {
     match keys::delete(&connection, id, None)? {
         Some(_) => Ok(()),
         None => Err(StoreError::Missing(format!(
-            "there is no key {id:?}; `ocelli key list` shows those there are"
+            "there is no key {id:?}; list the keys with `ocelli key list`"
         ))),
     }
 }

@@ -1,4 +1,4 @@
-//! The command line. Composes; decides nothing itself.
+//! The command line. It only combines other modules; it makes no decisions itself.
 
 mod admin;
 mod ca;
@@ -14,7 +14,7 @@ use crate::auth::AdminToken;
 use crate::config::{self, Config, Log, LogFormat};
 use crate::{launch, log};
 use clap::{Args, Parser, Subcommand};
-use doctor::Question;
+use doctor::DoctorArgs;
 use exit::Exit;
 use ocelli_config::parse_listen;
 use ocelli_core::text::shown;
@@ -26,12 +26,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// The file that is read when none is named.
+/// The default configuration file.
 const DEFAULT_CONFIG: &str = "ocelli.toml";
 
 /// Every camera, one socket: live cameras in any browser.
 ///
-/// Alone it runs ocelli.toml if there is one, else a demo.
+/// Without a command, ocelli runs ocelli.toml if it exists, otherwise a demo.
 #[derive(Parser)]
 #[command(version, disable_help_subcommand = true)]
 struct Cli {
@@ -41,65 +41,65 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Show cameras to browsers.
+    /// Show cameras in browsers.
     Serve(Serve),
-    /// Read a configuration file and say what is wrong with it.
+    /// Check a configuration file and print the first error.
     CheckConfig {
         /// The file.
         #[arg(default_value = DEFAULT_CONFIG)]
         file: PathBuf,
     },
-    /// Give out, list and revoke tokens of the HTTP interface.
+    /// Create, list and revoke tokens of the HTTP interface.
     #[command(subcommand)]
     Token(token::Token),
-    /// Give out, list and revoke the keys of cameras that push.
+    /// Create, list and revoke keys of devices that push.
     #[command(subcommand)]
     Key(key::Key),
-    /// Get in as an administrator, with a first or a forgotten password.
+    /// Sign in as an administrator with a first or a forgotten password.
     #[command(subcommand)]
     Admin(admin::Admin),
-    /// The certificate authority of a hub that serves with --tls local.
+    /// Show or install the certificate authority of a hub that runs with --tls local.
     #[command(subcommand)]
     Ca(ca::Authority),
-    /// Send what a program prints to a hub, as a series of samples.
+    /// Send a program's output to a hub, as a series of samples.
     ///
     /// some-program | ocelli plot "name"
     Plot(plot::Plot),
-    /// Say what is wrong with a WebSocket server, a camera or this machine.
+    /// Diagnose a WebSocket server, a camera or this machine.
     ///
-    /// Exit code 0: nothing failed (warnings are named); 1: something did; 2: there
-    /// is no such target.
-    Doctor(Question),
-    /// Push pictures like a fleet of devices, to see how a hub takes it.
+    /// Exit code 0: no check failed (warnings are listed); 1: a check failed; 2: there is no
+    /// such target.
+    Doctor(DoctorArgs),
+    /// Simulate a fleet of devices that push pictures, to test a hub under load.
     ///
-    /// The hub's token stands in OCELLI_TOKEN. Exit code 0: all devices were connected
-    /// in the end.
+    /// The hub's token is taken from OCELLI_TOKEN. Exit code 0: all devices were connected at
+    /// the end.
     Simulate(Simulate),
-    /// Print the reference of sources and configuration, as it stands in docs.
+    /// Print the reference of sources and configuration, as in docs.
     #[command(hide = true)]
     Reference,
 }
 
 #[derive(Args, Default)]
 struct Serve {
-    /// The configuration file; ocelli.toml if it is there and no SOURCE is given.
+    /// The configuration file; by default ocelli.toml if it exists and no SOURCE is given.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Where to listen: 127.0.0.1:8080 for this machine, 0.0.0.0:8080 for the network.
+    /// The address to listen on: 127.0.0.1:8080 for this machine, 0.0.0.0:8080 for the network.
     #[arg(long, value_name = "ADDR:PORT")]
     listen: Option<String>,
-    /// Encrypt connections: local, by a certificate authority of the hub's own; files,
-    /// by the pair named in the configuration; or off.
+    /// Encrypt connections: local (a certificate from the hub's own authority), files (the
+    /// certificate and key named in the configuration) or off.
     #[arg(long, value_name = "MODE")]
     tls: Option<String>,
-    /// Show the cameras to those alone who sign in or have a link: public_playback is
-    /// false for app live and for every app of the configuration.
+    /// Show the cameras only to users who sign in or have a link: sets public_playback to false
+    /// for app live and for every configured app.
     #[arg(long)]
     private: bool,
-    /// Where the hub keeps what outlives it; ~/.local/share/ocelli by default.
+    /// The directory for the hub's persistent data; ~/.local/share/ocelli by default.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// How the log is written: text or json.
+    /// The format of the log: text or json.
     #[arg(long, value_name = "FORMAT", value_parser = log_format)]
     log_format: Option<LogFormat>,
     /// Cameras: an address, or id=address.
@@ -108,10 +108,10 @@ struct Serve {
 }
 
 fn log_format(text: &str) -> Result<LogFormat, &'static str> {
-    LogFormat::parse(text).ok_or("it is text or json")
+    LogFormat::parse(text).ok_or("it must be text or json")
 }
 
-/// Runs the command that the process was started with.
+/// Runs the command line and returns the exit code.
 pub fn main() -> ExitCode {
     let command = Cli::parse().command;
     if !matches!(command, None | Some(Command::Serve(_))) {
@@ -138,7 +138,8 @@ pub fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(exit) => {
-            // It may quote what a file or a camera says; the breaks are our own.
+            // The message may quote a file or a camera, so control characters are removed. Its line
+            // breaks are kept.
             let lines: Vec<_> = exit.message.lines().map(shown).collect();
             let _ = writeln!(io::stderr(), "ocelli: {}", lines.join("\n"));
             ExitCode::from(exit.code)
@@ -153,15 +154,15 @@ fn check(file: &Path) -> Result<(), Exit> {
         launch::hub(&config).map_err(Exit::usage)?.stop();
         Ok(())
     })?;
-    let verdict = format!("{}: good; cameras: {count}", file.display());
+    let verdict = format!("{}: no errors; cameras: {count}", file.display());
     writeln!(io::stdout(), "{verdict}").map_err(Exit::failure)
 }
 
-fn examine(question: &Question) -> Result<(), Exit> {
+fn examine(question: &DoctorArgs) -> Result<(), Exit> {
     run(async move {
         match doctor::answer(question).await {
             Ok(true) => Ok(()),
-            Ok(false) => Err(Exit::failure("not all is well")),
+            Ok(false) => Err(Exit::failure("a check failed")),
             Err(fault) => Err(Exit::usage(fault)),
         }
     })
@@ -181,13 +182,13 @@ fn simulate(fleet: &Simulate) -> Result<(), Exit> {
         };
         match fleet.run(stop).await {
             Ok(true) => Ok(()),
-            Ok(false) => Err(Exit::failure("not all devices were connected in the end")),
+            Ok(false) => Err(Exit::failure("not all devices were connected at the end")),
             Err(fault) => Err(Exit::failure(fault)),
         }
     })
 }
 
-/// What to serve, from the command line and the configuration file.
+/// The configuration from the command line and the configuration file.
 fn configure(args: &Serve, demo: bool) -> Result<Config, ConfigOrFile> {
     let default = Path::new(DEFAULT_CONFIG);
     let mut config = match &args.config {
@@ -223,7 +224,7 @@ fn configure(args: &Serve, demo: bool) -> Result<Config, ConfigOrFile> {
     Ok(config)
 }
 
-/// The administrator's token of an unattended set-up, from the environment.
+/// The administrator's token from the environment, for unattended set-up.
 fn admin_token() -> Result<Option<AdminToken>, String> {
     const TOKEN: &str = "OCELLI_ADMIN_TOKEN";
     const FILE: &str = "OCELLI_ADMIN_TOKEN_FILE";
@@ -241,7 +242,7 @@ fn admin_token() -> Result<Option<AdminToken>, String> {
     Ok(Some(admin))
 }
 
-/// A fault with or without a file around it.
+/// A configuration error, from a file or from elsewhere.
 struct ConfigOrFile(String);
 
 impl<E: std::error::Error> From<E> for ConfigOrFile {
@@ -251,15 +252,15 @@ impl<E: std::error::Error> From<E> for ConfigOrFile {
 }
 
 fn serve(args: Serve, demo: bool) -> Result<(), Exit> {
-    // First: how many connections there may be follows from it.
+    // Comes first, because the limit of connections follows from it.
     let raised = limits::raise_descriptor_limit();
     let config = configure(&args, demo).map_err(|error| Exit::usage(error.0))?;
     log::begin(&config.log);
     if let Err(error) = raised {
-        tracing::warn!(%error, "the limit of descriptors stays as it is");
+        tracing::warn!(%error, "can't raise the limit on file descriptors");
     }
     run(async move {
-        // Caught, it ends nothing: a file at its limit is a fault of the one write.
+        // SIGXFSZ is caught, so that reaching the file size limit fails only the one write.
         let full = SignalKind::from_raw(Signal::XFSZ.as_raw());
         let _caught = signal(full).map_err(Exit::failure)?;
         let hub = launch::hub(&config).map_err(Exit::usage)?;
@@ -279,7 +280,7 @@ fn serve(args: Serve, demo: bool) -> Result<(), Exit> {
     })
 }
 
-/// Runs the hub: the frame path on this thread, and a few for what takes long.
+/// Runs a task on the current-thread runtime, with a few blocking threads for slow work.
 fn run(task: impl Future<Output = Result<(), Exit>>) -> Result<(), Exit> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -287,7 +288,7 @@ fn run(task: impl Future<Output = Result<(), Exit>>) -> Result<(), Exit> {
         .build()
         .map_err(Exit::failure)?;
     let done = runtime.block_on(task);
-    // A blocking thread may wait for a name server; the hub does not wait for it.
+    // A blocking thread may be waiting for a name server; this does not wait for it.
     runtime.shutdown_background();
     done
 }

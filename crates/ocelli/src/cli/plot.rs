@@ -1,7 +1,7 @@
-//! `ocelli plot`: what a program prints, as a series of a hub.
+//! `ocelli plot`: sends a program's output to a hub, as a series.
 //!
-//! It speaks the lines that any source speaks; what netcat can't do is to put the
-//! time before a number, and to come back to a hub that was started anew.
+//! It uses the same line protocol as any source. Unlike netcat, it can add the time to a
+//! number and reconnect to a hub that was restarted.
 
 use super::exit::Exit;
 use clap::Args;
@@ -12,19 +12,20 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// Where a hub takes samples.
+/// The default address of a hub's port for samples.
 const HUB: &str = "127.0.0.1:9876";
-/// Lines that wait while the hub can't be reached; beyond them the program waits.
+/// Lines that are buffered while the hub can't be reached; beyond that the program has to
+/// wait.
 const WAITING: usize = 10_000;
-/// How long a hub that can't be reached is left alone.
+/// The delay between reconnection attempts.
 const RETRY: Duration = Duration::from_secs(1);
-/// What is written is sent at the latest after this time.
+/// The longest delay before written lines are sent.
 const FLUSH: Duration = Duration::from_millis(50);
-/// How long the hub may take to say that something was wrong.
+/// How long to wait for the hub's error message.
 const TEARDOWN_GRACE: Duration = Duration::from_secs(2);
 
-/// Reads standard input: lines of one number, which gets the present time, or of two,
-/// x and y.
+/// Reads standard input: lines with one number, which get the current time, or with two
+/// numbers, x and y.
 #[derive(Args)]
 pub struct Plot {
     /// The series' name.
@@ -33,13 +34,13 @@ pub struct Plot {
     /// The hub's port for samples.
     #[arg(long, value_name = "ADDR:PORT", default_value = HUB)]
     hub: String,
-    /// Send made-up series instead, until interrupted.
+    /// Send generated series instead, until interrupted.
     #[arg(long)]
     demo: bool,
 }
 
 impl Plot {
-    /// Does it.
+    /// Runs the command.
     pub fn run(self) -> Result<(), Exit> {
         if self.demo {
             return demo(&self.hub);
@@ -47,13 +48,13 @@ impl Plot {
         let name = self.name.unwrap_or_default();
         line::name(name.as_bytes()).map_err(|fault| Exit::usage(format!("{name:?}: {fault}")))?;
         if name.contains(['\n', '\r']) {
-            return Err(Exit::usage("a series' name is one line"));
+            return Err(Exit::usage("a series' name must be one line"));
         }
-        // Whether there is a hub at all is told at once, not after an hour of input.
+        // A missing hub is reported at once, not after an hour of input.
         let connection = Connection::open(&self.hub, &name).map_err(|error| {
             let hub = &self.hub;
             Exit::failure(format!(
-                "no hub takes samples at {hub}: {error}. Is one running, and is `tcp` in its \
+                "can't connect to a hub at {hub}: {error}. Is the hub running, and is `tcp` in its \
                  [telemetry] this address?"
             ))
         })?;
@@ -61,13 +62,13 @@ impl Plot {
         let reading =
             thread::spawn(move || read(io::stdin().lock(), |line| lines.send(line).is_ok()));
         let passed = pass(&self.hub, &name, connection, &sent);
-        // A program that is refused need not be read to its end.
+        // If the hub refuses the series, the rest of the input is not read.
         passed?;
         let skipped = reading.join().unwrap_or_default();
         match skipped {
             0 => Ok(()),
             count => Err(Exit::failure(format!(
-                "{count} lines were neither one number nor two, and were left out"
+                "{count} lines were skipped because they were not one or two numbers"
             ))),
         }
     }
@@ -78,7 +79,7 @@ fn now() -> u128 {
     since.map_or(0, |elapsed| elapsed.as_millis())
 }
 
-/// A line as the hub takes it; none if it is no sample.
+/// Converts a line to the hub's format; none if it is not a sample.
 fn as_sample(text: &[u8], now: u128) -> Option<Vec<u8>> {
     let text = text.trim_ascii();
     if line::sample(text).is_some() {
@@ -88,8 +89,8 @@ fn as_sample(text: &[u8], now: u128) -> Option<Vec<u8>> {
     line::sample(&with_time).map(|_| with_time)
 }
 
-/// Gives each sample that comes to `send` until there is no more, or nobody takes it;
-/// how many lines were none.
+/// Passes each sample to `send` until the input ends or `send` returns false. Returns how
+/// many lines were not samples.
 fn read(mut input: impl BufRead, send: impl Fn(Vec<u8>) -> bool) -> u64 {
     let (mut text, mut skipped) = (Vec::new(), 0);
     loop {
@@ -113,7 +114,10 @@ fn read(mut input: impl BufRead, send: impl Fn(Vec<u8>) -> bool) -> u64 {
                 skipped += 1;
                 if skipped == 1 {
                     let shown = ocelli_series::source::shown(text.trim_ascii_end());
-                    let _ = writeln!(io::stderr(), "ocelli: no number, and left out: {shown}");
+                    let _ = writeln!(
+                        io::stderr(),
+                        "ocelli: skipped a line that is not a number: {shown}"
+                    );
                 }
             }
         }
@@ -152,8 +156,8 @@ impl Connection {
         self.written.flush()
     }
 
-    /// What the hub has said, which is only why it refuses; waits for its end of the
-    /// connection, but not for ever.
+    /// The hub's message, which is only sent when it refuses. Waits for the end of the
+    /// connection, within a time limit.
     fn refusal(&self) -> Option<String> {
         self.stream.set_read_timeout(Some(TEARDOWN_GRACE)).ok()?;
         let mut said = String::new();
@@ -163,8 +167,7 @@ impl Connection {
     }
 }
 
-/// Writes lines to the hub, and comes back to one that went away, until there are no
-/// more.
+/// Sends lines to the hub until the input ends, and reconnects when the connection is lost.
 fn pass(
     hub: &str,
     name: &str,
@@ -188,7 +191,10 @@ fn pass(
         if let Some(said) = connection.refusal() {
             return Err(refused(said));
         }
-        let _ = writeln!(io::stderr(), "ocelli: the hub went away; waiting for it");
+        let _ = writeln!(
+            io::stderr(),
+            "ocelli: the connection to the hub is lost; reconnecting"
+        );
         connection = loop {
             thread::sleep(RETRY);
             let Ok(mut again) = Connection::open(hub, name) else {
@@ -203,17 +209,19 @@ fn pass(
     let _ = connection.stream.shutdown(Shutdown::Write);
     match (connection.refusal(), ended) {
         (Some(said), _) => Err(refused(said)),
-        (None, Err(error)) => Err(Exit::failure(format!("the hub went away: {error}"))),
+        (None, Err(error)) => Err(Exit::failure(format!(
+            "the connection to the hub is lost: {error}"
+        ))),
         (None, Ok(())) => Ok(()),
     }
 }
 
-/// Three series that look like something, ten times a second.
+/// Sends three generated series, ten times a second.
 fn demo(hub: &str) -> Result<(), Exit> {
     const NAMES: [&str; 3] = ["demo temperature", "demo vibration", "demo steps"];
     let open = |name| {
         Connection::open(hub, name)
-            .map_err(|error| Exit::failure(format!("no hub takes samples at {hub}: {error}")))
+            .map_err(|error| Exit::failure(format!("can't connect to a hub at {hub}: {error}")))
     };
     let mut connections = Vec::new();
     for name in NAMES {
@@ -221,7 +229,7 @@ fn demo(hub: &str) -> Result<(), Exit> {
     }
     let _ = writeln!(
         io::stderr(),
-        "Sending {} to {hub}; look at them on the hub's page /plot. Ctrl+C ends it.",
+        "Sending {} to {hub}; see them on the hub's page /plot. Press Ctrl+C to stop.",
         NAMES.join(", ")
     );
     let begun = Instant::now();
@@ -237,7 +245,9 @@ fn demo(hub: &str) -> Result<(), Exit> {
             let wrote = connection
                 .write(line.as_bytes())
                 .and_then(|()| connection.flush());
-            wrote.map_err(|error| Exit::failure(format!("the hub went away: {error}")))?;
+            wrote.map_err(|error| {
+                Exit::failure(format!("the connection to the hub is lost: {error}"))
+            })?;
         }
         thread::sleep(Duration::from_millis(100));
     }

@@ -1,4 +1,4 @@
-//! `ocelli token`: the tokens in a data directory, whether a hub runs on it or not.
+//! `ocelli token`: the tokens in a data directory. Works whether a hub is running or not.
 
 use super::exit::Exit;
 use crate::auth::{Allowance, Permission, new_id, new_token};
@@ -12,11 +12,11 @@ use std::time::SystemTime;
 
 #[derive(Subcommand)]
 pub enum Token {
-    /// Make a token and print it, this once.
+    /// Create a token and print it; it is shown only once.
     Create(Create),
     /// List the tokens, without their secrets.
     List(Place),
-    /// Revoke a token; a running hub knows it no more from then on.
+    /// Revoke a token; a running hub refuses it from then on.
     Revoke {
         /// The token's id, tok_….
         id: String,
@@ -27,13 +27,13 @@ pub enum Token {
 
 #[derive(Args)]
 pub struct Create {
-    /// What the token is for, in your words.
+    /// The purpose of the token, in your own words.
     name: String,
-    /// The one app that it is for; without it, all of them and the hub.
+    /// The app that the token is limited to; without it, the token is for all apps and the hub.
     #[arg(long)]
     app: Option<String>,
-    /// What it allows, like app:read, 'camera:*' or '*'; may be given several
-    /// times. By default all but giving out tokens.
+    /// A permission, like app:read, 'camera:*' or '*'; may be given several times. By default
+    /// all except creating tokens.
     #[arg(long = "permission", value_name = "PERMISSION")]
     permissions: Vec<String>,
     #[command(flatten)]
@@ -48,14 +48,14 @@ pub struct Place {
 }
 
 impl Place {
-    /// The data directory that is meant.
+    /// The data directory, `--data` or the default one.
     pub fn directory(&self) -> Result<PathBuf, StoreError> {
         launch::data_directory(self.data.as_deref())
     }
 }
 
 impl Token {
-    /// Does it.
+    /// Runs the command.
     pub fn run(self) -> Result<(), Exit> {
         match self {
             Token::Create(create) => create.run(),
@@ -65,7 +65,7 @@ impl Token {
     }
 }
 
-/// The time in ms since the Unix epoch.
+/// The current time in ms since the Unix epoch.
 pub fn now() -> i64 {
     let now = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
     i64::try_from(now.as_millis()).unwrap_or_default()
@@ -93,7 +93,7 @@ impl Create {
             tokens::insert(&connection, &token, &key.hash(&secret))
         };
         keep().map_err(Exit::failure)?;
-        // Said in one go: a token that nobody took is known to nobody.
+        // Written in one call, because a token that was printed only in part can't be recovered.
         writeln!(io::stdout(), "{secret}").map_err(Exit::failure)
     }
 }
@@ -116,7 +116,7 @@ fn list(place: &Place) -> Result<(), StoreError> {
             token.name
         ));
     }
-    // Whoever takes no more of it has seen enough.
+    // Ignored: a reader that closes the pipe has seen enough.
     let _ = io::stdout().write_all(list.as_bytes());
     Ok(())
 }
@@ -126,7 +126,7 @@ fn revoke(id: &str, place: &Place) -> Result<(), StoreError> {
     match tokens::delete(&connection, id)? {
         true => Ok(()),
         false => Err(StoreError::Missing(format!(
-            "there is no token {id:?}; `ocelli token list` shows those there are"
+            "there is no token {id:?}; list the tokens with `ocelli token list`"
         ))),
     }
 }

@@ -8,22 +8,22 @@ use ocelli_media::options::{JpegOptions, Mpeg1Options};
 use ocelli_media::sources::{self, Address, Credentials};
 use std::sync::Arc;
 
-/// The keys that `[[camera]]` takes for every kind of source: name and meaning.
+/// The keys of `[[camera]]` for every kind of source: name and meaning.
 pub const OPTIONS: &[(&str, &str)] = &[
     (
         "id",
-        "the room: 1 to 120 of A-Z, a-z, 0-9, '.', '_' and '-'; needed",
+        "the room: 1 to 120 of A-Z, a-z, 0-9, '.', '_' and '-'; required",
     ),
     ("app", "the app it belongs to, \"live\" by default"),
-    ("name", "its name for people; the id by default"),
-    ("source", "the address of its stream; needed"),
+    ("name", "its display name; the id by default"),
+    ("source", "the address of its stream; required"),
     (
         "substream",
-        "the address of a smaller stream for tiles; full screen shows the main one",
+        "the address of a smaller stream for tiles; full screen shows the main stream",
     ),
     (
         "user",
-        "the user to sign in with, in place of one in the address",
+        "the user to sign in with, instead of a user in the address",
     ),
     ("password", "the user's password"),
     ("password_file", "a file that holds the password"),
@@ -33,40 +33,43 @@ pub const OPTIONS: &[(&str, &str)] = &[
     ),
     (
         "jpeg",
-        "the JPEG made of a stream that is none: { fps = 5, width = 960, quality = 90 }; fps = \"key\" for key frames only, quality from 1 to 100",
+        "the JPEG rendition of a stream in another codec: { fps = 5, width = 960, quality = 90 }; fps = \"key\" for key frames only, quality from 1 to 100",
     ),
     (
         "mpeg1",
-        "the MPEG-1 made of any stream: { bitrate = \"800k\", fps = 25, width = 960 }; other fps than MPEG-1 knows become 24 or 25",
+        "the MPEG-1 rendition of the stream: { bitrate = \"800k\", fps = 25, width = 960 }; frame rates that MPEG-1 does not define become 24 or 25",
     ),
     (
         "jsmpeg_ports",
-        "ports for pages of the classic JSMpeg kind: { http = \"0.0.0.0:8082\", ws = \"0.0.0.0:8084\" }, with index = \"FILE\" and script = \"FILE\" for files of your own",
+        "the camera's own ports for JSMpeg pages: { http = \"0.0.0.0:8082\", ws = \"0.0.0.0:8084\" }, with index = \"FILE\" and script = \"FILE\" for your own files",
     ),
-    ("keep", "true keeps it connected without viewers"),
+    (
+        "keep",
+        "true keeps the camera connected while it has no viewers",
+    ),
 ];
 
-/// A camera as somebody wrote it down: in the file, on the command line or over
-/// HTTP. Only [`Written::open`] makes a [`CameraConfig`] of it.
+/// A camera as the user wrote it: in the file, on the command line or over HTTP.
+/// [`Written::open`] turns it into a [`CameraConfig`].
 pub struct Written {
     /// Its app.
     pub app: String,
     /// Its room, in the short or the full form.
     pub room: String,
-    /// Its name for people; the room if there is none.
+    /// Its display name; the room by default.
     pub name: Option<String>,
     /// The address of its main stream, with its credentials.
     pub source: Address,
-    /// The address of its small stream, likewise.
+    /// The address of its small stream, with its credentials.
     pub substream: Option<Address>,
-    /// Its JPEG rendition, should it need one.
+    /// The settings of its JPEG rendition, if it needs one.
     pub jpeg: JpegOptions,
-    /// Whether it stays connected without viewers.
+    /// Whether it stays connected while it has no viewers.
     pub keep: bool,
 }
 
 impl Written {
-    /// Nothing but a place and an address; the rest as it is by default.
+    /// A camera with only a room and an address; all other settings have their defaults.
     pub fn new(app: &str, room: &str, source: Address) -> Self {
         Self {
             app: app.to_owned(),
@@ -79,10 +82,11 @@ impl Written {
         }
     }
 
-    /// Makes its sources, which take what they know of `options`. Touches no network.
+    /// Creates its sources, which read their own keys from `options`. Uses no network.
     ///
     /// # Errors
-    /// The room is no room, or no kind of source takes an address or its options.
+    /// Returns an error if the room is not valid, or if no kind of source accepts an
+    /// address or its options.
     pub fn open(self, options: &mut Section<'_>) -> Result<CameraConfig, ConfigError> {
         check_room(&self.room).map_err(|error| ConfigError::new(error.to_string()))?;
         let span = options.span("source");
@@ -117,25 +121,25 @@ pub struct CameraConfig {
     pub app: String,
     /// Its room, in the short or the full form.
     pub room: String,
-    /// Its name for people.
+    /// Its display name.
     pub name: String,
     /// The kind of its source.
     pub kind: &'static str,
     /// The address of its main stream, with its credentials.
     pub address: Address,
-    /// The address of its small stream, likewise.
+    /// The address of its small stream, with its credentials.
     pub substream_address: Option<Address>,
     /// The source of its main stream.
     pub source: Arc<dyn Source>,
     /// The source of its small stream for tiles.
     pub substream: Option<Arc<dyn Source>>,
-    /// Its JPEG rendition, should it need one.
+    /// The settings of its JPEG rendition, if it needs one.
     pub jpeg: JpegOptions,
-    /// Its MPEG-1 rendition.
+    /// The settings of its MPEG-1 rendition.
     pub mpeg1: Mpeg1Options,
-    /// The ports of its own for pages of the classic kind.
+    /// Its own ports for JSMpeg pages.
     pub jsmpeg_ports: Option<JsmpegPorts>,
-    /// Whether it stays connected without viewers.
+    /// Whether it stays connected while it has no viewers.
     pub keep: bool,
 }
 
@@ -154,7 +158,7 @@ pub(super) fn read(mut section: Section<'_>) -> Result<CameraConfig, ConfigError
     let name = section.string("name")?;
     let written = match section.string("source")? {
         Some(written) => written,
-        // A program has a list of words in place of an address.
+        // The kind `exec` has a list of words instead of an address.
         None if section.span("exec").is_some() => "exec:".to_owned(),
         None => {
             let message = format!(
@@ -186,8 +190,8 @@ pub(super) fn read(mut section: Section<'_>) -> Result<CameraConfig, ConfigError
     Ok(camera)
 }
 
-/// User and password, the password from the file itself, from another file or
-/// from the environment.
+/// Reads the user and the password. The password comes from the file itself, from another
+/// file or from the environment.
 fn read_credentials(section: &mut Section<'_>) -> Result<Option<Credentials>, ConfigError> {
     let user = section.string("user")?;
     let mut password = section.string("password")?;
@@ -211,21 +215,20 @@ fn read_credentials(section: &mut Section<'_>) -> Result<Option<Credentials>, Co
             user,
             password: password.unwrap_or_default(),
         })),
-        (None, Some(_)) => Err(ConfigError::new(
-            "there is a password, but no `user` that it belongs to",
-        )
-        .at(section
-            .span("password")
-            .or(section.span("password_file"))
-            .or(section.span("password_env")))),
+        (None, Some(_)) => Err(
+            ConfigError::new("there is a password but no `user`; add `user`").at(section
+                .span("password")
+                .or(section.span("password_file"))
+                .or(section.span("password_env"))),
+        ),
     }
 }
 
-/// Reads a SOURCE of the command line: an address, or `id=address`. One without
-/// an id is called `cam` and its place in the line.
+/// Parses a SOURCE of the command line: an address, or `id=address`. Without an id, the id
+/// is `cam` and the position in the list.
 ///
 /// # Errors
-/// It is no address that a kind of source takes.
+/// Returns an error if no kind of source accepts the address.
 pub fn from_argument(argument: &str, place: usize) -> Result<CameraConfig, ConfigError> {
     let (room, written) = match argument.split_once('=') {
         Some((id, address)) if check_room(id).is_ok() => (id.to_owned(), address),

@@ -1,27 +1,29 @@
-//! The ports of a camera where pages of the classic JSMpeg kind find it.
+//! A camera's own ports for pages written for JSMpeg's usual pair of servers.
 
 use ocelli_config::{ConfigError, Section, parse_listen};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-/// The two ports on which a page written for the classic pair runs unmodified.
+/// The two ports on which a page written for JSMpeg's usual pair of servers runs
+/// unmodified.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JsmpegPorts {
-    /// Where the page is.
+    /// The address that serves the page.
     pub http: SocketAddr,
-    /// Where the video is.
+    /// The address that serves the video.
     pub ws: SocketAddr,
-    /// The user's own page.
+    /// The file with the user's own page.
     pub index: Option<PathBuf>,
-    /// The user's own decoder.
+    /// The file with the user's own decoder.
     pub script: Option<PathBuf>,
 }
 
 impl JsmpegPorts {
-    /// What a `[[camera]]` says of its ports.
+    /// Reads `jsmpeg_ports` of a `[[camera]]`.
     ///
     /// # Errors
-    /// An address is missing or none, or a file can't be read.
+    /// Returns an error if an address is missing or not valid, or if a file can't be
+    /// read.
     pub fn of(camera: &mut Section<'_>) -> Result<Option<Self>, ConfigError> {
         let span = camera.span("jsmpeg_ports");
         let Some(mut section) = camera.section("jsmpeg_ports", "`jsmpeg_ports`")? else {

@@ -11,55 +11,55 @@ use std::time::Duration;
 pub const LIMIT_OPTIONS: &[(&str, &str)] = &[
     (
         "connections",
-        "connections in all; by default what the system's limit of descriptors allows",
+        "total number of connections; by default as many as the system's limit on file descriptors allows",
     ),
     (
         "connections_per_address",
-        "connections from one address, in IPv6 from one /64; 256 by default",
+        "connections from one address (IPv6: from one /64); 256 by default",
     ),
     (
         "loopback",
-        "whether that holds for clients on this machine too, as reverse proxies are; false by default",
+        "whether that limit also applies to clients on this machine, such as reverse proxies; false by default",
     ),
     (
         "requests_per_connection",
-        "requests after which a connection is closed; 10000 by default",
+        "number of requests after which a connection is closed; 10000 by default",
     ),
     (
         "header_size",
-        "bytes of the longest request header; 32768 by default",
+        "the largest request header in bytes; 32768 by default",
     ),
     (
         "header_timeout",
-        "how long a request's header may take, and an idle connection may stay; \"10s\" by default",
+        "time limit for a request's header and for an idle connection; \"10s\" by default",
     ),
     (
         "body_size",
-        "bytes of the longest request body; 65536 by default",
+        "the largest request body in bytes; 65536 by default",
     ),
     (
         "body_timeout",
-        "how long a request's body may take; \"10s\" by default",
+        "time limit for a request's body; \"10s\" by default",
     ),
     (
         "picture_size",
-        "the largest picture that is taken, each side by itself, from whatever camera; \"8192x8192\" by default",
+        "the largest width and height of a picture, for every camera; \"8192x8192\" by default",
     ),
     (
         "picture_megapixels",
-        "millions of pixels of the largest picture, which ffmpeg needs memory for; 40 by default",
+        "the largest picture in millions of pixels, which limits ffmpeg's memory; 40 by default",
     ),
     (
         "picture_time",
-        "how long ffmpeg may take over one picture, and the first one twice as long; \"10s\" by default",
+        "time limit for ffmpeg per picture, twice that for the first picture; \"10s\" by default",
     ),
     (
         "jpeg_renditions",
-        "streams that are turned into JPEG at a time, by an ffmpeg each; 128 by default",
+        "JPEG renditions that run at a time, one ffmpeg process each; 128 by default",
     ),
     (
         "mpeg1_renditions",
-        "streams that are turned into MPEG-1 for JSMpeg at a time, by an ffmpeg each; 8 by default",
+        "MPEG-1 renditions (JSMpeg) that run at a time, one ffmpeg process each; 8 by default",
     ),
 ];
 
@@ -67,20 +67,20 @@ pub const LIMIT_OPTIONS: &[(&str, &str)] = &[
 pub const LOG_OPTIONS: &[(&str, &str)] = &[
     (
         "format",
-        "\"text\" for people (the default) or \"json\", an object a line, for programs",
+        "\"text\" (the default) or \"json\", one object per line",
     ),
     (
         "level",
-        "\"error\", \"warn\", \"info\" (the default) or \"debug\"; the variable OCELLI_LOG goes before it",
+        "\"error\", \"warn\", \"info\" (the default) or \"debug\"; the environment variable OCELLI_LOG takes precedence",
     ),
 ];
 
 /// The keys of `[metrics]`: name and meaning.
 pub const METRICS_OPTIONS: &[(&str, &str)] = &[
-    ("enabled", "whether there is `/metrics`; true by default"),
+    ("enabled", "whether `/metrics` is served; true by default"),
     (
         "token_file",
-        "a file with the token (`sk_` and at least 20 characters) that `/metrics` then asks for",
+        "a file with a token (`sk_` and at least 20 characters); if set, `/metrics` requires that token",
     ),
 ];
 
@@ -100,7 +100,7 @@ pub fn read_limits(mut section: Section<'_>) -> Result<Limits, ConfigError> {
     if let Some(requests) = section.whole("requests_per_connection", 1..=1_000_000_000)? {
         limits.requests_per_connection = requests.into();
     }
-    // hyper reads with a buffer of at least 8 KiB.
+    // hyper's read buffer is at least 8 KiB.
     limits.header_size = whole(
         section.whole("header_size", 8_192..=1_048_576)?,
         limits.header_size,
@@ -120,7 +120,7 @@ pub fn read_limits(mut section: Section<'_>) -> Result<Limits, ConfigError> {
     Ok(limits)
 }
 
-/// Reads what cameras may cost.
+/// Reads the limits of pictures and renditions.
 fn read_media(section: &mut Section<'_>, media: &mut MediaLimits) -> Result<(), ConfigError> {
     let span = section.span("picture_size");
     if let Some(text) = section.string("picture_size")? {
@@ -132,7 +132,7 @@ fn read_media(section: &mut Section<'_>, media: &mut MediaLimits) -> Result<(), 
         let size = text.split_once('x');
         let size = size.and_then(|(width, height)| side(width).zip(side(height)));
         let Some((width, height)) = size else {
-            let message = "`picture_size` in [limits] is written like \"8192x8192\", each side \
+            let message = "`picture_size` in [limits] must be like \"8192x8192\", each side \
                            from 16 to 65535";
             return Err(ConfigError::new(message).at(span));
         };
@@ -144,7 +144,7 @@ fn read_media(section: &mut Section<'_>, media: &mut MediaLimits) -> Result<(), 
     let span = section.span("picture_time");
     if let Some(time) = section.duration("picture_time")? {
         if !(Duration::from_millis(100)..=Duration::from_secs(600)).contains(&time) {
-            let message = "`picture_time` in [limits] takes from \"100ms\" to \"10min\"";
+            let message = "`picture_time` in [limits] must be from \"100ms\" to \"10min\"";
             return Err(ConfigError::new(message).at(span));
         }
         media.picture_time = time;
@@ -160,18 +160,18 @@ fn read_media(section: &mut Section<'_>, media: &mut MediaLimits) -> Result<(), 
     Ok(())
 }
 
-/// How the log is written.
+/// The format of the log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LogFormat {
-    /// For people.
+    /// Text lines.
     #[default]
     Text,
-    /// An object a line.
+    /// One JSON object per line.
     Json,
 }
 
 impl LogFormat {
-    /// Reads its name.
+    /// Parses the name of a format.
     pub fn parse(text: &str) -> Option<Self> {
         match text {
             "text" => Some(LogFormat::Text),
@@ -181,12 +181,12 @@ impl LogFormat {
     }
 }
 
-/// What is logged, and how.
+/// The settings of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Log {
-    /// How a line looks.
+    /// The format of a line.
     pub format: LogFormat,
-    /// The least that is worth a line.
+    /// The lowest level that is logged.
     pub level: String,
 }
 
@@ -205,12 +205,12 @@ pub fn read_log(mut section: Section<'_>) -> Result<Log, ConfigError> {
     if let Some(format) = section.string("format")? {
         let span = section.span("format");
         log.format = LogFormat::parse(&format).ok_or_else(|| {
-            ConfigError::new("`format` in [log] takes \"text\" or \"json\"").at(span)
+            ConfigError::new("`format` in [log] must be \"text\" or \"json\"").at(span)
         })?;
     }
     if let Some(level) = section.string("level")? {
         if !["error", "warn", "info", "debug"].contains(&level.as_str()) {
-            let message = "`level` in [log] takes \"error\", \"warn\", \"info\" or \"debug\"";
+            let message = "`level` in [log] must be \"error\", \"warn\", \"info\" or \"debug\"";
             return Err(ConfigError::new(message).at(section.span("level")));
         }
         log.level = level;
@@ -219,11 +219,12 @@ pub fn read_log(mut section: Section<'_>) -> Result<Log, ConfigError> {
     Ok(log)
 }
 
-/// Whether there are metrics, and for whom.
+/// The settings of `/metrics`.
 pub struct Metrics {
-    /// Whether there are any.
+    /// Whether `/metrics` is served.
     pub enabled: bool,
-    /// What a scrape has to bring; none: what anybody may watch, anybody may count.
+    /// The token that a scrape must present. Without one, a scrape covers the cameras that its
+    /// client may watch.
     pub token: Option<AdminToken>,
 }
 
@@ -236,7 +237,7 @@ impl Default for Metrics {
     }
 }
 
-/// Reads `[metrics]`, and the file that it names.
+/// Reads `[metrics]` and its token file.
 pub fn read_metrics(mut section: Section<'_>) -> Result<Metrics, ConfigError> {
     let mut metrics = Metrics::default();
     metrics.enabled = section.boolean("enabled")?.unwrap_or(metrics.enabled);

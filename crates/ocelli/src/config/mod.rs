@@ -1,7 +1,7 @@
 //! The configuration: a TOML file, the command line, or the demo.
 //!
-//! Reading touches no network and starts nothing; it yields a [`Config`] of
-//! sources ready to be added to a hub, or the first fault with its place.
+//! Reading a configuration uses no network and starts nothing. It yields a [`Config`] with
+//! sources that can be added to a hub, or the first error with its position.
 
 mod camera;
 mod jsmpeg;
@@ -28,49 +28,49 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use toml::de::DeTable;
 
-/// Where the hub listens unless told otherwise: this machine only.
+/// The default listen address: this machine only.
 pub const DEFAULT_LISTEN: &str = "127.0.0.1:8080";
 
-/// How many cameras may be added over HTTP unless told otherwise.
+/// The default for how many cameras may be added over HTTP.
 const MAX_ADDED_CAMERAS: usize = 1000;
 
 /// The keys of the file outside of tables: name and meaning.
 pub const FILE_OPTIONS: &[(&str, &str)] = &[
     (
         "listen",
-        "ADDRESS:PORT; \"127.0.0.1:8080\" (this machine only) by default, \"0.0.0.0:8080\" for the whole network",
+        "ADDRESS:PORT to listen on; \"127.0.0.1:8080\" (this machine only) by default, \"0.0.0.0:8080\" for the whole network",
     ),
     (
         "allowed_hosts",
-        "names that requests may be for, beside the machine's own names and addresses",
+        "host names that requests may use, besides the machine's own names and addresses",
     ),
     (
         "allowed_origins",
-        "pages elsewhere that may open sockets here, like [\"https://dash.example\"]",
+        "origins of other sites whose pages may open WebSockets here, like [\"https://dash.example\"]",
     ),
     (
         "frame_ancestors",
-        "pages elsewhere that may show the hub's pages in a frame, like [\"https://dash.example\"]",
+        "origins of other sites whose pages may embed the hub's pages in a frame, like [\"https://dash.example\"]",
     ),
     (
         "public_url",
-        "where the world finds the hub, like \"https://cams.example\": addresses that the hub gives out begin with it",
+        "the hub's public URL, like \"https://cams.example\": the URLs that the hub gives out begin with it",
     ),
     (
         "trusted_proxies",
-        "reverse proxies that are believed when they tell of their clients, like [\"127.0.0.1\", \"10.0.0.0/8\"]",
+        "reverse proxies whose forwarding headers are trusted, like [\"127.0.0.1\", \"10.0.0.0/8\"]",
     ),
     (
         "proxy_headers",
-        "the headers in which they are believed: those that each of them sets itself, whatever its client sends; [\"X-Forwarded-For\", \"X-Forwarded-Proto\"] by default, and there are \"X-Forwarded-Host\" and, instead of these, \"Forwarded\"",
+        "the forwarding headers that are trusted; list only headers that each proxy sets itself, whatever its client sends; [\"X-Forwarded-For\", \"X-Forwarded-Proto\"] by default; also possible: \"X-Forwarded-Host\", and \"Forwarded\" instead of these",
     ),
     (
         "allow_local_sources",
-        "true lets cameras that are added over HTTP be on this machine and at link-local addresses, which is otherwise refused",
+        "true allows cameras that are added over HTTP to be on this machine and at link-local addresses; false by default",
     ),
     (
         "max_added_cameras",
-        "how many cameras may be added over HTTP, 1000 by default; 0 for none",
+        "how many cameras may be added over HTTP; 1000 by default; 0 allows none",
     ),
 ];
 
@@ -78,58 +78,58 @@ pub const FILE_OPTIONS: &[(&str, &str)] = &[
 pub const APP_OPTIONS: &[(&str, &str)] = &[
     (
         "public_playback",
-        "whether anybody may watch the app's cameras; true by default",
+        "whether the app's cameras can be watched without signing in; true by default",
     ),
     (
         "room_prefix",
-        "what the full names of its rooms begin with; the app's name by default",
+        "the prefix of its rooms' full names; the app's name by default",
     ),
     (
         "ws_ingest",
-        "what cameras that push may do: { enabled = true, max_cameras = 0, max_fps = 15, max_frame_kb = 256, idle_timeout = \"30s\" }, which are the defaults; 0 cameras is any number, and of frames above max_fps some are passed over",
+        "limits for devices that push: { enabled = true, max_cameras = 0, max_fps = 15, max_frame_kb = 256, idle_timeout = \"30s\" } (these are the defaults); max_cameras = 0 means no limit; frames above max_fps are dropped",
     ),
 ];
 
-/// Everything the hub is told at its start.
+/// The hub's settings at startup.
 pub struct Config {
-    /// Where to listen.
+    /// The address to listen on.
     pub listen: SocketAddr,
-    /// Hosts that requests may name beside the hub's own.
+    /// Host names that requests may use, besides the hub's own.
     pub allowed_hosts: Vec<String>,
-    /// Origins of pages that may open sockets beside the hub's own.
+    /// Origins whose pages may open WebSockets, besides the hub's own.
     pub allowed_origins: Vec<String>,
-    /// Pages that may show the hub's own in a frame.
+    /// Origins whose pages may embed the hub's pages in a frame.
     pub frame_ancestors: Vec<String>,
-    /// Where the world finds the hub.
+    /// The hub's public URL.
     pub public_url: Option<PublicUrl>,
-    /// Reverse proxies that are believed.
+    /// Reverse proxies whose forwarding headers are trusted.
     pub trusted_proxies: Proxies,
-    /// Whether connections are encrypted, and who vouches for the hub.
+    /// Whether connections are encrypted, and with which certificate.
     pub tls: Mode,
     /// Whether cameras that are added over HTTP may be on this machine.
     pub allow_local_sources: bool,
     /// How many cameras may be added over HTTP.
     pub max_added_cameras: usize,
-    /// The apps that are configured.
+    /// The configured apps.
     pub apps: Vec<App>,
     /// The cameras.
     pub cameras: Vec<CameraConfig>,
-    /// What clients may take.
+    /// Limits for clients.
     pub limits: Limits,
-    /// What is logged, and how.
+    /// The settings of the log.
     pub log: Log,
-    /// Whether there are metrics, and for whom.
+    /// The settings of `/metrics`.
     pub metrics: Metrics,
-    /// Where samples come and what of them is kept.
+    /// The ports of telemetry and how much of it is stored.
     pub telemetry: telemetry::Options,
-    /// Where the hub keeps what outlives it, if the command line says so.
+    /// The directory for the hub's persistent data, if the command line names one.
     pub data: Option<PathBuf>,
     /// The administrator's token, if the environment has one.
     pub admin: Option<AdminToken>,
 }
 
 impl Config {
-    /// Makes [`DEFAULT_APP`] and every app that is configured private.
+    /// Makes [`DEFAULT_APP`] and every configured app private.
     pub fn make_private(&mut self) {
         if !self.apps.iter().any(|app| app.name == DEFAULT_APP) {
             self.apps.push(App::live());
@@ -165,7 +165,7 @@ impl Config {
     /// Reads a configuration file.
     ///
     /// # Errors
-    /// Says what is wrong, where, and what would be right.
+    /// The message has what is wrong, where, and what would be right.
     pub fn load(path: &Path) -> Result<Self, FileError> {
         let text = std::fs::read_to_string(path).map_err(|error| FileError {
             path: path.to_owned(),
@@ -175,10 +175,10 @@ impl Config {
         Self::parse(&text).map_err(|error| FileError::locate(path, &text, error))
     }
 
-    /// Reads a configuration's text.
+    /// Parses the text of a configuration.
     ///
     /// # Errors
-    /// The first fault, with its place in `text`.
+    /// The first error, with its position in `text`.
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
         let document = DeTable::parse(text).map_err(|error| ConfigError {
             span: error.span(),
@@ -218,7 +218,7 @@ impl Config {
                     .find(|other| other.room_prefix == app.room_prefix && other.name != app.name);
                 if let Some(twin) = twin {
                     let message = format!(
-                        "room_prefix {:?} belongs to app {:?} already",
+                        "room_prefix {:?} already belongs to app {:?}",
                         app.room_prefix, twin.name
                     );
                     return Err(ConfigError::new(message).at(Some(span)));
@@ -241,7 +241,7 @@ impl Config {
             }
             let place = config.place(&camera).map_err(|error| error.at(app))?;
             if !places.insert(place) {
-                let message = format!("there is a camera {:?} already", camera.room);
+                let message = format!("camera {:?} already exists", camera.room);
                 return Err(ConfigError::new(message).at(id));
             }
             config.cameras.push(camera);
@@ -252,7 +252,7 @@ impl Config {
 }
 
 impl Config {
-    /// Where a camera belongs.
+    /// The camera's full id: app and room.
     fn place(&self, camera: &CameraConfig) -> Result<CameraId, ConfigError> {
         let app = self.apps.iter().find(|app| app.name == camera.app);
         let prefix = match app {
@@ -261,7 +261,7 @@ impl Config {
             None => {
                 let name = &camera.app;
                 return Err(ConfigError::new(format!(
-                    "there is no app {name:?}; [app.{name}] makes it one"
+                    "there is no app {name:?}; add [app.{name}] to create it"
                 )));
             }
         };
@@ -270,7 +270,7 @@ impl Config {
     }
 }
 
-/// Reads how the world comes to the hub.
+/// Reads the keys about the hub's public URL, proxies and framing.
 fn read_front(file: &mut Section<'_>, config: &mut Config) -> Result<(), ConfigError> {
     if let Some(text) = file.string("public_url")? {
         let url = PublicUrl::parse(&text);
@@ -293,8 +293,8 @@ fn read_front(file: &mut Section<'_>, config: &mut Config) -> Result<(), ConfigE
     if let Some(list) = file.strings("frame_ancestors")? {
         if let Some(bad) = list.iter().find(|source| !is_embedder(source)) {
             let message = format!(
-                "{bad:?} is no origin of pages; write \"https://dash.example\", \
-                 \"https://*.example\" for all hosts of a domain, or \"*\" for everybody"
+                "{bad:?} is not an origin; write \"https://dash.example\", \
+                 \"https://*.example\" for all hosts of a domain, or \"*\" for every site"
             );
             return Err(ConfigError::new(message).at(file.span("frame_ancestors")));
         }
@@ -303,8 +303,8 @@ fn read_front(file: &mut Section<'_>, config: &mut Config) -> Result<(), ConfigE
     Ok(())
 }
 
-/// Whether this can stand in CSP's `frame-ancestors`: an origin, perhaps with a star
-/// for a part of its host, or a star alone (CSP level 3, 2.3.1).
+/// Returns true if `source` is valid in CSP's `frame-ancestors`: an origin, possibly with a
+/// wildcard as the first part of its host, or only a wildcard (CSP level 3, 2.3.1).
 fn is_embedder(source: &str) -> bool {
     if source == "*" {
         return true;
@@ -337,16 +337,16 @@ fn read_app(name: &str, mut section: Section<'_>) -> Result<App, ConfigError> {
     Ok(app)
 }
 
-/// What the limits of cameras that push may be.
+/// The allowed ranges of the ingest limits.
 pub mod ingest_range {
     use std::ops::RangeInclusive;
     use std::time::Duration;
 
     /// Cameras.
     pub const MAX_CAMERAS: RangeInclusive<u32> = 0..=1_000_000;
-    /// Frames a second.
+    /// Frames per second.
     pub const MAX_FPS: RangeInclusive<u32> = 1..=240;
-    /// Units of 1024 bytes: no picture is longer than 16 MiB.
+    /// Units of 1024 bytes; the maximum is 16 MiB, the largest picture.
     pub const MAX_FRAME_KB: RangeInclusive<u32> = 1..=16_384;
     /// Time without a frame.
     pub const IDLE_TIMEOUT: RangeInclusive<Duration> =
@@ -375,7 +375,7 @@ fn read_ingest(mut section: Section<'_>) -> Result<IngestLimits, ConfigError> {
     }
     if let Some(timeout) = section.duration("idle_timeout")? {
         if !ingest_range::IDLE_TIMEOUT.contains(&timeout) {
-            let message = "`idle_timeout` in `ws_ingest` takes from \"1s\" to \"24h\"";
+            let message = "`idle_timeout` in `ws_ingest` must be from \"1s\" to \"24h\"";
             return Err(ConfigError::new(message).at(section.span("idle_timeout")));
         }
         limits.idle_timeout = timeout;
@@ -384,7 +384,7 @@ fn read_ingest(mut section: Section<'_>) -> Result<IngestLimits, ConfigError> {
     Ok(limits)
 }
 
-/// A fault in a configuration file, with the line it stands in.
+/// An error in a configuration file, with the line it is in.
 #[derive(Debug)]
 pub struct FileError {
     path: PathBuf,
@@ -401,7 +401,7 @@ struct Place {
 }
 
 impl FileError {
-    /// Finds the line of a fault in the text of `path`.
+    /// Finds the line of an error in the text of `path`.
     pub fn locate(path: &Path, text: &str, error: ConfigError) -> Self {
         Self {
             path: path.to_owned(),
@@ -420,15 +420,14 @@ impl Place {
         Self {
             line: text[..start].matches('\n').count() + 1,
             column: text[line_start..start].chars().count() + 1,
-            // What stands behind the fault is not shown: behind a misspelt key
-            // it may be a password.
+            // The text after the error is not shown: after a misspelt key it may be a password.
             text: text[line_start..end].to_owned(),
             width: text[start..end].chars().count().max(1),
         }
     }
 }
 
-/// Keys whose lines are not shown in an error, for they may hold a password.
+/// Returns true if a line may hold a password and so must not be shown in an error.
 fn may_hold_secret(line: &str) -> bool {
     line.contains("password") || line.contains('@')
 }

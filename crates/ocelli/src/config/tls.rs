@@ -8,17 +8,20 @@ use ocelli_net::tls::keep::Mode;
 pub const TLS_OPTIONS: &[(&str, &str)] = &[
     (
         "mode",
-        "\"off\" (the default), \"local\": by a certificate authority of the hub's own, or \"files\"",
+        "\"off\" (the default), \"local\" (a certificate from the hub's own certificate authority) or \"files\"",
     ),
     (
         "names",
-        "with \"local\": names that the certificate is for, beside the machine's own names and addresses, `allowed_hosts` and `public_url`",
+        "with \"local\": further names in the certificate, besides the machine's own names and addresses, `allowed_hosts` and `public_url`",
     ),
     (
         "cert",
-        "with \"files\": the certificate chain as PEM, the server's own first; read again when it changes",
+        "with \"files\": a PEM file with the certificate chain, the server's certificate first; read again when it changes",
     ),
-    ("key", "with \"files\": its key as PEM"),
+    (
+        "key",
+        "with \"files\": a PEM file with the certificate's private key",
+    ),
 ];
 
 const MODES: [&str; 3] = ["off", "local", "files"];
@@ -58,7 +61,7 @@ pub fn read(mut section: Section<'_>) -> Result<Mode, ConfigError> {
         other => {
             let hint = match nearest(other, &MODES) {
                 Some(near) => format!("did you mean {near:?}?"),
-                None => "it is \"off\", \"local\" or \"files\"".to_owned(),
+                None => "the modes are \"off\", \"local\" and \"files\"".to_owned(),
             };
             only(&format!("there is no TLS mode {other:?}; {hint}"), at_mode)
         }

@@ -1,5 +1,6 @@
-//! From a key to a camera's seat. All of it is one job on the store's thread, which
-//! also revokes keys: what was checked still holds when the device sits.
+//! Admission of a device: checks its key and makes it the publisher of its camera. This is
+//! one job on the store's thread, which also revokes keys, so the result of the check still
+//! holds when the device takes over the camera.
 
 use super::Refusal;
 use super::devices::{Device, DeviceSource, Ingest, lock};
@@ -15,45 +16,45 @@ use tokio::sync::oneshot;
 /// The type of the streams that devices push.
 const KIND: &str = "ws-mjpeg";
 
-/// What a device asks for.
+/// What a device requests.
 pub struct AdmissionRequest {
-    /// The app and the room that it names.
+    /// The app and the room in its request.
     pub camera: CameraId,
     /// The hash of its key.
     pub key: Hash,
-    /// What it calls itself, if it does.
+    /// The identity that it gives itself, if any.
     pub identity: Option<String>,
-    /// Where its camera is to run, should there be none yet.
+    /// The runtime for its camera, if the camera must be created.
     pub runtime: Handle,
 }
 
-/// A seat, and how its holder learns that it has to go.
+/// An admitted device.
 pub struct Admission {
-    /// The camera's place.
+    /// The camera's source.
     pub source: Arc<DeviceSource>,
-    /// Who sits there now.
+    /// The device, which is now the camera's publisher.
     pub device: Arc<Device>,
-    /// Ready when it has to go.
+    /// Ready when the device is evicted.
     pub evicted: oneshot::Receiver<Refusal>,
 }
 
-/// Checks a device's key and seats it.
+/// Checks a device's key and makes the device the publisher of its camera.
 ///
 /// # Errors
-/// Why not.
+/// Returns the reason if the device is refused.
 pub fn admit(
     ingest: &Ingest,
     connection: &Connection,
-    claim: AdmissionRequest,
+    request: AdmissionRequest,
 ) -> Result<Admission, Refusal> {
     let broken = |error: StoreError| Refusal::broken(error.to_string());
     let AdmissionRequest {
         camera, identity, ..
-    } = claim;
-    let key = keys::find(connection, &camera, &claim.key).map_err(broken)?;
+    } = request;
+    let key = keys::find(connection, &camera, &request.key).map_err(broken)?;
     let Some(key) = key else {
         let message = format!(
-            "the key opens nothing in room {:?} of app {:?}: it is wrong, revoked, or for another room",
+            "the key is not valid for room {:?} of app {:?}: it is wrong, revoked, or for another room",
             camera.full_room(),
             camera.app()
         );
@@ -64,22 +65,24 @@ pub fn admit(
         return Err(Refusal::invalid_key(message));
     };
     if !app.ingest.enabled {
-        let message = format!("cameras may not push in app {:?}", app.name);
+        let message = format!("pushing is not enabled in app {:?}", app.name);
         return Err(Refusal::not_enabled(message));
     }
     let source = {
-        let _runtime = claim.runtime.enter();
+        let _runtime = request.runtime.enter();
         let source = ingest.add_source(&camera);
         source.map_err(|_| {
             let room = camera.full_room();
-            let message = format!("room {room:?} has a source of its own; nobody pushes there");
+            let message = format!(
+                "room {room:?} already has another kind of source, so devices can't push to it"
+            );
             Refusal::not_enabled(message)
         })?
     };
     let before = source.holder();
     if before.as_ref().is_some_and(|before| before.key != key.id) {
         let message = format!(
-            "another device, with a key of its own, pushes to room {:?}",
+            "another device with a different key already pushes to room {:?}",
             camera.full_room()
         );
         return Err(Refusal::quota_exceeded(message));
@@ -87,7 +90,7 @@ pub fn admit(
     let most = app.ingest.max_cameras as usize;
     if most > 0 && before.is_none() && ingest.devices(&app.name).len() >= most {
         let message = format!(
-            "{most} cameras push in app {:?}, which is its max",
+            "app {:?} has reached its maximum of {most} devices",
             app.name
         );
         return Err(Refusal::quota_exceeded(message));
@@ -135,7 +138,7 @@ pub fn admit(
         stats: Mutex::new(stats),
         eviction: Mutex::new(Some(eviction)),
     });
-    if let Some(before) = source.admission(device.clone()) {
+    if let Some(before) = source.connect(device.clone()) {
         before.evict(Refusal::replaced());
     }
     Ok(Admission {
@@ -146,8 +149,8 @@ pub fn admit(
 }
 
 impl Device {
-    /// Keeps what it told last of itself.
-    pub(super) fn tell(&self, stats: String) {
+    /// Stores the statistics that the device sent last.
+    pub(super) fn set_stats(&self, stats: String) {
         *lock(&self.stats) = Some(stats);
     }
 }

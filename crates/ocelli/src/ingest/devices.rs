@@ -1,4 +1,4 @@
-//! The places of cameras that push, and who pushes there.
+//! The sources of cameras whose devices push, and the connected devices.
 
 use super::Refusal;
 use crate::store::keys::StreamKey;
@@ -16,20 +16,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{broadcast, oneshot};
 
-/// Reports that wait for whoever is slow to take them; it then loses the oldest.
+/// Capacity of the report channel. A receiver that lags behind loses the oldest reports.
 const REPORTS: usize = 4096;
 
-/// So many handshakes of an address may fail at once, and then one each while: 30 a
-/// minute.
+/// Token-bucket limit for failed handshakes per address: a burst of 30, then 30 a minute.
 const FAILURES: u32 = 30;
 const EACH_FAILURE: Duration = Duration::from_secs(2);
 
-/// The camera's place and whoever pushes there.
+/// The source of a camera whose device pushes, with the connected device.
 pub type DeviceSource = Push<Device>;
 
-/// A device that is connected and pushes.
+/// A connected device that pushes.
 pub struct Device {
-    /// Its place among all that connected: a later one has a higher number.
+    /// Its position in the order of connections: a later connection has a higher number.
     pub order: u64,
     /// The id of its key.
     pub key: String,
@@ -39,27 +38,27 @@ pub struct Device {
     pub stream_id: String,
     /// The number of its stream's row in the store.
     pub row: i64,
-    /// When this connection began, in ms since the Unix epoch.
+    /// Start of this connection, in ms since the Unix epoch.
     pub since: i64,
-    /// What it sent.
+    /// Counts of its messages.
     pub counts: Counts,
     pub(super) stats: Mutex<Option<String>>,
     pub(super) eviction: Mutex<Option<oneshot::Sender<Refusal>>>,
 }
 
-/// What became of a device's messages.
+/// Counts of a device's messages.
 #[derive(Debug, Default)]
 pub struct Counts {
-    /// JPEGs that were shown.
+    /// JPEGs that were published.
     pub shown: AtomicU64,
     /// JPEGs above the app's rate.
     pub above_rate: AtomicU64,
-    /// Binary messages that were no JPEG.
+    /// Binary messages that were not JPEGs.
     pub not_jpeg: AtomicU64,
 }
 
 impl Device {
-    /// Ends its connection for this reason, unless that was done before.
+    /// Ends its connection for this reason, unless the device was already evicted.
     pub fn evict(&self, refusal: Refusal) {
         let mut eviction = lock(&self.eviction);
         if let Some(eviction) = eviction.take() {
@@ -67,29 +66,30 @@ impl Device {
         }
     }
 
-    /// What it told last of itself, in JSON.
+    /// The statistics that it sent last, as JSON.
     pub fn stats(&self) -> Option<String> {
         lock(&self.stats).clone()
     }
 }
 
-/// What a device told of itself.
+/// Statistics from a device.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Report {
     /// The device's camera.
     pub camera: CameraId,
-    /// When the hub had it.
+    /// When the hub received them.
     pub received: Timestamp,
-    /// Its numbers by name.
+    /// The values by name.
     pub fields: BTreeMap<String, f64>,
 }
 
-/// The cameras that push.
+/// All devices that push, and the sources of their cameras.
 pub struct Ingest {
     pub(super) identity: Arc<Identity>,
     sources: Mutex<BTreeMap<CameraId, Arc<DeviceSource>>>,
     connected: AtomicU64,
-    /// Handshakes that failed. Those alone count: a good key always connects.
+    /// Rate limit for failed handshakes. Successful ones do not count: a valid key always
+    /// connects.
     pub(super) failures: Throttle<Block>,
     pub(super) reports: broadcast::Sender<Report>,
 }
@@ -99,7 +99,7 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Ingest {
-    /// Without any camera yet.
+    /// Creates it without any sources.
     pub fn new(identity: Arc<Identity>) -> Self {
         Self {
             identity,
@@ -110,22 +110,22 @@ impl Ingest {
         }
     }
 
-    /// What devices tell of themselves from now on. Each has numbers of its own
-    /// choice, at most 16 at a time.
+    /// The statistics that devices send from now on. A device chooses the names of its values;
+    /// a report has at most 16.
     pub fn reports(&self) -> broadcast::Receiver<Report> {
         self.reports.subscribe()
     }
 
-    /// The place of a camera that pushes, if it is one.
+    /// The source of `camera`, if its device pushes.
     pub fn source(&self, camera: &CameraId) -> Option<Arc<DeviceSource>> {
         lock(&self.sources).get(camera).cloned()
     }
 
-    /// The place of a camera that pushes; the camera is made if it is not there.
-    /// Needs a tokio runtime.
+    /// Returns the source of a camera whose device pushes, and adds the camera if it does not
+    /// exist. Needs a tokio runtime.
     ///
     /// # Errors
-    /// The room has a camera of another kind.
+    /// Returns an error if the room has a camera of another kind.
     pub fn add_source(&self, id: &CameraId) -> Result<Arc<DeviceSource>, HubError> {
         let hub = &self.identity.hub;
         let mut sources = lock(&self.sources);
@@ -133,7 +133,7 @@ impl Ingest {
             return Ok(source.clone());
         }
         let source = Arc::<DeviceSource>::default();
-        // What is pushed is JPEG already.
+        // Pushed pictures are already JPEG.
         let renditions = Renditions {
             jpeg: None,
             mpeg1: Some(Arc::new(Mpeg1Rendition::new(Mpeg1Options::for_source(
@@ -142,7 +142,7 @@ impl Ingest {
         };
         let upstream = hub.upstream(id, source.clone(), renditions);
         let name = id.room().to_owned();
-        // It keeps its last frame, and its device may come at any time.
+        // The camera keeps its last frame, because its device may connect at any time.
         hub.add(Camera::new(
             id.clone(),
             name,
@@ -155,32 +155,32 @@ impl Ingest {
         Ok(source)
     }
 
-    /// Takes a camera that pushes out of the hub.
+    /// Removes a camera whose device pushes from the hub.
     fn remove_source(&self, id: &CameraId) {
         if lock(&self.sources).remove(id).is_some() {
             self.identity.hub.remove(id);
         }
     }
 
-    /// Who pushes in an app.
+    /// The connected devices of an app.
     pub fn devices(&self, app: &str) -> Vec<Arc<Device>> {
         let sources = lock(&self.sources);
         let of_app = sources.iter().filter(|(id, _)| id.app() == app);
         of_app.filter_map(|(_, source)| source.holder()).collect()
     }
 
-    /// The number of a newcomer among all that connected.
+    /// The next number in the order of connections.
     pub(super) fn next_order(&self) -> u64 {
         self.connected.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Makes the cameras of all keys, at the start. Needs a tokio runtime.
+    /// Adds the cameras of all keys at startup. Needs a tokio runtime.
     pub fn restore(&self, keys: &[StreamKey]) {
         for key in keys {
             let id = match self.identity.hub.resolve(&key.app, &key.room) {
                 Ok(id) => id,
                 Err(error) => {
-                    tracing::warn!(key = key.id, %error, "a key of a camera that pushes is of no use");
+                    tracing::warn!(key = key.id, %error, "a device's key can't be used");
                     continue;
                 }
             };
@@ -189,17 +189,17 @@ impl Ingest {
                     key = key.id,
                     camera = id.as_str(),
                     %error,
-                    "a key is of no use while its room has a source of its own"
+                    "a device's key can't be used while its room has another kind of source"
                 );
             }
         }
     }
 
-    /// Takes a key out of the store, sends its device away, and takes the camera out
-    /// of the hub if that was the last key of its room. Of `app` alone, if one is given.
+    /// Deletes a key from the store, evicts its device, and removes the camera from the hub if
+    /// that was the last key of its room. With `app`, only a key of that app.
     ///
     /// # Errors
-    /// The store can't be written.
+    /// Returns an error if the store can't be written.
     pub fn revoke(
         &self,
         connection: &Connection,

@@ -1,21 +1,20 @@
-//! Cameras that push JPEG over a WebSocket: who may, who does, and what they tell
-//! of themselves.
+//! Devices that push JPEG over a WebSocket: admission, sessions and their statistics.
 //!
-//! | module | holds |
+//! | module | contents |
 //! |---|---|
-//! | [`bucket`] | how many frames are taken |
-//! | [`refusal`] | what a device is told when it has to go |
-//! | [`devices`] | the places of cameras that push, and who pushes there |
-//! | [`admission`] | from a key to a camera's seat, in one step of the store |
-//! | [`socket`] | a device connects, and takes its camera's seat |
-//! | [`session`] | what it sends from then on |
+//! | [`bucket`] | the rate limit for frames |
+//! | [`refusal`] | the reasons for refusing or closing a connection |
+//! | [`devices`] | the sources of the cameras, and the connected devices |
+//! | [`admission`] | the key check and the takeover of the camera, in one job of the store |
+//! | [`socket`] | the WebSocket endpoint |
+//! | [`session`] | a device's session after admission |
 //!
-//! A room that has a key has a camera, whether its device is there or not. Keys are
-//! checked, used and revoked on the store's thread, one after the other: a device
-//! can't slip in with a key that is being revoked.
+//! A room that has a key has a camera, whether its device is connected or not. Keys are
+//! checked, used and revoked on the store's thread, one after the other, so a device can't
+//! connect with a key that is being revoked.
 //!
-//! What does not belong here: the calls that give out keys (`api`), and how viewers
-//! see the pictures (`sinks`).
+//! Not here: the API calls that create keys (`api`), and how viewers receive the pictures
+//! (`sinks`).
 
 mod admission;
 mod bucket;

@@ -1,4 +1,4 @@
-//! Why a device's connection is refused or ended, as it is told.
+//! The reasons why a device's connection is refused or closed, as sent to the device.
 
 use ocelli_core::TooLarge;
 use ocelli_core::text::shown;
@@ -6,14 +6,14 @@ use ocelli_net::websocket::{Fault, close};
 use serde_json::Value;
 use std::fmt;
 
-/// Why a device's connection is refused or ended.
+/// The reason why a device's connection is refused or closed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
     /// The close code.
     pub code: u16,
-    /// The word for programs.
+    /// The machine-readable code.
     pub word: &'static str,
-    /// What was wrong, and what would be right.
+    /// What is wrong, and what would be right.
     pub message: String,
 }
 
@@ -22,27 +22,27 @@ impl Refusal {
         Self {
             code,
             word,
-            // It may repeat what the device asked for, its key in the wrong place included.
+            // The message may repeat the device's request, including a key in the wrong place.
             message: shown(message.as_ref()),
         }
     }
 
-    /// The key opens nothing: it is wrong, revoked, or for another place.
+    /// The key is not valid: it is wrong, revoked, or for another room.
     pub fn invalid_key(message: impl AsRef<str>) -> Self {
         Self::new(close::UNAUTHORIZED, "invalid_key", message)
     }
 
-    /// Nobody may push there.
+    /// Pushing is not enabled.
     pub fn not_enabled(message: impl AsRef<str>) -> Self {
         Self::new(close::FORBIDDEN, "not_enabled", message)
     }
 
-    /// There is no room for it now.
+    /// A limit on devices is reached.
     pub fn quota_exceeded(message: impl AsRef<str>) -> Self {
         Self::new(close::FORBIDDEN, "quota_exceeded", message)
     }
 
-    /// No picture came for too long.
+    /// No JPEG arrived within the idle timeout.
     pub fn idle(seconds: u64) -> Self {
         let message = format!("no JPEG for {seconds} s, which is this app's idle timeout");
         Self::new(close::IDLE, "idle_timeout", message)
@@ -50,14 +50,15 @@ impl Refusal {
 
     /// The same key connected again.
     pub fn replaced() -> Self {
-        let message = "the same key connected again, and the newcomer takes over";
+        let message = "the same key connected again, and the new connection replaces this one";
         Self::new(close::REPLACED, "replaced", message)
     }
 
     /// A message was too long.
     pub fn frame_too_large(limit: usize) -> Self {
-        let message =
-            format!("a frame may have {limit} bytes here; a lower quality or size makes it fit");
+        let message = format!(
+            "a frame may have at most {limit} bytes here; use a lower quality or a smaller size"
+        );
         Self::new(close::TOO_LARGE, "frame_too_large", message)
     }
 
@@ -68,49 +69,49 @@ impl Refusal {
         Self::new(close::TOO_MANY, "rate_limited", message)
     }
 
-    /// What was sent is no picture that can be shown, time and again; the last one
-    /// perhaps because of its size.
+    /// Too many messages in a row are not pictures that the hub accepts. `too_large` is set if
+    /// the last one was refused because of its size.
     pub fn not_jpeg(times: u32, too_large: Option<TooLarge>) -> Self {
         let message = match too_large {
             None => format!(
-                "{times} messages in a row were no JPEG; a message has to be one whole JPEG"
+                "{times} messages in a row were not JPEGs; each message must be one whole JPEG"
             ),
             Some(too_large) => format!(
-                "{times} messages in a row were no JPEG that is shown here: of the last, {too_large}"
+                "{times} messages in a row were not JPEGs that this hub accepts; the last one: {too_large}"
             ),
         };
         Self::new(1003, "not_jpeg", message)
     }
 
-    /// It broke the WebSocket protocol.
+    /// The device broke the WebSocket protocol.
     pub fn protocol(fault: Fault) -> Self {
         Self::new(fault.code, "protocol_error", fault.message)
     }
 
-    /// It does not answer pings.
+    /// The device does not answer pings.
     pub fn unanswered(pings: u32) -> Self {
-        let message = format!("{pings} pings were not answered; each has to be answered by a pong");
+        let message = format!("{pings} pings were not answered; answer each ping with a pong");
         Self::new(1002, "no_pong", message)
     }
 
-    /// Somebody stopped the stream.
+    /// The stream was stopped at the hub.
     pub fn stopped() -> Self {
         Self::new(1000, "stopped", "the stream was stopped at the hub")
     }
 
-    /// The hub has a fault of its own.
+    /// The hub has an internal error.
     pub fn broken(message: impl AsRef<str>) -> Self {
         Self::new(1011, "internal", message)
     }
 
-    /// Whether something is wrong: the device was neither replaced nor stopped by hand.
+    /// Returns true for an error: false if the device was replaced or stopped by a user.
     pub fn is_fault(&self) -> bool {
         !["replaced", "stopped"].contains(&self.word)
     }
 
-    /// The message that goes before the close.
+    /// The text message that is sent before the close.
     pub fn text(&self) -> String {
-        // Boards take it apart with what they have: the fields keep their order.
+        // Boards may parse it with simple means, so the fields keep their order.
         let message = Value::from(self.message.as_str());
         let word = self.word;
         format!(r#"{{"type":"error","code":"{word}","message":{message}}}"#)

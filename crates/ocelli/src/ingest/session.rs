@@ -1,7 +1,7 @@
 //! One device's session: from the `ready` message to the end.
 //!
-//! Nothing queues on the way in: a message is looked at, shown and forgotten before
-//! the next one is read, so a device that is faster than the hub waits in TCP.
+//! Nothing is queued: each message is checked, published and dropped before the next one is
+//! read, so a device that sends faster than the hub reads is held back by TCP.
 
 use super::Refusal;
 use super::admission::Admission;
@@ -24,42 +24,42 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::sync::WaitForCancellationFutureOwned;
 use tokio_websockets::Message;
 
-/// So many messages in a row that are no JPEG end a connection.
+/// This many messages in a row that are not JPEGs end a connection.
 const NOT_JPEG_LIMIT: u32 = 10;
-/// How many numbers a device may tell at a time, and how long their names may be.
+/// The most values in a statistics message, and the longest name of a value.
 const STATS_FIELDS: usize = 16;
 const STATS_NAME: usize = 64;
-/// How often the store is told what a device tells.
+/// How often a device's statistics are written to the store.
 const KEEP_STATS: Duration = Duration::from_secs(10);
-/// How often limits and quiet devices are looked at.
+/// How often limits and idle devices are checked.
 const TICK: Duration = Duration::from_secs(1);
-/// A device without a frame for so long is shown as stalled.
+/// A device without a frame for this long is shown as stalled.
 const STALL: Duration = Duration::from_secs(3);
-/// How often the key is looked for again, which may have been revoked from outside.
+/// How often the key is looked up again, because another process may have revoked it.
 const RECHECK: Duration = Duration::from_secs(20);
-/// How long a device may take to read why it is sent away.
+/// How long a device may take to read the reason for its close.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
-/// The same when the hub stops.
-const LAST_GOODBYE: Duration = Duration::from_millis(400);
-/// Messages that may wait in the hub's buffers when a device becomes ready.
+/// The same while the hub stops.
+const STOP_CLOSE_TIMEOUT: Duration = Duration::from_millis(400);
+/// Messages that may be in the hub's buffers when a device becomes ready.
 const EARLY: usize = 64;
 
-/// Tells a device why it has to go, and closes.
-pub(super) async fn dismiss(socket: Socket, refusal: &Refusal) {
+/// Sends the reason to a device and closes the connection.
+pub(super) async fn refuse_device(socket: Socket, refusal: &Refusal) {
     let (code, word) = (refusal.code, refusal.word);
     socket
         .refuse(refusal.text(), code, word, CLOSE_TIMEOUT)
         .await;
 }
 
-/// A device that pushes.
+/// A device's session.
 pub(super) struct Session {
     ingest: Arc<Ingest>,
     socket: Socket,
     admission: Admission,
     app: Option<Arc<App>>,
     bucket: Bucket,
-    /// When the last JPEG came, or else the device.
+    /// When the last JPEG arrived, or the start of the session.
     last: Instant,
     not_jpeg: u32,
     stats_kept: Option<Instant>,
@@ -68,37 +68,38 @@ pub(super) struct Session {
     stopped: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
-/// Why a session is over.
-pub(super) enum Over {
-    /// It ended by itself.
+/// How a session ended.
+pub(super) enum SessionEnd {
+    /// The connection ended.
     Ended(End),
     /// The hub stops.
     Stopping,
-    /// It has to go.
+    /// The hub ended the session.
     Refused(Refusal),
 }
 
-impl Over {
-    /// Why, for the log and for the stream's row.
+impl SessionEnd {
+    /// The reason, for the log and for the stream's row.
     pub(super) fn reason(&self) -> String {
         match self {
-            Over::Ended(end) => end.to_string(),
-            Over::Stopping => "the hub stops".to_owned(),
-            Over::Refused(refusal) => refusal.to_string(),
+            SessionEnd::Ended(end) => end.to_string(),
+            SessionEnd::Stopping => "the hub stops".to_owned(),
+            SessionEnd::Refused(refusal) => refusal.to_string(),
         }
     }
 
-    /// Whether something is wrong, which the camera tells until pictures come again.
+    /// Returns true for an error, which is shown as the camera's failure until pictures arrive
+    /// again.
     fn is_fault(&self) -> bool {
         match self {
-            Over::Ended(end) => !end.is_regular(),
-            Over::Stopping => false,
-            Over::Refused(refusal) => refusal.is_fault(),
+            SessionEnd::Ended(end) => !end.is_regular(),
+            SessionEnd::Stopping => false,
+            SessionEnd::Refused(refusal) => refusal.is_fault(),
         }
     }
 }
 
-/// What a session has to do next.
+/// The next event of a session.
 enum Event {
     Came(Incoming),
     Evicted(Refusal),
@@ -130,10 +131,10 @@ impl Session {
         self.app.as_ref().map(|app| app.ingest).unwrap_or_default()
     }
 
-    /// Serves the device until it leaves or has to; why it is over.
-    pub(super) async fn run(&mut self) -> Over {
-        let mut early_end = self.throw_early_away().await.map(Event::Came);
-        self.greet();
+    /// Runs the session until it ends.
+    pub(super) async fn run(&mut self) -> SessionEnd {
+        let mut early_end = self.discard_early().await.map(Event::Came);
+        self.send_ready();
         loop {
             let event = match early_end.take() {
                 Some(event) => event,
@@ -142,55 +143,55 @@ impl Session {
             match event {
                 Event::Came(Incoming::Binary(message)) => {
                     if let Err(refusal) = self.take(&message) {
-                        return Over::Refused(refusal);
+                        return SessionEnd::Refused(refusal);
                     }
                 }
                 Event::Came(Incoming::Text(text)) => self.listen(&text),
                 Event::Came(Incoming::TooLong) => return self.too_large(),
                 Event::Came(Incoming::Closed) => return self.over(),
-                Event::Evicted(refusal) => return Over::Refused(refusal),
+                Event::Evicted(refusal) => return SessionEnd::Refused(refusal),
                 Event::Tick => {
-                    if let Err(refusal) = self.look_after() {
-                        return Over::Refused(refusal);
+                    if let Err(refusal) = self.check() {
+                        return SessionEnd::Refused(refusal);
                     }
                 }
-                Event::Stopping => return Over::Stopping,
+                Event::Stopping => return SessionEnd::Stopping,
             }
         }
     }
 
-    pub(super) fn too_large(&self) -> Over {
-        Over::Refused(Refusal::frame_too_large(self.limits().max_frame_bytes()))
+    pub(super) fn too_large(&self) -> SessionEnd {
+        SessionEnd::Refused(Refusal::frame_too_large(self.limits().max_frame_bytes()))
     }
 
-    /// Why it is over, of a socket that has ended.
-    pub(super) fn over(&self) -> Over {
+    /// The end of a session whose socket has ended.
+    pub(super) fn over(&self) -> SessionEnd {
         match self.socket.end() {
-            Some(End::Fault(fault)) => Over::Refused(Refusal::protocol(*fault)),
-            Some(End::Unanswered(pings)) => Over::Refused(Refusal::unanswered(*pings)),
-            Some(end) => Over::Ended(end.clone()),
-            None => Over::Ended(End::Cut),
+            Some(End::Fault(fault)) => SessionEnd::Refused(Refusal::protocol(*fault)),
+            Some(End::Unanswered(pings)) => SessionEnd::Refused(Refusal::unanswered(*pings)),
+            Some(end) => SessionEnd::Ended(end.clone()),
+            None => SessionEnd::Ended(End::Cut),
         }
     }
 
-    /// Leaves the camera's seat and tells the device why, if it can still be told.
-    pub(super) async fn part(mut self, over: Over) {
+    /// Releases the camera and sends the reason to the device if it is still connected.
+    pub(super) async fn part(mut self, over: SessionEnd) {
         let left = self.leave(&over);
         match over {
-            Over::Refused(refusal) => {
-                tokio::join!(left, dismiss(self.socket, &refusal));
+            SessionEnd::Refused(refusal) => {
+                tokio::join!(left, refuse_device(self.socket, &refusal));
             }
-            Over::Ended(_) | Over::Stopping => {
-                // To one that has left already this says nothing.
+            SessionEnd::Ended(_) | SessionEnd::Stopping => {
+                // Has no effect if the device has already disconnected.
                 self.socket.close(1001, "the hub stops");
-                tokio::join!(left, self.socket.finish(LAST_GOODBYE));
+                tokio::join!(left, self.socket.finish(STOP_CLOSE_TIMEOUT));
             }
         }
     }
 
-    /// Throws away what came before the device is told that it may send; how the
-    /// connection ended, if it did.
-    async fn throw_early_away(&mut self) -> Option<Incoming> {
+    /// Discards messages that arrived before the device was ready. Returns how the connection
+    /// ended, if it did.
+    async fn discard_early(&mut self) -> Option<Incoming> {
         let socket = &mut self.socket;
         poll_fn(|cx| {
             for _ in 0..EARLY {
@@ -205,9 +206,10 @@ impl Session {
         .await
     }
 
-    fn greet(&mut self) {
+    fn send_ready(&mut self) {
         let (limits, device) = (self.limits(), &self.admission.device);
-        // Names need no escapes, and boards like the fields in this order.
+        // Names need no escaping. The fields keep this order, because boards may parse them with
+        // simple means.
         let ready = format!(
             r#"{{"type":"ready","room":"{}","streamId":"{}","maxFps":{},"maxFrameBytes":{},"idleTimeoutSec":{}}}"#,
             device.camera.full_room(),
@@ -234,7 +236,7 @@ impl Session {
         }
     }
 
-    /// Looks at a binary message, and shows it if it is a JPEG that may be shown.
+    /// Checks a binary message, and publishes it if it is a JPEG within the limits.
     fn take(&mut self, message: &Bytes) -> Result<(), Refusal> {
         let limit = self.limits().max_frame_bytes();
         if message.len() > limit {
@@ -272,7 +274,7 @@ impl Session {
         Ok(())
     }
 
-    /// Counts a message that holds no JPEG, or none that is shown here.
+    /// Counts a message that is not a JPEG, or whose JPEG the hub does not accept.
     fn pass_over(&mut self, too_large: Option<TooLarge>) -> Result<(), Refusal> {
         self.admission.device.counts.not_jpeg.fetch_add(1, Relaxed);
         self.not_jpeg += 1;
@@ -282,7 +284,7 @@ impl Session {
         }
     }
 
-    /// Takes what the device tells of itself; whatever else it says is ignored.
+    /// Handles a text message: reads statistics and ignores everything else.
     fn listen(&mut self, text: &str) {
         let Some(numbers) = read_stats(text) else {
             return self.ingest.identity.front.ignore(1);
@@ -293,8 +295,8 @@ impl Session {
             .filter_map(|(name, value)| Some((name.clone(), value.as_f64()?)))
             .collect();
         let stats = Value::Object(numbers).to_string();
-        device.tell(stats.clone());
-        // Nobody may be listening.
+        device.set_stats(stats.clone());
+        // An error only means that there is no receiver.
         let _ = self.ingest.reports.send(Report {
             camera: device.camera.clone(),
             received: self.ingest.identity.hub.clock().now(),
@@ -306,15 +308,16 @@ impl Session {
             let (identity, row) = (self.ingest.identity.clone(), device.row);
             self.ingest.identity.front.tasks.spawn(async move {
                 let note = move |connection: &mut _| streams::note(connection, row, &stats);
-                // The store has said it if it failed; the end of the stream tries again.
+                // The store has logged the error. The end of the stream writes the statistics
+                // again.
                 let _ = identity.store.call(note).await;
             });
         }
     }
 
-    /// What is to be done once a second.
-    fn look_after(&mut self) -> Result<(), Refusal> {
-        self.follow_app()?;
+    /// Makes the checks that are due once a second.
+    fn check(&mut self) -> Result<(), Refusal> {
+        self.apply_limits()?;
         let now = Instant::now();
         let timeout = self.limits().idle_timeout;
         let quiet = now - self.last;
@@ -326,15 +329,16 @@ impl Session {
         }
         if now - self.checked >= RECHECK {
             self.checked = now;
-            self.look_for_key();
+            self.check_key();
         }
         let next = (now + TICK).min(self.last + timeout);
         self.tick.as_mut().reset(next);
         Ok(())
     }
 
-    /// Looks whether the key is still there. Frames don't wait for the store.
-    fn look_for_key(&self) {
+    /// Checks in the background that the key still exists, so that frames don't wait for the
+    /// store.
+    fn check_key(&self) {
         let (identity, device) = (self.ingest.identity.clone(), self.admission.device.clone());
         self.ingest.identity.front.tasks.spawn(async move {
             let key = device.key.clone();
@@ -345,8 +349,8 @@ impl Session {
         });
     }
 
-    /// Goes by what the app's limits are now.
-    fn follow_app(&mut self) -> Result<(), Refusal> {
+    /// Applies the app's current limits.
+    fn apply_limits(&mut self) -> Result<(), Refusal> {
         let name = self.admission.device.camera.app();
         let app = self.ingest.identity.hub.app(name);
         let Some(now) = &app else {
@@ -361,7 +365,7 @@ impl Session {
             return Ok(());
         }
         if !limits.enabled {
-            let message = format!("cameras may not push in app {name:?} any more");
+            let message = format!("pushing is no longer enabled in app {name:?}");
             return Err(Refusal::not_enabled(message));
         }
         let most = limits.max_cameras as usize;
@@ -370,7 +374,9 @@ impl Session {
             let devices = self.ingest.devices(name);
             let earlier = devices.iter().filter(|device| device.order < own);
             if earlier.count() >= most {
-                let message = format!("app {name:?} takes {most} cameras now; this is a later one");
+                let message = format!(
+                    "app {name:?} now allows {most} devices, and this device connected after them"
+                );
                 return Err(Refusal::quota_exceeded(message));
             }
         }
@@ -380,28 +386,30 @@ impl Session {
         Ok(())
     }
 
-    /// Leaves the camera's seat, unless it is another's already, and ends the stream.
-    fn leave(&self, over: &Over) -> impl Future<Output = ()> + use<> {
+    /// Releases the camera, unless another device has already taken it over, and ends the
+    /// stream.
+    fn leave(&self, over: &SessionEnd) -> impl Future<Output = ()> + use<> {
         let (identity, source) = (self.ingest.identity.clone(), self.admission.source.clone());
         let device: Arc<Device> = self.admission.device.clone();
         let (reason, is_fault) = (over.reason(), over.is_fault());
         async move {
             let now = identity.now();
             let fault = is_fault.then(|| reason.clone());
-            let leave = move |connection: &mut _| match source.leave(&device, fault.as_deref()) {
+            let leave = move |connection: &mut _| match source.disconnect(&device, fault.as_deref())
+            {
                 true => {
                     let stats = device.stats();
                     streams::end(connection, device.row, now, stats.as_deref(), &reason)
                 }
                 false => Ok(()),
             };
-            // The store has said it if it failed; the next start ends the stream.
+            // The store has logged the error. The next start ends the stream.
             let _ = identity.store.call(leave).await;
         }
     }
 }
 
-/// Reads `{"type":"stats", …}`: the numbers in it by name.
+/// Parses `{"type":"stats", …}`. Returns its numbers by name.
 pub fn read_stats(text: &str) -> Option<Map<String, Value>> {
     let mut message: Map<String, Value> = serde_json::from_str(text).ok()?;
     if message.get("type")? != "stats" {
@@ -417,7 +425,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_device_tells_numbers() {
+    fn statistics_are_numbers_by_name() {
         let told = r#"{"type":"stats","fps":12,"rssi":-61,"note":"x","heapFree":41232}"#;
         let fields = read_stats(told).expect("stats");
         assert_eq!(

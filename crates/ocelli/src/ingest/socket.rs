@@ -1,12 +1,12 @@
-//! `WS /ingest/ws?app=&room=[&identity=]`: a device connects, and takes its camera's seat.
-//! What it sends from then on is read by `session`.
+//! `WS /ingest/ws?app=&room=[&identity=]`: a device connects and is admitted. `session`
+//! reads what it sends after that.
 
 use super::Refusal;
 use super::admission::{Admission, AdmissionRequest, admit};
 use super::devices::Ingest;
-use super::session::{Session, dismiss};
-use crate::answer::Asked;
-use crate::auth::STREAM_MARK;
+use super::session::{Session, refuse_device};
+use crate::answer::QueryParams;
+use crate::auth::STREAM_KEY_PREFIX;
 use crate::visitor::bearer;
 use axum::body::Body;
 use axum::extract::State;
@@ -25,10 +25,11 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use tokio::runtime::Handle;
 
-/// The subprotocol that the boards' usual library asks for. It goes on without an
-/// answer, but other libraries hang up if what they ask for is not granted.
+/// The subprotocol that the WebSocket library common on boards requests. That library
+/// accepts a response without it, but other libraries close if the subprotocol is not
+/// confirmed.
 const PROTOCOL: &str = "arduino";
-/// The address of the ingest socket.
+/// The route of the ingest socket.
 pub fn routes(ingest: Arc<Ingest>) -> Router {
     Router::new()
         .route("/ingest/ws", any(open))
@@ -48,16 +49,16 @@ struct Asking {
 async fn open(
     State(ingest): State<Arc<Ingest>>,
     Extension(peer): Extension<Peer>,
-    Asked(asking): Asked<Asking>,
+    QueryParams(asking): QueryParams<Asking>,
     request: Request<Body>,
 ) -> Response {
     let key = bearer(request.headers()).filter(|key| !key.is_empty());
     let key = key.map(str::to_owned).or(asking.key);
-    let key = key.filter(|key| key.starts_with(STREAM_MARK));
+    let key = key.filter(|key| key.starts_with(STREAM_KEY_PREFIX));
     let limits = ingest.identity.hub.app(&asking.app).map(|app| app.ingest);
     let reading = Reading::device(limits.unwrap_or_default().max_frame_bytes());
     let offered = websocket::offers(request.headers(), PROTOCOL);
-    let arrival = Arrival {
+    let connection = NewConnection {
         ingest: ingest.clone(),
         peer: peer.clone(),
         app: asking.app,
@@ -72,18 +73,18 @@ async fn open(
         request,
         protocol,
         reading,
-        |socket| arrival.serve(socket),
+        |socket| connection.serve(socket),
     )
 }
 
-/// Whether a device may be called so. It is shown, so a key that was put there by mistake
-/// is none.
+/// Returns true if `name` is valid as a device's identity. Identities are displayed, so a
+/// key that was put there by mistake is not valid.
 pub fn is_identity(name: &str) -> bool {
     check_room(name).is_ok() && !has_secret(name)
 }
 
-/// A device that wants to push.
-struct Arrival {
+/// A device that connects.
+struct NewConnection {
     ingest: Arc<Ingest>,
     peer: Peer,
     app: String,
@@ -92,27 +93,27 @@ struct Arrival {
     key: Option<String>,
 }
 
-impl Arrival {
+impl NewConnection {
     async fn serve(self, mut socket: Socket) {
-        let (claimed, early_end) = {
-            let mut claiming = std::pin::pin!(self.claim());
+        let (admitted, early_end) = {
+            let mut admitting = std::pin::pin!(self.admit());
             let mut early_end = None;
-            // What it sends before it is told that it may is thrown away. The claim
-            // goes on in the store whether anybody waits for it or not.
-            let claimed = loop {
+            // Messages that arrive before admission are discarded. The claim continues in the store
+            // even if this task ends.
+            let admitted = loop {
                 tokio::select! {
                     biased;
-                    claimed = &mut claiming => break claimed,
+                    admitted = &mut admitting => break admitted,
                     came = poll_fn(|cx| socket.poll(cx)), if early_end.is_none() => match came {
                         Incoming::Text(_) | Incoming::Binary(_) => {}
                         end => early_end = Some(end),
                     },
                 }
             };
-            (claimed, early_end)
+            (admitted, early_end)
         };
         let (ingest, remote) = (&self.ingest, self.peer.remote);
-        match claimed {
+        match admitted {
             Ok(admission) if early_end.is_some() => {
                 let stream = admission.device.stream_id.clone();
                 let session = Session::new(ingest, socket, admission);
@@ -121,33 +122,33 @@ impl Arrival {
                     _ => session.over(),
                 };
                 tracing::info!(peer = %remote, stream, reason = over.reason(),
-                    "a camera ended before it could push");
+                    "a device disconnected before it could push");
                 session.part(over).await;
             }
             Ok(admission) => {
                 socket.stand_alone();
                 let stream = admission.device.stream_id.clone();
-                tracing::info!(peer = %remote, stream, "a camera pushes");
+                tracing::info!(peer = %remote, stream, "a device pushes");
                 let mut session = Session::new(ingest, socket, admission);
                 let over = session.run().await;
                 tracing::info!(peer = %remote, stream, reason = over.reason(),
-                    "a camera pushes no more");
+                    "a device stopped pushing");
                 session.part(over).await;
             }
             Err(refusal) => {
-                let source = format!("app {:?}, room {:?}", self.app, self.room);
-                let reason = format!("{place}: {}", refusal.message);
+                let room = format!("app {:?}, room {:?}", self.app, self.room);
+                let reason = format!("{room}: {}", refusal.message);
                 let front = &ingest.identity.front;
                 front.refused(counts::Refusal::Device, remote, &reason);
-                dismiss(socket, &refusal).await;
+                refuse_device(socket, &refusal).await;
             }
         }
     }
 
-    /// Takes the camera's seat.
-    async fn claim(&self) -> Result<Admission, Refusal> {
-        let claimed = self.try_claim().await;
-        match claimed {
+    /// Admits the device.
+    async fn admit(&self) -> Result<Admission, Refusal> {
+        let admitted = self.try_admit().await;
+        match admitted {
             Err(refusal) if refusal.code == websocket::close::UNAUTHORIZED => {
                 let address = Block::from(self.peer.remote.ip());
                 match self.ingest.failures.count(&address) {
@@ -155,15 +156,15 @@ impl Arrival {
                     Err(_) => Err(Refusal::rate_limited()),
                 }
             }
-            claimed => claimed,
+            admitted => admitted,
         }
     }
 
-    async fn try_claim(&self) -> Result<Admission, Refusal> {
+    async fn try_admit(&self) -> Result<Admission, Refusal> {
         let Ingest { identity, .. } = &*self.ingest;
         let Some(key) = &self.key else {
             return Err(Refusal::invalid_key(
-                "this needs a key, in the header `Authorization: Bearer wsk_…` or as `&key=wsk_…`",
+                "a key is required: send it in the header `Authorization: Bearer wsk_…` or as `&key=wsk_…`",
             ));
         };
         let camera = identity.hub.resolve(&self.app, &self.room);

@@ -1,4 +1,4 @@
-//! From a configuration to a running hub.
+//! Starts a hub from a configuration.
 
 mod heap;
 
@@ -32,16 +32,17 @@ use std::time::{Duration, SystemTime};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::time::{Instant, sleep};
 
-/// Connections that may wait to be accepted. What comes beyond is dropped by the kernel and
-/// tries again after one second, then two, then four: a fleet of boards that all come
-/// back at once is to fit. Linux itself allows 4096 of them, unless told otherwise.
+/// The accept backlog. The kernel drops connections beyond it, and clients try again after
+/// one second, then two, then four. A fleet of boards that all reconnect at once must fit.
+/// 4096 is Linux's own default limit.
 const BACKLOG: u32 = 4096;
 
-/// Makes a hub of what was configured. Touches no network, but cameras with
-/// `keep` begin to connect, so it needs a running runtime.
+/// Creates a hub from a configuration. Uses no network itself, but cameras with `keep`
+/// begin to connect, so it needs a running runtime.
 ///
 /// # Errors
-/// Two cameras of one id, or an app that is not configured.
+/// Returns an error if two cameras have the same id, or if a camera names an app
+/// that is not configured.
 pub fn hub(config: &Config) -> Result<Arc<Hub>, ConfigError> {
     let media = config.limits.media.clone();
     let capacity = Arc::new(Capacity::new(media, parameter_set::measure));
@@ -58,7 +59,7 @@ const DEMO: [(&str, &str); 8] = [
         "driveway=pattern:?size=960x540&fps=10&tint=drive",
     ),
     ("Garden", "garden=pattern:?size=640x480&fps=10&tint=garden"),
-    // By the way that ffmpeg cameras go: a child process, JPEG, a clock of its own.
+    // Uses the same path as ffmpeg cameras: a child process, JPEG, its own clock.
     (
         "Workshop (ffmpeg)",
         "workshop=ffmpeg:lavfi:testsrc2=size=640x360:rate=10",
@@ -75,10 +76,10 @@ const DEMO: [(&str, &str); 8] = [
     ),
 ];
 
-/// The demo's cameras, for whoever starts the hub without any.
+/// The demo's cameras, used when the hub is started without any.
 ///
 /// # Errors
-/// None that a user could cause.
+/// No error that a user could cause.
 pub fn demo() -> Result<Vec<CameraConfig>, ConfigError> {
     let cameras = DEMO.iter().enumerate().map(|(index, (name, source))| {
         let mut camera = from_argument(source, index + 1)?;
@@ -88,46 +89,46 @@ pub fn demo() -> Result<Vec<CameraConfig>, ConfigError> {
     cameras.collect()
 }
 
-/// Says on standard error who can reach the hub and what to do next.
-fn greet(address: SocketAddr, hub: &Hub, tls: &Mode) {
+/// Writes to standard error who can reach the hub and what to do next.
+fn print_hints(address: SocketAddr, hub: &Hub, tls: &Mode) {
     let mut words = String::new();
     let public = hub.apps().iter().any(|app| app.public_playback);
     if hub.cameras().is_empty() {
         words.push_str(
-            "No cameras yet. Name them like this: \
+            "No cameras yet. Add one like this: \
              ocelli serve rtsp://user:password@10.0.0.7/stream1\n",
         );
     }
     if address.ip().is_loopback() {
         let port = address.port();
         words.push_str(&format!(
-            "Only this machine can open it. To open it to your network: --listen 0.0.0.0:{port}\n"
+            "The hub can be reached from this machine only. To allow access from your network: --listen 0.0.0.0:{port}\n"
         ));
         if public {
             words.push_str(
-                "(anybody on that network can then watch the cameras, without a password; \
-                 --private shows them only to those who sign in).\n",
+                "(anyone on that network can then watch the cameras without a password; \
+                 with --private, only users who sign in can).\n",
             );
         }
     } else if public {
         words.push_str(&format!(
-            "Anybody who reaches {address} can watch the cameras; --private shows them only \
-             to those who sign in.\n"
+            "Anyone who can reach {address} can watch the cameras; with --private, only users who \
+             sign in can.\n"
         ));
     } else {
-        words.push_str("Those who sign in or have a link can watch the cameras.\n");
+        words.push_str("Users who sign in or have a link can watch the cameras.\n");
     }
     if let Mode::Local(_) = tls {
         let port = address.port();
         words.push_str(&format!(
-            "Devices trust it once they know its certificate authority: open \
+            "Devices trust the hub after its certificate authority is installed on them: open \
              http://<this machine>:{port}/ca on them.\n"
         ));
     }
     log::say(&words);
 }
 
-/// What addresses begin with for the person who started the hub, which listens there.
+/// The base URL for the user who started the hub, which listens on `listen`.
 fn local_address(front: &Front, listen: SocketAddr) -> String {
     if let Some(url) = front.origin_policy.public() {
         return url.origin().to_owned();
@@ -139,10 +140,10 @@ fn local_address(front: &Front, listen: SocketAddr) -> String {
     }
 }
 
-/// Says on standard error by which link the first user is made, if there is none yet.
-/// It goes nowhere else: whoever reads it can take the hub over.
-async fn invite(catalog: &Arc<Catalog>, address: &str) -> Result<(), ChangeError> {
-    if let Some(code) = catalog.first_code().await? {
+/// Writes the link that creates the first user to standard error, if there is no user yet.
+/// The link is written nowhere else, because it gives full control of the hub.
+async fn print_setup_link(catalog: &Arc<Catalog>, address: &str) -> Result<(), ChangeError> {
+    if let Some(code) = catalog.create_first_code().await? {
         let words = format!(
             "No user yet. Within 10 minutes, choose a password here:\n  {}\n",
             sign_in_link(address, &code)
@@ -152,25 +153,26 @@ async fn invite(catalog: &Arc<Catalog>, address: &str) -> Result<(), ChangeError
     Ok(())
 }
 
-/// The data directory: the one that was named, or the user's own.
+/// The data directory: `named`, or the user's default one.
 ///
 /// # Errors
-/// None was named, and the user has no home.
+/// Returns an error if no directory is named and the user has no home directory.
 pub fn data_directory(named: Option<&Path>) -> Result<PathBuf, StoreError> {
     let found = named.map(Path::to_owned);
     found
         .or_else(|| store::default_directory(|name| std::env::var_os(name)))
         .ok_or_else(|| {
-            let message = "there is no home directory to keep things in; name one with --data DIR";
+            let message =
+                "there is no home directory for the hub's data; name a directory with --data DIR";
             StoreError::Unusable(message.to_owned())
         })
 }
 
-/// How long a hub that is about to end may still have the data directory.
+/// How long to wait for a hub that is shutting down to release the data directory.
 const TAKEOVER: Duration = Duration::from_secs(3);
 
-/// Claims the data directory. Two hubs on one would undo each other's work: of the links
-/// and the addresses that are kept there only the last one's would be right.
+/// Locks the data directory. Two hubs on one directory would overwrite each other's data:
+/// only the last hub's links and addresses would be right.
 async fn claim(data: &Path) -> Result<File, StoreError> {
     let until = Instant::now() + TAKEOVER;
     loop {
@@ -179,7 +181,7 @@ async fn claim(data: &Path) -> Result<File, StoreError> {
         }
         if Instant::now() >= until {
             return Err(StoreError::Unusable(format!(
-                "another hub runs on {}; give each a directory of its own with --data DIR",
+                "another hub is using {}; give each hub its own directory with --data DIR",
                 data.display()
             )));
         }
@@ -187,8 +189,7 @@ async fn claim(data: &Path) -> Result<File, StoreError> {
     }
 }
 
-/// Opens the store of a data directory, which is then claimed, and reads what the last run
-/// left there.
+/// Locks the data directory, opens its store and reads the state that the last run saved.
 async fn open_store(
     data: Option<&Path>,
     claimed: &mut Option<File>,
@@ -203,12 +204,12 @@ async fn open_store(
     Ok(store)
 }
 
-/// Why the hub does not start.
+/// The reason why the hub does not start.
 #[derive(Debug)]
 pub enum LaunchError {
     /// The address can't be listened on.
     Listen(SocketAddr, io::Error),
-    /// There is no TLS, which was asked for.
+    /// TLS is configured but can't be set up.
     Tls(TlsError),
 }
 
@@ -216,15 +217,15 @@ impl std::fmt::Display for LaunchError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             LaunchError::Listen(address, error) => write!(f, "can't listen on {address}: {error}"),
-            LaunchError::Tls(error) => write!(f, "can't serve by TLS: {error}"),
+            LaunchError::Tls(error) => write!(f, "can't serve TLS: {error}"),
         }
     }
 }
 
 impl std::error::Error for LaunchError {}
 
-/// Prepares TLS as it was configured; what keeps its certificate, and the hub's own authority
-/// where there is one.
+/// Sets up TLS as configured. Returns the task state that keeps the certificate current,
+/// and the hub's own certificate authority if it has one.
 fn prepare_tls(
     front: &mut Front,
     config: &Config,
@@ -251,7 +252,8 @@ fn prepare_tls(
 /// Listens and serves until `shutdown` is ready.
 ///
 /// # Errors
-/// An address can't be listened on, or TLS was asked for and can't be had.
+/// Returns an error if an address can't be listened on, or if TLS is configured
+/// but can't be set up.
 pub async fn serve(
     config: Config,
     hub: Arc<Hub>,
@@ -259,7 +261,7 @@ pub async fn serve(
 ) -> Result<(), LaunchError> {
     let listener = bind(config.listen)?;
     let ports = bind_ports(&config, &hub)?;
-    let address = here(&listener, config.listen)?;
+    let address = bound_address(&listener, config.listen)?;
     let mut hosts = config.allowed_hosts.clone();
     if let Mode::Local(names) = &config.tls {
         hosts.extend_from_slice(names);
@@ -281,11 +283,11 @@ pub async fn serve(
     let opened = open_store(config.data.as_deref(), &mut claimed, &mut saved, now).await;
     let store = opened.unwrap_or_else(|error| {
         tracing::error!(
-            "{error}. The cameras of the configuration are shown all the same, in app \"live\" \
-             to anybody unless [app.live] in it says otherwise; tokens and changes of apps wait \
-             until this is mended and the hub started anew"
+            "{error}. The configured cameras still run, and app \"live\" is public unless \
+             [app.live] in the configuration changes that; tokens and changes to apps are not \
+             available until this is fixed and the hub is restarted"
         );
-        // Nothing may be changed on top of what can't be read.
+        // No changes are accepted while the existing data can't be read.
         Store::closed(&error.to_string())
     });
     let front = Arc::new(front);
@@ -303,23 +305,23 @@ pub async fn serve(
     catalog.restore(saved);
     let data = data_directory(config.data.as_deref()).ok();
     let telemetry = Telemetry::start(config.telemetry.bounds, data.as_deref());
-    greet(address, &identity.hub, &config.tls);
+    print_hints(address, &identity.hub, &config.tls);
     if identity.store.key().is_ok() {
         let ours = local_address(&front, address);
-        if let Err(error) = invite(&catalog, &ours).await {
-            tracing::error!("the link for the first user can't be made: {error}");
+        if let Err(error) = print_setup_link(&catalog, &ours).await {
+            tracing::error!("can't create the link for the first user: {error}");
         }
         let keep =
             move |connection: &mut rusqlite::Connection| store::address::put(connection, &ours);
         if let Err(error) = identity.store.call(keep).await {
             tracing::warn!(
-                "where the hub is reached can't be kept, so `ocelli admin link` has to be told: {error}"
+                "can't save the hub's address, so `ocelli admin link` needs it as an argument: {error}"
             );
         }
     }
     let scheme = front.scheme();
     if let Err(error) = writeln!(io::stdout(), "listening on {scheme}://{address}") {
-        tracing::warn!(%address, %error, "listening, but can't say so on standard output");
+        tracing::warn!(%address, %error, "listening, but can't write to standard output");
     }
     let keeping = keeper.map(|keeper| tokio::spawn(keeper.run()));
     let giving_back = tokio::spawn(heap::give_back());
@@ -366,7 +368,7 @@ fn bind(address: SocketAddr) -> Result<TcpListener, LaunchError> {
             SocketAddr::V4(_) => TcpSocket::new_v4()?,
             SocketAddr::V6(_) => TcpSocket::new_v6()?,
         };
-        // A hub that is started again finds its port free.
+        // Allows a restarted hub to bind its port at once.
         socket.set_reuseaddr(true)?;
         socket.bind(address)?;
         socket.listen(BACKLOG)
@@ -374,13 +376,13 @@ fn bind(address: SocketAddr) -> Result<TcpListener, LaunchError> {
     bound().map_err(|error| LaunchError::Listen(address, error))
 }
 
-/// The address that was bound where this one was asked for.
-fn here(listener: &TcpListener, asked: SocketAddr) -> Result<SocketAddr, LaunchError> {
+/// The address that was bound for `asked`.
+fn bound_address(listener: &TcpListener, asked: SocketAddr) -> Result<SocketAddr, LaunchError> {
     let local = listener.local_addr();
     local.map_err(|error| LaunchError::Listen(asked, error))
 }
 
-/// The ports that cameras have of their own, with their listeners.
+/// Binds the JSMpeg ports of the cameras that have them.
 fn bind_ports(
     config: &Config,
     hub: &Hub,
@@ -396,13 +398,13 @@ fn bind_ports(
         let ports = jsmpeg::Ports {
             camera: found,
             options: options.clone(),
-            ws_port: here(&ws, options.ws)?.port(),
+            ws_port: bound_address(&ws, options.ws)?.port(),
         };
         tracing::info!(
             camera = camera.room,
-            http = %here(&http, options.http)?,
-            ws = %here(&ws, options.ws)?,
-            "its own ports for JSMpeg pages",
+            http = %bound_address(&http, options.http)?,
+            ws = %bound_address(&ws, options.ws)?,
+            "listening on the camera's JSMpeg ports",
         );
         bound.push((ports, http, ws));
     }

@@ -1,13 +1,12 @@
-//! The hub in numbers, for Prometheus: read when somebody asks, never kept up to date.
+//! Metrics in the Prometheus text format, collected on each scrape.
 //!
-//! Names and units follow <https://prometheus.io/docs/practices/naming/>. A camera is
-//! named by its id alone, so there are as many rows as cameras and no more, and nothing
-//! that a person wrote can break a line.
+//! Names and units follow <https://prometheus.io/docs/practices/naming/>. A camera's only label is
+//! its id, so there is one row per camera, and text that a person entered cannot break a line.
 //!
-//! What does not belong here: who may see which camera (`api::health`).
+//! The cameras that a client may see are chosen in `api::health`.
 
 mod process;
-mod sheet;
+mod writer;
 
 use crate::visitor::Identity;
 use http::header::{ACCEPT, HeaderMap};
@@ -17,25 +16,25 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
-use sheet::Sheet;
 use std::collections::BTreeSet;
 use std::fmt::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use tokio::time::Instant;
+use writer::MetricsWriter;
 
-/// The forms of the text, which differ in little.
+/// The text formats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
-    /// <https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format>,
-    /// which everything reads that reads any.
+    /// <https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format>, which
+    /// every consumer of Prometheus metrics reads.
     Plain,
-    /// OpenMetrics 1.0, for those who ask for it, as Prometheus does.
+    /// OpenMetrics 1.0, for clients that accept it, such as Prometheus.
     OpenMetrics,
 }
 
 impl Form {
-    /// The one that a client can read, by its `Accept`.
+    /// The format for a client, by its `Accept` header.
     pub fn accepted(headers: &HeaderMap) -> Self {
         let mut accepted = headers.get_all(ACCEPT).iter();
         let asks = accepted.any(|accept| {
@@ -45,7 +44,7 @@ impl Form {
         if asks { Form::OpenMetrics } else { Form::Plain }
     }
 
-    /// Its media type.
+    /// The format's media type.
     pub fn media_type(self) -> &'static str {
         match self {
             Form::Plain => "text/plain; version=0.0.4; charset=utf-8",
@@ -54,10 +53,10 @@ impl Form {
     }
 }
 
-/// What a camera can be doing, each a row of its own.
+/// The states of a camera; each has its own row.
 const STATES: [&str; 5] = ["idle", "starting", "live", "stalled", "failed"];
 
-/// The numbers of the hub, which began at `started`, and of these cameras.
+/// The metrics of the hub, which started at `started`, and of these cameras.
 pub fn text(
     identity: &Arc<Identity>,
     started: Instant,
@@ -82,8 +81,8 @@ pub fn text(
     }
 }
 
-/// The plain form of an OpenMetrics text: a counter's heading names its rows, whose
-/// names end in `_total`, and there is no mark at the end.
+/// Converts OpenMetrics text to the plain format: the header of a counter has the name of its rows,
+/// which ends in `_total`, and there is no end marker.
 fn plain(text: &str) -> String {
     let counters: BTreeSet<_> = text
         .lines()
@@ -123,11 +122,11 @@ type Labels<'a, const N: usize> = [(&'static str, &'a str); N];
 
 impl Collector for Scrape {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let mut sheet = Sheet(encoder);
-        self.cameras(&mut sheet)?;
-        self.viewers(&mut sheet)?;
-        self.hub(&mut sheet)?;
-        process::write(&mut sheet)
+        let mut writer = MetricsWriter(encoder);
+        self.cameras(&mut writer)?;
+        self.viewers(&mut writer)?;
+        self.hub(&mut writer)?;
+        process::write(&mut writer)
     }
 }
 
@@ -140,41 +139,41 @@ impl Scrape {
         rows.map(move |(id, status)| ([("camera", id.as_str())], read(status)))
     }
 
-    fn cameras(&self, sheet: &mut Sheet<'_>) -> fmt::Result {
-        sheet.counters(
+    fn cameras(&self, writer: &mut MetricsWriter<'_>) -> fmt::Result {
+        writer.counters(
             "ocelli_camera_frames",
-            "Frames that the camera's viewers could be shown.",
+            "Frames available to the camera's viewers.",
             self.each(|status| status.frames),
         )?;
-        sheet.counters(
+        writer.counters(
             "ocelli_camera_bytes",
             "Bytes of these frames.",
             self.each(|status| status.bytes),
         )?;
-        sheet.counters(
+        writer.counters(
             "ocelli_camera_dropped_frames",
             "Frames superseded before a viewer took them, over all viewers.",
             self.each(|status| status.dropped),
         )?;
-        sheet.counters(
+        writer.counters(
             "ocelli_camera_restarts",
-            "How often the camera's source was restarted.",
+            "Restarts of the camera's source.",
             self.each(|status| status.restarts),
         )?;
-        sheet.gauges(
+        writer.gauges(
             "ocelli_camera_viewers",
             "Subscriptions on the camera.",
             self.each(|status| status.viewers as f64),
         )?;
-        sheet.gauges(
+        writer.gauges(
             "ocelli_camera_frames_per_second",
             "The camera's recent frame rate.",
             self.each(|status| status.fps),
         )?;
         let with_picture = self.cameras.iter().filter(|(_, s)| s.taken.is_known());
-        sheet.gauges(
+        writer.gauges(
             "ocelli_camera_picture_age_seconds",
-            "The age of the camera's newest picture; no row while there is none.",
+            "Age of the camera's newest picture; no row without a picture.",
             with_picture.map(|(id, status)| {
                 let age = self.now.micros_since(status.taken) as f64 / 1e6;
                 ([("camera", id.as_str())], age)
@@ -186,58 +185,58 @@ impl Scrape {
                 (labels, f64::from(u8::from(status.state.name() == state)))
             })
         });
-        sheet.gauges(
+        writer.gauges(
             "ocelli_camera_state",
-            "1 for what the camera is doing.",
+            "1 for the camera's current state.",
             states,
         )
     }
 
-    fn viewers(&self, sheet: &mut Sheet<'_>) -> fmt::Result {
+    fn viewers(&self, writer: &mut MetricsWriter<'_>) -> fmt::Result {
         let read = Transport::ALL.map(|transport| {
             (
                 [("sink", transport.name())],
                 self.identity.front.counts.reading(transport),
             )
         });
-        sheet.gauges(
+        writer.gauges(
             "ocelli_sink_viewers",
             "Viewers connected.",
-            read.map(|(labels, told)| (labels, told.viewers as f64)),
+            read.map(|(labels, counts)| (labels, counts.viewers as f64)),
         )?;
-        sheet.counters(
+        writer.counters(
             "ocelli_sink_frames",
             "Frames handed to viewers.",
-            read.map(|(labels, told)| (labels, told.frames)),
+            read.map(|(labels, counts)| (labels, counts.frames)),
         )?;
-        sheet.counters(
+        writer.counters(
             "ocelli_sink_bytes",
             "Bytes of these frames.",
-            read.map(|(labels, told)| (labels, told.bytes)),
+            read.map(|(labels, counts)| (labels, counts.bytes)),
         )
     }
 
-    fn hub(&self, sheet: &mut Sheet<'_>) -> fmt::Result {
+    fn hub(&self, writer: &mut MetricsWriter<'_>) -> fmt::Result {
         let refused = Refusal::ALL.map(|why| {
             (
                 [("reason", why.name())],
                 self.identity.front.counts.refused(why),
             )
         });
-        sheet.counters(
+        writer.counters(
             "ocelli_refused",
-            "Requests, upgrades and connections that were turned away.",
+            "Refused requests, upgrades and connections.",
             refused,
         )?;
         let budgets = self.identity.hub.budgets();
         let counts =
             PeerKind::ALL.map(|kind| ([("peer", kind.allowance().name)], budgets.counts(kind)));
-        sheet.counters(
+        writer.counters(
             "ocelli_budget_waits",
-            "Pauses in reading a peer that was over its budget.",
+            "Pauses in reading from peers that were over their budget.",
             counts.map(|(labels, counts)| (labels, counts.waits.load(Ordering::Relaxed))),
         )?;
-        sheet.counters(
+        writer.counters(
             "ocelli_budget_disconnects",
             "Peers that were disconnected because they stayed over their budget.",
             counts.map(|(labels, counts)| (labels, counts.cut_off.load(Ordering::Relaxed))),
@@ -248,56 +247,60 @@ impl Scrape {
             ("mpeg1", capacity.mpeg1_renditions()),
         ];
         let renditions = renditions.map(|(codec, permits)| ([("codec", codec)], permits));
-        sheet.gauges(
+        writer.gauges(
             "ocelli_renditions",
-            "Streams that are being turned into another codec, by a child process each.",
+            "Running transcodes, each in its own child process.",
             renditions.map(|(labels, permits)| (labels, permits.running() as f64)),
         )?;
-        sheet.gauges(
+        writer.gauges(
             "ocelli_max_renditions",
-            "Streams that may be turned into another codec at a time.",
+            "Maximum number of concurrent transcodes.",
             renditions.map(|(labels, permits)| (labels, permits.most() as f64)),
         )?;
-        sheet.counters(
+        writer.counters(
             "ocelli_refused_renditions",
-            "How often a rendition was asked for while as many ran as may.",
+            "Renditions refused because the maximum was running.",
             renditions.map(|(labels, permits)| (labels, permits.refused())),
         )?;
-        sheet.counter(
+        writer.counter(
             "ocelli_oversized_pictures",
-            "Pictures that were refused for their size.",
+            "Pictures refused because of their size.",
             capacity.oversized() as f64,
         )?;
         let ignored = self.identity.front.ignored.load(Ordering::Relaxed);
-        sheet.counter(
+        writer.counter(
             "ocelli_ignored_messages",
-            "Messages of viewers that were passed over: malformed, or of unknown cameras.",
+            "Viewer messages that were ignored: malformed, or for unknown cameras.",
             ignored as f64,
         )?;
-        sheet.gauge(
+        writer.gauge(
             "ocelli_connections",
-            "Connections that are open.",
+            "Open connections.",
             self.identity.front.connection_limiter.open() as f64,
         )?;
-        sheet.gauge(
+        writer.gauge(
             "ocelli_max_connections",
-            "Connections that may be open.",
+            "Maximum number of open connections.",
             self.identity.front.connection_limiter.most() as f64,
         )?;
-        sheet.gauge(
+        writer.gauge(
             "ocelli_store_usable",
-            "1 when the store can be used, which tokens and sign-in need.",
+            "1 if the store can be used; tokens and sign-in need it.",
             f64::from(u8::from(self.identity.store.fault().is_none())),
         )?;
         let build = [("version", env!("CARGO_PKG_VERSION"))];
-        sheet.gauges("ocelli_build_info", "The hub's version.", [(build, 1.0)])?;
-        sheet.gauge(
+        writer.gauges("ocelli_build_info", "The hub's version.", [(build, 1.0)])?;
+        writer.gauge(
             "ocelli_uptime_seconds",
-            "How long the hub has been up.",
+            "Time since the hub started.",
             self.started.elapsed().as_secs_f64(),
         )?;
         let runtime = tokio::runtime::Handle::try_current().ok();
         let tasks = runtime.map_or(0, |runtime| runtime.metrics().num_alive_tasks());
-        sheet.gauge("ocelli_tasks", "Tasks that are alive.", tasks as f64)
+        writer.gauge(
+            "ocelli_tasks",
+            "Running tasks of the async runtime.",
+            tasks as f64,
+        )
     }
 }

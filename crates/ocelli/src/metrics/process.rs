@@ -1,15 +1,15 @@
-//! What the system counts of this process, under the names that every Prometheus client
-//! gives them: <https://prometheus.io/docs/instrumenting/writing_clientlibs/#process-metrics>.
+//! Process metrics from the system, under the standard names of Prometheus clients:
+//! <https://prometheus.io/docs/instrumenting/writing_clientlibs/#process-metrics>.
 
-use super::sheet::Sheet;
+use super::writer::MetricsWriter;
 use std::fmt;
 use std::fs;
 
-/// What `/proc` tells of this process; what it does not tell has no row.
+/// Statistics of this process from `/proc`; unavailable ones have no row.
 struct Process {
-    /// Seconds in user and kernel mode.
+    /// CPU seconds in user and kernel mode.
     cpu: Option<f64>,
-    /// Bytes of memory held.
+    /// Resident memory in bytes.
     resident: Option<u64>,
     open_descriptors: Option<usize>,
     most_descriptors: Option<u64>,
@@ -29,7 +29,7 @@ impl Process {
             cpu: ticks(&stat)
                 .map(|ticks| ticks as f64 / rustix::param::clock_ticks_per_second() as f64),
             resident: pages.map(|pages: u64| pages * page),
-            // The directory that is being read is itself one.
+            // Reading the directory opens a descriptor itself.
             open_descriptors: fs::read_dir("/proc/self/fd")
                 .ok()
                 .map(|open| open.count().saturating_sub(1)),
@@ -38,8 +38,8 @@ impl Process {
     }
 }
 
-/// Clock ticks of a process, from its line in `/proc` (proc_pid_stat(5)): the fields 14
-/// and 15. The second, its name, may hold spaces and brackets.
+/// Clock ticks of a process from its stat line (proc_pid_stat(5)): fields 14 and 15. Field 2, the
+/// name, may contain spaces and parentheses.
 fn ticks(stat: &str) -> Option<u64> {
     let (_, behind_name) = stat.rsplit_once(')')?;
     let mut times = behind_name.split_ascii_whitespace().skip(11);
@@ -48,31 +48,31 @@ fn ticks(stat: &str) -> Option<u64> {
 }
 
 /// Adds the rows of this process.
-pub(super) fn write(sheet: &mut Sheet<'_>) -> fmt::Result {
+pub(super) fn write(writer: &mut MetricsWriter<'_>) -> fmt::Result {
     let process = Process::read();
     if let Some(seconds) = process.cpu {
-        sheet.counter("process_cpu_seconds", "CPU time used.", seconds)?;
+        writer.counter("process_cpu_seconds", "CPU time used.", seconds)?;
     }
     let rows = [
         (
             "process_resident_memory_bytes",
-            "Memory held.",
+            "Resident memory.",
             process.resident.map(|bytes| bytes as f64),
         ),
         (
             "process_open_fds",
-            "Descriptors that are open.",
+            "Open file descriptors.",
             process.open_descriptors.map(|open| open as f64),
         ),
         (
             "process_max_fds",
-            "Descriptors that may be open.",
+            "Maximum number of open file descriptors.",
             process.most_descriptors.map(|most| most as f64),
         ),
     ];
     for (name, help, value) in rows {
         if let Some(value) = value {
-            sheet.gauge(name, help, value)?;
+            writer.gauge(name, help, value)?;
         }
     }
     Ok(())
@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_name_of_a_process_may_hold_anything() {
+    fn the_name_of_a_process_may_contain_any_character() {
         let rest = "S 1 2 3 4 5 6 7 8 9 10 400 25 0";
         assert_eq!(ticks(&format!("7 (ocelli) {rest}")), Some(425));
         assert_eq!(ticks(&format!("7 (a) b) ( c) {rest}")), Some(425));

@@ -1,5 +1,5 @@
-//! The browser part: files built by `web/` and kept inside the binary, and the
-//! pages among them: the wall, its settings, signing in, one camera.
+//! Serves the web client: the files built by `web/` and embedded in the binary, including the
+//! pages for the wall, its settings, sign-in and a single camera.
 
 pub mod trust;
 
@@ -27,13 +27,13 @@ use std::sync::Arc;
 #[allow_missing = true]
 struct Dist;
 
-/// No page of ours runs a script or opens a socket that is not ours. Sockets of
-/// other hubs are for pages that embed the elements, not for these.
+/// The pages' content security policy: scripts only from this hub. Sockets to other hosts are
+/// not blocked.
 pub const POLICY: &str = "default-src 'self'; img-src 'self' blob: data:; worker-src 'self' blob:; \
      connect-src 'self' ws: wss:; style-src 'self' 'unsafe-inline'; object-src 'none'; \
      base-uri 'none'; form-action 'self'";
 
-/// Answers every address that no other route has.
+/// Handles every path without another route.
 pub fn routes(identity: Arc<Identity>) -> Router {
     Router::new().fallback(serve).with_state(identity)
 }
@@ -42,7 +42,7 @@ async fn serve(State(identity): State<Arc<Identity>>, request: Request) -> Respo
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return Problem::new(
             StatusCode::METHOD_NOT_ALLOWED,
-            "only GET and HEAD are answered here",
+            "only GET and HEAD are allowed here",
         )
         .into_response();
     }
@@ -50,7 +50,7 @@ async fn serve(State(identity): State<Arc<Identity>>, request: Request) -> Respo
     if let Some(place) = path.strip_prefix("/play/") {
         let place = percent_decode_str(place).decode_utf8_lossy();
         let Some((app, room)) = place.split_once('/') else {
-            return Problem::not_found("the address is /play/<app>/<room>").into_response();
+            return Problem::not_found("the URL must be /play/<app>/<room>").into_response();
         };
         let (app, room) = (app.to_owned(), room.to_owned());
         let (mut parts, body) = request.into_parts();
@@ -73,13 +73,13 @@ async fn serve(State(identity): State<Arc<Identity>>, request: Request) -> Respo
     }
 }
 
-/// Whether it is a browser that goes to a page, and no program.
+/// Whether the client is a browser that navigates to a page.
 fn reads_pages(headers: &HeaderMap) -> bool {
     let accept = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok());
     accept.is_some_and(|accept| accept.contains("text/html"))
 }
 
-/// A refusal that leads a person to where they sign in, and back to `path` from there.
+/// A 401 page that redirects to sign-in and returns to `path` afterwards.
 fn sign_in_first(path: &str) -> Response {
     let back = utf8_percent_encode(path, NON_ALPHANUMERIC);
     let sign_in = format!("/sign-in?back={back}");
@@ -87,7 +87,7 @@ fn sign_in_first(path: &str) -> Response {
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">\
          <meta http-equiv=\"refresh\" content=\"0;url={sign_in}\">\
          <title>Sign in · Ocelli</title>\
-         <p>This camera is for those who sign in. <a href=\"{sign_in}\">Sign in</a></p></html>\n"
+         <p>Sign in to watch this camera. <a href=\"{sign_in}\">Sign in</a></p></html>\n"
     );
     let headers = [
         (CONTENT_TYPE, "text/html; charset=utf-8"),
@@ -97,16 +97,16 @@ fn sign_in_first(path: &str) -> Response {
     (StatusCode::UNAUTHORIZED, headers, page).into_response()
 }
 
-/// What is said where the browser part is missing.
+/// The error if the web client is missing from the binary.
 pub const NOT_BUILT: &str =
-    "this binary was built without its browser part; build it with `make build`";
+    "this binary was built without the web client; build it with `make build`";
 
-/// A file of the browser part as it was built.
+/// A file of the web client.
 pub fn built(name: &str) -> Option<Bytes> {
     Some(shared(Dist::get(name)?.data))
 }
 
-/// The file as it stands in the program: an answer with it takes no memory.
+/// The embedded file as bytes, without a copy.
 fn shared(data: Cow<'static, [u8]>) -> Bytes {
     match data {
         Cow::Borrowed(data) => Bytes::from_static(data),
@@ -114,12 +114,12 @@ fn shared(data: Cow<'static, [u8]>) -> Bytes {
     }
 }
 
-/// The compressed forms of a file, the shortest first: what a client calls it (RFC 9110,
-/// 8.4.1) and how its name ends.
+/// The compressed variants of a file, smallest first: content coding (RFC 9110, 8.4.1) and file
+/// suffix.
 const CODINGS: [(&str, &str); 2] = [("br", ".br"), ("gzip", ".gz")];
 
-/// Whether a client takes a coding, by its `Accept-Encoding` (RFC 9110, 12.5.3). One that does
-/// not name the coding gets the file as it is.
+/// Whether the client accepts a coding, by its `Accept-Encoding` (RFC 9110, 12.5.3). A coding that
+/// is not listed is not used.
 fn accepts(headers: &HeaderMap, coding: &str) -> bool {
     let lines = headers.get_all(ACCEPT_ENCODING).iter();
     let lines = lines.filter_map(|line| line.to_str().ok());
@@ -134,10 +134,10 @@ fn accepts(headers: &HeaderMap, coding: &str) -> bool {
     })
 }
 
-/// A file in the shortest form that the client takes, and its coding.
+/// The smallest variant of a file that the client accepts, and its coding.
 fn shortest(name: &str, headers: &HeaderMap) -> Option<(EmbeddedFile, Option<&'static str>)> {
     for (coding, ending) in CODINGS {
-        // Compressed forms are no files of their own.
+        // Compressed variants have no URL of their own.
         if name.ends_with(ending) {
             return None;
         }
@@ -155,8 +155,11 @@ fn file(name: &str, request: &Request) -> Response {
         if name == "index.html" {
             return plain(StatusCode::NOT_FOUND, NOT_BUILT);
         }
-        return Problem::not_found(format!("there is nothing at {:?}", request.uri().path()))
-            .into_response();
+        return Problem::not_found(format!(
+            "there is no page or file at {:?}",
+            request.uri().path()
+        ))
+        .into_response();
     };
     let tag = entity_tag(&found);
     let fresh = request.headers().get(IF_NONE_MATCH) == Some(&tag);
@@ -173,7 +176,7 @@ fn file(name: &str, request: &Request) -> Response {
     if let Some(coding) = coding {
         headers.insert(CONTENT_ENCODING, HeaderValue::from_static(coding));
     }
-    // Built names carry a hash of what is in them; the others are asked for anew.
+    // Names in `assets/` contain a hash of the content; all other files are revalidated.
     let cache = if name.starts_with("assets/") {
         "public, max-age=31536000, immutable"
     } else {
@@ -184,7 +187,7 @@ fn file(name: &str, request: &Request) -> Response {
         headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     }
     if name.ends_with(".js") {
-        // The elements are for anyone's page; what they may watch is decided elsewhere.
+        // Other sites may load the elements; their access to cameras is checked separately.
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     }
     response

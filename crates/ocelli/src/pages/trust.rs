@@ -1,7 +1,7 @@
-//! Where devices fetch the hub's own authority, and how they are told to trust it.
+//! Serves the hub's own certificate authority (CA), with instructions for installing it.
 //!
-//! All of it is public, and is answered without TLS too: a device that does not trust
-//! the hub yet has no other way.
+//! Everything here is public and is also served without TLS, because a device that does not trust
+//! the hub yet could not fetch it otherwise.
 
 use crate::answer::Problem;
 use crate::pages;
@@ -15,13 +15,13 @@ use ocelli_net::tls::authority::Certificate;
 use rustls::pki_types::CertificateDer;
 use std::sync::Arc;
 
-/// The page of instructions; `@PRINT@` stands for the fingerprint.
+/// The page with instructions; `@PRINT@` is replaced with the fingerprint.
 const PAGE: &str = include_str!("trust.html");
 
-/// The hub's own certificate authority, if it has one.
+/// The hub's own CA certificate, if it has one.
 pub type Authority = Option<Arc<Certificate>>;
 
-/// The addresses where the authority is fetched.
+/// The routes that serve the CA.
 pub fn routes(authority: Authority) -> Router {
     Router::new()
         .route("/ca", get(page))
@@ -31,7 +31,7 @@ pub fn routes(authority: Authority) -> Router {
         .with_state(authority)
 }
 
-/// The SHA-256 of a certificate as devices show it: `AB:CD:…`.
+/// The SHA-256 fingerprint of a certificate, formatted as devices show it: `AB:CD:…`.
 pub fn fingerprint(certificate: &CertificateDer<'_>) -> String {
     let digest = digest(&SHA256, certificate);
     let bytes: Vec<_> = digest
@@ -45,8 +45,8 @@ pub fn fingerprint(certificate: &CertificateDer<'_>) -> String {
 fn of(authority: &Authority) -> Result<&Certificate, Problem> {
     authority.as_deref().ok_or_else(|| {
         Problem::not_found(
-            "this hub has no certificate authority of its own: it was not started with --tls \
-             local, nor with mode = \"local\" in [tls]",
+            "this hub has no certificate authority; start it with --tls local or set \
+             mode = \"local\" in [tls]",
         )
     })
 }
@@ -63,7 +63,7 @@ async fn pem(State(authority): State<Authority>) -> Result<Response, Problem> {
     Ok((kind, pem).into_response())
 }
 
-/// For Windows and phones, which open it with what installs certificates.
+/// The format that Windows and phones open with their certificate installer.
 async fn der(State(authority): State<Authority>) -> Result<Response, Problem> {
     let der = of(&authority)?.der.to_vec();
     let kind = [
@@ -76,10 +76,10 @@ async fn der(State(authority): State<Authority>) -> Result<Response, Problem> {
     Ok((kind, der).into_response())
 }
 
-/// For a board's program.
+/// A C header for firmware.
 async fn header(State(authority): State<Authority>) -> Result<Response, Problem> {
     let mut text = String::from(
-        "// The certificate authority of an Ocelli hub. It is no secret.\n\
+        "// The CA certificate of an Ocelli hub. It is not a secret.\n\
          #pragma once\n\nstatic const char OCELLI_CA[] =\n",
     );
     for line in of(&authority)?.pem.lines() {

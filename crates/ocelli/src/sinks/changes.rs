@@ -1,4 +1,4 @@
-//! That something has happened in the hub, and whether a viewer may stay after it.
+//! Change notifications of the hub, and re-authorization of viewers after a change.
 
 use crate::visitor::{Identity, LAPSED, PRIVATE, Visitor};
 use futures_util::Stream;
@@ -9,47 +9,50 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use tokio_stream::wrappers::WatchStream;
 
-/// That cameras came, went or changed, or that other viewers may see them, or that the
-/// hub stops.
+/// Change flag for the hub: cameras were added, removed or changed, other viewers may see
+/// them, or the hub stops.
 ///
-/// `A` is where changes come from, which only tests choose.
+/// `A` is the stream of changes; only tests set it.
 pub struct HubChanges<A = WatchStream<u64>> {
-    alarm: A,
+    changes: A,
     any: bool,
 }
 
 impl HubChanges {
-    /// Of this hub, from now on.
+    /// Changes of `hub` from now on.
     pub fn new(hub: &Hub) -> Self {
         Self::of(WatchStream::from_changes(hub.changes()))
     }
 }
 
 impl<A: Stream + Unpin> HubChanges<A> {
-    fn of(alarm: A) -> Self {
-        Self { alarm, any: false }
+    fn of(changes: A) -> Self {
+        Self {
+            changes,
+            any: false,
+        }
     }
 
-    /// Whether there are any; if not, there will be a wake when there are.
+    /// Returns true if there are changes. If not, `cx` is woken at the next change.
     ///
-    /// The alarm is polled each time, until it is pending. A wake uses up its registration,
-    /// and not every wake brings a change: the change may have been seen before the wake that
-    /// belongs to it comes. So what was registered once need not be registered any more.
+    /// The stream is polled every time, until it is pending. A wake consumes the registered
+    /// waker, and not every wake brings a change: the change may have been seen before its wake
+    /// arrives. So an earlier registration may no longer exist.
     pub fn any(&mut self, cx: &mut Context<'_>) -> bool {
-        while let Poll::Ready(Some(_)) = Pin::new(&mut self.alarm).poll_next(cx) {
+        while let Poll::Ready(Some(_)) = Pin::new(&mut self.changes).poll_next(cx) {
             self.any = true;
         }
         self.any
     }
 
-    /// Counts what there is as known.
+    /// Clears the flag.
     pub fn take(&mut self) {
         self.any = false;
     }
 }
 
-/// That one viewer may watch one camera, asked whenever something has happened and
-/// not at each frame.
+/// Permission of one viewer to watch one camera. It is checked after changes, not for every
+/// frame.
 pub struct ViewingPermission {
     visitor: Visitor,
     camera: CameraId,
@@ -58,7 +61,7 @@ pub struct ViewingPermission {
 }
 
 impl ViewingPermission {
-    /// A viewer who may watch this camera now.
+    /// A permission that is valid now.
     pub fn new(identity: &Identity, visitor: Visitor, camera: &Arc<Camera>) -> Self {
         identity.visitors.track(&visitor);
         Self {
@@ -69,9 +72,9 @@ impl ViewingPermission {
         }
     }
 
-    /// Ready when the viewer may watch no more; says why.
-    pub fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<&'static str> {
-        // What happened before the news began is asked once.
+    /// Ready with the reason when the viewer may no longer watch.
+    pub fn poll_revoked(&mut self, cx: &mut Context<'_>) -> Poll<&'static str> {
+        // The first poll checks once for changes from before the subscription.
         while self.changes.any(cx) || !self.begun {
             self.begun = true;
             self.changes.take();
@@ -95,9 +98,8 @@ mod tests {
     use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
     use std::task::{Wake, Waker};
 
-    /// What `tokio::sync::watch` does, in the steps in which other threads can see it: a
-    /// sender first stores the version and then wakes who has registered, and that uses the
-    /// registration up.
+    /// Model of `tokio::sync::watch`, in steps that other threads can observe: a sender first
+    /// stores the version and then wakes the registered waker, which removes the registration.
     #[derive(Default)]
     struct Watch {
         version: u64,
@@ -107,8 +109,8 @@ mod tests {
     struct Changes {
         watch: Arc<Mutex<Watch>>,
         seen: u64,
-        /// Waits for its own registration to be used, as the future of a change does: until
-        /// then it does not compare versions again.
+        /// Waits until its own registration is used, as tokio's future of a change does: until then
+        /// it does not compare versions again.
         waits: bool,
     }
 
@@ -144,7 +146,7 @@ mod tests {
         }
     }
 
-    /// The steps of a viewer's turn, as a sender of frames takes them.
+    /// The steps of a viewer's turn, in the order in which a frame sender runs them.
     #[derive(Clone, Copy)]
     enum Step {
         Hear,
@@ -167,7 +169,7 @@ mod tests {
             let waker = Waker::from(task.clone());
             let mut wake_flag = WakeFlag::default();
             let (mut step, mut told) = (None, 0);
-            // One sender, which stores and wakes in turn.
+            // One sender, which stores and wakes alternately.
             let mut sent = 0;
             loop {
                 let can_run = step.is_some() || task.woken.load(SeqCst);
@@ -212,7 +214,7 @@ mod tests {
                     }
                 };
             }
-            assert_eq!(told, CHANGES, "a viewer that sleeps has not been told all");
+            assert_eq!(told, CHANGES, "a sleeping viewer has missed a change");
         });
         assert!(orders > 1000, "{orders}");
     }

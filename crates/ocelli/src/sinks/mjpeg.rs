@@ -1,9 +1,9 @@
-//! `GET /live/<app>/<room>/mjpeg`: `multipart/x-mixed-replace`, for everything
-//! that plays video by plain HTTP.
+//! `GET /live/<app>/<room>/mjpeg`: `multipart/x-mixed-replace`, for all clients that play
+//! video over plain HTTP.
 //!
-//! hyper would buffer hundreds of kilobytes of body for a slow client, which is
-//! seconds of stale video. So the body hands over a part only when the last one
-//! has left the process, and the part it hands over is then the newest frame.
+//! hyper would buffer hundreds of kilobytes of body for a slow client, which is seconds of
+//! stale video. So the body returns a part only after the previous one has left the
+//! process, and that part is then the newest frame.
 
 use super::changes::ViewingPermission;
 use super::playback::Playback;
@@ -27,7 +27,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 const OPENING: Bytes = Bytes::from_static(b"--frame\r\n");
-/// Sent with each part, for browsers paint a part when they see the next boundary.
+/// Sent with each part, because browsers paint a part only when they see the next boundary.
 const BOUNDARY: Bytes = Bytes::from_static(b"\r\n--frame\r\n");
 
 pub(super) fn routes() -> Router<Arc<Identity>> {
@@ -56,10 +56,10 @@ async fn mjpeg(
     Ok((headers, Body::new(parts)).into_response())
 }
 
-/// What a body hands over next.
+/// What the body returns next.
 enum Next {
     Opening,
-    /// The newest frame, once there were more flushes than this.
+    /// The newest frame, as soon as there were more flushes than this.
     Head(u64),
     Picture(Frame),
     Boundary,
@@ -86,7 +86,7 @@ impl http_body::Body for Parts {
             Next::Opening => (OPENING, Next::Head(this.flushes.count())),
             Next::Head(seen) => {
                 this.next = Next::Head(seen);
-                if this.permission.poll_over(cx).is_ready() {
+                if this.permission.poll_revoked(cx).is_ready() {
                     return Poll::Ready(None);
                 }
                 ready!(this.flushes.poll_beyond(seen, cx));

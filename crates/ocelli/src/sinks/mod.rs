@@ -1,10 +1,10 @@
-//! Everything that shows pictures. A new kind of sink is one file here and one
-//! line in [`routes`].
+//! Sinks: deliver pictures to viewers. A new kind of sink is one file here and one line in
+//! [`routes`].
 //!
-//! Who may watch what is asked of the request's `Visitor`, and while a stream goes on
-//! of [`changes::ViewingPermission`].
+//! The request's `Visitor` checks whether the viewer may watch. While a stream runs,
+//! [`changes::ViewingPermission`] does.
 //!
-//! What does not belong here: where pictures come from, and what they are.
+//! Not here: where pictures come from, and how they are encoded.
 
 mod changes;
 pub mod jsmpeg;
@@ -23,7 +23,7 @@ use crate::visitor::Identity;
 use axum::Router;
 use std::sync::Arc;
 
-/// The addresses of all sinks.
+/// The routes of all sinks.
 pub fn routes(identity: Arc<Identity>) -> Router {
     Router::new()
         .merge(wall::routes())

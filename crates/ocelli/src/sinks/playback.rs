@@ -1,4 +1,4 @@
-//! What viewers of every kind ask for, and how they are refused.
+//! The playback parameters of all viewers, and refusals of sockets.
 
 use crate::answer::Problem;
 use crate::visitor::Identity;
@@ -12,14 +12,14 @@ use ocelli_net::websocket::{self, CLOSE_TIMEOUT, close};
 use serde::Deserialize;
 use std::sync::Arc;
 
-/// Which stream a viewer asks for.
+/// The stream that a viewer requests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Stream {
     /// The main stream.
     #[default]
     Main,
-    /// The small one for tiles.
+    /// The small stream, for tiles.
     Sub,
 }
 
@@ -32,7 +32,7 @@ impl From<Stream> for Quality {
     }
 }
 
-/// The parameters that every playback address takes.
+/// The parameters of every playback address.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 pub struct Playback {
     /// Which stream.
@@ -40,8 +40,8 @@ pub struct Playback {
     pub stream: Stream,
 }
 
-/// Refuses a socket to whoever asks for what there is not, or may not watch it. A
-/// browser learns nothing from a refused upgrade, but reads a close code.
+/// Refuses a socket: unauthorized viewers get a close code, because a browser can read that
+/// but not the response to a refused upgrade. Other requests get an HTTP error.
 pub fn refuse(
     identity: &Arc<Identity>,
     peer: &Peer,
@@ -91,7 +91,7 @@ fn close_at_once(
     code: u16,
     why: &str,
 ) -> Response {
-    // The path alone: behind it there may be a token.
+    // Only the path is logged: the query may have a token.
     let reason = format!("{}: {why}", request.uri().path());
     let why = why[..why.floor_char_boundary(close::REASON_LIMIT)].to_owned();
     let (front, remote) = (identity.front.clone(), peer.remote);

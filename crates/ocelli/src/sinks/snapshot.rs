@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
 
-/// How long a sleeping camera may take to wake.
+/// How long a sleeping camera may take to deliver its first picture.
 const WAKING: Duration = Duration::from_secs(10);
 
 pub(super) fn routes() -> Router<Arc<Identity>> {
@@ -31,13 +31,14 @@ async fn snapshot(
 ) -> Result<Response, Problem> {
     let camera = visitor.find(&app, &room)?;
     let viewing = identity.front.counts.enter(Transport::Snapshot);
-    // Following wakes the camera and keeps it for the grace period.
+    // The follower wakes the camera and keeps it awake for the grace period.
     let mut follower = camera.follow(playback.stream.into());
     let frame = match follower.try_next() {
         Some(frame) => frame,
-        // Nobody can wake it: its device comes by itself.
+        // The hub can't wake it: its device connects on its own.
         None if camera.kind() == push::KIND => {
-            let message = format!("no picture of camera {room:?} yet; its device has to push one");
+            let message =
+                format!("no picture of camera {room:?} yet; its device must push one first");
             return Err(Problem::not_found(message));
         }
         None => woken(&camera, follower).await?,

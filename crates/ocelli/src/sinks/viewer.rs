@@ -23,9 +23,9 @@ use std::time::Duration;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 use tokio_websockets::Message;
 
-/// How often the viewer is told the frame rate.
+/// How often the viewer is sent the frame rate.
 const INFO_INTERVAL: Duration = Duration::from_secs(5);
-/// When it is told first.
+/// When it is sent for the first time.
 const FIRST_INFO: Duration = Duration::from_secs(1);
 
 pub(super) fn routes() -> Router<Arc<Identity>> {
@@ -64,7 +64,7 @@ async fn open(
         request,
         None,
         move |socket| async move {
-            // The picture comes first.
+            // The first picture is sent before the first information.
             let mut infos = interval_at(Instant::now() + FIRST_INFO, INFO_INTERVAL);
             infos.set_missed_tick_behavior(MissedTickBehavior::Skip);
             let sender = FrameSender::new(socket, Form::Bare, &served.front, Transport::LiveWs);
@@ -99,7 +99,7 @@ impl Delivery for Viewer {
     }
 
     fn poll_rare(&mut self, socket: &mut Socket, cx: &mut Context<'_>) -> Poll<()> {
-        if let Poll::Ready(why) = self.permission.poll_over(cx) {
+        if let Poll::Ready(why) = self.permission.poll_revoked(cx) {
             socket.close(close::UNAUTHORIZED, why);
             return Poll::Ready(());
         }

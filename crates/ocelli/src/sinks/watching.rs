@@ -1,5 +1,5 @@
-//! One camera being watched alone, by an address that names it: its pictures go on
-//! when it is set anew, and end when it is deleted.
+//! A viewer of one camera, by an address that names it: its pictures continue when the
+//! camera is reconfigured, and end when it is deleted.
 
 use futures_util::Stream;
 use ocelli_core::{Camera, Follower, Frame, Hub, Quality, Ready};
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use tokio_stream::wrappers::WatchStream;
 
-/// One viewer's hold on one camera.
+/// One viewer's subscription to one camera.
 pub struct Watching {
     hub: Arc<Hub>,
     camera: Arc<Camera>,
@@ -18,7 +18,7 @@ pub struct Watching {
 }
 
 impl Watching {
-    /// Begins to watch.
+    /// Starts to watch.
     pub fn new(hub: Arc<Hub>, camera: Arc<Camera>, quality: Quality) -> Self {
         Self {
             follower: camera.follow(quality),
@@ -29,17 +29,17 @@ impl Watching {
         }
     }
 
-    /// The camera as it is set now.
+    /// The camera in its current configuration.
     pub fn camera(&self) -> &Camera {
         &self.camera
     }
 
-    /// What it waits on, to lend it an outlet.
+    /// The readiness that a direct write needs.
     pub fn ready(&self) -> &Ready {
         self.follower.ready()
     }
 
-    /// The next frame for this viewer; none when there is no such camera any more.
+    /// The next frame for this viewer; none when the camera has been deleted.
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Frame>> {
         loop {
             if let Poll::Ready(frame) = self.follower.poll_next(cx) {

@@ -1,9 +1,9 @@
-//! Where the hub is reached, kept for the commands that print links to it.
+//! The hub's base URL, stored for commands that print links to the hub.
 
 use super::error::StoreError;
 use rusqlite::{Connection, OptionalExtension};
 
-/// Keeps what the hub's addresses begin with, as it runs now.
+/// Stores the base URL of the running hub.
 ///
 /// # Errors
 /// The file can't be written.
@@ -16,7 +16,7 @@ pub fn put(connection: &mut Connection, address: &str) -> Result<(), StoreError>
     Ok(())
 }
 
-/// What the hub's addresses begin with, or did when it last ran; none if it never has.
+/// The base URL of the hub's current or last run; `None` before the first run.
 ///
 /// # Errors
 /// The file can't be read.

@@ -1,4 +1,4 @@
-//! Apps, as the store keeps them.
+//! Storage of apps.
 
 use super::error::StoreError;
 use super::walls;
@@ -21,7 +21,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<App> {
     })
 }
 
-/// All of them, by name.
+/// All apps, ordered by name.
 ///
 /// # Errors
 /// The file can't be read.
@@ -45,11 +45,11 @@ fn values(app: &App) -> impl rusqlite::Params {
     )
 }
 
-/// Adds one. What an earlier app of its name left behind, which may have stood in the
-/// configuration, gives nobody a right in it.
+/// Adds an app. Leftovers of an earlier app with this name, which may have been defined in the
+/// configuration, are deleted, so they grant no rights in the new app.
 ///
 /// # Errors
-/// There is one of its name or prefix.
+/// The name or the prefix is taken.
 pub fn insert(connection: &mut Connection, app: &App) -> Result<(), StoreError> {
     let transaction = connection.transaction()?;
     transaction.execute(
@@ -63,8 +63,8 @@ pub fn insert(connection: &mut Connection, app: &App) -> Result<(), StoreError> 
     Ok(transaction.commit()?)
 }
 
-/// Takes out what belongs to an app: its tokens and the links made with them, its roles,
-/// its place in other links, its keys and its history.
+/// Deletes everything that belongs to an app: its tokens and the links made with them, its roles,
+/// its entries in other links, its keys and its history.
 fn forget(connection: &Connection, name: &str) -> Result<(), StoreError> {
     connection.execute(
         "DELETE FROM wall WHERE maker IN (SELECT id FROM token WHERE app = ?1)",
@@ -76,10 +76,10 @@ fn forget(connection: &Connection, name: &str) -> Result<(), StoreError> {
     walls::forget_app(connection, name)
 }
 
-/// Replaces the one of its name.
+/// Replaces the app of the same name.
 ///
 /// # Errors
-/// There is none, or another has its prefix.
+/// The app is not in the store, or another app has its prefix.
 pub fn update(connection: &Connection, app: &App) -> Result<(), StoreError> {
     let changed = connection.execute(
         "UPDATE app SET room_prefix = ?2, public_playback = ?3, ingest_enabled = ?4,
@@ -95,9 +95,8 @@ pub fn update(connection: &Connection, app: &App) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Takes one out, with its tokens, its roles, its place in wall links, its keys, its
-/// history and its cameras that could not be shown: an app that is made anew knows
-/// none of them.
+/// Deletes an app with its tokens, roles, entries in wall links, keys, history and the cameras
+/// that could not be shown. A later app of the same name inherits none of them.
 ///
 /// # Errors
 /// The file can't be written.

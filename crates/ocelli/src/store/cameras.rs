@@ -1,5 +1,5 @@
-//! Cameras that were added over HTTP, as the store keeps them: their place in the
-//! clear, all else sealed.
+//! Storage of cameras that were added over HTTP: app and room in plain text, everything else
+//! encrypted.
 
 use super::error::StoreError;
 use super::walls;
@@ -7,39 +7,39 @@ use ocelli_core::CameraId;
 use rusqlite::{Connection, OptionalExtension, Row};
 
 /// A camera's row.
-pub struct Kept {
+pub struct StoredCamera {
     /// Its app.
     pub app: String,
     /// Its room in the short form.
     pub room: String,
-    /// Its settings, sealed for [`about`] it.
+    /// Its settings, encrypted for the context [`encryption_context`].
     pub sealed: Vec<u8>,
 }
 
-/// What a camera's settings are sealed for.
-pub fn about(app: &str, room: &str) -> String {
+/// The context that a camera's settings are encrypted for.
+pub fn encryption_context(app: &str, room: &str) -> String {
     format!("camera {app}/{room}")
 }
 
-fn read(row: &Row<'_>) -> rusqlite::Result<Kept> {
-    Ok(Kept {
+fn read(row: &Row<'_>) -> rusqlite::Result<StoredCamera> {
+    Ok(StoredCamera {
         app: row.get("app")?,
         room: row.get("room")?,
         sealed: row.get("sealed")?,
     })
 }
 
-/// All of them, in the order in which they were added.
+/// All cameras, in the order in which they were added.
 ///
 /// # Errors
 /// The file can't be read.
-pub fn all(connection: &Connection) -> Result<Vec<Kept>, StoreError> {
+pub fn all(connection: &Connection) -> Result<Vec<StoredCamera>, StoreError> {
     let mut query = connection.prepare_cached("SELECT * FROM camera ORDER BY position")?;
     let cameras = query.query_map([], read)?;
     Ok(cameras.collect::<Result<_, _>>()?)
 }
 
-/// How many there are.
+/// The number of cameras.
 ///
 /// # Errors
 /// The file can't be read.
@@ -47,22 +47,26 @@ pub fn count(connection: &Connection) -> Result<usize, StoreError> {
     Ok(connection.query_row("SELECT count(*) FROM camera", [], |row| row.get(0))?)
 }
 
-/// The one in this room, if there is one.
+/// The camera in this room, if any.
 ///
 /// # Errors
 /// The file can't be read.
-pub fn find(connection: &Connection, app: &str, room: &str) -> Result<Option<Kept>, StoreError> {
+pub fn find(
+    connection: &Connection,
+    app: &str,
+    room: &str,
+) -> Result<Option<StoredCamera>, StoreError> {
     let mut query =
         connection.prepare_cached("SELECT * FROM camera WHERE app = ?1 AND room = ?2")?;
     Ok(query.query_row((app, room), read).optional()?)
 }
 
-/// Adds one, behind all others. Links to walls do not show it, though they may have shown
-/// another camera in its room.
+/// Adds a camera at the end. Existing wall links do not show it, even if they showed an earlier
+/// camera in its room.
 ///
 /// # Errors
-/// There is one in its room.
-pub fn insert(connection: &Connection, kept: &Kept) -> Result<(), StoreError> {
+/// The room already has a camera.
+pub fn insert(connection: &Connection, kept: &StoredCamera) -> Result<(), StoreError> {
     walls::forget_camera(connection, &kept.app, &kept.room)?;
     connection.execute(
         "INSERT INTO camera (app, room, sealed) VALUES (?1, ?2, ?3)",
@@ -71,11 +75,11 @@ pub fn insert(connection: &Connection, kept: &Kept) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Replaces the settings of the one in its room, which keeps its place in the order.
+/// Replaces the settings of the camera in the same room, which keeps its position.
 ///
 /// # Errors
 /// The file can't be written.
-pub fn update(connection: &Connection, kept: &Kept) -> Result<(), StoreError> {
+pub fn update(connection: &Connection, kept: &StoredCamera) -> Result<(), StoreError> {
     connection.execute(
         "UPDATE camera SET sealed = ?3 WHERE app = ?1 AND room = ?2",
         (&kept.app, &kept.room, &kept.sealed),
@@ -83,8 +87,8 @@ pub fn update(connection: &Connection, kept: &Kept) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Takes one out, with its place in wall links: one that is made anew in its room is
-/// not shown by them. Whether it was there.
+/// Deletes a camera and its entries in wall links, so they do not show a later camera in its
+/// room. Returns true if the camera existed.
 ///
 /// # Errors
 /// The file can't be written.

@@ -1,5 +1,5 @@
-//! Sealing: what only this store's key opens, and only for what it was sealed for.
-//! A copy of the store's file alone tells nothing of it.
+//! Encryption of stored secrets. Only this store's key decrypts them, and only in the context
+//! that they were encrypted for; a copy of the store's file reveals nothing.
 
 use super::error::StoreError;
 use crate::auth::Key;
@@ -8,42 +8,48 @@ use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 /// Separates this use of the key from others (BLAKE3's key derivation).
 const CONTEXT: &str = "ocelli 2026-01 what the store keeps sealed";
 
-/// Seals and opens. AES-256-GCM under a random nonce, which comes first.
+/// Encrypts and decrypts with AES-256-GCM under a random nonce, which is stored in front.
 pub struct Cipher(RandomizedNonceKey);
 
 impl Cipher {
-    /// One whose key is derived from the store's.
+    /// Derives the cipher's key from the store's key.
     ///
     /// # Errors
-    /// The key was not taken.
+    /// The key was rejected.
     pub fn new(key: &Key) -> Result<Self, StoreError> {
         let derived = blake3::derive_key(CONTEXT, key.bytes());
         let key = RandomizedNonceKey::new(&AES_256_GCM, &derived);
         key.map(Self)
-            .map_err(|_| StoreError::Unusable("its key can't seal".to_owned()))
+            .map_err(|_| StoreError::Unusable("its key can't be used for encryption".to_owned()))
     }
 
-    /// Seals `plain`, so that it opens only for the same `about`.
+    /// Encrypts `plain` for the context `encryption_context`.
     ///
     /// # Errors
-    /// There is no randomness.
-    pub fn encrypt(&self, about: &str, plain: &[u8]) -> Result<Vec<u8>, StoreError> {
+    /// The system provides no randomness.
+    pub fn encrypt(&self, encryption_context: &str, plain: &[u8]) -> Result<Vec<u8>, StoreError> {
         let mut text = plain.to_vec();
-        let about = Aad::from(about.as_bytes());
-        let nonce = self.0.seal_in_place_append_tag(about, &mut text);
-        let nonce = nonce.map_err(|_| StoreError::Unusable("nothing could be sealed".into()))?;
+        let encryption_context = Aad::from(encryption_context.as_bytes());
+        let nonce = self
+            .0
+            .seal_in_place_append_tag(encryption_context, &mut text);
+        let nonce = nonce.map_err(|_| StoreError::Unusable("encryption failed".into()))?;
         let mut sealed = nonce.as_ref().to_vec();
         sealed.append(&mut text);
         Ok(sealed)
     }
 
-    /// What was sealed; none if that was by another key, for something else, or is damaged.
-    pub fn decrypt(&self, about: &str, sealed: &[u8]) -> Option<Vec<u8>> {
+    /// Decrypts; returns `None` if the key or the context differs or the data is damaged.
+    pub fn decrypt(&self, encryption_context: &str, sealed: &[u8]) -> Option<Vec<u8>> {
         let (nonce, text) = sealed.split_at_checked(NONCE_LEN)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
         let mut text = text.to_vec();
-        let about = Aad::from(about.as_bytes());
-        let length = self.0.open_in_place(nonce, about, &mut text).ok()?.len();
+        let encryption_context = Aad::from(encryption_context.as_bytes());
+        let length = self
+            .0
+            .open_in_place(nonce, encryption_context, &mut text)
+            .ok()?
+            .len();
         text.truncate(length);
         Some(text)
     }
@@ -54,19 +60,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_same_key_opens_and_only_for_the_same() {
+    fn decryption_needs_the_same_key_and_context() {
         let key = Key::random();
-        let cipher = Cipher::new(&key).expect("a seal");
+        let cipher = Cipher::new(&key).expect("a cipher");
         let sealed = cipher.encrypt("live/door", b"hush").expect("sealed");
         assert!(!sealed.windows(4).any(|part| part == b"hush"));
-        let again = Cipher::new(&key).expect("a seal");
+        let again = Cipher::new(&key).expect("a cipher");
         assert_eq!(
-            again.open("live/door", &sealed).as_deref(),
+            again.decrypt("live/door", &sealed).as_deref(),
             Some(&b"hush"[..])
         );
         assert_eq!(cipher.decrypt("live/gate", &sealed), None);
-        let other = Cipher::new(&Key::random()).expect("a seal");
-        assert_eq!(other.open("live/door", &sealed), None);
+        let other = Cipher::new(&Key::random()).expect("a cipher");
+        assert_eq!(other.decrypt("live/door", &sealed), None);
         for at in 0..sealed.len() {
             let mut damaged = sealed.clone();
             damaged[at] ^= 1;

@@ -1,26 +1,25 @@
-//! One-time codes, by which a password is set without the old one. Only their hashes
-//! are kept.
+//! One-time codes for setting a password without the old one. Only their hashes are stored.
 
 use super::error::StoreError;
 use crate::auth::Hash;
 use rusqlite::Connection;
 
-/// How long a code is good that whoever has the machine gets, in ms.
-pub const GOOD_FOR: i64 = 10 * 60 * 1000;
-/// How long a code is good that an administrator hands to a user, in ms.
-pub const GOOD_FOR_USER: i64 = 24 * 3600 * 1000;
+/// Validity in ms of a code that the hub or `ocelli admin link` prints.
+pub const VALID_MS: i64 = 10 * 60 * 1000;
+/// Validity in ms of a code that an administrator gives to a user.
+pub const USER_VALID_MS: i64 = 24 * 3600 * 1000;
 
 /// Whose password a code sets.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum For {
-    /// Whoever's it is told, who thereby is an administrator: it was made by somebody
-    /// who may write to the store itself.
+pub enum CodePurpose {
+    /// The password of an administrator with a name of the client's choice: the code was made by
+    /// someone with write access to the store.
     Administrator,
-    /// This user's.
+    /// The password of this user.
     User(String),
 }
 
-/// Keeps a code in place of those of its kind that there were.
+/// Stores a code; replaces earlier codes for the same user.
 ///
 /// # Errors
 /// The file can't be written.
@@ -39,31 +38,35 @@ pub fn put(
     Ok(transaction.commit()?)
 }
 
-/// What the code of this hash is for, if there is one that has not expired. Each is
-/// compared, whole and in constant time.
+/// What the code with this hash is for, if it exists and has not expired. Every hash is compared
+/// in full and in constant time.
 ///
 /// # Errors
 /// The file can't be read.
-pub fn known(connection: &Connection, hash: &Hash, now: i64) -> Result<Option<For>, StoreError> {
+pub fn known(
+    connection: &Connection,
+    hash: &Hash,
+    now: i64,
+) -> Result<Option<CodePurpose>, StoreError> {
     let mut query = connection.prepare_cached("SELECT * FROM code")?;
     let mut rows = query.query([])?;
     let mut found = None;
     while let Some(row) = rows.next()? {
         let kept: Vec<u8> = row.get("hash")?;
         let expires: i64 = row.get("expires")?;
-        if hash.is(&kept) && now < expires {
+        if hash.matches(&kept) && now < expires {
             let user: Option<String> = row.get("user")?;
-            found = Some(user.map_or(For::Administrator, For::User));
+            found = Some(user.map_or(CodePurpose::Administrator, CodePurpose::User));
         }
     }
     Ok(found)
 }
 
-/// Uses a code up.
+/// Deletes a used code.
 ///
 /// # Errors
 /// The file can't be written.
-pub fn spend(connection: &Connection, hash: &Hash) -> Result<(), StoreError> {
+pub fn delete(connection: &Connection, hash: &Hash) -> Result<(), StoreError> {
     connection.execute("DELETE FROM code WHERE hash = ?1", [hash.bytes()])?;
     Ok(())
 }

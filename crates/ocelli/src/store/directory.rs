@@ -1,4 +1,4 @@
-//! The data directory: for its owner alone.
+//! The data directory, readable only by its owner.
 
 use super::error::StoreError;
 use crate::auth::Key;
@@ -8,15 +8,15 @@ use std::fs::{File, TryLockError};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-/// Where the key of token hashes is.
+/// The key for token hashes.
 const KEY_FILE: &str = "token.key";
 /// Locked while a hub runs on the directory.
 const HUB_FILE: &str = "hub.lock";
 
-/// The data directory when none is named: the user's own, `$XDG_DATA_HOME/ocelli`
-/// or `~/.local/share/ocelli`. None without a home.
+/// The default data directory: `$XDG_DATA_HOME/ocelli` or `~/.local/share/ocelli`. `None` if
+/// neither variable is set.
 pub fn default_directory(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
-    // A relative path there is invalid, and to be passed over.
+    // The XDG specification requires relative paths to be ignored.
     let absolute = |name| {
         let path = variable(name).map(PathBuf::from);
         path.filter(|path| path.is_absolute())
@@ -26,7 +26,7 @@ pub fn default_directory(variable: impl Fn(&str) -> Option<OsString>) -> Option<
     Some(shared?.join("ocelli"))
 }
 
-/// Claims the directory for a hub, until the file is dropped; none while another has it.
+/// Locks the directory for a hub until the file is dropped; `None` if another hub holds it.
 ///
 /// # Errors
 /// The directory can't be used.
@@ -41,7 +41,7 @@ pub fn claim(data: &Path) -> Result<Option<File>, StoreError> {
     }
 }
 
-/// The key of token hashes, made at the first start.
+/// The key for token hashes, created at the first start.
 pub fn key(data: &Path) -> Result<Key, StoreError> {
     let path = data.join(KEY_FILE);
     let mut file = make_private(&path)?;
@@ -55,7 +55,7 @@ pub fn key(data: &Path) -> Result<Key, StoreError> {
         return Ok(key);
     }
     let Ok(bytes) = <[u8; 32]>::try_from(bytes) else {
-        let damaged = io::Error::other("it is not 32 bytes long; without it no token is known");
+        let damaged = io::Error::other("it is not 32 bytes long; no token can be verified");
         return Err(Unusable::new(&path, &damaged).into());
     };
     Ok(Key::new(bytes))
@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_data_directory_is_the_users() {
+    fn the_default_data_directory_is_in_the_users_home() {
         let home = |pairs: &'static [(&str, &str)]| {
             default_directory(|name| {
                 let found = pairs.iter().find(|(key, _)| *key == name);

@@ -1,16 +1,16 @@
-//! Why the store did not do what was asked.
+//! Errors of the store.
 
 use ocelli_config::private::Unusable;
 use std::fmt;
 
-/// Why the store did not do what was asked.
+/// Why a store operation failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StoreError {
-    /// It can't be used; says why.
+    /// The store can't be used; contains the reason.
     Unusable(String),
-    /// It stands against what is there already.
+    /// The change conflicts with existing data.
     Conflict(String),
-    /// There is no such thing; says which.
+    /// The item does not exist.
     Missing(String),
 }
 
@@ -35,7 +35,7 @@ impl From<Unusable> for StoreError {
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
         if error.sqlite_error_code() == Some(rusqlite::ErrorCode::ConstraintViolation) {
-            return StoreError::Conflict("there is one of that name already".to_owned());
+            return StoreError::Conflict("that name is already taken".to_owned());
         }
         StoreError::Unusable(format!("the store's file: {error}"))
     }

@@ -1,8 +1,8 @@
-//! The open file: what is done in it, and whether that still works.
+//! The open database file, with a check before every job that it is still in place.
 //!
-//! A disk gets full, a directory is deleted, a backup is put in place under a hub that
-//! runs. SQLite notices some of that; that its file is no more where it was it does not,
-//! and goes on writing into what nobody will ever find again.
+//! A disk can fill up, the directory can be deleted, or a backup can be restored while the hub
+//! runs. SQLite reports some of these faults. It does not notice that its file was moved or
+//! replaced, and keeps writing to a file that no path leads to.
 
 use super::error::StoreError;
 use rusqlite::Connection;
@@ -11,23 +11,23 @@ use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 
-/// The store's file, open.
+/// The open database file.
 pub struct File {
     connection: Connection,
     path: PathBuf,
-    /// Its device and its number there.
+    /// Its device and inode number.
     place: (u64, u64),
-    /// Why a job could not be done, until it is mended.
+    /// Why the last job failed, until the fault is resolved.
     pub fault: Arc<RwLock<Option<String>>>,
-    /// Whether it was found where it belongs.
+    /// Whether the file was at its path at the last check.
     in_place: bool,
 }
 
 impl File {
-    /// The file that `connection` has open.
+    /// Wraps the file that `connection` has open.
     ///
     /// # Errors
-    /// It is gone already.
+    /// The file no longer exists.
     pub fn new(connection: Connection, path: PathBuf) -> Result<Self, StoreError> {
         let found = fs::metadata(&path)
             .map_err(|error| StoreError::Unusable(format!("{}: {error}", path.display())))?;
@@ -40,8 +40,8 @@ impl File {
         })
     }
 
-    /// Does a job, unless nobody would find again what it does. The log has the first
-    /// failure of a kind, and the end of it.
+    /// Runs a job, unless the file is no longer at its path and the changes would be lost. Logs the
+    /// first failure of each kind and the recovery.
     pub fn run<T>(
         &mut self,
         job: impl FnOnce(&mut Connection) -> Result<T, StoreError>,
@@ -52,7 +52,7 @@ impl File {
             true => job(&mut self.connection),
             false => Err(self.misplaced()),
         };
-        // That a full disk can be read from mends nothing.
+        // A successful read does not mean that a full disk accepts writes again.
         let mended = !was_in_place || self.connection.total_changes() != changes;
         let mut fault = self.fault.write().unwrap_or_else(PoisonError::into_inner);
         match &done {
@@ -75,8 +75,8 @@ impl File {
 
     fn misplaced(&self) -> StoreError {
         StoreError::Unusable(format!(
-            "{} was deleted, moved or replaced while the hub runs, so nothing can be kept; put \
-             back the one that was there, or start the hub anew",
+            "{} was deleted, moved or replaced while the hub runs, so nothing can be saved; put \
+             the original file back, or restart the hub",
             self.path.display()
         ))
     }

@@ -1,13 +1,13 @@
-//! Which app and which camera of a name are meant: a name can be deleted and given again,
-//! and what was good for the one is not good for the other.
+//! Incarnations tell apps and cameras apart from earlier ones of the same name, so that a token
+//! for a deleted camera does not open its successor.
 
 use super::error::StoreError;
 use crate::auth::Incarnation;
 use ocelli_core::CameraId;
 use rusqlite::{Connection, OptionalExtension, Params};
 
-/// That of the camera that has this name now. One of the configuration has the same at
-/// every start.
+/// The incarnation of the camera that currently has this name. A configured camera has the same
+/// one at every start.
 ///
 /// # Errors
 /// The file can't be read.
@@ -19,7 +19,7 @@ pub fn of(connection: &Connection, camera: &CameraId) -> Result<Incarnation, Sto
             "SELECT incarnation FROM app WHERE name = ?1",
             [app],
         )?,
-        // A position is given once.
+        // Positions are never reused.
         number(
             connection,
             "SELECT position FROM camera WHERE app = ?1 AND room = ?2",

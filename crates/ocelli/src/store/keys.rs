@@ -1,5 +1,4 @@
-//! The keys of cameras that push, as the store keeps them: never the key itself,
-//! only its keyed hash.
+//! Storage of stream keys: only their keyed hashes, never the keys.
 
 use super::error::StoreError;
 use super::walls;
@@ -7,18 +6,18 @@ use crate::auth::Hash;
 use ocelli_core::CameraId;
 use rusqlite::{Connection, Row};
 
-/// A key that was given out.
+/// A stream key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StreamKey {
-    /// What it is called by where it is listed and revoked.
+    /// The id for listing and revoking it.
     pub id: String,
-    /// The app that it is for.
+    /// Its app.
     pub app: String,
-    /// The room that it is for, as it was written: in the short or the full form.
+    /// Its room as it was entered, in the short or the full form.
     pub room: String,
-    /// Who pushes with it.
+    /// The identity of the device that pushes with it.
     pub identity: String,
-    /// When it was made, in ms since the Unix epoch.
+    /// Creation time in ms since the Unix epoch.
     pub created: i64,
 }
 
@@ -32,7 +31,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<StreamKey> {
     })
 }
 
-/// All of them, the oldest first.
+/// All keys, oldest first.
 ///
 /// # Errors
 /// The file can't be read.
@@ -42,7 +41,7 @@ pub fn all(connection: &Connection) -> Result<Vec<StreamKey>, StoreError> {
     Ok(keys.collect::<Result<_, _>>()?)
 }
 
-/// Some of an app's, the oldest first, and how many it has in all.
+/// One page of an app's keys, oldest first, and their total number.
 ///
 /// # Errors
 /// The file can't be read.
@@ -61,7 +60,7 @@ pub fn page(
     Ok((keys.collect::<Result<_, _>>()?, total))
 }
 
-/// Adds one. With the first key of a room the room is another camera's than before.
+/// Adds a key. The first key of a room makes a new camera, which existing wall links do not show.
 ///
 /// # Errors
 /// The file can't be written.
@@ -85,15 +84,15 @@ pub fn insert(connection: &Connection, key: &StreamKey, hash: &Hash) -> Result<(
     Ok(())
 }
 
-/// Whether there is a key for the room of this one, written as there.
+/// Whether the room has a key, in the same spelling.
 fn has_key(connection: &Connection, key: &StreamKey) -> Result<bool, StoreError> {
     let mut query =
         connection.prepare_cached("SELECT 1 FROM stream_key WHERE app = ?1 AND room = ?2")?;
     Ok(query.exists((&key.app, &key.room))?)
 }
 
-/// The key of this hash for a camera's place, if there is one. Each of that place
-/// is compared, whole and in constant time.
+/// The key with this hash for a camera, if any. Every key of the camera is compared, in full
+/// and in constant time.
 ///
 /// # Errors
 /// The file can't be read.
@@ -108,14 +107,14 @@ pub fn find(
     let mut found = None;
     while let Some(row) = rows.next()? {
         let kept: Vec<u8> = row.get("hash")?;
-        if hash.is(&kept) {
+        if hash.matches(&kept) {
             found = Some(read(row)?);
         }
     }
     Ok(found)
 }
 
-/// Whether a camera's place has a key.
+/// Whether a camera has a key.
 ///
 /// # Errors
 /// The file can't be read.
@@ -125,7 +124,7 @@ pub fn any_for(connection: &Connection, place: &CameraId) -> Result<bool, StoreE
     Ok(query.exists((place.app(), place.room(), place.full_room()))?)
 }
 
-/// Whether a key is still there.
+/// Whether a key still exists.
 ///
 /// # Errors
 /// The file can't be read.
@@ -134,8 +133,8 @@ pub fn exists(connection: &Connection, id: &str) -> Result<bool, StoreError> {
     Ok(query.exists([id])?)
 }
 
-/// Takes one out, of `app` alone if one is given; the one that was there. With the last
-/// key of a room its camera is gone, from wall links too.
+/// Deletes a key, if it belongs to `app` where one is given, and returns it. Deleting the last
+/// key of a room also removes its camera from wall links.
 ///
 /// # Errors
 /// The file can't be written.

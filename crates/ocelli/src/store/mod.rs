@@ -1,12 +1,11 @@
-//! What outlives the hub: apps, tokens, users, the cameras that were added over HTTP,
-//! the keys of those that push and the history of what they sent, in one SQLite file in
-//! the data directory.
+//! The persistent store: apps, tokens, users, cameras that were added over HTTP, stream keys and
+//! stream history, in one SQLite file in the data directory.
 //!
-//! The file belongs to one thread, which does what it is sent in turn, so nobody on
-//! the frame path ever waits for a disk. A store that can't be opened is a closed
-//! one: it says why to whoever asks, and the cameras play on.
+//! One thread owns the file and runs its jobs in turn, so the frame path never waits for a disk.
+//! If the store can't be opened, it stays closed: calls fail with the reason, and the cameras
+//! keep running.
 //!
-//! What does not belong here: who may ask, and how an answer looks.
+//! Permissions and HTTP responses are not handled here.
 
 pub mod address;
 pub mod apps;
@@ -41,29 +40,29 @@ use tokio::sync::{mpsc, oneshot};
 
 /// The store's file in the data directory.
 const FILE: &str = "ocelli.db";
-/// How long another process may hold the file.
+/// How long to wait while another process holds the file.
 const BUSY: Duration = Duration::from_secs(5);
-/// What may wait for the store's thread; more waits where it is asked.
+/// Maximum queued jobs; further callers wait.
 const WAITING: usize = 64;
 
-/// Opens the store's file, made and brought up to date where that is needed.
+/// Opens the store's file; creates or migrates it if necessary.
 ///
 /// # Errors
-/// Says which file can't be used and why.
+/// The message names the file and the reason.
 pub fn open(data: &Path) -> Result<(Connection, Key), StoreError> {
     let path = data.join(FILE);
     let fault = |error: &dyn fmt::Display| {
         StoreError::Unusable(format!("{} can't be used: {error}", path.display()))
     };
     private::make(data)?;
-    // Whoever else starts on the same directory waits until this one is done.
+    // Another process that starts on the same directory waits here until this one is done.
     let _held = private::hold(data)?;
     let key = directory::key(data)?;
     private::make_private(&path)?;
     let mut connection = Connection::open(&path).map_err(|error| fault(&error))?;
     let opened = (|| -> rusqlite::Result<()> {
         connection.busy_timeout(BUSY)?;
-        // The mode is answered, not obeyed, where a file system can't have it.
+        // SQLite answers with the effective mode: some file systems do not support WAL.
         connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
         connection.pragma_update(None, "synchronous", "normal")?;
         connection.pragma_update(None, "foreign_keys", true)
@@ -80,7 +79,7 @@ pub fn open(data: &Path) -> Result<(Connection, Key), StoreError> {
 
 type Job = Box<dyn FnOnce(&mut File) + Send>;
 
-/// The way to the store's thread, or why there is none.
+/// A handle to the store's thread, or the reason why the store is closed.
 #[derive(Clone)]
 pub struct Store(Result<Open, Arc<str>>);
 
@@ -88,15 +87,15 @@ pub struct Store(Result<Open, Arc<str>>);
 struct Open {
     jobs: mpsc::Sender<Job>,
     key: Key,
-    /// Why the last job could not be done, until one has written again.
+    /// Why the last job failed, until a later one has written successfully.
     fault: Arc<RwLock<Option<String>>>,
 }
 
 impl Store {
-    /// Opens the store in a data directory and gives it a thread.
+    /// Opens the store in a data directory and starts its thread.
     ///
     /// # Errors
-    /// Says what is wrong with the directory or the file.
+    /// The message states what is wrong with the directory or the file.
     pub fn open(data: &Path) -> Result<Self, StoreError> {
         let (connection, key) = open(data)?;
         let mut file = File::new(connection, data.join(FILE))?;
@@ -108,16 +107,17 @@ impl Store {
                 job(&mut file);
             }
         });
-        spawned.map_err(|error| StoreError::Unusable(format!("no thread for it: {error}")))?;
+        spawned
+            .map_err(|error| StoreError::Unusable(format!("can't start its thread: {error}")))?;
         Ok(Self(Ok(Open { jobs, key, fault })))
     }
 
-    /// A store that can't be used, and why.
+    /// A closed store, and the reason.
     pub fn closed(reason: &str) -> Self {
         Self(Err(reason.into()))
     }
 
-    /// The key of token hashes.
+    /// The key for token hashes.
     ///
     /// # Errors
     /// The store is closed.
@@ -125,7 +125,7 @@ impl Store {
         Ok(&self.usable()?.key)
     }
 
-    /// Seals what is secret, for a copy of the store's file to tell nothing of it.
+    /// The cipher for secrets in the store.
     ///
     /// # Errors
     /// The store is closed.
@@ -138,7 +138,7 @@ impl Store {
         usable.map_err(|reason| StoreError::Unusable(reason.to_string()))
     }
 
-    /// Why it does not work just now: it was never opened, or has failed since.
+    /// Why the store is currently unusable: it was never opened, or has failed since.
     pub fn fault(&self) -> Option<String> {
         match &self.0 {
             Err(reason) => Some(reason.to_string()),
@@ -149,11 +149,11 @@ impl Store {
         }
     }
 
-    /// Has `job` done on the store's thread. It is done to its end even when the
-    /// caller goes away meanwhile, so what must follow from it belongs into it.
+    /// Runs `job` on the store's thread. It runs to completion even if the caller is dropped, so
+    /// put everything that must follow from it into the job.
     ///
     /// # Errors
-    /// What `job` says, or that the store is closed.
+    /// The job's error, or the store is closed.
     pub async fn call<T: Send + 'static>(
         &self,
         job: impl FnOnce(&mut Connection) -> Result<T, StoreError> + Send + 'static,

@@ -1,5 +1,5 @@
-//! The tables, as steps from each version to the next. A step that was released
-//! is never changed; a change is another step.
+//! The tables, as migrations from version to version. A released migration never changes; add
+//! another one instead.
 
 use rusqlite::Connection;
 use rusqlite_migration::{M, Migrations};
@@ -21,8 +21,8 @@ const APPS_AND_TOKENS: M<'static> = M::up(
          public_playback INTEGER NOT NULL
      ) STRICT;
      INSERT INTO app VALUES ('live', 'live', 1);
-     -- An app of the configuration file has tokens too but no row of its own,
-     -- so `app` refers to none.
+     -- Apps of the configuration file have tokens but no row in this table,
+     -- so `app` is not a foreign key.
      CREATE TABLE token (
          id TEXT PRIMARY KEY,
          name TEXT NOT NULL,
@@ -37,13 +37,13 @@ const USERS: M<'static> = M::up(
     "CREATE TABLE user (
          id TEXT PRIMARY KEY,
          name TEXT NOT NULL UNIQUE COLLATE NOCASE,
-         -- In the form of argon2 itself; none until the user has chosen one.
+         -- An argon2 hash; null until the user has set a password.
          password TEXT,
          created INTEGER NOT NULL
      ) STRICT;
      CREATE TABLE role (
          user TEXT NOT NULL REFERENCES user ON DELETE CASCADE,
-         -- None: all of them.
+         -- Null: all apps.
          app TEXT,
          role TEXT NOT NULL
      ) STRICT;
@@ -57,7 +57,7 @@ const USERS: M<'static> = M::up(
          seen INTEGER NOT NULL
      ) STRICT;
      CREATE INDEX session_user ON session (user);
-     -- One-time codes: for a user, or without one for whoever has the machine.
+     -- One-time codes: for a user, or without a user for the machine's owner.
      CREATE TABLE code (
          hash BLOB PRIMARY KEY,
          user TEXT REFERENCES user ON DELETE CASCADE,
@@ -67,7 +67,7 @@ const USERS: M<'static> = M::up(
          id TEXT PRIMARY KEY,
          name TEXT NOT NULL,
          hash BLOB NOT NULL,
-         -- The user or the token that it was made with, and goes with.
+         -- The user or the token that made it. It is deleted with its maker.
          maker TEXT,
          created INTEGER NOT NULL,
          expires INTEGER NOT NULL
@@ -81,7 +81,7 @@ const USERS: M<'static> = M::up(
 );
 
 const CAMERAS: M<'static> = M::up(
-    "-- Of an app of the configuration too, so `app` refers to none.
+    "-- The app may be a configured one, so `app` is not a foreign key.
      CREATE TABLE camera (
          position INTEGER PRIMARY KEY AUTOINCREMENT,
          app TEXT NOT NULL,
@@ -91,14 +91,14 @@ const CAMERAS: M<'static> = M::up(
      ) STRICT;",
 );
 
-/// Cameras that push: what they may in each app, their keys, and what they sent.
+/// Ingest limits of each app, stream keys, and stream history.
 const INGEST: M<'static> = M::up(
     "ALTER TABLE app ADD COLUMN ingest_enabled INTEGER NOT NULL DEFAULT 1;
      ALTER TABLE app ADD COLUMN ingest_max_cameras INTEGER NOT NULL DEFAULT 0;
      ALTER TABLE app ADD COLUMN ingest_max_fps INTEGER NOT NULL DEFAULT 15;
      ALTER TABLE app ADD COLUMN ingest_max_frame_kb INTEGER NOT NULL DEFAULT 256;
      ALTER TABLE app ADD COLUMN ingest_idle_ms INTEGER NOT NULL DEFAULT 30000;
-     -- `room` is as it was written: in the short form or the full one.
+     -- `room` is as it was entered, in the short or the full form.
      CREATE TABLE stream_key (
          id TEXT PRIMARY KEY,
          app TEXT NOT NULL,
@@ -123,7 +123,7 @@ const INGEST: M<'static> = M::up(
      CREATE INDEX stream_open ON stream (number) WHERE ended IS NULL;",
 );
 
-/// Where the hub is reached.
+/// The hub's base URL.
 const ADDRESS: M<'static> = M::up(
     "CREATE TABLE hub (
          id INTEGER PRIMARY KEY CHECK (id = 1),
@@ -134,11 +134,11 @@ const ADDRESS: M<'static> = M::up(
 /// Why a stream ended.
 const END_REASON: M<'static> = M::up("ALTER TABLE stream ADD COLUMN end_reason TEXT;");
 
-/// What tells an app and a camera from an earlier one of the same name, and the apps that
-/// a wall link was made for.
+/// Incarnations, which tell apps and cameras apart from earlier ones of the same name, and the
+/// apps that a wall link was made for.
 const INCARNATIONS: M<'static> = M::up(
     "ALTER TABLE app ADD COLUMN incarnation INTEGER NOT NULL DEFAULT 0;
-     -- All keys of a room have the number that its first key was given.
+     -- All keys of a room share the number of its first key.
      ALTER TABLE stream_key ADD COLUMN incarnation INTEGER NOT NULL DEFAULT 0;
      CREATE TABLE wall_app (
          wall TEXT NOT NULL REFERENCES wall ON DELETE CASCADE,
@@ -146,11 +146,11 @@ const INCARNATIONS: M<'static> = M::up(
          PRIMARY KEY (wall, app)
      ) STRICT;
      INSERT INTO wall_app SELECT DISTINCT wall, app FROM wall_camera;
-     -- Nobody can tell whose the others were, and they open nothing.
+     -- Links without cameras open nothing, and their apps are unknown.
      DELETE FROM wall WHERE id NOT IN (SELECT wall FROM wall_app);",
 );
 
-/// Takes the file through the steps that it has not seen.
+/// Applies the migrations that the file lacks.
 pub fn bring_up_to_date(connection: &mut Connection) -> rusqlite_migration::Result<()> {
     Migrations::from_slice(STEPS).to_latest(connection)
 }
@@ -160,7 +160,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_steps_are_sound() {
+    fn the_migrations_are_valid() {
         assert_eq!(Migrations::from_slice(STEPS).validate(), Ok(()));
     }
 }

@@ -1,39 +1,38 @@
-//! Sessions of signed-in users, as the store keeps them: never what is in the cookie,
-//! only the keyed hash of it.
+//! Storage of sessions: only the keyed hash of the cookie's secret, never the secret.
 
 use super::error::StoreError;
 use crate::auth::Hash;
 use rusqlite::{Connection, OptionalExtension, Row};
 
-/// How long a session lasts that nobody uses, in ms.
+/// How long an unused session lasts, in ms.
 pub const IDLE: i64 = 7 * DAY;
-/// How long any session lasts, in ms.
+/// Maximum age of a session, in ms.
 pub const LONGEST: i64 = 30 * DAY;
-/// How many sessions a user may have; the one that rested longest makes room.
+/// Maximum number of sessions per user; the least recently used one is deleted for a new one.
 const PER_USER: u32 = 32;
-/// A session's use is noted once in so many ms.
+/// A session's last use is written at most once in this many ms.
 const NOTED: i64 = 60_000;
 const DAY: i64 = 24 * 3600 * 1000;
 
 /// A session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Session {
-    /// By this it is revoked, `ses_…`.
+    /// Its id, `ses_…`.
     pub id: String,
-    /// The id of whose it is.
+    /// The id of its user.
     pub user: String,
-    /// The address from which it was begun.
+    /// The client's address at sign-in.
     pub address: String,
-    /// What the browser calls itself.
+    /// The browser's `User-Agent`.
     pub agent: String,
-    /// When it was begun, in ms since the Unix epoch.
+    /// Start in ms since the Unix epoch.
     pub created: i64,
-    /// When it was last used, to the minute.
+    /// Time of last use, accurate to a minute.
     pub seen: i64,
 }
 
 impl Session {
-    /// When it ends unless it is used, in ms since the Unix epoch.
+    /// When it expires if it is not used, in ms since the Unix epoch.
     pub fn expires(&self) -> i64 {
         (self.seen + IDLE).min(self.created + LONGEST)
     }
@@ -50,7 +49,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Session> {
     })
 }
 
-/// Begins one, and clears away what has expired.
+/// Adds a session and deletes the expired ones.
 ///
 /// # Errors
 /// The file can't be written.
@@ -80,8 +79,8 @@ pub fn begin(connection: &Connection, session: &Session, hash: &Hash) -> Result<
     Ok(())
 }
 
-/// The session of this id if its secret has this hash and it has not expired; notes
-/// that it was used.
+/// The session of this id if the hash matches and it has not expired. Updates its time of last
+/// use.
 ///
 /// # Errors
 /// The file can't be read.
@@ -95,7 +94,7 @@ pub fn known(
     let found = query
         .query_row([id], |row| Ok((read(row)?, row.get::<_, Vec<u8>>("hash")?)))
         .optional()?;
-    let good = found.filter(|(session, kept)| hash.is(kept) && now < session.expires());
+    let good = found.filter(|(session, kept)| hash.matches(kept) && now < session.expires());
     let Some((mut session, _)) = good else {
         return Ok(None);
     };
@@ -106,7 +105,7 @@ pub fn known(
     Ok(Some(session))
 }
 
-/// Those that have not expired, the last used first; of one user alone if one is given.
+/// The sessions that have not expired, most recently used first, optionally of one user only.
 ///
 /// # Errors
 /// The file can't be read.
@@ -123,7 +122,7 @@ pub fn all(
     Ok(sessions.collect::<Result<_, _>>()?)
 }
 
-/// Ends one, of `user` alone if one is given; whether it was there.
+/// Deletes a session, if it belongs to `user` where one is given. Returns true if it existed.
 ///
 /// # Errors
 /// The file can't be written.

@@ -1,33 +1,33 @@
-//! What cameras sent and when: one row for each stream, from its start to its end.
+//! Stream history: one row for each stream of a device, from its start to its end.
 
 use super::error::StoreError;
 use rusqlite::{Connection, Row};
 
-/// How many streams are remembered.
+/// How many streams are kept.
 const KEPT: i64 = 20_000;
 
 /// One stream of a camera.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stream {
-    /// Its number, which is its own for ever.
+    /// Its number, which is never reused.
     pub number: i64,
     /// Its app.
     pub app: String,
     /// Room and participant, as in `live-cam1/wscam-abc1`.
     pub stream_id: String,
-    /// How it came.
+    /// The kind of its source.
     pub kind: String,
     /// The full room.
     pub room: String,
-    /// Who sent it.
+    /// The identity of the sender.
     pub participant: String,
     /// In ms since the Unix epoch.
     pub started: i64,
-    /// In ms since the Unix epoch; none while it goes on.
+    /// In ms since the Unix epoch; `None` while the stream is active.
     pub ended: Option<i64>,
-    /// Why it ended; none while it goes on, and for those of earlier versions.
+    /// Why it ended; `None` while it is active, and for streams of earlier versions.
     pub end_reason: Option<String>,
-    /// What the device told last of itself, in JSON.
+    /// The device's last statistics, in JSON.
     pub last_stats: Option<String>,
 }
 
@@ -46,8 +46,8 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Stream> {
     })
 }
 
-/// Notes that a stream begins; the number it gets, whatever it had. The oldest that
-/// have ended are forgotten for it, beyond so many.
+/// Records the start of a stream and returns its new number; `stream.number` is ignored. Deletes
+/// the oldest ended streams beyond the limit.
 ///
 /// # Errors
 /// The file can't be written.
@@ -70,7 +70,7 @@ pub fn begin(connection: &Connection, stream: &Stream) -> Result<i64, StoreError
     Ok(number)
 }
 
-/// Notes what a device told last.
+/// Stores the device's last statistics.
 ///
 /// # Errors
 /// The file can't be written.
@@ -81,7 +81,7 @@ pub fn note(connection: &Connection, number: i64, stats: &str) -> Result<(), Sto
     Ok(())
 }
 
-/// Notes that a stream has ended and why, and what its device told last.
+/// Records the end of a stream, its reason and the device's last statistics.
 ///
 /// # Errors
 /// The file can't be written.
@@ -100,19 +100,19 @@ pub fn end(
     Ok(())
 }
 
-/// Ends what a hub that was cut short left open.
+/// Ends the streams that an interrupted run left open.
 ///
 /// # Errors
 /// The file can't be written.
 pub fn end_all(connection: &Connection, now: i64) -> Result<usize, StoreError> {
     let ended = connection.execute(
         "UPDATE stream SET ended = ?1, end_reason = ?2 WHERE ended IS NULL",
-        (now, "the hub ended before it did"),
+        (now, "the hub stopped while it was active"),
     )?;
     Ok(ended)
 }
 
-/// Some of an app's, the newest first, and how many it has in all.
+/// One page of an app's streams, newest first, and their total number.
 ///
 /// # Errors
 /// The file can't be read.

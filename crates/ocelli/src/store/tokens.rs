@@ -1,25 +1,25 @@
-//! Tokens, as the store keeps them: never the token itself, only its keyed hash.
+//! Storage of API tokens: only their keyed hashes, never the tokens.
 
 use super::error::StoreError;
 use crate::auth::{Allowance, Hash, Permission};
 use rusqlite::{Connection, OptionalExtension, Row};
 
-/// A token that was given out.
+/// An API token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Token {
-    /// What it is called by where it is listed and revoked.
+    /// The id for listing and revoking it.
     pub id: String,
-    /// What a person called it.
+    /// The name that a person gave it.
     pub name: String,
-    /// What it allows, and where.
+    /// Its permissions and the app they apply to.
     pub allowance: Allowance,
-    /// When it was made, in ms since the Unix epoch.
+    /// Creation time in ms since the Unix epoch.
     pub created: i64,
 }
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Token> {
     let permissions: String = row.get("permissions")?;
-    // A permission of a later version is one that this version does not give.
+    // Permissions of later versions are ignored.
     let permissions = permissions.split(' ').filter_map(Permission::parse);
     Ok(Token {
         id: row.get("id")?,
@@ -32,7 +32,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Token> {
     })
 }
 
-/// All of them, the oldest first.
+/// All tokens, oldest first.
 ///
 /// # Errors
 /// The file can't be read.
@@ -42,7 +42,7 @@ pub fn all(connection: &Connection) -> Result<Vec<Token>, StoreError> {
     Ok(tokens.collect::<Result<_, _>>()?)
 }
 
-/// Adds one.
+/// Adds a token.
 ///
 /// # Errors
 /// The file can't be written.
@@ -68,8 +68,8 @@ pub fn insert(connection: &Connection, token: &Token, hash: &Hash) -> Result<(),
     Ok(())
 }
 
-/// The token of this hash, if there is one. Each is compared, whole and in constant
-/// time, so that the time of an answer tells nothing of any.
+/// The token with this hash, if any. Every token is compared, in full and in constant time, so
+/// that the response time reveals nothing.
 ///
 /// # Errors
 /// The file can't be read.
@@ -79,14 +79,14 @@ pub fn known(connection: &Connection, hash: &Hash) -> Result<Option<Token>, Stor
     let mut found = None;
     while let Some(row) = rows.next()? {
         let kept: Vec<u8> = row.get("hash")?;
-        if hash.is(&kept) {
+        if hash.matches(&kept) {
             found = Some(read(row)?);
         }
     }
     Ok(found)
 }
 
-/// The token of this id, if there is one.
+/// The token of this id, if any.
 ///
 /// # Errors
 /// The file can't be read.
@@ -95,7 +95,7 @@ pub fn by_id(connection: &Connection, id: &str) -> Result<Option<Token>, StoreEr
     Ok(query.query_row([id], read).optional()?)
 }
 
-/// Takes one out, with the wall links that were made with it; whether it was there.
+/// Deletes a token and the wall links that were made with it. Returns true if it existed.
 ///
 /// # Errors
 /// The file can't be written.

@@ -1,26 +1,26 @@
-//! Users and their roles, as the store keeps them: of a password, only its hash.
+//! Storage of users and their roles. Only the hash of a password is stored.
 
 use super::error::StoreError;
 use crate::auth::{Allowance, Grant, Role};
 use rusqlite::{Connection, OptionalExtension, Row};
 
-/// Who may sign in.
+/// A user account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct User {
-    /// What other calls know them by, `usr_…`.
+    /// Its id, `usr_…`.
     pub id: String,
-    /// What they sign in as.
+    /// The sign-in name.
     pub name: String,
-    /// What they are, and in which app; none for all of them.
+    /// The roles and their apps; `None` for all apps.
     pub roles: Vec<(Option<String>, Role)>,
-    /// Whether they have chosen a password.
+    /// Whether the user has set a password.
     pub has_password: bool,
-    /// When they were added, in ms since the Unix epoch.
+    /// Creation time in ms since the Unix epoch.
     pub created: i64,
 }
 
 impl User {
-    /// What they may do.
+    /// The permissions of all roles.
     pub fn grant(&self) -> Grant {
         let roles = self.roles.iter();
         Grant::new(roles.map(|(app, role)| -> Allowance { role.allowance(app.clone()) }))
@@ -43,7 +43,7 @@ fn with_roles(connection: &Connection, mut user: User) -> Result<User, StoreErro
     let mut rows = query.query([&user.id])?;
     while let Some(row) = rows.next()? {
         let role: String = row.get("role")?;
-        // A role of a later version is one that this version does not know.
+        // Roles of later versions are ignored.
         if let Some(role) = Role::parse(&role) {
             user.roles.push((row.get("app")?, role));
         }
@@ -51,7 +51,7 @@ fn with_roles(connection: &Connection, mut user: User) -> Result<User, StoreErro
     Ok(user)
 }
 
-/// All of them, by name.
+/// All users, ordered by name.
 ///
 /// # Errors
 /// The file can't be read.
@@ -62,7 +62,7 @@ pub fn all(connection: &Connection) -> Result<Vec<User>, StoreError> {
     users.map(|user| with_roles(connection, user)).collect()
 }
 
-/// Whether there is any.
+/// Whether any user exists.
 ///
 /// # Errors
 /// The file can't be read.
@@ -70,7 +70,7 @@ pub fn any(connection: &Connection) -> Result<bool, StoreError> {
     Ok(connection.query_row("SELECT EXISTS (SELECT 1 FROM user)", [], |row| row.get(0))?)
 }
 
-/// The one of this id.
+/// The user of this id.
 ///
 /// # Errors
 /// The file can't be read.
@@ -80,7 +80,7 @@ pub fn by_id(connection: &Connection, id: &str) -> Result<Option<User>, StoreErr
     user.map(|user| with_roles(connection, user)).transpose()
 }
 
-/// The one of this name.
+/// The user of this name.
 ///
 /// # Errors
 /// The file can't be read.
@@ -90,7 +90,7 @@ pub fn by_name(connection: &Connection, name: &str) -> Result<Option<User>, Stor
     user.map(|user| with_roles(connection, user)).transpose()
 }
 
-/// The hash of the password of the user of this id, if they have one.
+/// The password hash of the user of this id, if set.
 ///
 /// # Errors
 /// The file can't be read.
@@ -102,10 +102,10 @@ pub fn password(connection: &Connection, id: &str) -> Result<Option<String>, Sto
         .flatten())
 }
 
-/// Adds one, without a password.
+/// Adds a user without a password.
 ///
 /// # Errors
-/// There is one of that name.
+/// The name is taken.
 pub fn insert(connection: &Connection, user: &User) -> Result<(), StoreError> {
     connection.execute(
         "INSERT INTO user (id, name, created) VALUES (?1, ?2, ?3)",
@@ -114,11 +114,11 @@ pub fn insert(connection: &Connection, user: &User) -> Result<(), StoreError> {
     set_roles(connection, user)
 }
 
-/// Writes name and roles as they are in `user`. A code that sets the password was handed
-/// out for the roles there were: with other roles it is void.
+/// Updates the name and the roles. If the roles change, pending one-time codes of the user are
+/// deleted, because they were issued for the earlier roles.
 ///
 /// # Errors
-/// There is another of that name, none of that id, or no administrator would be left.
+/// The name is taken, the id is unknown, or no administrator would be left.
 pub fn update(connection: &mut Connection, user: &User) -> Result<(), StoreError> {
     let transaction = connection.transaction()?;
     let had_admin = has_admin(&transaction)?;
@@ -135,12 +135,12 @@ pub fn update(connection: &mut Connection, user: &User) -> Result<(), StoreError
     Ok(transaction.commit()?)
 }
 
-/// The fault that there is no such user.
+/// The error for an unknown user id.
 pub fn missing() -> StoreError {
-    StoreError::Missing("there is no user of that id".to_owned())
+    StoreError::Missing("there is no user with this id".to_owned())
 }
 
-/// Writes roles as they are in `user`.
+/// Replaces the user's roles.
 ///
 /// # Errors
 /// The file can't be written.
@@ -155,8 +155,8 @@ pub fn set_roles(connection: &Connection, user: &User) -> Result<(), StoreError>
     Ok(())
 }
 
-/// Writes the hash of a password; ends the user's sessions but `kept`, and the codes
-/// that would have set another.
+/// Stores a password hash. Deletes the user's sessions except `kept`, and the user's one-time
+/// codes.
 ///
 /// # Errors
 /// The file can't be written.
@@ -178,10 +178,10 @@ pub fn set_password(
     Ok(())
 }
 
-/// Takes one out, with their sessions and the wall links that they made.
+/// Deletes a user with its sessions and the wall links it made.
 ///
 /// # Errors
-/// There is none of that id, or no administrator would be left.
+/// The id is unknown, or no administrator would be left.
 pub fn delete(connection: &mut Connection, id: &str) -> Result<(), StoreError> {
     let transaction = connection.transaction()?;
     let had_admin = has_admin(&transaction)?;
@@ -193,7 +193,7 @@ pub fn delete(connection: &mut Connection, id: &str) -> Result<(), StoreError> {
     Ok(transaction.commit()?)
 }
 
-/// Whether there is somebody who may do everything.
+/// Whether any user is an administrator of all apps.
 fn has_admin(connection: &Connection) -> Result<bool, StoreError> {
     Ok(connection.query_row(
         "SELECT EXISTS (SELECT 1 FROM role WHERE app IS NULL AND role = 'admin')",
@@ -202,12 +202,12 @@ fn has_admin(connection: &Connection) -> Result<bool, StoreError> {
     )?)
 }
 
-/// Checks that somebody is left who may do everything, if there was anybody: a hub that
-/// is tended by a token needs none.
+/// Checks that an administrator of all apps is left if there was one. A hub that is administered
+/// with a token needs none.
 fn check_admin_left(connection: &Connection, had: bool) -> Result<(), StoreError> {
     if !had || has_admin(connection)? {
         return Ok(());
     }
-    let message = "this is the last administrator of all apps; make another one first";
+    let message = "this is the last administrator of all apps; add another one first";
     Err(StoreError::Conflict(message.to_owned()))
 }

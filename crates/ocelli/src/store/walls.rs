@@ -1,5 +1,5 @@
-//! Wall links, as the store keeps them: never the token in the link, only its keyed
-//! hash. A link is good while its row is there, for what its maker may still share.
+//! Storage of wall links: only the keyed hash of the link's token, never the token. A link is
+//! valid while its row exists, for the cameras that its maker may still share.
 
 use super::error::StoreError;
 use super::{tokens, users};
@@ -8,25 +8,25 @@ use ocelli_core::name::{DEFAULT_APP, split_id};
 use rusqlite::{Connection, OptionalExtension, Row};
 use std::collections::BTreeSet;
 
-/// What it takes to share a camera: for whoever makes a link, as long as it is good.
+/// The permission that a link's maker needs for its cameras while the link is valid.
 pub const SHARE: &str = "camera:share";
 
-/// A link that opens a chosen wall.
+/// A link to a wall of chosen cameras.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wall {
-    /// By this it is revoked, `wall_…`.
+    /// Its id, `wall_…`.
     pub id: String,
-    /// What a person called it.
+    /// The name that a person gave it.
     pub name: String,
-    /// The user or the token that it was made with; none: the administrator's own token.
+    /// The user or token that made it; `None` for the administrator's own token.
     pub maker: Option<String>,
-    /// The ids of its cameras, those that are gone left out.
+    /// The ids of its cameras, without deleted ones.
     pub cameras: BTreeSet<String>,
-    /// The apps that it was made for, though none of its cameras may be left.
+    /// The apps of its original cameras, even if all of these were deleted.
     pub apps: BTreeSet<String>,
-    /// When it was made, in ms since the Unix epoch.
+    /// Creation time in ms since the Unix epoch.
     pub created: i64,
-    /// When it ends.
+    /// Expiry in ms since the Unix epoch.
     pub expires: i64,
 }
 
@@ -52,7 +52,7 @@ fn with_cameras(connection: &Connection, mut wall: Wall) -> Result<Wall, StoreEr
     Ok(wall)
 }
 
-/// Those that have not expired, the oldest first.
+/// The links that have not expired, oldest first.
 ///
 /// # Errors
 /// The file can't be read.
@@ -64,7 +64,7 @@ pub fn all(connection: &Connection, now: i64) -> Result<Vec<Wall>, StoreError> {
     walls.map(|wall| with_cameras(connection, wall)).collect()
 }
 
-/// The one of this id, expired or not.
+/// The link of this id, expired or not.
 ///
 /// # Errors
 /// The file can't be read.
@@ -74,8 +74,8 @@ pub fn by_id(connection: &Connection, id: &str) -> Result<Option<Wall>, StoreErr
     wall.map(|wall| with_cameras(connection, wall)).transpose()
 }
 
-/// The one of this id if its token has this hash and it has not expired, with those of
-/// its cameras that its maker may still share, if there are any.
+/// The link of this id if the hash matches and it has not expired, with the cameras that its
+/// maker may still share, if any.
 ///
 /// # Errors
 /// The file can't be read.
@@ -87,7 +87,7 @@ pub fn known(
 ) -> Result<Option<Wall>, StoreError> {
     let mut query = connection.prepare_cached("SELECT hash FROM wall WHERE id = ?1")?;
     let kept: Option<Vec<u8>> = query.query_row([id], |row| row.get(0)).optional()?;
-    if !kept.is_some_and(|kept| hash.is(&kept)) {
+    if !kept.is_some_and(|kept| hash.matches(&kept)) {
         return Ok(None);
     }
     match by_id(connection, id)? {
@@ -111,7 +111,7 @@ fn still_shared(connection: &Connection, mut wall: Wall) -> Result<Option<Wall>,
     Ok((!wall.cameras.is_empty()).then_some(wall))
 }
 
-/// Adds one, and clears away what has expired.
+/// Adds a link and deletes the expired ones.
 ///
 /// # Errors
 /// The file can't be written.
@@ -145,8 +145,8 @@ pub fn insert(connection: &mut Connection, wall: &Wall, hash: &Hash) -> Result<(
     Ok(transaction.commit()?)
 }
 
-/// Takes a camera out of all of them: one that is made anew in its room, which is in the
-/// short form, is not shown by them.
+/// Removes a camera from all links, so they do not show a later camera in its room. `room` is
+/// in the short form.
 ///
 /// # Errors
 /// The file can't be written.
@@ -159,7 +159,7 @@ pub fn forget_camera(connection: &Connection, app: &str, room: &str) -> Result<(
     Ok(())
 }
 
-/// Takes an app out of all of them, and takes those out that were made for it alone.
+/// Removes an app from all links and deletes the links that were made only for it.
 ///
 /// # Errors
 /// The file can't be written.
@@ -173,7 +173,7 @@ pub fn forget_app(connection: &Connection, app: &str) -> Result<(), StoreError> 
     Ok(())
 }
 
-/// Takes one out; whether it was there.
+/// Deletes a link. Returns true if it existed.
 ///
 /// # Errors
 /// The file can't be written.

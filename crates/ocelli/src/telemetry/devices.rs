@@ -1,9 +1,10 @@
-//! What devices that push tell of themselves, as series of their camera:
-//! `<id> device rssi` and its like. The word between keeps them apart from the hub's own
-//! figures, which have an `fps` too.
+//! Statistics of devices that push, as series of their camera: `<id> device rssi` and so
+//! on. The word `device` keeps them apart from the hub's own metrics, which also have an
+//! `fps`.
 //!
-//! A device chooses its numbers' names, so it is held to a few of them, and all devices
-//! together to a part of what the hub takes: none of them can fill the hub with series.
+//! A device chooses the names of its values. So each device is limited to a few series and
+//! all devices together to a share of the hub's series: a device can't fill the hub with
+//! series.
 
 use super::handle::Telemetry;
 use super::names::{MARK, is_shown};
@@ -19,19 +20,18 @@ use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
-/// So many series a camera's device has at most: what one report holds.
-const OF_ONE: usize = 16;
-/// All devices together have one in so many of the hub's series at most.
+/// The most series of one camera's device: as many as one report holds.
+const MAX_PER_DEVICE: usize = 16;
+/// All devices together may have this fraction of the hub's series: one in `SHARE`.
 const SHARE: usize = 4;
-/// One report of a device in this time is taken. They come about every 30 s.
-const PACE: Duration = Duration::from_secs(1);
-/// How often series are counted anew at most while there may be no more.
+/// One report per device is accepted in this time. Reports normally come about every 30 s.
+const MIN_REPORT_INTERVAL: Duration = Duration::from_secs(1);
+/// The minimum time between recounts of the series while the limit is reached.
 const RECOUNT: Duration = Duration::from_secs(10);
-/// So many devices' last reports are remembered before those are forgotten that are
-/// too old to matter.
+/// Above this number of remembered devices, entries that no longer matter are removed.
 const REMEMBERED: usize = 1024;
 
-/// Takes them until the hub stops, on the telemetry thread.
+/// Stores reports until the hub stops, on the telemetry thread.
 pub fn take(
     telemetry: &Telemetry,
     hub: Arc<Hub>,
@@ -42,7 +42,7 @@ pub fn take(
     telemetry.runtime.spawn(devices.run(stopping, reports));
 }
 
-/// The devices' reports, and what is kept of them.
+/// Stores the devices' reports as series.
 struct Devices {
     hub: Arc<Hub>,
     shared: Arc<Shared>,
@@ -86,19 +86,19 @@ impl Devices {
         self.drop(dropped);
     }
 
-    /// Counts numbers that were dropped.
+    /// Counts dropped values.
     fn drop(&self, count: u64) {
         self.shared.dropped.fetch_add(count, Ordering::Relaxed);
     }
 }
 
-/// When each device's last report was taken. By a clock that nobody sets back.
+/// The time of each device's last report, by a monotonic clock.
 #[derive(Default)]
 struct Pace(HashMap<CameraId, Instant>);
 
 impl Pace {
     fn allows(&mut self, camera: &CameraId, now: Instant) -> bool {
-        let recent = |last: &Instant| now - *last < PACE;
+        let recent = |last: &Instant| now - *last < MIN_REPORT_INTERVAL;
         if self.0.get(camera).is_some_and(recent) {
             return false;
         }
@@ -110,24 +110,23 @@ impl Pace {
     }
 }
 
-/// How many series devices have. Counting takes a look at every name, so it is done once
-/// and again only where the count says that there may be no more, which series that were
-/// deleted since could change.
+/// The number of series of devices. Counting reads every name, so it happens once, and
+/// again only if the limit seems to be reached, because series may have been deleted since.
 #[derive(Default)]
 struct Counts {
     counted: Option<Instant>,
     all: usize,
-    /// By what the names of a camera's series begin with.
+    /// By the prefix of the names of a camera's series.
     of_one: HashMap<String, usize>,
 }
 
 impl Counts {
-    /// Whether there may be another series whose name begins so.
+    /// Returns true if another series with this prefix is allowed.
     fn allows(&mut self, registry: &Registry, begin: &str, now: Instant) -> bool {
         let most = registry.bounds().series.div_ceil(SHARE);
         let fits = |counts: &Self| {
             let of_one = counts.of_one.get(begin).copied().unwrap_or(0);
-            of_one < OF_ONE && counts.all < most
+            of_one < MAX_PER_DEVICE && counts.all < most
         };
         let recent = |counted: Instant| now.duration_since(counted) < RECOUNT;
         match self.counted {
@@ -149,7 +148,7 @@ impl Counts {
         }
     }
 
-    /// Counts one more.
+    /// Counts one more series with this prefix.
     fn add(&mut self, begin: &str) {
         self.all += 1;
         match self.of_one.get_mut(begin) {
@@ -161,7 +160,7 @@ impl Counts {
     }
 }
 
-/// Puts a report into its series; how many of its numbers found no place.
+/// Adds a report to its series. Returns how many of its values were dropped.
 fn add(report: &Report, registry: &mut Registry, counts: &mut Counts, now: Instant) -> u64 {
     let begin = format!("{}{MARK}", report.camera.as_str());
     let x = (report.received.0 / 1000) as f64;
@@ -188,7 +187,7 @@ fn add(report: &Report, registry: &mut Registry, counts: &mut Counts, now: Insta
     dropped
 }
 
-/// Makes a series, if it may be called so and there is room.
+/// Creates a series, if the name is valid and there is room.
 fn open(registry: &mut Registry, name: &str, unit: Option<&str>) -> Option<u32> {
     let one_line = !name.contains(char::is_control);
     if !one_line || line::name(name.as_bytes()).is_err() {
@@ -199,7 +198,7 @@ fn open(registry: &mut Registry, name: &str, unit: Option<&str>) -> Option<u32> 
     Some(id)
 }
 
-/// In what the numbers are measured that the boards' own program tells.
+/// The unit of a value that the boards' standard firmware sends.
 fn unit(field: &str) -> Option<&'static str> {
     match field {
         "fps" => Some("fps"),
@@ -233,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_device_that_changes_its_names_gets_a_few_series() {
+    fn a_device_that_changes_its_names_is_limited_to_a_few_series() {
         let mut registry = Registry::new(Bounds::default());
         let (mut counts, now) = (Counts::default(), Instant::now());
         let mut dropped = 0;
@@ -244,7 +243,7 @@ mod tests {
             dropped += add(&report("cam1", &fields), &mut registry, &mut counts, now);
         }
         assert_eq!((registry.all().len(), dropped), (16, 84));
-        // What it has goes on; another camera's device has its own.
+        // Existing series continue; another camera's device has its own.
         let fields = [("f0".to_owned(), 2.0), ("odd\nname".to_owned(), 2.0)];
         assert_eq!(
             add(&report("cam1", &fields), &mut registry, &mut counts, now),
@@ -263,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn devices_leave_room_for_others() {
+    fn devices_leave_room_for_other_series() {
         let mut registry = Registry::new(Bounds {
             series: 40,
             ..Bounds::default()
@@ -278,7 +277,7 @@ mod tests {
         let rssi = registry.find("cam0 device rssi").expect("a series");
         let series = registry.get(rssi).expect("a series");
         assert_eq!((series.unit(), series.is_tcp()), (Some("dBm"), false));
-        // What is deleted makes room for another, which is seen within 10 s.
+        // Deleting a series makes room for another one, which is noticed within 10 s.
         registry.delete(rssi).expect("deleted");
         let fields = [("rssi".to_owned(), -60.0)];
         let mut dropped = |after: u64| {
@@ -289,14 +288,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn reports_that_were_too_many_are_counted_and_others_go_on() {
+    async fn lost_reports_are_counted_and_later_ones_are_stored() {
         let hub = Arc::new(Hub::default());
         let telemetry = Telemetry::start(Bounds::default(), None);
         let (send, reports) = broadcast::channel(4);
         for camera in 0..10 {
             let fields = [("rssi".to_owned(), -60.0)];
             send.send(report(&format!("cam{camera}"), &fields))
-                .expect("somebody listens");
+                .expect("a receiver");
         }
         drop(send);
         let devices = Devices::new(&telemetry, hub);
@@ -311,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn one_report_a_second_is_taken_of_each() {
+    fn one_report_a_second_is_accepted_per_device() {
         let mut pace = Pace::default();
         let begun = Instant::now();
         let after = |ms: u64| begun + Duration::from_millis(ms);

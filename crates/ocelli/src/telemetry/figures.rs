@@ -1,7 +1,7 @@
-//! The hub's own figures, as series: of each camera its frame and bit rate, the age
-//! of its newest picture and what viewers missed. They are taken once a second, and only while
-//! somebody looks at all series: an idle hub does nothing, and what nobody looked at
-//! is not worth a place in the history.
+//! The hub's own metrics as series: per camera its frame rate and bit rate, the age of its
+//! newest picture, and the frames that viewers missed. They are sampled once a second, and
+//! only while a viewer watches all series: an idle hub does no work, and unwatched values
+//! are not worth storing.
 
 use super::handle::{Stopped, Telemetry};
 use super::names::{is_of, is_shown, shows};
@@ -14,13 +14,14 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval};
 
-/// How often.
+/// The sampling interval.
 const INTERVAL: Duration = Duration::from_secs(1);
-/// Of so many cameras at most, that no hub's figures take the place of series that
-/// somebody sends.
+/// The most cameras that are sampled, so that the hub's own metrics do not take the place
+/// of other sources' series.
 const CAMERAS: usize = 250;
 
-/// Before an app was private anybody could see its cameras' series; now nobody may.
+/// Deletes the series of apps that have become private: their cameras' series were public
+/// before.
 async fn forget_private(
     hub: &Hub,
     telemetry: &Telemetry,
@@ -43,12 +44,12 @@ fn forget(registry: &mut Registry, apps: &BTreeSet<String>) {
     let theirs = registry.all().filter(|series| is_of(series.name(), apps));
     let theirs: Vec<_> = theirs.map(ocelli_series::Series::id).collect();
     for id in theirs {
-        // There it is: nobody else has the registry meanwhile.
+        // The series exists: the registry is locked by this call.
         let _ = registry.delete(id);
     }
 }
 
-/// Takes them until the hub stops.
+/// Samples until the hub stops.
 pub async fn take(identity: Arc<Identity>, telemetry: Telemetry) {
     let (hub, front) = (&identity.hub, &identity.front);
     let mut due = interval(INTERVAL);
@@ -56,7 +57,7 @@ pub async fn take(identity: Arc<Identity>, telemetry: Telemetry) {
     let mut before: HashMap<String, (u64, u64)> = HashMap::new();
     let mut private = BTreeSet::new();
     let mut changes = hub.changes();
-    // Some may have been made private while the hub was not there.
+    // Apps may have been made private while the hub was not running.
     changes.mark_changed();
     loop {
         tokio::select! {
@@ -67,7 +68,7 @@ pub async fn take(identity: Arc<Identity>, telemetry: Telemetry) {
             },
             () = front.stopping.cancelled() => return,
         }
-        if telemetry.shared.lookers.load(Ordering::Relaxed) == 0 {
+        if telemetry.shared.all_series_viewers.load(Ordering::Relaxed) == 0 {
             before.clear();
             continue;
         }

@@ -1,4 +1,4 @@
-//! The telemetry thread, and the way to it.
+//! The telemetry thread, and the handle to it.
 
 use super::shared::{Health, Shared, now};
 use super::{sources, store};
@@ -14,11 +14,11 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::AbortOnDropHandle;
 
-/// How long the last samples may take to be stored when the hub stops.
+/// How long storing the last samples may take when the hub stops.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
-/// Samples of the hub's own that may wait for the telemetry thread; more are dropped.
+/// Capacity of the channel for the hub's own samples; further samples are dropped.
 const WAITING: usize = 4096;
-/// How often old samples are looked for.
+/// How often old samples are deleted.
 const SWEEP: Duration = Duration::from_secs(1);
 
 /// The telemetry thread has ended.
@@ -33,7 +33,7 @@ impl fmt::Display for Stopped {
 
 impl std::error::Error for Stopped {}
 
-/// A sample of the hub's own.
+/// One of the hub's own samples.
 struct Own {
     name: String,
     unit: Option<&'static str>,
@@ -41,7 +41,7 @@ struct Own {
     y: f64,
 }
 
-/// The way to the telemetry thread. Dropping the last one ends it.
+/// Handle to the telemetry thread. The thread ends when the last handle is dropped.
 #[derive(Clone)]
 pub struct Telemetry {
     pub(super) shared: Arc<Shared>,
@@ -53,17 +53,17 @@ pub struct Telemetry {
 }
 
 impl Telemetry {
-    /// Starts the thread, with the series that are in the data directory, if one is
-    /// given. Without, or when its file can't be used, series last as long as the hub.
+    /// Starts the thread, with the series stored in the data directory if one is given. Without
+    /// a data directory, or if its file can't be used, series last until the hub ends.
     ///
     /// # Panics
-    /// The system has no thread to give.
+    /// If the system can't create a thread.
     pub fn start(bounds: Bounds, data: Option<&Path>) -> Self {
         let shared = Arc::new(Shared {
             registry: Mutex::new(Registry::new(bounds)),
             health: Mutex::default(),
             news: watch::Sender::new(()),
-            lookers: AtomicUsize::new(0),
+            all_series_viewers: AtomicUsize::new(0),
             connected: AtomicUsize::new(0),
             most_connected: sources::most_connected(),
             dropped: AtomicU64::new(0),
@@ -72,14 +72,14 @@ impl Telemetry {
             .enable_all()
             .max_blocking_threads(1)
             .build()
-            .unwrap_or_else(|error| panic!("no runtime for telemetry: {error}"));
+            .unwrap_or_else(|error| panic!("can't create the runtime for telemetry: {error}"));
         let handle = runtime.handle().clone();
         let (own, own_samples) = mpsc::channel(WAITING);
         let (end, ended) = watch::channel(false);
         let stopping = CancellationToken::new();
         let (data, kept, stopped) = (data.map(Path::to_owned), shared.clone(), stopping.clone());
         let body = move || {
-            // Sources wait in the listener's queue until what they go on with is there.
+            // Sources wait in the listener's queue until the stored series are loaded.
             let store = data.and_then(|data| store::open(&data, &kept));
             runtime.block_on(async {
                 tokio::spawn(take_own(kept.clone(), own_samples));
@@ -87,7 +87,7 @@ impl Telemetry {
                 let saving = store.map(|store| tokio::spawn(store.keep(kept, stopped.clone())));
                 stopped.cancelled().await;
                 if let Some(saving) = saving {
-                    // The last samples go to the disk; one that hangs is not waited for.
+                    // The last samples are stored, within a time limit in case the disk hangs.
                     let _ = tokio::time::timeout(CLOSE_TIMEOUT, saving).await;
                 }
             });
@@ -97,7 +97,7 @@ impl Telemetry {
         let thread = std::thread::Builder::new().name("telemetry".to_owned());
         thread
             .spawn(body)
-            .unwrap_or_else(|error| panic!("no thread for telemetry: {error}"));
+            .unwrap_or_else(|error| panic!("can't create the thread for telemetry: {error}"));
         Self {
             shared,
             runtime: handle,
@@ -108,20 +108,20 @@ impl Telemetry {
         }
     }
 
-    /// Ends the thread; what came is stored before.
+    /// Ends the thread after the samples received so far are stored.
     pub async fn stop(&self) {
         self.stopping.cancel();
         let mut ended = self.ended.clone();
         let _ = tokio::time::timeout(2 * CLOSE_TIMEOUT, ended.wait_for(|ended| *ended)).await;
     }
 
-    /// Adds one sample to the series of this name, which is made if there is none.
-    /// It neither waits nor fails: what finds no room is dropped and counted.
+    /// Adds one sample to the series of this name, and creates the series if it does not exist.
+    /// Never waits or fails: a sample that does not fit is dropped and counted.
     pub fn add(&self, name: impl Into<String>, x: f64, y: f64) {
         self.add_measured(name, None, x, y);
     }
 
-    /// As [`Telemetry::add`], and says in what y is measured.
+    /// Like [`Telemetry::add`], with the unit of y.
     pub fn add_measured(
         &self,
         name: impl Into<String>,
@@ -136,30 +136,30 @@ impl Telemetry {
         }
     }
 
-    /// Counts samples of the hub's own that were dropped.
+    /// Counts dropped samples of the hub.
     pub(super) fn drop_own(&self, count: u64) {
         self.shared.dropped.fetch_add(count, Ordering::Relaxed);
     }
 
-    /// Samples of the hub's own that were dropped, so far.
+    /// The number of the hub's own samples that were dropped so far.
     pub fn dropped(&self) -> u64 {
         self.shared.dropped.load(Ordering::Relaxed)
     }
 
-    /// How many sources are connected over TCP.
+    /// The number of sources connected over TCP.
     pub fn connected(&self) -> usize {
         self.shared.connected.load(Ordering::Relaxed)
     }
 
-    /// What works, and what does not.
+    /// The state of the ports and of the file.
     pub fn health(&self) -> Health {
         self.shared.health().clone()
     }
 
-    /// Has `job` done with the series, on their thread; wakes viewers after it.
+    /// Runs `job` with the series on the telemetry thread, then wakes viewers.
     ///
     /// # Errors
-    /// The thread has ended.
+    /// Returns an error if the thread has ended.
     pub async fn call<T: Send + 'static>(
         &self,
         job: impl FnOnce(&mut Registry) -> T + Send + 'static,
@@ -174,8 +174,8 @@ impl Telemetry {
         answered.await.map_err(|_| Stopped)
     }
 
-    /// Makes the next piece of a viewer's message on the telemetry thread; of a batch as
-    /// soon as there is something new. Dropping the handle gives it up.
+    /// Makes the next piece of a viewer's message on the telemetry thread; a batch only when
+    /// there is something new. Dropping the handle cancels it.
     pub(super) fn piece(
         &self,
         mut cursor: Cursor,
@@ -190,7 +190,7 @@ impl Telemetry {
                     if cursor.begin_batch(&mut shared.registry()) {
                         break;
                     }
-                    // `shared` holds the sender, so there is always one.
+                    // `shared` holds the sender, so this can't fail.
                     let _ = news.changed().await;
                 },
                 Next::Rest => {}
@@ -201,18 +201,18 @@ impl Telemetry {
     }
 }
 
-/// What a viewer is given next.
+/// The next part of the data for a viewer.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Next {
-    /// The first piece of its history.
+    /// The first piece of the history.
     History,
     /// The first piece of a batch.
     Batch,
-    /// The next piece of the message that was begun.
+    /// The next piece of the current message.
     Rest,
 }
 
-/// Puts the hub's own samples into their series.
+/// Adds the hub's own samples to their series.
 async fn take_own(shared: Arc<Shared>, mut samples: mpsc::Receiver<Own>) {
     while let Some(own) = samples.recv().await {
         let now = now();
@@ -224,7 +224,7 @@ async fn take_own(shared: Arc<Shared>, mut samples: mpsc::Receiver<Own>) {
             shared.dropped.fetch_add(1, Ordering::Relaxed);
             continue;
         };
-        // The series was there a moment ago.
+        // The series existed a moment ago.
         if own.unit.is_some() && registry.get(id).is_ok_and(|series| series.unit().is_none()) {
             let _ = registry.set_unit(id, own.unit);
         }
@@ -234,7 +234,7 @@ async fn take_own(shared: Arc<Shared>, mut samples: mpsc::Receiver<Own>) {
     }
 }
 
-/// Forgets what is too old.
+/// Deletes samples that are too old, periodically.
 async fn sweep(shared: Arc<Shared>) {
     let mut due = tokio::time::interval(SWEEP);
     loop {

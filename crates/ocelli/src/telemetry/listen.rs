@@ -1,5 +1,5 @@
-//! The two ports of telemetry. One that can't be had is a warning: the other, and
-//! the rest of the hub, run without it.
+//! The two ports of telemetry. If one can't be bound, that is a warning: the other one and
+//! the rest of the hub run without it.
 
 use super::handle::Telemetry;
 use super::options::Options;
@@ -16,10 +16,10 @@ use std::sync::Arc;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
-/// Connections that may wait to be accepted: many sources may come at once.
+/// The accept backlog: many sources may connect at once.
 const BACKLOG: i32 = 1024;
 
-/// Listens where the options say, on the telemetry thread.
+/// Listens on the configured addresses, on the telemetry thread.
 pub fn begin(
     telemetry: &Telemetry,
     options: &Options,
@@ -31,7 +31,7 @@ pub fn begin(
     let stopping = &identity.front.stopping;
     let shared = &telemetry.shared;
     let bind = |address, key, what| bind(shared, address, key, what);
-    if let Some(listener) = tcp.and_then(|address| bind(address, "tcp", "samples by TCP")) {
+    if let Some(listener) = tcp.and_then(|address| bind(address, "tcp", "samples over TCP")) {
         let (shared, hub, stopping) = (shared.clone(), identity.hub.clone(), stopping.clone());
         let serve = move |stream| {
             let budget = hub.budget(PeerKind::SampleSource);
@@ -39,7 +39,7 @@ pub fn begin(
         };
         spawn(telemetry, &identity.front.stopping, listener, serve);
     }
-    if let Some(listener) = ws.and_then(|address| bind(address, "ws", "viewers of them")) {
+    if let Some(listener) = ws.and_then(|address| bind(address, "ws", "viewers of samples")) {
         let front = identity.front.clone();
         let port = viewers::port(identity.clone(), telemetry.clone());
         let port_routes = PortRoutes::new(port, plaintext_routes, front.clone());
@@ -67,9 +67,9 @@ fn bind(shared: &Shared, address: SocketAddr, key: &'static str, what: &str) -> 
         Err(error) => {
             note(address, Some(error.to_string()));
             tracing::warn!(
-                "telemetry: {what} not taken, for {address} can't be listened on: {error}. All \
-                 else runs. Another hub may have it; `{key}` in [telemetry] of the configuration \
-                 names another address, or \"\" for none"
+                "telemetry: can't listen on {address} for {what}: {error}. Everything \
+                 else runs. Another hub may use that port; set `{key}` in [telemetry] of the \
+                 configuration to another address, or to \"\" to turn it off"
             );
             None
         }
@@ -79,7 +79,7 @@ fn bind(shared: &Shared, address: SocketAddr, key: &'static str, what: &str) -> 
 fn socket(address: SocketAddr) -> io::Result<Bound> {
     let domain = socket2::Domain::for_address(address);
     let socket = socket2::Socket::new(domain, socket2::Type::STREAM, None)?;
-    // A hub that is started again finds its port free.
+    // Allows a restarted hub to bind its port at once.
     socket.set_reuse_address(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
@@ -97,7 +97,7 @@ fn spawn(
     telemetry.runtime.spawn(async move {
         let listener = match TcpListener::from_std(bound) {
             Ok(listener) => listener,
-            Err(error) => return tracing::error!("telemetry: a port is lost: {error}"),
+            Err(error) => return tracing::error!("telemetry: a port can't be used: {error}"),
         };
         let accepting = async {
             loop {

@@ -1,14 +1,12 @@
-//! Telemetry: numbers beside the pictures. What comes, what is kept and who looks,
-//! around `ocelli_series`, which knows the series themselves.
+//! Telemetry: numeric samples besides the pictures. Sources, storage and viewers of series,
+//! on top of `ocelli_series`, which implements the series themselves.
 //!
-//! All of it runs on a thread of its own with a runtime of its own: reading a million
-//! lines a second, or writing a history of ten megabytes, would hold up every
-//! picture if it were done where frames are. The frame path's thread sends what it
-//! has ([`Telemetry::add`]) and asks for what it wants ([`Telemetry::call`]); it never
-//! waits for a lock.
+//! Telemetry runs on its own thread with its own runtime, because reading a million lines a
+//! second or writing a history of ten megabytes on the frame path's thread would delay
+//! every picture. The frame path's thread sends samples ([`Telemetry::add`]) and requests
+//! ([`Telemetry::call`]); it never waits for a lock.
 //!
-//! What does not belong here: what a series is, how it is packed, and what a viewer's
-//! message looks like.
+//! Not here: what a series is, how it is compressed, and the format of a viewer's message.
 
 mod devices;
 mod figures;
@@ -33,11 +31,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::sync::broadcast;
 
-/// Begins to take samples and viewers on the ports of their own, as far as they
-/// can be had, and to take the hub's own figures and what devices tell of themselves.
+/// Starts to accept samples and viewers on telemetry's own ports, as far as these can be
+/// bound, and to sample the hub's own metrics and the devices' statistics.
 ///
-/// The ports are at `main`'s address unless the options say otherwise; `plaintext_routes` is
-/// what they answer without TLS where the hub has it.
+/// The ports are at `main`'s address unless the options set another one. `plaintext_routes`
+/// are served without TLS on a port where the hub uses TLS.
 pub fn serve(
     telemetry: &Telemetry,
     options: &Options,

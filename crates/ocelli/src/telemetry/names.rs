@@ -1,25 +1,25 @@
-//! The names of the series that the hub makes itself, and whose they are.
+//! The names of the series that the hub creates itself, and which app they belong to.
 
 use ocelli_core::name::DEFAULT_APP;
 use ocelli_core::{App, CameraId, Hub};
 use std::collections::BTreeSet;
 
-/// What the hub's own figures are called behind the camera's id.
+/// The names of the hub's own metrics, after the camera's id.
 const OWN: [&str; 4] = ["fps", "age", "drops", "bitrate"];
-/// Between a camera's id and the name of a number.
+/// The text between a camera's id and the name of a device's value.
 pub const MARK: &str = " device ";
-/// Whether a camera's numbers are series: those are for whoever may watch app `live`,
-/// and other apps may be private.
+/// Returns true if a camera's metrics become series. Series are visible to all viewers of
+/// app `live`, and other apps may be private.
 pub fn is_shown(hub: &Hub, camera: &CameraId) -> bool {
     hub.app(camera.app()).is_some_and(|app| shows(&app))
 }
 
-/// The same of all cameras of an app.
+/// The same for all cameras of an app.
 pub fn shows(app: &App) -> bool {
     app.public_playback || app.name == DEFAULT_APP
 }
 
-/// Whether a series is of a camera of one of these apps, going by its name.
+/// Returns true if a series belongs to a camera of one of these apps, judged by its name.
 pub fn is_of(name: &str, apps: &BTreeSet<String>) -> bool {
     let Some((id, what)) = name.split_once(' ') else {
         return false;

@@ -1,4 +1,4 @@
-//! What the configuration says of telemetry: `[telemetry]`.
+//! The `[telemetry]` section of the configuration.
 
 use ocelli_config::{ConfigError, Section, parse_listen};
 use ocelli_series::Bounds;
@@ -8,34 +8,31 @@ use std::net::SocketAddr;
 pub const OPTIONS: &[(&str, &str)] = &[
     (
         "tcp",
-        "ADDRESS:PORT for sources of samples; \"127.0.0.1:9876\" (this machine only) by default, \"\" for none",
+        "ADDRESS:PORT for sources of samples; \"127.0.0.1:9876\" (this machine only) by default, \"\" turns it off",
     ),
     (
         "ws",
-        "ADDRESS:PORT for viewers of what came there; \"127.0.0.1:9877\" by default, \"\" for none",
+        "ADDRESS:PORT for viewers of the samples from that port; \"127.0.0.1:9877\" by default, \"\" turns it off",
     ),
     (
         "max_series",
-        "how many series there may be; 10000 by default",
+        "the maximum number of series; 10000 by default",
     ),
     (
         "max_samples",
-        "how many samples of each are kept, older ones being thinned; 100000 by default",
+        "how many samples are kept per series, with older ones thinned out; 100000 by default",
     ),
-    (
-        "max_days",
-        "for how many days samples are kept; 90 by default",
-    ),
+    ("max_days", "how many days samples are kept; 90 by default"),
 ];
 
-/// Where sources and viewers come, and what is kept.
+/// The ports of telemetry, and how much is stored.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options {
-    /// Where sources come; none if `Some(None)`, the usual place if nobody said.
+    /// The address for sources: `Some(None)` turns it off, none is the default address.
     pub tcp: Option<Option<SocketAddr>>,
-    /// Where viewers of what came there come, likewise.
+    /// The address for viewers of those samples, in the same form.
     pub ws: Option<Option<SocketAddr>>,
-    /// What is kept.
+    /// The limits for stored samples.
     pub bounds: Bounds,
 }
 
@@ -43,7 +40,7 @@ impl Options {
     /// Reads `[telemetry]`.
     ///
     /// # Errors
-    /// The first fault.
+    /// The first error.
     pub fn read(mut section: Section<'_>) -> Result<Self, ConfigError> {
         let mut options = Self {
             tcp: address(&mut section, "tcp")?,
@@ -64,9 +61,9 @@ impl Options {
         Ok(options)
     }
 
-    /// Where sources and viewers come, for a hub that listens on `main`. One that
-    /// took any free port takes any here too, unless somebody said otherwise: there
-    /// may be several of them on a machine.
+    /// The addresses for sources and viewers, for a hub that listens on `main`. A hub on any
+    /// free port uses any free ports here too, unless they are configured, because several such
+    /// hubs may run on one machine.
     pub fn addresses(&self, main: SocketAddr) -> (Option<SocketAddr>, Option<SocketAddr>) {
         let usual = |port: u16| {
             let port = if main.port() == 0 { 0 } else { port };
@@ -98,14 +95,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nobody_need_say_where_and_how_much() {
+    fn all_keys_have_defaults() {
         let options = Options::default();
         let main = |port| SocketAddr::from(([0, 0, 0, 0], port));
         let said = options.addresses(main(8080));
         let told = |said: (Option<SocketAddr>, Option<SocketAddr>)| {
             [said.0, said.1].map(|address| address.map(|address| address.to_string()))
         };
-        // This machine alone, wherever the pages are.
+        // This machine only, whatever address the pages are served on.
         let usual = ["127.0.0.1:9876", "127.0.0.1:9877"];
         assert_eq!(told(said), usual.map(|address| Some(address.to_owned())));
         let any = ["127.0.0.1:0", "127.0.0.1:0"];

@@ -1,4 +1,4 @@
-//! What the tasks of telemetry share.
+//! The state that the tasks of telemetry share.
 
 use ocelli_series::Registry;
 use std::net::SocketAddr;
@@ -7,51 +7,52 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::watch;
 
-/// The present time, in ms since the Unix epoch: the clock that stamps frames too.
+/// The current time in ms since the Unix epoch, from the clock that also stamps frames.
 pub fn now() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0, |elapsed| elapsed.as_millis() as u64)
 }
 
-/// A port of telemetry, as somebody configured it.
+/// A configured port of telemetry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Port {
     /// Its key in `[telemetry]`.
     pub key: &'static str,
-    /// Where it is, or was to be.
+    /// The bound address, or the configured one if it can't be bound.
     pub address: SocketAddr,
-    /// Why nobody can come there.
+    /// Why the port can't be used.
     pub fault: Option<String>,
 }
 
-/// What of telemetry works, and what does not.
+/// The state of telemetry's ports and file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Health {
-    /// The ports; none that is turned off.
+    /// The ports that are not turned off.
     pub ports: Vec<Port>,
-    /// Why series are kept in memory alone.
+    /// Why series are kept only in memory.
     pub file_fault: Option<String>,
 }
 
-/// What the tasks of the telemetry thread share.
+/// The state that the tasks of the telemetry thread share.
 pub struct Shared {
     pub(super) registry: Mutex<Registry>,
-    /// Never held for longer than a copy takes.
+    /// Locked only for the time of a copy.
     pub(super) health: Mutex<Health>,
-    /// Moves whenever there is something new for viewers.
+    /// Signalled when there is something new for viewers.
     pub(super) news: watch::Sender<()>,
-    /// Viewers of all series; while there is one the hub's own figures are taken.
-    pub(super) lookers: AtomicUsize,
-    /// Sources that are connected.
+    /// The number of viewers of all series. The hub's own metrics are sampled while it is not
+    /// 0.
+    pub(super) all_series_viewers: AtomicUsize,
+    /// The number of connected sources.
     pub(super) connected: AtomicUsize,
-    /// How many of them there may be.
+    /// The maximum number of connected sources.
     pub(super) most_connected: usize,
-    /// Samples of the hub's own that were dropped.
+    /// The number of the hub's own samples that were dropped.
     pub(super) dropped: AtomicU64,
 }
 
 impl Shared {
-    /// The series; for the telemetry thread alone, and never across an await.
+    /// The series. Only for the telemetry thread, and never across an await.
     pub(super) fn registry(&self) -> MutexGuard<'_, Registry> {
         self.registry.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -60,7 +61,7 @@ impl Shared {
         self.health.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Wakes viewers that wait.
+    /// Wakes waiting viewers.
     pub(super) fn tell(&self) {
         self.news.send_replace(());
     }

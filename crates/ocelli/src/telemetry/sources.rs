@@ -1,7 +1,7 @@
-//! Those who write samples: over TCP, and the lines of a request's body.
+//! Sources of samples: over TCP, and as lines of a request's body.
 //!
-//! A source costs what of a line is not whole yet, and nothing else: all read into
-//! the same buffer, which works since all are on one thread.
+//! A source's memory is only its partial last line: all sources read into the same buffer,
+//! which is possible because they share one thread.
 
 use super::shared::{Shared, now};
 use ocelli_core::{Budget, text};
@@ -18,15 +18,15 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
-/// So many sources may be connected, where descriptors are no bound.
+/// The most connected sources, if the limit on descriptors allows more.
 const CONNECTED: usize = 20_000;
-/// A source says its name in this time.
-const NAMELESS: Duration = Duration::from_secs(60);
-/// A refused source may take so long to read why.
+/// A source must send its name within this time.
+const NAME_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a refused source may take to read the reason.
 const TEARDOWN_GRACE: Duration = Duration::from_secs(2);
-/// How much is read at once.
+/// The size of the read buffer.
 const BUFFER: usize = 64 * 1024;
-/// A source that is silent for so long is asked by TCP whether it is still there.
+/// A source that is silent for this long is probed with TCP keep-alive.
 const KEEPALIVE: Duration = Duration::from_secs(60);
 
 thread_local! {
@@ -36,20 +36,21 @@ thread_local! {
     });
 }
 
-/// What all sources use in turn.
+/// Buffers that all sources use in turn.
 struct Scratch {
     bytes: Vec<u8>,
     samples: Vec<Sample>,
 }
 
-/// How many sources may be connected: viewers and cameras need descriptors too.
+/// The maximum number of connected sources: half of the descriptors, because viewers and
+/// cameras need some too.
 pub fn most_connected() -> usize {
     let descriptors = getrlimit(Resource::Nofile).current;
     let half = descriptors.map(|most| usize::try_from(most / 2).unwrap_or(CONNECTED));
     half.unwrap_or(CONNECTED).min(CONNECTED)
 }
 
-/// Takes a connection's lines within its budget, in a task of its own.
+/// Reads a connection's lines within its budget, in a separate task.
 pub fn accept(
     stream: TcpStream,
     budget: Budget,
@@ -70,11 +71,11 @@ pub fn accept(
 async fn serve(stream: TcpStream, mut budget: Budget, shared: &Shared, connected: usize) {
     let Ok(peer) = stream.peer_addr() else { return };
     if connected >= shared.most_connected {
-        let reason = format!("there are {connected} sources already");
+        let reason = format!("there are already {connected} sources");
         return refuse(stream, &reason).await;
     }
     let keepalive = socket2::TcpKeepalive::new().with_time(KEEPALIVE);
-    // Without it a source that is cut off stays listed, and that is all.
+    // Without keep-alive, a source whose connection is lost stays listed, and nothing worse.
     let _ = socket2::SockRef::from(&stream).set_tcp_keepalive(&keepalive);
     let mut source = Writer::new(peer.to_string(), true);
     let ended = read(&stream, &mut source, &mut budget, shared).await;
@@ -90,12 +91,12 @@ async fn serve(stream: TcpStream, mut budget: Budget, shared: &Shared, connected
     source.end(&mut shared.registry(), reason);
     shared.tell();
     if let Err(End::Refused(reason)) = ended {
-        tracing::warn!(%peer, %reason, "refused a source of samples");
+        tracing::warn!(%peer, %reason, "source of samples refused");
         refuse(stream, &reason).await;
     }
 }
 
-/// Why a source ends before it is done.
+/// Why a source ends early.
 enum End {
     Broken(io::Error),
     Refused(String),
@@ -111,9 +112,9 @@ async fn read(
         if source.is_named() {
             stream.readable().await.map_err(End::Broken)?;
         } else {
-            let readable = tokio::time::timeout(NAMELESS, stream.readable()).await;
+            let readable = tokio::time::timeout(NAME_TIMEOUT, stream.readable()).await;
             let Ok(readable) = readable else {
-                let reason = "it said no name within a minute; the first line is the series' name";
+                let reason = "no name within a minute; send the series' name as the first line";
                 return Err(End::Refused(reason.to_owned()));
             };
             readable.map_err(End::Broken)?;
@@ -138,8 +139,8 @@ async fn read(
     }
 }
 
-/// Says why, in a line, and waits a little for it to be read: over bytes that nobody
-/// read the kernel would reset the connection, and what was said with it.
+/// Sends the reason as one line, and waits briefly until it is read: if received bytes are
+/// left unread, the kernel resets the connection and the reason is lost.
 async fn refuse(mut stream: TcpStream, reason: &str) {
     let told = async {
         stream
@@ -153,7 +154,7 @@ async fn refuse(mut stream: TcpStream, reason: &str) {
     let _ = tokio::time::timeout(TEARDOWN_GRACE, told).await;
 }
 
-/// One who writes lines, the first of which is a series' name.
+/// A source of lines, the first of which is a series' name.
 pub struct Writer {
     from: String,
     tcp: bool,
@@ -163,7 +164,7 @@ pub struct Writer {
     place: Option<(u32, u64)>,
 }
 
-/// What came of some lines.
+/// The result of parsing some lines.
 #[derive(Default)]
 struct Came {
     malformed: u64,
@@ -172,7 +173,7 @@ struct Came {
 }
 
 impl Writer {
-    /// Somebody `from` there; over the TCP port or not.
+    /// A source at `from`, over the TCP port or not.
     pub fn new(from: String, tcp: bool) -> Self {
         Self {
             from,
@@ -199,18 +200,18 @@ impl Writer {
         let fed = self
             .lines
             .feed(bytes, |line| read_line(line, name, samples, &mut came));
-        // The series are needed only now: lines are read without them.
+        // The registry is locked only after the lines are parsed.
         let mut registry = registry
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
         self.put(&mut registry, samples, came)?;
         fed.map_err(|TooLong| {
-            let message = format!("a line has at most {} bytes", line::LINE_LIMIT);
+            let message = format!("a line may have at most {} bytes", line::LINE_LIMIT);
             End::Refused(message)
         })
     }
 
-    /// The last line, which counts though it has no newline.
+    /// Processes the last line, which counts even without a newline.
     fn finish(&mut self, registry: &mut Registry) -> Result<(), End> {
         let Some(last) = self.lines.last() else {
             return Ok(());
@@ -233,7 +234,7 @@ impl Writer {
             .filter(|(series, _)| registry.get(*series).is_ok());
         let (series, source) = match place {
             Some(place) => place,
-            // A series that was deleted begins anew.
+            // A series that was deleted is created again.
             None => {
                 let now = now();
                 let series = registry.open(name, self.tcp).map_err(refused)?;
@@ -261,7 +262,7 @@ impl Writer {
     fn end(&mut self, registry: &mut Registry, reason: &str) {
         if let Some((series, source)) = self.place.take() {
             registry.sources.end(source, now(), reason);
-            // A name without any sample was a mistake, or a try.
+            // A name without any sample was a mistake or a test.
             let empty = registry
                 .get(series)
                 .is_ok_and(|series| series.history().end() == 0);
@@ -271,11 +272,11 @@ impl Writer {
         }
     }
 
-    /// Takes a whole text: the series, how many samples it had, and what of it was
-    /// malformed.
+    /// Takes a whole text. Returns the series, its number of samples, and the number and the
+    /// last of the malformed lines.
     ///
     /// # Errors
-    /// Says what is wrong with its first line, or that a line is too long.
+    /// The message has what is wrong with the first line, or that a line is too long.
     pub fn take_all(
         mut self,
         text: &[u8],
@@ -286,22 +287,22 @@ impl Writer {
         let fed = self
             .lines
             .feed(text, |line| read_line(line, name, &mut samples, &mut came));
-        fed.map_err(|TooLong| format!("a line has at most {} bytes", line::LINE_LIMIT))?;
+        fed.map_err(|TooLong| format!("a line may have at most {} bytes", line::LINE_LIMIT))?;
         if let Some(last) = self.lines.last() {
             read_line(&last, &mut self.name, &mut samples, &mut came);
         }
         if self.name.is_none() && came.fault.is_none() {
-            return Err("the first line is the series' name; there is none".to_owned());
+            return Err("the series' name is missing; send it as the first line".to_owned());
         }
         let (count, malformed) = (samples.len() as u64, came.malformed);
         let last = came.last_malformed.clone();
         let put = self.put(registry, &samples, came);
         let series = self.place.map(|(series, _)| series);
-        self.end(registry, "the request was whole");
+        self.end(registry, "the request was complete");
         match (put, series) {
             (Ok(()), Some(series)) => Ok((series, count, malformed, last)),
             (Err(End::Refused(reason)), _) => Err(reason),
-            (_, _) => Err("it was not taken".to_owned()),
+            (_, _) => Err("the samples were not stored".to_owned()),
         }
     }
 }
@@ -311,7 +312,7 @@ fn read_line(line: &[u8], name: &mut Option<String>, samples: &mut Vec<Sample>, 
         return;
     }
     if name.is_none() {
-        // As it is shown in lists, logs and plots: escapes make it longer.
+        // The name as it appears in lists, logs and plots: escapes make it longer.
         let said = line::name(line).map(text::shown);
         match said.and_then(|said| line::name(said.as_bytes()).map(str::to_owned)) {
             Ok(said) => *name = Some(said),
@@ -321,7 +322,7 @@ fn read_line(line: &[u8], name: &mut Option<String>, samples: &mut Vec<Sample>, 
     }
     match line::sample(line) {
         Some(sample) => samples.push(sample),
-        // An empty line says nothing, which is not wrong.
+        // Empty lines are allowed.
         None if line.trim_ascii().is_empty() => {}
         None => {
             came.malformed += 1;

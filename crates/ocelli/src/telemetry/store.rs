@@ -1,11 +1,11 @@
-//! Series that outlive the hub: a file of their own, on a thread of its own.
+//! Persistent storage of series: a separate file, written on a separate thread.
 //!
-//! The file is not that of tokens and apps, so that a million samples a second never
-//! stand in the way of somebody who signs in, and one that is lost takes nothing else
-//! with it. What is kept is told twice a second; the journal and the chunks of one
-//! telling are one transaction, so a crash loses less than a second and nothing by
-//! halves. A disk that takes nothing is one warning: the series go on in memory, and
-//! the file is written anew once it can be.
+//! The file is separate from that of tokens and apps, so that a million samples a second
+//! never delay a sign-in, and a damaged file takes nothing else with it. New data is
+//! written twice a second; the journal and the chunks of one write are one transaction, so
+//! a crash loses less than a second and leaves nothing half-written. If the disk can't be
+//! written, the hub warns once: the series continue in memory, and the file is written
+//! again as soon as possible.
 
 use super::shared::Shared;
 use ocelli_series::Registry;
@@ -24,11 +24,11 @@ use tokio_util::sync::CancellationToken;
 
 /// The file in the data directory.
 const FILE: &str = "series.db";
-/// How often the store is told what is new.
+/// How often new data is written.
 const INTERVAL: Duration = Duration::from_millis(500);
-/// How long a disk that took nothing is left alone.
+/// The delay before another try after a failed write.
 const RETRY: Duration = Duration::from_secs(10);
-/// A journal of so many bytes, or so many entries, is ended.
+/// A journal with more bytes or entries than this is replaced by a new one.
 const JOURNAL_BYTES: usize = 8 * 1024 * 1024;
 const JOURNAL_ENTRIES: usize = 600;
 
@@ -57,14 +57,14 @@ const STEPS: &[M<'static>] = &[M::up(
 
 type Told = (Saving, oneshot::Sender<Result<(), String>>);
 
-/// The way to the store's thread.
+/// Handle to the store's thread.
 pub struct Store {
     tell: mpsc::Sender<Told>,
     path: String,
 }
 
-/// Opens the file, puts what it has among the series, and starts the thread. None,
-/// with a warning, if the file can't be used.
+/// Opens the file, loads its series into the registry, and starts the thread. Returns none,
+/// with a warning in the log, if the file can't be used.
 pub fn open(data: &Path, shared: &Shared) -> Option<Store> {
     let path = data.join(FILE);
     let opened = prepare(data, &path).and_then(|connection| {
@@ -89,8 +89,8 @@ pub fn open(data: &Path, shared: &Shared) -> Option<Store> {
         Err(error) => {
             shared.health().file_fault = Some(format!("{} can't be used: {error}", path.display()));
             tracing::warn!(
-                "telemetry: {} can't be used: {error}. Series are kept in memory, and are gone when \
-                 the hub ends; once this is mended, start it anew",
+                "telemetry: {} can't be used: {error}. Series are kept in memory and are lost when \
+                 the hub ends. Fix this and restart the hub",
                 path.display()
             );
             None
@@ -105,8 +105,8 @@ fn prepare(data: &Path, path: &Path) -> Result<Connection, Fault> {
     let mut private = OpenOptions::new();
     private.append(true).create(true).mode(0o600).open(path)?;
     let mut connection = Connection::open(path)?;
-    // Nobody else has business here: without others there is no memory to share,
-    // which a full disk could tear from under the hub.
+    // No other process uses this file. Exclusive locking avoids SQLite's shared memory, which a
+    // full disk could make inaccessible while the hub runs.
     connection.pragma_update_and_check(None, "locking_mode", "exclusive", |_| Ok(()))?;
     connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
     connection.pragma_update(None, "synchronous", "normal")?;
@@ -114,7 +114,7 @@ fn prepare(data: &Path, path: &Path) -> Result<Connection, Fault> {
     Ok(connection)
 }
 
-/// SQLite's integers have a sign; what stands here never has one.
+/// SQLite's integers are signed; the values here are never negative.
 fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
@@ -162,10 +162,10 @@ fn read(connection: &Connection, registry: &mut Registry) -> Result<(), Fault> {
     let mut rows = query.query([])?;
     while let Some(row) = rows.next()? {
         let news: Vec<u8> = row.get(0)?;
-        damaged += u32::from(registry.restore_news(&news).is_err());
+        damaged += u32::from(registry.restore_journal(&news).is_err());
     }
     if damaged > 0 {
-        tracing::warn!("telemetry: {damaged} damaged parts of the series' file are left out");
+        tracing::warn!("telemetry: {damaged} damaged parts of the series' file were skipped");
     }
     Ok(())
 }
@@ -225,7 +225,7 @@ fn write(connection: &mut Connection, saving: &Saving) -> rusqlite::Result<()> {
     transaction.commit()
 }
 
-/// How the last telling went.
+/// The result of a write.
 enum Telling {
     Kept { bytes: usize },
     Nothing,
@@ -256,12 +256,12 @@ impl Store {
         }
     }
 
-    /// Tells the store what is new until the hub stops, and then once more.
+    /// Writes new data until the hub stops, and then once more.
     pub async fn keep(self, shared: Arc<Shared>, stopped: CancellationToken) {
         let mut due = interval(INTERVAL);
         due.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut entries, mut bytes, mut failing) = (0, 0, false);
-        // What the last run journaled is read; a new journal needs none of it.
+        // The last run's journal has been read, so the new one starts empty.
         let mut new_journal = true;
         loop {
             let last = tokio::select! {
@@ -273,7 +273,7 @@ impl Store {
                 Telling::Kept { bytes: more } => {
                     if std::mem::take(&mut failing) {
                         shared.health().file_fault = None;
-                        tracing::info!("telemetry: {} is written again", self.path);
+                        tracing::info!("telemetry: {} can be written again", self.path);
                     }
                     if new_journal {
                         (entries, bytes) = (0, 0);
@@ -287,8 +287,8 @@ impl Store {
                     shared.health().file_fault = Some(fault);
                     if !std::mem::replace(&mut failing, true) {
                         tracing::warn!(
-                            "telemetry: {} can't be written: {error}. Series go on in memory; what \
-                             is in no file is lost if the hub ends before that is mended",
+                            "telemetry: {} can't be written: {error}. Series continue in memory; unsaved \
+                             samples are lost if the hub ends before this is fixed",
                             self.path
                         );
                     }
@@ -312,7 +312,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_steps_are_sound() {
+    fn the_migrations_are_valid() {
         assert_eq!(Migrations::from_slice(STEPS).validate(), Ok(()));
     }
 }

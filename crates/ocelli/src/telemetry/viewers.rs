@@ -1,9 +1,9 @@
-//! Those who look at series: `WS /ws/series`, and the port of their own.
+//! Viewers of series: `WS /ws/series`, and telemetry's own port.
 //!
-//! The viewer pulls. It gets the history, then one batch for each empty message it
-//! sends, at once if there is something new, else as soon as there is. Both are made in
-//! pieces as its socket takes them, so a viewer that does not read costs a cursor and one
-//! piece.
+//! The viewer pulls. It gets the history, then one batch for each empty message it sends:
+//! at once if there is something new, else as soon as there is. History and batches are
+//! made in pieces as the viewer's socket takes them, so a viewer that does not read costs
+//! one cursor and one piece.
 
 use super::handle::{Next, Telemetry};
 use super::shared::Shared;
@@ -28,45 +28,46 @@ use std::time::Duration;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 use tokio_util::task::AbortOnDropHandle;
 
-/// How often it is asked whether a viewer still may look.
-const MAY_LOOK: Duration = Duration::from_secs(5);
-/// What a viewer is told who may not look, or no more.
+/// How often a viewer's permission is checked.
+const CHECK_INTERVAL: Duration = Duration::from_secs(5);
+/// The reason for a viewer who may not watch series, or no longer.
 const PRIVATE: &str = "playback in app \"live\" is not public, and so its series are not";
 
-/// The address on the main port.
+/// The route on the main port.
 pub fn routes(identity: Arc<Identity>, telemetry: Telemetry) -> Router {
-    let looking = Looking {
+    let state = ViewerState {
         identity,
         telemetry,
     };
     Router::new()
         .route("/ws/series", any(open))
-        .with_state(looking)
+        .with_state(state)
 }
 
-/// All of the port that has series alone: any path is a viewer of what came by TCP.
+/// The router of the port for series only: any path is a viewer of the samples from the TCP
+/// port.
 pub fn port(identity: Arc<Identity>, telemetry: Telemetry) -> Router {
-    let looking = Looking {
+    let state = ViewerState {
         identity,
         telemetry,
     };
-    Router::new().fallback(open_tcp).with_state(looking)
+    Router::new().fallback(open_tcp).with_state(state)
 }
 
-/// Shared state of those who look at series.
+/// Shared state of the viewers of series.
 #[derive(Clone)]
-struct Looking {
+struct ViewerState {
     identity: Arc<Identity>,
     telemetry: Telemetry,
 }
 
-impl FromRef<Looking> for Arc<Identity> {
-    fn from_ref(looking: &Looking) -> Self {
-        looking.identity.clone()
+impl FromRef<ViewerState> for Arc<Identity> {
+    fn from_ref(state: &ViewerState) -> Self {
+        state.identity.clone()
     }
 }
 
-/// The parameters of an address, each as often as somebody likes.
+/// The query parameters; each may be repeated.
 type Parameters = Vec<(String, String)>;
 
 fn wanted(parameters: Parameters, tcp_only: bool) -> Wanted {
@@ -87,33 +88,33 @@ fn wanted(parameters: Parameters, tcp_only: bool) -> Wanted {
 }
 
 async fn open(
-    State(looking): State<Looking>,
+    State(state): State<ViewerState>,
     Extension(peer): Extension<Peer>,
     visitor: Result<Visitor, Problem>,
     QueryParams(parameters): QueryParams<Parameters>,
     request: Request<Body>,
 ) -> Response {
-    begin(looking, &peer, visitor, wanted(parameters, false), request)
+    begin(state, &peer, visitor, wanted(parameters, false), request)
 }
 
 async fn open_tcp(
-    State(looking): State<Looking>,
+    State(state): State<ViewerState>,
     Extension(peer): Extension<Peer>,
     visitor: Result<Visitor, Problem>,
     QueryParams(parameters): QueryParams<Parameters>,
     request: Request<Body>,
 ) -> Response {
-    begin(looking, &peer, visitor, wanted(parameters, true), request)
+    begin(state, &peer, visitor, wanted(parameters, true), request)
 }
 
 fn begin(
-    looking: Looking,
+    state: ViewerState,
     peer: &Peer,
     visitor: Result<Visitor, Problem>,
     wanted: Wanted,
     request: Request<Body>,
 ) -> Response {
-    let visitor = visitor.and_then(|visitor| match visitor.may_look() {
+    let visitor = visitor.and_then(|visitor| match visitor.may_read_series() {
         true => Ok(visitor),
         false if visitor.wall().is_some() => {
             Err(Problem::new(StatusCode::UNAUTHORIZED, NOT_ON_WALL))
@@ -122,17 +123,17 @@ fn begin(
     });
     let visitor = match visitor {
         Ok(visitor) => visitor,
-        Err(problem) => return refuse(&looking.identity, peer, request, problem),
+        Err(problem) => return refuse(&state.identity, peer, request, problem),
     };
-    let Looking {
+    let ViewerState {
         identity,
         telemetry,
-    } = looking;
+    } = state;
     identity.visitors.track(&visitor);
     let front = identity.front.clone();
     let serve = move |socket| async move {
-        let looks = Looks::begin(&telemetry, !wanted.tcp_only);
-        let mut checks = interval(MAY_LOOK);
+        let looks = ViewerCount::begin(&telemetry, !wanted.tcp_only);
+        let mut checks = interval(CHECK_INTERVAL);
         checks.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let viewer = Viewer {
             socket,
@@ -150,23 +151,23 @@ fn begin(
     websocket::upgrade(&front, peer, request, None, serve)
 }
 
-/// That somebody looks at all series.
-struct Looks(Option<Arc<Shared>>);
+/// Counts a viewer of all series while it exists.
+struct ViewerCount(Option<Arc<Shared>>);
 
-impl Looks {
+impl ViewerCount {
     fn begin(telemetry: &Telemetry, at_all: bool) -> Self {
         let shared = at_all.then(|| telemetry.shared.clone());
         if let Some(shared) = &shared {
-            shared.lookers.fetch_add(1, Ordering::Relaxed);
+            shared.all_series_viewers.fetch_add(1, Ordering::Relaxed);
         }
         Self(shared)
     }
 }
 
-impl Drop for Looks {
+impl Drop for ViewerCount {
     fn drop(&mut self) {
         if let Some(shared) = &self.0 {
-            shared.lookers.fetch_sub(1, Ordering::Relaxed);
+            shared.all_series_viewers.fetch_sub(1, Ordering::Relaxed);
         }
     }
 }
@@ -175,13 +176,12 @@ struct Viewer {
     socket: Socket,
     visitor: Visitor,
     telemetry: Telemetry,
-    /// Its place, while no piece is being made.
+    /// The viewer's cursor, unless a piece is being made.
     cursor: Option<Cursor>,
-    /// The piece being made, its place with it.
+    /// The piece that is being made, with the cursor.
     piece: Option<AbortOnDropHandle<(Cursor, Option<Piece>)>>,
     next: Next,
-    /// Whether it has asked for what it has not been given. Coming is asking for the
-    /// history.
+    /// Whether there is an open request. A new viewer has requested the history.
     asked: bool,
     checks: Interval,
 }
@@ -206,7 +206,7 @@ impl Viewer {
                     self.socket.close(1001, "the hub stops");
                     return self.socket.finish(CLOSE_TIMEOUT).await;
                 }
-                Event::CheckDue if self.visitor.may_look() => {}
+                Event::CheckDue if self.visitor.may_read_series() => {}
                 Event::CheckDue => {
                     let why = if self.visitor.has_lapsed() {
                         LAPSED
@@ -226,11 +226,11 @@ impl Viewer {
         }
     }
 
-    /// Makes and sends what was asked for until there is something else to do.
+    /// Makes and sends the requested data until there is another event.
     async fn next(&mut self) -> Event {
         std::future::poll_fn(|cx| {
             loop {
-                // All asks that are there are heard before one is answered: they are one.
+                // All pending requests are read before one is answered: they count as one.
                 if let Poll::Ready(incoming) = self.socket.poll(cx) {
                     return Poll::Ready(Event::Came(incoming));
                 }

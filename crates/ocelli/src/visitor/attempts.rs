@@ -1,19 +1,19 @@
-//! Attempts to get in, and how many of them there may be.
+//! Rate limits for sign-in attempts, one-time codes and invalid tokens.
 //!
-//! Attempts at an account are held against the account and against the address they
-//! come from. Whoever guesses elsewhere can use up an account's attempts but not lock
-//! its owner out: an address against which nothing is held has one all the same.
+//! A sign-in attempt counts against both the account and the client's address. An attacker can
+//! use up an account's attempts but cannot lock its owner out: an address without failed
+//! attempts always gets one.
 
 use ocelli_net::throttle::{Block, Throttle};
 use std::time::Duration;
 
-/// Attempts to get in.
+/// Counters of recent attempts.
 pub struct Attempts {
-    /// At signing in and at one-time codes, by address.
+    /// Sign-in attempts and one-time codes, by address.
     addresses: Throttle<Block>,
-    /// At signing in, by the account's name.
+    /// Sign-in attempts, by account name.
     accounts: Throttle<String>,
-    /// Tokens that were none, by address.
+    /// Invalid tokens, by address.
     pub tokens: Throttle<Block>,
 }
 
@@ -28,10 +28,10 @@ impl Default for Attempts {
 }
 
 impl Attempts {
-    /// Counts an attempt, at an account if one is named, before anything is compared.
+    /// Counts an attempt, also against `account` if one is given, before any secret is compared.
     ///
     /// # Errors
-    /// It is one too many; says how long until there may be another.
+    /// Too many attempts; returns the time until the next one is allowed.
     pub fn count(&self, address: Block, account: Option<&str>) -> Result<(), Duration> {
         let clean = self.addresses.is_clean(&address);
         self.addresses.count(&address)?;
@@ -47,8 +47,8 @@ impl Attempts {
         }
     }
 
-    /// Takes an attempt back that was right.
-    pub fn was_right(&self, address: Block, account: Option<&str>) {
+    /// Takes back an attempt that succeeded.
+    pub fn succeeded(&self, address: Block, account: Option<&str>) {
         self.addresses.forgive(&address);
         if let Some(account) = account {
             self.accounts.forgive(&key(account));
@@ -56,7 +56,7 @@ impl Attempts {
     }
 }
 
-/// Names differ in more than their case; long ones are no user's.
+/// Names are compared without case; no user name exceeds 64 characters.
 fn key(account: &str) -> String {
     account.chars().take(64).collect::<String>().to_lowercase()
 }
@@ -71,14 +71,14 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn guessing_is_slowed_down_by_address_and_by_account() {
+    async fn attempts_are_limited_by_address_and_by_account() {
         let attempts = Attempts::default();
         let ann = Some("ann");
         let tried = |address, account| attempts.count(block(address), account).is_ok();
         assert_eq!((0..50).filter(|_| tried(1, ann)).count(), 10, "by account");
-        assert!(!tried(1, Some("ANN")), "however it is written");
+        assert!(!tried(1, Some("ANN")), "in any case");
         assert_eq!((0..50).filter(|_| tried(1, None)).count(), 10, "by address");
-        // Many addresses have one each, and then wait like the rest.
+        // Each new address gets one attempt, then the account's limit applies.
         assert!((2..60).all(|address| tried(address, ann)));
         assert!((2..60).all(|address| !tried(address, ann)));
         tokio::time::advance(Duration::from_secs(3600)).await;
@@ -86,13 +86,13 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_owner_gets_in_while_somebody_guesses_elsewhere() {
+    async fn an_owner_can_sign_in_while_others_guess() {
         let attempts = Attempts::default();
         for _ in 0..1000 {
             let _ = attempts.count(block(1), Some("ann"));
             tokio::time::advance(Duration::from_secs(1)).await;
             assert_eq!(attempts.count(block(2), Some("ann")), Ok(()));
-            attempts.was_right(block(2), Some("ann"));
+            attempts.succeeded(block(2), Some("ann"));
         }
     }
 }

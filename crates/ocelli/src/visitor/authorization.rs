@@ -1,4 +1,4 @@
-//! Who asks, and what they may do.
+//! Visitors and what they may do.
 
 use super::credential::{self, Credential, Found};
 use crate::answer::Problem;
@@ -12,43 +12,43 @@ use ocelli_core::{Camera, Hub};
 use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError, RwLock};
 
-/// What somebody is told who may not watch, or no more.
+/// The error for a viewer who is not, or no longer, allowed to watch.
 pub const PRIVATE: &str = "playback in this app is not public: sign in, or use a play token";
-/// What somebody is told who comes by a wall's link and asks for something else.
+/// The error for a wall link that is used for anything but its cameras.
 pub const NOT_ON_WALL: &str =
-    "the token is a wall link's, which is for its cameras alone; what is public is seen without it";
-/// What somebody is told whose token has ended.
+    "the token belongs to a wall link, which opens only its cameras; public cameras need no token";
+/// The error for a token that is no longer valid.
 pub const LAPSED: &str = "the token has expired or was revoked";
 
-/// Who asks. Clones are the same visitor.
+/// The sender of a request. Clones are the same visitor.
 #[derive(Clone)]
 pub struct Visitor(pub(super) Arc<Inner>);
 
-/// What clones of a visitor share.
+/// The state that clones of a visitor share.
 pub struct Inner {
     hub: Arc<Hub>,
     pub(super) credentials: Vec<Credential>,
     authorization: RwLock<Authorization>,
 }
 
-/// What a visitor's credentials come to just now.
+/// What a visitor's credentials currently allow.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Authorization {
     grant: Grant,
-    /// What a play token or a wall link opens.
+    /// The cameras that a play token or a wall link opens.
     cameras: BTreeSet<String>,
-    /// The wall whose link they come by: they see its cameras alone, though others are
-    /// public.
+    /// The wall, if the visitor uses a wall link. The visitor then sees only its cameras, even if
+    /// others are public.
     wall: Option<Wall>,
     signed_in: Option<(User, Session)>,
-    /// The id of the user or the token, for what is made in their name.
+    /// The id of the user or token; recorded as the maker of new items.
     maker: Option<String>,
-    /// Whether a token that was good is good no more.
+    /// Whether a token that was valid no longer is.
     pub(super) lapsed: bool,
 }
 
 impl Authorization {
-    /// What these come to; a token that is none any more has lapsed.
+    /// Combines the results of a lookup. A token that was not found counts as lapsed.
     pub fn of(found: Vec<Option<Found>>) -> Self {
         let mut authorization = Self::default();
         for found in found {
@@ -83,7 +83,7 @@ impl Authorization {
 }
 
 impl Visitor {
-    /// A visitor to `hub` with these credentials, which came to `authorization`.
+    /// A visitor to `hub` with these credentials and their current authorization.
     pub(super) fn new(
         hub: Arc<Hub>,
         credentials: Vec<Credential>,
@@ -101,37 +101,37 @@ impl Visitor {
         look(&authorization.unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// What they may do.
+    /// The visitor's grant.
     pub fn grant(&self) -> Grant {
         self.authorization(|authorization| authorization.grant.clone())
     }
 
-    /// The user and the session, if they are signed in.
+    /// The user and the session, if signed in.
     pub fn signed_in(&self) -> Option<(User, Session)> {
         self.authorization(|authorization| authorization.signed_in.clone())
     }
 
-    /// The id of the user or the token, for what is made in their name.
+    /// The id of the user or token; recorded as the maker of new items.
     pub fn maker(&self) -> Option<String> {
         self.authorization(|authorization| authorization.maker.clone())
     }
 
-    /// Whether they brought nothing that is good.
-    pub fn is_anybody(&self) -> bool {
+    /// Returns true for an anonymous visitor, without any valid credential.
+    pub fn is_anonymous(&self) -> bool {
         self.authorization(|authorization| *authorization == Authorization::default())
     }
 
-    /// The wall that they see alone, if they come by a link to one.
+    /// The wall that the visitor is restricted to, if a wall link is used.
     pub fn wall(&self) -> Option<Wall> {
         self.authorization(|authorization| authorization.wall.clone())
     }
 
-    /// Whether a token that they brought is good no more.
+    /// Whether a token of the visitor is no longer valid.
     pub fn has_lapsed(&self) -> bool {
         self.authorization(|authorization| authorization.lapsed)
     }
 
-    /// Whether they may watch a camera.
+    /// Whether the visitor may watch a camera.
     pub fn may_watch(&self, camera: &CameraId) -> bool {
         let Some(app) = self.0.hub.app(camera.app()) else {
             return false;
@@ -149,9 +149,9 @@ impl Visitor {
         })
     }
 
-    /// Whether they may look at series: whoever may watch app `live` may, but for one
-    /// whose link is for some cameras alone.
-    pub fn may_look(&self) -> bool {
+    /// Whether the visitor may read series. Every visitor who may watch app `live` may, except
+    /// through a wall link.
+    pub fn may_read_series(&self) -> bool {
         let public = self.0.hub.app(DEFAULT_APP);
         let public = public.is_some_and(|app| app.public_playback);
         self.authorization(|authorization| {
@@ -160,17 +160,17 @@ impl Visitor {
         })
     }
 
-    /// The cameras that they may watch, in the order in which they were added.
+    /// The cameras that the visitor may watch, in the order in which they were added.
     pub fn cameras(&self) -> Vec<Arc<Camera>> {
         let mut cameras = self.0.hub.cameras();
         cameras.retain(|camera| self.may_watch(camera.id()));
         cameras
     }
 
-    /// Finds the camera that an address names, if they may watch it.
+    /// Finds the camera of an app and a room, if the visitor may watch it.
     ///
     /// # Errors
-    /// 404 for an unknown app or room, 401 where they may not watch.
+    /// 404 for an unknown app or room, 401 if the visitor may not watch.
     pub fn find(&self, app: &str, room: &str) -> Result<Arc<Camera>, Problem> {
         let hub = &self.0.hub;
         let Some(known) = hub.app(app) else {
@@ -179,7 +179,7 @@ impl Visitor {
         let camera = hub.find(app, room);
         let may = match &camera {
             Some(camera) => self.may_watch(camera.id()),
-            // Whoever may not watch does not learn which cameras there are.
+            // A visitor who may not watch must not learn which cameras exist.
             None => known.public_playback || self.grant().allows("camera:read", Some(app)),
         };
         if !may {
@@ -195,18 +195,18 @@ impl Visitor {
 }
 
 impl Inner {
-    /// What they come to when the store can't be asked.
+    /// The authorization while the store is unavailable.
     pub(super) fn without_store(&self) -> Authorization {
         Authorization::of(credential::without_store(&self.credentials))
     }
 
-    /// Takes what was found; whether it is something else than before.
+    /// Stores the result of a lookup. Returns true if the visitor's rights changed.
     pub(super) fn update(&self, authorization: Authorization) -> bool {
         let mut own = self
             .authorization
             .write()
             .unwrap_or_else(PoisonError::into_inner);
-        // A session is seen from time to time; that changes nothing for anybody.
+        // The session's time of last use changes regularly and affects no rights.
         let differs = (own.lapsed, &own.wall, &own.grant, &own.cameras)
             != (
                 authorization.lapsed,

@@ -1,4 +1,4 @@
-//! Credentials, and what they are found to be.
+//! Credentials, and their lookup in the store.
 
 use crate::auth::{Hash, Incarnation};
 use crate::store::sessions::{self, Session};
@@ -10,42 +10,42 @@ use ocelli_core::CameraId;
 use rusqlite::Connection;
 use std::collections::BTreeSet;
 
-/// What somebody brings, as far as it can be told without the store. It holds no
-/// secret, only the hash of one.
+/// A credential of a request, parsed without the store. It contains only the hash of a secret,
+/// never the secret.
 #[derive(Clone)]
 pub enum Credential {
     /// The administrator's own token.
     Administrator,
     /// An `sk_` token.
     Token(Hash),
-    /// A session's cookie.
+    /// A session cookie.
     Session(String, Hash),
-    /// A play token whose signature is ours: when it ends, and the cameras that it opens
-    /// as long as they are the ones that it was made for.
+    /// A play token with a valid signature: its expiry, and the cameras that it opens while they
+    /// have the same incarnation.
     Play(i64, Vec<(CameraId, Incarnation)>),
     /// The token of a wall link.
     Wall(String, Hash),
 }
 
-/// What a credential is found to be.
+/// The result of looking up a credential.
 pub enum Found {
-    /// It opens everything.
+    /// Grants everything.
     Everything,
-    /// It is this token.
+    /// A valid token.
     Token(Token),
-    /// It is this session, of this user.
+    /// A valid session, and its user.
     Session(User, Session),
-    /// It opens these cameras, beside what everybody sees.
+    /// Opens these cameras, in addition to the public ones.
     Cameras(BTreeSet<String>),
-    /// It opens the cameras of this wall, and nothing else.
+    /// Opens the cameras of this wall, and nothing else.
     Wall(Wall),
-    /// It is none, and that is no fault.
+    /// Not valid, which is not an error: the visitor is anonymous.
     Nothing,
 }
 
 impl Credential {
-    /// What it is when the store can't be asked: whoever merely has a cookie sees
-    /// what anybody sees.
+    /// The result while the store is unavailable. A session cookie then gives only anonymous
+    /// access.
     fn without_store(&self) -> Option<Found> {
         match self {
             Credential::Administrator => Some(Found::Everything),
@@ -55,19 +55,19 @@ impl Credential {
     }
 }
 
-/// What these are when the store can't be asked.
+/// The results while the store is unavailable.
 pub fn without_store(credentials: &[Credential]) -> Vec<Option<Found>> {
     let found = credentials.iter();
     found.map(Credential::without_store).collect()
 }
 
-/// Whether the store has to be asked about any of these.
+/// Whether any of these must be looked up in the store.
 pub fn needs_store(credentials: &[Credential]) -> bool {
     let mut credentials = credentials.iter();
     credentials.any(|credential| !matches!(credential, Credential::Administrator))
 }
 
-/// What each is found to be; none for a token that is no more.
+/// Looks up each credential; `None` for a token that is not, or no longer, valid.
 pub fn find(
     connection: &Connection,
     credentials: &[Credential],

@@ -1,4 +1,4 @@
-//! From a request to its visitor.
+//! Extracts the visitor from a request.
 
 use super::authorization::{Authorization, Visitor};
 use super::credential;
@@ -13,11 +13,11 @@ use ocelli_net::throttle::Block;
 use std::sync::Arc;
 
 impl Visitor {
-    /// Looks up what a request brings.
+    /// Looks up the credentials of a request.
     async fn look_up(identity: &Identity, peer: &Peer, parts: &Parts) -> Result<Self, Problem> {
         let credentials = match request_credentials::credentials_of(identity, peer, parts) {
             Ok(credentials) => credentials,
-            Err(Fault::Guess(message)) => return Err(refuse(identity, peer, message)),
+            Err(Fault::Invalid(message)) => return Err(refuse(identity, peer, message)),
             Err(Fault::Store(error)) => return Err(error.into()),
         };
         let found = match credential::needs_store(&credentials) {
@@ -39,7 +39,7 @@ impl Visitor {
         };
         let authorization = Authorization::of(found);
         if authorization.lapsed {
-            let message = "there is no such token; perhaps it has expired or was revoked";
+            let message = "there is no such token; it may have expired or been revoked";
             return Err(refuse(identity, peer, message));
         }
         Ok(Self::new(identity.hub.clone(), credentials, authorization))
@@ -53,17 +53,17 @@ fn refuse(identity: &Identity, peer: &Peer, message: &'static str) -> Problem {
         .count(&Block::from(peer.remote.ip()))
     {
         Ok(()) => Problem::new(StatusCode::UNAUTHORIZED, message),
-        Err(after) => Problem::too_many("tokens that are none", after),
+        Err(after) => Problem::too_many("invalid tokens", after),
     }
 }
 
 impl Visitor {
-    /// The sender of a request that carries its [`Peer`]. Handlers extract it; this is for
-    /// where the lookup has to come later.
+    /// The sender of a request that carries its [`Peer`]. Handlers extract the visitor instead;
+    /// call this where the lookup must happen later.
     ///
     /// # Errors
-    /// 401 for a token that is none, 429 after too many of them, 503 when the store
-    /// can't be asked about one.
+    /// 401 for an invalid token, 429 after too many of them, 503 if the store is unavailable for
+    /// the lookup.
     pub async fn of(identity: &Identity, parts: &Parts) -> Result<Self, Problem> {
         if let Some(known) = parts.extensions.get::<Visitor>() {
             return Ok(known.clone());
@@ -72,14 +72,14 @@ impl Visitor {
         let peer = peer.ok_or_else(|| {
             Problem::new(
                 StatusCode::INTERNAL_SERVER_ERROR,
-                "the connection is unknown",
+                "the request has no connection information",
             )
         })?;
         Visitor::look_up(identity, &peer, parts).await
     }
 }
 
-/// A visitor is looked up once for each request.
+/// Looks the visitor up once per request.
 impl<S: Send + Sync> FromRequestParts<S> for Visitor
 where
     Arc<Identity>: FromRef<S>,

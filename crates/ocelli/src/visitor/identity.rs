@@ -1,4 +1,5 @@
-//! What is needed to tell who asks: the store, the administrator's token, and who is there.
+//! The state for identifying visitors: the store, the administrator's token, and the visitors
+//! with long-lived connections.
 
 use super::attempts::Attempts;
 use super::long_lived::Visitors;
@@ -8,26 +9,26 @@ use ocelli_core::Hub;
 use ocelli_net::front::Front;
 use std::sync::Arc;
 
-/// Shared state of everything that depends on who asks.
+/// Shared state for authentication and authorization.
 pub struct Identity {
     /// The cameras and apps, and the hub's clock.
     pub hub: Arc<Hub>,
-    /// The server below the routes.
+    /// The HTTP server.
     pub front: Arc<Front>,
-    /// What outlives the hub.
+    /// The persistent store.
     pub store: Store,
-    /// The administrator's own token, if one was set.
+    /// The administrator's own token, if one is set.
     pub admin: Option<AdminToken>,
-    /// Makes hashes of passwords.
+    /// Hashes and verifies passwords.
     pub passwords: Passwords,
-    /// Attempts to get in.
+    /// Rate limits for attempts.
     pub attempts: Attempts,
-    /// Who stays a while, by a token or a session.
+    /// Visitors with long-lived connections and credentials.
     pub visitors: Visitors,
 }
 
 impl Identity {
-    /// Without a store and without an administrator's token.
+    /// An identity without a store and without an administrator's token.
     pub fn new(hub: Arc<Hub>, front: Arc<Front>) -> Self {
         Self {
             hub,

@@ -1,10 +1,10 @@
-//! Visitors who stay, such as viewers of a stream.
+//! Visitors with long-lived connections, such as stream viewers.
 
 use super::authorization::{Inner, Visitor};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use tokio::sync::Notify;
 
-/// Those who stay.
+/// The visitors that are re-authorized periodically.
 #[derive(Default)]
 pub struct Visitors {
     present: Mutex<Vec<Weak<Inner>>>,
@@ -12,7 +12,7 @@ pub struct Visitors {
 }
 
 impl Visitors {
-    /// Has a visitor looked up again while they stay, which is while a clone is kept.
+    /// Re-authorizes a visitor periodically while any clone of it exists.
     pub fn track(&self, visitor: &Visitor) {
         if visitor.0.credentials.is_empty() {
             return;
@@ -21,12 +21,12 @@ impl Visitors {
         present.push(Arc::downgrade(&visitor.0));
     }
 
-    /// Has all looked up again at once, for something was revoked or changed.
+    /// Re-authorizes all visitors immediately, after something was revoked or changed.
     pub fn recheck(&self) {
         self.revoked.notify_one();
     }
 
-    /// All of them.
+    /// All visitors that are still connected.
     pub(super) fn present(&self) -> Vec<Arc<Inner>> {
         let mut all = self.present.lock().unwrap_or_else(PoisonError::into_inner);
         let present: Vec<_> = all.iter().filter_map(Weak::upgrade).collect();

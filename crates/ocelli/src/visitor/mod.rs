@@ -1,13 +1,12 @@
-//! Who asks: what came with a request, looked up once, and whether it is still good
-//! while a stream goes on.
+//! Authentication of requests and periodic re-authorization of long-lived connections.
 //!
-//! Anybody may come without anything; public cameras are for all. What somebody brings
-//! is a session's cookie, a token in the `Authorization` header, or a play token or
-//! wall link as `?token=`. A cookie that is no good counts for nothing; a token that is
-//! no good is refused, so that whoever sent it learns why they see nothing.
+//! A request may be anonymous; public cameras need no credential. The credentials are a session
+//! cookie, a token in the `Authorization` header, or a play token or wall link token as
+//! `?token=`. An invalid cookie is ignored. An invalid token is refused, so that the client
+//! learns why it has no access.
 //!
-//! What does not belong here: what a route needs (`api`), and how secrets are made and
-//! kept (`auth`, `store`).
+//! Route permissions (`api`) and the creation and storage of secrets (`auth`, `store`) live
+//! elsewhere.
 
 mod attempts;
 mod authorization;
@@ -20,7 +19,7 @@ mod reauthorization;
 mod request_credentials;
 
 pub use authorization::{LAPSED, NOT_ON_WALL, PRIVATE, Visitor};
-pub(crate) use credentials::bearer;
 pub use identity::{Identity, now};
 pub use origin::cookie;
 pub use reauthorization::reauthorize_periodically;
+pub(crate) use request_credentials::bearer;

@@ -1,8 +1,8 @@
-//! When a session's cookie counts, and what it is called.
+//! The session cookie: its name, and when it is accepted.
 //!
-//! Browsers send a cookie to every port of a host, and to a hub on another port of it
-//! the cookie of this one; `SameSite` calls that the same site. So a cookie counts only
-//! where the request says that it comes from the hub's own page, to the port.
+//! Browsers send a cookie to every port of a host, so a page on another port of this host can
+//! send this hub's cookie; `SameSite` treats it as the same site. Therefore the cookie is
+//! accepted only if the request comes from the hub's own page, port included.
 
 use crate::auth::Key;
 use http::header::{HeaderMap, UPGRADE};
@@ -13,11 +13,11 @@ use std::fmt::Write;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// Whether a session's cookie counts in this request: from the hub's own page, or, for
-/// what changes nothing and opens no socket, from the person at the address bar. Over
-/// plain HTTP browsers send no `Sec-Fetch-Site`; then what a foreign page gets by
-/// sending the cookie it can't read.
-pub fn cookie_counts(origin: &Origin, parts: &Parts) -> bool {
+/// Whether the session cookie is accepted for this request: from the hub's own page, or, for
+/// requests that change nothing and open no socket, from the address bar. Over plain HTTP
+/// browsers send no `Sec-Fetch-Site`; a foreign page can then send the cookie but cannot read
+/// the response.
+pub fn accepts_cookie(origin: &Origin, parts: &Parts) -> bool {
     match origin.is_own() {
         Some(own) => own,
         None => {
@@ -33,8 +33,8 @@ fn fetched_from_elsewhere(headers: &HeaderMap) -> bool {
     !matches!(site, None | Some(b"same-origin" | b"none"))
 }
 
-/// The name of the session's cookie. Hubs on two ports of one host share a cookie jar,
-/// so each hub's has a name of its own; under TLS the name also binds it to this host
+/// The name of the session cookie. Hubs on two ports of one host share a cookie jar, so the name
+/// is derived from the hub's key. Under TLS the prefix also binds the cookie to this host
 /// (RFC 6265bis, 4.1.3.2).
 pub fn cookie_name(key: &Key, secure: bool) -> String {
     let own = key.derive("ocelli 2026-11 names the session cookie");
@@ -46,9 +46,9 @@ pub fn cookie_name(key: &Key, secure: bool) -> String {
     name
 }
 
-/// The `Set-Cookie` of a session that lasts `seconds`; 0 takes it away. It goes to no
-/// script, and with no request that another site begins: the pages themselves need no
-/// cookie, and what they ask for is asked by themselves.
+/// The `Set-Cookie` value of a session that lasts `seconds`; 0 deletes the cookie. Scripts cannot
+/// read it, and browsers do not send it with requests that another site initiates: pages load
+/// without a cookie, and their own requests are same-site.
 pub fn cookie(key: &Key, secure: bool, value: &str, seconds: i64) -> String {
     let name = cookie_name(key, secure);
     let secure = if secure { "; Secure" } else { "" };
@@ -83,11 +83,11 @@ mod tests {
             &mut peer,
         );
         settled.expect("a request to this hub");
-        cookie_counts(&peer.origin, &parts)
+        accepts_cookie(&peer.origin, &parts)
     }
 
     #[test]
-    fn a_cookie_counts_from_the_own_page_alone() {
+    fn a_cookie_is_accepted_only_from_the_hubs_own_page() {
         let own = ("origin", "http://localhost:8080");
         for method in [Method::GET, Method::POST, Method::DELETE] {
             assert!(counts(method.clone(), &[own]), "{method}");
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn without_an_origin_it_counts_for_looking_only() {
+    fn without_an_origin_a_cookie_is_accepted_for_reading_only() {
         assert!(counts(Method::GET, &[]) && counts(Method::HEAD, &[]));
         for method in [Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
             assert!(!counts(method, &[]));
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn each_hub_has_a_cookie_of_its_own() {
+    fn each_hub_has_its_own_cookie_name() {
         let (one, other) = (Key::random(), Key::random());
         assert_ne!(cookie_name(&one, false), cookie_name(&other, false));
         assert_eq!(cookie_name(&one, false), cookie_name(&one, false));

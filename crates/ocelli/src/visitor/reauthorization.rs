@@ -1,6 +1,5 @@
-//! Who stays, and whether what they came with is still good: asked in rounds for all
-//! of them together, so that a stream costs no timer, and at once when something was
-//! revoked.
+//! Periodic re-authorization of long-lived connections: in rounds for all visitors together, so
+//! that a stream needs no timer, and immediately after something was revoked.
 
 use super::authorization::{Authorization, Inner};
 use super::credential::{self, Found};
@@ -10,16 +9,16 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-/// How often all are looked up again.
+/// Time between rounds.
 const INTERVAL: Duration = Duration::from_secs(20);
-/// For how long a store may fail before nobody counts as known any more; with a round
-/// it is less than the minute that a stream may outlive what opened it.
-const FORGIVEN: Duration = Duration::from_secs(30);
-/// How many are looked up before others get the store's thread.
+/// How long the store may fail before credentials are no longer trusted. Together with one round
+/// this is less than the minute that a stream may outlive its credential.
+const STORE_GRACE: Duration = Duration::from_secs(30);
+/// Visitors looked up per store call, so that other work gets its turn on the store's thread.
 const AT_A_TIME: usize = 64;
 
-/// Looks everybody up who stays, again and again until the identity stops. Whoever shows
-/// pictures learns of a change by [`ocelli_core::Hub::changes`].
+/// Re-authorizes all tracked visitors until the hub stops. Streams learn of a change through
+/// [`ocelli_core::Hub::changes`].
 pub async fn reauthorize_periodically(identity: Arc<Identity>) {
     let mut round = interval(INTERVAL);
     round.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -32,15 +31,15 @@ pub async fn reauthorize_periodically(identity: Arc<Identity>) {
         }
         let mut changed = false;
         for visitors in identity.visitors.present().chunks(AT_A_TIME) {
-            let standings = match look_up(&identity, visitors).await {
-                Ok(standings) => {
+            let authorizations = match look_up(&identity, visitors).await {
+                Ok(authorizations) => {
                     answered = Instant::now();
-                    standings
+                    authorizations
                 }
-                Err(_) if answered.elapsed() < FORGIVEN => continue,
+                Err(_) if answered.elapsed() < STORE_GRACE => continue,
                 Err(_) => visitors.iter().map(|one| one.without_store()).collect(),
             };
-            for (visitor, authorization) in visitors.iter().zip(standings) {
+            for (visitor, authorization) in visitors.iter().zip(authorizations) {
                 changed |= visitor.update(authorization);
             }
         }

@@ -1,8 +1,8 @@
-//! The credentials that a request brings.
+//! Parses the credentials of a request.
 
 use super::credential::Credential;
 use super::identity::Identity;
-use super::origin::{cookie_counts, cookie_name};
+use super::origin::{accepts_cookie, cookie_name};
 use crate::auth::{Key, NamedSecret, PlayToken};
 use crate::store::StoreError;
 use http::header::{AUTHORIZATION, COOKIE, HeaderMap};
@@ -10,11 +10,11 @@ use http::request::Parts;
 use ocelli_core::name::split_id;
 use ocelli_net::request::Peer;
 
-/// Why what a request brings can't be taken.
+/// Why the credentials of a request are refused.
 pub enum Fault {
-    /// It is none of ours; says what would be.
-    Guess(&'static str),
-    /// The store can't be asked.
+    /// The token is malformed or misplaced; the message states what is expected.
+    Invalid(&'static str),
+    /// The store is unavailable.
     Store(StoreError),
 }
 
@@ -24,14 +24,14 @@ impl From<StoreError> for Fault {
     }
 }
 
-/// What a request brings.
+/// Parses the credentials of a request.
 pub fn credentials_of(
     identity: &Identity,
     peer: &Peer,
     parts: &Parts,
 ) -> Result<Vec<Credential>, Fault> {
     let mut credentials = Vec::new();
-    if let Some(token) = only_bearer(&parts.headers).map_err(Fault::Guess)? {
+    if let Some(token) = only_bearer(&parts.headers).map_err(Fault::Invalid)? {
         credentials.push(token_of(identity, token)?);
     }
     let query = parts.uri.query().unwrap_or_default();
@@ -39,21 +39,21 @@ pub fn credentials_of(
     let asked = pairs.find(|(name, token)| name == "token" && !token.is_empty());
     if let Some((_, token)) = asked {
         if !credentials.is_empty() {
-            return Err(Fault::Guess(
-                "the request has a token in its address and another in its header; it may have one",
+            return Err(Fault::Invalid(
+                "the request has one token in its URL and another in its header; send only one",
             ));
         }
         if token.starts_with("sk_") {
-            return Err(Fault::Guess(
-                "an sk_ token opens too much for an address; it goes into the header \
+            return Err(Fault::Invalid(
+                "an sk_ token must not be in a URL; send it in the header \
                  `Authorization: Bearer sk_…`",
             ));
         }
         credentials.push(token_of(identity, &token)?);
     }
-    // Without a store there are no sessions, and no cookie is one.
+    // Without a store there are no sessions, so cookies are ignored.
     if let Ok(key) = identity.store.key()
-        && cookie_counts(&peer.origin, parts)
+        && accepts_cookie(&peer.origin, parts)
         && let Some(session) = session(&parts.headers, key, peer.secure)
     {
         credentials.push(session);
@@ -61,16 +61,16 @@ pub fn credentials_of(
     Ok(credentials)
 }
 
-/// The token of the one `Authorization` header that there may be.
+/// The token of the `Authorization` header, which may occur only once.
 fn only_bearer(headers: &HeaderMap) -> Result<Option<&str>, &'static str> {
     if headers.get_all(AUTHORIZATION).iter().nth(1).is_some() {
-        return Err("a token goes into one header `Authorization: Bearer sk_…`, not several");
+        return Err("send the token in one header `Authorization: Bearer sk_…`, not in several");
     }
     Ok(bearer(headers))
 }
 
-/// The token of the first `Authorization` header; what another scheme says there is for
-/// somebody else, such as a proxy that asks for a password itself.
+/// The bearer token of the first `Authorization` header. Other schemes are ignored: they may be
+/// for a proxy that asks for its own password.
 pub fn bearer(headers: &HeaderMap) -> Option<&str> {
     let header = headers.get(AUTHORIZATION)?.to_str().ok()?;
     let (scheme, token) = header.split_once(' ').unwrap_or((header, ""));
@@ -79,17 +79,21 @@ pub fn bearer(headers: &HeaderMap) -> Option<&str> {
 
 fn token_of(identity: &Identity, token: &str) -> Result<Credential, Fault> {
     if token.starts_with("sk_") {
-        if identity.admin.as_ref().is_some_and(|admin| admin.is(token)) {
+        if identity
+            .admin
+            .as_ref()
+            .is_some_and(|admin| admin.matches(token))
+        {
             return Ok(Credential::Administrator);
         }
         return Ok(Credential::Token(identity.store.key()?.hash(token)));
     }
-    if PlayToken::is_meant(token) {
+    if PlayToken::has_prefix(token) {
         let read = PlayToken::read(token, identity.store.key()?);
-        let read = read.ok_or(Fault::Guess(
-            "the play token is not one of this hub, or not whole",
+        let read = read.ok_or(Fault::Invalid(
+            "the play token is not from this hub, or it is incomplete",
         ))?;
-        // Of an app that is gone there is no camera.
+        // Cameras of a deleted app no longer exist.
         let cameras = read.cameras.iter().filter_map(|(id, incarnation)| {
             let (app, room) = split_id(id);
             Some((identity.hub.resolve(app, room).ok()?, *incarnation))
@@ -100,9 +104,9 @@ fn token_of(identity: &Identity, token: &str) -> Result<Credential, Fault> {
         let hash = identity.store.key()?.hash(&named.secret);
         return Ok(Credential::Wall(named.id, hash));
     }
-    Err(Fault::Guess(
-        "this is no token of this hub: a header reads `Authorization: Bearer sk_…`, an address \
-         ends in `token=pt_…` or `token=wall_…`",
+    Err(Fault::Invalid(
+        "this is not a token of this hub: expected the header `Authorization: Bearer sk_…`, or \
+         `token=pt_…` or `token=wall_…` in the URL",
     ))
 }
 

@@ -1,6 +1,6 @@
-//! The front door: which hosts a request may name, and which pages may open sockets.
+//! Host and Origin policy: allowed host names, and pages that may open sockets.
 
-#![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
+#![allow(clippy::unwrap_used, reason = "a failed test setup must panic")]
 
 use crate::support::PATIENCE;
 use crate::support::http::{Answer, ask, request};
@@ -36,7 +36,7 @@ async fn from_page(hub: &Hub, path: &str, origin: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn own_names_addresses_and_what_is_allowed_pass_on_any_port() {
+async fn own_names_addresses_and_allowed_hosts_are_accepted_on_any_port() {
     let (hub, _dir) = hub();
     let machine = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
     let own = hub.addr().to_string();
@@ -89,7 +89,7 @@ async fn a_request_for_a_foreign_host_is_refused_everywhere() {
         let answer = naming(&hub, "/health", host).await;
         assert!([400, 403].contains(&answer.status()), "{host}: {answer:?}");
     }
-    // A proxy's form of the target names the host in place of the header.
+    // The absolute form of the request target overrides the Host header.
     let absolute = format!(
         "GET http://evil.example/health HTTP/1.1\r\nHost: {}\r\n\r\n",
         hub.addr()
@@ -105,7 +105,7 @@ async fn a_request_for_a_foreign_host_is_refused_everywhere() {
 }
 
 #[tokio::test]
-async fn sockets_open_for_own_pages_allowed_ones_and_for_no_page() {
+async fn sockets_open_for_own_pages_allowed_pages_and_clients_without_an_origin() {
     let (hub, _dir) = hub();
     for path in ["/ws/cameras", "/live/ws?app=live&room=cam1"] {
         for origin in [
@@ -150,7 +150,7 @@ async fn sockets_open_for_own_pages_allowed_ones_and_for_no_page() {
 }
 
 #[tokio::test]
-async fn pages_that_may_open_sockets_may_read_what_they_would_be_told() {
+async fn pages_that_may_open_sockets_may_read_responses() {
     let (hub, _dir) = hub();
     let read = async |origin: &str| {
         let lines = [format!("Origin: {origin}")];
@@ -163,7 +163,7 @@ async fn pages_that_may_open_sockets_may_read_what_they_would_be_told() {
 }
 
 #[tokio::test]
-async fn pages_say_who_may_show_them_in_a_frame() {
+async fn pages_declare_which_sites_may_frame_them() {
     let (hub, _dir) = hub();
     for path in ["/", "/play/live/cam1", "/api/v1/docs"] {
         let answer = request(hub.addr(), "GET", path, &[]).await;

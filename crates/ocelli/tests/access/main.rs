@@ -1,5 +1,4 @@
-//! Who may do what, and how requests reach the hub: the HTTP interface, TLS, reverse
-//! proxies, what is stored and what stays secret.
+//! Access: the HTTP API and its permissions, TLS, reverse proxies, stored data and secrets.
 
 mod api;
 mod api_cameras;

@@ -1,6 +1,6 @@
-//! The browser part as it is sent: in the shortest form that the client takes.
+//! Delivery of pages and scripts, in the shortest encoding that the client accepts.
 
-#![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
+#![allow(clippy::unwrap_used, reason = "a failed test setup must panic")]
 
 use crate::support::http::{get, request};
 use crate::support::site::Site;
@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::process::Command;
 use tokio::task::spawn_blocking;
 
-/// What curl has of a file, decoded, when it accepts these codings.
+/// Fetches and decodes a file with curl, which accepts these encodings.
 async fn curl(address: SocketAddr, path: &str, accepts: &str) -> Vec<u8> {
     let mut curl = Command::new("curl");
     curl.args(["-sS", "--compressed", "-H"]);
@@ -21,7 +21,7 @@ async fn curl(address: SocketAddr, path: &str, accepts: &str) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_file_comes_in_the_shortest_form_that_the_client_takes() {
+async fn a_file_is_sent_in_the_shortest_encoding_the_client_accepts() {
     let site = Site::start().await;
     for path in ["/", "/ocelli.js", "/plot.js"] {
         let plain = get(site.address, path).await;
@@ -40,7 +40,7 @@ async fn a_file_comes_in_the_shortest_form_that_the_client_takes() {
             assert!(shorter < length, "{path}: {shorter} of {length}");
             length = shorter;
             let tag = answer.header("etag").to_owned();
-            assert!(!seen.contains(&tag), "{path}: one tag for two forms");
+            assert!(!seen.contains(&tag), "{path}: two encodings share one ETag");
             let fresh = format!("If-None-Match: {tag}");
             let again = request(site.address, "GET", path, &[&name, &fresh]).await;
             assert_eq!(again.status(), 304, "{path}");
@@ -52,7 +52,7 @@ async fn a_file_comes_in_the_shortest_form_that_the_client_takes() {
 }
 
 #[tokio::test]
-async fn a_coding_that_is_refused_or_unknown_is_not_sent() {
+async fn refused_and_unknown_encodings_are_not_sent() {
     let site = Site::start().await;
     for (accepts, coding) in [
         ("identity", ""),

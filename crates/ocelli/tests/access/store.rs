@@ -1,4 +1,4 @@
-//! What outlives the hub, and what the hub does when it can't.
+//! What the hub stores across restarts, and how it runs if the store fails.
 
 use crate::support::PATIENCE;
 use crate::support::device::ADMIN;
@@ -30,11 +30,11 @@ fn token(data: &Path, arguments: &[&str]) -> Output {
 }
 
 #[tokio::test]
-async fn a_second_hub_on_a_directory_shows_its_wall_and_keeps_its_hands_off() {
+async fn a_second_hub_on_a_directory_shows_its_wall_and_changes_nothing() {
     let dir = Dir::new("shared");
     let first = hub(&dir.0);
     let second = hub(&dir.0);
-    let line = second.wait_stderr("another hub runs on", PATIENCE);
+    let line = second.wait_stderr("another hub is using", PATIENCE);
     assert!(line.expect("a reason").contains("--data"));
     let frame = get(second.addr(), "/live/live/cam1/frame.jpg").await;
     assert_eq!(frame.status(), 200, "{frame:?}");
@@ -43,7 +43,7 @@ async fn a_second_hub_on_a_directory_shows_its_wall_and_keeps_its_hands_off() {
     assert_eq!(made.status(), 503, "{made:?}");
     let made = call(first.addr(), "POST /api/v1/apps", ADMIN, body).await;
     assert_eq!(made.status(), 201, "{made:?}");
-    // A hub that was killed leaves the directory to the next.
+    // The next hub can use the directory of a hub that was killed.
     drop((first, second));
     let third = hub(&dir.0);
     let apps = call(third.addr(), "GET /api/v1/apps/barn", ADMIN, "").await;
@@ -51,7 +51,7 @@ async fn a_second_hub_on_a_directory_shows_its_wall_and_keeps_its_hands_off() {
 }
 
 #[tokio::test]
-async fn apps_and_tokens_are_there_after_a_restart() {
+async fn apps_and_tokens_survive_a_restart() {
     let dir = Dir::new("restart");
     let data = dir.0.join("kept/here");
     let mut first = hub(&data);
@@ -88,7 +88,7 @@ async fn apps_and_tokens_are_there_after_a_restart() {
 }
 
 #[tokio::test]
-async fn the_configuration_goes_before_what_is_kept() {
+async fn the_configuration_takes_precedence_over_stored_apps() {
     let dir = Dir::new("before");
     let data = dir.0.join("kept");
     let first = hub(&data);
@@ -116,24 +116,25 @@ async fn the_configuration_goes_before_what_is_kept() {
         apps.iter()
             .all(|app| app["readOnly"] == true && app["publicPlayback"] == true)
     );
-    let line = second.wait_stderr("\"barn\" is left out", PATIENCE);
+    let line = second.wait_stderr("\"barn\" is skipped", PATIENCE);
     assert!(line.is_some_and(|line| line.contains("\"yard\"")));
 }
 
 #[tokio::test]
-async fn what_is_kept_is_for_its_owner_alone_and_holds_no_token() {
+async fn stored_files_are_private_and_contain_no_token() {
     let dir = Dir::new("modes");
     let data = dir.0.join("kept");
     let hub = hub(&data);
     let secret = said(&token(&data, &["create", "phone"]));
     let mode = |file: &fs::File| {
-        let metadata = file.metadata().expect("what it is");
+        let metadata = file.metadata().expect("the file's metadata");
         metadata.permissions().mode() & 0o777
     };
     assert_eq!(mode(&fs::File::open(&data).expect("a directory")), 0o700);
     let mut files = 0;
     for entry in fs::read_dir(&data).expect("a directory").flatten() {
-        // SQLite's journal of a moment may be gone by now: series are opened beside.
+        // SQLite's temporary journal may already be gone, because the series database is opened
+        // at the same time.
         let mut file = match fs::File::open(entry.path()) {
             Ok(file) => file,
             Err(fault) if fault.kind() == ErrorKind::NotFound => continue,
@@ -154,7 +155,7 @@ async fn what_is_kept_is_for_its_owner_alone_and_holds_no_token() {
 }
 
 #[tokio::test]
-async fn tokens_made_beside_a_running_hub_open_it_until_they_are_revoked() {
+async fn tokens_created_while_a_hub_runs_are_valid_until_revoked() {
     let dir = Dir::new("beside");
     let data = dir.0.join("kept");
     let arguments = [
@@ -191,8 +192,9 @@ async fn tokens_made_beside_a_running_hub_open_it_until_they_are_revoked() {
     assert!(String::from_utf8_lossy(&wrong.stderr).contains("\"app:read\""));
 }
 
-/// Cameras play; what needs the store says why it can't; the admin token still counts.
-async fn plays_on(data: &Path, word: &str) {
+/// Checks that cameras play, that requests which need the store get the reason, and that the
+/// admin token still works.
+async fn assert_cameras_play(data: &Path, word: &str) {
     let hub = hub(data);
     let line = hub.wait_stderr("can't be used", PATIENCE);
     let line = line.expect("a line on the log");
@@ -227,39 +229,36 @@ async fn plays_on(data: &Path, word: &str) {
 }
 
 #[tokio::test]
-async fn cameras_play_on_without_a_store() {
+async fn cameras_play_without_a_store() {
     let dir = Dir::new("broken");
     // Not a database.
     let data = dir.0.join("rubbish");
     fs::create_dir(&data).expect("a directory");
     fs::write(data.join("ocelli.db"), "rubbish ".repeat(2000)).expect("a file");
-    plays_on(&data, "ocelli.db").await;
-    let rubbish = fs::read(data.join("ocelli.db")).expect("a file");
-    assert!(
-        rubbish.starts_with(b"rubbish"),
-        "it is left for its owner to look at"
-    );
+    assert_cameras_play(&data, "ocelli.db").await;
+    let garbage = fs::read(data.join("ocelli.db")).expect("a file");
+    assert!(garbage.starts_with(b"rubbish"), "the damaged file is kept");
 
-    // A database whose pages are broken behind a good head.
+    // A database with an intact header and corrupt pages.
     let data = dir.0.join("broken");
     said(&token(&data, &["list"]));
     let mut bytes = fs::read(data.join("ocelli.db")).expect("a file");
     bytes[4096..].fill(0xa5);
     fs::write(data.join("ocelli.db"), bytes).expect("a file");
-    plays_on(&data, "malformed").await;
+    assert_cameras_play(&data, "malformed").await;
 
-    // No directory can be made there, whoever asks.
-    plays_on(Path::new("/proc/ocelli"), "/proc/ocelli").await;
+    // No user can create a directory there.
+    assert_cameras_play(Path::new("/proc/ocelli"), "/proc/ocelli").await;
 
-    // A key that is none.
+    // An invalid key file.
     let data = dir.0.join("key");
     said(&token(&data, &["list"]));
     fs::write(data.join("token.key"), "short").expect("a file");
-    plays_on(&data, "token.key").await;
+    assert_cameras_play(&data, "token.key").await;
 }
 
 #[test]
-fn many_may_start_on_one_directory_at_once() {
+fn several_processes_may_open_one_directory_at_once() {
     let dir = Dir::new("crowd");
     let data = dir.0.join("kept");
     let made: Vec<String> = std::thread::scope(|scope| {
@@ -274,7 +273,7 @@ fn many_may_start_on_one_directory_at_once() {
 }
 
 #[tokio::test]
-async fn an_admin_token_that_is_none_ends_the_start() {
+async fn an_invalid_admin_token_ends_startup() {
     let dir = Dir::new("admin");
     let file = dir.write("admin", "sk_written-into-a-file-by-hand\n");
     let path = file.to_string_lossy();
@@ -308,9 +307,9 @@ async fn an_admin_token_that_is_none_ends_the_start() {
     assert_eq!(apps.status(), 200, "{apps:?}");
 }
 
-/// That the wall shows pictures, the hub says what is wrong where it is asked, and what
-/// would change something is refused for it.
-async fn fails_alone(hub: &Hub, wall: &mut Wall, word: &str) {
+/// Checks that the wall shows pictures, that the hub reports the failure, and that changes are
+/// refused because of it.
+async fn assert_only_the_store_fails(hub: &Hub, wall: &mut Wall, word: &str) {
     for room in ["a", "b", "c"] {
         let body = format!(r#"{{"name":"app-{room}"}}"#);
         let refused = call(hub.addr(), "POST /api/v1/apps", ADMIN, &body).await;
@@ -327,11 +326,11 @@ async fn fails_alone(hub: &Hub, wall: &mut Wall, word: &str) {
     assert!(metrics.contains("\nocelli_store_usable 0"), "{metrics}");
     let log = hub.stderr();
     let said = log.iter().filter(|line| line.contains("the store failed"));
-    assert_eq!(said.count(), 1, "once is enough: {log:?}");
+    assert_eq!(said.count(), 1, "it must be logged once: {log:?}");
 }
 
 #[tokio::test]
-async fn a_file_that_goes_away_under_a_hub_is_missed_at_once() {
+async fn a_deleted_database_file_is_noticed_at_once() {
     let dir = Dir::new("away");
     let data = dir.0.join("kept");
     let hub = hub(&data);
@@ -342,11 +341,15 @@ async fn a_file_that_goes_away_under_a_hub_is_missed_at_once() {
 
     let (file, aside) = (data.join("ocelli.db"), dir.0.join("aside.db"));
     fs::rename(&file, &aside).expect("it moves");
-    fails_alone(&hub, &mut wall, "ocelli.db").await;
+    assert_only_the_store_fails(&hub, &mut wall, "ocelli.db").await;
     let apps = call(hub.addr(), "GET /api/v1/apps", ADMIN, "").await;
-    assert_eq!(apps.status(), 200, "what needs no store goes on: {apps:?}");
+    assert_eq!(
+        apps.status(),
+        200,
+        "calls that need no store work: {apps:?}"
+    );
 
-    // A backup in its place is another file.
+    // A backup restored in its place is a different file.
     fs::copy(&aside, &file).expect("a copy");
     let refused = call(hub.addr(), "GET /api/v1/tokens", ADMIN, "").await;
     refused.is_problem(503, "replaced");
@@ -362,10 +365,10 @@ async fn a_file_that_goes_away_under_a_hub_is_missed_at_once() {
 }
 
 #[tokio::test]
-async fn a_file_that_may_grow_no_more_costs_what_was_to_be_kept_and_nothing_else() {
+async fn a_full_disk_fails_only_the_changes_that_must_be_stored() {
     let dir = Dir::new("full");
     let data = dir.0.join("kept");
-    // In units of 512 bytes, of which the log beside the database has most.
+    // In units of 512 bytes; most of them go to the write-ahead log of the database.
     let script = "ulimit -f 400; exec \"$0\" \"$@\"";
     let builder = HubBuilder::new("/bin/sh").args(["-c", script, OCELLI]);
     let builder = builder.env("OCELLI_ADMIN_TOKEN", ADMIN);
@@ -381,14 +384,14 @@ async fn a_file_that_may_grow_no_more_costs_what_was_to_be_kept_and_nothing_else
             break made.is_problem(503, "the store's file");
         }
         kept += 1;
-        assert!(kept < 1000, "there is no limit");
+        assert!(kept < 1000, "the limit had no effect");
     }
-    fails_alone(&small, &mut wall, "the store's file").await;
+    assert_only_the_store_fails(&small, &mut wall, "the store's file").await;
     let ended = small.terminate(PATIENCE).expect("it ends");
     assert!(ended.0.success());
 
     let hub = hub(&data);
     let apps = call(hub.addr(), "GET /api/v1/apps", ADMIN, "").await.json();
     let apps = apps["data"].as_array().map(Vec::len);
-    assert_eq!(apps, Some(kept + 1), "what was accepted is there");
+    assert_eq!(apps, Some(kept + 1), "accepted changes are stored");
 }

@@ -1,6 +1,6 @@
 //! The short form of `make attack`: each hostile peer attacks for a second or two. The other
-//! cameras must keep their frame rate, `/health` must answer in time, and the hub's memory
-//! must stay bounded and be given back.
+//! cameras must keep their frame rate, `/health` must answer in time, and the hub's memory must
+//! stay bounded and be released.
 
 use super::ALONE;
 use crate::support::hub::OCELLI;

@@ -1,7 +1,7 @@
-//! Pictures that are larger than they look, child processes and how many there may be:
-//! with real devices, programs and ffmpeg.
+//! Pictures that decode to more than they seem, child processes and their limits: with real
+//! devices, programs and ffmpeg.
 
-#![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
+#![allow(clippy::unwrap_used, reason = "a failed test setup must panic")]
 
 use super::ALONE;
 use crate::support::device::{ADMIN, Device, Key, picture};
@@ -35,8 +35,8 @@ fn segment(marker: u8, content: &[u8]) -> Vec<u8> {
     [&[0xFF, marker], &len[..], content].concat()
 }
 
-/// A grey progressive JPEG: one bit of each block, and so many scans more in which
-/// nothing changes.
+/// Returns a grey progressive JPEG with these bits for each block, and this many additional
+/// scans without changes.
 fn progressive(side: u16, bits: &[u8], scans: usize) -> Vec<u8> {
     let [high, low] = side.to_be_bytes();
     let one_code = |class: u8, symbol: u8| [&[class, 1][..], &[0; 15], &[symbol]].concat();
@@ -55,7 +55,7 @@ fn progressive(side: u16, bits: &[u8], scans: usize) -> Vec<u8> {
     for at in (0..runs.len()).step_by(8) {
         let byte = u8::from_str_radix(&runs[at..at + 8], 2).unwrap();
         scan.push(byte);
-        // A byte of 255 that is no marker is followed by one of 0.
+        // A byte of 255 that is not part of a marker is followed by a 0.
         if byte == 0xFF {
             scan.push(0);
         }
@@ -67,17 +67,17 @@ fn progressive(side: u16, bits: &[u8], scans: usize) -> Vec<u8> {
     jpeg
 }
 
-/// 141 bytes for which ffmpeg takes 790 MB.
+/// 141 bytes for which ffmpeg allocates 790 MB.
 fn memory_bomb() -> Vec<u8> {
     progressive(16_000, &[0], 0)
 }
 
-/// 250 kB that keep ffmpeg busy for seconds.
+/// 250 kB that take ffmpeg seconds to decode.
 fn time_bomb() -> Vec<u8> {
     progressive(6_000, &vec![0; 70_400], 2_000)
 }
 
-/// A bare H.264 stream of 16,384 × 16,384, of which only the beginning is there.
+/// The beginning of an H.264 elementary stream of 16,384 × 16,384.
 fn large_h264() -> Vec<u8> {
     let set = [
         0x67, 0x42, 0x00, 0x28, 0xF4, 0x00, 0x20, 0x00, 0x01, 0x00, 0x34,
@@ -98,13 +98,13 @@ fn in_process(text: &str) -> Arc<ocelli_core::Hub> {
     launch::hub(&config).unwrap()
 }
 
-/// A program that writes a file and stays.
+/// A program that writes a file and then stays.
 fn writes(file: &Path, format: &str) -> String {
     let script = format!("cat {}; exec sleep 60", file.display());
     format!("exec = [\"sh\", \"-c\", \"{script}\"]\nformat = \"{format}\"\n")
 }
 
-/// A program that writes H.264 for ever.
+/// A program that writes H.264 without end.
 const H264: &str = "exec = [\"ffmpeg\", \"-v\", \"error\", \"-re\", \"-f\", \"lavfi\", \"-i\", \
      \"testsrc2=size=320x240:rate=10\", \"-c:v\", \"libx264\", \"-preset\", \"ultrafast\", \"-g\", \
      \"10\", \"-f\", \"h264\", \"-\"]\nformat = \"h264\"\n";
@@ -122,7 +122,7 @@ async fn until(hub: &ocelli_core::Hub, camera: &Camera, wanted: impl Fn(&State) 
     }
 }
 
-/// The address space that a process may have, in bytes, and its niceness.
+/// Returns a process's address space limit, in bytes, and its niceness.
 fn confinement(pid: u32) -> (String, i32) {
     let limits = fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
     let line = limits
@@ -134,7 +134,7 @@ fn confinement(pid: u32) -> (String, i32) {
     (words[3].to_owned(), niceness.unwrap().parse().unwrap())
 }
 
-/// The most memory that a process has held, in MiB.
+/// Returns the peak memory of a process, in MiB.
 fn peak(child: &Child) -> u64 {
     let status = fs::read_to_string(format!("/proc/{}/status", child.pid)).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
@@ -167,7 +167,7 @@ async fn jsmpeg(hub: &Hub, room: &str) -> Socket {
     connect_async(url).await.unwrap().0
 }
 
-/// What it is sent next: the bytes, or the code and the reason of the close.
+/// Returns the next message, or the code and the reason of the close.
 async fn next(socket: &mut Socket) -> Result<Vec<u8>, (u16, String)> {
     loop {
         let message = timeout(PATIENCE, socket.next()).await.expect("in time");
@@ -183,7 +183,7 @@ async fn next(socket: &mut Socket) -> Result<Vec<u8>, (u16, String)> {
 }
 
 #[tokio::test]
-async fn a_pushed_bomb_is_counted_and_named_and_no_ffmpeg_sees_it() {
+async fn a_pushed_decompression_bomb_is_counted_reported_and_not_decoded() {
     let _alone = ALONE.lock().await;
     let dir = Dir::new("bomb");
     let hub = serve(&dir, "");
@@ -216,7 +216,7 @@ async fn a_pushed_bomb_is_counted_and_named_and_no_ffmpeg_sees_it() {
 }
 
 #[tokio::test]
-async fn a_camera_that_is_too_large_fails_with_its_size_and_the_limit() {
+async fn a_camera_with_too_large_pictures_fails_with_size_and_limit() {
     let _alone = ALONE.lock().await;
     let dir = Dir::new("large");
     let (jpeg, h264) = (dir.0.join("large.jpg"), dir.0.join("large.h264"));
@@ -242,7 +242,7 @@ async fn a_camera_that_is_too_large_fails_with_its_size_and_the_limit() {
     assert_eq!(reasons.2, TOO_LARGE.replace("16000", "16384"));
     assert_eq!(reasons.3, TOO_LARGE);
     sees.frame().await;
-    // Limits of one's own.
+    // Configured limits.
     let text = "[limits]\npicture_size = \"640x480\"\n[[camera]]\nid = \"cam\"\n";
     let small = Watched::of(&format!("{text}{H264}"));
     small.watch().frame().await;
@@ -252,7 +252,7 @@ async fn a_camera_that_is_too_large_fails_with_its_size_and_the_limit() {
 }
 
 #[test]
-fn limits_of_the_configuration() {
+fn configured_limits_apply() {
     let raw = "[[camera]]\nid = \"pi\"\nexec = [\"pi\"]\nformat = \"yuv420p\"\n";
     for (text, part) in [
         ("[limits]\npicture_size = \"8192\"\n", "like \"8192x8192\""),
@@ -282,13 +282,13 @@ fn limits_of_the_configuration() {
     assert!(limits.picture.check((8_000, 8_200)).is_err());
     assert_eq!((limits.jpeg_renditions, limits.mpeg1_renditions), (4, 0));
     assert_eq!(limits.picture_time.as_secs(), 30);
-    // As many as a large wall needs.
+    // Enough for a large wall.
     let usual = Config::parse("").unwrap().limits.media;
     assert!(usual.jpeg_renditions >= 64);
 }
 
 #[tokio::test]
-async fn a_picture_that_keeps_ffmpeg_busy_has_its_time() {
+async fn ffmpeg_is_killed_when_a_picture_takes_too_long() {
     let _alone = ALONE.lock().await;
     let dir = Dir::new("busy");
     let jpeg = dir.0.join("busy.jpg");
@@ -310,13 +310,13 @@ async fn a_picture_that_keeps_ffmpeg_busy_has_its_time() {
         }
     });
     let reason = reason.await.expect("in time");
-    let expected = "ffmpeg made no picture of what the camera sends within 0.3 s \
+    let expected = "ffmpeg made no picture from the camera's stream within 0.3 s \
                     (picture_time in [limits])";
     assert_eq!(reason, expected);
     eventually("it is killed", || ffmpegs("801000").is_empty()).await;
     assert_eq!(hub.capacity().mpeg1_renditions().running(), 0);
     let failed = matches!(camera.status().state, State::Failed(_));
-    assert!(!failed, "its JPEG is as it was");
+    assert!(!failed, "its JPEG still works");
     hub.stop();
 }
 
@@ -346,7 +346,7 @@ async fn ffmpeg_is_confined_and_a_program_of_the_user_is_not() {
 }
 
 #[tokio::test]
-async fn a_child_that_is_killed_makes_room_for_whoever_waits() {
+async fn a_killed_child_frees_its_place_for_a_waiting_camera() {
     let _alone = ALONE.lock().await;
     let hub = in_process(&format!(
         "[limits]\njpeg_renditions = 1\n\
@@ -373,18 +373,18 @@ async fn a_child_that_is_killed_makes_room_for_whoever_waits() {
         until(&hub, &two, |state| !refused(state)).await,
         State::Live
     );
-    // Now the other waits, and gets it back when the camera is taken away.
+    // Now the other one waits, and gets its rendition when the first camera is removed.
     until(&hub, &one, refused).await;
     hub.remove(two.id());
     while first.try_next().is_some() {}
     timeout(PATIENCE, first.next()).await.expect("a picture");
     assert_eq!(permits.running(), 1);
     hub.stop();
-    eventually("all are given back", || permits.running() == 0).await;
+    eventually("all permits are released", || permits.running() == 0).await;
 }
 
 #[tokio::test]
-async fn one_jsmpeg_viewer_too_many_is_told_so_and_comes_in_later() {
+async fn a_jsmpeg_viewer_above_the_limit_gets_the_reason_and_can_join_later() {
     let _alone = ALONE.lock().await;
     let dir = Dir::new("jsmpeg");
     let cameras = ["one", "two", "three"].map(|room| {
@@ -406,7 +406,7 @@ async fn one_jsmpeg_viewer_too_many_is_told_so_and_comes_in_later() {
     assert_eq!(code, 1013, "{reason}");
     assert_eq!(
         reason,
-        "as many MPEG-1 renditions run as may, 2 (mpeg1_renditions in [limits]); one must end first"
+        "the limit of 2 MPEG-1 renditions is reached (mpeg1_renditions in [limits]); one must end first"
     );
     let address = hub.addr();
     for (row, value) in [
@@ -420,7 +420,7 @@ async fn one_jsmpeg_viewer_too_many_is_told_so_and_comes_in_later() {
         assert_eq!(metric(address, row).await, Some(value), "{row}");
     }
     assert_eq!(hub.children().len(), 2);
-    // A second viewer of what runs already costs nothing more.
+    // A second viewer of a running rendition needs no further one.
     drop(viewers);
     let begun = Instant::now();
     loop {
@@ -429,13 +429,13 @@ async fn one_jsmpeg_viewer_too_many_is_told_so_and_comes_in_later() {
             Ok(_) => break,
             Err((code, reason)) => assert_eq!(code, 1013, "{reason}"),
         }
-        // A refused viewer comes again; no event tells it when.
+        // A refused viewer tries again; no event signals when it may.
         assert!(begun.elapsed() < PATIENCE, "never");
         tokio::time::sleep(std::time::Duration::from_millis(500)).await;
     }
 }
 
-/// Ordinary use stays within every limit of a hub that is configured with cameras alone.
+/// Ordinary use stays within every limit of a hub whose configuration has only cameras.
 #[tokio::test]
 async fn sixty_four_h264_cameras_play_as_jpeg_to_anonymous_viewers() {
     let _alone = ALONE.lock().await;

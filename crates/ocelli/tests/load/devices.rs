@@ -1,6 +1,6 @@
-//! Devices that all come back at once.
+//! Many devices that reconnect at the same time.
 
-#![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
+#![allow(clippy::unwrap_used, reason = "a failed test setup must panic")]
 
 use super::ALONE;
 use crate::support::PATIENCE;
@@ -15,7 +15,7 @@ use std::path::Path;
 use std::time::Duration;
 use tokio::task::JoinSet;
 
-/// Makes so many keys at once, in the store itself.
+/// Creates many keys at once, directly in the store.
 fn restore(data: &Path, count: usize) -> Vec<Key> {
     let (mut connection, hashes) = store::open(data).unwrap();
     let transaction = connection.transaction().unwrap();
@@ -40,7 +40,7 @@ fn restore(data: &Path, count: usize) -> Vec<Key> {
     made
 }
 
-/// Connects all at once, and has each show a picture.
+/// Connects all devices at once, and has each show a picture.
 async fn storm(hub: SocketAddr, keys: &[Key]) -> Vec<Device> {
     let mut coming = JoinSet::new();
     for (number, key) in keys.iter().cloned().enumerate() {
@@ -55,7 +55,7 @@ async fn storm(hub: SocketAddr, keys: &[Key]) -> Vec<Device> {
         .expect("all of them")
 }
 
-/// Waits until so many cameras are live.
+/// Waits until this many cameras are live.
 async fn live(hub: SocketAddr, wanted: usize) {
     let deadline = tokio::time::Instant::now() + PATIENCE;
     loop {
@@ -73,7 +73,7 @@ async fn live(hub: SocketAddr, wanted: usize) {
 }
 
 #[tokio::test]
-async fn six_hundred_devices_come_back_at_once_and_then_again() {
+async fn six_hundred_devices_reconnect_at_once_twice() {
     let _alone = ALONE.lock().await;
     const COUNT: usize = 600;
     let dir = Dir::new("storm");
@@ -85,11 +85,11 @@ async fn six_hundred_devices_come_back_at_once_and_then_again() {
     live(address, COUNT).await;
     first.signal(rustix::process::Signal::KILL);
     drop((first, devices));
-    // The hub is back, and they all are.
+    // The hub is back, and so are all devices.
     let second = keeping_on(&data, &address.to_string());
     let mut devices = storm(address, &keys).await;
     live(address, COUNT).await;
-    // Each connects again without having left.
+    // Each connects again without having disconnected.
     let again = storm(address, &keys).await;
     live(address, COUNT).await;
     for device in &mut devices {
@@ -106,7 +106,7 @@ async fn six_hundred_devices_come_back_at_once_and_then_again() {
     assert_eq!(
         rows,
         (2 * COUNT, COUNT),
-        "those of the crash have ended, the others go on"
+        "the streams from before the crash have ended, the others continue"
     );
     drop(again);
     assert!(second.descriptors() > 0);

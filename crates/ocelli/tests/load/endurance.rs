@@ -1,7 +1,7 @@
-//! Two hundred viewers come and go while what they watch dies again and again:
-//! nothing of them stays.
+//! Two hundred viewers come and go while cameras and ffmpeg die repeatedly: the hub must not
+//! leak anything.
 
-#![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
+#![allow(clippy::unwrap_used, reason = "a failed test setup must panic")]
 
 use super::ALONE;
 use crate::support::http::get;
@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
-/// One viewer's visit. Cameras die all the time, so none is waited for long.
+/// One viewer's visit. Cameras die all the time, so no wait is long.
 async fn visit(address: SocketAddr, number: usize) {
     let brief = Duration::from_millis(300 + 60 * (number as u64 % 10));
     let watch = |mut wall: Wall| async move {
@@ -33,7 +33,7 @@ async fn visit(address: SocketAddr, number: usize) {
         0 => watch(Wall::plain(address).await).await,
         1 => watch(Wall::v2(address).await).await,
         2 => {
-            // It leaves without a word, and without reading.
+            // It disconnects without a close frame, and without reading.
             let mut wall = Wall::narrow(address, Some("ocelli.v2")).await;
             wall.subscribe(&["*"]).await;
             sleep(brief).await;
@@ -74,14 +74,14 @@ fn kill_ffmpegs(hub: &Hub) -> usize {
 }
 
 #[tokio::test]
-async fn two_hundred_viewers_come_and_go_while_everything_dies() {
+async fn two_hundred_viewers_come_and_go_while_cameras_and_ffmpeg_die() {
     let _alone = ALONE.lock().await;
     let mut server = RtspServer::start(RtspServerOptions::default());
     let rtsp = format!("h264={}", server.url("h264"));
     let hub = Hub::serve(OCELLI, [&rtsp, "plain=pattern:?size=160x120&fps=10"]);
     assert_eq!(get(hub.addr(), "/health").await.status(), 200);
     let address = hub.addr();
-    // Whoever looks at series is greeted once their file is open.
+    // Viewers of series get a hello once the series file is open.
     let mut series = RawSocket::open(address, "/ws/series", None).await;
     series.text(PATIENCE).await.expect("the history");
     let descriptors = hub.descriptors();
@@ -112,9 +112,9 @@ async fn two_hundred_viewers_come_and_go_while_everything_dies() {
             }
         }));
     }
-    // Somebody stays the whole time, and has a hand on the button, so that there
-    // is something to kill.
-    let faithful = tokio::spawn(async move {
+    // One viewer stays the whole time and retries cameras, so that there is always something to
+    // kill.
+    let permanent = tokio::spawn(async move {
         let mut wall = Wall::v2(address).await;
         wall.subscribe(&["*"]).await;
         loop {
@@ -130,18 +130,18 @@ async fn two_hundred_viewers_come_and_go_while_everything_dies() {
         }
     });
     for lane in crowd {
-        lane.await.expect("a visit goes well");
+        lane.await.expect("the visit succeeds");
     }
     done.store(true, Ordering::SeqCst);
     assert!(
-        !faithful.is_finished(),
-        "whoever stays is served all the time"
+        !permanent.is_finished(),
+        "the permanent viewer is served all the time"
     );
     let (hub, _server, killed) = killing.await.unwrap();
     assert!(killed >= 5, "{killed} decoders killed");
-    faithful.abort();
+    permanent.abort();
 
-    // The camera plays again for one who asks.
+    // The camera plays again for a new viewer.
     let mut wall = Wall::v2(address).await;
     wall.subscribe(&["h264"]).await;
     let asked = jpeg::now_micros();
@@ -170,11 +170,11 @@ async fn two_hundred_viewers_come_and_go_while_everything_dies() {
         }
     };
     let idle = timeout(Duration::from_secs(20), idle).await;
-    idle.expect("every camera goes to rest");
-    // What was killed is reaped a moment later.
+    idle.expect("every camera becomes idle");
+    // Killed processes are reaped a moment later.
     eventually("every decoder has ended", || hub.children().is_empty()).await;
-    // A snapshot's and a half header's connections end by their time limits.
-    eventually("every descriptor is given back", || {
+    // The connections of a snapshot and of an unfinished header end by timeout.
+    eventually("every descriptor is closed", || {
         hub.descriptors() <= descriptors
     })
     .await;

@@ -1,7 +1,7 @@
-//! Many viewers and many cameras: one upstream each, every camera in its turn, and
-//! no viewer at another's cost.
+//! Many viewers and many cameras: one upstream per camera, every camera served in turn, and no
+//! viewer slowed down by another.
 
-#![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
+#![allow(clippy::unwrap_used, reason = "a failed test setup must panic")]
 
 use super::ALONE;
 use crate::support::http::{get, narrow};
@@ -25,7 +25,7 @@ async fn camera(fps: u32, picture: Picture) -> HttpCamera {
     HttpCamera::start(options).await
 }
 
-/// A plain HTTP viewer that reads its first bytes and then no more.
+/// A plain HTTP viewer that reads its first bytes and then stops reading.
 async fn mjpeg(hub: &Hub, room: &str) -> TcpStream {
     let mut stream = narrow(hub.addr()).await;
     let request = format!("GET /live/live/{room}/mjpeg HTTP/1.0\r\n\r\n");
@@ -37,7 +37,7 @@ async fn mjpeg(hub: &Hub, room: &str) -> TcpStream {
 }
 
 #[tokio::test]
-async fn each_camera_has_its_turn_on_a_slow_link() {
+async fn cameras_take_turns_on_a_slow_link() {
     let _alone = ALONE.lock().await;
     let large = Picture {
         bytes: 200_000,
@@ -49,24 +49,24 @@ async fn each_camera_has_its_turn_on_a_slow_link() {
     let hub = Hub::serve(OCELLI, &sources);
     let mut wall = Wall::narrow(hub.addr(), Some("ocelli.v2")).await;
     wall.subscribe(&["*"]).await;
-    // All play before it is counted.
+    // All cameras play before counting begins.
     let mut seen = BTreeMap::new();
     while seen.len() < 6 {
         *seen.entry(wall.frame_v2().await.id).or_insert(0) += 1;
     }
     seen.clear();
     for _ in 0..60 {
-        // It takes 12 frames a second, and is offered 50.
+        // It takes 12 frames per second and is offered 50.
         sleep(Duration::from_millis(80)).await;
         *seen.entry(wall.frame_v2().await.id).or_insert(0) += 1;
     }
-    // Ten each, but that one which is ready again sooner stands in line sooner.
+    // About ten each; a camera that is ready sooner is queued sooner.
     let fair = seen.len() == 6 && seen.values().all(|count| (6..=17).contains(count));
     assert!(fair, "{seen:?}");
 }
 
 #[tokio::test]
-async fn viewers_that_never_read_cost_the_others_nothing() {
+async fn stalled_viewers_do_not_delay_others() {
     let _alone = ALONE.lock().await;
     let camera = camera(20, Picture::VGA).await;
     let hub = Hub::serve(OCELLI, [format!("cam={}", camera.url("mjpeg"))]);
@@ -105,7 +105,7 @@ async fn viewers_that_never_read_cost_the_others_nothing() {
         }));
     }
     let settled = async {
-        // The kernel's buffers are full by then.
+        // By then the kernel's buffers are full.
         sleep(Duration::from_secs(3)).await;
         hub.resident_bytes()
     };
@@ -123,7 +123,7 @@ async fn viewers_that_never_read_cost_the_others_nothing() {
 }
 
 #[tokio::test]
-async fn one_upstream_whatever_watches_and_ten_seconds_of_grace() {
+async fn all_viewers_share_one_upstream_with_ten_seconds_of_grace() {
     let _alone = ALONE.lock().await;
     let camera = camera(10, Picture::QVGA).await;
     let hub = Hub::serve(OCELLI, [format!("cam={}", camera.url("mjpeg"))]);
@@ -148,7 +148,7 @@ async fn one_upstream_whatever_watches_and_ten_seconds_of_grace() {
     }
     assert_eq!((camera.requests("mjpeg"), camera.open("mjpeg")), (1, 1));
 
-    // A page is loaded anew: everything leaves, and comes back.
+    // A page reload: all viewers disconnect and come back.
     drop((walls, streams));
     sleep(Duration::from_secs(2)).await;
     let mut wall = Wall::plain(hub.addr()).await;
@@ -171,7 +171,7 @@ async fn one_upstream_whatever_watches_and_ten_seconds_of_grace() {
 }
 
 #[tokio::test]
-async fn ten_seconds_of_grace_belong_to_a_snapshot_too() {
+async fn a_snapshot_also_has_ten_seconds_of_grace() {
     let _alone = ALONE.lock().await;
     let camera = camera(10, Picture::QVGA).await;
     let hub = Hub::serve(OCELLI, [format!("cam={}", camera.url("mjpeg"))]);
@@ -185,14 +185,14 @@ async fn ten_seconds_of_grace_belong_to_a_snapshot_too() {
 }
 
 #[tokio::test]
-async fn a_flood_of_commands_costs_the_others_nothing() {
+async fn a_flood_of_commands_does_not_delay_others() {
     let _alone = ALONE.lock().await;
     let camera = camera(20, Picture::QVGA).await;
     let hub = Hub::serve(OCELLI, [format!("cam={}", camera.url("mjpeg"))]);
     let mut calm = Wall::plain(hub.addr()).await;
     calm.subscribe(&["cam"]).await;
     calm.frame().await;
-    // As much work as a message can ask for.
+    // As much work as one message can request.
     let ids: Vec<_> = (0..9000).map(|at| at.to_string()).collect();
     let many = serde_json::json!({ "cmd": "subscribe", "cameras": ids }).to_string();
     let stars = vec![r#""*""#; 15_000].join(",");

@@ -1,5 +1,5 @@
-//! RTSP cameras that send without end, or take nothing: each attempt ends with its
-//! reason after a bounded number of bytes, and another camera of the hub goes on.
+//! RTSP cameras that send without end, or read nothing: each attempt ends with its reason after
+//! a bounded number of bytes, and another camera of the hub continues.
 
 use super::ALONE;
 use crate::support::rtsp::{Camera, H264, H265, JPEG, Peer};
@@ -12,15 +12,15 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
 const MIB: u64 = 1 << 20;
-/// What is passed over while the answer to TEARDOWN is waited for.
+/// The most that is skipped while waiting for the response to TEARDOWN.
 const AFTER: u64 = 5 * MIB;
-/// The longest that the other camera may be kept waiting, on a busy machine.
+/// The longest gap of the other camera that is acceptable on a busy machine.
 const LONGEST: Duration = Duration::from_secs(2);
-/// The other camera's pictures a second.
+/// Frame rate of the other camera.
 const FPS: u64 = 10;
 
-/// What the kernel takes from a writer before anybody reads: the most that both socket
-/// buffers may grow to, which differs from one version of Linux to the next.
+/// Returns how much the kernel accepts from a writer before the peer reads: the maximum size of
+/// both socket buffers, which differs between versions of Linux.
 fn kernel() -> u64 {
     let most = |name: &str| {
         let path = format!("/proc/sys/net/ipv4/{name}");
@@ -31,7 +31,7 @@ fn kernel() -> u64 {
     most("tcp_rmem") + most("tcp_wmem")
 }
 
-/// How one hostile camera fared, and the other camera meanwhile.
+/// The result for one hostile camera, and for the other camera meanwhile.
 struct Outcome {
     reason: String,
     taken: u64,
@@ -39,7 +39,7 @@ struct Outcome {
 }
 
 /// Watches the hostile camera until it counts as failed.
-async fn suffer(
+async fn until_failed(
     attack: impl Fn(&mut Peer) -> std::io::Result<()> + Send + Sync + 'static,
 ) -> Outcome {
     let _alone = ALONE.lock().await;
@@ -47,13 +47,13 @@ async fn suffer(
 }
 
 /// Watches the hostile camera until its first attempt has failed.
-async fn endure(
+async fn until_first_failure(
     attack: impl Fn(&mut Peer) -> std::io::Result<()> + Send + Sync + 'static,
 ) -> Outcome {
     until(attack, |status| status.restarts > 0).await
 }
 
-/// Watches the hostile camera, with another camera beside it.
+/// Watches the hostile camera, with another camera running.
 async fn until(
     attack: impl Fn(&mut Peer) -> std::io::Result<()> + Send + Sync + 'static,
     ended: impl Fn(&CameraStatus) -> bool,
@@ -80,7 +80,7 @@ async fn until(
                 last = Instant::now();
             }
             _ = changes.changed() => {}
-            () = tokio::time::sleep_until(deadline) => panic!("it goes on: {:?}", watched.camera.status()),
+            () = tokio::time::sleep_until(deadline) => panic!("it did not end: {:?}", watched.camera.status()),
         }
         let status = watched.camera.status();
         if ended(&status) {
@@ -89,7 +89,7 @@ async fn until(
     };
     longest = longest.max(last.elapsed());
     drop(watched);
-    // The connection is closed by now, and the camera notices at its next write.
+    // The connection is closed by now; the camera notices at its next write.
     eventually("the connection's end", || {
         hostile.most.load(Ordering::Relaxed) > 0
     })
@@ -103,8 +103,8 @@ async fn until(
 }
 
 impl Outcome {
-    /// It failed with these words after this many bytes, and the other camera was
-    /// never kept waiting.
+    /// Checks that it failed with this reason after at most this many bytes, and that the other
+    /// camera was not delayed.
     #[track_caller]
     fn is(&self, words: &str, most: u64) {
         let Self {
@@ -122,9 +122,9 @@ impl Outcome {
     }
 }
 
-/// In place of an answer to DESCRIBE.
+/// Sends the flood in place of the response to DESCRIBE.
 async fn described(lines: &'static str, flood: &'static [u8]) -> Outcome {
-    suffer(move |peer| {
+    until_failed(move |peer| {
         peer.request()?;
         peer.write(lines.as_bytes())?;
         peer.flood(flood)
@@ -133,7 +133,7 @@ async fn described(lines: &'static str, flood: &'static [u8]) -> Outcome {
 }
 
 #[tokio::test]
-async fn a_line_that_never_ends() {
+async fn an_endless_line_is_cut_off() {
     described("RTSP/1.0 200 OK\r\nServer: ", b"x")
         .await
         .is("longer than 8 KiB", 0);
@@ -141,7 +141,7 @@ async fn a_line_that_never_ends() {
 }
 
 #[tokio::test]
-async fn headers_that_never_end() {
+async fn endless_headers_are_cut_off() {
     let outcome = described("RTSP/1.0 200 OK\r\n", b"Server: camera\r\n").await;
     outcome.is("100 header lines", 0);
     let wide: &'static [u8] = format!("Server: {}\r\n", "x".repeat(4000))
@@ -153,7 +153,7 @@ async fn headers_that_never_end() {
 }
 
 #[tokio::test]
-async fn a_body_beyond_measure() {
+async fn an_oversized_body_is_refused() {
     let lines = "RTSP/1.0 200 OK\r\nCSeq: 1\r\nContent-Length: 20000000000\r\n\r\n";
     described(lines, b"v=0\r\n")
         .await
@@ -165,14 +165,14 @@ async fn a_body_beyond_measure() {
 }
 
 #[tokio::test]
-async fn interim_answers_that_never_end() {
+async fn endless_interim_responses_are_cut_off() {
     let outcome = described("", b"RTSP/1.0 100 Continue\r\nCSeq: 1\r\n\r\n").await;
-    outcome.is("interim answers", 0);
+    outcome.is("interim responses", 0);
 }
 
 #[tokio::test]
-async fn a_session_in_tiny_pieces() {
-    let outcome = suffer(|peer| {
+async fn a_response_in_single_bytes_is_cut_off() {
+    let outcome = until_failed(|peer| {
         peer.until("SETUP", H264)?;
         peer.stream.set_nodelay(true)?;
         peer.write(b"RTSP/1.0 200 OK\r\nServer: ")?;
@@ -186,10 +186,10 @@ async fn a_session_in_tiny_pieces() {
 }
 
 #[tokio::test]
-async fn a_fragmented_unit_without_an_end() {
+async fn an_endless_fragmented_unit_is_cut_off() {
     let fragment = [&[0x7C, 0x05][..], &[0x55; 1400]].concat();
     let first = [&[0x7C, 0x85][..], &[0x55; 1400]].concat();
-    let outcome = suffer(move |peer| {
+    let outcome = until_failed(move |peer| {
         peer.play(H264)?;
         peer.endless(96, &first, &fragment)
     });
@@ -197,7 +197,7 @@ async fn a_fragmented_unit_without_an_end() {
 
     let fragment = [&[49 << 1, 1, 19][..], &[0x55; 1400]].concat();
     let first = [&[49 << 1, 1, 0x80 | 19][..], &[0x55; 1400]].concat();
-    let outcome = suffer(move |peer| {
+    let outcome = until_failed(move |peer| {
         peer.play(H265)?;
         peer.endless(96, &first, &fragment)
     });
@@ -205,12 +205,12 @@ async fn a_fragmented_unit_without_an_end() {
 }
 
 #[tokio::test]
-async fn units_without_an_end() {
+async fn endless_units_are_cut_off() {
     for (media, unit) in [
         (H264, vec![0x65, 0x88, 0x80]),
         (H265, vec![19 << 1, 1, 0x80]),
     ] {
-        let outcome = suffer(move |peer| {
+        let outcome = until_failed(move |peer| {
             peer.play(media)?;
             peer.endless(96, &unit, &unit)
         });
@@ -219,25 +219,25 @@ async fn units_without_an_end() {
 }
 
 #[tokio::test]
-async fn aggregated_units_without_an_end() {
-    // Each packet holds twenty thousand units of one byte, two for H.265.
+async fn endless_aggregated_units_are_cut_off() {
+    // Each packet contains twenty thousand units of one byte; two bytes for H.265.
     let stap = [&[0x78][..], &[0, 1, 0x65].repeat(20_000)].concat();
-    let outcome = suffer(move |peer| {
+    let outcome = until_failed(move |peer| {
         peer.play(H264)?;
         peer.endless(96, &stap, &stap)
     });
     outcome.await.is("16384", MIB);
 
     let aggregate = [&[48 << 1, 1][..], &[0, 2, 19 << 1, 1].repeat(16_000)].concat();
-    let outcome = suffer(move |peer| {
+    let outcome = until_failed(move |peer| {
         peer.play(H265)?;
         peer.endless(96, &aggregate, &aggregate)
     });
     outcome.await.is("16384", MIB);
 
-    // Start codes inside of a unit make units of it too.
+    // Start codes inside a unit split it into units too.
     let coded = [0x65, 0x88, 0, 0, 1].repeat(12_000);
-    let outcome = suffer(move |peer| {
+    let outcome = until_failed(move |peer| {
         peer.play(H264)?;
         peer.endless(96, &coded, &coded)
     });
@@ -245,10 +245,10 @@ async fn aggregated_units_without_an_end() {
 }
 
 #[tokio::test]
-async fn a_jpeg_without_an_end() {
+async fn an_endless_jpeg_is_cut_off() {
     let header = [0, 0, 0, 0, 1, 50, 40, 30];
     let first = [&header[..], &[0x55; 1400]].concat();
-    let outcome = suffer(move |peer| {
+    let outcome = until_failed(move |peer| {
         peer.play(JPEG)?;
         peer.endless(
             26,
@@ -260,40 +260,42 @@ async fn a_jpeg_without_an_end() {
 }
 
 #[tokio::test]
-async fn packets_too_short_for_rtp() {
+async fn packets_too_short_for_rtp_are_refused() {
     for flood in [&[b'$', 0, 0, 0][..], &[b'$', 0, 0, 1, 0x80]] {
-        let outcome = suffer(move |peer| {
+        let outcome = until_failed(move |peer| {
             peer.play(H264)?;
             peer.flood(flood)
         });
-        outcome.await.is("no valid video (too short)", MIB);
+        outcome.await.is("not valid (too short)", MIB);
     }
 }
 
-/// What brings no picture is the watchdog's to end, or the budget's.
+/// Packets without a picture are ended by the watchdog or by the budget.
 #[tokio::test]
-async fn packets_that_bring_no_picture() {
+async fn packets_without_a_picture_are_limited() {
     let report = [&[b'$', 1, 0, 28, 0x80, 200, 0, 6][..], &[0; 24]].concat();
     let empty = [&[b'$', 0, 0, 12, 0x80, 96, 0, 1][..], &[0; 8]].concat();
     let foreign = [&[b'$', 7, 4, 0][..], &[0x55; 1024]].concat();
     let outcomes = [report, empty, foreign].map(|flood| {
-        endure(move |peer| {
+        until_first_failure(move |peer| {
             peer.play(H264)?;
             peer.flood(&flood)
         })
     });
     let _alone = ALONE.lock().await;
     for outcome in join_all(outcomes).await {
-        // A tenth of the thread's time, and what it had saved up.
+        // A tenth of the thread's time, plus its accumulated budget.
         outcome.is("", 1400 * MIB);
     }
 }
 
 #[tokio::test]
-async fn a_camera_that_asks_and_reads_nothing() {
-    let outcome = suffer(|peer| {
+async fn a_camera_that_sends_requests_and_reads_nothing_is_cut_off() {
+    let outcome = until_failed(|peer| {
         peer.play(H264)?;
         peer.flood(b"OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n")
     });
-    outcome.await.is("does not read what it is sent", 32 * MIB);
+    outcome
+        .await
+        .is("does not read the hub's messages", 32 * MIB);
 }

@@ -1,7 +1,7 @@
-//! What clients may take of a hub, each limit beside a wall that stays live while
-//! somebody tries to take more.
+//! Limits on clients, each tested while a wall stays live and other clients try to exceed the
+//! limit.
 
-#![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
+#![allow(clippy::unwrap_used, reason = "a failed test setup must panic")]
 
 use super::ALONE;
 use crate::support::PATIENCE;
@@ -18,7 +18,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-/// A hub with these limits, and a viewer of its wall.
+/// Starts a hub with these limits, and a viewer of its wall.
 async fn hub(limits: &str) -> (Hub, Wall, Dir) {
     let dir = Dir::new("limits");
     let config = format!(
@@ -32,7 +32,7 @@ async fn hub(limits: &str) -> (Hub, Wall, Dir) {
     (hub, wall, dir)
 }
 
-/// That pictures still arrive which are made after this is asked.
+/// Checks that pictures made after this call still arrive.
 async fn is_live(wall: &mut Wall) {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     let asked = since_epoch.as_micros() as u64;
@@ -41,7 +41,7 @@ async fn is_live(wall: &mut Wall) {
     }
 }
 
-/// How often the hub turned somebody away for this reason.
+/// Returns how many refusals the hub counted for this reason.
 async fn refused(hub: &Hub, reason: &str) -> u32 {
     let metrics = get(hub.addr(), "/metrics").await.body;
     let name = format!("ocelli_refused_total{{reason=\"{reason}\"}} ");
@@ -50,23 +50,23 @@ async fn refused(hub: &Hub, reason: &str) -> u32 {
     count.expect(reason).parse().unwrap()
 }
 
-/// What the hub says until it closes.
+/// Returns what the hub sends until it closes.
 async fn said(stream: &mut TcpStream) -> String {
     let mut said = Vec::new();
     let whole = timeout(PATIENCE, stream.read_to_end(&mut said)).await;
-    // A client that is turned away may find the connection reset.
+    // A refused client may get a connection reset.
     let _ = whole.expect("the hub closes");
     String::from_utf8_lossy(&said).into_owned()
 }
 
 #[tokio::test]
-async fn an_address_has_so_many_connections_and_the_next_is_told_so() {
+async fn connections_per_address_are_limited_and_the_next_gets_the_reason() {
     let _alone = ALONE.lock().await;
     let (hub, mut wall, _dir) = hub("connections_per_address = 10\n").await;
     let mut held = Vec::new();
     for _ in 0..9 {
         let mut socket = RawSocket::connect(hub.addr()).await;
-        // Whoever is answered has its place.
+        // A connection that has been served keeps its place.
         let request = format!("GET /health HTTP/1.1\r\nHost: {}\r\n\r\n", hub.addr());
         socket.say(request.as_bytes()).await;
         let head = socket.head().await.expect("an answer");
@@ -84,14 +84,14 @@ async fn an_address_has_so_many_connections_and_the_next_is_told_so() {
     let request = format!("GET /health HTTP/1.1\r\nHost: {}\r\n\r\n", hub.addr());
     held[0].say(request.as_bytes()).await;
     let head = held[0].head().await;
-    assert_eq!(head.expect("they stay meanwhile").status, 200);
-    // Who left makes room for another.
+    assert_eq!(head.expect("the open connections stay").status, 200);
+    // A disconnect makes room for another client.
     drop(held.pop());
     let answered = async {
         loop {
             let mut next = TcpStream::connect(hub.addr()).await.unwrap();
             let request = format!("GET /metrics HTTP/1.0\r\nHost: {}\r\n\r\n", hub.addr());
-            // One that is turned away may find its connection closed already.
+            // A refused client may find its connection already closed.
             let _ = next.write_all(request.as_bytes()).await;
             let said = said(&mut next).await;
             if said.contains(" 200 ") {
@@ -107,7 +107,7 @@ async fn an_address_has_so_many_connections_and_the_next_is_told_so() {
 }
 
 #[tokio::test]
-async fn all_together_have_so_many_connections() {
+async fn connections_in_total_are_limited() {
     let _alone = ALONE.lock().await;
     let (hub, mut wall, _dir) = hub("connections = 1\n").await;
     let mut second = TcpStream::connect(hub.addr()).await.unwrap();
@@ -117,7 +117,7 @@ async fn all_together_have_so_many_connections() {
 }
 
 #[tokio::test]
-async fn a_connection_is_closed_after_so_many_requests() {
+async fn requests_per_connection_are_limited() {
     let _alone = ALONE.lock().await;
     let (hub, mut wall, _dir) = hub("requests_per_connection = 3\n").await;
     let mut socket = RawSocket::connect(hub.addr()).await;
@@ -134,7 +134,7 @@ async fn a_connection_is_closed_after_so_many_requests() {
 }
 
 #[tokio::test]
-async fn a_header_that_never_ends_costs_its_own_connection() {
+async fn an_endless_header_ends_only_its_own_connection() {
     let _alone = ALONE.lock().await;
     let (hub, mut wall, _dir) = hub("header_timeout = \"3s\"\nheader_size = 8192\n").await;
     let begin = format!("GET / HTTP/1.1\r\nHost: {}\r\nX-Slow: ", hub.addr());
@@ -144,7 +144,7 @@ async fn a_header_that_never_ends_costs_its_own_connection() {
         slow.write_all(begin.as_bytes()).await.unwrap();
         attack.spawn(async move {
             let (mut hears, mut says) = slow.split();
-            // A byte now and then buys no time.
+            // A byte from time to time does not extend the timeout.
             let says = async {
                 while says.write_all(b"a").await.is_ok() {
                     sleep(Duration::from_millis(100)).await;
@@ -159,7 +159,10 @@ async fn a_header_that_never_ends_costs_its_own_connection() {
     }
     let mut silent = TcpStream::connect(hub.addr()).await.unwrap();
     is_live(&mut wall).await;
-    assert!(attack.try_join_next().is_none(), "it goes on meanwhile");
+    assert!(
+        attack.try_join_next().is_none(),
+        "the attack is still running"
+    );
     let over = async { while attack.join_next().await.is_some() {} };
     timeout(PATIENCE, over).await.expect("the hub closes them");
     let silent = said(&mut silent).await;
@@ -214,7 +217,10 @@ async fn a_body_is_bounded_in_length_and_time() {
         attack.spawn(async move { ask(address, &slow).await });
     }
     is_live(&mut wall).await;
-    assert!(attack.try_join_next().is_none(), "it goes on meanwhile");
+    assert!(
+        attack.try_join_next().is_none(),
+        "the attack is still running"
+    );
     for answer in attack.join_all().await {
         answer.is_problem(408, "3s");
     }
@@ -223,9 +229,9 @@ async fn a_body_is_bounded_in_length_and_time() {
     assert_eq!(refused(&hub, "body_timeout").await, 50);
 }
 
-/// The connections that it takes follow from that, not from what it was started with.
+/// The connection limit follows from the raised descriptor limit, not from the initial one.
 #[tokio::test]
-async fn a_hub_has_as_many_descriptors_as_it_may() {
+async fn a_hub_raises_its_descriptor_limit_to_the_maximum() {
     let _alone = ALONE.lock().await;
     let script = "ulimit -Sn 512; exec \"$0\" \"$@\"";
     let hub = HubBuilder::new("/bin/sh").args(["-c", script, OCELLI]);
@@ -248,16 +254,17 @@ async fn a_hub_has_as_many_descriptors_as_it_may() {
     );
 }
 
-/// A fleet that comes back at once is not made to try again, which takes a second and then
-/// twice as long: what a hub has no time for yet waits in line. Here it has no time at all.
+/// The connections of a fleet that reconnects at once wait in the accept queue, because a
+/// client whose SYN is dropped retries only after a second, then after twice that. Here the hub
+/// accepts nothing at all.
 #[tokio::test]
-async fn a_burst_of_connections_waits_in_line() {
+async fn a_burst_of_connections_is_queued() {
     let _alone = ALONE.lock().await;
     let (hub, mut wall, _dir) = hub("connections_per_address = 5000\n").await;
     hub.signal(Signal::STOP);
     let mut burst = JoinSet::new();
     for _ in 0..600 {
-        // Less than the second after which the kernel asks again.
+        // Less than the second after which the kernel retries.
         burst.spawn(timeout(
             Duration::from_millis(900),
             TcpStream::connect(hub.addr()),

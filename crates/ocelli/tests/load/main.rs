@@ -1,8 +1,8 @@
-//! What a hub withstands: hostile peers, crowds, slow viewers, large pictures.
+//! Load and hostile conditions: attacks, crowds, slow viewers, large pictures.
 //!
-//! These tests load the machine, or measure times and memory that a loaded machine changes,
-//! so they run one at a time: each holds [`ALONE`]. Tests that may run beside others belong
-//! into the other binaries.
+//! These tests load the machine, or measure times and memory that a loaded machine changes, so
+//! they run one at a time: each holds [`ALONE`]. Tests that may run in parallel belong in the
+//! other binaries.
 
 mod attack;
 mod capacity;
@@ -18,5 +18,5 @@ mod support;
 
 use tokio::sync::Mutex;
 
-/// Held by the test that runs.
+/// Held by the running test.
 static ALONE: Mutex<()> = Mutex::const_new(());

@@ -1,8 +1,8 @@
-//! What one peer can make the hub hold: passwords to compare, answers over HTTP/2 and
-//! series that nobody takes, a picture without an end. The attacks of `benches` are larger;
-//! these are their kinds.
+//! Memory that one peer can make the hub hold: password checks, HTTP/2 responses and series
+//! that are not read, and an endless picture. The attacks in `benches` are larger versions of
+//! these.
 
-#![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
+#![allow(clippy::unwrap_used, reason = "a failed test setup must panic")]
 
 use super::ALONE;
 use crate::support::http::{ask, get, narrow, upgrade};
@@ -23,19 +23,19 @@ use tokio::time::timeout;
 
 const MIB: u64 = 1024 * 1024;
 
-/// How much more memory than `before` the hub has now.
+/// Returns how much the hub's memory has grown since `before`.
 fn grown(hub: &Hub, before: u64) -> u64 {
     hub.resident_bytes().saturating_sub(before) / MIB
 }
 
 #[tokio::test]
-async fn wrong_passwords_take_two_working_memories() {
+async fn wrong_passwords_use_the_memory_of_two_hashes() {
     let _alone = ALONE.lock().await;
     let hub = Hub::serve(OCELLI, ["pattern:?size=64x48&fps=5"]);
     let address = hub.addr();
     assert_eq!(get(address, "/health").await.status(), 200);
     let before = hub.resident_bytes();
-    // As many as one address may guess at once, each of another account.
+    // As many guesses as one address may make at once, each for a different account.
     let guesses = (0..20).map(|guess| {
         let body = format!("{{\"name\":\"guest{guess}\",\"password\":\"correct horse\"}}");
         let request = format!(
@@ -49,25 +49,25 @@ async fn wrong_passwords_take_two_working_memories() {
     for status in join_all(guesses).await {
         assert_eq!(status, 401);
     }
-    // Twice 19 MiB, and what every request takes.
+    // Twice 19 MiB, plus the overhead of every request.
     let grown = grown(&hub, before);
     assert!(grown < 48, "{grown} MiB");
 }
 
 #[tokio::test]
-async fn files_that_nobody_takes_take_no_memory() {
+async fn unread_file_responses_use_no_memory() {
     let _alone = ALONE.lock().await;
     let local = Local::start();
     assert_eq!(answers(&local, 1, 1).await.len(), 1);
     let before = local.hub.resident_bytes();
     let held = answers(&local, 10, 64).await;
     assert_eq!(held.len(), 10);
-    // 128 KB each, were they copied.
+    // 128 KB each, if they were copied.
     let grown = grown(&local.hub, before);
     assert!(grown < 32, "{grown} MiB");
 }
 
-/// So many connections over which so many answers have begun, and none gets ahead.
+/// Opens many connections on which many responses have begun and none can proceed.
 async fn answers(
     local: &Local,
     connections: usize,
@@ -99,7 +99,7 @@ async fn answers(
 }
 
 #[tokio::test]
-async fn viewers_of_series_that_do_not_read_hold_a_cursor() {
+async fn series_viewers_that_do_not_read_cost_only_a_cursor() {
     let _alone = ALONE.lock().await;
     const SERIES: usize = 40;
     let dir = Dir::new("memory");
@@ -112,7 +112,7 @@ async fn viewers_of_series_that_do_not_read_hold_a_cursor() {
         let line = hub.wait_stderr(what, PATIENCE).unwrap();
         line.rsplit(' ').next().unwrap().parse().unwrap()
     };
-    let (tcp, ws) = (port("samples by TCP on"), port("viewers of them on"));
+    let (tcp, ws) = (port("samples over TCP on"), port("viewers of samples on"));
     for series in 0..SERIES {
         let mut text = format!("series {series}\n");
         for x in 0..10_000 {
@@ -121,11 +121,11 @@ async fn viewers_of_series_that_do_not_read_hold_a_cursor() {
         let mut source = TcpStream::connect(tcp).await.unwrap();
         source.write_all(text.as_bytes()).await.unwrap();
         source.shutdown().await.unwrap();
-        // It is closed when all is read.
+        // It is closed once everything has been read.
         let rest = timeout(PATIENCE, source.read_to_end(&mut Vec::new())).await;
         rest.unwrap().unwrap();
     }
-    // One that reads has the whole history, which is some ten megabytes.
+    // A viewer that reads gets the whole history, which is about ten megabytes.
     let whole = history(ws).await;
     assert!(whole > 9_000_000, "{whole} bytes");
     let before = hub.resident_bytes();
@@ -134,7 +134,7 @@ async fn viewers_of_series_that_do_not_read_hold_a_cursor() {
         let mut viewer = narrow(path).await;
         let request = upgrade(path, "/ws/series");
         viewer.write_all(request.as_bytes()).await.unwrap();
-        // Its history has begun: behind the answer stands the head of a frame.
+        // Its history has begun: a frame header follows the HTTP response.
         let mut begun = Vec::new();
         while !begun.windows(11).any(|part| part == b"{\"series\":[") {
             let read = timeout(PATIENCE, viewer.read_buf(&mut begun)).await;
@@ -146,7 +146,7 @@ async fn viewers_of_series_that_do_not_read_hold_a_cursor() {
     assert!(grown < 32, "{grown} MiB");
 }
 
-/// How long the history is, which is one message.
+/// Returns the length of the history, which is one message.
 async fn history(address: SocketAddr) -> usize {
     use futures_util::StreamExt;
     let opened = tokio_tungstenite::connect_async(format!("ws://{address}/"));
@@ -161,7 +161,7 @@ async fn history(address: SocketAddr) -> usize {
 }
 
 #[tokio::test]
-async fn a_part_without_end_does_not_fill_the_memory() {
+async fn an_endless_part_does_not_fill_the_memory() {
     let _alone = ALONE.lock().await;
     let camera = HttpCamera::start(HttpCameraOptions::default()).await;
     let watched = Watched::new(&camera.url("endless"));

@@ -1,7 +1,7 @@
-"""The story of a device, told by Python's websockets, which knows nothing of the hub.
+"""A complete device session with Python's websockets, an independent client.
 
 Called with the hub's host and port, an administrator's token and a JPEG file; exits
-with 0 when everything was as documented, else says what was not.
+with 0 if everything is as documented, else reports the difference.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ def connect(url, headers=None, **options):
 
 
 async def closed(socket):
-    """What the hub said last, and the code it closed with."""
+    """Returns the hub's last error and its close code."""
     said = None
     try:
         while True:
@@ -52,7 +52,7 @@ def is_(found, wanted):
 
 
 async def shown(url, wanted):
-    """Waits until the last frame is this one."""
+    """Waits until the snapshot at this URL is this JPEG."""
     for _ in range(500):
         try:
             with urllib.request.urlopen(url, timeout=10) as answer:
@@ -63,7 +63,7 @@ async def shown(url, wanted):
         except urllib.error.HTTPError as error:
             is_(error.code, 404)
         await asyncio.sleep(0.01)
-    raise AssertionError("the frame does not come")
+    raise AssertionError("the frame did not arrive")
 
 
 async def story():
@@ -96,26 +96,26 @@ async def story():
             is_(mjpeg.readline(), b"\r\n")
             is_(mjpeg.readline(), b"--frame\r\n")
 
-        # The same key again.
-        async with connect(f"{key['wsUrl']}&key={key['streamKey']}") as newcomer:
-            is_(json.loads(await newcomer.recv())["streamId"], "live-story/teller")
+        # A second device with the same key.
+        async with connect(f"{key['wsUrl']}&key={key['streamKey']}") as second:
+            is_(json.loads(await second.recv())["streamId"], "live-story/teller")
             is_(await closed(device), ("replaced", 4409))
             stream = call("GET", f"{app}/streams")["data"]
             is_([(s["streamId"], s["status"]) for s in stream], [("live-story/teller", "active")])
             is_(json.loads(stream[0]["lastStatsJson"]), {"fps": 12, "rssi": -61})
 
-            # Rubbish.
+            # Invalid frames.
             for _ in range(10):
-                await newcomer.send(b"rubbish")
-            is_(await closed(newcomer), ("not_jpeg", 1003))
+                await second.send(b"rubbish")
+            is_(await closed(second), ("not_jpeg", 1003))
 
-    # Too long.
+    # Above the size limit.
     async with connect(key["wsUrl"], bearer) as device:
         await device.recv()
         await device.send(JPEG + bytes(262144))
         is_(await closed(device), ("frame_too_large", 4413))
 
-    # A flood is passed over; the device stays.
+    # Frames above the rate are dropped; the device stays connected.
     async with connect(key["wsUrl"], bearer) as device:
         await device.recv()
         for _ in range(300):
@@ -126,7 +126,7 @@ async def story():
                 break
         assert told["aboveRate"] > 200, told
 
-        # The wrong room, with a good key.
+        # The wrong room, with a valid key.
         async with connect(key["wsUrl"].replace("live-story", "live-other"), bearer) as other:
             is_(await closed(other), ("invalid_key", 4401))
 

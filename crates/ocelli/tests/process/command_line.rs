@@ -1,6 +1,6 @@
-//! The command line, as scripts rely on it.
+//! The command line, as scripts use it.
 
-#![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
+#![allow(clippy::unwrap_used, reason = "a failed test setup must panic")]
 
 use crate::support::eventually;
 use crate::support::http::{ask, get};
@@ -16,7 +16,7 @@ use std::time::Duration;
 
 const PATTERN: &str = "pattern:?size=64x48&fps=20";
 
-/// Runs it to its end, which must come by itself.
+/// Runs the program until it exits by itself.
 fn run(directory: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new("timeout");
     command.arg("10").arg(OCELLI).args(arguments);
@@ -54,20 +54,20 @@ async fn sources_are_addresses_or_id_and_address() {
     let second = format!("door={PATTERN}");
     let full = format!("live-yard={PATTERN}");
     let hub = Hub::serve(OCELLI, [PATTERN, &second, PATTERN, &full]);
-    // In the order in which they were named.
+    // In the order on the command line.
     assert_eq!(ids(&hub).await, ["cam1", "door", "cam3", "yard"]);
     let mut wall = Wall::plain(hub.addr()).await;
     for id in ["cam1", "cam3", "door", "yard"] {
         wall.subscribe(&[id]).await;
         while wall.frame().await.0 != id {}
     }
-    // An equals sign later in an address is the address's own.
+    // A later equals sign is part of the address.
     let hub = Hub::serve(OCELLI, ["http://127.0.0.1:9/?id=7", PATTERN]);
     assert_eq!(ids(&hub).await, ["cam1", "cam2"]);
 }
 
 #[tokio::test]
-async fn the_file_and_the_command_line_together() {
+async fn the_file_and_the_command_line_can_be_combined() {
     let dir = Dir::new("together");
     let text = "listen = \"127.0.0.1:1\"\n[[camera]]\nid = \"file\"\nname = \"From the file\"\n\
                 source = \"pattern:\"\nsize = \"64x48\"\n";
@@ -80,7 +80,7 @@ async fn the_file_and_the_command_line_together() {
         .arg(format!("line={PATTERN}"))
         .start();
     assert_eq!(ids(&hub).await, ["file", "line"]);
-    // Without --config it is ocelli.toml of the folder, unless cameras are named.
+    // Without --config, the hub reads ocelli.toml in its folder, unless cameras are given.
     dir.write("ocelli.toml", &text.replace("\"file\"", "\"default\""));
     let serve = || {
         let builder = Hub::builder(OCELLI).directory(&dir.0);
@@ -96,7 +96,7 @@ async fn the_file_and_the_command_line_together() {
 }
 
 #[tokio::test]
-async fn alone_it_runs_the_folder_s_file_or_a_demo() {
+async fn without_arguments_it_runs_the_folders_file_or_a_demo() {
     let dir = Dir::new("alone");
     dir.write(
         "ocelli.toml",
@@ -106,11 +106,11 @@ async fn alone_it_runs_the_folder_s_file_or_a_demo() {
     assert_eq!(ids(&hub).await, ["mine"]);
     hub.signal(Signal::INT);
     let status = hub.wait(Duration::from_secs(3)).expect("an end");
-    assert_eq!(status.code(), Some(0), "asked to stop is no failure");
+    assert_eq!(status.code(), Some(0), "a requested stop is a success");
 }
 
 #[tokio::test]
-async fn it_listens_on_this_machine_alone_and_says_how_to_open_it() {
+async fn it_listens_only_on_this_machine_and_says_how_to_change_that() {
     let dir = Dir::new("greeting");
     let hub = Hub::builder(OCELLI).directory(&dir.0);
     let hub = hub
@@ -121,11 +121,11 @@ async fn it_listens_on_this_machine_alone_and_says_how_to_open_it() {
     let hub = hub
         .args(["serve", "--listen", "0.0.0.0:0", PATTERN])
         .start();
-    assert!(said(&hub, "Anybody who reaches"), "{:?}", hub.stderr());
+    assert!(said(&hub, "Anyone who can reach"), "{:?}", hub.stderr());
 }
 
 #[test]
-fn wrong_usage_is_2() {
+fn wrong_usage_exits_with_2() {
     let dir = Dir::new("usage");
     let fails = |arguments: &[&str], word| fails(&dir.0, arguments, 2, word);
     fails(&["dance"], "dance");
@@ -148,7 +148,7 @@ fn wrong_usage_is_2() {
 }
 
 #[test]
-fn an_address_in_use_is_1_and_named() {
+fn an_address_in_use_exits_with_1_and_is_named() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let dir = Dir::new("taken");
@@ -227,8 +227,12 @@ fn check_config_says_line_column_and_the_nearest_name() {
     }
 }
 
-/// Runs `serve` in a shell, with its output sent where nobody takes it.
-fn deaf(address: SocketAddr, format: &str, redirections: &str) -> std::process::Child {
+/// Runs `serve` in a shell, with its output redirected to where it is not read.
+fn with_blocked_output(
+    address: SocketAddr,
+    format: &str,
+    redirections: &str,
+) -> std::process::Child {
     let mut command = Command::new("sh");
     command.args(["-c", &format!("exec \"$0\" \"$@\" {redirections}")]);
     command.arg(OCELLI).args(["serve", "--listen"]);
@@ -240,7 +244,7 @@ fn deaf(address: SocketAddr, format: &str, redirections: &str) -> std::process::
 }
 
 #[tokio::test]
-async fn it_shows_its_cameras_though_nobody_takes_what_it_says() {
+async fn it_serves_cameras_while_its_output_is_blocked() {
     for (format, redirections) in [
         ("text", ">/dev/full 2>/dev/full"),
         ("text", "2>&1 | true"),
@@ -252,12 +256,12 @@ async fn it_shows_its_cameras_though_nobody_takes_what_it_says() {
         let free = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = free.local_addr().unwrap();
         drop(free);
-        let mut hub = deaf(address, format, redirections);
+        let mut hub = with_blocked_output(address, format, redirections);
         eventually("it listens", || {
             std::net::TcpStream::connect(address).is_ok()
         })
         .await;
-        // It has something to say about each of these.
+        // Each of these makes it log a line.
         let foreign = "GET / HTTP/1.1\r\nHost: foreign.example\r\nConnection: close\r\n\r\n";
         assert_eq!(ask(address, foreign).await.status(), 403, "{redirections}");
         let mut wall = Wall::plain(address).await;
@@ -272,7 +276,7 @@ async fn it_shows_its_cameras_though_nobody_takes_what_it_says() {
         }
         let pid = Pid::from_raw(hub.id() as i32).unwrap();
         if redirections.contains('|') {
-            // The shell stays until its pipe's writer ends.
+            // The shell stays until the writer of its pipe ends.
             let children = ocelli_testkit::children_of(hub.id());
             let child = children.first().expect("the hub");
             kill_process(Pid::from_raw(child.pid as i32).unwrap(), Signal::TERM).unwrap();

@@ -1,10 +1,10 @@
-//! The configuration file: what it takes, and how it words what it does not.
+//! The configuration file: accepted keys and values, and the wording of its errors.
 
 use ocelli::config::{Config, FileError};
 use ocelli_media::options::{JpegOptions, JpegRate};
 use std::path::Path;
 
-/// What `ocelli check-config` would print for this text.
+/// Returns what `ocelli check-config` would print for this text.
 fn fault(text: &str) -> String {
     match Config::parse(text) {
         Ok(_) => panic!("taken: {text}"),
@@ -13,7 +13,7 @@ fn fault(text: &str) -> String {
 }
 
 #[test]
-fn a_whole_file_is_read() {
+fn a_complete_file_is_read() {
     let config = Config::parse(
         r#"
         listen = "0.0.0.0:9000"
@@ -71,7 +71,7 @@ fn an_unknown_key_is_shown_with_its_line_column_and_the_nearest() {
 }
 
 #[test]
-fn each_fault_says_what_would_be_right() {
+fn each_error_says_what_would_be_valid() {
     let camera = |lines: &str| fault(&format!("[[camera]]\nid = \"door\"\n{lines}\n"));
     for (text, wanted) in [
         ("source = \"rstp://h/x\"", "did you mean `rtsp:`?"),
@@ -103,7 +103,7 @@ fn each_fault_says_what_would_be_right() {
         ),
         (
             "source = \"pattern:\"\npassword = \"x\"",
-            "no `user` that it belongs to",
+            "a password but no `user`",
         ),
         (
             "source = \"pattern:\"\npassword_file = \"/none/such\"",
@@ -129,15 +129,15 @@ fn each_fault_says_what_would_be_right() {
         ("[app.A]", "is not an app's name"),
         (
             "[app.one]\nroom_prefix = \"x\"\n[app.two]\nroom_prefix = \"x\"",
-            "belongs to app \"one\" already",
+            "already belongs to app \"one\"",
         ),
         (
             "[[camera]]\nid = \"a\"\napp = \"barn\"\nsource = \"pattern:\"",
-            "ocelli.toml:3:7: there is no app \"barn\"; [app.barn] makes it one",
+            "ocelli.toml:3:7: there is no app \"barn\"; add [app.barn] to create it",
         ),
         (
             "[[camera]]\nid = \"a\"\nsource = \"pattern:\"\n[[camera]]\nid = \"live-a\"\nsource = \"pattern:\"",
-            "ocelli.toml:5:6: there is a camera \"live-a\" already",
+            "ocelli.toml:5:6: camera \"live-a\" already exists",
         ),
         ("[camera]\nid = 1", "a list of tables"),
         ("allowed_hosts = \"a\"", "a list of strings"),
@@ -149,7 +149,7 @@ fn each_fault_says_what_would_be_right() {
 }
 
 #[test]
-fn what_concerns_the_front_door_is_read_and_its_faults_are_named() {
+fn tls_hosts_and_proxies_are_read_and_their_errors_are_named() {
     let config = Config::parse(
         r#"
         public_url = "https://Cams.Example:443/"
@@ -170,7 +170,7 @@ fn what_concerns_the_front_door_is_read_and_its_faults_are_named() {
         ("[tls]\nmode = \"lokal\"", "did you mean \"local\"?"),
         (
             "[tls]\nmode = \"self\"",
-            "it is \"off\", \"local\" or \"files\"",
+            "the modes are \"off\", \"local\" and \"files\"",
         ),
         ("[tls]\ncert = \"a\"", "[tls] needs `mode`"),
         ("[tls]\nmod = \"local\"", "did you mean `mode`?"),
@@ -203,11 +203,14 @@ fn what_concerns_the_front_door_is_read_and_its_faults_are_named() {
             "public_url = \"https://a.example/?x\"",
             "more than a scheme",
         ),
-        ("trusted_proxies = [\"proxy.lan\"]", "no address of a proxy"),
-        ("frame_ancestors = [\"dash.example\"]", "no origin of pages"),
+        (
+            "trusted_proxies = [\"proxy.lan\"]",
+            "not an address of a proxy",
+        ),
+        ("frame_ancestors = [\"dash.example\"]", "not an origin"),
         (
             "frame_ancestors = [\"https://a.example; script-src *\"]",
-            "no origin",
+            "not an origin",
         ),
     ] {
         let fault = fault(text);
@@ -222,7 +225,7 @@ fn what_concerns_the_front_door_is_read_and_its_faults_are_named() {
 }
 
 #[test]
-fn a_line_that_may_hold_a_password_is_not_shown() {
+fn a_line_that_may_contain_a_password_is_not_shown() {
     let text = "[[camera]]\nid = \"door\"\nsource = \"rtps://u:hush@h/x\"\n";
     let fault = fault(text);
     assert!(fault.starts_with("ocelli.toml:3:"), "{fault}");

@@ -1,5 +1,5 @@
-//! `ocelli doctor` against servers that are broken on purpose, each in one way
-//! and by hand on a bare socket, and against the hub, which is not.
+//! `ocelli doctor` against servers with one deliberate fault each, written on a bare socket,
+//! and against the hub, which has none.
 
 use crate::support::doctor::{Verdict, doctor, header, right, server};
 use crate::support::hub::OCELLI;
@@ -11,11 +11,11 @@ use std::thread;
 use tokio_tungstenite::tungstenite;
 
 const WRONG_GUID: &str = "258EAFA5-E914-47DA-95CA-5AB5F43F86A2";
-/// A whole close.
+/// A complete close frame.
 const PLAIN_CLOSE: &[u8] = &[0x88, 2, 0x03, 0xE8];
 
-/// A server whose answer is right but for a replacement in its text, and that
-/// then sends `frames`.
+/// A server whose response is correct except for one replacement in its text, and that then
+/// sends `frames`.
 fn nearly(from: &'static str, to: &'static str, frames: &'static [u8]) -> Verdict {
     let address = server(move |request| {
         let text = right(request);
@@ -77,7 +77,7 @@ fn other_mistakes_with_the_key_are_named() {
         (|key| key.to_owned(), "sends the key back"),
         (
             |_| "AAAAAAAAAAAAAAAAAAAAAAAAAAA=".to_owned(),
-            "none of the usual mistakes",
+            "not one of the known mistakes",
         ),
     ];
     for (make, words) in cases {
@@ -94,7 +94,7 @@ fn other_mistakes_with_the_key_are_named() {
 }
 
 #[test]
-fn http_1_0_is_no_way_to_open_a_socket() {
+fn http_1_0_cannot_open_a_socket() {
     let verdict = nearly("HTTP/1.1", "HTTP/1.0", PLAIN_CLOSE);
     verdict.fails(
         "http",
@@ -127,28 +127,28 @@ fn wrong_headers_are_shown_beside_right_ones() {
 }
 
 #[test]
-fn what_was_not_asked_for_must_not_come() {
+fn unrequested_headers_are_named() {
     let more = "Connection: Upgrade\r\nSec-WebSocket-Protocol: arduino\r\n";
     let verdict = nearly("Connection: Upgrade\r\n", more, PLAIN_CLOSE);
-    verdict.fails("subprotocol", &["not asked for", "received: arduino"]);
+    verdict.fails("subprotocol", &["not requested", "received: arduino"]);
 
     let more = "Connection: Upgrade\r\nSec-WebSocket-Extensions: permessage-deflate\r\n";
     let verdict = nearly("Connection: Upgrade\r\n", more, PLAIN_CLOSE);
     verdict.fails(
         "extensions",
-        &["not asked for", "received: permessage-deflate"],
+        &["not requested", "received: permessage-deflate"],
     );
 }
 
 #[test]
-fn a_subprotocol_asked_for_must_come() {
+fn a_missing_requested_subprotocol_is_named() {
     let address = server(|request| right(request).into_bytes());
     let verdict = doctor(&[&address, "--protocol", "ocelli.v2"]);
-    verdict.fails("subprotocol", &["does not choose", "expected: ocelli.v2"]);
+    verdict.fails("subprotocol", &["does not select", "expected: ocelli.v2"]);
 }
 
 #[test]
-fn masked_frames_are_for_clients() {
+fn masked_server_frames_are_named() {
     let verdict = nearly("", "", &[0x81, 0x82, 1, 2, 3, 4, b'h' ^ 1, b'i' ^ 2]);
     verdict.fails("masking", &["masks its frames", "1002"]);
 }
@@ -156,48 +156,51 @@ fn masked_frames_are_for_clients() {
 #[test]
 fn malformed_frames_are_named() {
     nearly("", "", &[0xC1, 1, b'x']).fails("frames", &["reserved bit"]);
-    nearly("", "", &[0x81, 2, 0xFF, 0xD8]).fails("frames", &["no UTF-8", "binary"]);
+    nearly("", "", &[0x81, 2, 0xFF, 0xD8]).fails("frames", &["not UTF-8", "binary"]);
     nearly("", "", &[0x82, 127, 9, 0, 0, 0, 0, 0, 0, 0]).fails("close", &["byte order"]);
 }
 
 #[test]
-fn a_close_right_after_the_handshake() {
+fn a_close_right_after_the_handshake_is_explained() {
     let verdict = nearly("", "", b"");
     verdict.fails("close", &["drops the connection right after", "1006"]);
     verdict.only(&["close"]);
 
     let verdict = nearly("", "", b"\x88\x0a\x11\x31who \x1b[2J");
-    verdict.fails("close", &["with 4401", "token is missing", "It says: who"]);
+    verdict.fails(
+        "close",
+        &["with 4401", "token is missing", "Its reason: who"],
+    );
     assert!(
         !verdict.text.contains('\x1b'),
-        "no control characters of a stranger"
+        "foreign control characters are removed"
     );
 }
 
 #[test]
-fn pages_in_place_of_a_socket() {
+fn pages_in_place_of_a_socket_are_explained() {
     let answer = |status: &'static str| {
         let address = server(move |_| format!("HTTP/1.1 {status}\r\n\r\n").into_bytes());
         doctor(&[&address])
     };
-    answer("200 OK").fails("status", &["request for a page", "proxy", "received: 200"]);
+    answer("200 OK").fails("status", &["an ordinary page", "proxy", "received: 200"]);
     answer("301 Moved\r\nLocation: wss://u:hush@elsewhere/")
         .fails("status", &["wss://***@elsewhere/"]);
-    answer("404 Not Found").fails("status", &["Nothing is at this path"]);
+    answer("404 Not Found").fails("status", &["nothing at this path"]);
     answer("502 Bad Gateway").fails("status", &["server behind it does not"]);
     let text = "426 Upgrade Required\r\nContent-Type: text/plain\r\n\r\nupgrade, please";
     answer(text).fails(
         "status",
-        &["drops the Upgrade header", "It says: upgrade, please"],
+        &["drops the Upgrade header", "Its message: upgrade, please"],
     );
 }
 
 #[test]
-fn answers_that_are_none() {
+fn invalid_responses_are_named() {
     let address = server(|_| b"RTSP/1.0 400 Bad Request\r\n\r\n".to_vec());
     doctor(&[&address]).fails("http", &["does not speak HTTP"]);
     let address = server(|_| Vec::new());
-    doctor(&[&address]).fails("http", &["hangs up without an answer"]);
+    doctor(&[&address]).fails("http", &["closes it without a response"]);
     let address = server(|_| b"HTTP/1.1 101 Switching Protocols\r\n".to_vec());
     doctor(&[&address]).fails("http", &["the empty line"]);
     let address = server(|_| vec![0x15, 3, 1, 0, 2, 2, 40]);
@@ -205,16 +208,16 @@ fn answers_that_are_none() {
 }
 
 #[test]
-fn a_server_that_never_answers() {
-    // Its connections wait in the queue of the system, and nobody takes them up.
+fn a_server_that_never_answers_is_named() {
+    // Its connections wait in the system's accept queue.
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address");
     let verdict = doctor(&[&format!("ws://{address}/")]);
-    verdict.fails("http", &["never answers", "wss://"]);
+    verdict.fails("http", &["never responds", "wss://"]);
 }
 
 #[test]
-fn nobody_there() {
+fn a_refused_connection_is_named() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address");
     drop(listener);
@@ -226,8 +229,8 @@ fn nobody_there() {
 }
 
 #[test]
-fn an_open_door_is_a_warning_and_no_failure() {
-    // A server in good order that lets everybody in.
+fn a_missing_origin_check_is_a_warning() {
+    // A correct server that accepts every origin.
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address");
     thread::spawn(move || {
@@ -247,19 +250,19 @@ fn an_open_door_is_a_warning_and_no_failure() {
     );
     assert_eq!(verdict.code, Some(0), "{}", verdict.all);
     assert!(
-        verdict.text.contains("1 to be looked at (origin)"),
+        verdict.text.contains("1 with a warning (origin)"),
         "{}",
         verdict.text
     );
 
-    // The same by an address that is not known to stay inside this machine.
+    // The same with an address that is not known to be local to this machine.
     let verdict = doctor(&[&format!("ws://0.0.0.0:{}/", address.port())]);
     verdict.warns("tls", &["not encrypted", "mixed"]);
     assert_eq!(verdict.code, Some(0), "{}", verdict.all);
 }
 
 #[test]
-fn only_its_own_origin_is_refused() {
+fn refusing_its_own_origin_is_a_failure() {
     let address = server(|request| {
         if header(request, "Origin").is_empty() {
             return right(request).into_bytes();
@@ -267,29 +270,29 @@ fn only_its_own_origin_is_refused() {
         b"HTTP/1.1 403 Forbidden\r\n\r\n".to_vec()
     });
     let verdict = doctor(&[&address]);
-    verdict.fails("origin", &["Origin rule refuses", "http://127.0.0.1"]);
+    verdict.fails("origin", &["origin policy refuses", "http://127.0.0.1"]);
 }
 
 #[test]
-fn our_own_hub_is_well() {
+fn our_own_hub_passes() {
     let hub = Hub::serve(OCELLI, ["pattern:?size=64x48&fps=20"]);
-    doctor(&[&hub.ws_url("/ws/cameras")]).is_well();
-    doctor(&[&hub.ws_url("/ws/cameras"), "--protocol", "ocelli.v2"]).is_well();
+    doctor(&[&hub.ws_url("/ws/cameras")]).passes();
+    doctor(&[&hub.ws_url("/ws/cameras"), "--protocol", "ocelli.v2"]).passes();
     let verdict = doctor(&[&hub.ws_url("/live/ws?app=live&room=cam1")]);
-    verdict.is_well();
+    verdict.passes();
     assert!(
         verdict
             .finding("pass", "first message")
             .contains("a JPEG of 64 × 48")
     );
-    doctor(&[&hub.url("/")]).is_well();
+    doctor(&[&hub.url("/")]).passes();
     let verdict = doctor(&[&hub.url("/live/live/cam1/mjpeg")]);
-    verdict.is_well();
+    verdict.passes();
     assert!(verdict.finding("pass", "pictures").contains("64 × 48"));
 }
 
 #[test]
-fn json_is_an_array_of_findings() {
+fn json_output_is_an_array_of_findings() {
     let address = server(|_| b"HTTP/1.1 200 OK\r\n\r\n".to_vec());
     let verdict = doctor(&[&address, "--json"]);
     let findings: serde_json::Value = serde_json::from_str(&verdict.text).expect("JSON");
@@ -305,13 +308,13 @@ fn json_is_an_array_of_findings() {
     );
     assert!(
         findings[0].get("expected").is_none(),
-        "left out where nothing was compared"
+        "absent if nothing was compared"
     );
     assert_eq!(verdict.code, Some(1));
 }
 
 #[test]
-fn no_secret_comes_back() {
+fn no_secret_is_repeated() {
     let address = server(|request| {
         let line = request.lines().next().unwrap_or_default();
         format!("HTTP/1.1 403 Forbidden\r\nContent-Type: text/plain\r\n\r\n{line}").into_bytes()
@@ -323,7 +326,7 @@ fn no_secret_comes_back() {
         );
         let verdict = doctor(&[&[target.as_str()][..], flags].concat());
         assert_eq!(verdict.code, Some(1));
-        assert!(verdict.all.contains("It says: GET"), "{}", verdict.all);
+        assert!(verdict.all.contains("Its message: GET"), "{}", verdict.all);
         for secret in ["hush-hush", "whisper"] {
             assert!(!verdict.all.contains(secret), "{}", verdict.all);
         }
@@ -331,7 +334,7 @@ fn no_secret_comes_back() {
 }
 
 #[test]
-fn what_is_no_target_is_wrong_usage() {
+fn an_invalid_target_is_wrong_usage() {
     for target in ["gopher://h/", "ws://", "wss://[nonsense/"] {
         let verdict = doctor(&[target]);
         assert_eq!(verdict.code, Some(2), "{}", verdict.all);

@@ -1,7 +1,7 @@
-//! `ocelli doctor` and cameras: GStreamer's RTSP server as it is and spoilt on the
-//! way, HTTP, those of a configuration; and this machine.
+//! `ocelli doctor` and cameras: GStreamer's RTSP server, unmodified and behind a corrupting
+//! proxy, HTTP cameras, configured cameras; and this machine.
 
-use crate::support::doctor::{Spoil, Verdict, doctor, proxy, server};
+use crate::support::doctor::{Corruption, Verdict, doctor, proxy, server};
 use crate::support::hub::OCELLI;
 use crate::support::tempdir::Dir;
 use ocelli_testkit::{RtspAuth, RtspServer, RtspServerOptions};
@@ -18,15 +18,15 @@ fn rtsp(auth: Option<RtspAuth>) -> RtspServer {
 fn an_rtsp_camera_is_described() {
     let mut server = rtsp(Some(RtspAuth::Digest));
     let verdict = doctor(&[&server.url_as("viewer", "p%40ss%3Aw%2Frd", "h264")]);
-    verdict.is_well();
+    verdict.passes();
     let says = |check: &str, words: &str| {
         let finding = verdict.finding("pass", check);
         assert!(finding.contains(words), "{words}: {finding}");
     };
-    says("sign-in", "lets this user in");
+    says("sign-in", "accepts this user");
     says("tracks", "video (H264)");
     says("codec", "every browser");
-    says("pictures", "320 × 240, 15.0 a second");
+    says("pictures", "320 × 240, 15.0 per second");
     says("key frames", "every 1.0 s");
     says("parameters", "Parameter sets");
     says("sessions", "at least 5 viewers");
@@ -38,12 +38,12 @@ fn an_rtsp_camera_is_described() {
 }
 
 #[test]
-fn an_rtsp_cameras_refusals_say_what_to_do() {
+fn refusals_of_an_rtsp_camera_say_what_to_do() {
     let server = rtsp(Some(RtspAuth::Basic));
     let verdict = doctor(&[&server.url_as("viewer", "hush-hush", "h264")]);
     verdict.fails("sign-in", &["Wrong user or password", "%40"]);
     assert!(!verdict.all.contains("hush-hush"), "{}", verdict.all);
-    doctor(&[&server.url("h264")]).fails("sign-in", &["wants a user and a password"]);
+    doctor(&[&server.url("h264")]).fails("sign-in", &["requires a user and a password"]);
 
     let server = rtsp(None);
     doctor(&[&server.url("no/such")]).fails("address", &["no such stream", "manual"]);
@@ -52,26 +52,26 @@ fn an_rtsp_cameras_refusals_say_what_to_do() {
     verdict.warns("codec", &["H.265", "Firefox"]);
     assert_eq!(verdict.code, Some(0), "{}", verdict.all);
     let verdict = doctor(&[&server.url("mjpeg")]);
-    verdict.is_well();
+    verdict.passes();
     assert!(verdict.finding("pass", "pictures").contains("320 × 240"));
 }
 
 #[test]
-fn a_camera_that_nobody_can_decode() {
-    // On the way the description's parameter sets are misspelt, and the stream's
-    // own become filler: type 12 in place of 7.
+fn an_undecodable_camera_is_named() {
+    // The proxy misspells the description's parameter sets, and turns those in the stream into
+    // filler: type 12 instead of 7.
     let server = rtsp(None);
-    let spoil: Spoil = &[(b"sprop-parameter-sets=", b'x'), (b"\x67\x42\xc0", 0x6C)];
-    let port = proxy(server.port(), spoil, usize::MAX);
+    let corruption: Corruption = &[(b"sprop-parameter-sets=", b'x'), (b"\x67\x42\xc0", 0x6C)];
+    let port = proxy(server.port(), corruption, usize::MAX);
     let verdict = doctor(&[&format!("rtsp://127.0.0.1:{port}/h264")]);
     verdict.fails("parameters", &["no parameter sets", "firmware"]);
     verdict.finding("pass", "key frames");
 }
 
 #[test]
-fn how_many_sessions_a_camera_allows() {
+fn the_number_of_sessions_a_camera_allows_is_reported() {
     let server = rtsp(None);
-    // The first connection only looks whether anybody is there.
+    // The first connection only checks that something listens.
     let port = proxy(server.port(), &[], 1 + 1);
     let verdict = doctor(&[&format!("rtsp://127.0.0.1:{port}/h264")]);
     verdict.warns(
@@ -82,7 +82,7 @@ fn how_many_sessions_a_camera_allows() {
 
     let port = proxy(server.port(), &[], 1 + 3);
     let verdict = doctor(&[&format!("rtsp://127.0.0.1:{port}/h264")]);
-    verdict.is_well();
+    verdict.passes();
     assert!(
         verdict
             .finding("pass", "sessions")
@@ -95,7 +95,7 @@ fn how_many_sessions_a_camera_allows() {
 }
 
 #[test]
-fn a_configured_camera_goes_by_its_id() {
+fn a_configured_camera_is_found_by_its_id() {
     let server = rtsp(Some(RtspAuth::Digest));
     let dir = Dir::new("doctor");
     let text = format!(
@@ -106,14 +106,14 @@ fn a_configured_camera_goes_by_its_id() {
     let file = dir.write("ocelli.toml", &text);
     let file = file.to_str().expect("a path");
     let verdict = doctor(&["door", "--config", file]);
-    verdict.is_well();
+    verdict.passes();
     assert!(
         verdict
             .finding("pass", "sign-in")
-            .contains("lets this user in")
+            .contains("accepts this user")
     );
-    doctor(&["yard", "--config", file]).is_well();
-    doctor(&["yard=pattern:?size=64x48"]).is_well();
+    doctor(&["yard", "--config", file]).passes();
+    doctor(&["yard=pattern:?size=64x48"]).passes();
     let verdict = doctor(&["dor", "--config", file]);
     assert_eq!(verdict.code, Some(2));
     assert!(
@@ -124,7 +124,7 @@ fn a_configured_camera_goes_by_its_id() {
 }
 
 #[test]
-fn an_http_camera_that_wants_a_password() {
+fn an_http_camera_that_requires_a_password_is_named() {
     let address = server(|_| {
         b"HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"camera\"\r\n\
           Content-Length: 0\r\nConnection: close\r\n\r\n"
@@ -138,7 +138,7 @@ fn an_http_camera_that_wants_a_password() {
 }
 
 #[test]
-fn this_machine() {
+fn this_machine_is_checked() {
     let verdict = doctor(&[]);
     assert!(verdict.finding("pass", "ffmpeg").contains("is installed"));
     assert!(verdict.finding("pass", "codecs").contains("every encoder"));
@@ -157,7 +157,7 @@ fn this_machine() {
     let verdict = Verdict::of(&output.expect("it runs"));
     verdict.fails("ffmpeg", &["not installed", "apt install ffmpeg"]);
 
-    // Where the hub is to listen is a matter of its configuration.
+    // The port check uses the address from the configuration.
     let held = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let taken = held.local_addr().expect("its address");
     let dir = Dir::new("doctor");
@@ -165,7 +165,7 @@ fn this_machine() {
     let path = config.to_str().expect("text");
     std::fs::write(&config, format!("listen = \"{taken}\"\n")).expect("written");
     let verdict = doctor(&["--config", path]);
-    let words = format!("Something listens at {taken}");
+    let words = format!("Another program already listens on {taken}");
     verdict.warns("port", &[&words]);
     std::fs::write(&config, "lisen = 1\n").expect("written");
     doctor(&["--config", path]).fails("configuration", &["lisen"]);

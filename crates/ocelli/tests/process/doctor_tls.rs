@@ -1,4 +1,4 @@
-//! `ocelli doctor` and certificates: each is wrong in one way, and one is right.
+//! `ocelli doctor` and certificates: each has one fault, and one is valid.
 
 use crate::support::doctor::{Verdict, doctor_with, request, right};
 use crate::support::tempdir::Dir;
@@ -51,7 +51,7 @@ struct Pair {
     key: KeyPair,
 }
 
-/// A certificate signed by `issuer`; only itself is shown.
+/// A certificate signed by `issuer`; the server sends only that certificate.
 fn signed(parameters: &CertificateParams, issuer: &Issuer) -> Pair {
     let key = key();
     let certificate = parameters.signed_by(&key, issuer).expect("a certificate");
@@ -61,7 +61,7 @@ fn signed(parameters: &CertificateParams, issuer: &Issuer) -> Pair {
     }
 }
 
-/// A TLS server in good order but for its certificate and what it speaks.
+/// A TLS server that is correct except for its certificate and its ALPN protocols.
 fn server(pair: &Pair, alpn: &[&[u8]]) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = listener.local_addr().expect("an address").port();
@@ -119,7 +119,7 @@ fn converse(stream: &mut (impl Read + Write)) {
     }
 }
 
-/// The doctor on a machine that trusts one authority.
+/// Runs the doctor on a machine that trusts one authority.
 fn doctor_trusting(issuer: &Issuer, target: &str) -> Verdict {
     let dir = Dir::new("doctor-tls");
     let file = dir.write("authority.pem", &issuer.pem());
@@ -130,7 +130,7 @@ fn doctor_trusting(issuer: &Issuer, target: &str) -> Verdict {
     )
 }
 
-/// A server with a certificate for `names` of a trusted authority, perhaps changed.
+/// Examines a server with a certificate for `names` of a trusted authority, after `change`.
 fn examine(names: &[&str], change: impl FnOnce(&mut CertificateParams)) -> Verdict {
     let issuer = authority();
     let mut parameters = leaf(names);
@@ -140,15 +140,15 @@ fn examine(names: &[&str], change: impl FnOnce(&mut CertificateParams)) -> Verdi
 }
 
 #[test]
-fn a_good_certificate_is_well() {
+fn a_valid_certificate_passes() {
     let verdict = examine(&["localhost"], |_| {});
-    verdict.is_well();
+    verdict.passes();
     assert!(verdict.finding("pass", "tls").contains("TLS 1.3"));
     assert!(verdict.finding("pass", "alpn").contains("HTTP/1.1"));
 }
 
 #[test]
-fn self_signed() {
+fn a_self_signed_certificate_fails() {
     let key = key();
     let certificate = leaf(&["localhost"]).self_signed(&key).expect("made");
     let chain = vec![certificate.der().clone()];
@@ -160,7 +160,7 @@ fn self_signed() {
 }
 
 #[test]
-fn self_signed_and_expired_are_two_faults() {
+fn self_signed_and_expired_are_two_failures() {
     let key = key();
     let mut parameters = leaf(&["localhost"]);
     parameters.not_after = date_time_ymd(2021, 3, 4);
@@ -174,7 +174,7 @@ fn self_signed_and_expired_are_two_faults() {
 }
 
 #[test]
-fn expired() {
+fn an_expired_certificate_fails() {
     let verdict = examine(&["localhost"], |parameters| {
         parameters.not_after = date_time_ymd(2021, 3, 4);
     });
@@ -183,16 +183,16 @@ fn expired() {
 }
 
 #[test]
-fn not_valid_yet() {
+fn a_certificate_that_is_not_yet_valid_fails() {
     let verdict = examine(&["localhost"], |parameters| {
         parameters.not_before = date_time_ymd(2090, 1, 2);
         parameters.not_after = date_time_ymd(2091, 1, 2);
     });
-    verdict.fails("dates", &["valid from 2090-01-02", "clocks"]);
+    verdict.fails("dates", &["not valid before 2090-01-02", "clocks"]);
 }
 
 #[test]
-fn a_certificate_for_another_name() {
+fn a_certificate_for_another_name_fails() {
     let verdict = examine(&["cams.lan", "cams.local"], |_| {});
     verdict.fails(
         "tls name",
@@ -206,7 +206,7 @@ fn a_certificate_for_another_name() {
 }
 
 #[test]
-fn a_missing_intermediate() {
+fn a_missing_intermediate_is_named() {
     let root = authority();
     let mut parameters = authority_parameters();
     parameters
@@ -223,19 +223,19 @@ fn a_missing_intermediate() {
 
     pair.chain.push(between.der().clone());
     let port = server(&pair, &[]);
-    doctor_trusting(&root, &format!("wss://localhost:{port}/")).is_well();
+    doctor_trusting(&root, &format!("wss://localhost:{port}/")).passes();
 }
 
 #[test]
-fn a_server_that_speaks_http_2_alone() {
+fn a_server_with_only_http_2_is_named() {
     let issuer = authority();
     let port = server(&signed(&leaf(&["localhost"]), &issuer), &[b"h2"]);
     let verdict = doctor_trusting(&issuer, &format!("wss://localhost:{port}/"));
-    verdict.fails("tls", &["refuses HTTP/1.1", "beside h2"]);
+    verdict.fails("tls", &["refuses HTTP/1.1", "in addition to h2"]);
 }
 
 #[test]
-fn a_token_is_not_sent_to_a_stranger() {
+fn a_token_is_not_sent_to_an_untrusted_server() {
     let key = key();
     let certificate = leaf(&["localhost"]).self_signed(&key).expect("made");
     let chain = vec![certificate.der().clone()];
@@ -249,14 +249,14 @@ fn a_token_is_not_sent_to_a_stranger() {
 }
 
 #[test]
-fn plain_text_where_tls_should_be() {
+fn plain_text_in_place_of_tls_is_named() {
     let address = crate::support::doctor::server(|request| right(request).into_bytes());
     let verdict = crate::support::doctor::doctor(&[&address.replace("ws://", "wss://")]);
     verdict.fails("tls", &["ws://"]);
 }
 
 #[test]
-fn one_that_expires_soon_is_a_warning() {
+fn a_certificate_that_expires_soon_is_a_warning() {
     let verdict = examine(&["localhost"], |parameters| {
         parameters.not_after = SystemTime::now().checked_add(WEEK).expect("a day").into();
     });

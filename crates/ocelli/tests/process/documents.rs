@@ -1,4 +1,4 @@
-//! What should not be forgotten about the documents.
+//! Consistency of the documents: generated tables, links, examples.
 
 use crate::support::hub::OCELLI;
 use crate::support::tempdir::Dir;
@@ -27,7 +27,7 @@ fn documents(folder: &Path, found: &mut Vec<PathBuf>) {
 }
 
 #[test]
-fn the_reference_is_what_the_program_says() {
+fn the_reference_matches_the_program() {
     let page = fs::read_to_string(root().join("docs/reference/sources.md")).unwrap_or_default();
     assert!(
         page == ocelli::cli::reference::text(),
@@ -36,13 +36,10 @@ fn the_reference_is_what_the_program_says() {
 }
 
 #[test]
-fn no_link_is_dead() {
+fn no_link_is_broken() {
     let mut pages = Vec::new();
     documents(&root(), &mut pages);
-    assert!(
-        pages.len() > 5,
-        "the documents are where they are looked for"
-    );
+    assert!(pages.len() > 5, "the documents were not found");
     let mut dead = Vec::new();
     for page in &pages {
         let text = fs::read_to_string(page).expect("a document");
@@ -61,7 +58,7 @@ fn no_link_is_dead() {
 }
 
 #[test]
-fn the_cameras_of_the_documents_are_good_configurations() {
+fn camera_examples_in_the_documents_are_valid() {
     let folder = Dir::new("documents");
     let config = folder.0.join("ocelli.toml");
     let mut found = Vec::new();
@@ -71,7 +68,7 @@ fn the_cameras_of_the_documents_are_good_configurations() {
         let text = fs::read_to_string(&document).expect("a document");
         for block in text.split("```toml\n").skip(1) {
             let block = block.split("```").next().unwrap_or_default();
-            // Others stand for a part of a file, or need files of their own.
+            // Other blocks are fragments, or need additional files.
             if !block.starts_with("[[camera]]") || block.contains("_file") {
                 continue;
             }

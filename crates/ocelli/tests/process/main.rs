@@ -1,4 +1,4 @@
-//! The program: command line, configuration, documents, the doctor, shutdown.
+//! The program: command line, configuration, documents, doctor, shutdown.
 
 mod command_line;
 mod config;

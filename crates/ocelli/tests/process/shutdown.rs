@@ -1,6 +1,6 @@
-//! Asked to stop, the hub is gone within two seconds, whoever is connected.
+//! A stop request ends the hub within two seconds, whatever clients are connected.
 
-#![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
+#![allow(clippy::unwrap_used, reason = "a failed test setup must panic")]
 
 use crate::support::http::narrow;
 use crate::support::hub::OCELLI;
@@ -14,15 +14,14 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// A connection with a small receive buffer on which this is said, and that
-/// reads nothing.
-async fn mute(hub: &Hub, said: &str) -> TcpStream {
+/// Returns a connection with a small receive buffer that sends this and reads nothing.
+async fn stalled(hub: &Hub, said: &str) -> TcpStream {
     let mut stream = narrow(hub.addr()).await;
     stream.write_all(said.as_bytes()).await.unwrap();
     stream
 }
 
-async fn ends_in_time(signal: Signal) {
+async fn assert_ends_in_time(signal: Signal) {
     let server = RtspServer::start(RtspServerOptions::default());
     let rtsp = format!("rtsp={}", server.url("h264"));
     let mut hub = Hub::serve(OCELLI, [&rtsp, "big=pattern:?size=1280x720&fps=20"]);
@@ -40,26 +39,27 @@ async fn ends_in_time(signal: Signal) {
     let mut one = Wall::open(hub.addr(), "/live/ws?app=live&room=big", None).await;
     one.next(PATIENCE).await.expect("a frame").unwrap();
     reading.extend([v2, one]);
-    // One that is told to leave and does not answer.
-    let mut deaf = RawSocket::open(hub.addr(), WALL, None).await;
-    deaf.send(&Frame::text(r#"{"cmd":"subscribe","cameras":["big"]}"#))
+    // A viewer that gets a close frame and does not answer.
+    let mut unresponsive = RawSocket::open(hub.addr(), WALL, None).await;
+    unresponsive
+        .send(&Frame::text(r#"{"cmd":"subscribe","cameras":["big"]}"#))
         .await;
-    deaf.binary(PATIENCE).await.expect("a frame");
-    // Those that never read, and those that never say what they want.
+    unresponsive.binary(PATIENCE).await.expect("a frame");
+    // Viewers that never read, and connections that never send a request.
     let mut stuck = Wall::narrow(hub.addr(), None).await;
     stuck.subscribe(&["big"]).await;
     let host = format!("Host: {}\r\n", hub.addr());
-    let mute = [
-        mute(
+    let blocked = [
+        stalled(
             &hub,
             &format!("GET /live/live/big/mjpeg HTTP/1.1\r\n{host}\r\n"),
         )
         .await,
-        mute(&hub, &format!("GET /ws/cameras HTTP/1.1\r\n{host}Upg")).await,
-        mute(&hub, &format!("GET /health HTTP/1.1\r\n{host}\r\n")).await,
-        mute(&hub, "").await,
+        stalled(&hub, &format!("GET /ws/cameras HTTP/1.1\r\n{host}Upg")).await,
+        stalled(&hub, &format!("GET /health HTTP/1.1\r\n{host}\r\n")).await,
+        stalled(&hub, "").await,
     ];
-    // A snapshot that waits, and a viewer that we did not write.
+    // A pending snapshot, and an independent viewer.
     let mut curl = tokio::process::Command::new("curl")
         .args(["-sN", &hub.url("/live/live/rtsp/mjpeg")])
         .stdout(Stdio::piped())
@@ -73,7 +73,7 @@ async fn ends_in_time(signal: Signal) {
     let children: Vec<Child> = hub.children();
     assert!(children.iter().any(|child| child.name == "ffmpeg"));
 
-    // Those that read go on doing so, and are told.
+    // Viewers that read continue to do so, and get the close.
     let told = reading
         .into_iter()
         .map(|mut wall| tokio::spawn(async move { wall.close_code().await }));
@@ -92,15 +92,15 @@ async fn ends_in_time(signal: Signal) {
         assert_eq!(viewer.await.unwrap(), Some(1001), "going away");
     }
     curl.wait().await.unwrap();
-    drop((mute, deaf, stuck));
+    drop((blocked, unresponsive, stuck));
 }
 
 #[tokio::test]
-async fn sigterm_ends_it_with_every_kind_of_viewer_attached() {
-    ends_in_time(Signal::TERM).await;
+async fn sigterm_ends_it_with_every_kind_of_viewer_connected() {
+    assert_ends_in_time(Signal::TERM).await;
 }
 
 #[tokio::test]
-async fn sigint_ends_it_with_every_kind_of_viewer_attached() {
-    ends_in_time(Signal::INT).await;
+async fn sigint_ends_it_with_every_kind_of_viewer_connected() {
+    assert_ends_in_time(Signal::INT).await;
 }

@@ -1,4 +1,4 @@
-//! What ffmpeg reads, and files.
+//! Sources read by ffmpeg, and files.
 
 use crate::support::tempdir::Dir;
 use crate::support::{Watched, eventually, ffmpegs};
@@ -7,7 +7,7 @@ use rustix::process::Signal;
 use std::process::Command;
 use std::time::Instant;
 
-/// The path of a film that ffmpeg makes in this directory.
+/// Returns the path of a film that ffmpeg makes in this directory.
 fn film(dir: &Dir, name: &str, arguments: &str) -> String {
     let path = dir.0.join(name);
     let made = Command::new("ffmpeg")
@@ -20,7 +20,7 @@ fn film(dir: &Dir, name: &str, arguments: &str) -> String {
 }
 
 #[tokio::test]
-async fn pictures_that_ffmpeg_makes_itself() {
+async fn ffmpeg_test_sources_play() {
     let watched = Watched::with(
         "ffmpeg:lavfi:testsrc2=size=640x360:rate=10",
         "jpeg = { fps = 10, width = 402 }",
@@ -43,7 +43,7 @@ async fn pictures_that_ffmpeg_makes_itself() {
     assert_eq!(
         status.state.reason(),
         Some("ffmpeg was killed (signal 9)"),
-        "not that its stream ended"
+        "the reason is the kill, not the end of the stream"
     );
     viewer.frame_with(|frame| frame.discontinuity).await;
     drop(viewer);
@@ -54,7 +54,7 @@ async fn pictures_that_ffmpeg_makes_itself() {
 }
 
 #[tokio::test]
-async fn a_password_is_in_no_process_list() {
+async fn passwords_are_not_in_the_process_list() {
     let mut server = RtspServer::start(RtspServerOptions {
         auth: Some(("viewer".into(), "hu:zq'@/%".into(), RtspAuth::Digest)),
         ..Default::default()
@@ -99,14 +99,14 @@ async fn a_password_is_in_no_process_list() {
 }
 
 #[tokio::test]
-async fn http_through_ffmpeg() {
+async fn http_streams_play_through_ffmpeg() {
     let camera = HttpCamera::start(HttpCameraOptions::default()).await;
     let watched = Watched::new(&format!("ffmpeg:{}", camera.url("mjpeg")));
     assert_eq!(watched.watch().size().await, (320, 240));
 }
 
 #[tokio::test]
-async fn a_stream_does_not_lead_to_files_of_this_machine() {
+async fn a_stream_cannot_open_local_files() {
     let directory = Dir::new("playlist");
     let film = film(&directory, "film.ts", "-c:v mpeg2video");
     let playlist =
@@ -132,7 +132,7 @@ async fn a_stream_does_not_lead_to_files_of_this_machine() {
 }
 
 #[tokio::test]
-async fn files_are_shown_again_and_again() {
+async fn files_are_played_in_a_loop() {
     let directory = Dir::new("films");
     for (path, lines) in [
         (
@@ -148,7 +148,7 @@ async fn files_are_shown_again_and_again() {
         let watched = Watched::with(&format!("file:{path}"), lines);
         let mut viewer = watched.watch();
         assert_eq!(viewer.size().await, (320, 180), "{path}");
-        // More than the ten pictures that the files hold.
+        // More than the ten pictures in the files.
         for _ in 0..15 {
             viewer.frame().await;
         }
@@ -157,7 +157,7 @@ async fn files_are_shown_again_and_again() {
 }
 
 #[tokio::test]
-async fn a_failure_has_a_reason_that_helps() {
+async fn each_failure_has_a_helpful_reason() {
     let directory = Dir::new("bad");
     let text = directory.write("text.mjpeg", "no picture");
     let text = text.display();

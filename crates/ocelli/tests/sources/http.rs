@@ -1,4 +1,4 @@
-//! HTTP cameras, good and bad.
+//! HTTP cameras, correct and faulty.
 
 use crate::support::tempdir::Dir;
 use crate::support::{Watched, eventually};
@@ -15,7 +15,7 @@ async fn camera() -> HttpCamera {
 }
 
 #[tokio::test]
-async fn multipart_arrives_however_it_is_written() {
+async fn all_variants_of_multipart_are_read() {
     let camera = camera().await;
     for path in [
         "mjpeg", "quoted", "dashes", "nolength", "lf", "chunked", "preamble", "mixed", "slow",
@@ -32,7 +32,7 @@ async fn multipart_arrives_however_it_is_written() {
 }
 
 #[tokio::test]
-async fn a_jpeg_leaves_as_it_came() {
+async fn a_jpeg_is_passed_on_unchanged() {
     let camera = camera().await;
     let watched = Watched::new(&camera.url("mjpeg"));
     let payload = watched.watch().frame().await.payload();
@@ -41,7 +41,7 @@ async fn a_jpeg_leaves_as_it_came() {
 }
 
 #[tokio::test]
-async fn a_single_picture_is_fetched_at_its_interval() {
+async fn a_still_picture_is_fetched_at_its_interval() {
     let camera = camera().await;
     let watched = Watched::with(&camera.url("still.jpg"), "interval = \"200ms\"");
     let mut viewer = watched.watch();
@@ -58,7 +58,7 @@ async fn a_single_picture_is_fetched_at_its_interval() {
 }
 
 #[tokio::test]
-async fn passwords_open_and_wrong_ones_are_named_as_such() {
+async fn passwords_work_and_wrong_ones_are_reported() {
     let camera = camera().await;
     for path in [
         "basic/mjpeg",
@@ -83,14 +83,14 @@ async fn passwords_open_and_wrong_ones_are_named_as_such() {
         let watched = Watched::new(&camera.url(path));
         assert_eq!(
             watched.failure().await,
-            "401: it wants a user and a password",
+            "401: user and password required",
             "{path}"
         );
     }
 }
 
 #[tokio::test]
-async fn a_failure_has_a_reason_that_helps() {
+async fn each_failure_has_a_helpful_reason() {
     let camera = camera().await;
     for (path, reason) in [
         ("nothing/here", "404: no such stream at this address"),
@@ -98,7 +98,7 @@ async fn a_failure_has_a_reason_that_helps() {
             "html",
             "it answers with text/html, not with pictures: is this the address of the stream itself?",
         ),
-        ("error", "500: the camera has a fault or is busy"),
+        ("error", "500: the camera reports an error or is busy"),
         ("close", "the camera closed the connection"),
         ("cut", "the camera closed the connection"),
     ] {
@@ -115,7 +115,7 @@ async fn a_failure_has_a_reason_that_helps() {
 }
 
 #[tokio::test]
-async fn silence_is_noticed() {
+async fn a_silent_camera_is_noticed() {
     let camera = camera().await;
     let frozen = Watched::new(&camera.url("freeze"));
     let dead = Watched::new(&camera.url("dead"));
@@ -126,7 +126,7 @@ async fn silence_is_noticed() {
 }
 
 #[tokio::test]
-async fn a_camera_s_own_certificate_needs_a_word() {
+async fn a_self_signed_certificate_must_be_allowed_in_the_configuration() {
     let dir = Dir::new("certificate");
     let openssl = |arguments: &str| {
         let mut command = Command::new("openssl");
@@ -146,8 +146,8 @@ async fn a_camera_s_own_certificate_needs_a_word() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = free.local_addr().expect("its address").port();
     drop(free);
-    // It serves files with types it does not know as text, so this one says itself
-    // what it is: a whole answer in a file.
+    // The server sends unknown file types as text, so this file contains a complete response
+    // with its type.
     let mut answer = b"HTTP/1.0 200 OK\r\nContent-Type: image/jpeg\r\n\r\n".to_vec();
     answer.extend(picture);
     std::fs::write(dir.0.join("answer"), answer).expect("written");
@@ -170,13 +170,13 @@ async fn a_camera_s_own_certificate_needs_a_word() {
     let _ = server.wait();
     assert_eq!(
         reason,
-        "its certificate can't be verified; verify_tls = false accepts a camera's own"
+        "its certificate can't be verified; verify_tls = false accepts a self-signed one"
     );
     assert_eq!(size, (320, 240));
 }
 
 #[tokio::test]
-async fn what_a_camera_calls_its_answer_is_not_told_at_any_length() {
+async fn a_long_content_type_is_shortened_in_the_reason() {
     for odd in ["x".repeat(3000), "<b>hello</b>".into(), "text/a b".into()] {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
@@ -192,7 +192,7 @@ async fn what_a_camera_calls_its_answer_is_not_told_at_any_length() {
         let watched = Watched::new(&format!("http://{address}/"));
         let reason = watched.failure().await;
         assert!(
-            reason.starts_with("it answers with something odd,"),
+            reason.starts_with("it answers with data of an invalid type,"),
             "{reason}"
         );
         served.abort();
@@ -200,7 +200,7 @@ async fn what_a_camera_calls_its_answer_is_not_told_at_any_length() {
 }
 
 #[tokio::test]
-async fn a_connection_is_used_again_until_the_camera_closes_it() {
+async fn a_connection_is_reused_until_the_camera_closes_it() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
     let connections = Arc::new(AtomicUsize::new(0));
@@ -209,7 +209,7 @@ async fn a_connection_is_used_again_until_the_camera_closes_it() {
     let served = tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
             counted.fetch_add(1, Ordering::Relaxed);
-            // It says that it keeps the connection, and closes it after three answers.
+            // It announces keep-alive, and closes the connection after three responses.
             for _ in 0..3 {
                 let mut request = [0; 4096];
                 if !matches!(stream.read(&mut request).await, Ok(1..)) {

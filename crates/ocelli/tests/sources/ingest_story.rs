@@ -1,7 +1,7 @@
-//! Devices that push, and the hub as a process: the whole story with a client that
-//! knows nothing of the hub, restarts, keys without a hub, fleets.
+//! Devices that push to the hub as a process: a complete session with an independent client,
+//! restarts, keys managed without a hub, fleets.
 
-#![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
+#![allow(clippy::unwrap_used, reason = "a failed test setup must panic")]
 
 use crate::support::PATIENCE;
 use crate::support::device::{ADMIN, Device, Key, picture};
@@ -16,7 +16,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::time::Duration;
 
-/// The Python that Debian's packages belong to.
+/// The Python for which Debian's packages are installed.
 const PYTHON: &str = "/usr/bin/python3";
 
 async fn streams(hub: SocketAddr) -> Vec<Value> {
@@ -24,7 +24,7 @@ async fn streams(hub: SocketAddr) -> Vec<Value> {
     listed.json()["data"].as_array().unwrap().clone()
 }
 
-/// Waits for a program that must end by itself.
+/// Waits for a program that must exit by itself.
 async fn finished(command: &mut Command) -> Output {
     let mut command =
         tokio::process::Command::from(std::mem::replace(command, Command::new("true")));
@@ -34,7 +34,7 @@ async fn finished(command: &mut Command) -> Output {
 }
 
 #[tokio::test]
-async fn the_documented_story_with_a_client_that_knows_nothing_of_the_hub() {
+async fn the_documented_session_works_with_an_independent_client() {
     let dir = Dir::new("story");
     let hub = keeping(&dir.0.join("kept"));
     let jpeg = dir.0.join("picture.jpg");
@@ -55,7 +55,7 @@ async fn the_documented_story_with_a_client_that_knows_nothing_of_the_hub() {
 }
 
 #[tokio::test]
-async fn history_survives_a_restart_and_a_crash_leaves_nothing_open() {
+async fn history_survives_a_restart_and_a_crash_leaves_no_stream_open() {
     let dir = Dir::new("history");
     let data = dir.0.join("kept");
     let mut first = keeping(&data);
@@ -71,7 +71,7 @@ async fn history_survives_a_restart_and_a_crash_leaves_nothing_open() {
             break;
         }
     }
-    // It is told to stop: the device learns it, and the stream has its end.
+    // On a normal stop the device is told, and the stream ends.
     first.terminate(PATIENCE).expect("it ends");
     assert_eq!(device.refused(PATIENCE).await.1, 1001);
     let connection = store::open(&data).unwrap().0;
@@ -85,11 +85,11 @@ async fn history_survives_a_restart_and_a_crash_leaves_nothing_open() {
     let cameras = get(second.addr(), "/api/v1/cameras").await.json();
     assert_eq!(
         cameras["data"][0]["kind"], "push",
-        "its camera is there again"
+        "its camera exists again"
     );
     let (_device, _) = Device::ready(second.addr(), &key).await;
     assert_eq!(count(&connection), 1);
-    // Cut short.
+    // Killed.
     second.signal(rustix::process::Signal::KILL);
     drop(second);
     assert_eq!(count(&connection), 1);
@@ -107,7 +107,7 @@ async fn history_survives_a_restart_and_a_crash_leaves_nothing_open() {
 }
 
 #[tokio::test]
-async fn keys_are_given_out_and_revoked_without_a_hub_and_beside_one() {
+async fn keys_are_minted_and_revoked_with_and_without_a_running_hub() {
     let dir = Dir::new("keys");
     let data = dir.0.join("kept");
     let key = |arguments: &[&str]| {
@@ -126,7 +126,7 @@ async fn keys_are_given_out_and_revoked_without_a_hub_and_beside_one() {
     let identity = format!("live-cam1/wscam-{}", &secret[secret.len() - 4..]);
     assert_eq!(device.text().await["streamId"], identity);
 
-    // A key that is made beside the hub opens at once, and so does its camera.
+    // A key created while the hub runs is valid at once, and its camera exists.
     let later = said(&key(&["create", "live-cam2", "--identity", "roof"]));
     let path = format!("/ingest/ws?app=live&room=cam2&key={later}");
     let mut second = Device::open(hub.addr(), &path, &[]).await;
@@ -142,7 +142,7 @@ async fn keys_are_given_out_and_revoked_without_a_hub_and_beside_one() {
     let mut third = Device::open(hub.addr(), &path, &[]).await;
     assert_eq!(third.refused(PATIENCE).await.1, 4401);
 
-    // What nobody may read is read nowhere.
+    // Neither the log nor any file shows the secrets.
     let log = hub.stderr().join("\n");
     assert!(log.contains("live-cam2/roof"), "{log}");
     for hidden in [&secret, &later] {
@@ -158,7 +158,7 @@ async fn keys_are_given_out_and_revoked_without_a_hub_and_beside_one() {
 }
 
 #[tokio::test]
-async fn limits_of_the_configuration_count() {
+async fn configured_limits_apply() {
     let dir = Dir::new("limits");
     let hub = configured(
         &dir,
@@ -199,7 +199,7 @@ async fn limits_of_the_configuration_count() {
     }
 }
 
-/// A fleet against a hub; what it said, and its exit code.
+/// Runs a fleet against a hub; returns its output and its exit code.
 async fn fleet(hub: &Hub, arguments: &[&str]) -> (String, Option<i32>) {
     let mut command = Command::new(OCELLI);
     command
@@ -212,7 +212,7 @@ async fn fleet(hub: &Hub, arguments: &[&str]) -> (String, Option<i32>) {
 }
 
 #[tokio::test]
-async fn a_simulated_fleet_pushes_and_takes_its_keys_away() {
+async fn a_simulated_fleet_pushes_and_revokes_its_keys() {
     let dir = Dir::new("fleet");
     let hub = keeping(&dir.0.join("kept"));
     let (said, code) = fleet(&hub, &["--cameras", "20", "--fps", "5", "--seconds", "4"]).await;
@@ -234,7 +234,7 @@ async fn a_simulated_fleet_pushes_and_takes_its_keys_away() {
     let told: Value = serde_json::from_str(seen[0]["lastStatsJson"].as_str().unwrap()).unwrap();
     assert_eq!(told["fps"], 5.0);
 
-    // Without a token, or with none of a hub.
+    // Without a token, or with an invalid one.
     let mut command = Command::new(OCELLI);
     let output = finished(command.arg("simulate").env_remove("OCELLI_TOKEN")).await;
     assert_eq!(output.status.code(), Some(1));
@@ -253,7 +253,7 @@ async fn a_simulated_fleet_pushes_and_takes_its_keys_away() {
 }
 
 #[tokio::test]
-async fn a_fleet_in_chaos_harms_nobody_else() {
+async fn a_misbehaving_fleet_does_not_affect_others() {
     let dir = Dir::new("chaos");
     let hub = keeping(&dir.0.join("kept"));
     let key = Key::mint(hub.addr(), "live", "calm").await;
@@ -295,7 +295,7 @@ async fn a_fleet_in_chaos_harms_nobody_else() {
     );
 }
 
-/// The boards' program, compiled for this machine.
+/// Compiles the boards' program for this machine.
 async fn board(dir: &Dir) -> std::path::PathBuf {
     let firmware = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../firmware/esp32cam");
     let compile = async |arguments: &[&str]| {
@@ -309,7 +309,7 @@ async fn board(dir: &Dir) -> std::path::PathBuf {
             String::from_utf8_lossy(&output.stderr)
         );
     };
-    // The sketch, in each way that it can be set up.
+    // The sketch, in each configuration.
     for tls in ["-DHUB_TLS=0", "-DHUB_TLS=1"] {
         for profile in ["-DPROFILE=1", "-DPROFILE=2"] {
             let check = [
@@ -331,7 +331,7 @@ async fn board(dir: &Dir) -> std::path::PathBuf {
 }
 
 #[tokio::test]
-async fn the_boards_own_program_pushes_and_goes_by_what_it_is_told() {
+async fn the_boards_program_pushes_and_obeys_close_codes() {
     use tokio::io::{AsyncBufReadExt, BufReader};
     let dir = Dir::new("board");
     let program = board(&dir).await;
@@ -386,10 +386,10 @@ async fn the_boards_own_program_pushes_and_goes_by_what_it_is_told() {
         .arg(hub.url("/live/live/cam1/frame.jpg"))
         .output();
     assert_eq!(frame.unwrap().stdout, std::fs::read(&jpeg).unwrap());
-    // Another with its key: it yields.
+    // Another device with its key: it yields.
     let (_other, _) = Device::ready(hub.addr(), &key).await;
     assert_waits(&line().await, "replaced, sent 20", 60_000);
-    // A wrong key: it does not try again soon.
+    // A wrong key: it waits long before the next attempt.
     let (_running, mut lines) = run("wsk_wrong");
     let told = tokio::time::timeout(PATIENCE, lines.next_line()).await;
     assert_waits(
@@ -399,7 +399,7 @@ async fn the_boards_own_program_pushes_and_goes_by_what_it_is_told() {
     );
 }
 
-/// Checks what a board says at its end, and that it will wait so many ms at least.
+/// Checks the reason in a board's output, and that it waits at least this many ms.
 fn assert_waits(line: &str, why: &str, least: u64) {
     let wait = line.strip_prefix(&format!("closed {why}, wait "));
     let wait: u64 = wait.unwrap_or_else(|| panic!("{line}")).parse().unwrap();

@@ -1,4 +1,4 @@
-//! Where pictures come from: cameras that the hub reads, and devices that push.
+//! Sources of pictures: cameras that the hub reads, and devices that push.
 
 mod ffmpeg;
 mod http;

@@ -1,6 +1,6 @@
-//! Cameras that are programs of this machine, named pipes and devices.
+//! Cameras that are local programs, named pipes and V4L2 devices.
 
-#![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
+#![allow(clippy::unwrap_used, reason = "a failed test setup must panic")]
 
 use crate::support::http::get;
 use crate::support::hub::OCELLI;
@@ -15,13 +15,13 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-/// A camera of these lines.
+/// A camera with these lines of configuration.
 fn camera(lines: &str) -> Watched {
     let text = format!("[[camera]]\nid = \"cam\"\n{lines}\n");
     Watched::of(&text)
 }
 
-/// The program with these words behind its name.
+/// Returns the `exec` line of this command.
 fn words(program: &[&str]) -> String {
     let words: Vec<_> = program.iter().map(|word| format!("{word:?}")).collect();
     format!("exec = [{}]", words.join(", "))
@@ -34,7 +34,7 @@ fn pi(more: &[&str]) -> String {
 const RAW: &str = "format = \"yuv420p\"\nsize = \"320x240\"\nfps = 24\n";
 
 #[tokio::test]
-async fn a_program_that_ends_is_restarted_and_its_last_words_are_kept() {
+async fn a_program_that_exits_is_restarted_and_its_last_output_is_kept() {
     let program = pi(&["320", "240", "24", "frames=12", "end=partial"]);
     let watched = camera(&format!(
         "{program}\n{RAW}jpeg = {{ fps = 60, width = 318 }}"
@@ -47,7 +47,7 @@ async fn a_program_that_ends_is_restarted_and_its_last_words_are_kept() {
         Some("python3 ended with exit code 3: camera: the sensor was / unplugged")
     );
     let again = viewer.frame_with(|frame| frame.discontinuity).await;
-    // Grey above, and no half picture of the end before it.
+    // Grey at the top, and no remains of the interrupted picture before it.
     let shades = shades(&again.payload());
     assert!(
         shades[..200].iter().all(|shade| shade.abs_diff(93) < 6),
@@ -60,7 +60,7 @@ async fn a_program_that_ends_is_restarted_and_its_last_words_are_kept() {
 }
 
 #[tokio::test]
-async fn one_that_stops_writing_is_ended_with_all_it_started() {
+async fn a_program_that_stops_writing_is_killed_with_its_children() {
     let shell = format!("exec python3 {FAKE_PI} 320 240 24 frames=5 end=wedge & wait");
     let watched = camera(&format!("{}\n{RAW}", words(&["sh", "-c", &shell])));
     let mut viewer = watched.watch();
@@ -82,11 +82,11 @@ async fn one_that_stops_writing_is_ended_with_all_it_started() {
 }
 
 #[tokio::test]
-async fn rubbish_is_no_video() {
+async fn garbage_is_reported_as_such() {
     for (format, reason) in [
-        ("mjpeg", "it writes something that is no JPEG"),
-        ("h264", "it writes something that is no H.264"),
-        ("h265", "it writes something that is no H.265"),
+        ("mjpeg", "its output is not JPEG"),
+        ("h264", "its output is not H.264"),
+        ("h265", "its output is not H.265"),
     ] {
         let program = words(&["cat", "/dev/zero"]);
         let watched = camera(&format!("{program}\nformat = \"{format}\""));
@@ -95,7 +95,7 @@ async fn rubbish_is_no_video() {
 }
 
 #[tokio::test]
-async fn one_that_floods_waits_and_takes_nothing_from_others() {
+async fn a_flooding_program_is_throttled_without_affecting_others() {
     let program = pi(&["320", "240", "24", "frames=100", "flood", "end=exit"]);
     let flood = camera(&format!("{program}\n{RAW}"));
     let mut viewer = flood.watch();
@@ -107,20 +107,20 @@ async fn one_that_floods_waits_and_takes_nothing_from_others() {
         beside.frame().await;
     }
     flood.until(|status| status.restarts >= 1).await;
-    // The camera said 24 and may bring twice as many: of 100 pictures all but the
-    // first few take their time.
+    // The camera announced 24 fps and may send twice that: of 100 pictures all but the first
+    // few are delayed.
     let took = begun.elapsed().as_secs_f64();
     assert!(took > 1.4, "{took}");
 }
 
 #[tokio::test]
-async fn padded_rows_are_no_part_of_the_picture() {
+async fn row_padding_is_not_part_of_the_picture() {
     let program = pi(&["600", "240", "24", "stride=640"]);
     let lines = "format = \"yuv420p\"\nsize = \"600x240\"\nstride = 640\n";
     let watched = camera(&format!("{program}\n{lines}"));
     let mut viewer = watched.watch();
     assert_eq!(viewer.size().await, (600, 240));
-    // The padding is noise; above the clock the picture is one grey.
+    // The padding is noise; above the clock, the picture is uniformly grey.
     let shades = shades(&viewer.frame().await.payload());
     assert!(
         shades[..200].iter().all(|shade| shade.abs_diff(93) < 6),
@@ -132,7 +132,7 @@ async fn padded_rows_are_no_part_of_the_picture() {
 }
 
 #[tokio::test]
-async fn other_formats_than_raw() {
+async fn encoded_formats_play() {
     let film = "-v error -re -f lavfi -i testsrc2=size=320x180:rate=15 -threads 1";
     for (format, codec, encode) in [
         ("mjpeg", "jpeg", "-c:v mjpeg -f mjpeg"),
@@ -162,7 +162,7 @@ async fn other_formats_than_raw() {
 }
 
 #[tokio::test]
-async fn its_environment_is_clean_and_no_shell_reads_its_words() {
+async fn its_environment_is_clean_and_its_arguments_are_not_shell_expanded() {
     let dir = Dir::new("program");
     let file = dir.0.join("seen");
     let script = format!(
@@ -182,13 +182,10 @@ async fn its_environment_is_clean_and_no_shell_reads_its_words() {
 }
 
 #[test]
-fn what_can_not_be_is_refused_with_what_would_be_right() {
+fn invalid_configurations_are_refused_with_an_explanation() {
     for (lines, reason) in [
-        ("exec = [\"x\"]", "`format` says what comes"),
-        (
-            "exec = [\"x\"]\nformat = \"yuv\"",
-            "`format` says what comes",
-        ),
+        ("exec = [\"x\"]", "`format` must be"),
+        ("exec = [\"x\"]\nformat = \"yuv\"", "`format` must be"),
         ("exec = []\nformat = \"mjpeg\"", "a program is named"),
         (
             "exec = \"rpicam-vid -t 0\"\nformat = \"mjpeg\"",
@@ -205,7 +202,7 @@ fn what_can_not_be_is_refused_with_what_would_be_right() {
         ),
         (
             "exec = [\"x\"]\nformat = \"mjpeg\"\nstride = 640",
-            "for format = \"yuv420p\" alone",
+            "only for format = \"yuv420p\"",
         ),
         (
             "exec = [\"/usr/bin/rpicam-vid\"]\nformat = \"yuv420p\"\nsize = \"600x480\"",
@@ -245,9 +242,9 @@ fn what_can_not_be_is_refused_with_what_would_be_right() {
     assert!(fault.to_string().contains("configuration file"), "{fault}");
 }
 
-/// What the README and the guide name is a configuration.
+/// The examples in the README and the guide are valid configurations.
 #[test]
-fn the_documents_configurations_are_good() {
+fn configurations_in_the_documents_are_valid() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let config =
         Config::load(&root.join("config/pi.toml")).unwrap_or_else(|fault| panic!("{fault}"));
@@ -260,7 +257,7 @@ fn the_documents_configurations_are_good() {
 }
 
 #[tokio::test]
-async fn a_named_pipe_takes_one_writer_after_another() {
+async fn a_named_pipe_accepts_one_writer_after_another() {
     let dir = Dir::new("program");
     let path = dir.0.join("fifo");
     let missing = camera(&format!("source = \"pipe:{}\"\n{RAW}", path.display()));
@@ -297,8 +294,8 @@ async fn a_named_pipe_takes_one_writer_after_another() {
     }
 }
 
-/// A program in ffmpeg's place that knows a device: it checks what it is asked for.
-fn stand_in(dir: &Path, makes_jpeg: bool) {
+/// Writes a substitute for ffmpeg that knows one device and checks its arguments.
+fn ffmpeg_substitute(dir: &Path, makes_jpeg: bool) {
     let script = format!(
         r#"#!/bin/sh
 case " $* " in
@@ -317,12 +314,12 @@ PATH=$REAL_PATH exec ffmpeg -v error -re -f lavfi -i testsrc2=size=320x180:rate=
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
-/// No virtual device can be made everywhere: what is tested is what ffmpeg is asked.
+/// Virtual devices are not available everywhere, so this tests only how ffmpeg is called.
 #[tokio::test]
-async fn a_device_gives_its_own_jpeg_or_is_encoded() {
+async fn a_device_delivers_its_own_jpeg_or_is_encoded() {
     for makes_jpeg in [true, false] {
         let dir = Dir::new("program");
-        stand_in(&dir.0, makes_jpeg);
+        ffmpeg_substitute(&dir.0, makes_jpeg);
         let lines = "[[camera]]\nid = \"usb\"\nsource = \"v4l2:/dev/video7\"\nsize = \"320x180\"\nfps = 10\n";
         let config = dir.write("ocelli.toml", lines);
         let path = format!("{}:{}", dir.0.display(), std::env::var("PATH").unwrap());

@@ -1,4 +1,4 @@
-//! RTSP cameras against GStreamer's RTSP server, JPEG by the real ffmpeg.
+//! RTSP cameras, tested with GStreamer's RTSP server and the real ffmpeg.
 
 use crate::support::{Viewer, Watched, eventually, ffmpegs, shades};
 use ocelli_core::Codec;
@@ -20,11 +20,11 @@ fn with_password(auth: RtspAuth) -> RtspServer {
     })
 }
 
-/// The password of [`with_password`] as it stands in an address.
+/// The password of [`with_password`], encoded for an address.
 const PASSWORD: &str = "p%40ss%3Aw%2Frd";
 
 #[tokio::test]
-async fn every_codec_arrives_as_jpeg_in_its_size() {
+async fn every_codec_is_transcoded_to_jpeg_in_its_size() {
     let server = server();
     let mounts = [
         ("h264", Codec::H264),
@@ -43,7 +43,7 @@ async fn every_codec_arrives_as_jpeg_in_its_size() {
         assert!(second.captured > first.captured, "{mount}");
         assert!(
             second.captured <= second.received,
-            "{mount}: not the future"
+            "{mount}: a capture time in the future"
         );
         let status = watched.until(|status| status.state.name() == "live").await;
         assert_eq!((status.codec, status.size), (Some(codec), Some((320, 240))));
@@ -66,7 +66,7 @@ async fn width_and_rate_are_as_configured() {
     let rate = 6e6 / (times[6] - times[0]) as f64;
     assert!((2.7..=3.4).contains(&rate), "{rate}");
 
-    // Key frames only: one a second is what the server sends.
+    // Key frames only: the server sends one per second.
     let watched = Watched::with(&server.url("h264"), "jpeg = { fps = \"key\" }");
     let times = captures(&mut watched.watch(), 4).await;
     for pair in times.windows(2) {
@@ -84,7 +84,7 @@ async fn captures(viewer: &mut Viewer, count: usize) -> Vec<u64> {
 }
 
 #[tokio::test]
-async fn passwords_open_and_wrong_ones_are_named_as_such() {
+async fn passwords_work_and_wrong_ones_are_reported() {
     for auth in [RtspAuth::Digest, RtspAuth::Basic] {
         let server = with_password(auth);
         let watched = Watched::new(&server.url_as("viewer", PASSWORD, "h264"));
@@ -94,15 +94,12 @@ async fn passwords_open_and_wrong_ones_are_named_as_such() {
         assert_eq!(watched.failure().await, "401: wrong user or password");
 
         let watched = Watched::new(&server.url("h264"));
-        assert_eq!(
-            watched.failure().await,
-            "401: it wants a user and a password"
-        );
+        assert_eq!(watched.failure().await, "401: user and password required");
     }
 }
 
 #[tokio::test]
-async fn a_failure_has_a_reason_that_helps() {
+async fn each_failure_has_a_helpful_reason() {
     let server = server();
     let watched = Watched::new(&server.url("no/such/stream"));
     assert_eq!(
@@ -125,17 +122,17 @@ async fn a_failure_has_a_reason_that_helps() {
     let watched = Watched::new("rtsp://no-such-host.invalid/x");
     assert_eq!(
         watched.failure().await,
-        "no host has the name in no-such-host.invalid:554"
+        "can't resolve the host name in no-such-host.invalid:554"
     );
 }
 
 #[tokio::test]
-async fn key_frames_without_parameter_sets_are_called_that() {
-    // On the way the description's are misspelt, and the stream's own become
+async fn key_frames_without_parameter_sets_are_reported() {
+    // The proxy misspells the description's parameter sets, and turns those in the stream into
     // filler: type 12 instead of 7.
     let server = server();
-    let spoil: Spoil = &[(b"sprop-parameter-sets=", b'x'), (b"\x67\x42\xc0", 0x6C)];
-    let address = spoilt(server.port(), spoil).await;
+    let corruption: Corruption = &[(b"sprop-parameter-sets=", b'x'), (b"\x67\x42\xc0", 0x6C)];
+    let address = corrupting_proxy(server.port(), corruption).await;
     let watched = Watched::new(&format!("rtsp://{address}/h264"));
     assert_eq!(
         watched.failure().await,
@@ -143,11 +140,11 @@ async fn key_frames_without_parameter_sets_are_called_that() {
     );
 }
 
-/// Bytes to be spoilt, and what becomes of the first of them.
-type Spoil = &'static [(&'static [u8], u8)];
+/// Byte sequences to corrupt, and the replacement of their first byte.
+type Corruption = &'static [(&'static [u8], u8)];
 
-/// Passes connections on to `port`, its answers spoilt.
-async fn spoilt(port: u16, spoil: Spoil) -> SocketAddr {
+/// Forwards connections to `port` and corrupts its responses.
+async fn corrupting_proxy(port: u16, corruption: Corruption) -> SocketAddr {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
         .await
         .expect("a port");
@@ -164,7 +161,7 @@ async fn spoilt(port: u16, spoil: Spoil) -> SocketAddr {
                 let mut bytes = vec![0; 65536];
                 while let Ok(len @ 1..) = from_server.read(&mut bytes).await {
                     for at in 0..len {
-                        for (word, instead) in spoil {
+                        for (word, instead) in corruption {
                             if bytes[at..len].starts_with(word) {
                                 bytes[at] = *instead;
                             }
@@ -181,7 +178,7 @@ async fn spoilt(port: u16, spoil: Spoil) -> SocketAddr {
 }
 
 #[tokio::test]
-async fn a_server_that_does_not_speak_rtsp_is_called_that() {
+async fn a_server_that_does_not_speak_rtsp_is_reported() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
         .await
         .expect("a port");
@@ -199,12 +196,12 @@ async fn a_server_that_does_not_speak_rtsp_is_called_that() {
     let watched = Watched::new(&format!("rtsp://{address}/x"));
     assert_eq!(
         watched.failure().await,
-        "what answers there does not speak RTSP"
+        "the server at this address does not speak RTSP"
     );
 }
 
 #[tokio::test]
-async fn a_camera_that_dies_comes_back_by_itself() {
+async fn a_restarted_camera_recovers_by_itself() {
     let mut server = server();
     let watched = Watched::new(&server.url("h264"));
     let mut viewer = watched.watch();
@@ -220,7 +217,7 @@ async fn a_camera_that_dies_comes_back_by_itself() {
 }
 
 #[tokio::test]
-async fn a_frozen_camera_is_stalled_then_connected_anew() {
+async fn a_frozen_camera_is_stalled_and_then_reconnected() {
     let server = server();
     let watched = Watched::new(&server.url("h264"));
     let mut viewer = watched.watch();
@@ -237,7 +234,7 @@ async fn a_frozen_camera_is_stalled_then_connected_anew() {
 }
 
 #[tokio::test]
-async fn viewers_share_one_session_that_outlives_them_by_the_grace() {
+async fn viewers_share_one_session_that_ends_after_the_grace_period() {
     let mut server = server();
     let watched = Watched::new(&server.url("h264"));
     let (mut one, mut other) = (watched.watch(), watched.watch());
@@ -245,7 +242,7 @@ async fn viewers_share_one_session_that_outlives_them_by_the_grace() {
     other.frame().await;
     assert_eq!((server.sessions(), server.opened()), (1, 1));
     drop((one, other));
-    // A page refresh.
+    // A page reload.
     watched.watch().frame().await;
     assert_eq!((server.sessions(), server.opened()), (1, 1));
     let left = Instant::now();
@@ -268,7 +265,7 @@ async fn a_session_ends_with_the_camera() {
 }
 
 #[tokio::test]
-async fn a_killed_ffmpeg_is_a_gap_and_no_more() {
+async fn a_killed_ffmpeg_causes_only_a_gap() {
     let mut server = server();
     let watched = Watched::with(&server.url("h264"), "jpeg = { fps = 15, width = 304 }");
     let mut viewer = watched.watch();
@@ -296,15 +293,15 @@ async fn a_killed_ffmpeg_is_a_gap_and_no_more() {
 }
 
 #[tokio::test]
-async fn frames_carry_the_time_of_the_picture_not_of_its_encoding() {
+async fn frames_have_the_capture_time_not_the_encoding_time() {
     let server = server();
     let watched = Watched::with(&server.url("clock"), "jpeg = { fps = 15, width = 306 }");
     let mut viewer = watched.watch();
     for _ in 0..5 {
         viewer.frame().await;
     }
-    // While it is held back the pictures inside grow old. Of those that come out
-    // together a viewer sees only the newest, so it may take a few tries.
+    // While ffmpeg is stopped, the pictures in it grow old. When it resumes, a viewer sees only
+    // the newest of those it outputs, so this may take a few tries.
     for _ in 0..8 {
         let ffmpeg = &ffmpegs("min(iw,306)")[0];
         ffmpeg.signal(Signal::STOP);
@@ -331,11 +328,11 @@ async fn frames_carry_the_time_of_the_picture_not_of_its_encoding() {
             return;
         }
     }
-    panic!("none was held back");
+    panic!("no picture was delayed");
 }
 
 #[tokio::test]
-async fn who_joins_late_sees_the_present_not_the_past_in_fast_forward() {
+async fn a_late_viewer_gets_the_live_picture_without_replaying_the_group() {
     let server = RtspServer::start(RtspServerOptions {
         keys: 150,
         ..Default::default()

@@ -1,6 +1,6 @@
-//! Cameras that take liberties, and what is said to them: they play.
+//! RTSP cameras with unusual behaviour: the hub must play them.
 
-#![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
+#![allow(clippy::unwrap_used, reason = "a failed test setup must panic")]
 
 use crate::support::rtsp::{Camera, H264, JPEG, Peer};
 use crate::support::{Watched, eventually};
@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 const PICTURE: [u8; 12] = [0, 0, 0, 0, 1, 50, 40, 30, 1, 2, 3, 4];
 
 impl Peer {
-    /// A whole picture.
+    /// Sends a complete picture.
     fn picture(&mut self) -> io::Result<()> {
         let mut packet = self.packet(26, &PICTURE);
         packet[5] |= 0x80;
@@ -34,9 +34,9 @@ fn plays(camera: &Camera) -> Watched {
 }
 
 #[tokio::test]
-async fn a_camera_that_asks_in_mid_stream_is_answered() {
-    let heard = Arc::new(Mutex::new(Vec::new()));
-    let ours = heard.clone();
+async fn requests_from_the_camera_in_mid_stream_are_answered() {
+    let answers = Arc::new(Mutex::new(Vec::new()));
+    let ours = answers.clone();
     let camera = Camera::start(move |peer| {
         peer.play(JPEG)?;
         peer.picture()?;
@@ -67,18 +67,21 @@ async fn a_camera_that_asks_in_mid_stream_is_answered() {
     let mut viewer = watched.watch();
     assert_eq!(viewer.size().await, (320, 240));
     viewer.frame().await;
-    assert_eq!(*heard.lock().unwrap(), ["200", "200", "200", "200", "501"]);
+    assert_eq!(
+        *answers.lock().unwrap(),
+        ["200", "200", "200", "200", "501"]
+    );
 }
 
 #[tokio::test]
-async fn a_session_is_ended_however_an_attempt_ends() {
+async fn every_attempt_ends_its_session() {
     let ended = Arc::new(AtomicUsize::new(0));
     let begun = Arc::new(AtomicUsize::new(0));
     let at_once = Arc::new(AtomicBool::new(false));
     let (count, open, both) = (ended.clone(), begun.clone(), at_once.clone());
     let camera = Camera::start(move |peer| {
         peer.play(JPEG)?;
-        // The session before this one is over.
+        // The previous session has ended.
         both.fetch_or(
             open.fetch_add(1, Ordering::SeqCst) > count.load(Ordering::SeqCst),
             Ordering::SeqCst,
@@ -100,14 +103,14 @@ async fn a_session_is_ended_however_an_attempt_ends() {
     let watched = plays(&camera);
     let mut viewer = watched.watch();
     viewer.frame().await;
-    // Nothing more comes, so the attempt is given up and another made.
+    // Nothing more arrives, so the attempt is given up and retried.
     watched.until(|status| status.restarts > 0).await;
     viewer.frame_with(|frame| frame.discontinuity).await;
     assert!(!at_once.load(Ordering::SeqCst), "two sessions at once");
 }
 
 #[tokio::test]
-async fn challenges_that_are_renewed_at_every_step_are_answered() {
+async fn a_new_challenge_at_every_request_is_answered() {
     let camera = Camera::start(|peer| {
         let mut nonce = 0;
         loop {
@@ -120,7 +123,7 @@ async fn challenges_that_are_renewed_at_every_step_are_answered() {
                 peer.challenge(&request, &challenge)?;
                 continue;
             }
-            // Each nonce is good for one request.
+            // Each nonce is valid for one request.
             nonce += 1;
             peer.answer_as_usual(&request, JPEG)?;
             if request.starts_with("PLAY") {
@@ -157,13 +160,13 @@ async fn a_wrong_password_is_sent_once() {
 }
 
 #[tokio::test]
-async fn a_redirection_is_followed_without_the_password() {
+async fn a_redirect_is_followed_without_the_password() {
     let told = Arc::new(AtomicBool::new(false));
-    let heard = told.clone();
+    let seen = told.clone();
     let elsewhere = Camera::start(move |peer| {
         loop {
             let request = peer.request()?;
-            heard.fetch_or(request.contains("Authorization"), Ordering::SeqCst);
+            seen.fetch_or(request.contains("Authorization"), Ordering::SeqCst);
             peer.answer_as_usual(&request, JPEG)?;
             if request.starts_with("PLAY") {
                 peer.picture()?;
@@ -189,11 +192,11 @@ async fn a_redirection_is_followed_without_the_password() {
         peer.request()?;
         peer.write(b"RTSP/1.0 302 Moved\r\nLocation: /again\r\n\r\n")
     });
-    assert_eq!(plays(&around).failure().await, "it redirects in circles");
+    assert_eq!(plays(&around).failure().await, "too many redirects");
 }
 
 #[tokio::test]
-async fn what_has_one_meaning_is_understood() {
+async fn unambiguous_protocol_deviations_are_accepted() {
     let camera = Camera::start(|peer| {
         peer.request()?;
         let sdp = "\u{FEFF}v=0\nc=IN IP4 '&\nm=video -1 RTP/AVP 26\na=control:t\njunk\n";
@@ -209,7 +212,7 @@ async fn what_has_one_meaning_is_understood() {
               Transport: RTP/AVP/TCP; unicast; ssrc=1234567890; source=; interleaved = 3-4\n\n",
         )?;
         peer.request()?;
-        // A report ahead of the answer, and another channel's packet.
+        // An RTCP report before the response, and another channel's packet.
         peer.write(b"$\x04\0\x04\x80\xc8\0\0$\x09\0\x02ab")?;
         peer.write(b"RTSP/1.0 200 OK\nRTP-Info: url=x;seq=9;rtptime=1\nCSeq: 1\n\n")?;
         let mut picture = peer.packet(26, &PICTURE);

@@ -1,6 +1,6 @@
-//! A device that pushes JPEG, by a library that the hub does not use.
+//! A device that pushes JPEG, with a library that the hub does not use.
 
-#![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
+#![allow(clippy::unwrap_used, reason = "a failed test setup must panic")]
 
 use super::PATIENCE;
 use super::http::call;
@@ -16,10 +16,10 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-/// The administrator of the tests.
+/// The administrator's token in the tests.
 pub const ADMIN: &str = "sk_of-the-administrator-of-tests";
 
-/// A key and where its device pushes.
+/// A key, and the path its device pushes to.
 #[derive(Clone, Debug)]
 pub struct Key {
     pub id: String,
@@ -29,7 +29,7 @@ pub struct Key {
 }
 
 impl Key {
-    /// Mints one.
+    /// Mints a key.
     pub async fn mint(hub: SocketAddr, app: &str, room: &str) -> Self {
         let line = format!("POST /api/v1/apps/{app}/ws-ingest");
         let made = call(hub, &line, ADMIN, &json!({ "room": room }).to_string()).await;
@@ -53,7 +53,7 @@ impl Key {
     }
 }
 
-/// A small JPEG with a number in it.
+/// Returns a small JPEG with this sequence number.
 pub fn picture(number: u64) -> Bytes {
     let small = Picture {
         bytes: 2_000,
@@ -62,7 +62,7 @@ pub fn picture(number: u64) -> Bytes {
     small.encode_now(number)
 }
 
-/// A device that is connected.
+/// A connected device.
 pub struct Device(WebSocketStream<TcpStream>);
 
 impl Device {
@@ -80,7 +80,7 @@ impl Device {
         Self(socket)
     }
 
-    /// Connects with a key, and waits until it may send; what it was told.
+    /// Connects with a key and waits for `ready`, which is also returned.
     pub async fn ready(hub: SocketAddr, key: &Key) -> (Self, Value) {
         let bearer = format!("Bearer {}", key.secret);
         let mut device = Self::open(hub, &key.path, &[("authorization", &bearer)]).await;
@@ -95,7 +95,7 @@ impl Device {
         sent.expect("the hub reads").expect("an open socket");
     }
 
-    /// Sends a message that a hub which has closed need not take.
+    /// Sends a message that the hub need not accept if it has closed.
     pub async fn try_send(&mut self, message: Message) -> bool {
         let sent = timeout(PATIENCE, self.0.send(message)).await;
         sent.expect("the hub reads").is_ok()
@@ -106,18 +106,18 @@ impl Device {
         self.send(Message::binary(jpeg)).await;
     }
 
-    /// The next text.
+    /// Returns the next text message.
     pub async fn text(&mut self) -> Value {
         loop {
             match timeout(PATIENCE, self.0.next()).await.expect("in time") {
                 Some(Ok(Message::Text(text))) => return serde_json::from_str(&text).unwrap(),
                 Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
-                other => panic!("no text but {other:?}"),
+                other => panic!("expected a text, got {other:?}"),
             }
         }
     }
 
-    /// Waits until the hub closes: what it said before, and the code.
+    /// Waits until the hub closes; returns its last text and the close code.
     pub async fn refused(&mut self, limit: Duration) -> (String, u16) {
         let mut said = String::new();
         let closed = timeout(limit, async {
@@ -132,7 +132,7 @@ impl Device {
                     }
                     Some(Ok(Message::Close(Some(frame)))) => return u16::from(frame.code),
                     Some(Ok(_) | Err(Error::Io(_))) => {}
-                    other => panic!("no close but {other:?}"),
+                    other => panic!("expected a close, got {other:?}"),
                 }
             }
         });
@@ -140,7 +140,7 @@ impl Device {
         (said, code)
     }
 
-    /// Reads what comes for a while; whether the socket stays open.
+    /// Reads for a while. Returns whether the socket stays open.
     pub async fn stays_open(&mut self, limit: Duration) -> bool {
         let ended = timeout(limit, async {
             while let Some(Ok(message)) = self.0.next().await {

@@ -1,4 +1,4 @@
-//! The doctor as a process, and servers by hand for it to examine.
+//! The doctor as a process, and hand-written servers for it to examine.
 
 use super::hub::OCELLI;
 use std::io::{Read, Write};
@@ -7,7 +7,7 @@ use std::process::{Command, Output, Stdio};
 use std::thread;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
-/// What the doctor says, and its exit code.
+/// The doctor's output and its exit code.
 pub struct Verdict {
     pub code: Option<i32>,
     pub text: String,
@@ -22,7 +22,8 @@ impl Verdict {
         Self { code, text, all }
     }
 
-    /// The line of one check with one result; with what was compared behind it.
+    /// Returns the output line of one check with this result, including the comparison after
+    /// it.
     pub fn finding(&self, result: &str, check: &str) -> String {
         let lines: Vec<_> = self.text.lines().collect();
         let begin = format!("{result}  {check:<15}");
@@ -52,7 +53,7 @@ impl Verdict {
         }
     }
 
-    /// Nothing failed but this.
+    /// Checks that nothing failed except these.
     pub fn only(&self, checks: &[&str]) {
         let failed: Vec<_> = self
             .text
@@ -65,7 +66,7 @@ impl Verdict {
         }
     }
 
-    pub fn is_well(&self) {
+    pub fn passes(&self) {
         assert_eq!(self.code, Some(0), "{}", self.all);
         let bad = self
             .text
@@ -75,12 +76,12 @@ impl Verdict {
     }
 }
 
-/// The doctor with these arguments.
+/// Runs the doctor with these arguments.
 pub fn doctor(arguments: &[&str]) -> Verdict {
     doctor_with(arguments, &[])
 }
 
-/// The doctor with these arguments and more in its environment.
+/// Runs the doctor with these arguments and additional environment variables.
 pub fn doctor_with(arguments: &[&str], environment: &[(&str, &str)]) -> Verdict {
     let mut command = Command::new("timeout");
     command.envs(environment.iter().copied());
@@ -88,7 +89,7 @@ pub fn doctor_with(arguments: &[&str], environment: &[(&str, &str)]) -> Verdict 
     Verdict::of(&command.stdin(Stdio::null()).output().expect("it runs"))
 }
 
-/// Reads a request to its empty line.
+/// Reads a request up to its empty line.
 pub fn request(stream: &mut impl Read) -> Option<String> {
     let mut read = Vec::new();
     let mut byte = [0];
@@ -101,15 +102,15 @@ pub fn request(stream: &mut impl Read) -> Option<String> {
     Some(String::from_utf8_lossy(&read).into_owned())
 }
 
-/// The value of a request's header; empty if it has none.
+/// Returns the value of a request's header; empty if it has none.
 pub fn header<'a>(request: &'a str, name: &str) -> &'a str {
     let mut lines = request.lines();
     let line = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
     line.unwrap_or_default()
 }
 
-/// A server that answers each connection's request with `answer` of it, and then
-/// reads until the client leaves.
+/// Starts a server that answers each connection's request with `answer`, and then reads until
+/// the client disconnects.
 pub fn server(answer: impl Fn(&str) -> Vec<u8> + Send + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address");
@@ -127,7 +128,7 @@ pub fn server(answer: impl Fn(&str) -> Vec<u8> + Send + 'static) -> String {
     format!("ws://{address}/socket")
 }
 
-/// The right answer to a request.
+/// Returns the correct response to a request.
 pub fn right(request: &str) -> String {
     let key = header(request, "Sec-WebSocket-Key");
     let accept = derive_accept_key(key.as_bytes());
@@ -137,23 +138,23 @@ pub fn right(request: &str) -> String {
     )
 }
 
-/// Bytes to be spoilt, and what becomes of the first of them.
-pub type Spoil = &'static [(&'static [u8], u8)];
+/// Byte sequences to corrupt, and the replacement of their first byte.
+pub type Corruption = &'static [(&'static [u8], u8)];
 
-/// Passes connections on to an RTSP server's `port`, its answers spoilt; those
-/// beyond `limit` are told that the camera is busy.
-pub fn proxy(port: u16, spoil: Spoil, limit: usize) -> u16 {
+/// Forwards connections to an RTSP server's `port` and corrupts its responses. Connections
+/// beyond `limit` get a busy response.
+pub fn proxy(port: u16, corruption: Corruption, limit: usize) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let own = listener.local_addr().expect("an address").port();
     thread::spawn(move || {
         for (count, client) in listener.incoming().flatten().enumerate() {
-            thread::spawn(move || pass_on(client, port, spoil, count >= limit));
+            thread::spawn(move || pass_on(client, port, corruption, count >= limit));
         }
     });
     own
 }
 
-fn pass_on(mut client: TcpStream, port: u16, spoil: Spoil, busy: bool) -> Option<()> {
+fn pass_on(mut client: TcpStream, port: u16, corruption: Corruption, busy: bool) -> Option<()> {
     if busy {
         request(&mut client)?;
         let answer = b"RTSP/1.0 453 Not Enough Bandwidth\r\nCSeq: 1\r\n\r\n";
@@ -169,7 +170,7 @@ fn pass_on(mut client: TcpStream, port: u16, spoil: Spoil, busy: bool) -> Option
     loop {
         let len = server.read(&mut bytes).ok().filter(|len| *len > 0)?;
         for at in 0..len {
-            for (word, instead) in spoil {
+            for (word, instead) in corruption {
                 if bytes[at..len].starts_with(word) {
                     bytes[at] = *instead;
                 }

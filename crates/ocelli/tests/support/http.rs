@@ -1,11 +1,11 @@
-//! HTTP by hand.
+//! A raw HTTP client.
 
 use ocelli_testkit::websocket::{Head, RawSocket};
 use serde_json::Value;
 use std::net::SocketAddr;
 use tokio::net::{TcpSocket, TcpStream};
 
-/// An answer.
+/// A response.
 #[derive(Debug)]
 pub struct Answer {
     pub head: Head,
@@ -25,7 +25,7 @@ impl Answer {
         serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("no JSON: {self:?}"))
     }
 
-    /// Checks that it is an error of the HTTP interface's form.
+    /// Checks that it is an error in the format of the HTTP API.
     pub fn is_problem(&self, status: u16, word: &str) {
         assert_eq!(self.status(), status, "{self:?}");
         assert_eq!(self.header("content-type"), "application/json", "{self:?}");
@@ -36,7 +36,7 @@ impl Answer {
         assert!(body["error"].is_string(), "{self:?}");
     }
 
-    /// Checks that it is a refusal in plain text that has this word.
+    /// Checks that it is a refusal in plain text that contains this word.
     pub fn is_plain(&self, status: u16, word: &str) {
         assert_eq!(self.status(), status, "{self:?}");
         let plain = self.header("content-type").starts_with("text/plain");
@@ -45,7 +45,7 @@ impl Answer {
     }
 }
 
-/// Sends a request as it is written and reads the answer to its end.
+/// Sends a request unchanged and reads the response to its end.
 pub async fn ask(address: SocketAddr, request: &str) -> Answer {
     let mut socket = RawSocket::connect(address).await;
     socket.say(request.as_bytes()).await;
@@ -59,12 +59,12 @@ pub async fn ask(address: SocketAddr, request: &str) -> Answer {
     Answer { head, body }
 }
 
-/// A GET of this path.
+/// Sends a GET for this path.
 pub async fn get(address: SocketAddr, path: &str) -> Answer {
     request(address, "GET", path, &[]).await
 }
 
-/// A request with more headers.
+/// Sends a request with additional headers.
 pub async fn request(address: SocketAddr, method: &str, path: &str, lines: &[&str]) -> Answer {
     let mut text = format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n");
     for line in lines {
@@ -75,7 +75,7 @@ pub async fn request(address: SocketAddr, method: &str, path: &str, lines: &[&st
     ask(address, &text).await
 }
 
-/// A call of the HTTP interface: with a token, and with a JSON body unless it is empty.
+/// Calls the HTTP API with a token, and with a JSON body unless it is empty.
 pub async fn call(address: SocketAddr, line: &str, token: &str, body: &str) -> Answer {
     let mut text = format!("{line} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n");
     if !token.is_empty() {
@@ -91,14 +91,14 @@ pub async fn call(address: SocketAddr, line: &str, token: &str, body: &str) -> A
     ask(address, &text).await
 }
 
-/// A connection whose receive buffer holds little, as on a slow link.
+/// Opens a connection with a small receive buffer, as on a slow link.
 pub async fn narrow(address: SocketAddr) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(8 * 1024).unwrap();
     socket.connect(address).await.expect("a connection")
 }
 
-/// The header lines of a good handshake, beside `Host`.
+/// The header lines of a valid handshake, except `Host`.
 pub const UPGRADE: [&str; 4] = [
     "Upgrade: websocket",
     "Connection: Upgrade",
@@ -106,7 +106,7 @@ pub const UPGRADE: [&str; 4] = [
     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
 ];
 
-/// The request for a WebSocket.
+/// Returns the request that opens a WebSocket.
 pub fn upgrade(address: SocketAddr, path: &str) -> String {
     let lines = UPGRADE.join("\r\n");
     format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n{lines}\r\n\r\n")

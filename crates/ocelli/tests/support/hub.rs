@@ -10,14 +10,14 @@ use std::process::Output;
 /// The program.
 pub const OCELLI: &str = env!("CARGO_BIN_EXE_ocelli");
 
-/// A hub with this configuration, still to be started.
+/// Returns a builder for a hub with this configuration.
 pub fn configured(dir: &Dir, text: &str) -> HubBuilder {
     Hub::builder(OCELLI)
         .args(["serve", "--config"])
         .arg(dir.write("ocelli.toml", text))
 }
 
-/// A hub that keeps what outlives it in `data`, and knows the administrator's token.
+/// Starts a hub with its data in `data` and the administrator's token.
 pub fn keeping(data: &Path) -> Hub {
     keeping_on(data, "127.0.0.1:0")
 }
@@ -31,7 +31,7 @@ pub fn keeping_on(data: &Path, listen: &str) -> Hub {
         .start()
 }
 
-/// The names of all cameras of a hub.
+/// Returns the ids of all cameras of a hub.
 pub async fn ids(hub: &Hub) -> Vec<String> {
     let listed = get(hub.addr(), "/api/v1/cameras").await.json();
     let cameras = listed["data"].as_array().expect("a list").clone();
@@ -39,7 +39,7 @@ pub async fn ids(hub: &Hub) -> Vec<String> {
     ids.map(str::to_owned).collect()
 }
 
-/// What a program printed that has succeeded.
+/// Returns the output of a program that must have succeeded.
 pub fn said(output: &Output) -> String {
     assert!(output.status.success(), "{output:?}");
     String::from_utf8_lossy(&output.stdout).trim().to_owned()

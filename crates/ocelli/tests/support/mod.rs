@@ -1,10 +1,10 @@
-//! What the tests share: here a hub in this process with one camera.
+//! Shared test support; this module runs a hub with one camera in the test's process.
 //!
-//! [`http`] and [`wall`] are clients that are not the hub's own code, [`hub`] is the
-//! program as a process, [`site`] the whole server in this process, with cameras that show
-//! what a test tells them.
+//! [`http`] and [`wall`] are clients that share no code with the hub, [`hub`] is the program as
+//! a process, and [`site`] is the whole server in this process, with cameras whose pictures the
+//! test supplies.
 
-// Each test file uses its own part of this.
+// Each test binary uses only a part of this.
 #![allow(dead_code, clippy::unwrap_used)]
 
 pub mod device;
@@ -25,7 +25,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
-/// How long a test waits for what must come.
+/// How long a test waits for an expected event.
 pub const PATIENCE: Duration = Duration::from_secs(25);
 
 /// A hub with one camera.
@@ -35,12 +35,12 @@ pub struct Watched {
 }
 
 impl Watched {
-    /// A camera of this address.
+    /// A camera with this address.
     pub fn new(source: &str) -> Self {
         Self::with(source, "")
     }
 
-    /// A camera of this address with more lines of configuration.
+    /// A camera with this address and additional lines of configuration.
     pub fn with(source: &str, lines: &str) -> Self {
         Self::of(&format!(
             "[[camera]]\nid = \"cam\"\nsource = '{source}'\n{lines}\n"
@@ -55,12 +55,12 @@ impl Watched {
         Self { hub, camera }
     }
 
-    /// Begins to watch.
+    /// Starts watching.
     pub fn watch(&self) -> Viewer {
         Viewer(self.camera.follow(Quality::Main))
     }
 
-    /// Waits until the camera's status is as wanted.
+    /// Waits until `wanted` accepts the camera's status.
     pub async fn until(&self, wanted: impl Fn(&CameraStatus) -> bool) -> CameraStatus {
         let deadline = Instant::now() + PATIENCE;
         let mut changes = self.hub.changes();
@@ -71,12 +71,12 @@ impl Watched {
             }
             match timeout_at(deadline, changes.changed()).await {
                 Ok(Ok(())) => {}
-                _ => panic!("waited in vain; last seen: {status:?}"),
+                _ => panic!("timed out; last status: {status:?}"),
             }
         }
     }
 
-    /// Waits until it fails, and says why.
+    /// Waits until the camera fails; returns the reason.
     pub async fn failure(&self) -> String {
         let _viewer = self.watch();
         let status = self.until(|status| status.state.name() == "failed").await;
@@ -101,34 +101,34 @@ impl Viewer {
         frame.expect("a picture in time")
     }
 
-    /// The next frame that is as wanted.
+    /// Returns the next frame that `wanted` accepts.
     pub async fn frame_with(&mut self, wanted: impl Fn(&Frame) -> bool) -> Frame {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let frame = timeout_at(deadline, self.0.next()).await;
-            let frame = frame.expect("such a picture in time");
+            let frame = frame.expect("a matching picture in time");
             if wanted(&frame) {
                 return frame;
             }
         }
     }
 
-    /// The next frame's size.
+    /// Returns the next frame's size.
     pub async fn size(&mut self) -> (u16, u16) {
         let frame = self.frame().await;
         ocelli_media::jpeg::size(&frame.payload()).expect("a JPEG")
     }
 }
 
-/// The ffmpegs that this process has started and that still run. Tests run side
-/// by side in one process, so a test tells its own by a word on its command line.
+/// Returns the running ffmpeg children of this process. Tests run in parallel in one process,
+/// so a test identifies its own by a word on their command line.
 pub fn ffmpegs(word: &str) -> Vec<Child> {
     let mut children = ocelli_testkit::children_of(std::process::id());
     children.retain(|child| child.name == "ffmpeg" && child.command.contains(word));
     children
 }
 
-/// Waits until `condition` holds, which no event tells of.
+/// Polls until `condition` holds, for conditions without an event.
 pub async fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !condition() {
@@ -137,7 +137,7 @@ pub async fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
-/// What ffmpeg decodes of a JPEG: one grey byte for each of 16 × 16 places.
+/// Returns a JPEG as decoded by ffmpeg: one grey byte for each of 16 × 16 areas.
 pub fn shades(jpeg: &[u8]) -> Vec<u8> {
     use std::io::Write;
     use std::process::{Command, Stdio};

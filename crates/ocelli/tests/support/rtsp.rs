@@ -1,4 +1,4 @@
-//! An RTSP camera by hand.
+//! A hand-written RTSP camera.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -10,10 +10,10 @@ pub const H264: &str = "m=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\n";
 pub const H265: &str = "m=video 0 RTP/AVP 96\r\na=rtpmap:96 H265/90000\r\n";
 pub const JPEG: &str = "m=video 0 RTP/AVP 26\r\n";
 
-/// A camera by hand: every connection gets the same treatment.
+/// A hand-written camera that treats every connection in the same way.
 pub struct Camera {
     pub address: SocketAddr,
-    /// The most that one connection took.
+    /// The most bytes that one connection accepted.
     pub most: Arc<AtomicU64>,
 }
 
@@ -41,7 +41,7 @@ impl Camera {
     }
 }
 
-/// One connection, seen from the camera.
+/// One connection, as seen by the camera.
 pub struct Peer {
     pub stream: TcpStream,
     sequence: u16,
@@ -69,7 +69,7 @@ impl Peer {
         Ok(())
     }
 
-    /// Writes this again and again until the hub has had enough.
+    /// Writes this repeatedly until the hub disconnects.
     pub fn flood(&mut self, piece: &[u8]) -> std::io::Result<()> {
         let many = piece.repeat((65536 / piece.len()).max(1));
         loop {
@@ -87,8 +87,7 @@ impl Peer {
         self.write(answer.as_bytes())
     }
 
-    /// Everything as it should be, until the hub has asked for `last`, which is not
-    /// answered.
+    /// Answers correctly up to the request `last`, which is returned without an answer.
     pub fn until(&mut self, last: &str, media: &str) -> std::io::Result<String> {
         loop {
             let request = self.request()?;
@@ -99,7 +98,7 @@ impl Peer {
         }
     }
 
-    /// What a camera of this video should answer.
+    /// Sends the usual response of a camera with this video.
     pub fn answer_as_usual(&mut self, request: &str, media: &str) -> std::io::Result<()> {
         if request.starts_with("DESCRIBE") {
             let sdp = format!("v=0\r\no=- 0 0 IN IP4 0.0.0.0\r\ns=x\r\nt=0 0\r\n{media}");
@@ -118,7 +117,7 @@ impl Peer {
         self.answer(&request, "Session: 7\r\n", "")
     }
 
-    /// An interleaved RTP packet of the one picture that never ends.
+    /// Returns an interleaved RTP packet of one endless picture.
     pub fn packet(&mut self, kind: u8, payload: &[u8]) -> Vec<u8> {
         let mut packet = vec![b'$', 0];
         packet.extend(((payload.len() + 12) as u16).to_be_bytes());
@@ -130,7 +129,7 @@ impl Peer {
         packet
     }
 
-    /// One packet first, then the other for ever.
+    /// Sends the first packet once, then the other without end.
     pub fn endless(&mut self, kind: u8, first: &[u8], then: &[u8]) -> std::io::Result<()> {
         let first = self.packet(kind, first);
         self.write(&first)?;

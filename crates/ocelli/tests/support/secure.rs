@@ -1,6 +1,6 @@
-//! Clients of TLS that are not the hub's own code: curl, openssl, rustls' client side.
+//! TLS clients that share no code with the hub: curl, openssl, rustls' client side.
 
-#![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
+#![allow(clippy::unwrap_used, reason = "a failed test setup must panic")]
 
 use super::hub::configured;
 use super::tempdir::Dir;
@@ -18,7 +18,7 @@ use tokio_rustls::TlsConnector;
 
 pub type Stream = tokio_rustls::client::TlsStream<TcpStream>;
 
-/// A hub with an authority of its own, and where that is.
+/// A hub with its own authority.
 pub struct Local {
     pub hub: Hub,
     pub dir: Dir,
@@ -29,14 +29,14 @@ impl Local {
         Self::with("")
     }
 
-    /// With more lines of configuration.
+    /// Starts it with additional lines of configuration.
     pub fn with(lines: &str) -> Self {
         let dir = Dir::new("tls");
         let hub = Self::builder(&dir, lines).start();
         Self { hub, dir }
     }
 
-    /// A hub that keeps what outlives it in `kept` of this folder.
+    /// Returns a builder for a hub with its data in `kept` of this folder.
     pub fn builder(dir: &Dir, lines: &str) -> HubBuilder {
         let text = format!(
             "listen = \"127.0.0.1:0\"\n{lines}\n[tls]\nmode = \"local\"\nnames = [\"cams.lan\"]\n\
@@ -53,12 +53,12 @@ impl Local {
         self.hub.addr().port()
     }
 
-    /// curl that trusts the authority.
+    /// Runs curl, which trusts the authority.
     pub fn curl(&self, arguments: &[&str]) -> Output {
         curl(&self.authority(), arguments)
     }
 
-    /// openssl's client, which sends this once it is connected and reads to the end.
+    /// Runs openssl's client, which sends this after connecting and reads to the end.
     pub fn openssl(&self, arguments: &[&str]) -> String {
         let connect = format!("127.0.0.1:{}", self.port());
         let output = Command::new("timeout")
@@ -71,14 +71,14 @@ impl Local {
         text(&output.unwrap())
     }
 
-    /// A connection that trusts the authority, by this name.
+    /// Connects with this server name, trusting the authority.
     pub async fn connect(&self, name: &str, alpn: &[u8]) -> Stream {
         let stream = TcpStream::connect(self.hub.addr()).await.unwrap();
         encrypt(stream, &self.authority(), name, alpn).await
     }
 }
 
-/// curl that trusts this authority.
+/// Runs curl, which trusts this authority.
 pub fn curl(authority: &Path, arguments: &[&str]) -> Output {
     Command::new("curl")
         .args(["-sS", "--max-time", "20", "--cacert"])
@@ -88,14 +88,14 @@ pub fn curl(authority: &Path, arguments: &[&str]) -> Output {
         .unwrap()
 }
 
-/// All that a program said.
+/// Returns all output of a program.
 pub fn text(output: &Output) -> String {
     let (out, err) = (&output.stdout, &output.stderr);
     let [out, err] = [out, err].map(|bytes| String::from_utf8_lossy(bytes));
     format!("{out}{err}")
 }
 
-/// TLS on this connection, by the name that is to be vouched for.
+/// Starts TLS on this connection and verifies this server name.
 pub async fn encrypt(stream: TcpStream, authority: &Path, name: &str, alpn: &[u8]) -> Stream {
     let mut roots = RootCertStore::empty();
     let authority = CertificateDer::from_pem_file(authority).unwrap();
@@ -112,7 +112,7 @@ pub async fn encrypt(stream: TcpStream, authority: &Path, name: &str, alpn: &[u8
     connector.connect(name, stream).await.unwrap()
 }
 
-/// A connection to a server in this process.
+/// Connects to a server in this process.
 pub async fn connect(address: SocketAddr, dir: &Dir, alpn: &[u8]) -> Stream {
     let stream = TcpStream::connect(address).await.unwrap();
     encrypt(stream, &dir.0.join("ca.pem"), "localhost", alpn).await

@@ -1,7 +1,7 @@
-//! The whole server in this process, on a real port, with cameras that show what
-//! a test tells them.
+//! The whole server in this process, on a real port, with cameras whose pictures the test
+//! supplies.
 
-#![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
+#![allow(clippy::unwrap_used, reason = "a failed test setup must panic")]
 
 use super::tempdir::Dir;
 use super::{eventually, http};
@@ -34,11 +34,11 @@ use tokio::net::TcpListener;
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 
-/// A running server; ended when dropped.
+/// A running server; dropping it stops it.
 pub struct Site {
     pub hub: Arc<Hub>,
     pub address: SocketAddr,
-    /// Where its certificate authority is, if it has one.
+    /// The directory of its certificate authority, if it has one.
     pub authority: Option<Dir>,
     pub identity: Arc<Identity>,
     pub ingest: Arc<Ingest>,
@@ -47,17 +47,17 @@ pub struct Site {
 }
 
 impl Site {
-    /// A server without cameras.
+    /// Starts a server without cameras.
     pub async fn start() -> Self {
         Self::start_with(None, |_| {}).await
     }
 
-    /// The same with TLS, by an authority of its own.
+    /// The same with TLS, using its own authority.
     pub async fn start_secure() -> Self {
         Self::start_with(Some(Dir::new("authority")), |_| {}).await
     }
 
-    /// A server without cameras that keeps things in this directory, and knows this
+    /// Starts a server without cameras, with its data in this directory and this
     /// administrator's token.
     pub async fn keeping(data: &Path, admin: &str) -> Self {
         Self::start_with(None, |identity| {
@@ -99,25 +99,25 @@ impl Site {
         }
     }
 
-    /// A server with these cameras.
-    pub async fn with<const N: usize>(rooms: [&str; N]) -> (Self, [Arc<Hand>; N]) {
+    /// Starts a server with these cameras.
+    pub async fn with<const N: usize>(rooms: [&str; N]) -> (Self, [Arc<TestSource>; N]) {
         let site = Self::start().await;
         let hands = rooms.map(|room| site.camera(room));
         (site, hands)
     }
 
     /// Adds a camera to app `live`.
-    pub fn camera(&self, room: &str) -> Arc<Hand> {
+    pub fn camera(&self, room: &str) -> Arc<TestSource> {
         self.add("live", room, false).0
     }
 
-    /// Adds a camera with a small stream beside the main one.
-    pub fn camera_with_substream(&self, room: &str) -> (Arc<Hand>, Arc<Hand>) {
+    /// Adds a camera with a substream.
+    pub fn camera_with_substream(&self, room: &str) -> (Arc<TestSource>, Arc<TestSource>) {
         let (main, sub) = self.add("live", room, true);
         (main, sub.unwrap())
     }
 
-    /// Adds an app; its cameras are public or not.
+    /// Adds an app whose cameras are public or private.
     pub fn app(&self, name: &str, prefix: &str, public_playback: bool) {
         let mut app = App::new(name).unwrap();
         app.room_prefix = prefix.to_owned();
@@ -125,12 +125,22 @@ impl Site {
         self.hub.put_app(app);
     }
 
-    /// Adds a camera, to any app.
-    pub fn add(&self, app: &str, room: &str, sub: bool) -> (Arc<Hand>, Option<Arc<Hand>>) {
+    /// Adds a camera to any app.
+    pub fn add(
+        &self,
+        app: &str,
+        room: &str,
+        sub: bool,
+    ) -> (Arc<TestSource>, Option<Arc<TestSource>>) {
         let id = self.hub.resolve(app, room).unwrap();
-        let (main, sub) = (Arc::<Hand>::default(), sub.then(Arc::<Hand>::default));
-        let upstream =
-            |hand: &Arc<Hand>| self.hub.upstream(&id, hand.clone(), Renditions::default());
+        let (main, sub) = (
+            Arc::<TestSource>::default(),
+            sub.then(Arc::<TestSource>::default),
+        );
+        let upstream = |source: &Arc<TestSource>| {
+            self.hub
+                .upstream(&id, source.clone(), Renditions::default())
+        };
         let streams = (upstream(&main), sub.as_ref().map(upstream));
         let name = format!("Camera {room}");
         let camera = Camera::new(id.clone(), name, "hand", streams.0, streams.1, false);
@@ -138,27 +148,27 @@ impl Site {
         (main, sub)
     }
 
-    /// Takes a camera of app `live` out.
+    /// Removes a camera of app `live`.
     pub fn remove(&self, room: &str) {
         let id = self.hub.resolve("live", room).unwrap();
         self.hub.remove(&id).expect("a camera to remove");
     }
 
-    /// Waits until a camera has so many viewers.
+    /// Waits until a camera has this many viewers.
     pub async fn viewers(&self, id: &str, wanted: usize) {
         let camera = self.hub.find_by_id(id).expect("a camera");
         let what = format!("{wanted} viewers of {id}");
         eventually(&what, || camera.status().viewers == wanted).await;
     }
 
-    /// How many messages of viewers were passed over.
+    /// The number of viewers' messages that were ignored.
     pub async fn ignored(&self) -> u64 {
         let health = http::get(self.address, "/health").await;
         health.json()["ignoredMessages"].as_u64().unwrap()
     }
 }
 
-/// All services of a hub without a configuration.
+/// Creates all services of a hub without a configuration.
 pub fn services(identity: Arc<Identity>) -> Services {
     let ingest = Arc::new(Ingest::new(identity.clone()));
     let policy = Policy {
@@ -193,9 +203,9 @@ impl Drop for Site {
     }
 }
 
-/// A camera in the test's hand.
+/// A camera source that the test controls.
 #[derive(Default)]
-pub struct Hand {
+pub struct TestSource {
     publisher: Mutex<Option<Publisher>>,
     crash: Mutex<Option<String>>,
     crashed: Notify,
@@ -203,7 +213,7 @@ pub struct Hand {
     shown: AtomicUsize,
 }
 
-impl Source for Hand {
+impl Source for TestSource {
     fn run_once(self: Arc<Self>, publisher: Publisher) -> RunOnce {
         Box::pin(async move {
             *self.publisher.lock().unwrap() = Some(publisher);
@@ -219,19 +229,19 @@ impl Source for Hand {
     }
 }
 
-impl Hand {
-    /// How often the hub connected to it.
+impl TestSource {
+    /// How many times the hub connected to it.
     pub fn starts(&self) -> usize {
         self.starts.load(Ordering::SeqCst)
     }
 
-    /// Waits until the hub has connected so many times.
+    /// Waits until the hub has connected this many times.
     pub async fn started(&self, times: usize) {
         eventually("the hub connects", || self.starts() >= times).await;
     }
 
-    /// Shows a picture, counted from 0, to whoever watches; waits until the hub
-    /// is connected.
+    /// Waits until the hub is connected, then shows a picture. Returns its number, counted from
+    /// 0.
     pub async fn show(&self) -> u64 {
         let sequence = self.shown.fetch_add(1, Ordering::SeqCst) as u64;
         let small = jpeg::Picture {
@@ -245,17 +255,14 @@ impl Hand {
 
     /// Shows these bytes.
     pub async fn show_picture(&self, bytes: &[u8], captured: Timestamp) {
-        eventually("somebody to watch", || {
-            self.publisher.lock().unwrap().is_some()
-        })
-        .await;
+        eventually("a viewer", || self.publisher.lock().unwrap().is_some()).await;
         let mut picture = Picture::jpeg(FrameBuffer::copy_from(bytes), Some((320, 240)));
         picture.captured = captured;
         let publisher = self.publisher.lock().unwrap();
         publisher.as_ref().unwrap().publish(picture);
     }
 
-    /// Breaks the connection, for this reason.
+    /// Ends the connection with this reason.
     pub fn crash(&self, reason: &str) {
         *self.crash.lock().unwrap() = Some(reason.to_owned());
         self.crashed.notify_one();

@@ -1,13 +1,13 @@
-//! A folder of a test's own.
+//! A temporary folder for one test.
 
-#![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
+#![allow(clippy::unwrap_used, reason = "a failed test setup must panic")]
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 
-/// A folder that goes with the test.
+/// A folder that is deleted when dropped.
 pub struct Dir(pub PathBuf);
 
 impl Dir {
@@ -19,7 +19,7 @@ impl Dir {
         Self(path)
     }
 
-    /// Writes a file; its path.
+    /// Writes a file; returns its path.
     pub fn write(&self, name: &str, text: &str) -> PathBuf {
         let path = self.0.join(name);
         std::fs::write(&path, text).unwrap();

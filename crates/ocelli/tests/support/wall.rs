@@ -1,7 +1,7 @@
-//! A viewer over a WebSocket, by a library that the hub does not use. It checks
-//! the handshake as strictly as a browser.
+//! A WebSocket viewer, with a library that the hub does not use. It checks the handshake as
+//! strictly as a browser.
 
-#![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
+#![allow(clippy::unwrap_used, reason = "a failed test setup must panic")]
 
 use super::PATIENCE;
 use futures_util::{SinkExt, StreamExt};
@@ -17,29 +17,29 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::HeaderName;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-/// The wall's address.
+/// The wall's path.
 pub const WALL: &str = "/ws/cameras";
 
 /// An open socket.
 pub struct Wall(WebSocketStream<TcpStream>);
 
 impl Wall {
-    /// The plain form.
+    /// Opens the plain form.
     pub async fn plain(address: SocketAddr) -> Self {
         Self::open(address, WALL, None).await
     }
 
-    /// The `ocelli.v2` form; its `hello` is still to come.
+    /// Opens the `ocelli.v2` form; its `hello` has not been read yet.
     pub async fn v2(address: SocketAddr) -> Self {
         Self::open(address, WALL, Some("ocelli.v2")).await
     }
 
-    /// Any path, with a subprotocol if one is given.
+    /// Opens any path, with a subprotocol if one is given.
     pub async fn open(address: SocketAddr, path: &str, protocol: Option<&str>) -> Self {
         Self::with(address, path, protocol, &[]).await
     }
 
-    /// The same with more header lines.
+    /// The same with additional header lines.
     pub async fn with(
         address: SocketAddr,
         path: &str,
@@ -50,7 +50,7 @@ impl Wall {
         Self::over(stream, path, protocol, lines).await
     }
 
-    /// On a connection whose receive buffer holds little, as on a slow link.
+    /// The same on a connection with a small receive buffer, as on a slow link.
     pub async fn narrow(address: SocketAddr, protocol: Option<&str>) -> Self {
         let stream = super::http::narrow(address).await;
         Self::over(stream, WALL, protocol, &[]).await
@@ -83,7 +83,7 @@ impl Wall {
         self.say_text(&command.to_string()).await;
     }
 
-    /// Sends a text as it is.
+    /// Sends a text unchanged.
     pub async fn say_text(&mut self, text: &str) {
         self.send(Message::text(text)).await;
     }
@@ -106,21 +106,21 @@ impl Wall {
             .await;
     }
 
-    /// The next message, or the connection's end; none if the time is over.
+    /// Returns the next message or the connection's error, or none on timeout.
     pub async fn next(&mut self, limit: Duration) -> Option<Result<Message, Error>> {
         let next = timeout(limit, self.0.next()).await.ok()?;
         Some(next.unwrap_or(Err(Error::ConnectionClosed)))
     }
 
-    /// The next message before the deadline. Not in so much time from now: the
-    /// hub's pings would make that for ever.
+    /// Returns the next message before the deadline. The limit is not a duration from now,
+    /// because the hub's pings would extend it indefinitely.
     async fn expect(&mut self, deadline: Instant) -> Message {
         let left = deadline.saturating_duration_since(Instant::now());
-        let next = self.next(left).await.expect("what was waited for in time");
+        let next = self.next(left).await.expect("the expected message in time");
         next.expect("an open socket")
     }
 
-    /// The next frame of the plain form; any text is a fault.
+    /// Returns the next frame of the plain form; a text message is an error.
     pub async fn frame(&mut self) -> (String, Vec<u8>) {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -131,19 +131,19 @@ impl Wall {
                     return (id, picture.to_vec());
                 }
                 Message::Ping(_) | Message::Pong(_) => {}
-                other => panic!("not for a plain client: {other:?}"),
+                other => panic!("invalid for a plain client: {other:?}"),
             }
         }
     }
 
-    /// The camera and the number of the next picture of the testkit's making.
+    /// Returns the camera and the number of the testkit's next picture.
     pub async fn numbered(&mut self) -> (String, u64) {
         let (id, picture) = self.frame().await;
         let stamp = jpeg::stamp(&picture).expect("a stamped picture");
         (id, stamp.sequence)
     }
 
-    /// The next frame of the `ocelli.v2` form; events are passed over.
+    /// Returns the next frame of the `ocelli.v2` form; events are skipped.
     pub async fn frame_v2(&mut self) -> V2 {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -155,7 +155,7 @@ impl Wall {
         }
     }
 
-    /// The next event of this type; everything else is passed over.
+    /// Returns the next event of this type; everything else is skipped.
     pub async fn event(&mut self, kind: &str) -> Value {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -170,11 +170,11 @@ impl Wall {
         }
     }
 
-    /// Lets the hub do all that was said to it: it answers commands in order. The
-    /// frames that came meanwhile.
+    /// Waits until the hub has executed all commands, which it answers in order. Returns the
+    /// frames that arrived meanwhile.
     pub async fn settle(&mut self) -> Vec<V2> {
         let mut frames = Vec::new();
-        // An answer may pass by a frame that is ready; several in a row do not.
+        // One answer may overtake a frame that is ready; several in a row do not.
         for round in 0..6 {
             self.say(json!({ "cmd": "ping", "t": round })).await;
             let deadline = Instant::now() + PATIENCE;
@@ -191,7 +191,7 @@ impl Wall {
         frames
     }
 
-    /// The code that the hub closes with; none if the connection just ends.
+    /// Returns the hub's close code, or none if the connection just ends.
     pub async fn close_code(&mut self) -> Option<u16> {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -204,7 +204,7 @@ impl Wall {
         }
     }
 
-    /// The connection beneath.
+    /// The underlying connection.
     pub fn stream(&self) -> &TcpStream {
         self.0.get_ref()
     }

@@ -1,4 +1,4 @@
-//! Numbers over time: series of samples, and what monitoring systems read.
+//! Telemetry: series of samples, metrics, health and logs.
 
 mod monitoring;
 mod series;

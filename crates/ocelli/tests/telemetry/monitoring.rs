@@ -1,6 +1,6 @@
-//! What monitors ask of a hub, and what its log says: numbers, health, readiness.
+//! Interfaces for monitoring: metrics, health, readiness, and the log.
 
-#![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
+#![allow(clippy::unwrap_used, reason = "a failed test setup must panic")]
 
 use crate::support::PATIENCE;
 use crate::support::http::{Answer, call, get, request};
@@ -18,7 +18,7 @@ use tokio::time::Instant;
 
 const TOKEN: &str = "sk_scrape-scrape-scrape-scrape";
 
-/// The rows of a text of metrics: name with labels, and value.
+/// Parses metrics text: name with labels, and value.
 fn rows(text: &str) -> BTreeMap<String, f64> {
     let rows = text.lines().filter(|line| !line.starts_with('#'));
     rows.map(|row| {
@@ -73,7 +73,7 @@ async fn cameras_sinks_and_refusals_are_counted() {
     assert!(now["process_open_fds"] > 3.0);
     assert!(
         now["ocelli_connections"] >= 2.0,
-        "the wall's and the scrape's"
+        "one for the wall, one for the scrape"
     );
 
     get(site.address, "/ws/cameras")
@@ -90,7 +90,7 @@ async fn cameras_sinks_and_refusals_are_counted() {
 }
 
 #[tokio::test]
-async fn cameras_that_are_not_public_are_not_counted_for_everybody() {
+async fn private_cameras_are_not_in_public_metrics() {
     let site = Site::start().await;
     site.app("inside", "inside", false);
     site.add("inside", "safe", false);
@@ -102,9 +102,9 @@ async fn cameras_that_are_not_public_are_not_counted_for_everybody() {
     );
 }
 
-/// What a parser that we did not write makes of it.
+/// The metrics, read by an independent parser.
 #[tokio::test]
-async fn an_independent_parser_reads_the_numbers() {
+async fn an_independent_parser_reads_the_metrics() {
     let (site, [cam]) = Site::with(["cam"]).await;
     let mut wall = Wall::plain(site.address).await;
     wall.subscribe(&["cam"]).await;
@@ -138,7 +138,7 @@ async fn an_independent_parser_reads_the_numbers() {
     }
 }
 
-/// What Python's library reads, a line for each family: type, name, how many rows.
+/// Returns what Python's library parses, one line per family: type, name, number of rows.
 fn parse(module: &str, text: &str) -> Vec<String> {
     let script = format!(
         "import sys\n\
@@ -147,7 +147,7 @@ fn parse(module: &str, text: &str) -> Vec<String> {
              assert family.documentation, family\n    \
              print(family.type, family.name, len(family.samples))"
     );
-    // Another Python than Debian's may stand before it, without the package.
+    // A different Python without the package may come first on the PATH.
     let mut python = Command::new("/usr/bin/python3")
         .args(["-c", &script])
         .stdin(Stdio::piped())
@@ -158,7 +158,7 @@ fn parse(module: &str, text: &str) -> Vec<String> {
     std::io::Write::write_all(&mut stdin, text.as_bytes()).unwrap();
     drop(stdin);
     let output = python.wait_with_output().unwrap();
-    assert!(output.status.success(), "it reads all of it");
+    assert!(output.status.success(), "the parser accepts all of it");
     let families = String::from_utf8(output.stdout).unwrap();
     families.lines().map(str::to_owned).collect()
 }
@@ -172,7 +172,7 @@ fn hub(lines: &str) -> (Hub, Dir) {
 }
 
 #[tokio::test]
-async fn metrics_ask_for_their_token_or_are_turned_off() {
+async fn metrics_require_their_token_or_are_disabled() {
     let (hub, _dir) = hub("[metrics]\ntoken_file = \"TOKEN_FILE\"\n\
         [app.inside]\npublic_playback = false\n\
         [[camera]]\nid = \"safe\"\napp = \"inside\"\nsource = \"pattern:\"\n");
@@ -190,8 +190,8 @@ async fn metrics_ask_for_their_token_or_are_turned_off() {
 }
 
 #[tokio::test]
-async fn who_may_watch_cameras_may_count_them_and_ask_for_their_health() {
-    let (hub, _dir) = tended(
+async fn permission_to_watch_includes_metrics_and_health() {
+    let (hub, _dir) = administered(
         "[app.inside]\npublic_playback = false\n\
         [[camera]]\nid = \"safe\"\napp = \"inside\"\nsource = \"pattern:\"\n\
         [[camera]]\nid = \"door\"\nsource = \"pattern:\"\n",
@@ -223,15 +223,15 @@ async fn who_may_watch_cameras_may_count_them_and_ask_for_their_health() {
     told.is_problem(401, "no such token");
 }
 
-/// One that is tended by a token.
-fn tended(lines: &str) -> (Hub, Dir) {
+/// A hub with an administrator's token.
+fn administered(lines: &str) -> (Hub, Dir) {
     let dir = Dir::new("monitoring");
     let hub = configured(&dir, &format!("listen = \"127.0.0.1:0\"\n{lines}"));
     (hub.env("OCELLI_ADMIN_TOKEN", TOKEN).start(), dir)
 }
 
 #[tokio::test]
-async fn a_hub_is_ready_also_without_its_store_and_says_what_is_wrong() {
+async fn a_hub_without_its_store_is_ready_and_reports_the_failure() {
     let (hub, _dir) = hub("");
     let answer = get(hub.addr(), "/ready").await;
     assert_eq!(answer.status(), 200);
@@ -253,9 +253,9 @@ async fn a_camera_is_healthy_only_while_its_picture_is_fresh() {
     let asleep = health(&site, "?wake=false").await;
     assert_eq!(asleep.status(), 503, "{asleep:?}");
     assert_eq!(asleep.json()["data"]["state"], "idle");
-    assert_eq!(cam.starts(), 0, "it sleeps on");
+    assert_eq!(cam.starts(), 0, "it stays idle");
 
-    // One that sleeps is woken, and its first picture waited for.
+    // An idle camera is woken, and its first picture is awaited.
     let (awake, _) = tokio::join!(health(&site, ""), cam.show());
     assert_eq!(awake.status(), 200, "{awake:?}");
     let told = &awake.json()["data"];
@@ -265,7 +265,7 @@ async fn a_camera_is_healthy_only_while_its_picture_is_fresh() {
     );
     assert_eq!(told["maxAgeMs"], 10_000);
 
-    // A picture that was taken long ago is no fresh one, whenever it arrives.
+    // A picture captured long ago is not fresh, whenever it arrives.
     let past = site.hub.clock().now().0 - 11_000_000;
     let old = jpeg::Picture::QVGA.encode_now(1);
     cam.show_picture(&old, ocelli_core::Timestamp(past)).await;
@@ -282,7 +282,7 @@ async fn a_camera_is_healthy_only_while_its_picture_is_fresh() {
 }
 
 #[tokio::test]
-async fn a_camera_that_does_not_wake_is_told_after_ten_seconds() {
+async fn a_camera_that_does_not_wake_is_reported_after_ten_seconds() {
     let (site, [_cam]) = Site::with(["cam"]).await;
     let begun = Instant::now();
     let url = format!("http://{}/api/v1/cameras/cam/health", site.address);
@@ -298,7 +298,7 @@ async fn a_camera_that_does_not_wake_is_told_after_ten_seconds() {
 }
 
 #[tokio::test]
-async fn a_camera_that_fails_while_it_wakes_is_told_at_once() {
+async fn a_camera_that_fails_to_wake_is_reported_at_once() {
     let (site, [cam]) = Site::with(["cam"]).await;
     let begun = Instant::now();
     let breaks = async {
@@ -314,12 +314,12 @@ async fn a_camera_that_fails_while_it_wakes_is_told_at_once() {
     assert_eq!(told["reason"], "the cable is out");
     assert!(
         begun.elapsed() < Duration::from_secs(9),
-        "it does not wait the ten out"
+        "it does not wait ten seconds"
     );
 }
 
 #[tokio::test]
-async fn the_health_of_a_camera_is_told_to_those_who_may_watch_it() {
+async fn camera_health_requires_permission_to_watch() {
     let site = Site::start().await;
     site.app("inside", "inside", false);
     site.add("inside", "safe", false);
@@ -328,7 +328,7 @@ async fn the_health_of_a_camera_is_told_to_those_who_may_watch_it() {
 }
 
 #[tokio::test]
-async fn a_log_in_json_is_an_object_a_line() {
+async fn a_json_log_has_one_object_per_line() {
     let (hub, _dir) = hub(
         "[log]\nformat = \"json\"\n[[camera]]\nid = \"gone\"\nkeep = true\n\
          source = \"http://viewer:hu5h@127.0.0.1:9/\"\n",
@@ -349,8 +349,8 @@ async fn a_log_in_json_is_an_object_a_line() {
 }
 
 #[tokio::test]
-async fn a_socket_that_is_refused_is_logged_once_without_what_it_brought() {
-    let (hub, _dir) = tended("");
+async fn a_refused_socket_is_logged_once_without_its_credentials() {
+    let (hub, _dir) = administered("");
     let upgrade = async |path: &str| {
         let mut socket = RawSocket::connect(hub.addr()).await;
         let request = format!(
@@ -362,7 +362,7 @@ async fn a_socket_that_is_refused_is_logged_once_without_what_it_brought() {
         socket.head().await.expect("an answer").status
     };
     assert_eq!(upgrade("/live/ws?app=live&room=nobody").await, 404);
-    // A browser reads the code of a close, so there is one: 4401.
+    // Browsers can read close codes, so the refusal is one: 4401.
     assert_eq!(upgrade("/ws/cameras?token=pt_h1dden").await, 101);
     let lines = [("/live/ws: ", "\"nobody\""), ("/ws/cameras: ", "token")];
     for (path, word) in lines {
@@ -406,7 +406,7 @@ async fn a_flood_of_refusals_does_not_flood_the_log() {
 }
 
 #[tokio::test]
-async fn a_camera_that_fails_and_fails_is_a_line_now_and_then() {
+async fn repeated_failures_of_a_camera_are_logged_occasionally() {
     let (hub, _dir) = hub(
         "[[camera]]\nid = \"gone\"\nkeep = true\nsource = \"http://127.0.0.1:9/\"\n\
          [[camera]]\nid = \"here\"\nkeep = true\nsource = \"pattern:\"\n",
@@ -437,7 +437,7 @@ async fn a_camera_that_fails_and_fails_is_a_line_now_and_then() {
 }
 
 #[test]
-fn what_is_logged_and_told_can_be_configured_only_rightly() {
+fn invalid_log_and_metrics_settings_are_refused() {
     let dir = Dir::new("monitoring-wrong");
     for (lines, word) in [
         ("[log]\nformat = \"xml\"\n", "\"json\""),

@@ -1,6 +1,6 @@
-//! What the `ocelli.v2` form tells beside frames.
+//! Events of the `ocelli.v2` form.
 
-#![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
+#![allow(clippy::unwrap_used, reason = "a failed test setup must panic")]
 
 use crate::support::PATIENCE;
 use crate::support::http::get;
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 use tokio_tungstenite::tungstenite::Message;
 
-/// The next `camera` event in which this camera is in this state.
+/// Returns the next `camera` event in which this camera is in this state.
 async fn state(wall: &mut Wall, id: &str, wanted: &str) -> Value {
     loop {
         let event = wall.event("camera").await;
@@ -52,9 +52,9 @@ async fn hello_comes_first_with_the_version_the_time_and_the_cameras() {
 }
 
 #[tokio::test]
-async fn a_camera_s_states_are_told_as_they_change() {
+async fn state_changes_of_a_camera_are_sent() {
     let (site, [cam]) = Site::with(["cam"]).await;
-    // One who only looks on is told too.
+    // A viewer without subscriptions gets the states too.
     let mut wall = Wall::v2(site.address).await;
     let mut viewer = Wall::plain(site.address).await;
     viewer.subscribe(&["cam"]).await;
@@ -88,7 +88,7 @@ async fn a_camera_s_states_are_told_as_they_change() {
 }
 
 #[tokio::test]
-async fn a_failed_camera_recovers_by_itself_and_at_once_when_asked() {
+async fn a_failed_camera_recovers_by_itself_and_sooner_on_retry() {
     let (site, [cam]) = Site::with(["cam"]).await;
     let mut wall = Wall::v2(site.address).await;
     wall.subscribe(&["cam"]).await;
@@ -104,7 +104,7 @@ async fn a_failed_camera_recovers_by_itself_and_at_once_when_asked() {
     assert!(waited > Duration::from_millis(1500), "{waited:?}");
     assert!(waited < Duration::from_secs(4), "{waited:?}");
     cam.crash("no route");
-    // The next wait is longer; a hand on the button ends it.
+    // The next wait is longer; a retry command shortens it.
     let begun = Instant::now();
     let camera = site.hub.find_by_id("cam").expect("it is there");
     while camera.status().restarts < 4 {
@@ -113,7 +113,7 @@ async fn a_failed_camera_recovers_by_itself_and_at_once_when_asked() {
     wall.say(json!({ "cmd": "retry", "cameras": ["live-cam"] }))
         .await;
     cam.started(5).await;
-    // In 2 s, for nobody hammers a camera; by itself it would be 4 s.
+    // After 2 s, because retries are rate-limited; by itself it would be 4 s.
     assert!(begun.elapsed() < Duration::from_millis(3500));
     cam.show().await;
     assert_eq!(wall.frame_v2().await.id, "cam");
@@ -123,7 +123,7 @@ async fn a_failed_camera_recovers_by_itself_and_at_once_when_asked() {
 }
 
 #[tokio::test]
-async fn cameras_come_and_go() {
+async fn added_and_removed_cameras_are_announced() {
     let (site, [_first]) = Site::with(["first"]).await;
     let mut wall = Wall::v2(site.address).await;
     wall.event("hello").await;
@@ -134,37 +134,37 @@ async fn cameras_come_and_go() {
     assert_eq!(event["camera"], expected);
     site.remove("first");
     assert_eq!(wall.event("gone").await["id"], "first");
-    // What is hidden neither comes nor goes.
+    // Hidden cameras cause no events.
     site.app("shed", "shed", false);
     site.add("shed", "hidden", false);
-    // Another camera of a known id is news, though all its numbers are the same.
+    // A new camera with a known id is announced, even if all its numbers are the same.
     site.remove("second");
     site.camera("second");
     assert_eq!(wall.event("camera").await["camera"]["id"], "second");
 }
 
 #[tokio::test]
-async fn events_come_through_to_a_viewer_that_is_never_without_a_frame() {
+async fn events_reach_a_viewer_with_a_permanent_backlog_of_frames() {
     let site = Site::start().await;
     let rooms: Vec<String> = (0..8).map(|at| format!("cam{at}")).collect();
-    let hands: Vec<_> = rooms.iter().map(|room| site.camera(room)).collect();
+    let sources: Vec<_> = rooms.iter().map(|room| site.camera(room)).collect();
     let mut wall = Wall::narrow(site.address, Some("ocelli.v2")).await;
     wall.subscribe(&["*"]).await;
-    for (room, hand) in rooms.iter().zip(&hands) {
+    for (room, source) in rooms.iter().zip(&sources) {
         site.viewers(room, 1).await;
-        hand.started(1).await;
+        source.started(1).await;
     }
     let showing = tokio::spawn(async move {
         let picture = Picture::VGA.encode_now(0);
         let mut ticks = tokio::time::interval(Duration::from_millis(5));
         loop {
             ticks.tick().await;
-            for hand in &hands {
-                hand.show_picture(&picture, Timestamp::UNKNOWN).await;
+            for source in &sources {
+                source.show_picture(&picture, Timestamp::UNKNOWN).await;
             }
         }
     });
-    // A viewer on a slow link: it takes one message in 20 ms.
+    // A viewer on a slow link: it reads one message per 20 ms.
     let mut since = None;
     let (mut gone, mut came, mut newcomer_plays) = (false, false, false);
     let late = tokio::time::Instant::now() + Duration::from_secs(15);
@@ -188,10 +188,10 @@ async fn events_come_through_to_a_viewer_that_is_never_without_a_frame() {
         }
         if count == 20 {
             site.remove("cam0");
-            let hand = site.camera("new");
+            let source = site.camera("new");
             newcomer = Some(tokio::spawn(async move {
-                hand.show().await;
-                hand
+                source.show().await;
+                source
             }));
             since = Some(Instant::now());
         }
@@ -206,7 +206,7 @@ async fn events_come_through_to_a_viewer_that_is_never_without_a_frame() {
 }
 
 #[tokio::test]
-async fn faults_are_told_and_the_socket_goes_on() {
+async fn invalid_commands_get_an_error_and_the_socket_stays_open() {
     let (site, [cam]) = Site::with(["cam"]).await;
     site.app("shed", "shed", false);
     site.add("shed", "hidden", false);
@@ -233,7 +233,7 @@ async fn faults_are_told_and_the_socket_goes_on() {
         assert!(message.len() > 10, "{message}");
     }
     assert_eq!(site.ignored().await, 7);
-    // A thousand unknown names are not a thousand answers.
+    // A thousand unknown names do not cause a thousand answers.
     let many: Vec<String> = (0..1000).map(|at| format!("no{at}")).collect();
     let many: Vec<&str> = many.iter().map(String::as_str).collect();
     wall.subscribe(&many).await;
@@ -251,7 +251,7 @@ async fn faults_are_told_and_the_socket_goes_on() {
 }
 
 #[tokio::test]
-async fn answers_do_not_pile_up_in_the_hub() {
+async fn answers_do_not_accumulate_in_the_hub() {
     let (site, [_cam]) = Site::with(["cam"]).await;
     let mut wall = Wall::v2(site.address).await;
     let (commands, faults) = (2_000, 8);
@@ -266,7 +266,7 @@ async fn answers_do_not_pile_up_in_the_hub() {
         bytes.extend(text.as_bytes());
     }
     flood.say(&bytes).await;
-    // A command is obeyed when the answers to those before have left.
+    // A command is executed after the answers to earlier commands have been sent.
     let camera = site.hub.find_by_id("cam").unwrap();
     let mut answers = 0;
     while camera.status().viewers == 0 {
@@ -274,11 +274,11 @@ async fn answers_do_not_pile_up_in_the_hub() {
         answers += usize::from(text.contains("unknown_camera"));
     }
     let kept = commands * faults - answers;
-    assert!(kept < commands * faults / 3, "{kept} were still to come");
+    assert!(kept < commands * faults / 3, "{kept} answers were queued");
 }
 
 #[tokio::test]
-async fn a_ping_is_echoed_with_the_hub_s_time() {
+async fn a_ping_is_echoed_with_the_hubs_time() {
     let site = Site::start().await;
     let mut wall = Wall::v2(site.address).await;
     for t in ["123.4", "0", "-7", "1790000000000.25", "1e21"] {
@@ -294,7 +294,7 @@ async fn a_ping_is_echoed_with_the_hub_s_time() {
 }
 
 #[tokio::test]
-async fn stats_come_each_second_so_that_silence_means_death() {
+async fn stats_are_sent_every_second() {
     let (site, [_cam]) = Site::with(["cam"]).await;
     let mut wall = Wall::v2(site.address).await;
     wall.event("hello").await;
@@ -302,7 +302,7 @@ async fn stats_come_each_second_so_that_silence_means_death() {
     let mut last = Instant::now();
     for _ in 0..4 {
         let stats = wall.event("stats").await;
-        assert_eq!(stats["cameras"], json!({}), "only what is watched");
+        assert_eq!(stats["cameras"], json!({}), "only watched cameras");
         let gap = last.elapsed();
         assert!(gap > Duration::from_millis(500), "{gap:?}");
         assert!(gap < Duration::from_millis(2000), "{gap:?}");

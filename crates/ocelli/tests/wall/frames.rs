@@ -1,7 +1,7 @@
-//! The wall socket and what comes against the rules of RFC 6455 or the contract's
-//! limits: each fault closes that one socket with its code.
+//! Messages to the wall socket that violate RFC 6455 or the contract's limits: each closes only
+//! that socket, with its code.
 
-#![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
+#![allow(clippy::unwrap_used, reason = "a failed test setup must panic")]
 
 use crate::support::PATIENCE;
 use crate::support::site::Site;
@@ -9,14 +9,14 @@ use crate::support::wall::{WALL, Wall};
 use ocelli_testkit::websocket::{Frame, RawSocket, plain_message};
 use std::time::Duration;
 
-/// The longest text that is taken.
+/// The longest accepted text message.
 const LIMIT: usize = 64 * 1024;
 
 async fn raw(site: &Site) -> RawSocket {
     RawSocket::open(site.address, WALL, None).await
 }
 
-/// A subscription filled up to a length with spaces.
+/// Returns a subscribe command padded with spaces to this length.
 fn subscription(length: usize) -> Vec<u8> {
     let mut text = br#"{"cmd":"subscribe","cameras":["cam"]}"#.to_vec();
     text.resize(length, b' ');
@@ -30,14 +30,14 @@ fn part(opcode: u8, fin: bool, payload: &[u8]) -> Frame {
     }
 }
 
-/// Sends these frames to a fresh socket: how it is closed.
+/// Sends these frames on a new socket; returns its close code.
 async fn closed(site: &Site, frames: &[Frame]) -> Option<u16> {
     let mut socket = raw(site).await;
     for frame in frames {
         socket.send(frame).await;
     }
     let code = socket.close_code(PATIENCE).await;
-    // A browser answers, and then the connection ends.
+    // A browser answers the close, and then the connection ends.
     socket
         .send(&Frame::client(8, &code.unwrap_or(1000).to_be_bytes()))
         .await;
@@ -46,14 +46,14 @@ async fn closed(site: &Site, frames: &[Frame]) -> Option<u16> {
     code
 }
 
-/// Sends these frames, which are good: the camera is subscribed.
-async fn obeyed(site: &Site, hand: &crate::support::site::Hand, frames: &[Frame]) {
+/// Sends these valid frames and checks that the camera is subscribed.
+async fn assert_accepted(site: &Site, camera: &crate::support::site::TestSource, frames: &[Frame]) {
     let mut socket = raw(site).await;
     for frame in frames {
         socket.send(frame).await;
     }
     site.viewers("cam", 1).await;
-    hand.show().await;
+    camera.show().await;
     let message = socket.binary(PATIENCE).await.expect("a picture");
     assert_eq!(plain_message(&message).expect("a message").0, "cam");
     drop(socket);
@@ -61,17 +61,17 @@ async fn obeyed(site: &Site, hand: &crate::support::site::Hand, frames: &[Frame]
 }
 
 #[tokio::test]
-async fn text_of_64_kib_is_taken_and_one_byte_more_is_1009() {
+async fn text_of_64_kib_is_accepted_and_one_byte_more_closes_with_1009() {
     let (site, [cam]) = Site::with(["cam"]).await;
     let (exact, over) = (subscription(LIMIT), subscription(LIMIT + 1));
-    obeyed(&site, &cam, &[Frame::client(1, &exact)]).await;
+    assert_accepted(&site, &cam, &[Frame::client(1, &exact)]).await;
     assert_eq!(closed(&site, &[Frame::client(1, &over)]).await, Some(1009));
     let large = subscription(5_000_000);
     assert_eq!(closed(&site, &[Frame::client(1, &large)]).await, Some(1009));
 }
 
 #[tokio::test]
-async fn fragments_count_together() {
+async fn the_limit_applies_to_the_sum_of_fragments() {
     let (site, [cam]) = Site::with(["cam"]).await;
     let cut = |text: &[u8], size: usize| -> Vec<Frame> {
         let last = text.chunks(size).count() - 1;
@@ -80,8 +80,8 @@ async fn fragments_count_together() {
             .map(|(at, piece)| part(u8::from(at == 0), at == last, piece))
             .collect()
     };
-    obeyed(&site, &cam, &cut(&subscription(60), 7)).await;
-    obeyed(&site, &cam, &cut(&subscription(LIMIT), 10_000)).await;
+    assert_accepted(&site, &cam, &cut(&subscription(60), 7)).await;
+    assert_accepted(&site, &cam, &cut(&subscription(LIMIT), 10_000)).await;
     let over = cut(&subscription(LIMIT + 1), 10_000);
     assert_eq!(closed(&site, &over).await, Some(1009));
     let far_over = cut(&subscription(1_000_000), 60_000);
@@ -89,7 +89,7 @@ async fn fragments_count_together() {
 }
 
 #[tokio::test]
-async fn a_ping_between_fragments_is_answered_and_splits_nothing() {
+async fn a_ping_between_fragments_is_answered_without_splitting_the_message() {
     let (site, [cam]) = Site::with(["cam"]).await;
     let text = subscription(50);
     let mut socket = raw(&site).await;
@@ -109,7 +109,7 @@ async fn a_ping_between_fragments_is_answered_and_splits_nothing() {
 }
 
 #[tokio::test]
-async fn binary_is_1003_however_long() {
+async fn binary_of_any_length_closes_with_1003() {
     let (site, _cam) = Site::with(["cam"]).await;
     for size in [0, 1, 1_000, 70_000, 250_000] {
         let code = closed(&site, &[Frame::binary(&vec![7; size])]).await;
@@ -120,7 +120,7 @@ async fn binary_is_1003_however_long() {
 }
 
 #[tokio::test]
-async fn a_frame_against_the_protocol_is_1002() {
+async fn a_protocol_violation_closes_with_1002() {
     let (site, _cam) = Site::with(["cam"]).await;
     let unmasked = Frame {
         masked: false,
@@ -135,7 +135,7 @@ async fn a_frame_against_the_protocol_is_1002() {
     for (what, frames) in [
         ("unmasked", &[unmasked][..]),
         ("a reserved bit", &[reserved]),
-        ("an opcode of nobody", &[unknown]),
+        ("an undefined opcode", &[unknown]),
         ("a continuation of nothing", &[stray]),
         ("a ping of 126 bytes", &[long_ping]),
         ("a ping in fragments", &[cut_ping]),
@@ -146,24 +146,24 @@ async fn a_frame_against_the_protocol_is_1002() {
 }
 
 #[tokio::test]
-async fn text_that_is_not_utf_8_is_1007() {
+async fn text_that_is_not_utf_8_closes_with_1007() {
     let (site, [cam]) = Site::with(["cam"]).await;
     let bad = Frame::client(1, b"{\"cmd\":\"subscribe\",\"cameras\":[\"\xff\xfe\"]}");
     assert_eq!(closed(&site, &[bad]).await, Some(1007));
-    // A character may be cut by fragments.
+    // A fragment boundary may split a character.
     let text = "{\"cmd\":\"subscribe\",\"cameras\":[\"cam\",\"Tür\"]}".as_bytes();
     let inside = text.iter().position(|&byte| byte == 0xc3).unwrap() + 1;
     let pieces = [
         part(1, false, &text[..inside]),
         part(0, true, &text[inside..]),
     ];
-    obeyed(&site, &cam, &pieces).await;
+    assert_accepted(&site, &cam, &pieces).await;
     let pieces = [part(1, false, b"\xc3"), part(0, true, b"x")];
     assert_eq!(closed(&site, &pieces).await, Some(1007));
 }
 
 #[tokio::test]
-async fn a_length_that_is_only_claimed_costs_nothing() {
+async fn a_declared_length_allocates_no_memory() {
     let (site, _cam) = Site::with(["cam"]).await;
     let mut socket = raw(&site).await;
     let mut header = vec![0x81, 0xff];
@@ -174,7 +174,7 @@ async fn a_length_that_is_only_claimed_costs_nothing() {
 }
 
 #[tokio::test]
-async fn one_viewer_s_fault_is_no_other_s() {
+async fn one_viewers_violation_does_not_affect_others() {
     let (site, [cam]) = Site::with(["cam"]).await;
     let mut wall = Wall::plain(site.address).await;
     wall.subscribe(&["cam"]).await;

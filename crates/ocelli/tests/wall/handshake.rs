@@ -1,6 +1,6 @@
-//! The opening handshake, spoken by hand: what is refused, and how.
+//! The opening handshake, written by hand: what is refused, and how.
 
-#![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
+#![allow(clippy::unwrap_used, reason = "a failed test setup must panic")]
 
 use crate::support::PATIENCE;
 use crate::support::http::{Answer, ask, get};
@@ -16,7 +16,7 @@ fn hub() -> Hub {
     Hub::serve(OCELLI, ["cam1=pattern:?size=64x48&fps=20"])
 }
 
-/// The headers of a good handshake, and the same with one replaced or left out.
+/// The headers of a valid handshake, of which any can be replaced or left out.
 struct Request {
     line: String,
     headers: Vec<(&'static str, String)>,
@@ -52,7 +52,7 @@ impl Request {
         changed
     }
 
-    /// One more line beside that of its name.
+    /// Adds a line after the one with the same name.
     fn and(mut self, name: &'static str, value: &str) -> Self {
         self.headers.push((name, value.into()));
         self
@@ -72,7 +72,7 @@ impl Request {
 }
 
 #[tokio::test]
-async fn a_good_handshake_is_accepted_however_it_is_spelt() {
+async fn a_valid_handshake_is_accepted_in_every_spelling() {
     let hub = hub();
     for path in ["/ws/cameras", "/live/ws?app=live&room=cam1"] {
         let good = || Request::to(path);
@@ -96,7 +96,7 @@ async fn a_good_handshake_is_accepted_however_it_is_spelt() {
 }
 
 #[tokio::test]
-async fn what_may_stand_once_is_refused_when_it_stands_twice() {
+async fn duplicate_headers_are_refused() {
     let hub = hub();
     let (other, host) = ("AAAAAAAAAAAAAAAAAAAAAA==", hub.addr().to_string());
     for path in [
@@ -138,7 +138,7 @@ async fn what_may_stand_once_is_refused_when_it_stands_twice() {
 }
 
 #[tokio::test]
-async fn each_fault_has_a_plain_status_and_a_sentence_that_names_it() {
+async fn each_fault_gets_a_status_and_a_sentence_that_names_it() {
     let hub = hub();
     let path = "/ws/cameras";
     let good = || Request::to(path);
@@ -188,7 +188,7 @@ async fn each_fault_has_a_plain_status_and_a_sentence_that_names_it() {
         }
     }
     get(hub.addr(), path).await.is_plain(426, "WebSocket");
-    // The draft of before 2011 is no WebSocket of today.
+    // Drafts from before 2011 are not supported.
     let draft = good()
         .without("Sec-WebSocket-Version")
         .without("Sec-WebSocket-Key")
@@ -210,7 +210,7 @@ async fn each_fault_has_a_plain_status_and_a_sentence_that_names_it() {
 }
 
 #[tokio::test]
-async fn a_frame_in_the_packet_of_the_handshake_is_not_lost() {
+async fn a_frame_in_the_same_packet_as_the_handshake_is_not_lost() {
     let hub = hub();
     for path in ["/ws/cameras", "/ws/cameras?later=1"] {
         let mut bytes = Request::to(path).text(&hub).into_bytes();
@@ -223,12 +223,12 @@ async fn a_frame_in_the_packet_of_the_handshake_is_not_lost() {
         let message = socket.binary(PATIENCE).await.expect("a picture");
         assert_eq!(plain_message(&message).expect("a message").0, "cam1");
         let next = socket.binary(PATIENCE).await;
-        assert!(next.is_some(), "and it goes on");
+        assert!(next.is_some(), "the socket stays open");
     }
 }
 
 #[tokio::test]
-async fn a_handshake_in_many_packets_is_one() {
+async fn a_handshake_in_many_packets_is_accepted() {
     let hub = hub();
     let mut socket = RawSocket::connect(hub.addr()).await;
     for byte in Request::to("/ws/cameras").text(&hub).into_bytes() {
@@ -241,7 +241,7 @@ async fn a_handshake_in_many_packets_is_one() {
     assert!(socket.binary(PATIENCE).await.is_some());
 }
 
-/// The time until the hub ends a connection on which this was said.
+/// Returns the time until the hub ends a connection on which this was sent.
 async fn cut_off(hub: &Hub, said: &[u8]) -> Duration {
     let mut stream = TcpStream::connect(hub.addr()).await.unwrap();
     let begun = Instant::now();
@@ -253,7 +253,7 @@ async fn cut_off(hub: &Hub, said: &[u8]) -> Duration {
 }
 
 #[tokio::test]
-async fn a_header_that_does_not_end_is_cut_off() {
+async fn an_unfinished_header_is_cut_off() {
     let hub = hub();
     let half = format!("GET /ws/cameras HTTP/1.1\r\nHost: {}\r\nUpg", hub.addr());
     let answered = format!("GET /health HTTP/1.1\r\nHost: {}\r\n\r\n", hub.addr());
@@ -273,7 +273,7 @@ async fn a_header_that_does_not_end_is_cut_off() {
 }
 
 #[tokio::test]
-async fn a_drop_by_drop_header_is_cut_off_too() {
+async fn a_header_sent_byte_by_byte_is_cut_off() {
     let hub = hub();
     let mut stream = TcpStream::connect(hub.addr()).await.unwrap();
     stream.write_all(b"GET / HTTP/1.1\r\nX: ").await.unwrap();
@@ -291,7 +291,7 @@ async fn a_drop_by_drop_header_is_cut_off_too() {
 }
 
 #[tokio::test]
-async fn headers_that_are_too_large_are_refused() {
+async fn oversized_headers_are_refused() {
     let hub = hub();
     let fits = Request::to("/ws/cameras").with("X-Fits", &"x".repeat(8_000));
     assert_eq!(fits.ask(&hub).await.status(), 101);

@@ -1,7 +1,7 @@
-//! MPEG-1 over WebSocket, as a client that we did not write takes it and ffmpeg
-//! decodes it; and the ports of the classic kind.
+//! MPEG-1 over WebSocket, received by an independent client and decoded by ffmpeg; and the
+//! JSMpeg-compatible ports.
 
-#![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
+#![allow(clippy::unwrap_used, reason = "a failed test setup must panic")]
 
 use crate::support::http::{Answer, UPGRADE, ask, get, request};
 use crate::support::hub::OCELLI;
@@ -21,10 +21,10 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::{WebSocketStream, client_async};
 
-/// The longest message that players of the classic kind were written for.
+/// The longest message that JSMpeg players expect.
 const LONGEST: usize = 32 << 10;
 
-/// ms: on a busy machine a viewer may miss a group, which is half a second, and no more.
+/// In ms. On a busy machine a viewer may miss one group, which is half a second, and no more.
 const BUSY: u32 = 1_000;
 
 fn exec(words: &[&str]) -> String {
@@ -33,7 +33,7 @@ fn exec(words: &[&str]) -> String {
     format!("exec = [{}]\nformat = \"yuv420p\"\n", words.join(", "))
 }
 
-/// A hub with these lines of configuration.
+/// Starts a hub with these lines of configuration.
 fn serve(dir: &Dir, lines: &str) -> Hub {
     let config = dir.write("ocelli.toml", lines);
     Hub::builder(OCELLI)
@@ -42,7 +42,7 @@ fn serve(dir: &Dir, lines: &str) -> Hub {
         .start()
 }
 
-/// A hub with a fake Pi.
+/// Starts a hub with a fake Pi.
 fn serve_pi(dir: &Dir, words: &[&str], more: &str) -> Hub {
     let exec = exec(&[&["640", "480", "24"], words].concat());
     serve(
@@ -95,7 +95,7 @@ impl Player {
         }
     }
 
-    /// So many pictures' messages, at least.
+    /// Reads the messages of at least this many pictures.
     async fn take(&mut self, pictures: usize) -> Vec<u8> {
         let mut bytes = Vec::new();
         let mut whole = 0;
@@ -108,7 +108,7 @@ impl Player {
     }
 }
 
-/// The lightness of what ffmpeg decodes; it may complain of nothing.
+/// Decodes with ffmpeg and returns the luma. ffmpeg must report no errors.
 fn decode(format: &str, stream: Vec<u8>) -> Vec<u8> {
     let arguments = format!(
         "-v warning -xerror -probesize 100000 -f {format} -i pipe:0 -fps_mode passthrough \
@@ -130,7 +130,7 @@ fn decode(format: &str, stream: Vec<u8>) -> Vec<u8> {
     output.stdout
 }
 
-/// The clocks in pictures of 640 × 480.
+/// Returns the clocks in pictures of 640 × 480.
 fn clocks(luma: &[u8]) -> Vec<u32> {
     let pictures = luma.chunks_exact(640 * 480);
     pictures.map(|picture| clock_of(picture, 640)).collect()
@@ -141,7 +141,7 @@ fn now() -> u32 {
     since.as_millis() as u32
 }
 
-/// They go on in order, and by no more than the rate explains.
+/// Checks that they increase, and by no more than the rate explains.
 fn run_on(clocks: &[u32], most: u32) {
     for pair in clocks.windows(2) {
         let step = pair[1].wrapping_sub(pair[0]);
@@ -156,24 +156,24 @@ fn encoders(hub: &Hub) -> Vec<Child> {
 }
 
 #[tokio::test]
-async fn both_forms_are_decoded_without_a_complaint() {
+async fn both_forms_decode_without_errors() {
     let dir = Dir::new("jsmpeg");
     let hub = serve_pi(&dir, &[], "");
     let mut bare = Player::open(hub.addr(), "/live/jsmpeg?app=live&room=pi").await;
     assert_eq!(bare.message().await, b"jsmp\x02\x80\x01\xe0");
     let first = bare.message().await;
-    // The sequence header: 640 × 480 at rate 2, which is 24.
+    // The sequence header: 640 × 480 with frame rate code 2, which is 24.
     assert_eq!(first[..8], [0, 0, 1, 0xB3, 0x28, 1, 0xE0, 0x12]);
     let stream = [first, bare.take(60).await].concat();
     let taken = now();
     let clocks = clocks(&decode("mpegvideo", stream));
     assert_eq!(clocks.len(), 61);
     run_on(&clocks, BUSY);
-    // The browser's test holds it to 300 ms, in the median.
+    // The browser's test requires a median of at most 300 ms.
     let age = taken.wrapping_sub(clocks[60]);
     assert!(age < BUSY, "{age} ms");
 
-    // The full name of the room, and whoever comes later: a clean beginning at once.
+    // The full name of the room, and a later viewer: a clean start at once.
     let path = "/live/jsmpeg?app=live&room=live-pi&format=ts";
     let mut packed = Player::open(hub.addr(), path).await;
     let stream = packed.take(60).await;
@@ -188,7 +188,7 @@ async fn both_forms_are_decoded_without_a_complaint() {
 }
 
 #[tokio::test]
-async fn every_camera_has_it_at_a_rate_that_mpeg_1_knows() {
+async fn every_camera_has_mpeg_1_at_a_standard_rate() {
     let server = RtspServer::start(RtspServerOptions::default());
     let dir = Dir::new("jsmpeg");
     let slow = exec(&["320", "240", "10"]);
@@ -234,20 +234,20 @@ async fn every_camera_has_it_at_a_rate_that_mpeg_1_knows() {
 }
 
 #[tokio::test]
-async fn a_slow_viewer_skips_to_the_newest_group_and_gets_none_torn() {
+async fn a_slow_viewer_skips_to_the_newest_complete_group() {
     let dir = Dir::new("jsmpeg");
     let hub = serve_pi(&dir, &[], "mpeg1 = { bitrate = \"20M\" }");
     let path = "/live/jsmpeg?app=live&room=pi";
     let mut slow = Player::open_with(hub.addr(), path, None, Some(4096)).await;
     slow.message().await;
     let mut stream = slow.message().await;
-    // Meanwhile another one gets five seconds of it.
+    // Meanwhile another viewer reads five seconds of it.
     let mut quick = Player::open(hub.addr(), path).await;
     quick.take(120).await;
     stream.extend(slow.take(100).await);
     let clocks = clocks(&decode("mpegvideo", stream));
     let leap = clocks.windows(2).map(|pair| pair[1].wrapping_sub(pair[0]));
-    assert!(leap.max() > Some(500), "it took all: {clocks:?}");
+    assert!(leap.max() > Some(500), "it skipped nothing: {clocks:?}");
     run_on(&clocks, 20_000);
     let age = now().wrapping_sub(clocks[clocks.len() - 1]);
     assert!(age < 3_000, "{age} ms behind");
@@ -263,12 +263,12 @@ async fn a_slow_viewer_skips_to_the_newest_group_and_gets_none_torn() {
     let sent = r#"ocelli_sink_frames_total{sink="jsmpeg"} "#;
     let sent = metrics.split_once(sent).expect("frames").1;
     let sent: u64 = sent.lines().next().unwrap().parse().unwrap();
-    // Both took pictures that the other did not.
+    // Each of them read pictures that the other did not.
     assert!(sent > 120, "{sent}");
 }
 
 #[tokio::test]
-async fn source_and_encoder_may_be_killed_or_stand_still_under_a_viewer() {
+async fn viewers_survive_a_killed_or_stopped_source_or_encoder() {
     let dir = Dir::new("jsmpeg");
     let hub = serve_pi(&dir, &[], "");
     let mut player = Player::open(hub.addr(), "/live/jsmpeg?app=live&room=pi").await;
@@ -282,18 +282,18 @@ async fn source_and_encoder_may_be_killed_or_stand_still_under_a_viewer() {
         .find(|child| child.command.contains("fake_pi"));
     source.unwrap().signal(Signal::KILL);
     stream.extend(player.take(40).await);
-    // One that stands still is given up after ten seconds.
+    // A stopped encoder is killed after ten seconds.
     let stuck = encoders(&hub).remove(0);
     stuck.signal(Signal::STOP);
     stream.extend(player.take(40).await);
-    assert!(!stuck.is_alive(), "it was left standing");
+    assert!(!stuck.is_alive(), "the stopped encoder was not killed");
     let clocks = clocks(&decode("mpegvideo", stream));
     run_on(&clocks, 15_000);
     assert!(now().wrapping_sub(clocks[clocks.len() - 1]) < 1_000);
 }
 
 #[tokio::test]
-async fn a_camera_that_fails_says_so_to_its_viewers() {
+async fn viewers_get_the_reason_when_a_camera_fails() {
     let dir = Dir::new("jsmpeg");
     let hub = serve_pi(&dir, &["frames=3", "end=exit"], "");
     let mut player = Player::open(hub.addr(), "/live/jsmpeg?app=live&room=pi").await;
@@ -312,7 +312,7 @@ async fn a_camera_that_fails_says_so_to_its_viewers() {
 }
 
 #[tokio::test]
-async fn whoever_may_not_watch_is_told() {
+async fn unauthorized_viewers_get_the_reason() {
     let dir = Dir::new("jsmpeg");
     let hub = serve(
         &dir,
@@ -331,9 +331,11 @@ async fn whoever_may_not_watch_is_told() {
     }
 }
 
-/// Where the camera's own two ports are, as the hub says.
+/// Returns the camera's own two ports from the hub's log.
 fn own_ports(hub: &Hub) -> (SocketAddr, SocketAddr) {
-    let line = hub.wait_stderr("its own ports", PATIENCE).unwrap();
+    let line = hub
+        .wait_stderr("the camera's JSMpeg ports", PATIENCE)
+        .unwrap();
     let address = |name: &str| {
         let (_, rest) = line.split_once(name).unwrap();
         rest.split_whitespace().next().unwrap().parse().unwrap()
@@ -344,7 +346,7 @@ fn own_ports(hub: &Hub) -> (SocketAddr, SocketAddr) {
 const PORTS: &str = "jsmpeg_ports = { http = \"127.0.0.1:0\", ws = \"127.0.0.1:0\"";
 
 #[tokio::test]
-async fn the_page_of_the_classic_kind() {
+async fn the_jsmpeg_page_is_served() {
     let dir = Dir::new("jsmpeg");
     let hub = serve_pi(&dir, &[], &format!("{PORTS} }}"));
     let (http, ws) = own_ports(&hub);
@@ -408,7 +410,7 @@ async fn the_page_of_the_classic_kind() {
 }
 
 #[tokio::test]
-async fn a_page_and_a_script_of_ones_own() {
+async fn a_custom_page_and_script_are_served() {
     let dir = Dir::new("jsmpeg");
     let template = "@ADDRESS@ ${WS_PORT} ${WIDTH} ${HEIGHT} ${COLOR} ${BGCOLOR} ${OTHER} @ADDRESS@";
     let index = dir.write("own.html", template);
@@ -424,7 +426,7 @@ async fn a_page_and_a_script_of_ones_own() {
     );
     let script = get(http, "/jsmpg.js").await;
     assert_eq!(script.body, "// @ADDRESS@ ${WS_PORT} stays as it is\n");
-    // Whoever writes a page sees what they wrote.
+    // Changes to the page are visible at once.
     dir.write("own.html", "other");
     assert_eq!(get(http, "/index.html").await.body, "other");
     std::fs::remove_file(&index).unwrap();
@@ -432,9 +434,9 @@ async fn a_page_and_a_script_of_ones_own() {
 }
 
 #[tokio::test]
-async fn the_video_of_the_classic_kind() {
+async fn the_jsmpeg_video_port_sends_its_header_and_video() {
     let dir = Dir::new("jsmpeg");
-    // The header comes at once, before any picture does.
+    // The header is sent at once, before any picture.
     let words = "exec = [\"sleep\", \"1000\"]\nformat = \"yuv420p\"\nsize = \"800x600\"";
     let mute = format!("[[camera]]\nid = \"mute\"\n{words}\n{PORTS} }}\n");
     let hub = serve(&dir, &mute);
@@ -461,7 +463,7 @@ async fn the_video_of_the_classic_kind() {
 }
 
 #[tokio::test]
-async fn two_seconds_after_it_is_asked_to_stop_nothing_is_left() {
+async fn two_seconds_after_a_stop_request_nothing_is_left() {
     let dir = Dir::new("jsmpeg");
     let mut hub = serve_pi(&dir, &[], &format!("{PORTS} }}"));
     let (http, ws) = own_ports(&hub);
@@ -471,7 +473,8 @@ async fn two_seconds_after_it_is_asked_to_stop_nothing_is_left() {
         player.take(5).await;
         players.push(player);
     }
-    // Kept alive, half open, half said, and deaf.
+    // An idle connection, an unfinished request, an unfinished handshake, and one that does not
+    // read.
     let mut kept = RawSocket::connect(http).await;
     kept.say(format!("GET /index.html HTTP/1.1\r\nHost: {http}\r\n\r\n").as_bytes())
         .await;
@@ -479,8 +482,8 @@ async fn two_seconds_after_it_is_asked_to_stop_nothing_is_left() {
     let mut half = RawSocket::connect(http).await;
     half.say(b"GET /index.html HT").await;
     let silent = RawSocket::connect(ws).await;
-    let mut deaf = Player::open_with(ws, "/", None, Some(4096)).await;
-    deaf.message().await;
+    let mut stalled = Player::open_with(ws, "/", None, Some(4096)).await;
+    stalled.message().await;
     let children = hub.children();
     assert!(children.len() >= 2, "{children:?}");
     let said = hub.stderr().len();
@@ -491,5 +494,5 @@ async fn two_seconds_after_it_is_asked_to_stop_nothing_is_left() {
         assert!(!child.is_alive(), "left behind: {child:?}");
     }
     assert_eq!(hub.stderr()[said..], [""; 0], "nothing has happened");
-    drop((players, kept, half, silent, deaf));
+    drop((players, kept, half, silent, stalled));
 }

@@ -1,10 +1,10 @@
-//! Viewers that are gone are found out. The hub's clock runs as fast as nothing
-//! else happens; the sockets are real.
+//! Detection of dead viewers. The hub's clock advances whenever nothing else happens; the
+//! sockets are real.
 
-#![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
+#![allow(clippy::unwrap_used, reason = "a failed test setup must panic")]
 
 use crate::support::http::{self, upgrade};
-use crate::support::site::{Hand, Site};
+use crate::support::site::{Site, TestSource};
 use crate::support::wall::WALL;
 use ocelli_core::Timestamp;
 use ocelli_testkit::jpeg::Picture;
@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep};
 const SOCKETS: [&str; 2] = [WALL, "/live/ws?app=live&room=cam"];
 
 #[tokio::test(start_paused = true)]
-async fn viewers_are_asked_whether_they_are_there_and_dropped_after_two_silences() {
+async fn viewers_are_pinged_and_dropped_after_two_missing_pongs() {
     let (site, [_cam]) = Site::with(["cam"]).await;
     for path in SOCKETS {
         let mut socket = RawSocket::open(site.address, path, None).await;
@@ -39,7 +39,7 @@ async fn viewers_are_asked_whether_they_are_there_and_dropped_after_two_silences
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_viewer_that_answers_stays() {
+async fn a_viewer_that_answers_pings_stays_connected() {
     let (site, [_cam]) = Site::with(["cam"]).await;
     for path in SOCKETS {
         let mut socket = RawSocket::open(site.address, path, None).await;
@@ -54,14 +54,14 @@ async fn a_viewer_that_answers_stays() {
     }
 }
 
-/// Connects with a small receive buffer and says this.
+/// Connects with a small receive buffer and sends this.
 async fn narrow(site: &Site, request: &str) -> TcpStream {
     let mut stream = http::narrow(site.address).await;
     stream.write_all(request.as_bytes()).await.unwrap();
     stream
 }
 
-/// A viewer of each kind that has asked for the camera.
+/// Connects a viewer of each kind that requests the camera.
 async fn viewers(site: &Site) -> Vec<TcpStream> {
     let mut wall = narrow(site, &upgrade(site.address, WALL)).await;
     let command = br#"{"cmd":"subscribe","cameras":["*"]}"#;
@@ -73,7 +73,7 @@ async fn viewers(site: &Site) -> Vec<TcpStream> {
     vec![wall, one, narrow(site, mjpeg).await]
 }
 
-async fn show_large(cam: &Hand) {
+async fn show_large(cam: &TestSource) {
     let large = Picture {
         bytes: 3_000_000,
         ..Picture::QVGA
@@ -86,7 +86,7 @@ async fn show_large(cam: &Hand) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_viewer_that_takes_nothing_for_30_s_is_dropped() {
+async fn a_viewer_that_reads_nothing_for_30_s_is_dropped() {
     let (site, [cam]) = Site::with(["cam"]).await;
     let viewers = viewers(&site).await;
     site.viewers("cam", 3).await;
@@ -106,7 +106,7 @@ async fn a_viewer_that_takes_nothing_for_30_s_is_dropped() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_viewer_that_takes_a_little_now_and_then_stays() {
+async fn a_viewer_that_reads_a_little_from_time_to_time_stays_connected() {
     let (site, [cam]) = Site::with(["cam"]).await;
     let mut viewers = viewers(&site).await;
     site.viewers("cam", 3).await;

@@ -1,4 +1,4 @@
-//! Viewers of the live pictures: the wall socket, playback and MPEG-1.
+//! Live viewers: the wall socket, playback and MPEG-1.
 
 mod events;
 mod frames;

@@ -1,6 +1,6 @@
-//! The wall socket in its plain form: what clients that know nothing more rely on.
+//! The plain form of the wall socket.
 
-#![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
+#![allow(clippy::unwrap_used, reason = "a failed test setup must panic")]
 
 use crate::support::PATIENCE;
 use crate::support::hub::OCELLI;
@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio_tungstenite::tungstenite::Message;
 
 #[tokio::test]
-async fn a_message_is_the_id_s_length_the_id_and_a_jpeg() {
+async fn a_message_is_the_length_of_the_id_the_id_and_a_jpeg() {
     let hub = Hub::serve(
         OCELLI,
         [
@@ -26,7 +26,7 @@ async fn a_message_is_the_id_s_length_the_id_and_a_jpeg() {
     let mut seen = [0, 0];
     while seen.iter().any(|&count| count < 3) {
         let Some(Ok(Message::Binary(message))) = wall.next(PATIENCE).await else {
-            panic!("nothing but binary");
+            panic!("only binary is expected");
         };
         let (room, size) = match message[0] {
             4 if message[1..].starts_with(b"cam1\xff\xd8") => (0, (320, 240)),
@@ -80,16 +80,16 @@ async fn the_longest_id_fits() {
     let app = format!("a{}b", "-".repeat(30));
     site.app(&app, "p", true);
     let room = "r".repeat(120);
-    let (hand, _) = site.add(&app, &room, false);
+    let (source, _) = site.add(&app, &room, false);
     let id = format!("{app}/{room}");
     let mut wall = Wall::plain(site.address).await;
     wall.subscribe(&[&id]).await;
-    hand.show().await;
+    source.show().await;
     assert_eq!(wall.frame().await.0, id);
 }
 
 #[tokio::test]
-async fn repeats_are_harmless() {
+async fn repeated_subscriptions_are_harmless() {
     let (site, [one, two]) = Site::with(["one", "two"]).await;
     let mut wall = Wall::plain(site.address).await;
     for _ in 0..3 {
@@ -104,7 +104,7 @@ async fn repeats_are_harmless() {
         one.show().await;
         assert_eq!(wall.numbered().await, ("one".to_owned(), expected));
     }
-    // Whatever came twice would have come before this.
+    // A duplicate would have arrived before this frame.
     two.show().await;
     assert_eq!(wall.numbered().await, ("two".to_owned(), 0));
     assert_eq!((one.starts(), two.starts()), (1, 1));
@@ -112,7 +112,7 @@ async fn repeats_are_harmless() {
 }
 
 #[tokio::test]
-async fn what_is_unsubscribed_is_sent_no_more() {
+async fn unsubscribed_cameras_are_no_longer_sent() {
     let (site, [one, two]) = Site::with(["one", "two"]).await;
     let mut wall = Wall::plain(site.address).await;
     wall.subscribe(&["one", "two"]).await;
@@ -127,7 +127,7 @@ async fn what_is_unsubscribed_is_sent_no_more() {
 }
 
 #[tokio::test]
-async fn a_star_means_every_camera_those_that_come_later_included() {
+async fn a_star_subscribes_to_every_camera_including_later_ones() {
     let (site, [early, other]) = Site::with(["early", "other"]).await;
     let mut wall = Wall::plain(site.address).await;
     wall.subscribe(&["*"]).await;
@@ -138,12 +138,12 @@ async fn a_star_means_every_camera_those_that_come_later_included() {
     let late = site.camera("late");
     late.show().await;
     assert_eq!(wall.frame().await.0, "late");
-    // One that is removed and comes again is a newcomer too.
+    // A camera that is removed and added again counts as new.
     site.remove("early");
     let again = site.camera("early");
     again.show().await;
     assert_eq!(wall.frame().await.0, "early");
-    // What was taken out by name stays out, whatever comes.
+    // A camera unsubscribed by name stays unsubscribed.
     wall.unsubscribe(&["late"]).await;
     site.viewers("late", 0).await;
     let latest = site.camera("latest");
@@ -160,7 +160,7 @@ async fn a_star_means_every_camera_those_that_come_later_included() {
 }
 
 #[tokio::test]
-async fn a_plain_client_is_never_sent_text_and_its_faults_are_counted() {
+async fn a_plain_client_never_gets_text_and_its_errors_are_counted() {
     let (site, [cam]) = Site::with(["cam"]).await;
     let mut wall = Wall::plain(site.address).await;
     let faults = [
@@ -181,12 +181,12 @@ async fn a_plain_client_is_never_sent_text_and_its_faults_are_counted() {
     for fault in faults {
         wall.say_text(fault).await;
     }
-    // One command may be good and bad: the good is done.
+    // A command may be partly valid: the valid part is executed.
     wall.subscribe(&["nobody", "cam"]).await;
     cam.show().await;
     assert_eq!(wall.numbered().await, ("cam".to_owned(), 0));
     assert_eq!(site.ignored().await, faults.len() as u64 + 1);
-    // Nor do changes of state, cameras that come and go, or pings bring text.
+    // Changes of state, added and removed cameras, and pings cause no text either.
     cam.crash("out of film");
     cam.started(2).await;
     site.camera("new");
@@ -206,7 +206,7 @@ async fn a_plain_client_is_never_sent_text_and_its_faults_are_counted() {
 }
 
 #[tokio::test]
-async fn a_pace_is_nothing_that_a_plain_client_can_set() {
+async fn a_plain_client_cannot_limit_its_rate() {
     let (site, [cam]) = Site::with(["cam"]).await;
     let mut wall = Wall::plain(site.address).await;
     wall.say(json!({ "cmd": "subscribe", "cameras": ["cam"], "credit": 1, "maxFps": 0.01 }))
@@ -218,7 +218,7 @@ async fn a_pace_is_nothing_that_a_plain_client_can_set() {
 }
 
 #[tokio::test]
-async fn what_a_viewer_may_not_see_is_unknown_and_skipped_by_the_star() {
+async fn hidden_cameras_are_unknown_and_not_in_the_star() {
     let (site, [open]) = Site::with(["open"]).await;
     site.app("barn", "barn", false);
     let (hidden, _) = site.add("barn", "hidden", false);
@@ -227,14 +227,18 @@ async fn what_a_viewer_may_not_see_is_unknown_and_skipped_by_the_star() {
     open.show().await;
     assert_eq!(wall.frame().await.0, "open");
     site.viewers("barn/hidden", 0).await;
-    assert_eq!(hidden.starts(), 0, "nobody's upstream runs");
+    assert_eq!(
+        hidden.starts(),
+        0,
+        "the hidden camera's upstream does not run"
+    );
     assert_eq!(site.ignored().await, 1);
     open.show().await;
     assert_eq!(wall.frame().await.0, "open", "the socket stays");
 }
 
 #[tokio::test]
-async fn no_queue_a_viewer_that_was_away_gets_the_newest() {
+async fn a_stalled_viewer_gets_the_newest_frame_and_no_queue() {
     let (site, [cam]) = Site::with(["cam"]).await;
     let mut slow = Wall::narrow(site.address, None).await;
     slow.subscribe(&["cam"]).await;
@@ -243,14 +247,18 @@ async fn no_queue_a_viewer_that_was_away_gets_the_newest() {
     site.viewers("cam", 2).await;
     for expected in 0..300 {
         cam.show().await;
-        assert_eq!(fast.numbered().await.1, expected, "the other has every one");
+        assert_eq!(
+            fast.numbered().await.1,
+            expected,
+            "the fast viewer gets every picture"
+        );
     }
     let mut taken = 0;
     while slow.numbered().await.1 < 299 {
         taken += 1;
     }
-    // What the kernels hold, and one on its way: pictures of 2 kB.
-    assert!(taken <= 16, "{taken} pictures waited for it");
+    // The kernel buffers, and one in transit: pictures of 2 kB.
+    assert!(taken <= 16, "{taken} pictures were queued for it");
 }
 
 #[tokio::test]

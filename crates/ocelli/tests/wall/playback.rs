@@ -1,6 +1,6 @@
 //! Playback over plain HTTP: MJPEG and snapshots.
 
-#![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
+#![allow(clippy::unwrap_used, reason = "a failed test setup must panic")]
 
 use crate::support::device::Key;
 use crate::support::http::{ask, get, narrow, request};
@@ -20,7 +20,7 @@ use tokio::net::TcpStream;
 use tokio::process::Command;
 use tokio::time::timeout;
 
-/// A viewer of an MJPEG stream, by hand. HTTP/1.0, so that the body is bare.
+/// A raw viewer of an MJPEG stream. It uses HTTP/1.0, so that the body is not chunked.
 struct Mjpeg {
     stream: BufReader<TcpStream>,
     head: String,
@@ -50,7 +50,7 @@ impl Mjpeg {
         line
     }
 
-    /// The next part: its JPEG, the boundary after it read too.
+    /// Returns the JPEG of the next part, and also reads the boundary after it.
     async fn part(&mut self) -> Vec<u8> {
         let mut length = None;
         loop {
@@ -86,13 +86,13 @@ async fn mjpeg(site: &Site) -> Mjpeg {
 }
 
 #[tokio::test]
-async fn each_part_has_its_length_and_its_closing_boundary_comes_with_it() {
+async fn each_part_has_its_length_and_is_sent_with_its_closing_boundary() {
     let (site, [cam]) = Site::with(["cam"]).await;
     let mut viewer = mjpeg(&site).await;
     assert!(viewer.head.starts_with("http/1.0 200") || viewer.head.starts_with("http/1.1 200"));
     let kind = "content-type: multipart/x-mixed-replace; boundary=frame\r\n";
     assert!(viewer.head.contains(kind), "{}", viewer.head);
-    // One picture at a time: nothing follows that could push a boundary out.
+    // One picture at a time: no later data could flush a boundary.
     for size in [1_500, 9_000, 70_000, 300_000] {
         let picture = Picture {
             bytes: size,
@@ -105,12 +105,12 @@ async fn each_part_has_its_length_and_its_closing_boundary_comes_with_it() {
 }
 
 #[tokio::test]
-async fn the_last_frame_comes_at_once_and_then_the_newer_ones() {
+async fn the_last_frame_is_sent_at_once_and_then_newer_ones() {
     let (site, [cam]) = Site::with(["cam"]).await;
     let mut first = mjpeg(&site).await;
     cam.show().await;
     assert_eq!(first.number().await, 0);
-    // The camera shows nothing more, and newcomers see all the same.
+    // The camera shows nothing more, and new viewers still get the last picture.
     let mut second = mjpeg(&site).await;
     assert_eq!(second.number().await, 0);
     cam.show().await;
@@ -134,18 +134,22 @@ async fn a_slow_reader_skips_and_is_never_far_behind() {
     for sequence in 0..200 {
         cam.show_picture(&picture.encode_now(sequence), Timestamp::UNKNOWN)
             .await;
-        assert_eq!(fast.number().await, sequence, "the other has every one");
+        assert_eq!(
+            fast.number().await,
+            sequence,
+            "the fast viewer gets every picture"
+        );
     }
     let mut taken = 0;
     while slow.number().await < 199 {
         taken += 1;
     }
-    // What the kernels hold, and one on its way.
-    assert!(taken <= 5, "{taken} pictures waited");
+    // The kernel buffers, and one in transit.
+    assert!(taken <= 5, "{taken} pictures were queued");
 }
 
 #[tokio::test]
-async fn a_viewer_that_leaves_while_nothing_is_shown_is_noticed() {
+async fn a_disconnect_is_noticed_while_no_frames_are_sent() {
     let (site, [cam]) = Site::with(["cam"]).await;
     let mut viewer = mjpeg(&site).await;
     cam.show().await;
@@ -156,7 +160,7 @@ async fn a_viewer_that_leaves_while_nothing_is_shown_is_noticed() {
 }
 
 #[tokio::test]
-async fn head_tells_the_same_without_a_body() {
+async fn head_returns_the_same_headers_without_a_body() {
     let hub = Hub::serve(OCELLI, ["cam1=pattern:?size=64x48&fps=20"]);
     let answer = request(hub.addr(), "HEAD", "/live/live/cam1/mjpeg", &[]).await;
     assert_eq!(answer.status(), 200);
@@ -216,7 +220,7 @@ async fn curl_gets_every_frame_of_a_moderate_camera() {
 }
 
 #[tokio::test]
-async fn a_snapshot_wakes_the_camera_and_is_its_first_frame() {
+async fn a_snapshot_wakes_the_camera_and_returns_its_first_frame() {
     let camera = HttpCamera::start(HttpCameraOptions::default()).await;
     let hub = Hub::serve(OCELLI, [format!("cam1={}", camera.url("mjpeg"))]);
     let begun = Instant::now();
@@ -244,7 +248,7 @@ async fn a_snapshot_wakes_the_camera_and_is_its_first_frame() {
 }
 
 #[tokio::test]
-async fn a_camera_that_does_not_wake_is_503_after_10_s() {
+async fn a_snapshot_of_a_camera_that_does_not_wake_is_503_after_10_s() {
     let camera = HttpCamera::start(HttpCameraOptions::default()).await;
     let sources = [
         format!("silent={}", camera.url("silent")),
@@ -277,7 +281,7 @@ async fn ask_slowly(hub: &Hub, path: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_parameter_that_does_not_fit_is_named() {
+async fn an_invalid_parameter_is_named() {
     let hub = Hub::serve(OCELLI, ["cam1=pattern:"]);
     for path in [
         "/live/live/cam1/mjpeg?stream=best",
@@ -289,7 +293,7 @@ async fn a_parameter_that_does_not_fit_is_named() {
 }
 
 #[tokio::test]
-async fn what_is_unknown_is_404_in_json() {
+async fn unknown_cameras_and_paths_are_404_in_json() {
     let hub = Hub::serve(OCELLI, ["cam1=pattern:?size=64x48&fps=20"]);
     for path in [
         "/live/live/nobody/mjpeg",
@@ -329,7 +333,7 @@ async fn what_is_unknown_is_404_in_json() {
 }
 
 #[tokio::test]
-async fn the_play_page_is_there_for_each_camera() {
+async fn each_camera_has_a_play_page() {
     let hub = Hub::serve(OCELLI, ["cam1=pattern:?size=64x48&fps=20"]);
     for room in ["cam1", "live-cam1"] {
         let page = get(hub.addr(), &format!("/play/live/{room}")).await;
@@ -338,10 +342,10 @@ async fn the_play_page_is_there_for_each_camera() {
         assert!(page.body.contains("<script"), "{}", page.body);
     }
     let old = ask(hub.addr(), "GET /live/live/cam1/frame.jpg HTTP/1.0\r\n\r\n").await;
-    assert_eq!(old.status(), 200, "devices of old may fetch too");
+    assert_eq!(old.status(), 200, "HTTP/1.0 clients are supported");
 }
 
-/// VLC, which does not run as root, writing what it plays into a file in `place`.
+/// Runs VLC, which refuses to run as root, and records into a file in `place`.
 fn vlc(url: &str, place: &Dir) -> Command {
     let home = place.0.join("home");
     std::fs::create_dir(&home).unwrap();
@@ -364,9 +368,9 @@ fn vlc(url: &str, place: &Dir) -> Command {
     command
 }
 
-/// Boards' frames are whatever their camera made, and players are strict.
+/// Boards send whatever JPEG their camera produces, and players are strict.
 #[tokio::test]
-async fn vlc_and_ffmpeg_play_a_camera_that_pushes() {
+async fn vlc_and_ffmpeg_play_a_device() {
     let dir = Dir::new("players");
     let kept = dir.0.join("kept");
     let hub = keeping(&kept);

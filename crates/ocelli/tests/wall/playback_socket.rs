@@ -1,6 +1,6 @@
-//! `/live/ws`: one camera over one WebSocket; and playback that is not public.
+//! `/live/ws`: one camera over one WebSocket; and private playback.
 
-#![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
+#![allow(clippy::unwrap_used, reason = "a failed test setup must panic")]
 
 use crate::support::PATIENCE;
 use crate::support::http::{get, request};
@@ -23,7 +23,7 @@ async fn watch(site: &Site, room: &str) -> Wall {
     .await
 }
 
-/// The number of the next picture; what else comes is passed over.
+/// Returns the number of the next picture; other messages are skipped.
 async fn picture(viewer: &mut Wall) -> u64 {
     loop {
         if let Message::Binary(bytes) = viewer.next(PATIENCE).await.expect("in time").unwrap() {
@@ -34,7 +34,7 @@ async fn picture(viewer: &mut Wall) -> u64 {
 }
 
 #[tokio::test]
-async fn the_last_frame_comes_at_once_then_the_newer_ones() {
+async fn the_last_frame_is_sent_at_once_and_then_newer_ones() {
     let (site, [cam]) = Site::with(["cam"]).await;
     let mut first = watch(&site, "cam").await;
     cam.show().await;
@@ -52,7 +52,7 @@ async fn the_last_frame_comes_at_once_then_the_newer_ones() {
 }
 
 #[tokio::test]
-async fn info_comes_now_and_then_whatever_the_frames_do() {
+async fn info_is_sent_regularly_with_or_without_frames() {
     let hub = Hub::serve(OCELLI, ["cam1=pattern:?size=64x48&fps=50"]);
     let mut viewer = Wall::open(hub.addr(), "/live/ws?app=live&room=cam1", None).await;
     let begun = Instant::now();
@@ -72,7 +72,7 @@ async fn info_comes_now_and_then_whatever_the_frames_do() {
 }
 
 #[tokio::test]
-async fn a_viewer_that_was_away_gets_the_newest_and_rubbish_does_no_harm() {
+async fn a_stalled_viewer_gets_the_newest_frame_and_invalid_messages_are_ignored() {
     let (site, [cam]) = Site::with(["cam"]).await;
     let mut viewer = watch(&site, "cam").await;
     site.viewers("cam", 1).await;
@@ -102,7 +102,7 @@ fn private() -> (Hub, tempdir::Dir) {
 }
 
 #[tokio::test]
-async fn playback_that_is_not_public_is_401() {
+async fn private_playback_is_401() {
     let (hub, _dir) = private();
     for path in [
         "/live/live/cam1/mjpeg",
@@ -121,7 +121,7 @@ async fn playback_that_is_not_public_is_401() {
 }
 
 #[tokio::test]
-async fn a_socket_for_what_is_not_public_is_4401() {
+async fn a_private_socket_closes_with_4401() {
     let (hub, _dir) = private();
     for room in ["cam1", "nobody"] {
         let path = format!("/live/ws?app=live&room={room}");
@@ -135,7 +135,7 @@ async fn a_socket_for_what_is_not_public_is_4401() {
 }
 
 #[tokio::test]
-async fn the_wall_and_the_listing_know_only_what_is_public() {
+async fn the_wall_and_the_listing_have_only_public_cameras() {
     let (hub, _dir) = private();
     let mut wall = Wall::plain(hub.addr()).await;
     wall.subscribe(&["cam1", "live-cam1", "*"]).await;
@@ -155,7 +155,7 @@ async fn the_wall_and_the_listing_know_only_what_is_public() {
 }
 
 #[tokio::test]
-async fn the_listing_tells_what_each_camera_does() {
+async fn the_listing_has_the_state_of_each_camera() {
     let hub = Hub::serve(OCELLI, ["cam1=pattern:?size=64x48&fps=20", "idle=pattern:"]);
     let mut wall = Wall::v2(hub.addr()).await;
     wall.say(json!({ "cmd": "subscribe", "cameras": ["cam1"], "credit": 1 }))

@@ -1,10 +1,10 @@
-//! The wall socket in its `ocelli.v2` form: the header, what is dropped, the pace
-//! that a viewer sets. Its events are in `events.rs`.
+//! The wall socket in its `ocelli.v2` form: the header, drops, and a viewer's rate control. Its
+//! events are in `events.rs`.
 
-#![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
+#![allow(clippy::unwrap_used, reason = "a failed test setup must panic")]
 
 use crate::support::PATIENCE;
-use crate::support::site::{Hand, Site};
+use crate::support::site::{Site, TestSource};
 use crate::support::wall::{WALL, Wall};
 use ocelli_core::Timestamp;
 use ocelli_testkit::jpeg::{self, Picture};
@@ -16,7 +16,8 @@ fn number(payload: &[u8]) -> u64 {
     jpeg::stamp(payload).expect("a stamped picture").sequence
 }
 
-/// A `ocelli.v2` viewer that has said this, and been understood.
+/// Opens an `ocelli.v2` viewer that has sent these commands, and waits until they have been
+/// executed.
 async fn told(site: &Site, commands: &[serde_json::Value]) -> Wall {
     let mut wall = Wall::v2(site.address).await;
     for command in commands {
@@ -26,14 +27,14 @@ async fn told(site: &Site, commands: &[serde_json::Value]) -> Wall {
     wall
 }
 
-/// A viewer of "cam" with this credit.
+/// Opens a viewer of "cam" with this credit.
 async fn with_credit(site: &Site, credit: u32) -> Wall {
     let command = json!({ "cmd": "subscribe", "cameras": ["cam"], "credit": credit });
     told(site, &[command]).await
 }
 
-/// Shows pictures one after the other, and counts how many of them come.
-async fn comes(wall: &mut Wall, cam: &Hand, pictures: usize) -> usize {
+/// Shows pictures one after the other; returns how many of them arrive.
+async fn comes(wall: &mut Wall, cam: &TestSource, pictures: usize) -> usize {
     let mut count = 0;
     for _ in 0..pictures {
         cam.show().await;
@@ -43,7 +44,7 @@ async fn comes(wall: &mut Wall, cam: &Hand, pictures: usize) -> usize {
 }
 
 #[tokio::test]
-async fn the_header_is_that_of_the_table_and_the_rest_is_the_plain_message() {
+async fn the_header_matches_the_contract_and_the_rest_is_the_plain_message() {
     let (site, [_other]) = Site::with(["other"]).await;
     site.app("barn", "barn", true);
     let (cam, _) = site.add("barn", "cam", false);
@@ -61,7 +62,7 @@ async fn the_header_is_that_of_the_table_and_the_rest_is_the_plain_message() {
         cam.show_picture(&picture, Timestamp(captured)).await;
         let message = v2.binary(PATIENCE).await.expect("a frame");
         let after = jpeg::now_micros();
-        // Version, kind, codec; the first frame of a connection continues nothing.
+        // Version, kind, codec; the first frame of a connection is a discontinuity.
         let flags = if round == 0 { 0b11 } else { 0b01 };
         let mut expected = vec![2, 1, 1, flags];
         expected.extend((round as u32).to_be_bytes()); // the group
@@ -79,7 +80,7 @@ async fn the_header_is_that_of_the_table_and_the_rest_is_the_plain_message() {
 }
 
 #[tokio::test]
-async fn a_restart_shows_as_discontinuity_and_numbers_go_on() {
+async fn a_restart_is_a_discontinuity_and_numbers_continue() {
     let (site, [cam]) = Site::with(["cam"]).await;
     let mut wall = Wall::v2(site.address).await;
     wall.subscribe(&["cam"]).await;
@@ -98,7 +99,7 @@ async fn a_restart_shows_as_discontinuity_and_numbers_go_on() {
 }
 
 #[tokio::test]
-async fn a_gap_in_the_sequence_is_what_was_dropped() {
+async fn a_gap_in_the_sequence_equals_the_number_of_drops() {
     let (site, [cam]) = Site::with(["cam"]).await;
     let mut wall = with_credit(&site, 1).await;
     cam.show().await;
@@ -121,7 +122,7 @@ async fn a_gap_in_the_sequence_is_what_was_dropped() {
 }
 
 #[tokio::test]
-async fn without_credit_nothing_and_with_it_the_newest() {
+async fn frames_are_sent_only_with_credit_and_are_the_newest() {
     let (site, [cam]) = Site::with(["cam"]).await;
     let mut wall = with_credit(&site, 0).await;
     assert_eq!(comes(&mut wall, &cam, 3).await, 0);
@@ -129,16 +130,16 @@ async fn without_credit_nothing_and_with_it_the_newest() {
         .await;
     assert_eq!(number(&wall.frame_v2().await.payload), 2, "the newest");
     assert_eq!(comes(&mut wall, &cam, 2).await, 0, "one each");
-    // Credit that comes while nothing is new waits for the next picture.
+    // Credit that arrives while there is no new picture waits for the next one.
     wall.say(json!({ "cmd": "credit", "add": { "cam": 2 } }))
         .await;
     assert_eq!(number(&wall.frame_v2().await.payload), 4);
-    assert!(wall.settle().await.is_empty(), "no picture twice");
+    assert!(wall.settle().await.is_empty(), "no picture is sent twice");
     assert_eq!(comes(&mut wall, &cam, 2).await, 1);
 }
 
 #[tokio::test]
-async fn credit_is_additive_and_at_most_8_stand() {
+async fn credit_is_additive_and_limited_to_8() {
     let (site, [cam, other]) = Site::with(["cam", "other"]).await;
     let command = json!({ "cmd": "subscribe", "cameras": ["cam", "other"], "credit": 1 });
     let mut wall = told(&site, &[command]).await;
@@ -148,7 +149,11 @@ async fn credit_is_additive_and_at_most_8_stand() {
     }
     wall.settle().await;
     assert_eq!(comes(&mut wall, &cam, 6).await, 4, "1 + 1 + 2");
-    assert_eq!(comes(&mut wall, &other, 2).await, 1, "each has its own");
+    assert_eq!(
+        comes(&mut wall, &other, 2).await,
+        1,
+        "each camera has its own credit"
+    );
     for add in [5u32, 5, u32::MAX] {
         wall.say(json!({ "cmd": "credit", "add": { "cam": add } }))
             .await;
@@ -164,7 +169,7 @@ async fn credit_is_additive_and_at_most_8_stand() {
 }
 
 #[tokio::test]
-async fn a_new_subscription_starts_anew() {
+async fn a_new_subscription_resets_credit() {
     let (site, [cam]) = Site::with(["cam"]).await;
     let mut wall = with_credit(&site, 5).await;
     assert_eq!(comes(&mut wall, &cam, 1).await, 1);
@@ -172,7 +177,7 @@ async fn a_new_subscription_starts_anew() {
     wall.say(again).await;
     wall.settle().await;
     assert_eq!(comes(&mut wall, &cam, 6).await, 2, "not 4 + 2");
-    // Without credit in it, the socket alone sets the pace again.
+    // A subscription without credit ends flow control by credit.
     wall.subscribe(&["cam"]).await;
     let waiting = wall.settle().await.len();
     assert_eq!(waiting, 1, "the newest, at once");
@@ -181,7 +186,7 @@ async fn a_new_subscription_starts_anew() {
 }
 
 #[tokio::test]
-async fn credit_for_nothing_is_an_error_and_does_no_harm() {
+async fn credit_without_a_subscription_is_a_harmless_error() {
     let (site, [_idle]) = Site::with(["idle"]).await;
     let mut wall = Wall::v2(site.address).await;
     wall.say(json!({ "cmd": "credit", "add": { "nobody": 1, "idle": 1 } }))
@@ -192,7 +197,7 @@ async fn credit_for_nothing_is_an_error_and_does_no_harm() {
 }
 
 #[tokio::test]
-async fn max_fps_is_kept_on_average_and_what_goes_out_is_the_newest() {
+async fn max_fps_is_kept_on_average_and_the_newest_frame_is_sent() {
     let (site, [cam]) = Site::with(["cam"]).await;
     let command = json!({ "cmd": "subscribe", "cameras": ["cam"], "maxFps": 10 });
     let mut wall = told(&site, &[command]).await;
@@ -215,7 +220,7 @@ async fn max_fps_is_kept_on_average_and_what_goes_out_is_the_newest() {
     }
     let took = begun.elapsed().as_secs_f64();
     assert!((1.85..3.0).contains(&took), "20 at 10 a second: {took} s");
-    // Subscribing again changes it.
+    // Subscribing again changes the limit.
     wall.subscribe(&["cam"]).await;
     wall.settle().await;
     let begun = Instant::now();
@@ -228,7 +233,7 @@ async fn max_fps_is_kept_on_average_and_what_goes_out_is_the_newest() {
 }
 
 #[tokio::test]
-async fn any_number_is_a_pace_or_an_error_and_the_socket_goes_on() {
+async fn any_number_is_a_rate_or_an_error_and_the_socket_stays_open() {
     let (site, [cam]) = Site::with(["cam"]).await;
     let mut wall = Wall::v2(site.address).await;
     for bad in ["0", "-1", "-1e300", "\"5\"", "[]", "1e999"] {
@@ -242,7 +247,7 @@ async fn any_number_is_a_pace_or_an_error_and_the_socket_goes_on() {
         let text = format!(r#"{{"cmd":"subscribe","cameras":["cam"],"maxFps":{slow}}}"#);
         wall.say_text(&text).await;
         assert!(wall.settle().await.len() <= 1, "{slow}");
-        // The first goes out at once, and then none for a very long time.
+        // The first is sent at once, and then none for a very long time.
         let came = comes(&mut wall, &cam, 3).await;
         assert!(came <= 1, "{slow}: {came} came");
     }
@@ -278,7 +283,7 @@ async fn tiles_get_the_small_stream_and_full_screen_the_main_one() {
 }
 
 #[tokio::test]
-async fn the_form_is_chosen_by_the_subprotocol_alone() {
+async fn only_the_subprotocol_selects_the_form() {
     let (site, [_cam]) = Site::with(["cam"]).await;
     for (offer, echoed) in [
         ("ocelli.v2", Some("ocelli.v2")),

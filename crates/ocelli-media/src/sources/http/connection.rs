@@ -1,8 +1,8 @@
-//! HTTP/1.1 as the hub asks a camera: one request at a time, and its answer read as it is
-//! wanted.
+//! HTTP/1.1 client connection to a camera: one request at a time, with a response that is read
+//! on demand.
 //!
-//! It is read on the camera's own task and nowhere else, so that the camera's budget bounds
-//! all that is done for it. Of an answer are kept its head (64 KiB) and one read of its body.
+//! All reading is done on the camera's own task, so that the camera's budget bounds all work
+//! for it. At most the response's head (64 KiB) and one read of its body are kept in memory.
 
 use super::fault::Fault;
 use super::framing::{Framing, Taken};
@@ -17,13 +17,14 @@ use std::time::Duration;
 use tokio::time::timeout;
 use url::{Origin, Url};
 
-/// For connecting, with the handshake of TLS.
+/// Timeout for connecting, including the TLS handshake.
 const CONNECT: Duration = Duration::from_secs(5);
 
-/// How much is read at once.
+/// Bytes read at a time.
 const READ: usize = 32 << 10;
 
-/// The body of a redirection or a challenge; the connection of a longer one is given up.
+/// The longest body of a redirect or a challenge that is skipped. With a longer body, the
+/// connection is closed.
 const MAX_SKIPPED: usize = 64 << 10;
 
 /// A connection to a camera.
@@ -31,18 +32,18 @@ pub(super) struct Connection {
     wire: Wire,
     origin: Origin,
     buffer: Box<[u8]>,
-    /// What of the buffer was read and not looked at.
+    /// The part of the buffer that has not been parsed yet.
     raw: Range<usize>,
-    /// What of the buffer is the body's and was not taken.
+    /// The part of the buffer that belongs to the body and has not been consumed yet.
     data: Range<usize>,
     framing: Framing,
     keeps_alive: bool,
-    /// Nothing of the answer to the last request has come.
+    /// No byte of the response to the last request has arrived.
     unanswered: bool,
 }
 
 impl Connection {
-    /// Connects to where `url` is.
+    /// Connects to the host of `url`.
     pub(super) async fn open(
         url: &Url,
         ssrf_guard: SsrfGuard,
@@ -64,34 +65,35 @@ impl Connection {
         })
     }
 
-    /// Whether a request for `url` can be sent over it.
+    /// Returns true if a request for `url` can be sent over this connection.
     pub(super) fn serves(&self, url: &Url) -> bool {
-        // What has come unasked would be taken for the next answer.
+        // Unrequested bytes would be mistaken for the next response.
         let is_clean = self.framing.is_done() && self.raw.is_empty();
         self.keeps_alive && is_clean && self.origin == url.origin()
     }
 
-    /// Whether the camera closed it, or may have, before it saw the last request.
+    /// Returns true if no byte of the last response has arrived, so the camera may have closed the
+    /// connection before it read the request.
     pub(super) fn is_unanswered(&self) -> bool {
         self.unanswered
     }
 
-    /// Lets no other answer follow.
+    /// Prevents another request over this connection.
     pub(super) fn give_up(&mut self) {
         self.keeps_alive = false;
     }
 
-    /// What the camera may still cost.
+    /// Returns the camera's budget.
     pub(super) fn budget(&mut self) -> &mut Budget {
         self.wire.budget()
     }
 
-    /// Bytes of the body still to come, where they are known.
+    /// Returns the remaining bytes of the body, if known.
     pub(super) fn remaining(&self) -> Option<u64> {
         self.framing.remaining()
     }
 
-    /// Sends a request and reads the head of its answer.
+    /// Sends a request and reads the head of the response.
     pub(super) async fn ask(&mut self, request: &str) -> Result<Head, Fault> {
         self.unanswered = true;
         self.keeps_alive = false;
@@ -113,8 +115,8 @@ impl Connection {
         }
     }
 
-    /// The next bytes of the body, at least one; none at its end. They stay until they are
-    /// taken by [`Self::consume`].
+    /// Returns the next bytes of the body, at least one, or `None` at its end. They stay in the
+    /// buffer until [`Self::consume`] is called.
     pub(super) async fn body(&mut self) -> Result<Option<&[u8]>, Fault> {
         while self.data.is_empty() {
             let mut rest = &self.buffer[self.raw.clone()];
@@ -141,12 +143,12 @@ impl Connection {
         Ok(Some(&self.buffer[self.data.clone()]))
     }
 
-    /// Takes so many of the bytes that [`Self::body`] gave.
+    /// Consumes `len` of the bytes that [`Self::body`] returned.
     pub(super) fn consume(&mut self, len: usize) {
         self.data.start = (self.data.start + len).min(self.data.end);
     }
 
-    /// Skips the body, so that the connection can be used again, unless it is long.
+    /// Skips the body so that the connection can be used again, unless the body is too long.
     pub(super) async fn skip(&mut self) -> Result<(), Fault> {
         let mut skipped = 0;
         while self.keeps_alive
@@ -160,7 +162,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Reads once. All that was read before has been taken.
+    /// Reads once. The buffer must have been consumed completely.
     async fn fill(&mut self) -> Result<usize, Fault> {
         let len = self.wire.read(&mut self.buffer).await?;
         self.raw = 0..len;

@@ -1,30 +1,30 @@
-//! How a conversation with an HTTP camera fails, and what a person is told of it.
+//! Faults of an HTTP exchange with a camera, and the failures shown to the user.
 
 use crate::sources::REFUSED;
-use crate::sources::reach::{no_answer, refused, unreachable};
+use crate::sources::network_failure::{no_answer, refused, unreachable};
 use crate::sources::redact;
 use ocelli_core::{Failure, FailureKind, Overspent};
 use std::error::Error;
 use std::io;
 
-/// The reason when what comes is not HTTP.
-pub(super) const NOT_HTTP: &str = "what answers there does not speak HTTP as it should";
+/// The reason for a response that is not valid HTTP.
+pub(super) const NOT_HTTP: &str = "the server at this address does not speak valid HTTP";
 
-/// The reason when an answer ends early.
+/// The reason for a response that ends early.
 pub(super) const CLOSED: &str = "the camera closed the connection";
 
-/// Why an answer, or the rest of one, did not come.
+/// Reason why a response, or the rest of one, did not arrive.
 #[derive(Debug)]
 pub(super) enum Fault {
     /// The connection could not be opened in time.
     NoConnection,
     /// The connection could not be opened, or broke.
     Io(io::Error),
-    /// The camera closed the connection before its answer was complete.
+    /// The camera closed the connection before its response was complete.
     Closed,
-    /// What came is not HTTP.
+    /// The response is not HTTP.
     NotHttp,
-    /// More came than is kept; the reason says of what.
+    /// The response exceeds a limit, with the reason.
     Excess(String),
 }
 
@@ -35,8 +35,8 @@ impl From<io::Error> for Fault {
 }
 
 impl Fault {
-    /// The failure of the camera at `peer`; `otherwise` is the reason where no better one is
-    /// known.
+    /// Returns the failure of the camera at `peer`. `otherwise` is the reason if no better one
+    /// applies.
     pub(super) fn explain(self, peer: &str, otherwise: &str) -> Failure {
         let error = match self {
             Self::NoConnection => return Failure::new(FailureKind::Unreachable, no_answer(peer)),
@@ -56,14 +56,15 @@ impl Fault {
         if account.contains("certificate") {
             return Failure::new(
                 FailureKind::Unsupported,
-                "its certificate can't be verified; verify_tls = false accepts a camera's own",
+                "its certificate can't be verified; verify_tls = false accepts a self-signed one",
             );
         }
         unreachable(&account, peer).unwrap_or_else(|| Failure::new(FailureKind::Ended, otherwise))
     }
 }
 
-/// An error with all its causes, for it is the last that tells.
+/// Returns an error's text with all its causes, because the last one is usually the specific
+/// one.
 fn account(error: &io::Error) -> String {
     let mut account = error.to_string();
     let mut cause = error.source();

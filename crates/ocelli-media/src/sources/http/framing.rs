@@ -1,29 +1,29 @@
-//! Where the body of a camera's answer ends: by length, in chunks, or with the
-//! connection. All that is kept of a chunked body's own lines is counters.
+//! Framing of a response's body: by length, chunked, or up to the end of the connection. The
+//! lines of a chunked body are only counted, not stored.
 
 use super::fault::Fault;
 use super::head::Head;
 use http::header::{CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, TRANSFER_ENCODING};
 use memchr::memchr;
 
-/// The line in front of a chunk, with its extension.
+/// The longest chunk size line, with its extension.
 const MAX_CHUNK_LINE: usize = 8 << 10;
 
-/// All lines behind the last chunk.
+/// Bytes of all trailer lines after the last chunk.
 const MAX_TRAILER_BYTES: usize = 64 << 10;
 
-/// What became of the bytes at hand.
+/// Result of [`Framing::take`].
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Taken {
-    /// The last so many of the bytes taken are the body's.
+    /// The last this many of the bytes taken belong to the body.
     Data(usize),
-    /// All bytes were taken and none of them is the body's.
+    /// All bytes were taken, and none of them belongs to the body.
     Nothing,
     /// The body is complete.
     End,
 }
 
-/// How a body is framed, and how much of it is to come.
+/// How a body is framed, and how much of it remains.
 #[derive(Debug)]
 pub(super) enum Framing {
     Length(u64),
@@ -32,37 +32,37 @@ pub(super) enum Framing {
     Close,
 }
 
-/// A chunked body.
+/// Position in a chunked body.
 #[derive(Debug)]
 pub(super) enum Chunks {
-    /// In the line in front of a chunk.
+    /// In a chunk size line.
     Size(SizeLine),
     /// In a chunk.
     Data(u64),
-    /// Behind a chunk's bytes, before the end of their line.
+    /// After a chunk's data, before the line end.
     DataEnd,
-    /// Behind the last chunk.
+    /// In the trailer after the last chunk.
     Trailer {
         /// Bytes of all lines so far.
         taken: usize,
-        /// Whether the line so far holds anything.
+        /// Whether the line is blank so far.
         is_blank: bool,
     },
     Done,
 }
 
-/// What was read of the line in front of a chunk.
+/// A chunk size line as read so far.
 #[derive(Debug, Default)]
 pub(super) struct SizeLine {
     size: u64,
     has_digits: bool,
-    /// The digits are over: what follows is an extension.
+    /// The digits have ended, and the rest of the line is an extension.
     is_extension: bool,
     taken: usize,
 }
 
 impl Framing {
-    /// The framing of the body behind this head.
+    /// Returns the framing of the body after this head.
     pub(super) fn of(head: &Head) -> Self {
         if matches!(head.status.as_u16(), 204 | 304) {
             return Self::Length(0);
@@ -79,7 +79,7 @@ impl Framing {
         }
     }
 
-    /// Whether another answer can follow this one on the same connection.
+    /// Returns true if another response can follow this one on the same connection.
     pub(super) fn keeps_alive(&self, head: &Head) -> bool {
         let says = |word: &str| {
             words(&head.headers, CONNECTION).any(|said| said.eq_ignore_ascii_case(word))
@@ -87,7 +87,7 @@ impl Framing {
         !matches!(self, Self::Close) && !says("close") && (head.is_1_1 || says("keep-alive"))
     }
 
-    /// Bytes still to come, where they are known.
+    /// Returns the remaining bytes, if known.
     pub(super) fn remaining(&self) -> Option<u64> {
         match self {
             Self::Length(left) => Some(*left),
@@ -95,20 +95,20 @@ impl Framing {
         }
     }
 
-    /// Whether all of the body was taken.
+    /// Returns true if the whole body was taken.
     pub(super) fn is_done(&self) -> bool {
         matches!(self, Self::Length(0) | Self::Chunked(Chunks::Done))
     }
 
-    /// Whether the body may end where the connection does.
+    /// Returns true if the end of the connection is a valid end of the body.
     pub(super) fn ends_with_connection(&self) -> bool {
         matches!(self, Self::Close)
     }
 
-    /// Takes from `rest` up to the end of the next piece of the body.
+    /// Takes bytes from `rest` up to the end of the next piece of the body.
     ///
     /// # Errors
-    /// The body is not framed as HTTP has it, or holds lines that are too long.
+    /// The framing is not valid HTTP, or a line is too long.
     pub(super) fn take(&mut self, rest: &mut &[u8]) -> Result<Taken, Fault> {
         match self {
             Self::Length(0) => Ok(Taken::End),
@@ -127,7 +127,7 @@ impl Framing {
     }
 }
 
-/// Takes what is there of `left` bytes.
+/// Takes up to `left` bytes from `rest`.
 fn data(left: &mut u64, rest: &mut &[u8]) -> Taken {
     let len = rest.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
     *rest = &rest[len..];
@@ -178,7 +178,7 @@ impl Chunks {
                     *taken += line.len();
                     if *taken > MAX_TRAILER_BYTES {
                         return Err(Fault::Excess(format!(
-                            "what follows its answer is longer than {} KiB",
+                            "the trailer of its response is longer than {} KiB",
                             MAX_TRAILER_BYTES >> 10
                         )));
                     }
@@ -196,7 +196,8 @@ impl Chunks {
 }
 
 impl SizeLine {
-    /// Takes from `rest` up to the end of the line; the chunk's size when it is complete.
+    /// Takes bytes from `rest` up to the end of the line. Returns the chunk's size when the line is
+    /// complete.
     fn take(&mut self, rest: &mut &[u8]) -> Result<Option<u64>, Fault> {
         while let [byte, after @ ..] = *rest {
             if self.is_extension && *byte != b'\n' {
@@ -222,7 +223,7 @@ impl SizeLine {
             }
             if self.taken > MAX_CHUNK_LINE {
                 return Err(Fault::Excess(format!(
-                    "a chunk of its answer begins with a line longer than {} KiB",
+                    "a chunk size line of its response is longer than {} KiB",
                     MAX_CHUNK_LINE >> 10
                 )));
             }
@@ -231,14 +232,14 @@ impl SizeLine {
     }
 }
 
-/// The words of a header that lists some.
+/// Returns the elements of a comma-separated header.
 fn words(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
     let values = headers.get_all(name).into_iter();
     let values = values.filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).map(str::trim)
 }
 
-/// The length that a head tells; some cameras write a unit behind it.
+/// Parses `Content-Length`. Some cameras append a unit to the number.
 fn content_length(headers: &HeaderMap) -> Option<u64> {
     let value = headers.get(CONTENT_LENGTH)?.to_str().ok()?.trim();
     let digits = value.find(|char: char| !char.is_ascii_digit());
@@ -265,8 +266,8 @@ mod tests {
         (framing, alive)
     }
 
-    /// The body in these bytes however they are cut, whether it is complete, and what is
-    /// left behind it.
+    /// Returns the body in these bytes, whether it is complete, and the number of bytes after it.
+    /// Asserts that the result does not depend on how the bytes are split.
     fn body(chunked: &[u8]) -> Result<(Vec<u8>, bool, usize), String> {
         let outcomes = [chunked.len().max(1), 1, 3].map(|cut| {
             let (mut framing, _) = framing(&[("transfer-encoding", "chunked")]);
@@ -297,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn a_head_tells_how_its_body_ends() {
+    fn the_framing_follows_from_the_head() {
         assert!(matches!(framing(&[]), (Framing::Close, false)));
         assert!(matches!(
             framing(&[("content-length", "900 bytes")]),
@@ -321,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn chunks_are_joined_however_they_are_cut() {
+    fn chunks_are_joined_regardless_of_how_they_are_split() {
         let chunked =
             b"4\r\nwiki\r\n5;a=b\r\npedia\r\n00e \r\n in\r\n\r\nchunks.\r\n0\r\nX: y\r\n\r\nleft";
         let whole = (b"wikipedia in\r\n\r\nchunks.".to_vec(), true, 4);
@@ -331,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_chunk_is_refused() {
+    fn invalid_chunks_are_rejected() {
         for bad in [
             "\r\nab",
             "x\r\n",
@@ -352,8 +353,8 @@ mod tests {
             format!("0\r\n{}", "x".repeat(70_000)),
             format!("0\r\n{}", "a: b\r\n".repeat(20_000)),
         ] {
-            let told = body(long.as_bytes()).expect_err("too long");
-            assert!(told.starts_with("Excess"), "{told}");
+            let error = body(long.as_bytes()).expect_err("too long");
+            assert!(error.starts_with("Excess"), "{error}");
         }
     }
 }

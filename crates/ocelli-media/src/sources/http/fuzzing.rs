@@ -1,4 +1,4 @@
-//! Doors for the fuzz targets.
+//! Entry points for the fuzz targets.
 
 use super::challenge;
 use super::framing::{Framing, Taken};
@@ -6,7 +6,7 @@ use super::head::HeadReader;
 use super::multipart::{Multipart, boundary};
 use http_auth::PasswordParams;
 
-/// How many parts a multipart stream in these pieces has.
+/// Returns the number of parts in a multipart stream that arrives in these pieces.
 pub fn multipart_parts(content_type: &str, pieces: &[&[u8]]) -> usize {
     let mut parts = Multipart::new(boundary(content_type).as_deref());
     let mut count = 0;
@@ -19,8 +19,8 @@ pub fn multipart_parts(content_type: &str, pieces: &[&[u8]]) -> usize {
     count
 }
 
-/// The status of an answer in these pieces, whether a challenge in it can be answered, and
-/// its body as far as it came; none where it is refused.
+/// Parses a response that arrives in these pieces. Returns its status, whether its challenge can
+/// be answered, and the body so far, or `None` if the response is rejected.
 pub fn read_answer(pieces: &[&[u8]]) -> Option<(u16, bool, Vec<u8>)> {
     let mut reader = HeadReader::default();
     let mut framing = None;

@@ -1,25 +1,26 @@
-//! The head of a camera's answer: the status line and the headers, before the body.
+//! Parser for a response's head: the status line and the headers. It does not read from the
+//! socket.
 //!
-//! Everything here is bounded before it is kept, and each byte is looked at once
-//! while the head is incomplete. What does not belong here: reading from a socket.
+//! Limits are checked before bytes are stored, and each byte is scanned once while the head is
+//! incomplete.
 
 use super::fault::Fault;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use memchr::memchr;
 
-/// Bytes of all heads of one answer: informational ones (1xx) and the final one.
+/// Bytes of all heads of one response: informational ones (1xx) and the final one.
 const MAX_HEAD_BYTES: usize = 64 << 10;
 
-/// Headers of one head.
+/// Headers in one head.
 const MAX_HEADERS: usize = 100;
 
-/// Informational answers (1xx) before the final one. A server has a use for one or two.
+/// Informational responses (1xx) before the final one. Servers send one or two.
 const MAX_INFORMATIONAL: usize = 8;
 
-/// How each status line begins.
+/// The beginning of every status line.
 const BEGINNING: &[u8] = b"HTTP/1.";
 
-/// The head of a final answer.
+/// The head of a final response.
 #[derive(Debug)]
 pub(super) struct Head {
     pub status: StatusCode,
@@ -28,11 +29,11 @@ pub(super) struct Head {
     pub is_1_1: bool,
 }
 
-/// Collects the head of one answer.
+/// Collects the head of one response.
 #[derive(Default)]
 pub(super) struct HeadReader {
     bytes: Vec<u8>,
-    /// Where the line that is being read begins.
+    /// Start of the current line.
     line_at: usize,
     /// Bytes of all heads so far.
     taken: usize,
@@ -40,16 +41,16 @@ pub(super) struct HeadReader {
 }
 
 impl HeadReader {
-    /// Whether nothing of the answer has come yet.
+    /// Returns true if no byte of the response has arrived yet.
     pub(super) fn is_untouched(&self) -> bool {
         self.taken == 0
     }
 
-    /// Takes from `rest` what belongs to the head. Returns the final head when it is
-    /// complete, and leaves what follows it in `rest`.
+    /// Takes the bytes of the head from `rest`. Returns the final head when it is complete, and
+    /// leaves the bytes after it in `rest`.
     ///
     /// # Errors
-    /// It is not HTTP, or is more than is kept.
+    /// The response is not HTTP, or exceeds a limit.
     pub(super) fn take(&mut self, rest: &mut &[u8]) -> Result<Option<Head>, Fault> {
         while !rest.is_empty() {
             let newline = memchr(b'\n', rest);
@@ -58,7 +59,7 @@ impl HeadReader {
             self.taken += piece.len();
             if self.taken > MAX_HEAD_BYTES {
                 return Err(Fault::Excess(format!(
-                    "the header of its answer is longer than {} KiB",
+                    "the headers of its response are longer than {} KiB",
                     MAX_HEAD_BYTES >> 10
                 )));
             }
@@ -76,21 +77,21 @@ impl HeadReader {
                 continue;
             }
             if is_first {
-                // Blank lines before the status line are ignored, as HTTP has it.
+                // HTTP ignores blank lines before the status line.
                 self.clear();
                 continue;
             }
             let head = parse(&self.bytes)?;
             self.clear();
-            // 101 ends HTTP on the connection, and nobody asked for that.
+            // 101 ends HTTP on the connection, although no upgrade was requested.
             if !head.status.is_informational() || head.status == StatusCode::SWITCHING_PROTOCOLS {
                 return Ok(Some(head));
             }
             self.informational += 1;
             if self.informational > MAX_INFORMATIONAL {
                 return Err(Fault::Excess(format!(
-                    "it sends more than {MAX_INFORMATIONAL} informational answers (1xx) \
-                     in place of one answer"
+                    "it sends more than {MAX_INFORMATIONAL} informational responses (1xx) \
+                     before the final one"
                 )));
             }
         }
@@ -103,14 +104,14 @@ impl HeadReader {
     }
 }
 
-/// Whether this can be the beginning of a status line, or a blank line before it.
+/// Returns true if this can be the beginning of a status line, or of a blank line before it.
 fn begins_right(line: &[u8]) -> bool {
     let len = line.len().min(BEGINNING.len());
     line[..len] == BEGINNING[..len] || matches!(line, b"\r" | b"\n" | b"\r\n")
 }
 
-/// Reads a complete head. Cameras deviate from the grammar where browsers and curl
-/// accept it: blanks around names and in the status line, lines that are no headers.
+/// Parses a complete head. Accepts the same deviations as browsers and curl, because cameras
+/// have them: blanks around names and in the status line, and lines that are not headers.
 fn parse(bytes: &[u8]) -> Result<Head, Fault> {
     let mut config = httparse::ParserConfig::default();
     config
@@ -122,7 +123,7 @@ fn parse(bytes: &[u8]) -> Result<Head, Fault> {
     match config.parse_response(&mut response, bytes) {
         Ok(httparse::Status::Complete(_)) => {}
         Err(httparse::Error::TooManyHeaders) => {
-            let reason = format!("its answer has more than {MAX_HEADERS} headers");
+            let reason = format!("its response has more than {MAX_HEADERS} headers");
             return Err(Fault::Excess(reason));
         }
         Ok(httparse::Status::Partial) | Err(_) => return Err(Fault::NotHttp),
@@ -151,7 +152,8 @@ fn parse(bytes: &[u8]) -> Result<Head, Fault> {
 mod tests {
     use super::*;
 
-    /// What comes of an answer, the same however it is cut, and what is left behind it.
+    /// Returns the status and the bytes after the head. Asserts that they do not depend on how the
+    /// response is split.
     fn read(answer: &[u8]) -> Result<Option<(u16, Vec<u8>)>, String> {
         let outcomes = [answer.len().max(1), 1, 7].map(|cut| {
             let mut reader = HeadReader::default();
@@ -167,13 +169,13 @@ mod tests {
             }
             Ok(None)
         });
-        assert_eq!(outcomes[0], outcomes[1], "cut into bytes");
-        assert_eq!(outcomes[0], outcomes[2], "cut into sevens");
+        assert_eq!(outcomes[0], outcomes[1], "split into single bytes");
+        assert_eq!(outcomes[0], outcomes[2], "split into pieces of seven bytes");
         outcomes[0].clone()
     }
 
     #[test]
-    fn heads_as_cameras_write_them() {
+    fn heads_with_common_deviations_are_accepted() {
         for head in [
             "HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\n\r\n",
             "\r\n\r\nHTTP/1.0 200 OK\nServer: x\n\n",
@@ -192,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_http_is_told_at_once() {
+    fn invalid_http_is_rejected_at_once() {
         for bad in [
             "SSH-2.0-x",
             "RTSP/1.0 200 OK",
@@ -206,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_of_excess_is_bounded() {
+    fn every_limit_of_a_head_is_enforced() {
         let informational = "HTTP/1.1 103 Early Hints\r\n\r\n".repeat(MAX_INFORMATIONAL + 1);
         let long_informational = format!("HTTP/1.1 103 X\r\nLink: {}\r\n\r\n", "x".repeat(20_000));
         for (what, answer) in [
@@ -228,14 +230,14 @@ mod tests {
                 format!("HTTP/1.1 200 OK\r\n{}\r\n", "a: b\r\n".repeat(10_000)),
             ),
             (
-                "few headers too many",
+                "one header too many",
                 format!("HTTP/1.1 200 OK\r\n{}\r\n", "a: b\r\n".repeat(101)),
             ),
             ("informational answers", informational),
             ("informational headers", long_informational.repeat(5)),
         ] {
-            let told = read(answer.as_bytes()).expect_err(what);
-            assert!(told.starts_with("Excess"), "{what}: {told}");
+            let error = read(answer.as_bytes()).expect_err(what);
+            assert!(error.starts_with("Excess"), "{what}: {error}");
         }
     }
 }

@@ -1,22 +1,23 @@
-//! Parts of a multipart stream, as cameras write it.
+//! Lenient parser for the multipart streams of cameras.
 //!
-//! They quote the boundary or not, put its leading dashes into the parameter or
-//! not, end lines with LF alone, leave out lengths. So a boundary is recognized
-//! by its core; and a part without a length is not ended by the next boundary,
-//! which would hold every picture back until the next, but by its own end of
-//! image: from the first such part on only JPEG's markers are believed.
+//! Some cameras quote the boundary, include its leading dashes in the parameter, end lines
+//! with LF only, or leave out lengths. So a boundary is recognized without its dashes. A part
+//! without a length ends at its JPEG end marker. If it ended at the next boundary, every
+//! picture would be delayed until the next one arrives. From the first such part on, the
+//! stream is split only by JPEG markers.
 
 use crate::jpeg::{MAX_BYTES, Splitter};
 use memchr::{memchr, memmem};
 use ocelli_core::FrameBuffer;
 
-/// A line of text longer than this is none.
+/// The longest line of text. Longer ones are treated as binary data.
 const MAX_LINE: usize = 8 << 10;
 
-/// All headers of one part. Behind more of them only JPEG's markers are believed.
+/// Bytes of all headers of one part. After more of them, the stream is split only by JPEG
+/// markers.
 const MAX_HEADER_BYTES: usize = 64 << 10;
 
-/// A boundary has 70 characters at most (RFC 2046); a longer one is as good as none.
+/// The longest boundary. RFC 2046 allows 70 characters; a boundary beyond this limit is ignored.
 const MAX_BOUNDARY: usize = 256;
 
 enum Place {
@@ -24,26 +25,26 @@ enum Place {
     Between,
     /// In a part's headers.
     Headers {
-        /// The part's length, once they told.
+        /// The part's length, if a header with it was read.
         length: Option<usize>,
         /// Bytes of all headers so far.
         taken: usize,
     },
     /// In a part of known length.
     Body { left: usize, buffer: FrameBuffer },
-    /// Following the pictures' own markers.
+    /// Splitting by JPEG markers.
     Markers(Splitter),
 }
 
-/// Takes a multipart stream apart.
+/// Multipart parser.
 pub(super) struct Multipart {
-    /// The boundary without its dashes; empty if the camera named none.
+    /// The boundary without its dashes; empty if the camera sent none.
     core: memmem::Finder<'static>,
     line: Vec<u8>,
     place: Place,
 }
 
-/// The boundary that a content type names.
+/// Parses the boundary from a content type.
 pub(super) fn boundary(content_type: &str) -> Option<String> {
     let at = content_type.to_ascii_lowercase().find("boundary=")?;
     let value = content_type[at + "boundary=".len()..].trim_start();
@@ -65,7 +66,7 @@ impl Multipart {
         }
     }
 
-    /// The next whole part; takes of `rest` what it needs. With none, all of
+    /// Returns the next complete part and takes its bytes from `rest`. If there is none, all of
     /// `rest` is taken.
     pub(super) fn next_part(&mut self, rest: &mut &[u8]) -> Option<FrameBuffer> {
         loop {
@@ -89,7 +90,7 @@ impl Multipart {
                     }
                 }
                 Place::Between | Place::Headers { .. } => {
-                    // The line's last byte, or the first that makes it too long.
+                    // Up to the end of the line, or to the first byte that makes it too long.
                     let room = MAX_LINE + 1 - self.line.len();
                     let newline = memchr(b'\n', &rest[..rest.len().min(room)]);
                     let taken = newline.map_or(rest.len().min(room), |at| at + 1);
@@ -130,8 +131,8 @@ impl Multipart {
                         return self.follow_markers();
                     }
                 }
-            } else if let Some(told) = content_length(line) {
-                *length = Some(told);
+            } else if let Some(parsed) = content_length(line) {
+                *length = Some(parsed);
             }
         }
         self.line.clear();
@@ -171,7 +172,7 @@ mod tests {
         jpeg
     }
 
-    /// The parts found in a stream, however it is cut.
+    /// Returns the parts of a stream. Asserts that they do not depend on how the stream is split.
     fn parts(content_type: &str, stream: &[u8]) -> Vec<Vec<u8>> {
         let mut all = Vec::new();
         for cut in [stream.len(), 1, 5, 64] {
@@ -186,13 +187,13 @@ mod tests {
         }
         assert!(
             all.windows(2).all(|two| two[0] == two[1]),
-            "the same however cut"
+            "the parts depend on how the stream is split"
         );
         all.swap_remove(0)
     }
 
     #[test]
-    fn boundaries_as_cameras_write_them() {
+    fn boundaries_with_common_deviations_are_found() {
         let pictures = [picture(16), picture(24)];
         for (content_type, delimiter, newline) in [
             (
@@ -253,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn a_length_that_is_no_length_is_not_believed() {
+    fn an_invalid_length_is_ignored() {
         for length in ["99999999999999999999", "-1", "x", "20000000"] {
             let mut stream = format!("--f\r\nContent-Length: {length}\r\n\r\n").into_bytes();
             stream.extend(picture(16));
@@ -266,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn text_without_end_is_bounded() {
+    fn endless_text_is_bounded() {
         let mut multipart = Multipart::new(Some("frame"));
         for _ in 0..100 {
             assert!(multipart.next_part(&mut &[b'a'; 1000][..]).is_none());
@@ -276,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_without_end_are_bounded_and_pictures_behind_them_found() {
+    fn endless_headers_are_bounded_and_the_pictures_after_them_are_found() {
         let header = "X: y\r\n".repeat(2 * MAX_HEADER_BYTES / 6);
         let stream = [
             b"--f\r\nContent-Length: 5\r\n",
@@ -288,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_too_long_however_it_is_cut() {
+    fn the_line_limit_does_not_depend_on_how_the_stream_is_split() {
         for len in [MAX_LINE - 1, MAX_LINE, MAX_LINE + 1, 3 * MAX_LINE] {
             let line = [&vec![b'a'; len][..], b"\n"].concat();
             let stream = [&line, &b"--f\r\nContent-Length: 3\r\n\r\nabc"[..]].concat();

@@ -1,6 +1,7 @@
-//! The connection to a camera, plain or under TLS, within the camera's budget.
+//! TCP or TLS connection to a camera, charged to the camera's budget.
 //!
-//! A name is resolved and checked here, and the very addresses that passed are connected to.
+//! The host name is resolved and checked by the SSRF guard, and the hub connects to exactly the
+//! checked addresses.
 
 use super::fault::Fault;
 use crate::sources::SsrfGuard;
@@ -22,15 +23,15 @@ use tokio::time::sleep;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-/// How many of a name's addresses are tried, and how much later each than the one before.
+/// Number of a host's addresses that are tried, and the delay between two attempts.
 const MAX_ADDRESSES: usize = 8;
 const STAGGER: Duration = Duration::from_millis(250);
 
-/// The most that is charged for what TLS makes of one read. Longer than that the thread was
-/// not working but waiting for the processor.
+/// The most processor time that is charged for the TLS processing of one read. If it took
+/// longer, the thread was waiting for a processor and not working.
 const MAX_TLS_STEP: Duration = Duration::from_millis(5);
 
-/// A connection.
+/// A connection, plain or with TLS.
 pub(super) enum Wire {
     Plain(Metered<TcpStream>),
     Tls(Box<TlsStream<Timed>>),
@@ -63,7 +64,7 @@ impl Wire {
         Ok(Self::Tls(Box::new(stream)))
     }
 
-    /// The budget that it is charged to.
+    /// Returns the budget that this connection is charged to.
     pub(super) fn budget(&mut self) -> &mut Budget {
         match self {
             Self::Plain(stream) => stream.budget(),
@@ -71,14 +72,14 @@ impl Wire {
         }
     }
 
-    /// Reads some bytes; 0 at the end.
+    /// Reads some bytes. Returns 0 at the end.
     pub(super) async fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let read = match self {
             Self::Plain(stream) => stream.read(into).await,
             Self::Tls(stream) => Settled(stream).read(into).await,
         };
         match read {
-            // An end without TLS's own good-bye. Where it matters, the length tells.
+            // TLS ended without close_notify. Where truncation matters, the body's length shows it.
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(0),
             read => read,
         }
@@ -96,8 +97,8 @@ impl Wire {
     }
 }
 
-/// Connects to the first of these addresses that answers. Each is tried when the one before
-/// has failed or has not answered for a moment.
+/// Connects to the first of these addresses that accepts. Each is tried when the one before has
+/// failed or has not accepted within a short time.
 async fn connect(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
     let mut waiting = addresses.iter().take(MAX_ADDRESSES);
     let mut attempts = FuturesUnordered::new();
@@ -110,8 +111,8 @@ async fn connect(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
                 Some(Ok(stream)) => return Ok(stream),
                 Some(Err(error)) => failure = failure.or(Some(error)),
                 None => {
-                    let nobody = || io::Error::other("failed to resolve: it has no address");
-                    return Err(failure.unwrap_or_else(nobody));
+                    let no_address = || io::Error::other("failed to resolve: it has no address");
+                    return Err(failure.unwrap_or_else(no_address));
                 }
             },
             () = sleep(STAGGER), if waiting.len() > 0 => {}
@@ -119,11 +120,11 @@ async fn connect(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
     }
 }
 
-/// Charges the processor time that is spent between two reads within one turn of TLS. A peer chooses how
-/// many records and messages stand in the bytes of one read, and so how long they take.
+/// Charges the processor time between two reads within one TLS poll. The peer chooses how many
+/// records and messages one read contains, and so how long their processing takes.
 pub(super) struct Timed {
     inner: Metered<TcpStream>,
-    /// When the last read gave bytes, until what they cost has been charged.
+    /// Start of the processing of the last read, until its cost has been charged.
     since: Option<Work>,
 }
 
@@ -169,7 +170,7 @@ impl AsyncWrite for Timed {
     }
 }
 
-/// Reads from TLS, and settles what the last of its reads cost.
+/// Reads from TLS and charges the cost of the last read.
 struct Settled<'a>(&'a mut TlsStream<Timed>);
 
 impl AsyncRead for Settled<'_> {

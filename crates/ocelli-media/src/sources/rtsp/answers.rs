@@ -1,17 +1,16 @@
-//! What the headers of a camera's answers mean, as far as a session needs them.
+//! Parsing of the response headers that a session needs.
 
-use super::connection::Broken;
+use super::connection::SessionError;
 use super::message::{Message, quoted};
 use url::Url;
 
-/// How long a session lasts without a request, in seconds, where the camera does not
-/// say.
+/// Default session timeout in seconds, if the camera sends none.
 pub const SESSION: u64 = 60;
-/// The longest that it is believed to last.
+/// Upper limit of the session timeout.
 const MAX_SESSION: u64 = 3600;
 
-/// What addresses in the description are relative to (RFC 2326, C.1.1). Some cameras
-/// leave the scheme out.
+/// Returns the base of relative addresses in the SDP (RFC 2326, C.1.1). Some cameras leave
+/// the scheme out.
 pub fn base(answer: &Message, asked: &Url) -> Url {
     let given = answer
         .header("Content-Base")
@@ -29,8 +28,8 @@ pub fn base(answer: &Message, asked: &Url) -> Url {
     based.unwrap_or_else(|| asked.clone())
 }
 
-/// The address of a control attribute: what cameras expect, and other programs do,
-/// is to append it.
+/// Returns the address of a control attribute. The attribute is appended to the base, as
+/// cameras expect and other clients do.
 pub fn join(base: &Url, control: &str) -> String {
     if control == "*" {
         return base.to_string();
@@ -41,11 +40,11 @@ pub fn join(base: &Url, control: &str) -> String {
     let base = base.as_str();
     let slash = if base.ends_with('/') { "" } else { "/" };
     let joined = format!("{base}{slash}{control}");
-    // As an address it has no blanks or line ends.
+    // Parsing encodes blanks and removes line ends.
     Url::parse(&joined).map_or_else(|_| base.to_owned(), String::from)
 }
 
-/// The parts of a `Session` header like `12345678;timeout=60`.
+/// Parses a `Session` header like `12345678;timeout=60`.
 pub fn session_and_timeout(header: &str) -> (&str, u64) {
     let mut parts = header.split(';').map(str::trim);
     let name = parts.next().unwrap_or_default();
@@ -57,9 +56,9 @@ pub fn session_and_timeout(header: &str) -> (&str, u64) {
     (name, timeout.unwrap_or(SESSION).min(MAX_SESSION))
 }
 
-/// The channel of the packets, by the answer's `Transport`; the one that was asked
-/// for if it tells none.
-pub fn channel(transport: &str) -> Result<u8, Broken> {
+/// Returns the channel of the packets from the response's `Transport`, or the requested
+/// channel if it contains none.
+pub fn channel(transport: &str) -> Result<u8, SessionError> {
     let mut is_tcp = transport.is_empty();
     for part in transport.split(';') {
         let (key, value) = part.split_once('=').unwrap_or((part, ""));
@@ -68,8 +67,8 @@ pub fn channel(transport: &str) -> Result<u8, Broken> {
         if key.eq_ignore_ascii_case("interleaved") {
             let first = value.split('-').next().unwrap_or_default().trim();
             return first.parse().map_err(|_| {
-                Broken::Unusable(format!(
-                    "it sends on the channel {:?}; it should be a number up to 255",
+                SessionError::Unusable(format!(
+                    "its interleaved channel is {:?}; it should be a number up to 255",
                     quoted(first)
                 ))
             });
@@ -78,7 +77,7 @@ pub fn channel(transport: &str) -> Result<u8, Broken> {
     if is_tcp {
         Ok(0)
     } else {
-        Err(Broken::Status(461))
+        Err(SessionError::Status(461))
     }
 }
 
@@ -96,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn tracks_are_found_from_what_the_camera_calls_itself() {
+    fn track_addresses_are_relative_to_the_cameras_base() {
         let asked = Url::parse("rtsp://10.0.0.7/live?channel=1").expect("an address");
         for (header, based) in [
             ("", "rtsp://10.0.0.7/live?channel=1"),
@@ -122,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn sessions_and_channels_are_told_in_many_ways() {
+    fn session_and_transport_headers_are_parsed() {
         for (header, name, timeout) in [
             ("7", "7", 60),
             ("7;timeout=30", "7", 30),

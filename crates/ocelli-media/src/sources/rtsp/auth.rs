@@ -1,21 +1,21 @@
-//! Signing in to a camera: basic and digest, with challenges that are renewed.
+//! RTSP authentication: basic and digest, with renewed challenges.
 
 use super::super::Credentials;
-use super::connection::Broken;
+use super::connection::SessionError;
 use super::message::Message;
 use http_auth::{PasswordClient, PasswordParams};
 
-/// Answers a camera's challenges.
+/// Signs requests in answer to a camera's challenges.
 pub struct Signer {
     credentials: Option<Credentials>,
-    /// The challenge that is answered with each request.
+    /// The current challenge, answered in each request.
     challenge: Option<PasswordClient>,
-    /// The camera has accepted the password.
+    /// Whether the camera has accepted the password.
     accepted: bool,
 }
 
 impl Signer {
-    /// For this user, if there is one.
+    /// Creates a signer for these credentials, if there are any.
     pub fn new(credentials: Option<Credentials>) -> Self {
         Self {
             credentials,
@@ -24,7 +24,7 @@ impl Signer {
         }
     }
 
-    /// The `Authorization` of a request, once the camera has asked for it.
+    /// Returns the `Authorization` header of a request, once the camera has sent a challenge.
     pub fn authorization(&mut self, method: &str, uri: &str) -> Option<String> {
         let credentials = self.credentials.as_ref()?;
         let challenge = self.challenge.as_mut()?;
@@ -37,18 +37,18 @@ impl Signer {
                 body,
             })
         };
-        // With a body the library prefers `auth-int`, which few cameras that offer
-        // it can do.
+        // With a body the library prefers `auth-int`, which few of the cameras that
+        // offer it support.
         answer(None).or_else(|_| answer(Some(&[]))).ok()
     }
 
-    /// Takes the 401 to a request, which was signed or not. Signing it anew is worth
-    /// a try where this is no error.
+    /// Handles the 401 response to a request, which was signed or not. If this returns `Ok`,
+    /// the caller may sign and send the request again.
     ///
-    /// Cameras lock accounts, so a password that has not been accepted yet is sent
-    /// once, and once more only if the camera calls the challenge stale.
-    pub fn challenged(&mut self, refusal: &Message, signed: bool) -> Result<(), Broken> {
-        let refused = Err(Broken::Status(401));
+    /// Cameras lock accounts, so a password that has not been accepted yet is sent once, and
+    /// once more only if the camera marks the challenge as stale.
+    pub fn challenged(&mut self, refusal: &Message, signed: bool) -> Result<(), SessionError> {
+        let refused = Err(SessionError::Status(401));
         if self.credentials.is_none() {
             return refused;
         }
@@ -60,7 +60,7 @@ impl Signer {
             return if signed {
                 refused
             } else {
-                Err(Broken::Challenge)
+                Err(SessionError::Challenge)
             };
         };
         let renewed = match &challenge {
@@ -74,7 +74,7 @@ impl Signer {
         Ok(())
     }
 
-    /// Says that a signed request was answered.
+    /// Notes that a request was successful.
     pub fn accepted(&mut self) {
         self.accepted = self.challenge.is_some();
     }
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn the_best_challenge_is_answered() {
+    fn the_strongest_challenge_is_answered() {
         let answer = answered(&["Basic realm=\"x\"", "Digest realm=\"x\", nonce=\"1\""]);
         assert!(
             answer.starts_with("Digest ") && !answer.contains("qop"),
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_password_is_sent_once_and_a_right_one_survives_new_challenges() {
+    fn a_wrong_password_is_sent_once_and_an_accepted_one_is_sent_for_new_challenges() {
         let fresh = |nonce: u32| refusal(&[&format!("Digest realm=\"x\", nonce=\"{nonce}\"")]);
         let stale = refusal(&["Digest realm=\"x\", nonce=\"9\", stale=TRUE"]);
         let mut wrong = signer();
@@ -151,15 +151,15 @@ mod tests {
 
         assert!(matches!(
             Signer::new(None).challenged(&fresh(1), false),
-            Err(Broken::Status(401))
+            Err(SessionError::Status(401))
         ));
         assert!(matches!(
             signer().challenged(&refusal(&["Negotiate"]), false),
-            Err(Broken::Challenge)
+            Err(SessionError::Challenge)
         ));
         assert!(matches!(
             signer().challenged(&refusal(&[]), false),
-            Err(Broken::Challenge)
+            Err(SessionError::Challenge)
         ));
     }
 }

@@ -1,9 +1,9 @@
-//! The TCP connection to a camera: messages and interleaved packets in one stream,
-//! read through a buffer of fixed size.
+//! TCP connection to a camera: messages and interleaved packets in one stream, read through
+//! a buffer of fixed size.
 //!
-//! Every byte is looked at once: lines are consumed as they end, a packet is waited
-//! for by its length, and what is left in the buffer moves to its front only when
-//! more than a whole packet before it has been consumed.
+//! Every byte is scanned once: lines are consumed as they end, packets are read by their
+//! length, and the rest of the buffer moves to its front only when more than one whole packet
+//! before it has been consumed.
 
 use super::message::{self, Head, Message};
 use ocelli_core::{Budget, Overspent, Work};
@@ -16,15 +16,15 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-/// The largest interleaved packet, by the 16 bits of its length, with its header.
+/// The largest interleaved packet that its 16-bit length allows, with its header.
 const MAX_PACKET: usize = 4 + u16::MAX as usize;
-/// Twice the largest packet, so that moving bytes to the front costs no more than
-/// reading them did.
+/// Twice the largest packet, so that moving bytes to the front costs no more than reading
+/// them.
 const BUFFER: usize = 2 * (MAX_PACKET + 1);
-/// The most that waits for the camera to read it.
+/// The most unsent bytes that wait for the camera to read.
 const MAX_UNSENT: usize = 64 << 10;
 
-/// An address to which a camera redirects. It may hold a password, so it is not shown.
+/// The target of a redirect. It may contain a password, so `Debug` does not show it.
 pub struct Target(pub String);
 
 impl fmt::Debug for Target {
@@ -33,42 +33,42 @@ impl fmt::Debug for Target {
     }
 }
 
-/// Why a conversation can't go on.
+/// Reason why a session can't continue.
 #[derive(Debug)]
-pub enum Broken {
+pub enum SessionError {
     /// The camera can't be reached, or the connection broke.
     Io(io::Error),
     /// The camera closed the connection.
     Closed,
-    /// It does not answer in time.
+    /// The camera does not answer in time.
     Silent,
-    /// It answers with this status.
+    /// The camera answers with this status.
     Status(u16),
-    /// It redirects to this address.
+    /// The camera redirects to this address.
     Moved(Target),
-    /// It wants a kind of sign-in that is not known here.
+    /// The camera requires an unsupported authentication scheme.
     Challenge,
-    /// It sends what is no RTSP, or too much.
+    /// The camera sends invalid RTSP, or exceeds a limit.
     Message(message::Fault),
-    /// It says or sends something else that is of no use; why.
+    /// The camera sends something else that can't be used, with the reason.
     Unusable(String),
-    /// It costs more than its share.
+    /// The camera exceeds its budget.
     Overspent(Overspent),
 }
 
-impl From<message::Fault> for Broken {
+impl From<message::Fault> for SessionError {
     fn from(fault: message::Fault) -> Self {
         Self::Message(fault)
     }
 }
 
-/// One whole thing that the camera has sent.
+/// One complete item from the camera.
 #[derive(Debug)]
 pub enum Item {
     /// A message.
     Message(Message),
-    /// A packet on a channel, and where it is in the buffer until the next item is
-    /// asked for.
+    /// A packet: its channel, and its position in the buffer, which is valid until the next
+    /// item is requested.
     Packet(u8, Range<usize>),
 }
 
@@ -76,17 +76,17 @@ pub enum Item {
 enum State {
     Between,
     Head(Head),
-    /// A message of whose body this much is missing.
+    /// In the body of a message, with the number of missing bytes.
     Body(Message, usize),
 }
 
-/// What has been read and not been used yet.
+/// Buffer of received bytes, and the parser's state.
 #[derive(Debug)]
 pub struct Input {
     buffer: Box<[u8]>,
     start: usize,
     end: usize,
-    /// How much of what is left holds no line end.
+    /// Number of remaining bytes that were scanned and hold no line end.
     scanned: usize,
     state: State,
 }
@@ -104,8 +104,8 @@ impl Default for Input {
 }
 
 impl Input {
-    /// The room for more bytes. There always is some after [`Input::next`] has given
-    /// nothing.
+    /// Returns the free part of the buffer. It is never empty after [`Input::next`] has returned
+    /// `None`.
     pub fn room(&mut self) -> &mut [u8] {
         if self.start == self.end {
             (self.start, self.end) = (0, 0);
@@ -116,20 +116,20 @@ impl Input {
         &mut self.buffer[self.end..]
     }
 
-    /// Says how many bytes have been written into the room.
+    /// Notes that `len` bytes were written to the free part.
     pub fn filled(&mut self, len: usize) {
         self.end = (self.end + len).min(self.buffer.len());
     }
 
-    /// A packet's bytes.
+    /// Returns a packet's bytes.
     pub fn bytes(&self, packet: Range<usize>) -> &[u8] {
         &self.buffer[packet]
     }
 
-    /// The next whole item; none where more bytes are needed.
+    /// Returns the next complete item, or `None` if more bytes are needed.
     ///
     /// # Errors
-    /// A limit is exceeded, or it is no RTSP. Nothing can be read after that.
+    /// A limit is exceeded, or the input is not RTSP. Nothing can be read after that.
     pub fn next(&mut self) -> Result<Option<Item>, message::Fault> {
         loop {
             let rest = &self.buffer[self.start..self.end];
@@ -189,23 +189,22 @@ impl Input {
     }
 }
 
-/// A connection that speaks RTSP.
+/// RTSP connection.
 pub struct Connection {
     stream: TcpStream,
-    /// Where it leads.
+    /// Remote address.
     peer: SocketAddr,
     input: Input,
     unsent: Vec<u8>,
     budget: Option<Budget>,
-    /// Nothing that comes can be read any more.
-    pub spoilt: bool,
+    /// A fault has made all further input unreadable.
+    pub unreadable: bool,
 }
 
 impl Connection {
-    /// Of a connected socket. What the camera makes the hub do is charged to
-    /// `budget`.
+    /// Creates a connection from a connected socket. The work for it is charged to `budget`.
     pub fn new(stream: TcpStream, peer: SocketAddr, budget: Option<Budget>) -> Self {
-        // Requests are small, and each is waited for.
+        // Requests are small, and the client waits for the response to each.
         let _ = stream.set_nodelay(true);
         Self {
             stream,
@@ -213,30 +212,32 @@ impl Connection {
             input: Input::default(),
             unsent: Vec::new(),
             budget,
-            spoilt: false,
+            unreadable: false,
         }
     }
 
-    /// Connects once more to where it led.
+    /// Connects to the same address again.
     ///
     /// # Errors
-    /// Nobody takes the connection.
-    pub async fn reopen(&mut self) -> Result<(), Broken> {
-        let stream = TcpStream::connect(self.peer).await.map_err(Broken::Io)?;
+    /// The connection is not accepted.
+    pub async fn reopen(&mut self) -> Result<(), SessionError> {
+        let stream = TcpStream::connect(self.peer)
+            .await
+            .map_err(SessionError::Io)?;
         self.stream = stream;
         self.input = Input::default();
         self.unsent.clear();
         Ok(())
     }
 
-    /// Sends a message, or keeps it until the camera reads.
+    /// Sends a message, or queues it until the camera reads.
     ///
     /// # Errors
-    /// The connection is gone, or the camera reads nothing.
-    pub fn send(&mut self, message: &[u8]) -> Result<(), Broken> {
+    /// The connection is broken, or the camera does not read.
+    pub fn send(&mut self, message: &[u8]) -> Result<(), SessionError> {
         if self.unsent.len() + message.len() > MAX_UNSENT {
-            return Err(Broken::Unusable(format!(
-                "it does not read what it is sent: {} KiB are waiting for it",
+            return Err(SessionError::Unusable(format!(
+                "it does not read the hub's messages: {} KiB are unsent",
                 MAX_UNSENT >> 10
             )));
         }
@@ -244,42 +245,42 @@ impl Connection {
         let work = Work::begin();
         let written = self.write();
         if let Some(budget) = &mut self.budget {
-            // A camera may ask as often as it likes, and each answer is a system call.
+            // A camera may send any number of requests, and each response is a system call.
             budget.charge(work.took());
         }
         written
     }
 
-    /// Writes what the kernel takes at once.
-    fn write(&mut self) -> Result<(), Broken> {
+    /// Writes as much as the kernel accepts without blocking.
+    fn write(&mut self) -> Result<(), SessionError> {
         while !self.unsent.is_empty() {
             match self.stream.try_write(&self.unsent) {
                 Ok(len) => drop(self.unsent.drain(..len)),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) => return Err(Broken::Io(error)),
+                Err(error) => return Err(SessionError::Io(error)),
             }
         }
         Ok(())
     }
 
-    /// Whether all that was sent has gone out.
+    /// Returns true if no bytes are unsent.
     pub fn is_flushed(&self) -> bool {
         self.unsent.is_empty()
     }
 
-    /// A packet's bytes.
+    /// Returns a packet's bytes.
     pub fn bytes(&self, packet: Range<usize>) -> &[u8] {
         self.input.bytes(packet)
     }
 
-    /// The next thing that the camera sends. Nothing is lost if this is dropped.
+    /// Returns the next item from the camera. Dropping the future loses nothing.
     ///
     /// # Errors
-    /// The connection is gone, or what comes exceeds a limit.
-    pub async fn next(&mut self) -> Result<Item, Broken> {
+    /// The connection is broken, or a limit is exceeded.
+    pub async fn next(&mut self) -> Result<Item, SessionError> {
         loop {
             if let Some(budget) = &mut self.budget {
-                budget.ready().await.map_err(Broken::Overspent)?;
+                budget.ready().await.map_err(SessionError::Overspent)?;
             }
             match self.input.next() {
                 Ok(Some(item)) => {
@@ -290,7 +291,7 @@ impl Connection {
                 }
                 Ok(None) => {}
                 Err(fault) => {
-                    self.spoilt = true;
+                    self.unreadable = true;
                     return Err(fault.into());
                 }
             }
@@ -301,23 +302,23 @@ impl Connection {
         }
     }
 
-    /// Writes what is unsent and reads more.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, Broken>> {
+    /// Writes unsent bytes and reads more.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, SessionError>> {
         while !self.unsent.is_empty() {
             match Pin::new(&mut self.stream).poll_write(cx, &self.unsent) {
                 Poll::Ready(Ok(len)) => drop(self.unsent.drain(..len)),
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(Broken::Io(error))),
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(SessionError::Io(error))),
                 Poll::Pending => break,
             }
         }
         let mut room = ReadBuf::new(self.input.room());
         match Pin::new(&mut self.stream).poll_read(cx, &mut room) {
             Poll::Pending => Poll::Pending,
-            Poll::Ready(Err(error)) => Poll::Ready(Err(Broken::Io(error))),
+            Poll::Ready(Err(error)) => Poll::Ready(Err(SessionError::Io(error))),
             Poll::Ready(Ok(())) => {
                 let len = room.filled().len();
                 if len == 0 {
-                    return Poll::Ready(Err(Broken::Closed));
+                    return Poll::Ready(Err(SessionError::Closed));
                 }
                 self.input.filled(len);
                 Poll::Ready(Ok(len))
@@ -330,7 +331,7 @@ impl Connection {
 mod tests {
     use super::*;
 
-    /// What these bytes hold when they come in pieces of this length.
+    /// Returns the items in these bytes when they arrive in pieces of this length.
     fn items(bytes: &[u8], piece: usize) -> Result<Vec<String>, message::Fault> {
         let mut input = Input::default();
         let mut items = Vec::new();
@@ -339,7 +340,7 @@ mod tests {
             while !rest.is_empty() {
                 let room = input.room();
                 let len = room.len().min(rest.len());
-                assert!(len > 0, "there is always room");
+                assert!(len > 0, "the buffer has free space");
                 room[..len].copy_from_slice(&rest[..len]);
                 rest = &rest[len..];
                 input.filled(len);
@@ -358,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_comes_however_the_stream_is_cut() {
+    fn the_items_do_not_depend_on_how_the_stream_is_split() {
         let packet = |len: u16, fill: u8| {
             let mut packet = vec![b'$', fill];
             packet.extend(len.to_be_bytes());
@@ -390,7 +391,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_waited_for_to_a_point() {
+    fn long_lines_are_rejected() {
         let long = vec![b'x'; message::MAX_LINE + 1];
         for piece in [1, 1000, long.len()] {
             assert_eq!(items(&long[1..], piece), Ok(Vec::new()));

@@ -1,14 +1,14 @@
-//! The ways in for `make fuzz`.
+//! Entry points for `make fuzz`.
 
 use super::super::Credentials;
 use super::auth::Signer;
-use super::caller::Caller;
+use super::client::Client;
 use super::message::Message;
 use super::{answers, connection, sdp, unpacker};
 use url::Url;
 
-/// What a camera's bytes in these pieces hold, item by item and in words; a fault is the
-/// last of them. What answers say is looked into as far as a session does.
+/// Parses a camera's bytes that arrive in these pieces, and returns a text for each item. A
+/// fault ends the list. Responses are interpreted as a session interprets them.
 pub fn items(pieces: &[&[u8]]) -> Vec<String> {
     let mut input = connection::Input::default();
     let mut items = Vec::new();
@@ -16,7 +16,7 @@ pub fn items(pieces: &[&[u8]]) -> Vec<String> {
         let mut rest = *piece;
         while !rest.is_empty() {
             let room = input.room();
-            assert!(!room.is_empty(), "no room is left");
+            assert!(!room.is_empty(), "the buffer is full");
             let len = room.len().min(rest.len());
             room[..len].copy_from_slice(&rest[..len]);
             rest = &rest[len..];
@@ -41,10 +41,10 @@ pub fn items(pieces: &[&[u8]]) -> Vec<String> {
     items
 }
 
-/// How many pictures are in the packets of a track.
+/// Returns the number of pictures in a track's packets.
 ///
 /// # Errors
-/// It is given up, with the reason.
+/// The track is given up, with the reason.
 pub fn pictures(
     encoding: &str,
     parameters: Option<&str>,
@@ -58,14 +58,14 @@ pub fn pictures(
         parameters: parameters.map(str::to_owned),
         control: None,
     };
-    let told = |broken| format!("{broken:?}");
-    let Some(mut unpacker) = unpacker::Unpacker::new(&track).map_err(told)? else {
+    let describe = |broken| format!("{broken:?}");
+    let Some(mut unpacker) = unpacker::Unpacker::new(&track).map_err(describe)? else {
         return Ok(0);
     };
     let mut count = 0;
     for packet in packets {
-        unpacker.push(packet).map_err(told)?;
-        while unpacker.pull().map_err(told)?.is_some() {
+        unpacker.push(packet).map_err(describe)?;
+        while unpacker.pull().map_err(describe)?.is_some() {
             count += 1;
         }
         unpacker.parameters();
@@ -73,7 +73,7 @@ pub fn pictures(
     Ok(count)
 }
 
-/// What a session reads out of a message, in words.
+/// Returns a text with everything that a session reads from a message.
 fn interpret(message: &Message) -> String {
     let Ok(asked) = Url::parse("rtsp://10.0.0.7/stream1") else {
         return String::new();
@@ -87,10 +87,10 @@ fn interpret(message: &Message) -> String {
     let controls: Vec<_> = controls
         .map(|control| answers::join(&base, control))
         .collect();
-    let mut caller = Caller::new(asked, None, "fuzz");
+    let mut client = Client::new(asked, None, "fuzz");
     let moved = message
         .header("Location")
-        .map(|target| caller.follow(target).is_ok());
+        .map(|target| client.follow(target).is_ok());
     let mut signer = Signer::new(Some(Credentials {
         user: "viewer".to_owned(),
         password: "password".to_owned(),

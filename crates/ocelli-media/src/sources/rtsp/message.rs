@@ -1,36 +1,35 @@
-//! RTSP messages: what a camera says, read line by line within bounds, and what is
-//! said to it.
+//! RTSP messages: a line-by-line parser with limits, and a writer.
 //!
-//! Cameras take liberties, and this takes whatever has one meaning: lines that end
-//! in LF alone, headers without a value or a colon, any number of blanks, text that
-//! is not ASCII.
+//! Cameras deviate from the grammar, so the parser accepts everything that is unambiguous:
+//! lines that end with LF only, headers without a value or a colon, any number of blanks, and
+//! text that is not ASCII.
 
 use std::borrow::Cow;
 use std::fmt;
 
-/// The longest line. Cameras' lines are a few hundred bytes long.
+/// The longest line. Cameras send lines of a few hundred bytes.
 pub const MAX_LINE: usize = 8 << 10;
 /// The most bytes in the start line and headers of one message.
 pub const MAX_HEAD: usize = 64 << 10;
 /// The most header lines of one message.
 pub const MAX_HEADERS: usize = 100;
-/// The largest body. It holds the description of a stream, a few kilobytes.
+/// The largest body. An SDP has a few kilobytes.
 pub const MAX_BODY: usize = 256 << 10;
-/// The most characters of the camera's own text in a reason.
+/// The most characters of a camera's text that are quoted in a reason.
 const QUOTED: usize = 60;
 
-/// What is wrong with what a camera sends. Its text names the limit.
+/// Fault in a camera's message. Its text names the limit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// A line beyond [`MAX_LINE`].
+    /// A line longer than [`MAX_LINE`].
     LongLine,
     /// More headers than [`MAX_HEADERS`].
     ManyHeaders,
-    /// Headers beyond [`MAX_HEAD`].
+    /// Headers longer than [`MAX_HEAD`].
     LongHead,
-    /// A body beyond [`MAX_BODY`], of the length that is announced.
+    /// A body longer than [`MAX_BODY`], with the announced length.
     LongBody(String),
-    /// A message that begins with this is none of RTSP.
+    /// A message that is not RTSP, with its beginning.
     NotRtsp(String),
 }
 
@@ -39,16 +38,16 @@ impl fmt::Display for Fault {
         match self {
             Self::LongLine => write!(
                 f,
-                "it sends a line of RTSP that is longer than {} KiB, the most that is read",
+                "it sends an RTSP line that is longer than {} KiB, which is the limit",
                 MAX_LINE >> 10
             ),
             Self::ManyHeaders => write!(
                 f,
-                "it sends more than {MAX_HEADERS} header lines in one message, the most that are read"
+                "it sends more than {MAX_HEADERS} header lines in one message, which is the limit"
             ),
             Self::LongHead => write!(
                 f,
-                "it sends more than {} KiB of headers in one message, the most that is read",
+                "it sends more than {} KiB of headers in one message, which is the limit",
                 MAX_HEAD >> 10
             ),
             Self::LongBody(length) => write!(
@@ -56,7 +55,7 @@ impl fmt::Display for Fault {
                 "it announces a message body of {length} bytes; it should be at most {} KiB",
                 MAX_BODY >> 10
             ),
-            Self::NotRtsp(_) => f.write_str("what answers there does not speak RTSP"),
+            Self::NotRtsp(_) => f.write_str("the server at this address does not speak RTSP"),
         }
     }
 }
@@ -64,29 +63,29 @@ impl fmt::Display for Fault {
 /// The first line of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Start {
-    /// An answer, with its status.
+    /// A response, with its status.
     Answer(u16),
-    /// A request of the camera, with its method.
+    /// A request from the camera, with its method.
     Request(String),
 }
 
-/// A whole message.
+/// A complete message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
     /// The first line.
     pub start: Start,
     headers: Vec<(String, String)>,
-    /// What follows the headers.
+    /// The body.
     pub body: Vec<u8>,
 }
 
 impl Message {
-    /// The value of the first header of this name that has one.
+    /// Returns the first value of this header that is not empty.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers(name).find(|value| !value.is_empty())
     }
 
-    /// The values of all headers of this name.
+    /// Returns all values of this header.
     pub fn headers(&self, name: &str) -> impl Iterator<Item = &str> {
         let named = move |(own, _): &&(String, String)| own.eq_ignore_ascii_case(name);
         self.headers
@@ -95,15 +94,15 @@ impl Message {
             .map(|(_, value)| value.as_str())
     }
 
-    /// The sequence number, if one is given.
+    /// Returns the sequence number, if there is one.
     pub fn sequence(&self) -> Option<u32> {
         self.headers("CSeq").find_map(|value| value.parse().ok())
     }
 
-    /// The length of the body that follows.
+    /// Returns the length of the body.
     ///
     /// # Errors
-    /// It is more than [`MAX_BODY`].
+    /// The length is more than [`MAX_BODY`].
     pub fn body_length(&self) -> Result<usize, Fault> {
         let Some(value) = self.header("Content-Length") else {
             return Ok(0);
@@ -128,11 +127,11 @@ pub struct Head {
 }
 
 impl Head {
-    /// Takes the next line, without its end. The empty line ends the headers, and
-    /// gives the message without its body.
+    /// Adds the next line, without its line end. An empty line ends the headers; then the
+    /// message without its body is returned.
     ///
     /// # Errors
-    /// A limit is exceeded, or the first line is none of RTSP.
+    /// A limit is exceeded, or the first line is not RTSP.
     pub fn line(&mut self, line: &[u8]) -> Result<Option<Message>, Fault> {
         self.bytes += line.len();
         if self.bytes > MAX_HEAD {
@@ -155,7 +154,7 @@ impl Head {
             return Err(Fault::ManyHeaders);
         }
         match (text.starts_with([' ', '\t']), self.headers.last_mut()) {
-            // It continues the line before.
+            // A continuation of the line before.
             (true, Some((_, value))) => {
                 value.push(' ');
                 value.push_str(text.trim());
@@ -187,7 +186,7 @@ fn start(line: &str) -> Option<Start> {
     is_request.then(|| Start::Request(first.to_owned()))
 }
 
-/// The beginning of a camera's own text, fit to be shown.
+/// Returns the beginning of a camera's text, without control characters, for display.
 pub fn quoted(text: &str) -> String {
     let plain = |character: char| match character {
         character if character.is_control() => '\u{FFFD}',
@@ -200,8 +199,8 @@ pub fn quoted(text: &str) -> String {
     quoted
 }
 
-/// Writes a message without a body. Values of headers hold no line ends: they come
-/// from lines, or from us.
+/// Formats a message without a body. Header values contain no line ends, because they come
+/// from parsed lines or from the hub.
 pub fn write(first: &str, headers: &[(&str, Cow<'_, str>)]) -> Vec<u8> {
     let mut text = format!("{first}\r\n");
     for (name, value) in headers {
@@ -230,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn liberties_are_taken_as_they_are_meant() {
+    fn common_deviations_from_the_grammar_are_accepted() {
         let answer = message(
             "rtsp/1.0   200\nCSeq:\ncseq : 7  \nnonsense\nServer\nSession: 1;\n timeout=60\n\
              Überraschung: ja\nCSeq: 9\n\n",
@@ -247,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_rtsp_is_not_read_as_rtsp() {
+    fn other_protocols_are_rejected() {
         for text in [
             "HTTP/1.0 200 OK",
             "GET / HTTP/1.1",
@@ -261,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn each_limit_is_met_and_named() {
+    fn each_limit_is_enforced() {
         let with = |lines: &str, count: usize| {
             read(&format!("RTSP/1.0 200 OK\n{}\n", lines.repeat(count)))
         };

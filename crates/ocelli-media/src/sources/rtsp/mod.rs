@@ -1,28 +1,26 @@
-//! RTSP cameras: H.264, H.265 and MJPEG over TCP, as the camera encodes them.
+//! Source for RTSP cameras: H.264, H.265 and MJPEG over TCP, passed on without transcoding.
+//! `rtsps`, other codecs and RTP over UDP are left to the kind `ffmpeg`.
 //!
 //! # Layout
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`message`] | requests and answers, read line by line |
+//! | [`message`] | requests and responses, parsed line by line |
 //! | [`connection`] | the TCP connection, with messages and packets in one stream |
-//! | [`auth`] | signing in |
-//! | [`sdp`], [`answers`] | what the description and the answers' headers mean |
-//! | [`caller`] | the connection, DESCRIBE, redirections |
-//! | [`talk`] | requests and answers in both directions, TEARDOWN |
-//! | [`session`] | SETUP, PLAY, keeping it alive, its pictures |
-//! | [`unpacker`] | from packets to pictures, by the library `retina` |
-//! | [`reception`] | what becomes of the pictures |
+//! | [`auth`] | authentication |
+//! | [`sdp`], [`answers`] | parsing of the SDP and of response headers |
+//! | [`client`] | connecting, DESCRIBE, redirects |
+//! | [`talk`] | requests and responses in both directions, TEARDOWN |
+//! | [`session`] | SETUP, PLAY, keep-alive, pictures |
+//! | [`unpacker`] | depacketization, with the library `retina` |
+//! | [`reception`] | publishing of the pictures |
 //!
-//! Whatever a camera sends has a bound: in bytes before they are kept, and in time by
-//! a [`Budget`]. What exceeds it ends the attempt, with its reason.
-//!
-//! What is not taken here (`rtsps`, other codecs, RTP over UDP) is for the kind
-//! `ffmpeg`.
+//! Everything that a camera sends is limited: in bytes before they are stored, and in time by
+//! a [`Budget`]. Exceeding a limit ends the attempt with a reason.
 
 mod answers;
 mod auth;
-mod caller;
+mod client;
 mod connection;
 #[cfg(fuzzing)]
 mod fuzzing;
@@ -33,18 +31,18 @@ mod session;
 mod talk;
 mod unpacker;
 
-pub use caller::Caller;
-pub use connection::Broken;
+pub use client::Client;
+pub use connection::SessionError;
 #[cfg(fuzzing)]
 pub use fuzzing::{items, pictures};
 pub use message::Fault;
 pub use session::Session;
 
-use super::reach::{no_answer, refused, unreachable};
+use super::network_failure::{no_answer, refused, unreachable};
 use super::{Address, Kind, REFUSED};
 use ocelli_config::{ConfigError, Section};
 use ocelli_core::{
-    Budget, Codec, Failure, FailureKind, Left, PeerKind, Publisher, RunOnce, Source,
+    Budget, Closed, Codec, Failure, FailureKind, PeerKind, Publisher, RunOnce, Source,
 };
 use reception::{Reception, Shown};
 use std::sync::Arc;
@@ -61,7 +59,7 @@ pub const KIND: Kind = Kind {
 };
 
 struct Rtsp {
-    caller: Caller,
+    client: Client,
 }
 
 fn open(address: Address, _: &mut Section<'_>) -> Result<Arc<dyn Source>, ConfigError> {
@@ -70,14 +68,14 @@ fn open(address: Address, _: &mut Section<'_>) -> Result<Arc<dyn Source>, Config
         .filter(|url| url.host_str().is_some_and(|host| !host.is_empty()));
     let Some(url) = url else {
         return Err(ConfigError::new(format!(
-            "{:?} is no address of an RTSP camera; write it like {:?}",
+            "{:?} is not an RTSP address; write it like {:?}",
             address.redacted(),
             "rtsp://10.0.0.7/stream1"
         )));
     };
-    let mut caller = Caller::new(url, address.credentials, "ocelli");
-    caller.ssrf_guard = address.ssrf_guard;
-    Ok(Arc::new(Rtsp { caller }))
+    let mut client = Client::new(url, address.credentials, "ocelli");
+    client.ssrf_guard = address.ssrf_guard;
+    Ok(Arc::new(Rtsp { client }))
 }
 
 impl Source for Rtsp {
@@ -85,98 +83,101 @@ impl Source for Rtsp {
         Box::pin(async move { self.run(&publisher).await })
     }
 
-    fn left(self: Arc<Self>) -> Left {
-        Box::pin(async move { self.caller.teardowns.wait().await })
+    fn closed(self: Arc<Self>) -> Closed {
+        Box::pin(async move { self.client.teardowns.wait().await })
     }
 }
 
 impl Rtsp {
     async fn run(&self, publisher: &Publisher) -> Result<(), Failure> {
-        let mut caller = self.caller.clone();
-        let explained = |caller: &Caller, broken: Broken| explain(&broken, caller);
+        let mut client = self.client.clone();
+        let explained = |client: &Client, broken: SessionError| explain(&broken, client);
         let (mut session, shown) = loop {
             let budget = || -> Option<Budget> { Some(publisher.budget(PeerKind::Camera)) };
-            let mut session = match caller.describe(budget).await {
+            let mut session = match client.describe(budget).await {
                 Ok(session) => session,
-                Err(broken) => return Err(explained(&caller, broken)),
+                Err(broken) => return Err(explained(&client, broken)),
             };
             let (track, shown) = choose(&session)?;
             match session.set_up(track).await {
                 Ok(()) => break (session, shown),
-                Err(Broken::Moved(target)) => {
-                    let followed = caller.follow(&target.0);
-                    followed.map_err(|broken| explained(&caller, broken))?;
+                Err(SessionError::Moved(target)) => {
+                    let followed = client.follow(&target.0);
+                    followed.map_err(|broken| explained(&client, broken))?;
                 }
-                Err(broken) => return Err(explained(&caller, broken)),
+                Err(broken) => return Err(explained(&client, broken)),
             }
         };
         let played = session.play().await;
-        played.map_err(|broken| explained(&caller, broken))?;
+        played.map_err(|broken| explained(&client, broken))?;
         let mut reception = Reception::new(shown, publisher);
-        // Silence is for the watchdog to end.
+        // The watchdog ends a silent stream.
         loop {
             let picture = session.picture().await;
-            let picture = picture.map_err(|broken| explained(&caller, broken))?;
+            let picture = picture.map_err(|broken| explained(&client, broken))?;
             reception.take(&picture, session.parameters())?;
         }
     }
 }
 
-/// A fault in words for people.
-fn explain(broken: &Broken, caller: &Caller) -> Failure {
-    let peer = caller.peer();
+/// Converts a fault to a failure for the user.
+fn explain(broken: &SessionError, client: &Client) -> Failure {
+    let peer = client.peer();
     tracing::debug!(camera = %peer, ?broken, "the attempt failed");
     let unsupported = |reason: String| Failure::new(FailureKind::Unsupported, reason);
     let closed = || Failure::new(FailureKind::Ended, "the camera closed the connection");
     match broken {
-        Broken::Io(error) if error.to_string() == REFUSED => refused(),
-        Broken::Io(error) if error.kind() == std::io::ErrorKind::TimedOut => {
+        SessionError::Io(error) if error.to_string() == REFUSED => refused(),
+        SessionError::Io(error) if error.kind() == std::io::ErrorKind::TimedOut => {
             Failure::new(FailureKind::Unreachable, no_answer(&peer))
         }
-        Broken::Io(error) => unreachable(&error.to_string(), &peer).unwrap_or_else(|| {
+        SessionError::Io(error) => unreachable(&error.to_string(), &peer).unwrap_or_else(|| {
             let reason = format!("the connection to {peer} failed: {error}");
             Failure::new(FailureKind::Unreachable, reason)
         }),
-        Broken::Closed => closed(),
-        Broken::Silent => Failure::new(
+        SessionError::Closed => closed(),
+        SessionError::Silent => Failure::new(
             FailureKind::Unreachable,
-            format!("{peer} takes the connection, but does not answer as an RTSP camera"),
+            format!("{peer} accepts the connection but does not answer as an RTSP camera"),
         ),
-        Broken::Status(status) => explain_status(*status, caller),
-        Broken::Moved(_) => unsupported("it redirects while it plays".to_owned()),
-        Broken::Challenge => Failure::new(
+        SessionError::Status(status) => explain_status(*status, client),
+        SessionError::Moved(_) => unsupported("it redirects during playback".to_owned()),
+        SessionError::Challenge => Failure::new(
             FailureKind::Unauthorized,
-            "401: it wants a kind of sign-in that is not known here; it should be basic or digest",
+            "401: its authentication scheme is not supported; it should be basic or digest",
         ),
-        Broken::Message(fault) => unsupported(fault.to_string()),
-        Broken::Unusable(reason) => unsupported(reason.clone()),
-        Broken::Overspent(overspent) => (*overspent).into(),
+        SessionError::Message(fault) => unsupported(fault.to_string()),
+        SessionError::Unusable(reason) => unsupported(reason.clone()),
+        SessionError::Overspent(overspent) => (*overspent).into(),
     }
 }
 
-fn explain_status(status: u16, caller: &Caller) -> Failure {
+fn explain_status(status: u16, client: &Client) -> Failure {
     let (kind, reason) = match status {
-        300..=399 => (FailureKind::Unsupported, "it redirects to nowhere"),
-        401 if caller.credentials.is_none() => {
-            (FailureKind::Unauthorized, "it wants a user and a password")
+        300..=399 => (FailureKind::Unsupported, "its redirect has no address"),
+        401 if client.credentials.is_none() => {
+            (FailureKind::Unauthorized, "user and password required")
         }
         401 => (FailureKind::Unauthorized, "wrong user or password"),
-        403 => (FailureKind::Unauthorized, "this user may not see it"),
+        403 => (
+            FailureKind::Unauthorized,
+            "this user is not allowed to view the stream",
+        ),
         404 | 454 => (FailureKind::NotFound, "no such stream at this address"),
         453 | 503 => (
             FailureKind::Ended,
-            "the camera is busy; perhaps it has as many viewers as it allows",
+            "the camera is busy; it may have reached its limit of viewers",
         ),
         461 => (
             FailureKind::Unsupported,
-            "it does not send RTP over TCP; perhaps ffmpeg:rtsp://… can read it",
+            "it does not send RTP over TCP; try ffmpeg:rtsp://…",
         ),
-        _ => (FailureKind::Unsupported, "the camera refuses"),
+        _ => (FailureKind::Unsupported, "the camera rejected the request"),
     };
     Failure::new(kind, format!("{status}: {reason}"))
 }
 
-/// The stream to play: the first video that can be shown.
+/// Returns the track to play: the first video track with a supported codec.
 fn choose(session: &Session) -> Result<(usize, Shown), Failure> {
     let mut other = None;
     for (at, track) in session.tracks().iter().enumerate() {

@@ -1,5 +1,5 @@
-//! What becomes of a camera's pictures: when they were taken, where a decoder can
-//! start, and what it needs to know first.
+//! Publishing of a camera's pictures: capture time, key frames, and parameter sets for the
+//! decoder.
 
 use super::super::capture_clock::CaptureClock;
 use crate::annexb::{self, START_CODE};
@@ -8,45 +8,45 @@ use crate::jpeg;
 use ocelli_core::{Codec, Failure, FailureKind, FrameBuffer, Picture, Publisher};
 use retina::codec::{VideoFrame, VideoParameters, VideoParametersCodec};
 
-/// Key frames without parameter sets that are waited through: the sets may come
-/// a little later.
-const HOPELESS_KEYS: usize = 3;
+/// Number of key frames without parameter sets after which the stream is given up. The sets
+/// may arrive a little later than the first key frame.
+const MAX_UNDECODABLE_KEYS: usize = 3;
 
-/// What is to be done with the camera's pictures.
+/// How the camera's pictures are published.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shown {
-    /// They are JPEGs.
+    /// As JPEGs.
     AsItIs,
-    /// They need a decoder.
+    /// As pictures that need a decoder.
     Decoded(Codec),
 }
 
-/// Pictures coming in.
+/// Publishes the pictures of one session.
 pub struct Reception<'a> {
     shown: Shown,
     publisher: &'a Publisher,
     clock: CaptureClock,
-    /// A decoder has had a key frame to start from.
+    /// A key frame that a decoder can start from was published.
     begun: bool,
-    hopeless_keys: usize,
+    undecodable_keys: usize,
 }
 
 impl<'a> Reception<'a> {
-    /// Into `publisher`.
+    /// Creates a reception that publishes to `publisher`.
     pub fn new(shown: Shown, publisher: &'a Publisher) -> Self {
         Self {
             shown,
             publisher,
             clock: CaptureClock::default(),
             begun: false,
-            hopeless_keys: 0,
+            undecodable_keys: 0,
         }
     }
 
     /// Publishes a picture.
     ///
     /// # Errors
-    /// Nobody could decode it.
+    /// No decoder can decode the stream.
     pub fn take(
         &mut self,
         frame: &VideoFrame,
@@ -66,9 +66,9 @@ impl<'a> Reception<'a> {
                 if survey.key {
                     let known = survey.parameters || parameters.is_some();
                     if !known {
-                        return self.hopeless();
+                        return self.undecodable();
                     }
-                    self.hopeless_keys = 0;
+                    self.undecodable_keys = 0;
                     self.begun = true;
                 } else if !self.begun {
                     return Ok(());
@@ -102,9 +102,9 @@ impl<'a> Reception<'a> {
         Ok(())
     }
 
-    fn hopeless(&mut self) -> Result<(), Failure> {
-        self.hopeless_keys += 1;
-        if self.hopeless_keys < HOPELESS_KEYS {
+    fn undecodable(&mut self) -> Result<(), Failure> {
+        self.undecodable_keys += 1;
+        if self.undecodable_keys < MAX_UNDECODABLE_KEYS {
             return Ok(());
         }
         Err(Failure::new(FailureKind::Unsupported, NO_PARAMETER_SETS))
@@ -118,7 +118,7 @@ impl<'a> Reception<'a> {
     }
 }
 
-/// The parameter sets in the order in which a decoder wants them.
+/// Returns the parameter sets in the order in which a decoder needs them.
 fn parameter_sets(parameters: &VideoParameters) -> Vec<&[u8]> {
     match parameters.codec_params() {
         VideoParametersCodec::H264 { sps, pps } => vec![sps, pps],

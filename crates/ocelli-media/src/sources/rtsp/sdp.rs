@@ -1,25 +1,23 @@
-//! What of a session's description (SDP) is needed to play it, read as leniently as
-//! it is written.
-//!
-//! Lines that are of no use here are not looked at, so nothing in them can be wrong.
+//! Lenient parser for the parts of a session description (SDP) that are needed to play it. All
+//! other lines are ignored, so errors in them have no effect.
 
 use std::collections::BTreeMap;
 
-/// The most tracks that are looked at. Cameras have two or three.
+/// The most tracks that are parsed. Cameras have two or three.
 const MAX_TRACKS: usize = 32;
-/// Payload types are numbers of seven bits.
+/// The number of payload types, which are seven-bit numbers.
 const PAYLOAD_TYPES: u8 = 128;
-/// The clock of video in RTP, and of all else that tells none.
+/// The clock rate of video in RTP, and of all tracks without one.
 const CLOCK_RATE: u32 = 90_000;
 
-/// What a camera offers.
+/// Parsed session description.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Description {
-    /// The address by which the whole session is controlled.
+    /// Control address of the whole session.
     pub control: Option<String>,
-    /// The software that made the description.
+    /// Software that wrote the description.
     pub tool: Option<String>,
-    /// The tracks, in their order.
+    /// Tracks, in their order.
     pub tracks: Vec<Track>,
 }
 
@@ -28,19 +26,19 @@ pub struct Description {
 pub struct Track {
     /// `video`, `audio` or something else.
     pub media: String,
-    /// The encoding's name in lower case.
+    /// Name of the encoding in lower case.
     pub encoding: String,
-    /// The number by which its packets tell what they hold.
+    /// RTP payload type of its packets.
     pub payload_type: u8,
-    /// What its time stamps count, in Hz.
+    /// Clock rate of its timestamps, in Hz.
     pub clock_rate: u32,
-    /// The codec's parameters.
+    /// Codec parameters.
     pub parameters: Option<String>,
-    /// The address by which it is set up.
+    /// Control address for SETUP.
     pub control: Option<String>,
 }
 
-/// What is said of one track, line by line.
+/// The lines of one track.
 #[derive(Default)]
 struct Media {
     media: String,
@@ -51,7 +49,7 @@ struct Media {
 }
 
 impl Description {
-    /// Reads a description.
+    /// Parses a description.
     pub fn read(bytes: &[u8]) -> Self {
         let text = String::from_utf8_lossy(bytes);
         let mut description = Self::default();
@@ -63,7 +61,7 @@ impl Description {
             };
             match kind.trim_end() {
                 "m" if media.len() < MAX_TRACKS => media.push(Media::new(value)),
-                // What follows is not of the tracks that are looked at.
+                // All further lines belong to ignored tracks.
                 "m" => break,
                 "a" => match media.last_mut() {
                     Some(media) => media.attribute(value),
@@ -86,7 +84,7 @@ impl Description {
 }
 
 impl Media {
-    /// Of a line like `video 0 RTP/AVP 96 97`.
+    /// Parses a line like `video 0 RTP/AVP 96 97`.
     fn new(line: &str) -> Self {
         let mut words = line.split_ascii_whitespace();
         let media = words.next().unwrap_or_default().to_ascii_lowercase();
@@ -130,7 +128,7 @@ impl Media {
         }
     }
 
-    /// The track, as the first of its formats that can be shown, or the first.
+    /// Returns the track with the first of its formats that can be shown, or else the first.
     fn track(mut self) -> Option<Track> {
         let map = |kind: u8| {
             self.maps
@@ -169,7 +167,7 @@ fn payload_type(word: &str) -> Option<u8> {
         .filter(|kind| *kind < PAYLOAD_TYPES)
 }
 
-/// The encodings whose numbers are assigned for good (RFC 3551).
+/// Returns the encodings with static payload types (RFC 3551).
 fn assigned(payload_type: u8) -> (String, u32) {
     let (name, rate) = match payload_type {
         0 => ("pcmu", 8000),
@@ -192,7 +190,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_description_as_cameras_write_it() {
+    fn a_typical_description_is_parsed() {
         let text = "v=0\r\no=- 1 1 IN IP4 10.0.0.7\r\ns=Media\r\nt=0 0\r\na=tool:LIVE555 v1\r\n\
             a=control:*\r\nm=audio 0 RTP/AVP 0\r\na=control:track0\r\nm=video 0 RTP/AVP 96\r\n\
             a=rtpmap:96 H264/90000\r\na=fmtp:96 packetization-mode=1;sprop-parameter-sets=Z0I=,aM4=\r\n\
@@ -220,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn faults_in_lines_of_no_use_are_no_faults() {
+    fn errors_in_unused_lines_are_ignored() {
         let text = "\u{FEFF}v=0\no=-\nc=IN \nc=IN IP4 '&…\nb=AS:\nt=0\njunk\n=\na\n\
             m=video -1 RTP/AVP 97 300 96 96\nc=IN\na=rtpmap:96  H265/0\na=rtpmap:97 x-odd/90000\n\
             a=rtpmap\na=fmtp:96\na=rtpmap:300 H264/90000\na = control : t\n";
@@ -239,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn tracks_without_end_are_read_to_a_point() {
+    fn the_number_of_tracks_is_limited() {
         let text = "m=video 0 RTP/AVP 26\n".repeat(12_000);
         assert_eq!(Description::read(text.as_bytes()).tracks.len(), MAX_TRACKS);
     }

@@ -1,43 +1,43 @@
-//! A session with a camera: what it offers, SETUP and PLAY, and then its pictures.
+//! RTSP session: SETUP, PLAY, keep-alive, and receiving pictures.
 
 use super::answers;
-use super::connection::{Broken, Item};
+use super::connection::{Item, SessionError};
 use super::message::{Fault, Message, Start};
 use super::sdp::{Description, Track};
-use super::talk::{Polite, in_time};
+use super::talk::{TeardownOnDrop, in_time};
 use super::unpacker::Unpacker;
 use retina::codec::{VideoFrame, VideoParameters};
 use std::time::Duration;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
-/// For the answer to each of them.
+/// Timeouts for the responses to SETUP and PLAY.
 const SETUP: Duration = Duration::from_secs(5);
 const PLAY: Duration = Duration::from_secs(8);
 
-/// What keeps a session alive.
+/// State of a session's keep-alive.
 struct KeepAlive {
     ticks: Interval,
-    /// What the camera is known to take.
+    /// A method that the camera is known to accept.
     method: &'static str,
-    /// It was sent again because of a new challenge.
+    /// The request was sent again because of a new challenge.
     again: bool,
 }
 
 /// A session, from DESCRIBE on.
 pub struct Session {
-    talk: Polite,
+    talk: TeardownOnDrop,
     description: Description,
-    /// What is played.
+    /// Control address for PLAY.
     control: String,
-    /// On which the packets come.
+    /// Channel of the packets.
     channel: u8,
     unpacker: Option<Unpacker>,
     keep_alive: Option<KeepAlive>,
 }
 
 impl Session {
-    /// What DESCRIBE has told.
-    pub fn new(talk: Polite, description: Description, control: String) -> Self {
+    /// Creates a session from the response to DESCRIBE.
+    pub fn new(talk: TeardownOnDrop, description: Description, control: String) -> Self {
         Self {
             talk,
             description,
@@ -48,29 +48,31 @@ impl Session {
         }
     }
 
-    /// What the camera offers.
+    /// Returns the tracks that the camera offers.
     pub fn tracks(&self) -> &[Track] {
         &self.description.tracks
     }
 
-    /// The parameters of the video that was set up, once they are known.
+    /// Returns the parameters of the video, once they are known.
     pub fn parameters(&self) -> Option<&VideoParameters> {
         self.unpacker.as_ref()?.parameters()
     }
 
-    /// How many packets did not come.
+    /// Returns the number of lost packets.
     pub fn lost(&self) -> u64 {
         self.unpacker.as_ref().map_or(0, Unpacker::lost)
     }
 
-    /// Sets up a track: video of a codec that can be shown.
+    /// Sets up a track, which must be video with a supported codec.
     ///
     /// # Errors
     /// The camera refuses it, or does not answer as it should.
-    pub async fn set_up(&mut self, track: usize) -> Result<(), Broken> {
+    pub async fn set_up(&mut self, track: usize) -> Result<(), SessionError> {
         let track = self.description.tracks.get(track).cloned();
         let Some(track) = track else {
-            return Err(Broken::Unusable("the camera offers no video".to_owned()));
+            return Err(SessionError::Unusable(
+                "the camera offers no video".to_owned(),
+            ));
         };
         self.unpacker = Unpacker::new(&track)?;
         let uri = match &track.control {
@@ -88,11 +90,11 @@ impl Session {
         Ok(())
     }
 
-    /// Has the camera send what was set up.
+    /// Starts playback of the track that was set up.
     ///
     /// # Errors
     /// The camera refuses it, or does not answer as it should.
-    pub async fn play(&mut self) -> Result<(), Broken> {
+    pub async fn play(&mut self) -> Result<(), SessionError> {
         let range = [("Range", "npt=0.000-".into())];
         in_time(PLAY, self.talk.ask("PLAY", &self.control, &range)).await?;
         let period = Duration::from_secs(self.talk.timeout) / 2;
@@ -106,25 +108,27 @@ impl Session {
         Ok(())
     }
 
-    /// The next picture of what plays. Nothing is lost if this is dropped.
+    /// Returns the next picture. Dropping the future loses nothing.
     ///
     /// # Errors
-    /// The camera ends it, or sends what can't be used.
-    pub async fn picture(&mut self) -> Result<VideoFrame, Broken> {
+    /// The camera ends the session, or sends data that can't be used.
+    pub async fn picture(&mut self) -> Result<VideoFrame, SessionError> {
         loop {
             let (Some(unpacker), Some(keep_alive)) = (&mut self.unpacker, &mut self.keep_alive)
             else {
-                return Err(Broken::Unusable("the camera offers no video".to_owned()));
+                return Err(SessionError::Unusable(
+                    "the camera offers no video".to_owned(),
+                ));
             };
             if let Some(picture) = unpacker.pull()? {
                 return Ok(picture);
             }
             tokio::select! {
-                item = self.talk.connection.next() => match item.map_err(amid)? {
+                item = self.talk.connection.next() => match item.map_err(during_stream)? {
                     Item::Packet(channel, packet) if channel == self.channel => {
                         unpacker.push(self.talk.connection.bytes(packet))?;
                     }
-                    // Reports of the sender, and whatever else.
+                    // RTCP sender reports and other packets.
                     Item::Packet(..) => {}
                     Item::Message(message) => self.hear(&message)?,
                 },
@@ -136,11 +140,11 @@ impl Session {
         }
     }
 
-    fn keep_alive(&mut self) -> Result<(), Broken> {
+    fn keep_alive(&mut self) -> Result<(), SessionError> {
         let Some(keep_alive) = &self.keep_alive else {
             return Ok(());
         };
-        // A camera that does not read may yet send pictures.
+        // A camera that does not read may still send pictures.
         if self.talk.connection.is_flushed() {
             let uri = self.talk.base.to_string();
             let (sequence, _) = self.talk.send(keep_alive.method, &uri, &[])?;
@@ -149,17 +153,16 @@ impl Session {
         Ok(())
     }
 
-    /// Takes what the camera says while it plays. That it does not like what keeps
-    /// the session alive is no reason to end it.
-    fn hear(&mut self, message: &Message) -> Result<(), Broken> {
+    /// Handles a message during playback. A refused keep-alive does not end the session.
+    fn hear(&mut self, message: &Message) -> Result<(), SessionError> {
         let Some(keep_alive) = &mut self.keep_alive else {
             return Ok(());
         };
         match message.start {
             Start::Request(_) => return self.talk.reply(message),
             Start::Answer(200) if keep_alive.method == "OPTIONS" => {
-                // Cameras announce SET_PARAMETER and then refuse it; none is known
-                // that does so with GET_PARAMETER.
+                // Some cameras announce SET_PARAMETER and then refuse it. No camera is known
+                // to do so with GET_PARAMETER.
                 let public: Vec<_> = message
                     .headers("Public")
                     .flat_map(|value| value.split(','))
@@ -183,12 +186,11 @@ impl Session {
     }
 }
 
-/// What is wrong in the middle of a stream, of a camera that spoke RTSP until then.
-fn amid(broken: Broken) -> Broken {
+/// Adapts a fault to the middle of a stream, where the camera is known to speak RTSP.
+fn during_stream(broken: SessionError) -> SessionError {
     match broken {
-        Broken::Message(Fault::NotRtsp(_)) => Broken::Unusable(
-            "in its stream it sends something that is neither a packet nor a message of RTSP"
-                .to_owned(),
+        SessionError::Message(Fault::NotRtsp(_)) => SessionError::Unusable(
+            "its stream contains data that is neither a packet nor an RTSP message".to_owned(),
         ),
         other => other,
     }

@@ -1,8 +1,8 @@
-//! A conversation with a camera: requests and answers in both directions, and its end.
+//! RTSP exchange with a camera: requests and responses in both directions, and TEARDOWN.
 
 use super::answers::{SESSION, session_and_timeout};
 use super::auth::Signer;
-use super::connection::{Broken, Connection, Item, Target};
+use super::connection::{Connection, Item, SessionError, Target};
 use super::message::{self, Message, Start};
 use std::borrow::Cow;
 use std::ops::{Deref, DerefMut};
@@ -12,52 +12,55 @@ use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 use url::Url;
 
-/// For TEARDOWN, by whatever connection.
+/// Timeout for TEARDOWN, over either connection.
 const TEARDOWN: Duration = Duration::from_secs(5);
-/// Interim answers (1xx) to one request.
+/// Interim responses (1xx) to one request.
 const MAX_INTERIM: usize = 16;
-/// The most bytes of packets that are passed over while an answer is waited for.
+/// The most bytes of packets that are skipped while waiting for a response.
 const MAX_AHEAD: usize = 4 << 20;
-/// Challenges that are answered for one request.
+/// Number of challenges that are answered for one request.
 const MAX_CHALLENGES: usize = 3;
-/// Versions of this server before this one keep sending to a connection that is
-/// closed, until TEARDOWN comes by another.
-const FORGETFUL: (&str, &str) = ("LIVE555 Streaming Media v", "2017.06.04");
+/// This server keeps sending to a closed connection, in versions before this one, until
+/// TEARDOWN arrives over another connection.
+const NEEDS_SECOND_TEARDOWN: (&str, &str) = ("LIVE555 Streaming Media v", "2017.06.04");
 
 type Headers<'a> = &'a [(&'a str, Cow<'a, str>)];
 
-/// Waits for an answer no longer than `limit`.
+/// Waits for a response for at most `limit`.
 pub async fn in_time<T>(
     limit: Duration,
-    answer: impl Future<Output = Result<T, Broken>>,
-) -> Result<T, Broken> {
-    timeout(limit, answer).await.unwrap_or(Err(Broken::Silent))
+    answer: impl Future<Output = Result<T, SessionError>>,
+) -> Result<T, SessionError> {
+    timeout(limit, answer)
+        .await
+        .unwrap_or(Err(SessionError::Silent))
 }
 
-/// One camera's answers and requests, in their order.
-pub struct Talk {
-    /// What it goes by.
+/// State of the exchange with one camera.
+pub struct Exchange {
+    /// The connection.
     pub connection: Connection,
-    /// What signs its requests.
+    /// Signs the requests.
     pub signer: Signer,
     agent: &'static str,
     sequence: u32,
-    /// The session's name, once there is one.
+    /// Session identifier, once there is one.
     pub session: Option<String>,
-    /// How long it lasts without a request, in seconds.
+    /// Session timeout without a request, in seconds.
     pub timeout: u64,
-    /// What addresses in the description are relative to.
+    /// Base of relative addresses in the SDP.
     pub base: Url,
-    /// It has to be told of the end by another connection if this one breaks.
-    forgetful: bool,
-    /// Whether a request was sent whose answer is missing, because whoever asked was dropped.
+    /// The camera needs TEARDOWN over another connection if this one breaks.
+    needs_second_teardown: bool,
+    /// Whether a response is still outstanding because the future that sent the request was
+    /// dropped.
     pending: bool,
-    /// The request that keeps it alive, while its answer is missing.
+    /// Number of the keep-alive request whose response is outstanding.
     pub unanswered: Option<u32>,
 }
 
-impl Talk {
-    /// Begins by `connection`.
+impl Exchange {
+    /// Creates an exchange over `connection`.
     pub fn new(connection: Connection, signer: Signer, agent: &'static str, base: Url) -> Self {
         Self {
             connection,
@@ -67,28 +70,29 @@ impl Talk {
             session: None,
             timeout: SESSION,
             base,
-            forgetful: false,
+            needs_second_teardown: false,
             pending: false,
             unanswered: None,
         }
     }
 
-    /// Notes what software the camera runs.
-    pub fn served_by(&mut self, tool: Option<&str>) {
-        let version = tool.and_then(|tool| tool.strip_prefix(FORGETFUL.0));
-        self.forgetful = version.is_some_and(|version| version < FORGETFUL.1);
+    /// Notes the camera's software.
+    pub fn note_server(&mut self, tool: Option<&str>) {
+        let version = tool.and_then(|tool| tool.strip_prefix(NEEDS_SECOND_TEARDOWN.0));
+        self.needs_second_teardown =
+            version.is_some_and(|version| version < NEEDS_SECOND_TEARDOWN.1);
     }
 
-    /// Sends a request; its number, and whether it was signed.
+    /// Sends a request. Returns its sequence number, and whether it was signed.
     ///
     /// # Errors
-    /// The connection is gone, or the camera reads nothing.
+    /// The connection is broken, or the camera does not read.
     pub fn send(
         &mut self,
         method: &str,
         uri: &str,
         headers: Headers<'_>,
-    ) -> Result<(u32, bool), Broken> {
+    ) -> Result<(u32, bool), SessionError> {
         self.sequence += 1;
         let authorization = self.signer.authorization(method, uri);
         let signed = authorization.is_some();
@@ -108,16 +112,16 @@ impl Talk {
         Ok((self.sequence, signed))
     }
 
-    /// Sends a request and waits for its answer, signing in where that is asked for.
+    /// Sends a request and waits for its response. Authenticates if the camera requires it.
     ///
     /// # Errors
-    /// The camera refuses, or does not answer as it should.
+    /// The camera refuses the request, or its response is not valid.
     pub async fn ask(
         &mut self,
         method: &str,
         uri: &str,
         headers: Headers<'_>,
-    ) -> Result<Message, Broken> {
+    ) -> Result<Message, SessionError> {
         for _ in 0..=MAX_CHALLENGES {
             let (_, signed) = self.send(method, uri, headers)?;
             self.pending = true;
@@ -130,30 +134,30 @@ impl Talk {
                 }
                 300..=399 => {
                     return Err(match answer.header("Location") {
-                        Some(target) => Broken::Moved(Target(target.to_owned())),
-                        None => Broken::Status(status),
+                        Some(target) => SessionError::Moved(Target(target.to_owned())),
+                        None => SessionError::Status(status),
                     });
                 }
                 401 => self.signer.challenged(&answer, signed)?,
-                _ => return Err(Broken::Status(status)),
+                _ => return Err(SessionError::Status(status)),
             }
         }
-        Err(Broken::Status(401))
+        Err(SessionError::Status(401))
     }
 
-    /// The next final answer. One request is under way at a time, so its number need
-    /// not be right; cameras get it wrong.
-    async fn answer(&mut self) -> Result<(u16, Message), Broken> {
+    /// Waits for the next final response. Only one request is outstanding at a time, so the
+    /// sequence number is not checked; some cameras send a wrong one.
+    async fn answer(&mut self) -> Result<(u16, Message), SessionError> {
         let (mut interim, mut ahead) = (0, 0);
         loop {
             let message = match self.connection.next().await? {
                 Item::Message(message) => message,
-                // Before its answer to PLAY has come, or after the end.
+                // Packets before the response to PLAY, or after TEARDOWN.
                 Item::Packet(_, packet) => {
                     ahead += packet.len();
                     if ahead > MAX_AHEAD {
-                        return Err(Broken::Unusable(format!(
-                            "it sends more than {} MiB of packets ahead of an answer",
+                        return Err(SessionError::Unusable(format!(
+                            "it sends more than {} MiB of packets before its response",
                             MAX_AHEAD >> 20
                         )));
                     }
@@ -165,9 +169,9 @@ impl Talk {
                 Start::Answer(100..=199) => {
                     interim += 1;
                     if interim > MAX_INTERIM {
-                        return Err(Broken::Unusable(format!(
-                            "it sends more than {MAX_INTERIM} interim answers (1xx) to one \
-                             request; a final one should follow"
+                        return Err(SessionError::Unusable(format!(
+                            "it sends more than {MAX_INTERIM} interim responses (1xx) to one \
+                             request, without a final one"
                         )));
                     }
                 }
@@ -181,11 +185,11 @@ impl Talk {
         }
     }
 
-    /// Answers a request of the camera.
+    /// Answers a request from the camera.
     ///
     /// # Errors
-    /// The connection is gone, or the camera reads nothing.
-    pub fn reply(&mut self, request: &Message) -> Result<(), Broken> {
+    /// The connection is broken, or the camera does not read.
+    pub fn reply(&mut self, request: &Message) -> Result<(), SessionError> {
         let Start::Request(method) = &request.start else {
             return Ok(());
         };
@@ -207,10 +211,11 @@ impl Talk {
         self.connection.send(&message::write(first, &lines))
     }
 
-    /// Ends the session.
-    async fn part(mut self) -> Result<(), Broken> {
-        if self.pending && !self.connection.spoilt {
-            // It comes before the answer to TEARDOWN, and may be the one that names the session.
+    /// Ends the session with TEARDOWN.
+    async fn part(mut self) -> Result<(), SessionError> {
+        if self.pending && !self.connection.unreadable {
+            // The outstanding response precedes the one to TEARDOWN, and may contain the session
+            // identifier.
             if let Ok((_, answer)) = self.answer().await
                 && let Some(session) = answer.header("Session")
             {
@@ -221,15 +226,16 @@ impl Talk {
             return Ok(());
         }
         let uri = self.base.to_string();
-        if self.connection.spoilt {
+        if self.connection.unreadable {
             return self.send("TEARDOWN", &uri, &[]).map(|_| ());
         }
         let Err(fault) = self.ask("TEARDOWN", &uri, &[]).await else {
             return Ok(());
         };
-        if matches!(fault, Broken::Closed | Broken::Io(_)) && self.forgetful {
-            // To the very address that was let through before, whatever the camera
-            // calls itself.
+        if matches!(fault, SessionError::Closed | SessionError::Io(_)) && self.needs_second_teardown
+        {
+            // Connects to the address that the SSRF guard has checked, not to the one in the
+            // camera's base URL.
             self.connection.reopen().await?;
             self.ask("TEARDOWN", &uri, &[]).await?;
         }
@@ -237,15 +243,15 @@ impl Talk {
     }
 }
 
-/// A talk whose session is ended when it is dropped, in the background.
-pub struct Polite {
-    talk: Option<Talk>,
+/// A [`Exchange`] that ends its session in the background when it is dropped.
+pub struct TeardownOnDrop {
+    talk: Option<Exchange>,
     teardowns: TaskTracker,
 }
 
-impl Polite {
-    /// Has `teardowns` end the session.
-    pub fn new(talk: Talk, teardowns: TaskTracker) -> Self {
+impl TeardownOnDrop {
+    /// Creates a wrapper that runs TEARDOWN on `teardowns`.
+    pub fn new(talk: Exchange, teardowns: TaskTracker) -> Self {
         Self {
             talk: Some(talk),
             teardowns,
@@ -253,21 +259,21 @@ impl Polite {
     }
 }
 
-impl Deref for Polite {
-    type Target = Talk;
+impl Deref for TeardownOnDrop {
+    type Target = Exchange;
 
-    fn deref(&self) -> &Talk {
+    fn deref(&self) -> &Exchange {
         self.talk.as_ref().expect("taken only when it is dropped")
     }
 }
 
-impl DerefMut for Polite {
-    fn deref_mut(&mut self) -> &mut Talk {
+impl DerefMut for TeardownOnDrop {
+    fn deref_mut(&mut self) -> &mut Exchange {
         self.talk.as_mut().expect("taken only when it is dropped")
     }
 }
 
-impl Drop for Polite {
+impl Drop for TeardownOnDrop {
     fn drop(&mut self) {
         let (Some(talk), Ok(runtime)) = (self.talk.take(), Handle::try_current()) else {
             return;

@@ -1,12 +1,11 @@
-//! From RTP packets to pictures: the library's depacketizers, within bounds.
+//! RTP depacketization with the library `retina`, within limits.
 //!
-//! The library keeps a picture's packets until the picture ends, however long that
-//! takes. So what has been given to it since the last picture is counted here, and
-//! the stream is given up when it is more than any picture has. A packet that it
-//! can't take costs that picture alone. Should the library panic on something, it
-//! ends the attempt and nothing else.
+//! The library keeps a picture's packets until the picture ends, without a limit. So this
+//! module counts the packets and bytes since the last picture, and gives the stream up when
+//! they exceed those of any valid picture. A packet that the library rejects costs only that
+//! picture. A panic in the library ends only the attempt.
 
-use super::connection::Broken;
+use super::connection::SessionError;
 use super::message::quoted;
 use super::sdp::Track;
 use crate::jpeg;
@@ -20,26 +19,26 @@ use retina::{PacketContext, Timestamp};
 use std::num::NonZeroU32;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// The most packets of one picture, each unit of an aggregation counted. A picture
-/// of H.264 has no more slices than it has macroblocks, and cameras make a few
-/// hundred packets of one.
+/// The most packets of one picture, with each unit of an aggregation packet counted. An H.264
+/// picture has at most as many slices as macroblocks, and cameras send a few hundred packets
+/// for one.
 const MAX_PARTS: usize = 16_384;
 /// The most bytes of one picture.
 const MAX_BYTES: usize = jpeg::MAX_BYTES;
-/// Packets that can't be read, without a whole picture between them, before it is
-/// no video.
-const HOPELESS_PACKETS: usize = 1000;
-/// Packets of another sender in a row before that one is the sender.
+/// Number of unreadable packets without a complete picture between them after which the stream
+/// is given up.
+const MAX_INVALID_PACKETS: usize = 1000;
+/// Number of consecutive packets from another sender after which that sender is accepted.
 const FOREIGN_PACKETS: usize = 32;
-/// Sequence numbers that far back are packets that come again or late.
+/// Packets whose sequence numbers are at most this far back are duplicates or late.
 const LATE: u16 = 100;
-/// What the library holds of a picture to begin with; it grows with the picture.
+/// Initial size of the library's buffer, which grows with the picture.
 const RING: usize = 64 << 10;
-/// The only clock that the library takes for video. Stamps are in the camera's own.
+/// The only clock rate that the library accepts for video. Timestamps use the camera's own rate.
 const LIBRARY_CLOCK: u32 = 90_000;
 
-/// Annex B, and the parameter sets left to us: the library puts them before
-/// fewer kinds of key frame than there are.
+/// Annex B, without parameter sets. The hub inserts them, because the library does so only for
+/// some types of key frames.
 const FORMAT: FrameFormat = {
     let mut format = FrameFormat::SIMPLE;
     format.h26x_framing = h26x::Framing::AnnexB;
@@ -47,7 +46,7 @@ const FORMAT: FrameFormat = {
     format
 };
 
-/// How a codec's packets hold its units.
+/// RTP payload format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Packing {
     H264,
@@ -55,7 +54,7 @@ enum Packing {
     Jpeg,
 }
 
-/// Puts one track's pictures together.
+/// Depacketizer of one track.
 pub struct Unpacker {
     packing: Packing,
     payload_type: u8,
@@ -64,24 +63,25 @@ pub struct Unpacker {
     ring: DepacketizeBuf,
     sender: Option<u32>,
     foreign: usize,
-    /// The sequence number that comes next.
+    /// The next sequence number.
     next: Option<u16>,
-    /// The last time stamp, and what it began with.
+    /// The last timestamp, and the first one.
     stamp: Option<(i64, u32)>,
-    /// What was given to the library since the last picture.
+    /// Bytes given to the library since the last picture.
     bytes: usize,
     parts: usize,
-    /// Packets that it could not read since then.
+    /// Unreadable packets since the last picture.
     faults: usize,
     lost: u64,
 }
 
 impl Unpacker {
-    /// For a track; none where it is no video that can be shown.
+    /// Creates an unpacker for a track, or returns `None` if the track is not video with a
+    /// supported codec.
     ///
     /// # Errors
-    /// The library stumbles over the codec's parameters.
-    pub fn new(track: &Track) -> Result<Option<Self>, Broken> {
+    /// The library rejects the codec parameters.
+    pub fn new(track: &Track) -> Result<Option<Self>, SessionError> {
         let packing = match (&*track.media, &*track.encoding) {
             ("video", "h264") => Packing::H264,
             ("video", "h265") => Packing::H265,
@@ -118,12 +118,12 @@ impl Unpacker {
         }))
     }
 
-    /// How many packets did not come.
+    /// Returns the number of lost packets.
     pub fn lost(&self) -> u64 {
         self.lost
     }
 
-    /// The parameters of the video, once they are known.
+    /// Returns the parameters of the video, once they are known.
     pub fn parameters(&self) -> Option<&VideoParameters> {
         match self.depacketizer.parameters() {
             Some(ParametersRef::Video(parameters)) => Some(parameters),
@@ -131,11 +131,11 @@ impl Unpacker {
         }
     }
 
-    /// Takes an RTP packet. All pictures are to be pulled before the next one.
+    /// Adds an RTP packet. All pictures must be pulled before the next one.
     ///
     /// # Errors
-    /// A picture exceeds a limit, or it is no video.
-    pub fn push(&mut self, packet: &[u8]) -> Result<(), Broken> {
+    /// A picture exceeds a limit, or the stream is not valid video.
+    pub fn push(&mut self, packet: &[u8]) -> Result<(), SessionError> {
         let (header, payload) = match PacketHeader::validate(packet) {
             Ok((header, payload)) => (
                 header,
@@ -170,18 +170,18 @@ impl Unpacker {
         match contained(|| ring.push(depacketizer, meta, payload))? {
             Ok(()) => Ok(()),
             Err(fault) => {
-                // It has let go of the picture that this was to be part of.
+                // The library has dropped the picture that this packet belongs to.
                 (self.bytes, self.parts) = (0, 0);
                 self.fault(&fault)
             }
         }
     }
 
-    /// A picture that has become whole.
+    /// Returns the next complete picture.
     ///
     /// # Errors
-    /// It is no video.
-    pub fn pull(&mut self) -> Result<Option<VideoFrame>, Broken> {
+    /// The stream is not valid video.
+    pub fn pull(&mut self) -> Result<Option<VideoFrame>, SessionError> {
         loop {
             let depacketizer = &mut self.depacketizer;
             match contained(|| depacketizer.pull())? {
@@ -196,8 +196,8 @@ impl Unpacker {
         }
     }
 
-    /// Whether a packet is of the sender whose pictures these are. Old servers mix
-    /// in what is left of other sessions.
+    /// Returns true if a packet is from the current sender. Old servers mix in packets of other
+    /// sessions.
     fn is_sender(&mut self, sender: u32) -> bool {
         match self.sender {
             Some(known) if known != sender && self.foreign < FOREIGN_PACKETS => {
@@ -214,22 +214,22 @@ impl Unpacker {
         true
     }
 
-    /// Whether something is missing before this packet; none where it has come
-    /// before, or too late.
+    /// Returns whether packets are missing before this one, or `None` if it is a duplicate or too
+    /// late.
     fn follow(&mut self, sequence: u16) -> Option<bool> {
         let ahead = sequence.wrapping_sub(self.next.unwrap_or(sequence));
         if ahead.wrapping_neg() <= LATE && ahead != 0 {
             return None;
         }
         self.next = Some(sequence.wrapping_add(1));
-        // Further back means that the camera has begun to count anew.
+        // Further back means that the camera has restarted its sequence numbers.
         if ahead < 0x8000 {
             self.lost += u64::from(ahead);
         }
         Some(ahead > 0)
     }
 
-    /// The payload without the start code that some cameras put before it.
+    /// Returns the payload without the start code that some cameras put before it.
     fn bare<'a>(&self, payload: &'a [u8]) -> &'a [u8] {
         if self.packing == Packing::Jpeg {
             return payload;
@@ -239,8 +239,8 @@ impl Unpacker {
             .unwrap_or(payload)
     }
 
-    /// Whether a packet holds a piece of a unit that goes on. Some cameras mark
-    /// every packet as the last of a picture.
+    /// Returns true if a packet holds a fragment of a unit, but not the last one. Some cameras set
+    /// the marker bit in every packet.
     fn is_cut(&self, payload: &[u8]) -> bool {
         match (self.packing, payload) {
             (Packing::H264, [indicator, header, ..]) => {
@@ -261,20 +261,20 @@ impl Unpacker {
         Timestamp::new(now, self.clock_rate, start)
     }
 
-    fn count(&mut self, payload: &[u8]) -> Result<(), Broken> {
+    fn count(&mut self, payload: &[u8]) -> Result<(), SessionError> {
         self.bytes += payload.len();
         self.parts += self.parts_in(payload);
         if self.bytes <= MAX_BYTES && self.parts <= MAX_PARTS {
             return Ok(());
         }
-        Err(Broken::Unusable(format!(
-            "one of its pictures goes on without an end; a picture should have at most {} MiB \
+        Err(SessionError::Unusable(format!(
+            "one of its pictures does not end; a picture should have at most {} MiB \
              in {MAX_PARTS} packets",
             MAX_BYTES >> 20
         )))
     }
 
-    /// How many units the library may find in a packet.
+    /// Returns how many units the library may find in a packet.
     fn parts_in(&self, payload: &[u8]) -> usize {
         match (self.packing, payload) {
             (Packing::H264, [first, units @ ..]) if first & 0x1F == 24 => {
@@ -286,23 +286,24 @@ impl Unpacker {
         }
     }
 
-    fn fault(&mut self, fault: &str) -> Result<(), Broken> {
+    fn fault(&mut self, fault: &str) -> Result<(), SessionError> {
         self.faults += 1;
-        if self.faults < HOPELESS_PACKETS {
+        if self.faults < MAX_INVALID_PACKETS {
             return Ok(());
         }
         Err(unreadable(fault))
     }
 }
 
-fn unreadable(fault: &str) -> Broken {
-    Broken::Unusable(format!(
-        "it sends something that is no valid video ({}); perhaps ffmpeg:rtsp://… can read it",
+fn unreadable(fault: &str) -> SessionError {
+    SessionError::Unusable(format!(
+        "its video is not valid ({}); ffmpeg:rtsp://… may be able to read it",
         quoted(fault)
     ))
 }
 
-/// The units of an aggregation packet, each behind its length; at least one.
+/// Counts the units of an aggregation packet, each of which follows its length. Returns at
+/// least 1.
 fn aggregated(mut units: &[u8]) -> usize {
     let mut count = 1;
     while let [high, low, rest @ ..] = units {
@@ -313,22 +314,22 @@ fn aggregated(mut units: &[u8]) -> usize {
     count
 }
 
-/// How many start codes are in these bytes.
+/// Counts the start codes in these bytes.
 fn start_codes(bytes: &[u8]) -> usize {
     let (mut count, mut at) = (0, 2);
     while let Some(&byte) = bytes.get(at) {
         count += usize::from(byte == 1 && bytes[at - 1] == 0 && bytes[at - 2] == 0);
-        // What is no zero can't stand before the end of a code.
+        // A non-zero byte can't be part of a code that ends after it.
         at += if byte == 0 { 1 } else { 3 };
     }
     count
 }
 
-/// What the library gives, unless it panics.
-fn contained<T>(work: impl FnOnce() -> T) -> Result<T, Broken> {
+/// Calls the library and converts a panic to an error.
+fn contained<T>(work: impl FnOnce() -> T) -> Result<T, SessionError> {
     catch_unwind(AssertUnwindSafe(work)).map_err(|_| {
-        let reason = "it sends video that this hub stumbled over; please report it";
-        Broken::Unusable(reason.to_owned())
+        let reason = "a bug in the hub: it can't process this camera's video; please report it";
+        SessionError::Unusable(reason.to_owned())
     })
 }
 
@@ -377,7 +378,7 @@ mod tests {
     const PICTURE: [u8; 7] = [0, 0, 0, 1, 0x41, 0x9A, 7];
 
     #[test]
-    fn what_cameras_get_wrong_costs_no_picture() {
+    fn common_packet_faults_lose_no_picture() {
         let mut unpacker = unpacker("h264");
         let slice = |sequence: u16| packet(sequence, u32::from(sequence) * 3000, true, &SLICE);
         let coded = [&[0, 0, 0, 1][..], &SLICE].concat();
@@ -404,7 +405,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sender_that_stays_is_the_sender() {
+    fn a_new_sender_is_accepted_after_some_packets() {
         let mut unpacker = unpacker("h264");
         let packets: Vec<_> = (0..FOREIGN_PACKETS as u16 + 5)
             .map(|at| {
@@ -417,7 +418,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gap_costs_the_picture_in_which_it_is() {
+    fn a_lost_packet_loses_only_its_picture() {
         let mut unpacker = unpacker("h264");
         let packets = [
             packet(1, 0, false, &[0x5C, 0x81, 0x9A]),
@@ -429,7 +430,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_are_counted_before_the_library_makes_them() {
+    fn units_are_counted_before_the_library_sees_them() {
         for (encoding, payload, parts) in [
             ("h264", &SLICE[..], 1),
             ("h264", &[0x78, 0, 1, 9, 0, 1, 9, 0, 1, 9], 4),
@@ -444,7 +445,7 @@ mod tests {
     }
 
     #[test]
-    fn time_goes_on_where_stamps_wrap_and_steps_back_with_them() {
+    fn timestamps_are_extended_across_wraparounds() {
         let mut unpacker = unpacker("h264");
         let mut elapsed = |stamp: u32| unpacker.timestamp(stamp).map(|stamp| stamp.elapsed());
         assert_eq!(elapsed(u32::MAX - 10), Some(0));
@@ -453,11 +454,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_video_is_given_up() {
+    fn a_stream_of_invalid_packets_is_given_up() {
         let mut unpacker = unpacker("h264");
         let fault =
             (0..=u16::MAX).find_map(|at| unpacker.push(&packet(at, 0, true, &[0xFF])).err());
-        let Some(Broken::Unusable(reason)) = fault else {
+        let Some(SessionError::Unusable(reason)) = fault else {
             panic!("{fault:?}");
         };
         assert!(reason.contains("F bit"), "{reason}");

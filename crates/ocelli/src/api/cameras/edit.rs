@@ -10,13 +10,13 @@ use crate::visitor::Visitor;
 use axum::extract::State;
 use http::StatusCode;
 
-/// Adds a camera; walls that show all cameras show it at once.
+/// Adds a camera. Walls that show all cameras include it at once.
 #[utoipa::path(post, path = "/api/v1/cameras", tag = "cameras", operation_id = "createCamera",
     security(("token" = ["camera:create"])), request_body = NewCamera,
     responses(
-        (status = 201, description = "It is there", body = Answer<CameraDetails>),
-        (status = 404, description = "There is no such app", body = ProblemBody),
-        (status = 409, description = "There is a camera of its id, or there are as many as may be",
+        (status = 201, description = "Added", body = Answer<CameraDetails>),
+        (status = 404, description = "The app does not exist", body = ProblemBody),
+        (status = 409, description = "The id is taken, or the limit of cameras is reached",
             body = ProblemBody)))]
 pub async fn create(
     State(api): State<Api>,
@@ -32,40 +32,39 @@ pub async fn create(
     ))
 }
 
-/// Changes a camera. Whoever watches it stays connected, and sees what it shows
-/// from then on.
+/// Changes a camera. Its viewers stay connected and see the new stream.
 #[utoipa::path(patch, path = "/api/v1/cameras/{camera}", tag = "cameras", operation_id = "changeCamera",
     security(("token" = ["camera:write"])), request_body = CameraChange,
-    params(("camera" = String, Path, description = "Its id, `/` written as `%2F`")),
+    params(("camera" = String, Path, description = "Its id, with `/` encoded as `%2F`")),
     responses(
-        (status = 200, description = "As it is now", body = Answer<CameraDetails>),
-        (status = 404, description = "There is none", body = ProblemBody),
-        (status = 409, description = "It stands in the configuration file, or was changed meanwhile",
+        (status = 200, description = "The changed camera", body = Answer<CameraDetails>),
+        (status = 404, description = "The camera does not exist", body = ProblemBody),
+        (status = 409, description = "The configuration file defines it, or it was changed in the meantime",
             body = ProblemBody)))]
 pub async fn change(
     State(api): State<Api>,
     CameraPath(camera): CameraPath,
     Body(change): Body<CameraChange>,
 ) -> Result<Answer<CameraDetails>, Problem> {
-    let id = api.catalog.place(&camera)?;
+    let id = api.catalog.camera_id(&camera)?;
     let (camera, settings) = api.catalog.change_camera(id, change).await?;
     let view = CameraView::of(&camera, &api, api.hub.clock().now());
     Ok(Answer::new(CameraDetails::added(view, settings)))
 }
 
-/// Deletes a camera: its connection ends, and so do its streams.
+/// Deletes a camera and ends its connections and streams.
 #[utoipa::path(delete, path = "/api/v1/cameras/{camera}", tag = "cameras", operation_id = "deleteCamera",
     security(("token" = ["camera:delete"])),
-    params(("camera" = String, Path, description = "Its id, `/` written as `%2F`")),
+    params(("camera" = String, Path, description = "Its id, with `/` encoded as `%2F`")),
     responses(
-        (status = 200, description = "It is gone", body = Answer<Gone>),
-        (status = 404, description = "There is none", body = ProblemBody),
-        (status = 409, description = "It stands in the configuration file", body = ProblemBody)))]
+        (status = 200, description = "Deleted", body = Answer<Gone>),
+        (status = 404, description = "The camera does not exist", body = ProblemBody),
+        (status = 409, description = "The configuration file defines it", body = ProblemBody)))]
 pub async fn delete(
     State(api): State<Api>,
     CameraPath(camera): CameraPath,
 ) -> Result<Answer<Gone>, Problem> {
-    let id = api.catalog.place(&camera)?;
+    let id = api.catalog.camera_id(&camera)?;
     api.catalog.delete_camera(id.clone()).await?;
     let id = id.as_str().to_owned();
     Ok(Answer::new(Gone { id }))

@@ -1,11 +1,11 @@
-//! `POST /api/v1/cameras/test`: a camera looked at before it is saved. It connects
-//! once, the way the camera would, and shows what came.
+//! `POST /api/v1/cameras/test`: tests a camera before it is saved. The hub connects once, as it
+//! would to the saved camera, and returns a picture.
 //!
-//! A camera may allow one session, and the hub may have it. So a stream that the hub
-//! shows anyway is not opened again: its picture is the answer. A camera that is being
-//! changed and is connected is not tried beside that, for its viewers would lose their
-//! picture. Another stream at the same address, such as another channel of a recorder,
-//! is tried: nobody knows whether it is the same camera.
+//! A camera may allow only one session, which the hub may already have. If the hub shows the same
+//! stream, its picture is the result and no second session is opened. A camera that is being
+//! changed is not tested while the hub is connected to it, because its viewers could lose their
+//! picture. Another stream at the same address, such as another channel of a recorder, is tested:
+//! it may be a different camera.
 
 use crate::answer::{Answer, Problem, ProblemBody};
 use crate::api::body::Body;
@@ -25,69 +25,69 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout};
 use utoipa::ToSchema;
 
-/// How long the first picture of a stream may take.
-const FIRST: Duration = Duration::from_secs(15);
+/// Time limit for the first picture of a stream.
+const FIRST_PICTURE: Duration = Duration::from_secs(15);
 
-/// A camera to be looked at.
+/// A camera to test.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TestCamera {
-    /// The camera that is to be changed, if it is one: what is left out is as it has
-    /// it, its password included as long as its host stays. Needs `camera:write` too.
+    /// The id of the camera that is being changed, if any. Omitted fields keep its values,
+    /// including the password while the host stays the same. Also needs `camera:write`.
     camera: Option<String>,
-    /// The address of its stream; needed unless `camera` is given.
+    /// The URL of its stream; required unless `camera` is given.
     source: Option<String>,
-    /// The user to sign in as, in place of one in the address; null for none.
+    /// The user name for signing in to the camera; replaces one in the URL. Null for none.
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<String>)]
     user: Option<Option<String>>,
-    /// The user's password.
+    /// The password for that user.
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<String>)]
     password: Option<Option<String>>,
-    /// The address of a smaller stream for tiles, which is then looked at too.
+    /// The URL of a smaller stream for tiles, which is tested too.
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<String>)]
     substream: Option<Option<String>>,
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<Jpeg>)]
     jpeg: Option<Option<Jpeg>>,
-    /// How often a single picture is fetched where there is no stream, like `500ms`.
+    /// The interval between single pictures, such as `500ms`, for a source that is not a stream.
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<String>)]
     interval: Option<Option<String>>,
-    /// False accepts any certificate, as a camera's own needs it.
+    /// False accepts any certificate, which cameras with a self-signed one need.
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<bool>)]
     verify_tls: Option<Option<bool>>,
 }
 
-/// What came of it.
+/// The result of a test.
 #[derive(Default, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Trial {
-    /// Whether a picture came.
+    /// Whether a picture arrived.
     ok: bool,
-    /// Why none came.
+    /// Why no picture arrived.
     reason: Option<String>,
-    /// How the camera encodes it.
+    /// The codec of the camera's stream.
     codec: Option<&'static str>,
     width: Option<u16>,
     height: Option<u16>,
     /// The picture, as `data:image/jpeg;base64,…`.
     still: Option<String>,
-    /// How long that took.
+    /// Duration of the test.
     took_ms: u64,
 }
 
-/// Looks at a camera without adding it.
+/// Tests a camera without adding it.
 #[utoipa::path(post, path = "/api/v1/cameras/test", tag = "cameras", operation_id = "testCamera",
     security(("token" = ["camera:create"])), request_body = TestCamera,
     responses(
-        (status = 200, description = "What came: a picture, or why none", body = Answer<Trial>),
-        (status = 404, description = "There is no such camera", body = ProblemBody),
-        (status = 409, description = "It stands in the configuration file", body = ProblemBody),
-        (status = 429, description = "As many as may be are being looked at", body = ProblemBody)))]
+        (status = 200, description = "The result: a picture, or the reason why none arrived", body = Answer<Trial>),
+        (status = 404, description = "The camera does not exist", body = ProblemBody),
+        (status = 409, description = "The configuration file defines it", body = ProblemBody),
+        (status = 429, description = "The limit of concurrent tests is reached", body = ProblemBody)))]
 pub async fn test(
     State(api): State<Api>,
     visitor: Visitor,
@@ -99,12 +99,12 @@ pub async fn test(
             visitor
                 .grant()
                 .check("camera:write", Some(split_id(camera).0))?;
-            let id = api.catalog.place(camera)?;
+            let id = api.catalog.camera_id(camera)?;
             (api.catalog.changeable_settings(&id).await?, Some(id))
         }
     };
     if body.camera.is_none() && body.source.is_none() {
-        let message = "source in the body: it is needed, unless `camera` is given";
+        let message = "source in the body: it is required unless `camera` is given";
         return Err(Problem::new(StatusCode::BAD_REQUEST, message));
     }
     let change = CameraChange {
@@ -115,32 +115,32 @@ pub async fn test(
         jpeg: body.jpeg,
         interval: body.interval,
         verify_tls: body.verify_tls,
-        // It is looked at once.
+        // The test needs only one connection.
         keep: Some(false),
         name: None,
     };
     let settings = change.apply(&old)?;
     api.catalog.check_sources(&settings).await?;
     let Ok(_turn) = api.trials.try_acquire() else {
-        let message = format!("{TRIALS} cameras are being looked at; try again in a moment");
+        let message = format!("{TRIALS} cameras are being tested; try again in a moment");
         return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, message));
     };
     let begun = Instant::now();
-    let looking = Looking {
+    let tester = CameraTester {
         api: &api,
         grant: &visitor.grant(),
         as_it_is: named
             .as_ref()
             .filter(|_| settings.verify_tls == old.verify_tls),
     };
-    let mut trial = looking.look(&settings, named.as_ref()).await;
+    let mut trial = tester.test(&settings, named.as_ref()).await;
     if let Some(substream) = settings.substream.clone().filter(|_| trial.ok) {
         let small = Settings {
             source: substream,
             substream: None,
             ..settings
         };
-        if let Some(reason) = looking.look(&small, None).await.reason {
+        if let Some(reason) = tester.test(&small, None).await.reason {
             trial = Trial {
                 reason: Some(format!("the substream: {reason}")),
                 ..Trial::default()
@@ -151,23 +151,23 @@ pub async fn test(
     Ok(Answer::new(trial))
 }
 
-/// What is told of a camera that is being changed while the hub is connected to it.
+/// The reason if the hub is connected to the camera that is being changed.
 const CONNECTED: &str = "it is in use: the hub is connected to this camera, and a second \
-    session might end the first. Save the change to try it, or test it while nobody watches";
-/// And while somebody else tests it.
-const TESTED: &str = "it is in use: somebody else is testing it; try again in a moment";
+    session might end the first. Save the change to try it, or test it while it has no viewers";
+/// The reason if another test of the camera is running.
+const TESTED: &str = "it is in use: another test of it is running; try again in a moment";
 
-/// One call that looks at cameras.
-struct Looking<'a> {
+/// One call of the camera test.
+struct CameraTester<'a> {
     api: &'a Api,
     grant: &'a Grant,
-    /// The camera that is looked at, if it accepts the certificates that it is to accept.
+    /// The camera being changed, if the change does not affect certificate verification.
     as_it_is: Option<&'a CameraId>,
 }
 
-impl Looking<'_> {
-    /// Looks at a camera: the one of this id, where it is to be changed.
-    async fn look(&self, settings: &Settings, id: Option<&CameraId>) -> Trial {
+impl CameraTester<'_> {
+    /// Tests a camera; `id` is the camera that is being changed, if any.
+    async fn test(&self, settings: &Settings, id: Option<&CameraId>) -> Trial {
         let hub = self.api.hub.for_test();
         let opened = self.api.catalog.open(&hub, (DEFAULT_APP, "test"), settings);
         let (camera, config) = match opened {
@@ -177,7 +177,7 @@ impl Looking<'_> {
         let Some(endpoint) = config.address.endpoint() else {
             return connect(&camera).await;
         };
-        if let Some(trial) = self.share(settings, &endpoint).await {
+        if let Some(trial) = self.existing_picture(settings, &endpoint).await {
             return trial;
         }
         let sessions = self.api.hub.sessions();
@@ -196,29 +196,29 @@ impl Looking<'_> {
         trial
     }
 
-    /// The picture of a camera that the hub has there already, for who may see it.
-    async fn share(&self, settings: &Settings, endpoint: &Endpoint) -> Option<Trial> {
+    /// Returns the picture of a camera that the hub already shows, if the client may read it.
+    async fn existing_picture(&self, settings: &Settings, endpoint: &Endpoint) -> Option<Trial> {
         let (camera, quality) = self.api.hub.camera_at(endpoint)?;
         let id = camera.id();
-        // Another camera may accept any certificate there.
+        // The other camera may be configured to accept any certificate.
         let verified = !settings.source.starts_with("https:") || self.as_it_is == Some(id);
         if !verified || self.grant.check("camera:read", Some(id.app())).is_err() {
             return None;
         }
-        Some(match timeout(FIRST, camera.look(quality)).await {
+        Some(match timeout(FIRST_PICTURE, camera.look(quality)).await {
             Ok(Ok(frame)) => seen(&frame, camera.codec(quality)),
             Ok(Err(reason)) => failed(reason),
-            Err(_) => none_in_time(&camera),
+            Err(_) => timed_out(&camera),
         })
     }
 }
 
-/// Connects once to a camera that is in no hub.
+/// Connects once to a camera that is not in the hub.
 async fn connect(camera: &Camera) -> Trial {
-    match timeout(FIRST, camera.try_once()).await {
+    match timeout(FIRST_PICTURE, camera.try_once()).await {
         Ok(Ok(frame)) => seen(&frame, camera.codec(Quality::Main)),
         Ok(Err(failure)) => failed(failure.reason),
-        Err(_) => none_in_time(camera),
+        Err(_) => timed_out(camera),
     }
 }
 
@@ -241,10 +241,10 @@ fn failed(reason: String) -> Trial {
     }
 }
 
-fn none_in_time(camera: &Camera) -> Trial {
+fn timed_out(camera: &Camera) -> Trial {
     let state = camera.status().state;
     let reason = state.reason().map(str::to_owned);
-    failed(reason.unwrap_or_else(|| format!("no picture within {} s", FIRST.as_secs())))
+    failed(reason.unwrap_or_else(|| format!("no picture within {} s", FIRST_PICTURE.as_secs())))
 }
 
 fn still(frame: &Frame) -> String {

@@ -1,4 +1,4 @@
-//! A camera as it is told over HTTP, and how a call's address names it.
+//! The representation of a camera in the API, and the extractor for a camera id in a path.
 
 use crate::answer::Problem;
 use crate::api::paths::TEST_ROOM;
@@ -13,7 +13,7 @@ use ocelli_media::sources::Address;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// The camera that a call's address names.
+/// The camera id in the path.
 pub struct CameraPath(pub String);
 
 impl<S: Send + Sync> FromRequestParts<S> for CameraPath {
@@ -31,13 +31,13 @@ impl<S: Send + Sync> FromRequestParts<S> for CameraPath {
     }
 }
 
-/// What went wrong last.
+/// The most recent failure.
 #[derive(Serialize, ToSchema)]
 #[schema(as = LastFailure)]
 pub struct LastView {
-    /// What it was.
+    /// The reason.
     reason: String,
-    /// When it was, in ms since the Unix epoch.
+    /// When it occurred, in ms since the Unix epoch.
     at: u64,
 }
 
@@ -65,27 +65,27 @@ pub struct CameraView {
     kind: &'static str,
     /// idle, starting, live, stalled or failed.
     state: String,
-    /// Why it is in that state, if there is a reason.
+    /// The reason for the state, if any.
     reason: Option<String>,
-    /// What went wrong last, in whatever state it is now; null once it works again.
+    /// The most recent failure, whatever the current state; null once the camera works again.
     last_failure: Option<LastView>,
     codec: Option<String>,
     width: Option<u16>,
     height: Option<u16>,
     fps: f64,
-    /// The age of its newest picture; null when there is none.
+    /// The age of its newest picture; null if there is none.
     frame_age_ms: Option<u64>,
     frames: u64,
     viewers: usize,
     dropped: u64,
     restarts: u64,
     has_substream: bool,
-    /// Whether it stands in the configuration file, which is then the place to change it.
+    /// Whether the configuration file defines it; it can then be changed only there.
     read_only: bool,
 }
 
 impl CameraView {
-    /// A camera as it is now.
+    /// The current state of a camera.
     pub fn of(camera: &Camera, api: &Api, now: Timestamp) -> Self {
         let status = camera.status();
         let id = camera.id();
@@ -122,27 +122,26 @@ impl CameraView {
 pub struct CameraDetails {
     #[serde(flatten)]
     view: CameraView,
-    /// The address of its main stream, without user and password, and with `***` for
-    /// what seems to be a secret in its query. Null for a camera without settings.
+    /// The URL of its main stream, without credentials, and with `***` for probable secrets in the
+    /// query. Null for a camera without settings.
     source: Option<String>,
-    /// The address of its small stream, likewise.
+    /// The URL of its substream, likewise.
     substream: Option<String>,
-    /// Who it is signed in to as.
+    /// The user name for signing in to the camera.
     user: Option<String>,
-    /// Whether a password is kept for it.
+    /// Whether a password is stored.
     has_password: bool,
     jpeg: Option<Jpeg>,
     /// Whether it stays connected without viewers.
     keep: Option<bool>,
-    /// How often a single picture is fetched; null for the usual `1s`, and for
-    /// cameras of the configuration.
+    /// The interval between single pictures; null for the default `1s` and for configured cameras.
     interval: Option<String>,
-    /// False where any certificate is accepted; null likewise.
+    /// False if any certificate is accepted; null for the default and for configured cameras.
     verify_tls: Option<bool>,
 }
 
 impl CameraDetails {
-    /// One whose settings are not kept.
+    /// A camera without stored settings.
     pub fn bare(view: CameraView) -> Self {
         Self {
             view,
@@ -157,7 +156,7 @@ impl CameraDetails {
         }
     }
 
-    /// One of the configuration.
+    /// A configured camera.
     pub fn configured(view: CameraView, camera: &CameraConfig) -> Self {
         let credentials = camera.address.credentials.as_ref();
         let password = credentials.map(|known| known.password.as_str());
@@ -172,7 +171,7 @@ impl CameraDetails {
         }
     }
 
-    /// One that was added, with its settings.
+    /// A camera that was added over HTTP, with its settings.
     pub fn added(view: CameraView, settings: Settings) -> Self {
         Self {
             source: Some(shown(&settings.source)),

@@ -1,5 +1,5 @@
-//! `Sec-WebSocket-Accept`: what it should be, and which mistake makes another
-//! value of the same key.
+//! `Sec-WebSocket-Accept`: the expected value, and the known mistakes that lead to another
+//! value.
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
@@ -7,15 +7,15 @@ use md5::Md5;
 use sha1::{Digest, Sha1};
 use std::fmt::Write;
 
-/// What RFC 6455 wants appended to the key.
+/// The GUID that RFC 6455 appends to the key.
 pub const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
-/// The answer that a key must get.
+/// The expected value for a key.
 pub fn expected(key: &str) -> String {
     STANDARD.encode(Sha1::digest(format!("{key}{GUID}")))
 }
 
-/// One step done in some way; none of the words for the right one.
+/// One variant of a step, with its description if it is a mistake.
 struct Variant<T> {
     value: T,
     words: Option<String>,
@@ -32,8 +32,8 @@ fn wrong<T>(value: T, words: impl Into<String>) -> Variant<T> {
     }
 }
 
-/// GUIDs that have been seen in place of the right one. They come from memory,
-/// from typing errors and from language models.
+/// Wrong GUIDs that have been seen. They come from memory, from typing errors
+/// and from language models.
 const WRONG_GUIDS: [&str; 4] = [
     "258EAFA5-E914-47DA-95CA-5AB5F43F86A2",
     "258EAFA5-E914-47DA-95CA-5AB0DC85B11",
@@ -44,13 +44,13 @@ const WRONG_GUIDS: [&str; 4] = [
 fn guids() -> Vec<Variant<Vec<u8>>> {
     let mut ways = vec![right(GUID.into())];
     for guid in WRONG_GUIDS {
-        let words = format!("it appends the wrong GUID {guid}, which should be {GUID}");
+        let words = format!("it appends the wrong GUID {guid}; the right one is {GUID}");
         ways.push(wrong(guid.into(), words));
     }
     let lower = GUID.to_lowercase();
     ways.push(wrong(
         lower.into(),
-        "it appends the GUID in lower case, which should be in upper case",
+        "it appends the GUID in lower case; it must be in upper case",
     ));
     let bare = GUID.replace('-', "");
     ways.push(wrong(
@@ -59,7 +59,7 @@ fn guids() -> Vec<Variant<Vec<u8>>> {
     ));
     ways.push(wrong(
         format!("{{{GUID}}}").into(),
-        "it appends the GUID in braces, which do not belong there",
+        "it appends the GUID in braces",
     ));
     for (end, name) in [
         ("\0", "a zero byte"),
@@ -69,14 +69,14 @@ fn guids() -> Vec<Variant<Vec<u8>>> {
     ] {
         ways.push(wrong(
             format!("{GUID}{end}").into(),
-            format!("it hashes {name} behind the GUID"),
+            format!("it also hashes {name} after the GUID"),
         ));
     }
     let octets = (0..bare.len()).step_by(2);
     let octets = octets.filter_map(|at| u8::from_str_radix(&bare[at..at + 2], 16).ok());
     ways.push(wrong(
         octets.collect(),
-        "it appends the GUID as 16 bytes, which should be its text",
+        "it appends the GUID as 16 bytes; it must be text",
     ));
     ways.push(wrong(Vec::new(), "it leaves the GUID out"));
     ways
@@ -90,15 +90,15 @@ fn keys(key: &str) -> Vec<Variant<Vec<u8>>> {
     if let Ok(decoded) = STANDARD.decode(key) {
         ways.push(wrong(
             decoded,
-            "it decodes the key from base64 before it hashes it, which should be hashed as it stands",
+            "it decodes the key from base64 before hashing; it must hash the key as text",
         ));
     }
     for (before, after, name) in [
         (" ", "", "the space before the key"),
-        ("", " ", "a space behind the key"),
-        ("", "\r", "a carriage return behind the key"),
-        ("", "\n", "a line feed behind the key"),
-        ("", "\r\n", "the line's end behind the key"),
+        ("", " ", "a space after the key"),
+        ("", "\r", "a carriage return after the key"),
+        ("", "\n", "a line feed after the key"),
+        ("", "\r\n", "the line's end after the key"),
         ("\"", "\"", "quotes around the key"),
         (
             "Sec-WebSocket-Key: ",
@@ -108,7 +108,7 @@ fn keys(key: &str) -> Vec<Variant<Vec<u8>>> {
     ] {
         ways.push(wrong(
             format!("{before}{key}{after}").into(),
-            format!("it hashes {name} too"),
+            format!("it also hashes {name}"),
         ));
     }
     ways.push(wrong(
@@ -125,7 +125,7 @@ fn keys(key: &str) -> Vec<Variant<Vec<u8>>> {
     ));
     ways.push(wrong(
         EXAMPLE_KEY.into(),
-        "it hashes the example key of the standard in place of the one it was sent",
+        "it hashes the example key of the standard instead of the key of the request",
     ));
     ways.push(wrong(Vec::new(), "it hashes the GUID without the key"));
     ways
@@ -136,7 +136,7 @@ fn digests(text: &[u8]) -> [Variant<Vec<u8>>; 2] {
         right(Sha1::digest(text).to_vec()),
         wrong(
             Md5::digest(text).to_vec(),
-            "it hashes with MD5, which should be SHA-1",
+            "it hashes with MD5; it must use SHA-1",
         ),
     ]
 }
@@ -148,7 +148,7 @@ fn encodings(digest: &[u8]) -> Vec<Variant<String>> {
         let _ = write!(hex, "{byte:02x}");
     }
     let upper = hex.to_uppercase();
-    let of_hex = "it encodes the hash's hexadecimal text, which should be its 20 raw bytes";
+    let of_hex = "it encodes the hash's hexadecimal text; it must encode the 20 raw bytes";
     vec![
         right(STANDARD.encode(digest)),
         wrong(
@@ -157,33 +157,30 @@ fn encodings(digest: &[u8]) -> Vec<Variant<String>> {
         ),
         wrong(
             URL_SAFE.encode(digest),
-            "it writes base64 with - and _, which should be + and /",
+            "it writes base64 with - and _; it must use + and /",
         ),
         wrong(
             URL_SAFE_NO_PAD.encode(digest),
-            "it writes base64 for URLs, which should be the usual one with = at the end",
+            "it writes base64 for URLs; it must use standard base64 with = at the end",
         ),
         wrong(STANDARD.encode(&hex), of_hex),
         wrong(STANDARD.encode(&upper), of_hex),
-        wrong(
-            hex,
-            "it writes the hash in hexadecimal, which should be base64",
-        ),
+        wrong(hex, "it writes the hash in hexadecimal; it must use base64"),
         wrong(
             upper,
-            "it writes the hash in hexadecimal, which should be base64",
+            "it writes the hash in hexadecimal; it must use base64",
         ),
     ]
 }
 
-/// The mistakes that lead from `key` to `received`, the fewest that do; none if
-/// no known ones do.
+/// The smallest set of known mistakes that turns `key` into `received`; none if there is no
+/// such set.
 pub fn mistakes(key: &str, received: &str) -> Option<Vec<String>> {
     if received == key {
-        return Some(vec!["it sends the key back as it came".to_owned()]);
+        return Some(vec!["it sends the key back unchanged".to_owned()]);
     }
     if received.eq_ignore_ascii_case(&expected(key)) {
-        let words = "it changes the case of the result, which counts in base64";
+        let words = "it changes the case of the result, but base64 is case-sensitive";
         return Some(vec![words.to_owned()]);
     }
     let mut found: Option<Vec<String>> = None;
@@ -196,7 +193,7 @@ pub fn mistakes(key: &str, received: &str) -> Option<Vec<String>> {
             right([&key.value[..], &guid.value].concat()),
             wrong(
                 [&guid.value[..], &key.value].concat(),
-                "it puts the GUID before the key, which should be behind it",
+                "it puts the GUID before the key; the GUID must come after it",
             ),
         ] {
             for digest in digests(&order.value) {
@@ -229,7 +226,7 @@ mod tests {
     const KEY: &str = EXAMPLE_KEY;
 
     #[test]
-    fn the_standards_example() {
+    fn the_example_of_rfc_6455() {
         assert_eq!(expected(KEY), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
     }
 
@@ -244,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn known_mistakes_are_told_apart() {
+    fn known_mistakes_are_distinguished() {
         let key = "x3JJHMbDL1EzLkh9GBhXDw==";
         let cases = [
             (
@@ -262,7 +259,7 @@ mod tests {
                 "before the key",
             ),
             (STANDARD.encode(Md5::digest(format!("{key}{GUID}"))), "MD5"),
-            (key.to_owned(), "as it came"),
+            (key.to_owned(), "unchanged"),
             (expected(key).to_lowercase(), "changes the case"),
             (expected(KEY), "example key"),
             (

@@ -1,4 +1,4 @@
-//! Any source, tried the way the hub itself would use it.
+//! Checks for any source, connected in the same way as the hub connects.
 
 use super::report::Report;
 use crate::config::{CameraConfig, Config};
@@ -8,12 +8,12 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-/// For the first picture.
+/// Time limit for the first picture.
 const FIRST: Duration = Duration::from_secs(15);
-/// As long as pictures are counted.
+/// How long pictures are counted.
 const COUNT: Duration = Duration::from_secs(3);
 
-/// Watches a camera for a moment.
+/// Watches a camera briefly.
 pub async fn examine(camera: CameraConfig, report: &mut Report) {
     let kind = camera.kind;
     let mut config = Config::new(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
@@ -29,7 +29,7 @@ pub async fn examine(camera: CameraConfig, report: &mut Report) {
     let Some((hub, camera)) = found else {
         return report.fail(
             "camera",
-            "This camera can't be made out of its configuration.",
+            "This camera can't be created from its configuration.",
         );
     };
     let mut viewer = camera.follow(Quality::Main);
@@ -44,7 +44,7 @@ pub async fn examine(camera: CameraConfig, report: &mut Report) {
             _ = changes.changed() => {}
             () = sleep_until(until) => {
                 let state = camera.status().state;
-                let reason = state.reason().unwrap_or("no picture came in time").to_owned();
+                let reason = state.reason().unwrap_or("no picture arrived in time").to_owned();
                 break Err(reason);
             }
         }
@@ -70,7 +70,7 @@ pub async fn examine(camera: CameraConfig, report: &mut Report) {
             report.pass(
                 "pictures",
                 format!(
-                    "The source ({kind}) gives pictures: {codec}, {size}, {:.1} JPEGs a second of \
+                    "The source ({kind}) delivers pictures: {codec}, {size}, {:.1} JPEGs a second of \
                      about {mean} kB.",
                     count as f64 / seconds
                 ),
@@ -79,7 +79,7 @@ pub async fn examine(camera: CameraConfig, report: &mut Report) {
         Err(reason) => report.fail(
             "pictures",
             format!(
-                "The source ({kind}) gives no pictures: {reason}. {}",
+                "The source ({kind}) delivers no pictures: {reason}. {}",
                 advice(&reason)
             ),
         ),
@@ -87,20 +87,20 @@ pub async fn examine(camera: CameraConfig, report: &mut Report) {
     hub.stop();
 }
 
-/// What to try, by the hub's own words for what went wrong.
+/// Advice for the hub's message about a failure.
 fn advice(reason: &str) -> &'static str {
-    let says = |part: &str| reason.contains(part);
-    if says("401") && says("wants") {
+    let has = |part: &str| reason.contains(part);
+    if has("401") && !has("wrong") {
         "Add them: http://user:password@host/…, or `user` and `password_file` in the configuration."
-    } else if says("401") {
+    } else if has("401") {
         "Check both in the camera's own settings; write @ in a password as %40."
-    } else if says("404") || says("no such") {
+    } else if has("404") || has("no such") || has("does not support this protocol") {
         "Check the address: its path, and its spelling."
-    } else if says("refused") || says("no answer") || says("no route") {
-        "Is the camera on, in this network, and is its address still the same?"
-    } else if says("ffmpeg") && says("not") {
+    } else if has("connection refused") || has("no answer") || has("no route") {
+        "Check that the camera is on and in this network, and that its address has not changed."
+    } else if has("ffmpeg is not installed") {
         "Install it: apt install ffmpeg."
     } else {
-        "The address in a browser or in VLC shows whether the camera itself is well."
+        "Open the address in a browser or in VLC to see whether the camera itself works."
     }
 }

@@ -1,15 +1,14 @@
-//! The frames of a WebSocket as they stand on the wire, with all that is wrong
-//! with them.
+//! The raw frames of a WebSocket, with checks for protocol errors.
 
 use super::handshake::random;
 use super::route::Stream;
 use std::io;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-/// The largest frame that is read.
+/// The largest frame that is accepted.
 const LIMIT: u64 = 16 * 1024 * 1024;
 
-/// What frames are for.
+/// The opcodes of frames.
 pub mod opcode {
     pub const CONTINUATION: u8 = 0;
     pub const TEXT: u8 = 1;
@@ -30,45 +29,44 @@ pub struct Frame {
 }
 
 impl Frame {
-    /// What the standard forbids about it; `open` is whether a message in pieces
-    /// has begun.
+    /// The protocol error of a frame, if any; `open` is true inside a fragmented message.
     pub fn fault(&self, open: bool) -> Option<String> {
         let control = self.opcode >= 8;
         if self.reserved {
             return Some(
-                "sets a reserved bit (RSV), as for a compression that was not agreed on".into(),
+                "sets a reserved bit (RSV), as with a compression that was not negotiated".into(),
             );
         }
         if !matches!(self.opcode, 0..=2 | 8..=10) {
             return Some(format!("has the unknown opcode {}", self.opcode));
         }
         if control && !self.fin {
-            return Some("cuts a control frame into pieces".into());
+            return Some("fragments a control frame".into());
         }
         if control && self.payload.len() > 125 {
             return Some(format!(
-                "is a control frame of {} bytes; 125 are allowed",
+                "is a control frame of {} bytes; at most 125 are allowed",
                 self.payload.len()
             ));
         }
         if self.opcode == opcode::CONTINUATION && !open {
-            return Some("continues a message that never began".into());
+            return Some("continues a message that was never started".into());
         }
         if matches!(self.opcode, 1 | 2) && open {
-            return Some("begins a message before the last one has ended".into());
+            return Some("starts a message before the last one has ended".into());
         }
         if self.opcode == opcode::TEXT && self.fin && std::str::from_utf8(&self.payload).is_err() {
-            return Some("is a text message that is no UTF-8; send pictures as binary".into());
+            return Some("is a text message that is not UTF-8; send pictures as binary".into());
         }
         None
     }
 }
 
-/// Why no frame came.
+/// Why no frame arrived.
 pub enum Broken {
-    /// The connection is at its end.
+    /// The connection has ended.
     Closed,
-    /// A frame of this size would be too much.
+    /// The frame is larger than the limit.
     TooLong(u64),
 }
 
@@ -79,12 +77,12 @@ pub struct Wire<'a> {
 }
 
 impl<'a> Wire<'a> {
-    /// `read` is what came behind the handshake.
+    /// `read` holds the bytes received after the handshake.
     pub fn new(stream: &'a mut dyn Stream, read: Vec<u8>) -> Self {
         Self { stream, read }
     }
 
-    /// The next frame. Nothing is lost if it is not waited for.
+    /// The next frame. Cancel-safe: no bytes are lost if the future is dropped.
     pub async fn next(&mut self) -> Result<Frame, Broken> {
         loop {
             if let Some((at, frame)) = parse(&self.read)? {
@@ -116,7 +114,8 @@ impl<'a> Wire<'a> {
     }
 }
 
-/// The first frame in `read` and where the next begins; none if it is not whole.
+/// Parses the first frame in `read`. Returns the frame and the position of the next one;
+/// none if it is not complete.
 fn parse(read: &[u8]) -> Result<Option<(usize, Frame)>, Broken> {
     let [first, second, rest @ ..] = read else {
         return Ok(None);
@@ -171,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_of_every_length() {
+    fn frames_of_every_length_are_parsed() {
         for (length, size) in [(5, 2), (200, 4), (70_000, 10)] {
             let mut bytes = vec![0x82];
             match size {
@@ -190,15 +189,15 @@ mod tests {
     }
 
     #[test]
-    fn faults() {
+    fn protocol_errors_are_found() {
         let fault = |bytes: &[u8], open| one(bytes).fault(open).unwrap_or_default();
         assert_eq!(fault(&[0x81, 1, b'a'], false), "");
         assert!(fault(&[0xC1, 0], false).contains("RSV"));
         assert!(fault(&[0x83, 0], false).contains("opcode 3"));
-        assert!(fault(&[0x09, 0], false).contains("into pieces"));
-        assert!(fault(&[0x80, 0], false).contains("never began"));
+        assert!(fault(&[0x09, 0], false).contains("fragments"));
+        assert!(fault(&[0x80, 0], false).contains("never started"));
         assert!(fault(&[0x81, 0], true).contains("before the last"));
-        assert!(fault(&[0x81, 1, 0xFF], false).contains("no UTF-8"));
+        assert!(fault(&[0x81, 1, 0xFF], false).contains("not UTF-8"));
         let masked = one(&[0x81, 0x81, 1, 2, 3, 4, b'a' ^ 1]);
         assert!(masked.masked && masked.payload == b"a");
     }

@@ -1,5 +1,4 @@
-//! The opening handshake of a WebSocket (RFC 6455, section 4), judged header by
-//! header.
+//! The opening handshake of a WebSocket (RFC 6455, section 4), checked header by header.
 
 use super::accept;
 use super::http::{Answer, Head};
@@ -12,13 +11,13 @@ use rustls::crypto::aws_lc_rs;
 
 /// One request to open a WebSocket.
 pub struct Opening {
-    /// A new one each time.
+    /// The key, random for each request.
     pub key: String,
     protocol: Option<String>,
 }
 
 impl Opening {
-    /// Asks for one subprotocol, or for none.
+    /// Requests one subprotocol, or none.
     pub fn new(protocol: Option<&str>) -> Self {
         let mut nonce = [0; 16];
         random(&mut nonce);
@@ -28,7 +27,7 @@ impl Opening {
         }
     }
 
-    /// The request, as a browser would send it for a page of `origin`.
+    /// The request as a browser would send it for a page of `origin`.
     pub fn request(&self, route: &Route, origin: Option<&str>) -> String {
         let mut request = format!(
             "GET {} HTTP/1.1\r\nHost: {}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
@@ -48,7 +47,7 @@ impl Opening {
         request
     }
 
-    /// Judges a whole answer with status 101.
+    /// Checks a complete response with status 101.
     pub fn judge(&self, head: &Head, report: &mut Report) {
         version(head, report);
         report.pass("status", "The server agrees to switch protocols (101).");
@@ -67,8 +66,8 @@ impl Opening {
             [] => {
                 return report.mismatch(
                     "accept",
-                    "The answer lacks the header Sec-WebSocket-Accept, so browsers close. It must \
-                     hold base64(SHA-1(key + GUID)), or better: let a WebSocket library answer.",
+                    "The response lacks the header Sec-WebSocket-Accept, so browsers close. It must \
+                     be base64(SHA-1(key + GUID)). Better: let a WebSocket library do the handshake.",
                     &expected,
                     "nothing",
                 );
@@ -77,26 +76,28 @@ impl Opening {
                 return report.mismatch(
                     "accept",
                     "There is more than one Sec-WebSocket-Accept, so browsers close. Send it once; \
-                     perhaps a proxy adds its own.",
+                     perhaps a proxy adds another one.",
                     &expected,
                     &received.join(" and "),
                 );
             }
         };
         if received == expected {
-            return report.pass("accept", "Sec-WebSocket-Accept fits the key.");
+            return report.pass("accept", "Sec-WebSocket-Accept matches the key.");
         }
         let message = match accept::mistakes(&self.key, received) {
             Some(mistakes) => format!(
-                "Sec-WebSocket-Accept does not fit the key, so browsers close (with 1006 and no \
+                "Sec-WebSocket-Accept does not match the key, so browsers close (with 1006 and no \
                  reason). The server's mistake: {}.",
                 mistakes.join(", and ")
             ),
-            None => "Sec-WebSocket-Accept does not fit the key, so browsers close (with 1006 and \
-                     no reason), and it is none of the usual mistakes. It should be \
-                     base64(SHA-1(key + GUID)) of this request's own key; does the server, or a \
-                     cache before it, answer with a fixed value?"
-                .to_owned(),
+            None => {
+                "Sec-WebSocket-Accept does not match the key, so browsers close (with 1006 and \
+                     no reason), and this is not one of the known mistakes. It should be \
+                     base64(SHA-1(key + GUID)) with the key of this request. Does the server, or a \
+                     cache in front of it, send a fixed value?"
+                    .to_owned()
+            }
         };
         report.mismatch("accept", message, &expected, received);
     }
@@ -104,11 +105,11 @@ impl Opening {
     fn subprotocol(&self, head: &Head, report: &mut Report) {
         let chosen = head.all("sec-websocket-protocol");
         match (&self.protocol, &chosen[..]) {
-            (None, []) => report.pass("subprotocol", "None was asked for, and none came."),
+            (None, []) => report.pass("subprotocol", "None was requested, and none was sent."),
             (None, _) => report.mismatch(
                 "subprotocol",
-                "The server chooses a subprotocol that was not asked for, so browsers close. Let \
-                 it leave out Sec-WebSocket-Protocol, or ask for it in the page: \
+                "The server selects a subprotocol that was not requested, so browsers close. Make \
+                 it leave out Sec-WebSocket-Protocol, or request it in the page: \
                  new WebSocket(address, name).",
                 "no Sec-WebSocket-Protocol",
                 &chosen.join(" and "),
@@ -123,8 +124,8 @@ impl Opening {
                 };
                 report.mismatch(
                     "subprotocol",
-                    "The server does not choose the subprotocol that was asked for, so browsers \
-                     close. Let it send Sec-WebSocket-Protocol with that one name, or do not ask.",
+                    "The server does not select the requested subprotocol, so browsers \
+                     close. Make it send Sec-WebSocket-Protocol with that one name, or do not request it.",
                     wanted,
                     &received,
                 );
@@ -135,7 +136,7 @@ impl Opening {
 
 /// Random bytes for keys and masks.
 pub fn random(bytes: &mut [u8]) {
-    // Were there no randomness, zeros would still be a valid key.
+    // If there is no randomness, zeros are still a valid key.
     let _ = aws_lc_rs::default_provider().secure_random.fill(bytes);
 }
 
@@ -145,40 +146,40 @@ fn version(head: &Head, report: &mut Report) {
     }
     report.mismatch(
         "http",
-        "The server answers in another version than HTTP/1.1, and browsers open WebSockets in no \
-         other. Let its status line begin with HTTP/1.1; if a proxy stands before it, switch that \
+        "The server does not answer in HTTP/1.1, and browsers open WebSockets only with \
+         HTTP/1.1. Its status line must begin with HTTP/1.1; if there is a proxy in front, set it \
          to HTTP/1.1 (nginx: proxy_http_version 1.1).",
         "HTTP/1.1",
         &head.version,
     );
 }
 
-/// One of the two headers that say what the connection becomes.
+/// Checks one of the two headers that switch the protocol.
 fn switch(check: &'static str, name: &str, wanted: &str, head: &Head, report: &mut Report) {
     let values = head.all(&name.to_ascii_lowercase());
     let mut tokens = values
         .iter()
         .flat_map(|value| value.split(','))
         .map(str::trim);
-    // A connection may have other properties too; it becomes one thing only.
+    // A Connection header may list other values too; Upgrade may have only one.
     let good = if check == "upgrade" {
         values.len() == 1 && values[0].eq_ignore_ascii_case(wanted)
     } else {
         tokens.any(|token| token.eq_ignore_ascii_case(wanted))
     };
     if good {
-        return report.pass(check, format!("The answer has {name}: {wanted}."));
+        return report.pass(check, format!("The response has {name}: {wanted}."));
     }
     let fault = if values.is_empty() {
-        format!("The answer lacks the header {name}: {wanted}")
+        format!("The response lacks the header {name}: {wanted}")
     } else {
-        format!("The answer's {name} header says something else")
+        format!("The response has another value in its {name} header")
     };
     report.mismatch(
         check,
         format!(
-            "{fault}, so browsers close. Let the server send exactly that; if a proxy stands \
-             before it, let the proxy pass it on."
+            "{fault}, so browsers close. Make the server send exactly that; if there is a proxy in \
+             front, make the proxy pass it on."
         ),
         &format!("{name}: {wanted}"),
         &match &values[..] {
@@ -191,18 +192,18 @@ fn switch(check: &'static str, name: &str, wanted: &str, head: &Head, report: &m
 fn extensions(head: &Head, report: &mut Report) {
     let chosen = head.all("sec-websocket-extensions");
     if chosen.is_empty() {
-        return report.pass("extensions", "None was asked for, and none came.");
+        return report.pass("extensions", "None was requested, and none was sent.");
     }
     report.mismatch(
         "extensions",
-        "The server switches on an extension that was not asked for, so a strict client closes. \
-         Let it answer with Sec-WebSocket-Extensions only what the request offers.",
+        "The server enables an extension that was not requested, so a strict client closes. \
+         Its Sec-WebSocket-Extensions must have only extensions that the request offers.",
         "no Sec-WebSocket-Extensions",
         &chosen.join(", "),
     );
 }
 
-/// An answer that opens no WebSocket.
+/// Reports a response that does not open a WebSocket.
 pub fn refused(head: &Head, quoted: Option<&str>, report: &mut Report) {
     if head.version != "HTTP/1.1" {
         version(head, report);
@@ -210,7 +211,7 @@ pub fn refused(head: &Head, quoted: Option<&str>, report: &mut Report) {
     let path = "Check the path of the address";
     let meaning = match head.status {
         200..=299 => format!(
-            "It answers as to a request for a page, so there is no WebSocket at this address. \
+            "It sends an ordinary page, so there is no WebSocket at this address. \
              {path}; if the path is right, a proxy in between drops the Upgrade and Connection \
              headers (nginx: proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection \
              \"upgrade\")."
@@ -218,39 +219,39 @@ pub fn refused(head: &Head, quoted: Option<&str>, report: &mut Report) {
         300..=399 => {
             let to = head.first("location").map(redact).unwrap_or_default();
             format!(
-                "It sends elsewhere, to {to:?}, and browsers do not follow that for a \
-                     WebSocket. Use that address itself."
+                "It redirects to {to:?}, and browsers do not follow redirects for a \
+                     WebSocket. Use that address directly."
             )
         }
-        400 => "It does not like the request. Often a proxy in between drops the Upgrade or \
+        400 => "It rejects the request as malformed. Often a proxy in between drops the Upgrade or \
                 Connection header, or speaks HTTP/1.0 to the server."
             .to_owned(),
-        401 => "It wants to know who asks: a token or a sign-in is missing or has run out. \
-                Browsers can't add headers to a WebSocket, so a token goes into the address."
+        401 => "It requires authentication: a token or a session is missing or has expired. \
+                Browsers can't add headers to a WebSocket, so put the token into the address."
             .to_owned(),
-        403 => "It knows the address and does not let this page or this user in: often the \
-                Origin is not on its list, or the token is for something else."
+        403 => "It does not allow this page or this user: often the \
+                Origin is not on its list, or the token is for another resource."
             .to_owned(),
-        404 => format!("Nothing is at this path. {path}: WebSockets seldom live at /."),
-        405 => format!("It has something else than a WebSocket there. {path}."),
-        421 => "It does not answer to this host name. Use a name that it knows, or add this one \
+        404 => format!("There is nothing at this path. {path}: WebSockets are seldom at /."),
+        405 => format!("There is something other than a WebSocket at this address. {path}."),
+        421 => "It does not accept this host name. Use a name that it accepts, or add this one \
                 to its list (Ocelli: allowed_hosts)."
             .to_owned(),
-        426 => "It wants an upgrade and does not see that this is one: a proxy in between drops \
+        426 => "It requires an upgrade and did not receive the request for it: a proxy in between drops \
                 the Upgrade header."
             .to_owned(),
-        429 => "It has had too many requests from here. Wait a minute.".to_owned(),
-        502 | 504 => "A proxy answers, and the server behind it does not. Is that running, and at \
-                      the port that the proxy thinks?"
+        429 => "It has received too many requests from this address. Wait a minute.".to_owned(),
+        502 | 504 => "A proxy answers, but the server behind it does not. Is that server running, and on \
+                      the port that the proxy uses?"
             .to_owned(),
-        503 => "It is too busy, or starting. Try again.".to_owned(),
+        503 => "It is overloaded or starting. Try again.".to_owned(),
         500..=599 => {
-            "The server broke down over the request. Its own log should say why.".to_owned()
+            "The request caused an error in the server. See the server's log.".to_owned()
         }
-        _ => format!("It refuses. {path}."),
+        _ => format!("It refuses the request. {path}."),
     };
     let said = quoted
-        .map(|text| format!(" It says: {text}"))
+        .map(|text| format!("  Its message: {text}"))
         .unwrap_or_default();
     report.mismatch(
         "status",
@@ -260,7 +261,7 @@ pub fn refused(head: &Head, quoted: Option<&str>, report: &mut Report) {
     );
 }
 
-/// An answer that is none.
+/// Reports a response that is not HTTP or not complete.
 pub fn unanswered(answer: &Answer, route: &Route, report: &mut Report) {
     let message = match answer {
         Answer::Head(..) => return,
@@ -269,21 +270,25 @@ pub fn unanswered(answer: &Answer, route: &Route, report: &mut Report) {
                 .to_owned()
         }
         Answer::Other(_) => format!(
-            "What answers on port {} does not speak HTTP, so it is no WebSocket server. Is it the \
+            "The server on port {} does not speak HTTP, so it is not a WebSocket server. Is it the \
              right port?",
             route.port
         ),
-        Answer::Closed(0) => "The server takes the connection and hangs up without an answer. It \
-                              may have crashed over the request, or want TLS (wss://)."
+        Answer::Closed(0) => {
+            "The server accepts the connection and closes it without a response. It \
+                              may have crashed, or require TLS (wss://)."
+                .to_owned()
+        }
+        Answer::Closed(_) => "The server closes in the middle of its response: the empty line \
+                              after the headers (\\r\\n\\r\\n) never arrived."
             .to_owned(),
-        Answer::Closed(_) => "The server hangs up in the middle of its answer: the empty line \
-                              behind the headers (\\r\\n\\r\\n) never came."
-            .to_owned(),
-        Answer::Silent(0) => "The server takes the connection and never answers. It may hang, or \
-                              want TLS (wss://)."
-            .to_owned(),
-        Answer::Silent(_) => "The server's answer has no end: the empty line behind the headers \
-                              (\\r\\n\\r\\n) never came."
+        Answer::Silent(0) => {
+            "The server accepts the connection and never responds. It may hang, or \
+                              require TLS (wss://)."
+                .to_owned()
+        }
+        Answer::Silent(_) => "The server's response has no end: the empty line after the headers \
+                              (\\r\\n\\r\\n) never arrived."
             .to_owned(),
     };
     report.fail("http", message);

@@ -1,5 +1,4 @@
-//! An HTTP/1.1 answer read by hand, as strictly as a browser reads it and a
-//! little more talkative.
+//! A minimal HTTP/1.1 client, as strict as a browser but with more detailed errors.
 
 use super::route::Stream;
 use std::time::Duration;
@@ -9,17 +8,17 @@ use tokio::time::timeout;
 const ANSWER: Duration = Duration::from_secs(8);
 const BODY: Duration = Duration::from_secs(1);
 const HEAD_LIMIT: usize = 64 * 1024;
-/// As much of a refusal as a person wants to read.
+/// The most characters of an error response that are quoted.
 const QUOTED: usize = 160;
 
-/// The head of an answer.
+/// The head of a response.
 #[derive(Clone, Debug, Default)]
 pub struct Head {
-    /// `HTTP/1.1`.
+    /// The version, such as `HTTP/1.1`.
     pub version: String,
-    /// 101, 200 and so on.
+    /// The status code.
     pub status: u16,
-    /// The names in small letters.
+    /// The headers, names in lower case.
     headers: Vec<(String, String)>,
 }
 
@@ -36,19 +35,19 @@ impl Head {
     }
 }
 
-/// What came in answer to a request.
+/// The response to a request.
 pub enum Answer {
-    /// A head, and what came behind it so far.
+    /// A head, and the bytes received after it so far.
     Head(Head, Vec<u8>),
-    /// Something that is no HTTP.
+    /// Bytes that are not HTTP.
     Other(Vec<u8>),
-    /// The connection ended, after these many bytes.
+    /// The connection ended after this many bytes.
     Closed(usize),
-    /// Nothing, or not the whole of a head, in time.
+    /// The head was not complete within the time limit, after this many bytes.
     Silent(usize),
 }
 
-/// Sends a request and reads the head of the answer.
+/// Sends a request and reads the head of the response.
 pub async fn ask(stream: &mut dyn Stream, request: &str) -> Answer {
     let sent = async {
         stream.write_all(request.as_bytes()).await?;
@@ -89,7 +88,7 @@ pub async fn ask(stream: &mut dyn Stream, request: &str) -> Answer {
     }
 }
 
-/// Where the head ends and where the body begins. Browsers take bare line feeds.
+/// The end of the head and the start of the body. Browsers accept bare line feeds.
 fn end_of_head(read: &[u8]) -> Option<(usize, usize)> {
     let proper = read.windows(4).position(|four| four == b"\r\n\r\n");
     let bare = read.windows(2).position(|two| two == b"\n\n");
@@ -118,7 +117,7 @@ fn parse(head: &[u8]) -> Option<Head> {
     })
 }
 
-/// The beginning of a refusal's text, if it is for people.
+/// The beginning of an error response's body, if it is readable text.
 pub async fn quote(stream: &mut dyn Stream, head: &Head, mut body: Vec<u8>) -> Option<String> {
     let kind = head.first("content-type").unwrap_or("text/plain");
     if kind.contains("html") || !(kind.starts_with("text/") || kind.contains("json")) {
@@ -134,7 +133,7 @@ pub async fn quote(stream: &mut dyn Stream, head: &Head, mut body: Vec<u8>) -> O
             }
         }
     };
-    // What has come by then is what is quoted.
+    // After the time limit, the bytes received so far are quoted.
     let _ = timeout(BODY, more).await;
     let text = String::from_utf8_lossy(&body);
     let line = text.lines().find(|line| !line.trim().is_empty())?.trim();
@@ -146,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn heads_with_either_line_end() {
+    fn heads_with_crlf_or_lf_are_parsed() {
         for text in [
             "HTTP/1.1 101 Sw\r\nUpgrade:  a \r\nUpgrade: b\r\n\r\nrest",
             "HTTP/1.1 101 Sw\nupgrade: a\nUPGRADE:b\n\nrest",

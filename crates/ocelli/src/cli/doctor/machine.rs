@@ -1,4 +1,4 @@
-//! This machine: is all there that the hub needs?
+//! Checks whether this machine has what the hub needs.
 
 use super::report::Report;
 use crate::config::{Config, DEFAULT_LISTEN};
@@ -12,18 +12,18 @@ use tokio::process::Command;
 use tokio::time::timeout;
 
 const FFMPEG: Duration = Duration::from_secs(10);
-/// Fewer descriptors than this are worth a word.
+/// A limit below this number of descriptors is a warning.
 const FEW_DESCRIPTORS: u64 = 1024;
-/// What the hub itself needs, roughly.
+/// The approximate number of descriptors that the hub itself uses.
 const OWN_DESCRIPTORS: u64 = 50;
 
 /// Entries that one of ffmpeg's lists must have.
 struct Part {
-    /// What prints the list.
+    /// The option that prints the list.
     option: &'static str,
-    /// What its entries are.
+    /// The word for an entry.
     word: &'static str,
-    /// Their names, each with what does not work without it.
+    /// The names of the entries, each with what does not work without it.
     wanted: &'static [(&'static str, &'static str)],
 }
 
@@ -34,7 +34,7 @@ const PARTS: [Part; 4] = [
         wanted: &[
             ("h264", "H.264 cameras"),
             ("hevc", "H.265 cameras"),
-            ("mjpeg", "JPEG streams that go by ffmpeg"),
+            ("mjpeg", "JPEG streams read by ffmpeg"),
         ],
     },
     Part {
@@ -60,7 +60,7 @@ const PARTS: [Part; 4] = [
     },
 ];
 
-/// Examines this machine.
+/// Checks this machine.
 pub async fn examine(report: &mut Report, config: &Path) {
     ffmpeg(report).await;
     let listen = listens_at(report, config);
@@ -85,14 +85,14 @@ async fn ffmpeg(report: &mut Report) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return report.fail(
                 "ffmpeg",
-                "ffmpeg is not installed. Cameras that send JPEG work without it, H.264, H.265 \
+                "ffmpeg is not installed. Cameras that send JPEG work without it; H.264, H.265 \
                  and ffmpeg: cameras do not. On Debian, Ubuntu and the Pi: apt install ffmpeg.",
             );
         }
         Err(error) => {
             return report.fail(
                 "ffmpeg",
-                format!("ffmpeg can't be run: {error}. Install it anew."),
+                format!("ffmpeg can't be run: {error}. Reinstall it."),
             );
         }
     };
@@ -126,8 +126,8 @@ async fn ffmpeg(report: &mut Report) {
     }
 }
 
-/// Whether one of ffmpeg's lists has an entry: flags, the name (or several with
-/// commas between), a description.
+/// Returns true if one of ffmpeg's lists has an entry: flags, the name (or several names,
+/// separated by commas), a description.
 fn lists(list: &str, name: &str) -> bool {
     list.lines().any(|line| {
         let names = line.split_whitespace().nth(1).unwrap_or_default();
@@ -135,7 +135,7 @@ fn lists(list: &str, name: &str) -> bool {
     })
 }
 
-/// Where the hub would listen: as the configuration has it, if there is one.
+/// Checks the listen address, from the configuration if there is one.
 fn listens_at(report: &mut Report, config: &Path) -> String {
     if config.exists() {
         match Config::load(config) {
@@ -152,8 +152,8 @@ fn port(report: &mut Report, listen: &str) {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => report.warn(
             "port",
             format!(
-                "Something listens at {listen} already. If it is not Ocelli itself, start \
-                 the hub elsewhere: ocelli serve --listen 127.0.0.1:8081."
+                "Another program already listens on {listen}. If it is not Ocelli itself, start \
+                 the hub on another address: ocelli serve --listen 127.0.0.1:8081."
             ),
         ),
         Err(error) => report.warn(
@@ -169,8 +169,8 @@ fn descriptors(report: &mut Report) {
     };
     let viewers = limit.saturating_sub(OWN_DESCRIPTORS);
     let told = format!(
-        "This user may have {limit} descriptors open: each viewer and each camera takes one or a \
-         few, so that is room for some {viewers} of them at most"
+        "This user may have {limit} descriptors open. Each viewer and each camera takes one or a \
+         few, so this is enough for at most about {viewers} of them"
     );
     if limit < FEW_DESCRIPTORS {
         report.warn(
@@ -190,7 +190,7 @@ mod tests {
     use super::lists;
 
     #[test]
-    fn entries_of_ffmpegs_lists() {
+    fn entries_in_ffmpegs_lists_are_found() {
         let list = " V....D h264   H.264\n D  ivf     On2 IVF\n DE mov,mp4  Q\n  E smjpeg Loki\n";
         for name in ["h264", "ivf", "mp4", "smjpeg"] {
             assert!(lists(list, name), "{name}");

@@ -1,16 +1,16 @@
-//! `ocelli doctor`: what is wrong with a WebSocket server, a camera or this
-//! machine, in plain words, and how to mend it.
+//! `ocelli doctor`: diagnoses a WebSocket server, a camera or this machine, in plain words
+//! and with advice.
 //!
 //! # Layout
-//! - [`report`]: the findings, as text and as JSON; where secrets are stopped
-//! - `route`: where an address leads; `net`, `tls`: getting there
-//! - `http`, `handshake`, `accept`, `frames`, `socket`: a WebSocket, read by hand
-//!   as strictly as a browser reads it. No library: one would stop at the first
-//!   fault, and not say which.
+//! - [`report`]: the findings, as text and as JSON; removes secrets
+//! - `route`: what an address refers to; `net`, `tls`: connecting
+//! - `http`, `handshake`, `accept`, `frames`, `socket`: a WebSocket client that is as strict as a
+//!   browser. It does not use a library, because a library would stop at the first fault and not
+//!   report which one it is.
 //! - `web`, `rtsp`, `camera`: cameras
 //! - `machine`: ffmpeg, port, limits
 //!
-//! What does not belong here: mending anything.
+//! The doctor changes nothing.
 
 mod accept;
 mod camera;
@@ -37,17 +37,17 @@ use route::Route;
 use std::path::PathBuf;
 use url::Url;
 
-/// What the doctor is asked.
+/// The arguments of `ocelli doctor`.
 #[derive(Args)]
-pub struct Question {
+pub struct DoctorArgs {
     /// An address (ws:, wss:, http:, https:, rtsp:, any source) or a configured
     /// camera's id; this machine if none is given.
     #[arg(value_name = "TARGET")]
     pub target: Option<String>,
-    /// Where configured cameras stand, and where the hub listens.
+    /// The file with the configured cameras and the listen address.
     #[arg(long, value_name = "FILE", default_value = "ocelli.toml")]
     pub config: PathBuf,
-    /// A WebSocket subprotocol to ask for.
+    /// A WebSocket subprotocol to request.
     #[arg(long, value_name = "NAME")]
     pub protocol: Option<String>,
     /// Print an array of {check, result, message, expected?, received?}.
@@ -55,12 +55,12 @@ pub struct Question {
     pub json: bool,
 }
 
-/// Answers on standard output. True unless something failed; a warning is named
-/// and is no failure.
+/// Prints the findings on standard output. Returns true unless a check failed; a warning is
+/// not a failure.
 ///
 /// # Errors
-/// There is nothing such as the target.
-pub async fn answer(question: &Question) -> Result<bool, String> {
+/// Returns an error if there is no such target.
+pub async fn answer(question: &DoctorArgs) -> Result<bool, String> {
     let report = examine(question).await?;
     if question.json {
         println!("{}", report.json());
@@ -70,35 +70,32 @@ pub async fn answer(question: &Question) -> Result<bool, String> {
     Ok(report.outcome() != Outcome::Fail)
 }
 
-async fn examine(question: &Question) -> Result<Report, String> {
+async fn examine(question: &DoctorArgs) -> Result<Report, String> {
     let mut report = Report::default();
     let Some(target) = &question.target else {
         machine::examine(&mut report, &question.config).await;
         return Ok(report);
     };
     let protocol = question.protocol.as_deref();
-    // As on the command line of `serve`, an id may stand before an address.
+    // As on the command line of `serve`, an id may come before an address.
     let target = match target.split_once('=') {
         Some((id, address)) if check_room(id).is_ok() && address.contains(':') => address,
         _ => target,
     };
     let address = Address::new(target);
-    conceal(&address, &mut report);
+    hide_secret(&address, &mut report);
     match address.scheme() {
         "ws" | "wss" => {
             let (url, route) = parse(&address)?;
             if address.credentials.is_some() {
                 report.warn(
                     "address",
-                    "Browsers do not take a user and a password in a WebSocket's address, so they \
+                    "Browsers do not accept a user and a password in a WebSocket's address, so they \
                      are left out here.",
                 );
             }
             if url.fragment().is_some() {
-                report.warn(
-                    "address",
-                    "What stands behind # in the address is never sent.",
-                );
+                report.warn("address", "The part after # in the address is never sent.");
             }
             socket::examine(&route, protocol, &mut report).await;
         }
@@ -118,9 +115,9 @@ async fn examine(question: &Question) -> Result<Report, String> {
     Ok(report)
 }
 
-async fn configured(id: &str, question: &Question, report: &mut Report) -> Result<(), String> {
+async fn configured(id: &str, question: &DoctorArgs, report: &mut Report) -> Result<(), String> {
     let config = Config::load(&question.config).map_err(|error| {
-        format!("without a colon it is no address but a configured camera's id, and {error}")
+        format!("a target without a colon is the id of a configured camera, but {error}")
     })?;
     let full = |app: &str, room: &str| format!("{app}/{room}");
     let ids: Vec<_> = config
@@ -143,7 +140,7 @@ async fn configured(id: &str, question: &Question, report: &mut Report) -> Resul
     let Some(camera) = config.cameras.into_iter().nth(at) else {
         return Ok(());
     };
-    conceal(&camera.address, report);
+    hide_secret(&camera.address, report);
     if camera.address.scheme() == "rtsp" {
         let address = camera.address.clone();
         rtsp::examine(&address, report).await;
@@ -161,13 +158,13 @@ fn parse(address: &Address) -> Result<(Url, Route), String> {
 
 fn not_an_address(address: &Address) -> String {
     format!(
-        "{:?} is no address; write it like \"ws://10.0.0.7:8080/ws/cameras\"",
+        "{:?} is not an address; write it like \"ws://10.0.0.7:8080/ws/cameras\"",
         address.redacted()
     )
 }
 
-/// Names what could stand there. What was written is not repeated: without `//` a
-/// password in it would go unnoticed.
+/// The error for an unknown kind of address, with the valid ones. The address is not
+/// repeated, because without `//` a password in it would not be recognized.
 fn no_target(scheme: &str) -> String {
     let kinds = KINDS.iter().flat_map(|kind| kind.schemes);
     let known: Vec<_> = ["ws", "wss"].iter().chain(kinds).copied().collect();
@@ -178,16 +175,15 @@ fn no_target(scheme: &str) -> String {
             known.join(":, ")
         ),
     };
-    format!("the doctor knows no such address; {hint}")
+    format!("this kind of address is not supported; {hint}")
 }
 
-/// Whatever in an address could be a secret is never shown, even if a server
-/// sends it back.
-fn conceal(address: &Address, report: &mut Report) {
+/// Hides the secrets of an address in the report, even if a server sends them back.
+fn hide_secret(address: &Address, report: &mut Report) {
     if let Some(known) = &address.credentials {
-        report.conceal(&known.password);
+        report.hide_secret(&known.password);
         let encoded = utf8_percent_encode(&known.password, NON_ALPHANUMERIC);
-        report.conceal(&encoded.to_string());
+        report.hide_secret(&encoded.to_string());
     }
     let query = address
         .bare()
@@ -197,8 +193,8 @@ fn conceal(address: &Address, report: &mut Report) {
     let shown = shown.split_once('?').map_or("", |(_, query)| query);
     for (written, shown) in query.split('&').zip(shown.split('&')) {
         if let Some((_, value)) = written.split_once('=').filter(|_| written != shown) {
-            report.conceal(value);
-            report.conceal(&percent_decode_str(value).decode_utf8_lossy());
+            report.hide_secret(value);
+            report.hide_secret(&percent_decode_str(value).decode_utf8_lossy());
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Getting there: the name, the connection, and TLS if the address wants it.
+//! Connecting: name resolution, TCP, and TLS if the address needs it.
 
 use super::report::Report;
 use super::route::{Route, Stream};
@@ -14,26 +14,26 @@ const LOOKUP: Duration = Duration::from_secs(5);
 const CONNECT: Duration = Duration::from_secs(4);
 
 impl Route {
-    /// Connects, and says what stands in the way.
+    /// Connects, and reports the obstacle if that fails.
     pub async fn open(&self, report: &mut Report) -> Option<Box<dyn Stream>> {
         let stream = connect(&self.host, self.port, report).await?;
         if self.tls {
-            return tls::shake_hands(stream, self, report).await;
+            return tls::handshake(stream, self, report).await;
         }
         Some(Box::new(stream))
     }
 }
 
-/// Finds the host and connects to it.
+/// Resolves the host and connects to it.
 pub async fn connect(host: &str, port: u16, report: &mut Report) -> Option<TcpStream> {
     let addresses = find(host, port, report).await?;
     let mut faults = Vec::new();
     for address in &addresses {
         match timeout(CONNECT, TcpStream::connect(address)).await {
             Ok(Ok(stream)) => {
-                // Small frames must not wait for one another.
+                // Small frames must be sent without delay.
                 let _ = stream.set_nodelay(true);
-                report.pass("tcp", format!("{address} takes the connection."));
+                report.pass("tcp", format!("{address} accepts the connection."));
                 return Some(stream);
             }
             Ok(Err(error)) => faults.push((address, Some(error))),
@@ -57,8 +57,8 @@ async fn find(host: &str, port: u16, report: &mut Report) -> Option<Vec<SocketAd
             report.fail(
                 "dns",
                 format!(
-                    "The name server did not answer the question for {host} within {} seconds. \
-                     Is this machine online? Try the server's address in numbers.",
+                    "The name server did not answer the query for {host} within {} seconds. \
+                     Is this machine online? Try the server's IP address.",
                     LOOKUP.as_secs()
                 ),
             );
@@ -69,14 +69,17 @@ async fn find(host: &str, port: u16, report: &mut Report) -> Option<Vec<SocketAd
         report.fail(
             "dns",
             format!(
-                "No host has the name {host}. Check its spelling; on a home network try the \
-                 address in numbers, or the name with .local at its end."
+                "The name {host} does not exist. Check its spelling; on a home network try the \
+                 IP address, or the name with .local at its end."
             ),
         );
         return None;
     }
     if !matches!(Host::parse(host), Ok(Host::Domain(_))) {
-        report.pass("dns", format!("{host} is an address; no name to look up."));
+        report.pass(
+            "dns",
+            format!("{host} is an IP address; no name to resolve."),
+        );
     } else {
         let mut addresses: Vec<_> = found.iter().map(|found| found.ip().to_string()).collect();
         addresses.dedup();
@@ -85,24 +88,24 @@ async fn find(host: &str, port: u16, report: &mut Report) -> Option<Vec<SocketAd
     Some(found)
 }
 
-/// Why nobody is there, and what to try.
+/// The message for a failed connection, with advice.
 fn obstacle(address: &SocketAddr, error: Option<&io::Error>) -> String {
     match error.map(io::Error::kind) {
         Some(io::ErrorKind::ConnectionRefused) => format!(
-            "Nothing listens at {address}: the machine is there and refuses. Is the server \
-             running, on this port, and not only for its own machine (127.0.0.1)?"
+            "Nothing listens on {address}: the machine refuses the connection. Is the server \
+             running, on this port, and not only on its own loopback address (127.0.0.1)?"
         ),
         None | Some(io::ErrorKind::TimedOut) => format!(
-            "No answer from {address} within {} seconds. The machine is off, its address has \
-             changed, or a firewall swallows the connection.",
+            "No answer from {address} within {} seconds. The machine may be off, its address may have \
+             changed, or a firewall may drop the connection.",
             CONNECT.as_secs()
         ),
-        Some(io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable) => format!(
-            "There is no way from here to {address}. Is it in the same network as this machine?"
-        ),
+        Some(io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable) => {
+            format!("There is no route to {address}. Is it in the same network as this machine?")
+        }
         Some(_) => {
             let account = error.map(ToString::to_string).unwrap_or_default();
-            format!("{address} can't be connected to: {account}.")
+            format!("Can't connect to {address}: {account}.")
         }
     }
 }

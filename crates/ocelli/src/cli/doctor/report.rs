@@ -1,76 +1,76 @@
-//! What the doctor found, as text for people and as JSON for scripts.
+//! The doctor's findings, as text for users and as JSON for scripts.
 //!
-//! Everything passes through here on its way out, so this is where secrets and
-//! a stranger's control characters are stopped.
+//! All output passes through here, so this module removes secrets and control characters
+//! that come from a peer.
 
 use ocelli_core::text::shown;
 use ocelli_media::sources::redact;
 use serde::Serialize;
 use std::fmt::{self, Write};
 
-/// How a check went.
+/// The result of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
-    /// As it should be.
+    /// The check passed.
     Pass,
-    /// It works, but not for everybody or not for ever.
+    /// It works, but not for every client or not permanently.
     Warn,
     /// It does not work.
     Fail,
 }
 
-/// One thing that was looked at.
+/// The result of one check.
 #[derive(Clone, Debug, Serialize)]
 pub struct Finding {
-    /// A short name, the same in every version.
+    /// The check's short name, the same in every version.
     pub check: &'static str,
-    /// How it went.
+    /// The result.
     pub result: Outcome,
-    /// What was found, and how to mend it if it needs mending.
+    /// What was found, and how to fix it.
     pub message: String,
-    /// What should have come.
+    /// The expected value.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expected: Option<String>,
-    /// What came in its place.
+    /// The received value.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub received: Option<String>,
 }
 
-/// The findings in the order in which they were made.
+/// The findings in the order of the checks.
 #[derive(Debug, Default)]
 pub struct Report {
     secrets: Vec<String>,
     findings: Vec<Finding>,
 }
 
-/// A secret shorter than this would hide half of every sentence.
+/// Hiding secrets shorter than this would hide parts of ordinary words.
 const SHORTEST_SECRET: usize = 4;
 
 impl Report {
-    /// Never to be shown, whoever sends it back.
-    pub fn conceal(&mut self, secret: &str) {
+    /// Hides `secret` in all findings, even if a server sends it back.
+    pub fn hide_secret(&mut self, secret: &str) {
         if secret.len() >= SHORTEST_SECRET {
             self.secrets.push(secret.to_owned());
         }
     }
 
-    /// All is well.
+    /// Adds a passed check.
     pub fn pass(&mut self, check: &'static str, message: impl AsRef<str>) {
         self.add(check, Outcome::Pass, message.as_ref(), None);
     }
 
-    /// Somebody should know.
+    /// Adds a warning.
     pub fn warn(&mut self, check: &'static str, message: impl AsRef<str>) {
         self.add(check, Outcome::Warn, message.as_ref(), None);
     }
 
-    /// It is broken.
+    /// Adds a failed check.
     pub fn fail(&mut self, check: &'static str, message: impl AsRef<str>) {
         self.add(check, Outcome::Fail, message.as_ref(), None);
     }
 
-    /// It is broken, and this is what should have come beside what came.
+    /// Adds a failed check with the expected and the received value.
     pub fn mismatch(
         &mut self,
         check: &'static str,
@@ -108,23 +108,21 @@ impl Report {
         shown(&clean)
     }
 
-    /// The worst of it.
+    /// The worst result.
     pub fn outcome(&self) -> Outcome {
         let results = self.findings.iter().map(|finding| finding.result);
         results.max().unwrap_or(Outcome::Pass)
     }
 
-    /// In one line: how much of each, the bad ones by name.
+    /// A one-line summary: the number of each result, with the names of failed checks and
+    /// warnings.
     pub fn summary(&self) -> String {
         let names = |wanted: Outcome| {
             let found = self.findings.iter().filter(|f| f.result == wanted);
             found.map(|finding| finding.check).collect::<Vec<_>>()
         };
         let mut parts = Vec::new();
-        for (outcome, word) in [
-            (Outcome::Fail, "failed"),
-            (Outcome::Warn, "to be looked at"),
-        ] {
+        for (outcome, word) in [(Outcome::Fail, "failed"), (Outcome::Warn, "with a warning")] {
             let names = names(outcome);
             if !names.is_empty() {
                 parts.push(format!("{} {word} ({})", names.len(), names.join(", ")));
@@ -134,13 +132,13 @@ impl Report {
         parts.join(", ")
     }
 
-    /// An array of findings.
+    /// The findings as a JSON array.
     pub fn json(&self) -> String {
         serde_json::to_string_pretty(&self.findings).unwrap_or_default()
     }
 }
 
-/// The width of the longest name of a check, and a space.
+/// The width of the longest check name, plus one space.
 const NAME: usize = 15;
 
 impl fmt::Display for Report {
@@ -170,9 +168,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn secrets_and_control_characters_stay_inside() {
+    fn secrets_and_control_characters_are_not_printed() {
         let mut report = Report::default();
-        report.conceal("hush-hush");
+        report.hide_secret("hush-hush");
         report.warn(
             "status",
             "it says \x1b[2J hush-hush at ws://u:p@h/?token=abc",
@@ -184,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn the_worst_counts() {
+    fn the_worst_result_is_the_outcome() {
         let mut report = Report::default();
         assert_eq!(report.outcome(), Outcome::Pass);
         report.pass("name", "x");
@@ -193,7 +191,7 @@ mod tests {
         assert_eq!(report.outcome(), Outcome::Fail);
         assert_eq!(
             report.summary(),
-            "1 failed (status), 1 to be looked at (origin), 1 passed"
+            "1 failed (status), 1 with a warning (origin), 1 passed"
         );
     }
 }

@@ -1,4 +1,4 @@
-//! Where an address leads, and what a connection to it is.
+//! The server that an address refers to, and a connection to it.
 
 use std::net::IpAddr;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -8,22 +8,22 @@ use url::Url;
 pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 
-/// Where an address leads.
+/// The server and the resource that an address refers to.
 #[derive(Clone, Debug)]
 pub struct Route {
-    /// The host as it stands in the address: IPv6 in brackets.
+    /// The host as in the address: IPv6 in brackets.
     pub host: String,
-    /// The port, the scheme's own if none is named.
+    /// The port, by default that of the scheme.
     pub port: u16,
-    /// Whether TLS is to be spoken.
+    /// Whether to use TLS.
     pub tls: bool,
-    /// What the request asks for: path and query.
+    /// The request target: path and query.
     pub target: String,
     default_port: bool,
 }
 
 impl Route {
-    /// Of a `ws:`, `wss:`, `http:` or `https:` address.
+    /// The route of a `ws:`, `wss:`, `http:` or `https:` address.
     pub fn of(url: &Url) -> Option<Self> {
         let tls = matches!(url.scheme(), "wss" | "https");
         let mut target = url.path().to_owned();
@@ -39,7 +39,7 @@ impl Route {
         })
     }
 
-    /// `host` or `host:port`, as a browser writes it.
+    /// `host` or `host:port`, in a browser's notation.
     pub fn authority(&self) -> String {
         if self.default_port {
             self.host.clone()
@@ -48,21 +48,21 @@ impl Route {
         }
     }
 
-    /// The origin of a page that this very server has served.
+    /// The origin of a page served by this server.
     pub fn own_origin(&self) -> String {
         let scheme = if self.tls { "https" } else { "http" };
         format!("{scheme}://{}", self.authority())
     }
 
-    /// Whether the server is this very machine by name: what stays inside needs
-    /// no encryption, and browsers know that.
+    /// Returns true if the host name is this machine: browsers allow unencrypted connections
+    /// there.
     pub fn is_loopback(&self) -> bool {
         let bare = self.host.trim_start_matches('[').trim_end_matches(']');
         let address = bare.parse::<IpAddr>();
         address.map_or(bare == "localhost", |address| address.is_loopback())
     }
 
-    /// Whether the address itself holds what not everybody should see.
+    /// Returns true if the address may have a secret in it.
     pub fn may_hold_secret(&self) -> bool {
         self.target.contains('?')
     }

@@ -1,4 +1,4 @@
-//! An RTSP camera: who may in, what it sends, and to how many.
+//! Checks for an RTSP camera: sign-in, tracks, pictures and the number of sessions.
 
 use super::net;
 use super::report::Report;
@@ -6,23 +6,23 @@ use ocelli_core::Codec;
 use ocelli_media::annexb;
 use ocelli_media::jpeg;
 use ocelli_media::sources::Address;
-use ocelli_media::sources::rtsp::{Broken, Caller, Fault as BadMessage, Session};
+use ocelli_media::sources::rtsp::{Client, Fault as BadMessage, Session, SessionError};
 use std::time::Duration;
 use tokio::time::{Instant, timeout, timeout_at};
 use url::Url;
 
-/// As long as the pictures are watched, at most.
+/// The longest time for which pictures are watched.
 const WATCH: Duration = Duration::from_secs(12);
-/// Key frames that are waited for: they tell the interval.
+/// Key frames to wait for, which give the interval.
 const KEYS: usize = 3;
-/// A longer wait for a picture is worth a word.
+/// A longer key frame interval in seconds is a warning.
 const LONG_INTERVAL: f64 = 4.0;
-/// Sessions that are tried at once.
+/// The most sessions that are opened at once.
 const SESSIONS: usize = 5;
-/// For taking leave of them.
+/// Time limit for TEARDOWN of these sessions.
 const TEARDOWN: Duration = Duration::from_secs(3);
 
-/// Examines the camera at an `rtsp:` address.
+/// Checks the camera at an `rtsp:` address.
 pub async fn examine(address: &Address, report: &mut Report) {
     let url = Url::parse(address.bare()).ok();
     let Some((url, host)) = url.and_then(|url| {
@@ -31,7 +31,7 @@ pub async fn examine(address: &Address, report: &mut Report) {
     }) else {
         return report.fail(
             "address",
-            "This is no address of an RTSP camera. It looks like rtsp://10.0.0.7/stream1.",
+            "This is not an address of an RTSP camera. Write it like rtsp://10.0.0.7/stream1.",
         );
     };
     if net::connect(&host, url.port().unwrap_or(554), report)
@@ -41,7 +41,7 @@ pub async fn examine(address: &Address, report: &mut Report) {
         return;
     }
     let camera = Camera {
-        caller: Caller::new(url, address.credentials.clone(), "ocelli-doctor"),
+        client: Client::new(url, address.credentials.clone(), "ocelli-doctor"),
         address,
     };
     let mut session = match camera.describe().await {
@@ -51,8 +51,8 @@ pub async fn examine(address: &Address, report: &mut Report) {
     report.pass(
         "sign-in",
         match address.credentials {
-            Some(_) => "The camera lets this user in.",
-            None => "The camera asks for no user and no password.",
+            Some(_) => "The camera accepts this user.",
+            None => "The camera requires no user and no password.",
         },
     );
     let Some((track, codec)) = tracks(&session, report) else {
@@ -70,30 +70,34 @@ pub async fn examine(address: &Address, report: &mut Report) {
     watch.tell(announced, report);
     camera.count_sessions(track, report).await;
     drop(session);
-    let _ = timeout(TEARDOWN, camera.caller.teardowns.wait()).await;
+    let _ = timeout(TEARDOWN, camera.client.teardowns.wait()).await;
 }
 
-/// Why it does not go on.
+/// Why the check ends early.
 enum Fault {
     Silent,
     Status(u16),
     NoRtsp,
     Challenge,
-    Broken(String),
+    SessionError(String),
 }
 
-impl From<Broken> for Fault {
-    fn from(broken: Broken) -> Self {
+impl From<SessionError> for Fault {
+    fn from(broken: SessionError) -> Self {
         match broken {
-            Broken::Silent => Self::Silent,
-            Broken::Status(status) => Self::Status(status),
-            Broken::Challenge => Self::Challenge,
-            Broken::Message(BadMessage::NotRtsp(_)) => Self::NoRtsp,
-            Broken::Message(fault) => Self::Broken(fault.to_string()),
-            Broken::Unusable(reason) => Self::Broken(reason),
-            Broken::Moved(_) => Self::Broken("it redirects in the middle of a session".to_owned()),
-            Broken::Overspent(overspent) => Self::Broken(overspent.to_string()),
-            Broken::Closed | Broken::Io(_) => Self::Broken("it closes the connection".to_owned()),
+            SessionError::Silent => Self::Silent,
+            SessionError::Status(status) => Self::Status(status),
+            SessionError::Challenge => Self::Challenge,
+            SessionError::Message(BadMessage::NotRtsp(_)) => Self::NoRtsp,
+            SessionError::Message(fault) => Self::SessionError(fault.to_string()),
+            SessionError::Unusable(reason) => Self::SessionError(reason),
+            SessionError::Moved(_) => {
+                Self::SessionError("it redirects in the middle of a session".to_owned())
+            }
+            SessionError::Overspent(overspent) => Self::SessionError(overspent.to_string()),
+            SessionError::Closed | SessionError::Io(_) => {
+                Self::SessionError("it closes the connection".to_owned())
+            }
         }
     }
 }
@@ -110,13 +114,13 @@ impl Fault {
 }
 
 struct Camera<'a> {
-    caller: Caller,
+    client: Client,
     address: &'a Address,
 }
 
 impl Camera<'_> {
     async fn describe(&self) -> Result<Session, Fault> {
-        Ok(self.caller.clone().describe(|| None).await?)
+        Ok(self.client.clone().describe(|| None).await?)
     }
 
     async fn play(&self, track: usize) -> Result<Session, Fault> {
@@ -126,7 +130,7 @@ impl Camera<'_> {
         Ok(session)
     }
 
-    /// Opens more sessions beside the one that plays.
+    /// Opens more sessions in addition to the one that plays.
     async fn count_sessions(&self, track: usize, report: &mut Report) {
         let mut others = Vec::new();
         let mut stopped = None;
@@ -146,23 +150,25 @@ impl Camera<'_> {
         let then = match fault {
             Fault::Status(status) => format!("it answered {status}"),
             Fault::Silent => "it gave no answer".to_owned(),
-            Fault::NoRtsp | Fault::Challenge | Fault::Broken(_) => "it broke off".to_owned(),
+            Fault::NoRtsp | Fault::Challenge | Fault::SessionError(_) => {
+                "it closed the connection".to_owned()
+            }
         };
         if count == 1 {
             report.warn(
                 "sessions",
                 format!(
-                    "The camera serves one viewer at a time, those of other programs counted. The \
-                     hub needs that one, so close apps and recorders that watch the camera. \
-                     (To the second, {then}.)"
+                    "The camera serves one viewer at a time, including viewers in other programs. The \
+                     hub needs this one, so close apps and recorders that watch the camera. \
+                     (With the second viewer, {then}.)"
                 ),
             );
         } else {
             report.pass(
                 "sessions",
                 format!(
-                    "The camera serves {count} viewers at once, those of other programs not \
-                     counted; the hub needs one, and one more for a substream. (To the next, \
+                    "The camera serves {count} viewers at once, in addition to viewers in other \
+                     programs; the hub needs one, and one more for a substream. (With the next viewer, \
                      {then}.)"
                 ),
             );
@@ -171,51 +177,51 @@ impl Camera<'_> {
 
     fn explain(&self, fault: &Fault) -> String {
         match fault {
-            Fault::Silent => "The camera takes the connection and does not answer as an RTSP \
-                              camera. Is this its RTSP port (usually 554)? Perhaps it hangs: \
-                              switch it off and on."
+            Fault::Silent => "The server accepts the connection but does not respond like an RTSP \
+                              camera. Is this its RTSP port (usually 554)? The camera may hang: \
+                              turn it off and on."
                 .to_owned(),
             Fault::Status(401) if self.address.credentials.is_none() => {
-                "The camera wants a user and a password (401): rtsp://user:password@host/… on the \
-                 command line, or `user` and `password_file` in the configuration."
+                "The camera requires a user and a password (401): write rtsp://user:password@host/… on the \
+                 command line, or set `user` and `password_file` in the configuration."
                     .to_owned()
             }
             Fault::Status(401) => {
-                "Wrong user or password (401). Many cameras keep users for RTSP or ONVIF apart \
-                 from the one of their app; in an address, write @ in a password as %40."
+                "Wrong user or password (401). Many cameras have separate users for RTSP or ONVIF, \
+                 different from their app's user; in an address, write @ in a password as %40."
                     .to_owned()
             }
-            Fault::Status(403) => "The camera knows this user and does not let it see the stream \
-                                   (403). Give it the right to view live pictures."
+            Fault::Status(403) => "The camera accepts this user but does not let it watch the stream \
+                                   (403). Allow the user to view live pictures."
                 .to_owned(),
             Fault::Status(404 | 454) => {
-                "The camera is there and has no such stream (404). Look the path up in its manual: \
+                "The camera responds but has no such stream (404). Look up the path in its manual: \
                  /stream1, /h264Preview_01_main, /Streaming/Channels/101 and /live/ch0 are common."
                     .to_owned()
             }
-            Fault::Status(453 | 503) => "The camera is busy: it has as many viewers as it allows. \
+            Fault::Status(453 | 503) => "The camera is busy: it has reached its limit of viewers. \
                                          Close other apps and recorders that watch it."
                 .to_owned(),
-            Fault::Status(461) => "The camera does not send over TCP. The kind ffmpeg can take it \
+            Fault::Status(461) => "The camera does not send over TCP. The kind ffmpeg can receive it \
                                    over UDP: ffmpeg:rtsp://…"
                 .to_owned(),
-            Fault::Status(status) => format!("The camera refuses with {status}."),
-            Fault::NoRtsp => "What answers there does not speak RTSP. Is this the camera's RTSP \
+            Fault::Status(status) => format!("The camera refuses the request with status {status}."),
+            Fault::NoRtsp => "The server at this address does not speak RTSP. Is this the camera's RTSP \
                               port (usually 554)? http:// addresses are for its web pages."
                 .to_owned(),
-            Fault::Challenge => "The camera wants a kind of sign-in that is not known here (401). \
+            Fault::Challenge => "The camera requires an authentication method that Ocelli does not support (401). \
                                  Set it to basic or digest."
                 .to_owned(),
-            Fault::Broken(reason) => format!(
-                "The camera breaks off or sends something that is no valid RTSP: {reason}. \
-                 Perhaps ffmpeg:rtsp://… can read it; new firmware may help."
+            Fault::SessionError(reason) => format!(
+                "The camera closes the connection or sends invalid RTSP: {reason}. \
+                 Try ffmpeg:rtsp://…, or update the camera's firmware."
             ),
         }
     }
 }
 
-/// What the camera offers, and the first video that the hub can show; no codec
-/// for JPEG, which needs none.
+/// Reports the camera's tracks. Returns the first video track that the hub supports; no
+/// codec for JPEG, which is not decoded.
 fn tracks(session: &Session, report: &mut Report) -> Option<(usize, Option<Codec>)> {
     let tracks = session.tracks();
     let names: Vec<_> = tracks
@@ -241,7 +247,7 @@ fn tracks(session: &Session, report: &mut Report) -> Option<(usize, Option<Codec
     };
     let Some((at, codec)) = chosen else {
         let advice = if video.count() == 0 {
-            "There is no video in it; check the path of the address."
+            "There is no video; check the path of the address."
         } else {
             "Set the camera to H.264, H.265 or MJPEG, or let ffmpeg read it: ffmpeg:rtsp://…"
         };
@@ -252,39 +258,39 @@ fn tracks(session: &Session, report: &mut Report) -> Option<(usize, Option<Codec
     match codec {
         Some(Codec::H265) => report.warn(
             "codec",
-            "H.265: Safari plays it, Chrome and Edge only where the machine's hardware decodes \
-             it, Firefox seldom. The hub turns it into JPEG for every browser, which costs CPU; \
-             H.264 (a setting of the camera) costs less.",
+            "H.265: Safari plays it, Chrome and Edge only if the machine's hardware decodes \
+             it, Firefox seldom. The hub transcodes it to JPEG for every browser, which needs CPU; \
+             H.264 (a setting of the camera) needs less.",
         ),
         Some(_) => report.pass(
             "codec",
-            "H.264: every browser can play it, and the hub turns it into JPEG for the wall.",
+            "H.264: every browser can play it, and the hub transcodes it to JPEG for the wall.",
         ),
         None => report.pass(
             "codec",
-            "MJPEG: every browser shows it, and the hub passes it on as it is.",
+            "MJPEG: every browser shows it, and the hub passes it on unchanged.",
         ),
     }
     Some((at, codec))
 }
 
-/// What is said of a stream that ended while it was watched.
+/// The message for a stream that ended during the check.
 fn broke_off(fault: &Fault) -> String {
     match fault {
-        Fault::Broken(reason) => {
-            format!("The camera broke the stream off while it was watched: {reason}.")
+        Fault::SessionError(reason) => {
+            format!("The camera ended the stream during the check: {reason}.")
         }
-        _ => "The camera broke the stream off while it was watched.".to_owned(),
+        _ => "The camera ended the stream during the check.".to_owned(),
     }
 }
 
-/// What the pictures tell.
+/// Statistics of the received pictures.
 struct Watch {
     codec: Option<Codec>,
     /// When each picture was taken, in seconds.
     taken: Vec<f64>,
     keys: Vec<f64>,
-    /// A key frame came with its parameter sets, or without.
+    /// Whether a key frame came with its parameter sets.
     with_sets: bool,
     size: Option<(u32, u32)>,
     lost: u64,
@@ -329,7 +335,7 @@ impl Watch {
                 }
                 None => {
                     self.size = jpeg::size(frame.data()).map(|(w, h)| (w.into(), h.into()));
-                    // Each picture stands alone; a second of them is enough.
+                    // JPEG has no key frame interval; one second of pictures is enough.
                     at - self.taken[0] >= 1.0
                 }
             };
@@ -352,8 +358,8 @@ impl Watch {
         if count < 2 || span <= 0.0 {
             return report.fail(
                 "pictures",
-                "The camera agrees to play and then sends no pictures. Switch it off and on; if \
-                 it sends over UDP alone, ffmpeg:rtsp://… can take it.",
+                "The camera accepts PLAY but sends no pictures. Turn it off and on; if \
+                 it sends only over UDP, ffmpeg:rtsp://… can receive it.",
             );
         }
         let size = match self.size {
@@ -364,7 +370,7 @@ impl Watch {
         let kbits = self.bytes as f64 * 8.0 / 1000.0 / span;
         report.pass(
             "pictures",
-            format!("Pictures come: {size}, {fps:.1} a second, about {kbits:.0} kbit/s."),
+            format!("Pictures arrive: {size}, {fps:.1} per second, about {kbits:.0} kbit/s."),
         );
         if self.lost > 0 {
             report.warn(
@@ -388,13 +394,13 @@ impl Watch {
             (true, _) => report.pass("parameters", "Parameter sets come with the key frames."),
             (false, true) => report.pass(
                 "parameters",
-                "Parameter sets stand in the session's description; the hub adds them to the key \
+                "Parameter sets are in the session description; the hub adds them to the key \
                  frames.",
             ),
             (false, false) => report.fail(
                 "parameters",
-                "The camera sends no parameter sets (SPS and PPS), so nobody can decode its \
-                 pictures. Switch it off and on, or update its firmware.",
+                "The camera sends no parameter sets (SPS and PPS), so no browser can decode its \
+                 pictures. Turn it off and on, or update its firmware.",
             ),
         }
         let intervals = self.keys.windows(2).map(|pair| pair[1] - pair[0]);
@@ -404,8 +410,8 @@ impl Watch {
             report.warn(
                 "key frames",
                 format!(
-                    "In {} seconds there were fewer than two key frames. A viewer sees nothing \
-                     until one comes: {advice}.",
+                    "There were fewer than two key frames in {} seconds. A viewer sees nothing \
+                     until the next one: {advice}.",
                     WATCH.as_secs()
                 ),
             );
@@ -413,14 +419,14 @@ impl Watch {
             report.warn(
                 "key frames",
                 format!(
-                    "A key frame comes every {longest:.1} s, and a viewer sees nothing until one \
-                     comes: {advice}."
+                    "There is a key frame every {longest:.1} s, and a viewer sees nothing until the \
+                     next one: {advice}."
                 ),
             );
         } else {
             report.pass(
                 "key frames",
-                format!("A key frame comes every {longest:.1} s."),
+                format!("There is a key frame every {longest:.1} s."),
             );
         }
     }

@@ -1,4 +1,4 @@
-//! A WebSocket server, from its address to its answer to a ping.
+//! Checks for a WebSocket server, from its address to its pong.
 
 use super::frames::{Broken, Frame, Wire, opcode};
 use super::handshake::{Opening, refused, unanswered};
@@ -9,25 +9,25 @@ use ocelli_media::jpeg;
 use std::time::Duration;
 use tokio::time::{Instant, timeout, timeout_at};
 
-/// For the answer to a ping.
+/// Time limit for a pong.
 const PONG: Duration = Duration::from_secs(5);
-/// For a first message that comes unasked.
+/// How long to wait for an unsolicited first message.
 const FIRST_MESSAGE: Duration = Duration::from_millis(1500);
-/// For the answer to a close.
+/// Time limit for the response to a close frame.
 const TEARDOWN_GRACE: Duration = Duration::from_secs(2);
-/// A page that no server has on its list.
-const FOREIGN: &str = "https://foreign-page.example";
-/// What the ping carries and the pong must bring back.
+/// An origin that no server has on its list.
+const FOREIGN_ORIGIN: &str = "https://foreign-page.example";
+/// The payload of the ping, which the pong must repeat.
 const PING: &[u8] = b"ocelli doctor";
 
-/// Examines the WebSocket at an address.
+/// Checks the WebSocket at an address.
 pub async fn examine(route: &Route, protocol: Option<&str>, report: &mut Report) {
     if let Some(stream) = route.open(report).await {
         converse(stream, route, protocol, report).await;
     }
 }
 
-/// Examines the WebSocket behind an open connection.
+/// Checks the WebSocket over an open connection.
 pub async fn converse(
     mut stream: Box<dyn Stream>,
     route: &Route,
@@ -42,13 +42,13 @@ pub async fn converse(
             Conversation::default()
                 .hold(stream.as_mut(), read, report)
                 .await;
-            // A small board may have room for one connection only.
+            // A small board may support only one connection.
             drop(stream);
             foreign_origin(route, protocol, report).await;
             if !route.tls && !route.is_loopback() {
                 report.warn(
                     "tls",
-                    "The connection is not encrypted: anybody on the way can look in, and pages \
+                    "The connection is not encrypted: it can be read on the way, and pages \
                      opened over https can't use this address (browsers call that mixed \
                      content). Pages opened over http can.",
                 );
@@ -64,8 +64,8 @@ pub async fn converse(
                 report.fail(
                     "origin",
                     format!(
-                        "The server opens the socket for programs, but not for pages of {}: its \
-                         Origin rule refuses them. Add that origin to the list of those allowed.",
+                        "The server accepts the socket from programs, but not from pages of {}: its \
+                         origin policy refuses them. Add that origin to the server's list of allowed origins.",
                         route.own_origin()
                     ),
                 );
@@ -75,8 +75,8 @@ pub async fn converse(
     }
 }
 
-/// Whether the server opens a socket for a page of `origin`; none if it can't be
-/// told.
+/// Returns whether the server opens a socket for a page of `origin`; none if that can't be
+/// determined.
 async fn opens(route: &Route, protocol: Option<&str>, origin: Option<&str>) -> Option<bool> {
     let mut stream = route.open(&mut Report::default()).await?;
     let request = Opening::new(protocol).request(route, origin);
@@ -87,38 +87,38 @@ async fn opens(route: &Route, protocol: Option<&str>, origin: Option<&str>) -> O
 }
 
 async fn foreign_origin(route: &Route, protocol: Option<&str>, report: &mut Report) {
-    match opens(route, protocol, Some(FOREIGN)).await {
+    match opens(route, protocol, Some(FOREIGN_ORIGIN)).await {
         Some(false) => report.pass("origin", "Pages of other sites are refused."),
         Some(true) => report.warn(
             "origin",
             format!(
-                "Any web page may open this socket from a visitor's browser, even one from the \
-                 other end of the world ({FOREIGN} got in). That is fine for what is public; else \
-                 let the server compare the Origin header with a list."
+                "Any web page may open this socket from a visitor's browser, even a page of \
+                 another site ({FOREIGN_ORIGIN} was accepted). That is fine for public data; otherwise \
+                 make the server compare the Origin header with a list."
             ),
         ),
         None => report.warn(
             "origin",
-            "A second connection, as of a foreign page, got no answer. Does the server take only \
+            "A second connection, with the origin of another site, got no response. Does the server accept only \
              one viewer at a time?",
         ),
     }
 }
 
-/// What was said on an open socket.
+/// The record of an open socket.
 #[derive(Default)]
 struct Conversation {
     frames: usize,
     masked: bool,
     fault: Option<String>,
-    /// A message in pieces has begun.
+    /// Whether a fragmented message has started.
     open: bool,
     first: Option<String>,
     pong: Option<bool>,
     closed: Option<Close>,
 }
 
-/// How the server ended it.
+/// How the server closed the socket.
 enum Close {
     With(Option<u16>, String),
     Without,
@@ -140,7 +140,7 @@ impl Conversation {
             match timeout_at(until, wire.next()).await {
                 Ok(Ok(frame)) => {
                     if frame.opcode == opcode::PING {
-                        // If it can't be answered, the next read tells why.
+                        // If the write fails, the next read reports why.
                         let _ = wire.send(opcode::PONG, &frame.payload).await;
                     }
                     self.take(frame);
@@ -190,22 +190,22 @@ impl Conversation {
         match (self.masked, self.frames) {
             (true, _) => report.fail(
                 "masking",
-                "The server masks its frames, so browsers close (1002). Only a client masks; the \
-                 server's frames go out as they are.",
+                "The server masks its frames, so browsers close (1002). Only clients mask; the \
+                 server must send its frames unmasked.",
             ),
             (false, 0) => {}
             (false, _) => report.pass(
                 "masking",
-                "The server's frames are not masked, as it should be.",
+                "The server's frames are not masked, as required.",
             ),
         }
         match &self.fault {
             Some(fault) => report.fail(
                 "frames",
-                format!("The server sends a frame that browsers close on: it {fault}."),
+                format!("The server sends a frame that makes browsers close: it {fault}."),
             ),
             None if self.frames > 0 => {
-                report.pass("frames", "Every frame that came is well formed.")
+                report.pass("frames", "All received frames are well formed.")
             }
             None => {}
         }
@@ -216,22 +216,22 @@ impl Conversation {
             Some(first) => report.pass("first message", format!("The first message is {first}.")),
             None => report.pass(
                 "first message",
-                "No message came by itself; many servers wait until they are asked.",
+                "No unsolicited message arrived; many servers wait for a request.",
             ),
         }
         match self.pong {
             Some(true) => report.pass("ping", "A ping is answered."),
             Some(false) => report.warn(
                 "ping",
-                "The answer to a ping does not bring back what the ping carried, so careful \
-                 clients take the connection for dead. A pong repeats the ping's bytes.",
+                "The pong does not repeat the ping's payload, so strict \
+                 clients treat the connection as dead. A pong must repeat the ping's bytes.",
             ),
             None if pinged => report.warn(
                 "ping",
-                "A ping gets no answer. Browsers send none, but programs and proxies do, and they \
-                 will take the connection for dead. Let the server answer opcode 9 with 10.",
+                "A ping gets no answer. Browsers send no pings, but programs and proxies do, and they \
+                 treat the connection as dead. Make the server answer opcode 9 with opcode 10.",
             ),
-            None => report.fail("ping", "The connection broke before a ping could be sent."),
+            None => report.fail("ping", "The connection failed before a ping could be sent."),
         }
     }
 
@@ -253,12 +253,12 @@ impl Conversation {
             }
         });
         if let Ok(true) = answered.await {
-            report.pass("farewell", "A close is answered with a close.");
+            report.pass("farewell", "A close frame is answered with a close frame.");
         } else {
             report.warn(
                 "farewell",
-                "A close is not answered, so a page that leaves sees 1006 in place of a clean \
-                 end. Let the server send a close frame back.",
+                "A close frame is not answered, so a page that closes the socket sees 1006 instead of a clean \
+                 close. Make the server send a close frame back.",
             );
         }
     }
@@ -267,23 +267,23 @@ impl Conversation {
 fn tell_close(close: &Close, first: Option<&str>, report: &mut Report) {
     let when = match first {
         Some(first) => format!("after its first message ({first})"),
-        None => "right after it is open".to_owned(),
+        None => "right after it is opened".to_owned(),
     };
     let message = match close {
         Close::Without => format!(
             "The server drops the connection {when}, without a close frame, which a page sees as \
-             1006 with no reason. It may have crashed over the socket; its own log should say why."
+             1006 with no reason. It may have crashed; see the server's log."
         ),
         Close::TooLong(length) => format!(
-            "The server announces a frame of {length} bytes, which no client takes. Its lengths \
-             are probably in the wrong byte order: they are big-endian."
+            "The server announces a frame of {length} bytes, which no client accepts. Its lengths \
+             are probably in the wrong byte order: they must be big-endian."
         ),
         Close::With(code, reason) => {
             let number = code.map_or("no code".to_owned(), |code| code.to_string());
             let reason = if reason.is_empty() {
                 String::new()
             } else {
-                format!(" It says: {reason}")
+                format!("  Its reason: {reason}")
             };
             format!(
                 "The server closes the socket {when}, with {number}{}.{reason}",
@@ -296,23 +296,23 @@ fn tell_close(close: &Close, first: Option<&str>, report: &mut Report) {
 
 fn meaning(code: Option<u16>) -> &'static str {
     match code {
-        Some(1000 | 1001) => ": it has nothing to send, or is being stopped",
-        Some(1002) => ": it takes this client's frames for wrong; does it unmask them?",
-        Some(1003) => ": it does not take such messages",
-        Some(1008) => ": a rule of its own; often a token is missing",
-        Some(1009) => ": a message was too long for it",
-        Some(1011) => ": it broke down; its own log should say why",
-        Some(1012 | 1013) => ": it restarts, or has too much to do; try again later",
+        Some(1000 | 1001) => ": it has nothing to send, or is shutting down",
+        Some(1002) => ": it treats this client's frames as invalid; does it unmask them?",
+        Some(1003) => ": it does not accept such messages",
+        Some(1008) => ": a policy of the server; often a token is missing",
+        Some(1009) => ": a message was too long",
+        Some(1011) => ": an error in the server; see its log",
+        Some(1012 | 1013) => ": it is restarting or overloaded; try again later",
         Some(4401) => ": a key or token is missing or wrong",
-        Some(4403) => ": this is not enabled, or over a quota",
+        Some(4403) => ": not enabled, or over a quota",
         Some(4404) => ": no such camera",
-        Some(4409) => ": another connection has taken its place",
+        Some(4409) => ": another connection has replaced this one",
         Some(4429) => ": too many attempts; wait a minute",
         _ => "",
     }
 }
 
-/// A message in words that tell nothing secret.
+/// A description of a message that reveals none of its content.
 fn describe(frame: &Frame) -> String {
     let payload = &frame.payload[..];
     let length = payload.len();

@@ -1,7 +1,7 @@
-//! TLS as a browser judges it: the chain, the name, the dates, the protocol.
+//! TLS checks as a browser makes them: the chain, the name, the dates, the protocol.
 //!
-//! The handshake goes through whatever the certificate says, so that all that is
-//! wrong with it can be told; what is then sent over it is decided by the result.
+//! The handshake accepts every certificate, so that all of its faults can be reported. The
+//! result of the checks decides what is sent over the connection.
 
 use super::report::Report;
 use super::route::{Route, Stream};
@@ -21,12 +21,12 @@ use tokio_rustls::TlsConnector;
 use webpki::EndEntityCert;
 
 const HANDSHAKE: Duration = Duration::from_secs(8);
-/// A certificate that runs out sooner than this is worth a word.
+/// A certificate that expires sooner than this is a warning.
 const SOON: Duration = Duration::from_secs(14 * 24 * 3600);
 
-/// Speaks TLS on a connection; none if a browser with something to hide would
-/// not go on.
-pub async fn shake_hands(
+/// Makes the TLS handshake. Returns none if the certificate is not trusted and the request
+/// may have a secret in it.
+pub async fn handshake(
     stream: TcpStream,
     route: &Route,
     report: &mut Report,
@@ -35,12 +35,12 @@ pub async fn shake_hands(
     let Ok(name) = ServerName::try_from(bare.to_owned()) else {
         report.fail(
             "tls",
-            format!("{bare} is no name that a certificate could be for."),
+            format!("{bare} is not a name that a certificate can have."),
         );
         return None;
     };
     let provider = Arc::new(aws_lc_rs::default_provider());
-    let witness = Arc::new(Witness {
+    let witness = Arc::new(RecordingVerifier {
         platform: Verifier::new(provider.clone()).ok(),
         provider: provider.clone(),
         chain: Mutex::default(),
@@ -57,7 +57,7 @@ pub async fn shake_hands(
         report.fail("tls", "This program was built without TLS.");
         return None;
     };
-    // What browsers offer for a WebSocket: HTTP/2 has no Upgrade.
+    // The ALPN protocol that browsers offer for a WebSocket: HTTP/2 has no Upgrade.
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     let handshake = TlsConnector::from(Arc::new(config)).connect(name.clone(), stream);
     let stream = match timeout(HANDSHAKE, handshake).await {
@@ -69,8 +69,8 @@ pub async fn shake_hands(
         Err(_) => {
             report.fail(
                 "tls",
-                "The server takes the connection and then says nothing. Perhaps it does not \
-                 speak TLS there: try the address with ws:// or http://.",
+                "The server accepts the connection and then sends nothing. Perhaps it does not \
+                 speak TLS on this port: try the address with ws:// or http://.",
             );
             return None;
         }
@@ -86,7 +86,7 @@ pub async fn shake_hands(
         Some(b"http/1.1") => report.pass("alpn", "The server agrees to HTTP/1.1."),
         _ => report.pass(
             "alpn",
-            "The server has no opinion on the protocol, so it is HTTP/1.1.",
+            "The server selects no protocol (ALPN), so it is HTTP/1.1.",
         ),
     }
     let trusted = witness.judge(&name, report);
@@ -94,14 +94,14 @@ pub async fn shake_hands(
         report.warn(
             "stopped",
             "The address has a query, which may hold a secret, so it is not sent to a server \
-             that can't be trusted. Mend the certificate and ask again.",
+             that can't be trusted. Fix the certificate and run this again.",
         );
         return None;
     }
     Some(Box::new(stream))
 }
 
-/// What a failed handshake means.
+/// The message for a failed handshake.
 fn obstacle(error: &std::io::Error, route: &Route) -> String {
     let inner = error
         .get_ref()
@@ -109,41 +109,41 @@ fn obstacle(error: &std::io::Error, route: &Route) -> String {
     let port = route.port;
     match inner {
         Some(Error::InvalidMessage(_)) => format!(
-            "What answers on port {port} does not speak TLS. Write the address with ws:// or \
-             http://, or give the port on which the server speaks TLS."
+            "The server on port {port} does not speak TLS. Write the address with ws:// or \
+             http://, or use the server's TLS port."
         ),
         Some(Error::AlertReceived(rustls::AlertDescription::NoApplicationProtocol)) => {
-            "The server refuses HTTP/1.1 (ALPN), and a browser opens WebSockets with nothing \
-             else. Let it speak http/1.1 beside h2."
+            "The server refuses HTTP/1.1 (ALPN), and browsers open WebSockets only with \
+             HTTP/1.1. Enable http/1.1 in addition to h2."
                 .to_owned()
         }
         Some(Error::AlertReceived(rustls::AlertDescription::ProtocolVersion))
         | Some(Error::PeerIncompatible(_)) => {
-            "The server speaks no TLS that browsers still accept: they want 1.2 or 1.3 with \
-             today's ciphers. Update it, or put a reverse proxy before it."
+            "The server speaks no TLS that browsers still accept: they require 1.2 or 1.3 with \
+             current ciphers. Update it, or put a reverse proxy in front of it."
                 .to_owned()
         }
         Some(Error::AlertReceived(alert)) => format!(
-            "The server breaks the TLS handshake off ({alert:?}). Its own log should say why; \
+            "The server aborts the TLS handshake ({alert:?}). See the server's log; \
              often it has no certificate for this name."
         ),
         Some(other) => format!("The TLS handshake fails: {other}."),
         None => format!(
-            "The server hangs up during the TLS handshake. Perhaps port {port} does not speak \
+            "The server closes during the TLS handshake. Perhaps port {port} does not speak \
              TLS: try ws:// or http://."
         ),
     }
 }
 
-/// Lets every certificate pass and remembers it.
+/// Certificate verifier that accepts every certificate and records it.
 #[derive(Debug)]
-struct Witness {
+struct RecordingVerifier {
     platform: Option<Verifier>,
     provider: Arc<CryptoProvider>,
     chain: Mutex<Vec<CertificateDer<'static>>>,
 }
 
-impl ServerCertVerifier for Witness {
+impl ServerCertVerifier for RecordingVerifier {
     fn verify_server_cert(
         &self,
         leaf: &CertificateDer<'_>,
@@ -185,12 +185,12 @@ impl ServerCertVerifier for Witness {
     }
 }
 
-impl Witness {
-    /// Judges what was seen; true if a browser would go on.
+impl RecordingVerifier {
+    /// Checks the recorded certificate. Returns true if a browser would continue.
     fn judge(&self, name: &ServerName<'_>, report: &mut Report) -> bool {
         let chain = self.chain.lock().unwrap_or_else(PoisonError::into_inner);
         let Some((leaf, others)) = chain.split_first() else {
-            report.fail("certificate", "The server showed no certificate.");
+            report.fail("certificate", "The server sent no certificate.");
             return false;
         };
         let Ok(parsed) = EndEntityCert::try_from(leaf) else {
@@ -205,16 +205,17 @@ impl Witness {
         let Some(platform) = &self.platform else {
             report.fail(
                 "certificate",
-                "This machine has no list of trusted authorities, so nobody can vouch for the \
-                 server. On Debian: apt install ca-certificates.",
+                "This machine has no list of trusted authorities, so the server can't be \
+                 verified. On Debian: apt install ca-certificates.",
             );
             return false;
         };
         let judged_at = |time| verify(platform, leaf, others, name, time);
         let mut fault = judged_at(UnixTime::now());
         let mut valid_dates = true;
-        // Dates are looked at first; what else is wrong shows on a day that is right.
-        if let Some((dated, day)) = fault.as_ref().and_then(a_right_day) {
+        // Dates are checked first; other faults are then checked at a time at which the dates are
+        // right.
+        if let Some((dated, day)) = fault.as_ref().and_then(date_fault) {
             report.fail("dates", dated);
             valid_dates = false;
             fault = judged_at(day);
@@ -222,7 +223,7 @@ impl Witness {
         match &fault {
             None => report.pass(
                 "certificate",
-                "An authority that this machine trusts vouches for it.",
+                "It is signed by an authority that this machine trusts.",
             ),
             Some(CertificateError::UnknownIssuer) => {
                 let own = parsed.issuer() == parsed.subject();
@@ -238,12 +239,12 @@ impl Witness {
     }
 }
 
-/// What is wrong with a certificate's dates, and a day on which they are right.
-fn a_right_day(fault: &CertificateError) -> Option<(String, UnixTime)> {
+/// The message for wrong dates of a certificate, and a time at which they are right.
+fn date_fault(fault: &CertificateError) -> Option<(String, UnixTime)> {
     match fault {
         CertificateError::ExpiredContext { not_after, .. } => {
             let words = format!(
-                "The certificate has expired on {}. Renew it, and see to it that the server reads \
+                "The certificate expired on {}. Renew it, and make sure that the server loads \
                  the new one (many need a restart).",
                 day(*not_after)
             );
@@ -251,8 +252,8 @@ fn a_right_day(fault: &CertificateError) -> Option<(String, UnixTime)> {
         }
         CertificateError::NotValidYetContext { not_before, .. } => {
             let words = format!(
-                "The certificate is valid from {} only. Are the clocks of this machine and of the \
-                 one that made it right?",
+                "The certificate is not valid before {}. Are the clocks of this machine and of the \
+                 one that created it right?",
                 day(*not_before)
             );
             Some((words, *not_before))
@@ -261,7 +262,7 @@ fn a_right_day(fault: &CertificateError) -> Option<(String, UnixTime)> {
     }
 }
 
-/// What is wrong with a chain, its name apart.
+/// The fault of a chain, apart from its name.
 fn verify(
     verifier: &dyn ServerCertVerifier,
     leaf: &CertificateDer<'_>,
@@ -296,8 +297,8 @@ fn check_name(leaf: &EndEntityCert<'_>, name: &ServerName<'_>, report: &mut Repo
             report.mismatch(
                 "tls name",
                 format!(
-                    "The certificate is not for {wanted}, so browsers refuse it. Use a name that \
-                     stands in it, or make one with {wanted} among its names (subjectAltName)."
+                    "The certificate is not for {wanted}, so browsers refuse it. Use a name from the \
+                     certificate, or create one with {wanted} among its names (subjectAltName)."
                 ),
                 &wanted,
                 &names,
@@ -309,19 +310,19 @@ fn check_name(leaf: &EndEntityCert<'_>, name: &ServerName<'_>, report: &mut Repo
 
 fn unknown(own: bool, others: usize) -> String {
     if own {
-        "The certificate is self-signed: it vouches for itself, and no browser trusts that. A \
-         page's socket then fails without a word, for only whole pages get the question whether \
-         to go on. Use a certificate of an authority, or import this one on every device."
+        "The certificate is self-signed, and no browser trusts that. A \
+         page's socket then fails without a message, because browsers ask whether to continue \
+         only for pages. Use a certificate from an authority, or import this one on every device."
             .to_owned()
     } else if others == 0 {
         "No authority that this machine trusts has signed the certificate, and the server sends \
-         no other beside it. Either the intermediate certificate is missing (serve the whole \
+         no other certificate. Either the intermediate certificate is missing (serve the whole \
          chain, often called fullchain.pem), or a private authority signed it, which must then \
          be imported on every device."
             .to_owned()
     } else {
         "The chain ends in an authority that this machine does not trust. If it is your own, \
-         import it on every device that watches."
+         import it on every viewing device."
             .to_owned()
     }
 }
@@ -332,7 +333,7 @@ fn sentence(fault: &CertificateError) -> String {
             "The certificate was revoked by its authority. Get a new one.".to_owned()
         }
         other => format!(
-            "The certificate's chain is not acceptable ({other}). Make a new one for use by a \
+            "The certificate's chain is not acceptable ({other}). Create a new one for use by a \
              server, and serve the whole chain."
         ),
     }
@@ -357,6 +358,6 @@ fn warn_of_its_end(
             ),
         );
     } else {
-        report.pass("dates", "The certificate is valid for two weeks and more.");
+        report.pass("dates", "The certificate is valid for more than two weeks.");
     }
 }

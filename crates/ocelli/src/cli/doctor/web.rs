@@ -1,4 +1,4 @@
-//! An `http:` address: a camera, or a page with a socket behind it.
+//! Checks for an `http:` address: a camera, or a page with a WebSocket.
 
 use super::handshake::unanswered;
 use super::http::{self, Answer, Head};
@@ -8,13 +8,13 @@ use super::{camera, socket};
 use crate::config::from_argument;
 use url::Url;
 
-/// Where a hub has its wall.
+/// The path of a hub's wall socket.
 const WALL: &str = "/ws/cameras";
 
-/// Examines what an address leads to.
+/// Checks the server at an address.
 pub async fn examine(written: &str, url: &Url, protocol: Option<&str>, report: &mut Report) {
     let Some(mut route) = Route::of(url) else {
-        return report.fail("address", "This address names no host.");
+        return report.fail("address", "This address has no host.");
     };
     let has_credentials = !url.username().is_empty() || url.password().is_some();
     let Some(mut stream) = route.open(report).await else {
@@ -42,32 +42,35 @@ pub async fn examine(written: &str, url: &Url, protocol: Option<&str>, report: &
     match head.status {
         200..=399 | 426 => report.pass(
             "page",
-            format!("The server answers ({}). Now its WebSocket.", head.status),
+            format!(
+                "The server answers ({}). The next checks are for its WebSocket.",
+                head.status
+            ),
         ),
         401 => {
             return report.fail(
                 "page",
-                "The server wants a user and a password (401). For a camera: \
+                "The server requires a user and a password (401). For a camera: \
                  http://user:password@host/…",
             );
         }
-        // A server that has nothing but a socket need not have a front page.
+        // A server with only a WebSocket need not have a front page.
         status if url.path() == "/" => {
             report.pass("page", format!("The server answers ({status})."));
         }
         status => report.warn(
             "page",
-            format!("The server answers with {status}: is the path of the address right?"),
+            format!("The server answers with status {status}. Check the path of the address."),
         ),
     }
     if url.path() == "/" {
         route.target = WALL.to_owned();
         report.pass(
             "path",
-            format!("For the server as a whole, its socket {WALL} is examined."),
+            format!("The address has no path, so the socket {WALL} is checked."),
         );
     }
-    // The way there is known by now.
+    // The connection steps were already reported.
     if let Some(stream) = route.open(&mut Report::default()).await {
         socket::converse(stream, &route, protocol, report).await;
     }

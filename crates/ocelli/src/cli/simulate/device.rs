@@ -1,5 +1,5 @@
-//! One simulated device: it connects, waits until it may send, sends its pictures at
-//! its rate, tells of itself, and comes back when it was sent away.
+//! One simulated device: connects, waits for `ready`, sends pictures at its rate, sends
+//! statistics, and reconnects when it was disconnected.
 
 use super::keys::Key;
 use super::tally::Tally;
@@ -20,22 +20,22 @@ use tokio_tungstenite::{WebSocketStream, client_async};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-/// How often a device tells of itself.
+/// How often a device sends statistics.
 const STATS: Duration = Duration::from_secs(30);
-/// How long a connection may take, and a frame to be sent.
+/// Time limit for connecting and for sending a frame.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// The waits before a device comes back.
+/// The delays before a device reconnects, in ms.
 const BACKOFF: [u64; 5] = [500, 1000, 2000, 5000, 10_000];
-/// One frame in so many is mischief, in chaos.
-const MISCHIEF: u64 = 60;
-/// How many frames a flood has.
+/// With chaos, one frame in this many is replaced by misbehaviour.
+const MISBEHAVIOUR_RATE: u64 = 60;
+/// The number of frames in a flood.
 const FLOOD: usize = 100;
 
 trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 type Socket = WebSocketStream<Box<dyn Stream>>;
 
-/// One device.
+/// A simulated device.
 pub struct Device {
     key: Key,
     fps: f64,
@@ -47,7 +47,7 @@ pub struct Device {
     started: Instant,
 }
 
-/// Numbers that look random and differ from device to device.
+/// Pseudo-random numbers, seeded per device.
 struct Numbers(u64);
 
 impl Numbers {
@@ -63,14 +63,14 @@ impl Numbers {
 enum End {
     /// The fleet stops.
     Stopping,
-    /// The key is good no more.
+    /// The key is no longer valid.
     Unwanted,
-    /// It broke, or the hub closed it.
+    /// The connection failed, or the hub closed it.
     Lost,
 }
 
 impl Device {
-    /// A device with this key that is not connected yet.
+    /// A device with this key, not connected yet.
     pub fn new(
         number: u64,
         key: Key,
@@ -91,9 +91,9 @@ impl Device {
         }
     }
 
-    /// Pushes until it is told to stop, or its key is good no more.
+    /// Pushes until `stopping` is cancelled or the key is no longer valid.
     pub async fn run(mut self, stopping: CancellationToken) {
-        // A fleet is not switched on in one moment.
+        // Devices of a fleet do not all start at the same moment.
         let mut wait = Duration::from_millis(self.numbers.below(1000));
         let mut step = 0;
         loop {
@@ -191,14 +191,14 @@ impl Device {
                     let late = now.saturating_duration_since(due);
                     tally.skip((late.as_secs_f64() / pause.as_secs_f64()) as u64);
                     due = now + pause;
-                    if self.chaos && self.numbers.below(MISCHIEF) == 0 {
-                        match self.mischief(socket).await {
+                    if self.chaos && self.numbers.below(MISBEHAVIOUR_RATE) == 0 {
+                        match self.misbehave(socket).await {
                             Some(open) => socket = open,
                             None => return End::Lost,
                         }
                     }
                     if !self.show(&mut socket).await {
-                        return self.last_words(socket, word).await;
+                        return self.drain(socket, word).await;
                     }
                 }
             }
@@ -216,8 +216,8 @@ impl Device {
         done
     }
 
-    /// What the hub said before the connection took no more.
-    async fn last_words(&mut self, mut socket: Socket, mut word: String) -> End {
+    /// Reads the hub's last messages after a failed write.
+    async fn drain(&mut self, mut socket: Socket, mut word: String) -> End {
         let read = async {
             loop {
                 let came = socket.next().await;
@@ -240,12 +240,13 @@ impl Device {
         .to_string()
     }
 
-    /// Something that a device should not do; the connection, if there is one after it.
-    async fn mischief(&mut self, mut socket: Socket) -> Option<Socket> {
+    /// Does something that a device should not do. Returns the connection if it is still
+    /// usable.
+    async fn misbehave(&mut self, mut socket: Socket) -> Option<Socket> {
         match self.numbers.below(7) {
-            // Gone without a word.
+            // Disconnect without a close frame.
             0 => return None,
-            // Connected again while the old connection stands.
+            // Connect again while the old connection is open.
             1 => {
                 let again = timeout(PATIENCE, self.open()).await.ok().flatten();
                 let mut word = String::new();
@@ -285,7 +286,7 @@ impl Device {
         Some(socket)
     }
 
-    /// Understands what came.
+    /// Parses a message from the hub.
     fn read(&self, came: Option<Result<Message, Error>>, word: &mut String) -> Read {
         match came {
             Some(Ok(Message::Text(text))) => {
@@ -319,9 +320,9 @@ impl Device {
     }
 }
 
-/// What came.
+/// A message from the hub.
 enum Read {
-    /// It may send, so many frames a second.
+    /// The device may send, at most this many frames a second.
     Ready(f64),
     Other,
     End(End),

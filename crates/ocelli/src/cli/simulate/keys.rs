@@ -8,28 +8,29 @@ use serde_json::{Value, json};
 use std::time::Duration;
 use url::Url;
 
-/// How many calls go on at the same time.
+/// The most calls at the same time.
 const AT_ONCE: usize = 16;
-/// How long one may take.
+/// Time limit for a call.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// How many keys are listed at a time.
+/// The page size when keys are listed.
 const LISTED: usize = 500;
 
-/// A key that was made.
+/// A device's key.
 #[derive(Clone)]
 pub struct Key {
     id: String,
     /// The key itself.
     pub secret: String,
-    /// Where its device pushes.
+    /// The URL for its device.
     pub url: String,
 }
 
 impl Key {
-    /// A key that somebody has, of this room.
+    /// An existing key of this room.
     ///
     /// # Errors
-    /// The address is none of a hub, or a name is none.
+    /// Returns an error if the address is not a hub's address, or if a name is not
+    /// valid.
     pub fn existing(hub: &str, app: &str, room: &str, secret: String) -> Result<Self, String> {
         let mut url = address(hub, app)?;
         ocelli_core::name::check_room(room).map_err(|error| error.to_string())?;
@@ -45,40 +46,40 @@ impl Key {
     }
 }
 
-/// A hub's address, for calls to one of its apps.
+/// The base URL for calls to one app of a hub.
 fn address(hub: &str, app: &str) -> Result<Url, String> {
     ocelli_core::name::check_app(app).map_err(|error| error.to_string())?;
     let address = Url::parse(hub)
         .ok()
         .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-    address.ok_or_else(|| "--url takes a hub's address, like http://127.0.0.1:8080".to_owned())
+    address.ok_or_else(|| "--url must be a hub's address, like http://127.0.0.1:8080".to_owned())
 }
 
-/// What the hub counted of the fleet.
+/// The hub's counts for the fleet.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Counts {
-    /// Frames that were shown.
+    /// Published frames.
     pub frames: u64,
     /// Frames above the app's rate.
     pub above_rate: u64,
-    /// Messages that were no JPEG.
+    /// Messages that were not JPEGs.
     pub not_jpeg: u64,
 }
 
-/// The calls, to one app of a hub.
+/// A client for the calls to one app of a hub.
 pub struct Calls {
     client: Client,
     keys: Url,
     token: String,
-    /// What the rooms of this fleet begin with.
+    /// The prefix of this fleet's rooms.
     rooms: String,
 }
 
 impl Calls {
-    /// Calls to this app.
+    /// Creates a client for this app.
     ///
     /// # Errors
-    /// The address is none of a hub.
+    /// Returns an error if the address is not a hub's address.
     pub fn new(hub: &str, app: &str, token: String) -> Result<Self, String> {
         let keys = address(hub, app)?
             .join(&format!("/api/v1/apps/{app}/ws-ingest"))
@@ -102,7 +103,7 @@ impl Calls {
         let answer = request.send().await;
         let answer = answer.map_err(|error| {
             let error = error.without_url();
-            format!("the hub at {} can't be asked: {error}", self.keys)
+            format!("can't reach the hub at {}: {error}", self.keys)
         })?;
         let status = answer.status();
         let bytes = answer.bytes().await.unwrap_or_default();
@@ -110,16 +111,19 @@ impl Calls {
         match status.is_success() {
             true => Ok(told),
             false => {
-                let message = told["message"].as_str().unwrap_or("it does not say why");
-                Err(format!("the hub answers {}: {message}", status.as_u16()))
+                let message = told["message"].as_str().unwrap_or("no reason given");
+                Err(format!(
+                    "the hub answers with status {}: {message}",
+                    status.as_u16()
+                ))
             }
         }
     }
 
-    /// Makes so many keys, into `made`.
+    /// Creates `count` keys, and appends them to `made`.
     ///
     /// # Errors
-    /// What the first of them that failed was told.
+    /// The first error of a call.
     pub async fn mint(&self, count: u32, made: &mut Vec<Key>) -> Result<(), String> {
         let calls = (0..count).map(|number| {
             let body = json!({ "room": format!("{}-{number:04}", self.rooms) });
@@ -131,13 +135,13 @@ impl Calls {
             let text = |field: &str| told["data"][field].as_str().map(str::to_owned);
             match (text("id"), text("streamKey"), text("wsUrl")) {
                 (Some(id), Some(secret), Some(url)) => made.push(Key { id, secret, url }),
-                _ => return Err("the hub made a key and did not show it".to_owned()),
+                _ => return Err("the hub created a key but did not return it".to_owned()),
             }
         }
         Ok(())
     }
 
-    /// Takes these keys away; how many it could not.
+    /// Deletes these keys. Returns how many could not be deleted.
     pub async fn revoke(&self, made: Vec<Key>) -> usize {
         let calls = made.into_iter().map(|key| async move {
             let url = Url::parse(&format!("{}/{}", self.keys, key.id));
@@ -153,7 +157,7 @@ impl Calls {
             .await
     }
 
-    /// What the hub counted of the devices that are connected; none if it can't be asked.
+    /// The hub's counts for the connected devices; none if the call fails.
     pub async fn counts(&self) -> Option<Counts> {
         let mut counts = Counts::default();
         for part in 0.. {

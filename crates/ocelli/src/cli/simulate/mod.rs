@@ -1,16 +1,16 @@
-//! `ocelli simulate`: a fleet of devices that push, over real sockets, against this or
-//! any hub. It makes its keys by the HTTP interface and takes them away afterwards; or it
-//! is one device, with a key that somebody has.
+//! `ocelli simulate`: a fleet of devices that push, over real sockets, against this hub or
+//! any other. It creates its keys with the HTTP interface and deletes them at the end, or
+//! runs one device with an existing key.
 //!
-//! | module | holds |
+//! | module | contents |
 //! |---|---|
-//! | [`keys`] | the calls |
+//! | [`keys`] | the calls of the HTTP interface |
 //! | [`device`] | one device, well-behaved or not |
-//! | [`pictures`] | what they send |
-//! | [`tally`] | what became of it |
+//! | [`pictures`] | the pictures that devices send |
+//! | [`tally`] | the counts |
 //!
-//! What does not belong here: anything that the hub itself uses. A fleet must not work
-//! merely because it shares the hub's mistakes.
+//! It shares no code with the hub's ingest, because a fleet must not work only because it
+//! has the same mistakes as the hub.
 
 mod device;
 mod keys;
@@ -29,62 +29,62 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-/// Where the token stands: a command line is read by everybody on a machine.
+/// The variable with the token: other users of the machine can read a command line.
 const TOKEN: &str = "OCELLI_TOKEN";
-/// Where the key of a single device stands, for the same reason.
+/// The variable with the key of a single device, for the same reason.
 const KEY: &str = "OCELLI_KEY";
-/// How long devices may take to say goodbye.
+/// Time limit for closing the devices' connections.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
-/// How often a log, which is no terminal, is told.
+/// Seconds between lines of progress if the output is not a terminal.
 const LOG_EVERY: u64 = 10;
 
-/// A fleet of devices.
+/// The arguments of `ocelli simulate`.
 #[derive(Args)]
 pub struct Simulate {
-    /// How many devices.
+    /// The number of devices.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     cameras: u32,
-    /// Frames a second of each.
+    /// Frames per second of each device.
     #[arg(long, default_value_t = 8.0, value_parser = frames_per_second)]
     fps: f64,
-    /// How large their pictures are.
+    /// The size of the pictures.
     #[arg(long, value_enum, default_value_t = Size::Qvga)]
     size: Size,
-    /// The app that they push to.
+    /// The app to push to.
     #[arg(long, default_value = ocelli_core::name::DEFAULT_APP)]
     app: String,
-    /// One device, which pushes to this room with the key in OCELLI_KEY.
+    /// Run one device only, which pushes to this room with the key in OCELLI_KEY.
     #[arg(long, conflicts_with = "cameras")]
     room: Option<String>,
-    /// The hub.
+    /// The hub's URL.
     #[arg(long, default_value = "http://127.0.0.1:8080")]
     url: String,
-    /// For how long, in seconds; until Ctrl+C by default.
+    /// The duration in seconds; until Ctrl+C by default.
     #[arg(long)]
     seconds: Option<u64>,
-    /// Let them drop connections, connect twice, flood, and send rubbish.
+    /// Make devices drop connections, connect twice, flood, and send garbage.
     #[arg(long)]
     chaos: bool,
 }
 
 fn frames_per_second(text: &str) -> Result<f64, String> {
     let fps = text.parse().ok().filter(|fps| (0.01..=120.0).contains(fps));
-    fps.ok_or_else(|| "it takes a number from 0.01 to 120".to_owned())
+    fps.ok_or_else(|| "it must be a number from 0.01 to 120".to_owned())
 }
 
 impl Simulate {
-    /// Runs the fleet until its time is over or `stop` is ready; whether every device
-    /// was connected in the end.
+    /// Runs the fleet until its time is over or `stop` is ready. Returns true if every device
+    /// was connected at the end.
     ///
     /// # Errors
-    /// Says why it could not begin.
+    /// The message has the reason why the fleet could not start.
     pub async fn run(&self, stop: impl Future<Output = ()>) -> Result<bool, String> {
         if let Some(room) = &self.room {
             return self.run_one(room, stop).await;
         }
         let token = std::env::var(TOKEN).map_err(|_| {
             format!(
-                "{TOKEN} is not set: it has to hold a token with the permissions \
+                "{TOKEN} is not set: set it to a token with the permissions \
                  ingress:create, ingress:read and ingress:delete, like the one that \
                  `ocelli token create simulate --permission 'ingress:*'` prints"
             )
@@ -94,7 +94,7 @@ impl Simulate {
         let mut made = Vec::new();
         let minted = tokio::select! {
             minted = calls.mint(self.cameras, &mut made) => minted,
-            () = &mut stop => Err("stopped before it began".to_owned()),
+            () = &mut stop => Err("stopped before the start".to_owned()),
         };
         let done = match minted {
             Ok(()) => Ok(self.drive(Some(&calls), &made, stop).await),
@@ -103,21 +103,21 @@ impl Simulate {
         let left = calls.revoke(made).await;
         if left > 0 {
             say(&format!(
-                "{left} keys could not be removed; they begin with sim-\n"
+                "{left} keys could not be deleted; their rooms begin with sim-\n"
             ));
         }
         done
     }
 
-    /// Runs one device with a key that there is already.
+    /// Runs one device with an existing key.
     async fn run_one(&self, room: &str, stop: impl Future<Output = ()>) -> Result<bool, String> {
         let secret = std::env::var(KEY)
-            .map_err(|_| format!("{KEY} is not set: it has to hold the key of room {room:?}"))?;
+            .map_err(|_| format!("{KEY} is not set: set it to the key of room {room:?}"))?;
         let key = keys::Key::existing(&self.url, &self.app, room, secret)?;
         Ok(self.drive(None, &[key], stop).await)
     }
 
-    /// Lets the devices push.
+    /// Runs the devices.
     async fn drive(
         &self,
         calls: Option<&Calls>,
@@ -147,14 +147,14 @@ impl Simulate {
         };
         stopping.cancel();
         let ended = async { while devices.join_next().await.is_some() {} };
-        // Whoever hangs is dropped with the set.
+        // Devices that hang are dropped with the set.
         let _ = tokio::time::timeout(CLOSE_TIMEOUT, ended).await;
         let count = keys.len() as u32;
         say(&tally.report(count, connected, hub));
         connected == u64::from(count) || self.chaos
     }
 
-    /// Shows how it goes until it is over.
+    /// Prints the progress until the end.
     async fn watch(&self, tally: &Tally, count: u32, stop: impl Future<Output = ()>) {
         let over = async {
             match self.seconds {
@@ -192,7 +192,7 @@ impl Simulate {
     }
 }
 
-/// The fleet goes on whether anybody reads this or not.
+/// Prints `text`. Errors are ignored, so that the fleet continues without a reader.
 fn say(text: &str) {
     let _ = io::stderr().write_all(text.as_bytes());
 }

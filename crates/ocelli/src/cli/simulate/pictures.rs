@@ -1,11 +1,11 @@
-//! What simulated devices send: a bar that moves over a noisy ground, drawn once and
-//! shared by all of them.
+//! The pictures of simulated devices: a moving bar on a noisy background, drawn once and
+//! shared by all devices.
 
 use bytes::Bytes;
 use clap::ValueEnum;
 use jpeg_encoder::{ColorType, Encoder};
 
-/// How large the pictures are.
+/// The size of the pictures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Size {
     /// 320 × 240, about 6 kB.
@@ -14,12 +14,12 @@ pub enum Size {
     Vga,
 }
 
-/// How many pictures there are before they begin anew.
+/// The number of pictures in the loop.
 const COUNT: usize = 16;
-/// With this ground it makes them as large as boards' pictures are.
+/// With this background, the quality that makes pictures as large as those of boards.
 const QUALITY: u8 = 62;
 
-/// The pictures.
+/// Draws the pictures.
 pub fn draw(size: Size) -> Vec<Bytes> {
     let (width, height) = match size {
         Size::Qvga => (320, 240),
@@ -44,7 +44,7 @@ fn picture(width: u16, height: u16, at: usize) -> Bytes {
         }
     }
     let mut jpeg = Vec::new();
-    // Nothing of this size is too large for the format.
+    // Can't fail: the size is within the limits of the format.
     let drawn = Encoder::new(&mut jpeg, QUALITY).encode(&pixels, width, height, ColorType::Luma);
     drawn.map_or_else(|_| Bytes::new(), |()| jpeg.into())
 }
@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn they_are_as_large_as_boards_pictures_are() {
+    fn pictures_are_as_large_as_those_of_boards() {
         for (size, expected) in [(Size::Qvga, 6_000..13_000), (Size::Vga, 20_000..45_000)] {
             for jpeg in draw(size) {
                 assert!(ocelli_media::jpeg::whole(&jpeg).is_some());

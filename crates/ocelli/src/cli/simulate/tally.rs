@@ -1,4 +1,4 @@
-//! What became of a fleet's frames and connections.
+//! Counts of a fleet's frames and connections.
 
 use super::keys::Counts;
 use std::collections::BTreeMap;
@@ -6,7 +6,7 @@ use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 
-/// What became of a fleet's frames and connections.
+/// Counts of a fleet's frames and connections.
 #[derive(Default)]
 pub struct Tally {
     connected: AtomicU64,
@@ -15,54 +15,54 @@ pub struct Tally {
     sent: AtomicU64,
     bytes: AtomicU64,
     skipped: AtomicU64,
-    /// How often each close code came, with the hub's word for it.
+    /// The number of closes by close code and the hub's reason.
     closes: Mutex<BTreeMap<(u16, String), u64>>,
 }
 
 impl Tally {
-    /// A device was told that it may send; while the guard lives it is connected.
+    /// Counts a connected device until the returned guard is dropped.
     pub fn connect(&self) -> Connected<'_> {
         self.connected.fetch_add(1, Relaxed);
         self.handshakes.fetch_add(1, Relaxed);
         Connected(self)
     }
 
-    /// A device could not connect.
+    /// Counts a failed connection attempt.
     pub fn fail(&self) {
         self.failed.fetch_add(1, Relaxed);
     }
 
-    /// A frame of so many bytes was sent.
+    /// Counts a sent frame of this size.
     pub fn send(&self, bytes: usize) {
         self.sent.fetch_add(1, Relaxed);
         self.bytes.fetch_add(bytes as u64, Relaxed);
     }
 
-    /// A device could not keep to its own rate: so many frames were never sent.
+    /// Counts frames that were not sent because the device could not keep its rate.
     pub fn skip(&self, frames: u64) {
         self.skipped.fetch_add(frames, Relaxed);
     }
 
-    /// The hub closed a connection.
+    /// Counts a close by the hub.
     pub fn close(&self, code: u16, word: &str) {
         let mut closes = self.closes.lock().unwrap_or_else(PoisonError::into_inner);
         *closes.entry((code, word.to_owned())).or_default() += 1;
     }
 
-    /// How many devices are connected.
+    /// The number of connected devices.
     pub fn connected(&self) -> u64 {
         self.connected.load(Relaxed)
     }
 
-    /// How many frames were sent.
+    /// The number of sent frames.
     pub fn sent(&self) -> u64 {
         self.sent.load(Relaxed)
     }
 
-    /// How it goes just now.
+    /// The progress in one line.
     pub fn line(&self, devices: u32, rate: f64) -> String {
         format!(
-            "{} of {devices} connected, {rate:.0} frames a second, {} sent, {} skipped, {} closed by the hub",
+            "{} of {devices} connected, {rate:.0} frames per second, {} sent, {} skipped, {} closed by the hub",
             self.connected(),
             self.sent(),
             self.skipped.load(Relaxed),
@@ -75,12 +75,12 @@ impl Tally {
         closes.values().sum()
     }
 
-    /// How it went.
+    /// The final report.
     pub fn report(&self, devices: u32, connected: u64, hub: Option<Counts>) -> String {
         let mut text = format!(
-            "connected   {connected} of {devices} in the end; {} times in all, {} attempts failed\n\
+            "connected   {connected} of {devices} at the end; {} times in total, {} attempts failed\n\
              sent        {} frames, {} kB\n\
-             skipped     {} frames by devices that could not keep to their rate\n",
+             skipped     {} frames by devices that could not keep their rate\n",
             self.handshakes.load(Relaxed),
             self.failed.load(Relaxed),
             self.sent(),
@@ -91,8 +91,8 @@ impl Tally {
         if let Some(hub) = hub {
             let _ = writeln!(
                 text,
-                "dropped     {} frames by the hub above its rate, {} messages that were no JPEG; \
-                 {} shown (of the connections that lasted)",
+                "dropped     {} frames by the hub above its rate, {} messages that were not JPEGs; \
+                 {} published (only connections that are still open)",
                 hub.above_rate, hub.not_jpeg, hub.frames
             );
         }
@@ -107,7 +107,7 @@ impl Tally {
     }
 }
 
-/// A device that is connected.
+/// Guard for a connected device.
 pub struct Connected<'t>(&'t Tally);
 
 impl Drop for Connected<'_> {

@@ -1,7 +1,7 @@
-//! MPEG-1 over WebSocket, for browsers with no video decoder but JavaScript:
-//! `WS /live/jsmpeg?app=&room=`, and the ports of the classic pair of servers.
+//! MPEG-1 over WebSocket, for browsers without a video decoder other than JavaScript: `WS
+//! /live/jsmpeg?app=&room=`, and a camera's own JSMpeg ports.
 //!
-//! What does not belong here: encoding. That is `renditions`.
+//! Not here: encoding, which is in `renditions`.
 
 mod ports;
 mod stream;
@@ -41,7 +41,7 @@ struct Place {
     stream: Stream,
     #[serde(default)]
     format: Form,
-    /// `1` asks for text messages that say how old the pictures are.
+    /// `1` requests text messages with the age of the pictures.
     #[serde(default)]
     info: u8,
 }

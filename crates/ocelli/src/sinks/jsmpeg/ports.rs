@@ -1,5 +1,5 @@
-//! The two ports of a camera on which a page written for the classic pair of
-//! servers runs unmodified: one for the page and its decoder, one for the video.
+//! A camera's two own ports, on which a page written for JSMpeg's usual pair of servers
+//! runs unmodified: one for the page and its decoder, one for the video.
 
 use super::stream::Form;
 use super::viewer::{self, Wish};
@@ -28,25 +28,25 @@ use std::sync::Arc;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::spawn_blocking;
 
-/// The page for whoever has none of their own.
+/// The page that is served if the user has none.
 const INDEX: &str = include_str!("index.html");
-/// What the pages' colours were.
+/// The default colours of the pages.
 const COLOR: &str = "#444";
 const BACKGROUND: &str = "#333";
-/// The size of a picture that nobody has seen yet.
+/// The picture size before the first picture is known.
 const USUAL_SIZE: (u16, u16) = (640, 480);
 
 /// One camera's ports.
 pub struct Ports {
-    /// Its camera.
+    /// The camera.
     pub camera: Arc<Camera>,
-    /// What was configured.
+    /// Its configuration.
     pub options: JsmpegPorts,
-    /// The port that the video is on.
+    /// The port of the video.
     pub ws_port: u16,
 }
 
-/// Which of the two a listener is.
+/// The kind of a listener.
 #[derive(Clone, Copy)]
 enum Port {
     Page,
@@ -125,7 +125,7 @@ fn accept(stream: TcpStream, port: Port, identity: &Arc<Identity>, ports: &Arc<P
         tokio::select! {
             ended = http => {
                 if let Err(error) = ended {
-                    tracing::debug!(%error, "a connection broke off");
+                    tracing::debug!(%error, "a connection failed");
                 }
             }
             () = stopping.cancelled() => {}
@@ -134,7 +134,7 @@ fn accept(stream: TcpStream, port: Port, identity: &Arc<Identity>, ports: &Arc<P
 }
 
 impl Ports {
-    /// Any path is the video; whoever needs a token brings it as `?token=`.
+    /// Serves the video on any path; a viewer that needs a token sends it as `?token=`.
     async fn video(
         &self,
         request: Request<Body>,
@@ -199,14 +199,15 @@ impl Ports {
     }
 
     async fn page(&self, request: &Request<Incoming>, peer: &Peer) -> Response {
-        // What a body of HEAD would be, hyper leaves out.
+        // For HEAD, hyper leaves out the body.
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
-            let message = "only GET and HEAD are answered here";
+            let message = "only GET and HEAD are supported here";
             return plain(StatusCode::NOT_IMPLEMENTED, message);
         }
         match request.uri().path() {
             "/" => {
-                let mut response = plain(StatusCode::MOVED_PERMANENTLY, "the page is /index.html");
+                let mut response =
+                    plain(StatusCode::MOVED_PERMANENTLY, "the page is at /index.html");
                 let place = HeaderValue::from_static("/index.html");
                 response.headers_mut().insert(LOCATION, place);
                 response
@@ -233,13 +234,13 @@ impl Ports {
             },
             _ => plain(
                 StatusCode::NOT_FOUND,
-                "there are /index.html and /jsmpg.js here",
+                "not found; this port serves /index.html and /jsmpg.js",
             ),
         }
     }
 
-    /// Where the page finds the video: the host by the name that was asked for,
-    /// and the other port.
+    /// The URL where the page finds the video: the host name of the request, and the video's
+    /// port.
     fn address(&self, headers: &HeaderMap, peer: &Peer) -> String {
         let named = headers.get(HOST).and_then(|host| host.to_str().ok());
         let host = named.and_then(host_of).map_or_else(
@@ -264,8 +265,8 @@ impl Ports {
     }
 }
 
-/// The host of a Host header, without its port. It goes into a page and into a
-/// script in it, so nothing passes but what a name or an address is made of.
+/// The host of a Host header, without its port. It is inserted into a page and into a
+/// script, so only characters of host names and addresses are accepted.
 fn host_of(named: &str) -> Option<&str> {
     let end = match named.rfind(']') {
         Some(bracket) => bracket + 1,
@@ -276,8 +277,8 @@ fn host_of(named: &str) -> Option<&str> {
     (!host.is_empty() && host.bytes().all(harmless)).then_some(host)
 }
 
-/// A file of the user's own, if one is named. Read each time: whoever writes a
-/// page looks at it while they do.
+/// Reads the user's own file, if one is configured. It is read for every request, so that
+/// edits show at once.
 async fn own(path: Option<&Path>) -> Result<Option<Vec<u8>>, Box<Response>> {
     let Some(path) = path.map(Path::to_owned) else {
         return Ok(None);
@@ -288,7 +289,7 @@ async fn own(path: Option<&Path>) -> Result<Option<Vec<u8>>, Box<Response>> {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) => {
             tracing::error!("{name} can't be read: {error}");
-            let message = "the file can't be read; the hub's log says why";
+            let message = "the file can't be read; see the hub's log";
             Err(Box::new(plain(StatusCode::INTERNAL_SERVER_ERROR, message)))
         }
     }
@@ -308,7 +309,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_host_brings_nothing_into_the_page() {
+    fn a_host_header_can_inject_nothing_into_the_page() {
         for (named, host) in [
             ("pi.lan:8082", Some("pi.lan")),
             ("[::1]:8082", Some("[::1]")),

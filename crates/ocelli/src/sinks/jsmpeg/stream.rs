@@ -1,4 +1,4 @@
-//! What one JSMpeg viewer is sent: the bytes, in messages.
+//! The byte stream for one JSMpeg viewer, split into messages.
 
 use super::transport::Packer;
 use bytes::{BufMut, Bytes, BytesMut};
@@ -6,7 +6,7 @@ use ocelli_core::Frame;
 use ocelli_media::mpeg1::{self, RATES};
 use serde::Deserialize;
 
-/// The longest message: what players of the classic kind were written for.
+/// The longest message. JSMpeg players expect messages up to this size.
 pub const LONGEST: usize = 32 << 10;
 
 /// The form of the stream.
@@ -23,17 +23,17 @@ pub enum Form {
 /// The messages for one viewer.
 pub struct Messages {
     packer: Option<Packer>,
-    /// Whether the header was sent, where there is one.
+    /// Whether the header was sent. Always true for a transport stream, which has none.
     begun: bool,
     rate: (u32, u32),
-    /// The header, while it waits for the picture that told the size.
+    /// The header, queued until the picture that gave its size.
     ahead: Option<Bytes>,
-    /// What is left of a picture that is longer than a message.
+    /// The remainder of a picture that is longer than one message.
     rest: Bytes,
 }
 
 impl Messages {
-    /// Nothing is sent yet.
+    /// An empty stream.
     pub fn new(form: Form) -> Self {
         Self {
             packer: (form == Form::Ts).then(Packer::default),
@@ -44,12 +44,12 @@ impl Messages {
         }
     }
 
-    /// Whether the header is due.
+    /// Returns true if the header is still to be sent.
     pub fn wants_header(&self) -> bool {
         !self.begun
     }
 
-    /// The header for pictures of this size.
+    /// Returns the header for pictures of this size, and marks it as sent.
     pub fn header(&mut self, (width, height): (u16, u16)) -> Bytes {
         self.begun = true;
         let mut header = BytesMut::with_capacity(8);
@@ -59,13 +59,14 @@ impl Messages {
         header.freeze()
     }
 
-    /// Whether from now on a picture that is no longer than a message is one, as it is.
+    /// Returns true if, from now on, each picture that fits into a message is sent unchanged as
+    /// one message.
     pub fn are_pictures(&self) -> bool {
         self.begun && self.packer.is_none()
     }
 
-    /// Takes a picture; its messages are those that [`Messages::next`] gives, the header
-    /// before them if it is still due.
+    /// Takes a picture. [`Messages::next`] then returns its messages, after the header if that
+    /// is still to be sent.
     pub fn take(&mut self, frame: &Frame) {
         if self.wants_header() {
             self.ahead = frame.size.map(|size| self.header(size));
@@ -80,7 +81,7 @@ impl Messages {
         };
     }
 
-    /// The next message of the picture that was taken.
+    /// Returns the next message of the current picture.
     pub fn next(&mut self) -> Option<Bytes> {
         if let Some(header) = self.ahead.take() {
             return Some(header);

@@ -1,15 +1,14 @@
 //! An MPEG transport stream (ISO/IEC 13818-1) of one MPEG-1 video.
 //!
-//! Packets are made here, of the pictures that go to every viewer, and not by a
-//! second ffmpeg: the stream differs from the bare one by headers alone. They are
-//! counted for each viewer, for a viewer that leaves out pictures must see no gap
-//! in the count.
+//! The packets are made here, from the pictures that all viewers share, and not by a second
+//! ffmpeg: the transport stream adds only headers to the bare one. The continuity counters
+//! are per viewer, because a viewer that skips pictures must see no gap in them.
 
 use ocelli_core::Frame;
 
-/// Bytes of a packet.
+/// The size of a packet in bytes.
 const PACKET: usize = 188;
-/// Bytes of a packet's own header.
+/// The size of a packet's header in bytes.
 const HEADER: usize = 4;
 
 const PAT_PID: u16 = 0;
@@ -21,28 +20,28 @@ const STREAM_TYPE: u8 = 1;
 /// The first video stream (table 2-22).
 const STREAM_ID: u8 = 0xE0;
 
-/// Ticks of the stream's clock in a second.
+/// Ticks per second of the stream's clock.
 const CLOCK: u64 = 90_000;
-/// A picture is shown so long after the clock that came with it says.
+/// Presentation delay: the PTS of a picture is this far ahead of the PCR sent with it.
 const AHEAD: u64 = CLOCK / 10;
 
-/// Packs one viewer's pictures.
+/// Packetizer for one viewer.
 #[derive(Debug, Default)]
 pub struct Packer {
-    /// The next number of each stream of packets: tables, map, video.
+    /// The continuity counters: PAT, PMT, video.
     counts: [u8; 3],
     last: Option<u32>,
 }
 
 impl Packer {
-    /// A picture as packets; `rate` are the frames a second, as a fraction.
+    /// Returns a picture as packets; `rate` is the frame rate as a fraction.
     pub fn pack(&mut self, frame: &Frame, rate: (u32, u32)) -> Vec<u8> {
         let payload = frame.payload();
         let mut packets = Vec::with_capacity((payload.len() / 180 + 4) * PACKET);
         if frame.key {
             self.tables(&mut packets);
         }
-        // A picture's number tells its time, and goes on whatever is left out.
+        // The time follows from the picture's sequence number, which also counts skipped pictures.
         let clock = u64::from(frame.sequence) * CLOCK * u64::from(rate.1) / u64::from(rate.0);
         let gap = self
             .last
@@ -90,7 +89,7 @@ impl Packer {
         packets.extend([0x47, u8::from(first) << 6 | high, low, control]);
     }
 
-    /// Which streams there are: one program of one video.
+    /// Appends the tables: one program with one video.
     fn tables(&mut self, packets: &mut Vec<u8>) {
         let [map_high, map_low] = (PMT_PID | 0xE000).to_be_bytes();
         let [video_high, video_low] = (VIDEO_PID | 0xE000).to_be_bytes();
@@ -124,7 +123,7 @@ impl Packer {
     }
 }
 
-/// The header of a picture of unbounded length, with its time (2.4.3.6).
+/// The PES header of a picture of unbounded length, with its time (2.4.3.6).
 fn pes_header(time: u64) -> [u8; 14] {
     let mut header = [0, 0, 1, STREAM_ID, 0, 0, 0x80, 0x80, 5, 0, 0, 0, 0, 0];
     header[9] = 0x21 | (time >> 29) as u8 & 0x0E;
@@ -135,7 +134,7 @@ fn pes_header(time: u64) -> [u8; 14] {
     header
 }
 
-/// An adaptation field with the clock (2.4.3.4).
+/// An adaptation field with the PCR (2.4.3.4).
 fn clock_field(clock: u64, gap: bool, key: bool) -> Vec<u8> {
     let base = clock & 0x1_FFFF_FFFF;
     let mut field = vec![7, u8::from(gap) << 7 | u8::from(key) << 6 | 0x10];
@@ -144,7 +143,7 @@ fn clock_field(clock: u64, gap: bool, key: bool) -> Vec<u8> {
     field
 }
 
-/// Makes an adaptation field longer by `len` bytes.
+/// Stuffs an adaptation field with `len` bytes.
 fn stuff(field: &mut Vec<u8>, len: usize) {
     let end = field.len() + len;
     if field.is_empty() {
@@ -157,7 +156,7 @@ fn stuff(field: &mut Vec<u8>, len: usize) {
     field[0] = (end - 1) as u8;
 }
 
-/// The check sum of tables (annex A).
+/// The CRC of tables (annex A).
 fn checksum(section: &[u8]) -> u32 {
     section.iter().fold(!0, |sum, &byte| {
         (0..8).fold(sum ^ u32::from(byte) << 24, |sum, _| {

@@ -13,18 +13,18 @@ use std::time::Duration;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 use tokio_websockets::Message;
 
-/// How often a viewer that asks for it is told how old the pictures are.
+/// How often a viewer that requests it is sent the age of the pictures.
 const INFO_INTERVAL: Duration = Duration::from_secs(1);
 
-/// What a viewer asks for.
+/// What a viewer requests.
 pub(super) struct Wish {
     pub form: stream::Form,
     pub quality: Quality,
-    /// Whether it wants text messages that say how old the pictures are.
+    /// Whether to send text messages with the age of the pictures.
     pub info: bool,
 }
 
-/// Sends a camera's stream to one viewer until it is gone or the hub stops.
+/// Sends a camera's stream to one viewer until it disconnects or the hub stops.
 pub(super) async fn serve(
     socket: Socket,
     identity: Arc<Identity>,
@@ -44,11 +44,12 @@ struct Viewer {
     permission: ViewingPermission,
     follower: Follower,
     messages: Messages,
-    infos: Interval,
+    info_timer: Interval,
     changes: HubChanges,
-    /// For who wants to know how old it is.
+    /// The newest frame, for viewers that request its age.
     newest: Option<Frame>,
-    /// The camera's state when this viewer came: an old failure is no news.
+    /// The camera's revision that the viewer has seen. An earlier failure does not close the
+    /// socket.
     revision: u64,
 }
 
@@ -59,15 +60,15 @@ impl Viewer {
         camera: Arc<Camera>,
         wish: Wish,
     ) -> Self {
-        let mut infos = interval_at(Instant::now() + INFO_INTERVAL, INFO_INTERVAL);
-        infos.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let mut info_timer = interval_at(Instant::now() + INFO_INTERVAL, INFO_INTERVAL);
+        info_timer.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let changes = HubChanges::new(&identity.hub);
         Self {
             identity,
             permission,
             follower: camera.follow_mpeg1(wish.quality),
             messages: Messages::new(wish.form),
-            infos,
+            info_timer,
             changes,
             newest: None,
             revision: camera.revision(),
@@ -89,9 +90,9 @@ impl Viewer {
         socket.send(Message::text(info.to_string()));
     }
 
-    /// A camera that failed is not waited for with an open socket and a still
-    /// picture: the page learns of it by the close, and may come again.
-    fn notice_the_end(&mut self, socket: &mut Socket) {
+    /// Closes the socket if the camera has failed: the page is notified by the close and may
+    /// reconnect, instead of showing a still picture.
+    fn close_on_failure(&mut self, socket: &mut Socket) {
         let revision = self.camera.revision();
         if revision == self.revision {
             return;
@@ -109,7 +110,8 @@ impl Delivery for Viewer {
         self.follower.ready()
     }
 
-    /// Where a message is the picture as it is, and nobody asks what it was.
+    /// A direct write is possible if the message is the unchanged picture and the viewer
+    /// requests no information about it.
     fn longest_direct(&self) -> Option<usize> {
         let as_it_is = self.messages.are_pictures() && !self.wish.info;
         as_it_is.then_some(stream::LONGEST)
@@ -134,23 +136,23 @@ impl Delivery for Viewer {
     }
 
     fn poll_rare(&mut self, socket: &mut Socket, cx: &mut Context<'_>) -> Poll<()> {
-        if let Poll::Ready(why) = self.permission.poll_over(cx) {
+        if let Poll::Ready(why) = self.permission.poll_revoked(cx) {
             socket.close(close::UNAUTHORIZED, why);
             return Poll::Ready(());
         }
         if self.changes.any(cx) {
             self.changes.take();
-            self.notice_the_end(socket);
+            self.close_on_failure(socket);
             return Poll::Ready(());
         }
-        if self.wish.info && self.infos.poll_tick(cx).is_ready() {
+        if self.wish.info && self.info_timer.poll_tick(cx).is_ready() {
             self.inform(socket);
             return Poll::Ready(());
         }
         Poll::Pending
     }
 
-    // Players of the classic kind say nothing, but may.
+    // JSMpeg players send nothing, but are allowed to.
     fn text(&mut self, _: String, _: &mut Socket) {
         self.identity.front.ignore(1);
     }

@@ -4,7 +4,7 @@ use crate::sinks::playback::Stream;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The pace and the stream a viewer wishes for a camera.
+/// The pace and the stream that a viewer requests for a camera.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 pub struct Wish {
     /// At most this many frames a second.
@@ -13,7 +13,7 @@ pub struct Wish {
     /// Frames that may be sent before the viewer gives more credit.
     #[serde(default)]
     pub credit: Option<u32>,
-    /// Which stream; tiles are small unless it says otherwise.
+    /// Which stream; the small one by default.
     #[serde(default = "small")]
     pub stream: Stream,
 }
@@ -32,7 +32,7 @@ impl Default for Wish {
     }
 }
 
-/// A viewer's command. Ids are sets: what is named a thousand times costs once.
+/// A viewer's command. Ids are sets, so repeated ids cost nothing.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(tag = "cmd", rename_all = "lowercase")]
 pub enum Command {
@@ -40,44 +40,44 @@ pub enum Command {
     Subscribe {
         /// Ids.
         cameras: BTreeSet<String>,
-        /// How.
+        /// The pace and the stream.
         #[serde(flatten)]
         wish: Wish,
     },
-    /// Send these no more.
+    /// Stop sending these cameras.
     Unsubscribe {
         /// Ids.
         cameras: BTreeSet<String>,
     },
-    /// Frames that may be sent in addition.
+    /// Allow further frames.
     Credit {
-        /// By id.
+        /// The number of frames by id.
         add: BTreeMap<String, u32>,
     },
-    /// Try these failed cameras again now.
+    /// Retry these failed cameras now.
     Retry {
         /// Ids.
         cameras: BTreeSet<String>,
     },
-    /// Answer with the hub's time.
+    /// Reply with the hub's time.
     Ping {
-        /// Echoed as it came.
+        /// Echoed unchanged.
         t: serde_json::Number,
     },
 }
 
 impl Command {
-    /// Reads a command.
+    /// Parses a command.
     ///
     /// # Errors
-    /// Says what is wrong with it.
+    /// The message has what is wrong with it.
     pub fn parse(text: &str) -> Result<Self, String> {
         let command: Command = serde_json::from_str(text).map_err(|error| error.to_string())?;
         if let Command::Subscribe { wish, .. } = &command
             && let Some(fps) = wish.max_fps
             && !(fps.is_finite() && fps > 0.0)
         {
-            return Err(format!("maxFps is a number above 0, not {fps}"));
+            return Err(format!("maxFps must be a number above 0, not {fps}"));
         }
         Ok(command)
     }
@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_contract_s_commands_are_read() {
+    fn commands_of_the_contract_are_parsed() {
         let subscribe = Command::parse(r#"{"cmd":"subscribe","cameras":["a","b"]}"#);
         let expected = Command::Subscribe {
             cameras: ["a".into(), "b".into()].into(),
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_named_a_thousand_times_costs_once() {
+    fn repeated_ids_count_once() {
         let stars = vec![r#""*""#; 10_000].join(",");
         let text = format!(r#"{{"cmd":"subscribe","cameras":[{stars}]}}"#);
         let Ok(Command::Subscribe { cameras, .. }) = Command::parse(&text) else {
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn rubbish_is_named() {
+    fn malformed_commands_are_refused() {
         for bad in [
             "",
             "null",

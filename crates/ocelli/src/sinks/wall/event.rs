@@ -1,4 +1,4 @@
-//! The text events of the `ocelli.v2` form, and what a viewer was told already.
+//! The text events of the `ocelli.v2` form, and which cameras the viewer has been sent.
 
 use super::watch::Watched;
 use crate::visitor::Visitor;
@@ -8,12 +8,13 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// The cameras as a viewer knows them: by id, the camera and the revision it was
-/// told. Held, so that another camera of the same id is told from it.
+/// The cameras that a viewer has been sent: by id, the camera and its revision. It holds
+/// the camera, so that a new camera with the same id is recognized as different.
 pub struct Announced(BTreeMap<String, (Arc<Camera>, u64)>);
 
 impl Announced {
-    /// Begins with all cameras that this visitor may see; the `hello` that tells of them.
+    /// Starts with all cameras that this visitor may see. Returns the `hello` event with them
+    /// too.
     pub fn hello(hub: &Hub, visitor: &Visitor) -> (Self, String) {
         let cameras = visitor.cameras();
         let told = cameras.iter().map(told).collect();
@@ -26,7 +27,7 @@ impl Announced {
         (Self(told), hello.to_string())
     }
 
-    /// What has changed since: `camera` and `gone` events.
+    /// The changes since the last call: `camera` and `gone` events.
     pub fn changes(&mut self, visitor: &Visitor) -> Vec<String> {
         let mut events = Vec::new();
         let cameras = visitor.cameras();
@@ -75,7 +76,7 @@ fn describe(camera: &Camera) -> Value {
     described
 }
 
-/// A command that was passed over, in whole or for one camera.
+/// The event for a command that was ignored, entirely or for one camera.
 pub fn error(code: &str, message: &str, camera: Option<&String>) -> String {
     let mut event = json!({ "type": "error", "code": code, "message": shown(message) });
     if let Some(camera) = camera {
@@ -84,12 +85,12 @@ pub fn error(code: &str, message: &str, camera: Option<&String>) -> String {
     event.to_string()
 }
 
-/// The hub's time, with the viewer's echoed.
+/// The hub's time, with the viewer's time echoed.
 pub fn pong(t: &serde_json::Number, now: Timestamp) -> String {
     json!({ "type": "pong", "t": t, "time": now.0 }).to_string()
 }
 
-/// What was sent and dropped for each camera, and its viewers.
+/// Frames sent and dropped for each camera, and its number of viewers.
 pub fn stats(now: Timestamp, watched: &Watched) -> String {
     let counts = watched.counts().map(|(id, sent, dropped, viewers)| {
         let count = json!({ "sent": sent, "dropped": dropped, "viewers": viewers });

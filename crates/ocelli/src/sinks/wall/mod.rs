@@ -1,11 +1,11 @@
 //! `WS /ws/cameras`: any number of cameras over one WebSocket.
 //!
-//! A viewer holds a cursor for each camera it watches. When the socket has taken
-//! the last message, the next camera in turn that has something newer gives its
-//! newest; nothing is made ready before that, so nothing can queue.
+//! A viewer has a cursor for each camera it watches. When the socket has taken the last
+//! message, the next camera in turn that has something newer provides its newest frame.
+//! Nothing is prepared before that, so nothing can queue.
 //!
-//! [`command`] reads what viewers send, [`watch`] is what one viewer watches,
-//! [`event`] words what the `ocelli.v2` form adds.
+//! [`command`] parses what viewers send, [`watch`] holds a viewer's subscriptions,
+//! [`event`] formats the additional events of the `ocelli.v2` form.
 
 mod command;
 mod event;
@@ -37,14 +37,14 @@ use std::time::Duration;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 use watch::Watched;
 
-/// The subprotocol that adds what the plain form lacks.
+/// The subprotocol that adds events and credit to the plain form.
 const V2: &str = "ocelli.v2";
-/// How often a viewer of the `ocelli.v2` form is told its counts.
+/// How often a viewer of the `ocelli.v2` form is sent its counts.
 const STATS_INTERVAL: Duration = Duration::from_secs(1);
-/// How many faults of one command are told.
-const ERRORS_TOLD: usize = 8;
+/// How many errors of one command are reported.
+const MAX_ERROR_EVENTS: usize = 8;
 
-/// This sink's addresses.
+/// This sink's routes.
 pub(super) fn routes() -> Router<Arc<Identity>> {
     Router::new().route("/ws/cameras", any(open))
 }
@@ -68,7 +68,7 @@ async fn open(
         request,
         v2.then_some(V2),
         move |socket| async move {
-            tracing::debug!(peer = %remote, v2, "a viewer came");
+            tracing::debug!(peer = %remote, v2, "a viewer connected");
             let (transport, form) = if v2 {
                 (Transport::WallV2, Form::V2)
             } else {
@@ -79,7 +79,7 @@ async fn open(
             sender.run(&mut viewer).await;
             let (sent, dropped) = viewer.watched.totals();
             let ignored = viewer.ignored;
-            tracing::debug!(peer = %remote, sent, dropped, ignored, "a viewer left");
+            tracing::debug!(peer = %remote, sent, dropped, ignored, "a viewer disconnected");
         },
     )
 }
@@ -95,13 +95,13 @@ struct Viewer {
 }
 
 struct Extras {
-    /// Events to be told, in order; bounded, for while it is not empty nothing is read.
+    /// Events to send, in order. Bounded, because nothing is read while it is not empty.
     events: VecDeque<String>,
     announced: Announced,
     stats: Interval,
 }
 
-/// What of a command could not be carried out.
+/// The parts of a command that failed.
 struct Faults {
     count: u64,
     /// The first few, as events.
@@ -140,7 +140,7 @@ impl Viewer {
         }
     }
 
-    /// Brings what it watches in line with what has changed.
+    /// Updates the subscriptions and the events after a change.
     fn follow(&mut self, socket: &mut Socket) {
         if self.visitor.has_lapsed() {
             return socket.close(close::UNAUTHORIZED, LAPSED);
@@ -152,9 +152,9 @@ impl Viewer {
         }
     }
 
-    fn obey(&mut self, text: &str) {
+    fn execute_text(&mut self, text: &str) {
         let faults = match Command::parse(text) {
-            Ok(command) => self.carry_out(command),
+            Ok(command) => self.execute(command),
             Err(message) => Faults::one(event::error("malformed_command", &message, None)),
         };
         self.ignored += faults.count;
@@ -164,12 +164,12 @@ impl Viewer {
         }
     }
 
-    /// Carries out a command; what of it could not be.
-    fn carry_out(&mut self, command: Command) -> Faults {
+    /// Executes a command. Returns the parts that failed.
+    fn execute(&mut self, command: Command) -> Faults {
         let v2 = self.v2.is_some();
         let unknown = match command {
             Command::Subscribe { cameras, wish } => {
-                // The plain form knows no pace: the socket alone sets it.
+                // The plain form has no pace: only the socket limits it.
                 let wish = if v2 { wish } else { Default::default() };
                 self.watched.subscribe(&cameras, wish)
             }
@@ -189,21 +189,16 @@ impl Viewer {
             Command::Credit { .. } | Command::Retry { .. } | Command::Ping { .. } => {
                 return Faults::one(event::error(
                     "malformed_command",
-                    "only ocelli.v2 has it",
+                    "this command needs the subprotocol ocelli.v2",
                     None,
                 ));
             }
         };
-        let words = |id: &String| {
-            event::error(
-                "unknown_camera",
-                "there is no such camera to watch",
-                Some(id),
-            )
-        };
+        let words =
+            |id: &String| event::error("unknown_camera", "there is no such camera", Some(id));
         Faults {
             count: unknown.len() as u64,
-            told: unknown.iter().take(ERRORS_TOLD).map(words).collect(),
+            told: unknown.iter().take(MAX_ERROR_EVENTS).map(words).collect(),
         }
     }
 }
@@ -239,7 +234,7 @@ impl Delivery for Viewer {
 
     fn text(&mut self, text: String, socket: &mut Socket) {
         let work = Work::begin();
-        self.obey(&text);
+        self.execute_text(&text);
         socket.charge(work.took());
     }
 }

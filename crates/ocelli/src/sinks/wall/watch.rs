@@ -1,5 +1,4 @@
-//! What one viewer of the wall watches: its subscriptions, their credit and pace,
-//! and whose turn it is.
+//! The subscriptions of one viewer of the wall, with their credit, pace and turn.
 
 use super::command::Wish;
 use crate::visitor::Visitor;
@@ -11,44 +10,44 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// Credit that may stand at most.
+/// The most credit a camera can have.
 const CREDIT_LIMIT: u32 = 8;
-/// The slowest pace: what is slower yet is far beyond what a clock can add up.
+/// The slowest pace. Longer intervals would overflow time arithmetic.
 const SLOWEST: Duration = Duration::from_secs(24 * 3600);
 /// The id that means every camera.
 const ALL: &str = "*";
 
-/// One camera that the viewer watches.
+/// One subscription.
 struct Watch {
     camera: Arc<Camera>,
     subscription: Subscription,
     wish: Wish,
-    /// Frames that may still be sent; absent where the socket alone sets the pace.
+    /// Frames that may still be sent; none if only the socket sets the pace.
     credit: Option<u32>,
     interval: Option<Duration>,
     not_before: Instant,
 }
 
-/// All that a viewer watches.
+/// All subscriptions of a viewer.
 pub struct Watched {
     hub: Arc<Hub>,
     visitor: Visitor,
     ready: Arc<Ready>,
     watches: Vec<Option<Watch>>,
     tokens: BTreeMap<String, Token>,
-    /// The wish that goes for every camera, those that come later included.
+    /// The wish for all cameras, including those added later.
     all: Option<Wish>,
-    /// What was unsubscribed by name from under `all`.
+    /// Cameras that were unsubscribed by id while `all` is set.
     except: BTreeSet<String>,
-    /// Cameras that have something newer before their pace lets it go.
+    /// Cameras with a newer frame that their pace does not allow yet.
     due: BTreeSet<(Instant, Token)>,
     timer: Pin<Box<Sleep>>,
-    /// Counts of subscriptions that ended.
+    /// Frames sent and dropped by subscriptions that ended.
     past: (u64, u64),
 }
 
 impl Watched {
-    /// Nothing yet, of what this visitor may watch.
+    /// No subscriptions yet; the visitor determines what may be watched.
     pub fn new(hub: Arc<Hub>, visitor: Visitor) -> Self {
         Self {
             hub,
@@ -64,7 +63,7 @@ impl Watched {
         }
     }
 
-    /// What it waits on, to lend it an outlet.
+    /// The readiness that a direct write needs.
     pub fn ready(&self) -> &Ready {
         &self.ready
     }
@@ -74,14 +73,14 @@ impl Watched {
         self.visitor.may_watch(camera.id()).then_some(camera)
     }
 
-    /// Subscribes; the ids that mean no camera this viewer may see.
+    /// Subscribes. Returns the ids that match no camera this viewer may see.
     pub fn subscribe(&mut self, ids: &BTreeSet<String>, wish: Wish) -> Vec<String> {
         let mut unknown = Vec::new();
         for id in ids {
             if id == ALL {
                 self.all = Some(wish);
                 self.except.clear();
-                // Those that play already take the new wish too.
+                // Cameras that are already subscribed get the new wish too.
                 for camera in self.visitor.cameras() {
                     self.watch(camera, wish);
                 }
@@ -98,7 +97,7 @@ impl Watched {
         unknown
     }
 
-    /// Ends subscriptions; ids that are not subscribed do no harm.
+    /// Ends subscriptions. Ids that are not subscribed are ignored.
     pub fn unsubscribe(&mut self, ids: &BTreeSet<String>) {
         for id in ids {
             if id == ALL {
@@ -115,9 +114,9 @@ impl Watched {
         }
     }
 
-    /// Brings what is watched in line with the cameras there are: `*` takes those
-    /// that came, those that went are let go, and where another camera has taken
-    /// an id its pictures follow.
+    /// Updates the subscriptions to the current cameras: with `*`, new cameras are added;
+    /// removed cameras are dropped; if another camera has taken over an id, its pictures
+    /// follow.
     pub fn follow_all(&mut self) {
         let watched = self.tokens.iter().filter_map(|(id, &token)| {
             let watch = self.watches[token].as_ref()?;
@@ -159,11 +158,11 @@ impl Watched {
             watch.interval = interval;
             watch.not_before = Instant::now();
             watch.subscription.set_prompt(prompt);
-            self.ready.raise(token);
+            self.ready.enqueue(token);
             return;
         }
-        // The new subscription begins before the old one ends, so that a change
-        // of stream or of camera never lets an upstream rest in between.
+        // The new subscription starts before the old one ends, so that a change of stream or camera
+        // never stops an upstream in between.
         let free = self.watches.iter().position(Option::is_none);
         let token = free.unwrap_or(self.watches.len());
         let id = camera.id().as_str().to_owned();
@@ -196,12 +195,12 @@ impl Watched {
         self.due.retain(|&(_, due)| due != token);
     }
 
-    /// Adds credit; the ids that are not subscribed.
+    /// Adds credit. Returns the ids that are not subscribed.
     pub fn add_credit(&mut self, add: &BTreeMap<String, u32>) -> Vec<String> {
         let mut unknown = Vec::new();
         for (id, &more) in add {
-            // Nearly always the id is the one that frames carry; finding the camera
-            // of any other form costs more than sending its frame.
+            // Nearly always the id is the one that frames carry. Finding the camera of any other
+            // form costs more than sending its frame.
             let token = self.tokens.get(id).copied().or_else(|| {
                 let camera = self.visible(id)?;
                 self.tokens.get(camera.id().as_str()).copied()
@@ -213,13 +212,13 @@ impl Watched {
             };
             if let Some(credit) = &mut watch.credit {
                 *credit = credit.saturating_add(more).min(CREDIT_LIMIT);
-                self.ready.raise(token);
+                self.ready.enqueue(token);
             }
         }
         unknown
     }
 
-    /// Tries failed cameras again at once; the ids that mean no camera.
+    /// Retries failed cameras at once. Returns the ids that match no camera.
     pub fn retry(&mut self, ids: &BTreeSet<String>) -> Vec<String> {
         let mut unknown = Vec::new();
         for id in ids {
@@ -246,7 +245,7 @@ impl Watched {
 
     fn take(&mut self, token: Token, cx: &mut Context<'_>) -> Option<Frame> {
         let watch = self.watches.get_mut(token)?.as_mut()?;
-        // Without credit nothing is done: when it comes, the token is raised.
+        // Without credit nothing is taken: when credit arrives, the token is raised.
         if watch.credit == Some(0) {
             return None;
         }
@@ -258,7 +257,7 @@ impl Watched {
                 return None;
             }
             let frame = watch.subscription.take()?;
-            // Counted from when it was due, so that the pace is kept on average.
+            // Counted from the due time, so that the pace is right on average.
             watch.not_before = (watch.not_before + interval).max(now + interval / 2);
             return Some(watch.spent_on(frame));
         }
@@ -266,7 +265,7 @@ impl Watched {
         Some(watch.spent_on(frame))
     }
 
-    /// Gives their turn to the cameras whose time has come, and waits for the next.
+    /// Raises the cameras whose time has come, and sets the timer for the next one.
     fn raise_due(&mut self, cx: &mut Context<'_>) {
         loop {
             let Some(&(when, token)) = self.due.first() else {
@@ -279,11 +278,11 @@ impl Watched {
                 return;
             }
             self.due.pop_first();
-            self.ready.raise(token);
+            self.ready.enqueue(token);
         }
     }
 
-    /// For each camera: its id, frames sent, frames dropped, and its viewers.
+    /// For each camera: its id, frames sent, frames dropped, and its number of viewers.
     pub fn counts(&self) -> impl Iterator<Item = (&str, u64, u64, usize)> {
         self.tokens.iter().filter_map(|(id, &token)| {
             let watch = self.watches[token].as_ref()?;
@@ -297,7 +296,7 @@ impl Watched {
         })
     }
 
-    /// Frames sent and dropped in all.
+    /// Frames sent and dropped in total.
     pub fn totals(&self) -> (u64, u64) {
         self.counts().fold(self.past, |total, count| {
             (total.0 + count.1, total.1 + count.2)

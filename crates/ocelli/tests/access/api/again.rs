@@ -1,5 +1,5 @@
-//! Names that are given again: what was good for an app, a camera or a role that is gone is
-//! not good for the one that has its name now.
+//! Reused names: credentials for a deleted app or camera, or for earlier roles, are not valid
+//! for a new one with the same name.
 
 use super::{ADMIN, Answer, Browser, OCELLI, PASSWORD, admin, code_in, private_hub, send, token};
 use crate::support::http::{call, get};
@@ -8,7 +8,7 @@ use crate::support::tempdir::Dir;
 use ocelli_testkit::Hub;
 use serde_json::{Value, json};
 
-/// How many cameras a token in the address shows; or the refusal's status.
+/// Returns how many cameras a token in the URL shows, or the status of the refusal.
 async fn seen(hub: &Hub, token: &str) -> Result<usize, u16> {
     let cameras = get(hub.addr(), &format!("/api/v1/cameras?token={token}")).await;
     match cameras.status() {
@@ -17,7 +17,7 @@ async fn seen(hub: &Hub, token: &str) -> Result<usize, u16> {
     }
 }
 
-/// What the administrator made or did.
+/// Calls the API as the administrator and returns the `data` of the response.
 async fn done(hub: &Hub, line: &str, body: Value) -> Value {
     let body = if body.is_null() {
         String::new()
@@ -36,7 +36,7 @@ fn text(of: &Value, field: &str) -> String {
         .to_owned()
 }
 
-/// A key for room `cam` of app `barn`; its id.
+/// Mints a key for room `cam` of app `barn`; returns its id.
 async fn mint(hub: &Hub) -> String {
     let made = done(
         hub,
@@ -72,13 +72,13 @@ async fn wall(hub: &Hub) -> String {
 }
 
 #[tokio::test]
-async fn a_camera_of_the_same_name_is_not_opened_by_what_opened_the_last() {
+async fn tokens_of_a_deleted_camera_do_not_open_a_new_one_of_the_same_name() {
     let (hub, _dir) = private_hub();
     make_barn(&hub).await;
     let first = mint(&hub).await;
     let (played, walled) = (play(&hub).await, wall(&hub).await);
     let both = [&played, &walled];
-    // Another key of the same camera changes nothing.
+    // A further key for the same camera changes nothing.
     let second = mint(&hub).await;
     revoke(&hub, &first).await;
     for token in both {
@@ -90,14 +90,18 @@ async fn a_camera_of_the_same_name_is_not_opened_by_what_opened_the_last() {
     assert_eq!(seen(&hub, &walled).await, Ok(0));
     assert_eq!(seen(&hub, &wall(&hub).await).await, Ok(1));
 
-    // A camera that is fetched, after one that pushed, after one that was fetched.
+    // A fetched camera replaces the pushed one, and then another fetched camera replaces that.
     revoke(&hub, &third).await;
     let camera = json!({ "app": "barn", "room": "cam", "source": "rtsp://10.0.0.7/x" });
     let mut tokens: Vec<String> = Vec::new();
     for _ in 0..2 {
         done(&hub, "POST /api/v1/cameras", camera.clone()).await;
         for token in &tokens {
-            assert_eq!(seen(&hub, token).await, Err(401), "of the last");
+            assert_eq!(
+                seen(&hub, token).await,
+                Err(401),
+                "token of a deleted camera"
+            );
         }
         tokens.push(play(&hub).await);
         done(
@@ -108,14 +112,14 @@ async fn a_camera_of_the_same_name_is_not_opened_by_what_opened_the_last() {
         .await;
         assert!(
             seen(&hub, &tokens[tokens.len() - 1]).await.is_ok(),
-            "it is the same camera"
+            "still the same camera"
         );
         done(&hub, "DELETE /api/v1/cameras/barn%2Fcam", Value::Null).await;
     }
 }
 
 #[tokio::test]
-async fn an_app_of_the_same_name_knows_nothing_of_the_last() {
+async fn an_app_inherits_nothing_from_a_deleted_app_of_the_same_name() {
     let (hub, _dir) = private_hub();
     make_barn(&hub).await;
     let key = mint(&hub).await;
@@ -130,7 +134,7 @@ async fn an_app_of_the_same_name_knows_nothing_of_the_last() {
     assert_eq!(made.status(), 201);
     let role = json!([{ "app": "barn", "role": "operator" }]);
     let (bob, _) = Browser::user(&hub, "bob", role).await;
-    assert_eq!(seen(&hub, &played).await, Ok(2), "and the public one");
+    assert_eq!(seen(&hub, &played).await, Ok(2), "including the public one");
     revoke(&hub, &key).await;
     done(&hub, "DELETE /api/v1/apps/barn", Value::Null).await;
     assert_eq!(seen(&hub, &played).await, Err(401));
@@ -149,7 +153,7 @@ async fn an_app_of_the_same_name_knows_nothing_of_the_last() {
 }
 
 #[tokio::test]
-async fn nor_of_one_that_stood_in_the_configuration() {
+async fn an_app_inherits_nothing_from_an_app_removed_from_the_configuration() {
     let dir = Dir::new("again");
     let start = |lines: &str| {
         let builder = configured(&dir, &format!("listen = \"127.0.0.1:0\"\n{lines}"));
@@ -178,7 +182,7 @@ async fn nor_of_one_that_stood_in_the_configuration() {
 }
 
 #[tokio::test]
-async fn tokens_outlast_a_restart_of_the_hub() {
+async fn tokens_survive_a_restart_of_the_hub() {
     let dir = Dir::new("again");
     let start = || {
         let builder = Hub::builder(OCELLI).env("OCELLI_ADMIN_TOKEN", ADMIN);
@@ -210,9 +214,9 @@ async fn set_up(hub: &Hub, link: &Value, password: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn a_link_for_a_password_is_void_when_the_roles_change() {
+async fn a_password_link_is_void_when_the_roles_change() {
     let (hub, _dir) = private_hub();
-    // Somebody has to be an administrator.
+    // There must be an administrator.
     Browser::user(&hub, "ann", json!([{ "role": "admin" }])).await;
     let viewer = json!([{ "app": "yard", "role": "viewer" }]);
     let made = done(
@@ -222,12 +226,12 @@ async fn a_link_for_a_password_is_void_when_the_roles_change() {
     )
     .await;
     let line = format!("PATCH /api/v1/users/{}", text(&made, "id"));
-    // Somebody who hands out links to viewers does not get at an administrator by one.
+    // A user who creates links for viewers must not gain an administrator's access through one.
     done(&hub, &line, json!({ "roles": [{ "role": "admin" }] })).await;
     set_up(&hub, &made, PASSWORD)
         .await
         .is_problem(401, "the code");
-    // A link that is asked for with the change is for the new roles.
+    // A link created together with a change of roles is for the new roles.
     let both = json!({ "roles": viewer, "resetPassword": true });
     let made = done(&hub, &line, both).await;
     done(&hub, &line, json!({ "name": "victor" })).await;
@@ -235,7 +239,7 @@ async fn a_link_for_a_password_is_void_when_the_roles_change() {
     let vic = set_up(&hub, &made, PASSWORD).await;
     let vic = Browser::of(hub.addr(), &vic);
     assert_eq!(vic.name().await, "victor", "another name, the same roles");
-    // One's own new password ends it as well.
+    // Changing one's password also voids the link.
     let made = done(&hub, &line, json!({ "resetPassword": true })).await;
     let change = json!({ "old": PASSWORD, "new": "another horse" });
     let changed = vic.call("POST /api/v1/session/password", change).await;
@@ -243,7 +247,7 @@ async fn a_link_for_a_password_is_void_when_the_roles_change() {
     set_up(&hub, &made, PASSWORD)
         .await
         .is_problem(401, "the code");
-    // And so does the end of the account.
+    // Deleting the account also voids the link.
     let made = done(&hub, &line, json!({ "resetPassword": true })).await;
     done(&hub, &line.replace("PATCH", "DELETE"), Value::Null).await;
     set_up(&hub, &made, PASSWORD)
@@ -252,7 +256,7 @@ async fn a_link_for_a_password_is_void_when_the_roles_change() {
 }
 
 #[tokio::test]
-async fn a_wall_without_cameras_is_still_its_apps_own() {
+async fn a_wall_without_cameras_still_belongs_to_its_app() {
     let (hub, _dir) = private_hub();
     let scoped = async |app: &str| {
         let body = json!({ "name": app, "scope": "app", "appId": app });
@@ -287,7 +291,7 @@ async fn a_wall_without_cameras_is_still_its_apps_own() {
 }
 
 #[tokio::test]
-async fn a_stranger_is_told_no_name_of_a_private_app() {
+async fn names_of_private_apps_are_hidden_from_unauthorized_clients() {
     let (hub, _dir) = private_hub();
     let viewer = json!([{ "app": "live", "role": "viewer" }]);
     let (vic, _) = Browser::user(&hub, "vic", viewer).await;

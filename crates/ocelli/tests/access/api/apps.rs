@@ -1,4 +1,4 @@
-//! Apps: made, changed, deleted, gone private.
+//! Apps: created, changed, deleted, made private.
 
 use super::{ADMIN, admin, hub, token};
 use crate::support::http::{call, get};
@@ -6,7 +6,7 @@ use crate::support::wall::Wall;
 use serde_json::json;
 
 #[tokio::test]
-async fn apps_are_made_changed_and_deleted() {
+async fn apps_are_created_changed_and_deleted() {
     let (hub, _dir) = hub();
     let made = admin(
         &hub,
@@ -78,7 +78,7 @@ async fn apps_are_made_changed_and_deleted() {
     ] {
         admin(&hub, line, body).await.is_problem(status, word);
     }
-    // Its tokens go with it, and do not come back with another of its name.
+    // Its tokens are deleted with it, and stay invalid for a new app of the same name.
     let inside = token(
         &hub,
         json!({ "name": "a", "scope": "app", "appId": "barn" }),
@@ -98,7 +98,7 @@ async fn apps_are_made_changed_and_deleted() {
 }
 
 #[tokio::test]
-async fn an_app_that_goes_private_is_out_of_sight_at_once() {
+async fn an_app_that_turns_private_is_hidden_at_once() {
     let (hub, _dir) = hub();
     let mut wall = Wall::v2(hub.addr()).await;
     wall.say(json!({ "cmd": "subscribe", "cameras": ["*"] }))
@@ -132,7 +132,7 @@ async fn an_app_that_goes_private_is_out_of_sight_at_once() {
 }
 
 #[tokio::test]
-async fn streams_that_play_end_when_their_app_goes_private() {
+async fn playing_streams_end_when_their_app_turns_private() {
     use ocelli_testkit::websocket::RawSocket;
     let (hub, _dir) = hub();
     let mut viewer = Wall::open(hub.addr(), "/live/ws?app=live&room=cam1", None).await;
@@ -147,13 +147,13 @@ async fn streams_that_play_end_when_their_app_goes_private() {
     let body = r#"{"publicPlayback":false}"#;
     let changed = admin(&hub, "PATCH /api/v1/apps/live", body).await;
     assert_eq!(changed.status(), 200);
-    // The last chunk of the body: it ends as it should, and it does end.
+    // The last chunk of the body: the stream ends, and ends cleanly.
     assert!(mjpeg.body(&head).await.ends_with("\r\n0\r\n\r\n"));
     assert_eq!(viewer.close_code().await, Some(4401));
 }
 
 #[tokio::test]
-async fn a_client_that_leaves_in_the_middle_leaves_nothing_half_done() {
+async fn a_request_aborted_by_the_client_leaves_no_partial_change() {
     use ocelli_testkit::websocket::RawSocket;
     let (hub, _dir) = hub();
     let body = r#"{"publicPlayback":false}"#;
@@ -166,7 +166,7 @@ async fn a_client_that_leaves_in_the_middle_leaves_nothing_half_done() {
     let mut socket = RawSocket::connect(hub.addr()).await;
     socket.say(text.as_bytes()).await;
     drop(socket);
-    // The change may have come to nothing; then neither the store nor the hub has it.
+    // The change may not have been applied; then neither the store nor the hub has it.
     let changed = admin(&hub, "PATCH /api/v1/apps/live", "{}").await.json();
     let frame = get(hub.addr(), "/live/live/cam1/frame.jpg").await;
     let public = changed["data"]["publicPlayback"] == true;

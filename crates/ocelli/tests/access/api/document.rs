@@ -1,4 +1,4 @@
-//! What the interface says of itself, and of bodies that do not fit.
+//! The OpenAPI document, and request bodies that do not match it.
 
 use super::matrix::calls;
 use super::{ADMIN, admin, hub};
@@ -88,7 +88,7 @@ async fn bodies_are_checked_field_by_field() {
 }
 
 #[tokio::test]
-async fn the_interface_describes_itself() {
+async fn the_api_serves_its_own_description() {
     let (hub, _dir) = hub();
     let document = get(hub.addr(), "/api/v1/openapi.json").await.json();
     assert!(
@@ -101,7 +101,7 @@ async fn the_interface_describes_itself() {
         (&scheme["type"], &scheme["scheme"]),
         (&json!("http"), &json!("bearer"))
     );
-    // Each reference leads somewhere.
+    // Each reference can be resolved.
     let text = document.to_string();
     for (at, _) in text.match_indices("\"$ref\":\"#") {
         let reference = &text[at + 9..];

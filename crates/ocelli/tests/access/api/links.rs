@@ -1,11 +1,11 @@
-//! Play tokens and wall links: made within what one may share.
+//! Play tokens and wall links: limited to the cameras their creator may share.
 
 use super::{ADMIN, Browser, admin, private_hub};
 use crate::support::http::get;
 use serde_json::{Value, json};
 
 #[tokio::test]
-async fn a_play_token_opens_its_camera_and_nothing_else() {
+async fn a_play_token_opens_only_its_camera() {
     let (hub, _dir) = private_hub();
     let made = admin(
         &hub,
@@ -51,7 +51,7 @@ async fn a_play_token_opens_its_camera_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn wall_links_are_made_listed_and_revoked_within_what_one_may_share() {
+async fn wall_links_are_created_listed_and_revoked_within_the_users_share_permissions() {
     let (hub, _dir) = private_hub();
     let operator =
         json!([{ "app": "yard", "role": "operator" }, { "app": "live", "role": "viewer" }]);
@@ -60,7 +60,7 @@ async fn wall_links_are_made_listed_and_revoked_within_what_one_may_share() {
         let body = json!({ "name": "the yard", "cameras": cameras, "ttl": 60 });
         bob.call("POST /api/v1/walls", body).await
     };
-    // Watching is not sharing.
+    // Permission to watch does not include permission to share.
     make(json!(["yard/gate", "cam1"]))
         .await
         .is_problem(404, "\"cam1\"");
@@ -87,7 +87,7 @@ async fn wall_links_are_made_listed_and_revoked_within_what_one_may_share() {
     assert_eq!(
         bob.get("/api/v1/walls").await.json()["total"],
         1,
-        "not his to share"
+        "a camera this user may not share"
     );
     let line = format!(
         "DELETE /api/v1/walls/{}",
@@ -100,7 +100,7 @@ async fn wall_links_are_made_listed_and_revoked_within_what_one_may_share() {
     let seen = seen.json()["data"].clone();
     assert_eq!(seen.as_array().map(Vec::len), Some(1), "{seen}");
     assert_eq!(seen[0]["id"], "yard/gate");
-    // Whoever has the link is told which wall that is, and nobody else is.
+    // The wall link shows the name of its wall; other credentials do not.
     let told = get(hub.addr(), &format!("/api/v1/session?token={token}")).await;
     let told = told.json()["data"].clone();
     let wall = json!({ "name": "the yard", "expiresAt": made["expiresAt"] });

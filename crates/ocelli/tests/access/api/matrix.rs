@@ -1,4 +1,4 @@
-//! Each role at each call, from the document's own list of calls.
+//! Each role against each API call, with the calls taken from the OpenAPI document.
 
 use super::{Browser, admin, hub, token};
 use crate::support::http::{call, get};
@@ -6,37 +6,37 @@ use ocelli::auth::PERMISSIONS;
 use ocelli_testkit::Hub;
 use serde_json::{Value, json};
 
-/// What a call needs.
+/// What a call requires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Need {
     /// Nothing.
     Nothing,
-    /// A user who is signed in.
+    /// A signed-in user.
     SignedIn,
-    /// A permission, in the app that the address names.
+    /// A permission in the app that the path names.
     In(&'static str),
     /// A permission for all apps and the hub.
     HubWide(&'static str),
-    /// The same, or a user who is signed in.
+    /// The same, or a signed-in user.
     OwnOr(&'static str),
 }
 use Need::{HubWide, In, Nothing, OwnOr, SignedIn};
 
-/// A call of the document.
+/// An API call of the document.
 pub struct Call {
-    /// Method and address as the document has them.
+    /// Method and path, as in the document.
     pub template: String,
-    /// The same with everything filled in.
+    /// The same with all parameters filled in.
     line: String,
     need: Need,
 }
 
 fn known(permission: &Value) -> &'static str {
     let found = PERMISSIONS.iter().find(|known| permission == **known);
-    found.unwrap_or_else(|| panic!("{permission} is no permission"))
+    found.unwrap_or_else(|| panic!("unknown permission {permission}"))
 }
 
-/// Each call of the document, and what it declares.
+/// Returns the calls of the document with the requirements it declares.
 pub fn calls(document: &Value) -> Vec<Call> {
     let mut calls = Vec::new();
     for (path, methods) in document["paths"].as_object().expect("paths") {
@@ -63,7 +63,7 @@ pub fn calls(document: &Value) -> Vec<Call> {
             let line = template.replace("{app}", "yard").replace("{room}", "gate");
             let line = line.replace("{id}", "none");
             let line = line.replace("{camera}", "yard%2Fgate");
-            assert!(!line.contains('{'), "{line}: fill in what is new");
+            assert!(!line.contains('{'), "{line}: fill in the new parameter");
             calls.push(Call {
                 template,
                 line,
@@ -71,12 +71,12 @@ pub fn calls(document: &Value) -> Vec<Call> {
             });
         }
     }
-    // It ends the session of whoever calls it, so it comes last.
+    // This call ends the caller's session, so it comes last.
     calls.sort_by_key(|call| call.template == "DELETE /api/v1/session");
     calls
 }
 
-/// What each call needs, as it was decided; a new call is to be decided here too.
+/// The intended requirement of each call. A new call must be added here too.
 const DECIDED: &[(&str, Need)] = &[
     ("DELETE /api/v1/apps/{app}", In("app:delete")),
     ("DELETE /api/v1/apps/{app}/streams/{id}", In("stream:stop")),
@@ -134,19 +134,19 @@ const DECIDED: &[(&str, Need)] = &[
     ("POST /api/v1/walls", In("camera:share")),
 ];
 
-/// Somebody, and what they may do as it was decided.
-struct Somebody {
+/// A caller, and the permissions intended for it.
+struct Caller {
     name: String,
-    /// The token they send, if it is one.
+    /// The token it sends, if it uses one.
     token: String,
-    /// The browser they use, if they are signed in.
+    /// The browser it uses, if it is signed in.
     browser: Option<Browser>,
     permissions: Vec<String>,
     app: Option<&'static str>,
 }
 
-impl Somebody {
-    /// Whether they may make a call.
+impl Caller {
+    /// Whether it may make a call.
     fn may(&self, call: &Call) -> bool {
         let has = |wanted: &str| {
             let kind = wanted.split(':').next().unwrap_or_default();
@@ -158,7 +158,7 @@ impl Somebody {
             Nothing => true,
             SignedIn => signed_in,
             In(permission) => {
-                // Series are seen by whoever sees app `live`.
+                // Series are visible to callers that may see app `live`.
                 let home = match &call.line {
                     line if line.contains("/yard") => Some("yard"),
                     line if line.contains("/api/v1/series") => Some("live"),
@@ -180,8 +180,7 @@ impl Somebody {
             };
             let what = format!("{}: {}: {answer:?}", self.name, one.line);
             if self.may(one) {
-                // They may be told that the body or the state is not right, but not
-                // who they are.
+                // The hub may reject the body or the state, but not the caller.
                 assert!(![401, 403].contains(&answer.status()), "{what}");
                 continue;
             }
@@ -206,14 +205,14 @@ fn texts(list: &[&str]) -> Vec<String> {
     list.iter().map(ToString::to_string).collect()
 }
 
-async fn with_token(hub: &Hub, permissions: Vec<String>, app: Option<&'static str>) -> Somebody {
+async fn with_token(hub: &Hub, permissions: Vec<String>, app: Option<&'static str>) -> Caller {
     let scope = if app.is_some() { "app" } else { "global" };
     let name = format!("a token of {app:?} with {permissions:?}");
     let mut body = json!({ "name": "n", "scope": scope, "permissions": permissions });
     if let Some(app) = app {
         body["appId"] = app.into();
     }
-    Somebody {
+    Caller {
         name,
         token: token(hub, body).await,
         browser: None,
@@ -223,7 +222,7 @@ async fn with_token(hub: &Hub, permissions: Vec<String>, app: Option<&'static st
 }
 
 #[tokio::test]
-async fn each_call_needs_what_was_decided() {
+async fn each_call_requires_the_intended_permission() {
     let (hub, _dir) = hub();
     let document = get(hub.addr(), "/api/v1/openapi.json").await.json();
     let mut declared: Vec<_> = calls(&document)
@@ -240,11 +239,11 @@ async fn each_call_needs_what_was_decided() {
 }
 
 #[tokio::test]
-async fn each_role_may_call_what_its_permissions_say_and_no_more() {
+async fn each_role_may_make_exactly_the_calls_its_permissions_allow() {
     let (hub, _dir) = hub();
     let document = get(hub.addr(), "/api/v1/openapi.json").await.json();
     let calls = calls(&document);
-    let mut everybody = vec![Somebody {
+    let mut everybody = vec![Caller {
         name: "anybody".to_owned(),
         token: String::new(),
         browser: None,
@@ -252,8 +251,8 @@ async fn each_role_may_call_what_its_permissions_say_and_no_more() {
         app: None,
     }];
 
-    // Tokens: each permission alone, all others together, each kind, everything, the
-    // same in the right app and in another.
+    // Tokens: each permission by itself, all others together, each kind, all permissions, and
+    // the same in the right app and in another.
     for permission in PERMISSIONS {
         let others = PERMISSIONS.iter().filter(|other| *other != permission);
         let others = others.map(ToString::to_string).collect();
@@ -267,7 +266,7 @@ async fn each_role_may_call_what_its_permissions_say_and_no_more() {
         everybody.push(with_token(&hub, texts(&["*"]), Some(app)).await);
     }
 
-    // Users: each role for all apps, in the right one, and in another.
+    // Users: each role for all apps, in the right app, and in another.
     for (role, permissions) in [
         ("admin", &["*"][..]),
         (
@@ -283,7 +282,7 @@ async fn each_role_may_call_what_its_permissions_say_and_no_more() {
             let name = format!("{role} of {app:?}");
             let roles = json!([{ "app": app, "role": role }]);
             let (browser, _) = Browser::user(&hub, &name, roles).await;
-            everybody.push(Somebody {
+            everybody.push(Caller {
                 name,
                 token: String::new(),
                 browser: Some(browser),
@@ -293,13 +292,13 @@ async fn each_role_may_call_what_its_permissions_say_and_no_more() {
         }
     }
 
-    // Links: to watch, and for nothing else.
+    // Links: they permit watching and nothing else.
     let played = admin(&hub, "GET /api/v1/apps/yard/play-token/gate", "").await;
     let wall = json!({ "name": "w", "cameras": ["yard/gate"] }).to_string();
     let wall = admin(&hub, "POST /api/v1/walls", &wall).await;
     for (name, answer) in [("a play token", played), ("a wall link", wall)] {
         let token = answer.json()["data"]["token"].clone();
-        everybody.push(Somebody {
+        everybody.push(Caller {
             name: name.to_owned(),
             token: token.as_str().expect("a token").to_owned(),
             browser: None,
@@ -311,6 +310,6 @@ async fn each_role_may_call_what_its_permissions_say_and_no_more() {
     for somebody in &everybody {
         somebody.check(&hub, &calls).await;
     }
-    // Nothing was harmed by all of that.
+    // The calls above must not have changed anything.
     assert_eq!(admin(&hub, "GET /api/v1/apps/yard", "").await.status(), 200);
 }

@@ -1,6 +1,6 @@
-//! The HTTP interface: who may call what, apps, tokens, users, links, the document.
+//! The HTTP API: permissions, apps, tokens, users, links, the OpenAPI document.
 
-#![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
+#![allow(clippy::unwrap_used, reason = "a failed test setup must panic")]
 
 mod again;
 mod apps;
@@ -24,8 +24,8 @@ use std::path::Path;
 
 const PASSWORD: &str = "correct horse battery";
 
-/// Writes a configuration: `cam1` in app `live`, `gate` in app `yard`, which is private
-/// or not.
+/// Writes a configuration: `cam1` in app `live`, `gate` in app `yard`, which is public or
+/// private.
 fn configuration(dir: &Dir, yard_is_public: bool) -> std::path::PathBuf {
     dir.write(
         "ocelli.toml",
@@ -38,12 +38,12 @@ fn configuration(dir: &Dir, yard_is_public: bool) -> std::path::PathBuf {
     )
 }
 
-/// A hub with an administrator's token.
+/// Starts a hub with an administrator's token.
 fn hub() -> (Hub, Dir) {
     started(true)
 }
 
-/// The same, with app `yard` private.
+/// The same, with a private app `yard`.
 fn private_hub() -> (Hub, Dir) {
     started(false)
 }
@@ -55,7 +55,7 @@ fn started(yard_is_public: bool) -> (Hub, Dir) {
     (builder.args(["serve", "--config"]).arg(config).start(), dir)
 }
 
-/// A hub without an administrator's token, which keeps its things in `data`.
+/// Starts a hub without an administrator's token, with its data in `data`.
 fn fresh_hub(dir: &Dir, data: &Path) -> Hub {
     let config = configuration(dir, true);
     let builder = Hub::builder(OCELLI).args(["serve", "--config"]).arg(config);
@@ -66,7 +66,7 @@ async fn admin(hub: &Hub, line: &str, body: &str) -> Answer {
     call(hub.addr(), line, ADMIN, body).await
 }
 
-/// Makes a token; its secret.
+/// Creates a token and returns its secret.
 async fn token(hub: &Hub, body: Value) -> String {
     let made = admin(hub, "POST /api/v1/tokens", &body.to_string()).await;
     assert_eq!(made.status(), 201, "{made:?}");
@@ -75,14 +75,14 @@ async fn token(hub: &Hub, body: Value) -> String {
     made["data"]["token"].as_str().expect("a token").to_owned()
 }
 
-/// The code in a link by which a password is set.
+/// Returns the code in a link that sets a password.
 fn code_in(link: &str) -> String {
     let (_, code) = link.trim().split_once("/sign-in#code=").expect("a link");
     assert_eq!(code.len(), 40, "{link}");
     code.to_owned()
 }
 
-/// Sends a request with these header lines, and a JSON body unless it is null.
+/// Sends a request with these header lines, and with a JSON body unless it is null.
 async fn send(address: SocketAddr, line: &str, lines: &[String], body: &Value) -> Answer {
     let mut text = format!("{line} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n");
     for line in lines {
@@ -98,14 +98,14 @@ async fn send(address: SocketAddr, line: &str, lines: &[String], body: &Value) -
     ask(address, &text).await
 }
 
-/// A browser that is signed in: it sends its cookie, and the origin of the hub's page.
+/// A signed-in browser: it sends its cookie, and the origin of the hub's page.
 struct Browser {
     address: SocketAddr,
     cookie: String,
 }
 
 impl Browser {
-    /// The one that this answer signed in.
+    /// The browser that this response signed in.
     fn of(address: SocketAddr, answer: &Answer) -> Self {
         assert_eq!(answer.status(), 200, "{answer:?}");
         let set = answer.header("set-cookie");
@@ -124,7 +124,7 @@ impl Browser {
         send(address, "POST /api/v1/session", &[], &body).await
     }
 
-    /// A new user with these roles, signed in; and the user's id.
+    /// Adds a user with these roles and signs in; also returns the user's id.
     async fn user(hub: &Hub, name: &str, roles: Value) -> (Self, String) {
         let body = json!({ "name": name, "roles": roles }).to_string();
         let made = admin(hub, "POST /api/v1/users", &body).await;
@@ -152,7 +152,7 @@ impl Browser {
         self.call(&format!("GET {path}"), Value::Null).await
     }
 
-    /// The name of who is signed in.
+    /// Returns the name of the signed-in user.
     async fn name(&self) -> Value {
         let session = self.get("/api/v1/session").await;
         session.json()["data"]["user"]["name"].clone()

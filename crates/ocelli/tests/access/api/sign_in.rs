@@ -1,4 +1,4 @@
-//! The first user, signing in and out, sessions, and guessing.
+//! The first user, signing in and out, sessions, and password guessing.
 
 use super::{
     ADMIN, Browser, OCELLI, PASSWORD, admin, code_in, configuration, fresh_hub, hub, send,
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use std::process::Command;
 use std::time::Duration;
 
-/// The code that a hub printed when it started.
+/// Returns the setup code that a hub printed at its start.
 fn printed_code(hub: &Hub) -> String {
     let link = hub.wait_stderr("/sign-in#code=", Duration::from_secs(20));
     let link = link.expect("a link for the first user");
@@ -23,7 +23,7 @@ async fn set_up(hub: &Hub, body: Value) -> super::Answer {
 }
 
 #[tokio::test]
-async fn the_first_user_is_made_by_the_printed_link_once() {
+async fn the_printed_link_creates_the_first_user_once() {
     let dir = Dir::new("first");
     let hub = fresh_hub(&dir, &dir.0);
     let code = printed_code(&hub);
@@ -63,8 +63,8 @@ async fn the_first_user_is_made_by_the_printed_link_once() {
     ask(&code, "eve", PASSWORD)
         .await
         .is_problem(401, "was used");
-    // Neither the code nor the password nor the cookie is said anywhere, and with a
-    // user there is no link at the next start.
+    // The code, the password and the cookie do not appear in the log. Once there is a user, the
+    // next start prints no link.
     let said = hub.stderr().join("\n");
     let (_, secret) = ann.cookie.split_once('.').expect("a cookie");
     assert!(!said.contains(PASSWORD) && !said.contains(secret), "{said}");
@@ -74,7 +74,7 @@ async fn the_first_user_is_made_by_the_printed_link_once() {
     let again = Browser::sign_in(hub.addr(), "ANN", PASSWORD).await;
     assert_eq!(Browser::of(hub.addr(), &again).name().await, "ann");
     assert!(!hub.stderr().join("\n").contains("sign-in#"));
-    // The session outlives the hub.
+    // The session survives a restart of the hub.
     let kept = Browser {
         address: hub.addr(),
         cookie: ann.cookie,
@@ -83,7 +83,7 @@ async fn the_first_user_is_made_by_the_printed_link_once() {
 }
 
 #[tokio::test]
-async fn whoever_has_the_machine_gets_in_without_the_password() {
+async fn the_command_line_on_the_hubs_machine_resets_a_lost_password() {
     let dir = Dir::new("lost");
     let hub = fresh_hub(&dir, &dir.0);
     let body = json!({ "code": printed_code(&hub), "name": "ann", "password": PASSWORD });
@@ -102,7 +102,7 @@ async fn whoever_has_the_machine_gets_in_without_the_password() {
     assert_eq!(ann.name().await, "ann");
     assert_eq!(lost.name().await, Value::Null, "other sessions end");
     let old = Browser::sign_in(hub.addr(), "ann", PASSWORD).await;
-    old.is_problem(401, "no user of this name with this password");
+    old.is_problem(401, "the name or the password is wrong");
     let new = Browser::sign_in(hub.addr(), "ann", "another horse").await;
     assert_eq!(new.status(), 200);
     let users = ann.get("/api/v1/users").await.json();
@@ -113,7 +113,7 @@ async fn whoever_has_the_machine_gets_in_without_the_password() {
 }
 
 #[tokio::test]
-async fn a_private_hub_shows_its_cameras_to_those_who_sign_in() {
+async fn a_private_hub_shows_its_cameras_to_signed_in_users() {
     let dir = Dir::new("private");
     let config = configuration(&dir, true);
     let hub = Hub::builder(OCELLI)
@@ -129,7 +129,7 @@ async fn a_private_hub_shows_its_cameras_to_those_who_sign_in() {
     assert_eq!(ann.get(picture).await.status(), 200);
     let said = hub.stderr().join("\n");
     assert!(
-        !said.contains("anybody") && !said.contains("Anybody"),
+        !said.contains("anyone") && !said.contains("Anyone"),
         "{said}"
     );
 }
@@ -172,7 +172,7 @@ async fn sessions_are_listed_revoked_and_ended_by_a_new_password() {
         "DELETE /api/v1/sessions/{}",
         old["id"].as_str().expect("an id")
     );
-    // Others' sessions are nobody's business but an administrator's.
+    // Only an administrator may see other users' sessions.
     other
         .call(&line, Value::Null)
         .await
@@ -205,9 +205,9 @@ async fn sessions_are_listed_revoked_and_ended_by_a_new_password() {
     assert_eq!(second.name().await, "bob");
     assert_eq!(third.name().await, Value::Null);
     let gone = Browser::sign_in(hub.addr(), "bob", PASSWORD).await;
-    gone.is_problem(401, "no user");
+    gone.is_problem(401, "password is wrong");
 
-    // Signing out takes the cookie away; signing in again ends the session before.
+    // Signing out deletes the cookie; signing in again ends the previous session.
     let rotated = second.call(
         "POST /api/v1/session",
         json!({ "name": "bob", "password": "another horse" }),
@@ -226,11 +226,11 @@ async fn sessions_are_listed_revoked_and_ended_by_a_new_password() {
 }
 
 #[tokio::test]
-async fn guessing_is_slowed_down_and_locks_nobody_out() {
+async fn guessing_is_slowed_down_without_locking_users_out() {
     let (hub, _dir) = hub();
     let roles = json!([{ "role": "operator" }]);
     Browser::user(&hub, "ann", roles).await;
-    // What is tried many times at once counts each time.
+    // Each of many simultaneous attempts counts.
     let tries = (0..40).map(|_| Browser::sign_in(hub.addr(), "ann", "a wrong guess"));
     let answers = futures_util::future::join_all(tries).await;
     let refused = answers.iter().filter(|answer| answer.status() == 429);
@@ -247,7 +247,7 @@ async fn guessing_is_slowed_down_and_locks_nobody_out() {
             .iter()
             .all(|answer| [401, 429].contains(&answer.status()))
     );
-    // Her own password from another address is another matter.
+    // The right password from another address is not affected.
     let body = json!({ "name": "ann", "password": PASSWORD });
     let socket = tokio::net::TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
@@ -280,6 +280,6 @@ async fn guessing_is_slowed_down_and_locks_nobody_out() {
         (statuses.first(), statuses.last()),
         (Some(&401), Some(&429))
     );
-    // A good token gets in all the same.
+    // A valid token still works.
     assert_eq!(admin(&hub, "GET /api/v1/apps", "").await.status(), 200);
 }

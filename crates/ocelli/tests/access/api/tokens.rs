@@ -1,11 +1,11 @@
-//! Tokens: given out, shown once, revoked.
+//! Tokens: created, shown once, revoked.
 
 use super::{ADMIN, admin, hub, token};
 use crate::support::http::{call, request};
 use serde_json::{Value, json};
 
 #[tokio::test]
-async fn a_bad_authorization_is_told_what_is_missing() {
+async fn a_bad_authorization_header_gets_an_explanation() {
     let (hub, _dir) = hub();
     let ask = async |lines: &[&str]| request(hub.addr(), "GET", "/api/v1/apps", lines).await;
     let good = format!("Authorization: bearer {ADMIN}");
@@ -61,7 +61,7 @@ async fn tokens_are_shown_once_listed_and_revoked() {
 }
 
 #[tokio::test]
-async fn nobody_gives_out_what_they_do_not_have() {
+async fn a_token_cannot_grant_permissions_it_does_not_have() {
     let (hub, _dir) = hub();
     let own = json!(["app:read", "token:create", "token:read", "token:delete"]);
     let global = token(
@@ -102,7 +102,7 @@ async fn nobody_gives_out_what_they_do_not_have() {
     }
     let inside = json!({ "name": "inside", "scope": "app", "appId": "yard", "permissions": read });
     assert_eq!(create(&yard, inside).await.status(), 201);
-    // It sees and revokes those of its own app alone.
+    // It lists and revokes only tokens of its own app.
     let all = admin(&hub, "GET /api/v1/tokens", "").await.json()["data"].clone();
     let seen = call(hub.addr(), "GET /api/v1/tokens", &yard, "")
         .await
@@ -120,7 +120,7 @@ async fn nobody_gives_out_what_they_do_not_have() {
     call(hub.addr(), &line, &yard, "")
         .await
         .is_problem(404, "no token");
-    // However an address is written, it means the app that it means.
+    // The app is recognized in every spelling of the path.
     for live in [
         "/api/v1/apps/live",
         "/api/v1/apps/%6Cive",
@@ -130,7 +130,7 @@ async fn nobody_gives_out_what_they_do_not_have() {
         let answer = call(hub.addr(), &line, &yard, "").await;
         answer.is_problem(403, "in app \"live\"");
     }
-    // Only its own app is listed, and no other can be made.
+    // Only its own app is listed, and it cannot create others.
     let apps = call(hub.addr(), "GET /api/v1/apps", &yard, "").await.json()["data"].clone();
     assert_eq!(apps.as_array().map(Vec::len), Some(1));
     let creator = json!({ "name": "c", "scope": "app", "appId": "yard", "permissions": ["app:*"] });

@@ -1,5 +1,5 @@
-//! A page of another hub on the same host: to browsers the same site, and with the
-//! same cookie jar. Here by raw requests; with Chromium in `web/e2e`.
+//! A page of another hub on the same host. For browsers this is the same site, with the same
+//! cookie jar. Tested here with raw requests, and with Chromium in `web/e2e`.
 
 use super::{Browser, hub, private_hub, send};
 use crate::support::http::request;
@@ -7,7 +7,7 @@ use crate::support::wall::{WALL, Wall};
 use serde_json::{Value, json};
 
 #[tokio::test]
-async fn another_port_s_page_does_nothing_with_a_session() {
+async fn a_page_of_another_port_cannot_use_the_session() {
     let (hub, _dir) = private_hub();
     let at = hub.addr();
     let (ann, _) = Browser::user(&hub, "ann", json!([{ "role": "admin" }])).await;
@@ -21,7 +21,7 @@ async fn another_port_s_page_does_nothing_with_a_session() {
         (&format!("https://{at}"), "another scheme"),
         (
             &format!("http://localhost:{}", at.port()),
-            "another name of it",
+            "another name of the host",
         ),
         ("null", "a sandboxed page"),
         ("http://evil.example", "a foreign page"),
@@ -50,7 +50,7 @@ async fn another_port_s_page_does_nothing_with_a_session() {
         );
     }
     let alone = [cookie.clone()];
-    // Without an Origin nothing is changed and no socket is the user's.
+    // A request without an Origin changes nothing, and a socket without one is not the user's.
     let made = send(at, "POST /api/v1/walls", &alone, &body).await;
     assert_eq!(made.status(), 401);
     let read = send(at, "GET /api/v1/users", &alone, &Value::Null).await;
@@ -78,7 +78,7 @@ async fn hubs_on_two_ports_keep_their_cookies_apart() {
     let (bob, _) = Browser::user(&other, "bob", role).await;
     let name = |browser: &Browser| browser.cookie.split('=').next().map(str::to_owned);
     assert_ne!(name(&ann), name(&bob));
-    // A browser sends both to both.
+    // A browser sends both cookies to both hubs.
     let both = format!("{}; {}", ann.cookie, bob.cookie);
     for (hub, name) in [(&one, "ann"), (&other, "bob")] {
         let browser = Browser {
@@ -87,7 +87,7 @@ async fn hubs_on_two_ports_keep_their_cookies_apart() {
         };
         assert_eq!(browser.name().await, name);
     }
-    // And one hub's is nothing to the other, under whichever name.
+    // One hub's cookie is not valid for the other hub, under either name.
     let value = ann.cookie.split_once('=').expect("a cookie").1;
     let renamed = Browser {
         address: other.addr(),

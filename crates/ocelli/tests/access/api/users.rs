@@ -1,10 +1,10 @@
-//! Users: added, changed, taken out, and never made more than those who make them.
+//! Users: added, changed, deleted, and never given more rights than their creator has.
 
 use super::{Browser, PASSWORD, admin, call, code_in, hub, send, token};
 use serde_json::{Value, json};
 
 #[tokio::test]
-async fn users_are_added_changed_and_taken_out() {
+async fn users_are_added_changed_and_deleted() {
     let (hub, _dir) = hub();
     let (ann, ann_id) = Browser::user(&hub, "ann", json!([{ "role": "admin" }])).await;
     let viewer = json!([{ "app": "yard", "role": "viewer" }]);
@@ -42,7 +42,7 @@ async fn users_are_added_changed_and_taken_out() {
             .is_problem(status, word);
     }
 
-    // A change goes for the sessions that there are.
+    // A change applies to existing sessions.
     let sees = bob.get("/api/v1/apps").await.json()["data"].clone();
     assert_eq!(sees.as_array().map(Vec::len), Some(1), "{sees}");
     let share = "GET /api/v1/apps/yard/play-token/gate";
@@ -64,9 +64,9 @@ async fn users_are_added_changed_and_taken_out() {
     assert_eq!(bob.name().await, Value::Null, "sessions before it end");
     assert_eq!(rob.name().await, "rob");
     let role = &rob.get("/api/v1/session").await.json()["data"]["user"]["roles"][0]["role"];
-    assert_eq!(role, "operator", "a link makes nobody an administrator");
+    assert_eq!(role, "operator", "a link does not change the role");
 
-    // Somebody is always left.
+    // The last administrator cannot be deleted.
     let line = format!("/api/v1/users/{ann_id}");
     let last = ann.call(&format!("DELETE {line}"), Value::Null).await;
     last.is_problem(409, "last administrator");
@@ -75,7 +75,7 @@ async fn users_are_added_changed_and_taken_out() {
     last.is_problem(409, "last administrator");
     assert_eq!(ann.name().await, "ann");
 
-    // What they made goes with them.
+    // A user's walls are deleted with the user.
     let wall = json!({ "name": "w", "cameras": ["yard/gate"] });
     let made = rob.call("POST /api/v1/walls", wall).await;
     assert_eq!(made.status(), 201, "{made:?}");
@@ -86,14 +86,14 @@ async fn users_are_added_changed_and_taken_out() {
     assert_eq!(rob.name().await, Value::Null);
     assert_eq!(ann.get("/api/v1/walls").await.json()["total"], 0);
     let gone = Browser::sign_in(hub.addr(), "rob", "another horse").await;
-    gone.is_problem(401, "no user");
+    gone.is_problem(401, "password is wrong");
     ann.call(&bob_line("DELETE"), Value::Null)
         .await
         .is_problem(404, "no user");
 }
 
 #[tokio::test]
-async fn nobody_climbs_by_other_users() {
+async fn users_cannot_gain_rights_by_way_of_other_users() {
     let (hub, _dir) = hub();
     let (ann, ann_id) = Browser::user(&hub, "ann", json!([{ "role": "admin" }])).await;
     let clerk = json!({ "name": "c", "scope": "global", "permissions": ["user:*", "app:read"] });
@@ -116,12 +116,12 @@ async fn nobody_climbs_by_other_users() {
         .await
         .is_problem(403, "\"*\"");
     assert_eq!(ann.name().await, "ann");
-    // An administrator of one app is none of the hub's users.
+    // An administrator of one app does not manage the hub's users.
     let yard = json!([{ "app": "yard", "role": "admin" }]);
     let (yard, _) = Browser::user(&hub, "yard", yard).await;
     let all = yard.get("/api/v1/users").await;
     all.is_problem(403, "user:read");
-    // But gives out tokens of that app.
+    // But may create tokens of that app.
     let inside = json!({ "name": "t", "scope": "app", "appId": "yard" });
     assert_eq!(yard.call("POST /api/v1/tokens", inside).await.status(), 201);
     let outside = json!({ "name": "t", "scope": "app", "appId": "live" });

@@ -1,9 +1,9 @@
-//! Who may watch what: by nothing, a session, a token; and that a stream ends with
-//! what opened it.
+//! Permission to watch: without credentials, by a session, or by a token. A stream ends with
+//! the credential that opened it.
 
 use super::{ADMIN, Browser, admin, private_hub, token};
 use crate::support::http::{get, request};
-use crate::support::site::{Hand, services};
+use crate::support::site::{TestSource, services};
 use crate::support::tempdir::Dir;
 use crate::support::wall::{WALL, Wall};
 use ocelli::auth::{AdminToken, PlayToken};
@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::net::TcpListener;
 
-/// The cameras that a wall tells of when it opens.
+/// Returns the cameras that a wall lists in its `hello`.
 async fn hello(wall: &mut Wall) -> Vec<String> {
     let hello = wall.event("hello").await;
     let cameras = hello["cameras"].as_array().expect("a list").iter();
@@ -44,14 +44,14 @@ async fn wall_link(hub: &ocelli_testkit::Hub, cameras: &[&str]) -> (String, Stri
     (text("id"), text("token"))
 }
 
-/// The addresses at which a camera of app `yard` plays.
+/// The paths at which a camera of app `yard` plays.
 const PLACES: [&str; 3] = [
     "/live/yard/gate/frame.jpg",
     "/live/yard/gate/mjpeg",
     "/play/yard/gate",
 ];
 
-/// The status of a GET, whose body may never end.
+/// Returns the status of a GET whose body may never end.
 async fn status(address: SocketAddr, path: &str, lines: &[String]) -> u16 {
     let mut socket = RawSocket::connect(address).await;
     let mut text = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n");
@@ -63,7 +63,7 @@ async fn status(address: SocketAddr, path: &str, lines: &[String]) -> u16 {
 }
 
 #[tokio::test]
-async fn a_private_camera_plays_to_whoever_may_watch_it() {
+async fn a_private_camera_plays_only_for_authorized_clients() {
     let (hub, _dir) = private_hub();
     let at = hub.addr();
     let viewer = |app: &str| json!([{ "app": app, "role": "viewer" }]);
@@ -95,7 +95,7 @@ async fn a_private_camera_plays_to_whoever_may_watch_it() {
         ("another app's viewer", none(), outside.lines(), 401),
         ("the administrator", none(), bearer(ADMIN), 200),
         ("a reader", none(), bearer(&reader), 200),
-        ("who may only list", none(), bearer(&lister), 401),
+        ("a token that may only list", none(), bearer(&lister), 401),
         ("a play token", in_address(&play), vec![], 200),
         ("a play token in a header", none(), bearer(&play), 200),
         ("another camera's", in_address(&other_play), vec![], 401),
@@ -130,27 +130,27 @@ async fn a_private_camera_plays_to_whoever_may_watch_it() {
             assert_eq!(viewer.close_code().await, Some(4401), "{who}");
         }
     }
-    // A bad token is told, though what it is for is public.
+    // An invalid token is an error even where the camera is public.
     for path in [
         "/live/live/cam1/frame.jpg?token=pt_no",
         "/api/v1/cameras?token=wall_no",
     ] {
         get(at, path).await.is_problem(401, "token");
     }
-    // Who comes by a wall's link is not told that what is public were not.
+    // A wall link is limited to its cameras, even where others are public.
     let elsewhere = format!("/live/live/cam1/frame.jpg?token={wall}");
     get(at, &elsewhere)
         .await
-        .is_problem(401, "for its cameras alone");
+        .is_problem(401, "opens only its cameras");
     let mut refused = Wall::open(at, &format!("/ws/series?token={wall}"), None).await;
     let told = refused.next(crate::support::PATIENCE).await;
     assert!(
-        format!("{told:?}").contains("for its cameras alone"),
+        format!("{told:?}").contains("opens only its cameras"),
         "{told:?}"
     );
     let mut refused = Wall::open(at, "/ws/cameras?token=pt_no", None).await;
     assert_eq!(refused.close_code().await, Some(4401));
-    // A cookie that is none hinders nobody.
+    // An invalid cookie does not affect the request.
     let stale = ["Cookie: ocelli_00000000=ses_1.2".to_owned()];
     assert_eq!(status(at, "/live/live/cam1/frame.jpg", &stale).await, 200);
     assert_eq!(status(at, "/live/yard/none/frame.jpg", &[]).await, 401);
@@ -161,7 +161,7 @@ async fn a_private_camera_plays_to_whoever_may_watch_it() {
 }
 
 #[tokio::test]
-async fn a_person_before_a_private_camera_is_led_to_where_one_signs_in() {
+async fn a_browser_at_a_private_camera_is_redirected_to_the_sign_in_page() {
     let (hub, _dir) = private_hub();
     let browser = ["Accept: text/html,application/xhtml+xml,*/*;q=0.8"];
     let page = request(hub.addr(), "GET", "/play/yard/gate", &browser).await;
@@ -172,7 +172,7 @@ async fn a_person_before_a_private_camera_is_led_to_where_one_signs_in() {
         page.body
             .contains("url=/sign-in?back=%2Fplay%2Fyard%2Fgate\"")
     );
-    // A program is told why, and so is who came with a token that is none.
+    // A program gets the reason, and so does a browser with an invalid token.
     let program = request(hub.addr(), "GET", "/play/yard/gate", &[]).await;
     program.is_problem(401, "not public");
     let lapsed = "/play/yard/gate?token=pt_none";
@@ -181,7 +181,7 @@ async fn a_person_before_a_private_camera_is_led_to_where_one_signs_in() {
 }
 
 #[tokio::test]
-async fn a_wall_shows_each_visitor_what_they_may_see() {
+async fn a_wall_shows_each_visitor_the_cameras_they_may_see() {
     let (hub, _dir) = private_hub();
     let at = hub.addr();
     let (bob, _) = Browser::user(&hub, "bob", json!([{ "app": "yard", "role": "viewer" }])).await;
@@ -210,12 +210,12 @@ async fn a_wall_shows_each_visitor_what_they_may_see() {
     assert_eq!(
         seen,
         ["cam1", "yard/gate"],
-        "a play token adds to what is public"
+        "a play token adds to the public cameras"
     );
     let (_, link) = wall_link(&hub, &["yard/gate"]).await;
     for lines in [vec![], bob.lines()] {
         let (mut wall, seen) = open(&format!("{WALL}?token={link}"), &lines).await;
-        assert_eq!(seen, ["yard/gate"], "a wall link is just its cameras");
+        assert_eq!(seen, ["yard/gate"], "a wall link shows only its cameras");
         wall.subscribe(&["cam1"]).await;
         assert_eq!(wall.event("error").await["code"], "unknown_camera");
     }
@@ -226,7 +226,7 @@ async fn a_wall_shows_each_visitor_what_they_may_see() {
 }
 
 #[tokio::test]
-async fn what_is_revoked_ends_the_streams_that_it_opened() {
+async fn revoking_a_credential_ends_the_streams_it_opened() {
     let (hub, _dir) = private_hub();
     let at = hub.addr();
     let (bob, bob_id) =
@@ -267,7 +267,7 @@ async fn what_is_revoked_ends_the_streams_that_it_opened() {
     revoke(format!("DELETE /api/v1/tokens/{token_id}")).await;
     assert_eq!(by_token.close_code().await, Some(4401));
 
-    // Another role is enough; the wall itself stays, with what anybody sees.
+    // A change of role is enough to end them; the wall stays open with the public cameras.
     let roles = json!({ "roles": [{ "app": "live", "role": "viewer" }] }).to_string();
     let changed = admin(&hub, &format!("PATCH /api/v1/users/{bob_id}"), &roles).await;
     assert_eq!(changed.status(), 200, "{changed:?}");
@@ -276,7 +276,7 @@ async fn what_is_revoked_ends_the_streams_that_it_opened() {
     assert!(mjpeg.body(&head).await.ends_with("\r\n0\r\n\r\n"));
     let roles = roles.replace("live", "yard");
     admin(&hub, &format!("PATCH /api/v1/users/{bob_id}"), &roles).await;
-    // The other camera, which went live meanwhile, is told about as well.
+    // Skip the event of the other camera, which went live meanwhile.
     while by_session.event("camera").await["camera"]["id"] != "yard/gate" {}
     let mut viewer = Wall::with(at, "/live/ws?app=yard&room=gate", None, &bob.lines()).await;
     let out = bob.call("DELETE /api/v1/session", Value::Null).await;
@@ -287,7 +287,7 @@ async fn what_is_revoked_ends_the_streams_that_it_opened() {
 }
 
 #[tokio::test]
-async fn a_link_is_worth_what_the_user_who_made_it_may_share() {
+async fn a_link_is_limited_to_what_its_creator_may_still_share() {
     let (hub, _dir) = private_hub();
     let at = hub.addr();
     let operator =
@@ -318,30 +318,30 @@ async fn a_link_is_worth_what_the_user_who_made_it_may_share() {
     assert_eq!(hello(&mut wall).await, ["cam1", "yard/gate"]);
 }
 
-/// A clock in the test's hand.
-struct Hands(AtomicU64);
+/// A clock that the test sets.
+struct TestClock(AtomicU64);
 
-impl Clock for Hands {
+impl Clock for TestClock {
     fn now(&self) -> Timestamp {
         Timestamp(self.0.load(Ordering::SeqCst))
     }
 }
 
-impl Hands {
+impl TestClock {
     fn pass(&self, ms: i64) {
         self.0.fetch_add(ms.unsigned_abs() * 1000, Ordering::SeqCst);
     }
 }
 
-/// A hub whose clock the test sets, with private camera `yard/gate`.
-async fn identity() -> (Arc<Hands>, Arc<Identity>, Dir) {
-    let clock = Arc::new(Hands(AtomicU64::new(1_700_000_000_000_000)));
+/// Creates a hub whose clock the test sets, with private camera `yard/gate`.
+async fn identity() -> (Arc<TestClock>, Arc<Identity>, Dir) {
+    let clock = Arc::new(TestClock(AtomicU64::new(1_700_000_000_000_000)));
     let hub = Arc::new(Hub::new(clock.clone()));
     let mut yard = App::new("yard").unwrap();
     yard.public_playback = false;
     hub.put_app(yard);
     let id = hub.resolve("yard", "gate").unwrap();
-    let main = hub.upstream(&id, Arc::<Hand>::default(), Renditions::default());
+    let main = hub.upstream(&id, Arc::<TestSource>::default(), Renditions::default());
     hub.add(Camera::new(id, "Gate".into(), "hand", main, None, false))
         .unwrap();
     let dir = Dir::new("clocked");
@@ -353,7 +353,7 @@ async fn identity() -> (Arc<Hands>, Arc<Identity>, Dir) {
 }
 
 /// The same, served in this process.
-async fn clocked() -> (Arc<Hands>, Arc<Identity>, SocketAddr, Dir) {
+async fn clocked() -> (Arc<TestClock>, Arc<Identity>, SocketAddr, Dir) {
     let (clock, identity, dir) = identity().await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -377,7 +377,7 @@ async fn made(at: SocketAddr, line: &str, body: Value) -> Value {
 }
 
 #[tokio::test]
-async fn links_and_sessions_end_when_their_time_is_over() {
+async fn links_and_sessions_expire() {
     let (clock, identity, at, _dir) = clocked().await;
     let play = made(
         at,
@@ -408,7 +408,7 @@ async fn links_and_sessions_end_when_their_time_is_over() {
     let connection = ocelli::store::open(&_dir.0).unwrap().0;
     assert!(walls::all(&connection, identity.now()).unwrap().is_empty());
 
-    // A code that nobody used.
+    // A code that was not used.
     let body = json!({ "name": "bob", "roles": [{ "role": "viewer" }] });
     let link = made(at, "POST /api/v1/users", body).await;
     let code = super::code_in(link["link"].as_str().unwrap());
@@ -425,7 +425,7 @@ async fn links_and_sessions_end_when_their_time_is_over() {
     let code = super::code_in(link["link"].as_str().unwrap());
     let bob = Browser::of(at, &set_up(&code).await);
 
-    // A session that is used goes on, up to a point; one that is not ends.
+    // A session that is used stays valid up to a limit; an unused one ends.
     let mut days = 0;
     while bob.name().await == "bob" {
         assert!(days < 40);
@@ -438,10 +438,10 @@ async fn links_and_sessions_end_when_their_time_is_over() {
     clock.pass(sessions::IDLE);
     assert_eq!(bob.name().await, Value::Null);
 
-    // The printed link's ten minutes.
+    // The printed link is valid for ten minutes.
     let mut connection = connection;
     let key = identity.store.key().unwrap().clone();
-    let code = ocelli::catalog::make_code(&mut connection, &key, identity.now()).unwrap();
+    let code = ocelli::catalog::create_admin_code(&mut connection, &key, identity.now()).unwrap();
     clock.pass(10 * 60_000);
     set_up(&code).await.is_problem(401, "expired");
     let forged = PlayToken::new(BTreeMap::from([("yard/gate".to_owned(), [0; 8])]), i64::MAX);
@@ -449,11 +449,11 @@ async fn links_and_sessions_end_when_their_time_is_over() {
     let lines = [format!("Authorization: Bearer {forged}")];
     let lines: Vec<_> = lines.iter().map(String::as_str).collect();
     let refused = request(at, "GET", "/live/yard/gate/frame.jpg", &lines).await;
-    refused.is_problem(401, "not one of this hub");
+    refused.is_problem(401, "not from this hub");
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_stays_is_looked_up_again_within_a_minute_without_being_told_to() {
+async fn long_lived_connections_are_reauthorized_within_a_minute() {
     use ocelli::visitor::{Visitor, reauthorize_periodically};
     use ocelli_net::request::{Origin, Peer};
     let (clock, identity, _dir) = identity().await;
@@ -480,14 +480,14 @@ async fn whoever_stays_is_looked_up_again_within_a_minute_without_being_told_to(
     let visitor = Visitor::of(&identity, &parts).await.unwrap();
     identity.visitors.track(&visitor);
     assert!(visitor.may_watch(gate.id()));
-    // While a blocking task runs, the runtime's clock stands still by itself: it would
-    // run on while the store's thread is waited for.
+    // A running blocking task stops the runtime's clock, which would otherwise advance while
+    // the test waits for the store's thread.
     let (done, held) = std::sync::mpsc::channel::<()>();
     let holding = tokio::task::spawn_blocking(move || held.recv());
     clock.pass(60_000);
     for _ in 0..3 {
         tokio::time::advance(std::time::Duration::from_secs(20)).await;
-        // The round asks the store, which answers in turn; what it says is then taken.
+        // Each round queries the store, which answers in turn; then the result is applied.
         for _ in 0..2 {
             for _ in 0..8 {
                 tokio::task::yield_now().await;

@@ -1,6 +1,6 @@
-//! Cameras that are added, changed, tested and deleted over HTTP.
+//! Cameras added, changed, tested and deleted over HTTP.
 
-#![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
+#![allow(clippy::unwrap_used, reason = "a failed test setup must panic")]
 
 mod passwords;
 mod refused;
@@ -23,7 +23,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 const SECRET: &str = "hu5h-k3pt";
 
-/// A hub whose directory outlives it, with these lines of configuration.
+/// Starts a hub with its data in `dir`, and these lines of configuration.
 fn hub_in(dir: &Dir, lines: &str) -> Hub {
     let text = format!(
         "listen = \"127.0.0.1:0\"\n{lines}\n[app.yard]\n\
@@ -37,7 +37,7 @@ fn hub_in(dir: &Dir, lines: &str) -> Hub {
         .start()
 }
 
-/// One that lets cameras be on this machine.
+/// The same, with cameras on this machine allowed.
 fn open_hub(dir: &Dir) -> Hub {
     hub_in(dir, "allow_local_sources = true")
 }
@@ -50,7 +50,7 @@ async fn admin(hub: &Hub, line: &str, body: Value) -> Answer {
     call(hub.addr(), line, ADMIN, &body).await
 }
 
-/// Adds a camera; what is answered.
+/// Adds a camera; returns the `data` of the response.
 async fn add(hub: &Hub, body: Value) -> Value {
     let made = admin(hub, "POST /api/v1/cameras", body).await;
     assert_eq!(made.status(), 201, "{made:?}");
@@ -66,7 +66,7 @@ async fn camera() -> HttpCamera {
     .await
 }
 
-/// One with larger pictures.
+/// A camera with larger pictures.
 async fn wide_camera() -> HttpCamera {
     let options = HttpCameraOptions::default();
     let picture = Picture {
@@ -77,7 +77,7 @@ async fn wide_camera() -> HttpCamera {
     HttpCamera::start(HttpCameraOptions { picture, ..options }).await
 }
 
-/// The next picture of a camera that is watched alone.
+/// Returns the next picture on a single camera's socket.
 async fn picture(socket: &mut Wall) -> Vec<u8> {
     loop {
         let next = socket.next(PATIENCE).await.expect("a message in time");
@@ -87,7 +87,7 @@ async fn picture(socket: &mut Wall) -> Vec<u8> {
     }
 }
 
-/// Every byte of every file there.
+/// Returns the contents of all files in a directory.
 fn bytes_in(directory: &Path) -> Vec<u8> {
     let files = std::fs::read_dir(directory).unwrap();
     files
@@ -96,7 +96,7 @@ fn bytes_in(directory: &Path) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn an_added_camera_plays_is_kept_and_can_be_deleted() {
+async fn an_added_camera_plays_is_stored_and_can_be_deleted() {
     let camera = camera().await;
     let dir = Dir::new("added");
     let mut hub = open_hub(&dir);
@@ -145,7 +145,7 @@ async fn an_added_camera_plays_is_kept_and_can_be_deleted() {
         answer.is_problem(status, word);
     }
 
-    // What is on the disk, in the log and in answers tells no password.
+    // The disk, the log and the answers contain no password.
     let shown = admin(&hub, "GET /api/v1/cameras/live-door", Value::Null).await;
     assert_eq!(shown.json()["data"]["source"], camera.url("digest/mjpeg"));
     assert!(!shown.body.contains(SECRET));
@@ -154,10 +154,10 @@ async fn an_added_camera_plays_is_kept_and_can_be_deleted() {
         let told = kept
             .windows(secret.len())
             .any(|part| part == secret.as_bytes());
-        assert!(!told, "{secret} stands in the store");
+        assert!(!told, "{secret} is in the store");
     }
     let log = hub.stderr().join("\n");
-    assert!(!log.contains(SECRET), "the log tells it");
+    assert!(!log.contains(SECRET), "it is in the log");
 
     hub.terminate(PATIENCE).unwrap();
     let hub = open_hub(&dir);
@@ -190,7 +190,7 @@ async fn an_added_camera_plays_is_kept_and_can_be_deleted() {
 }
 
 #[tokio::test]
-async fn whoever_watches_sees_what_an_edited_camera_shows() {
+async fn viewers_follow_an_edited_camera() {
     let (first, second) = (camera().await, wide_camera().await);
     let dir = Dir::new("edited");
     let hub = open_hub(&dir);
@@ -212,7 +212,7 @@ async fn whoever_watches_sees_what_an_edited_camera_shows() {
     assert_eq!(size(&wall.frame_v2().await.payload), (320, 240));
     assert_eq!(size(&picture(&mut alone).await), (320, 240));
 
-    // Another name alone reconnects nothing.
+    // Changing only the name does not reconnect.
     let asked = first.requests("/mjpeg");
     let patch = "PATCH /api/v1/cameras/door";
     let renamed = admin(&hub, patch, json!({ "name": "Door" })).await.json();
@@ -236,7 +236,7 @@ async fn whoever_watches_sees_what_an_edited_camera_shows() {
     eventually("the old connection's end", || first.open("/mjpeg") == 0).await;
     assert_eq!(ids(&hub).await, ["fixed", "door", "gate"]);
 
-    // The same again changes nothing, and null takes back what was said.
+    // An identical change has no effect, and null removes a value.
     let asked = second.requests("/mjpeg");
     let same = admin(
         &hub,
@@ -251,7 +251,7 @@ async fn whoever_watches_sees_what_an_edited_camera_shows() {
 }
 
 #[tokio::test]
-async fn a_camera_is_looked_at_before_it_is_saved() {
+async fn a_camera_can_be_tested_before_it_is_saved() {
     let rtsp = RtspServer::start(RtspServerOptions {
         auth: Some(("viewer".into(), SECRET.into(), RtspAuth::Digest)),
         ..RtspServerOptions::default()
@@ -295,7 +295,7 @@ async fn a_camera_is_looked_at_before_it_is_saved() {
         ),
         (
             json!({ "source": rtsp.url("h264") }),
-            "401: it wants a user and a password",
+            "401: user and password required",
         ),
         (
             json!({ "source": rtsp.url_as("viewer", SECRET, "none") }),
@@ -308,7 +308,7 @@ async fn a_camera_is_looked_at_before_it_is_saved() {
         ),
         (
             json!({ "source": "rtsp://no.such.invalid/" }),
-            "no host has the name",
+            "can't resolve the host name",
         ),
         (
             json!({ "source": moved, "substream": http.url("none") }),
@@ -319,7 +319,7 @@ async fn a_camera_is_looked_at_before_it_is_saved() {
         assert_eq!(seen["ok"], false, "{reason}: {seen}");
         assert!(seen["reason"].as_str().unwrap().contains(reason), "{seen}");
     }
-    // Once each: an account may be locked after a few wrong passwords.
+    // One attempt each: some cameras lock an account after a few wrong passwords.
     assert_eq!(http.requests("/html"), 1);
     assert_eq!(ids(&hub).await, ["fixed"], "none was added");
     look(json!({})).await.is_problem(400, "source");
@@ -329,9 +329,9 @@ async fn a_camera_is_looked_at_before_it_is_saved() {
     assert!(!hub.stderr().join("\n").contains(SECRET));
 }
 
-/// What the form takes back is taken back for the test too: it tells what would be saved.
+/// Values that the form clears are cleared for the test too: it tests what would be saved.
 #[tokio::test]
-async fn a_change_is_looked_at_as_it_would_be_saved() {
+async fn a_change_is_tested_as_it_would_be_saved() {
     let rtsp = RtspServer::start(RtspServerOptions::default());
     let http = camera().await;
     let dir = Dir::new("changed");
@@ -352,7 +352,7 @@ async fn a_change_is_looked_at_as_it_would_be_saved() {
 }
 
 #[tokio::test]
-async fn a_camera_may_be_called_as_a_call_is() {
+async fn a_camera_may_have_the_name_of_an_api_call() {
     let camera = camera().await;
     let dir = Dir::new("called");
     let hub = open_hub(&dir);
@@ -377,7 +377,7 @@ async fn a_camera_may_be_called_as_a_call_is() {
 }
 
 #[tokio::test]
-async fn the_configuration_goes_first_and_the_wall_runs_without_a_store() {
+async fn the_configuration_takes_precedence_and_the_wall_runs_without_a_store() {
     let camera = camera().await;
     let dir = Dir::new("first");
     let mut hub = hub_in(&dir, "allow_local_sources = true\nmax_added_cameras = 2");
@@ -402,11 +402,11 @@ async fn the_configuration_goes_first_and_the_wall_runs_without_a_store() {
     assert_eq!(door["data"]["readOnly"], true);
     assert!(
         hub.wait_stderr("\"door\"", PATIENCE)
-            .is_some_and(|line| line.contains("left out"))
+            .is_some_and(|line| line.contains("is skipped"))
     );
     hub.terminate(PATIENCE).unwrap();
 
-    // Another key opens nothing, but what is kept can be deleted.
+    // A different key decrypts nothing, but stored cameras can still be deleted.
     let data = dir.0.join("data");
     std::fs::write(data.join("token.key"), [7; 32]).unwrap();
     let mut hub = open_hub(&dir);

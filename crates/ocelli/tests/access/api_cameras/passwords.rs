@@ -1,13 +1,13 @@
-//! A camera's password: where it goes, and that nobody sees it.
+//! A camera's password: sent only to its host, and never shown.
 
 use super::{SECRET, add, admin, bytes_in, camera, open_hub};
 use crate::support::tempdir::Dir;
 use serde_json::{Value, json};
 
 #[tokio::test]
-async fn a_kept_password_goes_to_no_other_host() {
-    let (own, thief) = (camera().await, camera().await);
-    let dir = Dir::new("thief");
+async fn a_stored_password_is_not_sent_to_another_host() {
+    let (own, other) = (camera().await, camera().await);
+    let dir = Dir::new("other");
     let hub = open_hub(&dir);
     let source = own.url("basic/mjpeg");
     add(
@@ -17,7 +17,7 @@ async fn a_kept_password_goes_to_no_other_host() {
     .await;
     let (patch, test) = ("PATCH /api/v1/cameras/door", "POST /api/v1/cameras/test");
 
-    // To its own host it goes, wherever there.
+    // It is sent to its own host, for any path.
     let body = json!({ "camera": "door", "source": own.url("digest/still.jpg") });
     let looked = admin(&hub, test, body).await.json();
     assert_eq!(looked["data"]["ok"], true, "{looked}");
@@ -25,17 +25,17 @@ async fn a_kept_password_goes_to_no_other_host() {
     let moved = admin(&hub, patch, moved).await.json();
     assert_eq!(moved["data"]["hasPassword"], true);
 
-    // The thief's machine would let in whoever knows the password.
-    let body = json!({ "camera": "door", "source": thief.url("basic/mjpeg") });
+    // The other host would accept a request with the right password.
+    let body = json!({ "camera": "door", "source": other.url("basic/mjpeg") });
     let looked = admin(&hub, test, body).await.json();
     assert_eq!(looked["data"]["ok"], false);
     assert_eq!(looked["data"]["reason"], "401: wrong user or password");
-    let body = json!({ "camera": "door", "substream": thief.url("basic/mjpeg") });
+    let body = json!({ "camera": "door", "substream": other.url("basic/mjpeg") });
     let looked = admin(&hub, test, body).await.json();
     assert_eq!(looked["data"]["ok"], false, "{looked}");
     for change in [
-        json!({ "substream": thief.url("basic/mjpeg") }),
-        json!({ "source": thief.url("basic/mjpeg") }),
+        json!({ "substream": other.url("basic/mjpeg") }),
+        json!({ "source": other.url("basic/mjpeg") }),
     ] {
         let changed = admin(&hub, patch, change).await.json();
         assert_eq!(changed["data"]["hasPassword"], false, "{changed}");
@@ -48,11 +48,11 @@ async fn a_kept_password_goes_to_no_other_host() {
     assert_eq!(nobody["data"]["user"], Value::Null);
     admin(&hub, patch, json!({ "password": SECRET }))
         .await
-        .is_problem(400, "no user");
+        .is_problem(400, "needs a user");
 }
 
 #[tokio::test]
-async fn secrets_in_an_address_are_shown_to_nobody_and_stay() {
+async fn secrets_in_an_address_are_masked_and_kept() {
     let own = camera().await;
     let dir = Dir::new("query");
     let hub = open_hub(&dir);
@@ -60,13 +60,13 @@ async fn secrets_in_an_address_are_shown_to_nobody_and_stay() {
     let made = add(&hub, json!({ "room": "door", "source": source })).await;
     let shown = format!("{}?pwd=***&channel=1", own.url("mjpeg"));
     assert_eq!(made["source"], shown);
-    // As it was shown it stays; half of it is of no use.
+    // The masked form keeps the password; a part of it has no effect.
     let patch = "PATCH /api/v1/cameras/door";
     let same = admin(&hub, patch, json!({ "source": shown, "keep": true })).await;
     assert_eq!(same.status(), 200, "{same:?}");
     let half = format!("{}?pwd=***&channel=2", own.url("mjpeg"));
     let half = admin(&hub, patch, json!({ "source": half })).await;
-    half.is_problem(400, "in whole");
+    half.is_problem(400, "complete URL");
     for answer in [same, half] {
         assert!(!answer.body.contains(SECRET));
     }
@@ -80,7 +80,7 @@ async fn secrets_in_an_address_are_shown_to_nobody_and_stay() {
 }
 
 #[tokio::test]
-async fn a_password_is_one_however_it_is_written() {
+async fn equivalent_spellings_of_a_password_are_the_same_password() {
     let dir = Dir::new("odd");
     let hub = open_hub(&dir);
     for (number, source, shown, user) in [

@@ -1,4 +1,4 @@
-//! What nobody may add over HTTP, and what a token may not reach.
+//! Sources that cannot be added over HTTP, and cameras out of a token's reach.
 
 use super::{add, admin, camera, ids, open_hub};
 use crate::support::http::call;
@@ -6,7 +6,7 @@ use crate::support::tempdir::Dir;
 use serde_json::{Value, json};
 
 #[tokio::test]
-async fn what_the_configuration_alone_decides_is_refused() {
+async fn settings_reserved_for_the_configuration_are_refused() {
     let dir = Dir::new("refused");
     let hub = open_hub(&dir);
     for source in [
@@ -56,7 +56,7 @@ async fn what_the_configuration_alone_decides_is_refused() {
     let body = json!({ "room": "x", "source": "rtsp://10.0.0.7/", "interval": "never" });
     let answer = admin(&hub, "POST /api/v1/cameras", body).await;
     answer.is_problem(400, "interval");
-    // What stands in the configuration is changed there.
+    // Cameras of the configuration can only be changed there.
     for (line, body) in [
         ("PATCH /api/v1/cameras/fixed", json!({ "name": "x" })),
         ("DELETE /api/v1/cameras/live-fixed", Value::Null),
@@ -75,7 +75,7 @@ async fn what_the_configuration_alone_decides_is_refused() {
 }
 
 #[tokio::test]
-async fn a_token_of_an_app_reaches_no_other_apps_cameras() {
+async fn a_token_of_one_app_cannot_reach_cameras_of_another() {
     let camera = camera().await;
     let dir = Dir::new("reach");
     let hub = open_hub(&dir);
@@ -115,9 +115,7 @@ async fn a_token_of_an_app_reaches_no_other_apps_cameras() {
         ),
         ("POST /api/v1/cameras/test", json!({ "camera": "door" })),
     ] {
-        ask(line, body)
-            .await
-            .is_problem(403, "in another app alone");
+        ask(line, body).await.is_problem(403, "only in another app");
     }
     for (line, body, status) in [
         ("GET /api/v1/cameras/yard%2Fbarn", Value::Null, 200),

@@ -1,4 +1,4 @@
-//! A camera that allows one session has never two, whatever is done to it over HTTP.
+//! A camera that allows one session never gets two, whatever changes are made over HTTP.
 
 use super::{ADMIN, add, admin, camera, open_hub};
 use crate::support::tempdir::Dir;
@@ -14,11 +14,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-/// How long the camera takes for a TEARDOWN.
+/// How long the camera takes to answer a TEARDOWN.
 const TEARDOWN: Duration = Duration::from_millis(200);
 
-/// A real RTSP server behind a slow camera's ways: it counts its sessions, and takes
-/// its time to end one.
+/// A real RTSP server behind a proxy that acts like a slow camera: it counts the sessions, and
+/// delays their end.
 struct SlowCamera {
     _server: RtspServer,
     address: SocketAddr,
@@ -79,14 +79,14 @@ impl SlowCamera {
         *self.counts.borrow()
     }
 
-    /// Waits until it has had so many sessions.
+    /// Waits until there have been this many sessions.
     async fn opened(&mut self, times: usize) {
         let more = self.counts.wait_for(|counts| counts.opened >= times);
         timeout(PATIENCE, more).await.expect("a session").unwrap();
     }
 }
 
-/// Passes one connection on.
+/// Forwards one connection.
 async fn serve(hub: TcpStream, port: u16, counts: Arc<watch::Sender<Sessions>>) {
     let server = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
     let (mut from_server, mut to_server) = server.into_split();
@@ -126,12 +126,12 @@ async fn an_rtsp_camera_is_changed_twenty_times_in_a_row() {
     for number in 0..20 {
         let before = slow.counts().opened;
         change(&hub, json!({ "jpeg": { "width": 100 + number } })).await;
-        // Now and then the next change comes while the last one is still on its way.
+        // Sometimes the next change comes while the previous one is still being applied.
         if number % 4 != 3 {
             slow.opened(before + 1).await;
         }
     }
-    // Watched and not kept.
+    // Watched, without `keep`.
     let mut wall = Wall::plain(hub.addr()).await;
     wall.subscribe(&["door"]).await;
     for (mount, keep) in [("small", false), ("h264", false), ("small", true)] {
@@ -140,7 +140,7 @@ async fn an_rtsp_camera_is_changed_twenty_times_in_a_row() {
         slow.opened(before + 1).await;
         wall.frame().await;
     }
-    // Deleted and added at once.
+    // Deleted and added again at once.
     for _ in 0..3 {
         let gone = admin(&hub, "DELETE /api/v1/cameras/door", Value::Null).await;
         assert_eq!(gone.status(), 200, "{gone:?}");
@@ -157,7 +157,7 @@ async fn an_http_camera_is_changed_twenty_times_in_a_row() {
     let dir = Dir::new("http-sessions");
     let hub = open_hub(&dir);
     let source = camera.url("mjpeg");
-    // The same address twice is one stream.
+    // Two uses of the same address are one stream.
     let made = json!({ "room": "door", "source": source, "substream": source, "keep": true });
     let made = add(&hub, made).await;
     let mut wall = Wall::v2(hub.addr()).await;
@@ -197,7 +197,7 @@ async fn a_camera_that_is_watched_is_not_opened_for_a_test() {
     )
     .await;
     eventually("the hub's session", || server.opened() == 1).await;
-    // What is there is shown: to who changes it, and to who would add it once more.
+    // The running stream is shown, both to a change and to an attempt to add the camera again.
     for body in [
         json!({ "camera": "door" }),
         json!({ "camera": "door", "jpeg": { "width": 160 } }),
@@ -210,7 +210,7 @@ async fn a_camera_that_is_watched_is_not_opened_for_a_test() {
             (&json!("h264"), &json!(320))
         );
     }
-    // Another address or password of the same camera would be a second session.
+    // A different path or password on the same camera would be a second session.
     for body in [
         json!({ "camera": "door", "source": server.url("small") }),
         json!({ "camera": "door", "user": "viewer", "password": "hush" }),
@@ -220,7 +220,7 @@ async fn a_camera_that_is_watched_is_not_opened_for_a_test() {
         let reason = seen["reason"].as_str().unwrap();
         assert!(reason.contains("it is in use"), "{reason}");
     }
-    // Whoever may not see that camera is not shown it.
+    // A client that may not see that camera does not get its picture.
     let wanted = json!({ "name": "adds", "scope": "global", "permissions": ["camera:create"] });
     let token = admin(&hub, "POST /api/v1/tokens", wanted).await.json();
     let token = token["data"]["token"].as_str().expect("a token").to_owned();
@@ -231,7 +231,7 @@ async fn a_camera_that_is_watched_is_not_opened_for_a_test() {
     );
     assert_eq!(server.opened(), 1);
 
-    // Another channel of a recorder can be tested beside the first.
+    // Another channel of a recorder can be tested while the first is watched.
     let seen = look(ADMIN, json!({ "source": server.url("small") })).await;
     assert_eq!(
         (&seen["ok"], &seen["width"]),

@@ -1,4 +1,4 @@
-//! Where a camera that is added over HTTP may not be, and where it may not lead.
+//! Addresses that a camera added over HTTP must not have, and must not redirect to.
 
 use super::{add, admin, camera, hub_in, open_hub};
 use crate::support::PATIENCE;
@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use std::io::{ErrorKind, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 
-/// An address of this machine that others can reach.
+/// An address of this machine that is reachable from outside.
 fn own_address() -> IpAddr {
     let own = if_addrs::get_if_addrs().unwrap();
     let mut own = own.iter().map(|own| own.ip());
@@ -20,8 +20,8 @@ fn own_address() -> IpAddr {
     own.expect("this machine has an address beside loopback")
 }
 
-/// Accepts connections at an address of this machine that a fence lets through, and
-/// has each answered by `serve`; the port.
+/// Accepts connections at an address of this machine that the SSRF guard permits, and lets
+/// `serve` answer each; returns the address.
 fn outside(serve: impl Fn(TcpStream) + Send + Sync + 'static) -> SocketAddr {
     let listener = TcpListener::bind((own_address(), 0)).unwrap();
     let address = listener.local_addr().unwrap();
@@ -29,18 +29,18 @@ fn outside(serve: impl Fn(TcpStream) + Send + Sync + 'static) -> SocketAddr {
     address
 }
 
-/// Whether anybody has come to the door.
-fn untouched(door: &TcpListener) {
+/// Checks that nothing has connected to the listener.
+fn assert_no_connection(listener: &TcpListener) {
     door.set_nonblocking(true).unwrap();
     let came = door.accept();
     let nobody = came
         .as_ref()
         .is_err_and(|error| error.kind() == ErrorKind::WouldBlock);
-    assert!(nobody, "somebody has come: {came:?}");
+    assert!(nobody, "something connected: {came:?}");
 }
 
 #[tokio::test]
-async fn an_added_camera_is_not_on_this_machine() {
+async fn an_added_camera_must_not_be_on_this_machine() {
     let open = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = open.local_addr().unwrap().port();
     let closed = {
@@ -89,11 +89,11 @@ async fn an_added_camera_is_not_on_this_machine() {
             }
         }
     }
-    // The same words for all of them: who asks learns nothing of what is there.
+    // All get the same message, so that it reveals nothing about the machine.
     assert_eq!(said.len(), 1, "{said:?}");
-    untouched(&open);
+    assert_no_connection(&open);
 
-    // Nor does a camera elsewhere lead there.
+    // A camera elsewhere cannot redirect there either.
     let targets = [
         format!("http://127.0.0.1:{port}/"),
         format!("http://localhost:{port}/"),
@@ -113,15 +113,15 @@ async fn an_added_camera_is_not_on_this_machine() {
         let reason = seen["data"]["reason"].as_str().unwrap();
         assert!(reason.contains("allow_local_sources"), "{target}: {reason}");
     }
-    untouched(&open);
+    assert_no_connection(&open);
 }
 
 #[tokio::test]
-async fn an_rtsp_camera_leads_nowhere_else() {
+async fn an_rtsp_camera_cannot_redirect_to_this_machine() {
     let open = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = open.local_addr().unwrap().port();
-    // One that calls itself an address of the hub's machine, and a server of which
-    // leave is taken by a new connection.
+    // The server's `Content-Base` names an address of the hub's machine, and its software is
+    // one that needs TEARDOWN on a new connection.
     let camera = outside(move |mut stream| {
         while let Some(request) = request(&mut stream) {
             let sequence = header(&request, "CSeq");
@@ -140,7 +140,7 @@ async fn an_rtsp_camera_leads_nowhere_else() {
                     "CSeq: {sequence}\r\nSession: 7;timeout=60\r\nTransport: {transport}\r\n\r\n"
                 )
             } else {
-                // Away, in the middle of a session.
+                // Disconnect in the middle of a session.
                 return;
             };
             let _ = stream.write_all(format!("RTSP/1.0 200 OK\r\n{answer}").as_bytes());
@@ -156,11 +156,11 @@ async fn an_rtsp_camera_leads_nowhere_else() {
             "{seen}"
         );
     }
-    untouched(&open);
+    assert_no_connection(&open);
 }
 
 #[tokio::test]
-async fn what_a_name_means_is_asked_at_every_connection() {
+async fn names_are_resolved_for_every_connection() {
     let http = camera().await;
     let rtsp = RtspServer::start(RtspServerOptions::default());
     let dir = Dir::new("renamed");
@@ -177,7 +177,7 @@ async fn what_a_name_means_is_asked_at_every_connection() {
         assert_eq!(picture.status(), 200, "{room}");
     }
     hub.terminate(PATIENCE).unwrap();
-    // As if the names meant something else by now.
+    // Now local addresses are refused, as if the names resolved to something else.
     let hub = hub_in(&dir, "");
     let asked = http.requests("/mjpeg");
     let mut wall = Wall::v2(hub.addr()).await;

@@ -5,12 +5,12 @@ use serde_json::json;
 use std::time::Duration;
 use tokio::time::timeout;
 
-/// Less than the hub's own pings are apart, which wake a viewer too.
+/// Shorter than the interval of the hub's pings, which also wake a viewer.
 const SOON: Duration = Duration::from_secs(10);
-/// More frames than a socket's buffers hold of what was sent before a change.
+/// More frames than a socket's buffers can hold from before a change.
 const AFTER: usize = 8;
 
-/// Viewers once slept through a change, until the hub's own ping woke them.
+/// Regression test: viewers were not woken by a change until the hub's next ping.
 #[tokio::test]
 async fn every_viewer_follows_each_change() {
     let camera = HttpCamera::start(HttpCameraOptions::default()).await;

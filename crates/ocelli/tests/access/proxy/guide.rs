@@ -1,5 +1,5 @@
-//! Reverse proxies of Debian with the configuration that the guide shows for each, read
-//! from the guide itself.
+//! Debian's reverse proxies with the configuration that the guide shows for each, read from the
+//! guide itself.
 
 use crate::support::http::Answer;
 use crate::support::hub::configured;
@@ -20,7 +20,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 
 pub const ADMIN: &str = "sk_administrator-of-a-test-0123456789abcdef";
 
-/// The proxies that run here. Traefik is not packaged by Debian.
+/// The proxies tested here. Traefik is not packaged by Debian.
 pub const PROXIES: [Proxy; 3] = [Proxy::Nginx, Proxy::Caddy, Proxy::Haproxy];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub enum Proxy {
     Haproxy,
 }
 
-/// The example of this language in the guide.
+/// Returns the guide's example in this language.
 pub fn example(language: &str) -> String {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/guide/network.md");
     let page = fs::read_to_string(page).unwrap();
@@ -41,7 +41,7 @@ pub fn example(language: &str) -> String {
     block.split("```").next().unwrap().to_owned()
 }
 
-/// An example with what differs between the guide and a test; each of it has to be there.
+/// Applies the differences between the guide and a test to an example; each of them must match.
 fn fitted(example: &str, differences: &[(&str, String)]) -> String {
     let mut fitted = example.to_owned();
     for (guide, here) in differences {
@@ -52,7 +52,7 @@ fn fitted(example: &str, differences: &[(&str, String)]) -> String {
 }
 
 impl Proxy {
-    /// What the guide shows for it.
+    /// Returns the guide's example for it.
     pub fn example(self) -> String {
         example(match self {
             Proxy::Nginx => "nginx",
@@ -61,7 +61,7 @@ impl Proxy {
         })
     }
 
-    /// Starts it with an example, between this port and this hub.
+    /// Starts it with an example, from this port to this hub.
     fn start(self, dir: &Dir, example: &str, port: u16, hub: &str) -> Child {
         let upstream = ("127.0.0.1:8080", hub.to_owned());
         let path = dir.0.display();
@@ -120,14 +120,15 @@ impl Proxy {
     }
 }
 
-/// Where Debian keeps a program, which may be where only root's PATH looks.
+/// Returns the path of an installed program, which may be in a directory that only root's PATH
+/// has.
 fn program(name: &str) -> PathBuf {
     let path = Path::new("/usr/sbin").join(name);
     if path.exists() { path } else { name.into() }
 }
 
-/// A hub behind a proxy, which speaks TLS to the world and plain HTTP to the hub. The proxy
-/// ends with the test.
+/// A hub behind a proxy with TLS on the outside and plain HTTP to the hub. The proxy ends with
+/// the test.
 pub struct Behind {
     pub hub: Hub,
     port: u16,
@@ -143,12 +144,12 @@ impl Drop for Behind {
 }
 
 impl Behind {
-    /// As the guide has it; the hub is told these lines.
+    /// Starts it as in the guide, with these lines in the hub's configuration.
     pub async fn start(proxy: Proxy, lines: &str) -> Self {
         Self::with(proxy, &proxy.example(), lines).await
     }
 
-    /// With another configuration of the proxy than the guide's.
+    /// Starts it with a proxy configuration that differs from the guide's.
     pub async fn with(proxy: Proxy, example: &str, lines: &str) -> Self {
         let dir = Dir::new("proxy");
         // A port that was free a moment ago.
@@ -192,7 +193,7 @@ impl Behind {
         format!("https://cams.example:{}{path}", self.port)
     }
 
-    /// What curl is told, headers included if it is asked for them.
+    /// Returns curl's output, which includes headers if the arguments request them.
     pub fn curl(&self, arguments: &[&str]) -> String {
         let resolve = format!("cams.example:{}:127.0.0.1", self.port);
         text(&curl(
@@ -207,8 +208,8 @@ impl Behind {
         self.curl(&lines.chain(arguments.iter().copied()).collect::<Vec<_>>())
     }
 
-    /// A WebSocket through the proxy, from a page of this origin: it opens and shows
-    /// pictures, or is refused with this status.
+    /// Opens a WebSocket through the proxy, from a page of this origin. Checks that it shows
+    /// pictures, or returns the status of the refusal.
     pub async fn wall(&self, origin: &str) -> Result<(), u16> {
         let stream = TcpStream::connect(("127.0.0.1", self.port)).await.unwrap();
         let stream = encrypt(stream, &self.authority(), "cams.example", b"http/1.1").await;
@@ -235,14 +236,14 @@ impl Behind {
         Ok(())
     }
 
-    /// The address that a play token is for, asked through the proxy.
+    /// Returns the URL that comes with a play token, requested through the proxy.
     pub fn play_address(&self, lines: &[String]) -> String {
         let bearer = format!("Authorization: Bearer {ADMIN}");
         let lines = [&[bearer], lines].concat();
         play_address(&self.curl_with(&lines, &[&self.url(PLAY)]))
     }
 
-    /// The same, asked directly.
+    /// The same, requested directly.
     pub async fn direct_play_address(&self) -> String {
         let bearer = format!("Authorization: Bearer {ADMIN}");
         let answer: Answer =

@@ -1,6 +1,6 @@
-//! The hub behind the reverse proxies that Debian has, each configured as the guide says.
+//! The hub behind Debian's reverse proxies, each configured as in the guide.
 
-#![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
+#![allow(clippy::unwrap_used, reason = "a failed test setup must panic")]
 
 mod guide;
 
@@ -14,7 +14,7 @@ use ocelli_testkit::Hub;
 const TRUST: &str = "trusted_proxies = [\"127.0.0.1\"]\npublic_url = \"https://cams.example:PORT\"";
 
 #[tokio::test]
-async fn pages_calls_and_sockets_pass_and_addresses_are_right() {
+async fn pages_calls_and_sockets_work_and_urls_are_public() {
     for proxy in PROXIES {
         let behind = Behind::start(proxy, TRUST).await;
         let page = behind.curl(&["-i", &behind.url("/")]);
@@ -24,7 +24,7 @@ async fn pages_calls_and_sockets_pass_and_addresses_are_right() {
         behind.wall(&behind.url("")).await.expect("the wall");
         assert_eq!(behind.wall("https://evil.example").await, Err(403));
 
-        // Asked through the proxy or directly: the address is the world's.
+        // The URL is the public one, whether requested through the proxy or directly.
         let right = behind
             .url("/live/ws?app=live&room=cam1&token=")
             .replace("https", "wss");
@@ -34,7 +34,7 @@ async fn pages_calls_and_sockets_pass_and_addresses_are_right() {
     }
 }
 
-/// Headers by which a client says that it asked for this host, and came from elsewhere.
+/// Header lines with which a client claims another host and another address.
 fn forged(host: &str) -> Vec<String> {
     [
         format!("X-Forwarded-Host: {host}"),
@@ -49,8 +49,8 @@ fn forged(host: &str) -> Vec<String> {
     .into()
 }
 
-/// Nothing, the defaults, and all that can be believed.
-const BELIEFS: [&str; 4] = [
+/// Trust settings: none, the defaults, and everything that can be trusted.
+const TRUST_SETTINGS: [&str; 4] = [
     "proxy_headers = []",
     "",
     "proxy_headers = [\"X-Forwarded-For\", \"X-Forwarded-Proto\", \"X-Forwarded-Host\"]",
@@ -58,9 +58,9 @@ const BELIEFS: [&str; 4] = [
 ];
 
 #[tokio::test]
-async fn a_page_that_was_opened_under_a_foreign_name_gets_nothing() {
+async fn pages_under_a_foreign_host_name_are_refused() {
     for proxy in PROXIES {
-        for belief in BELIEFS {
+        for belief in TRUST_SETTINGS {
             let behind = Behind::start(proxy, &format!("{TRUST}\n{belief}")).await;
             let own = behind.url("").replace("https://", "");
             for host in [own.as_str(), "localhost", "127.0.0.1"] {
@@ -69,7 +69,7 @@ async fn a_page_that_was_opened_under_a_foreign_name_gets_nothing() {
                 for path in ["/api/v1/cameras", "/live/live/cam1/frame.jpg", "/"] {
                     let asked = ["-i", "-o", "-", &behind.url(path)];
                     let told = behind.curl_with(&lines, &asked);
-                    // Caddy itself answers, with nothing, for a name that is not its own.
+                    // Caddy itself answers with an empty response for other host names.
                     let refused = told.contains(" 403") || told.contains("content-length: 0");
                     assert!(
                         refused && !told.contains("cam1\""),
@@ -82,11 +82,11 @@ async fn a_page_that_was_opened_under_a_foreign_name_gets_nothing() {
 }
 
 #[tokio::test]
-async fn what_a_client_forges_changes_nothing() {
+async fn forged_forwarding_headers_are_ignored() {
     let trust = "trusted_proxies = [\"127.0.0.1\"]\nallowed_hosts = [\"cams.example\"]";
     for proxy in PROXIES {
         let behind = Behind::start(proxy, trust).await;
-        // The proxy's client says that it asked elsewhere and came from elsewhere.
+        // The proxy's client claims another host and another address.
         let lines = forged("evil.example");
         let told = behind.curl_with(&lines, &[&behind.url("/api/v1/cameras")]);
         assert!(told.contains("\"cam1\""), "{proxy:?}: {told}");
@@ -102,7 +102,7 @@ async fn what_a_client_forges_changes_nothing() {
 }
 
 #[test]
-fn each_example_takes_out_what_it_does_not_set() {
+fn each_example_removes_the_forwarding_headers_it_does_not_set() {
     for language in ["nginx", "caddyfile", "haproxy", "yaml"] {
         let example = example(language);
         for name in ["X-Forwarded-Host", "X-Forwarded-Port", "Forwarded"] {
@@ -129,13 +129,13 @@ fn the_link_of_the_first_start_begins_with_the_public_url() {
 }
 
 #[tokio::test]
-async fn of_several_proxies_the_trusted_ones_are_looked_behind() {
-    // Two proxies, both trusted: the first one's client.
+async fn the_client_behind_several_trusted_proxies_is_found() {
+    // Two proxies, both trusted: the first one's client counts.
     let set = Proxy::Nginx.example();
     let set = set.replace("$remote_addr", "\"203.0.113.9, 10.0.0.2\"");
     let lines = TRUST.replace("\"127.0.0.1\"", "\"127.0.0.1\", \"10.0.0.0/8\"");
     let two = Behind::with(Proxy::Nginx, &set, &lines).await;
-    // Nobody is trusted: what is said counts for nothing.
+    // Neither is trusted: the headers are ignored.
     let lines = "public_url = \"https://cams.example:PORT\"";
     let wary = Behind::with(Proxy::Nginx, &set, lines).await;
     for (behind, peer) in [(&two, "peer=203.0.113.9:0"), (&wary, "peer=127.0.0.1:")] {
@@ -147,12 +147,12 @@ async fn of_several_proxies_the_trusted_ones_are_looked_behind() {
 }
 
 #[tokio::test]
-async fn a_forwarded_host_counts_where_the_configuration_says_so() {
-    // A proxy that can't pass on the Host, but says which it was.
+async fn a_forwarded_host_is_used_if_configured() {
+    // A proxy that cannot pass on the Host but forwards it in another header.
     let set = Proxy::Nginx.example();
     let set = set.replace("proxy_set_header Host $http_host;", "");
     let own = set.replace("X-Forwarded-Host \"\"", "X-Forwarded-Host $http_host");
-    let all = format!("{TRUST}\n{}", BELIEFS[2]);
+    let all = format!("{TRUST}\n{}", TRUST_SETTINGS[2]);
     let behind = Behind::with(Proxy::Nginx, &own, &all).await;
     let foreign = ["-i", "-H", "Host: evil.example", &behind.url("/health")];
     let told = behind.curl(&foreign);
@@ -162,7 +162,7 @@ async fn a_forwarded_host_counts_where_the_configuration_says_so() {
         "Forwarded \"\"",
         "Forwarded \"for=127.0.0.9;host=$http_host\"",
     );
-    let standard = format!("{TRUST}\n{}", BELIEFS[3]);
+    let standard = format!("{TRUST}\n{}", TRUST_SETTINGS[3]);
     let behind = Behind::with(Proxy::Nginx, &named, &standard).await;
     let told = behind.curl(&["-i", "-H", "Host: evil.example", &behind.url("/health")]);
     assert!(told.contains(" 403"), "{told}");
@@ -173,7 +173,7 @@ async fn a_forwarded_host_counts_where_the_configuration_says_so() {
 }
 
 #[tokio::test]
-async fn without_being_told_so_no_header_names_the_host() {
+async fn forwarded_host_headers_are_ignored_by_default() {
     let hub = Hub::builder(OCELLI)
         .args(["serve", "--listen", "127.0.0.1:0", "cam1=pattern:"])
         .start();
@@ -194,7 +194,7 @@ async fn without_being_told_so_no_header_names_the_host() {
 }
 
 #[tokio::test]
-async fn a_proxy_that_passes_on_nothing_works_by_public_url_alone() {
+async fn a_proxy_without_forwarding_headers_needs_only_public_url() {
     let set = Proxy::Nginx.example();
     let is_told = |line: &&str| line.contains("Host") || line.contains("Forwarded");
     let bare: Vec<_> = set.lines().filter(|line| !is_told(line)).collect();

@@ -1,5 +1,5 @@
-//! Text that a camera, a program, a source of samples or a request chose: no control
-//! character of it reaches the log, the interface or a viewer.
+//! Text from a camera, a program, a source of samples or a request: none of its control
+//! characters reach the log, the API or a viewer.
 
 use crate::support::PATIENCE;
 use crate::support::device::ADMIN;
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 const KEY: &str = "wsk_5ec4e75ec4e75ec4e75ec4e75ec4e75ec4e75ec4";
 
-/// The texts in a value.
+/// Collects the texts in a value.
 fn texts(value: &Value, found: &mut Vec<String>) {
     match value {
         Value::String(text) => found.push(text.clone()),
@@ -36,15 +36,15 @@ fn clean(what: &str, told: &Value) {
 }
 
 #[tokio::test]
-async fn what_a_stranger_says_controls_nothing() {
+async fn control_characters_in_foreign_text_are_removed() {
     for format in ["text", "json"] {
-        controls_nothing(format).await;
+        assert_no_control_characters(format).await;
     }
 }
 
-async fn controls_nothing(format: &str) {
+async fn assert_no_control_characters(format: &str) {
     let dir = Dir::new("foreign");
-    // ESC, BEL, CSI as one character of C1, DEL, an override of the direction, and a key.
+    // ESC, BEL, CSI as a single C1 character, DEL, a bidirectional override, and a key.
     let bad = r"bad \033[2J\033]0;x\007 \302\2331m \177 \342\200\256gpj \342\201\246";
     let config = format!(
         "listen = \"127.0.0.1:0\"\n\

@@ -1,7 +1,7 @@
-//! A camera's password appears nowhere: no log line, error, answer, page, event or
-//! command line of a child.
+//! A camera's password appears nowhere: in no log line, error, response, page, event or command
+//! line of a child process.
 
-#![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
+#![allow(clippy::unwrap_used, reason = "a failed test setup must panic")]
 
 mod foreign;
 mod own;
@@ -16,12 +16,12 @@ use std::process::Command;
 use std::time::Duration;
 use tokio_tungstenite::tungstenite::Message;
 
-/// The passwords, and what else they look like on their way.
+/// The passwords, and their encoded forms.
 const SECRETS: [&str; 5] = [
     "hu5h-r1ght",
     "hu5h-wr0ng",
     "hu5h-t0ken",
-    // The user and each password, as basic authentication has them.
+    // The user and each password, as encoded for Basic authentication.
     "dmlld2VyOmh1NWgtcjFnaHQ",
     "dmlld2VyOmh1NWgtd3Iwbmc",
 ];
@@ -29,27 +29,28 @@ const SECRETS: [&str; 5] = [
 fn clean(what: &str, text: &str) {
     for secret in SECRETS {
         for line in text.lines() {
-            assert!(!line.contains(secret), "{what} tells a secret: {line}");
+            assert!(!line.contains(secret), "{what} contains a secret: {line}");
         }
     }
 }
 
 #[tokio::test]
-async fn passwords_of_cameras_are_told_to_nobody() {
-    are_told_to_nobody("text").await;
+async fn passwords_of_cameras_are_never_revealed() {
+    assert_never_revealed("text").await;
 }
 
 #[tokio::test]
-async fn nor_in_a_log_of_objects() {
-    let log = are_told_to_nobody("json").await;
+async fn passwords_of_cameras_are_not_in_a_json_log() {
+    let log = assert_never_revealed("json").await;
     for line in log {
         let object = serde_json::from_str::<serde_json::Value>(&line);
         assert!(object.is_ok_and(|object| object.is_object()), "{line}");
     }
 }
 
-/// Has a hub with this form of log do all that may tell a password; its log.
-async fn are_told_to_nobody(format: &str) -> Vec<String> {
+/// Makes a hub with this log format do everything that could reveal a password; returns its
+/// log.
+async fn assert_never_revealed(format: &str) -> Vec<String> {
     let camera = HttpCamera::start(HttpCameraOptions {
         password: "hu5h-r1ght".into(),
         ..HttpCameraOptions::default()
@@ -135,14 +136,14 @@ async fn are_told_to_nobody(format: &str) -> Vec<String> {
     assert!(answer.contains("401"), "{answer}");
     clean("a snapshot's refusal", &answer);
     let log = hub.stderr();
-    assert!(log.len() > 20, "it logs all it does");
+    assert!(log.len() > 20, "the log is complete");
     clean("the log", &log.join("\n"));
     clean("standard output", &hub.stdout().join("\n"));
     log
 }
 
 #[test]
-fn nor_do_errors_at_the_start_tell_them() {
+fn errors_at_startup_do_not_contain_passwords() {
     let dir = Dir::new("secrets");
     let run = |arguments: &[&str]| {
         let mut command = Command::new("timeout");

@@ -1,5 +1,4 @@
-//! The hub's own secrets, put where they do not belong: what it says of that repeats none
-//! of them, in no answer, no event and no line of the log.
+//! The hub's own secrets, sent in the wrong places: no answer, event or log line repeats them.
 
 use crate::support::PATIENCE;
 use crate::support::device::ADMIN;
@@ -16,10 +15,11 @@ use tokio_tungstenite::client_async;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-/// In every one of them; not in the hub's own words, nor in anything it makes.
+/// Part of every secret below; it occurs neither in the hub's own texts nor in anything it
+/// generates.
 const CORE: &str = "5ec4e75ec4e75ec4e75ec4e75ec4e75ec4e75ec4";
 
-/// One of each form.
+/// One secret of each form.
 fn secrets() -> [String; 7] {
     let long = format!("{CORE}{}", &CORE[..24]);
     [
@@ -34,7 +34,7 @@ fn secrets() -> [String; 7] {
     ]
 }
 
-/// Ways to write a secret into an address.
+/// Returns different spellings of a secret in a URL.
 fn spelt(secret: &str) -> [String; 3] {
     [
         secret.to_owned(),
@@ -46,7 +46,7 @@ fn spelt(secret: &str) -> [String; 3] {
     ]
 }
 
-/// Checks that what was said repeats no secret, however it is written.
+/// Checks that a text repeats no secret, in any encoding.
 fn clean(what: &str, said: &str) {
     let mut plain = said.to_owned();
     for (escape, c) in [
@@ -59,11 +59,14 @@ fn clean(what: &str, said: &str) {
         plain = plain.replace(escape, c);
     }
     for line in plain.lines() {
-        assert!(!line.contains(&CORE[..20]), "{what} tells a secret: {line}");
+        assert!(
+            !line.contains(&CORE[..20]),
+            "{what} contains a secret: {line}"
+        );
     }
 }
 
-/// GET addresses, with the secret as `{}`.
+/// Paths for GET, with the secret as `{}`.
 const ADDRESSES: &[&str] = &[
     "/{}",
     "/api/{}",
@@ -165,7 +168,7 @@ const CALLS: &[(&str, &str)] = &[
     ),
 ];
 
-/// Sockets, with the secret in their address.
+/// Sockets, with the secret in their URL.
 const SOCKETS: &[&str] = &[
     "/ingest/ws?app=live&room={}",
     "/ingest/ws?app={}&room=cam1",
@@ -205,15 +208,15 @@ const HEADERS: &[&str] = &[
     "{}: 1",
 ];
 
-/// A header by which a request comes from an address of its own: of each address the log
-/// has a few refusals only, and the hub takes a few guesses.
+/// Returns a header that gives each request a different client address, because the log limits
+/// refusals, and the hub limits guesses, per address.
 fn from_elsewhere() -> (&'static str, String) {
     static COUNT: AtomicU16 = AtomicU16::new(0);
     let [high, low] = COUNT.fetch_add(1, Ordering::Relaxed).to_be_bytes();
     ("x-forwarded-for", format!("10.1.{high}.{low}"))
 }
 
-/// Opens a socket: what it said until it was closed, or why it was refused.
+/// Opens a socket; returns what it sent until it was closed, or why it was refused.
 async fn socket(hub: SocketAddr, path: &str) -> String {
     let stream = TcpStream::connect(hub).await.unwrap();
     let mut request = format!("ws://{hub}{path}").into_client_request().unwrap();
@@ -241,7 +244,7 @@ async fn socket(hub: SocketAddr, path: &str) -> String {
 }
 
 #[tokio::test]
-async fn no_answer_and_no_line_of_the_log_repeats_a_secret_of_the_hub() {
+async fn no_answer_and_no_log_line_repeats_a_secret_of_the_hub() {
     let dir = Dir::new("own-secrets");
     let config = "listen = \"127.0.0.1:0\"\ntrusted_proxies = [\"127.0.0.1\"]\n\
          [telemetry]\ntcp = \"127.0.0.1:0\"\nws = \"\"\n\
@@ -291,13 +294,13 @@ async fn no_answer_and_no_line_of_the_log_repeats_a_secret_of_the_hub() {
         let host =
             format!("GET /health HTTP/1.1\r\nHost: {secret}.example\r\nConnection: close\r\n\r\n");
         clean("a foreign host", &ask(at, &host).await.body);
-        // Samples: the name of a series, and lines that are none.
+        // Samples: the name of a series, and invalid lines.
         for text in [format!("{secret}\n1 2\n"), format!("temp\n{secret}\n1 2\n")] {
             send("POST /api/v1/series", &bearer, &text).await;
         }
         send("GET /api/v1/series", &bearer, "").await;
         send("GET /api/v1/series/sources", &bearer, "").await;
-        // What a viewer says, and what it is told.
+        // Messages from a viewer, and the answers.
         let wall = [
             format!(r#"{{"cmd":"subscribe","cameras":["{secret}","cam1"]}}"#),
             format!(r#"{{"cmd":"{secret}"}}"#),
@@ -308,16 +311,13 @@ async fn no_answer_and_no_line_of_the_log_repeats_a_secret_of_the_hub() {
         clean("a wall", &wall_v2(at, &wall).await);
     }
     let log = hub.stderr();
-    assert!(log.len() > 100, "it logs all it does");
+    assert!(log.len() > 100, "the log is complete");
     clean("the log", &log.join("\n"));
     let told = log.iter().filter(|line| line.contains("***")).count();
-    assert!(
-        told > 50,
-        "refusals are told of, without the secrets: {told}"
-    );
+    assert!(told > 50, "refusals are logged without the secrets: {told}");
 }
 
-/// What a viewer is told who says this, each of which is wrong.
+/// Returns the answers to these invalid messages from a viewer.
 async fn wall_v2(hub: SocketAddr, texts: &[String]) -> String {
     let mut wall = Wall::v2(hub).await;
     let mut said = String::new();

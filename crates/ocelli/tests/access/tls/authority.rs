@@ -1,4 +1,5 @@
-//! The authority is made known: to this machine, by its program, to the doctor.
+//! Distribution of the hub's certificate authority: by its program, to this machine's trust
+//! stores, and checked by the doctor.
 
 use crate::support::doctor::doctor_with;
 use crate::support::hub::OCELLI;
@@ -15,7 +16,7 @@ fn ocelli(arguments: &[&str], environment: &[(&str, &Path)]) -> (bool, String) {
 }
 
 #[tokio::test]
-async fn the_authority_is_shown_and_made_known_on_this_machine() {
+async fn the_authority_is_shown_and_installed_on_this_machine() {
     let local = Local::start();
     let data = local.dir.0.join("kept");
     let place = ["--data", data.to_str().unwrap()];
@@ -51,12 +52,12 @@ async fn the_authority_is_shown_and_made_known_on_this_machine() {
     assert!(shown.contains(&fact("notAfter")[..10]), "{facts}{shown}");
     assert!(shown.contains(&std::fs::read_to_string(local.authority()).unwrap()));
     assert!(!shown.contains("PRIVATE"), "{shown}");
-    // What it prints is PEM to whoever reads PEM.
+    // Its output is readable by PEM parsers.
     let whole = local.dir.write("shown.txt", &shown);
     let page = curl(&whole, &[&local.hub.url("/health")]);
     assert!(text(&page).contains("\"ok\""), "{}", text(&page));
 
-    // A machine that has certutil and no store of the system's.
+    // A machine with certutil but without a system trust store.
     let (home, programs) = (local.dir.0.join("home"), local.dir.0.join("programs"));
     for folder in [&home, &programs] {
         std::fs::create_dir(folder).unwrap();
@@ -90,7 +91,7 @@ async fn the_authority_is_shown_and_made_known_on_this_machine() {
 }
 
 #[tokio::test]
-async fn the_doctor_finds_it_well_where_the_authority_is_known() {
+async fn the_doctor_passes_where_the_authority_is_trusted() {
     let local = Local::start();
     let target = format!("wss://localhost:{}/ws/cameras", local.port());
     let known = local.authority();

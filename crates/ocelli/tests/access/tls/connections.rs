@@ -1,4 +1,4 @@
-//! What is said over it: pages, sockets, and what is no TLS at all.
+//! Traffic over TLS: pages, sockets, and connections that do not use TLS.
 
 use super::{HTTP_1, socket};
 use crate::support::PATIENCE;
@@ -46,7 +46,7 @@ async fn pages_come_over_http_2_and_the_wall_over_wss() {
 }
 
 #[tokio::test]
-async fn a_socket_over_http_2_is_told_what_to_do() {
+async fn a_socket_over_http_2_gets_an_explanation() {
     let local = Local::start();
     let url = local.hub.url("/ws/cameras");
     let answer = text(&local.curl(&["--http2", "-i", &url]));
@@ -55,7 +55,7 @@ async fn a_socket_over_http_2_is_told_what_to_do() {
 }
 
 #[tokio::test]
-async fn the_certificate_is_for_every_name_and_short_lived() {
+async fn the_certificate_covers_every_name_and_is_short_lived() {
     let local = Local::start();
     let told = local.openssl(&["-alpn", "h2", "-verify_ip", "127.0.0.1"]);
     for words in ["Verify return code: 0 (ok)", "ALPN protocol: h2", "TLSv1.3"] {
@@ -67,7 +67,7 @@ async fn the_certificate_is_for_every_name_and_short_lived() {
     }
     let told = local.openssl(&["-verify_hostname", "evil.example"]);
     assert!(told.contains("ostname mismatch"), "{told}");
-    // The names of the configuration are those of the Host rule too.
+    // The names in the configuration are also valid for the Host policy.
     let (port, resolve) = (local.port(), format!("cams.lan:{}:127.0.0.1", local.port()));
     let url = format!("https://cams.lan:{port}/health");
     let page = text(&local.curl(&["--resolve", &resolve, &url]));
@@ -79,7 +79,7 @@ async fn a_foreign_host_is_refused_over_http_2_too() {
     let local = Local::start();
     let port = local.port();
     for version in ["--http2", "--http1.1"] {
-        // As DNS rebinding does it: the name is theirs, the address ours.
+        // As in DNS rebinding: the attacker's name with the hub's address.
         let resolve = format!("evil.example:{port}:127.0.0.1");
         let url = format!("https://evil.example:{port}/health");
         let told = local.curl(&["-k", version, "-i", "--resolve", &resolve, &url]);
@@ -93,7 +93,7 @@ async fn a_foreign_host_is_refused_over_http_2_too() {
 }
 
 #[tokio::test]
-async fn plain_http_is_shown_the_way_and_the_authority() {
+async fn plain_http_is_redirected_and_can_fetch_the_authority() {
     let local = Local::start();
     let plain = format!("http://{}", local.hub.addr());
     let told = text(&local.curl(&["-i", &format!("{plain}/play/live/cam1?x=1")]));
@@ -143,7 +143,7 @@ async fn plain_http_is_shown_the_way_and_the_authority() {
 }
 
 #[tokio::test]
-async fn without_an_authority_its_addresses_say_so() {
+async fn without_an_authority_its_urls_say_so() {
     let site = Site::start().await;
     for path in ["/ca", "/ca.pem", "/ca.crt", "/ca.h"] {
         crate::support::http::get(site.address, path)
@@ -153,7 +153,7 @@ async fn without_an_authority_its_addresses_say_so() {
 }
 
 #[tokio::test]
-async fn who_does_not_finish_a_handshake_hinders_nobody_and_is_dropped() {
+async fn an_unfinished_handshake_is_dropped_without_delaying_others() {
     let local = Local::start();
     let mut silent = Vec::new();
     for begun in [
@@ -168,26 +168,26 @@ async fn who_does_not_finish_a_handshake_hinders_nobody_and_is_dropped() {
             silent.push(stream);
         }
     }
-    // One that has shaken hands and then asks nothing.
-    let mut mute = local.connect("localhost", b"h2").await;
+    // A client that completes the handshake and then sends no request.
+    let mut idle = local.connect("localhost", b"h2").await;
     let page = text(&local.curl(&[&local.hub.url("/health")]));
     assert!(page.contains("\"ok\""), "{page}");
-    // Rubbish is answered with nothing, at once.
-    let mut rubbish = TcpStream::connect(local.hub.addr()).await.unwrap();
-    rubbish.write_all(&[0, 1, 2, 3]).await.unwrap();
+    // Garbage is closed at once, without an answer.
+    let mut garbage = TcpStream::connect(local.hub.addr()).await.unwrap();
+    garbage.write_all(&[0, 1, 2, 3]).await.unwrap();
     let mut rest = Vec::new();
-    let ended = timeout(Duration::from_secs(5), rubbish.read_to_end(&mut rest)).await;
+    let ended = timeout(Duration::from_secs(5), garbage.read_to_end(&mut rest)).await;
     assert!(ended.is_ok() && rest.is_empty(), "{ended:?} {rest:?}");
     for stream in &mut silent {
         let ended = timeout(PATIENCE, stream.read_to_end(&mut Vec::new())).await;
-        assert!(ended.is_ok(), "a handshake takes for ever");
+        assert!(ended.is_ok(), "the handshake does not time out");
     }
-    let ended = timeout(PATIENCE, mute.read_to_end(&mut Vec::new())).await;
-    assert!(ended.is_ok(), "a silent client stays for ever");
+    let ended = timeout(PATIENCE, idle.read_to_end(&mut Vec::new())).await;
+    assert!(ended.is_ok(), "the silent client is not dropped");
 }
 
 #[tokio::test]
-async fn it_ends_in_time_whatever_connections_stay_open() {
+async fn it_ends_in_time_with_any_connections_open() {
     let Local { mut hub, dir } = Local::start();
     let address = hub.addr();
     let pem = dir.0.join("kept/ca.pem");
@@ -249,7 +249,7 @@ async fn number_of_any(socket: &mut WebSocketStream<Stream>) {
 }
 
 #[tokio::test]
-async fn boards_push_over_wss_to_an_authority_that_they_know() {
+async fn devices_push_over_wss_to_an_authority_they_trust() {
     let dir = Dir::new("fleet");
     let builder = Local::builder(&dir, "").env("OCELLI_ADMIN_TOKEN", ADMIN);
     let local = Local {
@@ -272,12 +272,12 @@ async fn boards_push_over_wss_to_an_authority_that_they_know() {
     assert!(said.contains("connected   3 of 3"), "{said}");
     let (code, said) = fleet(&local.dir.write("none.pem", ""));
     assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("can't be asked"), "{said}");
+    assert!(said.contains("can't reach the hub"), "{said}");
 }
 
-/// What was begun before goes on, and the client is told to open another connection.
+/// Open requests continue, and the client is told to open another connection.
 #[tokio::test]
-async fn a_connection_of_http_2_takes_no_more_after_so_many_requests() {
+async fn an_http_2_connection_is_limited_in_requests() {
     let local = Local::with("[limits]\nrequests_per_connection = 3");
     let stream = local.connect("localhost", b"h2").await;
     let (mut client, connection) = h2::client::handshake(stream).await.unwrap();
@@ -300,7 +300,7 @@ async fn a_connection_of_http_2_takes_no_more_after_so_many_requests() {
         let answer = timeout(PATIENCE, answer).await.unwrap().unwrap();
         assert_eq!(answer.status(), 200);
     }
-    // The word that it takes no more comes a moment later.
+    // The GOAWAY arrives a moment later.
     let refused = async {
         loop {
             let Ok(mut ready) = client.clone().ready().await else {
@@ -314,10 +314,12 @@ async fn a_connection_of_http_2_takes_no_more_after_so_many_requests() {
             }
         }
     };
-    timeout(PATIENCE, refused).await.expect("it takes no more");
+    timeout(PATIENCE, refused)
+        .await
+        .expect("the connection refuses new requests");
     for _ in 0..5 {
         let piece = timeout(PATIENCE, pictures.data()).await.unwrap();
-        let piece = piece.expect("the stream goes on").unwrap();
+        let piece = piece.expect("the stream continues").unwrap();
         let _ = pictures.flow_control().release_capacity(piece.len());
     }
     drop((client, pictures));
@@ -326,10 +328,10 @@ async fn a_connection_of_http_2_takes_no_more_after_so_many_requests() {
     assert!(page.contains("\"ok\""), "{page}");
 }
 
-/// It gets no sentence, for a handshake would cost more than the refusal spares; so the
-/// numbers and the log have it.
+/// The client gets no message, because a handshake would cost more than the refusal saves;
+/// instead, the metrics and the log have it.
 #[tokio::test]
-async fn a_connection_that_is_one_too_many_is_closed_and_counted() {
+async fn a_connection_above_the_limit_is_closed_and_counted() {
     let local = Local::with("[limits]\nconnections = 2");
     let mut first = local.connect("localhost", HTTP_1).await;
     let second = local.connect("localhost", HTTP_1).await;

@@ -1,4 +1,4 @@
-//! Certificates that somebody else writes.
+//! Certificate files maintained by another program.
 
 use super::{HTTP_1, socket};
 use crate::support::PATIENCE;
@@ -12,7 +12,7 @@ use std::path::Path;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-/// Writes a pair of an own authority; the certificate's bytes.
+/// Writes a certificate and key of a new authority; returns the certificate's bytes.
 fn write_pair(cert: &Path, key: &Path, parts: &str) -> Vec<u8> {
     let made = rcgen::generate_simple_self_signed(vec!["localhost".into()]).unwrap();
     if parts.contains("cert") {
@@ -25,7 +25,7 @@ fn write_pair(cert: &Path, key: &Path, parts: &str) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn files_are_read_again_and_a_bad_pair_keeps_the_old_one() {
+async fn files_are_reloaded_and_an_invalid_pair_keeps_the_old_one() {
     let dir = Dir::new("files");
     let (live, one, two) = (dir.0.join("live"), dir.0.join("one"), dir.0.join("two"));
     for folder in [&live, &one, &two] {
@@ -43,7 +43,7 @@ async fn files_are_read_again_and_a_bad_pair_keeps_the_old_one() {
             symlink(target, link).unwrap();
         }
     };
-    // As certbot does it: links that are turned one after the other.
+    // As certbot does it: the symbolic links are switched one after the other.
     point(&one, &[0, 1]);
     let [cert, key] = pair(&live);
     let config = format!(
@@ -68,12 +68,12 @@ async fn files_are_read_again_and_a_bad_pair_keeps_the_old_one() {
     point(&two, &[0]);
     let line = hub
         .wait_stderr("it is not the key of", PATIENCE)
-        .expect("it is told");
+        .expect("it is logged");
     assert!(line.contains("previous certificate stays in use"), "{line}");
     assert_eq!(now_shown(&pair(&one)[0]).await.0, first);
     point(&two, &[1]);
     hub.wait_stderr("read again", PATIENCE)
-        .expect("the pair is whole");
+        .expect("the pair is complete");
     assert_eq!(now_shown(&new_cert).await.0, second);
     let told = hub
         .stderr()
@@ -81,12 +81,12 @@ async fn files_are_read_again_and_a_bad_pair_keeps_the_old_one() {
         .filter(|line| line.contains("not the key"))
         .count();
     assert_eq!(told, 1, "told once");
-    // Who was connected still is.
+    // Existing connections stay open.
     let message = timeout(PATIENCE, open.next()).await.unwrap();
     message.expect("pictures").unwrap();
     let page = curl(&pair(&one)[0], &["-I", "http://localhost:1"]);
     assert!(!page.status.success());
-    // It is no authority of ours.
+    // It is not the hub's own authority.
     let ca = curl(
         &new_cert,
         &[
@@ -98,7 +98,7 @@ async fn files_are_read_again_and_a_bad_pair_keeps_the_old_one() {
 }
 
 #[test]
-fn a_pair_that_is_bad_is_named_and_looked_at_again_when_it_changes() {
+fn an_invalid_pair_is_reported_and_read_again_when_it_changes() {
     let dir = Dir::new("pair");
     let (cert, key) = (dir.0.join("cert.pem"), dir.0.join("key.pem"));
     let files = Files {
@@ -129,7 +129,8 @@ fn a_pair_that_is_bad_is_named_and_looked_at_again_when_it_changes() {
         let mut told = |words: &str| {
             let looks: Vec<_> = (0..4).map(|_| watch.look()).collect();
             let told: Vec<_> = looks.iter().flatten().collect();
-            // At the second look, for it might have been whole by then; and once.
+            // Reported at the second look, because the first may have found a partial write;
+            // and only once.
             assert!(looks[0].is_none() && told.len() == 1, "{words}");
             let error = told[0].as_ref().expect_err("a fault").to_string();
             assert!(error.contains(words), "{error}");

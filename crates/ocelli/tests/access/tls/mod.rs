@@ -1,7 +1,7 @@
-//! TLS: the hub's own authority and files that somebody else made, asked by curl,
-//! openssl, and WebSocket and HTTP/2 clients that we did not write.
+//! TLS with the hub's own authority and with external certificate files, tested with curl,
+//! openssl, and independent WebSocket and HTTP/2 clients.
 
-#![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
+#![allow(clippy::unwrap_used, reason = "a failed test setup must panic")]
 
 mod authority;
 mod connections;
@@ -26,7 +26,7 @@ use tokio_tungstenite::{WebSocketStream, client_async};
 const HTTP_1: &[u8] = b"http/1.1";
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// A WebSocket over a connection.
+/// Opens a WebSocket over a connection.
 async fn socket(stream: Stream, path: &str) -> WebSocketStream<Stream> {
     let port = stream.get_ref().0.peer_addr().unwrap().port();
     let opened = client_async(format!("wss://localhost:{port}{path}"), stream);
@@ -35,7 +35,7 @@ async fn socket(stream: Stream, path: &str) -> WebSocketStream<Stream> {
     socket
 }
 
-/// The number of the next picture of a camera's socket.
+/// Returns the number of the next picture on a camera's socket.
 async fn number(socket: &mut WebSocketStream<Stream>) -> u64 {
     loop {
         let message = timeout(PATIENCE, socket.next()).await.unwrap();
@@ -53,7 +53,7 @@ fn picture(bytes: usize, sequence: u64) -> Vec<u8> {
     size.encode_now(sequence).to_vec()
 }
 
-/// The numbers of the pictures in what came of a multipart body.
+/// Returns the numbers of the pictures in a multipart body.
 fn numbers(body: &[u8]) -> Vec<u64> {
     let find = |part: &[u8]| body.windows(part.len()).position(|window| window == part);
     let Some(begin) = find(b"\r\n\r\n").map(|at| at + 4) else {
@@ -67,7 +67,7 @@ fn numbers(body: &[u8]) -> Vec<u64> {
     all
 }
 
-/// The certificate that a server shows to who trusts this authority.
+/// Returns the certificate that a server presents to a client that trusts this authority.
 async fn shown(keeper: &Keeper, authority: &Path) -> (Vec<u8>, Stream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

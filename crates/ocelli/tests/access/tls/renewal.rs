@@ -1,4 +1,4 @@
-//! The hub's own certificate and its authority, kept and renewed.
+//! The hub's own certificate and its authority: storage and renewal.
 
 use super::{DAY, shown};
 use crate::support::PATIENCE;
@@ -26,8 +26,8 @@ async fn it_is_renewed_in_time_and_when_addresses_change() {
     let (first, mut open) = shown(&keeper, &pem).await;
 
     assert!(!keeper.look(now, &home), "nothing has changed");
-    assert!(!keeper.look(now + 59 * DAY, &home), "it is young");
-    // An address that means something on one link alone is nobody's.
+    assert!(!keeper.look(now + 59 * DAY, &home), "it is not due yet");
+    // A link-local address is left out.
     assert!(!keeper.look(now, &home[..1]));
     let moved: [IpAddr; 1] = ["10.0.0.9".parse().unwrap()];
     assert!(keeper.look(now, &moved));
@@ -39,11 +39,11 @@ async fn it_is_renewed_in_time_and_when_addresses_change() {
         "a month before its end"
     );
     assert!(!keeper.look(now + 62 * DAY, &moved));
-    // The clock was wrong, and is set right.
+    // The clock was wrong and has been corrected.
     assert!(keeper.look(now, &moved));
     let (third, _) = shown(&keeper, &pem).await;
     assert_ne!(second, third);
-    // Who was connected still is.
+    // Existing connections stay open.
     open.write_all(b"x").await.unwrap();
     let mut echo = [0];
     timeout(PATIENCE, open.read_exact(&mut echo))
@@ -64,7 +64,7 @@ async fn the_authority_stays_and_its_key_is_private() {
         .unwrap()
         .permissions();
     assert_eq!(mode.mode() & 0o777, 0o600);
-    assert!(key.contains("PRIVATE KEY"), "it is where it is looked for");
+    assert!(key.contains("PRIVATE KEY"), "the key file is at its path");
     let hub = start();
     assert_eq!(
         (read("ca.pem").unwrap(), read("ca.key").unwrap()),
@@ -97,7 +97,7 @@ async fn the_authority_stays_and_its_key_is_private() {
     write("ca.key", &key).unwrap();
     write("ca.pem", "rubbish").unwrap();
     refused("ca.pem can't be used: it is not a certificate");
-    // A start that broke off before the certificate was written.
+    // A start that was interrupted before the certificate was written.
     std::fs::remove_file(dir.0.join("kept/ca.pem")).unwrap();
     drop(start());
     assert!(read("ca.pem").unwrap().contains("BEGIN CERTIFICATE"));

@@ -1,10 +1,10 @@
-//! Whoever reads slowly gets recent pictures, and hinders nobody.
+//! Slow readers get recent pictures and do not delay other viewers.
 
 use super::{HTTP_1, number, numbers, picture, socket};
 use crate::support::PATIENCE;
 use crate::support::http::narrow;
 use crate::support::secure::{connect, encrypt};
-use crate::support::site::{Hand, Site};
+use crate::support::site::{Site, TestSource};
 use bytes::Bytes;
 use h2::client::SendRequest;
 use http::{Request, StatusCode};
@@ -42,7 +42,7 @@ impl Streamed {
         self.read.extend_from_slice(&piece);
     }
 
-    /// Reads on until this picture has come.
+    /// Reads until this picture has arrived.
     async fn until(&mut self, wanted: u64) {
         while !numbers(&self.read).contains(&wanted) {
             self.read_on().await;
@@ -51,11 +51,11 @@ impl Streamed {
 }
 
 #[tokio::test]
-async fn a_slow_stream_of_http_2_skips_and_hinders_no_other_on_its_connection() {
+async fn a_slow_http_2_stream_skips_without_delaying_others_on_its_connection() {
     let site = Site::start_secure().await;
     let cam = site.camera("cam");
     let stream = connect(site.address, site.authority.as_ref().unwrap(), b"h2").await;
-    // The slow one is to use up its own window, not everybody's.
+    // The slow stream must exhaust only its own window, not the connection's.
     let mut builder = h2::client::Builder::new();
     builder.initial_connection_window_size(1 << 20);
     let (mut client, connection) = builder.handshake(stream).await.unwrap();
@@ -73,13 +73,13 @@ async fn a_slow_stream_of_http_2_skips_and_hinders_no_other_on_its_connection() 
     }
     slow.until(199).await;
     let taken = numbers(&slow.read).len();
-    // A window of 64 KiB, and one on its way.
-    assert!(taken <= 17, "{taken} pictures waited");
+    // A window of 64 KiB, and one in transit.
+    assert!(taken <= 17, "{taken} pictures were queued");
     driving.abort();
 }
 
 #[tokio::test]
-async fn a_slow_connection_of_http_2_has_little_waiting_in_the_hub() {
+async fn a_slow_http_2_connection_has_little_queued_in_the_hub() {
     let site = Site::start_secure().await;
     let cam = site.camera("cam");
     let dir = site.authority.as_ref().unwrap();
@@ -90,7 +90,7 @@ async fn a_slow_connection_of_http_2_has_little_waiting_in_the_hub() {
     .await;
     let narrow = narrow(site.address).await;
     let narrow = encrypt(narrow, &dir.0.join("ca.pem"), "localhost", b"h2").await;
-    // Windows as wide as browsers open them: only TCP holds anything back.
+    // Windows as large as in browsers: only TCP limits the flow.
     let mut builder = h2::client::Builder::new();
     builder
         .initial_window_size(16 << 20)
@@ -109,8 +109,12 @@ async fn a_slow_connection_of_http_2_has_little_waiting_in_the_hub() {
     for sequence in 0..50 {
         cam.show_picture(&picture(100_000, sequence), Timestamp::UNKNOWN)
             .await;
-        assert_eq!(number(&mut fast).await, sequence, "the other has every one");
-        // Each takes a sixth of what is shown.
+        assert_eq!(
+            number(&mut fast).await,
+            sequence,
+            "the fast viewer gets every picture"
+        );
+        // Each reads a sixth of what is shown.
         for viewer in &mut viewers {
             tokio::select! {
                 () = viewer.read_on() => {}
@@ -128,9 +132,9 @@ async fn a_slow_connection_of_http_2_has_little_waiting_in_the_hub() {
     driving.abort();
 }
 
-/// What a slow reader of this address gets while 300 pictures are shown; all are
-/// shown before it has read a tenth of them.
-async fn slow_curl(site: &Site, cam: &Hand, version: &str) -> Vec<u64> {
+/// Returns what a slow reader of this URL gets while 300 pictures are shown. All are shown
+/// before it has read a tenth of them.
+async fn slow_curl(site: &Site, cam: &TestSource, version: &str) -> Vec<u64> {
     let dir = site.authority.as_ref().unwrap();
     let port = site.address.port();
     let mut slow = tokio::process::Command::new("curl")
@@ -147,7 +151,11 @@ async fn slow_curl(site: &Site, cam: &Hand, version: &str) -> Vec<u64> {
     for sequence in 0..300 {
         cam.show_picture(&picture(20_000, sequence), Timestamp::UNKNOWN)
             .await;
-        assert_eq!(number(&mut fast).await, sequence, "the other has every one");
+        assert_eq!(
+            number(&mut fast).await,
+            sequence,
+            "the fast viewer gets every picture"
+        );
     }
     let (mut body, mut read) = (slow.stdout.take().unwrap(), Vec::new());
     while numbers(&read).last() != Some(&299) {
@@ -164,8 +172,8 @@ async fn a_slow_reader_over_tls_gets_a_recent_picture() {
         let site = Site::start_secure().await;
         let cam = site.camera("cam");
         let taken = slow_curl(&site, &cam, version).await.len();
-        // What the kernel of the reader holds.
-        assert!(taken <= 20, "{version}: {taken} pictures waited");
+        // The reader's kernel buffers.
+        assert!(taken <= 20, "{version}: {taken} pictures were queued");
     }
 }
 
@@ -183,20 +191,24 @@ async fn a_slow_socket_over_tls_skips() {
     for sequence in 0..200 {
         cam.show_picture(&picture(5_000, sequence), Timestamp::UNKNOWN)
             .await;
-        assert_eq!(number(&mut fast).await, sequence, "the other has every one");
+        assert_eq!(
+            number(&mut fast).await,
+            sequence,
+            "the fast viewer gets every picture"
+        );
     }
     let mut taken = 0;
     while number(&mut slow).await < 199 {
         taken += 1;
     }
-    // As without TLS: what the kernels hold, and one on its way.
-    assert!(taken <= 5, "{taken} pictures waited");
+    // As without TLS: the kernel buffers, and one in transit.
+    assert!(taken <= 5, "{taken} pictures were queued");
 }
 
-/// One that reads nothing at all: it is not for ever that the hub keeps a place and a
-/// picture for it.
+/// A viewer that reads nothing at all: the hub does not keep a connection and a picture for it
+/// indefinitely.
 #[tokio::test]
-async fn who_takes_nothing_over_tls_is_dropped_and_nobody_else() {
+async fn only_the_stalled_viewer_over_tls_is_dropped() {
     let site = Site::start_secure().await;
     let cam = site.camera("cam");
     let dir = site.authority.as_ref().unwrap();
@@ -216,7 +228,7 @@ async fn who_takes_nothing_over_tls_is_dropped_and_nobody_else() {
     for sequence in 0..20 {
         show(sequence).await;
     }
-    // It is behind by more than its system holds. The time until it counts as gone:
+    // It is further behind than its system can buffer. Next comes the timeout:
     tokio::time::pause();
     tokio::time::advance(Duration::from_secs(20)).await;
     tokio::time::resume();
@@ -232,9 +244,9 @@ async fn who_takes_nothing_over_tls_is_dropped_and_nobody_else() {
     assert!(ended.is_ok(), "its connection is closed");
 }
 
-/// Over HTTP/2 the connection can be well while one of its streams takes nothing.
+/// Over HTTP/2 the connection can be healthy while one of its streams is stalled.
 #[tokio::test]
-async fn a_stream_of_http_2_that_takes_nothing_is_reset_and_no_other() {
+async fn only_the_stalled_http_2_stream_is_reset() {
     let site = Site::start_secure().await;
     let cam = site.camera("cam");
     let stream = connect(site.address, site.authority.as_ref().unwrap(), b"h2").await;
@@ -243,7 +255,7 @@ async fn a_stream_of_http_2_that_takes_nothing_is_reset_and_no_other() {
     let (mut client, connection) = builder.handshake(stream).await.unwrap();
     let driving = tokio::spawn(connection);
     let mut other = Streamed::open(&mut client, site.address).await;
-    // Both begin and then stop where their windows end: one in the middle of a file, and
+    // Both start and then stop when their windows are full: one in the middle of a file, and
     // one between pictures.
     let url = format!("https://localhost:{}/jsmpg.js", site.address.port());
     let request = Request::get(url).body(()).unwrap();

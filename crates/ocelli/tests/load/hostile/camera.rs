@@ -1,4 +1,4 @@
-//! An HTTP camera that sends without end, on threads of its own.
+//! An HTTP camera that sends without end, on its own threads.
 
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, ServerConnection};
@@ -8,22 +8,23 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
-/// The head of a multipart stream in chunks, and of one that ends with its connection.
+/// The head of a chunked multipart stream; the one below ends with its connection.
 pub const CHUNKED: &str = "HTTP/1.1 200 OK\r\nContent-Type: multipart/x-mixed-replace; \
      boundary=f\r\nTransfer-Encoding: chunked\r\n\r\n";
 pub const MULTIPART: &str =
     "HTTP/1.1 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=f\r\n\r\n";
 
-/// How much is written at once.
+/// Bytes per write.
 const BLOCK: usize = 64 << 10;
 
-/// What each connection is sent.
+/// What the camera sends on each connection.
 pub struct Attack {
     pub name: &'static str,
-    /// Bytes that one connection may get rid of: what the hub takes, and what the system holds.
+    /// The most bytes that one connection may accept: what the hub reads, and what the system
+    /// buffers.
     pub most: u64,
     head: Vec<u8>,
-    /// What follows the head for ever.
+    /// Repeated after the head without end.
     unit: Vec<u8>,
     key_updates: bool,
     tickets: usize,
@@ -45,7 +46,7 @@ impl Attack {
         }
     }
 
-    /// An answer to each request, and nothing more.
+    /// One response to each request, and nothing more.
     pub fn once(name: &'static str, answer: &str) -> Self {
         Self {
             unit: Vec::new(),
@@ -53,7 +54,7 @@ impl Attack {
         }
     }
 
-    /// New keys for ever.
+    /// Key updates without end.
     pub fn key_updates(head: &str) -> Self {
         Self {
             key_updates: true,
@@ -61,7 +62,7 @@ impl Attack {
         }
     }
 
-    /// So many session tickets before an answer.
+    /// This many session tickets before a response.
     pub fn tickets(name: &'static str, tickets: usize, answer: &str) -> Self {
         Self {
             tickets,
@@ -119,7 +120,7 @@ impl Hostile {
         format!("{scheme}://{}/", self.address)
     }
 
-    /// The most bytes that one connection has taken.
+    /// The most bytes that one connection has accepted.
     pub fn sent(&self) -> u64 {
         self.sent.load(Ordering::Relaxed)
     }
@@ -156,7 +157,7 @@ impl Attack {
     }
 }
 
-/// Reads a request to its end; whether there was one.
+/// Reads a request to its end. Returns whether there was one.
 fn request(peer: &mut impl Read) -> bool {
     let mut read = Vec::new();
     let mut byte = [0];
@@ -169,7 +170,7 @@ fn request(peer: &mut impl Read) -> bool {
     true
 }
 
-/// Counts what the other side has taken.
+/// Counts the bytes that the peer has accepted.
 struct Counted {
     stream: TcpStream,
     sent: u64,

@@ -1,9 +1,9 @@
-//! Cameras and programs that send without end what is no video. Each is cut off with its
-//! reason or held back, and another camera of the same hub keeps its rate meanwhile.
+//! Cameras and programs that send without end, but no video. Each is disconnected with its
+//! reason or throttled, and another camera of the same hub keeps its rate meanwhile.
 //!
-//! The hub is a process of its own, so that only what it does itself is measured.
+//! The hub is a separate process, so that only its own work is measured.
 
-#![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
+#![allow(clippy::unwrap_used, reason = "a failed test setup must panic")]
 
 mod camera;
 
@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::MutexGuard;
 use tokio_tungstenite::tungstenite::Message;
 
-/// Pictures a second of the camera beside the hostile one.
+/// Frame rate of the camera next to the hostile one.
 const FPS: u32 = 10;
 
 /// A hub with a good camera and a bad one, both watched.
@@ -34,10 +34,10 @@ struct Beside {
     _turn: MutexGuard<'static, ()>,
 }
 
-/// What was seen of a hub under attack.
+/// What was observed of a hub under attack.
 #[derive(Debug)]
 struct Seen {
-    /// Why the bad camera was cut off, if it was.
+    /// Why the bad camera was disconnected, if it was.
     reason: Option<String>,
     took: Duration,
     /// Pictures of the good camera, and of the bad one.
@@ -45,12 +45,12 @@ struct Seen {
     bad: u32,
     /// The longest time without a picture of the good camera.
     gap: Duration,
-    /// The longest time that `/health` took.
+    /// The longest response time of `/health`.
     health: Duration,
 }
 
 impl Beside {
-    /// The bad camera is of these lines of configuration.
+    /// Starts a hub whose bad camera has these lines of configuration.
     async fn new(lines: &str) -> Self {
         let turn = ALONE.lock().await;
         let camera = HttpCamera::start(HttpCameraOptions {
@@ -81,10 +81,10 @@ impl Beside {
         }
     }
 
-    /// Watches until the bad camera is cut off, or for so long.
+    /// Watches until the bad camera is disconnected, or for at most `limit`.
     async fn watch(&mut self, limit: Duration) -> Seen {
         let address = self.hub.addr();
-        // The longest, and when the last was asked.
+        // The longest response time, and when the last request was sent.
         let shared = Arc::new(std::sync::Mutex::new((Duration::ZERO, Instant::now())));
         let ours = shared.clone();
         let asking = tokio::spawn(async move {
@@ -123,7 +123,7 @@ impl Beside {
                     let camera = &event["camera"];
                     if camera["id"] == "bad"
                         && let Some(reason) = camera["reason"].as_str()
-                        // It is late, but was not cut off.
+                        // It is late, but was not disconnected.
                         && reason != "no picture for 3 s"
                     {
                         seen.reason = Some(reason.to_owned());
@@ -137,14 +137,14 @@ impl Beside {
         seen.took = begun.elapsed();
         seen.gap = seen.gap.max(last.elapsed());
         let (longest, asked) = *shared.lock().unwrap();
-        // An answer that is still to come has taken that long at least.
+        // A pending request counts with the time it has taken so far.
         seen.health = longest.max(asked.elapsed().saturating_sub(Duration::from_millis(50)));
         seen
     }
 }
 
 impl Seen {
-    /// The other camera and `/health` noticed nothing of it.
+    /// Checks that the other camera and `/health` were not affected.
     fn is_fair(&self, what: &str) {
         let expected = self.took.as_secs_f64() * f64::from(FPS);
         let most = expected < 10.0 || f64::from(self.good) >= expected * 0.7;
@@ -154,7 +154,7 @@ impl Seen {
     }
 }
 
-/// Watches an attack until the camera is cut off with this reason.
+/// Watches an attack until the camera is disconnected with this reason.
 async fn cut_off(attack: Attack, secure: bool, reason: &str) {
     let what = attack.name;
     let most = attack.most;
@@ -170,7 +170,7 @@ async fn cut_off(attack: Attack, secure: bool, reason: &str) {
 }
 
 #[tokio::test]
-async fn answers_without_end() {
+async fn endless_responses_are_cut_off() {
     let cases = [
         (
             Attack::endless("informational", "", "HTTP/1.1 103 Early Hints\r\n\r\n"),
@@ -209,7 +209,7 @@ async fn answers_without_end() {
                 "redirections",
                 "HTTP/1.1 302 Found\r\nLocation: /again\r\nContent-Length: 0\r\n\r\n",
             ),
-            "circles",
+            "too many redirects",
         ),
     ];
     for (attack, reason) in cases {
@@ -218,18 +218,18 @@ async fn answers_without_end() {
 }
 
 #[tokio::test]
-async fn streams_without_a_picture() {
-    let much = "it sends much, but no JPEG pictures";
+async fn streams_without_pictures_are_cut_off() {
+    let much = "it sends a lot of data but no JPEG pictures";
     let cases = [
         (
             "empty parts",
             "--f\r\nContent-Length: 0\r\n\r\n",
-            "the parts of its stream are no JPEG",
+            "the parts of its stream are not JPEG",
         ),
         (
             "parts of a byte",
             "--f\r\nContent-Length: 1\r\n\r\na\r\n",
-            "the parts of its stream are no JPEG",
+            "the parts of its stream are not JPEG",
         ),
         ("part headers", "X: y\r\n", much),
         ("boundaries", "--f\r\n", much),
@@ -256,20 +256,20 @@ async fn streams_without_a_picture() {
 }
 
 #[tokio::test]
-async fn chunks_of_one_byte() {
+async fn chunks_of_one_byte_are_cut_off() {
     let picture = ocelli_testkit::jpeg::Picture::QVGA.encode_now(0);
     let part = format!("--f\r\nContent-Length: {}\r\n\r\n", picture.len());
     let part = [part.as_bytes(), &picture].concat();
     let mut head = format!("{}{:x}\r\n", camera::CHUNKED, part.len()).into_bytes();
     head.extend_from_slice(&part);
     head.extend_from_slice(b"\r\n");
-    // It says once why it was cut off, whichever limit was reached first.
+    // It is disconnected with one reason, whichever limit was reached first.
     let attack = Attack::endless_bytes("chunks of a byte", &head, b"1\r\na\r\n");
     cut_off(attack.within(80 << 20), false, " for 10 s").await;
 }
 
 #[tokio::test]
-async fn the_same_under_tls() {
+async fn endless_data_over_tls_is_cut_off() {
     let informational = "HTTP/1.1 103 Early Hints\r\n\r\n";
     let cases = [
         (
@@ -282,11 +282,11 @@ async fn the_same_under_tls() {
         ),
         (
             Attack::endless("a line", camera::MULTIPART, "a").within(80 << 20),
-            "it sends much, but no JPEG pictures",
+            "it sends a lot of data but no JPEG pictures",
         ),
         (
             Attack::key_updates("HTTP/1.1 200 OK\r\n"),
-            "does not speak HTTP as it should",
+            "does not speak valid HTTP",
         ),
     ];
     for (attack, reason) in cases {
@@ -295,14 +295,14 @@ async fn the_same_under_tls() {
 }
 
 #[tokio::test]
-async fn handshake_messages_without_end() {
+async fn endless_handshake_messages_are_cut_off() {
     let attack = Attack::tickets("tickets", 20_000, "HTTP/1.1 404 X\r\n\r\n");
     // Rustls keeps 64 KiB of them at most.
-    cut_off(attack, true, "does not speak HTTP as it should").await;
+    cut_off(attack, true, "does not speak valid HTTP").await;
 }
 
 #[tokio::test]
-async fn tiny_pictures_at_full_speed_are_held_back() {
+async fn tiny_pictures_at_full_speed_are_throttled() {
     let picture = ocelli_testkit::jpeg::Picture {
         bytes: 0,
         ..ocelli_testkit::jpeg::Picture::QVGA
@@ -327,12 +327,12 @@ async fn tiny_pictures_at_full_speed_are_held_back() {
 }
 
 #[tokio::test]
-async fn programs_that_print_without_end() {
+async fn programs_that_write_without_end_are_limited() {
     for (program, format, reason) in [
         ("yes", "mjpeg", Some("no JPEG")),
         ("cat /dev/zero", "h264", Some("no H.264")),
         ("cat /dev/zero", "yuv420p", None),
-        // Nothing but its words.
+        // Nothing but messages on standard error.
         ("yes >&2", "mjpeg", None),
     ] {
         let size = match format {

@@ -1,4 +1,4 @@
-//! How a connection ended: what the log, the stream's row and the device are told.
+//! How a connection ended, as reported in the log, in the stream's row and to the device.
 
 use super::{newest_stream, streams};
 use crate::support::PATIENCE;
@@ -8,17 +8,17 @@ use crate::support::tempdir::Dir;
 use ocelli_testkit::websocket::RawSocket;
 use serde_json::Value;
 
-/// What a device does at last, and what is said of it.
+/// The last action of a device, and how it is reported.
 struct Case {
     name: &'static str,
     last: Vec<u8>,
-    /// The close code and the word that the device is told; none where it is told nothing.
+    /// The close code and reason that the device gets; none if it gets neither.
     told: Option<(u16, &'static str)>,
     /// A part of the reason in the log and in the stream's row.
     reason: &'static str,
 }
 
-/// A frame without a mask of its own: all zeros.
+/// A frame with an all-zero mask.
 fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     let length = payload.len() as u8;
     let mut bytes = match length {
@@ -61,7 +61,7 @@ fn cases() -> Vec<Case> {
 }
 
 #[tokio::test]
-async fn the_true_reason_is_told_to_the_log_the_row_and_the_device() {
+async fn the_reason_of_an_end_is_in_the_log_the_row_and_the_close() {
     let dir = Dir::new("ended");
     let hub = keeping(&dir.0.join("data"));
     let address = hub.addr();
@@ -92,7 +92,7 @@ async fn the_true_reason_is_told_to_the_log_the_row_and_the_device() {
         let kept = stream["endReason"].as_str().unwrap();
         assert!(kept.contains(reason), "{name}: {kept}");
         let line = hub.wait_stderr(kept, PATIENCE).expect(name);
-        assert!(line.contains("pushes no more"), "{name}: {line}");
+        assert!(line.contains("stopped pushing"), "{name}: {line}");
     }
     let ended = streams(address).await;
     assert!(ended.iter().all(|stream| stream["endReason"].is_string()));

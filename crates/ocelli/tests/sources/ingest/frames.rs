@@ -1,4 +1,4 @@
-//! What a device sends: whole pictures, of a length, at a rate.
+//! What a device sends: complete pictures, limited in size and rate.
 
 use super::{admin, device, newest_stream, shows, site};
 use crate::support::PATIENCE;
@@ -13,12 +13,12 @@ use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message;
 
 #[tokio::test]
-async fn what_comes_before_ready_is_thrown_away() {
+async fn frames_before_ready_are_discarded() {
     let (site, _dir) = site().await;
     let hub = site.address;
     let key = Key::mint(hub, "live", "cam1").await;
     let mut eager = RawSocket::connect(hub).await;
-    // Frames right behind the handshake, with a mask of zeros.
+    // Frames directly after the handshake, with an all-zero mask.
     let mut request = format!(
         "GET {}&key={} HTTP/1.1\r\nHost: {hub}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n\r\n",
@@ -56,7 +56,7 @@ async fn what_comes_before_ready_is_thrown_away() {
 }
 
 #[tokio::test]
-async fn only_whole_jpegs_are_shown_and_ten_others_in_a_row_end_it() {
+async fn only_complete_jpegs_are_shown_and_ten_invalid_ones_in_a_row_end_it() {
     let (site, _dir) = site().await;
     let hub = site.address;
     let key = Key::mint(hub, "live", "cam1").await;
@@ -72,7 +72,7 @@ async fn only_whole_jpegs_are_shown_and_ten_others_in_a_row_end_it() {
     for other in others.iter().cycle().take(9) {
         device_socket.show(other.clone()).await;
     }
-    // Bytes behind the end are tolerated, and leave as they came.
+    // Bytes after the end are tolerated and passed on unchanged.
     let padded: Bytes = [&good[..], &[0; 100]].concat().into();
     device_socket.show(padded.clone()).await;
     shows(hub, "cam1", &padded).await;
@@ -90,7 +90,7 @@ async fn only_whole_jpegs_are_shown_and_ten_others_in_a_row_end_it() {
 }
 
 #[tokio::test]
-async fn a_frame_that_is_too_long_ends_it_with_4413() {
+async fn a_frame_above_the_size_limit_closes_with_4413() {
     let (site, _dir) = site().await;
     let hub = site.address;
     let key = Key::mint(hub, "live", "cam1").await;
@@ -102,14 +102,14 @@ async fn a_frame_that_is_too_long_ends_it_with_4413() {
         };
         picture.encode_now(1)
     };
-    // To the byte, in one frame of the protocol.
+    // Exactly at the limit, in one WebSocket frame.
     let (mut whole, _) = Device::ready(hub, &key).await;
     let largest = sized(262_144);
     whole.show(largest.clone()).await;
     shows(hub, "cam1", &largest).await;
     whole.try_send(Message::binary(sized(262_145))).await;
     assert_eq!(whole.refused(PATIENCE).await, too_large);
-    // In pieces, of which none is too long.
+    // In fragments, each shorter than the limit.
     let path = format!("{}&key={}", key.path, key.secret);
     let mut pieces = RawSocket::open(hub, &path, None).await;
     pieces.text(PATIENCE).await.expect("ready");
@@ -128,7 +128,7 @@ async fn a_frame_that_is_too_long_ends_it_with_4413() {
         "{told}"
     );
     assert_eq!(pieces.close_code(PATIENCE).await, Some(4413));
-    // A limit that is lowered counts at once for who is connected.
+    // A lowered limit applies at once to connected devices.
     let (mut later, _) = Device::ready(hub, &key).await;
     later.show(largest).await;
     admin(
@@ -151,7 +151,7 @@ async fn a_frame_that_is_too_long_ends_it_with_4413() {
 }
 
 #[tokio::test]
-async fn frames_above_the_rate_are_passed_over_and_counted() {
+async fn frames_above_the_rate_are_dropped_and_counted() {
     let (site, _dir) = site().await;
     let hub = site.address;
     let key = Key::mint(hub, "live", "cam1").await;
@@ -173,11 +173,11 @@ async fn frames_above_the_rate_are_passed_over_and_counted() {
             break told;
         }
     };
-    // Five at once, and one for each second that this took.
+    // Five at once, plus one per second of the test's duration.
     let shown = told["frames"].as_u64().unwrap();
     assert!((5..20).contains(&shown), "{told}");
     assert!(device_socket.stays_open(Duration::from_millis(100)).await);
-    // More is taken as soon as more is allowed.
+    // A raised rate applies at once.
     admin(
         hub,
         "PATCH /api/v1/apps/live",
@@ -193,6 +193,6 @@ async fn frames_above_the_rate_are_passed_over_and_counted() {
         if shown > before + 30 {
             break;
         }
-        assert!(begun.elapsed() < PATIENCE, "the rate stays as it was");
+        assert!(begun.elapsed() < PATIENCE, "the rate did not change");
     }
 }

@@ -47,7 +47,7 @@ async fn a_key_is_shown_once_and_opens_its_room() {
     assert_eq!(listed["total"], 1);
     assert_eq!(listed["data"][0]["active"], false);
 
-    // The camera is there before its device, and has no picture.
+    // The camera exists before its device connects, and has no picture.
     let cameras = get(hub, "/api/v1/cameras").await.json()["data"].clone();
     assert_eq!(
         (&cameras[0]["id"], &cameras[0]["kind"], &cameras[0]["state"]),
@@ -70,7 +70,7 @@ async fn a_key_is_shown_once_and_opens_its_room() {
         .await
         .is_problem(404, "other");
 
-    // By the header, as the boards' library connects, and by the address.
+    // Once by header, as the board library connects, and once by query parameter.
     let bearer = format!("Bearer {secret}");
     let headers = [
         ("authorization", bearer.as_str()),
@@ -96,7 +96,7 @@ async fn a_key_is_shown_once_and_opens_its_room() {
         .json();
     assert_eq!(listed["data"][0]["active"], true);
 
-    // Private: not to be found by anybody.
+    // Private: hidden from unauthorized clients.
     let hidden = json!({ "publicPlayback": false });
     admin(hub, "PATCH /api/v1/apps/live", hidden).await;
     get(hub, "/api/v1/apps/live/ws-ingest/live/cam1")
@@ -105,7 +105,7 @@ async fn a_key_is_shown_once_and_opens_its_room() {
 }
 
 #[tokio::test]
-async fn a_room_that_begins_with_the_prefix_twice_is_nobody_elses() {
+async fn a_room_that_repeats_the_prefix_is_not_confused_with_another() {
     let (site, _dir) = site().await;
     let hub = site.address;
     let own = Key::mint(hub, "live", "cam1").await;
@@ -135,7 +135,7 @@ async fn a_room_that_begins_with_the_prefix_twice_is_nobody_elses() {
 }
 
 #[tokio::test]
-async fn minting_says_what_is_wrong() {
+async fn invalid_mint_requests_get_an_explanation() {
     let (site, _dir) = site().await;
     site.camera("door");
     let hub = site.address;
@@ -173,7 +173,7 @@ async fn minting_says_what_is_wrong() {
     assert_eq!(listed["data"].as_array().unwrap().len(), 1);
     let line = "GET /api/v1/apps/live/ws-ingest?limit=501";
     admin(hub, line, Value::Null).await.is_problem(400, "limit");
-    // Another app's key is not there for this one.
+    // Keys of another app are invisible to this one.
     admin(hub, "POST /api/v1/apps", json!({ "name": "barn" })).await;
     let other = Key::mint(hub, "barn", "a").await;
     let line = format!("DELETE /api/v1/apps/live/ws-ingest/{}", other.id);
@@ -183,7 +183,7 @@ async fn minting_says_what_is_wrong() {
 }
 
 #[tokio::test]
-async fn each_refusal_has_its_word_and_its_code() {
+async fn each_refusal_has_its_error_and_close_code() {
     let (site, _dir) = site().await;
     site.camera("door");
     let hub = site.address;
@@ -214,7 +214,7 @@ async fn each_refusal_has_its_word_and_its_code() {
     let (mut device, _) = Device::ready(hub, &key).await;
     let quota = ("quota_exceeded".to_owned(), 4403);
     assert_eq!(refused(&with(&second)).await, quota);
-    // As many as the app takes; the same key is no further camera.
+    // The number of cameras is limited per app; reusing a key adds no camera.
     let limit = |limits: Value| async move {
         let body = json!({ "wsIngest": limits });
         let changed = admin(hub, "PATCH /api/v1/apps/live", body).await;
@@ -232,12 +232,12 @@ async fn each_refusal_has_its_word_and_its_code() {
     assert_eq!(newcomer.refused(PATIENCE).await, not_enabled);
     assert_eq!(refused(&with(&other)).await, not_enabled);
     limit(json!({ "enabled": true })).await;
-    // Revoked: the one that is connected, and whoever comes later.
+    // Revocation disconnects the connected device, and refuses later ones.
     let (mut device, _) = Device::ready(hub, &key).await;
     key.revoke(hub, "live").await;
     assert_eq!(device.refused(PATIENCE).await, invalid);
     assert_eq!(refused(&with(&key)).await, invalid);
-    // The room has another key, so its camera stays; without any it goes.
+    // The room has another key, so its camera stays; without any key it is removed.
     assert!(site.hub.find("live", "cam1").is_some());
     second.revoke(hub, "live").await;
     assert!(site.hub.find("live", "cam1").is_none());
@@ -245,11 +245,12 @@ async fn each_refusal_has_its_word_and_its_code() {
 }
 
 #[tokio::test]
-async fn a_key_that_is_revoked_meanwhile_seats_nobody() {
+async fn a_key_revoked_during_the_handshake_is_refused() {
     let (site, _dir) = site().await;
     let hub = site.address;
     let key = Key::mint(hub, "live", "cam1").await;
-    // The store is held up; behind that wait, in this order, revoking and seating.
+    // The store is blocked; the revocation and the connecting device wait behind it, in this
+    // order.
     let (release, released) = mpsc::channel::<()>();
     let (holding, held) = tokio::sync::oneshot::channel();
     let store = site.identity.store.clone();
@@ -281,12 +282,12 @@ async fn a_key_that_is_revoked_meanwhile_seats_nobody() {
 }
 
 #[tokio::test]
-async fn a_key_that_is_revoked_from_outside_is_noticed() {
+async fn a_key_revoked_by_another_process_is_noticed() {
     let (site, dir) = site().await;
     let hub = site.address;
     let key = Key::mint(hub, "live", "cam1").await;
     let (mut device_socket, _) = Device::ready(hub, &key).await;
-    // Nothing else is to end it while the clock runs ahead of the store.
+    // The only possible end while the clock runs ahead of the store.
     let body = json!({ "wsIngest": { "idleTimeout": 86_400 } });
     admin(hub, "PATCH /api/v1/apps/live", body).await;
     let (outside, _) = ocelli::store::open(&dir.0.join("kept")).unwrap();

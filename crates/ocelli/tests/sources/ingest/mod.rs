@@ -1,6 +1,6 @@
-//! Devices that push JPEG: keys, the ingest socket and each of its rules.
+//! Devices that push JPEG: keys, and the ingest socket with each of its rules.
 
-#![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
+#![allow(clippy::unwrap_used, reason = "a failed test setup must panic")]
 
 mod ended;
 mod frames;
@@ -34,11 +34,14 @@ async fn admin(hub: SocketAddr, line: &str, body: Value) -> Answer {
     call(hub, line, ADMIN, &body).await
 }
 
-/// The one camera's frame, once it is this one.
+/// Waits until the camera shows this JPEG.
 async fn shows(hub: SocketAddr, room: &str, jpeg: &Bytes) {
     let deadline = Instant::now() + PATIENCE;
     loop {
-        assert!(Instant::now() < deadline, "another picture is shown");
+        assert!(
+            Instant::now() < deadline,
+            "the camera shows another picture"
+        );
         let url = format!("http://{hub}/live/live/{room}/frame.jpg");
         let shown = tokio::process::Command::new("curl")
             .args(["-sf", &url])
@@ -52,7 +55,7 @@ async fn shows(hub: SocketAddr, room: &str, jpeg: &Bytes) {
     }
 }
 
-/// What is told of the one key's device.
+/// Returns the status of the only key's device.
 async fn device(hub: SocketAddr) -> Value {
     let listed = admin(hub, "GET /api/v1/apps/live/ws-ingest", Value::Null).await;
     listed.json()["data"][0]["device"].clone()
@@ -63,7 +66,7 @@ async fn streams(hub: SocketAddr) -> Vec<Value> {
     listed.json()["data"].as_array().unwrap().clone()
 }
 
-/// Waits until the newest stream is active or not.
+/// Waits until the newest stream has this status.
 async fn newest_stream(hub: SocketAddr, status: &str) -> Value {
     let deadline = Instant::now() + PATIENCE;
     loop {

@@ -1,4 +1,4 @@
-//! What is told of a device and of its stream, and who takes whose place.
+//! Status of devices and their streams, and takeover of a stream by another device.
 
 use super::{admin, device, newest_stream, shows, site, streams};
 use crate::support::device::{Device, Key, picture};
@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio_tungstenite::tungstenite::Message;
 
 #[tokio::test]
-async fn what_a_device_tells_is_kept_and_passed_on() {
+async fn reports_of_a_device_are_stored_and_passed_on() {
     let (site, _dir) = site().await;
     let hub = site.address;
     let key = Key::mint(hub, "live", "cam1").await;
@@ -45,7 +45,7 @@ async fn what_a_device_tells_is_kept_and_passed_on() {
     assert_eq!(device(hub).await["lastStatsJson"], kept);
     let stream = newest_stream(hub, "active").await;
     assert_eq!(stream["lastStatsJson"], kept);
-    // It lives on, and what it tells last stays with the stream.
+    // The device stays connected, and its last report stays with the stream.
     let jpeg = picture(1);
     device_socket.show(jpeg.clone()).await;
     shows(hub, "cam1", &jpeg).await;
@@ -58,7 +58,7 @@ async fn what_a_device_tells_is_kept_and_passed_on() {
 }
 
 #[tokio::test]
-async fn a_takeover_is_nothing_to_viewers_and_to_the_stream() {
+async fn a_takeover_interrupts_neither_viewers_nor_the_stream() {
     let (site, _dir) = site().await;
     let hub = site.address;
     let key = Key::mint(hub, "live", "cam1").await;
@@ -71,7 +71,7 @@ async fn a_takeover_is_nothing_to_viewers_and_to_the_stream() {
     let before = newest_stream(hub, "active").await;
     let (mut new, ready) = Device::ready(hub, &key).await;
     assert_eq!(ready["streamId"], before["streamId"]);
-    // The old one's frames are late, and nobody sees them.
+    // Frames of the replaced device are late and not shown.
     for number in 100..120 {
         if !old.try_send(Message::binary(picture(number))).await {
             break;
@@ -88,7 +88,10 @@ async fn a_takeover_is_nothing_to_viewers_and_to_the_stream() {
     assert_eq!(camera.status().state, State::Live);
     drop(new);
     newest_stream(hub, "ended").await;
-    eventually("the camera rests", || camera.status().state == State::Idle).await;
+    eventually("the camera is idle", || {
+        camera.status().state == State::Idle
+    })
+    .await;
     // Another identity is another stream.
     let (mut third, _) = Device::ready(hub, &key).await;
     let path = format!("{}&identity=roof&key={}", key.path, key.secret);
@@ -141,7 +144,7 @@ async fn a_stream_is_listed_and_stopped() {
 }
 
 #[tokio::test]
-async fn limits_that_can_not_be_had_are_told() {
+async fn invalid_limits_are_refused() {
     let (site, _dir) = site().await;
     let hub = site.address;
     for (limits, word) in [
@@ -166,7 +169,7 @@ async fn limits_that_can_not_be_had_are_told() {
 }
 
 #[tokio::test]
-async fn the_latest_go_when_an_app_takes_fewer() {
+async fn lowering_an_apps_camera_limit_disconnects_the_latest_devices() {
     let (site, _dir) = site().await;
     let hub = site.address;
     let mut devices = Vec::new();

@@ -1,4 +1,4 @@
-//! Devices that come too often, or say nothing for too long.
+//! Devices that connect too often or stay silent for too long.
 
 use super::{admin, newest_stream, site};
 use crate::support::PATIENCE;
@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message;
 
 #[tokio::test]
-async fn failed_handshakes_are_slowed_down_and_a_good_key_connects_all_the_same() {
+async fn failed_handshakes_are_rate_limited_and_a_valid_key_still_connects() {
     let (site, _dir) = site().await;
     let hub = site.address;
     let key = Key::mint(hub, "live", "cam1").await;
@@ -26,7 +26,7 @@ async fn failed_handshakes_are_slowed_down_and_a_good_key_connects_all_the_same(
         }
     }
     let bad = codes.iter().filter(|&&code| code == 4401).count();
-    // 30 at once, and one for each two seconds that this took.
+    // 30 at once, plus one per two seconds of the test's duration.
     assert!((30..100).contains(&bad), "{bad}");
     assert!(codes[..30].iter().all(|&code| code == 4401));
     assert!(codes.iter().all(|&code| code == 4401 || code == 4429));
@@ -38,10 +38,10 @@ async fn failed_handshakes_are_slowed_down_and_a_good_key_connects_all_the_same(
     );
 }
 
-// With time of their own: what waits for real sockets lets it run on in small steps.
+// A paused clock: waits for real sockets let it advance in small steps.
 
 #[tokio::test]
-async fn a_device_without_frames_is_ended_after_its_apps_time() {
+async fn a_device_without_frames_is_disconnected_after_the_apps_idle_timeout() {
     let (site, _dir) = site().await;
     let hub = site.address;
     let key = Key::mint(hub, "live", "cam1").await;
@@ -49,7 +49,7 @@ async fn a_device_without_frames_is_ended_after_its_apps_time() {
     let camera = site.hub.find("live", "cam1").unwrap();
     tokio::time::pause();
     let begun = Instant::now();
-    // A JPEG every 20 s keeps it, and one that is above the rate does so too.
+    // A JPEG every 20 s keeps it connected, and so does one above the rate.
     for _ in 0..3 {
         for number in 0..8 {
             device_socket.show(picture(number)).await;
@@ -58,7 +58,7 @@ async fn a_device_without_frames_is_ended_after_its_apps_time() {
         let reason = "no picture for 3 s".to_owned();
         assert_eq!(camera.status().state, State::Stalled(reason));
     }
-    // Text and what is no JPEG do not.
+    // Text and invalid JPEGs do not.
     let quiet = Instant::now() - Duration::from_secs(20);
     device_socket
         .send(Message::text(r#"{"type":"stats","fps":0}"#))
@@ -80,7 +80,7 @@ async fn a_device_without_frames_is_ended_after_its_apps_time() {
 }
 
 #[tokio::test]
-async fn a_frame_above_the_rate_keeps_a_device_too() {
+async fn a_frame_above_the_rate_also_keeps_a_device_connected() {
     let (site, _dir) = site().await;
     let hub = site.address;
     let key = Key::mint(hub, "live", "cam1").await;
@@ -93,7 +93,7 @@ async fn a_frame_above_the_rate_keeps_a_device_too() {
     }
     let begun = Instant::now();
     assert!(device_socket.stays_open(Duration::from_millis(900)).await);
-    // There is no frame left in this second.
+    // No frame is left in this second's budget.
     device_socket.show(picture(6)).await;
     assert_eq!(device_socket.refused(PATIENCE).await.1, 4408);
     let took = begun.elapsed().as_secs_f64();
@@ -101,7 +101,7 @@ async fn a_frame_above_the_rate_keeps_a_device_too() {
 }
 
 #[tokio::test]
-async fn a_new_idle_time_counts_for_who_is_connected() {
+async fn a_new_idle_timeout_applies_to_connected_devices() {
     let (site, _dir) = site().await;
     let hub = site.address;
     let key = Key::mint(hub, "live", "cam1").await;
@@ -117,7 +117,7 @@ async fn a_new_idle_time_counts_for_who_is_connected() {
 }
 
 #[tokio::test]
-async fn a_device_that_does_not_answer_pings_is_gone_though_it_sends() {
+async fn a_device_that_does_not_answer_pings_is_disconnected_even_if_it_sends() {
     let (site, _dir) = site().await;
     let hub = site.address;
     let key = Key::mint(hub, "live", "cam1").await;

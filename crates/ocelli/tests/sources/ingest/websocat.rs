@@ -1,4 +1,5 @@
-//! websocat as a device: one message of what it reads, one line of what it is told.
+//! websocat as a device: it sends each input as one message, and prints each message it
+//! receives.
 
 use super::{shows, site};
 use crate::support::PATIENCE;
@@ -9,7 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
 
-/// Where `make test` puts it, unless the machine has one.
+/// Where `make test` installs it, unless the machine has one.
 const OURS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/websocat/bin");
 
 struct Websocat {
@@ -19,7 +20,7 @@ struct Websocat {
 }
 
 impl Websocat {
-    /// It connects; the hub has said that it is ready.
+    /// Connects and waits for the hub's `ready`.
     async fn ready(hub: SocketAddr, path: &str, arguments: &[String]) -> Self {
         let mut places = std::env::var_os("PATH").unwrap_or_default();
         places.push(":");
@@ -37,7 +38,7 @@ impl Websocat {
         let input = program.stdin.take().unwrap();
         let mut output = program.stdout.take().unwrap();
         let mut told = Vec::new();
-        // Messages come as they are, without ends of lines.
+        // Messages are printed unchanged, without line ends.
         while !told.ends_with(b"}") {
             let more = timeout(PATIENCE, output.read_buf(&mut told)).await;
             assert_ne!(more.expect("a message in time").unwrap(), 0, "{told:?}");
@@ -51,7 +52,7 @@ impl Websocat {
         }
     }
 
-    /// Waits for its end; what it was told until then.
+    /// Waits for its exit; returns what it received until then.
     async fn ended(mut self) -> String {
         let mut told = String::new();
         let ended = timeout(PATIENCE, async {
@@ -64,7 +65,7 @@ impl Websocat {
 }
 
 #[tokio::test]
-async fn websocat_pushes_is_replaced_and_is_sent_away() {
+async fn websocat_pushes_is_replaced_and_is_disconnected() {
     let (site, _dir) = site().await;
     let hub = site.address;
     let key = Key::mint(hub, "live", "cam1").await;

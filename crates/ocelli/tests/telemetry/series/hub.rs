@@ -1,5 +1,4 @@
-//! What the hub does with series by itself, and what it is told to do: its own figures,
-//! devices', names, ports that are taken.
+//! Series of the hub and of devices, renaming and deleting over HTTP, and ports in use.
 
 use super::{Viewer, api, netcat, netcat_open, plain_site, points, series, site};
 use crate::support::PATIENCE;
@@ -40,19 +39,19 @@ async fn series_are_renamed_and_deleted_over_http() {
         (&told["name"], &told["unit"], &told["points"]),
         (&json!("new"), &json!("bar"), &json!([]))
     );
-    // Who was writing goes on writing into it.
+    // A connected source keeps writing to the renamed series.
     input.write_all(b"2 2\n").unwrap();
     series(&site, "new", |one| one["points"] == 2).await;
     let line = format!("DELETE /api/v1/series/{id}");
     assert_eq!(api(&site, &line, "").await.status(), 200);
     api(&site, &line, "").await.is_problem(404, &id);
-    // What came before may be told first.
+    // Earlier changes may arrive first.
     let mut batch = viewer.batch().await;
     while batch["series"][0].get("gone").is_none() {
         batch = viewer.batch().await;
     }
     assert_eq!(batch["series"][0]["id"].to_string(), id);
-    // A source that is still there begins a new one under its own name.
+    // A source that is still connected starts a new series under its own name.
     input.write_all(b"3 3\n").unwrap();
     let again = series(&site, "old", |one| one["points"] == 1).await;
     assert_ne!(again["id"].to_string(), id);
@@ -61,7 +60,7 @@ async fn series_are_renamed_and_deleted_over_http() {
 }
 
 #[tokio::test]
-async fn a_port_that_is_taken_is_a_warning_and_the_rest_runs() {
+async fn a_port_in_use_is_a_warning_and_the_rest_runs() {
     let dir = Dir::new("telemetry");
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
@@ -73,7 +72,7 @@ async fn a_port_that_is_taken_is_a_warning_and_the_rest_runs() {
         warned.contains("WARN") && warned.contains("[telemetry]"),
         "{warned}"
     );
-    // In the status it stands too, for whoever reads no logs.
+    // The status reports it too, for users who do not read logs.
     let status = call(hub.addr(), "GET /api/v1/series/status", ADMIN, "").await;
     let ports = &status.json()["data"]["ports"];
     assert_eq!(ports.as_array().unwrap().len(), 1, "{ports}");
@@ -90,12 +89,12 @@ async fn a_port_that_is_taken_is_a_warning_and_the_rest_runs() {
     assert!(
         !hub.stderr()
             .iter()
-            .any(|line| line.contains("viewers of them on"))
+            .any(|line| line.contains("viewers of samples on"))
     );
 }
 
 #[tokio::test]
-async fn the_hubs_own_figures_are_series_while_somebody_looks() {
+async fn the_hubs_own_metrics_are_series_while_a_viewer_is_connected() {
     let dir = Dir::new("telemetry");
     let cameras = "[app.yard]\npublic_playback = false\n\
                    [[camera]]\nid = \"cam1\"\nsource = \"pattern:?size=64x48&fps=20\"\nkeep = true\n\
@@ -125,7 +124,7 @@ async fn the_hubs_own_figures_are_series_while_somebody_looks() {
         .iter()
         .map(|one| one["name"].clone())
         .collect();
-    // A private app's cameras are not told to everybody, nor any of it to the TCP port.
+    // Series of a private app's cameras are neither public nor on the TCP port.
     assert!(
         !names
             .iter()
@@ -137,7 +136,7 @@ async fn the_hubs_own_figures_are_series_while_somebody_looks() {
 }
 
 #[tokio::test]
-async fn the_series_of_an_app_that_turns_private_are_gone() {
+async fn the_series_of_an_app_that_turns_private_are_hidden() {
     let dir = Dir::new("telemetry");
     let cameras =
         "[[camera]]\nid = \"door\"\nsource = \"pattern:?size=64x48&fps=20\"\nkeep = true\n";
@@ -176,14 +175,14 @@ async fn the_series_of_an_app_that_turns_private_are_gone() {
         assert!(begun.elapsed() < PATIENCE, "{:?}", names().await);
         viewer.batch().await;
     }
-    // What somebody sent is not the camera's, whatever it is called.
+    // Series from a source are not the camera's, whatever their names.
     let left = names().await;
     assert!(left.contains(&"tog/cam temp".to_owned()), "{left:?}");
     assert!(left.contains(&"door fps".to_owned()), "{left:?}");
 }
 
 #[tokio::test]
-async fn what_a_device_tells_of_itself_is_series_of_its_camera() {
+async fn device_reports_become_series_of_its_camera() {
     let dir = Dir::new("telemetry");
     let private = "[app.yard]\npublic_playback = false\n";
     let site = site(dir.0.as_path(), "", private);
@@ -203,7 +202,7 @@ async fn what_a_device_tells_of_itself_is_series_of_its_camera() {
     let (_, history) = Viewer::open(hub, "/ws/series").await;
     let all = points(&history);
     let told: Vec<_> = all.keys().filter(|name| name.contains("device")).collect();
-    // A private app's are not told to whoever may watch another.
+    // Series of a private app's devices are hidden from viewers of another app.
     assert_eq!(
         told,
         [
@@ -214,9 +213,9 @@ async fn what_a_device_tells_of_itself_is_series_of_its_camera() {
     );
     let (x, y) = all["door device heapFree"][0];
     assert_eq!(y, 41_232.0);
-    // By the hub's clock: the device has none.
+    // By the hub's clock, because the device has none.
     assert!(x >= begun.as_millis() as f64 && x < begun.as_millis() as f64 + 60_000.0);
-    // One that talks without end is heard once a second; the rest is counted.
+    // Reports of a device that sends without end are used once per second; the rest is counted.
     let door = devices.last_mut().unwrap();
     for rssi in 0..50 {
         let stats = json!({ "type": "stats", "rssi": rssi });

@@ -1,4 +1,4 @@
-//! Series that outlive the hub, a crash, and a disk that takes nothing.
+//! Series storage across a restart, a crash, and a full disk.
 
 use super::{OCELLI, Site, Viewer, api, netcat, netcat_open, points, port, series, site};
 use crate::support::PATIENCE;
@@ -32,7 +32,7 @@ async fn series_survive_a_restart_and_a_crash() {
         let line = format!("PATCH /api/v1/series/{}", status["id"]);
         let unit = json!({ "unit": "V" }).to_string();
         assert_eq!(api(&site, &line, &unit).await.status(), 200);
-        // An id is never given out again.
+        // An id is never reused.
         netcat(site.tcp, b"short-lived\n1 1\n");
         let id = series(&site, "short-lived", |one| one["points"] == 1).await["id"].as_u64();
         assert!(id > last_id, "{id:?} after {last_id:?}");
@@ -44,7 +44,7 @@ async fn series_survive_a_restart_and_a_crash() {
         before = points(&history);
         assert_eq!(before["kept"].len(), total);
         if signal == rustix::process::Signal::KILL {
-            // A crash loses the last second at most.
+            // A crash loses at most the last second.
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
         site.hub.signal(signal);
@@ -61,7 +61,7 @@ async fn series_survive_a_restart_and_a_crash() {
 }
 
 #[tokio::test]
-async fn a_crash_in_the_middle_loses_the_last_second_at_most() {
+async fn a_crash_while_writing_loses_at_most_the_last_second() {
     let dir = Dir::new("telemetry");
     let mut hub = site(dir.0.as_path(), "", "");
     let now = || {
@@ -85,8 +85,8 @@ async fn a_crash_in_the_middle_loses_the_last_second_at_most() {
     let again = site(dir.0.as_path(), "", "");
     let (_, history) = Viewer::open(again.ws, "/").await;
     let kept = &points(&history)["running"];
-    // All from the first on, without a hole, and the last of them a second old at most;
-    // twice that where the machine has much else to do.
+    // All points from the first on without a gap, the last at most a second old; twice that on
+    // a busy machine.
     for (i, (point, time)) in kept.iter().zip(&written).enumerate() {
         assert_eq!(*point, (*time as f64, i as f64));
     }
@@ -95,12 +95,12 @@ async fn a_crash_in_the_middle_loses_the_last_second_at_most() {
 }
 
 #[tokio::test]
-async fn a_full_disk_is_one_warning_and_series_go_on_in_memory() {
+async fn a_full_disk_is_one_warning_and_series_continue_in_memory() {
     let dir = Dir::new("telemetry");
     let config = dir.0.as_path().join("ocelli.toml");
     std::fs::write(&config, "listen = \"127.0.0.1:0\"\n").unwrap();
-    // No file may grow beyond 200 blocks of 1024 bytes, in what the shell starts; to try
-    // is an error there, as on a full disk, and no signal.
+    // Limits the file size of the shell's children to 200 blocks of 1024 bytes. Exceeding it is
+    // an error, as on a full disk, and not a signal.
     let script = format!(
         "trap '' XFSZ; ulimit -f 200; exec {OCELLI} serve --config {} --data {}",
         config.display(),
@@ -111,11 +111,11 @@ async fn a_full_disk_is_one_warning_and_series_go_on_in_memory() {
         .args(["-c", &script])
         .start();
     let (tcp, ws) = (
-        port(&hub, "samples by TCP on"),
-        port(&hub, "viewers of them on"),
+        port(&hub, "samples over TCP on"),
+        port(&hub, "viewers of samples on"),
     );
     let site = Site { hub, tcp, ws };
-    // Numbers that pack badly.
+    // Numbers that compress badly.
     let (mut y, mut count) = (0.5_f64, 0_u64);
     let mut send = |site: &Site| {
         let mut text = String::from("much\n");

@@ -1,6 +1,6 @@
-//! Telemetry, with peers that we did not write: netcat, curl and tungstenite.
+//! Series of samples, tested with independent peers: netcat, curl and tungstenite.
 
-#![allow(clippy::unwrap_used, reason = "what a test arranged is there")]
+#![allow(clippy::unwrap_used, reason = "a failed test setup must panic")]
 
 mod hub;
 mod keeping;
@@ -25,7 +25,7 @@ use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
-/// A hub with its two ports of telemetry.
+/// A hub with its two telemetry ports.
 struct Site {
     hub: Hub,
     tcp: SocketAddr,
@@ -41,7 +41,7 @@ fn port(hub: &Hub, what: &str) -> SocketAddr {
         .expect("an address")
 }
 
-/// A hub on this data directory, with these keys under `[telemetry]` and `more` below.
+/// Starts a hub on this data directory, with these keys under `[telemetry]` and `more` below.
 fn site(dir: &Path, keys: &str, more: &str) -> Site {
     let config = dir.join("ocelli.toml");
     let text = format!("listen = \"127.0.0.1:0\"\n[telemetry]\n{keys}\n{more}");
@@ -54,8 +54,8 @@ fn site(dir: &Path, keys: &str, more: &str) -> Site {
         .arg(dir.join("data"))
         .start();
     let (tcp, ws) = (
-        port(&hub, "samples by TCP on"),
-        port(&hub, "viewers of them on"),
+        port(&hub, "samples over TCP on"),
+        port(&hub, "viewers of samples on"),
     );
     Site { hub, tcp, ws }
 }
@@ -65,7 +65,7 @@ fn plain_site() -> (Site, Dir) {
     (site(dir.0.as_path(), "", ""), dir)
 }
 
-/// The real netcat, which sends this and ends as the contract's one-liner does.
+/// Runs the real netcat, which sends this and ends as the contract's one-liner does.
 fn netcat(address: SocketAddr, text: &[u8]) -> String {
     let (mut child, mut input) = netcat_open(address);
     input.write_all(text).unwrap();
@@ -96,7 +96,7 @@ async fn api(site: &Site, line: &str, body: &str) -> Answer {
     call(site.hub.addr(), line, ADMIN, body).await
 }
 
-/// The status of the series of this name, once `good` holds of it.
+/// Returns the status of the series with this name, once `good` accepts it.
 async fn series(site: &Site, name: &str, good: impl Fn(&Value) -> bool) -> Value {
     let until = Instant::now() + PATIENCE;
     loop {
@@ -114,7 +114,7 @@ async fn series(site: &Site, name: &str, good: impl Fn(&Value) -> bool) -> Value
     }
 }
 
-/// A viewer by another library.
+/// A viewer with another library.
 struct Viewer(WebSocketStream<MaybeTlsStream<tokio::net::TcpStream>>);
 
 impl Viewer {
@@ -128,14 +128,14 @@ impl Viewer {
     }
 
     async fn next(&mut self) -> Value {
-        match self.heard().await {
+        match self.next_message().await {
             Message::Text(text) => serde_json::from_str(&text).unwrap(),
             other => panic!("{other:?}"),
         }
     }
 
-    /// The next message; the hub's asking whether anybody is there is none.
-    async fn heard(&mut self) -> Message {
+    /// Returns the next message except pings.
+    async fn next_message(&mut self) -> Message {
         loop {
             let message = timeout(PATIENCE, self.0.next()).await.expect("a message");
             match message.unwrap().unwrap() {
@@ -154,14 +154,14 @@ impl Viewer {
         self.next().await
     }
 
-    /// That nothing comes for a while.
-    async fn hears_nothing(&mut self) {
-        let heard = timeout(Duration::from_millis(300), self.0.next()).await;
-        assert!(heard.is_err(), "{heard:?}");
+    /// Checks that nothing arrives for a while.
+    async fn expect_silence(&mut self) {
+        let message = timeout(Duration::from_millis(300), self.0.next()).await;
+        assert!(message.is_err(), "{message:?}");
     }
 }
 
-/// Each series' points of a message, by name.
+/// Returns each series' points in a message, by name.
 fn points(message: &Value) -> BTreeMap<String, Vec<(f64, f64)>> {
     let series = message["series"].as_array().unwrap().iter();
     let read = series.map(|one| {

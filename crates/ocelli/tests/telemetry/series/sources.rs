@@ -1,4 +1,4 @@
-//! Those who write: netcat, the bare socket, `ocelli plot`.
+//! Sources of samples: netcat, the bare socket, `ocelli plot`.
 
 use super::{OCELLI, Viewer, api, netcat, netcat_open, plain_site, points, series, site};
 use crate::support::PATIENCE;
@@ -23,11 +23,11 @@ async fn the_one_liner_is_a_source() {
     assert!(done.success());
     let mut batch = viewer.next().await;
     while points(&batch)["temp"].is_empty() {
-        // The series may be told before its first sample.
+        // The series may be announced before its first sample.
         batch = viewer.batch().await;
     }
     assert_eq!(points(&batch)["temp"][0].1, 21.5);
-    // Whoever comes later has it in the history; on the main port too.
+    // Later viewers get it in the history, on the main port too.
     for (address, path) in [(site.ws, "/any/path"), (site.hub.addr(), "/ws/series")] {
         let (_, history) = Viewer::open(address, path).await;
         assert_eq!(points(&history)["temp"], points(&batch)["temp"]);
@@ -35,7 +35,7 @@ async fn the_one_liner_is_a_source() {
 }
 
 #[tokio::test]
-async fn a_netcat_that_stays_is_a_source_too() {
+async fn a_netcat_that_stays_connected_is_a_source() {
     let (site, _dir) = plain_site();
     // Without -N it does not close when its input ends; what it sent counts at once.
     let mut child = Command::new("nc")
@@ -54,7 +54,7 @@ async fn a_netcat_that_stays_is_a_source_too() {
 }
 
 #[tokio::test]
-async fn rubbish_between_samples_is_passed_over() {
+async fn garbage_between_samples_is_ignored() {
     let (site, _dir) = plain_site();
     let mut text = b"noisy\n1 1\n".to_vec();
     for line in 0..1000_u32 {
@@ -75,11 +75,11 @@ async fn rubbish_between_samples_is_passed_over() {
 }
 
 #[tokio::test]
-async fn odd_lines_are_counted_and_end_nothing() {
+async fn invalid_lines_are_counted_and_do_not_end_the_connection() {
     let (site, _dir) = plain_site();
     let now = 1_700_000_000_000_u64;
-    // CRLF, an empty line, rubbish, NaN, a bell, times that repeat and go back, and a
-    // last line without its newline.
+    // CRLF, an empty line, garbage, NaN, a control character (BEL), times that repeat and go
+    // back, and a last line without its newline.
     let text = format!(
         "Küche oben\r\n{now} 1\r\n\r\nrubbish\r\n{now} nan\r\n{now} 2\n{} -3e-2\nbell \x07 {}\n{} 4",
         now - 5000,
@@ -120,32 +120,32 @@ async fn odd_lines_are_counted_and_end_nothing() {
 }
 
 #[tokio::test]
-async fn what_is_no_source_is_told_why_and_others_go_on() {
+async fn invalid_sources_get_the_reason_and_others_continue() {
     let (site, _dir) = plain_site();
     let (mut child, mut input) = netcat_open(site.tcp);
     input.write_all(b"steady\n1700000000000 1\n").unwrap();
     series(&site, "steady", |one| one["points"] == 1).await;
     let megabyte = [b"long\n1 1\n".to_vec(), vec![b'7'; 1 << 20]].concat();
-    let rubbish: Vec<u8> = (0..200_000_u32)
+    let garbage: Vec<u8> = (0..200_000_u32)
         .map(|i| ((i * 7919) >> 3) as u8 | 0x80)
         .collect();
     let http = b"POST / HTTP/1.1\r\nHost: hub\r\n\r\nstolen\n1 1\n".to_vec();
     for (text, word) in [
         (megabyte, "4096"),
-        (rubbish, "4096"),
+        (garbage, "4096"),
         (b"\xff\xfe\n1 1\n".to_vec(), "UTF-8"),
         (b"\n1 1\n".to_vec(), "empty"),
         ([vec![b'n'; 256], b"\n1 1\n".to_vec()].concat(), "255"),
         (http, "HTTP"),
     ] {
-        // Who is refused in the middle of writing may learn it from the connection alone.
+        // A source refused while writing may only see the connection closed.
         let said = refusal(site.tcp, &text);
         assert!(
             said.starts_with("ocelli: ") && said.contains(word),
             "{word}: {said}"
         );
     }
-    // What came before the long line is not lost, and nothing else came to be.
+    // Samples before the long line are kept, and no other series was created.
     let status = series(&site, "long", |one| one["sources"] == 0).await;
     assert_eq!(status["points"], 1);
     let list = api(&site, "GET /api/v1/series", "").await.json();
@@ -156,7 +156,7 @@ async fn what_is_no_source_is_told_why_and_others_go_on() {
     series(&site, "steady", |one| one["points"] == 2).await;
 }
 
-/// What is said to somebody who writes this.
+/// Returns the hub's answer to a source that writes this.
 fn refusal(address: SocketAddr, text: &[u8]) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -173,12 +173,12 @@ fn refusal(address: SocketAddr, text: &[u8]) -> String {
 }
 
 #[tokio::test]
-async fn a_source_that_breaks_off_loses_half_a_line_and_no_more() {
+async fn a_source_that_breaks_off_loses_only_its_partial_line() {
     let (site, _dir) = plain_site();
     let stream = TcpStream::connect(site.tcp).unwrap();
     (&stream).write_all(b"cut\n1 1\n2 2\n3 3").unwrap();
     series(&site, "cut", |one| one["points"] == 2).await;
-    // Gone without a farewell: the kernel sends a reset.
+    // Closed abruptly: the kernel sends a reset.
     let socket = socket2::SockRef::from(&stream);
     socket.set_linger(Some(Duration::ZERO)).unwrap();
     drop(stream);
@@ -190,7 +190,7 @@ async fn a_source_that_breaks_off_loses_half_a_line_and_no_more() {
 }
 
 #[tokio::test]
-async fn two_sources_of_a_name_write_one_series() {
+async fn two_sources_with_one_name_write_one_series() {
     let (site, _dir) = plain_site();
     let mut inputs: Vec<_> = (0..2).map(|_| netcat_open(site.tcp)).collect();
     for (_, input) in &mut inputs {
@@ -210,7 +210,7 @@ async fn two_sources_of_a_name_write_one_series() {
 }
 
 #[tokio::test]
-async fn two_thousand_sources_at_once() {
+async fn two_thousand_sources_can_connect_at_once() {
     let (site, _dir) = plain_site();
     let mut sources = Vec::new();
     for i in 0..2000 {
@@ -243,7 +243,7 @@ async fn two_thousand_sources_at_once() {
 }
 
 #[tokio::test]
-async fn series_are_capped_and_a_new_one_is_refused_in_words() {
+async fn the_number_of_series_is_limited_and_the_refusal_is_explained() {
     let dir = Dir::new("telemetry");
     let site = site(dir.0.as_path(), "max_series = 2", "");
     netcat(site.tcp, b"one\n1 1\n");
@@ -256,7 +256,7 @@ async fn series_are_capped_and_a_new_one_is_refused_in_words() {
     refused.is_problem(400, "2 series");
 }
 
-/// Runs `ocelli plot` with this on standard input; its exit code and what it said.
+/// Runs `ocelli plot` with this standard input; returns its exit code and its output.
 fn plot(arguments: &[&str], input: &str) -> (Option<i32>, String) {
     let mut child = Command::new("timeout")
         .args(["20", OCELLI, "plot"])
@@ -265,7 +265,7 @@ fn plot(arguments: &[&str], input: &str) -> (Option<i32>, String) {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    // One that refuses at once may not take it all.
+    // If it exits at once, it may not read everything.
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
     let output = child.wait_with_output().unwrap();
     (
@@ -275,7 +275,7 @@ fn plot(arguments: &[&str], input: &str) -> (Option<i32>, String) {
 }
 
 #[tokio::test]
-async fn a_program_is_plotted() {
+async fn the_output_of_a_program_is_plotted() {
     let dir = Dir::new("telemetry");
     let site = site(dir.0.as_path(), "max_series = 2", "");
     let hub = site.tcp.to_string();
@@ -283,7 +283,7 @@ async fn a_program_is_plotted() {
         .duration_since(UNIX_EPOCH)
         .unwrap()
         .as_millis();
-    // A number gets the present time; two are x and y.
+    // A single number gets the current time; two are x and y.
     assert_eq!(
         plot(&["--hub", &hub, "load"], "0.5\n 0.75\n\n1700000000000 1\n2").0,
         Some(0)
@@ -294,7 +294,7 @@ async fn a_program_is_plotted() {
     let load = &points(&history)["load"];
     assert!(load[0].0 >= begun as f64 && load[0].1 == 0.5, "{load:?}");
     assert_eq!(load[2], (1.7e12, 1.0));
-    // What is no number is said once, and is a failure in the end.
+    // Invalid numbers are reported once and cause a failure at the end.
     let (code, said) = plot(&["--hub", &hub, "load"], "1\nwarm\nwarmer\n2\n");
     assert_eq!(code, Some(1));
     assert!(
@@ -316,7 +316,7 @@ async fn a_program_is_plotted() {
 }
 
 #[tokio::test]
-async fn the_demo_sends_until_it_is_ended() {
+async fn the_demo_sends_until_it_is_stopped() {
     let (site, _dir) = plain_site();
     let mut child = Command::new(OCELLI)
         .args(["plot", "--demo", "--hub", &site.tcp.to_string()])

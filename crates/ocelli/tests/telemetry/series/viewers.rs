@@ -1,4 +1,4 @@
-//! Those who look: what they are given and when, and who may.
+//! Viewers of series: contents and timing of batches, and permissions.
 
 use super::{Viewer, api, netcat, netcat_open, plain_site, points, port, series, site};
 use crate::support::PATIENCE;
@@ -18,7 +18,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
 #[tokio::test]
-async fn a_viewer_pulls_and_gets_nothing_unasked() {
+async fn a_viewer_gets_batches_only_on_request() {
     let (site, _dir) = plain_site();
     let (mut child, mut input) = netcat_open(site.tcp);
     input.write_all(b"a\n1700000000000 1\n").unwrap();
@@ -32,17 +32,17 @@ async fn a_viewer_pulls_and_gets_nothing_unasked() {
             .unwrap();
     }
     series(&site, "a", |one| one["points"] == 4).await;
-    viewer.hears_nothing().await;
-    // One batch with everything since; the series that did not change is not in it.
+    viewer.expect_silence().await;
+    // One batch with all new points; the unchanged series is not in it.
     let batch = viewer.batch().await;
     assert_eq!(points(&batch).into_keys().collect::<Vec<_>>(), ["a"]);
     assert_eq!(points(&batch)["a"].len(), 3);
-    // Asks while one is pending are one, in either kind of message.
+    // Requests while one is pending count as one, text or binary.
     for _ in 0..5 {
         viewer.ask().await;
         viewer.0.send(Message::binary(Vec::new())).await.unwrap();
     }
-    viewer.hears_nothing().await;
+    viewer.expect_silence().await;
     input.write_all(b"1700000000009 9\n").unwrap();
     assert_eq!(
         points(&viewer.next().await)["a"],
@@ -50,17 +50,17 @@ async fn a_viewer_pulls_and_gets_nothing_unasked() {
     );
     input.write_all(b"1700000000010 10\n").unwrap();
     series(&site, "a", |one| one["points"] == 6).await;
-    viewer.hears_nothing().await;
-    // What is no ask is passed over.
+    viewer.expect_silence().await;
+    // Invalid requests are ignored.
     viewer.0.send(Message::text("more!")).await.unwrap();
-    viewer.hears_nothing().await;
+    viewer.expect_silence().await;
     assert_eq!(points(&viewer.batch().await)["a"].len(), 1);
     drop(input);
     child.wait().unwrap();
 }
 
-/// Asks until it has so many points of each of these series; all of them by series, and
-/// how many batches there were.
+/// Requests batches until each of these series has this many points. Returns the points by
+/// series, and the number of batches.
 async fn pull(
     mut viewer: Viewer,
     series: usize,
@@ -77,7 +77,7 @@ async fn pull(
         for (name, points) in points(&batch) {
             got.entry(name).or_default().extend(points);
         }
-        // So slow a viewer it is.
+        // Simulates a slow viewer.
         tokio::time::sleep(pause).await;
     }
     (got, batches)
@@ -94,7 +94,7 @@ async fn viewers_at_their_own_speeds_get_every_point_once() {
         let pause = Duration::from_millis(pause);
         viewers.push(tokio::spawn(pull(viewer, SERIES, EACH, pause)));
     }
-    // One writes as fast as it can, the others every few ms.
+    // One source writes as fast as it can, the others every few ms.
     let mut sources = Vec::new();
     for source in 0..SERIES {
         let address = site.tcp;
@@ -124,7 +124,7 @@ async fn viewers_at_their_own_speeds_get_every_point_once() {
         }
         batches.push(count);
     }
-    // Who is slow gets fewer and larger ones.
+    // Slow viewers get fewer and larger batches.
     assert!(
         batches[0] > batches[4] && batches[4] > batches[5],
         "{batches:?}"
@@ -132,13 +132,13 @@ async fn viewers_at_their_own_speeds_get_every_point_once() {
 }
 
 #[tokio::test]
-async fn a_viewer_that_stops_asking_costs_a_cursor() {
+async fn a_viewer_that_stops_requesting_costs_only_a_cursor() {
     let (site, _dir) = plain_site();
     let mut text = String::from("many\n");
     for i in 0..100_000 {
         text.push_str(&format!("{i} {}\n", i % 1000));
     }
-    // The series is whole before, so that its own growth is not what is counted.
+    // The series is complete beforehand, so that its own growth is not measured.
     netcat(site.tcp, text.as_bytes());
     series(&site, "many", |one| one["points"] == 100_000).await;
     let mut looking = Vec::new();
@@ -153,14 +153,14 @@ async fn a_viewer_that_stops_asking_costs_a_cursor() {
     let grown = site.hub.resident_bytes().saturating_sub(before);
     // Queues would hold a hundred times 300,000 samples, which are 480 MB.
     assert!(grown < 100_000_000, "{grown} bytes");
-    // Each is told what it missed, and the newest.
+    // Each gets the size of its gap, and the newest points.
     let batch = looking[0].batch().await;
     let many = &batch["series"][0];
     assert!(many["gap"].as_u64() > Some(0), "{}", many["gap"]);
 }
 
 #[tokio::test]
-async fn viewers_choose_and_the_tcp_port_has_its_own() {
+async fn viewers_select_series_and_the_tcp_port_has_its_own() {
     let (site, _dir) = plain_site();
     netcat(site.tcp, b"by tcp\n1700000000000 1\n1700000001000 2\n");
     netcat(site.tcp, b"other\n1700000000000 1\n");
@@ -195,18 +195,18 @@ async fn viewers_choose_and_the_tcp_port_has_its_own() {
     let (mut viewer, history) = Viewer::open(main, "/ws/series?since=1700000000500").await;
     assert_eq!(points(&history)["by tcp"], [(1_700_000_001_000.0, 2.0)]);
     assert!(points(&history)["other"].is_empty());
-    // What was chosen holds for batches too.
+    // The selection applies to batches too.
     let (mut narrow, _) = Viewer::open(main, "/ws/series?series=other").await;
     narrow.ask().await;
     netcat(site.tcp, b"by tcp\n1700000002000 3\n");
     assert_eq!(points(&viewer.batch().await)["by tcp"].len(), 1);
-    narrow.hears_nothing().await;
+    narrow.expect_silence().await;
     netcat(site.tcp, b"other\n1700000002000 3\n");
     assert_eq!(points(&narrow.next().await)["other"].len(), 1);
 }
 
 #[tokio::test]
-async fn a_viewer_that_comes_too_late_is_told_the_gap() {
+async fn a_viewer_that_is_too_late_gets_the_size_of_its_gap() {
     let dir = Dir::new("telemetry");
     let site = site(dir.0.as_path(), "max_samples = 2000", "");
     netcat(site.tcp, b"many\n0 0\n");
@@ -226,7 +226,7 @@ async fn a_viewer_that_comes_too_late_is_told_the_gap() {
     );
     assert_eq!(gap + got as u64, 19_999);
     assert_eq!(points(&batch)["many"].last(), Some(&(19_999.0, 19_999.0)));
-    // The next has none.
+    // The next batch has no gap.
     netcat(site.tcp, b"many\n20000 20000\n");
     let batch = viewer.batch().await;
     assert!(batch["series"][0].get("gap").is_none(), "{batch}");
@@ -257,7 +257,7 @@ async fn series_are_private_when_app_live_is() {
 }
 
 #[tokio::test]
-async fn who_may_look_no_more_is_sent_away() {
+async fn a_viewer_that_loses_its_permission_is_disconnected() {
     let (site, _dir) = plain_site();
     netcat(site.tcp, b"temp\n1 1\n");
     series(&site, "temp", |one| one["points"] == 1).await;
@@ -268,7 +268,7 @@ async fn who_may_look_no_more_is_sent_away() {
     let changed = api(&site, "PATCH /api/v1/apps/live", &private).await;
     assert_eq!(changed.status(), 200, "{changed:?}");
     for viewer in [&mut own, &mut all] {
-        match viewer.heard().await {
+        match viewer.next_message().await {
             Message::Close(Some(frame)) => assert_eq!(u16::from(frame.code), 4401),
             other => panic!("{other:?}"),
         }
@@ -276,7 +276,7 @@ async fn who_may_look_no_more_is_sent_away() {
 }
 
 #[tokio::test]
-async fn the_port_of_viewers_keeps_the_front_doors_rules() {
+async fn the_viewers_port_applies_host_and_origin_policy() {
     let (site, _dir) = plain_site();
     let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
                    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
@@ -284,7 +284,7 @@ async fn the_port_of_viewers_keeps_the_front_doors_rules() {
     let request = |head: &str| format!("GET / HTTP/1.1\r\n{head}\r\n");
     for (head, status, word) in [
         (format!("{own}{upgrade}"), 101, ""),
-        // No subprotocol is spoken here, so none is echoed.
+        // The socket has no subprotocols, so none is echoed.
         (
             format!("{own}{upgrade}Sec-WebSocket-Protocol: sample, ocelli.v2\r\n"),
             101,
@@ -306,7 +306,7 @@ async fn the_port_of_viewers_keeps_the_front_doors_rules() {
             "evil.example",
         ),
         (own.clone(), 426, "WebSocket"),
-        // As browsers of 2009 did it.
+        // As browsers did it in 2009.
         (
             format!(
                 "{own}Upgrade: WebSocket\r\nConnection: Upgrade\r\nOrigin: http://localhost\r\n\
@@ -324,11 +324,11 @@ async fn the_port_of_viewers_keeps_the_front_doors_rules() {
 }
 
 #[tokio::test]
-async fn series_come_over_wss_on_both_ports() {
+async fn series_work_over_wss_on_both_ports() {
     let local = Local::start();
-    let tcp = port(&local.hub, "samples by TCP on");
-    let ws = port(&local.hub, "viewers of them on");
-    // Sources speak plain lines, as netcat does.
+    let tcp = port(&local.hub, "samples over TCP on");
+    let ws = port(&local.hub, "viewers of samples on");
+    // Sources send plain lines, as netcat does.
     netcat(tcp, b"temp\n1700000000000 21.5\n");
     for (address, path) in [(ws, "/"), (local.hub.addr(), "/ws/series")] {
         let plain = TcpStream::connect(address).unwrap();
@@ -339,7 +339,7 @@ async fn series_come_over_wss_on_both_ports() {
         let opened = tokio_tungstenite::client_async(url, stream);
         let (mut socket, _) = timeout(PATIENCE, opened).await.unwrap().unwrap();
         let mut got = json!(null);
-        // The history may come before the sample has; it is in a batch then.
+        // The history may arrive before the sample, which is then in a batch.
         while got["series"][0]["points"][0] != json!([1_700_000_000_000_u64, 21.5]) {
             let message = timeout(PATIENCE, socket.next()).await.unwrap();
             let text = message.unwrap().unwrap().into_text().unwrap();
@@ -350,7 +350,7 @@ async fn series_come_over_wss_on_both_ports() {
         let batch = timeout(PATIENCE, socket.next()).await.unwrap();
         assert!(batch.unwrap().unwrap().is_text());
     }
-    // It is the hub's own certificate, and no plain socket is let in beside it.
+    // It is the hub's own certificate, and the port accepts no plain sockets.
     let url = format!("https://127.0.0.1:{}/", ws.port());
     let told = text(&local.curl(&["--http1.1", "-w", "%{http_code}", &url]));
     assert!(told.ends_with("426"), "{told}");

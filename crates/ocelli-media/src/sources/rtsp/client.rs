@@ -1,12 +1,12 @@
-//! Calling a camera: its addresses, the connection, and where it redirects to.
+//! Connecting to a camera: name resolution, TCP connection, DESCRIBE and redirects.
 
 use super::super::{Credentials, SsrfGuard};
 use super::answers;
 use super::auth::Signer;
-use super::connection::{Broken, Connection};
+use super::connection::{Connection, SessionError};
 use super::sdp::Description;
 use super::session::Session;
-use super::talk::{self, Polite, Talk};
+use super::talk::{self, Exchange, TeardownOnDrop};
 use ocelli_core::Budget;
 use std::io;
 use std::time::Duration;
@@ -15,36 +15,36 @@ use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 use url::Url;
 
-/// For one of a camera's addresses to take the connection.
+/// Timeout for connecting to one of a camera's addresses.
 const CONNECT: Duration = Duration::from_secs(5);
-/// For its name to be resolved.
+/// Timeout for name resolution.
 const LOOKUP: Duration = Duration::from_secs(5);
-/// Addresses of one name that are tried.
+/// Number of a name's addresses that are tried.
 const ADDRESSES: usize = 4;
-/// For the answer to DESCRIBE.
+/// Timeout for the response to DESCRIBE.
 const DESCRIBE: Duration = Duration::from_secs(8);
-/// Redirections that are followed.
+/// Number of redirects that are followed.
 const MAX_REDIRECTS: usize = 5;
 
-/// Whom to call, and how.
+/// RTSP client configuration for one camera.
 #[derive(Clone)]
-pub struct Caller {
+pub struct Client {
     /// The camera's address.
     pub url: Url,
-    /// Who calls, if the camera wants to know.
+    /// Credentials, if there are any.
     pub credentials: Option<Credentials>,
-    /// Where the camera may be.
+    /// Guard for the addresses at which the camera may be.
     pub ssrf_guard: Option<SsrfGuard>,
-    /// The name of the program that calls.
+    /// Value of the `User-Agent` header.
     pub agent: &'static str,
-    /// Ends sessions in the background. Closed, so that it can be waited for.
+    /// TEARDOWNs in the background. The tracker is closed, so that it can be awaited.
     pub teardowns: TaskTracker,
-    /// How often it was redirected.
+    /// Number of redirects so far.
     redirects: usize,
 }
 
-impl Caller {
-    /// Calls the camera at `url`.
+impl Client {
+    /// Creates a caller for the camera at `url`.
     pub fn new(url: Url, credentials: Option<Credentials>, agent: &'static str) -> Self {
         let teardowns = TaskTracker::new();
         teardowns.close();
@@ -58,7 +58,7 @@ impl Caller {
         }
     }
 
-    /// Host and port, as they are shown.
+    /// Returns host and port for display.
     pub fn peer(&self) -> String {
         let host = self.url.host_str().unwrap_or_default();
         format!("{host}:{}", self.port())
@@ -68,32 +68,31 @@ impl Caller {
         self.url.port().unwrap_or(554)
     }
 
-    /// Asks the camera what it offers, wherever it leads. What it makes the hub do is
-    /// charged to the budget that `budget` gives for each connection.
+    /// Sends DESCRIBE and follows redirects. The work for each connection is charged to a
+    /// budget from `budget`.
     ///
     /// # Errors
-    /// It can't be reached, or does not answer as it should.
+    /// The camera can't be reached, or its response is not valid.
     pub async fn describe(
         &mut self,
         budget: impl Fn() -> Option<Budget>,
-    ) -> Result<Session, Broken> {
+    ) -> Result<Session, SessionError> {
         loop {
             match self.describe_here(budget()).await {
-                Err(Broken::Moved(target)) => self.follow(&target.0)?,
+                Err(SessionError::Moved(target)) => self.follow(&target.0)?,
                 other => return other,
             }
         }
     }
 
-    /// Goes where the camera has redirected to, without the password if that is
-    /// another host.
+    /// Switches to the target of a redirect, without the password if that is another host.
     ///
     /// # Errors
-    /// It is no RTSP camera's address, or there have been too many.
-    pub fn follow(&mut self, target: &str) -> Result<(), Broken> {
+    /// The target is not an RTSP address, or there were too many redirects.
+    pub fn follow(&mut self, target: &str) -> Result<(), SessionError> {
         self.redirects += 1;
         if self.redirects > MAX_REDIRECTS {
-            return Err(Broken::Unusable("it redirects in circles".to_owned()));
+            return Err(SessionError::Unusable("too many redirects".to_owned()));
         }
         let target = self
             .url
@@ -103,13 +102,15 @@ impl Caller {
         let Some(mut target) =
             target.filter(|target| target.host_str().is_some_and(|host| !host.is_empty()))
         else {
-            return Err(Broken::Unusable(
-                "it redirects to what is no address of an RTSP camera".to_owned(),
+            return Err(SessionError::Unusable(
+                "it redirects to an address that is not an RTSP address".to_owned(),
             ));
         };
-        // A redirection brings no credentials along.
+        // Credentials in a redirect are not used.
         if target.set_username("").is_err() || target.set_password(None).is_err() {
-            return Err(Broken::Unusable("it redirects to nowhere".to_owned()));
+            return Err(SessionError::Unusable(
+                "its redirect has no valid address".to_owned(),
+            ));
         }
         let place = |url: &Url| (url.host_str().map(str::to_owned), url.port().unwrap_or(554));
         if place(&target) != place(&self.url) {
@@ -119,33 +120,36 @@ impl Caller {
         Ok(())
     }
 
-    async fn describe_here(&self, budget: Option<Budget>) -> Result<Session, Broken> {
+    async fn describe_here(&self, budget: Option<Budget>) -> Result<Session, SessionError> {
         let connection = self.connect(budget).await?;
         let signer = Signer::new(self.credentials.clone());
-        let mut talk = Talk::new(connection, signer, self.agent, self.url.clone());
+        let mut talk = Exchange::new(connection, signer, self.agent, self.url.clone());
         let accept = [("Accept", "application/sdp".into())];
         let uri = self.url.to_string();
         let answer = talk::in_time(DESCRIBE, talk.ask("DESCRIBE", &uri, &accept)).await?;
         let description = Description::read(&answer.body);
         talk.base = answers::base(&answer, &self.url);
-        talk.served_by(description.tool.as_deref());
+        talk.note_server(description.tool.as_deref());
         let control = description.control.as_deref();
         let control = control.map_or_else(|| uri, |control| answers::join(&talk.base, control));
-        let talk = Polite::new(talk, self.teardowns.clone());
+        let talk = TeardownOnDrop::new(talk, self.teardowns.clone());
         Ok(Session::new(talk, description, control))
     }
 
-    async fn connect(&self, budget: Option<Budget>) -> Result<Connection, Broken> {
-        let silent = || Broken::Io(io::ErrorKind::TimedOut.into());
+    async fn connect(&self, budget: Option<Budget>) -> Result<Connection, SessionError> {
+        let silent = || SessionError::Io(io::ErrorKind::TimedOut.into());
         let host = self.url.host_str().unwrap_or_default();
         let ssrf_guard = self.ssrf_guard.unwrap_or(SsrfGuard::disabled());
         let found = timeout(LOOKUP, ssrf_guard.resolve(host, self.port()));
-        let found = found.await.map_err(|_| silent())?.map_err(Broken::Io)?;
+        let found = found
+            .await
+            .map_err(|_| silent())?
+            .map_err(SessionError::Io)?;
         let mut fault = silent();
         for address in found.into_iter().take(ADDRESSES) {
             match timeout(CONNECT, TcpStream::connect(address)).await {
                 Ok(Ok(stream)) => return Ok(Connection::new(stream, address, budget)),
-                Ok(Err(error)) => fault = Broken::Io(error),
+                Ok(Err(error)) => fault = SessionError::Io(error),
                 Err(_) => fault = silent(),
             }
         }

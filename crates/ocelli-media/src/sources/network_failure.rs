@@ -1,11 +1,10 @@
-//! Why something on the network could not be reached, in the words that every
-//! kind of source uses.
+//! Failure reasons for network errors, shared by all source kinds.
 
 use super::REFUSED;
 use ocelli_core::{Failure, FailureKind};
 
-/// The reason behind a library's account of a failed connection to `peer`
-/// (a host, or host:port); none if it tells of something else.
+/// Converts a library's error text about a connection to `peer` (a host, or host:port) to a
+/// failure. Returns `None` for other errors.
 pub fn unreachable(account: &str, peer: &str) -> Option<Failure> {
     if account.contains(REFUSED) {
         return Some(refused());
@@ -24,7 +23,7 @@ pub fn unreachable(account: &str, peer: &str) -> Option<Failure> {
         "name or service not known",
         "failed to resolve",
     ]) {
-        format!("no host has the name in {peer}")
+        format!("can't resolve the host name in {peer}")
     } else if says(&["timed out", "timeout"]) {
         no_answer(peer)
     } else if says(&[
@@ -44,12 +43,12 @@ pub fn unreachable(account: &str, peer: &str) -> Option<Failure> {
     Some(Failure::new(FailureKind::Unreachable, reason))
 }
 
-/// The failure of a camera whose address is refused: the same whatever is there.
+/// Returns the failure for a refused address. It does not depend on what is at the address.
 pub fn refused() -> Failure {
     Failure::new(FailureKind::Unreachable, REFUSED)
 }
 
-/// The reason when nothing at all comes back.
+/// Returns the reason for a peer that does not respond at all.
 pub fn no_answer(peer: &str) -> String {
     format!("no answer from {peer}")
 }
@@ -59,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn accounts_become_reasons() {
+    fn error_texts_become_reasons() {
         let reason = |account| unreachable(account, "cam:554").map(|failure| failure.reason);
         assert_eq!(
             reason("Unable to connect: Connection refused (os error 111)").as_deref(),

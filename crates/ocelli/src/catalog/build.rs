@@ -1,4 +1,4 @@
-//! From a camera's configuration to a camera of the hub.
+//! Builds the hub's cameras from their configuration.
 
 use super::service::Configured;
 use crate::config::{CameraConfig, Config};
@@ -8,11 +8,11 @@ use ocelli_media::renditions::{JpegRendition, Mpeg1Rendition};
 use ocelli_media::sources::Address;
 use std::sync::Arc;
 
-/// Makes a camera for a hub, which is not in it yet.
+/// Builds a camera for a hub, without adding it.
 ///
 /// # Errors
-/// The hub does not know its app.
-pub fn make(hub: &Hub, camera: &CameraConfig) -> Result<Camera, HubError> {
+/// The hub has no such app.
+pub fn build_camera(hub: &Hub, camera: &CameraConfig) -> Result<Camera, HubError> {
     let id = hub.resolve(&camera.app, &camera.room)?;
     let upstream = |source: &Arc<dyn Source>, address: &Address| {
         let renditions = Renditions {
@@ -25,7 +25,7 @@ pub fn make(hub: &Hub, camera: &CameraConfig) -> Result<Camera, HubError> {
         }
     };
     let main = upstream(&camera.source, &camera.address);
-    // The main stream's own address would be a second session for the same pictures.
+    // A substream at the main stream's address would only open a second session.
     let small = camera
         .substream
         .as_ref()
@@ -36,11 +36,11 @@ pub fn make(hub: &Hub, camera: &CameraConfig) -> Result<Camera, HubError> {
     Ok(Camera::new(id, name, camera.kind, main, sub, camera.keep))
 }
 
-/// Puts the apps and cameras of the configuration into a hub. Cameras with `keep` start to
-/// connect, so it needs a running runtime.
+/// Adds the apps and cameras of the configuration to a hub. Needs a running tokio runtime,
+/// because cameras with `keep` start to connect.
 ///
 /// # Errors
-/// Two cameras of one id, or an app that is not configured.
+/// Two cameras have the same id, or a camera's app is not configured.
 pub fn put_configured(hub: &Hub, config: &Config) -> Result<(), ConfigError> {
     for app in &config.apps {
         hub.put_app(app.clone());
@@ -48,14 +48,14 @@ pub fn put_configured(hub: &Hub, config: &Config) -> Result<(), ConfigError> {
     for camera in &config.cameras {
         let refuse =
             |error: HubError| ConfigError::new(format!("camera {:?}: {error}", camera.room));
-        let made = make(hub, camera).map_err(refuse)?;
+        let made = build_camera(hub, camera).map_err(refuse)?;
         hub.add(made).map_err(refuse)?;
     }
     Ok(())
 }
 
 impl Configured {
-    /// What the configuration defined in a hub.
+    /// Collects what the configuration defined in a hub.
     pub fn of(apps: &[App], cameras: Vec<CameraConfig>, hub: &Hub) -> Self {
         let place = |camera: CameraConfig| {
             let id = hub.resolve(&camera.app, &camera.room).ok()?;

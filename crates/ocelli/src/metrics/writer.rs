@@ -1,14 +1,14 @@
-//! Rows of numbers in the form that Prometheus reads.
+//! Writes metrics in the text format of Prometheus.
 
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use std::fmt;
 
-/// Where rows are written.
-pub struct Sheet<'e>(pub(super) DescriptorEncoder<'e>);
+/// The output for metrics.
+pub struct MetricsWriter<'e>(pub(super) DescriptorEncoder<'e>);
 
-impl Sheet<'_> {
-    /// Numbers that go up and down, one for each of these labels.
+impl MetricsWriter<'_> {
+    /// Writes a gauge with one row for each set of labels.
     pub fn gauges<L: EncodeLabelSet>(
         &mut self,
         name: &str,
@@ -24,7 +24,7 @@ impl Sheet<'_> {
         Ok(())
     }
 
-    /// Numbers that only grow, one for each of these labels.
+    /// Writes a counter with one row for each set of labels.
     pub fn counters<L: EncodeLabelSet>(
         &mut self,
         name: &str,
@@ -42,7 +42,7 @@ impl Sheet<'_> {
         Ok(())
     }
 
-    /// One number without labels that only grows.
+    /// Writes a counter without labels.
     pub fn counter(&mut self, name: &str, help: &str, value: f64) -> fmt::Result {
         let mut metric = self
             .0
@@ -50,7 +50,7 @@ impl Sheet<'_> {
         metric.encode_counter::<NoLabelSet, f64, f64>(&value, None)
     }
 
-    /// One number without labels.
+    /// Writes a gauge without labels.
     pub fn gauge(&mut self, name: &str, help: &str, value: f64) -> fmt::Result {
         let mut metric = self
             .0

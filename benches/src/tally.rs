@@ -54,7 +54,7 @@ pub struct Spread {
 }
 
 impl Spread {
-    /// Computes the spread of values in µs, and sorts them. Returns `None` if there are none.
+    /// Computes the spread of values in µs, and sorts them. Returns `None` for an empty slice.
     pub fn of(values: &mut [u64]) -> Option<Self> {
         values.sort_unstable();
         let at = |share: f64| {

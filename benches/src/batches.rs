@@ -1,5 +1,5 @@
-//! How long a sample takes from its source to viewers that pull, each asking again as
-//! soon as it has read a batch; and that each of them gets every sample once.
+//! The latency of samples from their source to viewers that pull, each of which requests the next
+//! batch as soon as it has read one. Also checks that each viewer gets every sample exactly once.
 
 use crate::tally::Spread;
 use crate::telemetry::Hub;
@@ -12,27 +12,27 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Viewers of all series.
+/// Number of viewers; each watches all series.
 pub const VIEWERS: usize = 20;
-/// Series, each with a source of its own.
+/// Number of series, each with a separate source.
 pub const SERIES: usize = 20;
-/// How often each source writes a sample.
+/// Interval at which each source writes a sample.
 pub const PACE: Duration = Duration::from_millis(10);
-/// Who waits longer for a message waits in vain.
+/// Timeout of waiting for a message.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// What it came to.
+/// The results.
 #[derive(Clone, Copy, Debug)]
 pub struct Batches {
-    /// From a source's write to a viewer that has read it.
+    /// From a source's write until a viewer has read it.
     pub latency: Spread,
-    /// How many samples a batch had, in the mean.
+    /// Mean number of samples per batch.
     pub samples: f64,
-    /// The hub's share of a core.
+    /// The hub's CPU, as a share of one core.
     pub cpu: f64,
 }
 
-/// Sends for so long.
+/// Measures for the time `counted`.
 pub fn measure(binary: &Path, counted: Duration) -> Result<Batches> {
     let hub = Hub::start(binary)?;
     let each = (counted.as_secs_f64() / PACE.as_secs_f64()) as usize;
@@ -43,7 +43,7 @@ pub fn measure(binary: &Path, counted: Duration) -> Result<Batches> {
         let (address, ready) = (hub.main(), ready.clone());
         viewers.push(thread::spawn(move || {
             let opened = Viewer::open(address);
-            // Whoever can't come is not waited for.
+            // Also after a failed connection, so that the others do not wait.
             ready.wait();
             opened?
                 .pull(begun, SERIES * each)
@@ -63,7 +63,7 @@ pub fn measure(binary: &Path, counted: Duration) -> Result<Batches> {
         let due = before + PACE * sequence as u32;
         thread::sleep(due.saturating_duration_since(Instant::now()));
         for stream in &mut sources {
-            // Its x is when it was written: what comes back tells how long that took.
+            // x is the time of writing, from which the viewer computes the latency.
             let line = format!("{} {sequence}\n", begun.elapsed().as_micros());
             stream.write_all(line.as_bytes())?;
         }
@@ -77,7 +77,7 @@ pub fn measure(binary: &Path, counted: Duration) -> Result<Batches> {
     let (cpu, wall) = (hub.cpu_time().saturating_sub(cpu), before.elapsed());
     Ok(Batches {
         samples: latencies.len() as f64 / f64::from(batches.max(1)),
-        latency: Spread::of(&mut latencies).ok_or("no batch came")?,
+        latency: Spread::of(&mut latencies).ok_or("no batch arrived")?,
         cpu: cpu.as_secs_f64() / wall.as_secs_f64(),
     })
 }
@@ -92,21 +92,22 @@ impl Viewer {
             stream.set_read_timeout(Some(PATIENCE))?;
             stream.write_all(wire::request(address, "/ws/series", "").as_bytes())?;
             if !read_head(&mut stream)?.starts_with("HTTP/1.1 101") {
-                return Err("the hub opens no socket of series".into());
+                return Err("the hub did not open a socket for series".into());
             }
             let mut viewer = Self(stream);
-            // The history, in which there is nothing yet.
+            // The history, which is still empty.
             viewer.message()?;
             Ok(viewer)
         };
         opened().map_err(|error| error.to_string())
     }
 
-    /// Asks until it has this many samples: how old each was, in µs, and the batches.
+    /// Pulls until it has this many samples. Returns the age of each in µs, and the number of
+    /// batches.
     fn pull(mut self, begun: Instant, wanted: usize) -> Result<(Vec<u64>, u32)> {
         let (mut latencies, mut batches) = (Vec::with_capacity(wanted), 0);
         while latencies.len() < wanted {
-            // An empty text, masked as a client's is.
+            // An empty text message, masked as required from a client.
             self.0.write_all(&[0x81, 0x80, 0, 0, 0, 0])?;
             let text = self.message()?;
             let now = begun.elapsed().as_micros() as u64;
@@ -125,7 +126,7 @@ impl Viewer {
         Ok((latencies, batches))
     }
 
-    /// The next text; a ping is passed over.
+    /// Returns the next text message; pings are skipped.
     fn message(&mut self) -> Result<String> {
         loop {
             let (header, payload) = wire::read(&mut self.0)?;

@@ -1,5 +1,4 @@
-//! Devices that push: so many boards at QVGA and 8 fps, with a few viewers, and what
-//! each side of it costs.
+//! Devices that push at QVGA and 8 fps, with a few viewers: the cost of the hub and of the load.
 
 use crate::load::Load;
 use crate::runs::Times;
@@ -17,39 +16,39 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-/// How many boards; the first number is the one that others plan for on paper, the
-/// second is aimed at.
+/// Numbers of devices. The first is the figure that other projects plan for on paper, the second is
+/// the target.
 pub const DEVICES: [usize; 3] = [615, 2500, 4000];
 pub const VIEWERS: usize = 50;
 const FPS: u32 = 8;
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Of the hub that is started for this, on loopback and for as long as it takes.
+/// Token of the benchmark's own hub, which listens on loopback and runs only for the benchmark.
 const TOKEN: &str = "sk_of-the-benchmark-and-of-nobody-else";
 
-/// What a run showed.
+/// The results of a run.
 #[derive(Clone, Copy)]
 pub struct DevicesSample {
     pub devices: usize,
-    /// Of one core.
+    /// CPU of the hub, as a share of one core.
     pub hub: f64,
-    /// Of one core: the boards and the viewers.
+    /// CPU of the devices and viewers, as a share of one core.
     pub load: f64,
-    /// CPU of the hub in µs for each frame that came in.
+    /// CPU of the hub in µs per received frame.
     pub cpu: f64,
-    /// Frames that the hub took, of those that the boards sent.
+    /// Share of the sent frames that the hub received.
     pub taken: f64,
-    /// Boards whose connection broke.
+    /// Devices whose connection broke.
     pub lost: u64,
     /// From the hub's receipt to the viewer.
     pub received: Spread,
-    /// Bytes of the hub for each board.
+    /// Memory of the hub per device, in bytes.
     pub memory: f64,
-    /// When all come anew at once while the hub still holds their old connections: the
-    /// time until it has a picture of each from its new one.
+    /// Reconnect storm: all devices connect again at once while the hub still holds their old
+    /// connections. The time until it has a picture of each over its new connection.
     pub storm: Duration,
 }
 
-/// So many boards against a hub.
+/// Measures this many devices that push to a hub.
 pub fn measure(count: usize, programs: &Programs, times: Times) -> Result<DevicesSample> {
     let hub = server::hub(programs, |hub| hub.env("OCELLI_ADMIN_TOKEN", TOKEN))?;
     let keys = mint(hub.addr(), count)?;
@@ -94,7 +93,7 @@ pub fn measure(count: usize, programs: &Programs, times: Times) -> Result<Device
     })
 }
 
-/// A hub and one board that pushes into it; viewers find it as `cam1`.
+/// Starts a hub and one device that pushes to it as `cam1`.
 pub fn one(programs: &Programs) -> Result<(Hub, impl Drop)> {
     let hub = server::hub(programs, |hub| hub.env("OCELLI_ADMIN_TOKEN", TOKEN))?;
     let keys = mint(hub.addr(), 1)?;
@@ -102,14 +101,14 @@ pub fn one(programs: &Programs) -> Result<(Hub, impl Drop)> {
     let until = Instant::now() + PATIENCE;
     while taken(&hub)? == 0 {
         if Instant::now() > until {
-            return Err("a device that pushes is not taken".into());
+            return Err("the hub did not accept the device".into());
         }
         thread::sleep(Duration::from_millis(20));
     }
     Ok((hub, devices))
 }
 
-/// Asks over one connection and reads the answer's body.
+/// Sends a request on a connection and returns the response body.
 fn call(stream: &mut TcpStream, line: &str, body: &str) -> Result<String> {
     let host = stream.peer_addr()?;
     let length = body.len();
@@ -122,40 +121,40 @@ fn call(stream: &mut TcpStream, line: &str, body: &str) -> Result<String> {
     let length = head
         .lines()
         .find_map(|line| line.strip_prefix("content-length: "));
-    let mut body = vec![0; length.ok_or("an answer without its length")?.parse()?];
+    let mut body = vec![0; length.ok_or("a response without Content-Length")?.parse()?];
     stream.read_exact(&mut body)?;
     Ok(String::from_utf8(body)?)
 }
 
-/// A key for each of `cam1` and on.
+/// Creates a key for each camera from `cam1` on.
 fn mint(hub: SocketAddr, count: usize) -> Result<Vec<String>> {
     let mut stream = TcpStream::connect(hub)?;
     stream.set_nodelay(true)?;
     let mint = |number| {
         let body = format!("{{\"room\":\"cam{number}\"}}");
-        let told = call(&mut stream, "POST /api/v1/apps/live/ws-ingest", &body)?;
-        let key = told.split("\"streamKey\":\"").nth(1);
+        let response = call(&mut stream, "POST /api/v1/apps/live/ws-ingest", &body)?;
+        let key = response.split("\"streamKey\":\"").nth(1);
         let key = key.and_then(|rest| rest.split('"').next());
-        Ok(key.ok_or("the hub shows no key")?.to_owned())
+        Ok(key.ok_or("the response contains no key")?.to_owned())
     };
     (1..=count).map(mint).collect()
 }
 
-/// How many frames the hub has had of all cameras.
+/// Returns the number of frames that the hub has received from all cameras.
 fn taken(hub: &Hub) -> Result<u64> {
     let mut stream = TcpStream::connect(hub.addr())?;
-    let told = call(&mut stream, "GET /api/v1/cameras", "")?;
-    let counts = told.split("\"frames\":").skip(1);
+    let response = call(&mut stream, "GET /api/v1/cameras", "")?;
+    let counts = response.split("\"frames\":").skip(1);
     let counts = counts.map(|rest| rest.split(|c: char| !c.is_ascii_digit()).next());
     let counts = counts.map(|count| count.unwrap_or_default().parse::<u64>());
     Ok(counts.sum::<std::result::Result<u64, _>>()?)
 }
 
-/// Boards that push; they end when dropped.
+/// Devices that push. They end when dropped.
 struct Devices {
     counts: Arc<Counts>,
     thread: Option<JoinHandle<Vec<Option<TcpStream>>>>,
-    /// Those that have fallen silent.
+    /// Connections that no longer send.
     silent: Vec<Option<TcpStream>>,
 }
 
@@ -167,7 +166,7 @@ struct Counts {
 }
 
 impl Devices {
-    /// Connects them all, and has them begin.
+    /// Connects all devices and begins to push.
     fn start(hub: SocketAddr, keys: &[String]) -> Result<Self> {
         let streams = keys
             .iter()
@@ -185,7 +184,7 @@ impl Devices {
         })
     }
 
-    /// Nothing more is sent; connections stay open.
+    /// Stops sending. The connections stay open.
     fn fall_silent(&mut self) {
         self.counts.ending.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
@@ -209,37 +208,39 @@ impl Drop for Devices {
 }
 
 fn connect(hub: SocketAddr, number: usize, key: &str) -> Result<TcpStream> {
-    let stream = knock(hub, number, key)?;
+    let stream = open(hub, number, key)?;
     ready(stream)
 }
 
-/// Every board connects anew at once and sends a picture, as after a power cut; the old
-/// connections are still open and just fall silent.
+/// All devices reconnect at once and send a picture, as after a power cut. The old connections stay
+/// open and silent.
 fn storm(hub: &Hub, keys: &[String], mut old: Devices) -> Result<Duration> {
     old.fall_silent();
     let before = taken(hub)?;
     let begun = Instant::now();
-    let knocked = keys.iter().enumerate();
-    let knocked = knocked.map(|(at, key)| knock(hub.addr(), at + 1, key));
-    let knocked = knocked.collect::<Result<Vec<_>>>()?;
+    let opened = keys.iter().enumerate();
+    let opened = opened.map(|(at, key)| open(hub.addr(), at + 1, key));
+    let opened = opened.collect::<Result<Vec<_>>>()?;
     let mut message = picture();
     let mut live = Vec::new();
-    for stream in knocked {
+    for stream in opened {
         let mut stream = ready(stream)?;
         stream.write_all(message.now(0))?;
         live.push(stream);
     }
     while taken(hub)? < before + keys.len() as u64 {
         if begun.elapsed() > PATIENCE {
-            return Err("a takeover storm does not settle".into());
+            return Err(
+                "the hub did not get a picture from every device after the reconnect storm".into(),
+            );
         }
         thread::sleep(Duration::from_millis(5));
     }
     Ok(begun.elapsed())
 }
 
-/// Connects and asks.
-fn knock(hub: SocketAddr, number: usize, key: &str) -> Result<TcpStream> {
+/// Connects and sends the upgrade request.
+fn open(hub: SocketAddr, number: usize, key: &str) -> Result<TcpStream> {
     let mut stream = TcpStream::connect(hub)?;
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(PATIENCE))?;
@@ -251,13 +252,17 @@ fn knock(hub: SocketAddr, number: usize, key: &str) -> Result<TcpStream> {
     Ok(stream)
 }
 
-/// Waits until the hub says that it is ready.
+/// Waits for the `ready` message of the hub.
 fn ready(mut stream: TcpStream) -> Result<TcpStream> {
     read_head(&mut stream)?;
     let (_, text) = wire::read(&mut stream)?;
     match text.starts_with(br#"{"type":"ready""#) {
         true => Ok(stream),
-        false => Err(format!("not ready: {}", String::from_utf8_lossy(&text)).into()),
+        false => Err(format!(
+            "the hub did not send ready: {}",
+            String::from_utf8_lossy(&text)
+        )
+        .into()),
     }
 }
 
@@ -287,19 +292,19 @@ fn push(mut streams: Vec<Option<TcpStream>>, counts: &Counts) -> Vec<Option<TcpS
     streams
 }
 
-/// A message with a picture. A client's is masked; a mask of zeros leaves it as it is.
+/// Creates a message with a picture. A client must mask it; a mask of zeros leaves it unchanged.
 fn picture() -> Stamped {
     let [high, low] = (Picture::QVGA.bytes as u16).to_be_bytes();
     Stamped::new(&Picture::QVGA, &[0x82, 0xFE, high, low, 0, 0, 0, 0], b"")
 }
 
-/// Answers a ping if one came; whether the connection is still good.
+/// Answers a ping if one arrived. Returns whether the connection still works.
 fn answer(stream: &mut TcpStream) -> bool {
-    let mut came = [0; 64];
-    match recv(&*stream, &mut came[..], RecvFlags::DONTWAIT) {
+    let mut received = [0; 64];
+    match recv(&*stream, &mut received[..], RecvFlags::DONTWAIT) {
         Err(rustix::io::Errno::AGAIN) => true,
-        // Only pings come while all is well.
-        Ok((read, _)) if read > 0 && came[0] == 0x89 => {
+        // A healthy connection receives only pings.
+        Ok((read, _)) if read > 0 && received[0] == 0x89 => {
             stream.write_all(&[0x8A, 0x80, 0, 0, 0, 0]).is_ok()
         }
         _ => false,

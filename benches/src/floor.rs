@@ -1,7 +1,6 @@
-//! The floor: a bare loop, one thread, one `writev` of (header, shared
-//! payload) for each frame and viewer. No hub that sends the same frames over
-//! the same sockets can be cheaper, and it does nothing else: no ingest, no
-//! subscriptions, no second thread.
+//! The floor: a bare loop in one thread, with one `writev` of (header, shared payload) per frame and
+//! viewer. A hub that sends the same frames over the same sockets can't be cheaper. The loop does
+//! nothing else: no ingest, no subscriptions, no second thread.
 
 use ocelli_testkit::Result;
 use ocelli_testkit::feed::{Feed, Stamped, read_head};
@@ -11,8 +10,8 @@ use std::net::{TcpListener, TcpStream};
 use std::thread;
 use std::time::Instant;
 
-/// Waits for `viewers` viewers, then sends until they leave. They ask for
-/// `/floor/N` and get what a plain wall socket would send for `camN`.
+/// Waits for `viewers` viewers, then sends until they disconnect. They request `/floor/N` and get
+/// what a plain wall socket would send for `camN`.
 pub fn run(feed: Feed, viewers: usize) -> Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     println!("listening on http://{}", listener.local_addr()?);
@@ -33,7 +32,7 @@ pub fn run(feed: Feed, viewers: usize) -> Result<()> {
     let headers: Vec<Vec<u8>> = (1..=feed.cameras)
         .map(|number| header(number, &feed))
         .collect();
-    // Each camera has its own, as it has in the hub: they share no cache line.
+    // Each camera has a separate buffer, as in the hub, so they share no cache line.
     let mut pictures: Vec<_> = (0..feed.cameras)
         .map(|_| Stamped::new(&feed.picture, b"", b""))
         .collect();
@@ -51,7 +50,7 @@ pub fn run(feed: Feed, viewers: usize) -> Result<()> {
     Ok(())
 }
 
-/// The WebSocket's header and the camera's id.
+/// Returns the WebSocket frame header and the camera's id.
 fn header(number: usize, feed: &Feed) -> Vec<u8> {
     let id = format!("cam{number}");
     let length = 1 + id.len() + feed.picture.bytes;
@@ -71,8 +70,8 @@ fn header(number: usize, feed: &Feed) -> Vec<u8> {
     header
 }
 
-/// One `writev`, and more only if the socket did not take it whole. A viewer
-/// whose socket takes nothing misses the frame.
+/// Writes with one `writev`, and more only if the socket did not accept all of it. A viewer whose
+/// socket accepts nothing misses the frame.
 fn write(stream: &mut TcpStream, header: &[u8], payload: &[u8]) -> Result<()> {
     let mut written = match stream.write_vectored(&[IoSlice::new(header), IoSlice::new(payload)]) {
         Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),

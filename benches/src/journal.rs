@@ -1,5 +1,5 @@
-//! A source of samples that remembers what it wrote and when, and asks the hub for it
-//! later: no sample that was written a second before a fault may be lost.
+//! A source of samples that records what it wrote and when, and later checks that the hub still has
+//! it: no sample that was written a second before a fault may be lost.
 
 use ocelli_testkit::Result;
 use ocelli_testkit::socket::Socket;
@@ -11,19 +11,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-/// How often it writes.
+/// Interval of writes.
 const EVERY: Duration = Duration::from_millis(50);
 const PATIENCE: Duration = Duration::from_secs(5);
 
 #[derive(Default)]
 struct State {
-    /// The x of what was written since the last look, and when.
+    /// The x values written since the last check, and their times.
     written: Vec<(u64, Instant)>,
-    /// Whose series it is: each life of the hub has a new one, so that none is thinned.
+    /// The number of the series. Each process of the hub gets a new series, so that none is thinned.
     series: u32,
 }
 
-/// The source; it ends when dropped.
+/// The source. It ends when dropped.
 pub struct Journal {
     state: Arc<Mutex<State>>,
     ending: Arc<AtomicBool>,
@@ -31,14 +31,14 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Writes to this port for samples, and comes back whenever it has to.
+    /// Writes to this port for samples, and reconnects when necessary.
     pub fn start(port: SocketAddr) -> Self {
         let (state, ending) = (Arc::<Mutex<State>>::default(), Arc::<AtomicBool>::default());
         let (into, end) = (state.clone(), ending.clone());
         let thread = thread::spawn(move || {
             let mut x = 0;
             while !end.load(Ordering::Relaxed) {
-                // An error is a hub that is gone; it will be back.
+                // An error means that the hub is down; it will restart.
                 let _ = write(port, &into, &end, &mut x);
                 thread::sleep(EVERY);
             }
@@ -50,7 +50,7 @@ impl Journal {
         }
     }
 
-    /// Begins a new series, and gives the one that is over: its name, and what was written
+    /// Begins a new series. Returns the name of the previous one, and the samples that were written
     /// at least a second before `fault`.
     pub fn turn(&self, fault: Instant) -> (String, BTreeSet<u64>) {
         let mut state = lock(&self.state);
@@ -73,7 +73,7 @@ impl Drop for Journal {
     }
 }
 
-/// How many of these samples the hub does not have.
+/// Returns how many of these samples the hub does not have.
 pub fn missing(hub: SocketAddr, series: &str, written: &BTreeSet<u64>) -> Result<usize> {
     let path = format!("/ws/series?series={series}");
     let (_, message) = Socket::open(hub, &path, "", PATIENCE)?.message()?;
@@ -107,7 +107,7 @@ fn write(port: SocketAddr, state: &Mutex<State>, end: &AtomicBool, x: &mut u64) 
     stream.write_all(format!("{}\n", name(series)).as_bytes())?;
     while !end.load(Ordering::Relaxed) {
         *x += 1;
-        // Noted as written once it is, and for this series.
+        // Recorded only after it is written, and only for this series.
         stream.write_all(format!("{x} {}\n", *x % 100).as_bytes())?;
         let mut state = lock(state);
         if state.series != series {

@@ -1,6 +1,6 @@
-//! What passing on MPEG-1 costs: pictures of a program, one ffmpeg that encodes them,
-//! and viewers that take the stream, beside a bare loop that sends as many messages of
-//! the same mean length.
+//! The cost of forwarding MPEG-1: a program that produces pictures, one ffmpeg that encodes them, and
+//! viewers of the stream, compared with a bare loop that sends the same number of messages of the
+//! same mean length.
 
 use crate::load::Load;
 use crate::runs::{PATIENCE, Times};
@@ -14,24 +14,24 @@ use std::fs;
 use std::thread;
 use std::time::Duration;
 
-/// How many watch.
+/// Number of viewers.
 pub const VIEWERS: usize = 20;
-/// Of its CPU for each message, how many times the floor's it should be at the most.
+/// Target for the CPU per message, as a multiple of the floor's.
 pub const AIM: f64 = 1.25;
 const FPS: u32 = 24;
 
-/// What the program writes.
+/// The output of the program.
 #[derive(Clone, Copy)]
 pub struct Source {
     pub title: &'static str,
-    /// The camera's `format`.
+    /// The camera's `format` key.
     format: &'static str,
-    /// What ffmpeg, which is the program, is told of its output.
+    /// Output options of ffmpeg, which is the program.
     output: &'static str,
 }
 
-/// Raw pictures are what the Pi's camera gives, and so large that taking them varies by
-/// more than passing on costs; with the other the difference is read more exactly.
+/// Raw pictures are the output of the Raspberry Pi's camera. They are so large that the cost of
+/// reading them varies by more than forwarding costs; H.264 gives a more exact difference.
 pub const SOURCES: [Source; 2] = [
     Source {
         title: "raw pictures",
@@ -45,31 +45,31 @@ pub const SOURCES: [Source; 2] = [
     },
 ];
 
-/// What a run showed.
+/// The results of a run.
 #[derive(Clone, Copy)]
 pub struct JsmpegSample {
-    /// CPU of the bare loop, in µs for each message.
+    /// CPU of the bare loop in µs per message.
     pub floor: f64,
-    /// CPU of the hub for each message to a viewer, in µs: what 20 viewers cost more
-    /// than one does, divided by what the 19 got.
+    /// CPU of the hub in µs per message to a viewer: the difference between 20 viewers and one,
+    /// divided by the messages to the other 19.
     pub passing: f64,
-    /// CPU of the hub for each picture that comes in, in µs, with one viewer: taking
-    /// it, feeding ffmpeg, taking what that makes, passing it on once.
+    /// CPU of the hub in µs per incoming picture, with one viewer: reading it, feeding ffmpeg,
+    /// reading ffmpeg's output, forwarding it once.
     pub intake: f64,
-    /// CPU of ffmpeg, which encodes, in µs for each picture.
+    /// CPU of ffmpeg, which encodes, in µs per picture.
     pub encoding: f64,
-    /// Bytes of a message in the mean.
+    /// Mean bytes of a message.
     pub bytes: f64,
-    /// Pictures a second that each viewer got.
+    /// Pictures per second of each viewer.
     pub fps: f64,
 }
 
-/// How often the hub is seen with one viewer and with all of them, in turn: what a
-/// machine's mood does to one it does to the other.
+/// Number of alternating measurements with one viewer and with all of them, so that conditions on
+/// the machine affect both equally.
 const TURNS: u32 = 6;
 
-/// The hub with one viewer and with 20 in turn, and beside it all the while the bare
-/// loop with its own 20: the encoder takes the caches from whoever sends.
+/// Measures the hub with one viewer and with 20 in turn, and at the same time the bare loop with its
+/// own 20, because the encoder evicts the caches of every sender.
 pub fn measure(source: &Source, programs: &Programs, times: Times) -> Result<JsmpegSample> {
     let hub = start_hub(source, programs)?;
     let mut first = Load::new()?;
@@ -105,7 +105,7 @@ pub fn measure(source: &Source, programs: &Programs, times: Times) -> Result<Jsm
     };
     let micros = |time: Duration, frames: u64| time.as_secs_f64() * 1e6 / frames.max(1) as f64;
     let pictures = frames(&alone, 1);
-    // With as many pictures in as went by while it had one viewer.
+    // Scaled to the number of pictures in the measurements with all viewers.
     let one = used(&alone, 0).mul_f64(frames(&together, 1) as f64 / pictures.max(1) as f64);
     let more = used(&together, 0).saturating_sub(one);
     let sent = frames(&alone, 0) + frames(&together, 0);
@@ -120,7 +120,7 @@ pub fn measure(source: &Source, programs: &Programs, times: Times) -> Result<Jsm
     })
 }
 
-/// What the bare loop sends: messages of so many bytes.
+/// The bare loop's scenario: messages of this many bytes.
 fn bare_loop(bytes: usize) -> Scenario {
     Scenario {
         name: "floor",
@@ -140,11 +140,11 @@ fn bare_loop(bytes: usize) -> Scenario {
     }
 }
 
-/// What happened in a while.
+/// The results of one measurement.
 struct Seen<const N: usize> {
-    /// The CPU of each process.
+    /// CPU of each process.
     used: [Duration; N],
-    /// What each load read.
+    /// The tally of each load.
     tallies: Vec<Tally>,
 }
 
@@ -158,7 +158,7 @@ impl<const N: usize> Seen<N> {
     }
 }
 
-/// The CPU of processes while all these viewers read, and what they read.
+/// Measures the CPU of processes while these viewers read, and what they read.
 fn count<const N: usize>(
     loads: &mut [&mut Load],
     processes: [u32; N],
@@ -184,11 +184,11 @@ fn count<const N: usize>(
     })
 }
 
-/// Reads with all of them at once.
+/// Reads with all loads at the same time.
 fn read_all(loads: &mut [&mut Load], time: Duration) -> Result<()> {
     thread::scope(|scope| {
         let threads = loads.iter_mut().map(|load| {
-            // An error of the bench's is no type that may change threads.
+            // The error type of the benchmark is not `Send`.
             scope.spawn(move || load.read_for(time).map_err(|error| error.to_string()))
         });
         for thread in threads.collect::<Vec<_>>() {
@@ -198,7 +198,7 @@ fn read_all(loads: &mut [&mut Load], time: Duration) -> Result<()> {
     })
 }
 
-/// A hub with a program that draws: VGA, and never twice the same.
+/// Starts a hub with a program that generates VGA pictures, each different.
 fn start_hub(source: &Source, programs: &Programs) -> Result<Hub> {
     let config = std::env::temp_dir().join(format!("ocelli-bench-{}.toml", std::process::id()));
     let line = format!(
@@ -219,7 +219,7 @@ fn start_hub(source: &Source, programs: &Programs) -> Result<Hub> {
     started
 }
 
-/// The process that encodes.
+/// Returns the pid of the encoder.
 fn encoder(hub: &Hub) -> Result<u32> {
     let children = hub.children();
     let encoder = children

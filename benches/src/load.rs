@@ -1,4 +1,4 @@
-//! The viewers together: one thread, one epoll, one buffer.
+//! All viewers of a run: one thread, one epoll instance, one buffer.
 
 use crate::scenario::Sink;
 use crate::tally::Tally;
@@ -11,10 +11,10 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 const SCRATCH: usize = 256 * 1024;
-/// A slow viewer reads this often.
+/// Interval at which a slow viewer reads.
 const SLOW_PACE: Duration = Duration::from_millis(20);
 
-/// How a viewer on a poor link reads.
+/// The speed of a viewer on a slow link.
 #[derive(Clone, Copy)]
 pub struct Slow {
     pub bytes_per_second: f64,
@@ -91,7 +91,7 @@ impl Load {
         Ok(())
     }
 
-    /// Reads until everybody has had a frame.
+    /// Reads until every viewer has received a frame.
     pub fn until_started(&mut self, limit: Duration) -> Result<()> {
         let until = Instant::now() + limit;
         while !self.viewers.iter().all(|viewer| viewer.started) {
@@ -125,7 +125,7 @@ impl Load {
             let now = Instant::now();
             if now >= self.slow_next {
                 self.read_slowly(slow)?;
-                // A late turn is not made up for: the link is only that fast.
+                // A late read is not made up for, because the link has a fixed speed.
                 self.slow_next = (self.slow_next + SLOW_PACE).max(now);
             }
             wait = wait.min(self.slow_next.saturating_duration_since(now));

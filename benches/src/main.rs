@@ -1,22 +1,22 @@
-//! Ocelli beside a bare loop: CPU for each delivered frame, latency, memory
-//! for each viewer, and how far slow viewers fall behind.
+//! Benchmarks that compare Ocelli with a bare loop: CPU per delivered frame, latency, memory per
+//! viewer, and the delay of slow viewers.
 //!
 //! # Layout
-//! - `floor`: the bare loop, this program again as a process of its own.
-//! - `scenario`: how many viewers of how many cameras, and by which way.
+//! - `floor`: the bare loop, which is this program in a separate process.
+//! - `scenario`: the number of viewers and cameras, and the transport.
 //! - `viewer`, `load`: viewers that check every frame, all in one thread.
-//! - `devices`: boards that push into the hub.
-//! - `jsmpeg`: passing on MPEG-1, beside the bare loop.
-//! - `telemetry`: samples a second, beside a bare reader of lines. `batches`: how long they
-//!   take to those who look.
+//! - `devices`: devices that push to the hub.
+//! - `jsmpeg`: forwarding MPEG-1, compared with the bare loop.
+//! - `telemetry`: samples per second, compared with a bare line reader. `batches`: their latency to
+//!   viewers.
 //! - `server`: the hub, the bare loop and go2rtc as processes.
-//! - `runs`, `renditions`, `start`: what is started and read off. `tally`: counting.
-//! - `report`, `plot`: tables and a picture.
-//! - `attack`: what a hub has to bear beside a wall that has to stay live.
-//! - `soak`: everything at once with faults injected; `journal`, samples that may not be lost.
+//! - `runs`, `renditions`, `start`: single runs and their measurements. `tally`: counting.
+//! - `report`, `plot`: tables and an SVG plot.
+//! - `attack`: attacks on a hub while a wall must stay live.
+//! - `soak`: everything at once with injected faults. `journal`: samples that must not be lost.
 //!
-//! The hub is the release binary as a process, so that its CPU and memory are
-//! its own. Everything is on loopback and bounded in count and time.
+//! The hub is the release binary in a separate process, so that its CPU and memory can be measured.
+//! Everything runs over loopback and is bounded in count and time.
 
 mod attack;
 mod batches;
@@ -54,7 +54,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// The runs beside the scenarios.
+/// The runs other than the scenarios.
 const OTHERS: [&str; 7] = [
     "memory",
     "slow",
@@ -64,11 +64,11 @@ const OTHERS: [&str; 7] = [
     "devices",
     "telemetry",
 ];
-const NO_HUB: &str = "--hub names the binary to try";
-/// What the short form runs.
+const NO_HUB: &str = "no hub to run: pass its binary with --hub";
+/// The scenarios of the short form.
 const SHORT: [&str; 2] = ["1x50", "20x100"];
 
-/// The benchmarks: the hub and the bare loop, side by side in one run.
+/// Benchmarks of the hub and the bare loop in one run.
 #[derive(Parser)]
 struct Arguments {
     #[command(subcommand)]
@@ -76,22 +76,22 @@ struct Arguments {
     /// The hub's binary; without it only the floor is measured
     #[arg(long)]
     hub: Option<PathBuf>,
-    /// How long each run counts
+    /// Measured seconds of each run
     #[arg(long, default_value_t = 4.0)]
     seconds: f64,
-    /// How often each run is repeated
+    /// Repetitions of each run
     #[arg(long, default_value_t = 3)]
     rounds: usize,
-    /// Only these, with commas between: 1x50, 20x100, 100x500, 600x600, 1x2000, memory, slow, start, jsmpeg, renditions, devices, telemetry
+    /// Only these runs, separated by commas: 1x50, 20x100, 100x500, 600x600, 1x2000, memory, slow, start, jsmpeg, renditions, devices, telemetry
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
-    /// go2rtc's binary, to compare to
+    /// go2rtc's binary, for comparison
     #[arg(long)]
     go2rtc: Option<PathBuf>,
-    /// A minute and a half of 1x50 and 20x100: tells ratios alone, and fails where one is far too much
+    /// A minute and a half of 1x50 and 20x100: prints only ratios, and fails if one is far too high
     #[arg(long, conflicts_with_all = ["only", "write"])]
     short: bool,
-    /// Also write the tables into this file, between its markers, and the plot beside it
+    /// Also write the tables between the markers of this file, and the plot next to it
     #[arg(long)]
     write: Option<PathBuf>,
 }
@@ -101,13 +101,13 @@ enum Command {
     /// The bare loop (started by the benchmark itself)
     #[command(hide = true)]
     Floor(FloorArguments),
-    /// Attacks a hub beside a wall that has to stay live (started by `make attack`)
+    /// Attacks a hub while a wall must stay live (started by `make attack`)
     #[command(hide = true)]
     Attack(Attack),
     /// Everything at once, with faults every few seconds (started by `make soak`)
     #[command(hide = true)]
     Soak(Soak),
-    /// The bare reader of lines (started by the benchmark itself)
+    /// The bare line reader (started by the benchmark itself)
     #[command(hide = true)]
     Lines,
 }
@@ -170,7 +170,7 @@ fn measure(arguments: &Arguments) -> Result<()> {
     let known = |name: &str| names.contains(&name) || OTHERS.contains(&name);
     if let Some(unknown) = arguments.only.iter().find(|name| !known(name)) {
         let (names, others) = (names.join(", "), OTHERS.join(", "));
-        return Err(format!("no run {unknown:?}; there are {names}, {others}").into());
+        return Err(format!("unknown run {unknown:?}; the runs are {names}, {others}").into());
     }
     let wanted = |name: &str| match arguments.short {
         true => SHORT.contains(&name),
@@ -190,11 +190,11 @@ fn measure(arguments: &Arguments) -> Result<()> {
     let mut report = Report::new(arguments.rounds, times.counted);
     report.begin_speed();
     for scenario in SCENARIOS.iter().filter(|scenario| wanted(scenario.name)) {
-        // The cameras' and the viewers' ends are both ours.
+        // This process holds the sockets of the cameras and of the viewers.
         let needed = (scenario.viewers + scenario.feed.cameras + 200) as u64;
         if descriptors.is_some_and(|allowed| allowed < needed) {
             eprintln!(
-                "{}: left out, for it needs {needed} open files and `ulimit -Hn` allows fewer",
+                "{}: skipped, because it needs {needed} open files and `ulimit -Hn` allows fewer",
                 scenario.name
             );
             continue;
@@ -210,7 +210,10 @@ fn measure(arguments: &Arguments) -> Result<()> {
         print!("{text}");
         return match good {
             true => Ok(()),
-            false => Err("a form costs far more than it should beside the bare loop".into()),
+            false => Err(
+                "a transport costs far more than its target allows, compared with the bare loop"
+                    .into(),
+            ),
         };
     }
     println!("{}", report.text());
@@ -220,7 +223,7 @@ fn measure(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// All forms of one scenario, taking turns.
+/// All transports of one scenario, interleaved.
 fn speed(
     scenario: &Scenario,
     programs: Option<&Programs>,
@@ -250,7 +253,7 @@ fn speed(
     Ok(rows)
 }
 
-/// What is not fan-out.
+/// The runs that do not measure fan-out.
 fn others(
     programs: &Programs,
     wanted: &impl Fn(&str) -> bool,
@@ -268,7 +271,7 @@ fn others(
         report.memory(&rows);
     }
     if wanted("slow") {
-        // Backlogs take their time to show: a minute in a whole run.
+        // Backlogs take time to appear: a minute in a full run.
         let long = Times {
             warm_up: Duration::from_secs(10),
             counted: counted * 15,
@@ -297,7 +300,7 @@ fn others(
         report.start(&start::measure(programs)?);
     }
     if wanted("jsmpeg") {
-        // Twenty viewers add a few milliseconds to a second.
+        // Twenty viewers add a few milliseconds of CPU per second.
         let times = Times {
             counted: counted * 4,
             ..times
@@ -345,8 +348,8 @@ fn others(
     Ok(())
 }
 
-/// A thousand sockets are more than a shell usually allows its programs. How many there
-/// may be now; none for any number.
+/// Raises the limit of open files, because a thousand sockets exceed the usual limit of a shell.
+/// Returns the new limit, `None` if it is unlimited.
 fn raise_descriptor_limit() -> Result<Option<u64>> {
     let limit = getrlimit(Resource::Nofile);
     setrlimit(

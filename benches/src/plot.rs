@@ -1,4 +1,4 @@
-//! The plot: CPU for each delivered frame, a group of bars for each scenario.
+//! The plot: CPU per delivered frame, with one group of bars per scenario.
 
 use std::fmt::Write;
 
@@ -8,13 +8,13 @@ const BAR: f64 = 18.0;
 const GAP: f64 = 34.0;
 const COLOURS: [&str; 5] = ["#8a8f98", "#2f6fde", "#7b4fd0", "#1f9d63", "#d9822b"];
 
-/// The bars of one scenario: what they stand for, and µs.
+/// The bars of one scenario: label and µs.
 pub struct Group {
     pub title: String,
     pub bars: Vec<(String, f64)>,
 }
 
-/// An SVG of them; none of nothing.
+/// Draws the groups as SVG. Returns `None` if there is nothing to draw.
 pub fn svg(groups: &[Group]) -> Option<String> {
     let most = groups.iter().flat_map(|group| &group.bars);
     let most = most.map(|(_, value)| *value).fold(0.0, f64::max);
@@ -50,7 +50,7 @@ pub fn svg(groups: &[Group]) -> Option<String> {
     Some(format!(
         r##"<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{y:.0}" viewBox="0 0 {WIDTH} {y:.0}" font-family="sans-serif" font-size="12" fill="#222">
 <rect width="100%" height="100%" fill="#fff"/>
-<text x="8" y="20" font-size="14">CPU of the serving process for each delivered frame, µs; shorter is better</text>
+<text x="8" y="20" font-size="14">CPU of the serving process per delivered frame, µs; shorter is better</text>
 {body}</svg>
 "##
     ))
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_longest_bar_is_the_dearest() {
+    fn bar_lengths_are_proportional_to_the_values() {
         let group = Group {
             title: "one".into(),
             bars: vec![("floor".into(), 2.0), ("hub".into(), 4.0)],

@@ -1,5 +1,5 @@
-//! What the JPEG of an H.264 or H.265 camera costs: the hub and its ffmpeg
-//! together, with one viewer, from GStreamer's RTSP server.
+//! The cost of JPEG renditions of an H.264 or H.265 camera: the hub and its ffmpeg together, with one
+//! viewer, from GStreamer's RTSP server.
 
 use crate::server::{self, Programs};
 use crate::tally::Spread;
@@ -11,12 +11,12 @@ use std::time::{Duration, Instant};
 
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// A camera and what is made of it.
+/// A camera and its rendition.
 #[derive(Clone, Copy)]
 pub struct Rendition {
     pub title: &'static str,
     pub mount: &'static str,
-    /// The camera's `jpeg` in the hub's configuration.
+    /// The camera's `jpeg` key in the hub's configuration.
     pub jpeg: &'static str,
 }
 
@@ -58,22 +58,22 @@ pub const RENDITIONS: [Rendition; 7] = [
     },
 ];
 
-/// What a rendition cost and gave.
+/// The cost and output of a rendition.
 pub struct RenditionSample {
-    /// Of one core.
+    /// CPU of the hub, as a share of one core.
     pub hub: f64,
-    /// Of one core.
+    /// CPU of ffmpeg, as a share of one core.
     pub ffmpeg: f64,
-    /// Of the hub's children, in bytes.
+    /// Memory of the hub's child processes, in bytes.
     pub ffmpeg_memory: u64,
     pub fps: f64,
     pub bytes: f64,
-    /// Now minus the capture time that the frame carries.
+    /// Now minus the capture time in the frame.
     pub age: Option<Spread>,
 }
 
-/// The camera that all of them are made from: 1080p at 15 fps, a key frame
-/// every two seconds, 4 Mbit/s of bars with a field of noise.
+/// Starts the camera for all renditions: 1080p at 15 fps, a key frame every two seconds, 4 Mbit/s of
+/// colour bars with an area of noise.
 pub fn camera() -> RtspServer {
     RtspServer::start(RtspServerOptions {
         size: (1920, 1080),
@@ -85,7 +85,7 @@ pub fn camera() -> RtspServer {
     })
 }
 
-/// Watches one rendition, without and then with counting.
+/// Watches one rendition: first a warm-up, then the measurement.
 pub fn measure(
     rendition: &Rendition,
     camera: &RtspServer,
@@ -103,10 +103,10 @@ pub fn measure(
     fs::remove_file(&config)?;
     let hub = started?;
     let mut viewer = Socket::wall(hub.addr(), "\"cam1\"", PATIENCE)?;
-    // The first frame, and then until everything runs evenly.
+    // The first frame, and then a warm-up until everything runs steadily.
     frame(&mut viewer)?;
-    let even = Instant::now() + Duration::from_secs(3);
-    while Instant::now() < even {
+    let steady = Instant::now() + Duration::from_secs(3);
+    while Instant::now() < steady {
         frame(&mut viewer)?;
     }
     let children_time =
@@ -137,12 +137,11 @@ pub fn measure(
     })
 }
 
-/// The next frame: its JPEG's length, and its age in µs if it tells its
-/// capture time.
+/// Reads the next frame. Returns the length of its JPEG, and its age in µs if it has a capture time.
 fn frame(viewer: &mut Socket) -> Result<(usize, Option<u64>)> {
     let frame = viewer.frame()?;
     if !is_whole(&frame.picture) {
-        return Err("a frame that is no JPEG".into());
+        return Err("a frame is not a JPEG".into());
     }
     let age = (frame.captured != 0).then(|| now_micros().saturating_sub(frame.captured));
     Ok((frame.picture.len(), age))

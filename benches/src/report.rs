@@ -1,4 +1,4 @@
-//! The tables, on standard output and between the markers of a file.
+//! Formats the tables, for standard output and between the markers of a file.
 
 use crate::batches::{Batches, PACE, SERIES, VIEWERS as PULLING};
 use crate::devices::{DevicesSample, VIEWERS};
@@ -21,14 +21,14 @@ use std::time::Duration;
 
 const BEGIN: &str = "<!-- bench: begin -->";
 const END: &str = "<!-- bench: end -->";
-/// How far beyond its aim a ratio may be where the machine is not quiet.
+/// Factor by which a ratio may exceed its target, because the machine may be busy.
 const SHORT_SLACK: f64 = 3.0;
 
-/// The report as it grows.
+/// The report.
 pub struct Report {
     text: String,
     groups: Vec<Group>,
-    /// Of each group, how many times the floor's CPU is aimed at.
+    /// The target of each group, as a multiple of the floor's CPU.
     aims: Vec<f64>,
 }
 
@@ -38,7 +38,7 @@ impl Report {
         let _ = writeln!(
             text,
             "Hub, cameras and viewers share it, over loopback. Medians of {rounds} runs of {} s each, \
-             after a warm-up; the runs of a table take turns.",
+             after a warm-up; the runs of a table are interleaved.",
             counted.as_secs_f64()
         );
         Self {
@@ -48,21 +48,21 @@ impl Report {
         }
     }
 
-    /// A line of its own, told at once to who waits.
+    /// Appends a line.
     fn line(&mut self, line: &str) {
         self.text += line;
         self.text.push('\n');
     }
 
     pub fn begin_speed(&mut self) {
-        self.line("\n### CPU for each delivered frame, and latency\n");
+        self.line("\n### CPU per delivered frame, and latency\n");
         self.line(
-            "The floor is one thread with one `writev` of (header, shared payload) for each frame and viewer, and \
-             nothing else: no ingest, no subscriptions. CPU is the time that the threads of the serving process ran \
-             (schedstat), ingest included, divided by the frames that arrived whole at the viewers. Latency ends when \
-             the viewer has read the frame's last byte; it begins at the hub's receipt where the frame tells it \
-             (`ocelli.v2`), else at the camera, with the way into the hub. The viewers of one camera are served one \
-             after the other and are read by one thread.\n",
+            "The floor is one thread with one `writev` of (header, shared payload) per frame and viewer, and \
+             nothing else: no ingest, no subscriptions. CPU is the run time of the serving process's threads \
+             (schedstat), including ingest, divided by the frames that arrived complete at the viewers. Latency ends \
+             when the viewer has read the frame's last byte. It begins at the hub's receipt if the frame contains it \
+             (`ocelli.v2`), otherwise at the camera, which includes the path into the hub. The viewers of one camera \
+             are served one after the other, and one thread reads them.\n",
         );
     }
 
@@ -70,10 +70,10 @@ impl Report {
         let floor = rows.iter().find(|(sink, _)| *sink == Sink::Floor);
         let floor = floor.and_then(|(_, samples)| median_by(samples, |sample| sample.cpu));
         self.line(&format!(
-            "**{}** (aim: at most {} × the floor, p99 under 1 ms)\n",
+            "**{}** (target: at most {} × the floor, p99 under 1 ms)\n",
             scenario.title, scenario.aim
         ));
-        self.line("| form | CPU, µs per frame | × floor | delivered | latency from | p50, ms | p99, ms | max, ms |");
+        self.line("| transport | CPU, µs per frame | × floor | delivered | latency from | p50, ms | p99, ms | max, ms |");
         self.line("|---|---|---|---|---|---|---|---|");
         let mut bars = Vec::new();
         for (sink, samples) in rows {
@@ -121,48 +121,48 @@ impl Report {
         let millis = |time: Duration| format!("{:.0} ms", time.as_secs_f64() * 1e3);
         self.line("\n### Start\n");
         self.line(
-            "Medians of five. A click is a new wall socket (`ocelli.v2`) that subscribes to one camera, until the \
-             first picture has been read; a warm camera is one that somebody already watches.\n",
+            "Medians of five. A click is a new wall socket (`ocelli.v2`) that subscribes to one camera; it ends when \
+             the first picture has been read. A warm camera already has a viewer.\n",
         );
         self.line("| from | to | |");
         self.line("|---|---|---|");
         for (from, to, time) in [
             (
-                "the process's start",
+                "start of the process",
                 "listening, with 600 cameras configured",
                 sample.listening,
             ),
-            ("a click on a pushed camera", "its picture", sample.pushed),
+            ("a click on a pushed camera", "first picture", sample.pushed),
             (
                 "a click on a warm RTSP camera (H.264)",
-                "its picture",
+                "first picture",
                 sample.rtsp_warm,
             ),
             (
                 "a click on a cold RTSP camera (H.264)",
-                "its picture",
+                "first picture",
                 sample.rtsp_cold,
             ),
             (
                 "a click on a cold camera",
-                "the first of its MPEG-1",
+                "first MPEG-1 bytes",
                 sample.jsmpeg,
             ),
         ] {
             self.line(&format!("| {from} | {to} | {} |", millis(time)));
         }
         self.line(&format!(
-            "\nA hub with {IDLE} configured cameras that nobody watches holds {:.1} MB.",
+            "\nA hub with {IDLE} configured cameras and no viewers uses {:.1} MB.",
             sample.idle as f64 / 1e6
         ));
     }
 
     pub fn stopped(&mut self, rows: &[(Sink, StoppedSample)]) {
         self.line(&format!(
-            "\nThe same camera, and {STOPPED_VIEWERS} viewers that stop reading altogether beside {FAST_VIEWERS} \
-             that read at once:\n"
+            "\nThe same camera, with {STOPPED_VIEWERS} viewers that stop reading completely next to {FAST_VIEWERS} \
+             fast viewers:\n"
         ));
-        self.line("| form | fast: p50, ms | p99, ms | delivered | hub's memory for each that stopped, KB |");
+        self.line("| transport | fast: p50, ms | p99, ms | delivered | hub's memory per stopped viewer, KB |");
         self.line("|---|---|---|---|---|");
         for (sink, sample) in rows {
             self.line(&format!(
@@ -179,13 +179,13 @@ impl Report {
     pub fn devices(&mut self, rows: &[DevicesSample]) {
         self.line("\n### Devices that push\n");
         self.line(&format!(
-            "QVGA of 9 kB at 8 fps of each, over `/ingest/ws`, and {VIEWERS} viewers of one camera each \
-             (`ocelli.v2`, credit 2). CPU in per cent of one core; that of the load is the boards and the viewers \
-             together, which share the machine with the hub. Latency is from the hub's receipt to the viewer. The \
-             storm: all connect anew at once while their old connections are still open, until the hub has a picture \
-             of each.\n",
+            "Each device pushes QVGA of 9 kB at 8 fps over `/ingest/ws`, with {VIEWERS} viewers of one camera each \
+             (`ocelli.v2`, credit 2). CPU in per cent of one core; the load is the devices and the viewers together, \
+             which share the machine with the hub. Latency is from the hub's receipt to the viewer. The storm: all \
+             devices reconnect at once while their old connections are still open, until the hub has a picture of \
+             each.\n",
         ));
-        self.line("| devices | hub | load | hub, µs per frame | taken | lost | p50, ms | p99, ms | hub's memory for each, kB | storm, s |");
+        self.line("| devices | hub | load | hub, µs per frame | received | lost | p50, ms | p99, ms | hub's memory per device, kB | storm, s |");
         self.line("|---|---|---|---|---|---|---|---|---|---|");
         for row in rows {
             self.line(&format!(
@@ -206,14 +206,14 @@ impl Report {
     }
 
     pub fn memory(&mut self, rows: &[(Sink, Memory)]) {
-        self.line("\n### Memory for each viewer\n");
+        self.line("\n### Memory per viewer\n");
         self.line(&format!(
-            "One QVGA camera at 8 fps. The hub's resident memory (its proportional set size) with {MEMORY_FEW} \
-             viewers that watch, then with {MEMORY_MORE} more; the difference divided by {MEMORY_MORE}. What the \
-             kernel holds for a socket is not in it.\n",
+            "One QVGA camera at 8 fps. The hub's resident memory (proportional set size) with {MEMORY_FEW} viewers, \
+             then with {MEMORY_MORE} more; the difference divided by {MEMORY_MORE}. The kernel's memory for sockets is \
+             not included.\n",
         ));
         self.line(&format!(
-            "| form | hub with {MEMORY_FEW} viewers, MB | each further viewer, KB |"
+            "| transport | hub with {MEMORY_FEW} viewers, MB | per further viewer, KB |"
         ));
         self.line("|---|---|---|");
         for (sink, memory) in rows {
@@ -229,13 +229,13 @@ impl Report {
     pub fn slow(&mut self, rows: &[(Sink, SlowSample)], counted: Duration) {
         self.line("\n### Slow viewers\n");
         self.line(&format!(
-            "One VGA camera of 27 kB × 15 fps; {SLOW_VIEWERS} viewers read 50 kB/s each (receive buffer 64 KiB), so \
-             that one frame takes them 540 ms, beside {FAST_VIEWERS} that read at once, for {:.0} s. The age is now minus the \
-             camera's stamp when a frame's last byte is read.\n",
+            "One VGA camera of 27 kB × 15 fps. {SLOW_VIEWERS} viewers read 50 kB/s each (receive buffer 64 KiB), so \
+             one frame takes them 540 ms, next to {FAST_VIEWERS} fast viewers, for {:.0} s. The age is now minus the \
+             camera's timestamp when a frame's last byte is read.\n",
             counted.as_secs_f64()
         ));
         self.line(
-            "| form | slow: age p50, s | age max, s | fps | hub's memory for each, KB | fast: p50, ms | p99, ms | delivered |",
+            "| transport | slow: age p50, s | age max, s | fps | hub's memory per slow viewer, KB | fast: p50, ms | p99, ms | delivered |",
         );
         self.line("|---|---|---|---|---|---|---|---|");
         for (sink, sample) in rows {
@@ -255,19 +255,19 @@ impl Report {
 
     pub fn jsmpeg(&mut self, rows: &[(jsmpeg::Source, Vec<JsmpegSample>)]) {
         self.line(&format!(
-            "\n### Passing on MPEG-1 (aim: at most {} × the floor)\n",
+            "\n### Forwarding MPEG-1 (target: at most {} × the floor)\n",
             jsmpeg::AIM
         ));
         self.line(&format!(
             "VGA pictures of a program at 24 fps, encoded at 800 kbit/s by one ffmpeg. A message is one picture for \
-             one of {} viewers; the floor sends as many of the same mean length, at the same time, for ffmpeg takes \
-             the caches from whoever sends. What a message costs the hub is what it needs more for all viewers than for \
-             one, seen in turn. What a picture costs once, however many watch, is taking it \
-             from the program, handing it to ffmpeg, and taking and passing on what that makes; ffmpeg's own CPU is \
-             beside it.\n",
+             one of {} viewers. The floor sends the same number of messages of the same mean length at the same time, \
+             because ffmpeg evicts the caches of every sender. The hub's cost per message is the difference between \
+             all viewers and one, measured in turn. Its cost per picture, for any number of viewers, is reading it \
+             from the program, passing it to ffmpeg, and reading and forwarding the result; ffmpeg's own CPU is in \
+             the last column.\n",
             jsmpeg::VIEWERS,
         ));
-        self.line("| source | kB a message | fps | floor, µs per message | hub, µs per message | × floor | hub, µs per picture | ffmpeg, µs per picture |");
+        self.line("| source | kB per message | fps | floor, µs per message | hub, µs per message | × floor | hub, µs per picture | ffmpeg, µs per picture |");
         self.line("|---|---|---|---|---|---|---|---|");
         for (source, samples) in rows {
             let median = |key: fn(&JsmpegSample) -> f64| {
@@ -292,11 +292,11 @@ impl Report {
     pub fn renditions(&mut self, rows: &[(Rendition, RenditionSample)]) {
         self.line("\n### The JPEG of a camera that sends H.264 or H.265\n");
         self.line(
-            "One RTSP camera of 1080p at 15 fps and 4 Mbit/s, a key frame every two seconds; one viewer \
-             (more cost no more ffmpeg). CPU in % of one core. The age is now minus the capture time that the frame \
-             carries, when the viewer has read it.\n",
+            "One RTSP camera of 1080p at 15 fps and 4 Mbit/s, with a key frame every two seconds, and one viewer \
+             (further viewers need no further ffmpeg). CPU in % of one core. The age is now minus the frame's capture \
+             time when the viewer has read it.\n",
         );
-        self.line("| rendition | hub, % | ffmpeg, % | ffmpeg, MB | fps | kB a frame | age p50, ms | p99, ms |");
+        self.line("| rendition | hub, % | ffmpeg, % | ffmpeg, MB | fps | kB per frame | age p50, ms | p99, ms |");
         self.line("|---|---|---|---|---|---|---|---|");
         for (rendition, sample) in rows {
             let age = |key: fn(&Spread) -> Duration| match &sample.age {
@@ -318,14 +318,14 @@ impl Report {
     }
 
     pub fn telemetry(&mut self, rows: &[(&str, usize, telemetry::Sample)]) {
-        self.line("\n### Samples a second\n");
+        self.line("\n### Samples per second\n");
         self.line(
-            "Six million lines of a time and a number with two decimal places, sent as fast as they are taken. The \
-             bare reader looks for the ends of lines, with a thread for each source; the hub reads the numbers and \
-             keeps all of them, in memory and in its file. Memory is the growth of the hub's proportional set size; \
-             each series' newest 512 samples are not packed.\n",
+            "Six million lines of a time and a number with two decimal places, sent as fast as they are read. The \
+             bare reader searches for line ends, with one thread per source. The hub parses the numbers and stores all \
+             of them, in memory and in its file. Memory is the growth of the hub's proportional set size; each series' \
+             newest 512 samples are not packed.\n",
         );
-        self.line("| reader | sources | million/s | million/s of a core | MB a million samples |");
+        self.line("| reader | sources | million/s | million/s per core | MB per million samples |");
         self.line("|---|---|---|---|---|");
         for (reader, sources, sample) in rows {
             let bytes = sample
@@ -342,9 +342,9 @@ impl Report {
     pub fn batches(&mut self, batches: &Batches) {
         let each = 1000.0 / PACE.as_millis() as f64;
         self.line(&format!(
-            "\n{PULLING} viewers of {SERIES} series with {each} samples a second each, asking again as soon as \
-             a batch is read; all got every sample once. From a source's write to a viewer that has read the batch: \
-             median {:.2} ms, p99 {:.2} ms, longest {:.1} ms; {:.1} samples a batch; {:.0} % of a core.",
+            "\n{PULLING} viewers of {SERIES} series with {each} samples per second each, requesting the next batch as \
+             soon as one is read; all got every sample once. From a source's write until a viewer has read the batch: \
+             median {:.2} ms, p99 {:.2} ms, max {:.1} ms; {:.1} samples per batch; {:.0} % of one core.",
             batches.latency.median.as_secs_f64() * 1e3,
             batches.latency.p99.as_secs_f64() * 1e3,
             batches.latency.max.as_secs_f64() * 1e3,
@@ -357,19 +357,20 @@ impl Report {
         &self.text
     }
 
-    /// Each form's CPU as a multiple of the floor's, and the multiple that is too much:
-    /// [`SHORT_SLACK`] times the aim, for machines that do other things beside. Nothing absolute.
+    /// Returns each transport's CPU as a multiple of the floor's with its limit, and whether all are
+    /// within their limits. The limit is [`SHORT_SLACK`] times the target, because the machine may be
+    /// busy. No absolute figures.
     pub fn ratios(&self) -> (String, bool) {
         let (mut text, mut good) = (String::new(), true);
         for (group, aim) in self.groups.iter().zip(&self.aims) {
             let floor = group.bars.first().map_or(f64::NAN, |(_, cpu)| *cpu);
             for (name, cpu) in group.bars.iter().skip(1) {
                 let (ratio, limit) = (cpu / floor, aim * SHORT_SLACK);
-                let word = if ratio <= limit { "good" } else { "too much" };
+                let word = if ratio <= limit { "ok" } else { "too high" };
                 good &= ratio <= limit;
                 let _ = writeln!(
                     text,
-                    "{}: {name}: {ratio:.2} × the floor ({word}: at most {limit:.2})",
+                    "{}: {name}: {ratio:.2} × the floor ({word}, limit {limit:.2})",
                     group.title
                 );
             }
@@ -377,17 +378,17 @@ impl Report {
         (text, good)
     }
 
-    /// Puts the report between the file's markers; a file without them gets
-    /// them at its end. The plot goes beside it.
+    /// Writes the report between the file's markers, which are appended if they are missing. The plot
+    /// is written next to the file.
     pub fn write(&mut self, path: &Path) -> Result<()> {
         if let Some(drawn) = plot::svg(&self.groups) {
             let plot = path.with_extension("svg");
             fs::write(&plot, drawn)?;
             let name = plot.file_name().unwrap_or_default().to_string_lossy();
-            self.text = format!("![CPU for each delivered frame]({name})\n\n{}", self.text);
+            self.text = format!("![CPU per delivered frame]({name})\n\n{}", self.text);
         }
         let old = fs::read_to_string(path)
-            .unwrap_or_else(|_| "# Benchmarks\n\n`make bench` makes them.\n".into());
+            .unwrap_or_else(|_| "# Benchmarks\n\n`make bench` measures them.\n".into());
         if let Some(directory) = path.parent() {
             fs::create_dir_all(directory)?;
         }
@@ -404,7 +405,7 @@ fn between(old: &str, text: &str) -> String {
     format!("{before}{BEGIN}\n{}\n{END}{after}", text.trim_end())
 }
 
-/// The processor, how many cores, the kernel; no name, no date.
+/// Describes the machine: processor, number of cores, kernel. No host name, no date.
 fn machine() -> String {
     let processors = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = processors
@@ -422,7 +423,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_report_takes_the_old_ones_place() {
+    fn a_new_report_replaces_the_old_one() {
         let first = between("# Title\n", "one\n");
         assert_eq!(first, format!("# Title\n\n{BEGIN}\none\n{END}\n"));
         let second = between(&format!("{first}\nmore\n"), "two\n");

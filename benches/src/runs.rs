@@ -1,4 +1,4 @@
-//! The runs: what is started, for how long, and what is read off at the end.
+//! The runs: each starts the processes, waits, and takes the measurements.
 
 use crate::load::{Load, Slow};
 use crate::scenario::{Scenario, Sink};
@@ -10,10 +10,10 @@ use ocelli_testkit::feed::{Cameras, Feed};
 use ocelli_testkit::jpeg::Picture;
 use std::time::Duration;
 
-/// Long enough for a hundred cameras to be connected.
+/// Timeout that is long enough to connect a hundred cameras.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
-/// One camera at this rate, for what is not about fan-out.
+/// One camera at this rate, for runs that do not measure fan-out.
 const fn one_camera(fps: u32, picture: Picture) -> Scenario {
     Scenario {
         name: "one",
@@ -28,27 +28,27 @@ const fn one_camera(fps: u32, picture: Picture) -> Scenario {
     }
 }
 
-/// For how long.
+/// Durations of a run.
 #[derive(Clone, Copy)]
 pub struct Times {
     pub warm_up: Duration,
     pub counted: Duration,
 }
 
-/// What one run showed.
+/// The results of one run.
 #[derive(Clone, Copy)]
 pub struct Sample {
-    /// CPU of the serving process in µs for each frame delivered.
+    /// CPU of the serving process in µs per delivered frame.
     pub cpu: f64,
-    /// Delivered frames, of those that the cameras sent.
+    /// Share of the frames that the cameras sent.
     pub delivered: f64,
     /// From the camera's stamp to the viewer.
     pub sent: Spread,
-    /// From the hub's receipt to the viewer, where the form tells it.
+    /// From the hub's receipt to the viewer, if the protocol contains the receipt time.
     pub received: Option<Spread>,
 }
 
-/// CPU, latency and completeness of one form, or of the floor.
+/// Measures CPU, latency and completeness of one transport, or of the floor.
 pub fn speed(scenario: &Scenario, sink: Sink, programs: &Programs, times: Times) -> Result<Sample> {
     let cameras = (sink != Sink::Floor).then(|| Cameras::start(scenario.feed));
     let cameras = cameras.transpose()?;
@@ -71,18 +71,18 @@ pub fn speed(scenario: &Scenario, sink: Sink, programs: &Programs, times: Times)
     })
 }
 
-/// The memory of one viewer.
+/// The memory per viewer.
 pub struct Memory {
-    /// The hub with [`MEMORY_FEW`] viewers, in bytes.
+    /// Memory of the hub with [`MEMORY_FEW`] viewers, in bytes.
     pub few: u64,
-    /// Bytes for each further one.
+    /// Bytes per further viewer.
     pub each: f64,
 }
 
 pub const MEMORY_FEW: usize = 10;
 pub const MEMORY_MORE: usize = 400;
 
-/// The hub's memory with few viewers of one camera, and with many.
+/// Measures the hub's memory with few viewers of one camera, and with many.
 pub fn memory(sink: Sink, programs: &Programs, times: Times) -> Result<Memory> {
     let scenario = one_camera(8, Picture::QVGA);
     let cameras = Cameras::start(scenario.feed)?;
@@ -102,17 +102,17 @@ pub fn memory(sink: Sink, programs: &Programs, times: Times) -> Result<Memory> {
     })
 }
 
-/// What viewers on poor links saw, and those beside them.
+/// Results of viewers on slow links, and of fast viewers next to them.
 pub struct SlowSample {
-    /// The age of the picture when its last byte is read.
+    /// Age of the frame when its last byte is read.
     pub age: Spread,
-    /// Frames a second that each of them got.
+    /// Frames per second of each slow viewer.
     pub fps: f64,
-    /// From the camera to the fast ones.
+    /// From the camera to the fast viewers.
     pub fast: Spread,
-    /// Frames that the fast ones got, of those sent.
+    /// Share of the sent frames that the fast viewers got.
     pub delivered: f64,
-    /// Bytes of the hub for each slow one.
+    /// Memory of the hub per slow viewer, in bytes.
     pub each: f64,
 }
 
@@ -123,7 +123,7 @@ pub const SLOW: Slow = Slow {
     receive_buffer: 65_536,
 };
 
-/// Ten viewers at 50 kB/s beside five fast ones, on a camera of 400 kB/s.
+/// Measures ten viewers at 50 kB/s next to five fast ones, on a camera of 400 kB/s.
 pub fn slow(sink: Sink, programs: &Programs, times: Times) -> Result<SlowSample> {
     let scenario = one_camera(15, Picture::VGA);
     let cameras = Cameras::start(scenario.feed)?;
@@ -149,19 +149,19 @@ pub fn slow(sink: Sink, programs: &Programs, times: Times) -> Result<SlowSample>
     })
 }
 
-/// What viewers saw beside those that stopped reading.
+/// Results of fast viewers next to viewers that stopped reading.
 pub struct StoppedSample {
-    /// From the camera to the five that read.
+    /// From the camera to the five viewers that read.
     pub fast: Spread,
-    /// Frames that they got, of those sent.
+    /// Share of the sent frames that they got.
     pub delivered: f64,
-    /// Bytes of the hub for each that stopped.
+    /// Memory of the hub per stopped viewer, in bytes.
     pub each: f64,
 }
 
 pub const STOPPED_VIEWERS: usize = 100;
 
-/// A hundred viewers that stop reading altogether, beside five fast ones.
+/// Measures a hundred viewers that stop reading completely, next to five fast ones.
 pub fn stopped(sink: Sink, programs: &Programs, times: Times) -> Result<StoppedSample> {
     let scenario = one_camera(15, Picture::VGA);
     let cameras = Cameras::start(scenario.feed)?;

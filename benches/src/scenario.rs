@@ -1,23 +1,23 @@
-//! What is measured: so many viewers of so many cameras, and by which way the frames come.
+//! The measured scenarios: numbers of viewers and cameras, and the transports.
 
 use ocelli_testkit::feed::Feed;
 use ocelli_testkit::jpeg::Picture;
 
-/// The version of go2rtc that is compared to.
+/// The version of go2rtc in the comparison.
 const GO2RTC: &str = "1.9.14";
 
-/// By which way the frames come.
+/// The transport of the frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sink {
     /// The bare loop.
     Floor,
-    /// The wall socket's plain form.
+    /// The wall socket, plain protocol.
     Plain,
     /// `ocelli.v2` with this much credit outstanding.
     V2 { credit: u32 },
     /// Multipart over HTTP.
     Mjpeg,
-    /// The same from go2rtc.
+    /// Multipart over HTTP from go2rtc.
     Go2rtc,
     /// MPEG-1 for JSMpeg.
     Jsmpeg,
@@ -36,12 +36,12 @@ impl Sink {
     }
 }
 
-/// So many viewers of so many cameras.
+/// A number of viewers of a number of cameras.
 #[derive(Clone, Copy)]
 pub struct Scenario {
     pub name: &'static str,
     pub title: &'static str,
-    /// How many times the floor's CPU it should take at the most.
+    /// Target for the CPU, as a multiple of the floor's.
     pub aim: f64,
     pub viewers: usize,
     pub feed: Feed,

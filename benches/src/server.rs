@@ -1,4 +1,4 @@
-//! What is measured, as a process of its own: the hub, the bare loop, go2rtc.
+//! The measured processes: the hub, the bare loop and go2rtc.
 
 use crate::scenario::{Scenario, Sink};
 use ocelli_testkit::feed::Cameras;
@@ -18,9 +18,9 @@ pub struct Programs {
     pub go2rtc: Option<PathBuf>,
 }
 
-/// A running one; ended when dropped.
+/// A running server process. It ends when dropped.
 pub enum Server {
-    /// The hub, or the bare loop, which announces itself alike.
+    /// The hub, or the bare loop, which prints its address in the same way.
     Hub(Hub),
     Go2rtc {
         process: Child,
@@ -30,7 +30,7 @@ pub enum Server {
 }
 
 impl Server {
-    /// What serves this sink, fed by these cameras; the floor feeds itself.
+    /// Starts the server for this sink with these cameras. The floor needs no cameras.
     pub fn start(
         programs: &Programs,
         sink: Sink,
@@ -61,12 +61,12 @@ impl Server {
         }
     }
 
-    /// The time that its threads have run.
+    /// Returns the CPU time of its threads.
     pub fn cpu_time(&self) -> Duration {
         cpu_time(self.pid())
     }
 
-    /// The memory that it holds.
+    /// Returns its memory.
     pub fn resident_bytes(&self) -> u64 {
         resident_bytes(self.pid())
     }
@@ -85,19 +85,19 @@ impl Drop for Server {
     }
 }
 
-/// A hub on a free port, with whatever else it is to be told.
+/// Starts a hub on a free port, with further arguments.
 pub fn hub(programs: &Programs, more: impl FnOnce(HubBuilder) -> HubBuilder) -> Result<Hub> {
     hub_as_configured(programs, |hub| more(hub.args(["--listen", "127.0.0.1:0"])))
 }
 
-/// A hub that is told by its configuration where to listen.
+/// Starts a hub whose configuration contains the listen address.
 pub fn hub_as_configured(
     programs: &Programs,
     more: impl FnOnce(HubBuilder) -> HubBuilder,
 ) -> Result<Hub> {
     let builder = HubBuilder::new(&programs.hub)
         .arg("serve")
-        // Not where somebody's ocelli.toml may be.
+        // Not in the current directory, which may contain an ocelli.toml.
         .directory(std::env::temp_dir());
     start(more(builder))
 }
@@ -108,7 +108,7 @@ fn start(builder: HubBuilder) -> Result<Hub> {
     })
 }
 
-/// The bare loop as a process: this program again.
+/// Starts the bare loop, which is this program in a separate process.
 pub fn floor(scenario: &Scenario) -> Result<Hub> {
     let arguments = [
         scenario.feed.cameras,
@@ -125,10 +125,13 @@ pub fn floor(scenario: &Scenario) -> Result<Hub> {
     )
 }
 
-/// go2rtc with these sources and nothing else that it could do.
+/// Starts go2rtc with these sources, and with only the modules that the benchmark needs.
 fn go2rtc(programs: &Programs, sources: &[String]) -> Result<Server> {
-    let program = programs.go2rtc.as_ref().ok_or("there is no go2rtc here")?;
-    // It says its port nowhere, so that it gets one that is free.
+    let program = programs
+        .go2rtc
+        .as_ref()
+        .ok_or("go2rtc is not available; pass its binary with --go2rtc")?;
+    // go2rtc does not print its port, so a free one is chosen here.
     let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
     let mut text = format!(
         "app:\n  modules: [api, http, mjpeg, streams]\napi:\n  listen: \"{address}\"\nlog:\n  \

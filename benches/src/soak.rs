@@ -1,7 +1,7 @@
-//! Everything at once for a long time, with a fault every few seconds: cameras over HTTP
-//! and RTSP, one of raw pictures with a viewer of its MPEG-1, a fleet of devices of which
-//! some misbehave, samples, a wall. After each fault everything has to come back, nothing
-//! may grow, and no sample older than a second may be lost.
+//! A long run of everything at once, with a fault every few seconds: cameras over HTTP and RTSP, a
+//! camera of raw pictures with a viewer of its MPEG-1, a fleet of devices of which some misbehave,
+//! samples, and a wall. After each fault everything must recover, nothing may grow, and no sample
+//! older than a second may be lost.
 
 use crate::journal::{Journal, missing};
 use crate::server::{self, Programs};
@@ -26,32 +26,32 @@ const DEVICES: usize = 20;
 const WATCHED: [&str; 4] = ["cam1", "cam2", "rtsp", "pi"];
 const FROZEN: usize = 20;
 const TOKEN: &str = "sk_of-the-soak-and-of-nobody-else";
-/// By when everything has to be back after a fault: beyond the longest of the hub's waits.
+/// Time in which everything must recover after a fault. It is longer than the hub's longest wait.
 const RECOVERY: Duration = Duration::from_secs(40);
-/// After so long nobody takes a camera that shows nothing for a live one.
+/// Time after which a camera without frames no longer counts as live.
 const NOTICE: Duration = Duration::from_secs(1);
-/// Between a disk that was full and the next kill: what could not be written meanwhile is
+/// Time between a full disk and the next kill. Samples that could not be written meanwhile are
 /// written in rounds.
 const SETTLE: Duration = Duration::from_secs(3);
 
 /// A soak, run by `make soak`.
 #[derive(Args)]
 pub struct Soak {
-    /// The hub's directory, on a small file system of its own
+    /// The hub's directory, on a separate small file system
     #[arg(long)]
     directory: PathBuf,
-    /// The library that fakes times; without it clocks are left alone
+    /// The libfaketime library; without it no clock is stepped
     #[arg(long)]
     faketime: Option<PathBuf>,
-    /// For how long
+    /// Duration in minutes
     #[arg(long, default_value_t = 20.0)]
     minutes: f64,
-    /// From one fault's end to the next
+    /// Seconds from the end of one fault to the next
     #[arg(long, default_value_t = 3.0)]
     every: f64,
 }
 
-/// What is done to it.
+/// The injected faults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fault {
     KilledFfmpeg,
@@ -76,10 +76,10 @@ const FAULTS: [Fault; 9] = [
     Fault::Terminated,
     Fault::Killed,
 ];
-/// Of so many rounds only the last restarts the hub, so that it can grow if it does.
+/// The hub is restarted only in the last of this many rounds, so that growth can be detected.
 const ROUNDS_OF_A_LIFE: usize = 2;
 
-/// Everything that runs.
+/// All running parts of the soak.
 struct Stage<'a> {
     programs: &'a Programs,
     soak: &'a Soak,
@@ -109,10 +109,10 @@ impl Drop for Fleet {
 }
 
 impl Soak {
-    /// Runs it.
+    /// Runs the soak.
     ///
     /// # Errors
-    /// What did not come back, grew, or was lost.
+    /// The message lists what did not recover, grew, or was lost.
     pub fn run(&self, programs: &Programs) -> Result<()> {
         let mut stage = self.prepare(programs)?;
         let mut bad = Vec::new();
@@ -143,7 +143,7 @@ impl Soak {
         }
         held.push(stage.held(round));
         println!(
-            "samples: {} looked for after restarts, {} lost",
+            "samples: {} checked after restarts, {} lost",
             stage.kept, stage.lost
         );
         if stage.lost > 0 {
@@ -210,7 +210,7 @@ impl Soak {
     }
 }
 
-/// A port that is free now, and again after each restart.
+/// Returns a port that is free now and after each restart.
 fn free_port() -> Result<SocketAddr> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
 }
@@ -236,13 +236,15 @@ fn start(soak: &Soak, programs: &Programs, config: &Path, clock: &Path) -> Resul
 
 impl Stage<'_> {
     fn hub(&self) -> Result<&Hub> {
-        self.hub.as_ref().ok_or_else(|| "the hub is gone".into())
+        self.hub
+            .as_ref()
+            .ok_or_else(|| "the hub is not running".into())
     }
 
-    /// Waits until all is live again, and tells how long that took.
+    /// Waits until everything is live again, and prints how long it took.
     fn settle(&mut self, after: &str, bad: &mut Vec<String>) {
         let begun = Instant::now();
-        // What has just stopped still looks live.
+        // A camera that has just stopped still counts as live.
         thread::sleep(NOTICE);
         for (watcher, cameras) in [(&self.wall, &WATCHED[..]), (&self.jsmpeg, &["jsmpeg"][..])] {
             if let Err(error) = watcher.until_live(cameras, RECOVERY) {
@@ -264,15 +266,15 @@ impl Stage<'_> {
         let ended = self.hub.as_mut().and_then(|hub| hub.wait(Duration::ZERO));
         if let Some(status) = ended {
             bad.push(format!(
-                "after {after}: the hub has ended by itself, {status}"
+                "after {after}: the hub ended unexpectedly, {status}"
             ));
         }
         if matches!(self.fleet.0.try_wait(), Ok(Some(_))) {
-            bad.push(format!("after {after}: the fleet has ended"));
+            bad.push(format!("after {after}: the fleet ended"));
         }
     }
 
-    /// Most of the fleet: of those that misbehave some are always away.
+    /// Waits until most of the fleet is live. Some of the misbehaving devices are always offline.
     fn until_fleet_is_live(&self) -> Result<()> {
         let begun = Instant::now();
         let wanted = WATCHED.len() + DEVICES * 3 / 4;
@@ -282,13 +284,13 @@ impl Stage<'_> {
                 return Ok(());
             }
             if begun.elapsed() > RECOVERY {
-                return Err(format!("cameras that are live: {live:?}, not {wanted}").into());
+                return Err(format!("live cameras: {live:?}, expected at least {wanted}").into());
             }
             thread::sleep(Duration::from_millis(200));
         }
     }
 
-    /// How many cameras the hub says are live.
+    /// Returns the number of live cameras in the hub's API.
     fn live_cameras(&self) -> Result<usize> {
         let mut stream = TcpStream::connect(self.address)?;
         stream.set_read_timeout(Some(Duration::from_secs(5)))?;
@@ -352,7 +354,7 @@ impl Stage<'_> {
                 }
                 for hours in [2, -2, 0] {
                     fs::write(&self.clock, format!("{:+}", hours * 3600))?;
-                    // The library looks once a second.
+                    // The library reads the file once a second.
                     thread::sleep(Duration::from_secs(2));
                     let off = self.clock_offset()?;
                     if (off - f64::from(hours) * 3600.0).abs() > 60.0 {
@@ -361,7 +363,7 @@ impl Stage<'_> {
                 }
             }
             Fault::Terminated => {
-                let mut hub = self.hub.take().ok_or("the hub is gone")?;
+                let mut hub = self.hub.take().ok_or("the hub is not running")?;
                 let fault = Instant::now();
                 let ended = hub.terminate(Duration::from_secs(5));
                 self.come_back(fault)?;
@@ -372,7 +374,7 @@ impl Stage<'_> {
                 }
             }
             Fault::Killed => {
-                let mut hub = self.hub.take().ok_or("the hub is gone")?;
+                let mut hub = self.hub.take().ok_or("the hub is not running")?;
                 let children = hub.children();
                 let fault = Instant::now();
                 hub.signal(Signal::KILL);
@@ -388,7 +390,7 @@ impl Stage<'_> {
         Ok(())
     }
 
-    /// How far the hub's clock is from ours, in seconds.
+    /// Returns the offset of the hub's clock from the local one, in seconds.
     fn clock_offset(&self) -> Result<f64> {
         let more = "Sec-WebSocket-Protocol: ocelli.v2\r\n";
         let patience = Duration::from_secs(5);
@@ -399,7 +401,7 @@ impl Stage<'_> {
         Ok((time.parse::<f64>()? - now_micros() as f64) / 1e6)
     }
 
-    /// Starts the hub anew and looks for what it had been told.
+    /// Restarts the hub and checks for the samples from before the restart.
     fn come_back(&mut self, fault: Instant) -> Result<()> {
         let (series, written): (String, BTreeSet<u64>) = self.journal.turn(fault);
         self.hub = Some(start(self.soak, self.programs, &self.config, &self.clock)?);
@@ -412,7 +414,7 @@ impl Stage<'_> {
         }
     }
 
-    /// What the hub holds now.
+    /// Returns the resources that the hub uses now.
     fn held(&self, round: usize) -> Held {
         let Some(hub) = &self.hub else {
             return Held::default();
@@ -435,7 +437,7 @@ impl Stage<'_> {
     }
 }
 
-/// What a life of the hub holds at one time.
+/// The resources of one process of the hub at one time.
 #[derive(Clone, Copy, Default)]
 struct Held {
     life: u32,
@@ -444,8 +446,8 @@ struct Held {
     descriptors: usize,
 }
 
-/// What grew from the first to the last look at one life: devices come and go, so that a
-/// few descriptors do too.
+/// Returns what grew between checks of one process of the hub. A few descriptors are tolerated,
+/// because devices connect and disconnect.
 fn grown(held: &[Held]) -> Vec<String> {
     let mut bad = Vec::new();
     for pair in held.windows(2).filter(|pair| pair[0].life == pair[1].life) {
@@ -477,7 +479,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn growth_is_seen_within_a_life_only() {
+    fn growth_is_detected_only_within_one_process() {
         let held = |life, descriptors| Held {
             life,
             memory: 50_000_000,

@@ -1,5 +1,5 @@
-//! How long until there is something to see: from the start of the hub, and from a click
-//! on a camera; and what a hub holds that nobody watches.
+//! The time to the first picture, from the start of the hub and from a click on a camera, and the
+//! memory of a hub without viewers.
 
 use crate::devices;
 use crate::server::{self, Programs};
@@ -16,23 +16,23 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const TRIES: usize = 5;
 pub const IDLE: usize = 600;
 
-/// What the runs showed; times are medians.
+/// The results. Times are medians.
 pub struct StartSample {
-    /// From the process's start until it listens.
+    /// From the start of the process until it listens.
     pub listening: Duration,
-    /// From the click to the first picture.
+    /// From the click to the first picture of a pushed camera.
     pub pushed: Duration,
-    /// The same where the hub already has the camera's stream.
+    /// The same for an RTSP camera whose stream the hub already receives.
     pub rtsp_warm: Duration,
-    /// The same where it has to connect, and to start an ffmpeg.
+    /// The same for an RTSP camera for which the hub must connect and start ffmpeg.
     pub rtsp_cold: Duration,
     /// From the click to the first bytes of MPEG-1.
     pub jsmpeg: Duration,
-    /// Bytes of a hub with [`IDLE`] configured cameras that nobody watches.
+    /// Memory in bytes of a hub with [`IDLE`] configured cameras and no viewers.
     pub idle: u64,
 }
 
-/// All of them.
+/// Runs all measurements.
 pub fn measure(programs: &Programs) -> Result<StartSample> {
     let (idle, listening) = idle(programs)?;
     let (rtsp_cold, rtsp_warm) = rtsp(programs)?;
@@ -46,7 +46,7 @@ pub fn measure(programs: &Programs) -> Result<StartSample> {
     })
 }
 
-/// A configuration in a file; gone when dropped.
+/// A configuration file. It is removed when dropped.
 struct Config(PathBuf);
 
 impl Config {
@@ -75,7 +75,7 @@ fn start(programs: &Programs, config: &Path) -> Result<Hub> {
 }
 
 fn idle(programs: &Programs) -> Result<(u64, Duration)> {
-    // Port 9 of loopback discards, where it is anything at all; nobody asks for it.
+    // Port 9 is the discard service, if there is any. No viewer requests these cameras.
     let config = Config::of((0..IDLE).map(|_| "http://127.0.0.1:9/mjpeg".to_owned()))?;
     let mut times = Vec::new();
     let mut held = 0;
@@ -88,7 +88,7 @@ fn idle(programs: &Programs) -> Result<(u64, Duration)> {
     Ok((held, middle(&times)))
 }
 
-/// From the click until the camera's first picture is there.
+/// Measures from the click until the camera's first picture arrives.
 fn click(hub: &Hub, camera: &str) -> Result<(Duration, Socket)> {
     let begun = Instant::now();
     let mut socket = Socket::wall(hub.addr(), &format!("\"{camera}\""), PATIENCE)?;
@@ -109,7 +109,7 @@ fn rtsp(programs: &Programs) -> Result<(Duration, Duration)> {
     let (mut cold, mut warm) = (Vec::new(), Vec::new());
     for number in 1..=TRIES {
         let id = format!("cam{number}");
-        // Its socket stays open, so that the camera is warm for the next.
+        // The socket stays open, so that the camera is warm for the next click.
         let (first, _open) = click(&hub, &id)?;
         cold.push(first);
         warm.push(click(&hub, &id)?.0);

@@ -1,21 +1,21 @@
-//! What the viewers saw while it counted.
+//! Counts what the viewers receive.
 
 use std::time::Duration;
 
-/// Frames, and how old they were.
+/// Frames and their ages.
 #[derive(Default)]
 pub struct Tally {
-    /// Counts only while this is set, so that a warm-up leaves no trace.
+    /// Counts only while this is set, so that the warm-up is not counted.
     pub counting: bool,
-    /// Frames that the fast viewers got.
+    /// Frames that fast viewers got.
     pub frames: u64,
-    /// Bytes of those that carry no stamp.
+    /// Bytes of frames without a stamp.
     pub bytes: usize,
-    /// Frames that passed the fast viewers by.
+    /// Frames that fast viewers missed.
     pub skipped: u64,
     /// µs from the camera to a fast viewer.
     pub sent: Vec<u64>,
-    /// µs from the hub's receipt to a fast viewer, where the form tells it.
+    /// µs from the hub's receipt to a fast viewer, if the protocol contains the receipt time.
     pub received: Vec<u64>,
     /// µs from the camera to a slow viewer's last byte of the frame.
     pub slow: Vec<u64>,
@@ -36,7 +36,7 @@ impl Tally {
         self.received.extend(received);
     }
 
-    /// A frame that carries no stamp.
+    /// Counts a frame without a stamp.
     pub fn picture(&mut self, len: usize) {
         if self.counting {
             self.frames += 1;
@@ -45,7 +45,7 @@ impl Tally {
     }
 }
 
-/// Half, 99 of 100, all of the values lie below these.
+/// Median, 99th percentile and maximum of some values.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Spread {
     pub median: Duration,
@@ -54,7 +54,7 @@ pub struct Spread {
 }
 
 impl Spread {
-    /// Of values in µs, which it sorts. None of none.
+    /// Computes the spread of values in µs, and sorts them. Returns `None` for an empty slice.
     pub fn of(values: &mut [u64]) -> Option<Self> {
         values.sort_unstable();
         let at = |share: f64| {
@@ -72,7 +72,7 @@ impl Spread {
     }
 }
 
-/// The middle one, by this key.
+/// Returns the median value by this key.
 pub fn median_by<T: Copy>(values: &[T], key: impl Fn(&T) -> f64) -> Option<T> {
     let mut sorted = values.to_vec();
     sorted.sort_by(|a, b| key(a).total_cmp(&key(b)));

@@ -1,5 +1,5 @@
-//! Samples a second: the hub's port for samples beside a bare reader of lines, and the
-//! memory that samples take once they are held.
+//! Samples per second: the hub's port for samples compared with a bare line reader, and the memory
+//! of stored samples.
 
 use ocelli_testkit::{Result, cpu_time, resident_bytes};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -11,35 +11,35 @@ use std::time::{Duration, Instant};
 
 /// Samples of each run.
 const SAMPLES: usize = 6_000_000;
-/// How many sources share them.
+/// Numbers of sources that send them.
 pub const SOURCES: [usize; 2] = [1, 1000];
-/// For asking the hub what has come.
+/// Token for reading the number of received samples from the hub.
 const TOKEN: &str = "sk_for_the_benchmark_alone";
-/// A run that takes longer is none.
+/// Timeout of a run.
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// What one run came to.
+/// The results of one run.
 #[derive(Clone, Copy, Debug)]
 pub struct Sample {
-    /// Samples a second of time on the wall.
+    /// Samples per second of elapsed time.
     pub wall: f64,
-    /// Samples a second of the reader's time on a processor.
+    /// Samples per second of the reader's CPU time.
     pub core: f64,
-    /// Bytes of memory for each sample that is held.
+    /// Bytes of memory per stored sample.
     pub bytes: Option<f64>,
 }
 
-/// The bare reader, this program again as a process of its own: it looks for the ends
-/// of lines and counts them.
+/// Runs the bare reader, which is this program in a separate process. It searches for line ends and
+/// counts them.
 pub fn bare() -> Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     println!("{}", listener.local_addr()?);
     for stream in listener.incoming() {
         let stream = stream?;
         thread::spawn(move || {
-            // Who waits for the answer is told of a fault by its end.
+            // After an error the connection ends without an answer.
             let _ = count_lines(stream);
-            // The time of a thread that has ended is not seen any more.
+            // The thread is kept, because the CPU time of ended threads can't be read.
             loop {
                 thread::park();
             }
@@ -68,13 +68,13 @@ impl Drop for Bare {
     }
 }
 
-/// The bare reader's speed.
+/// Measures the bare reader.
 pub fn measure_bare(sources: usize) -> Result<Sample> {
     let mut command = Command::new(std::env::current_exe()?);
     let mut bare = Bare(command.arg("lines").stdout(Stdio::piped()).spawn()?);
-    let said = bare.0.stdout.take().ok_or("no output")?;
+    let stdout = bare.0.stdout.take().ok_or("no output")?;
     let mut line = String::new();
-    BufReader::new(said).read_line(&mut line)?;
+    BufReader::new(stdout).read_line(&mut line)?;
     let address: SocketAddr = line.trim().parse()?;
     let open = connect(address, sources)?;
     let begun = Instant::now();
@@ -86,7 +86,7 @@ pub fn measure_bare(sources: usize) -> Result<Sample> {
     Ok(speed(begun.elapsed(), cpu_time(bare.0.id()), None))
 }
 
-/// A hub that takes samples, on a free port, and shows no cameras.
+/// A hub that accepts samples on a free port and has no cameras.
 pub struct Hub {
     process: ocelli_testkit::Hub,
     samples: SocketAddr,
@@ -94,7 +94,7 @@ pub struct Hub {
 }
 
 impl Hub {
-    /// Starts it.
+    /// Starts the hub.
     pub fn start(binary: &Path) -> Result<Self> {
         let directory = std::env::temp_dir().join(format!("ocelli-bench-{}", std::process::id()));
         std::fs::create_dir_all(&directory)?;
@@ -112,7 +112,7 @@ impl Hub {
             .arg(directory.join("kept"))
             .start();
         let line = process.wait_stderr("samples over TCP on", Duration::from_secs(10));
-        let line = line.ok_or("the hub takes no samples")?;
+        let line = line.ok_or("the hub does not accept samples")?;
         let samples = line.rsplit(' ').next().unwrap_or_default().parse()?;
         Ok(Self {
             process,
@@ -121,17 +121,17 @@ impl Hub {
         })
     }
 
-    /// Where its pages and sockets are.
+    /// Returns the address of its pages and sockets.
     pub fn main(&self) -> SocketAddr {
         self.process.addr()
     }
 
-    /// Where sources come.
+    /// Returns the address for sources of samples.
     pub fn samples(&self) -> SocketAddr {
         self.samples
     }
 
-    /// Its time on a processor.
+    /// Returns its CPU time.
     pub fn cpu_time(&self) -> Duration {
         self.process.cpu_time()
     }
@@ -139,13 +139,13 @@ impl Hub {
 
 impl Drop for Hub {
     fn drop(&mut self) {
-        // It would write into the folder while that goes.
+        // Stopped first, because it would write to the directory during its removal.
         self.process.terminate(Duration::from_secs(5));
         let _ = std::fs::remove_dir_all(&self.directory);
     }
 }
 
-/// The hub's.
+/// Measures the hub.
 pub fn measure_hub(binary: &Path, sources: usize) -> Result<Sample> {
     let hub = Hub::start(binary)?;
     let pid = hub.process.pid();
@@ -154,7 +154,7 @@ pub fn measure_hub(binary: &Path, sources: usize) -> Result<Sample> {
     send(open, false)?;
     while count(hub.main())? < SAMPLES {
         if begun.elapsed() > LIMIT {
-            return Err("the hub did not take all samples in time".into());
+            return Err("the hub did not accept all samples in time".into());
         }
         thread::sleep(Duration::from_millis(5));
     }
@@ -172,7 +172,7 @@ fn speed(wall: Duration, cpu: Duration, memory: Option<u64>) -> Sample {
     }
 }
 
-/// So many sources that have said their names and nothing else.
+/// Connects this many sources, which have sent only their names.
 fn connect(address: SocketAddr, sources: usize) -> Result<Vec<TcpStream>> {
     let mut open = Vec::new();
     for source in 0..sources {
@@ -183,8 +183,8 @@ fn connect(address: SocketAddr, sources: usize) -> Result<Vec<TcpStream>> {
     Ok(open)
 }
 
-/// Sends all samples over these connections, four threads at a time; what the other
-/// side counted, if it counts.
+/// Sends all samples over these connections, with four threads. Returns the count of the other side,
+/// if it counts.
 fn send(mut open: Vec<TcpStream>, counts: bool) -> Result<usize> {
     let each = SAMPLES / open.len().max(1);
     let share = open.len().div_ceil(4).max(1);
@@ -205,7 +205,7 @@ fn write(mut streams: Vec<TcpStream>, each: usize, counts: bool) -> std::io::Res
     for first in (0..each).step_by(PIECE) {
         let mut text = String::new();
         for i in first..(first + PIECE).min(each) {
-            // Even ticks and two decimal places, as a sensor has them.
+            // Regular times and two decimal places, as from a sensor.
             let y = 21.5 + ((i * 7919) % 997) as f64 / 100.0;
             text.push_str(&format!("{} {y:.2}\n", 1_700_000_000_000_u64 + i as u64));
         }
@@ -225,7 +225,7 @@ fn write(mut streams: Vec<TcpStream>, each: usize, counts: bool) -> std::io::Res
     Ok(counted)
 }
 
-/// How many samples have come to all series, as the hub says.
+/// Returns the number of samples in all series, from the hub's API.
 fn count(hub: SocketAddr) -> Result<usize> {
     let mut stream = TcpStream::connect(hub)?;
     let request = format!(

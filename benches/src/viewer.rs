@@ -1,4 +1,4 @@
-//! One viewer, as cheap as it can be: what arrives is checked and forgotten.
+//! One viewer with minimal cost: it checks what arrives and discards it.
 
 use crate::scenario::Sink;
 use crate::tally::Tally;
@@ -10,8 +10,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-/// Longer than any answer to a request should take, the camera's first frame
-/// included.
+/// Timeout that is longer than any response should take, including the camera's first frame.
 const PATIENCE: Duration = Duration::from_secs(15);
 
 impl Sink {
@@ -46,15 +45,14 @@ pub struct Viewer {
     pub started: bool,
     sink: Sink,
     id: String,
-    /// The begun message.
+    /// The incomplete message.
     pending: Vec<u8>,
     chunks: Option<Chunks>,
     last: Option<u64>,
 }
 
 impl Viewer {
-    /// Connects and asks; [`Viewer::open`] reads the answer. `camera` counts
-    /// from 1.
+    /// Connects and sends the request. [`Viewer::open`] reads the response. `camera` counts from 1.
     pub fn ask(
         address: SocketAddr,
         sink: Sink,
@@ -63,7 +61,7 @@ impl Viewer {
     ) -> Result<Self> {
         let socket = socket(AddressFamily::INET, SocketType::STREAM, None)?;
         if let Some(bytes) = receive_buffer {
-            // Before the connection, which settles the window.
+            // Before connecting, because the window is negotiated then.
             sockopt::set_socket_recv_buffer_size(&socket, bytes)?;
         }
         connect(&socket, &address)?;
@@ -83,7 +81,7 @@ impl Viewer {
         })
     }
 
-    /// Reads the answer's head, and subscribes where that is a message.
+    /// Reads the response head, and subscribes if the protocol has a message for it.
     pub fn open(&mut self) -> Result<()> {
         let head = read_head(&mut self.stream)?;
         let wanted = if self.sink.is_multipart() {
@@ -118,7 +116,7 @@ impl Viewer {
         Ok(())
     }
 
-    /// Reads what there is, at most `scratch` if `once`: the number of bytes.
+    /// Reads available data, at most `scratch` if `once`. Returns the number of bytes.
     pub fn read(&mut self, scratch: &mut [u8], once: bool, tally: &mut Tally) -> Result<usize> {
         let mut total = 0;
         loop {
@@ -157,7 +155,7 @@ impl Viewer {
         Ok(())
     }
 
-    /// Takes the whole messages at the front of `bytes`: how long they are.
+    /// Processes the complete messages at the start of `bytes`. Returns their length.
     fn messages(&mut self, bytes: &[u8], tally: &mut Tally) -> Result<usize> {
         let mut used = 0;
         loop {
@@ -174,7 +172,7 @@ impl Viewer {
         }
     }
 
-    /// One part of a multipart stream, with the boundary before it.
+    /// Processes one part of a multipart stream, with the boundary before it.
     fn part(&mut self, bytes: &[u8], tally: &mut Tally) -> Result<Option<usize>> {
         let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else {
             return Ok(None);
@@ -198,7 +196,7 @@ impl Viewer {
         Ok(Some(begin + length))
     }
 
-    /// One WebSocket message.
+    /// Processes one WebSocket message.
     fn message(&mut self, bytes: &[u8], tally: &mut Tally) -> Result<Option<usize>> {
         let Some(header) = Header::parse(bytes) else {
             return Ok(None);
@@ -254,7 +252,7 @@ impl Viewer {
         Ok(())
     }
 
-    /// A piece of an MPEG-1 stream has come: its header, or a picture of less than 32 KiB.
+    /// Processes a message of an MPEG-1 stream: its header, or a picture of less than 32 KiB.
     fn video(&mut self, message: &[u8], tally: &mut Tally) -> Result<()> {
         match message {
             [b'j', b's', b'm', b'p', ..] if !self.started => {}
@@ -263,18 +261,18 @@ impl Viewer {
                 self.started = true;
                 tally.picture(message.len());
             }
-            _ => return Err("a message that begins with no picture".into()),
+            _ => return Err("a message does not begin with a picture".into()),
         }
         Ok(())
     }
 
-    /// A whole frame has come.
+    /// Processes a complete frame.
     fn frame(&mut self, jpeg: &[u8], received: Option<u64>, tally: &mut Tally) -> Result<()> {
         let now = jpeg::now_micros();
-        let stamp = jpeg::stamp(jpeg).ok_or("a frame that is not the one that was sent")?;
+        let stamp = jpeg::stamp(jpeg).ok_or("a frame differs from the one that was sent")?;
         let skipped = match self.last.replace(stamp.sequence) {
             Some(last) if stamp.sequence <= last => {
-                return Err("a frame older than the one before".into());
+                return Err("a frame is older than the previous one".into());
             }
             Some(last) => stamp.sequence - last - 1,
             None => 0,
@@ -296,10 +294,10 @@ impl Viewer {
     }
 }
 
-/// Takes HTTP's chunked transfer apart.
+/// Decodes HTTP chunked transfer encoding.
 #[derive(Default)]
 struct Chunks {
-    /// What is left of the chunk, its line end included.
+    /// Remaining bytes of the chunk, including its line end.
     left: usize,
     line: Vec<u8>,
 }
@@ -334,7 +332,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn chunks_cut_anywhere_come_together() {
+    fn chunks_are_decoded_at_any_split() {
         let whole = b"5\r\nhello\r\n1;x=y\r\n \r\n00a\r\nworld\r\n123\r\n";
         for size in 1..whole.len() {
             let (mut chunks, mut out) = (Chunks::default(), Vec::new());

@@ -1,4 +1,4 @@
-//! Where the hub is that is attacked in crowds, and what the threads of an attack share.
+//! The address of the attacked hub, and the state that the threads of an attack share.
 
 use ocelli_testkit::Result;
 use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
@@ -7,12 +7,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 pub const HUB: [u8; 4] = [10, 77, 0, 1];
-/// The hub's ports in its namespace: all of them.
+/// All ports of the hub in its namespace.
 pub const PORTS: [u16; 5] = [18080, 19876, 19877, 18082, 18084];
 pub const THREADS: usize = 4;
 pub const PATIENCE: Duration = Duration::from_secs(5);
 
-/// What the threads of an attack share.
+/// State that the threads of an attack share.
 #[derive(Default)]
 pub struct Attackers {
     over: AtomicBool,
@@ -31,7 +31,7 @@ impl Attackers {
         self.over.store(true, Ordering::Relaxed);
     }
 
-    /// A connection to one of the hub's ports, from one of so many addresses.
+    /// Connects to one of the hub's ports, from the address with number `from`.
     pub fn connect(&self, port: u16, from: usize) -> Option<TcpStream> {
         let made = connect_from(port, from).ok();
         match made {

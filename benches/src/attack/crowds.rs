@@ -1,4 +1,4 @@
-//! Too many connections, slow ones, and ones that send nonsense, on every port.
+//! Too many connections, slow connections, and connections that send invalid data, on every port.
 
 use super::attackers::{Attackers, HUB, PATIENCE, PORTS, THREADS};
 use ocelli_testkit::socket::{Socket, garbage};
@@ -11,12 +11,12 @@ use std::time::{Duration, Instant};
 
 const IDLE: usize = 10_000;
 
-/// An attack: its name, and what each thread does until it is over.
+/// An attack: its name, and the function that each thread runs until it ends.
 pub type Pattern = (&'static str, fn(usize, &Attackers));
 
 pub const WAYS: [Pattern; 6] = [
     ("10,000 idle connections", idle),
-    ("slow-loris: a byte a second", slow_loris),
+    ("slow-loris: a byte per second", slow_loris),
     ("a flood of handshakes", handshakes),
     ("huge headers", huge_headers),
     ("frames that no client would send", odd_frames),
@@ -31,7 +31,7 @@ fn idle(thread: usize, attackers: &Attackers) {
             continue;
         }
         let number = held.len() * THREADS + thread;
-        // From two hundred addresses, evenly over all ports.
+        // From two hundred addresses, spread evenly over all ports.
         match attackers.connect(PORTS[number % PORTS.len()], number % 200) {
             Some(stream) => held.push(stream),
             None => thread::sleep(Duration::from_millis(10)),
@@ -78,7 +78,7 @@ fn handshakes(thread: usize, attackers: &Attackers) {
         let path = paths[number % paths.len()];
         let request = wire::request(address, path, "");
         let _ = stream.write_all(request.as_bytes());
-        // Half of them read the answer.
+        // Half of them read the response.
         if number.is_multiple_of(2) {
             let _ = stream.read(&mut [0; 512]);
         }
@@ -110,8 +110,8 @@ fn huge_headers(thread: usize, attackers: &Attackers) {
     }
 }
 
-/// WebSocket frames of impossible lengths, without masks, in endless fragments, and
-/// commands without end.
+/// Sends WebSocket frames of impossible length, without masks, in endless fragments, and endless
+/// commands.
 fn odd_frames(thread: usize, attackers: &Attackers) {
     let address = SocketAddr::from((HUB, PORTS[0]));
     let mut number = thread;

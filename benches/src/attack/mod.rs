@@ -1,10 +1,10 @@
 //! Attacks on a hub, in two parts.
 //!
-//! - `peers`: single hostile peers, over plain and TLS connections, beside cameras, a
+//! - `peers`: single hostile peers, over plain and TLS connections, next to cameras, a
 //!   viewer and `/health`. The attackers are `ocelli_testkit::hostile`, which `make test`
 //!   uses too.
 //! - `siege`: crowds of connections and a full disk, all of it twice. `crowds` makes the
-//!   connections; `attackers` is what its threads share.
+//!   connections; `attackers` is the state that its threads share.
 
 mod attackers;
 mod crowds;
@@ -17,10 +17,10 @@ use ocelli_testkit::Result;
 
 pub use options::Attack;
 
-/// Runs them all.
+/// Runs all attacks.
 ///
 /// # Errors
-/// The attacks that exceeded a limit.
+/// The message lists the attacks that exceeded a limit.
 pub fn run(attack: &Attack, programs: &Programs) -> Result<()> {
     let mut bad = peers::run(attack, programs)?;
     if !attack.short && attack.wants("siege", "") {

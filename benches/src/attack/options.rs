@@ -1,4 +1,4 @@
-//! What an attack is told on the command line.
+//! Command-line options of an attack.
 
 use clap::Args;
 use std::path::PathBuf;
@@ -6,13 +6,13 @@ use std::path::PathBuf;
 /// An attack, run by `make attack`.
 #[derive(Args)]
 pub struct Attack {
-    /// The hub's directory, on a small file system of its own
+    /// The hub's directory, on a separate small file system
     #[arg(long)]
     pub directory: PathBuf,
     /// How long each crowd of connections attacks
     #[arg(long, default_value_t = 10)]
     pub seconds: u64,
-    /// Only attacks whose family or name contains one of these, with commas between; "siege" is the second part
+    /// Only attacks whose family or name contains one of these, separated by commas; "siege" is the second part
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// The short form that `make test` runs, without the second part
@@ -21,7 +21,7 @@ pub struct Attack {
 }
 
 impl Attack {
-    /// Whether attacks of this family and name are to run.
+    /// Whether attacks of this family and name should run.
     pub fn wants(&self, family: &str, name: &str) -> bool {
         let known = |only: &String| family.contains(only) || name.contains(only.as_str());
         self.only.is_empty() || self.only.iter().any(known)

@@ -1,9 +1,8 @@
-//! Crowds of connections on every port, and a full disk. A wall is watched throughout, and
-//! has to stay live.
+//! Crowds of connections on every port, and a full disk. A wall is watched throughout and must stay
+//! live.
 //!
-//! It runs where the script has put it: in a network namespace of its own, in which all
-//! of 10.77.0.0/16 is this machine, so that attackers come from many addresses, and with a
-//! small file system for the hub's directory.
+//! The script runs it in a separate network namespace, in which all of 10.77.0.0/16 is this machine,
+//! so that attackers have many addresses, and with a small file system for the hub's directory.
 
 use super::attackers::{Attackers, HUB, PATIENCE, PORTS, THREADS};
 use super::crowds::WAYS;
@@ -23,18 +22,18 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 const CAMERAS: usize = 4;
-/// All of it, so often: what grows only once is no leak.
+/// Number of repetitions. Memory that grows only once is not a leak.
 const ROUNDS: usize = 2;
-/// A wall with an older picture than this, or with none for so long, is not live.
+/// A wall with a picture older than this, or with no picture for this long, is not live.
 const LIVE: Duration = Duration::from_secs(2);
-/// The hub's own patience with what says nothing is below this.
+/// Longer than the hub's timeouts for silent connections.
 const RECOVERY: Duration = Duration::from_secs(60);
 const TOKEN: &str = "sk_of-the-attack-and-of-nobody-else";
 
 /// Runs all of it; returns what failed.
 ///
 /// # Errors
-/// It can't be run.
+/// The attacks can't be prepared.
 pub fn run(attack: &Attack, programs: &Programs) -> Result<Vec<String>> {
     Siege(attack).run(programs)
 }
@@ -79,7 +78,7 @@ impl Siege<'_> {
             );
             let fault = verdict("a full disk", &watcher, "");
             bad.extend(fault.map(|fault| format!("a full disk: {fault}")));
-            println!("waiting until the hub has let go of them all");
+            println!("waiting until the hub has closed all connections");
             let begun = Instant::now();
             let most = before.2 + before.2 / 2;
             let holds = || hub.descriptors() > before.0 + 20 || hub.resident_bytes() > most;
@@ -98,7 +97,7 @@ impl Siege<'_> {
                 begun.elapsed().as_secs_f64()
             );
             if after.0 > before.0 + 20 {
-                bad.push(format!("{} descriptors are left open", after.0 - before.0));
+                bad.push(format!("{} descriptors are still open", after.0 - before.0));
             }
             if after.2 > most {
                 let [before, after] = [before.2, after.2].map(|bytes| bytes / 1_000_000);
@@ -106,18 +105,18 @@ impl Siege<'_> {
             }
             rests.push(after.2);
         }
-        // What the first round made room for is used again by the next; what is kept of
-        // each round is lost.
+        // The next round reuses the memory that the first one allocated. Memory that each round keeps
+        // is a leak.
         if let [first, .., last] = rests[..]
             && last > first + first / 4
         {
             let megabytes = (last - first) / 1_000_000;
-            bad.push(format!("the same again keeps {megabytes} MB more"));
+            bad.push(format!("repeating the attacks keeps {megabytes} MB more"));
         }
         Ok(bad)
     }
 
-    /// Runs one of them; returns what failed.
+    /// Runs one attack; returns what failed.
     fn attack(
         &self,
         name: &str,
@@ -138,22 +137,22 @@ impl Siege<'_> {
             descriptors = descriptors.max(hub.descriptors());
             memory = memory.max(hub.resident_bytes());
         }
-        let newcomer = Socket::open(hub.addr(), "/ws/cameras", "", PATIENCE).is_ok();
+        let new_client = Socket::open(hub.addr(), "/ws/cameras", "", PATIENCE).is_ok();
         attackers.end();
         for thread in threads {
             let _ = thread.join();
         }
         let beside = format!(
-            "{} connections, {} refused or ended, at most {descriptors} descriptors and {:.0} MB; a newcomer was {}",
+            "{} connections, {} refused or ended, at most {descriptors} descriptors and {:.0} MB; a new client was {}",
             attackers.made.load(Ordering::Relaxed),
             attackers.ended.load(Ordering::Relaxed),
             memory as f64 / 1e6,
-            if newcomer { "served" } else { "not served" }
+            if new_client { "served" } else { "not served" }
         );
         verdict(name, watcher, &beside)
     }
 
-    /// Fills the hub's file system, has it work, and makes room again.
+    /// Fills the hub's file system while the hub works, and then frees it.
     fn fill_disk(&self, hub: &Hub) -> Result<()> {
         let filling = self.0.directory.join("filling");
         let mut file = fs::File::create(&filling)?;
@@ -174,11 +173,11 @@ impl Siege<'_> {
         }
         drop(file);
         fs::remove_file(&filling)?;
-        println!("  {refused} of {number} calls were told that the store can't write");
+        println!("  {refused} of {number} calls failed because the store can't write");
         let begun = Instant::now();
         while mint(hub, number + 1)? >= 300 {
             if begun.elapsed() > RECOVERY {
-                return Err("with room again, the store still does not write".into());
+                return Err("the store still does not write after space was freed".into());
             }
             thread::sleep(Duration::from_millis(200));
         }
@@ -186,7 +185,7 @@ impl Siege<'_> {
     }
 }
 
-/// Whether the wall stayed live, told; what was wrong.
+/// Prints whether the wall stayed live. Returns what was wrong.
 fn verdict(name: &str, watcher: &Watcher, beside: &str) -> Option<String> {
     let seen = watcher.take();
     println!(
@@ -218,7 +217,7 @@ fn configuration(cameras: &Cameras) -> Result<String> {
     Ok(text)
 }
 
-/// Makes a key, which the store has to write: the answer's status.
+/// Creates a key, which the store must write. Returns the response status.
 fn mint(hub: &Hub, number: u64) -> Result<u16> {
     let mut stream = TcpStream::connect(hub.addr())?;
     stream.set_read_timeout(Some(PATIENCE))?;

@@ -1,4 +1,4 @@
-//! From an accepted stream to a conversation, as long as there is room for it.
+//! Accepts TCP streams within the connection limits and starts to serve them.
 
 use crate::connection::{Connection, ConnectionFacts};
 use crate::conversation::{PortRoutes, converse};
@@ -12,11 +12,11 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-/// How long a client that is turned away may take to read why.
+/// Time that a rejected client has to read the reason.
 const TEARDOWN_GRACE: Duration = Duration::from_millis(200);
 
-/// A connection that failed before it was accepted says nothing about the next;
-/// a lack of descriptors needs time to pass.
+/// Waits after a failed accept. A connection that failed before it was accepted does not affect
+/// the next one, so there is no wait for it; a lack of file descriptors takes time to resolve.
 pub async fn back_off_after(error: &io::Error) {
     use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
     if !matches!(
@@ -28,11 +28,11 @@ pub async fn back_off_after(error: &io::Error) {
     }
 }
 
-/// An accepted stream as a connection with its budget, and whether it comes from a trusted
-/// proxy, behind which there are many clients.
+/// Turns an accepted stream into a connection with its budget. Also returns whether it comes from
+/// a trusted proxy, which serves many clients.
 ///
 /// # Errors
-/// The peer is gone already.
+/// The peer has already disconnected.
 pub fn take_over(
     stream: TcpStream,
     front: &Front,
@@ -47,12 +47,12 @@ pub fn take_over(
     Ok((connection, facts, proxy))
 }
 
-/// Serves one connection, in a task of its own on the runtime that calls.
+/// Serves one connection in a new task on the current runtime.
 pub fn accept(stream: TcpStream, front: &Arc<Front>, port_routes: &PortRoutes) {
     let (mut connection, facts, proxy) = match take_over(stream, front) {
         Ok(taken) => taken,
         Err(error) => {
-            tracing::debug!(%error, "a client left at once");
+            tracing::debug!(%error, "a client disconnected while it was being accepted");
             return;
         }
     };
@@ -60,7 +60,7 @@ pub fn accept(stream: TcpStream, front: &Arc<Front>, port_routes: &PortRoutes) {
         Ok(place) => connection.keep(place),
         Err(full) => {
             front.refused(Refusal::Connections, facts.remote, full.message());
-            // A handshake would cost more than the refusal is to spare.
+            // A TLS handshake would cost more than the rejection saves.
             if front.tls.is_none() {
                 reject(connection, full, front);
             }
@@ -77,20 +77,20 @@ pub fn accept(stream: TcpStream, front: &Arc<Front>, port_routes: &PortRoutes) {
     });
 }
 
-/// Tells a client that it is one too many. It has a moment to take it; the task ends
-/// with it, so those who are turned away are not many at a time.
+/// Sends a 503 response to a client that exceeds a connection limit. The task ends after
+/// `TEARDOWN_GRACE`, so few rejected connections exist at a time.
 fn reject(mut connection: Connection, full: Full, front: &Front) {
-    let words = full.message();
+    let message = full.message();
     let answer = format!(
         "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\n\
-         Content-Length: {}\r\nRetry-After: 10\r\nConnection: close\r\n\r\n{words}\n",
-        words.len() + 1
+         Content-Length: {}\r\nRetry-After: 10\r\nConnection: close\r\n\r\n{message}\n",
+        message.len() + 1
     );
     front.tasks.spawn(async move {
-        let told = async {
+        let sending = async {
             connection.write_all(answer.as_bytes()).await?;
             connection.shutdown().await
         };
-        let _ = tokio::time::timeout(TEARDOWN_GRACE, told).await;
+        let _ = tokio::time::timeout(TEARDOWN_GRACE, sending).await;
     });
 }

@@ -1,9 +1,8 @@
-//! One accepted connection as the rest of the server sees it: a TCP stream, perhaps
-//! with TLS on top, that keeps little unsent, tells when its writer has nothing left
-//! to write, and gives up on a peer that takes nothing.
+//! One accepted connection: a TCP stream, optionally with TLS, that keeps little data unsent,
+//! reports when all writes are flushed, and times out if the peer reads nothing.
 //!
-//! TLS changes none of that: to flush it is to hand over what it holds and then to
-//! flush the wire below, so what counts as left has left the process.
+//! TLS does not change this: flushing it writes its buffered records and then flushes the TCP
+//! stream, so flushed data has left the process.
 
 use crate::frames::{FRAME, Frames};
 use crate::limits::Place;
@@ -26,50 +25,50 @@ use tokio::time::{Sleep, sleep};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-/// A slow peer's connection counts as flushed only while fewer bytes than this
-/// are unsent in the kernel: what waits there is a picture growing old.
+/// A slow peer's connection counts as flushed only while fewer bytes than this are unsent in the
+/// kernel, because frames age there.
 const UNSENT_LIMIT: u32 = 4096;
 
-/// A peer that has kept up for so many flushes is not slow any more.
+/// Flushes without delay after which a peer no longer counts as slow.
 const KEPT_UP: u32 = 64;
 
-/// A peer that takes no byte for so long, with bytes to take, is gone.
+/// A peer that reads nothing for this long while data is pending is disconnected.
 pub(crate) const STALL_LIMIT: Duration = Duration::from_secs(30);
 
-/// Facts of a connection, the same for all requests that come over it. Each request
-/// carries them as an extension.
+/// Facts about a connection, the same for all its requests. They are attached to each request as
+/// an extension.
 #[derive(Clone, Debug)]
 pub struct ConnectionFacts {
-    /// The address at the other end, which may be a proxy's.
+    /// The peer's address, which may be a proxy's.
     pub remote: SocketAddr,
     /// The hub's address.
     pub local: SocketAddr,
     /// Whether it is encrypted.
     pub secure: bool,
-    /// Moves whenever all that was written has been handed to the kernel.
+    /// Counts the moments at which all written data had been passed to the kernel.
     pub flushes: Arc<Flushes>,
-    /// Charges the connection's budget for what answering its requests takes.
+    /// Charges the connection's budget for the CPU time of answering its requests.
     pub tab: Tab,
 }
 
-/// Counts the moments at which nothing was left to write.
+/// Counts the moments at which no data was left to write.
 #[derive(Debug, Default)]
 pub struct Flushes(Mutex<(u64, Vec<Waker>)>);
 
 impl Flushes {
-    /// How many there were.
+    /// Returns the number of flushes so far.
     pub fn count(&self) -> u64 {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).0
     }
 
-    /// Ready once there were more than `seen`.
+    /// Ready once there were more than `seen` flushes.
     pub fn poll_beyond(&self, seen: u64, cx: &mut Context<'_>) -> Poll<()> {
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if inner.0 > seen {
             return Poll::Ready(());
         }
-        // Over HTTP/2 several answers wait for the same connection.
-        if !inner.1.iter().any(|known| known.will_wake(cx.waker())) {
+        // Over HTTP/2 several responses wait for the same connection.
+        if !inner.1.iter().any(|waker| waker.will_wake(cx.waker())) {
             inner.1.push(cx.waker().clone());
         }
         Poll::Pending
@@ -89,11 +88,11 @@ impl Flushes {
 #[derive(Debug)]
 pub struct Connection {
     layers: Layers,
-    /// Bytes that were read ahead by whoever had the connection before.
+    /// Bytes that a previous owner of the connection read ahead.
     ahead: Bytes,
-    /// Counts the frames of a WebSocket; none before it is one.
+    /// Counts the frames of a WebSocket. `None` before the upgrade.
     frames: Option<Frames>,
-    /// Its place among those that the hub has; none where nobody counts.
+    /// Its count towards the connection limits. `None` if it is not counted.
     place: Option<Place>,
 }
 
@@ -104,10 +103,10 @@ enum Layers {
 }
 
 impl Connection {
-    /// Takes over an accepted stream, of which so much is read as `budget` allows.
+    /// Takes ownership of an accepted stream. Reading is limited by `budget`.
     ///
     /// # Errors
-    /// The peer is gone already.
+    /// The peer has already disconnected.
     pub fn new(stream: TcpStream, budget: Budget) -> io::Result<(Self, ConnectionFacts)> {
         stream.set_nodelay(true)?;
         SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT_LIMIT)?;
@@ -135,25 +134,25 @@ impl Connection {
         Ok((connection, facts))
     }
 
-    /// Keeps its place for as long as it lasts, whatever it is upgraded to.
+    /// Holds its count towards the connection limits until it is dropped, also after an upgrade.
     pub fn keep(&mut self, place: Place) {
         self.place = Some(place);
     }
 
-    /// Counts no more against the address it comes from.
+    /// Stops counting towards the limit of its address.
     pub fn stand_alone(&mut self) {
         if let Some(place) = &mut self.place {
             place.stand_alone();
         }
     }
 
-    /// Counts its flushes no more: nobody waits for them.
+    /// Stops counting flushes, because nothing waits for them.
     pub(crate) fn count_no_flushes(&mut self) {
         self.wire_below().flushes = None;
     }
 
-    /// Where to write to without this connection, while nothing is being written to it:
-    /// for one that is not encrypted, and whose peer has kept up.
+    /// Returns the write half for direct writes while the connection itself writes nothing. `None`
+    /// if the connection is encrypted or the peer is slow.
     pub fn wire(&self) -> Option<&Arc<OwnedWriteHalf>> {
         match &self.layers {
             Layers::Plain(wire) if wire.get_ref().watched == 0 => Some(&wire.get_ref().write),
@@ -161,27 +160,27 @@ impl Connection {
         }
     }
 
-    /// Notes that the peer did not take all that was written elsewhere.
+    /// Records that the peer did not accept a whole direct write.
     pub(crate) fn note_slow(&mut self) {
         self.wire_below().watched = KEPT_UP;
     }
 
-    /// The address at the other end; none once it is gone.
+    /// Returns the peer's address. `None` after it disconnected.
     pub fn remote(&self) -> Option<SocketAddr> {
         self.stream().peer_addr().ok()
     }
 
-    /// The budget that what is read is charged to.
+    /// Returns the budget that reading is charged to.
     pub fn budget(&mut self) -> &mut Budget {
         self.metered().budget()
     }
 
-    /// Charges for each frame of a WebSocket from now on.
+    /// Charges for each WebSocket frame from now on.
     pub(crate) fn count_frames(&mut self) {
         self.frames = Some(Frames::default());
     }
 
-    /// Charges another budget from now on, for the peer has become another kind.
+    /// Replaces the budget, because the kind of the peer has changed.
     pub fn set_budget(&mut self, budget: Budget) {
         self.metered().set_budget(budget);
     }
@@ -205,28 +204,28 @@ impl Connection {
         self.metered().get_mut()
     }
 
-    /// Puts bytes that were read ahead in front of what comes.
+    /// Sets bytes that were read ahead. They are read before data from the stream.
     pub(crate) fn read_first(&mut self, ahead: Bytes) {
         self.ahead = ahead;
     }
 
-    /// The first byte on the wire, which stays there; none if the peer leaves instead.
+    /// Peeks at the first byte of the stream. Returns `None` if the peer disconnects instead.
     ///
     /// # Errors
-    /// The connection broke off.
+    /// The connection failed.
     pub(crate) async fn first_byte(&self) -> io::Result<Option<u8>> {
         let mut first = [0];
         let len = self.stream().peek(&mut first).await?;
         Ok((len > 0).then_some(first[0]))
     }
 
-    /// Does the server's part of the TLS handshake.
+    /// Does the server side of the TLS handshake.
     ///
     /// # Errors
-    /// The handshake failed, or there is TLS already.
+    /// The handshake failed, or the connection is already encrypted.
     pub async fn encrypt(self, acceptor: &TlsAcceptor) -> io::Result<Self> {
         let Layers::Plain(wire) = self.layers else {
-            return Err(io::Error::other("the connection is encrypted already"));
+            return Err(io::Error::other("the connection is already encrypted"));
         };
         let stream = acceptor.accept(wire).await?;
         Ok(Self {
@@ -237,7 +236,7 @@ impl Connection {
         })
     }
 
-    /// The protocol that the TLS handshake agreed on (ALPN, RFC 7301).
+    /// Returns the protocol that the TLS handshake negotiated (ALPN, RFC 7301).
     pub fn protocol(&self) -> Option<&[u8]> {
         match &self.layers {
             Layers::Plain(_) => None,
@@ -331,17 +330,17 @@ impl AsyncWrite for Connection {
     }
 }
 
-/// The TCP stream below. Its two halves are apart because frames may be written to it
-/// from elsewhere.
+/// The underlying TCP stream. Its halves are separate because publishers may write frames to it
+/// directly.
 #[derive(Debug)]
 struct Wire {
     read: OwnedReadHalf,
     write: Arc<OwnedWriteHalf>,
-    /// Whoever waits for flushes; none where nobody does.
+    /// The counter of flushes. `None` if nothing waits for them.
     flushes: Option<Arc<Flushes>>,
     stall: Option<Pin<Box<Sleep>>>,
-    /// Flushes for which the peer will still be watched for being slow; 0 for
-    /// one that takes everything at once, which then costs nothing extra.
+    /// Flushes for which the peer still counts as slow. 0 for a peer that accepts every write at
+    /// once; its flushes then have no extra cost.
     watched: u32,
 }
 
@@ -350,7 +349,7 @@ impl Wire {
         self.read.as_ref()
     }
 
-    /// Times what the peer does not take.
+    /// Applies the stall timeout to a pending write.
     fn timed<T>(&mut self, cx: &mut Context<'_>, done: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if done.is_ready() {
             self.stall = None;
@@ -363,13 +362,13 @@ impl Wire {
         match stall.as_mut().poll(cx) {
             Poll::Ready(()) => Poll::Ready(Err(io::Error::new(
                 io::ErrorKind::TimedOut,
-                "the peer takes nothing",
+                "the peer reads nothing",
             ))),
             Poll::Pending => Poll::Pending,
         }
     }
 
-    /// Writes as soon as the kernel takes anything.
+    /// Writes as soon as the kernel accepts data.
     fn poll_writing(
         &self,
         cx: &mut Context<'_>,
@@ -384,28 +383,28 @@ impl Wire {
         }
     }
 
-    /// Ready while the kernel has little unsent. A write would tell as well, but
-    /// by then the frame to be written is chosen, and grows old.
+    /// Ready while the kernel has little unsent data. A write would also detect this, but by then
+    /// the frame has been chosen and ages.
     fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let stream = self.stream();
         loop {
-            let mut asked = [PollFd::new(stream, PollFlags::OUT)];
-            // The kernel notes who asked in vain, and wakes for it.
-            if rustix::event::poll(&mut asked, Some(&Timespec::default()))? > 0 {
+            let mut polled = [PollFd::new(stream, PollFlags::OUT)];
+            // A poll that finds no room makes the kernel wake this task when there is room.
+            if rustix::event::poll(&mut polled, Some(&Timespec::default()))? > 0 {
                 return Poll::Ready(Ok(()));
             }
-            // What the runtime remembers of the last write is out of date.
-            let forget = || Err::<(), _>(io::ErrorKind::WouldBlock.into());
-            let _ = stream.try_io(Interest::WRITABLE, forget);
+            // The runtime's readiness state from the last write is stale.
+            let clear = || Err::<(), _>(io::ErrorKind::WouldBlock.into());
+            let _ = stream.try_io(Interest::WRITABLE, clear);
             ready!(stream.poll_write_ready(cx))?;
         }
     }
 }
 
-/// Writes what the kernel takes this very moment.
+/// Writes as much as the kernel accepts immediately.
 ///
 /// # Errors
-/// `WouldBlock` where it takes nothing, and what the kernel says otherwise.
+/// `WouldBlock` if it accepts nothing, otherwise the error of the system call.
 pub fn write_now(wire: &OwnedWriteHalf, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
     let stream: &TcpStream = wire.as_ref();
     match rustix::io::writev(stream, bufs) {
@@ -439,8 +438,8 @@ impl AsyncWrite for Wire {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        // Nearly always there is room, and to ask the kernel is cheaper than to ask
-        // first what the runtime remembers of it.
+        // The kernel nearly always has room, and calling it is cheaper than checking the runtime's
+        // readiness state first.
         let written = match write_now(&self.write, bufs) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 self.poll_writing(cx, |wire| wire.try_write_vectored(bufs))
@@ -454,8 +453,8 @@ impl AsyncWrite for Wire {
         true
     }
 
-    /// Writers flush when their buffer is empty, so this is the moment that sinks
-    /// wait for before they choose the next frame.
+    /// Writers flush when their buffer is empty. Sinks wait for this before they choose the next
+    /// frame.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.watched > 0 {
             let sent = self.poll_sent(cx);
@@ -471,7 +470,7 @@ impl AsyncWrite for Wire {
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(
             match SockRef::from(self.stream()).shutdown(Shutdown::Write) {
-                // The peer was faster.
+                // The peer has already disconnected.
                 Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
                 done => done,
             },

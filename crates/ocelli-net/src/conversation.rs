@@ -1,8 +1,7 @@
-//! One connection's conversation: the handshake, if there is TLS; HTTP/1.1 or HTTP/2,
-//! as the client speaks; and what is settled for each request before it reaches a route:
-//! who asks, for which host, from a page of which origin.
+//! Serves one connection: the TLS handshake if TLS is on, HTTP/1.1 or HTTP/2 as the client
+//! chooses, and for each request the client address, host and page origin before routing.
 //!
-//! What does not belong here: which connections there may be (`server`, `limits`).
+//! It does not decide which connections are accepted (`accept`, `limits`).
 
 use crate::connection::{Connection, ConnectionFacts};
 use crate::counts::Refusal;
@@ -38,29 +37,29 @@ use tokio::time::sleep;
 use tokio_util::task::TaskTracker;
 use tower_service::Service;
 
-/// The requests of one HTTP/2 connection that are answered at once. A page of ours has a
-/// dozen under way.
+/// Concurrent requests on one HTTP/2 connection. One of the hub's pages has about a dozen in
+/// flight.
 const STREAMS: u32 = 64;
-/// What an HTTP/2 client may send ahead of being read: on one stream a whole body of the
-/// usual limit, on all of a connection a few of them.
+/// HTTP/2 flow-control windows: one stream may send a whole body of the default limit before it
+/// is read, one connection a few of them.
 const STREAM_WINDOW: u32 = 64 * 1024;
 const CONNECTION_WINDOW: u32 = 4 * STREAM_WINDOW;
-/// How often an HTTP/2 client is asked whether it is still there, and how long it may
-/// take to answer.
+/// Interval of HTTP/2 keep-alive pings, and the time a client has to answer one.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
 
-/// Whom connections lead to.
+/// The routes of one port.
 #[derive(Clone)]
 pub struct PortRoutes {
-    /// All that there is.
+    /// All routes.
     routes: Router,
-    /// For who speaks plain HTTP where TLS is spoken: the way to it.
+    /// Routes for plain HTTP on a TLS port. Requests to other paths are redirected to HTTPS or
+    /// refused.
     plaintext_routes: Router,
 }
 
 impl PortRoutes {
-    /// To these routes. Of them `plaintext_routes` is also reached without TLS where TLS is spoken: a
-    /// device fetches the authority before it trusts it.
+    /// Creates the routes of a port. `plaintext_routes` are also reachable without TLS on a TLS
+    /// port, because a device fetches the authority's certificate before it trusts it.
     pub fn new(routes: Router, plaintext_routes: Router, front: Arc<Front>) -> Self {
         Self {
             routes,
@@ -70,7 +69,8 @@ impl PortRoutes {
     }
 }
 
-/// Points to the encrypted side of this port.
+/// Redirects a plain HTTP request on a TLS port to HTTPS. Upgrades and methods other than GET and
+/// HEAD are refused.
 async fn point(
     State(front): State<Arc<Front>>,
     Extension(peer): Extension<Peer>,
@@ -80,16 +80,16 @@ async fn point(
     let safe = matches!(*request.method(), Method::GET | Method::HEAD);
     let target = request.uri().path_and_query();
     let target = target.map_or("/", |target| target.as_str());
-    let there = peer
+    let location = peer
         .authority
         .as_deref()
         .and_then(|authority| HeaderValue::try_from(format!("https://{authority}{target}")).ok());
-    match there {
-        // Not for ever: TLS may be switched off again.
-        Some(there) if safe && !upgrade => {
-            let words = "this port speaks TLS: use https";
-            let words = plain(StatusCode::TEMPORARY_REDIRECT, words);
-            ([(LOCATION, there)], words).into_response()
+    match location {
+        // A temporary redirect, because TLS may be switched off again.
+        Some(location) if safe && !upgrade => {
+            let message = "this port speaks TLS: use https";
+            let response = plain(StatusCode::TEMPORARY_REDIRECT, message);
+            ([(LOCATION, location)], response).into_response()
         }
         _ => {
             let reason = "this port speaks TLS: use https:// and wss://";
@@ -101,7 +101,7 @@ async fn point(
     }
 }
 
-/// Opens a connection and answers what comes over it, until it ends.
+/// Does the TLS handshake if TLS is on, then serves HTTP until the connection ends.
 pub async fn converse(
     connection: Connection,
     mut facts: ConnectionFacts,
@@ -115,7 +115,7 @@ pub async fn converse(
     let opened = match tls.open(connection).await {
         Ok(opened) => opened,
         Err(error) => {
-            tracing::debug!(peer = %facts.remote, %error, "no TLS handshake");
+            tracing::debug!(peer = %facts.remote, %error, "the TLS handshake failed");
             return;
         }
     };
@@ -137,7 +137,7 @@ pub async fn converse(
     }
 }
 
-/// HTTP/1.1 with the bounds that hold on every port.
+/// Returns an HTTP/1.1 server builder with the limits that apply on every port.
 pub fn bounded(limits: &Limits) -> http1::Builder {
     let mut builder = http1::Builder::new();
     builder
@@ -168,22 +168,24 @@ async fn http2(connection: Connection, answering: Answering) {
         answering,
         streams: streams.clone(),
     };
-    // h2 bounds the rest by itself: streams that are reset before they are taken up, frames
-    // of one header, and answers to PING and SETTINGS, of which one is held at a time.
+    // h2 limits the rest itself: streams that are reset before they are accepted, frames of one
+    // header, and replies to PING and SETTINGS, of which it holds one at a time.
     let http = hyper::server::conn::http2::Builder::new(streams)
         .timer(TokioTimer::new())
         .max_header_list_size(header_size)
         .max_concurrent_streams(STREAMS)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
-        // An answer's next piece is asked for when the last has left the stream's
-        // buffer, so that a picture is chosen late; hyper's own 400 KB are seconds.
+        // With this, a body is polled for its next chunk only after the last one has left the
+        // stream's buffer, so that a frame is chosen late. hyper's default of 400 KB is seconds
+        // of video.
         .max_send_buf_size(1)
         .keep_alive_interval(KEEP_ALIVE)
         .keep_alive_timeout(KEEP_ALIVE)
         .serve_connection(TokioIo::new(connection), answering);
     let mut http = pin!(http);
-    // hyper times no header here; who asks nothing in that time has nothing to ask.
+    // hyper has no header timeout for HTTP/2. A client that sends no request within the timeout
+    // is disconnected.
     let (mut silent, mut silence) = (true, pin!(sleep(limits.header_timeout)));
     loop {
         tokio::select! {
@@ -204,13 +206,13 @@ async fn http2(connection: Connection, answering: Answering) {
     }
 }
 
-/// Starts the streams of HTTP/2 connections as tasks that the server's end waits for, and
-/// ends those whose client takes nothing: a stream is reset when its task is dropped.
+/// Runs the streams of HTTP/2 connections as tasks that server shutdown waits for. Ends a stream
+/// whose client reads nothing: dropping the task resets the stream.
 #[derive(Clone)]
 struct Streams {
     tasks: TaskTracker,
-    /// The flow of the request that was taken up last: hyper starts the task of each
-    /// before it takes up the next.
+    /// The flow of the request that was accepted last. hyper starts the task of each request
+    /// before it accepts the next.
     taken_up: Arc<Mutex<Option<Arc<Flow>>>>,
 }
 
@@ -236,13 +238,13 @@ impl<F: Future<Output: Send> + Send + 'static> hyper::rt::Executor<F> for Stream
         self.tasks.spawn(async move {
             tokio::select! {
                 _ = stream => {}
-                () = flow.stalled() => tracing::debug!("an HTTP/2 stream takes nothing"),
+                () = flow.stalled() => tracing::debug!("reset a stalled HTTP/2 stream"),
             }
         });
     }
 }
 
-/// The requests that came over one connection.
+/// The requests on one connection: their number, and a notification of each.
 #[derive(Default)]
 struct Asked {
     count: AtomicU64,
@@ -268,7 +270,7 @@ impl Answering {
         }
     }
 
-    /// Settles who asks, for which host, from which page.
+    /// Determines the client address, the host and the page origin of a request.
     fn settle(&self, request: &Request<Incoming>) -> Result<Peer, (StatusCode, String)> {
         let (front, mut peer) = (&self.front, Peer::over(&self.connection));
         let (version, uri, headers) = (request.version(), request.uri(), request.headers());
@@ -283,7 +285,7 @@ impl Answering {
         }
     }
 
-    /// Answers a request once what its client has not taken leaves room for it.
+    /// Answers a request once the unread responses of its client leave room for another.
     async fn answer(
         self,
         request: Request<Incoming>,
@@ -295,7 +297,7 @@ impl Answering {
             .as_ref()
             .map_or(self.connection.remote, |peer| peer.remote);
         let account = self.front.outgoing.of(client.ip());
-        // What becomes a socket has no body: a fleet may come at once.
+        // An upgrade has no response body; a whole fleet of devices may connect at once.
         let expected = match request.headers().contains_key(UPGRADE) {
             true => 0,
             false => UNKNOWN,
@@ -314,8 +316,8 @@ impl Answering {
             && request
                 .headers()
                 .contains_key(ACCESS_CONTROL_REQUEST_METHOD);
-        // HTTP/2 says it otherwise.
-        let says_last = last && request.version() <= Version::HTTP_11;
+        // HTTP/2 signals this with GOAWAY instead.
+        let closes = last && request.version() <= Version::HTTP_11;
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(peer);
         request.extensions_mut().insert(self.connection);
@@ -327,11 +329,11 @@ impl Answering {
         };
         let upgrades = response.status() == StatusCode::SWITCHING_PROTOCOLS;
         let headers = response.headers_mut();
-        if says_last && !upgrades {
+        if closes && !upgrades {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         if let Some(origin) = origin {
-            // Whoever may open sockets here may read what they would be told.
+            // A page that may open sockets here may also read their responses.
             headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
             headers.append(VARY, HeaderValue::from_static("Origin"));
         }
@@ -359,14 +361,15 @@ impl Answering {
     }
 }
 
-/// The answer to a request, charged to the budget of its connection for the time it takes.
+/// The response to a request. The CPU time of producing it is charged to the budget of its
+/// connection.
 pub struct Charged<T> {
     answer: Pin<Box<dyn Future<Output = T> + Send>>,
     tab: Tab,
 }
 
 impl<T> Charged<T> {
-    /// Charges what `answer` takes.
+    /// Charges the CPU time of `answer` to `tab`.
     pub fn new(answer: impl Future<Output = T> + Send + 'static, tab: Tab) -> Self {
         Self {
             answer: Box::pin(answer),
@@ -396,7 +399,7 @@ impl hyper::service::Service<Request<Incoming>> for Answering {
     }
 }
 
-/// Answers the requests of one HTTP/2 connection, whose streams are timed.
+/// Answers the requests of one HTTP/2 connection. Its streams have a stall timeout.
 struct OverHttp2 {
     answering: Answering,
     streams: Streams,
@@ -414,19 +417,18 @@ impl hyper::service::Service<Request<Incoming>> for OverHttp2 {
     }
 }
 
-/// What a client is told that leaves its earlier answers where they are.
+/// The response to a client that does not read its earlier responses.
 fn untaken() -> Response {
-    let message = "this address has not taken its earlier answers, and more would fill the \
-                   hub's memory; read those first";
+    let message = "too many responses to this address are unread, and more would fill the hub's \
+                   memory; read those first";
     let headers = [(RETRY_AFTER, "10")];
     (headers, plain(StatusCode::SERVICE_UNAVAILABLE, message)).into_response()
 }
 
-/// What a browser is told that asks, before a page's request to another origin,
-/// whether it may send it (CORS). With cookies it may not, from wherever.
+/// The response to a CORS preflight request. Requests with cookies are never allowed.
 fn preflight(allowed: bool) -> Response {
     if !allowed {
-        let message = "pages of this origin may not call this hub";
+        let message = "pages from this origin may not call this hub";
         return plain(StatusCode::FORBIDDEN, message);
     }
     let headers = [

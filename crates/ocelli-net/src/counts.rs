@@ -1,18 +1,16 @@
-//! What the hub counts while it serves: numbers that a scrape reads, and that cost the
-//! frame path an atomic addition each.
+//! Counters of viewers, sent frames and refusals. Each costs the frame path one atomic addition.
 //!
-//! What does not belong here: how they are told (`metrics`), and what a camera
-//! counts of itself (`ocelli_core`).
+//! Their exposition is in `metrics`; per-camera counters are in `ocelli_core`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
-/// The ways by which pictures leave the hub.
+/// The transports over which frames leave the hub.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transport {
-    /// The wall socket in its plain form.
+    /// The wall socket, plain protocol.
     Wall,
-    /// The wall socket as `ocelli.v2`.
+    /// The wall socket, `ocelli.v2` protocol.
     WallV2,
     /// One camera over one WebSocket.
     LiveWs,
@@ -25,7 +23,7 @@ pub enum Transport {
 }
 
 impl Transport {
-    /// All of them.
+    /// All transports.
     pub const ALL: [Transport; 6] = [
         Transport::Wall,
         Transport::WallV2,
@@ -35,7 +33,7 @@ impl Transport {
         Transport::Jsmpeg,
     ];
 
-    /// What it is called in the metrics.
+    /// Returns the label value in the metrics.
     pub fn name(self) -> &'static str {
         match self {
             Transport::Wall => "wall",
@@ -48,39 +46,39 @@ impl Transport {
     }
 }
 
-/// Why the hub turned somebody away.
+/// Reason of a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// The request names another host.
     Host,
-    /// The page that asks is another's.
+    /// The request comes from a page of a foreign origin.
     Origin,
-    /// The opening handshake of a WebSocket is at fault.
+    /// The opening handshake of a WebSocket is invalid.
     Handshake,
-    /// A socket to whoever may not watch, or brings a token that is none.
+    /// A socket request without permission to watch or with an invalid token.
     Access,
-    /// A socket to what there is not.
+    /// A socket request for something that does not exist.
     Unknown,
-    /// A socket for which there would be one encoder too many.
+    /// A socket request that needs an encoder beyond the limit.
     Capacity,
-    /// The connection is one too many.
+    /// The connection exceeds a connection limit.
     Connections,
     /// The connection stayed over its budget.
     Budget,
-    /// The header of a request is too long.
+    /// A request header is too long.
     HeaderSize,
-    /// No request came over a connection in time.
+    /// No request arrived on a connection in time.
     HeaderTimeout,
-    /// The body of a request is too long.
+    /// A request body is too long.
     BodySize,
-    /// The body of a request did not come in time.
+    /// A request body did not arrive in time.
     BodyTimeout,
-    /// A camera that pushes has no good key, or may not push.
+    /// A device has no valid key or may not push.
     Device,
 }
 
 impl Refusal {
-    /// All of them.
+    /// All reasons.
     pub const ALL: [Refusal; 13] = [
         Refusal::Host,
         Refusal::Origin,
@@ -97,7 +95,7 @@ impl Refusal {
         Refusal::Device,
     ];
 
-    /// What it is called in the metrics.
+    /// Returns the label value in the metrics.
     pub fn name(self) -> &'static str {
         match self {
             Refusal::Host => "host",
@@ -117,7 +115,7 @@ impl Refusal {
     }
 }
 
-/// What went one way.
+/// Counters of one transport.
 #[derive(Debug, Default)]
 struct Traffic {
     viewers: AtomicUsize,
@@ -125,18 +123,18 @@ struct Traffic {
     bytes: AtomicU64,
 }
 
-/// What went one way, read at a moment.
+/// A snapshot of the counters of one transport.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reading {
-    /// Who is connected now.
+    /// Viewers connected now.
     pub viewers: usize,
-    /// Frames handed to viewers since the hub started.
+    /// Frames sent to viewers since the hub started.
     pub frames: u64,
-    /// Bytes of these frames, without what is around them.
+    /// Payload bytes of these frames, without framing.
     pub bytes: u64,
 }
 
-/// What the hub counts.
+/// All counters.
 #[derive(Debug, Default)]
 pub struct Counts {
     transports: [Traffic; Transport::ALL.len()],
@@ -144,7 +142,7 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// Counts a viewer for as long as the answer is kept.
+    /// Counts a viewer until the returned value is dropped.
     pub fn enter(self: &Arc<Self>, transport: Transport) -> Viewing {
         self.transports[transport as usize]
             .viewers
@@ -157,7 +155,7 @@ impl Counts {
         }
     }
 
-    /// What went one way.
+    /// Returns the counters of one transport.
     pub fn reading(&self, transport: Transport) -> Reading {
         let traffic = &self.transports[transport as usize];
         Reading {
@@ -167,18 +165,18 @@ impl Counts {
         }
     }
 
-    /// Counts somebody who was turned away.
+    /// Counts a refusal.
     pub fn refuse(&self, why: Refusal) {
         self.refused[why as usize].fetch_add(1, Relaxed);
     }
 
-    /// How many were turned away for a reason.
+    /// Returns the number of refusals for this reason.
     pub fn refused(&self, why: Refusal) -> u64 {
         self.refused[why as usize].load(Relaxed)
     }
 }
 
-/// Where the frames of one way are counted.
+/// Counts the frames of one transport.
 #[derive(Clone, Debug)]
 pub struct Tally {
     counts: Arc<Counts>,
@@ -186,7 +184,7 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Counts a frame that a viewer was handed.
+    /// Counts a frame that was sent to a viewer.
     pub fn sent(&self, bytes: usize) {
         let traffic = &self.counts.transports[self.transport as usize];
         traffic.frames.fetch_add(1, Relaxed);
@@ -194,14 +192,14 @@ impl Tally {
     }
 }
 
-/// A viewer who is counted.
+/// A counted viewer. Dropping it ends the count.
 #[derive(Debug)]
 pub struct Viewing {
     tally: Tally,
 }
 
 impl Viewing {
-    /// Where this viewer's frames are counted.
+    /// Returns the counter of this viewer's frames.
     pub fn tally(&self) -> &Tally {
         &self.tally
     }
@@ -220,14 +218,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_way_and_each_refusal_has_its_own_number() {
+    fn each_transport_and_each_refusal_has_its_own_counter() {
         let counts = Arc::new(Counts::default());
         for (index, transport) in Transport::ALL.into_iter().enumerate() {
             let viewing: Vec<_> = (0..=index).map(|_| counts.enter(transport)).collect();
             viewing[0].tally().sent(100 * index);
-            let told = counts.reading(transport);
-            assert_eq!(told.viewers, index + 1);
-            assert_eq!((told.frames, told.bytes), (1, 100 * index as u64));
+            let reading = counts.reading(transport);
+            assert_eq!(reading.viewers, index + 1);
+            assert_eq!((reading.frames, reading.bytes), (1, 100 * index as u64));
             drop(viewing);
             assert_eq!(counts.reading(transport).viewers, 0);
         }

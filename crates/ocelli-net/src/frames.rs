@@ -1,29 +1,30 @@
-//! How many frames are in the bytes that a socket reads (RFC 6455, 5.2).
+//! Counts the WebSocket frames in the bytes that are read from a connection (RFC 6455, 5.2).
 //!
-//! The library hands over whole messages. A peer that sends empty fragments without end
-//! keeps it busy without any, so frames are counted below it, by their headers alone.
+//! The library returns whole messages only. A peer that sends endless empty fragments keeps it
+//! busy without completing a message, so frames are counted below the library, by their headers.
 
 use std::time::Duration;
 
-/// The price of a frame that makes no message.
+/// The cost of a frame that does not complete a message.
 pub const FRAME: Duration = Duration::from_nanos(200);
-/// What is read at once where frames begin: so many of the shortest frames take about a turn.
+/// Bytes read at once at a frame boundary. This many bytes of the shortest frames take about one
+/// turn of the budget.
 const AT_FRAMES: usize = 8 * 1024;
-/// The longest header: two bytes, eight of length and the mask.
+/// Longest header: two bytes, eight of length and the mask.
 const LONGEST: usize = 14;
 
-/// Where reading is in a peer's frames.
+/// The position within a peer's frames.
 #[derive(Debug, Default)]
 pub struct Frames {
-    /// The beginning of a header.
+    /// The part of a header that has been read.
     header: [u8; LONGEST],
     held: usize,
-    /// What is left of the payload.
+    /// Remaining bytes of the payload.
     payload: u64,
 }
 
 impl Frames {
-    /// Takes bytes that were read; how many frames' headers end in them.
+    /// Processes bytes that were read. Returns the number of frame headers that end in them.
     pub fn count(&mut self, mut bytes: &[u8]) -> u32 {
         let mut count = 0;
         loop {
@@ -60,7 +61,7 @@ impl Frames {
         (header.len() == 2 + length_bytes + mask).then_some(payload)
     }
 
-    /// How many bytes may be read at once.
+    /// The most bytes that may be read at once.
     pub fn most(&self) -> usize {
         usize::try_from(self.payload).map_or(usize::MAX, |payload| payload.max(AT_FRAMES))
     }
@@ -89,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_are_counted_however_they_are_cut() {
+    fn frames_are_counted_at_any_split() {
         let lengths = [0, 1, 125, 126, 127, 65_535, 65_536, 0, 0];
         for masked in [false, true] {
             let stream: Vec<u8> = lengths.iter().flat_map(|&len| frame(len, masked)).collect();
@@ -103,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn little_is_read_where_frames_begin_and_a_payload_at_once() {
+    fn reads_are_short_at_frame_boundaries_and_long_within_a_payload() {
         let mut frames = Frames::default();
         assert_eq!(frames.most(), AT_FRAMES);
         frames.count(&frame(100_000, true)[..14]);

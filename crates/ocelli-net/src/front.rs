@@ -1,5 +1,4 @@
-//! What stands between the network and the routes: who may connect, from where, how much, and
-//! what is counted of it.
+//! Server state that all connections share: policies, limits, budgets, counters and shutdown.
 
 use crate::counts::{Counts, Refusal};
 use crate::limits::{ConnectionLimiter, Limits};
@@ -18,44 +17,44 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// So many refusals of one address are logged at once, and then one each while.
+/// Rate limit of logged refusals per address: a burst, then one per interval.
 const COMPLAINTS: u32 = 20;
 const COMPLAINT_EACH: Duration = Duration::from_secs(10);
 
-/// The server's state below its routes.
+/// Server state that all connections share.
 pub struct Front {
-    /// The Host and Origin rules.
+    /// The Host and Origin policy.
     pub origin_policy: OriginPolicy,
     /// The trusted reverse proxies.
     pub proxies: Proxies,
-    /// Who may show the hub's pages in a frame, as pages say it.
+    /// The `frame-ancestors` policy that pages are sent with.
     pub framing: HeaderValue,
-    /// The server's side of TLS, if connections are encrypted.
+    /// The TLS server, if connections are encrypted.
     pub tls: Option<tls::Server>,
-    /// What clients may take.
+    /// Limits of clients.
     pub limits: Limits,
-    /// Bounds the number of connections.
+    /// Limits the number of connections.
     pub connection_limiter: Arc<ConnectionLimiter>,
-    /// What clients have not taken of their answers.
+    /// Responses that clients have not read yet.
     pub outgoing: Arc<Accounts>,
-    /// What one peer may cost.
+    /// Budgets of peers.
     pub budgets: Budgets,
-    /// What is counted.
+    /// Counters.
     pub counts: Arc<Counts>,
-    /// How often each address was complained about in the log.
+    /// Limits log lines about refusals per address.
     log_limiter: Throttle<Block>,
-    /// Refusals that the log was spared since the last that it has.
+    /// Refusals that were not logged since the last logged one.
     unsaid: AtomicU64,
-    /// The tasks of connections that were upgraded.
+    /// The tasks of connections.
     pub tasks: TaskTracker,
     /// Cancelled when the server stops.
     pub stopping: CancellationToken,
-    /// Messages of viewers that were passed over: malformed, or of unknown cameras.
+    /// Ignored messages of viewers: malformed, or for unknown cameras.
     pub ignored: AtomicU64,
 }
 
 impl Front {
-    /// Lets in what `origin_policy` lets in, with the default limits.
+    /// Creates the state with this origin policy and the default limits.
     pub fn new(origin_policy: OriginPolicy, budgets: Budgets) -> Self {
         Self {
             origin_policy,
@@ -75,19 +74,18 @@ impl Front {
         }
     }
 
-    /// What the addresses of its pages begin with, where no proxy stands before it.
+    /// Returns the URL scheme of the hub's pages without a proxy.
     pub fn scheme(&self) -> &'static str {
         if self.tls.is_some() { "https" } else { "http" }
     }
 
-    /// Holds clients to these limits.
+    /// Sets the limits of clients.
     pub fn limit(&mut self, limits: Limits) {
         self.connection_limiter = Arc::new(ConnectionLimiter::new(&limits));
         self.limits = limits;
     }
 
-    /// Counts somebody who was turned away, and says so in the log; of a flood from one
-    /// address as much as can be read.
+    /// Counts a refusal and logs it. Log lines are rate-limited per address.
     pub fn refused(&self, why: Refusal, peer: SocketAddr, reason: &str) {
         self.counts.refuse(why);
         let unsaid = &self.unsaid;
@@ -95,8 +93,8 @@ impl Front {
             unsaid.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        let spared = unsaid.swap(0, Ordering::Relaxed);
-        let unsaid = (spared > 0).then_some(spared);
+        let skipped = unsaid.swap(0, Ordering::Relaxed);
+        let unsaid = (skipped > 0).then_some(skipped);
         match why {
             Refusal::Origin
             | Refusal::Handshake
@@ -106,7 +104,7 @@ impl Front {
                 tracing::warn!(%peer, %reason, unsaid, "refused an upgrade");
             }
             Refusal::Device => {
-                tracing::warn!(%peer, %reason, unsaid, "refused a camera that pushes");
+                tracing::warn!(%peer, %reason, unsaid, "refused a device");
             }
             Refusal::Budget => tracing::warn!(%peer, %reason, unsaid, "ended a connection"),
             Refusal::Connections => tracing::warn!(%peer, %reason, unsaid, "refused a connection"),
@@ -114,8 +112,8 @@ impl Front {
         }
     }
 
-    /// Notes how a connection ended that was at fault. Whether it had `asked`
-    /// for anything tells one that was idle from one that never came to the point.
+    /// Logs and counts the failure of a connection. `asked` is whether it has sent a request: a
+    /// connection that was idle after one is not counted as a header timeout.
     pub fn broke_off(&self, peer: SocketAddr, asked: bool, error: &hyper::Error) {
         if error.is_parse_too_large() {
             let most = self.limits.header_size;
@@ -126,10 +124,10 @@ impl Front {
         } else if error.is_timeout() && !asked {
             self.counts.refuse(Refusal::HeaderTimeout);
         }
-        tracing::debug!(%peer, %error, "a connection broke off");
+        tracing::debug!(%peer, %error, "a connection failed");
     }
 
-    /// Counts messages that were passed over.
+    /// Counts ignored messages.
     pub fn ignore(&self, count: u64) {
         self.ignored.fetch_add(count, Ordering::Relaxed);
     }

@@ -1,23 +1,22 @@
-//! From a socket to a request: which connections there may be, TLS, HTTP, WebSocket.
+//! The network layer: accepts connections within limits and reads requests from them over TLS,
+//! HTTP and WebSocket. It contains no routes, no cameras and no storage.
 //!
 //! # Layout
 //!
-//! | module | holds |
+//! | module | contents |
 //! |---|---|
-//! | [`front`] | the server's state below its routes |
-//! | [`accept`] | from an accepted stream to a conversation |
-//! | [`connection`], `frames` | one connection, read within its budget; its WebSocket frames, counted |
-//! | [`request`] | facts of one request: who sent it, for which host, from which page |
-//! | [`conversation`] | HTTP on one connection, and what is settled for each request before its route |
-//! | [`tls`] | encryption, and who vouches for the hub |
-//! | [`origin_policy`], [`proxy`] | the Host and Origin policy; what reverse proxies say of their clients |
+//! | [`front`] | server state that all connections share |
+//! | [`accept`] | accepting TCP streams and starting to serve them |
+//! | [`connection`], `frames` | one connection, read within its budget; counting its WebSocket frames |
+//! | [`request`] | facts about one request: client address, host and page origin |
+//! | [`conversation`] | HTTP on one connection, and the checks of each request before routing |
+//! | [`tls`] | TLS and the hub's certificate |
+//! | [`origin_policy`], [`proxy`] | the Host and Origin policy; headers of trusted reverse proxies |
 //! | [`limits`], [`throttle`] | connection limits; token-bucket rate limits |
-//! | [`websocket`] | one WebSocket, and the frames that are sent over it |
+//! | [`websocket`] | one WebSocket, and sending frames over it |
 //! | [`wake_flag`] | polling rare events only after their own waker fires |
-//! | [`outgoing`] | answers that clients have not taken yet |
-//! | [`counts`], [`plain`] | what is counted; plain-text answers |
-//!
-//! No route, no camera, no store.
+//! | [`outgoing`] | responses that clients have not read yet |
+//! | [`counts`], [`plain`] | counters; plain-text responses |
 
 pub mod accept;
 pub mod connection;

@@ -1,10 +1,8 @@
-//! How much one client, and all of them, may take of the hub, and what cameras may cost.
+//! Limits of one client and of all clients, and the cost limits of cameras.
 //!
-//! Each limit keeps one kind of client from harming the others; none is so low that
-//! somebody who means well meets it.
-//!
-//! What does not belong here: how often somebody may guess (`auth::Throttle`), and what
-//! one viewer's commands may cost (`sinks::wall`).
+//! Each limit protects clients from one kind of abusive client, and is high enough for normal use.
+//! Rate limits of attempts are in `throttle`, the cost limits of a viewer's commands in
+//! `sinks::wall`.
 
 use crate::throttle::Block;
 use ocelli_core::MediaLimits;
@@ -15,32 +13,33 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// Descriptors that are not for connections: cameras, children, the store.
+/// File descriptors reserved for cameras, child processes and the store.
 const RESERVE: usize = 256;
-/// How many connections there may be where the system sets no bound.
+/// Limit of connections if the system does not limit file descriptors.
 const UNBOUNDED: usize = 100_000;
 
-/// What clients may take.
+/// Limits of clients and cameras.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Limits {
-    /// Connections in all.
+    /// Connections in total.
     pub connections: usize,
     /// Connections from one address, or in IPv6 from one /64.
     pub connections_per_address: usize,
-    /// Whether that holds for clients on this machine too, among which are reverse proxies.
+    /// Whether the limit per address also applies to clients on this machine, including local
+    /// reverse proxies.
     pub loopback: bool,
-    /// Requests over one connection; then it is closed, and a client opens another.
+    /// Requests per connection. After the last one the connection is closed, and a client opens
+    /// another.
     pub requests_per_connection: u64,
-    /// The longest header of a request, in bytes.
+    /// Longest request header, in bytes.
     pub header_size: usize,
-    /// How long the header of a request may take, and how long a connection may be idle
-    /// before it.
+    /// Timeout of a request header, and of an idle connection before it.
     pub header_timeout: Duration,
-    /// The longest body of a request, in bytes.
+    /// Longest request body, in bytes.
     pub body_size: usize,
-    /// How long the body of a request may take.
+    /// Time in which a request body must arrive.
     pub body_timeout: Duration,
-    /// What cameras may cost.
+    /// Cost limits of cameras.
     pub media: MediaLimits,
 }
 
@@ -60,7 +59,7 @@ impl Default for Limits {
     }
 }
 
-/// How many connections so many descriptors are enough for.
+/// Returns the limit of connections for this many file descriptors.
 fn connections(descriptors: Option<u64>) -> usize {
     let descriptors = descriptors.and_then(|most| usize::try_from(most).ok());
     descriptors.map_or(UNBOUNDED, |most| {
@@ -68,11 +67,12 @@ fn connections(descriptors: Option<u64>) -> usize {
     })
 }
 
-/// Lets this process have as many descriptors as the system allows it: each viewer
-/// takes one, and the usual 1024 are a small crowd. [`Limits::default`] counts on it.
+/// Raises the file descriptor limit of this process to its hard limit. Each viewer takes
+/// one, and the usual limit of 1024 is low. Call it before [`Limits::default`], which depends on
+/// the limit.
 ///
 /// # Errors
-/// The system does not allow what it says that it allows.
+/// The system refuses to raise the limit.
 pub fn raise_descriptor_limit() -> std::io::Result<()> {
     let limit = getrlimit(Resource::Nofile);
     if limit.current == limit.maximum {
@@ -85,7 +85,7 @@ pub fn raise_descriptor_limit() -> std::io::Result<()> {
     Ok(setrlimit(Resource::Nofile, raised)?)
 }
 
-/// Counts connections, and turns away those that are too many.
+/// Counts connections and rejects those beyond the limits.
 #[derive(Debug)]
 pub struct ConnectionLimiter {
     connections: usize,
@@ -95,30 +95,30 @@ pub struct ConnectionLimiter {
     by_address: Mutex<HashMap<Block, usize>>,
 }
 
-/// Why a connection is one too many.
+/// The limit that a connection exceeds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Full {
-    /// There are too many from its address.
+    /// The limit per address.
     Address,
-    /// There are too many.
+    /// The limit in total.
     Hub,
 }
 
 impl Full {
-    /// What the client is told.
+    /// Returns the message for the client.
     pub fn message(self) -> &'static str {
         match self {
             Full::Address => {
-                "there are too many connections from this address; close some, or raise \
+                "too many connections from this address; close some, or raise \
                  `connections_per_address` in [limits] of the configuration"
             }
-            Full::Hub => "the hub has as many connections as it may have; try again later",
+            Full::Hub => "the hub is at its limit of connections; try again later",
         }
     }
 }
 
 impl ConnectionLimiter {
-    /// One who keeps to these limits.
+    /// Creates a limiter with these limits.
     pub fn new(limits: &Limits) -> Self {
         Self {
             connections: limits.connections,
@@ -129,23 +129,23 @@ impl ConnectionLimiter {
         }
     }
 
-    /// How many there may be.
+    /// Returns the limit of connections in total.
     pub fn most(&self) -> usize {
         self.connections
     }
 
-    /// How many connections are open.
+    /// Returns the number of open connections.
     pub fn open(&self) -> usize {
         self.open.load(Ordering::Relaxed)
     }
 
-    /// Lets a connection in for as long as the answer is kept. One that is `exempt`
-    /// counts among all, but not among those of its address.
+    /// Counts a connection until the returned value is dropped. An `exempt` connection counts
+    /// towards the total but not towards its address.
     ///
     /// # Errors
-    /// It is one too many.
+    /// The connection exceeds a limit.
     pub fn enter(self: &Arc<Self>, address: IpAddr, exempt: bool) -> Result<Place, Full> {
-        // One thread accepts, so nobody comes between the look and the count.
+        // One thread accepts, so no connection is counted between the check and the increment.
         if self.open() >= self.connections {
             return Err(Full::Hub);
         }
@@ -174,7 +174,7 @@ impl ConnectionLimiter {
     }
 }
 
-/// A connection's place; free again when it is dropped.
+/// One counted connection. Dropping it ends the count.
 #[derive(Debug)]
 pub struct Place {
     connection_limiter: Arc<ConnectionLimiter>,
@@ -182,7 +182,7 @@ pub struct Place {
 }
 
 impl Place {
-    /// Counts no more against its address: whoever has it is known by name now.
+    /// Stops counting towards the address, because the peer is now identified by its key.
     pub fn stand_alone(&mut self) {
         let Some(block) = self.block.take() else {
             return;
@@ -221,46 +221,54 @@ mod tests {
     }
 
     #[test]
-    fn an_address_has_so_many_places_and_another_has_its_own() {
+    fn each_address_has_its_own_limit() {
         let connection_limiter = connection_limiter();
-        let (ann, bob) = (address("10.0.0.1"), address("2001:db8::1"));
-        let anns = [ann, ann].map(|a| connection_limiter.enter(a, false).expect("a place"));
+        let (first, second) = (address("10.0.0.1"), address("2001:db8::1"));
+        let firsts = [first, first].map(|a| connection_limiter.enter(a, false).expect("a place"));
         assert_eq!(
-            connection_limiter.enter(ann, false).err(),
+            connection_limiter.enter(first, false).err(),
             Some(Full::Address)
         );
-        let _bobs = [bob, bob].map(|b| connection_limiter.enter(b, false).expect("a place"));
+        let _seconds =
+            [second, second].map(|b| connection_limiter.enter(b, false).expect("a place"));
         let household = address("2001:db8::2");
         assert_eq!(
             connection_limiter.enter(household, false).err(),
             Some(Full::Address)
         );
-        drop(anns);
+        drop(firsts);
         assert_eq!(connection_limiter.open(), 2);
-        assert!(connection_limiter.enter(ann, false).is_ok());
-        // A reverse proxy brings many.
-        let _proxy = [bob, bob].map(|b| connection_limiter.enter(b, true).expect("a place"));
-        assert_eq!(connection_limiter.lock().len(), 1, "who left is forgotten");
+        assert!(connection_limiter.enter(first, false).is_ok());
+        // A reverse proxy carries many clients.
+        let _proxy = [second, second].map(|b| connection_limiter.enter(b, true).expect("a place"));
+        assert_eq!(
+            connection_limiter.lock().len(),
+            1,
+            "closed connections are removed"
+        );
     }
 
     #[test]
-    fn who_stands_alone_counts_among_all_and_not_for_its_address() {
+    fn an_identified_connection_counts_in_total_but_not_towards_its_address() {
         let connection_limiter = connection_limiter();
-        let ann = address("10.0.0.1");
+        let client = address("10.0.0.1");
         let mut places = Vec::new();
         for _ in 0..5 {
-            let mut place = connection_limiter.enter(ann, false).expect("a place");
+            let mut place = connection_limiter.enter(client, false).expect("a place");
             place.stand_alone();
             places.push(place);
         }
         assert_eq!(connection_limiter.lock().len(), 0);
-        assert_eq!(connection_limiter.enter(ann, false).err(), Some(Full::Hub));
+        assert_eq!(
+            connection_limiter.enter(client, false).err(),
+            Some(Full::Hub)
+        );
         drop(places);
         assert_eq!(connection_limiter.open(), 0);
     }
 
     #[test]
-    fn all_together_have_so_many() {
+    fn the_total_is_limited() {
         let connection_limiter = connection_limiter();
         let own = address("127.0.0.1");
         let _all: Vec<_> = (0..5)
@@ -274,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn this_machine_is_limited_only_when_it_is_asked_for() {
+    fn loopback_is_limited_only_when_configured() {
         let limits = Limits {
             connections_per_address: 1,
             loopback: true,
@@ -287,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn connections_leave_descriptors_for_the_cameras() {
+    fn descriptors_are_reserved_for_cameras() {
         assert_eq!(connections(Some(1024)), 768);
         assert_eq!(connections(Some(10)), 64);
         assert_eq!(connections(None), UNBOUNDED);

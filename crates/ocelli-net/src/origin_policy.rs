@@ -1,9 +1,9 @@
-//! Whom a request may name and where a page may come from: the Host and Origin
-//! rules.
+//! The Host and Origin policy: which hosts a request may name, and which origins its page may
+//! have.
 //!
-//! A browser sends the name it was told in `Host`. A page of a foreign name that
-//! was pointed at this machine (DNS rebinding) thus gives itself away, and so does
-//! a foreign page that opens a socket, by its `Origin`.
+//! A browser sends the host name of the URL in `Host`. This exposes a page under a foreign name
+//! that resolves to this machine (DNS rebinding). `Origin` exposes a foreign page that opens a
+//! socket.
 
 use crate::request::{Origin, Peer};
 use http::header::{HOST, HeaderMap, HeaderValue, ORIGIN, ToStrError};
@@ -12,7 +12,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use url::Url;
 
-/// The names this hub answers to.
+/// The accepted hosts and origins.
 #[derive(Clone, Debug, Default)]
 pub struct OriginPolicy {
     names: Vec<String>,
@@ -21,7 +21,7 @@ pub struct OriginPolicy {
     public: Option<PublicUrl>,
 }
 
-/// Where the world finds the hub: the address of a reverse proxy before it, mostly.
+/// The hub's public URL, usually that of a reverse proxy in front of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublicUrl {
     origin: String,
@@ -29,33 +29,34 @@ pub struct PublicUrl {
 }
 
 impl PublicUrl {
-    /// Reads `https://cams.example`.
+    /// Parses a URL like `https://cams.example`.
     ///
     /// # Errors
-    /// Says what such an address looks like.
+    /// The text is not such a URL. The message shows an example.
     pub fn parse(text: &str) -> Result<Self, String> {
         let refuse = |why: &str| {
-            let right = "write it like \"https://cams.example\" or \"https://cams.example:8443\"";
-            Err(format!("{text:?} {why}; {right}"))
+            let example = "write it like \"https://cams.example\" or \"https://cams.example:8443\"";
+            Err(format!("{text:?} {why}; {example}"))
         };
         if text.contains('@') {
             return Err(
-                "`public_url` takes no user and no password: it is shown to anybody".into(),
+                "`public_url` must not contain a user or password, because every client sees it"
+                    .into(),
             );
         }
         let Ok(url) = Url::parse(text.trim()) else {
-            return refuse("is no address");
+            return refuse("is not a URL");
         };
         let Some(host) = url
             .host_str()
             .filter(|_| matches!(url.scheme(), "http" | "https"))
         else {
-            return refuse("is no address of a page");
+            return refuse("is not an http or https URL");
         };
         if url.path() != "/" {
             return refuse(
-                "has a path, and the hub's pages work at the root of a host only. Give the hub a \
-                 host name of its own at the proxy",
+                "has a path, but the hub's pages work only at the root of a host. Give the hub its \
+                 own host name at the proxy",
             );
         }
         if url.query().is_some() || url.fragment().is_some() {
@@ -67,19 +68,19 @@ impl PublicUrl {
         })
     }
 
-    /// Scheme, host and port, the usual port left out, without a slash at the end.
+    /// Returns scheme, host and port, without the default port and without a trailing slash.
     pub fn origin(&self) -> &str {
         &self.origin
     }
 
-    /// Whether it is one of https.
+    /// Whether the scheme is https.
     pub(crate) fn is_secure(&self) -> bool {
         self.origin.starts_with("https:")
     }
 }
 
 impl OriginPolicy {
-    /// The machine's own names and addresses, and what the configuration adds.
+    /// Creates a policy from the machine's names and addresses and the configured hosts and origins.
     pub fn new(allowed_hosts: &[String], allowed_origins: &[String]) -> Self {
         let mut names = vec!["localhost".to_owned()];
         let host = rustix::system::uname();
@@ -102,8 +103,7 @@ impl OriginPolicy {
         }
     }
 
-    /// The same, found by the world at this address, whose host thereby is one of the
-    /// hub's names.
+    /// Sets the public URL. Its host becomes one of the hub's names.
     #[must_use]
     pub fn found_at(mut self, public: Option<PublicUrl>) -> Self {
         self.names.extend(public.as_ref().map(|url| {
@@ -114,7 +114,7 @@ impl OriginPolicy {
         self
     }
 
-    /// Where the world finds the hub, if that was configured.
+    /// Returns the public URL, if one is configured.
     pub fn public(&self) -> Option<&PublicUrl> {
         self.public.as_ref()
     }
@@ -132,18 +132,18 @@ impl OriginPolicy {
         self.names.contains(&host)
     }
 
-    /// The names this hub answers to, beside addresses.
+    /// Returns the accepted host names, without addresses.
     pub fn names(&self) -> &[String] {
         &self.names
     }
 
-    /// Decides once for a request which host it asks for and which page it comes from, and
-    /// notes both in `peer`. The host that a trusted proxy says was asked for, if it stands
-    /// there already, goes before the one that the request names itself.
+    /// Determines the requested host and the page origin of a request, and stores both in `peer`.
+    /// A host that a trusted proxy reported, if `peer` already contains one, takes precedence
+    /// over the one in the request.
     ///
     /// # Errors
-    /// The request is not meant for this hub: the status of the refusal, and which name was
-    /// asked for and how to allow it.
+    /// The request is not for this hub. The error is the response status and a message with the
+    /// requested name and how to allow it.
     pub fn settle(
         &self,
         version: Version,
@@ -157,8 +157,7 @@ impl OriginPolicy {
         Ok(())
     }
 
-    /// Checks that a request is meant for this hub; the host and port that it names,
-    /// if it names any.
+    /// Checks that a request is for this hub. Returns the requested host and port, if any.
     fn check_host<'r>(
         &self,
         version: Version,
@@ -166,26 +165,26 @@ impl OriginPolicy {
         headers: &'r HeaderMap,
         peer: &'r Peer,
     ) -> Result<Option<&'r str>, (StatusCode, String)> {
-        // RFC 9112, 3.2: a request that is not clear about its host is a bad one.
+        // RFC 9112, 3.2: a request with a missing or ambiguous Host gets 400.
         let bad = |reason: &str| Err((StatusCode::BAD_REQUEST, reason.to_owned()));
         let mut hosts = headers.get_all(HOST).iter();
         let (host, more) = (hosts.next(), hosts.next());
         if more.is_some() {
-            return bad("the request has several Host headers; it may have one");
+            return bad("the request has several Host headers; only one is allowed");
         }
         // RFC 9113, 8.3.1.
         let is_other = |host: &HeaderValue| {
-            let asked = uri.authority().map(|asked| asked.as_str().as_bytes());
-            asked.is_some_and(|asked| !asked.eq_ignore_ascii_case(host.as_bytes()))
+            let authority = uri.authority().map(|named| named.as_str().as_bytes());
+            authority.is_some_and(|named| !named.eq_ignore_ascii_case(host.as_bytes()))
         };
         if version > Version::HTTP_11 && host.is_some_and(is_other) {
             return bad("the request names one host in :authority and another in its Host header");
         }
         let Ok(named) = named(uri, headers, peer) else {
-            return bad("the Host header is no text");
+            return bad("the Host header is not text");
         };
         let Some(named) = named else {
-            // HTTP/1.0 has no such header, and no browser speaks it.
+            // HTTP/1.0 does not require the header, and no browser uses HTTP/1.0.
             if version < Version::HTTP_11 {
                 return Ok(None);
             }
@@ -201,7 +200,7 @@ impl OriginPolicy {
         Err((StatusCode::FORBIDDEN, reason))
     }
 
-    /// The page that a request comes from, once its host is settled.
+    /// Returns the page origin of a request whose host is determined.
     fn origin_of(&self, headers: &HeaderMap, peer: &Peer) -> Origin {
         let mut origins = headers.get_all(ORIGIN).iter();
         let Some(origin) = origins.next() else {
@@ -219,8 +218,7 @@ impl OriginPolicy {
         Origin::Foreign(origin.clone())
     }
 
-    /// Whether this is the origin of the hub's own pages: the one by which the client
-    /// asks, or the public one.
+    /// Whether this is the origin of the hub's own pages: the requested one, or the public one.
     fn is_own(&self, origin: &HeaderValue, peer: &Peer) -> bool {
         let is = |own: &str| origin.as_bytes().eq_ignore_ascii_case(own.as_bytes());
         own_origin(peer).is_some_and(|own| is(&own))
@@ -241,9 +239,8 @@ impl OriginPolicy {
         host.is_some_and(|host| self.knows(host, peer.local.ip()))
     }
 
-    /// What addresses of the hub begin with that are handed to this client: the public
-    /// one, if there is one, else what it used itself. `replacen("http", "ws", 1)` makes
-    /// a socket's of it.
+    /// Returns the base URL of the hub for this client: the public URL if there is one, otherwise
+    /// the origin that the client used. `replacen("http", "ws", 1)` turns it into a WebSocket URL.
     pub fn own_address(&self, peer: &Peer) -> String {
         if let Some(url) = &self.public {
             return url.origin.clone();
@@ -252,8 +249,8 @@ impl OriginPolicy {
     }
 }
 
-/// The origin of the hub's own pages as the client that asks knows them, with scheme, host
-/// and port; so a page of another port is not one.
+/// Returns the origin of the hub's own pages as this client requested them. It includes the port,
+/// so a page on another port is not an own page.
 fn own_origin(peer: &Peer) -> Option<String> {
     let host = peer.authority.as_deref()?.to_ascii_lowercase();
     let (scheme, port) = if peer.secure {
@@ -261,18 +258,18 @@ fn own_origin(peer: &Peer) -> Option<String> {
     } else {
         ("http", ":80")
     };
-    // Browsers leave the usual port out of an origin.
+    // Browsers omit the default port from an origin.
     let host = host.strip_suffix(port).unwrap_or(&host);
     Some(format!("{scheme}://{host}"))
 }
 
-/// The addresses that this machine has at the moment.
+/// Returns the current addresses of this machine.
 pub fn own_addresses() -> Vec<IpAddr> {
     let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
     interfaces.iter().map(if_addrs::Interface::ip).collect()
 }
 
-/// The host that a request names. An absolute request target does so in place of the
+/// Returns the host that a request names. An absolute request target takes precedence over the
 /// header (RFC 9112, 3.2.2).
 fn named<'r>(
     uri: &'r Uri,
@@ -288,8 +285,8 @@ fn named<'r>(
     headers.get(HOST).map(HeaderValue::to_str).transpose()
 }
 
-/// The host of `host` or `host:port`, an IPv6 address in brackets; none of anything else.
-/// What is answered goes by the whole text, so nothing may stand beside them.
+/// Returns the host of `host` or `host:port`, with an IPv6 address in brackets. Returns `None` for
+/// anything else: responses use the whole text, so it must not contain anything more.
 fn host_of(authority: &str) -> Option<&str> {
     let end = authority.find(']').map_or(0, |bracket| bracket + 1);
     let colon = authority.get(end..)?.find(':').map(|at| end + at);
@@ -332,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn own_names_and_addresses_pass() {
+    fn own_names_and_addresses_are_accepted() {
         let local = "127.0.0.1:8080";
         for own in [
             "localhost",
@@ -349,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn foreign_names_do_not() {
+    fn foreign_names_are_refused() {
         for foreign in [
             "evil.example",
             "localhost.evil.example",
@@ -372,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_that_is_not_clear_about_its_host_is_a_bad_one() {
+    fn a_missing_or_ambiguous_host_is_a_bad_request() {
         let (origin_policy, peer) = (origin_policy(), peer("127.0.0.1:1"));
         let check = |version, uri: &'static str, hosts: &[&'static str]| {
             let mut headers = HeaderMap::new();
@@ -396,12 +393,12 @@ mod tests {
             check(two, "https://evil.example/", &["localhost"]),
             Err(400)
         );
-        // There the target goes first, whatever the header says.
+        // In HTTP/1.1 an absolute target takes precedence over the header.
         assert_eq!(check(one, uri, &["evil.example"]), Ok(()));
     }
 
     #[test]
-    fn a_missing_host_is_only_for_http_1_0() {
+    fn only_http_1_0_may_omit_the_host() {
         let (uri, headers, peer) = (Uri::from_static("/"), HeaderMap::new(), peer("127.0.0.1:1"));
         let origin_policy = origin_policy();
         assert!(
@@ -423,7 +420,7 @@ mod tests {
     }
 
     #[test]
-    fn the_own_origin_is_one_scheme_host_and_port() {
+    fn the_own_origin_matches_scheme_host_and_port() {
         for (secure, host, origin) in [
             (false, "Localhost:8080", "http://localhost:8080"),
             (false, "cams.lan:80", "http://cams.lan"),
@@ -448,7 +445,7 @@ mod tests {
         }
     }
 
-    /// The page of a request to `localhost:8080` with these `Origin` headers.
+    /// The page origin of a request to `localhost:8080` with these `Origin` headers.
     fn origin(origin_policy: &OriginPolicy, origins: &[&str]) -> Origin {
         let mut headers = HeaderMap::new();
         headers.insert(HOST, HeaderValue::from_static("localhost:8080"));
@@ -467,7 +464,7 @@ mod tests {
     }
 
     #[test]
-    fn origins() {
+    fn allowed_and_foreign_origins() {
         let of = |name: &str| origin(&origin_policy(), &[name]);
         for good in [
             "http://localhost:3000",
@@ -501,7 +498,7 @@ mod tests {
     }
 
     #[test]
-    fn the_hubs_own_pages_are_told_from_others_that_are_allowed() {
+    fn own_pages_differ_from_allowed_pages() {
         let own = "http://localhost:8080";
         let of = |origin_policy: &OriginPolicy, name| origin(origin_policy, &[name]).is_own();
         assert_eq!(of(&origin_policy(), own), Some(true));

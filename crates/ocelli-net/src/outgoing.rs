@@ -1,10 +1,10 @@
-//! Answers that clients have not taken yet: how much memory they hold for each client
-//! address, and which HTTP/2 streams take nothing.
+//! Responses that clients have not read yet: their memory per client address, and stalled HTTP/2
+//! streams.
 //!
-//! Over HTTP/1.1 an answer ends with its connection, which the stall rule of
-//! [`connection`](crate::connection) ends. Over HTTP/2 a client can keep one stream's
-//! window shut while the connection itself is well, so each stream is timed here: by the
-//! bytes that leave for the connection, not by the pieces that are handed over.
+//! Over HTTP/1.1 a stalled response ends with its connection, by the stall timeout of
+//! [`connection`](crate::connection). Over HTTP/2 a client can keep the window of one stream closed
+//! while the connection works, so each stream has its own stall timeout here. It measures bytes
+//! that are written to the connection, not chunks that are queued.
 
 use crate::connection::STALL_LIMIT;
 use crate::throttle::Block;
@@ -21,32 +21,32 @@ use std::task::{Context, Poll, Waker};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until, timeout};
 
-/// The bytes of answers that are held for one address; with more, its next requests wait.
+/// Bytes of unread responses per address. Beyond that, further requests of the address wait.
 const HELD_LIMIT: usize = 64 * 1024 * 1024;
-/// What a request counts for until the length of its answer is known.
+/// Bytes counted for a request until the length of its response is known.
 pub const UNKNOWN: usize = 64 * 1024;
-/// The requests of one address that may wait for room.
+/// Requests of one address that may wait for memory.
 const WAITING_LIMIT: usize = 256;
 
-/// Marks an answer whose body takes no memory of its own.
+/// Marks a response whose body shares its memory and is not counted.
 #[derive(Clone, Copy)]
 pub struct Shared;
 
-/// An address holds as much as it may, and its other answers do not get ahead.
+/// The memory of an address stays at its limit, because the client does not read its responses.
 #[derive(Debug)]
 pub struct Full;
 
-/// What is held for each client address.
+/// Memory held per client address.
 #[derive(Debug, Default)]
 pub struct Accounts(Mutex<HashMap<Block, Weak<Account>>>);
 
 impl Accounts {
-    /// The account of an address, which is forgotten when nobody has it any more.
+    /// Returns the account of an address. It is removed when its last holder drops it.
     pub fn of(self: &Arc<Self>, address: IpAddr) -> Arc<Account> {
         let block = Block::from(address);
         let mut accounts = self.lock();
-        if let Some(known) = accounts.get(&block).and_then(Weak::upgrade) {
-            return known;
+        if let Some(existing) = accounts.get(&block).and_then(Weak::upgrade) {
+            return existing;
         }
         let account = Arc::new(Account {
             accounts: self.clone(),
@@ -64,7 +64,7 @@ impl Accounts {
     }
 }
 
-/// What is held for one client address.
+/// Memory held for one client address.
 #[derive(Debug)]
 pub struct Account {
     accounts: Arc<Accounts>,
@@ -77,7 +77,7 @@ pub struct Account {
 impl Drop for Account {
     fn drop(&mut self) {
         let mut accounts = self.accounts.lock();
-        // Another may have taken its place since the last holder let go.
+        // A new account may have replaced this one since the last holder dropped it.
         if accounts
             .get(&self.block)
             .is_some_and(|account| account.strong_count() == 0)
@@ -88,11 +88,11 @@ impl Drop for Account {
 }
 
 impl Account {
-    /// Waits until a request of this address may be answered, which counts for so many
-    /// bytes until its answer is there.
+    /// Waits until a request of this address may be answered. It counts for `expected` bytes until
+    /// its response exists.
     ///
     /// # Errors
-    /// There was no room for as long as a client may stall, or too many wait already.
+    /// There was no memory for `STALL_LIMIT`, or too many requests are already waiting.
     pub async fn enter(self: &Arc<Self>, expected: usize) -> Result<Held, Full> {
         if self.held.load(Ordering::Relaxed) < HELD_LIMIT {
             return Ok(self.hold(expected));
@@ -117,7 +117,7 @@ impl Account {
         entered.map_err(|_| Full)
     }
 
-    /// For an answer that counts for nothing.
+    /// Returns a [`Held`] of zero bytes, for a response that is not counted.
     pub fn hold_nothing(self: &Arc<Self>) -> Held {
         self.hold(0)
     }
@@ -131,7 +131,7 @@ impl Account {
     }
 }
 
-/// One request that waits for room, also when its client gives up.
+/// One waiting request. Dropping it ends the count, also if the client disconnects.
 struct Waiting<'a>(&'a Account);
 
 impl Drop for Waiting<'_> {
@@ -140,7 +140,7 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// Bytes that count against an address until this is dropped.
+/// Bytes that count towards an address until this is dropped.
 #[derive(Debug)]
 pub struct Held {
     account: Arc<Account>,
@@ -156,20 +156,20 @@ impl Drop for Held {
     }
 }
 
-/// The body of an answer on its way to a client.
+/// The body of a response, with its memory counted.
 pub struct Outgoing {
     inner: Body,
-    /// The whole of an answer whose length is known.
+    /// The count of a whole response whose length is known.
     whole: Option<Arc<Held>>,
-    /// Where the pieces of any other are counted, over HTTP/2: over HTTP/1.1 there is one
-    /// for each connection.
+    /// Counts the chunks of other responses over HTTP/2. Over HTTP/1.1 there is one chunk per
+    /// connection, which is not counted.
     account: Option<Arc<Account>>,
     flow: Option<Arc<Flow>>,
 }
 
 impl Outgoing {
-    /// The answer with its body counted: against an address, and by the stream's own
-    /// flow where it goes out over HTTP/2.
+    /// Wraps a response so that its body counts towards an address and, over HTTP/2, towards the
+    /// flow of its stream.
     pub fn of(response: Response, entered: Held, flow: Option<Arc<Flow>>) -> http::Response<Self> {
         let shared = response.extensions().get::<Shared>().is_some();
         response.map(|inner| {
@@ -214,8 +214,8 @@ impl http_body::Body for Outgoing {
                 let frame = frame.map(|frame| frame.map_data(|bytes| self.piece(bytes)));
                 Poll::Ready(Some(frame))
             }
-            // The stream's task has to be there until the last byte has left: once it has
-            // ended, nothing could reset the stream.
+            // The stream's task must run until the last byte has been written: after it has
+            // ended, nothing can reset the stream.
             None => match &self.flow {
                 Some(flow) => flow.poll_taken(cx).map(|()| None),
                 None => Poll::Ready(None),
@@ -233,7 +233,7 @@ impl http_body::Body for Outgoing {
     }
 }
 
-/// A piece of a body, which notes what of it leaves.
+/// A chunk of a body that records how much of it has been written.
 pub struct Piece {
     bytes: Bytes,
     flow: Option<Arc<Flow>>,
@@ -265,17 +265,17 @@ impl Drop for Piece {
     }
 }
 
-/// How the body of one HTTP/2 stream gets ahead.
+/// The progress of the body of one HTTP/2 stream.
 #[derive(Debug)]
 pub struct Flow(Mutex<Progress>);
 
 #[derive(Debug)]
 struct Progress {
-    /// Bytes that were handed over and have not left.
+    /// Bytes that are queued and have not been written.
     waiting: usize,
-    /// When bytes last left, or were handed over while none waited.
+    /// When bytes were last written, or queued while none were waiting.
     moved: Instant,
-    /// The body, while it waits for its last bytes to leave.
+    /// The waker of the body, while it waits for its last bytes to be written.
     waker: Option<Waker>,
 }
 
@@ -332,7 +332,7 @@ impl Flow {
         Poll::Pending
     }
 
-    /// Ready when the client has taken nothing for as long as it may, with bytes to take.
+    /// Completes when the client has read nothing for `STALL_LIMIT` while bytes were waiting.
     pub async fn stalled(&self) {
         loop {
             let (due, waiting) = {
@@ -343,7 +343,7 @@ impl Flow {
             match waiting {
                 true if due <= now => return,
                 true => sleep_until(due).await,
-                // What is handed over later stalls later.
+                // Bytes that are queued later stall later.
                 false => sleep_until(now + STALL_LIMIT).await,
             }
         }
@@ -364,7 +364,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn requests_wait_while_their_address_holds_too_much() {
+    async fn requests_wait_while_their_address_has_too_many_unread_bytes() {
         let account = account();
         let entered = account.enter(UNKNOWN).await.expect("room");
         let untaken = Outgoing::of(answer(HELD_LIMIT), entered, None);
@@ -374,14 +374,14 @@ mod tests {
         });
         tokio::task::yield_now().await;
         assert!(!waiting.is_finished());
-        // Another address has its own.
+        // Another address has its own limit.
         let accounts = &account.accounts;
         let other = accounts.of(IpAddr::from([10, 0, 0, 2]));
         assert!(other.enter(UNKNOWN).await.is_ok());
         drop(untaken);
         assert!(waiting.await.expect("an answer"));
         assert_eq!(account.held.load(Ordering::Relaxed), 0);
-        // For one whose answers do not get ahead there is an end.
+        // If the client never reads, the wait ends with an error.
         let entered = account.enter(UNKNOWN).await.expect("room");
         let _untaken = Outgoing::of(answer(HELD_LIMIT), entered, None);
         assert!(account.enter(UNKNOWN).await.is_err());
@@ -389,7 +389,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_answer_counts_until_its_last_piece_has_left() {
+    async fn a_response_counts_until_its_last_chunk_is_written() {
         let account = account();
         let entered = account.enter(UNKNOWN).await.expect("room");
         let mut body = Outgoing::of(answer(1000), entered, None).into_body();
@@ -400,7 +400,7 @@ mod tests {
         assert_eq!(account.held.load(Ordering::Relaxed), 1000);
         drop(piece.map_err(|_| "data"));
         assert_eq!(account.held.load(Ordering::Relaxed), 0);
-        // What takes no memory counts for none.
+        // A body that shares its memory is not counted.
         let entered = account.enter(UNKNOWN).await.expect("room");
         let mut shared = answer(1000);
         shared.extensions_mut().insert(Shared);
@@ -409,7 +409,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_forgotten_with_its_last_answer() {
+    fn an_account_is_removed_with_its_last_response() {
         let accounts = Arc::<Accounts>::default();
         let address = IpAddr::from([10, 0, 0, 1]);
         let (one, same) = (accounts.of(address), accounts.of(address));
@@ -419,19 +419,19 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_stream_stalls_by_the_bytes_that_leave() {
+    async fn the_stall_timeout_measures_written_bytes() {
         let (account, flow) = (account(), Arc::<Flow>::default());
         let entered = account.enter(UNKNOWN).await.expect("room");
         let mut body = Outgoing::of(answer(100), entered, Some(flow.clone())).into_body();
         let idle = timeout(STALL_LIMIT * 3, flow.stalled()).await;
-        assert!(idle.is_err(), "nothing was handed over");
+        assert!(idle.is_err(), "nothing was queued");
         let frame = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await;
         let frame = frame.expect("a piece").expect("whole").into_data();
         let mut piece = frame.map_err(|_| "data").expect("data");
-        assert!(!body.is_end_stream(), "its bytes have not left");
+        assert!(!body.is_end_stream(), "its bytes have not been written");
         for _ in 0..3 {
             let slow = timeout(STALL_LIMIT - STALL_LIMIT / 10, flow.stalled()).await;
-            assert!(slow.is_err(), "it is slow, and takes some");
+            assert!(slow.is_err(), "a slow client is not stalled");
             piece.advance(1);
         }
         let begun = Instant::now();

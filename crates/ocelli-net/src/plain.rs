@@ -1,25 +1,25 @@
-//! Plain-text answers, and the header that says who may embed a page.
+//! Plain-text responses, and the `frame-ancestors` header.
 
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use ocelli_core::text::shown;
 
-/// A refusal in plain text, for clients that show a person what they got; without control
-/// characters and secrets.
+/// Returns a plain-text refusal that a client can show to a user. Control characters and secrets
+/// are removed.
 pub fn plain(status: StatusCode, message: &str) -> Response {
     let headers = [
         (header::CONTENT_TYPE, "text/plain; charset=utf-8"),
-        // Many of these go out where nothing else adds what follows.
+        // Many of these responses bypass the code that adds the following headers elsewhere.
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "no-referrer"),
     ];
     (status, headers, format!("{}\n", shown(message))).into_response()
 }
 
-/// Who may show a page of ours in a frame: the hub's own pages and these. It goes out
-/// beside the page's own policy, and browsers hold a page to both.
+/// Returns the `frame-ancestors` policy: the hub's own pages and `embedders` may embed its pages.
+/// It is sent in addition to the page's own policy; browsers enforce both.
 pub fn framing(embedders: &[String]) -> HeaderValue {
     let own = HeaderValue::from_static("frame-ancestors 'self'");
-    let words = format!("frame-ancestors 'self' {}", embedders.join(" "));
-    HeaderValue::try_from(words.trim_end()).unwrap_or(own)
+    let policy = format!("frame-ancestors 'self' {}", embedders.join(" "));
+    HeaderValue::try_from(policy.trim_end()).unwrap_or(own)
 }

@@ -1,10 +1,9 @@
-//! What a reverse proxy in front says of its clients, and whether it is believed.
+//! Client address, scheme and host from the headers of trusted reverse proxies.
 //!
-//! Anybody can send these headers, so they count only on a connection from a trusted
-//! proxy, and only those headers that the configuration names: a proxy passes on what
-//! its clients send in all others. Each proxy appends whom it took a request from, so the
-//! list is read from its end: the first address that is no trusted proxy is the client,
-//! whatever stands before it.
+//! Any client can send these headers, so they are read only on connections from a trusted proxy,
+//! and only the configured ones: a proxy passes all others through from its clients. Each proxy
+//! appends the address of its peer, so the list is read from the end. The first address that is
+//! not a trusted proxy is the client; everything before it is ignored.
 
 use crate::request::Peer;
 use http::header::{FORWARDED, HeaderMap, HeaderName};
@@ -14,7 +13,7 @@ const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
-/// The addresses from `address` on that share its first `prefix` bits.
+/// The addresses whose first `prefix` bits equal those of `address`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Network {
     address: IpAddr,
@@ -47,7 +46,7 @@ impl Network {
     }
 }
 
-/// The headers of which the trusted proxies see to it that no client chooses them.
+/// The headers that trusted proxies set themselves, so that no client can choose their values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProxyHeaders {
     client: bool,
@@ -57,9 +56,9 @@ pub struct ProxyHeaders {
 }
 
 impl Default for ProxyHeaders {
-    /// What proxies set in the usual set-up. The host is not among it: proxies that pass on
-    /// `Host` mostly leave `X-Forwarded-Host` as a client sent it, and a page that was
-    /// opened under a foreign name (DNS rebinding) could name the hub there.
+    /// The headers that proxies usually set. The host is not one of them: proxies that pass on
+    /// `Host` mostly leave `X-Forwarded-Host` as the client sent it, and a page under a foreign
+    /// name (DNS rebinding) could put the hub's name there.
     fn default() -> Self {
         Self {
             client: true,
@@ -71,10 +70,10 @@ impl Default for ProxyHeaders {
 }
 
 impl ProxyHeaders {
-    /// Of their names, like `X-Forwarded-For`.
+    /// Parses header names like `X-Forwarded-For`.
     ///
     /// # Errors
-    /// Says which is no such header, or that two contradict each other.
+    /// A name is not one of these headers, or two of them conflict.
     pub fn parse(names: &[String]) -> Result<Self, String> {
         let mut read = Self {
             client: false,
@@ -94,16 +93,16 @@ impl ProxyHeaders {
                 .find(|(known, _)| name.eq_ignore_ascii_case(known.as_str()));
             let (_, flag) = found.ok_or_else(|| {
                 format!(
-                    "{name:?} is no header that is read; there are \"X-Forwarded-For\", \
-                     \"X-Forwarded-Proto\", \"X-Forwarded-Host\" and \"Forwarded\""
+                    "{name:?} is not a supported header; use \"X-Forwarded-For\", \
+                     \"X-Forwarded-Proto\", \"X-Forwarded-Host\" or \"Forwarded\""
                 )
             })?;
             *flag = true;
         }
         if read.forwarded && (read.client || read.proto || read.host) {
             return Err(
-                "a proxy tells of its clients by \"Forwarded\" or by \"X-Forwarded-…\"; name \
-                 the one kind that yours sets, and have it take out the other"
+                "\"Forwarded\" and \"X-Forwarded-…\" can't be combined; name the kind that your \
+                 proxy sets, and configure the proxy to remove the other"
                     .to_owned(),
             );
         }
@@ -111,7 +110,7 @@ impl ProxyHeaders {
     }
 }
 
-/// The proxies that are believed, and in what.
+/// The trusted proxies, and the headers that are read from them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Proxies {
     networks: Vec<Network>,
@@ -119,15 +118,15 @@ pub struct Proxies {
 }
 
 impl Proxies {
-    /// Of addresses and networks, like `127.0.0.1` and `10.0.0.0/8`.
+    /// Parses addresses and networks like `127.0.0.1` and `10.0.0.0/8`.
     ///
     /// # Errors
-    /// Says which is neither.
+    /// An entry is neither.
     pub fn parse(list: &[String]) -> Result<Self, String> {
         let networks = list.iter().map(|text| {
             Network::parse(text).ok_or_else(|| {
                 format!(
-                    "{text:?} is no address of a proxy; write one like \"127.0.0.1\" or a network \
+                    "{text:?} is not an address of a proxy; write one like \"127.0.0.1\" or a network \
                      like \"10.0.0.0/8\""
                 )
             })
@@ -138,21 +137,21 @@ impl Proxies {
         })
     }
 
-    /// The same, believed in these headers and no others.
+    /// Sets the headers to read; all others are ignored.
     #[must_use]
     pub fn believed_in(mut self, headers: ProxyHeaders) -> Self {
         self.headers = headers;
         self
     }
 
-    /// Whether this address is a proxy's that is believed.
+    /// Whether this address belongs to a trusted proxy.
     pub fn trusts(&self, address: IpAddr) -> bool {
         let mut networks = self.networks.iter();
         networks.any(|network| network.contains(address))
     }
 
-    /// Puts the client in the proxy's place, as far as trusted proxies tell of it. Where
-    /// they do not tell whether its side is encrypted, `usually` says.
+    /// Replaces the proxy's facts in `peer` with the client's, as far as trusted proxies report
+    /// them. `usually` is whether the client's side is encrypted if they do not report it.
     pub(crate) fn look_behind(&self, peer: &mut Peer, headers: &HeaderMap, usually: Option<bool>) {
         if !self.trusts(peer.remote.ip()) {
             return;
@@ -176,7 +175,7 @@ impl Proxies {
     }
 }
 
-/// What one proxy says of whom it took a request from.
+/// What one proxy reports about the peer that sent it a request.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Hop<'h> {
     client: Option<SocketAddr>,
@@ -185,20 +184,20 @@ struct Hop<'h> {
 }
 
 impl ProxyHeaders {
-    /// In their order: the last is that of the proxy which connects to the hub.
+    /// Returns the hops in header order. The last is from the proxy that connects to the hub.
     fn hops(self, headers: &HeaderMap) -> Vec<Hop<'_>> {
         if self.forwarded {
             return forwarded(headers);
         }
-        let believed = |is: bool, name: HeaderName| match is {
+        let read = |enabled: bool, name: HeaderName| match enabled {
             true => listed(headers, &name),
             false => Vec::new(),
         };
-        let clients = believed(self.client, FOR);
-        let protos = believed(self.proto, PROTO);
-        let hosts = believed(self.host, HOST);
+        let clients = read(self.client, FOR);
+        let protos = read(self.proto, PROTO);
+        let hosts = read(self.host, HOST);
         let count = clients.len().max(protos.len()).max(hosts.len());
-        // Whoever does not append a value of its own leaves the shorter list.
+        // A proxy that does not append its own value leaves a shorter list.
         let from_end = |list: &[&str], at: usize| list.len().checked_sub(count - at);
         (0..count)
             .map(|at| Hop {
@@ -213,7 +212,7 @@ impl ProxyHeaders {
 fn listed<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Vec<&'h str> {
     let values = headers.get_all(name).iter();
     values
-        // What is no text is a place in the list all the same.
+        // A value that is not text still counts as an entry.
         .flat_map(|value| value.to_str().unwrap_or("?").split(','))
         .map(str::trim)
         .collect()
@@ -256,9 +255,9 @@ mod tests {
     use super::*;
     use crate::request::Origin;
 
-    /// The client, whether it came encrypted, and the host, as these lines tell a hub that
-    /// believes its proxies in these headers.
-    fn believing(
+    /// The client, whether its side is encrypted, and the host, for a hub that reads these
+    /// headers and a request with these lines.
+    fn reading(
         names: &[&str],
         lines: &[(&'static str, &'static str)],
     ) -> (String, bool, Option<String>) {
@@ -282,10 +281,10 @@ mod tests {
         (peer.remote.to_string(), peer.secure, authority)
     }
 
-    /// The same of a hub that believes in all of the older kind.
+    /// The same for a hub that reads all of the `X-Forwarded-…` headers.
     fn behind(lines: &[(&'static str, &'static str)]) -> (String, bool, Option<String>) {
         let all = ["X-Forwarded-For", "x-forwarded-proto", "X-Forwarded-Host"];
-        believing(&all, lines)
+        reading(&all, lines)
     }
 
     fn client(value: &'static str) -> String {
@@ -293,17 +292,17 @@ mod tests {
     }
 
     #[test]
-    fn the_client_is_the_last_one_that_is_no_proxy() {
+    fn the_client_is_the_last_address_that_is_not_a_proxy() {
         assert_eq!(client("203.0.113.9"), "203.0.113.9:0");
         assert_eq!(client("203.0.113.9:4711"), "203.0.113.9:4711");
         assert_eq!(client("[2001:db8::1]:80"), "[2001:db8::1]:80");
         assert_eq!(client("2001:db8::1"), "[2001:db8::1]:0");
-        // What stands before it was sent by the client itself.
+        // The client itself sent everything before its address.
         assert_eq!(client("8.8.8.8, 203.0.113.9"), "203.0.113.9:0");
         assert_eq!(client("8.8.8.8, 203.0.113.9, 10.1.2.3"), "203.0.113.9:0");
         assert_eq!(client("10.4.4.4, 10.1.2.3"), "10.4.4.4:0");
-        for rubbish in ["unknown", "", ",", "203.0.113.9, _hidden", "300.1.1.1"] {
-            assert_eq!(client(rubbish), "127.0.0.1:9", "{rubbish}");
+        for invalid in ["unknown", "", ",", "203.0.113.9, _hidden", "300.1.1.1"] {
+            assert_eq!(client(invalid), "127.0.0.1:9", "{invalid}");
         }
         let two = [
             ("x-forwarded-for", "8.8.8.8"),
@@ -314,13 +313,13 @@ mod tests {
 
     #[test]
     fn scheme_and_host_are_those_of_the_same_hop() {
-        let told = behind(&[
+        let one = behind(&[
             ("x-forwarded-for", "203.0.113.9"),
             ("x-forwarded-proto", "https"),
             ("x-forwarded-host", "cams.example:8443"),
         ]);
         let host = Some("cams.example:8443".to_owned());
-        assert_eq!(told, ("203.0.113.9:0".into(), true, host));
+        assert_eq!(one, ("203.0.113.9:0".into(), true, host));
         let two = behind(&[
             ("x-forwarded-for", "203.0.113.9, 10.1.1.1"),
             ("x-forwarded-proto", "https, http"),
@@ -330,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_the_configuration_names_is_believed() {
+    fn only_configured_headers_are_read() {
         let line =
             "for=8.8.8.8;proto=http, for=\"[2001:db8::1]:99\";Proto=https;host=\"cams.example\"";
         let lines = [
@@ -340,24 +339,21 @@ mod tests {
             ("x-forwarded-host", "cams.example"),
         ];
         let host = Some("cams.example".to_owned());
-        let nobody = || "127.0.0.1:9".to_owned();
-        let told = ("[2001:db8::1]:99".into(), true, host.clone());
-        assert_eq!(believing(&["Forwarded"], &lines), told);
-        assert_eq!(
-            believing(&["Forwarded"], &lines[1..]),
-            (nobody(), false, None)
-        );
+        let proxy = || "127.0.0.1:9".to_owned();
+        let forwarded = ("[2001:db8::1]:99".into(), true, host.clone());
+        assert_eq!(reading(&["Forwarded"], &lines), forwarded);
+        assert_eq!(reading(&["Forwarded"], &lines[1..]), (proxy(), false, None));
         let client = ("203.0.113.9:0".into(), false, None);
-        assert_eq!(believing(&["X-Forwarded-For"], &lines), client);
+        assert_eq!(reading(&["X-Forwarded-For"], &lines), client);
         let usual = ["X-Forwarded-For", "X-Forwarded-Proto"];
         let client = ("203.0.113.9:0".into(), true, None);
-        assert_eq!(believing(&usual, &lines), client);
-        assert_eq!(believing(&usual, &lines[..1]), (nobody(), false, None));
+        assert_eq!(reading(&usual, &lines), client);
+        assert_eq!(reading(&usual, &lines[..1]), (proxy(), false, None));
         assert_eq!(
-            believing(&["X-Forwarded-Host"], &lines),
-            (nobody(), false, host)
+            reading(&["X-Forwarded-Host"], &lines),
+            (proxy(), false, host)
         );
-        assert_eq!(believing(&[], &lines), (nobody(), false, None));
+        assert_eq!(reading(&[], &lines), (proxy(), false, None));
         let usual = usual.map(str::to_owned);
         assert_eq!(ProxyHeaders::parse(&usual), Ok(ProxyHeaders::default()));
         for bad in [
@@ -372,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn networks() {
+    fn addresses_are_matched_by_network() {
         let proxies = Proxies::parse(&["10.1.0.0/15".into(), "2001:db8::/33".into()]);
         let proxies = proxies.expect("proxies");
         for (address, trusted) in [

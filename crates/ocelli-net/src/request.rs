@@ -1,34 +1,32 @@
-//! What is settled of a request before it reaches its route: who sent it, which host it
-//! asks for, and which page it comes from.
-//!
-//! What does not belong here: the rules by which that is decided (`origin_policy`, `proxy`).
+//! Facts about a request that are determined before routing: the client address, the requested
+//! host and the page origin. The rules for them are in `origin_policy` and `proxy`.
 
 use crate::connection::ConnectionFacts;
 use http::header::HeaderValue;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-/// Facts of one request, which carries them as an extension. Behind a trusted proxy one
-/// connection brings the requests of many clients.
+/// Facts about one request, attached to it as an extension. One connection from a trusted proxy
+/// carries the requests of many clients.
 #[derive(Clone, Debug)]
 pub struct Peer {
-    /// The client's address; behind a trusted proxy that of the proxy's client, with
-    /// port 0 where the proxy does not tell it.
+    /// The client's address. Behind a trusted proxy it is the address of the proxy's client, with
+    /// port 0 if the proxy does not send the port.
     pub remote: SocketAddr,
-    /// The address it reached the hub by.
+    /// The hub's address on this connection.
     pub local: SocketAddr,
-    /// Whether the client's own side of the conversation is encrypted.
+    /// Whether the client's side of the connection is encrypted.
     pub secure: bool,
-    /// The host and port that the client asked for, once they were found to be ours;
-    /// none for HTTP/1.0 without a Host.
+    /// The requested host and port, after they were accepted as the hub's. `None` for HTTP/1.0
+    /// without a Host.
     pub authority: Option<Arc<str>>,
     /// The page that the request comes from.
     pub origin: Origin,
 }
 
 impl Peer {
-    /// Of a request over this connection, as far as the connection tells.
-    /// [`OriginPolicy::settle`](crate::origin_policy::OriginPolicy::settle) decides the rest.
+    /// Creates the facts that follow from the connection.
+    /// [`OriginPolicy::settle`](crate::origin_policy::OriginPolicy::settle) determines the rest.
     pub fn over(connection: &ConnectionFacts) -> Self {
         Self {
             remote: connection.remote,
@@ -40,27 +38,27 @@ impl Peer {
     }
 }
 
-/// The page that a request comes from, by its `Origin` header, and what it may do.
+/// The origin of the page that sent a request, from its `Origin` header, and its rights.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// The request does not say: no page sends it, or the browser has no reason to say so.
+    /// The request has no `Origin`: no page sent it, or the browser omits the header here.
     Absent,
-    /// One of the hub's own pages, by scheme, host and port.
+    /// One of the hub's own pages: scheme, host and port match.
     Own(HeaderValue),
     /// Another page that may open public sockets.
     Allowed(HeaderValue),
-    /// A page that may not.
+    /// Another page that may not open public sockets.
     Foreign(HeaderValue),
-    /// The request names several.
+    /// The request has several `Origin` headers.
     Several,
 }
 
 impl Origin {
-    /// Checks that the page may open a public socket: one of the hub's own hosts on any
-    /// port, or an allowed origin, or no page at all.
+    /// Checks that the page may open a public socket: it is on one of the hub's own hosts on any
+    /// port, it has an allowed origin, or no page sent the request.
     ///
     /// # Errors
-    /// Says which origin was refused and how to allow it.
+    /// The message contains the refused origin and how to allow it.
     pub(crate) fn check(&self) -> Result<(), String> {
         match self {
             Self::Absent | Self::Own(_) | Self::Allowed(_) => Ok(()),
@@ -73,7 +71,7 @@ impl Origin {
         }
     }
 
-    /// The header, if it names a page that may open public sockets.
+    /// Returns the header if its page may open public sockets.
     pub(crate) fn allowed(&self) -> Option<&HeaderValue> {
         match self {
             Self::Own(origin) | Self::Allowed(origin) => Some(origin),
@@ -81,7 +79,7 @@ impl Origin {
         }
     }
 
-    /// Whether the page is one of the hub's own; none if the request does not say.
+    /// Whether the page is one of the hub's own. `None` if the request has no `Origin`.
     pub fn is_own(&self) -> Option<bool> {
         match self {
             Self::Absent => None,

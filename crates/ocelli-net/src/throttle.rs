@@ -1,4 +1,4 @@
-//! How often somebody may guess: so often at once, and then one more each while.
+//! Token-bucket rate limits per key, for example for password attempts per address.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -7,12 +7,11 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How many are remembered at a time; of more, those nearest to being forgiven are
-/// forgotten.
+/// Most keys held at a time. Beyond that, the keys closest to a full bucket are dropped.
 const REMEMBERED: usize = 4096;
 
-/// Where requests come from, as far as one who guesses can't choose it: an address, or
-/// in IPv6 the /64 that a household gets whole.
+/// The part of a client address that an attacker can't vary freely: an IPv4 address, or the IPv6
+/// /64 prefix, which a provider assigns to a whole household.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Block(IpAddr);
 
@@ -27,10 +26,10 @@ impl From<IpAddr> for Block {
     }
 }
 
-/// Attempts, counted by whom they are held against.
+/// A rate limit of attempts per key.
 ///
-/// It is the leaky bucket in its shortest form (GCRA, ITU-T I.371, annex A): for each
-/// key, the one moment at which all of its attempts are forgiven.
+/// It is the leaky bucket in its shortest form (GCRA, ITU-T I.371, annex A): for each key it
+/// stores one instant, at which all of its attempts have expired.
 pub struct Throttle<K> {
     at_once: u32,
     each: Duration,
@@ -38,7 +37,7 @@ pub struct Throttle<K> {
 }
 
 impl<K: Hash + Eq + Clone> Throttle<K> {
-    /// Lets through `at_once` attempts, and then one `each` while.
+    /// Allows a burst of `at_once` attempts, then one per `each`.
     pub fn new(at_once: u32, each: Duration) -> Self {
         Self {
             at_once,
@@ -50,7 +49,7 @@ impl<K: Hash + Eq + Clone> Throttle<K> {
     /// Counts an attempt.
     ///
     /// # Errors
-    /// It is one too many; says how long until there may be another.
+    /// The attempt exceeds the limit. The error is the time until the next one is allowed.
     pub fn count(&self, key: &K) -> Result<(), Duration> {
         let mut forgiven = self.forgiven.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
@@ -66,7 +65,7 @@ impl<K: Hash + Eq + Clone> Throttle<K> {
         Ok(())
     }
 
-    /// Takes back an attempt: it was none.
+    /// Takes back a counted attempt, because it was legitimate.
     pub fn forgive(&self, key: &K) {
         let mut forgiven = self.forgiven.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(until) = forgiven.get_mut(key) {
@@ -77,7 +76,7 @@ impl<K: Hash + Eq + Clone> Throttle<K> {
         }
     }
 
-    /// Whether nothing is held against somebody.
+    /// Whether this key has no attempts that have not expired.
     pub fn is_clean(&self, key: &K) -> bool {
         let forgiven = self.forgiven.lock().unwrap_or_else(PoisonError::into_inner);
         forgiven
@@ -91,8 +90,8 @@ fn make_room<K: Hash + Eq + Clone>(forgiven: &mut HashMap<K, Instant>, now: Inst
     if forgiven.len() < REMEMBERED {
         return;
     }
-    let mut moments: Vec<_> = forgiven.values().copied().collect();
-    let (_, middle, _) = moments.select_nth_unstable(REMEMBERED / 2);
+    let mut instants: Vec<_> = forgiven.values().copied().collect();
+    let (_, middle, _) = instants.select_nth_unstable(REMEMBERED / 2);
     let middle = *middle;
     forgiven.retain(|_, until| *until > middle);
 }
@@ -102,31 +101,35 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn so_many_at_once_and_then_one_each_while() {
+    async fn a_burst_is_allowed_and_then_one_attempt_per_interval() {
         let throttle = Throttle::new(3, Duration::from_secs(10));
         for _ in 0..3 {
             assert_eq!(throttle.count(&1), Ok(()));
         }
         assert_eq!(throttle.count(&1), Err(Duration::from_secs(10)));
-        assert_eq!(throttle.count(&2), Ok(()), "another");
+        assert_eq!(throttle.count(&2), Ok(()), "another key");
         tokio::time::advance(Duration::from_secs(10)).await;
         assert_eq!(throttle.count(&1), Ok(()));
         assert!(throttle.count(&1).is_err());
         throttle.forgive(&1);
-        assert_eq!(throttle.count(&1), Ok(()), "the last was none");
+        assert_eq!(
+            throttle.count(&1),
+            Ok(()),
+            "the last attempt was taken back"
+        );
         assert!(!throttle.is_clean(&1));
         tokio::time::advance(Duration::from_secs(30)).await;
         assert!(throttle.is_clean(&1));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_million_guessers_take_no_more_room_than_a_few() {
+    async fn the_number_of_keys_is_bounded() {
         let throttle = Throttle::new(2, Duration::from_secs(10));
-        for guesser in 0..3 * REMEMBERED {
-            assert_eq!(throttle.count(&guesser), Ok(()));
+        for key in 0..3 * REMEMBERED {
+            assert_eq!(throttle.count(&key), Ok(()));
         }
-        let remembered = throttle.forgiven.lock().expect("the lock").len();
-        assert!(remembered <= REMEMBERED, "{remembered}");
+        let held = throttle.forgiven.lock().expect("the lock").len();
+        assert!(held <= REMEMBERED, "{held}");
     }
 
     #[test]

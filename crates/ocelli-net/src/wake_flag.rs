@@ -1,8 +1,8 @@
-//! What wakes a task for something rare, told from what wakes it for each frame.
+//! Distinguishes wake-ups of a task for rare events from wake-ups for frames.
 //!
-//! A viewer's task is woken for a frame thousands of times for each time that it is
-//! woken for anything else. What is polled with a bell's waker need not be polled again
-//! before the bell has rung: it was pending, and its waker stays with it.
+//! A viewer's task is woken for a frame thousands of times for each time that it is woken for
+//! anything else. A future polled with a wake flag's waker need not be polled again before the
+//! flag has fired: it was pending, and it keeps that waker.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,15 +10,15 @@ use std::task::{Context, Wake, Waker};
 
 #[derive(Default)]
 struct Inner {
-    rang: AtomicBool,
-    /// The task to wake. It stays when it is woken: a ring that comes late must not use up
-    /// what was registered after it.
+    fired: AtomicBool,
+    /// The task to wake. Waking does not remove it: a late wake-up must not consume a waker that
+    /// was registered after it.
     task: Mutex<Option<Waker>>,
 }
 
 impl Inner {
     fn mark(&self) {
-        self.rang.store(true, Ordering::Release);
+        self.fired.store(true, Ordering::Release);
     }
 
     fn wake_task(&self) {
@@ -40,23 +40,23 @@ impl Wake for Inner {
     }
 }
 
-/// A waker of one task that is remembered to have been used.
+/// A waker for one task that records that it was used.
 pub struct WakeFlag {
     inner: Arc<Inner>,
     waker: Waker,
     /// The task that it wakes.
-    asker: Option<Waker>,
-    /// Whether it has rung since all was pending.
+    task: Option<Waker>,
+    /// Whether it has fired since everything was pending.
     due: bool,
 }
 
 impl Default for WakeFlag {
-    /// One that has rung: nothing was polled with it yet.
+    /// A flag that has fired, because nothing was polled with it yet.
     fn default() -> Self {
         let inner = Arc::<Inner>::default();
         Self {
             waker: Waker::from(inner.clone()),
-            asker: None,
+            task: None,
             due: true,
             inner,
         }
@@ -64,12 +64,12 @@ impl Default for WakeFlag {
 }
 
 impl WakeFlag {
-    /// Hears whether it has rung, once at the beginning of a task's turn. If not, it wakes
-    /// this task when it does.
+    /// Checks whether the flag has fired. Called once at the start of each poll of the task. If it
+    /// has not fired, it wakes this task when it does.
     pub fn observe(&mut self, cx: &mut Context<'_>) {
-        let known = |asker: &Waker| asker.will_wake(cx.waker());
-        if !self.asker.as_ref().is_some_and(known) {
-            // Registered before the mark is looked at, so that a ring in between is not lost.
+        let current = |task: &Waker| task.will_wake(cx.waker());
+        if !self.task.as_ref().is_some_and(current) {
+            // Registered before the flag is read, so that a wake-up in between is not lost.
             let task = cx.waker().clone();
             let mut registered = self
                 .inner
@@ -78,20 +78,20 @@ impl WakeFlag {
                 .unwrap_or_else(PoisonError::into_inner);
             *registered = Some(task.clone());
             drop(registered);
-            self.asker = Some(task);
+            self.task = Some(task);
         }
-        // Looked at first, for that is cheaper and nearly always the end of it.
-        if self.inner.rang.load(Ordering::Acquire) {
-            self.due |= self.inner.rang.swap(false, Ordering::AcqRel);
+        // A load first: it is cheaper than a swap, and the flag is nearly always clear.
+        if self.inner.fired.load(Ordering::Acquire) {
+            self.due |= self.inner.fired.swap(false, Ordering::AcqRel);
         }
     }
 
-    /// What to poll with, if there is reason to poll at all.
+    /// Returns the waker to poll with if rare events must be polled.
     pub fn fired(&self) -> Option<Waker> {
         self.due.then(|| self.waker.clone())
     }
 
-    /// Notes that all was pending: nothing is due before it rings again.
+    /// Records that everything was pending: nothing is polled before the flag fires again.
     pub fn clear(&mut self) {
         self.due = false;
     }
@@ -120,61 +120,62 @@ mod tests {
     }
 
     #[test]
-    fn it_wakes_who_asked_last_and_is_heard_once() {
+    fn it_wakes_the_last_task_and_fires_once() {
         let tasks = [Arc::<Woken>::default(), Arc::default()];
         let wakers = tasks.clone().map(Waker::from);
         let [first, second] = &wakers;
         let mut wake_flag = WakeFlag::default();
         assert!(is_due(&mut wake_flag, first), "at first");
         assert!(!is_due(&mut wake_flag, second));
-        let ring = wake_flag.waker.clone();
-        ring.wake_by_ref();
+        let waker = wake_flag.waker.clone();
+        waker.wake_by_ref();
         let woken = tasks.each_ref().map(|task| task.0.load(SeqCst));
         assert_eq!(woken, [0, 1]);
         for round in 2..4 {
             assert!(is_due(&mut wake_flag, second));
             assert!(!is_due(&mut wake_flag, second));
-            ring.wake_by_ref();
+            waker.wake_by_ref();
             assert_eq!(tasks[1].0.load(SeqCst), round);
         }
     }
 
-    /// A ring marks and then wakes, and a task may run in between, on another thread.
+    /// Firing marks the flag and then wakes the task. The task may run in between, on another
+    /// thread.
     #[test]
-    fn every_ring_is_heard_under_any_interleaving() {
-        const RINGS: usize = 3;
+    fn no_wake_up_is_lost_under_any_interleaving() {
+        const WAKE_UPS: usize = 3;
         let orders = every_order(|schedule| {
             let task = Arc::<Woken>::default();
             let waker = Waker::from(task.clone());
             let mut wake_flag = WakeFlag::default();
             assert!(is_due(&mut wake_flag, &waker), "at first");
             let inner = wake_flag.inner.clone();
-            // Each ring comes from a thread of its own: 0 not begun, 1 marked, 2 done.
-            let mut rings = [0; RINGS];
-            let (mut marked, mut heard, mut turns, mut strays) = (0, 0, 0, 2);
+            // Each wake-up comes from a different thread: 0 not begun, 1 marked, 2 done.
+            let mut steps = [0; WAKE_UPS];
+            let (mut marked, mut observed, mut turns, mut strays) = (0, 0, 0, 2);
             loop {
                 let woken = task.0.load(SeqCst) > turns;
-                let mut able: Vec<_> = (0..RINGS).filter(|&ring| rings[ring] < 2).collect();
-                // A frame wakes the task now and then without a ring.
+                let mut able: Vec<_> = (0..WAKE_UPS).filter(|&at| steps[at] < 2).collect();
+                // A frame sometimes wakes the task without the flag.
                 if woken || (strays > 0 && !able.is_empty()) {
-                    able.push(RINGS);
+                    able.push(WAKE_UPS);
                 }
                 if able.is_empty() {
                     break;
                 }
                 let actor = able[schedule.pick(able.len())];
-                if actor == RINGS {
+                if actor == WAKE_UPS {
                     match woken {
                         true => turns = task.0.load(SeqCst),
                         false => strays -= 1,
                     }
                     if is_due(&mut wake_flag, &waker) {
-                        heard = marked;
+                        observed = marked;
                     }
                     continue;
                 }
-                rings[actor] += 1;
-                match rings[actor] {
+                steps[actor] += 1;
+                match steps[actor] {
                     1 => {
                         inner.mark();
                         marked += 1;
@@ -182,7 +183,7 @@ mod tests {
                     _ => inner.wake_task(),
                 }
             }
-            assert_eq!(heard, RINGS, "a ring was not heard by a task that sleeps");
+            assert_eq!(observed, WAKE_UPS, "a sleeping task missed a wake-up");
         });
         assert!(orders > 1000, "{orders}");
     }

@@ -1,9 +1,9 @@
-//! The hub's own certificate authority: made at the first start, kept in the data
-//! directory, and the one thing that devices have to trust.
+//! The hub's own certificate authority. It is created at the first start and stored in the data
+//! directory. Its certificate is the only one that devices must trust.
 //!
-//! Only the authority's key is kept. The certificate that the hub shows is made anew
-//! at each start, with a key that never touches the disk: whoever trusts the authority
-//! trusts the next one too.
+//! Only the authority's key is stored. The server certificate is issued at each start, with a key
+//! that is never written to disk. A device that trusts the authority also trusts the next server
+//! certificate.
 
 use super::{TlsError, expiry};
 use ocelli_config::private::{self, Unusable};
@@ -22,21 +22,21 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
 
-/// The authority's certificate, in the data directory. It is no secret.
+/// File of the authority's certificate in the data directory. It is public.
 const CERTIFICATE_FILE: &str = "ca.pem";
-/// The authority's key, beside it. It is one.
+/// File of the authority's key in the same directory. It is secret.
 const KEY_FILE: &str = "ca.key";
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
-/// How long what the hub shows is valid. Browsers take at most 398 days, Apple's
-/// devices 825 from an authority that a person added.
+/// Validity of a server certificate. Browsers accept at most 398 days, Apple devices 825 days from a
+/// user-added authority.
 const LIFE: Duration = Duration::from_secs(90 * 24 * 3600);
-/// When it is made anew: a month before its end.
+/// Age at which it is renewed: a month before its end.
 const RENEWAL: Duration = Duration::from_secs(60 * 24 * 3600);
-/// How far a device's clock may be behind.
+/// Tolerance for device clocks that are behind.
 const LENIENCE: Duration = DAY;
 
-/// What the hub is called, by name and by address.
+/// The names and addresses of the hub in a certificate.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Names {
     /// Host names.
@@ -46,8 +46,7 @@ pub struct Names {
 }
 
 impl Names {
-    /// Adds a host as it may stand in an address: a name, or an IP address with or
-    /// without brackets.
+    /// Adds the host of a URL: a name, or an IP address with or without brackets.
     pub fn add(&mut self, host: &str) {
         let bare = host.trim_start_matches('[').trim_end_matches(']');
         match bare.parse::<IpAddr>() {
@@ -58,8 +57,8 @@ impl Names {
         }
     }
 
-    /// Adds an address, unless nobody can ask for it: an unspecified one, or one that
-    /// means something on one link alone.
+    /// Adds an address, unless clients can't use it in a URL: unspecified and IPv6 link-local
+    /// addresses are skipped.
     pub fn add_address(&mut self, address: IpAddr) {
         let address = address.to_canonical();
         let reachable = match address {
@@ -73,42 +72,44 @@ impl Names {
 
     fn alternatives(&self) -> Vec<SanType> {
         let names = self.names.iter().filter_map(|name| {
-            let written = name.as_str().try_into().ok().map(SanType::DnsName);
-            if written.is_none() {
-                tracing::warn!("{name:?} can't stand in a certificate; write it in ASCII (xn--…)");
+            let alternative = name.as_str().try_into().ok().map(SanType::DnsName);
+            if alternative.is_none() {
+                tracing::warn!(
+                    "{name:?} can't be used in a certificate; write it in ASCII (xn--…)"
+                );
             }
-            written
+            alternative
         });
         let addresses = self.addresses.iter().copied().map(SanType::IpAddress);
         names.chain(addresses).collect()
     }
 }
 
-/// What the authority has signed, and when it should sign anew.
+/// A certificate that the authority has issued, and the time in which it is current.
 pub(crate) struct Issued {
-    /// To be shown: a key, its certificate, and the authority's.
+    /// The key, its certificate, and the authority's certificate.
     pub key: CertifiedKey,
-    /// Outside of these times it is to be made anew: it has become old, or was made
-    /// by a clock that was wrong.
+    /// Outside of this range a new certificate must be issued: this one is old, or was issued with a
+    /// wrong clock.
     pub fresh: std::ops::Range<SystemTime>,
 }
 
-/// The authority, as the world may know it.
+/// The public part of the authority.
 #[derive(Clone, Debug)]
 pub struct Certificate {
     /// Its certificate.
     pub der: CertificateDer<'static>,
-    /// The same as text.
+    /// The certificate as PEM.
     pub pem: String,
     /// Its file.
     pub path: PathBuf,
 }
 
 impl Certificate {
-    /// Reads the authority's certificate in a data directory; none if there is none yet.
+    /// Reads the authority's certificate in a data directory. Returns `None` if it does not exist yet.
     ///
     /// # Errors
-    /// The file can't be read, or holds something else.
+    /// The file can't be read, or does not contain a certificate.
     pub fn read(data: &Path) -> Result<Option<Self>, TlsError> {
         let path = data.join(CERTIFICATE_FILE);
         let pem = match std::fs::read_to_string(&path) {
@@ -116,12 +117,13 @@ impl Certificate {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(TlsError::of_file(&path, error)),
         };
-        let der = CertificateDer::from_pem_slice(pem.as_bytes())
-            .map_err(|error| TlsError::of_file(&path, format!("it is no certificate: {error}")))?;
+        let der = CertificateDer::from_pem_slice(pem.as_bytes()).map_err(|error| {
+            TlsError::of_file(&path, format!("it is not a certificate: {error}"))
+        })?;
         Ok(Some(Self { der, pem, path }))
     }
 
-    /// The last second of its life.
+    /// Returns the last second of its validity.
     pub fn expiry(&self) -> Option<UnixTime> {
         expiry(&self.der)
     }
@@ -134,10 +136,10 @@ pub struct Authority {
 }
 
 impl Authority {
-    /// The authority of a data directory, made if there is none yet.
+    /// Opens the authority of a data directory, or creates it if it does not exist yet.
     ///
     /// # Errors
-    /// Says which file can't be read or written, or that the two do not belong together.
+    /// A file can't be read or written, or certificate and key do not match.
     pub fn keep(data: &Path, now: SystemTime) -> Result<Self, TlsError> {
         let fault = |error: Unusable| TlsError::new(error.to_string());
         private::make(data).map_err(fault)?;
@@ -153,13 +155,13 @@ impl Authority {
                 return Err(TlsError::of_file(
                     &key_path,
                     format!(
-                        "it is gone, and without it {} is of no use. Bring it back, or remove \
+                        "it is missing, and {} can't be used without it. Restore it, or remove \
                          both and have every device trust the new authority",
                         certificate.path.display()
                     ),
                 ));
             }
-            // A start that broke off before the certificate was written.
+            // An earlier start ended before it wrote the certificate.
             (None, false) => (None, parse_key(&key_path, &text)?),
             (None, true) => {
                 let key = KeyPair::generate().map_err(|error| TlsError::new(error.to_string()))?;
@@ -181,15 +183,15 @@ impl Authority {
         Ok(authority)
     }
 
-    /// The authority's certificate.
+    /// Returns the authority's certificate.
     pub fn certificate(&self) -> &Certificate {
         &self.certificate
     }
 
-    /// Makes a certificate for these names, valid from `now`.
+    /// Issues a certificate for these names, valid from `now`.
     ///
     /// # Errors
-    /// A fault of this program's own.
+    /// The certificate can't be created, which is a bug.
     pub(crate) fn issue(&self, names: &Names, now: SystemTime) -> Result<Issued, TlsError> {
         let fault = |error: rcgen::Error| TlsError::new(error.to_string());
         let (from, until) = (now - LENIENCE, now + LIFE);
@@ -217,16 +219,16 @@ impl Authority {
         })
     }
 
-    /// Finds out whether what the key signs is what the certificate vouches for.
+    /// Checks that certificates signed with the key verify against the authority's certificate.
     fn prove(&self, now: SystemTime) -> Result<(), TlsError> {
         let fault = |fault: &dyn std::fmt::Display| {
             let path = &self.certificate.path;
             TlsError::of_file(
                 path,
                 format!(
-                    "with the key beside it it makes no good certificate ({fault}). Bring back the \
-                     pair that belongs together, or remove both files and have every device trust \
-                     the new authority"
+                    "with the key beside it, it can't issue a valid certificate ({fault}). Restore \
+                     the pair that belongs together, or remove both files and have every device \
+                     trust the new authority"
                 ),
             )
         };
@@ -241,7 +243,7 @@ impl Authority {
         let leaf = EndEntityCert::try_from(leaf).map_err(|error| fault(&error))?;
         let anchors = [anchor];
         let since = now.duration_since(SystemTime::UNIX_EPOCH);
-        let judged = leaf.verify_for_usage(
+        let verified = leaf.verify_for_usage(
             aws_lc_rs::default_provider()
                 .signature_verification_algorithms
                 .all,
@@ -252,7 +254,7 @@ impl Authority {
             None,
             None,
         );
-        judged.map(drop).map_err(|error| fault(&error))
+        verified.map(drop).map_err(|error| fault(&error))
     }
 }
 
@@ -260,23 +262,23 @@ fn parse_key(path: &Path, text: &str) -> Result<KeyPair, TlsError> {
     KeyPair::from_pem(text).map_err(|_| {
         TlsError::of_file(
             path,
-            "it is no private key. Bring back the one that was there, or remove it and ca.pem \
+            "it is not a private key. Restore the previous one, or remove it and ca.pem \
              and have every device trust the new authority",
         )
     })
 }
 
-/// What the authority's certificate says. It depends on nothing but the key, so that
-/// it can be told again what name it signs by.
+/// Returns the parameters of the authority's certificate. They depend only on the key, so that the
+/// issuer name can be derived again at each start.
 fn parameters(key: &KeyPair) -> CertificateParams {
-    let mark = blake3::hash(key.der_bytes());
+    let digest = blake3::hash(key.der_bytes());
     let mut parameters = CertificateParams::default();
     parameters.distinguished_name = rcgen::DistinguishedName::new();
-    let name = format!("Ocelli hub {}", &mark.to_hex()[..8]);
+    let name = format!("Ocelli hub {}", &digest.to_hex()[..8]);
     parameters.distinguished_name.push(DnType::CommonName, name);
     parameters.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    // Fixed days, for small machines often start with a wrong clock.
+    // Fixed dates, because small machines often start with a wrong clock.
     parameters.not_before = date_time_ymd(2020, 1, 1);
     parameters.not_after = date_time_ymd(2049, 12, 31);
     parameters
@@ -287,12 +289,12 @@ fn make(data: &Path, key: &KeyPair) -> Result<Certificate, TlsError> {
         .self_signed(key)
         .map_err(|error| TlsError::new(error.to_string()))?;
     let (path, pem) = (data.join(CERTIFICATE_FILE), made.pem());
-    // Whole or not at all: what is there is believed.
+    // Written atomically, because an existing file is trusted.
     let begun = data.join("ca.pem.new");
     std::fs::write(&begun, &pem)
         .and_then(|()| std::fs::rename(&begun, &path))
         .map_err(|error| TlsError::of_file(&path, error))?;
-    tracing::info!(path = %path.display(), "made a certificate authority of this hub's own");
+    tracing::info!(path = %path.display(), "created a certificate authority for this hub");
     Ok(Certificate {
         der: made.der().clone(),
         pem,

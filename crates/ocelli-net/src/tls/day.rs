@@ -1,8 +1,8 @@
-//! Moments as people read them.
+//! Formats points in time for users.
 
 use rustls::pki_types::UnixTime;
 
-/// The day of the calendar, UTC, on which a moment falls: `2026-11-21`.
+/// Formats the date of a point in time in UTC: `2026-11-21`.
 pub fn day(moment: UnixTime) -> String {
     let mut days = moment.as_secs() / 86_400;
     let mut year = 1970;
@@ -30,7 +30,7 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn days_of_the_calendar() {
+    fn dates_follow_the_calendar() {
         let date = |seconds| day(UnixTime::since_unix_epoch(Duration::from_secs(seconds)));
         assert_eq!(date(0), "1970-01-01");
         assert_eq!(date(951_782_400), "2000-02-29");

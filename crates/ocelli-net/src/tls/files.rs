@@ -1,5 +1,5 @@
-//! A certificate and key that somebody else made and renews: certbot, a company's
-//! authority, a person.
+//! A certificate and key in files that are created and renewed externally, for example by certbot or
+//! a company's certificate authority.
 
 use super::TlsError;
 use rustls::crypto::aws_lc_rs;
@@ -10,7 +10,7 @@ use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// Where a pair is.
+/// The paths of a certificate and its key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Files {
     /// The chain as PEM, the server's own certificate first.
@@ -20,10 +20,10 @@ pub struct Files {
 }
 
 impl Files {
-    /// Reads the pair.
+    /// Reads the certificate and key.
     ///
     /// # Errors
-    /// Says which file is wrong and how.
+    /// A file is unusable. The message contains the file and the reason.
     pub fn read(&self) -> Result<CertifiedKey, TlsError> {
         let chain = CertificateDer::pem_file_iter(&self.cert)
             .and_then(Iterator::collect::<Result<Vec<_>, _>>)
@@ -31,8 +31,8 @@ impl Files {
         if chain.is_empty() {
             return Err(TlsError::of_file(
                 &self.cert,
-                "it holds no certificate; it should be PEM, with the server's own first and those \
-                 between it and the authority after it (often called fullchain.pem)",
+                "it contains no certificate; it must be PEM, with the server's certificate first \
+                 and the intermediate certificates after it (often called fullchain.pem)",
             ));
         }
         let key = PrivateKeyDer::from_pem_file(&self.key)
@@ -48,25 +48,26 @@ impl Files {
         })
     }
 
-    /// What tells one state of the files from another.
+    /// Returns the state of the files, to detect changes.
     fn state(&self) -> State {
         [&self.cert, &self.key].map(|path| mark(path))
     }
 }
 
-/// A fault in words that do not repeat what the file holds.
+/// Describes a fault without repeating the contents of the file.
 fn plain(error: &rustls::pki_types::pem::Error) -> String {
     use rustls::pki_types::pem::Error;
     match error {
         Error::Io(error) => error.to_string(),
-        Error::NoItemsFound => "it holds nothing of the kind in PEM".to_owned(),
-        _ => "it is damaged: not whole PEM".to_owned(),
+        Error::NoItemsFound => "it contains no such item in PEM".to_owned(),
+        _ => "it is damaged: the PEM is incomplete".to_owned(),
     }
 }
 
 type State = [Option<(u64, u64, i64, i64, u64)>; 2];
 
-/// Links are followed, so that a link that points elsewhere is a change.
+/// Returns the state of one file. Symbolic links are followed, so a link with a new target is a
+/// change.
 fn mark(path: &Path) -> Option<(u64, u64, i64, i64, u64)> {
     let of = |file: Metadata| {
         let (changed, fraction) = (file.mtime(), file.mtime_nsec());
@@ -75,16 +76,16 @@ fn mark(path: &Path) -> Option<(u64, u64, i64, i64, u64)> {
     std::fs::metadata(path).ok().map(of)
 }
 
-/// Notices when a pair changes.
+/// Detects changes of a certificate and its key.
 pub struct Watch {
     files: Files,
     seen: State,
-    /// The state that was bad when it was last looked at, and whether that was told.
+    /// The state that was unusable at the last check, and whether that has been reported.
     bad: Option<(State, bool)>,
 }
 
 impl Watch {
-    /// Reads the pair for the first time.
+    /// Reads the files for the first time.
     ///
     /// # Errors
     /// As [`Files::read`].
@@ -99,8 +100,9 @@ impl Watch {
         Ok((watch, key))
     }
 
-    /// Looks again; the new pair, if there is one. Chain and key change at different
-    /// moments, so a bad state is told only when it lasts, and once.
+    /// Checks the files, and returns the new certificate if they changed. Certificate and key may be
+    /// replaced one after the other, so an unusable state is reported only when it persists, and
+    /// once.
     pub fn look(&mut self) -> Option<Result<CertifiedKey, TlsError>> {
         let state = self.files.state();
         if state == self.seen {

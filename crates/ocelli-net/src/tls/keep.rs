@@ -1,5 +1,5 @@
-//! Keeps the certificate that is shown good while the hub runs: renews it, follows
-//! the machine's addresses, reads files again.
+//! Keeps the current certificate valid while the hub runs: renews it, adapts it to the machine's
+//! addresses, or re-reads its files.
 
 use super::authority::{Authority, Certificate, Issued, Names};
 use super::files::{Files, Watch};
@@ -9,27 +9,26 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 use tokio::time::{MissedTickBehavior, interval};
 
-/// How often is looked whether something is to be done. To look costs two calls of
-/// the kernel.
+/// Interval of checks for a new certificate. A check costs two system calls.
 const LOOK_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Where the certificate comes from.
+/// The origin of the certificate.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Mode {
-    /// There is none: everything is plain.
+    /// No TLS.
     #[default]
     Off,
-    /// The hub's own authority, which also vouches for these names.
+    /// The hub's own authority, with these additional names.
     Local(Vec<String>),
-    /// A pair of files.
+    /// A certificate and key in files.
     Files(Files),
 }
 
 impl Mode {
-    /// What the command line says in place of the configuration.
+    /// Returns the mode that the command line sets in place of the configured one.
     ///
     /// # Errors
-    /// There is no such mode, or it needs what only a configuration has.
+    /// The mode is unknown, or it needs keys that only a configuration has.
     pub fn override_with(self, word: &str) -> Result<Self, String> {
         match (word, self) {
             ("off", _) => Ok(Self::Off),
@@ -39,12 +38,12 @@ impl Mode {
             ("files", _) => {
                 Err("--tls files needs a configuration with `cert` and `key` in [tls]".to_owned())
             }
-            (other, _) => Err(format!("--tls takes local, files or off, not {other:?}")),
+            (other, _) => Err(format!("--tls must be local, files or off, not {other:?}")),
         }
     }
 }
 
-/// Keeps one server's certificate good.
+/// Keeps the certificate of one server valid.
 pub struct Keeper {
     server: Server,
     source: Source,
@@ -53,7 +52,7 @@ pub struct Keeper {
 enum Source {
     Authority {
         authority: Box<Authority>,
-        /// The names that stay, whatever addresses the machine has.
+        /// The names that do not depend on the machine's addresses.
         lasting: Names,
         signed: Names,
         fresh: std::ops::Range<SystemTime>,
@@ -62,11 +61,11 @@ enum Source {
 }
 
 impl Keeper {
-    /// By the authority in the directory `data`, for the names that last and the
-    /// machine's present addresses.
+    /// Uses the authority in the directory `data`, for the permanent names and the machine's current
+    /// addresses.
     ///
     /// # Errors
-    /// The authority can't be read or made.
+    /// The authority can't be read or created.
     pub fn of_authority(
         data: &Path,
         lasting: Names,
@@ -89,10 +88,10 @@ impl Keeper {
         Ok((keeper, certificate))
     }
 
-    /// By a pair of files.
+    /// Uses a certificate and key in files.
     ///
     /// # Errors
-    /// Says which file is wrong and how.
+    /// As [`Files::read`].
     pub fn of_files(files: Files) -> Result<Self, TlsError> {
         let (watch, key) = Watch::begin(files)?;
         Ok(Self {
@@ -101,20 +100,18 @@ impl Keeper {
         })
     }
 
-    /// What shakes hands.
+    /// Returns the TLS server.
     pub fn server(&self) -> &Server {
         &self.server
     }
 
-    /// Looks whether another certificate is to be shown; true if it is shown now.
+    /// Checks whether a new certificate is needed. Returns true if the certificate was replaced.
     pub fn look(&mut self, now: SystemTime, addresses: &[IpAddr]) -> bool {
         let (key, why) = match &mut self.source {
             Source::Files(watch) => match watch.look() {
                 Some(Ok(key)) => (key, "its files changed and were read again"),
                 Some(Err(error)) => {
-                    tracing::error!(
-                        "{error}. The certificate that was read before goes on being shown"
-                    );
+                    tracing::error!("{error}. The previous certificate stays in use");
                     return false;
                 }
                 None => return false,
@@ -134,38 +131,38 @@ impl Keeper {
                     Ok(issued) => {
                         (*signed, *fresh) = (names, issued.fresh);
                         let why = match moved {
-                            true => "the machine has other addresses",
-                            false => "the last one grew old",
+                            true => "the addresses of this machine changed",
+                            false => "the previous one was due for renewal",
                         };
                         (issued.key, why)
                     }
                     Err(error) => {
-                        tracing::error!(%error, "can't make a new certificate");
+                        tracing::error!(%error, "can't create a new certificate");
                         return false;
                     }
                 }
             }
         };
         self.server.show(key);
-        tracing::info!(why, "the hub shows a new certificate");
+        tracing::info!(why, "the hub uses a new certificate");
         true
     }
 
-    /// Looks again and again.
+    /// Checks at `LOOK_INTERVAL` until the task ends.
     pub async fn run(mut self) {
         let mut ticks = interval(LOOK_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            // A file may be on a slow disk, and the frame path waits for none.
-            let looked = tokio::task::spawn_blocking(move || {
+            // A file may be on a slow disk, and the frame path must not wait for it.
+            let checked = tokio::task::spawn_blocking(move || {
                 self.look(SystemTime::now(), &crate::origin_policy::own_addresses());
                 self
             });
-            self = match looked.await {
+            self = match checked.await {
                 Ok(keeper) => keeper,
                 Err(error) => {
-                    tracing::error!(%error, "the certificate is no more looked after");
+                    tracing::error!(%error, "the certificate is no longer renewed");
                     return;
                 }
             };

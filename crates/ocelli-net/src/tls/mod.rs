@@ -1,11 +1,10 @@
-//! TLS on the way in: who vouches for the hub, and the handshake.
+//! TLS for incoming connections: the handshake and the hub's certificate.
 //!
-//! [`authority`] is the hub's own (`mode = "local"`), [`files`] a pair that somebody
-//! else made (`mode = "files"`), [`keep`] renews and reads them again while the hub
-//! runs. A change of certificate concerns the next handshake and ends no connection.
+//! [`authority`] is the hub's own certificate authority (`mode = "local"`), [`files`] an external
+//! certificate and key (`mode = "files"`), and [`keep`] renews or re-reads them while the hub runs.
+//! A new certificate applies from the next handshake on and ends no connection.
 //!
-//! What does not belong here: what is said once a connection is open, and the TLS of
-//! cameras that the hub connects to.
+//! TLS to cameras that the hub connects to is not part of this module.
 
 pub mod authority;
 mod day;
@@ -29,19 +28,19 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use webpki::{EndEntityCert, KeyUsage};
 
-/// In which a client must have shaken hands.
+/// Timeout of the TLS handshake.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// The first byte of a TLS connection: a record of type handshake (RFC 8446, 5.1).
 const HANDSHAKE_RECORD: u8 = 0x16;
 const HTTP_2: &[u8] = b"h2";
 const HTTP_1: &[u8] = b"http/1.1";
 
-/// Why there is no TLS.
+/// The reason why TLS can't be set up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsError(String);
 
 impl TlsError {
-    /// Says what is wrong and what would be right.
+    /// Creates an error. The message contains what is wrong and how to fix it.
     pub fn new(message: impl Into<String>) -> Self {
         Self(message.into())
     }
@@ -59,29 +58,28 @@ impl fmt::Display for TlsError {
 
 impl std::error::Error for TlsError {}
 
-/// The server's side of TLS, for any number of listeners: clones share the
-/// certificate that is shown at the moment.
+/// The TLS server, for any number of listeners. Clones share the current certificate.
 #[derive(Clone)]
 pub struct Server {
     acceptor: TlsAcceptor,
     shown: Arc<Shown>,
 }
 
-/// What a new connection turns out to be.
+/// A connection after protocol detection.
 pub enum Opened {
     /// HTTP/1.1, encrypted.
     Http1(Connection),
     /// HTTP/2, encrypted.
     Http2(Connection),
-    /// Somebody who speaks plain HTTP where TLS is spoken.
+    /// Plain HTTP on a TLS port.
     Plain(Connection),
 }
 
 impl Server {
-    /// A server that shows this certificate until it is given another.
+    /// Creates a server with its first certificate.
     ///
     /// # Errors
-    /// None but this program's own fault: it was built without TLS.
+    /// The program was built without TLS support, which is a bug.
     pub fn new(first: CertifiedKey) -> Result<Self, TlsError> {
         let shown = Arc::new(Shown(RwLock::new(Arc::new(first))));
         let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
@@ -97,17 +95,18 @@ impl Server {
         })
     }
 
-    /// Shows another certificate from the next handshake on.
+    /// Uses another certificate from the next handshake on.
     pub fn show(&self, next: CertifiedKey) {
         let mut shown = self.shown.0.write();
         **shown.as_mut().unwrap_or_else(PoisonError::get_mut) = Arc::new(next);
     }
 
-    /// Waits for the client's first byte and shakes hands. Rubbish is an error that
-    /// costs nothing more.
+    /// Waits for the client's first byte and does the TLS handshake. Anything except TLS and HTTP
+    /// is rejected at the first byte.
     ///
     /// # Errors
-    /// The client left, took too long, or spoke no TLS that is spoken here.
+    /// The client disconnected, the handshake timed out, or the client uses an unsupported protocol
+    /// or TLS version.
     pub async fn open(&self, connection: Connection) -> io::Result<Opened> {
         let opening = async {
             match connection.first_byte().await? {
@@ -115,7 +114,7 @@ impl Server {
                 Some(byte) if byte.is_ascii_uppercase() => {
                     return Ok(Opened::Plain(connection));
                 }
-                _ => return Err(io::Error::other("neither TLS nor HTTP")),
+                _ => return Err(io::Error::other("the client sent neither TLS nor HTTP")),
             }
             let connection = connection.encrypt(&self.acceptor).await?;
             Ok(match connection.protocol() {
@@ -125,11 +124,11 @@ impl Server {
         };
         timeout(HANDSHAKE, opening)
             .await
-            .unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "no handshake")))
+            .unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "it timed out")))
     }
 }
 
-/// The certificate that handshakes show.
+/// The current certificate for handshakes.
 struct Shown(RwLock<Arc<CertifiedKey>>);
 
 impl fmt::Debug for Shown {
@@ -145,16 +144,17 @@ impl ResolvesServerCert for Shown {
     }
 }
 
-/// The last second of a certificate's life; none if it can't be read.
+/// Returns the last second of a certificate's validity. `None` if it can't be parsed.
 pub fn expiry(certificate: &CertificateDer<'_>) -> Option<UnixTime> {
-    // The dates are judged before anything else, and at the end of days every
-    // certificate has run out: the verdict names the day.
-    let end_of_days = UnixTime::since_unix_epoch(Duration::from_secs(u64::MAX / 2));
-    let known = aws_lc_rs::default_provider().signature_verification_algorithms;
+    // webpki checks the dates first. In the far future every certificate has expired, and the
+    // error contains the expiry time.
+    let far_future = UnixTime::since_unix_epoch(Duration::from_secs(u64::MAX / 2));
+    let algorithms = aws_lc_rs::default_provider().signature_verification_algorithms;
     let usage = KeyUsage::server_auth();
     let certificate = EndEntityCert::try_from(certificate).ok()?;
-    let judged = certificate.verify_for_usage(known.all, &[], &[], end_of_days, usage, None, None);
-    match judged {
+    let verified =
+        certificate.verify_for_usage(algorithms.all, &[], &[], far_future, usage, None, None);
+    match verified {
         Err(webpki::Error::CertExpired { not_after, .. }) => Some(not_after),
         _ => None,
     }

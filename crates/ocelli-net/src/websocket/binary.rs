@@ -1,5 +1,5 @@
-//! A binary message, or a piece of a text message, on its way out: its header (RFC 6455,
-//! 5.2) and its payload, in one call to the kernel where the kernel has room.
+//! Writes a binary message or a fragment of a text message: header (RFC 6455, 5.2) and payload, in
+//! one system call if the kernel has room.
 
 use bytes::Bytes;
 use std::io::{self, IoSlice};
@@ -7,30 +7,30 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tokio::io::AsyncWrite;
 
-/// The first byte: a message in one frame, and binary.
+/// First byte of an unfragmented binary message.
 const FINAL_BINARY: u8 = 0x82;
-/// The first bytes of a text message's pieces: the first, those that follow, and the bit
-/// that the last has.
+/// First bytes of the fragments of a text message: the first one, the following ones, and the bit
+/// that is set in the last one.
 const TEXT: u8 = 0x01;
 const CONTINUATION: u8 = 0x00;
 const FINAL: u8 = 0x80;
-/// In place of a length: it follows in two bytes, or in eight.
+/// Length codes: the length follows in two bytes, or in eight.
 const IN_TWO: u8 = 126;
 const IN_EIGHT: u8 = 127;
 
-/// What stands before a payload.
+/// A frame header.
 pub(super) struct Header {
     bytes: [u8; 10],
     len: usize,
 }
 
 impl Header {
-    /// Of a whole binary message of `len` bytes.
+    /// Creates the header of a whole binary message of `len` bytes.
     pub(super) fn new(len: usize) -> Self {
-        Self::beginning(FINAL_BINARY, len)
+        Self::with_first_byte(FINAL_BINARY, len)
     }
 
-    fn beginning(first: u8, len: usize) -> Self {
+    fn with_first_byte(first: u8, len: usize) -> Self {
         let mut bytes = [0; 10];
         bytes[0] = first;
         let header_len = match (len, u16::try_from(len)) {
@@ -60,7 +60,7 @@ impl Header {
     }
 }
 
-/// One message, and how much of it is written.
+/// One message, and how much of it has been written.
 pub(super) struct Binary {
     header: Header,
     payload: Bytes,
@@ -68,7 +68,7 @@ pub(super) struct Binary {
 }
 
 impl Binary {
-    /// One of which so many bytes, the header's among them, are written.
+    /// Creates a message of which `written` bytes, including header bytes, are already written.
     pub(super) fn new(payload: Bytes, written: usize) -> Self {
         Self {
             header: Header::new(payload.len()),
@@ -77,18 +77,18 @@ impl Binary {
         }
     }
 
-    /// A piece of a text message.
+    /// Creates a fragment of a text message.
     pub(super) fn piece(payload: Bytes, first: bool, last: bool) -> Self {
         let opcode = if first { TEXT } else { CONTINUATION };
         let end = if last { FINAL } else { 0 };
         Self {
-            header: Header::beginning(opcode | end, payload.len()),
+            header: Header::with_first_byte(opcode | end, payload.len()),
             payload,
             written: 0,
         }
     }
 
-    /// Hands over what is left; ready when that is all of it.
+    /// Writes the rest of the message. Ready when all of it is written.
     pub(super) fn poll_write(
         &mut self,
         connection: &mut (impl AsyncWrite + Unpin),
@@ -102,7 +102,7 @@ impl Binary {
                 IoSlice::new(header_left),
                 IoSlice::new(&self.payload[begun..]),
             ];
-            // A call with an empty piece in front is as good.
+            // An empty first slice does no harm.
             let writing = Pin::new(&mut *connection).poll_write_vectored(cx, &left);
             match ready!(writing)? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
@@ -122,14 +122,14 @@ mod tests {
     use tokio_tungstenite::WebSocketStream;
     use tokio_tungstenite::tungstenite::protocol::Role;
 
-    /// Takes so many bytes at a time, after having taken nothing once.
-    struct Sip {
+    /// A writer that accepts at most `most` bytes per call, and is pending before each call.
+    struct SlowWriter {
         most: usize,
         taken: Vec<u8>,
         refused: bool,
     }
 
-    impl AsyncWrite for Sip {
+    impl AsyncWrite for SlowWriter {
         fn poll_write(
             mut self: Pin<&mut Self>,
             _: &mut Context<'_>,
@@ -154,8 +154,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_client_reads_a_text_that_comes_in_pieces() {
-        let mut sip = Sip {
+    async fn a_client_reads_a_fragmented_text() {
+        let mut writer = SlowWriter {
             most: 5,
             taken: Vec::new(),
             refused: false,
@@ -165,28 +165,28 @@ mod tests {
         for (at, text) in pieces.iter().enumerate() {
             let (first, last) = (at == 0, at + 1 == pieces.len());
             let mut piece = Binary::piece(Bytes::from_static(text.as_bytes()), first, last);
-            while piece.poll_write(&mut sip, &mut cx).is_pending() {}
+            while piece.poll_write(&mut writer, &mut cx).is_pending() {}
         }
-        let bytes = Cursor::new(sip.taken);
+        let bytes = Cursor::new(writer.taken);
         let mut client = WebSocketStream::from_raw_socket(bytes, Role::Client, None).await;
         let read = client.next().await.expect("a message").expect("whole");
         assert_eq!(read.into_text().expect("text"), "at 21.5 °C");
     }
 
     #[tokio::test]
-    async fn a_client_reads_messages_of_every_length_however_they_are_taken() {
+    async fn a_client_reads_messages_of_every_length_at_any_write_size() {
         for len in [0, 1, 125, 126, 127, 65_535, 65_536, 70_000] {
             for most in [1, 3, 7, 1 << 20] {
                 let payload: Bytes = (0..len).map(|at| (at % 251) as u8).collect();
-                let mut sip = Sip {
+                let mut writer = SlowWriter {
                     most,
                     taken: Vec::new(),
                     refused: false,
                 };
                 let mut message = Binary::new(payload.clone(), 0);
                 let mut cx = Context::from_waker(Waker::noop());
-                while message.poll_write(&mut sip, &mut cx).is_pending() {}
-                let bytes = Cursor::new(sip.taken);
+                while message.poll_write(&mut writer, &mut cx).is_pending() {}
+                let bytes = Cursor::new(writer.taken);
                 let mut client = WebSocketStream::from_raw_socket(bytes, Role::Client, None).await;
                 let read = client.next().await.expect("a message").expect("whole");
                 assert!(read.is_binary() && read.into_data() == payload, "{len}");

@@ -1,9 +1,8 @@
-//! An idle socket, as whoever publishes a picture writes to it.
+//! Direct write: the publisher of a frame writes it to a viewer's idle socket.
 //!
-//! To wake a viewer's task for each picture costs about as much as to copy a small
-//! picture to the kernel: what a task touches is cold by the time its next picture
-//! comes. Nearly always there is nothing for it to decide, for it waits, and the kernel
-//! has room.
+//! Waking a viewer's task for each frame costs about as much as copying a small picture to the
+//! kernel, because the memory that the task uses has left the CPU caches by its next frame. Nearly
+//! always the task has nothing to decide: it is waiting, and the kernel has room.
 
 use super::binary::Header;
 use crate::connection::write_now;
@@ -13,7 +12,7 @@ use std::io::IoSlice;
 use std::sync::Arc;
 use tokio::net::tcp::OwnedWriteHalf;
 
-/// Writes pictures to one viewer's connection.
+/// Writes frames to one viewer's connection.
 pub(super) struct Direct {
     wire: Arc<OwnedWriteHalf>,
     form: Form,
@@ -42,7 +41,7 @@ impl DirectWrite for Direct {
         let header = header.bytes();
         let pieces = [IoSlice::new(header), IoSlice::new(message)];
         match write_now(&self.wire, &pieces) {
-            // Whatever it is, the viewer meets it too.
+            // The viewer's task gets the same error.
             Ok(0) | Err(_) => Offered::Declined,
             Ok(sent) => {
                 self.tally.sent(frame.payload_len());

@@ -1,33 +1,33 @@
-//! Why a socket ended, in words for the log and for the peer.
+//! The reason why a socket ended, as text for the log and for the peer.
 
 use std::fmt;
 use std::io;
 use tokio_websockets::proto::ProtocolError;
 use tokio_websockets::{CloseCode, Error};
 
-/// Why a socket ended.
+/// The reason why a socket ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum End {
     /// The peer closed it with this code (RFC 6455, 7.4).
     Closed(u16),
     /// The connection ended without a close frame.
     Cut,
-    /// The connection failed, in words.
+    /// The connection failed, with a description.
     Broken(String),
-    /// The peer broke the protocol.
+    /// The peer violated the protocol.
     Fault(Fault),
-    /// So many pings stayed unanswered.
+    /// This many pings were not answered.
     Unanswered(u32),
-    /// It stayed over its budget, in words.
+    /// The peer exceeded its budget, with a description.
     Overspent(String),
 }
 
-/// How a peer broke the protocol.
+/// A protocol violation by a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// The close code for it.
+    /// The close code.
     pub code: u16,
-    /// What was wrong, and what would be right.
+    /// What is wrong, and what is correct.
     pub message: &'static str,
 }
 
@@ -40,26 +40,26 @@ impl Fault {
         match error {
             ProtocolError::InvalidUtf8 => Self {
                 code: CloseCode::INVALID_FRAME_PAYLOAD_DATA.into(),
-                message: "a text is not valid UTF-8; pictures go in binary messages",
+                message: "a text message is not valid UTF-8; send pictures in binary messages",
             },
             ProtocolError::UnexpectedUnmaskedFrame => {
-                protocol("a frame is not masked; a client masks every frame")
+                protocol("a frame is not masked; a client must mask every frame")
             }
             ProtocolError::InvalidRsv => protocol(
-                "a frame has reserved bits set; no extension such as compression was agreed on",
+                "a frame has reserved bits set; no extension such as compression was negotiated",
             ),
             ProtocolError::InvalidOpcode => protocol(
                 "a frame has an unknown opcode, or a message began before the last one ended",
             ),
             ProtocolError::FragmentedControlFrame => {
-                protocol("a ping, pong or close is fragmented; each is one frame")
+                protocol("a ping, pong or close is fragmented; each must be one frame")
             }
             ProtocolError::InvalidPayloadLength => protocol(
-                "a frame's length is not valid: a ping, pong or close holds at most 125 bytes, \
-                 and a length takes the shortest form",
+                "a frame's length is not valid: a ping, pong or close has at most 125 bytes, \
+                 and a length uses the shortest encoding",
             ),
             ProtocolError::InvalidCloseCode => {
-                protocol("a close frame has a code that may not be sent")
+                protocol("a close frame has a code that must not be sent")
             }
             _ => protocol("a frame is not valid"),
         }
@@ -67,7 +67,7 @@ impl Fault {
 }
 
 impl End {
-    /// Whether the peer left as it should.
+    /// Whether the peer closed the socket normally.
     pub fn is_regular(&self) -> bool {
         // Normal, going away, and no code at all.
         matches!(self, End::Closed(1000 | 1001 | 1005))
@@ -90,11 +90,11 @@ impl End {
             BrokenPipe, ConnectionAborted, ConnectionReset, TimedOut, UnexpectedEof,
         };
         let words = match error.kind() {
-            // TLS without its own end.
+            // TLS without `close_notify`.
             UnexpectedEof => return End::Cut,
-            BrokenPipe | ConnectionAborted | ConnectionReset => "it was reset by the peer",
-            TimedOut => "the peer takes nothing that it is sent",
-            // The only kind that the framing itself makes.
+            BrokenPipe | ConnectionAborted | ConnectionReset => "the peer reset it",
+            TimedOut => "the peer reads nothing",
+            // The only kind that the framing itself produces.
             io::ErrorKind::Other if error.raw_os_error().is_none() => {
                 "it ended in the middle of a frame"
             }
@@ -107,13 +107,13 @@ impl End {
 impl fmt::Display for End {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            regular if regular.is_regular() => f.write_str("it left"),
+            regular if regular.is_regular() => f.write_str("it disconnected"),
             End::Closed(code) => write!(f, "it closed the connection with code {code}"),
-            End::Cut => f.write_str("the connection ended without a close"),
+            End::Cut => f.write_str("the connection ended without a close frame"),
             End::Broken(words) => write!(f, "the connection broke: {words}"),
-            End::Fault(fault) => write!(f, "it broke the protocol: {}", fault.message),
-            End::Overspent(words) => write!(f, "it was cut off: {words}"),
-            End::Unanswered(pings) => write!(f, "it answered none of {pings} pings"),
+            End::Fault(fault) => write!(f, "it violated the protocol: {}", fault.message),
+            End::Overspent(words) => write!(f, "the hub closed the connection: {words}"),
+            End::Unanswered(pings) => write!(f, "it did not answer {pings} pings"),
         }
     }
 }
@@ -123,29 +123,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn how_a_connection_broke_is_told_in_words() {
-        let told = |error: io::Error| End::of(&Error::Io(error)).to_string();
+    fn io_errors_have_readable_descriptions() {
+        let text = |error: io::Error| End::of(&Error::Io(error)).to_string();
         for (error, words) in [
             (
                 io::Error::from(io::ErrorKind::ConnectionReset),
-                "the connection broke: it was reset by the peer",
+                "the connection broke: the peer reset it",
             ),
             (
                 io::ErrorKind::UnexpectedEof.into(),
-                "the connection ended without a close",
+                "the connection ended without a close frame",
             ),
             (
                 io::ErrorKind::TimedOut.into(),
-                "the connection broke: the peer takes nothing that it is sent",
+                "the connection broke: the peer reads nothing",
             ),
             (
                 io::Error::other("bytes remaining on stream"),
                 "the connection broke: it ended in the middle of a frame",
             ),
         ] {
-            assert_eq!(told(error), words);
+            assert_eq!(text(error), words);
         }
-        let host = told(io::Error::from_raw_os_error(113));
+        let host = text(io::Error::from_raw_os_error(113));
         assert!(host.contains("No route to host"), "{host}");
     }
 }

@@ -1,4 +1,4 @@
-//! The opening handshake (RFC 6455, 4), with its refusals.
+//! The WebSocket opening handshake (RFC 6455, 4) and its refusals.
 
 use super::{Reading, Socket};
 use crate::counts::Refusal;
@@ -14,8 +14,8 @@ use http::header::{
 };
 use http::{Method, Request, StatusCode, Version};
 
-/// Answers the upgrade of a page's socket and runs `serve` on it once it is open.
-/// `protocol` is the subprotocol chosen among those offered, to be echoed.
+/// Responds to an upgrade request from a page, and runs `serve` on the socket once it is open.
+/// `protocol` is the chosen subprotocol, which is echoed to the client.
 pub fn upgrade<F, S>(
     front: &Front,
     peer: &Peer,
@@ -41,8 +41,8 @@ where
     )
 }
 
-/// As [`upgrade`], whatever the origin: where a key decides, which no page has by
-/// itself, or where pages of any origin are welcome.
+/// Like [`upgrade`], but for any origin: for sockets that require a key, which a foreign page
+/// does not have, and for sockets that are open to pages of any origin.
 pub fn upgrade_for_anybody<F, S>(
     front: &Front,
     peer: &Peer,
@@ -127,19 +127,19 @@ fn check(request: &Request<Body>) -> Result<SecWebsocketAccept, (StatusCode, Str
     if request.method() != Method::GET {
         return refuse(
             StatusCode::METHOD_NOT_ALLOWED,
-            "a WebSocket is opened with GET",
+            "a WebSocket must be opened with GET",
         );
     }
     if request.version() < Version::HTTP_11 {
         return refuse(
             StatusCode::HTTP_VERSION_NOT_SUPPORTED,
-            "a WebSocket needs HTTP/1.1; a proxy in between may speak HTTP/1.0 to the hub",
+            "a WebSocket needs HTTP/1.1; a reverse proxy may be using HTTP/1.0",
         );
     }
     if request.version() > Version::HTTP_11 {
         return refuse(
             StatusCode::HTTP_VERSION_NOT_SUPPORTED,
-            "a WebSocket is opened over HTTP/1.1 here, not HTTP/2 (offer http/1.1 in ALPN)",
+            "this hub opens WebSockets over HTTP/1.1, not HTTP/2 (offer http/1.1 in ALPN)",
         );
     }
     if !has_token(headers, &UPGRADE, "websocket") {
@@ -149,20 +149,20 @@ fn check(request: &Request<Body>) -> Result<SecWebsocketAccept, (StatusCode, Str
              (a reverse proxy must pass it on)",
         );
     }
-    // A proxy could take another of the protocols, or of the values, to be the one that
-    // counts, and then for a request what is a message.
+    // With several protocols or values, a proxy could choose a different one than the hub, and
+    // then parse a WebSocket message as a request.
     for (name, wrong) in [
         (
             &UPGRADE,
-            "the request names several protocols in Upgrade; it may name websocket alone",
+            "the request has several protocols in Upgrade; only websocket is allowed",
         ),
         (
             &SEC_WEBSOCKET_VERSION,
-            "the request has several Sec-WebSocket-Version; it may have one",
+            "the request has several Sec-WebSocket-Version values; only one is allowed",
         ),
         (
             &SEC_WEBSOCKET_KEY,
-            "the request has several Sec-WebSocket-Key; it may have one",
+            "the request has several Sec-WebSocket-Key values; only one is allowed",
         ),
     ] {
         let mut values = headers.get_all(name).iter();
@@ -181,15 +181,15 @@ fn check(request: &Request<Body>) -> Result<SecWebsocketAccept, (StatusCode, Str
     match headers.get(SEC_WEBSOCKET_VERSION) {
         Some(version) if version == "13" => {}
         Some(version) => {
-            let reason = format!("WebSocket version {version:?} is not spoken here; 13 is");
+            let reason = format!("WebSocket version {version:?} is not supported; use 13");
             return Err((StatusCode::UPGRADE_REQUIRED, reason));
         }
         None if !headers.contains_key(SEC_WEBSOCKET_KEY) => {
             return refuse(
                 StatusCode::BAD_REQUEST,
-                "the request lacks \"Sec-WebSocket-Version: 13\" and a Sec-WebSocket-Key: it is of \
-                 a draft of 2009 or 2010 (messages between 0x00 and 0xff), which RFC 6455 \
-                 superseded; use a client of today",
+                "the request lacks \"Sec-WebSocket-Version: 13\" and a Sec-WebSocket-Key: it follows \
+                 a draft from 2009 or 2010 (messages between 0x00 and 0xff), which RFC 6455 \
+                 superseded; use a current client",
             );
         }
         None => {
@@ -215,7 +215,7 @@ fn check(request: &Request<Body>) -> Result<SecWebsocketAccept, (StatusCode, Str
     }
 }
 
-/// Whether a key is 16 bytes in base64: 22 digits and two signs of padding.
+/// Whether a key is 16 bytes in base64: 22 digits and two padding characters.
 fn is_nonce(key: &[u8]) -> bool {
     let digit = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
     key.len() == 24 && key.ends_with(b"==") && key[..22].iter().all(digit)

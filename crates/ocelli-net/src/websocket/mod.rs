@@ -1,8 +1,7 @@
-//! WebSockets (RFC 6455) as the sinks use them: a socket with at most one message
-//! being written.
+//! WebSockets (RFC 6455) for sinks and ingest. A socket writes at most one message at a time.
 //!
-//! [`handshake`] is how they are opened, [`sender`] how frames are sent to a viewer,
-//! [`binary`] how they are written, [`direct_write`] how their publisher writes them.
+//! [`handshake`] opens sockets, [`sender`] sends frames to a viewer, [`binary`] writes messages,
+//! and [`direct_write`] lets publishers write frames.
 
 mod binary;
 mod direct_write;
@@ -29,23 +28,23 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, timeout_at};
 use tokio_websockets::{CloseCode, Error, Limits, Message, ServerBuilder, WebSocketStream};
 
-/// The longest text message that is read.
+/// The longest text message that is accepted.
 pub const TEXT_LIMIT: usize = 64 * 1024;
 
-/// What is read at all, so that an oversize binary message can still be told
-/// that binary is the fault.
+/// Longest message that is read, so that a large binary message is still refused for being binary
+/// and not for its size.
 const READ_LIMIT: usize = 4 * TEXT_LIMIT;
 
-/// How often a viewer is asked whether it is still there.
+/// Interval of pings to a viewer.
 const PING_INTERVAL: Duration = Duration::from_secs(15);
-/// Pings that may stay unanswered.
+/// Pings that may go unanswered.
 const MISSED_PONGS: u32 = 2;
-/// How long a viewer may take to answer a close.
+/// Time that a viewer has to answer a close frame.
 pub const CLOSE_TIMEOUT: Duration = Duration::from_millis(400);
 
-/// Close codes that this hub gives beyond those of RFC 6455.
+/// Close codes of this hub that are not in RFC 6455.
 pub mod close {
-    /// The hub has no capacity left (IANA's registry of close codes).
+    /// The hub has no capacity left (IANA registry of close codes).
     pub const TRY_AGAIN_LATER: u16 = 1013;
     /// The peer needs a token or a key that it does not have.
     pub const UNAUTHORIZED: u16 = 4401;
@@ -53,31 +52,31 @@ pub mod close {
     pub const FORBIDDEN: u16 = 4403;
     /// The device sent no picture for too long.
     pub const IDLE: u16 = 4408;
-    /// Another connection took the device's place.
+    /// Another connection replaced this one of the device.
     pub const REPLACED: u16 = 4409;
     /// The device sent a message that is too long.
     pub const TOO_LARGE: u16 = 4413;
-    /// Too many handshakes that failed came from this address.
+    /// Too many failed handshakes came from this address.
     pub const TOO_MANY: u16 = 4429;
-    /// The most bytes of a reason (RFC 6455, 5.5).
+    /// Longest close reason in bytes (RFC 6455, 5.5).
     pub const REASON_LIMIT: usize = 123;
 }
 
-/// How a socket is read.
+/// Read limits of a socket.
 #[derive(Clone, Copy, Debug)]
 pub struct Reading {
-    /// Whose budget it is read within.
+    /// The kind of peer, which determines the budget.
     kind: PeerKind,
-    /// The longest message that is taken in at all.
+    /// Longest message that is read.
     limit: usize,
-    /// The longest text among them.
+    /// Longest text message.
     text_limit: usize,
-    /// Whether nothing but a pong answers a ping.
+    /// Whether only a pong counts as an answer to a ping.
     only_pongs: bool,
 }
 
 impl Reading {
-    /// A viewer's, which says little. Whatever it says shows that it is there.
+    /// Limits of a viewer, which sends little. Any message shows that it is alive.
     pub const VIEWER: Self = Self {
         kind: PeerKind::Viewer,
         limit: READ_LIMIT,
@@ -85,9 +84,8 @@ impl Reading {
         only_pongs: false,
     };
 
-    /// A device's, whose messages are pictures of at most `limit` bytes. One that
-    /// sends without reading would never learn why it is refused, so it has to
-    /// answer pings.
+    /// Limits of a device, whose messages are pictures of at most `limit` bytes. It must answer
+    /// pings: a device that sends without reading would never learn why it is refused.
     pub const fn device(limit: usize) -> Self {
         Self {
             kind: PeerKind::Device,
@@ -98,36 +96,36 @@ impl Reading {
     }
 }
 
-/// What a socket brings.
+/// An event from a socket.
 #[derive(Debug)]
 pub enum Incoming {
     /// A text message.
     Text(String),
     /// A binary message.
     Binary(Bytes),
-    /// A device's message that is too long to be taken; [`Socket::refuse`] says so.
+    /// A message of a device that is too long. [`Socket::refuse`] can still report it.
     TooLong,
-    /// The socket is closed, or of no more use; [`Socket::end`] tells why. A device
-    /// that broke the protocol can still be told by [`Socket::refuse`].
+    /// The socket is closed or unusable. [`Socket::end`] returns the reason. If a device violated
+    /// the protocol, [`Socket::refuse`] can still report it.
     Closed,
 }
 
 /// An open WebSocket with at most one message being written.
 ///
-/// While one is, nothing is read: a viewer that does not take what it asked for
-/// gets no more answers, and cannot make the hub hoard them.
+/// While a message is being written, nothing is read. A viewer that does not read its responses
+/// therefore gets no more, and can't make the hub buffer them.
 pub struct Socket {
     stream: WebSocketStream<Connection>,
-    /// A binary message, or a piece of a text, that the connection has not taken yet.
+    /// A binary message or text fragment that has not been written completely.
     binary: Option<Binary>,
     writing: bool,
     closing: bool,
     ping: Interval,
     unanswered: u32,
     reading: Reading,
-    /// What comes is no sequence of messages any more.
+    /// The received bytes can no longer be parsed as messages.
     garbled: bool,
-    /// Why it ended: the first cause.
+    /// The first reason why it ended.
     end: Option<End>,
 }
 
@@ -163,19 +161,19 @@ impl Socket {
         }
     }
 
-    /// Changes how long a device's messages may be, from the next one on.
+    /// Changes the longest message of a device, starting with the next one.
     pub fn set_limit(&mut self, limit: usize) {
         self.reading = Reading::device(limit);
         *self.stream.limits_mut() = Limits::default().max_payload_len(Some(limit));
     }
 
-    /// Counts no more against the address that it comes from: a whole fleet of devices
-    /// may stand behind one router.
+    /// Stops counting towards the limit of its address, because a whole fleet of devices may share
+    /// one router's address.
     pub fn stand_alone(&mut self) {
         self.stream.get_mut().stand_alone();
     }
 
-    /// Charges the peer's budget for work that a message of it took.
+    /// Charges the peer's budget for the work of handling one of its messages.
     pub fn charge(&mut self, work: Duration) {
         self.stream.get_mut().budget().charge(work);
     }
@@ -185,34 +183,35 @@ impl Socket {
         !self.writing && !self.closing
     }
 
-    /// Begins to write a message; only while idle.
+    /// Begins to write a message. Allowed only while idle.
     pub fn send(&mut self, message: Message) {
         debug_assert!(self.is_idle(), "one message at a time");
         self.begin(message);
     }
 
-    /// Begins to write a binary message; only while idle.
+    /// Begins to write a binary message. Allowed only while idle.
     ///
-    /// It goes past the library: its queue costs more than its header does, and this is
-    /// what a hub does most.
+    /// This bypasses the library, whose queue costs more than writing the header here. Binary
+    /// messages are the hub's most frequent operation.
     fn send_binary(&mut self, payload: Bytes) {
         debug_assert!(self.is_idle(), "one message at a time");
         self.binary = Some(Binary::new(payload, 0));
         self.writing = true;
     }
 
-    /// Begins to write a piece of a text message; only while idle, and nothing but pieces
-    /// of it until its last. Pings and closes may go out in between (RFC 6455, 5.4).
+    /// Begins to write a fragment of a text message. Allowed only while idle. Until the last
+    /// fragment, only fragments of the same message may be sent; pings and closes may go out in
+    /// between (RFC 6455, 5.4).
     pub fn send_piece(&mut self, payload: Bytes, first: bool, last: bool) {
         debug_assert!(self.is_idle(), "one message at a time");
         self.binary = Some(Binary::piece(payload, first, last));
         self.writing = true;
     }
 
-    /// Lets pictures be written as they are published, while the socket is idle and
-    /// its task waits on `ready`: in this form, and no longer than `longest`. Not where
-    /// the peer has been slow, whose pictures are chosen when it is ready for them, nor
-    /// under TLS. The task takes the socket back whenever it runs.
+    /// Allows publishers to write frames directly while the socket is idle and its task waits on
+    /// `ready`, in this form and up to `longest` bytes. It does nothing for a slow peer, whose
+    /// frames are chosen when it is ready for them, and under TLS. The task ends the direct write
+    /// whenever it runs.
     fn start_direct_write(&self, ready: &Ready, form: Form, longest: usize, tally: &Tally) {
         if self.is_idle()
             && let Some(wire) = self.stream.get_ref().wire()
@@ -223,7 +222,8 @@ impl Socket {
         }
     }
 
-    /// Ends what [`Socket::start_direct_write`] began, before anything else is done with the socket.
+    /// Ends the direct write that [`Socket::start_direct_write`] allowed. Must be called before any
+    /// other use of the socket.
     fn stop_direct_write(&mut self, ready: &Ready, form: Form) {
         if let Some(begun) = ready.stop_direct_write() {
             self.binary = Some(Binary::new(begun.frame.into_message(form), begun.sent));
@@ -233,13 +233,13 @@ impl Socket {
     }
 
     fn begin(&mut self, message: Message) {
-        // A refusal means the closing handshake is under way; reading ends it.
+        // An error means that the closing handshake has begun; reading completes it.
         if Pin::new(&mut self.stream).start_send(message).is_ok() {
             self.writing = true;
         }
     }
 
-    /// Begins to close, with a code and a reason of at most 123 bytes.
+    /// Begins to close the socket, with a code and a reason of at most 123 bytes.
     pub fn close(&mut self, code: u16, reason: &str) {
         if self.closing {
             return;
@@ -250,16 +250,16 @@ impl Socket {
         self.writing = true;
     }
 
-    /// Drives writing alone; ready when nothing is being written.
+    /// Drives writing only. Ready when nothing is being written.
     ///
     /// # Errors
-    /// The socket is of no more use.
+    /// The socket is unusable.
     fn poll_written(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         if !self.writing {
             return Poll::Ready(Ok(()));
         }
-        // The library has nothing to write when one of these begins; what it is given
-        // later waits for its end.
+        // The library has nothing to write when such a message begins. Messages that it gets
+        // later wait until this one is written.
         if let Some(binary) = &mut self.binary {
             ready!(binary.poll_write(self.stream.get_mut(), cx))?;
             self.binary = None;
@@ -269,8 +269,8 @@ impl Socket {
         Poll::Ready(Ok(()))
     }
 
-    /// Drives writing, pings and reading; ready with what came. Pending with
-    /// [`Socket::is_idle`] means that the next message can be sent.
+    /// Drives writing, pings and reading. Ready with an event. If it is pending and
+    /// [`Socket::is_idle`] is true, the next message can be sent.
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Incoming> {
         loop {
             if let Err(error) = ready!(self.poll_written(cx)) {
@@ -330,7 +330,7 @@ impl Socket {
                 self.unanswered = 0;
             }
             if message.is_ping() || message.is_close() {
-                // The answer stands in the stream's buffer; send it.
+                // The reply is in the stream's buffer; send it.
                 self.writing = true;
                 if let Some((code, _)) = message.as_close() {
                     self.ended(End::Closed(code.into()));
@@ -340,7 +340,7 @@ impl Socket {
             } else if message.is_binary() {
                 return Poll::Ready(Incoming::Binary(message.into_payload().into()));
             } else if message.as_payload().len() > self.reading.text_limit {
-                self.close(1009, "a text message is at most 64 KiB");
+                self.close(1009, "a text message may have at most 64 KiB");
             } else {
                 let text = message.as_text().unwrap_or_default().to_owned();
                 return Poll::Ready(Incoming::Text(text));
@@ -348,29 +348,30 @@ impl Socket {
         }
     }
 
-    /// Begins to close the socket of a peer that stayed over its budget.
+    /// Begins to close the socket of a peer that exceeded its budget.
     fn cut_off(&mut self, overspent: Overspent) {
-        tracing::info!(peer = ?self.stream.get_ref().remote(), "cut off: {overspent}");
+        let peer = self.stream.get_ref().remote();
+        tracing::info!(?peer, "closed a connection over its budget: {overspent}");
         self.ended(End::Overspent(overspent.to_string()));
         self.close(1008, &overspent.to_string());
     }
 
-    /// Why the socket ended, once it has.
+    /// Returns the reason why the socket ended, once it has.
     pub fn end(&self) -> Option<&End> {
         self.end.as_ref()
     }
 
-    /// Notes why it ended, unless it is known already.
+    /// Records the reason why it ended, unless there already is one.
     fn ended(&mut self, end: End) -> Incoming {
         self.end.get_or_insert(end);
         Incoming::Closed
     }
 
-    /// After a fault of the peer: says so, if it can still be said.
+    /// Sends the close frame for a fault of the peer, if it can still be sent.
     fn answer_fault(&mut self, error: &Error) {
         match error {
-            // Faults found in one frame are answered by the library; one that
-            // only the sum of fragments shows is not.
+            // The library answers faults within one frame, but not a message whose fragments
+            // together are too long.
             Error::PayloadTooLong { .. } => {
                 self.begin(Message::close(
                     Some(CloseCode::MESSAGE_TOO_BIG),
@@ -387,14 +388,14 @@ impl Socket {
         self.closing = true;
     }
 
-    /// Says `last`, closes with a code and a reason of at most 123 bytes, and waits
-    /// for the peer to have read it; at most `limit`.
+    /// Sends the text `last`, closes with a code and a reason of at most 123 bytes, and waits at
+    /// most `limit` until the peer has read it.
     pub async fn refuse(mut self, last: String, code: u16, reason: &str, limit: Duration) {
         let garbled = self.garbled;
-        let told = async {
+        let sending = async {
             poll_fn(|cx| self.poll_written(cx)).await?;
             if garbled {
-                // The stream has an answer of its own ready, with another code.
+                // The stream has queued its own close frame, with a different code.
                 let connection = self.stream.into_inner();
                 self.stream = ServerBuilder::new().serve(connection);
                 self.writing = false;
@@ -408,24 +409,28 @@ impl Socket {
             Ok::<_, Error>(self)
         };
         let until = Instant::now() + limit;
-        let Ok(Ok(mut told)) = timeout_at(until, told).await else {
+        let Ok(Ok(mut sent)) = timeout_at(until, sending).await else {
             return;
         };
         if !garbled {
-            return told.finish(until - Instant::now()).await;
+            return sent.finish(until - Instant::now()).await;
         }
-        // Over bytes that nobody read the kernel would reset the connection, and
-        // what the peer was told with it.
-        let connection = told.stream.get_mut();
+        // With unread bytes, closing would reset the connection, and the peer would lose the
+        // message.
+        let connection = sent.stream.get_mut();
         let drained = async {
             let _ = connection.shutdown().await;
-            let mut scrap = [0; 4096];
-            while connection.read(&mut scrap).await.is_ok_and(|len| len > 0) {}
+            let mut discarded = [0; 4096];
+            while connection
+                .read(&mut discarded)
+                .await
+                .is_ok_and(|len| len > 0)
+            {}
         };
         let _ = timeout_at(until, drained).await;
     }
 
-    /// Writes out what is begun, for the end of a conversation; at most `limit`.
+    /// Writes pending data and completes the closing handshake, for at most `limit`.
     pub async fn finish(mut self, limit: Duration) {
         let last = poll_fn(|cx| {
             loop {
@@ -436,7 +441,7 @@ impl Socket {
                 }
             }
         });
-        // Whoever does not answer a close in time is dropped.
+        // A peer that does not answer the close in time is dropped.
         let _ = tokio::time::timeout(limit, last).await;
     }
 }

@@ -1,8 +1,8 @@
-//! Sends frames to one viewer: each the newest when the viewer is ready for it.
+//! Sends frames to one viewer: always the newest frame when the viewer is ready.
 //!
-//! A [`Delivery`] says where the next frame comes from and what else may happen; the
-//! [`FrameSender`] has all that depends on the socket: the form of its messages, the direct
-//! write while the viewer waits, and the order in which things are looked at.
+//! A [`Delivery`] provides the frames and handles events. The [`FrameSender`] contains everything
+//! that depends on the socket: the message form, direct writes while the viewer waits, and the
+//! polling order.
 
 use super::{CLOSE_TIMEOUT, Incoming, Socket};
 use crate::counts::{Transport, Viewing};
@@ -16,42 +16,42 @@ use std::task::{Context, Poll, ready};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 use tokio_websockets::Message;
 
-/// What a viewer is sent next.
+/// The next thing to send to a viewer.
 pub enum Next {
-    /// A frame, which is a message in the sender's form.
+    /// A frame, sent as a message in the sender's form.
     Frame(Frame),
-    /// A message made for this viewer alone.
+    /// A message made only for this viewer.
     Message(Bytes),
-    /// A frame of this many bytes was taken. Its messages come next.
+    /// A frame of this many bytes was taken. Its messages follow.
     Taken(usize),
-    /// No more: the socket closes with a code and a reason of at most 123 bytes.
+    /// The end: the socket closes with a code and a reason of at most 123 bytes.
     End(u16, &'static str),
 }
 
-/// What one viewer is sent, and what else may happen while it is.
+/// Provides the frames and texts for one viewer, and handles its messages and rare events.
 ///
-/// A method that is given the socket is called while the socket is idle. It may begin to
-/// send one message, or to close.
+/// Methods with a socket argument are called while the socket is idle. They may begin to send one
+/// message, or to close.
 pub trait Delivery {
-    /// What the viewer waits on for the next frame.
+    /// Returns the readiness on which the viewer waits for the next frame.
     fn ready(&self) -> &Ready;
 
-    /// The longest message that a publisher may write directly while the viewer waits; none
-    /// where each message is made for this viewer.
+    /// Returns the longest message that a publisher may write directly while the viewer waits.
+    /// `None` if each message is made for this viewer.
     fn longest_direct(&self) -> Option<usize> {
         Some(usize::MAX)
     }
 
-    /// A text that goes before anything is read.
+    /// Returns a text that is sent before anything is read.
     fn next_text(&mut self) -> Option<String> {
         None
     }
 
-    /// What is sent next; polled only while the socket is idle.
+    /// Ready with the next thing to send. Polled only while the socket is idle.
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Next>;
 
-    /// Handles one rare event, and is ready if there was one. Polled until it is pending,
-    /// and then not before the waker of `cx` was used.
+    /// Handles one rare event. Ready if there was one. Polled until it is pending, and then again
+    /// only after the waker of `cx` has fired.
     fn poll_rare(&mut self, socket: &mut Socket, cx: &mut Context<'_>) -> Poll<()>;
 
     /// Handles a text that the viewer sent.
@@ -59,21 +59,21 @@ pub trait Delivery {
 
     /// Handles a binary message that the viewer sent.
     fn binary(&mut self, socket: &mut Socket) {
-        socket.close(1003, "a viewer sends no binary messages");
+        socket.close(1003, "a viewer must not send binary messages");
     }
 }
 
-/// What interrupts the sending of frames.
+/// An interruption of sending frames.
 enum Interruption {
     /// It was handled.
     Handled,
-    /// The socket is of no more use.
+    /// The socket is unusable.
     Closed,
-    /// The hub or the delivery ends it.
+    /// The hub or the delivery ends the socket.
     End(u16, &'static str),
 }
 
-/// One viewer's socket, to which frames are sent.
+/// Sends frames to one viewer's socket.
 ///
 /// It is fast for three reasons. Nothing returns to the runtime between a frame and the
 /// next. Rare events are polled after their own waker fired ([`WakeFlag`]), and not for each
@@ -82,14 +82,14 @@ pub struct FrameSender {
     socket: Socket,
     /// The form of all frames, whether the task or a publisher writes them.
     form: Form,
-    /// Wakes for all that is not a frame.
+    /// Fires for everything except frames.
     wake_flag: WakeFlag,
     viewing: Viewing,
     stopping: CancellationToken,
 }
 
 impl FrameSender {
-    /// A viewer that comes this way, and is counted while it stays.
+    /// Creates a sender for a viewer of this transport and counts the viewer.
     pub fn new(socket: Socket, form: Form, front: &Front, transport: Transport) -> Self {
         Self {
             socket,
@@ -100,7 +100,7 @@ impl FrameSender {
         }
     }
 
-    /// Sends what `delivery` gives until the viewer is gone, the delivery ends or the hub
+    /// Sends the frames of `delivery` until the viewer disconnects, the delivery ends or the hub
     /// stops.
     pub async fn run(mut self, delivery: &mut impl Delivery) {
         let stopping = self.stopping.clone();
@@ -117,12 +117,12 @@ impl FrameSender {
         }
     }
 
-    /// Sends frames until there is something else to do.
+    /// Sends frames until another event must be handled.
     ///
-    /// While a message is being written, the rest of it goes first. Then the delivery's own
-    /// texts, which bounds them, because nothing is read before they are sent; then messages
-    /// of the viewer and rare events; then frames. Only a frame that is published while the
-    /// task is already woken for something else may overtake it.
+    /// The order is: the rest of a message that is being written; the delivery's texts, which
+    /// bounds their number, because nothing is read before they are sent; messages of the viewer
+    /// and rare events; frames. Only a frame that is published while the task is already woken for
+    /// another event may overtake that event.
     fn poll(
         &mut self,
         delivery: &mut impl Delivery,
@@ -131,13 +131,13 @@ impl FrameSender {
     ) -> Poll<Interruption> {
         self.socket.stop_direct_write(delivery.ready(), self.form);
         self.wake_flag.observe(cx);
-        // First, because cameras end with the hub, and the viewer is told the cause.
+        // First, because cameras end when the hub stops, and the viewer must get the real cause.
         if let Some(wake_flag) = self.wake_flag.fired()
             && stopped
                 .poll(&mut Context::from_waker(&wake_flag))
                 .is_ready()
         {
-            return Poll::Ready(Interruption::End(1001, "the hub stops"));
+            return Poll::Ready(Interruption::End(1001, "the hub is stopping"));
         }
         loop {
             if ready!(self.socket.poll_written(cx)).is_err() {
@@ -154,7 +154,7 @@ impl FrameSender {
                 if let Poll::Ready(interruption) = self.poll_rare(delivery, rare) {
                     return Poll::Ready(interruption);
                 }
-                // While a message is being written not all of it was polled.
+                // While a message is being written, not every event was polled.
                 if self.socket.is_idle() {
                     self.wake_flag.clear();
                 }
@@ -184,7 +184,7 @@ impl FrameSender {
         }
     }
 
-    /// Polls all that is not a frame.
+    /// Polls everything except frames.
     fn poll_rare(
         &mut self,
         delivery: &mut impl Delivery,
@@ -224,9 +224,9 @@ mod tests {
     use tokio_tungstenite::tungstenite::Message as Received;
     use tokio_tungstenite::tungstenite::protocol::Role;
 
-    /// Gives what it is told, one message for each time that it is raised.
+    /// Provides the given texts, and one message each time it is enqueued.
     #[derive(Default)]
-    struct Told {
+    struct Scripted {
         ready: Arc<Ready>,
         texts: VecDeque<String>,
         end: bool,
@@ -234,7 +234,7 @@ mod tests {
         rare: Arc<AtomicUsize>,
     }
 
-    impl Delivery for Told {
+    impl Delivery for Scripted {
         fn ready(&self) -> &Ready {
             &self.ready
         }
@@ -245,7 +245,7 @@ mod tests {
 
         fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Next> {
             if self.end {
-                return Poll::Ready(Next::End(1000, "the camera is gone"));
+                return Poll::Ready(Next::End(1000, "the camera was removed"));
             }
             ready!(self.ready.poll_next(cx));
             self.sent.fetch_add(1, SeqCst);
@@ -262,16 +262,16 @@ mod tests {
         }
     }
 
-    /// With a clock that stands still no publisher has written for too long.
-    struct Still;
+    /// A clock that does not advance, so that no publisher exceeds its time for writing.
+    struct StoppedClock;
 
-    impl Clock for Still {
+    impl Clock for StoppedClock {
         fn now(&self) -> Timestamp {
             Timestamp(1)
         }
     }
 
-    /// Gives the frames of one stream, and counts those that the task took.
+    /// Provides the frames of one stream, and counts those that the task takes.
     struct Followed {
         follower: Follower,
         taken: Arc<AtomicUsize>,
@@ -332,17 +332,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_viewer_is_told_that_the_hub_stops_before_its_cameras_end() {
+    async fn a_stopping_hub_takes_precedence_over_the_end_of_a_camera() {
         let front = front();
         for (stops, expected) in [(false, 1000), (true, 1001)] {
             if stops {
                 front.stopping.cancel();
             }
-            let told = Told {
+            let delivery = Scripted {
                 end: true,
-                ..Told::default()
+                ..Scripted::default()
             };
-            let (mut client, served) = serve(&front, Form::Bare, told).await;
+            let (mut client, served) = serve(&front, Form::Bare, delivery).await;
             assert_eq!(code(next(&mut client).await), expected);
             drop(client);
             served.await.expect("served");
@@ -351,15 +351,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn texts_go_before_frames() {
+    async fn texts_are_sent_before_frames() {
         let front = front();
-        let told = Told::default();
-        told.ready.enqueue(0);
-        let told = Told {
+        let delivery = Scripted::default();
+        delivery.ready.enqueue(0);
+        let delivery = Scripted {
             texts: ["one".to_owned(), "two".to_owned()].into(),
-            ..told
+            ..delivery
         };
-        let (mut client, _served) = serve(&front, Form::Bare, told).await;
+        let (mut client, _served) = serve(&front, Form::Bare, delivery).await;
         assert_eq!(next(&mut client).await, Received::text("one"));
         assert_eq!(next(&mut client).await, Received::text("two"));
         assert_eq!(next(&mut client).await, Received::binary(&b"frame"[..]));
@@ -369,7 +369,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_binary_message_closes_the_socket() {
-        let (mut client, served) = serve(&front(), Form::Bare, Told::default()).await;
+        let (mut client, served) = serve(&front(), Form::Bare, Scripted::default()).await;
         client.send(Received::binary(&b""[..])).await.expect("sent");
         assert_eq!(code(next(&mut client).await), 1003);
         drop(client);
@@ -378,38 +378,38 @@ mod tests {
 
     #[tokio::test]
     async fn rare_events_are_not_polled_for_each_frame() {
-        let told = Told::default();
-        let ready = told.ready.clone();
-        let (sent, rare) = (told.sent.clone(), told.rare.clone());
-        let (mut client, _served) = serve(&front(), Form::Bare, told).await;
+        let delivery = Scripted::default();
+        let ready = delivery.ready.clone();
+        let (sent, rare) = (delivery.sent.clone(), delivery.rare.clone());
+        let (mut client, _served) = serve(&front(), Form::Bare, delivery).await;
         for _ in 0..100 {
             ready.enqueue(0);
             assert_eq!(next(&mut client).await, Received::binary(&b"frame"[..]));
         }
         assert_eq!(sent.load(SeqCst), 100);
         let polled = rare.load(SeqCst);
-        client.send(Received::text("heard")).await.expect("sent");
-        assert_eq!(next(&mut client).await, Received::text("heard"));
+        client.send(Received::text("hello")).await.expect("sent");
+        assert_eq!(next(&mut client).await, Received::text("hello"));
         assert!(polled < 5, "{polled}");
-        assert!(rare.load(SeqCst) > polled, "what comes rings the bell");
+        assert!(rare.load(SeqCst) > polled, "a message fires the wake flag");
     }
 
     #[tokio::test]
-    async fn a_frame_has_the_same_form_from_its_publisher_and_from_the_task() {
+    async fn a_direct_write_and_the_task_use_the_same_form() {
         let front = front();
-        let slot = Arc::new(Slot::new("cam", Arc::new(Still)));
+        let slot = Arc::new(Slot::new("cam", Arc::new(StoppedClock)));
         let taken = Arc::<AtomicUsize>::default();
         let followed = Followed {
             follower: Follower::new(slot.clone(), None),
             taken: taken.clone(),
         };
         let (mut client, _served) = serve(&front, Form::Plain, followed).await;
-        // The task takes the first. The publisher writes the second, and begins the third,
-        // which is more than the kernel takes at once. The task ends it, and takes the
-        // fourth, because the viewer is slow now.
+        // The task writes the first frame. The publisher writes the second, and begins the third,
+        // which is more than the kernel accepts at once. The task completes the third, and writes
+        // the fourth, because the viewer now counts as slow.
         let sizes = [(100, 1), (100, 1), (8 << 20, 1), (100, 2)];
         for (at, (len, by_task)) in sizes.into_iter().enumerate() {
-            // Until the task waits.
+            // Let the task run until it waits.
             for _ in 0..8 {
                 tokio::task::yield_now().await;
             }

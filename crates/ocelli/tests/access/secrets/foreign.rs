@@ -111,7 +111,7 @@ async fn assert_no_control_characters(format: &str) {
         request.push_str("Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n");
         crate::support::http::ask(at, &request).await;
     }
-    let refused = hub.wait_stderr("refused a camera that pushes", PATIENCE);
+    let refused = hub.wait_stderr("refused a device", PATIENCE);
     assert!(refused.is_some());
     for line in hub.stderr() {
         assert!(!line.contains(is_control), "{line:?}");

@@ -69,7 +69,7 @@ async fn files_are_reloaded_and_an_invalid_pair_keeps_the_old_one() {
     let line = hub
         .wait_stderr("it is not the key of", PATIENCE)
         .expect("it is logged");
-    assert!(line.contains("goes on being shown"), "{line}");
+    assert!(line.contains("previous certificate stays in use"), "{line}");
     assert_eq!(now_shown(&pair(&one)[0]).await.0, first);
     point(&two, &[1]);
     hub.wait_stderr("read again", PATIENCE)
@@ -118,9 +118,9 @@ fn an_invalid_pair_is_reported_and_read_again_when_it_changes() {
     write_pair(&cert, &key, "key");
     refused("it is not the key of");
     std::fs::write(&key, "rubbish").unwrap();
-    refused("key.pem can't be used: it holds nothing of the kind");
+    refused("key.pem can't be used: it contains no such item");
     std::fs::write(&cert, "").unwrap();
-    refused("cert.pem can't be used: it holds no certificate");
+    refused("cert.pem can't be used: it contains no certificate");
 
     write_pair(&cert, &key, "cert key");
     let (mut watch, _) = Watch::begin(files).unwrap();

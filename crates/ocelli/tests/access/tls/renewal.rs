@@ -88,15 +88,15 @@ async fn the_authority_stays_and_its_key_is_private() {
     };
     let write = |name: &str, text: &str| std::fs::write(dir.0.join("kept").join(name), text);
     write("ca.key", "").unwrap();
-    refused("ca.key can't be used: it is gone");
+    refused("ca.key can't be used: it is missing");
     write("ca.key", "rubbish").unwrap();
-    refused("ca.key can't be used: it is no private key");
+    refused("ca.key can't be used: it is not a private key");
     let foreign = rcgen::KeyPair::generate().unwrap().serialize_pem();
     write("ca.key", &foreign).unwrap();
     refused("ca.pem can't be used");
     write("ca.key", &key).unwrap();
     write("ca.pem", "rubbish").unwrap();
-    refused("ca.pem can't be used: it is no certificate");
+    refused("ca.pem can't be used: it is not a certificate");
     // A start that was interrupted before the certificate was written.
     std::fs::remove_file(dir.0.join("kept/ca.pem")).unwrap();
     drop(start());

@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
-# Attacks a hub: first single hostile peers, over plain and TLS connections, beside cameras,
-# a viewer and /health; then crowds of connections and a full disk, with a small file system
-# as the hub's directory. It takes about 15 minutes in a network namespace of its own, which
-# nothing leaves. ARGS="--only rtsp,pings" runs the attacks whose family or name contains one
-# of these ("siege" is the second part); ARGS="--seconds 30" makes the second part longer.
+# Attacks a hub: first single hostile peers, over plain and TLS connections, next to cameras,
+# a viewer and /health; then thousands of connections and a full disk, with a small file system
+# as the hub's directory. It takes about 15 minutes in a separate network namespace, which no
+# traffic leaves. ARGS="--only rtsp,pings" runs the attacks whose family or name contains one
+# of these words ("siege" is the second part); ARGS="--seconds 30" lengthens the second part.
 # shellcheck source=scripts/common.sh
 . "$(dirname "$0")/common.sh"
 
 if [ "${1:-}" = inside ]; then
     shift
     ip link set lo up
-    # Every one of them is this machine: attackers come from many addresses.
+    # Attackers use many addresses; all of them are local.
     ip route add local 10.77.0.0/16 dev lo
     mount -t tmpfs -o size=6m none "$1"
     program=$2 hub=$3
@@ -20,10 +20,10 @@ fi
 
 scripts/setup.sh test
 unshare -rnm true 2>/dev/null ||
-    fail "this needs user, network and mount namespaces (unshare -rnm): root may make them, and other users where the kernel allows it."
-# Ten thousand connections have two ends, here in two programs.
+    fail "this needs user, network and mount namespaces (unshare -rnm). Run it as root, or allow unprivileged user namespaces in the kernel."
+# Ten thousand connections, with one end in each of two programs.
 [ "$(ulimit -Hn)" = unlimited ] || [ "$(ulimit -Hn)" -ge 12000 ] ||
-    fail "this needs 12000 open files; ulimit -Hn says $(ulimit -Hn). Raise it (as root: ulimit -Hn 65536) and start again."
+    fail "this needs 12000 open files, but ulimit -Hn is $(ulimit -Hn). Raise it (as root: ulimit -Hn 65536) and run this again."
 scripts/build.sh
 cargo build --release --locked -p ocelli-bench
 split_args

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What one tab of a real Chromium paints of many cameras, how old that is, and what it
-# costs. TAB_SECONDS=30 makes each case longer; TAB_WRITE=docs/benchmarks.md keeps the table.
+# Measures many cameras in one tab of a real Chromium: frame rate, age of the pictures and CPU.
+# TAB_SECONDS=30 lengthens each case; TAB_WRITE=docs/benchmarks.md writes the table there.
 # shellcheck source=scripts/common.sh
 . "$(dirname "$0")/common.sh"
 

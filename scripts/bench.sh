@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The benchmarks: the hub, the bare loop and go2rtc, side by side in one run.
-# `ARGS="--write docs/benchmarks.md"` keeps the tables and the plot; `--help` lists the rest.
+# The benchmarks: compares the hub, the bare loop and go2rtc in one run.
+# `ARGS="--write docs/benchmarks.md"` writes the tables and the plot; `--help` lists all options.
 # shellcheck source=scripts/common.sh
 . "$(dirname "$0")/common.sh"
 
@@ -13,12 +13,12 @@ directory=$(cd "$directory" && pwd)
 
 go2rtc=1.9.14
 peer=$directory/go2rtc-$go2rtc/go2rtc
-# fetch_go2rtc: builds it where a Go of its age is here. Some module proxies serve a version
-# and no list of versions, which `go install` wants to see; its sources are enough.
+# fetch_go2rtc: builds go2rtc with a recent Go. Some module proxies serve a version but not the
+# list of versions that `go install` requests; then it is built from the module's sources.
 fetch_go2rtc() {
     local sources
     mkdir -p "${peer%/*}"
-    # Its packages hold C that is compiled for none of them.
+    # Some of its packages contain C code that the build does not need.
     export CGO_ENABLED=0
     GOBIN=${peer%/*} go install "github.com/AlexxIT/go2rtc@v$go2rtc" && return
     sources=$(cd "${peer%/*}" && go mod download -json "github.com/AlexxIT/go2rtc@v$go2rtc" |
@@ -32,10 +32,10 @@ case " ${args[*]} " in
         :
     elif ! command -v go >/dev/null ||
         ! go version | grep -Eq ' go(1\.(2[4-9]|[3-9][0-9])|[2-9])'; then
-        say "note: without go2rtc, for there is no Go 1.24 or later here to build it."
+        say "note: skipping go2rtc, because building it needs Go 1.24 or later."
         peer=
     elif ! fetch_go2rtc; then
-        say "note: without go2rtc $go2rtc, which could not be built."
+        say "note: skipping go2rtc $go2rtc, because it could not be built."
         peer=
     fi
     ;;

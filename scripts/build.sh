@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The release binary, with the browser part inside.
+# Builds the release binary, with the browser part embedded.
 # shellcheck source=scripts/common.sh
 . "$(dirname "$0")/common.sh"
 

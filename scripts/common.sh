@@ -1,11 +1,11 @@
 # shellcheck shell=bash
-# What the scripts share. Sourced, not run; leaves the caller in the
+# Functions shared by the scripts. Sourced, not run; changes to the
 # repository's root.
 
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-# Rust installed by rustup is not on the PATH of a shell that was open before.
+# A shell that was open before rustup installed Rust does not have it on its PATH.
 if ! command -v cargo >/dev/null && [ -x "$HOME/.cargo/bin/cargo" ]; then
     PATH="$HOME/.cargo/bin:$PATH"
 fi
@@ -17,8 +17,8 @@ fail() {
     exit 1
 }
 
-# Splits ARGS at spaces into the array `args`, reading no quotes, globs or
-# shell characters in it: a camera's address may contain any of them.
+# Splits ARGS at spaces into the array `args`, without interpreting quotes,
+# globs or shell characters: a camera's address may contain any of them.
 split_args() {
     set -f
     # shellcheck disable=SC2206,SC2034
@@ -28,13 +28,13 @@ split_args() {
 
 require_rust() {
     command -v cargo >/dev/null ||
-        fail "Rust is missing. Install it from https://rustup.rs and start again."
+        fail "Rust is missing. Install it from https://rustup.rs and run this again."
 }
 
 require_node() {
     { command -v node && command -v npm; } >/dev/null ||
-        fail "Node.js is missing. Install Node.js 20.19 or later (with npm) from https://nodejs.org and start again."
-    # Vite asks for it.
+        fail "Node.js is missing. Install Node.js 20.19 or later (with npm) from https://nodejs.org and run this again."
+    # Vite requires this version.
     node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || (a === 20 && b >= 19) ? 0 : 1)' ||
-        fail "Node.js $(node --version) is too old: 20.19 or later is needed."
+        fail "Node.js $(node --version) is too old. Install 20.19 or later from https://nodejs.org."
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What a reviewer would otherwise say. Changes nothing.
+# Runs all linters and format checks. Changes no files.
 # shellcheck source=scripts/common.sh
 . "$(dirname "$0")/common.sh"
 
@@ -12,11 +12,11 @@ cargo fmt --manifest-path fuzz/Cargo.toml --check
 scripts/web.sh
 (cd web && npm run check)
 cargo clippy --workspace --all-targets --locked -- -D warnings
-# No import loop, and no crate that uses one above it.
+# No import loops, and no crate uses a crate above it.
 cargo test --quiet -p ocelli-testkit --test layers --locked
 if command -v shellcheck >/dev/null; then
     shellcheck -x scripts/*.sh .ci/run
 else
-    say "note: shellcheck is not installed; the shell scripts were only parsed."
+    say "note: shellcheck is not installed; the shell scripts are only parsed."
     for script in scripts/*.sh .ci/run; do bash -n "$script"; done
 fi

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Holds the HTTP interface to its own description: schemathesis calls every
-# operation with good and bad input and checks the answers.
+# Tests the HTTP API against its description: schemathesis calls every
+# operation with valid and invalid input and checks the responses.
 #
-# Some calls make the hub connect to what they name, and a fuzzer names
-# anything. So both run in a network namespace that has nothing but a loopback
-# interface.
+# Some calls make the hub connect to an address in their input, and a fuzzer
+# sends arbitrary addresses. Both therefore run in a network namespace with
+# only a loopback interface.
 # shellcheck source=scripts/common.sh
 . "$(dirname "$0")/common.sh"
 
@@ -12,7 +12,7 @@ readonly version=4.32.5
 readonly python=target/python
 
 if [ "${1:-}" != inside ]; then
-    [ -n "${OCELLI_BIN:-}" ] || fail "OCELLI_BIN names no binary; use make test-api"
+    [ -n "${OCELLI_BIN:-}" ] || fail "OCELLI_BIN is not set to the path of the hub; use make test-api"
     if [ "$("$python/bin/st" --version 2>/dev/null)" != "st, version $version" ]; then
         /usr/bin/python3 -m venv "$python"
         "$python/bin/pip" install --quiet --disable-pip-version-check "schemathesis==$version"
@@ -45,4 +45,4 @@ address=$(sed -n 's/^listening on //p' "$place/out")
     --phases examples,coverage,fuzzing --max-examples "${EXAMPLES:-15}" --seed 1 --generation-database none \
     --request-timeout 20 --no-color ||
     { tail -20 "$place/log" >&2; exit 1; }
-kill -0 "$hub" || { cat "$place/log" >&2; fail "the hub has ended"; }
+kill -0 "$hub" || { cat "$place/log" >&2; fail "the hub ended during the test"; }

@@ -1,19 +1,19 @@
 #!/usr/bin/env bash
-# Installs what is missing to run (`setup.sh run`) or to test (`setup.sh
-# test`), and nothing that is there. Says what it will install before it does.
-# Rust and Node.js are not its business: the other scripts ask for them.
+# Installs the packages that are missing for running (`setup.sh run`) or testing
+# (`setup.sh test`). Lists them before it installs them. Does not install Rust
+# and Node.js: the other scripts check for those.
 # shellcheck source=scripts/common.sh
 . "$(dirname "$0")/common.sh"
 
 purpose=${1:-run}
 missing=()
 
-# need_command COMMAND PACKAGE…: the packages, if the command is not there.
+# need_command COMMAND PACKAGE…: adds the packages if the command is missing.
 need_command() {
     command -v "$1" >/dev/null || missing+=("${@:2}")
 }
 
-# need_package PACKAGE…: those Debian does not have installed.
+# need_package PACKAGE…: adds the packages that are not installed.
 need_package() {
     local package
     for package in "$@"; do
@@ -23,11 +23,11 @@ need_package() {
 }
 
 need_command ffmpeg ffmpeg
-# Some of the crates compile C.
+# Some crates compile C.
 need_command cc gcc libc6-dev
 case $(uname -m) in
 x86_64 | aarch64) ;;
-*) need_command cmake cmake ;; # TLS is built by cmake on the rarer processors
+*) need_command cmake cmake ;; # the TLS library needs cmake on other architectures
 esac
 
 case $purpose in
@@ -38,14 +38,14 @@ test)
     need_command curl curl
     need_command nc netcat-openbsd
     need_command openssl openssl
-    # The boards' program is compiled for this machine and run against the hub.
+    # The firmware of the boards is compiled for this machine and run against the hub.
     need_command g++ g++
     need_command ip iproute2
     need_command unshare util-linux
     [ -e "/usr/lib/$(uname -m)-linux-gnu/faketime/libfaketime.so.1" ] || missing+=(libfaketime)
     need_command certutil libnss3-tools
     need_command cvlc vlc-bin vlc-plugin-base
-    # Debian keeps these where only root's PATH looks.
+    # Debian installs these in /usr/sbin, which is only on root's PATH.
     [ -x /usr/sbin/nginx ] || need_command nginx nginx-light
     [ -x /usr/sbin/haproxy ] || need_command haproxy haproxy
     need_command caddy caddy
@@ -54,7 +54,7 @@ test)
             python3-gi python3-venv python3-prometheus-client python3-websockets \
             gstreamer1.0-plugins-{base,good,bad,ugly} gstreamer1.0-libav
     else
-        say "note: the tests also need GStreamer's RTSP server with Python's gi, and Python's websockets; not checked, for this is not Debian."
+        say "note: the tests also need GStreamer's RTSP server with Python's gi, and Python's websockets. This is not checked, because this system is not Debian."
     fi
     ;;
 *) fail "usage: $0 run|test" ;;
@@ -66,7 +66,7 @@ fi
 
 mapfile -t missing < <(printf '%s\n' "${missing[@]}" | sort -u)
 command -v apt-get >/dev/null ||
-    fail "missing: ${missing[*]} (Debian's names). There is no apt-get here: install them in this system's way and start again."
+    fail "missing: ${missing[*]} (Debian's names). This system has no apt-get: install them with its package manager and run this again."
 
 as_root=()
 if [ "$(id -u)" -ne 0 ]; then
@@ -75,9 +75,9 @@ if [ "$(id -u)" -ne 0 ]; then
     as_root=(sudo)
 fi
 
-say "Missing, and now installed with ${as_root[*]:+sudo }apt-get:"
+say "Installing these missing packages with ${as_root[*]:+sudo }apt-get:"
 printf '  %s\n' "${missing[@]}"
 as_root+=(env DEBIAN_FRONTEND=noninteractive)
-# A list of packages that cannot be refreshed may still be good enough.
-"${as_root[@]}" apt-get update -q || say "note: the package lists could not be refreshed; trying with those that are here."
+# If the package lists cannot be refreshed, the present ones may still work.
+"${as_root[@]}" apt-get update -q || say "note: the package lists could not be refreshed; using the present ones."
 "${as_root[@]}" apt-get install -y -q --no-install-recommends "${missing[@]}"

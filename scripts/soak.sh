@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Everything at once with a fault every few seconds; 20 minutes, or ARGS="--minutes 3".
-# Its hub has a small file system of its own, so that a full disk is nobody else's.
+# The soak test: all features at once with a fault every few seconds, for 20 minutes or
+# ARGS="--minutes 3". The hub has a small separate file system, so that a full disk affects
+# only the hub.
 # shellcheck source=scripts/common.sh
 . "$(dirname "$0")/common.sh"
 
@@ -12,7 +13,7 @@ fi
 
 scripts/setup.sh test
 unshare -rm true 2>/dev/null ||
-    fail "this needs user and mount namespaces (unshare -rm): root may make them, and other users where the kernel allows it."
+    fail "this needs user and mount namespaces (unshare -rm). Run it as root, or allow unprivileged user namespaces in the kernel."
 scripts/build.sh
 cargo build --release --locked -p ocelli-bench
 split_args
@@ -21,7 +22,7 @@ faketime=(/usr/lib/*/faketime/libfaketime.so.1)
 if [ -e "${faketime[0]}" ]; then
     args+=(--faketime "${faketime[0]}")
 else
-    say "note: without steps of the clock, for libfaketime is not installed."
+    say "note: skipping clock steps, because libfaketime is not installed."
 fi
 here=$(mktemp -d)
 trap 'rmdir "$here"' EXIT

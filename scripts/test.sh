@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# All tests, or one part of them: `test.sh [all|rust|web|api|e2e]`. Each part has
-# a heading and its time; the first failure ends it.
+# Runs all tests or one part of them: `test.sh [all|rust|web|api|e2e]`. Prints a
+# heading and the time of each part; stops at the first failure.
 #
-# The browser tests drive the binary that `cargo test` has just built, so the
-# tree is compiled once for clippy, which only checks, and once for the tests.
+# The browser tests use the binary that `cargo test` has just built. The tree is
+# thus compiled once for clippy, which only checks, and once for the tests.
 # shellcheck source=scripts/common.sh
 . "$(dirname "$0")/common.sh"
 
@@ -23,7 +23,7 @@ finish() {
     if [ "$status" -eq 0 ]; then
         printf 'all passed in %d s\n' $((SECONDS - started))
     else
-        # What failed is far up by now, and a machine that runs this shows the end.
+        # The failure is far up in the output by now, and CI shows only the end.
         failures
         printf 'FAILED: %s (exit %d, after %d s)\n' "${current:-preparation}" "$status" $((SECONDS - started)) >&2
     fi
@@ -32,7 +32,7 @@ finish() {
 }
 trap finish EXIT
 
-# The lines of the part that failed that say which tests, and why.
+# Prints the lines of the failed part that name the tests and the errors.
 failures() {
     sed 's/\x1b\[[0-9;]*m//g' "$log" |
         grep -aE '^test .* FAILED$|panicked at |^ *FAIL |AssertionError|^ *(Timeout|Type|Reference)?Error: |^error(\[|:)|^[^ :]+:[0-9]+: prose: ' |
@@ -56,12 +56,12 @@ in_web() { (cd web && "$@"); }
 
 rust_tests() {
     split_args
-    # ARGS is cargo's; the tests and their children have no use for it.
+    # ARGS is for cargo only, not for the tests and their child processes.
     env -u ARGS -u MAKEFLAGS -u MFLAGS cargo test --workspace --locked --no-fail-fast "${args[@]}"
 }
 
-# The binary that the Rust tests drive. It is there when they have just run, and
-# built alone its libraries would be compiled once more, with fewer features.
+# Sets OCELLI_BIN to the binary of the Rust tests. After they have run, the binary
+# exists; building it separately would compile its libraries again, with fewer features.
 binary() {
     [ "$what" = all ] || cargo build --locked -p ocelli
     local directory=${CARGO_TARGET_DIR:-target}
@@ -79,8 +79,8 @@ e2e() {
     in_web npm run e2e
 }
 
-# What a frame costs as a multiple of the bare loop, of the binary that was tested: it
-# tells a hub that copies or queues, on a busy machine too. `make bench` tells how fast.
+# The cost of a frame as a multiple of the bare loop, for the tested binary. It detects
+# a hub that copies or queues, also on a busy machine. `make bench` measures the speed.
 ratios() {
     binary
     cargo build --locked -p ocelli-bench
@@ -93,7 +93,7 @@ prose() {
     scripts/prose.sh
 }
 
-# websocat, a WebSocket client for devices' tests, which Debian has not.
+# websocat, a WebSocket client for the tests of devices. Debian has no package of it.
 install_websocat() {
     [ -x target/websocat/bin/websocat ] || command -v websocat >/dev/null ||
         cargo install --quiet --locked --root target/websocat --target-dir target/websocat/build \
@@ -102,7 +102,7 @@ install_websocat() {
 
 require_rust
 require_node
-part "what the tests need" scripts/setup.sh test
+part "packages for the tests" scripts/setup.sh test
 
 case $what in
 all | rust | web | api | e2e) ;;
@@ -130,12 +130,12 @@ if [ "$what" = all ] || [ "$what" = rust ]; then
     part "Rust tests" rust_tests
 fi
 if [ "$what" = all ] || [ "$what" = api ]; then
-    part "the HTTP interface held to its description" api
+    part "HTTP API against its description" api
 fi
 if [ "$what" = all ] || [ "$what" = e2e ]; then
-    part "tests in a browser" e2e
+    part "browser tests" e2e
 fi
 if [ "$what" = all ]; then
-    part "the cost of a frame beside the bare loop" ratios
+    part "cost of a frame compared with the bare loop" ratios
 fi
 current=

@@ -7,15 +7,15 @@ namespace ocelli {
 namespace {
 
 constexpr uint32_t kSecond = 1000;
-// The waits after a connection that broke off, one after the other.
+// The reconnect delays after successive lost connections, in seconds.
 constexpr uint32_t kBackoff[] = {1, 2, 4, 8, 15, 30, 60};
 constexpr uint32_t kBackoffSteps = sizeof kBackoff / sizeof *kBackoff;
-// A connection that was good for so long has earned the shortest wait again.
+// A connection that lasted this long resets the backoff.
 constexpr uint32_t kGood = 60 * kSecond;
-// Until somebody has mended the key or the hub's settings.
+// Delays for errors that need a change of the key or the hub's settings.
 constexpr uint32_t kWrongKey = 300 * kSecond;
 constexpr uint32_t kNotNow = 60 * kSecond;
-// Another device has this one's key and came later: it has the place.
+// Another device connected later with the same key; it keeps the connection.
 constexpr uint32_t kYield = 120 * kSecond;
 constexpr uint32_t kMostCompression = 30;
 
@@ -31,10 +31,10 @@ constexpr Word kWords[] = {
     {"rate_limited", Reason::RateLimited},     {"not_jpeg", Reason::NotJpeg},
 };
 
-// Whether `now` is at or after `then`, on a clock that goes round.
+// Whether `now` is at or after `then`, on a clock that wraps around.
 bool reached(uint32_t now, uint32_t then) { return static_cast<int32_t>(now - then) >= 0; }
 
-// A piece of a message.
+// A slice of a message.
 struct Piece {
   const char* begin = nullptr;
   std::size_t length = 0;
@@ -43,7 +43,7 @@ struct Piece {
   }
 };
 
-// Skips a string; `at` stands behind its opening quote, the result behind its end.
+// Skips a string. `at` is after its opening quote, the result after its closing quote.
 const char* string_end(const char* at, const char* end) {
   for (; at < end; ++at) {
     if (*at == '\\') {
@@ -56,7 +56,7 @@ const char* string_end(const char* at, const char* end) {
 }
 
 // The value of a field of the outermost object: a string without its quotes, or a
-// number. The hub's messages hold nothing else that matters here.
+// number. Other values of the hub's messages are not needed here.
 Piece field(const char* message, std::size_t length, const char* name) {
   const char* at = message;
   const char* const end = message + length;
@@ -129,7 +129,7 @@ const char* name(Reason reason) {
 Device::Device(const Settings& settings, uint32_t seed)
     : settings_(settings), random_(seed == 0 ? 1 : seed) {}
 
-// Half to one and a half of it.
+// A random time between 50 % and 150 % of `wait`.
 uint32_t Device::jittered(uint32_t wait) {
   random_ ^= random_ << 13;
   random_ ^= random_ >> 17;
@@ -233,7 +233,7 @@ void Device::sent(uint32_t now) {
   ++sent_;
   const uint32_t interval = frame_interval();
   next_frame_ += interval;
-  // A device that was held up does not catch up: late pictures are of no use.
+  // A delayed device does not catch up: late frames have no value.
   if (reached(now, next_frame_)) {
     next_frame_ = now + interval;
   }

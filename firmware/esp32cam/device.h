@@ -1,8 +1,8 @@
-// What a device that pushes JPEG to Ocelli does and when, in plain C++17: no
-// Arduino, no socket, no clock of its own. The sketch and the test on a computer
-// both drive it: they tell it what happened and the time, and ask what to do.
+// Protocol logic of a device that pushes JPEG to Ocelli, in plain C++17 without
+// Arduino, sockets or a clock. The sketch and the test on a computer both drive
+// it: they pass it events with the time, and query the next action.
 //
-// What does not belong here: the camera, the network, and how a message is framed.
+// The camera, the network and the framing of messages do not belong here.
 #pragma once
 
 #include <cstddef>
@@ -10,25 +10,25 @@
 
 namespace ocelli {
 
-// How a device is set up. All times are in ms.
+// Settings of a device. All times are in ms.
 struct Settings {
-  // Frames a second that the device would like to send; the hub may allow fewer.
+  // Desired frames a second; the hub may allow fewer.
   uint32_t fps = 8;
-  // How often it tells of itself.
+  // Interval of stats messages.
   uint32_t stats_interval = 30000;
-  // How long it waits for `ready` once it is connected.
+  // Maximum wait for `ready` after connecting.
   uint32_t ready_timeout = 10000;
 };
 
 enum class State {
   Disconnected,  // not connected; see Device::may_connect
-  Waiting,       // connected, not yet told that it may send
-  Ready,         // it may send
+  Waiting,       // connected, waiting for `ready`
+  Ready,         // may send frames
 };
 
-// Why the hub sent the device away, as its error message has it.
+// Reason for a disconnect, from the hub's error message.
 enum class Reason {
-  None,           // the connection broke off without a word
+  None,           // the connection was lost without an error message
   InvalidKey,     // 4401
   NotEnabled,     // 4403
   QuotaExceeded,  // 4403
@@ -42,27 +42,27 @@ enum class Reason {
 
 class Device {
  public:
-  // `seed` differs from board to board, so that a fleet does not come back in step.
+  // `seed` differs between boards, so that a fleet does not reconnect in step.
   Device(const Settings& settings, uint32_t seed);
 
-  // What happened.
+  // Events.
   void connected(uint32_t now);
   void text(const char* message, std::size_t length, uint32_t now);
   void disconnected(uint32_t now);
-  // A frame was sent whole.
+  // A frame was sent completely.
   void sent(uint32_t now);
 
-  // What to do.
-  // Whether it may connect now; only asked while disconnected.
+  // Actions.
+  // Whether it may connect now; false unless disconnected.
   bool may_connect(uint32_t now) const;
-  // Whether to hang up: the hub is connected but does not say `ready`.
+  // Whether to disconnect because `ready` did not arrive in time.
   bool give_up(uint32_t now) const;
   // Whether the next frame is due.
   bool frame_due(uint32_t now) const;
-  // Whether a frame of this size may be sent. One that is too large asks for a
-  // stronger compression; see `compression`.
+  // Whether a frame of this size may be sent. A frame that is too large increases
+  // `compression`.
   bool fits(std::size_t bytes);
-  // Writes the next stats message when it is due; its length, else 0.
+  // Writes the next stats message if it is due. Returns its length, otherwise 0.
   std::size_t stats(char* buffer, std::size_t capacity, int rssi, uint32_t heap_free,
                     uint32_t now);
 
@@ -70,9 +70,9 @@ class Device {
   Reason reason() const { return reason_; }
   uint32_t max_fps() const { return max_fps_; }
   uint32_t max_frame_bytes() const { return max_frame_bytes_; }
-  // How long it waits before it may connect again.
+  // Delay before it may connect again.
   uint32_t wait() const { return wait_; }
-  // By how much pictures should be compressed more than they were at the start.
+  // Increase of the JPEG quality number (stronger compression) over the initial value.
   uint32_t compression() const { return compression_; }
 
  private:
@@ -85,16 +85,16 @@ class Device {
   Reason reason_ = Reason::None;
   uint32_t max_fps_ = 0;
   uint32_t max_frame_bytes_ = 0;
-  uint32_t since_ = 0;       // when the state was entered
-  uint32_t wait_ = 0;        // before the next connection
-  uint32_t step_ = 0;        // of the backoff
-  uint32_t next_frame_ = 0;  // when it is due
+  uint32_t since_ = 0;       // time at which the state was entered
+  uint32_t wait_ = 0;        // delay before the next connection
+  uint32_t step_ = 0;        // index into the backoff delays
+  uint32_t next_frame_ = 0;  // time at which the next frame is due
   uint32_t last_stats_ = 0;
   uint32_t sent_ = 0;  // since the last stats
   uint32_t compression_ = 0;
 };
 
-// The name of a reason, as the hub has it.
+// The name of a reason in the protocol.
 const char* name(Reason reason);
 
 }  // namespace ocelli

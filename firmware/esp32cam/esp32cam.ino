@@ -1,8 +1,8 @@
-// Ocelli on an AI-Thinker ESP32-CAM: sends its pictures to a hub, and keeps coming back.
+// Ocelli on an AI-Thinker ESP32-CAM: sends frames to a hub and reconnects automatically.
 //
 // Needs the ESP32 core for Arduino and the library "WebSockets" by Markus Sattler
-// (Links2004/arduinoWebSockets). Fill in settings.h first. What is sent and when is
-// decided in device.cpp; here are the camera, the radio and the socket.
+// (Links2004/arduinoWebSockets). Fill in settings.h first. device.cpp decides what is sent
+// and when; this file contains the camera, Wi-Fi and the socket.
 
 #include <Arduino.h>
 #include <WebSocketsClient.h>
@@ -22,17 +22,17 @@ constexpr uint32_t kFps = 8;
 constexpr framesize_t kFrameSize = FRAMESIZE_VGA;
 constexpr uint32_t kFps = 12;
 #endif
-// 0 is best and largest, 63 worst and smallest.
+// JPEG quality number: 0 is the best and largest, 63 the worst and smallest.
 constexpr int kQuality = 12;
 constexpr int kWorstQuality = 40;
 
-// The heartbeat: a ping every 15 s, 3 s for its answer, gone after two that are missed.
+// Heartbeat: a ping every 15 s, 3 s for the pong, disconnected after two missed pongs.
 constexpr uint32_t kPing = 15000;
 constexpr uint32_t kPong = 3000;
 constexpr uint8_t kMissed = 2;
-// The library tries again by itself after this; when it may, device.cpp decides.
+// Reconnect interval of the library; device.cpp decides when it may connect.
 constexpr unsigned long kReconnect = 500;
-// A certificate is good from a day to a day, so the board has to know today's.
+// Certificates have a validity period, so the board needs the present time.
 constexpr time_t kClockIsSet = 1700000000;
 
 WebSocketsClient web_socket;
@@ -64,7 +64,7 @@ bool start_camera() {
   config.pixel_format = PIXFORMAT_JPEG;
   config.frame_size = kFrameSize;
   config.jpeg_quality = kQuality;
-  // Two buffers, and always the latest: what is sent is never an old picture.
+  // Two buffers and the latest frame only, so that old frames are never sent.
   config.fb_count = 2;
   config.fb_location = CAMERA_FB_IN_PSRAM;
   config.grab_mode = CAMERA_GRAB_LATEST;
@@ -78,9 +78,9 @@ void on_event(WStype_t type, uint8_t* payload, size_t length) {
       device->connected(now);
       break;
     case WStype_DISCONNECTED:
-      // It comes for every attempt that fails, too.
+      // Also called for every failed attempt.
       device->disconnected(now);
-      // The library keeps the close code to itself; the message before it has the reason.
+      // The library does not expose the close code; the error message before it has the reason.
       Serial.printf("not connected (%s); next try in %lu ms\n", ocelli::name(device->reason()),
                     static_cast<unsigned long>(device->wait()));
       break;
@@ -110,7 +110,7 @@ void open_socket() {
   web_socket.enableHeartbeat(kPing, kPong, kMissed);
 }
 
-// Compresses as strongly as the hub's limit makes necessary.
+// Applies the compression that the hub's frame size limit requires.
 void follow_compression() {
   int wanted = kQuality + static_cast<int>(device->compression());
   if (wanted > kWorstQuality) {
@@ -150,12 +150,12 @@ void send_stats() {
 void setup() {
   Serial.begin(115200);
   if (!start_camera()) {
-    Serial.println("the camera does not start; is its ribbon in, and does the board have PSRAM?");
+    Serial.println("the camera did not start: check its ribbon cable, and that the board has PSRAM");
     delay(10000);
     ESP.restart();
   }
   WiFi.mode(WIFI_STA);
-  // Power saving holds frames back for up to 300 ms.
+  // Power saving delays frames by up to 300 ms.
   WiFi.setSleep(false);
   WiFi.setAutoReconnect(true);
   WiFi.begin(WIFI_SSID, WIFI_PASSWORD);
@@ -177,7 +177,7 @@ void setup() {
 void loop() {
   const uint32_t now = millis();
   if (device->state() == ocelli::State::Disconnected && !device->may_connect(now)) {
-    // Without its loop the library does not connect.
+    // The library connects only in its loop().
     delay(50);
     return;
   }

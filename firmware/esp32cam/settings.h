@@ -1,5 +1,5 @@
-// What you have to fill in. The dashboard and `POST /api/v1/apps/live/ws-ingest` give
-// you the key, once; keep this file to yourself when it holds yours.
+// Fill in these settings. The dashboard and `POST /api/v1/apps/live/ws-ingest` show the
+// key only once. Keep this file secret when it contains your key.
 #pragma once
 
 #define WIFI_SSID "your network"
@@ -11,15 +11,15 @@
 #define HUB_ROOM "cam1"
 #define HUB_KEY "wsk_…"
 
-// 1: encrypted (wss), the certificate checked against HUB_CA. 0: plain ws, for a
-// network of your own; anybody in it can then read the key and the pictures.
+// 1: encrypted (wss), with the certificate checked against HUB_CA. 0: plain ws, for a
+// trusted network; anyone in it can then read the key and the pictures.
 #ifndef HUB_TLS
 #define HUB_TLS 1
 #endif
 
 #if HUB_TLS
 #define HUB_PORT 443
-// The certificate of the authority that signed the hub's.
+// The certificate of the authority that signed the hub's certificate.
 static const char HUB_CA[] = R"(-----BEGIN CERTIFICATE-----
 paste it here
 -----END CERTIFICATE-----

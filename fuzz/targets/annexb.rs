@@ -1,5 +1,5 @@
-//! H.264 and H.265: an access unit is surveyed whatever is in it, and a bare stream gives the
-//! same units however it is cut, each byte in one of them.
+//! H.264 and H.265: surveying an access unit never panics, and a bare stream gives the same
+//! units however it is split, with each byte in one of them.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,5 +1,5 @@
-//! What ffmpeg writes, as SMJPEG and as AVI: the same pictures come however it is cut, and
-//! none is longer than what came.
+//! SMJPEG and AVI output of ffmpeg: the pictures are the same however the input is split, and
+//! none is longer than the input.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -17,7 +17,7 @@ fuzz_target!(|input: (u8, &[u8])| {
     assert!(whole.iter().flatten().sum::<usize>() <= bytes.len());
 });
 
-/// Gives so many bytes at once.
+/// A reader that returns at most the given number of bytes at once.
 struct Cut<'a>(&'a [u8], usize);
 
 impl AsyncRead for Cut<'_> {
@@ -38,7 +38,7 @@ fn budget() -> Budget {
     Budgets::default().budget(PeerKind::Program)
 }
 
-/// The lengths of the pictures of both.
+/// Returns the lengths of the pictures in both formats.
 fn pictures(bytes: &[u8], cut: usize) -> [Vec<usize>; 2] {
     let mut found = [Vec::new(), Vec::new()];
     finish(async {
@@ -54,7 +54,7 @@ fn pictures(bytes: &[u8], cut: usize) -> [Vec<usize>; 2] {
     found
 }
 
-/// Polls until it is ready: the input always is, and the budget after its turn.
+/// Polls `work` until it is ready. The input is always ready, and the budget after its turn.
 fn finish(work: impl Future<Output = ()>) {
     let mut work = pin!(work);
     let mut cx = Context::from_waker(Waker::noop());

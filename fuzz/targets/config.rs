@@ -1,4 +1,4 @@
-//! The configuration file: any text is read, or refused at a place that is in it.
+//! The configuration file: any text is accepted, or rejected with a position inside the text.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -8,6 +8,6 @@ fuzz_target!(|text: &str| {
     if let Err(error) = Config::parse(text)
         && let Some(span) = error.span
     {
-        assert!(text.get(span).is_some(), "a place outside of the text");
+        assert!(text.get(span).is_some(), "a position outside the text");
     }
 });

@@ -1,4 +1,4 @@
-//! What a program writes as bare H.264 or H.265: the same pictures come however it is cut.
+//! Bare H.264 or H.265 from a program: the pictures are the same however the input is split.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -12,6 +12,6 @@ fuzz_target!(|input: (bool, u8, &[u8])| {
     let whole = bare_pictures(codec, &[bytes]);
     assert_eq!(whole, bare_pictures(codec, &pieces));
     let total: usize = whole.iter().flatten().sum();
-    // Beyond what came stand only parameter sets again, in front of key frames.
+    // The output exceeds the input only by parameter sets repeated before key frames.
     assert!(total <= bytes.len() * (bytes.len() + 1));
 });

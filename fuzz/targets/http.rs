@@ -1,4 +1,4 @@
-//! What an HTTP camera answers: head, challenge and body are the same however they are cut.
+//! Responses of HTTP cameras: head, challenge and body are the same however the input is split.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,4 @@
-//! What a device says: a picture's outline, and numbers of itself.
+//! Messages of devices: the headers of a JPEG, and statistics.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

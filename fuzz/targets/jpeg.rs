@@ -1,5 +1,5 @@
-//! JPEG: a header is read wherever the bytes end, and a stream of pictures gives the
-//! same ones however it is cut.
+//! JPEG: reading a header never panics on truncated input, and a stream gives the same
+//! pictures however it is split.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,4 @@
-//! Multipart as cameras write it: the same parts come however the stream is cut.
+//! Multipart streams of cameras: the parts are the same however the stream is split.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,5 +1,5 @@
-//! H.264 and H.265: the size of an access unit is that of one of its parameter sets,
-//! and found whatever stands around them.
+//! H.264 and H.265: the size of an access unit is that of one of its parameter sets, and is
+//! found regardless of the surrounding data.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,8 +1,8 @@
-//! RTP packets of every codec: pictures come, or the stream is given up with its reason.
+//! RTP packets of every codec: they give pictures, or the stream ends with a reason.
 //!
-//! The first byte chooses the codec, the second is the length of its parameters, which come
-//! next. Packets follow, each behind its length and a byte that says whether it is marked,
-//! begins a picture or follows a gap, or is written out with its header.
+//! The first byte selects the codec, the second is the length of its parameters, which come
+//! next. Packets follow, each preceded by its length and a byte of flags: whether it has the
+//! marker bit, begins a picture, follows a gap, or includes its own header.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,5 +1,5 @@
-//! What a camera says in RTSP: the same messages and packets come however the stream is
-//! cut, and what they hold is read without a panic.
+//! RTSP from a camera: the messages and packets are the same however the stream is split, and
+//! reading their contents never panics.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,4 @@
-//! What sources of samples write: lines come out the same however they are cut, and a
+//! Input from sources of samples: the lines are the same however the input is split, and a
 //! sample is two finite numbers.
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! Commands on the wall socket: whatever is read as one is within its bounds.
+//! Commands on the wall socket: every accepted command is within its bounds.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,11 +1,11 @@
-// A board on a computer: device.cpp as it stands, with a plain TCP socket in place of
-// the radio, and pictures from a file in place of the camera.
+// A board simulated on a computer: the unchanged device.cpp, with a plain TCP socket
+// instead of Wi-Fi and a picture from a file instead of the camera.
 //
 //   host ADDRESS PORT PATH KEY JPEG FRAMES
 //
-// Sends so many frames, tells of itself, and stays until the hub closes. Each event is
-// a line on standard output. With the one argument `check` it examines device.cpp by
-// itself and exits with 0 if all is well.
+// Sends FRAMES frames and one stats message, and stays until the hub closes. Each event
+// is a line on standard output. With the single argument `check` it tests device.cpp
+// without a hub and exits with 0 on success.
 
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
@@ -44,7 +44,7 @@ void say(Device& device, const std::string& text, uint32_t now) {
   device.text(text.data(), text.size(), now);
 }
 
-// How long it waits after the hub has said this and closed.
+// The reconnect delay after the hub has sent this error code and closed.
 uint32_t wait_after(const char* word) {
   Device device({}, 7);
   device.connected(0);
@@ -70,7 +70,7 @@ int check() {
   EXPECT(device.state() == State::Ready);
   EXPECT(device.max_fps() == 10 && device.max_frame_bytes() == 1000);
 
-  // At the hub's rate, which is below its own, and without catching up.
+  // Sends at the hub's rate, which is below its own, and does not catch up.
   uint32_t sent = 0;
   for (uint32_t now = 200; now < 10200; ++now) {
     if (device.frame_due(now)) {
@@ -82,7 +82,7 @@ int check() {
   device.sent(20000);
   EXPECT(!device.frame_due(20099) && device.frame_due(20100));
 
-  // Too large a frame is not sent, and the next are compressed more.
+  // A frame that is too large is not sent, and the next are compressed more.
   EXPECT(device.fits(1000) && device.compression() == 0);
   EXPECT(!device.fits(1001) && device.compression() == 1);
 
@@ -93,7 +93,7 @@ int check() {
          R"({"type":"stats","fps":3.3,"rssi":-61,"heapFree":41232,"uptime":30})");
   EXPECT(device.stats(message, sizeof message, -61, 41232, 30201) == 0);
 
-  // It comes back soon, then less soon, and not in step with others.
+  // Reconnect delays increase and differ between devices.
   uint32_t last = 0;
   for (uint32_t most : {1500u, 3000u, 6000u, 12000u, 22500u, 45000u, 90000u, 90000u}) {
     device.disconnected(40000);
@@ -106,7 +106,7 @@ int check() {
   device.disconnected(0);
   other.disconnected(0);
   EXPECT(device.wait() != other.wait());
-  // After a good while it begins anew.
+  // A long connection resets the backoff.
   device.connected(100000);
   say(device, R"({"type":"ready"})", 100000);
   device.disconnected(160000);
@@ -121,7 +121,7 @@ int check() {
   EXPECT(wait_after("idle_timeout") <= 1500);
   EXPECT(wait_after("frame_too_large") <= 1500);
 
-  // The clock goes round after 49 days.
+  // The clock wraps around after 49 days.
   Device old(settings, 3);
   const uint32_t late = UINT32_MAX - 50;
   old.connected(late);
@@ -163,7 +163,7 @@ bool read_all(int socket, void* bytes, std::size_t length) {
   return true;
 }
 
-// One frame of RFC 6455, masked as a client's must be.
+// One RFC 6455 frame, masked as required for clients.
 bool send_frame(int socket, uint8_t opcode, const void* payload, std::size_t length) {
   std::vector<uint8_t> bytes{static_cast<uint8_t>(0x80 | opcode)};
   if (length < 126) {
@@ -200,7 +200,7 @@ int connect_to(const char* address, const char* port) {
   return fd;
 }
 
-// The handshake as the boards' library has it.
+// The handshake in the form that the boards' library sends.
 bool upgrade(int socket, const std::string& host, const std::string& path, const std::string& key) {
   const std::string request = "GET " + path +
                               " HTTP/1.1\r\nHost: " + host +
@@ -267,7 +267,7 @@ int run(char** arguments) {
     if (poll(&waiting, 1, 5) <= 0) {
       continue;
     }
-    // What the hub says is short: a text, a ping or a close, never in pieces.
+    // Messages from the hub are short: a text, a ping or a close, never fragmented.
     uint8_t head[4];
     if (!read_all(socket, head, 2)) {
       break;

@@ -83,7 +83,7 @@ impl SessionEnd {
     pub(super) fn reason(&self) -> String {
         match self {
             SessionEnd::Ended(end) => end.to_string(),
-            SessionEnd::Stopping => "the hub stops".to_owned(),
+            SessionEnd::Stopping => "the hub is stopping".to_owned(),
             SessionEnd::Refused(refusal) => refusal.to_string(),
         }
     }
@@ -183,7 +183,7 @@ impl Session {
             }
             SessionEnd::Ended(_) | SessionEnd::Stopping => {
                 // Has no effect if the device has already disconnected.
-                self.socket.close(1001, "the hub stops");
+                self.socket.close(1001, "the hub is stopping");
                 tokio::join!(left, self.socket.finish(STOP_CLOSE_TIMEOUT));
             }
         }

@@ -203,7 +203,7 @@ impl Viewer {
             };
             match event {
                 Event::Over => {
-                    self.socket.close(1001, "the hub stops");
+                    self.socket.close(1001, "the hub is stopping");
                     return self.socket.finish(CLOSE_TIMEOUT).await;
                 }
                 Event::CheckDue if self.visitor.may_read_series() => {}

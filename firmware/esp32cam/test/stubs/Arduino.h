@@ -1,5 +1,5 @@
-// As much of the Arduino core as the sketch touches, so that a compiler without the
-// board's toolchain can check its syntax and types. Nothing here does anything.
+// The part of the Arduino core that the sketch uses, so that a compiler without the
+// board's toolchain can check its syntax and types. These stubs have no function.
 #pragma once
 
 #include <cstddef>

@@ -1,4 +1,4 @@
-// As much of the socket as the sketch touches, with the types that the library has;
+// The part of the WebSocket client that the sketch uses, with the types of the library;
 // see Arduino.h here.
 #pragma once
 

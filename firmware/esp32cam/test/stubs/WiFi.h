@@ -1,4 +1,4 @@
-// As much of the radio as the sketch touches; see Arduino.h here.
+// The part of the Wi-Fi library that the sketch uses; see Arduino.h here.
 #pragma once
 
 #define WIFI_STA 1

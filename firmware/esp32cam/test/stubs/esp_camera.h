@@ -1,4 +1,4 @@
-// As much of the camera driver as the sketch touches; see Arduino.h here.
+// The part of the camera driver that the sketch uses; see Arduino.h here.
 #pragma once
 
 #include <cstddef>

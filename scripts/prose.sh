@@ -142,7 +142,7 @@ self_test() {
 /// It is not to
 /// be had here. The line before is FOUND.
 fn f<'a>() {
-    let (a, b) = ('"', '\''); // there is none, FOUND
+    let (a, b) = ('"', '\''); // this is none, FOUND
     let text = "whoever // whoever";
     let lines = "whoever
         // whoever
@@ -167,7 +167,7 @@ MARKDOWN
   // Whoever comes, FOUND.
   const label = 'what is no picture, FOUND';
 </script>
-<p>As soon as there is none, FOUND.</p>
+<p>As soon as this is none, FOUND.</p>
 SVELTE
     cat >"$directory/d.ts" <<'TYPESCRIPT'
 export const text = `Nobody knows whoever, FOUND`;

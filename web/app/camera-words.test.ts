@@ -4,7 +4,7 @@ import { troubleWords } from './camera-words.ts';
 const NOW = 10_000_000;
 const failed = (reason: string, before: number) => ({ reason, at: NOW - before });
 
-test('what is wrong is said once, with its time', () => {
+test('the current failure is shown once, with its time', () => {
   expect(troubleWords({ reason: null, lastFailure: null }, NOW)).toEqual([]);
   expect(troubleWords({ reason: '401', lastFailure: failed('401', 180_000) }, NOW)).toEqual([
     '401 (3 min ago)',
@@ -12,7 +12,7 @@ test('what is wrong is said once, with its time', () => {
   expect(troubleWords({ reason: '401', lastFailure: null }, NOW)).toEqual(['401']);
 });
 
-test('what went wrong last is said of a camera that rests, or has another trouble', () => {
+test('the last failure is shown for an idle camera, or beside another reason', () => {
   expect(troubleWords({ reason: null, lastFailure: failed('401', 5_000) }, NOW)).toEqual([
     'Last failure, just now: 401',
   ]);

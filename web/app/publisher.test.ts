@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { endingOf, ingestAddress, parseTold } from './ingest-protocol.ts';
+import { explainClose, ingestAddress, parseHubMessage } from './ingest-protocol.ts';
 import { Publisher, type Line, type PublishState } from './publisher.ts';
 
 class FakeLine implements Line {
@@ -62,7 +62,7 @@ function publisher(fps = 10): Publisher {
 
 const last = (): FakeLine => {
   const line = lines.at(-1);
-  if (!line) throw new Error('nothing was opened');
+  if (!line) throw new Error('no socket was opened');
   return line;
 };
 
@@ -76,18 +76,18 @@ beforeEach(() => {
 
 afterEach(() => vi.useRealTimers());
 
-test('nothing is sent before the hub is ready, and then no more than it takes', async () => {
+test('frames are sent only after ready, and at most at the maximum rate of the hub', async () => {
   const one = publisher();
   await vi.advanceTimersByTimeAsync(2_000);
   expect(last().sent).toEqual([]);
   last().say(READY);
   await vi.advanceTimersByTimeAsync(2_000);
-  expect(last().frames()).toBe(11); // one at once, then five a second
+  expect(last().frames()).toBe(11); // one at once, then five per second
   expect(states).toEqual([{ kind: 'connecting' }, { kind: 'live', room: 'live-door' }]);
   expect(one.counts).toEqual({ sent: 11, skipped: 0, bytes: 1100 });
 });
 
-test('while a picture has not left there is no next one', async () => {
+test('no frame is sent while the previous one is still buffered', async () => {
   const one = publisher();
   last().say(READY);
   await vi.advanceTimersByTimeAsync(0);
@@ -100,19 +100,19 @@ test('while a picture has not left there is no next one', async () => {
   expect(last().frames()).toBe(2);
 });
 
-test('it tells of itself, soon and then each half minute', async () => {
+test('stats are sent soon after the start and then every 30 seconds', async () => {
   publisher();
   last().say(READY);
   await vi.advanceTimersByTimeAsync(63_500);
-  const told = last().sent.filter((one): one is string => typeof one === 'string');
-  expect(told.map((text) => JSON.parse(text) as unknown)).toEqual([
+  const stats = last().sent.filter((one): one is string => typeof one === 'string');
+  expect(stats.map((text) => JSON.parse(text) as unknown)).toEqual([
     { type: 'stats', fps: expect.closeTo(5, 0) as number, skipped: 0 },
     { type: 'stats', fps: 5, skipped: 0 },
     { type: 'stats', fps: 5, skipped: 0 },
   ]);
 });
 
-test('pictures that are too large are made smaller, before or after the hub says so', async () => {
+test('pictures that are too large are scaled down, before and after the hub rejects one', async () => {
   size = 1001;
   publisher();
   last().say(READY);
@@ -128,10 +128,10 @@ test('pictures that are too large are made smaller, before or after the hub says
   expect(last().frames()).toBe(1);
 });
 
-test('it comes back when the connection breaks, and later if the hub is full', async () => {
+test('the publisher reconnects after a lost connection, and waits longer if the hub is full', async () => {
   publisher();
   last().end(1006);
-  expect(states.at(-1)).toMatchObject({ kind: 'waiting', why: 'The hub is not reached.' });
+  expect(states.at(-1)).toMatchObject({ kind: 'waiting', why: 'The hub cannot be reached.' });
   await vi.advanceTimersByTimeAsync(2_000);
   expect(lines).toHaveLength(2);
   last().say({ type: 'error', code: 'quota_exceeded', message: 'app "live" takes 3 cameras' });
@@ -143,7 +143,7 @@ test('it comes back when the connection breaks, and later if the hub is full', a
   expect(lines).toHaveLength(3);
 });
 
-test.each([4401, 4409, 1000])('after %d it stays away', async (code) => {
+test.each([4401, 4409, 1000])('the publisher does not reconnect after close code %d', async (code) => {
   publisher();
   last().say(READY);
   last().end(code);
@@ -152,7 +152,7 @@ test.each([4401, 4409, 1000])('after %d it stays away', async (code) => {
   expect(states.at(-1)?.kind).toBe('ended');
 });
 
-test('who stops sends nothing more and does not come back', async () => {
+test('a stopped publisher sends nothing and does not reconnect', async () => {
   const one = publisher();
   last().say(READY);
   await vi.advanceTimersByTimeAsync(0);
@@ -164,11 +164,11 @@ test('who stops sends nothing more and does not come back', async () => {
   expect(lines).toHaveLength(1);
 });
 
-test('what the hub says is read, and nothing else', () => {
-  expect(parseTold(JSON.stringify(READY))).toEqual({
+test('valid messages from the hub are parsed, and others are ignored', () => {
+  expect(parseHubMessage(JSON.stringify(READY))).toEqual({
     ready: { room: 'live-door', maxFps: 5, maxFrameBytes: 1000 },
   });
-  expect(parseTold('{"type":"error","message":"no"}')).toEqual({ refused: 'no' });
+  expect(parseHubMessage('{"type":"error","message":"no"}')).toEqual({ refused: 'no' });
   for (const rubbish of [
     '',
     'null',
@@ -176,12 +176,12 @@ test('what the hub says is read, and nothing else', () => {
     '{"type":"ready"}',
     '{"type":"ready","maxFps":"5","maxFrameBytes":1}',
   ]) {
-    expect(parseTold(rubbish)).toBeUndefined();
+    expect(parseHubMessage(rubbish)).toBeUndefined();
   }
-  expect(endingOf(4409, 'x').words).toContain('Another device');
+  expect(explainClose(4409, 'x').words).toContain('Another device');
 });
 
-test('an address has the key as it is', () => {
+test('the ingest address includes the escaped key', () => {
   expect(ingestAddress('https://hub.lan:8443', 'live', 'a b', 'wsk_1&2')).toBe(
     'wss://hub.lan:8443/ingest/ws?app=live&room=a+b&key=wsk_1%262',
   );

@@ -1,12 +1,12 @@
-// One camera that pushes from a page. It sends the newest picture when the last one has left, so nothing waits on a
-// slow link; what the hub refuses is told, and it comes back when that makes sense.
+// Pushes pictures from a page to the hub. It sends the newest picture only when the previous one has left the socket's
+// buffer, so nothing queues on a slow network. It reports refusals and reconnects where that can help.
 import { backoffDelay } from '../client/backoff.ts';
-import { endingOf, parseTold, type Ready } from './ingest-protocol.ts';
+import { explainClose, parseHubMessage, type Ready } from './ingest-protocol.ts';
 
 const STATS_EVERY = 30_000;
-/** The first figures come soon: somebody is looking just now. */
+/** The first stats are sent early, because the user has just opened the page. */
 const FIRST_STATS = 3_000;
-/** How small pictures get, as a part of what was chosen. */
+/** The smallest scale, relative to the chosen width. */
 const SMALLEST = 0.25;
 
 export type PublishState =
@@ -17,12 +17,12 @@ export type PublishState =
 
 export interface Counts {
   readonly sent: number;
-  /** Turns at which the last picture had not left yet. */
+  /** Frames not sent because the previous one was still in the socket's buffer. */
   readonly skipped: number;
   readonly bytes: number;
 }
 
-/** As much of a WebSocket as is used. */
+/** The part of a WebSocket that is used. */
 export interface Line {
   onmessage: ((event: MessageEvent) => void) | null;
   onclose: ((event: CloseEvent) => void) | null;
@@ -33,9 +33,9 @@ export interface Line {
 
 export interface PublisherOptions {
   readonly open: () => Line;
-  /** The newest picture, its width times `scale`; none while the camera shows nothing. */
+  /** Returns the newest picture at `scale` times its width, or undefined if the camera has none yet. */
   readonly grab: (scale: number) => Promise<Blob | undefined>;
-  /** At most so many frames a second. */
+  /** The maximum frame rate. */
   readonly fps: number;
   readonly onstate: (state: PublishState) => void;
 }
@@ -60,7 +60,7 @@ export class Publisher {
     return this.#counts;
   }
 
-  /** Ends it for good. */
+  /** Stops for good. */
   stop(): void {
     clearTimeout(this.#again);
     const line = this.#line;
@@ -74,7 +74,7 @@ export class Publisher {
     let refused: string | undefined;
     this.#line = line;
     line.onmessage = ({ data }) => {
-      const told = typeof data === 'string' ? parseTold(data) : undefined;
+      const told = typeof data === 'string' ? parseHubMessage(data) : undefined;
       if (told === undefined || this.#line !== line) return;
       if ('refused' in told) refused = told.refused;
       else this.#begin(line, told.ready);
@@ -103,7 +103,7 @@ export class Publisher {
     const picture = await this.#options.grab(this.#scale);
     if (picture === undefined || this.#line !== line) return;
     if (picture.size > ready.maxFrameBytes) {
-      // The hub would end the connection for it.
+      // The hub would close the connection.
       this.#shrink();
       return;
     }
@@ -122,7 +122,7 @@ export class Publisher {
 
   #over(code: number, told: string | undefined): void {
     this.#quiet();
-    const { words, pause, smaller } = endingOf(code, told);
+    const { words, pause, smaller } = explainClose(code, told);
     if (smaller === true) this.#shrink();
     if (pause === null) {
       this.#options.onstate({ kind: 'ended', why: words });

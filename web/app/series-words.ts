@@ -1,23 +1,24 @@
-// What is said of series and of those who write them.
+// Texts about series and their sources.
 import type { Series, SeriesSource, SeriesStatus } from './shapes.ts';
 import { clockWords } from '../plot/clock-time.ts';
 import { formatValue } from '../plot/format-value.ts';
 import { ago, moment } from './wording.ts';
 
-/** A clock that is off by less is not spoken of: sources that write whole seconds look so. */
+/** Smaller clock offsets in ms are not shown: sources that write whole seconds appear to be off by up to 1 s. */
 const CLOCK_IS_RIGHT = 2000;
 
 const counted = (count: number, one: string, many: string): string =>
   count === 1 ? `1 ${one}` : `${count.toLocaleString('en')} ${many}`;
 
-/** Lines that were no samples, and the last of them; nothing if there were none. */
+/** Describes the invalid lines with the last one quoted; empty if there are none. */
 export function malformedWords({
   malformed,
   lastMalformed,
 }: Pick<Series, 'malformed' | 'lastMalformed'>): string {
   if (malformed === 0) return '';
-  const said = lastMalformed === null ? '' : `, the last: “${lastMalformed}”`;
-  return `${counted(malformed, 'line was', 'lines were')} left out${said}`;
+  const last = malformed === 1 ? '' : ', the last one';
+  const quoted = lastMalformed === null ? '' : `${last}: “${lastMalformed}”`;
+  return `${counted(malformed, 'invalid line was', 'invalid lines were')} skipped${quoted}`;
 }
 
 export function seriesWords(series: Series, now: number): string {
@@ -37,22 +38,27 @@ export function sourceWords({ points, since, ended, endedAt }: SeriesSource): st
   return parts.join(' · ');
 }
 
-/** What does not work, a sentence or two for each. */
+/** Returns a warning for each fault of the telemetry. */
 export function warnings({ ports, fileFault, series, maxSeries, dropped }: SeriesStatus): string[] {
-  const told: string[] = [];
+  const found: string[] = [];
   for (const { key, address, fault } of ports) {
     if (fault === null) continue;
-    const what = key === 'tcp' ? 'Nobody can send samples to' : 'Nobody can look at series on';
-    told.push(
-      `${what} ${address}: ${fault}. Perhaps another hub has it; “${key}” in [telemetry] of the configuration names another address.`,
+    const what = key === 'tcp' ? 'The hub cannot receive samples on' : 'The hub cannot serve series on';
+    found.push(
+      `${what} ${address}: ${fault}. Another program or hub may be using it. To use another address, set “${key}” in [telemetry] of the configuration.`,
     );
   }
-  if (fileFault !== null) told.push(`Series are kept in memory alone, and end with the hub: ${fileFault}.`);
-  if (series >= maxSeries)
-    told.push(`There are ${maxSeries} series, which is all this hub takes. New ones are refused.`);
-  if (dropped > 0)
-    told.push(
-      `${counted(dropped, 'number', 'numbers')} of the hub’s own cameras found no place among the series.`,
+  if (fileFault !== null)
+    found.push(
+      `Series are kept in memory only and are lost when the hub stops: ${fileFault}. Fix this, then restart the hub.`,
     );
-  return told;
+  if (series >= maxSeries)
+    found.push(
+      `The limit of ${maxSeries} series is reached, so new ones are refused. Delete series that you no longer need.`,
+    );
+  if (dropped > 0)
+    found.push(
+      `${counted(dropped, 'measurement', 'measurements')} of the hub’s own cameras could not be stored as series.`,
+    );
+  return found;
 }

@@ -1,4 +1,4 @@
-// Where the painter runs: in a worker if this browser and the page's policy allow it, else in the page.
+// Runs the painter in a worker if the browser and the page's policy allow it, otherwise in the page.
 import type { FromPainter, ToPainter } from './messages.ts';
 import PainterWorker from './painter-worker.ts?worker&inline';
 import { Painter } from './painter.ts';
@@ -6,15 +6,15 @@ import { browserHost } from './browser-host.ts';
 
 export type Where = 'worker' | 'page';
 
-/** A worker that has said nothing by then will not: some policies stop it silently. */
-const WORKER_PATIENCE = 5_000;
+/** In ms. Some policies block a worker without an error event. */
+const WORKER_TIMEOUT = 5_000;
 
 export class Backend {
   where: Where | undefined;
   readonly #deliver: (message: FromPainter) => void;
   #worker: Worker | undefined;
   #painter: Painter | undefined;
-  /** Kept until it is known where the painter runs: a canvas that was transferred cannot be taken back. */
+  /** Messages queued until the painter's place is decided, because a transferred canvas cannot be taken back. */
   #early: ToPainter[] = [];
   #patience: ReturnType<typeof setTimeout> | undefined;
 
@@ -32,7 +32,7 @@ export class Backend {
     }
     this.#worker.onmessage = ({ data }: MessageEvent<FromPainter>) => this.#heard(data);
     this.#worker.onerror = () => this.#useThePage();
-    this.#patience = setTimeout(() => this.#useThePage(), WORKER_PATIENCE);
+    this.#patience = setTimeout(() => this.#useThePage(), WORKER_TIMEOUT);
   }
 
   send(message: ToPainter): void {

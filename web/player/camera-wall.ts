@@ -1,7 +1,7 @@
-// <camera-wall>: all cameras of a hub, or those named in its `cameras` attribute, in a grid; or one of them, alone.
-// Pictures are painted below, on canvases; over them lie tiles that have names, states and the focus.
+// <camera-wall>: all cameras of a hub, or those in its `cameras` attribute, as a grid or one at a time. Pictures are
+// painted on canvases. The tiles above them show names and states and take the focus.
 import type { Camera, StreamChoice } from '../client/events.ts';
-import { gathered } from '../client/gathered.ts';
+import { coalesced } from '../client/coalesced.ts';
 import { HUB_ATTRIBUTES } from '../client/hub-attributes.ts';
 import type { FallbackPicture } from './fallback.ts';
 import { bands, layoutGrid, usualAspect, type Grid } from './grid.ts';
@@ -26,7 +26,7 @@ export class CameraWall extends ScreenElement {
 
   readonly #room = document.createElement('div');
   readonly #content = document.createElement('div');
-  /** Why there is nothing to see. Always there: a live region that appears with its words may stay unsaid. */
+  /** Why there are no pictures. Always rendered: screen readers may not announce a live region inserted with its text. */
   readonly #refusal = document.createElement('div');
   readonly #tiles = new Map<string, Tile>();
   readonly #cameraOf = new Map<Element, string>();
@@ -52,7 +52,7 @@ export class CameraWall extends ScreenElement {
     shadow.append(this.#room, this.#refusal);
     this.#room.addEventListener('scroll', () => this.#layoutSoon(), { passive: true });
     this.addEventListener('keydown', (event) => this.handleKey(event));
-    // A button presses itself when Space is released, even if its press was taken.
+    // A button is clicked when Space is released, even if the keydown was handled.
     shadow.addEventListener('keyup', (event) => {
       if ((event as KeyboardEvent).key === ' ' && this.#focused() !== undefined) event.preventDefault();
     });
@@ -67,12 +67,12 @@ export class CameraWall extends ScreenElement {
     return all.filter(({ id }) => named.has(id));
   }
 
-  /** Whether the hub has said which cameras there are: an empty list means something only then. */
+  /** Whether the hub has listed its cameras. Before that, an empty list has no meaning. */
   get listed(): boolean {
     return this.engine?.listed ?? false;
   }
 
-  /** The camera that is shown alone. */
+  /** The camera that is shown on its own. */
   get solo(): string | undefined {
     return this.#solo;
   }
@@ -85,7 +85,7 @@ export class CameraWall extends ScreenElement {
     this.#run(true);
   }
 
-  /** Nothing is sent until `start`. */
+  /** Stops all streams until `start`. */
   stop(): void {
     this.#run(false);
   }
@@ -96,7 +96,7 @@ export class CameraWall extends ScreenElement {
     this.#current = camera;
     this.#layout();
     this.focusCamera(camera);
-    this.say('wall-change');
+    this.emit('wall-change');
   }
 
   closeSolo(): void {
@@ -105,7 +105,7 @@ export class CameraWall extends ScreenElement {
     this.#solo = undefined;
     this.#layout();
     this.focusCamera(camera);
-    this.say('wall-change');
+    this.emit('wall-change');
   }
 
   freeze(camera: string, frozen: boolean): void {
@@ -127,7 +127,7 @@ export class CameraWall extends ScreenElement {
     return surface === undefined ? undefined : this.engine?.read(surface, camera);
   }
 
-  /** For a page that hears keys while nothing has the focus. True when the key meant something. */
+  /** For pages that handle keys while no element has the focus. Returns true if the key was used. */
   handleKey(event: KeyboardEvent): boolean {
     const onButton = this.shadowRoot?.activeElement?.classList.contains('retry') ?? false;
     const key = wallKey(event, this.#solo !== undefined, onButton);
@@ -171,10 +171,10 @@ export class CameraWall extends ScreenElement {
       if (tile && !tile.visible) tile.view.rename(name);
     }
     this.#layoutSoon();
-    // Not with the layout: a hidden page has no animation frames, and is to be sent nothing.
+    // Not deferred to the layout: a hidden page has no animation frames, and its streams must stop.
     this.#watch();
     this.tick();
-    this.say('wall-change');
+    this.emit('wall-change');
   }
 
   tick(): void {
@@ -225,7 +225,7 @@ export class CameraWall extends ScreenElement {
     this.#running = running;
     this.#watch();
     this.tick();
-    this.say('wall-change');
+    this.emit('wall-change');
   }
 
   #syncTiles(): void {
@@ -243,7 +243,7 @@ export class CameraWall extends ScreenElement {
     this.#refusal.replaceChildren();
     if (!refused) return;
     const text = document.createElement('p');
-    text.textContent = `This hub does not let pages from ${window.origin} watch. Add it to allowed_origins.`;
+    text.textContent = `This hub does not allow pages from ${window.origin}. Add this origin to allowed_origins in the hub's configuration.`;
     this.#refusal.append(text);
   }
 
@@ -272,7 +272,7 @@ export class CameraWall extends ScreenElement {
     else this.open(id);
   }
 
-  /** One stop for the Tab key; arrows move on from there. */
+  /** Sets the one tile that the Tab key reaches. Arrow keys move from there. */
   #setCurrent(id: string | undefined): void {
     const before = this.#current === undefined ? undefined : this.#tiles.get(this.#current);
     if (before) before.view.button.tabIndex = -1;
@@ -288,7 +288,7 @@ export class CameraWall extends ScreenElement {
     return element ? this.#cameraOf.get(element) : undefined;
   }
 
-  readonly #layoutSoon = gathered(
+  readonly #layoutSoon = coalesced(
     () => this.#layout(),
     (layout) => requestAnimationFrame(layout),
   );
@@ -304,7 +304,7 @@ export class CameraWall extends ScreenElement {
     const fits = grid.height <= height;
     this.#room.classList.toggle('fits', fits);
     if (!fits && this.#room.clientWidth < width) {
-      // The scroll bar takes its share.
+      // The scroll bar reduces the width.
       width = this.#room.clientWidth;
       grid = layoutGrid(ids.length, width, height, aspect);
     }

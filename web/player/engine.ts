@@ -1,7 +1,7 @@
-// What all elements of a page that show the same hub share: one connection, one painter, the list of cameras, and
-// the pictures on the screen. Elements say what they show; the engine adds it up.
+// The state shared by all elements of a page that show the same hub: one connection, one painter, the list of cameras and
+// the shown pictures. Each element registers the cameras it shows; the engine subscribes to their union.
 import type { Link } from '../client/connection.ts';
-import { gathered } from '../client/gathered.ts';
+import { coalesced } from '../client/coalesced.ts';
 import { parseCameras, type Camera, type DeliveryCounts, type StreamChoice } from '../client/events.ts';
 import { Backend, type Where } from './backend.ts';
 import { FallbackPlan } from './fallback.ts';
@@ -10,9 +10,9 @@ import type { FromPainter, Picture, Pixels, Placement } from './messages.ts';
 
 /** An element that shows cameras. */
 export interface Screen {
-  /** The cameras, their states or the link changed. */
+  /** Called when the cameras, their states or the link changed. */
   changed(): void;
-  /** Four times a second, and only then: time to bring what is written on tiles up to date. */
+  /** Called four times a second to update the texts on tiles. */
   tick(): void;
 }
 
@@ -21,7 +21,7 @@ const LIST_INTERVAL = 3_000;
 export class Engine {
   readonly address: HubAddress;
   readonly fallback: FallbackPlan;
-  /** In the hub's order. Empty does not mean that there are none until `listed`. */
+  /** The cameras in the hub's order. Complete only if `listed` is true. */
   readonly cameras = new Map<string, Camera>();
   listed = false;
   hubVersion = '';
@@ -34,9 +34,9 @@ export class Engine {
   readonly #screens = new Map<Screen, ReadonlyMap<string, StreamChoice>>();
   readonly #reads = new Map<number, (pixels: Pixels | undefined) => void>();
   #socketLink: Link = 'connecting';
-  /** Whether the hub answers at all while its socket does not. */
+  /** Whether the hub answers HTTP requests while the socket fails. */
   #answers = false;
-  /** Whether it answers, but lets this page read nothing. */
+  /** Whether the hub answers, but this page may not read the answers. */
   #unreadable = false;
   #clockOffset = 0;
   #nextNumber = 1;
@@ -49,17 +49,17 @@ export class Engine {
     this.#backend = new Backend((message) => this.#receive(message));
     this.#backend.send({ kind: 'open', url: address.socket });
     document.addEventListener('visibilitychange', this.#visibility);
-    window.addEventListener('online', this.#hurry);
+    window.addEventListener('online', this.#reconnectNow);
   }
 
-  /** A hub that answers nothing at all is not in fallback: it is gone, and what stands on the screen only ages. */
+  /** Fallback requires a hub that answers HTTP requests. Without any answer the link is reconnecting, and the last pictures stay. */
   get link(): Link {
     return this.#socketLink === 'fallback' && !this.#answers ? 'reconnecting' : this.#socketLink;
   }
 
   /**
-   * Whether the hub refuses pages of this origin, as far as a page can tell: it is there, but neither its socket nor
-   * its list can be had. A hub that has once said which cameras there are has other troubles.
+   * Whether the hub refuses pages of this origin, as far as a page can determine: it answers, but neither its socket nor
+   * its camera list is accessible. If the list was available before, the cause is another.
    */
   get refused(): boolean {
     return (
@@ -75,7 +75,7 @@ export class Engine {
     this.#screens.set(screen, new Map());
   }
 
-  /** True when that was the last one. */
+  /** Removes an element. Returns true if it was the last one. */
   remove(screen: Screen): boolean {
     this.#screens.delete(screen);
     this.#sendWatch();
@@ -84,13 +84,13 @@ export class Engine {
 
   close(): void {
     document.removeEventListener('visibilitychange', this.#visibility);
-    window.removeEventListener('online', this.#hurry);
+    window.removeEventListener('online', this.#reconnectNow);
     clearInterval(this.#listTimer);
     this.fallback.clear();
     this.#backend.close();
   }
 
-  /** What this screen shows now, and nothing else. */
+  /** Sets the cameras that a screen shows, replacing its previous set. */
   watch(screen: Screen, cameras: ReadonlyMap<string, StreamChoice>): void {
     if (!this.#screens.has(screen)) return;
     this.#screens.set(screen, cameras);
@@ -111,7 +111,7 @@ export class Engine {
     this.#backend.send({ kind: 'layout', surface, width, height, placements });
   }
 
-  /** A frozen camera stands still wherever this page shows it, and costs nothing. */
+  /** Freezes a camera everywhere on this page. A frozen camera is not subscribed. */
   freeze(camera: string, frozen: boolean): void {
     if (this.frozen.has(camera) === frozen) return;
     if (frozen) this.frozen.add(camera);
@@ -124,12 +124,12 @@ export class Engine {
     this.#backend.send({ kind: 'retry', cameras: [camera] });
   }
 
-  /** µs to add to our clock to get the hub's. */
+  /** µs to add to the local clock to get the hub's. */
   get clockOffset(): number {
     return this.#clockOffset;
   }
 
-  /** The age in ms of the picture that is on the screen. */
+  /** The current age of a shown picture in ms. */
   age(picture: Picture): number {
     return Date.now() + (this.#clockOffset - picture.captureTime) / 1000;
   }
@@ -212,7 +212,7 @@ export class Engine {
     this.#changed();
   }
 
-  /** Without the socket nobody tells us of cameras and states: ask. */
+  /** Polls the camera list while the socket is not available. */
   async #askWithoutSocket(): Promise<void> {
     const answer = await this.#ask();
     const rows = rowsOf(answer);
@@ -220,13 +220,13 @@ export class Engine {
     if (this.#socketLink !== 'fallback') return;
     this.#answers = answers;
     this.#unreadable = answers && answer === undefined;
-    // Images of a hub that is gone would stand still and look alive.
+    // Images of an unreachable hub would freeze and look live.
     if (!answers) this.fallback.clear();
     if (rows) this.#list(parseCameras(rows));
     this.#changed();
   }
 
-  /** A page of another origin may be refused the list and still be given pictures. */
+  /** Whether the hub can be reached. A page of another origin may see pictures without access to the list. */
   async #reaches(): Promise<boolean> {
     try {
       await fetch(this.address.cameras, { cache: 'no-store', mode: 'no-cors' });
@@ -236,12 +236,12 @@ export class Engine {
     }
   }
 
-  /** The REST list of cameras as it comes; `undefined` when the hub does not answer. */
+  /** Fetches the REST list of cameras, unparsed; `undefined` if the hub does not answer. */
   async rows(): Promise<unknown[] | undefined> {
     return rowsOf(await this.#ask());
   }
 
-  /** What is said to who asks for the list, be it a refusal; `undefined` when nothing can be read. */
+  /** Fetches the answer to a request for the list, including a refusal; `undefined` if it cannot be read. */
   async #ask(): Promise<{ readonly body: unknown } | undefined> {
     try {
       const response = await fetch(this.address.cameras, { cache: 'no-store' });
@@ -251,8 +251,8 @@ export class Engine {
     }
   }
 
-  /** At a hub's start a hundred cameras change at once: screens look once. */
-  readonly #changed = gathered(() => {
+  /** Coalesced, because many cameras change at once when a hub starts. */
+  readonly #changed = coalesced(() => {
     for (const screen of this.#screens.keys()) screen.changed();
   });
 
@@ -261,7 +261,7 @@ export class Engine {
     if (document.visibilityState !== 'hidden') {
       for (const watched of this.#screens.values()) {
         for (const [camera, stream] of watched) {
-          // The larger stream serves small and large; the socket carries one per camera.
+          // The socket carries one stream per camera, and the main stream serves every size.
           if (stream === 'main' || !cameras.has(camera)) cameras.set(camera, stream);
         }
       }
@@ -274,11 +274,11 @@ export class Engine {
 
   readonly #visibility = (): void => {
     this.#sendWatch();
-    if (document.visibilityState === 'visible') this.#hurry();
+    if (document.visibilityState === 'visible') this.#reconnectNow();
     for (const screen of this.#screens.keys()) screen.changed();
   };
 
-  readonly #hurry = (): void => this.#backend.send({ kind: 'hurry' });
+  readonly #reconnectNow = (): void => this.#backend.send({ kind: 'reconnectNow' });
 }
 
 function rowsOf(answer: { readonly body: unknown } | undefined): unknown[] | undefined {
@@ -288,7 +288,7 @@ function rowsOf(answer: { readonly body: unknown } | undefined): unknown[] | und
 
 const engines = new Map<string, Engine>();
 
-/** One engine per hub and token, alive while an element uses it. */
+/** Joins the engine of a hub and token. It exists while an element uses it. */
 export function joinEngine(address: HubAddress, screen: Screen): Engine {
   let engine = engines.get(address.socket);
   if (!engine) {

@@ -1,5 +1,5 @@
-// The look of tiles and walls. A page can set the --ocelli-* properties; light and dark follow its color-scheme.
-// Over pictures the colours are the same in both: a picture is neither light nor dark.
+// The styles of tiles and walls. A page can set the --ocelli-* properties; light and dark follow its color-scheme.
+// Texts over pictures have the same colours in both schemes.
 
 const TILE = `
   :host {
@@ -41,7 +41,7 @@ const TILE = `
   }
   .bar .icon { inline-size: 0.85em; block-size: 0.85em; color: var(--ink-soft); }
   .name { flex: 1 1 auto; overflow: hidden; text-overflow: ellipsis; font-weight: 600; }
-  /* The name alone gives way: half a number would be a wrong one. */
+  /* Only the name shrinks: a number that is cut off would be wrong. */
   .bar > :not(.name) { flex: none; }
   .label, .rate { color: var(--ink-soft); }
   .age { text-align: end; min-inline-size: 4.2em; }
@@ -60,7 +60,7 @@ const TILE = `
   [data-tone='stalled'] :is(.bar .icon, .label, .veil > .icon) { color: var(--warn); }
   [data-tone='frozen'] :is(.bar .icon, .label) { color: var(--cool); }
   .veil {
-    --bar: 26px; /* no lower than the bar, which it must not reach into */
+    --bar: 26px; /* at least the height of the bar, which it must not overlap */
     display: flex; flex-direction: column; align-items: center; justify-content: center; gap: 0.35em;
     padding: 0.5em 1em calc(var(--bar) + 3px); text-align: center; background: rgb(12 15 19 / 0.82); pointer-events: none;
   }
@@ -98,7 +98,7 @@ const TILE = `
     .reason { font-size: 11px; }
   }
   @container tile (max-width: 130px) { .bar { font-size: 10px; padding: 0.1em 0.35em; } .veil { --bar: 16px; } }
-  /* The less room, the more of it is the reason's: first the sign goes, then the headline, then the button's word. */
+  /* In small tiles the reason is kept longest: first the icon is hidden, then the headline, then the button's text. */
   @container tile (max-height: 220px) {
     .veil { padding-block-start: 0.3em; gap: 0.25em; }
     .veil > .icon { display: none; }
@@ -153,6 +153,6 @@ function sheet(css: string): CSSStyleSheet {
   return made;
 }
 
-/** Constructed sheets need no inline styles, which a page's policy may forbid. */
+/** Constructed style sheets, because a page's policy may forbid inline styles. */
 export const wallSheets = (): CSSStyleSheet[] => [sheet(TILE), sheet(WALL)];
 export const loneTileSheets = (): CSSStyleSheet[] => [sheet(TILE), sheet(LONE)];

@@ -1,4 +1,4 @@
-// The canvases of a wall: one when everything fits, a few that take turns when it scrolls (see `bands`).
+// The canvases of a wall: one if everything fits, a few that are reused in turn if it scrolls (see `bands`).
 import type { Engine } from './engine.ts';
 import type { Band, Rect } from './grid.ts';
 import type { Placement } from './messages.ts';
@@ -29,7 +29,7 @@ export class WallSurfaces {
     return this.#surfaceOf.get(camera);
   }
 
-  /** `tiles` in CSS pixels of the scrolled content, `width` its width. */
+  /** Arranges the canvases. `tiles` are in CSS pixels of the scrolled content, and `width` is its width. */
   arrange(tiles: readonly Placed[], bandList: readonly Band[], width: number): void {
     const scale = window.devicePixelRatio || 1;
     const last = JSON.stringify([tiles, bandList, width, scale]);

@@ -1,22 +1,22 @@
-// What a plot says when the hub is there and nothing came: which series it waits for, and a line that sends some.
+// The text of a connected plot without samples: the series it waits for, and a command that sends a sample.
 
 export interface EmptyWords {
   readonly text: string;
-  /** A line for a shell. */
+  /** A shell command. */
   readonly example: string;
 }
 
-/** For the series of these names, or all; `host` is the hub's, as an address has it. */
+/** Returns the text for the named series, or for all; `host` is the hub's host name from its URL. */
 export function emptyWords(names: readonly string[], host: string): EmptyWords {
   const of = names.length > 0 ? ` of ${names.join(', ')}` : '';
   const place = host.replace(/^\[(.*)\]$/, '$1');
   return {
-    text: `No samples${of} yet. Send some:`,
+    text: `No samples${of} yet. To send one:`,
     example: `printf '${asFormat(names[0] ?? 'temp')}\\n%s000 21.5\\n' $(date +%s) | nc -N ${place} 9876`,
   };
 }
 
-/** A name inside the quoted format of a `printf`, where each of its characters means itself. */
+/** Escapes a name for the single-quoted format of `printf`. */
 function asFormat(name: string): string {
   return name.replace(/[\\%]/g, '$&$&').replaceAll("'", "'\\''");
 }

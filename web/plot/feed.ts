@@ -1,8 +1,8 @@
 // A plot's connection to its hub: opens it for the wanted series, requests the next batch after each redraw, and sends
 // changes of series. It draws nothing.
 import type { HubAddress } from '../client/hub-address.ts';
-import { gathered } from '../client/gathered.ts';
-import { browserWorld } from '../client/world.ts';
+import { coalesced } from '../client/coalesced.ts';
+import { browserPlatform } from '../client/browser-platform.ts';
 import { SeriesConnection, type SeriesLink } from './series-connection.ts';
 import type { SeriesPart } from './series-message.ts';
 
@@ -30,7 +30,7 @@ export class Feed {
     this.#listener = listener;
   }
 
-  /** How many samples each message brought, the history first. */
+  /** The number of samples in each message, starting with the history. */
   get batches(): readonly number[] {
     return this.#batches;
   }
@@ -40,8 +40,8 @@ export class Feed {
     this.#paused = paused;
   }
 
-  /** Attributes and names arrive one by one: a socket for each would be dropped before it is open. */
-  readonly connectSoon = gathered(() => this.#connect());
+  /** Coalesced, because attributes and names are set one by one. */
+  readonly connectSoon = coalesced(() => this.#connect());
 
   close(): void {
     this.#connection?.close();
@@ -66,7 +66,7 @@ export class Feed {
     const wanted = this.#listener.wanted();
     if (!wanted) return;
     this.#connection?.close();
-    this.#connection = new SeriesConnection(wanted.hub.series(wanted.names), browserWorld, {
+    this.#connection = new SeriesConnection(wanted.hub.series(wanted.names), browserPlatform, {
       message: (parts, anew) => this.#message(parts, anew),
       link: (link) => {
         this.link = link;
@@ -98,9 +98,11 @@ export async function changeSeries(
         ? {}
         : { headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) }),
     });
-    const said = answer.ok ? '' : ((await answer.json()) as { message?: string }).message;
-    return said ?? `The hub answered ${answer.status}.`;
+    const message = answer.ok ? '' : ((await answer.json()) as { message?: string }).message;
+    return (
+      message ?? `The hub refused the change with status ${answer.status}. Reload the page and try again.`
+    );
   } catch {
-    return 'The hub can’t be reached.';
+    return 'The hub cannot be reached. Check that it is running, then try again.';
   }
 }

@@ -1,40 +1,40 @@
-// A viewer of series: the history comes first, then one batch for each time it asks. It never asks for the next
-// before the last was used, so a page that draws slowly gets larger batches and never a backlog. It knows no DOM.
+// A viewer's connection to the series socket. The hub sends the history first, then one batch per request. The next batch
+// is requested only after the last was used, so a page that draws slowly gets larger batches and no backlog. No DOM.
 import { backoffDelay } from '../client/backoff.ts';
-import type { Socket, World } from '../client/connection.ts';
+import type { Socket, Platform } from '../client/connection.ts';
 import { parseMessage, type SeriesPart } from './series-message.ts';
 
 export type SeriesLink = 'connecting' | 'open' | 'reconnecting' | 'refused';
 
 export interface SeriesListener {
-  /** A message came. `ask` is to be called once it has been used to the end. `anew`: it is the history. */
+  /** Called for each message; `anew` is true for the history. Call `ask` once the message has been used. */
   message(parts: SeriesPart[], anew: boolean): void;
   link(link: SeriesLink): void;
 }
 
-/** The hub's close code for whoever may not look. */
+/** The hub's close code for missing permission. */
 const UNAUTHORIZED = 4401;
 
 export class SeriesConnection {
   readonly #url: string;
-  readonly #world: World;
+  readonly #platform: Platform;
   readonly #listener: SeriesListener;
   #socket: Socket | undefined;
   #greeted = false;
-  /** An ask has been sent and not been answered. */
+  /** Whether a request is waiting for its answer. */
   #asked = false;
   #failures = 0;
   #cancelRetry: (() => void) | undefined;
   #closed = false;
 
-  constructor(url: string, world: World, listener: SeriesListener) {
+  constructor(url: string, platform: Platform, listener: SeriesListener) {
     this.#url = url;
-    this.#world = world;
+    this.#platform = platform;
     this.#listener = listener;
     this.#open();
   }
 
-  /** Asks for the next batch, unless it has been asked for. */
+  /** Requests the next batch, unless a request is pending. */
   ask(): void {
     if (!this.#socket || !this.#greeted || this.#asked) return;
     this.#asked = true;
@@ -55,7 +55,7 @@ export class SeriesConnection {
     this.#greeted = this.#asked = false;
     let socket: Socket;
     try {
-      socket = this.#world.openSocket(this.#url);
+      socket = this.#platform.openSocket(this.#url);
     } catch {
       this.#retry();
       return;
@@ -80,7 +80,7 @@ export class SeriesConnection {
   #retry(refused = false): void {
     if (this.#closed) return;
     if (!refused) this.#listener.link('reconnecting');
-    const delay = backoffDelay(this.#failures++, this.#world.random());
-    this.#cancelRetry = this.#world.after(delay, () => this.#open());
+    const delay = backoffDelay(this.#failures++, this.#platform.random());
+    this.#cancelRetry = this.#platform.after(delay, () => this.#open());
   }
 }

@@ -1,5 +1,5 @@
 import { expect, test, vi } from 'vitest';
-import { ApiClient, part, ApiError, words } from './api.ts';
+import { ApiClient, part, ApiError, errorMessage } from './api.ts';
 
 interface Sent {
   readonly url: string;
@@ -56,29 +56,29 @@ test('a refused call throws with the message from the hub', async () => {
   const { call, signedOut } = hub(refusal(409, 'there is an app "yard" already'));
   const fault = await problem(call('POST', 'apps', {}));
   expect(fault.status).toBe(409);
-  expect(words(fault)).toBe('There is an app "yard" already.');
+  expect(errorMessage(fault)).toBe('There is an app "yard" already.');
   expect(signedOut).not.toHaveBeenCalled();
 });
 
 test('an invalid field is named without its location', async () => {
   const { call } = hub(refusal(400, 'name in the body: it takes 1 to 64 characters'));
-  expect(words(await problem(call('POST', 'users', {})))).toBe('Name: it takes 1 to 64 characters.');
+  expect(errorMessage(await problem(call('POST', 'users', {})))).toBe('Name: it takes 1 to 64 characters.');
 });
 
 test('an answer that is not JSON is reported with its status', async () => {
   const page = new Response('<h1>Bad gateway</h1>', { status: 502 });
-  expect(words(await problem(hub(page).call('GET', 'apps')))).toContain('502');
+  expect(errorMessage(await problem(hub(page).call('GET', 'apps')))).toContain('502');
 });
 
 test('an unreachable hub throws an ApiError', async () => {
   const fault = await problem(hub(new TypeError('Failed to fetch')).call('GET', 'apps'));
   expect(fault.status).toBe(0);
-  expect(words(fault)).toMatch(/does not answer/);
+  expect(errorMessage(fault)).toMatch(/does not answer/);
 });
 
 test('a 401 ends the session, except for a wrong password or code', async () => {
   const lost = hub(refusal(401, 'sign in'));
-  expect(words(await problem(lost.call('GET', 'users')))).toMatch(/no longer signed in/);
+  expect(errorMessage(await problem(lost.call('GET', 'users')))).toMatch(/no longer signed in/);
   expect(lost.signedOut).toHaveBeenCalledOnce();
   const wrong = hub(refusal(401, 'wrong'));
   await problem(wrong.call('POST', 'session', {}));
@@ -100,19 +100,19 @@ test.each([
   const fault = await problem(
     hub(refusal(429, 'too many attempts; try again in 7 s', { 'Retry-After': seconds })).call('GET', 'apps'),
   );
-  expect(words(fault)).toBe(`Too many attempts. Try again ${expected}`);
+  expect(errorMessage(fault)).toBe(`Too many attempts. Try again ${expected}`);
 });
 
 test('a 429 without Retry-After, or with a date, shows the message unchanged', async () => {
-  expect(words(await problem(hub(refusal(429, 'too many attempts')).call('GET', 'apps')))).toBe(
+  expect(errorMessage(await problem(hub(refusal(429, 'too many attempts')).call('GET', 'apps')))).toBe(
     'Too many attempts.',
   );
   const dated = refusal(429, 'slower', { 'Retry-After': 'Wed, 21 Oct 2026 07:28:00 GMT' });
-  expect(words(await problem(hub(dated).call('GET', 'apps')))).toBe('Slower.');
+  expect(errorMessage(await problem(hub(dated).call('GET', 'apps')))).toBe('Slower.');
 });
 
 test('an internal error of the page is not shown', () => {
-  expect(words(new TypeError('x is undefined'))).not.toContain('undefined');
+  expect(errorMessage(new TypeError('x is undefined'))).not.toContain('undefined');
 });
 
 test('part escapes every delimiter of an address', () => {

@@ -90,7 +90,7 @@ export function part(text: string): string {
 }
 
 /** Returns the message to show for an error. */
-export function words(error: unknown): string {
+export function errorMessage(error: unknown): string {
   if (!(error instanceof ApiError)) return 'Something went wrong on this page. Reload it and try again.';
   const { retryAfter } = error;
   // The hub's message gives the time in seconds; `lasting` makes it readable.

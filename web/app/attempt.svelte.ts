@@ -1,5 +1,5 @@
 // State of user actions and of lists loaded from the hub, for use in components.
-import { words } from './api.ts';
+import { errorMessage } from './api.ts';
 
 /** One user action: whether it is running, and why it failed last. */
 export class Attempt {
@@ -15,7 +15,7 @@ export class Attempt {
       await work();
       return true;
     } catch (error) {
-      this.fault = words(error);
+      this.fault = errorMessage(error);
       return false;
     } finally {
       this.pending = false;
@@ -41,7 +41,7 @@ export class Listing<T> {
       this.listed = true;
       this.fault = '';
     } catch (error) {
-      this.fault = words(error);
+      this.fault = errorMessage(error);
     }
   }
 }

@@ -10,7 +10,7 @@ export interface Choice {
 }
 
 /** Returns why this page cannot use a camera, or undefined if it can. Browsers allow cameras on secure pages only. */
-export function unsafeWords(): string | undefined {
+export function unavailableReason(): string | undefined {
   if ((navigator as { mediaDevices?: MediaDevices }).mediaDevices !== undefined) return undefined;
   return window.isSecureContext
     ? 'This browser does not let pages use a camera. Open this page in another browser.'
@@ -18,7 +18,7 @@ export function unsafeWords(): string | undefined {
 }
 
 /** Returns the message for a camera that could not be opened. */
-export function cameraWords(error: unknown): string {
+export function cameraErrorMessage(error: unknown): string {
   switch (error instanceof DOMException ? error.name : '') {
     case 'NotAllowedError':
       return 'This page is not allowed to use the camera. Allow it in the address bar, then try again.';

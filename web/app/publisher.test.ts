@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { explainClose, ingestAddress, parseHubMessage } from './ingest-protocol.ts';
-import { Publisher, type Line, type PublishState } from './publisher.ts';
+import { Publisher, type PushSocket, type PublishState } from './publisher.ts';
 
-class FakeLine implements Line {
+class FakePushSocket implements PushSocket {
   onmessage: ((event: MessageEvent) => void) | null = null;
   onclose: ((event: CloseEvent) => void) | null = null;
   bufferedAmount = 0;
@@ -17,7 +17,7 @@ class FakeLine implements Line {
     this.closedWith = code;
   }
 
-  say(message: unknown): void {
+  receive(message: unknown): void {
     this.onmessage?.({ data: JSON.stringify(message) } as MessageEvent);
   }
 
@@ -39,7 +39,7 @@ const READY = {
   idleTimeoutSec: 30,
 };
 
-let lines: FakeLine[];
+let sockets: FakePushSocket[];
 let states: PublishState[];
 let scales: number[];
 let size: number;
@@ -47,9 +47,9 @@ let size: number;
 function publisher(fps = 10): Publisher {
   return new Publisher({
     open() {
-      const line = new FakeLine();
-      lines.push(line);
-      return line;
+      const socket = new FakePushSocket();
+      sockets.push(socket);
+      return socket;
     },
     grab(scale) {
       scales.push(scale);
@@ -60,15 +60,15 @@ function publisher(fps = 10): Publisher {
   });
 }
 
-const last = (): FakeLine => {
-  const line = lines.at(-1);
-  if (!line) throw new Error('no socket was opened');
-  return line;
+const last = (): FakePushSocket => {
+  const socket = sockets.at(-1);
+  if (!socket) throw new Error('no socket was opened');
+  return socket;
 };
 
 beforeEach(() => {
   vi.useFakeTimers();
-  lines = [];
+  sockets = [];
   states = [];
   scales = [];
   size = 100;
@@ -80,7 +80,7 @@ test('frames are sent only after ready, and at most at the maximum rate of the h
   const one = publisher();
   await vi.advanceTimersByTimeAsync(2_000);
   expect(last().sent).toEqual([]);
-  last().say(READY);
+  last().receive(READY);
   await vi.advanceTimersByTimeAsync(2_000);
   expect(last().frames()).toBe(11); // one at once, then five per second
   expect(states).toEqual([{ kind: 'connecting' }, { kind: 'live', room: 'live-door' }]);
@@ -89,7 +89,7 @@ test('frames are sent only after ready, and at most at the maximum rate of the h
 
 test('no frame is sent while the previous one is still buffered', async () => {
   const one = publisher();
-  last().say(READY);
+  last().receive(READY);
   await vi.advanceTimersByTimeAsync(0);
   last().bufferedAmount = 100;
   await vi.advanceTimersByTimeAsync(1_000);
@@ -102,7 +102,7 @@ test('no frame is sent while the previous one is still buffered', async () => {
 
 test('stats are sent soon after the start and then every 30 seconds', async () => {
   publisher();
-  last().say(READY);
+  last().receive(READY);
   await vi.advanceTimersByTimeAsync(63_500);
   const stats = last().sent.filter((one): one is string => typeof one === 'string');
   expect(stats.map((text) => JSON.parse(text) as unknown)).toEqual([
@@ -115,14 +115,14 @@ test('stats are sent soon after the start and then every 30 seconds', async () =
 test('pictures that are too large are scaled down, before and after the hub rejects one', async () => {
   size = 1001;
   publisher();
-  last().say(READY);
+  last().receive(READY);
   await vi.advanceTimersByTimeAsync(250);
   expect(last().frames()).toBe(0);
   expect(scales[1]).toBeCloseTo(0.8);
   last().end(4413);
   await vi.advanceTimersByTimeAsync(2_000);
   size = 100;
-  last().say(READY);
+  last().receive(READY);
   await vi.advanceTimersByTimeAsync(0);
   expect(scales.at(-1)).toBeCloseTo(0.8 ** 3);
   expect(last().frames()).toBe(1);
@@ -133,35 +133,35 @@ test('the publisher reconnects after a lost connection, and waits longer if the 
   last().end(1006);
   expect(states.at(-1)).toMatchObject({ kind: 'waiting', why: 'The hub cannot be reached.' });
   await vi.advanceTimersByTimeAsync(2_000);
-  expect(lines).toHaveLength(2);
-  last().say({ type: 'error', code: 'quota_exceeded', message: 'app "live" takes 3 cameras' });
+  expect(sockets).toHaveLength(2);
+  last().receive({ type: 'error', code: 'quota_exceeded', message: 'app "live" takes 3 cameras' });
   last().end(4403);
   expect(states.at(-1)).toMatchObject({ kind: 'waiting', why: 'App "live" takes 3 cameras.' });
   await vi.advanceTimersByTimeAsync(59_000);
-  expect(lines).toHaveLength(2);
+  expect(sockets).toHaveLength(2);
   await vi.advanceTimersByTimeAsync(6_000);
-  expect(lines).toHaveLength(3);
+  expect(sockets).toHaveLength(3);
 });
 
 test.each([4401, 4409, 1000])('the publisher does not reconnect after close code %d', async (code) => {
   publisher();
-  last().say(READY);
+  last().receive(READY);
   last().end(code);
   await vi.advanceTimersByTimeAsync(600_000);
-  expect(lines).toHaveLength(1);
+  expect(sockets).toHaveLength(1);
   expect(states.at(-1)?.kind).toBe('ended');
 });
 
 test('a stopped publisher sends nothing and does not reconnect', async () => {
   const one = publisher();
-  last().say(READY);
+  last().receive(READY);
   await vi.advanceTimersByTimeAsync(0);
   one.stop();
   last().end(1000);
   await vi.advanceTimersByTimeAsync(60_000);
   expect(last().closedWith).toBe(1000);
   expect(last().frames()).toBe(1);
-  expect(lines).toHaveLength(1);
+  expect(sockets).toHaveLength(1);
 });
 
 test('valid messages from the hub are parsed, and others are ignored', () => {

@@ -8,7 +8,7 @@ export class WallVisit {
   wall = $state.raw<VisitedWall | undefined>();
   ended = $state(false);
   /** The time of the last request, from which the remaining time is computed. */
-  asked = $state(Date.now());
+  requestedAt = $state(Date.now());
   readonly token: string;
   // A visitor has no session, so a 401 signs out no one.
   readonly #client = new ApiClient(
@@ -21,13 +21,13 @@ export class WallVisit {
   }
 
   /** Polls the hub. Returns a function that stops the polling. */
-  follow(): () => void {
-    void this.look();
-    const timer = setInterval(() => void this.look(), PAUSE);
+  poll(): () => void {
+    void this.refresh();
+    const timer = setInterval(() => void this.refresh(), PAUSE);
     return () => clearInterval(timer);
   }
 
-  async look(): Promise<void> {
+  async refresh(): Promise<void> {
     if (this.ended) return;
     try {
       const { wall } = await this.#client.call<Session>(
@@ -39,6 +39,6 @@ export class WallVisit {
       // Only a 401 means that the link has ended; other errors are temporary.
       if (error instanceof ApiError && error.status === 401) this.ended = true;
     }
-    this.asked = Date.now();
+    this.requestedAt = Date.now();
   }
 }

@@ -126,12 +126,12 @@ export class Connection {
     }
     this.#socket = socket;
     socket.binaryType = 'arraybuffer';
-    socket.onmessage = ({ data }) => this.#heard(data);
+    socket.onmessage = ({ data }) => this.#receive(data);
     socket.onclose = () => this.#lost();
     this.#watch(SILENCE_LIMIT);
   }
 
-  #heard(data: unknown): void {
+  #receive(data: unknown): void {
     this.#lastMessageAt = this.#platform.now();
     if (data instanceof ArrayBuffer) {
       const frame = decodeFrame(data);

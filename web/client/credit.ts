@@ -56,7 +56,7 @@ export class Credit {
     if (!account) return;
     const arrival = account.held.shift();
     if (arrival !== undefined) this.#holding += WEIGHT * (Math.max(0, now - arrival) - this.#holding);
-    this.#settle(camera, account);
+    this.#topUp(camera, account);
   }
 
   /**
@@ -68,7 +68,7 @@ export class Credit {
     const target = milliseconds > LONG_ROUND_TRIP && this.#holding <= limit ? 2 : 1;
     if (target === this.#target) return;
     this.#target = target;
-    for (const [camera, account] of this.#accounts) this.#settle(camera, account);
+    for (const [camera, account] of this.#accounts) this.#topUp(camera, account);
   }
 
   /** Takes the credit to send now; `undefined` if there is none. */
@@ -79,7 +79,7 @@ export class Credit {
     return add;
   }
 
-  #settle(camera: string, account: Account): void {
+  #topUp(camera: string, account: Account): void {
     const missing = this.#target - account.outstanding - account.held.length;
     if (missing <= 0) return;
     account.outstanding += missing;

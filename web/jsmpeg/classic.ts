@@ -12,7 +12,7 @@ interface Options {
 const HEADER = 'jsmp';
 /** ms without a picture before the message is shown. */
 const SILENCE = 3_000;
-const LOOK = 1_000;
+const CHECK_INTERVAL = 1_000;
 const FIRST_RETRY = 1_000;
 const LONGEST_RETRY = 10_000;
 
@@ -36,7 +36,7 @@ class ClassicPlayer {
     this.#video = new Mpeg1Canvas(this.canvas);
     this.client = typeof source === 'string' ? new WebSocket(source) : source;
     this.#attach();
-    this.#timer = setInterval(() => this.#look(), LOOK);
+    this.#timer = setInterval(() => this.#check(), CHECK_INTERVAL);
   }
 
   play(): void {
@@ -96,7 +96,7 @@ class ClassicPlayer {
     this.#options.ondecodeframe?.(this, this.canvas);
   }
 
-  #look(): void {
+  #check(): void {
     const silence = Date.now() - this.#lastPictureAt;
     if (silence > SILENCE && this.client.readyState === WebSocket.OPEN)
       this.#showMessage('No picture from the camera');

@@ -15,60 +15,60 @@ export class Backend {
   #worker: Worker | undefined;
   #painter: Painter | undefined;
   /** Messages queued until the painter's place is decided, because a transferred canvas cannot be taken back. */
-  #early: ToPainter[] = [];
-  #patience: ReturnType<typeof setTimeout> | undefined;
+  #queued: ToPainter[] = [];
+  #timeout: ReturnType<typeof setTimeout> | undefined;
 
   constructor(deliver: (message: FromPainter) => void) {
     this.#deliver = deliver;
     if (!canPaintInWorker()) {
-      this.#useThePage();
+      this.#usePage();
       return;
     }
     try {
       this.#worker = new PainterWorker({ name: 'ocelli painter' });
     } catch {
-      this.#useThePage();
+      this.#usePage();
       return;
     }
-    this.#worker.onmessage = ({ data }: MessageEvent<FromPainter>) => this.#heard(data);
-    this.#worker.onerror = () => this.#useThePage();
-    this.#patience = setTimeout(() => this.#useThePage(), WORKER_TIMEOUT);
+    this.#worker.onmessage = ({ data }: MessageEvent<FromPainter>) => this.#receive(data);
+    this.#worker.onerror = () => this.#usePage();
+    this.#timeout = setTimeout(() => this.#usePage(), WORKER_TIMEOUT);
   }
 
   send(message: ToPainter): void {
-    if (this.where === undefined) this.#early.push(message);
+    if (this.where === undefined) this.#queued.push(message);
     else if (this.where === 'page') this.#painter?.receive(message);
     else this.#post(message);
   }
 
   close(): void {
     this.send({ kind: 'close' });
-    clearTimeout(this.#patience);
+    clearTimeout(this.#timeout);
     this.#worker?.terminate();
-    this.#early = [];
+    this.#queued = [];
   }
 
-  #heard(message: FromPainter): void {
-    if (message.kind === 'ready') this.#settle('worker');
-    else if (message.kind === 'unable') this.#useThePage();
+  #receive(message: FromPainter): void {
+    if (message.kind === 'ready') this.#decide('worker');
+    else if (message.kind === 'unable') this.#usePage();
     else this.#deliver(message);
   }
 
-  #useThePage(): void {
+  #usePage(): void {
     if (this.where !== undefined) return;
     this.#worker?.terminate();
     this.#worker = undefined;
     this.#painter = new Painter(browserHost((message) => this.#deliver(message)));
-    this.#settle('page');
+    this.#decide('page');
   }
 
-  #settle(where: Where): void {
+  #decide(where: Where): void {
     if (this.where !== undefined) return;
-    clearTimeout(this.#patience);
+    clearTimeout(this.#timeout);
     this.where = where;
-    const early = this.#early;
-    this.#early = [];
-    for (const message of early) this.send(message);
+    const queued = this.#queued;
+    this.#queued = [];
+    for (const message of queued) this.send(message);
   }
 
   #post(message: ToPainter): void {

@@ -35,7 +35,7 @@ export class Engine {
   readonly #reads = new Map<number, (pixels: Pixels | undefined) => void>();
   #socketLink: Link = 'connecting';
   /** Whether the hub answers HTTP requests while the socket fails. */
-  #answers = false;
+  #reachable = false;
   /** Whether the hub answers, but this page may not read the answers. */
   #unreadable = false;
   #clockOffset = 0;
@@ -54,7 +54,7 @@ export class Engine {
 
   /** Fallback requires a hub that answers HTTP requests. Without any answer the link is reconnecting, and the last pictures stay. */
   get link(): Link {
-    return this.#socketLink === 'fallback' && !this.#answers ? 'reconnecting' : this.#socketLink;
+    return this.#socketLink === 'fallback' && !this.#reachable ? 'reconnecting' : this.#socketLink;
   }
 
   /**
@@ -145,7 +145,7 @@ export class Engine {
   #receive(message: FromPainter): void {
     switch (message.kind) {
       case 'link':
-        this.#linkIs(message.link);
+        this.#setLink(message.link);
         break;
       case 'event':
         this.#event(message.event);
@@ -198,14 +198,14 @@ export class Engine {
     this.#changed();
   }
 
-  #linkIs(link: Link): void {
+  #setLink(link: Link): void {
     this.#socketLink = link;
     clearInterval(this.#listTimer);
     if (link === 'fallback') {
-      void this.#askWithoutSocket();
-      this.#listTimer = setInterval(() => void this.#askWithoutSocket(), LIST_INTERVAL);
+      void this.#pollList();
+      this.#listTimer = setInterval(() => void this.#pollList(), LIST_INTERVAL);
     } else {
-      this.#answers = false;
+      this.#reachable = false;
       this.#unreadable = false;
       this.fallback.clear();
     }
@@ -213,12 +213,12 @@ export class Engine {
   }
 
   /** Polls the camera list while the socket is not available. */
-  async #askWithoutSocket(): Promise<void> {
-    const answer = await this.#ask();
+  async #pollList(): Promise<void> {
+    const answer = await this.#fetchList();
     const rows = rowsOf(answer);
-    const answers = answer !== undefined || (await this.#reaches());
+    const answers = answer !== undefined || (await this.#isReachable());
     if (this.#socketLink !== 'fallback') return;
-    this.#answers = answers;
+    this.#reachable = answers;
     this.#unreadable = answers && answer === undefined;
     // Images of an unreachable hub would freeze and look live.
     if (!answers) this.fallback.clear();
@@ -227,7 +227,7 @@ export class Engine {
   }
 
   /** Whether the hub can be reached. A page of another origin may see pictures without access to the list. */
-  async #reaches(): Promise<boolean> {
+  async #isReachable(): Promise<boolean> {
     try {
       await fetch(this.address.cameras, { cache: 'no-store', mode: 'no-cors' });
       return true;
@@ -238,11 +238,11 @@ export class Engine {
 
   /** Fetches the REST list of cameras, unparsed; `undefined` if the hub does not answer. */
   async rows(): Promise<unknown[] | undefined> {
-    return rowsOf(await this.#ask());
+    return rowsOf(await this.#fetchList());
   }
 
   /** Fetches the answer to a request for the list, including a refusal; `undefined` if it cannot be read. */
-  async #ask(): Promise<{ readonly body: unknown } | undefined> {
+  async #fetchList(): Promise<{ readonly body: unknown } | undefined> {
     try {
       const response = await fetch(this.address.cameras, { cache: 'no-store' });
       return { body: await response.json().catch(() => undefined) };

@@ -74,24 +74,24 @@ export class FallbackPicture {
   readonly #address: HubAddress;
   readonly #camera: string;
   readonly #place: HTMLElement;
-  readonly #forget: () => void;
+  readonly #onRemove: () => void;
   #still: HTMLCanvasElement | undefined;
   #heldAt = 0;
-  #askedAt = 0;
+  #requestedAt = 0;
   #loadedAt: number | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(address: HubAddress, wanted: Wanted, forget: () => void) {
+  constructor(address: HubAddress, wanted: Wanted, onRemove: () => void) {
     this.#address = address;
     this.#camera = wanted.camera;
     this.#place = wanted.place;
-    this.#forget = forget;
+    this.#onRemove = onRemove;
     this.stream = wanted.stream;
     this.first = wanted.first;
     this.#image.alt = '';
     this.#image.className = 'empty';
     this.#image.onload = () => this.#loaded();
-    this.#image.onerror = () => this.#later(RETRY_INTERVAL);
+    this.#image.onerror = () => this.#loadLater(RETRY_INTERVAL);
     this.#place.append(this.#image);
   }
 
@@ -152,11 +152,11 @@ export class FallbackPicture {
     this.#image.removeAttribute('src');
     this.#image.remove();
     this.#still?.remove();
-    this.#forget();
+    this.#onRemove();
   }
 
   #load(): void {
-    this.#askedAt = Date.now();
+    this.#requestedAt = Date.now();
     this.#image.src =
       this.mode === 'mjpeg'
         ? this.#address.mjpeg(this.#camera, this.stream)
@@ -165,10 +165,11 @@ export class FallbackPicture {
 
   #loaded(): void {
     this.#loadedAt = Date.now();
-    if (this.mode === 'snapshot') this.#later(Math.max(0, this.#askedAt + SNAPSHOT_INTERVAL - Date.now()));
+    if (this.mode === 'snapshot')
+      this.#loadLater(Math.max(0, this.#requestedAt + SNAPSHOT_INTERVAL - Date.now()));
   }
 
-  #later(milliseconds: number): void {
+  #loadLater(milliseconds: number): void {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.#load(), milliseconds);
   }

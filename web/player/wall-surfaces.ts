@@ -67,7 +67,7 @@ export class WallSurfaces {
     let owned = this.#owned.get(slot);
     if (!owned) {
       const canvas = document.createElement('canvas');
-      // The tiles above it say what it shows.
+      // Hidden from screen readers: the tiles above it have the names.
       canvas.setAttribute('aria-hidden', 'true');
       this.#parent.prepend(canvas);
       owned = { canvas, surface: this.#engine.addSurface(canvas) };
@@ -84,7 +84,7 @@ function toDevice(tile: Placed, top: number, scale: number): Placement {
     camera: tile.camera,
     x,
     y,
-    // From the rounded far edge, so that neighbours neither overlap nor part.
+    // The size is computed from the rounded far edge, so that neighbours neither overlap nor leave a gap.
     width: Math.round((tile.x + tile.width) * scale) - x,
     height: Math.round((tile.y - top + tile.height) * scale) - y,
   };

@@ -11,7 +11,7 @@ const FORMAT = new Intl.DateTimeFormat(undefined, {
 export const clockTime = (time: number): string => FORMAT.format(time);
 
 /** Describes a clock offset in ms. A source that sends late looks like one with a slow clock. */
-export function clockWords(offset: number): string {
+export function clockText(offset: number): string {
   const size = Math.abs(offset) / 1000;
   const amount =
     size < 120

@@ -12,7 +12,7 @@ const FRAME = 33;
 export interface FeedListener {
   /** The hub and the series to connect to; `undefined` while the plot is not in a document. */
   wanted(): { hub: HubAddress; names: readonly string[] } | undefined;
-  message(parts: SeriesPart[], anew: boolean): void;
+  message(parts: SeriesPart[], isHistory: boolean): void;
   linkChanged(): void;
 }
 
@@ -23,7 +23,7 @@ export class Feed {
   #batches: number[] = [];
   #paused = false;
   #waitsForDraw = false;
-  #askTimer: ReturnType<typeof setTimeout> | undefined;
+  #requestTimer: ReturnType<typeof setTimeout> | undefined;
   #drawnAt = 0;
 
   constructor(listener: FeedListener) {
@@ -46,7 +46,7 @@ export class Feed {
   close(): void {
     this.#connection?.close();
     this.#connection = undefined;
-    clearTimeout(this.#askTimer);
+    clearTimeout(this.#requestTimer);
   }
 
   /** Everything received so far has been drawn. Only then is the next batch requested. */
@@ -54,9 +54,9 @@ export class Feed {
     if (this.#waitsForDraw) {
       this.#waitsForDraw = false;
       const wait = Math.max(0, FRAME - (now - this.#drawnAt));
-      this.#askTimer = setTimeout(() => {
+      this.#requestTimer = setTimeout(() => {
         if (this.#paused) this.#waitsForDraw = true;
-        else this.#connection?.ask();
+        else this.#connection?.requestNext();
       }, wait);
     }
     this.#drawnAt = now;
@@ -67,7 +67,7 @@ export class Feed {
     if (!wanted) return;
     this.#connection?.close();
     this.#connection = new SeriesConnection(wanted.hub.series(wanted.names), browserPlatform, {
-      message: (parts, anew) => this.#message(parts, anew),
+      message: (parts, isHistory) => this.#message(parts, isHistory),
       link: (link) => {
         this.link = link;
         this.#listener.linkChanged();
@@ -75,10 +75,10 @@ export class Feed {
     });
   }
 
-  #message(parts: SeriesPart[], anew: boolean): void {
+  #message(parts: SeriesPart[], isHistory: boolean): void {
     this.#batches.push(parts.reduce((sum, part) => sum + part.points.length, 0));
     if (this.#batches.length > 10_000) this.#batches.splice(0, 5_000);
-    this.#listener.message(parts, anew);
+    this.#listener.message(parts, isHistory);
     this.#waitsForDraw = true;
   }
 }

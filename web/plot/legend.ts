@@ -1,5 +1,5 @@
 // The legend below a plot: each series with its colour, its newest value or the one under the cursor, and its actions.
-import { clockWords } from './clock-time.ts';
+import { clockText } from './clock-time.ts';
 import { formatValue } from './format-value.ts';
 import { isDashed } from './plot-styles.ts';
 import type { PlotSeries } from './series-set.ts';
@@ -61,7 +61,7 @@ export class Legend {
       if (value.textContent !== text) value.textContent = text;
       missed.hidden = series.missed === 0;
       if (series.missed > 0) missed.textContent = `${series.missed} missed`;
-      const off = series.clockOffset === undefined ? '' : clockWords(series.clockOffset);
+      const off = series.clockOffset === undefined ? '' : clockText(series.clockOffset);
       if (clock.textContent !== off) clock.textContent = off;
       clock.hidden = off === '';
     }

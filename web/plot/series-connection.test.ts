@@ -19,7 +19,7 @@ class Socket {
 
 let sockets: Socket[];
 let timers: (() => void)[];
-let messages: { parts: SeriesPart[]; anew: boolean }[];
+let messages: { parts: SeriesPart[]; isHistory: boolean }[];
 let links: SeriesLink[];
 let connection: SeriesConnection;
 
@@ -28,7 +28,7 @@ const last = (): Socket => {
   if (!socket) throw new Error('no socket');
   return socket;
 };
-const tell = (points: [number, number][]): void =>
+const deliver = (points: [number, number][]): void =>
   last().onmessage?.({ data: JSON.stringify({ series: [{ id: 1, name: 'a', points }] }) });
 
 beforeEach(() => {
@@ -47,41 +47,41 @@ beforeEach(() => {
     random: () => 0,
   };
   connection = new SeriesConnection('ws://hub/ws/series', platform, {
-    message: (parts, anew) => messages.push({ parts, anew }),
+    message: (parts, isHistory) => messages.push({ parts, isHistory }),
     link: (link) => links.push(link),
   });
 });
 
 describe('a viewer of series', () => {
-  it('requests a batch only on ask, one at a time', () => {
-    connection.ask();
+  it('sends one request at a time, and only when asked to', () => {
+    connection.requestNext();
     expect(last().sent).toEqual([]);
-    tell([[1, 1]]);
-    expect(messages[0]?.anew).toBe(true);
+    deliver([[1, 1]]);
+    expect(messages[0]?.isHistory).toBe(true);
     expect(last().sent).toEqual([]);
-    connection.ask();
-    connection.ask();
+    connection.requestNext();
+    connection.requestNext();
     expect(last().sent).toEqual(['']);
-    tell([[2, 2]]);
-    expect(messages[1]?.anew).toBe(false);
-    connection.ask();
+    deliver([[2, 2]]);
+    expect(messages[1]?.isHistory).toBe(false);
+    connection.requestNext();
     expect(last().sent).toEqual(['', '']);
   });
 
   it('reconnects, and the new history replaces the old samples', () => {
-    tell([[1, 1]]);
+    deliver([[1, 1]]);
     last().onclose?.();
     expect(links).toEqual(['open', 'reconnecting']);
     timers.shift()?.();
-    connection.ask();
+    connection.requestNext();
     expect(last().sent).toEqual([]);
-    tell([
+    deliver([
       [1, 1],
       [2, 2],
     ]);
-    expect(messages.at(-1)?.anew).toBe(true);
+    expect(messages.at(-1)?.isHistory).toBe(true);
     const set = new SeriesSet();
-    for (const { parts, anew } of messages) set.take(parts, anew);
+    for (const { parts, isHistory } of messages) set.take(parts, isHistory);
     expect(set.get(1)?.samples.length).toBe(2);
   });
 

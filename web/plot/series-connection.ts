@@ -7,8 +7,8 @@ import { parseMessage, type SeriesPart } from './series-message.ts';
 export type SeriesLink = 'connecting' | 'open' | 'reconnecting' | 'refused';
 
 export interface SeriesListener {
-  /** Called for each message; `anew` is true for the history. Call `ask` once the message has been used. */
-  message(parts: SeriesPart[], anew: boolean): void;
+  /** Called for each message; `isHistory` is true for the history. Call `requestNext` once the message has been used. */
+  message(parts: SeriesPart[], isHistory: boolean): void;
   link(link: SeriesLink): void;
 }
 
@@ -20,9 +20,9 @@ export class SeriesConnection {
   readonly #platform: Platform;
   readonly #listener: SeriesListener;
   #socket: Socket | undefined;
-  #greeted = false;
+  #hasHistory = false;
   /** Whether a request is waiting for its answer. */
-  #asked = false;
+  #pending = false;
   #failures = 0;
   #cancelRetry: (() => void) | undefined;
   #closed = false;
@@ -35,9 +35,9 @@ export class SeriesConnection {
   }
 
   /** Requests the next batch, unless a request is pending. */
-  ask(): void {
-    if (!this.#socket || !this.#greeted || this.#asked) return;
-    this.#asked = true;
+  requestNext(): void {
+    if (!this.#socket || !this.#hasHistory || this.#pending) return;
+    this.#pending = true;
     this.#socket.send('');
   }
 
@@ -52,7 +52,7 @@ export class SeriesConnection {
   }
 
   #open(): void {
-    this.#greeted = this.#asked = false;
+    this.#hasHistory = this.#pending = false;
     let socket: Socket;
     try {
       socket = this.#platform.openSocket(this.#url);
@@ -63,12 +63,12 @@ export class SeriesConnection {
     this.#socket = socket;
     socket.onmessage = ({ data }) => {
       if (typeof data !== 'string') return;
-      const anew = !this.#greeted;
-      this.#greeted = true;
-      this.#asked = false;
+      const isHistory = !this.#hasHistory;
+      this.#hasHistory = true;
+      this.#pending = false;
       this.#failures = 0;
-      if (anew) this.#listener.link('open');
-      this.#listener.message(parseMessage(data), anew);
+      if (isHistory) this.#listener.link('open');
+      this.#listener.message(parseMessage(data), isHistory);
     };
     socket.onclose = (event?: { readonly code?: number }) => {
       this.#socket = undefined;

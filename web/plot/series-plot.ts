@@ -4,7 +4,7 @@
 import { HUB_ATTRIBUTES, hubOf } from '../client/hub-attributes.ts';
 import { ChartView } from './chart-view.ts';
 import { clockTime } from './clock-time.ts';
-import { emptyWords } from './empty-words.ts';
+import { emptyText } from './empty-text.ts';
 import { save, toCsv } from './export.ts';
 import { changeSeries, Feed } from './feed.ts';
 import { formatValue } from './format-value.ts';
@@ -21,7 +21,7 @@ const SHOWN_AT_FIRST = 20;
 /** The shortest time between updates of the legend in ms, so that the numbers are readable. */
 const LEGEND_FRAME = 150;
 
-const LINK_WORDS: Record<SeriesLink, string> = {
+const LINK_TEXT: Record<SeriesLink, string> = {
   connecting: 'Connecting…',
   open: '',
   reconnecting: 'The hub cannot be reached. Reconnecting…',
@@ -43,8 +43,8 @@ export class SeriesPlot extends HTMLElement {
 
   readonly #set = new SeriesSet();
   readonly #feed = new Feed({
-    wanted: () => (this.isConnected ? { hub: hubOf(this), names: this.#asked() } : undefined),
-    message: (parts, anew) => this.#message(parts, anew),
+    wanted: () => (this.isConnected ? { hub: hubOf(this), names: this.#wantedNames() } : undefined),
+    message: (parts, isHistory) => this.#message(parts, isHistory),
     linkChanged: () => this.#updateStatus(),
   });
   readonly #chart: ChartView;
@@ -222,13 +222,13 @@ export class SeriesPlot extends HTMLElement {
   readonly #themed = (): void => this.#option(() => undefined);
 
   /** The names of the wanted series; empty for all. */
-  #asked(): readonly string[] {
+  #wantedNames(): readonly string[] {
     const named = this.getAttribute('series');
     return this.#names ?? (named === null ? [] : [named]);
   }
 
-  #message(parts: SeriesPart[], anew: boolean): void {
-    if (this.#set.take(parts, anew)) this.#stale = true;
+  #message(parts: SeriesPart[], isHistory: boolean): void {
+    if (this.#set.take(parts, isHistory)) this.#stale = true;
     // A paused plot keeps its chart until it continues.
     if (this.#stale && !this.#paused) this.#rebuild();
     this.#draw();
@@ -334,17 +334,15 @@ export class SeriesPlot extends HTMLElement {
   #updateStatus(): void {
     const { link } = this.#feed;
     const { cursor } = this.#chart;
-    let status = LINK_WORDS[link];
+    let status = LINK_TEXT[link];
     if (cursor !== undefined && status === '')
       status = this.#xy ? formatValue(cursor, undefined) : clockTime(cursor);
     else if (status === '' && this.#paused) status = 'Paused';
     this.#tools.status(status, link === 'reconnecting' || link === 'refused');
     const none = this.#set.all().length === 0;
-    this.#empty.textContent = none
-      ? LINK_WORDS[link]
-      : 'No series is selected. Select one in the list below.';
+    this.#empty.textContent = none ? LINK_TEXT[link] : 'No series is selected. Select one in the list below.';
     if (none && link === 'open') {
-      const { text, example } = emptyWords(this.#asked(), hubOf(this).host);
+      const { text, example } = emptyText(this.#wantedNames(), hubOf(this).host);
       const line = document.createElement('code');
       line.textContent = example;
       this.#empty.replaceChildren(text, line);

@@ -29,11 +29,11 @@ export class SeriesSet {
     return this.#series.get(id);
   }
 
-  /** Applies a message. Returns true if series were added, deleted or renamed. `anew` marks a history, which replaces all
+  /** Applies a message. Returns true if series were added, deleted or renamed. `isHistory` marks a history, which replaces all
    * series. */
-  take(parts: readonly SeriesPart[], anew: boolean): boolean {
-    let changed = anew && this.#series.size > 0;
-    if (anew) this.#series.clear();
+  take(parts: readonly SeriesPart[], isHistory: boolean): boolean {
+    let changed = isHistory && this.#series.size > 0;
+    if (isHistory) this.#series.clear();
     for (const part of parts) {
       if (part.gone) {
         changed = this.#series.delete(part.id) || changed;

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { clockWords } from '../plot/clock-time.ts';
-import { malformedWords, seriesWords, warnings } from './series-words.ts';
+import { clockText } from '../plot/clock-time.ts';
+import { invalidLinesText, seriesSummary, warnings } from './series-text.ts';
 
 const NOW = 1_700_000_000_000;
 const SERIES = {
@@ -17,11 +17,11 @@ const SERIES = {
 } as const;
 
 test('a series is described in one line', () => {
-  expect(seriesWords(SERIES, NOW)).toBe('1,234 points · newest 21.5 °C · just now · 1 source');
+  expect(seriesSummary(SERIES, NOW)).toBe('1,234 points · newest 21.5 °C · just now · 1 source');
   const quiet = { ...SERIES, points: 0, newest: null, lastAt: null, clockOffsetMs: null, sources: 0 };
-  expect(seriesWords(quiet, NOW)).toBe('0 points');
-  expect(seriesWords({ ...SERIES, clockOffsetMs: -12_000 }, NOW)).toContain('clock 12 s behind');
-  expect(seriesWords({ ...SERIES, clockOffsetMs: 1_999 }, NOW)).not.toContain('clock');
+  expect(seriesSummary(quiet, NOW)).toBe('0 points');
+  expect(seriesSummary({ ...SERIES, clockOffsetMs: -12_000 }, NOW)).toContain('clock 12 s behind');
+  expect(seriesSummary({ ...SERIES, clockOffsetMs: 1_999 }, NOW)).not.toContain('clock');
 });
 
 test.each([
@@ -31,13 +31,13 @@ test.each([
   [7_200_000, 'clock 2 h ahead'],
   [-172_800_000, 'clock 2 days behind'],
 ])('an offset of %d ms is shown as "%s"', (offset, expected) => {
-  expect(clockWords(offset)).toBe(expected);
+  expect(clockText(offset)).toBe(expected);
 });
 
 test('skipped lines are counted, and the last one is quoted', () => {
-  expect(malformedWords(SERIES)).toBe('');
-  expect(malformedWords({ malformed: 1, lastMalformed: 'x y' })).toBe('1 invalid line was skipped: “x y”');
-  expect(malformedWords({ malformed: 2, lastMalformed: null })).toBe('2 invalid lines were skipped');
+  expect(invalidLinesText(SERIES)).toBe('');
+  expect(invalidLinesText({ malformed: 1, lastMalformed: 'x y' })).toBe('1 invalid line was skipped: “x y”');
+  expect(invalidLinesText({ malformed: 2, lastMalformed: null })).toBe('2 invalid lines were skipped');
 });
 
 test('every fault is a warning, and a healthy status has none', () => {

@@ -1,6 +1,6 @@
 // Texts about series and their sources.
 import type { Series, SeriesSource, SeriesStatus } from './shapes.ts';
-import { clockWords } from '../plot/clock-time.ts';
+import { clockText } from '../plot/clock-time.ts';
 import { formatValue } from '../plot/format-value.ts';
 import { ago, moment } from './wording.ts';
 
@@ -11,7 +11,7 @@ const counted = (count: number, one: string, many: string): string =>
   count === 1 ? `1 ${one}` : `${count.toLocaleString('en')} ${many}`;
 
 /** Describes the invalid lines with the last one quoted; empty if there are none. */
-export function malformedWords({
+export function invalidLinesText({
   malformed,
   lastMalformed,
 }: Pick<Series, 'malformed' | 'lastMalformed'>): string {
@@ -21,18 +21,18 @@ export function malformedWords({
   return `${counted(malformed, 'invalid line was', 'invalid lines were')} skipped${quoted}`;
 }
 
-export function seriesWords(series: Series, now: number): string {
+export function seriesSummary(series: Series, now: number): string {
   const { points, newest, unit, lastAt, clockOffsetMs, sources } = series;
   const parts = [counted(points, 'point', 'points')];
   if (newest !== null) parts.push(`newest ${formatValue(newest[1], unit ?? undefined)}`);
   if (lastAt !== null) parts.push(ago(lastAt, now));
   if (sources > 0) parts.push(counted(sources, 'source', 'sources'));
   if (clockOffsetMs !== null && Math.abs(clockOffsetMs) >= CLOCK_IS_RIGHT)
-    parts.push(clockWords(clockOffsetMs));
+    parts.push(clockText(clockOffsetMs));
   return parts.join(' · ');
 }
 
-export function sourceWords({ points, since, ended, endedAt }: SeriesSource): string {
+export function sourceSummary({ points, since, ended, endedAt }: SeriesSource): string {
   const parts = [counted(points, 'point', 'points'), `since ${moment(since)}`];
   if (endedAt !== null) parts.push(`ended ${moment(endedAt)}: ${ended ?? ''}`);
   return parts.join(' · ');

@@ -1,13 +1,13 @@
 // The text of a connected plot without samples: the series it waits for, and a command that sends a sample.
 
-export interface EmptyWords {
+export interface EmptyText {
   readonly text: string;
   /** A shell command. */
   readonly example: string;
 }
 
 /** Returns the text for the named series, or for all; `host` is the hub's host name from its URL. */
-export function emptyWords(names: readonly string[], host: string): EmptyWords {
+export function emptyText(names: readonly string[], host: string): EmptyText {
   const of = names.length > 0 ? ` of ${names.join(', ')}` : '';
   const place = host.replace(/^\[(.*)\]$/, '$1');
   return {

@@ -1,13 +1,13 @@
 import { expect, test } from 'vitest';
 import {
-  deviceWords,
-  dropWords,
+  deviceSummary,
+  droppedSummary,
   figures,
   firmwareSettings,
   publishLink,
   shortRoom,
   tryLine,
-} from './device-words.ts';
+} from './device-text.ts';
 import type { ConnectedDevice } from './shapes.ts';
 
 const KEY = { id: 'wsi_1', streamKey: 'wsk_abc', room: 'live-door', identity: 'wscam-abcd' };
@@ -50,14 +50,14 @@ test('the test command names the app unless it is the default', () => {
 test('a device is described by the figures it reports', () => {
   const stats = JSON.stringify({ type: 'stats', fps: 12.04, rssi: -61, heapFree: 41232, note: 'x' });
   expect(figures(device({ lastStatsJson: stats }))).toEqual({ fps: 12.04, rssi: -61, heapFree: 41232 });
-  expect(deviceWords(device({ lastStatsJson: stats }), 300_000)).toBe(
+  expect(deviceSummary(device({ lastStatsJson: stats }), 300_000)).toBe(
     '12 fps · -61 dBm · 40 KiB free · up 5 min',
   );
   for (const lastStatsJson of [null, 'rubbish', '3', 'null']) {
-    expect(deviceWords(device({ lastStatsJson }), 5_000)).toBe('up 5 s');
+    expect(deviceSummary(device({ lastStatsJson }), 5_000)).toBe('up 5 s');
   }
-  expect(dropWords(device({}))).toBe('');
-  expect(dropWords(device({ aboveRate: 1200, notJpeg: 2 }))).toBe(
+  expect(droppedSummary(device({}))).toBe('');
+  expect(droppedSummary(device({ aboveRate: 1200, notJpeg: 2 }))).toBe(
     "Dropped: 1,200 above the app's rate, 2 not JPEG",
   );
 });

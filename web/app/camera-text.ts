@@ -6,7 +6,7 @@ import { ago } from './wording.ts';
  * Returns the current failure, and the last one if it differs. A camera without viewers is idle, but the reason why its
  * last attempt failed is still useful.
  */
-export function troubleWords(
+export function failureTexts(
   { reason, lastFailure }: Pick<Camera, 'reason' | 'lastFailure'>,
   now: number,
 ): readonly string[] {

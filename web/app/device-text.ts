@@ -59,7 +59,7 @@ export function figures(device: ConnectedDevice): Readonly<Record<string, number
 }
 
 /** Describes a device in one line: frame rate, signal strength, free memory, uptime of the connection. */
-export function deviceWords(device: ConnectedDevice, now: number): string {
+export function deviceSummary(device: ConnectedDevice, now: number): string {
   const { fps, rssi, heapFree } = figures(device);
   const words = [
     fps === undefined ? undefined : `${Math.round(fps * 10) / 10} fps`,
@@ -71,7 +71,7 @@ export function deviceWords(device: ConnectedDevice, now: number): string {
 }
 
 /** Describes a device's dropped frames; empty if there are none. */
-export function dropWords({ aboveRate, notJpeg }: ConnectedDevice): string {
+export function droppedSummary({ aboveRate, notJpeg }: ConnectedDevice): string {
   const words = [];
   if (aboveRate > 0) words.push(`${aboveRate.toLocaleString('en')} above the app's rate`);
   if (notJpeg > 0) words.push(`${notJpeg.toLocaleString('en')} not JPEG`);

@@ -57,7 +57,7 @@ export function explainClose(code: number, message: string | undefined): CloseRe
         pause: null,
       };
     case 1000:
-      return { words: because('This camera was stopped from the hub.'), pause: null };
+      return { words: because('This camera was stopped on the hub.'), pause: null };
     case 4403:
       return { words: because('The hub accepts no more cameras in this app.'), pause: 60 };
     case 4429:

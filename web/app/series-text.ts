@@ -50,7 +50,7 @@ export function warnings({ ports, fileFault, series, maxSeries, dropped }: Serie
   }
   if (fileFault !== null)
     found.push(
-      `Series are kept in memory only and are lost when the hub stops: ${fileFault}. Fix this, then restart the hub.`,
+      `Series are kept in memory only and are lost when the hub stops: ${fileFault}. Fix the cause to keep them across restarts.`,
     );
   if (series >= maxSeries)
     found.push(

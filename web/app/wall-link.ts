@@ -1,4 +1,5 @@
-// The token of a wall link. It is moved from the address bar to the state of the history entry, which survives a reload.
+// The token of a wall link. It is moved from the address bar to the state of the history entry, which survives a
+// reload.
 import { hashParameter } from './addresses.ts';
 
 const NAME = 'wall';

@@ -1,4 +1,5 @@
-// Exponential backoff with jitter. The jitter prevents all viewers of a restarted hub from reconnecting at the same time.
+// Exponential backoff with jitter. The jitter prevents all viewers of a restarted hub from reconnecting at the same
+// time.
 
 const FIRST = 250;
 const LONGEST = 5_000;

@@ -32,7 +32,9 @@ export class ClockOffset {
     this.#samples = [];
   }
 
-  /** µs to add to the local clock to get the hub's, from the fastest recent round trip, which has the smallest error. */
+  /**
+   * µs to add to the local clock to get the hub's, from the fastest recent round trip, which has the smallest error.
+   */
   get microseconds(): number {
     return (this.#best?.offset ?? 0) * 1000;
   }

@@ -1,6 +1,6 @@
-// One viewer's connection to the hub's wall socket: reconnects, keeps the wanted cameras subscribed, and manages credit.
-// It uses no DOM and does not decode pictures, so it runs in a worker and in a page. Sockets, clock and timers are passed
-// in, so that tests need neither sockets nor sleep.
+// One viewer's connection to the hub's wall socket: reconnects, keeps the wanted cameras subscribed, and manages
+// credit. It uses no DOM and does not decode pictures, so it runs in a worker and in a page. Sockets, clock and
+// timers are passed in, so that tests need neither sockets nor sleep.
 import { backoffDelay } from './backoff.ts';
 import { ClockOffset } from './clock-offset.ts';
 import { Credit } from './credit.ts';
@@ -39,8 +39,10 @@ export const PROTOCOL = 'ocelli.v2';
 
 const SILENCE_LIMIT = 10_000;
 const FAILURES_BEFORE_FALLBACK = 3;
-/** A connection that ends sooner after hello counts as a failure. Otherwise a hub that closes right after hello would be
- * reconnected to without delay. */
+/**
+ * A connection that ends sooner after hello counts as a failure. Otherwise a hub that closes right after hello would
+ * be reconnected to without delay.
+ */
 const STEADY_AFTER = 5_000;
 const PING_INTERVAL = 5_000;
 /** The first pings are sent in quick succession, so that ages are correct from the start. */

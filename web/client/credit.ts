@@ -23,7 +23,10 @@ export class Credit {
   /** The moving average of how long frames are held; ms. */
   #holding = 0;
 
-  /** Opens an account for a new subscription and returns its credit. Frames still held from the last one stay counted. */
+  /**
+   * Opens an account for a new subscription and returns its credit. Frames still held from the last one stay
+   * counted.
+   */
   open(camera: string): number {
     const held = this.#accounts.get(camera)?.held ?? [];
     this.#owed.delete(camera);
@@ -41,7 +44,9 @@ export class Credit {
     this.#owed.clear();
   }
 
-  /** Records a frame. Returns false if the camera is not subscribed: the frame was in transit during the unsubscribe. */
+  /**
+   * Records a frame. Returns false if the camera is not subscribed: the frame was in transit during the unsubscribe.
+   */
   arrived(camera: string, now: number): boolean {
     const account = this.#accounts.get(camera);
     if (!account) return false;

@@ -1,5 +1,5 @@
-// Decodes the binary messages of the wall socket's `ocelli.v2` protocol. It does not interpret payloads and never throws:
-// invalid messages decode to `undefined`.
+// Decodes the binary messages of the wall socket's `ocelli.v2` protocol. It does not interpret payloads and never
+// throws: invalid messages decode to `undefined`.
 
 export const KIND_FRAME = 1;
 export const CODEC_JPEG = 1;

@@ -45,7 +45,7 @@ test('a key is created, a phone pushes with it, its card updates, and the key is
   await setUp(page, hub);
   const key = await makeKey(page, 'door');
   expect(key).toMatch(/^wsk_[0-9a-f]{40,}$/);
-  const text = await page.locator('.where').innerText();
+  const text = await page.locator('.new-key').innerText();
   const at = new URL(hub.url);
   for (const line of ['HUB_HOST "127.0.0.1"', 'HUB_ROOM "door"', `HUB_KEY "${key}"`, `HUB_PORT ${at.port}`]) {
     expect(text).toContain(line);

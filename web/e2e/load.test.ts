@@ -10,7 +10,10 @@ const SECONDS = 10;
 const PICTURES = 4;
 /** The minimum rate of the slowest camera, relative to the median. */
 const EVEN = 0.5;
-/** The maximum growth of the age in ms. A queue at HD, 15 fps, painted at a third of that rate, would grow by 3 s between the halves. */
+/**
+ * The maximum growth of the age in ms. A queue at HD, 15 fps, painted at a third of that rate, would grow by 3 s
+ * between the halves.
+ */
 const GROWTH = 1_500;
 
 test.each([

@@ -1,4 +1,5 @@
-// Appearance and accessibility: axe in both colour schemes, a phone, an empty hub, the page of one camera, a foreign page.
+// Appearance and accessibility: axe in both colour schemes, a phone, an empty hub, the page of one camera, a foreign
+// page.
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Browser, Page } from 'playwright-core';
@@ -80,13 +81,13 @@ test('on a phone the wall has two columns, scrolls, and nothing is wider than th
     (report) => painted(report) >= 6,
   );
   const shape = await page.evaluate(() => {
-    const room = document.querySelector('camera-wall')?.shadowRoot?.querySelector('.room');
-    const tiles = [...(room?.querySelectorAll('.tile') ?? [])].map(
+    const viewport = document.querySelector('camera-wall')?.shadowRoot?.querySelector('.viewport');
+    const tiles = [...(viewport?.querySelectorAll('.tile') ?? [])].map(
       (tile) => tile.getBoundingClientRect().left,
     );
     return {
       columns: new Set(tiles).size,
-      scrolls: (room?.scrollHeight ?? 0) > (room?.clientHeight ?? 0),
+      scrolls: (viewport?.scrollHeight ?? 0) > (viewport?.clientHeight ?? 0),
       wide: document.documentElement.scrollWidth > innerWidth,
     };
   });

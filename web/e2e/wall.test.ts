@@ -154,8 +154,8 @@ test('tiles that are scrolled away are not subscribed', async () => {
   );
   expect(await watched(from)).not.toContain('cam30');
   await page.locator('camera-wall').evaluate((wall) => {
-    const room = wall.shadowRoot?.querySelector('.room');
-    room?.scrollTo(0, room.scrollHeight);
+    const viewport = wall.shadowRoot?.querySelector('.viewport');
+    viewport?.scrollTo(0, viewport.scrollHeight);
   });
   await until(
     'the last are watched instead',

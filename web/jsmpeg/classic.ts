@@ -1,5 +1,5 @@
-// /jsmpg.js: the classic API `new jsmpeg(webSocket, { canvas })`, and the current one, `JSMpeg.Player`. The classic player
-// reconnects when the socket closes and shows that on the canvas.
+// /jsmpg.js: the classic API `new jsmpeg(webSocket, { canvas })`, and the current one, `JSMpeg.Player`. The classic
+// player reconnects when the socket closes and shows that on the canvas.
 import JSMpeg from '@cycjimmy/jsmpeg-player';
 import { Mpeg1Canvas } from './mpeg1-canvas.ts';
 

@@ -1,5 +1,5 @@
-// Paints an MPEG-1 elementary stream on a canvas with the npm player's decoder. Playback is live: everything received is
-// decoded immediately, and only the newest picture is painted.
+// Paints an MPEG-1 elementary stream on a canvas with the npm player's decoder. Playback is live: everything
+// received is decoded immediately, and only the newest picture is painted.
 import JSMpeg, { type MPEG1Video, type VideoOutput } from '@cycjimmy/jsmpeg-player';
 
 /** The maximum message length. A longer picture is split into several messages, all but the last of this length. */

@@ -24,9 +24,12 @@ const NO_GRID: Grid = { columns: 0, rows: 0, tiles: [], height: 0, pitch: 0 };
 export class CameraWall extends ScreenElement {
   static readonly observedAttributes = [...HUB_ATTRIBUTES, 'cameras'];
 
-  readonly #room = document.createElement('div');
+  readonly #viewport = document.createElement('div');
   readonly #content = document.createElement('div');
-  /** Why there are no pictures. Always rendered: screen readers may not announce a live region inserted with its text. */
+  /**
+   * Why there are no pictures. Always rendered: screen readers may not announce a live region inserted with its
+   * text.
+   */
   readonly #refusal = document.createElement('div');
   readonly #tiles = new Map<string, Tile>();
   readonly #cameraOf = new Map<Element, string>();
@@ -42,15 +45,15 @@ export class CameraWall extends ScreenElement {
     super();
     const shadow = this.attachShadow({ mode: 'open' });
     shadow.adoptedStyleSheets = wallSheets();
-    this.#room.className = 'room';
+    this.#viewport.className = 'viewport';
     this.#content.className = 'content';
     this.#content.setAttribute('role', 'list');
     this.#content.setAttribute('aria-label', 'Cameras');
-    this.#room.append(this.#content);
+    this.#viewport.append(this.#content);
     this.#refusal.className = 'refusal';
     this.#refusal.setAttribute('role', 'status');
-    shadow.append(this.#room, this.#refusal);
-    this.#room.addEventListener('scroll', () => this.#layoutSoon(), { passive: true });
+    shadow.append(this.#viewport, this.#refusal);
+    this.#viewport.addEventListener('scroll', () => this.#layoutSoon(), { passive: true });
     this.addEventListener('keydown', (event) => this.handleKey(event));
     // A button is clicked when Space is released, even if the keydown was handled.
     shadow.addEventListener('keyup', (event) => {
@@ -295,17 +298,17 @@ export class CameraWall extends ScreenElement {
 
   #layout(): void {
     if (!this.engine) return;
-    const height = this.#room.offsetHeight;
+    const height = this.#viewport.offsetHeight;
     const ids = this.#solo === undefined ? [...this.#tiles.keys()] : [this.#solo];
-    let width = this.#room.offsetWidth;
+    let width = this.#viewport.offsetWidth;
     const aspect = usualAspect(this.cameras);
     let grid =
       this.#solo === undefined ? layoutGrid(ids.length, width, height, aspect) : soloGrid(width, height);
     const fits = grid.height <= height;
-    this.#room.classList.toggle('fits', fits);
-    if (!fits && this.#room.clientWidth < width) {
+    this.#viewport.classList.toggle('fits', fits);
+    if (!fits && this.#viewport.clientWidth < width) {
       // The scroll bar reduces the width.
-      width = this.#room.clientWidth;
+      width = this.#viewport.clientWidth;
       grid = layoutGrid(ids.length, width, height, aspect);
     }
     if (this.#solo === undefined) this.#grid = grid;
@@ -324,7 +327,7 @@ export class CameraWall extends ScreenElement {
       style.width = `${tile.width}px`;
       style.height = `${tile.height}px`;
     }
-    this.#surfaces?.arrange(placed, bands(grid, height, this.#room.scrollTop), width);
+    this.#surfaces?.arrange(placed, bands(grid, height, this.#viewport.scrollTop), width);
     this.#watch();
   }
 

@@ -31,7 +31,10 @@ test('the first click selects the other codec, the second returns to auto', () =
   expect(nextCodec('mpeg1', 'mpeg1')).toBe('auto');
 });
 
-/** Feeds the probe four times a second with constant rates of sent and dropped frames. Returns whether it found the network slow. */
+/**
+ * Feeds the probe four times a second with constant rates of sent and dropped frames. Returns whether it found the
+ * network slow.
+ */
 function watch(probe: NetworkProbe, seconds: number, sent: number, dropped: number, age: number): boolean {
   for (let look = 0; look <= seconds * 4; look++) {
     const part = look / 4;

@@ -1,5 +1,5 @@
-// The state shared by all elements of a page that show the same hub: one connection, one painter, the list of cameras and
-// the shown pictures. Each element registers the cameras it shows; the engine subscribes to their union.
+// The state shared by all elements of a page that show the same hub: one connection, one painter, the list of
+// cameras and the shown pictures. Each element registers the cameras it shows; the engine subscribes to their union.
 import type { Link } from '../client/connection.ts';
 import { coalesced } from '../client/coalesced.ts';
 import { parseCameras, type Camera, type DeliveryCounts, type StreamChoice } from '../client/events.ts';
@@ -52,7 +52,10 @@ export class Engine {
     window.addEventListener('online', this.#reconnectNow);
   }
 
-  /** Fallback requires a hub that answers HTTP requests. Without any answer the link is reconnecting, and the last pictures stay. */
+  /**
+   * Fallback requires a hub that answers HTTP requests. Without any answer the link is reconnecting, and the last
+   * pictures stay.
+   */
   get link(): Link {
     return this.#socketLink === 'fallback' && !this.#reachable ? 'reconnecting' : this.#socketLink;
   }

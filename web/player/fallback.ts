@@ -1,5 +1,6 @@
-// Pictures without the socket: MJPEG for a few cameras, snapshots for the others. Browsers open about six connections per
-// origin and an MJPEG stream occupies one permanently, so six streams would block all other requests of the page.
+// Pictures without the socket: MJPEG for a few cameras, snapshots for the others. Browsers open about six
+// connections per origin and an MJPEG stream occupies one permanently, so six streams would block all other requests
+// of the page.
 import type { StreamChoice } from '../client/events.ts';
 import type { HubAddress } from '../client/hub-address.ts';
 

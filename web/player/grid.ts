@@ -82,11 +82,11 @@ function cellSize(
   gap: number,
   aspect: number,
 ): { width: number; height: number } {
-  const roomX = (width - gap * (columns - 1)) / columns;
-  const roomY = (height - gap * (rows - 1)) / rows;
+  const availableWidth = (width - gap * (columns - 1)) / columns;
+  const availableHeight = (height - gap * (rows - 1)) / rows;
   return {
-    width: Math.max(1, Math.floor(Math.min(roomX, roomY * aspect))),
-    height: Math.max(1, Math.floor(Math.min(roomY, roomX / (aspect * TALLEST)))),
+    width: Math.max(1, Math.floor(Math.min(availableWidth, availableHeight * aspect))),
+    height: Math.max(1, Math.floor(Math.min(availableHeight, availableWidth / (aspect * TALLEST)))),
   };
 }
 
@@ -133,7 +133,10 @@ function place(
   return { columns, rows, tiles, height: Math.max(usedHeight, 0), pitch: tileHeight + gap };
 }
 
-/** Returns the largest centred rectangle with a picture's aspect ratio inside a tile. Nothing is cropped or distorted. */
+/**
+ * Returns the largest centred rectangle with a picture's aspect ratio inside a tile. Nothing is cropped or
+ * distorted.
+ */
 export function contain(tile: Rect, width: number, height: number): Rect {
   const scale = Math.min(tile.width / width, tile.height / height);
   const shownWidth = Math.max(1, Math.round(width * scale));
@@ -162,16 +165,16 @@ export const BAND_SLOTS = 3;
  * Splits a scrolling wall into bands of about one window's height, painted on a few canvases inside the scrolled content.
  * Pictures scroll exactly with their labels, and a canvas moves to its next band only while it is out of view.
  */
-export function bands(grid: Grid, roomHeight: number, scrollTop: number): Band[] {
+export function bands(grid: Grid, viewHeight: number, scrollTop: number): Band[] {
   if (grid.rows === 0) return [];
-  if (grid.height <= roomHeight) {
-    return [{ slot: 0, index: 0, top: 0, height: roomHeight, firstRow: 0, lastRow: grid.rows - 1 }];
+  if (grid.height <= viewHeight) {
+    return [{ slot: 0, index: 0, top: 0, height: viewHeight, firstRow: 0, lastRow: grid.rows - 1 }];
   }
-  const rowsPerBand = Math.max(1, Math.ceil(roomHeight / grid.pitch));
+  const rowsPerBand = Math.max(1, Math.ceil(viewHeight / grid.pitch));
   const bandHeight = rowsPerBand * grid.pitch;
   const count = Math.ceil(grid.rows / rowsPerBand);
   // Three consecutive bands around the middle of the visible part. At most two of them are visible at a time.
-  const middle = Math.floor((scrollTop + roomHeight / 2) / bandHeight);
+  const middle = Math.floor((scrollTop + viewHeight / 2) / bandHeight);
   const first = Math.max(0, Math.min(middle - 1, count - BAND_SLOTS));
   return Array.from({ length: Math.min(BAND_SLOTS, count) }, (_, offset) => {
     const index = first + offset;

@@ -1,5 +1,5 @@
-// One camera's MPEG-1 stream in a tile. It loads the decoder on first use, has its own socket, and reports its picture in
-// the same form as the painter.
+// One camera's MPEG-1 stream in a tile. It loads the decoder on first use, has its own socket, and reports its
+// picture in the same form as the painter.
 import type { StreamChoice } from '../client/events.ts';
 import { backoffDelay } from '../client/backoff.ts';
 import type { Mpeg1Canvas } from '../jsmpeg/mpeg1-canvas.ts';

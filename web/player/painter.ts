@@ -1,5 +1,6 @@
-// Paints cameras on canvases. It owns the connection, decodes frames, keeps the newest picture of each camera, and returns
-// credit when a picture is painted. It runs in a worker or in the page and uses no DOM except the canvases it is given.
+// Paints cameras on canvases. It owns the connection, decodes frames, keeps the newest picture of each camera, and
+// returns credit when a picture is painted. It runs in a worker or in the page and uses no DOM except the canvases
+// it is given.
 import { Connection, type Link, type Platform } from '../client/connection.ts';
 import type { HubEvent, StreamChoice } from '../client/events.ts';
 import { CODEC_JPEG, type Frame } from '../client/frame.ts';

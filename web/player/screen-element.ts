@@ -1,5 +1,5 @@
-// The base class of <camera-wall> and <camera-tile>: joins and leaves the hub's engine, and reports a picture's state to
-// pages and tests.
+// The base class of <camera-wall> and <camera-tile>: joins and leaves the hub's engine, and reports a picture's
+// state to pages and tests.
 import { coalesced } from '../client/coalesced.ts';
 import { HUB_ATTRIBUTES, hubOf } from '../client/hub-attributes.ts';
 import type { Link } from '../client/connection.ts';

@@ -1,5 +1,5 @@
-// The elements over a camera's picture: its name, state, age and buttons. The picture itself is on a canvas below, except
-// in the fallback and for MPEG-1, which add an element here.
+// The elements over a camera's picture: its name, state, age and buttons. The picture itself is on a canvas below,
+// except in the fallback and for MPEG-1, which add an element here.
 import { createIcon, setIcon } from './icons.ts';
 import type { TileStatus } from './tile-status.ts';
 
@@ -20,8 +20,8 @@ export class TileView {
   readonly #rate = span('rate');
   readonly #age = span('age');
   readonly #icon = createIcon('waiting');
-  readonly #veil = div('veil');
-  readonly #veilIcon = createIcon('waiting');
+  readonly #overlay = div('overlay');
+  readonly #overlayIcon = createIcon('waiting');
   readonly #headline = span('headline');
   readonly #reason = span('reason');
   readonly #retry = document.createElement('button');
@@ -45,8 +45,8 @@ export class TileView {
     this.#reason.addEventListener('click', () => actions.open());
     this.#badge.append(createIcon('pause'), 'Frozen');
     this.#badge.hidden = true;
-    this.#veil.hidden = true;
-    this.#veil.append(this.#veilIcon, this.#headline, this.#reason, this.#retry);
+    this.#overlay.hidden = true;
+    this.#overlay.append(this.#overlayIcon, this.#headline, this.#reason, this.#retry);
     const bar = div('bar');
     bar.append(this.#icon, this.#name, this.#label, this.#rate, this.#age);
     if (actions.codec) {
@@ -55,7 +55,7 @@ export class TileView {
       this.#codec.addEventListener('click', () => actions.codec?.());
       bar.append(this.#codec);
     }
-    this.element.append(this.picture, this.button, this.#veil, bar, this.#badge);
+    this.element.append(this.picture, this.button, this.#overlay, bar, this.#badge);
   }
 
   update(name: string, status: TileStatus): void {
@@ -69,9 +69,9 @@ export class TileView {
     this.#age.classList.toggle('stale', status.stale);
     setIcon(this.#icon, status.icon);
     this.#badge.hidden = status.tone !== 'frozen';
-    this.#veil.hidden = status.headline === '';
+    this.#overlay.hidden = status.headline === '';
     if (status.headline !== '') {
-      setIcon(this.#veilIcon, status.icon);
+      setIcon(this.#overlayIcon, status.icon);
       write(this.#headline, status.headline);
       write(this.#reason, status.reason);
       if (this.#reason.title !== status.reason) this.#reason.title = status.reason;

@@ -22,7 +22,10 @@ interface Pressed {
   readonly metaKey: boolean;
 }
 
-/** Returns the action of a key, or `undefined` to leave it to the browser. On a tile's button, Space presses the button. */
+/**
+ * Returns the action of a key, or `undefined` to leave it to the browser. On a tile's button, Space presses the
+ * button.
+ */
 export function wallKey(event: Pressed, solo: boolean, onButton: boolean): WallKey | undefined {
   if (event.ctrlKey || event.altKey || event.metaKey) return undefined;
   if (event.key === 'Escape') return solo ? 'close' : undefined;
@@ -30,7 +33,10 @@ export function wallKey(event: Pressed, solo: boolean, onButton: boolean): WallK
   return KEYS.get(event.key);
 }
 
-/** Returns the camera that a direction leads to. With one camera shown it wraps around; in the grid it stops at the edges. */
+/**
+ * Returns the camera that a direction leads to. With one camera shown it wraps around; in the grid it stops at the
+ * edges.
+ */
 export function nextCamera(
   ids: readonly string[],
   from: string | undefined,

@@ -1,5 +1,5 @@
-// Draws the line of one series. For each pixel column it uses only the first, lowest, highest and last sample: the result
-// looks the same, and the cost of a million samples is limited by the number of columns.
+// Draws the line of one series. For each pixel column it uses only the first, lowest, highest and last sample: the
+// result looks the same, and the cost of a million samples is limited by the number of columns.
 import type { Samples } from './samples.ts';
 
 /** The mapping from values to canvas positions: `offset + scale * value`. On a log scale, y is its logarithm. */

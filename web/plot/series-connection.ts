@@ -1,5 +1,6 @@
-// A viewer's connection to the series socket. The hub sends the history first, then one batch per request. The next batch
-// is requested only after the last was used, so a page that draws slowly gets larger batches and no backlog. No DOM.
+// A viewer's connection to the series socket. The hub sends the history first, then one batch per request. The next
+// batch is requested only after the last was used, so a page that draws slowly gets larger batches and no backlog.
+// No DOM.
 import { backoffDelay } from '../client/backoff.ts';
 import type { Socket, Platform } from '../client/connection.ts';
 import { parseMessage, type SeriesPart } from './series-message.ts';
@@ -7,7 +8,9 @@ import { parseMessage, type SeriesPart } from './series-message.ts';
 export type SeriesLink = 'connecting' | 'open' | 'reconnecting' | 'refused';
 
 export interface SeriesListener {
-  /** Called for each message; `isHistory` is true for the history. Call `requestNext` once the message has been used. */
+  /**
+   * Called for each message; `isHistory` is true for the history. Call `requestNext` once the message has been used.
+   */
   message(parts: SeriesPart[], isHistory: boolean): void;
   link(link: SeriesLink): void;
 }

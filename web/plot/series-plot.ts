@@ -1,6 +1,6 @@
-// <series-plot>: a live plot of series in any page. Attributes: hub, token, series (one name; the property `names` takes
-// several). The page sets the height. It composes feed, chart, tool bar and legend. The next batch is requested only
-// after a complete redraw, so a page that draws slowly gets larger batches and loses no samples.
+// <series-plot>: a live plot of series in any page. Attributes: hub, token, series (one name; the property `names`
+// takes several). The page sets the height. It composes feed, chart, tool bar and legend. The next batch is
+// requested only after a complete redraw, so a page that draws slowly gets larger batches and loses no samples.
 import { HUB_ATTRIBUTES, hubOf } from '../client/hub-attributes.ts';
 import { ChartView } from './chart-view.ts';
 import { clockTime } from './clock-time.ts';

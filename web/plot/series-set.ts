@@ -29,8 +29,10 @@ export class SeriesSet {
     return this.#series.get(id);
   }
 
-  /** Applies a message. Returns true if series were added, deleted or renamed. `isHistory` marks a history, which replaces all
-   * series. */
+  /**
+   * Applies a message. Returns true if series were added, deleted or renamed. `isHistory` marks a history, which
+   * replaces all series.
+   */
   take(parts: readonly SeriesPart[], isHistory: boolean): boolean {
     let changed = isHistory && this.#series.size > 0;
     if (isHistory) this.#series.clear();

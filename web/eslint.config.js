@@ -1,4 +1,4 @@
-// Lints as strict as the types allow. Svelte files are checked by svelte-check instead.
+// Strict type-aware linting. Svelte files are checked by svelte-check instead.
 import tseslint from 'typescript-eslint';
 
 // The layers client < jsmpeg < player, plot < app: no folder imports from one above it.

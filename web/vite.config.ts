@@ -1,5 +1,5 @@
-// Builds the pages: dist/index.html and its like, and their hashed assets.
-// The elements are not bundled into them: they load the very /ocelli.js and /plot.js that other people's pages load.
+// Builds the pages (dist/index.html and others) and their hashed assets. The custom elements are not bundled: the pages
+// load the same /ocelli.js and /plot.js as pages of other sites.
 import { fileURLToPath } from 'node:url';
 import { svelte } from '@sveltejs/vite-plugin-svelte';
 import { defineConfig, type Plugin } from 'vite';

@@ -1,12 +1,12 @@
 // Builds the JSMpeg decoder twice: `--mode module` makes dist/jsmpeg.js, which a tile loads when it shows MPEG-1;
-// `--mode classic` makes dist/jsmpg.js, a plain script for pages of the classic kind.
+// `--mode classic` makes dist/jsmpg.js, a plain script for pages with the classic API.
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vite';
 
 const here = (file: string): string => fileURLToPath(new URL(file, import.meta.url));
 
-// The player inside is under the MIT licence, which is to go wherever it goes.
+// The bundled player is under the MIT licence, which must be included in copies.
 const licence = readFileSync(here('node_modules/@cycjimmy/jsmpeg-player/LICENSE'), 'utf8').trim();
 
 export default defineConfig(({ mode }) => {

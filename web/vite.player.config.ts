@@ -1,4 +1,4 @@
-// Builds dist/ocelli.js: the custom elements in one self-contained module, its worker inside.
+// Builds dist/ocelli.js: the custom elements in one self-contained module, including the worker.
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vite';
 

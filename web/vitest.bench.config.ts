@@ -1,4 +1,4 @@
-// What one tab can do: measured, not tested, and never with the tests. `make bench-tab`.
+// The benchmark of one browser tab (`make bench-tab`). It is not part of the tests.
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({

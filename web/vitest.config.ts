@@ -1,4 +1,4 @@
-// Unit tests: no browser, no sockets, no sleeping.
+// Unit tests, without browser, sockets or sleeping.
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({

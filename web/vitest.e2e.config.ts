@@ -1,4 +1,4 @@
-// Browser tests against a real hub. One file at a time: they share few cores with the hub and the browser.
+// Browser tests against a real hub. They run one file at a time, because tests, hub and browser share few cores.
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({

@@ -1,27 +1,27 @@
-// What these pages read from their address and write into it: where to go back to, the one-time code, the panel.
+// Parses and builds page addresses: the return address after signing in, one-time codes, and the settings panel.
 
-/** The page to go to after signing in: a place of this hub, whatever the address asks for. */
-export function backFrom(search: string, origin: string): string {
+/** Returns the page to open after signing in. It is always on this hub, whatever `back` contains. */
+export function returnAddress(search: string, origin: string): string {
   const home = `${origin}/`;
   const wanted = new URLSearchParams(search).get('back');
   if (wanted === null) return home;
   try {
     const url = new URL(wanted, home);
-    // The whole address, not its path: "//elsewhere" is a path too.
+    // Return the whole address, not its path: the path may be "//elsewhere", which browsers read as a host.
     return url.origin === origin && url.pathname !== '/sign-in' ? url.href : home;
   } catch {
     return home;
   }
 }
 
-/** The address of the sign-in page that leads back to a place of this hub. */
-export function signInFor(place: { pathname: string; search: string; hash: string }): string {
+/** Returns the address of the sign-in page that returns to `place` afterwards. */
+export function signInAddress(place: { pathname: string; search: string; hash: string }): string {
   const back = `${place.pathname}${place.search}${place.hash}`;
   return back === '/' ? '/sign-in' : `/sign-in?back=${encodeURIComponent(back)}`;
 }
 
-/** What `#name=…` holds, with more such parts behind it or not. */
-export function secretIn(hash: string, name: string): string | undefined {
+/** Returns the value of one parameter in a hash of the form `#name=…&other=…`. */
+export function hashParameter(hash: string, name: string): string | undefined {
   const found = hash
     .slice(1)
     .split('&')
@@ -34,7 +34,7 @@ export function secretIn(hash: string, name: string): string | undefined {
   }
 }
 
-/** A one-time link that says whose it is, so that whoever opens it need not know their own name. */
+/** Adds the user's name to a one-time link, so that the form can fill it in. */
 export function withName(link: string, name: string): string {
   return `${link}&name=${encodeURIComponent(name)}`;
 }
@@ -42,13 +42,13 @@ export function withName(link: string, name: string): string {
 export type Step =
   { readonly kind: 'list' } | { readonly kind: 'add' } | { readonly kind: 'edit'; readonly id: string };
 
-export interface Place {
+export interface PanelHash {
   readonly panel: string;
   readonly step: Step;
 }
 
-/** `#cameras`, `#cameras/add`, `#cameras/edit/<id>`; what is none of them is undefined. */
-export function placeIn(hash: string): Place | undefined {
+/** Parses `#cameras`, `#cameras/add` and `#cameras/edit/<id>`. Returns undefined for anything else. */
+export function parseHash(hash: string): PanelHash | undefined {
   const [, panel, step, id] = /^#([a-z]+)(?:\/([a-z]+))?(?:\/([^/]+))?$/.exec(hash) ?? [];
   if (panel === undefined) return undefined;
   if (step === undefined) return { panel, step: { kind: 'list' } };
@@ -61,7 +61,7 @@ export function placeIn(hash: string): Place | undefined {
   }
 }
 
-export function hashOf({ panel, step }: Place): string {
+export function formatHash({ panel, step }: PanelHash): string {
   switch (step.kind) {
     case 'list':
       return `#${panel}`;

@@ -1,15 +1,15 @@
-// The hub's HTTP interface as these pages call it: the envelope opened, and whatever goes wrong as one kind of error
-// whose message is for people. What the calls give and take stands in shapes.ts.
+// The client for the hub's HTTP API. It unwraps the envelope and turns every failure into an ApiError with a readable
+// message. The types of requests and answers are in shapes.ts.
 
 const BASE = '/api/v1/';
-const ENDED = 'You are not signed in any more. Sign in again.';
-const UNREACHED = 'The hub does not answer. Try again when it is running.';
+const ENDED = 'You are no longer signed in. Sign in again.';
+const UNREACHED = 'The hub does not answer. Check that it is running, then try again.';
 
-/** A call that did not come to its end. */
-export class Problem extends Error {
-  /** The HTTP status; 0 when there was no answer. */
+/** A failed call. */
+export class ApiError extends Error {
+  /** The HTTP status; 0 if there was no answer. */
   readonly status: number;
-  /** Seconds until it makes sense to try again, if the hub said so. */
+  /** The seconds in `Retry-After`, if the hub sent it. */
   readonly retryAfter: number | undefined;
 
   constructor(status: number, message: string, retryAfter?: number) {
@@ -19,22 +19,22 @@ export class Problem extends Error {
   }
 }
 
-/** Where a 401 speaks of a password or a code, not of the session. */
+/** Calls for which a 401 means a wrong password or code, not a missing session. */
 const OPENERS = ['session', 'session/password', 'setup'];
 
 export type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE';
 
-/** The most that a call gives of a long list. */
+/** The page size for long lists. */
 const PAGE = 500;
 
 interface Answer<T> {
   readonly data: T;
-  /** How many there are in all, where only a part of a list was given. */
+  /** The length of the whole list, if the answer is one page of it. */
   readonly total?: number;
 }
 
-/** Calls through `send`. `signedOut` hears of a 401, except of those calls where it means a wrong password. */
-export class Caller {
+/** Calls the API through `send`. Calls `signedOut` on a 401, except where it means a wrong password or code. */
+export class ApiClient {
   readonly #send: typeof fetch;
   readonly #signedOut: () => void;
 
@@ -47,7 +47,7 @@ export class Caller {
     return (await this.#ask<T>(method, path, body))?.data as T;
   }
 
-  /** The whole of a list, however long it is. */
+  /** Returns a whole list, page by page. */
   async all<T>(path: string): Promise<T[]> {
     const items: T[] = [];
     const window = path.includes('?') ? '&' : '?';
@@ -72,34 +72,34 @@ export class Caller {
       const text = await response.text();
       answer = text === '' ? undefined : parse(text);
     } catch {
-      throw new Problem(0, UNREACHED);
+      throw new ApiError(0, UNREACHED);
     }
     if (response.ok) return answer as Answer<T> | undefined;
     if (response.status === 401 && !OPENERS.includes(path)) {
       this.#signedOut();
-      // The hub tells programs about tokens; a person signs in.
-      throw new Problem(401, ENDED);
+      // The hub's message mentions tokens, which is for programs.
+      throw new ApiError(401, ENDED);
     }
-    throw new Problem(response.status, reason(response.status, answer), wait(response.headers));
+    throw new ApiError(response.status, reason(response.status, answer), wait(response.headers));
   }
 }
 
-/** A part of an address, whatever it holds. */
+/** Escapes text for use as a part of an address. */
 export function part(text: string): string {
   return encodeURIComponent(text);
 }
 
-/** What to tell a person of any error. */
-export function words(error: unknown): string {
-  if (!(error instanceof Problem)) return 'This page made a mistake. Reload it and try again.';
+/** Returns the message to show for an error. */
+export function errorMessage(error: unknown): string {
+  if (!(error instanceof ApiError)) return 'Something went wrong on this page. Reload it and try again.';
   const { retryAfter } = error;
-  // The hub counts in seconds; people do not.
+  // The hub's message gives the time in seconds; `lasting` makes it readable.
   const message =
     retryAfter === undefined ? error.message : error.message.replace(/[;,.]? try again in \d+ s$/, '');
-  // Fields are named as programs know them.
-  const told = message.replace(' in the body:', ':');
-  // Sentences of the interface begin small, as parts of a line in a log.
-  const sentence = told.charAt(0).toUpperCase() + told.slice(1);
+  // "name in the body: …" is meant for programs.
+  const short = message.replace(' in the body:', ':');
+  // Messages of the API start with a lowercase letter.
+  const sentence = short.charAt(0).toUpperCase() + short.slice(1);
   const ended = /[.!?…]$/.test(sentence) ? sentence : `${sentence}.`;
   return retryAfter !== undefined ? `${ended} Try again in ${lasting(retryAfter)}.` : ended;
 }
@@ -116,8 +116,8 @@ function reason(status: number, answer: unknown): string {
   const message =
     typeof answer === 'object' && answer !== null && 'message' in answer ? answer.message : undefined;
   if (typeof message === 'string' && message !== '') return message;
-  // Not our words, then: something between this page and the hub has spoken.
-  return `The answer was ${status}, without a reason`;
+  // The answer is not from the hub, but for example from a proxy in front of it.
+  return `The server answered with status ${status} and no reason. Check the connection to the hub and try again`;
 }
 
 function wait(headers: Headers): number | undefined {
@@ -126,7 +126,7 @@ function wait(headers: Headers): number | undefined {
 }
 
 function lasting(seconds: number): string {
-  if (seconds <= 1) return 'a second';
+  if (seconds <= 1) return '1 second';
   if (seconds < 90) return `${seconds} seconds`;
   return `${Math.ceil(seconds / 60)} minutes`;
 }

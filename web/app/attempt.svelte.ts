@@ -1,11 +1,12 @@
-// One thing at a time that a person asked for: whether it is under way, and why it failed. What was typed stays.
-import { words } from './api.ts';
+// State of user actions and of lists loaded from the hub, for use in components.
+import { errorMessage } from './api.ts';
 
+/** One user action: whether it is running, and why it failed last. */
 export class Attempt {
   pending = $state(false);
   fault = $state('');
 
-  /** Whether it came to its end. A second press while it is under way does nothing. */
+  /** Runs `work`. Returns true if it succeeded. Does nothing while another run is pending. */
   async run(work: () => Promise<void>): Promise<boolean> {
     if (this.pending) return false;
     this.pending = true;
@@ -14,7 +15,7 @@ export class Attempt {
       await work();
       return true;
     } catch (error) {
-      this.fault = words(error);
+      this.fault = errorMessage(error);
       return false;
     } finally {
       this.pending = false;
@@ -22,7 +23,7 @@ export class Attempt {
   }
 }
 
-/** A list of the hub's, as it was when it was last asked for. */
+/** A list from the hub, as of the last successful refresh. */
 export class Listing<T> {
   items = $state.raw<readonly T[]>([]);
   listed = $state(false);
@@ -33,14 +34,14 @@ export class Listing<T> {
     this.#load = load;
   }
 
-  /** What was there stays when the hub does not answer. */
+  /** Loads the list again. On failure the old items stay. */
   async refresh(): Promise<void> {
     try {
       this.items = await this.#load();
       this.listed = true;
       this.fault = '';
     } catch (error) {
-      this.fault = words(error);
+      this.fault = errorMessage(error);
     }
   }
 }

@@ -7,12 +7,12 @@ test.each([
   ['rtsp://a:p%40ss:w@h/', 'rtsp://h/', 'a', 'p@ss:w'],
   ['rtsp://a:p@ss@h/', 'rtsp://h/', 'a', 'p@ss'],
   ['rtsp://a:100%@h', 'rtsp://h', 'a', '100%'],
-])('%j is taken apart', (text, address, user, password) => {
+])('%j is split', (text, address, user, password) => {
   expect(splitAddress(text)).toEqual({ address, user, password });
 });
 
 test.each(['', 'rtsp://10.0.0.7/stream1', 'http://h/a@b', 'viewer:secret@h', 'cam'])(
-  '%j is left alone',
+  '%j is not split',
   (text) => {
     expect(splitAddress(text)).toBeUndefined();
   },

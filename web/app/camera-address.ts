@@ -1,4 +1,4 @@
-// A camera's address as people have it: often with user and password in it, which belong into fields of their own.
+// Splits user and password from a camera's address, which users often paste with both in it.
 
 export interface Split {
   readonly address: string;
@@ -6,7 +6,7 @@ export interface Split {
   readonly password: string;
 }
 
-/** Takes user and password out of an address; undefined if it has none. */
+/** Splits an address into address, user and password. Returns undefined if it has neither user nor password. */
 export function splitAddress(text: string): Split | undefined {
   const [, scheme, signedIn, rest] = /^([a-z][a-z0-9+.-]*:\/\/)([^/?#]*)@([^@]*)$/i.exec(text.trim()) ?? [];
   if (scheme === undefined || signedIn === undefined || rest === undefined) return undefined;
@@ -20,7 +20,7 @@ function decoded(text: string): string {
   try {
     return decodeURIComponent(text);
   } catch {
-    // A bare % is meant as it stands.
+    // A % without two hex digits is taken literally.
     return text;
   }
 }

@@ -1,15 +1,18 @@
-// Copying text, also where the page is no secure context: a hub on plain http in one's own network.
+// Copies text to the clipboard, also outside a secure context (a hub on plain http in a local network).
 
-/** Whether it was copied. `near` is an element of the dialog that is open, if one is: all else is out of reach then. */
+/**
+ * Copies the text. Returns true on success. `near` is an element inside the open dialog, if any: elements outside a modal
+ * dialog cannot be selected.
+ */
 export async function copyText(text: string, near: Element): Promise<boolean> {
-  // Older browsers, and all of them on plain http, have none, whatever the types say.
+  // Missing in older browsers and, on plain http, in all browsers. The types do not say so.
   const clipboard = navigator.clipboard as Clipboard | undefined;
   if (clipboard) {
     try {
       await clipboard.writeText(text);
       return true;
     } catch {
-      // Forbidden for this page; the old way may not be.
+      // Blocked for this page. Copying a selection may still work.
     }
   }
   return copyBySelection(text, near);
@@ -25,7 +28,7 @@ function copyBySelection(text: string, near: Element): boolean {
   field.select();
   let copied: boolean;
   try {
-    // Deprecated, and the only way there is without a secure context.
+    // Deprecated, but the only way outside a secure context.
     // eslint-disable-next-line @typescript-eslint/no-deprecated
     copied = document.execCommand('copy');
   } catch {

@@ -1,4 +1,4 @@
-// Tells Svelte's checks of our own elements.
+// Types of our custom elements for svelte-check.
 import type { CameraTile, CameraWall } from '../player/ocelli.ts';
 import type { SeriesPlot } from '../plot/plot.ts';
 

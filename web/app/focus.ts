@@ -1,6 +1,6 @@
-// Where the keyboard and a screen reader go on when what they were at is no longer there.
+// Moves the focus when the focused element was removed.
 
-/** Puts the focus on the heading of what the page now shows. */
+/** Focuses the heading of the current view. */
 export function focusHeading(): void {
   const heading = document.querySelector<HTMLElement>('main .once h3, main h2');
   heading?.setAttribute('tabindex', '-1');

@@ -1,4 +1,4 @@
-// The dashboard's signs as paths on a 16 × 16 field.
+// The dashboard's icons as SVG paths in a 16 × 16 view box.
 
 export const GLYPHS = {
   play: 'M4 2.6l9.2 5.4L4 13.4z',

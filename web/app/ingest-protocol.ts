@@ -1,16 +1,16 @@
-// What a page that pushes says to the hub and hears from it: docs/reference/ingest-protocol.md.
+// The messages of the ingest protocol, for a page that pushes: docs/reference/ingest-protocol.md.
 
-/** What the hub says when it takes frames. */
+/** The hub accepts frames, with these limits. */
 export interface Ready {
   readonly room: string;
   readonly maxFps: number;
   readonly maxFrameBytes: number;
 }
 
-/** A message of the hub's: that it takes frames, or why it does not. */
-export type Told = { readonly ready: Ready } | { readonly refused: string };
+/** A message from the hub: it accepts frames, or the reason why it does not. */
+export type HubMessage = { readonly ready: Ready } | { readonly refused: string };
 
-export function parseTold(text: string): Told | undefined {
+export function parseHubMessage(text: string): HubMessage | undefined {
   let message: unknown;
   try {
     message = JSON.parse(text);
@@ -24,7 +24,7 @@ export function parseTold(text: string): Told | undefined {
   return { ready: { room: typeof room === 'string' ? room : '', maxFps, maxFrameBytes } };
 }
 
-/** Where a key's device pushes. A page can't set headers, so the key stands in the address. */
+/** Returns the address to push to. The key is in the query, because a page cannot set headers on a WebSocket. */
 export function ingestAddress(origin: string, app: string, room: string, key: string): string {
   const url = new URL('/ingest/ws', origin);
   url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
@@ -32,37 +32,44 @@ export function ingestAddress(origin: string, app: string, room: string, key: st
   return url.href;
 }
 
-export interface Ending {
-  /** What a person is told. */
+export interface CloseReason {
+  /** The text to show. */
   readonly words: string;
-  /** Seconds until it makes sense to come back; null if only a person can mend it. */
+  /** Seconds to wait before reconnecting; null if the user has to act first. */
   readonly pause: number | null;
-  /** The frames have to be smaller. */
+  /** Whether the frames must be smaller. */
   readonly smaller?: boolean;
 }
 
-/** What a close code means to whoever pushes. */
-export function endingOf(code: number, told: string | undefined): Ending {
-  const because = (words: string): string => (told === undefined ? words : sentence(told));
+/** Returns what a close code means for the publisher. `message` is the hub's error message, if it sent one. */
+export function explainClose(code: number, message: string | undefined): CloseReason {
+  const because = (words: string): string => (message === undefined ? words : sentence(message));
   switch (code) {
     case 4401:
-      return { words: because('The key is wrong, or was revoked.'), pause: null };
+      return {
+        words: because('The key is wrong or was revoked. Create a new one in Settings → Devices.'),
+        pause: null,
+      };
     case 4409:
-      return { words: 'Another device has this key now, and goes on in place of this one.', pause: null };
+      return {
+        words:
+          'Another device is using this key and has replaced this one. Use a separate key for each device.',
+        pause: null,
+      };
     case 1000:
-      return { words: because('Somebody has stopped this camera.'), pause: null };
+      return { words: because('This camera was stopped on the hub.'), pause: null };
     case 4403:
-      return { words: because('The hub takes no more cameras here.'), pause: 60 };
+      return { words: because('The hub accepts no more cameras in this app.'), pause: 60 };
     case 4429:
-      return { words: because('Too many wrong keys came from this address.'), pause: 60 };
+      return { words: because('Too many attempts with wrong keys from this address.'), pause: 60 };
     case 4413:
-      return { words: 'The pictures were too large. They are made smaller.', pause: 1, smaller: true };
+      return { words: 'The pictures were too large. They are sent smaller now.', pause: 1, smaller: true };
     case 4408:
-      return { words: 'No picture had come for too long.', pause: 1 };
+      return { words: 'The hub received no picture for too long.', pause: 1 };
     case 1001:
-      return { words: 'The hub stops.', pause: 2 };
+      return { words: 'The hub is shutting down.', pause: 2 };
     default:
-      return { words: because('The hub is not reached.'), pause: 1 };
+      return { words: because('The hub cannot be reached.'), pause: 1 };
   }
 }
 

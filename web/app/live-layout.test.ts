@@ -7,20 +7,20 @@ const panels: Panel[] = [
   { kind: 'plot', names: [] },
 ];
 
-describe('cameras and series', () => {
-  it('stand in the address in their order', () => {
+describe('the live layout', () => {
+  it('keeps the order of panels in the address', () => {
     expect(fromAddress(`#${toAddress(panels)}`)).toEqual(panels);
     expect(fromAddress('#nonsense&camera=')).toEqual([]);
     expect(fromAddress(`#${'camera=a&'.repeat(100)}`).length).toBe(32);
   });
 
-  it('are moved by one place', () => {
+  it('moves a panel by one place', () => {
     expect(moved(panels, 0, 1).map(({ kind }) => kind)).toEqual(['plot', 'camera', 'plot']);
     expect(moved(panels, 0, -1)).toEqual(panels);
     expect(moved(panels, 2, 1)).toEqual(panels);
   });
 
-  it('are at first two cameras and all series', () => {
+  it('starts with two cameras and all series', () => {
     expect(firstPanels(['a', 'b', 'c'])).toEqual([
       { kind: 'camera', id: 'a' },
       { kind: 'camera', id: 'b' },
@@ -28,8 +28,8 @@ describe('cameras and series', () => {
     ]);
   });
 
-  it('are so far apart in time', () => {
-    expect(distance(1000, 1000)).toBe('this very moment');
+  it('describes the time between the cursor and a picture', () => {
+    expect(distance(1000, 1000)).toBe('at this picture');
     expect(distance(1000, 1250)).toBe('250 ms before this picture');
     expect(distance(4500, 1000)).toBe('3.5 s after this picture');
     expect(distance(0, 600_000)).toBe('10 min before this picture');

@@ -1,9 +1,9 @@
-// What the page of cameras and series shows, in which order. It stands in the address behind the #, so that it can
-// be sent to somebody, and is kept in the browser for the next time.
+// The panels of the page /live and their order. They are stored in the address' hash, so that a link can be shared, and
+// in the browser for the next visit.
 
 export type Panel =
   | { readonly kind: 'camera'; readonly id: string }
-  /** No names: all series. */
+  /** An empty list of names means all series. */
   | { readonly kind: 'plot'; readonly names: readonly string[] };
 
 const KEY = 'ocelli.live';
@@ -13,7 +13,7 @@ export function toAddress(panels: readonly Panel[]): string {
   const parameters = new URLSearchParams();
   for (const panel of panels)
     if (panel.kind === 'camera') parameters.append('camera', panel.id);
-    // A series' name is one line.
+    // A series' name never contains a line break.
     else parameters.append('plot', panel.names.join('\n'));
   return parameters.toString();
 }
@@ -26,7 +26,7 @@ export function fromAddress(address: string): Panel[] {
   return panels.slice(0, MOST);
 }
 
-/** What is shown until somebody chooses: two cameras, and all series. */
+/** The default panels: the first two cameras, and all series. */
 export function firstPanels(cameras: readonly string[]): Panel[] {
   return [...cameras.slice(0, 2).map((id) => ({ kind: 'camera' as const, id })), { kind: 'plot', names: [] }];
 }
@@ -43,11 +43,11 @@ export function keep(storage: Pick<Storage, 'setItem'>, panels: readonly Panel[]
   try {
     storage.setItem(KEY, toAddress(panels));
   } catch {
-    // Storage can be forbidden; the address has it still.
+    // Storage may be blocked. The layout is still in the address.
   }
 }
 
-/** The panels with one moved by a place, if there is one to move to. */
+/** Returns the panels with one moved by `by` places, or unchanged at the end of the list. */
 export function moved(panels: readonly Panel[], from: number, by: number): Panel[] {
   const to = from + by;
   const panel = panels[from];
@@ -56,11 +56,11 @@ export function moved(panels: readonly Panel[], from: number, by: number): Panel
   return [...rest.slice(0, to), panel, ...rest.slice(to)];
 }
 
-/** How far the cursor's time is from a picture's, in words. Both in ms since the epoch, by the hub's clock. */
+/** Describes how far the cursor's time is from a picture's. Both are ms since the epoch by the hub's clock. */
 export function distance(cursor: number, picture: number): string {
   const seconds = (cursor - picture) / 1000;
   const size = Math.abs(seconds);
-  if (size < 0.0005) return 'this very moment';
+  if (size < 0.0005) return 'at this picture';
   const amount =
     size < 1
       ? `${Math.round(size * 1000)} ms`

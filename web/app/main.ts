@@ -1,10 +1,10 @@
-// The dashboard's entry: it only composes.
+// The entry point of the dashboard.
 import { mount } from 'svelte';
 import App from './App.svelte';
 import { applyTheme, storedTheme } from './theme.ts';
 import { isWallLink, takeWallToken } from './wall-link.ts';
 
-// Before anything is drawn, so that no light page flashes in a dark room.
+// Applied before the first paint, so that a dark page does not flash light.
 applyTheme(storedTheme());
 
 const target = document.getElementById('app');

@@ -1,34 +1,34 @@
-// This browser's own camera: its picture now, as a JPEG.
+// Grabs JPEG pictures from this browser's camera.
 
 const QUALITY = 0.72;
 
 export interface Choice {
-  /** Pixels across. */
+  /** In pixels. */
   readonly width: number;
-  /** A phone's camera at the back, or the one that looks at whoever holds it. */
+  /** The back or the front camera of a phone. */
   readonly facing: 'environment' | 'user';
 }
 
-/** Why there can be no camera, in words, if it is the page's fault: browsers give it to secure pages alone. */
-export function unsafeWords(): string | undefined {
+/** Returns why this page cannot use a camera, or undefined if it can. Browsers allow cameras on secure pages only. */
+export function unavailableReason(): string | undefined {
   if ((navigator as { mediaDevices?: MediaDevices }).mediaDevices !== undefined) return undefined;
   return window.isSecureContext
-    ? 'This browser gives no camera to pages.'
-    : 'Browsers give a camera to encrypted pages only. Open this page by https: start the hub with --tls local, or open it on the hub’s own machine as http://localhost.';
+    ? 'This browser does not let pages use a camera. Open this page in another browser.'
+    : 'Browsers allow camera access on encrypted pages only. Start the hub with --tls local and open this page with https, or open it on the hub’s own machine as http://localhost.';
 }
 
-/** What a person is told when the camera can't be had. */
-export function cameraWords(error: unknown): string {
+/** Returns the message for a camera that could not be opened. */
+export function cameraErrorMessage(error: unknown): string {
   switch (error instanceof DOMException ? error.name : '') {
     case 'NotAllowedError':
-      return 'The camera was not allowed. Allow it for this page in the address bar, and try again.';
+      return 'This page is not allowed to use the camera. Allow it in the address bar, then try again.';
     case 'NotFoundError':
     case 'OverconstrainedError':
-      return 'There is no camera here.';
+      return 'No camera was found. Connect one, then try again.';
     case 'NotReadableError':
-      return 'The camera is in use by another program.';
+      return 'Another program is using the camera. Close that program, then try again.';
     default:
-      return 'The camera could not be opened.';
+      return 'The camera could not be opened. Reload the page and try again.';
   }
 }
 
@@ -46,7 +46,7 @@ export class OwnCamera {
     this.#video.srcObject = stream;
   }
 
-  /** Asks the person, and the camera. `onend` hears that it was pulled or taken away. */
+  /** Asks for permission and opens the camera. Calls `onend` when it is unplugged or the permission is withdrawn. */
   static async open({ width, facing }: Choice, onend: () => void): Promise<OwnCamera> {
     const video = { width: { ideal: width }, facingMode: facing };
     const stream = await navigator.mediaDevices.getUserMedia({ video, audio: false });
@@ -56,7 +56,7 @@ export class OwnCamera {
     return camera;
   }
 
-  /** The picture now, `scale` times as wide as was chosen; none while there is none. */
+  /** Returns the current picture, at `scale` times the chosen width, or undefined before the first one. */
   async grab(scale: number): Promise<Blob | undefined> {
     const { videoWidth, videoHeight } = this.#video;
     if (videoWidth === 0) return undefined;

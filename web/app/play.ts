@@ -1,4 +1,4 @@
-// The page at /play/<app>/<room>: one camera fills the window, whatever its kind.
+// The page /play/<app>/<room>: one camera of any kind fills the window.
 import { CameraTile, idOf } from '../player/ocelli.ts';
 
 function decoded(part: string | undefined): string {

@@ -1,6 +1,6 @@
-// The page at /plot: all series, or those of its address (?series=, several times).
+// The page /plot: all series, or the ones given by `?series=` (repeatable).
 import { SeriesPlot } from '../plot/plot.ts';
-import { seriesRights } from './may.ts';
+import { seriesRights } from './series-rights.ts';
 import { applyTheme, storedTheme } from './theme.ts';
 
 applyTheme(storedTheme());

@@ -1,18 +1,17 @@
-// The entry of the page that makes a browser's camera one of the hub's. The key leaves the address bar and the history
-// before anything else happens.
+// The entry point of the page /publish. It first removes the key from the address bar and the history.
 import { mount } from 'svelte';
-import { secretIn } from './addresses.ts';
+import { hashParameter } from './addresses.ts';
 import Publish from './Publish.svelte';
 import { applyTheme, storedTheme } from './theme.ts';
 
 const given = {
-  app: secretIn(location.hash, 'app'),
-  room: secretIn(location.hash, 'room'),
-  key: secretIn(location.hash, 'key'),
+  app: hashParameter(location.hash, 'app'),
+  room: hashParameter(location.hash, 'room'),
+  key: hashParameter(location.hash, 'key'),
 };
 if (location.hash !== '') history.replaceState(null, '', location.pathname + location.search);
 
-// Another link into the same tab is no new page by itself.
+// A second link opened in the same tab changes only the hash and does not load the page again.
 addEventListener('hashchange', () => location.reload());
 
 applyTheme(storedTheme());

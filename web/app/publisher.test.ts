@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { endingOf, ingestAddress, parseTold } from './ingest-protocol.ts';
-import { Publisher, type Line, type PublishState } from './publisher.ts';
+import { explainClose, ingestAddress, parseHubMessage } from './ingest-protocol.ts';
+import { Publisher, type PushSocket, type PublishState } from './publisher.ts';
 
-class FakeLine implements Line {
+class FakePushSocket implements PushSocket {
   onmessage: ((event: MessageEvent) => void) | null = null;
   onclose: ((event: CloseEvent) => void) | null = null;
   bufferedAmount = 0;
@@ -17,7 +17,7 @@ class FakeLine implements Line {
     this.closedWith = code;
   }
 
-  say(message: unknown): void {
+  receive(message: unknown): void {
     this.onmessage?.({ data: JSON.stringify(message) } as MessageEvent);
   }
 
@@ -39,7 +39,7 @@ const READY = {
   idleTimeoutSec: 30,
 };
 
-let lines: FakeLine[];
+let sockets: FakePushSocket[];
 let states: PublishState[];
 let scales: number[];
 let size: number;
@@ -47,9 +47,9 @@ let size: number;
 function publisher(fps = 10): Publisher {
   return new Publisher({
     open() {
-      const line = new FakeLine();
-      lines.push(line);
-      return line;
+      const socket = new FakePushSocket();
+      sockets.push(socket);
+      return socket;
     },
     grab(scale) {
       scales.push(scale);
@@ -60,15 +60,15 @@ function publisher(fps = 10): Publisher {
   });
 }
 
-const last = (): FakeLine => {
-  const line = lines.at(-1);
-  if (!line) throw new Error('nothing was opened');
-  return line;
+const last = (): FakePushSocket => {
+  const socket = sockets.at(-1);
+  if (!socket) throw new Error('no socket was opened');
+  return socket;
 };
 
 beforeEach(() => {
   vi.useFakeTimers();
-  lines = [];
+  sockets = [];
   states = [];
   scales = [];
   size = 100;
@@ -76,20 +76,20 @@ beforeEach(() => {
 
 afterEach(() => vi.useRealTimers());
 
-test('nothing is sent before the hub is ready, and then no more than it takes', async () => {
+test('frames are sent only after ready, and at most at the maximum rate of the hub', async () => {
   const one = publisher();
   await vi.advanceTimersByTimeAsync(2_000);
   expect(last().sent).toEqual([]);
-  last().say(READY);
+  last().receive(READY);
   await vi.advanceTimersByTimeAsync(2_000);
-  expect(last().frames()).toBe(11); // one at once, then five a second
+  expect(last().frames()).toBe(11); // one at once, then five per second
   expect(states).toEqual([{ kind: 'connecting' }, { kind: 'live', room: 'live-door' }]);
   expect(one.counts).toEqual({ sent: 11, skipped: 0, bytes: 1100 });
 });
 
-test('while a picture has not left there is no next one', async () => {
+test('no frame is sent while the previous one is still buffered', async () => {
   const one = publisher();
-  last().say(READY);
+  last().receive(READY);
   await vi.advanceTimersByTimeAsync(0);
   last().bufferedAmount = 100;
   await vi.advanceTimersByTimeAsync(1_000);
@@ -100,75 +100,75 @@ test('while a picture has not left there is no next one', async () => {
   expect(last().frames()).toBe(2);
 });
 
-test('it tells of itself, soon and then each half minute', async () => {
+test('stats are sent soon after the start and then every 30 seconds', async () => {
   publisher();
-  last().say(READY);
+  last().receive(READY);
   await vi.advanceTimersByTimeAsync(63_500);
-  const told = last().sent.filter((one): one is string => typeof one === 'string');
-  expect(told.map((text) => JSON.parse(text) as unknown)).toEqual([
+  const stats = last().sent.filter((one): one is string => typeof one === 'string');
+  expect(stats.map((text) => JSON.parse(text) as unknown)).toEqual([
     { type: 'stats', fps: expect.closeTo(5, 0) as number, skipped: 0 },
     { type: 'stats', fps: 5, skipped: 0 },
     { type: 'stats', fps: 5, skipped: 0 },
   ]);
 });
 
-test('pictures that are too large are made smaller, before or after the hub says so', async () => {
+test('pictures that are too large are scaled down, before and after the hub rejects one', async () => {
   size = 1001;
   publisher();
-  last().say(READY);
+  last().receive(READY);
   await vi.advanceTimersByTimeAsync(250);
   expect(last().frames()).toBe(0);
   expect(scales[1]).toBeCloseTo(0.8);
   last().end(4413);
   await vi.advanceTimersByTimeAsync(2_000);
   size = 100;
-  last().say(READY);
+  last().receive(READY);
   await vi.advanceTimersByTimeAsync(0);
   expect(scales.at(-1)).toBeCloseTo(0.8 ** 3);
   expect(last().frames()).toBe(1);
 });
 
-test('it comes back when the connection breaks, and later if the hub is full', async () => {
+test('the publisher reconnects after a lost connection, and waits longer if the hub is full', async () => {
   publisher();
   last().end(1006);
-  expect(states.at(-1)).toMatchObject({ kind: 'waiting', why: 'The hub is not reached.' });
+  expect(states.at(-1)).toMatchObject({ kind: 'waiting', why: 'The hub cannot be reached.' });
   await vi.advanceTimersByTimeAsync(2_000);
-  expect(lines).toHaveLength(2);
-  last().say({ type: 'error', code: 'quota_exceeded', message: 'app "live" takes 3 cameras' });
+  expect(sockets).toHaveLength(2);
+  last().receive({ type: 'error', code: 'quota_exceeded', message: 'app "live" takes 3 cameras' });
   last().end(4403);
   expect(states.at(-1)).toMatchObject({ kind: 'waiting', why: 'App "live" takes 3 cameras.' });
   await vi.advanceTimersByTimeAsync(59_000);
-  expect(lines).toHaveLength(2);
+  expect(sockets).toHaveLength(2);
   await vi.advanceTimersByTimeAsync(6_000);
-  expect(lines).toHaveLength(3);
+  expect(sockets).toHaveLength(3);
 });
 
-test.each([4401, 4409, 1000])('after %d it stays away', async (code) => {
+test.each([4401, 4409, 1000])('the publisher does not reconnect after close code %d', async (code) => {
   publisher();
-  last().say(READY);
+  last().receive(READY);
   last().end(code);
   await vi.advanceTimersByTimeAsync(600_000);
-  expect(lines).toHaveLength(1);
+  expect(sockets).toHaveLength(1);
   expect(states.at(-1)?.kind).toBe('ended');
 });
 
-test('who stops sends nothing more and does not come back', async () => {
+test('a stopped publisher sends nothing and does not reconnect', async () => {
   const one = publisher();
-  last().say(READY);
+  last().receive(READY);
   await vi.advanceTimersByTimeAsync(0);
   one.stop();
   last().end(1000);
   await vi.advanceTimersByTimeAsync(60_000);
   expect(last().closedWith).toBe(1000);
   expect(last().frames()).toBe(1);
-  expect(lines).toHaveLength(1);
+  expect(sockets).toHaveLength(1);
 });
 
-test('what the hub says is read, and nothing else', () => {
-  expect(parseTold(JSON.stringify(READY))).toEqual({
+test('valid messages from the hub are parsed, and others are ignored', () => {
+  expect(parseHubMessage(JSON.stringify(READY))).toEqual({
     ready: { room: 'live-door', maxFps: 5, maxFrameBytes: 1000 },
   });
-  expect(parseTold('{"type":"error","message":"no"}')).toEqual({ refused: 'no' });
+  expect(parseHubMessage('{"type":"error","message":"no"}')).toEqual({ refused: 'no' });
   for (const rubbish of [
     '',
     'null',
@@ -176,12 +176,12 @@ test('what the hub says is read, and nothing else', () => {
     '{"type":"ready"}',
     '{"type":"ready","maxFps":"5","maxFrameBytes":1}',
   ]) {
-    expect(parseTold(rubbish)).toBeUndefined();
+    expect(parseHubMessage(rubbish)).toBeUndefined();
   }
-  expect(endingOf(4409, 'x').words).toContain('Another device');
+  expect(explainClose(4409, 'x').words).toContain('Another device');
 });
 
-test('an address has the key as it is', () => {
+test('the ingest address includes the escaped key', () => {
   expect(ingestAddress('https://hub.lan:8443', 'live', 'a b', 'wsk_1&2')).toBe(
     'wss://hub.lan:8443/ingest/ws?app=live&room=a+b&key=wsk_1%262',
   );

@@ -1,12 +1,12 @@
-// One camera that pushes from a page. It sends the newest picture when the last one has left, so nothing waits on a
-// slow link; what the hub refuses is told, and it comes back when that makes sense.
+// Pushes pictures from a page to the hub. It sends the newest picture only when the previous one has left the socket's
+// buffer, so nothing queues on a slow network. It reports refusals and reconnects where that can help.
 import { backoffDelay } from '../client/backoff.ts';
-import { endingOf, parseTold, type Ready } from './ingest-protocol.ts';
+import { explainClose, parseHubMessage, type Ready } from './ingest-protocol.ts';
 
 const STATS_EVERY = 30_000;
-/** The first figures come soon: somebody is looking just now. */
+/** The first stats are sent early, because the user has just opened the page. */
 const FIRST_STATS = 3_000;
-/** How small pictures get, as a part of what was chosen. */
+/** The smallest scale, relative to the chosen width. */
 const SMALLEST = 0.25;
 
 export type PublishState =
@@ -17,13 +17,13 @@ export type PublishState =
 
 export interface Counts {
   readonly sent: number;
-  /** Turns at which the last picture had not left yet. */
+  /** Frames not sent because the previous one was still in the socket's buffer. */
   readonly skipped: number;
   readonly bytes: number;
 }
 
-/** As much of a WebSocket as is used. */
-export interface Line {
+/** The part of a WebSocket that is used. */
+export interface PushSocket {
   onmessage: ((event: MessageEvent) => void) | null;
   onclose: ((event: CloseEvent) => void) | null;
   readonly bufferedAmount: number;
@@ -32,20 +32,20 @@ export interface Line {
 }
 
 export interface PublisherOptions {
-  readonly open: () => Line;
-  /** The newest picture, its width times `scale`; none while the camera shows nothing. */
+  readonly open: () => PushSocket;
+  /** Returns the newest picture at `scale` times its width, or undefined if the camera has none yet. */
   readonly grab: (scale: number) => Promise<Blob | undefined>;
-  /** At most so many frames a second. */
+  /** The maximum frame rate. */
   readonly fps: number;
   readonly onstate: (state: PublishState) => void;
 }
 
 export class Publisher {
   readonly #options: PublisherOptions;
-  #line: Line | undefined;
-  #turn: ReturnType<typeof setTimeout> | undefined;
-  #stats: ReturnType<typeof setTimeout> | undefined;
-  #again: ReturnType<typeof setTimeout> | undefined;
+  #socket: PushSocket | undefined;
+  #frameTimer: ReturnType<typeof setTimeout> | undefined;
+  #statsTimer: ReturnType<typeof setTimeout> | undefined;
+  #retryTimer: ReturnType<typeof setTimeout> | undefined;
   #attempts = 0;
   #scale = 1;
   #counts: Counts = { sent: 0, skipped: 0, bytes: 0 };
@@ -60,69 +60,69 @@ export class Publisher {
     return this.#counts;
   }
 
-  /** Ends it for good. */
+  /** Stops for good. */
   stop(): void {
-    clearTimeout(this.#again);
-    const line = this.#line;
-    this.#quiet();
-    line?.close(1000);
+    clearTimeout(this.#retryTimer);
+    const socket = this.#socket;
+    this.#detach();
+    socket?.close(1000);
   }
 
   #connect(): void {
     this.#options.onstate({ kind: 'connecting' });
-    const line = this.#options.open();
+    const socket = this.#options.open();
     let refused: string | undefined;
-    this.#line = line;
-    line.onmessage = ({ data }) => {
-      const told = typeof data === 'string' ? parseTold(data) : undefined;
-      if (told === undefined || this.#line !== line) return;
-      if ('refused' in told) refused = told.refused;
-      else this.#begin(line, told.ready);
+    this.#socket = socket;
+    socket.onmessage = ({ data }) => {
+      const message = typeof data === 'string' ? parseHubMessage(data) : undefined;
+      if (message === undefined || this.#socket !== socket) return;
+      if ('refused' in message) refused = message.refused;
+      else this.#begin(socket, message.ready);
     };
-    line.onclose = ({ code }) => {
-      if (this.#line === line) this.#over(code, refused);
+    socket.onclose = ({ code }) => {
+      if (this.#socket === socket) this.#onClose(code, refused);
     };
   }
 
-  #begin(line: Line, ready: Ready): void {
+  #begin(socket: PushSocket, ready: Ready): void {
     this.#attempts = 0;
     this.#options.onstate({ kind: 'live', room: ready.room });
     const pause = 1000 / Math.max(0.1, Math.min(this.#options.fps, ready.maxFps));
-    const round = async (): Promise<void> => {
+    const sendNext = async (): Promise<void> => {
       const begun = performance.now();
-      if (line.bufferedAmount > 0) this.#count({ skipped: 1 });
-      else await this.#push(line, ready);
-      if (this.#line !== line) return;
-      this.#turn = setTimeout(() => void round(), Math.max(0, pause - (performance.now() - begun)));
+      if (socket.bufferedAmount > 0) this.#addCounts({ skipped: 1 });
+      else await this.#push(socket, ready);
+      if (this.#socket !== socket) return;
+      this.#frameTimer = setTimeout(() => void sendNext(), Math.max(0, pause - (performance.now() - begun)));
     };
-    void round();
-    this.#stats = setTimeout(() => this.#tell(line, FIRST_STATS), FIRST_STATS);
+    void sendNext();
+    this.#statsTimer = setTimeout(() => this.#sendStats(socket, FIRST_STATS), FIRST_STATS);
   }
 
-  async #push(line: Line, ready: Ready): Promise<void> {
+  async #push(socket: PushSocket, ready: Ready): Promise<void> {
     const picture = await this.#options.grab(this.#scale);
-    if (picture === undefined || this.#line !== line) return;
+    if (picture === undefined || this.#socket !== socket) return;
     if (picture.size > ready.maxFrameBytes) {
-      // The hub would end the connection for it.
+      // The hub would close the connection.
       this.#shrink();
       return;
     }
-    line.send(picture);
-    this.#count({ sent: 1, bytes: picture.size });
+    socket.send(picture);
+    this.#addCounts({ sent: 1, bytes: picture.size });
   }
 
-  #tell(line: Line, passed: number): void {
+  #sendStats(socket: PushSocket, passed: number): void {
     const fps = ((this.#counts.sent - this.#sentAtStats) * 1000) / passed;
     this.#sentAtStats = this.#counts.sent;
-    line.send(
+    socket.send(
       JSON.stringify({ type: 'stats', fps: Math.round(fps * 10) / 10, skipped: this.#counts.skipped }),
     );
-    this.#stats = setTimeout(() => this.#tell(line, STATS_EVERY), STATS_EVERY);
+    this.#statsTimer = setTimeout(() => this.#sendStats(socket, STATS_EVERY), STATS_EVERY);
   }
 
-  #over(code: number, told: string | undefined): void {
-    this.#quiet();
-    const { words, pause, smaller } = endingOf(code, told);
+  #onClose(code: number, message: string | undefined): void {
+    this.#detach();
+    const { words, pause, smaller } = explainClose(code, message);
     if (smaller === true) this.#shrink();
     if (pause === null) {
       this.#options.onstate({ kind: 'ended', why: words });
@@ -131,20 +131,20 @@ export class Publisher {
     const wait = pause * 1000 + backoffDelay(this.#attempts, Math.random());
     this.#attempts += 1;
     this.#options.onstate({ kind: 'waiting', why: words, seconds: Math.ceil(wait / 1000) });
-    this.#again = setTimeout(() => this.#connect(), wait);
+    this.#retryTimer = setTimeout(() => this.#connect(), wait);
   }
 
-  #quiet(): void {
-    this.#line = undefined;
-    clearTimeout(this.#turn);
-    clearTimeout(this.#stats);
+  #detach(): void {
+    this.#socket = undefined;
+    clearTimeout(this.#frameTimer);
+    clearTimeout(this.#statsTimer);
   }
 
   #shrink(): void {
     this.#scale = Math.max(SMALLEST, this.#scale * 0.8);
   }
 
-  #count(more: Partial<Counts>): void {
+  #addCounts(more: Partial<Counts>): void {
     const { sent, skipped, bytes } = this.#counts;
     this.#counts = {
       sent: sent + (more.sent ?? 0),

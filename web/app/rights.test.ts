@@ -10,12 +10,12 @@ const operator: Permissions = {
 };
 const nobody: Permissions = { global: [], apps: {} };
 
-test('what is held everywhere is held in each app, the newest included', () => {
+test('a global permission applies in every app, including unlisted ones', () => {
   expect(may(admin, 'user:write', null)).toBe(true);
   expect(may(admin, 'camera:delete', 'yard')).toBe(true);
 });
 
-test('a right in one app is none in another, nor in all', () => {
+test('a permission in one app applies neither in another app nor globally', () => {
   expect(may(operator, 'camera:delete', 'yard')).toBe(true);
   expect(may(operator, 'camera:delete')).toBe(true);
   expect(may(operator, 'camera:delete', 'live')).toBe(false);
@@ -23,7 +23,7 @@ test('a right in one app is none in another, nor in all', () => {
   expect(may(operator, 'camera:delete', 'constructor')).toBe(false);
 });
 
-test('a star is all of a kind, or all there is', () => {
+test('a wildcard needs every permission of its kind, or all permissions', () => {
   expect(mayAll(operator, 'camera:*', 'yard')).toBe(true);
   expect(mayAll(operator, 'stream:*', 'yard')).toBe(false);
   expect(mayAll(operator, 'camera:*', 'live')).toBe(false);
@@ -34,6 +34,6 @@ test('a star is all of a kind, or all there is', () => {
   expect(mayAll(admin, 'token:*', 'yard')).toBe(true);
 });
 
-test('whoever is not signed in may nothing', () => {
+test('a user who is not signed in has no permissions', () => {
   expect(may(nobody, 'camera:read')).toBe(false);
 });

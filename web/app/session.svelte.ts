@@ -1,27 +1,27 @@
-// Who is signed in, for every panel of a page; and the calls, which notice when nobody is any more.
-import { Caller, Problem, type Method } from './api.ts';
+// The signed-in user and the API calls that use the session. A call that gets a 401 marks the session as lost.
+import { ApiClient, ApiError, type Method } from './api.ts';
 import { may } from './rights.ts';
 import type { Permissions, Session } from './shapes.ts';
 
 const NOTHING: Permissions = { global: [], apps: {} };
 
-class Signed {
+class Auth {
   session = $state.raw<Session | undefined>();
-  /** The session ended while the page was open. */
+  /** Whether the session ended while the page was open. */
   lost = $state(false);
 
-  readonly #caller = new Caller(
+  readonly #client = new ApiClient(
     (...request) => fetch(...request),
     () => (this.lost = true),
   );
 
   call<T>(method: Method, path: string, body?: unknown): Promise<T> {
-    return this.#caller.call<T>(method, path, body);
+    return this.#client.call<T>(method, path, body);
   }
 
-  /** The whole of a list of the hub's. */
+  /** Returns a whole list from the hub. */
   all<T>(path: string): Promise<T[]> {
-    return this.#caller.all<T>(path);
+    return this.#client.all<T>(path);
   }
 
   get name(): string | undefined {
@@ -32,7 +32,7 @@ class Signed {
     return this.session?.permissions ?? NOTHING;
   }
 
-  /** See `may`: in `app`, in all apps if that is null, anywhere if it is left out. */
+  /** Like `may` in rights.ts, for the signed-in user. */
   may(permission: string, app?: string | null): boolean {
     return may(this.permissions, permission, app);
   }
@@ -46,11 +46,11 @@ class Signed {
     try {
       await this.call('DELETE', 'session');
     } catch (error) {
-      // Whoever is out already has what they wanted.
-      if (!(error instanceof Problem) || error.status !== 401) throw error;
+      // A 401 means that the session has already ended.
+      if (!(error instanceof ApiError) || error.status !== 401) throw error;
       this.lost = false;
     }
   }
 }
 
-export const signed = new Signed();
+export const auth = new Auth();

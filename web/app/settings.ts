@@ -1,4 +1,4 @@
-// The settings page's entry: it only composes.
+// The entry point of the settings page.
 import { mount } from 'svelte';
 import Settings from './Settings.svelte';
 import { applyTheme, storedTheme } from './theme.ts';

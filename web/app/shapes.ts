@@ -1,22 +1,22 @@
-// What the calls of the HTTP interface give and take, as far as these pages use it. The hub's own description is
+// The request and answer types of the HTTP API, as far as these pages use them. The full description is
 // /api/v1/openapi.json.
 
 export type RoleName = 'admin' | 'operator' | 'viewer';
 
-/** What somebody is, in one app or, where that is null, in all of them. */
+/** A user's role in one app, or in all apps if `app` is null. */
 export interface Role {
   readonly role: RoleName;
   readonly app: string | null;
 }
 
-export interface Person {
+export interface User {
   readonly id: string;
   readonly name: string;
   readonly roles: readonly Role[];
   readonly hasPassword: boolean;
 }
 
-/** What somebody may do: everywhere, and in each app. */
+/** A user's permissions: in all apps, and in each app. */
 export interface Permissions {
   readonly global: readonly string[];
   readonly apps: Readonly<Record<string, readonly string[]>>;
@@ -25,11 +25,11 @@ export interface Permissions {
 export interface Session {
   readonly user: { readonly id: string; readonly name: string; readonly roles: readonly Role[] } | null;
   readonly permissions: Permissions;
-  /** The first password has not been set yet. */
+  /** Whether the first password has not been set yet. */
   readonly setupOpen: boolean;
-  /** There are cameras, or may be, that not everybody may watch. */
+  /** Whether at least one app is not public. */
   readonly somePrivate: boolean;
-  /** What a wall's link opens, for a visitor who comes by one. */
+  /** The wall, for a visitor with a wall link. */
   readonly wall: VisitedWall | null;
 }
 
@@ -45,7 +45,7 @@ export interface OpenSession {
   readonly createdAt: number;
   readonly seenAt: number;
   readonly address: string;
-  /** What the browser calls itself. */
+  /** The browser's user agent. */
   readonly agent: string;
 }
 
@@ -58,30 +58,30 @@ export interface App {
   readonly cameras: number;
 }
 
-/** What cameras that push may do in an app. */
+/** The limits for devices that push to an app. */
 export interface IngestLimits {
   readonly enabled: boolean;
-  /** 0 for any number. */
+  /** 0 means no limit. */
   readonly maxCameras: number;
   readonly maxFps: number;
   readonly maxFrameKb: number;
-  /** Seconds. */
+  /** In seconds. */
   readonly idleTimeout: number;
 }
 
-/** The key of a camera that pushes, without its secret. */
+/** A device's key, without the secret. */
 export interface StreamKey {
   readonly id: string;
-  /** The full one. */
+  /** The full name of the room, with the app's prefix. */
   readonly room: string;
   readonly identity: string;
   readonly createdAt: number;
   readonly active: boolean;
-  readonly device: PushingDevice | null;
+  readonly device: ConnectedDevice | null;
 }
 
-/** What a connected device does. */
-export interface PushingDevice {
+/** A connected device, with its counters. */
+export interface ConnectedDevice {
   readonly streamId: string;
   readonly connectedAt: number;
   readonly frames: number;
@@ -90,7 +90,7 @@ export interface PushingDevice {
   readonly lastStatsJson: string | null;
 }
 
-/** A key, the one time that it is shown. */
+/** A new key with its secret, which is shown only once. */
 export interface NewStreamKey {
   readonly id: string;
   readonly streamKey: string;
@@ -115,7 +115,7 @@ export interface Camera {
   readonly kind: string;
   readonly state: string;
   readonly reason: string | null;
-  /** What went wrong last, in whatever state it is; null once it works again. */
+  /** The last failure, in any state; null once the camera works again. */
   readonly lastFailure: { readonly reason: string; readonly at: number } | null;
   readonly codec: string | null;
   readonly width: number | null;
@@ -124,28 +124,28 @@ export interface Camera {
   readonly readOnly: boolean;
 }
 
-/** A camera as it is set, without its password. */
-export interface SetCamera extends Camera {
+/** A camera with its settings, without the password. */
+export interface CameraConfig extends Camera {
   readonly source: string | null;
   readonly substream: string | null;
   readonly user: string | null;
   readonly hasPassword: boolean;
   readonly keep: boolean | null;
   readonly verifyTls: boolean | null;
-  /** How often a single picture is fetched, like `500ms`. */
+  /** The interval between single pictures, for example `500ms`. */
   readonly interval: string | null;
   readonly jpeg: Jpeg | null;
 }
 
-/** The JPEG that is made of H.264 and H.265; what is left out is as usual. */
+/** The settings of JPEG transcodes of H.264 and H.265; null means the default. */
 export interface Jpeg {
   readonly fps: number | 'key' | null;
   readonly width: number | null;
   readonly quality: number | null;
 }
 
-/** A camera of the hub's own machine. */
-export interface Device {
+/** A camera plugged into the hub's machine. */
+export interface LocalCamera {
   readonly source: string;
   readonly name: string;
 }
@@ -167,18 +167,18 @@ export interface Wall {
   readonly expiresAt: number;
 }
 
-/** A wall's link, the one time that it is shown. */
+/** A new wall with its link, which is shown only once. */
 export interface NewWall extends Wall {
   readonly url: string;
 }
 
-/** A token, the one time that it is shown. */
+/** A new token with its secret, which is shown only once. */
 export interface NewToken extends Token {
   readonly token: string;
 }
 
-/** A person with the link by which they set a password, the one time that it is shown. */
-export interface Invited extends Person {
+/** A user with the link to set a password, which is shown only once. */
+export interface Invited extends User {
   readonly link: string | null;
 }
 
@@ -195,16 +195,16 @@ export interface Series {
   readonly unit: string | null;
   readonly points: number;
   readonly newest: readonly [number, number] | null;
-  /** When that came, in ms since the epoch. */
+  /** When the newest sample arrived, in ms since the epoch. */
   readonly lastAt: number | null;
   readonly clockOffsetMs: number | null;
-  /** How many sources write into it now. */
+  /** The number of connected sources. */
   readonly sources: number;
   readonly malformed: number;
   readonly lastMalformed: string | null;
 }
 
-/** Who writes into a series, or did. */
+/** A current or past source of a series. */
 export interface SeriesSource {
   readonly id: number;
   readonly name: string | null;
@@ -217,7 +217,7 @@ export interface SeriesSource {
   readonly ended: string | null;
 }
 
-/** What of telemetry works, and what does not. */
+/** The status of telemetry, with its faults. */
 export interface SeriesStatus {
   readonly series: number;
   readonly maxSeries: number;

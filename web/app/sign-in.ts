@@ -1,14 +1,14 @@
-// The sign-in page's entry. The one-time code leaves the address bar and the history before anything else happens.
+// The entry point of the sign-in page. It first removes the one-time code from the address bar and the history.
 import { mount } from 'svelte';
-import { secretIn } from './addresses.ts';
+import { hashParameter } from './addresses.ts';
 import SignIn from './SignIn.svelte';
 import { applyTheme, storedTheme } from './theme.ts';
 
-const code = secretIn(location.hash, 'code');
-const name = secretIn(location.hash, 'name');
+const code = hashParameter(location.hash, 'code');
+const name = hashParameter(location.hash, 'name');
 if (location.hash !== '') history.replaceState(null, '', location.pathname + location.search);
 
-// Another link into the same tab is no new page by itself.
+// A second link opened in the same tab changes only the hash and does not load the page again.
 addEventListener('hashchange', () => location.reload());
 
 applyTheme(storedTheme());

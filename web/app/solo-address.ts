@@ -1,4 +1,4 @@
-// The camera that is shown alone, in the page's address: a reload keeps it, and Back leads to the wall.
+// Stores the camera shown alone in the page's hash. A reload keeps it, and Back returns to the wall.
 
 export function readSolo(): string | undefined {
   const name = location.hash.slice(1);
@@ -10,11 +10,11 @@ export function readSolo(): string | undefined {
   }
 }
 
-/** From the wall to a camera is a step that Back undoes; from one camera to the next is not. */
+/** Opening a camera from the wall adds a history entry; switching between cameras does not. */
 export function writeSolo(camera: string | undefined): void {
   if (camera === readSolo()) return;
   const address = `${location.pathname}${location.search}${camera === undefined ? '' : `#${encodeURIComponent(camera)}`}`;
-  // The state may hold what opens this wall.
+  // Keep the state: it may contain the token of a wall link.
   if (camera !== undefined && location.hash === '') history.pushState(history.state, '', address);
   else history.replaceState(history.state, '', address);
 }

@@ -6,26 +6,26 @@ import { notice, summary } from './summary.ts';
 const cameras = (...states: CameraState[]): Camera[] =>
   states.map((state, index) => ({ id: `cam${index}`, name: `cam${index}`, state, codecs: ['jpeg'] }));
 
-const said = (of: Camera[], running: boolean, link: Link): string => {
+const summaryText = (of: Camera[], running: boolean, link: Link): string => {
   const { total, states } = summary(of, running, link) ?? { total: '', states: [] };
   return [total, ...states].join(' · ');
 };
 
-test('the summary counts what is well, and names what is not before it', () => {
+test('the summary lists failed and stalled cameras before live ones', () => {
   expect(summary([], true, 'open')).toBeUndefined();
-  expect(said(cameras('live'), true, 'open')).toBe('1 camera · 1 live');
-  expect(said(cameras('live', 'starting', 'stalled', 'failed', 'failed'), true, 'open')).toBe(
+  expect(summaryText(cameras('live'), true, 'open')).toBe('1 camera · 1 live');
+  expect(summaryText(cameras('live', 'starting', 'stalled', 'failed', 'failed'), true, 'open')).toBe(
     '5 cameras · 2 failed · 1 stalled · 1 live',
   );
-  expect(said(cameras('live', 'idle'), false, 'open')).toBe('2 cameras · stopped');
+  expect(summaryText(cameras('live', 'idle'), false, 'open')).toBe('2 cameras · stopped');
 });
 
-test('without a connection nothing is called live', () => {
-  expect(said(cameras('live', 'live'), true, 'reconnecting')).toBe('2 cameras · not connected');
-  expect(said(cameras('live', 'live'), true, 'fallback')).toContain('2 live');
+test('without a connection no camera counts as live', () => {
+  expect(summaryText(cameras('live', 'live'), true, 'reconnecting')).toBe('2 cameras · not connected');
+  expect(summaryText(cameras('live', 'live'), true, 'fallback')).toContain('2 live');
 });
 
-test('a notice only when something is wrong', () => {
+test('a notice is shown only when something is wrong', () => {
   expect(notice('open', true)).toBe('');
   expect(notice('connecting', false)).toBe('');
   expect(notice('reconnecting', true)).toContain('Reconnecting');

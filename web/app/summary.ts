@@ -1,7 +1,7 @@
-// What the head of the page says of all cameras together, and of the connection.
+// The texts in the page header: the state of all cameras together, and of the connection.
 import type { Camera, Link } from '../player/ocelli.ts';
 
-/** How many there are, and how they are: what is wrong comes first, for the end is cut where there is no room. */
+/** The number of cameras and their states. Failures come first, because the end is cut off on narrow screens. */
 export interface Summary {
   readonly total: string;
   readonly states: readonly string[];
@@ -10,7 +10,7 @@ export interface Summary {
 export function summary(cameras: readonly Camera[], running: boolean, link: Link): Summary | undefined {
   const total = cameras.length === 1 ? '1 camera' : `${cameras.length} cameras`;
   if (cameras.length === 0) return undefined;
-  // States that nobody can confirm any more are not repeated.
+  // Without a connection the last states may be outdated.
   if (link === 'reconnecting' || link === 'connecting') return { total, states: ['not connected'] };
   const states: string[] = [];
   const failed = cameras.filter(({ state }) => state === 'failed').length;
@@ -22,7 +22,7 @@ export function summary(cameras: readonly Camera[], running: boolean, link: Link
   return { total, states };
 }
 
-/** What a person should know about the connection; empty while all is well. */
+/** Returns the notice about the connection; empty while it works. */
 export function notice(link: Link, listed: boolean): string {
   switch (link) {
     case 'open':
@@ -30,8 +30,8 @@ export function notice(link: Link, listed: boolean): string {
     case 'connecting':
       return listed ? 'Connecting to the hub…' : '';
     case 'reconnecting':
-      return 'The connection to the hub is lost. Reconnecting…';
+      return 'The connection to the hub was lost. Reconnecting…';
     case 'fallback':
-      return 'The live socket cannot be reached. Pictures come by MJPEG and snapshots; the socket is tried again and again.';
+      return 'The live connection is blocked. Showing MJPEG and snapshots while Ocelli keeps trying to connect.';
   }
 }

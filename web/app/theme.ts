@@ -1,4 +1,4 @@
-// Dark or light: what the system prefers, unless this browser was told otherwise.
+// The dark or light theme: the system's preference, unless the user chose one in this browser.
 
 export type Theme = 'dark' | 'light';
 
@@ -9,7 +9,7 @@ export function storedTheme(): Theme | undefined {
     const stored = localStorage.getItem(KEY);
     return stored === 'dark' || stored === 'light' ? stored : undefined;
   } catch {
-    // Storage can be forbidden; the choice then lasts as long as the page.
+    // Storage may be blocked. The choice then lasts until the page is closed.
     return undefined;
   }
 }
@@ -23,7 +23,7 @@ export function applyTheme(theme: Theme | undefined): void {
   else delete document.documentElement.dataset['theme'];
 }
 
-/** A choice equal to the system's is forgotten, so that the page follows the system again. */
+/** Applies and stores a theme. A theme equal to the system's is not stored, so that the page follows the system. */
 export function chooseTheme(theme: Theme): void {
   const chosen = theme === systemTheme() ? undefined : theme;
   try {

@@ -13,14 +13,14 @@ const offered = (own: Permissions, app: string | null): string[] =>
 const admin: Permissions = { global: known, apps: { live: known, yard: known } };
 const writer: Permissions = { global: [], apps: { live: ['series:write', 'token:create'] } };
 
-test('each kind that the hub knows can be given, and nothing that it does not know', () => {
+test('the choices cover every kind of permission and contain only existing permissions', () => {
   expect(known).toContain('series:write');
   const choices = CHOICES.map(([permission]) => permission);
   for (const permission of known) expect(choices).toContain(`${kindOf(permission)}:*`);
   for (const choice of choices.filter((one) => !one.endsWith('*'))) expect(known).toContain(choice);
 });
 
-test('an admin of all may give all, and for one app what can be used there', () => {
+test('a global admin is offered every permission, and for one app those that apply to it', () => {
   expect(offered(admin, null)).toEqual(CHOICES.map(([permission]) => permission));
   expect(offered(admin, 'live')).toContain('series:*');
   expect(offered(admin, 'yard').map(kindOf)).not.toContain('series');
@@ -28,6 +28,6 @@ test('an admin of all may give all, and for one app what can be used there', () 
   expect(offered(admin, 'yard')).toContain('camera:*');
 });
 
-test('nobody is offered to give what they have not', () => {
+test('a user is offered only permissions they hold', () => {
   expect(offered(writer, 'live')).toEqual(['series:write']);
 });

@@ -1,34 +1,34 @@
-// What a token may be given, and of that what whoever makes it has themselves.
+// The permissions offered for a new token: a selection, limited to what its creator holds.
 import { mayAll } from './rights.ts';
 import type { Permissions } from './shapes.ts';
 
 export type Choice = readonly [permission: string, meaning: string];
 
-// Of each kind what programs want of it: to look, to do all, and of series also to write and no more.
+// For each kind the permissions that programs need: read, everything, and for series also write without delete.
 export const CHOICES: readonly Choice[] = [
   ['camera:read', 'See cameras'],
   ['camera:*', 'Add, change, share and delete cameras'],
-  ['ingress:*', 'Give boards that push their keys'],
+  ['ingress:*', 'Create and revoke device keys'],
   ['series:read', 'See series'],
-  ['series:write', 'Write and rename series'],
+  ['series:write', 'Write and edit series'],
   ['series:*', 'See, write, change and delete series'],
   ['stream:read', 'See streams'],
   ['stream:*', 'See and stop streams'],
   ['app:read', 'See apps'],
-  ['app:*', 'Make, change and delete apps'],
-  ['token:*', 'Make and revoke tokens'],
-  ['user:read', 'See people'],
-  ['user:*', 'Invite, change and delete people'],
-  ['session:*', 'See where people are signed in, and sign them out'],
+  ['app:*', 'Create, change and delete apps'],
+  ['token:*', 'Create and revoke tokens'],
+  ['user:read', 'See users'],
+  ['user:*', 'Add, change and delete users'],
+  ['session:*', 'See where users are signed in, and sign them out'],
   ['*', 'Everything'],
 ];
 
-/** The choices for a token of `app`, or of all apps if that is null. */
+/** Returns the choices for a token of `app`, or of all apps if it is null. */
 export function choicesFor(own: Permissions, app: string | null): Choice[] {
   return CHOICES.filter(([permission]) => reaches(permission, app) && mayAll(own, permission, app));
 }
 
-/** Whether a token of `app` could use it there: people are the hub's, series are app live's. */
+/** Whether a permission has an effect in `app`. Users belong to the whole hub, series to the app "live". */
 function reaches(permission: string, app: string | null): boolean {
   if (app === null) return true;
   if (/^(user|session):/.test(permission)) return false;

@@ -1,10 +1,11 @@
-// The token of a wall's link. It leaves the address bar at once; the history entry keeps it, so that a reload does too.
-import { secretIn } from './addresses.ts';
+// The token of a wall link. It is moved from the address bar to the state of the history entry, which survives a
+// reload.
+import { hashParameter } from './addresses.ts';
 
 const NAME = 'wall';
 
 export function takeWallToken(): string | undefined {
-  const token = secretIn(location.hash, NAME);
+  const token = hashParameter(location.hash, NAME);
   if (token !== undefined) {
     history.replaceState({ [NAME]: token }, '', location.pathname + location.search);
     return token;
@@ -15,12 +16,12 @@ export function takeWallToken(): string | undefined {
     : undefined;
 }
 
-/** For an entry that the address bar has made, which has no state. */
+/** Stores the token in a history entry that has no state, because the user edited the address. */
 export function keepWallToken(token: string): void {
   if (history.state === null) history.replaceState({ [NAME]: token }, '', location.href);
 }
 
-/** Another link into the same tab is no new page by itself. */
+/** Whether a hash is that of a wall link. Opening one in the same tab changes only the hash and loads no page. */
 export function isWallLink(hash: string): boolean {
-  return secretIn(hash, NAME) !== undefined;
+  return hashParameter(hash, NAME) !== undefined;
 }

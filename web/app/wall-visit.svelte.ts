@@ -1,5 +1,5 @@
-// What a visitor by a wall's link is told: the wall's name, when the link ends, and that it has.
-import { Caller, Problem } from './api.ts';
+// The state of a visit through a wall link: the wall's name, when the link expires, and whether it has expired.
+import { ApiClient, ApiError } from './api.ts';
 import type { Session, VisitedWall } from './shapes.ts';
 
 const PAUSE = 30_000;
@@ -7,11 +7,11 @@ const PAUSE = 30_000;
 export class WallVisit {
   wall = $state.raw<VisitedWall | undefined>();
   ended = $state(false);
-  /** When it was last asked for, so that what is left of it is told anew. */
-  asked = $state(Date.now());
+  /** The time of the last request, from which the remaining time is computed. */
+  requestedAt = $state(Date.now());
   readonly token: string;
-  // A visitor is nobody who could be signed out.
-  readonly #caller = new Caller(
+  // A visitor has no session, so a 401 signs out no one.
+  readonly #client = new ApiClient(
     (...request) => fetch(...request),
     () => undefined,
   );
@@ -20,25 +20,25 @@ export class WallVisit {
     this.token = token;
   }
 
-  /** Asks now and then; gives what ends that. */
-  follow(): () => void {
-    void this.look();
-    const timer = setInterval(() => void this.look(), PAUSE);
+  /** Polls the hub. Returns a function that stops the polling. */
+  poll(): () => void {
+    void this.refresh();
+    const timer = setInterval(() => void this.refresh(), PAUSE);
     return () => clearInterval(timer);
   }
 
-  async look(): Promise<void> {
+  async refresh(): Promise<void> {
     if (this.ended) return;
     try {
-      const { wall } = await this.#caller.call<Session>(
+      const { wall } = await this.#client.call<Session>(
         'GET',
         `session?token=${encodeURIComponent(this.token)}`,
       );
       this.wall = wall ?? undefined;
     } catch (error) {
-      // A hub that does not answer has not ended the link.
-      if (error instanceof Problem && error.status === 401) this.ended = true;
+      // Only a 401 means that the link has ended; other errors are temporary.
+      if (error instanceof ApiError && error.status === 401) this.ended = true;
     }
-    this.asked = Date.now();
+    this.requestedAt = Date.now();
   }
 }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { ago, browserOf, deviceLines, ending, roomFor, span, strength } from './wording.ts';
+import { ago, browserOf, configLines, ending, roomFor, span, strength } from './wording.ts';
 
 const HOUR = 3_600_000;
 
@@ -12,16 +12,16 @@ test.each([
   [2 * HOUR, '2 h'],
   [47 * HOUR, '47 h'],
   [48 * HOUR, '2 days'],
-])('%d ms are %s', (ms, said) => {
-  expect(span(ms)).toBe(said);
+])('%d ms is shown as %s', (ms, expected) => {
+  expect(span(ms)).toBe(expected);
 });
 
-test('a moment is told from now', () => {
+test('times are shown relative to now', () => {
   expect(ago(1_000, 60_000)).toBe('just now');
   expect(ago(0, 3 * HOUR)).toBe('3 h ago');
-  expect(ending(3 * HOUR, 0)).toBe('ends in 3 h');
-  expect(ending(8 * HOUR, 900)).toBe('ends in 8 h');
-  expect(ending(5, 5)).toBe('has ended');
+  expect(ending(3 * HOUR, 0)).toBe('expires in 3 h');
+  expect(ending(8 * HOUR, 900)).toBe('expires in 8 h');
+  expect(ending(5, 5)).toBe('expired');
 });
 
 test.each([
@@ -56,7 +56,7 @@ test.each([
   expect(strength(password, 'Robin').grade).toBe(grade);
 });
 
-test('a short password says how much is missing', () => {
+test('the hint for a short password counts the missing characters', () => {
   expect(strength('12345678', '').words).toContain('2 more characters');
   expect(strength('123456789', '').words).toContain('one more character');
 });
@@ -76,15 +76,15 @@ test.each([
   ],
   ['Mozilla/5.0 (Android 15; Mobile; rv:140.0) Gecko/140.0 Firefox/140.0', 'Firefox on Android'],
   ['', 'A browser'],
-])('%j is %s', (agent, said) => {
-  expect(browserOf(agent)).toBe(said);
+])('%j is %s', (agent, expected) => {
+  expect(browserOf(agent)).toBe(expected);
 });
 
-test('a device becomes lines of the configuration file, whatever its maker calls it', () => {
-  expect(deviceLines({ source: 'v4l2:/dev/video0', name: 'HD "Pro" Webcam: C920' })).toBe(
+test('the configuration lines of a camera quote any device name', () => {
+  expect(configLines({ source: 'v4l2:/dev/video0', name: 'HD "Pro" Webcam: C920' })).toBe(
     '[[camera]]\nid = "hd-pro-webcam-c920"\nname = "HD \\"Pro\\" Webcam: C920"\nsource = "v4l2:/dev/video0"\n',
   );
-  expect(deviceLines({ source: 'v4l2:/dev/video2', name: '' })).toBe(
+  expect(configLines({ source: 'v4l2:/dev/video2', name: '' })).toBe(
     '[[camera]]\nid = "camera"\nsource = "v4l2:/dev/video2"\n',
   );
 });

@@ -1,12 +1,12 @@
-// Small things that several panels say or make of what a person typed.
-import type { Device } from './shapes.ts';
+// Small texts and conversions that several panels share.
+import type { LocalCamera } from './shapes.ts';
 
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 
-/** How long `ms` is, in its largest whole unit. */
+/** Formats a duration in its largest whole unit. */
 export function span(ms: number, whole = Math.floor): string {
   const length = Math.max(0, ms);
   if (length < 2 * MINUTE) return `${whole(length / SECOND)} s`;
@@ -20,22 +20,22 @@ export function ago(then: number, now: number): string {
 }
 
 export function ending(end: number, now: number): string {
-  return end <= now ? 'has ended' : `ends in ${span(end - now, Math.round)}`;
+  return end <= now ? 'expired' : `expires in ${span(end - now, Math.round)}`;
 }
 
-/** A moment as this browser's owner writes it. */
+/** Formats a time in the browser's locale. */
 export function moment(ms: number): string {
   return new Date(ms).toLocaleString(undefined, { dateStyle: 'medium', timeStyle: 'short' });
 }
 
-/** What to write into the configuration file for a camera of the hub's own machine. */
-export function deviceLines({ source, name }: Device): string {
-  // JSON's strings are TOML's, but for a delete character, which no device has in its name.
+/** Returns the configuration lines for a camera plugged into the hub's machine. */
+export function configLines({ source, name }: LocalCamera): string {
+  // A JSON string is a valid TOML string unless it contains a delete character, which no device name does.
   const named = name === '' ? '' : `name = ${JSON.stringify(name)}\n`;
   return `[[camera]]\nid = ${JSON.stringify(roomFor(name))}\n${named}source = ${JSON.stringify(source)}\n`;
 }
 
-/** A room made from a camera's name, and no other's: letters and digits, in small, with dashes between. */
+/** Makes a unique room name from a camera's name: lowercase letters and digits, separated by dashes. */
 export function roomFor(name: string, taken: readonly string[] = []): string {
   const plain = name
     .replaceAll(/ß/gi, 'ss')
@@ -71,7 +71,7 @@ const SYSTEMS: readonly (readonly [RegExp, string])[] = [
   [/Linux/, 'Linux'],
 ];
 
-/** What a browser's description of itself most likely means. Browsers name each other, so the order counts. */
+/** Guesses the browser and system from a user agent. The order matters, because browsers include each other's names. */
 export function browserOf(agent: string): string {
   const first = (known: typeof BROWSERS): string | undefined => known.find(([sign]) => sign.test(agent))?.[1];
   const browser = first(BROWSERS) ?? 'A browser';
@@ -97,29 +97,29 @@ const ROWS = [
 ];
 
 /**
- * What to say of a password while it is typed. Length is what counts; there are no rules about kinds of characters.
- * It is a hint: whether a password will do is the hub's to say.
+ * Rates a password while it is typed, mainly by length; there are no rules about kinds of characters. It is only a hint:
+ * the hub decides whether a password is accepted.
  */
 export function strength(password: string, name: string): Strength {
   const length = Array.from(password).length;
   const missing = SHORTEST_PASSWORD - length;
   if (missing > 0) {
     const more = missing === 1 ? 'one more character' : `${missing} more characters`;
-    return { grade: 'short', words: `At least ${SHORTEST_PASSWORD} characters: ${more}.` };
+    return { grade: 'short', words: `At least ${SHORTEST_PASSWORD} characters. Add ${more}.` };
   }
   const small = password.toLowerCase();
-  if (new Set(small).size < 5) return { grade: 'weak', words: 'Easy to guess: the same few characters.' };
-  if (runs(small) > length / 2) return { grade: 'weak', words: 'Easy to guess: a row of keys.' };
+  if (new Set(small).size < 5) return { grade: 'weak', words: 'Easy to guess: it repeats a few characters.' };
+  if (runs(small) > length / 2) return { grade: 'weak', words: 'Easy to guess: it is a row of keys.' };
   const own = name.trim().toLowerCase();
   if (small.includes('password') || small.includes('ocelli') || (own.length > 2 && small.includes(own))) {
-    return { grade: 'weak', words: 'Easy to guess: it holds a name or a usual word.' };
+    return { grade: 'weak', words: 'Easy to guess: it contains a name or a common word.' };
   }
   return length < 15
-    ? { grade: 'fair', words: 'Good. Four or five words in a row are better still.' }
+    ? { grade: 'fair', words: 'Good. Four or five unrelated words are even better.' }
     : { grade: 'strong', words: 'Strong.' };
 }
 
-/** How many characters follow their neighbour on the keyboard or in the alphabet, forwards or backwards. */
+/** Counts the characters that are next to the previous one on the keyboard or in the alphabet, in either direction. */
 function runs(text: string): number {
   let count = 0;
   for (let at = 1; at < text.length; at++) {

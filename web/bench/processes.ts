@@ -1,12 +1,12 @@
-// Processes beside the browser, and what the browser's own cost. Linux alone has /proc.
+// Starts processes for the benchmark and measures the browser's CPU time. Linux only, because it reads /proc.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { readFileSync, readdirSync } from 'node:fs';
 import { cpus } from 'node:os';
 
-/** Linux counts a process's time in these, whatever its clock. */
+/** The unit of CPU times in /proc, independent of the kernel's timer frequency. */
 const TICKS_PER_SECOND = 100;
 
-/** Seconds of CPU that this process's descendants of this name have used so far. */
+/** Returns the CPU seconds used so far by descendants of this process whose name starts with `name`. */
 export function cpuSeconds(name: string): number {
   const parents = new Map<number, number>();
   const used = new Map<number, number>();
@@ -30,7 +30,7 @@ export function cpuSeconds(name: string): number {
 function statOf(pid: number): { name: string; fields: string[] } | undefined {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    // The name stands in parentheses and may hold some itself.
+    // The name is in parentheses and may contain parentheses itself.
     const end = text.lastIndexOf(')');
     return { name: text.slice(text.indexOf('(') + 1, end), fields: text.slice(end + 2).split(' ') };
   } catch {
@@ -38,7 +38,7 @@ function statOf(pid: number): { name: string; fields: string[] } | undefined {
   }
 }
 
-/** Takes every core for itself until it is called off. */
+/** Loads every core. Returns a function that ends the load. */
 export function overload(): () => void {
   const burners = cpus().map(() => spawn(process.execPath, ['-e', 'for (;;);'], { stdio: 'ignore' }));
   return () => {
@@ -46,7 +46,7 @@ export function overload(): () => void {
   };
 }
 
-/** A fleet of devices with pictures that were drawn beforehand, so that they cost little. */
+/** Starts simulated devices. Their pictures are drawn in advance, so they use little CPU. */
 export function startFleet(
   program: string,
   url: string,

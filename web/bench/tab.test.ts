@@ -1,5 +1,5 @@
-// One tab with many cameras: what it paints, how old that is, what it costs. The cameras are devices that push,
-// simulated in a process of their own. Prints a table, and puts it into the file that TAB_WRITE names.
+// Benchmark of one tab with many cameras: painted frames, their age, and CPU. The cameras are simulated devices in a
+// separate process. Prints a table, and writes it into the file named by TAB_WRITE.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { afterAll, expect, test } from 'vitest';
 import { launch, painted, until, wallReport } from '../e2e/browser.ts';
@@ -36,7 +36,7 @@ test.each(CASES)(
     const words = ['--cameras', String(cameras), '--size', size, '--fps', String(fps)];
     const fleet = startFleet(HUB, hub.url, TOKEN, words);
     const browser = await launch();
-    let calm: (() => void) | undefined;
+    let stopLoad: (() => void) | undefined;
     try {
       const page = await browser.newPage({ viewport: { width: 1600, height: 900 } });
       await page.addInitScript(() => {
@@ -52,7 +52,7 @@ test.each(CASES)(
         (report) => painted(report) === cameras,
         60_000,
       );
-      if (overloaded) calm = overload();
+      if (overloaded) stopLoad = overload();
       const look = () => wallReport(page).then((report) => Object.values(report.tiles));
       const longTasks = () => page.evaluate(() => (window as unknown as { longTasks: number[] }).longTasks);
       const [before, tasksBefore] = [await look(), (await longTasks()).length];
@@ -62,7 +62,7 @@ test.each(CASES)(
       const passed = () => (performance.now() - start) / 1000;
       while (passed() < SECONDS) {
         for (const [index, tile] of (await look()).entries()) {
-          // Each painted picture once.
+          // Count each painted picture once.
           if (!tile || tile.painted === last[index]) continue;
           last[index] = tile.painted;
           ages.push(tile.paintedAge);
@@ -75,7 +75,7 @@ test.each(CASES)(
         (tile, at) => ((tile?.painted ?? 0) - (before[at]?.painted ?? 0)) / seconds,
       );
       const cells = [
-        `${cameras}, ${size.toUpperCase()} at ${fps} fps${overloaded ? ', every core taken by others' : ''}`,
+        `${cameras}, ${size.toUpperCase()} at ${fps} fps${overloaded ? ', all cores loaded by other processes' : ''}`,
         `${quantile(rates, 0).toFixed(1)} / ${quantile(rates, 0.5).toFixed(1)}`,
         quantile(ages, 0.5).toFixed(0),
         quantile(ages, 0.99).toFixed(0),
@@ -86,7 +86,7 @@ test.each(CASES)(
       rows.push(`| ${cells.join(' | ')} |`);
       expect(quantile(rates, 0)).toBeGreaterThan(0);
     } finally {
-      calm?.();
+      stopLoad?.();
       await browser.close();
       fleet.kill('SIGKILL');
       await hub.stop();
@@ -96,10 +96,10 @@ test.each(CASES)(
 
 afterAll(() => {
   const text = [
-    `Chromium without a graphics card, the hub and the devices on one machine; ${SECONDS} s each. Frames a second`,
-    'are those of the slowest tile and of the middle one. The age is now minus the receipt by the hub when a picture',
-    'is painted, looked at as often as the page answers. A long task holds the main thread for 50 ms or more; CPU is',
-    'that of all the browser’s processes, in % of one core.',
+    `Chromium without a graphics card, the hub and the devices on one machine; ${SECONDS} s per case. Painted fps are`,
+    'those of the slowest and of the median tile. The age is the time from receipt by the hub to painting, sampled as',
+    'often as the page answers. A long task blocks the main thread for 50 ms or more. CPU is the total of all browser',
+    'processes, in % of one core.',
     '',
     '| cameras | painted fps, least / p50 | age p50, ms | p99, ms | max, ms | long tasks, longest | CPU |',
     '|---|---|---|---|---|---|---|',

@@ -1,5 +1,5 @@
-// Compresses what was built, once and as well as it goes: each file of text gets a `.gz` and a `.br` beside it, unless
-// that would save less than a tenth. The hub sends the one that the browser accepts.
+// Compresses the build output at the highest level: each text file gets a `.gz` and a `.br` version beside it,
+// unless that would save less than 10 %. The hub sends the version that the browser accepts.
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';

@@ -1,4 +1,4 @@
-// The beginning of every page's <head>.
+// Adds the shared beginning of <head> to every page.
 import type { Plugin } from 'vite';
 
 const FIRST = [
@@ -8,7 +8,7 @@ const FIRST = [
 const SCHEME = '<meta name="color-scheme" content="dark light" />';
 const ICON = '<link rel="icon" href="./icon.svg" type="image/svg+xml" />';
 
-/** The page with the shared head. A page that names a colour scheme keeps its own. */
+/** Returns the page with the shared head. A page with its own colour scheme keeps it. */
 export function withSharedHead(html: string): string {
   const parts = [...FIRST, ...(html.includes('name="color-scheme"') ? [] : [SCHEME]), ICON];
   return html.replace('<head>', ['<head>', ...parts].join('\n    '));

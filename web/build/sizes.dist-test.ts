@@ -55,7 +55,7 @@ test.each(Object.entries(BUDGETS))('%s is within %d kB', (file, budget) => {
   );
 });
 
-test('every page and every script at the top has a budget', () => {
+test('every page and every top-level script has a budget', () => {
   const built = readdirSync(DIST).filter((file) => isPage(file) || file.endsWith('.js'));
   expect(built.sort()).toEqual(Object.keys(BUDGETS).sort());
 });

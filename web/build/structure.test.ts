@@ -1,4 +1,4 @@
-// The structure of the source: no import loops, no imports from a higher layer, no overlong file.
+// Checks the structure of the source: no import cycles, no imports from a higher layer, no file above the line limit.
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -19,7 +19,7 @@ function filesIn(folder: string): string[] {
 const FOLDERS = LAYERS.flat();
 const SOURCE = FOLDERS.flatMap(filesIn);
 
-/** Each module's imports of our own modules, types included. */
+/** The imports of each module from our own modules, including types. */
 const IMPORTS = new Map(
   SOURCE.filter((file) => /\.(ts|svelte)$/.test(file)).map((file) => {
     const found = [...read(file).matchAll(/\b(?:from|import)\s*\(?\s*'(\.{1,2}\/[^'?]+)/g)];
@@ -27,11 +27,11 @@ const IMPORTS = new Map(
   }),
 );
 
-test('the modules import each other in no loop', () => {
+test('there are no import cycles', () => {
   const done = new Set<string>();
   const visit = (file: string, way: readonly string[]): void => {
     const begun = way.indexOf(file);
-    expect(begun, `a loop: ${[...way.slice(begun), file].join(' → ')}`).toBe(-1);
+    expect(begun, `a cycle: ${[...way.slice(begun), file].join(' → ')}`).toBe(-1);
     if (done.has(file)) return;
     for (const imported of IMPORTS.get(file) ?? []) visit(imported, [...way, file]);
     done.add(file);
@@ -40,7 +40,7 @@ test('the modules import each other in no loop', () => {
   expect(done.size).toBeGreaterThan(100);
 });
 
-test('a folder imports only from itself and from those below', () => {
+test('a folder imports only from itself and from lower layers', () => {
   const height = (file: string): number =>
     LAYERS.findIndex((layer) => layer.includes(file.split('/')[0] ?? ''));
   const folder = (file: string): string => file.split('/')[0] ?? '';

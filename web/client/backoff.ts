@@ -1,10 +1,10 @@
-// How long to wait before the next attempt. The jitter keeps a hundred viewers of a restarted hub from
-// knocking at the same instant.
+// Exponential backoff with jitter. The jitter prevents all viewers of a restarted hub from reconnecting at the same
+// time.
 
 const FIRST = 250;
 const LONGEST = 5_000;
 
-/** ms before the attempt after `failures` failures in a row; `random` is in [0, 1). */
+/** Returns the delay in ms after `failures` consecutive failures; `random` is in [0, 1). */
 export function backoffDelay(failures: number, random: number): number {
   const full = Math.min(LONGEST, FIRST * 2 ** Math.min(failures, 10));
   return full * (0.5 + random / 2);

@@ -1,4 +1,5 @@
-// How far the hub's clock is ahead of ours, learnt from pings. Without it, ages would be wrong across machines.
+// Estimates the offset between the hub's clock and the local clock from pings. Without it, ages would be wrong if the
+// clocks of the two machines differ.
 
 interface Sample {
   readonly roundTrip: number;
@@ -6,16 +7,16 @@ interface Sample {
 }
 
 const WINDOW = 8;
-/** Beyond what two round trips can explain, one of the clocks was set; ms. */
+/** In ms. If two offsets differ by more than their round trips plus this, one of the clocks was set. */
 const JUMP_TOLERANCE = 20;
 
 export class ClockOffset {
   #samples: Sample[] = [];
 
-  /** A pong: `sent` and `received` by our clock in ms, `hubTime` by the hub's in µs. */
+  /** Adds a pong: `sent` and `received` are in ms by the local clock, `hubTime` is in µs by the hub's. */
   add(sent: number, received: number, hubTime: number): void {
     const roundTrip = received - sent;
-    // Our own clock was set back while the ping was under way: the sample says nothing.
+    // The local clock was set back during the round trip: the sample is useless.
     if (!(roundTrip >= 0)) return;
     const sample = { roundTrip, offset: hubTime / 1000 - (sent + received) / 2 };
     const best = this.#best;
@@ -31,7 +32,9 @@ export class ClockOffset {
     this.#samples = [];
   }
 
-  /** µs to add to our clock to get the hub's: from the fastest recent round trip, which is off by least. */
+  /**
+   * µs to add to the local clock to get the hub's, from the fastest recent round trip, which has the smallest error.
+   */
   get microseconds(): number {
     return (this.#best?.offset ?? 0) * 1000;
   }

@@ -2,20 +2,20 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { Connection, type Link } from './connection.ts';
 import type { HubEvent, StreamChoice } from './events.ts';
 import type { Frame } from './frame.ts';
-import { FakeWorld } from './testing.ts';
+import { FakePlatform } from './testing.ts';
 
-let world: FakeWorld;
+let platform: FakePlatform;
 let connection: Connection;
 let frames: Frame[];
 let events: HubEvent[];
 let links: Link[];
 
 beforeEach(() => {
-  world = new FakeWorld();
+  platform = new FakePlatform();
   frames = [];
   events = [];
   links = [];
-  connection = new Connection('ws://hub/ws/cameras', world, {
+  connection = new Connection('ws://hub/ws/cameras', platform, {
     frame: (frame) => frames.push(frame),
     event: (event) => events.push(event),
     link: (link) => links.push(link),
@@ -23,39 +23,39 @@ beforeEach(() => {
   connection.start();
 });
 
-const hello = (): void => world.socket.event({ type: 'hello', version: '0.1.0', time: 1, cameras: [] });
+const hello = (): void => platform.socket.event({ type: 'hello', version: '0.1.0', time: 1, cameras: [] });
 const want = (...cameras: string[]): void => connection.want(new Map(cameras.map((id) => [id, 'sub'])));
 const wantStreams = (cameras: Record<string, StreamChoice>): void =>
   connection.want(new Map(Object.entries(cameras)));
 const turn = (): Promise<void> => Promise.resolve();
 
-/** Opens, greets, and stays long enough to count as steady. */
+/** Receives hello and stays open long enough to count as steady. */
 function steady(): void {
   hello();
   for (let second = 0; second < 6; second++) {
-    world.pass(1_000);
-    world.socket.text('{"type":"stats","time":1,"cameras":{}}');
+    platform.pass(1_000);
+    platform.socket.text('{"type":"stats","time":1,"cameras":{}}');
   }
 }
 
 describe('opening', () => {
-  test('asks for the second form of the protocol', () => {
-    expect(world.socket.url).toBe('ws://hub/ws/cameras');
-    expect(world.socket.protocol).toBe('ocelli.v2');
-    expect(world.socket.binaryType).toBe('arraybuffer');
+  test('requests version 2 of the protocol', () => {
+    expect(platform.socket.url).toBe('ws://hub/ws/cameras');
+    expect(platform.socket.protocol).toBe('ocelli.v2');
+    expect(platform.socket.binaryType).toBe('arraybuffer');
   });
 
-  test('says nothing before the hub has greeted', () => {
+  test('sends nothing before hello', () => {
     want('door');
-    expect(world.socket.sent).toEqual([]);
+    expect(platform.socket.sent).toEqual([]);
     hello();
-    expect(world.socket.commands('subscribe')).toEqual([
+    expect(platform.socket.commands('subscribe')).toEqual([
       { cmd: 'subscribe', cameras: ['door'], credit: 1, stream: 'sub' },
     ]);
     expect(links).toEqual(['open']);
   });
 
-  test('rubbish is passed over', () => {
+  test('invalid messages are ignored', () => {
     hello();
     for (const text of [
       '',
@@ -67,85 +67,85 @@ describe('opening', () => {
       '{"type":"camera"}',
       '{"type":"gone"}',
     ]) {
-      world.socket.text(text);
+      platform.socket.text(text);
     }
-    world.socket.onmessage?.({ data: new ArrayBuffer(3) });
-    world.socket.onmessage?.({ data: undefined });
+    platform.socket.onmessage?.({ data: new ArrayBuffer(3) });
+    platform.socket.onmessage?.({ data: undefined });
     expect(events.map(({ type }) => type)).toEqual(['hello']);
     expect(frames).toEqual([]);
   });
 });
 
 describe('subscriptions', () => {
-  test('are a set: only what changes is said', () => {
+  test('only changes of the set are sent', () => {
     hello();
     want('a', 'b');
     want('a', 'b');
     want('b', 'c');
-    expect(world.socket.commands('subscribe').map(({ cameras }) => cameras)).toEqual([['a', 'b'], ['c']]);
-    expect(world.socket.commands('unsubscribe')).toEqual([{ cmd: 'unsubscribe', cameras: ['a'] }]);
+    expect(platform.socket.commands('subscribe').map(({ cameras }) => cameras)).toEqual([['a', 'b'], ['c']]);
+    expect(platform.socket.commands('unsubscribe')).toEqual([{ cmd: 'unsubscribe', cameras: ['a'] }]);
   });
 
   test('another stream of a camera is a new subscription', () => {
     hello();
     wantStreams({ a: 'sub', b: 'sub' });
     wantStreams({ a: 'main', b: 'sub' });
-    expect(world.socket.commands('subscribe')).toEqual([
+    expect(platform.socket.commands('subscribe')).toEqual([
       { cmd: 'subscribe', cameras: ['a', 'b'], credit: 1, stream: 'sub' },
       { cmd: 'subscribe', cameras: ['a'], credit: 1, stream: 'main' },
     ]);
-    expect(world.socket.commands('unsubscribe')).toEqual([]);
+    expect(platform.socket.commands('unsubscribe')).toEqual([]);
   });
 
-  test('a camera that was refused is asked for when it appears', () => {
+  test('a camera that was refused is subscribed when it appears', () => {
     hello();
     want('late');
-    world.socket.event({ type: 'error', code: 'unknown_camera', message: 'no', camera: 'late' });
-    expect(world.socket.commands('subscribe')).toHaveLength(1);
-    world.socket.text('{"type":"camera","camera":{"id":"late","state":"idle","codecs":["jpeg"]}}');
-    expect(world.socket.commands('subscribe').map(({ cameras }) => cameras)).toEqual([['late'], ['late']]);
-    world.socket.text('{"type":"camera","camera":{"id":"late","state":"live","codecs":["jpeg"]}}');
-    expect(world.socket.commands('subscribe')).toHaveLength(2);
+    platform.socket.event({ type: 'error', code: 'unknown_camera', message: 'no', camera: 'late' });
+    expect(platform.socket.commands('subscribe')).toHaveLength(1);
+    platform.socket.text('{"type":"camera","camera":{"id":"late","state":"idle","codecs":["jpeg"]}}');
+    expect(platform.socket.commands('subscribe').map(({ cameras }) => cameras)).toEqual([['late'], ['late']]);
+    platform.socket.text('{"type":"camera","camera":{"id":"late","state":"live","codecs":["jpeg"]}}');
+    expect(platform.socket.commands('subscribe')).toHaveLength(2);
   });
 
   test('a camera that goes and comes back is subscribed again', () => {
     hello();
     want('a');
-    world.socket.event({ type: 'gone', id: 'a' });
-    world.socket.text('{"type":"camera","camera":{"id":"a","state":"idle","codecs":["jpeg"]}}');
-    expect(world.socket.commands('subscribe')).toHaveLength(2);
+    platform.socket.event({ type: 'gone', id: 'a' });
+    platform.socket.text('{"type":"camera","camera":{"id":"a","state":"idle","codecs":["jpeg"]}}');
+    expect(platform.socket.commands('subscribe')).toHaveLength(2);
   });
 
-  test('frames of cameras that are not wanted any more are not handed out', () => {
+  test('frames of cameras that are no longer wanted are dropped', () => {
     hello();
     want('a');
     want();
-    world.socket.frame({ camera: 'a' });
+    platform.socket.frame({ camera: 'a' });
     expect(frames).toEqual([]);
   });
 
-  test('a camera that was left while there was no connection is not handed out after', () => {
+  test('a camera that was removed while disconnected is not subscribed after the reconnect', () => {
     steady();
     want('a');
-    world.socket.end();
+    platform.socket.end();
     want();
-    world.pass(1_000);
+    platform.pass(1_000);
     hello();
-    world.socket.frame({ camera: 'a' });
+    platform.socket.frame({ camera: 'a' });
     expect(frames).toEqual([]);
-    expect(world.socket.commands('subscribe')).toEqual([]);
+    expect(platform.socket.commands('subscribe')).toEqual([]);
   });
 
-  test('come back after a reconnect, and the old socket is silent', () => {
+  test('are restored after a reconnect, and the old socket is detached', () => {
     steady();
     want('a');
-    const old = world.socket;
+    const old = platform.socket;
     old.end();
-    world.pass(1_000);
-    expect(world.socket).not.toBe(old);
+    platform.pass(1_000);
+    expect(platform.socket).not.toBe(old);
     expect(old.onmessage).toBeNull();
     hello();
-    expect(world.socket.commands('subscribe')).toEqual([
+    expect(platform.socket.commands('subscribe')).toEqual([
       { cmd: 'subscribe', cameras: ['a'], credit: 1, stream: 'sub' },
     ]);
     expect(links).toEqual(['open', 'reconnecting', 'open']);
@@ -153,233 +153,233 @@ describe('subscriptions', () => {
 });
 
 describe('credit', () => {
-  test('is given when a frame is finished, and not before', async () => {
+  test('is returned only when a frame is finished', async () => {
     hello();
     want('a');
-    world.socket.frame({ camera: 'a' });
+    platform.socket.frame({ camera: 'a' });
     await turn();
     expect(frames).toHaveLength(1);
-    expect(world.socket.commands('credit')).toEqual([]);
+    expect(platform.socket.commands('credit')).toEqual([]);
     connection.finished('a');
     await turn();
-    expect(world.socket.commands('credit')).toEqual([{ cmd: 'credit', add: { a: 1 } }]);
+    expect(platform.socket.commands('credit')).toEqual([{ cmd: 'credit', add: { a: 1 } }]);
   });
 
-  test('goes out in one message for all frames of a turn', async () => {
+  test('is sent in one message for all frames of a turn', async () => {
     hello();
     want('a', 'b');
-    world.socket.frame({ camera: 'a' });
-    world.socket.frame({ camera: 'b' });
+    platform.socket.frame({ camera: 'a' });
+    platform.socket.frame({ camera: 'b' });
     connection.finished('a');
     connection.finished('b');
     await turn();
-    expect(world.socket.commands('credit')).toEqual([{ cmd: 'credit', add: { a: 1, b: 1 } }]);
+    expect(platform.socket.commands('credit')).toEqual([{ cmd: 'credit', add: { a: 1, b: 1 } }]);
   });
 
-  test('is not given twice for one frame, nor for a camera left since', async () => {
+  test('is not returned twice for one frame, nor for a camera that was unsubscribed', async () => {
     hello();
     want('a');
-    world.socket.frame({ camera: 'a' });
+    platform.socket.frame({ camera: 'a' });
     connection.finished('a');
     connection.finished('a');
     await turn();
-    expect(world.socket.commands('credit')).toEqual([{ cmd: 'credit', add: { a: 1 } }]);
-    world.socket.frame({ camera: 'a' });
+    expect(platform.socket.commands('credit')).toEqual([{ cmd: 'credit', add: { a: 1 } }]);
+    platform.socket.frame({ camera: 'a' });
     want();
     connection.finished('a');
     await turn();
-    expect(world.socket.commands('credit')).toHaveLength(1);
+    expect(platform.socket.commands('credit')).toHaveLength(1);
   });
 
-  test('two stand at long round trips, one again at short ones', async () => {
+  test('is 2 at long round trips and 1 again at short ones', async () => {
     hello();
     want('a');
-    const sent = world.socket.commands('ping')[0]?.t ?? 0;
-    world.time += 120;
-    world.socket.event({ type: 'pong', t: sent, time: 1 });
+    const sent = platform.socket.commands('ping')[0]?.t ?? 0;
+    platform.time += 120;
+    platform.socket.event({ type: 'pong', t: sent, time: 1 });
     await turn();
-    expect(world.socket.commands('credit')).toEqual([{ cmd: 'credit', add: { a: 1 } }]);
-    world.socket.frame({ camera: 'a' });
+    expect(platform.socket.commands('credit')).toEqual([{ cmd: 'credit', add: { a: 1 } }]);
+    platform.socket.frame({ camera: 'a' });
     connection.finished('a');
     await turn();
-    expect(world.socket.commands('credit')).toHaveLength(2);
+    expect(platform.socket.commands('credit')).toHaveLength(2);
     want('a', 'b');
-    expect(world.socket.commands('subscribe').at(-1)).toMatchObject({ cameras: ['b'], credit: 2 });
-    // The line becomes fast: one credit is not given back.
-    world.socket.event({ type: 'pong', t: world.time - 4, time: 1 });
-    world.socket.frame({ camera: 'a' });
+    expect(platform.socket.commands('subscribe').at(-1)).toMatchObject({ cameras: ['b'], credit: 2 });
+    // The network becomes fast: one credit is not returned.
+    platform.socket.event({ type: 'pong', t: platform.time - 4, time: 1 });
+    platform.socket.frame({ camera: 'a' });
     connection.finished('a');
     await turn();
-    expect(world.socket.commands('credit')).toHaveLength(2);
+    expect(platform.socket.commands('credit')).toHaveLength(2);
   });
 
-  test('one stands where painting takes longer than the round trip', async () => {
+  test('is 1 if painting takes longer than the round trip', async () => {
     const paint = async (frames: number, milliseconds: number): Promise<void> => {
       for (let frame = 0; frame < frames; frame++) {
-        world.socket.frame({ camera: 'a' });
-        world.time += milliseconds;
+        platform.socket.frame({ camera: 'a' });
+        platform.time += milliseconds;
         connection.finished('a');
         await turn();
       }
     };
     const roundTripOf = (milliseconds: number): void =>
-      world.socket.event({ type: 'pong', t: world.time - milliseconds, time: 1 });
-    const standing = (camera: string): number | undefined => {
+      platform.socket.event({ type: 'pong', t: platform.time - milliseconds, time: 1 });
+    const outstanding = (camera: string): number | undefined => {
       want('a', camera);
-      return world.socket.commands('subscribe').at(-1)?.credit;
+      return platform.socket.commands('subscribe').at(-1)?.credit;
     };
     hello();
     want('a');
     await paint(40, 900);
     roundTripOf(120);
-    expect(standing('b')).toBe(1);
+    expect(outstanding('b')).toBe(1);
     await paint(40, 20);
     roundTripOf(120);
-    expect(standing('c')).toBe(2);
-    // Twice as many frames wait twice as long: that alone is no reason to go back to one.
+    expect(outstanding('c')).toBe(2);
+    // Twice as many frames are held twice as long. This must not reduce the credit to 1 again.
     await paint(60, 300);
     roundTripOf(120);
-    expect(standing('d')).toBe(2);
+    expect(outstanding('d')).toBe(2);
     await paint(40, 900);
     roundTripOf(120);
-    expect(standing('e')).toBe(1);
+    expect(outstanding('e')).toBe(1);
   });
 
-  test('starts anew with a new socket', async () => {
+  test('starts over with a new socket', async () => {
     steady();
     want('a');
-    world.socket.frame({ camera: 'a' });
-    world.socket.end();
-    world.pass(1_000);
+    platform.socket.frame({ camera: 'a' });
+    platform.socket.end();
+    platform.pass(1_000);
     hello();
     connection.finished('a');
     await turn();
-    expect(world.socket.commands('credit')).toEqual([]);
-    world.socket.frame({ camera: 'a' });
+    expect(platform.socket.commands('credit')).toEqual([]);
+    platform.socket.frame({ camera: 'a' });
     connection.finished('a');
     await turn();
-    expect(world.socket.commands('credit')).toEqual([{ cmd: 'credit', add: { a: 1 } }]);
+    expect(platform.socket.commands('credit')).toEqual([{ cmd: 'credit', add: { a: 1 } }]);
   });
 });
 
 describe('reconnecting', () => {
-  test('waits longer each time, with jitter, and not for ever', () => {
+  test('waits longer after each failure, with jitter and an upper limit', () => {
     const waits: number[] = [];
     for (let attempt = 0; attempt < 9; attempt++) {
-      const before = world.sockets.length;
-      const start = world.time;
-      world.socket.end();
-      while (world.sockets.length === before) world.pass(5);
-      waits.push(world.time - start);
+      const before = platform.sockets.length;
+      const start = platform.time;
+      platform.socket.end();
+      while (platform.sockets.length === before) platform.pass(5);
+      waits.push(platform.time - start);
     }
     expect(waits).toEqual([500, 1000, 2000, 4000, 5000, 5000, 5000, 5000, 5000]);
-    world.randomness = 0;
-    const before = world.sockets.length;
-    world.socket.end();
-    world.pass(2_495);
-    expect(world.sockets).toHaveLength(before);
-    world.pass(10);
-    expect(world.sockets).toHaveLength(before + 1);
+    platform.randomness = 0;
+    const before = platform.sockets.length;
+    platform.socket.end();
+    platform.pass(2_495);
+    expect(platform.sockets).toHaveLength(before);
+    platform.pass(10);
+    expect(platform.sockets).toHaveLength(before + 1);
   });
 
-  test('three failures in a row mean fallback, and the attempts go on until it is restored', () => {
-    world.socket.end();
-    world.pass(500);
-    world.socket.end();
-    world.pass(1_000);
+  test('three consecutive failures start the fallback, and the attempts continue', () => {
+    platform.socket.end();
+    platform.pass(500);
+    platform.socket.end();
+    platform.pass(1_000);
     expect(links).toEqual(['reconnecting']);
-    world.socket.end();
+    platform.socket.end();
     expect(links).toEqual(['reconnecting', 'fallback']);
-    world.pass(2_000);
-    world.socket.end();
-    world.pass(5_000);
+    platform.pass(2_000);
+    platform.socket.end();
+    platform.pass(5_000);
     expect(links).toEqual(['reconnecting', 'fallback']);
     hello();
     expect(links).toEqual(['reconnecting', 'fallback', 'open']);
   });
 
-  test('a steady connection forgives earlier failures', () => {
+  test('a steady connection resets the failure count', () => {
     for (const wait of [500, 1_000]) {
-      world.socket.end();
-      world.pass(wait);
+      platform.socket.end();
+      platform.pass(wait);
     }
     steady();
-    world.socket.end();
-    world.pass(1_500);
-    world.socket.end();
+    platform.socket.end();
+    platform.pass(1_500);
+    platform.socket.end();
     expect(links).toEqual(['reconnecting', 'open', 'reconnecting']);
   });
 
-  test('a hub that greets and hangs up is a failure too', () => {
+  test('a connection that ends soon after hello counts as a failure', () => {
     for (const wait of [500, 1_000, 2_000]) {
       hello();
-      world.socket.end();
-      world.pass(wait);
+      platform.socket.end();
+      platform.pass(wait);
     }
     expect(links.at(-1)).toBe('fallback');
   });
 
   test('a page that may not open sockets falls back', () => {
-    world.refuseSockets = true;
-    world.socket.end();
-    world.pass(10_000);
+    platform.refuseSockets = true;
+    platform.socket.end();
+    platform.pass(10_000);
     expect(links).toEqual(['reconnecting', 'fallback']);
   });
 
-  test('hurries when asked, once', () => {
-    world.socket.end();
-    connection.hurry();
-    connection.hurry();
-    expect(world.sockets).toHaveLength(2);
-    world.pass(600);
-    expect(world.sockets).toHaveLength(2);
+  test('reconnectNow opens one socket', () => {
+    platform.socket.end();
+    connection.reconnectNow();
+    connection.reconnectNow();
+    expect(platform.sockets).toHaveLength(2);
+    platform.pass(600);
+    expect(platform.sockets).toHaveLength(2);
   });
 
-  test('ends for good when closed', () => {
+  test('does not reconnect after close', () => {
     hello();
     connection.close();
-    world.pass(60_000);
-    expect(world.sockets).toHaveLength(1);
-    expect(world.socket.closed).toBe(true);
-    connection.hurry();
-    expect(world.sockets).toHaveLength(1);
+    platform.pass(60_000);
+    expect(platform.sockets).toHaveLength(1);
+    expect(platform.socket.closed).toBe(true);
+    connection.reconnectNow();
+    expect(platform.sockets).toHaveLength(1);
   });
 });
 
 describe('watchdog', () => {
-  test('ten seconds of silence mean a dead connection', () => {
+  test('ten seconds without a message end the connection', () => {
     hello();
-    world.pass(9_999);
-    expect(world.socket.closed).toBe(false);
-    world.pass(2);
-    expect(world.sockets[0]?.closed).toBe(true);
+    platform.pass(9_999);
+    expect(platform.socket.closed).toBe(false);
+    platform.pass(2);
+    expect(platform.sockets[0]?.closed).toBe(true);
     expect(links.at(-1)).toBe('reconnecting');
   });
 
-  test('any message is a sign of life', () => {
+  test('any message resets the watchdog', () => {
     hello();
     for (let round = 0; round < 5; round++) {
-      world.pass(9_000);
-      world.socket.frame();
+      platform.pass(9_000);
+      platform.socket.frame();
     }
-    expect(world.sockets).toHaveLength(1);
-    world.pass(10_001);
-    expect(world.sockets[0]?.closed).toBe(true);
+    expect(platform.sockets).toHaveLength(1);
+    platform.pass(10_001);
+    expect(platform.sockets[0]?.closed).toBe(true);
   });
 
-  test('a socket that never opens is given up as well', () => {
-    world.pass(10_001);
-    expect(world.sockets[0]?.closed).toBe(true);
-    world.pass(1_000);
-    expect(world.sockets).toHaveLength(2);
+  test('a socket that never opens is closed too', () => {
+    platform.pass(10_001);
+    expect(platform.sockets[0]?.closed).toBe(true);
+    platform.pass(1_000);
+    expect(platform.sockets).toHaveLength(2);
   });
 });
 
 describe('clock', () => {
   const pong = (roundTrip: number, ahead: number): void => {
-    const sent = world.time;
-    world.time += roundTrip;
-    world.socket.event({ type: 'pong', t: sent, time: (sent + roundTrip / 2 + ahead) * 1000 });
+    const sent = platform.time;
+    platform.time += roundTrip;
+    platform.socket.event({ type: 'pong', t: sent, time: (sent + roundTrip / 2 + ahead) * 1000 });
   };
 
   test('takes the offset from the fastest round trip', () => {
@@ -391,25 +391,25 @@ describe('clock', () => {
     expect(connection.clock.roundTrip).toBe(4);
   });
 
-  test('forgets a fast sample in time', () => {
+  test('drops old samples', () => {
     hello();
     pong(4, 5_000);
     for (let round = 0; round < 8; round++) pong(30, 5_003);
     expect(connection.clock.microseconds).toBeCloseTo(5_003_000, 0);
   });
 
-  test('follows at once when a clock was set', () => {
+  test('adopts a new offset immediately when a clock was set', () => {
     hello();
     pong(4, 5_000);
     pong(30, -20_000);
     expect(connection.clock.microseconds).toBeCloseTo(-20_000_000, 0);
   });
 
-  test('pings quickly at first, then every five seconds', () => {
+  test('pings in quick succession at first, then every five seconds', () => {
     hello();
-    world.pass(700);
-    expect(world.socket.commands('ping')).toHaveLength(3);
-    world.pass(5_000);
-    expect(world.socket.commands('ping')).toHaveLength(4);
+    platform.pass(700);
+    expect(platform.socket.commands('ping')).toHaveLength(3);
+    platform.pass(5_000);
+    expect(platform.socket.commands('ping')).toHaveLength(4);
   });
 });

@@ -1,14 +1,14 @@
-// One viewer's connection to the hub's wall socket: keeps it alive, keeps the wanted cameras subscribed across
-// reconnects, and accounts for credit. It knows no DOM and no pictures: it runs in a worker and in a page alike,
-// and everything it needs from the world is passed in, so that tests need neither sockets nor sleep.
+// One viewer's connection to the hub's wall socket: reconnects, keeps the wanted cameras subscribed, and manages
+// credit. It uses no DOM and does not decode pictures, so it runs in a worker and in a page. Sockets, clock and
+// timers are passed in, so that tests need neither sockets nor sleep.
 import { backoffDelay } from './backoff.ts';
 import { ClockOffset } from './clock-offset.ts';
 import { Credit } from './credit.ts';
 import { parseEvent, type Command, type HubEvent, type StreamChoice } from './events.ts';
 import { decodeFrame, type Frame } from './frame.ts';
-import { gathered } from './gathered.ts';
+import { coalesced } from './coalesced.ts';
 
-/** The part of a browser's WebSocket that is used. */
+/** The part of a WebSocket that is used. */
 export interface Socket {
   binaryType: string;
   onmessage: ((event: { data: unknown }) => void) | null;
@@ -17,11 +17,11 @@ export interface Socket {
   close(): void;
 }
 
-export interface World {
+export interface Platform {
   openSocket(url: string, protocol?: string): Socket;
   /** ms since the Unix epoch. */
   now(): number;
-  /** Calls back once; returns what cancels it. */
+  /** Calls back once. Returns a function that cancels the callback. */
   after(milliseconds: number, callback: () => void): () => void;
   random(): number;
 }
@@ -39,11 +39,13 @@ export const PROTOCOL = 'ocelli.v2';
 
 const SILENCE_LIMIT = 10_000;
 const FAILURES_BEFORE_FALLBACK = 3;
-/** A connection that ends sooner after its hello counts as one more failure, or a hub that greets and hangs up
- * would be called again and again without pause. */
+/**
+ * A connection that ends sooner after hello counts as a failure. Otherwise a hub that closes right after hello would
+ * be reconnected to without delay.
+ */
 const STEADY_AFTER = 5_000;
 const PING_INTERVAL = 5_000;
-/** The first round trips are measured quickly, so that ages are true from the start. */
+/** The first pings are sent in quick succession, so that ages are correct from the start. */
 const FIRST_PINGS = 3;
 const FIRST_PING_INTERVAL = 300;
 
@@ -51,18 +53,18 @@ export class Connection {
   readonly clock = new ClockOffset();
   readonly #credit = new Credit();
   readonly #url: string;
-  readonly #world: World;
+  readonly #platform: Platform;
   readonly #listener: Listener;
 
   #wanted = new Map<string, StreamChoice>();
-  /** What the hub was told; a camera it refused is not in it, and is asked for again when it appears. */
+  /** The current subscriptions. A camera that the hub refused is not included, and is subscribed when it appears. */
   #subscribed = new Map<string, StreamChoice>();
   #socket: Socket | undefined;
   #greeted = false;
   #steady = false;
   #link: Link = 'connecting';
   #failures = 0;
-  #lastHeard = 0;
+  #lastMessageAt = 0;
   #pings = 0;
   #closed = false;
   #cancelRetry: (() => void) | undefined;
@@ -70,9 +72,9 @@ export class Connection {
   #cancelSteady: (() => void) | undefined;
   #cancelPing: (() => void) | undefined;
 
-  constructor(url: string, world: World, listener: Listener) {
+  constructor(url: string, platform: Platform, listener: Listener) {
     this.#url = url;
-    this.#world = world;
+    this.#platform = platform;
     this.#listener = listener;
   }
 
@@ -84,29 +86,29 @@ export class Connection {
     this.#attempt();
   }
 
-  /** Ends it for good. */
+  /** Closes the connection for good. */
   close(): void {
     this.#closed = true;
     this.#cancelRetry?.();
     this.#drop();
   }
 
-  /** Tries at once instead of at the end of the pause: the network is back, or somebody looks again. */
-  hurry(): void {
+  /** Reconnects now instead of after the delay, because the network is back or the page is visible again. */
+  reconnectNow(): void {
     if (this.#socket || this.#closed) return;
     this.#cancelRetry?.();
     this.#attempt();
   }
 
-  /** Exactly these cameras are to be subscribed, whatever was before; repeating it is harmless. */
+  /** Sets the wanted cameras, replacing the previous set. Idempotent. */
   want(cameras: ReadonlyMap<string, StreamChoice>): void {
     this.#wanted = new Map(cameras);
     this.#reconcile();
   }
 
-  /** A frame that was handed out is painted, or never will be. */
+  /** Marks a delivered frame as painted or discarded, which returns its credit. */
   finished(camera: string): void {
-    this.#credit.finished(camera, this.#world.now());
+    this.#credit.finished(camera, this.#platform.now());
     this.#creditSoon();
   }
 
@@ -115,27 +117,27 @@ export class Connection {
   }
 
   #attempt(): void {
-    this.#lastHeard = this.#world.now();
+    this.#lastMessageAt = this.#platform.now();
     let socket: Socket;
     try {
-      socket = this.#world.openSocket(this.#url, PROTOCOL);
+      socket = this.#platform.openSocket(this.#url, PROTOCOL);
     } catch {
-      // A page's policy can forbid the socket outright; the pictures then come by MJPEG.
+      // The page's policy may block the socket. The fallback then uses MJPEG.
       this.#lost();
       return;
     }
     this.#socket = socket;
     socket.binaryType = 'arraybuffer';
-    socket.onmessage = ({ data }) => this.#heard(data);
+    socket.onmessage = ({ data }) => this.#receive(data);
     socket.onclose = () => this.#lost();
     this.#watch(SILENCE_LIMIT);
   }
 
-  #heard(data: unknown): void {
-    this.#lastHeard = this.#world.now();
+  #receive(data: unknown): void {
+    this.#lastMessageAt = this.#platform.now();
     if (data instanceof ArrayBuffer) {
       const frame = decodeFrame(data);
-      if (frame && this.#credit.arrived(frame.camera, this.#lastHeard)) this.#listener.frame(frame);
+      if (frame && this.#credit.arrived(frame.camera, this.#lastMessageAt)) this.#listener.frame(frame);
     } else if (typeof data === 'string') {
       const event = parseEvent(data);
       if (event) this.#handle(event);
@@ -145,10 +147,10 @@ export class Connection {
   #handle(event: HubEvent): void {
     switch (event.type) {
       case 'hello':
-        this.#welcome();
+        this.#handleHello();
         break;
       case 'pong':
-        this.clock.add(event.t, this.#world.now(), event.time);
+        this.clock.add(event.t, this.#platform.now(), event.time);
         this.#credit.roundTripIs(this.clock.roundTrip ?? 0);
         this.#creditSoon();
         break;
@@ -163,15 +165,15 @@ export class Connection {
         break;
     }
     this.#listener.event(event);
-    // After the listener: a camera that appeared may be one that was refused before.
+    // After the listener. A camera that appeared may have been refused before.
     if (event.type === 'camera' && this.#wanted.has(event.camera.id)) this.#reconcile();
   }
 
-  #welcome(): void {
+  #handleHello(): void {
     this.#greeted = true;
     this.clock.reset();
     this.#cancelSteady?.();
-    this.#cancelSteady = this.#world.after(STEADY_AFTER, () => {
+    this.#cancelSteady = this.#platform.after(STEADY_AFTER, () => {
       this.#steady = true;
       this.#failures = 0;
     });
@@ -181,7 +183,7 @@ export class Connection {
     this.#reconcile();
   }
 
-  /** The hub holds no subscription of this camera any more. */
+  /** Removes the state of a subscription that the hub has ended. */
   #forget(camera: string): void {
     this.#subscribed.delete(camera);
     this.#credit.close(camera);
@@ -208,22 +210,22 @@ export class Connection {
   }
 
   /** One message for all the frames painted in the same turn. */
-  readonly #creditSoon = gathered(() => {
+  readonly #creditSoon = coalesced(() => {
     const add = this.#credit.take();
     if (add) this.#send({ cmd: 'credit', add });
   });
 
   #ping(): void {
-    this.#send({ cmd: 'ping', t: this.#world.now() });
+    this.#send({ cmd: 'ping', t: this.#platform.now() });
     this.#pings += 1;
     const pause = this.#pings < FIRST_PINGS ? FIRST_PING_INTERVAL : PING_INTERVAL;
-    this.#cancelPing = this.#world.after(pause, () => this.#ping());
+    this.#cancelPing = this.#platform.after(pause, () => this.#ping());
   }
 
   #watch(milliseconds: number): void {
-    this.#cancelWatchdog = this.#world.after(milliseconds, () => {
-      const silence = this.#world.now() - this.#lastHeard;
-      // A clock that was set back must not keep a dead connection for ever.
+    this.#cancelWatchdog = this.#platform.after(milliseconds, () => {
+      const silence = this.#platform.now() - this.#lastMessageAt;
+      // A negative value means that the clock was set back. A dead connection must not stay open because of it.
       if (silence >= SILENCE_LIMIT || silence < 0) this.#lost();
       else this.#watch(SILENCE_LIMIT - silence);
     });
@@ -234,8 +236,8 @@ export class Connection {
     if (!this.#steady) this.#failures += 1;
     this.#drop();
     this.#setLink(this.#failures >= FAILURES_BEFORE_FALLBACK ? 'fallback' : 'reconnecting');
-    const pause = backoffDelay(this.#failures, this.#world.random());
-    this.#cancelRetry = this.#world.after(pause, () => this.#attempt());
+    const pause = backoffDelay(this.#failures, this.#platform.random());
+    this.#cancelRetry = this.#platform.after(pause, () => this.#attempt());
   }
 
   #drop(): void {

@@ -1,7 +1,7 @@
-// The text messages of the wall socket: the hub's events, read defensively, and the client's commands.
+// The text messages of the wall socket: the hub's events, validated, and the client's commands.
 
 export type CameraState = 'idle' | 'starting' | 'live' | 'stalled' | 'failed';
-/** Which encoding of a camera: the one for tiles, or the one for full screen. */
+/** A camera's stream: `sub` for tiles, `main` for full screen. */
 export type StreamChoice = 'main' | 'sub';
 
 export interface Camera {
@@ -48,7 +48,7 @@ export type Command =
 
 const STATES: ReadonlySet<string> = new Set<CameraState>(['idle', 'starting', 'live', 'stalled', 'failed']);
 
-/** The event in a text message; `undefined` for rubbish and for events this client does not know. */
+/** Parses a text message. Returns `undefined` for invalid messages and unknown events. */
 export function parseEvent(text: string): HubEvent | undefined {
   let value: unknown;
   try {
@@ -91,7 +91,7 @@ export function parseEvent(text: string): HubEvent | undefined {
   }
 }
 
-/** Also for the cameras of the REST list, whose rows have the same fields (and null where one is missing). */
+/** Parses a camera of the socket or of the REST list, whose rows have the same fields (null where one is missing). */
 export function parseCamera(value: unknown): Camera | undefined {
   const fields = object(value);
   const id = string(fields?.['id']);

@@ -1,5 +1,4 @@
-// What `decodeFrame` promises, held to messages that nobody thought of: a second in the tests,
-// longer in `make fuzz`.
+// Property tests of `decodeFrame` with random messages: one second in the tests, longer in `make fuzz`.
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { CODEC_JPEG, KIND_FRAME, decodeFrame } from './frame';
@@ -8,7 +7,7 @@ const seconds = Number(process.env.FUZZ_SECONDS ?? 1);
 const effort = { numRuns: Number.MAX_SAFE_INTEGER, interruptAfterTimeLimit: seconds * 500 };
 const limit = seconds * 1000 + 10_000;
 
-/** Rubbish that gets past the first bytes. */
+/** Random messages with a valid beginning. */
 const begun = fc
   .tuple(
     fc.uint8Array({ minLength: 40, maxLength: 400 }),
@@ -19,13 +18,13 @@ const begun = fc
     const message = new Uint8Array(bytes);
     const id = new TextEncoder().encode(name).slice(0, 8);
     message.set([2, KIND_FRAME]);
-    // Either rubbish as an id, or text of any kind, byte-order marks included.
+    // The id is random bytes or any text, including byte-order marks.
     message[28] = id.length || length;
     message.set(id, 29);
     return message;
   });
 
-/** The same, with an id that begins with a byte-order mark. */
+/** The same, with an id that starts with a byte-order mark. */
 const marked = begun.map((message) => {
   message[28] = 4;
   message.set([0xef, 0xbb, 0xbf, 0x61], 29);
@@ -33,7 +32,7 @@ const marked = begun.map((message) => {
 });
 
 test(
-  'rubbish is decoded to nothing or to what stands in it, and nothing is thrown',
+  'random messages are decoded to undefined or to their own bytes, without exceptions',
   () => {
     fc.assert(
       fc.property(fc.oneof(fc.uint8Array({ maxLength: 400 }), begun, marked), (bytes) => {
@@ -54,7 +53,7 @@ test(
 );
 
 test(
-  'what is laid out as the protocol says comes out as it went in',
+  'a valid message is decoded to the fields it was built from',
   () => {
     const word = fc.integer({ min: 0, max: 0xffffffff });
     const time = fc.maxSafeNat();

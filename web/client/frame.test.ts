@@ -27,7 +27,7 @@ describe('decodeFrame', () => {
     });
   });
 
-  test('tells the flags apart', () => {
+  test('reads each flag', () => {
     expect(decodeFrame(frameMessage({ flags: 1 }))).toMatchObject({ key: true, discontinuity: false });
     expect(decodeFrame(frameMessage({ flags: 2 }))).toMatchObject({ key: false, discontinuity: true });
     expect(decodeFrame(frameMessage({ flags: 0 }))).toMatchObject({ key: false, discontinuity: false });
@@ -42,17 +42,17 @@ describe('decodeFrame', () => {
     expect(decodeFrame(message)?.payload.buffer).toBe(message);
   });
 
-  test('takes the longest id', () => {
+  test('accepts the longest id', () => {
     const camera = 'c'.repeat(255);
     expect(decodeFrame(frameMessage({ camera }))?.camera).toBe(camera);
   });
 
-  test('passes over other versions and kinds', () => {
+  test('rejects other versions and kinds', () => {
     expect(decodeFrame(frameMessage({ version: 1 }))).toBeUndefined();
     for (const kind of [0, 2, 3, 4, 255]) expect(decodeFrame(frameMessage({ kind }))).toBeUndefined();
   });
 
-  test('passes over an id that is empty, not UTF-8, or longer than the message', () => {
+  test('rejects an id that is empty, not UTF-8, or longer than the message', () => {
     expect(decodeFrame(frameMessage({ camera: '' }))).toBeUndefined();
     const broken = frameMessage({ camera: 'ab' });
     new Uint8Array(broken)[29] = 0xff;
@@ -62,7 +62,7 @@ describe('decodeFrame', () => {
     expect(decodeFrame(long)).toBeUndefined();
   });
 
-  test('every shorter piece of a message is nothing, and nothing throws', () => {
+  test('rejects every truncated message without throwing', () => {
     const message = frameMessage({ camera: 'door', payload: [1] });
     for (let length = 0; length < message.byteLength; length++) {
       expect(decodeFrame(message.slice(0, length)), `${length} bytes`).toBeUndefined();
@@ -70,12 +70,12 @@ describe('decodeFrame', () => {
     expect(decodeFrame(message)).toBeDefined();
   });
 
-  test('rubbish never throws', () => {
+  test('random bytes never throw', () => {
     let seed = 42;
     const random = (): number => (seed = (seed * 1_103_515_245 + 12_345) % 2 ** 31) / 2 ** 31;
     for (let round = 0; round < 20_000; round++) {
       const bytes = Uint8Array.from({ length: Math.floor(random() * 64) }, () => Math.floor(random() * 256));
-      // Half of the time with the right start, so that more than the first check is tried.
+      // Half of the messages start correctly, so that more than the first check is tested.
       if (round % 2 === 0) bytes.set([2, 1].slice(0, bytes.length));
       const frame = decodeFrame(bytes.buffer);
       if (frame) expect(frame.payload.length).toBeGreaterThan(0);

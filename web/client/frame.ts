@@ -1,5 +1,5 @@
-// The binary messages of the wall socket's `ocelli.v2` form. Decodes only; what a payload means to a screen
-// belongs to the player. Whatever arrives, nothing here throws: a message that makes no sense is `undefined`.
+// Decodes the binary messages of the wall socket's `ocelli.v2` protocol. It does not interpret payloads and never
+// throws: invalid messages decode to `undefined`.
 
 export const KIND_FRAME = 1;
 export const CODEC_JPEG = 1;
@@ -25,14 +25,14 @@ export interface Frame {
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-/** The frame in a binary message; `undefined` for rubbish and for kinds this client does not know. */
+/** Decodes a binary message. Returns `undefined` for invalid messages and unknown kinds. */
 export function decodeFrame(message: ArrayBuffer): Frame | undefined {
   if (message.byteLength <= ID_LENGTH_OFFSET) return undefined;
   const view = new DataView(message);
   if (view.getUint8(0) !== VERSION || view.getUint8(1) !== KIND_FRAME) return undefined;
   const idLength = view.getUint8(ID_LENGTH_OFFSET);
   const payloadOffset = ID_LENGTH_OFFSET + 1 + idLength;
-  // A frame without a single byte of picture is rubbish too.
+  // A frame with an empty payload is invalid too.
   if (idLength === 0 || payloadOffset >= message.byteLength) return undefined;
   const camera = decodeId(new Uint8Array(message, ID_LENGTH_OFFSET + 1, idLength));
   if (camera === undefined) return undefined;
@@ -58,7 +58,7 @@ function decodeId(bytes: Uint8Array): string | undefined {
   }
 }
 
-/** As a number: µs since the epoch stay exact until the year 2255; beyond that the value is rubbish anyway. */
+/** Reads a time as a number. µs since the epoch are exact until the year 2255; later values are invalid anyway. */
 function microseconds(view: DataView, offset: number): number {
   return view.getUint32(offset) * 2 ** 32 + view.getUint32(offset + 4);
 }

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { HubAddress, idOf, placeOf } from './hub-address.ts';
+import { HubAddress, idOf, roomOf } from './hub-address.ts';
 
-test('sockets and pictures from the hub alone, also below a path and with a token', () => {
+test('socket and picture addresses are derived from the hub, also below a path and with a token', () => {
   const plain = new HubAddress('http://hub:8080');
   expect(plain.socket).toBe('ws://hub:8080/ws/cameras');
   expect(plain.cameras).toBe('http://hub:8080/api/v1/cameras');
@@ -16,7 +16,7 @@ test('sockets and pictures from the hub alone, also below a path and with a toke
   );
 });
 
-test('the socket of series names those that are wanted', () => {
+test('the address of the series socket has the wanted names', () => {
   const hub = new HubAddress('https://example.org/cams', 'pt_1');
   expect(new HubAddress('http://hub:8080').series([])).toBe('ws://hub:8080/ws/series');
   expect(hub.series(['a b', 'c&d'])).toBe(
@@ -33,9 +33,9 @@ test('a page is foreign unless scheme, host and port are the same', () => {
     expect(hub.isForeign(origin)).toBe(true);
 });
 
-test('ids and places are each other', () => {
-  expect(placeOf('door')).toEqual({ app: 'live', room: 'door' });
-  expect(placeOf('barn/cow')).toEqual({ app: 'barn', room: 'cow' });
+test('ids convert to app and room and back', () => {
+  expect(roomOf('door')).toEqual({ app: 'live', room: 'door' });
+  expect(roomOf('barn/cow')).toEqual({ app: 'barn', room: 'cow' });
   expect(idOf('live', 'door')).toBe('door');
   expect(idOf('barn', 'cow')).toBe('barn/cow');
 });

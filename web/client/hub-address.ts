@@ -1,4 +1,4 @@
-// Where a hub's sockets and pictures are, from its address alone. Works below a path too, for a hub behind a proxy.
+// Derives the addresses of sockets and pictures from the hub's address. It may have a path, for a hub behind a proxy.
 import type { StreamChoice } from './events.ts';
 
 const DEFAULT_APP = 'live';
@@ -16,21 +16,21 @@ export class HubAddress {
     return this.#socket('ws/cameras').href;
   }
 
-  /** The socket for the named series, or for all. */
+  /** The socket for the named series, or for all if there are no names. */
   series(names: readonly string[]): string {
     const url = this.#socket('ws/series');
     for (const name of names) url.searchParams.append('series', name);
     return url.href;
   }
 
-  /** A series in the HTTP interface. */
+  /** A series in the HTTP API. */
   oneSeries(id: number): string {
     return this.#url(`api/v1/series/${id}`).href;
   }
 
-  /** A camera's MPEG-1, with text messages that say how old it is. */
+  /** A camera's MPEG-1 stream, with text messages that give its age. */
   mpeg1(camera: string, stream: StreamChoice): string {
-    const { app, room } = placeOf(camera);
+    const { app, room } = roomOf(camera);
     const url = this.#socket('live/jsmpeg');
     for (const [name, value] of Object.entries({ app, room, stream, info: '1' })) {
       url.searchParams.set(name, value);
@@ -46,7 +46,7 @@ export class HubAddress {
     return this.#base.hostname;
   }
 
-  /** Whether a page of this origin is another's than the hub, which may then refuse it. */
+  /** Whether `origin` differs from the hub's. The hub may refuse pages of other origins. */
   isForeign(origin: string): boolean {
     return origin !== this.#base.origin;
   }
@@ -57,13 +57,13 @@ export class HubAddress {
 
   snapshot(camera: string, stream: StreamChoice): string {
     const url = this.#picture(camera, 'frame.jpg', stream);
-    // The address must differ, or the browser shows the picture it already has.
+    // A unique address, because the browser would otherwise show the picture it already has.
     url.searchParams.set('at', String(Date.now()));
     return url.href;
   }
 
   #picture(camera: string, file: string, stream: StreamChoice): URL {
-    const { app, room } = placeOf(camera);
+    const { app, room } = roomOf(camera);
     const url = this.#url(`live/${encodeURIComponent(app)}/${encodeURIComponent(room)}/${file}`);
     url.searchParams.set('stream', stream);
     return url;
@@ -83,7 +83,7 @@ export class HubAddress {
 }
 
 /** A camera's app and room from its id on the wall socket. */
-export function placeOf(camera: string): { app: string; room: string } {
+export function roomOf(camera: string): { app: string; room: string } {
   const slash = camera.indexOf('/');
   return slash < 0
     ? { app: DEFAULT_APP, room: camera }

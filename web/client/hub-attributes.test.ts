@@ -6,12 +6,12 @@ const element = (attributes: Record<string, string>): Parameters<typeof hubOf>[0
   getAttribute: (name) => attributes[name] ?? null,
 });
 
-test('the hub is the one that served the script', () => {
+test('the default hub is the one that served the script', () => {
   const served = new URL('./', import.meta.url).href;
   expect(hubOf(element({})).cameras).toBe(`${served}api/v1/cameras`);
 });
 
-test('an attribute names another, by an address or by a path of the page, and a token for it', () => {
+test('the attributes set another hub, by address or by a path relative to the page, and a token', () => {
   expect(hubOf(element({ hub: 'http://hub:8080' })).socket).toBe('ws://hub:8080/ws/cameras');
   expect(hubOf(element({ hub: '../cams', token: 'pt_1' })).socket).toBe(
     'wss://example.org/cams/ws/cameras?token=pt_1',

@@ -1,10 +1,10 @@
-// The hub of a custom element, from its attributes `hub` and `token`. All our elements use this.
+// Reads the hub of a custom element from its attributes `hub` and `token`. Used by all our elements.
 import { HubAddress } from './hub-address.ts';
 
-/** Observed by every element. A change of either reconnects it. */
+/** The attributes that every element observes. A change reconnects the element. */
 export const HUB_ATTRIBUTES: readonly string[] = ['hub', 'token'];
 
-/** The hub that served this script: the default of `hub`. */
+/** The hub that served this script, which is the default of `hub`. */
 const SERVED_FROM = new URL(/* @vite-ignore */ './', import.meta.url).href;
 
 /** The part of an element that is read. */

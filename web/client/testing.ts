@@ -1,6 +1,6 @@
-// A world without sockets and time for tests of the client: they open, close and wait by calling.
+// Fake sockets and a fake clock for tests of the client.
 import type { Command, HubEvent } from './events.ts';
-import type { Socket, World } from './connection.ts';
+import type { Socket, Platform } from './connection.ts';
 
 interface FrameFields {
   readonly version?: number;
@@ -54,7 +54,7 @@ export class FakeSocket implements Socket {
     this.closed = true;
   }
 
-  /** The hub says this. */
+  /** Delivers an event from the hub. */
   event(event: { readonly type: HubEvent['type'] } & Readonly<Record<string, unknown>>): void {
     this.onmessage?.({ data: JSON.stringify(event) });
   }
@@ -67,7 +67,7 @@ export class FakeSocket implements Socket {
     this.onmessage?.({ data: frameMessage(fields) });
   }
 
-  /** The hub, or the network, ends it. */
+  /** Closes the socket from the hub's side. */
   end(): void {
     this.onclose?.();
   }
@@ -82,7 +82,7 @@ interface Timer {
   readonly callback: () => void;
 }
 
-export class FakeWorld implements World {
+export class FakePlatform implements Platform {
   time = 1_000_000;
   randomness = 1;
   refuseSockets = false;
@@ -116,7 +116,7 @@ export class FakeWorld implements World {
     return last;
   }
 
-  /** Time goes by, and what was due happens in its order. */
+  /** Advances the clock and runs the timers that are due, in order. */
   pass(milliseconds: number): void {
     const end = this.time + milliseconds;
     for (;;) {

@@ -1,4 +1,4 @@
-// A real Chromium, and what the tests ask of a wall in it.
+// Launches a real Chromium, and reads the state of a wall in it.
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { chromium, type Browser, type Page } from 'playwright-core';
@@ -16,9 +16,9 @@ const FLAGS = [
 ];
 
 interface Launch {
-  /** More flags of the browser's own. */
+  /** Additional browser flags. */
   readonly flags?: readonly string[];
-  /** Where the browser looks for the certificate authorities that its user trusts. */
+  /** The home directory, where the browser looks for certificate authorities trusted by the user. */
   readonly home?: string;
 }
 
@@ -56,7 +56,7 @@ export interface WallReport {
   readonly tiles: Readonly<Record<string, TileReport | null>>;
 }
 
-/** All that the page's wall says of itself. */
+/** Returns the state of the page's wall. */
 export function wallReport(page: Page): Promise<WallReport> {
   return page.evaluate(() => {
     const wall = document.querySelector<Wall>('camera-wall');
@@ -66,18 +66,19 @@ export function wallReport(page: Page): Promise<WallReport> {
   });
 }
 
-/** Waits until it holds; the last thing seen is in the error. */
+/** Polls `look` until `holds` returns true. The error includes the last value. */
 export async function until<T>(
   what: string,
   look: () => Promise<T> | T,
   holds: (seen: T) => boolean,
-  patience = 20_000,
+  timeout = 20_000,
 ): Promise<T> {
-  const end = Date.now() + patience;
+  const end = Date.now() + timeout;
   for (;;) {
     const seen = await look();
     if (holds(seen)) return seen;
-    if (Date.now() > end) throw new Error(`waited in vain until ${what}; last seen: ${JSON.stringify(seen)}`);
+    if (Date.now() > end)
+      throw new Error(`timed out waiting until ${what}; last seen: ${JSON.stringify(seen)}`);
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
 }
@@ -86,8 +87,8 @@ export const painted = (report: WallReport, least = 1): number =>
   Object.values(report.tiles).filter((tile) => (tile?.painted ?? 0) >= least).length;
 
 /**
- * The capture time that a pattern camera writes into its own picture, read from the pixels on the screen: the lowest
- * twelfth is 32 blocks, from left to right the bits 31 to 0 of ms since the epoch modulo 2^32.
+ * Reads the capture time that a pattern camera draws into its picture. The bottom twelfth has 32 blocks, from left to right
+ * the bits 31 to 0 of the ms since the epoch modulo 2^32.
  */
 export function readClock(page: Page, camera: string, element = 'camera-wall'): Promise<number | undefined> {
   return page.evaluate(
@@ -110,13 +111,13 @@ export function readClock(page: Page, camera: string, element = 'camera-wall'): 
   );
 }
 
-/** ms between the picture's own clock and now, either way round the 2^32. */
+/** Returns the ms between the time in the picture and now, with wraparound at 2^32. */
 export function clockAge(value: number): number {
   const difference = (((Date.now() % 2 ** 32) - value + 2 ** 32) % 2 ** 32) | 0;
   return difference;
 }
 
-/** Makes the page believe that its tab is hidden or shown: a headless one never hides by itself. */
+/** Sets the page's visibility state, because a headless tab is never hidden. */
 export async function setVisibility(page: Page, state: 'hidden' | 'visible'): Promise<void> {
   await page.evaluate((value) => {
     Object.defineProperty(document, 'visibilityState', { configurable: true, get: () => value });
@@ -125,7 +126,7 @@ export async function setVisibility(page: Page, state: 'hidden' | 'visible'): Pr
   }, state);
 }
 
-/** What axe finds serious or critical, in short. */
+/** Returns the serious and critical findings of axe. */
 export async function findings(page: Page): Promise<string[]> {
   interface Violation {
     readonly id: string;

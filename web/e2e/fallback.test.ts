@@ -22,7 +22,7 @@ afterEach(async () => {
   await hub.stop();
 });
 
-/** A reverse proxy of the kind that people have by accident: it passes pages and pictures, but no sockets. */
+/** A misconfigured reverse proxy: it forwards pages and pictures, but no WebSockets. */
 async function startProxy(target: Hub): Promise<{
   url: string;
   sockets: boolean;
@@ -84,7 +84,7 @@ function closeAll(server: ReturnType<typeof createServer>): Promise<void> {
   });
 }
 
-/** The images of the fallback that show a picture. */
+/** Returns the paths of the fallback images that show a picture. */
 const images = (): Promise<string[]> =>
   page.evaluate(() =>
     [...(document.querySelector('camera-wall')?.shadowRoot?.querySelectorAll('img') ?? [])]
@@ -92,7 +92,7 @@ const images = (): Promise<string[]> =>
       .map((image) => new URL(image.src).pathname),
   );
 
-test('without sockets the pictures come by MJPEG and snapshots, and the socket comes back', async () => {
+test('without sockets the wall falls back to MJPEG and snapshots until the socket is back', async () => {
   hub = await startHub(patterns(7));
   proxy = await startProxy(hub);
   page = await (await browser.newContext({ viewport: { width: 1280, height: 800 } })).newPage();
@@ -121,19 +121,19 @@ test('without sockets the pictures come by MJPEG and snapshots, and the socket c
     [...proxy.running].some((path) => path.includes(`/${camera}/mjpeg`));
   await page.getByRole('button', { name: /^cam7,/ }).focus();
   await until(
-    'the focused one plays, and not a fifth',
+    'the focused camera plays, and no fifth one',
     () => [plays('cam7'), proxy.running.size],
     ([playing, count]) => playing === true && count === 4,
   );
   await page.keyboard.press('Space');
   await until(
-    'frozen, it plays no more, another does',
+    'the frozen camera stops and another plays',
     () => [plays('cam7'), proxy.running.size],
     ([playing, count]) => playing === false && count === 4,
   );
   await page.getByRole('listitem').filter({ hasText: 'cam7' }).getByText('Frozen').first().waitFor();
   await page.keyboard.press('Space');
-  await until('it goes on', () => plays('cam7'), Boolean);
+  await until('the camera resumes', () => plays('cam7'), Boolean);
 
   await setVisibility(page, 'hidden');
   await until(

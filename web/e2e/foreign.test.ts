@@ -1,5 +1,5 @@
-// What a real browser lets a page do to a hub that is not its own: a page of another host, one whose name was pointed
-// at the hub (DNS rebinding), and a page of another hub on the same machine.
+// Tests the origin policy with a real browser: a page of another host, a page whose host name points to the hub (DNS
+// rebinding), and a page of another hub on the same machine.
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Browser, Page } from 'playwright-core';
@@ -7,7 +7,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { launch, until } from './browser.ts';
 import { patterns, startHub, type Hub } from './hub.ts';
 
-/** Every public socket, in each of its forms; the second is the subprotocol. */
+/** Every public socket, with each of its subprotocols. */
 const SOCKETS = [
   ['/ws/cameras', ''],
   ['/ws/cameras', 'ocelli.v2'],
@@ -20,10 +20,10 @@ let foreign: Server;
 let foreignPort: number;
 let hub: Hub;
 let neighbour: Hub;
-let hospitable: Hub;
+let permissive: Hub;
 
 beforeAll(async () => {
-  // Names out there that lead to this machine, as those of an attacker's own domain may.
+  // Host names that resolve to this machine, as an attacker's domain may.
   const names = ['evil.example', 'dash.example'].map((name) => `MAP ${name} 127.0.0.1`);
   browser = await launch({ flags: [`--host-resolver-rules=${names.join(',')}`] });
   foreign = createServer((_, response) => {
@@ -34,13 +34,13 @@ beforeAll(async () => {
   hub = await startHub(patterns(1));
   neighbour = await startHub(patterns(1));
   const allowed = `allowed_origins = ["http://dash.example:${foreignPort}"]\n`;
-  hospitable = await startHub(patterns(1), 0, allowed);
+  permissive = await startHub(patterns(1), 0, allowed);
 });
 
 afterAll(async () => {
   await browser.close();
   foreign.close();
-  await Promise.all([hub, neighbour, hospitable].map((each) => each.stop()));
+  await Promise.all([hub, neighbour, permissive].map((each) => each.stop()));
 });
 
 async function pageAt(address: string): Promise<Page> {
@@ -49,7 +49,7 @@ async function pageAt(address: string): Promise<Page> {
   return page;
 }
 
-/** What comes of a socket: `picture`, or the code with which it closes. */
+/** Opens a socket. Returns `picture`, or the code with which it closes. */
 const trySocket = (page: Page, host: string, [path, protocol]: readonly [string, string]): Promise<string> =>
   page.evaluate(
     ([url, name]) =>
@@ -68,7 +68,7 @@ const trySocket = (page: Page, host: string, [path, protocol]: readonly [string,
     [`ws://${host}${path}`, protocol] as const,
   );
 
-/** What comes of reading the list of cameras: a status, or the fault that scripts are told. */
+/** Fetches the list of cameras. Returns the status and text, or the exception. */
 const tryFetch = (page: Page, host: string): Promise<string> =>
   page.evaluate(async (url) => {
     try {
@@ -79,11 +79,11 @@ const tryFetch = (page: Page, host: string): Promise<string> =>
     }
   }, `http://${host}/api/v1/cameras`);
 
-/** Waits for a line of the hub's log that has all these words. */
+/** Waits for a line of the hub's log that contains all these words. */
 const logged = (where: Hub, ...words: string[]): Promise<string | undefined> =>
   until(
     `the log says ${words.join(', ')}`,
-    () => where.said.find((line) => words.every((word) => line.includes(word))),
+    () => where.output.find((line) => words.every((word) => line.includes(word))),
     (line) => line !== undefined,
   );
 
@@ -100,14 +100,14 @@ test('a page of another host opens no socket and reads nothing', async () => {
   await page.close();
 });
 
-test('a name that was pointed at the hub is not answered to', async () => {
-  for (const each of [hub, hospitable]) {
+test('requests with a foreign host name are refused', async () => {
+  for (const each of [hub, permissive]) {
     const host = `dash.example:${each.port}`;
     const page = await browser.newPage();
     const answer = await page.goto(`http://${host}/`);
     expect(answer?.status()).toBe(403);
     expect(await answer?.text()).toContain(`"${host}" is not a name of this hub`);
-    // For the browser this page is the hub's own, so only the hub itself can refuse it.
+    // The browser considers this page same-origin, so only the hub can refuse it.
     expect(await tryFetch(page, host)).toMatch(/^403 .*is not a name of this hub/);
     for (const socket of SOCKETS)
       expect(await trySocket(page, host, socket), socket.join()).toBe('closed with 1006');
@@ -116,12 +116,12 @@ test('a name that was pointed at the hub is not answered to', async () => {
   }
 });
 
-test('a page that is allowed opens every socket and reads, and only that one', async () => {
-  const host = `127.0.0.1:${hospitable.port}`;
+test('only a page of an allowed origin opens every socket and reads', async () => {
+  const host = `127.0.0.1:${permissive.port}`;
   const guest = await pageAt(`http://dash.example:${foreignPort}/`);
   for (const socket of SOCKETS) expect(await trySocket(guest, host, socket), socket.join()).toBe('picture');
   expect(await tryFetch(guest, host)).toMatch(/^200 .*cam1/);
-  // It is allowed at that hub, not at every one.
+  // The origin is allowed on that hub only.
   expect(await trySocket(guest, `127.0.0.1:${hub.port}`, SOCKETS[0])).toBe('closed with 1006');
   const stranger = await pageAt(`http://evil.example:${foreignPort}/`);
   expect(await trySocket(stranger, host, SOCKETS[0])).toBe('closed with 1006');

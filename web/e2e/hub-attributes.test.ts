@@ -1,4 +1,4 @@
-// The attributes `hub` and `token`, which work the same on every element.
+// The attributes `hub` and `token`, which work the same way on every element.
 import { createServer, type Server } from 'node:http';
 import { connect, type AddressInfo } from 'node:net';
 import type { Browser, Page } from 'playwright-core';
@@ -14,7 +14,7 @@ let browser: Browser;
 let server: Server;
 let page: Page;
 const hubs: Hub[] = [];
-/** The URLs of the page's sockets, in the order of opening. */
+/** The URLs of the page's sockets in the order in which they were opened. */
 let sockets: string[] = [];
 
 beforeAll(async () => {
@@ -40,7 +40,7 @@ async function start(cameras: readonly string[], config = ''): Promise<Hub> {
   }
 }
 
-/** A page of another origin with all elements and no `hub`. Its scripts come from this hub. */
+/** Opens a page of another origin with all elements and no `hub` attribute. Its scripts are served by this hub. */
 async function open(hub: Hub): Promise<void> {
   const html = `<!doctype html><title>Elsewhere</title>
     <script type="module" src="${hub.url}/ocelli.js"></script>
@@ -86,7 +86,7 @@ async function sample(hub: Hub, name: string): Promise<void> {
   await new Promise((resolve) => socket.end(`${name}\n${Date.now()} 1\n`, () => resolve(undefined)));
 }
 
-test('the hub of every element is the one that served its script, until its attribute names another', async () => {
+test('every element uses the hub that served its script unless its attribute sets another', async () => {
   const telemetry = '[telemetry]\ntcp = "127.0.0.1:0"\nws = ""\n';
   const near = await start(['cam1', 'cam2'], telemetry);
   const far = await start(['cam1', 'barn', 'yard'], telemetry);
@@ -105,7 +105,7 @@ test('the hub of every element is the one that served its script, until its attr
   await wallShows(['cam1', 'barn', 'yard']);
   await plotShows('far', 'near');
   await until(
-    'nobody watches the first hub any more',
+    'the first hub has no viewers left',
     () => near.cameras(),
     (cameras) => cameras.every(({ viewers }) => viewers === 0),
   );
@@ -116,14 +116,14 @@ test('the hub of every element is the one that served its script, until its attr
   );
 });
 
-test('a token opens what is not public, also one that comes later', async () => {
+test('a token gives access to private cameras, also if it is set later', async () => {
   const hub = await start(['cam1', 'cam2'], '[app.live]\npublic_playback = false\n');
   const headers = { Authorization: `Bearer ${ADMIN}` };
   const answer = await fetch(`${hub.url}/api/v1/apps/live/play-token/cam1`, { headers });
   const { data } = (await answer.json()) as { data: { token: string } };
   await open(hub);
   await until(
-    'the wall is told of no camera',
+    'the wall is listed without cameras',
     () =>
       page.evaluate(() => document.querySelector<HTMLElement & { listed: boolean }>('camera-wall')?.listed),
     (listed) => listed === true,

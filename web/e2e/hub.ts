@@ -1,4 +1,4 @@
-// A real hub of one's own for a test: started on a free port, ended with the test.
+// Starts a real hub for a test, on a free port.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -7,10 +7,10 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
-/** The program. */
+/** The path of the hub's binary. */
 export const HUB =
   process.env['OCELLI_BIN'] ?? fileURLToPath(new URL('../../target/release/ocelli', import.meta.url));
-const PATIENCE = 20_000;
+const TIMEOUT = 20_000;
 
 export interface CameraRow {
   readonly id: string;
@@ -23,30 +23,30 @@ export interface Hub {
   readonly url: string;
   readonly port: number;
   readonly pid: number;
-  /** The lines that it has printed so far, on both streams. */
-  readonly said: readonly string[];
+  /** The lines printed so far to stdout and stderr. */
+  readonly output: readonly string[];
   cameras(): Promise<CameraRow[]>;
-  /** Sends a signal and waits; the exit code, `null` if a signal killed it. */
+  /** Sends a signal and waits for the exit. Returns the exit code, or `null` if a signal killed it. */
   end(signal: NodeJS.Signals): Promise<number | null>;
   stop(): Promise<void>;
 }
 
-/** `config` is the text of a configuration file. */
+/** Starts a hub. `config` is the text of a configuration file. */
 export async function startHub(sources: readonly string[], port = 0, config = ''): Promise<Hub> {
-  // What a hub keeps is for one test: none of it belongs into the user's own directory.
+  // Each hub has a temporary data directory, so that it does not use the user's own.
   const data = await mkdtemp(join(tmpdir(), 'ocelli-e2e-'));
   const file = join(data, 'test.toml');
   await writeFile(file, config);
   const serve = ['serve', '--config', file, '--listen', `127.0.0.1:${port}`, '--data', data, ...sources];
   const child = spawn(HUB, serve, { stdio: ['ignore', 'pipe', 'pipe'] });
   child.once('exit', () => void rm(data, { recursive: true, force: true }));
-  const said: string[] = [];
-  const url = await listening(child, said);
+  const output: string[] = [];
+  const url = await listening(child, output);
   return {
     url,
     port: Number(new URL(url).port),
     pid: child.pid ?? 0,
-    said,
+    output,
     async cameras() {
       const response = await fetch(`${url}/api/v1/cameras`);
       return ((await response.json()) as { data: CameraRow[] }).data;
@@ -60,12 +60,12 @@ export async function startHub(sources: readonly string[], port = 0, config = ''
   };
 }
 
-/** `count` pattern cameras, cam1 and on. */
+/** Returns `count` pattern cameras: cam1, cam2, … */
 export function patterns(count: number, options = 'size=320x240&fps=8'): string[] {
   return Array.from({ length: count }, (_, index) => `cam${index + 1}=pattern:?${options}`);
 }
 
-/** The processes that a process has started and that still are. */
+/** Returns the running child processes of a process. */
 export function childrenOf(parent: number): number[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
@@ -74,7 +74,7 @@ export function childrenOf(parent: number): number[] {
         const stat = readFileSync(`/proc/${name}/stat`, 'utf8');
         return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]) === parent;
       } catch {
-        return false; // It has ended meanwhile.
+        return false; // The process has ended.
       }
     })
     .map(Number);
@@ -82,18 +82,18 @@ export function childrenOf(parent: number): number[] {
 
 export const isThere = (pid: number): boolean => existsSync(`/proc/${pid}`);
 
-function listening(child: ChildProcess, said: string[]): Promise<string> {
+function listening(child: ChildProcess, output: string[]): Promise<string> {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => fail('did not say that it listens'), PATIENCE);
+    const timer = setTimeout(() => fail('did not report that it is listening'), TIMEOUT);
     const fail = (what: string): void => {
       clearTimeout(timer);
       child.kill('SIGKILL');
-      reject(new Error(`${HUB} ${what}\n${said.join('\n')}`));
+      reject(new Error(`${HUB} ${what}\n${output.join('\n')}`));
     };
-    if (child.stderr) createInterface(child.stderr).on('line', (line) => said.push(line));
+    if (child.stderr) createInterface(child.stderr).on('line', (line) => output.push(line));
     if (child.stdout) {
       createInterface(child.stdout).on('line', (line) => {
-        said.push(line);
+        output.push(line);
         const match = /listening on (https?:\/\/\S+)/.exec(line);
         if (!match?.[1]) return;
         clearTimeout(timer);

@@ -1,5 +1,5 @@
-// The Pi camera in a real browser: raw pictures of a program, as MPEG-1, decoded in JavaScript. The program writes its
-// clock into each picture, so what is read from the screen says how old it is.
+// A Raspberry Pi camera in a real browser: raw pictures from a program, encoded as MPEG-1, decoded in JavaScript. The
+// program draws the time into each picture, so the age can be read from the screen.
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -8,11 +8,11 @@ import { fileURLToPath } from 'node:url';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { clockAge, launch, readClock, until, type TileReport } from './browser.ts';
-import { freshPage, setUp } from './door.ts';
+import { freshPage, setUp } from './account.ts';
 import { childrenOf, isThere, startHub, type Hub } from './hub.ts';
 
 const FAKE_PI = fileURLToPath(new URL('../../crates/ocelli-testkit/fake_pi.py', import.meta.url));
-/** ms, from the program's clock to the pixels: the contract's, on loopback at 24 fps VGA. */
+/** The maximum age in ms from the program's clock to the pixels, as the contract requires on loopback at 24 fps VGA. */
 const AGE = 300;
 
 let browser: Browser;
@@ -66,7 +66,7 @@ const tile = (page: Page): Promise<TileReport | undefined> =>
     document.querySelector<HTMLElement & { tileState(): TileReport | undefined }>('camera-tile')?.tileState(),
   );
 
-/** The clock on a bare canvas. */
+/** Reads the clock from a canvas. */
 const canvasClock = (page: Page): Promise<number | undefined> =>
   page.evaluate(() => {
     const canvas = document.querySelector('canvas');
@@ -81,7 +81,7 @@ const canvasClock = (page: Page): Promise<number | undefined> =>
     return value;
   });
 
-/** A pixel of what a page of the classic kind says over its picture. */
+/** Reads a pixel of the message that the classic player draws over its picture. */
 const canvasNote = (page: Page): Promise<number[]> =>
   page.evaluate(() => {
     const canvas = document.querySelector('canvas');
@@ -109,32 +109,32 @@ async function clockRuns(page: Page, read: () => Promise<number | undefined>, le
   return ages.sort((a, b) => a - b);
 }
 
-test('the tile decodes MPEG-1, its clock is at most 300 ms old, and it says what it shows', async () => {
+test('the tile decodes MPEG-1 with at most 300 ms delay and shows its codec', async () => {
   const { url } = await startPi();
   const page = await open(`${url}/play/live/pi?codec=mpeg1`);
   const ages = await clockRuns(page, () => readClock(page, 'pi', 'camera-tile'));
   expect(ages[20]).toBeLessThan(AGE);
   process.stdout.write(`age of MPEG-1 on the screen, ms: p50 ${ages[20]}, most ${ages.at(-1)}\n`);
   const state = await until(
-    'the tile knows the age',
+    'the tile has the age',
     () => tile(page),
     (seen) => (seen?.paintedAge ?? 0) > 0,
   );
   expect(Math.abs((state?.age ?? Infinity) - (ages[20] ?? 0))).toBeLessThan(250);
   expect(state).toMatchObject({ width: 640, height: 480 });
 
-  // Its choice is to be seen, and to be changed.
+  // The codec is shown and can be changed.
   const button = page.locator('camera-tile .codec');
   expect(await button.textContent()).toBe('MPEG-1');
-  expect(await button.getAttribute('aria-label')).toContain('as asked for');
+  expect(await button.getAttribute('aria-label')).toContain('set on this tile');
   await button.click();
   await until(
     'the tile chooses JPEG itself',
     () => button.getAttribute('aria-label'),
-    (label) => label?.startsWith('JPEG · auto, chosen by what the network carries') ?? false,
+    (label) => label?.startsWith('JPEG · auto, chosen to suit the network') ?? false,
   );
   expect(await button.textContent()).toBe('JPEG · auto');
-  // JPEG of five pictures a second.
+  // JPEG at five pictures per second.
   await clockRuns(page, () => readClock(page, 'pi', 'camera-tile'), 4);
   await button.click();
   await until(
@@ -145,7 +145,7 @@ test('the tile decodes MPEG-1, its clock is at most 300 ms old, and it says what
   await clockRuns(page, () => readClock(page, 'pi', 'camera-tile'));
 });
 
-test('five browsers at once', async () => {
+test('five browsers play at the same time', async () => {
   const pi = await startPi();
   const all = await Promise.all(Array.from({ length: 5 }, () => open(`${pi.url}/play/live/pi?codec=mpeg1`)));
   for (const page of all) await clockRuns(page, () => readClock(page, 'pi', 'camera-tile'));
@@ -168,7 +168,7 @@ async function ports(more = ''): Promise<{ page: string; line: string }> {
   return { page: `http://127.0.0.1:${http}/`, line };
 }
 
-test("a page of the classic kind plays on the camera's own ports, and says when the source ends", async () => {
+test("a page with the classic API plays on the camera's own ports and reports the end of the source", async () => {
   const { page: address, line } = await ports();
   await startPi(line, ['frames=60', 'end=wedge']);
   const page = await open(address);
@@ -178,9 +178,9 @@ test("a page of the classic kind plays on the camera's own ports, and says when 
     () => canvasClock(page),
     (seen) => seen !== undefined && Math.abs(clockAge(seen)) < 1_000,
   );
-  // What is said lies over the lower part of the picture, where the clock's blocks were.
-  await until('the page says that nothing comes', () => canvasNote(page), isNote);
-  // The hub starts the program again, and the same page goes on.
+  // The message covers the lower part of the picture, where the clock's blocks were.
+  await until('the page reports missing pictures', () => canvasNote(page), isNote);
+  // The hub restarts the program, and the same page continues.
   await until(
     'the clock can be read again',
     () => canvasClock(page),
@@ -189,7 +189,7 @@ test("a page of the classic kind plays on the camera's own ports, and says when 
   );
 });
 
-test("a page of one's own with today's player plays the transport stream", async () => {
+test('a custom page with the current player plays the transport stream', async () => {
   const index = join(directory, 'own.html');
   const { page: address, line } = await ports(`, index = ${JSON.stringify(index)}`);
   await writeFile(index, 'to be written');
@@ -208,7 +208,7 @@ test("a page of one's own with today's player plays the transport stream", async
   expect(ages[20]).toBeLessThan(1_000);
 });
 
-test('the hub ends within 2 s under players of each kind, and says nothing of it', async () => {
+test('the hub ends within 2 s with players of each kind connected and logs nothing', async () => {
   const { page: address, line } = await ports();
   const pi = await startPi(line);
   const players = await Promise.all([
@@ -233,27 +233,27 @@ test('the hub ends within 2 s under players of each kind, and says nothing of it
   }
   const started = childrenOf(pi.pid);
   expect(started.length, 'the program and two encoders').toBeGreaterThanOrEqual(3);
-  const said = pi.said.length;
+  const linesBefore = pi.output.length;
   const asked = Date.now();
   expect(await pi.end('SIGTERM')).toBe(0);
   expect(Date.now() - asked).toBeLessThan(2_000);
   expect(started.filter(isThere)).toEqual([]);
-  expect(pi.said.slice(said)).toEqual([]);
-  // Whoever watches on the classic page is told.
+  expect(pi.output.slice(linesBefore)).toEqual([]);
+  // The classic page shows that the connection is lost.
   const [, , classic] = players;
-  await until('the classic page says so', () => canvasNote(classic), isNote);
+  await until('the classic page shows a message', () => canvasNote(classic), isNote);
 });
 
-test("a camera that is plugged into the hub's machine is offered with its lines", async () => {
+test("a USB camera on the hub's machine is offered with its configuration lines", async () => {
   hub = await startHub(['pattern:']);
   const page = await freshPage(browser);
   pages.push(page);
   const devices = [{ source: 'v4l2:/dev/video0', name: 'HD Webcam C920' }];
-  // The machines of the tests have no camera.
+  // Test machines have no camera.
   await page.route('**/api/v1/devices', (route) => route.fulfill({ json: { data: devices, error: null } }));
   await setUp(page, hub);
   await page.goto(`${hub.url}/settings#cameras/add`);
-  const offered = page.getByRole('region', { name: "Plugged into the hub's machine" });
+  const offered = page.getByRole('region', { name: "USB cameras on the hub's machine" });
   await offered.waitFor();
   expect(await offered.locator('pre').textContent()).toBe(
     '[[camera]]\nid = "hd-webcam-c920"\nname = "HD Webcam C920"\nsource = "v4l2:/dev/video0"\n',

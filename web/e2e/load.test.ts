@@ -1,17 +1,19 @@
-// 64 cameras in one tab: reports what was painted and how old it was. How old is a matter of the machine; that
-// it does not grow is the wall's promise, for whatever queued would grow older with every frame it can't paint. How
-// many are painted is a matter of the machine too; that no camera is left behind the others is the wall's.
+// 64 cameras in one tab. Reports the rates and ages of painted pictures, which depend on the machine. Asserts what must
+// hold on every machine: the age does not grow, because no frames are queued, and no camera falls behind the others.
 import { expect, test } from 'vitest';
 import { launch, painted, until, wallReport, type WallReport } from './browser.ts';
 import { patterns, startHub } from './hub.ts';
 
 const CAMERAS = 64;
-/** It is looked at for so long at least, and until each camera has painted so many pictures. */
+/** The measurement lasts at least this long in seconds, and until each camera has painted PICTURES pictures. */
 const SECONDS = 10;
 const PICTURES = 4;
-/** What the camera painted least has at least of the usual one's rate. */
+/** The minimum rate of the slowest camera, relative to the median. */
 const EVEN = 0.5;
-/** ms. HD at 15 fps that is painted at a third of that would age by 3 s from one half of the time to the other. */
+/**
+ * The maximum growth of the age in ms. A queue at HD, 15 fps, painted at a third of that rate, would grow by 3 s
+ * between the halves.
+ */
 const GROWTH = 1_500;
 
 test.each([

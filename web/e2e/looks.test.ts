@@ -1,4 +1,5 @@
-// How the pages look and read: axe in both schemes, a phone, an empty hub, the page of one camera, a foreign page.
+// Appearance and accessibility: axe in both colour schemes, a phone, an empty hub, the page of one camera, a foreign
+// page.
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Browser, Page } from 'playwright-core';
@@ -30,7 +31,7 @@ async function open(path: string, options: Parameters<Browser['newContext']>[0] 
 }
 
 for (const colorScheme of ['dark', 'light'] as const) {
-  test(`axe finds nothing serious on a ${colorScheme} wall, its help, one camera alone`, async () => {
+  test(`axe finds nothing serious on a ${colorScheme} wall, its help, and one camera`, async () => {
     hub = await startHub([...patterns(4), 'broken=rtsp://127.0.0.1:1/']);
     await open('/', { colorScheme });
     await until(
@@ -49,7 +50,7 @@ for (const colorScheme of ['dark', 'light'] as const) {
     expect(await findings(page)).toEqual([]);
   });
 
-  test(`axe finds nothing serious on a ${colorScheme} empty hub, which says how to add a camera`, async () => {
+  test(`axe finds nothing serious on a ${colorScheme} empty hub, which explains how to add a camera`, async () => {
     hub = await startHub([]);
     await open('/', { colorScheme });
     await page.getByRole('heading', { name: 'No cameras yet' }).waitFor();
@@ -58,7 +59,7 @@ for (const colorScheme of ['dark', 'light'] as const) {
   });
 }
 
-test('the toggle keeps its scheme in this browser', async () => {
+test('the chosen colour scheme is stored in the browser', async () => {
   hub = await startHub(patterns(1));
   await open('/', { colorScheme: 'dark' });
   const ground = (): Promise<string> => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
@@ -80,13 +81,13 @@ test('on a phone the wall has two columns, scrolls, and nothing is wider than th
     (report) => painted(report) >= 6,
   );
   const shape = await page.evaluate(() => {
-    const room = document.querySelector('camera-wall')?.shadowRoot?.querySelector('.room');
-    const tiles = [...(room?.querySelectorAll('.tile') ?? [])].map(
+    const viewport = document.querySelector('camera-wall')?.shadowRoot?.querySelector('.viewport');
+    const tiles = [...(viewport?.querySelectorAll('.tile') ?? [])].map(
       (tile) => tile.getBoundingClientRect().left,
     );
     return {
       columns: new Set(tiles).size,
-      scrolls: (room?.scrollHeight ?? 0) > (room?.clientHeight ?? 0),
+      scrolls: (viewport?.scrollHeight ?? 0) > (viewport?.clientHeight ?? 0),
       wide: document.documentElement.scrollWidth > innerWidth,
     };
   });
@@ -94,7 +95,7 @@ test('on a phone the wall has two columns, scrolls, and nothing is wider than th
   expect(await findings(page)).toEqual([]);
   await page.getByRole('button', { name: /^cam3(,|$)/ }).tap();
   await until(
-    'one camera is alone',
+    'one camera is shown',
     () => wallReport(page),
     ({ solo }) => solo === 'cam3',
   );
@@ -106,12 +107,12 @@ test('on a phone the wall has two columns, scrolls, and nothing is wider than th
   );
 });
 
-test('on a phone a long name gives way to the numbers beside it', async () => {
+test('on a phone a long name is shortened, and the numbers beside it are complete', async () => {
   hub = await startHub(['The-workshop-by-the-old-mill=pattern:?size=320x240&fps=8', ...patterns(9)]);
   await open('/', PHONE);
   const bar = page.locator('camera-wall .bar', { hasText: 'workshop' });
   const seen = await until(
-    'its age and its rate are told',
+    'its age and its rate are shown',
     () =>
       bar.evaluate((bar) =>
         ['.rate', '.age'].map((part) => {
@@ -127,7 +128,7 @@ test('on a phone a long name gives way to the numbers beside it', async () => {
   ).toEqual([false, false]);
 });
 
-test('the page of one camera plays it, by its short and by its full name', async () => {
+test('the page of one camera plays it by its short and its full name', async () => {
   hub = await startHub(patterns(2));
   for (const room of ['cam2', 'live-cam2']) {
     await open(`/play/live/${room}`);
@@ -173,7 +174,7 @@ test.each([
 });
 
 for (const colorScheme of ['dark', 'light'] as const) {
-  test(`a wall in a ${colorScheme} page that the hub refuses says so, and how to allow it`, async () => {
+  test(`a wall in a ${colorScheme} page that the hub refuses explains how to allow it`, async () => {
     hub = await startHub(patterns(1));
     const html = `<!doctype html><html lang="en"><meta name="color-scheme" content="dark light"><title>Elsewhere</title>
       <script type="module" src="${hub.url}/ocelli.js"></script><main><h1>Cameras</h1><camera-wall></camera-wall></main>`;
@@ -181,13 +182,13 @@ for (const colorScheme of ['dark', 'light'] as const) {
     const { port } = foreign.address() as AddressInfo;
     const context = await browser.newContext({ colorScheme });
     page = await context.newPage();
-    // A name for this machine that the hub does not answer to.
+    // A host name of this machine that the hub refuses.
     const origin = `http://elsewhere.localhost:${port}`;
     await page.goto(origin);
     const notice = page.locator('camera-wall').getByRole('status');
-    await notice.filter({ hasText: 'does not let pages' }).waitFor({ timeout: 40_000 });
+    await notice.filter({ hasText: 'does not allow pages' }).waitFor({ timeout: 40_000 });
     expect(await notice.textContent()).toBe(
-      `This hub does not let pages from ${origin} watch. Add it to allowed_origins.`,
+      `This hub does not allow pages from ${origin}. Add this origin to allowed_origins in the hub's configuration.`,
     );
     expect((await wallReport(page)).link).toBe('fallback');
     const brightness = await notice.locator('p').evaluate((element) => {
@@ -199,7 +200,7 @@ for (const colorScheme of ['dark', 'light'] as const) {
     expect(await findings(page)).toEqual([]);
     await hub.stop();
     await until(
-      'a hub that is gone refuses nothing',
+      'the notice disappears after the hub has ended',
       () => notice.textContent(),
       (text) => text === '',
     );
@@ -232,7 +233,7 @@ test.each([
   ['one camera', '/play/live/broken', 1, 400, 70],
   ['one camera', '/play/live/broken', 1, 96, 54],
 ])(
-  '%s (%s) of %d in %d × %d: why it failed is there to read beside Retry',
+  '%s (%s) of %d in %d × %d: the reason of the failure is readable beside Retry',
   async (_, path, count, width, height) => {
     hub = await startHub([...patterns(count - 1), 'broken=rtsp://127.0.0.1:1/']);
     await open(path, { viewport: { width, height } });
@@ -242,7 +243,7 @@ test.each([
       const tile = button.closest('.tile');
       const reason = tile?.querySelector<HTMLElement>('.reason');
       const bar = tile?.querySelector('.bar');
-      if (!tile || !reason || !bar) throw new Error('the tile lacks a part');
+      if (!tile || !reason || !bar) throw new Error('a part of the tile is missing');
       const box = (element: Element): Box => {
         const { left, top, right, bottom } = element.getBoundingClientRect();
         return { left, top, right, bottom };

@@ -1,4 +1,4 @@
-// Cameras beside series in a real browser, on one clock.
+// Cameras beside series in a real browser, on the same clock.
 import { describe, expect, it } from 'vitest';
 import type { CameraTile } from '../player/ocelli.ts';
 import { until } from './browser.ts';
@@ -7,11 +7,11 @@ import { faultsOf, netcat, open, report, start, withBrowser, ysOf } from './seri
 withBrowser();
 
 describe('the page of cameras and series', () => {
-  it('shows a camera beside a plot, and how far the cursor is from the picture', async () => {
+  it('shows a camera beside a plot, and the time between the cursor and the picture', async () => {
     const { hub, port } = await start();
     const send = netcat(port, 'temp');
     const now = Date.now();
-    // Ten minutes, one sample a second: its value tells its place.
+    // Ten minutes, one sample per second. The value is the index.
     const lines = Array.from({ length: 600 }, (_, index) => `${now - (599 - index) * 1000} ${index}\n`);
     send(lines.join(''));
     const page = await open(hub, '/live#camera=cam1&plot=temp');
@@ -33,12 +33,12 @@ describe('the page of cameras and series', () => {
     const { range } = await report(page);
     if (!range) throw new Error('nothing is drawn');
     const under = range.min + (range.max - range.min) / 4;
-    // The value of that moment stands in the list, and how long before the picture it was beside the picture.
+    // The legend shows the value at that time, and the caption the time before the picture.
     const value = async (): Promise<number> =>
       Number(await page.locator('li[data-series="temp"] .value').textContent());
-    await until('its value is told', value, (shown) => Math.abs(shown - (599 - (now - under) / 1000)) <= 2);
-    const told = await until(
-      'its distance is told',
+    await until('the value is shown', value, (shown) => Math.abs(shown - (599 - (now - under) / 1000)) <= 2);
+    const shown = await until(
+      'the distance is shown',
       async () => {
         const text = await moment.textContent();
         const captured = await page.evaluate(
@@ -49,14 +49,14 @@ describe('the page of cameras and series', () => {
       },
       ({ minutes }) => minutes > 0,
     );
-    expect(Math.abs(told.minutes - (told.captured / 1000 - under) / 60_000)).toBeLessThan(0.6);
+    expect(Math.abs(shown.minutes - (shown.captured / 1000 - under) / 60_000)).toBeLessThan(0.6);
     await page.mouse.move(chart.x + chart.width / 4, chart.y + chart.height + 60);
     await until(
-      'without a cursor it is not',
+      'the distance is hidden without a cursor',
       () => moment.textContent(),
       (text) => !(text ?? '').includes('cursor'),
     );
-    // One more plot, of all series: the address has it, and so has the next visit.
+    // A second plot with all series is stored in the address and restored on the next visit.
     await page.getByRole('button', { name: 'Add a plot' }).click();
     await until(
       'two plots',
@@ -74,7 +74,7 @@ describe('the page of cameras and series', () => {
     expect(faultsOf(page)).toEqual([]);
   });
 
-  it('says which clocks are off, and how far, until they are right', async () => {
+  it('shows the offset of wrong clocks until they are right', async () => {
     const { hub, port } = await start();
     const slow = netcat(port, 'slow');
     const right = netcat(port, 'right');

@@ -1,15 +1,15 @@
-// The panel of series in the settings.
+// The Series panel in the settings.
 import { createServer, type AddressInfo } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { findings } from './browser.ts';
-import { freshPage, invite, setUp } from './door.ts';
+import { freshPage, invite, setUp } from './account.ts';
 import { startHub } from './hub.ts';
 import { browser, netcat, running, samplesPort, source, withBrowser } from './series.ts';
 
 withBrowser();
 
-describe('the panel of series', () => {
-  it('lists series and who writes them, warns of a port that is taken, renames and deletes', async () => {
+describe('the Series panel', () => {
+  it('lists series and sources, warns of a port in use, renames and deletes', async () => {
     const other = createServer();
     await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
     const taken = `127.0.0.1:${(other.address() as AddressInfo).port}`;
@@ -30,8 +30,8 @@ describe('the panel of series', () => {
       send(`${Date.now()} 61.5\nwarm\n`);
       const list = page.getByRole('list', { name: 'Series' });
       await list.getByText('1 point · newest 61.5 · just now · 1 source').waitFor();
-      await list.getByText('1 line was left out, the last: “warm”').waitFor();
-      const sources = page.getByRole('list', { name: 'Who writes' });
+      await list.getByText('1 invalid line was skipped: “warm”').waitFor();
+      const sources = page.getByRole('list', { name: 'Sources' });
       await sources.getByText('connected').waitFor();
       await sources.getByText(/^boiler · 1 point · since /).waitFor();
       await sources.getByText('127.0.0.1:').waitFor();

@@ -1,4 +1,4 @@
-// Series in a real browser: what netcat sends is drawn, and nothing of it is lost to a page that draws slowly.
+// Series in a real browser: samples sent by netcat are drawn, and a page that draws slowly loses none.
 import AxeBuilder from 'axe-core';
 import type { Page } from 'playwright-core';
 import { describe, expect, it } from 'vitest';
@@ -18,7 +18,7 @@ import {
 
 withBrowser();
 
-/** How many pixels of the chart have this colour, roughly. */
+/** Counts the pixels of the chart with approximately this colour. */
 const coloured = (page: Page, [red, green, blue]: readonly [number, number, number]): Promise<number> =>
   page.evaluate(
     ([r, g, b]) => {
@@ -36,7 +36,7 @@ const coloured = (page: Page, [red, green, blue]: readonly [number, number, numb
   );
 
 describe('the page of series', () => {
-  it('draws what netcat sends, as it comes', async () => {
+  it('draws the samples that netcat sends as they arrive', async () => {
     const { hub, port } = await start();
     const page = await open(hub, '/plot', { colorScheme: 'light' });
     const send = netcat(port, 'temp');
@@ -54,7 +54,7 @@ describe('the page of series', () => {
       (all) => ysOf(all, 'temp').length === 3,
     );
     expect(ysOf(seen, 'temp')).toEqual([20.5, 22, 19.25]);
-    // The first colour of the light palette, on the canvas.
+    // The line has the colour of the legend's swatch.
     const first = seen.series.findIndex(({ name }) => name === 'temp');
     expect(first).toBeGreaterThanOrEqual(0);
     await page.evaluate(() => {
@@ -64,7 +64,7 @@ describe('the page of series', () => {
       .locator('li[data-series="temp"] .swatch')
       .evaluate((element) => getComputedStyle(element).backgroundColor);
     const [red = 0, green = 0, blue = 0] = (swatch.match(/\d+/g) ?? []).map(Number);
-    await page.locator('select[aria-label="How much to show"]').selectOption('60000');
+    await page.locator('select[aria-label="Time range"]').selectOption('60000');
     await until(
       'a line is on the canvas',
       () => coloured(page, [red, green, blue]),
@@ -74,7 +74,7 @@ describe('the page of series', () => {
     expect(faultsOf(page)).toEqual([]);
   });
 
-  it('gets larger batches when it draws slowly, and loses nothing', async () => {
+  it('gets larger batches when it draws slowly, and loses no samples', async () => {
     const { hub, port } = await start();
     const page = await open(hub, '/plot?series=fast');
     const socket = source(port, 'fast');
@@ -99,7 +99,7 @@ describe('the page of series', () => {
       );
       const quick = (await report(page)).batches.slice(-10);
       const before = (await report(page)).batches.length;
-      // From here on every line takes 300 ms to draw.
+      // From now on, every line takes 300 ms to draw.
       await page.evaluate(() => {
         // eslint-disable-next-line @typescript-eslint/unbound-method -- it is called on a context below
         const stroke = CanvasRenderingContext2D.prototype.stroke;
@@ -131,12 +131,12 @@ describe('the page of series', () => {
       (seen) => ysOf(seen, 'fast').at(-1) === next - 1,
       30_000,
     );
-    // Every sample once, in its order.
+    // Every sample once, in order.
     expect(ysOf(all, 'fast')).toEqual(Array.from({ length: next }, (_, index) => index));
     expect(all.series[0]?.missed).toBe(0);
   });
 
-  it('asks for nothing while it stands still, and for all of it afterwards', async () => {
+  it('requests nothing while paused, and all samples afterwards', async () => {
     const { hub, port } = await start();
     const page = await open(hub, '/plot?series=still');
     const socket = source(port, 'still');
@@ -148,7 +148,7 @@ describe('the page of series', () => {
     );
     await page.getByRole('button', { name: 'Pause' }).click();
     socket.write(`${Date.now()} 2\n`);
-    // The batch that was asked for before may come; nothing is asked for after it.
+    // The batch requested before the pause may arrive; none is requested after it.
     await until(
       'it was taken',
       () => report(page),
@@ -158,7 +158,7 @@ describe('the page of series', () => {
     socket.write(`${Date.now()} 3\n${Date.now()} 4\n`);
     await page.waitForTimeout(500);
     expect((await report(page)).batches).toEqual(batches);
-    await page.getByRole('button', { name: 'Go on' }).click();
+    await page.getByRole('button', { name: 'Resume' }).click();
     await until(
       'all is there',
       () => report(page),
@@ -187,7 +187,7 @@ describe('the page of series', () => {
     const before = (await report(page)).range?.min ?? 0;
     await page.getByRole('button', { name: '◀' }).click();
     expect((await report(page)).range?.min).toBe(before - 75_000);
-    // What is shown stands still now.
+    // The shown range is fixed now.
     source(port, 'ramp').write(`${end + 5000} 600\n`);
     await until(
       'one more is there',
@@ -210,14 +210,14 @@ describe('the page of series', () => {
     const middle = ((range?.min ?? 0) + (range?.max ?? 0)) / 2;
     const expected = 599 - (end - middle) / 1000;
     await until('the value there is shown', value, (shown) => Math.abs(shown - expected) <= 2);
-    // A drag chooses a part.
+    // A drag selects a range.
     await page.mouse.down();
     await page.mouse.move(chart.x + chart.width / 2 + 100, chart.y + 50, { steps: 4 });
     await page.mouse.up();
     await until('a part is shown', width, (wide) => wide > 1000 && wide < 150_000);
   });
 
-  it('hides series, draws X-Y and logarithmic ones, and gives the numbers', async () => {
+  it('hides series, draws X-Y plots and log scales, and exports CSV and PNG', async () => {
     const { hub, port } = await start();
     const now = Date.now();
     source(port, 'a, "one"').write(`${now - 1000} 1\n${now} 1000\n`);
@@ -239,9 +239,9 @@ describe('the page of series', () => {
     const csv = await page.evaluate(() => document.querySelector<Plot>('series-plot')?.csv());
     expect(csv).toContain(`"a, ""one""",,${now},${new Date(now).toISOString()},1000`);
     await page.getByRole('button', { name: 'Log' }).click();
-    await page.getByRole('button', { name: 'Own scales' }).click();
+    await page.getByRole('button', { name: 'Separate scales' }).click();
     await until(
-      'it is drawn so',
+      'it is drawn with these scales',
       () => report(page),
       (seen) => ysOf(seen, 'a, "one"').length === 2,
     );
@@ -267,7 +267,7 @@ describe('the page of series', () => {
     expect(faultsOf(page)).toEqual([]);
   });
 
-  it('hears of new names and deletions', async () => {
+  it('follows renames and deletions', async () => {
     const { hub, port } = await start();
     source(port, 'old name').write(`${Date.now()} 1\n`);
     const page = await open(hub, '/plot');
@@ -290,7 +290,7 @@ describe('the page of series', () => {
       (seen) => ysOf(seen, 'new name').length === 1,
     );
     expect(await page.locator('li[data-series="new name"] .value').textContent()).toBe('1 °C');
-    // Whoever may do nothing is offered nothing.
+    // Without permission there is no delete button.
     expect(await page.getByRole('button', { name: 'Delete new name' }).count()).toBe(0);
     expect((await fetch(`${hub.url}/api/v1/series/${id}`, { method: 'DELETE', headers })).status).toBe(200);
     await until(
@@ -303,8 +303,8 @@ describe('the page of series', () => {
   it('is readable in dark and light, and on a phone', async () => {
     const { hub, port } = await start();
     source(port, 'temp').write(`${Date.now()} 1\n`);
-    // As wide as a row of the list gets.
-    const wide = 'A name that somebody gave without a thought of how wide it is';
+    // Wider than a row of the legend.
+    const wide = 'A very long series name that does not fit into the legend at all';
     source(port, wide).write(`${Date.now() - 7_200_000} -123456.789\n`);
     for (const [colorScheme, width] of [
       ['light', 1100],

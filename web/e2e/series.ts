@@ -1,4 +1,4 @@
-// What the tests of series need: a hub that takes samples, sources that send some, and a page with a plot.
+// Helpers for tests of series: a hub that receives samples, sources that send them, and a page with a plot.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { connect, type Socket } from 'node:net';
 import type { Browser, Page } from 'playwright-core';
@@ -15,7 +15,7 @@ export const running: { hub?: Hub; page?: Page; netcats: ChildProcess[]; sockets
   sockets: [],
 };
 
-/** Starts the browser for a file of tests, and ends with each test what it started. */
+/** Starts a browser for the tests of a file, and cleans up after each test. */
 export function withBrowser(): void {
   beforeAll(async () => {
     browser = await launch();
@@ -31,7 +31,7 @@ export function withBrowser(): void {
   });
 }
 
-/** A hub with a camera, and the port for samples. */
+/** Starts a hub with a camera. Returns it with its port for samples. */
 export async function start(): Promise<{ hub: Hub; port: number }> {
   process.env['OCELLI_ADMIN_TOKEN'] = ADMIN;
   try {
@@ -46,7 +46,7 @@ export async function start(): Promise<{ hub: Hub; port: number }> {
 export async function samplesPort(hub: Hub): Promise<number> {
   const line = await until(
     'it takes samples',
-    () => hub.said.find((line) => line.includes('samples over TCP on')),
+    () => hub.output.find((line) => line.includes('samples over TCP on')),
     (found) => found !== undefined,
   );
   return Number(line?.split(':').at(-1));
@@ -71,7 +71,7 @@ export async function open(
 
 export const faultsOf = (page: Page): string[] => (page as Page & { faults: string[] }).faults;
 
-/** A source that stays connected: write lines to it. */
+/** Starts a source that stays connected. Returns a function that sends text. */
 export function netcat(port: number, name: string): (text: string) => void {
   const child = spawn('nc', ['127.0.0.1', String(port)], { stdio: ['pipe', 'ignore', 'ignore'] });
   running.netcats.push(child);

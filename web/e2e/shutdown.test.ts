@@ -1,4 +1,4 @@
-// The hub's end with real browsers attached.
+// Shutdown of the hub with real browsers connected.
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { launch, painted, until, wallReport } from './browser.ts';

@@ -1,4 +1,4 @@
-// The wall over https and wss in a browser that trusts the hub's own authority, and in one that does not.
+// The wall over https and wss in a browser that trusts the hub's certificate authority, and in one that does not.
 import { execFileSync } from 'node:child_process';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
@@ -23,9 +23,9 @@ afterAll(async () => {
   await rm(home, { recursive: true, force: true });
 });
 
-/** What the page for devices tells to do on Linux. */
+/** Installs the hub's certificate authority as its page for devices describes for Linux. */
 async function trust(): Promise<void> {
-  // A device that does not trust the hub yet asks without encryption.
+  // A device that does not trust the hub yet downloads the certificate over plain http.
   const answer = await fetch(`${hub.url.replace('https:', 'http:')}/ca.pem`);
   expect(answer.headers.get('content-type')).toBe('application/x-pem-file');
   const pem = join(home, 'ca.pem');
@@ -37,7 +37,7 @@ async function trust(): Promise<void> {
   execFileSync('certutil', ['-d', database, '-A', '-t', 'C,,', '-n', 'ocelli', '-i', pem]);
 }
 
-test('a browser that does not trust the authority refuses, one that does shows the wall over wss', async () => {
+test('a browser shows the wall over wss only if it trusts the authority', async () => {
   expect(hub.url).toMatch(/^https:/);
   const wary = await launch({ home });
   try {
@@ -66,7 +66,7 @@ test('a browser that does not trust the authority refuses, one that does shows t
       () => (performance.getEntriesByType('navigation')[0] as PerformanceNavigationTiming).nextHopProtocol,
     );
     expect(protocol).toBe('h2');
-    // More MJPEG than a browser opens connections to one host.
+    // More MJPEG streams than the connections that a browser opens to one host.
     const play = await page.evaluate(async (count) => {
       const images = Array.from({ length: count }, (_, index) => {
         const image = new Image();
@@ -80,10 +80,10 @@ test('a browser that does not trust the authority refuses, one that does shows t
       return playing();
     }, CAMERAS);
     expect(play).toBe(CAMERAS);
-    // Series too.
+    // Series work too.
     const line = await until(
       'it takes samples',
-      () => hub.said.find((said) => said.includes('samples over TCP on')),
+      () => hub.output.find((line) => line.includes('samples over TCP on')),
       (found) => found !== undefined,
     );
     const source = connect(Number(line?.split(':').at(-1)), '127.0.0.1');

@@ -1,5 +1,5 @@
-// A page of one hub and the session at another on the same host: browsers call that the same site, and send the
-// cookie along. What the page may do with it is nothing.
+// A page of one hub and a session at another hub on the same host. Browsers treat them as the same site and send the
+// cookie, but the page must not be able to use the session.
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Browser, Page } from 'playwright-core';
@@ -12,7 +12,7 @@ let own: Hub;
 let other: Hub;
 let stranger: { url: string; cookies: string[]; server: Server };
 
-/** A program on the same machine that serves a page and notes the cookies that come with the requests for it. */
+/** Starts a server on the same machine that serves a page and records the cookies of its requests. */
 async function startStranger(): Promise<typeof stranger> {
   const cookies: string[] = [];
   const server = createServer((request, response) => {
@@ -37,11 +37,11 @@ afterAll(async () => {
   stranger.server.close();
 });
 
-/** Makes the first user of a hub, in a page of its own, which then is signed in. */
+/** Creates the first user of a hub and signs the page in. */
 async function setUp(page: Page, hub: Hub): Promise<void> {
   const link = await until(
     'the hub prints a link',
-    () => hub.said.map((line) => /#code=(\w+)/.exec(line)?.[1]).find(Boolean),
+    () => hub.output.map((line) => /#code=(\w+)/.exec(line)?.[1]).find(Boolean),
     (code) => code !== undefined,
   );
   await page.goto(`${hub.url}/api/v1/docs`);
@@ -53,7 +53,7 @@ async function setUp(page: Page, hub: Hub): Promise<void> {
   expect(status).toBe(200);
 }
 
-/** The ids of the cameras that a hub's wall shows to this page. */
+/** Returns the ids of the cameras that a hub lists to this page. */
 const wallOf = (page: Page, hub: Hub): Promise<string[]> =>
   page.evaluate(
     (url) =>
@@ -71,7 +71,7 @@ const wallOf = (page: Page, hub: Hub): Promise<string[]> =>
     hub.url,
   );
 
-/** Whether this page gets to show a hub's picture. */
+/** Whether this page can show a hub's picture. */
 const shows = (page: Page, hub: Hub): Promise<boolean> =>
   page.evaluate(
     (url) =>
@@ -84,7 +84,7 @@ const shows = (page: Page, hub: Hub): Promise<boolean> =>
     hub.url,
   );
 
-test('a page of another port does nothing with the session here', async () => {
+test('a page on another port cannot use the session of this hub', async () => {
   const context = await browser.newContext();
   const mine = await context.newPage();
   await setUp(mine, own);
@@ -104,10 +104,10 @@ test('a page of another port does nothing with the session here', async () => {
   expect(await wallOf(mine, own)).toEqual(['cam1']);
   expect(await shows(mine, own)).toBe(true);
 
-  // The other hub's page sees what anybody sees.
+  // The other hub's page sees only public cameras.
   expect(await wallOf(theirs, own)).toEqual([]);
 
-  // Nor does a page that somebody else wrote, on a third port, to which the browser sends the cookie as well.
+  // A page of another program on a third port, which also receives the cookie, sees no more.
   await theirs.goto(stranger.url);
   const [cookie] = (await context.cookies(own.url)).filter(({ name }) => name.startsWith('ocelli_'));
   expect(stranger.cookies.join()).toContain(cookie?.name);
@@ -125,7 +125,7 @@ test('a page of another port does nothing with the session here', async () => {
     own.url,
   );
   await expect(ended).rejects.toThrow('Failed to fetch');
-  // What needs no permission to be sent is sent, and changes nothing.
+  // A no-cors request is sent without a preflight, and must not change anything.
   await theirs.evaluate(async (url) => {
     const body = JSON.stringify({ name: 'w', cameras: ['cam1'] });
     await fetch(`${url}/api/v1/walls`, { method: 'POST', mode: 'no-cors', credentials: 'include', body });

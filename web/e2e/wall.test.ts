@@ -28,7 +28,7 @@ afterEach(async () => {
   hub = undefined;
 });
 
-/** The dashboard of a fresh hub, in a fresh browser profile. Whatever goes wrong in the page fails the test. */
+/** Opens the dashboard of a new hub in a new browser profile. Any script error in the page fails the test. */
 async function openWall(
   sources: readonly string[],
   options: Parameters<Browser['newContext']>[0] = {},
@@ -69,14 +69,14 @@ async function clocksAdvance(count: number): Promise<void> {
   }
   for (const [id, value] of first) {
     await until(
-      `${id} goes on`,
+      `${id} advances`,
       () => readClock(page, id),
       (seen) => seen !== undefined && seen !== value,
     );
   }
 }
 
-test('sixteen cameras on one page all paint, and their own clocks advance', async () => {
+test('sixteen cameras on one page are all painted, and the clocks in their pictures advance', async () => {
   await openWall(patterns(16));
   await allPaint(16);
   expect((await wallReport(page)).paintsIn).toBe('worker');
@@ -111,7 +111,7 @@ test('the wall recovers when the hub restarts', async () => {
   );
   await page
     .getByRole('status')
-    .filter({ hasText: /lost|cannot be reached/ })
+    .filter({ hasText: /lost|blocked/ })
     .waitFor();
   const stopped = Date.now() * 1000;
   hub = await startHub(patterns(4), before.port);
@@ -123,12 +123,12 @@ test('the wall recovers when the hub restarts', async () => {
   );
 });
 
-test('a hidden tab is sent nothing, and comes back to the newest picture', async () => {
+test('a hidden tab receives no frames, and shows the newest picture when it is visible again', async () => {
   const from = await openWall(patterns(4));
   await allPaint(4);
   await setVisibility(page, 'hidden');
   await until(
-    'nobody watches',
+    'no camera has a viewer',
     () => watched(from),
     (ids) => ids.length === 0,
   );
@@ -136,7 +136,7 @@ test('a hidden tab is sent nothing, and comes back to the newest picture', async
   const back = Date.now() * 1000;
   await setVisibility(page, 'visible');
   await until(
-    'newer pictures are there',
+    'newer pictures are painted',
     () => wallReport(page),
     ({ tiles }) => Object.values(tiles).every((tile) => (tile?.captureTime ?? 0) > back),
     5_000,
@@ -154,8 +154,8 @@ test('tiles that are scrolled away are not subscribed', async () => {
   );
   expect(await watched(from)).not.toContain('cam30');
   await page.locator('camera-wall').evaluate((wall) => {
-    const room = wall.shadowRoot?.querySelector('.room');
-    room?.scrollTo(0, room.scrollHeight);
+    const viewport = wall.shadowRoot?.querySelector('.viewport');
+    viewport?.scrollTo(0, viewport.scrollHeight);
   });
   await until(
     'the last are watched instead',
@@ -175,7 +175,7 @@ test('tiles that are scrolled away are not subscribed', async () => {
   expect(Math.abs(clockAge(clock ?? 0))).toBeLessThan(2_000);
 });
 
-test('a camera in the whole window is the only one subscribed, and keys lead there and back', async () => {
+test('a camera that fills the window is the only one subscribed, and can be opened and closed by keyboard', async () => {
   const from = await openWall(patterns(4));
   await allPaint(4);
   const focus = (): Promise<string | null | undefined> =>
@@ -219,7 +219,7 @@ test('a camera in the whole window is the only one subscribed, and keys lead the
   expect((await wallReport(page)).solo).toBeUndefined();
 });
 
-test('a camera in full screen asks for its main stream', async () => {
+test('a camera in full screen requests its main stream', async () => {
   const subscriptions: string[] = [];
   await openWall(patterns(2), {}, (page) => {
     page.on('websocket', (socket) =>
@@ -236,15 +236,19 @@ test('a camera in full screen asks for its main stream', async () => {
   );
   const main = '"cameras":["cam1"],"credit":1,"stream":"main"';
   await until(
-    'the main stream is asked for',
+    'the main stream is requested',
     () => subscriptions,
     (sent) => sent.some((text) => text.includes(main)),
   );
   await page.keyboard.press('f');
-  await until('it is over', () => page.evaluate(() => document.fullscreenElement === null), Boolean);
+  await until(
+    'full screen has ended',
+    () => page.evaluate(() => document.fullscreenElement === null),
+    Boolean,
+  );
 });
 
-test('Space freezes a picture, whose age counts on, and lets it go again', async () => {
+test('Space freezes a picture, whose age continues to count, and resumes it', async () => {
   const from = await openWall(patterns(2));
   await allPaint(2);
   await page.keyboard.press('ArrowRight');
@@ -267,31 +271,31 @@ test('Space freezes a picture, whose age counts on, and lets it go again', async
   const later = await ageAtLeast(3_500);
   expect(later.tiles['cam1']).toMatchObject({ painted: before.tiles['cam1']?.painted, frozen: true });
   expect(await readClock(page, 'cam1')).toBe(still);
-  // Older than a live picture may be, and not marked as if something were wrong.
+  // The age is above the limit for live pictures, but a frozen picture is not marked as stale.
   const age = tile.locator('.age');
   await until(
-    'the age says so',
+    'the age is shown',
     () => age.textContent(),
     (text) => /^([4-9]\.\d|\d\d) s$/.test(text ?? ''),
   );
   expect(await age.evaluate((element) => getComputedStyle(element).backgroundColor)).toBe('rgba(0, 0, 0, 0)');
-  // The button under the focus must not have been pressed.
+  // Space must not have clicked the focused button.
   expect(later.solo).toBeUndefined();
   await page.keyboard.press('Space');
   await until(
-    'it goes on',
+    'the camera resumes',
     () => readClock(page, 'cam1'),
     (value) => value !== still,
   );
 });
 
-test('a camera alone is in the address: a reload keeps it, Back leads to the wall', async () => {
+test('the opened camera is in the address: a reload keeps it, and Back returns to the wall', async () => {
   await openWall(patterns(2));
   await allPaint(2);
   await page.getByRole('button', { name: /^cam2,/ }).click();
   await page.reload();
   await until(
-    'it is alone again',
+    'the camera is open again',
     () => wallReport(page),
     ({ solo }) => solo === 'cam2',
   );
@@ -303,11 +307,11 @@ test('a camera alone is in the address: a reload keeps it, Back leads to the wal
   );
 });
 
-test('a hub that is gone altogether is no fallback: the last pictures stay, and say how old they are', async () => {
+test('an unreachable hub does not start the fallback: the last pictures stay, with their age', async () => {
   const from = await openWall(patterns(2));
   await allPaint(2);
   await from.stop();
-  await page.getByRole('status').filter({ hasText: 'is lost' }).waitFor();
+  await page.getByRole('status').filter({ hasText: 'was lost' }).waitFor();
   const tile = page.getByRole('listitem').filter({ hasText: 'cam1' });
   await tile.getByText('No connection').waitFor();
   await tile.getByText(/^[4-9]\.\d s old$/).waitFor();
@@ -315,12 +319,12 @@ test('a hub that is gone altogether is no fallback: the last pictures stay, and 
   expect(await readClock(page, 'cam1')).toBeDefined();
 });
 
-test('Stop ends everything, Stream all begins again', async () => {
+test('Stop ends all streams, and Stream all starts them again', async () => {
   const from = await openWall(patterns(3));
   await allPaint(3);
   await page.getByRole('button', { name: 'Stop' }).click();
   await until(
-    'nobody watches',
+    'no camera has a viewer',
     () => watched(from),
     (ids) => ids.length === 0,
   );
@@ -347,19 +351,19 @@ test('a failed camera shows its reason and can be tried again', async () => {
   await retry.focus();
   await page.keyboard.press('Enter');
   await until(
-    'the hub is asked',
+    'a retry is sent',
     () => commands,
     (sent) => sent.includes('{"cmd":"retry","cameras":["broken"]}'),
   );
   await allPaint(1);
 });
 
-test('the dashboard is one line of what matters, and a notice only when something is wrong', async () => {
+test('the dashboard has a one-line summary, and a notice only when something is wrong', async () => {
   await openWall(patterns(3));
   await page.getByText('3 cameras · 3 live').waitFor();
   expect((await page.locator('.notice').textContent())?.trim()).toBe('');
   await page.keyboard.press('?');
-  await page.getByRole('dialog', { name: 'Keys' }).waitFor();
+  await page.getByRole('dialog', { name: 'Keyboard shortcuts' }).waitFor();
   await page.keyboard.press('Escape');
-  await page.getByRole('dialog', { name: 'Keys' }).waitFor({ state: 'hidden' });
+  await page.getByRole('dialog', { name: 'Keyboard shortcuts' }).waitFor({ state: 'hidden' });
 });

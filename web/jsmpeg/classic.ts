@@ -1,5 +1,5 @@
-// /jsmpg.js: for pages of the classic kind, `new jsmpeg(webSocket, { canvas })`, and for today's, `JSMpeg.Player`.
-// It opens the socket again when it is lost, and says so on the canvas.
+// /jsmpg.js: the classic API `new jsmpeg(webSocket, { canvas })`, and the current one, `JSMpeg.Player`. The classic
+// player reconnects when the socket closes and shows that on the canvas.
 import JSMpeg from '@cycjimmy/jsmpeg-player';
 import { Mpeg1Canvas } from './mpeg1-canvas.ts';
 
@@ -10,9 +10,9 @@ interface Options {
 }
 
 const HEADER = 'jsmp';
-/** ms without a picture after which that is said. */
+/** ms without a picture before the message is shown. */
 const SILENCE = 3_000;
-const LOOK = 1_000;
+const CHECK_INTERVAL = 1_000;
 const FIRST_RETRY = 1_000;
 const LONGEST_RETRY = 10_000;
 
@@ -23,11 +23,11 @@ class ClassicPlayer {
   client: WebSocket;
   readonly #video: Mpeg1Canvas;
   readonly #options: Options;
-  #heard = Date.now();
+  #lastPictureAt = Date.now();
   #begun = false;
   #failures = 0;
   #stopped = false;
-  #said = '';
+  #message = '';
   readonly #timer: ReturnType<typeof setInterval>;
 
   constructor(source: WebSocket | string, options: Options = {}) {
@@ -36,7 +36,7 @@ class ClassicPlayer {
     this.#video = new Mpeg1Canvas(this.canvas);
     this.client = typeof source === 'string' ? new WebSocket(source) : source;
     this.#attach();
-    this.#timer = setInterval(() => this.#look(), LOOK);
+    this.#timer = setInterval(() => this.#check(), CHECK_INTERVAL);
   }
 
   play(): void {
@@ -67,7 +67,7 @@ class ClassicPlayer {
     });
     client.addEventListener('close', ({ reason }) => {
       if (client !== this.client || this.#stopped) return;
-      this.#say(reason === '' ? 'Connection lost' : reason);
+      this.#showMessage(reason === '' ? 'Connection lost. Reconnecting…' : reason);
       setTimeout(() => this.#reopen(), Math.min(LONGEST_RETRY, FIRST_RETRY * 2 ** this.#failures++));
     });
   }
@@ -90,21 +90,22 @@ class ClassicPlayer {
     }
     this.#begun = true;
     if (!this.#video.write(message)) return;
-    this.#heard = Date.now();
+    this.#lastPictureAt = Date.now();
     this.#failures = 0;
-    this.#said = '';
+    this.#message = '';
     this.#options.ondecodeframe?.(this, this.canvas);
   }
 
-  #look(): void {
-    const silence = Date.now() - this.#heard;
-    if (silence > SILENCE && this.client.readyState === WebSocket.OPEN) this.#say('No picture comes');
+  #check(): void {
+    const silence = Date.now() - this.#lastPictureAt;
+    if (silence > SILENCE && this.client.readyState === WebSocket.OPEN)
+      this.#showMessage('No picture from the camera');
   }
 
-  /** Over the last picture, which is old; the next one covers it. */
-  #say(what: string): void {
-    if (what === this.#said) return;
-    this.#said = what;
+  /** Draws a message over the last picture. The next picture covers it. */
+  #showMessage(text: string): void {
+    if (text === this.#message) return;
+    this.#message = text;
     const context = this.canvas.getContext('2d');
     if (!context) return;
     const { width, height } = this.canvas;
@@ -113,7 +114,7 @@ class ClassicPlayer {
     context.fillRect(0, height - 2.2 * size, width, 2.2 * size);
     context.fillStyle = '#ffd98a';
     context.font = `600 ${size}px system-ui, sans-serif`;
-    context.fillText(what, size, height - 0.8 * size, width - 2 * size);
+    context.fillText(text, size, height - 0.8 * size, width - 2 * size);
   }
 }
 

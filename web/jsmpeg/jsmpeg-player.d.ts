@@ -1,4 +1,4 @@
-// The part of the npm player that is used here; it brings no types of its own.
+// Types for the part of the npm player that is used here. The package has none.
 declare module '@cycjimmy/jsmpeg-player' {
   export interface VideoOutput {
     resize(width: number, height: number): void;

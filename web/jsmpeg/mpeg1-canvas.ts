@@ -1,16 +1,16 @@
-// Paints a bare MPEG-1 stream on a canvas, each picture when it comes. The decoder is the npm player's; what is here
-// is live playback: everything that came is decoded at once, and only the newest of it is painted.
+// Paints an MPEG-1 elementary stream on a canvas with the npm player's decoder. Playback is live: everything
+// received is decoded immediately, and only the newest picture is painted.
 import JSMpeg, { type MPEG1Video, type VideoOutput } from '@cycjimmy/jsmpeg-player';
 
-/** A picture that is longer than a message comes in several, all but the last of this length. */
+/** The maximum message length. A longer picture is split into several messages, all but the last of this length. */
 const LONGEST_MESSAGE = 32 * 1024;
-/** More than a group of pictures at any rate that JavaScript can decode. */
+/** Larger than a group of pictures at any rate that JavaScript can decode. */
 const BUFFER = 4 * 1024 * 1024;
 
 type Planes = readonly [Uint8ClampedArray, Uint8ClampedArray, Uint8ClampedArray];
 
 export class Mpeg1Canvas {
-  /** How many pictures were painted. */
+  /** The number of pictures painted. */
   painted = 0;
   width = 0;
   height = 0;
@@ -29,13 +29,13 @@ export class Mpeg1Canvas {
     return this.#canvas;
   }
 
-  /** What comes next does not continue from what came. */
+  /** Discards the decoder's state, because the next message does not continue the stream. */
   reset(): void {
     this.#parts = [];
     this.#decoder = this.#freshDecoder();
   }
 
-  /** One message of the stream. True when a picture was painted. */
+  /** Decodes one message of the stream. Returns true if a picture was painted. */
   write(message: ArrayBuffer): boolean {
     const bytes = new Uint8Array(message);
     this.#parts.push(bytes);
@@ -44,13 +44,13 @@ export class Mpeg1Canvas {
     this.#parts = [];
     const first = parts[0];
     const size = first && sequenceSize(first);
-    // The decoder reads the size once in its life.
+    // The decoder reads the size only once.
     if (size && this.width > 0 && (size.width !== this.width || size.height !== this.height)) {
       this.#decoder = this.#freshDecoder();
     }
     for (const part of parts) this.#decoder.write(0, part);
     const { bits } = this.#decoder;
-    // Each call passes over one start code, and not each is a picture's.
+    // Each call processes one start code, which may not be a picture's.
     while (bits.index >> 3 < bits.byteLength) this.#decoder.decode();
     if (!this.#newest) return false;
     this.#painter.render(...this.#newest);
@@ -77,7 +77,7 @@ export class Mpeg1Canvas {
   }
 }
 
-/** The size in a sequence header, where one stands at the beginning. */
+/** Returns the size from a sequence header at the start of the data, if there is one. */
 function sequenceSize(bytes: Uint8Array): { width: number; height: number } | undefined {
   const [a, b, c, code, d = 0, e = 0, f = 0] = bytes;
   if (a !== 0 || b !== 0 || c !== 1 || code !== 0xb3) return undefined;

@@ -16,11 +16,11 @@ test.each([
   [3_599_000, '1 h'],
   [7_200_000, '2 h'],
   [172_800_000, '2 d'],
-])('%d ms old reads %s', (milliseconds, text) => {
+])('an age of %d ms is shown as %s', (milliseconds, text) => {
   expect(formatAge(milliseconds)).toBe(text);
 });
 
-test('stale is older than three seconds, or five of the usual intervals', () => {
+test('a picture is stale after three seconds or five usual intervals, whichever is longer', () => {
   expect(isStale(2_999, 100)).toBe(false);
   expect(isStale(3_001, 100)).toBe(true);
   expect(isStale(3_001, 0)).toBe(true);
@@ -28,7 +28,7 @@ test('stale is older than three seconds, or five of the usual intervals', () => 
   expect(isStale(10_001, 2_000)).toBe(true);
 });
 
-test('rates read short', () => {
+test('rates are rounded', () => {
   expect(formatRate(0)).toBe('');
   expect(formatRate(0.21)).toBe('0.2 fps');
   expect(formatRate(7.96)).toBe('8 fps');

@@ -1,6 +1,6 @@
-// The age of a picture, as people read it, and when it counts as stale.
+// Formats ages and frame rates, and decides when a picture is stale.
 
-/** ms as "45 ms", "1.2 s", "3 min", "2 h". Clocks that disagree a little must not show a negative age. */
+/** Formats ms as "45 ms", "1.2 s", "3 min", "2 h". Negative ages, from small clock errors, are shown as 0. */
 export function formatAge(milliseconds: number): string {
   const ms = Math.max(0, milliseconds);
   if (ms < 999.5) return `${Math.round(ms)} ms`;
@@ -13,12 +13,12 @@ export function formatAge(milliseconds: number): string {
   return hours < 47.5 ? `${Math.round(hours)} h` : `${Math.round(hours / 24)} d`;
 }
 
-/** Older than a camera of this pace explains; an unknown interval (0) leaves the three seconds. */
+/** Whether a picture is older than the camera's usual interval explains. If it is unknown (0), the limit is 3 s. */
 export function isStale(ageMs: number, usualIntervalMs: number): boolean {
   return ageMs > Math.max(3_000, 5 * usualIntervalMs);
 }
 
-/** "8 fps", "0.2 fps", "25 fps"; nothing for a camera that does not move. */
+/** Formats a frame rate as "8 fps", "0.2 fps", "25 fps"; empty for 0. */
 export function formatRate(fps: number): string {
   if (fps <= 0) return '';
   return fps < 1.95 ? `${fps.toFixed(1)} fps` : `${Math.round(fps)} fps`;

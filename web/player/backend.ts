@@ -1,4 +1,4 @@
-// Where the painter runs: in a worker if this browser and the page's policy allow it, else in the page.
+// Runs the painter in a worker if the browser and the page's policy allow it, otherwise in the page.
 import type { FromPainter, ToPainter } from './messages.ts';
 import PainterWorker from './painter-worker.ts?worker&inline';
 import { Painter } from './painter.ts';
@@ -6,69 +6,69 @@ import { browserHost } from './browser-host.ts';
 
 export type Where = 'worker' | 'page';
 
-/** A worker that has said nothing by then will not: some policies stop it silently. */
-const WORKER_PATIENCE = 5_000;
+/** In ms. Some policies block a worker without an error event. */
+const WORKER_TIMEOUT = 5_000;
 
 export class Backend {
   where: Where | undefined;
   readonly #deliver: (message: FromPainter) => void;
   #worker: Worker | undefined;
   #painter: Painter | undefined;
-  /** Kept until it is known where the painter runs: a canvas that was transferred cannot be taken back. */
-  #early: ToPainter[] = [];
-  #patience: ReturnType<typeof setTimeout> | undefined;
+  /** Messages queued until the painter's place is decided, because a transferred canvas cannot be taken back. */
+  #queued: ToPainter[] = [];
+  #timeout: ReturnType<typeof setTimeout> | undefined;
 
   constructor(deliver: (message: FromPainter) => void) {
     this.#deliver = deliver;
     if (!canPaintInWorker()) {
-      this.#useThePage();
+      this.#usePage();
       return;
     }
     try {
       this.#worker = new PainterWorker({ name: 'ocelli painter' });
     } catch {
-      this.#useThePage();
+      this.#usePage();
       return;
     }
-    this.#worker.onmessage = ({ data }: MessageEvent<FromPainter>) => this.#heard(data);
-    this.#worker.onerror = () => this.#useThePage();
-    this.#patience = setTimeout(() => this.#useThePage(), WORKER_PATIENCE);
+    this.#worker.onmessage = ({ data }: MessageEvent<FromPainter>) => this.#receive(data);
+    this.#worker.onerror = () => this.#usePage();
+    this.#timeout = setTimeout(() => this.#usePage(), WORKER_TIMEOUT);
   }
 
   send(message: ToPainter): void {
-    if (this.where === undefined) this.#early.push(message);
+    if (this.where === undefined) this.#queued.push(message);
     else if (this.where === 'page') this.#painter?.receive(message);
     else this.#post(message);
   }
 
   close(): void {
     this.send({ kind: 'close' });
-    clearTimeout(this.#patience);
+    clearTimeout(this.#timeout);
     this.#worker?.terminate();
-    this.#early = [];
+    this.#queued = [];
   }
 
-  #heard(message: FromPainter): void {
-    if (message.kind === 'ready') this.#settle('worker');
-    else if (message.kind === 'unable') this.#useThePage();
+  #receive(message: FromPainter): void {
+    if (message.kind === 'ready') this.#decide('worker');
+    else if (message.kind === 'unable') this.#usePage();
     else this.#deliver(message);
   }
 
-  #useThePage(): void {
+  #usePage(): void {
     if (this.where !== undefined) return;
     this.#worker?.terminate();
     this.#worker = undefined;
     this.#painter = new Painter(browserHost((message) => this.#deliver(message)));
-    this.#settle('page');
+    this.#decide('page');
   }
 
-  #settle(where: Where): void {
+  #decide(where: Where): void {
     if (this.where !== undefined) return;
-    clearTimeout(this.#patience);
+    clearTimeout(this.#timeout);
     this.where = where;
-    const early = this.#early;
-    this.#early = [];
-    for (const message of early) this.send(message);
+    const queued = this.#queued;
+    this.#queued = [];
+    for (const message of queued) this.send(message);
   }
 
   #post(message: ToPainter): void {

@@ -1,13 +1,13 @@
 // The painter's host in a browser, for the worker and the page alike.
-import { browserWorld } from '../client/world.ts';
+import { browserPlatform } from '../client/browser-platform.ts';
 import type { Host } from './painter.ts';
 
 export function browserHost(post: Host['post']): Host {
   return {
-    world: browserWorld,
+    platform: browserPlatform,
     post,
     nextPaint(callback) {
-      // Some workers paint on canvases but have no animation frames.
+      // Some browsers have no animation frames in workers that can paint on canvases.
       if (typeof requestAnimationFrame === 'function') requestAnimationFrame(callback);
       else setTimeout(callback, 16);
     },

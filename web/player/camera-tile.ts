@@ -1,18 +1,18 @@
 // <camera-tile camera="door">: one camera in any page. Attributes: camera, stream (main or sub), hub, token, and codec
 // (jpeg or mpeg1; without it the tile chooses).
 import type { StreamChoice } from '../client/events.ts';
-import { placeOf } from '../client/hub-address.ts';
+import { roomOf } from '../client/hub-address.ts';
 import { HUB_ATTRIBUTES } from '../client/hub-attributes.ts';
 import {
-  Carriage,
+  NetworkProbe,
   chooseCodec,
-  nextWish,
+  nextCodec,
   savesData,
-  whoseChoice,
-  wishOf,
+  choiceReason,
+  parseCodec,
   type Codec,
-  type CodecWish,
-  type Way,
+  type CodecSetting,
+  type Network,
 } from './codec-choice.ts';
 import type { Engine } from './engine.ts';
 import type { FallbackPicture } from './fallback.ts';
@@ -31,13 +31,13 @@ export class CameraTile extends ScreenElement {
   #surface: number | undefined;
   #canvas: HTMLCanvasElement | undefined;
   #visible = false;
-  /** The id that the hub uses, where `camera` names the same camera otherwise. */
+  /** The hub's id of the camera, if the `camera` attribute has another name of it. */
   #resolved: string | undefined;
-  /** The engine whose camera list is being fetched for it. */
+  /** The engine whose camera list is being fetched to resolve the name. */
   #resolving: Engine | undefined;
   #fallback: FallbackPicture | undefined;
   #mpeg1: Mpeg1Stream | undefined;
-  #carriage = new Carriage();
+  #probe = new NetworkProbe();
   readonly #resize = new ResizeObserver(() => this.#layout());
   readonly #sight = new IntersectionObserver((entries) => {
     this.#visible = entries.at(-1)?.isIntersecting ?? false;
@@ -69,20 +69,20 @@ export class CameraTile extends ScreenElement {
     return this.#resolved ?? this.getAttribute('camera') ?? '';
   }
 
-  /** What is shown: what the attribute asks for, or what the network carries. */
+  /** The shown codec: from the attribute, or chosen by network conditions. */
   get codec(): Codec {
-    return chooseCodec(this.#wish, this.#way);
+    return chooseCodec(this.#setting, this.#network);
   }
 
-  get #wish(): CodecWish {
-    return wishOf(this.getAttribute('codec'));
+  get #setting(): CodecSetting {
+    return parseCodec(this.getAttribute('codec'));
   }
 
-  get #way(): Way {
-    return { thin: savesData() || this.#carriage.thin, sockets: this.engine?.link !== 'fallback' };
+  get #network(): Network {
+    return { slow: savesData() || this.#probe.slow, sockets: this.engine?.link !== 'fallback' };
   }
 
-  /** The state and the pixels of this tile's camera need no name. */
+  /** The default camera is this tile's. */
   override tileState(camera = this.camera): TileState | undefined {
     return super.tileState(camera);
   }
@@ -107,7 +107,7 @@ export class CameraTile extends ScreenElement {
     this.tick();
   }
 
-  /** For a page that hears keys while nothing has the focus. True when the key meant something. */
+  /** For pages that handle keys while no element has the focus. Returns true if the key was used. */
   handleKey(event: KeyboardEvent): boolean {
     const onButton = this.shadowRoot?.activeElement?.classList.contains('retry') ?? false;
     const key = wallKey(event, false, onButton);
@@ -124,7 +124,7 @@ export class CameraTile extends ScreenElement {
     if (engine.listed && !engine.cameras.has(this.camera)) void this.#resolve();
     this.#watch();
     this.tick();
-    this.say('tile-change');
+    this.emit('tile-change');
   }
 
   tick(): void {
@@ -134,8 +134,8 @@ export class CameraTile extends ScreenElement {
     const camera = engine.cameras.get(id);
     const fallback = this.#fallback?.removed === false ? this.#fallback : undefined;
     const picture = fallback ? undefined : this.pictureOf(id);
-    if (this.#carriage.look(Date.now(), engine.delivery.get(id), picture?.paintedAge)) this.#watch();
-    // A camera that the hub has not spoken of yet is being waited for, not unknown.
+    if (this.#probe.update(Date.now(), engine.delivery.get(id), picture?.paintedAge)) this.#watch();
+    // Until the hub has listed its cameras, the camera counts as connecting, not as unknown.
     const link =
       engine.link === 'open' && (!engine.listed || this.#resolving === engine) ? 'connecting' : engine.link;
     const status = tileStatus({
@@ -150,13 +150,13 @@ export class CameraTile extends ScreenElement {
     });
     this.#view.update(camera?.name ?? id, status);
     const codec = this.codec === 'mpeg1' ? 'MPEG-1' : 'JPEG';
-    this.#view.showCodec(codec, whoseChoice(this.#wish, this.#way), this.#wish === 'auto');
+    this.#view.showCodec(codec, choiceReason(this.#setting, this.#network), this.#setting === 'auto');
   }
 
   protected attributeChanged(name: string): void {
-    // The id may differ at another hub.
+    // The id may differ on another hub.
     if (name !== 'stream' && name !== 'codec') this.#resolved = undefined;
-    this.#carriage = new Carriage();
+    this.#probe = new NetworkProbe();
     this.#layout();
     this.changed();
   }
@@ -204,7 +204,7 @@ export class CameraTile extends ScreenElement {
     const seen = this.#visible && document.visibilityState !== 'hidden';
     const mpeg1 = this.codec === 'mpeg1';
     engine.watch(this, this.#visible && !mpeg1 ? new Map([[camera, stream]]) : new Map());
-    // A frozen one keeps its picture, seen or not.
+    // A frozen tile keeps its picture even if it is not visible.
     this.#showMpeg1(mpeg1 && (seen || frozen) ? stream : undefined, frozen);
     const active = engine.link === 'fallback' && seen;
     const wanted = active ? { camera, stream, place: this.#view.picture, first: full, frozen } : undefined;
@@ -228,18 +228,18 @@ export class CameraTile extends ScreenElement {
   }
 
   #chooseAgain(): void {
-    const wish = nextWish(this.#wish, this.codec);
+    const wish = nextCodec(this.#setting, this.codec);
     if (wish === 'auto') this.removeAttribute('codec');
     else this.setAttribute('codec', wish);
   }
 
-  /** A room has a short and a full name, and frames carry the short one: the list of cameras knows both. */
+  /** Looks up the camera's id. A room has a short and a full name; frames carry the short one, the camera list both. */
   async #resolve(): Promise<void> {
     const engine = this.engine;
     const wanted = this.getAttribute('camera') ?? '';
     if (!engine || this.#resolving === engine || wanted === '') return;
     this.#resolving = engine;
-    const { app, room } = placeOf(wanted);
+    const { app, room } = roomOf(wanted);
     const rows = (await engine.rows()) ?? [];
     if (this.#resolving === engine) this.#resolving = undefined;
     const row = rows.find((candidate) => isRoom(candidate, app, room));

@@ -1,7 +1,7 @@
-// <camera-wall>: all cameras of a hub, or those named in its `cameras` attribute, in a grid; or one of them, alone.
-// Pictures are painted below, on canvases; over them lie tiles that have names, states and the focus.
+// <camera-wall>: all cameras of a hub, or those in its `cameras` attribute, as a grid or one at a time. Pictures are
+// painted on canvases. The tiles above them show names and states and take the focus.
 import type { Camera, StreamChoice } from '../client/events.ts';
-import { gathered } from '../client/gathered.ts';
+import { coalesced } from '../client/coalesced.ts';
 import { HUB_ATTRIBUTES } from '../client/hub-attributes.ts';
 import type { FallbackPicture } from './fallback.ts';
 import { bands, layoutGrid, usualAspect, type Grid } from './grid.ts';
@@ -24,9 +24,12 @@ const NO_GRID: Grid = { columns: 0, rows: 0, tiles: [], height: 0, pitch: 0 };
 export class CameraWall extends ScreenElement {
   static readonly observedAttributes = [...HUB_ATTRIBUTES, 'cameras'];
 
-  readonly #room = document.createElement('div');
+  readonly #viewport = document.createElement('div');
   readonly #content = document.createElement('div');
-  /** Why there is nothing to see. Always there: a live region that appears with its words may stay unsaid. */
+  /**
+   * Why there are no pictures. Always rendered: screen readers may not announce a live region inserted with its
+   * text.
+   */
   readonly #refusal = document.createElement('div');
   readonly #tiles = new Map<string, Tile>();
   readonly #cameraOf = new Map<Element, string>();
@@ -42,17 +45,17 @@ export class CameraWall extends ScreenElement {
     super();
     const shadow = this.attachShadow({ mode: 'open' });
     shadow.adoptedStyleSheets = wallSheets();
-    this.#room.className = 'room';
+    this.#viewport.className = 'viewport';
     this.#content.className = 'content';
     this.#content.setAttribute('role', 'list');
     this.#content.setAttribute('aria-label', 'Cameras');
-    this.#room.append(this.#content);
+    this.#viewport.append(this.#content);
     this.#refusal.className = 'refusal';
     this.#refusal.setAttribute('role', 'status');
-    shadow.append(this.#room, this.#refusal);
-    this.#room.addEventListener('scroll', () => this.#layoutSoon(), { passive: true });
+    shadow.append(this.#viewport, this.#refusal);
+    this.#viewport.addEventListener('scroll', () => this.#layoutSoon(), { passive: true });
     this.addEventListener('keydown', (event) => this.handleKey(event));
-    // A button presses itself when Space is released, even if its press was taken.
+    // A button is clicked when Space is released, even if the keydown was handled.
     shadow.addEventListener('keyup', (event) => {
       if ((event as KeyboardEvent).key === ' ' && this.#focused() !== undefined) event.preventDefault();
     });
@@ -67,12 +70,12 @@ export class CameraWall extends ScreenElement {
     return all.filter(({ id }) => named.has(id));
   }
 
-  /** Whether the hub has said which cameras there are: an empty list means something only then. */
+  /** Whether the hub has listed its cameras. Before that, an empty list has no meaning. */
   get listed(): boolean {
     return this.engine?.listed ?? false;
   }
 
-  /** The camera that is shown alone. */
+  /** The camera that is shown on its own. */
   get solo(): string | undefined {
     return this.#solo;
   }
@@ -85,7 +88,7 @@ export class CameraWall extends ScreenElement {
     this.#run(true);
   }
 
-  /** Nothing is sent until `start`. */
+  /** Stops all streams until `start`. */
   stop(): void {
     this.#run(false);
   }
@@ -96,7 +99,7 @@ export class CameraWall extends ScreenElement {
     this.#current = camera;
     this.#layout();
     this.focusCamera(camera);
-    this.say('wall-change');
+    this.emit('wall-change');
   }
 
   closeSolo(): void {
@@ -105,7 +108,7 @@ export class CameraWall extends ScreenElement {
     this.#solo = undefined;
     this.#layout();
     this.focusCamera(camera);
-    this.say('wall-change');
+    this.emit('wall-change');
   }
 
   freeze(camera: string, frozen: boolean): void {
@@ -127,7 +130,7 @@ export class CameraWall extends ScreenElement {
     return surface === undefined ? undefined : this.engine?.read(surface, camera);
   }
 
-  /** For a page that hears keys while nothing has the focus. True when the key meant something. */
+  /** For pages that handle keys while no element has the focus. Returns true if the key was used. */
   handleKey(event: KeyboardEvent): boolean {
     const onButton = this.shadowRoot?.activeElement?.classList.contains('retry') ?? false;
     const key = wallKey(event, this.#solo !== undefined, onButton);
@@ -171,10 +174,10 @@ export class CameraWall extends ScreenElement {
       if (tile && !tile.visible) tile.view.rename(name);
     }
     this.#layoutSoon();
-    // Not with the layout: a hidden page has no animation frames, and is to be sent nothing.
+    // Not deferred to the layout: a hidden page has no animation frames, and its streams must stop.
     this.#watch();
     this.tick();
-    this.say('wall-change');
+    this.emit('wall-change');
   }
 
   tick(): void {
@@ -225,7 +228,7 @@ export class CameraWall extends ScreenElement {
     this.#running = running;
     this.#watch();
     this.tick();
-    this.say('wall-change');
+    this.emit('wall-change');
   }
 
   #syncTiles(): void {
@@ -243,7 +246,7 @@ export class CameraWall extends ScreenElement {
     this.#refusal.replaceChildren();
     if (!refused) return;
     const text = document.createElement('p');
-    text.textContent = `This hub does not let pages from ${window.origin} watch. Add it to allowed_origins.`;
+    text.textContent = `This hub does not allow pages from ${window.origin}. Add this origin to allowed_origins in the hub's configuration.`;
     this.#refusal.append(text);
   }
 
@@ -272,7 +275,7 @@ export class CameraWall extends ScreenElement {
     else this.open(id);
   }
 
-  /** One stop for the Tab key; arrows move on from there. */
+  /** Sets the one tile that the Tab key reaches. Arrow keys move from there. */
   #setCurrent(id: string | undefined): void {
     const before = this.#current === undefined ? undefined : this.#tiles.get(this.#current);
     if (before) before.view.button.tabIndex = -1;
@@ -288,24 +291,24 @@ export class CameraWall extends ScreenElement {
     return element ? this.#cameraOf.get(element) : undefined;
   }
 
-  readonly #layoutSoon = gathered(
+  readonly #layoutSoon = coalesced(
     () => this.#layout(),
     (layout) => requestAnimationFrame(layout),
   );
 
   #layout(): void {
     if (!this.engine) return;
-    const height = this.#room.offsetHeight;
+    const height = this.#viewport.offsetHeight;
     const ids = this.#solo === undefined ? [...this.#tiles.keys()] : [this.#solo];
-    let width = this.#room.offsetWidth;
+    let width = this.#viewport.offsetWidth;
     const aspect = usualAspect(this.cameras);
     let grid =
       this.#solo === undefined ? layoutGrid(ids.length, width, height, aspect) : soloGrid(width, height);
     const fits = grid.height <= height;
-    this.#room.classList.toggle('fits', fits);
-    if (!fits && this.#room.clientWidth < width) {
-      // The scroll bar takes its share.
-      width = this.#room.clientWidth;
+    this.#viewport.classList.toggle('fits', fits);
+    if (!fits && this.#viewport.clientWidth < width) {
+      // The scroll bar reduces the width.
+      width = this.#viewport.clientWidth;
       grid = layoutGrid(ids.length, width, height, aspect);
     }
     if (this.#solo === undefined) this.#grid = grid;
@@ -324,7 +327,7 @@ export class CameraWall extends ScreenElement {
       style.width = `${tile.width}px`;
       style.height = `${tile.height}px`;
     }
-    this.#surfaces?.arrange(placed, bands(grid, height, this.#room.scrollTop), width);
+    this.#surfaces?.arrange(placed, bands(grid, height, this.#viewport.scrollTop), width);
     this.#watch();
   }
 

@@ -1,56 +1,59 @@
 import { expect, test } from 'vitest';
-import { Carriage, chooseCodec, nextWish, whoseChoice, wishOf } from './codec-choice.ts';
+import { NetworkProbe, chooseCodec, nextCodec, choiceReason, parseCodec } from './codec-choice.ts';
 
-test("a person's word goes before what the network carries", () => {
-  const [wide, thin] = [
-    { thin: false, sockets: true },
-    { thin: true, sockets: true },
+test('an explicit codec takes precedence over network conditions', () => {
+  const [fast, slow] = [
+    { slow: false, sockets: true },
+    { slow: true, sockets: true },
   ];
-  expect(chooseCodec('auto', wide)).toBe('jpeg');
-  expect(chooseCodec('auto', thin)).toBe('mpeg1');
-  expect(chooseCodec('jpeg', thin)).toBe('jpeg');
-  expect(chooseCodec('mpeg1', wide)).toBe('mpeg1');
-  expect(whoseChoice('auto', thin)).toBe('chosen by what the network carries');
-  expect(whoseChoice('jpeg', thin)).toBe('as asked for');
-  expect(wishOf('mpeg1')).toBe('mpeg1');
-  expect(wishOf('h265')).toBe('auto');
-  expect(wishOf(null)).toBe('auto');
+  expect(chooseCodec('auto', fast)).toBe('jpeg');
+  expect(chooseCodec('auto', slow)).toBe('mpeg1');
+  expect(chooseCodec('jpeg', slow)).toBe('jpeg');
+  expect(chooseCodec('mpeg1', fast)).toBe('mpeg1');
+  expect(choiceReason('auto', slow)).toBe('chosen to suit the network');
+  expect(choiceReason('jpeg', slow)).toBe('set on this tile');
+  expect(parseCodec('mpeg1')).toBe('mpeg1');
+  expect(parseCodec('h265')).toBe('auto');
+  expect(parseCodec(null)).toBe('auto');
 });
 
-test('where no WebSocket gets through there is JPEG alone, and that is said', () => {
-  const way = { thin: true, sockets: false };
-  expect(chooseCodec('auto', way)).toBe('jpeg');
-  expect(chooseCodec('mpeg1', way)).toBe('jpeg');
-  expect(whoseChoice('mpeg1', way)).toBe('because no WebSocket gets through');
-  expect(whoseChoice('jpeg', way)).toBe('as asked for');
+test('without WebSockets the codec is JPEG, with the reason', () => {
+  const network = { slow: true, sockets: false };
+  expect(chooseCodec('auto', network)).toBe('jpeg');
+  expect(chooseCodec('mpeg1', network)).toBe('jpeg');
+  expect(choiceReason('mpeg1', network)).toBe('because WebSockets are blocked');
+  expect(choiceReason('jpeg', network)).toBe('set on this tile');
 });
 
-test('a click takes the other codec, the next one gives the choice back', () => {
-  expect(nextWish('auto', 'jpeg')).toBe('mpeg1');
-  expect(nextWish('auto', 'mpeg1')).toBe('jpeg');
-  expect(nextWish('mpeg1', 'mpeg1')).toBe('auto');
+test('the first click selects the other codec, the second returns to auto', () => {
+  expect(nextCodec('auto', 'jpeg')).toBe('mpeg1');
+  expect(nextCodec('auto', 'mpeg1')).toBe('jpeg');
+  expect(nextCodec('mpeg1', 'mpeg1')).toBe('auto');
 });
 
-/** Looks four times a second for so many seconds, with so many sent and dropped in each; whether it is thin. */
-function watch(carriage: Carriage, seconds: number, sent: number, dropped: number, age: number): boolean {
+/**
+ * Feeds the probe four times a second with constant rates of sent and dropped frames. Returns whether it found the
+ * network slow.
+ */
+function watch(probe: NetworkProbe, seconds: number, sent: number, dropped: number, age: number): boolean {
   for (let look = 0; look <= seconds * 4; look++) {
     const part = look / 4;
-    carriage.look(part * 1000, { sent: sent * part, dropped: dropped * part }, age);
+    probe.update(part * 1000, { sent: sent * part, dropped: dropped * part }, age);
   }
-  return carriage.thin;
+  return probe.slow;
 }
 
-test('pictures that come late and are mostly dropped came through something narrow', () => {
-  expect(watch(new Carriage(), 10, 3, 12, 900)).toBe(true);
-  expect(watch(new Carriage(), 4, 3, 12, 900), 'a pause').toBe(false);
-  expect(watch(new Carriage(), 10, 12, 3, 900), 'a camera that is late by itself').toBe(false);
-  expect(watch(new Carriage(), 10, 3, 12, 60), 'a rate that was asked for').toBe(false);
+test('the network is slow if pictures are late and most are dropped for several seconds', () => {
+  expect(watch(new NetworkProbe(), 10, 3, 12, 900)).toBe(true);
+  expect(watch(new NetworkProbe(), 4, 3, 12, 900), 'a pause').toBe(false);
+  expect(watch(new NetworkProbe(), 10, 12, 3, 900), 'a camera with a high latency').toBe(false);
+  expect(watch(new NetworkProbe(), 10, 3, 12, 60), 'a reduced rate that was requested').toBe(false);
 });
 
-test('a new subscription counts anew, and what was thin stays so', () => {
-  const carriage = new Carriage();
-  carriage.look(0, { sent: 100, dropped: 0 }, 900);
-  expect(carriage.look(6_000, { sent: 1, dropped: 50 }, 900)).toBe(false);
-  expect(carriage.look(12_000, { sent: 2, dropped: 90 }, 900)).toBe(true);
-  expect(watch(carriage, 10, 20, 0, 10)).toBe(true);
+test('a new subscription restarts the measurement, and a slow network stays slow', () => {
+  const probe = new NetworkProbe();
+  probe.update(0, { sent: 100, dropped: 0 }, 900);
+  expect(probe.update(6_000, { sent: 1, dropped: 50 }, 900)).toBe(false);
+  expect(probe.update(12_000, { sent: 2, dropped: 90 }, 900)).toBe(true);
+  expect(watch(probe, 10, 20, 0, 10)).toBe(true);
 });

@@ -1,45 +1,45 @@
-// Which codec a lone tile shows: a person's word first, then what the network carries. No DOM.
+// Chooses the codec of a single tile: an explicit setting takes precedence over network conditions. No DOM.
 
-/** JPEG comes over the wall's socket; MPEG-1 needs a fifth of its bytes and a decoder in JavaScript. */
+/** JPEG uses the wall's socket. MPEG-1 needs a fifth of the bytes and a JavaScript decoder. */
 export type Codec = 'jpeg' | 'mpeg1';
-export type CodecWish = Codec | 'auto';
+export type CodecSetting = Codec | 'auto';
 
-/** ms: pictures that are older when they are painted, while many are dropped, came through something narrow. */
+/** In ms. If pictures are older than this when painted and many are dropped, the network is too slow for JPEG. */
 const LATE = 500;
-/** ms for which that must last; a pause of a second is nobody's network. */
+/** How long this must last, in ms. A pause of one second does not mean that the network is slow. */
 const LASTING = 5_000;
 
-export function wishOf(attribute: string | null): CodecWish {
+export function parseCodec(attribute: string | null): CodecSetting {
   return attribute === 'jpeg' || attribute === 'mpeg1' ? attribute : 'auto';
 }
 
-/** What gets from this hub to this page. */
-export interface Way {
-  /** Too little for JPEG. */
-  readonly thin: boolean;
-  /** Whether WebSockets get through: MPEG-1 comes by nothing else. */
+/** The network conditions between the hub and the page. */
+export interface Network {
+  /** Whether the network is too slow for JPEG. */
+  readonly slow: boolean;
+  /** Whether WebSockets work, which MPEG-1 requires. */
   readonly sockets: boolean;
 }
 
-export function chooseCodec(wish: CodecWish, way: Way): Codec {
-  if (!way.sockets) return 'jpeg';
+export function chooseCodec(wish: CodecSetting, network: Network): Codec {
+  if (!network.sockets) return 'jpeg';
   if (wish !== 'auto') return wish;
-  return way.thin ? 'mpeg1' : 'jpeg';
+  return network.slow ? 'mpeg1' : 'jpeg';
 }
 
-/** Whose choice that was, to follow upon the codec's name. */
-export function whoseChoice(wish: CodecWish, way: Way): string {
-  if (wish === 'mpeg1' && !way.sockets) return 'because no WebSocket gets through';
-  return wish === 'auto' ? 'chosen by what the network carries' : 'as asked for';
+/** Describes why the codec was chosen, as a phrase to follow its name. */
+export function choiceReason(wish: CodecSetting, network: Network): string {
+  if (wish === 'mpeg1' && !network.sockets) return 'because WebSockets are blocked';
+  return wish === 'auto' ? 'chosen to suit the network' : 'set on this tile';
 }
 
-/** What a click on the codec's name asks for next: the other one, then the tile's own choice again. */
-export function nextWish(wish: CodecWish, shown: Codec): CodecWish {
+/** Returns the setting after a click on the codec button: the other codec, then automatic again. */
+export function nextCodec(wish: CodecSetting, shown: Codec): CodecSetting {
   if (wish === 'auto') return shown === 'jpeg' ? 'mpeg1' : 'jpeg';
   return 'auto';
 }
 
-/** Whoever set their browser to save data wants the smaller stream. */
+/** Whether the browser's data saver is on, which selects the smaller stream. */
 export function savesData(): boolean {
   return (navigator as { connection?: { saveData?: boolean } }).connection?.saveData ?? false;
 }
@@ -50,17 +50,20 @@ export interface Delivered {
 }
 
 /**
- * Whether the way from this hub to this page carries a camera's JPEG: measured on the pictures themselves, for what
- * browsers say of "the network" is about the internet, and most hubs are not there.
+ * Measures whether the network between the hub and the page is fast enough for a camera's JPEG. It uses the pictures
+ * themselves, because the browser's network information is about the internet and most hubs are on a local network.
  */
-export class Carriage {
-  /** Once found too thin it stays so: MPEG-1 tells nothing of how JPEG would do now. */
-  thin = false;
+export class NetworkProbe {
+  /** Stays true once set, because MPEG-1 gives no measurement for JPEG. */
+  slow = false;
   #since: (Delivered & { readonly at: number }) | undefined;
 
-  /** `delivered` counts since the subscription began; `paintedAge` is ms. True when it has just been found thin. */
-  look(now: number, delivered: Delivered | undefined, paintedAge: number | undefined): boolean {
-    if (!delivered || paintedAge === undefined || paintedAge < LATE || this.thin) {
+  /**
+   * Adds a measurement. `delivered` counts since the start of the subscription; `paintedAge` is in ms. Returns true if the
+   * network has just been found too slow.
+   */
+  update(now: number, delivered: Delivered | undefined, paintedAge: number | undefined): boolean {
+    if (!delivered || paintedAge === undefined || paintedAge < LATE || this.slow) {
       this.#since = undefined;
       return false;
     }
@@ -71,7 +74,7 @@ export class Carriage {
     }
     if (now - since.at < LASTING) return false;
     this.#since = undefined;
-    this.thin = delivered.dropped - since.dropped > delivered.sent - since.sent;
-    return this.thin;
+    this.slow = delivered.dropped - since.dropped > delivered.sent - since.sent;
+    return this.slow;
   }
 }

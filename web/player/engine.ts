@@ -1,7 +1,7 @@
-// What all elements of a page that show the same hub share: one connection, one painter, the list of cameras, and
-// the pictures on the screen. Elements say what they show; the engine adds it up.
+// The state shared by all elements of a page that show the same hub: one connection, one painter, the list of
+// cameras and the shown pictures. Each element registers the cameras it shows; the engine subscribes to their union.
 import type { Link } from '../client/connection.ts';
-import { gathered } from '../client/gathered.ts';
+import { coalesced } from '../client/coalesced.ts';
 import { parseCameras, type Camera, type DeliveryCounts, type StreamChoice } from '../client/events.ts';
 import { Backend, type Where } from './backend.ts';
 import { FallbackPlan } from './fallback.ts';
@@ -10,9 +10,9 @@ import type { FromPainter, Picture, Pixels, Placement } from './messages.ts';
 
 /** An element that shows cameras. */
 export interface Screen {
-  /** The cameras, their states or the link changed. */
+  /** Called when the cameras, their states or the link changed. */
   changed(): void;
-  /** Four times a second, and only then: time to bring what is written on tiles up to date. */
+  /** Called four times a second to update the texts on tiles. */
   tick(): void;
 }
 
@@ -21,7 +21,7 @@ const LIST_INTERVAL = 3_000;
 export class Engine {
   readonly address: HubAddress;
   readonly fallback: FallbackPlan;
-  /** In the hub's order. Empty does not mean that there are none until `listed`. */
+  /** The cameras in the hub's order. Complete only if `listed` is true. */
   readonly cameras = new Map<string, Camera>();
   listed = false;
   hubVersion = '';
@@ -34,9 +34,9 @@ export class Engine {
   readonly #screens = new Map<Screen, ReadonlyMap<string, StreamChoice>>();
   readonly #reads = new Map<number, (pixels: Pixels | undefined) => void>();
   #socketLink: Link = 'connecting';
-  /** Whether the hub answers at all while its socket does not. */
-  #answers = false;
-  /** Whether it answers, but lets this page read nothing. */
+  /** Whether the hub answers HTTP requests while the socket fails. */
+  #reachable = false;
+  /** Whether the hub answers, but this page may not read the answers. */
   #unreadable = false;
   #clockOffset = 0;
   #nextNumber = 1;
@@ -49,17 +49,20 @@ export class Engine {
     this.#backend = new Backend((message) => this.#receive(message));
     this.#backend.send({ kind: 'open', url: address.socket });
     document.addEventListener('visibilitychange', this.#visibility);
-    window.addEventListener('online', this.#hurry);
-  }
-
-  /** A hub that answers nothing at all is not in fallback: it is gone, and what stands on the screen only ages. */
-  get link(): Link {
-    return this.#socketLink === 'fallback' && !this.#answers ? 'reconnecting' : this.#socketLink;
+    window.addEventListener('online', this.#reconnectNow);
   }
 
   /**
-   * Whether the hub refuses pages of this origin, as far as a page can tell: it is there, but neither its socket nor
-   * its list can be had. A hub that has once said which cameras there are has other troubles.
+   * Fallback requires a hub that answers HTTP requests. Without any answer the link is reconnecting, and the last
+   * pictures stay.
+   */
+  get link(): Link {
+    return this.#socketLink === 'fallback' && !this.#reachable ? 'reconnecting' : this.#socketLink;
+  }
+
+  /**
+   * Whether the hub refuses pages of this origin, as far as a page can determine: it answers, but neither its socket nor
+   * its camera list is accessible. If the list was available before, the cause is another.
    */
   get refused(): boolean {
     return (
@@ -75,7 +78,7 @@ export class Engine {
     this.#screens.set(screen, new Map());
   }
 
-  /** True when that was the last one. */
+  /** Removes an element. Returns true if it was the last one. */
   remove(screen: Screen): boolean {
     this.#screens.delete(screen);
     this.#sendWatch();
@@ -84,13 +87,13 @@ export class Engine {
 
   close(): void {
     document.removeEventListener('visibilitychange', this.#visibility);
-    window.removeEventListener('online', this.#hurry);
+    window.removeEventListener('online', this.#reconnectNow);
     clearInterval(this.#listTimer);
     this.fallback.clear();
     this.#backend.close();
   }
 
-  /** What this screen shows now, and nothing else. */
+  /** Sets the cameras that a screen shows, replacing its previous set. */
   watch(screen: Screen, cameras: ReadonlyMap<string, StreamChoice>): void {
     if (!this.#screens.has(screen)) return;
     this.#screens.set(screen, cameras);
@@ -111,7 +114,7 @@ export class Engine {
     this.#backend.send({ kind: 'layout', surface, width, height, placements });
   }
 
-  /** A frozen camera stands still wherever this page shows it, and costs nothing. */
+  /** Freezes a camera everywhere on this page. A frozen camera is not subscribed. */
   freeze(camera: string, frozen: boolean): void {
     if (this.frozen.has(camera) === frozen) return;
     if (frozen) this.frozen.add(camera);
@@ -124,12 +127,12 @@ export class Engine {
     this.#backend.send({ kind: 'retry', cameras: [camera] });
   }
 
-  /** µs to add to our clock to get the hub's. */
+  /** µs to add to the local clock to get the hub's. */
   get clockOffset(): number {
     return this.#clockOffset;
   }
 
-  /** The age in ms of the picture that is on the screen. */
+  /** The current age of a shown picture in ms. */
   age(picture: Picture): number {
     return Date.now() + (this.#clockOffset - picture.captureTime) / 1000;
   }
@@ -145,7 +148,7 @@ export class Engine {
   #receive(message: FromPainter): void {
     switch (message.kind) {
       case 'link':
-        this.#linkIs(message.link);
+        this.#setLink(message.link);
         break;
       case 'event':
         this.#event(message.event);
@@ -198,36 +201,36 @@ export class Engine {
     this.#changed();
   }
 
-  #linkIs(link: Link): void {
+  #setLink(link: Link): void {
     this.#socketLink = link;
     clearInterval(this.#listTimer);
     if (link === 'fallback') {
-      void this.#askWithoutSocket();
-      this.#listTimer = setInterval(() => void this.#askWithoutSocket(), LIST_INTERVAL);
+      void this.#pollList();
+      this.#listTimer = setInterval(() => void this.#pollList(), LIST_INTERVAL);
     } else {
-      this.#answers = false;
+      this.#reachable = false;
       this.#unreadable = false;
       this.fallback.clear();
     }
     this.#changed();
   }
 
-  /** Without the socket nobody tells us of cameras and states: ask. */
-  async #askWithoutSocket(): Promise<void> {
-    const answer = await this.#ask();
+  /** Polls the camera list while the socket is not available. */
+  async #pollList(): Promise<void> {
+    const answer = await this.#fetchList();
     const rows = rowsOf(answer);
-    const answers = answer !== undefined || (await this.#reaches());
+    const answers = answer !== undefined || (await this.#isReachable());
     if (this.#socketLink !== 'fallback') return;
-    this.#answers = answers;
+    this.#reachable = answers;
     this.#unreadable = answers && answer === undefined;
-    // Images of a hub that is gone would stand still and look alive.
+    // Images of an unreachable hub would freeze and look live.
     if (!answers) this.fallback.clear();
     if (rows) this.#list(parseCameras(rows));
     this.#changed();
   }
 
-  /** A page of another origin may be refused the list and still be given pictures. */
-  async #reaches(): Promise<boolean> {
+  /** Whether the hub can be reached. A page of another origin may see pictures without access to the list. */
+  async #isReachable(): Promise<boolean> {
     try {
       await fetch(this.address.cameras, { cache: 'no-store', mode: 'no-cors' });
       return true;
@@ -236,13 +239,13 @@ export class Engine {
     }
   }
 
-  /** The REST list of cameras as it comes; `undefined` when the hub does not answer. */
+  /** Fetches the REST list of cameras, unparsed; `undefined` if the hub does not answer. */
   async rows(): Promise<unknown[] | undefined> {
-    return rowsOf(await this.#ask());
+    return rowsOf(await this.#fetchList());
   }
 
-  /** What is said to who asks for the list, be it a refusal; `undefined` when nothing can be read. */
-  async #ask(): Promise<{ readonly body: unknown } | undefined> {
+  /** Fetches the answer to a request for the list, including a refusal; `undefined` if it cannot be read. */
+  async #fetchList(): Promise<{ readonly body: unknown } | undefined> {
     try {
       const response = await fetch(this.address.cameras, { cache: 'no-store' });
       return { body: await response.json().catch(() => undefined) };
@@ -251,8 +254,8 @@ export class Engine {
     }
   }
 
-  /** At a hub's start a hundred cameras change at once: screens look once. */
-  readonly #changed = gathered(() => {
+  /** Coalesced, because many cameras change at once when a hub starts. */
+  readonly #changed = coalesced(() => {
     for (const screen of this.#screens.keys()) screen.changed();
   });
 
@@ -261,7 +264,7 @@ export class Engine {
     if (document.visibilityState !== 'hidden') {
       for (const watched of this.#screens.values()) {
         for (const [camera, stream] of watched) {
-          // The larger stream serves small and large; the socket carries one per camera.
+          // The socket carries one stream per camera, and the main stream serves every size.
           if (stream === 'main' || !cameras.has(camera)) cameras.set(camera, stream);
         }
       }
@@ -274,11 +277,11 @@ export class Engine {
 
   readonly #visibility = (): void => {
     this.#sendWatch();
-    if (document.visibilityState === 'visible') this.#hurry();
+    if (document.visibilityState === 'visible') this.#reconnectNow();
     for (const screen of this.#screens.keys()) screen.changed();
   };
 
-  readonly #hurry = (): void => this.#backend.send({ kind: 'hurry' });
+  readonly #reconnectNow = (): void => this.#backend.send({ kind: 'reconnectNow' });
 }
 
 function rowsOf(answer: { readonly body: unknown } | undefined): unknown[] | undefined {
@@ -288,7 +291,7 @@ function rowsOf(answer: { readonly body: unknown } | undefined): unknown[] | und
 
 const engines = new Map<string, Engine>();
 
-/** One engine per hub and token, alive while an element uses it. */
+/** Joins the engine of a hub and token. It exists while an element uses it. */
 export function joinEngine(address: HubAddress, screen: Screen): Engine {
   let engine = engines.get(address.socket);
   if (!engine) {

@@ -1,5 +1,6 @@
-// Pictures without the socket: MJPEG for a few cameras, snapshots for the rest. Browsers open about six connections
-// to one origin, and an MJPEG stream holds one for ever: the sixth would starve the page's own requests.
+// Pictures without the socket: MJPEG for a few cameras, snapshots for the others. Browsers open about six
+// connections per origin and an MJPEG stream occupies one permanently, so six streams would block all other requests
+// of the page.
 import type { StreamChoice } from '../client/events.ts';
 import type { HubAddress } from '../client/hub-address.ts';
 
@@ -12,9 +13,9 @@ const RETRY_INTERVAL = 2_000;
 export interface Wanted {
   readonly camera: string;
   readonly stream: StreamChoice;
-  /** Where the image goes. */
+  /** The parent element of the image. */
   readonly place: HTMLElement;
-  /** Is to play before others: the one somebody looks at. */
+  /** Whether it gets an MJPEG stream before others, because it has the focus. */
   readonly first: boolean;
   readonly frozen: boolean;
 }
@@ -28,11 +29,11 @@ export class FallbackPlan {
   }
 
   /**
-   * What one tile shows now: the picture it had, a new one, or none. `assign` follows when all tiles are done.
+   * Returns the picture of one tile: the present one, a new one, or none. Call `assign` after all tiles are updated.
    */
   show(picture: FallbackPicture | undefined, wanted: Wanted | undefined): FallbackPicture | undefined {
     const present = picture?.removed === false ? picture : undefined;
-    // A frozen tile keeps what it shows, be that an image or what was painted before.
+    // A frozen tile keeps its image or the picture painted before the fallback.
     if (wanted?.frozen) {
       present?.hold();
       return present;
@@ -51,11 +52,11 @@ export class FallbackPlan {
     return added;
   }
 
-  /** The focused ones play, then those that were there before the others. */
+  /** Assigns MJPEG to focused pictures first, then in order of their creation, and snapshots to the others. */
   assign(): void {
     const playing = [...this.#pictures].filter(({ held }) => !held);
     const ordered = playing.sort((a, b) => Number(b.first) - Number(a.first));
-    // Streams end before others begin, so that there are never more than the limit.
+    // End streams before starting others, so that the limit is never exceeded.
     ordered.slice(STREAMS).forEach((picture) => picture.play('snapshot'));
     ordered.slice(0, STREAMS).forEach((picture) => picture.play('mjpeg'));
   }
@@ -74,33 +75,33 @@ export class FallbackPicture {
   readonly #address: HubAddress;
   readonly #camera: string;
   readonly #place: HTMLElement;
-  readonly #forget: () => void;
+  readonly #onRemove: () => void;
   #still: HTMLCanvasElement | undefined;
   #heldAt = 0;
-  #askedAt = 0;
+  #requestedAt = 0;
   #loadedAt: number | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(address: HubAddress, wanted: Wanted, forget: () => void) {
+  constructor(address: HubAddress, wanted: Wanted, onRemove: () => void) {
     this.#address = address;
     this.#camera = wanted.camera;
     this.#place = wanted.place;
-    this.#forget = forget;
+    this.#onRemove = onRemove;
     this.stream = wanted.stream;
     this.first = wanted.first;
     this.#image.alt = '';
     this.#image.className = 'empty';
     this.#image.onload = () => this.#loaded();
-    this.#image.onerror = () => this.#later(RETRY_INTERVAL);
+    this.#image.onerror = () => this.#loadLater(RETRY_INTERVAL);
     this.#place.append(this.#image);
   }
 
-  /** Frozen: stands still, and asks for nothing. */
+  /** Whether the picture is frozen. A frozen picture makes no requests. */
   get held(): boolean {
     return this.#still !== undefined;
   }
 
-  /** ms since the picture came; an MJPEG stream does not tell, until it is held. */
+  /** ms since the picture was loaded. Unknown for an MJPEG stream that is not held. */
   age(): number | undefined {
     const since = this.held ? (this.#loadedAt ?? this.#heldAt) : this.#loadedAt;
     return since === undefined || (this.mode === 'mjpeg' && !this.held) ? undefined : Date.now() - since;
@@ -126,7 +127,7 @@ export class FallbackPicture {
     this.mode = undefined;
   }
 
-  /** Whether there is a picture to see; not every browser says `load` for MJPEG. Hides the sign for a broken one. */
+  /** Whether a picture is visible. Not every browser fires `load` for MJPEG. Hides the browser's broken-image icon. */
   showing(): boolean {
     if (this.held) return true;
     const showing = this.#image.naturalWidth > 0;
@@ -146,17 +147,17 @@ export class FallbackPicture {
     if (this.removed) return;
     this.removed = true;
     clearTimeout(this.#timer);
-    // Taking the element away does not end an MJPEG stream; taking its address away does.
+    // Removing the element does not end an MJPEG stream; removing its address does.
     this.#image.onload = null;
     this.#image.onerror = null;
     this.#image.removeAttribute('src');
     this.#image.remove();
     this.#still?.remove();
-    this.#forget();
+    this.#onRemove();
   }
 
   #load(): void {
-    this.#askedAt = Date.now();
+    this.#requestedAt = Date.now();
     this.#image.src =
       this.mode === 'mjpeg'
         ? this.#address.mjpeg(this.#camera, this.stream)
@@ -165,10 +166,11 @@ export class FallbackPicture {
 
   #loaded(): void {
     this.#loadedAt = Date.now();
-    if (this.mode === 'snapshot') this.#later(Math.max(0, this.#askedAt + SNAPSHOT_INTERVAL - Date.now()));
+    if (this.mode === 'snapshot')
+      this.#loadLater(Math.max(0, this.#requestedAt + SNAPSHOT_INTERVAL - Date.now()));
   }
 
-  #later(milliseconds: number): void {
+  #loadLater(milliseconds: number): void {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.#load(), milliseconds);
   }

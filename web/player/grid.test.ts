@@ -5,14 +5,14 @@ const apart = (a: Rect, b: Rect): boolean =>
   a.x + a.width <= b.x || b.x + b.width <= a.x || a.y + a.height <= b.y || b.y + b.height <= a.y;
 
 describe('layoutGrid', () => {
-  test('what is smaller than the room is centred, and begins at the top of a tall one', () => {
+  test('a grid that is smaller than the wall is centred, or at the top of a tall wall', () => {
     const centred = (count: number, width: number) => (layoutGrid(count, width, 700).tiles[0]?.y ?? 0) > 0;
     expect(centred(2, 1280)).toBe(true);
     expect(centred(1, 390)).toBe(true);
     expect(centred(8, 390)).toBe(false);
   });
 
-  test('any number of cameras fits a desktop window, apart and inside', () => {
+  test('any number of cameras fits a desktop window without overlap', () => {
     for (const [width, height] of [
       [1280, 720],
       [1920, 1080],
@@ -37,28 +37,28 @@ describe('layoutGrid', () => {
     }
   });
 
-  test('a hundred fit a window without scrolling', () => {
+  test('a hundred cameras fit a window without scrolling', () => {
     const { height, tiles } = layoutGrid(100, 1280, 720);
     expect(height).toBeLessThanOrEqual(720);
     expect(tiles[0]?.width).toBeGreaterThan(100);
   });
 
-  test('four cameras are two by two, three in a flat window a row', () => {
+  test('four cameras make a 2 × 2 grid, three in a flat window one row', () => {
     expect(layoutGrid(4, 1600, 900)).toMatchObject({ columns: 2, rows: 2 });
     expect(layoutGrid(3, 2000, 400)).toMatchObject({ columns: 3, rows: 1 });
     expect(layoutGrid(16, 1280, 720)).toMatchObject({ columns: 4, rows: 4 });
   });
 
-  test('one camera takes the window', () => {
+  test('one camera fills the window', () => {
     expect(layoutGrid(1, 1600, 900).tiles).toEqual([{ x: 0, y: 0, width: 1600, height: 900 }]);
   });
 
-  test('of nearly equal sizes, the grid without holes, then the wider one', () => {
+  test('among similar sizes a grid without empty cells wins, then the wider one', () => {
     expect(layoutGrid(12, 1424, 836)).toMatchObject({ columns: 4, rows: 3 });
     expect(layoutGrid(10, 1424, 500)).toMatchObject({ columns: 5, rows: 2 });
   });
 
-  test('tiles keep near the shape of the pictures', () => {
+  test('tiles stay close to the aspect ratio of the pictures', () => {
     for (let count = 1; count < 60; count++) {
       for (const tile of layoutGrid(count, 3000, 500).tiles) {
         expect(tile.width / tile.height).toBeLessThanOrEqual(1.8);
@@ -75,20 +75,20 @@ describe('layoutGrid', () => {
     expect(many.tiles[0]?.width).toBeGreaterThan(180);
   });
 
-  test('far too many scroll rather than become unreadable', () => {
+  test('a very large number of cameras scrolls instead of shrinking further', () => {
     const { tiles, height } = layoutGrid(1000, 1280, 720);
     expect(tiles[0]?.width).toBeGreaterThanOrEqual(96);
     expect(height).toBeGreaterThan(720);
   });
 
-  test('no room or no cameras is no grid', () => {
+  test('without space or cameras the grid is empty', () => {
     expect(layoutGrid(0, 800, 600).tiles).toEqual([]);
     expect(layoutGrid(5, 0, 600).tiles).toEqual([]);
   });
 });
 
 describe('usualAspect', () => {
-  test('is that of most cameras, between 4:3 and 16:9', () => {
+  test('is the median of the cameras, between 4:3 and 16:9', () => {
     expect(usualAspect([])).toBeCloseTo(16 / 9);
     expect(usualAspect([{ width: 320, height: 240 }, {}])).toBeCloseTo(4 / 3);
     expect(usualAspect([{ width: 480, height: 640 }])).toBeCloseTo(4 / 3);
@@ -98,7 +98,7 @@ describe('usualAspect', () => {
 });
 
 describe('contain', () => {
-  test('keeps the shape and centres', () => {
+  test('keeps the aspect ratio and centres the picture', () => {
     const tile = { x: 10, y: 20, width: 160, height: 90 };
     expect(contain(tile, 640, 480)).toEqual({ x: 30, y: 20, width: 120, height: 90 });
     expect(contain(tile, 1600, 400)).toEqual({ x: 10, y: 45, width: 160, height: 40 });
@@ -106,14 +106,14 @@ describe('contain', () => {
 });
 
 describe('bands', () => {
-  test('one for a grid that fits', () => {
+  test('a grid that fits has one band', () => {
     const grid = layoutGrid(16, 1280, 720);
     expect(bands(grid, 720, 0)).toEqual([
       { slot: 0, index: 0, top: 0, height: 720, firstRow: 0, lastRow: 3 },
     ]);
   });
 
-  test('wherever it is scrolled to, what is visible is covered, and no canvas moves while it is seen', () => {
+  test('the bands cover the visible part at every scroll position, and no visible canvas moves', () => {
     const grid = layoutGrid(200, 390, 700);
     let before = new Map<number, { top: number; height: number }>();
     for (let top = 0; top <= grid.height - 700; top += 13) {

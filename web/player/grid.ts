@@ -1,4 +1,5 @@
-// Where the tiles of a wall go: as large as possible, every camera visible, and only on small screens scrolling.
+// Lays out the tiles of a wall: as large as possible with all cameras visible. Only small screens and very large walls
+// scroll.
 
 export interface Rect {
   readonly x: number;
@@ -11,15 +12,15 @@ export interface Grid {
   readonly columns: number;
   readonly rows: number;
   readonly tiles: readonly Rect[];
-  /** The height of everything; more than the room's means that it scrolls. */
+  /** The total height. The wall scrolls if it exceeds the available height. */
   readonly height: number;
-  /** From one row to the next. */
+  /** The distance from one row to the next. */
   readonly pitch: number;
 }
 
 const WIDE = 16 / 9;
 const CLASSIC = 4 / 3;
-/** Cells may be taller than the pictures, so that they fill the window better, but not flatter. */
+/** Cells may be taller than the pictures, to fill the window better, but not flatter. */
 const TALLEST = 0.75;
 const HARDLY_SMALLER = 0.96;
 const NARROW_SCREEN = 600;
@@ -29,7 +30,7 @@ export function gapFor(count: number): number {
   return count > 36 ? 3 : count > 9 ? 5 : 8;
 }
 
-/** The shape to make tiles for: that of most of the cameras, as far as it is known, and 16:9 before that. */
+/** Returns the aspect ratio for tiles: the median of the known cameras, or 16:9 if none is known. */
 export function usualAspect(sizes: readonly { readonly width?: number; readonly height?: number }[]): number {
   const known = sizes
     .flatMap(({ width = 0, height = 0 }) => (width > 0 && height > 0 ? [width / height] : []))
@@ -57,8 +58,8 @@ export function layoutGrid(count: number, width: number, height: number, aspect 
 }
 
 /**
- * The number of columns that shows the largest pictures. Where sizes hardly differ, the grid with fewer holes, and then
- * the wider one: its tiles are taller than the pictures, which leaves room for the names below them.
+ * Returns the number of columns with the largest pictures. Among similar sizes it prefers fewer empty cells, then more
+ * columns: their tiles are taller than the pictures, which leaves space for the names below them.
  */
 function bestColumns(count: number, width: number, height: number, gap: number, aspect: number): number {
   const grids = Array.from({ length: count }, (_, index) => {
@@ -81,15 +82,15 @@ function cellSize(
   gap: number,
   aspect: number,
 ): { width: number; height: number } {
-  const roomX = (width - gap * (columns - 1)) / columns;
-  const roomY = (height - gap * (rows - 1)) / rows;
+  const availableWidth = (width - gap * (columns - 1)) / columns;
+  const availableHeight = (height - gap * (rows - 1)) / rows;
   return {
-    width: Math.max(1, Math.floor(Math.min(roomX, roomY * aspect))),
-    height: Math.max(1, Math.floor(Math.min(roomY, roomX / (aspect * TALLEST)))),
+    width: Math.max(1, Math.floor(Math.min(availableWidth, availableHeight * aspect))),
+    height: Math.max(1, Math.floor(Math.min(availableHeight, availableWidth / (aspect * TALLEST)))),
   };
 }
 
-/** How wide a picture of the usual shape shows in a cell. */
+/** Returns the width of a picture of the usual aspect ratio in a cell. */
 function pictureWidth(width: number, height: number, aspect: number): number {
   return Math.min(width, height * aspect);
 }
@@ -107,7 +108,7 @@ function scrolling(
   return place(count, columns, rows, tileWidth, Math.round(tileWidth / aspect), gap, width, height);
 }
 
-/** Centres what is smaller than the room; in a tall room, a phone's, rows begin where the eye does, at the top. */
+/** Places the tiles. A smaller grid is centred; in a tall area (a phone) several rows start at the top. */
 function place(
   count: number,
   columns: number,
@@ -132,7 +133,10 @@ function place(
   return { columns, rows, tiles, height: Math.max(usedHeight, 0), pitch: tileHeight + gap };
 }
 
-/** The largest rectangle of a picture's shape inside a tile, centred: nothing is cut off, nothing is distorted. */
+/**
+ * Returns the largest centred rectangle with a picture's aspect ratio inside a tile. Nothing is cropped or
+ * distorted.
+ */
 export function contain(tile: Rect, width: number, height: number): Rect {
   const scale = Math.min(tile.width / width, tile.height / height);
   const shownWidth = Math.max(1, Math.round(width * scale));
@@ -146,7 +150,7 @@ export function contain(tile: Rect, width: number, height: number): Rect {
 }
 
 export interface Band {
-  /** Which of the canvases shows it. */
+  /** The canvas that shows it. */
   readonly slot: number;
   readonly index: number;
   readonly top: number;
@@ -158,19 +162,19 @@ export interface Band {
 export const BAND_SLOTS = 3;
 
 /**
- * A scrolling wall is painted on a few canvases that stand in the scrolled content, each a window's height of rows.
- * So pictures scroll exactly with their labels, and a canvas moves to its next place while nobody sees it.
+ * Splits a scrolling wall into bands of about one window's height, painted on a few canvases inside the scrolled content.
+ * Pictures scroll exactly with their labels, and a canvas moves to its next band only while it is out of view.
  */
-export function bands(grid: Grid, roomHeight: number, scrollTop: number): Band[] {
+export function bands(grid: Grid, viewHeight: number, scrollTop: number): Band[] {
   if (grid.rows === 0) return [];
-  if (grid.height <= roomHeight) {
-    return [{ slot: 0, index: 0, top: 0, height: roomHeight, firstRow: 0, lastRow: grid.rows - 1 }];
+  if (grid.height <= viewHeight) {
+    return [{ slot: 0, index: 0, top: 0, height: viewHeight, firstRow: 0, lastRow: grid.rows - 1 }];
   }
-  const rowsPerBand = Math.max(1, Math.ceil(roomHeight / grid.pitch));
+  const rowsPerBand = Math.max(1, Math.ceil(viewHeight / grid.pitch));
   const bandHeight = rowsPerBand * grid.pitch;
   const count = Math.ceil(grid.rows / rowsPerBand);
-  // Three consecutive bands around the middle of what is visible: at most two of them are seen at a time.
-  const middle = Math.floor((scrollTop + roomHeight / 2) / bandHeight);
+  // Three consecutive bands around the middle of the visible part. At most two of them are visible at a time.
+  const middle = Math.floor((scrollTop + viewHeight / 2) / bandHeight);
   const first = Math.max(0, Math.min(middle - 1, count - BAND_SLOTS));
   return Array.from({ length: Math.min(BAND_SLOTS, count) }, (_, offset) => {
     const index = first + offset;

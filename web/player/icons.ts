@@ -1,4 +1,4 @@
-// Icons as shapes, drawn once and cloned: no images to load, no fonts to miss. All on a 16 × 16 field.
+// Icons as inline SVG paths in a 16 × 16 view box. They need no image or font files.
 
 const SVG = 'http://www.w3.org/2000/svg';
 
@@ -16,7 +16,7 @@ const PATHS = {
 
 export type IconName = keyof typeof PATHS;
 
-/** Decoration beside words that say the same, and therefore silent for assistive technology. */
+/** Creates an icon. It is hidden from assistive technology, because the text beside it has the same meaning. */
 export function createIcon(name: IconName): SVGSVGElement {
   const svg = document.createElementNS(SVG, 'svg');
   svg.setAttribute('viewBox', '0 0 16 16');

@@ -1,9 +1,9 @@
-// What the page and its painter say to each other, whether a worker lies between them or not.
+// The messages between the page and its painter, with or without a worker.
 import type { HubEvent, StreamChoice } from '../client/events.ts';
 import type { Link } from '../client/connection.ts';
 import type { Rect } from './grid.ts';
 
-/** A camera's place on a surface, in device pixels. */
+/** A camera's rectangle on a surface, in device pixels. */
 export interface Placement extends Rect {
   readonly camera: string;
 }
@@ -26,21 +26,21 @@ export type ToPainter =
   | { readonly kind: 'watch'; readonly cameras: ReadonlyMap<string, StreamChoice> }
   | { readonly kind: 'freeze'; readonly camera: string; readonly frozen: boolean }
   | { readonly kind: 'retry'; readonly cameras: readonly string[] }
-  | { readonly kind: 'hurry' }
+  | { readonly kind: 'reconnectNow' }
   | { readonly kind: 'read'; readonly request: number; readonly surface: number; readonly camera: string }
   | { readonly kind: 'close' };
 
-/** The picture of a camera that is on the screen. */
+/** The shown picture of a camera. */
 export interface Picture {
   readonly camera: string;
-  /** How many pictures were painted so far. */
+  /** The number of pictures painted so far. */
   readonly painted: number;
   readonly fps: number;
   /** The usual time between two pictures in ms; 0 while unknown. */
   readonly interval: number;
-  /** Capture time, or receipt by the hub where the camera gives none; µs by the hub's clock. */
+  /** The capture time, or the hub's receipt time if the camera sends none; µs by the hub's clock. */
   readonly captureTime: number;
-  /** Its age in ms at the moment it was painted. */
+  /** Its age when it was painted; ms. */
   readonly paintedAge: number;
   readonly width: number;
   readonly height: number;
@@ -59,7 +59,7 @@ export type FromPainter =
   | { readonly kind: 'event'; readonly event: HubEvent }
   | {
       readonly kind: 'pictures';
-      /** µs to add to our clock to get the hub's. */
+      /** µs to add to the local clock to get the hub's. */
       readonly clockOffset: number;
       readonly roundTrip: number | undefined;
       readonly pictures: readonly Picture[];

@@ -1,5 +1,5 @@
-// One camera's MPEG-1 in a tile: loads the decoder when it is first wanted, keeps a socket of its own, and says of
-// its picture what the painter says of others.
+// One camera's MPEG-1 stream in a tile. It loads the decoder on first use, has its own socket, and reports its
+// picture in the same form as the painter.
 import type { StreamChoice } from '../client/events.ts';
 import { backoffDelay } from '../client/backoff.ts';
 import type { Mpeg1Canvas } from '../jsmpeg/mpeg1-canvas.ts';
@@ -7,13 +7,13 @@ import type { HubAddress } from '../client/hub-address.ts';
 import type { Picture, Pixels } from './messages.ts';
 import { Rate } from './rate.ts';
 
-/** Beside this script: most pages never need it. */
+/** A separate file, because most pages never need it. */
 const DECODER = new URL(/* @vite-ignore */ './jsmpeg.js', import.meta.url).href;
 
 export interface Mpeg1Wanted {
   readonly camera: string;
   readonly stream: StreamChoice;
-  /** Where the picture goes. */
+  /** The parent element of the canvas. */
   readonly place: HTMLElement;
 }
 
@@ -29,9 +29,9 @@ export class Mpeg1Stream {
   #removed = false;
   #failures = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
-  /** ms from capture to the hub's sending, as the hub last said. */
-  #underway = 0;
-  /** ms by our clock. */
+  /** ms from capture to sending by the hub, from the hub's last message. */
+  #transit = 0;
+  /** ms by the local clock. */
   #paintedAt = 0;
 
   constructor(address: HubAddress, wanted: Mpeg1Wanted) {
@@ -42,11 +42,11 @@ export class Mpeg1Stream {
     void this.#begin();
   }
 
-  /** What is on the screen; `clockOffset` is µs to add to our clock to get the hub's. */
+  /** The shown picture; `clockOffset` is µs to add to the local clock to get the hub's. */
   picture(clockOffset: number): Picture | undefined {
     const video = this.#video;
     if (!video || video.painted === 0) return undefined;
-    const paintedAge = this.#underway;
+    const paintedAge = this.#transit;
     return {
       camera: this.camera,
       painted: video.painted,
@@ -65,22 +65,22 @@ export class Mpeg1Stream {
     return this.#canvas.getContext('2d')?.getImageData(0, 0, width, height);
   }
 
-  /** Stands still, and asks for nothing; afterwards the newest group comes at once. */
+  /** Freezes the picture and disconnects, or reconnects. After reconnecting, the newest group arrives immediately. */
   hold(held: boolean): void {
     if (held === this.#held) return;
     this.#held = held;
     this.#rate.reset();
-    this.#hangUp();
+    this.#disconnect();
     if (!held && this.#video) this.#connect();
   }
 
   remove(): void {
     this.#removed = true;
-    this.#hangUp();
+    this.#disconnect();
     this.#canvas.remove();
   }
 
-  #hangUp(): void {
+  #disconnect(): void {
     clearTimeout(this.#timer);
     this.#socket?.close();
     this.#socket = undefined;
@@ -93,7 +93,7 @@ export class Mpeg1Stream {
       };
       this.#video = new Video(this.#canvas);
     } catch {
-      this.#again();
+      this.#retryLater();
       return;
     }
     this.#connect();
@@ -107,13 +107,13 @@ export class Mpeg1Stream {
     this.#video?.reset();
     let begun = false;
     socket.onmessage = ({ data }: MessageEvent<ArrayBuffer | string>) => {
-      if (typeof data === 'string') this.#informed(data);
-      // The first message is the header; the picture's own tells the size as well.
+      if (typeof data === 'string') this.#handleInfo(data);
+      // The first message is the header. It is skipped, because the stream itself has the size too.
       else if (!begun) begun = true;
       else if (socket === this.#socket && this.#video?.write(data)) this.#painted();
     };
     socket.onclose = () => {
-      if (socket === this.#socket) this.#again();
+      if (socket === this.#socket) this.#retryLater();
     };
   }
 
@@ -123,14 +123,14 @@ export class Mpeg1Stream {
     this.#rate.add(this.#paintedAt);
   }
 
-  #again(): void {
+  #retryLater(): void {
     if (this.#removed || this.#held) return;
     const wait = backoffDelay(this.#failures++, Math.random());
     this.#timer = setTimeout(() => (this.#video ? this.#connect() : void this.#begin()), wait);
   }
 
-  #informed(text: string): void {
+  #handleInfo(text: string): void {
     const { captureTime, hubTime } = JSON.parse(text) as { captureTime?: number; hubTime?: number };
-    if (captureTime !== undefined && hubTime !== undefined) this.#underway = (hubTime - captureTime) / 1000;
+    if (captureTime !== undefined && hubTime !== undefined) this.#transit = (hubTime - captureTime) / 1000;
   }
 }

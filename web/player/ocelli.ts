@@ -4,7 +4,7 @@
 import { CameraTile } from './camera-tile.ts';
 import { CameraWall } from './camera-wall.ts';
 
-// A page may load this script twice; names can be defined once.
+// A page may load this script twice, but a name can be defined only once.
 if (!customElements.get('camera-wall')) customElements.define('camera-wall', CameraWall);
 if (!customElements.get('camera-tile')) customElements.define('camera-tile', CameraTile);
 

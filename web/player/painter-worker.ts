@@ -1,4 +1,4 @@
-// The painter in a worker of its own: a busy page cannot delay pictures, nor pictures the page.
+// The entry point of the painter's worker. A busy page does not delay pictures, and pictures do not delay the page.
 import type { FromPainter, ToPainter } from './messages.ts';
 import { Painter } from './painter.ts';
 import { browserHost } from './browser-host.ts';

@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { FakeWorld } from '../client/testing.ts';
+import { FakePlatform } from '../client/testing.ts';
 import type { FromPainter, Picture, ToPainter } from './messages.ts';
 import { Painter } from './painter.ts';
 
-/** What a browser makes of a JPEG; here its first byte tells which one it is. */
+/** A decoded JPEG. Its first byte identifies it. */
 class FakeBitmap {
   closed = false;
   readonly width = 320;
@@ -16,7 +16,7 @@ class FakeBitmap {
 
 const BROKEN = 255;
 
-let world: FakeWorld;
+let platform: FakePlatform;
 let painter: Painter;
 let posted: FromPainter[];
 let bitmaps: FakeBitmap[];
@@ -24,7 +24,7 @@ let drawn: { mark: number; at: number[] }[];
 let paintDue: (() => void) | undefined;
 
 beforeEach(() => {
-  world = new FakeWorld();
+  platform = new FakePlatform();
   posted = [];
   bitmaps = [];
   drawn = [];
@@ -37,12 +37,12 @@ beforeEach(() => {
     return bitmap;
   });
   painter = new Painter({
-    world,
+    platform,
     post: (message) => posted.push(message),
     nextPaint: (callback) => (paintDue = callback),
   });
   painter.receive({ kind: 'open', url: 'ws://hub/ws/cameras' });
-  world.socket.event({ type: 'hello', version: '0.1.0', time: 1, cameras: [] });
+  platform.socket.event({ type: 'hello', version: '0.1.0', time: 1, cameras: [] });
 });
 
 afterEach(() => vi.unstubAllGlobals());
@@ -76,24 +76,24 @@ function paint(): void {
   due?.();
 }
 
-/** Lets decoding and the messages of this turn happen. */
+/** Waits for decoding and for the messages of this turn. */
 const settle = (): Promise<void> => new Promise((resolve) => setTimeout(resolve));
 
-function frame(camera: string, mark: number, captureTime = world.time * 1000): void {
-  world.socket.frame({ camera, payload: [mark], captureTime });
+function frame(camera: string, mark: number, captureTime = platform.time * 1000): void {
+  platform.socket.frame({ camera, payload: [mark], captureTime });
 }
 
 const credits = (): Record<string, number>[] =>
-  world.socket.commands('credit').map(({ add }) => ({ ...add }));
+  platform.socket.commands('credit').map(({ add }) => ({ ...add }));
 
 function pictures(): readonly Picture[] {
-  world.pass(250);
+  platform.pass(250);
   const last = posted.filter((message) => message.kind === 'pictures').at(-1);
   return last?.pictures ?? [];
 }
 
 describe('painter', () => {
-  test('paints a picture where its camera is placed, whole, and then asks for the next', async () => {
+  test('paints a whole picture at its placement and then returns the credit', async () => {
     addSurface('a', 'b');
     watch('a', 'b');
     frame('b', 7);
@@ -106,7 +106,7 @@ describe('painter', () => {
     expect(credits()).toEqual([{ b: 1 }]);
   });
 
-  test('paints only what is new, and closes what it replaces', async () => {
+  test('paints only new pictures and closes the ones they replace', async () => {
     addSurface('a', 'b');
     watch('a', 'b');
     frame('a', 1);
@@ -125,13 +125,13 @@ describe('painter', () => {
     ]);
   });
 
-  test('what cannot be decoded, or is not JPEG, does not stop its camera', async () => {
+  test('a frame that cannot be decoded or is not JPEG does not stop its camera', async () => {
     addSurface('a');
     watch('a');
     frame('a', BROKEN);
     await settle();
     expect(credits()).toEqual([{ a: 1 }]);
-    world.socket.frame({ camera: 'a', codec: 2 });
+    platform.socket.frame({ camera: 'a', codec: 2 });
     await settle();
     expect(credits()).toHaveLength(2);
     frame('a', 5);
@@ -140,8 +140,8 @@ describe('painter', () => {
     expect(drawn.map(({ mark }) => mark)).toEqual([5]);
   });
 
-  test('of two that come while one is decoded, the newer is painted, and both are paid for', async () => {
-    world.socket.event({ type: 'pong', t: world.time - 200, time: 1 });
+  test('of two frames that arrive during decoding the newer is painted, and both return credit', async () => {
+    platform.socket.event({ type: 'pong', t: platform.time - 200, time: 1 });
     addSurface('a');
     watch('a');
     frame('a', 1);
@@ -156,26 +156,26 @@ describe('painter', () => {
     expect(given).toBeGreaterThanOrEqual(2);
   });
 
-  test('a frozen camera is left, keeps its picture, and is asked for again', async () => {
+  test('a frozen camera is unsubscribed, keeps its picture, and is subscribed again afterwards', async () => {
     addSurface('a');
     watch('a');
     frame('a', 1);
     await settle();
     paint();
     painter.receive({ kind: 'freeze', camera: 'a', frozen: true });
-    expect(world.socket.commands('unsubscribe')).toHaveLength(1);
-    world.pass(9_000);
+    expect(platform.socket.commands('unsubscribe')).toHaveLength(1);
+    platform.pass(9_000);
     frame('a', 2);
     await settle();
     paint();
     expect(pictures()).toMatchObject([{ camera: 'a', painted: 1 }]);
     expect(bitmaps[0]?.closed).toBe(false);
     painter.receive({ kind: 'freeze', camera: 'a', frozen: false });
-    expect(world.socket.commands('subscribe')).toHaveLength(2);
+    expect(platform.socket.commands('subscribe')).toHaveLength(2);
     expect(bitmaps[0]?.closed).toBe(false);
   });
 
-  test('a frozen picture is there again after another was looked at', async () => {
+  test('a frozen picture is kept while another camera is shown', async () => {
     addSurface('a');
     watch('a');
     frame('a', 1);
@@ -185,7 +185,7 @@ describe('painter', () => {
     addSurface('b');
     watch('b');
     expect(bitmaps[0]?.closed).toBe(false);
-    world.pass(60_000);
+    platform.pass(60_000);
     drawn = [];
     addSurface('a');
     watch('a');
@@ -195,7 +195,7 @@ describe('painter', () => {
     expect(bitmaps[0]?.closed).toBe(true);
   });
 
-  test('somebody who looks again is not shown the past', async () => {
+  test('an old picture is not shown when its camera is watched again', async () => {
     addSurface('a');
     watch('a');
     frame('a', 1);
@@ -203,13 +203,13 @@ describe('painter', () => {
     paint();
     watch();
     expect(pictures()).toHaveLength(1);
-    world.pass(6_000);
+    platform.pass(6_000);
     watch('a');
     expect(pictures()).toEqual([]);
     expect(bitmaps[0]?.closed).toBe(true);
   });
 
-  test('a picture that was on its way when its camera was left is never painted', async () => {
+  test('a picture in decoding is not painted after its camera is no longer watched', async () => {
     addSurface('a');
     watch('a');
     frame('a', 1);
@@ -220,7 +220,7 @@ describe('painter', () => {
     expect(bitmaps.every(({ closed }) => closed)).toBe(true);
   });
 
-  test('bitmaps are closed with the last surface that showed them', async () => {
+  test('bitmaps are closed when the last surface that shows them is removed', async () => {
     addSurface('a');
     watch('a');
     frame('a', 1);
@@ -231,25 +231,25 @@ describe('painter', () => {
     expect(bitmaps[0]?.closed).toBe(true);
   });
 
-  test('a camera that is gone leaves no picture behind', async () => {
+  test('the picture of a deleted camera is removed', async () => {
     addSurface('a');
     watch('a');
     frame('a', 1);
     await settle();
     paint();
-    world.socket.event({ type: 'gone', id: 'a' });
+    platform.socket.event({ type: 'gone', id: 'a' });
     expect(pictures()).toEqual([]);
   });
 
-  test('reports the capture time, or that of receipt, and the age by the clock of the hub', async () => {
-    const sent = world.time;
+  test('reports the capture time or the receipt time, and the age by the clock of the hub', async () => {
+    const sent = platform.time;
     // The hub is a minute ahead.
-    world.socket.event({ type: 'pong', t: sent, time: (sent + 60_000) * 1000 });
+    platform.socket.event({ type: 'pong', t: sent, time: (sent + 60_000) * 1000 });
     addSurface('a', 'b');
     watch('a', 'b');
-    const captured = (world.time + 60_000 - 40) * 1000;
+    const captured = (platform.time + 60_000 - 40) * 1000;
     frame('a', 1, captured);
-    world.socket.frame({ camera: 'b', payload: [2], captureTime: 0, receiptTime: captured + 5_000 });
+    platform.socket.frame({ camera: 'b', payload: [2], captureTime: 0, receiptTime: captured + 5_000 });
     await settle();
     paint();
     const [a, b] = pictures();

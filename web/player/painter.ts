@@ -1,18 +1,18 @@
-// Paints cameras on canvases: owns the connection, decodes, keeps one newest picture per camera, and tells the hub
-// when a picture is on the screen. It runs in a worker where the browser can paint there, else in the page; it
-// touches no DOM but the canvases it is given.
-import { Connection, type Link, type World } from '../client/connection.ts';
+// Paints cameras on canvases. It owns the connection, decodes frames, keeps the newest picture of each camera, and
+// returns credit when a picture is painted. It runs in a worker or in the page and uses no DOM except the canvases
+// it is given.
+import { Connection, type Link, type Platform } from '../client/connection.ts';
 import type { HubEvent, StreamChoice } from '../client/events.ts';
 import { CODEC_JPEG, type Frame } from '../client/frame.ts';
-import { gathered } from '../client/gathered.ts';
+import { coalesced } from '../client/coalesced.ts';
 import { contain } from './grid.ts';
 import type { FromPainter, Picture, Pixels, Placement, ToPainter } from './messages.ts';
 import { Rate } from './rate.ts';
 
 export interface Host {
-  readonly world: World;
+  readonly platform: Platform;
   post(message: FromPainter): void;
-  /** Calls back when the browser is about to paint. */
+  /** Calls back before the browser's next paint. */
   nextPaint(callback: () => void): void;
 }
 
@@ -24,7 +24,7 @@ interface Surface {
   width: number;
   height: number;
   placements: readonly Placement[];
-  /** Everything is to be painted again, at the size above. */
+  /** Whether everything must be painted again at the size above. */
   stale: boolean;
 }
 
@@ -33,23 +33,23 @@ interface Decoded {
   readonly time: number;
 }
 
-/** Of each camera the newest only: one being decoded, one decoded and not yet painted, one on the screen. */
+/** The pictures of one camera, only the newest of each stage: waiting or being decoded, decoded, and on the screen. */
 interface Slot {
   waiting: Frame | undefined;
   decoding: boolean;
   next: Decoded | undefined;
   shown: Decoded | undefined;
-  /** What is on the canvases is not `shown` any more. */
+  /** Whether the canvases do not show `shown` yet. */
   stale: boolean;
   painted: number;
   paintedAge: number;
   readonly rate: Rate;
 }
 
-/** What shows around a picture of another shape than its tile. */
+/** The colour around a picture whose aspect ratio differs from its tile's. */
 const LETTERBOX = '#0c0f13';
 const REPORT_INTERVAL = 250;
-/** Somebody who looks again must not be shown a past older than this while the newest picture is on its way; ms. */
+/** An older picture is not shown again while the newest one is being fetched; ms. */
 const TOO_OLD_TO_RESUME = 5_000;
 
 export class Painter {
@@ -77,13 +77,13 @@ export class Painter {
         const surface = this.#surfaces.get(message.surface);
         if (!surface) break;
         Object.assign(surface, { ...message, stale: true });
-        this.#sweep();
+        this.#releaseUnused();
         this.#paintSoon();
         break;
       }
       case 'remove':
         this.#surfaces.delete(message.surface);
-        this.#sweep();
+        this.#releaseUnused();
         break;
       case 'watch':
         this.#watch(message.cameras);
@@ -91,14 +91,14 @@ export class Painter {
       case 'freeze':
         if (message.frozen) this.#frozen.add(message.camera);
         else this.#frozen.delete(message.camera);
-        this.#abandon(message.camera);
+        this.#discardPending(message.camera);
         this.#subscribe();
         break;
       case 'retry':
         this.#connection?.retry(message.cameras);
         break;
-      case 'hurry':
-        this.#connection?.hurry();
+      case 'reconnectNow':
+        this.#connection?.reconnectNow();
         break;
       case 'read': {
         const pixels = this.#read(message.surface, message.camera);
@@ -112,7 +112,7 @@ export class Painter {
   }
 
   #open(url: string): void {
-    this.#connection = new Connection(url, this.#host.world, {
+    this.#connection = new Connection(url, this.#host.platform, {
       frame: (frame: Frame) => this.#frame(frame),
       event: (event: HubEvent) => this.#event(event),
       link: (link: Link) => this.#host.post({ kind: 'link', link }),
@@ -127,13 +127,13 @@ export class Painter {
     this.#surfaces.clear();
     this.#watched = new Map();
     this.#frozen.clear();
-    this.#sweep();
+    this.#releaseUnused();
   }
 
   #event(event: HubEvent): void {
     if (event.type === 'gone') {
       this.#frozen.delete(event.id);
-      this.#abandon(event.id);
+      this.#discardPending(event.id);
       this.#clear(event.id);
     }
     if (event.type !== 'pong') this.#host.post({ kind: 'event', event });
@@ -150,7 +150,7 @@ export class Painter {
     const before = this.#watched;
     this.#watched = cameras;
     for (const camera of before.keys()) {
-      if (!cameras.has(camera)) this.#abandon(camera);
+      if (!cameras.has(camera)) this.#discardPending(camera);
     }
     for (const camera of cameras.keys()) {
       if (before.has(camera) || this.#frozen.has(camera)) continue;
@@ -158,7 +158,7 @@ export class Painter {
       if (shown && this.#age(shown.time) > TOO_OLD_TO_RESUME) this.#clear(camera);
     }
     this.#subscribe();
-    this.#sweep();
+    this.#releaseUnused();
   }
 
   #subscribe(): void {
@@ -186,7 +186,7 @@ export class Painter {
         () => undefined,
       );
       if (!bitmap || !this.#isWanted(camera)) {
-        // A picture that cannot be decoded costs its own place only: the next one is asked for all the same.
+        // A picture that cannot be decoded returns its credit like any other.
         bitmap?.close();
         this.#connection?.finished(camera);
         continue;
@@ -205,7 +205,7 @@ export class Painter {
     return this.#watched.has(camera) && !this.#frozen.has(camera);
   }
 
-  readonly #paintSoon = gathered(
+  readonly #paintSoon = coalesced(
     () => this.#paint(),
     (paint) => this.#host.nextPaint(paint),
   );
@@ -220,7 +220,7 @@ export class Painter {
       slot.stale = true;
       slot.painted += 1;
       slot.paintedAge = this.#age(slot.shown.time);
-      slot.rate.add(this.#host.world.now());
+      slot.rate.add(this.#host.platform.now());
       finished.push(camera);
     }
     for (const surface of this.#surfaces.values()) this.#paintSurface(surface);
@@ -249,8 +249,8 @@ export class Painter {
     }
   }
 
-  /** What is on its way to the screen will not be shown; the credit goes back where there still is an account. */
-  #abandon(camera: string): void {
+  /** Discards pictures that are not painted yet and returns their credit. */
+  #discardPending(camera: string): void {
     const slot = this.#slots.get(camera);
     if (!slot) return;
     if (slot.waiting) this.#connection?.finished(camera);
@@ -273,16 +273,16 @@ export class Painter {
   }
 
   /**
-   * Bitmaps are large and not collected in time by themselves: those that nobody can see are closed at once. Not
-   * those of frozen cameras: whoever froze a picture wants it back, and it could not be had again.
+   * Closes the bitmaps of cameras that are neither placed nor watched, because bitmaps are large and not garbage-collected
+   * in time. Those of frozen cameras are kept, because a frozen picture cannot be fetched again.
    */
-  #sweep(): void {
+  #releaseUnused(): void {
     const placed = new Set<string>();
     for (const { placements } of this.#surfaces.values())
       for (const { camera } of placements) placed.add(camera);
     for (const [camera, slot] of this.#slots) {
       if (placed.has(camera) || this.#watched.has(camera) || this.#frozen.has(camera)) continue;
-      this.#abandon(camera);
+      this.#discardPending(camera);
       slot.shown?.bitmap.close();
       this.#slots.delete(camera);
     }
@@ -308,12 +308,12 @@ export class Painter {
 
   #age(time: number): number {
     const offset = this.#connection?.clock.microseconds ?? 0;
-    return this.#host.world.now() + (offset - time) / 1000;
+    return this.#host.platform.now() + (offset - time) / 1000;
   }
 
   #report(): void {
-    this.#cancelReport = this.#host.world.after(REPORT_INTERVAL, () => this.#report());
-    const now = this.#host.world.now();
+    this.#cancelReport = this.#host.platform.after(REPORT_INTERVAL, () => this.#report());
+    const now = this.#host.platform.now();
     const pictures: Picture[] = [];
     for (const [camera, slot] of this.#slots) {
       if (!slot.shown) continue;
@@ -337,7 +337,7 @@ export class Painter {
     });
   }
 
-  /** The painted pixels of a camera's picture, without the letterbox. */
+  /** Returns the painted pixels of a camera's picture, without the letterbox. */
   #read(surfaceId: number, camera: string): Pixels | undefined {
     const surface = this.#surfaces.get(surfaceId);
     const placement = surface?.placements.find((candidate) => candidate.camera === camera);

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { Rate } from './rate.ts';
 
-test('measures the pace, and falls when the pictures stop', () => {
+test('the rate is measured and falls when the pictures stop', () => {
   const rate = new Rate();
   expect(rate.fps(0)).toBe(0);
   for (let time = 0; time <= 2_000; time += 125) rate.add(time);
@@ -11,7 +11,7 @@ test('measures the pace, and falls when the pictures stop', () => {
   expect(rate.fps(20_000)).toBe(0);
 });
 
-test('one picture has no pace, and a pause that we asked for does not count', () => {
+test('one picture has no rate, and a requested pause does not count', () => {
   const rate = new Rate();
   rate.add(100);
   expect(rate.interval).toBe(0);

@@ -1,4 +1,4 @@
-// How often a camera's picture changes on the screen.
+// Measures the rate of painted pictures of one camera.
 
 const KEPT = 16;
 const RECENT = 10_000;
@@ -11,7 +11,7 @@ export class Rate {
     if (this.#times.length > KEPT) this.#times.shift();
   }
 
-  /** After a pause that we asked for, the gap says nothing about the camera. */
+  /** Called after a requested pause, because that gap is not the camera's. */
   reset(): void {
     this.#times = [];
   }
@@ -25,7 +25,7 @@ export class Rate {
       : (last - first) / (this.#times.length - 1);
   }
 
-  /** Pictures per second now; falls to 0 when they stop, instead of showing the last rate for ever. */
+  /** Pictures per second. It falls to 0 when they stop, instead of keeping the last rate. */
   fps(now: number): number {
     const interval = this.interval;
     const last = this.#times.at(-1);

@@ -1,6 +1,6 @@
-// What <camera-wall> and <camera-tile> have in common: which hub they belong to, when they join and leave it, and
-// what a test or a page can ask about a picture.
-import { gathered } from '../client/gathered.ts';
+// The base class of <camera-wall> and <camera-tile>: joins and leaves the hub's engine, and reports a picture's
+// state to pages and tests.
+import { coalesced } from '../client/coalesced.ts';
 import { HUB_ATTRIBUTES, hubOf } from '../client/hub-attributes.ts';
 import type { Link } from '../client/connection.ts';
 import { joinEngine, leaveEngine, type Engine, type Screen } from './engine.ts';
@@ -9,9 +9,9 @@ import type { Picture, Pixels } from './messages.ts';
 export interface TileState {
   /** How many pictures were painted so far. */
   readonly painted: number;
-  /** ms, of the picture that is on the screen now. */
+  /** The age of the shown picture now; ms. */
   readonly age: number;
-  /** ms, of that picture at the moment it was painted. */
+  /** The age of that picture when it was painted; ms. */
   readonly paintedAge: number;
   readonly fps: number;
   /** µs since the Unix epoch by the hub's clock. */
@@ -34,8 +34,8 @@ export abstract class ScreenElement extends HTMLElement implements Screen {
     this.attributeChanged(name);
   }
 
-  /** A page often sets `hub` and `token` together: that is one reconnect. */
-  readonly #rejoinSoon = gathered(() => {
+  /** Coalesced, because a page often sets `hub` and `token` together. */
+  readonly #rejoinSoon = coalesced(() => {
     const before = this.engine;
     if (before && before.address.socket !== hubOf(this).socket) {
       this.disconnectedCallback();
@@ -54,7 +54,7 @@ export abstract class ScreenElement extends HTMLElement implements Screen {
     return this.engine?.link ?? 'connecting';
   }
 
-  /** Whether a worker paints, or this page. */
+  /** Where pictures are painted: `worker` or `page`. */
   get paintsIn(): string {
     return this.engine?.paintsIn ?? '';
   }
@@ -81,7 +81,7 @@ export abstract class ScreenElement extends HTMLElement implements Screen {
     return this.engine?.pictures.get(camera);
   }
 
-  /** The pixels of a camera's picture as painted, without letterbox. */
+  /** The pixels of a camera's picture as painted, without the letterbox. */
   abstract readTile(camera: string): Promise<Pixels | undefined>;
   abstract changed(): void;
   abstract tick(): void;
@@ -89,13 +89,13 @@ export abstract class ScreenElement extends HTMLElement implements Screen {
   protected abstract joined(): void;
   protected abstract left(): void;
 
-  protected say(name: string, detail?: unknown): void {
+  protected emit(name: string, detail?: unknown): void {
     this.dispatchEvent(new CustomEvent(name, { detail, bubbles: true, composed: true }));
   }
 
   protected toggleFullscreen(): void {
     if (document.fullscreenElement) void document.exitFullscreen();
-    // Refused where the page does not allow it; the picture still fills the window.
+    // Rejected if the page does not allow full screen. The picture still fills the window.
     else this.requestFullscreen().catch(() => undefined);
   }
 }

@@ -1,5 +1,5 @@
-// The look of tiles and walls. A page can set the --ocelli-* properties; light and dark follow its color-scheme.
-// Over pictures the colours are the same in both: a picture is neither light nor dark.
+// The styles of tiles and walls. A page can set the --ocelli-* properties; light and dark follow its color-scheme.
+// Texts over pictures have the same colours in both schemes.
 
 const TILE = `
   :host {
@@ -20,7 +20,7 @@ const TILE = `
   .icon { inline-size: 1em; block-size: 1em; fill: currentColor; flex: none; }
   .tile { position: absolute; overflow: hidden; container: tile / size; }
   .tile[hidden] { display: none; }
-  .picture, .open, .veil { position: absolute; inset: 0; }
+  .picture, .open, .overlay { position: absolute; inset: 0; }
   .picture :is(img, canvas) { position: absolute; inset: 0; inline-size: 100%; block-size: 100%; object-fit: contain; background: var(--ground); display: block; }
   .picture img.empty { visibility: hidden; }
   .open { appearance: none; border: 0; padding: 0; margin: 0; background: none; cursor: pointer; inline-size: 100%; }
@@ -41,7 +41,7 @@ const TILE = `
   }
   .bar .icon { inline-size: 0.85em; block-size: 0.85em; color: var(--ink-soft); }
   .name { flex: 1 1 auto; overflow: hidden; text-overflow: ellipsis; font-weight: 600; }
-  /* The name alone gives way: half a number would be a wrong one. */
+  /* Only the name shrinks: a number that is cut off would be wrong. */
   .bar > :not(.name) { flex: none; }
   .label, .rate { color: var(--ink-soft); }
   .age { text-align: end; min-inline-size: 4.2em; }
@@ -56,15 +56,15 @@ const TILE = `
   [data-tone='live'] .bar .icon { color: var(--live); }
   [data-tone='live'] .label { display: none; }
   [data-tone='stale'] .bar .icon, [data-tone='stale'] .label { color: var(--bad); }
-  [data-tone='failed'] :is(.bar .icon, .label, .veil > .icon) { color: var(--bad); }
-  [data-tone='stalled'] :is(.bar .icon, .label, .veil > .icon) { color: var(--warn); }
+  [data-tone='failed'] :is(.bar .icon, .label, .overlay > .icon) { color: var(--bad); }
+  [data-tone='stalled'] :is(.bar .icon, .label, .overlay > .icon) { color: var(--warn); }
   [data-tone='frozen'] :is(.bar .icon, .label) { color: var(--cool); }
-  .veil {
-    --bar: 26px; /* no lower than the bar, which it must not reach into */
+  .overlay {
+    --bar: 26px; /* at least the height of the bar, which it must not overlap */
     display: flex; flex-direction: column; align-items: center; justify-content: center; gap: 0.35em;
     padding: 0.5em 1em calc(var(--bar) + 3px); text-align: center; background: rgb(12 15 19 / 0.82); pointer-events: none;
   }
-  .veil > .icon { inline-size: 1.7em; block-size: 1.7em; color: var(--ink-soft); }
+  .overlay > .icon { inline-size: 1.7em; block-size: 1.7em; color: var(--ink-soft); }
   .headline { font-weight: 600; font-size: 1.05em; }
   .reason {
     color: var(--ink-soft); max-inline-size: 44ch; overflow-wrap: anywhere; pointer-events: auto; cursor: pointer;
@@ -82,36 +82,36 @@ const TILE = `
     position: absolute; inset: 0.6em auto auto 0.6em; display: flex; align-items: center; gap: 0.4em; font-weight: 600;
     padding: 0.2em 0.6em; border-radius: 4px; background: #123a5c; color: #e6f3ff; pointer-events: none;
   }
-  .veil > .icon[data-icon='waiting'] { animation: turn 1.1s linear infinite; }
+  .overlay > .icon[data-icon='waiting'] { animation: turn 1.1s linear infinite; }
   @keyframes turn { to { rotate: 1turn; } }
   @media (prefers-reduced-motion: reduce) {
-    .veil > .icon[data-icon='waiting'] { animation-duration: 6s; animation-timing-function: steps(8); }
+    .overlay > .icon[data-icon='waiting'] { animation-duration: 6s; animation-timing-function: steps(8); }
   }
-  @container tile (max-width: 260px) { .bar { font-size: 12px; gap: 0.4em; } .veil { --bar: 24px; } }
+  @container tile (max-width: 260px) { .bar { font-size: 12px; gap: 0.4em; } .overlay { --bar: 24px; } }
   @container tile (max-width: 320px) { .codec { display: none; } }
   @container tile (max-width: 150px) { .rate { display: none; } }
   @container tile (max-width: 200px) {
     .label { display: none; }
     .bar { font-size: 11px; padding: 0.2em 0.4em; }
     .age { min-inline-size: 0; }
-    .veil { --bar: 20px; }
+    .overlay { --bar: 20px; }
     .reason { font-size: 11px; }
   }
-  @container tile (max-width: 130px) { .bar { font-size: 10px; padding: 0.1em 0.35em; } .veil { --bar: 16px; } }
-  /* The less room, the more of it is the reason's: first the sign goes, then the headline, then the button's word. */
+  @container tile (max-width: 130px) { .bar { font-size: 10px; padding: 0.1em 0.35em; } .overlay { --bar: 16px; } }
+  /* In small tiles the reason is kept longest: first the icon is hidden, then the headline, then the button's text. */
   @container tile (max-height: 220px) {
-    .veil { padding-block-start: 0.3em; gap: 0.25em; }
-    .veil > .icon { display: none; }
+    .overlay { padding-block-start: 0.3em; gap: 0.25em; }
+    .overlay > .icon { display: none; }
     .reason { -webkit-line-clamp: 2; }
     .retry { font-size: 12px; min-block-size: 24px; padding: 0 0.7em; margin-block-start: 0.15em; }
   }
   @container tile (max-height: 130px) {
-    .veil { padding: 0.2em 0.6em calc(var(--bar) + 2px); gap: 0.15em; }
+    .overlay { padding: 0.2em 0.6em calc(var(--bar) + 2px); gap: 0.15em; }
     .headline:has(+ .reason:not(:empty)) { display: none; }
     .badge { inset: 0.3em auto auto 0.3em; font-size: 11px; }
   }
   @container tile (max-height: 100px) {
-    .veil { flex-direction: row; gap: 0.4em; padding: 2px 5px var(--bar); }
+    .overlay { flex-direction: row; gap: 0.4em; padding: 2px 5px var(--bar); }
     .reason { font-size: 11px; line-height: 1.25; text-align: start; }
     .retry { flex: none; inline-size: 24px; padding: 0; margin: 0; justify-content: center; }
     .word { display: none; }
@@ -121,13 +121,13 @@ const TILE = `
     .reason { -webkit-line-clamp: 1; }
     .retry { inline-size: 20px; min-block-size: 20px; }
   }
-  @container tile (min-width: 900px) { .bar { font-size: 15px; padding: 0.5em 0.9em; } .veil { --bar: 36px; font-size: 15px; } }
+  @container tile (min-width: 900px) { .bar { font-size: 15px; padding: 0.5em 0.9em; } .overlay { --bar: 36px; font-size: 15px; } }
 `;
 
 const WALL = `
   :host { display: block; position: relative; inline-size: 100%; block-size: 100%; aspect-ratio: 16 / 9; overflow: hidden; }
-  .room { position: absolute; inset: 0; overflow: hidden auto; scrollbar-width: thin; overscroll-behavior: contain; }
-  .room.fits { overflow: hidden; }
+  .viewport { position: absolute; inset: 0; overflow: hidden auto; scrollbar-width: thin; overscroll-behavior: contain; }
+  .viewport.fits { overflow: hidden; }
   .content { position: relative; }
   canvas { position: absolute; inset-inline-start: 0; display: block; }
   .refusal { position: absolute; inset: 0; display: grid; place-items: center; overflow: auto; pointer-events: none; }
@@ -153,6 +153,6 @@ function sheet(css: string): CSSStyleSheet {
   return made;
 }
 
-/** Constructed sheets need no inline styles, which a page's policy may forbid. */
+/** Constructed style sheets, because a page's policy may forbid inline styles. */
 export const wallSheets = (): CSSStyleSheet[] => [sheet(TILE), sheet(WALL)];
 export const loneTileSheets = (): CSSStyleSheet[] => [sheet(TILE), sheet(LONE)];

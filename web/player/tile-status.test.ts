@@ -41,23 +41,23 @@ describe('tileStatus', () => {
     expect(tileStatus(seen({}))).toMatchObject({ tone: 'live', rate: '8 fps', age: '45 ms', headline: '' });
   });
 
-  test('an old picture is stale, in words too', () => {
+  test('an old picture is stale and labelled as such', () => {
     expect(tileStatus(seen({ age: 4_000 }))).toMatchObject({ tone: 'stale', label: 'Stale', stale: true });
     expect(tileStatus(seen({ age: 4_000, picture: { ...picture, interval: 1_000 } }))).toMatchObject({
       tone: 'live',
     });
   });
 
-  test('without a connection an old picture says why', () => {
+  test('an old picture without a connection is labelled "No connection"', () => {
     expect(tileStatus(seen({ age: 4_000, link: 'reconnecting' }))).toMatchObject({ label: 'No connection' });
   });
 
-  test('a failed camera has its reason and a way on, whatever picture is left', () => {
+  test('a failed camera shows its reason and a retry button, even with a picture left', () => {
     const status = tileStatus(seen({ camera: camera('failed', '401: wrong user or password') }));
     expect(status).toMatchObject({ tone: 'failed', reason: '401: wrong user or password', canRetry: true });
   });
 
-  test('starting, stalled and live are three different things', () => {
+  test('starting, waiting, stalled and live are distinct', () => {
     const starting = seen({ camera: camera('starting'), ...blank });
     expect(tileStatus(starting)).toMatchObject({ tone: 'waiting', label: 'Starting' });
     const away = seen({ camera: camera('idle'), ...blank });
@@ -69,12 +69,12 @@ describe('tileStatus', () => {
     expect(tileStatus(seen({ camera: camera('live') }))).toMatchObject({ tone: 'live' });
   });
 
-  test('frozen goes before all else and the age goes on', () => {
+  test('frozen takes precedence, and the age continues to count', () => {
     const status = tileStatus(seen({ frozen: true, age: 61_000, camera: camera('stalled') }));
     expect(status).toMatchObject({ tone: 'frozen', label: 'Frozen', age: '1 min', rate: '' });
   });
 
-  test('a frozen picture is never too old, with or without the socket', () => {
+  test('a frozen picture is never stale, with or without the socket', () => {
     expect(tileStatus(seen({ age: 61_000 })).stale).toBe(true);
     expect(tileStatus(seen({ age: 61_000, frozen: true })).stale).toBe(false);
     const without = { link: 'fallback', picture: undefined, fallback: 'snapshot' } as const;
@@ -85,7 +85,7 @@ describe('tileStatus', () => {
     });
   });
 
-  test('stopped and unknown', () => {
+  test('stopped, unknown and connecting cameras have a headline', () => {
     expect(tileStatus(seen({ stopped: true, ...blank }))).toMatchObject({
       tone: 'stopped',
       headline: 'Stopped',
@@ -99,7 +99,7 @@ describe('tileStatus', () => {
     });
   });
 
-  test('the fallback says what it is', () => {
+  test('the fallback is labelled with its mode', () => {
     const part = { link: 'fallback', picture: undefined } as const;
     expect(tileStatus(seen({ ...part, age: undefined, fallback: 'mjpeg' }))).toMatchObject({
       label: 'MJPEG',

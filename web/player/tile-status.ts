@@ -1,4 +1,4 @@
-// What a tile says of its camera: one calm answer from everything that is known. No DOM.
+// Derives a tile's status text from the camera's state, the link and the picture. No DOM.
 import type { Camera } from '../client/events.ts';
 import type { Link } from '../client/connection.ts';
 import { formatAge, formatRate, isStale } from './age.ts';
@@ -17,7 +17,7 @@ export interface Observed {
   readonly frozen: boolean;
   readonly stopped: boolean;
   readonly fallback: FallbackMode | undefined;
-  /** Whether the fallback has brought a picture yet. */
+  /** Whether the fallback has loaded a picture. */
   readonly fallbackShows: boolean;
 }
 
@@ -28,9 +28,9 @@ export interface TileStatus {
   readonly label: string;
   readonly rate: string;
   readonly age: string;
-  /** The age is beyond what the camera's pace explains, and nobody asked for that. */
+  /** Whether the picture is older than the camera's rate explains, and not frozen. */
   readonly stale: boolean;
-  /** Said large over the tile, where there is no picture to trust; empty otherwise. */
+  /** Shown large over the tile if there is no current picture; empty otherwise. */
   readonly headline: string;
   readonly reason: string;
   readonly canRetry: boolean;
@@ -40,7 +40,7 @@ export function tileStatus(seen: Observed): TileStatus {
   const { camera, picture, age } = seen;
   const state = camera?.state ?? 'idle';
   const stale = age !== undefined && isStale(age, picture?.interval ?? 0);
-  const said = {
+  const base = {
     rate: picture && !seen.frozen && !stale ? formatRate(picture.fps) : '',
     age: age === undefined ? '' : formatAge(age),
     stale,
@@ -48,16 +48,23 @@ export function tileStatus(seen: Observed): TileStatus {
     reason: '',
     canRetry: false,
   };
-  // It stands still because somebody wants it to: however old, nothing is wrong.
-  if (seen.frozen) return { ...said, stale: false, tone: 'frozen', icon: 'pause', label: 'Frozen' };
+  // A frozen picture is never stale, because the user froze it.
+  if (seen.frozen) return { ...base, stale: false, tone: 'frozen', icon: 'pause', label: 'Frozen' };
   if (!camera && seen.link === 'open') {
-    const reason = 'The hub knows no such camera, or you may not see it.';
-    return { ...said, tone: 'failed', icon: 'failed', label: 'Unknown', headline: 'No such camera', reason };
+    const reason = 'This camera does not exist, or you have no access to it. Check its name, or sign in.';
+    return {
+      ...base,
+      tone: 'failed',
+      icon: 'failed',
+      label: 'Unknown',
+      headline: 'Camera not found',
+      reason,
+    };
   }
   if (state === 'failed') {
-    const reason = camera?.reason ?? 'The camera gives no picture.';
+    const reason = camera?.reason ?? 'The camera sends no pictures.';
     return {
-      ...said,
+      ...base,
       tone: 'failed',
       icon: 'failed',
       label: 'Failed',
@@ -68,7 +75,7 @@ export function tileStatus(seen: Observed): TileStatus {
   }
   if (seen.stopped) {
     return {
-      ...said,
+      ...base,
       rate: '',
       tone: 'stopped',
       icon: 'stop',
@@ -77,36 +84,36 @@ export function tileStatus(seen: Observed): TileStatus {
     };
   }
   if (state === 'stalled') {
-    const reason = camera?.reason ?? 'Connected, but no new pictures come.';
-    return { ...said, tone: 'stalled', icon: 'stalled', label: 'Stalled', headline: 'Stalled', reason };
+    const reason = camera?.reason ?? 'The camera is connected but sends no new pictures.';
+    return { ...base, tone: 'stalled', icon: 'stalled', label: 'Stalled', headline: 'Stalled', reason };
   }
-  if (seen.fallback) return fallbackStatus(seen, said);
+  if (seen.fallback) return fallbackStatus(seen, base);
   if (!picture || age === undefined) {
     const waiting = (label: string, headline = label): TileStatus => ({
-      ...said,
+      ...base,
       tone: 'waiting',
       icon: 'waiting',
       label,
       headline,
     });
     if (seen.link !== 'open' && seen.link !== 'fallback') return waiting('Connecting');
-    // Somebody watches and the hub still does nothing: it is for the camera's device to connect.
+    // Idle although it is watched: the hub is waiting for the device to connect.
     if (seen.link === 'open' && state === 'idle') return waiting('Waiting', 'Waiting for pictures');
     return waiting('Starting');
   }
   if (stale) {
     const label = seen.link === 'open' ? 'Stale' : 'No connection';
-    return { ...said, tone: 'stale', icon: 'stale', label };
+    return { ...base, tone: 'stale', icon: 'stale', label };
   }
-  if (state === 'starting') return { ...said, tone: 'waiting', icon: 'waiting', label: 'Starting' };
-  return { ...said, tone: 'live', icon: 'live', label: 'Live' };
+  if (state === 'starting') return { ...base, tone: 'waiting', icon: 'waiting', label: 'Starting' };
+  return { ...base, tone: 'live', icon: 'live', label: 'Live' };
 }
 
-/** An MJPEG stream in an image does not tell how old it is; a snapshot at least when it came. */
-function fallbackStatus(seen: Observed, said: Omit<TileStatus, 'tone' | 'icon' | 'label'>): TileStatus {
+/** The status in the fallback. The age of an MJPEG stream is unknown; that of a snapshot counts from its arrival. */
+function fallbackStatus(seen: Observed, base: Omit<TileStatus, 'tone' | 'icon' | 'label'>): TileStatus {
   if (!seen.fallbackShows) {
-    return { ...said, tone: 'waiting', icon: 'waiting', label: 'Starting', headline: 'Starting' };
+    return { ...base, tone: 'waiting', icon: 'waiting', label: 'Starting', headline: 'Starting' };
   }
-  if (said.stale) return { ...said, tone: 'stale', icon: 'stale', label: 'Stale' };
-  return { ...said, tone: 'live', icon: 'live', label: seen.fallback === 'mjpeg' ? 'MJPEG' : 'Snapshot' };
+  if (base.stale) return { ...base, tone: 'stale', icon: 'stale', label: 'Stale' };
+  return { ...base, tone: 'live', icon: 'live', label: seen.fallback === 'mjpeg' ? 'MJPEG' : 'Snapshot' };
 }

@@ -1,27 +1,27 @@
-// The elements that lie over a camera's picture: its name, its state, its age, its buttons. The picture itself is
-// on a canvas below; only the MJPEG fallback puts an image here.
+// The elements over a camera's picture: its name, state, age and buttons. The picture itself is on a canvas below,
+// except in the fallback and for MPEG-1, which add an element here.
 import { createIcon, setIcon } from './icons.ts';
 import type { TileStatus } from './tile-status.ts';
 
 export interface TileActions {
   open(): void;
   retry(): void;
-  /** Asks for another codec; where there is no choice there is no button. */
+  /** Selects another codec. Without it there is no codec button. */
   codec?(): void;
 }
 
 export class TileView {
   readonly element = div('tile');
   readonly picture = div('picture');
-  /** What takes the focus for the camera. */
+  /** The button that takes the focus for the camera. */
   readonly button = document.createElement('button');
   readonly #name = span('name');
   readonly #label = span('label');
   readonly #rate = span('rate');
   readonly #age = span('age');
   readonly #icon = createIcon('waiting');
-  readonly #veil = div('veil');
-  readonly #veilIcon = createIcon('waiting');
+  readonly #overlay = div('overlay');
+  readonly #overlayIcon = createIcon('waiting');
   readonly #headline = span('headline');
   readonly #reason = span('reason');
   readonly #retry = document.createElement('button');
@@ -41,12 +41,12 @@ export class TileView {
     word.textContent = 'Retry';
     this.#retry.append(createIcon('retry'), word);
     this.#retry.addEventListener('click', () => actions.retry());
-    // It can be pointed at, because its title has what was cut off; the tile opens below it all the same.
+    // The reason takes pointer events, because its title has the full text. A click on it still opens the tile.
     this.#reason.addEventListener('click', () => actions.open());
     this.#badge.append(createIcon('pause'), 'Frozen');
     this.#badge.hidden = true;
-    this.#veil.hidden = true;
-    this.#veil.append(this.#veilIcon, this.#headline, this.#reason, this.#retry);
+    this.#overlay.hidden = true;
+    this.#overlay.append(this.#overlayIcon, this.#headline, this.#reason, this.#retry);
     const bar = div('bar');
     bar.append(this.#icon, this.#name, this.#label, this.#rate, this.#age);
     if (actions.codec) {
@@ -55,12 +55,12 @@ export class TileView {
       this.#codec.addEventListener('click', () => actions.codec?.());
       bar.append(this.#codec);
     }
-    this.element.append(this.picture, this.button, this.#veil, bar, this.#badge);
+    this.element.append(this.picture, this.button, this.#overlay, bar, this.#badge);
   }
 
   update(name: string, status: TileStatus): void {
     if (this.element.dataset['tone'] !== status.tone) this.element.dataset['tone'] = status.tone;
-    // State changes are in the name; the age is not, or a screen reader would never be silent.
+    // The accessible name includes the state but not the age, which a screen reader would announce all the time.
     this.#nameButtons(name, `${name}, ${status.label.toLowerCase()}`);
     write(this.#name, name);
     write(this.#label, status.label);
@@ -69,9 +69,9 @@ export class TileView {
     this.#age.classList.toggle('stale', status.stale);
     setIcon(this.#icon, status.icon);
     this.#badge.hidden = status.tone !== 'frozen';
-    this.#veil.hidden = status.headline === '';
+    this.#overlay.hidden = status.headline === '';
     if (status.headline !== '') {
-      setIcon(this.#veilIcon, status.icon);
+      setIcon(this.#overlayIcon, status.icon);
       write(this.#headline, status.headline);
       write(this.#reason, status.reason);
       if (this.#reason.title !== status.reason) this.#reason.title = status.reason;
@@ -79,18 +79,18 @@ export class TileView {
     this.#retry.hidden = !status.canRetry;
   }
 
-  /** Which codec is shown, and whose choice that is: `auto` if the tile's own. */
+  /** Shows the codec and why it was chosen; `auto` if the tile chose it. */
   showCodec(label: string, whose: string, auto: boolean): void {
     const text = auto ? `${label} · auto` : label;
     write(this.#codec, text);
-    // Whoever says what they read must be understood: the name begins with it.
-    const title = `${text}, ${whose}. Press for another choice.`;
+    // The accessible name starts with the visible text, so that voice control finds the button.
+    const title = `${text}, ${whose}. Press to change.`;
     if (this.#codec.title === title) return;
     this.#codec.title = title;
     this.#codec.setAttribute('aria-label', title);
   }
 
-  /** For a tile out of sight: what it shows is nobody's concern, but it can be reached by its name. */
+  /** Updates only the name, for a tile out of view, which assistive technology can still reach. */
   rename(name: string): void {
     write(this.#name, name);
     this.#nameButtons(name, name);
@@ -104,7 +104,7 @@ export class TileView {
   }
 }
 
-/** Writing what is there already would still cost a layout. */
+/** Sets the text only if it changed, because setting the same text would still cause a layout. */
 function write(element: HTMLElement, text: string): void {
   if (element.textContent !== text) element.textContent = text;
 }

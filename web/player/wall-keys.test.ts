@@ -9,7 +9,7 @@ const press = (key: string, more = {}): Parameters<typeof wallKey>[0] => ({
   ...more,
 });
 
-test('keys mean what the help says, and the browser keeps the rest', () => {
+test('the documented keys are handled, and all others are left to the browser', () => {
   expect(wallKey(press('ArrowLeft'), false, false)).toBe('left');
   expect(wallKey(press(' '), false, false)).toBe('freeze');
   expect(wallKey(press('f'), false, false)).toBe('fullscreen');
@@ -21,7 +21,7 @@ test('keys mean what the help says, and the browser keeps the rest', () => {
   expect(wallKey(press('toString'), false, false)).toBeUndefined();
 });
 
-test('arrows move in the grid and stop at its edges', () => {
+test('arrow keys move in the grid and stop at its edges', () => {
   const ids = ['a', 'b', 'c', 'd', 'e'];
   expect(nextCamera(ids, undefined, 'right', 2, false)).toBe('a');
   expect(nextCamera(ids, 'a', 'right', 2, false)).toBe('b');
@@ -32,7 +32,7 @@ test('arrows move in the grid and stop at its edges', () => {
   expect(nextCamera([], undefined, 'right', 2, false)).toBeUndefined();
 });
 
-test('alone, the cameras are a ring', () => {
+test('with one camera shown, next and previous wrap around', () => {
   const ids = ['a', 'b', 'c'];
   expect(nextCamera(ids, 'c', 'right', 2, true)).toBe('a');
   expect(nextCamera(ids, 'a', 'left', 2, true)).toBe('c');

@@ -1,4 +1,4 @@
-// What keys mean on a wall. No DOM beyond the event: which camera comes next is arithmetic.
+// Maps keys to actions on a wall, and finds the next camera. It uses no DOM except the event.
 
 export type Direction = 'left' | 'right' | 'up' | 'down' | 'first' | 'last';
 export type WallKey = Direction | 'close' | 'freeze' | 'fullscreen';
@@ -22,7 +22,10 @@ interface Pressed {
   readonly metaKey: boolean;
 }
 
-/** `undefined` leaves the key to the browser. On a tile's own button, Space presses that. */
+/**
+ * Returns the action of a key, or `undefined` to leave it to the browser. On a tile's button, Space presses the
+ * button.
+ */
 export function wallKey(event: Pressed, solo: boolean, onButton: boolean): WallKey | undefined {
   if (event.ctrlKey || event.altKey || event.metaKey) return undefined;
   if (event.key === 'Escape') return solo ? 'close' : undefined;
@@ -30,7 +33,10 @@ export function wallKey(event: Pressed, solo: boolean, onButton: boolean): WallK
   return KEYS.get(event.key);
 }
 
-/** Alone, a camera has a next and a previous one, in a ring; in the grid the arrows stop at its edges. */
+/**
+ * Returns the camera that a direction leads to. With one camera shown it wraps around; in the grid it stops at the
+ * edges.
+ */
 export function nextCamera(
   ids: readonly string[],
   from: string | undefined,

@@ -1,4 +1,4 @@
-// The canvases of a wall: one when everything fits, a few that take turns when it scrolls (see `bands`).
+// The canvases of a wall: one if everything fits, a few that are reused in turn if it scrolls (see `bands`).
 import type { Engine } from './engine.ts';
 import type { Band, Rect } from './grid.ts';
 import type { Placement } from './messages.ts';
@@ -29,7 +29,7 @@ export class WallSurfaces {
     return this.#surfaceOf.get(camera);
   }
 
-  /** `tiles` in CSS pixels of the scrolled content, `width` its width. */
+  /** Arranges the canvases. `tiles` are in CSS pixels of the scrolled content, and `width` is its width. */
   arrange(tiles: readonly Placed[], bandList: readonly Band[], width: number): void {
     const scale = window.devicePixelRatio || 1;
     const last = JSON.stringify([tiles, bandList, width, scale]);
@@ -67,7 +67,7 @@ export class WallSurfaces {
     let owned = this.#owned.get(slot);
     if (!owned) {
       const canvas = document.createElement('canvas');
-      // The tiles above it say what it shows.
+      // Hidden from screen readers: the tiles above it have the names.
       canvas.setAttribute('aria-hidden', 'true');
       this.#parent.prepend(canvas);
       owned = { canvas, surface: this.#engine.addSurface(canvas) };
@@ -84,7 +84,7 @@ function toDevice(tile: Placed, top: number, scale: number): Placement {
     camera: tile.camera,
     x,
     y,
-    // From the rounded far edge, so that neighbours neither overlap nor part.
+    // The size is computed from the rounded far edge, so that neighbours neither overlap nor leave a gap.
     width: Math.round((tile.x + tile.width) * scale) - x,
     height: Math.round((tile.y - top + tile.height) * scale) - y,
   };

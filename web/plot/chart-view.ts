@@ -1,5 +1,5 @@
 // The chart of a plot: creates the uPlot instance for the shown series, redraws it with the selected x range, and
-// reports the cursor. It knows no hub.
+// reports the cursor. It does not access the hub.
 import uPlot from 'uplot';
 import { scaleOf, scalesAndAxes, strokeLine, type ChartStyle } from './chart.ts';
 import { visible } from './draw-line.ts';
@@ -25,7 +25,7 @@ export class ChartView {
   readonly #listener: ChartViewListener;
   readonly #resize: ResizeObserver;
   #plot: uPlot | undefined;
-  /** What the plot was made with. */
+  /** The style of the current uPlot instance. */
   #style: ChartStyle | undefined;
   #series: readonly PlotSeries[] = [];
   #range: Range | undefined;
@@ -78,7 +78,7 @@ export class ChartView {
     this.#plot = undefined;
   }
 
-  /** Recreates the chart for these series; without any there is no chart. */
+  /** Recreates the chart for these series, or removes it if there are none. */
   make(series: readonly PlotSeries[], style: ChartStyle): void {
     this.#plot?.destroy();
     this.#plot = undefined;
@@ -114,7 +114,7 @@ export class ChartView {
     this.#listener.shown();
   }
 
-  /** The y values that are drawn of a series. */
+  /** Returns the drawn y values of a series. */
   drawnValues(name: string): number[] {
     const index = this.#series.findIndex((series) => series.name === name);
     if (index < 0 || !this.#plot) return [];
@@ -172,7 +172,7 @@ export class ChartView {
     return { width: Math.max(80, clientWidth), height: Math.max(80, clientHeight) };
   }
 
-  /** The lowest and the highest y of each scale within the range. */
+  /** Returns the lowest and the highest y of each scale within the range. */
   #heights(range: Range, style: ChartStyle): Map<string, [number, number]> {
     const scales = new Map<string, [number, number]>();
     for (const series of this.#series) {

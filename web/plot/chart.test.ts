@@ -17,7 +17,7 @@ const part = (id: number, unit?: string): SeriesPart => ({
   points: [[1.7e12, 1]],
 });
 
-it('series of one unit share a scale, others and those with own scales do not', () => {
+it('series of the same unit share a scale, unless each has its own', () => {
   const set = new SeriesSet();
   set.take([part(1, '°C'), part(2, '°C'), part(3, 'kbit/s'), part(4)], true);
   const series = set.all();
@@ -29,13 +29,13 @@ it('series of one unit share a scale, others and those with own scales do not', 
   expect(first).not.toBe(third);
   const own = scalesAndAxes(series, { ...STYLE, ownScales: true }, 1200);
   expect(Object.keys(own.scales)).toHaveLength(1 + 4);
-  // A phone has room for one axis beside the one below.
+  // A narrow chart has one y axis.
   expect(scalesAndAxes(series, STYLE, 390).axes).toHaveLength(2);
 });
 
-it('no two series of a plot look the same, whatever their numbers are', () => {
+it('all series of a plot look different, whatever their ids are', () => {
   const set = new SeriesSet();
-  // Numbers of series that would have met in a palette of ten.
+  // These ids are equal modulo 10, the size of the palette.
   set.take(
     [1, 11, 21, 31].map((id) => part(id)),
     true,

@@ -1,4 +1,4 @@
-// What uPlot is told of a chart: which scales and axes there are, and how a line is drawn.
+// The scales and axes of a chart for uPlot, and the drawing of a line.
 import type uPlot from 'uplot';
 import { along, drawByColumns, drawInOrder, visible } from './draw-line.ts';
 import { isDashed, lineColour } from './plot-styles.ts';
@@ -10,17 +10,17 @@ export interface ChartStyle {
   readonly ink: string;
   readonly dark: boolean;
   readonly log: boolean;
-  /** A scale for each series; else series of one unit share one. */
+  /** Whether each series has its own scale. Otherwise series of the same unit share one. */
   readonly ownScales: boolean;
   readonly xy: boolean;
 }
 
 const LOGARITHMIC = { distr: 3 } as unknown as uPlot.Scale;
-/** More axes leave no room for lines; the legend has their values. */
+/** The most y axes. More would leave no space for the lines; the legend shows the values. */
 const MOST_AXES = 3;
-/** A chart that is narrower, in CSS pixels, has one. */
+/** A chart narrower than this, in CSS pixels, has one y axis. */
 const NARROW = 520;
-// uPlot's names of the sides are no values.
+// uPlot's enum of sides is not available at run time.
 const LEFT = { side: 3 } as unknown as uPlot.Axis;
 const RIGHT = { side: 1 } as unknown as uPlot.Axis;
 const DASH: readonly number[] = [7, 4];
@@ -62,7 +62,7 @@ export function scalesAndAxes(
   return { scales, axes };
 }
 
-/** Draws a series' line into the chart. `range` is what of x is shown. */
+/** Draws the line of a series. `range` is the shown x range. */
 export function strokeLine(
   plot: uPlot,
   series: PlotSeries,
@@ -74,7 +74,7 @@ export function strokeLine(
   const { min: left = 0, max: right = 1 } = plot.scales['x'] ?? {};
   const { min: bottom = 0, max: top = 1 } = plot.scales[scaleOf(series, style)] ?? {};
   const height = (value: number): number => (log ? Math.log10(value) : value);
-  // uPlot's own way to a place costs a call for each sample.
+  // uPlot's own conversion costs a call per sample.
   const [xOffset, xScale] = along(left, bbox.left, right, bbox.left + bbox.width);
   const [yOffset, yScale] = along(height(bottom), bbox.top + bbox.height, height(top), bbox.top);
   const place = { xOffset, xScale, yOffset, yScale, log };
@@ -86,14 +86,14 @@ export function strokeLine(
   ctx.strokeStyle = lineColour(series.slot, dark);
   const { min, max } = range ?? { min: -Infinity, max: Infinity };
   const [from, to] = series.timed ? visible(series.samples, min, max) : [0, series.samples.length];
-  // Where a line goes up and down in every column a wide or dashed one costs many times as much, and looks the same.
+  // With more samples than pixel columns, a wide or dashed line costs many times as much and looks the same.
   const dense = to - from > bbox.width;
   ctx.lineWidth = dense ? 1 : 1.5 * devicePixelRatio;
   ctx.lineJoin = dense ? 'bevel' : 'round';
   if (!dense && isDashed(series.slot)) ctx.setLineDash(DASH.map((length) => length * devicePixelRatio));
   if (series.timed) {
     const corners = drawByColumns(series.samples, from, to, place, ctx);
-    // A lone sample makes no line.
+    // A single sample is drawn as a dot.
     if (corners === 1) {
       const at = Math.max(from, to - 1);
       const y = height(series.samples.y(at));

@@ -1,4 +1,4 @@
-// A moment as one reads it off a clock, to the millisecond.
+// Formats times of day to the millisecond, and clock offsets.
 const FORMAT = new Intl.DateTimeFormat(undefined, {
   hour: '2-digit',
   hourCycle: 'h23',
@@ -7,11 +7,11 @@ const FORMAT = new Intl.DateTimeFormat(undefined, {
   fractionalSecondDigits: 3,
 });
 
-/** `time` in ms since the Unix epoch. */
+/** Formats a time of day; `time` is in ms since the Unix epoch. */
 export const clockTime = (time: number): string => FORMAT.format(time);
 
-/** How far a clock is off, in words. Whoever sends late looks like one whose clock is behind. */
-export function clockWords(offset: number): string {
+/** Describes a clock offset in ms. A source that sends late looks like one with a slow clock. */
+export function clockText(offset: number): string {
   const size = Math.abs(offset) / 1000;
   const amount =
     size < 120

@@ -23,7 +23,7 @@ function series(ys: readonly number[]): Samples {
 }
 
 describe('a line', () => {
-  it('of a million samples has as many corners as there are columns, and every extreme', () => {
+  it('of many samples has a few points per pixel column, including every extreme', () => {
     const ys = Array.from({ length: 100_000 }, (_, index) => (index === 54_321 ? 1000 : index % 7));
     const samples = series(ys);
     const pen = new Pen();
@@ -34,7 +34,7 @@ describe('a line', () => {
     expect(pen.breaks).toBe(1);
   });
 
-  it('has each of few samples', () => {
+  it('of few samples has every sample', () => {
     const pen = new Pen();
     drawByColumns(series([1, 5, 2]), 0, 3, place(10), pen);
     expect(pen.corners).toEqual([
@@ -44,7 +44,7 @@ describe('a line', () => {
     ]);
   });
 
-  it('is broken where a value has no place', () => {
+  it('is interrupted at values that a log scale cannot show', () => {
     const shown = place(10, true);
     for (const draw of [
       (pen: Pen) => drawByColumns(series([1, 0, 10, 100]), 0, 4, shown, pen),
@@ -61,13 +61,13 @@ describe('a line', () => {
     }
   });
 
-  it('is where its axes say', () => {
+  it('is mapped to the axes', () => {
     const [offset, scale] = along(100, 10, 200, 60);
     expect([offset + scale * 100, offset + scale * 200]).toEqual([10, 60]);
     expect(along(5, 7, 5, 7)).toEqual([7, 0]);
   });
 
-  it('begins and ends one sample beyond what is shown', () => {
+  it('starts and ends one sample beyond the shown range', () => {
     const samples = series([0, 1, 2, 3, 4, 5, 6]);
     expect(visible(samples, 2, 4)).toEqual([1, 6]);
     expect(visible(samples, -9, 99)).toEqual([0, 7]);

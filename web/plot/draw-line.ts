@@ -1,14 +1,14 @@
-// Draws one series' line. Of samples that fall on one column of pixels only the first, the least, the greatest and
-// the last matter: the picture is the same, and a million samples cost no more than the columns.
+// Draws the line of one series. For each pixel column it uses only the first, lowest, highest and last sample: the
+// result looks the same, and the cost of a million samples is limited by the number of columns.
 import type { Samples } from './samples.ts';
 
-/** Where values are on the canvas: `offset + scale * value`, of y's logarithm on a log scale. */
-export interface Place {
+/** The mapping from values to canvas positions: `offset + scale * value`. On a log scale, y is its logarithm. */
+export interface Mapping {
   readonly xOffset: number;
   readonly xScale: number;
   readonly yOffset: number;
   readonly yScale: number;
-  /** A log scale has no place for what is not above 0. */
+  /** A log scale cannot show values of 0 or less. */
   readonly log: boolean;
 }
 
@@ -17,13 +17,13 @@ export interface Lines {
   lineTo(x: number, y: number): void;
 }
 
-/** The place of an axis on which two values are known. */
+/** Returns offset and scale of an axis from the positions of two values. */
 export function along(value: number, at: number, other: number, otherAt: number): [number, number] {
   const scale = other === value ? 0 : (otherAt - at) / (other - value);
   return [at - scale * value, scale];
 }
 
-/** From which to which sample to draw: those in the range, and one beyond on either side. */
+/** Returns the range of samples to draw: those in the x range, and one beyond on either side. */
 export function visible(samples: Samples, min: number, max: number): [number, number] {
   const first = Math.max(0, samples.from(min) - 1);
   let last = samples.from(max);
@@ -31,12 +31,12 @@ export function visible(samples: Samples, min: number, max: number): [number, nu
   return [first, Math.min(samples.length, last + 1)];
 }
 
-/** A line through samples in the order of their x. Returns how many corners it has. */
+/** Draws samples sorted by x. Returns the number of points drawn. */
 export function drawByColumns(
   samples: Samples,
   from: number,
   to: number,
-  place: Place,
+  place: Mapping,
   lines: Lines,
 ): number {
   const { xs, ys } = samples.columns();
@@ -88,8 +88,8 @@ export function drawByColumns(
   return corners;
 }
 
-/** A line through samples in the order in which they came. */
-export function drawInOrder(samples: Samples, place: Place, lines: Lines): number {
+/** Draws samples in order of arrival. Returns the number of points drawn. */
+export function drawInOrder(samples: Samples, place: Mapping, lines: Lines): number {
   const { xs, ys } = samples.columns();
   let begun = false;
   let corners = 0;

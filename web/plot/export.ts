@@ -1,8 +1,8 @@
-// What a plot shows as a file: numbers for a spreadsheet.
+// Exports the shown samples as a CSV file for spreadsheets.
 import type { PlotSeries } from './series-set.ts';
 import type { Range } from './window.ts';
 
-/** The samples of these series in the range, a line for each: series, unit, x, the time it means, y. */
+/** Returns the samples in the range as CSV, one per line: series, unit, x, x as an ISO time, y. */
 export function toCsv(series: readonly PlotSeries[], range: Range): string {
   const lines = ['series,unit,x,time,y'];
   for (const { name, unit, samples, timed } of series) {
@@ -18,14 +18,14 @@ export function toCsv(series: readonly PlotSeries[], range: Range): string {
 }
 
 /**
- * A spreadsheet takes a cell that begins so for a formula: what OWASP lists, the full-width
- * forms and blanks before them included.
+ * The beginnings of cells that spreadsheets treat as formulas, as listed by OWASP, including full-width forms and leading
+ * blanks.
  */
 const FORMULA = /^\s*[=+\-@\uFF1D\uFF0B\uFF0D\uFF20]|^[\t\r\n]/;
-/** A cell with one of these is quoted: any of the separators that spreadsheets split at. */
+/** A cell that matches is quoted. Includes every separator that spreadsheets use. */
 const SPECIAL = /[",;|\t\r\n']|^\s|\s$/;
 
-/** A text as one cell that is no formula, whatever separator the spreadsheet goes by. */
+/** Returns text as one cell that is not a formula, for any separator. */
 function quoted(text: string): string {
   const safe = FORMULA.test(text) ? `'${text}` : text;
   return SPECIAL.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
@@ -37,6 +37,6 @@ export function save(name: string, content: Blob): void {
   link.href = address;
   link.download = name;
   link.click();
-  // The download has its own hold on it by then.
+  // The download has started by then.
   setTimeout(() => URL.revokeObjectURL(address), 10_000);
 }

@@ -1,8 +1,8 @@
 // A plot's connection to its hub: opens it for the wanted series, requests the next batch after each redraw, and sends
 // changes of series. It draws nothing.
 import type { HubAddress } from '../client/hub-address.ts';
-import { gathered } from '../client/gathered.ts';
-import { browserWorld } from '../client/world.ts';
+import { coalesced } from '../client/coalesced.ts';
+import { browserPlatform } from '../client/browser-platform.ts';
 import { SeriesConnection, type SeriesLink } from './series-connection.ts';
 import type { SeriesPart } from './series-message.ts';
 
@@ -12,7 +12,7 @@ const FRAME = 33;
 export interface FeedListener {
   /** The hub and the series to connect to; `undefined` while the plot is not in a document. */
   wanted(): { hub: HubAddress; names: readonly string[] } | undefined;
-  message(parts: SeriesPart[], anew: boolean): void;
+  message(parts: SeriesPart[], isHistory: boolean): void;
   linkChanged(): void;
 }
 
@@ -23,14 +23,14 @@ export class Feed {
   #batches: number[] = [];
   #paused = false;
   #waitsForDraw = false;
-  #askTimer: ReturnType<typeof setTimeout> | undefined;
+  #requestTimer: ReturnType<typeof setTimeout> | undefined;
   #drawnAt = 0;
 
   constructor(listener: FeedListener) {
     this.#listener = listener;
   }
 
-  /** How many samples each message brought, the history first. */
+  /** The number of samples in each message, starting with the history. */
   get batches(): readonly number[] {
     return this.#batches;
   }
@@ -40,13 +40,13 @@ export class Feed {
     this.#paused = paused;
   }
 
-  /** Attributes and names arrive one by one: a socket for each would be dropped before it is open. */
-  readonly connectSoon = gathered(() => this.#connect());
+  /** Coalesced, because attributes and names are set one by one. */
+  readonly connectSoon = coalesced(() => this.#connect());
 
   close(): void {
     this.#connection?.close();
     this.#connection = undefined;
-    clearTimeout(this.#askTimer);
+    clearTimeout(this.#requestTimer);
   }
 
   /** Everything received so far has been drawn. Only then is the next batch requested. */
@@ -54,9 +54,9 @@ export class Feed {
     if (this.#waitsForDraw) {
       this.#waitsForDraw = false;
       const wait = Math.max(0, FRAME - (now - this.#drawnAt));
-      this.#askTimer = setTimeout(() => {
+      this.#requestTimer = setTimeout(() => {
         if (this.#paused) this.#waitsForDraw = true;
-        else this.#connection?.ask();
+        else this.#connection?.requestNext();
       }, wait);
     }
     this.#drawnAt = now;
@@ -66,8 +66,8 @@ export class Feed {
     const wanted = this.#listener.wanted();
     if (!wanted) return;
     this.#connection?.close();
-    this.#connection = new SeriesConnection(wanted.hub.series(wanted.names), browserWorld, {
-      message: (parts, anew) => this.#message(parts, anew),
+    this.#connection = new SeriesConnection(wanted.hub.series(wanted.names), browserPlatform, {
+      message: (parts, isHistory) => this.#message(parts, isHistory),
       link: (link) => {
         this.link = link;
         this.#listener.linkChanged();
@@ -75,10 +75,10 @@ export class Feed {
     });
   }
 
-  #message(parts: SeriesPart[], anew: boolean): void {
+  #message(parts: SeriesPart[], isHistory: boolean): void {
     this.#batches.push(parts.reduce((sum, part) => sum + part.points.length, 0));
     if (this.#batches.length > 10_000) this.#batches.splice(0, 5_000);
-    this.#listener.message(parts, anew);
+    this.#listener.message(parts, isHistory);
     this.#waitsForDraw = true;
   }
 }
@@ -98,9 +98,11 @@ export async function changeSeries(
         ? {}
         : { headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) }),
     });
-    const said = answer.ok ? '' : ((await answer.json()) as { message?: string }).message;
-    return said ?? `The hub answered ${answer.status}.`;
+    const message = answer.ok ? '' : ((await answer.json()) as { message?: string }).message;
+    return (
+      message ?? `The hub refused the change with status ${answer.status}. Reload the page and try again.`
+    );
   } catch {
-    return 'The hub can’t be reached.';
+    return 'The hub cannot be reached. Check that it is running, then try again.';
   }
 }

@@ -1,6 +1,6 @@
-// A sample's value in words.
+// Formats values of samples.
 
-/** A value as it is read at a glance: six significant digits, no more. */
+/** Formats a value with at most six significant digits, and its unit. */
 export function formatValue(value: number, unit: string | undefined): string {
   const size = Math.abs(value);
   const short =

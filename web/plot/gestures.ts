@@ -1,11 +1,11 @@
-// What a wheel, a finger and a double click mean on a plot. A mouse's drag selects, which uPlot does itself.
+// Zooms and pans a plot with wheel, touch and double click. uPlot handles a mouse drag, which selects a range.
 
 export interface Gestures {
-  /** Shows `factor` times as much, around this place on the screen. */
+  /** Multiplies the shown range by `factor`, around this position on the screen. */
   zoom(factor: number, clientX: number): void;
-  /** Moves by so many pixels, to the right towards what is newer. */
+  /** Moves by a number of pixels; positive towards newer samples. */
   pan(pixels: number): void;
-  /** Back to the newest. */
+  /** Returns to the newest samples. */
   back(): void;
 }
 
@@ -22,7 +22,7 @@ export function watchGestures(element: HTMLElement, gestures: Gestures): void {
   );
   element.addEventListener('dblclick', () => gestures.back());
 
-  // One finger moves, two zoom; a mouse moves with shift.
+  // One finger pans, two zoom; a mouse pans with Shift.
   const held = new Map<number, number>();
   const spread = (): number => {
     const [one = 0, other = 0] = [...held.values()];
@@ -35,7 +35,7 @@ export function watchGestures(element: HTMLElement, gestures: Gestures): void {
   element.addEventListener(
     'mousedown',
     (event) => {
-      // Or it would select as well.
+      // Otherwise uPlot would select a range as well.
       if (event.shiftKey) event.stopPropagation();
     },
     { capture: true },

@@ -1,6 +1,5 @@
-// The list below a plot: each series with its colour, its newest value or the one under the cursor, and what may be
-// done with it.
-import { clockWords } from './clock-time.ts';
+// The legend below a plot: each series with its colour, its newest value or the one under the cursor, and its actions.
+import { clockText } from './clock-time.ts';
 import { formatValue } from './format-value.ts';
 import { isDashed } from './plot-styles.ts';
 import type { PlotSeries } from './series-set.ts';
@@ -25,7 +24,7 @@ export interface May {
 interface Row {
   readonly value: HTMLElement;
   readonly missed: HTMLElement;
-  /** That the source's clock is off. */
+  /** Shows that the source's clock is off. */
   readonly clock: HTMLElement;
   readonly series: PlotSeries;
 }
@@ -34,7 +33,7 @@ export class Legend {
   readonly element = document.createElement('ul');
   readonly #actions: LegendActions;
   #rows: Row[] = [];
-  /** A row in which somebody types is left alone. */
+  /** The series whose row is being edited; the list is not updated meanwhile. */
   #editing: number | undefined;
   #late: { rows: readonly LegendRow[]; may: May } | undefined;
 
@@ -53,7 +52,7 @@ export class Legend {
     this.element.replaceChildren(...rows.map((row) => this.#row(row, may)));
   }
 
-  /** Shows each series' value at this x, or the newest. */
+  /** Shows the value of each series at this x, or the newest one. */
   update(at: number | undefined): void {
     for (const { value, missed, clock, series } of this.#rows) {
       const { samples, unit } = series;
@@ -62,7 +61,7 @@ export class Legend {
       if (value.textContent !== text) value.textContent = text;
       missed.hidden = series.missed === 0;
       if (series.missed > 0) missed.textContent = `${series.missed} missed`;
-      const off = series.clockOffset === undefined ? '' : clockWords(series.clockOffset);
+      const off = series.clockOffset === undefined ? '' : clockText(series.clockOffset);
       if (clock.textContent !== off) clock.textContent = off;
       clock.hidden = off === '';
     }
@@ -84,8 +83,8 @@ export class Legend {
     name.title = series.name;
     label.append(box, swatch, name);
     const [value, missed, clock] = [span('value'), span('missed'), span('clock')];
-    missed.title = 'Samples that fell off the history before they were asked for';
-    clock.title = 'How far the newest sample’s time is from when the hub got it';
+    missed.title = 'Samples that the hub discarded before this page received them';
+    clock.title = 'The difference between the newest sample’s time and the hub’s clock when it arrived';
     missed.hidden = clock.hidden = true;
     row.append(label, value, clock, missed);
     if (may.write) row.append(button('✎', `Rename ${series.name}`, () => this.#rename(row, series)));
@@ -99,7 +98,7 @@ export class Legend {
     input.type = 'text';
     input.value = series.name;
     input.maxLength = 255;
-    input.setAttribute('aria-label', `New name of ${series.name}`);
+    input.setAttribute('aria-label', `New name for ${series.name}`);
     const done = (save: boolean): void => {
       const name = input.value;
       this.#endEditing();
@@ -113,7 +112,7 @@ export class Legend {
     });
     this.#edit(row, series, [
       input,
-      button('Save', `Save the name`, () => done(true)),
+      button('Save', 'Save the name', () => done(true)),
       button('Cancel', 'Cancel', () => done(false)),
     ]);
     input.select();
@@ -124,9 +123,9 @@ export class Legend {
       this.#endEditing();
       this.#actions.remove(series.id);
     });
-    const keep = button('Keep', `Keep ${series.name}`, () => this.#endEditing());
-    this.#edit(row, series, [span('name', `Delete ${series.name} with all its samples?`), remove, keep]);
-    keep.focus();
+    const cancel = button('Cancel', `Do not delete ${series.name}`, () => this.#endEditing());
+    this.#edit(row, series, [span('name', `Delete ${series.name} with all its samples?`), remove, cancel]);
+    cancel.focus();
   }
 
   #edit(row: HTMLElement, series: PlotSeries, parts: HTMLElement[]): void {

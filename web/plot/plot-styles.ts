@@ -1,4 +1,4 @@
-// The look of <series-plot>. A page can set the --ocelli-* properties; light and dark follow its color-scheme.
+// The styles of <series-plot>. A page can set the --ocelli-* properties; light and dark follow its color-scheme.
 import uplotCss from 'uplot/dist/uPlot.min.css?inline';
 
 const LOOK = `
@@ -63,7 +63,7 @@ export function plotSheets(): CSSStyleSheet[] {
   return sheets;
 }
 
-/** Lines that differ from each other in light and dark, and for most who see colours otherwise. */
+/** Line colours that are distinct in light and dark, and for most forms of colour blindness. */
 const LIGHT = [
   '#0a5bc4',
   '#c2410c',
@@ -89,12 +89,12 @@ const DARK = [
   '#b8c0cc',
 ];
 
-/** The colour of the series at this place among them. */
+/** Returns the colour of a slot. */
 export const lineColour = (slot: number, dark: boolean): string => {
   const colours = dark ? DARK : LIGHT;
   return colours[slot % colours.length] ?? '#888888';
 };
 
-/** Whether a series has a colour that another has too: its line is dashed, as far as one can see it. */
+/** Whether the line of a slot is dashed, because its colour is used a second time. */
 export const isDashed = (slot: number): boolean =>
   slot >= LIGHT.length && slot % (2 * LIGHT.length) >= LIGHT.length;

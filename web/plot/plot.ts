@@ -3,7 +3,7 @@
 //   <series-plot series="temp" style="height: 300px"></series-plot>
 import { SeriesPlot } from './series-plot.ts';
 
-// A page may load this script twice; a name can be defined once.
+// A page may load this script twice, but a name can be defined only once.
 if (!customElements.get('series-plot')) customElements.define('series-plot', SeriesPlot);
 
 export { SeriesPlot };

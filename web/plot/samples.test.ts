@@ -8,7 +8,7 @@ const filled = (sorted: boolean, points: readonly (readonly [number, number])[])
 };
 
 describe('samples', () => {
-  it('of a time series are in the order of their times, however they came', () => {
+  it('of a time series are sorted by time', () => {
     const samples = filled(true, [
       [1, 10],
       [3, 30],
@@ -20,7 +20,7 @@ describe('samples', () => {
     expect([...samples.columns().ys]).toEqual([0, 10, 20, 30, 31]);
   });
 
-  it('of others are in the order in which they came', () => {
+  it('of other series keep their order of arrival', () => {
     const samples = filled(false, [
       [3, 1],
       [1, 2],
@@ -30,7 +30,7 @@ describe('samples', () => {
     expect(samples.nearest(1.1)).toBe(1);
   });
 
-  it('finds the nearest', () => {
+  it('are found by the nearest x', () => {
     const samples = filled(true, [
       [0, 0],
       [10, 1],
@@ -40,7 +40,7 @@ describe('samples', () => {
     expect(new Samples(true).nearest(1)).toBeUndefined();
   });
 
-  it('loses its oldest part, and nothing else, when there is too much', () => {
+  it('lose only the oldest part when there are too many', () => {
     const samples = new Samples(true);
     const total = HELD + 5;
     for (let next = 0; next < total; next += 1000)

@@ -1,7 +1,7 @@
-// One series' samples in the browser: two columns that grow, and lose their oldest part when they are long. Samples
-// of a time series are kept in the order of their times, whatever order they came in.
+// The samples of one series in the browser: two growing columns that drop their oldest part when they are full.
+// Samples of a time series are sorted by time.
 
-/** So many samples of a series are held; when there are more, the oldest quarter goes. */
+/** The maximum number of samples per series. If it is exceeded, the oldest quarter is dropped. */
 export const HELD = 200_000;
 const FIRST_ROOM = 256;
 
@@ -12,7 +12,7 @@ export class Samples {
   #end = 0;
   readonly #sorted: boolean;
 
-  /** `sorted`: their x are times. */
+  /** `sorted` keeps the samples in order of x, for time series. */
   constructor(sorted: boolean) {
     this.#sorted = sorted;
   }
@@ -29,7 +29,7 @@ export class Samples {
     return this.#ys[this.#start + index] ?? NaN;
   }
 
-  /** The columns as they stand; good until the next `add`. */
+  /** Views of the columns, valid until the next `add`. */
   columns(): { xs: Float64Array; ys: Float64Array } {
     return { xs: this.#xs.subarray(this.#start, this.#end), ys: this.#ys.subarray(this.#start, this.#end) };
   }
@@ -39,7 +39,7 @@ export class Samples {
     for (const [x, y] of points) {
       let at = this.#end;
       if (this.#sorted) {
-        // Nearly always the newest comes last.
+        // Samples nearly always arrive in order, so search from the end.
         while (at > this.#start && (this.#xs[at - 1] ?? 0) > x) at--;
         if (at < this.#end) {
           this.#xs.copyWithin(at + 1, at, this.#end);
@@ -53,7 +53,7 @@ export class Samples {
     if (this.length > HELD) this.#start = this.#end - Math.floor(HELD * 0.75);
   }
 
-  /** The first index whose x is at least this; for sorted samples. */
+  /** Returns the first index whose x is at least this. For sorted samples only. */
   from(x: number): number {
     let low = 0;
     let high = this.length;
@@ -65,7 +65,7 @@ export class Samples {
     return low;
   }
 
-  /** The index of the sample nearest to this x; `undefined` when there is none. */
+  /** Returns the index of the sample nearest to this x; `undefined` if there are no samples. */
   nearest(x: number): number | undefined {
     if (this.length === 0) return undefined;
     if (!this.#sorted) {

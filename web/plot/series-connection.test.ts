@@ -19,7 +19,7 @@ class Socket {
 
 let sockets: Socket[];
 let timers: (() => void)[];
-let messages: { parts: SeriesPart[]; anew: boolean }[];
+let messages: { parts: SeriesPart[]; isHistory: boolean }[];
 let links: SeriesLink[];
 let connection: SeriesConnection;
 
@@ -28,12 +28,12 @@ const last = (): Socket => {
   if (!socket) throw new Error('no socket');
   return socket;
 };
-const tell = (points: [number, number][]): void =>
+const deliver = (points: [number, number][]): void =>
   last().onmessage?.({ data: JSON.stringify({ series: [{ id: 1, name: 'a', points }] }) });
 
 beforeEach(() => {
   [sockets, timers, messages, links] = [[], [], [], []];
-  const world = {
+  const platform = {
     openSocket: () => {
       const socket = new Socket();
       sockets.push(socket);
@@ -46,46 +46,46 @@ beforeEach(() => {
     },
     random: () => 0,
   };
-  connection = new SeriesConnection('ws://hub/ws/series', world, {
-    message: (parts, anew) => messages.push({ parts, anew }),
+  connection = new SeriesConnection('ws://hub/ws/series', platform, {
+    message: (parts, isHistory) => messages.push({ parts, isHistory }),
     link: (link) => links.push(link),
   });
 });
 
 describe('a viewer of series', () => {
-  it('asks only when told to, and once at a time', () => {
-    connection.ask();
+  it('sends one request at a time, and only when asked to', () => {
+    connection.requestNext();
     expect(last().sent).toEqual([]);
-    tell([[1, 1]]);
-    expect(messages[0]?.anew).toBe(true);
+    deliver([[1, 1]]);
+    expect(messages[0]?.isHistory).toBe(true);
     expect(last().sent).toEqual([]);
-    connection.ask();
-    connection.ask();
+    connection.requestNext();
+    connection.requestNext();
     expect(last().sent).toEqual(['']);
-    tell([[2, 2]]);
-    expect(messages[1]?.anew).toBe(false);
-    connection.ask();
+    deliver([[2, 2]]);
+    expect(messages[1]?.isHistory).toBe(false);
+    connection.requestNext();
     expect(last().sent).toEqual(['', '']);
   });
 
-  it('comes back, to a history in place of what it had', () => {
-    tell([[1, 1]]);
+  it('reconnects, and the new history replaces the old samples', () => {
+    deliver([[1, 1]]);
     last().onclose?.();
     expect(links).toEqual(['open', 'reconnecting']);
     timers.shift()?.();
-    connection.ask();
+    connection.requestNext();
     expect(last().sent).toEqual([]);
-    tell([
+    deliver([
       [1, 1],
       [2, 2],
     ]);
-    expect(messages.at(-1)?.anew).toBe(true);
+    expect(messages.at(-1)?.isHistory).toBe(true);
     const set = new SeriesSet();
-    for (const { parts, anew } of messages) set.take(parts, anew);
+    for (const { parts, isHistory } of messages) set.take(parts, isHistory);
     expect(set.get(1)?.samples.length).toBe(2);
   });
 
-  it('says when it is refused', () => {
+  it('reports that it was refused', () => {
     last().onclose?.({ code: 4401 });
     expect(links).toEqual(['refused']);
     connection.close();
@@ -106,7 +106,7 @@ describe('a set of series', () => {
     ...fields,
   });
 
-  it('tells when series come, change their names and go', () => {
+  it('reports when series are added, renamed or deleted', () => {
     const set = new SeriesSet();
     expect(set.take([part({})], true)).toBe(true);
     expect(set.take([part({ points: [[1, 1]] })], false)).toBe(false);
@@ -120,7 +120,7 @@ describe('a set of series', () => {
     expect(set.take([], true)).toBe(true);
   });
 
-  it('is a different set after a history, even of the same series: the chart must be made again', () => {
+  it('is replaced by a history even of the same series, so that the chart is recreated', () => {
     const set = new SeriesSet();
     set.take([part({ points: [[1, 1]] })], true);
     const before = set.get(1);
@@ -128,7 +128,7 @@ describe('a set of series', () => {
     expect(set.get(1)).not.toBe(before);
   });
 
-  it('may turn out to be of numbers that are no times, once it has samples', () => {
+  it('learns from the first samples that x is not a time', () => {
     const set = new SeriesSet();
     set.take([part({})], true);
     set.take([part({ xy: true, points: [[0.5, 1]] })], false);
@@ -136,7 +136,7 @@ describe('a set of series', () => {
     expect(set.get(1)?.samples.length).toBe(1);
   });
 
-  it('takes no harm from what is no message', () => {
+  it('ignores invalid messages', () => {
     for (const text of ['', '{', 'null', '[]', '{"series":3}', '{"series":[null,3,{"id":"1"}]}'])
       expect(parseMessage(text)).toEqual([]);
   });

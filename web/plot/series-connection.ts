@@ -1,43 +1,46 @@
-// A viewer of series: the history comes first, then one batch for each time it asks. It never asks for the next
-// before the last was used, so a page that draws slowly gets larger batches and never a backlog. It knows no DOM.
+// A viewer's connection to the series socket. The hub sends the history first, then one batch per request. The next
+// batch is requested only after the last was used, so a page that draws slowly gets larger batches and no backlog.
+// No DOM.
 import { backoffDelay } from '../client/backoff.ts';
-import type { Socket, World } from '../client/connection.ts';
+import type { Socket, Platform } from '../client/connection.ts';
 import { parseMessage, type SeriesPart } from './series-message.ts';
 
 export type SeriesLink = 'connecting' | 'open' | 'reconnecting' | 'refused';
 
 export interface SeriesListener {
-  /** A message came. `ask` is to be called once it has been used to the end. `anew`: it is the history. */
-  message(parts: SeriesPart[], anew: boolean): void;
+  /**
+   * Called for each message; `isHistory` is true for the history. Call `requestNext` once the message has been used.
+   */
+  message(parts: SeriesPart[], isHistory: boolean): void;
   link(link: SeriesLink): void;
 }
 
-/** The hub's close code for whoever may not look. */
+/** The hub's close code for missing permission. */
 const UNAUTHORIZED = 4401;
 
 export class SeriesConnection {
   readonly #url: string;
-  readonly #world: World;
+  readonly #platform: Platform;
   readonly #listener: SeriesListener;
   #socket: Socket | undefined;
-  #greeted = false;
-  /** An ask has been sent and not been answered. */
-  #asked = false;
+  #hasHistory = false;
+  /** Whether a request is waiting for its answer. */
+  #pending = false;
   #failures = 0;
   #cancelRetry: (() => void) | undefined;
   #closed = false;
 
-  constructor(url: string, world: World, listener: SeriesListener) {
+  constructor(url: string, platform: Platform, listener: SeriesListener) {
     this.#url = url;
-    this.#world = world;
+    this.#platform = platform;
     this.#listener = listener;
     this.#open();
   }
 
-  /** Asks for the next batch, unless it has been asked for. */
-  ask(): void {
-    if (!this.#socket || !this.#greeted || this.#asked) return;
-    this.#asked = true;
+  /** Requests the next batch, unless a request is pending. */
+  requestNext(): void {
+    if (!this.#socket || !this.#hasHistory || this.#pending) return;
+    this.#pending = true;
     this.#socket.send('');
   }
 
@@ -52,10 +55,10 @@ export class SeriesConnection {
   }
 
   #open(): void {
-    this.#greeted = this.#asked = false;
+    this.#hasHistory = this.#pending = false;
     let socket: Socket;
     try {
-      socket = this.#world.openSocket(this.#url);
+      socket = this.#platform.openSocket(this.#url);
     } catch {
       this.#retry();
       return;
@@ -63,12 +66,12 @@ export class SeriesConnection {
     this.#socket = socket;
     socket.onmessage = ({ data }) => {
       if (typeof data !== 'string') return;
-      const anew = !this.#greeted;
-      this.#greeted = true;
-      this.#asked = false;
+      const isHistory = !this.#hasHistory;
+      this.#hasHistory = true;
+      this.#pending = false;
       this.#failures = 0;
-      if (anew) this.#listener.link('open');
-      this.#listener.message(parseMessage(data), anew);
+      if (isHistory) this.#listener.link('open');
+      this.#listener.message(parseMessage(data), isHistory);
     };
     socket.onclose = (event?: { readonly code?: number }) => {
       this.#socket = undefined;
@@ -80,7 +83,7 @@ export class SeriesConnection {
   #retry(refused = false): void {
     if (this.#closed) return;
     if (!refused) this.#listener.link('reconnecting');
-    const delay = backoffDelay(this.#failures++, this.#world.random());
-    this.#cancelRetry = this.#world.after(delay, () => this.#open());
+    const delay = backoffDelay(this.#failures++, this.#platform.random());
+    this.#cancelRetry = this.#platform.after(delay, () => this.#open());
   }
 }

@@ -1,16 +1,16 @@
-// The hub's messages about series. What is not as it should be is passed over, never thrown.
+// Parses the hub's messages about series. Invalid parts are skipped; it never throws.
 
 export interface SeriesPart {
   readonly id: number;
   readonly name: string;
   readonly unit: string | undefined;
-  /** Its x are no times. */
+  /** Whether x is not a time. */
   readonly xy: boolean;
-  /** How far its newest time is from when it came, in ms, where that is much: its source's clock is off. */
+  /** The newest sample's time minus its arrival time in ms, if the difference is large: the source's clock is off. */
   readonly clockOffset: number | undefined;
-  /** It was deleted. */
+  /** Whether the series was deleted. */
   readonly gone: boolean;
-  /** Samples that fell off the history before they were asked for. */
+  /** The number of samples that the hub discarded before they were requested. */
   readonly gap: number;
   readonly points: readonly (readonly [number, number])[];
 }

@@ -1,10 +1,10 @@
-// <series-plot>: series of samples, live, in any page. Attributes: hub, token, series (one name; the property `names`
-// takes several); height is the page's. It composes feed, chart, tool bar and legend. The next batch is requested only
-// after a complete redraw: a page that draws slowly gets larger batches, and loses nothing.
+// <series-plot>: a live plot of series in any page. Attributes: hub, token, series (one name; the property `names`
+// takes several). The page sets the height. It composes feed, chart, tool bar and legend. The next batch is
+// requested only after a complete redraw, so a page that draws slowly gets larger batches and loses no samples.
 import { HUB_ATTRIBUTES, hubOf } from '../client/hub-attributes.ts';
 import { ChartView } from './chart-view.ts';
 import { clockTime } from './clock-time.ts';
-import { emptyWords } from './empty-words.ts';
+import { emptyText } from './empty-text.ts';
 import { save, toCsv } from './export.ts';
 import { changeSeries, Feed } from './feed.ts';
 import { formatValue } from './format-value.ts';
@@ -16,22 +16,22 @@ import { SeriesSet, type PlotSeries } from './series-set.ts';
 import { ToolBar } from './tool-bar.ts';
 import type { Range } from './window.ts';
 
-/** So many series are shown until somebody chooses. */
+/** The number of series that are shown by default. */
 const SHOWN_AT_FIRST = 20;
-/** The legend's numbers need not change faster than one can read. */
+/** The shortest time between updates of the legend in ms, so that the numbers are readable. */
 const LEGEND_FRAME = 150;
 
-const LINK_WORDS: Record<SeriesLink, string> = {
+const LINK_TEXT: Record<SeriesLink, string> = {
   connecting: 'Connecting…',
   open: '',
-  reconnecting: 'The hub can’t be reached; trying again…',
-  refused: 'Series are for whoever is signed in here.',
+  reconnecting: 'The hub cannot be reached. Reconnecting…',
+  refused: 'You have no access to these series. Sign in to the hub to see them.',
 };
 
 export interface PlotReport {
   readonly link: SeriesLink;
   readonly redraws: number;
-  /** How many samples each message brought, the history first. */
+  /** The number of samples in each message, starting with the history. */
   readonly batches: readonly number[];
   readonly range: Range | undefined;
   readonly paused: boolean;
@@ -43,9 +43,9 @@ export class SeriesPlot extends HTMLElement {
 
   readonly #set = new SeriesSet();
   readonly #feed = new Feed({
-    wanted: () => (this.isConnected ? { hub: hubOf(this), names: this.#asked() } : undefined),
-    message: (parts, anew) => this.#message(parts, anew),
-    linkChanged: () => this.#say(),
+    wanted: () => (this.isConnected ? { hub: hubOf(this), names: this.#wantedNames() } : undefined),
+    message: (parts, isHistory) => this.#message(parts, isHistory),
+    linkChanged: () => this.#updateStatus(),
   });
   readonly #chart: ChartView;
   readonly #empty = document.createElement('div');
@@ -62,7 +62,7 @@ export class SeriesPlot extends HTMLElement {
   #ownScales = false;
   #xy = false;
   #dark = false;
-  /** The chart still shows series that were replaced. */
+  /** Whether the chart still shows series that were replaced. */
   #stale = false;
   #due = false;
   #legendAt = 0;
@@ -119,7 +119,7 @@ export class SeriesPlot extends HTMLElement {
     shadow.append(frame);
   }
 
-  /** The series to show; all of the hub's if none are named. */
+  /** The names of the series to show; all series if undefined. */
   get names(): readonly string[] | undefined {
     return this.#names;
   }
@@ -129,7 +129,7 @@ export class SeriesPlot extends HTMLElement {
     this.#feed.connectSoon();
   }
 
-  /** What whoever looks may do with series. */
+  /** The user's permissions for series. */
   set may(may: May) {
     this.#may = may;
     this.#list();
@@ -139,7 +139,7 @@ export class SeriesPlot extends HTMLElement {
     return this.#paused;
   }
 
-  /** What it holds and did, for whoever wants to know exactly. */
+  /** Returns the state of the plot, for pages and tests. */
   report(): PlotReport {
     const series = this.#set.all().map(({ name, samples, missed }) => ({
       name,
@@ -163,7 +163,7 @@ export class SeriesPlot extends HTMLElement {
     this.#option(() => undefined);
   }
 
-  /** Stands still, and asks for nothing, until it goes on; what came meanwhile then comes at once. */
+  /** Pauses or resumes. A paused plot makes no requests; after resuming it receives all missed samples at once. */
   pause(paused: boolean): void {
     this.#paused = paused;
     this.#feed.paused = paused;
@@ -173,7 +173,7 @@ export class SeriesPlot extends HTMLElement {
     this.#draw();
   }
 
-  /** Back to the newest. */
+  /** Returns to the newest samples. */
   live(): void {
     this.#chart.window.follow();
     if (this.#paused) this.pause(false);
@@ -221,20 +221,20 @@ export class SeriesPlot extends HTMLElement {
 
   readonly #themed = (): void => this.#option(() => undefined);
 
-  /** The series that are asked for by name. */
-  #asked(): readonly string[] {
+  /** The names of the wanted series; empty for all. */
+  #wantedNames(): readonly string[] {
     const named = this.getAttribute('series');
     return this.#names ?? (named === null ? [] : [named]);
   }
 
-  #message(parts: SeriesPart[], anew: boolean): void {
-    if (this.#set.take(parts, anew)) this.#stale = true;
+  #message(parts: SeriesPart[], isHistory: boolean): void {
+    if (this.#set.take(parts, isHistory)) this.#stale = true;
     // A paused plot keeps its chart until it continues.
     if (this.#stale && !this.#paused) this.#rebuild();
     this.#draw();
   }
 
-  /** Draws with the next frame. */
+  /** Draws in the next animation frame. */
   #draw(): void {
     if (this.#due || this.#paused) return;
     this.#due = true;
@@ -252,7 +252,7 @@ export class SeriesPlot extends HTMLElement {
     if (now - this.#legendAt > LEGEND_FRAME || this.#redraws < 3) {
       this.#legendAt = now;
       this.#legend.update(this.#chart.cursor);
-      this.#say();
+      this.#updateStatus();
     }
     this.#feed.drawn(now);
   }
@@ -267,7 +267,7 @@ export class SeriesPlot extends HTMLElement {
     this.#draw();
   }
 
-  /** Chooses what is drawn, and makes the chart anew for it. */
+  /** Selects the series to draw and recreates the chart. */
   #rebuild(): void {
     this.#stale = false;
     const all = this.#set.all();
@@ -297,7 +297,7 @@ export class SeriesPlot extends HTMLElement {
       ownScales: this.#ownScales,
       xy: this.#xy,
     });
-    this.#say();
+    this.#updateStatus();
   }
 
   #list(): void {
@@ -317,7 +317,7 @@ export class SeriesPlot extends HTMLElement {
 
   #cursorAt(x: number | undefined): void {
     this.#legend.update(x);
-    this.#say();
+    this.#updateStatus();
     const values = this.#chart.series.flatMap(({ name, unit, samples }) => {
       const index = x === undefined ? undefined : samples.nearest(x);
       return index === undefined ? [] : [{ name, unit, x: samples.x(index), y: samples.y(index) }];
@@ -331,18 +331,18 @@ export class SeriesPlot extends HTMLElement {
     this.#fault.hidden = this.#fault.textContent === '';
   }
 
-  #say(): void {
+  #updateStatus(): void {
     const { link } = this.#feed;
     const { cursor } = this.#chart;
-    let status = LINK_WORDS[link];
+    let status = LINK_TEXT[link];
     if (cursor !== undefined && status === '')
       status = this.#xy ? formatValue(cursor, undefined) : clockTime(cursor);
     else if (status === '' && this.#paused) status = 'Paused';
     this.#tools.status(status, link === 'reconnecting' || link === 'refused');
     const none = this.#set.all().length === 0;
-    this.#empty.textContent = none ? LINK_WORDS[link] : 'No series is chosen.';
+    this.#empty.textContent = none ? LINK_TEXT[link] : 'No series is selected. Select one in the list below.';
     if (none && link === 'open') {
-      const { text, example } = emptyWords(this.#asked(), hubOf(this).host);
+      const { text, example } = emptyText(this.#wantedNames(), hubOf(this).host);
       const line = document.createElement('code');
       line.textContent = example;
       this.#empty.replaceChildren(text, line);
@@ -350,7 +350,7 @@ export class SeriesPlot extends HTMLElement {
   }
 }
 
-/** Whether the element's ground is dark, as its color-scheme makes it. */
+/** Whether the element's color-scheme is dark, judged by its text colour. */
 function isDark(element: Element): boolean {
   const channels = getComputedStyle(element)
     .color.match(/[\d.]+/g)

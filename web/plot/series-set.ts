@@ -1,26 +1,26 @@
-// The series that a plot holds. A message changes it; the plot draws what it has.
+// The series of a plot, updated by messages from the hub.
 import type { SeriesPart } from './series-message.ts';
 import { Samples } from './samples.ts';
 
 export interface PlotSeries {
   readonly id: number;
   readonly samples: Samples;
-  /** Its x are times, in ms since the Unix epoch. */
+  /** Whether x is a time, in ms since the Unix epoch. */
   readonly timed: boolean;
   name: string;
   unit: string | undefined;
-  /** Its place among the colours: no other of this plot has it. */
+  /** Its index in the palette, unique within the plot. */
   readonly slot: number;
-  /** How far its source's clock is off, in ms, where that is much; negative when it is behind the hub's. */
+  /** The offset of its source's clock in ms, if it is large; negative if it is behind the hub's. */
   clockOffset: number | undefined;
-  /** Samples that this viewer came too late for. */
+  /** The number of samples that this viewer missed. */
   missed: number;
 }
 
 export class SeriesSet {
   readonly #series = new Map<number, PlotSeries>();
 
-  /** All of them, by name. */
+  /** All series, sorted by name. */
   all(): PlotSeries[] {
     return [...this.#series.values()].sort((a, b) => a.name.localeCompare(b.name) || a.id - b.id);
   }
@@ -29,18 +29,20 @@ export class SeriesSet {
     return this.#series.get(id);
   }
 
-  /** Takes a message in; true when series came, went or changed their names. `anew`: it is a history, which
-   * replaces all series. */
-  take(parts: readonly SeriesPart[], anew: boolean): boolean {
-    let changed = anew && this.#series.size > 0;
-    if (anew) this.#series.clear();
+  /**
+   * Applies a message. Returns true if series were added, deleted or renamed. `isHistory` marks a history, which
+   * replaces all series.
+   */
+  take(parts: readonly SeriesPart[], isHistory: boolean): boolean {
+    let changed = isHistory && this.#series.size > 0;
+    if (isHistory) this.#series.clear();
     for (const part of parts) {
       if (part.gone) {
         changed = this.#series.delete(part.id) || changed;
         continue;
       }
       let series = this.#series.get(part.id);
-      // One without samples may yet turn out to be either.
+      // A series without samples may still become either kind.
       if (!series || (series.samples.length === 0 && series.timed === part.xy)) {
         const samples = new Samples(!part.xy);
         const { id, name, unit, xy, clockOffset } = part;

@@ -1,4 +1,4 @@
-// What stands below a time axis: hours and minutes, as fine as the ticks are apart, and the day where it is a new one.
+// The labels of a time axis: the time, as precise as the distance of the ticks requires, and the date at each new day.
 const DAY = 86_400_000;
 const MINUTE = 60_000;
 
@@ -9,20 +9,20 @@ const PARTS = new Intl.DateTimeFormat(undefined, { ...TIME, second: '2-digit', f
 const DATE = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short' });
 const LONG_DATE = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short', year: 'numeric' });
 
-/** Of clocks of each kind: their width in px, and the coarsest ticks, in ms, that need one finer than that. */
+/** For each label format: its width in px, and the tick distance in ms at or below which a finer format is needed. */
 const WIDTHS = [
   [50, 30_000],
   [84, 500],
 ] as const;
 const WIDEST = 112;
 
-/** How wide in px the words of ticks are on an axis that shows `span` ms on `room` px: more ticks mean finer words. */
+/** Returns the label width in px for an axis of `span` ms on `room` px. More ticks need longer labels. */
 export function timeLabelWidth(span: number, room: number): number {
   const fits = WIDTHS.find(([width, finer]) => (span * width) / room > finer);
   return fits?.[0] ?? WIDEST;
 }
 
-/** The words of ticks at `times`, in ms since the epoch, which are `apart` from each other. */
+/** Returns the labels of ticks at `times`, in ms since the epoch, with a distance of `apart` ms. */
 export function timeLabels(times: readonly number[], apart: number): string[] {
   if (apart >= DAY) return times.map((time) => LONG_DATE.format(time));
   const clock = apart >= MINUTE ? MINUTES : apart >= 1000 ? SECONDS : PARTS;

@@ -1,4 +1,4 @@
-// What may be done with a plot, as buttons.
+// The tool bar of a plot.
 
 export interface ToolActions {
   pause(paused: boolean): void;
@@ -17,7 +17,7 @@ export interface ToolState {
   readonly paused: boolean;
   readonly following: boolean;
   readonly xy?: boolean;
-  /** There are series of times and others, so one can choose. */
+  /** Whether there are both time series and X-Y series, so that the user can choose. */
   readonly both?: boolean;
   readonly log?: boolean;
   readonly ownScales?: boolean;
@@ -34,7 +34,7 @@ const SPANS: readonly (readonly [string, number | undefined])[] = [
 
 export class ToolBar {
   readonly element = document.createElement('div');
-  /** What is to be said now; it stands in the plot, so that nothing moves when it comes and goes. */
+  /** The status text. It lies over the plot, so that the layout does not change with it. */
   readonly statusElement = document.createElement('span');
   readonly #pause: HTMLButtonElement;
   readonly #live: HTMLButtonElement;
@@ -47,12 +47,14 @@ export class ToolBar {
     this.element.className = 'tools';
     this.element.setAttribute('role', 'toolbar');
     this.element.setAttribute('aria-label', 'Plot');
-    this.#pause = button('Pause', 'Stand still', () => actions.pause(!pressed(this.#pause)));
-    this.#live = button('Live', 'Back to the newest', () => actions.live());
+    this.#pause = button('Pause', 'Pause the plot', () => actions.pause(!pressed(this.#pause)));
+    this.#live = button('Live', 'Show the newest samples', () => actions.live());
     this.#log = button('Log', 'Logarithmic scale', () => actions.log(!pressed(this.#log)));
-    this.#own = button('Own scales', 'A scale for each series', () => actions.ownScales(!pressed(this.#own)));
-    this.#xy = button('X-Y', 'Series whose x is no time', () => actions.xy(!pressed(this.#xy)));
-    this.#spans.setAttribute('aria-label', 'How much to show');
+    this.#own = button('Separate scales', 'Use a separate scale for each series', () =>
+      actions.ownScales(!pressed(this.#own)),
+    );
+    this.#xy = button('X-Y', 'Show series whose x is not a time', () => actions.xy(!pressed(this.#xy)));
+    this.#spans.setAttribute('aria-label', 'Time range');
     for (const [text, span] of SPANS) this.#spans.add(new Option(text, String(span ?? 'all')));
     this.#spans.value = String(10 * MINUTE);
     this.#spans.addEventListener('change', () => {
@@ -73,14 +75,14 @@ export class ToolBar {
       this.#log,
       this.#own,
       this.#xy,
-      button('CSV', 'Save the numbers', () => actions.csv()),
-      button('PNG', 'Save the picture', () => actions.png()),
+      button('CSV', 'Save the shown samples as CSV', () => actions.csv()),
+      button('PNG', 'Save the plot as PNG', () => actions.png()),
     );
   }
 
   update(state: ToolState): void {
     press(this.#pause, state.paused);
-    this.#pause.textContent = state.paused ? 'Go on' : 'Pause';
+    this.#pause.textContent = state.paused ? 'Resume' : 'Pause';
     press(this.#live, state.following && !state.paused);
     if (state.log !== undefined) press(this.#log, state.log);
     if (state.ownScales !== undefined) press(this.#own, state.ownScales);

@@ -4,8 +4,8 @@ import { formatValue } from './format-value.ts';
 import { Samples } from './samples.ts';
 import { ViewWindow, yRange } from './window.ts';
 
-describe('what is shown', () => {
-  it('follows the newest until somebody chooses', () => {
+describe('the shown range', () => {
+  it('follows the newest samples until another range is chosen', () => {
     const shown = new ViewWindow(10);
     expect(shown.range(0, 100)).toEqual({ min: 90, max: 100 });
     expect(shown.range(0, 100, true)).toEqual({ min: 0, max: 100 });
@@ -19,7 +19,7 @@ describe('what is shown', () => {
     expect(new ViewWindow(undefined).range(3, 3)).toEqual({ min: 2, max: 4 });
   });
 
-  it('has room above and below, and powers of ten on a log scale', () => {
+  it('has a margin above and below, and ends at powers of ten on a log scale', () => {
     expect(yRange(0, 100, false)).toEqual([-6, 106]);
     expect(yRange(5, 5, false)).toEqual([4.75, 5.25]);
     expect(yRange(Infinity, -Infinity, false)).toEqual([0, 1]);
@@ -27,7 +27,7 @@ describe('what is shown', () => {
     expect(yRange(Infinity, -Infinity, true)).toEqual([1, 10]);
   });
 
-  it('is read at a glance', () => {
+  it('formats values with six significant digits', () => {
     expect(formatValue(21.123456789, '°C')).toBe('21.1235 °C');
     expect(formatValue(0, undefined)).toBe('0');
     expect(formatValue(123_456_789, undefined)).toBe('1.235e+8');
@@ -35,8 +35,8 @@ describe('what is shown', () => {
   });
 });
 
-describe('the numbers as a file', () => {
-  it('are in the range, quoted, and no formulas', () => {
+describe('the CSV export', () => {
+  it('includes only samples in the range, quoted and without formulas', () => {
     const samples = new Samples(true);
     samples.add([
       [1000, 1],
@@ -58,7 +58,7 @@ describe('the numbers as a file', () => {
     return lines.slice(1).join('\r\n');
   };
 
-  it('are split nowhere but where they should be', () => {
+  it('quotes every separator', () => {
     for (const name of ['a;=CALL()', 'a,=1', 'a\t=1', 'a|=1', 'a\r\n=1', "it's", ' a', 'a ']) {
       expect(cell(name)).toBe(`"${name}",,-1,,-2.5\r\n`);
       expect(cell('t', name)).toBe(`t,"${name}",-1,,-2.5\r\n`);
@@ -67,7 +67,7 @@ describe('the numbers as a file', () => {
     expect(cell('temp. 1 (°C)', '%')).toBe('temp. 1 (°C),%,-1,,-2.5\r\n');
   });
 
-  it('begin no formula, and are numbers still', () => {
+  it('escapes formulas and keeps numbers', () => {
     for (const begin of ['=', '+', '-', '@', ' =', '\t', '\r', '＝', '＋', '－', '＠']) {
       expect(cell(`${begin}1`)).toBe(`"'${begin}1",,-1,,-2.5\r\n`);
     }

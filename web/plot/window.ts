@@ -1,15 +1,15 @@
-// Which part of the x axis is shown: the newest part, moving on with it, or a part that somebody chose.
+// The shown x range: the newest part, which moves with new samples, or a part chosen by the user.
 
 export interface Range {
   readonly min: number;
   readonly max: number;
 }
 
-/** The narrowest part, so that zooming ends somewhere. */
+/** The narrowest range, which limits zooming. */
 const NARROWEST = 1e-3;
 
 export class ViewWindow {
-  /** How much of the newest is shown; `undefined` for all. */
+  /** The length of the newest part to show; `undefined` for all. */
   span: number | undefined;
   #fixed: Range | undefined;
 
@@ -21,7 +21,7 @@ export class ViewWindow {
     return this.#fixed === undefined;
   }
 
-  /** What to show of data from `min` to `max`; `whole`: all of it, however much is shown of others. */
+  /** Returns the range to show of data from `min` to `max`. `whole` ignores `span`. */
   range(min: number, max: number, whole = false): Range {
     if (this.#fixed) return this.#fixed;
     if (this.span !== undefined && !whole) return { min: max - this.span, max };
@@ -37,20 +37,20 @@ export class ViewWindow {
     this.#fixed = undefined;
   }
 
-  /** Half as much (`factor` 0.5) or twice, around a place that stays where it is. */
+  /** Multiplies the shown range by `factor`, around a fixed position. */
   zoom(shown: Range, factor: number, around = (shown.min + shown.max) / 2): void {
     const min = around - (around - shown.min) * factor;
     this.choose({ min, max: min + (shown.max - shown.min) * factor });
   }
 
-  /** Moves by a part of what is shown; negative towards the past. */
+  /** Moves by a fraction of the shown range; negative towards the past. */
   pan(shown: Range, part: number): void {
     const by = (shown.max - shown.min) * part;
     this.choose({ min: shown.min + by, max: shown.max + by });
   }
 }
 
-/** A range of y that holds these, with a little room; for a log scale only what is above 0 counts. */
+/** Returns a y range for these values with a margin. A log scale ignores values of 0 or less. */
 export function yRange(low: number, high: number, log: boolean): [number, number] {
   if (log) {
     if (!(high > 0)) return [1, 10];

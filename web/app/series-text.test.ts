@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { clockWords } from '../plot/clock-time.ts';
-import { malformedWords, seriesWords, warnings } from './series-words.ts';
+import { clockText } from '../plot/clock-time.ts';
+import { invalidLinesText, seriesSummary, warnings } from './series-text.ts';
 
 const NOW = 1_700_000_000_000;
 const SERIES = {
@@ -16,12 +16,12 @@ const SERIES = {
   lastMalformed: null,
 } as const;
 
-test('a series is told in a line', () => {
-  expect(seriesWords(SERIES, NOW)).toBe('1,234 points · newest 21.5 °C · just now · 1 source');
+test('a series is described in one line', () => {
+  expect(seriesSummary(SERIES, NOW)).toBe('1,234 points · newest 21.5 °C · just now · 1 source');
   const quiet = { ...SERIES, points: 0, newest: null, lastAt: null, clockOffsetMs: null, sources: 0 };
-  expect(seriesWords(quiet, NOW)).toBe('0 points');
-  expect(seriesWords({ ...SERIES, clockOffsetMs: -12_000 }, NOW)).toContain('clock 12 s behind');
-  expect(seriesWords({ ...SERIES, clockOffsetMs: 1_999 }, NOW)).not.toContain('clock');
+  expect(seriesSummary(quiet, NOW)).toBe('0 points');
+  expect(seriesSummary({ ...SERIES, clockOffsetMs: -12_000 }, NOW)).toContain('clock 12 s behind');
+  expect(seriesSummary({ ...SERIES, clockOffsetMs: 1_999 }, NOW)).not.toContain('clock');
 });
 
 test.each([
@@ -30,17 +30,17 @@ test.each([
   [-150_000, 'clock 3 min behind'],
   [7_200_000, 'clock 2 h ahead'],
   [-172_800_000, 'clock 2 days behind'],
-])('an offset of %d ms is a %s', (offset, said) => {
-  expect(clockWords(offset)).toBe(said);
+])('an offset of %d ms is shown as "%s"', (offset, expected) => {
+  expect(clockText(offset)).toBe(expected);
 });
 
-test('lines that were left out are told with the last of them', () => {
-  expect(malformedWords(SERIES)).toBe('');
-  expect(malformedWords({ malformed: 1, lastMalformed: 'x y' })).toBe('1 line was left out, the last: “x y”');
-  expect(malformedWords({ malformed: 2, lastMalformed: null })).toBe('2 lines were left out');
+test('skipped lines are counted, and the last one is quoted', () => {
+  expect(invalidLinesText(SERIES)).toBe('');
+  expect(invalidLinesText({ malformed: 1, lastMalformed: 'x y' })).toBe('1 invalid line was skipped: “x y”');
+  expect(invalidLinesText({ malformed: 2, lastMalformed: null })).toBe('2 invalid lines were skipped');
 });
 
-test('what does not work is a warning, and nothing else is', () => {
+test('every fault is a warning, and a healthy status has none', () => {
   const well = {
     series: 3,
     maxSeries: 10_000,
@@ -54,5 +54,5 @@ test('what does not work is a warning, and nothing else is', () => {
   expect(warnings({ ...well, ports })[0]).toContain('127.0.0.1:9876: Address already in use.');
   expect(warnings({ ...well, fileFault: 'the disk is full' })[0]).toContain('the disk is full');
   expect(warnings({ ...well, series: 10_000 })[0]).toContain('10000');
-  expect(warnings({ ...well, dropped: 2 })[0]).toContain('2 numbers');
+  expect(warnings({ ...well, dropped: 2 })[0]).toContain('2 measurements');
 });

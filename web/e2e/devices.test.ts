@@ -1,16 +1,16 @@
-// Cameras that push, in a real browser: a key is made and shown once, a phone's page pushes with it, its card lives.
+// Devices that push, in a real browser: creating a key, pushing from a phone's page, the device's card.
 import { spawn } from 'node:child_process';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { findings, launch, until } from './browser.ts';
-import { freshPage, PHONE, setUp, tooWide } from './door.ts';
+import { freshPage, PHONE, setUp, tooWide } from './account.ts';
 import { HUB, startHub, type Hub } from './hub.ts';
 
 let browser: Browser;
 let hub: Hub;
 
 beforeAll(async () => {
-  // Chromium's own stand-in for a camera: a green picture with a running clock.
+  // Chromium's fake camera: a green picture with a running clock.
   browser = await launch({ flags: ['--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream'] });
 });
 
@@ -21,34 +21,34 @@ afterEach(async () => {
   await hub.stop();
 });
 
-/** Makes a key for a room; the key itself, which the page shows this once. */
+/** Creates a key for a room. Returns the key, which the page shows only once. */
 async function makeKey(page: Page, room: string): Promise<string> {
   await page.goto(`${hub.url}/settings#ingress/add`);
   await page.getByLabel('Room').fill(room);
-  await page.getByRole('button', { name: 'Make key' }).click();
+  await page.getByRole('button', { name: 'Create key' }).click();
   await page.getByText('Waiting for the first frame…').waitFor();
-  return page.getByLabel(`The key of “${room}”`).getByRole('textbox').inputValue();
+  return page.getByLabel(`Key for “${room}”`).getByRole('textbox').inputValue();
 }
 
 const card = (page: Page, room: string): ReturnType<Page['locator']> =>
-  page.getByRole('list', { name: 'Cameras that push' }).getByRole('listitem').filter({ hasText: room });
+  page.getByRole('list', { name: 'Devices' }).getByRole('listitem').filter({ hasText: room });
 
-/** Whether a picture in it has come, and is one. */
+/** Whether the image has loaded a picture. */
 const shown = (page: Page, label: string): Promise<boolean> =>
   page
     .getByRole('img', { name: label })
     .evaluate((img: HTMLImageElement) => img.complete && img.naturalWidth > 0);
 
-test('a key is made, a phone pushes with it, its card lives, and the key is revoked', async () => {
+test('a key is created, a phone pushes with it, its card updates, and the key is revoked', async () => {
   hub = await startHub([], 0, '[app.live]\npublic_playback = false\n');
   const page = await freshPage(browser);
   await setUp(page, hub);
   const key = await makeKey(page, 'door');
   expect(key).toMatch(/^wsk_[0-9a-f]{40,}$/);
-  const told = await page.locator('.where').innerText();
+  const text = await page.locator('.new-key').innerText();
   const at = new URL(hub.url);
   for (const line of ['HUB_HOST "127.0.0.1"', 'HUB_ROOM "door"', `HUB_KEY "${key}"`, `HUB_PORT ${at.port}`]) {
-    expect(told).toContain(line);
+    expect(text).toContain(line);
   }
   expect([await findings(page), await tooWide(page)]).toEqual([[], false]);
 
@@ -56,13 +56,13 @@ test('a key is made, a phone pushes with it, its card lives, and the key is revo
   await phone.goto(`${hub.url}/publish#app=live&room=door&key=${key}`);
   expect(phone.url(), 'the key leaves the address').toBe(`${hub.url}/publish`);
   expect([await findings(phone), await tooWide(phone)]).toEqual([[], false]);
-  await phone.getByRole('button', { name: 'Start the camera' }).click();
+  await phone.getByRole('button', { name: 'Start camera' }).click();
   await phone.getByText('Live as live-door').waitFor();
   expect([await findings(phone), await tooWide(phone)]).toEqual([[], false]);
 
-  await page.getByText('The first frame is there').waitFor();
-  await until('the first picture', () => shown(page, 'What door shows'), Boolean);
-  await until('the card’s picture', () => shown(page, 'The last picture of door'), Boolean);
+  await page.getByText('The first frame has arrived').waitFor();
+  await until('the first picture', () => shown(page, 'First picture from door'), Boolean);
+  await until('the card’s picture', () => shown(page, 'Last picture from door'), Boolean);
   await card(page, 'door')
     .getByText(/\d fps · up \d+ s/)
     .waitFor();
@@ -79,10 +79,10 @@ test('a key is made, a phone pushes with it, its card lives, and the key is revo
   await dialog.getByRole('button', { name: 'Revoke key' }).click();
   await page.getByText('No keys yet').waitFor();
   await phone.getByText(/revoked/i).waitFor();
-  expect(hub.said.join('\n')).not.toContain(key);
+  expect(hub.output.join('\n')).not.toContain(key);
 });
 
-test('the line to try a key works, and the limits of an app count at once', async () => {
+test('the test command of a key works, and changed limits of an app apply immediately', async () => {
   hub = await startHub([]);
   const page = await freshPage(browser);
   await setUp(page, hub);
@@ -92,11 +92,11 @@ test('the line to try a key works, and the limits of an app count at once', asyn
   const device = spawn(HUB, command.split(' '), { env: { ...process.env, OCELLI_KEY: key } });
   const ended = new Promise((resolve) => device.once('exit', resolve));
   try {
-    await page.getByText('The first frame is there').waitFor();
+    await page.getByText('The first frame has arrived').waitFor();
     await page.goto(`${hub.url}/settings#apps`);
-    await page.getByText('Cameras that push: 15 frames a second').click();
-    const rules = page.getByRole('form', { name: 'Cameras that push to live' });
-    await rules.getByLabel('Frames a second').fill('1');
+    await page.getByText('Devices: 15 frames per second').click();
+    const rules = page.getByRole('form', { name: 'Devices in live' });
+    await rules.getByLabel('Frames per second').fill('1');
     expect([await findings(page), await tooWide(page)]).toEqual([[], false]);
     await rules.getByRole('button', { name: 'Save' }).click();
     await rules.getByText('Saved').waitFor();
@@ -108,17 +108,17 @@ test('the line to try a key works, and the limits of an app count at once', asyn
     device.kill('SIGINT');
     await ended;
   }
-  await card(page, 'bench').getByText('away').waitFor();
+  await card(page, 'bench').getByText('offline').waitFor();
 });
 
-test('a page that may have no camera, or a wrong key, says what would help', async () => {
+test('a page without camera access or with a wrong key explains what to do', async () => {
   hub = await startHub([]);
   const page = await freshPage(browser, PHONE);
   await page.goto(`${hub.url}/publish#room=door&key=wsk_wrong`);
-  await page.getByRole('button', { name: 'Start the camera' }).click();
+  await page.getByRole('button', { name: 'Start camera' }).click();
   await page.getByText(/wrong|revoked/i).waitFor();
   await page.getByRole('button', { name: 'Stop' }).click();
-  await page.getByRole('heading', { name: 'Be a camera' }).waitFor();
+  await page.getByRole('heading', { name: 'Use this device as a camera' }).waitFor();
 
   const plain = await freshPage(browser, PHONE);
   await plain.addInitScript(() => {

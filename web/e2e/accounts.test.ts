@@ -1,4 +1,4 @@
-// The front door with a real browser: from the link of the first start to cameras and people, and what each role may do.
+// Users in a real browser: from the first password to cameras and users, and the permissions of each role.
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { findings } from './browser.ts';
 import {
@@ -19,7 +19,7 @@ import {
   signIn,
   tooWide,
   useBrowser,
-} from './door.ts';
+} from './account.ts';
 import { patterns } from './hub.ts';
 import { startRtsp, type RtspServer } from './peers.ts';
 
@@ -33,7 +33,7 @@ beforeAll(async () => {
 
 afterAll(() => rtsp.stop());
 
-test('from the first start to a camera that plays, and out again', async () => {
+test('an administrator sets the first password, adds a camera that plays, deletes it and signs out', async () => {
   const hub = await openHub([], 0, LOCAL);
   const link = await firstLink(hub);
   const code = new URL(link).hash.slice('#code='.length);
@@ -44,8 +44,8 @@ test('from the first start to a camera that plays, and out again', async () => {
 
   await page.getByLabel('New password').fill('too short');
   await page.getByText('one more character').waitFor();
-  await page.getByLabel('The same again').fill('too shore');
-  await page.getByText('The two differ').waitFor();
+  await page.getByLabel('Repeat password').fill('too shore');
+  await page.getByText('do not match').waitFor();
   await choosePassword(page);
   await page.waitForURL(`${hub.url}/`);
 
@@ -62,7 +62,7 @@ test('from the first start to a camera that plays, and out again', async () => {
   await page.getByLabel('Password').fill('p@ss word');
   await page.getByRole('button', { name: 'Test' }).click();
   await page.getByText('It works: H264, 320 × 240.').waitFor();
-  const still = page.getByRole('img', { name: 'What the camera sees' });
+  const still = page.getByRole('img', { name: 'View from the camera' });
   expect(await still.evaluate((img: HTMLImageElement) => [img.naturalWidth, img.naturalHeight])).toEqual([
     320, 240,
   ]);
@@ -89,7 +89,7 @@ test('from the first start to a camera that plays, and out again', async () => {
   await page.getByRole('button', { name: 'Delete Front door' }).click();
   const dialog = page.getByRole('dialog', { name: 'Delete “Front door”?' });
   expect(await findings(page)).toEqual([]);
-  await dialog.getByRole('button', { name: 'Keep' }).click();
+  await dialog.getByRole('button', { name: 'Cancel' }).click();
   expect(await hub.cameras()).toHaveLength(1);
   await page.getByRole('button', { name: 'Delete Front door' }).click();
   await dialog.getByRole('button', { name: 'Delete camera' }).click();
@@ -105,7 +105,7 @@ test('from the first start to a camera that plays, and out again', async () => {
   await page.goto(`${hub.url}/settings#people`);
   await page.getByRole('heading', { name: 'Sign in' }).waitFor();
   await signIn(page, 'robin');
-  await page.getByRole('heading', { name: 'People' }).waitFor();
+  await page.getByRole('heading', { name: 'Users' }).waitFor();
   expect(page.url()).toBe(`${hub.url}/settings#people`);
 
   const late = await freshPage(browser);
@@ -115,7 +115,7 @@ test('from the first start to a camera that plays, and out again', async () => {
   await late.getByRole('alert').getByText(/code/).waitFor();
 });
 
-test('each role is offered what it may do, and refused the rest', async () => {
+test('each role is offered its own actions and refused all others', async () => {
   const hub = await openHub(patterns(1), 0, LOCAL);
   const admin = await freshPage(browser);
   await setUp(admin, hub);
@@ -144,7 +144,7 @@ test('each role is offered what it may do, and refused the rest', async () => {
   }
 
   await operator.goto(`${hub.url}/settings`);
-  expect(await panels(operator)).toEqual(['Cameras', 'Ingress', 'Series', 'Walls', 'Account']);
+  expect(await panels(operator)).toEqual(['Cameras', 'Devices', 'Series', 'Walls', 'Account']);
   await operator.getByRole('link', { name: 'Add a camera' }).click();
   await operator.getByLabel('Address').fill(rtsp.url('/mjpeg').replace('//', '//viewer:p%40ss%20word@'));
   await operator.getByLabel('Name').fill('Yard');
@@ -154,7 +154,7 @@ test('each role is offered what it may do, and refused the rest', async () => {
   expect(await byHand(operator, 'POST', 'users', { name: 'x', roles: [] })).toBe(403);
   expect(await byHand(operator, 'POST', 'tokens', { name: 'x', scope: 'global' })).toBe(403);
 
-  // An admin makes less of somebody; what was offered is refused at once.
+  // An admin lowers the role of a user, whose actions are then refused immediately.
   await admin.goto(`${hub.url}/settings#people`);
   await admin.getByRole('link', { name: 'Edit olga' }).click();
   await admin.getByRole('heading', { name: 'Edit olga' }).waitFor();
@@ -170,7 +170,7 @@ test('each role is offered what it may do, and refused the rest', async () => {
   expect(await byHand(viewer, 'GET', 'users')).toBe(401);
 });
 
-test('what is not for everybody says so, and who signs in sees it', async () => {
+test('private cameras are announced as private and shown after signing in', async () => {
   const hub = await openHub(patterns(1), 0, '[app.live]\npublic_playback = false\n');
   const stranger = await freshPage(browser, PHONE);
   await stranger.goto(hub.url);
@@ -183,27 +183,27 @@ test('what is not for everybody says so, and who signs in sees it', async () => 
   await page.getByText('1 camera · 1 live').waitFor();
 
   await stranger.reload();
-  await stranger.getByRole('heading', { name: 'Not for everybody' }).waitFor();
+  await stranger.getByRole('heading', { name: 'These cameras are private' }).waitFor();
   await stranger.getByRole('link', { name: 'Sign in', exact: true }).click();
   await signIn(stranger, 'robin');
   await stranger.waitForURL(`${hub.url}/`);
   await stranger.getByText('1 camera · 1 live').waitFor();
 });
 
-test('an administrator sees where others are signed in, and signs them out there', async () => {
+test('an administrator sees the sessions of other users and ends them', async () => {
   const hub = await openHub([], 0, LOCAL);
   const admin = await freshPage(browser);
   await setUp(admin, hub);
   await admin.goto(`${hub.url}/settings#people`);
   await admin.getByText('robin').first().waitFor();
-  expect(await admin.getByRole('heading', { name: 'Where others are signed in' }).count()).toBe(0);
+  expect(await admin.getByRole('heading', { name: 'Where other users are signed in' }).count()).toBe(0);
   const viewer = await invite(admin, browser, hub, 'vic', 'viewer');
   await viewer.goto(`${hub.url}/settings`);
   expect(await byHand(viewer, 'GET', 'users')).toBe(403);
 
   await admin.goto(`${hub.url}/settings#people`);
   await admin.reload();
-  await admin.getByRole('heading', { name: 'Where others are signed in' }).waitFor();
+  await admin.getByRole('heading', { name: 'Where other users are signed in' }).waitFor();
   expect(await findings(admin)).toEqual([]);
   const out = admin.getByRole('button', { name: /^Sign out / });
   const names = await out.evaluateAll((all) => all.map((one) => one.getAttribute('aria-label')));

@@ -1,38 +1,38 @@
-// Links that show cameras without signing in: a wall of chosen cameras, one camera alone.
+// Links that show cameras without signing in: to a wall of selected cameras, and to one camera.
 import type { Page } from 'playwright-core';
 import { expect, test } from 'vitest';
 import { findings, until, wallReport } from './browser.ts';
-import { browser, byHand, freshPage, kept, openHub, setUp, shows, useBrowser } from './door.ts';
+import { browser, byHand, freshPage, kept, openHub, setUp, shows, useBrowser } from './account.ts';
 import { patterns } from './hub.ts';
 
 useBrowser();
 
-test('a link opens a wall of its cameras alone, and says when it has ended', async () => {
+test('a wall link shows only its cameras, and reports that it has ended', async () => {
   const hub = await openHub(patterns(3));
   const admin = await freshPage(browser);
   await setUp(admin, hub);
   await admin.goto(`${hub.url}/settings#apps`);
-  await admin.getByRole('switch', { name: 'Public playback of live' }).uncheck();
-  await admin.getByText('Only people who are signed in').waitFor();
+  await admin.getByRole('switch', { name: 'Public playback for live' }).uncheck();
+  await admin.getByText('Only signed-in users').waitFor();
   await admin.goto(`${hub.url}/settings#walls/add`);
   await admin.getByLabel('Name').fill('Hall');
   await admin.getByLabel('cam1').check();
   await admin.getByLabel('cam3').check();
-  await admin.getByRole('button', { name: 'Make link' }).click();
-  const link = await admin.getByRole('textbox', { name: 'The link to “Hall”' }).inputValue();
-  await admin.getByText('2 cameras · ends in 8 h').waitFor();
+  await admin.getByRole('button', { name: 'Create link' }).click();
+  const link = await admin.getByRole('textbox', { name: 'Link to “Hall”' }).inputValue();
+  await admin.getByText('2 cameras · expires in 8 h').waitFor();
   expect(await findings(admin)).toEqual([]);
 
   const visitor = await freshPage(browser);
   await visitor.goto(link);
   await shows(visitor, 2);
   expect(Object.keys((await wallReport(visitor)).tiles)).toEqual(['cam1', 'cam3']);
-  expect(await visitor.getByRole('banner').textContent()).toMatch(/Hall.*ends in 8 h/s);
+  expect(await visitor.getByRole('banner').textContent()).toMatch(/Hall.*expires in 8 h/s);
   expect(await visitor.getByRole('link', { name: /Settings/ }).count()).toBe(0);
   const secret = new URL(link).hash.slice('#wall='.length);
   expect(visitor.url()).not.toContain(secret);
   expect(await kept(visitor)).not.toContain(secret);
-  // One camera alone and back, and a reload: the link is still what opens it.
+  // The link still works after opening one camera, going back and reloading.
   await visitor.getByRole('button', { name: /^cam3,/ }).click();
   await visitor.getByRole('button', { name: 'All cameras' }).click();
   await visitor.reload();
@@ -52,7 +52,7 @@ test('a link opens a wall of its cameras alone, and says when it has ended', asy
   expect(await findings(visitor)).toEqual([]);
 });
 
-test('one camera is shared from the wall, with an end', async () => {
+test('one camera is shared from the wall with a lifetime', async () => {
   const hub = await openHub(patterns(2));
   const admin = await freshPage(browser);
   await setUp(admin, hub);
@@ -60,9 +60,9 @@ test('one camera is shared from the wall, with an end', async () => {
   await admin.goto(`${hub.url}/#cam2`);
   await admin.getByRole('button', { name: 'Share' }).click();
   const dialog = admin.getByRole('dialog', { name: 'Share cam2' });
-  await dialog.getByLabel('Ends after').selectOption('1 hour');
-  await dialog.getByRole('button', { name: 'Make link' }).click();
-  const link = await dialog.getByLabel('The link').inputValue();
+  await dialog.getByLabel('Expires after').selectOption('1 hour');
+  await dialog.getByRole('button', { name: 'Create link' }).click();
+  const link = await dialog.getByLabel('Link').inputValue();
   const visitor = await freshPage(browser);
   const answer = await visitor.goto(link);
   expect(answer?.status()).toBe(200);
@@ -74,7 +74,7 @@ test('one camera is shared from the wall, with an end', async () => {
   expect((await visitor.goto(link.replace('cam2', 'cam1')))?.status()).toBe(401);
 });
 
-/** Who is watched, as the page's session sees it. */
+/** Returns the cameras with viewers, requested with the page's session. */
 const watched = (page: Page): Promise<string[]> =>
   page.evaluate(async () => {
     const answer = (await (await fetch('/api/v1/cameras')).json()) as {

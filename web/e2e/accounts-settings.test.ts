@@ -1,6 +1,6 @@
-// The settings in a real browser: by keyboard, on a phone, in both schemes, and what they keep.
+// The settings in a real browser: keyboard use, phones, both colour schemes, stored values.
 import { expect, test } from 'vitest';
-import type { SetCamera } from '../app/shapes.ts';
+import type { CameraConfig } from '../app/shapes.ts';
 import { findings, until } from './browser.ts';
 import {
   browser,
@@ -13,26 +13,26 @@ import {
   setUp,
   tooWide,
   useBrowser,
-} from './door.ts';
+} from './account.ts';
 import { patterns } from './hub.ts';
 
 useBrowser();
 
-test('a secret is copied where the page is no secure context, too', async () => {
+test('a secret can be copied outside a secure context', async () => {
   const hub = await openHub([]);
   const page = await freshPage(browser);
   await page.addInitScript(() => Object.defineProperty(navigator, 'clipboard', { value: undefined }));
   await setUp(page, hub);
   await page.goto(`${hub.url}/settings#tokens/add`);
-  await page.getByLabel('What it is for').fill('Script');
-  await page.getByRole('button', { name: 'Make token' }).click();
-  const token = await page.getByRole('textbox', { name: 'The token “Script”' }).inputValue();
+  await page.getByLabel('Name').fill('Script');
+  await page.getByRole('button', { name: 'Create token' }).click();
+  const token = await page.getByRole('textbox', { name: 'Token “Script”' }).inputValue();
   expect(token).toMatch(/^sk_/);
   await page.getByRole('button', { name: 'Copy token' }).click();
   await page.getByText('Copied').waitFor();
-  await page.getByRole('link', { name: 'Make a token' }).click();
-  await page.getByLabel('What it is for').press('Control+v');
-  expect(await page.getByLabel('What it is for').inputValue()).toBe(token);
+  await page.getByRole('link', { name: 'Create a token' }).click();
+  await page.getByLabel('Name').press('Control+v');
+  expect(await page.getByLabel('Name').inputValue()).toBe(token);
   await page.goto(`${hub.url}/settings#tokens`);
   await page.reload();
   await page.getByRole('button', { name: 'Revoke Script' }).click();
@@ -41,7 +41,7 @@ test('a secret is copied where the page is no secure context, too', async () => 
   await page.getByText('No tokens').waitFor();
 });
 
-test('the keyboard alone makes and deletes an app, and never loses its place', async () => {
+test('an app is created and deleted by keyboard, and the focus is never lost', async () => {
   const hub = await openHub([]);
   const page = await freshPage(browser);
   await setUp(page, hub);
@@ -53,65 +53,65 @@ test('the keyboard alone makes and deletes an app, and never loses its place', a
     });
   const isHere = (place: string): Promise<string> =>
     until(`the focus is on ${place}`, here, (at) => at === place);
-  await page.getByRole('link', { name: 'Make an app' }).focus();
+  await page.getByRole('link', { name: 'Create an app' }).focus();
   await page.keyboard.press('Enter');
-  await isHere('H2 Make an app');
+  await isHere('H2 Create an app');
   await page.keyboard.press('Tab');
   await page.keyboard.type('yard');
   await page.keyboard.press('Enter');
   await isHere('H2 Apps');
   await page.getByRole('button', { name: 'Delete yard' }).focus();
   await page.keyboard.press('Enter');
-  await isHere('BUTTON Keep');
+  await isHere('BUTTON Cancel');
   await page.keyboard.press('Escape');
   await isHere('BUTTON Delete yard');
   await page.locator('dialog', { hasText: 'Delete the app' }).waitFor({ state: 'detached' });
   await page.keyboard.press('Enter');
-  await isHere('BUTTON Keep');
+  await isHere('BUTTON Cancel');
   await page.keyboard.press('Tab');
   await page.keyboard.press('Enter');
   await isHere('H2 Apps');
   expect(await page.getByRole('button', { name: 'Delete yard' }).count()).toBe(0);
 });
 
-test('how often a picture is fetched, and the JPEG of a video, are set where they apply', async () => {
+test('the fetch interval and the JPEG settings are offered only where they apply', async () => {
   const hub = await openHub([], 0, LOCAL);
   const page = await freshPage(browser);
   await setUp(page, hub);
   const kept = async (): Promise<unknown> => {
-    const told = await page.evaluate(async () => (await fetch('/api/v1/cameras/mast')).text());
-    const { interval, jpeg } = (JSON.parse(told) as { data: SetCamera }).data;
+    const text = await page.evaluate(async () => (await fetch('/api/v1/cameras/mast')).text());
+    const { interval, jpeg } = (JSON.parse(text) as { data: CameraConfig }).data;
     return { interval, jpeg };
   };
   const usual = { fps: null, width: null, quality: null };
   await page.goto(`${hub.url}/settings#cameras/add`);
-  await page.getByText('More', { exact: true }).click();
+  await page.getByText('More options', { exact: true }).click();
   await page.getByLabel('Address').fill('http://10.0.0.9/snapshot.jpg');
   await page.getByLabel('Name').fill('Mast');
   expect(await page.getByLabel('Quality').count()).toBe(0);
   await page.getByLabel('Fetch a picture every').fill('two seconds');
-  await page.getByText('More', { exact: true }).click();
+  await page.getByText('More options', { exact: true }).click();
   await page.getByRole('button', { name: 'Add camera' }).click();
-  // What is wrong is shown, wherever it was hidden.
+  // The collapsed section opens, because the invalid field is in it.
   await page.getByLabel('Fetch a picture every').fill('2s');
   await page.getByRole('button', { name: 'Add camera' }).click();
   await page.getByRole('link', { name: 'Edit Mast' }).click();
-  await page.getByText('More', { exact: true }).click();
+  await page.getByText('More options', { exact: true }).click();
   expect(await page.getByLabel('Fetch a picture every').inputValue()).toBe('2s');
   expect(await kept()).toEqual({ interval: '2s', jpeg: usual });
 
   await page.getByLabel('Address').fill('rtsp://10.0.0.9/stream1');
   expect(await page.getByLabel('Fetch a picture every').count()).toBe(0);
-  await page.getByLabel('Pictures a second').fill('2.5');
+  await page.getByLabel('Pictures per second').fill('2.5');
   await page.getByLabel('Width in pixels').fill('640');
   await page.getByLabel('Quality').fill('70');
   expect(await findings(page)).toEqual([]);
   await page.getByRole('button', { name: 'Save' }).click();
   await page.getByRole('link', { name: 'Edit Mast' }).click();
   expect(await kept()).toEqual({ interval: null, jpeg: { fps: 2.5, width: 640, quality: 70 } });
-  await page.getByText('More', { exact: true }).click();
-  expect(await page.getByLabel('Pictures a second').inputValue()).toBe('2.5');
-  await page.getByLabel('One of each key frame only').check();
+  await page.getByText('More options', { exact: true }).click();
+  expect(await page.getByLabel('Pictures per second').inputValue()).toBe('2.5');
+  await page.getByLabel('Key frames only').check();
   await page.getByLabel('Quality').fill('');
   await page.getByRole('button', { name: 'Save' }).click();
   await page.getByRole('link', { name: 'Edit Mast' }).waitFor();
@@ -127,7 +127,7 @@ for (const colorScheme of ['dark', 'light'] as const) {
   test.each([
     ['desk', {}],
     ['phone', PHONE],
-  ])(`axe finds nothing serious on a ${colorScheme} %s, and nothing sticks out`, async (_, size) => {
+  ])(`axe finds nothing serious on a ${colorScheme} %s, and nothing overflows`, async (_, size) => {
     const hub = await openHub(patterns(2));
     const page = await freshPage(browser, { colorScheme, ...size });
     const looks = async (where: string): Promise<void> => {

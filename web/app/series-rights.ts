@@ -1,7 +1,7 @@
-// What whoever opened the page may do with series.
+// The user's permissions for series.
 import type { May } from '../plot/plot.ts';
 
-/** The app whose rules hold for series. */
+/** The app whose permissions apply to series. */
 const APP = 'live';
 
 export async function seriesRights(): Promise<May> {
@@ -13,7 +13,7 @@ export async function seriesRights(): Promise<May> {
     const own = data?.permissions?.apps?.[APP] ?? [];
     return { write: own.includes('series:write'), remove: own.includes('series:delete') };
   } catch {
-    // Whoever can't be told what they may do is offered nothing.
+    // If the permissions are unknown, offer no actions.
     return { write: false, remove: false };
   }
 }

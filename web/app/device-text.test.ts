@@ -1,17 +1,17 @@
 import { expect, test } from 'vitest';
 import {
-  deviceWords,
-  dropWords,
+  deviceSummary,
+  droppedSummary,
   figures,
   firmwareSettings,
   publishLink,
   shortRoom,
   tryLine,
-} from './board-words.ts';
-import type { PushingDevice } from './shapes.ts';
+} from './device-text.ts';
+import type { ConnectedDevice } from './shapes.ts';
 
 const KEY = { id: 'wsi_1', streamKey: 'wsk_abc', room: 'live-door', identity: 'wscam-abcd' };
-const device = (fields: Partial<PushingDevice>): PushingDevice => ({
+const device = (fields: Partial<ConnectedDevice>): ConnectedDevice => ({
   streamId: 's',
   connectedAt: 0,
   frames: 1,
@@ -21,7 +21,7 @@ const device = (fields: Partial<PushingDevice>): PushingDevice => ({
   ...fields,
 });
 
-test('a board is told all that the hub knows', () => {
+test('the firmware settings have every value that the hub knows', () => {
   expect(firmwareSettings('http://10.0.0.2:8080', 'live', KEY)).toBe(
     '#define HUB_HOST "10.0.0.2"\n#define HUB_APP "live"\n#define HUB_ROOM "door"\n#define HUB_KEY "wsk_abc"\n' +
       '#define HUB_TLS 0\n#define HUB_PORT 8080\n',
@@ -31,13 +31,13 @@ test('a board is told all that the hub knows', () => {
   expect(secure).toContain('https://cams.example/ca.h');
 });
 
-test('what is secret in a link stands behind the #', () => {
+test('the key is in the hash of the publish link', () => {
   const link = new URL(publishLink('https://cams.example', 'live', KEY));
   expect(link.search).toBe('');
   expect(link.hash).toBe('#app=live&room=door&key=wsk_abc');
 });
 
-test('the line to try a key names the app where it has to', () => {
+test('the test command names the app unless it is the default', () => {
   expect(tryLine('http://h', 'live', KEY)).toBe(
     'OCELLI_KEY=wsk_abc ocelli simulate --url http://h --room door',
   );
@@ -47,17 +47,17 @@ test('the line to try a key names the app where it has to', () => {
   expect(shortRoom('live', 'live-door')).toBe('door');
 });
 
-test('a device is told in a line, as far as it tells of itself', () => {
-  const told = JSON.stringify({ type: 'stats', fps: 12.04, rssi: -61, heapFree: 41232, note: 'x' });
-  expect(figures(device({ lastStatsJson: told }))).toEqual({ fps: 12.04, rssi: -61, heapFree: 41232 });
-  expect(deviceWords(device({ lastStatsJson: told }), 300_000)).toBe(
+test('a device is described by the figures it reports', () => {
+  const stats = JSON.stringify({ type: 'stats', fps: 12.04, rssi: -61, heapFree: 41232, note: 'x' });
+  expect(figures(device({ lastStatsJson: stats }))).toEqual({ fps: 12.04, rssi: -61, heapFree: 41232 });
+  expect(deviceSummary(device({ lastStatsJson: stats }), 300_000)).toBe(
     '12 fps · -61 dBm · 40 KiB free · up 5 min',
   );
   for (const lastStatsJson of [null, 'rubbish', '3', 'null']) {
-    expect(deviceWords(device({ lastStatsJson }), 5_000)).toBe('up 5 s');
+    expect(deviceSummary(device({ lastStatsJson }), 5_000)).toBe('up 5 s');
   }
-  expect(dropWords(device({}))).toBe('');
-  expect(dropWords(device({ aboveRate: 1200, notJpeg: 2 }))).toBe(
-    "Dropped: 1,200 above the app's rate, 2 that were no JPEG",
+  expect(droppedSummary(device({}))).toBe('');
+  expect(droppedSummary(device({ aboveRate: 1200, notJpeg: 2 }))).toBe(
+    "Dropped: 1,200 above the app's rate, 2 not JPEG",
   );
 });

@@ -1,10 +1,10 @@
-// Work that is asked for many times over and done once.
+// Coalesces repeated requests for the same work.
 
 /**
- * What asks for `work`: it is done when `schedule` comes to it, at the end of the turn by default, once for all that
- * asked until then.
+ * Returns a function that requests `work`. All requests before `schedule` runs cause one run. The default schedule is the
+ * end of the current turn.
  */
-export function gathered(
+export function coalesced(
   work: () => void,
   schedule: (work: () => void) => unknown = queueMicrotask,
 ): () => void {

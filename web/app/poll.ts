@@ -1,9 +1,12 @@
-// Looking again and again, while somebody can see it.
+// Polling for components.
 
 const PAUSE = 2_000;
 
-/** Does it now, and again 2 s after each end; not while the page is hidden. Gives what ends it. */
-export function repeatedly(work: () => Promise<void>): () => void {
+/**
+ * Runs `work` now and again 2 s after each run ends, but not while the page is hidden. Returns a function that stops the
+ * polling.
+ */
+export function poll(work: () => Promise<void>): () => void {
   let timer: number | undefined;
   let ended = false;
   const round = async (): Promise<void> => {

@@ -1,12 +1,12 @@
-// What is said of a camera that does not work, or did not when it was last tried.
+// Texts about a camera's failures.
 import type { Camera } from './shapes.ts';
 import { ago } from './wording.ts';
 
 /**
- * What is wrong now, and what went wrong last where that is something else: a camera that nobody watches is
- * idle, but what ended its last attempt is still worth knowing.
+ * Returns the current failure, and the last one if it differs. A camera without viewers is idle, but the reason why its
+ * last attempt failed is still useful.
  */
-export function troubleWords(
+export function failureTexts(
   { reason, lastFailure }: Pick<Camera, 'reason' | 'lastFailure'>,
   now: number,
 ): readonly string[] {

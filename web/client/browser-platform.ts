@@ -1,7 +1,7 @@
-// The real world of a connection: the browser's sockets, clock and timers. The same in a worker and in a page.
-import type { Socket, World } from './connection.ts';
+// The platform of a connection in a browser: its sockets, clock and timers. The same in a worker and in a page.
+import type { Socket, Platform } from './connection.ts';
 
-export const browserWorld: World = {
+export const browserPlatform: Platform = {
   openSocket: (url, protocol) => new WebSocket(url, protocol) as unknown as Socket,
   now: () => Date.now(),
   after(milliseconds, callback) {

@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
-import { gathered } from './gathered.ts';
+import { coalesced } from './coalesced.ts';
 
-test('what is asked for many times in a turn is done once, and again in the next', async () => {
+test('several calls in one turn run the work once, and the next turn runs it again', async () => {
   let done = 0;
-  const ask = gathered(() => (done += 1));
+  const ask = coalesced(() => (done += 1));
   ask();
   ask();
   expect(done).toBe(0);
@@ -14,10 +14,10 @@ test('what is asked for many times in a turn is done once, and again in the next
   expect(done).toBe(2);
 });
 
-test('it is done when its schedule says, and may ask for itself meanwhile', () => {
+test('a custom schedule runs the work, which may request itself again', () => {
   const due: (() => void)[] = [];
   let done = 0;
-  const ask = gathered(
+  const ask = coalesced(
     () => {
       done += 1;
       ask();

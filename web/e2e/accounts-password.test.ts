@@ -1,11 +1,11 @@
-// A session that ends, and passwords: changed, wrong, guessed.
+// Ended sessions, changed passwords, wrong passwords.
 import { expect, test } from 'vitest';
 import { until } from './browser.ts';
-import { browser, freshPage, openHub, PASSWORD, setUp, signIn, useBrowser } from './door.ts';
+import { browser, freshPage, openHub, PASSWORD, setUp, signIn, useBrowser } from './account.ts';
 
 useBrowser();
 
-test('a session that ends loses nothing that was typed', async () => {
+test('typed input is kept when the session ends', async () => {
   const hub = await openHub([]);
   const page = await freshPage(browser);
   await setUp(page, hub);
@@ -15,12 +15,12 @@ test('a session that ends loses nothing that was typed', async () => {
   await page.goto(`${hub.url}/settings#apps/add`);
   await page.getByLabel('Name').fill('yard');
 
-  await elsewhere.getByText('this one').waitFor();
+  await elsewhere.getByText('this session').waitFor();
   await elsewhere.getByRole('button', { name: /^Sign out .* at / }).click();
   await elsewhere.getByRole('dialog').getByRole('button', { name: 'Sign out' }).click();
   await elsewhere.getByRole('button', { name: /^Sign out .* at / }).waitFor({ state: 'detached' });
 
-  await page.getByRole('button', { name: 'Make app' }).click();
+  await page.getByRole('button', { name: 'Create app' }).click();
   const again = page.getByRole('dialog', { name: 'Sign in again' });
   expect(await again.getByLabel('Name').inputValue()).toBe('robin');
   await again.getByLabel('Password').fill('not the right one');
@@ -32,11 +32,11 @@ test('a session that ends loses nothing that was typed', async () => {
   await again.getByLabel('Password').fill(PASSWORD);
   await again.getByRole('button', { name: 'Sign in' }).click();
   await again.waitFor({ state: 'detached' });
-  await page.getByRole('button', { name: 'Make app' }).click();
+  await page.getByRole('button', { name: 'Create app' }).click();
   await page.getByRole('button', { name: 'Delete yard' }).waitFor();
 });
 
-test('a new password is taken, the old one is not; guessing is slowed down in words', async () => {
+test('a changed password replaces the old one, and repeated guesses are delayed with a message', async () => {
   const hub = await openHub([]);
   const page = await freshPage(browser);
   await setUp(page, hub);
@@ -44,7 +44,7 @@ test('a new password is taken, the old one is not; guessing is slowed down in wo
   const better = 'another tapir, another roof';
   await page.getByLabel('Current password').fill('a wrong password');
   await page.getByLabel('New password').fill(better);
-  await page.getByLabel('The same again').fill(better);
+  await page.getByLabel('Repeat password').fill(better);
   await page.getByRole('button', { name: 'Change password' }).click();
   await page
     .getByRole('alert')
@@ -53,7 +53,7 @@ test('a new password is taken, the old one is not; guessing is slowed down in wo
   expect(await page.getByLabel('New password').inputValue()).toBe(better);
   await page.getByLabel('Current password').fill(PASSWORD);
   await page.getByRole('button', { name: 'Change password' }).click();
-  await page.getByText('Your password is changed').waitFor();
+  await page.getByText('Password changed').waitFor();
   await page.getByRole('button', { name: 'Sign out' }).click();
   await page.waitForURL(`${hub.url}/`);
 
@@ -68,14 +68,14 @@ test('a new password is taken, the old one is not; guessing is slowed down in wo
 
   const guesser = await freshPage(browser);
   await guesser.goto(`${hub.url}/sign-in`);
-  const said = guesser.getByRole('alert');
+  const alert = guesser.getByRole('alert');
   await until(
-    'it is too much',
+    'attempts are limited',
     async () => {
       await signIn(guesser, 'robin', 'guess');
-      await said.filter({ hasText: /./ }).waitFor();
-      return said.textContent();
+      await alert.filter({ hasText: /./ }).waitFor();
+      return alert.textContent();
     },
-    (text) => /Try again in (\d+ seconds|a second|\d+ minutes)\./.test(text ?? ''),
+    (text) => /Try again in (\d+ seconds|1 second|\d+ minutes)\./.test(text ?? ''),
   );
 });

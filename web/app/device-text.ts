@@ -1,18 +1,18 @@
-// What is said of cameras that push, and what is written for them to read.
-import type { NewStreamKey, PushingDevice, StreamKey } from './shapes.ts';
+// Texts about devices that push, and the settings and commands generated for them.
+import type { NewStreamKey, ConnectedDevice, StreamKey } from './shapes.ts';
 import { span } from './wording.ts';
 
-/** A key of one app. */
-export interface Board extends StreamKey {
+/** A device's key, with its app. */
+export interface DeviceKey extends StreamKey {
   readonly app: string;
 }
 
-/** A room as people write it: without the app's prefix, if that is its name. */
+/** Returns the room without the app's prefix. */
 export function shortRoom(app: string, room: string): string {
   return room.startsWith(`${app}-`) ? room.slice(app.length + 1) : room;
 }
 
-/** `settings.h` of the board's sketch, as far as the hub knows what belongs into it. */
+/** Returns the lines of the sketch's `settings.h` that the hub can fill in. */
 export function firmwareSettings(origin: string, app: string, key: NewStreamKey): string {
   const url = new URL(origin);
   const secure = url.protocol === 'https:';
@@ -24,39 +24,42 @@ export function firmwareSettings(origin: string, app: string, key: NewStreamKey)
     `#define HUB_TLS ${secure ? 1 : 0}`,
     `#define HUB_PORT ${url.port === '' ? (secure ? 443 : 80) : url.port}`,
   ];
-  if (secure) lines.push(`// HUB_CA: ${origin}/ca.h has the certificate, if the hub's authority is its own.`);
+  if (secure) lines.push(`// HUB_CA: ${origin}/ca.h has the certificate if the hub uses its own authority.`);
   return `${lines.join('\n')}\n`;
 }
 
-/** The address that makes a phone or a laptop this camera. What is secret stands behind the #, which nobody is sent. */
+/** Returns the link for a phone or laptop. The key is in the hash, which browsers do not send to servers. */
 export function publishLink(origin: string, app: string, key: NewStreamKey): string {
   const given = new URLSearchParams({ app, room: shortRoom(app, key.room), key: key.streamKey });
   return `${origin}/publish#${given.toString()}`;
 }
 
-/** The line that tries a key without a board. The key is read by the program, so it stands in no list of processes. */
+/**
+ * Returns the command that tests a key without a device. The key is passed in the environment, so it does not appear in
+ * process lists.
+ */
 export function tryLine(origin: string, app: string, key: NewStreamKey): string {
   const elsewhere = app === 'live' ? '' : ` --app ${app}`;
   return `OCELLI_KEY=${key.streamKey} ocelli simulate --url ${origin}${elsewhere} --room ${shortRoom(app, key.room)}`;
 }
 
-/** What a device told of itself, as far as it is numbers. */
-export function figures(device: PushingDevice): Readonly<Record<string, number>> {
-  let told: unknown;
+/** Returns the numeric fields of the device's last stats message. */
+export function figures(device: ConnectedDevice): Readonly<Record<string, number>> {
+  let stats: unknown;
   try {
-    told = JSON.parse(device.lastStatsJson ?? '{}');
+    stats = JSON.parse(device.lastStatsJson ?? '{}');
   } catch {
     return {};
   }
-  if (typeof told !== 'object' || told === null) return {};
-  const numbers = Object.entries(told).filter(
+  if (typeof stats !== 'object' || stats === null) return {};
+  const numbers = Object.entries(stats).filter(
     (entry): entry is [string, number] => typeof entry[1] === 'number',
   );
   return Object.fromEntries(numbers);
 }
 
-/** The device in a line: how fast, how it hears, what it has left, how long it is there. */
-export function deviceWords(device: PushingDevice, now: number): string {
+/** Describes a device in one line: frame rate, signal strength, free memory, uptime of the connection. */
+export function deviceSummary(device: ConnectedDevice, now: number): string {
   const { fps, rssi, heapFree } = figures(device);
   const words = [
     fps === undefined ? undefined : `${Math.round(fps * 10) / 10} fps`,
@@ -67,10 +70,10 @@ export function deviceWords(device: PushingDevice, now: number): string {
   return words.filter((word) => word !== undefined).join(' · ');
 }
 
-/** What of its frames was not shown; empty if all was. */
-export function dropWords({ aboveRate, notJpeg }: PushingDevice): string {
+/** Describes a device's dropped frames; empty if there are none. */
+export function droppedSummary({ aboveRate, notJpeg }: ConnectedDevice): string {
   const words = [];
   if (aboveRate > 0) words.push(`${aboveRate.toLocaleString('en')} above the app's rate`);
-  if (notJpeg > 0) words.push(`${notJpeg.toLocaleString('en')} that were no JPEG`);
+  if (notJpeg > 0) words.push(`${notJpeg.toLocaleString('en')} not JPEG`);
   return words.length === 0 ? '' : `Dropped: ${words.join(', ')}`;
 }

@@ -1,4 +1,4 @@
-// What the tests of the front door ask of a person: to set the first password, to sign in, to look at a page.
+// Steps for tests of users and settings: setting the first password, signing in, adding a user.
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll } from 'vitest';
 import { launch, painted, until, wallReport } from './browser.ts';
@@ -18,7 +18,7 @@ export const PHONE = {
 export let browser: Browser;
 let opened: Hub | undefined;
 
-/** Starts a browser for the tests of a file. Each test's profiles and hub end with it. */
+/** Starts a browser for the tests of a file. Profiles and the hub are closed after each test. */
 export function useBrowser(): void {
   beforeAll(async () => {
     browser = await launch();
@@ -37,7 +37,7 @@ export async function openHub(...how: Parameters<typeof startHub>): Promise<Hub>
   return opened;
 }
 
-/** A page in a browser profile of its own. Whatever goes wrong in it fails the test. */
+/** Opens a page in a new browser profile. Any script error in it fails the test. */
 export async function freshPage(browser: Browser, options: BrowserContextOptions = {}): Promise<Page> {
   const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options });
   context.setDefaultTimeout(15_000);
@@ -48,17 +48,17 @@ export async function freshPage(browser: Browser, options: BrowserContextOptions
   return page;
 }
 
-/** The link that a first start prints. */
+/** Returns the link that a hub prints at its first start. */
 export async function firstLink(hub: Hub): Promise<string> {
   const find = (): string | undefined =>
-    hub.said
+    hub.output
       .map((line) => /https?:\/\/\S+\/sign-in#code=\S+/.exec(line)?.[0])
       .find((link) => link !== undefined);
   const link = await until('the hub prints a link', find, (link) => link !== undefined);
   return link ?? '';
 }
 
-/** Sets the first password; the page then is signed in and at the wall. */
+/** Sets the first password. The page is then signed in and shows the wall. */
 export async function setUp(page: Page, hub: Hub, name = 'robin'): Promise<void> {
   await page.goto(await firstLink(hub));
   await page.getByLabel('Your name').fill(name);
@@ -68,7 +68,7 @@ export async function setUp(page: Page, hub: Hub, name = 'robin'): Promise<void>
 
 export async function choosePassword(page: Page, password = PASSWORD): Promise<void> {
   await page.getByLabel('New password').fill(password);
-  await page.getByLabel('The same again').fill(password);
+  await page.getByLabel('Repeat password').fill(password);
   await page.getByRole('button', { name: 'Set password and sign in' }).click();
 }
 
@@ -78,7 +78,7 @@ export async function signIn(page: Page, name: string, password = PASSWORD): Pro
   await page.getByRole('button', { name: 'Sign in' }).click();
 }
 
-/** Adds a person with one role for all apps and opens their link, in a profile of its own. */
+/** Adds a user with one role in all apps and opens their link in a new profile. */
 export async function invite(
   admin: Page,
   browser: Browser,
@@ -89,18 +89,18 @@ export async function invite(
   await admin.goto(`${hub.url}/settings#people/add`);
   await admin.getByLabel('Name').fill(name);
   await admin.getByLabel('Role 1', { exact: true }).selectOption(role);
-  await admin.getByRole('button', { name: 'Add person' }).click();
-  const link = await admin.getByRole('textbox', { name: `A link for ${name}` }).inputValue();
+  await admin.getByRole('button', { name: 'Add user' }).click();
+  const link = await admin.getByRole('textbox', { name: `Link for ${name}` }).inputValue();
   const page = await freshPage(browser);
   await page.goto(link);
   if ((await page.getByLabel('Your name').inputValue()) !== name)
-    throw new Error('the link does not say whose it is');
+    throw new Error('the link does not include the name');
   await choosePassword(page);
   await page.waitForURL(`${hub.url}/`);
   return page;
 }
 
-/** What the page's own session gets from a call, made by hand. */
+/** Calls the API with the page's session. Returns the status. */
 export function byHand(page: Page, method: string, path: string, body?: unknown): Promise<number> {
   return page.evaluate(
     async ([method, path, body]) => {
@@ -114,18 +114,18 @@ export function byHand(page: Page, method: string, path: string, body?: unknown)
   );
 }
 
-/** The names of the panels that the settings offer. */
+/** Returns the names of the panels in the settings. */
 export async function panels(page: Page): Promise<string[]> {
   const links = page.getByRole('navigation', { name: 'Settings' }).getByRole('link');
   await links.first().waitFor();
   return links.allTextContents();
 }
 
-/** Whether something sticks out to the side. A phone's `innerWidth` grows with what does, its `clientWidth` does not. */
+/** Whether content overflows horizontally. On phones `innerWidth` grows with the content; `clientWidth` does not. */
 export const tooWide = (page: Page): Promise<boolean> =>
   page.evaluate(() => document.documentElement.scrollWidth > document.documentElement.clientWidth);
 
-/** Waits until the wall has exactly `count` cameras and all of them paint. */
+/** Waits until the wall has exactly `count` cameras and all of them are painted. */
 export const shows = (page: Page, count: number): Promise<unknown> =>
   until(
     `${count} cameras paint`,
@@ -133,6 +133,6 @@ export const shows = (page: Page, count: number): Promise<unknown> =>
     (report) => painted(report) === count && Object.keys(report.tiles).length === count,
   );
 
-/** What a page keeps in the browser, cookies apart. */
+/** Returns what a page has stored in the browser, except cookies. */
 export const kept = (page: Page): Promise<string> =>
   page.evaluate(() => JSON.stringify([Object.entries(localStorage), Object.entries(sessionStorage)]));

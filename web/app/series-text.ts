@@ -1,0 +1,64 @@
+// Texts about series and their sources.
+import type { Series, SeriesSource, SeriesStatus } from './shapes.ts';
+import { clockText } from '../plot/clock-time.ts';
+import { formatValue } from '../plot/format-value.ts';
+import { ago, moment } from './wording.ts';
+
+/** Smaller clock offsets in ms are not shown: sources that write whole seconds appear to be off by up to 1 s. */
+const CLOCK_IS_RIGHT = 2000;
+
+const counted = (count: number, one: string, many: string): string =>
+  count === 1 ? `1 ${one}` : `${count.toLocaleString('en')} ${many}`;
+
+/** Describes the invalid lines with the last one quoted; empty if there are none. */
+export function invalidLinesText({
+  malformed,
+  lastMalformed,
+}: Pick<Series, 'malformed' | 'lastMalformed'>): string {
+  if (malformed === 0) return '';
+  const last = malformed === 1 ? '' : ', the last one';
+  const quoted = lastMalformed === null ? '' : `${last}: “${lastMalformed}”`;
+  return `${counted(malformed, 'invalid line was', 'invalid lines were')} skipped${quoted}`;
+}
+
+export function seriesSummary(series: Series, now: number): string {
+  const { points, newest, unit, lastAt, clockOffsetMs, sources } = series;
+  const parts = [counted(points, 'point', 'points')];
+  if (newest !== null) parts.push(`newest ${formatValue(newest[1], unit ?? undefined)}`);
+  if (lastAt !== null) parts.push(ago(lastAt, now));
+  if (sources > 0) parts.push(counted(sources, 'source', 'sources'));
+  if (clockOffsetMs !== null && Math.abs(clockOffsetMs) >= CLOCK_IS_RIGHT)
+    parts.push(clockText(clockOffsetMs));
+  return parts.join(' · ');
+}
+
+export function sourceSummary({ points, since, ended, endedAt }: SeriesSource): string {
+  const parts = [counted(points, 'point', 'points'), `since ${moment(since)}`];
+  if (endedAt !== null) parts.push(`ended ${moment(endedAt)}: ${ended ?? ''}`);
+  return parts.join(' · ');
+}
+
+/** Returns a warning for each fault of the telemetry. */
+export function warnings({ ports, fileFault, series, maxSeries, dropped }: SeriesStatus): string[] {
+  const found: string[] = [];
+  for (const { key, address, fault } of ports) {
+    if (fault === null) continue;
+    const what = key === 'tcp' ? 'The hub cannot receive samples on' : 'The hub cannot serve series on';
+    found.push(
+      `${what} ${address}: ${fault}. Another program or hub may be using it. To use another address, set “${key}” in [telemetry] of the configuration.`,
+    );
+  }
+  if (fileFault !== null)
+    found.push(
+      `Series are kept in memory only and are lost when the hub stops: ${fileFault}. Fix the cause to keep them across restarts.`,
+    );
+  if (series >= maxSeries)
+    found.push(
+      `The limit of ${maxSeries} series is reached, so new ones are refused. Delete series that you no longer need.`,
+    );
+  if (dropped > 0)
+    found.push(
+      `${counted(dropped, 'measurement', 'measurements')} of the hub’s own cameras could not be stored as series.`,
+    );
+  return found;
+}

@@ -206,7 +206,7 @@ impl Camera {
         self.upstream(quality).streams().codec()
     }
 
-    /// Returns a picture of a stream that the hub shows already: the newest if it is live,
+    /// Returns a picture of a stream that the hub already shows: the newest if it is live,
     /// otherwise the first that arrives. It opens no additional session.
     ///
     /// # Errors

@@ -175,7 +175,7 @@ fn pass(
     lines: &Receiver<Vec<u8>>,
 ) -> Result<(), Exit> {
     use std::sync::mpsc::RecvTimeoutError::{Disconnected, Timeout};
-    let refused = |said| Exit::failure(format!("the hub refuses: {said}"));
+    let refused = |said| Exit::failure(format!("the hub closed the connection: {said}"));
     loop {
         let (line, wrote) = match lines.recv_timeout(FLUSH) {
             Ok(line) => {

@@ -32,8 +32,8 @@ fn wrong<T>(value: T, words: impl Into<String>) -> Variant<T> {
     }
 }
 
-/// Wrong GUIDs that have been seen. They come from memory, from typing errors
-/// and from language models.
+/// Wrong GUIDs that have been seen: misremembered, mistyped, or made up by language
+/// models.
 const WRONG_GUIDS: [&str; 4] = [
     "258EAFA5-E914-47DA-95CA-5AB5F43F86A2",
     "258EAFA5-E914-47DA-95CA-5AB0DC85B11",
@@ -98,7 +98,7 @@ fn keys(key: &str) -> Vec<Variant<Vec<u8>>> {
         ("", " ", "a space after the key"),
         ("", "\r", "a carriage return after the key"),
         ("", "\n", "a line feed after the key"),
-        ("", "\r\n", "the line's end after the key"),
+        ("", "\r\n", "the line ending after the key"),
         ("\"", "\"", "quotes around the key"),
         (
             "Sec-WebSocket-Key: ",

@@ -9,8 +9,8 @@
 //! | [`pictures`] | the pictures that devices send |
 //! | [`tally`] | the counts |
 //!
-//! It shares no code with the hub's ingest, because a fleet must not work only because it
-//! has the same mistakes as the hub.
+//! It shares no code with the hub's ingest, so that shared code cannot hide the same mistake in
+//! both.
 
 mod device;
 mod keys;

@@ -189,7 +189,7 @@ impl Capacity {
         self.oversized.load(Relaxed)
     }
 
-    /// Checks that a picture of this size is accepted. A picture that is not is counted.
+    /// Checks that a picture of this size is accepted. A rejected picture is counted.
     ///
     /// # Errors
     /// Returns an error if it is too large.

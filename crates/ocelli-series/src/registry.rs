@@ -188,7 +188,7 @@ impl Registry {
     /// Returns the series with this id.
     ///
     /// # Errors
-    /// Returns an error if there is none.
+    /// Returns an error if the series does not exist.
     pub fn get(&self, id: u32) -> Result<&Series, Refused> {
         self.series.get(&id).ok_or(Refused::Unknown(id))
     }

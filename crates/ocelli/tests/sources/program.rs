@@ -294,7 +294,7 @@ async fn a_named_pipe_accepts_one_writer_after_another() {
     }
 }
 
-/// Writes a substitute for ffmpeg that knows one device and checks its arguments.
+/// Writes a substitute for ffmpeg that accepts one device and checks its arguments.
 fn ffmpeg_substitute(dir: &Path, makes_jpeg: bool) {
     let script = format!(
         r#"#!/bin/sh

@@ -1,5 +1,5 @@
-//! Pictures that decode to more than they seem, child processes and their limits: with real
-//! devices, programs and ffmpeg.
+//! Small pictures that are expensive to decode, and child processes and their limits: with
+//! real devices, programs and ffmpeg.
 
 #![allow(clippy::unwrap_used, reason = "a failed test setup must panic")]
 
@@ -104,7 +104,7 @@ fn writes(file: &Path, format: &str) -> String {
     format!("exec = [\"sh\", \"-c\", \"{script}\"]\nformat = \"{format}\"\n")
 }
 
-/// A program that writes H.264 without end.
+/// A program that writes H.264 endlessly.
 const H264: &str = "exec = [\"ffmpeg\", \"-v\", \"error\", \"-re\", \"-f\", \"lavfi\", \"-i\", \
      \"testsrc2=size=320x240:rate=10\", \"-c:v\", \"libx264\", \"-preset\", \"ultrafast\", \"-g\", \
      \"10\", \"-f\", \"h264\", \"-\"]\nformat = \"h264\"\n";

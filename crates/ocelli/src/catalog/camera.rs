@@ -134,8 +134,8 @@ pub struct CameraChange {
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<String>, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]{1,120}$")]
     pub name: Option<Option<String>>,
-    /// The URL of its stream. Sent back as it was returned, with `***` for secrets, it is
-    /// unchanged.
+    /// The URL of its stream. If it is sent back as it was returned, with `***` for secrets, it
+    /// stays unchanged.
     pub source: Option<String>,
     /// The user name for signing in to the camera; null also deletes the password.
     #[serde(default, deserialize_with = "present")]

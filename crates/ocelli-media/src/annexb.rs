@@ -189,7 +189,7 @@ impl Splitter {
 
     /// Appends more of the stream.
     pub fn push(&mut self, bytes: &[u8]) {
-        // Once for each push, not for each unit in it.
+        // The remaining bytes are moved once per push, not once per unit.
         self.bytes.drain(..self.start);
         self.at -= self.start;
         self.start = 0;

@@ -177,8 +177,8 @@ pub fn ivf_frame(len: usize, millis: u64) -> [u8; 12] {
     header
 }
 
-/// Publishes the pictures in an ffmpeg's SMJPEG output until the output ends. The reason is
-/// in ffmpeg's standard error.
+/// Publishes the pictures in an ffmpeg's SMJPEG output until the output ends. The reason for its
+/// end is in ffmpeg's standard error.
 ///
 /// # Errors
 /// ffmpeg writes more than a program's budget allows.

@@ -128,7 +128,7 @@ impl HubBuilder {
     }
 }
 
-/// A running hub; killed when dropped.
+/// A running hub. Dropping it stops it, and kills it if it does not exit in time.
 pub struct Hub {
     process: Child,
     address: SocketAddr,

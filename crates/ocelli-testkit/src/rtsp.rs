@@ -159,7 +159,7 @@ impl RtspServer {
         count.unwrap_or_else(|| panic!("the RTSP server answered {answer:?} to {question:?}"))
     }
 
-    /// Kills the server (SIGKILL), as a power cut would, and waits until it is gone.
+    /// Kills the server (SIGKILL), which closes its connections, and waits until it is gone.
     pub fn kill(&mut self) {
         if let Some(mut running) = self.running.take() {
             signal_group(&running.process, Signal::KILL);

@@ -62,7 +62,7 @@ impl Flushes {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).0
     }
 
-    /// Ready once there were more than `seen` flushes.
+    /// Ready once there have been more than `seen` flushes.
     pub fn poll_beyond(&self, seen: u64, cx: &mut Context<'_>) -> Poll<()> {
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if inner.0 > seen {

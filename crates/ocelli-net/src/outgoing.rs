@@ -343,7 +343,7 @@ impl Flow {
             match waiting {
                 true if due <= now => return,
                 true => sleep_until(due).await,
-                // Bytes that are queued later stall later.
+                // Nothing is queued, so no stall can occur before a full timeout.
                 false => sleep_until(now + STALL_LIMIT).await,
             }
         }

@@ -123,7 +123,8 @@ impl NewCamera {
     }
 }
 
-/// A change of a camera. Omitted fields keep their values; null resets a field to its default.
+/// A change of a camera. Omitted fields keep their values. Null resets a field to its default,
+/// except for `source` and `keep`, where it has no effect.
 ///
 /// A stored password is bound to its host: if the scheme, host or port of a URL changes, the
 /// password is deleted unless the same request sets one.

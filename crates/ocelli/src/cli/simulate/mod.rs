@@ -73,8 +73,8 @@ fn frames_per_second(text: &str) -> Result<f64, String> {
 }
 
 impl Simulate {
-    /// Runs the fleet until its time is over or `stop` is ready. Returns true if every device
-    /// was connected at the end.
+    /// Runs the fleet until its time is over or `stop` is ready. Returns true if every device was
+    /// connected at the end, and always with `chaos`.
     ///
     /// # Errors
     /// The message has the reason why the fleet could not start.

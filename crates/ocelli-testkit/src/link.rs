@@ -277,7 +277,8 @@ impl Link {
     }
 }
 
-/// Creates a TLS client that trusts a hub's own authority and offers these protocols by ALPN.
+/// Creates a TLS client configuration that trusts a hub's own authority and offers these protocols
+/// by ALPN.
 ///
 /// # Errors
 /// Returns an error if the authority's certificate can't be read.
@@ -294,7 +295,7 @@ pub fn trusting(authority: &Path, protocols: &[&[u8]]) -> io::Result<Arc<ClientC
     Ok(Arc::new(config))
 }
 
-/// Creates a TLS server with a self-signed certificate, as cameras have.
+/// Creates a TLS server configuration with a self-signed certificate, as cameras have.
 ///
 /// # Errors
 /// Returns an error if the certificate can't be made.

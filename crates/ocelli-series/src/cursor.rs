@@ -22,7 +22,7 @@ pub const PIECE: usize = 64 * 1024;
 /// one.
 const CLOCK_IS_RIGHT: f64 = 2000.0;
 
-/// The series that a viewer requests, and their start.
+/// The series that a viewer requests, and the start of their history.
 #[derive(Clone, Debug, Default)]
 pub struct Wanted {
     /// The series with these names; all if `None`.

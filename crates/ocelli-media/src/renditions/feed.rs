@@ -104,7 +104,7 @@ impl Ended {
 /// Options of a feed.
 #[derive(Clone, Copy, Debug)]
 pub struct FeedOptions {
-    /// Feed only key frames.
+    /// Whether to feed only key frames.
     pub key_frames: bool,
     /// Longest pause in the timestamps, in milliseconds. A longer one is replaced by a short one.
     pub longest_pause: i64,

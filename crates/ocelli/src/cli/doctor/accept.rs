@@ -64,7 +64,7 @@ fn guids() -> Vec<Variant<Vec<u8>>> {
     for (end, name) in [
         ("\0", "a zero byte"),
         ("\n", "a line feed"),
-        ("\r\n", "a line's end"),
+        ("\r\n", "a line ending"),
         (" ", "a space"),
     ] {
         ways.push(wrong(
@@ -173,8 +173,8 @@ fn encodings(digest: &[u8]) -> Vec<Variant<String>> {
     ]
 }
 
-/// The smallest set of known mistakes that turns `key` into `received`; none if there is no
-/// such set.
+/// The smallest set of known mistakes that turns `key` into `received`; `None` if there is
+/// no such set.
 pub fn mistakes(key: &str, received: &str) -> Option<Vec<String>> {
     if received == key {
         return Some(vec!["it sends the key back unchanged".to_owned()]);

@@ -71,7 +71,7 @@ impl Frame {
         }
     }
 
-    /// The code of a close frame; 1005 if it has none.
+    /// The code of a close frame; 1005 if it has none. `None` for other frames.
     pub fn close_code(&self) -> Option<u16> {
         if self.opcode != 8 {
             return None;

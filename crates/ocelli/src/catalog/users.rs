@@ -36,7 +36,7 @@ pub struct RoleView {
 #[derive(Clone, Copy, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum RoleName {
-    /// May do everything there.
+    /// May do everything in the apps that the role covers.
     Admin,
     /// Manages and shares the cameras and their keys.
     Operator,

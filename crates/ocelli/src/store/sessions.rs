@@ -80,8 +80,8 @@ pub fn begin(connection: &Connection, session: &Session, hash: &Hash) -> Result<
     Ok(())
 }
 
-/// The session of this id if the hash matches and it has not expired. Updates its time of last
-/// use.
+/// Returns the session with this id if the hash matches and it has not expired. Updates its time of
+/// last use.
 ///
 /// # Errors
 /// The file can't be read.

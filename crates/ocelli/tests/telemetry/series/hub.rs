@@ -202,7 +202,7 @@ async fn device_reports_become_series_of_its_camera() {
     let (_, history) = Viewer::open(hub, "/ws/series").await;
     let all = points(&history);
     let told: Vec<_> = all.keys().filter(|name| name.contains("device")).collect();
-    // Series of a private app's devices are hidden from viewers of another app.
+    // Series of a private app's devices are hidden from anonymous viewers.
     assert_eq!(
         told,
         [

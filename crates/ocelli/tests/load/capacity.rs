@@ -98,7 +98,7 @@ fn in_process(text: &str) -> Arc<ocelli_core::Hub> {
     launch::hub(&config).unwrap()
 }
 
-/// A program that writes a file and then stays.
+/// A program that writes a file's contents and then keeps running.
 fn writes(file: &Path, format: &str) -> String {
     let script = format!("cat {}; exec sleep 60", file.display());
     format!("exec = [\"sh\", \"-c\", \"{script}\"]\nformat = \"{format}\"\n")

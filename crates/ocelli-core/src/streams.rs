@@ -90,8 +90,8 @@ impl Streams {
         }
     }
 
-    /// Returns the last failure of the camera's stream or of a rendition, until it works
-    /// again.
+    /// Returns the last failure of the camera's stream or of a rendition; `None` if what
+    /// failed works again.
     pub fn last_failure(&self) -> Option<LastFailure> {
         let mpeg1 = self.mpeg1.last_failure().map(|last| LastFailure {
             reason: format!("{}: {}", Derived::Mpeg1.name(), last.reason),

@@ -92,7 +92,7 @@ impl Account {
     /// its response exists.
     ///
     /// # Errors
-    /// There was no memory for `STALL_LIMIT`, or too many requests are already waiting.
+    /// No memory became free within `STALL_LIMIT`, or too many requests are already waiting.
     pub async fn enter(self: &Arc<Self>, expected: usize) -> Result<Held, Full> {
         if self.held.load(Ordering::Relaxed) < HELD_LIMIT {
             return Ok(self.hold(expected));

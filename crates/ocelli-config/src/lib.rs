@@ -1,6 +1,6 @@
 //! Reads TOML sections with exact error positions, and creates private files.
 //!
-//! The crates that use a section define it.
+//! The crate that uses a section defines its keys.
 
 pub mod number;
 pub mod private;

@@ -91,7 +91,7 @@ impl PeerKind {
 const TURN: Duration = Duration::from_micros(200);
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// In the order of [`PeerKind::ALL`]. ARCHITECTURE.md lists the same numbers.
+/// The allowances, in the order of [`PeerKind::ALL`]. ARCHITECTURE.md lists the same numbers.
 static ALLOWANCES: [Allowance; PeerKind::ALL.len()] = [
     // 64 cameras at 30 pictures a second, with one credit message per picture, use about a
     // third of this. Empty frames have the highest price per byte.
@@ -186,7 +186,7 @@ impl fmt::Display for Overspent {
 impl Error for Overspent {}
 
 impl Overspent {
-    /// Finds it among the causes of an error, such as an [`io::Error`] from a read.
+    /// Returns the `Overspent` among the causes of an error, such as an [`io::Error`] from a read.
     pub fn cause_of(error: &(dyn Error + 'static)) -> Option<Self> {
         let mut cause = Some(error);
         while let Some(error) = cause {
@@ -254,8 +254,8 @@ pub struct Budget {
     budgets: Budgets,
 }
 
-/// Charges a budget from another task, such as one that answers a request. The charge
-/// counts when the peer is next read.
+/// Handle that charges a budget from another task, such as one that answers a request. The
+/// charge counts when the peer is next read.
 #[derive(Clone, Debug, Default)]
 pub struct Tab(Arc<AtomicU64>);
 

@@ -142,7 +142,7 @@ impl Camera {
         std::iter::once(&self.main).chain(&self.sub)
     }
 
-    /// Subscribes to its JPEG stream; `ready` is raised with `token`.
+    /// Subscribes to its JPEG stream; `token` is queued in `ready` when a frame is due.
     pub fn subscribe(&self, quality: Quality, ready: Arc<Ready>, token: Token) -> Subscription {
         let upstream = self.upstream(quality);
         let lease = upstream.lease(Want::Jpeg);
@@ -206,7 +206,7 @@ impl Camera {
         self.upstream(quality).streams().codec()
     }
 
-    /// Returns a picture of a stream that the hub shows already: the newest if it is live,
+    /// Returns a picture of a stream that the hub already shows: the newest if it is live,
     /// otherwise the first that arrives. It opens no additional session.
     ///
     /// # Errors
@@ -215,7 +215,7 @@ impl Camera {
         self.upstream(quality).look().await
     }
 
-    /// Retries at once if it is waiting for a retry.
+    /// Shortens the wait before the next attempt, if it is waiting for one.
     pub fn retry(&self) {
         self.upstreams().for_each(|upstream| upstream.retry());
     }

@@ -1,4 +1,4 @@
-//! Time stamps and the clock they come from. Deadlines in the frame path use tokio's clock,
+//! Timestamps and the clock they come from. Deadlines in the frame path use tokio's clock,
 //! which tests can pause; this clock is only for stamps on frames.
 
 use std::time::{SystemTime, UNIX_EPOCH};

@@ -60,7 +60,7 @@ const LONGEST_PAUSE: u64 = 1_000_000;
 
 /// Pause after direct writes, as long as they took. If pictures arrive faster than that,
 /// for example after they have queued up before a source, viewers take the newest when they
-/// are ready, and the publisher is not kept longer from its other work.
+/// are ready, and the publisher is not delayed further.
 #[derive(Clone, Copy, Default)]
 pub struct Pause {
     begins: Timestamp,

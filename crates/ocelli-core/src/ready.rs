@@ -113,7 +113,7 @@ impl Ready {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Appends `token` to the queue unless it is queued already.
+    /// Appends `token` to the queue unless it is already queued.
     pub fn enqueue(&self, token: Token) {
         self.lock().put(token);
     }

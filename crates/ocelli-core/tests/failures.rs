@@ -174,7 +174,7 @@ async fn a_repeated_failure_is_not_a_change_but_updates_its_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rendition_failure_ends_with_its_demand_and_is_kept_as_last_failure() {
+async fn a_rendition_failure_ends_when_its_last_viewer_leaves_and_is_kept_as_last_failure() {
     let stage = Stage::new(Does::Play(Codec::H264));
     stage.jpeg.0.send_replace(Does::Refuse("no ffmpeg"));
     let viewer = stage.camera.follow(Quality::Main);

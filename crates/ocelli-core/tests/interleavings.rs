@@ -1,5 +1,5 @@
-//! A sleeping viewer has received the newest frame, in any order of publishing and the
-//! steps of its task.
+//! A sleeping viewer has received the newest frame, however publishing and the steps of its
+//! task interleave.
 
 #![allow(clippy::unwrap_used, reason = "the test set it up")]
 

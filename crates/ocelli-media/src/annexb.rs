@@ -73,9 +73,9 @@ pub fn sequence_parameter_sets(codec: Codec, bytes: &[u8]) -> impl Iterator<Item
 /// Facts about an access unit, read from the headers up to its first slice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Survey {
-    /// A decoder that has the parameter sets can start here.
+    /// Whether a decoder that has the parameter sets can start here.
     pub key: bool,
-    /// The access unit contains the parameter sets.
+    /// Whether the access unit contains the parameter sets.
     pub parameters: bool,
 }
 
@@ -189,7 +189,7 @@ impl Splitter {
 
     /// Appends more of the stream.
     pub fn push(&mut self, bytes: &[u8]) {
-        // Once for each push, not for each unit in it.
+        // The remaining bytes are moved once per push, not once per unit.
         self.bytes.drain(..self.start);
         self.at -= self.start;
         self.start = 0;

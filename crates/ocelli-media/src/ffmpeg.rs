@@ -27,9 +27,9 @@ const QUIET: [&str; 5] = ["-hide_banner", "-nostdin", "-nostats", "-loglevel", "
 /// Address space for ffmpeg itself. ffmpeg 5.1 uses 270 MiB, most of it for libraries.
 /// Later versions run a thread for each stage.
 const ADDRESS_SPACE: u64 = 768 << 20;
-/// Address space for each pixel of the largest picture. Measured: 10 bytes for H.264 with
-/// four references scaled down, 24 for a full-size JPEG of it, 27 for 4:4:4 JPEG. Ten bits
-/// a sample and more references need more.
+/// Address space for each pixel of the largest picture. Measured: 10 bytes for H.264 with four
+/// reference pictures if the JPEG is scaled down, 24 for a full-size JPEG, 27 for a 4:4:4 JPEG. Ten
+/// bits a sample and more reference pictures need more.
 const ADDRESS_SPACE_PER_PIXEL: u64 = 40;
 /// Decoding has a lower priority than the frame path.
 const NICENESS: i32 = 5;
@@ -177,8 +177,8 @@ pub fn ivf_frame(len: usize, millis: u64) -> [u8; 12] {
     header
 }
 
-/// Publishes the pictures in an ffmpeg's SMJPEG output until the output ends. The reason is
-/// in ffmpeg's standard error.
+/// Publishes the pictures in an ffmpeg's SMJPEG output until the output ends. The reason for its
+/// end is in ffmpeg's standard error.
 ///
 /// # Errors
 /// ffmpeg writes more than a program's budget allows.

@@ -29,7 +29,8 @@ use tokio_rustls::server::TlsStream;
 /// kernel, because frames age there.
 const UNSENT_LIMIT: u32 = 4096;
 
-/// Flushes without delay after which a peer no longer counts as slow.
+/// Number of flushes since the last delayed write or flush after which a peer no longer counts as
+/// slow.
 const KEPT_UP: u32 = 64;
 
 /// A peer that reads nothing for this long while data is pending is disconnected.
@@ -61,7 +62,7 @@ impl Flushes {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).0
     }
 
-    /// Ready once there were more than `seen` flushes.
+    /// Ready once there have been more than `seen` flushes.
     pub fn poll_beyond(&self, seen: u64, cx: &mut Context<'_>) -> Poll<()> {
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if inner.0 > seen {
@@ -165,7 +166,7 @@ impl Connection {
         self.wire_below().watched = KEPT_UP;
     }
 
-    /// Returns the peer's address. `None` after it disconnected.
+    /// Returns the peer's address. `None` after it has disconnected.
     pub fn remote(&self) -> Option<SocketAddr> {
         self.stream().peer_addr().ok()
     }

@@ -1,7 +1,7 @@
 //! Limits of one client and of all clients, and the cost limits of cameras.
 //!
-//! Each limit protects clients from one kind of abusive client, and is high enough for normal use.
-//! Rate limits of attempts are in `throttle`, the cost limits of a viewer's commands in
+//! Each limit protects the other clients from one kind of abusive client, and is high enough for
+//! normal use. Rate limits of attempts are in `throttle`, the cost limits of a viewer's commands in
 //! `sinks::wall`.
 
 use crate::throttle::Block;

@@ -1,8 +1,8 @@
 //! The Host and Origin policy: which hosts a request may name, and which origins its page may
 //! have.
 //!
-//! A browser sends the host name of the URL in `Host`. This exposes a page under a foreign name
-//! that resolves to this machine (DNS rebinding). `Origin` exposes a foreign page that opens a
+//! A browser sends the host name of the URL in `Host`. This reveals a page under a foreign name
+//! that resolves to this machine (DNS rebinding). `Origin` reveals a foreign page that opens a
 //! socket.
 
 use crate::request::{Origin, Peer};

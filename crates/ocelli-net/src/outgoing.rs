@@ -92,7 +92,7 @@ impl Account {
     /// its response exists.
     ///
     /// # Errors
-    /// There was no memory for `STALL_LIMIT`, or too many requests are already waiting.
+    /// No memory became free within `STALL_LIMIT`, or too many requests are already waiting.
     pub async fn enter(self: &Arc<Self>, expected: usize) -> Result<Held, Full> {
         if self.held.load(Ordering::Relaxed) < HELD_LIMIT {
             return Ok(self.hold(expected));
@@ -343,7 +343,7 @@ impl Flow {
             match waiting {
                 true if due <= now => return,
                 true => sleep_until(due).await,
-                // Bytes that are queued later stall later.
+                // Nothing is queued, so no stall can occur before a full timeout.
                 false => sleep_until(now + STALL_LIMIT).await,
             }
         }

@@ -22,14 +22,14 @@ pub const PIECE: usize = 64 * 1024;
 /// one.
 const CLOCK_IS_RIGHT: f64 = 2000.0;
 
-/// The series that a viewer requests, and their start.
+/// The series that a viewer requests, and the start of their history.
 #[derive(Clone, Debug, Default)]
 pub struct Wanted {
     /// The series with these names; all if `None`.
     pub names: Option<HashSet<String>>,
     /// The start of the history, for series whose x values are times.
     pub since: Option<f64>,
-    /// Only series that came over the TCP port.
+    /// Only series that were sent over the TCP port.
     pub tcp_only: bool,
 }
 
@@ -215,8 +215,8 @@ impl Cursor {
             }
             Thinning::new(count, most)
         });
-        // A viewer that came before the series was created has not missed anything. One
-        // that came before the series was sent over TCP has.
+        // A viewer that connected before the series was created has not missed anything. One that
+        // connected before the series was sent over TCP has.
         self.next.entry(id).or_insert(0);
         begun.open = Some(Open {
             id,

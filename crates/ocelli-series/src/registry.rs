@@ -188,7 +188,7 @@ impl Registry {
     /// Returns the series with this id.
     ///
     /// # Errors
-    /// Returns an error if there is none.
+    /// Returns an error if the series does not exist.
     pub fn get(&self, id: u32) -> Result<&Series, Refused> {
         self.series.get(&id).ok_or(Refused::Unknown(id))
     }
@@ -271,7 +271,8 @@ impl Registry {
         }
     }
 
-    /// Keeps only the last entry of each series, and of deleted series only the latest.
+    /// Keeps only the last entry of each existing series, and the entries of the series
+    /// that were deleted last.
     fn shorten_log(&mut self) {
         let gone = |id: &u32| !self.series.contains_key(id);
         let mut too_many = self.log.iter().filter(|(_, id)| gone(id)).count();
@@ -312,7 +313,7 @@ impl Registry {
         Ok(())
     }
 
-    /// Counts a malformed line.
+    /// Counts malformed lines.
     pub fn malformed(&mut self, id: u32, count: u64, last: String) {
         if let Some(series) = self.series.get_mut(&id) {
             series.malformed += count;

@@ -128,7 +128,7 @@ impl HubBuilder {
     }
 }
 
-/// A running hub; killed when dropped.
+/// A running hub. Dropping it stops it, and kills it if it does not exit in time.
 pub struct Hub {
     process: Child,
     address: SocketAddr,
@@ -205,7 +205,7 @@ impl Hub {
         }
     }
 
-    /// Waits for its exit. Returns none if it has not exited within `limit`.
+    /// Waits for its exit. Returns `None` if it has not exited within `limit`.
     pub fn wait(&mut self, limit: Duration) -> Option<ExitStatus> {
         let until = Instant::now() + limit;
         loop {
@@ -217,7 +217,7 @@ impl Hub {
         }
     }
 
-    /// Stops it with SIGTERM. Returns its exit status and how long that took, or none if it has
+    /// Stops it with SIGTERM. Returns its exit status and how long that took, or `None` if it has
     /// not exited within `limit`.
     pub fn terminate(&mut self, limit: Duration) -> Option<(ExitStatus, Duration)> {
         let begun = Instant::now();

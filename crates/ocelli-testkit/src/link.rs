@@ -116,7 +116,7 @@ impl Link {
     }
 
     /// Passes everything received to `taken`, then writes as much of `out` as possible without
-    /// blocking. Returns the number of bytes written, or none at the end of the connection.
+    /// blocking. Returns the number of bytes written, or `None` at the end of the connection.
     ///
     /// # Errors
     /// Returns an error if the connection failed.
@@ -164,7 +164,7 @@ impl Link {
         }
     }
 
-    /// Reads without blocking. Returns none if nothing has arrived.
+    /// Reads without blocking. Returns `None` if nothing has arrived.
     fn read_now(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
         let Some(tls) = &mut self.tls else {
             return now(self.stream.read(buffer));
@@ -204,7 +204,7 @@ impl Link {
     }
 }
 
-/// Returns none if the operation would block.
+/// Returns `None` if the operation would block.
 fn now(done: io::Result<usize>) -> io::Result<Option<usize>> {
     match done {
         Ok(count) => Ok(Some(count)),
@@ -277,7 +277,8 @@ impl Link {
     }
 }
 
-/// Creates a TLS client that trusts a hub's own authority and offers these protocols by ALPN.
+/// Creates a TLS client configuration that trusts a hub's own authority and offers these protocols
+/// by ALPN.
 ///
 /// # Errors
 /// Returns an error if the authority's certificate can't be read.
@@ -294,7 +295,7 @@ pub fn trusting(authority: &Path, protocols: &[&[u8]]) -> io::Result<Arc<ClientC
     Ok(Arc::new(config))
 }
 
-/// Creates a TLS server with a self-signed certificate, as cameras have.
+/// Creates a TLS server configuration with a self-signed certificate, as cameras have.
 ///
 /// # Errors
 /// Returns an error if the certificate can't be made.

@@ -1,4 +1,4 @@
-//! GStreamer's RTSP server as the real camera.
+//! GStreamer's RTSP server as a real camera.
 //!
 //! The server is `rtsp_server.py` in its own process group. It exits when its standard input
 //! ends, so that it does not outlive even a killed test. All calls block for a few
@@ -159,7 +159,7 @@ impl RtspServer {
         count.unwrap_or_else(|| panic!("the RTSP server answered {answer:?} to {question:?}"))
     }
 
-    /// Kills the server (SIGKILL), as a power cut would, and waits until it is gone.
+    /// Kills the server (SIGKILL), which closes its connections, and waits until it is gone.
     pub fn kill(&mut self) {
         if let Some(mut running) = self.running.take() {
             signal_group(&running.process, Signal::KILL);
@@ -243,8 +243,8 @@ impl RtspServer {
         (micros / 100_000 % 16 * 16 + 8) as u8
     }
 
-    /// How long before `micros` `/clock` showed `shade`: from 0 up to 1.5 s in tenths, that is
-    /// modulo 1.6 s. A camera sets its shade one frame early.
+    /// How long before `micros` the mount `/clock` showed `shade`: 0 to 1.5 s in steps of 0.1 s,
+    /// because the shades repeat every 1.6 s. A camera sets its shade one frame early.
     pub fn clock_age(shade: u8, micros: u64) -> Duration {
         let now = micros / 100_000 % 16;
         let then = u64::from(shade) / 16;

@@ -139,11 +139,11 @@ impl Socket {
     }
 }
 
-/// A frame of one camera. Times are in µs since the epoch.
+/// A frame of one camera.
 pub struct WallFrame {
     /// The camera's id.
     pub camera: String,
-    /// Capture time; 0 if unknown.
+    /// Capture time in µs since the epoch; 0 if unknown.
     pub captured: u64,
     /// The JPEG.
     pub picture: Vec<u8>,

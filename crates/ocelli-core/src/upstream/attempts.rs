@@ -113,7 +113,7 @@ impl Upstream {
         }
         let streams = &self.streams;
         let patience = self.source.patience();
-        // A source with a longer patience brings pictures at long intervals.
+        // A source with a longer patience delivers pictures at long intervals.
         let stall = if patience > PATIENCE {
             patience / 2
         } else {

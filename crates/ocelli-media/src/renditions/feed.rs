@@ -27,7 +27,7 @@ pub const JOINED: u64 = 1_000_000;
 /// Number of timestamps that are remembered. ffmpeg never holds more pictures than this.
 const REMEMBERED: usize = 512;
 
-/// If the capture time jumps back further than this, timestamps start anew.
+/// If the capture time jumps back further than this, timestamps continue from the last one.
 const BACKWARD_MILLIS: i64 = 2_000;
 
 /// A running ffmpeg with its pipes.
@@ -104,7 +104,7 @@ impl Ended {
 /// Options of a feed.
 #[derive(Clone, Copy, Debug)]
 pub struct FeedOptions {
-    /// Feed only key frames.
+    /// Whether to feed only key frames.
     pub key_frames: bool,
     /// Longest pause in the timestamps, in milliseconds. A longer one is replaced by a short one.
     pub longest_pause: i64,

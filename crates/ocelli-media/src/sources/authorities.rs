@@ -20,7 +20,7 @@ static ACCEPTING: OnceCell<Arc<ClientConfig>> = OnceCell::const_new();
 /// machine trusted when they were first needed; without, it accepts any certificate.
 ///
 /// # Errors
-/// The root certificates can't be loaded, with the reason.
+/// The root certificates can't be loaded. The error is the reason.
 pub async fn client(verify: bool) -> Result<Arc<ClientConfig>, String> {
     let (cell, make): (_, fn() -> Result<ClientConfig, Error>) = match verify {
         true => (&VERIFYING, verifying),

@@ -7,9 +7,9 @@
 //! clocks. Additional delay of later pictures counts as their age: congestion, a slow link,
 //! a busy camera.
 //!
-//! A slow camera clock looks like a delay that grows without end. No camera's clock is off by
-//! more than [`DRIFT`], so the offset may grow at that rate, but never past the time of
-//! receipt: real delay stays visible and drift does not accumulate.
+//! A slow camera clock looks like a delay that grows without limit. No camera's clock is off by
+//! more than [`DRIFT`], so the offset may grow at that rate, but never past the time of receipt:
+//! real delay stays visible and drift does not accumulate.
 
 use ocelli_core::Timestamp;
 

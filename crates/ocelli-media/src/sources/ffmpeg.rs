@@ -28,7 +28,7 @@ pub const KIND: Kind = Kind {
         ),
         (
             "input_format",
-            "the format of the input, where ffmpeg can't tell, like \"v4l2\"",
+            "the format of the input if ffmpeg can't detect it, like \"v4l2\"",
         ),
     ],
     open,
@@ -81,7 +81,7 @@ fn read(address: &Address, options: &mut Section<'_>) -> Result<Ffmpeg, ConfigEr
         "ffmpeg" => address.rest(),
         _ => address.bare(),
     };
-    // Each of these would end its line in the list and inject another.
+    // Each of these characters would end the line in the list and inject another one.
     if written.is_empty() || written.contains(['\n', '\r', '\0']) {
         let message = format!(
             "{:?} is not an input that ffmpeg can read",

@@ -182,7 +182,7 @@ fn raw(
 ) -> Result<Format, ConfigError> {
     let even = |size: &(u16, u16)| size.0.is_multiple_of(2) && size.1.is_multiple_of(2);
     let Some(size) = size.as_deref().and_then(parse_size).filter(even) else {
-        let message = "raw pictures are told apart only by their length, so they need a `size`, \
+        let message = "raw pictures are separated only by their length, so they need a `size`, \
                        like size = \"640x480\", with both sides even";
         let span = camera.span("size").or(camera.span("format"));
         return Err(ConfigError::new(message).at(span));

@@ -40,7 +40,7 @@ impl<T> Push<T> {
         self.lock().holder.clone()
     }
 
-    /// Makes `newcomer` the holder and returns the holder before, which can publish nothing more.
+    /// Makes `newcomer` the holder and returns the previous holder, which can no longer publish.
     /// Viewers do not notice the change.
     pub fn connect(&self, newcomer: Arc<T>) -> Option<Arc<T>> {
         let mut current = self.lock();

@@ -1,4 +1,4 @@
-//! SSRF guard: the addresses at which cameras added over HTTP may be.
+//! SSRF guard: the addresses that cameras added over HTTP may have.
 //!
 //! A user who may add cameras must not be able to make the hub connect to services that only
 //! the hub can reach: on its own machine, on its link, or in the cloud that it runs in

@@ -102,7 +102,7 @@ impl Watch {
 
     /// Checks the files, and returns the new certificate if they changed. Certificate and key may be
     /// replaced one after the other, so an unusable state is reported only when it persists, and
-    /// once.
+    /// only once.
     pub fn look(&mut self) -> Option<Result<CertifiedKey, TlsError>> {
         let state = self.files.state();
         if state == self.seen {

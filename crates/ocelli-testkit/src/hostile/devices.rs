@@ -53,7 +53,7 @@ pub fn attacks() -> Vec<Attack> {
         },
         kind("send empty pings", frame(PING, b"")),
         kind("send meaningless texts", frame(TEXT, b"{}")),
-        kind("send pictures without an end", half),
+        kind("send truncated pictures", half),
         Kind {
             opening: frame(BEGUN, b"\xFF\xD8"),
             ..kind(

@@ -1,4 +1,4 @@
-//! Sends without pause while reading the hub's answers.
+//! Sends at a set rate while reading the hub's answers.
 
 use super::progress::{BEAT, Pace, Progress};
 use crate::link::Link;

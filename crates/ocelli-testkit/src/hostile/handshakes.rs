@@ -31,12 +31,7 @@ pub fn attacks() -> Vec<Attack> {
             half_open,
         )
         .over(Over::Tls),
-        Attack::new(
-            "handshakes",
-            "TLS keys that are renewed without end",
-            key_updates,
-        )
-        .over(Over::Tls),
+        Attack::new("handshakes", "endless TLS key updates", key_updates).over(Over::Tls),
     ]
 }
 

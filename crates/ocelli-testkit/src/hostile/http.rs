@@ -19,7 +19,7 @@ const PICTURES: f64 = 50_000.0;
 /// What the camera sends.
 #[derive(Clone, Copy, PartialEq)]
 enum Behaviour {
-    /// Interim responses without end, and never a final one.
+    /// Endless interim responses, and never a final one.
     Interim,
     Headers,
     /// A chunked body with one byte in each chunk.
@@ -33,11 +33,11 @@ enum Behaviour {
 
 pub fn attacks() -> Vec<Attack> {
     let behaviours = [
-        ("103 without end", Behaviour::Interim),
-        ("headers without end", Behaviour::Headers),
+        ("endless 103 responses", Behaviour::Interim),
+        ("endless headers", Behaviour::Headers),
         ("chunks of one byte", Behaviour::Chunks),
         ("empty parts", Behaviour::Parts),
-        ("headers of a part without end", Behaviour::PartHeaders),
+        ("endless headers of a part", Behaviour::PartHeaders),
         ("50,000 tiny pictures a second", Behaviour::Pictures),
     ];
     let usages = [

@@ -121,7 +121,7 @@ pub async fn change(
     Ok(Answer::new(WithLink::of(user, code, &origin)))
 }
 
-/// Deletes a user with its sessions and the wall links it made.
+/// Deletes a user, the user's sessions and the wall links that the user created.
 #[utoipa::path(delete, path = "/api/v1/users/{id}", tag = "users", operation_id = "deleteUser",
     security(("token" = ["user:delete", "global"])),
     params(("id" = String, Path, description = "`usr_…`")),

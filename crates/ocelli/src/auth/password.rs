@@ -183,7 +183,7 @@ impl Pool {
     }
 }
 
-/// A thread's working memory: 19 MiB from its first hash on.
+/// A thread's working memory: 19 MiB from its first hash until it has been idle for [`IDLE`].
 #[derive(Default)]
 struct Memory(Vec<Block>);
 
@@ -245,7 +245,7 @@ struct Expected {
 }
 
 impl Expected {
-    /// Returns `None` if `hash` is malformed or its cost is higher than [`COST`].
+    /// Returns `None` if `hash` is malformed or needs more memory than [`COST`].
     fn read(hash: &str) -> Option<Self> {
         let hash = PasswordHash::new(hash).ok()?;
         let (salt, output) = (hash.salt?, hash.hash?);

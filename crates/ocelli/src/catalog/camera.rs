@@ -123,7 +123,8 @@ impl NewCamera {
     }
 }
 
-/// A change of a camera. Omitted fields keep their values; null resets a field to its default.
+/// A change of a camera. Omitted fields keep their values. Null resets a field to its default,
+/// except for `source` and `keep`, where it has no effect.
 ///
 /// A stored password is bound to its host: if the scheme, host or port of a URL changes, the
 /// password is deleted unless the same request sets one.
@@ -134,8 +135,8 @@ pub struct CameraChange {
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<String>, pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]{1,120}$")]
     pub name: Option<Option<String>>,
-    /// The URL of its stream. Sent back as it was returned, with `***` for secrets, it is
-    /// unchanged.
+    /// The URL of its stream. If it is sent back as it was returned, with `***` for secrets, it
+    /// stays unchanged.
     pub source: Option<String>,
     /// The user name for signing in to the camera; null also deletes the password.
     #[serde(default, deserialize_with = "present")]

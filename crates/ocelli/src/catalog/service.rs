@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tokio::runtime::Handle;
 
-/// What the configuration file defines. It can be changed only there.
+/// The apps and cameras that the configuration file defines. They can be changed only there.
 #[derive(Default)]
 pub struct Configured {
     /// The names of its apps.

@@ -8,7 +8,7 @@ use crate::store::keys::{self, StreamKey};
 use crate::store::{Cipher, Store, StoreError, apps, streams};
 use ocelli_core::App;
 
-/// What the last run saved in the store.
+/// The apps, cameras and keys that the last run saved in the store.
 #[derive(Default)]
 pub struct Saved {
     apps: Vec<App>,

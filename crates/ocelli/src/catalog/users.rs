@@ -36,7 +36,7 @@ pub struct RoleView {
 #[derive(Clone, Copy, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum RoleName {
-    /// May do everything there.
+    /// May do everything in the apps that the role covers.
     Admin,
     /// Manages and shares the cameras and their keys.
     Operator,
@@ -165,8 +165,8 @@ fn administrator(
     Ok(user)
 }
 
-/// The user of an id, if `own` covers the user's permissions. Call it in the same job as the
-/// change, because the user could be promoted between two jobs.
+/// Returns the user with an id, if `own` covers the user's permissions. Call it in the same job as
+/// the change, because the user could be promoted between two jobs.
 fn known(connection: &Connection, own: &Grant, id: &str) -> Result<User, ChangeError> {
     let user = users::by_id(connection, id)?.ok_or_else(users::missing)?;
     own.check_covers(&user.grant())?;
@@ -277,7 +277,7 @@ impl Catalog {
         .await
     }
 
-    /// Deletes a user with its sessions and the wall links it made.
+    /// Deletes a user, the user's sessions and the wall links that the user created.
     ///
     /// # Errors
     /// The user does not exist or exceeds `own`, or no administrator would be left.
@@ -289,7 +289,7 @@ impl Catalog {
         .await
     }
 
-    /// What a one-time code is for, if it is valid.
+    /// Returns the purpose of a one-time code if it is valid.
     ///
     /// # Errors
     /// The store can't be read.

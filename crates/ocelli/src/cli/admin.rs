@@ -14,7 +14,7 @@ pub enum Admin {
     /// Print a link that works once, for 10 minutes: it creates a new administrator, or lets an
     /// existing user set a new password and become one.
     Link {
-        /// The hub's base URL; by default the address where the hub was last reached.
+        /// The hub's base URL; by default that of its current or last run.
         #[arg(long, value_name = "URL")]
         address: Option<String>,
         #[command(flatten)]

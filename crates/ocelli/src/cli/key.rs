@@ -33,7 +33,7 @@ pub struct Create {
     /// The app that the room is in.
     #[arg(long, default_value = DEFAULT_APP)]
     app: String,
-    /// The device's name; wscam- and the key's last 4 characters by default.
+    /// The device's name; by default wscam- followed by the key's last 4 characters.
     #[arg(long)]
     identity: Option<String>,
     #[command(flatten)]

@@ -79,7 +79,7 @@ fn now() -> u128 {
     since.map_or(0, |elapsed| elapsed.as_millis())
 }
 
-/// Converts a line to the hub's format; none if it is not a sample.
+/// Converts a line to the hub's format; `None` if it is not a sample.
 fn as_sample(text: &[u8], now: u128) -> Option<Vec<u8>> {
     let text = text.trim_ascii();
     if line::sample(text).is_some() {
@@ -116,7 +116,7 @@ fn read(mut input: impl BufRead, send: impl Fn(Vec<u8>) -> bool) -> u64 {
                     let shown = ocelli_series::source::shown(text.trim_ascii_end());
                     let _ = writeln!(
                         io::stderr(),
-                        "ocelli: skipped a line that is not a number: {shown}"
+                        "ocelli: skipped a line that is not one or two numbers: {shown}"
                     );
                 }
             }
@@ -175,7 +175,7 @@ fn pass(
     lines: &Receiver<Vec<u8>>,
 ) -> Result<(), Exit> {
     use std::sync::mpsc::RecvTimeoutError::{Disconnected, Timeout};
-    let refused = |said| Exit::failure(format!("the hub refuses: {said}"));
+    let refused = |said| Exit::failure(format!("the hub closed the connection: {said}"));
     loop {
         let (line, wrote) = match lines.recv_timeout(FLUSH) {
             Ok(line) => {

@@ -225,7 +225,7 @@ fn read_credentials(section: &mut Section<'_>) -> Result<Option<Credentials>, Co
 }
 
 /// Parses a SOURCE of the command line: an address, or `id=address`. Without an id, the id
-/// is `cam` and the position in the list.
+/// is `cam` followed by the position in the list.
 ///
 /// # Errors
 /// Returns an error if no kind of source accepts the address.

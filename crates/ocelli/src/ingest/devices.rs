@@ -99,7 +99,7 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Ingest {
-    /// Creates it without any sources.
+    /// Creates an ingest without any sources.
     pub fn new(identity: Arc<Identity>) -> Self {
         Self {
             identity,
@@ -110,8 +110,8 @@ impl Ingest {
         }
     }
 
-    /// The statistics that devices send from now on. A device chooses the names of its values;
-    /// a report has at most 16.
+    /// Returns a receiver for the statistics that devices send from now on. A device chooses the
+    /// names of its values; a report has at most 16.
     pub fn reports(&self) -> broadcast::Receiver<Report> {
         self.reports.subscribe()
     }

@@ -13,8 +13,7 @@
 //! checked, used and revoked on the store's thread, one after the other, so a device can't
 //! connect with a key that is being revoked.
 //!
-//! Not here: the API calls that create keys (`api`), and how viewers receive the pictures
-//! (`sinks`).
+//! The API calls that create keys are in `api`; delivery to viewers is in `sinks`.
 
 mod admission;
 mod bucket;

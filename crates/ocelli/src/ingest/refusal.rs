@@ -13,7 +13,7 @@ pub struct Refusal {
     pub code: u16,
     /// The machine-readable code.
     pub word: &'static str,
-    /// What is wrong, and what would be right.
+    /// What is wrong, and how to correct it.
     pub message: String,
 }
 

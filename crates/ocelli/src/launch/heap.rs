@@ -18,7 +18,7 @@ const EACH: Duration = Duration::from_secs(10);
 /// for it.
 const OWN_MAPPING: i32 = 8 * 1024 * 1024;
 
-/// Returns memory periodically, on a blocking thread. Never returns.
+/// Gives unused memory back periodically, on a blocking thread, until the runtime stops.
 pub async fn give_back() {
     set_mmap_threshold(OWN_MAPPING);
     let mut due = interval(EACH);

@@ -137,7 +137,7 @@ fn accepts(headers: &HeaderMap, coding: &str) -> bool {
 /// The smallest variant of a file that the client accepts, and its coding.
 fn shortest(name: &str, headers: &HeaderMap) -> Option<(EmbeddedFile, Option<&'static str>)> {
     for (coding, ending) in CODINGS {
-        // Compressed variants have no URL of their own.
+        // Compressed variants have no separate URL.
         if name.ends_with(ending) {
             return None;
         }

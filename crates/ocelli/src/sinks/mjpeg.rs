@@ -59,7 +59,7 @@ async fn mjpeg(
 /// What the body returns next.
 enum Next {
     Opening,
-    /// The newest frame, as soon as there were more flushes than this.
+    /// The newest frame, as soon as there have been more flushes than this.
     Head(u64),
     Picture(Frame),
     Boundary,

@@ -4,7 +4,7 @@
 //! The request's `Visitor` checks whether the viewer may watch. While a stream runs,
 //! [`changes::ViewingPermission`] does.
 //!
-//! Not here: where pictures come from, and how they are encoded.
+//! This module neither receives nor encodes pictures.
 
 mod changes;
 pub mod jsmpeg;

@@ -1,5 +1,5 @@
-//! A viewer of one camera, by an address that names it: its pictures continue when the
-//! camera is reconfigured, and end when it is deleted.
+//! A viewer of one camera that its URL names. Its pictures continue when the camera is
+//! reconfigured, and end when the camera is deleted.
 
 use futures_util::Stream;
 use ocelli_core::{Camera, Follower, Frame, Hub, Quality, Ready};
@@ -34,12 +34,12 @@ impl Watching {
         &self.camera
     }
 
-    /// The readiness that a direct write needs.
+    /// The ready queue, for direct writes.
     pub fn ready(&self) -> &Ready {
         self.follower.ready()
     }
 
-    /// The next frame for this viewer; none when the camera has been deleted.
+    /// The next frame for this viewer; `None` when the camera has been deleted.
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Frame>> {
         loop {
             if let Poll::Ready(frame) = self.follower.poll_next(cx) {

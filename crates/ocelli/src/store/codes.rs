@@ -9,7 +9,7 @@ pub const VALID_MS: i64 = 10 * 60 * 1000;
 /// Validity in ms of a code that an administrator gives to a user.
 pub const USER_VALID_MS: i64 = 24 * 3600 * 1000;
 
-/// Whose password a code sets.
+/// The user whose password a code sets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CodePurpose {
     /// The password of an administrator with a name of the client's choice: the code was made by
@@ -38,8 +38,8 @@ pub fn put(
     Ok(transaction.commit()?)
 }
 
-/// What the code with this hash is for, if it exists and has not expired. Every hash is compared
-/// in full and in constant time.
+/// Returns the purpose of the code with this hash, if it exists and has not expired. Every hash is
+/// compared in full and in constant time.
 ///
 /// # Errors
 /// The file can't be read.

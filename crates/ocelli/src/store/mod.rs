@@ -112,7 +112,7 @@ impl Store {
         Ok(Self(Ok(Open { jobs, key, fault })))
     }
 
-    /// A closed store, and the reason.
+    /// A store that is closed for this reason.
     pub fn closed(reason: &str) -> Self {
         Self(Err(reason.into()))
     }

@@ -8,7 +8,8 @@ use rusqlite::{Connection, OptionalExtension, Row};
 pub const IDLE: i64 = 7 * DAY;
 /// Maximum age of a session, in ms.
 pub const LONGEST: i64 = 30 * DAY;
-/// Maximum number of sessions per user; the least recently used one is deleted for a new one.
+/// Maximum number of sessions per user; the least recently used one is deleted to make room for a
+/// new one.
 const PER_USER: u32 = 32;
 /// A session's last use is written at most once in this many ms.
 const NOTED: i64 = 60_000;
@@ -79,8 +80,8 @@ pub fn begin(connection: &Connection, session: &Session, hash: &Hash) -> Result<
     Ok(())
 }
 
-/// The session of this id if the hash matches and it has not expired. Updates its time of last
-/// use.
+/// Returns the session with this id if the hash matches and it has not expired. Updates its time of
+/// last use.
 ///
 /// # Errors
 /// The file can't be read.
@@ -122,7 +123,8 @@ pub fn all(
     Ok(sessions.collect::<Result<_, _>>()?)
 }
 
-/// Deletes a session, if it belongs to `user` where one is given. Returns true if it existed.
+/// Deletes a session. If `user` is given, deletes it only if it belongs to that user. Returns true
+/// if it existed.
 ///
 /// # Errors
 /// The file can't be written.

@@ -1,11 +1,10 @@
 //! Persistent storage of series: a separate file, written on a separate thread.
 //!
 //! The file is separate from that of tokens and apps, so that a million samples a second
-//! never delay a sign-in, and a damaged file takes nothing else with it. New data is
-//! written twice a second; the journal and the chunks of one write are one transaction, so
-//! a crash loses less than a second and leaves nothing half-written. If the disk can't be
-//! written, the hub warns once: the series continue in memory, and the file is written
-//! again as soon as possible.
+//! never delay a sign-in, and damage to it affects nothing else. New data is written twice a
+//! second; the journal and the chunks of one write are one transaction, so a crash loses less than
+//! a second and leaves nothing half-written. If the disk can't be written, the hub warns once: the
+//! series continue in memory, and the file is written again as soon as possible.
 
 use super::shared::Shared;
 use ocelli_series::Registry;
@@ -63,8 +62,8 @@ pub struct Store {
     path: String,
 }
 
-/// Opens the file, loads its series into the registry, and starts the thread. Returns none,
-/// with a warning in the log, if the file can't be used.
+/// Opens the file, loads its series into the registry, and starts the thread. Returns `None`, with
+/// a warning in the log, if the file can't be used.
 pub fn open(data: &Path, shared: &Shared) -> Option<Store> {
     let path = data.join(FILE);
     let opened = prepare(data, &path).and_then(|connection| {
@@ -90,7 +89,7 @@ pub fn open(data: &Path, shared: &Shared) -> Option<Store> {
             shared.health().file_fault = Some(format!("{} can't be used: {error}", path.display()));
             tracing::warn!(
                 "telemetry: {} can't be used: {error}. Series are kept in memory and are lost when \
-                 the hub ends. Fix this and restart the hub",
+                 the hub stops. Fix this and restart the hub",
                 path.display()
             );
             None
@@ -288,7 +287,7 @@ impl Store {
                     if !std::mem::replace(&mut failing, true) {
                         tracing::warn!(
                             "telemetry: {} can't be written: {error}. Series continue in memory; unsaved \
-                             samples are lost if the hub ends before this is fixed",
+                             samples are lost if the hub stops before this is fixed",
                             self.path
                         );
                     }

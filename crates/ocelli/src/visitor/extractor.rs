@@ -58,8 +58,8 @@ fn refuse(identity: &Identity, peer: &Peer, message: &'static str) -> Problem {
 }
 
 impl Visitor {
-    /// The sender of a request that carries its [`Peer`]. Handlers extract the visitor instead;
-    /// call this where the lookup must happen later.
+    /// Returns the visitor that sent a request, which must carry its [`Peer`]. Handlers extract the
+    /// visitor instead; call this where the lookup must happen later.
     ///
     /// # Errors
     /// 401 for an invalid token, 429 after too many of them, 503 if the store is unavailable for

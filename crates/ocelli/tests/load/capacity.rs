@@ -1,5 +1,5 @@
-//! Pictures that decode to more than they seem, child processes and their limits: with real
-//! devices, programs and ffmpeg.
+//! Small pictures that are expensive to decode, and child processes and their limits: with
+//! real devices, programs and ffmpeg.
 
 #![allow(clippy::unwrap_used, reason = "a failed test setup must panic")]
 
@@ -98,13 +98,13 @@ fn in_process(text: &str) -> Arc<ocelli_core::Hub> {
     launch::hub(&config).unwrap()
 }
 
-/// A program that writes a file and then stays.
+/// A program that writes a file's contents and then keeps running.
 fn writes(file: &Path, format: &str) -> String {
     let script = format!("cat {}; exec sleep 60", file.display());
     format!("exec = [\"sh\", \"-c\", \"{script}\"]\nformat = \"{format}\"\n")
 }
 
-/// A program that writes H.264 without end.
+/// A program that writes H.264 endlessly.
 const H264: &str = "exec = [\"ffmpeg\", \"-v\", \"error\", \"-re\", \"-f\", \"lavfi\", \"-i\", \
      \"testsrc2=size=320x240:rate=10\", \"-c:v\", \"libx264\", \"-preset\", \"ultrafast\", \"-g\", \
      \"10\", \"-f\", \"h264\", \"-\"]\nformat = \"h264\"\n";

@@ -73,7 +73,7 @@ async fn assert_ends_in_time(signal: Signal) {
     let children: Vec<Child> = hub.children();
     assert!(children.iter().any(|child| child.name == "ffmpeg"));
 
-    // Viewers that read continue to do so, and get the close.
+    // Viewers that keep reading get the close frame.
     let told = reading
         .into_iter()
         .map(|mut wall| tokio::spawn(async move { wall.close_code().await }));

@@ -242,7 +242,7 @@ fn invalid_configurations_are_refused_with_an_explanation() {
     assert!(fault.to_string().contains("configuration file"), "{fault}");
 }
 
-/// The examples in the README and the guide are valid configurations.
+/// `config/pi.toml` and the examples in the Pi camera guide are valid configurations.
 #[test]
 fn configurations_in_the_documents_are_valid() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
@@ -294,7 +294,7 @@ async fn a_named_pipe_accepts_one_writer_after_another() {
     }
 }
 
-/// Writes a substitute for ffmpeg that knows one device and checks its arguments.
+/// Writes a substitute for ffmpeg that accepts one device and checks its arguments.
 fn ffmpeg_substitute(dir: &Path, makes_jpeg: bool) {
     let script = format!(
         r#"#!/bin/sh

@@ -300,8 +300,8 @@ async fn frames_have_the_capture_time_not_the_encoding_time() {
     for _ in 0..5 {
         viewer.frame().await;
     }
-    // While ffmpeg is stopped, the pictures in it grow old. When it resumes, a viewer sees only
-    // the newest of those it outputs, so this may take a few tries.
+    // While ffmpeg is stopped, the pictures in it age. When it resumes, a viewer sees only the
+    // newest of those it outputs, so this may take a few tries.
     for _ in 0..8 {
         let ffmpeg = &ffmpegs("min(iw,306)")[0];
         ffmpeg.signal(Signal::STOP);
@@ -320,7 +320,7 @@ async fn frames_have_the_capture_time_not_the_encoding_time() {
             let held = frame.received.micros_since(frame.captured) / 1000;
             assert!(
                 shown <= Duration::from_millis(300),
-                "held for {held} ms, and captured {shown:?} after it was shown"
+                "held for {held} ms; its capture time is {shown:?} after the time in the picture"
             );
             most = most.max(held);
         }

@@ -81,7 +81,7 @@ async fn every_attempt_ends_its_session() {
     let (count, open, both) = (ended.clone(), begun.clone(), at_once.clone());
     let camera = Camera::start(move |peer| {
         peer.play(JPEG)?;
-        // The previous session has ended.
+        // Records whether a previous session has not ended yet.
         both.fetch_or(
             open.fetch_add(1, Ordering::SeqCst) > count.load(Ordering::SeqCst),
             Ordering::SeqCst,

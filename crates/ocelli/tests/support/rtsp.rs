@@ -129,7 +129,7 @@ impl Peer {
         packet
     }
 
-    /// Sends the first packet once, then the other without end.
+    /// Sends the first packet once, then the other endlessly.
     pub fn endless(&mut self, kind: u8, first: &[u8], then: &[u8]) -> std::io::Result<()> {
         let first = self.packet(kind, first);
         self.write(&first)?;

@@ -58,7 +58,7 @@ impl Local {
         curl(&self.authority(), arguments)
     }
 
-    /// Runs openssl's client, which sends this after connecting and reads to the end.
+    /// Runs openssl's client with these additional arguments, and returns its output.
     pub fn openssl(&self, arguments: &[&str]) -> String {
         let connect = format!("127.0.0.1:{}", self.port());
         let output = Command::new("timeout")

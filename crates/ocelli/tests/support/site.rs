@@ -230,7 +230,7 @@ impl Source for TestSource {
 }
 
 impl TestSource {
-    /// How many times the hub connected to it.
+    /// How many times the hub has connected to it.
     pub fn starts(&self) -> usize {
         self.starts.load(Ordering::SeqCst)
     }

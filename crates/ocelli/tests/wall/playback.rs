@@ -110,7 +110,7 @@ async fn the_last_frame_is_sent_at_once_and_then_newer_ones() {
     let mut first = mjpeg(&site).await;
     cam.show().await;
     assert_eq!(first.number().await, 0);
-    // The camera shows nothing more, and new viewers still get the last picture.
+    // The camera sends no further picture, and a new viewer still gets the last one.
     let mut second = mjpeg(&site).await;
     assert_eq!(second.number().await, 0);
     cam.show().await;
@@ -144,7 +144,7 @@ async fn a_slow_reader_skips_and_is_never_far_behind() {
     while slow.number().await < 199 {
         taken += 1;
     }
-    // The kernel buffers, and one in transit.
+    // Pictures in the kernel's buffers, and one in transit.
     assert!(taken <= 5, "{taken} pictures were queued");
 }
 
@@ -199,7 +199,7 @@ async fn ffmpeg_plays_it() {
 }
 
 #[tokio::test]
-async fn curl_gets_every_frame_of_a_moderate_camera() {
+async fn curl_gets_every_frame_at_ten_a_second() {
     let hub = Hub::serve(OCELLI, ["cam1=pattern:?size=320x240&fps=10"]);
     let output = Command::new("curl")
         .args(["-sS", "-i", "--max-time", "3"])

@@ -56,7 +56,7 @@ pub(super) enum Chunks {
 pub(super) struct SizeLine {
     size: u64,
     has_digits: bool,
-    /// The digits have ended, and the rest of the line is an extension.
+    /// Whether the digits have ended, so that the rest of the line is an extension.
     is_extension: bool,
     taken: usize,
 }

@@ -136,7 +136,7 @@ impl Input {
             match &mut self.state {
                 State::Between => match *rest {
                     [] => return Ok(None),
-                    // Some cameras put line ends or zeros between messages.
+                    // Some cameras put line endings, blanks or zeros between messages.
                     [b'\r' | b'\n' | b' ' | b'\t' | 0, ..] => self.start += 1,
                     [b'$', channel, high, low, ..] => {
                         let end = self.start + 4 + usize::from(u16::from_be_bytes([high, low]));
@@ -197,7 +197,7 @@ pub struct Connection {
     input: Input,
     unsent: Vec<u8>,
     budget: Option<Budget>,
-    /// A fault has made all further input unreadable.
+    /// Whether a fault has made all further input unreadable.
     pub unreadable: bool,
 }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 const MAX_TRACKS: usize = 32;
 /// The number of payload types, which are seven-bit numbers.
 const PAYLOAD_TYPES: u8 = 128;
-/// The clock rate of video in RTP, and of all tracks without one.
+/// The clock rate of video in RTP, and the default for tracks that state none.
 const CLOCK_RATE: u32 = 90_000;
 
 /// Parsed session description.
@@ -167,7 +167,7 @@ fn payload_type(word: &str) -> Option<u8> {
         .filter(|kind| *kind < PAYLOAD_TYPES)
 }
 
-/// Returns the encodings with static payload types (RFC 3551).
+/// Returns the encoding and the clock rate of a static payload type (RFC 3551).
 fn assigned(payload_type: u8) -> (String, u32) {
     let (name, rate) = match payload_type {
         0 => ("pcmu", 8000),

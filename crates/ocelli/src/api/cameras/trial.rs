@@ -37,7 +37,7 @@ pub struct TestCamera {
     camera: Option<String>,
     /// The URL of its stream; required unless `camera` is given.
     source: Option<String>,
-    /// The user name for signing in to the camera; replaces one in the URL. Null for none.
+    /// The user name for signing in to the camera; replaces one in the URL. Null means no user.
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<String>)]
     user: Option<Option<String>>,

@@ -32,8 +32,8 @@ fn wrong<T>(value: T, words: impl Into<String>) -> Variant<T> {
     }
 }
 
-/// Wrong GUIDs that have been seen. They come from memory, from typing errors
-/// and from language models.
+/// Wrong GUIDs that have been seen: misremembered, mistyped, or made up by language
+/// models.
 const WRONG_GUIDS: [&str; 4] = [
     "258EAFA5-E914-47DA-95CA-5AB5F43F86A2",
     "258EAFA5-E914-47DA-95CA-5AB0DC85B11",
@@ -64,7 +64,7 @@ fn guids() -> Vec<Variant<Vec<u8>>> {
     for (end, name) in [
         ("\0", "a zero byte"),
         ("\n", "a line feed"),
-        ("\r\n", "a line's end"),
+        ("\r\n", "a line ending"),
         (" ", "a space"),
     ] {
         ways.push(wrong(
@@ -98,7 +98,7 @@ fn keys(key: &str) -> Vec<Variant<Vec<u8>>> {
         ("", " ", "a space after the key"),
         ("", "\r", "a carriage return after the key"),
         ("", "\n", "a line feed after the key"),
-        ("", "\r\n", "the line's end after the key"),
+        ("", "\r\n", "the line ending after the key"),
         ("\"", "\"", "quotes around the key"),
         (
             "Sec-WebSocket-Key: ",
@@ -173,8 +173,8 @@ fn encodings(digest: &[u8]) -> Vec<Variant<String>> {
     ]
 }
 
-/// The smallest set of known mistakes that turns `key` into `received`; none if there is no
-/// such set.
+/// The smallest set of known mistakes that turns `key` into `received`; `None` if there is
+/// no such set.
 pub fn mistakes(key: &str, received: &str) -> Option<Vec<String>> {
     if received == key {
         return Some(vec!["it sends the key back unchanged".to_owned()]);

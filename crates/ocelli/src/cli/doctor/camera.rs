@@ -97,7 +97,7 @@ fn advice(reason: &str) -> &'static str {
     } else if has("404") || has("no such") || has("does not support this protocol") {
         "Check the address: its path, and its spelling."
     } else if has("connection refused") || has("no answer") || has("no route") {
-        "Check that the camera is on and in this network, and that its address has not changed."
+        "Check that the camera is switched on and on this network, and that its address has not changed."
     } else if has("ffmpeg is not installed") {
         "Install it: apt install ffmpeg."
     } else {

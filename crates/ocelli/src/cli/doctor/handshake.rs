@@ -66,7 +66,7 @@ impl Opening {
             [] => {
                 return report.mismatch(
                     "accept",
-                    "The response lacks the header Sec-WebSocket-Accept, so browsers close. It must \
+                    "The response lacks the header Sec-WebSocket-Accept, so browsers disconnect. It must \
                      be base64(SHA-1(key + GUID)). Better: let a WebSocket library do the handshake.",
                     &expected,
                     "nothing",
@@ -75,7 +75,7 @@ impl Opening {
             _ => {
                 return report.mismatch(
                     "accept",
-                    "There is more than one Sec-WebSocket-Accept, so browsers close. Send it once; \
+                    "There is more than one Sec-WebSocket-Accept, so browsers disconnect. Send it once; \
                      perhaps a proxy adds another one.",
                     &expected,
                     &received.join(" and "),
@@ -87,17 +87,15 @@ impl Opening {
         }
         let message = match accept::mistakes(&self.key, received) {
             Some(mistakes) => format!(
-                "Sec-WebSocket-Accept does not match the key, so browsers close (with 1006 and no \
-                 reason). The server's mistake: {}.",
+                "Sec-WebSocket-Accept does not match the key, so browsers disconnect (with 1006 \
+                 and no reason). The server's mistake: {}.",
                 mistakes.join(", and ")
             ),
-            None => {
-                "Sec-WebSocket-Accept does not match the key, so browsers close (with 1006 and \
-                     no reason), and this is not one of the known mistakes. It should be \
+            None => "Sec-WebSocket-Accept does not match the key, so browsers disconnect (with \
+                     1006 and no reason), and this is not one of the known mistakes. It should be \
                      base64(SHA-1(key + GUID)) with the key of this request. Does the server, or a \
                      cache in front of it, send a fixed value?"
-                    .to_owned()
-            }
+                .to_owned(),
         };
         report.mismatch("accept", message, &expected, received);
     }
@@ -108,7 +106,7 @@ impl Opening {
             (None, []) => report.pass("subprotocol", "None was requested, and none was sent."),
             (None, _) => report.mismatch(
                 "subprotocol",
-                "The server selects a subprotocol that was not requested, so browsers close. Make \
+                "The server selects a subprotocol that was not requested, so browsers disconnect. Make \
                  it leave out Sec-WebSocket-Protocol, or request it in the page: \
                  new WebSocket(address, name).",
                 "no Sec-WebSocket-Protocol",
@@ -125,7 +123,7 @@ impl Opening {
                 report.mismatch(
                     "subprotocol",
                     "The server does not select the requested subprotocol, so browsers \
-                     close. Make it send Sec-WebSocket-Protocol with that one name, or do not request it.",
+                     disconnect. Make it send Sec-WebSocket-Protocol with that one name, or do not request it.",
                     wanted,
                     &received,
                 );
@@ -173,12 +171,12 @@ fn switch(check: &'static str, name: &str, wanted: &str, head: &Head, report: &m
     let fault = if values.is_empty() {
         format!("The response lacks the header {name}: {wanted}")
     } else {
-        format!("The response has another value in its {name} header")
+        format!("The response has a different value in its {name} header")
     };
     report.mismatch(
         check,
         format!(
-            "{fault}, so browsers close. Make the server send exactly that; if there is a proxy in \
+            "{fault}, so browsers disconnect. Make the server send exactly that; if there is a proxy in \
              front, make the proxy pass it on."
         ),
         &format!("{name}: {wanted}"),
@@ -196,7 +194,7 @@ fn extensions(head: &Head, report: &mut Report) {
     }
     report.mismatch(
         "extensions",
-        "The server enables an extension that was not requested, so a strict client closes. \
+        "The server enables an extension that was not requested, so a strict client disconnects. \
          Its Sec-WebSocket-Extensions must have only extensions that the request offers.",
         "no Sec-WebSocket-Extensions",
         &chosen.join(", "),
@@ -279,17 +277,21 @@ pub fn unanswered(answer: &Answer, route: &Route, report: &mut Report) {
                               may have crashed, or require TLS (wss://)."
                 .to_owned()
         }
-        Answer::Closed(_) => "The server closes in the middle of its response: the empty line \
+        Answer::Closed(_) => {
+            "The server closes the connection in the middle of its response: the empty line \
                               after the headers (\\r\\n\\r\\n) never arrived."
-            .to_owned(),
+                .to_owned()
+        }
         Answer::Silent(0) => {
             "The server accepts the connection and never responds. It may hang, or \
                               require TLS (wss://)."
                 .to_owned()
         }
-        Answer::Silent(_) => "The server's response has no end: the empty line after the headers \
+        Answer::Silent(_) => {
+            "The server's response is incomplete: the empty line after the headers \
                               (\\r\\n\\r\\n) never arrived."
-            .to_owned(),
+                .to_owned()
+        }
     };
     report.fail("http", message);
 }

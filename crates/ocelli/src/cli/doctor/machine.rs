@@ -119,7 +119,7 @@ async fn ffmpeg(report: &mut Report) {
         report.fail(
             "codecs",
             format!(
-                "This ffmpeg lacks {}. Install the full one of your distribution.",
+                "This ffmpeg lacks {}. Install your distribution's full ffmpeg package.",
                 missing.join(", ")
             ),
         );
@@ -158,7 +158,7 @@ fn port(report: &mut Report, listen: &str) {
         ),
         Err(error) => report.warn(
             "port",
-            format!("{listen} can't be listened on: {error}. Try --listen 127.0.0.1:8081."),
+            format!("Can't listen on {listen}: {error}. Try --listen 127.0.0.1:8081."),
         ),
     }
 }
@@ -169,7 +169,7 @@ fn descriptors(report: &mut Report) {
     };
     let viewers = limit.saturating_sub(OWN_DESCRIPTORS);
     let told = format!(
-        "This user may have {limit} descriptors open. Each viewer and each camera takes one or a \
+        "This user may have {limit} descriptors open. Each viewer and each camera uses one or a \
          few, so this is enough for at most about {viewers} of them"
     );
     if limit < FEW_DESCRIPTORS {

@@ -78,7 +78,7 @@ async fn find(host: &str, port: u16, report: &mut Report) -> Option<Vec<SocketAd
     if !matches!(Host::parse(host), Ok(Host::Domain(_))) {
         report.pass(
             "dns",
-            format!("{host} is an IP address; no name to resolve."),
+            format!("{host} is an IP address, so there is no name to resolve."),
         );
     } else {
         let mut addresses: Vec<_> = found.iter().map(|found| found.ip().to_string()).collect();

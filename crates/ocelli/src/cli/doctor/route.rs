@@ -62,7 +62,7 @@ impl Route {
         address.map_or(bare == "localhost", |address| address.is_loopback())
     }
 
-    /// Returns true if the address may have a secret in it.
+    /// Returns true if the address may contain a secret.
     pub fn may_hold_secret(&self) -> bool {
         self.target.contains('?')
     }

@@ -190,7 +190,7 @@ impl Conversation {
         match (self.masked, self.frames) {
             (true, _) => report.fail(
                 "masking",
-                "The server masks its frames, so browsers close (1002). Only clients mask; the \
+                "The server masks its frames, so browsers disconnect (1002). Only clients mask; the \
                  server must send its frames unmasked.",
             ),
             (false, 0) => {}
@@ -202,7 +202,7 @@ impl Conversation {
         match &self.fault {
             Some(fault) => report.fail(
                 "frames",
-                format!("The server sends a frame that makes browsers close: it {fault}."),
+                format!("The server sends a frame that makes browsers disconnect: it {fault}."),
             ),
             None if self.frames > 0 => {
                 report.pass("frames", "All received frames are well formed.")

@@ -24,8 +24,8 @@ const HANDSHAKE: Duration = Duration::from_secs(8);
 /// A certificate that expires sooner than this is a warning.
 const SOON: Duration = Duration::from_secs(14 * 24 * 3600);
 
-/// Makes the TLS handshake. Returns none if the certificate is not trusted and the request
-/// may have a secret in it.
+/// Makes the TLS handshake. Returns `None` if it fails, or if the certificate is not trusted and
+/// the request may contain a secret.
 pub async fn handshake(
     stream: TcpStream,
     route: &Route,
@@ -119,8 +119,8 @@ fn obstacle(error: &std::io::Error, route: &Route) -> String {
         }
         Some(Error::AlertReceived(rustls::AlertDescription::ProtocolVersion))
         | Some(Error::PeerIncompatible(_)) => {
-            "The server speaks no TLS that browsers still accept: they require 1.2 or 1.3 with \
-             current ciphers. Update it, or put a reverse proxy in front of it."
+            "The server supports no TLS version and cipher that browsers still accept: they \
+             require 1.2 or 1.3 with current ciphers. Update it, or put a reverse proxy in front of it."
                 .to_owned()
         }
         Some(Error::AlertReceived(alert)) => format!(
@@ -129,7 +129,7 @@ fn obstacle(error: &std::io::Error, route: &Route) -> String {
         ),
         Some(other) => format!("The TLS handshake fails: {other}."),
         None => format!(
-            "The server closes during the TLS handshake. Perhaps port {port} does not speak \
+            "The server closes the connection during the TLS handshake. Perhaps port {port} does not speak \
              TLS: try ws:// or http://."
         ),
     }
@@ -213,8 +213,8 @@ impl RecordingVerifier {
         let judged_at = |time| verify(platform, leaf, others, name, time);
         let mut fault = judged_at(UnixTime::now());
         let mut valid_dates = true;
-        // Dates are checked first; other faults are then checked at a time at which the dates are
-        // right.
+        // Dates are checked first; other faults are then checked as of a date on which the
+        // certificate is valid.
         if let Some((dated, day)) = fault.as_ref().and_then(date_fault) {
             report.fail("dates", dated);
             valid_dates = false;
@@ -239,7 +239,7 @@ impl RecordingVerifier {
     }
 }
 
-/// The message for wrong dates of a certificate, and a time at which they are right.
+/// The message for an expired or not yet valid certificate, and a time at which it is valid.
 fn date_fault(fault: &CertificateError) -> Option<(String, UnixTime)> {
     match fault {
         CertificateError::ExpiredContext { not_after, .. } => {

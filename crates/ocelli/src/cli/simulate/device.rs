@@ -24,7 +24,8 @@ use url::Url;
 const STATS: Duration = Duration::from_secs(30);
 /// Time limit for connecting and for sending a frame.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// The delays before a device reconnects, in ms.
+/// The mean delays before a device reconnects, in ms. Each delay is random, up to half
+/// below or above.
 const BACKOFF: [u64; 5] = [500, 1000, 2000, 5000, 10_000];
 /// With chaos, one frame in this many is replaced by misbehaviour.
 const MISBEHAVIOUR_RATE: u64 = 60;
@@ -240,8 +241,8 @@ impl Device {
         .to_string()
     }
 
-    /// Does something that a device should not do. Returns the connection if it is still
-    /// usable.
+    /// Does something that a device should not do. Returns the connection to continue with,
+    /// if any.
     async fn misbehave(&mut self, mut socket: Socket) -> Option<Socket> {
         match self.numbers.below(7) {
             // Disconnect without a close frame.

@@ -9,8 +9,8 @@
 //! | [`pictures`] | the pictures that devices send |
 //! | [`tally`] | the counts |
 //!
-//! It shares no code with the hub's ingest, because a fleet must not work only because it
-//! has the same mistakes as the hub.
+//! It shares no code with the hub's ingest, so that shared code cannot hide the same mistake in
+//! both.
 
 mod device;
 mod keys;
@@ -73,8 +73,8 @@ fn frames_per_second(text: &str) -> Result<f64, String> {
 }
 
 impl Simulate {
-    /// Runs the fleet until its time is over or `stop` is ready. Returns true if every device
-    /// was connected at the end.
+    /// Runs the fleet until its time is over or `stop` is ready. Returns true if every device was
+    /// connected at the end, and always with `chaos`.
     ///
     /// # Errors
     /// The message has the reason why the fleet could not start.

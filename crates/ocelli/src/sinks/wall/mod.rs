@@ -90,7 +90,7 @@ struct Viewer {
     watched: Watched,
     changes: HubChanges,
     ignored: u64,
-    /// What only the `ocelli.v2` form has.
+    /// State of the `ocelli.v2` form; `None` in the plain form.
     v2: Option<Extras>,
 }
 

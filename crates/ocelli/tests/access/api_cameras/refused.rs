@@ -1,4 +1,4 @@
-//! Sources that cannot be added over HTTP, and cameras out of a token's reach.
+//! Sources that cannot be added over HTTP, and cameras that a token does not cover.
 
 use super::{add, admin, camera, ids, open_hub};
 use crate::support::http::call;

@@ -49,7 +49,7 @@ fn forged(host: &str) -> Vec<String> {
     .into()
 }
 
-/// Trust settings: none, the defaults, and everything that can be trusted.
+/// Trust settings: no header, the defaults, all `X-Forwarded-…` headers, and `Forwarded`.
 const TRUST_SETTINGS: [&str; 4] = [
     "proxy_headers = []",
     "",

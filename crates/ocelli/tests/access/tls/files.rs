@@ -12,7 +12,7 @@ use std::path::Path;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-/// Writes a certificate and key of a new authority; returns the certificate's bytes.
+/// Creates a self-signed certificate and writes these parts of it; returns the certificate's bytes.
 fn write_pair(cert: &Path, key: &Path, parts: &str) -> Vec<u8> {
     let made = rcgen::generate_simple_self_signed(vec!["localhost".into()]).unwrap();
     if parts.contains("cert") {

@@ -38,7 +38,7 @@ async fn failed_handshakes_are_rate_limited_and_a_valid_key_still_connects() {
     );
 }
 
-// A paused clock: waits for real sockets let it advance in small steps.
+// These tests pause the clock. It advances in small steps while they wait for real sockets.
 
 #[tokio::test]
 async fn a_device_without_frames_is_disconnected_after_the_apps_idle_timeout() {

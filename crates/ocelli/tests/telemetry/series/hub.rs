@@ -202,7 +202,7 @@ async fn device_reports_become_series_of_its_camera() {
     let (_, history) = Viewer::open(hub, "/ws/series").await;
     let all = points(&history);
     let told: Vec<_> = all.keys().filter(|name| name.contains("device")).collect();
-    // Series of a private app's devices are hidden from viewers of another app.
+    // Series of a private app's devices are hidden from anonymous viewers.
     assert_eq!(
         told,
         [
@@ -215,7 +215,8 @@ async fn device_reports_become_series_of_its_camera() {
     assert_eq!(y, 41_232.0);
     // By the hub's clock, because the device has none.
     assert!(x >= begun.as_millis() as f64 && x < begun.as_millis() as f64 + 60_000.0);
-    // Reports of a device that sends without end are used once per second; the rest is counted.
+    // From a device that reports continuously, one report per second is used; the others are
+    // counted.
     let door = devices.last_mut().unwrap();
     for rssi in 0..50 {
         let stats = json!({ "type": "stats", "rssi": rssi });

@@ -85,8 +85,8 @@ async fn a_crash_while_writing_loses_at_most_the_last_second() {
     let again = site(dir.0.as_path(), "", "");
     let (_, history) = Viewer::open(again.ws, "/").await;
     let kept = &points(&history)["running"];
-    // All points from the first on without a gap, the last at most a second old; twice that on
-    // a busy machine.
+    // All points from the first on are kept without a gap. The last is at most one second old, or
+    // two on a busy machine.
     for (i, (point, time)) in kept.iter().zip(&written).enumerate() {
         assert_eq!(*point, (*time as f64, i as f64));
     }
@@ -95,7 +95,7 @@ async fn a_crash_while_writing_loses_at_most_the_last_second() {
 }
 
 #[tokio::test]
-async fn a_full_disk_is_one_warning_and_series_continue_in_memory() {
+async fn a_full_disk_causes_one_warning_and_series_continue_in_memory() {
     let dir = Dir::new("telemetry");
     let config = dir.0.as_path().join("ocelli.toml");
     std::fs::write(&config, "listen = \"127.0.0.1:0\"\n").unwrap();

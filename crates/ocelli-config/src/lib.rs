@@ -1,6 +1,6 @@
 //! Reads TOML sections with exact error positions, and creates private files.
 //!
-//! The crates that use a section define it.
+//! Each section is defined by the crate that uses it.
 
 pub mod number;
 pub mod private;

@@ -8,9 +8,9 @@ use std::sync::Arc;
 /// Kind of a subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
-    /// A viewer: counted, and so are the frames it misses.
+    /// A viewer. The viewer and the frames it misses are counted.
     Viewer,
-    /// A rendition that reads the slot: neither it nor the frames it misses are counted.
+    /// A rendition that reads the slot. Neither the rendition nor the frames it misses are counted.
     Rendition,
 }
 
@@ -30,7 +30,7 @@ pub struct Listener {
     pub token: Token,
     pub cursor: Option<Cursor>,
     pub role: Role,
-    /// Whether frames may go to the viewer's direct write.
+    /// Whether the viewer's direct write may be used for frames.
     pub prompt: bool,
     pub taken: u64,
     pub dropped: u64,
@@ -38,8 +38,8 @@ pub struct Listener {
 
 impl Listener {
     /// Notifies the subscription of `frame`, which is the newest and the last of its group.
-    /// Writes it directly if `prompt` allows that. Returns whether the viewer has received
-    /// it.
+    /// Offers it to the viewer's direct write if `prompt` allows that. Returns true if the direct
+    /// write accepted it.
     pub fn tell(&mut self, frame: &Frame, cursor: Cursor, prompt: bool) -> bool {
         let follows = |last: Cursor| frame.sequence == last.sequence.wrapping_add(1);
         if !prompt || !self.prompt || !self.cursor.is_some_and(follows) {
@@ -58,9 +58,9 @@ impl Listener {
 /// Longest pause between direct writes, in microseconds.
 const LONGEST_PAUSE: u64 = 1_000_000;
 
-/// Pause after direct writes, as long as they took. If pictures arrive faster than that,
-/// for example after they have queued up before a source, viewers take the newest when they
-/// are ready, and the publisher is not kept longer from its other work.
+/// Pause after direct writes. It lasts as long as the writes took. If pictures arrive faster than
+/// that, for example because a source delivers a backlog, viewers take the newest picture when they
+/// are ready, and the publisher can continue its other work.
 #[derive(Clone, Copy, Default)]
 pub struct Pause {
     begins: Timestamp,

@@ -40,7 +40,7 @@ impl<T> Push<T> {
         self.lock().holder.clone()
     }
 
-    /// Makes `newcomer` the holder and returns the holder before, which can publish nothing more.
+    /// Makes `newcomer` the holder and returns the previous holder, which can no longer publish.
     /// Viewers do not notice the change.
     pub fn connect(&self, newcomer: Arc<T>) -> Option<Arc<T>> {
         let mut current = self.lock();
@@ -54,8 +54,8 @@ impl<T> Push<T> {
         before
     }
 
-    /// Ends the hold, because of a fault if one is given. Returns false, and changes nothing, if
-    /// `holder` no longer holds the camera. The last picture stays.
+    /// Releases the camera. A `fault`, if given, becomes the camera's failure. Returns false, and
+    /// changes nothing, if `holder` no longer holds the camera. The last picture stays.
     pub fn disconnect(&self, holder: &Arc<T>, fault: Option<&str>) -> bool {
         let mut current = self.lock();
         if !current.holds(holder) {

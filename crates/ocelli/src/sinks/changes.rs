@@ -109,8 +109,8 @@ mod tests {
     struct Changes {
         watch: Arc<Mutex<Watch>>,
         seen: u64,
-        /// Waits until its own registration is used, as tokio's future of a change does: until then
-        /// it does not compare versions again.
+        /// Whether a waker is registered. Until it fires, versions are not compared again, as in
+        /// tokio's future of a change.
         waits: bool,
     }
 

@@ -56,7 +56,7 @@ async fn cameras_take_turns_on_a_slow_link() {
     }
     seen.clear();
     for _ in 0..60 {
-        // It takes 12 frames per second and is offered 50.
+        // The wall reads 12 frames per second; the cameras send 50.
         sleep(Duration::from_millis(80)).await;
         *seen.entry(wall.frame_v2().await.id).or_insert(0) += 1;
     }

@@ -92,7 +92,7 @@ async fn a_takeover_interrupts_neither_viewers_nor_the_stream() {
         camera.status().state == State::Idle
     })
     .await;
-    // Another identity is another stream.
+    // A different identity starts a different stream.
     let (mut third, _) = Device::ready(hub, &key).await;
     let path = format!("{}&identity=roof&key={}", key.path, key.secret);
     let mut fourth = Device::open(hub, &path, &[]).await;
@@ -135,7 +135,7 @@ async fn a_stream_is_listed_and_stopped() {
     assert_eq!(device_socket.refused(PATIENCE).await.1, 1000);
     let ended = newest_stream(hub, "ended").await;
     assert!(ended["endedAt"].as_i64() >= ended["startedAt"].as_i64());
-    // By its own id too.
+    // A stream can also be stopped by its id.
     let (mut device_socket, _) = Device::ready(hub, &key).await;
     let id = newest_stream(hub, "active").await["id"].clone();
     let line = format!("DELETE /api/v1/apps/live/streams/{}", id.as_str().unwrap());

@@ -189,7 +189,7 @@ impl Capacity {
         self.oversized.load(Relaxed)
     }
 
-    /// Checks that a picture of this size is accepted. A picture that is not is counted.
+    /// Checks that a picture of this size is accepted. A rejected picture is counted.
     ///
     /// # Errors
     /// Returns an error if it is too large.
@@ -206,7 +206,7 @@ impl Capacity {
             .size
             .map(|(width, height)| (width.into(), height.into()));
         let measured = match picture.codec {
-            // Their sources read the size of each picture from its bytes.
+            // The sources of these codecs read the size of each picture from its bytes.
             Codec::Jpeg | Codec::Mpeg1 | Codec::Yuv420p if reported.is_some() => None,
             codec => (self.measure)(codec, picture.buffer.payload()),
         };

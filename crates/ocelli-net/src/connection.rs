@@ -29,7 +29,7 @@ use tokio_rustls::server::TlsStream;
 /// kernel, because frames age there.
 const UNSENT_LIMIT: u32 = 4096;
 
-/// Flushes without delay after which a peer no longer counts as slow.
+/// Number of flushes without delay after which a peer no longer counts as slow.
 const KEPT_UP: u32 = 64;
 
 /// A peer that reads nothing for this long while data is pending is disconnected.
@@ -339,8 +339,8 @@ struct Wire {
     /// The counter of flushes. `None` if nothing waits for them.
     flushes: Option<Arc<Flushes>>,
     stall: Option<Pin<Box<Sleep>>>,
-    /// Flushes for which the peer still counts as slow. 0 for a peer that accepts every write at
-    /// once; its flushes then have no extra cost.
+    /// Number of further flushes for which the peer counts as slow. 0 for a peer that accepts every
+    /// write at once; its flushes then have no extra cost.
     watched: u32,
 }
 

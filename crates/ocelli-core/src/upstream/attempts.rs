@@ -1,5 +1,5 @@
 //! The attempts of an upstream while there is demand, one after the other, and their
-//! watchdog. The renditions of the stream run beside them: `derive`.
+//! watchdog. The stream's renditions run in parallel; see `derive`.
 
 use super::Upstream;
 use crate::crashes::Crashes;
@@ -113,7 +113,7 @@ impl Upstream {
         }
         let streams = &self.streams;
         let patience = self.source.patience();
-        // A source with a longer patience brings pictures at long intervals.
+        // A source with a longer patience delivers pictures at long intervals.
         let stall = if patience > PATIENCE {
             patience / 2
         } else {

@@ -5,7 +5,7 @@ use super::target::Target;
 use crate::Result;
 
 pub const MEGABYTE: u64 = 1_000_000;
-/// Seconds. Longer than the hub tolerates a peer that stays over its budget.
+/// Duration in seconds; longer than the hub tolerates a peer over its budget.
 const LONG: f64 = 13.0;
 
 /// Runs an attack until [`Progress::goes_on`] is false.

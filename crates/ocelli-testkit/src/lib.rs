@@ -12,7 +12,7 @@
 //! - [`feed`]: many cameras at a steady rate from one thread. [`watcher`]: a wall that is
 //!   watched while something happens to the hub.
 //! - [`link`], [`socket`]: blocking connections and WebSockets, plain or encrypted.
-//! - [`hostile`]: peers that attack a hub, and the judgement of how it withstands them.
+//! - [`hostile`]: peers that attack a hub, and the checks of how the hub withstands them.
 //! - [`jpeg`]: small valid pictures of any size in bytes, stamped with the time of their
 //!   creation.
 //!

@@ -1,7 +1,7 @@
 //! Video4Linux cameras attached to this machine, mostly USB cameras.
 //!
 //! If the device makes JPEG, it is passed on unchanged. Otherwise raw pictures are read and
-//! encoded. Which of the two applies is found out when ffmpeg opens the device.
+//! encoded. This is determined when ffmpeg opens the device.
 
 use super::{Address, Kind};
 use crate::ffmpeg;

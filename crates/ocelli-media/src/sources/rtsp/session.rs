@@ -19,7 +19,7 @@ struct KeepAlive {
     ticks: Interval,
     /// A method that the camera is known to accept.
     method: &'static str,
-    /// The request was sent again because of a new challenge.
+    /// Whether the request was sent again because of a new challenge.
     again: bool,
 }
 

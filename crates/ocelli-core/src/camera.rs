@@ -142,7 +142,7 @@ impl Camera {
         std::iter::once(&self.main).chain(&self.sub)
     }
 
-    /// Subscribes to its JPEG stream; `ready` is raised with `token`.
+    /// Subscribes to its JPEG stream; `token` is queued in `ready` when there is a newer frame.
     pub fn subscribe(&self, quality: Quality, ready: Arc<Ready>, token: Token) -> Subscription {
         let upstream = self.upstream(quality);
         let lease = upstream.lease(Want::Jpeg);

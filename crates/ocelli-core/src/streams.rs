@@ -157,19 +157,19 @@ impl Streams {
         self.interrupt();
     }
 
-    /// Returns when the attempt began or last brought a picture.
+    /// Returns when the attempt began or last delivered a picture.
     pub fn heard(&self) -> Instant {
         self.lock().heard
     }
 
     /// Returns `None` if a picture has arrived since `heard`; otherwise whether the attempt
-    /// brought pictures before.
+    /// delivered pictures before.
     pub fn quiet_since(&self, heard: Instant) -> Option<bool> {
         let inner = self.lock();
         (inner.heard == heard).then_some(inner.lived)
     }
 
-    /// Records the end of the attempt. Returns whether it brought pictures.
+    /// Records the end of the attempt. Returns whether it delivered pictures.
     pub fn end(&self) -> bool {
         std::mem::take(&mut self.lock().lived)
     }

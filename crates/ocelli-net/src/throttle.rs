@@ -7,7 +7,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Most keys held at a time. Beyond that, the keys closest to a full bucket are dropped.
+/// Maximum number of keys held at a time. Beyond that, the keys closest to a full bucket are
+/// dropped.
 const REMEMBERED: usize = 4096;
 
 /// The part of a client address that an attacker can't vary freely: an IPv4 address, or the IPv6
@@ -76,7 +77,7 @@ impl<K: Hash + Eq + Clone> Throttle<K> {
         }
     }
 
-    /// Whether this key has no attempts that have not expired.
+    /// Whether all attempts of this key have expired.
     pub fn is_clean(&self, key: &K) -> bool {
         let forgiven = self.forgiven.lock().unwrap_or_else(PoisonError::into_inner);
         forgiven

@@ -215,8 +215,8 @@ impl Cursor {
             }
             Thinning::new(count, most)
         });
-        // A viewer that came before the series was created has not missed anything. One
-        // that came before the series was sent over TCP has.
+        // A viewer that connected before the series was created has missed nothing. A viewer of TCP
+        // series has missed the samples that arrived before the first one over TCP.
         self.next.entry(id).or_insert(0);
         begun.open = Some(Open {
             id,

@@ -336,7 +336,7 @@ async fn a_native_stream_is_rendered_only_while_jpeg_is_watched() {
     assert_eq!(
         frame.captured,
         Timestamp(7),
-        "the time of the picture, not of the encode"
+        "the time of the picture, not of the encoding"
     );
     assert_eq!(
         stage.renditions.load(Ordering::SeqCst),
@@ -419,7 +419,7 @@ async fn repeated_retries_do_not_restart_a_rendition_in_a_loop() {
     assert!((2..=5).contains(&runs), "{runs} in a second");
 }
 
-/// A source that brings a picture every ten seconds by configuration.
+/// A source that is configured to deliver a picture every ten seconds.
 struct Seldom;
 
 impl Source for Seldom {

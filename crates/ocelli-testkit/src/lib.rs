@@ -1,7 +1,7 @@
 //! Real and fake cameras for Ocelli's tests, and control over the hub's process.
 //!
 //! # Layout
-//! - [`RtspServer`]: GStreamer's RTSP server as the real camera (H.264, H.265, MJPEG, and
+//! - [`RtspServer`]: GStreamer's RTSP server as a real camera (H.264, H.265, MJPEG, and
 //!   unusual ones), in a process that can be killed, frozen and restarted on the same port.
 //! - [`HttpCamera`]: an HTTP camera in this process, with correct and faulty behaviour.
 //! - [`FAKE_PI`]: a program that writes raw pictures with a clock in them.

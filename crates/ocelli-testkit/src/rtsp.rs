@@ -1,4 +1,4 @@
-//! GStreamer's RTSP server as the real camera.
+//! GStreamer's RTSP server as a real camera.
 //!
 //! The server is `rtsp_server.py` in its own process group. It exits when its standard input
 //! ends, so that it does not outlive even a killed test. All calls block for a few
@@ -243,8 +243,8 @@ impl RtspServer {
         (micros / 100_000 % 16 * 16 + 8) as u8
     }
 
-    /// How long before `micros` `/clock` showed `shade`: from 0 up to 1.5 s in tenths, that is
-    /// modulo 1.6 s. A camera sets its shade one frame early.
+    /// Returns the time from when `/clock` last showed `shade` until `micros`: 0 to 1.5 s in steps
+    /// of 0.1 s, because the shades repeat every 1.6 s. A camera sets its shade one frame early.
     pub fn clock_age(shade: u8, micros: u64) -> Duration {
         let now = micros / 100_000 % 16;
         let then = u64::from(shade) / 16;

@@ -144,7 +144,7 @@ async fn a_slow_reader_skips_and_is_never_far_behind() {
     while slow.number().await < 199 {
         taken += 1;
     }
-    // The kernel buffers, and one in transit.
+    // The kernel buffers some pictures, and one is in transit.
     assert!(taken <= 5, "{taken} pictures were queued");
 }
 

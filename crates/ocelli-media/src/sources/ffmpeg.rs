@@ -28,7 +28,7 @@ pub const KIND: Kind = Kind {
         ),
         (
             "input_format",
-            "the format of the input, where ffmpeg can't tell, like \"v4l2\"",
+            "the format of the input, if ffmpeg can't detect it, like \"v4l2\"",
         ),
     ],
     open,

@@ -95,7 +95,7 @@ impl Device {
         sent.expect("the hub reads").expect("an open socket");
     }
 
-    /// Sends a message that the hub need not accept if it has closed.
+    /// Sends a message. Returns false if the hub has closed the connection.
     pub async fn try_send(&mut self, message: Message) -> bool {
         let sent = timeout(PATIENCE, self.0.send(message)).await;
         sent.expect("the hub reads").is_ok()

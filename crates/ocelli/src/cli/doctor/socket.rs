@@ -48,7 +48,7 @@ pub async fn converse(
             if !route.tls && !route.is_loopback() {
                 report.warn(
                     "tls",
-                    "The connection is not encrypted: it can be read on the way, and pages \
+                    "The connection is not encrypted: it can be read in transit, and pages \
                      opened over https can't use this address (browsers call that mixed \
                      content). Pages opened over http can.",
                 );

@@ -53,10 +53,10 @@ test('a call without a body says nothing of one, and an empty answer is no fault
 });
 
 test('a refusal is a problem in the words of the hub', async () => {
-  const { call, signedOut } = hub(refusal(409, 'there is an app "yard" already'));
+  const { call, signedOut } = hub(refusal(409, 'app "yard" already exists'));
   const fault = await problem(call('POST', 'apps', {}));
   expect(fault.status).toBe(409);
-  expect(words(fault)).toBe('There is an app "yard" already.');
+  expect(words(fault)).toBe('App "yard" already exists.');
   expect(signedOut).not.toHaveBeenCalled();
 });
 

@@ -21,7 +21,7 @@ use utoipa::ToSchema;
 #[schema(as = User)]
 #[serde(rename_all = "camelCase")]
 pub struct UserView {
-    /// The id in other calls.
+    /// The id to use in other calls.
     id: String,
     name: String,
     roles: Vec<RoleView>,
@@ -121,7 +121,7 @@ pub async fn change(
     Ok(Answer::new(WithLink::of(user, code, &origin)))
 }
 
-/// Deletes a user with its sessions and the wall links it made.
+/// Deletes a user with the user's sessions and wall links.
 #[utoipa::path(delete, path = "/api/v1/users/{id}", tag = "users", operation_id = "deleteUser",
     security(("token" = ["user:delete", "global"])),
     params(("id" = String, Path, description = "`usr_…`")),

@@ -70,7 +70,7 @@ impl NamedSecret {
         }
     }
 
-    /// Parses one.
+    /// Parses a secret with its id.
     pub fn parse(text: &str, mark: &str) -> Option<Self> {
         let (id, secret) = text.split_once('.')?;
         let plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_hexdigit());

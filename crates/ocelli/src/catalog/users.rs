@@ -277,7 +277,7 @@ impl Catalog {
         .await
     }
 
-    /// Deletes a user with its sessions and the wall links it made.
+    /// Deletes a user with the user's sessions and wall links.
     ///
     /// # Errors
     /// The user does not exist or exceeds `own`, or no administrator would be left.

@@ -287,8 +287,8 @@ async fn a_key_revoked_by_another_process_is_noticed() {
     let hub = site.address;
     let key = Key::mint(hub, "live", "cam1").await;
     let (mut device_socket, _) = Device::ready(hub, &key).await;
-    // Rules out the idle timeout as the cause: on the paused clock, time passes faster than in the
-    // store.
+    // The paused clock runs ahead of the store's thread, so the default idle timeout would end the
+    // session first.
     let body = json!({ "wsIngest": { "idleTimeout": 86_400 } });
     admin(hub, "PATCH /api/v1/apps/live", body).await;
     let (outside, _) = ocelli::store::open(&dir.0.join("kept")).unwrap();

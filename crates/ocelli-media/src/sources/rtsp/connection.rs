@@ -197,7 +197,7 @@ pub struct Connection {
     input: Input,
     unsent: Vec<u8>,
     budget: Option<Budget>,
-    /// A fault has made all further input unreadable.
+    /// Whether a fault has made all further input unreadable.
     pub unreadable: bool,
 }
 

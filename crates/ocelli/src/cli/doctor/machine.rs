@@ -119,7 +119,7 @@ async fn ffmpeg(report: &mut Report) {
         report.fail(
             "codecs",
             format!(
-                "This ffmpeg lacks {}. Install the full one of your distribution.",
+                "This ffmpeg lacks {}. Install the full ffmpeg of your distribution.",
                 missing.join(", ")
             ),
         );

@@ -1,4 +1,4 @@
-//! MPEG-1 over WebSocket, for browsers without a video decoder other than JavaScript: `WS
+//! MPEG-1 over WebSocket, for browsers whose only video decoder is JavaScript: `WS
 //! /live/jsmpeg?app=&room=`, and a camera's own JSMpeg ports.
 //!
 //! Not here: encoding, which is in `renditions`.

@@ -90,7 +90,7 @@ struct Viewer {
     watched: Watched,
     changes: HubChanges,
     ignored: u64,
-    /// What only the `ocelli.v2` form has.
+    /// State that only the `ocelli.v2` form has.
     v2: Option<Extras>,
 }
 

@@ -26,7 +26,7 @@ pub struct Reception<'a> {
     shown: Shown,
     publisher: &'a Publisher,
     clock: CaptureClock,
-    /// A key frame that a decoder can start from was published.
+    /// Whether a key frame that a decoder can start from was published.
     begun: bool,
     undecodable_keys: usize,
 }

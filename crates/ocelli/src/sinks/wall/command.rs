@@ -70,7 +70,7 @@ impl Command {
     /// Parses a command.
     ///
     /// # Errors
-    /// The message has what is wrong with it.
+    /// The message states what is wrong.
     pub fn parse(text: &str) -> Result<Self, String> {
         let command: Command = serde_json::from_str(text).map_err(|error| error.to_string())?;
         if let Command::Subscribe { wish, .. } = &command

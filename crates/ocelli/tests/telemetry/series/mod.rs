@@ -114,7 +114,7 @@ async fn series(site: &Site, name: &str, good: impl Fn(&Value) -> bool) -> Value
     }
 }
 
-/// A viewer with another library.
+/// A viewer that uses a library independent of the hub.
 struct Viewer(WebSocketStream<MaybeTlsStream<tokio::net::TcpStream>>);
 
 impl Viewer {

@@ -121,7 +121,7 @@ async fn users_cannot_gain_rights_by_way_of_other_users() {
     let (yard, _) = Browser::user(&hub, "yard", yard).await;
     let all = yard.get("/api/v1/users").await;
     all.is_problem(403, "user:read");
-    // But may create tokens of that app.
+    // But this administrator may create tokens of that app.
     let inside = json!({ "name": "t", "scope": "app", "appId": "yard" });
     assert_eq!(yard.call("POST /api/v1/tokens", inside).await.status(), 201);
     let outside = json!({ "name": "t", "scope": "app", "appId": "live" });

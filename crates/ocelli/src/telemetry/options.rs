@@ -28,7 +28,7 @@ pub const OPTIONS: &[(&str, &str)] = &[
 /// The ports of telemetry, and how much is stored.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options {
-    /// The address for sources: `Some(None)` turns it off, none is the default address.
+    /// The address for sources: `Some(None)` turns it off, `None` means the default address.
     pub tcp: Option<Option<SocketAddr>>,
     /// The address for viewers of those samples, in the same form.
     pub ws: Option<Option<SocketAddr>>,

@@ -39,7 +39,7 @@ pub struct Listener {
 impl Listener {
     /// Notifies the subscription of `frame`, which is the newest and the last of its group.
     /// Offers it to the viewer's direct write if `prompt` allows that. Returns true if the direct
-    /// write accepted it.
+    /// write accepted it, at least in part.
     pub fn tell(&mut self, frame: &Frame, cursor: Cursor, prompt: bool) -> bool {
         let follows = |last: Cursor| frame.sequence == last.sequence.wrapping_add(1);
         if !prompt || !self.prompt || !self.cursor.is_some_and(follows) {

@@ -148,7 +148,7 @@ async fn all_viewers_share_one_upstream_with_ten_seconds_of_grace() {
     }
     assert_eq!((camera.requests("mjpeg"), camera.open("mjpeg")), (1, 1));
 
-    // A page reload: all viewers disconnect and come back.
+    // A page reload: all viewers disconnect and reconnect.
     drop((walls, streams));
     sleep(Duration::from_secs(2)).await;
     let mut wall = Wall::plain(hub.addr()).await;

@@ -110,7 +110,7 @@ async fn without_arguments_it_runs_the_folders_file_or_a_demo() {
 }
 
 #[tokio::test]
-async fn it_listens_only_on_this_machine_and_explains_how_to_change_that() {
+async fn the_hub_listens_only_on_this_machine_and_explains_how_to_change_that() {
     let dir = Dir::new("greeting");
     let hub = Hub::builder(OCELLI).directory(&dir.0);
     let hub = hub
@@ -244,7 +244,7 @@ fn with_blocked_output(
 }
 
 #[tokio::test]
-async fn it_serves_cameras_while_its_output_is_blocked() {
+async fn the_hub_serves_cameras_while_its_output_is_blocked() {
     for (format, redirections) in [
         ("text", ">/dev/full 2>/dev/full"),
         ("text", "2>&1 | true"),

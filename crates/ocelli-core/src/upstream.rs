@@ -25,7 +25,7 @@ struct Inner {
     task: Option<AbortHandle>,
     /// Session of the current attempt.
     session: Option<Arc<Session>>,
-    /// Stopped permanently: no lease starts it again.
+    /// Whether it is stopped permanently; no lease starts it again then.
     stopped: bool,
 }
 

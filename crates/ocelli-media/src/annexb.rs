@@ -73,9 +73,9 @@ pub fn sequence_parameter_sets(codec: Codec, bytes: &[u8]) -> impl Iterator<Item
 /// Facts about an access unit, read from the headers up to its first slice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Survey {
-    /// A decoder that has the parameter sets can start here.
+    /// Whether a decoder that has the parameter sets can start here.
     pub key: bool,
-    /// The access unit contains the parameter sets.
+    /// Whether the access unit contains the parameter sets.
     pub parameters: bool,
 }
 

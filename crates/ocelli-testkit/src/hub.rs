@@ -205,7 +205,7 @@ impl Hub {
         }
     }
 
-    /// Waits for its exit. Returns none if it has not exited within `limit`.
+    /// Waits for its exit. Returns `None` if it has not exited within `limit`.
     pub fn wait(&mut self, limit: Duration) -> Option<ExitStatus> {
         let until = Instant::now() + limit;
         loop {
@@ -217,7 +217,7 @@ impl Hub {
         }
     }
 
-    /// Stops it with SIGTERM. Returns its exit status and how long that took, or none if it has
+    /// Stops it with SIGTERM. Returns its exit status and how long that took, or `None` if it has
     /// not exited within `limit`.
     pub fn terminate(&mut self, limit: Duration) -> Option<(ExitStatus, Duration)> {
         let begun = Instant::now();

@@ -116,7 +116,7 @@ impl Link {
     }
 
     /// Passes everything received to `taken`, then writes as much of `out` as possible without
-    /// blocking. Returns the number of bytes written, or none at the end of the connection.
+    /// blocking. Returns the number of bytes written, or `None` at the end of the connection.
     ///
     /// # Errors
     /// Returns an error if the connection failed.
@@ -164,7 +164,7 @@ impl Link {
         }
     }
 
-    /// Reads without blocking. Returns none if nothing has arrived.
+    /// Reads without blocking. Returns `None` if nothing has arrived.
     fn read_now(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
         let Some(tls) = &mut self.tls else {
             return now(self.stream.read(buffer));
@@ -204,7 +204,7 @@ impl Link {
     }
 }
 
-/// Returns none if the operation would block.
+/// Returns `None` if the operation would block.
 fn now(done: io::Result<usize>) -> io::Result<Option<usize>> {
     match done {
         Ok(count) => Ok(Some(count)),

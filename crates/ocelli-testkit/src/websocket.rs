@@ -128,7 +128,7 @@ impl RawSocket {
         let _ = timeout(PATIENCE, self.stream.write_all(bytes)).await;
     }
 
-    /// Reads the head of an HTTP response. Returns none if the peer closes instead.
+    /// Reads the head of an HTTP response. Returns `None` if the peer closes instead.
     pub async fn head(&mut self) -> Option<Head> {
         let mut text = Vec::new();
         while !text.ends_with(b"\r\n\r\n") {
@@ -196,7 +196,7 @@ impl RawSocket {
         self.send(&Frame::text(text)).await;
     }
 
-    /// Returns the next frame, or none if none begins within this time.
+    /// Returns the next frame, or `None` if none begins within this time.
     ///
     /// # Errors
     /// Returns an error if the connection ends.
@@ -237,13 +237,13 @@ impl RawSocket {
         })
     }
 
-    /// Returns the next binary message and skips others. Returns none on timeout or if the
+    /// Returns the next binary message and skips others. Returns `None` on timeout or if the
     /// connection ends.
     pub async fn binary(&mut self, limit: Duration) -> Option<Vec<u8>> {
         self.message(2, limit).await
     }
 
-    /// Returns the next text message and skips others. Returns none on timeout or if the
+    /// Returns the next text message and skips others. Returns `None` on timeout or if the
     /// connection ends.
     pub async fn text(&mut self, limit: Duration) -> Option<String> {
         let text = self.message(1, limit).await?;
@@ -262,7 +262,7 @@ impl RawSocket {
         timeout(limit, search).await.ok()?
     }
 
-    /// Returns the peer's close code and skips other frames. Returns none on timeout or if the
+    /// Returns the peer's close code and skips other frames. Returns `None` on timeout or if the
     /// connection ends without a close frame.
     pub async fn close_code(&mut self, limit: Duration) -> Option<u16> {
         let payload = self.message(8, limit).await?;
@@ -294,7 +294,7 @@ pub struct V2 {
 }
 
 impl V2 {
-    /// Returns none if the message has another version or is too short.
+    /// Returns `None` if the message has another version or is too short.
     pub fn parse(message: &[u8]) -> Option<Self> {
         let (header, plain) = message.split_at_checked(28)?;
         if header[0] != 2 {
@@ -315,7 +315,7 @@ impl V2 {
     }
 }
 
-/// Returns the id and the JPEG of a plain wall message, or none if it is too short or its id is
+/// Returns the id and the JPEG of a plain wall message, or `None` if it is too short or its id is
 /// not UTF-8.
 pub fn plain_message(message: &[u8]) -> Option<(String, &[u8])> {
     let (length, rest) = message.split_first()?;

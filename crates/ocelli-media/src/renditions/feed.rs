@@ -27,7 +27,7 @@ pub const JOINED: u64 = 1_000_000;
 /// Number of timestamps that are remembered. ffmpeg never holds more pictures than this.
 const REMEMBERED: usize = 512;
 
-/// If the capture time jumps back further than this, timestamps start anew.
+/// If the capture time jumps back further than this, the jump is replaced by a short step forward.
 const BACKWARD_MILLIS: i64 = 2_000;
 
 /// A running ffmpeg with its pipes.

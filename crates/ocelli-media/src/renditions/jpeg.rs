@@ -11,7 +11,7 @@ use ocelli_core::{Follower, PeerKind, Picture, Publisher, Rendition, RunOnce};
 use std::sync::Arc;
 use tokio::process::ChildStdout;
 
-/// After a pause longer than this, timestamps start anew.
+/// A pause in the timestamps that is longer than this is replaced by a short one.
 const LONGEST_PAUSE_MILLIS: i64 = 10_000;
 
 /// JPEG rendition made by ffmpeg.

@@ -79,7 +79,7 @@ fn now() -> u128 {
     since.map_or(0, |elapsed| elapsed.as_millis())
 }
 
-/// Converts a line to the hub's format; none if it is not a sample.
+/// Converts a line to the hub's format; `None` if it is not a sample.
 fn as_sample(text: &[u8], now: u128) -> Option<Vec<u8>> {
     let text = text.trim_ascii();
     if line::sample(text).is_some() {

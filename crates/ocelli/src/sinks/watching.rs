@@ -39,7 +39,7 @@ impl Watching {
         self.follower.ready()
     }
 
-    /// The next frame for this viewer; none when the camera has been deleted.
+    /// The next frame for this viewer; `None` when the camera has been deleted.
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Frame>> {
         loop {
             if let Poll::Ready(frame) = self.follower.poll_next(cx) {

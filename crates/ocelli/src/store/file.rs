@@ -75,8 +75,8 @@ impl File {
 
     fn misplaced(&self) -> StoreError {
         StoreError::Unusable(format!(
-            "{} was deleted, moved or replaced while the hub was running, so nothing can be saved; put \
-             the original file back, or restart the hub",
+            "{} was deleted, moved or replaced while the hub was running, so nothing can be \
+             saved; put the original file back, or restart the hub",
             self.path.display()
         ))
     }

@@ -63,7 +63,7 @@ pub struct Store {
     path: String,
 }
 
-/// Opens the file, loads its series into the registry, and starts the thread. Returns none,
+/// Opens the file, loads its series into the registry, and starts the thread. Returns `None`,
 /// with a warning in the log, if the file can't be used.
 pub fn open(data: &Path, shared: &Shared) -> Option<Store> {
     let path = data.join(FILE);

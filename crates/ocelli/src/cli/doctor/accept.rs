@@ -173,7 +173,7 @@ fn encodings(digest: &[u8]) -> Vec<Variant<String>> {
     ]
 }
 
-/// The smallest set of known mistakes that turns `key` into `received`; none if there is no
+/// The smallest set of known mistakes that turns `key` into `received`; `None` if there is no
 /// such set.
 pub fn mistakes(key: &str, received: &str) -> Option<Vec<String>> {
     if received == key {

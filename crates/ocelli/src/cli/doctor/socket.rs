@@ -75,7 +75,7 @@ pub async fn converse(
     }
 }
 
-/// Returns whether the server opens a socket for a page of `origin`; none if that can't be
+/// Returns whether the server opens a socket for a page of `origin`; `None` if that can't be
 /// determined.
 async fn opens(route: &Route, protocol: Option<&str>, origin: Option<&str>) -> Option<bool> {
     let mut stream = route.open(&mut Report::default()).await?;

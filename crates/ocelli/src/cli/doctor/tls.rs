@@ -24,7 +24,7 @@ const HANDSHAKE: Duration = Duration::from_secs(8);
 /// A certificate that expires sooner than this is a warning.
 const SOON: Duration = Duration::from_secs(14 * 24 * 3600);
 
-/// Performs the TLS handshake. Returns none if the certificate is not trusted and the request may
+/// Performs the TLS handshake. Returns `None` if the certificate is not trusted and the request may
 /// have a secret in it.
 pub async fn handshake(
     stream: TcpStream,

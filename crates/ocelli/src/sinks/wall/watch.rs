@@ -22,7 +22,7 @@ struct Watch {
     camera: Arc<Camera>,
     subscription: Subscription,
     wish: Wish,
-    /// Frames that may still be sent; none if only the socket sets the pace.
+    /// Frames that may still be sent; `None` if only the socket sets the pace.
     credit: Option<u32>,
     interval: Option<Duration>,
     not_before: Instant,

@@ -18,15 +18,15 @@ pub const IDLE: usize = 600;
 
 /// The results. Times are medians.
 pub struct StartSample {
-    /// From the start of the process until it listens.
+    /// Time from the start of the process until it listens.
     pub listening: Duration,
-    /// From the click to the first picture of a pushed camera.
+    /// Time from the click to the first picture of a pushed camera.
     pub pushed: Duration,
     /// The same for an RTSP camera whose stream the hub already receives.
     pub rtsp_warm: Duration,
     /// The same for an RTSP camera for which the hub must connect and start ffmpeg.
     pub rtsp_cold: Duration,
-    /// From the click to the first bytes of MPEG-1.
+    /// Time from the click to the first bytes of MPEG-1.
     pub jsmpeg: Duration,
     /// Memory in bytes of a hub with [`IDLE`] configured cameras and no viewers.
     pub idle: u64,

@@ -1,4 +1,4 @@
-//! Small files that decode to huge pictures, and more MPEG-1 viewers than the hub may have
+//! Small files that decode to huge pictures, and more MPEG-1 viewers than the hub's limit of
 //! encoders.
 
 use super::attack::{Attack, Bounds, MEGABYTE, Over, Transport};

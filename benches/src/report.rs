@@ -405,7 +405,8 @@ fn between(old: &str, text: &str) -> String {
     format!("{before}{BEGIN}\n{}\n{END}{after}", text.trim_end())
 }
 
-/// Describes the machine: processor, number of cores, kernel. No host name, no date.
+/// Describes the machine: processor, number of cores, kernel, but neither the host name nor the
+/// date.
 fn machine() -> String {
     let processors = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = processors

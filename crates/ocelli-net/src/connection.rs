@@ -219,7 +219,7 @@ impl Connection {
         Ok((len > 0).then_some(first[0]))
     }
 
-    /// Does the server side of the TLS handshake.
+    /// Performs the server side of the TLS handshake.
     ///
     /// # Errors
     /// The handshake failed, or the connection is already encrypted.

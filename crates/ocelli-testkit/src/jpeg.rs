@@ -198,7 +198,7 @@ impl Bits<'_> {
     }
 }
 
-/// Returns the stamp of a complete JPEG made by this module, else none.
+/// Returns the stamp of a complete JPEG made by this module, otherwise `None`.
 pub fn stamp(jpeg: &[u8]) -> Option<Stamp> {
     if !is_whole(jpeg) || jpeg.len() < STAMP_AT + STAMP_LENGTH {
         return None;

@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// The results.
 #[derive(Clone, Copy, Debug)]
 pub struct Batches {
-    /// From a source's write until a viewer has read it.
+    /// Latency from a source's write until a viewer has read the sample.
     pub latency: Spread,
     /// Mean number of samples per batch.
     pub samples: f64,

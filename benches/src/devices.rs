@@ -16,8 +16,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-/// Numbers of devices. The first is the figure that other projects plan for on paper, the second is
-/// the target.
+/// Numbers of devices. The first is a figure from the plans of other projects, the second is the
+/// target.
 pub const DEVICES: [usize; 3] = [615, 2500, 4000];
 pub const VIEWERS: usize = 50;
 const FPS: u32 = 8;
@@ -39,7 +39,7 @@ pub struct DevicesSample {
     pub taken: f64,
     /// Devices whose connection broke.
     pub lost: u64,
-    /// From the hub's receipt to the viewer.
+    /// Latency from the hub's receipt to the viewer.
     pub received: Spread,
     /// Memory of the hub per device, in bytes.
     pub memory: f64,

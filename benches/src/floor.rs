@@ -24,7 +24,9 @@ pub fn run(feed: Feed, viewers: usize) -> Result<()> {
             .split_whitespace()
             .nth(1)
             .and_then(|path| path.rsplit('/').next());
-        let number: usize = number.ok_or("a path with a camera's number")?.parse()?;
+        let number: usize = number
+            .ok_or("the request's path has no camera number")?
+            .parse()?;
         stream.write_all(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")?;
         stream.set_nonblocking(true)?;
         watching[(number - 1) % feed.cameras].push(stream);

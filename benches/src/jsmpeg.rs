@@ -26,7 +26,7 @@ pub struct Source {
     pub title: &'static str,
     /// The camera's `format` key.
     format: &'static str,
-    /// Output options of ffmpeg, which is the program.
+    /// The program is ffmpeg, with these output options.
     output: &'static str,
 }
 

@@ -13,7 +13,7 @@
 //! - `runs`, `renditions`, `start`: single runs and their measurements. `tally`: counting.
 //! - `report`, `plot`: tables and an SVG plot.
 //! - `attack`: attacks on a hub while a wall must stay live.
-//! - `soak`: everything at once with injected faults. `journal`: samples that must not be lost.
+//! - `soak`: all features at once with injected faults. `journal`: samples that must not be lost.
 //!
 //! The hub is the release binary in a separate process, so that its CPU and memory can be measured.
 //! Everything runs over loopback and is bounded in count and time.
@@ -104,7 +104,7 @@ enum Command {
     /// Attacks a hub while a wall must stay live (started by `make attack`)
     #[command(hide = true)]
     Attack(Attack),
-    /// Everything at once, with faults every few seconds (started by `make soak`)
+    /// All features at once, with a fault every few seconds (started by `make soak`)
     #[command(hide = true)]
     Soak(Soak),
     /// The bare line reader (started by the benchmark itself)

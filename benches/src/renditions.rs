@@ -68,7 +68,7 @@ pub struct RenditionSample {
     pub ffmpeg_memory: u64,
     pub fps: f64,
     pub bytes: f64,
-    /// Now minus the capture time in the frame.
+    /// Ages of the frames: the time of reading minus the capture time in the frame.
     pub age: Option<Spread>,
 }
 

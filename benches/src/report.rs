@@ -1,4 +1,4 @@
-//! Formats the tables, for standard output and between the markers of a file.
+//! Formats the result tables for standard output and for the marked part of a file.
 
 use crate::batches::{Batches, PACE, SERIES, VIEWERS as PULLING};
 use crate::devices::{DevicesSample, VIEWERS};
@@ -358,8 +358,8 @@ impl Report {
     }
 
     /// Returns each transport's CPU as a multiple of the floor's with its limit, and whether all are
-    /// within their limits. The limit is [`SHORT_SLACK`] times the target, because the machine may be
-    /// busy. No absolute figures.
+    /// within their limits. The limit is [`SHORT_SLACK`] times the target, because the machine may
+    /// be busy. The text contains no absolute figures.
     pub fn ratios(&self) -> (String, bool) {
         let (mut text, mut good) = (String::new(), true);
         for (group, aim) in self.groups.iter().zip(&self.aims) {
@@ -405,7 +405,8 @@ fn between(old: &str, text: &str) -> String {
     format!("{before}{BEGIN}\n{}\n{END}{after}", text.trim_end())
 }
 
-/// Describes the machine: processor, number of cores, kernel. No host name, no date.
+/// Describes the machine: processor, number of cores, kernel, but neither the host name nor the
+/// date.
 fn machine() -> String {
     let processors = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = processors

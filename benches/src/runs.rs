@@ -40,11 +40,11 @@ pub struct Times {
 pub struct Sample {
     /// CPU of the serving process in µs per delivered frame.
     pub cpu: f64,
-    /// Share of the frames that the cameras sent.
+    /// Share of the sent frames that arrived.
     pub delivered: f64,
-    /// From the camera's stamp to the viewer.
+    /// Latency from the camera's stamp to the viewer.
     pub sent: Spread,
-    /// From the hub's receipt to the viewer, if the protocol contains the receipt time.
+    /// Latency from the hub's receipt to the viewer, if the protocol contains the receipt time.
     pub received: Option<Spread>,
 }
 
@@ -108,7 +108,7 @@ pub struct SlowSample {
     pub age: Spread,
     /// Frames per second of each slow viewer.
     pub fps: f64,
-    /// From the camera to the fast viewers.
+    /// Latency from the camera to the fast viewers.
     pub fast: Spread,
     /// Share of the sent frames that the fast viewers got.
     pub delivered: f64,
@@ -151,7 +151,7 @@ pub fn slow(sink: Sink, programs: &Programs, times: Times) -> Result<SlowSample>
 
 /// Results of fast viewers next to viewers that stopped reading.
 pub struct StoppedSample {
-    /// From the camera to the five viewers that read.
+    /// Latency from the camera to the five viewers that read.
     pub fast: Spread,
     /// Share of the sent frames that they got.
     pub delivered: f64,

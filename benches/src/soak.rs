@@ -1,7 +1,7 @@
-//! A long run of everything at once, with a fault every few seconds: cameras over HTTP and RTSP, a
-//! camera of raw pictures with a viewer of its MPEG-1, a fleet of devices of which some misbehave,
-//! samples, and a wall. After each fault everything must recover, nothing may grow, and no sample
-//! older than a second may be lost.
+//! A long run of all features at once, with a fault every few seconds: cameras over HTTP and RTSP,
+//! a camera of raw pictures with a viewer of its MPEG-1, a fleet of devices, some of which
+//! misbehave, samples, and a wall. After each fault everything must recover, nothing may grow, and
+//! no sample older than a second may be lost.
 
 use crate::journal::{Journal, missing};
 use crate::server::{self, Programs};

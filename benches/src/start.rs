@@ -18,15 +18,15 @@ pub const IDLE: usize = 600;
 
 /// The results. Times are medians.
 pub struct StartSample {
-    /// From the start of the process until it listens.
+    /// Time from the start of the process until it listens.
     pub listening: Duration,
-    /// From the click to the first picture of a pushed camera.
+    /// Time from the click to the first picture of a pushed camera.
     pub pushed: Duration,
     /// The same for an RTSP camera whose stream the hub already receives.
     pub rtsp_warm: Duration,
     /// The same for an RTSP camera for which the hub must connect and start ffmpeg.
     pub rtsp_cold: Duration,
-    /// From the click to the first bytes of MPEG-1.
+    /// Time from the click to the first bytes of MPEG-1.
     pub jsmpeg: Duration,
     /// Memory in bytes of a hub with [`IDLE`] configured cameras and no viewers.
     pub idle: u64,
@@ -75,7 +75,7 @@ fn start(programs: &Programs, config: &Path) -> Result<Hub> {
 }
 
 fn idle(programs: &Programs) -> Result<(u64, Duration)> {
-    // Port 9 is the discard service, if there is any. No viewer requests these cameras.
+    // Port 9 is the discard service, if one is running. No viewer requests these cameras.
     let config = Config::of((0..IDLE).map(|_| "http://127.0.0.1:9/mjpeg".to_owned()))?;
     let mut times = Vec::new();
     let mut held = 0;
@@ -88,7 +88,7 @@ fn idle(programs: &Programs) -> Result<(u64, Duration)> {
     Ok((held, middle(&times)))
 }
 
-/// Measures from the click until the camera's first picture arrives.
+/// Measures the time from the click until the camera's first picture arrives.
 fn click(hub: &Hub, camera: &str) -> Result<(Duration, Socket)> {
     let begun = Instant::now();
     let mut socket = Socket::wall(hub.addr(), &format!("\"{camera}\""), PATIENCE)?;
@@ -129,7 +129,7 @@ fn jsmpeg(programs: &Programs) -> Result<Duration> {
         let begun = Instant::now();
         let path = format!("/live/jsmpeg?app=live&room=cam{number}");
         let mut socket = Socket::open(hub.addr(), &path, "", PATIENCE)?;
-        // The size, then the stream.
+        // The message with the size comes first, then the stream.
         while socket.message()?.1.starts_with(b"jsmp") {}
         times.push(begun.elapsed());
     }

@@ -13,11 +13,12 @@ pub struct Tally {
     pub bytes: usize,
     /// Frames that fast viewers missed.
     pub skipped: u64,
-    /// µs from the camera to a fast viewer.
+    /// Latencies in µs from the camera to a fast viewer.
     pub sent: Vec<u64>,
-    /// µs from the hub's receipt to a fast viewer, if the protocol contains the receipt time.
+    /// Latencies in µs from the hub's receipt to a fast viewer, if the protocol contains the
+    /// receipt time.
     pub received: Vec<u64>,
-    /// µs from the camera to a slow viewer's last byte of the frame.
+    /// Ages in µs of the frames when a slow viewer reads their last byte.
     pub slow: Vec<u64>,
 }
 

@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Samples of each run.
+/// Number of samples in each run.
 const SAMPLES: usize = 6_000_000;
 /// Numbers of sources that send them.
 pub const SOURCES: [usize; 2] = [1, 1000];

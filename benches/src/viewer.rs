@@ -116,7 +116,8 @@ impl Viewer {
         Ok(())
     }
 
-    /// Reads available data, at most `scratch` if `once`. Returns the number of bytes.
+    /// Reads the available data, or only one `scratch` buffer of it if `once`. Returns the number
+    /// of bytes.
     pub fn read(&mut self, scratch: &mut [u8], once: bool, tally: &mut Tally) -> Result<usize> {
         let mut total = 0;
         loop {
@@ -239,7 +240,7 @@ impl Viewer {
             .ok_or("a message without an id")?;
         if id != self.id.as_bytes() {
             return Err(format!(
-                "a frame of {:?} for {}",
+                "got a frame of {:?} instead of {}",
                 String::from_utf8_lossy(id),
                 self.id
             )
@@ -256,7 +257,7 @@ impl Viewer {
     fn video(&mut self, message: &[u8], tally: &mut Tally) -> Result<()> {
         match message {
             [b'j', b's', b'm', b'p', ..] if !self.started => {}
-            // A start code of a sequence or of a picture.
+            // The start code of a sequence header or of a picture.
             [0, 0, 1, 0 | 0xB3, ..] => {
                 self.started = true;
                 tally.picture(message.len());
@@ -307,7 +308,7 @@ impl Chunks {
         while !bytes.is_empty() {
             if self.left > 0 {
                 let count = self.left.min(bytes.len());
-                // The last two are the line end.
+                // The chunk's last two bytes are its line end.
                 let content = count.min(self.left.saturating_sub(2));
                 out.extend_from_slice(&bytes[..content]);
                 self.left -= count;

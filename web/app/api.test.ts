@@ -53,10 +53,10 @@ test('a call without a body has no content type, and an empty answer is accepted
 });
 
 test('a refused call throws with the message from the hub', async () => {
-  const { call, signedOut } = hub(refusal(409, 'there is an app "yard" already'));
+  const { call, signedOut } = hub(refusal(409, 'app "yard" already exists'));
   const fault = await problem(call('POST', 'apps', {}));
   expect(fault.status).toBe(409);
-  expect(errorMessage(fault)).toBe('There is an app "yard" already.');
+  expect(errorMessage(fault)).toBe('App "yard" already exists.');
   expect(signedOut).not.toHaveBeenCalled();
 });
 

@@ -9,10 +9,11 @@ pub struct Attack {
     /// The hub's directory, on a separate small file system
     #[arg(long)]
     pub directory: PathBuf,
-    /// How long each crowd of connections attacks
+    /// Duration of each crowd of connections, in seconds
     #[arg(long, default_value_t = 10)]
     pub seconds: u64,
-    /// Only attacks whose family or name contains one of these, separated by commas; "siege" is the second part
+    /// Run only attacks whose family or name contains one of these, separated by commas; "siege" is
+    /// the second part: crowds of connections and a full disk
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// The short form that `make test` runs, without the second part

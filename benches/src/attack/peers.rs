@@ -8,7 +8,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Instant;
 
-/// Runs the attacks that are wanted; returns what exceeded a limit.
+/// Runs the selected attacks; returns the exceeded limits.
 ///
 /// # Errors
 /// An attack can't be prepared, or the hub ended.

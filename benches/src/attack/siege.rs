@@ -30,7 +30,7 @@ const LIVE: Duration = Duration::from_secs(2);
 const RECOVERY: Duration = Duration::from_secs(60);
 const TOKEN: &str = "sk_of-the-attack-and-of-nobody-else";
 
-/// Runs all of it; returns what failed.
+/// Runs all attacks of this part; returns what failed.
 ///
 /// # Errors
 /// The attacks can't be prepared.

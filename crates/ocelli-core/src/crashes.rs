@@ -21,7 +21,7 @@ pub(crate) struct Crashes {
 
 impl Crashes {
     /// Counts a crash. Returns whether it counts as a failure, and how long to wait.
-    /// `had_pictures` is whether the attempt brought pictures; if so, the backoff starts again.
+    /// `had_pictures` is whether the attempt delivered pictures; if so, the backoff starts again.
     pub(crate) fn add(&mut self, now: Instant, had_pictures: bool) -> (bool, Duration) {
         while self
             .recent

@@ -24,7 +24,7 @@
 //! | [`subscription`] | a viewer's subscription to slots: [`Subscription`], [`Follower`] |
 //! | [`source`] | traits for sources and renditions, and their failures |
 //! | [`session`] | open and ending sessions at cameras |
-//! | [`upstream`] | starts, watches, restarts and stops one source by demand |
+//! | [`upstream`] | starts, watches, restarts and stops one source on demand |
 //! | [`state`], `demand` | the state of an upstream, and the demand for its streams |
 //! | [`capacity`] | maximum picture size and number of concurrent renditions |
 //! | `streams` | the streams of one upstream: slots, state and demand |

@@ -8,9 +8,9 @@ use std::sync::Arc;
 /// Kind of a subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
-    /// A viewer: counted, and so are the frames it misses.
+    /// A viewer. The viewer and the frames it misses are counted.
     Viewer,
-    /// A rendition that reads the slot: neither it nor the frames it misses are counted.
+    /// A rendition that reads the slot. Neither the rendition nor the frames it misses are counted.
     Rendition,
 }
 
@@ -30,7 +30,7 @@ pub struct Listener {
     pub token: Token,
     pub cursor: Option<Cursor>,
     pub role: Role,
-    /// Whether frames may go to the viewer's direct write.
+    /// Whether the viewer's direct write may be used for frames.
     pub prompt: bool,
     pub taken: u64,
     pub dropped: u64,
@@ -38,8 +38,8 @@ pub struct Listener {
 
 impl Listener {
     /// Notifies the subscription of `frame`, which is the newest and the last of its group.
-    /// Writes it directly if `prompt` allows that. Returns whether the viewer has received
-    /// it.
+    /// Offers it to the viewer's direct write if `prompt` allows that. Returns true if the direct
+    /// write accepted it, at least in part.
     pub fn tell(&mut self, frame: &Frame, cursor: Cursor, prompt: bool) -> bool {
         let follows = |last: Cursor| frame.sequence == last.sequence.wrapping_add(1);
         if !prompt || !self.prompt || !self.cursor.is_some_and(follows) {

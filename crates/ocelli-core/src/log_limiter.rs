@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 /// Minutes between two lines of the same kind; the interval grows with each line.
 const PAUSES: [u64; 5] = [1, 5, 10, 30, 60];
-/// An event that did not occur for this long is logged at once again.
+/// An event that has not occurred for this long is logged at once again.
 const RESET_AFTER: Duration = Duration::from_secs(3600);
 
 /// Rate limiter for one kind of log line.

@@ -59,7 +59,7 @@ struct Queue {
     waker: Option<Waker>,
     /// Whether the viewer found the queue empty and must be woken.
     waits: bool,
-    /// Whether frames may go to `direct_write`; only while the viewer waits.
+    /// Whether `direct_write` may be used for frames; only while the viewer waits.
     direct: bool,
     direct_write: Option<Box<dyn DirectWrite>>,
     begun: Option<Box<Begun>>,
@@ -119,7 +119,7 @@ impl Ready {
     }
 
     /// Offers a frame to the direct write if one is active. If it is not accepted, `token`
-    /// is queued. Returns whether the viewer has received the frame.
+    /// is queued. Returns true if the direct write accepted it, at least in part.
     pub(crate) fn offer_frame(&self, token: Token, frame: &Frame) -> bool {
         let mut queue = self.lock();
         let queue = &mut *queue;
@@ -157,9 +157,8 @@ impl Ready {
         Poll::Pending
     }
 
-    /// Lets frames go to the direct write until the viewer is woken or stops it. Has an
-    /// effect only while the viewer waits. `make` creates the direct write on the first
-    /// call; it is kept.
+    /// Enables the direct write until the viewer is woken or stops it. Has an effect only while the
+    /// viewer waits. `make` creates the direct write on the first call; it is kept.
     pub fn start_direct_write(&self, make: impl FnOnce() -> Box<dyn DirectWrite>) {
         let mut queue = self.lock();
         if queue.waits {

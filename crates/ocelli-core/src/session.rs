@@ -164,7 +164,7 @@ impl Sessions {
     }
 
     /// Blocks attempts at a camera during a test: those of the stream itself, and, if
-    /// camera `id` is to be changed, those of that camera at this peer.
+    /// camera `id` will be changed, those of that camera at this peer.
     ///
     /// # Errors
     /// Returns an error if the hub is connected to that camera, or if it is being tested.

@@ -191,12 +191,12 @@ impl Publisher {
         }
     }
 
-    /// Sets the state of an ingest. Publishing a picture sets it to live.
+    /// Sets the state of an ingest camera. Publishing a picture sets it to live.
     pub fn set_state(&self, state: State) {
         self.streams.set_state(state);
     }
 
-    /// Records the failure of an ingest; it is reported until a picture arrives.
+    /// Records the failure of an ingest camera; it is reported until a picture arrives.
     pub fn note_failure(&self, reason: &str) {
         self.streams.note_failure(reason);
     }

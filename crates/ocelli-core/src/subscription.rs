@@ -42,8 +42,8 @@ impl Subscription {
         }
     }
 
-    /// Sets whether frames may go to the viewer's [`DirectWrite`](crate::DirectWrite). A
-    /// viewer that sets its own pace for a camera turns this off.
+    /// Sets whether the viewer's [`DirectWrite`](crate::DirectWrite) may be used. A viewer that
+    /// sets its own pace for a camera turns this off.
     pub fn set_prompt(&mut self, prompt: bool) {
         self.slot.set_prompt(self.place, prompt);
     }

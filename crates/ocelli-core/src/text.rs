@@ -6,11 +6,11 @@
 
 use std::borrow::Cow;
 
-/// Prefixes of secrets, and how many characters must follow for a word to count as one. The
+/// Prefixes of secrets, and how many characters must follow for a word to count as a secret. The
 /// program's `auth` creates these secrets and tests that each is hidden here.
 const MARKS: [(&str, usize); 3] = [("sk_", 20), ("wsk_", 20), ("pt_", 40)];
-/// Prefixes of secrets of the form: prefix, 16 hexadecimal digits, a point, the secret. The
-/// part before the point is an id, not a secret.
+/// Prefixes of secrets of the form: prefix, 16 hexadecimal digits, a dot, the secret. The part
+/// before the dot is an id, not a secret.
 const NAMED: [&str; 2] = ["wall_", "ses_"];
 /// Number of digits of such an id.
 const ID_DIGITS: usize = 16;

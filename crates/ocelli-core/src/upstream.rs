@@ -1,8 +1,8 @@
-//! Starts, watches, restarts and stops one source by demand.
+//! Starts, watches, restarts and stops one source on demand.
 //!
 //! One upstream is one connection to a camera. A [`Lease`] expresses demand: the first
 //! lease starts the upstream, and it stops [`crate::GRACE`] after the last one is dropped,
-//! leaving no task behind. Renditions of its stream run inside it, under the same rules:
+//! leaving no task behind. Renditions of its stream run inside it, under the same rules; see
 //! [`attempts`].
 
 mod attempts;
@@ -25,7 +25,7 @@ struct Inner {
     task: Option<AbortHandle>,
     /// Session of the current attempt.
     session: Option<Arc<Session>>,
-    /// Stopped permanently: no lease starts it again.
+    /// Whether it is stopped permanently; no lease starts it again then.
     stopped: bool,
 }
 

@@ -1,4 +1,4 @@
-//! ARCHITECTURE.md lists the budgets of the code.
+//! Checks that the budget table in ARCHITECTURE.md matches the code.
 
 use ocelli_core::PeerKind;
 use std::fs;

@@ -197,7 +197,7 @@ async fn the_first_viewer_starts_it_and_the_grace_period_keeps_it_running() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_stops_ten_seconds_after_the_last_viewer() {
+async fn an_upstream_stops_ten_seconds_after_the_last_viewer() {
     let stage = stage(Behaviour::Plays);
     let mut viewer = stage.camera.follow(Quality::Main);
     viewer.next().await;

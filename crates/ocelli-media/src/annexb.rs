@@ -130,8 +130,8 @@ fn announces_recovery_point(unit: &[u8]) -> bool {
     false
 }
 
-/// The most bytes of parameter sets. They are kept while their camera plays; a few hundred
-/// bytes are usual.
+/// Maximum size of the parameter sets in bytes. They are kept while their camera plays; a few
+/// hundred bytes are usual.
 const MAX_PARAMETER_SETS: usize = 64 << 10;
 
 /// Returns the parameter sets of an access unit, each after a start code, up to 64 KiB in all.
@@ -157,7 +157,7 @@ pub fn parameter_sets(codec: Codec, bytes: &[u8]) -> Vec<u8> {
 /// The longest access unit that is accepted.
 const LONGEST: usize = 8 << 20;
 
-/// The most buffer capacity that a splitter keeps after it has returned its bytes.
+/// Maximum buffer capacity that a splitter keeps after it has returned its bytes.
 const KEPT_CAPACITY: usize = 1 << 20;
 
 /// Splits an elementary stream into access units. A unit ends where the next one begins,

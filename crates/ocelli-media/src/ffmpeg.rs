@@ -21,7 +21,7 @@ use ocelli_core::{
 };
 use tokio::io::AsyncRead;
 
-/// The first arguments of every ffmpeg.
+/// The first arguments of every ffmpeg command.
 const QUIET: [&str; 5] = ["-hide_banner", "-nostdin", "-nostats", "-loglevel", "error"];
 
 /// Address space for ffmpeg itself. ffmpeg 5.1 uses 270 MiB, most of it for libraries.

@@ -84,7 +84,7 @@ fn beginning(bytes: &[u8]) -> Option<usize> {
     }
 }
 
-/// The most buffer capacity that a splitter keeps after it has dropped its bytes.
+/// Maximum buffer capacity that a splitter keeps after it has dropped its bytes.
 const KEPT_CAPACITY: usize = 1 << 20;
 
 /// Splits a stream of JPEGs into pictures, with any bytes between them. Each byte is scanned

@@ -22,7 +22,7 @@ pub const LARGEST: u16 = 4094;
 /// The contents of a sequence header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sequence {
-    /// Pixels across and down.
+    /// Width and height in pixels.
     pub size: (u16, u16),
     /// Frames a second, as a fraction.
     pub rate: (u32, u32),

@@ -220,7 +220,7 @@ impl Connection {
         Ok((len > 0).then_some(first[0]))
     }
 
-    /// Does the server side of the TLS handshake.
+    /// Performs the server side of the TLS handshake.
     ///
     /// # Errors
     /// The handshake failed, or the connection is already encrypted.
@@ -340,8 +340,8 @@ struct Wire {
     /// The counter of flushes. `None` if nothing waits for them.
     flushes: Option<Arc<Flushes>>,
     stall: Option<Pin<Box<Sleep>>>,
-    /// Flushes for which the peer still counts as slow. 0 for a peer that accepts every write at
-    /// once; its flushes then have no extra cost.
+    /// Number of further flushes for which the peer counts as slow. 0 for a peer that accepts every
+    /// write at once; its flushes then have no extra cost.
     watched: u32,
 }
 

@@ -1,5 +1,5 @@
-//! Serves one connection: the TLS handshake if TLS is on, HTTP/1.1 or HTTP/2 as the client
-//! chooses, and for each request the client address, host and page origin before routing.
+//! Serves one connection: the TLS handshake if TLS is on, then HTTP/1.1 or HTTP/2 as the client
+//! chooses. The client address, host and page origin of each request are determined before routing.
 //!
 //! It does not decide which connections are accepted (`accept`, `limits`).
 
@@ -40,8 +40,8 @@ use tower_service::Service;
 /// Concurrent requests on one HTTP/2 connection. One of the hub's pages has about a dozen in
 /// flight.
 const STREAMS: u32 = 64;
-/// HTTP/2 flow-control windows: one stream may send a whole body of the default limit before it
-/// is read, one connection a few of them.
+/// HTTP/2 flow-control windows: one stream may send a whole body of the default limit before it is
+/// read, and one connection may send four such bodies.
 const STREAM_WINDOW: u32 = 64 * 1024;
 const CONNECTION_WINDOW: u32 = 4 * STREAM_WINDOW;
 /// Interval of HTTP/2 keep-alive pings, and the time a client has to answer one.
@@ -101,7 +101,7 @@ async fn point(
     }
 }
 
-/// Does the TLS handshake if TLS is on, then serves HTTP until the connection ends.
+/// Performs the TLS handshake if TLS is on, then serves HTTP until the connection ends.
 pub async fn converse(
     connection: Connection,
     mut facts: ConnectionFacts,

@@ -121,7 +121,7 @@ impl Proxies {
     /// Parses addresses and networks like `127.0.0.1` and `10.0.0.0/8`.
     ///
     /// # Errors
-    /// An entry is neither.
+    /// An entry is neither an address nor a network.
     pub fn parse(list: &[String]) -> Result<Self, String> {
         let networks = list.iter().map(|text| {
             Network::parse(text).ok_or_else(|| {

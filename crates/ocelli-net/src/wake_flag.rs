@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn it_wakes_the_last_task_and_fires_once() {
+    fn a_wake_flag_wakes_the_last_task_and_fires_once() {
         let tasks = [Arc::<Woken>::default(), Arc::default()];
         let wakers = tasks.clone().map(Waker::from);
         let [first, second] = &wakers;

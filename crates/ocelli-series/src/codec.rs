@@ -147,7 +147,7 @@ fn as_decimals(column: &[f64]) -> Option<(u8, Vec<i64>)> {
         for &number in column {
             let scaled = (number * scale).round();
             if scaled.abs() >= EXACT {
-                // More places would only make it larger.
+                // More places would only make the number larger.
                 return None;
             }
             // Compared as it will be decoded: negative zero is not representable.
@@ -168,7 +168,7 @@ fn differences(numbers: &[i64], mut before: i64) -> Vec<i64> {
     numbers.iter().map(step).collect()
 }
 
-/// Returns the number of bits that the largest of them needs.
+/// Returns the number of bits that the largest number of the block needs.
 fn width(block: &[i64]) -> u32 {
     let all = block.iter().fold(0, |all, &number| all | zigzag(number));
     64 - all.leading_zeros()

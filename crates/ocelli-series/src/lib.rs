@@ -29,5 +29,5 @@ mod thinning;
 pub use cursor::{Cursor, Wanted};
 pub use registry::{Bounds, Refused, Registry, Series};
 
-/// One (x, y).
+/// One sample: x and y.
 pub type Sample = (f64, f64);

@@ -153,8 +153,7 @@ impl Registry {
     /// Restores an entry of the journal; entries must come in order, after the chunks.
     ///
     /// # Errors
-    /// Returns an error if the entry is damaged at some point; the part before it is
-    /// restored.
+    /// Returns an error if the entry is damaged; the part before the damage is restored.
     pub fn restore_journal(&mut self, mut news: &[u8]) -> Result<(), Damaged> {
         while !news.is_empty() {
             let id = u32::try_from(take_varint(&mut news)?).map_err(|_| Damaged)?;

@@ -259,7 +259,7 @@ fn a_batch_over_4_mib_continues_with_the_next_request() {
 }
 
 #[test]
-fn unchanged_series_are_left_out_and_changes_without_samples_are_not() {
+fn unchanged_series_are_left_out_and_changes_without_samples_are_included() {
     let mut registry = Registry::new(Bounds::default());
     let ids: Vec<_> = ["a", "b", "c"]
         .map(|name| registry.open(name, true).unwrap())
@@ -461,7 +461,7 @@ fn samples_that_arrive_between_two_pieces_are_in_the_next_message() {
         for &id in &ids {
             go_on(&mut registry, id, 5000);
         }
-        // Each stays below the limit of a history until its turn, so the history does not
+        // Each series stays below the limit of a history until its turn, so the history does not
         // thin it.
         let held = registry.get(ids[0]).unwrap().history().kept() as u64;
         let mut cursor = Cursor::new(Wanted::default());

@@ -20,7 +20,7 @@ const SEGMENT_MAX: usize = 65_533;
 pub struct Stamp {
     /// µs since the Unix epoch.
     pub micros: u64,
-    /// Counted by the sender.
+    /// The picture's number, counted by the sender.
     pub sequence: u64,
 }
 
@@ -35,9 +35,9 @@ pub fn now_micros() -> u64 {
 /// Parameters of a picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Picture {
-    /// Pixels across.
+    /// Width in pixels.
     pub width: u16,
-    /// Pixels down.
+    /// Height in pixels.
     pub height: u16,
     /// 0 is black, 255 is white.
     pub shade: u8,
@@ -122,11 +122,12 @@ impl Picture {
         out.extend(self.height.to_be_bytes());
         out.extend(self.width.to_be_bytes());
         out.extend([1, 1, 0x11, 0]);
-        // Differences: "0" for 0, "10000" and on for 1 to 8 bits.
+        // The DC table: code "0" for a difference of 0, codes from "10000" on for differences of 1
+        // to 8 bits.
         out.extend([0xFF, 0xC4, 0, 28, 0x00]);
         out.extend([1, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
         out.extend([0, 1, 2, 3, 4, 5, 6, 7, 8]);
-        // Coefficients: "0" ends the block.
+        // The AC table: code "0" ends the block.
         out.extend([0xFF, 0xC4, 0, 20, 0x10]);
         out.extend([1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
         out.push(0);
@@ -197,7 +198,7 @@ impl Bits<'_> {
     }
 }
 
-/// Returns the stamp of a complete JPEG made by this module, else none.
+/// Returns the stamp of a complete JPEG made by this module, otherwise `None`.
 pub fn stamp(jpeg: &[u8]) -> Option<Stamp> {
     if !is_whole(jpeg) || jpeg.len() < STAMP_AT + STAMP_LENGTH {
         return None;

@@ -52,7 +52,7 @@ impl Lines {
         self.state().lines.len()
     }
 
-    /// Waits for the first line from index `from` on that `wanted` accepts. Returns none when
+    /// Waits for the first line from index `from` on that `wanted` accepts. Returns `None` when
     /// the time is over or the pipe has ended.
     pub fn wait(
         &self,

@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// A wall that is silent for this long has lost its hub.
+/// A wall that receives nothing for this long counts as disconnected.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// The wait before it connects again.
 const AGAIN: Duration = Duration::from_millis(200);

@@ -46,7 +46,7 @@ pub struct Frame {
     pub opcode: u8,
     /// Whether it is masked; a client's frames must be, a server's must not.
     pub masked: bool,
-    /// Unmasked.
+    /// The payload, unmasked.
     pub payload: Vec<u8>,
 }
 

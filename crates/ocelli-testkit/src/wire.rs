@@ -36,7 +36,7 @@ pub struct Header {
 }
 
 impl Header {
-    /// Parses the header at the beginning of `bytes`. Returns none if it is incomplete.
+    /// Parses the header at the beginning of `bytes`. Returns `None` if it is incomplete.
     #[inline]
     pub fn parse(bytes: &[u8]) -> Option<Self> {
         let [first, second, rest @ ..] = bytes else {

@@ -194,7 +194,7 @@ impl Visit for Object {
 /// The field that holds an event's message.
 const MESSAGE: &str = "message";
 
-/// The name of a field; none for the fields in which records of the crate `log` carry their
+/// The name of a field; `None` for the fields in which records of the crate `log` carry their
 /// origin.
 fn name(field: &Field) -> Option<&'static str> {
     let name = field.name();

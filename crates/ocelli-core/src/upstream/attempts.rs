@@ -1,5 +1,5 @@
 //! The attempts of an upstream while there is demand, one after the other, and their
-//! watchdog. The renditions of the stream run beside them: `derive`.
+//! watchdog. The stream's renditions run in parallel; see `derive`.
 
 use super::Upstream;
 use crate::crashes::Crashes;
@@ -66,7 +66,7 @@ impl Upstream {
     /// Makes one attempt, with its watchdog and renditions. Returns why it failed.
     pub(super) async fn attempt(self: &Arc<Self>) -> Failure {
         let Some(session) = self.begin().await else {
-            // It was stopped while it waited, so no caller waits for this.
+            // The upstream was stopped while the attempt waited, so no caller waits for the result.
             return std::future::pending().await;
         };
         let (publisher, ended) = Publisher::new(self.streams.clone(), None);

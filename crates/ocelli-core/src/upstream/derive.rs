@@ -52,9 +52,8 @@ impl Upstream {
             };
             slot.interrupt();
             let (failed, wait) = match failure.kind {
-                // It used its whole time without a result, and would do so again. A
-                // rendition that made pictures before it stalled is treated as a normal
-                // crash.
+                // The rendition used its whole time without a result, and would do so again. A
+                // rendition that made pictures before it stalled is treated as a normal crash.
                 FailureKind::Silent if slot.status().frames == before => (true, crashes.fail()),
                 FailureKind::Silent => crashes.add(Instant::now(), true),
                 _ => crashes.add(Instant::now(), slot.status().fps > 0.0),

@@ -1,4 +1,4 @@
-//! Feeds a camera's native stream to an ffmpeg. It does not choose ffmpeg's output format.
+//! Feeds a camera's native stream to an ffmpeg process. It does not choose ffmpeg's output format.
 //!
 //! The newest group is written to ffmpeg as IVF, with a timestamp in milliseconds for each
 //! picture. If ffmpeg is too slow, the writer waits and the follower skips to the newest
@@ -60,7 +60,7 @@ pub fn start(first: &Frame, output: Vec<String>, limits: &MediaLimits) -> Result
                 stdout,
             })
         }
-        _ => unreachable!("both were asked to be pipes"),
+        _ => unreachable!("both were configured as pipes"),
     }
 }
 

@@ -109,7 +109,7 @@ fn is_scheme(word: &str) -> bool {
 /// Splits `scheme://user:password@rest` into the address and the credentials.
 fn split_credentials(written: &str) -> (String, Option<Credentials>) {
     let (scheme, rest) = match written.split_once(':') {
-        // The URL parser accepts any number of slashes here, also none
+        // The URL parser accepts any number of slashes here, including none
         // (https://url.spec.whatwg.org/#special-authority-slashes-state).
         Some((scheme, rest)) if is_web(scheme) => (scheme, rest.trim_start_matches(is_filler)),
         _ => match written.split_once("://") {

@@ -44,7 +44,7 @@ pub const OPTIONS: [(&str, &str); 4] = [
 /// Bytes read at a time, except for raw pictures, which are split by length.
 const CHUNK: usize = 64 << 10;
 
-/// Number of key frames without parameter sets after which the stream is given up.
+/// Number of key frames without parameter sets after which the source fails.
 const MAX_UNDECODABLE_KEYS: usize = 3;
 
 /// An input that can also be handed to a child process.
@@ -73,7 +73,7 @@ impl ProgramOutput for Receiver {
 pub enum Format {
     /// Planar YUV 4:2:0 frames of a fixed length.
     Yuv420p {
-        /// Pixels across and down.
+        /// Width and height in pixels.
         size: (u16, u16),
         /// Samples from one row to the next.
         stride: u16,

@@ -13,7 +13,7 @@ pub struct Kind {
     pub schemes: &'static [&'static str],
     /// Purpose, in a sentence.
     pub about: &'static str,
-    /// Example address, or example configuration lines in place of one.
+    /// Example address. For a kind without addresses, example configuration lines.
     pub example: &'static str,
     /// Additional keys it accepts in `[[camera]]`: name and meaning.
     pub options: &'static [(&'static str, &'static str)],

@@ -1,4 +1,4 @@
-//! The source kinds. A new kind is one file here and one line in [`KINDS`]; the help, the
+//! The source kinds. A new kind needs one file here and one line in [`KINDS`]; the help, the
 //! reference page and the listings are made from that list. Only [`push`] is not in the list,
 //! because such a camera has a key instead of an address.
 //!

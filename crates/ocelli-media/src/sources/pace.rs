@@ -13,7 +13,7 @@ const BURST: u32 = 8;
 /// Number of bytes without a picture after which a stream is not considered video.
 const MAX_WITHOUT_PICTURE: usize = 32 << 20;
 
-/// Rate limiter for pictures. A sender that is too fast waits at its full pipe or socket, and
+/// Rate limiter for pictures. A sender that is too fast blocks when its pipe or socket is full, and
 /// viewers do not get more pictures than they can show.
 pub struct Pace {
     interval: Duration,

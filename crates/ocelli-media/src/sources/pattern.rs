@@ -1,9 +1,9 @@
 //! Test picture with a running clock, drawn and encoded in this process. It needs no camera,
 //! and its picture shows its own age.
 //!
-//! The lowest twelfth of the picture is a strip of 32 blocks of equal width. They encode the
-//! capture time in milliseconds since the Unix epoch modulo 2³²: most significant bit on the
-//! left, white for 1, black for 0. Programs can read the time back from the pixels.
+//! The bottom twelfth of the picture is a strip of 32 blocks of equal width. They encode the
+//! capture time in milliseconds since the Unix epoch modulo 2³²: most significant bit on the left,
+//! white for 1, black for 0. Programs can read the time back from the pixels.
 
 use super::{Address, Kind};
 use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
@@ -213,7 +213,7 @@ impl Canvas {
         }
     }
 
-    /// Fills a rectangle, cut off at the picture's edges.
+    /// Fills a rectangle, clipped at the picture's edges.
     fn fill(&mut self, left: usize, top: usize, right: usize, bottom: usize, colour: [u8; 3]) {
         let (right, bottom) = (right.min(self.width), bottom.min(self.height));
         if left >= right || top >= bottom {

@@ -54,8 +54,8 @@ impl<T> Push<T> {
         before
     }
 
-    /// Ends the hold, because of a fault if one is given. Returns false, and changes nothing, if
-    /// `holder` no longer holds the camera. The last picture stays.
+    /// Releases the camera. A `fault`, if given, is recorded as the camera's last failure. Returns
+    /// false, and changes nothing, if `holder` no longer holds the camera. The last picture stays.
     pub fn disconnect(&self, holder: &Arc<T>, fault: Option<&str>) -> bool {
         let mut current = self.lock();
         if !current.holds(holder) {

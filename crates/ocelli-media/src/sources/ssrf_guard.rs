@@ -75,7 +75,7 @@ impl SsrfGuard {
 
 /// Returns true if the address is one of this machine's.
 fn is_own(ip: IpAddr) -> bool {
-    // If the list can't be read, any address might be.
+    // If the list can't be read, any address might be one of them.
     if_addrs::get_if_addrs().map_or(true, |own| own.iter().any(|own| own.ip() == ip))
 }
 

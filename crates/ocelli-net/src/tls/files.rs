@@ -59,7 +59,7 @@ fn plain(error: &rustls::pki_types::pem::Error) -> String {
     use rustls::pki_types::pem::Error;
     match error {
         Error::Io(error) => error.to_string(),
-        Error::NoItemsFound => "it contains no such item in PEM".to_owned(),
+        Error::NoItemsFound => "it contains no private key in PEM format".to_owned(),
         _ => "it is damaged: the PEM is incomplete".to_owned(),
     }
 }

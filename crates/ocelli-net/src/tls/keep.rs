@@ -148,7 +148,7 @@ impl Keeper {
         true
     }
 
-    /// Checks at `LOOK_INTERVAL` until the task ends.
+    /// Checks every `LOOK_INTERVAL` until the task ends.
     pub async fn run(mut self) {
         let mut ticks = interval(LOOK_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -101,8 +101,8 @@ impl Server {
         **shown.as_mut().unwrap_or_else(PoisonError::get_mut) = Arc::new(next);
     }
 
-    /// Waits for the client's first byte and does the TLS handshake. Anything except TLS and HTTP
-    /// is rejected at the first byte.
+    /// Waits for the client's first byte and performs the TLS handshake. Anything except TLS and
+    /// HTTP is rejected at the first byte.
     ///
     /// # Errors
     /// The client disconnected, the handshake timed out, or the client uses an unsupported protocol

@@ -1,8 +1,9 @@
 //! Direct write: the publisher of a frame writes it to a viewer's idle socket.
 //!
 //! Waking a viewer's task for each frame costs about as much as copying a small picture to the
-//! kernel, because the memory that the task uses has left the CPU caches by its next frame. Nearly
-//! always the task has nothing to decide: it is waiting, and the kernel has room.
+//! kernel, because the memory that the task uses has left the CPU caches by its next frame. In
+//! nearly all cases the task has nothing to decide: it is idle, and the kernel's send buffer has
+//! room.
 
 use super::binary::Header;
 use crate::connection::write_now;

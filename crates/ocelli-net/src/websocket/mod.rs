@@ -123,7 +123,7 @@ pub struct Socket {
     ping: Interval,
     unanswered: u32,
     reading: Reading,
-    /// The received bytes can no longer be parsed as messages.
+    /// Whether the received bytes can no longer be parsed as messages.
     garbled: bool,
     /// The first reason why it ended.
     end: Option<End>,

@@ -119,9 +119,9 @@ impl FrameSender {
 
     /// Sends frames until another event must be handled.
     ///
-    /// The order is: the rest of a message that is being written; the delivery's texts, which
-    /// bounds their number, because nothing is read before they are sent; messages of the viewer
-    /// and rare events; frames. Only a frame that is published while the task is already woken for
+    /// The order is: the rest of a message that is being written; the delivery's texts, whose
+    /// number is bounded because nothing is read before they are sent; messages of the viewer and
+    /// rare events; frames. Only a frame that is published while the task is already woken for
     /// another event may overtake that event.
     fn poll(
         &mut self,

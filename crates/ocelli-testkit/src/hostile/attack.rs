@@ -87,7 +87,7 @@ pub struct Attack {
     pub name: String,
     /// The transports it can use.
     pub over: Over,
-    /// The transport for the short form; none if the short form skips this attack because it
+    /// The transport for the short form; `None` if the short form skips this attack because it
     /// runs a similar one.
     pub short: Option<Transport>,
     /// How long it is measured, in seconds: in the short form and in the full form.

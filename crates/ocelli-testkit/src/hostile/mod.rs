@@ -11,8 +11,8 @@
 //! - `requests`, `http2`: HTTP clients. `handshakes`: TLS.
 //! - `passwords`, `series`, `devices`, `pictures`: attacks on those.
 //!
-//! Attackers limit their own rates and run at a low priority, so that the hub is measured and
-//! not competition for processors.
+//! Attackers limit their own rates and run at a low priority, so that the measurement shows the hub
+//! and not the competition for processors.
 
 mod attack;
 mod cameras;

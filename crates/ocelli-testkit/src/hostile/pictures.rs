@@ -1,4 +1,4 @@
-//! Small files that decode to huge pictures, and more MPEG-1 viewers than the hub may run
+//! Small files that decode to huge pictures, and more MPEG-1 viewers than the hub's limit of
 //! encoders.
 
 use super::attack::{Attack, Bounds, MEGABYTE, Over, Transport};
@@ -17,7 +17,7 @@ use std::time::Duration;
 
 /// The number of viewers, each of a different camera.
 const VIEWERS: usize = 60;
-/// The most child processes that are acceptable then.
+/// The most child processes that are acceptable with these viewers.
 const ENCODERS: usize = 16;
 const BINARY: u8 = 0x82;
 /// The interval between pictures.

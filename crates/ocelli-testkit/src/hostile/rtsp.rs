@@ -10,7 +10,7 @@ use std::io::Write;
 
 /// Bytes per second.
 const RATE: f64 = 80.0 * MEGABYTE as f64;
-/// Packets per second where they are empty.
+/// Packets per second if they are empty.
 const PACKETS: f64 = 400_000.0;
 
 /// What the camera sends.

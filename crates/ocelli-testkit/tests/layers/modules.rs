@@ -236,7 +236,7 @@ impl Reader<'_> {
         graph
     }
 
-    /// Returns none if the path belongs to another crate, or to no module. `depth` stops
+    /// Returns `None` if the path belongs to another crate, or to no module. `depth` stops
     /// circular re-exports.
     fn resolve<'a>(&'a self, from: usize, path: &'a [String], depth: usize) -> Option<Place<'a>> {
         let (first, mut rest) = path.split_first()?;

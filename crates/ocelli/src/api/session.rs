@@ -46,7 +46,7 @@ pub struct SessionView {
     /// Whether the hub has no users yet. The first user is created with the link that the hub
     /// prints at start.
     setup_open: bool,
-    /// Whether any app has no public playback.
+    /// Whether playback is not public in at least one app.
     some_private: bool,
     /// The wall, if the URL contains the token of a wall link.
     wall: Option<VisitedWall>,

@@ -21,7 +21,7 @@ use utoipa::ToSchema;
 #[schema(as = User)]
 #[serde(rename_all = "camelCase")]
 pub struct UserView {
-    /// The id in other calls.
+    /// The id to use in other calls.
     id: String,
     name: String,
     roles: Vec<RoleView>,

@@ -1,6 +1,6 @@
 //! Authorization primitives: secrets and their hashes, passwords, roles, permissions and play
 //! tokens. Storage (`store`), route permissions (`api`) and the identity of a request (`visitor`)
-//! live elsewhere.
+//! are elsewhere.
 
 mod password;
 mod permission;

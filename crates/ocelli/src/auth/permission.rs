@@ -236,7 +236,8 @@ impl Grant {
         )))
     }
 
-    /// Checks that this grant covers another one that is about to be given to someone.
+    /// Checks that this grant covers `given`, another grant that is about to be given to a user or
+    /// a token.
     ///
     /// # Errors
     /// The message names the missing permission.

@@ -67,7 +67,7 @@ fn prefix_is_free(hub: &Hub, app: &App) -> Result<(), ChangeError> {
     match others.find(|other| other.room_prefix == app.room_prefix) {
         None => Ok(()),
         Some(other) => Err(ChangeError::conflict(format!(
-            "roomPrefix {:?} belongs to app {:?} already",
+            "roomPrefix {:?} already belongs to app {:?}",
             app.room_prefix, other.name
         ))),
     }
@@ -121,7 +121,7 @@ impl Catalog {
         self.apply(move |catalog, connection| {
             let hub = catalog.hub();
             if hub.app(&app.name).is_some() {
-                let message = format!("there is an app {:?} already", app.name);
+                let message = format!("app {:?} already exists", app.name);
                 return Err(ChangeError::conflict(message));
             }
             prefix_is_free(hub, &app)?;

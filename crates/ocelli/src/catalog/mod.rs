@@ -2,7 +2,7 @@
 //!
 //! Every change goes through [`Catalog`], which validates it, writes the store, applies it to the
 //! hub and announces it. The HTTP API and its permissions (`api`) and the storage format (`store`)
-//! live elsewhere.
+//! are elsewhere.
 
 mod apps;
 mod build;

@@ -55,7 +55,7 @@ enum Command {
     /// Create, list and revoke keys of devices that push.
     #[command(subcommand)]
     Key(key::Key),
-    /// Sign in as an administrator with a first or a forgotten password.
+    /// Become an administrator without a password: the first one, or after the password was lost.
     #[command(subcommand)]
     Admin(admin::Admin),
     /// Show or install the certificate authority of a hub that runs with --tls local.

@@ -165,7 +165,7 @@ impl Config {
     /// Reads a configuration file.
     ///
     /// # Errors
-    /// The message has what is wrong, where, and what would be right.
+    /// The message states what is wrong, where it is, and what would be right.
     pub fn load(path: &Path) -> Result<Self, FileError> {
         let text = std::fs::read_to_string(path).map_err(|error| FileError {
             path: path.to_owned(),

@@ -111,7 +111,7 @@ impl Refusal {
 
     /// The text message that is sent before the close.
     pub fn text(&self) -> String {
-        // Boards may parse it with simple means, so the fields keep their order.
+        // Boards may use very simple parsers, so the fields keep their order.
         let message = Value::from(self.message.as_str());
         let word = self.word;
         format!(r#"{{"type":"error","code":"{word}","message":{message}}}"#)

@@ -208,8 +208,8 @@ impl Session {
 
     fn send_ready(&mut self) {
         let (limits, device) = (self.limits(), &self.admission.device);
-        // Names need no escaping. The fields keep this order, because boards may parse them with
-        // simple means.
+        // Names need no escaping. The fields keep this order, because boards may use very simple
+        // parsers.
         let ready = format!(
             r#"{{"type":"ready","room":"{}","streamId":"{}","maxFps":{},"maxFrameBytes":{},"idleTimeoutSec":{}}}"#,
             device.camera.full_room(),

@@ -98,8 +98,8 @@ impl NewConnection {
         let (admitted, early_end) = {
             let mut admitting = std::pin::pin!(self.admit());
             let mut early_end = None;
-            // Messages that arrive before admission are discarded. The claim continues in the store
-            // even if this task ends.
+            // Messages that arrive before admission are discarded. The admission continues in the
+            // store even if this task ends.
             let admitted = loop {
                 tokio::select! {
                     biased;

@@ -1,9 +1,8 @@
 //! Returns unused memory of the process to the system.
 //!
-//! glibc keeps memory that is freed in the middle of its heaps for ever, so the hub's
-//! memory use would stay high after many viewers have left. `docs/design/performance.md`
-//! has the reasons for this method and the alternatives that were measured. Other C
-//! libraries are left unchanged.
+//! glibc keeps memory that is freed in the middle of its heaps forever, so the hub's memory use
+//! would stay high after many viewers have left. `docs/design/performance.md` has the reasons for
+//! this method and the alternatives that were measured. Other C libraries are left unchanged.
 
 use ocelli_media::system::{set_mmap_threshold, trim_heaps};
 use std::time::Duration;

@@ -79,7 +79,7 @@ const DEMO: [(&str, &str); 8] = [
 /// The demo's cameras, used when the hub is started without any.
 ///
 /// # Errors
-/// No error that a user could cause.
+/// Returns an error only because of a defect in the demo's list; a user can't cause one.
 pub fn demo() -> Result<Vec<CameraConfig>, ConfigError> {
     let cameras = DEMO.iter().enumerate().map(|(index, (name, source))| {
         let mut camera = from_argument(source, index + 1)?;
@@ -224,8 +224,8 @@ impl std::fmt::Display for LaunchError {
 
 impl std::error::Error for LaunchError {}
 
-/// Sets up TLS as configured. Returns the task state that keeps the certificate current,
-/// and the hub's own certificate authority if it has one.
+/// Sets up TLS as configured. Returns the keeper that keeps the certificate current, and the hub's
+/// own certificate authority if it has one.
 fn prepare_tls(
     front: &mut Front,
     config: &Config,

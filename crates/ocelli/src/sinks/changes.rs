@@ -36,8 +36,8 @@ impl<A: Stream + Unpin> HubChanges<A> {
     /// Returns true if there are changes. If not, `cx` is woken at the next change.
     ///
     /// The stream is polled every time, until it is pending. A wake consumes the registered
-    /// waker, and not every wake brings a change: the change may have been seen before its wake
-    /// arrives. So an earlier registration may no longer exist.
+    /// waker, and not every wake means that there is a change: the change may have been seen before
+    /// its wake arrives. So an earlier registration may no longer exist.
     pub fn any(&mut self, cx: &mut Context<'_>) -> bool {
         while let Poll::Ready(Some(_)) = Pin::new(&mut self.changes).poll_next(cx) {
             self.any = true;
@@ -109,8 +109,8 @@ mod tests {
     struct Changes {
         watch: Arc<Mutex<Watch>>,
         seen: u64,
-        /// Waits until its own registration is used, as tokio's future of a change does: until then
-        /// it does not compare versions again.
+        /// Whether a waker is registered. Until it fires, versions are not compared again, as in
+        /// tokio's future of a change.
         waits: bool,
     }
 

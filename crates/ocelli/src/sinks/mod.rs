@@ -1,4 +1,4 @@
-//! Sinks: deliver pictures to viewers. A new kind of sink is one file here and one line in
+//! Sinks: deliver pictures to viewers. A new kind of sink needs one file here and one line in
 //! [`routes`].
 //!
 //! The request's `Visitor` checks whether the viewer may watch. While a stream runs,

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
 
-/// How long a sleeping camera may take to deliver its first picture.
+/// How long an idle camera may take to deliver its first picture.
 const WAKING: Duration = Duration::from_secs(10);
 
 pub(super) fn routes() -> Router<Arc<Identity>> {
@@ -31,11 +31,11 @@ async fn snapshot(
 ) -> Result<Response, Problem> {
     let camera = visitor.find(&app, &room)?;
     let viewing = identity.front.counts.enter(Transport::Snapshot);
-    // The follower wakes the camera and keeps it awake for the grace period.
+    // The follower starts the camera and keeps it running for the grace period.
     let mut follower = camera.follow(playback.stream.into());
     let frame = match follower.try_next() {
         Some(frame) => frame,
-        // The hub can't wake it: its device connects on its own.
+        // The hub can't start it: its device opens the connection.
         None if camera.kind() == push::KIND => {
             let message =
                 format!("no picture of camera {room:?} yet; its device must push one first");
@@ -48,7 +48,7 @@ async fn snapshot(
     Ok((headers, frame.payload()).into_response())
 }
 
-/// The first picture of a camera that was asleep.
+/// The first picture of a camera that was idle.
 async fn woken(camera: &Camera, mut follower: Follower) -> Result<Frame, Problem> {
     timeout(WAKING, follower.next()).await.map_err(|_| {
         let status = camera.status();

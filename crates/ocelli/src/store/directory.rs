@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 /// The key for token hashes.
 const KEY_FILE: &str = "token.key";
-/// Locked while a hub runs on the directory.
+/// Locked while a hub uses the directory.
 const HUB_FILE: &str = "hub.lock";
 
 /// The default data directory: `$XDG_DATA_HOME/ocelli` or `~/.local/share/ocelli`. `None` if

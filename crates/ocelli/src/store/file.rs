@@ -1,8 +1,8 @@
-//! The open database file, with a check before every job that it is still in place.
+//! The open database file. Every job first checks that the file is still at its path.
 //!
 //! A disk can fill up, the directory can be deleted, or a backup can be restored while the hub
 //! runs. SQLite reports some of these faults. It does not notice that its file was moved or
-//! replaced, and keeps writing to a file that no path leads to.
+//! replaced, and keeps writing to a file that no longer has a path.
 
 use super::error::StoreError;
 use rusqlite::Connection;
@@ -75,8 +75,8 @@ impl File {
 
     fn misplaced(&self) -> StoreError {
         StoreError::Unusable(format!(
-            "{} was deleted, moved or replaced while the hub runs, so nothing can be saved; put \
-             the original file back, or restart the hub",
+            "{} was deleted, moved or replaced while the hub was running, so nothing can be \
+             saved; put the original file back, or restart the hub",
             self.path.display()
         ))
     }

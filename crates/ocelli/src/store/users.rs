@@ -178,7 +178,7 @@ pub fn set_password(
     Ok(())
 }
 
-/// Deletes a user with its sessions and the wall links it made.
+/// Deletes a user with the user's sessions and wall links.
 ///
 /// # Errors
 /// The id is unknown, or no administrator would be left.

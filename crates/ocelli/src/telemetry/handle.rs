@@ -174,8 +174,8 @@ impl Telemetry {
         answered.await.map_err(|_| Stopped)
     }
 
-    /// Makes the next piece of a viewer's message on the telemetry thread; a batch only when
-    /// there is something new. Dropping the handle cancels it.
+    /// Makes the next piece of a viewer's message on the telemetry thread. A batch is made only
+    /// when there is something new. Dropping the handle cancels it.
     pub(super) fn piece(
         &self,
         mut cursor: Cursor,

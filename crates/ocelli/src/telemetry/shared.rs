@@ -36,7 +36,7 @@ pub struct Health {
 /// The state that the tasks of the telemetry thread share.
 pub struct Shared {
     pub(super) registry: Mutex<Registry>,
-    /// Locked only for the time of a copy.
+    /// Locked only while it is copied.
     pub(super) health: Mutex<Health>,
     /// Signalled when there is something new for viewers.
     pub(super) news: watch::Sender<()>,

@@ -75,7 +75,7 @@ async fn serve(stream: TcpStream, mut budget: Budget, shared: &Shared, connected
         return refuse(stream, &reason).await;
     }
     let keepalive = socket2::TcpKeepalive::new().with_time(KEEPALIVE);
-    // Without keep-alive, a source whose connection is lost stays listed, and nothing worse.
+    // If this fails, a source whose connection is lost stays listed, which does no other harm.
     let _ = socket2::SockRef::from(&stream).set_tcp_keepalive(&keepalive);
     let mut source = Writer::new(peer.to_string(), true);
     let ended = read(&stream, &mut source, &mut budget, shared).await;
@@ -276,7 +276,7 @@ impl Writer {
     /// last of the malformed lines.
     ///
     /// # Errors
-    /// The message has what is wrong with the first line, or that a line is too long.
+    /// The message states what is wrong with the first line, or that a line is too long.
     pub fn take_all(
         mut self,
         text: &[u8],

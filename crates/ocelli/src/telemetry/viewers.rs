@@ -30,8 +30,8 @@ use tokio_util::task::AbortOnDropHandle;
 
 /// How often a viewer's permission is checked.
 const CHECK_INTERVAL: Duration = Duration::from_secs(5);
-/// The reason for a viewer who may not watch series, or no longer.
-const PRIVATE: &str = "playback in app \"live\" is not public, and so its series are not";
+/// The reason for a viewer who may not, or no longer, watch series.
+const PRIVATE: &str = "playback in app \"live\" is not public, so its series are not public either";
 
 /// The route on the main port.
 pub fn routes(identity: Arc<Identity>, telemetry: Telemetry) -> Router {

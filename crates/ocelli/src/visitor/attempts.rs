@@ -76,7 +76,7 @@ mod tests {
         let ann = Some("ann");
         let tried = |address, account| attempts.count(block(address), account).is_ok();
         assert_eq!((0..50).filter(|_| tried(1, ann)).count(), 10, "by account");
-        assert!(!tried(1, Some("ANN")), "in any case");
+        assert!(!tried(1, Some("ANN")), "case is ignored");
         assert_eq!((0..50).filter(|_| tried(1, None)).count(), 10, "by address");
         // Each new address gets one attempt, then the account's limit applies.
         assert!((2..60).all(|address| tried(address, ann)));

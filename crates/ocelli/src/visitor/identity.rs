@@ -17,7 +17,7 @@ pub struct Identity {
     pub front: Arc<Front>,
     /// The persistent store.
     pub store: Store,
-    /// The administrator's own token, if one is set.
+    /// The administrator's token, if one is set.
     pub admin: Option<AdminToken>,
     /// Hashes and verifies passwords.
     pub passwords: Passwords,

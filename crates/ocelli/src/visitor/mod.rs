@@ -5,7 +5,7 @@
 //! `?token=`. An invalid cookie is ignored. An invalid token is refused, so that the client
 //! learns why it has no access.
 //!
-//! Route permissions (`api`) and the creation and storage of secrets (`auth`, `store`) live
+//! Route permissions (`api`) and the creation and storage of secrets (`auth`, `store`) are
 //! elsewhere.
 
 mod attempts;

@@ -35,8 +35,8 @@ fn segment(marker: u8, content: &[u8]) -> Vec<u8> {
     [&[0xFF, marker], &len[..], content].concat()
 }
 
-/// Returns a grey progressive JPEG with these bits for each block, and this many additional
-/// scans without changes.
+/// Returns a grey progressive JPEG with `bits` for each block, and `scans` additional scans without
+/// changes.
 fn progressive(side: u16, bits: &[u8], scans: usize) -> Vec<u8> {
     let [high, low] = side.to_be_bytes();
     let one_code = |class: u8, symbol: u8| [&[class, 1][..], &[0; 15], &[symbol]].concat();
@@ -47,7 +47,8 @@ fn progressive(side: u16, bits: &[u8], scans: usize) -> Vec<u8> {
     jpeg.extend(segment(0xC4, &one_code(0x10, 0xE0)));
     jpeg.extend(segment(0xDA, &[1, 1, 0, 0, 0, 0]));
     jpeg.extend(bits);
-    // "No more in the next 32,767 blocks" is fifteen bits, 0 and fourteen times 1.
+    // The code for "no more coefficients in the next 32,767 blocks" has fifteen bits: a 0 and
+    // fourteen 1s.
     let blocks = usize::from(side).div_ceil(8).pow(2);
     let mut runs = format!("0{}", "1".repeat(14)).repeat(blocks.div_ceil(32_767));
     runs += &"1".repeat(runs.len().next_multiple_of(8) - runs.len());
@@ -118,7 +119,10 @@ async fn until(hub: &ocelli_core::Hub, camera: &Camera, wanted: impl Fn(&State) 
             return state;
         }
         let changed = timeout_at(deadline, changes.changed()).await;
-        assert!(changed.is_ok(), "in vain; last seen: {state:?}");
+        assert!(
+            changed.is_ok(),
+            "the wanted state did not come; last seen: {state:?}"
+        );
     }
 }
 

@@ -33,7 +33,7 @@ async fn visit(address: SocketAddr, number: usize) {
         0 => watch(Wall::plain(address).await).await,
         1 => watch(Wall::v2(address).await).await,
         2 => {
-            // It disconnects without a close frame, and without reading.
+            // This viewer reads nothing and disconnects without a close frame.
             let mut wall = Wall::narrow(address, Some("ocelli.v2")).await;
             wall.subscribe(&["*"]).await;
             sleep(brief).await;

@@ -56,7 +56,7 @@ async fn cameras_take_turns_on_a_slow_link() {
     }
     seen.clear();
     for _ in 0..60 {
-        // It takes 12 frames per second and is offered 50.
+        // The wall reads 12 frames per second; the cameras send 50.
         sleep(Duration::from_millis(80)).await;
         *seen.entry(wall.frame_v2().await.id).or_insert(0) += 1;
     }
@@ -148,7 +148,7 @@ async fn all_viewers_share_one_upstream_with_ten_seconds_of_grace() {
     }
     assert_eq!((camera.requests("mjpeg"), camera.open("mjpeg")), (1, 1));
 
-    // A page reload: all viewers disconnect and come back.
+    // A page reload: all viewers disconnect and reconnect.
     drop((walls, streams));
     sleep(Duration::from_secs(2)).await;
     let mut wall = Wall::plain(hub.addr()).await;

@@ -38,7 +38,7 @@ fn said(hub: &Hub, words: &str) -> bool {
 }
 
 #[tokio::test]
-async fn one_line_on_standard_output_says_where_it_listens() {
+async fn one_line_on_standard_output_states_where_it_listens() {
     let mut hub = Hub::serve(OCELLI, [PATTERN]);
     let address = hub.addr();
     assert_ne!(address.port(), 0, "the real port");
@@ -110,7 +110,7 @@ async fn without_arguments_it_runs_the_folders_file_or_a_demo() {
 }
 
 #[tokio::test]
-async fn it_listens_only_on_this_machine_and_says_how_to_change_that() {
+async fn the_hub_listens_only_on_this_machine_and_explains_how_to_change_that() {
     let dir = Dir::new("greeting");
     let hub = Hub::builder(OCELLI).directory(&dir.0);
     let hub = hub
@@ -162,7 +162,7 @@ fn an_address_in_use_exits_with_1_and_is_named() {
 }
 
 #[test]
-fn check_config_says_line_column_and_the_nearest_name() {
+fn check_config_reports_line_column_and_the_nearest_name() {
     let dir = Dir::new("check");
     let good = "[[camera]]\nid = \"door\"\nsource = \"pattern:\"\n[app.barn]\n";
     let file = dir.write("good.toml", good);
@@ -244,7 +244,7 @@ fn with_blocked_output(
 }
 
 #[tokio::test]
-async fn it_serves_cameras_while_its_output_is_blocked() {
+async fn the_hub_serves_cameras_while_its_output_is_blocked() {
     for (format, redirections) in [
         ("text", ">/dev/full 2>/dev/full"),
         ("text", "2>&1 | true"),

@@ -71,7 +71,7 @@ fn an_unknown_key_is_shown_with_its_line_column_and_the_nearest() {
 }
 
 #[test]
-fn each_error_says_what_would_be_valid() {
+fn each_error_states_what_would_be_valid() {
     let camera = |lines: &str| fault(&format!("[[camera]]\nid = \"door\"\n{lines}\n"));
     for (text, wanted) in [
         ("source = \"rstp://h/x\"", "did you mean `rtsp:`?"),

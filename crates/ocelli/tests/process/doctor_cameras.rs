@@ -38,7 +38,7 @@ fn an_rtsp_camera_is_described() {
 }
 
 #[test]
-fn refusals_of_an_rtsp_camera_say_what_to_do() {
+fn refusals_of_an_rtsp_camera_come_with_advice() {
     let server = rtsp(Some(RtspAuth::Basic));
     let verdict = doctor(&[&server.url_as("viewer", "hush-hush", "h264")]);
     verdict.fails("sign-in", &["Wrong user or password", "%40"]);
@@ -58,8 +58,8 @@ fn refusals_of_an_rtsp_camera_say_what_to_do() {
 
 #[test]
 fn an_undecodable_camera_is_named() {
-    // The proxy misspells the description's parameter sets, and turns those in the stream into
-    // filler: type 12 instead of 7.
+    // The proxy corrupts the name of the SDP attribute with the parameter sets, and turns the
+    // parameter sets in the stream into filler data: NAL unit type 12 instead of 7.
     let server = rtsp(None);
     let corruption: Corruption = &[(b"sprop-parameter-sets=", b'x'), (b"\x67\x42\xc0", 0x6C)];
     let port = proxy(server.port(), corruption, usize::MAX);

@@ -162,7 +162,7 @@ async fn encoded_formats_play() {
 }
 
 #[tokio::test]
-async fn its_environment_is_clean_and_its_arguments_are_not_shell_expanded() {
+async fn a_programs_environment_is_clean_and_its_arguments_are_not_shell_expanded() {
     let dir = Dir::new("program");
     let file = dir.0.join("seen");
     let script = format!(
@@ -235,7 +235,7 @@ fn invalid_configurations_are_refused_with_an_explanation() {
         ),
     ] {
         let fault = Config::parse(&format!("[[camera]]\nid = \"cam\"\n{lines}\n")).err();
-        let fault = fault.unwrap_or_else(|| panic!("{lines} is taken"));
+        let fault = fault.unwrap_or_else(|| panic!("{lines} is accepted"));
         assert!(fault.to_string().contains(reason), "{lines}: {fault}");
     }
     let fault = from_argument("exec:rpicam-vid", 1).err().expect("refused");
@@ -303,7 +303,7 @@ case " $* " in
     {makes_jpeg} || {{ echo "[video4linux2,v4l2 @ 0x5] Cannot find a proper format for codec 'mjpeg' (id 7), pixel format 'none' (id -1)" >&2; exit 1; }};;
 *" -f v4l2 -video_size 320x180 -framerate 10 -i /dev/video7 -vf "*" -c:v mjpeg "*" -f smjpeg pipe:1 ")
     {makes_jpeg} && {{ echo "it makes JPEG" >&2; exit 1; }};;
-*) echo "not such words: $*" >&2; exit 1;;
+*) echo "unexpected arguments: $*" >&2; exit 1;;
 esac
 PATH=$REAL_PATH exec ffmpeg -v error -re -f lavfi -i testsrc2=size=320x180:rate=10 -c:v mjpeg -flush_packets 1 -f smjpeg pipe:1
 "#

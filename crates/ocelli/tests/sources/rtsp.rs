@@ -24,7 +24,7 @@ fn with_password(auth: RtspAuth) -> RtspServer {
 const PASSWORD: &str = "p%40ss%3Aw%2Frd";
 
 #[tokio::test]
-async fn every_codec_is_transcoded_to_jpeg_in_its_size() {
+async fn every_codec_is_transcoded_to_jpeg_without_resizing() {
     let server = server();
     let mounts = [
         ("h264", Codec::H264),
@@ -128,8 +128,8 @@ async fn each_failure_has_a_helpful_reason() {
 
 #[tokio::test]
 async fn key_frames_without_parameter_sets_are_reported() {
-    // The proxy misspells the description's parameter sets, and turns those in the stream into
-    // filler: type 12 instead of 7.
+    // The proxy corrupts the name of the SDP attribute with the parameter sets, and turns the
+    // parameter sets in the stream into filler data: NAL unit type 12 instead of 7.
     let server = server();
     let corruption: Corruption = &[(b"sprop-parameter-sets=", b'x'), (b"\x67\x42\xc0", 0x6C)];
     let address = corrupting_proxy(server.port(), corruption).await;

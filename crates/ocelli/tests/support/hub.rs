@@ -22,7 +22,7 @@ pub fn keeping(data: &Path) -> Hub {
     keeping_on(data, "127.0.0.1:0")
 }
 
-/// The same at this address.
+/// Like [`keeping`], at this address.
 pub fn keeping_on(data: &Path, listen: &str) -> Hub {
     Hub::builder(OCELLI)
         .env("OCELLI_ADMIN_TOKEN", ADMIN)

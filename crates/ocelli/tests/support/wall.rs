@@ -106,7 +106,7 @@ impl Wall {
             .await;
     }
 
-    /// Returns the next message or the connection's error, or none on timeout.
+    /// Returns the next message or the connection's error, or `None` on timeout.
     pub async fn next(&mut self, limit: Duration) -> Option<Result<Message, Error>> {
         let next = timeout(limit, self.0.next()).await.ok()?;
         Some(next.unwrap_or(Err(Error::ConnectionClosed)))
@@ -191,7 +191,7 @@ impl Wall {
         frames
     }
 
-    /// Returns the hub's close code, or none if the connection just ends.
+    /// Returns the hub's close code, or `None` if the connection just ends.
     pub async fn close_code(&mut self) -> Option<u16> {
         let deadline = Instant::now() + PATIENCE;
         loop {

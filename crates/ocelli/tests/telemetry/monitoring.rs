@@ -255,7 +255,7 @@ async fn a_camera_is_healthy_only_while_its_picture_is_fresh() {
     assert_eq!(asleep.json()["data"]["state"], "idle");
     assert_eq!(cam.starts(), 0, "it stays idle");
 
-    // An idle camera is woken, and its first picture is awaited.
+    // An idle camera is started, and its first picture is awaited.
     let (awake, _) = tokio::join!(health(&site, ""), cam.show());
     assert_eq!(awake.status(), 200, "{awake:?}");
     let told = &awake.json()["data"];
@@ -282,7 +282,7 @@ async fn a_camera_is_healthy_only_while_its_picture_is_fresh() {
 }
 
 #[tokio::test]
-async fn a_camera_that_does_not_wake_is_reported_after_ten_seconds() {
+async fn a_camera_that_does_not_start_is_reported_after_ten_seconds() {
     let (site, [_cam]) = Site::with(["cam"]).await;
     let begun = Instant::now();
     let url = format!("http://{}/api/v1/cameras/cam/health", site.address);
@@ -298,7 +298,7 @@ async fn a_camera_that_does_not_wake_is_reported_after_ten_seconds() {
 }
 
 #[tokio::test]
-async fn a_camera_that_fails_to_wake_is_reported_at_once() {
+async fn a_camera_that_fails_to_start_is_reported_at_once() {
     let (site, [cam]) = Site::with(["cam"]).await;
     let begun = Instant::now();
     let breaks = async {

@@ -24,7 +24,8 @@ use tokio_tungstenite::{WebSocketStream, client_async};
 /// The longest message that JSMpeg players expect.
 const LONGEST: usize = 32 << 10;
 
-/// In ms. On a busy machine a viewer may miss one group, which is half a second, and no more.
+/// Maximum age of a picture and gap between pictures, in ms. On a busy machine a viewer may miss
+/// one group, which is half a second, but not more.
 const BUSY: u32 = 1_000;
 
 fn exec(words: &[&str]) -> String {
@@ -141,7 +142,7 @@ fn now() -> u32 {
     since.as_millis() as u32
 }
 
-/// Checks that they increase, and by no more than the rate explains.
+/// Checks that the clocks increase, by at most `most` ms from one picture to the next.
 fn run_on(clocks: &[u32], most: u32) {
     for pair in clocks.windows(2) {
         let step = pair[1].wrapping_sub(pair[0]);
@@ -173,7 +174,7 @@ async fn both_forms_decode_without_errors() {
     let age = taken.wrapping_sub(clocks[60]);
     assert!(age < BUSY, "{age} ms");
 
-    // The full name of the room, and a later viewer: a clean start at once.
+    // A later viewer, which uses the full name of the room, gets a clean start at once.
     let path = "/live/jsmpeg?app=live&room=live-pi&format=ts";
     let mut packed = Player::open(hub.addr(), path).await;
     let stream = packed.take(60).await;

@@ -257,7 +257,7 @@ async fn a_stalled_viewer_gets_the_newest_frame_and_no_queue() {
     while slow.numbered().await.1 < 299 {
         taken += 1;
     }
-    // The kernel buffers, and one in transit: pictures of 2 kB.
+    // The kernel buffers some pictures of 2 kB, and one is in transit.
     assert!(taken <= 16, "{taken} pictures were queued for it");
 }
 

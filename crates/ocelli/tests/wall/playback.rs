@@ -220,7 +220,7 @@ async fn curl_gets_every_frame_at_ten_a_second() {
 }
 
 #[tokio::test]
-async fn a_snapshot_wakes_the_camera_and_returns_its_first_frame() {
+async fn a_snapshot_starts_the_camera_and_returns_its_first_frame() {
     let camera = HttpCamera::start(HttpCameraOptions::default()).await;
     let hub = Hub::serve(OCELLI, [format!("cam1={}", camera.url("mjpeg"))]);
     let begun = Instant::now();
@@ -239,7 +239,7 @@ async fn a_snapshot_wakes_the_camera_and_returns_its_first_frame() {
     assert!(head.contains("content-type: image/jpeg\r\n"), "{head}");
     assert_eq!(jpeg.len(), Picture::QVGA.bytes);
     assert!(jpeg::stamp(jpeg).is_some(), "the camera's own bytes");
-    // It counts as a viewer for the grace period: the camera stays awake.
+    // It counts as a viewer for the grace period: the camera keeps running.
     for _ in 0..5 {
         let answer = get(hub.addr(), "/live/live/live-cam1/frame.jpg").await;
         assert_eq!(answer.status(), 200);
@@ -248,7 +248,7 @@ async fn a_snapshot_wakes_the_camera_and_returns_its_first_frame() {
 }
 
 #[tokio::test]
-async fn a_snapshot_of_a_camera_that_does_not_wake_is_503_after_10_s() {
+async fn a_snapshot_of_a_camera_that_does_not_start_is_503_after_10_s() {
     let camera = HttpCamera::start(HttpCameraOptions::default()).await;
     let sources = [
         format!("silent={}", camera.url("silent")),

@@ -129,7 +129,7 @@ async fn frames_are_sent_only_with_credit_and_are_the_newest() {
     wall.say(json!({ "cmd": "credit", "add": { "live-cam": 1 } }))
         .await;
     assert_eq!(number(&wall.frame_v2().await.payload), 2, "the newest");
-    assert_eq!(comes(&mut wall, &cam, 2).await, 0, "one each");
+    assert_eq!(comes(&mut wall, &cam, 2).await, 0, "one frame per credit");
     // Credit that arrives while there is no new picture waits for the next one.
     wall.say(json!({ "cmd": "credit", "add": { "cam": 2 } }))
         .await;

@@ -38,7 +38,7 @@ pub(super) struct Connection {
     data: Range<usize>,
     framing: Framing,
     keeps_alive: bool,
-    /// No byte of the response to the last request has arrived.
+    /// Whether no byte of the response to the last request has arrived.
     unanswered: bool,
 }
 

@@ -9,13 +9,13 @@ use memchr::memchr;
 /// The longest chunk size line, with its extension.
 const MAX_CHUNK_LINE: usize = 8 << 10;
 
-/// Bytes of all trailer lines after the last chunk.
+/// Maximum size of all trailer lines after the last chunk.
 const MAX_TRAILER_BYTES: usize = 64 << 10;
 
 /// Result of [`Framing::take`].
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Taken {
-    /// The last this many of the bytes taken belong to the body.
+    /// This many bytes at the end of the bytes taken belong to the body.
     Data(usize),
     /// All bytes were taken, and none of them belongs to the body.
     Nothing,

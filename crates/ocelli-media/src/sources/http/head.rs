@@ -8,13 +8,13 @@ use super::fault::Fault;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use memchr::memchr;
 
-/// Bytes of all heads of one response: informational ones (1xx) and the final one.
+/// Maximum size of all heads of one response together: informational ones (1xx) and the final one.
 const MAX_HEAD_BYTES: usize = 64 << 10;
 
-/// Headers in one head.
+/// Maximum number of headers in one head.
 const MAX_HEADERS: usize = 100;
 
-/// Informational responses (1xx) before the final one. Servers send one or two.
+/// Maximum number of informational responses (1xx) before the final one. Servers send one or two.
 const MAX_INFORMATIONAL: usize = 8;
 
 /// The beginning of every status line.

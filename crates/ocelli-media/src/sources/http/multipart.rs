@@ -13,7 +13,7 @@ use ocelli_core::FrameBuffer;
 /// The longest line of text. Longer ones are treated as binary data.
 const MAX_LINE: usize = 8 << 10;
 
-/// Bytes of all headers of one part. After more of them, the stream is split only by JPEG
+/// Maximum size of all headers of one part. If they are longer, the stream is split only by JPEG
 /// markers.
 const MAX_HEADER_BYTES: usize = 64 << 10;
 

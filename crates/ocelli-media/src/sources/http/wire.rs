@@ -85,7 +85,7 @@ impl Wire {
         }
     }
 
-    /// Writes all of it.
+    /// Writes all of `bytes`.
     pub(super) async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         match self {
             Self::Plain(stream) => stream.write_all(bytes).await,

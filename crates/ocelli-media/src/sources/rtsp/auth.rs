@@ -42,8 +42,8 @@ impl Signer {
         answer(None).or_else(|_| answer(Some(&[]))).ok()
     }
 
-    /// Handles the 401 response to a request, which was signed or not. If this returns `Ok`,
-    /// the caller may sign and send the request again.
+    /// Handles a 401 response; `signed` states whether the request was signed. If this returns
+    /// `Ok`, the caller may sign and send the request again.
     ///
     /// Cameras lock accounts, so a password that has not been accepted yet is sent once, and
     /// once more only if the camera marks the challenge as stale.

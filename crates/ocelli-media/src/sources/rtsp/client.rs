@@ -44,7 +44,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// Creates a caller for the camera at `url`.
+    /// Creates a client for the camera at `url`.
     pub fn new(url: Url, credentials: Option<Credentials>, agent: &'static str) -> Self {
         let teardowns = TaskTracker::new();
         teardowns.close();

@@ -14,14 +14,14 @@ use url::Url;
 
 /// Timeout for TEARDOWN, over either connection.
 const TEARDOWN: Duration = Duration::from_secs(5);
-/// Interim responses (1xx) to one request.
+/// Maximum number of interim responses (1xx) to one request.
 const MAX_INTERIM: usize = 16;
 /// The most bytes of packets that are skipped while waiting for a response.
 const MAX_AHEAD: usize = 4 << 20;
 /// Number of challenges that are answered for one request.
 const MAX_CHALLENGES: usize = 3;
-/// This server keeps sending to a closed connection, in versions before this one, until
-/// TEARDOWN arrives over another connection.
+/// Server software and version. Earlier versions keep sending to a closed connection until TEARDOWN
+/// arrives over another connection.
 const NEEDS_SECOND_TEARDOWN: (&str, &str) = ("LIVE555 Streaming Media v", "2017.06.04");
 
 type Headers<'a> = &'a [(&'a str, Cow<'a, str>)];
@@ -50,7 +50,7 @@ pub struct Exchange {
     pub timeout: u64,
     /// Base of relative addresses in the SDP.
     pub base: Url,
-    /// The camera needs TEARDOWN over another connection if this one breaks.
+    /// Whether the camera needs TEARDOWN over another connection if this one breaks.
     needs_second_teardown: bool,
     /// Whether a response is still outstanding because the future that sent the request was
     /// dropped.
@@ -243,7 +243,7 @@ impl Exchange {
     }
 }
 
-/// A [`Exchange`] that ends its session in the background when it is dropped.
+/// An [`Exchange`] that ends its session in the background when it is dropped.
 pub struct TeardownOnDrop {
     talk: Option<Exchange>,
     teardowns: TaskTracker,

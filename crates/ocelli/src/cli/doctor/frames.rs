@@ -115,7 +115,7 @@ impl<'a> Wire<'a> {
 }
 
 /// Parses the first frame in `read`. Returns the frame and the position of the next one;
-/// none if it is not complete.
+/// `None` if it is not complete.
 fn parse(read: &[u8]) -> Result<Option<(usize, Frame)>, Broken> {
     let [first, second, rest @ ..] = read else {
         return Ok(None);

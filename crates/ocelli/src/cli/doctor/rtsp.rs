@@ -220,8 +220,8 @@ impl Camera<'_> {
     }
 }
 
-/// Reports the camera's tracks. Returns the first video track that the hub supports; no
-/// codec for JPEG, which is not decoded.
+/// Reports the camera's tracks. Returns the first video track that the hub supports. Its codec is
+/// `None` for JPEG, which is not decoded.
 fn tracks(session: &Session, report: &mut Report) -> Option<(usize, Option<Codec>)> {
     let tracks = session.tracks();
     let names: Vec<_> = tracks

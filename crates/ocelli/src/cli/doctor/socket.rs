@@ -48,7 +48,7 @@ pub async fn converse(
             if !route.tls && !route.is_loopback() {
                 report.warn(
                     "tls",
-                    "The connection is not encrypted: it can be read on the way, and pages \
+                    "The connection is not encrypted: it can be read in transit, and pages \
                      opened over https can't use this address (browsers call that mixed \
                      content). Pages opened over http can.",
                 );
@@ -75,7 +75,7 @@ pub async fn converse(
     }
 }
 
-/// Returns whether the server opens a socket for a page of `origin`; none if that can't be
+/// Returns whether the server opens a socket for a page of `origin`; `None` if that can't be
 /// determined.
 async fn opens(route: &Route, protocol: Option<&str>, origin: Option<&str>) -> Option<bool> {
     let mut stream = route.open(&mut Report::default()).await?;

@@ -157,7 +157,7 @@ impl Calls {
             .await
     }
 
-    /// The hub's counts for the connected devices; none if the call fails.
+    /// The hub's counts for the connected devices; `None` if the call fails.
     pub async fn counts(&self) -> Option<Counts> {
         let mut counts = Counts::default();
         for part in 0.. {

@@ -77,7 +77,7 @@ impl Simulate {
     /// connected at the end, and always with `chaos`.
     ///
     /// # Errors
-    /// The message has the reason why the fleet could not start.
+    /// The message states why the fleet could not start.
     pub async fn run(&self, stop: impl Future<Output = ()>) -> Result<bool, String> {
         if let Some(room) = &self.room {
             return self.run_one(room, stop).await;

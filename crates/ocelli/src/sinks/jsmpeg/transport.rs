@@ -1,7 +1,7 @@
 //! An MPEG transport stream (ISO/IEC 13818-1) of one MPEG-1 video.
 //!
 //! The packets are made here, from the pictures that all viewers share, and not by a second
-//! ffmpeg: the transport stream adds only headers to the bare one. The continuity counters
+//! ffmpeg: the transport stream adds only headers to the elementary stream. The continuity counters
 //! are per viewer, because a viewer that skips pictures must see no gap in them.
 
 use ocelli_core::Frame;

@@ -22,7 +22,7 @@ struct Watch {
     camera: Arc<Camera>,
     subscription: Subscription,
     wish: Wish,
-    /// Frames that may still be sent; none if only the socket sets the pace.
+    /// Frames that may still be sent; `None` if only the socket sets the pace.
     credit: Option<u32>,
     interval: Option<Duration>,
     not_before: Instant,
@@ -115,8 +115,8 @@ impl Watched {
     }
 
     /// Updates the subscriptions to the current cameras: with `*`, new cameras are added;
-    /// removed cameras are dropped; if another camera has taken over an id, its pictures
-    /// follow.
+    /// removed cameras are dropped; if another camera has taken over an id, its pictures are sent
+    /// from then on.
     pub fn follow_all(&mut self) {
         let watched = self.tokens.iter().filter_map(|(id, &token)| {
             let watch = self.watches[token].as_ref()?;
@@ -199,7 +199,7 @@ impl Watched {
     pub fn add_credit(&mut self, add: &BTreeMap<String, u32>) -> Vec<String> {
         let mut unknown = Vec::new();
         for (id, &more) in add {
-            // Nearly always the id is the one that frames carry. Finding the camera of any other
+            // The id nearly always has the form that frames carry. Finding the camera by another
             // form costs more than sending its frame.
             let token = self.tokens.get(id).copied().or_else(|| {
                 let camera = self.visible(id)?;
@@ -245,7 +245,7 @@ impl Watched {
 
     fn take(&mut self, token: Token, cx: &mut Context<'_>) -> Option<Frame> {
         let watch = self.watches.get_mut(token)?.as_mut()?;
-        // Without credit nothing is taken: when credit arrives, the token is raised.
+        // Without credit nothing is taken: when credit arrives, the token is queued again.
         if watch.credit == Some(0) {
             return None;
         }
@@ -265,7 +265,7 @@ impl Watched {
         Some(watch.spent_on(frame))
     }
 
-    /// Raises the cameras whose time has come, and sets the timer for the next one.
+    /// Queues the cameras that are due, and sets the timer for the next one.
     fn raise_due(&mut self, cx: &mut Context<'_>) {
         loop {
             let Some(&(when, token)) = self.due.first() else {

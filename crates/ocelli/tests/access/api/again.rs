@@ -239,7 +239,7 @@ async fn a_password_link_is_void_when_the_roles_change() {
     let vic = set_up(&hub, &made, PASSWORD).await;
     let vic = Browser::of(hub.addr(), &vic);
     assert_eq!(vic.name().await, "victor", "another name, the same roles");
-    // Changing one's password also voids the link.
+    // Changing the password also voids the link.
     let made = done(&hub, &line, json!({ "resetPassword": true })).await;
     let change = json!({ "old": PASSWORD, "new": "another horse" });
     let changed = vic.call("POST /api/v1/session/password", change).await;

@@ -31,8 +31,11 @@ async fn apps_are_created_changed_and_deleted() {
         (r#"{"name":"barn"}"#, "\"barn\" already"),
         (r#"{"name":"live"}"#, "\"live\" already"),
         (r#"{"name":"yard"}"#, "\"yard\" already"),
-        (r#"{"name":"farm","roomPrefix":"farm"}"#, "\"barn\" already"),
-        (r#"{"name":"field"}"#, "\"yard\" already"),
+        (
+            r#"{"name":"farm","roomPrefix":"farm"}"#,
+            "already belongs to app \"barn\"",
+        ),
+        (r#"{"name":"field"}"#, "already belongs to app \"yard\""),
     ] {
         admin(&hub, "POST /api/v1/apps", body)
             .await

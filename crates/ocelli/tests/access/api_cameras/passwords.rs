@@ -60,7 +60,8 @@ async fn secrets_in_an_address_are_masked_and_kept() {
     let made = add(&hub, json!({ "room": "door", "source": source })).await;
     let shown = format!("{}?pwd=***&channel=1", own.url("mjpeg"));
     assert_eq!(made["source"], shown);
-    // The masked form keeps the password; a part of it has no effect.
+    // The address as shown, with its mask, keeps the password. A changed address with the mask in
+    // it is refused.
     let patch = "PATCH /api/v1/cameras/door";
     let same = admin(&hub, patch, json!({ "source": shown, "keep": true })).await;
     assert_eq!(same.status(), 200, "{same:?}");

@@ -17,11 +17,11 @@ fn own_address() -> IpAddr {
     let own = if_addrs::get_if_addrs().unwrap();
     let mut own = own.iter().map(|own| own.ip());
     let own = own.find(|ip| ip.is_ipv4() && !ip.is_loopback());
-    own.expect("this machine has an address beside loopback")
+    own.expect("this machine has an address besides loopback")
 }
 
-/// Accepts connections at an address of this machine that the SSRF guard permits, and lets
-/// `serve` answer each; returns the address.
+/// Accepts connections at an address of this machine that the SSRF guard permits, and passes each
+/// to `serve`. Returns the address.
 fn outside(serve: impl Fn(TcpStream) + Send + Sync + 'static) -> SocketAddr {
     let listener = TcpListener::bind((own_address(), 0)).unwrap();
     let address = listener.local_addr().unwrap();

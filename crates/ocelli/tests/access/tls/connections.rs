@@ -143,7 +143,7 @@ async fn plain_http_is_redirected_and_can_fetch_the_authority() {
 }
 
 #[tokio::test]
-async fn without_an_authority_its_urls_say_so() {
+async fn without_an_authority_its_urls_explain_that() {
     let site = Site::start().await;
     for path in ["/ca", "/ca.pem", "/ca.crt", "/ca.h"] {
         crate::support::http::get(site.address, path)
@@ -187,7 +187,7 @@ async fn an_unfinished_handshake_is_dropped_without_delaying_others() {
 }
 
 #[tokio::test]
-async fn it_ends_in_time_with_any_connections_open() {
+async fn the_hub_ends_in_time_with_any_connections_open() {
     let Local { mut hub, dir } = Local::start();
     let address = hub.addr();
     let pem = dir.0.join("kept/ca.pem");
@@ -329,7 +329,7 @@ async fn an_http_2_connection_is_limited_in_requests() {
 }
 
 /// The client gets no message, because a handshake would cost more than the refusal saves;
-/// instead, the metrics and the log have it.
+/// instead, the metrics and the log record it.
 #[tokio::test]
 async fn a_connection_above_the_limit_is_closed_and_counted() {
     let local = Local::with("[limits]\nconnections = 2");

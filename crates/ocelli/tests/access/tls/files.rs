@@ -118,7 +118,7 @@ fn an_invalid_pair_is_reported_and_read_again_when_it_changes() {
     write_pair(&cert, &key, "key");
     refused("it is not the key of");
     std::fs::write(&key, "rubbish").unwrap();
-    refused("key.pem can't be used: it contains no such item");
+    refused("key.pem can't be used: it contains no private key");
     std::fs::write(&cert, "").unwrap();
     refused("cert.pem can't be used: it contains no certificate");
 

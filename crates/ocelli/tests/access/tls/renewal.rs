@@ -15,7 +15,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
 #[tokio::test]
-async fn it_is_renewed_in_time_and_when_addresses_change() {
+async fn the_certificate_is_renewed_in_time_and_when_addresses_change() {
     let dir = Dir::new("renewal");
     let pem = dir.0.join("ca.pem");
     let mut names = Names::default();

@@ -73,7 +73,7 @@ async fn a_slow_http_2_stream_skips_without_delaying_others_on_its_connection() 
     }
     slow.until(199).await;
     let taken = numbers(&slow.read).len();
-    // A window of 64 KiB, and one in transit.
+    // The window of 64 KiB holds some pictures, and one is in transit.
     assert!(taken <= 17, "{taken} pictures were queued");
     driving.abort();
 }
@@ -201,7 +201,7 @@ async fn a_slow_socket_over_tls_skips() {
     while number(&mut slow).await < 199 {
         taken += 1;
     }
-    // As without TLS: the kernel buffers, and one in transit.
+    // As without TLS, the kernel buffers some pictures, and one is in transit.
     assert!(taken <= 5, "{taken} pictures were queued");
 }
 

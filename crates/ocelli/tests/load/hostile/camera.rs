@@ -46,7 +46,7 @@ impl Attack {
         }
     }
 
-    /// One response to each request, and nothing more.
+    /// Sends one response to each request, and nothing more.
     pub fn once(name: &'static str, answer: &str) -> Self {
         Self {
             unit: Vec::new(),
@@ -54,7 +54,7 @@ impl Attack {
         }
     }
 
-    /// Key updates without end.
+    /// Sends key updates without end.
     pub fn key_updates(head: &str) -> Self {
         Self {
             key_updates: true,
@@ -62,7 +62,7 @@ impl Attack {
         }
     }
 
-    /// This many session tickets before a response.
+    /// Sends this many session tickets before the response.
     pub fn tickets(name: &'static str, tickets: usize, answer: &str) -> Self {
         Self {
             tickets,

@@ -1,5 +1,5 @@
-//! Cameras and programs that send without end, but no video. Each is disconnected with its
-//! reason or throttled, and another camera of the same hub keeps its rate meanwhile.
+//! Cameras and programs that send endless data but no video. Each is disconnected with its reason
+//! or throttled, and another camera of the same hub keeps its rate meanwhile.
 //!
 //! The hub is a separate process, so that only its own work is measured.
 

@@ -12,7 +12,7 @@ use serde_json::Value;
 struct Case {
     name: &'static str,
     last: Vec<u8>,
-    /// The close code and reason that the device gets; none if it gets neither.
+    /// The close code and reason that the device gets; `None` if it gets neither.
     told: Option<(u16, &'static str)>,
     /// A part of the reason in the log and in the stream's row.
     reason: &'static str,

@@ -96,7 +96,7 @@ async fn a_key_is_shown_once_and_opens_its_room() {
         .json();
     assert_eq!(listed["data"][0]["active"], true);
 
-    // Private: hidden from unauthorized clients.
+    // Cameras of a private app are hidden from unauthorized clients.
     let hidden = json!({ "publicPlayback": false });
     admin(hub, "PATCH /api/v1/apps/live", hidden).await;
     get(hub, "/api/v1/apps/live/ws-ingest/live/cam1")
@@ -287,7 +287,8 @@ async fn a_key_revoked_by_another_process_is_noticed() {
     let hub = site.address;
     let key = Key::mint(hub, "live", "cam1").await;
     let (mut device_socket, _) = Device::ready(hub, &key).await;
-    // The only possible end while the clock runs ahead of the store.
+    // The paused clock runs ahead of the store's thread, so the default idle timeout would end the
+    // session first.
     let body = json!({ "wsIngest": { "idleTimeout": 86_400 } });
     admin(hub, "PATCH /api/v1/apps/live", body).await;
     let (outside, _) = ocelli::store::open(&dir.0.join("kept")).unwrap();

@@ -92,7 +92,7 @@ async fn a_takeover_interrupts_neither_viewers_nor_the_stream() {
         camera.status().state == State::Idle
     })
     .await;
-    // Another identity is another stream.
+    // A different identity starts a different stream.
     let (mut third, _) = Device::ready(hub, &key).await;
     let path = format!("{}&identity=roof&key={}", key.path, key.secret);
     let mut fourth = Device::open(hub, &path, &[]).await;

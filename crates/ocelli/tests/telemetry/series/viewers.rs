@@ -160,7 +160,7 @@ async fn a_viewer_that_stops_requesting_costs_only_a_cursor() {
 }
 
 #[tokio::test]
-async fn viewers_select_series_and_the_tcp_port_has_its_own() {
+async fn viewers_select_series_and_the_viewers_port_has_only_tcp_series() {
     let (site, _dir) = plain_site();
     netcat(site.tcp, b"by tcp\n1700000000000 1\n1700000001000 2\n");
     netcat(site.tcp, b"other\n1700000000000 1\n");
@@ -306,7 +306,7 @@ async fn the_viewers_port_applies_host_and_origin_policy() {
             "evil.example",
         ),
         (own.clone(), 426, "WebSocket"),
-        // As browsers did it in 2009.
+        // The handshake of browsers in 2009.
         (
             format!(
                 "{own}Upgrade: WebSocket\r\nConnection: Upgrade\r\nOrigin: http://localhost\r\n\

@@ -365,7 +365,7 @@ async fn a_killed_child_frees_its_place_for_a_waiting_camera() {
     let state = until(&hub, &two, refused).await;
     let reason = state.reason().unwrap();
     assert!(
-        reason.contains("1 (jpeg_renditions in [limits])"),
+        reason.contains("limit of 1 JPEG renditions is reached (jpeg_renditions in [limits])"),
         "{reason}"
     );
     assert!(ffmpegs("min(iw,314)").is_empty());

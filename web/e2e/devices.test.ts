@@ -73,7 +73,7 @@ test('a key is created, a phone pushes with it, its card updates, and the key is
 
   await page.getByRole('button', { name: 'Revoke the key of door' }).click();
   const dialog = page.getByRole('dialog', { name: 'Revoke the key of “door”?' });
-  await dialog.getByRole('button', { name: 'Keep' }).click();
+  await dialog.getByRole('button', { name: 'Cancel' }).click();
   await card(page, 'door').waitFor();
   await page.getByRole('button', { name: 'Revoke the key of door' }).click();
   await dialog.getByRole('button', { name: 'Revoke key' }).click();

@@ -122,10 +122,20 @@ check() {
     [ "$found" -eq 0 ]
 }
 
+# The tracked files, or all files that are not build output where there is no usable git
+# repository (a source archive, or a checkout of another user).
 tracked() {
     local file
-    git ls-files -z -- '*.rs' '*.cpp' '*.h' '*.ino' '*.md' '*.ts' '*.svelte' '*.html' '*.js' \
-        '*.mjs' '*.css' '*.sh' '*.py' '*.toml' '*.ini' Makefile '.ci/*' |
+    local -a names=('*.rs' '*.cpp' '*.h' '*.ino' '*.md' '*.ts' '*.svelte' '*.html' '*.js'
+        '*.mjs' '*.css' '*.sh' '*.py' '*.toml' '*.ini' Makefile)
+    if git rev-parse --is-inside-work-tree >/dev/null 2>&1; then
+        git ls-files -z -- "${names[@]}" '.ci/*'
+    else
+        local -a wanted=(-false)
+        for file in "${names[@]}"; do wanted+=(-o -name "$file"); done
+        find . \( -name target -o -name node_modules -o -name dist -o -name .git \) -prune \
+            -o -type f \( "${wanted[@]}" -o -path './.ci/*' \) -print0
+    fi |
         while IFS= read -r -d '' file; do
             [ ! -f "$file" ] || printf '%s\0' "$file"
         done

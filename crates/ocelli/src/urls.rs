@@ -53,6 +53,22 @@ impl Urls {
         self.ws(&format!("/live/ws?app={app}&room={room}"))
     }
 
+    /// The camera's stream over WebSocket, opened by a play token.
+    pub fn play(&self, camera: &CameraId, token: &str) -> String {
+        let (app, room) = (camera.app(), camera.room());
+        self.ws(&format!("/live/ws?app={app}&room={room}&token={token}"))
+    }
+
+    /// The wall that a link's token opens. The token is in the fragment.
+    pub fn wall(&self, token: &str) -> String {
+        self.http(&format!("/#wall={token}"))
+    }
+
+    /// The link for setting a password by a one-time code.
+    pub fn sign_in(&self, code: &str) -> String {
+        sign_in_link(&self.origin, code)
+    }
+
     /// The camera's stream as MJPEG.
     pub fn mjpeg(&self, camera: &CameraId) -> String {
         let (app, room) = (camera.app(), camera.full_room());

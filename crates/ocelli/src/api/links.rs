@@ -8,11 +8,10 @@ use crate::answer::{Answer, Problem, ProblemBody, QueryParams};
 use crate::api::state::Api;
 use crate::catalog::{NewWall, WallLink};
 use crate::store::walls::Wall;
+use crate::urls::Urls;
 use crate::visitor::Visitor;
-use axum::Extension;
 use axum::extract::{Path, State};
 use http::StatusCode;
-use ocelli_net::request::Peer;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use utoipa::{IntoParams, ToSchema};
@@ -50,20 +49,16 @@ pub struct Play {
         (status = 404, description = "The camera does not exist", body = ProblemBody)))]
 pub async fn play(
     State(api): State<Api>,
-    Extension(peer): Extension<Peer>,
+    urls: Urls,
     Path((app, room)): Path<(String, String)>,
     QueryParams(lifetime): QueryParams<Lifetime>,
 ) -> Result<Answer<Play>, Problem> {
     let play = api.catalog.play_token((app, room), lifetime.ttl).await?;
-    let origin = api.front.origin_policy.own_address(&peer);
-    let socket = origin.replacen("http", "ws", 1);
-    let (app, room) = (play.camera.app().to_owned(), play.camera.room().to_owned());
-    let token = play.token;
     Ok(Answer::new(Play {
-        ws_url: format!("{socket}/live/ws?app={app}&room={room}&token={token}"),
-        token,
-        app,
-        room,
+        ws_url: urls.play(&play.camera, &play.token),
+        token: play.token,
+        app: play.camera.app().to_owned(),
+        room: play.camera.room().to_owned(),
         expires_at: play.expires,
     }))
 }
@@ -131,13 +126,12 @@ pub async fn list(
 pub async fn create(
     State(api): State<Api>,
     visitor: Visitor,
-    Extension(peer): Extension<Peer>,
+    urls: Urls,
     Body(new): Body<NewWall>,
 ) -> Result<(StatusCode, Answer<CreatedWall>), Problem> {
     let WallLink { wall, token } = api.catalog.add_wall(new, &visitor).await?;
-    let origin = api.front.origin_policy.own_address(&peer);
     let shown = CreatedWall {
-        url: format!("{origin}/#wall={token}"),
+        url: urls.wall(&token),
         token,
         view: wall.into(),
     };

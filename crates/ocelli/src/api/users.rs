@@ -7,12 +7,10 @@ use crate::answer::{Answer, Problem, ProblemBody, QueryParams};
 use crate::api::state::Api;
 use crate::catalog::{NewUser, RoleView, SignInCode, UserChange};
 use crate::store::users::User;
-use crate::urls::sign_in_link;
+use crate::urls::Urls;
 use crate::visitor::Visitor;
-use axum::Extension;
 use axum::extract::{Path, State};
 use http::StatusCode;
-use ocelli_net::request::Peer;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -57,10 +55,10 @@ pub struct WithLink {
 
 impl WithLink {
     /// A user, with a link to `origin` for the code.
-    fn of(user: User, code: Option<SignInCode>, origin: &str) -> Self {
+    fn of(user: User, code: Option<SignInCode>, urls: &Urls) -> Self {
         Self {
             user: user.into(),
-            link: code.as_ref().map(|code| sign_in_link(origin, &code.code)),
+            link: code.as_ref().map(|code| urls.sign_in(&code.code)),
             link_expires_at: code.map(|code| code.expires),
         }
     }
@@ -89,12 +87,11 @@ pub async fn list(
 pub async fn create(
     State(api): State<Api>,
     visitor: Visitor,
-    Extension(peer): Extension<Peer>,
+    urls: Urls,
     Body(new): Body<NewUser>,
 ) -> Result<(StatusCode, Answer<WithLink>), Problem> {
     let (user, code) = api.catalog.add_user(new, &visitor.grant()).await?;
-    let origin = api.front.origin_policy.own_address(&peer);
-    let made = WithLink::of(user, Some(code), &origin);
+    let made = WithLink::of(user, Some(code), &urls);
     Ok((StatusCode::CREATED, Answer::new(made)))
 }
 
@@ -112,13 +109,12 @@ pub async fn create(
 pub async fn change(
     State(api): State<Api>,
     visitor: Visitor,
-    Extension(peer): Extension<Peer>,
+    urls: Urls,
     Path(id): Path<String>,
     Body(change): Body<UserChange>,
 ) -> Result<Answer<WithLink>, Problem> {
     let (user, code) = api.catalog.change_user(id, change, visitor.grant()).await?;
-    let origin = api.front.origin_policy.own_address(&peer);
-    Ok(Answer::new(WithLink::of(user, code, &origin)))
+    Ok(Answer::new(WithLink::of(user, code, &urls)))
 }
 
 /// Deletes a user, the user's sessions and the wall links that the user created.

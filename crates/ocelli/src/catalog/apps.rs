@@ -60,11 +60,18 @@ fn check_prefix(prefix: Option<&String>) -> Result<(), ChangeError> {
     checked.map_err(|error| ChangeError::invalid("roomPrefix", error))
 }
 
+/// Another app that has this app's prefix, if there is one.
+pub fn prefix_owner(hub: &Hub, app: &App) -> Option<Arc<App>> {
+    let mut others = hub
+        .apps()
+        .into_iter()
+        .filter(|other| other.name != app.name);
+    others.find(|other| other.room_prefix == app.room_prefix)
+}
+
 /// Checks that no other app has this prefix.
 fn prefix_is_free(hub: &Hub, app: &App) -> Result<(), ChangeError> {
-    let apps = hub.apps();
-    let mut others = apps.iter().filter(|other| other.name != app.name);
-    match others.find(|other| other.room_prefix == app.room_prefix) {
+    match prefix_owner(hub, app) {
         None => Ok(()),
         Some(other) => Err(ChangeError::conflict(format!(
             "roomPrefix {:?} already belongs to app {:?}",

@@ -1,6 +1,6 @@
 //! Loads the store's contents into the hub at start.
 
-use super::build::build_camera;
+use super::apps::prefix_owner;
 use super::service::Catalog;
 use super::settings::Settings;
 use crate::store::cameras::{self, StoredCamera};
@@ -60,9 +60,7 @@ impl Catalog {
         if self.is_configured_app(&app.name) {
             return;
         }
-        let apps = self.hub().apps();
-        let mut others = apps.iter().filter(|other| other.name != app.name);
-        match others.find(|other| other.room_prefix == app.room_prefix) {
+        match prefix_owner(self.hub(), &app) {
             Some(other) => tracing::error!(
                 "app {:?} is skipped: its roomPrefix {:?} belongs to app {:?} of the configuration",
                 app.name,
@@ -94,9 +92,8 @@ impl Catalog {
         if id.is_ok_and(|id| self.configured_camera(&id).is_some()) {
             return Err("the configuration defines a camera with this id".to_owned());
         }
-        let config = settings.build_config(&kept.app, &kept.room, self.policy.ssrf_guard);
-        let config = config.map_err(|error| error.to_string())?;
-        let camera = build_camera(hub, &config).map_err(|error| error.to_string())?;
+        let opened = self.open(hub, (&kept.app, &kept.room), &settings);
+        let (camera, _) = opened.map_err(|error| error.to_string())?;
         hub.add(camera).map_err(|error| error.to_string())?;
         Ok(())
     }

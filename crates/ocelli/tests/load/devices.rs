@@ -16,7 +16,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 /// Creates many keys at once, directly in the store.
-fn restore(data: &Path, count: usize) -> Vec<Key> {
+fn create_keys(data: &Path, count: usize) -> Vec<Key> {
     let (mut connection, hashes) = store::open(data).unwrap();
     let transaction = connection.transaction().unwrap();
     let made = (0..count).map(|number| {
@@ -78,7 +78,7 @@ async fn six_hundred_devices_reconnect_at_once_twice() {
     const COUNT: usize = 600;
     let dir = Dir::new("storm");
     let data = dir.0.join("kept");
-    let keys = restore(&data, COUNT);
+    let keys = create_keys(&data, COUNT);
     let first = keeping(&data);
     let address = first.addr();
     let devices = storm(address, &keys).await;

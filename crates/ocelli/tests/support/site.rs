@@ -67,7 +67,7 @@ impl Site {
         .await
     }
 
-    async fn start_with(authority: Option<Dir>, restore: impl FnOnce(&mut Identity)) -> Self {
+    async fn start_with(authority: Option<Dir>, configure: impl FnOnce(&mut Identity)) -> Self {
         let hub = Arc::new(Hub::default());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -80,7 +80,7 @@ impl Site {
             front.tls = Some(keeper.server().clone());
         }
         let mut identity = Identity::new(hub.clone(), Arc::new(front));
-        restore(&mut identity);
+        configure(&mut identity);
         let identity = Arc::new(identity);
         let services = services(identity.clone());
         let ingest = services.ingest.clone();

@@ -34,8 +34,8 @@ pub enum Proxy {
 pub fn example(language: &str) -> String {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/guide/network.md");
     let page = fs::read_to_string(page).unwrap();
-    let ssrf_guard = format!("```{language}\n");
-    let mut blocks = page.split(&ssrf_guard).skip(1);
+    let fence = format!("```{language}\n");
+    let mut blocks = page.split(&fence).skip(1);
     let block = blocks.next().expect(language);
     assert!(blocks.next().is_none(), "one example of {language}");
     block.split("```").next().unwrap().to_owned()

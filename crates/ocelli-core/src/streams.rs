@@ -32,8 +32,8 @@ struct Inner {
     /// The last failure; `None` once pictures arrive.
     last_failure: Option<LastFailure>,
     log_limiters: LogLimiters,
-    heard: Instant,
-    lived: bool,
+    last_picture_at: Instant,
+    had_pictures: bool,
     revision: u64,
 }
 
@@ -66,8 +66,8 @@ impl Streams {
                 state: State::Idle,
                 last_failure: None,
                 log_limiters: LogLimiters::default(),
-                heard: Instant::now(),
-                lived: false,
+                last_picture_at: Instant::now(),
+                had_pictures: false,
                 revision: 0,
             }),
         }
@@ -138,40 +138,40 @@ impl Streams {
     }
 
     /// Records that the upstream was stopped because there is no demand for its streams.
-    pub fn rest(&self) {
+    pub fn go_idle(&self) {
         let mut inner = self.lock();
         inner.state = State::Idle;
         self.native.clear();
         self.jpeg.clear();
         self.mpeg1.clear();
-        self.mpeg1.works();
+        self.mpeg1.succeed();
         self.changed(inner);
     }
 
     /// Records the start of an attempt.
     pub fn begin(&self) {
         let mut inner = self.lock();
-        inner.heard = Instant::now();
-        inner.lived = false;
+        inner.last_picture_at = Instant::now();
+        inner.had_pictures = false;
         drop(inner);
         self.interrupt();
     }
 
     /// Returns when the attempt began or last delivered a picture.
-    pub fn heard(&self) -> Instant {
-        self.lock().heard
+    pub fn last_picture_at(&self) -> Instant {
+        self.lock().last_picture_at
     }
 
-    /// Returns `None` if a picture has arrived since `heard`; otherwise whether the attempt
+    /// Returns `None` if a picture has arrived since `last_picture_at`; otherwise whether the attempt
     /// delivered pictures before.
-    pub fn quiet_since(&self, heard: Instant) -> Option<bool> {
+    pub fn stalled_since(&self, last_picture_at: Instant) -> Option<bool> {
         let inner = self.lock();
-        (inner.heard == heard).then_some(inner.lived)
+        (inner.last_picture_at == last_picture_at).then_some(inner.had_pictures)
     }
 
     /// Records the end of the attempt. Returns whether it delivered pictures.
     pub fn end(&self) -> bool {
-        std::mem::take(&mut self.lock().lived)
+        std::mem::take(&mut self.lock().had_pictures)
     }
 
     /// Marks that the next picture of each stream does not continue from the last one.
@@ -229,20 +229,20 @@ impl Streams {
         // Compared first, because reading is cheaper and the codec rarely changes.
         if self.codec() != Some(codec) {
             self.demand.send_modify(|demand| demand.codec = Some(codec));
-            if codec == Codec::Jpeg && self.jpeg.works() {
+            if codec == Codec::Jpeg && self.jpeg.succeed() {
                 self.changed(self.lock());
             }
         }
         let mut inner = self.lock();
-        inner.heard = Instant::now();
-        inner.lived = true;
+        inner.last_picture_at = Instant::now();
+        inner.had_pictures = true;
         if inner.state != State::Live || inner.last_failure.is_some() {
             let again = inner.state != State::Live;
             inner.state = State::Live;
             inner.last_failure = None;
-            let worth = again.then(|| inner.log_limiters.live.count(Instant::now()));
+            let times = again.then(|| inner.log_limiters.live.count(Instant::now()));
             self.changed(inner);
-            if let Some(times) = worth.flatten() {
+            if let Some(times) = times.flatten() {
                 tracing::info!(camera = %self.id, state = "live", "live{times}");
             }
         }
@@ -252,7 +252,7 @@ impl Streams {
     pub fn take_derived(&self, derived: Derived, picture: Picture) {
         let derived = self.derived(derived);
         derived.slot.publish(picture);
-        if derived.works() {
+        if derived.succeed() {
             self.changed(self.lock());
         }
     }
@@ -266,14 +266,14 @@ impl Streams {
 
     /// Records that there is no demand for this stream, so that it does not count as
     /// failing.
-    pub fn rest_derived(&self, derived: Derived) {
-        let news = match derived {
-            Derived::Jpeg => self.jpeg.rest(),
+    pub fn derived_idle(&self, derived: Derived) {
+        let changed = match derived {
+            Derived::Jpeg => self.jpeg.go_idle(),
             // Few viewers use it: once there is no demand, its failure is no longer
             // reported.
-            Derived::Mpeg1 => self.mpeg1.works(),
+            Derived::Mpeg1 => self.mpeg1.succeed(),
         };
-        if news {
+        if changed {
             self.changed(self.lock());
         }
     }

@@ -16,8 +16,8 @@ use crate::options::{JpegOptions, JpegRate, Mpeg1Options};
 use crate::sources::redact;
 use crate::supervise::{Child, Confinement, Input, ending, spawn_confined};
 use ocelli_core::{
-    Codec, Failure, FailureKind, Frame, Overspent, PeerKind, Picture, PictureLimits, Publisher,
-    raw_stride,
+    BudgetExceeded, Codec, Failure, FailureKind, Frame, PeerKind, Picture, PictureLimits,
+    Publisher, raw_stride,
 };
 use tokio::io::AsyncRead;
 
@@ -189,8 +189,8 @@ pub async fn publish(output: impl AsyncRead + Unpin, publisher: &Publisher) -> R
             Ok(Some((_, buffer))) => buffer,
             Ok(None) => return Ok(()),
             Err(error) => {
-                let overspent = Overspent::cause_of(&error);
-                return overspent.map_or(Ok(()), |overspent| Err(overspent.into()));
+                let exceeded = BudgetExceeded::cause_of(&error);
+                return exceeded.map_or(Ok(()), |exceeded| Err(exceeded.into()));
             }
         };
         let size = jpeg::size(buffer.payload());

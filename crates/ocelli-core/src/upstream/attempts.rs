@@ -25,7 +25,7 @@ impl Upstream {
         loop {
             tokio::select! {
                 () = self.unwanted() => {
-                    if self.rest() {
+                    if self.go_idle() {
                         return;
                     }
                 }
@@ -43,7 +43,7 @@ impl Upstream {
     }
 
     /// Goes idle, unless there is new demand.
-    fn rest(&self) -> bool {
+    fn go_idle(&self) -> bool {
         let mut inner = self.lock();
         if self.streams.demand.borrow().any() {
             return false;
@@ -53,7 +53,7 @@ impl Upstream {
         if let Some(session) = inner.session.take() {
             session.end();
         }
-        self.streams.rest();
+        self.streams.go_idle();
         tracing::debug!(camera = %self.streams.id, state = "idle", "no demand");
         true
     }
@@ -86,7 +86,7 @@ impl Upstream {
         };
         // From here on, any failure is that of the camera itself.
         for derived in [Derived::Jpeg, Derived::Mpeg1] {
-            self.streams.rest_derived(derived);
+            self.streams.derived_idle(derived);
         }
         failure
     }
@@ -120,9 +120,9 @@ impl Upstream {
             STALL
         };
         loop {
-            let heard = streams.heard();
-            sleep_until(heard + stall).await;
-            let Some(had_pictures) = streams.quiet_since(heard) else {
+            let last_picture_at = streams.last_picture_at();
+            sleep_until(last_picture_at + stall).await;
+            let Some(had_pictures) = streams.stalled_since(last_picture_at) else {
                 continue;
             };
             let reason = no_picture(stall);
@@ -132,8 +132,8 @@ impl Upstream {
             {
                 tracing::warn!(camera = %streams.id, state = "stalled", %reason, "stalled{times}");
             }
-            sleep_until(heard + patience).await;
-            if streams.heard() == heard {
+            sleep_until(last_picture_at + patience).await;
+            if streams.last_picture_at() == last_picture_at {
                 let reason = no_picture(patience);
                 let reason = match had_pictures {
                     true => reason,

@@ -11,8 +11,8 @@ use crate::supervise::Input;
 use ocelli_config::{ConfigError, Section, parse_size};
 use ocelli_core::Metered;
 use ocelli_core::{
-    Codec, Failure, FailureKind, FrameBuffer, Overspent, PeerKind, Picture, Publisher, Timestamp,
-    raw_len,
+    BudgetExceeded, Codec, Failure, FailureKind, FrameBuffer, PeerKind, Picture, Publisher,
+    Timestamp, raw_len,
 };
 use std::io;
 use std::os::fd::AsFd;
@@ -159,8 +159,8 @@ impl Format {
 
 /// Returns the failure of a read from a program.
 fn unreadable(error: &io::Error) -> Failure {
-    match Overspent::cause_of(error) {
-        Some(overspent) => overspent.into(),
+    match BudgetExceeded::cause_of(error) {
+        Some(exceeded) => exceeded.into(),
         None => Failure::new(
             FailureKind::Ended,
             format!("its output can't be read: {error}"),

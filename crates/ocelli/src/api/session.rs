@@ -21,7 +21,7 @@ use http::request::Parts;
 use http::{HeaderValue, StatusCode};
 use ocelli_core::text::is_control;
 use ocelli_net::request::Peer;
-use ocelli_net::throttle::Block;
+use ocelli_net::throttle::AddressPrefix;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -242,8 +242,8 @@ pub async fn sign_in(
     Body(asked): Body<SignIn>,
 ) -> Result<Response, Problem> {
     check_page(&peer)?;
-    let block = Block::from(peer.remote.ip());
-    let counted = api.identity.attempts.count(block, Some(&asked.name));
+    let prefix = AddressPrefix::from(peer.remote.ip());
+    let counted = api.identity.attempts.count(prefix, Some(&asked.name));
     counted.map_err(|after| Problem::too_many("attempts to sign in", after))?;
     let name = asked.name.clone();
     let look_up = move |connection: &mut rusqlite::Connection| {
@@ -261,7 +261,7 @@ pub async fn sign_in(
         .await;
     match (is.map_err(busy)?, user, hash) {
         (true, Some(user), Some(hash)) => {
-            api.identity.attempts.succeeded(block, Some(&asked.name));
+            api.identity.attempts.succeeded(prefix, Some(&asked.name));
             begin(&api, &peer, &parts, user, hash).await
         }
         _ => {
@@ -336,8 +336,8 @@ pub async fn set_up(
     if let Some(name) = &asked.name {
         check_name(name)?;
     }
-    let block = Block::from(peer.remote.ip());
-    let counted = api.identity.attempts.count(block, None);
+    let prefix = AddressPrefix::from(peer.remote.ip());
+    let counted = api.identity.attempts.count(prefix, None);
     counted.map_err(|after| Problem::too_many("attempts with a code", after))?;
     let code = api.identity.store.key()?.hash(asked.code.trim());
     let meant = api.catalog.code_purpose(code.clone()).await?;
@@ -357,7 +357,7 @@ pub async fn set_up(
         .await
         .map_err(busy)?;
     let user = api.catalog.use_code(code, asked.name, hash.clone()).await?;
-    api.identity.attempts.succeeded(block, None);
+    api.identity.attempts.succeeded(prefix, None);
     begin(&api, &peer, &parts, user, hash).await
 }
 
@@ -389,8 +389,8 @@ pub async fn change_password(
         return Err(Problem::not_found("no user is signed in"));
     };
     check_password(&asked.new).map_err(|fault| bad("new", fault))?;
-    let block = Block::from(peer.remote.ip());
-    let counted = api.identity.attempts.count(block, Some(&user.name));
+    let prefix = AddressPrefix::from(peer.remote.ip());
+    let counted = api.identity.attempts.count(prefix, Some(&user.name));
     counted.map_err(|after| Problem::too_many("password attempts", after))?;
     let id = user.id.clone();
     let look_up = move |connection: &mut rusqlite::Connection| users::password(connection, &id);
@@ -403,7 +403,7 @@ pub async fn change_password(
             "old in the body: this is not the current password",
         ));
     }
-    api.identity.attempts.succeeded(block, Some(&user.name));
+    api.identity.attempts.succeeded(prefix, Some(&user.name));
     let hash = api.identity.passwords.hash(asked.new).await.map_err(busy)?;
     let id = user.id.clone();
     let set = api.catalog.set_password(id, old, hash, session.id);

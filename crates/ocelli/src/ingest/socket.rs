@@ -18,8 +18,8 @@ use ocelli_core::name::check_room;
 use ocelli_core::text::has_secret;
 use ocelli_net::counts;
 use ocelli_net::request::Peer;
-use ocelli_net::throttle::Block;
-use ocelli_net::websocket::{self, Incoming, Reading, Socket};
+use ocelli_net::throttle::AddressPrefix;
+use ocelli_net::websocket::{self, Incoming, ReadLimits, Socket};
 use serde::Deserialize;
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -56,7 +56,7 @@ async fn open(
     let key = key.map(str::to_owned).or(asking.key);
     let key = key.filter(|key| key.starts_with(STREAM_KEY_PREFIX));
     let limits = ingest.identity.hub.app(&asking.app).map(|app| app.ingest);
-    let reading = Reading::device(limits.unwrap_or_default().max_frame_bytes());
+    let read_limits = ReadLimits::device(limits.unwrap_or_default().max_frame_bytes());
     let offered = websocket::offers(request.headers(), PROTOCOL);
     let connection = NewConnection {
         ingest: ingest.clone(),
@@ -67,12 +67,12 @@ async fn open(
         key,
     };
     let protocol = offered.then_some(PROTOCOL);
-    websocket::upgrade_for_anybody(
+    websocket::upgrade_any_origin(
         &ingest.identity.front,
         &peer,
         request,
         protocol,
-        reading,
+        read_limits,
         |socket| connection.serve(socket),
     )
 }
@@ -126,7 +126,7 @@ impl NewConnection {
                 session.part(over).await;
             }
             Ok(admission) => {
-                socket.stand_alone();
+                socket.exempt_from_address_limit();
                 let stream = admission.device.stream_id.clone();
                 tracing::info!(peer = %remote, stream, "a device pushes");
                 let mut session = Session::new(ingest, socket, admission);
@@ -150,7 +150,7 @@ impl NewConnection {
         let admitted = self.try_admit().await;
         match admitted {
             Err(refusal) if refusal.code == websocket::close::UNAUTHORIZED => {
-                let address = Block::from(self.peer.remote.ip());
+                let address = AddressPrefix::from(self.peer.remote.ip());
                 match self.ingest.failures.count(&address) {
                     Ok(()) => Err(refusal),
                     Err(_) => Err(Refusal::rate_limited()),

@@ -30,7 +30,7 @@ async fn snapshot(
     QueryParams(playback): QueryParams<Playback>,
 ) -> Result<Response, Problem> {
     let camera = visitor.find(&app, &room)?;
-    let viewing = identity.front.counts.enter(Transport::Snapshot);
+    let viewer_guard = identity.front.counts.enter(Transport::Snapshot);
     // The follower starts the camera and keeps it running for the grace period.
     let mut follower = camera.follow(playback.stream.into());
     let frame = match follower.try_next() {
@@ -43,7 +43,7 @@ async fn snapshot(
         }
         None => woken(&camera, follower).await?,
     };
-    viewing.tally().sent(frame.payload_len());
+    viewer_guard.tally().sent(frame.payload_len());
     let headers = [(CONTENT_TYPE, "image/jpeg"), (CACHE_CONTROL, "no-store")];
     Ok((headers, frame.payload()).into_response())
 }

@@ -54,9 +54,9 @@ pub fn open(data: &Path) -> Result<(Connection, Key), StoreError> {
     let fault = |error: &dyn fmt::Display| {
         StoreError::Unusable(format!("{} can't be used: {error}", path.display()))
     };
-    private::make(data)?;
+    private::create_directory(data)?;
     // Another process that starts on the same directory waits here until this one is done.
-    let _held = private::hold(data)?;
+    let _held = private::lock_directory(data)?;
     let key = directory::key(data)?;
     private::make_private(&path)?;
     let mut connection = Connection::open(&path).map_err(|error| fault(&error))?;

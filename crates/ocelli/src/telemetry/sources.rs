@@ -135,7 +135,7 @@ async fn read(
             return ended;
         }
         let within = budget.ready().await;
-        within.map_err(|overspent| End::Refused(overspent.to_string()))?;
+        within.map_err(|exceeded| End::Refused(exceeded.to_string()))?;
     }
 }
 

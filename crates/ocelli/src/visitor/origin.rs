@@ -76,13 +76,13 @@ mod tests {
             authority: None,
             origin: Origin::Absent,
         };
-        let settled = OriginPolicy::new(&[], &[]).settle(
+        let result = OriginPolicy::new(&[], &[]).identify(
             parts.version,
             &parts.uri,
             &parts.headers,
             &mut peer,
         );
-        settled.expect("a request to this hub");
+        result.expect("a request to this hub");
         accepts_cookie(&peer.origin, &parts)
     }
 

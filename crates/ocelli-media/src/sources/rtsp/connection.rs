@@ -6,7 +6,7 @@
 //! before it has been consumed.
 
 use super::message::{self, Head, Message};
-use ocelli_core::{Budget, Overspent, Work};
+use ocelli_core::{Budget, BudgetExceeded, Work};
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -53,7 +53,7 @@ pub enum SessionError {
     /// The camera sends something else that can't be used, with the reason.
     Unusable(String),
     /// The camera exceeds its budget.
-    Overspent(Overspent),
+    BudgetExceeded(BudgetExceeded),
 }
 
 impl From<message::Fault> for SessionError {
@@ -280,7 +280,7 @@ impl Connection {
     pub async fn next(&mut self) -> Result<Item, SessionError> {
         loop {
             if let Some(budget) = &mut self.budget {
-                budget.ready().await.map_err(SessionError::Overspent)?;
+                budget.ready().await.map_err(SessionError::BudgetExceeded)?;
             }
             match self.input.next() {
                 Ok(Some(item)) => {

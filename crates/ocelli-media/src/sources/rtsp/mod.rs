@@ -148,7 +148,7 @@ fn explain(broken: &SessionError, client: &Client) -> Failure {
         ),
         SessionError::Message(fault) => unsupported(fault.to_string()),
         SessionError::Unusable(reason) => unsupported(reason.clone()),
-        SessionError::Overspent(overspent) => (*overspent).into(),
+        SessionError::BudgetExceeded(exceeded) => (*exceeded).into(),
     }
 }
 

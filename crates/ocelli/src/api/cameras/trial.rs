@@ -205,11 +205,13 @@ impl CameraTester<'_> {
         if !verified || self.grant.check("camera:read", Some(id.app())).is_err() {
             return None;
         }
-        Some(match timeout(FIRST_PICTURE, camera.look(quality)).await {
-            Ok(Ok(frame)) => seen(&frame, camera.codec(quality)),
-            Ok(Err(reason)) => failed(reason),
-            Err(_) => timed_out(&camera),
-        })
+        Some(
+            match timeout(FIRST_PICTURE, camera.current_frame(quality)).await {
+                Ok(Ok(frame)) => seen(&frame, camera.codec(quality)),
+                Ok(Err(reason)) => failed(reason),
+                Err(_) => timed_out(&camera),
+            },
+        )
     }
 }
 

@@ -94,7 +94,7 @@ impl From<SessionError> for Fault {
             SessionError::Moved(_) => {
                 Self::SessionError("it redirects in the middle of a session".to_owned())
             }
-            SessionError::Overspent(overspent) => Self::SessionError(overspent.to_string()),
+            SessionError::BudgetExceeded(exceeded) => Self::SessionError(exceeded.to_string()),
             SessionError::Closed | SessionError::Io(_) => {
                 Self::SessionError("it closes the connection".to_owned())
             }
@@ -275,7 +275,7 @@ fn tracks(session: &Session, report: &mut Report) -> Option<(usize, Option<Codec
 }
 
 /// The message for a stream that ended during the check.
-fn broke_off(fault: &Fault) -> String {
+fn stream_ended(fault: &Fault) -> String {
     match fault {
         Fault::SessionError(reason) => {
             format!("The camera ended the stream during the check: {reason}.")
@@ -382,7 +382,7 @@ impl Watch {
             );
         }
         if let Some(fault) = &self.broken {
-            report.fail("pictures", broke_off(fault));
+            report.fail("pictures", stream_ended(fault));
         }
         if self.codec.is_some() {
             self.tell_keys(announced, report);

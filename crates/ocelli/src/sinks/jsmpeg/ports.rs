@@ -16,12 +16,12 @@ use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use ocelli_core::{Camera, Quality};
-use ocelli_net::accept::{back_off_after, take_over};
+use ocelli_net::accept::{back_off_after, into_connection};
 use ocelli_net::conversation::{Charged, bounded};
 use ocelli_net::counts::Refusal;
 use ocelli_net::plain::plain;
 use ocelli_net::request::Peer;
-use ocelli_net::websocket::{self, CLOSE_TIMEOUT, Reading, close};
+use ocelli_net::websocket::{self, CLOSE_TIMEOUT, ReadLimits, close};
 use std::convert::Infallible;
 use std::path::Path;
 use std::sync::Arc;
@@ -84,7 +84,7 @@ async fn accept_all(
 }
 
 fn accept(stream: TcpStream, port: Port, identity: &Arc<Identity>, ports: &Arc<Ports>) {
-    let Ok((mut connection, facts, proxy)) = take_over(stream, &identity.front) else {
+    let Ok((mut connection, facts, proxy)) = into_connection(stream, &identity.front) else {
         return;
     };
     match identity
@@ -92,7 +92,7 @@ fn accept(stream: TcpStream, port: Port, identity: &Arc<Identity>, ports: &Arc<P
         .connection_limiter
         .enter(facts.remote.ip(), proxy)
     {
-        Ok(place) => connection.keep(place),
+        Ok(slot) => connection.hold_slot(slot),
         Err(full) => {
             return identity
                 .front
@@ -105,8 +105,10 @@ fn accept(stream: TcpStream, port: Port, identity: &Arc<Identity>, ports: &Arc<P
         let answer = async move {
             let (version, uri, headers) = (request.version(), request.uri(), request.headers());
             let front = &identity.front;
-            let settled = front.origin_policy.settle(version, uri, headers, &mut peer);
-            if let Err((status, reason)) = settled {
+            let result = front
+                .origin_policy
+                .identify(version, uri, headers, &mut peer);
+            if let Err((status, reason)) = result {
                 front.refused(Refusal::Host, peer.remote, &reason);
                 return Ok(plain(status, &reason));
             }
@@ -115,7 +117,7 @@ fn accept(stream: TcpStream, port: Port, identity: &Arc<Identity>, ports: &Arc<P
                 Port::Video => ports.video(request.map(Body::new), &peer, &identity).await,
             })
         };
-        Charged::new(answer, facts.tab.clone())
+        Charged::new(answer, facts.charge_handle.clone())
     });
     let http = bounded(&identity.front.limits)
         .serve_connection(TokioIo::new(connection), service)
@@ -167,12 +169,12 @@ impl Ports {
             Ok(found) => found,
             Err((code, why)) => {
                 let why = why[..why.floor_char_boundary(close::REASON_LIMIT)].to_owned();
-                return websocket::upgrade_for_anybody(
+                return websocket::upgrade_any_origin(
                     &identity.front,
                     peer,
                     request,
                     None,
-                    Reading::VIEWER,
+                    ReadLimits::VIEWER,
                     move |mut socket| async move {
                         socket.close(code, &why);
                         socket.finish(CLOSE_TIMEOUT).await;
@@ -181,12 +183,12 @@ impl Ports {
             }
         };
         let served = identity.clone();
-        websocket::upgrade_for_anybody(
+        websocket::upgrade_any_origin(
             &identity.front,
             peer,
             request,
             None,
-            Reading::VIEWER,
+            ReadLimits::VIEWER,
             move |socket| async move {
                 let wish = Wish {
                     form: Form::Es,

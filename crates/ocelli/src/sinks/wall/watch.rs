@@ -147,7 +147,7 @@ impl Watched {
             let interval = Duration::try_from_secs_f64(1.0 / fps).unwrap_or(SLOWEST);
             interval.min(SLOWEST)
         });
-        let prompt = credit.is_none() && interval.is_none();
+        let direct = credit.is_none() && interval.is_none();
         if let Some(&token) = self.tokens.get(camera.id().as_str())
             && let Some(watch) = &mut self.watches[token]
             && watch.wish.stream == wish.stream
@@ -157,7 +157,7 @@ impl Watched {
             watch.credit = credit;
             watch.interval = interval;
             watch.not_before = Instant::now();
-            watch.subscription.set_prompt(prompt);
+            watch.subscription.allow_direct(direct);
             self.ready.enqueue(token);
             return;
         }
@@ -167,7 +167,7 @@ impl Watched {
         let token = free.unwrap_or(self.watches.len());
         let id = camera.id().as_str().to_owned();
         let mut subscription = camera.subscribe(wish.stream.into(), self.ready.clone(), token);
-        subscription.set_prompt(prompt);
+        subscription.allow_direct(direct);
         let watch = Some(Watch {
             camera,
             subscription,

@@ -125,7 +125,7 @@ fn print_hints(address: SocketAddr, hub: &Hub, tls: &Mode) {
              http://<this machine>:{port}/ca on them.\n"
         ));
     }
-    log::say(&words);
+    log::print_message(&words);
 }
 
 /// The base URL for the user who started the hub, which listens on `listen`.
@@ -148,7 +148,7 @@ async fn print_setup_link(catalog: &Arc<Catalog>, address: &str) -> Result<(), C
             "No user yet. Within 10 minutes, choose a password here:\n  {}\n",
             sign_in_link(address, &code)
         );
-        log::say(&words);
+        log::print_message(&words);
     }
     Ok(())
 }

@@ -26,7 +26,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-const OPENING: Bytes = Bytes::from_static(b"--frame\r\n");
+const FIRST_BOUNDARY: Bytes = Bytes::from_static(b"--frame\r\n");
 /// Sent with each part, because browsers paint a part only when they see the next boundary.
 const BOUNDARY: Bytes = Bytes::from_static(b"\r\n--frame\r\n");
 
@@ -83,7 +83,7 @@ impl http_body::Body for Parts {
     ) -> Poll<Option<Result<BodyFrame<Bytes>, Infallible>>> {
         let this = &mut *self;
         let (bytes, next) = match std::mem::replace(&mut this.next, Next::Boundary) {
-            Next::Opening => (OPENING, Next::Head(this.flushes.count())),
+            Next::Opening => (FIRST_BOUNDARY, Next::Head(this.flushes.count())),
             Next::Head(seen) => {
                 this.next = Next::Head(seen);
                 if this.permission.poll_revoked(cx).is_ready() {

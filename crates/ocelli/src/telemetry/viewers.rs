@@ -249,15 +249,19 @@ impl Viewer {
                         return Poll::Ready(Event::Over);
                     };
                     self.cursor = Some(cursor);
-                    let first = self.next != Next::Rest;
+                    let first = self.next != Next::Continue;
                     if first {
                         self.asked = false;
                     }
-                    self.next = if piece.last { Next::Batch } else { Next::Rest };
+                    self.next = if piece.last {
+                        Next::Batch
+                    } else {
+                        Next::Continue
+                    };
                     self.socket.send_piece(piece.text.into(), first, piece.last);
                     continue;
                 }
-                let due = self.asked || self.next == Next::Rest;
+                let due = self.asked || self.next == Next::Continue;
                 let cursor = if due { self.cursor.take() } else { None };
                 let Some(cursor) = cursor else {
                     return Poll::Pending;

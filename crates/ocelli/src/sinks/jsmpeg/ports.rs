@@ -2,7 +2,7 @@
 //! runs unmodified: one for the page and its decoder, one for the video.
 
 use super::stream::Form;
-use super::viewer::{self, Wish};
+use super::viewer::{self, ViewerOptions};
 use crate::config::JsmpegPorts;
 use crate::pages;
 use crate::sinks::changes::ViewingPermission;
@@ -34,7 +34,7 @@ const INDEX: &str = include_str!("index.html");
 const COLOR: &str = "#444";
 const BACKGROUND: &str = "#333";
 /// The picture size before the first picture is known.
-const USUAL_SIZE: (u16, u16) = (640, 480);
+const DEFAULT_SIZE: (u16, u16) = (640, 480);
 
 /// One camera's ports.
 pub struct Ports {
@@ -190,12 +190,12 @@ impl Ports {
             None,
             ReadLimits::VIEWER,
             move |socket| async move {
-                let wish = Wish {
+                let options = ViewerOptions {
                     form: Form::Es,
                     quality: Quality::Main,
                     info: false,
                 };
-                viewer::serve(socket, served, permission, camera, wish).await;
+                viewer::serve(socket, served, permission, camera, options).await;
             },
         )
     }
@@ -215,7 +215,7 @@ impl Ports {
                 response
             }
             "/index.html" => {
-                let template = match own(self.options.index.as_deref()).await {
+                let template = match read_custom_file(self.options.index.as_deref()).await {
                     Ok(file) => file.unwrap_or_else(|| INDEX.as_bytes().to_vec()),
                     Err(response) => return *response,
                 };
@@ -226,7 +226,7 @@ impl Ports {
                     "text/html; charset=utf-8",
                 )
             }
-            "/jsmpg.js" => match own(self.options.script.as_deref()).await {
+            "/jsmpg.js" => match read_custom_file(self.options.script.as_deref()).await {
                 Ok(Some(script)) => file(script.into(), "application/javascript"),
                 Ok(None) => match pages::built("jsmpg.js") {
                     Some(script) => file(script, "application/javascript"),
@@ -256,7 +256,10 @@ impl Ports {
     }
 
     fn fill(&self, template: &str, address: &str) -> String {
-        let (width, height) = self.camera.mpeg1_size(Quality::Main).unwrap_or(USUAL_SIZE);
+        let (width, height) = self
+            .camera
+            .mpeg1_size(Quality::Main)
+            .unwrap_or(DEFAULT_SIZE);
         template
             .replace("@ADDRESS@", address)
             .replace("${WS_PORT}", &self.ws_port.to_string())
@@ -281,7 +284,7 @@ fn host_of(named: &str) -> Option<&str> {
 
 /// Reads the user's own file, if one is configured. It is read for every request, so that
 /// edits show at once.
-async fn own(path: Option<&Path>) -> Result<Option<Vec<u8>>, Box<Response>> {
+async fn read_custom_file(path: Option<&Path>) -> Result<Option<Vec<u8>>, Box<Response>> {
     let Some(path) = path.map(Path::to_owned) else {
         return Ok(None);
     };

@@ -218,7 +218,7 @@ async fn publish_raw<R: AsyncRead + Unpin>(
             size: Some(size),
             buffer,
         });
-        pace.keep().await;
+        pace.wait().await;
     }
 }
 
@@ -244,7 +244,7 @@ async fn publish_mjpeg<R: AsyncRead + Unpin>(
             if let Some(size) = jpeg::size(buffer.payload()) {
                 without.reset();
                 publisher.publish(Picture::jpeg(buffer, Some(size)));
-                pace.keep().await;
+                pace.wait().await;
             }
             input.budget().charge_messages(1);
             input.budget().ready().await?;
@@ -275,7 +275,7 @@ async fn publish_bare<R: AsyncRead + Unpin>(
         while let Some(picture) = units.next_picture()? {
             without.reset();
             publisher.publish(picture);
-            pace.keep().await;
+            pace.wait().await;
             input.budget().charge_messages(1);
             input.budget().ready().await?;
         }
@@ -368,8 +368,8 @@ async fn publish_mpegts(
         unreachable!("standard output is always a pipe");
     };
     ffmpeg::publish(stdout, publisher).await?;
-    let status = child.finish().await;
-    match ffmpeg::explain(&child.said(), limits) {
+    let status = child.wait_or_kill().await;
+    match ffmpeg::explain_stderr(&child.stderr_tail(), limits) {
         Some(failure) => Err(failure),
         None if status.is_some_and(|status| status.success()) => Ok(()),
         None => Err(ffmpeg::exit_failure(&mut child, limits).await),

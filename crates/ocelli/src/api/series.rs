@@ -15,7 +15,7 @@ use ocelli_core::text::{is_control, shown};
 use ocelli_net::request::Peer;
 use ocelli_series::line::NAME_LIMIT;
 use ocelli_series::source::Source;
-use ocelli_series::{Refused, Registry, Series};
+use ocelli_series::{Registry, RegistryError, Series};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use utoipa::ToSchema;
@@ -29,12 +29,12 @@ impl From<Stopped> for Problem {
     }
 }
 
-impl From<Refused> for Problem {
-    fn from(refused: Refused) -> Self {
+impl From<RegistryError> for Problem {
+    fn from(refused: RegistryError) -> Self {
         let status = match refused {
-            Refused::Unknown(_) => StatusCode::NOT_FOUND,
-            Refused::Taken(_) | Refused::Full(_) => StatusCode::CONFLICT,
-            Refused::Name(_) => StatusCode::BAD_REQUEST,
+            RegistryError::Unknown(_) => StatusCode::NOT_FOUND,
+            RegistryError::Taken(_) | RegistryError::Full(_) => StatusCode::CONFLICT,
+            RegistryError::Name(_) => StatusCode::BAD_REQUEST,
         };
         Self::new(status, refused.to_string())
     }
@@ -84,7 +84,7 @@ impl SeriesView {
             timed: series.is_timed(),
             over_tcp: series.is_tcp(),
             points: history.end(),
-            kept: history.kept(),
+            kept: history.held(),
             newest: newest.map(|(x, y)| [x, y]),
             clock_offset_ms: series.clock_offset(),
             last_at: (history.end() > 0).then(|| history.received()),
@@ -94,7 +94,7 @@ impl SeriesView {
         }
     }
 
-    fn find(registry: &Registry, id: u32) -> Result<Self, Refused> {
+    fn find(registry: &Registry, id: u32) -> Result<Self, RegistryError> {
         let series = registry.get(id)?;
         Ok(Self::of(series, registry.sources.of(id)))
     }

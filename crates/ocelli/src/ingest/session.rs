@@ -242,7 +242,7 @@ impl Session {
         if message.len() > limit {
             return Err(Refusal::frame_too_large(limit));
         }
-        let Some(size) = jpeg::whole(message) else {
+        let Some(size) = jpeg::complete_size(message) else {
             return self.count_rejected(None);
         };
         let (width, height) = size;

@@ -7,7 +7,7 @@ use super::shared::{Shared, now};
 use ocelli_core::{Budget, text};
 use ocelli_series::line::{self, Lines, TooLong};
 use ocelli_series::source::shown;
-use ocelli_series::{Refused, Registry, Sample};
+use ocelli_series::{Registry, RegistryError, Sample};
 use rustix::process::{Resource, getrlimit};
 use std::cell::RefCell;
 use std::io;
@@ -86,11 +86,11 @@ async fn serve(stream: TcpStream, mut budget: Budget, shared: &Shared, connected
     let reason = match &ended {
         Ok(()) => "it closed the connection",
         Err(End::Broken(error)) => &format!("the connection broke: {error}"),
-        Err(End::Refused(reason)) => reason,
+        Err(End::RegistryError(reason)) => reason,
     };
     source.end(&mut shared.registry(), reason);
     shared.wake_viewers();
-    if let Err(End::Refused(reason)) = ended {
+    if let Err(End::RegistryError(reason)) = ended {
         tracing::warn!(%peer, %reason, "source of samples refused");
         refuse(stream, &reason).await;
     }
@@ -99,7 +99,7 @@ async fn serve(stream: TcpStream, mut budget: Budget, shared: &Shared, connected
 /// Why a source ends early.
 enum End {
     Broken(io::Error),
-    Refused(String),
+    RegistryError(String),
 }
 
 async fn read(
@@ -115,7 +115,7 @@ async fn read(
             let readable = tokio::time::timeout(NAME_TIMEOUT, stream.readable()).await;
             let Ok(readable) = readable else {
                 let reason = "no name within a minute; send the series' name as the first line";
-                return Err(End::Refused(reason.to_owned()));
+                return Err(End::RegistryError(reason.to_owned()));
             };
             readable.map_err(End::Broken)?;
         }
@@ -135,7 +135,7 @@ async fn read(
             return ended;
         }
         let ready = budget.ready().await;
-        ready.map_err(|exceeded| End::Refused(exceeded.to_string()))?;
+        ready.map_err(|exceeded| End::RegistryError(exceeded.to_string()))?;
     }
 }
 
@@ -207,7 +207,7 @@ impl Writer {
         self.store(&mut registry, samples, parsed)?;
         fed.map_err(|TooLong| {
             let message = format!("a line may have at most {} bytes", line::LINE_LIMIT);
-            End::Refused(message)
+            End::RegistryError(message)
         })
     }
 
@@ -227,9 +227,9 @@ impl Writer {
         samples: &[Sample],
         parsed: ParsedLines,
     ) -> Result<(), End> {
-        let refused = |refused: Refused| End::Refused(refused.to_string());
+        let refused = |refused: RegistryError| End::RegistryError(refused.to_string());
         if let Some(fault) = parsed.fault {
-            return Err(End::Refused(fault));
+            return Err(End::RegistryError(fault));
         }
         let Some(name) = &self.name else {
             return Ok(());
@@ -304,7 +304,7 @@ impl Writer {
         self.end(registry, "the request was complete");
         match (store, series) {
             (Ok(()), Some(series)) => Ok((series, count, malformed, last)),
-            (Err(End::Refused(reason)), _) => Err(reason),
+            (Err(End::RegistryError(reason)), _) => Err(reason),
             (_, _) => Err("the samples were not stored".to_owned()),
         }
     }

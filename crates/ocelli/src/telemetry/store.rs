@@ -151,7 +151,7 @@ fn read(connection: &Connection, registry: &mut Registry) -> Result<(), Fault> {
             end: unsigned(row.get(2)?),
             level: row.get(3)?,
             received: unsigned(row.get(4)?),
-            kept: 0,
+            held: 0,
             bytes: row.get::<_, Vec<u8>>(5)?.into(),
             saved: true,
         };
@@ -216,9 +216,9 @@ fn write(connection: &mut Connection, saving: &Saving) -> rusqlite::Result<()> {
         if saving.new_journal {
             transaction.execute("DELETE FROM journal", [])?;
         }
-        if !saving.news.is_empty() {
+        if !saving.journal.is_empty() {
             let mut add = transaction.prepare_cached("INSERT INTO journal (news) VALUES (?1)")?;
-            add.execute([&saving.news])?;
+            add.execute([&saving.journal])?;
         }
     }
     transaction.commit()
@@ -237,7 +237,7 @@ impl Store {
         if saving.is_empty() {
             return SaveResult::Nothing;
         }
-        let (bytes, deleted) = (saving.news.len(), saving.deleted.clone());
+        let (bytes, deleted) = (saving.journal.len(), saving.deleted.clone());
         let (answer, answered) = oneshot::channel();
         let sent = self.requests.send((saving, answer)).await;
         let done = match sent {

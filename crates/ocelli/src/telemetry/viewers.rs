@@ -20,7 +20,7 @@ use ocelli_net::front::Front;
 use ocelli_net::request::Peer;
 use ocelli_net::websocket::{self, CLOSE_TIMEOUT, Incoming, Socket, close};
 use ocelli_series::cursor::Piece;
-use ocelli_series::{Cursor, Wanted};
+use ocelli_series::{Cursor, Selection};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Poll;
@@ -70,10 +70,10 @@ impl FromRef<ViewerState> for Arc<Identity> {
 /// The query parameters; each may be repeated.
 type Parameters = Vec<(String, String)>;
 
-fn wanted(parameters: Parameters, tcp_only: bool) -> Wanted {
-    let mut wanted = Wanted {
+fn wanted(parameters: Parameters, tcp_only: bool) -> Selection {
+    let mut wanted = Selection {
         tcp_only,
-        ..Wanted::default()
+        ..Selection::default()
     };
     for (key, value) in parameters {
         match key.as_str() {
@@ -111,7 +111,7 @@ fn begin(
     state: ViewerState,
     peer: &Peer,
     visitor: Result<Visitor, Problem>,
-    wanted: Wanted,
+    wanted: Selection,
     request: Request<Body>,
 ) -> Response {
     let visitor = visitor.and_then(|visitor| match visitor.may_read_series() {

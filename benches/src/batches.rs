@@ -19,7 +19,7 @@ pub const SERIES: usize = 20;
 /// Interval at which each source writes a sample.
 pub const PACE: Duration = Duration::from_millis(10);
 /// Timeout of waiting for a message.
-const PATIENCE: Duration = Duration::from_secs(15);
+const TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The results.
 #[derive(Clone, Copy, Debug)]
@@ -89,7 +89,7 @@ impl Viewer {
         let opened = || -> Result<Self> {
             let mut stream = TcpStream::connect(address)?;
             stream.set_nodelay(true)?;
-            stream.set_read_timeout(Some(PATIENCE))?;
+            stream.set_read_timeout(Some(TIMEOUT))?;
             stream.write_all(wire::request(address, "/ws/series", "").as_bytes())?;
             if !read_head(&mut stream)?.starts_with("HTTP/1.1 101") {
                 return Err("the hub did not open a socket for series".into());

@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 pub const DEVICES: [usize; 3] = [615, 2500, 4000];
 pub const VIEWERS: usize = 50;
 const FPS: u32 = 8;
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 /// Token of the benchmark's own hub, which listens on loopback and runs only for the benchmark.
 const TOKEN: &str = "sk_of-the-benchmark-and-of-nobody-else";
 
@@ -61,7 +61,7 @@ pub fn measure(count: usize, programs: &Programs, times: Times) -> Result<Device
         VIEWERS,
         VIEWERS.min(count),
     )?;
-    load.until_started(PATIENCE)?;
+    load.until_started(TIMEOUT)?;
     load.read_for(times.warm_up)?;
     load.tally.counting = true;
     let (sent, taken) = (devices.sent(), taken(&hub)?);
@@ -98,7 +98,7 @@ pub fn one(programs: &Programs) -> Result<(Hub, impl Drop)> {
     let hub = server::hub(programs, |hub| hub.env("OCELLI_ADMIN_TOKEN", TOKEN))?;
     let keys = mint(hub.addr(), 1)?;
     let devices = Devices::start(hub.addr(), &keys)?;
-    let until = Instant::now() + PATIENCE;
+    let until = Instant::now() + TIMEOUT;
     while taken(&hub)? == 0 {
         if Instant::now() > until {
             return Err("the hub did not accept the device".into());
@@ -229,7 +229,7 @@ fn storm(hub: &Hub, keys: &[String], mut old: Devices) -> Result<Duration> {
         live.push(stream);
     }
     while taken(hub)? < before + keys.len() as u64 {
-        if begun.elapsed() > PATIENCE {
+        if begun.elapsed() > TIMEOUT {
             return Err(
                 "the hub did not get a picture from every device after the reconnect storm".into(),
             );
@@ -243,8 +243,8 @@ fn storm(hub: &Hub, keys: &[String], mut old: Devices) -> Result<Duration> {
 fn open(hub: SocketAddr, number: usize, key: &str) -> Result<TcpStream> {
     let mut stream = TcpStream::connect(hub)?;
     stream.set_nodelay(true)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(TIMEOUT))?;
+    stream.set_write_timeout(Some(TIMEOUT))?;
     let path = format!("/ingest/ws?app=live&room=cam{number}");
     let key = format!("Authorization: Bearer {key}\r\n");
     let request = wire::request(hub, &path, &key);

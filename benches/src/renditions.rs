@@ -9,7 +9,7 @@ use ocelli_testkit::{Result, RtspServer, RtspServerOptions, cpu_time};
 use std::fs;
 use std::time::{Duration, Instant};
 
-const PATIENCE: Duration = Duration::from_secs(15);
+const TIMEOUT: Duration = Duration::from_secs(15);
 
 /// A camera and its rendition.
 #[derive(Clone, Copy)]
@@ -102,7 +102,7 @@ pub fn measure(
     let started = server::hub(programs, |hub| hub.arg("--config").arg(&config));
     fs::remove_file(&config)?;
     let hub = started?;
-    let mut viewer = Socket::wall(hub.addr(), "\"cam1\"", PATIENCE)?;
+    let mut viewer = Socket::wall(hub.addr(), "\"cam1\"", TIMEOUT)?;
     // The first frame, and then a warm-up until everything runs steadily.
     frame(&mut viewer)?;
     let steady = Instant::now() + Duration::from_secs(3);

@@ -393,8 +393,8 @@ impl Stage<'_> {
     /// Returns the offset of the hub's clock from the local one, in seconds.
     fn clock_offset(&self) -> Result<f64> {
         let more = "Sec-WebSocket-Protocol: ocelli.v2\r\n";
-        let patience = Duration::from_secs(5);
-        let mut socket = Socket::open(self.address, "/ws/cameras", more, patience)?;
+        let time_limit = Duration::from_secs(5);
+        let mut socket = Socket::open(self.address, "/ws/cameras", more, time_limit)?;
         let hello = String::from_utf8(socket.message()?.1)?;
         let time = hello.split("\"time\":").nth(1).unwrap_or_default();
         let time: String = time.chars().take_while(char::is_ascii_digit).collect();

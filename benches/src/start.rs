@@ -12,7 +12,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 const TRIES: usize = 5;
 pub const IDLE: usize = 600;
 
@@ -91,7 +91,7 @@ fn idle(programs: &Programs) -> Result<(u64, Duration)> {
 /// Measures the time from the click until the camera's first picture arrives.
 fn click(hub: &Hub, camera: &str) -> Result<(Duration, Socket)> {
     let begun = Instant::now();
-    let mut socket = Socket::wall(hub.addr(), &format!("\"{camera}\""), PATIENCE)?;
+    let mut socket = Socket::wall(hub.addr(), &format!("\"{camera}\""), TIMEOUT)?;
     socket.frame()?;
     Ok((begun.elapsed(), socket))
 }
@@ -128,7 +128,7 @@ fn jsmpeg(programs: &Programs) -> Result<Duration> {
     for number in 1..=TRIES {
         let begun = Instant::now();
         let path = format!("/live/jsmpeg?app=live&room=cam{number}");
-        let mut socket = Socket::open(hub.addr(), &path, "", PATIENCE)?;
+        let mut socket = Socket::open(hub.addr(), &path, "", TIMEOUT)?;
         // The message with the size comes first, then the stream.
         while socket.message()?.1.starts_with(b"jsmp") {}
         times.push(begun.elapsed());

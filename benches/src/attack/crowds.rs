@@ -1,6 +1,6 @@
 //! Too many connections, slow connections, and connections that send invalid data, on every port.
 
-use super::attackers::{Attackers, HUB, PATIENCE, PORTS, THREADS};
+use super::attackers::{Attackers, HUB, TIMEOUT, PORTS, THREADS};
 use ocelli_testkit::socket::{Socket, garbage};
 use ocelli_testkit::wire;
 use std::io::{Read, Write};
@@ -118,7 +118,7 @@ fn odd_frames(thread: usize, attackers: &Attackers) {
     while attackers.goes_on() {
         number += THREADS;
         let path = ["/ws/cameras", "/live/ws?app=live&room=cam1", "/ws/series"][number / 4 % 3];
-        let Ok(mut socket) = Socket::open(address, path, "", PATIENCE) else {
+        let Ok(mut socket) = Socket::open(address, path, "", TIMEOUT) else {
             attackers.ended.fetch_add(1, Ordering::Relaxed);
             thread::sleep(Duration::from_millis(20));
             continue;

@@ -4,7 +4,7 @@
 //! The script runs it in a separate network namespace, in which all of 10.77.0.0/16 is this machine,
 //! so that attackers have many addresses, and with a small file system for the hub's directory.
 
-use super::attackers::{Attackers, HUB, PATIENCE, PORTS, THREADS};
+use super::attackers::{Attackers, HUB, TIMEOUT, PORTS, THREADS};
 use super::crowds::WAYS;
 use super::options::Attack;
 use crate::server::{self, Programs};
@@ -60,7 +60,7 @@ impl Siege<'_> {
         let ids = (1..=CAMERAS).map(|number| format!("cam{number}"));
         let ids: Vec<String> = ids.collect();
         let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
-        watcher.until_live(&ids, PATIENCE)?;
+        watcher.until_live(&ids, TIMEOUT)?;
         watcher.take();
         let before = (hub.descriptors(), hub.threads(), hub.resident_bytes());
         let mut bad = Vec::new();
@@ -137,7 +137,7 @@ impl Siege<'_> {
             descriptors = descriptors.max(hub.descriptors());
             memory = memory.max(hub.resident_bytes());
         }
-        let new_client = Socket::open(hub.addr(), "/ws/cameras", "", PATIENCE).is_ok();
+        let new_client = Socket::open(hub.addr(), "/ws/cameras", "", TIMEOUT).is_ok();
         attackers.end();
         for thread in threads {
             let _ = thread.join();
@@ -220,7 +220,7 @@ fn configuration(cameras: &Cameras) -> Result<String> {
 /// Creates a key, which the store must write. Returns the response status.
 fn mint(hub: &Hub, number: u64) -> Result<u16> {
     let mut stream = TcpStream::connect(hub.addr())?;
-    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(TIMEOUT))?;
     let body = format!("{{\"room\":\"full{number}\"}}");
     let request = format!(
         "POST /api/v1/apps/live/ws-ingest HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {TOKEN}\r\n\

@@ -255,14 +255,14 @@ mod tests {
 
     /// A direct write with scripted results: each offer takes the set time and is recorded.
     #[derive(Default)]
-    struct Told {
+    struct ScriptedWrite {
         clock: Arc<ManualClock>,
         takes: AtomicU64,
         does: Mutex<VecDeque<Offered>>,
         seen: Mutex<Vec<u8>>,
     }
 
-    impl DirectWrite for Arc<Told> {
+    impl DirectWrite for Arc<ScriptedWrite> {
         fn offer(&mut self, frame: &Frame) -> Offered {
             self.seen.lock().expect("one").push(frame.payload()[0]);
             self.clock.advance(self.takes.load(SeqCst));
@@ -277,20 +277,20 @@ mod tests {
         ready: Arc<Ready>,
         subscription: Subscription,
         woken: Arc<Woken>,
-        told: Arc<Told>,
+        direct_write: Arc<ScriptedWrite>,
     }
 
     impl Viewer {
         fn new() -> Self {
-            let told = Arc::<Told>::default();
-            let slot = Arc::new(Slot::new("cam", told.clock.clone()));
+            let direct_write = Arc::<ScriptedWrite>::default();
+            let slot = Arc::new(Slot::new("cam", direct_write.clock.clone()));
             let ready = Arc::<Ready>::default();
             Self {
                 subscription: Subscription::new(slot.clone(), None, ready.clone(), 0),
                 slot,
                 ready,
                 woken: Arc::default(),
-                told,
+                direct_write,
             }
         }
 
@@ -312,16 +312,16 @@ mod tests {
                 taken.extend(frames.map(|frame| frame.payload()[0]));
             }
             self.ready
-                .start_direct_write(|| Box::new(self.told.clone()));
+                .start_direct_write(|| Box::new(self.direct_write.clone()));
             taken
         }
 
         fn seen(&self) -> Vec<u8> {
-            std::mem::take(&mut self.told.seen.lock().expect("one"))
+            std::mem::take(&mut self.direct_write.seen.lock().expect("one"))
         }
 
         fn does(&self, does: Offered) {
-            self.told.does.lock().expect("one").push_back(does);
+            self.direct_write.does.lock().expect("one").push_back(does);
         }
 
         fn woken(&self) -> usize {
@@ -404,17 +404,17 @@ mod tests {
         let mut viewer = Viewer::new();
         viewer.publish(0);
         viewer.wait();
-        viewer.told.takes.store(5000, SeqCst);
+        viewer.direct_write.takes.store(5000, SeqCst);
         for byte in 1..5 {
             viewer.publish(byte);
         }
         assert_eq!((viewer.seen(), viewer.woken()), (vec![1], 1));
         assert_eq!(viewer.wait(), [4]);
         assert_eq!(viewer.subscription.dropped(), 2);
-        viewer.told.clock.advance(4999);
+        viewer.direct_write.clock.advance(4999);
         viewer.publish(5);
         assert_eq!(viewer.wait(), [5]);
-        viewer.told.clock.advance(1);
+        viewer.direct_write.clock.advance(1);
         viewer.publish(6);
         assert_eq!(viewer.seen(), [6]);
     }

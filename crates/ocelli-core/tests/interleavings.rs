@@ -23,12 +23,12 @@ impl Wake for Task {
 }
 
 /// A socket that accepts a frame, a part of it, or nothing, as scripted.
-struct Told {
+struct ScriptedWrite {
     does: Arc<Mutex<VecDeque<Offered>>>,
     shown: Arc<Mutex<u8>>,
 }
 
-impl DirectWrite for Told {
+impl DirectWrite for ScriptedWrite {
     fn offer(&mut self, frame: &Frame) -> Offered {
         let does = self.does.lock().unwrap().pop_front();
         let does = does.unwrap_or(Offered::Declined);
@@ -88,7 +88,7 @@ fn run(schedule: &mut Schedule, does: [Offered; 2]) {
             },
             Step::Lend => {
                 let (does, shown) = (does.clone(), shown.clone());
-                ready.start_direct_write(|| Box::new(Told { does, shown }));
+                ready.start_direct_write(|| Box::new(ScriptedWrite { does, shown }));
                 None
             }
         };

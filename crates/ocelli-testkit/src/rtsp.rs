@@ -12,7 +12,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/rtsp_server.py");
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The authentication a viewer must use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -152,7 +152,7 @@ impl RtspServer {
         let running = self.running.as_mut().expect("the RTSP server runs");
         let seen = running.answers.count();
         writeln!(running.commands, "{question}").expect("the RTSP server takes a command");
-        let answer = running.answers.wait(seen, PATIENCE, |_| true);
+        let answer = running.answers.wait(seen, TIMEOUT, |_| true);
         let count = answer
             .as_deref()
             .and_then(|line| line.split_once(' ')?.1.parse().ok());
@@ -195,7 +195,7 @@ impl RtspServer {
             .expect("/usr/bin/python3 can be started");
         let commands = process.stdin.take().expect("standard input is a pipe");
         let answers = Lines::read(process.stdout.take().expect("standard output is a pipe"));
-        let first = answers.wait(0, PATIENCE, |_| true);
+        let first = answers.wait(0, TIMEOUT, |_| true);
         self.running = Some(Running {
             process,
             commands,

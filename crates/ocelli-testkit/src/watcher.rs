@@ -12,7 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// A wall that receives nothing for this long counts as disconnected.
-const PATIENCE: Duration = Duration::from_secs(3);
+const TIMEOUT: Duration = Duration::from_secs(3);
 /// The wait before it connects again.
 const AGAIN: Duration = Duration::from_millis(200);
 
@@ -72,7 +72,7 @@ impl Watcher {
     pub fn jsmpeg(address: SocketAddr, room: &str) -> Self {
         let path = format!("/live/jsmpeg?app=live&room={room}");
         Self::run(move |shared| {
-            let mut socket = Socket::open(address, &path, "", PATIENCE)?;
+            let mut socket = Socket::open(address, &path, "", TIMEOUT)?;
             // The hub sends the size even if its camera is down.
             socket.message()?;
             while shared.goes_on() {
@@ -132,7 +132,7 @@ impl Watcher {
 }
 
 fn watch(link: Link, cameras: &str, shared: &Shared<State>) -> Result<()> {
-    let mut socket = Socket::wall_over(link, cameras, PATIENCE)?;
+    let mut socket = Socket::wall_over(link, cameras, TIMEOUT)?;
     while shared.goes_on() {
         let frame = socket.frame()?;
         let mut state = shared.lock();

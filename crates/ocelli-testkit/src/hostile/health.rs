@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 /// The pause between a response and the next request.
 const EACH: Duration = Duration::from_millis(15);
 /// After this time a request counts as failed.
-const PATIENCE: Duration = Duration::from_secs(15);
+const TIMEOUT: Duration = Duration::from_secs(15);
 
 #[derive(Default)]
 struct State {
@@ -49,7 +49,7 @@ impl Health {
         took.sort_unstable();
         let at = |percent: usize| {
             let at = (took.len() * percent).div_ceil(100).saturating_sub(1);
-            took.get(at).copied().unwrap_or(PATIENCE)
+            took.get(at).copied().unwrap_or(TIMEOUT)
         };
         Answers {
             half: at(50),
@@ -68,7 +68,7 @@ impl State {
 fn ask(open: &impl Fn() -> io::Result<Link>, shared: &Shared<State>) -> Result<()> {
     shared.lock().asked = Some(Instant::now());
     let mut link = open()?;
-    link.set_patience(PATIENCE);
+    link.set_timeout(TIMEOUT);
     let address = link.stream().peer_addr()?;
     let request = format!("GET /health HTTP/1.1\r\nHost: {address}\r\n\r\n");
     while shared.goes_on() {

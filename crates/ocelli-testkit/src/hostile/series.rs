@@ -83,7 +83,7 @@ fn fill(target: &Target) -> Result<()> {
         link.write_all(text.as_bytes())?;
         link.stream().shutdown(Shutdown::Write)?;
         // The hub closes the connection after it has read everything.
-        link.set_patience(Duration::from_secs(20));
+        link.set_timeout(Duration::from_secs(20));
         let mut answer = Vec::new();
         link.read_to_end(&mut answer)?;
     }
@@ -96,8 +96,8 @@ fn unread(target: &Target, progress: &Progress) -> Result<()> {
     for _ in 0..VIEWERS {
         let link = target.connect(from)?;
         set_socket_recv_buffer_size(link.stream(), 4096)?;
-        let patience = Duration::from_secs(10);
-        match crate::socket::Socket::over(link, "/ws/series", "", patience) {
+        let time_limit = Duration::from_secs(10);
+        match crate::socket::Socket::over(link, "/ws/series", "", time_limit) {
             Ok(socket) => {
                 progress.connected();
                 held.push(socket);
@@ -131,11 +131,11 @@ fn again_and_again(target: &Target, piece: fn() -> Vec<u8>, progress: &Progress)
             Err(error) => progress.ended(error),
             Ok(mut link) => {
                 progress.connected();
-                let mut said = Vec::new();
-                let taken = |bytes: &[u8]| said.extend_from_slice(bytes);
+                let mut received = Vec::new();
+                let taken = |bytes: &[u8]| received.extend_from_slice(bytes);
                 if let Some(how) = flood(&mut link, progress, &mut pace, piece, taken) {
-                    let said = String::from_utf8_lossy(&said);
-                    progress.ended(said.lines().last().unwrap_or(&how));
+                    let received = String::from_utf8_lossy(&received);
+                    progress.ended(received.lines().last().unwrap_or(&how));
                 }
             }
         }

@@ -29,7 +29,7 @@ const LEAD: Duration = Duration::from_millis(300);
 /// How long the cameras may catch up before the undisturbed hub is measured.
 const QUIET: Duration = Duration::from_millis(500);
 const SAMPLE: Duration = Duration::from_millis(50);
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 /// The smallest share of the undisturbed frame rate that the viewer must get.
 const SHARE: f64 = 0.9;
 /// The most memory that the hub may hold afterwards, as a multiple of what it held before.
@@ -320,9 +320,9 @@ impl Stage {
 
     /// Replaces a hub that does not recover.
     fn restart(&mut self) -> Result<()> {
-        if self.running.hub.terminate(PATIENCE / 2).is_none() {
+        if self.running.hub.terminate(TIMEOUT / 2).is_none() {
             self.running.hub.signal(Signal::KILL);
-            self.running.hub.wait(PATIENCE);
+            self.running.hub.wait(TIMEOUT);
         }
         self.running = Running::start(&self.binary, &self.directory, self.transport)?;
         self.undisturbed = None;
@@ -374,12 +374,12 @@ impl Running {
             .directory(std::env::temp_dir())
             .env("OCELLI_ADMIN_TOKEN", TOKEN)
             .try_start();
-        let hub = started.map_err(|(status, said)| {
-            format!("the hub did not start ({status:?}):\n{}", said.join("\n"))
+        let hub = started.map_err(|(status, line)| {
+            format!("the hub did not start ({status:?}):\n{}", line.join("\n"))
         })?;
-        let said = hub.wait_stderr("samples over TCP on ", PATIENCE);
-        let said = said.ok_or("the hub does not log its port for samples")?;
-        let samples: SocketAddr = said.rsplit(' ').next().unwrap_or_default().parse()?;
+        let line = hub.wait_stderr("samples over TCP on ", TIMEOUT);
+        let line = line.ok_or("the hub does not log its port for samples")?;
+        let samples: SocketAddr = line.rsplit(' ').next().unwrap_or_default().parse()?;
         let mut target = Target::new(hub.addr(), samples, feed.address());
         target.cameras = FEED.cameras;
         target.admin = TOKEN;
@@ -418,7 +418,7 @@ impl Running {
     fn until_live(&self) -> Result<Duration> {
         let ids = ids();
         let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
-        self.watcher.until_live(&ids, PATIENCE)
+        self.watcher.until_live(&ids, TIMEOUT)
     }
 
     /// Measures for the duration `window`; `sample` is called at intervals.

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 /// Timeout of an HTTP API call, under attack.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The hub under attack.
 pub struct Target {
@@ -83,7 +83,7 @@ impl Target {
     /// # Errors
     /// Returns an error if the connection or the upgrade fails.
     pub fn socket(&self, from: Ipv4Addr, path: &str, more: &str) -> Result<Socket> {
-        Socket::over(self.connect(from)?, path, more, PATIENCE)
+        Socket::over(self.connect(from)?, path, more, TIMEOUT)
     }
 
     /// Calls the HTTP API; returns the status and the body.
@@ -98,7 +98,7 @@ impl Target {
         body: &str,
     ) -> Result<(u16, String)> {
         let mut link = self.connect(from)?;
-        link.set_patience(PATIENCE);
+        link.set_timeout(TIMEOUT);
         let mut request = format!(
             "{line} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Length: {}\r\n",
             self.address,
@@ -198,7 +198,7 @@ impl Added<'_> {
         let mut wall = Socket::wall_over(
             self.target.connect(self.target.new_address())?,
             &format!("\"{}\"", self.room),
-            PATIENCE,
+            TIMEOUT,
         )?;
         while progress.goes_on() {
             let link = wall.link();

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed test setup must panic")]
 
-use crate::support::PATIENCE;
+use crate::support::TIMEOUT;
 use crate::support::http::{Answer, ask, request};
 use crate::support::hub::configured;
 use crate::support::tempdir::Dir;
@@ -100,7 +100,7 @@ async fn a_request_for_a_foreign_host_is_refused_everywhere() {
     let two = "GET /health HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n";
     let two = ask(hub.addr(), two).await;
     assert!([400, 403].contains(&two.status()), "{two:?}");
-    let line = hub.wait_stderr("evil.example", PATIENCE).unwrap();
+    let line = hub.wait_stderr("evil.example", TIMEOUT).unwrap();
     assert!(line.contains("127.0.0.1:"), "the peer is logged: {line}");
 }
 
@@ -141,7 +141,7 @@ async fn sockets_open_for_own_pages_allowed_pages_and_clients_without_an_origin(
         let answer = from_page(&hub, path, &two).await;
         answer.is_plain(403, "more than one");
     }
-    let line = hub.wait_stderr("\"http://evil.example\"", PATIENCE);
+    let line = hub.wait_stderr("\"http://evil.example\"", TIMEOUT);
     let line = line.expect("a refused page is logged");
     assert!(
         line.contains("127.0.0.1:") || line.contains("peer"),

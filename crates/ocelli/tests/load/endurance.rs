@@ -7,7 +7,7 @@ use super::ALONE;
 use crate::support::http::get;
 use crate::support::hub::OCELLI;
 use crate::support::wall::Wall;
-use crate::support::{PATIENCE, eventually};
+use crate::support::{TIMEOUT, eventually};
 use ocelli_testkit::jpeg;
 use ocelli_testkit::websocket::RawSocket;
 use ocelli_testkit::{Hub, RtspServer, RtspServerOptions};
@@ -83,7 +83,7 @@ async fn two_hundred_viewers_come_and_go_while_cameras_and_ffmpeg_die() {
     let address = hub.addr();
     // Viewers of series get a hello once the series file is open.
     let mut series = RawSocket::open(address, "/ws/series", None).await;
-    series.text(PATIENCE).await.expect("the history");
+    series.text(TIMEOUT).await.expect("the history");
     let descriptors = hub.descriptors();
 
     let done = Arc::new(AtomicBool::new(false));

@@ -7,7 +7,7 @@ use super::ALONE;
 use crate::support::http::{get, narrow};
 use crate::support::hub::OCELLI;
 use crate::support::wall::Wall;
-use crate::support::{PATIENCE, eventually};
+use crate::support::{TIMEOUT, eventually};
 use ocelli_testkit::jpeg::Picture;
 use ocelli_testkit::{HttpCamera, HttpCameraOptions, Hub};
 use std::collections::BTreeMap;
@@ -31,7 +31,7 @@ async fn mjpeg(hub: &Hub, room: &str) -> TcpStream {
     let request = format!("GET /live/live/{room}/mjpeg HTTP/1.0\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut some = [0; 1000];
-    let read = timeout(PATIENCE, stream.read_exact(&mut some)).await;
+    let read = timeout(TIMEOUT, stream.read_exact(&mut some)).await;
     read.expect("an answer").unwrap();
     stream
 }

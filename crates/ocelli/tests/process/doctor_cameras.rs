@@ -32,7 +32,7 @@ fn an_rtsp_camera_is_described() {
     says("sessions", "at least 5 viewers");
     assert_eq!(server.opened_of("h264"), 5);
     assert!(
-        server.wait_sessions(0, crate::support::PATIENCE),
+        server.wait_sessions(0, crate::support::TIMEOUT),
         "they are closed again"
     );
 }

@@ -161,8 +161,8 @@ async fn a_wrong_password_is_sent_once() {
 
 #[tokio::test]
 async fn a_redirect_is_followed_without_the_password() {
-    let told = Arc::new(AtomicBool::new(false));
-    let seen = told.clone();
+    let leaked = Arc::new(AtomicBool::new(false));
+    let seen = leaked.clone();
     let elsewhere = Camera::start(move |peer| {
         loop {
             let request = peer.request()?;
@@ -186,7 +186,7 @@ async fn a_redirect_is_followed_without_the_password() {
         });
         assert_eq!(plays(&camera).watch().size().await, (320, 240), "{step}");
     }
-    assert!(!told.load(Ordering::SeqCst), "the password went elsewhere");
+    assert!(!leaked.load(Ordering::SeqCst), "the password went elsewhere");
 
     let around = Camera::start(|peer| {
         peer.request()?;

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed test setup must panic")]
 
-use crate::support::PATIENCE;
+use crate::support::TIMEOUT;
 use crate::support::http::get;
 use crate::support::site::Site;
 use crate::support::wall::{WALL, Wall};
@@ -33,7 +33,7 @@ async fn hello_comes_first_with_the_version_the_time_and_the_cameras() {
     site.add("shed", "hidden", false);
     let before = jpeg::now_micros();
     let mut wall = Wall::v2(site.address).await;
-    let Some(Ok(Message::Text(text))) = wall.next(PATIENCE).await else {
+    let Some(Ok(Message::Text(text))) = wall.next(TIMEOUT).await else {
         panic!("an event");
     };
     let hello: Value = serde_json::from_str(&text).unwrap();
@@ -71,8 +71,8 @@ async fn state_changes_of_a_camera_are_sent() {
     let at = stalled["lastFailure"]["at"].as_u64().expect("µs");
     assert!((before..=jpeg::now_micros()).contains(&at), "{at}");
     let listed = get(site.address, "/api/v1/cameras").await.json();
-    let told = &listed["data"][0]["lastFailure"];
-    assert_eq!(*told, json!({ "reason": "out of film", "at": at / 1000 }));
+    let response = &listed["data"][0]["lastFailure"];
+    assert_eq!(*response, json!({ "reason": "out of film", "at": at / 1000 }));
     cam.show_picture(&Picture::QVGA.encode_now(9), Timestamp::UNKNOWN)
         .await;
     let live = state(&mut wall, "cam", "live").await;
@@ -175,7 +175,7 @@ async fn events_reach_a_viewer_with_a_permanent_backlog_of_frames() {
             "gone {gone} came {came}"
         );
         tokio::time::sleep(Duration::from_millis(20)).await;
-        match wall.next(PATIENCE).await.expect("a message").unwrap() {
+        match wall.next(TIMEOUT).await.expect("a message").unwrap() {
             Message::Text(text) => {
                 let event: Value = serde_json::from_str(&text).unwrap();
                 gone |= event["type"] == "gone" && event["id"] == "cam0";
@@ -239,7 +239,7 @@ async fn invalid_commands_get_an_error_and_the_socket_stays_open() {
     wall.subscribe(&many).await;
     wall.say(json!({ "cmd": "ping", "t": 5 })).await;
     let mut errors = 0;
-    while let Message::Text(text) = wall.next(PATIENCE).await.unwrap().unwrap() {
+    while let Message::Text(text) = wall.next(TIMEOUT).await.unwrap().unwrap() {
         errors += usize::from(text.contains("unknown_camera"));
         if text.contains("pong") {
             break;
@@ -270,7 +270,7 @@ async fn answers_do_not_accumulate_in_the_hub() {
     let camera = site.hub.find_by_id("cam").unwrap();
     let mut answers = 0;
     while camera.status().viewers == 0 {
-        let text = flood.text(PATIENCE).await.expect("an answer");
+        let text = flood.text(TIMEOUT).await.expect("an answer");
         answers += usize::from(text.contains("unknown_camera"));
     }
     let kept = commands * faults - answers;

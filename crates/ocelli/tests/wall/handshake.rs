@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed test setup must panic")]
 
-use crate::support::PATIENCE;
+use crate::support::TIMEOUT;
 use crate::support::http::{Answer, ask, get};
 use crate::support::hub::OCELLI;
 use ocelli_testkit::Hub;
@@ -195,7 +195,7 @@ async fn each_fault_gets_a_status_and_a_sentence_that_names_it() {
         .with("Sec-WebSocket-Key1", "4 @1  46546xW%0l 1 5")
         .with("Sec-WebSocket-Key2", "12998 5 Y3 1  .P00");
     draft.ask(&hub).await.is_plain(400, "RFC 6455");
-    let refused = hub.wait_stderr("refused an upgrade", PATIENCE).unwrap();
+    let refused = hub.wait_stderr("refused an upgrade", TIMEOUT).unwrap();
     assert!(refused.contains("127.0.0.1:"), "{refused}");
     assert!(refused.contains("Sec-WebSocket-Key"), "{refused}");
     let logged = |hub: &Hub| {
@@ -220,9 +220,9 @@ async fn a_frame_in_the_same_packet_as_the_handshake_is_not_lost() {
         let mut socket = RawSocket::connect(hub.addr()).await;
         socket.say(&bytes).await;
         assert_eq!(socket.head().await.expect("an answer").status, 101);
-        let message = socket.binary(PATIENCE).await.expect("a picture");
+        let message = socket.binary(TIMEOUT).await.expect("a picture");
         assert_eq!(plain_message(&message).expect("a message").0, "cam1");
-        let next = socket.binary(PATIENCE).await;
+        let next = socket.binary(TIMEOUT).await;
         assert!(next.is_some(), "the socket stays open");
     }
 }
@@ -238,14 +238,14 @@ async fn a_handshake_in_many_packets_is_accepted() {
     let mut frame = Frame::text(r#"{"cmd":"subscribe","cameras":["*"]}"#);
     frame.fin = true;
     socket.send(&frame).await;
-    assert!(socket.binary(PATIENCE).await.is_some());
+    assert!(socket.binary(TIMEOUT).await.is_some());
 }
 
 /// Returns the time until the hub ends a connection on which this was sent.
-async fn cut_off(hub: &Hub, said: &[u8]) -> Duration {
+async fn cut_off(hub: &Hub, text: &[u8]) -> Duration {
     let mut stream = TcpStream::connect(hub.addr()).await.unwrap();
     let begun = Instant::now();
-    stream.write_all(said).await.unwrap();
+    stream.write_all(text).await.unwrap();
     let mut answer = Vec::new();
     let read = timeout(Duration::from_secs(20), stream.read_to_end(&mut answer)).await;
     let _ = read.expect("it is cut off");

@@ -6,7 +6,7 @@
 use crate::support::http::{Answer, UPGRADE, ask, get, request};
 use crate::support::hub::OCELLI;
 use crate::support::tempdir::Dir;
-use crate::support::{PATIENCE, eventually};
+use crate::support::{TIMEOUT, eventually};
 use futures_util::StreamExt;
 use ocelli_testkit::websocket::RawSocket;
 use ocelli_testkit::{Child, FAKE_PI, Hub, RtspServer, RtspServerOptions, clock_of};
@@ -84,7 +84,7 @@ impl Player {
 
     async fn message(&mut self) -> Vec<u8> {
         loop {
-            let message = timeout(PATIENCE, self.0.next()).await.expect("a message");
+            let message = timeout(TIMEOUT, self.0.next()).await.expect("a message");
             match message.expect("an open socket").unwrap() {
                 Message::Binary(bytes) => {
                     assert!(bytes.len() <= LONGEST, "{}", bytes.len());
@@ -126,8 +126,8 @@ fn decode(format: &str, stream: Vec<u8>) -> Vec<u8> {
     let writing = std::thread::spawn(move || stdin.write_all(&stream));
     let output = child.wait_with_output().unwrap();
     writing.join().unwrap().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(said.is_empty() && output.status.success(), "{said}");
+    let stderr_text = String::from_utf8_lossy(&output.stderr);
+    assert!(stderr_text.is_empty() && output.status.success(), "{stderr_text}");
     output.stdout
 }
 
@@ -299,7 +299,7 @@ async fn viewers_get_the_reason_when_a_camera_fails() {
     let hub = serve_pi(&dir, &["frames=3", "end=exit"], "");
     let mut player = Player::open(hub.addr(), "/live/jsmpeg?app=live&room=pi").await;
     let closed = loop {
-        match timeout(PATIENCE, player.0.next()).await.unwrap() {
+        match timeout(TIMEOUT, player.0.next()).await.unwrap() {
             Some(Ok(Message::Close(closed))) => break closed.unwrap(),
             Some(Ok(_)) => {}
             other => panic!("{other:?}"),
@@ -328,14 +328,14 @@ async fn unauthorized_viewers_get_the_reason() {
         (ws, "/?token=wrong"),
     ] {
         let mut socket = RawSocket::open(address, path, None).await;
-        assert_eq!(socket.close_code(PATIENCE).await, Some(4401), "{path}");
+        assert_eq!(socket.close_code(TIMEOUT).await, Some(4401), "{path}");
     }
 }
 
 /// Returns the camera's own two ports from the hub's log.
 fn own_ports(hub: &Hub) -> (SocketAddr, SocketAddr) {
     let line = hub
-        .wait_stderr("the camera's JSMpeg ports", PATIENCE)
+        .wait_stderr("the camera's JSMpeg ports", TIMEOUT)
         .unwrap();
     let address = |name: &str| {
         let (_, rest) = line.split_once(name).unwrap();
@@ -393,14 +393,14 @@ async fn the_jsmpeg_page_is_served() {
             get(http, path).await,
             request(http, "HEAD", path, &[]).await,
         );
-        let told = |answer: &Answer| {
+        let response = |answer: &Answer| {
             let names = ["content-type", "content-length", "location"];
             (
                 answer.status(),
                 names.map(|name| answer.header(name).to_owned()),
             )
         };
-        assert_eq!(told(&with), told(&without), "{path}");
+        assert_eq!(response(&with), response(&without), "{path}");
         for method in ["POST", "PUT", "DELETE", "OPTIONS", "BREW"] {
             let answer = request(http, method, path, &["Content-Length: 0"]).await;
             assert_eq!(answer.status(), 501, "{method} {path}");
@@ -487,13 +487,13 @@ async fn two_seconds_after_a_stop_request_nothing_is_left() {
     stalled.message().await;
     let children = hub.children();
     assert!(children.len() >= 2, "{children:?}");
-    let said = hub.stderr().len();
+    let log = hub.stderr().len();
     let (status, took) = hub.terminate(Duration::from_secs(5)).expect("it ends");
     assert_eq!(status.code(), Some(0));
     assert!(took < Duration::from_secs(2), "{took:?}");
     for child in children {
         assert!(!child.is_alive(), "left behind: {child:?}");
     }
-    assert_eq!(hub.stderr()[said..], [""; 0], "nothing has happened");
+    assert_eq!(hub.stderr()[log..], [""; 0], "nothing has happened");
     drop((players, kept, half, silent, stalled));
 }

@@ -7,7 +7,7 @@ use crate::support::http::{ask, get, narrow, request};
 use crate::support::hub::{OCELLI, keeping};
 use crate::support::site::Site;
 use crate::support::tempdir::Dir;
-use crate::support::{PATIENCE, eventually};
+use crate::support::{TIMEOUT, eventually};
 use ocelli_core::Timestamp;
 use ocelli_testkit::jpeg::{self, Picture};
 use ocelli_testkit::websocket::RawSocket;
@@ -34,7 +34,7 @@ impl Mjpeg {
         all.unwrap();
         let mut head = String::new();
         while !head.ends_with("\r\n\r\n") {
-            let line = timeout(PATIENCE, stream.read_line(&mut head)).await;
+            let line = timeout(TIMEOUT, stream.read_line(&mut head)).await;
             assert_ne!(line.expect("a head in time").unwrap(), 0, "{head}");
         }
         Self {
@@ -45,7 +45,7 @@ impl Mjpeg {
 
     async fn line(&mut self) -> String {
         let mut line = String::new();
-        let read = timeout(PATIENCE, self.stream.read_line(&mut line)).await;
+        let read = timeout(TIMEOUT, self.stream.read_line(&mut line)).await;
         assert_ne!(read.expect("a line in time").unwrap(), 0);
         line
     }
@@ -65,7 +65,7 @@ impl Mjpeg {
             }
         }
         let mut jpeg = vec![0; length.expect("a Content-Length")];
-        let read = timeout(PATIENCE, self.stream.read_exact(&mut jpeg)).await;
+        let read = timeout(TIMEOUT, self.stream.read_exact(&mut jpeg)).await;
         read.expect("a picture in time").unwrap();
         assert!(jpeg::is_whole(&jpeg), "Content-Length is exact");
         assert_eq!(self.line().await, "\r\n");
@@ -192,10 +192,10 @@ async fn ffmpeg_plays_it() {
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output();
-    let output = timeout(PATIENCE, output).await.expect("an end").unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{said}");
-    assert_eq!(output.stdout.len(), 15 * 320 * 240, "{said}");
+    let output = timeout(TIMEOUT, output).await.expect("an end").unwrap();
+    let stderr_text = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{stderr_text}");
+    assert_eq!(output.stdout.len(), 15 * 320 * 240, "{stderr_text}");
 }
 
 #[tokio::test]
@@ -206,7 +206,7 @@ async fn curl_gets_every_frame_at_ten_a_second() {
         .arg(hub.url("/live/live/cam1/mjpeg"))
         .kill_on_drop(true)
         .output();
-    let output = timeout(PATIENCE, output).await.expect("an end").unwrap();
+    let output = timeout(TIMEOUT, output).await.expect("an end").unwrap();
     let body = output.stdout;
     let count = |wanted: &[u8]| {
         body.windows(wanted.len())
@@ -390,7 +390,7 @@ async fn vlc_and_ffmpeg_play_a_device() {
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output();
-    let ffmpeg = timeout(PATIENCE, ffmpeg).await.expect("an end").unwrap();
+    let ffmpeg = timeout(TIMEOUT, ffmpeg).await.expect("an end").unwrap();
     assert!(
         ffmpeg.status.success() && ffmpeg.stderr.is_empty(),
         "{ffmpeg:?}"

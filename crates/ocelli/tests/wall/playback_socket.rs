@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed test setup must panic")]
 
-use crate::support::PATIENCE;
+use crate::support::TIMEOUT;
 use crate::support::http::{get, request};
 use crate::support::hub::{OCELLI, configured};
 use crate::support::site::Site;
@@ -26,7 +26,7 @@ async fn watch(site: &Site, room: &str) -> Wall {
 /// Returns the number of the next picture; other messages are skipped.
 async fn picture(viewer: &mut Wall) -> u64 {
     loop {
-        if let Message::Binary(bytes) = viewer.next(PATIENCE).await.expect("in time").unwrap() {
+        if let Message::Binary(bytes) = viewer.next(TIMEOUT).await.expect("in time").unwrap() {
             assert!(jpeg::is_whole(&bytes), "a bare JPEG");
             return jpeg::stamp(&bytes).expect("a stamp").sequence;
         }
@@ -59,7 +59,7 @@ async fn info_is_sent_regularly_with_or_without_frames() {
     let mut infos = 0;
     while infos < 2 {
         assert!(begun.elapsed() < Duration::from_secs(15));
-        if let Message::Text(text) = viewer.next(PATIENCE).await.expect("in time").unwrap() {
+        if let Message::Text(text) = viewer.next(TIMEOUT).await.expect("in time").unwrap() {
             let info: Value = serde_json::from_str(&text).unwrap();
             assert_eq!(info["type"], "info");
             let age = jpeg::now_micros() / 1000 - info["ts"].as_u64().expect("ms");
@@ -130,7 +130,7 @@ async fn a_private_socket_closes_with_4401() {
     }
     let path = "/live/ws?app=barn&room=cow";
     let mut viewer = Wall::open(hub.addr(), path, None).await;
-    let message = viewer.next(PATIENCE).await.unwrap().unwrap();
+    let message = viewer.next(TIMEOUT).await.unwrap().unwrap();
     assert!(matches!(message, Message::Text(_) | Message::Binary(_)));
 }
 

@@ -307,29 +307,29 @@ async fn names_of_private_apps_are_hidden_from_unauthorized_clients() {
         "/",
         "/sign-in",
     ] {
-        let told = [
+        let response = [
             get(hub.addr(), path).await,
             get(hub.addr(), &format!("{path}?token={played}")).await,
             vic.get(path).await,
         ];
-        for told in told {
+        for response in response {
             assert!(
-                !told.body.contains("yard") && !told.body.contains("field-"),
-                "{path}: {told:?}"
+                !response.body.contains("yard") && !response.body.contains("field-"),
+                "{path}: {response:?}"
             );
         }
     }
-    let told = vic.get("/api/v1/session").await.json();
-    let apps = told["data"]["permissions"]["apps"]
+    let response = vic.get("/api/v1/session").await.json();
+    let apps = response["data"]["permissions"]["apps"]
         .as_object()
         .expect("apps")
         .clone();
     assert_eq!(apps.keys().collect::<Vec<_>>(), ["live"]);
     let bob = json!([{ "app": "yard", "role": "viewer" }]);
     let (bob, _) = Browser::user(&hub, "bob", bob).await;
-    let told = bob.get("/api/v1/session").await.json();
+    let response = bob.get("/api/v1/session").await.json();
     assert!(
-        told["data"]["permissions"]["apps"]["yard"].is_array(),
-        "{told}"
+        response["data"]["permissions"]["apps"]["yard"].is_array(),
+        "{response}"
     );
 }

@@ -65,10 +65,10 @@ async fn the_printed_link_creates_the_first_user_once() {
         .is_problem(401, "was used");
     // The code, the password and the cookie do not appear in the log. Once there is a user, the
     // next start prints no link.
-    let said = hub.stderr().join("\n");
+    let log = hub.stderr().join("\n");
     let (_, secret) = ann.cookie.split_once('.').expect("a cookie");
-    assert!(!said.contains(PASSWORD) && !said.contains(secret), "{said}");
-    assert_eq!(said.matches(&code).count(), 1);
+    assert!(!log.contains(PASSWORD) && !log.contains(secret), "{log}");
+    assert_eq!(log.matches(&code).count(), 1);
     drop(hub);
     let hub = fresh_hub(&dir, &dir.0);
     let again = Browser::sign_in(hub.addr(), "ANN", PASSWORD).await;
@@ -127,10 +127,10 @@ async fn a_private_hub_shows_its_cameras_to_signed_in_users() {
     let body = json!({ "code": printed_code(&hub), "name": "ann", "password": PASSWORD });
     let ann = Browser::of(hub.addr(), &set_up(&hub, body).await);
     assert_eq!(ann.get(picture).await.status(), 200);
-    let said = hub.stderr().join("\n");
+    let log = hub.stderr().join("\n");
     assert!(
-        !said.contains("anyone") && !said.contains("Anyone"),
-        "{said}"
+        !log.contains("anyone") && !log.contains("Anyone"),
+        "{log}"
     );
 }
 
@@ -221,8 +221,8 @@ async fn sessions_are_listed_revoked_and_ended_by_a_new_password() {
         "{out:?}"
     );
     assert_eq!(rotated.name().await, Value::Null);
-    let said = hub.stderr().join("\n");
-    assert!(!said.contains(secret) && !said.contains("horse") && !said.contains(ADMIN));
+    let log = hub.stderr().join("\n");
+    assert!(!log.contains(secret) && !log.contains("horse") && !log.contains(ADMIN));
 }
 
 #[tokio::test]

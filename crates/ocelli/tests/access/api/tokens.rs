@@ -56,8 +56,8 @@ async fn tokens_are_shown_once_listed_and_revoked() {
     let revoked = call(hub.addr(), "GET /api/v1/apps", &secret, "").await;
     revoked.is_problem(401, "revoked");
     admin(&hub, &line, "").await.is_problem(404, "no token");
-    let said = hub.stderr().join("\n");
-    assert!(!said.contains(&secret) && !said.contains(ADMIN), "{said}");
+    let log = hub.stderr().join("\n");
+    assert!(!log.contains(&secret) && !log.contains(ADMIN), "{log}");
 }
 
 #[tokio::test]

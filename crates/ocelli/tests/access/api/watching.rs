@@ -121,7 +121,7 @@ async fn a_private_camera_plays_only_for_authorized_clients() {
         );
         let mut viewer = Wall::with(at, &path, None, &lines).await;
         if wanted == 200 {
-            let first = viewer.next(crate::support::PATIENCE).await;
+            let first = viewer.next(crate::support::TIMEOUT).await;
             assert!(
                 first.is_some_and(|first| first.is_ok_and(|first| first.is_binary())),
                 "{who}"
@@ -143,10 +143,10 @@ async fn a_private_camera_plays_only_for_authorized_clients() {
         .await
         .is_problem(401, "opens only its cameras");
     let mut refused = Wall::open(at, &format!("/ws/series?token={wall}"), None).await;
-    let told = refused.next(crate::support::PATIENCE).await;
+    let message = refused.next(crate::support::TIMEOUT).await;
     assert!(
-        format!("{told:?}").contains("opens only its cameras"),
-        "{told:?}"
+        format!("{message:?}").contains("opens only its cameras"),
+        "{message:?}"
     );
     let mut refused = Wall::open(at, "/ws/cameras?token=pt_no", None).await;
     assert_eq!(refused.close_code().await, Some(4401));

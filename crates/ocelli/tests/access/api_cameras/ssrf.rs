@@ -1,7 +1,7 @@
 //! Addresses that a camera added over HTTP must not have, and must not redirect to.
 
 use super::{add, admin, camera, hub_in, open_hub};
-use crate::support::PATIENCE;
+use crate::support::TIMEOUT;
 use crate::support::doctor::{header, request};
 use crate::support::http::get;
 use crate::support::tempdir::Dir;
@@ -49,7 +49,7 @@ async fn an_added_camera_must_not_be_on_this_machine() {
     };
     let dir = Dir::new("fenced");
     let hub = hub_in(&dir, "");
-    let mut said = BTreeSet::new();
+    let mut received = BTreeSet::new();
     for host in [
         "127.0.0.1",
         "localhost",
@@ -85,12 +85,12 @@ async fn an_added_camera_must_not_be_on_this_machine() {
                 let answer = admin(&hub, line, body).await;
                 answer.is_problem(400, "allow_local_sources");
                 let message = answer.json()["message"].as_str().unwrap().to_owned();
-                said.insert(message.replace("substream", "source"));
+                received.insert(message.replace("substream", "source"));
             }
         }
     }
     // All get the same message, so that it reveals nothing about the machine.
-    assert_eq!(said.len(), 1, "{said:?}");
+    assert_eq!(received.len(), 1, "{received:?}");
     assert_no_connection(&open);
 
     // A camera elsewhere cannot redirect there either.
@@ -176,7 +176,7 @@ async fn names_are_resolved_for_every_connection() {
         let picture = get(hub.addr(), &format!("/live/live/{room}/frame.jpg")).await;
         assert_eq!(picture.status(), 200, "{room}");
     }
-    hub.terminate(PATIENCE).unwrap();
+    hub.terminate(TIMEOUT).unwrap();
     // Now local addresses are refused, as if the names resolved to something else.
     let hub = hub_in(&dir, "");
     let asked = http.requests("/mjpeg");
@@ -184,7 +184,7 @@ async fn names_are_resolved_for_every_connection() {
     wall.subscribe(&["name", "number", "rtspname", "rtspnumber"])
         .await;
     let mut failed = BTreeSet::new();
-    let deadline = tokio::time::Instant::now() + PATIENCE;
+    let deadline = tokio::time::Instant::now() + TIMEOUT;
     while failed.len() < 4 {
         let event = tokio::time::timeout_at(deadline, wall.event("camera")).await;
         let event = event.unwrap_or_else(|_| panic!("only these failed: {failed:?}"));

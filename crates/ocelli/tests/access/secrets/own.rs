@@ -1,6 +1,6 @@
 //! The hub's own secrets, sent in the wrong places: no answer, event or log line repeats them.
 
-use crate::support::PATIENCE;
+use crate::support::TIMEOUT;
 use crate::support::device::ADMIN;
 use crate::support::http::{UPGRADE, ask};
 use crate::support::hub::configured;
@@ -47,8 +47,8 @@ fn spelt(secret: &str) -> [String; 3] {
 }
 
 /// Checks that a text repeats no secret, in any encoding.
-fn clean(what: &str, said: &str) {
-    let mut plain = said.to_owned();
+fn clean(what: &str, text: &str) {
+    let mut plain = text.to_owned();
     for (escape, c) in [
         ("%25", "%"),
         ("%5f", "_"),
@@ -231,14 +231,14 @@ async fn socket(hub: SocketAddr, path: &str) -> String {
         }
         Err(error) => return error.to_string(),
     };
-    let mut said = String::new();
+    let mut received = String::new();
     loop {
-        let next = timeout(PATIENCE, socket.next()).await;
+        let next = timeout(TIMEOUT, socket.next()).await;
         match next.unwrap_or_else(|_| panic!("{path} stays open")) {
-            Some(Ok(Message::Text(text))) => said.push_str(&text),
-            Some(Ok(Message::Close(close))) => return format!("{said} {close:?}"),
+            Some(Ok(Message::Text(text))) => received.push_str(&text),
+            Some(Ok(Message::Close(close))) => return format!("{received} {close:?}"),
             Some(Ok(_)) => {}
-            _ => return said,
+            _ => return received,
         }
     }
 }
@@ -313,17 +313,17 @@ async fn no_answer_and_no_log_line_repeats_a_secret_of_the_hub() {
     let log = hub.stderr();
     assert!(log.len() > 100, "the log is complete");
     clean("the log", &log.join("\n"));
-    let told = log.iter().filter(|line| line.contains("***")).count();
-    assert!(told > 50, "refusals are logged without the secrets: {told}");
+    let response = log.iter().filter(|line| line.contains("***")).count();
+    assert!(response > 50, "refusals are logged without the secrets: {response}");
 }
 
 /// Returns the answers to these invalid messages from a viewer.
 async fn wall_v2(hub: SocketAddr, texts: &[String]) -> String {
     let mut wall = Wall::v2(hub).await;
-    let mut said = String::new();
+    let mut received = String::new();
     for text in texts {
         wall.say_text(text).await;
-        said.push_str(&wall.event("error").await.to_string());
+        received.push_str(&wall.event("error").await.to_string());
     }
-    said
+    received
 }

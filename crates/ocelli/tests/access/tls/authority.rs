@@ -73,8 +73,8 @@ async fn the_authority_is_shown_and_installed_on_this_machine() {
         "nothing was done"
     );
     for _ in 0..2 {
-        let (good, said) = ocelli(&install, &environment);
-        assert!(good && said.contains("Done."), "{said}");
+        let (good, output_text) = ocelli(&install, &environment);
+        assert!(good && output_text.contains("Done."), "{output_text}");
     }
     let database = format!("sql:{}", home.join(".pki/nssdb").display());
     let list = Command::new(certutil)
@@ -84,10 +84,10 @@ async fn the_authority_is_shown_and_installed_on_this_machine() {
     assert_eq!(list.matches("C,,").count(), 1, "{list}");
 
     let empty = [("HOME", home.as_path()), ("PATH", home.as_path())];
-    let (good, said) = ocelli(&install, &empty);
-    assert!(!good && said.contains("libnss3-tools"), "{said}");
-    let (good, said) = ocelli(&["ca", "show", "--data", home.to_str().unwrap()], &[]);
-    assert!(!good && said.contains("--tls local"), "{said}");
+    let (good, output_text) = ocelli(&install, &empty);
+    assert!(!good && output_text.contains("libnss3-tools"), "{output_text}");
+    let (good, output_text) = ocelli(&["ca", "show", "--data", home.to_str().unwrap()], &[]);
+    assert!(!good && output_text.contains("--tls local"), "{output_text}");
 }
 
 #[tokio::test]

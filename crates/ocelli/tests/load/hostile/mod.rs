@@ -8,7 +8,7 @@
 mod camera;
 
 use super::ALONE;
-use crate::support::PATIENCE;
+use crate::support::TIMEOUT;
 use crate::support::http::get;
 use crate::support::hub::configured;
 use crate::support::tempdir::Dir;
@@ -161,10 +161,10 @@ async fn cut_off(attack: Attack, secure: bool, reason: &str) {
     let hostile = Hostile::start(attack, secure);
     let verify = if secure { "verify_tls = false" } else { "" };
     let mut beside = Beside::new(&format!("source = \"{}\"\n{verify}", hostile.url())).await;
-    let seen = beside.watch(PATIENCE).await;
+    let seen = beside.watch(TIMEOUT).await;
     println!("{what}: {seen:?}, {} bytes", hostile.sent());
-    let told = seen.reason.as_deref().unwrap_or("nothing");
-    assert!(told.contains(reason), "{what}: {told}");
+    let response = seen.reason.as_deref().unwrap_or("nothing");
+    assert!(response.contains(reason), "{what}: {response}");
     assert!(hostile.sent() <= most, "{what}: {} bytes", hostile.sent());
     seen.is_fair(what);
 }
@@ -349,8 +349,8 @@ async fn programs_that_write_without_end_are_limited() {
         println!("{program} as {format}: {worked:?} {seen:?}");
         match reason {
             Some(reason) => {
-                let told = seen.reason.as_deref().unwrap_or("nothing");
-                assert!(told.contains(reason), "{told}");
+                let response = seen.reason.as_deref().unwrap_or("nothing");
+                assert!(response.contains(reason), "{response}");
             }
             None => {
                 assert_eq!(seen.reason, None);

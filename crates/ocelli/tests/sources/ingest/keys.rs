@@ -1,7 +1,7 @@
 //! Keys: minted, shown once, refused, revoked.
 
 use super::{admin, newest_stream, shows, site};
-use crate::support::PATIENCE;
+use crate::support::TIMEOUT;
 use crate::support::device::{ADMIN, Device, Key, picture};
 use crate::support::http::get;
 use ocelli::store::keys;
@@ -126,7 +126,7 @@ async fn a_room_that_repeats_the_prefix_is_not_confused_with_another() {
                 assert_eq!(device.text().await["type"], "ready", "{room}");
             } else {
                 let refused = ("invalid_key".to_owned(), 4401);
-                assert_eq!(device.refused(PATIENCE).await, refused, "{room}");
+                assert_eq!(device.refused(TIMEOUT).await, refused, "{room}");
             }
         }
     }
@@ -193,7 +193,7 @@ async fn each_refusal_has_its_error_and_close_code() {
     let other = Key::mint(hub, "live", "cam2").await;
     let refused = async |path: &str| {
         let mut device = Device::open(hub, path, &[]).await;
-        device.refused(PATIENCE).await
+        device.refused(TIMEOUT).await
     };
     let invalid = ("invalid_key".to_owned(), 4401);
     for path in [
@@ -224,18 +224,18 @@ async fn each_refusal_has_its_error_and_close_code() {
     assert_eq!(refused(&with(&other)).await, quota);
     let (mut newcomer, _) = Device::ready(hub, &key).await;
     assert_eq!(
-        device.refused(PATIENCE).await,
+        device.refused(TIMEOUT).await,
         ("replaced".to_owned(), 4409)
     );
     limit(json!({ "maxCameras": 0, "enabled": false })).await;
     let not_enabled = ("not_enabled".to_owned(), 4403);
-    assert_eq!(newcomer.refused(PATIENCE).await, not_enabled);
+    assert_eq!(newcomer.refused(TIMEOUT).await, not_enabled);
     assert_eq!(refused(&with(&other)).await, not_enabled);
     limit(json!({ "enabled": true })).await;
     // Revocation disconnects the connected device, and refuses later ones.
     let (mut device, _) = Device::ready(hub, &key).await;
     key.revoke(hub, "live").await;
-    assert_eq!(device.refused(PATIENCE).await, invalid);
+    assert_eq!(device.refused(TIMEOUT).await, invalid);
     assert_eq!(refused(&with(&key)).await, invalid);
     // The room has another key, so its camera stays; without any key it is removed.
     assert!(site.hub.find("live", "cam1").is_some());
@@ -275,7 +275,7 @@ async fn a_key_revoked_during_the_handshake_is_refused() {
     drop(release);
     assert!(revoke.await.unwrap().is_some());
     assert_eq!(
-        device.refused(PATIENCE).await,
+        device.refused(TIMEOUT).await,
         ("invalid_key".to_owned(), 4401)
     );
     hold.await.unwrap().unwrap();

@@ -9,7 +9,7 @@ mod streams;
 mod time;
 mod websocat;
 
-use crate::support::PATIENCE;
+use crate::support::TIMEOUT;
 use crate::support::device::ADMIN;
 use crate::support::http::{Answer, call};
 use crate::support::site::Site;
@@ -36,7 +36,7 @@ async fn admin(hub: SocketAddr, line: &str, body: Value) -> Answer {
 
 /// Waits until the camera shows this JPEG.
 async fn shows(hub: SocketAddr, room: &str, jpeg: &Bytes) {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     loop {
         assert!(
             Instant::now() < deadline,
@@ -68,7 +68,7 @@ async fn streams(hub: SocketAddr) -> Vec<Value> {
 
 /// Waits until the newest stream has this status.
 async fn newest_stream(hub: SocketAddr, status: &str) -> Value {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     loop {
         let newest = streams(hub).await.swap_remove(0);
         if newest["status"] == status {

@@ -1,7 +1,7 @@
 //! Devices that connect too often or stay silent for too long.
 
 use super::{admin, newest_stream, site};
-use crate::support::PATIENCE;
+use crate::support::TIMEOUT;
 use crate::support::device::{Device, Key, picture};
 use bytes::Bytes;
 use ocelli_core::State;
@@ -20,7 +20,7 @@ async fn failed_handshakes_are_rate_limited_and_a_valid_key_still_connects() {
     for number in 0..1000 {
         let path = format!("/ingest/ws?app=live&room=cam1&key=wsk_{number}");
         let mut socket = RawSocket::open(hub, &path, None).await;
-        codes.push(socket.close_code(PATIENCE).await.unwrap());
+        codes.push(socket.close_code(TIMEOUT).await.unwrap());
         if number % 100 == 0 {
             Device::ready(hub, &key).await;
         }
@@ -30,8 +30,8 @@ async fn failed_handshakes_are_rate_limited_and_a_valid_key_still_connects() {
     assert!((30..100).contains(&bad), "{bad}");
     assert!(codes[..30].iter().all(|&code| code == 4401));
     assert!(codes.iter().all(|&code| code == 4401 || code == 4429));
-    let mut told = Device::open(hub, "/ingest/ws?app=live&room=cam1&key=wsk_x", &[]).await;
-    let refused = told.refused(PATIENCE).await;
+    let mut response = Device::open(hub, "/ingest/ws?app=live&room=cam1&key=wsk_x", &[]).await;
+    let refused = response.refused(TIMEOUT).await;
     assert!(
         refused == ("rate_limited".to_owned(), 4429) || refused.1 == 4401,
         "{refused:?}"
@@ -95,7 +95,7 @@ async fn a_frame_above_the_rate_also_keeps_a_device_connected() {
     assert!(device_socket.stays_open(Duration::from_millis(900)).await);
     // No frame is left in this second's budget.
     device_socket.show(picture(6)).await;
-    assert_eq!(device_socket.refused(PATIENCE).await.1, 4408);
+    assert_eq!(device_socket.refused(TIMEOUT).await.1, 4408);
     let took = begun.elapsed().as_secs_f64();
     assert!((1.85..2.5).contains(&took), "{took}");
 }
@@ -113,7 +113,7 @@ async fn a_new_idle_timeout_applies_to_connected_devices() {
     tokio::time::resume();
     let body = json!({ "wsIngest": { "idle_timeout": "40s" } });
     admin(hub, "PATCH /api/v1/apps/live", body).await;
-    assert_eq!(device_socket.refused(PATIENCE).await.1, 4408);
+    assert_eq!(device_socket.refused(TIMEOUT).await.1, 4408);
 }
 
 #[tokio::test]
@@ -124,11 +124,11 @@ async fn a_device_that_does_not_answer_pings_is_disconnected_even_if_it_sends() 
     let path = format!("{}&key={}", key.path, key.secret);
     for answers in [false, true] {
         let mut socket = RawSocket::open(hub, &path, None).await;
-        socket.text(PATIENCE).await.expect("ready");
+        socket.text(TIMEOUT).await.expect("ready");
         tokio::time::pause();
         let begun = Instant::now();
         let mut pings = 0;
-        let mut told = None;
+        let mut received = None;
         let ended = loop {
             if begun.elapsed() > Duration::from_secs(200) {
                 break None;
@@ -141,7 +141,7 @@ async fn a_device_that_does_not_answer_pings_is_disconnected_even_if_it_sends() 
                         socket.send(&Frame::client(10, &frame.payload)).await;
                     }
                 }
-                Ok(Some(frame)) => told = told.or(frame.close_code()),
+                Ok(Some(frame)) => received = received.or(frame.close_code()),
                 Ok(None) => {}
                 Err(_) => break Some(begun.elapsed().as_secs_f64()),
             }
@@ -150,7 +150,7 @@ async fn a_device_that_does_not_answer_pings_is_disconnected_even_if_it_sends() 
         match ended {
             Some(ended) => {
                 assert!(!answers, "{ended}");
-                assert_eq!((pings, told), (2, Some(1002)));
+                assert_eq!((pings, received), (2, Some(1002)));
                 assert!((44.0..52.0).contains(&ended), "{ended}");
             }
             None => assert!(answers && pings >= 12, "{pings}"),

@@ -1,7 +1,7 @@
 //! Series of the hub and of devices, renaming and deleting over HTTP, and ports in use.
 
 use super::{Viewer, api, netcat, netcat_open, plain_site, points, series, site};
-use crate::support::PATIENCE;
+use crate::support::TIMEOUT;
 use crate::support::device::{ADMIN, Device, Key, picture};
 use crate::support::http::call;
 use crate::support::hub::configured;
@@ -34,9 +34,9 @@ async fn series_are_renamed_and_deleted_over_http() {
     let changed = change(json!({ "name": "new", "unit": "bar" })).await;
     assert_eq!(changed.json()["data"]["name"], "new", "{changed:?}");
     let batch = viewer.batch().await;
-    let told = &batch["series"][0];
+    let response = &batch["series"][0];
     assert_eq!(
-        (&told["name"], &told["unit"], &told["points"]),
+        (&response["name"], &response["unit"], &response["points"]),
         (&json!("new"), &json!("bar"), &json!([]))
     );
     // A connected source keeps writing to the renamed series.
@@ -67,7 +67,7 @@ async fn a_port_in_use_is_a_warning_and_the_rest_runs() {
     let text = format!("listen = \"127.0.0.1:0\"\n[telemetry]\ntcp = \"{address}\"\nws = \"\"\n");
     let builder = configured(&dir, &text).env("OCELLI_ADMIN_TOKEN", ADMIN);
     let hub = builder.start();
-    let warned = hub.wait_stderr(&address.to_string(), PATIENCE).unwrap();
+    let warned = hub.wait_stderr(&address.to_string(), TIMEOUT).unwrap();
     assert!(
         warned.contains("WARN") && warned.contains("[telemetry]"),
         "{warned}"
@@ -172,7 +172,7 @@ async fn the_series_of_an_app_that_turns_private_are_hidden() {
     let theirs = |name: &&String| name.starts_with("tog/");
     let begun = Instant::now();
     while names().await.iter().filter(theirs).count() > 1 {
-        assert!(begun.elapsed() < PATIENCE, "{:?}", names().await);
+        assert!(begun.elapsed() < TIMEOUT, "{:?}", names().await);
         viewer.batch().await;
     }
     // Series from a source are not the camera's, whatever their names.
@@ -201,10 +201,10 @@ async fn device_reports_become_series_of_its_camera() {
     assert_eq!(rssi["unit"], "dBm");
     let (_, history) = Viewer::open(hub, "/ws/series").await;
     let all = points(&history);
-    let told: Vec<_> = all.keys().filter(|name| name.contains("device")).collect();
+    let response: Vec<_> = all.keys().filter(|name| name.contains("device")).collect();
     // Series of a private app's devices are hidden from anonymous viewers.
     assert_eq!(
-        told,
+        response,
         [
             "door device fps",
             "door device heapFree",
@@ -222,7 +222,7 @@ async fn device_reports_become_series_of_its_camera() {
         let stats = json!({ "type": "stats", "rssi": rssi });
         door.send(Message::text(stats.to_string())).await;
     }
-    let until = Instant::now() + PATIENCE;
+    let until = Instant::now() + TIMEOUT;
     loop {
         let status = api(&site, "GET /api/v1/series/status", "").await.json();
         if status["data"]["dropped"].as_u64() >= Some(40) {

@@ -1,7 +1,7 @@
 //! Series storage across a restart, a crash, and a full disk.
 
 use super::{OCELLI, Site, Viewer, api, netcat, netcat_open, points, port, series, site};
-use crate::support::PATIENCE;
+use crate::support::TIMEOUT;
 use crate::support::device::ADMIN;
 use crate::support::http::get;
 use crate::support::tempdir::Dir;
@@ -48,7 +48,7 @@ async fn series_survive_a_restart_and_a_crash() {
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
         site.hub.signal(signal);
-        site.hub.wait(PATIENCE).expect("it ends");
+        site.hub.wait(TIMEOUT).expect("it ends");
     }
     let site = site(dir.0.as_path(), "", "");
     let (_, history) = Viewer::open(site.ws, "/").await;
@@ -79,7 +79,7 @@ async fn a_crash_while_writing_loses_at_most_the_last_second() {
     }
     hub.hub.signal(rustix::process::Signal::KILL);
     let killed = now();
-    hub.hub.wait(PATIENCE).expect("it ends");
+    hub.hub.wait(TIMEOUT).expect("it ends");
     drop(input);
     child.wait().unwrap();
     let again = site(dir.0.as_path(), "", "");
@@ -130,7 +130,7 @@ async fn a_full_disk_causes_one_warning_and_series_continue_in_memory() {
     let total = send(&site);
     let warned = site
         .hub
-        .wait_stderr("can't be written", PATIENCE)
+        .wait_stderr("can't be written", TIMEOUT)
         .expect("a warning");
     assert!(
         warned.contains("series.db") && warned.contains("memory"),

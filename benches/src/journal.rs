@@ -12,7 +12,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 /// Interval of writes.
-const EVERY: Duration = Duration::from_millis(50);
+const INTERVAL: Duration = Duration::from_millis(50);
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 #[derive(Default)]
@@ -40,7 +40,7 @@ impl Journal {
             while !end.load(Ordering::Relaxed) {
                 // An error means that the hub is down; it will restart.
                 let _ = write(port, &into, &end, &mut x);
-                thread::sleep(EVERY);
+                thread::sleep(INTERVAL);
             }
         });
         Self {
@@ -52,7 +52,7 @@ impl Journal {
 
     /// Begins a new series. Returns the name of the previous one, and the samples that were written
     /// at least a second before `fault`.
-    pub fn turn(&self, fault: Instant) -> (String, BTreeSet<u64>) {
+    pub fn start_series(&self, fault: Instant) -> (String, BTreeSet<u64>) {
         let mut state = lock(&self.state);
         let old = name(state.series);
         state.series += 1;
@@ -115,7 +115,7 @@ fn write(port: SocketAddr, state: &Mutex<State>, end: &AtomicBool, x: &mut u64) 
         }
         state.written.push((*x, Instant::now()));
         drop(state);
-        thread::sleep(EVERY);
+        thread::sleep(INTERVAL);
     }
     Ok(())
 }

@@ -17,7 +17,7 @@ use std::time::Duration;
 /// Number of viewers.
 pub const VIEWERS: usize = 20;
 /// Target for the CPU per message, as a multiple of the floor's.
-pub const AIM: f64 = 1.25;
+pub const TARGET_RATIO: f64 = 1.25;
 const FPS: u32 = 24;
 
 /// The output of the program.
@@ -125,7 +125,7 @@ fn bare_loop(bytes: usize) -> Scenario {
     Scenario {
         name: "floor",
         title: "",
-        aim: AIM,
+        aim: TARGET_RATIO,
         viewers: VIEWERS,
         feed: Feed {
             cameras: 1,

@@ -111,15 +111,16 @@ pub fn measure(
     }
     let children_time =
         || -> Duration { hub.children().iter().map(|child| cpu_time(child.pid)).sum() };
-    let (begun, hub_before, children_before) = (Instant::now(), hub.cpu_time(), children_time());
+    let (start_time, hub_before, children_before) =
+        (Instant::now(), hub.cpu_time(), children_time());
     let (mut frames, mut bytes, mut ages) = (0u32, 0usize, Vec::new());
-    while begun.elapsed() < counted {
+    while start_time.elapsed() < counted {
         let (length, age) = frame(&mut viewer)?;
         frames += 1;
         bytes += length;
         ages.extend(age);
     }
-    let seconds = begun.elapsed().as_secs_f64();
+    let seconds = start_time.elapsed().as_secs_f64();
     Ok(RenditionSample {
         hub: hub.cpu_time().saturating_sub(hub_before).as_secs_f64() / seconds,
         ffmpeg: children_time()

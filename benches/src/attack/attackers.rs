@@ -23,7 +23,7 @@ pub struct Attackers {
 }
 
 impl Attackers {
-    pub fn goes_on(&self) -> bool {
+    pub fn is_running(&self) -> bool {
         !self.over.load(Ordering::Relaxed)
     }
 

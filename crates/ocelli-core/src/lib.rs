@@ -80,7 +80,7 @@ pub use frame::{Codec, Form, Frame, FrameBuffer, Picture, raw_len, raw_stride};
 pub use hub::{App, Hub, HubError, IngestLimits};
 pub use metered::Metered;
 pub use name::{CameraId, NameError};
-pub use ready::{Begun, DirectWrite, Offered, Ready, Token};
+pub use ready::{DirectWrite, Offered, PartialWrite, Ready, Token};
 pub use session::{Busy, Endpoint, Hold, Sessions};
 pub use slot::Slot;
 pub use source::{Closed, Failure, FailureKind, Publisher, Rendition, Renditions, RunOnce, Source};

@@ -23,7 +23,7 @@ pub enum Offered {
     /// The whole frame was written, and the next may follow.
     Sent,
     /// This many bytes of the message were written; the viewer must send the rest.
-    Begun(usize),
+    Partial(usize),
     /// Nothing was written.
     Declined,
 }
@@ -37,7 +37,7 @@ pub trait DirectWrite: Send {
 }
 
 /// A frame that a [`DirectWrite`] has written in part.
-pub struct Begun {
+pub struct PartialWrite {
     /// The frame.
     pub frame: Frame,
     /// Number of bytes of its message that were written.
@@ -62,7 +62,7 @@ struct Queue {
     /// Whether `direct_write` may be used for frames; only while the viewer waits.
     direct: bool,
     direct_write: Option<Box<dyn DirectWrite>>,
-    begun: Option<Box<Begun>>,
+    partial: Option<Box<PartialWrite>>,
 }
 
 impl Queue {
@@ -128,9 +128,9 @@ impl Ready {
         {
             match direct_write.offer(frame) {
                 Offered::Sent => return true,
-                Offered::Begun(sent) => {
+                Offered::Partial(sent) => {
                     let frame = frame.clone();
-                    queue.begun = Some(Box::new(Begun { frame, sent }));
+                    queue.partial = Some(Box::new(PartialWrite { frame, sent }));
                     queue.wake();
                     return true;
                 }
@@ -169,10 +169,10 @@ impl Ready {
 
     /// Stops the direct write. Must be called before any other use of the transport it
     /// writes to. Returns a frame that was written in part, which the viewer must complete.
-    pub fn stop_direct_write(&self) -> Option<Begun> {
+    pub fn stop_direct_write(&self) -> Option<PartialWrite> {
         let mut queue = self.lock();
         queue.direct = false;
-        queue.begun.take().map(|begun| *begun)
+        queue.partial.take().map(|partial| *partial)
     }
 }
 
@@ -363,12 +363,12 @@ mod tests {
         viewer.publish(2);
         assert_eq!((viewer.seen(), viewer.woken()), (vec![1], 1));
         assert_eq!(viewer.wait(), [2]);
-        viewer.does(Offered::Begun(7));
+        viewer.does(Offered::Partial(7));
         viewer.publish(3);
         viewer.publish(4);
         assert_eq!((viewer.seen(), viewer.woken()), (vec![3], 2));
-        let begun = viewer.ready.stop_direct_write().expect("a part");
-        assert_eq!((begun.frame.payload()[0], begun.sent), (3, 7));
+        let partial = viewer.ready.stop_direct_write().expect("a part");
+        assert_eq!((partial.frame.payload()[0], partial.sent), (3, 7));
         assert_eq!(viewer.wait(), [4]);
         assert!(viewer.ready.stop_direct_write().is_none());
     }

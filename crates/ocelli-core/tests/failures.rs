@@ -159,7 +159,10 @@ async fn a_stall_has_a_reason_and_ends_with_the_next_picture() {
 async fn a_repeated_failure_is_not_a_change_but_updates_its_time() {
     let stage = Stage::new(Does::Refuse("busy"));
     let _viewer = stage.camera.follow(Quality::Main);
-    let first = stage.wait_for("failed", Some("busy")).await.expect("a failure");
+    let first = stage
+        .wait_for("failed", Some("busy"))
+        .await
+        .expect("a failure");
     let revision = stage.camera.revision();
     let restarts = stage.camera.status().restarts;
     while stage.camera.status().restarts < restarts + 2 {

@@ -72,8 +72,8 @@ fn run(schedule: &mut Schedule, does: [Offered; 2]) {
         step = match step.take().unwrap_or(Step::TakeBack) {
             Step::TakeBack => {
                 task.0.store(false, SeqCst);
-                if let Some(begun) = ready.stop_direct_write() {
-                    *shown.lock().unwrap() = begun.frame.payload()[0];
+                if let Some(started) = ready.stop_direct_write() {
+                    *shown.lock().unwrap() = started.frame.payload()[0];
                 }
                 Some(Step::Pull)
             }
@@ -99,7 +99,7 @@ fn run(schedule: &mut Schedule, does: [Offered; 2]) {
 
 #[test]
 fn a_sleeping_viewer_has_the_newest_frame() {
-    let answers = [Offered::Sent, Offered::Begun(1), Offered::Declined];
+    let answers = [Offered::Sent, Offered::Partial(1), Offered::Declined];
     for first in answers {
         for second in answers {
             let orders = every_order(|schedule| run(schedule, [first, second]));

@@ -220,9 +220,9 @@ impl Hub {
     /// Stops it with SIGTERM. Returns its exit status and how long that took, or `None` if it has
     /// not exited within `limit`.
     pub fn terminate(&mut self, limit: Duration) -> Option<(ExitStatus, Duration)> {
-        let begun = Instant::now();
+        let started = Instant::now();
         self.signal(Signal::TERM);
-        self.wait(limit).map(|status| (status, begun.elapsed()))
+        self.wait(limit).map(|status| (status, started.elapsed()))
     }
 
     /// Returns its running child processes and their descendants.

@@ -122,13 +122,13 @@ impl Link {
     /// Returns an error if the connection failed.
     pub fn pump(&mut self, out: &[u8], mut taken: impl FnMut(&[u8])) -> io::Result<Option<usize>> {
         let mut buffer = [0; 16 * 1024];
-        let mut came = 0;
+        let mut received = 0;
         // Bounded, so that a fast peer cannot prevent writing.
-        while came < 64 * 1024 {
+        while received < 64 * 1024 {
             match self.read_now(&mut buffer)? {
                 Some(0) => return Ok(None),
                 Some(count) => {
-                    came += count;
+                    received += count;
                     taken(&buffer[..count]);
                 }
                 None => break,
@@ -156,9 +156,9 @@ impl Link {
         if writing || pending {
             flags |= PollFlags::OUT;
         }
-        let mut asked = [PollFd::new(&self.stream, flags)];
+        let mut fds = [PollFd::new(&self.stream, flags)];
         let limit = Timespec::try_from(limit).map_err(io::Error::other)?;
-        match poll(&mut asked, Some(&limit)) {
+        match poll(&mut fds, Some(&limit)) {
             Err(rustix::io::Errno::INTR) => Ok(false),
             ready => Ok(ready? > 0),
         }
@@ -271,9 +271,9 @@ impl Write for Link {
 
 impl Link {
     fn wait_writable(&self, limit: Duration) -> io::Result<bool> {
-        let mut asked = [PollFd::new(&self.stream, PollFlags::OUT)];
+        let mut fds = [PollFd::new(&self.stream, PollFlags::OUT)];
         let limit = Timespec::try_from(limit).map_err(io::Error::other)?;
-        Ok(poll(&mut asked, Some(&limit))? > 0)
+        Ok(poll(&mut fds, Some(&limit))? > 0)
     }
 }
 
@@ -282,7 +282,7 @@ impl Link {
 ///
 /// # Errors
 /// Returns an error if the authority's certificate can't be read.
-pub fn trusting(authority: &Path, protocols: &[&[u8]]) -> io::Result<Arc<ClientConfig>> {
+pub fn client_config(authority: &Path, protocols: &[&[u8]]) -> io::Result<Arc<ClientConfig>> {
     let mut roots = RootCertStore::empty();
     let certificate = CertificateDer::from_pem_file(authority).map_err(io::Error::other)?;
     roots.add(certificate).map_err(io::Error::other)?;

@@ -111,7 +111,7 @@ impl RawSocket {
             format!("Sec-WebSocket-Protocol: {name}\r\n")
         });
         let request = wire::request(address, path, &offer);
-        socket.say(request.as_bytes()).await;
+        socket.send_raw(request.as_bytes()).await;
         let head = socket.head().await.expect("an answer to the handshake");
         assert_eq!(head.status, 101, "{head:?}");
         let header = |name| head.get(name).map(str::to_ascii_lowercase);
@@ -124,7 +124,7 @@ impl RawSocket {
     }
 
     /// Sends these bytes unchanged. A peer that has disconnected is noticed when reading.
-    pub async fn say(&mut self, bytes: &[u8]) {
+    pub async fn send_raw(&mut self, bytes: &[u8]) {
         let _ = timeout(TIMEOUT, self.stream.write_all(bytes)).await;
     }
 
@@ -188,7 +188,7 @@ impl RawSocket {
                 .zip(mask.iter().cycle())
                 .map(|(byte, mask)| byte ^ mask),
         );
-        self.say(&bytes).await;
+        self.send_raw(&bytes).await;
     }
 
     /// Sends a text message.
@@ -203,7 +203,7 @@ impl RawSocket {
     pub async fn next(&mut self, limit: Duration) -> io::Result<Option<Frame>> {
         // Not `readable`, which can still be true for bytes that were already read.
         match timeout(limit, self.stream.peek(&mut [0])).await {
-            Ok(begun) => begun.map(drop)?,
+            Ok(started) => started.map(drop)?,
             Err(_) => return Ok(None),
         }
         let whole = timeout(TIMEOUT, self.frame()).await;

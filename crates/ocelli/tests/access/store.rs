@@ -170,8 +170,8 @@ async fn tokens_created_while_a_hub_runs_are_valid_until_revoked() {
     let hub = hub(&data);
     let beside = stdout_of(&token(&data, &arguments));
     for secret in [&before, &beside] {
-        let answer = call(hub.addr(), "GET /api/v1/apps", secret, "").await;
-        assert_eq!(answer.status(), 200, "{answer:?}");
+        let response = call(hub.addr(), "GET /api/v1/apps", secret, "").await;
+        assert_eq!(response.status(), 200, "{response:?}");
     }
     let listed = stdout_of(&token(&data, &["list"]));
     assert_eq!(listed.lines().count(), 2);
@@ -184,8 +184,8 @@ async fn tokens_created_while_a_hub_runs_are_valid_until_revoked() {
         assert_eq!(again.status.code(), Some(1), "{again:?}");
     }
     for secret in [&before, &beside] {
-        let answer = call(hub.addr(), "GET /api/v1/apps", secret, "").await;
-        answer.is_problem(401, "revoked");
+        let response = call(hub.addr(), "GET /api/v1/apps", secret, "").await;
+        response.is_problem(401, "revoked");
     }
     let wrong = token(&data, &["create", "x", "--permission", "app:raed"]);
     assert_eq!(wrong.status.code(), Some(2));
@@ -325,8 +325,8 @@ async fn assert_only_the_store_fails(hub: &Hub, wall: &mut Wall, word: &str) {
     let metrics = get(hub.addr(), "/metrics").await.body;
     assert!(metrics.contains("\nocelli_store_usable 0"), "{metrics}");
     let log = hub.stderr();
-    let text = log.iter().filter(|line| line.contains("the store failed"));
-    assert_eq!(text.count(), 1, "it must be logged once: {log:?}");
+    let failures = log.iter().filter(|line| line.contains("the store failed"));
+    assert_eq!(failures.count(), 1, "it must be logged once: {log:?}");
 }
 
 #[tokio::test]

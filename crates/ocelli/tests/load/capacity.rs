@@ -192,7 +192,7 @@ async fn a_pushed_decompression_bomb_is_counted_reported_and_not_decoded() {
     let dir = Dir::new("bomb");
     let hub = serve(&dir, "");
     let address = hub.addr();
-    let key = Key::mint(address, "live", "cam1").await;
+    let key = Key::create(address, "live", "cam1").await;
     let (mut device, _) = Device::ready(address, &key).await;
     let mut viewer = jsmpeg(&hub, "cam1").await;
     let good = picture(1);
@@ -426,7 +426,7 @@ async fn a_jsmpeg_viewer_above_the_limit_gets_the_reason_and_can_join_later() {
     assert_eq!(hub.children().len(), 2);
     // A second viewer of a running rendition needs no further one.
     drop(viewers);
-    let begun = Instant::now();
+    let started = Instant::now();
     loop {
         let mut again = jsmpeg(&hub, "three").await;
         match next(&mut again).await {
@@ -434,7 +434,7 @@ async fn a_jsmpeg_viewer_above_the_limit_gets_the_reason_and_can_join_later() {
             Err((code, reason)) => assert_eq!(code, 1013, "{reason}"),
         }
         // A refused viewer tries again; no event signals when it may.
-        assert!(begun.elapsed() < TIMEOUT, "never");
+        assert!(started.elapsed() < TIMEOUT, "never");
         tokio::time::sleep(std::time::Duration::from_millis(500)).await;
     }
 }
@@ -463,8 +463,8 @@ async fn sixty_four_h264_cameras_play_as_jpeg_to_anonymous_viewers() {
                 *seen.entry(id).or_insert(0) += 1;
             }
         };
-        let came = timeout(TIMEOUT * 4, all).await;
-        assert!(came.is_ok(), "two pictures of each: {seen:?}");
+        let received = timeout(TIMEOUT * 4, all).await;
+        assert!(received.is_ok(), "two pictures of each: {seen:?}");
     }
     let address = hub.addr();
     for (row, value) in [

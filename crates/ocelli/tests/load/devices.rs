@@ -93,10 +93,7 @@ async fn six_hundred_devices_reconnect_at_once_twice() {
     let again = storm(address, &keys).await;
     live(address, COUNT).await;
     for device in &mut devices {
-        assert_eq!(
-            device.refused(TIMEOUT).await,
-            ("replaced".to_owned(), 4409)
-        );
+        assert_eq!(device.refused(TIMEOUT).await, ("replaced".to_owned(), 4409));
     }
     let (connection, _) = store::open(&data).unwrap();
     let rows = "SELECT count(*), count(ended) FROM stream";

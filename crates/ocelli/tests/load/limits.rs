@@ -35,9 +35,9 @@ async fn hub(limits: &str) -> (Hub, Wall, Dir) {
 /// Checks that pictures made after this call still arrive.
 async fn is_live(wall: &mut Wall) {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    let asked = since_epoch.as_micros() as u64;
+    let requested = since_epoch.as_micros() as u64;
     for _ in 0..2 {
-        while wall.frame_v2().await.received <= asked {}
+        while wall.frame_v2().await.received <= requested {}
     }
 }
 
@@ -68,7 +68,7 @@ async fn connections_per_address_are_limited_and_the_next_gets_the_reason() {
         let mut socket = RawSocket::connect(hub.addr()).await;
         // A connection that has been served keeps its place.
         let request = format!("GET /health HTTP/1.1\r\nHost: {}\r\n\r\n", hub.addr());
-        socket.say(request.as_bytes()).await;
+        socket.send_raw(request.as_bytes()).await;
         let head = socket.head().await.expect("an answer");
         assert_eq!(head.status, 200);
         socket.body(&head).await;
@@ -78,11 +78,14 @@ async fn connections_per_address_are_limited_and_the_next_gets_the_reason() {
         let mut one_too_many = TcpStream::connect(hub.addr()).await.unwrap();
         let output_text = read_all(&mut one_too_many).await;
         assert!(output_text.starts_with("HTTP/1.1 503 "), "{output_text}");
-        assert!(output_text.contains("connections_per_address"), "{output_text}");
+        assert!(
+            output_text.contains("connections_per_address"),
+            "{output_text}"
+        );
     }
     is_live(&mut wall).await;
     let request = format!("GET /health HTTP/1.1\r\nHost: {}\r\n\r\n", hub.addr());
-    held[0].say(request.as_bytes()).await;
+    held[0].send_raw(request.as_bytes()).await;
     let head = held[0].head().await;
     assert_eq!(head.expect("the open connections stay").status, 200);
     // A disconnect makes room for another client.
@@ -123,7 +126,7 @@ async fn requests_per_connection_are_limited() {
     let mut socket = RawSocket::connect(hub.addr()).await;
     let request = format!("GET /health HTTP/1.1\r\nHost: {}\r\n\r\n", hub.addr());
     for turn in 1..=3 {
-        socket.say(request.as_bytes()).await;
+        socket.send_raw(request.as_bytes()).await;
         let head = socket.head().await.expect("an answer");
         let closes = head.get("connection") == Some("close");
         assert_eq!(closes, turn == 3, "{turn}: {head:?}");
@@ -221,8 +224,8 @@ async fn a_body_is_bounded_in_length_and_time() {
         attack.try_join_next().is_none(),
         "the attack is still running"
     );
-    for answer in attack.join_all().await {
-        answer.is_problem(408, "3s");
+    for response in attack.join_all().await {
+        response.is_problem(408, "3s");
     }
     is_live(&mut wall).await;
     assert_eq!(refused(&hub, "body_size").await, 1);

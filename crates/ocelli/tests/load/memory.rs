@@ -88,10 +88,10 @@ async fn answers(
             client = timeout(TIMEOUT, client.ready()).await.unwrap().unwrap();
             let url = format!("https://localhost:{}/jsmpg.js", local.port());
             let request = Request::get(url).body(()).unwrap();
-            let (answer, _) = client.send_request(request, true).unwrap();
-            let answer = timeout(TIMEOUT, answer).await.unwrap().unwrap();
-            assert_eq!(answer.status(), StatusCode::OK);
-            bodies.push(answer.into_body());
+            let (response, _) = client.send_request(request, true).unwrap();
+            let response = timeout(TIMEOUT, response).await.unwrap().unwrap();
+            assert_eq!(response.status(), StatusCode::OK);
+            bodies.push(response.into_body());
         }
         held.push((bodies, driving));
     }
@@ -135,9 +135,9 @@ async fn series_viewers_that_do_not_read_cost_only_a_cursor() {
         let request = upgrade(path, "/ws/series");
         viewer.write_all(request.as_bytes()).await.unwrap();
         // Its history has begun: a frame header follows the HTTP response.
-        let mut begun = Vec::new();
-        while !begun.windows(11).any(|part| part == b"{\"series\":[") {
-            let read = timeout(TIMEOUT, viewer.read_buf(&mut begun)).await;
+        let mut started = Vec::new();
+        while !started.windows(11).any(|part| part == b"{\"series\":[") {
+            let read = timeout(TIMEOUT, viewer.read_buf(&mut started)).await;
             assert_ne!(read.unwrap().unwrap(), 0, "the hub closed");
         }
         held.push(viewer);
@@ -167,8 +167,11 @@ async fn an_endless_part_does_not_fill_the_memory() {
     let watched = Watched::new(&camera.url("endless"));
     let _viewer = watched.watch();
     let before = resident_bytes(std::process::id());
-    let begun = Instant::now();
-    eventually("four seconds", || begun.elapsed() > Duration::from_secs(4)).await;
+    let started = Instant::now();
+    eventually("four seconds", || {
+        started.elapsed() > Duration::from_secs(4)
+    })
+    .await;
     let after = resident_bytes(std::process::id());
     assert!(after < before + (64 << 20), "{before} {after}");
 }

@@ -27,7 +27,11 @@ fn run(directory: &Path, arguments: &[&str]) -> Output {
 fn fails(directory: &Path, arguments: &[&str], code: i32, word: &str) -> String {
     let output = run(directory, arguments);
     let stderr_text = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {stderr_text}");
+    assert_eq!(
+        output.status.code(),
+        Some(code),
+        "{arguments:?}: {stderr_text}"
+    );
     assert!(stderr_text.contains(word), "{arguments:?}: {stderr_text}");
     assert!(output.stdout.is_empty(), "errors go to standard error");
     stderr_text

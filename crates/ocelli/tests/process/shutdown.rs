@@ -78,11 +78,11 @@ async fn assert_ends_in_time(signal: Signal) {
         .into_iter()
         .map(|mut wall| tokio::spawn(async move { wall.close_code().await }));
     let received: Vec<_> = received.collect();
-    let begun = Instant::now();
+    let started = Instant::now();
     hub.signal(signal);
     let status = tokio::task::spawn_blocking(move || (hub.wait(Duration::from_secs(5)), hub));
     let (status, _hub) = status.await.unwrap();
-    let took = begun.elapsed();
+    let took = started.elapsed();
     assert_eq!(status.expect("it ends").code(), Some(0));
     assert!(took < Duration::from_secs(2), "{took:?}");
     for child in children {

@@ -59,7 +59,7 @@ async fn history_survives_a_restart_and_a_crash_leaves_no_stream_open() {
     let dir = Dir::new("history");
     let data = dir.0.join("kept");
     let mut first = keeping(&data);
-    let key = Key::mint(first.addr(), "live", "cam1").await;
+    let key = Key::create(first.addr(), "live", "cam1").await;
     let (mut device, _) = Device::ready(first.addr(), &key).await;
     device
         .send(tokio_tungstenite::tungstenite::Message::text(
@@ -166,8 +166,8 @@ async fn configured_limits_apply() {
          idle_timeout = \"5s\", max_cameras = 1 }\n",
     );
     let hub = hub.env("OCELLI_ADMIN_TOKEN", ADMIN).start();
-    let key = Key::mint(hub.addr(), "live", "cam1").await;
-    let other = Key::mint(hub.addr(), "live", "cam2").await;
+    let key = Key::create(hub.addr(), "live", "cam1").await;
+    let other = Key::create(hub.addr(), "live", "cam2").await;
     let (mut device, ready) = Device::ready(hub.addr(), &key).await;
     assert_eq!(
         (
@@ -215,9 +215,13 @@ async fn fleet(hub: &Hub, arguments: &[&str]) -> (String, Option<i32>) {
 async fn a_simulated_fleet_pushes_and_revokes_its_keys() {
     let dir = Dir::new("fleet");
     let hub = keeping(&dir.0.join("kept"));
-    let (output_text, code) = fleet(&hub, &["--cameras", "20", "--fps", "5", "--seconds", "4"]).await;
+    let (output_text, code) =
+        fleet(&hub, &["--cameras", "20", "--fps", "5", "--seconds", "4"]).await;
     assert_eq!(code, Some(0), "{output_text}");
-    assert!(output_text.contains("connected   20 of 20"), "{output_text}");
+    assert!(
+        output_text.contains("connected   20 of 20"),
+        "{output_text}"
+    );
     assert!(output_text.contains("closed      none"), "{output_text}");
     let sent = output_text
         .lines()
@@ -256,7 +260,7 @@ async fn a_simulated_fleet_pushes_and_revokes_its_keys() {
 async fn a_misbehaving_fleet_does_not_affect_others() {
     let dir = Dir::new("chaos");
     let hub = keeping(&dir.0.join("kept"));
-    let key = Key::mint(hub.addr(), "live", "calm").await;
+    let key = Key::create(hub.addr(), "live", "calm").await;
     let (mut calm, _) = Device::ready(hub.addr(), &key).await;
     let arguments = [
         "--cameras",
@@ -345,7 +349,7 @@ async fn the_boards_program_pushes_and_obeys_close_codes() {
     let hub = keeping(&dir.0.join("kept"));
     let limit = r#"{"wsIngest":{"maxFps":20}}"#;
     call(hub.addr(), "PATCH /api/v1/apps/live", ADMIN, limit).await;
-    let key = Key::mint(hub.addr(), "live", "cam1").await;
+    let key = Key::create(hub.addr(), "live", "cam1").await;
     let jpeg = dir.0.join("picture.jpg");
     std::fs::write(&jpeg, picture(5)).unwrap();
     let run = |secret: &str| {

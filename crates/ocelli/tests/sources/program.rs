@@ -102,14 +102,14 @@ async fn a_flooding_program_is_throttled_without_affecting_others() {
     let other = Watched::new("pattern:?size=320x240&fps=20");
     let mut beside = other.watch();
     viewer.frame().await;
-    let begun = Instant::now();
+    let started = Instant::now();
     for _ in 0..20 {
         beside.frame().await;
     }
     flood.until(|status| status.restarts >= 1).await;
     // The camera announced 24 fps and may send twice that: of 100 pictures all but the first
     // few are delayed.
-    let took = begun.elapsed().as_secs_f64();
+    let took = started.elapsed().as_secs_f64();
     assert!(took > 1.4, "{took}");
 }
 

@@ -30,7 +30,7 @@ pub struct Key {
 
 impl Key {
     /// Mints a key.
-    pub async fn mint(hub: SocketAddr, app: &str, room: &str) -> Self {
+    pub async fn create(hub: SocketAddr, app: &str, room: &str) -> Self {
         let line = format!("POST /api/v1/apps/{app}/ws-ingest");
         let made = call(hub, &line, ADMIN, &json!({ "room": room }).to_string()).await;
         assert_eq!(made.status(), 201, "{made:?}");
@@ -75,8 +75,8 @@ impl Device {
         let stream = TcpStream::connect(hub).await.expect("a connection");
         stream.set_nodelay(true).unwrap();
         let opened = timeout(TIMEOUT, tokio_tungstenite::client_async(request, stream)).await;
-        let (socket, answer) = opened.expect("an answer").expect("an upgrade");
-        assert!(answer.headers().get("sec-websocket-extensions").is_none());
+        let (socket, response) = opened.expect("an answer").expect("an upgrade");
+        assert!(response.headers().get("sec-websocket-extensions").is_none());
         Self(socket)
     }
 

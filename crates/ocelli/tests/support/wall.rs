@@ -72,19 +72,19 @@ impl Wall {
         }
         stream.set_nodelay(true).unwrap();
         let opened = timeout(TIMEOUT, tokio_tungstenite::client_async(request, stream)).await;
-        let (socket, answer) = opened.expect("an answer").expect("an upgrade");
-        assert_eq!(answer.status(), 101);
-        assert!(answer.headers().get("sec-websocket-extensions").is_none());
+        let (socket, response) = opened.expect("an answer").expect("an upgrade");
+        assert_eq!(response.status(), 101);
+        assert!(response.headers().get("sec-websocket-extensions").is_none());
         Self(socket)
     }
 
     /// Sends a command.
-    pub async fn say(&mut self, command: Value) {
-        self.say_text(&command.to_string()).await;
+    pub async fn send_command(&mut self, command: Value) {
+        self.send_text(&command.to_string()).await;
     }
 
     /// Sends a text unchanged.
-    pub async fn say_text(&mut self, text: &str) {
+    pub async fn send_text(&mut self, text: &str) {
         self.send(Message::text(text)).await;
     }
 
@@ -96,13 +96,13 @@ impl Wall {
 
     /// Subscribes.
     pub async fn subscribe(&mut self, cameras: &[&str]) {
-        self.say(json!({ "cmd": "subscribe", "cameras": cameras }))
+        self.send_command(json!({ "cmd": "subscribe", "cameras": cameras }))
             .await;
     }
 
     /// Ends subscriptions.
     pub async fn unsubscribe(&mut self, cameras: &[&str]) {
-        self.say(json!({ "cmd": "unsubscribe", "cameras": cameras }))
+        self.send_command(json!({ "cmd": "unsubscribe", "cameras": cameras }))
             .await;
     }
 
@@ -176,7 +176,8 @@ impl Wall {
         let mut frames = Vec::new();
         // One answer may overtake a frame that is ready; several in a row do not.
         for round in 0..6 {
-            self.say(json!({ "cmd": "ping", "t": round })).await;
+            self.send_command(json!({ "cmd": "ping", "t": round }))
+                .await;
             let deadline = Instant::now() + TIMEOUT;
             loop {
                 match self.expect(deadline).await {

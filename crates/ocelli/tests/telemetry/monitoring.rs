@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a failed test setup must panic")]
 
 use crate::support::TIMEOUT;
-use crate::support::http::{Answer, call, get, request};
+use crate::support::http::{HttpResponse, call, get, request};
 use crate::support::hub::{OCELLI, configured};
 use crate::support::site::Site;
 use crate::support::tempdir::Dir;
@@ -29,9 +29,9 @@ fn rows(text: &str) -> BTreeMap<String, f64> {
 }
 
 async fn scrape(site: &Site) -> BTreeMap<String, f64> {
-    let answer = get(site.address, "/metrics").await;
-    assert_eq!(answer.status(), 200, "{answer:?}");
-    rows(&answer.body)
+    let response = get(site.address, "/metrics").await;
+    assert_eq!(response.status(), 200, "{response:?}");
+    rows(&response.body)
 }
 
 #[tokio::test]
@@ -120,10 +120,10 @@ async fn an_independent_parser_reads_the_metrics() {
         ),
     ] {
         let lines = format!("Accept: {accept}");
-        let answer = request(site.address, "GET", "/metrics", &[&lines]).await;
-        let header_value = answer.header("content-type");
+        let response = request(site.address, "GET", "/metrics", &[&lines]).await;
+        let header_value = response.header("content-type");
         assert!(header_value.starts_with(media), "{header_value}");
-        let read = parse(module, &answer.body);
+        let read = parse(module, &response.body);
         assert!(read.len() > 20, "{read:?}");
         for family in [
             "counter ocelli_camera_frames 1",
@@ -233,17 +233,17 @@ fn administered(lines: &str) -> (Hub, Dir) {
 #[tokio::test]
 async fn a_hub_without_its_store_is_ready_and_reports_the_failure() {
     let (hub, _dir) = hub("");
-    let answer = get(hub.addr(), "/ready").await;
-    assert_eq!(answer.status(), 200);
-    assert_eq!(answer.json()["problems"], Value::Array(Vec::new()));
+    let response = get(hub.addr(), "/ready").await;
+    assert_eq!(response.status(), 200);
+    assert_eq!(response.json()["problems"], Value::Array(Vec::new()));
     let site = Site::start().await;
-    let answer = get(site.address, "/ready").await;
-    assert_eq!(answer.status(), 200);
-    let problem = answer.json()["problems"][0].as_str().unwrap().to_owned();
+    let response = get(site.address, "/ready").await;
+    assert_eq!(response.status(), 200);
+    let problem = response.json()["problems"][0].as_str().unwrap().to_owned();
     assert!(problem.contains("store"), "{problem}");
 }
 
-async fn health(site: &Site, query: &str) -> Answer {
+async fn health(site: &Site, query: &str) -> HttpResponse {
     get(site.address, &format!("/api/v1/cameras/cam/health{query}")).await
 }
 
@@ -284,36 +284,36 @@ async fn a_camera_is_healthy_only_while_its_picture_is_fresh() {
 #[tokio::test]
 async fn a_camera_that_does_not_start_is_reported_after_ten_seconds() {
     let (site, [_cam]) = Site::with(["cam"]).await;
-    let begun = Instant::now();
+    let started = Instant::now();
     let url = format!("http://{}/api/v1/cameras/cam/health", site.address);
-    let answer = tokio::process::Command::new("curl")
+    let response = tokio::process::Command::new("curl")
         .args(["-sS", "-w", "\n%{http_code}", &url])
         .output();
-    let answer = String::from_utf8(answer.await.unwrap().stdout).unwrap();
-    let (body, status) = answer.rsplit_once('\n').unwrap();
+    let response = String::from_utf8(response.await.unwrap().stdout).unwrap();
+    let (body, status) = response.rsplit_once('\n').unwrap();
     assert_eq!(status, "503", "{body}");
     assert!(body.contains("\"state\":\"starting\""), "{body}");
-    let waited = begun.elapsed().as_secs_f64();
+    let waited = started.elapsed().as_secs_f64();
     assert!((9.9..15.0).contains(&waited), "{waited}");
 }
 
 #[tokio::test]
 async fn a_camera_that_fails_to_start_is_reported_at_once() {
     let (site, [cam]) = Site::with(["cam"]).await;
-    let begun = Instant::now();
+    let start_time = Instant::now();
     let breaks = async {
         for attempt in 1..=3 {
             cam.started(attempt).await;
             cam.crash("the cable is out");
         }
     };
-    let (answer, ()) = tokio::join!(health(&site, ""), breaks);
-    assert_eq!(answer.status(), 503, "{answer:?}");
-    let body = &answer.json()["data"];
+    let (response, ()) = tokio::join!(health(&site, ""), breaks);
+    assert_eq!(response.status(), 503, "{response:?}");
+    let body = &response.json()["data"];
     assert_eq!(body["state"], "failed", "{body}");
     assert_eq!(body["reason"], "the cable is out");
     assert!(
-        begun.elapsed() < Duration::from_secs(9),
+        start_time.elapsed() < Duration::from_secs(9),
         "it does not wait ten seconds"
     );
 }
@@ -323,8 +323,8 @@ async fn camera_health_requires_permission_to_watch() {
     let site = Site::start().await;
     site.app("inside", "inside", false);
     site.add("inside", "safe", false);
-    let answer = get(site.address, "/api/v1/cameras/inside%2Fsafe/health").await;
-    answer.is_problem(401, "not public");
+    let response = get(site.address, "/api/v1/cameras/inside%2Fsafe/health").await;
+    response.is_problem(401, "not public");
 }
 
 #[tokio::test]
@@ -345,7 +345,10 @@ async fn a_json_log_has_one_object_per_line() {
     let failed: Value = serde_json::from_str(&failed).unwrap();
     assert!(failed["reason"].is_string(), "{failed}");
     let log_lines = hub.stderr();
-    assert!(log_lines.iter().all(|line| !line.contains("hu5h")), "{log_lines:?}");
+    assert!(
+        log_lines.iter().all(|line| !line.contains("hu5h")),
+        "{log_lines:?}"
+    );
 }
 
 #[tokio::test]
@@ -358,7 +361,7 @@ async fn a_refused_socket_is_logged_once_without_its_credentials() {
              Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n\r\n",
             hub.addr()
         );
-        socket.say(request.as_bytes()).await;
+        socket.send_raw(request.as_bytes()).await;
         socket.head().await.expect("an answer").status
     };
     assert_eq!(upgrade("/live/ws?app=live&room=nobody").await, 404);
@@ -415,9 +418,9 @@ async fn repeated_failures_of_a_camera_are_logged_occasionally() {
         let metrics = get(hub.addr(), "/metrics").await.body;
         rows(&metrics)["ocelli_camera_restarts_total{camera=\"gone\"}"]
     };
-    let begun = Instant::now();
+    let started = Instant::now();
     while restarts().await < 5.0 {
-        assert!(begun.elapsed() < TIMEOUT, "it is tried again");
+        assert!(started.elapsed() < TIMEOUT, "it is tried again");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     let log = hub.stderr();

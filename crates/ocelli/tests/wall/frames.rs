@@ -169,7 +169,7 @@ async fn a_declared_length_allocates_no_memory() {
     let mut header = vec![0x81, 0xff];
     header.extend((1u64 << 62).to_be_bytes());
     header.extend([1, 2, 3, 4]);
-    socket.say(&header).await;
+    socket.send_raw(&header).await;
     assert_eq!(socket.close_code(TIMEOUT).await, Some(1009));
 }
 

@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed test setup must panic")]
 
-use crate::support::http::{Answer, UPGRADE, ask, get, request};
+use crate::support::http::{HttpResponse, UPGRADE, ask, get, request};
 use crate::support::hub::OCELLI;
 use crate::support::tempdir::Dir;
 use crate::support::{TIMEOUT, eventually};
@@ -127,7 +127,10 @@ fn decode(format: &str, stream: Vec<u8>) -> Vec<u8> {
     let output = child.wait_with_output().unwrap();
     writing.join().unwrap().unwrap();
     let stderr_text = String::from_utf8_lossy(&output.stderr);
-    assert!(stderr_text.is_empty() && output.status.success(), "{stderr_text}");
+    assert!(
+        stderr_text.is_empty() && output.status.success(),
+        "{stderr_text}"
+    );
     output.stdout
 }
 
@@ -210,7 +213,7 @@ async fn every_camera_has_mpeg_1_at_a_standard_rate() {
     ] {
         let path = format!("/live/jsmpeg?app=live&room={room}");
         let mut player = Player::open(hub.addr(), &path).await;
-        let begun = Instant::now();
+        let started = Instant::now();
         let header = player.message().await;
         let size = [width.to_be_bytes(), height.to_be_bytes()].concat();
         assert_eq!(header, [b"jsmp", &size[..]].concat(), "{room}");
@@ -218,20 +221,20 @@ async fn every_camera_has_mpeg_1_at_a_standard_rate() {
         assert_eq!(first[7] & 0x0F, code, "{room}");
         let pictures = 75;
         let stream = [first, player.take(pictures).await].concat();
-        let rate = pictures as f64 / begun.elapsed().as_secs_f64();
+        let rate = pictures as f64 / started.elapsed().as_secs_f64();
         assert!((10.0..45.0).contains(&rate), "{room}: {rate}");
         let luma = decode("mpegvideo", stream);
         let picture = usize::from(width) * usize::from(height);
         assert_eq!(luma.len(), (pictures + 1) * picture, "{room}");
     }
-    let answer = request(
+    let response = request(
         hub.addr(),
         "GET",
         "/live/jsmpeg?app=live&room=none",
         &UPGRADE,
     )
     .await;
-    answer.is_problem(404, "none");
+    response.is_problem(404, "none");
 }
 
 #[tokio::test]
@@ -352,9 +355,9 @@ async fn the_jsmpeg_page_is_served() {
     let hub = serve_pi(&dir, &[], &format!("{PORTS} }}"));
     let (http, ws) = own_ports(&hub);
 
-    let answer = get(http, "/").await;
+    let reply = get(http, "/").await;
     assert_eq!(
-        (answer.status(), answer.header("location")),
+        (reply.status(), reply.header("location")),
         (301, "/index.html")
     );
     let page = get(http, "/index.html").await;
@@ -393,17 +396,17 @@ async fn the_jsmpeg_page_is_served() {
             get(http, path).await,
             request(http, "HEAD", path, &[]).await,
         );
-        let response = |answer: &Answer| {
+        let response = |reply: &HttpResponse| {
             let names = ["content-type", "content-length", "location"];
             (
-                answer.status(),
-                names.map(|name| answer.header(name).to_owned()),
+                reply.status(),
+                names.map(|name| reply.header(name).to_owned()),
             )
         };
         assert_eq!(response(&with), response(&without), "{path}");
         for method in ["POST", "PUT", "DELETE", "OPTIONS", "BREW"] {
-            let answer = request(http, method, path, &["Content-Length: 0"]).await;
-            assert_eq!(answer.status(), 501, "{method} {path}");
+            let reply = request(http, method, path, &["Content-Length: 0"]).await;
+            assert_eq!(reply.status(), 501, "{method} {path}");
         }
     }
     let foreign = "GET /index.html HTTP/1.1\r\nHost: evil.example\r\n\r\n";
@@ -477,23 +480,27 @@ async fn two_seconds_after_a_stop_request_nothing_is_left() {
     // An idle connection, an unfinished request, an unfinished handshake, and one that does not
     // read.
     let mut kept = RawSocket::connect(http).await;
-    kept.say(format!("GET /index.html HTTP/1.1\r\nHost: {http}\r\n\r\n").as_bytes())
+    kept.send_raw(format!("GET /index.html HTTP/1.1\r\nHost: {http}\r\n\r\n").as_bytes())
         .await;
     kept.head().await.expect("an answer");
     let mut half = RawSocket::connect(http).await;
-    half.say(b"GET /index.html HT").await;
+    half.send_raw(b"GET /index.html HT").await;
     let silent = RawSocket::connect(ws).await;
     let mut stalled = Player::open_with(ws, "/", None, Some(4096)).await;
     stalled.message().await;
     let children = hub.children();
     assert!(children.len() >= 2, "{children:?}");
-    let log = hub.stderr().len();
+    let lines_before = hub.stderr().len();
     let (status, took) = hub.terminate(Duration::from_secs(5)).expect("it ends");
     assert_eq!(status.code(), Some(0));
     assert!(took < Duration::from_secs(2), "{took:?}");
     for child in children {
         assert!(!child.is_alive(), "left behind: {child:?}");
     }
-    assert_eq!(hub.stderr()[log..], [""; 0], "nothing has happened");
+    assert_eq!(
+        hub.stderr()[lines_before..],
+        [""; 0],
+        "nothing has happened"
+    );
     drop((players, kept, half, silent, stalled));
 }

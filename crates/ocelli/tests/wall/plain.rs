@@ -179,7 +179,7 @@ async fn a_plain_client_never_gets_text_and_its_errors_are_counted() {
         "\u{0}\u{fffd}",
     ];
     for fault in faults {
-        wall.say_text(fault).await;
+        wall.send_text(fault).await;
     }
     // A command may be partly valid: the valid part is executed.
     wall.subscribe(&["nobody", "cam"]).await;
@@ -209,8 +209,10 @@ async fn a_plain_client_never_gets_text_and_its_errors_are_counted() {
 async fn a_plain_client_cannot_limit_its_rate() {
     let (site, [cam]) = Site::with(["cam"]).await;
     let mut wall = Wall::plain(site.address).await;
-    wall.say(json!({ "cmd": "subscribe", "cameras": ["cam"], "credit": 1, "maxFps": 0.01 }))
-        .await;
+    wall.send_command(
+        json!({ "cmd": "subscribe", "cameras": ["cam"], "credit": 1, "maxFps": 0.01 }),
+    )
+    .await;
     for expected in 0..4 {
         cam.show().await;
         assert_eq!(wall.numbered().await.1, expected);

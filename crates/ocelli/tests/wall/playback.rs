@@ -162,20 +162,20 @@ async fn a_disconnect_is_noticed_while_no_frames_are_sent() {
 #[tokio::test]
 async fn head_returns_the_same_headers_without_a_body() {
     let hub = Hub::serve(OCELLI, ["cam1=pattern:?size=64x48&fps=20"]);
-    let answer = request(hub.addr(), "HEAD", "/live/live/cam1/mjpeg", &[]).await;
-    assert_eq!(answer.status(), 200);
+    let response = request(hub.addr(), "HEAD", "/live/live/cam1/mjpeg", &[]).await;
+    assert_eq!(response.status(), 200);
     let kind = "multipart/x-mixed-replace; boundary=frame";
-    assert_eq!(answer.header("content-type"), kind);
-    let answer = request(hub.addr(), "HEAD", "/live/live/cam1/frame.jpg", &[]).await;
-    assert_eq!(answer.status(), 200);
-    assert_eq!(answer.header("content-type"), "image/jpeg");
+    assert_eq!(response.header("content-type"), kind);
+    let response = request(hub.addr(), "HEAD", "/live/live/cam1/frame.jpg", &[]).await;
+    assert_eq!(response.status(), 200);
+    assert_eq!(response.header("content-type"), "image/jpeg");
     let mut socket = RawSocket::connect(hub.addr()).await;
     let text = format!(
         "HEAD /live/live/cam1/mjpeg HTTP/1.1\r\nHost: {}\r\n\r\n",
         hub.addr()
     );
     for _ in 0..3 {
-        socket.say(text.as_bytes()).await;
+        socket.send_raw(text.as_bytes()).await;
         assert_eq!(socket.head().await.expect("an answer").status, 200);
     }
     let post = request(hub.addr(), "POST", "/live/live/cam1/mjpeg", &[]).await;
@@ -223,7 +223,7 @@ async fn curl_gets_every_frame_at_ten_a_second() {
 async fn a_snapshot_starts_the_camera_and_returns_its_first_frame() {
     let camera = HttpCamera::start(HttpCameraOptions::default()).await;
     let hub = Hub::serve(OCELLI, [format!("cam1={}", camera.url("mjpeg"))]);
-    let begun = Instant::now();
+    let started = Instant::now();
     let output = Command::new("curl")
         .args(["-sS", "-D", "-", "--fail"])
         .arg(hub.url("/live/live/cam1/frame.jpg"))
@@ -231,7 +231,7 @@ async fn a_snapshot_starts_the_camera_and_returns_its_first_frame() {
         .await
         .unwrap();
     assert!(output.status.success());
-    assert!(begun.elapsed() < Duration::from_secs(5));
+    assert!(started.elapsed() < Duration::from_secs(5));
     let end = output.stdout.windows(4).position(|at| at == b"\r\n\r\n");
     let (head, jpeg) = output.stdout.split_at(end.unwrap() + 4);
     let head = String::from_utf8_lossy(head).to_ascii_lowercase();
@@ -241,8 +241,8 @@ async fn a_snapshot_starts_the_camera_and_returns_its_first_frame() {
     assert!(jpeg::stamp(jpeg).is_some(), "the camera's own bytes");
     // It counts as a viewer for the grace period: the camera keeps running.
     for _ in 0..5 {
-        let answer = get(hub.addr(), "/live/live/live-cam1/frame.jpg").await;
-        assert_eq!(answer.status(), 200);
+        let response = get(hub.addr(), "/live/live/live-cam1/frame.jpg").await;
+        assert_eq!(response.status(), 200);
     }
     assert_eq!((camera.requests("mjpeg"), camera.open("mjpeg")), (1, 1));
 }
@@ -255,12 +255,12 @@ async fn a_snapshot_of_a_camera_that_does_not_start_is_503_after_10_s() {
         "refused=http://127.0.0.1:9/x".into(),
     ];
     let hub = Hub::serve(OCELLI, sources);
-    let begun = Instant::now();
+    let started = Instant::now();
     let (silent, refused) = tokio::join!(
         ask_slowly(&hub, "/live/live/silent/frame.jpg"),
         ask_slowly(&hub, "/live/live/refused/frame.jpg")
     );
-    let took = begun.elapsed();
+    let took = started.elapsed();
     assert!(took > Duration::from_millis(9_500), "{took:?}");
     assert!(took < Duration::from_secs(13), "{took:?}");
     assert!(silent.contains("503"), "{silent}");
@@ -326,9 +326,9 @@ async fn unknown_cameras_and_paths_are_404_in_json() {
     let nowhere = get(hub.addr(), "/live/nowhere/cam1/mjpeg").await;
     nowhere.is_problem(404, "nowhere");
     for path in ["/live/live/cam1/mjpeg", "/live/live/cam1/frame.jpg"] {
-        let answer = get(hub.addr(), &format!("{path}?stream=huge")).await;
-        assert_eq!(answer.status(), 400);
-        assert!(answer.body.contains("huge"), "{answer:?}");
+        let response = get(hub.addr(), &format!("{path}?stream=huge")).await;
+        assert_eq!(response.status(), 400);
+        assert!(response.body.contains("huge"), "{response:?}");
     }
 }
 
@@ -374,7 +374,7 @@ async fn vlc_and_ffmpeg_play_a_device() {
     let dir = Dir::new("players");
     let kept = dir.0.join("kept");
     let hub = keeping(&kept);
-    let key = Key::mint(hub.addr(), "live", "board").await;
+    let key = Key::create(hub.addr(), "live", "board").await;
     let _board = Command::new(OCELLI)
         .args(["simulate", "--room", "board", "--fps", "10", "--url"])
         .arg(hub.url(""))

@@ -21,7 +21,7 @@ fn number(payload: &[u8]) -> u64 {
 async fn open_with(site: &Site, commands: &[serde_json::Value]) -> Wall {
     let mut wall = Wall::v2(site.address).await;
     for command in commands {
-        wall.say(command.clone()).await;
+        wall.send_command(command.clone()).await;
     }
     assert!(wall.settle().await.is_empty());
     wall
@@ -107,7 +107,7 @@ async fn a_gap_in_the_sequence_equals_the_number_of_drops() {
     for _ in 0..5 {
         cam.show().await;
     }
-    wall.say(json!({ "cmd": "credit", "add": { "cam": 1 } }))
+    wall.send_command(json!({ "cmd": "credit", "add": { "cam": 1 } }))
         .await;
     let frame = wall.frame_v2().await;
     assert_eq!((frame.sequence, number(&frame.payload)), (5, 5));
@@ -126,12 +126,16 @@ async fn frames_are_sent_only_with_credit_and_are_the_newest() {
     let (site, [cam]) = Site::with(["cam"]).await;
     let mut wall = with_credit(&site, 0).await;
     assert_eq!(count_delivered(&mut wall, &cam, 3).await, 0);
-    wall.say(json!({ "cmd": "credit", "add": { "live-cam": 1 } }))
+    wall.send_command(json!({ "cmd": "credit", "add": { "live-cam": 1 } }))
         .await;
     assert_eq!(number(&wall.frame_v2().await.payload), 2, "the newest");
-    assert_eq!(count_delivered(&mut wall, &cam, 2).await, 0, "one frame per credit");
+    assert_eq!(
+        count_delivered(&mut wall, &cam, 2).await,
+        0,
+        "one frame per credit"
+    );
     // Credit that arrives while there is no new picture waits for the next one.
-    wall.say(json!({ "cmd": "credit", "add": { "cam": 2 } }))
+    wall.send_command(json!({ "cmd": "credit", "add": { "cam": 2 } }))
         .await;
     assert_eq!(number(&wall.frame_v2().await.payload), 4);
     assert!(wall.settle().await.is_empty(), "no picture is sent twice");
@@ -144,7 +148,7 @@ async fn credit_is_additive_and_limited_to_8() {
     let command = json!({ "cmd": "subscribe", "cameras": ["cam", "other"], "credit": 1 });
     let mut wall = open_with(&site, &[command]).await;
     for add in [1, 2] {
-        wall.say(json!({ "cmd": "credit", "add": { "cam": add } }))
+        wall.send_command(json!({ "cmd": "credit", "add": { "cam": add } }))
             .await;
     }
     wall.settle().await;
@@ -155,14 +159,14 @@ async fn credit_is_additive_and_limited_to_8() {
         "each camera has its own credit"
     );
     for add in [5u32, 5, u32::MAX] {
-        wall.say(json!({ "cmd": "credit", "add": { "cam": add } }))
+        wall.send_command(json!({ "cmd": "credit", "add": { "cam": add } }))
             .await;
     }
     let waiting = wall.settle().await.len();
     assert_eq!(waiting + count_delivered(&mut wall, &cam, 12).await, 8);
     let mut generous = Wall::v2(site.address).await;
     generous
-        .say(json!({ "cmd": "subscribe", "cameras": ["cam"], "credit": 100 }))
+        .send_command(json!({ "cmd": "subscribe", "cameras": ["cam"], "credit": 100 }))
         .await;
     let waiting = generous.settle().await.len();
     assert_eq!(waiting + count_delivered(&mut generous, &cam, 12).await, 8);
@@ -174,7 +178,7 @@ async fn a_new_subscription_resets_credit() {
     let mut wall = with_credit(&site, 5).await;
     assert_eq!(count_delivered(&mut wall, &cam, 1).await, 1);
     let again = json!({ "cmd": "subscribe", "cameras": ["cam"], "credit": 2 });
-    wall.say(again).await;
+    wall.send_command(again).await;
     wall.settle().await;
     assert_eq!(count_delivered(&mut wall, &cam, 6).await, 2, "not 4 + 2");
     // A subscription without credit ends flow control by credit.
@@ -189,7 +193,7 @@ async fn a_new_subscription_resets_credit() {
 async fn credit_without_a_subscription_is_a_harmless_error() {
     let (site, [_idle]) = Site::with(["idle"]).await;
     let mut wall = Wall::v2(site.address).await;
-    wall.say(json!({ "cmd": "credit", "add": { "nobody": 1, "idle": 1 } }))
+    wall.send_command(json!({ "cmd": "credit", "add": { "nobody": 1, "idle": 1 } }))
         .await;
     let errors = [wall.event("error").await, wall.event("error").await];
     let cameras: Vec<_> = errors.iter().map(|error| &error["camera"]).collect();
@@ -212,22 +216,22 @@ async fn max_fps_is_kept_on_average_and_the_newest_frame_is_sent() {
         }
     });
     wall.frame_v2().await;
-    let begun = Instant::now();
+    let started = Instant::now();
     for _ in 0..20 {
         let frame = wall.frame_v2().await;
         let age = jpeg::now_micros() - frame.received;
         assert!(age < 90_000, "{age} µs old: the newest is 10 ms old");
     }
-    let took = begun.elapsed().as_secs_f64();
+    let took = started.elapsed().as_secs_f64();
     assert!((1.85..3.0).contains(&took), "20 at 10 a second: {took} s");
     // Subscribing again changes the limit.
     wall.subscribe(&["cam"]).await;
     wall.settle().await;
-    let begun = Instant::now();
+    let started = Instant::now();
     for _ in 0..20 {
         wall.frame_v2().await;
     }
-    let took = begun.elapsed().as_secs_f64();
+    let took = started.elapsed().as_secs_f64();
     assert!(took < 1.2, "20 at 100 a second: {took} s");
     showing.abort();
 }
@@ -238,20 +242,20 @@ async fn any_number_is_a_rate_or_an_error_and_the_socket_stays_open() {
     let mut wall = Wall::v2(site.address).await;
     for bad in ["0", "-1", "-1e300", "\"5\"", "[]", "1e999"] {
         let text = format!(r#"{{"cmd":"subscribe","cameras":["cam"],"maxFps":{bad}}}"#);
-        wall.say_text(&text).await;
+        wall.send_text(&text).await;
         let error = wall.event("error").await;
         assert_eq!(error["code"], "malformed_command", "{bad}: {error}");
     }
     site.viewers("cam", 0).await;
     for slow in ["1e-300", "1e-18", "1e-19", "5e-20", "1e-9"] {
         let text = format!(r#"{{"cmd":"subscribe","cameras":["cam"],"maxFps":{slow}}}"#);
-        wall.say_text(&text).await;
+        wall.send_text(&text).await;
         assert!(wall.settle().await.len() <= 1, "{slow}");
         // The first is sent at once, and then none for a very long time.
-        let came = count_delivered(&mut wall, &cam, 3).await;
-        assert!(came <= 1, "{slow}: {came} came");
+        let received = count_delivered(&mut wall, &cam, 3).await;
+        assert!(received <= 1, "{slow}: {received} came");
     }
-    wall.say(json!({ "cmd": "subscribe", "cameras": ["cam"], "maxFps": 1e300 }))
+    wall.send_command(json!({ "cmd": "subscribe", "cameras": ["cam"], "maxFps": 1e300 }))
         .await;
     wall.settle().await;
     assert_eq!(count_delivered(&mut wall, &cam, 3).await, 3);
@@ -266,7 +270,7 @@ async fn tiles_get_the_small_stream_and_full_screen_the_main_one() {
     sub.show().await;
     assert_eq!(wall.frame_v2().await.id, "cam");
     assert_eq!((main.starts(), sub.starts()), (0, 1));
-    wall.say(json!({ "cmd": "subscribe", "cameras": ["cam"], "stream": "main" }))
+    wall.send_command(json!({ "cmd": "subscribe", "cameras": ["cam"], "stream": "main" }))
         .await;
     main.started(1).await;
     wall.settle().await;
@@ -299,7 +303,7 @@ async fn only_the_subprotocol_selects_the_form() {
              Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{line}\r\n\r\n",
             site.address
         );
-        socket.say(request.as_bytes()).await;
+        socket.send_raw(request.as_bytes()).await;
         let head = socket.head().await.expect("an answer");
         assert_eq!(head.status, 101);
         assert_eq!(head.get("sec-websocket-protocol"), echoed, "{offer}");

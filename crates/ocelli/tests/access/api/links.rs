@@ -104,7 +104,10 @@ async fn wall_links_are_created_listed_and_revoked_within_the_users_share_permis
     let response = get(hub.addr(), &format!("/api/v1/session?token={token}")).await;
     let response = response.json()["data"].clone();
     let wall = json!({ "name": "the yard", "expiresAt": made["expiresAt"] });
-    assert_eq!((&response["wall"], &response["user"]), (&wall, &Value::Null));
+    assert_eq!(
+        (&response["wall"], &response["user"]),
+        (&wall, &Value::Null)
+    );
     assert_eq!(
         bob.get("/api/v1/session").await.json()["data"]["wall"],
         Value::Null

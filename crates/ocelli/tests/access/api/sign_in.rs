@@ -18,7 +18,7 @@ fn printed_code(hub: &Hub) -> String {
     code_in(&link)
 }
 
-async fn set_up(hub: &Hub, body: Value) -> super::Answer {
+async fn set_up(hub: &Hub, body: Value) -> super::HttpResponse {
     send(hub.addr(), "POST /api/v1/setup", &[], &body).await
 }
 
@@ -128,10 +128,7 @@ async fn a_private_hub_shows_its_cameras_to_signed_in_users() {
     let ann = Browser::of(hub.addr(), &set_up(&hub, body).await);
     assert_eq!(ann.get(picture).await.status(), 200);
     let log = hub.stderr().join("\n");
-    assert!(
-        !log.contains("anyone") && !log.contains("Anyone"),
-        "{log}"
-    );
+    assert!(!log.contains("anyone") && !log.contains("Anyone"), "{log}");
 }
 
 #[tokio::test]
@@ -233,11 +230,11 @@ async fn guessing_is_slowed_down_without_locking_users_out() {
     // Each of many simultaneous attempts counts.
     let tries = (0..40).map(|_| Browser::sign_in(hub.addr(), "ann", "a wrong guess"));
     let answers = futures_util::future::join_all(tries).await;
-    let refused = answers.iter().filter(|answer| answer.status() == 429);
+    let refused = answers.iter().filter(|response| response.status() == 429);
     assert!(refused.clone().count() >= 25, "{}", refused.count());
     let refused = answers
         .iter()
-        .find(|answer| answer.status() == 429)
+        .find(|response| response.status() == 429)
         .expect("one");
     refused.is_problem(429, "too many");
     let wait: u64 = refused.header("retry-after").parse().expect("seconds");
@@ -245,7 +242,7 @@ async fn guessing_is_slowed_down_without_locking_users_out() {
     assert!(
         answers
             .iter()
-            .all(|answer| [401, 429].contains(&answer.status()))
+            .all(|response| [401, 429].contains(&response.status()))
     );
     // The right password from another address is not affected.
     let body = json!({ "name": "ann", "password": PASSWORD });
@@ -261,9 +258,9 @@ async fn guessing_is_slowed_down_without_locking_users_out() {
     );
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     stream.write_all(text.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    let mut response = String::new();
+    stream.read_to_string(&mut response).await.unwrap();
+    assert!(response.starts_with("HTTP/1.1 200"), "{response}");
     // Codes and tokens are counted as well.
     let mut statuses = Vec::new();
     for _ in 0..25 {

@@ -58,7 +58,7 @@ async fn status(address: SocketAddr, path: &str, lines: &[String]) -> u16 {
     for line in lines {
         text.push_str(&format!("{line}\r\n"));
     }
-    socket.say(format!("{text}\r\n").as_bytes()).await;
+    socket.send_raw(format!("{text}\r\n").as_bytes()).await;
     socket.head().await.expect("an answer").status
 }
 
@@ -249,11 +249,11 @@ async fn revoking_a_credential_ends_the_streams_it_opened() {
     by_session.subscribe(&["*"]).await;
     let mut viewer = Wall::with(at, "/live/ws?app=yard&room=gate", None, &bob.lines()).await;
     let mut mjpeg = RawSocket::connect(at).await;
-    let asked = format!(
+    let request_text = format!(
         "GET /live/yard/gate/mjpeg HTTP/1.1\r\nHost: {at}\r\nCookie: {}\r\nConnection: close\r\n\r\n",
         bob.cookie
     );
-    mjpeg.say(asked.as_bytes()).await;
+    mjpeg.send_raw(request_text.as_bytes()).await;
     let head = mjpeg.head().await.expect("a head");
     assert_eq!(head.status, 200);
 

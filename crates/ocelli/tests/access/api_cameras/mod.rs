@@ -9,7 +9,7 @@ mod ssrf;
 mod watched;
 
 use crate::support::device::ADMIN;
-use crate::support::http::{Answer, call};
+use crate::support::http::{HttpResponse, call};
 use crate::support::hub::{configured, ids};
 use crate::support::tempdir::Dir;
 use crate::support::wall::Wall;
@@ -42,7 +42,7 @@ fn open_hub(dir: &Dir) -> Hub {
     hub_in(dir, "allow_local_sources = true")
 }
 
-async fn admin(hub: &Hub, line: &str, body: Value) -> Answer {
+async fn admin(hub: &Hub, line: &str, body: Value) -> HttpResponse {
     let body = match body {
         Value::Null => String::new(),
         body => body.to_string(),
@@ -141,8 +141,8 @@ async fn an_added_camera_plays_is_stored_and_can_be_deleted() {
     ] {
         let mut body = body;
         body["source"] = camera.url("mjpeg").into();
-        let answer = admin(&hub, "POST /api/v1/cameras", body).await;
-        answer.is_problem(status, word);
+        let reply = admin(&hub, "POST /api/v1/cameras", body).await;
+        reply.is_problem(status, word);
     }
 
     // The disk, the log and the answers contain no password.
@@ -174,8 +174,8 @@ async fn an_added_camera_plays_is_stored_and_can_be_deleted() {
         .arg(hub.url("/live/live/door/mjpeg"))
         .spawn()
         .unwrap();
-    let begun = || std::fs::metadata(&played).is_ok_and(|file| file.len() > 1000);
-    eventually("a stream", begun).await;
+    let started = || std::fs::metadata(&played).is_ok_and(|file| file.len() > 1000);
+    eventually("a stream", started).await;
 
     let gone = admin(&hub, "DELETE /api/v1/cameras/live-door", Value::Null).await;
     assert_eq!(gone.json()["data"]["id"], "door");
@@ -213,13 +213,13 @@ async fn viewers_follow_an_edited_camera() {
     assert_eq!(size(&picture(&mut alone).await), (320, 240));
 
     // Changing only the name does not reconnect.
-    let asked = first.requests("/mjpeg");
+    let requests_before = first.requests("/mjpeg");
     let patch = "PATCH /api/v1/cameras/door";
     let renamed = admin(&hub, patch, json!({ "name": "Door" })).await.json();
     assert_eq!(renamed["data"]["name"], "Door");
     while wall.event("camera").await["camera"]["name"] != "Door" {}
     assert_eq!(size(&wall.frame_v2().await.payload), (320, 240));
-    assert_eq!(first.requests("/mjpeg"), asked);
+    assert_eq!(first.requests("/mjpeg"), requests_before);
 
     let changed = admin(
         &hub,
@@ -237,7 +237,7 @@ async fn viewers_follow_an_edited_camera() {
     assert_eq!(ids(&hub).await, ["fixed", "door", "gate"]);
 
     // An identical change has no effect, and null removes a value.
-    let asked = second.requests("/mjpeg");
+    let requests_before = second.requests("/mjpeg");
     let same = admin(
         &hub,
         patch,
@@ -245,7 +245,7 @@ async fn viewers_follow_an_edited_camera() {
     )
     .await;
     assert_eq!(same.json()["data"]["name"], "door");
-    assert_eq!(second.requests("/mjpeg"), asked);
+    assert_eq!(second.requests("/mjpeg"), requests_before);
     let nobody = admin(&hub, "PATCH /api/v1/cameras/none", json!({ "name": "x" })).await;
     nobody.is_problem(404, "\"none\"");
 }

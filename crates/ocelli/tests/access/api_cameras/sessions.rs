@@ -164,14 +164,17 @@ async fn an_http_camera_is_changed_twenty_times_in_a_row() {
     wall.event("hello").await;
     for stream in ["main", "sub"] {
         let subscribe = json!({ "cmd": "subscribe", "cameras": ["door"], "stream": stream });
-        wall.say(subscribe).await;
+        wall.send_command(subscribe).await;
         wall.frame_v2().await;
     }
     for number in 1..=20 {
-        let asked = camera.requests("/mjpeg");
+        let requests_before = camera.requests("/mjpeg");
         change(&hub, json!({ "jpeg": { "width": 100 + number } })).await;
         if number % 4 != 3 {
-            eventually("the next session", || camera.requests("/mjpeg") > asked).await;
+            eventually("the next session", || {
+                camera.requests("/mjpeg") > requests_before
+            })
+            .await;
         }
     }
     wall.frame_v2().await;

@@ -1,7 +1,7 @@
 //! Debian's reverse proxies with the configuration that the guide shows for each, read from the
 //! guide itself.
 
-use crate::support::http::Answer;
+use crate::support::http::HttpResponse;
 use crate::support::hub::configured;
 use crate::support::secure::{curl, encrypt, text};
 use crate::support::tempdir::Dir;
@@ -223,7 +223,7 @@ impl Behind {
         let opened = timeout(TIMEOUT, client_async(request, stream)).await;
         let (mut socket, _) = match opened.unwrap() {
             Ok(opened) => opened,
-            Err(Error::Http(answer)) => return Err(answer.status().as_u16()),
+            Err(Error::Http(response)) => return Err(response.status().as_u16()),
             Err(error) => panic!("{error}"),
         };
         let subscribe = r#"{"cmd":"subscribe","cameras":["cam1"]}"#;
@@ -246,9 +246,9 @@ impl Behind {
     /// The same, requested directly.
     pub async fn direct_play_address(&self) -> String {
         let bearer = format!("Authorization: Bearer {ADMIN}");
-        let answer: Answer =
+        let response: HttpResponse =
             crate::support::http::request(self.hub.addr(), "GET", PLAY, &[&bearer]).await;
-        play_address(&answer.body)
+        play_address(&response.body)
     }
 }
 

@@ -67,10 +67,11 @@ async fn pages_under_a_foreign_host_name_are_refused() {
                 let mut lines = forged(host);
                 lines.push("Host: evil.example".to_owned());
                 for path in ["/api/v1/cameras", "/live/live/cam1/frame.jpg", "/"] {
-                    let asked = ["-i", "-o", "-", &behind.url(path)];
-                    let output_text = behind.curl_with(&lines, &asked);
+                    let requested = ["-i", "-o", "-", &behind.url(path)];
+                    let output_text = behind.curl_with(&lines, &requested);
                     // Caddy itself answers with an empty response for other host names.
-                    let refused = output_text.contains(" 403") || output_text.contains("content-length: 0");
+                    let refused =
+                        output_text.contains(" 403") || output_text.contains("content-length: 0");
                     assert!(
                         refused && !output_text.contains("cam1\""),
                         "{proxy:?} {belief}: {output_text}"
@@ -180,8 +181,8 @@ async fn forwarded_host_headers_are_ignored_by_default() {
     let dir = Dir::new("trust");
     let config = dir.write("ocelli.toml", "trusted_proxies = [\"127.0.0.1\"]\n");
     let builder = Hub::builder(OCELLI).args(["serve", "--listen", "127.0.0.1:0", "--config"]);
-    let trusting = builder.arg(config).start();
-    for hub in [&hub, &trusting] {
+    let client_config = builder.arg(config).start();
+    for hub in [&hub, &client_config] {
         for line in [
             "X-Forwarded-Host: evil.example",
             "Forwarded: host=evil.example",

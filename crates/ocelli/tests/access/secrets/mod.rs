@@ -132,9 +132,9 @@ async fn assert_never_revealed(format: &str) -> Vec<String> {
         .args(["-sS", &hub.url("/live/live/rtspwrong/frame.jpg")])
         .output();
     let waking = waking.await.unwrap();
-    let answer = String::from_utf8_lossy(&waking.stdout).into_owned();
-    assert!(answer.contains("401"), "{answer}");
-    clean("a snapshot's refusal", &answer);
+    let response = String::from_utf8_lossy(&waking.stdout).into_owned();
+    assert!(response.contains("401"), "{response}");
+    clean("a snapshot's refusal", &response);
     let log = hub.stderr();
     assert!(log.len() > 20, "the log is complete");
     clean("the log", &log.join("\n"));

@@ -225,9 +225,13 @@ async fn socket(hub: SocketAddr, path: &str) -> String {
     headers.insert(name, address.parse().unwrap());
     let (mut socket, _) = match client_async(request, stream).await {
         Ok(opened) => opened,
-        Err(Error::Http(answer)) => {
-            let body = answer.body().clone().unwrap_or_default();
-            return format!("{:?} {}", answer.headers(), String::from_utf8_lossy(&body));
+        Err(Error::Http(response)) => {
+            let body = response.body().clone().unwrap_or_default();
+            return format!(
+                "{:?} {}",
+                response.headers(),
+                String::from_utf8_lossy(&body)
+            );
         }
         Err(error) => return error.to_string(),
     };
@@ -260,10 +264,10 @@ async fn no_answer_and_no_log_line_repeats_a_secret_of_the_hub() {
             "{line} HTTP/1.1\r\nHost: {at}\r\n{more}{name}: {address}\r\nConnection: close\r\n\
              Content-Length: {length}\r\n\r\n{body}"
         );
-        let answer = ask(at, &request).await;
-        clean(line, &format!("{:?}", answer.head));
-        clean(line, &answer.body);
-        answer
+        let response = ask(at, &request).await;
+        clean(line, &format!("{:?}", response.head));
+        clean(line, &response.body);
+        response
     };
     let bearer = format!("Authorization: Bearer {ADMIN}\r\n");
     let json = format!("{bearer}Content-Type: application/json\r\n");
@@ -313,8 +317,11 @@ async fn no_answer_and_no_log_line_repeats_a_secret_of_the_hub() {
     let log = hub.stderr();
     assert!(log.len() > 100, "the log is complete");
     clean("the log", &log.join("\n"));
-    let response = log.iter().filter(|line| line.contains("***")).count();
-    assert!(response > 50, "refusals are logged without the secrets: {response}");
+    let redacted = log.iter().filter(|line| line.contains("***")).count();
+    assert!(
+        redacted > 50,
+        "refusals are logged without the secrets: {redacted}"
+    );
 }
 
 /// Returns the answers to these invalid messages from a viewer.
@@ -322,7 +329,7 @@ async fn wall_v2(hub: SocketAddr, texts: &[String]) -> String {
     let mut wall = Wall::v2(hub).await;
     let mut received = String::new();
     for text in texts {
-        wall.say_text(text).await;
+        wall.send_text(text).await;
         received.push_str(&wall.event("error").await.to_string());
     }
     received

@@ -27,8 +27,8 @@ async fn pages_come_over_http_2_and_the_wall_over_wss() {
     let local = Local::start();
     assert!(local.hub.url("/").starts_with("https://127.0.0.1:"));
     for (version, wanted) in [("--http2", "2 200"), ("--http1.1", "1.1 200")] {
-        let response = ["-o", "/dev/null", "-w", "%{http_version} %{http_code}"];
-        let page = local.curl(&[&[version][..], &response, &[&local.hub.url("/health")]].concat());
+        let options = ["-o", "/dev/null", "-w", "%{http_version} %{http_code}"];
+        let page = local.curl(&[&[version][..], &options, &[&local.hub.url("/health")]].concat());
         assert_eq!(text(&page), wanted);
     }
     let still = local.curl(&[&local.hub.url("/live/live/cam1/frame.jpg")]);
@@ -49,9 +49,9 @@ async fn pages_come_over_http_2_and_the_wall_over_wss() {
 async fn a_socket_over_http_2_gets_an_explanation() {
     let local = Local::start();
     let url = local.hub.url("/ws/cameras");
-    let answer = text(&local.curl(&["--http2", "-i", &url]));
-    assert!(answer.contains("HTTP/2 505"), "{answer}");
-    assert!(answer.contains("HTTP/1.1"), "{answer}");
+    let response = text(&local.curl(&["--http2", "-i", &url]));
+    assert!(response.contains("HTTP/2 505"), "{response}");
+    assert!(response.contains("HTTP/1.1"), "{response}");
 }
 
 #[tokio::test]
@@ -62,8 +62,12 @@ async fn the_certificate_covers_every_name_and_is_short_lived() {
         assert!(output_text.contains(words), "{words}: {output_text}");
     }
     for name in ["localhost", "cams.lan"] {
-        let output_text = local.openssl(&["-verify_hostname", name, "-servername", name, "-tls1_2"]);
-        assert!(output_text.contains("Verify return code: 0"), "{output_text}");
+        let output_text =
+            local.openssl(&["-verify_hostname", name, "-servername", name, "-tls1_2"]);
+        assert!(
+            output_text.contains("Verify return code: 0"),
+            "{output_text}"
+        );
     }
     let output_text = local.openssl(&["-verify_hostname", "evil.example"]);
     assert!(output_text.contains("ostname mismatch"), "{output_text}");
@@ -156,7 +160,7 @@ async fn without_an_authority_its_urls_explain_that() {
 async fn an_unfinished_handshake_is_dropped_without_delaying_others() {
     let local = Local::start();
     let mut silent = Vec::new();
-    for begun in [
+    for started in [
         &b""[..],
         b"\x16",
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
@@ -164,7 +168,7 @@ async fn an_unfinished_handshake_is_dropped_without_delaying_others() {
     ] {
         for _ in 0..20 {
             let mut stream = TcpStream::connect(local.hub.addr()).await.unwrap();
-            stream.write_all(begun).await.unwrap();
+            stream.write_all(started).await.unwrap();
             silent.push(stream);
         }
     }
@@ -208,10 +212,10 @@ async fn the_hub_ends_in_time_with_any_connections_open() {
         "https://localhost:{}/live/live/cam1/mjpeg",
         address.port()
     ));
-    let (answer, _) = client
+    let (response, _) = client
         .send_request(request.body(()).unwrap(), true)
         .unwrap();
-    let mut stuck = timeout(TIMEOUT, answer)
+    let mut stuck = timeout(TIMEOUT, response)
         .await
         .unwrap()
         .unwrap()
@@ -222,7 +226,7 @@ async fn the_hub_ends_in_time_with_any_connections_open() {
         .unwrap()
         .unwrap();
 
-    let message = tokio::spawn(async move {
+    let close_code = tokio::spawn(async move {
         loop {
             match wall.next().await {
                 Some(Ok(Message::Close(frame))) => return frame.map(|frame| frame.code.into()),
@@ -231,14 +235,14 @@ async fn the_hub_ends_in_time_with_any_connections_open() {
             }
         }
     });
-    let begun = Instant::now();
+    let started = Instant::now();
     hub.signal(Signal::TERM);
     let ended = tokio::task::spawn_blocking(move || (hub.wait(Duration::from_secs(5)), hub));
     let (status, _hub) = ended.await.unwrap();
-    let took = begun.elapsed();
+    let took = started.elapsed();
     assert_eq!(status.expect("it ends").code(), Some(0));
     assert!(took < Duration::from_secs(2), "{took:?}");
-    assert_eq!(message.await.unwrap(), Some(1001_u16), "going away");
+    assert_eq!(close_code.await.unwrap(), Some(1001_u16), "going away");
     driving.abort();
     drop((half, silent, stuck));
 }
@@ -287,18 +291,18 @@ async fn an_http_2_connection_is_limited_in_requests() {
         let request = Request::get(format!("https://localhost:{port}{path}"));
         request.body(()).unwrap()
     };
-    let (answer, _) = client
+    let (response, _) = client
         .send_request(request("/live/live/cam1/mjpeg"), true)
         .unwrap();
-    let mut pictures = timeout(TIMEOUT, answer)
+    let mut pictures = timeout(TIMEOUT, response)
         .await
         .unwrap()
         .unwrap()
         .into_body();
     for _ in 0..2 {
-        let (answer, _) = client.send_request(request("/health"), true).unwrap();
-        let answer = timeout(TIMEOUT, answer).await.unwrap().unwrap();
-        assert_eq!(answer.status(), 200);
+        let (response, _) = client.send_request(request("/health"), true).unwrap();
+        let response = timeout(TIMEOUT, response).await.unwrap().unwrap();
+        assert_eq!(response.status(), 200);
     }
     // The GOAWAY arrives a moment later.
     let refused = async {
@@ -306,10 +310,10 @@ async fn an_http_2_connection_is_limited_in_requests() {
             let Ok(mut ready) = client.clone().ready().await else {
                 return;
             };
-            let Ok((answer, _)) = ready.send_request(request("/health"), true) else {
+            let Ok((response, _)) = ready.send_request(request("/health"), true) else {
                 return;
             };
-            if answer.await.is_err() {
+            if response.await.is_err() {
                 return;
             }
         }
@@ -339,7 +343,10 @@ async fn a_connection_above_the_limit_is_closed_and_counted() {
         let mut third = TcpStream::connect(local.hub.addr()).await.unwrap();
         let mut received = Vec::new();
         let closed = timeout(TIMEOUT, third.read_to_end(&mut received)).await;
-        assert!(closed.is_ok() && received.is_empty(), "{closed:?} {received:?}");
+        assert!(
+            closed.is_ok() && received.is_empty(),
+            "{closed:?} {received:?}"
+        );
     }
     let request = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
     first.write_all(request.as_bytes()).await.unwrap();

@@ -30,8 +30,8 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 async fn socket(stream: Stream, path: &str) -> WebSocketStream<Stream> {
     let port = stream.get_ref().0.peer_addr().unwrap().port();
     let opened = client_async(format!("wss://localhost:{port}{path}"), stream);
-    let (socket, answer) = timeout(TIMEOUT, opened).await.unwrap().unwrap();
-    assert_eq!(answer.status(), StatusCode::SWITCHING_PROTOCOLS);
+    let (socket, response) = timeout(TIMEOUT, opened).await.unwrap().unwrap();
+    assert_eq!(response.status(), StatusCode::SWITCHING_PROTOCOLS);
     socket
 }
 

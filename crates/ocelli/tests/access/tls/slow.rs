@@ -25,11 +25,11 @@ impl Streamed {
     async fn open(client: &mut SendRequest<Bytes>, address: SocketAddr) -> Self {
         let url = format!("https://localhost:{}/live/live/cam/mjpeg", address.port());
         let request = Request::get(url).body(()).unwrap();
-        let (answer, _) = client.send_request(request, true).unwrap();
-        let answer = timeout(TIMEOUT, answer).await.unwrap().unwrap();
-        assert_eq!(answer.status(), StatusCode::OK);
+        let (response, _) = client.send_request(request, true).unwrap();
+        let response = timeout(TIMEOUT, response).await.unwrap().unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
         Self {
-            body: answer.into_body(),
+            body: response.into_body(),
             read: Vec::new(),
         }
     }
@@ -259,8 +259,8 @@ async fn only_the_stalled_http_2_stream_is_reset() {
     // one between pictures.
     let url = format!("https://localhost:{}/jsmpg.js", site.address.port());
     let request = Request::get(url).body(()).unwrap();
-    let (answer, _) = client.send_request(request, true).unwrap();
-    let file = timeout(TIMEOUT, answer)
+    let (response, _) = client.send_request(request, true).unwrap();
+    let file = timeout(TIMEOUT, response)
         .await
         .unwrap()
         .unwrap()

@@ -72,11 +72,11 @@ async fn the_reason_of_an_end_is_in_the_log_the_row_and_the_close() {
         reason,
     } in cases()
     {
-        let key = Key::mint(address, "live", &name.replace(' ', "-")).await;
+        let key = Key::create(address, "live", &name.replace(' ', "-")).await;
         let path = format!("{}&key={}", key.path, key.secret);
         let mut socket = RawSocket::open(address, &path, None).await;
         socket.text(TIMEOUT).await.expect("ready");
-        socket.say(&last).await;
+        socket.send_raw(&last).await;
         match response {
             Some((code, word)) => {
                 let text = socket.text(TIMEOUT).await.expect(name);

@@ -16,7 +16,7 @@ use tokio_tungstenite::tungstenite::Message;
 async fn frames_before_ready_are_discarded() {
     let (site, _dir) = site().await;
     let hub = site.address;
-    let key = Key::mint(hub, "live", "cam1").await;
+    let key = Key::create(hub, "live", "cam1").await;
     let mut eager = RawSocket::connect(hub).await;
     // Frames directly after the handshake, with an all-zero mask.
     let mut request = format!(
@@ -32,7 +32,7 @@ async fn frames_before_ready_are_discarded() {
         request.extend([0; 4]);
         request.extend(&jpeg);
     }
-    eager.say(&request).await;
+    eager.send_raw(&request).await;
     assert_eq!(eager.head().await.unwrap().status, 101);
     let ready = eager.text(TIMEOUT).await.unwrap();
     assert!(
@@ -59,7 +59,7 @@ async fn frames_before_ready_are_discarded() {
 async fn only_complete_jpegs_are_shown_and_ten_invalid_ones_in_a_row_end_it() {
     let (site, _dir) = site().await;
     let hub = site.address;
-    let key = Key::mint(hub, "live", "cam1").await;
+    let key = Key::create(hub, "live", "cam1").await;
     let (mut device_socket, _) = Device::ready(hub, &key).await;
     let good = picture(1);
     let cut = good.slice(..good.len() - 2);
@@ -77,7 +77,10 @@ async fn only_complete_jpegs_are_shown_and_ten_invalid_ones_in_a_row_end_it() {
     device_socket.show(padded.clone()).await;
     shows(hub, "cam1", &padded).await;
     let device_status = device(hub).await;
-    assert_eq!((&device_status["frames"], &device_status["notJpeg"]), (&json!(1), &json!(9)));
+    assert_eq!(
+        (&device_status["frames"], &device_status["notJpeg"]),
+        (&json!(1), &json!(9))
+    );
     for other in others.iter().cycle().take(10) {
         device_socket.show(other.clone()).await;
     }
@@ -93,7 +96,7 @@ async fn only_complete_jpegs_are_shown_and_ten_invalid_ones_in_a_row_end_it() {
 async fn a_frame_above_the_size_limit_closes_with_4413() {
     let (site, _dir) = site().await;
     let hub = site.address;
-    let key = Key::mint(hub, "live", "cam1").await;
+    let key = Key::create(hub, "live", "cam1").await;
     let too_large = ("frame_too_large".to_owned(), 4413);
     let sized = |bytes| {
         let picture = jpeg::Picture {
@@ -154,7 +157,7 @@ async fn a_frame_above_the_size_limit_closes_with_4413() {
 async fn frames_above_the_rate_are_dropped_and_counted() {
     let (site, _dir) = site().await;
     let hub = site.address;
-    let key = Key::mint(hub, "live", "cam1").await;
+    let key = Key::create(hub, "live", "cam1").await;
     admin(
         hub,
         "PATCH /api/v1/apps/live",
@@ -184,7 +187,7 @@ async fn frames_above_the_rate_are_dropped_and_counted() {
         json!({ "wsIngest": { "maxFps": 200 } }),
     )
     .await;
-    let (before, begun) = (shown, Instant::now());
+    let (before, started) = (shown, Instant::now());
     let mut number = 100;
     loop {
         device_socket.show(picture(number)).await;
@@ -193,6 +196,6 @@ async fn frames_above_the_rate_are_dropped_and_counted() {
         if shown > before + 30 {
             break;
         }
-        assert!(begun.elapsed() < TIMEOUT, "the rate did not change");
+        assert!(started.elapsed() < TIMEOUT, "the rate did not change");
     }
 }

@@ -11,7 +11,7 @@ mod websocat;
 
 use crate::support::TIMEOUT;
 use crate::support::device::ADMIN;
-use crate::support::http::{Answer, call};
+use crate::support::http::{HttpResponse, call};
 use crate::support::site::Site;
 use crate::support::tempdir::Dir;
 use bytes::Bytes;
@@ -25,7 +25,7 @@ async fn site() -> (Site, Dir) {
     (site, dir)
 }
 
-async fn admin(hub: SocketAddr, line: &str, body: Value) -> Answer {
+async fn admin(hub: SocketAddr, line: &str, body: Value) -> HttpResponse {
     let body = if body.is_null() {
         String::new()
     } else {

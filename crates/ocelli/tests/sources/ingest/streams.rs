@@ -14,7 +14,7 @@ use tokio_tungstenite::tungstenite::Message;
 async fn reports_of_a_device_are_stored_and_passed_on() {
     let (site, _dir) = site().await;
     let hub = site.address;
-    let key = Key::mint(hub, "live", "cam1").await;
+    let key = Key::create(hub, "live", "cam1").await;
     let mut reports = site.ingest.reports();
     let (mut device_socket, _) = Device::ready(hub, &key).await;
     let ignored = site.ignored().await;
@@ -61,10 +61,10 @@ async fn reports_of_a_device_are_stored_and_passed_on() {
 async fn a_takeover_interrupts_neither_viewers_nor_the_stream() {
     let (site, _dir) = site().await;
     let hub = site.address;
-    let key = Key::mint(hub, "live", "cam1").await;
+    let key = Key::create(hub, "live", "cam1").await;
     let (mut old, _) = Device::ready(hub, &key).await;
     let mut wall = Wall::v2(hub).await;
-    wall.say(json!({ "cmd": "subscribe", "cameras": ["cam1"] }))
+    wall.send_command(json!({ "cmd": "subscribe", "cameras": ["cam1"] }))
         .await;
     old.show(picture(1)).await;
     let first = wall.frame_v2().await;
@@ -110,7 +110,7 @@ async fn a_takeover_interrupts_neither_viewers_nor_the_stream() {
 async fn a_stream_is_listed_and_stopped() {
     let (site, _dir) = site().await;
     let hub = site.address;
-    let key = Key::mint(hub, "live", "cam1").await;
+    let key = Key::create(hub, "live", "cam1").await;
     let (mut device_socket, ready) = Device::ready(hub, &key).await;
     let stream = newest_stream(hub, "active").await;
     let id = ready["streamId"].as_str().unwrap();
@@ -158,8 +158,8 @@ async fn invalid_limits_are_refused() {
         (json!({ "maxfps": 3 }), "maxfps"),
     ] {
         let body = json!({ "wsIngest": limits });
-        let answer = admin(hub, "PATCH /api/v1/apps/live", body).await;
-        answer.is_problem(400, word);
+        let response = admin(hub, "PATCH /api/v1/apps/live", body).await;
+        response.is_problem(400, word);
     }
     let body = json!({ "wsIngest": { "idleTimeout": "2min", "maxCameras": 7 } });
     let changed = admin(hub, "PATCH /api/v1/apps/live", body).await.json();
@@ -174,7 +174,7 @@ async fn lowering_an_apps_camera_limit_disconnects_the_latest_devices() {
     let hub = site.address;
     let mut devices = Vec::new();
     for room in ["a", "b", "c"] {
-        let key = Key::mint(hub, "live", room).await;
+        let key = Key::create(hub, "live", room).await;
         devices.push(Device::ready(hub, &key).await.0);
     }
     let body = json!({ "wsIngest": { "maxCameras": 1 } });

@@ -68,7 +68,7 @@ impl Websocat {
 async fn websocat_pushes_is_replaced_and_is_disconnected() {
     let (site, _dir) = site().await;
     let hub = site.address;
-    let key = Key::mint(hub, "live", "cam1").await;
+    let key = Key::create(hub, "live", "cam1").await;
     let bearer = format!("--header=Authorization: Bearer {}", key.secret);
     let mut first = Websocat::ready(hub, &key.path, &[bearer]).await;
     let [one, other] = [1, 2].map(picture);

@@ -34,9 +34,13 @@ async fn series_are_renamed_and_deleted_over_http() {
     let changed = change(json!({ "name": "new", "unit": "bar" })).await;
     assert_eq!(changed.json()["data"]["name"], "new", "{changed:?}");
     let batch = viewer.batch().await;
-    let response = &batch["series"][0];
+    let new_series = &batch["series"][0];
     assert_eq!(
-        (&response["name"], &response["unit"], &response["points"]),
+        (
+            &new_series["name"],
+            &new_series["unit"],
+            &new_series["points"]
+        ),
         (&json!("new"), &json!("bar"), &json!([]))
     );
     // A connected source keeps writing to the renamed series.
@@ -144,7 +148,7 @@ async fn the_series_of_an_app_that_turns_private_are_hidden() {
     let hub = site.hub.addr();
     let made = api(&site, "POST /api/v1/apps", r#"{"name":"tog"}"#).await;
     assert_eq!(made.status(), 201, "{made:?}");
-    let key = Key::mint(hub, "tog", "cam").await;
+    let key = Key::create(hub, "tog", "cam").await;
     let (mut device, _) = Device::ready(hub, &key).await;
     device.show(picture(1)).await;
     device
@@ -170,9 +174,9 @@ async fn the_series_of_an_app_that_turns_private_are_hidden() {
         list.iter().map(name).collect::<Vec<_>>()
     };
     let theirs = |name: &&String| name.starts_with("tog/");
-    let begun = Instant::now();
+    let started = Instant::now();
     while names().await.iter().filter(theirs).count() > 1 {
-        assert!(begun.elapsed() < TIMEOUT, "{:?}", names().await);
+        assert!(started.elapsed() < TIMEOUT, "{:?}", names().await);
         viewer.batch().await;
     }
     // Series from a source are not the camera's, whatever their names.
@@ -187,10 +191,10 @@ async fn device_reports_become_series_of_its_camera() {
     let private = "[app.yard]\npublic_playback = false\n";
     let site = site(dir.0.as_path(), "", private);
     let hub = site.hub.addr();
-    let begun = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     let mut devices = Vec::new();
     for (app, room) in [("yard", "gate"), ("live", "door")] {
-        let key = Key::mint(hub, app, room).await;
+        let key = Key::create(hub, app, room).await;
         let (mut device, _) = Device::ready(hub, &key).await;
         device.show(picture(1)).await;
         let stats = r#"{"type":"stats","fps":12,"rssi":-61,"heapFree":41232,"note":"x"}"#;
@@ -201,10 +205,10 @@ async fn device_reports_become_series_of_its_camera() {
     assert_eq!(rssi["unit"], "dBm");
     let (_, history) = Viewer::open(hub, "/ws/series").await;
     let all = points(&history);
-    let response: Vec<_> = all.keys().filter(|name| name.contains("device")).collect();
+    let device_series: Vec<_> = all.keys().filter(|name| name.contains("device")).collect();
     // Series of a private app's devices are hidden from anonymous viewers.
     assert_eq!(
-        response,
+        device_series,
         [
             "door device fps",
             "door device heapFree",
@@ -214,7 +218,7 @@ async fn device_reports_become_series_of_its_camera() {
     let (x, y) = all["door device heapFree"][0];
     assert_eq!(y, 41_232.0);
     // By the hub's clock, because the device has none.
-    assert!(x >= begun.as_millis() as f64 && x < begun.as_millis() as f64 + 60_000.0);
+    assert!(x >= started.as_millis() as f64 && x < started.as_millis() as f64 + 60_000.0);
     // From a device that reports continuously, one report per second is used; the others are
     // counted.
     let door = devices.last_mut().unwrap();

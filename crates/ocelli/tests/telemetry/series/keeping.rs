@@ -70,8 +70,8 @@ async fn a_crash_while_writing_loses_at_most_the_last_second() {
     };
     let (mut child, mut input) = netcat_open(hub.tcp);
     writeln!(input, "running").unwrap();
-    let (begun, mut written) = (Instant::now(), Vec::new());
-    while begun.elapsed() < Duration::from_secs(3) {
+    let (started, mut written) = (Instant::now(), Vec::new());
+    while started.elapsed() < Duration::from_secs(3) {
         let time = now();
         writeln!(input, "{time} {}", written.len()).unwrap();
         written.push(time);

@@ -9,7 +9,7 @@ mod viewers;
 
 use crate::support::TIMEOUT;
 use crate::support::device::ADMIN;
-use crate::support::http::{Answer, call};
+use crate::support::http::{HttpResponse, call};
 use crate::support::hub::OCELLI;
 use crate::support::tempdir::Dir;
 use futures_util::{SinkExt, StreamExt};
@@ -92,7 +92,7 @@ fn netcat_open(address: SocketAddr) -> (Child, ChildStdin) {
     (child, input)
 }
 
-async fn api(site: &Site, line: &str, body: &str) -> Answer {
+async fn api(site: &Site, line: &str, body: &str) -> HttpResponse {
     call(site.hub.addr(), line, ADMIN, body).await
 }
 

@@ -249,7 +249,10 @@ async fn the_number_of_series_is_limited_and_the_refusal_is_explained() {
     netcat(site.tcp, b"one\n1 1\n");
     netcat(site.tcp, b"two\n1 1\n");
     let output_text = netcat(site.tcp, b"three\n1 1\n");
-    assert!(output_text.contains("2 series") && output_text.ends_with('\n'), "{output_text}");
+    assert!(
+        output_text.contains("2 series") && output_text.ends_with('\n'),
+        "{output_text}"
+    );
     assert_eq!(netcat(site.tcp, b"one\n2 2\n"), "");
     series(&site, "one", |one| one["points"] == 2).await;
     let refused = api(&site, "POST /api/v1/series", "three\n1 1\n").await;
@@ -279,7 +282,7 @@ async fn the_output_of_a_program_is_plotted() {
     let dir = Dir::new("telemetry");
     let site = site(dir.0.as_path(), "max_series = 2", "");
     let hub = site.tcp.to_string();
-    let begun = SystemTime::now()
+    let started = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap()
         .as_millis();
@@ -292,7 +295,7 @@ async fn the_output_of_a_program_is_plotted() {
     assert_eq!(status["points"], 4, "{status}");
     let (_, history) = Viewer::open(site.ws, "/").await;
     let load = &points(&history)["load"];
-    assert!(load[0].0 >= begun as f64 && load[0].1 == 0.5, "{load:?}");
+    assert!(load[0].0 >= started as f64 && load[0].1 == 0.5, "{load:?}");
     assert_eq!(load[2], (1.7e12, 1.0));
     // Invalid numbers are reported once and cause a failure at the end.
     let (code, output_text) = plot(&["--hub", &hub, "load"], "1\nwarm\nwarmer\n2\n");

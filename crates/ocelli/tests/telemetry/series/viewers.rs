@@ -170,9 +170,9 @@ async fn viewers_select_series_and_the_viewers_port_has_only_tcp_series() {
         "by http\n1700000000000 5\nrubbish\n",
     )
     .await;
-    let answer = posted.json()["data"].clone();
+    let response = posted.json()["data"].clone();
     assert_eq!(
-        (&answer["points"], &answer["malformed"]),
+        (&response["points"], &response["malformed"]),
         (&json!(1), &json!(1)),
         "{posted:?}"
     );
@@ -316,10 +316,10 @@ async fn the_viewers_port_applies_host_and_origin_policy() {
             "RFC 6455",
         ),
     ] {
-        let answer = ask(site.ws, &request(&head)).await;
-        assert_eq!(answer.status(), status, "{head}: {answer:?}");
-        assert!(answer.body.contains(word), "{answer:?}");
-        assert_eq!(answer.header("sec-websocket-protocol"), "");
+        let response = ask(site.ws, &request(&head)).await;
+        assert_eq!(response.status(), status, "{head}: {response:?}");
+        assert!(response.body.contains(word), "{response:?}");
+        assert_eq!(response.header("sec-websocket-protocol"), "");
     }
 }
 

@@ -49,6 +49,7 @@ mod budget;
 mod camera;
 pub mod capacity;
 mod clock;
+mod cpu_timer;
 mod crashes;
 mod demand;
 mod derivation;
@@ -67,7 +68,6 @@ mod streams;
 mod subscription;
 pub mod text;
 pub mod upstream;
-mod work;
 
 pub use budget::{
     Allowance, Budget, BudgetCounts, BudgetExceeded, Budgets, ChargeHandle, PeerKind,
@@ -75,6 +75,7 @@ pub use budget::{
 pub use camera::{Camera, CameraStatus, Quality};
 pub use capacity::{Capacity, MediaLimits, Permits, PictureLimits, TooLarge};
 pub use clock::{Clock, SystemClock, Timestamp};
+pub use cpu_timer::CpuTimer;
 pub use demand::{GRACE, Lease, Want};
 pub use frame::{Codec, Form, Frame, FrameBuffer, Picture, raw_len, raw_stride};
 pub use hub::{App, Hub, HubError, IngestLimits};
@@ -87,4 +88,3 @@ pub use source::{Closed, Failure, FailureKind, Publisher, Rendition, Renditions,
 pub use state::{LastFailure, State};
 pub use subscription::{Follower, Subscription};
 pub use upstream::Upstream;
-pub use work::Work;

@@ -71,9 +71,9 @@ pub fn open(data: &Path, shared: &Shared) -> Option<Store> {
         let (requests, mut received) = mpsc::channel::<SaveRequest>(1);
         let mut connection = connection;
         let body = move || {
-            while let Some((saving, answer)) = received.blocking_recv() {
+            while let Some((saving, result_sender)) = received.blocking_recv() {
                 let done = write(&mut connection, &saving).map_err(|error| error.to_string());
-                let _ = answer.send(done);
+                let _ = result_sender.send(done);
             }
         };
         let thread = std::thread::Builder::new().name("series".to_owned());
@@ -238,10 +238,10 @@ impl Store {
             return SaveResult::Nothing;
         }
         let (bytes, deleted) = (saving.journal.len(), saving.deleted.clone());
-        let (answer, answered) = oneshot::channel();
-        let sent = self.requests.send((saving, answer)).await;
+        let (result_sender, result) = oneshot::channel();
+        let sent = self.requests.send((saving, result_sender)).await;
         let done = match sent {
-            Ok(()) => answered
+            Ok(()) => result
                 .await
                 .unwrap_or_else(|_| Err("its thread has ended".to_owned())),
             Err(_) => Err("its thread has ended".to_owned()),

@@ -11,8 +11,8 @@ use ocelli::server;
 use ocelli::store::{Store, incarnation, sessions, walls};
 use ocelli::visitor::Identity;
 use ocelli_core::{App, Camera, Clock, Hub, Renditions, Timestamp};
-use ocelli_net::front::Front;
 use ocelli_net::origin_policy::OriginPolicy;
+use ocelli_net::server_state::ServerState;
 use ocelli_testkit::websocket::RawSocket;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -345,8 +345,8 @@ async fn identity() -> (Arc<TestClock>, Arc<Identity>, Dir) {
     hub.add(Camera::new(id, "Gate".into(), "hand", main, None, false))
         .unwrap();
     let dir = Dir::new("clocked");
-    let front = Front::new(OriginPolicy::new(&[], &[]), hub.budgets().clone());
-    let mut identity = Identity::new(hub, Arc::new(front));
+    let server_state = ServerState::new(OriginPolicy::new(&[], &[]), hub.budgets().clone());
+    let mut identity = Identity::new(hub, Arc::new(server_state));
     identity.store = Store::open(&dir.0).unwrap();
     identity.admin = AdminToken::new(ADMIN).ok();
     (clock, Arc::new(identity), dir)

@@ -19,7 +19,7 @@ use crate::jpeg;
 use connection::Connection;
 use fault::{CLOSED, Fault, NOT_HTTP};
 #[cfg(fuzzing)]
-pub use fuzzing::{multipart_parts, read_answer};
+pub use fuzzing::{multipart_parts, read_response};
 use head::Head;
 use http::header::{CONTENT_TYPE, HeaderValue, LOCATION, WWW_AUTHENTICATE};
 use http::{HeaderMap, StatusCode};

@@ -26,7 +26,7 @@ pub use address::{Address, Credentials, redact};
 #[cfg(fuzzing)]
 pub use format::bare_pictures;
 #[cfg(fuzzing)]
-pub use http::{multipart_parts, read_answer};
+pub use http::{multipart_parts, read_response};
 pub use kind::{Kind, Open};
 pub use ssrf_guard::{REFUSED, SsrfGuard};
 

@@ -1,5 +1,5 @@
-//! H.264 and H.265: surveying an access unit never panics, and a bare stream gives the same
-//! units however it is split, with each byte in one of them.
+//! H.264 and H.265: surveying an access unit never panics, and a raw stream gives the same
+//! units however it is split, in order and without gaps.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

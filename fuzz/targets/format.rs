@@ -1,4 +1,4 @@
-//! Bare H.264 or H.265 from a program: the pictures are the same however the input is split.
+//! Raw H.264 or H.265 from a program: the pictures are the same however the input is split.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,5 +1,5 @@
-//! H.264 and H.265: the size of an access unit is that of one of its parameter sets, and is
-//! found regardless of the surrounding data.
+//! H.264 and H.265: the size of an access unit is the size in one of its parameter sets, and is
+//! found whatever data surrounds the set.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -367,7 +367,7 @@ async fn the_boards_program_pushes_and_obeys_close_codes() {
         line.expect("in time").unwrap().expect("a line")
     };
     assert_eq!(line().await, "ready 20 262144");
-    assert_eq!(line().await, "told");
+    assert_eq!(line().await, "stats sent");
     let device = loop {
         let listed = call(hub.addr(), "GET /api/v1/apps/live/ws-ingest", ADMIN, "")
             .await
@@ -386,10 +386,10 @@ async fn the_boards_program_pushes_and_obeys_close_codes() {
         .arg(hub.url("/live/live/cam1/frame.jpg"))
         .output();
     assert_eq!(frame.unwrap().stdout, std::fs::read(&jpeg).unwrap());
-    // Another device with its key: it yields.
+    // Another device connects with the same key: the board yields.
     let (_other, _) = Device::ready(hub.addr(), &key).await;
     assert_waits(&line().await, "replaced, sent 20", 60_000);
-    // A wrong key: it waits long before the next attempt.
+    // With a wrong key, it waits a long time before the next attempt.
     let (_running, mut lines) = run("wsk_wrong");
     let told = tokio::time::timeout(PATIENCE, lines.next_line()).await;
     assert_waits(

@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep, timeout};
 const REASON: &str =
     "its picture is 16000x16000, and the limit is 8192x8192: picture_size in [limits]";
 
-/// Publishes pictures of these sizes, one a second, and then none.
+/// Publishes pictures of these sizes, one per second, and then none.
 struct Sizes {
     codec: Codec,
     sizes: Vec<(u16, u16)>,

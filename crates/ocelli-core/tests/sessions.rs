@@ -27,7 +27,7 @@ struct Link {
     device: Arc<Device>,
     own: watch::Sender<usize>,
     teardown: Duration,
-    /// Whether each session breaks off after a picture.
+    /// Whether each session fails after one picture.
     breaks: bool,
 }
 
@@ -63,7 +63,7 @@ impl Source for Link {
                 publisher.publish(Picture::jpeg(FrameBuffer::copy_from(b"jpeg"), None));
                 sleep(Duration::from_millis(100)).await;
                 if self.breaks {
-                    return Err(Failure::new(FailureKind::Ended, "it broke off"));
+                    return Err(Failure::new(FailureKind::Ended, "connection lost"));
                 }
             }
         })
@@ -216,7 +216,7 @@ async fn a_test_waits_for_sessions_and_reuses_a_watched_stream() {
     assert_eq!(stage.device.opened.load(SeqCst), 1, "the existing session");
     stage.hub.remove(camera.id());
     assert!(stage.hub.camera_at(&endpoint).is_none());
-    // A hub for a test has cameras that are not in the hub.
+    // Cameras of a test hub are not in the main hub, but share its sessions.
     for _ in 0..3 {
         let aside = stage.hub.for_test();
         let tried = stage.camera(&aside, "test", false);

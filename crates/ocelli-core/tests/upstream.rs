@@ -30,7 +30,7 @@ enum Behaviour {
     RefusesUntil(usize),
     /// Continuous H.264.
     PlaysNative,
-    /// A defect in the source's code.
+    /// Panics, as a defect in the source would.
     Panics,
 }
 
@@ -161,7 +161,7 @@ impl Stage {
     }
 }
 
-/// Lets every task that can run do so, without time passing.
+/// Runs all ready tasks without advancing the clock.
 async fn settle() {
     for _ in 0..20 {
         tokio::task::yield_now().await;

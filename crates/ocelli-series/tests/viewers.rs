@@ -41,7 +41,7 @@ impl Whole for Cursor {
     }
 }
 
-/// What a viewer has received of each series: its y values in order, and the gaps.
+/// The samples that a viewer has received, by series: the y values in order, and the gaps.
 #[derive(Default)]
 struct Given(BTreeMap<u64, (Vec<f64>, u64)>);
 
@@ -416,7 +416,7 @@ fn the_samples_of_all_series_together_are_limited() {
             registry.append(id, &samples, 1).unwrap();
         }
     }
-    // The first ones are reduced to their share when they are swept.
+    // A sweep reduces the first series to their share.
     for now in 0..5 {
         registry.sweep(now);
     }
@@ -425,7 +425,7 @@ fn the_samples_of_all_series_together_are_limited() {
 }
 
 #[test]
-fn a_late_viewer_learns_of_a_deleted_series_after_any_number_of_deletions() {
+fn a_late_viewer_gets_a_deletion_however_many_deletions_follow() {
     let mut registry = Registry::new(Bounds::default());
     let first = registry.open("first", true).unwrap();
     let mut cursor = Cursor::new(Wanted::default());
@@ -500,7 +500,7 @@ fn samples_that_arrive_between_two_pieces_are_in_the_next_message() {
             if bound == 100_000 {
                 assert_eq!((ys.len() as u64, gap), (all, 0));
             } else {
-                // The samples missing in the history had been thinned before.
+                // The samples missing from the history were thinned earlier.
                 assert!(ys.len() as u64 + gap <= all);
             }
         }

@@ -47,14 +47,14 @@ pub fn attacks() -> Vec<Attack> {
         })
         .over(Over::Plain)
     };
-    let new = Attack::new("series", "1,000 new series a second", new_series).over(Over::Plain);
+    let new = Attack::new("series", "1,000 new series per second", new_series).over(Over::Plain);
     vec![
         viewers,
         source("lines that are not samples", || {
             b"what is this? 1 2 3\n".repeat(400)
         }),
         source("empty lines", || vec![b'\n'; 8_000]).short(None),
-        source("a name without end", || vec![b'a'; 8_000]),
+        source("an endless name", || vec![b'a'; 8_000]),
         new.bounds(Bounds {
             keeps: true,
             ..Bounds::default()

@@ -339,14 +339,18 @@ fn exceeded(attack: &Attack, growth: u64, children: (usize, u64)) -> Vec<String>
     let mut faults = Vec::new();
     let mut bound = |what: &str, is: u64, most: u64| {
         if is > most {
-            faults.push(format!("{what}: {is}, where {most} is the most"));
+            faults.push(format!("{what}: {is}, the limit is {most}"));
         }
     };
     let megabytes = |bytes: u64| bytes / MEGABYTE;
-    bound("MB more", megabytes(growth), megabytes(bounds.growth));
+    bound(
+        "MB of memory growth",
+        megabytes(growth),
+        megabytes(bounds.growth),
+    );
     bound("child processes", children.0 as u64, bounds.children as u64);
     let (is, most) = (megabytes(children.1), megabytes(bounds.children_bytes));
-    bound("MB of child processes", is, most);
+    bound("MB of memory in child processes", is, most);
     faults
 }
 

@@ -14,7 +14,7 @@ pub type Graph = BTreeMap<PathBuf, BTreeMap<PathBuf, BTreeSet<String>>>;
 
 type Names = Vec<String>;
 
-/// What a `use` imports.
+/// One import of a `use`.
 struct Import {
     path: Names,
     public: bool,

@@ -119,10 +119,7 @@ async fn until(hub: &ocelli_core::Hub, camera: &Camera, wanted: impl Fn(&State) 
             return state;
         }
         let changed = timeout_at(deadline, changes.changed()).await;
-        assert!(
-            changed.is_ok(),
-            "the wanted state did not come; last seen: {state:?}"
-        );
+        assert!(changed.is_ok(), "timed out; last state: {state:?}");
     }
 }
 
@@ -433,7 +430,7 @@ async fn a_jsmpeg_viewer_above_the_limit_gets_the_reason_and_can_join_later() {
             Ok(_) => break,
             Err((code, reason)) => assert_eq!(code, 1013, "{reason}"),
         }
-        // A refused viewer tries again; no event signals when it may.
+        // A refused viewer must retry, because no event announces a free place.
         assert!(begun.elapsed() < PATIENCE, "never");
         tokio::time::sleep(std::time::Duration::from_millis(500)).await;
     }

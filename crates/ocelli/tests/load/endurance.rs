@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
-/// One viewer's visit. Cameras die all the time, so no wait is long.
+/// One viewer's visit. Cameras die all the time, so each wait is short.
 async fn visit(address: SocketAddr, number: usize) {
     let brief = Duration::from_millis(300 + 60 * (number as u64 % 10));
     let watch = |mut wall: Wall| async move {

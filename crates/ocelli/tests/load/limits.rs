@@ -66,7 +66,7 @@ async fn connections_per_address_are_limited_and_the_next_gets_the_reason() {
     let mut held = Vec::new();
     for _ in 0..9 {
         let mut socket = RawSocket::connect(hub.addr()).await;
-        // A connection that has been served keeps its place.
+        // An idle connection still counts after its response.
         let request = format!("GET /health HTTP/1.1\r\nHost: {}\r\n\r\n", hub.addr());
         socket.say(request.as_bytes()).await;
         let head = socket.head().await.expect("an answer");
@@ -85,7 +85,7 @@ async fn connections_per_address_are_limited_and_the_next_gets_the_reason() {
     held[0].say(request.as_bytes()).await;
     let head = held[0].head().await;
     assert_eq!(head.expect("the open connections stay").status, 200);
-    // A disconnect makes room for another client.
+    // After a disconnect, another client can connect.
     drop(held.pop());
     let answered = async {
         loop {
@@ -144,7 +144,7 @@ async fn an_endless_header_ends_only_its_own_connection() {
         slow.write_all(begin.as_bytes()).await.unwrap();
         attack.spawn(async move {
             let (mut hears, mut says) = slow.split();
-            // A byte from time to time does not extend the timeout.
+            // An occasional byte does not extend the timeout.
             let says = async {
                 while says.write_all(b"a").await.is_ok() {
                     sleep(Duration::from_millis(100)).await;

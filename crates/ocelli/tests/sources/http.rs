@@ -25,7 +25,11 @@ async fn all_variants_of_multipart_are_read() {
         let mut viewer = watched.watch();
         assert_eq!(viewer.size().await, (320, 240), "{path}");
         let (one, other) = (viewer.frame().await, viewer.frame().await);
-        assert_ne!(one.payload(), other.payload(), "{path}: it moves");
+        assert_ne!(
+            one.payload(),
+            other.payload(),
+            "{path}: the picture changes"
+        );
         let status = watched.until(|status| status.state.name() == "live").await;
         assert_eq!(status.restarts, 0, "{path}");
     }

@@ -71,7 +71,7 @@ async fn history_survives_a_restart_and_a_crash_leaves_no_stream_open() {
             break;
         }
     }
-    // On a normal stop the device is told, and the stream ends.
+    // A normal stop closes the device with 1001 and ends its stream.
     first.terminate(PATIENCE).expect("it ends");
     assert_eq!(device.refused(PATIENCE).await.1, 1001);
     let connection = store::open(&data).unwrap().0;
@@ -89,7 +89,7 @@ async fn history_survives_a_restart_and_a_crash_leaves_no_stream_open() {
     );
     let (_device, _) = Device::ready(second.addr(), &key).await;
     assert_eq!(count(&connection), 1);
-    // Killed.
+    // A killed hub cannot end the stream; the next start does.
     second.signal(rustix::process::Signal::KILL);
     drop(second);
     assert_eq!(count(&connection), 1);
@@ -295,7 +295,7 @@ async fn a_misbehaving_fleet_does_not_affect_others() {
     );
 }
 
-/// Compiles the boards' program for this machine.
+/// Compiles the board firmware for this machine.
 async fn board(dir: &Dir) -> std::path::PathBuf {
     let firmware = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../firmware/esp32cam");
     let compile = async |arguments: &[&str]| {
@@ -331,7 +331,7 @@ async fn board(dir: &Dir) -> std::path::PathBuf {
 }
 
 #[tokio::test]
-async fn the_boards_program_pushes_and_obeys_close_codes() {
+async fn the_board_firmware_pushes_and_obeys_close_codes() {
     use tokio::io::{AsyncBufReadExt, BufReader};
     let dir = Dir::new("board");
     let program = board(&dir).await;

@@ -186,7 +186,10 @@ async fn a_redirect_is_followed_without_the_password() {
         });
         assert_eq!(plays(&camera).watch().size().await, (320, 240), "{step}");
     }
-    assert!(!told.load(Ordering::SeqCst), "the password went elsewhere");
+    assert!(
+        !told.load(Ordering::SeqCst),
+        "the password was sent to another host"
+    );
 
     let around = Camera::start(|peer| {
         peer.request()?;

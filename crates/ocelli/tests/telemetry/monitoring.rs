@@ -112,7 +112,7 @@ async fn an_independent_parser_reads_the_metrics() {
     wall.frame().await;
     for (accept, media, module) in [
         ("*/*", "text/plain; version=0.0.4", "parser"),
-        // What Prometheus sends.
+        // The Accept header of Prometheus.
         (
             "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.4",
             "application/openmetrics-text; version=1.0.0",

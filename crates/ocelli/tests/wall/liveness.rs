@@ -115,7 +115,10 @@ async fn a_viewer_that_reads_a_little_from_time_to_time_stays_connected() {
     for _ in 0..8 {
         sleep(Duration::from_secs(20)).await;
         for viewer in &mut viewers {
-            viewer.read_exact(&mut piece).await.expect("open still");
+            viewer
+                .read_exact(&mut piece)
+                .await
+                .expect("the connection is still open");
         }
         assert_eq!(site.hub.find_by_id("cam").unwrap().status().viewers, 3);
     }

@@ -258,7 +258,7 @@ async fn a_stalled_viewer_gets_the_newest_frame_and_no_queue() {
         taken += 1;
     }
     // The kernel buffers some pictures of 2 kB, and one is in transit.
-    assert!(taken <= 16, "{taken} pictures were queued for it");
+    assert!(taken <= 16, "{taken} pictures were queued");
 }
 
 #[tokio::test]

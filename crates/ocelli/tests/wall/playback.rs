@@ -199,7 +199,7 @@ async fn ffmpeg_plays_it() {
 }
 
 #[tokio::test]
-async fn curl_gets_every_frame_at_ten_a_second() {
+async fn curl_gets_every_frame_at_ten_fps() {
     let hub = Hub::serve(OCELLI, ["cam1=pattern:?size=320x240&fps=10"]);
     let output = Command::new("curl")
         .args(["-sS", "-i", "--max-time", "3"])
@@ -215,7 +215,10 @@ async fn curl_gets_every_frame_at_ten_a_second() {
     };
     let boundaries = count(b"--frame\r\n");
     let ends = count(b"\xff\xd9\r\n--frame\r\n");
-    assert!((22..=33).contains(&ends), "{ends} in 3 s at 10 a second");
+    assert!(
+        (22..=33).contains(&ends),
+        "{ends} pictures in 3 s at 10 fps"
+    );
     assert_eq!(boundaries, ends + 1);
 }
 

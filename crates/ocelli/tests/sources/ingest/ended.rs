@@ -61,7 +61,7 @@ fn cases() -> Vec<Case> {
 }
 
 #[tokio::test]
-async fn the_reason_of_an_end_is_in_the_log_the_row_and_the_close() {
+async fn a_disconnect_reason_is_in_the_log_the_stream_row_and_the_close_frame() {
     let dir = Dir::new("ended");
     let hub = keeping(&dir.0.join("data"));
     let address = hub.addr();

@@ -119,7 +119,9 @@ async fn until(hub: &Hub, camera: &Camera, wanted: impl Fn(&State) -> bool) -> S
             return state;
         }
         let changed = timeout(Duration::from_secs(600), changes.changed()).await;
-        changed.expect("another state").expect("the hub is alive");
+        changed
+            .expect("the state changes")
+            .expect("the hub is alive");
     }
 }
 

@@ -134,7 +134,7 @@ async fn a_camera_that_is_changed_repeatedly_has_one_session() {
             }
             sleep(Duration::from_millis(change * 37 % 700)).await;
             let changed = stage.camera(&stage.hub, "door", keep);
-            camera = stage.hub.replace(changed).expect("its room");
+            camera = stage.hub.replace(changed).expect("the room exists");
         }
         camera.follow(Quality::Main).next().await;
         assert_eq!(stage.most(), 1, "keep = {keep}");
@@ -192,7 +192,7 @@ async fn the_wait_for_a_session_that_does_not_end_is_limited() {
     stage.opened(1).await;
     let changed = stage.camera(&stage.hub, "door", true);
     let begun = Instant::now();
-    let changed = stage.hub.replace(changed).expect("its room");
+    let changed = stage.hub.replace(changed).expect("the room exists");
     assert!(begun.elapsed().is_zero(), "the change itself does not wait");
     assert_eq!(changed.status().state.name(), "starting");
     stage.opened(2).await;

@@ -55,7 +55,7 @@ impl Source for Puppet {
             match self.behaviour {
                 Behaviour::Refuses => return Err(refusal()),
                 Behaviour::RefusesUntil(good) if attempt < good => return Err(refusal()),
-                Behaviour::Panics => panic!("a defect"),
+                Behaviour::Panics => panic!("a defect of the source"),
                 Behaviour::Freezes => {
                     publisher.publish(jpeg());
                     return pending().await;
@@ -535,7 +535,7 @@ async fn a_replaced_camera_is_stopped_permanently() {
         None,
         false,
     );
-    let new = stage.hub.replace(camera).expect("its place");
+    let new = stage.hub.replace(camera).expect("the camera exists");
     assert!(*stopped.borrow_and_update());
     assert!(Arc::ptr_eq(&stage.hub.cameras()[0], &new));
     settle().await;
@@ -545,6 +545,6 @@ async fn a_replaced_camera_is_stopped_permanently() {
     sleep(Duration::from_secs(5)).await;
     assert_eq!(stage.running.load(Ordering::SeqCst), 0);
     new.follow(Quality::Main).next().await;
-    stage.hub.remove(&id).expect("the new one");
+    stage.hub.remove(&id).expect("the new camera");
     assert!(*new.stopped().borrow());
 }

@@ -52,7 +52,7 @@ async fn storm(hub: SocketAddr, keys: &[Key]) -> Vec<Device> {
     }
     tokio::time::timeout(Duration::from_secs(60), coming.join_all())
         .await
-        .expect("all of them")
+        .expect("all devices connect in time")
 }
 
 /// Waits until this many cameras are live.

@@ -122,7 +122,7 @@ async fn two_hundred_viewers_come_and_go_while_cameras_and_ffmpeg_die() {
             let _ = timeout(Duration::from_millis(300), async {
                 loop {
                     let next = wall.next(Duration::from_secs(5)).await;
-                    next.expect("something each second")
+                    next.expect("a message every second")
                         .expect("an open socket");
                 }
             })
@@ -130,7 +130,7 @@ async fn two_hundred_viewers_come_and_go_while_cameras_and_ffmpeg_die() {
         }
     });
     for lane in crowd {
-        lane.await.expect("the visit succeeds");
+        lane.await.expect("the visits succeed");
     }
     done.store(true, Ordering::SeqCst);
     assert!(

@@ -68,7 +68,7 @@ async fn until(
     let mut other = other.follow(ocelli_core::Quality::Main);
     timeout(PATIENCE, other.next())
         .await
-        .expect("a picture of it");
+        .expect("a picture of the other camera");
     let _viewer = watched.watch();
     let mut changes = watched.hub.changes();
     let deadline = Instant::now() + PATIENCE;
@@ -80,7 +80,7 @@ async fn until(
                 last = Instant::now();
             }
             _ = changes.changed() => {}
-            () = tokio::time::sleep_until(deadline) => panic!("it did not end: {:?}", watched.camera.status()),
+            () = tokio::time::sleep_until(deadline) => panic!("the attempt did not end: {:?}", watched.camera.status()),
         }
         let status = watched.camera.status();
         if ended(&status) {
@@ -90,7 +90,7 @@ async fn until(
     longest = longest.max(last.elapsed());
     drop(watched);
     // The connection is closed by now; the camera notices at its next write.
-    eventually("the connection's end", || {
+    eventually("the connection ends", || {
         hostile.most.load(Ordering::Relaxed) > 0
     })
     .await;

@@ -37,8 +37,8 @@ fn sha1_base64(text: &str) -> String {
         .take()
         .expect("a pipe")
         .write_all(text.as_bytes())
-        .expect("taken");
-    let output = child.wait_with_output().expect("its end");
+        .expect("openssl reads its input");
+    let output = child.wait_with_output().expect("openssl exits");
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 

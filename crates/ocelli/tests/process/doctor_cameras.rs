@@ -154,7 +154,7 @@ fn this_machine_is_checked() {
         .arg("doctor")
         .env("PATH", "/nowhere")
         .output();
-    let verdict = Verdict::of(&output.expect("it runs"));
+    let verdict = Verdict::of(&output.expect("the program runs"));
     verdict.fails("ffmpeg", &["not installed", "apt install ffmpeg"]);
 
     // The port check uses the address from the configuration.
@@ -162,11 +162,11 @@ fn this_machine_is_checked() {
     let taken = held.local_addr().expect("its address");
     let dir = Dir::new("doctor");
     let config = dir.0.join("ocelli.toml");
-    let path = config.to_str().expect("text");
-    std::fs::write(&config, format!("listen = \"{taken}\"\n")).expect("written");
+    let path = config.to_str().expect("a UTF-8 path");
+    std::fs::write(&config, format!("listen = \"{taken}\"\n")).expect("the file is written");
     let verdict = doctor(&["--config", path]);
     let words = format!("Another program already listens on {taken}");
     verdict.warns("port", &[&words]);
-    std::fs::write(&config, "lisen = 1\n").expect("written");
+    std::fs::write(&config, "lisen = 1\n").expect("the file is written");
     doctor(&["--config", path]).fails("configuration", &["lisen"]);
 }

@@ -154,7 +154,7 @@ async fn a_self_signed_certificate_must_be_allowed_in_the_configuration() {
     // with its type.
     let mut answer = b"HTTP/1.0 200 OK\r\nContent-Type: image/jpeg\r\n\r\n".to_vec();
     answer.extend(picture);
-    std::fs::write(dir.0.join("answer"), answer).expect("written");
+    std::fs::write(dir.0.join("answer"), answer).expect("the file is written");
     let mut server = openssl(&format!(
         "s_server -accept 127.0.0.1:{port} -cert cert.pem -key key.pem -HTTP"
     ))

@@ -30,7 +30,9 @@ async fn finished(command: &mut Command) -> Output {
         tokio::process::Command::from(std::mem::replace(command, Command::new("true")));
     let output = command.kill_on_drop(true).output();
     let output = tokio::time::timeout(Duration::from_secs(120), output).await;
-    output.expect("it ends").expect("it runs")
+    output
+        .expect("the program exits")
+        .expect("the program runs")
 }
 
 #[tokio::test]
@@ -72,7 +74,7 @@ async fn history_survives_a_restart_and_a_crash_leaves_no_stream_open() {
         }
     }
     // A normal stop closes the device with 1001 and ends its stream.
-    first.terminate(PATIENCE).expect("it ends");
+    first.terminate(PATIENCE).expect("the hub exits");
     assert_eq!(device.refused(PATIENCE).await.1, 1001);
     let connection = store::open(&data).unwrap().0;
     let open = "SELECT count(*) FROM stream WHERE ended IS NULL";
@@ -364,7 +366,7 @@ async fn the_board_firmware_pushes_and_obeys_close_codes() {
     let (_running, mut lines) = run(&key.secret);
     let mut line = async || {
         let line = tokio::time::timeout(PATIENCE, lines.next_line()).await;
-        line.expect("in time").unwrap().expect("a line")
+        line.expect("a line in time").unwrap().expect("a line")
     };
     assert_eq!(line().await, "ready 20 262144");
     assert_eq!(line().await, "stats sent");

@@ -196,7 +196,7 @@ impl Wall {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            match self.next(left).await.expect("an end in time") {
+            match self.next(left).await.expect("the connection ends in time") {
                 Ok(Message::Close(close)) => return close.map(|close| close.code.into()),
                 Ok(_) => {}
                 Err(_) => return None,

@@ -34,7 +34,7 @@ async fn hello_comes_first_with_the_version_the_time_and_the_cameras() {
     let before = jpeg::now_micros();
     let mut wall = Wall::v2(site.address).await;
     let Some(Ok(Message::Text(text))) = wall.next(PATIENCE).await else {
-        panic!("an event");
+        panic!("expected an event");
     };
     let hello: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(hello["type"], "hello");
@@ -106,7 +106,7 @@ async fn a_failed_camera_recovers_by_itself_and_sooner_on_retry() {
     cam.crash("no route");
     // The next wait is longer; a retry command shortens it.
     let begun = Instant::now();
-    let camera = site.hub.find_by_id("cam").expect("it is there");
+    let camera = site.hub.find_by_id("cam").expect("the camera exists");
     while camera.status().restarts < 4 {
         tokio::task::yield_now().await;
     }
@@ -199,7 +199,7 @@ async fn events_reach_a_viewer_with_a_permanent_backlog_of_frames() {
             break;
         }
     }
-    let took = since.expect("some frames before").elapsed();
+    let took = since.expect("frames arrived before the event").elapsed();
     assert!(took < Duration::from_secs(5), "{took:?}");
     drop(newcomer);
     showing.abort();

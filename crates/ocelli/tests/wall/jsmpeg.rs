@@ -262,7 +262,7 @@ async fn a_slow_viewer_skips_to_the_newest_complete_group() {
     let viewers = r#"ocelli_sink_viewers{sink="jsmpeg"} 2"#;
     assert!(metrics.contains(viewers), "{metrics}");
     let sent = r#"ocelli_sink_frames_total{sink="jsmpeg"} "#;
-    let sent = metrics.split_once(sent).expect("frames").1;
+    let sent = metrics.split_once(sent).expect("the metric exists").1;
     let sent: u64 = sent.lines().next().unwrap().parse().unwrap();
     // Each of them read pictures that the other did not.
     assert!(sent > 120, "{sent}");
@@ -488,7 +488,9 @@ async fn two_seconds_after_a_stop_request_nothing_is_left() {
     let children = hub.children();
     assert!(children.len() >= 2, "{children:?}");
     let said = hub.stderr().len();
-    let (status, took) = hub.terminate(Duration::from_secs(5)).expect("it ends");
+    let (status, took) = hub
+        .terminate(Duration::from_secs(5))
+        .expect("the hub exits");
     assert_eq!(status.code(), Some(0));
     assert!(took < Duration::from_secs(2), "{took:?}");
     for child in children {

@@ -26,7 +26,7 @@ async fn a_message_is_the_length_of_the_id_the_id_and_a_jpeg() {
     let mut seen = [0, 0];
     while seen.iter().any(|&count| count < 3) {
         let Some(Ok(Message::Binary(message))) = wall.next(PATIENCE).await else {
-            panic!("only binary is expected");
+            panic!("expected a binary message");
         };
         let (room, size) = match message[0] {
             4 if message[1..].starts_with(b"cam1\xff\xd8") => (0, (320, 240)),
@@ -270,7 +270,10 @@ async fn a_close_is_answered() {
     wall.send(Message::Close(None)).await;
     let next = wall.next(PATIENCE).await.expect("an answer").unwrap();
     assert!(matches!(next, Message::Close(_)), "{next:?}");
-    let end = wall.next(Duration::from_secs(3)).await.expect("an end");
+    let end = wall
+        .next(Duration::from_secs(3))
+        .await
+        .expect("the connection ends");
     assert!(end.is_err(), "{end:?}");
     site.viewers("cam", 0).await;
     drop(cam);

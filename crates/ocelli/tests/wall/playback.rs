@@ -192,7 +192,10 @@ async fn ffmpeg_plays_it() {
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output();
-    let output = timeout(PATIENCE, output).await.expect("an end").unwrap();
+    let output = timeout(PATIENCE, output)
+        .await
+        .expect("the program exits in time")
+        .unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}");
     assert_eq!(output.stdout.len(), 15 * 320 * 240, "{said}");
@@ -206,7 +209,10 @@ async fn curl_gets_every_frame_at_ten_fps() {
         .arg(hub.url("/live/live/cam1/mjpeg"))
         .kill_on_drop(true)
         .output();
-    let output = timeout(PATIENCE, output).await.expect("an end").unwrap();
+    let output = timeout(PATIENCE, output)
+        .await
+        .expect("the program exits in time")
+        .unwrap();
     let body = output.stdout;
     let count = |wanted: &[u8]| {
         body.windows(wanted.len())
@@ -393,7 +399,10 @@ async fn vlc_and_ffmpeg_play_a_device() {
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output();
-    let ffmpeg = timeout(PATIENCE, ffmpeg).await.expect("an end").unwrap();
+    let ffmpeg = timeout(PATIENCE, ffmpeg)
+        .await
+        .expect("the program exits in time")
+        .unwrap();
     assert!(
         ffmpeg.status.success() && ffmpeg.stderr.is_empty(),
         "{ffmpeg:?}"

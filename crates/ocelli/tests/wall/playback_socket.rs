@@ -26,7 +26,12 @@ async fn watch(site: &Site, room: &str) -> Wall {
 /// Returns the number of the next picture; other messages are skipped.
 async fn picture(viewer: &mut Wall) -> u64 {
     loop {
-        if let Message::Binary(bytes) = viewer.next(PATIENCE).await.expect("in time").unwrap() {
+        if let Message::Binary(bytes) = viewer
+            .next(PATIENCE)
+            .await
+            .expect("a message in time")
+            .unwrap()
+        {
             assert!(jpeg::is_whole(&bytes), "a bare JPEG");
             return jpeg::stamp(&bytes).expect("a stamp").sequence;
         }
@@ -59,10 +64,15 @@ async fn info_is_sent_regularly_with_or_without_frames() {
     let mut infos = 0;
     while infos < 2 {
         assert!(begun.elapsed() < Duration::from_secs(15));
-        if let Message::Text(text) = viewer.next(PATIENCE).await.expect("in time").unwrap() {
+        if let Message::Text(text) = viewer
+            .next(PATIENCE)
+            .await
+            .expect("a message in time")
+            .unwrap()
+        {
             let info: Value = serde_json::from_str(&text).unwrap();
             assert_eq!(info["type"], "info");
-            let age = jpeg::now_micros() / 1000 - info["ts"].as_u64().expect("ms");
+            let age = jpeg::now_micros() / 1000 - info["ts"].as_u64().expect("a time in ms");
             assert!(age < 2_000, "{info}");
             let fps = info["fps"].as_f64().expect("a number");
             infos += 1;

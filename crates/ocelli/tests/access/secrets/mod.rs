@@ -114,7 +114,7 @@ async fn assert_never_revealed(format: &str) -> Vec<String> {
             _ => {}
         }
     }
-    eventually("its decoder", || !hub.children().is_empty()).await;
+    eventually("a decoder starts", || !hub.children().is_empty()).await;
     for child in hub.children() {
         clean("a command line", &child.command);
     }

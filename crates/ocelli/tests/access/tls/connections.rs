@@ -236,7 +236,7 @@ async fn the_hub_ends_in_time_with_any_connections_open() {
     let ended = tokio::task::spawn_blocking(move || (hub.wait(Duration::from_secs(5)), hub));
     let (status, _hub) = ended.await.unwrap();
     let took = begun.elapsed();
-    assert_eq!(status.expect("it ends").code(), Some(0));
+    assert_eq!(status.expect("the hub exits").code(), Some(0));
     assert!(took < Duration::from_secs(2), "{took:?}");
     assert_eq!(told.await.unwrap(), Some(1001_u16), "going away");
     driving.abort();
@@ -323,7 +323,10 @@ async fn an_http_2_connection_is_limited_in_requests() {
         let _ = pictures.flow_control().release_capacity(piece.len());
     }
     drop((client, pictures));
-    timeout(PATIENCE, ended).await.expect("it is closed").ok();
+    timeout(PATIENCE, ended)
+        .await
+        .expect("the connection is closed")
+        .ok();
     let page = text(&local.curl(&[&local.hub.url("/health")]));
     assert!(page.contains("\"ok\""), "{page}");
 }

@@ -68,7 +68,7 @@ async fn files_are_reloaded_and_an_invalid_pair_keeps_the_old_one() {
     point(&two, &[0]);
     let line = hub
         .wait_stderr("it is not the key of", PATIENCE)
-        .expect("it is logged");
+        .expect("a log line");
     assert!(line.contains("previous certificate stays in use"), "{line}");
     assert_eq!(now_shown(&pair(&one)[0]).await.0, first);
     point(&two, &[1]);
@@ -108,7 +108,7 @@ fn an_invalid_pair_is_reported_and_read_again_when_it_changes() {
     let refused = |words: &str| {
         let error = Watch::begin(files.clone())
             .err()
-            .expect("refused")
+            .expect("an error")
             .to_string();
         assert!(error.contains(words), "{error}");
     };

@@ -297,7 +297,7 @@ async fn only_the_stalled_http_2_stream_is_reset() {
                 }
             }
         };
-        let reset = timeout(PATIENCE, reset).await.expect("it ends");
+        let reset = timeout(PATIENCE, reset).await.expect("the stream ends");
         assert_eq!(reset, Some(h2::Reason::CANCEL));
     }
     site.viewers("cam", 1).await;

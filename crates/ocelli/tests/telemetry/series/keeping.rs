@@ -48,7 +48,7 @@ async fn series_survive_a_restart_and_a_crash() {
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
         site.hub.signal(signal);
-        site.hub.wait(PATIENCE).expect("it ends");
+        site.hub.wait(PATIENCE).expect("the hub exits");
     }
     let site = site(dir.0.as_path(), "", "");
     let (_, history) = Viewer::open(site.ws, "/").await;
@@ -79,7 +79,7 @@ async fn a_crash_while_writing_loses_at_most_the_last_second() {
     }
     hub.hub.signal(rustix::process::Signal::KILL);
     let killed = now();
-    hub.hub.wait(PATIENCE).expect("it ends");
+    hub.hub.wait(PATIENCE).expect("the hub exits");
     drop(input);
     child.wait().unwrap();
     let again = site(dir.0.as_path(), "", "");

@@ -145,7 +145,7 @@ async fn a_camera_with_too_large_pictures_fails_with_the_limit_and_others_contin
     let mut waits = large.camera.follow(Quality::Main);
     let state = until(&hub, &large.camera, failed).await;
     assert_eq!(state, State::Failed(REASON.to_owned()));
-    assert!(waits.try_next().is_none(), "it is not sent");
+    assert!(waits.try_next().is_none(), "the picture is not sent");
     sees.next().await;
     assert_eq!(other.camera.status().state, State::Live);
     // Each attempt ends with its first such picture.
@@ -232,7 +232,7 @@ async fn a_rendition_without_demand_is_not_started() {
     drop(waits);
     let state = until(&hub, &camera, |state| !failed(state)).await;
     assert_eq!(state, State::Live);
-    assert_eq!(runs.load(SeqCst), 1, "only the MPEG-1");
+    assert_eq!(runs.load(SeqCst), 1, "only the MPEG-1 rendition");
     assert_eq!(camera.mpeg1_refusal(Quality::Main), None);
     drop(kept);
 }

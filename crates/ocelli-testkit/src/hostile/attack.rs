@@ -41,8 +41,8 @@ pub enum Over {
     Tls,
 }
 
-/// The limits that the hub must not exceed during an attack. Frame rate and `/health` have the same limits
-/// for all attacks.
+/// The limits that the hub must not exceed during an attack. Frame rate and `/health` have the
+/// same limits for all attacks.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
     /// The most that the hub's memory may grow, in bytes.

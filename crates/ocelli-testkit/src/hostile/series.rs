@@ -71,7 +71,7 @@ fn fill(target: &Target) -> Result<()> {
     for series in 0..SERIES {
         let mut text = format!("history {series}\n");
         for sample in 0..SAMPLES {
-            // Values that compress badly.
+            // Values that compress poorly.
             let value = (sample * 7_919 + series) % 10_007;
             writeln!(
                 text,

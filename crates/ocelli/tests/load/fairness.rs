@@ -123,7 +123,7 @@ async fn stalled_viewers_do_not_delay_others() {
 }
 
 #[tokio::test]
-async fn all_viewers_share_one_upstream_with_ten_seconds_of_grace() {
+async fn all_viewers_share_one_upstream_with_a_ten_second_grace_period() {
     let _alone = ALONE.lock().await;
     let camera = camera(10, Picture::QVGA).await;
     let hub = Hub::serve(OCELLI, [format!("cam={}", camera.url("mjpeg"))]);
@@ -171,7 +171,7 @@ async fn all_viewers_share_one_upstream_with_ten_seconds_of_grace() {
 }
 
 #[tokio::test]
-async fn a_snapshot_also_has_ten_seconds_of_grace() {
+async fn a_snapshot_also_has_a_ten_second_grace_period() {
     let _alone = ALONE.lock().await;
     let camera = camera(10, Picture::QVGA).await;
     let hub = Hub::serve(OCELLI, [format!("cam={}", camera.url("mjpeg"))]);

@@ -97,7 +97,7 @@ async fn a_failed_camera_recovers_by_itself_and_sooner_on_retry() {
         cam.crash("no route");
     }
     state(&mut wall, "cam", "failed").await;
-    // By itself, after the first backoff of 2 s.
+    // Without a retry command, after the first backoff of 2 s.
     let begun = Instant::now();
     cam.started(4).await;
     let waited = begun.elapsed();
@@ -113,7 +113,7 @@ async fn a_failed_camera_recovers_by_itself_and_sooner_on_retry() {
     wall.say(json!({ "cmd": "retry", "cameras": ["live-cam"] }))
         .await;
     cam.started(5).await;
-    // After 2 s, because retries are rate-limited; by itself it would be 4 s.
+    // After 2 s, because retries are rate-limited; the backoff would be 4 s.
     assert!(begun.elapsed() < Duration::from_millis(3500));
     cam.show().await;
     assert_eq!(wall.frame_v2().await.id, "cam");

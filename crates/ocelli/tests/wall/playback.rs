@@ -183,7 +183,7 @@ async fn head_returns_the_same_headers_without_a_body() {
 }
 
 #[tokio::test]
-async fn ffmpeg_plays_it() {
+async fn ffmpeg_plays_mjpeg() {
     let hub = Hub::serve(OCELLI, ["cam1=pattern:?size=320x240&fps=20"]);
     let output = Command::new("ffmpeg")
         .args(["-v", "error", "-f", "mpjpeg", "-i"])

@@ -80,7 +80,7 @@ async fn files_are_reloaded_and_an_invalid_pair_keeps_the_old_one() {
         .iter()
         .filter(|line| line.contains("not the key"))
         .count();
-    assert_eq!(told, 1, "told once");
+    assert_eq!(told, 1, "logged once");
     // Existing connections stay open.
     let message = timeout(PATIENCE, open.next()).await.unwrap();
     message.expect("pictures").unwrap();
@@ -140,7 +140,10 @@ fn an_invalid_pair_is_reported_and_read_again_when_it_changes() {
         std::fs::remove_file(&key).unwrap();
         told("No such file");
         write_pair(&cert, &key, "cert key");
-        assert!(watch.look().is_some_and(|look| look.is_ok()), "a good one");
+        assert!(
+            watch.look().is_some_and(|look| look.is_ok()),
+            "a valid pair"
+        );
         assert!(watch.look().is_none());
     }
 }

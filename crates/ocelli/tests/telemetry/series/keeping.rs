@@ -115,7 +115,7 @@ async fn a_full_disk_causes_one_warning_and_series_continue_in_memory() {
         port(&hub, "viewers of samples on"),
     );
     let site = Site { hub, tcp, ws };
-    // Numbers that compress badly.
+    // Numbers that compress poorly.
     let (mut y, mut count) = (0.5_f64, 0_u64);
     let mut send = |site: &Site| {
         let mut text = String::from("much\n");

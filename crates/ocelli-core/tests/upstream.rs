@@ -169,7 +169,7 @@ async fn settle() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_first_viewer_starts_it_and_the_grace_period_keeps_it_running() {
+async fn the_first_viewer_starts_the_upstream_and_the_grace_period_keeps_it_running() {
     let stage = stage(Behaviour::Plays);
     assert_eq!((stage.state(), stage.running()), (State::Idle, 0));
     let mut one = stage.camera.follow(Quality::Main);
@@ -341,7 +341,7 @@ async fn a_native_stream_is_rendered_only_while_jpeg_is_watched() {
     assert_eq!(
         stage.renditions.load(Ordering::SeqCst),
         1,
-        "one for all viewers"
+        "one rendition for all viewers"
     );
     drop((one, two));
     stage.until(|state| *state == State::Idle).await;

@@ -23,7 +23,7 @@ const FEED: Feed = Feed {
     fps: 10,
     picture: Picture::QVGA,
 };
-const TOKEN: &str = "sk_of-the-attack-and-of-nobody-else";
+const TOKEN: &str = "sk_administrator-token-of-the-attack";
 /// How long an attack runs before it is measured.
 const LEAD: Duration = Duration::from_millis(300);
 /// How long the cameras may catch up before the undisturbed hub is measured.

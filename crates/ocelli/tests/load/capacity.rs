@@ -433,7 +433,7 @@ async fn a_jsmpeg_viewer_above_the_limit_gets_the_reason_and_can_join_later() {
             Err((code, reason)) => assert_eq!(code, 1013, "{reason}"),
         }
         // A refused viewer must retry, because no event announces a free place.
-        assert!(begun.elapsed() < PATIENCE, "never");
+        assert!(begun.elapsed() < PATIENCE, "timed out");
         tokio::time::sleep(std::time::Duration::from_millis(500)).await;
     }
 }

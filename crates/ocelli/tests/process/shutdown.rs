@@ -86,7 +86,7 @@ async fn assert_ends_in_time(signal: Signal) {
     assert_eq!(status.expect("the hub exits").code(), Some(0));
     assert!(took < Duration::from_secs(2), "{took:?}");
     for child in children {
-        assert!(!child.is_alive(), "left behind: {child:?}");
+        assert!(!child.is_alive(), "still running: {child:?}");
     }
     for viewer in told {
         assert_eq!(viewer.await.unwrap(), Some(1001), "going away");

@@ -82,7 +82,7 @@ async fn a_program_that_stops_writing_is_killed_with_its_children() {
 }
 
 #[tokio::test]
-async fn garbage_is_reported_as_such() {
+async fn garbage_output_is_reported() {
     for (format, reason) in [
         ("mjpeg", "its output is not JPEG"),
         ("h264", "its output is not H.264"),

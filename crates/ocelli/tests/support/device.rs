@@ -17,7 +17,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 /// The administrator's token in the tests.
-pub const ADMIN: &str = "sk_of-the-administrator-of-tests";
+pub const ADMIN: &str = "sk_administrator-token-of-the-tests";
 
 /// A key, and the path its device pushes to.
 #[derive(Clone, Debug)]

@@ -83,7 +83,7 @@ impl Wall {
         self.say_text(&command.to_string()).await;
     }
 
-    /// Sends a text unchanged.
+    /// Sends text unchanged.
     pub async fn say_text(&mut self, text: &str) {
         self.send(Message::text(text)).await;
     }

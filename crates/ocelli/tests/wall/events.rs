@@ -117,9 +117,9 @@ async fn a_failed_camera_recovers_by_itself_and_sooner_on_retry() {
     assert!(begun.elapsed() < Duration::from_millis(3500));
     cam.show().await;
     assert_eq!(wall.frame_v2().await.id, "cam");
-    wall.say(json!({ "cmd": "retry", "cameras": ["nobody"] }))
+    wall.say(json!({ "cmd": "retry", "cameras": ["missing"] }))
         .await;
-    assert_eq!(wall.event("error").await["camera"], "nobody");
+    assert_eq!(wall.event("error").await["camera"], "missing");
 }
 
 #[tokio::test]
@@ -211,8 +211,8 @@ async fn invalid_commands_get_an_error_and_the_socket_stays_open() {
     site.app("shed", "shed", false);
     site.add("shed", "hidden", false);
     let mut wall = Wall::v2(site.address).await;
-    wall.subscribe(&["nobody", "cam", "shed/hidden"]).await;
-    for id in ["nobody", "shed/hidden"] {
+    wall.subscribe(&["missing", "cam", "shed/hidden"]).await;
+    for id in ["missing", "shed/hidden"] {
         let error = wall.event("error").await;
         assert_eq!(error["code"], "unknown_camera");
         assert_eq!(error["camera"], id);

@@ -182,7 +182,7 @@ async fn both_forms_decode_without_errors() {
     let pictures = self::clocks(&decode("mpegts", stream));
     assert!(pictures.len() >= 59, "{}", pictures.len());
     run_on(&pictures, BUSY);
-    assert_eq!(encoders(&hub).len(), 1, "one for all viewers");
+    assert_eq!(encoders(&hub).len(), 1, "one encoder for all viewers");
 
     drop((bare, packed));
     eventually("no encoder without viewers", || hub.children().is_empty()).await;
@@ -494,8 +494,8 @@ async fn two_seconds_after_a_stop_request_nothing_is_left() {
     assert_eq!(status.code(), Some(0));
     assert!(took < Duration::from_secs(2), "{took:?}");
     for child in children {
-        assert!(!child.is_alive(), "left behind: {child:?}");
+        assert!(!child.is_alive(), "still running: {child:?}");
     }
-    assert_eq!(hub.stderr()[said..], [""; 0], "nothing has happened");
+    assert_eq!(hub.stderr()[said..], [""; 0], "no new log lines");
     drop((players, kept, half, silent, stalled));
 }

@@ -171,7 +171,7 @@ async fn a_plain_client_never_gets_text_and_its_errors_are_counted() {
         "{\"cmd\":\"dance\"}",
         "{\"cmd\":\"subscribe\"}",
         "{\"cmd\":\"subscribe\",\"cameras\":\"cam\"}",
-        "{\"cmd\":\"subscribe\",\"cameras\":[\"nobody\"]}",
+        "{\"cmd\":\"subscribe\",\"cameras\":[\"missing\"]}",
         "{\"cmd\":\"subscribe\",\"cameras\":[\"../cam\"]}",
         "{\"cmd\":\"credit\",\"add\":{\"cam\":1}}",
         "{\"cmd\":\"retry\",\"cameras\":[\"cam\"]}",
@@ -182,7 +182,7 @@ async fn a_plain_client_never_gets_text_and_its_errors_are_counted() {
         wall.say_text(fault).await;
     }
     // A command may be partly valid: the valid part is executed.
-    wall.subscribe(&["nobody", "cam"]).await;
+    wall.subscribe(&["missing", "cam"]).await;
     cam.show().await;
     assert_eq!(wall.numbered().await, ("cam".to_owned(), 0));
     assert_eq!(site.ignored().await, faults.len() as u64 + 1);

@@ -305,15 +305,15 @@ async fn an_invalid_parameter_is_named() {
 async fn unknown_cameras_and_paths_are_404_in_json() {
     let hub = Hub::serve(OCELLI, ["cam1=pattern:?size=64x48&fps=20"]);
     for path in [
-        "/live/live/nobody/mjpeg",
-        "/live/live/nobody/frame.jpg",
+        "/live/live/missing/mjpeg",
+        "/live/live/missing/frame.jpg",
         "/live/nowhere/cam1/mjpeg",
         "/live/nowhere/cam1/frame.jpg",
-        "/live/ws?app=live&room=nobody",
+        "/live/ws?app=live&room=missing",
         "/live/ws?app=nowhere&room=cam1",
         "/live/ws",
         "/live/live/%2e%2e/mjpeg",
-        "/play/live/nobody",
+        "/play/live/missing",
         "/play/nowhere/cam1",
         "/play/live",
         "/play/",
@@ -330,8 +330,8 @@ async fn unknown_cameras_and_paths_are_404_in_json() {
     ] {
         get(hub.addr(), path).await.is_problem(400, "UTF-8");
     }
-    let nobody = get(hub.addr(), "/live/live/nobody/mjpeg").await;
-    nobody.is_problem(404, "nobody");
+    let nobody = get(hub.addr(), "/live/live/missing/mjpeg").await;
+    nobody.is_problem(404, "missing");
     let nowhere = get(hub.addr(), "/live/nowhere/cam1/mjpeg").await;
     nowhere.is_problem(404, "nowhere");
     for path in ["/live/live/cam1/mjpeg", "/live/live/cam1/frame.jpg"] {

@@ -118,7 +118,7 @@ async fn private_playback_is_401() {
         "/live/live/cam1/mjpeg",
         "/live/live/cam1/frame.jpg",
         "/play/live/cam1",
-        "/live/live/nobody/frame.jpg",
+        "/live/live/missing/frame.jpg",
     ] {
         get(hub.addr(), path).await.is_problem(401, "public");
         let answer = get(hub.addr(), &format!("{path}?token=guessed")).await;
@@ -133,7 +133,7 @@ async fn private_playback_is_401() {
 #[tokio::test]
 async fn a_private_socket_closes_with_4401() {
     let (hub, _dir) = private();
-    for room in ["cam1", "nobody"] {
+    for room in ["cam1", "missing"] {
         let path = format!("/live/ws?app=live&room={room}");
         let mut viewer = Wall::open(hub.addr(), &path, None).await;
         assert_eq!(viewer.close_code().await, Some(4401));

@@ -194,11 +194,11 @@ async fn a_new_subscription_resets_credit() {
 async fn credit_without_a_subscription_is_a_harmless_error() {
     let (site, [_idle]) = Site::with(["idle"]).await;
     let mut wall = Wall::v2(site.address).await;
-    wall.say(json!({ "cmd": "credit", "add": { "nobody": 1, "idle": 1 } }))
+    wall.say(json!({ "cmd": "credit", "add": { "missing": 1, "idle": 1 } }))
         .await;
     let errors = [wall.event("error").await, wall.event("error").await];
     let cameras: Vec<_> = errors.iter().map(|error| &error["camera"]).collect();
-    assert_eq!(cameras, ["idle", "nobody"]);
+    assert_eq!(cameras, ["idle", "missing"]);
 }
 
 #[tokio::test]

@@ -16,8 +16,7 @@ pub struct Socket {
 
 impl Socket {
     /// Connects and requests `path`; `more` contains additional header lines, each with its
-    /// line end. If nothing arrives for `patience`, this and
-    /// later calls fail.
+    /// line end. If nothing arrives for `patience`, this and later calls fail.
     ///
     /// # Errors
     /// Returns an error if the connection or the upgrade fails.

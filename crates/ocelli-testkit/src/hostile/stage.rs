@@ -200,8 +200,8 @@ impl Stage {
         })
     }
 
-    /// Runs one attack. If only times were exceeded, the undisturbed hub and the attack are
-    /// measured a second time, because a busy machine is sometimes slow.
+    /// Runs one attack. If only time limits were exceeded, the undisturbed hub and the attack
+    /// are measured a second time, because a busy machine is sometimes slow.
     ///
     /// # Errors
     /// Returns an error if the preparation failed or the hub exited.
@@ -218,7 +218,7 @@ impl Stage {
         Ok(outcome)
     }
 
-    /// Runs the attack once. Also returns whether times were exceeded.
+    /// Runs the attack once. Also returns whether time limits were exceeded.
     fn attempt(&mut self, attack: &Attack) -> Result<(Outcome, bool)> {
         let none = Progress::default();
         let run = &self.running;
@@ -382,7 +382,7 @@ impl Running {
             format!("the hub did not start ({status:?}):\n{}", said.join("\n"))
         })?;
         let said = hub.wait_stderr("samples over TCP on ", PATIENCE);
-        let said = said.ok_or("the hub does not log its port for samples")?;
+        let said = said.ok_or("the hub did not log its port for samples")?;
         let samples: SocketAddr = said.rsplit(' ').next().unwrap_or_default().parse()?;
         let mut target = Target::new(hub.addr(), samples, feed.address());
         target.cameras = FEED.cameras;

@@ -32,7 +32,7 @@ async fn picture(viewer: &mut Wall) -> u64 {
             .expect("a message in time")
             .unwrap()
         {
-            assert!(jpeg::is_whole(&bytes), "a bare JPEG");
+            assert!(jpeg::is_whole(&bytes), "a JPEG without a header");
             return jpeg::stamp(&bytes).expect("a stamp").sequence;
         }
     }

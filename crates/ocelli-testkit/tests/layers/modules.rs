@@ -1,6 +1,6 @@
 //! The import graph of a crate's modules, read from the sources.
 //!
-//! A file is a node of the graph. An import leads to the file that defines the name, also if it
+//! A file is a node of the graph. An import leads to the file that defines the name, even if it
 //! is written as the path of a re-export: a module that only declares and re-exports its
 //! children imports nothing, and does not count as defining the names it re-exports. A child
 //! that uses items defined by its parent imports the parent.

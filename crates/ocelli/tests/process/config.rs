@@ -61,7 +61,7 @@ fn a_complete_file_is_read() {
 }
 
 #[test]
-fn an_unknown_key_is_shown_with_its_line_column_and_the_nearest() {
+fn an_unknown_key_is_reported_with_line_column_and_a_suggestion() {
     let text = "[[camera]]\nid = \"door\"\nsorce = \"pattern:\"\nsource = \"pattern:\"\n";
     assert_eq!(
         fault(text),

@@ -1,4 +1,4 @@
-//! `ocelli doctor` and certificates: each has one fault, and one is valid.
+//! `ocelli doctor` and certificates: a valid one, and others with one fault each.
 
 use crate::support::doctor::{Verdict, doctor_with, request, right};
 use crate::support::tempdir::Dir;

@@ -14,7 +14,7 @@ use std::thread;
 use std::time::Duration;
 
 const VIEWERS: usize = 120;
-/// The number of series in the history, and the samples of each: as many as fit one message.
+/// The number of series in the history, and the samples of each: as many as fit in one message.
 const SERIES: usize = 40;
 const SAMPLES: usize = 10_000;
 /// The number of sources, and the bytes per second of all of them together.

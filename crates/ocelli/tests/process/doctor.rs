@@ -1,4 +1,4 @@
-//! `ocelli doctor` against servers with one deliberate fault each, written on a bare socket,
+//! `ocelli doctor` against servers with one deliberate fault each, written on a raw socket,
 //! and against the hub, which has none.
 
 use crate::support::doctor::{Verdict, doctor, header, right, server};

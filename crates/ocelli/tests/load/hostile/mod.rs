@@ -327,12 +327,12 @@ async fn tiny_pictures_at_full_speed_are_throttled() {
 }
 
 #[tokio::test]
-async fn programs_that_write_without_end_are_limited() {
+async fn programs_that_write_endlessly_are_limited() {
     for (program, format, reason) in [
         ("yes", "mjpeg", Some("is not JPEG")),
         ("cat /dev/zero", "h264", Some("is not H.264")),
         ("cat /dev/zero", "yuv420p", None),
-        // Nothing but messages on standard error.
+        // Only messages on standard error.
         ("yes >&2", "mjpeg", None),
     ] {
         let size = match format {

@@ -99,7 +99,9 @@ async fn connections_per_address_are_limited_and_the_next_gets_the_reason() {
             }
         }
     };
-    let metrics = timeout(PATIENCE, answered).await.expect("a free connection");
+    let metrics = timeout(PATIENCE, answered)
+        .await
+        .expect("a free connection");
     let refused = metrics
         .lines()
         .find_map(|row| row.strip_prefix("ocelli_refused_total{reason=\"connections\"} "));
@@ -190,7 +192,11 @@ async fn an_idle_connection_is_closed() {
     socket.write_all(request.as_bytes()).await.unwrap();
     let said = said(&mut socket).await;
     assert!(said.starts_with("HTTP/1.1 200 "), "{said}");
-    assert_eq!(refused(&hub, "header_timeout").await, 0, "an idle connection is not counted");
+    assert_eq!(
+        refused(&hub, "header_timeout").await,
+        0,
+        "an idle connection is not counted"
+    );
     is_live(&mut wall).await;
 }
 

@@ -362,7 +362,7 @@ async fn a_refused_socket_is_logged_once_without_its_credentials() {
         socket.head().await.expect("an answer").status
     };
     assert_eq!(upgrade("/live/ws?app=live&room=missing").await, 404);
-    // Browsers can read close codes, so the refusal is one: 4401.
+    // Browsers can read close codes, so the refusal is close code 4401.
     assert_eq!(upgrade("/ws/cameras?token=pt_h1dden").await, 101);
     let lines = [("/live/ws: ", "\"missing\""), ("/ws/cameras: ", "token")];
     for (path, word) in lines {
@@ -417,7 +417,7 @@ async fn repeated_failures_of_a_camera_are_logged_occasionally() {
     };
     let begun = Instant::now();
     while restarts().await < 5.0 {
-        assert!(begun.elapsed() < PATIENCE, "it is tried again");
+        assert!(begun.elapsed() < PATIENCE, "the camera is retried");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     let said = hub.stderr();

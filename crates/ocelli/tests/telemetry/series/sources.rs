@@ -1,4 +1,4 @@
-//! Sources of samples: netcat, the bare socket, `ocelli plot`.
+//! Sources of samples: netcat, a raw socket, `ocelli plot`.
 
 use super::{OCELLI, Viewer, api, netcat, netcat_open, plain_site, points, series, site};
 use crate::support::PATIENCE;
@@ -173,7 +173,7 @@ fn refusal(address: SocketAddr, text: &[u8]) -> String {
 }
 
 #[tokio::test]
-async fn a_source_that_breaks_off_loses_only_its_partial_line() {
+async fn a_source_that_disconnects_abruptly_loses_only_its_partial_line() {
     let (site, _dir) = plain_site();
     let stream = TcpStream::connect(site.tcp).unwrap();
     (&stream).write_all(b"cut\n1 1\n2 2\n3 3").unwrap();

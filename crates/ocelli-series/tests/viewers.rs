@@ -347,7 +347,10 @@ fn the_history_is_narrowed_and_thinned() {
             "{}",
             points.len()
         );
-        assert!(points.iter().any(|point| point[1] == 9), "the extreme");
+        assert!(
+            points.iter().any(|point| point[1] == 9),
+            "the extreme is kept"
+        );
         assert_eq!(points.last().unwrap()[0], 1_700_000_049_999_u64);
         assert!(series.get("gap").is_none() && series.get("xy").is_none());
     }

@@ -1,5 +1,5 @@
-//! Small pictures that are expensive to decode, and child processes and their limits: with
-//! real devices, programs and ffmpeg.
+//! Limits on media processing, with real devices, programs and ffmpeg: small pictures that are
+//! expensive to decode, and child processes.
 
 #![allow(clippy::unwrap_used, reason = "a failed test setup must panic")]
 

@@ -143,7 +143,7 @@ async fn plain_http_is_redirected_and_can_fetch_the_authority() {
 }
 
 #[tokio::test]
-async fn without_an_authority_its_urls_explain_that() {
+async fn without_an_authority_the_ca_urls_explain_the_setting() {
     let site = Site::start().await;
     for path in ["/ca", "/ca.pem", "/ca.crt", "/ca.h"] {
         crate::support::http::get(site.address, path)

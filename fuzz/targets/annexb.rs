@@ -3,8 +3,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use ocelli_media::annexb::{self, Splitter};
 use ocelli_core::Codec;
+use ocelli_media::annexb::{self, Splitter};
 
 fuzz_target!(|input: (bool, u8, &[u8])| {
     let codec = if input.0 { Codec::H264 } else { Codec::H265 };

@@ -3,8 +3,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use ocelli_media::ffmpeg::{Avi, Smjpeg};
 use ocelli_core::{Budget, Budgets, PeerKind};
+use ocelli_media::ffmpeg::{Avi, Smjpeg};
 use std::io;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};

@@ -2,8 +2,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use ocelli_media::sources::bare_pictures;
 use ocelli_core::Codec;
+use ocelli_media::sources::bare_pictures;
 
 fuzz_target!(|input: (bool, u8, &[u8])| {
     let codec = if input.0 { Codec::H264 } else { Codec::H265 };

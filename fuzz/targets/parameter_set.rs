@@ -3,9 +3,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use ocelli_core::Codec;
 use ocelli_media::annexb;
 use ocelli_media::parameter_set;
-use ocelli_core::Codec;
 
 fuzz_target!(|input: (bool, &[u8])| {
     let (is_h265, bytes) = input;

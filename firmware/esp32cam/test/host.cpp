@@ -4,8 +4,8 @@
 //   host ADDRESS PORT PATH KEY JPEG FRAMES
 //
 // Sends FRAMES frames and one stats message, and stays connected until the hub closes the
-// connection. Each event is a line on standard output. With the single argument `check` it tests device.cpp
-// without a hub and exits with 0 on success.
+// connection. Each event is a line on standard output. With the single argument `check` it
+// tests device.cpp without a hub and exits with 0 on success.
 
 #include <arpa/inet.h>
 #include <netinet/tcp.h>

@@ -388,7 +388,7 @@ fn series_are_limited_in_number_and_deleted_by_age() {
     registry.append(a, &[(2.0, 1.0)], 1400).unwrap();
     registry
         .sources
-        .begin(registry.find("b").unwrap(), "here".into(), 1);
+        .begin(registry.find("b").unwrap(), "b".into(), "here".into(), 1);
     registry.sweep(2000);
     // `a` is new enough, and a source writes into `b`.
     let names: Vec<_> = registry
@@ -403,6 +403,31 @@ fn series_are_limited_in_number_and_deleted_by_age() {
             .sum::<usize>(),
         2
     );
+}
+
+#[test]
+fn samples_received_before_the_clock_was_set_are_kept() {
+    const DAY: u64 = 24 * 3600 * 1000;
+    let mut registry = Registry::new(Bounds::default());
+    let id = registry.open("temp", true).unwrap();
+    let xy = registry.open("sweep", true).unwrap();
+    let now = 1_800_000_000_000;
+    // The source's clock is right. The hub's starts in 1970.
+    let samples: Vec<_> = (0..600).map(|i| ((now + i) as f64, 1.0)).collect();
+    registry.append(id, &samples, 5_000).unwrap();
+    registry.append(xy, &[(1.0, 2.0)], 5_000).unwrap();
+    // A sweep that has reached the end starts again with the next call.
+    let sweep = |registry: &mut Registry, now: u64| (0..2).for_each(|_| registry.sweep(now));
+    sweep(&mut registry, 10_000);
+    assert_eq!(registry.get(id).unwrap().clock_offset(), None);
+    let kept =
+        |registry: &Registry| [id, xy].map(|id| registry.get(id).map(|s| s.history().kept()).ok());
+    // The clock is set. The samples' age counts from then.
+    sweep(&mut registry, now);
+    sweep(&mut registry, now + 89 * DAY);
+    assert_eq!(kept(&registry), [Some(600), Some(1)]);
+    sweep(&mut registry, now + 91 * DAY);
+    assert_eq!(kept(&registry), [None, None]);
 }
 
 #[test]

@@ -83,6 +83,11 @@ async fn serve(stream: TcpStream, mut budget: Budget, shared: &Shared, connected
         Ok(()) => source.finish(&mut shared.registry()),
         other => other,
     };
+    // The sender has sent everything, so an answer can't cost it a line.
+    let ended = ended.and_then(|()| match source.nothing_valid(&mut shared.registry()) {
+        Some(reason) => Err(End::Refused(reason)),
+        None => Ok(()),
+    });
     let reason = match &ended {
         Ok(()) => "it closed the connection",
         Err(End::Broken(error)) => &format!("the connection broke: {error}"),
@@ -241,7 +246,8 @@ impl Writer {
                 if let Some((_, old)) = self.place {
                     registry.sources.end(old, now, "its series was deleted");
                 }
-                let source = registry.sources.begin(series, self.from.clone(), now);
+                let name = name.as_str().into();
+                let source = registry.sources.begin(series, name, self.from.clone(), now);
                 *self.place.insert((series, source))
             }
         };
@@ -257,6 +263,20 @@ impl Writer {
             registry.malformed(series, came.malformed, last);
         }
         Ok(())
+    }
+
+    /// Returns what is wrong if the source has sent lines, but not one sample.
+    fn nothing_valid(&self, registry: &mut Registry) -> Option<String> {
+        let (_, source) = self.place?;
+        let source = registry.sources.get(source)?;
+        let last = source.last_malformed.as_ref()?;
+        (source.samples == 0).then(|| {
+            format!(
+                "none of the {} lines after the name is a sample; the last one is {last:?}. \
+                 A line should be two numbers, like \"1700000000000 21.5\"",
+                source.malformed
+            )
+        })
     }
 
     fn end(&mut self, registry: &mut Registry, reason: &str) {

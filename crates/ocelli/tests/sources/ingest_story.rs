@@ -231,6 +231,10 @@ async fn a_simulated_fleet_pushes_and_revokes_its_keys() {
         .await
         .json();
     assert_eq!(left["total"], 0);
+    let series = call(hub.addr(), "GET /api/v1/series", ADMIN, "")
+        .await
+        .json();
+    assert_eq!(series["data"], json!([]), "the fleet's series are deleted");
     let seen = streams(hub.addr()).await;
     assert_eq!(seen.len(), 20);
     let told: Value = serde_json::from_str(seen[0]["lastStatsJson"].as_str().unwrap()).unwrap();

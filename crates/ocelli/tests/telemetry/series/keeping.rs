@@ -61,6 +61,28 @@ async fn series_survive_a_restart_and_a_crash() {
 }
 
 #[tokio::test]
+async fn after_a_clean_stop_the_file_is_complete() {
+    let dir = Dir::new("telemetry");
+    let mut running = site(dir.0.as_path(), "", "");
+    netcat(running.tcp, b"kept\n1700000000000 1\n1700000000001 2\n");
+    series(&running, "kept", |one| one["points"] == 2).await;
+    running.hub.signal(rustix::process::Signal::TERM);
+    running.hub.wait(PATIENCE).expect("it ends");
+    let data = dir.0.as_path().join("data");
+    let beside = data.join("series.db-wal");
+    let left = std::fs::metadata(&beside).map_or(0, |file| file.len());
+    assert_eq!(left, 0, "bytes are left in {}", beside.display());
+    // The file alone, as in a backup.
+    let copy = Dir::new("telemetry");
+    std::fs::create_dir_all(copy.0.as_path().join("data")).unwrap();
+    let file = copy.0.as_path().join("data/series.db");
+    std::fs::copy(data.join("series.db"), file).unwrap();
+    let copied = site(copy.0.as_path(), "", "");
+    let (_, history) = Viewer::open(copied.ws, "/").await;
+    assert_eq!(points(&history)["kept"].len(), 2);
+}
+
+#[tokio::test]
 async fn a_crash_while_writing_loses_at_most_the_last_second() {
     let dir = Dir::new("telemetry");
     let mut hub = site(dir.0.as_path(), "", "");

@@ -137,6 +137,8 @@ async fn invalid_sources_get_the_reason_and_others_continue() {
         (b"\n1 1\n".to_vec(), "empty"),
         ([vec![b'n'; 256], b"\n1 1\n".to_vec()].concat(), "255"),
         (http, "HTTP"),
+        (b"commas\n1,2\n\nx;y\n".to_vec(), "none of the 2 lines"),
+        (b"half\n1".to_vec(), "the last one is \"1\""),
     ] {
         // A source refused while writing may only see the connection closed.
         let said = refusal(site.tcp, &text);
@@ -150,6 +152,17 @@ async fn invalid_sources_get_the_reason_and_others_continue() {
     assert_eq!(status["points"], 1);
     let list = api(&site, "GET /api/v1/series", "").await.json();
     assert_eq!(list["data"].as_array().unwrap().len(), 2, "{list}");
+    // A source without a valid line leaves no series, but its name and the reason are listed.
+    let sources = api(&site, "GET /api/v1/series/sources", "").await.json();
+    let sources = sources["data"].as_array().unwrap();
+    let commas = sources.iter().find(|source| source["name"] == "commas");
+    let commas = commas.expect("the source with commas");
+    assert_eq!(
+        (&commas["malformed"], &commas["points"]),
+        (&json!(2), &json!(0))
+    );
+    let reason = commas["ended"].as_str().unwrap();
+    assert!(reason.contains("none of the 2 lines"), "{reason}");
     input.write_all(b"1700000000001 2\n").unwrap();
     drop(input);
     child.wait().unwrap();

@@ -2,10 +2,10 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use ocelli_media::sources::read_answer;
+use ocelli_media::sources::read_response;
 
 fuzz_target!(|input: (u8, &[u8])| {
     let (cut, bytes) = (usize::from(input.0) + 1, input.1);
     let pieces: Vec<&[u8]> = bytes.chunks(cut).collect();
-    assert_eq!(read_answer(&[bytes]), read_answer(&pieces));
+    assert_eq!(read_response(&[bytes]), read_response(&pieces));
 });

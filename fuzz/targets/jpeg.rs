@@ -7,8 +7,8 @@ use ocelli_media::jpeg::{self, Splitter};
 
 fuzz_target!(|input: (u8, &[u8])| {
     let (cut, bytes) = (usize::from(input.0) + 1, input.1);
-    if jpeg::whole(bytes).is_some() {
-        assert_eq!(jpeg::whole(bytes), jpeg::size(bytes));
+    if jpeg::complete_size(bytes).is_some() {
+        assert_eq!(jpeg::complete_size(bytes), jpeg::size(bytes));
     }
     assert_eq!(
         pictures(&[bytes]),

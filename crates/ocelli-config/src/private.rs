@@ -30,7 +30,7 @@ impl fmt::Display for Unusable {
 impl Error for Unusable {}
 
 /// Creates the directory if it does not exist.
-pub fn make(data: &Path) -> Result<(), Unusable> {
+pub fn create_directory(data: &Path) -> Result<(), Unusable> {
     let mut builder = DirBuilder::new();
     let made = builder.recursive(true).mode(0o700).create(data);
     made.map_err(|error| Unusable::new(data, &error))
@@ -47,7 +47,7 @@ pub fn make_private(path: &Path) -> Result<File, Unusable> {
 
 /// Locks the data directory against other processes that open a store in it. Waits for the
 /// lock, which is held until the file is dropped.
-pub fn hold(data: &Path) -> Result<File, Unusable> {
+pub fn lock_directory(data: &Path) -> Result<File, Unusable> {
     let path = data.join(LOCK_FILE);
     let file = make_private(&path)?;
     file.lock().map_err(|error| Unusable::new(&path, &error))?;

@@ -9,7 +9,7 @@
 //!   it. A peer over its share waits: the hub does not read from it, so its own transport
 //!   slows it down.
 //! - **Patience**: a peer that stays over its share for this long is disconnected
-//!   ([`Overspent`]).
+//!   ([`BudgetExceeded`]).
 //!
 //! The prices are upper estimates, measured on a small machine. They need not be exact,
 //! because the limit on a turn holds whatever a peer sends.
@@ -170,9 +170,9 @@ static ALLOWANCES: [Allowance; PeerKind::ALL.len()] = [
 
 /// A peer exceeded its budget for too long and must be disconnected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Overspent(pub PeerKind);
+pub struct BudgetExceeded(pub PeerKind);
 
-impl fmt::Display for Overspent {
+impl fmt::Display for BudgetExceeded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let allowance = self.0.allowance();
         let (noun, seconds) = (allowance.noun, allowance.patience.as_secs());
@@ -183,15 +183,15 @@ impl fmt::Display for Overspent {
     }
 }
 
-impl Error for Overspent {}
+impl Error for BudgetExceeded {}
 
-impl Overspent {
-    /// Returns the `Overspent` among the causes of an error, such as an [`io::Error`] from a read.
+impl BudgetExceeded {
+    /// Returns the `BudgetExceeded` among the causes of an error, such as an [`io::Error`] from a read.
     pub fn cause_of(error: &(dyn Error + 'static)) -> Option<Self> {
         let mut cause = Some(error);
         while let Some(error) = cause {
-            if let Some(overspent) = error.downcast_ref() {
-                return Some(*overspent);
+            if let Some(exceeded) = error.downcast_ref() {
+                return Some(*exceeded);
             }
             // `source` of an I/O error skips the error that it wraps.
             cause = match error.downcast_ref::<io::Error>().map(io::Error::get_ref) {
@@ -209,7 +209,7 @@ pub struct BudgetCounts {
     /// Pauses imposed on peers.
     pub waits: AtomicU64,
     /// Peers that were disconnected.
-    pub cut_off: AtomicU64,
+    pub disconnected: AtomicU64,
 }
 
 /// Creates budgets and holds the counters for all of them.
@@ -226,7 +226,7 @@ impl Budgets {
             counted: Instant::now(),
             over_since: None,
             pause: None,
-            tab: Tab::default(),
+            charge_handle: ChargeHandle::default(),
             budgets: self.clone(),
         }
     }
@@ -250,16 +250,16 @@ pub struct Budget {
     /// Since when it has been over its share without recovering.
     over_since: Option<Instant>,
     pause: Option<Pin<Box<Sleep>>>,
-    tab: Tab,
+    charge_handle: ChargeHandle,
     budgets: Budgets,
 }
 
 /// Handle that charges a budget from another task, such as one that answers a request. The
 /// charge counts when the peer is next read.
 #[derive(Clone, Debug, Default)]
-pub struct Tab(Arc<AtomicU64>);
+pub struct ChargeHandle(Arc<AtomicU64>);
 
-impl Tab {
+impl ChargeHandle {
     /// Charges work by the time it took.
     pub fn charge(&self, work: Duration) {
         self.0
@@ -297,21 +297,21 @@ impl Budget {
     }
 
     /// Returns a handle that charges this budget from another task.
-    pub fn tab(&self) -> Tab {
-        self.tab.clone()
+    pub fn charge_handle(&self) -> ChargeHandle {
+        self.charge_handle.clone()
     }
 
     /// Ready when more input of the peer may be processed.
     ///
     /// # Errors
     /// Returns an error if the peer exceeded its budget for too long.
-    pub fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Overspent>> {
+    pub fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BudgetExceeded>> {
         if let Some(pause) = &mut self.pause {
             ready!(pause.as_mut().poll(cx));
             self.pause = None;
         }
         let allowance = self.kind.allowance();
-        self.spent = self.spent.saturating_add(self.tab.take());
+        self.spent = self.spent.saturating_add(self.charge_handle.take());
         if self.spent < nanos(allowance.turn) {
             return Poll::Ready(Ok(()));
         }
@@ -334,8 +334,8 @@ impl Budget {
         let counts = self.budgets.counts(self.kind);
         let since = *self.over_since.get_or_insert(now);
         if now - since >= allowance.patience {
-            counts.cut_off.fetch_add(1, Ordering::Relaxed);
-            return Poll::Ready(Err(Overspent(self.kind)));
+            counts.disconnected.fetch_add(1, Ordering::Relaxed);
+            return Poll::Ready(Err(BudgetExceeded(self.kind)));
         }
         counts.waits.fetch_add(1, Ordering::Relaxed);
         let owed = nanos(allowance.turn) - self.credit;
@@ -351,7 +351,7 @@ impl Budget {
     ///
     /// # Errors
     /// Returns an error if the peer exceeded its budget for too long.
-    pub async fn ready(&mut self) -> Result<(), Overspent> {
+    pub async fn ready(&mut self) -> Result<(), BudgetExceeded> {
         poll_fn(|cx| self.poll_ready(cx)).await
     }
 }
@@ -365,13 +365,17 @@ mod tests {
 
     const KIND: PeerKind = PeerKind::Viewer;
 
-    fn poll(budget: &mut Budget) -> Poll<Result<(), Overspent>> {
+    fn poll(budget: &mut Budget) -> Poll<Result<(), BudgetExceeded>> {
         budget.poll_ready(&mut Context::from_waker(Waker::noop()))
     }
 
     /// Does work of this length as fast as the budget allows. Returns how long all of it
     /// took.
-    async fn work(budget: &mut Budget, each: Duration, count: u32) -> Result<Duration, Overspent> {
+    async fn work(
+        budget: &mut Budget,
+        each: Duration,
+        count: u32,
+    ) -> Result<Duration, BudgetExceeded> {
         let begun = Instant::now();
         for _ in 0..count {
             budget.ready().await?;
@@ -396,7 +400,7 @@ mod tests {
         assert!(poll(&mut budget).is_ready(), "180 µs");
         budget.charge_messages(10);
         assert!(poll(&mut budget).is_pending());
-        budget.tab().charge(turn);
+        budget.charge_handle().charge(turn);
         assert!(poll(&mut budget).is_pending(), "charged via the tab");
     }
 
@@ -430,10 +434,10 @@ mod tests {
         let mut budget = budgets.budget(KIND);
         let begun = Instant::now();
         let ended = work(&mut budget, turn, u32::MAX).await;
-        assert_eq!(ended, Err(Overspent(KIND)));
+        assert_eq!(ended, Err(BudgetExceeded(KIND)));
         assert!(begun.elapsed() >= patience && begun.elapsed() < patience * 2);
-        assert_eq!(budgets.counts(KIND).cut_off.load(Relaxed), 1);
-        let words = Overspent(KIND).to_string();
+        assert_eq!(budgets.counts(KIND).disconnected.load(Relaxed), 1);
+        let words = BudgetExceeded(KIND).to_string();
         assert_eq!(
             words,
             "it has exceeded this hub's processing limit for one viewer for 10 s"
@@ -448,12 +452,15 @@ mod tests {
 
     #[test]
     fn overspent_is_found_among_the_causes_of_an_error() {
-        let read = io::Error::other(Overspent(KIND));
-        assert_eq!(Overspent::cause_of(&read), Some(Overspent(KIND)));
-        let wrapped = io::Error::other(io::Error::other(Overspent(KIND)));
-        assert_eq!(Overspent::cause_of(&wrapped), Some(Overspent(KIND)));
+        let read = io::Error::other(BudgetExceeded(KIND));
+        assert_eq!(BudgetExceeded::cause_of(&read), Some(BudgetExceeded(KIND)));
+        let wrapped = io::Error::other(io::Error::other(BudgetExceeded(KIND)));
+        assert_eq!(
+            BudgetExceeded::cause_of(&wrapped),
+            Some(BudgetExceeded(KIND))
+        );
         let other = io::Error::from(io::ErrorKind::BrokenPipe);
-        assert_eq!(Overspent::cause_of(&other), None);
+        assert_eq!(BudgetExceeded::cause_of(&other), None);
     }
 
     #[tokio::test(start_paused = true)]

@@ -211,8 +211,8 @@ impl Camera {
     ///
     /// # Errors
     /// Returns why the next attempt failed.
-    pub async fn look(&self, quality: Quality) -> Result<Frame, String> {
-        self.upstream(quality).look().await
+    pub async fn current_frame(&self, quality: Quality) -> Result<Frame, String> {
+        self.upstream(quality).current_frame().await
     }
 
     /// Shortens the wait before the next attempt, if it is waiting for one.

@@ -43,18 +43,18 @@ impl Clock for SystemClock {
 /// A clock that a test advances manually.
 #[cfg(test)]
 #[derive(Default)]
-pub(crate) struct Hand(std::sync::atomic::AtomicU64);
+pub(crate) struct ManualClock(std::sync::atomic::AtomicU64);
 
 #[cfg(test)]
-impl Hand {
-    pub(crate) fn pass(&self, micros: u64) {
+impl ManualClock {
+    pub(crate) fn advance(&self, micros: u64) {
         self.0
             .fetch_add(micros, std::sync::atomic::Ordering::SeqCst);
     }
 }
 
 #[cfg(test)]
-impl Clock for Hand {
+impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
         Timestamp(self.0.load(std::sync::atomic::Ordering::SeqCst))
     }

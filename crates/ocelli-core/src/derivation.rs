@@ -76,7 +76,7 @@ impl Derivation {
     }
 
     /// Records that it works. Returns whether that is a change.
-    pub fn works(&self) -> bool {
+    pub fn succeed(&self) -> bool {
         let mut failure_state = self.lock();
         failure_state.failing = false;
         failure_state.last.take().is_some()
@@ -84,13 +84,13 @@ impl Derivation {
 
     /// Records that there is no demand. Returns whether that is a change. The last failure
     /// is kept.
-    pub fn rest(&self) -> bool {
+    pub fn go_idle(&self) -> bool {
         std::mem::take(&mut self.lock().failing)
     }
 
     /// Discards its picture.
     pub fn clear(&self) {
-        self.rest();
+        self.go_idle();
         self.slot.clear();
     }
 }

@@ -71,7 +71,9 @@ pub mod text;
 pub mod upstream;
 mod work;
 
-pub use budget::{Allowance, Budget, BudgetCounts, Budgets, Overspent, PeerKind, Tab};
+pub use budget::{
+    Allowance, Budget, BudgetCounts, BudgetExceeded, Budgets, ChargeHandle, PeerKind,
+};
 pub use camera::{Camera, CameraStatus, Quality};
 pub use capacity::{Capacity, MediaLimits, Permits, PictureLimits, TooLarge};
 pub use clock::{Clock, SystemClock, Timestamp};

@@ -31,27 +31,27 @@ pub struct Listener {
     pub cursor: Option<Cursor>,
     pub role: Role,
     /// Whether the viewer's direct write may be used for frames.
-    pub prompt: bool,
+    pub direct: bool,
     pub taken: u64,
     pub dropped: u64,
 }
 
 impl Listener {
     /// Notifies the subscription of `frame`, which is the newest and the last of its group.
-    /// Offers it to the viewer's direct write if `prompt` allows that. Returns true if the direct
+    /// Offers it to the viewer's direct write if `direct` allows that. Returns true if the direct
     /// write accepted it, at least in part.
-    pub fn tell(&mut self, frame: &Frame, cursor: Cursor, prompt: bool) -> bool {
+    pub fn notify(&mut self, frame: &Frame, cursor: Cursor, direct: bool) -> bool {
         let follows = |last: Cursor| frame.sequence == last.sequence.wrapping_add(1);
-        if !prompt || !self.prompt || !self.cursor.is_some_and(follows) {
+        if !direct || !self.direct || !self.cursor.is_some_and(follows) {
             self.ready.enqueue(self.token);
             return false;
         }
-        let handed = self.ready.offer_frame(self.token, frame);
-        if handed {
+        let accepted = self.ready.offer_frame(self.token, frame);
+        if accepted {
             self.cursor = Some(cursor);
             self.taken += 1;
         }
-        handed
+        accepted
     }
 }
 

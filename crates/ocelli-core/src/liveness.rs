@@ -34,10 +34,10 @@ pub(crate) enum Verdict {
 #[derive(Debug)]
 pub(crate) struct Liveness {
     /// When the attempt began or last delivered a picture.
-    heard: Instant,
+    last_picture_at: Instant,
     /// When media data last arrived in this attempt; `None` if it delivered none.
     data: Option<Instant>,
-    /// When media data without a picture first arrived after `heard`.
+    /// When media data without a picture first arrived after `last_picture_at`.
     data_since: Option<Instant>,
     /// Whether the attempt delivered pictures.
     lived: bool,
@@ -50,7 +50,7 @@ pub(crate) struct Liveness {
 impl Liveness {
     pub fn new(now: Instant) -> Self {
         Self {
-            heard: now,
+            last_picture_at: now,
             data: None,
             data_since: None,
             lived: false,
@@ -69,7 +69,7 @@ impl Liveness {
 
     /// Records a picture.
     pub fn picture(&mut self, now: Instant, key: bool) {
-        self.heard = now;
+        self.last_picture_at = now;
         self.data_since = None;
         self.lived = true;
         if !key {
@@ -113,13 +113,13 @@ impl Liveness {
         let stall = stall.unwrap_or(STALL);
         let end = match (self.data_since, self.data) {
             (Some(since), Some(last)) => (last + patience).min(since + self.key_wait(patience)),
-            _ => self.heard + patience,
+            _ => self.last_picture_at + patience,
         };
         if now >= end {
             return Verdict::GiveUp(self.give_up(now, patience));
         }
         let next = end.min(now + CHECK_EVERY);
-        let stalls = self.heard + stall;
+        let stalls = self.last_picture_at + stall;
         if now >= stalls {
             return match self.lived {
                 true => Verdict::Stalled(stall, next),
@@ -138,7 +138,7 @@ impl Liveness {
             self.key_interval = None;
         }
         match (self.lived, talks) {
-            (true, _) => no_picture(now - self.heard),
+            (true, _) => no_picture(now - self.last_picture_at),
             (false, false) => format!("connected, but {}", no_picture(patience)),
             (false, true) => format!("sends video, but no key frame for {} s", wait.as_secs()),
         }

@@ -44,7 +44,7 @@ impl<T> Metered<T> {
 
 impl<T: AsyncRead + Unpin> AsyncRead for Metered<T> {
     /// # Errors
-    /// Returns the errors of `T`, or [`ocelli_core::Overspent`] in an [`io::Error`] of kind
+    /// Returns the errors of `T`, or [`ocelli_core::BudgetExceeded`] in an [`io::Error`] of kind
     /// `Other`.
     fn poll_read(
         mut self: Pin<&mut Self>,

@@ -179,7 +179,7 @@ impl Ready {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::Hand;
+    use crate::clock::ManualClock;
     use crate::frame::{FrameBuffer, Picture};
     use crate::{Slot, Subscription};
     use std::sync::Arc;
@@ -256,7 +256,7 @@ mod tests {
     /// A direct write with scripted results: each offer takes the set time and is recorded.
     #[derive(Default)]
     struct Told {
-        clock: Arc<Hand>,
+        clock: Arc<ManualClock>,
         takes: AtomicU64,
         does: Mutex<VecDeque<Offered>>,
         seen: Mutex<Vec<u8>>,
@@ -265,7 +265,7 @@ mod tests {
     impl DirectWrite for Arc<Told> {
         fn offer(&mut self, frame: &Frame) -> Offered {
             self.seen.lock().expect("one").push(frame.payload()[0]);
-            self.clock.pass(self.takes.load(SeqCst));
+            self.clock.advance(self.takes.load(SeqCst));
             let does = self.does.lock().expect("one").pop_front();
             does.unwrap_or(Offered::Sent)
         }
@@ -378,11 +378,11 @@ mod tests {
         let mut viewer = Viewer::new();
         viewer.publish(0);
         viewer.wait();
-        viewer.subscription.set_prompt(false);
+        viewer.subscription.allow_direct(false);
         viewer.publish(1);
         viewer.publish(2);
         assert_eq!((viewer.seen(), viewer.woken()), (vec![], 1));
-        viewer.subscription.set_prompt(true);
+        viewer.subscription.allow_direct(true);
         // The woken viewer takes its token but no frame, like a viewer without credit.
         assert!(
             viewer
@@ -411,10 +411,10 @@ mod tests {
         assert_eq!((viewer.seen(), viewer.woken()), (vec![1], 1));
         assert_eq!(viewer.wait(), [4]);
         assert_eq!(viewer.subscription.dropped(), 2);
-        viewer.told.clock.pass(4999);
+        viewer.told.clock.advance(4999);
         viewer.publish(5);
         assert_eq!(viewer.wait(), [5]);
-        viewer.told.clock.pass(1);
+        viewer.told.clock.advance(1);
         viewer.publish(6);
         assert_eq!(viewer.seen(), [6]);
     }

@@ -53,14 +53,14 @@ struct Inner {
     group: VecDeque<Frame>,
     group_bytes: usize,
     /// Number of frames dropped from the front of the group.
-    gone: usize,
+    dropped_from_front: usize,
     next_group: u32,
     next_sequence: u32,
     /// Whether the group can grow: false until a key frame starts one.
-    begun: bool,
+    has_key_frame: bool,
     interrupted: bool,
     /// Sequence number of the first frame after the last interruption.
-    resumed: Option<u32>,
+    resumed_at: Option<u32>,
     listeners: Vec<Option<Listener>>,
     pause: Pause,
     viewers: usize,
@@ -101,15 +101,15 @@ impl Slot {
     pub fn publish(&self, picture: Picture) -> bool {
         let received = self.clock.now();
         let mut inner = self.lock();
-        if !picture.key && !inner.begun {
+        if !picture.key && !inner.has_key_frame {
             return false;
         }
         let inner = &mut *inner;
         if picture.key {
             inner.group.clear();
             inner.group_bytes = 0;
-            inner.gone = 0;
-            inner.begun = true;
+            inner.dropped_from_front = 0;
+            inner.has_key_frame = true;
             inner.next_group = inner.next_group.wrapping_add(1);
         }
         if picture.size.is_some() {
@@ -122,7 +122,7 @@ impl Slot {
             received,
         };
         if stamp.discontinuity {
-            inner.resumed = Some(stamp.sequence);
+            inner.resumed_at = Some(stamp.sequence);
         }
         inner.next_sequence = inner.next_sequence.wrapping_add(1);
         let frame = Frame::new(&self.id, picture, stamp);
@@ -136,21 +136,21 @@ impl Slot {
         {
             if let Some(old) = inner.group.pop_front() {
                 inner.group_bytes -= old.payload_len();
-                inner.gone += 1;
+                inner.dropped_from_front += 1;
             }
         }
         if let Some(frame) = inner.group.back() {
             let cursor = Cursor {
                 group: frame.group,
-                next: inner.gone + inner.group.len(),
+                next: inner.dropped_from_front + inner.group.len(),
                 sequence: frame.sequence,
             };
-            let prompt = inner.pause.is_over(received);
-            let mut handed = false;
+            let direct = inner.pause.is_over(received);
+            let mut accepted = false;
             for listener in inner.listeners.iter_mut().flatten() {
-                handed |= listener.tell(frame, cursor, prompt);
+                accepted |= listener.notify(frame, cursor, direct);
             }
-            if handed {
+            if accepted {
                 inner.pause = Pause::after(received, self.clock.now());
             }
         }
@@ -162,7 +162,7 @@ impl Slot {
     pub fn interrupt(&self) {
         let mut inner = self.lock();
         inner.interrupted = true;
-        inner.begun = false;
+        inner.has_key_frame = false;
         inner.forget_rate();
     }
 
@@ -171,7 +171,7 @@ impl Slot {
         let mut inner = self.lock();
         inner.group.clear();
         inner.group_bytes = 0;
-        inner.begun = false;
+        inner.has_key_frame = false;
         inner.forget_rate();
     }
 
@@ -202,7 +202,7 @@ impl Slot {
         self.lock().group.back().cloned()
     }
 
-    pub(crate) fn listen(&self, ready: Arc<Ready>, token: Token, role: Role) -> usize {
+    pub(crate) fn subscribe(&self, ready: Arc<Ready>, token: Token, role: Role) -> usize {
         let mut inner = self.lock();
         if !inner.group.is_empty() {
             ready.enqueue(token);
@@ -213,7 +213,7 @@ impl Slot {
             token,
             cursor: None,
             role,
-            prompt: role == Role::Viewer,
+            direct: role == Role::Viewer,
             taken: 0,
             dropped: 0,
         });
@@ -229,9 +229,9 @@ impl Slot {
         }
     }
 
-    pub(crate) fn leave(&self, place: usize) {
+    pub(crate) fn unsubscribe(&self, index: usize) {
         let mut inner = self.lock();
-        if let Some(listener) = inner.listeners.get_mut(place)
+        if let Some(listener) = inner.listeners.get_mut(index)
             && let Some(listener) = listener.take()
         {
             inner.viewers -= usize::from(listener.role == Role::Viewer);
@@ -241,42 +241,42 @@ impl Slot {
         }
     }
 
-    pub(crate) fn set_prompt(&self, place: usize, prompt: bool) {
-        if let Some(Some(listener)) = self.lock().listeners.get_mut(place) {
-            listener.prompt = prompt;
+    pub(crate) fn allow_direct(&self, index: usize, direct: bool) {
+        if let Some(Some(listener)) = self.lock().listeners.get_mut(index) {
+            listener.direct = direct;
         }
     }
 
-    /// Returns how many frames the subscription at `place` took, and how many were
+    /// Returns how many frames the subscription at `index` took, and how many were
     /// superseded before it took them.
-    pub(crate) fn counts(&self, place: usize) -> (u64, u64) {
-        match self.lock().listeners.get(place) {
+    pub(crate) fn counts(&self, index: usize) -> (u64, u64) {
+        match self.lock().listeners.get(index) {
             Some(Some(listener)) => (listener.taken, listener.dropped),
             _ => (0, 0),
         }
     }
 
-    /// Returns the next frame for the subscription at `place`: the next of its group while
+    /// Returns the next frame for the subscription at `index`: the next of its group while
     /// that is the newest, otherwise the first of the newest group.
-    pub(crate) fn take(&self, place: usize) -> Option<Taken> {
+    pub(crate) fn take(&self, index: usize) -> Option<Taken> {
         let mut inner = self.lock();
         let inner = &mut *inner;
-        let listener = inner.listeners.get_mut(place)?.as_mut()?;
+        let listener = inner.listeners.get_mut(index)?.as_mut()?;
         let group = inner.group.front()?.group;
         let next = match listener.cursor {
             Some(cursor) if cursor.group == group => cursor.next,
             _ => 0,
         };
         // Dropped frames are not available: wait for the next key frame.
-        let index = next.checked_sub(inner.gone)?;
+        let index = next.checked_sub(inner.dropped_from_front)?;
         let mut frame = inner.group.get(index)?.clone();
         if let Some(cursor) = listener.cursor {
             let since = |sequence: u32| sequence.wrapping_sub(cursor.sequence);
             // A viewer that missed the first frame after an interruption gets the flag with
             // this one.
             frame.discontinuity |= inner
-                .resumed
-                .is_some_and(|resumed| (1..since(frame.sequence)).contains(&since(resumed)));
+                .resumed_at
+                .is_some_and(|resumed_at| (1..since(frame.sequence)).contains(&since(resumed_at)));
             let dropped = u64::from(since(frame.sequence).wrapping_sub(1));
             listener.dropped += dropped;
             if listener.role == Role::Viewer {
@@ -319,7 +319,7 @@ impl Inner {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::{Hand, SystemClock};
+    use crate::clock::{ManualClock, SystemClock};
     use crate::frame::{Form, FrameBuffer};
 
     fn slot() -> Slot {
@@ -336,29 +336,29 @@ mod tests {
         }
     }
 
-    fn place(slot: &Slot) -> usize {
-        slot.listen(Arc::default(), 0, Role::Viewer)
+    fn subscribe(slot: &Slot) -> usize {
+        slot.subscribe(Arc::default(), 0, Role::Viewer)
     }
 
-    fn bytes_at(slot: &Slot, place: usize) -> Vec<u8> {
-        let frames = std::iter::from_fn(|| slot.take(place));
+    fn bytes_at(slot: &Slot, index: usize) -> Vec<u8> {
+        let frames = std::iter::from_fn(|| slot.take(index));
         frames.map(|taken| taken.frame.payload()[0]).collect()
     }
 
     #[test]
     fn a_jpeg_viewer_gets_the_newest_frame_and_a_drop_count() {
         let slot = slot();
-        let place = place(&slot);
+        let index = subscribe(&slot);
         for byte in 0..3 {
             slot.publish(Picture::jpeg(FrameBuffer::copy_from(&[byte]), None));
         }
-        assert_eq!(bytes_at(&slot, place), [2]);
-        assert_eq!(slot.counts(place), (1, 0));
+        assert_eq!(bytes_at(&slot, index), [2]);
+        assert_eq!(slot.counts(index), (1, 0));
         for byte in 3..7 {
             slot.publish(Picture::jpeg(FrameBuffer::copy_from(&[byte]), None));
         }
-        assert_eq!(bytes_at(&slot, place), [6]);
-        assert_eq!(slot.counts(place), (2, 3));
+        assert_eq!(bytes_at(&slot, index), [6]);
+        assert_eq!(slot.counts(index), (2, 3));
         assert_eq!(slot.status().dropped, 3);
     }
 
@@ -366,44 +366,44 @@ mod tests {
     fn a_viewer_that_misses_the_first_frame_after_an_interruption_gets_the_flag_with_the_next() {
         let slot = slot();
         let publish = |byte| slot.publish(Picture::jpeg(FrameBuffer::copy_from(&[byte]), None));
-        let (early, on_time) = (place(&slot), place(&slot));
+        let (early, on_time) = (subscribe(&slot), subscribe(&slot));
         publish(0);
         assert_eq!(bytes_at(&slot, early), bytes_at(&slot, on_time));
         slot.interrupt();
         publish(1);
         assert!(slot.take(on_time).expect("one").frame.discontinuity);
         publish(2);
-        for (place, flagged) in [(early, true), (on_time, false)] {
-            let late = slot.take(place).expect("another").frame;
+        for (index, flagged) in [(early, true), (on_time, false)] {
+            let late = slot.take(index).expect("another").frame;
             assert_eq!((late.payload()[0], late.discontinuity), (2, flagged));
             let late = late.into_message(Form::V2);
             assert_eq!(late[3], 1 | u8::from(flagged) << 1);
             let newest = slot.newest().expect("one").into_message(Form::V2);
             assert_eq!(late[4..], newest[4..]);
         }
-        let newcomer = slot.take(place(&slot)).expect("one").frame;
+        let newcomer = slot.take(subscribe(&slot)).expect("one").frame;
         assert!(!newcomer.discontinuity);
     }
 
     #[test]
     fn a_group_is_read_in_order_and_a_slow_viewer_skips_to_the_newest() {
         let slot = slot();
-        let place = place(&slot);
+        let index = subscribe(&slot);
         assert!(!slot.publish(unit(false, 9)), "no key frame yet");
         slot.publish(unit(true, 0));
         slot.publish(unit(false, 1));
-        assert_eq!(bytes_at(&slot, place), [0, 1]);
+        assert_eq!(bytes_at(&slot, index), [0, 1]);
         slot.publish(unit(false, 2));
         slot.publish(unit(true, 10));
         slot.publish(unit(false, 11));
-        assert_eq!(bytes_at(&slot, place), [10, 11]);
-        assert_eq!(slot.counts(place), (4, 1));
+        assert_eq!(bytes_at(&slot, index), [10, 11]);
+        assert_eq!(slot.counts(index), (4, 1));
     }
 
     #[test]
     fn an_endless_group_is_bounded_and_new_viewers_wait_for_a_key_frame() {
         let slot = slot();
-        let (follower, newcomer) = (place(&slot), place(&slot));
+        let (follower, newcomer) = (subscribe(&slot), subscribe(&slot));
         slot.publish(unit(true, 0));
         bytes_at(&slot, follower);
         for _ in 0..MAX_GROUP_FRAMES {
@@ -418,21 +418,21 @@ mod tests {
     #[test]
     fn a_cleared_slot_is_empty_until_the_next_publish() {
         let slot = slot();
-        let place = place(&slot);
+        let index = subscribe(&slot);
         slot.publish(unit(true, 0));
         slot.clear();
-        assert!(slot.take(place).is_none() && slot.newest().is_none());
+        assert!(slot.take(index).is_none() && slot.newest().is_none());
         slot.interrupt();
         slot.publish(unit(true, 1));
-        let taken = slot.take(place).expect("a new picture");
+        let taken = slot.take(index).expect("a new picture");
         assert!(taken.frame.discontinuity);
     }
 
     #[test]
     fn a_pause_does_not_lower_the_frame_rate() {
-        let clock = Arc::new(Hand::default());
+        let clock = Arc::new(ManualClock::default());
         let slot = Slot::new("cam", clock.clone());
-        let pass = |micros| clock.pass(micros);
+        let pass = |micros| clock.advance(micros);
         let show = || {
             for _ in 0..5 {
                 pass(200_000);

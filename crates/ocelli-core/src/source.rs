@@ -3,7 +3,7 @@
 //! Both make **one attempt**. [`crate::upstream`] decides whether, when and how often to
 //! retry.
 
-use crate::budget::{Budget, Overspent, PeerKind};
+use crate::budget::{Budget, BudgetExceeded, PeerKind};
 use crate::capacity::Capacity;
 use crate::demand::Derived;
 use crate::frame::Picture;
@@ -65,9 +65,9 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-impl From<Overspent> for Failure {
-    fn from(overspent: Overspent) -> Self {
-        Self::new(FailureKind::Unsupported, overspent.to_string())
+impl From<BudgetExceeded> for Failure {
+    fn from(exceeded: BudgetExceeded) -> Self {
+        Self::new(FailureKind::Unsupported, exceeded.to_string())
     }
 }
 

@@ -138,13 +138,13 @@ impl Streams {
     }
 
     /// Records that the upstream was stopped because there is no demand for its streams.
-    pub fn rest(&self) {
+    pub fn go_idle(&self) {
         let mut inner = self.lock();
         inner.state = State::Idle;
         self.native.clear();
         self.jpeg.clear();
         self.mpeg1.clear();
-        self.mpeg1.works();
+        self.mpeg1.succeed();
         self.changed(inner);
     }
 
@@ -234,7 +234,7 @@ impl Streams {
         // Compared first, because reading is cheaper and the codec rarely changes.
         if self.codec() != Some(codec) {
             self.demand.send_modify(|demand| demand.codec = Some(codec));
-            if codec == Codec::Jpeg && self.jpeg.works() {
+            if codec == Codec::Jpeg && self.jpeg.succeed() {
                 self.changed(self.lock());
             }
         }
@@ -244,9 +244,9 @@ impl Streams {
             let again = inner.state != State::Live;
             inner.state = State::Live;
             inner.last_failure = None;
-            let worth = again.then(|| inner.log_limiters.live.count(Instant::now()));
+            let times = again.then(|| inner.log_limiters.live.count(Instant::now()));
             self.changed(inner);
-            if let Some(times) = worth.flatten() {
+            if let Some(times) = times.flatten() {
                 tracing::info!(camera = %self.id, state = "live", "live{times}");
             }
         }
@@ -256,7 +256,7 @@ impl Streams {
     pub fn take_derived(&self, derived: Derived, picture: Picture) {
         let derived = self.derived(derived);
         derived.slot.publish(picture);
-        if derived.works() {
+        if derived.succeed() {
             self.changed(self.lock());
         }
     }
@@ -270,14 +270,14 @@ impl Streams {
 
     /// Records that there is no demand for this stream, so that it does not count as
     /// failing.
-    pub fn rest_derived(&self, derived: Derived) {
-        let news = match derived {
-            Derived::Jpeg => self.jpeg.rest(),
+    pub fn derived_idle(&self, derived: Derived) {
+        let changed = match derived {
+            Derived::Jpeg => self.jpeg.go_idle(),
             // Few viewers use it: once there is no demand, its failure is no longer
             // reported.
-            Derived::Mpeg1 => self.mpeg1.works(),
+            Derived::Mpeg1 => self.mpeg1.succeed(),
         };
-        if news {
+        if changed {
             self.changed(self.lock());
         }
     }

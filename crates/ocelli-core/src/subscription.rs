@@ -14,7 +14,7 @@ pub struct Subscription {
     slot: Arc<Slot>,
     ready: Arc<Ready>,
     token: Token,
-    place: usize,
+    index: usize,
     _lease: Option<Lease>,
 }
 
@@ -32,26 +32,26 @@ impl Subscription {
         token: Token,
         role: Role,
     ) -> Self {
-        let place = slot.listen(ready.clone(), token, role);
+        let index = slot.subscribe(ready.clone(), token, role);
         Self {
             slot,
             ready,
             token,
-            place,
+            index,
             _lease: lease,
         }
     }
 
     /// Sets whether the viewer's [`DirectWrite`](crate::DirectWrite) may be used. A viewer that
     /// sets its own pace for a camera turns this off.
-    pub fn set_prompt(&mut self, prompt: bool) {
-        self.slot.set_prompt(self.place, prompt);
+    pub fn allow_direct(&mut self, direct: bool) {
+        self.slot.allow_direct(self.index, direct);
     }
 
     /// Takes the newest frame that this viewer has not received, or the next one of the
     /// newest group.
     pub fn take(&mut self) -> Option<Frame> {
-        let taken = self.slot.take(self.place)?;
+        let taken = self.slot.take(self.index)?;
         if taken.more {
             self.ready.enqueue(self.token);
         }
@@ -60,18 +60,18 @@ impl Subscription {
 
     /// Returns the number of frames that this viewer took.
     pub fn taken(&self) -> u64 {
-        self.slot.counts(self.place).0
+        self.slot.counts(self.index).0
     }
 
     /// Returns the number of frames superseded before this viewer took them.
     pub fn dropped(&self) -> u64 {
-        self.slot.counts(self.place).1
+        self.slot.counts(self.index).1
     }
 }
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        self.slot.leave(self.place);
+        self.slot.unsubscribe(self.index);
     }
 }
 

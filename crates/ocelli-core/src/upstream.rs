@@ -119,7 +119,7 @@ impl Upstream {
 
     /// Returns a picture of a stream that is shown already: the newest if it is live,
     /// otherwise the first that arrives; or why the next attempt failed.
-    pub(crate) async fn look(self: &Arc<Self>) -> Result<Frame, String> {
+    pub(crate) async fn current_frame(self: &Arc<Self>) -> Result<Frame, String> {
         let mut changes = self.streams.common.changes.subscribe();
         let mut pictures = self.follow_jpeg();
         if self.streams.state() != State::Live {

@@ -210,7 +210,7 @@ async fn a_test_waits_for_sessions_and_reuses_a_watched_stream() {
     for watched in [true, false] {
         let _viewer = watched.then(|| camera.follow(Quality::Main));
         let (same, quality) = stage.hub.camera_at(&endpoint).expect("the camera");
-        let frame = same.look(quality).await.expect("a picture");
+        let frame = same.current_frame(quality).await.expect("a picture");
         assert_eq!(&frame.payload()[..], b"jpeg");
     }
     assert_eq!(stage.device.opened.load(SeqCst), 1, "the existing session");

@@ -9,7 +9,7 @@ pub const START_CODE: [u8; 4] = [0, 0, 0, 1];
 
 /// Returns the NAL units of an access unit, each together with everything that follows it.
 /// A slice is large, so the search for its end is left to callers that need it.
-fn beginnings(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+fn unit_starts(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = bytes;
     std::iter::from_fn(move || {
         rest = &rest[start_code(rest)? + 3..];
@@ -55,7 +55,7 @@ fn kind(codec: Codec, unit: &[u8]) -> Option<u8> {
 pub fn sequence_parameter_sets(codec: Codec, bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     // Searching a raw picture would take longer than everything else that is done with it.
     let bytes = matches!(codec, Codec::H264 | Codec::H265).then_some(bytes);
-    let units = bytes.into_iter().flat_map(beginnings);
+    let units = bytes.into_iter().flat_map(unit_starts);
     let before_slices = units.take_while(move |rest| match (codec, kind(codec, rest)) {
         (Codec::H264, Some(kind)) => !matches!(kind, 1..=5),
         (_, Some(kind)) => kind > 31,
@@ -85,7 +85,7 @@ pub struct Survey {
 /// all), and H.264 cameras with open groups or gradual refresh only send a recovery point.
 pub fn survey(codec: Codec, bytes: &[u8]) -> Survey {
     let mut survey = Survey::default();
-    for rest in beginnings(bytes) {
+    for rest in unit_starts(bytes) {
         match (codec, kind(codec, rest)) {
             (Codec::H264, Some(7)) | (Codec::H265, Some(33)) => survey.parameters = true,
             (Codec::H264, Some(6)) => survey.key |= announces_recovery_point(unit(rest)),
@@ -137,7 +137,7 @@ const MAX_PARAMETER_SETS: usize = 64 << 10;
 /// Returns the parameter sets of an access unit, each after a start code, up to 64 KiB in all.
 pub fn parameter_sets(codec: Codec, bytes: &[u8]) -> Vec<u8> {
     let mut sets = Vec::new();
-    for rest in beginnings(bytes) {
+    for rest in unit_starts(bytes) {
         match (codec, kind(codec, rest)) {
             (Codec::H264, Some(7 | 8)) | (Codec::H265, Some(32..=34)) => {
                 let unit = unit(rest);
@@ -155,10 +155,10 @@ pub fn parameter_sets(codec: Codec, bytes: &[u8]) -> Vec<u8> {
 }
 
 /// The longest access unit that is accepted.
-const LONGEST: usize = 8 << 20;
+const MAX_ACCESS_UNIT: usize = 8 << 20;
 
 /// Maximum buffer capacity that a splitter keeps after it has returned its bytes.
-const KEPT_CAPACITY: usize = 1 << 20;
+const MAX_KEPT_CAPACITY: usize = 1 << 20;
 
 /// Splits an elementary stream into access units. A unit ends where the next one begins,
 /// because nothing else marks its end. Each byte is scanned once, regardless of how many units
@@ -193,8 +193,8 @@ impl Splitter {
         self.bytes.drain(..self.start);
         self.at -= self.start;
         self.start = 0;
-        if self.bytes.len() + bytes.len() <= KEPT_CAPACITY {
-            self.bytes.shrink_to(KEPT_CAPACITY);
+        if self.bytes.len() + bytes.len() <= MAX_KEPT_CAPACITY {
+            self.bytes.shrink_to(MAX_KEPT_CAPACITY);
         }
         self.bytes.extend_from_slice(bytes);
     }
@@ -205,8 +205,8 @@ impl Splitter {
             let rest = self.bytes.get(self.at..).unwrap_or_default();
             let Some(code) = start_code(rest).map(|code| self.at + code) else {
                 // The last two bytes may be the beginning of a start code.
-                let kept = self.bytes.len().saturating_sub(2);
-                self.wait(self.at.max(kept));
+                let capacity = self.bytes.len().saturating_sub(2);
+                self.wait(self.at.max(capacity));
                 return None;
             };
             // The NAL unit's header and the first byte of its payload.
@@ -214,7 +214,7 @@ impl Splitter {
                 self.wait(code);
                 return None;
             }
-            let (is_slice, begins) = self.look(&self.bytes[code + 3..code + 6]);
+            let (is_slice, begins) = self.classify(&self.bytes[code + 3..code + 6]);
             self.at = code + 3;
             if begins && self.sliced {
                 let zero = usize::from(code > self.start && self.bytes[code - 1] == 0);
@@ -229,7 +229,7 @@ impl Splitter {
     /// Waits for more bytes, or drops the access unit if it is already too long.
     fn wait(&mut self, at: usize) {
         self.at = at;
-        if self.bytes.len() - self.start > LONGEST {
+        if self.bytes.len() - self.start > MAX_ACCESS_UNIT {
             // No valid stream has an access unit this long: start again with the next bytes.
             self.at = self.bytes.len();
             (self.start, self.sliced) = (self.at, false);
@@ -238,7 +238,7 @@ impl Splitter {
 
     /// Returns whether this NAL unit is a slice, and whether it can be the first of an access
     /// unit (H.264: 7.4.1.2.3; H.265: 7.4.2.4.4).
-    fn look(&self, unit: &[u8]) -> (bool, bool) {
+    fn classify(&self, unit: &[u8]) -> (bool, bool) {
         match (self.codec, kind(self.codec, unit)) {
             // The number of the first macroblock is 0, which is coded as a single 1 bit.
             (Codec::H264, Some(1..=5)) => (true, unit[1] & 0x80 != 0),
@@ -310,7 +310,7 @@ mod tests {
                 assert!(splitter.next_unit().is_none(), "{filling:?}");
                 most = most.max(splitter.bytes.len());
             }
-            assert!(most <= LONGEST + (1 << 20), "{filling:?}: {most}");
+            assert!(most <= MAX_ACCESS_UNIT + (1 << 20), "{filling:?}: {most}");
         }
     }
 
@@ -318,8 +318,8 @@ mod tests {
     fn parameter_sets_are_bounded() {
         let set = [&[0x67][..], &[1; 1000]].concat();
         let sets = vec![&set[..]; 1000];
-        let kept = parameter_sets(Codec::H264, &access_unit(&sets));
-        assert!((60_000..=MAX_PARAMETER_SETS + 1000).contains(&kept.len()));
+        let capacity = parameter_sets(Codec::H264, &access_unit(&sets));
+        assert!((60_000..=MAX_PARAMETER_SETS + 1000).contains(&capacity.len()));
     }
 
     #[test]
@@ -330,9 +330,9 @@ mod tests {
             &[0, 0, 0, 1, 5, 0, 0, 3, 1],
         ]
         .concat();
-        let found: Vec<_> = beginnings(&bytes).map(unit).collect();
+        let found: Vec<_> = unit_starts(&bytes).map(unit).collect();
         assert_eq!(found, [&[7, 9][..], &[8], &[5, 0, 0, 3, 1]]);
-        assert_eq!(beginnings(b"").count() + beginnings(&[0, 0]).count(), 0);
+        assert_eq!(unit_starts(b"").count() + unit_starts(&[0, 0]).count(), 0);
     }
 
     #[test]

@@ -14,10 +14,10 @@ use crate::jpeg;
 use crate::mpeg1;
 use crate::options::{JpegOptions, JpegRate, Mpeg1Options};
 use crate::sources::redact;
-use crate::supervise::{Child, Confinement, Input, ending, spawn_confined};
+use crate::supervise::{Child, Confinement, Input, exit_message, spawn_confined};
 use ocelli_core::{
-    Codec, Failure, FailureKind, Frame, Overspent, PeerKind, Picture, PictureLimits, Publisher,
-    raw_stride,
+    BudgetExceeded, Codec, Failure, FailureKind, Frame, PeerKind, Picture, PictureLimits,
+    Publisher, raw_stride,
 };
 use tokio::io::AsyncRead;
 
@@ -36,7 +36,7 @@ const NICENESS: i32 = 5;
 
 /// The fraction of the requested interval at which the next picture is already due.
 /// Timestamps jitter, and 5 pictures a second out of 25 must not become 4.2.
-pub const EARLY: f64 = 0.9;
+pub const DUE_FRACTION: f64 = 0.9;
 
 /// The failure reason for a stream that no decoder can decode.
 pub const NO_PARAMETER_SETS: &str = "it sends key frames without parameter sets";
@@ -68,7 +68,7 @@ pub fn to_smjpeg(options: &JpegOptions, from: Option<f64>, crop: Option<&str>) -
     // selected one. The encoder fails on two equal timestamps, so that distance is
     // never 0.
     let apart = match options.rate {
-        JpegRate::Fps(fps) => format!("gte(t-prev_selected_t,{:.4})", EARLY / fps),
+        JpegRate::Fps(fps) => format!("gte(t-prev_selected_t,{:.4})", DUE_FRACTION / fps),
         JpegRate::KeyFrames => "gt(t,prev_selected_t)".to_owned(),
     };
     let mut select = format!("isnan(prev_selected_t)+{apart}");
@@ -189,8 +189,8 @@ pub async fn publish(output: impl AsyncRead + Unpin, publisher: &Publisher) -> R
             Ok(Some((_, buffer))) => buffer,
             Ok(None) => return Ok(()),
             Err(error) => {
-                let overspent = Overspent::cause_of(&error);
-                return overspent.map_or(Ok(()), |overspent| Err(overspent.into()));
+                let exceeded = BudgetExceeded::cause_of(&error);
+                return exceeded.map_or(Ok(()), |exceeded| Err(exceeded.into()));
             }
         };
         let size = jpeg::size(buffer.payload());
@@ -202,13 +202,13 @@ pub async fn publish(output: impl AsyncRead + Unpin, publisher: &Publisher) -> R
 
 /// Returns the failure of a child that ended unexpectedly.
 pub async fn exit_failure(child: &mut Child, limits: &PictureLimits) -> Failure {
-    let status = child.finish().await;
-    explain(&child.said(), limits)
-        .unwrap_or_else(|| Failure::new(FailureKind::Ended, ending("ffmpeg", status)))
+    let status = child.wait_or_kill().await;
+    explain_stderr(&child.stderr_tail(), limits)
+        .unwrap_or_else(|| Failure::new(FailureKind::Ended, exit_message("ffmpeg", status)))
 }
 
 /// Translates ffmpeg's last standard-error lines into a failure for the user.
-pub fn explain(said: &[String], limits: &PictureLimits) -> Option<Failure> {
+pub fn explain_stderr(stderr_tail: &[String], limits: &PictureLimits) -> Option<Failure> {
     use FailureKind::{Ended, Missing, NotFound, Unauthorized, Unreachable, Unsupported};
     const MEANINGS: [(&str, FailureKind, &str); 23] = [
         ("non-existing PPS", Unsupported, NO_PARAMETER_SETS),
@@ -287,7 +287,7 @@ pub fn explain(said: &[String], limits: &PictureLimits) -> Option<Failure> {
             "its pictures need more memory than ffmpeg is allowed to use",
         ),
     ];
-    let too_large = said.iter().filter_map(|line| refused_size(line));
+    let too_large = stderr_tail.iter().filter_map(|line| refused_size(line));
     if let Some(too_large) = too_large.filter_map(|size| limits.check(size).err()).next() {
         return Some(Failure::new(Unsupported, too_large.to_string()));
     }
@@ -296,9 +296,12 @@ pub fn explain(said: &[String], limits: &PictureLimits) -> Option<Failure> {
         found.map(|&(_, kind, reason)| Failure::new(kind, reason))
     };
     // The first known error is the cause; later ones are consequences.
-    said.iter().find_map(as_failure).or_else(|| {
-        let first = said.first()?;
-        Some(Failure::new(Ended, format!("ffmpeg: {}", plain(first))))
+    stderr_tail.iter().find_map(as_failure).or_else(|| {
+        let first = stderr_tail.first()?;
+        Some(Failure::new(
+            Ended,
+            format!("ffmpeg: {}", clean_line(first)),
+        ))
     })
 }
 
@@ -311,7 +314,7 @@ fn refused_size(line: &str) -> Option<(u32, u32)> {
 }
 
 /// Removes the `[part @ 0x…]` prefixes and all secrets from a line of ffmpeg's output.
-pub fn plain(line: &str) -> String {
+pub fn clean_line(line: &str) -> String {
     let mut rest = line.trim();
     while let Some(inner) = rest.strip_prefix('[')
         && let Some((part, after)) = inner.split_once("] ")
@@ -329,8 +332,8 @@ mod tests {
     #[test]
     fn error_lines_become_reasons_without_secrets() {
         let limits = PictureLimits::default();
-        let explain = |said: &[String]| super::explain(said, &limits);
-        let reason = |line: &str| explain(&[line.to_owned()]).expect("a reason").reason;
+        let explain_stderr = |stderr_tail: &[String]| super::explain_stderr(stderr_tail, &limits);
+        let reason = |line: &str| explain_stderr(&[line.to_owned()]).expect("a reason").reason;
         assert_eq!(
             reason(
                 "[IMGUTILS @ 0x7ffd] Picture size 16000x16000 exceeds specified max pixel count \
@@ -351,6 +354,6 @@ mod tests {
             "ffmpeg: Odd: 'x://***@h/p': it is"
         );
         assert_eq!(reason("[not a part] x"), "ffmpeg: [not a part] x");
-        assert!(explain(&[]).is_none());
+        assert!(explain_stderr(&[]).is_none());
     }
 }

@@ -54,7 +54,7 @@ pub fn size(bytes: &[u8]) -> Option<(u16, u16)> {
 
 /// Returns the width and height in pixels if `bytes` holds a complete JPEG. Bytes after its
 /// end are tolerated, because some boards send their whole buffer.
-pub fn whole(bytes: &[u8]) -> Option<(u16, u16)> {
+pub fn complete_size(bytes: &[u8]) -> Option<(u16, u16)> {
     let size = size(bytes)?;
     // The end marker is at the end of the bytes, or close to it.
     let ended = bytes.windows(2).rev().any(|two| two == [0xFF, EOI]);
@@ -62,7 +62,7 @@ pub fn whole(bytes: &[u8]) -> Option<(u16, u16)> {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
+enum State {
     /// Before a picture.
     Between,
     /// At a marker.
@@ -73,7 +73,7 @@ enum Place {
 
 /// Returns the position where a picture begins. A search for two bytes at once would be slower
 /// where many pictures begin close together, and no faster elsewhere.
-fn beginning(bytes: &[u8]) -> Option<usize> {
+fn find_start(bytes: &[u8]) -> Option<usize> {
     let mut at = 0;
     loop {
         at += memchr(0xFF, &bytes[at..])?;
@@ -85,7 +85,7 @@ fn beginning(bytes: &[u8]) -> Option<usize> {
 }
 
 /// Maximum buffer capacity that a splitter keeps after it has dropped its bytes.
-const KEPT_CAPACITY: usize = 1 << 20;
+const MAX_KEPT_CAPACITY: usize = 1 << 20;
 
 /// Splits a stream of JPEGs into pictures, with any bytes between them. Each byte is scanned
 /// once, regardless of how many pictures follow it.
@@ -96,7 +96,7 @@ pub struct Splitter {
     start: usize,
     /// Next position to scan.
     at: usize,
-    place: Place,
+    state: State,
 }
 
 impl Default for Splitter {
@@ -105,7 +105,7 @@ impl Default for Splitter {
             bytes: Vec::new(),
             start: 0,
             at: 0,
-            place: Place::Between,
+            state: State::Between,
         }
     }
 }
@@ -117,8 +117,8 @@ impl Splitter {
         self.bytes.drain(..self.start);
         self.at -= self.start;
         self.start = 0;
-        if self.bytes.len() + bytes.len() <= KEPT_CAPACITY {
-            self.bytes.shrink_to(KEPT_CAPACITY);
+        if self.bytes.len() + bytes.len() <= MAX_KEPT_CAPACITY {
+            self.bytes.shrink_to(MAX_KEPT_CAPACITY);
         }
         self.bytes.extend_from_slice(bytes);
     }
@@ -128,22 +128,22 @@ impl Splitter {
     pub fn next_picture(&mut self) -> Option<FrameBuffer> {
         loop {
             let rest = self.bytes.get(self.at..).unwrap_or_default();
-            match self.place {
-                Place::Between => match beginning(rest) {
+            match self.state {
+                State::Between => match find_start(rest) {
                     Some(start) => self.begin_at(self.at + start),
                     None => {
-                        let kept = usize::from(rest.last() == Some(&0xFF));
-                        self.at = self.bytes.len() - kept;
+                        let capacity = usize::from(rest.last() == Some(&0xFF));
+                        self.at = self.bytes.len() - capacity;
                         self.start = self.at;
                         return None;
                     }
                 },
-                Place::Marker => match *rest {
+                State::Marker => match *rest {
                     [0xFF, 0xFF, ..] => self.at += 1,
                     [0xFF, EOI, ..] => {
                         let end = self.at + 2;
                         let picture = FrameBuffer::copy_from(&self.bytes[self.start..end]);
-                        self.forget(end);
+                        self.discard(end);
                         return Some(picture);
                     }
                     // The picture before was cut off.
@@ -152,24 +152,24 @@ impl Splitter {
                     [0xFF, marker, high, low, ..] => {
                         let length = usize::from(u16::from_be_bytes([high, low]));
                         if length < 2 {
-                            self.forget(self.at);
+                            self.discard(self.at);
                         } else {
                             self.at += 2 + length;
                             if marker == SOS {
-                                self.place = Place::Scan;
+                                self.state = State::Scan;
                             }
                         }
                     }
                     [0xFF, ..] | [] => return self.wait(),
-                    _ => self.forget(self.at),
+                    _ => self.discard(self.at),
                 },
-                Place::Scan => match memchr(0xFF, rest) {
+                State::Scan => match memchr(0xFF, rest) {
                     Some(found) => match rest.get(found + 1) {
                         Some(0 | 0xD0..=0xD7) => self.at += found + 2,
                         Some(0xFF) => self.at += found + 1,
                         Some(_) => {
                             self.at += found;
-                            self.place = Place::Marker;
+                            self.state = State::Marker;
                         }
                         None => {
                             self.at += found;
@@ -188,19 +188,19 @@ impl Splitter {
     fn begin_at(&mut self, start: usize) {
         self.start = start;
         self.at = start + 2;
-        self.place = Place::Marker;
+        self.state = State::Marker;
     }
 
-    fn forget(&mut self, end: usize) {
+    fn discard(&mut self, end: usize) {
         self.start = end.min(self.bytes.len());
         self.at = self.start;
-        self.place = Place::Between;
+        self.state = State::Between;
     }
 
     /// Waits for more bytes, or drops the picture if it is already too long.
     fn wait(&mut self) -> Option<FrameBuffer> {
         if self.bytes.len() - self.start > MAX_BYTES {
-            self.forget(usize::MAX);
+            self.discard(usize::MAX);
         }
         None
     }
@@ -254,10 +254,10 @@ mod tests {
     #[test]
     fn a_picture_without_its_end_is_not_whole() {
         let mut jpeg = picture(48, 20);
-        assert_eq!(whole(&jpeg), Some((48, 20)));
-        assert_eq!(whole(&jpeg[..jpeg.len() - 1]), None);
+        assert_eq!(complete_size(&jpeg), Some((48, 20)));
+        assert_eq!(complete_size(&jpeg[..jpeg.len() - 1]), None);
         jpeg.extend([0; 1000]);
-        assert_eq!(whole(&jpeg), Some((48, 20)));
+        assert_eq!(complete_size(&jpeg), Some((48, 20)));
     }
 
     #[test]
@@ -283,13 +283,13 @@ mod tests {
 
     #[test]
     fn a_broken_picture_does_not_swallow_the_next() {
-        let whole = picture(16, 16);
-        let mut stream = whole[..whole.len() - 10].to_vec();
-        stream.extend(&whole);
+        let complete_size = picture(16, 16);
+        let mut stream = complete_size[..complete_size.len() - 10].to_vec();
+        stream.extend(&complete_size);
         let mut splitter = Splitter::default();
         splitter.push(&stream);
         let found = splitter.next_picture().expect("the whole one");
-        assert_eq!(found.payload(), whole);
+        assert_eq!(found.payload(), complete_size);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use ocelli_core::capacity::Size;
 
 /// Cropping by this much or more is ignored, because it removes more than the padding of the
 /// last block. The decoder needs memory for the whole coded picture.
-const LARGEST_BLOCK: u64 = 64;
+const MAX_PADDING: u64 = 64;
 
 /// Returns the size in a picture's headers: the largest one if there are several parameter
 /// sets.
@@ -153,7 +153,7 @@ fn cropped(coded: (u64, u64), unit: (u64, u64), bits: &mut Bits<'_>) -> Size {
     }
     let [left, right, top, bottom] = sides;
     let gone = ((left + right) * unit.0, (top + bottom) * unit.1);
-    let is_padding = gone.0 < LARGEST_BLOCK.min(coded.0) && gone.1 < LARGEST_BLOCK.min(coded.1);
+    let is_padding = gone.0 < MAX_PADDING.min(coded.0) && gone.1 < MAX_PADDING.min(coded.1);
     match is_padding {
         true => (side(coded.0 - gone.0), side(coded.1 - gone.1)),
         false => whole,
@@ -257,7 +257,7 @@ mod tests {
     }
 
     /// Parameter sets written by x264 and x265.
-    const MADE: [(Codec, &str, Size); 12] = [
+    const SAMPLES: [(Codec, &str, Size); 12] = [
         (
             Codec::H264,
             "6742c016d900a03db0110000030001000003000a0f162e48",
@@ -322,7 +322,7 @@ mod tests {
 
     #[test]
     fn sizes_written_by_x264_and_x265_are_read() {
-        for (codec, hex, expected) in MADE {
+        for (codec, hex, expected) in SAMPLES {
             assert_eq!(size(codec, &bytes(hex)), Some(expected), "{hex}");
         }
     }
@@ -379,7 +379,7 @@ mod tests {
 
     #[test]
     fn damaged_parameter_sets_cause_no_panic() {
-        for (codec, hex, _) in MADE {
+        for (codec, hex, _) in SAMPLES {
             let whole = bytes(hex);
             for at in 0..whole.len() {
                 let _ = size(codec, &whole[..at]);

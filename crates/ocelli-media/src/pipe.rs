@@ -4,7 +4,7 @@ use std::os::fd::AsFd;
 
 /// The largest capacity an unprivileged user may set (`/proc/sys/fs/pipe-max-size`).
 #[cfg(target_os = "linux")]
-const MOST: usize = 1 << 20;
+const MAX_CAPACITY: usize = 1 << 20;
 
 /// Enlarges a pipe so that it holds one raw picture of `len` bytes, if the system allows it.
 ///
@@ -14,7 +14,7 @@ const MOST: usize = 1 << 20;
 pub fn fit_raw_picture(pipe: impl AsFd, len: usize) {
     // A sandbox or the user's pipe quota may refuse this. Then the pipe keeps its capacity.
     #[cfg(target_os = "linux")]
-    let _ = rustix::pipe::fcntl_setpipe_size(pipe, len.min(MOST));
+    let _ = rustix::pipe::fcntl_setpipe_size(pipe, len.min(MAX_CAPACITY));
     #[cfg(not(target_os = "linux"))]
     let _ = (pipe, len);
 }
@@ -32,6 +32,6 @@ mod tests {
         assert!(fcntl_getpipe_size(&output).expect("a size") > before * 4);
         // A picture beyond the limit gets the largest capacity.
         fit_raw_picture(&input, usize::MAX);
-        assert_eq!(fcntl_getpipe_size(&output).expect("a size"), MOST);
+        assert_eq!(fcntl_getpipe_size(&output).expect("a size"), MAX_CAPACITY);
     }
 }

@@ -28,20 +28,20 @@ use tokio::time::{sleep, timeout};
 use tokio_util::task::TaskTracker;
 
 /// Number of a child's last standard-error lines that are kept, and the maximum length of each.
-const KEPT_LINES: usize = 20;
-const KEPT_LINE_BYTES: u64 = 400;
+const MAX_LINES: usize = 20;
+const MAX_LINE_BYTES: u64 = 400;
 
 /// Bytes of standard error that are read before a pause, and the length of that pause. A child
 /// that prints without end must not use up this process's time.
-const LISTENED_BYTES: usize = 64 << 10;
-const LISTENING_PAUSE: Duration = Duration::from_millis(100);
+const READ_BYTES_PER_PAUSE: usize = 64 << 10;
+const READ_PAUSE: Duration = Duration::from_millis(100);
 
 /// Reaps killed children in the background. Clones share the same set of children.
 #[derive(Clone, Debug)]
 pub struct Reaper(TaskTracker);
 
 /// All killed children of this process that have not exited yet.
-static ENDING: LazyLock<Reaper> = LazyLock::new(Reaper::default);
+static REAPER: LazyLock<Reaper> = LazyLock::new(Reaper::default);
 
 impl Default for Reaper {
     fn default() -> Self {
@@ -61,7 +61,7 @@ impl Reaper {
         // Without a runtime this process is exiting, and the system reaps the child.
         if let Ok(runtime) = Handle::try_current() {
             let wait = async move { drop(process.wait().await) };
-            let wait = ENDING.0.track_future(self.0.track_future(wait));
+            let wait = REAPER.0.track_future(self.0.track_future(wait));
             runtime.spawn(wait);
         }
     }
@@ -69,7 +69,7 @@ impl Reaper {
 
 /// Waits until every child that this process has killed has exited.
 pub async fn all_ended() {
-    ENDING.idle().await;
+    REAPER.idle().await;
 }
 
 /// A child's standard input.
@@ -93,8 +93,8 @@ pub struct Child {
     pub stdout: Option<ChildStdout>,
     /// Reaps the child after it was killed.
     pub reaper: Reaper,
-    said: Arc<Mutex<VecDeque<String>>>,
-    listening: Option<JoinHandle<()>>,
+    stderr_tail: Arc<Mutex<VecDeque<String>>>,
+    stderr_task: Option<JoinHandle<()>>,
 }
 
 /// Starts a program configured by the user, without resource limits.
@@ -147,19 +147,19 @@ pub fn spawn_confined<A: AsRef<OsStr>>(
         system::confine(&mut command, confinement);
     }
     let mut process = command.spawn().map_err(|error| failure(program, &error))?;
-    let said = Arc::default();
-    let listening = process
+    let stderr_tail = Arc::default();
+    let stderr_task = process
         .stderr
         .take()
-        .map(|stderr| tokio::spawn(listen(stderr, Arc::clone(&said))));
+        .map(|stderr| tokio::spawn(read_stderr(stderr, Arc::clone(&stderr_tail))));
     Ok(Child {
         group: process.id().and_then(|id| Pid::from_raw(id as i32)),
         stdin: process.stdin.take(),
         stdout: process.stdout.take(),
         reaper: Reaper::default(),
         process: Some(process),
-        said,
-        listening,
+        stderr_tail,
+        stderr_task,
     })
 }
 
@@ -178,19 +178,19 @@ fn failure(program: &str, error: &io::Error) -> Failure {
 }
 
 /// Stores the last lines of a child's standard error.
-async fn listen(stderr: ChildStderr, said: Arc<Mutex<VecDeque<String>>>) {
+async fn read_stderr(stderr: ChildStderr, stderr_tail: Arc<Mutex<VecDeque<String>>>) {
     let mut stderr = BufReader::new(stderr);
     let mut line = Vec::new();
-    let mut listened = 0;
+    let mut bytes_read = 0;
     loop {
-        listened += line.len();
-        if listened >= LISTENED_BYTES {
-            sleep(LISTENING_PAUSE).await;
-            listened = 0;
+        bytes_read += line.len();
+        if bytes_read >= READ_BYTES_PER_PAUSE {
+            sleep(READ_PAUSE).await;
+            bytes_read = 0;
         }
         line.clear();
         // A line without an end must not grow without bound.
-        let mut limited = (&mut stderr).take(KEPT_LINE_BYTES);
+        let mut limited = (&mut stderr).take(MAX_LINE_BYTES);
         if !matches!(limited.read_until(b'\n', &mut line).await, Ok(1..)) {
             return;
         }
@@ -199,40 +199,43 @@ async fn listen(stderr: ChildStderr, said: Arc<Mutex<VecDeque<String>>>) {
         if text.is_empty() {
             continue;
         }
-        let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
-        if said.len() == KEPT_LINES {
-            said.pop_front();
+        let mut stderr_tail = stderr_tail.lock().unwrap_or_else(PoisonError::into_inner);
+        if stderr_tail.len() == MAX_LINES {
+            stderr_tail.pop_front();
         }
-        said.push_back(text.to_owned());
+        stderr_tail.push_back(text.to_owned());
     }
 }
 
 impl Child {
     /// Returns the last lines that it has written to standard error so far.
-    pub fn said(&self) -> Vec<String> {
-        let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
-        said.iter().cloned().collect()
+    pub fn stderr_tail(&self) -> Vec<String> {
+        let stderr_tail = self
+            .stderr_tail
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        stderr_tail.iter().cloned().collect()
     }
 
     /// Waits until it exits, and for its last standard-error lines, which may arrive a moment
     /// later.
-    pub async fn end(&mut self) -> Option<ExitStatus> {
+    pub async fn wait(&mut self) -> Option<ExitStatus> {
         let status = match &mut self.process {
             Some(process) => process.wait().await.ok(),
             None => None,
         };
-        if let Some(listening) = &mut self.listening {
+        if let Some(stderr_task) = &mut self.stderr_task {
             // A process that it started may hold the pipe open: don't wait for that.
-            let _ = timeout(Duration::from_millis(500), listening).await;
-            self.listening = None;
+            let _ = timeout(Duration::from_millis(500), stderr_task).await;
+            self.stderr_task = None;
         }
         status
     }
 
     /// Waits a moment for a child whose pipes have closed, and returns its status. Kills it with
     /// its group and returns `None` if it has not exited by then.
-    pub async fn finish(&mut self) -> Option<ExitStatus> {
-        if let Ok(status) = timeout(Duration::from_millis(500), self.end()).await {
+    pub async fn wait_or_kill(&mut self) -> Option<ExitStatus> {
+        if let Ok(status) = timeout(Duration::from_millis(500), self.wait()).await {
             return status;
         }
         self.kill();
@@ -261,7 +264,7 @@ impl Drop for Child {
 }
 
 /// Describes a program's exit in words.
-pub fn ending(program: &str, status: Option<ExitStatus>) -> String {
+pub fn exit_message(program: &str, status: Option<ExitStatus>) -> String {
     match status {
         Some(status) => match (status.code(), status.signal()) {
             (Some(0), _) => format!("{program} ended"),
@@ -347,19 +350,19 @@ mod tests {
         let mut stdin = child.stdin.take().expect("a pipe");
         stdin.write_all(b"first").await.expect("taken");
         drop(stdin);
-        let status = child.end().await;
-        assert_eq!(ending("sh", status), "sh ended with exit code 3");
-        let said = child.said();
-        assert_eq!(said.len(), KEPT_LINES);
-        assert_eq!(said.last().map(String::as_str), Some("100"));
+        let status = child.wait().await;
+        assert_eq!(exit_message("sh", status), "sh ended with exit code 3");
+        let stderr_tail = child.stderr_tail();
+        assert_eq!(stderr_tail.len(), MAX_LINES);
+        assert_eq!(stderr_tail.last().map(String::as_str), Some("100"));
     }
 
     #[tokio::test]
     async fn an_endless_line_is_truncated() {
         let mut child = shell("head -c 1000000 /dev/zero | tr '\\0' x >&2", Input::None);
-        child.end().await;
-        let longest = child.said().iter().map(String::len).max();
-        assert!(longest <= Some(KEPT_LINE_BYTES as usize), "{longest:?}");
+        child.wait().await;
+        let longest = child.stderr_tail().iter().map(String::len).max();
+        assert!(longest <= Some(MAX_LINE_BYTES as usize), "{longest:?}");
     }
 
     #[tokio::test]
@@ -391,13 +394,13 @@ mod tests {
         let arguments = ["-c", script];
         let confined = spawn_confined("sh", arguments, Input::None, confinement);
         let mut child = confined.expect("a shell");
-        let mut said = String::new();
+        let mut stderr_tail = String::new();
         let stdout = child.stdout.as_mut().expect("a pipe");
-        stdout.read_to_string(&mut said).await.expect("read");
-        let lines: Vec<_> = said.lines().collect();
+        stdout.read_to_string(&mut stderr_tail).await.expect("read");
+        let lines: Vec<_> = stderr_tail.lines().collect();
         assert!(
             lines[0].contains("209715200            209715200"),
-            "{said}"
+            "{stderr_tail}"
         );
         let expected = (niceness + 5).min(19).to_string();
         assert_eq!(
@@ -405,9 +408,12 @@ mod tests {
             [expected.as_str(), "0"],
             "tail runs out of memory and writes nothing"
         );
-        child.end().await;
-        let said = child.said();
-        assert!(said.iter().any(|line| line.contains("memory")), "{said:?}");
+        child.wait().await;
+        let stderr_tail = child.stderr_tail();
+        assert!(
+            stderr_tail.iter().any(|line| line.contains("memory")),
+            "{stderr_tail:?}"
+        );
 
         let mut child = shell(script, Input::None);
         let line = first_line(&mut child).await;

@@ -1,10 +1,10 @@
 //! Accepts TCP streams within the connection limits and starts to serve them.
 
 use crate::connection::{Connection, ConnectionFacts};
-use crate::conversation::{PortRoutes, converse};
+use crate::conversation::{PortRoutes, serve};
 use crate::counts::Refusal;
 use crate::front::Front;
-use crate::limits::Full;
+use crate::limits::LimitReached;
 use ocelli_core::PeerKind;
 use std::io;
 use std::sync::Arc;
@@ -33,7 +33,7 @@ pub async fn back_off_after(error: &io::Error) {
 ///
 /// # Errors
 /// The peer has already disconnected.
-pub fn take_over(
+pub fn into_connection(
     stream: TcpStream,
     front: &Front,
 ) -> io::Result<(Connection, ConnectionFacts, bool)> {
@@ -49,7 +49,7 @@ pub fn take_over(
 
 /// Serves one connection in a new task on the current runtime.
 pub fn accept(stream: TcpStream, front: &Arc<Front>, port_routes: &PortRoutes) {
-    let (mut connection, facts, proxy) = match take_over(stream, front) {
+    let (mut connection, facts, proxy) = match into_connection(stream, front) {
         Ok(taken) => taken,
         Err(error) => {
             tracing::debug!(%error, "a client disconnected while it was being accepted");
@@ -57,21 +57,21 @@ pub fn accept(stream: TcpStream, front: &Arc<Front>, port_routes: &PortRoutes) {
         }
     };
     match front.connection_limiter.enter(facts.remote.ip(), proxy) {
-        Ok(place) => connection.keep(place),
-        Err(full) => {
-            front.refused(Refusal::Connections, facts.remote, full.message());
+        Ok(slot) => connection.hold_slot(slot),
+        Err(limit) => {
+            front.refused(Refusal::Connections, facts.remote, limit.message());
             // A TLS handshake would cost more than the rejection saves.
             if front.tls.is_none() {
-                reject(connection, full, front);
+                reject(connection, limit, front);
             }
             return;
         }
     }
-    let conversation = converse(connection, facts, front.clone(), port_routes.clone());
+    let serving = serve(connection, facts, front.clone(), port_routes.clone());
     let stopping = front.stopping.clone();
     front.tasks.spawn(async move {
         tokio::select! {
-            () = conversation => {}
+            () = serving => {}
             () = stopping.cancelled() => {}
         }
     });
@@ -79,8 +79,8 @@ pub fn accept(stream: TcpStream, front: &Arc<Front>, port_routes: &PortRoutes) {
 
 /// Sends a 503 response to a client that exceeds a connection limit. The task ends after
 /// `TEARDOWN_GRACE`, so few rejected connections exist at a time.
-fn reject(mut connection: Connection, full: Full, front: &Front) {
-    let message = full.message();
+fn reject(mut connection: Connection, limit: LimitReached, front: &Front) {
+    let message = limit.message();
     let answer = format!(
         "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\n\
          Content-Length: {}\r\nRetry-After: 10\r\nConnection: close\r\n\r\n{message}\n",

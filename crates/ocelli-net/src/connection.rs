@@ -5,10 +5,10 @@
 //! stream, so flushed data has left the process.
 
 use crate::frames::{FRAME, Frames};
-use crate::limits::Place;
+use crate::limits::ConnectionSlot;
 use bytes::{Buf, Bytes};
 use ocelli_core::Metered;
-use ocelli_core::{Budget, Tab};
+use ocelli_core::{Budget, ChargeHandle};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use socket2::SockRef;
@@ -31,7 +31,7 @@ const UNSENT_LIMIT: u32 = 4096;
 
 /// Number of flushes since the last delayed write or flush after which a peer no longer counts as
 /// slow.
-const KEPT_UP: u32 = 64;
+const SLOW_FLUSHES: u32 = 64;
 
 /// A peer that reads nothing for this long while data is pending is disconnected.
 pub(crate) const STALL_LIMIT: Duration = Duration::from_secs(30);
@@ -49,7 +49,7 @@ pub struct ConnectionFacts {
     /// Counts the moments at which all written data had been passed to the kernel.
     pub flushes: Arc<Flushes>,
     /// Charges the connection's budget for the CPU time of answering its requests.
-    pub tab: Tab,
+    pub charge_handle: ChargeHandle,
 }
 
 /// Counts the moments at which no data was left to write.
@@ -94,7 +94,7 @@ pub struct Connection {
     /// Counts the frames of a WebSocket. `None` before the upgrade.
     frames: Option<Frames>,
     /// Its count towards the connection limits. `None` if it is not counted.
-    place: Option<Place>,
+    slot: Option<ConnectionSlot>,
 }
 
 #[derive(Debug)]
@@ -116,7 +116,7 @@ impl Connection {
             local: stream.local_addr()?,
             secure: false,
             flushes: Arc::default(),
-            tab: budget.tab(),
+            charge_handle: budget.charge_handle(),
         };
         let (read, write) = stream.into_split();
         let wire = Wire {
@@ -124,26 +124,26 @@ impl Connection {
             write: Arc::new(write),
             flushes: Some(facts.flushes.clone()),
             stall: None,
-            watched: 0,
+            slow_flushes: 0,
         };
         let connection = Self {
             layers: Layers::Plain(Metered::new(wire, budget)),
             ahead: Bytes::new(),
             frames: None,
-            place: None,
+            slot: None,
         };
         Ok((connection, facts))
     }
 
     /// Holds its count towards the connection limits until it is dropped, also after an upgrade.
-    pub fn keep(&mut self, place: Place) {
-        self.place = Some(place);
+    pub fn hold_slot(&mut self, slot: ConnectionSlot) {
+        self.slot = Some(slot);
     }
 
     /// Stops counting towards the limit of its address.
-    pub fn stand_alone(&mut self) {
-        if let Some(place) = &mut self.place {
-            place.stand_alone();
+    pub fn exempt_from_address_limit(&mut self) {
+        if let Some(slot) = &mut self.slot {
+            slot.exempt_from_address_limit();
         }
     }
 
@@ -156,14 +156,14 @@ impl Connection {
     /// if the connection is encrypted or the peer is slow.
     pub fn wire(&self) -> Option<&Arc<OwnedWriteHalf>> {
         match &self.layers {
-            Layers::Plain(wire) if wire.get_ref().watched == 0 => Some(&wire.get_ref().write),
+            Layers::Plain(wire) if wire.get_ref().slow_flushes == 0 => Some(&wire.get_ref().write),
             _ => None,
         }
     }
 
     /// Records that the peer did not accept a whole direct write.
     pub(crate) fn note_slow(&mut self) {
-        self.wire_below().watched = KEPT_UP;
+        self.wire_below().slow_flushes = SLOW_FLUSHES;
     }
 
     /// Returns the peer's address. `None` after it has disconnected.
@@ -233,7 +233,7 @@ impl Connection {
             layers: Layers::Tls(Box::new(stream)),
             ahead: self.ahead,
             frames: self.frames,
-            place: self.place,
+            slot: self.slot,
         })
     }
 
@@ -342,7 +342,7 @@ struct Wire {
     stall: Option<Pin<Box<Sleep>>>,
     /// Number of further flushes for which the peer counts as slow. 0 for a peer that accepts every
     /// write at once; its flushes then have no extra cost.
-    watched: u32,
+    slow_flushes: u32,
 }
 
 impl Wire {
@@ -356,7 +356,7 @@ impl Wire {
             self.stall = None;
             return done;
         }
-        self.watched = KEPT_UP;
+        self.slow_flushes = SLOW_FLUSHES;
         let stall = self
             .stall
             .get_or_insert_with(|| Box::pin(sleep(STALL_LIMIT)));
@@ -457,10 +457,10 @@ impl AsyncWrite for Wire {
     /// Writers flush when their buffer is empty. Sinks wait for this before they choose the next
     /// frame.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.watched > 0 {
+        if self.slow_flushes > 0 {
             let sent = self.poll_sent(cx);
             ready!(self.timed(cx, sent))?;
-            self.watched -= 1;
+            self.slow_flushes -= 1;
         }
         if let Some(flushes) = &self.flushes {
             flushes.note();

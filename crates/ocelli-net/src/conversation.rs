@@ -25,7 +25,7 @@ use http::{Method, Request, StatusCode, Version};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use ocelli_core::{Tab, Work};
+use ocelli_core::{ChargeHandle, Work};
 use std::convert::Infallible;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -64,14 +64,14 @@ impl PortRoutes {
         Self {
             routes,
             plaintext_routes: plaintext_routes
-                .fallback_service(routing::any(point).with_state(front)),
+                .fallback_service(routing::any(redirect_to_https).with_state(front)),
         }
     }
 }
 
 /// Redirects a plain HTTP request on a TLS port to HTTPS. Upgrades and methods other than GET and
 /// HEAD are refused.
-async fn point(
+async fn redirect_to_https(
     State(front): State<Arc<Front>>,
     Extension(peer): Extension<Peer>,
     request: Request<Body>,
@@ -102,15 +102,15 @@ async fn point(
 }
 
 /// Performs the TLS handshake if TLS is on, then serves HTTP until the connection ends.
-pub async fn converse(
+pub async fn serve(
     connection: Connection,
     mut facts: ConnectionFacts,
     front: Arc<Front>,
     port_routes: PortRoutes,
 ) {
     let Some(tls) = front.tls.clone() else {
-        let answering = Answering::new(front, port_routes.routes, facts);
-        return http1(connection, answering).await;
+        let handler = RequestHandler::new(front, port_routes.routes, facts);
+        return http1(connection, handler).await;
     };
     let opened = match tls.open(connection).await {
         Ok(opened) => opened,
@@ -124,15 +124,23 @@ pub async fn converse(
         Opened::Plain(connection) => {
             http1(
                 connection,
-                Answering::new(front, port_routes.plaintext_routes, facts),
+                RequestHandler::new(front, port_routes.plaintext_routes, facts),
             )
             .await;
         }
         Opened::Http1(connection) => {
-            http1(connection, Answering::new(front, port_routes.routes, facts)).await;
+            http1(
+                connection,
+                RequestHandler::new(front, port_routes.routes, facts),
+            )
+            .await;
         }
         Opened::Http2(connection) => {
-            http2(connection, Answering::new(front, port_routes.routes, facts)).await;
+            http2(
+                connection,
+                RequestHandler::new(front, port_routes.routes, facts),
+            )
+            .await;
         }
     }
 }
@@ -148,24 +156,24 @@ pub fn bounded(limits: &Limits) -> http1::Builder {
     builder
 }
 
-async fn http1(connection: Connection, answering: Answering) {
-    let (front, remote) = (answering.front.clone(), answering.connection.remote);
-    let asked = answering.asked.clone();
+async fn http1(connection: Connection, handler: RequestHandler) {
+    let (front, remote) = (handler.front.clone(), handler.connection.remote);
+    let requests = handler.requests.clone();
     let http = bounded(&front.limits)
-        .serve_connection(TokioIo::new(connection), answering)
+        .serve_connection(TokioIo::new(connection), handler)
         .with_upgrades();
     if let Err(error) = http.await {
-        front.broke_off(remote, asked.count.load(Relaxed) > 0, &error);
+        front.connection_failed(remote, requests.count.load(Relaxed) > 0, &error);
     }
 }
 
-async fn http2(connection: Connection, answering: Answering) {
-    let (front, remote) = (answering.front.clone(), answering.connection.remote);
-    let (limits, asked) = (&front.limits, answering.asked.clone());
+async fn http2(connection: Connection, handler: RequestHandler) {
+    let (front, remote) = (handler.front.clone(), handler.connection.remote);
+    let (limits, requests) = (&front.limits, handler.requests.clone());
     let header_size = u32::try_from(limits.header_size).unwrap_or(u32::MAX);
     let streams = Streams::new(front.tasks.clone());
-    let answering = OverHttp2 {
-        answering,
+    let handler = Http2Handler {
+        handler,
         streams: streams.clone(),
     };
     // h2 limits the rest itself: streams that are reset before they are accepted, frames of one
@@ -182,26 +190,26 @@ async fn http2(connection: Connection, answering: Answering) {
         .max_send_buf_size(1)
         .keep_alive_interval(KEEP_ALIVE)
         .keep_alive_timeout(KEEP_ALIVE)
-        .serve_connection(TokioIo::new(connection), answering);
+        .serve_connection(TokioIo::new(connection), handler);
     let mut http = pin!(http);
     // hyper has no header timeout for HTTP/2. A client that sends no request within the timeout
     // is disconnected.
-    let (mut silent, mut silence) = (true, pin!(sleep(limits.header_timeout)));
+    let (mut waiting, mut timeout) = (true, pin!(sleep(limits.header_timeout)));
     loop {
         tokio::select! {
             ended = http.as_mut() => {
                 if let Err(error) = ended {
-                    front.broke_off(remote, asked.count.load(Relaxed) > 0, &error);
+                    front.connection_failed(remote, requests.count.load(Relaxed) > 0, &error);
                 }
                 return;
             }
-            () = asked.told.notified() => {
-                silent = false;
-                if asked.count.load(Relaxed) >= limits.requests_per_connection {
+            () = requests.received.notified() => {
+                waiting = false;
+                if requests.count.load(Relaxed) >= limits.requests_per_connection {
                     http.as_mut().graceful_shutdown();
                 }
             }
-            () = silence.as_mut(), if silent => return,
+            () = timeout.as_mut(), if waiting => return,
         }
     }
 }
@@ -213,25 +221,27 @@ struct Streams {
     tasks: TaskTracker,
     /// The flow of the request that was accepted last. hyper starts the task of each request
     /// before it accepts the next.
-    taken_up: Arc<Mutex<Option<Arc<Flow>>>>,
+    last_accepted: Arc<Mutex<Option<Arc<Flow>>>>,
 }
 
 impl Streams {
     fn new(tasks: TaskTracker) -> Self {
         Self {
             tasks,
-            taken_up: Arc::default(),
+            last_accepted: Arc::default(),
         }
     }
 
-    fn taken_up(&self) -> MutexGuard<'_, Option<Arc<Flow>>> {
-        self.taken_up.lock().unwrap_or_else(PoisonError::into_inner)
+    fn last_accepted(&self) -> MutexGuard<'_, Option<Arc<Flow>>> {
+        self.last_accepted
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl<F: Future<Output: Send> + Send + 'static> hyper::rt::Executor<F> for Streams {
     fn execute(&self, stream: F) {
-        let Some(flow) = self.taken_up().take() else {
+        let Some(flow) = self.last_accepted().take() else {
             self.tasks.spawn(async move { drop(stream.await) });
             return;
         };
@@ -246,37 +256,40 @@ impl<F: Future<Output: Send> + Send + 'static> hyper::rt::Executor<F> for Stream
 
 /// The requests on one connection: their number, and a notification of each.
 #[derive(Default)]
-struct Asked {
+struct Requests {
     count: AtomicU64,
-    told: Notify,
+    received: Notify,
 }
 
 /// Answers the requests of one connection.
 #[derive(Clone)]
-struct Answering {
+struct RequestHandler {
     front: Arc<Front>,
     router: Router,
     connection: ConnectionFacts,
-    asked: Arc<Asked>,
+    requests: Arc<Requests>,
 }
 
-impl Answering {
+impl RequestHandler {
     fn new(front: Arc<Front>, router: Router, connection: ConnectionFacts) -> Self {
         Self {
             front,
             router,
             connection,
-            asked: Arc::default(),
+            requests: Arc::default(),
         }
     }
 
     /// Determines the client address, the host and the page origin of a request.
-    fn settle(&self, request: &Request<Incoming>) -> Result<Peer, (StatusCode, String)> {
+    fn identify(&self, request: &Request<Incoming>) -> Result<Peer, (StatusCode, String)> {
         let (front, mut peer) = (&self.front, Peer::over(&self.connection));
         let (version, uri, headers) = (request.version(), request.uri(), request.headers());
-        let usually = front.origin_policy.public().map(PublicUrl::is_secure);
-        front.proxies.look_behind(&mut peer, headers, usually);
-        match front.origin_policy.settle(version, uri, headers, &mut peer) {
+        let default_secure = front.origin_policy.public().map(PublicUrl::is_secure);
+        front.proxies.apply(&mut peer, headers, default_secure);
+        match front
+            .origin_policy
+            .identify(version, uri, headers, &mut peer)
+        {
             Ok(()) => Ok(peer),
             Err((status, reason)) => {
                 front.refused(Refusal::Host, peer.remote, &reason);
@@ -292,8 +305,8 @@ impl Answering {
         last: bool,
         flow: Option<Arc<Flow>>,
     ) -> http::Response<Outgoing> {
-        let settled = self.settle(&request);
-        let client = settled
+        let peer_result = self.identify(&request);
+        let client = peer_result
             .as_ref()
             .map_or(self.connection.remote, |peer| peer.remote);
         let account = self.front.outgoing.of(client.ip());
@@ -302,8 +315,8 @@ impl Answering {
             true => 0,
             false => UNKNOWN,
         };
-        let (response, entered) = match (settled, account.enter(expected).await) {
-            (_, Err(_)) => (untaken(), account.hold_nothing()),
+        let (response, entered) = match (peer_result, account.enter(expected).await) {
+            (_, Err(_)) => (unread_responses(), account.hold_none()),
             (Err((status, reason)), Ok(entered)) => (plain(status, &reason), entered),
             (Ok(peer), Ok(entered)) => (self.route(request, peer, last).await, entered),
         };
@@ -312,7 +325,7 @@ impl Answering {
 
     async fn route(mut self, request: Request<Incoming>, peer: Peer, last: bool) -> Response {
         let origin = peer.origin.allowed().cloned();
-        let asks_first = request.method() == Method::OPTIONS
+        let is_preflight = request.method() == Method::OPTIONS
             && request
                 .headers()
                 .contains_key(ACCESS_CONTROL_REQUEST_METHOD);
@@ -321,7 +334,7 @@ impl Answering {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(peer);
         request.extensions_mut().insert(self.connection);
-        let mut response = if asks_first {
+        let mut response = if is_preflight {
             preflight(origin.is_some())
         } else {
             let Ok(response) = self.router.call(request).await;
@@ -346,17 +359,17 @@ impl Answering {
     }
 }
 
-type Answered = Charged<Result<http::Response<Outgoing>, Infallible>>;
+type ResponseFuture = Charged<Result<http::Response<Outgoing>, Infallible>>;
 
-impl Answering {
-    fn begin(&self, request: Request<Incoming>, flow: Option<Arc<Flow>>) -> Answered {
-        let count = self.asked.count.fetch_add(1, Relaxed) + 1;
+impl RequestHandler {
+    fn start(&self, request: Request<Incoming>, flow: Option<Arc<Flow>>) -> ResponseFuture {
+        let count = self.requests.count.fetch_add(1, Relaxed) + 1;
         let last = count >= self.front.limits.requests_per_connection;
-        self.asked.told.notify_one();
-        let (answering, tab) = (self.clone(), self.connection.tab.clone());
+        self.requests.received.notify_one();
+        let (handler, charge_handle) = (self.clone(), self.connection.charge_handle.clone());
         Charged::new(
-            async move { Ok(answering.answer(request, last, flow).await) },
-            tab,
+            async move { Ok(handler.answer(request, last, flow).await) },
+            charge_handle,
         )
     }
 }
@@ -365,15 +378,18 @@ impl Answering {
 /// connection.
 pub struct Charged<T> {
     answer: Pin<Box<dyn Future<Output = T> + Send>>,
-    tab: Tab,
+    charge_handle: ChargeHandle,
 }
 
 impl<T> Charged<T> {
-    /// Charges the CPU time of `answer` to `tab`.
-    pub fn new(answer: impl Future<Output = T> + Send + 'static, tab: Tab) -> Self {
+    /// Charges the CPU time of `answer` to `charge_handle`.
+    pub fn new(
+        answer: impl Future<Output = T> + Send + 'static,
+        charge_handle: ChargeHandle,
+    ) -> Self {
         Self {
             answer: Box::pin(answer),
-            tab,
+            charge_handle,
         }
     }
 }
@@ -384,41 +400,41 @@ impl<T> Future for Charged<T> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
         let work = Work::begin();
         let polled = self.answer.as_mut().poll(cx);
-        self.tab.charge(work.took());
+        self.charge_handle.charge(work.took());
         polled
     }
 }
 
-impl hyper::service::Service<Request<Incoming>> for Answering {
+impl hyper::service::Service<Request<Incoming>> for RequestHandler {
     type Response = http::Response<Outgoing>;
     type Error = Infallible;
-    type Future = Answered;
+    type Future = ResponseFuture;
 
-    fn call(&self, request: Request<Incoming>) -> Answered {
-        self.begin(request, None)
+    fn call(&self, request: Request<Incoming>) -> ResponseFuture {
+        self.start(request, None)
     }
 }
 
 /// Answers the requests of one HTTP/2 connection. Its streams have a stall timeout.
-struct OverHttp2 {
-    answering: Answering,
+struct Http2Handler {
+    handler: RequestHandler,
     streams: Streams,
 }
 
-impl hyper::service::Service<Request<Incoming>> for OverHttp2 {
+impl hyper::service::Service<Request<Incoming>> for Http2Handler {
     type Response = http::Response<Outgoing>;
     type Error = Infallible;
-    type Future = Answered;
+    type Future = ResponseFuture;
 
-    fn call(&self, request: Request<Incoming>) -> Answered {
+    fn call(&self, request: Request<Incoming>) -> ResponseFuture {
         let flow = Arc::<Flow>::default();
-        *self.streams.taken_up() = Some(flow.clone());
-        self.answering.begin(request, Some(flow))
+        *self.streams.last_accepted() = Some(flow.clone());
+        self.handler.start(request, Some(flow))
     }
 }
 
 /// The response to a client that does not read its earlier responses.
-fn untaken() -> Response {
+fn unread_responses() -> Response {
     let message = "too many responses to this address are unread, and more would fill the hub's \
                    memory; read those first";
     let headers = [(RETRY_AFTER, "10")];

@@ -125,7 +125,7 @@ struct Traffic {
 
 /// A snapshot of the counters of one transport.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Reading {
+pub struct TrafficSnapshot {
     /// Viewers connected now.
     pub viewers: usize,
     /// Frames sent to viewers since the hub started.
@@ -143,11 +143,11 @@ pub struct Counts {
 
 impl Counts {
     /// Counts a viewer until the returned value is dropped.
-    pub fn enter(self: &Arc<Self>, transport: Transport) -> Viewing {
+    pub fn enter(self: &Arc<Self>, transport: Transport) -> ViewerGuard {
         self.transports[transport as usize]
             .viewers
             .fetch_add(1, Relaxed);
-        Viewing {
+        ViewerGuard {
             tally: Tally {
                 counts: self.clone(),
                 transport,
@@ -156,9 +156,9 @@ impl Counts {
     }
 
     /// Returns the counters of one transport.
-    pub fn reading(&self, transport: Transport) -> Reading {
+    pub fn snapshot(&self, transport: Transport) -> TrafficSnapshot {
         let traffic = &self.transports[transport as usize];
-        Reading {
+        TrafficSnapshot {
             viewers: traffic.viewers.load(Relaxed),
             frames: traffic.frames.load(Relaxed),
             bytes: traffic.bytes.load(Relaxed),
@@ -194,18 +194,18 @@ impl Tally {
 
 /// A counted viewer. Dropping it ends the count.
 #[derive(Debug)]
-pub struct Viewing {
+pub struct ViewerGuard {
     tally: Tally,
 }
 
-impl Viewing {
+impl ViewerGuard {
     /// Returns the counter of this viewer's frames.
     pub fn tally(&self) -> &Tally {
         &self.tally
     }
 }
 
-impl Drop for Viewing {
+impl Drop for ViewerGuard {
     fn drop(&mut self) {
         let Tally { counts, transport } = &self.tally;
         let traffic = &counts.transports[*transport as usize];
@@ -221,13 +221,13 @@ mod tests {
     fn each_transport_and_each_refusal_has_its_own_counter() {
         let counts = Arc::new(Counts::default());
         for (index, transport) in Transport::ALL.into_iter().enumerate() {
-            let viewing: Vec<_> = (0..=index).map(|_| counts.enter(transport)).collect();
-            viewing[0].tally().sent(100 * index);
-            let reading = counts.reading(transport);
-            assert_eq!(reading.viewers, index + 1);
-            assert_eq!((reading.frames, reading.bytes), (1, 100 * index as u64));
-            drop(viewing);
-            assert_eq!(counts.reading(transport).viewers, 0);
+            let viewer_guard: Vec<_> = (0..=index).map(|_| counts.enter(transport)).collect();
+            viewer_guard[0].tally().sent(100 * index);
+            let snapshot = counts.snapshot(transport);
+            assert_eq!(snapshot.viewers, index + 1);
+            assert_eq!((snapshot.frames, snapshot.bytes), (1, 100 * index as u64));
+            drop(viewer_guard);
+            assert_eq!(counts.snapshot(transport).viewers, 0);
         }
         for why in Refusal::ALL {
             counts.refuse(why);

@@ -6,10 +6,10 @@ use crate::origin_policy::OriginPolicy;
 use crate::outgoing::Accounts;
 use crate::plain::framing;
 use crate::proxy::Proxies;
-use crate::throttle::{Block, Throttle};
+use crate::throttle::{AddressPrefix, Throttle};
 use crate::tls;
 use http::HeaderValue;
-use ocelli_core::{Budgets, Overspent};
+use ocelli_core::{BudgetExceeded, Budgets};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,8 +18,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 /// Rate limit of logged refusals per address: a burst, then one per interval.
-const COMPLAINTS: u32 = 20;
-const COMPLAINT_EACH: Duration = Duration::from_secs(10);
+const LOG_BURST: u32 = 20;
+const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Server state that all connections share.
 pub struct Front {
@@ -42,7 +42,7 @@ pub struct Front {
     /// Counters.
     pub counts: Arc<Counts>,
     /// Limits log lines about refusals per address.
-    log_limiter: Throttle<Block>,
+    log_limiter: Throttle<AddressPrefix>,
     /// Refusals that were not logged since the last logged one.
     unsaid: AtomicU64,
     /// The tasks of connections.
@@ -66,7 +66,7 @@ impl Front {
             outgoing: Arc::default(),
             budgets,
             counts: Arc::default(),
-            log_limiter: Throttle::new(COMPLAINTS, COMPLAINT_EACH),
+            log_limiter: Throttle::new(LOG_BURST, LOG_INTERVAL),
             unsaid: AtomicU64::new(0),
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),
@@ -89,7 +89,11 @@ impl Front {
     pub fn refused(&self, why: Refusal, peer: SocketAddr, reason: &str) {
         self.counts.refuse(why);
         let unsaid = &self.unsaid;
-        if self.log_limiter.count(&Block::from(peer.ip())).is_err() {
+        if self
+            .log_limiter
+            .count(&AddressPrefix::from(peer.ip()))
+            .is_err()
+        {
             unsaid.fetch_add(1, Ordering::Relaxed);
             return;
         }
@@ -114,13 +118,13 @@ impl Front {
 
     /// Logs and counts the failure of a connection. `asked` is whether it has sent a request: a
     /// connection that was idle after one is not counted as a header timeout.
-    pub fn broke_off(&self, peer: SocketAddr, asked: bool, error: &hyper::Error) {
+    pub fn connection_failed(&self, peer: SocketAddr, asked: bool, error: &hyper::Error) {
         if error.is_parse_too_large() {
             let most = self.limits.header_size;
             let reason = format!("the header is longer than {most} bytes");
             self.refused(Refusal::HeaderSize, peer, &reason);
-        } else if let Some(overspent) = Overspent::cause_of(error) {
-            self.refused(Refusal::Budget, peer, &overspent.to_string());
+        } else if let Some(exceeded) = BudgetExceeded::cause_of(error) {
+            self.refused(Refusal::Budget, peer, &exceeded.to_string());
         } else if error.is_timeout() && !asked {
             self.counts.refuse(Refusal::HeaderTimeout);
         }

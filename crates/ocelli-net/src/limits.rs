@@ -4,7 +4,7 @@
 //! normal use. Rate limits of attempts are in `throttle`, the cost limits of a viewer's commands in
 //! `sinks::wall`.
 
-use crate::throttle::Block;
+use crate::throttle::AddressPrefix;
 use ocelli_core::MediaLimits;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::collections::HashMap;
@@ -92,27 +92,27 @@ pub struct ConnectionLimiter {
     per_address: usize,
     loopback: bool,
     open: AtomicUsize,
-    by_address: Mutex<HashMap<Block, usize>>,
+    by_address: Mutex<HashMap<AddressPrefix, usize>>,
 }
 
 /// The limit that a connection exceeds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Full {
+pub enum LimitReached {
     /// The limit per address.
     Address,
     /// The limit in total.
     Hub,
 }
 
-impl Full {
+impl LimitReached {
     /// Returns the message for the client.
     pub fn message(self) -> &'static str {
         match self {
-            Full::Address => {
+            LimitReached::Address => {
                 "too many connections from this address; close some, or raise \
                  `connections_per_address` in [limits] of the configuration"
             }
-            Full::Hub => "the hub is at its limit of connections; try again later",
+            LimitReached::Hub => "the hub is at its limit of connections; try again later",
         }
     }
 }
@@ -144,30 +144,34 @@ impl ConnectionLimiter {
     ///
     /// # Errors
     /// The connection exceeds a limit.
-    pub fn enter(self: &Arc<Self>, address: IpAddr, exempt: bool) -> Result<Place, Full> {
+    pub fn enter(
+        self: &Arc<Self>,
+        address: IpAddr,
+        exempt: bool,
+    ) -> Result<ConnectionSlot, LimitReached> {
         // One thread accepts, so no connection is counted between the check and the increment.
         if self.open() >= self.connections {
-            return Err(Full::Hub);
+            return Err(LimitReached::Hub);
         }
         let local = address.to_canonical().is_loopback() && !self.loopback;
         let exempt = exempt || local;
-        let block = (!exempt).then(|| Block::from(address));
-        if let Some(block) = block {
+        let prefix = (!exempt).then(|| AddressPrefix::from(address));
+        if let Some(prefix) = prefix {
             let mut by_address = self.lock();
-            let open = by_address.entry(block).or_default();
+            let open = by_address.entry(prefix).or_default();
             if *open >= self.per_address {
-                return Err(Full::Address);
+                return Err(LimitReached::Address);
             }
             *open += 1;
         }
         self.open.fetch_add(1, Ordering::Relaxed);
-        Ok(Place {
+        Ok(ConnectionSlot {
             connection_limiter: self.clone(),
-            block,
+            prefix,
         })
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Block, usize>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<AddressPrefix, usize>> {
         self.by_address
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -176,31 +180,31 @@ impl ConnectionLimiter {
 
 /// One counted connection. Dropping it ends the count.
 #[derive(Debug)]
-pub struct Place {
+pub struct ConnectionSlot {
     connection_limiter: Arc<ConnectionLimiter>,
-    block: Option<Block>,
+    prefix: Option<AddressPrefix>,
 }
 
-impl Place {
+impl ConnectionSlot {
     /// Stops counting towards the address, because the peer is now identified by its key.
-    pub fn stand_alone(&mut self) {
-        let Some(block) = self.block.take() else {
+    pub fn exempt_from_address_limit(&mut self) {
+        let Some(prefix) = self.prefix.take() else {
             return;
         };
         let mut by_address = self.connection_limiter.lock();
-        if let Some(open) = by_address.get_mut(&block) {
+        if let Some(open) = by_address.get_mut(&prefix) {
             *open -= 1;
             if *open == 0 {
-                by_address.remove(&block);
+                by_address.remove(&prefix);
             }
         }
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionSlot {
     fn drop(&mut self) {
         self.connection_limiter.open.fetch_sub(1, Ordering::Relaxed);
-        self.stand_alone();
+        self.exempt_from_address_limit();
     }
 }
 
@@ -227,14 +231,14 @@ mod tests {
         let firsts = [first, first].map(|a| connection_limiter.enter(a, false).expect("a place"));
         assert_eq!(
             connection_limiter.enter(first, false).err(),
-            Some(Full::Address)
+            Some(LimitReached::Address)
         );
         let _seconds =
             [second, second].map(|b| connection_limiter.enter(b, false).expect("a place"));
         let household = address("2001:db8::2");
         assert_eq!(
             connection_limiter.enter(household, false).err(),
-            Some(Full::Address)
+            Some(LimitReached::Address)
         );
         drop(firsts);
         assert_eq!(connection_limiter.open(), 2);
@@ -252,18 +256,18 @@ mod tests {
     fn an_identified_connection_counts_in_total_but_not_towards_its_address() {
         let connection_limiter = connection_limiter();
         let client = address("10.0.0.1");
-        let mut places = Vec::new();
+        let mut slots = Vec::new();
         for _ in 0..5 {
-            let mut place = connection_limiter.enter(client, false).expect("a place");
-            place.stand_alone();
-            places.push(place);
+            let mut slot = connection_limiter.enter(client, false).expect("a place");
+            slot.exempt_from_address_limit();
+            slots.push(slot);
         }
         assert_eq!(connection_limiter.lock().len(), 0);
         assert_eq!(
             connection_limiter.enter(client, false).err(),
-            Some(Full::Hub)
+            Some(LimitReached::Hub)
         );
-        drop(places);
+        drop(slots);
         assert_eq!(connection_limiter.open(), 0);
     }
 
@@ -274,10 +278,13 @@ mod tests {
         let _all: Vec<_> = (0..5)
             .map(|_| connection_limiter.enter(own, false))
             .collect();
-        assert_eq!(connection_limiter.enter(own, false).err(), Some(Full::Hub));
+        assert_eq!(
+            connection_limiter.enter(own, false).err(),
+            Some(LimitReached::Hub)
+        );
         assert_eq!(
             connection_limiter.enter(address("10.0.0.1"), false).err(),
-            Some(Full::Hub)
+            Some(LimitReached::Hub)
         );
     }
 
@@ -291,7 +298,7 @@ mod tests {
         let connection_limiter = Arc::new(ConnectionLimiter::new(&limits));
         let _place = connection_limiter.enter(address("::ffff:127.0.0.1"), false);
         let second = connection_limiter.enter(address("127.0.0.1"), false);
-        assert_eq!(second.err(), Some(Full::Address));
+        assert_eq!(second.err(), Some(LimitReached::Address));
     }
 
     #[test]

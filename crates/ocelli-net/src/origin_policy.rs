@@ -105,7 +105,7 @@ impl OriginPolicy {
 
     /// Sets the public URL. Its host becomes one of the hub's names.
     #[must_use]
-    pub fn found_at(mut self, public: Option<PublicUrl>) -> Self {
+    pub fn with_public_url(mut self, public: Option<PublicUrl>) -> Self {
         self.names.extend(public.as_ref().map(|url| {
             let bare = url.host.trim_start_matches('[').trim_end_matches(']');
             bare.to_owned()
@@ -119,7 +119,7 @@ impl OriginPolicy {
         self.public.as_ref()
     }
 
-    fn knows(&self, host: &str, local: IpAddr) -> bool {
+    fn accepts_host(&self, host: &str, local: IpAddr) -> bool {
         let bare = host.trim_start_matches('[').trim_end_matches(']');
         if let Ok(address) = bare.parse::<IpAddr>() {
             let local = local.to_canonical();
@@ -144,7 +144,7 @@ impl OriginPolicy {
     /// # Errors
     /// The request is not for this hub. The error is the response status and a message with the
     /// requested name and how to allow it.
-    pub fn settle(
+    pub fn identify(
         &self,
         version: Version,
         uri: &Uri,
@@ -190,7 +190,7 @@ impl OriginPolicy {
             }
             return bad("the request has no Host header; HTTP/1.1 needs one");
         };
-        if host_of(named).is_some_and(|host| self.knows(host, peer.local.ip())) {
+        if host_of(named).is_some_and(|host| self.accepts_host(host, peer.local.ip())) {
             return Ok(Some(named));
         }
         let reason = format!(
@@ -236,7 +236,7 @@ impl OriginPolicy {
             .strip_prefix("http://")
             .or_else(|| lower.strip_prefix("https://"));
         let host = host.and_then(host_of);
-        host.is_some_and(|host| self.knows(host, peer.local.ip()))
+        host.is_some_and(|host| self.accepts_host(host, peer.local.ip()))
     }
 
     /// Returns the base URL of the hub for this client: the public URL if there is one, otherwise
@@ -433,13 +433,13 @@ mod tests {
             headers.insert(ORIGIN, origin.parse().expect("a header"));
             let mut peer = peer("127.0.0.1:8080");
             peer.secure = secure;
-            let settled = origin_policy().settle(
+            let result = origin_policy().identify(
                 Version::HTTP_11,
                 &Uri::from_static("/"),
                 &headers,
                 &mut peer,
             );
-            assert_eq!(settled, Ok(()), "{host}");
+            assert_eq!(result, Ok(()), "{host}");
             assert_eq!(own_origin(&peer).as_deref(), Some(origin));
             assert_eq!(peer.origin.is_own(), Some(true), "{origin}");
         }
@@ -453,13 +453,13 @@ mod tests {
             headers.append(ORIGIN, origin.parse().expect("a header"));
         }
         let mut peer = peer("127.0.0.1:8080");
-        let settled = origin_policy.settle(
+        let result = origin_policy.identify(
             Version::HTTP_11,
             &Uri::from_static("/"),
             &headers,
             &mut peer,
         );
-        assert_eq!(settled, Ok(()));
+        assert_eq!(result, Ok(()));
         peer.origin
     }
 
@@ -509,7 +509,7 @@ mod tests {
         assert_eq!((several.is_own(), several.allowed()), (Some(false), None));
         assert!(several.check().is_err());
         let public = PublicUrl::parse("https://hub.example").expect("an address");
-        let found = origin_policy().found_at(Some(public));
+        let found = origin_policy().with_public_url(Some(public));
         assert_eq!(of(&found, "https://hub.example"), Some(true));
         assert_eq!(of(&found, own), Some(true));
         assert_eq!(of(&found, "https://hub.example:8443"), Some(false));

@@ -7,7 +7,7 @@
 //! that are written to the connection, not chunks that are queued.
 
 use crate::connection::STALL_LIMIT;
-use crate::throttle::Block;
+use crate::throttle::AddressPrefix;
 use axum::body::Body;
 use axum::response::Response;
 use bytes::{Buf, Bytes};
@@ -34,32 +34,32 @@ pub struct Shared;
 
 /// The memory of an address stays at its limit, because the client does not read its responses.
 #[derive(Debug)]
-pub struct Full;
+pub struct MemoryLimitReached;
 
 /// Memory held per client address.
 #[derive(Debug, Default)]
-pub struct Accounts(Mutex<HashMap<Block, Weak<Account>>>);
+pub struct Accounts(Mutex<HashMap<AddressPrefix, Weak<Account>>>);
 
 impl Accounts {
     /// Returns the account of an address. It is removed when its last holder drops it.
     pub fn of(self: &Arc<Self>, address: IpAddr) -> Arc<Account> {
-        let block = Block::from(address);
+        let prefix = AddressPrefix::from(address);
         let mut accounts = self.lock();
-        if let Some(existing) = accounts.get(&block).and_then(Weak::upgrade) {
+        if let Some(existing) = accounts.get(&prefix).and_then(Weak::upgrade) {
             return existing;
         }
         let account = Arc::new(Account {
             accounts: self.clone(),
-            block,
+            prefix,
             held: AtomicUsize::new(0),
             waiting: AtomicUsize::new(0),
             freed: Notify::new(),
         });
-        accounts.insert(block, Arc::downgrade(&account));
+        accounts.insert(prefix, Arc::downgrade(&account));
         account
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Block, Weak<Account>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<AddressPrefix, Weak<Account>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -68,7 +68,7 @@ impl Accounts {
 #[derive(Debug)]
 pub struct Account {
     accounts: Arc<Accounts>,
-    block: Block,
+    prefix: AddressPrefix,
     held: AtomicUsize,
     waiting: AtomicUsize,
     freed: Notify,
@@ -79,10 +79,10 @@ impl Drop for Account {
         let mut accounts = self.accounts.lock();
         // A new account may have replaced this one since the last holder dropped it.
         if accounts
-            .get(&self.block)
+            .get(&self.prefix)
             .is_some_and(|account| account.strong_count() == 0)
         {
-            accounts.remove(&self.block);
+            accounts.remove(&self.prefix);
         }
     }
 }
@@ -93,13 +93,13 @@ impl Account {
     ///
     /// # Errors
     /// No memory became free within `STALL_LIMIT`, or too many requests are already waiting.
-    pub async fn enter(self: &Arc<Self>, expected: usize) -> Result<Held, Full> {
+    pub async fn enter(self: &Arc<Self>, expected: usize) -> Result<Held, MemoryLimitReached> {
         if self.held.load(Ordering::Relaxed) < HELD_LIMIT {
             return Ok(self.hold(expected));
         }
         if self.waiting.fetch_add(1, Ordering::Relaxed) >= WAITING_LIMIT {
             self.waiting.fetch_sub(1, Ordering::Relaxed);
-            return Err(Full);
+            return Err(MemoryLimitReached);
         }
         let waiting = Waiting(self);
         let entered = timeout(STALL_LIMIT, async {
@@ -114,11 +114,11 @@ impl Account {
         });
         let entered = entered.await;
         drop(waiting);
-        entered.map_err(|_| Full)
+        entered.map_err(|_| MemoryLimitReached)
     }
 
     /// Returns a [`Held`] of zero bytes, for a response that is not counted.
-    pub fn hold_nothing(self: &Arc<Self>) -> Held {
+    pub fn hold_none(self: &Arc<Self>) -> Held {
         self.hold(0)
     }
 
@@ -188,7 +188,7 @@ impl Outgoing {
 
     fn piece(&self, bytes: Bytes) -> Piece {
         if let Some(flow) = &self.flow {
-            flow.give(bytes.len());
+            flow.add_queued(bytes.len());
         }
         let own = self.account.as_ref();
         let held = own.map(|account| Arc::new(account.hold(bytes.len())));
@@ -217,15 +217,15 @@ impl http_body::Body for Outgoing {
             // The stream's task must run until the last byte has been written: after it has
             // ended, nothing can reset the stream.
             None => match &self.flow {
-                Some(flow) => flow.poll_taken(cx).map(|()| None),
+                Some(flow) => flow.poll_written(cx).map(|()| None),
                 None => Poll::Ready(None),
             },
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        let taken = self.flow.as_ref().is_none_or(|flow| flow.is_taken());
-        taken && self.inner.is_end_stream()
+        let written = self.flow.as_ref().is_none_or(|flow| flow.is_written());
+        written && self.inner.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -252,7 +252,7 @@ impl Buf for Piece {
     fn advance(&mut self, len: usize) {
         self.bytes.advance(len);
         if let Some(flow) = &self.flow {
-            flow.take(len);
+            flow.add_written(len);
         }
     }
 }
@@ -260,7 +260,7 @@ impl Buf for Piece {
 impl Drop for Piece {
     fn drop(&mut self) {
         if let Some(flow) = &self.flow {
-            flow.take(self.bytes.len());
+            flow.add_written(self.bytes.len());
         }
     }
 }
@@ -274,7 +274,7 @@ struct Progress {
     /// Bytes that are queued and have not been written.
     waiting: usize,
     /// When bytes were last written, or queued while none were waiting.
-    moved: Instant,
+    last_progress: Instant,
     /// The waker of the body, while it waits for its last bytes to be written.
     waker: Option<Waker>,
 }
@@ -283,7 +283,7 @@ impl Default for Flow {
     fn default() -> Self {
         Self(Mutex::new(Progress {
             waiting: 0,
-            moved: Instant::now(),
+            last_progress: Instant::now(),
             waker: None,
         }))
     }
@@ -294,21 +294,21 @@ impl Flow {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn give(&self, len: usize) {
+    fn add_queued(&self, len: usize) {
         let mut progress = self.lock();
         if progress.waiting == 0 {
-            progress.moved = Instant::now();
+            progress.last_progress = Instant::now();
         }
         progress.waiting += len;
     }
 
-    fn take(&self, len: usize) {
+    fn add_written(&self, len: usize) {
         if len == 0 {
             return;
         }
         let mut progress = self.lock();
         progress.waiting -= len;
-        progress.moved = Instant::now();
+        progress.last_progress = Instant::now();
         let waker = match progress.waiting {
             0 => progress.waker.take(),
             _ => None,
@@ -319,11 +319,11 @@ impl Flow {
         }
     }
 
-    fn is_taken(&self) -> bool {
+    fn is_written(&self) -> bool {
         self.lock().waiting == 0
     }
 
-    fn poll_taken(&self, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_written(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut progress = self.lock();
         if progress.waiting == 0 {
             return Poll::Ready(());
@@ -337,7 +337,7 @@ impl Flow {
         loop {
             let (due, waiting) = {
                 let progress = self.lock();
-                (progress.moved + STALL_LIMIT, progress.waiting > 0)
+                (progress.last_progress + STALL_LIMIT, progress.waiting > 0)
             };
             let now = Instant::now();
             match waiting {
@@ -367,7 +367,7 @@ mod tests {
     async fn requests_wait_while_their_address_has_too_many_unread_bytes() {
         let account = account();
         let entered = account.enter(UNKNOWN).await.expect("room");
-        let untaken = Outgoing::of(answer(HELD_LIMIT), entered, None);
+        let unread = Outgoing::of(answer(HELD_LIMIT), entered, None);
         let waiting = tokio::spawn({
             let account = account.clone();
             async move { account.enter(UNKNOWN).await.is_ok() }
@@ -378,12 +378,12 @@ mod tests {
         let accounts = &account.accounts;
         let other = accounts.of(IpAddr::from([10, 0, 0, 2]));
         assert!(other.enter(UNKNOWN).await.is_ok());
-        drop(untaken);
+        drop(unread);
         assert!(waiting.await.expect("an answer"));
         assert_eq!(account.held.load(Ordering::Relaxed), 0);
         // If the client never reads, the wait ends with an error.
         let entered = account.enter(UNKNOWN).await.expect("room");
-        let _untaken = Outgoing::of(answer(HELD_LIMIT), entered, None);
+        let _unread = Outgoing::of(answer(HELD_LIMIT), entered, None);
         assert!(account.enter(UNKNOWN).await.is_err());
         assert_eq!(account.waiting.load(Ordering::Relaxed), 0);
     }

@@ -139,7 +139,7 @@ impl Proxies {
 
     /// Sets the headers to read; all others are ignored.
     #[must_use]
-    pub fn believed_in(mut self, headers: ProxyHeaders) -> Self {
+    pub fn with_headers(mut self, headers: ProxyHeaders) -> Self {
         self.headers = headers;
         self
     }
@@ -151,12 +151,12 @@ impl Proxies {
     }
 
     /// Replaces the proxy's facts in `peer` with the client's, as far as trusted proxies report
-    /// them. `usually` is whether the client's side is encrypted if they do not report it.
-    pub(crate) fn look_behind(&self, peer: &mut Peer, headers: &HeaderMap, usually: Option<bool>) {
+    /// them. `default_secure` is whether the client's side is encrypted if they do not report it.
+    pub(crate) fn apply(&self, peer: &mut Peer, headers: &HeaderMap, default_secure: Option<bool>) {
         if !self.trusts(peer.remote.ip()) {
             return;
         }
-        if let Some(secure) = usually {
+        if let Some(secure) = default_secure {
             peer.secure = secure;
         }
         for hop in self.headers.hops(headers).into_iter().rev() {
@@ -257,14 +257,14 @@ mod tests {
 
     /// The client, whether its side is encrypted, and the host, for a hub that reads these
     /// headers and a request with these lines.
-    fn reading(
+    fn client_of(
         names: &[&str],
         lines: &[(&'static str, &'static str)],
     ) -> (String, bool, Option<String>) {
         let list = ["127.0.0.1", "10.0.0.0/8", "fd00::/8"].map(str::to_owned);
         let names: Vec<_> = names.iter().map(|&name| name.to_owned()).collect();
         let proxies = Proxies::parse(&list).expect("proxies");
-        let proxies = proxies.believed_in(ProxyHeaders::parse(&names).expect("headers"));
+        let proxies = proxies.with_headers(ProxyHeaders::parse(&names).expect("headers"));
         let mut headers = HeaderMap::new();
         for (name, value) in lines {
             headers.append(*name, value.parse().expect("a value"));
@@ -276,7 +276,7 @@ mod tests {
             authority: None,
             origin: Origin::Absent,
         };
-        proxies.look_behind(&mut peer, &headers, None);
+        proxies.apply(&mut peer, &headers, None);
         let authority = peer.authority.map(|host| host.to_string());
         (peer.remote.to_string(), peer.secure, authority)
     }
@@ -284,7 +284,7 @@ mod tests {
     /// The same for a hub that reads all of the `X-Forwarded-…` headers.
     fn behind(lines: &[(&'static str, &'static str)]) -> (String, bool, Option<String>) {
         let all = ["X-Forwarded-For", "x-forwarded-proto", "X-Forwarded-Host"];
-        reading(&all, lines)
+        client_of(&all, lines)
     }
 
     fn client(value: &'static str) -> String {
@@ -341,19 +341,22 @@ mod tests {
         let host = Some("cams.example".to_owned());
         let proxy = || "127.0.0.1:9".to_owned();
         let forwarded = ("[2001:db8::1]:99".into(), true, host.clone());
-        assert_eq!(reading(&["Forwarded"], &lines), forwarded);
-        assert_eq!(reading(&["Forwarded"], &lines[1..]), (proxy(), false, None));
+        assert_eq!(client_of(&["Forwarded"], &lines), forwarded);
+        assert_eq!(
+            client_of(&["Forwarded"], &lines[1..]),
+            (proxy(), false, None)
+        );
         let client = ("203.0.113.9:0".into(), false, None);
-        assert_eq!(reading(&["X-Forwarded-For"], &lines), client);
+        assert_eq!(client_of(&["X-Forwarded-For"], &lines), client);
         let usual = ["X-Forwarded-For", "X-Forwarded-Proto"];
         let client = ("203.0.113.9:0".into(), true, None);
-        assert_eq!(reading(&usual, &lines), client);
-        assert_eq!(reading(&usual, &lines[..1]), (proxy(), false, None));
+        assert_eq!(client_of(&usual, &lines), client);
+        assert_eq!(client_of(&usual, &lines[..1]), (proxy(), false, None));
         assert_eq!(
-            reading(&["X-Forwarded-Host"], &lines),
+            client_of(&["X-Forwarded-Host"], &lines),
             (proxy(), false, host)
         );
-        assert_eq!(reading(&[], &lines), (proxy(), false, None));
+        assert_eq!(client_of(&[], &lines), (proxy(), false, None));
         let usual = usual.map(str::to_owned);
         assert_eq!(ProxyHeaders::parse(&usual), Ok(ProxyHeaders::default()));
         for bad in [

@@ -26,7 +26,7 @@ pub struct Peer {
 
 impl Peer {
     /// Creates the facts that follow from the connection.
-    /// [`OriginPolicy::settle`](crate::origin_policy::OriginPolicy::settle) determines the rest.
+    /// [`OriginPolicy::identify`](crate::origin_policy::OriginPolicy::identify) determines the rest.
     pub fn over(connection: &ConnectionFacts) -> Self {
         Self {
             remote: connection.remote,

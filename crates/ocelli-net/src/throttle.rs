@@ -13,9 +13,9 @@ const REMEMBERED: usize = 4096;
 /// The part of a client address that an attacker can't vary freely: an IPv4 address, or the IPv6
 /// /64 prefix, which a provider assigns to a whole household.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Block(IpAddr);
+pub struct AddressPrefix(IpAddr);
 
-impl From<IpAddr> for Block {
+impl From<IpAddr> for AddressPrefix {
     fn from(address: IpAddr) -> Self {
         Self(match address.to_canonical() {
             v4 @ IpAddr::V4(_) => v4,
@@ -33,7 +33,7 @@ impl From<IpAddr> for Block {
 pub struct Throttle<K> {
     at_once: u32,
     each: Duration,
-    forgiven: Mutex<HashMap<K, Instant>>,
+    expiry: Mutex<HashMap<K, Instant>>,
 }
 
 impl<K: Hash + Eq + Clone> Throttle<K> {
@@ -42,7 +42,7 @@ impl<K: Hash + Eq + Clone> Throttle<K> {
         Self {
             at_once,
             each,
-            forgiven: Mutex::default(),
+            expiry: Mutex::default(),
         }
     }
 
@@ -51,49 +51,47 @@ impl<K: Hash + Eq + Clone> Throttle<K> {
     /// # Errors
     /// The attempt exceeds the limit. The error is the time until the next one is allowed.
     pub fn count(&self, key: &K) -> Result<(), Duration> {
-        let mut forgiven = self.forgiven.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut expiry = self.expiry.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
-        let until = forgiven.get(key).copied().unwrap_or(now).max(now) + self.each;
+        let until = expiry.get(key).copied().unwrap_or(now).max(now) + self.each;
         let wait = (until - now).saturating_sub(self.each * self.at_once);
         if !wait.is_zero() {
             return Err(wait);
         }
-        if forgiven.len() >= REMEMBERED && !forgiven.contains_key(key) {
-            make_room(&mut forgiven, now);
+        if expiry.len() >= REMEMBERED && !expiry.contains_key(key) {
+            make_room(&mut expiry, now);
         }
-        forgiven.insert(key.clone(), until);
+        expiry.insert(key.clone(), until);
         Ok(())
     }
 
     /// Takes back a counted attempt, because it was legitimate.
-    pub fn forgive(&self, key: &K) {
-        let mut forgiven = self.forgiven.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(until) = forgiven.get_mut(key) {
+    pub fn refund(&self, key: &K) {
+        let mut expiry = self.expiry.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(until) = expiry.get_mut(key) {
             *until = until.checked_sub(self.each).unwrap_or_else(Instant::now);
             if *until <= Instant::now() {
-                forgiven.remove(key);
+                expiry.remove(key);
             }
         }
     }
 
     /// Whether all attempts of this key have expired.
     pub fn is_clean(&self, key: &K) -> bool {
-        let forgiven = self.forgiven.lock().unwrap_or_else(PoisonError::into_inner);
-        forgiven
-            .get(key)
-            .is_none_or(|until| *until <= Instant::now())
+        let expiry = self.expiry.lock().unwrap_or_else(PoisonError::into_inner);
+        expiry.get(key).is_none_or(|until| *until <= Instant::now())
     }
 }
 
-fn make_room<K: Hash + Eq + Clone>(forgiven: &mut HashMap<K, Instant>, now: Instant) {
-    forgiven.retain(|_, until| *until > now);
-    if forgiven.len() < REMEMBERED {
+fn make_room<K: Hash + Eq + Clone>(expiry: &mut HashMap<K, Instant>, now: Instant) {
+    expiry.retain(|_, until| *until > now);
+    if expiry.len() < REMEMBERED {
         return;
     }
-    let mut instants: Vec<_> = forgiven.values().copied().collect();
+    let mut instants: Vec<_> = expiry.values().copied().collect();
     let (_, middle, _) = instants.select_nth_unstable(REMEMBERED / 2);
     let middle = *middle;
-    forgiven.retain(|_, until| *until > middle);
+    expiry.retain(|_, until| *until > middle);
 }
 
 #[cfg(test)]
@@ -111,7 +109,7 @@ mod tests {
         tokio::time::advance(Duration::from_secs(10)).await;
         assert_eq!(throttle.count(&1), Ok(()));
         assert!(throttle.count(&1).is_err());
-        throttle.forgive(&1);
+        throttle.refund(&1);
         assert_eq!(
             throttle.count(&1),
             Ok(()),
@@ -128,16 +126,16 @@ mod tests {
         for key in 0..3 * REMEMBERED {
             assert_eq!(throttle.count(&key), Ok(()));
         }
-        let held = throttle.forgiven.lock().expect("the lock").len();
+        let held = throttle.expiry.lock().expect("the lock").len();
         assert!(held <= REMEMBERED, "{held}");
     }
 
     #[test]
     fn a_household_is_one_block() {
-        let block = |text: &str| Block::from(text.parse::<IpAddr>().expect("an address"));
-        assert_eq!(block("2001:db8::1"), block("2001:db8::ffff:2"));
-        assert_ne!(block("2001:db8::1"), block("2001:db8:0:1::1"));
-        assert_eq!(block("::ffff:10.0.0.1"), block("10.0.0.1"));
-        assert_ne!(block("10.0.0.1"), block("10.0.0.2"));
+        let prefix = |text: &str| AddressPrefix::from(text.parse::<IpAddr>().expect("an address"));
+        assert_eq!(prefix("2001:db8::1"), prefix("2001:db8::ffff:2"));
+        assert_ne!(prefix("2001:db8::1"), prefix("2001:db8:0:1::1"));
+        assert_eq!(prefix("::ffff:10.0.0.1"), prefix("10.0.0.1"));
+        assert_ne!(prefix("10.0.0.1"), prefix("10.0.0.2"));
     }
 }

@@ -13,18 +13,18 @@ pub(crate) const HISTORY_LIMIT: usize = 10_000;
 /// Maximum number of samples in the whole history: with many series, each has fewer.
 const WHOLE_HISTORY_LIMIT: usize = 400_000;
 /// Minimum number of samples per series in the history, however many series exist.
-const HISTORY_LEAST: usize = 20;
+const HISTORY_MIN: usize = 20;
 /// Maximum length of a batch; the rest is sent with the next request.
 pub const BATCH_LIMIT: usize = 4 * 1024 * 1024;
 /// Messages are made in pieces of this length.
 pub const PIECE: usize = 64 * 1024;
 /// A smaller clock offset, in ms, is not reported: sources that write whole seconds have
 /// one.
-const CLOCK_IS_RIGHT: f64 = 2000.0;
+const MIN_CLOCK_OFFSET: f64 = 2000.0;
 
 /// The series that a viewer requests, and the start of their history.
 #[derive(Clone, Debug, Default)]
-pub struct Wanted {
+pub struct Selection {
     /// The series with these names; all if `None`.
     pub names: Option<HashSet<String>>,
     /// The start of the history, for series whose x values are times.
@@ -33,8 +33,8 @@ pub struct Wanted {
     pub tcp_only: bool,
 }
 
-impl Wanted {
-    fn takes(&self, series: &Series) -> bool {
+impl Selection {
+    fn includes(&self, series: &Series) -> bool {
         let named = self.names.as_ref();
         named.is_none_or(|names| names.contains(series.name())) && (series.tcp || !self.tcp_only)
     }
@@ -47,7 +47,7 @@ impl Wanted {
 /// costs only its position and one piece, however long its message is.
 #[derive(Debug)]
 pub struct Cursor {
-    wanted: Wanted,
+    selection: Selection,
     /// All changes up to this epoch have been sent, or are in `due`.
     epoch: u64,
     next: HashMap<u32, u64>,
@@ -55,7 +55,7 @@ pub struct Cursor {
     due: VecDeque<u32>,
     is_due: HashSet<u32>,
     /// The current message, if it has more pieces.
-    begun: Option<Begun>,
+    message: Option<Message>,
 }
 
 /// A piece of a message.
@@ -69,13 +69,13 @@ pub struct Piece {
 
 /// Progress of a message.
 #[derive(Debug, Default)]
-struct Begun {
+struct Message {
     /// Maximum number of samples per series in a history; a batch has all.
-    most: Option<usize>,
+    limit: Option<usize>,
     /// Length of the earlier pieces.
     written: usize,
     /// Whether it already contains a series.
-    any: bool,
+    not_empty: bool,
     open: Option<Open>,
 }
 
@@ -83,7 +83,7 @@ struct Begun {
 #[derive(Debug)]
 struct Open {
     id: u32,
-    any: bool,
+    not_empty: bool,
     /// Samples from this number on belong to the next message.
     end: u64,
     gap: u64,
@@ -92,14 +92,14 @@ struct Open {
 
 impl Cursor {
     /// Creates the cursor of a new viewer.
-    pub fn new(wanted: Wanted) -> Self {
+    pub fn new(selection: Selection) -> Self {
         Self {
-            wanted,
+            selection,
             epoch: 0,
             next: HashMap::new(),
             due: VecDeque::new(),
             is_due: HashSet::new(),
-            begun: None,
+            message: None,
         }
     }
 
@@ -107,20 +107,22 @@ impl Cursor {
     pub fn begin_history(&mut self, registry: &mut Registry) {
         self.epoch = registry.epoch;
         registry.epoch += 1;
-        let wanted = registry.all().filter(|series| self.wanted.takes(series));
-        self.due = wanted.map(|series| series.id).collect();
+        let selection = registry
+            .all()
+            .filter(|series| self.selection.includes(series));
+        self.due = selection.map(|series| series.id).collect();
         self.is_due = self.due.iter().copied().collect();
         let share = WHOLE_HISTORY_LIMIT / self.due.len().max(1);
-        self.begun = Some(Begun {
-            most: Some(share.clamp(HISTORY_LEAST, HISTORY_LIMIT)),
-            ..Begun::default()
+        self.message = Some(Message {
+            limit: Some(share.clamp(HISTORY_MIN, HISTORY_LIMIT)),
+            ..Message::default()
         });
     }
 
     /// Starts a batch with every sample since the last message, up to [`BATCH_LIMIT`].
     /// Returns false if there is nothing new.
     pub fn begin_batch(&mut self, registry: &mut Registry) -> bool {
-        self.look(registry);
+        self.mark_due(registry);
         let (next, is_due) = (&self.next, &mut self.is_due);
         self.due.retain(|id| {
             // A series that was created and deleted in between was never announced.
@@ -128,32 +130,32 @@ impl Cursor {
             announced || !is_due.remove(id)
         });
         let new = !self.due.is_empty();
-        self.begun = new.then(Begun::default);
+        self.message = new.then(Message::default);
         new
     }
 
     /// Returns the next piece of the current message; `None` after the last.
     pub fn piece(&mut self, registry: &Registry) -> Option<Piece> {
-        let mut begun = self.begun.take()?;
+        let mut message = self.message.take()?;
         let mut text = Text::default();
-        if begun.written == 0 {
+        if message.written == 0 {
             text.0.push_str(OPENING);
         }
         loop {
-            let long = begun.most.is_none() && begun.written + text.len() >= BATCH_LIMIT;
-            if let Some(mut open) = begun.open.take() {
-                let whole = self.give(registry, &mut open, &mut text);
+            let long = message.limit.is_none() && message.written + text.len() >= BATCH_LIMIT;
+            if let Some(mut open) = message.open.take() {
+                let whole = self.write_samples(registry, &mut open, &mut text);
                 if whole || long {
                     text.end(open.gap);
                     if !whole && self.is_due.insert(open.id) {
                         self.due.push_front(open.id);
                     }
                 } else {
-                    begun.open = Some(open);
+                    message.open = Some(open);
                 }
             } else if !long && let Some(id) = self.due.pop_front() {
                 self.is_due.remove(&id);
-                self.open(registry, id, &mut begun, &mut text);
+                self.open(registry, id, &mut message, &mut text);
             } else {
                 text.0.push_str("]}");
                 return Some(Piece {
@@ -162,8 +164,8 @@ impl Cursor {
                 });
             }
             if text.len() >= PIECE {
-                begun.written += text.len();
-                self.begun = Some(begun);
+                message.written += text.len();
+                self.message = Some(message);
                 return Some(Piece {
                     text: text.0,
                     last: false,
@@ -173,39 +175,39 @@ impl Cursor {
     }
 
     /// Marks the series that changed since the last call as due.
-    fn look(&mut self, registry: &mut Registry) {
+    fn mark_due(&mut self, registry: &mut Registry) {
         let from = registry
             .log
             .partition_point(|(epoch, _)| *epoch <= self.epoch);
         let mut changed: Vec<u32> = registry.log.range(from..).map(|(_, id)| *id).collect();
-        if self.epoch < registry.forgotten {
-            let gone = self.next.keys().filter(|id| registry.get(**id).is_err());
-            changed.extend(gone);
+        if self.epoch < registry.oldest_in_log {
+            let deleted = self.next.keys().filter(|id| registry.get(**id).is_err());
+            changed.extend(deleted);
         }
         self.epoch = registry.epoch;
         registry.epoch += 1;
         for id in changed {
-            let mine = self.next.contains_key(&id)
+            let is_wanted = self.next.contains_key(&id)
                 || registry
                     .get(id)
-                    .is_ok_and(|series| self.wanted.takes(series));
-            if mine && self.is_due.insert(id) {
+                    .is_ok_and(|series| self.selection.includes(series));
+            if is_wanted && self.is_due.insert(id) {
                 self.due.push_back(id);
             }
         }
     }
 
     /// Starts writing a series, or reports that it was deleted.
-    fn open(&mut self, registry: &Registry, id: u32, begun: &mut Begun, text: &mut Text) {
+    fn open(&mut self, registry: &Registry, id: u32, message: &mut Message, text: &mut Text) {
         let Ok(series) = registry.get(id) else {
             if self.next.remove(&id).is_some() {
-                text.gone(id, &mut begun.any);
+                text.deleted(id, &mut message.not_empty);
             }
             return;
         };
-        text.begin(series, &mut begun.any);
-        let thinning = begun.most.map(|most| {
-            let mut count = series.history().kept();
+        text.begin(series, &mut message.not_empty);
+        let thinning = message.limit.map(|limit| {
+            let mut count = series.history().held();
             if let Some(since) = self.since(series) {
                 count = 0;
                 series.history().read(0, u64::MAX, |sample, _| {
@@ -213,14 +215,14 @@ impl Cursor {
                     true
                 });
             }
-            Thinning::new(count, most)
+            Thinning::new(count, limit)
         });
         // A viewer that connected before the series was created has not missed anything. One that
         // connected before the series was sent over TCP has.
         self.next.entry(id).or_insert(0);
-        begun.open = Some(Open {
+        message.open = Some(Open {
             id,
-            any: false,
+            not_empty: false,
             end: series.history().end(),
             gap: 0,
             thinning,
@@ -229,26 +231,26 @@ impl Cursor {
 
     /// Returns the first x of the requested history of a series.
     fn since(&self, series: &Series) -> Option<f64> {
-        self.wanted.since.filter(|_| series.is_timed())
+        self.selection.since.filter(|_| series.is_timed())
     }
 
     /// Writes the pending samples of a series until the piece is full. Returns whether all
     /// were written.
-    fn give(&mut self, registry: &Registry, open: &mut Open, text: &mut Text) -> bool {
+    fn write_samples(&mut self, registry: &Registry, open: &mut Open, text: &mut Text) -> bool {
         // A series that was deleted in between is reported in the next message.
         let (Ok(series), Some(&from)) = (registry.get(open.id), self.next.get(&open.id)) else {
             return true;
         };
         let since = self.since(series);
         let (mut next, mut full) = (from, false);
-        let gap = series.history().read(from, open.end, |sample, seen| {
-            next = seen;
+        let gap = series.history().read(from, open.end, |sample, number| {
+            next = number;
             match &mut open.thinning {
                 Some(thinning) if since.is_none_or(|since| sample.0 >= since) => {
-                    thinning.add(sample, |sample| text.sample(sample, &mut open.any));
+                    thinning.add(sample, |sample| text.sample(sample, &mut open.not_empty));
                 }
                 Some(_) => {}
-                None => text.sample(sample, &mut open.any),
+                None => text.sample(sample, &mut open.not_empty),
             }
             full = text.len() >= PIECE;
             !full
@@ -259,7 +261,7 @@ impl Cursor {
         if !full || next >= open.end {
             next = next.max(open.end);
             if let Some(thinning) = &mut open.thinning {
-                thinning.finish(|sample| text.sample(sample, &mut open.any));
+                thinning.finish(|sample| text.sample(sample, &mut open.not_empty));
             }
         }
         self.next.insert(open.id, next);
@@ -284,14 +286,14 @@ impl Text {
     }
 
     /// Writes a comma, except before the first element.
-    fn comma(&mut self, any: &mut bool) {
-        if std::mem::replace(any, true) {
+    fn comma(&mut self, not_empty: &mut bool) {
+        if std::mem::replace(not_empty, true) {
             self.0.push(',');
         }
     }
 
-    fn begin(&mut self, series: &Series, any: &mut bool) {
-        self.comma(any);
+    fn begin(&mut self, series: &Series, not_empty: &mut bool) {
+        self.comma(not_empty);
         self.0.push_str("{\"id\":");
         self.0.push_str(itoa::Buffer::new().format(series.id));
         self.0.push_str(",\"name\":");
@@ -304,7 +306,7 @@ impl Text {
             self.0.push_str(",\"xy\":true");
         }
         let offset = series.clock_offset();
-        if let Some(offset) = offset.filter(|offset| offset.abs() >= CLOCK_IS_RIGHT) {
+        if let Some(offset) = offset.filter(|offset| offset.abs() >= MIN_CLOCK_OFFSET) {
             self.0.push_str(",\"clockOffsetMs\":");
             self.number(offset.round());
         }
@@ -315,8 +317,8 @@ impl Text {
         self.0.push_str(&serde_json::Value::from(text).to_string());
     }
 
-    fn sample(&mut self, (x, y): Sample, any: &mut bool) {
-        self.comma(any);
+    fn sample(&mut self, (x, y): Sample, not_empty: &mut bool) {
+        self.comma(not_empty);
         self.0.push('[');
         self.number(x);
         self.0.push(',');
@@ -344,8 +346,8 @@ impl Text {
         self.0.push('}');
     }
 
-    fn gone(&mut self, id: u32, any: &mut bool) {
-        self.comma(any);
+    fn deleted(&mut self, id: u32, not_empty: &mut bool) {
+        self.comma(not_empty);
         self.0.push_str("{\"id\":");
         self.0.push_str(itoa::Buffer::new().format(id));
         self.0

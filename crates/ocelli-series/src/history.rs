@@ -28,7 +28,7 @@ pub struct Chunk {
     /// When its last sample was received, in ms since the Unix epoch.
     pub received: u64,
     /// Number of samples that it holds.
-    pub kept: usize,
+    pub held: usize,
     /// The samples, encoded by [`codec::pack`].
     pub bytes: Bytes,
     /// Whether it is in the store.
@@ -42,7 +42,7 @@ impl Chunk {
             end,
             level,
             received,
-            kept: samples.len(),
+            held: samples.len(),
             bytes: codec::pack(samples).into(),
             saved: false,
         }
@@ -80,7 +80,7 @@ impl History {
     }
 
     /// Returns the number of samples that it holds.
-    pub fn kept(&self) -> usize {
+    pub fn held(&self) -> usize {
         self.packed + self.tail.len()
     }
 
@@ -122,7 +122,7 @@ impl History {
     }
 
     fn add(&mut self, chunk: Chunk) {
-        self.packed += chunk.kept;
+        self.packed += chunk.held;
         self.chunks.push_back(chunk);
     }
 
@@ -130,7 +130,7 @@ impl History {
     /// whole; older chunks are thinned repeatedly, the least thinned first, so that older
     /// data is coarser.
     pub fn bound(&mut self, limit: usize) {
-        while self.kept() > limit.max(2 * CHUNK) {
+        while self.held() > limit.max(2 * CHUNK) {
             self.thin(limit);
         }
     }
@@ -163,18 +163,18 @@ impl History {
         let mut samples = Vec::with_capacity(2 * CHUNK);
         older.unpack(&mut samples);
         newer.unpack(&mut samples);
-        self.packed -= older.kept + newer.kept;
+        self.packed -= older.held + newer.held;
         let samples = thinned(&samples, samples.len().div_ceil(BUCKET) * 2);
         let level = level.saturating_add(1);
         *older = Chunk::of(&samples, older.start, newer.end, level, newer.received);
-        self.packed += older.kept;
+        self.packed += older.held;
         self.dropped.push(newer.start);
     }
 
     fn drop_oldest(&mut self) {
         match self.chunks.pop_front() {
             Some(chunk) => {
-                self.packed -= chunk.kept;
+                self.packed -= chunk.held;
                 self.dropped.push(chunk.start);
             }
             None => self.clear(),
@@ -208,7 +208,7 @@ impl History {
     }
 
     /// Discards chunks whose last sample was received before `time`.
-    pub(crate) fn forget_before(&mut self, time: u64) {
+    pub(crate) fn discard_before(&mut self, time: u64) {
         while self
             .chunks
             .front()
@@ -295,8 +295,8 @@ impl History {
     pub(crate) fn take_unjournaled(&mut self) -> Option<(u64, &[Sample])> {
         let from = self.journaled.max(self.tail_start);
         self.journaled = self.end();
-        let news = &self.tail[(from - self.tail_start) as usize..];
-        (!news.is_empty()).then_some((from, news))
+        let journal = &self.tail[(from - self.tail_start) as usize..];
+        (!journal.is_empty()).then_some((from, journal))
     }
 
     /// Returns the tail as a chunk, for a store that starts a new journal.
@@ -307,7 +307,7 @@ impl History {
     }
 
     /// Marks everything as not saved.
-    pub(crate) fn forget_saved(&mut self) {
+    pub(crate) fn mark_unsaved(&mut self) {
         self.dropped.clear();
         self.journaled = 0;
         for chunk in &mut self.chunks {
@@ -321,8 +321,8 @@ impl History {
         let mut samples = Vec::new();
         let sound = codec::unpack(&chunk.bytes, CHUNK, &mut samples).is_ok();
         let whole = chunk.end.checked_sub(chunk.start).is_some_and(|range| {
-            let kept = samples.len() as u64;
-            kept == range || (chunk.level > 0 && kept < range)
+            let held = samples.len() as u64;
+            held == range || (chunk.level > 0 && held < range)
         });
         if !sound || !whole || chunk.start < self.end() || samples.is_empty() {
             return false;
@@ -336,7 +336,7 @@ impl History {
             self.journaled = chunk.end;
             return true;
         }
-        chunk.kept = samples.len();
+        chunk.held = samples.len();
         chunk.saved = true;
         self.add(chunk);
         self.journaled = self.tail_start;
@@ -412,10 +412,10 @@ mod tests {
     #[test]
     fn a_history_is_bounded_and_its_extremes_survive() {
         let history = history(200_000, 10_000);
-        assert!(history.kept() <= 10_000, "{}", history.kept());
+        assert!(history.held() <= 10_000, "{}", history.held());
         assert_eq!(history.end(), 200_000);
         let all = all(&history);
-        assert_eq!(all.len(), history.kept());
+        assert_eq!(all.len(), history.held());
         assert!(all.is_sorted_by_key(|sample| sample.0));
         for i in (4321..200_000).step_by(5000) {
             let spike = f64::from(i % 7) + 1000.0 + f64::from(i);
@@ -476,9 +476,9 @@ mod tests {
     #[test]
     fn old_chunks_are_discarded_by_age() {
         let mut history = history(3000, 100_000);
-        history.forget_before(1500);
+        history.discard_before(1500);
         // The chunk that contains sample 1500 ends at 1535.
-        assert_eq!(history.kept(), 3000 - 1024);
+        assert_eq!(history.held(), 3000 - 1024);
         assert_eq!(history.read(0, u64::MAX, |_, _| true), 1024);
     }
 
@@ -487,11 +487,11 @@ mod tests {
         let mut before = history(2000, 100_000);
         let chunks = before.take_unsaved();
         assert_eq!(chunks.len(), 3);
-        let (start, news) = before
+        let (start, journal) = before
             .take_unjournaled()
-            .map(|(start, news)| (start, news.to_vec()))
+            .map(|(start, journal)| (start, journal.to_vec()))
             .expect("a tail");
-        assert_eq!((start, news.len()), (1536, 464));
+        assert_eq!((start, journal.len()), (1536, 464));
         assert!(before.take_unjournaled().is_none() && before.take_unsaved().is_empty());
         before.append(&[(2000.0, 1.0)], 2000);
         assert_eq!(
@@ -504,9 +504,9 @@ mod tests {
             assert!(after.restore_chunk(chunk.clone()));
             assert!(!after.restore_chunk(chunk), "the same again");
         }
-        after.restore_journal(1536, &news, 1999);
-        after.restore_journal(1536, &news, 1999);
-        after.restore_journal(1900, &[&news[364..], &[(2000.0, 1.0)]].concat(), 2000);
+        after.restore_journal(1536, &journal, 1999);
+        after.restore_journal(1536, &journal, 1999);
+        after.restore_journal(1900, &[&journal[364..], &[(2000.0, 1.0)]].concat(), 2000);
         assert_eq!(after.end(), before.end());
         assert_eq!(all(&after), all(&before));
         assert!(after.take_unsaved().is_empty() && after.take_unjournaled().is_none());
@@ -515,6 +515,6 @@ mod tests {
         let tail = after.tail_chunk().expect("a tail");
         assert!(third.restore_chunk(tail));
         third.append(&[(2001.0, 1.0)], 2001);
-        assert_eq!((third.end(), third.kept()), (2002, 466));
+        assert_eq!((third.end(), third.held()), (2002, 466));
     }
 }

@@ -26,8 +26,8 @@ pub mod saving;
 pub mod source;
 mod thinning;
 
-pub use cursor::{Cursor, Wanted};
-pub use registry::{Bounds, Refused, Registry, Series};
+pub use cursor::{Cursor, Selection};
+pub use registry::{Bounds, Registry, RegistryError, Series};
 
 /// One sample: x and y.
 pub type Sample = (f64, f64);

@@ -12,9 +12,9 @@ use std::fmt;
 use std::sync::Arc;
 
 /// Minimum number of samples that each series keeps, however many series exist.
-const LEAST: usize = 1024;
+const MIN_SAMPLES: usize = 1024;
 /// Number of deleted series that are remembered for viewers that must still be notified.
-const REMEMBERED: usize = 1000;
+const MAX_REMEMBERED: usize = 1000;
 
 /// Limits of a registry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +42,7 @@ impl Default for Bounds {
 
 /// Why an operation was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Refused {
+pub enum RegistryError {
     /// The limit of series is reached.
     Full(usize),
     /// Another series has that name.
@@ -53,22 +53,22 @@ pub enum Refused {
     Name(String),
 }
 
-impl fmt::Display for Refused {
+impl fmt::Display for RegistryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Refused::Full(limit) => write!(
+            RegistryError::Full(limit) => write!(
                 f,
                 "the limit of {limit} series is reached; delete some, or \
                  write into an existing one"
             ),
-            Refused::Taken(name) => write!(f, "a series named {name:?} already exists"),
-            Refused::Unknown(id) => write!(f, "there is no series {id}"),
-            Refused::Name(fault) => f.write_str(fault),
+            RegistryError::Taken(name) => write!(f, "a series named {name:?} already exists"),
+            RegistryError::Unknown(id) => write!(f, "there is no series {id}"),
+            RegistryError::Name(fault) => f.write_str(fault),
         }
     }
 }
 
-impl std::error::Error for Refused {}
+impl std::error::Error for RegistryError {}
 
 /// A named sequence of samples.
 #[derive(Debug)]
@@ -153,7 +153,7 @@ pub struct Registry {
     /// The changed series by epoch, the oldest first.
     pub(crate) log: VecDeque<(u64, u32)>,
     /// The last epoch whose deletions are no longer remembered.
-    pub(crate) forgotten: u64,
+    pub(crate) oldest_in_log: u64,
     /// Series to delete from the store.
     pub(crate) deleted: Vec<u32>,
     /// Where the search for old samples continues.
@@ -171,7 +171,7 @@ impl Registry {
             sources: Sources::default(),
             epoch: 1,
             log: VecDeque::new(),
-            forgotten: 0,
+            oldest_in_log: 0,
             deleted: Vec::new(),
             swept: 0,
         }
@@ -191,8 +191,8 @@ impl Registry {
     ///
     /// # Errors
     /// Returns an error if the series does not exist.
-    pub fn get(&self, id: u32) -> Result<&Series, Refused> {
-        self.series.get(&id).ok_or(Refused::Unknown(id))
+    pub fn get(&self, id: u32) -> Result<&Series, RegistryError> {
+        self.series.get(&id).ok_or(RegistryError::Unknown(id))
     }
 
     /// Returns the id of the series with this name.
@@ -205,17 +205,17 @@ impl Registry {
     ///
     /// # Errors
     /// Returns an error if the limit of series is reached.
-    pub fn open(&mut self, name: &str, tcp: bool) -> Result<u32, Refused> {
+    pub fn open(&mut self, name: &str, tcp: bool) -> Result<u32, RegistryError> {
         let id = match self.find(name) {
             Some(id) => id,
             None => {
                 if self.series.len() >= self.bounds.series {
-                    return Err(Refused::Full(self.bounds.series));
+                    return Err(RegistryError::Full(self.bounds.series));
                 }
                 let id = self.next_id;
                 self.next_id += 1;
                 self.insert(id, name, None, false, None);
-                self.note(id);
+                self.log_change(id);
                 id
             }
         };
@@ -225,7 +225,7 @@ impl Registry {
                 series.saved = false;
             }
             // Viewers of TCP series see it from here on.
-            self.note(id);
+            self.log_change(id);
         }
         Ok(id)
     }
@@ -258,7 +258,7 @@ impl Registry {
     }
 
     /// Logs a change of a series.
-    fn note(&mut self, id: u32) {
+    fn log_change(&mut self, id: u32) {
         let epoch = self.epoch;
         if let Some(series) = self.series.get_mut(&id) {
             series.dirty = true;
@@ -268,7 +268,7 @@ impl Registry {
             series.changed = epoch;
         }
         self.log.push_back((epoch, id));
-        if self.log.len() > 2 * (self.series.len() + REMEMBERED) {
+        if self.log.len() > 2 * (self.series.len() + MAX_REMEMBERED) {
             self.shorten_log();
         }
     }
@@ -278,19 +278,19 @@ impl Registry {
     fn shorten_log(&mut self) {
         let gone = |id: &u32| !self.series.contains_key(id);
         let mut too_many = self.log.iter().filter(|(_, id)| gone(id)).count();
-        too_many = too_many.saturating_sub(REMEMBERED / 2);
-        let mut forgotten = self.forgotten;
+        too_many = too_many.saturating_sub(MAX_REMEMBERED / 2);
+        let mut oldest_in_log = self.oldest_in_log;
         let series = &self.series;
         self.log.retain(|(epoch, id)| match series.get(id) {
             Some(series) => series.changed == *epoch,
             None if too_many > 0 => {
                 too_many -= 1;
-                forgotten = *epoch;
+                oldest_in_log = *epoch;
                 false
             }
             None => true,
         });
-        self.forgotten = forgotten;
+        self.oldest_in_log = oldest_in_log;
     }
 
     /// Adds samples that were received at `now`. The first sample determines whether the
@@ -298,10 +298,10 @@ impl Registry {
     ///
     /// # Errors
     /// Returns an error if the series does not exist (any more).
-    pub fn append(&mut self, id: u32, samples: &[Sample], now: u64) -> Result<(), Refused> {
+    pub fn append(&mut self, id: u32, samples: &[Sample], now: u64) -> Result<(), RegistryError> {
         let share = self.bounds.all_samples / self.series.len().max(1);
-        let limit = self.bounds.samples.min(share).max(LEAST);
-        let series = self.series.get_mut(&id).ok_or(Refused::Unknown(id))?;
+        let limit = self.bounds.samples.min(share).max(MIN_SAMPLES);
+        let series = self.series.get_mut(&id).ok_or(RegistryError::Unknown(id))?;
         let Some(first) = samples.first() else {
             return Ok(());
         };
@@ -311,7 +311,7 @@ impl Registry {
         }
         series.history.append(samples, now);
         series.history.bound(limit);
-        self.note(id);
+        self.log_change(id);
         Ok(())
     }
 
@@ -327,15 +327,15 @@ impl Registry {
     ///
     /// # Errors
     /// Returns an error if the series does not exist, the name is in use, or it is invalid.
-    pub fn rename(&mut self, id: u32, name: &str) -> Result<(), Refused> {
-        line::name(name.as_bytes()).map_err(|fault| Refused::Name(fault.to_owned()))?;
+    pub fn rename(&mut self, id: u32, name: &str) -> Result<(), RegistryError> {
+        line::name(name.as_bytes()).map_err(|fault| RegistryError::Name(fault.to_owned()))?;
         if name.contains(['\n', '\r']) {
             let message = "a series' name must be a single line";
-            return Err(Refused::Name(message.to_owned()));
+            return Err(RegistryError::Name(message.to_owned()));
         }
-        let series = self.series.get_mut(&id).ok_or(Refused::Unknown(id))?;
+        let series = self.series.get_mut(&id).ok_or(RegistryError::Unknown(id))?;
         match self.by_name.get(name) {
-            Some(other) if *other != id => return Err(Refused::Taken(name.to_owned())),
+            Some(other) if *other != id => return Err(RegistryError::Taken(name.to_owned())),
             _ => {}
         }
         let name: Arc<str> = name.into();
@@ -343,7 +343,7 @@ impl Registry {
         self.by_name.insert(name.clone(), id);
         series.name = name;
         series.saved = false;
-        self.note(id);
+        self.log_change(id);
         Ok(())
     }
 
@@ -351,13 +351,13 @@ impl Registry {
     ///
     /// # Errors
     /// Returns an error if the series does not exist.
-    pub fn set_unit(&mut self, id: u32, unit: Option<&str>) -> Result<(), Refused> {
-        let series = self.series.get_mut(&id).ok_or(Refused::Unknown(id))?;
+    pub fn set_unit(&mut self, id: u32, unit: Option<&str>) -> Result<(), RegistryError> {
+        let series = self.series.get_mut(&id).ok_or(RegistryError::Unknown(id))?;
         let unit = unit.filter(|unit| !unit.is_empty());
         if series.unit() != unit {
             series.unit = unit.map(Arc::from);
             series.saved = false;
-            self.note(id);
+            self.log_change(id);
         }
         Ok(())
     }
@@ -367,11 +367,11 @@ impl Registry {
     ///
     /// # Errors
     /// Returns an error if the series does not exist.
-    pub fn delete(&mut self, id: u32) -> Result<(), Refused> {
-        let series = self.series.remove(&id).ok_or(Refused::Unknown(id))?;
+    pub fn delete(&mut self, id: u32) -> Result<(), RegistryError> {
+        let series = self.series.remove(&id).ok_or(RegistryError::Unknown(id))?;
         self.by_name.remove(&series.name);
         self.deleted.push(id);
-        self.note(id);
+        self.log_change(id);
         Ok(())
     }
 
@@ -383,7 +383,7 @@ impl Registry {
         const PART: usize = 100;
         let before = now.saturating_sub(self.bounds.age);
         let share = self.bounds.all_samples / self.series.len().max(1);
-        let limit = self.bounds.samples.min(share).max(LEAST);
+        let limit = self.bounds.samples.min(share).max(MIN_SAMPLES);
         let part = self
             .series
             .range_mut(self.swept.saturating_add(1)..)
@@ -392,7 +392,7 @@ impl Registry {
         let mut last = 0;
         for (&id, series) in part {
             last = id;
-            let held = series.history.kept();
+            let held = series.history.held();
             if line::is_time(now as f64) && series.history.date_undated(now) {
                 series.dirty = true;
             }
@@ -400,9 +400,9 @@ impl Registry {
                 series.history.clear();
                 empty.push(id);
             }
-            series.history.forget_before(before);
+            series.history.discard_before(before);
             series.history.bound(limit);
-            if series.history.kept() != held {
+            if series.history.held() != held {
                 series.dirty = true;
             }
         }

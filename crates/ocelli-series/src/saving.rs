@@ -10,7 +10,7 @@ use crate::registry::Registry;
 use std::sync::Arc;
 
 /// When a store is rewritten, at most this many bytes of chunks are written at a time.
-const TURN: usize = 16 * 1024 * 1024;
+const MAX_BYTES_PER_SAVE: usize = 16 * 1024 * 1024;
 
 /// A series in a store, without its samples.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +43,7 @@ pub struct Saving {
     /// Whether the journal so far is obsolete.
     pub new_journal: bool,
     /// Bytes to append to the journal.
-    pub news: Vec<u8>,
+    pub journal: Vec<u8>,
 }
 
 impl Saving {
@@ -55,7 +55,7 @@ impl Saving {
             && self.dropped.is_empty()
             && self.chunks.is_empty()
             && !self.new_journal
-            && self.news.is_empty()
+            && self.journal.is_empty()
     }
 }
 
@@ -74,7 +74,7 @@ impl Registry {
                 continue;
             }
             if series.rewrite {
-                if written > TURN {
+                if written > MAX_BYTES_PER_SAVE {
                     continue;
                 }
                 series.rewrite = false;
@@ -109,9 +109,9 @@ impl Registry {
                 if let Some((start, samples)) = history.take_unjournaled() {
                     let packed = codec::pack(samples);
                     for number in [u64::from(id), start, received, packed.len() as u64] {
-                        put_varint(&mut saving.news, number);
+                        put_varint(&mut saving.journal, number);
                     }
-                    saving.news.extend_from_slice(&packed);
+                    saving.journal.extend_from_slice(&packed);
                 }
             }
         }
@@ -125,7 +125,7 @@ impl Registry {
         for series in self.series.values_mut() {
             series.rewrite = true;
             series.dirty = true;
-            series.history.forget_saved();
+            series.history.mark_unsaved();
         }
     }
 
@@ -154,13 +154,13 @@ impl Registry {
     ///
     /// # Errors
     /// Returns an error if the entry is damaged; the part before the damage is restored.
-    pub fn restore_journal(&mut self, mut news: &[u8]) -> Result<(), Damaged> {
-        while !news.is_empty() {
-            let id = u32::try_from(take_varint(&mut news)?).map_err(|_| Damaged)?;
-            let (start, received) = (take_varint(&mut news)?, take_varint(&mut news)?);
-            let length = usize::try_from(take_varint(&mut news)?).map_err(|_| Damaged)?;
+    pub fn restore_journal(&mut self, mut journal: &[u8]) -> Result<(), Damaged> {
+        while !journal.is_empty() {
+            let id = u32::try_from(take_varint(&mut journal)?).map_err(|_| Damaged)?;
+            let (start, received) = (take_varint(&mut journal)?, take_varint(&mut journal)?);
+            let length = usize::try_from(take_varint(&mut journal)?).map_err(|_| Damaged)?;
             let mut samples = Vec::new();
-            codec::unpack(take(&mut news, length)?, CHUNK, &mut samples)?;
+            codec::unpack(take(&mut journal, length)?, CHUNK, &mut samples)?;
             if let Some(series) = self.series.get_mut(&id) {
                 series.history.restore_journal(start, &samples, received);
             }

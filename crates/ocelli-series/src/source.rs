@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 /// Maximum length of a malformed line that is displayed, in bytes.
-const SHOWN: usize = 120;
+const MAX_SHOWN: usize = 120;
 /// Number of ended sources that are remembered.
-const REMEMBERED: usize = 200;
+const MAX_REMEMBERED: usize = 200;
 
 /// A source that writes into a series.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,7 +70,7 @@ impl Sources {
             return;
         };
         source.ended = Some((now, reason.to_owned()));
-        if self.past.len() == REMEMBERED {
+        if self.past.len() == MAX_REMEMBERED {
             self.past.pop_front();
         }
         self.past.push_back(source);
@@ -91,13 +91,13 @@ impl Sources {
 /// Returns a malformed line for display: its beginning, as text, without control
 /// characters.
 pub fn shown(line: &[u8]) -> String {
-    let text = String::from_utf8_lossy(&line[..line.len().min(SHOWN)]);
+    let text = String::from_utf8_lossy(&line[..line.len().min(MAX_SHOWN)]);
     let mut shown: String = text
         .trim_end_matches('\r')
         .chars()
         .map(|c| if c.is_control() { '\u{fffd}' } else { c })
         .collect();
-    if line.len() > SHOWN {
+    if line.len() > MAX_SHOWN {
         shown.push('…');
     }
     shown

@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "the test set it up")]
 
-use ocelli_series::cursor::{BATCH_LIMIT, Cursor, PIECE, Wanted};
+use ocelli_series::cursor::{BATCH_LIMIT, Cursor, PIECE, Selection};
 use ocelli_series::saving::Saving;
 use ocelli_series::{Bounds, Registry};
 use proptest::prelude::*;
@@ -96,7 +96,7 @@ proptest! {
         // Viewers that were present from the beginning must get everything.
         let mut viewers: Vec<(Cursor, Given, BTreeMap<u64, u64>)> = Vec::new();
         let join = |registry: &mut Registry, written: &BTreeMap<u64, u64>| {
-            let mut cursor = Cursor::new(Wanted::default());
+            let mut cursor = Cursor::new(Selection::default());
             // Earlier samples are in the history, which may be thinned.
             let _ = cursor.history(registry);
             (cursor, Given::default(), written.clone())
@@ -208,7 +208,7 @@ impl Kept {
         if saving.new_journal {
             self.journal.clear();
         }
-        self.journal.push(saving.news);
+        self.journal.push(saving.journal);
     }
 
     fn put_back(self, registry: &mut Registry) {
@@ -231,7 +231,7 @@ fn message(text: &str) -> Value {
 #[test]
 fn a_batch_over_4_mib_continues_with_the_next_request() {
     let mut registry = Registry::new(Bounds::default());
-    let mut cursor = Cursor::new(Wanted::default());
+    let mut cursor = Cursor::new(Selection::default());
     assert_eq!(
         message(&cursor.history(&mut registry))["series"],
         Value::Array(Vec::new())
@@ -267,7 +267,7 @@ fn unchanged_series_are_left_out_and_changes_without_samples_are_included() {
     for id in &ids {
         registry.append(*id, &[(5.0, 1.0)], 1).unwrap();
     }
-    let mut cursor = Cursor::new(Wanted::default());
+    let mut cursor = Cursor::new(Selection::default());
     let history = message(&cursor.history(&mut registry));
     assert_eq!(history["series"].as_array().unwrap().len(), 3);
     assert_eq!(history["series"][0]["xy"], true);
@@ -294,7 +294,7 @@ fn unchanged_series_are_left_out_and_changes_without_samples_are_included() {
 #[test]
 fn a_clock_offset_is_reported() {
     let mut registry = Registry::new(Bounds::default());
-    let mut cursor = Cursor::new(Wanted::default());
+    let mut cursor = Cursor::new(Selection::default());
     cursor.history(&mut registry);
     let now = 1_700_000_000_000_u64;
     for (name, x, offset) in [
@@ -310,7 +310,7 @@ fn a_clock_offset_is_reported() {
         assert_eq!(batch["series"][0]["clockOffsetMs"], offset, "{name}");
         // A later viewer gets the offset too, and no viewer gets it once the clock is
         // right.
-        let history = Cursor::new(Wanted::default()).history(&mut registry);
+        let history = Cursor::new(Selection::default()).history(&mut registry);
         let history = message(&history)["series"].clone();
         assert_eq!(
             history.as_array().unwrap().last().unwrap()["clockOffsetMs"],
@@ -334,11 +334,11 @@ fn the_history_is_narrowed_and_thinned() {
             .collect();
         registry.append(id, &samples, 1).unwrap();
     }
-    let history = |wanted: Wanted, registry: &mut Registry| {
+    let history = |wanted: Selection, registry: &mut Registry| {
         let history = message(&Cursor::new(wanted).history(registry));
         history["series"].as_array().unwrap().clone()
     };
-    let all = history(Wanted::default(), &mut registry);
+    let all = history(Selection::default(), &mut registry);
     assert_eq!(all.len(), 3);
     for series in &all {
         let points = series["points"].as_array().unwrap();
@@ -354,15 +354,15 @@ fn the_history_is_narrowed_and_thinned() {
         assert_eq!(points.last().unwrap()[0], 1_700_000_049_999_u64);
         assert!(series.get("gap").is_none() && series.get("xy").is_none());
     }
-    let tcp = Wanted {
+    let tcp = Selection {
         tcp_only: true,
-        ..Wanted::default()
+        ..Selection::default()
     };
     assert_eq!(history(tcp, &mut registry).len(), 2);
-    let named = Wanted {
+    let named = Selection {
         names: Some(["b".to_owned()].into()),
         since: Some(1.7e12 + 49_990.0),
-        ..Wanted::default()
+        ..Selection::default()
     };
     let named = history(named, &mut registry);
     assert_eq!(named.len(), 1);
@@ -399,7 +399,7 @@ fn series_are_limited_in_number_and_deleted_by_age() {
     assert_eq!(
         registry
             .all()
-            .map(|series| series.history().kept())
+            .map(|series| series.history().held())
             .sum::<usize>(),
         2
     );
@@ -421,7 +421,7 @@ fn samples_received_before_the_clock_was_set_are_kept() {
     sweep(&mut registry, 10_000);
     assert_eq!(registry.get(id).unwrap().clock_offset(), None);
     let kept =
-        |registry: &Registry| [id, xy].map(|id| registry.get(id).map(|s| s.history().kept()).ok());
+        |registry: &Registry| [id, xy].map(|id| registry.get(id).map(|s| s.history().held()).ok());
     // The clock is set. The samples' age counts from then.
     sweep(&mut registry, now);
     sweep(&mut registry, now + 89 * DAY);
@@ -448,7 +448,7 @@ fn the_samples_of_all_series_together_are_limited() {
     for now in 0..5 {
         registry.sweep(now);
     }
-    let kept: usize = registry.all().map(|series| series.history().kept()).sum();
+    let kept: usize = registry.all().map(|series| series.history().held()).sum();
     assert!(kept <= 40_000, "{kept}");
 }
 
@@ -456,7 +456,7 @@ fn the_samples_of_all_series_together_are_limited() {
 fn a_late_viewer_gets_a_deletion_however_many_deletions_follow() {
     let mut registry = Registry::new(Bounds::default());
     let first = registry.open("first", true).unwrap();
-    let mut cursor = Cursor::new(Wanted::default());
+    let mut cursor = Cursor::new(Selection::default());
     cursor.history(&mut registry);
     registry.delete(first).unwrap();
     for round in 0..10_000 {
@@ -491,8 +491,8 @@ fn samples_that_arrive_between_two_pieces_are_in_the_next_message() {
         }
         // Each series stays below the limit of a history until its turn, so the history does not
         // thin it.
-        let held = registry.get(ids[0]).unwrap().history().kept() as u64;
-        let mut cursor = Cursor::new(Wanted::default());
+        let held = registry.get(ids[0]).unwrap().history().held() as u64;
+        let mut cursor = Cursor::new(Selection::default());
         cursor.begin_history(&mut registry);
         let (mut given, mut histories) = (Given::default(), 0);
         for message in 0..4 {
@@ -540,7 +540,7 @@ fn a_series_that_is_deleted_between_two_pieces_is_reported_gone() {
     let mut registry = Registry::new(Bounds::default());
     let ids = ["a", "b"].map(|name| registry.open(name, true).unwrap());
     ids.iter().for_each(|&id| go_on(&mut registry, id, 9000));
-    let mut cursor = Cursor::new(Wanted::default());
+    let mut cursor = Cursor::new(Selection::default());
     cursor.begin_history(&mut registry);
     let mut text = cursor.piece(&registry).unwrap().text;
     registry.delete(ids[0]).unwrap();

@@ -22,9 +22,9 @@ const VARIABLE: &str = "OCELLI_LOG";
 /// Log writer that never reports an error. If standard error can't be written (a full disk,
 /// a closed pipe), the line is lost and nothing else happens: `tracing` would report a
 /// write error on standard error, and panic.
-struct Unfailing<W>(W);
+struct InfallibleWriter<W>(W);
 
-impl<W: Write> Write for Unfailing<W> {
+impl<W: Write> Write for InfallibleWriter<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let _ = self.0.write_all(bytes);
         Ok(bytes.len())
@@ -41,43 +41,43 @@ static FORMAT: OnceLock<LogFormat> = OnceLock::new();
 
 /// Writes a message to the user who started the hub, at every log level. In a JSON log the
 /// message is a JSON object too.
-pub fn say(words: &str) {
+pub fn print_message(message: &str) {
     let line = match FORMAT.get() {
         Some(LogFormat::Json) => {
             let mut now = String::new();
             // Writing to a string cannot fail.
             let _ = SystemTime.format_time(&mut Writer::new(&mut now));
-            let words = printable(words.trim_end());
+            let message = printable(message.trim_end());
             format!(
                 "{}\n",
-                json!({ "timestamp": now, "level": "INFO", "message": words })
+                json!({ "timestamp": now, "level": "INFO", "message": message })
             )
         }
-        _ => words.to_owned(),
+        _ => message.to_owned(),
     };
     // A message that can't be written must not stop the hub.
     let _ = io::stderr().write_all(line.as_bytes());
 }
 
 /// Starts the log. Call once per process.
-pub fn begin(log: &Log) {
+pub fn init(log: &Log) {
     let _ = FORMAT.set(log.format);
     let filter = EnvFilter::try_from_env(VARIABLE).unwrap_or_else(|_| EnvFilter::new(&log.level));
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_target(false)
-        .with_writer(|| Unfailing(io::stderr()))
+        .with_writer(|| InfallibleWriter(io::stderr()))
         .log_internal_errors(false)
         .with_ansi(log.format == LogFormat::Text && io::stderr().is_terminal())
         .fmt_fields(Fields);
     match log.format {
         LogFormat::Text => lines.init(),
-        LogFormat::Json => lines.event_format(Objects).init(),
+        LogFormat::Json => lines.event_format(JsonFormat).init(),
     }
 }
 
 /// Formats the fields of an event as text. Every field of every event passes through this
-/// type or through [`Objects`], so control characters and secrets are removed here,
+/// type or through [`JsonFormat`], so control characters and secrets are removed here,
 /// whatever code logged the event.
 struct Fields;
 
@@ -124,9 +124,9 @@ impl Visit for Line<'_> {
 }
 
 /// Formats an event as one JSON object: `timestamp`, `level`, then its fields.
-struct Objects;
+struct JsonFormat;
 
-impl<S, N> FormatEvent<S, N> for Objects
+impl<S, N> FormatEvent<S, N> for JsonFormat
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,
@@ -239,7 +239,7 @@ mod tests {
     }
 
     /// Logs an event whose text comes from an untrusted peer.
-    fn tell() {
+    fn log_untrusted_event() {
         let key = format!("wsk_{}", "0123456789abcdef".repeat(4));
         let reason = format!("room live-{key}\n2026-11-29 INFO forged \x1b[2J\u{202e}");
         let error = io::Error::other(reason.clone());
@@ -253,7 +253,7 @@ mod tests {
             .with_target(false)
             .with_ansi(false);
         let log = log.with_writer(written.clone()).fmt_fields(Fields).finish();
-        tracing::subscriber::with_default(log, tell);
+        tracing::subscriber::with_default(log, log_untrusted_event);
         let lines = written.lines();
         let [line] = lines.as_slice() else {
             panic!("{lines:?}");
@@ -276,8 +276,8 @@ mod tests {
     fn a_json_object_has_no_secrets_and_no_control_characters() {
         let written = Written::default();
         let log = tracing_subscriber::fmt().with_writer(written.clone());
-        let log = log.fmt_fields(Fields).event_format(Objects).finish();
-        tracing::subscriber::with_default(log, tell);
+        let log = log.fmt_fields(Fields).event_format(JsonFormat).finish();
+        tracing::subscriber::with_default(log, log_untrusted_event);
         let lines = written.lines();
         let [line] = lines.as_slice() else {
             panic!("{lines:?}");

@@ -24,7 +24,7 @@ impl Upstream {
         loop {
             tokio::select! {
                 () = self.unwanted() => {
-                    if self.rest() {
+                    if self.go_idle() {
                         return;
                     }
                 }
@@ -44,7 +44,7 @@ impl Upstream {
     }
 
     /// Goes idle, unless there is new demand.
-    fn rest(&self) -> bool {
+    fn go_idle(&self) -> bool {
         let mut inner = self.lock();
         if self.streams.demand.borrow().any() {
             return false;
@@ -54,7 +54,7 @@ impl Upstream {
         if let Some(session) = inner.session.take() {
             session.end();
         }
-        self.streams.rest();
+        self.streams.go_idle();
         tracing::debug!(camera = %self.streams.id, state = "idle", "no demand");
         true
     }
@@ -87,7 +87,7 @@ impl Upstream {
         };
         // From here on, any failure is that of the camera itself.
         for derived in [Derived::Jpeg, Derived::Mpeg1] {
-            self.streams.rest_derived(derived);
+            self.streams.derived_idle(derived);
         }
         failure
     }

@@ -31,7 +31,7 @@ impl Upstream {
         let mut crashes = Crashes::default();
         loop {
             if !wanted(&streams.demand.borrow()) {
-                streams.rest_derived(derived);
+                streams.derived_idle(derived);
             }
             // The sender is in `streams`, so waiting can't fail.
             let _ = demand.wait_for(wanted).await;

@@ -22,13 +22,13 @@ use tokio::time::{Instant, sleep_until, timeout};
 /// The timestamp, in milliseconds, of the newest picture at the start. The pictures before it
 /// in its group are decoded because it depends on them. They are not shown, because viewers
 /// would see the last seconds in fast forward.
-pub const JOINED: u64 = 1_000_000;
+pub const FIRST_TIMESTAMP: u64 = 1_000_000;
 
 /// Number of timestamps that are remembered. ffmpeg never holds more pictures than this.
-const REMEMBERED: usize = 512;
+const MAX_REMEMBERED: usize = 512;
 
 /// If the capture time jumps back further than this, timestamps continue from the last one.
-const BACKWARD_MILLIS: i64 = 2_000;
+const MAX_BACKWARD_MILLIS: i64 = 2_000;
 
 /// A running ffmpeg with its pipes.
 pub struct Running {
@@ -67,7 +67,7 @@ pub fn start(first: &Frame, output: Vec<String>, limits: &MediaLimits) -> Result
 /// Reason why an ffmpeg run has ended.
 pub enum Ended {
     /// ffmpeg exited or closed a pipe.
-    Itself,
+    Exited,
     /// ffmpeg produced no output for a picture in time.
     Overdue,
     /// The stream's codec or size changed, and this ffmpeg can't handle the new one.
@@ -78,10 +78,10 @@ impl Ended {
     /// Returns the failure to report.
     pub async fn failure(self, child: &mut Child, limits: &MediaLimits) -> Failure {
         match self {
-            Ended::Itself => ffmpeg::exit_failure(child, &limits.picture).await,
+            Ended::Exited => ffmpeg::exit_failure(child, &limits.picture).await,
             Ended::Overdue => {
-                let said = ffmpeg::explain(&child.said(), &limits.picture);
-                let reason = said.map_or_else(
+                let failure = ffmpeg::explain_stderr(&child.stderr_tail(), &limits.picture);
+                let reason = failure.map_or_else(
                     || {
                         let seconds = limits.picture_time.as_secs_f64();
                         format!(
@@ -109,7 +109,7 @@ pub struct FeedOptions {
     /// Longest pause in the timestamps, in milliseconds. A longer one is replaced by a short one.
     pub longest_pause: i64,
     /// Milliseconds after the last output picture within which ffmpeg may drop a picture.
-    pub apart: f64,
+    pub min_interval: f64,
     /// How long ffmpeg may take for a picture.
     pub picture_time: Duration,
 }
@@ -119,19 +119,19 @@ pub struct Feed {
     options: FeedOptions,
     inner: Mutex<Inner>,
     /// Notified when an output picture becomes due.
-    owing: Notify,
+    output_due: Notify,
 }
 
 struct Inner {
-    stamps: Stamps,
+    timestamps: TimestampMap,
     /// Capture time of the newest picture written.
     newest: Timestamp,
     /// Timestamp of the newest picture that ffmpeg must output.
-    asked: u64,
+    expected: u64,
     /// Time since which that picture, or one before it, has been due.
-    owed: Option<Instant>,
+    due_since: Option<Instant>,
     /// Timestamp of the newest output picture.
-    answered: Option<f64>,
+    last_output: Option<f64>,
 }
 
 impl Feed {
@@ -140,13 +140,13 @@ impl Feed {
         Self {
             options,
             inner: Mutex::new(Inner {
-                stamps: Stamps::new(options.longest_pause),
+                timestamps: TimestampMap::new(options.longest_pause),
                 newest: Timestamp::UNKNOWN,
-                asked: 0,
-                owed: None,
-                answered: None,
+                expected: 0,
+                due_since: None,
+                last_output: None,
             }),
-            owing: Notify::new(),
+            output_due: Notify::new(),
         }
     }
 
@@ -159,7 +159,7 @@ impl Feed {
         match self.write_all(stdin, first, input).await {
             Ok(ended) => ended,
             Err(error) if error.kind() == io::ErrorKind::TimedOut => Ended::Overdue,
-            Err(_) => Ended::Itself,
+            Err(_) => Ended::Exited,
         }
     }
 
@@ -170,7 +170,7 @@ impl Feed {
         input: &mut Follower,
     ) -> io::Result<Ended> {
         stdin.write_all(&ffmpeg::ivf_header(&first)).await?;
-        let begun = Kind::of(&first);
+        let format = StreamFormat::of(&first);
         let mut group = group_of(first, input);
         if self.options.key_frames {
             group.truncate(1);
@@ -178,13 +178,13 @@ impl Feed {
         let newest = group.last().map_or(Timestamp::UNKNOWN, Frame::taken);
         let last = group.len() - 1;
         // ffmpeg must output the newest of them, and must decode all before it first.
-        self.ask(JOINED);
+        self.expect_output(FIRST_TIMESTAMP);
         for (at, frame) in group.into_iter().enumerate() {
             let behind = newest.micros_since(frame.taken()) / 1000;
             let millis = if at == last {
-                self.lock().stamps.begin(frame.taken())
+                self.lock().timestamps.begin(frame.taken())
             } else {
-                JOINED.saturating_sub(behind.max(1))
+                FIRST_TIMESTAMP.saturating_sub(behind.max(1))
             };
             self.write_one(stdin, &frame, millis).await?;
         }
@@ -193,13 +193,13 @@ impl Feed {
             if !frame.key && self.options.key_frames {
                 continue;
             }
-            if frame.key && Kind::of(&frame) != begun {
+            if frame.key && StreamFormat::of(&frame) != format {
                 return Ok(Ended::Changed);
             }
-            let millis = self.lock().stamps.next(frame.taken());
+            let millis = self.lock().timestamps.next(frame.taken());
             // ffmpeg may hold other pictures back until the ones they depend on arrive.
             if frame.key {
-                self.ask(millis);
+                self.expect_output(millis);
             }
             self.write_one(stdin, &frame, millis).await?;
         }
@@ -217,14 +217,14 @@ impl Feed {
         let mut picture = (&header[..]).chain(payload);
         // A stuck ffmpeg stops reading. A raw picture is longer than its pipe, so this write
         // would block before a later picture becomes due: it needs its own timeout.
-        let time = self.time(self.lock().answered.is_some());
+        let time = self.time(self.lock().last_output.is_some());
         timeout(time, stdin.write_all_buf(&mut picture)).await?
     }
 
     /// Returns how long ffmpeg may take for a picture. The first may take twice as long, because
     /// the program has to start.
-    fn time(&self, answered: bool) -> Duration {
-        match answered {
+    fn time(&self, started: bool) -> Duration {
+        match started {
             true => self.options.picture_time,
             false => self.options.picture_time * 2,
         }
@@ -232,35 +232,35 @@ impl Feed {
 
     /// Notes that a picture is about to be written. It is due as output unless it is too close
     /// to the last one.
-    fn ask(&self, millis: u64) {
+    fn expect_output(&self, millis: u64) {
         let mut inner = self.lock();
-        let apart = self.options.apart;
-        let beyond = |answered| millis as f64 > answered + apart;
-        if !inner.answered.is_none_or(beyond) {
+        let min_interval = self.options.min_interval;
+        let beyond = |last_output| millis as f64 > last_output + min_interval;
+        if !inner.last_output.is_none_or(beyond) {
             return;
         }
-        inner.asked = inner.asked.max(millis);
-        if inner.owed.is_none() {
-            inner.owed = Some(Instant::now());
-            self.owing.notify_one();
+        inner.expected = inner.expected.max(millis);
+        if inner.due_since.is_none() {
+            inner.due_since = Some(Instant::now());
+            self.output_due.notify_one();
         }
     }
 
     /// Notes the output picture that is shown `millis` after the first one. Returns the capture
     /// time of the newest input picture.
-    pub fn answered_after(&self, millis: f64) -> Timestamp {
+    pub fn output_after(&self, millis: f64) -> Timestamp {
         let mut inner = self.lock();
-        inner.answer(JOINED as f64 + millis, self.options.apart);
+        inner.record_output(FIRST_TIMESTAMP as f64 + millis, self.options.min_interval);
         inner.newest
     }
 
     /// Notes the output picture whose timestamp has these lower 32 bits. Returns its capture
     /// time.
-    pub fn answered_with(&self, millis: u32) -> Timestamp {
+    pub fn output_with_timestamp(&self, millis: u32) -> Timestamp {
         let mut inner = self.lock();
-        let given = inner.stamps.given_as(millis);
-        let (stamp, taken) = given.unwrap_or((inner.asked, Timestamp::UNKNOWN));
-        inner.answer(stamp as f64, self.options.apart);
+        let found = inner.timestamps.find(millis);
+        let (stamp, taken) = found.unwrap_or((inner.expected, Timestamp::UNKNOWN));
+        inner.record_output(stamp as f64, self.options.min_interval);
         taken
     }
 
@@ -268,16 +268,16 @@ impl Feed {
     /// produces no output for its input.
     pub async fn overdue(&self) -> Ended {
         loop {
-            let (owed, answered) = {
+            let (due_since, last_output) = {
                 let inner = self.lock();
-                (inner.owed, inner.answered.is_some())
+                (inner.due_since, inner.last_output.is_some())
             };
-            let Some(since) = owed else {
-                self.owing.notified().await;
+            let Some(since) = due_since else {
+                self.output_due.notified().await;
                 continue;
             };
-            sleep_until(since + self.time(answered)).await;
-            if self.lock().owed == owed {
+            sleep_until(since + self.time(last_output)).await;
+            if self.lock().due_since == due_since {
                 return Ended::Overdue;
             }
         }
@@ -286,10 +286,10 @@ impl Feed {
 
 impl Inner {
     /// Notes the output picture with this timestamp. No picture before it is due any more.
-    fn answer(&mut self, stamp: f64, apart: f64) {
-        self.answered = Some(stamp);
-        let all = stamp + apart >= self.asked as f64;
-        self.owed = (!all).then(Instant::now);
+    fn record_output(&mut self, stamp: f64, min_interval: f64) {
+        self.last_output = Some(stamp);
+        let all = stamp + min_interval >= self.expected as f64;
+        self.due_since = (!all).then(Instant::now);
     }
 }
 
@@ -308,7 +308,7 @@ fn group_of(first: Frame, input: &mut Follower) -> Vec<Frame> {
 /// Stream properties that an ffmpeg is started for. A change needs a new ffmpeg, because the
 /// encoder keeps its initial size.
 #[derive(PartialEq)]
-struct Kind {
+struct StreamFormat {
     codec: Codec,
     /// The sequence parameter set, which contains the size.
     sequence: Vec<u8>,
@@ -317,7 +317,7 @@ struct Kind {
     len: usize,
 }
 
-impl Kind {
+impl StreamFormat {
     fn of(frame: &Frame) -> Self {
         let payload = frame.payload();
         let sequence = annexb::sequence_parameter_sets(frame.codec, &payload).next();
@@ -340,28 +340,28 @@ impl Kind {
 ///
 /// Timestamps follow the capture times to the millisecond. Where pictures are reordered
 /// (B frames), both go back and forth in the same way.
-struct Stamps {
+struct TimestampMap {
     longest_pause: i64,
     /// A capture time and the timestamp it corresponds to.
     origin: (Timestamp, u64),
     last: u64,
-    given: VecDeque<(u64, Timestamp)>,
+    entries: VecDeque<(u64, Timestamp)>,
 }
 
-impl Stamps {
+impl TimestampMap {
     fn new(longest_pause: i64) -> Self {
         Self {
             longest_pause,
             origin: Default::default(),
             last: 0,
-            given: VecDeque::new(),
+            entries: VecDeque::new(),
         }
     }
 
     /// Returns the timestamp of the newest picture at the start.
     fn begin(&mut self, taken: Timestamp) -> u64 {
-        self.origin = (taken, JOINED);
-        self.give(JOINED, taken)
+        self.origin = (taken, FIRST_TIMESTAMP);
+        self.record(FIRST_TIMESTAMP, taken)
     }
 
     /// Returns the timestamp of a later picture.
@@ -369,31 +369,31 @@ impl Stamps {
         let since = (taken.0 as i64 - self.origin.0.0 as i64).div_euclid(1000);
         let mut millis = self.origin.1.saturating_add_signed(since);
         let step = millis as i64 - self.last as i64;
-        if !(-BACKWARD_MILLIS..=self.longest_pause).contains(&step) {
+        if !(-MAX_BACKWARD_MILLIS..=self.longest_pause).contains(&step) {
             // The clock was set, or the stream paused for long. ffmpeg's frame rate filter must
             // see neither.
             millis = self.last + 40;
             self.origin = (taken, millis);
         }
-        while self.given.iter().rev().any(|&(given, _)| given == millis) {
+        while self.entries.iter().rev().any(|&(found, _)| found == millis) {
             millis += 1;
         }
-        self.give(millis, taken)
+        self.record(millis, taken)
     }
 
-    fn give(&mut self, millis: u64, taken: Timestamp) -> u64 {
-        if self.given.len() == REMEMBERED {
-            self.given.pop_front();
+    fn record(&mut self, millis: u64, taken: Timestamp) -> u64 {
+        if self.entries.len() == MAX_REMEMBERED {
+            self.entries.pop_front();
         }
-        self.given.push_back((millis, taken));
+        self.entries.push_back((millis, taken));
         self.last = millis;
         millis
     }
 
     /// Returns the timestamp with these lower 32 bits, and its capture time.
-    fn given_as(&self, millis: u32) -> Option<(u64, Timestamp)> {
-        let mut given = self.given.iter();
-        given.find(|&&(given, _)| given as u32 == millis).copied()
+    fn find(&self, millis: u32) -> Option<(u64, Timestamp)> {
+        let mut entries = self.entries.iter();
+        entries.find(|&&(found, _)| found as u32 == millis).copied()
     }
 }
 
@@ -403,83 +403,89 @@ mod tests {
 
     #[test]
     fn timestamps_map_back_to_capture_times() {
-        let mut stamps = Stamps::new(10_000);
+        let mut timestamps = TimestampMap::new(10_000);
         let start = 1_700_000_000_000_000;
         // In decoding order with B frames; two are almost simultaneous.
         let times = [0u64, 120_000, 40_000, 80_000, 240_000, 240_100, 200_000];
-        let given: Vec<_> = times
+        let found: Vec<_> = times
             .iter()
             .enumerate()
             .map(|(at, &time)| {
                 let taken = Timestamp(start + time);
                 let stamp = if at == 0 {
-                    stamps.begin(taken)
+                    timestamps.begin(taken)
                 } else {
-                    stamps.next(taken)
+                    timestamps.next(taken)
                 };
                 (stamp, taken)
             })
             .collect();
-        assert_eq!(given[0].0, JOINED);
-        assert_eq!(given[1].0, JOINED + 120);
-        assert_eq!(given[5].0, JOINED + 241, "timestamps are unique");
-        for (stamp, taken) in given {
-            assert_eq!(stamps.given_as(stamp as u32), Some((stamp, taken)));
+        assert_eq!(found[0].0, FIRST_TIMESTAMP);
+        assert_eq!(found[1].0, FIRST_TIMESTAMP + 120);
+        assert_eq!(found[5].0, FIRST_TIMESTAMP + 241, "timestamps are unique");
+        for (stamp, taken) in found {
+            assert_eq!(timestamps.find(stamp as u32), Some((stamp, taken)));
         }
-        assert_eq!(stamps.given_as(7), None);
+        assert_eq!(timestamps.find(7), None);
     }
 
-    fn feed(apart: f64) -> Feed {
+    fn feed(min_interval: f64) -> Feed {
         Feed::new(FeedOptions {
             key_frames: false,
             longest_pause: 10_000,
-            apart,
+            min_interval,
             picture_time: Duration::from_secs(10),
         })
     }
 
     /// Returns the seconds until the feed is overdue.
     async fn overdue(feed: &Feed) -> u64 {
-        let begun = Instant::now();
+        let started = Instant::now();
         feed.overdue().await;
-        begun.elapsed().as_secs()
+        started.elapsed().as_secs()
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_picture_is_overdue_after_its_time_and_the_first_after_twice_that() {
         let feed = feed(0.0);
-        feed.ask(JOINED);
+        feed.expect_output(FIRST_TIMESTAMP);
         assert_eq!(overdue(&feed).await, 20);
-        feed.answered_after(0.0);
-        feed.ask(JOINED + 40);
+        feed.output_after(0.0);
+        feed.expect_output(FIRST_TIMESTAMP + 40);
         assert_eq!(overdue(&feed).await, 10);
         // After an output picture, the time of the next one starts.
-        feed.ask(JOINED + 80);
-        feed.answered_after(40.0);
+        feed.expect_output(FIRST_TIMESTAMP + 80);
+        feed.output_after(40.0);
         assert_eq!(overdue(&feed).await, 10);
     }
 
     #[tokio::test(start_paused = true)]
     async fn nothing_is_overdue_while_the_camera_sends_nothing() {
         let feed = feed(180.0);
-        feed.ask(JOINED);
-        feed.answered_after(0.0);
+        feed.expect_output(FIRST_TIMESTAMP);
+        feed.output_after(0.0);
         // Too close to the last one: the filter drops it.
-        feed.ask(JOINED + 150);
-        feed.answered_after(0.0);
+        feed.expect_output(FIRST_TIMESTAMP + 150);
+        feed.output_after(0.0);
         let waited = tokio::time::timeout(Duration::from_secs(3600), feed.overdue());
         assert!(waited.await.is_err());
-        feed.ask(JOINED + 200);
+        feed.expect_output(FIRST_TIMESTAMP + 200);
         assert_eq!(overdue(&feed).await, 10);
     }
 
     #[test]
     fn setting_the_clock_does_not_stop_the_pictures() {
-        let mut stamps = Stamps::new(10_000);
+        let mut timestamps = TimestampMap::new(10_000);
         let start = 1_700_000_000_000_000;
-        stamps.begin(Timestamp(start));
-        assert_eq!(stamps.next(Timestamp(start - 3_600_000_000)), JOINED + 40);
-        assert_eq!(stamps.next(Timestamp(start - 3_599_900_000)), JOINED + 140);
-        assert_eq!(stamps.next(Timestamp(start)), JOINED + 180);
+        timestamps.begin(Timestamp(start));
+        assert_eq!(
+            timestamps.next(Timestamp(start - 3_600_000_000)),
+            FIRST_TIMESTAMP + 40
+        );
+        assert_eq!(
+            timestamps.next(Timestamp(start - 3_599_900_000)),
+            FIRST_TIMESTAMP + 140
+        );
+        assert_eq!(timestamps.next(Timestamp(start)), FIRST_TIMESTAMP + 180);
     }
 }

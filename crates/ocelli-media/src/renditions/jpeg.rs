@@ -3,7 +3,7 @@
 //! Each JPEG comes back with the timestamp of its input picture, which gives its true
 //! capture time.
 
-use super::feed::{self, Ended, Feed, FeedOptions, JOINED, Running};
+use super::feed::{self, Ended, FIRST_TIMESTAMP, Feed, FeedOptions, Running};
 use crate::ffmpeg::{self, Smjpeg};
 use crate::jpeg;
 use crate::options::{JpegOptions, JpegRate};
@@ -32,7 +32,7 @@ impl Rendition for JpegRendition {
             let limits = publisher.capacity().limits();
             let first = input.next().await;
             let crop = ffmpeg::crop(&first);
-            let from = Some(JOINED as f64 / 1e3);
+            let from = Some(FIRST_TIMESTAMP as f64 / 1e3);
             let output = ffmpeg::to_smjpeg(&self.options, from, crop.as_deref());
             let Running {
                 mut child,
@@ -42,8 +42,8 @@ impl Rendition for JpegRendition {
             let feed = Feed::new(FeedOptions {
                 key_frames: self.options.rate == JpegRate::KeyFrames,
                 longest_pause: LONGEST_PAUSE_MILLIS,
-                apart: match self.options.rate {
-                    JpegRate::Fps(fps) => 1e3 * ffmpeg::EARLY / fps,
+                min_interval: match self.options.rate {
+                    JpegRate::Fps(fps) => 1e3 * ffmpeg::DUE_FRACTION / fps,
                     JpegRate::KeyFrames => 0.0,
                 },
                 picture_time: limits.picture_time,
@@ -62,9 +62,9 @@ impl Rendition for JpegRendition {
 async fn read(feed: &Feed, mut pictures: Smjpeg<ChildStdout>, publisher: &Publisher) -> Ended {
     loop {
         let Ok(Some((millis, buffer))) = pictures.next().await else {
-            return Ended::Itself;
+            return Ended::Exited;
         };
-        let captured = feed.answered_with(millis);
+        let captured = feed.output_with_timestamp(millis);
         let Some(size) = jpeg::size(buffer.payload()) else {
             continue;
         };

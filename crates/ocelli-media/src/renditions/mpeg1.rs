@@ -5,7 +5,7 @@
 //! elementary stream a picture's end is visible only when the next picture begins. ffmpeg
 //! repeats and drops pictures by their input timestamps to reach one of MPEG-1's frame rates.
 
-use super::feed::{self, Ended, Feed, FeedOptions, JOINED, Running};
+use super::feed::{self, Ended, FIRST_TIMESTAMP, Feed, FeedOptions, Running};
 use crate::ffmpeg::{self, Avi};
 use crate::mpeg1;
 use crate::options::Mpeg1Options;
@@ -35,7 +35,7 @@ impl Rendition for Mpeg1Rendition {
             let limits = publisher.capacity().limits();
             let first = input.next().await;
             let crop = ffmpeg::crop(&first);
-            let from = JOINED as f64 / 1e3;
+            let from = FIRST_TIMESTAMP as f64 / 1e3;
             let output = ffmpeg::to_mpeg1(&self.options, from, crop.as_deref());
             let Running {
                 mut child,
@@ -48,7 +48,7 @@ impl Rendition for Mpeg1Rendition {
                 key_frames: false,
                 longest_pause: LONGEST_PAUSE_MILLIS,
                 // ffmpeg may drop pictures that arrive faster than this.
-                apart: 2.0 * interval,
+                min_interval: 2.0 * interval,
                 picture_time: limits.picture_time,
             });
             let budget = publisher.budget(PeerKind::Program);
@@ -79,9 +79,9 @@ async fn read(
     let mut shown = 0.0;
     loop {
         let Ok(buffer) = pictures.next().await else {
-            return Ended::Itself;
+            return Ended::Exited;
         };
-        let captured = feed.answered_after(shown);
+        let captured = feed.output_after(shown);
         shown += interval;
         let sequence = mpeg1::sequence(buffer.payload());
         publisher.publish(Picture {

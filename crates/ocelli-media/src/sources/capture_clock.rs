@@ -8,13 +8,13 @@
 //! a busy camera.
 //!
 //! A slow camera clock looks like a delay that grows without limit. No camera's clock is off by
-//! more than [`DRIFT`], so the offset may grow at that rate, but never past the time of receipt:
+//! more than [`MAX_DRIFT`], so the offset may grow at that rate, but never past the time of receipt:
 //! real delay stays visible and drift does not accumulate.
 
 use ocelli_core::Timestamp;
 
 /// The largest error of a slow camera clock: 500 ppm, ten times that of a bad quartz.
-const DRIFT: f64 = 500e-6;
+const MAX_DRIFT: f64 = 500e-6;
 
 /// A larger change of the offset means that the camera's clock was set.
 const LIMIT_MICROS: i64 = 10_000_000;
@@ -22,11 +22,11 @@ const LIMIT_MICROS: i64 = 10_000_000;
 /// Mapping from a camera's clock to the hub's.
 #[derive(Debug, Default)]
 pub struct CaptureClock {
-    tie: Option<Tie>,
+    tie: Option<Offset>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Tie {
+struct Offset {
     /// The hub's clock minus the camera's, in µs, for the picture with the least delay.
     offset: f64,
     received: Timestamp,
@@ -40,11 +40,11 @@ impl CaptureClock {
         let offset = match self.tie {
             Some(tie) if (measured - tie.offset).abs() < LIMIT_MICROS as f64 => {
                 let passed = received.micros_since(tie.received) as f64;
-                measured.min(tie.offset + DRIFT * passed)
+                measured.min(tie.offset + MAX_DRIFT * passed)
             }
             _ => measured,
         };
-        self.tie = Some(Tie { offset, received });
+        self.tie = Some(Offset { offset, received });
         let captured = camera_micros as f64 + offset;
         Timestamp(captured.clamp(0.0, received.0 as f64) as u64)
     }

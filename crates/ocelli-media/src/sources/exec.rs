@@ -6,7 +6,7 @@
 
 use super::format::{self, Format};
 use super::{Address, Kind, redact};
-use crate::supervise::{Child, Input, Reaper, ending, spawn};
+use crate::supervise::{Child, Input, Reaper, exit_message, spawn};
 use ocelli_config::{ConfigError, Section};
 use ocelli_core::{Closed, Failure, FailureKind, Publisher, RunOnce, Source};
 use std::path::Path;
@@ -37,7 +37,7 @@ pub const KIND: Kind = Kind {
 const PI_ALIGNMENT: u16 = 64;
 
 /// Number of a program's last standard-error lines in the failure reason.
-const LAST_LINES: usize = 3;
+const MAX_LINES_IN_REASON: usize = 3;
 
 struct Exec {
     program: String,
@@ -63,7 +63,7 @@ fn open(address: Address, options: &mut Section<'_>) -> Result<Arc<dyn Source>, 
     if let Format::Yuv420p { size, .. } = format
         && options.span("stride").is_none()
         && size.0 % PI_ALIGNMENT != 0
-        && is_of_the_pi(program)
+        && is_pi_camera_program(program)
     {
         let stride = size.0.next_multiple_of(PI_ALIGNMENT);
         let message = format!(
@@ -81,15 +81,15 @@ fn open(address: Address, options: &mut Section<'_>) -> Result<Arc<dyn Source>, 
     }))
 }
 
-fn name_of(program: &str) -> &str {
+fn file_name(program: &str) -> &str {
     let name = Path::new(program)
         .file_name()
         .and_then(|name| name.to_str());
     name.unwrap_or(program)
 }
 
-fn is_of_the_pi(program: &str) -> bool {
-    let name = name_of(program);
+fn is_pi_camera_program(program: &str) -> bool {
+    let name = file_name(program);
     name.starts_with("rpicam-") || name.starts_with("libcamera-")
 }
 
@@ -124,10 +124,10 @@ impl Exec {
 
     /// Returns the failure of an ended program, with its last standard-error lines.
     async fn exit_failure(&self, child: &mut Child) -> Failure {
-        let status = child.finish().await;
-        let mut reason = ending(name_of(&self.program), status);
-        let said = child.said();
-        let last = &said[said.len().saturating_sub(LAST_LINES)..];
+        let status = child.wait_or_kill().await;
+        let mut reason = exit_message(file_name(&self.program), status);
+        let stderr_tail = child.stderr_tail();
+        let last = &stderr_tail[stderr_tail.len().saturating_sub(MAX_LINES_IN_REASON)..];
         if !last.is_empty() {
             reason.push_str(": ");
             reason.push_str(&redact(&last.join(" / ")));

@@ -79,7 +79,7 @@ impl Source for Pictures {
                     self.play(&mut ticks, &publisher).await?;
                 } else {
                     ticks.tick().await;
-                    self.show(&publisher).await?;
+                    self.play_loop(&publisher).await?;
                 }
             }
         })
@@ -91,7 +91,7 @@ impl Source for Pictures {
 }
 
 impl Pictures {
-    async fn show(&self, publisher: &Publisher) -> Result<(), Failure> {
+    async fn play_loop(&self, publisher: &Publisher) -> Result<(), Failure> {
         let path = self.path.clone();
         let read = blocking(move || {
             let mut bytes = Vec::new();

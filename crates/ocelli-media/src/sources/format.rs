@@ -11,8 +11,8 @@ use crate::supervise::Input;
 use ocelli_config::{ConfigError, Section, parse_size};
 use ocelli_core::Metered;
 use ocelli_core::{
-    Codec, Failure, FailureKind, FrameBuffer, Overspent, PeerKind, Picture, Publisher, Timestamp,
-    raw_len,
+    BudgetExceeded, Codec, Failure, FailureKind, FrameBuffer, PeerKind, Picture, Publisher,
+    Timestamp, raw_len,
 };
 use std::io;
 use std::os::fd::AsFd;
@@ -159,8 +159,8 @@ impl Format {
 
 /// Returns the failure of a read from a program.
 fn unreadable(error: &io::Error) -> Failure {
-    match Overspent::cause_of(error) {
-        Some(overspent) => overspent.into(),
+    match BudgetExceeded::cause_of(error) {
+        Some(exceeded) => exceeded.into(),
         None => Failure::new(
             FailureKind::Ended,
             format!("its output can't be read: {error}"),
@@ -218,7 +218,7 @@ async fn publish_raw<R: AsyncRead + Unpin>(
             size: Some(size),
             buffer,
         });
-        pace.keep().await;
+        pace.wait().await;
     }
 }
 
@@ -244,7 +244,7 @@ async fn publish_mjpeg<R: AsyncRead + Unpin>(
             if let Some(size) = jpeg::size(buffer.payload()) {
                 without.reset();
                 publisher.publish(Picture::jpeg(buffer, Some(size)));
-                pace.keep().await;
+                pace.wait().await;
             }
             input.budget().charge_messages(1);
             input.budget().ready().await?;
@@ -275,7 +275,7 @@ async fn publish_bare<R: AsyncRead + Unpin>(
         while let Some(picture) = units.next_picture()? {
             without.reset();
             publisher.publish(picture);
-            pace.keep().await;
+            pace.wait().await;
             input.budget().charge_messages(1);
             input.budget().ready().await?;
         }
@@ -368,8 +368,8 @@ async fn publish_mpegts(
         unreachable!("standard output is always a pipe");
     };
     ffmpeg::publish(stdout, publisher).await?;
-    let status = child.finish().await;
-    match ffmpeg::explain(&child.said(), limits) {
+    let status = child.wait_or_kill().await;
+    match ffmpeg::explain_stderr(&child.stderr_tail(), limits) {
         Some(failure) => Err(failure),
         None if status.is_some_and(|status| status.success()) => Ok(()),
         None => Err(ffmpeg::exit_failure(&mut child, limits).await),

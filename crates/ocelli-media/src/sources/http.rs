@@ -14,7 +14,7 @@ mod multipart;
 mod wire;
 
 use super::pace::{MAX_FPS, Pace, WithoutPicture};
-use super::{Address, Credentials, Kind, SsrfGuard, authorities};
+use super::{Address, Credentials, Kind, SsrfGuard, tls_trust};
 use crate::jpeg;
 use connection::Connection;
 use fault::{CLOSED, Fault, NOT_HTTP};
@@ -54,8 +54,8 @@ pub const KIND: Kind = Kind {
 };
 
 /// Timeout for a response's headers, and for a whole still picture.
-const ANSWER: Duration = Duration::from_secs(8);
-const REDIRECTS: usize = 5;
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(8);
+const MAX_REDIRECTS: usize = 5;
 /// Number of consecutive parts without a picture after which the stream is given up.
 const MAX_INVALID_PARTS: usize = 10;
 
@@ -212,7 +212,7 @@ impl<'a> Attempt<'a> {
         if size.is_some() {
             self.without.reset();
             self.publisher.publish(Picture::jpeg(buffer, size));
-            self.pace.keep().await;
+            self.pace.wait().await;
         }
         if let Some(connection) = &mut self.connection {
             let budget = connection.budget();
@@ -227,9 +227,9 @@ impl<'a> Attempt<'a> {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         ticks.tick().await;
         loop {
-            let picture = match timeout(ANSWER, self.whole()).await {
+            let picture = match timeout(RESPONSE_TIMEOUT, self.still_picture()).await {
                 Ok(picture) => picture?,
-                Err(_) => return Err(self.unanswered()),
+                Err(_) => return Err(self.no_response()),
             };
             // An unchanged picture is published too, because it shows that the camera works.
             if !self.publish(picture).await? {
@@ -241,7 +241,7 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    async fn whole(&mut self) -> Result<FrameBuffer, Failure> {
+    async fn still_picture(&mut self) -> Result<FrameBuffer, Failure> {
         let Some(connection) = &mut self.connection else {
             return Ok(FrameBuffer::with_capacity(0));
         };
@@ -266,12 +266,12 @@ impl<'a> Attempt<'a> {
     /// Requests the stream or the picture. Signs in and follows redirects.
     async fn get(&mut self) -> Result<Head, Failure> {
         let mut challenged = false;
-        for _ in 0..=REDIRECTS + 1 {
+        for _ in 0..=MAX_REDIRECTS + 1 {
             let head = self.request().await?;
             let status = head.status;
             if status.is_redirection() {
                 self.skip().await;
-                self.follow(&head)?;
+                self.follow_redirect(&head)?;
             } else if status == StatusCode::UNAUTHORIZED && !challenged && self.is_own_origin() {
                 challenged = true;
                 self.signer = challenge(&head.headers);
@@ -290,28 +290,28 @@ impl<'a> Attempt<'a> {
     }
 
     async fn request(&mut self) -> Result<Head, Failure> {
-        match timeout(ANSWER, self.exchange()).await {
+        match timeout(RESPONSE_TIMEOUT, self.send_request()).await {
             Ok(Ok(head)) => Ok(head),
             Ok(Err(failure)) => Err(failure),
-            Err(_) => Err(self.unanswered()),
+            Err(_) => Err(self.no_response()),
         }
     }
 
-    async fn exchange(&mut self) -> Result<Head, Failure> {
-        let request = self.written();
+    async fn send_request(&mut self) -> Result<Head, Failure> {
+        let request = self.request_text();
         let url = &self.url;
         if let Some(open) = self.connection.as_mut().filter(|open| open.serves(url)) {
-            match open.ask(&request).await {
+            match open.request(&request).await {
                 Ok(head) => return Ok(head),
                 // The camera may have closed the connection while it was idle.
-                Err(Fault::Closed | Fault::Io(_)) if open.is_unanswered() => {}
+                Err(Fault::Closed | Fault::Io(_)) if open.has_no_response() => {}
                 Err(fault) => return Err(self.explain(fault)),
             }
         }
         let tls = match self.url.scheme() {
             "https" => {
                 let missing = |reason| Failure::new(FailureKind::Missing, reason);
-                let client = authorities::client(self.camera.verify_tls).await;
+                let client = tls_trust::client_config(self.camera.verify_tls).await;
                 Some(client.map_err(missing)?)
             }
             _ => None,
@@ -322,7 +322,7 @@ impl<'a> Attempt<'a> {
         let connection = self
             .connection
             .insert(opened.map_err(|fault| self.explain(fault))?);
-        let head = connection.ask(&request).await;
+        let head = connection.request(&request).await;
         head.map_err(|fault| self.explain(fault))
     }
 
@@ -339,14 +339,17 @@ impl<'a> Attempt<'a> {
     /// Reads a response to its end, so that the connection can be used again.
     async fn skip(&mut self) {
         if let Some(connection) = &mut self.connection
-            && !matches!(timeout(ANSWER, connection.skip()).await, Ok(Ok(())))
+            && !matches!(
+                timeout(RESPONSE_TIMEOUT, connection.skip()).await,
+                Ok(Ok(()))
+            )
         {
-            connection.give_up();
+            connection.close_after_response();
         }
     }
 
     /// Returns the request's text.
-    fn written(&mut self) -> String {
+    fn request_text(&mut self) -> String {
         let host = &self.url[Position::BeforeHost..Position::AfterPort];
         let target = &self.url[Position::BeforePath..Position::AfterQuery];
         let mut request = format!(
@@ -372,7 +375,7 @@ impl<'a> Attempt<'a> {
         let credentials = self.camera.credentials.as_ref()?;
         let uri = &self.url[Position::BeforePath..Position::AfterQuery];
         let signer = self.signer.as_mut()?;
-        let answer = signer.respond(&PasswordParams {
+        let response = signer.respond(&PasswordParams {
             username: &credentials.user,
             password: &credentials.password,
             uri,
@@ -380,12 +383,12 @@ impl<'a> Attempt<'a> {
             body: Some(&[]),
         });
         // User and password may contain characters that are not allowed in a header.
-        answer
+        response
             .ok()
-            .filter(|answer| HeaderValue::from_bytes(answer.as_bytes()).is_ok())
+            .filter(|response| HeaderValue::from_bytes(response.as_bytes()).is_ok())
     }
 
-    fn follow(&mut self, head: &Head) -> Result<(), Failure> {
+    fn follow_redirect(&mut self, head: &Head) -> Result<(), Failure> {
         let location = head.headers.get(LOCATION);
         let target = location
             .and_then(|value| value.to_str().ok())
@@ -410,7 +413,7 @@ impl<'a> Attempt<'a> {
         format!("{host}:{}", self.url.port_or_known_default().unwrap_or(80))
     }
 
-    fn unanswered(&self) -> Failure {
+    fn no_response(&self) -> Failure {
         let reason = format!("{} accepts the connection but does not answer", self.peer());
         Failure::new(FailureKind::Unreachable, reason)
     }

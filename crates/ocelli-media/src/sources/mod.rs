@@ -5,7 +5,6 @@
 //! When to start, retry or stop a source is decided in `ocelli_core::upstream`.
 
 mod address;
-mod authorities;
 mod capture_clock;
 mod exec;
 mod ffmpeg;
@@ -20,6 +19,7 @@ mod pipe;
 pub mod push;
 pub mod rtsp;
 mod ssrf_guard;
+mod tls_trust;
 mod v4l2;
 
 pub use address::{Address, Credentials, redact};

@@ -31,7 +31,7 @@ impl Pace {
     }
 
     /// Counts a picture, and waits until the next one is accepted.
-    pub async fn keep(&mut self) {
+    pub async fn wait(&mut self) {
         let now = Instant::now();
         self.due = self.due.max(now) + self.interval;
         if self.due > now + self.interval * BURST {
@@ -66,7 +66,7 @@ mod tests {
         let begun = Instant::now();
         let mut pace = Pace::new(48.0);
         for _ in 0..108 {
-            pace.keep().await;
+            pace.wait().await;
         }
         let took = begun.elapsed().as_secs_f64();
         assert!((2.0..2.2).contains(&took), "{took}");
@@ -74,7 +74,7 @@ mod tests {
         for _ in 0..24 {
             sleep_until(Instant::now() + Duration::from_millis(41)).await;
             let before = Instant::now();
-            pace.keep().await;
+            pace.wait().await;
             assert_eq!(before, Instant::now());
         }
     }

@@ -40,11 +40,11 @@ impl<T> Push<T> {
         self.lock().holder.clone()
     }
 
-    /// Makes `newcomer` the holder and returns the previous holder, which can no longer publish.
+    /// Makes `new_holder` the holder and returns the previous holder, which can no longer publish.
     /// Viewers do not notice the change.
-    pub fn connect(&self, newcomer: Arc<T>) -> Option<Arc<T>> {
+    pub fn connect(&self, new_holder: Arc<T>) -> Option<Arc<T>> {
         let mut current = self.lock();
-        let before = current.holder.replace(newcomer);
+        let before = current.holder.replace(new_holder);
         if before.is_none()
             && let Some(publisher) = &current.publisher
         {

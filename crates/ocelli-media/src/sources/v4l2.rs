@@ -138,7 +138,11 @@ impl Device {
             return Some(failure);
         }
         let failure = ffmpeg::exit_failure(&mut child, limits).await;
-        let unfit = !raw && child.said().iter().any(|line| line.contains(NO_JPEG));
+        let unfit = !raw
+            && child
+                .stderr_tail()
+                .iter()
+                .any(|line| line.contains(NO_JPEG));
         (!unfit).then_some(failure)
     }
 }

@@ -30,11 +30,11 @@ const KEY_FILE: &str = "ca.key";
 const DAY: Duration = Duration::from_secs(24 * 3600);
 /// Validity of a server certificate. Browsers accept at most 398 days, Apple devices 825 days from a
 /// user-added authority.
-const LIFE: Duration = Duration::from_secs(90 * 24 * 3600);
+const VALIDITY: Duration = Duration::from_secs(90 * 24 * 3600);
 /// Age at which it is renewed: a month before its end.
-const RENEWAL: Duration = Duration::from_secs(60 * 24 * 3600);
+const RENEWAL_AGE: Duration = Duration::from_secs(60 * 24 * 3600);
 /// Tolerance for device clocks that are behind.
-const LENIENCE: Duration = DAY;
+const CLOCK_TOLERANCE: Duration = DAY;
 
 /// The names and addresses of the hub in a certificate.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -91,7 +91,7 @@ pub(crate) struct Issued {
     pub key: CertifiedKey,
     /// Outside of this range a new certificate must be issued: this one is old, or was issued with a
     /// wrong clock.
-    pub fresh: std::ops::Range<SystemTime>,
+    pub current_during: std::ops::Range<SystemTime>,
 }
 
 /// The public part of the authority.
@@ -140,10 +140,10 @@ impl Authority {
     ///
     /// # Errors
     /// A file can't be read or written, or certificate and key do not match.
-    pub fn keep(data: &Path, now: SystemTime) -> Result<Self, TlsError> {
+    pub fn open_or_create(data: &Path, now: SystemTime) -> Result<Self, TlsError> {
         let fault = |error: Unusable| TlsError::new(error.to_string());
-        private::make(data).map_err(fault)?;
-        let _held = private::hold(data).map_err(fault)?;
+        private::create_directory(data).map_err(fault)?;
+        let _held = private::lock_directory(data).map_err(fault)?;
         let (certificate, key_path) = (Certificate::read(data)?, data.join(KEY_FILE));
         let mut file = private::make_private(&key_path).map_err(fault)?;
         let mut text = String::new();
@@ -173,13 +173,13 @@ impl Authority {
         };
         let certificate = match certificate {
             Some(certificate) => certificate,
-            None => make(data, &key)?,
+            None => create_certificate(data, &key)?,
         };
         let authority = Self {
             issuer: Issuer::new(parameters(&key), key),
             certificate,
         };
-        authority.prove(now)?;
+        authority.verify_key(now)?;
         Ok(authority)
     }
 
@@ -194,7 +194,7 @@ impl Authority {
     /// The certificate can't be created, which is a bug.
     pub(crate) fn issue(&self, names: &Names, now: SystemTime) -> Result<Issued, TlsError> {
         let fault = |error: rcgen::Error| TlsError::new(error.to_string());
-        let (from, until) = (now - LENIENCE, now + LIFE);
+        let (from, until) = (now - CLOCK_TOLERANCE, now + VALIDITY);
         let mut parameters = CertificateParams::default();
         parameters.subject_alt_names = names.alternatives();
         parameters.not_before = from.into();
@@ -215,12 +215,12 @@ impl Authority {
             .map_err(|error| TlsError::new(error.to_string()))?;
         Ok(Issued {
             key,
-            fresh: from..now + RENEWAL,
+            current_during: from..now + RENEWAL_AGE,
         })
     }
 
     /// Checks that certificates signed with the key verify against the authority's certificate.
-    fn prove(&self, now: SystemTime) -> Result<(), TlsError> {
+    fn verify_key(&self, now: SystemTime) -> Result<(), TlsError> {
         let fault = |fault: &dyn std::fmt::Display| {
             let path = &self.certificate.path;
             TlsError::of_file(
@@ -284,7 +284,7 @@ fn parameters(key: &KeyPair) -> CertificateParams {
     parameters
 }
 
-fn make(data: &Path, key: &KeyPair) -> Result<Certificate, TlsError> {
+fn create_certificate(data: &Path, key: &KeyPair) -> Result<Certificate, TlsError> {
     let made = parameters(key)
         .self_signed(key)
         .map_err(|error| TlsError::new(error.to_string()))?;

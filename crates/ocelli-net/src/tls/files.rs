@@ -50,7 +50,7 @@ impl Files {
 
     /// Returns the state of the files, to detect changes.
     fn state(&self) -> State {
-        [&self.cert, &self.key].map(|path| mark(path))
+        [&self.cert, &self.key].map(|path| file_state(path))
     }
 }
 
@@ -68,7 +68,7 @@ type State = [Option<(u64, u64, i64, i64, u64)>; 2];
 
 /// Returns the state of one file. Symbolic links are followed, so a link with a new target is a
 /// change.
-fn mark(path: &Path) -> Option<(u64, u64, i64, i64, u64)> {
+fn file_state(path: &Path) -> Option<(u64, u64, i64, i64, u64)> {
     let of = |file: Metadata| {
         let (changed, fraction) = (file.mtime(), file.mtime_nsec());
         (file.dev(), file.ino(), changed, fraction, file.len())
@@ -103,7 +103,7 @@ impl Watch {
     /// Checks the files, and returns the new certificate if they changed. Certificate and key may be
     /// replaced one after the other, so an unusable state is reported only when it persists, and
     /// only once.
-    pub fn look(&mut self) -> Option<Result<CertifiedKey, TlsError>> {
+    pub fn check(&mut self) -> Option<Result<CertifiedKey, TlsError>> {
         let state = self.files.state();
         if state == self.seen {
             self.bad = None;

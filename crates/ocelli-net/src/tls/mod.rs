@@ -9,7 +9,7 @@
 pub mod authority;
 mod day;
 pub mod files;
-pub mod keep;
+pub mod renewal;
 
 pub use day::day;
 
@@ -62,7 +62,7 @@ impl std::error::Error for TlsError {}
 #[derive(Clone)]
 pub struct Server {
     acceptor: TlsAcceptor,
-    shown: Arc<Shown>,
+    current: Arc<CurrentCertificate>,
 }
 
 /// A connection after protocol detection.
@@ -81,24 +81,24 @@ impl Server {
     /// # Errors
     /// The program was built without TLS support, which is a bug.
     pub fn new(first: CertifiedKey) -> Result<Self, TlsError> {
-        let shown = Arc::new(Shown(RwLock::new(Arc::new(first))));
+        let current = Arc::new(CurrentCertificate(RwLock::new(Arc::new(first))));
         let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
             .with_safe_default_protocol_versions()
             .map_err(|error| TlsError::new(error.to_string()))?;
         let mut config = config
             .with_no_client_auth()
-            .with_cert_resolver(shown.clone());
+            .with_cert_resolver(current.clone());
         config.alpn_protocols = vec![HTTP_2.to_vec(), HTTP_1.to_vec()];
         Ok(Self {
             acceptor: TlsAcceptor::from(Arc::new(config)),
-            shown,
+            current,
         })
     }
 
     /// Uses another certificate from the next handshake on.
-    pub fn show(&self, next: CertifiedKey) {
-        let mut shown = self.shown.0.write();
-        **shown.as_mut().unwrap_or_else(PoisonError::get_mut) = Arc::new(next);
+    pub fn set_certificate(&self, next: CertifiedKey) {
+        let mut current = self.current.0.write();
+        **current.as_mut().unwrap_or_else(PoisonError::get_mut) = Arc::new(next);
     }
 
     /// Waits for the client's first byte and performs the TLS handshake. Anything except TLS and
@@ -129,18 +129,18 @@ impl Server {
 }
 
 /// The current certificate for handshakes.
-struct Shown(RwLock<Arc<CertifiedKey>>);
+struct CurrentCertificate(RwLock<Arc<CertifiedKey>>);
 
-impl fmt::Debug for Shown {
+impl fmt::Debug for CurrentCertificate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Shown")
+        f.write_str("CurrentCertificate")
     }
 }
 
-impl ResolvesServerCert for Shown {
+impl ResolvesServerCert for CurrentCertificate {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        let shown = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        Some(shown.clone())
+        let current = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        Some(current.clone())
     }
 }
 

@@ -19,7 +19,7 @@ pub enum End {
     /// This many pings were not answered.
     Unanswered(u32),
     /// The peer exceeded its budget, with a description.
-    Overspent(String),
+    BudgetExceeded(String),
 }
 
 /// A protocol violation by a peer.
@@ -112,7 +112,7 @@ impl fmt::Display for End {
             End::Cut => f.write_str("the connection ended without a close frame"),
             End::Broken(words) => write!(f, "the connection broke: {words}"),
             End::Fault(fault) => write!(f, "it violated the protocol: {}", fault.message),
-            End::Overspent(words) => write!(f, "the hub closed the connection: {words}"),
+            End::BudgetExceeded(words) => write!(f, "the hub closed the connection: {words}"),
             End::Unanswered(pings) => write!(f, "it did not answer {pings} pings"),
         }
     }

@@ -1,6 +1,6 @@
 //! The WebSocket opening handshake (RFC 6455, 4) and its refusals.
 
-use super::{Reading, Socket};
+use super::{ReadLimits, Socket};
 use crate::counts::Refusal;
 use crate::front::Front;
 use crate::plain::plain;
@@ -36,19 +36,19 @@ where
         request,
         protocol,
         checked,
-        Reading::VIEWER,
+        ReadLimits::VIEWER,
         serve,
     )
 }
 
 /// Like [`upgrade`], but for any origin: for sockets that require a key, which a foreign page
 /// does not have, and for sockets that are open to pages of any origin.
-pub fn upgrade_for_anybody<F, S>(
+pub fn upgrade_any_origin<F, S>(
     front: &Front,
     peer: &Peer,
     request: Request<Body>,
     protocol: Option<&'static str>,
-    reading: Reading,
+    read_limits: ReadLimits,
     serve: S,
 ) -> Response
 where
@@ -56,7 +56,7 @@ where
     S: FnOnce(Socket) -> F + Send + 'static,
 {
     let checked = handshake(&request);
-    switch(front, peer, request, protocol, checked, reading, serve)
+    switch(front, peer, request, protocol, checked, read_limits, serve)
 }
 
 type Checked = Result<SecWebsocketAccept, (Refusal, StatusCode, String)>;
@@ -71,7 +71,7 @@ fn switch<F, S>(
     mut request: Request<Body>,
     protocol: Option<&'static str>,
     checked: Checked,
-    reading: Reading,
+    read_limits: ReadLimits,
     serve: S,
 ) -> Response
 where
@@ -97,7 +97,7 @@ where
     let upgraded = hyper::upgrade::on(&mut request);
     front.tasks.spawn(async move {
         let socket = match upgraded.await {
-            Ok(upgraded) => Socket::open(upgraded, reading, &budgets),
+            Ok(upgraded) => Socket::open(upgraded, read_limits, &budgets),
             Err(error) => {
                 tracing::debug!(peer = %remote, %error, "the client left during the upgrade");
                 return;

@@ -16,9 +16,9 @@ use bytes::Bytes;
 use direct_write::Direct;
 pub use end::{End, Fault};
 use futures_util::{Sink, Stream};
-pub use handshake::{offers, upgrade, upgrade_for_anybody};
+pub use handshake::{offers, upgrade, upgrade_any_origin};
 use hyper_util::rt::TokioIo;
-use ocelli_core::{Budgets, Form, Overspent, PeerKind, Ready};
+use ocelli_core::{BudgetExceeded, Budgets, Form, PeerKind, Ready};
 pub use sender::{Delivery, FrameSender, Next};
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -64,7 +64,7 @@ pub mod close {
 
 /// Read limits of a socket.
 #[derive(Clone, Copy, Debug)]
-pub struct Reading {
+pub struct ReadLimits {
     /// The kind of peer, which determines the budget.
     kind: PeerKind,
     /// Longest message that is read.
@@ -75,7 +75,7 @@ pub struct Reading {
     only_pongs: bool,
 }
 
-impl Reading {
+impl ReadLimits {
     /// Limits of a viewer, which sends little. Any message shows that it is alive.
     pub const VIEWER: Self = Self {
         kind: PeerKind::Viewer,
@@ -122,7 +122,7 @@ pub struct Socket {
     closing: bool,
     ping: Interval,
     unanswered: u32,
-    reading: Reading,
+    read_limits: ReadLimits,
     /// Whether the received bytes can no longer be parsed as messages.
     garbled: bool,
     /// The first reason why it ended.
@@ -132,20 +132,20 @@ pub struct Socket {
 impl Socket {
     fn open(
         upgraded: hyper::upgrade::Upgraded,
-        reading: Reading,
+        read_limits: ReadLimits,
         budgets: &Budgets,
     ) -> Option<Self> {
         let parts = upgraded.downcast::<TokioIo<Connection>>().ok()?;
         let mut connection = parts.io.into_inner();
         connection.read_first(parts.read_buf);
-        Some(Self::over(connection, reading, budgets))
+        Some(Self::over(connection, read_limits, budgets))
     }
 
-    fn over(mut connection: Connection, reading: Reading, budgets: &Budgets) -> Self {
+    fn over(mut connection: Connection, read_limits: ReadLimits, budgets: &Budgets) -> Self {
         connection.count_no_flushes();
-        connection.set_budget(budgets.budget(reading.kind));
+        connection.set_budget(budgets.budget(read_limits.kind));
         connection.count_frames();
-        let limits = Limits::default().max_payload_len(Some(reading.limit));
+        let limits = Limits::default().max_payload_len(Some(read_limits.limit));
         let mut ping = interval_at(Instant::now() + PING_INTERVAL, PING_INTERVAL);
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self {
@@ -155,7 +155,7 @@ impl Socket {
             closing: false,
             ping,
             unanswered: 0,
-            reading,
+            read_limits,
             garbled: false,
             end: None,
         }
@@ -163,14 +163,14 @@ impl Socket {
 
     /// Changes the longest message of a device, starting with the next one.
     pub fn set_limit(&mut self, limit: usize) {
-        self.reading = Reading::device(limit);
+        self.read_limits = ReadLimits::device(limit);
         *self.stream.limits_mut() = Limits::default().max_payload_len(Some(limit));
     }
 
     /// Stops counting towards the limit of its address, because a whole fleet of devices may share
     /// one router's address.
-    pub fn stand_alone(&mut self) {
-        self.stream.get_mut().stand_alone();
+    pub fn exempt_from_address_limit(&mut self) {
+        self.stream.get_mut().exempt_from_address_limit();
     }
 
     /// Charges the peer's budget for the work of handling one of its messages.
@@ -287,11 +287,11 @@ impl Socket {
                 self.begin(Message::ping(""));
                 continue;
             }
-            if let Err(overspent) = ready!(self.stream.get_mut().budget().poll_ready(cx)) {
+            if let Err(exceeded) = ready!(self.stream.get_mut().budget().poll_ready(cx)) {
                 if self.closing {
                     return Poll::Ready(self.ended(End::Cut));
                 }
-                self.cut_off(overspent);
+                self.close_over_budget(exceeded);
                 continue;
             }
             let message = match Pin::new(&mut self.stream).poll_next(cx) {
@@ -299,19 +299,19 @@ impl Socket {
                 Poll::Ready(None) => return Poll::Ready(self.ended(End::Cut)),
                 Poll::Ready(Some(Ok(message))) => message,
                 Poll::Ready(Some(Err(Error::PayloadTooLong { .. })))
-                    if self.reading.only_pongs && !self.closing =>
+                    if self.read_limits.only_pongs && !self.closing =>
                 {
                     self.garbled = true;
                     return Poll::Ready(Incoming::TooLong);
                 }
                 Poll::Ready(Some(Err(error))) => {
-                    let overspent = Overspent::cause_of(&error).filter(|_| !self.closing);
-                    if let Some(overspent) = overspent {
-                        self.cut_off(overspent);
+                    let exceeded = BudgetExceeded::cause_of(&error).filter(|_| !self.closing);
+                    if let Some(exceeded) = exceeded {
+                        self.close_over_budget(exceeded);
                         continue;
                     }
                     let end = self.ended(End::of(&error));
-                    if self.reading.only_pongs
+                    if self.read_limits.only_pongs
                         && !self.closing
                         && matches!(error, Error::Protocol(_))
                     {
@@ -326,7 +326,7 @@ impl Socket {
                 }
             };
             self.stream.get_mut().budget().charge_messages(1);
-            if message.is_pong() || !self.reading.only_pongs {
+            if message.is_pong() || !self.read_limits.only_pongs {
                 self.unanswered = 0;
             }
             if message.is_ping() || message.is_close() {
@@ -339,7 +339,7 @@ impl Socket {
             } else if self.closing || message.is_pong() {
             } else if message.is_binary() {
                 return Poll::Ready(Incoming::Binary(message.into_payload().into()));
-            } else if message.as_payload().len() > self.reading.text_limit {
+            } else if message.as_payload().len() > self.read_limits.text_limit {
                 self.close(1009, "a text message may have at most 64 KiB");
             } else {
                 let text = message.as_text().unwrap_or_default().to_owned();
@@ -349,11 +349,11 @@ impl Socket {
     }
 
     /// Begins to close the socket of a peer that exceeded its budget.
-    fn cut_off(&mut self, overspent: Overspent) {
+    fn close_over_budget(&mut self, exceeded: BudgetExceeded) {
         let peer = self.stream.get_ref().remote();
-        tracing::info!(?peer, "closed a connection over its budget: {overspent}");
-        self.ended(End::Overspent(overspent.to_string()));
-        self.close(1008, &overspent.to_string());
+        tracing::info!(?peer, "closed a connection over its budget: {exceeded}");
+        self.ended(End::BudgetExceeded(exceeded.to_string()));
+        self.close(1008, &exceeded.to_string());
     }
 
     /// Returns the reason why the socket ended, once it has.

@@ -5,7 +5,7 @@
 //! polling order.
 
 use super::{CLOSE_TIMEOUT, Incoming, Socket};
-use crate::counts::{Transport, Viewing};
+use crate::counts::{Transport, ViewerGuard};
 use crate::front::Front;
 use crate::wake_flag::WakeFlag;
 use bytes::Bytes;
@@ -84,7 +84,7 @@ pub struct FrameSender {
     form: Form,
     /// Fires for everything except frames.
     wake_flag: WakeFlag,
-    viewing: Viewing,
+    viewer_guard: ViewerGuard,
     stopping: CancellationToken,
 }
 
@@ -95,7 +95,7 @@ impl FrameSender {
             socket,
             form,
             wake_flag: WakeFlag::default(),
-            viewing: front.counts.enter(transport),
+            viewer_guard: front.counts.enter(transport),
             stopping: front.stopping.clone(),
         }
     }
@@ -164,7 +164,7 @@ impl FrameSender {
             }
             let Poll::Ready(next) = delivery.poll_next(cx) else {
                 if let Some(longest) = delivery.longest_direct() {
-                    let (ready, tally) = (delivery.ready(), self.viewing.tally());
+                    let (ready, tally) = (delivery.ready(), self.viewer_guard.tally());
                     self.socket
                         .start_direct_write(ready, self.form, longest, tally);
                 }
@@ -172,11 +172,11 @@ impl FrameSender {
             };
             match next {
                 Next::Frame(frame) => {
-                    self.viewing.tally().sent(frame.payload_len());
+                    self.viewer_guard.tally().sent(frame.payload_len());
                     self.socket.send_binary(frame.into_message(self.form));
                 }
                 Next::Message(message) => self.socket.send_binary(message),
-                Next::Taken(len) => self.viewing.tally().sent(len),
+                Next::Taken(len) => self.viewer_guard.tally().sent(len),
                 Next::End(code, reason) => {
                     return Poll::Ready(Interruption::End(code, reason));
                 }
@@ -212,7 +212,7 @@ mod tests {
     use super::*;
     use crate::connection::Connection;
     use crate::origin_policy::OriginPolicy;
-    use crate::websocket::Reading;
+    use crate::websocket::ReadLimits;
     use futures_util::{SinkExt, StreamExt};
     use ocelli_core::{Budgets, Clock, Follower, FrameBuffer, PeerKind, Picture, Slot, Timestamp};
     use std::collections::VecDeque;
@@ -306,7 +306,7 @@ mod tests {
         let (stream, _) = listener.accept().await.expect("a connection");
         let budget = front.budgets.budget(PeerKind::Connection);
         let (connection, _) = Connection::new(stream, budget).expect("a peer");
-        let socket = Socket::over(connection, Reading::VIEWER, &front.budgets);
+        let socket = Socket::over(connection, ReadLimits::VIEWER, &front.budgets);
         let sender = FrameSender::new(socket, form, front, Transport::Wall);
         let served = tokio::spawn(async move {
             sender.run(&mut delivery).await;
@@ -346,7 +346,7 @@ mod tests {
             assert_eq!(code(next(&mut client).await), expected);
             drop(client);
             served.await.expect("served");
-            assert_eq!(front.counts.reading(Transport::Wall).viewers, 0);
+            assert_eq!(front.counts.snapshot(Transport::Wall).viewers, 0);
         }
     }
 
@@ -420,6 +420,6 @@ mod tests {
             assert!(received.into_data() == message, "frame {at}");
             assert_eq!(taken.load(SeqCst), by_task, "frame {at}");
         }
-        assert_eq!(front.counts.reading(Transport::Wall).frames, 4);
+        assert_eq!(front.counts.snapshot(Transport::Wall).frames, 4);
     }
 }

@@ -110,7 +110,8 @@ pub async fn change(
 
 /// A deleted item.
 #[derive(Serialize, ToSchema)]
-pub struct Gone {
+#[schema(as = Gone)]
+pub struct DeletedItem {
     /// Its id.
     pub id: String,
 }
@@ -119,14 +120,14 @@ pub struct Gone {
 #[utoipa::path(delete, path = "/api/v1/apps/{app}", tag = "apps", operation_id = "deleteApp",
     security(("token" = ["app:delete"])), params(("app" = String, Path, description = "Its name")),
     responses(
-        (status = 200, description = "Deleted", body = Answer<Gone>),
+        (status = 200, description = "Deleted", body = Answer<DeletedItem>),
         (status = 404, description = "The app does not exist", body = ProblemBody),
         (status = 409, description = "It is `live`, is defined in the configuration file, or has cameras",
             body = ProblemBody)))]
 pub async fn delete(
     State(api): State<Api>,
     Path(name): Path<String>,
-) -> Result<Answer<Gone>, Problem> {
+) -> Result<Answer<DeletedItem>, Problem> {
     api.catalog.delete_app(name.clone()).await?;
-    Ok(Answer::new(Gone { id: name }))
+    Ok(Answer::new(DeletedItem { id: name }))
 }

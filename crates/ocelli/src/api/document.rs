@@ -54,14 +54,14 @@ fn document(handlers: OpenApi) -> Value {
     let paths = document["paths"].as_object_mut().into_iter().flatten();
     for (_, calls) in paths {
         for (_, call) in calls.as_object_mut().into_iter().flatten() {
-            add_faults(call);
+            add_error_responses(call);
         }
     }
     document
 }
 
 /// Adds the errors common to all calls that need a token or take input.
-fn add_faults(call: &mut Value) {
+fn add_error_responses(call: &mut Value) {
     let mut faults = Vec::new();
     let needs = call["security"].as_array().into_iter().flatten();
     if needs

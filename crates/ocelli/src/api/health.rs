@@ -19,10 +19,10 @@ use tokio::time::timeout;
 use utoipa::{IntoParams, ToSchema};
 
 /// Time for an idle camera to deliver its first picture.
-const WAKING: Duration = Duration::from_secs(10);
-/// A picture is stale if it is older than this and than `FRESH_INTERVALS` frame intervals.
-const FRESH: Duration = Duration::from_secs(10);
-const FRESH_INTERVALS: f64 = 3.0;
+const FIRST_PICTURE_TIMEOUT: Duration = Duration::from_secs(10);
+/// A picture is stale if it is older than this and than `MAX_AGE_INTERVALS` frame intervals.
+const DEFAULT_MAX_AGE: Duration = Duration::from_secs(10);
+const MAX_AGE_INTERVALS: f64 = 3.0;
 
 /// The health of the hub.
 #[derive(Serialize, ToSchema)]
@@ -121,7 +121,7 @@ pub struct CameraHealth {
 impl CameraHealth {
     fn of(camera: &Camera, now: Timestamp, max_age: Option<Duration>) -> Self {
         let status = camera.status();
-        let max_age = max_age.unwrap_or_else(|| usual_age(&status));
+        let max_age = max_age.unwrap_or_else(|| default_max_age(&status));
         let known = status.taken.is_known();
         let age = known.then(|| Duration::from_micros(now.micros_since(status.taken)));
         Self {
@@ -139,12 +139,12 @@ fn millis(time: Duration) -> u64 {
     time.as_millis().try_into().unwrap_or(u64::MAX)
 }
 
-fn usual_age(status: &CameraStatus) -> Duration {
-    let intervals = Duration::try_from_secs_f64(FRESH_INTERVALS / status.fps);
-    intervals.map_or(FRESH, |intervals| intervals.max(FRESH))
+fn default_max_age(status: &CameraStatus) -> Duration {
+    let intervals = Duration::try_from_secs_f64(MAX_AGE_INTERVALS / status.fps);
+    intervals.map_or(DEFAULT_MAX_AGE, |intervals| intervals.max(DEFAULT_MAX_AGE))
 }
 
-fn read_age(text: &str) -> Result<Duration, Problem> {
+fn parse_max_age(text: &str) -> Result<Duration, Problem> {
     let millis = text.parse().map(Duration::from_millis).ok();
     millis.or_else(|| parse_duration(text)).ok_or_else(|| {
         let message = "maxAge in the URL: it must be ms, like 10000, or a duration, like 10s";
@@ -169,7 +169,7 @@ pub async fn camera(
     Path(id): Path<String>,
     QueryParams(check): QueryParams<Check>,
 ) -> Result<Response, Problem> {
-    let max_age = check.max_age.as_deref().map(read_age).transpose()?;
+    let max_age = check.max_age.as_deref().map(parse_max_age).transpose()?;
     let (app, room) = split_id(&id);
     let camera = visitor.find(app, room)?;
     if check.wake.unwrap_or(true) {
@@ -189,7 +189,7 @@ pub async fn camera(
             }
         };
         // After a timeout the picture's age gives the result.
-        let _ = timeout(WAKING, picture).await;
+        let _ = timeout(FIRST_PICTURE_TIMEOUT, picture).await;
     }
     let health = CameraHealth::of(&camera, api.hub.clock().now(), max_age);
     let status = match health.healthy {
@@ -249,10 +249,13 @@ mod tests {
 
     #[test]
     fn a_maximum_age_is_ms_or_a_duration() {
-        assert_eq!(read_age("1500").ok(), Some(Duration::from_millis(1500)));
-        assert_eq!(read_age("2min").ok(), Some(Duration::from_secs(120)));
+        assert_eq!(
+            parse_max_age("1500").ok(),
+            Some(Duration::from_millis(1500))
+        );
+        assert_eq!(parse_max_age("2min").ok(), Some(Duration::from_secs(120)));
         for bad in ["", "-1", "soon", "1e99s"] {
-            assert!(read_age(bad).is_err(), "{bad}");
+            assert!(parse_max_age(bad).is_err(), "{bad}");
         }
     }
 }

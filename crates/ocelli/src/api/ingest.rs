@@ -1,6 +1,6 @@
 //! `/api/v1/apps/{app}/ws-ingest`: stream keys for devices that push.
 
-use super::apps::Gone;
+use super::apps::DeletedItem;
 use super::body::Body;
 use super::page::{Page, Window};
 use crate::answer::{Answer, Problem, ProblemBody, QueryParams};
@@ -92,7 +92,7 @@ impl DeviceView {
 #[derive(Serialize, ToSchema)]
 #[schema(as = LiveUrls)]
 #[serde(rename_all = "camelCase")]
-pub struct Live {
+pub struct LiveUrls {
     mjpeg_url: String,
     frame_url: String,
     /// JPEGs over a WebSocket.
@@ -174,14 +174,14 @@ pub async fn list(
         ("app" = String, Path, description = "The app's name"),
         ("id" = String, Path, description = "`wsi_…`")),
     responses(
-        (status = 200, description = "Revoked", body = Answer<Gone>),
+        (status = 200, description = "Revoked", body = Answer<DeletedItem>),
         (status = 404, description = "The app has no such key", body = ProblemBody)))]
 pub async fn revoke(
     State(api): State<Api>,
     Path((app, id)): Path<(String, String)>,
-) -> Result<Answer<Gone>, Problem> {
+) -> Result<Answer<DeletedItem>, Problem> {
     api.catalog.revoke_key(app, id.clone()).await?;
-    Ok(Answer::new(Gone { id }))
+    Ok(Answer::new(DeletedItem { id }))
 }
 
 /// Returns the playback URLs of a device's camera, if the client may watch it.
@@ -191,21 +191,21 @@ pub async fn revoke(
         ("app" = String, Path, description = "The app's name"),
         ("room" = String, Path, description = "The room, in the short or the full form")),
     responses(
-        (status = 200, description = "The URLs", body = Answer<Live>),
+        (status = 200, description = "The URLs", body = Answer<LiveUrls>),
         (status = 404, description = "There is no such camera, or the client may not watch it", body = ProblemBody)))]
 pub async fn live(
     State(api): State<Api>,
     visitor: Visitor,
     urls: Urls,
     Path((app, room)): Path<(String, String)>,
-) -> Result<Answer<Live>, Problem> {
+) -> Result<Answer<LiveUrls>, Problem> {
     let none = || Problem::not_found(format!("no device pushes to room {room:?} of app {app:?}"));
     let camera = api.hub.resolve(&app, &room).map_err(|_| none())?;
     if !visitor.may_watch(&camera) {
         return Err(none());
     }
     api.ingest.source(&camera).ok_or_else(none)?;
-    Ok(Answer::new(Live {
+    Ok(Answer::new(LiveUrls {
         mjpeg_url: urls.mjpeg(&camera),
         frame_url: urls.frame(&camera),
         ws_url: urls.socket(&camera),

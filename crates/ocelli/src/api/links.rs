@@ -1,7 +1,7 @@
 //! Play tokens for one camera, and links to a wall of chosen cameras, for people without an
 //! account.
 
-use super::apps::Gone;
+use super::apps::DeletedItem;
 use super::body::Body;
 use super::page::{Page, Window};
 use crate::answer::{Answer, Problem, ProblemBody, QueryParams};
@@ -143,13 +143,13 @@ pub async fn create(
     security(("token" = ["camera:share"])),
     params(("id" = String, Path, description = "`wall_…`")),
     responses(
-        (status = 200, description = "Revoked", body = Answer<Gone>),
+        (status = 200, description = "Revoked", body = Answer<DeletedItem>),
         (status = 404, description = "There is no such link", body = ProblemBody)))]
 pub async fn revoke(
     State(api): State<Api>,
     visitor: Visitor,
     Path(id): Path<String>,
-) -> Result<Answer<Gone>, Problem> {
+) -> Result<Answer<DeletedItem>, Problem> {
     api.catalog.revoke_wall(id.clone(), &visitor).await?;
-    Ok(Answer::new(Gone { id }))
+    Ok(Answer::new(DeletedItem { id }))
 }

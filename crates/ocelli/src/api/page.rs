@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 /// The default page size.
-const USUAL: usize = 50;
+const DEFAULT_LIMIT: usize = 50;
 /// The maximum page size.
-const MOST: usize = 500;
+const MAX_LIMIT: usize = 500;
 
 /// The requested page.
 #[derive(Clone, Copy, Debug, Default, Deserialize, IntoParams)]
@@ -41,11 +41,11 @@ impl Window {
     /// # Errors
     /// 400 if the limit is out of range.
     pub fn limit(self) -> Result<usize, Problem> {
-        let limit = self.limit.unwrap_or(USUAL);
-        if (1..=MOST).contains(&limit) {
+        let limit = self.limit.unwrap_or(DEFAULT_LIMIT);
+        if (1..=MAX_LIMIT).contains(&limit) {
             return Ok(limit);
         }
-        let message = format!("limit in the URL: it must be 1 to {MOST}");
+        let message = format!("limit in the URL: it must be 1 to {MAX_LIMIT}");
         Err(Problem::new(StatusCode::BAD_REQUEST, message))
     }
 

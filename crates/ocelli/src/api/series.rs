@@ -3,7 +3,7 @@
 //! Series belong to app `live`: a token for this app reaches them, a token for another app does
 //! not (`access`).
 
-use super::apps::Gone;
+use super::apps::DeletedItem;
 use super::body::{Body, RawBody};
 use crate::answer::{Answer, Problem, ProblemBody};
 use crate::api::state::Api;
@@ -15,7 +15,7 @@ use ocelli_core::text::{is_control, shown};
 use ocelli_net::request::Peer;
 use ocelli_series::line::NAME_LIMIT;
 use ocelli_series::source::Source;
-use ocelli_series::{Refused, Registry, Series};
+use ocelli_series::{Registry, RegistryError, Series};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use utoipa::ToSchema;
@@ -29,12 +29,12 @@ impl From<Stopped> for Problem {
     }
 }
 
-impl From<Refused> for Problem {
-    fn from(refused: Refused) -> Self {
+impl From<RegistryError> for Problem {
+    fn from(refused: RegistryError) -> Self {
         let status = match refused {
-            Refused::Unknown(_) => StatusCode::NOT_FOUND,
-            Refused::Taken(_) | Refused::Full(_) => StatusCode::CONFLICT,
-            Refused::Name(_) => StatusCode::BAD_REQUEST,
+            RegistryError::Unknown(_) => StatusCode::NOT_FOUND,
+            RegistryError::Taken(_) | RegistryError::Full(_) => StatusCode::CONFLICT,
+            RegistryError::Name(_) => StatusCode::BAD_REQUEST,
         };
         Self::new(status, refused.to_string())
     }
@@ -84,7 +84,7 @@ impl SeriesView {
             timed: series.is_timed(),
             over_tcp: series.is_tcp(),
             points: history.end(),
-            kept: history.kept(),
+            kept: history.held(),
             newest: newest.map(|(x, y)| [x, y]),
             clock_offset_ms: series.clock_offset(),
             last_at: (history.end() > 0).then(|| history.received()),
@@ -94,7 +94,7 @@ impl SeriesView {
         }
     }
 
-    fn find(registry: &Registry, id: u32) -> Result<Self, Refused> {
+    fn find(registry: &Registry, id: u32) -> Result<Self, RegistryError> {
         let series = registry.get(id)?;
         Ok(Self::of(series, registry.sources.of(id)))
     }
@@ -241,8 +241,9 @@ pub async fn status(State(api): State<Api>) -> Result<Answer<StatusView>, Proble
 
 /// The result of adding samples.
 #[derive(Serialize, ToSchema)]
+#[schema(as = Taken)]
 #[serde(rename_all = "camelCase")]
-pub struct Taken {
+pub struct AddedSamples {
     /// The id of the series.
     id: u32,
     /// Number of samples added.
@@ -259,21 +260,21 @@ pub struct Taken {
     security(("token" = ["series:write"])),
     request_body(content = String, content_type = "text/plain", example = "temp\n1700000000000 21.5\n"),
     responses(
-        (status = 200, description = "The samples were added", body = Answer<Taken>),
+        (status = 200, description = "The samples were added", body = Answer<AddedSamples>),
         (status = 400, description = "The first line is not a valid name, or a line is too long", body = ProblemBody)))]
 pub async fn add(
     State(api): State<Api>,
     Extension(peer): Extension<Peer>,
     RawBody(text): RawBody,
-) -> Result<Answer<Taken>, Problem> {
+) -> Result<Answer<AddedSamples>, Problem> {
     let writer = Writer::new(peer.remote.to_string(), false);
     let taken = api
         .telemetry
-        .call(move |registry| writer.take_all(&text, registry));
+        .call(move |registry| writer.process_all(&text, registry));
     let taken = taken.await?;
     let refuse = |reason| Problem::new(StatusCode::BAD_REQUEST, format!("the body: {reason}"));
     let (id, points, malformed, last_malformed) = taken.map_err(refuse)?;
-    Ok(Answer::new(Taken {
+    Ok(Answer::new(AddedSamples {
         id,
         points,
         malformed,
@@ -306,7 +307,7 @@ pub async fn change(
     Path(id): Path<String>,
     Body(change): Body<SeriesChange>,
 ) -> Result<Answer<SeriesView>, Problem> {
-    let id = number(&id)?;
+    let id = parse_id(&id)?;
     let unit = change.unit.as_deref().unwrap_or_default();
     if unit.len() > UNIT_LIMIT || unit.chars().any(is_control) {
         let message = "unit in the body: it must be a word of at most 32 bytes, like \"°C\"";
@@ -336,20 +337,20 @@ pub async fn change(
     security(("token" = ["series:delete"])),
     params(("id" = u32, Path, description = "Its number")),
     responses(
-        (status = 200, description = "Deleted", body = Answer<Gone>),
+        (status = 200, description = "Deleted", body = Answer<DeletedItem>),
         (status = 404, description = "The series does not exist", body = ProblemBody)))]
 pub async fn delete(
     State(api): State<Api>,
     Path(id): Path<String>,
-) -> Result<Answer<Gone>, Problem> {
-    let number = number(&id)?;
+) -> Result<Answer<DeletedItem>, Problem> {
+    let parse_id = parse_id(&id)?;
     api.telemetry
-        .call(move |registry| registry.delete(number))
+        .call(move |registry| registry.delete(parse_id))
         .await??;
-    Ok(Answer::new(Gone { id }))
+    Ok(Answer::new(DeletedItem { id }))
 }
 
-fn number(id: &str) -> Result<u32, Problem> {
+fn parse_id(id: &str) -> Result<u32, Problem> {
     let unknown = || Problem::not_found(format!("there is no series {id:?}; an id is a number"));
     id.parse().map_err(|_| unknown())
 }

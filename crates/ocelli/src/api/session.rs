@@ -3,13 +3,13 @@
 //! A session is a cookie that the hub accepts only from its own pages; `visitor` checks it, this
 //! module sets it.
 
-use super::apps::Gone;
+use super::apps::DeletedItem;
 use super::body::Body;
 use crate::answer::{Answer, Problem, ProblemBody};
 use crate::api::state::Api;
 use crate::auth::{Busy, Grant, NamedSecret, check_password};
 use crate::catalog::{RoleView, check_name};
-use crate::store::sessions::{self, LONGEST, Session};
+use crate::store::sessions::{self, MAX_AGE, Session};
 use crate::store::users::{self, User};
 use crate::store::{StoreError, codes};
 use crate::visitor::{Visitor, cookie};
@@ -21,16 +21,16 @@ use http::request::Parts;
 use http::{HeaderValue, StatusCode};
 use ocelli_core::text::is_control;
 use ocelli_net::request::Peer;
-use ocelli_net::throttle::Block;
+use ocelli_net::throttle::AddressPrefix;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use utoipa::ToSchema;
 
 /// Maximum stored length of a `User-Agent`, in characters.
-const AGENT_LIMIT: usize = 200;
+const USER_AGENT_LIMIT: usize = 200;
 /// The error if another request has set the password.
-const CHANGED: &str = "the password was changed in the meantime; sign in again";
+const PASSWORD_CHANGED: &str = "the password was changed in the meantime; sign in again";
 
 /// The current session and its permissions.
 #[derive(Serialize, ToSchema)]
@@ -38,9 +38,9 @@ const CHANGED: &str = "the password was changed in the meantime; sign in again";
 #[serde(rename_all = "camelCase")]
 pub struct SessionView {
     /// The signed-in user, if any.
-    user: Option<Me>,
+    user: Option<CurrentUser>,
     /// The session of the signed-in user, if any.
-    session: Option<Current>,
+    session: Option<CurrentSession>,
     /// The permissions of the session or of the token in the header.
     permissions: Permissions,
     /// Whether the hub has no users yet. The first user is created with the link that the hub
@@ -63,15 +63,17 @@ struct VisitedWall {
 }
 
 #[derive(Serialize, ToSchema)]
-struct Me {
+#[schema(as = Me)]
+struct CurrentUser {
     id: String,
     name: String,
     roles: Vec<RoleView>,
 }
 
 #[derive(Serialize, ToSchema)]
+#[schema(as = Current)]
 #[serde(rename_all = "camelCase")]
-struct Current {
+struct CurrentSession {
     id: String,
     /// When it expires if it is not used, in ms since the Unix epoch.
     expires_at: i64,
@@ -96,12 +98,12 @@ impl SessionView {
         let some_private = apps.iter().any(|app| !app.public_playback);
         let (user, session) = signed_in.unzip();
         Self {
-            user: user.map(|user| Me {
+            user: user.map(|user| CurrentUser {
                 roles: user.roles.into_iter().map(RoleView::from).collect(),
                 id: user.id,
                 name: user.name,
             }),
-            session: session.map(|session| Current {
+            session: session.map(|session| CurrentSession {
                 expires_at: session.expires(),
                 id: session.id,
             }),
@@ -121,7 +123,7 @@ impl SessionView {
     }
 }
 
-fn bad(field: &str, why: &str) -> Problem {
+fn invalid_field(field: &str, why: &str) -> Problem {
     Problem::new(
         StatusCode::BAD_REQUEST,
         format!("{field} in the body: {why}"),
@@ -147,7 +149,7 @@ fn busy(Busy: Busy) -> Problem {
 /// Starts a session and sets its cookie.
 ///
 /// The browser's previous session ends, which prevents session fixation.
-async fn begin(
+async fn start_session(
     api: &Api,
     peer: &Peer,
     parts: &Parts,
@@ -167,27 +169,27 @@ async fn begin(
             .unwrap_or_default()
             .chars()
             .filter(|c| !is_control(*c))
-            .take(AGENT_LIMIT)
+            .take(USER_AGENT_LIMIT)
             .collect(),
         created: now,
         seen: now,
     };
     let before = Visitor::of(&api.identity, parts).await.ok();
     let before = before.and_then(|visitor| visitor.signed_in());
-    let (kept, hash) = (session.clone(), key.hash(&named.secret));
+    let (current, hash) = (session.clone(), key.hash(&named.secret));
     let keep = move |connection: &mut rusqlite::Connection| {
         // The password may have been changed since it was compared.
-        if users::password(connection, &kept.user)?.as_ref() != Some(&password) {
-            return Err(StoreError::Conflict(CHANGED.to_owned()));
+        if users::password(connection, &current.user)?.as_ref() != Some(&password) {
+            return Err(StoreError::Conflict(PASSWORD_CHANGED.to_owned()));
         }
         if let Some((_, before)) = before {
             sessions::end(connection, &before.id, None)?;
         }
-        sessions::begin(connection, &kept, &hash)
+        sessions::begin(connection, &current, &hash)
     };
     api.identity.store.call(keep).await?;
     api.identity.visitors.recheck();
-    let set = cookie(key, peer.secure, &named.text(), LONGEST / 1000);
+    let set = cookie(key, peer.secure, &named.text(), MAX_AGE / 1000);
     let view = SessionView::of(api, &user.grant(), Some((user, session))).await;
     Ok(with_cookie(set, Answer::new(view)))
 }
@@ -242,8 +244,8 @@ pub async fn sign_in(
     Body(asked): Body<SignIn>,
 ) -> Result<Response, Problem> {
     check_page(&peer)?;
-    let block = Block::from(peer.remote.ip());
-    let counted = api.identity.attempts.count(block, Some(&asked.name));
+    let prefix = AddressPrefix::from(peer.remote.ip());
+    let counted = api.identity.attempts.count(prefix, Some(&asked.name));
     counted.map_err(|after| Problem::too_many("attempts to sign in", after))?;
     let name = asked.name.clone();
     let look_up = move |connection: &mut rusqlite::Connection| {
@@ -261,8 +263,8 @@ pub async fn sign_in(
         .await;
     match (is.map_err(busy)?, user, hash) {
         (true, Some(user), Some(hash)) => {
-            api.identity.attempts.succeeded(block, Some(&asked.name));
-            begin(&api, &peer, &parts, user, hash).await
+            api.identity.attempts.succeeded(prefix, Some(&asked.name));
+            start_session(&api, &peer, &parts, user, hash).await
         }
         _ => {
             tracing::warn!(peer = %peer.remote, "sign-in refused");
@@ -277,7 +279,7 @@ pub async fn sign_in(
 /// Signs out and ends the session.
 #[utoipa::path(delete, path = "/api/v1/session", tag = "session", operation_id = "signOut",
     security(("session" = [])),
-    responses((status = 200, description = "Signed out", body = Answer<Gone>)))]
+    responses((status = 200, description = "Signed out", body = Answer<DeletedItem>)))]
 pub async fn sign_out(
     State(api): State<Api>,
     Extension(peer): Extension<Peer>,
@@ -293,7 +295,7 @@ pub async fn sign_out(
     let taken_away = cookie(api.identity.store.key()?, peer.secure, "", 0);
     Ok(with_cookie(
         taken_away,
-        Answer::new(Gone { id: session.id }),
+        Answer::new(DeletedItem { id: session.id }),
     ))
 }
 
@@ -332,12 +334,12 @@ pub async fn set_up(
     Body(asked): Body<SetUp>,
 ) -> Result<Response, Problem> {
     check_page(&peer)?;
-    check_password(&asked.password).map_err(|fault| bad("password", fault))?;
+    check_password(&asked.password).map_err(|fault| invalid_field("password", fault))?;
     if let Some(name) = &asked.name {
         check_name(name)?;
     }
-    let block = Block::from(peer.remote.ip());
-    let counted = api.identity.attempts.count(block, None);
+    let prefix = AddressPrefix::from(peer.remote.ip());
+    let counted = api.identity.attempts.count(prefix, None);
     counted.map_err(|after| Problem::too_many("attempts with a code", after))?;
     let code = api.identity.store.key()?.hash(asked.code.trim());
     let meant = api.catalog.code_purpose(code.clone()).await?;
@@ -348,7 +350,7 @@ pub async fn set_up(
         )
     })?;
     if meant == codes::CodePurpose::Administrator && asked.name.is_none() {
-        return Err(bad("name", "this code needs a user name"));
+        return Err(invalid_field("name", "this code needs a user name"));
     }
     let hash = api
         .identity
@@ -357,8 +359,8 @@ pub async fn set_up(
         .await
         .map_err(busy)?;
     let user = api.catalog.use_code(code, asked.name, hash.clone()).await?;
-    api.identity.attempts.succeeded(block, None);
-    begin(&api, &peer, &parts, user, hash).await
+    api.identity.attempts.succeeded(prefix, None);
+    start_session(&api, &peer, &parts, user, hash).await
 }
 
 /// A change of the user's own password.
@@ -376,7 +378,7 @@ pub struct PasswordChange {
 #[utoipa::path(post, path = "/api/v1/session/password", tag = "session",
     operation_id = "changePassword", security(("session" = [])), request_body = PasswordChange,
     responses(
-        (status = 200, description = "Changed", body = Answer<Gone>),
+        (status = 200, description = "Changed", body = Answer<DeletedItem>),
         (status = 409, description = "The password was changed in the meantime", body = ProblemBody),
         (status = 429, description = "Too many attempts", body = ProblemBody)))]
 pub async fn change_password(
@@ -384,13 +386,13 @@ pub async fn change_password(
     Extension(peer): Extension<Peer>,
     visitor: Visitor,
     Body(asked): Body<PasswordChange>,
-) -> Result<Answer<Gone>, Problem> {
+) -> Result<Answer<DeletedItem>, Problem> {
     let Some((user, session)) = visitor.signed_in() else {
         return Err(Problem::not_found("no user is signed in"));
     };
-    check_password(&asked.new).map_err(|fault| bad("new", fault))?;
-    let block = Block::from(peer.remote.ip());
-    let counted = api.identity.attempts.count(block, Some(&user.name));
+    check_password(&asked.new).map_err(|fault| invalid_field("new", fault))?;
+    let prefix = AddressPrefix::from(peer.remote.ip());
+    let counted = api.identity.attempts.count(prefix, Some(&user.name));
     counted.map_err(|after| Problem::too_many("password attempts", after))?;
     let id = user.id.clone();
     let look_up = move |connection: &mut rusqlite::Connection| users::password(connection, &id);
@@ -403,10 +405,10 @@ pub async fn change_password(
             "old in the body: this is not the current password",
         ));
     }
-    api.identity.attempts.succeeded(block, Some(&user.name));
+    api.identity.attempts.succeeded(prefix, Some(&user.name));
     let hash = api.identity.passwords.hash(asked.new).await.map_err(busy)?;
     let id = user.id.clone();
     let set = api.catalog.set_password(id, old, hash, session.id);
     set.await?;
-    Ok(Answer::new(Gone { id: user.id }))
+    Ok(Answer::new(DeletedItem { id: user.id }))
 }

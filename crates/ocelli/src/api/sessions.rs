@@ -1,6 +1,6 @@
 //! `/api/v1/sessions`: lists and ends sessions.
 
-use super::apps::Gone;
+use super::apps::DeletedItem;
 use super::page::{Page, Window};
 use crate::answer::{Answer, Problem, ProblemBody, QueryParams};
 use crate::api::state::Api;
@@ -40,13 +40,14 @@ pub struct SessionFilter {
     /// `all` for the sessions of all users, which needs `session:read` for all apps; otherwise the
     /// user's own sessions.
     #[param(inline)]
-    of: Option<Everybody>,
+    of: Option<AllUsers>,
 }
 
 /// All users.
 #[derive(Clone, Copy, Deserialize, ToSchema)]
+#[schema(as = Everybody)]
 #[serde(rename_all = "lowercase")]
-pub enum Everybody {
+pub enum AllUsers {
     /// All users.
     All,
 }
@@ -93,13 +94,13 @@ pub async fn list(
     security(("token" = ["session:delete", "global"]), ("session" = [])),
     params(("id" = String, Path, description = "`ses_…`")),
     responses(
-        (status = 200, description = "Ended", body = Answer<Gone>),
+        (status = 200, description = "Ended", body = Answer<DeletedItem>),
         (status = 404, description = "There is no such session", body = ProblemBody)))]
 pub async fn end(
     State(api): State<Api>,
     visitor: Visitor,
     Path(id): Path<String>,
-) -> Result<Answer<Gone>, Problem> {
+) -> Result<Answer<DeletedItem>, Problem> {
     let everybodys = visitor.grant().allows("session:delete", None);
     let own = visitor.signed_in().map(|(user, _)| user.id);
     let user = if everybodys { None } else { own };
@@ -109,7 +110,7 @@ pub async fn end(
     };
     if api.identity.store.call(end).await? {
         api.identity.visitors.recheck();
-        return Ok(Answer::new(Gone { id }));
+        return Ok(Answer::new(DeletedItem { id }));
     }
     Err(Problem::not_found("there is no session with this id"))
 }

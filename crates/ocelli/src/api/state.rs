@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 /// Maximum number of concurrent camera tests.
-pub const TRIALS: usize = 4;
+pub const MAX_CONCURRENT_TESTS: usize = 4;
 
 /// The state shared by the handlers and by all clones.
 #[derive(Clone)]
@@ -58,7 +58,7 @@ impl State {
             telemetry,
             catalog,
             ingest,
-            trials: Semaphore::new(TRIALS),
+            trials: Semaphore::new(MAX_CONCURRENT_TESTS),
             metrics,
             started: Instant::now(),
         }

@@ -1,6 +1,6 @@
 //! `/api/v1/apps/{app}/streams`: current and past streams of devices.
 
-use super::apps::Gone;
+use super::apps::DeletedItem;
 use super::page::{Page, Window};
 use crate::answer::{Answer, Problem, ProblemBody, QueryParams};
 use crate::api::state::Api;
@@ -98,12 +98,12 @@ pub async fn list(
         ("app" = String, Path, description = "The app's name"),
         ("id" = String, Path, description = "`str_…`, or the `streamId` with its `/` encoded as `%2F`")),
     responses(
-        (status = 200, description = "Stopped", body = Answer<Gone>),
+        (status = 200, description = "Stopped", body = Answer<DeletedItem>),
         (status = 404, description = "No active stream has this id", body = ProblemBody)))]
 pub async fn stop(
     State(api): State<Api>,
     Path((app, id)): Path<(String, String)>,
-) -> Result<Answer<Gone>, Problem> {
+) -> Result<Answer<DeletedItem>, Problem> {
     api.catalog.app(&app)?;
     let devices = api.ingest.devices(&app);
     let device = devices
@@ -114,5 +114,5 @@ pub async fn stop(
         return Err(Problem::not_found(message));
     };
     device.evict(Refusal::stopped());
-    Ok(Answer::new(Gone { id }))
+    Ok(Answer::new(DeletedItem { id }))
 }

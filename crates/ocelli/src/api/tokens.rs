@@ -2,7 +2,7 @@
 //!
 //! A new token can have only permissions and apps that its maker has.
 
-use super::apps::Gone;
+use super::apps::DeletedItem;
 use super::body::Body;
 use super::page::{Page, Window};
 use crate::answer::{Answer, Problem, ProblemBody, QueryParams};
@@ -115,15 +115,15 @@ pub async fn create(
 #[utoipa::path(delete, path = "/api/v1/tokens/{id}", tag = "tokens", operation_id = "revokeToken",
     security(("token" = ["token:delete"])), params(("id" = String, Path, description = "`tok_…`")),
     responses(
-        (status = 200, description = "Revoked", body = Answer<Gone>),
+        (status = 200, description = "Revoked", body = Answer<DeletedItem>),
         (status = 404, description = "There is no such token", body = ProblemBody)))]
 pub async fn revoke(
     State(api): State<Api>,
     visitor: Visitor,
     Path(id): Path<String>,
-) -> Result<Answer<Gone>, Problem> {
+) -> Result<Answer<DeletedItem>, Problem> {
     api.catalog
         .revoke_token(id.clone(), visitor.grant())
         .await?;
-    Ok(Answer::new(Gone { id }))
+    Ok(Answer::new(DeletedItem { id }))
 }

@@ -1,6 +1,6 @@
 //! `/api/v1/users`: user accounts and their roles.
 
-use super::apps::Gone;
+use super::apps::DeletedItem;
 use super::body::Body;
 use super::page::{Page, Window};
 use crate::answer::{Answer, Problem, ProblemBody, QueryParams};
@@ -122,14 +122,14 @@ pub async fn change(
     security(("token" = ["user:delete", "global"])),
     params(("id" = String, Path, description = "`usr_…`")),
     responses(
-        (status = 200, description = "Deleted", body = Answer<Gone>),
+        (status = 200, description = "Deleted", body = Answer<DeletedItem>),
         (status = 404, description = "The user does not exist", body = ProblemBody),
         (status = 409, description = "No administrator would be left", body = ProblemBody)))]
 pub async fn delete(
     State(api): State<Api>,
     visitor: Visitor,
     Path(id): Path<String>,
-) -> Result<Answer<Gone>, Problem> {
+) -> Result<Answer<DeletedItem>, Problem> {
     api.catalog.delete_user(id.clone(), visitor.grant()).await?;
-    Ok(Answer::new(Gone { id }))
+    Ok(Answer::new(DeletedItem { id }))
 }

@@ -16,22 +16,22 @@ const COST: (u32, u32, u32) = (19 * 1024, 2, 1);
 /// Working memory of a hash at that cost, in blocks of 1 KiB.
 const BLOCKS: usize = COST.0 as usize;
 /// The maximum number of hashing threads.
-const AT_A_TIME: usize = 2;
+const MAX_THREADS: usize = 2;
 /// The maximum number of hashes in progress or waiting.
-const WAITING: usize = 24;
+const MAX_JOBS: usize = 24;
 /// A thread that has been idle for this long frees its working memory.
-const IDLE: Duration = Duration::from_secs(2);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Minimum password length in characters.
-const SHORTEST: usize = 10;
+const MIN_LENGTH: usize = 10;
 /// Maximum password length in characters.
-const LONGEST: usize = 512;
+const MAX_LENGTH: usize = 512;
 
 /// Checks the length of a new password.
 ///
 /// # Errors
 /// Returns the allowed length, without repeating the password.
 pub fn check_password(password: &str) -> Result<(), &'static str> {
-    let fits = (SHORTEST..=LONGEST).contains(&password.chars().count());
+    let fits = (MIN_LENGTH..=MAX_LENGTH).contains(&password.chars().count());
     fits.then_some(())
         .ok_or("it must have 10 to 512 characters")
 }
@@ -50,7 +50,7 @@ pub struct Passwords {
 impl Default for Passwords {
     fn default() -> Self {
         Self {
-            waiting: Arc::new(Semaphore::new(WAITING)),
+            waiting: Arc::new(Semaphore::new(MAX_JOBS)),
             pool: Arc::default(),
         }
     }
@@ -70,8 +70,9 @@ impl Passwords {
     /// # Errors
     /// Too many hashes are in progress or waiting.
     pub async fn verify(&self, password: String, hash: Option<String>) -> Result<bool, Busy> {
-        let compare = move |memory: &mut Memory| memory.is(password.as_bytes(), hash.as_deref());
-        self.work(compare).await
+        let compare =
+            move |memory: &mut Memory| memory.verify(password.as_bytes(), hash.as_deref());
+        self.submit(compare).await
     }
 
     /// Hashes a new password.
@@ -80,33 +81,33 @@ impl Passwords {
     /// Too many hashes are in progress or waiting.
     pub async fn hash(&self, password: String) -> Result<String, Busy> {
         let hash = move |memory: &mut Memory| memory.hash(password.as_bytes());
-        self.work(hash).await?.ok_or(Busy)
+        self.submit(hash).await?.ok_or(Busy)
     }
 
-    async fn work<T: Send + 'static>(
+    async fn submit<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&mut Memory) -> T + Send + 'static,
+        submit: impl FnOnce(&mut Memory) -> T + Send + 'static,
     ) -> Result<T, Busy> {
         let permit = self.waiting.clone().try_acquire_owned();
         let permit = permit.map_err(|_| Busy)?;
-        let (answer, answered) = oneshot::channel();
+        let (result_sender, result) = oneshot::channel();
         let run = move |memory: &mut Memory| {
             // Skip requests that were cancelled while they waited.
-            if !answer.is_closed() {
-                let _ = answer.send(work(memory));
+            if !result_sender.is_closed() {
+                let _ = result_sender.send(submit(memory));
             }
         };
         self.pool.add(Job {
             run: Box::new(run),
             _permit: permit,
         })?;
-        answered.await.map_err(|_| Busy)
+        result.await.map_err(|_| Busy)
     }
 }
 
 struct Job {
     run: Box<dyn FnOnce(&mut Memory) + Send>,
-    /// Counts the job against `WAITING` until it is done.
+    /// Counts the job against `MAX_JOBS` until it is done.
     _permit: OwnedSemaphorePermit,
 }
 
@@ -134,7 +135,7 @@ impl Pool {
     /// Adds a job, and starts a thread if all are busy and the limit allows another.
     fn add(self: &Arc<Self>, job: Job) -> Result<(), Busy> {
         let mut jobs = self.lock();
-        if jobs.waiting.len() >= jobs.idle && jobs.threads < AT_A_TIME {
+        if jobs.waiting.len() >= jobs.idle && jobs.threads < MAX_THREADS {
             let pool = self.clone();
             let thread = std::thread::Builder::new().name("passwords".to_owned());
             match thread.spawn(move || pool.run()) {
@@ -167,15 +168,15 @@ impl Pool {
             }
             jobs.idle += 1;
             let nothing = |jobs: &mut Jobs| jobs.waiting.is_empty() && !jobs.over;
-            if memory.is_given_back() {
+            if memory.is_freed() {
                 let waited = self.changed.wait_while(jobs, nothing);
                 jobs = waited.unwrap_or_else(PoisonError::into_inner);
             } else {
-                let waited = self.changed.wait_timeout_while(jobs, IDLE, nothing);
+                let waited = self.changed.wait_timeout_while(jobs, IDLE_TIMEOUT, nothing);
                 let timed_out;
                 (jobs, timed_out) = waited.unwrap_or_else(PoisonError::into_inner);
                 if timed_out.timed_out() {
-                    memory.give_back();
+                    memory.free();
                 }
             }
             jobs.idle -= 1;
@@ -183,22 +184,22 @@ impl Pool {
     }
 }
 
-/// A thread's working memory: 19 MiB from its first hash until it has been idle for [`IDLE`].
+/// A thread's working memory: 19 MiB from its first hash until it has been idle for [`IDLE_TIMEOUT`].
 #[derive(Default)]
 struct Memory(Vec<Block>);
 
 impl Memory {
-    fn is_given_back(&self) -> bool {
+    fn is_freed(&self) -> bool {
         self.0.is_empty()
     }
 
-    fn give_back(&mut self) {
+    fn free(&mut self) {
         self.0 = Vec::new();
     }
 
     /// Returns true if the password matches the hash.
-    fn is(&mut self, password: &[u8], hash: Option<&str>) -> bool {
-        let found = hash.and_then(Expected::read);
+    fn verify(&mut self, password: &[u8], hash: Option<&str>) -> bool {
+        let found = hash.and_then(ParsedHash::read);
         let Some(expected) = found else {
             // Takes as long as a comparison, so that timing does not reveal which users have
             // a password.
@@ -238,13 +239,13 @@ impl Memory {
 }
 
 /// A parsed password hash.
-struct Expected {
+struct ParsedHash {
     hasher: Argon2<'static>,
     salt: Vec<u8>,
     output: Output,
 }
 
-impl Expected {
+impl ParsedHash {
     /// Returns `None` if `hash` is malformed or needs more memory than [`COST`].
     fn read(hash: &str) -> Option<Self> {
         let hash = PasswordHash::new(hash).ok()?;
@@ -304,18 +305,18 @@ mod tests {
     #[tokio::test]
     async fn a_flood_of_passwords_is_limited() {
         let passwords = Arc::new(Passwords::default());
-        let asked: Vec<_> = (0..WAITING * 2)
+        let request: Vec<_> = (0..MAX_JOBS * 2)
             .map(|_| {
                 let passwords = passwords.clone();
                 tokio::spawn(async move { passwords.hash("correct horse".into()).await.is_ok() })
             })
             .collect();
         let mut hashed = 0;
-        for answer in asked {
-            hashed += usize::from(answer.await.expect("an answer"));
+        for result_sender in request {
+            hashed += usize::from(result_sender.await.expect("an answer"));
         }
         // On a slow machine some hashes finish before all requests have arrived.
-        assert!((WAITING..2 * WAITING).contains(&hashed), "{hashed}");
+        assert!((MAX_JOBS..2 * MAX_JOBS).contains(&hashed), "{hashed}");
         assert!(passwords.hash("and then on".into()).await.is_ok());
     }
 

@@ -33,7 +33,7 @@ pub const PERMISSIONS: &[&str] = &[
 ];
 
 /// A token's permissions by default: everything except creating tokens.
-const USUAL: &[&str] = &["app:*", "camera:*", "ingress:*", "series:*", "stream:*"];
+const DEFAULT_PERMISSIONS: &[&str] = &["app:*", "camera:*", "ingress:*", "series:*", "stream:*"];
 
 fn kind(permission: &str) -> &str {
     permission.split(':').next().unwrap_or(permission)
@@ -100,15 +100,15 @@ impl Allowance {
     }
 
     /// The default permissions of a token.
-    pub fn usual(app: Option<String>) -> Self {
-        Self::of(app, USUAL)
+    pub fn default_for_token(app: Option<String>) -> Self {
+        Self::of(app, DEFAULT_PERMISSIONS)
     }
 
     fn has(&self, permission: &str) -> bool {
         self.permissions.iter().any(|own| own.covers(permission))
     }
 
-    fn reaches(&self, app: Option<&str>) -> bool {
+    fn applies_to(&self, app: Option<&str>) -> bool {
         self.app.is_none() || self.app.as_deref() == app
     }
 }
@@ -189,7 +189,7 @@ impl Grant {
     /// Returns true if it has the permission in `app`; with `None`, for all apps and the hub.
     pub fn allows(&self, permission: &str, app: Option<&str>) -> bool {
         let mut own = self.0.iter();
-        own.any(|own| own.reaches(app) && own.has(permission))
+        own.any(|own| own.applies_to(app) && own.has(permission))
     }
 
     /// Returns a permission of `other` that this grant lacks, with its app unless it is for all.
@@ -322,7 +322,7 @@ mod tests {
             assert!(Grant::everything().has(permission));
             assert!(Permission::parse(permission).is_some());
         }
-        assert!(!Allowance::usual(None).has("token:create"));
+        assert!(!Allowance::default_for_token(None).has("token:create"));
     }
 
     #[test]
@@ -340,7 +340,7 @@ mod tests {
         ] {
             assert!(Permission::read(bad).is_err(), "{bad}");
         }
-        let said = Permission::read("app:raed").expect_err("no permission");
-        assert!(said.contains("\"app:read\""), "{said}");
+        let text = Permission::read("app:raed").expect_err("no permission");
+        assert!(text.contains("\"app:read\""), "{text}");
     }
 }

@@ -14,12 +14,12 @@ use std::collections::BTreeMap;
 use subtle::ConstantTimeEq;
 
 /// The prefix of every play token.
-const MARK: &str = "pt_";
+const PREFIX: &str = "pt_";
 /// The format version that is written, and the only one that is read.
 const VERSION: u8 = 2;
 /// The purpose of the signing key.
 const PURPOSE: &str = "ocelli 2026-11 signs play tokens";
-const SIGNATURE: usize = 32;
+const SIGNATURE_LENGTH: usize = 32;
 
 /// Distinguishes a camera from an earlier one in its room, and its app from an earlier app of
 /// that name.
@@ -59,19 +59,20 @@ impl PlayToken {
         }
         let signature = signature(key, &bytes);
         bytes.extend(signature);
-        format!("{MARK}{}", BASE64_URL_SAFE_NO_PAD.encode(bytes))
+        format!("{PREFIX}{}", BASE64_URL_SAFE_NO_PAD.encode(bytes))
     }
 
     /// Parses a token and verifies its signature. The token may have expired.
     pub fn read(text: &str, key: &Key) -> Option<Self> {
         let bytes = BASE64_URL_SAFE_NO_PAD
-            .decode(text.strip_prefix(MARK)?)
+            .decode(text.strip_prefix(PREFIX)?)
             .ok()?;
-        let (said, signed) = bytes.split_at_checked(bytes.len().checked_sub(SIGNATURE)?)?;
-        if !bool::from(signature(key, said).ct_eq(signed)) {
+        let (payload, signed) =
+            bytes.split_at_checked(bytes.len().checked_sub(SIGNATURE_LENGTH)?)?;
+        if !bool::from(signature(key, payload).ct_eq(signed)) {
             return None;
         }
-        let (&version, rest) = said.split_first()?;
+        let (&version, rest) = payload.split_first()?;
         let (&id, rest) = rest.split_first_chunk()?;
         let (&expires, mut rest) = rest.split_first_chunk()?;
         if version != VERSION {
@@ -94,12 +95,12 @@ impl PlayToken {
 
     /// Returns true if the text has the prefix of a play token.
     pub fn has_prefix(text: &str) -> bool {
-        text.starts_with(MARK)
+        text.starts_with(PREFIX)
     }
 }
 
-fn signature(key: &Key, said: &[u8]) -> [u8; SIGNATURE] {
-    *blake3::keyed_hash(key.derive(PURPOSE).bytes(), said).as_bytes()
+fn signature(key: &Key, payload: &[u8]) -> [u8; SIGNATURE_LENGTH] {
+    *blake3::keyed_hash(key.derive(PURPOSE).bytes(), payload).as_bytes()
 }
 
 #[cfg(test)]
@@ -116,7 +117,7 @@ mod tests {
         assert_eq!(PlayToken::read(&text, &key), Some(token.clone()));
         assert_eq!(PlayToken::read(&text, &Key::random()), None);
         // Changing, removing or adding any character breaks the signature.
-        for at in MARK.len()..text.len() {
+        for at in PREFIX.len()..text.len() {
             let other = if &text[at..=at] == "A" { "B" } else { "A" };
             let changed = format!("{}{other}{}", &text[..at], &text[at + 1..]);
             assert_eq!(PlayToken::read(&changed, &key), None, "{at}");
@@ -124,10 +125,10 @@ mod tests {
         }
         assert_eq!(PlayToken::read(&format!("{text}A"), &key), None);
         // A signature for another purpose does not make a play token.
-        let said = BASE64_URL_SAFE_NO_PAD.decode(&text[3..]).expect("base64");
-        let said = &said[..said.len() - SIGNATURE];
-        let direct = [said, blake3::keyed_hash(key.bytes(), said).as_bytes()].concat();
-        let direct = format!("{MARK}{}", BASE64_URL_SAFE_NO_PAD.encode(direct));
+        let payload = BASE64_URL_SAFE_NO_PAD.decode(&text[3..]).expect("base64");
+        let payload = &payload[..payload.len() - SIGNATURE_LENGTH];
+        let direct = [payload, blake3::keyed_hash(key.bytes(), payload).as_bytes()].concat();
+        let direct = format!("{PREFIX}{}", BASE64_URL_SAFE_NO_PAD.encode(direct));
         assert_eq!(PlayToken::read(&direct, &key), None);
     }
 }

@@ -7,11 +7,11 @@
 use subtle::ConstantTimeEq;
 
 /// The prefix of every API token.
-const MARK: &str = "sk_";
+const PREFIX: &str = "sk_";
 /// The prefix of every stream key.
 pub const STREAM_KEY_PREFIX: &str = "wsk_";
 /// Minimum length, without the prefix, of a token that the administrator chooses.
-const SHORTEST: usize = 20;
+const MIN_LENGTH: usize = 20;
 
 /// Random bytes.
 pub fn random<const N: usize>() -> [u8; N] {
@@ -28,7 +28,7 @@ pub fn hex(bytes: &[u8]) -> String {
 
 /// A new token.
 pub fn new_token() -> String {
-    format!("{MARK}{}", hex(&random::<32>()))
+    format!("{PREFIX}{}", hex(&random::<32>()))
 }
 
 /// A new stream key.
@@ -43,8 +43,8 @@ fn in_token(c: char) -> bool {
 
 /// A new id, which is not a secret: the prefix of its kind (`tok`, `usr`, …) and a random
 /// number.
-pub fn new_id(mark: &str) -> String {
-    format!("{mark}_{}", hex(&random::<8>()))
+pub fn new_id(prefix: &str) -> String {
+    format!("{prefix}_{}", hex(&random::<8>()))
 }
 
 /// A new one-time code.
@@ -63,18 +63,18 @@ pub struct NamedSecret {
 
 impl NamedSecret {
     /// A new secret with a new id.
-    pub fn new(mark: &str) -> Self {
+    pub fn new(prefix: &str) -> Self {
         Self {
-            id: new_id(mark),
+            id: new_id(prefix),
             secret: hex(&random::<32>()),
         }
     }
 
     /// Parses the text form of a secret.
-    pub fn parse(text: &str, mark: &str) -> Option<Self> {
+    pub fn parse(text: &str, prefix: &str) -> Option<Self> {
         let (id, secret) = text.split_once('.')?;
         let plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_hexdigit());
-        let number = id.strip_prefix(mark)?.strip_prefix('_')?;
+        let number = id.strip_prefix(prefix)?.strip_prefix('_')?;
         let fits = number.len() == 16 && plain(number) && secret.len() == 64 && plain(secret);
         fits.then(|| Self {
             id: id.to_owned(),
@@ -148,8 +148,8 @@ impl AdminToken {
     /// The message states the required format without repeating the token.
     pub fn new(token: &str) -> Result<Self, &'static str> {
         let fits = token
-            .strip_prefix(MARK)
-            .is_some_and(|rest| rest.len() >= SHORTEST && rest.chars().all(in_token));
+            .strip_prefix(PREFIX)
+            .is_some_and(|rest| rest.len() >= MIN_LENGTH && rest.chars().all(in_token));
         if !fits {
             return Err(
                 "it must be sk_ and at least 20 of a-z, A-Z, 0-9, '_' and '-', chosen at random",
@@ -207,7 +207,7 @@ mod tests {
     fn every_secret_format_is_masked_in_displayed_text() {
         let play = PlayToken::new(BTreeMap::from([("a".to_owned(), [0; 8])]), 0);
         let play = play.sign(&Key::random());
-        let own = format!("{MARK}{}", "Own-word_".repeat(3));
+        let own = format!("{PREFIX}{}", "Own-word_".repeat(3));
         AdminToken::new(&own).expect("a token");
         let whole = [new_token(), new_stream_key(), new_code(), play, own];
         let named = ["wall", "ses"].map(NamedSecret::new);
@@ -221,8 +221,8 @@ mod tests {
                 text.replace('_', "%5F").replace('.', "%2e"),
                 text.replace('_', "%255f").replace('.', "%252E"),
             ] {
-                let said = format!("room {written:?}: no key {written}, live-{written}/x");
-                let shown = shown(&said);
+                let text = format!("room {written:?}: no key {written}, live-{written}/x");
+                let shown = shown(&text);
                 assert!(!shown.contains(&secret[4..]), "{shown}");
                 assert_eq!(shown.matches("***").count(), 3, "{shown}");
             }

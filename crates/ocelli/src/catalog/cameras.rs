@@ -16,13 +16,13 @@ use tokio::time::timeout;
 use url::Url;
 
 /// How long to wait for DNS when a camera is added.
-const LOOKUP: Duration = Duration::from_secs(2);
+const LOOKUP_TIMEOUT: Duration = Duration::from_secs(2);
 
-fn unknown(camera: &str) -> ChangeError {
+fn unknown_camera(camera: &str) -> ChangeError {
     ChangeError::missing(format!("there is no camera {camera:?}"))
 }
 
-fn gone(id: &CameraId) -> ChangeError {
+fn deleted_camera(id: &CameraId) -> ChangeError {
     ChangeError::missing(format!("there is no camera {:?} any more", id.as_str()))
 }
 
@@ -33,7 +33,9 @@ impl Catalog {
     /// No camera can have this id.
     pub fn camera_id(&self, camera: &str) -> Result<CameraId, ChangeError> {
         let (app, room) = split_id(camera);
-        self.hub().resolve(app, room).map_err(|_| unknown(camera))
+        self.hub()
+            .resolve(app, room)
+            .map_err(|_| unknown_camera(camera))
     }
 
     /// The camera of this id.
@@ -42,7 +44,7 @@ impl Catalog {
     /// The camera does not exist.
     pub fn camera(&self, id: &CameraId) -> Result<Arc<Camera>, ChangeError> {
         let found = self.hub().find(id.app(), id.room());
-        found.ok_or_else(|| unknown(id.as_str()))
+        found.ok_or_else(|| unknown_camera(id.as_str()))
     }
 
     /// The camera's configuration, if the configuration file defines it.
@@ -68,10 +70,10 @@ impl Catalog {
     pub async fn settings(&self, id: &CameraId) -> Result<Option<Settings>, ChangeError> {
         let (app, room) = (id.app().to_owned(), id.room().to_owned());
         let find = move |connection: &mut _| cameras::find(connection, &app, &room);
-        let Some(kept) = self.read(find).await? else {
+        let Some(stored) = self.read(find).await? else {
             return Ok(None);
         };
-        Ok(Settings::decrypt(&self.identity.store.cipher()?, &kept))
+        Ok(Settings::decrypt(&self.identity.store.cipher()?, &stored))
     }
 
     /// The settings of a camera that can be changed over HTTP.
@@ -80,8 +82,8 @@ impl Catalog {
     /// The camera does not exist, or the configuration file defines it.
     pub async fn changeable_settings(&self, id: &CameraId) -> Result<Settings, ChangeError> {
         self.changeable_camera(id)?;
-        let kept = self.settings(id).await?;
-        kept.ok_or_else(|| unknown(id.as_str()))
+        let stored = self.settings(id).await?;
+        stored.ok_or_else(|| unknown_camera(id.as_str()))
     }
 
     /// Checks settings as far as possible without connecting: each address, and what its host name
@@ -102,7 +104,7 @@ impl Catalog {
             };
             let host = url.host_str().unwrap_or_default();
             let port = url.port_or_known_default().unwrap_or(554);
-            let found = timeout(LOOKUP, self.policy.ssrf_guard.resolve(host, port)).await;
+            let found = timeout(LOOKUP_TIMEOUT, self.policy.ssrf_guard.resolve(host, port)).await;
             // A host name that does not resolve now may do so later.
             if let Ok(Err(error)) = found
                 && error.to_string() == REFUSED
@@ -190,7 +192,7 @@ impl Catalog {
             let now = cameras::find(connection, id.app(), id.room())?;
             let now = now.and_then(|now| Settings::decrypt(&cipher, &now));
             let (Some(known), Some(now)) = (known, now) else {
-                return Err(gone(&id));
+                return Err(deleted_camera(&id));
             };
             if now != old {
                 let message = "the camera was changed in the meantime; reload it and try again";
@@ -210,7 +212,7 @@ impl Catalog {
             }
             let (camera, _) = catalog.open(hub, (id.app(), id.room()), &settings)?;
             transaction.commit()?;
-            let replaced = hub.replace(camera).ok_or_else(|| gone(&id))?;
+            let replaced = hub.replace(camera).ok_or_else(|| deleted_camera(&id))?;
             Ok((replaced, settings))
         })
         .await
@@ -225,7 +227,7 @@ impl Catalog {
         // A camera that could not be shown exists only in the store.
         self.apply(move |catalog, connection| {
             if !cameras::delete(connection, &id)? {
-                return Err(unknown(id.as_str()));
+                return Err(unknown_camera(id.as_str()));
             }
             catalog.hub().remove(&id);
             Ok(())

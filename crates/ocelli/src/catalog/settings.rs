@@ -178,8 +178,11 @@ impl Settings {
     }
 
     /// Decrypts stored settings; returns `None` if the key or the camera differs.
-    pub fn decrypt(cipher: &Cipher, kept: &StoredCamera) -> Option<Self> {
-        let text = cipher.decrypt(&encryption_context(&kept.app, &kept.room), &kept.sealed)?;
+    pub fn decrypt(cipher: &Cipher, stored: &StoredCamera) -> Option<Self> {
+        let text = cipher.decrypt(
+            &encryption_context(&stored.app, &stored.room),
+            &stored.sealed,
+        )?;
         serde_json::from_slice(&text).ok()
     }
 }

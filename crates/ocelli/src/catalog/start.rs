@@ -47,7 +47,7 @@ impl Catalog {
                 Ok(cipher) => saved
                     .cameras
                     .iter()
-                    .for_each(|kept| self.restore_camera(&cipher, kept)),
+                    .for_each(|stored| self.restore_camera(&cipher, stored)),
                 Err(error) => {
                     tracing::error!("cameras that were added over HTTP are skipped: {error}");
                 }
@@ -71,28 +71,28 @@ impl Catalog {
         }
     }
 
-    fn restore_camera(&self, cipher: &Cipher, kept: &StoredCamera) {
-        if let Err(reason) = self.try_restore_camera(cipher, kept) {
-            let StoredCamera { app, room, .. } = kept;
+    fn restore_camera(&self, cipher: &Cipher, stored: &StoredCamera) {
+        if let Err(reason) = self.try_restore_camera(cipher, stored) {
+            let StoredCamera { app, room, .. } = stored;
             tracing::error!(
                 "camera {room:?} of app {app:?}, added over HTTP, is skipped: {reason}"
             );
         }
     }
 
-    fn try_restore_camera(&self, cipher: &Cipher, kept: &StoredCamera) -> Result<(), String> {
-        let Some(settings) = Settings::decrypt(cipher, kept) else {
+    fn try_restore_camera(&self, cipher: &Cipher, stored: &StoredCamera) -> Result<(), String> {
+        let Some(settings) = Settings::decrypt(cipher, stored) else {
             return Err("the key in the data directory can't decrypt its settings".to_owned());
         };
         let hub = self.hub();
-        let id = hub.resolve(&kept.app, &kept.room);
-        if id.as_ref().is_ok_and(|id| id.room() != kept.room) {
+        let id = hub.resolve(&stored.app, &stored.room);
+        if id.as_ref().is_ok_and(|id| id.room() != stored.room) {
             return Err("its room is the full name of another camera; add it again".to_owned());
         }
         if id.is_ok_and(|id| self.configured_camera(&id).is_some()) {
             return Err("the configuration defines a camera with this id".to_owned());
         }
-        let opened = self.open(hub, (&kept.app, &kept.room), &settings);
+        let opened = self.open(hub, (&stored.app, &stored.room), &settings);
         let (camera, _) = opened.map_err(|error| error.to_string())?;
         hub.add(camera).map_err(|error| error.to_string())?;
         Ok(())

@@ -63,7 +63,7 @@ impl NewToken {
                 ));
             }
         };
-        let mut allowance = Allowance::usual(app);
+        let mut allowance = Allowance::default_for_token(app);
         if let Some(permissions) = &self.permissions {
             let read = permissions.iter().map(|text| Permission::read(text));
             let read: Result<Vec<_>, _> = read.collect();

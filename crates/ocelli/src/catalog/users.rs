@@ -18,7 +18,7 @@ use utoipa::ToSchema;
 /// Maximum length of a user name, in characters.
 const NAME_LIMIT: usize = 64;
 /// The error if another request has set the password.
-const CHANGED: &str = "the password was changed in the meantime; sign in again";
+const PASSWORD_CHANGED: &str = "the password was changed in the meantime; sign in again";
 
 /// A user's role and the app it applies to.
 #[derive(Serialize, Deserialize, ToSchema)]
@@ -167,7 +167,7 @@ fn administrator(
 
 /// Returns the user with an id, if `own` covers the user's permissions. Call it in the same job as
 /// the change, because the user could be promoted between two jobs.
-fn known(connection: &Connection, own: &Grant, id: &str) -> Result<User, ChangeError> {
+fn find_within(connection: &Connection, own: &Grant, id: &str) -> Result<User, ChangeError> {
     let user = users::by_id(connection, id)?.ok_or_else(users::missing)?;
     own.check_covers(&user.grant())?;
     Ok(user)
@@ -265,7 +265,7 @@ impl Catalog {
             .then(|| SignInCode::new(self.identity.now()));
         let hash = code.as_ref().map(|code| key.hash(&code.code));
         self.apply(move |_, connection| {
-            let mut user = known(connection, &own, &id)?;
+            let mut user = find_within(connection, &own, &id)?;
             user.name = change.name.unwrap_or(user.name);
             user.roles = roles.unwrap_or(user.roles);
             users::update(connection, &user)?;
@@ -283,7 +283,7 @@ impl Catalog {
     /// The user does not exist or exceeds `own`, or no administrator would be left.
     pub async fn delete_user(self: &Arc<Self>, id: String, own: Grant) -> Result<(), ChangeError> {
         self.apply(move |_, connection| {
-            known(connection, &own, &id)?;
+            find_within(connection, &own, &id)?;
             Ok(users::delete(connection, &id)?)
         })
         .await
@@ -298,7 +298,7 @@ impl Catalog {
         code: Hash,
     ) -> Result<Option<codes::CodePurpose>, ChangeError> {
         let now = self.identity.now();
-        self.read(move |connection| codes::known(connection, &code, now))
+        self.read(move |connection| codes::find_valid(connection, &code, now))
             .await
     }
 
@@ -317,7 +317,7 @@ impl Catalog {
         self.apply(move |_, connection| {
             let transaction = connection.transaction()?;
             // Of two requests with the same code, only the first succeeds.
-            let user = match codes::known(&transaction, &code, now)? {
+            let user = match codes::find_valid(&transaction, &code, now)? {
                 Some(codes::CodePurpose::Administrator) => {
                     administrator(&transaction, name.unwrap_or_default(), now)?
                 }
@@ -335,7 +335,7 @@ impl Catalog {
     }
 
     /// Changes a user's password hash from `old` to `new` and ends all of the user's sessions
-    /// except `kept`.
+    /// except `current`.
     ///
     /// # Errors
     /// The current hash is no longer `old`.
@@ -344,14 +344,19 @@ impl Catalog {
         user: String,
         old: Option<String>,
         new: String,
-        kept: String,
+        current: String,
     ) -> Result<(), ChangeError> {
         self.apply(move |_, connection| {
             // A one-time code may have changed it since it was compared.
             if users::password(connection, &user)? != old {
-                return Err(ChangeError::conflict(CHANGED));
+                return Err(ChangeError::conflict(PASSWORD_CHANGED));
             }
-            Ok(users::set_password(connection, &user, &new, Some(&kept))?)
+            Ok(users::set_password(
+                connection,
+                &user,
+                &new,
+                Some(&current),
+            )?)
         })
         .await
     }

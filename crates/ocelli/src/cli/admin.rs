@@ -2,7 +2,7 @@
 //! machine. Works whether a hub is running or not.
 
 use super::exit::Exit;
-use super::token::{Place, now};
+use super::token::{DataArgs, now};
 use crate::store::{self, StoreError};
 use crate::urls::sign_in_link;
 use crate::{catalog, config};
@@ -18,16 +18,16 @@ pub enum Admin {
         #[arg(long, value_name = "URL")]
         address: Option<String>,
         #[command(flatten)]
-        place: Place,
+        data: DataArgs,
     },
 }
 
 impl Admin {
     /// Runs the command.
     pub fn run(self) -> Result<(), Exit> {
-        let Admin::Link { address, place } = self;
+        let Admin::Link { address, data } = self;
         let make = || -> Result<_, StoreError> {
-            let (mut connection, key) = store::open(&place.directory()?)?;
+            let (mut connection, key) = store::open(&data.directory()?)?;
             let code = catalog::create_admin_code(&mut connection, &key, now())?;
             Ok((code, store::address::get(&connection)?))
         };

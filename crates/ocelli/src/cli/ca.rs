@@ -19,7 +19,7 @@ const SYSTEM_STORE: &str = "/usr/local/share/ca-certificates";
 #[derive(Subcommand)]
 pub enum Authority {
     /// Print the certificate, its file, its fingerprint and its expiry date.
-    Show(Place),
+    Show(DataArgs),
     /// Make this machine trust it: system-wide if run as root, and in the current user's
     /// browsers.
     Install {
@@ -27,12 +27,12 @@ pub enum Authority {
         #[arg(long)]
         dry_run: bool,
         #[command(flatten)]
-        place: Place,
+        data: DataArgs,
     },
 }
 
 #[derive(Args)]
-pub struct Place {
+pub struct DataArgs {
     /// The hub's data directory; ~/.local/share/ocelli by default.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
@@ -42,14 +42,14 @@ impl Authority {
     /// Runs the command.
     pub fn run(self) -> Result<(), Exit> {
         match self {
-            Authority::Show(place) => show(&find(&place)?),
-            Authority::Install { dry_run, place } => install(&find(&place)?, dry_run),
+            Authority::Show(data) => show(&read_certificate(&data)?),
+            Authority::Install { dry_run, data } => install(&read_certificate(&data)?, dry_run),
         }
     }
 }
 
-fn find(place: &Place) -> Result<Certificate, Exit> {
-    let data = launch::data_directory(place.data.as_deref()).map_err(Exit::failure)?;
+fn read_certificate(data: &DataArgs) -> Result<Certificate, Exit> {
+    let data = launch::data_directory(data.data.as_deref()).map_err(Exit::failure)?;
     let found = Certificate::read(&data).map_err(Exit::failure)?;
     found.ok_or_else(|| {
         Exit::failure(format!(
@@ -78,7 +78,7 @@ fn show(certificate: &Certificate) -> Result<(), Exit> {
 
 /// One step of the installation.
 enum Step {
-    Make(PathBuf),
+    CreateDirectory(PathBuf),
     Copy(PathBuf, PathBuf),
     Run(PathBuf, Vec<String>),
 }
@@ -86,7 +86,7 @@ enum Step {
 impl std::fmt::Display for Step {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Step::Make(folder) => write!(f, "mkdir -p {}", folder.display()),
+            Step::CreateDirectory(folder) => write!(f, "mkdir -p {}", folder.display()),
             Step::Copy(from, to) => write!(f, "cp {} {}", from.display(), to.display()),
             Step::Run(program, arguments) => {
                 write!(f, "{}", program.display())?;
@@ -102,9 +102,9 @@ impl std::fmt::Display for Step {
 }
 
 impl Step {
-    fn take(&self) -> io::Result<()> {
+    fn run(&self) -> io::Result<()> {
         match self {
-            Step::Make(folder) => std::fs::create_dir_all(folder),
+            Step::CreateDirectory(folder) => std::fs::create_dir_all(folder),
             Step::Copy(from, to) => std::fs::copy(from, to).map(drop),
             Step::Run(program, arguments) => {
                 let status = Command::new(program).args(arguments).status()?;
@@ -122,19 +122,17 @@ fn install(certificate: &Certificate, dry_run: bool) -> Result<(), Exit> {
     let path = env::var_os("PATH").unwrap_or_default();
     let mut steps = Vec::new();
     match (root, program(&path, "update-ca-certificates")) {
-        (true, Some(update)) => steps.extend(for_the_system(certificate, update)),
-        (true, None) => say(
+        (true, Some(update)) => steps.extend(system_steps(certificate, update)),
+        (true, None) => print(
             "Not installed system-wide: update-ca-certificates is missing (Debian: apt install \
              ca-certificates).",
         )?,
-        (false, _) => say("Not installed system-wide: this needs root (sudo, with --data DIR).")?,
+        (false, _) => print("Not installed system-wide: this needs root (sudo, with --data DIR).")?,
     }
     let home = env::var_os("HOME").map(PathBuf::from);
     match (home, program(&path, "certutil")) {
-        (Some(home), Some(certutil)) => {
-            steps.extend(for_the_browsers(certificate, &home, certutil))
-        }
-        _ => say(
+        (Some(home), Some(certutil)) => steps.extend(browser_steps(certificate, &home, certutil)),
+        _ => print(
             "Not installed in this user's browsers: certutil is missing (Debian: apt install \
              libnss3-tools).",
         )?,
@@ -146,49 +144,49 @@ fn install(certificate: &Certificate, dry_run: bool) -> Result<(), Exit> {
         )));
     }
     for step in &steps {
-        say(&step.to_string())?;
+        print(&step.to_string())?;
         if !dry_run {
-            step.take()
+            step.run()
                 .map_err(|error| Exit::failure(format!("{step}: {error}")))?;
         }
     }
-    say(match dry_run {
+    print(match dry_run {
         true => "Dry run: nothing was changed.",
         false => "Done. Restart any open browser.",
     })
 }
 
-fn say(words: &str) -> Result<(), Exit> {
-    writeln!(io::stdout(), "{words}").map_err(Exit::failure)
+fn print(text: &str) -> Result<(), Exit> {
+    writeln!(io::stdout(), "{text}").map_err(Exit::failure)
 }
 
 /// The installed name. It includes the fingerprint, because each hub has its own authority.
 fn name(certificate: &Certificate) -> String {
-    let print = fingerprint(&certificate.der).replace(':', "");
-    format!("ocelli-{}", print[..8].to_ascii_lowercase())
+    let fingerprint_digits = fingerprint(&certificate.der).replace(':', "");
+    format!("ocelli-{}", fingerprint_digits[..8].to_ascii_lowercase())
 }
 
-fn for_the_system(certificate: &Certificate, update: PathBuf) -> Vec<Step> {
+fn system_steps(certificate: &Certificate, update: PathBuf) -> Vec<Step> {
     let store = PathBuf::from(SYSTEM_STORE);
-    let place = store.join(name(certificate) + ".crt");
+    let path = store.join(name(certificate) + ".crt");
     vec![
-        Step::Make(store),
-        Step::Copy(certificate.path.clone(), place),
+        Step::CreateDirectory(store),
+        Step::Copy(certificate.path.clone(), path),
         Step::Run(update, Vec::new()),
     ]
 }
 
 /// Chromium and related browsers read the user's NSS database.
-fn for_the_browsers(certificate: &Certificate, home: &Path, certutil: PathBuf) -> Vec<Step> {
+fn browser_steps(certificate: &Certificate, home: &Path, certutil: PathBuf) -> Vec<Step> {
     let folder = home.join(".pki/nssdb");
     let database = format!("sql:{}", folder.display());
-    let run = |words: &[&str]| {
-        let words = words.iter().map(|word| (*word).to_owned());
-        Step::Run(certutil.clone(), words.collect())
+    let run = |text: &[&str]| {
+        let text = text.iter().map(|word| (*word).to_owned());
+        Step::Run(certutil.clone(), text.collect())
     };
     let mut steps = Vec::new();
     if !folder.join("cert9.db").exists() {
-        steps.push(Step::Make(folder));
+        steps.push(Step::CreateDirectory(folder));
         steps.push(run(&["-d", &database, "-N", "--empty-password"]));
     }
     let file = certificate.path.display().to_string();
@@ -200,5 +198,5 @@ fn for_the_browsers(certificate: &Certificate, home: &Path, certutil: PathBuf) -
 
 fn program(path: &OsStr, name: &str) -> Option<PathBuf> {
     let places = env::split_paths(path).map(|folder| folder.join(name));
-    places.into_iter().find(|place| place.is_file())
+    places.into_iter().find(|path| path.is_file())
 }

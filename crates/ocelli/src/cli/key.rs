@@ -2,7 +2,7 @@
 //! running or not.
 
 use super::exit::Exit;
-use super::token::Place;
+use super::token::DataArgs;
 use crate::auth::{new_id, new_stream_key};
 use crate::store::keys::{self, StreamKey};
 use crate::store::{self, StoreError};
@@ -16,13 +16,13 @@ pub enum Key {
     /// Create a key for a device that pushes and print it; it is shown only once.
     Create(Create),
     /// List the keys, without their secrets.
-    List(Place),
+    List(DataArgs),
     /// Revoke a key; a running hub disconnects its device within half a minute.
     Revoke {
         /// The key's id, wsi_….
         id: String,
         #[command(flatten)]
-        place: Place,
+        data: DataArgs,
     },
 }
 
@@ -37,7 +37,7 @@ pub struct Create {
     #[arg(long)]
     identity: Option<String>,
     #[command(flatten)]
-    place: Place,
+    data: DataArgs,
 }
 
 impl Key {
@@ -45,8 +45,8 @@ impl Key {
     pub fn run(self) -> Result<(), Exit> {
         match self {
             Key::Create(create) => create.run(),
-            Key::List(place) => list(&place).map_err(Exit::failure),
-            Key::Revoke { id, place } => revoke(&id, &place).map_err(Exit::failure),
+            Key::List(data) => list(&data).map_err(Exit::failure),
+            Key::Revoke { id, data } => revoke(&id, &data).map_err(Exit::failure),
         }
     }
 }
@@ -72,7 +72,7 @@ impl Create {
             created: i64::try_from(now.as_millis()).unwrap_or_default(),
         };
         let keep = || -> Result<(), StoreError> {
-            let (connection, hashes) = store::open(&self.place.directory()?)?;
+            let (connection, hashes) = store::open(&self.data.directory()?)?;
             keys::insert(&connection, &key, &hashes.hash(&secret))
         };
         keep().map_err(Exit::failure)?;
@@ -81,8 +81,8 @@ impl Create {
     }
 }
 
-fn list(place: &Place) -> Result<(), StoreError> {
-    let (connection, _) = store::open(&place.directory()?)?;
+fn list(data: &DataArgs) -> Result<(), StoreError> {
+    let (connection, _) = store::open(&data.directory()?)?;
     let lines = keys::all(&connection)?.into_iter().map(|key| {
         let StreamKey {
             id,
@@ -99,8 +99,8 @@ fn list(place: &Place) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn revoke(id: &str, place: &Place) -> Result<(), StoreError> {
-    let (connection, _) = store::open(&place.directory()?)?;
+fn revoke(id: &str, data: &DataArgs) -> Result<(), StoreError> {
+    let (connection, _) = store::open(&data.directory()?)?;
     match keys::delete(&connection, id, None)? {
         Some(_) => Ok(()),
         None => Err(StoreError::Missing(format!(

@@ -115,7 +115,7 @@ fn log_format(text: &str) -> Result<LogFormat, &'static str> {
 pub fn main() -> ExitCode {
     let command = Cli::parse().command;
     if !matches!(command, None | Some(Command::Serve(_))) {
-        log::begin(&Log::default());
+        log::init(&Log::default());
     }
     let done = match command {
         None => serve(Serve::default(), true),
@@ -126,7 +126,7 @@ pub fn main() -> ExitCode {
         Some(Command::Admin(admin)) => admin.run(),
         Some(Command::Ca(authority)) => authority.run(),
         Some(Command::Plot(plot)) => plot.run(),
-        Some(Command::Doctor(question)) => examine(&question),
+        Some(Command::Doctor(args)) => diagnose(&args),
         Some(Command::Simulate(fleet)) => simulate(&fleet),
         Some(Command::Reference) => {
             let text = reference::text();
@@ -158,9 +158,9 @@ fn check(file: &Path) -> Result<(), Exit> {
     writeln!(io::stdout(), "{verdict}").map_err(Exit::failure)
 }
 
-fn examine(question: &DoctorArgs) -> Result<(), Exit> {
+fn diagnose(args: &DoctorArgs) -> Result<(), Exit> {
     run(async move {
-        match doctor::answer(question).await {
+        match doctor::run(args).await {
             Ok(true) => Ok(()),
             Ok(false) => Err(Exit::failure("a check failed")),
             Err(fault) => Err(Exit::usage(fault)),
@@ -255,7 +255,7 @@ fn serve(args: Serve, demo: bool) -> Result<(), Exit> {
     // Comes first, because the limit of connections follows from it.
     let raised = limits::raise_descriptor_limit();
     let config = configure(&args, demo).map_err(|error| Exit::usage(error.0))?;
-    log::begin(&config.log);
+    log::init(&config.log);
     if let Err(error) = raised {
         tracing::warn!(%error, "can't raise the limit on file descriptors");
     }

@@ -16,11 +16,11 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 const HUB: &str = "127.0.0.1:9876";
 /// Lines that are buffered while the hub can't be reached; beyond that the program has to
 /// wait.
-const WAITING: usize = 10_000;
+const MAX_BUFFERED_LINES: usize = 10_000;
 /// The delay between reconnection attempts.
-const RETRY: Duration = Duration::from_secs(1);
+const RETRY_DELAY: Duration = Duration::from_secs(1);
 /// The longest delay before written lines are sent.
-const FLUSH: Duration = Duration::from_millis(50);
+const FLUSH_INTERVAL: Duration = Duration::from_millis(50);
 /// How long to wait for the hub's error message.
 const TEARDOWN_GRACE: Duration = Duration::from_secs(2);
 
@@ -58,13 +58,13 @@ impl Plot {
                  [telemetry] this address?"
             ))
         })?;
-        let (lines, sent) = sync_channel(WAITING);
-        let reading =
+        let (lines, sent) = sync_channel(MAX_BUFFERED_LINES);
+        let reader =
             thread::spawn(move || read(io::stdin().lock(), |line| lines.send(line).is_ok()));
-        let passed = pass(&self.hub, &name, connection, &sent);
+        let result = send_lines(&self.hub, &name, connection, &sent);
         // If the hub refuses the series, the rest of the input is not read.
-        passed?;
-        let skipped = reading.join().unwrap_or_default();
+        result?;
+        let skipped = reader.join().unwrap_or_default();
         match skipped {
             0 => Ok(()),
             count => Err(Exit::failure(format!(
@@ -80,7 +80,7 @@ fn now() -> u128 {
 }
 
 /// Converts a line to the hub's format; `None` if it is not a sample.
-fn as_sample(text: &[u8], now: u128) -> Option<Vec<u8>> {
+fn to_sample(text: &[u8], now: u128) -> Option<Vec<u8>> {
     let text = text.trim_ascii();
     if line::sample(text).is_some() {
         return Some([text, b"\n"].concat());
@@ -104,7 +104,7 @@ fn read(mut input: impl BufRead, send: impl Fn(Vec<u8>) -> bool) -> u64 {
         if text.trim_ascii().is_empty() {
             continue;
         }
-        match as_sample(&text, now()) {
+        match to_sample(&text, now()) {
             Some(sample) => {
                 if !send(sample) {
                     return skipped;
@@ -145,7 +145,7 @@ impl Connection {
 
     fn write(&mut self, line: &[u8]) -> io::Result<()> {
         self.written.write_all(line)?;
-        if self.flushed.elapsed() >= FLUSH {
+        if self.flushed.elapsed() >= FLUSH_INTERVAL {
             self.flush()?;
         }
         Ok(())
@@ -160,43 +160,43 @@ impl Connection {
     /// connection, within a time limit.
     fn refusal(&self) -> Option<String> {
         self.stream.set_read_timeout(Some(TEARDOWN_GRACE)).ok()?;
-        let mut said = String::new();
-        let _ = (&self.stream).take(1000).read_to_string(&mut said);
-        let said = said.trim().trim_start_matches("ocelli: ").to_owned();
-        (!said.is_empty()).then_some(said)
+        let mut message = String::new();
+        let _ = (&self.stream).take(1000).read_to_string(&mut message);
+        let message = message.trim().trim_start_matches("ocelli: ").to_owned();
+        (!message.is_empty()).then_some(message)
     }
 }
 
 /// Sends lines to the hub until the input ends, and reconnects when the connection is lost.
-fn pass(
+fn send_lines(
     hub: &str,
     name: &str,
     mut connection: Connection,
     lines: &Receiver<Vec<u8>>,
 ) -> Result<(), Exit> {
     use std::sync::mpsc::RecvTimeoutError::{Disconnected, Timeout};
-    let refused = |said| Exit::failure(format!("the hub closed the connection: {said}"));
+    let refused = |message| Exit::failure(format!("the hub closed the connection: {message}"));
     loop {
-        let (line, wrote) = match lines.recv_timeout(FLUSH) {
+        let (line, written) = match lines.recv_timeout(FLUSH_INTERVAL) {
             Ok(line) => {
-                let wrote = connection.write(&line);
-                (line, wrote)
+                let written = connection.write(&line);
+                (line, written)
             }
             Err(Timeout) => (Vec::new(), connection.flush()),
             Err(Disconnected) => break,
         };
-        if wrote.is_ok() {
+        if written.is_ok() {
             continue;
         }
-        if let Some(said) = connection.refusal() {
-            return Err(refused(said));
+        if let Some(message) = connection.refusal() {
+            return Err(refused(message));
         }
         let _ = writeln!(
             io::stderr(),
             "ocelli: the connection to the hub is lost; reconnecting"
         );
         connection = loop {
-            thread::sleep(RETRY);
+            thread::sleep(RETRY_DELAY);
             let Ok(mut again) = Connection::open(hub, name) else {
                 continue;
             };
@@ -208,7 +208,7 @@ fn pass(
     let ended = connection.flush();
     let _ = connection.stream.shutdown(Shutdown::Write);
     match (connection.refusal(), ended) {
-        (Some(said), _) => Err(refused(said)),
+        (Some(message), _) => Err(refused(message)),
         (None, Err(error)) => Err(Exit::failure(format!(
             "the connection to the hub is lost: {error}"
         ))),
@@ -242,10 +242,10 @@ fn demo(hub: &str) -> Result<(), Exit> {
         ];
         for (connection, value) in connections.iter_mut().zip(values) {
             let line = format!("{} {value:.3}\n", now());
-            let wrote = connection
+            let written = connection
                 .write(line.as_bytes())
                 .and_then(|()| connection.flush());
-            wrote.map_err(|error| {
+            written.map_err(|error| {
                 Exit::failure(format!("the connection to the hub is lost: {error}"))
             })?;
         }

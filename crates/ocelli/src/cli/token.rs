@@ -15,13 +15,13 @@ pub enum Token {
     /// Create a token and print it; it is shown only once.
     Create(Create),
     /// List the tokens, without their secrets.
-    List(Place),
+    List(DataArgs),
     /// Revoke a token; a running hub refuses it from then on.
     Revoke {
         /// The token's id, tok_….
         id: String,
         #[command(flatten)]
-        place: Place,
+        data: DataArgs,
     },
 }
 
@@ -37,17 +37,17 @@ pub struct Create {
     #[arg(long = "permission", value_name = "PERMISSION")]
     permissions: Vec<String>,
     #[command(flatten)]
-    place: Place,
+    data: DataArgs,
 }
 
 #[derive(Args)]
-pub struct Place {
+pub struct DataArgs {
     /// The hub's data directory; ~/.local/share/ocelli by default.
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
 }
 
-impl Place {
+impl DataArgs {
     /// The data directory, `--data` or the default one.
     pub fn directory(&self) -> Result<PathBuf, StoreError> {
         launch::data_directory(self.data.as_deref())
@@ -59,8 +59,8 @@ impl Token {
     pub fn run(self) -> Result<(), Exit> {
         match self {
             Token::Create(create) => create.run(),
-            Token::List(place) => list(&place).map_err(Exit::failure),
-            Token::Revoke { id, place } => revoke(&id, &place).map_err(Exit::failure),
+            Token::List(data) => list(&data).map_err(Exit::failure),
+            Token::Revoke { id, data } => revoke(&id, &data).map_err(Exit::failure),
         }
     }
 }
@@ -76,7 +76,7 @@ impl Create {
         if let Some(app) = &self.app {
             check_app(app).map_err(Exit::usage)?;
         }
-        let mut allowance = Allowance::usual(self.app);
+        let mut allowance = Allowance::default_for_token(self.app);
         if !self.permissions.is_empty() {
             let read = self.permissions.iter().map(|text| Permission::read(text));
             allowance.permissions = read.collect::<Result<_, _>>().map_err(Exit::usage)?;
@@ -89,7 +89,7 @@ impl Create {
         };
         let secret = new_token();
         let keep = || -> Result<(), StoreError> {
-            let (connection, key) = store::open(&self.place.directory()?)?;
+            let (connection, key) = store::open(&self.data.directory()?)?;
             tokens::insert(&connection, &token, &key.hash(&secret))
         };
         keep().map_err(Exit::failure)?;
@@ -98,8 +98,8 @@ impl Create {
     }
 }
 
-fn list(place: &Place) -> Result<(), StoreError> {
-    let (connection, _) = store::open(&place.directory()?)?;
+fn list(data: &DataArgs) -> Result<(), StoreError> {
+    let (connection, _) = store::open(&data.directory()?)?;
     let mut list = String::new();
     for token in tokens::all(&connection)? {
         let permissions: Vec<_> = token
@@ -121,8 +121,8 @@ fn list(place: &Place) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn revoke(id: &str, place: &Place) -> Result<(), StoreError> {
-    let (connection, _) = store::open(&place.directory()?)?;
+fn revoke(id: &str, data: &DataArgs) -> Result<(), StoreError> {
+    let (connection, _) = store::open(&data.directory()?)?;
     match tokens::delete(&connection, id)? {
         true => Ok(()),
         false => Err(StoreError::Missing(format!(

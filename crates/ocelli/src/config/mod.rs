@@ -21,7 +21,7 @@ use ocelli_core::{App, CameraId, IngestLimits};
 use ocelli_net::limits::Limits;
 use ocelli_net::origin_policy::PublicUrl;
 use ocelli_net::proxy::{Proxies, ProxyHeaders};
-use ocelli_net::tls::keep::Mode;
+use ocelli_net::tls::renewal::Mode;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::ops::Range;
@@ -288,7 +288,7 @@ fn read_front(file: &mut Section<'_>, config: &mut Config) -> Result<(), ConfigE
         config.trusted_proxies = config
             .trusted_proxies
             .clone()
-            .believed_in(headers.map_err(fault)?);
+            .with_headers(headers.map_err(fault)?);
     }
     if let Some(list) = file.strings("frame_ancestors")? {
         if let Some(bad) = list.iter().find(|source| !is_embedder(source)) {

@@ -2,7 +2,7 @@
 
 use ocelli_config::{ConfigError, Section, nearest};
 use ocelli_net::tls::files::Files;
-use ocelli_net::tls::keep::Mode;
+use ocelli_net::tls::renewal::Mode;
 
 /// The keys of `[tls]`: name and meaning.
 pub const TLS_OPTIONS: &[(&str, &str)] = &[

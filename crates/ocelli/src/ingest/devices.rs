@@ -8,7 +8,7 @@ use ocelli_core::{Camera, CameraId, HubError, Renditions, Timestamp};
 use ocelli_media::options::Mpeg1Options;
 use ocelli_media::renditions::Mpeg1Rendition;
 use ocelli_media::sources::push::{self, Push};
-use ocelli_net::throttle::{Block, Throttle};
+use ocelli_net::throttle::{AddressPrefix, Throttle};
 use rusqlite::Connection;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -90,7 +90,7 @@ pub struct Ingest {
     connected: AtomicU64,
     /// Rate limit for failed handshakes. Successful ones do not count: a valid key always
     /// connects.
-    pub(super) failures: Throttle<Block>,
+    pub(super) failures: Throttle<AddressPrefix>,
     pub(super) reports: broadcast::Sender<Report>,
 }
 

@@ -30,7 +30,7 @@ const NOT_JPEG_LIMIT: u32 = 10;
 const STATS_FIELDS: usize = 16;
 const STATS_NAME: usize = 64;
 /// How often a device's statistics are written to the store.
-const KEEP_STATS: Duration = Duration::from_secs(10);
+const STATS_INTERVAL: Duration = Duration::from_secs(10);
 /// How often limits and idle devices are checked.
 const TICK: Duration = Duration::from_secs(1);
 /// A device without a frame for this long is shown as stalled.
@@ -62,7 +62,7 @@ pub(super) struct Session {
     /// When the last JPEG arrived, or the start of the session.
     last: Instant,
     not_jpeg: u32,
-    stats_kept: Option<Instant>,
+    stats_saved: Option<Instant>,
     checked: Instant,
     tick: Pin<Box<Sleep>>,
     stopped: Pin<Box<WaitForCancellationFutureOwned>>,
@@ -101,7 +101,7 @@ impl SessionEnd {
 
 /// The next event of a session.
 enum Event {
-    Came(Incoming),
+    Received(Incoming),
     Evicted(Refusal),
     Tick,
     Stopping,
@@ -119,7 +119,7 @@ impl Session {
             bucket: Bucket::new(limits.max_fps, now),
             last: now,
             not_jpeg: 0,
-            stats_kept: None,
+            stats_saved: None,
             checked: now,
             tick: Box::pin(sleep_until(now + TICK.min(limits.idle_timeout))),
             stopped: Box::pin(ingest.identity.front.stopping.clone().cancelled_owned()),
@@ -133,7 +133,7 @@ impl Session {
 
     /// Runs the session until it ends.
     pub(super) async fn run(&mut self) -> SessionEnd {
-        let mut early_end = self.discard_early().await.map(Event::Came);
+        let mut early_end = self.discard_early().await.map(Event::Received);
         self.send_ready();
         loop {
             let event = match early_end.take() {
@@ -141,14 +141,14 @@ impl Session {
                 None => self.next().await,
             };
             match event {
-                Event::Came(Incoming::Binary(message)) => {
-                    if let Err(refusal) = self.take(&message) {
+                Event::Received(Incoming::Binary(message)) => {
+                    if let Err(refusal) = self.handle_picture(&message) {
                         return SessionEnd::Refused(refusal);
                     }
                 }
-                Event::Came(Incoming::Text(text)) => self.listen(&text),
-                Event::Came(Incoming::TooLong) => return self.too_large(),
-                Event::Came(Incoming::Closed) => return self.over(),
+                Event::Received(Incoming::Text(text)) => self.handle_text(&text),
+                Event::Received(Incoming::TooLong) => return self.too_large(),
+                Event::Received(Incoming::Closed) => return self.end_reason(),
                 Event::Evicted(refusal) => return SessionEnd::Refused(refusal),
                 Event::Tick => {
                     if let Err(refusal) = self.check() {
@@ -165,7 +165,7 @@ impl Session {
     }
 
     /// The end of a session whose socket has ended.
-    pub(super) fn over(&self) -> SessionEnd {
+    pub(super) fn end_reason(&self) -> SessionEnd {
         match self.socket.end() {
             Some(End::Fault(fault)) => SessionEnd::Refused(Refusal::protocol(*fault)),
             Some(End::Unanswered(pings)) => SessionEnd::Refused(Refusal::unanswered(*pings)),
@@ -175,9 +175,9 @@ impl Session {
     }
 
     /// Releases the camera and sends the reason to the device if it is still connected.
-    pub(super) async fn part(mut self, over: SessionEnd) {
-        let left = self.leave(&over);
-        match over {
+    pub(super) async fn finish(mut self, end_reason: SessionEnd) {
+        let left = self.release(&end_reason);
+        match end_reason {
             SessionEnd::Refused(refusal) => {
                 tokio::join!(left, refuse_device(self.socket, &refusal));
             }
@@ -232,18 +232,18 @@ impl Session {
             },
             () = &mut self.stopped => Event::Stopping,
             () = &mut self.tick => Event::Tick,
-            came = poll_fn(|cx| self.socket.poll(cx)) => Event::Came(came),
+            received = poll_fn(|cx| self.socket.poll(cx)) => Event::Received(received),
         }
     }
 
     /// Checks a binary message, and publishes it if it is a JPEG within the limits.
-    fn take(&mut self, message: &Bytes) -> Result<(), Refusal> {
+    fn handle_picture(&mut self, message: &Bytes) -> Result<(), Refusal> {
         let limit = self.limits().max_frame_bytes();
         if message.len() > limit {
             return Err(Refusal::frame_too_large(limit));
         }
-        let Some(size) = jpeg::whole(message) else {
-            return self.pass_over(None);
+        let Some(size) = jpeg::complete_size(message) else {
+            return self.count_rejected(None);
         };
         let (width, height) = size;
         let checked = self
@@ -253,7 +253,7 @@ impl Session {
             .capacity()
             .check((width.into(), height.into()));
         if let Err(too_large) = checked {
-            return self.pass_over(Some(too_large));
+            return self.count_rejected(Some(too_large));
         }
         let counts = &self.admission.device.counts;
         self.not_jpeg = 0;
@@ -275,7 +275,7 @@ impl Session {
     }
 
     /// Counts a message that is not a JPEG, or whose JPEG the hub does not accept.
-    fn pass_over(&mut self, too_large: Option<TooLarge>) -> Result<(), Refusal> {
+    fn count_rejected(&mut self, too_large: Option<TooLarge>) -> Result<(), Refusal> {
         self.admission.device.counts.not_jpeg.fetch_add(1, Relaxed);
         self.not_jpeg += 1;
         match self.not_jpeg {
@@ -285,7 +285,7 @@ impl Session {
     }
 
     /// Handles a text message: reads statistics and ignores everything else.
-    fn listen(&mut self, text: &str) {
+    fn handle_text(&mut self, text: &str) {
         let Some(numbers) = read_stats(text) else {
             return self.ingest.identity.front.ignore(1);
         };
@@ -303,14 +303,17 @@ impl Session {
             fields,
         });
         let now = Instant::now();
-        if self.stats_kept.is_none_or(|kept| now - kept >= KEEP_STATS) {
-            self.stats_kept = Some(now);
+        if self
+            .stats_saved
+            .is_none_or(|kept| now - kept >= STATS_INTERVAL)
+        {
+            self.stats_saved = Some(now);
             let (identity, row) = (self.ingest.identity.clone(), device.row);
             self.ingest.identity.front.tasks.spawn(async move {
-                let note = move |connection: &mut _| streams::note(connection, row, &stats);
+                let save = move |connection: &mut _| streams::set_stats(connection, row, &stats);
                 // The store has logged the error. The end of the stream writes the statistics
                 // again.
-                let _ = identity.store.call(note).await;
+                let _ = identity.store.call(save).await;
             });
         }
     }
@@ -342,8 +345,8 @@ impl Session {
         let (identity, device) = (self.ingest.identity.clone(), self.admission.device.clone());
         self.ingest.identity.front.tasks.spawn(async move {
             let key = device.key.clone();
-            let look = move |connection: &mut _| keys::exists(connection, &key);
-            if let Ok(false) = identity.store.call(look).await {
+            let exists = move |connection: &mut _| keys::exists(connection, &key);
+            if let Ok(false) = identity.store.call(exists).await {
                 device.evict(Refusal::invalid_key("the key was revoked"));
             }
         });
@@ -388,23 +391,23 @@ impl Session {
 
     /// Releases the camera, unless another device has already taken it over, and ends the
     /// stream.
-    fn leave(&self, over: &SessionEnd) -> impl Future<Output = ()> + use<> {
+    fn release(&self, end_reason: &SessionEnd) -> impl Future<Output = ()> + use<> {
         let (identity, source) = (self.ingest.identity.clone(), self.admission.source.clone());
         let device: Arc<Device> = self.admission.device.clone();
-        let (reason, is_fault) = (over.reason(), over.is_fault());
+        let (reason, is_fault) = (end_reason.reason(), end_reason.is_fault());
         async move {
             let now = identity.now();
             let fault = is_fault.then(|| reason.clone());
-            let leave = move |connection: &mut _| match source.disconnect(&device, fault.as_deref())
-            {
-                true => {
-                    let stats = device.stats();
-                    streams::end(connection, device.row, now, stats.as_deref(), &reason)
-                }
-                false => Ok(()),
-            };
+            let release =
+                move |connection: &mut _| match source.disconnect(&device, fault.as_deref()) {
+                    true => {
+                        let stats = device.stats();
+                        streams::end(connection, device.row, now, stats.as_deref(), &reason)
+                    }
+                    false => Ok(()),
+                };
             // The store has logged the error. The next start ends the stream.
-            let _ = identity.store.call(leave).await;
+            let _ = identity.store.call(release).await;
         }
     }
 }

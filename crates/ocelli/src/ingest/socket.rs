@@ -18,8 +18,8 @@ use ocelli_core::name::check_room;
 use ocelli_core::text::has_secret;
 use ocelli_net::counts;
 use ocelli_net::request::Peer;
-use ocelli_net::throttle::Block;
-use ocelli_net::websocket::{self, Incoming, Reading, Socket};
+use ocelli_net::throttle::AddressPrefix;
+use ocelli_net::websocket::{self, Incoming, ReadLimits, Socket};
 use serde::Deserialize;
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -37,7 +37,7 @@ pub fn routes(ingest: Arc<Ingest>) -> Router {
 }
 
 #[derive(Deserialize)]
-struct Asking {
+struct Query {
     #[serde(default)]
     app: String,
     #[serde(default)]
@@ -49,30 +49,30 @@ struct Asking {
 async fn open(
     State(ingest): State<Arc<Ingest>>,
     Extension(peer): Extension<Peer>,
-    QueryParams(asking): QueryParams<Asking>,
+    QueryParams(query): QueryParams<Query>,
     request: Request<Body>,
 ) -> Response {
     let key = bearer(request.headers()).filter(|key| !key.is_empty());
-    let key = key.map(str::to_owned).or(asking.key);
+    let key = key.map(str::to_owned).or(query.key);
     let key = key.filter(|key| key.starts_with(STREAM_KEY_PREFIX));
-    let limits = ingest.identity.hub.app(&asking.app).map(|app| app.ingest);
-    let reading = Reading::device(limits.unwrap_or_default().max_frame_bytes());
+    let limits = ingest.identity.hub.app(&query.app).map(|app| app.ingest);
+    let read_limits = ReadLimits::device(limits.unwrap_or_default().max_frame_bytes());
     let offered = websocket::offers(request.headers(), PROTOCOL);
     let connection = NewConnection {
         ingest: ingest.clone(),
         peer: peer.clone(),
-        app: asking.app,
-        room: asking.room,
-        identity: asking.identity.filter(|name| is_identity(name)),
+        app: query.app,
+        room: query.room,
+        identity: query.identity.filter(|name| is_identity(name)),
         key,
     };
     let protocol = offered.then_some(PROTOCOL);
-    websocket::upgrade_for_anybody(
+    websocket::upgrade_any_origin(
         &ingest.identity.front,
         &peer,
         request,
         protocol,
-        reading,
+        read_limits,
         |socket| connection.serve(socket),
     )
 }
@@ -117,23 +117,23 @@ impl NewConnection {
             Ok(admission) if early_end.is_some() => {
                 let stream = admission.device.stream_id.clone();
                 let session = Session::new(ingest, socket, admission);
-                let over = match early_end {
+                let end = match early_end {
                     Some(Incoming::TooLong) => session.too_large(),
-                    _ => session.over(),
+                    _ => session.end_reason(),
                 };
-                tracing::info!(peer = %remote, stream, reason = over.reason(),
+                tracing::info!(peer = %remote, stream, reason = end.reason(),
                     "a device disconnected before it could push");
-                session.part(over).await;
+                session.finish(end).await;
             }
             Ok(admission) => {
-                socket.stand_alone();
+                socket.exempt_from_address_limit();
                 let stream = admission.device.stream_id.clone();
                 tracing::info!(peer = %remote, stream, "a device pushes");
                 let mut session = Session::new(ingest, socket, admission);
-                let over = session.run().await;
-                tracing::info!(peer = %remote, stream, reason = over.reason(),
+                let end = session.run().await;
+                tracing::info!(peer = %remote, stream, reason = end.reason(),
                     "a device stopped pushing");
-                session.part(over).await;
+                session.finish(end).await;
             }
             Err(refusal) => {
                 let room = format!("app {:?}, room {:?}", self.app, self.room);
@@ -150,7 +150,7 @@ impl NewConnection {
         let admitted = self.try_admit().await;
         match admitted {
             Err(refusal) if refusal.code == websocket::close::UNAUTHORIZED => {
-                let address = Block::from(self.peer.remote.ip());
+                let address = AddressPrefix::from(self.peer.remote.ip());
                 match self.ingest.failures.count(&address) {
                     Ok(()) => Err(refusal),
                     Err(_) => Err(Refusal::rate_limited()),
@@ -169,15 +169,15 @@ impl NewConnection {
         };
         let camera = identity.hub.resolve(&self.app, &self.room);
         let camera = camera.map_err(|error| Refusal::invalid_key(error.to_string()))?;
-        let broken = |error: crate::store::StoreError| Refusal::broken(error.to_string());
-        let asked = AdmissionRequest {
+        let store_error = |error: crate::store::StoreError| Refusal::broken(error.to_string());
+        let admission_request = AdmissionRequest {
             camera,
-            key: identity.store.key().map_err(broken)?.hash(key),
+            key: identity.store.key().map_err(store_error)?.hash(key),
             identity: self.identity.clone(),
             runtime: Handle::current(),
         };
         let ingest = self.ingest.clone();
-        let job = move |connection: &mut _| Ok(admit(&ingest, connection, asked));
-        identity.store.call(job).await.map_err(broken)?
+        let job = move |connection: &mut _| Ok(admit(&ingest, connection, admission_request));
+        identity.store.call(job).await.map_err(store_error)?
     }
 }

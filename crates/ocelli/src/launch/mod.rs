@@ -22,7 +22,7 @@ use ocelli_net::origin_policy::{OriginPolicy, own_addresses};
 use ocelli_net::plain::framing;
 use ocelli_net::tls::TlsError;
 use ocelli_net::tls::authority::{Certificate, Names};
-use ocelli_net::tls::keep::{Keeper, Mode};
+use ocelli_net::tls::renewal::{CertificateRenewer, Mode};
 use std::fs::File;
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -125,7 +125,7 @@ fn print_hints(address: SocketAddr, hub: &Hub, tls: &Mode) {
              http://<this machine>:{port}/ca on them.\n"
         ));
     }
-    log::say(&words);
+    log::print_message(&words);
 }
 
 /// The base URL for the user who started the hub, which listens on `listen`.
@@ -148,7 +148,7 @@ async fn print_setup_link(catalog: &Arc<Catalog>, address: &str) -> Result<(), C
             "No user yet. Within 10 minutes, choose a password here:\n  {}\n",
             sign_in_link(address, &code)
         );
-        log::say(&words);
+        log::print_message(&words);
     }
     Ok(())
 }
@@ -229,10 +229,10 @@ impl std::error::Error for LaunchError {}
 fn prepare_tls(
     front: &mut Front,
     config: &Config,
-) -> Result<(Option<Keeper>, Option<Certificate>), TlsError> {
-    let (keeper, authority) = match &config.tls {
+) -> Result<(Option<CertificateRenewer>, Option<Certificate>), TlsError> {
+    let (renewer, authority) = match &config.tls {
         Mode::Off => return Ok((None, None)),
-        Mode::Files(files) => (Keeper::of_files(files.clone())?, None),
+        Mode::Files(files) => (CertificateRenewer::of_files(files.clone())?, None),
         Mode::Local(_) => {
             let data = data_directory(config.data.as_deref())
                 .map_err(|error| TlsError::new(error.to_string()))?;
@@ -240,13 +240,17 @@ fn prepare_tls(
             let names = front.origin_policy.names().iter();
             names.for_each(|name| lasting.add(name));
             lasting.add_address(config.listen.ip());
-            let (keeper, authority) =
-                Keeper::of_authority(&data, lasting, &own_addresses(), SystemTime::now())?;
-            (keeper, Some(authority))
+            let (renewer, authority) = CertificateRenewer::of_authority(
+                &data,
+                lasting,
+                &own_addresses(),
+                SystemTime::now(),
+            )?;
+            (renewer, Some(authority))
         }
     };
-    front.tls = Some(keeper.server().clone());
-    Ok((Some(keeper), authority))
+    front.tls = Some(renewer.server().clone());
+    Ok((Some(renewer), authority))
 }
 
 /// Listens and serves until `shutdown` is ready.
@@ -267,12 +271,12 @@ pub async fn serve(
         hosts.extend_from_slice(names);
     }
     let origin_policy = OriginPolicy::new(&hosts, &config.allowed_origins);
-    let origin_policy = origin_policy.found_at(config.public_url.clone());
+    let origin_policy = origin_policy.with_public_url(config.public_url.clone());
     let mut front = Front::new(origin_policy, hub.budgets().clone());
     front.proxies = config.trusted_proxies.clone();
     front.framing = framing(&config.frame_ancestors);
     front.limit(config.limits.clone());
-    let (keeper, authority) = prepare_tls(&mut front, &config).map_err(LaunchError::Tls)?;
+    let (renewer, authority) = prepare_tls(&mut front, &config).map_err(LaunchError::Tls)?;
     let configured = Configured::of(&config.apps, config.cameras, &hub);
     let ssrf_guard = match config.allow_local_sources {
         true => SsrfGuard::disabled(),
@@ -323,7 +327,7 @@ pub async fn serve(
     if let Err(error) = writeln!(io::stdout(), "listening on {scheme}://{address}") {
         tracing::warn!(%address, %error, "listening, but can't write to standard output");
     }
-    let keeping = keeper.map(|keeper| tokio::spawn(keeper.run()));
+    let keeping = renewer.map(|renewer| tokio::spawn(renewer.run()));
     let giving_back = tokio::spawn(heap::give_back());
     let authority = authority.map(Arc::new);
     let plaintext_routes = trust::routes(authority.clone());

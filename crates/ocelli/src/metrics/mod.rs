@@ -196,7 +196,7 @@ impl Scrape {
         let read = Transport::ALL.map(|transport| {
             (
                 [("sink", transport.name())],
-                self.identity.front.counts.reading(transport),
+                self.identity.front.counts.snapshot(transport),
             )
         });
         writer.gauges(
@@ -239,7 +239,7 @@ impl Scrape {
         writer.counters(
             "ocelli_budget_disconnects",
             "Peers that were disconnected because they stayed over their budget.",
-            counts.map(|(labels, counts)| (labels, counts.cut_off.load(Ordering::Relaxed))),
+            counts.map(|(labels, counts)| (labels, counts.disconnected.load(Ordering::Relaxed))),
         )?;
         let capacity = self.identity.hub.capacity();
         let renditions = [

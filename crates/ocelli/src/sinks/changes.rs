@@ -168,7 +168,7 @@ mod tests {
             task.woken.store(true, SeqCst);
             let waker = Waker::from(task.clone());
             let mut wake_flag = WakeFlag::default();
-            let (mut step, mut told) = (None, 0);
+            let (mut step, mut seen_version) = (None, 0);
             // One sender, which stores and wakes alternately.
             let mut sent = 0;
             loop {
@@ -209,12 +209,15 @@ mod tests {
                     }
                     Step::Take => {
                         changes.take();
-                        told = watch.lock().expect("one thread").version;
+                        seen_version = watch.lock().expect("one thread").version;
                         Some(Step::Ask)
                     }
                 };
             }
-            assert_eq!(told, CHANGES, "a sleeping viewer has missed a change");
+            assert_eq!(
+                seen_version, CHANGES,
+                "a sleeping viewer has missed a change"
+            );
         });
         assert!(orders > 1000, "{orders}");
     }

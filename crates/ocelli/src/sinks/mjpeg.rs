@@ -20,13 +20,13 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http_body::Frame as BodyFrame;
 use ocelli_core::Frame;
 use ocelli_net::connection::{ConnectionFacts, Flushes};
-use ocelli_net::counts::{Transport, Viewing};
+use ocelli_net::counts::{Transport, ViewerGuard};
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-const OPENING: Bytes = Bytes::from_static(b"--frame\r\n");
+const FIRST_BOUNDARY: Bytes = Bytes::from_static(b"--frame\r\n");
 /// Sent with each part, because browsers paint a part only when they see the next boundary.
 const BOUNDARY: Bytes = Bytes::from_static(b"\r\n--frame\r\n");
 
@@ -46,7 +46,7 @@ async fn mjpeg(
         permission: ViewingPermission::new(&identity, visitor, &camera),
         watching: Watching::new(identity.hub.clone(), camera, playback.stream.into()),
         flushes: connection.flushes,
-        viewing: identity.front.counts.enter(Transport::Mjpeg),
+        viewer_guard: identity.front.counts.enter(Transport::Mjpeg),
         next: Next::Opening,
     };
     let headers = [
@@ -69,7 +69,7 @@ struct Parts {
     permission: ViewingPermission,
     watching: Watching,
     flushes: Arc<Flushes>,
-    viewing: Viewing,
+    viewer_guard: ViewerGuard,
     next: Next,
 }
 
@@ -83,7 +83,7 @@ impl http_body::Body for Parts {
     ) -> Poll<Option<Result<BodyFrame<Bytes>, Infallible>>> {
         let this = &mut *self;
         let (bytes, next) = match std::mem::replace(&mut this.next, Next::Boundary) {
-            Next::Opening => (OPENING, Next::Head(this.flushes.count())),
+            Next::Opening => (FIRST_BOUNDARY, Next::Head(this.flushes.count())),
             Next::Head(seen) => {
                 this.next = Next::Head(seen);
                 if this.permission.poll_revoked(cx).is_ready() {
@@ -93,7 +93,7 @@ impl http_body::Body for Parts {
                 let Some(frame) = ready!(this.watching.poll_next(cx)) else {
                     return Poll::Ready(None);
                 };
-                this.viewing.tally().sent(frame.payload_len());
+                this.viewer_guard.tally().sent(frame.payload_len());
                 let head = format!(
                     "Content-Type: image/jpeg\r\nContent-Length: {}\r\n\r\n",
                     frame.payload_len()

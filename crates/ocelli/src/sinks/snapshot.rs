@@ -17,7 +17,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 /// How long an idle camera may take to deliver its first picture.
-const WAKING: Duration = Duration::from_secs(10);
+const FIRST_PICTURE_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(super) fn routes() -> Router<Arc<Identity>> {
     Router::new().route("/live/{app}/{room}/frame.jpg", get(snapshot))
@@ -30,7 +30,7 @@ async fn snapshot(
     QueryParams(playback): QueryParams<Playback>,
 ) -> Result<Response, Problem> {
     let camera = visitor.find(&app, &room)?;
-    let viewing = identity.front.counts.enter(Transport::Snapshot);
+    let viewer_guard = identity.front.counts.enter(Transport::Snapshot);
     // The follower starts the camera and keeps it running for the grace period.
     let mut follower = camera.follow(playback.stream.into());
     let frame = match follower.try_next() {
@@ -41,26 +41,28 @@ async fn snapshot(
                 format!("no picture of camera {room:?} yet; its device must push one first");
             return Err(Problem::not_found(message));
         }
-        None => woken(&camera, follower).await?,
+        None => first_frame(&camera, follower).await?,
     };
-    viewing.tally().sent(frame.payload_len());
+    viewer_guard.tally().sent(frame.payload_len());
     let headers = [(CONTENT_TYPE, "image/jpeg"), (CACHE_CONTROL, "no-store")];
     Ok((headers, frame.payload()).into_response())
 }
 
 /// The first picture of a camera that was idle.
-async fn woken(camera: &Camera, mut follower: Follower) -> Result<Frame, Problem> {
-    timeout(WAKING, follower.next()).await.map_err(|_| {
-        let status = camera.status();
-        let why = status.state.reason().map(|reason| format!(": {reason}"));
-        Problem::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            format!(
-                "no picture within {} s; the camera is {}{}",
-                WAKING.as_secs(),
-                status.state.name(),
-                why.unwrap_or_default()
-            ),
-        )
-    })
+async fn first_frame(camera: &Camera, mut follower: Follower) -> Result<Frame, Problem> {
+    timeout(FIRST_PICTURE_TIMEOUT, follower.next())
+        .await
+        .map_err(|_| {
+            let status = camera.status();
+            let why = status.state.reason().map(|reason| format!(": {reason}"));
+            Problem::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                format!(
+                    "no picture within {} s; the camera is {}{}",
+                    FIRST_PICTURE_TIMEOUT.as_secs(),
+                    status.state.name(),
+                    why.unwrap_or_default()
+                ),
+            )
+        })
 }

@@ -33,7 +33,7 @@ pub(super) fn routes() -> Router<Arc<Identity>> {
 }
 
 #[derive(Deserialize)]
-struct Place {
+struct Query {
     #[serde(default)]
     app: String,
     #[serde(default)]
@@ -46,11 +46,11 @@ async fn open(
     State(identity): State<Arc<Identity>>,
     Extension(peer): Extension<Peer>,
     visitor: Result<Visitor, Problem>,
-    QueryParams(asked): QueryParams<Place>,
+    QueryParams(query): QueryParams<Query>,
     request: Request<Body>,
 ) -> Response {
     let found = visitor.and_then(|visitor| {
-        let camera = visitor.find(&asked.app, &asked.room)?;
+        let camera = visitor.find(&query.app, &query.room)?;
         Ok((ViewingPermission::new(&identity, visitor, &camera), camera))
     });
     let (permission, camera) = match found {
@@ -69,7 +69,7 @@ async fn open(
             infos.set_missed_tick_behavior(MissedTickBehavior::Skip);
             let sender = FrameSender::new(socket, Form::Bare, &served.front, Transport::LiveWs);
             let mut viewer = Viewer {
-                watching: Watching::new(served.hub.clone(), camera, asked.stream.into()),
+                watching: Watching::new(served.hub.clone(), camera, query.stream.into()),
                 identity: served,
                 permission,
                 infos,

@@ -59,13 +59,13 @@ pub fn insert(connection: &mut Connection, app: &App) -> Result<(), StoreError> 
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, random())",
         values(app),
     )?;
-    forget(&transaction, &app.name)?;
+    delete_related(&transaction, &app.name)?;
     Ok(transaction.commit()?)
 }
 
 /// Deletes everything that belongs to an app: its tokens and the links made with them, its roles,
 /// its entries in other links, its keys and its history.
-fn forget(connection: &Connection, name: &str) -> Result<(), StoreError> {
+fn delete_related(connection: &Connection, name: &str) -> Result<(), StoreError> {
     connection.execute(
         "DELETE FROM wall WHERE maker IN (SELECT id FROM token WHERE app = ?1)",
         [name],
@@ -102,7 +102,7 @@ pub fn update(connection: &Connection, app: &App) -> Result<(), StoreError> {
 /// The file can't be written.
 pub fn delete(connection: &mut Connection, name: &str) -> Result<(), StoreError> {
     let transaction = connection.transaction()?;
-    forget(&transaction, name)?;
+    delete_related(&transaction, name)?;
     transaction.execute("DELETE FROM camera WHERE app = ?1", [name])?;
     transaction.execute("DELETE FROM app WHERE name = ?1", [name])?;
     Ok(transaction.commit()?)

@@ -66,11 +66,11 @@ pub fn find(
 ///
 /// # Errors
 /// The room already has a camera.
-pub fn insert(connection: &Connection, kept: &StoredCamera) -> Result<(), StoreError> {
-    walls::forget_camera(connection, &kept.app, &kept.room)?;
+pub fn insert(connection: &Connection, stored: &StoredCamera) -> Result<(), StoreError> {
+    walls::forget_camera(connection, &stored.app, &stored.room)?;
     connection.execute(
         "INSERT INTO camera (app, room, sealed) VALUES (?1, ?2, ?3)",
-        (&kept.app, &kept.room, &kept.sealed),
+        (&stored.app, &stored.room, &stored.sealed),
     )?;
     Ok(())
 }
@@ -79,10 +79,10 @@ pub fn insert(connection: &Connection, kept: &StoredCamera) -> Result<(), StoreE
 ///
 /// # Errors
 /// The file can't be written.
-pub fn update(connection: &Connection, kept: &StoredCamera) -> Result<(), StoreError> {
+pub fn update(connection: &Connection, stored: &StoredCamera) -> Result<(), StoreError> {
     connection.execute(
         "UPDATE camera SET sealed = ?3 WHERE app = ?1 AND room = ?2",
-        (&kept.app, &kept.room, &kept.sealed),
+        (&stored.app, &stored.room, &stored.sealed),
     )?;
     Ok(())
 }

@@ -43,7 +43,7 @@ pub fn put(
 ///
 /// # Errors
 /// The file can't be read.
-pub fn known(
+pub fn find_valid(
     connection: &Connection,
     hash: &Hash,
     now: i64,

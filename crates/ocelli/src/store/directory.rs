@@ -2,7 +2,7 @@
 
 use super::error::StoreError;
 use crate::auth::Key;
-use ocelli_config::private::{Unusable, make, make_private};
+use ocelli_config::private::{Unusable, create_directory, make_private};
 use std::ffi::OsString;
 use std::fs::{File, TryLockError};
 use std::io::{self, Read, Write};
@@ -31,7 +31,7 @@ pub fn default_directory(variable: impl Fn(&str) -> Option<OsString>) -> Option<
 /// # Errors
 /// The directory can't be used.
 pub fn claim(data: &Path) -> Result<Option<File>, StoreError> {
-    make(data)?;
+    create_directory(data)?;
     let path = data.join(HUB_FILE);
     let file = make_private(&path)?;
     match file.try_lock() {

@@ -50,17 +50,17 @@ impl File {
         self.in_place = self.is_in_place();
         let done = match self.in_place {
             true => job(&mut self.connection),
-            false => Err(self.misplaced()),
+            false => Err(self.moved_error()),
         };
         // A successful read does not mean that a full disk accepts writes again.
-        let mended = !was_in_place || self.connection.total_changes() != changes;
+        let recovered = !was_in_place || self.connection.total_changes() != changes;
         let mut fault = self.fault.write().unwrap_or_else(PoisonError::into_inner);
         match &done {
             Err(StoreError::Unusable(reason)) if fault.as_ref() != Some(reason) => {
                 tracing::error!(%reason, "the store failed");
                 *fault = Some(reason.clone());
             }
-            Ok(_) if mended && fault.take().is_some() => {
+            Ok(_) if recovered && fault.take().is_some() => {
                 tracing::info!("the store works again");
             }
             _ => {}
@@ -73,7 +73,7 @@ impl File {
         found.is_ok_and(|found| (found.dev(), found.ino()) == self.place)
     }
 
-    fn misplaced(&self) -> StoreError {
+    fn moved_error(&self) -> StoreError {
         StoreError::Unusable(format!(
             "{} was deleted, moved or replaced while the hub was running, so nothing can be \
              saved; put the original file back, or restart the hub",

@@ -98,12 +98,12 @@ fn has_key(connection: &Connection, key: &StreamKey) -> Result<bool, StoreError>
 /// The file can't be read.
 pub fn find(
     connection: &Connection,
-    place: &CameraId,
+    camera: &CameraId,
     hash: &Hash,
 ) -> Result<Option<StreamKey>, StoreError> {
     let mut query = connection
         .prepare_cached("SELECT * FROM stream_key WHERE app = ?1 AND room IN (?2, ?3)")?;
-    let mut rows = query.query((place.app(), place.room(), place.full_room()))?;
+    let mut rows = query.query((camera.app(), camera.room(), camera.full_room()))?;
     let mut found = None;
     while let Some(row) = rows.next()? {
         let kept: Vec<u8> = row.get("hash")?;
@@ -118,10 +118,10 @@ pub fn find(
 ///
 /// # Errors
 /// The file can't be read.
-pub fn any_for(connection: &Connection, place: &CameraId) -> Result<bool, StoreError> {
+pub fn any_for(connection: &Connection, camera: &CameraId) -> Result<bool, StoreError> {
     let mut query = connection
         .prepare_cached("SELECT 1 FROM stream_key WHERE app = ?1 AND room IN (?2, ?3)")?;
-    Ok(query.exists((place.app(), place.room(), place.full_room()))?)
+    Ok(query.exists((camera.app(), camera.room(), camera.full_room()))?)
 }
 
 /// Whether a key still exists.

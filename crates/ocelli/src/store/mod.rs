@@ -41,9 +41,9 @@ use tokio::sync::{mpsc, oneshot};
 /// The store's file in the data directory.
 const FILE: &str = "ocelli.db";
 /// How long to wait while another process holds the file.
-const BUSY: Duration = Duration::from_secs(5);
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Maximum queued jobs; further callers wait.
-const WAITING: usize = 64;
+const MAX_QUEUED_JOBS: usize = 64;
 
 /// Opens the store's file; creates or migrates it if necessary.
 ///
@@ -54,14 +54,14 @@ pub fn open(data: &Path) -> Result<(Connection, Key), StoreError> {
     let fault = |error: &dyn fmt::Display| {
         StoreError::Unusable(format!("{} can't be used: {error}", path.display()))
     };
-    private::make(data)?;
+    private::create_directory(data)?;
     // Another process that starts on the same directory waits here until this one is done.
-    let _held = private::hold(data)?;
+    let _held = private::lock_directory(data)?;
     let key = directory::key(data)?;
     private::make_private(&path)?;
     let mut connection = Connection::open(&path).map_err(|error| fault(&error))?;
     let opened = (|| -> rusqlite::Result<()> {
-        connection.busy_timeout(BUSY)?;
+        connection.busy_timeout(BUSY_TIMEOUT)?;
         // SQLite answers with the effective mode: some file systems do not support WAL.
         connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
         connection.pragma_update(None, "synchronous", "normal")?;
@@ -73,7 +73,7 @@ pub fn open(data: &Path) -> Result<(Connection, Key), StoreError> {
         Ok(true) => return Err(fault(&"it is read-only")),
         Err(error) => return Err(fault(&error)),
     }
-    schema::bring_up_to_date(&mut connection).map_err(|error| fault(&error))?;
+    schema::migrate(&mut connection).map_err(|error| fault(&error))?;
     Ok((connection, key))
 }
 
@@ -100,7 +100,7 @@ impl Store {
         let (connection, key) = open(data)?;
         let mut file = File::new(connection, data.join(FILE))?;
         let fault = file.fault.clone();
-        let (jobs, mut waiting) = mpsc::channel::<Job>(WAITING);
+        let (jobs, mut waiting) = mpsc::channel::<Job>(MAX_QUEUED_JOBS);
         let thread = std::thread::Builder::new().name("store".to_owned());
         let spawned = thread.spawn(move || {
             while let Some(job) = waiting.blocking_recv() {
@@ -159,12 +159,12 @@ impl Store {
         job: impl FnOnce(&mut Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let gone = || StoreError::Unusable("the store's thread has ended".to_owned());
-        let (answer, answered) = oneshot::channel();
+        let (result_sender, result) = oneshot::channel();
         let job: Job = Box::new(move |file| {
-            let _ = answer.send(file.run(job));
+            let _ = result_sender.send(file.run(job));
         });
         let jobs = &self.usable()?.jobs;
         jobs.send(job).await.map_err(|_| gone())?;
-        answered.await.map_err(|_| gone())?
+        result.await.map_err(|_| gone())?
     }
 }

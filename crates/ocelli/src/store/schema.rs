@@ -4,7 +4,7 @@
 use rusqlite::Connection;
 use rusqlite_migration::{M, Migrations};
 
-const STEPS: &[M<'static>] = &[
+const MIGRATIONS: &[M<'static>] = &[
     APPS_AND_TOKENS,
     USERS,
     CAMERAS,
@@ -151,8 +151,8 @@ const INCARNATIONS: M<'static> = M::up(
 );
 
 /// Applies the migrations that the file lacks.
-pub fn bring_up_to_date(connection: &mut Connection) -> rusqlite_migration::Result<()> {
-    Migrations::from_slice(STEPS).to_latest(connection)
+pub fn migrate(connection: &mut Connection) -> rusqlite_migration::Result<()> {
+    Migrations::from_slice(MIGRATIONS).to_latest(connection)
 }
 
 #[cfg(test)]
@@ -161,6 +161,6 @@ mod tests {
 
     #[test]
     fn the_migrations_are_valid() {
-        assert_eq!(Migrations::from_slice(STEPS).validate(), Ok(()));
+        assert_eq!(Migrations::from_slice(MIGRATIONS).validate(), Ok(()));
     }
 }

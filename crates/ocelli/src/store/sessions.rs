@@ -5,14 +5,14 @@ use crate::auth::Hash;
 use rusqlite::{Connection, OptionalExtension, Row};
 
 /// How long an unused session lasts, in ms.
-pub const IDLE: i64 = 7 * DAY;
+pub const IDLE_TIMEOUT: i64 = 7 * DAY;
 /// Maximum age of a session, in ms.
-pub const LONGEST: i64 = 30 * DAY;
+pub const MAX_AGE: i64 = 30 * DAY;
 /// Maximum number of sessions per user; the least recently used one is deleted to make room for a
 /// new one.
 const PER_USER: u32 = 32;
 /// A session's last use is written at most once in this many ms.
-const NOTED: i64 = 60_000;
+const LAST_USE_INTERVAL: i64 = 60_000;
 const DAY: i64 = 24 * 3600 * 1000;
 
 /// A session.
@@ -35,7 +35,7 @@ pub struct Session {
 impl Session {
     /// When it expires if it is not used, in ms since the Unix epoch.
     pub fn expires(&self) -> i64 {
-        (self.seen + IDLE).min(self.created + LONGEST)
+        (self.seen + IDLE_TIMEOUT).min(self.created + MAX_AGE)
     }
 }
 
@@ -58,7 +58,7 @@ pub fn begin(connection: &Connection, session: &Session, hash: &Hash) -> Result<
     let now = session.created;
     connection.execute(
         "DELETE FROM session WHERE seen <= ?1 OR created <= ?2",
-        (now - IDLE, now - LONGEST),
+        (now - IDLE_TIMEOUT, now - MAX_AGE),
     )?;
     connection.execute(
         "DELETE FROM session WHERE id IN
@@ -85,7 +85,7 @@ pub fn begin(connection: &Connection, session: &Session, hash: &Hash) -> Result<
 ///
 /// # Errors
 /// The file can't be read.
-pub fn known(
+pub fn find(
     connection: &Connection,
     id: &str,
     hash: &Hash,
@@ -99,7 +99,7 @@ pub fn known(
     let Some((mut session, _)) = good else {
         return Ok(None);
     };
-    if now - session.seen >= NOTED {
+    if now - session.seen >= LAST_USE_INTERVAL {
         connection.execute("UPDATE session SET seen = ?2 WHERE id = ?1", (id, now))?;
         session.seen = now;
     }
@@ -119,7 +119,7 @@ pub fn all(
         "SELECT * FROM session WHERE (?1 IS NULL OR user = ?1) AND seen > ?2 AND created > ?3
          ORDER BY seen DESC, id",
     )?;
-    let sessions = query.query_map((user, now - IDLE, now - LONGEST), read)?;
+    let sessions = query.query_map((user, now - IDLE_TIMEOUT, now - MAX_AGE), read)?;
     Ok(sessions.collect::<Result<_, _>>()?)
 }
 

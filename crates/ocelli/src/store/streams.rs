@@ -4,7 +4,7 @@ use super::error::StoreError;
 use rusqlite::{Connection, Row};
 
 /// How many streams are kept.
-const KEPT: i64 = 20_000;
+const MAX_STREAMS: i64 = 20_000;
 
 /// One stream of a camera.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,7 +66,7 @@ pub fn begin(connection: &Connection, stream: &Stream) -> Result<i64, StoreError
     ))?;
     let mut forget =
         connection.prepare_cached("DELETE FROM stream WHERE number <= ?1 AND ended IS NOT NULL")?;
-    forget.execute([number - KEPT])?;
+    forget.execute([number - MAX_STREAMS])?;
     Ok(number)
 }
 
@@ -74,7 +74,7 @@ pub fn begin(connection: &Connection, stream: &Stream) -> Result<i64, StoreError
 ///
 /// # Errors
 /// The file can't be written.
-pub fn note(connection: &Connection, number: i64, stats: &str) -> Result<(), StoreError> {
+pub fn set_stats(connection: &Connection, number: i64, stats: &str) -> Result<(), StoreError> {
     let mut update =
         connection.prepare_cached("UPDATE stream SET last_stats = ?2 WHERE number = ?1")?;
     update.execute((number, stats))?;

@@ -73,7 +73,7 @@ pub fn insert(connection: &Connection, token: &Token, hash: &Hash) -> Result<(),
 ///
 /// # Errors
 /// The file can't be read.
-pub fn known(connection: &Connection, hash: &Hash) -> Result<Option<Token>, StoreError> {
+pub fn find(connection: &Connection, hash: &Hash) -> Result<Option<Token>, StoreError> {
     let mut query = connection.prepare_cached("SELECT * FROM token")?;
     let mut rows = query.query([])?;
     let mut found = None;

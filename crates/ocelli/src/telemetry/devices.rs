@@ -7,7 +7,7 @@
 //! series.
 
 use super::handle::Telemetry;
-use super::names::{MARK, is_shown};
+use super::names::{SEPARATOR, is_shown};
 use super::shared::{Shared, now as clock};
 use crate::ingest::Report;
 use ocelli_core::{CameraId, Hub};
@@ -22,14 +22,14 @@ use tokio_util::sync::CancellationToken;
 
 /// The most series of one camera's device: as many as one report holds.
 const MAX_PER_DEVICE: usize = 16;
-/// All devices together may have this fraction of the hub's series: one in `SHARE`.
-const SHARE: usize = 4;
+/// All devices together may have this fraction of the hub's series: one in `MAX_FRACTION`.
+const MAX_FRACTION: usize = 4;
 /// One report per device is accepted in this time. Reports normally come about every 30 s.
 const MIN_REPORT_INTERVAL: Duration = Duration::from_secs(1);
 /// The minimum time between recounts of the series while the limit is reached.
 const RECOUNT: Duration = Duration::from_secs(10);
 /// Above this number of remembered devices, entries that no longer matter are removed.
-const REMEMBERED: usize = 1024;
+const MAX_REMEMBERED: usize = 1024;
 
 /// Stores reports until the hub stops, on the telemetry thread.
 pub fn take(
@@ -46,8 +46,8 @@ pub fn take(
 struct Devices {
     hub: Arc<Hub>,
     shared: Arc<Shared>,
-    pace: Pace,
-    counts: Counts,
+    pace: ReportRate,
+    counts: SeriesCounts,
 }
 
 impl Devices {
@@ -55,8 +55,8 @@ impl Devices {
         Self {
             hub,
             shared: telemetry.shared.clone(),
-            pace: Pace::default(),
-            counts: Counts::default(),
+            pace: ReportRate::default(),
+            counts: SeriesCounts::default(),
         }
     }
 
@@ -82,7 +82,7 @@ impl Devices {
             return self.drop(report.fields.len() as u64);
         }
         let dropped = add(report, &mut self.shared.registry(), &mut self.counts, now);
-        self.shared.tell();
+        self.shared.wake_viewers();
         self.drop(dropped);
     }
 
@@ -94,15 +94,15 @@ impl Devices {
 
 /// The time of each device's last report, by a monotonic clock.
 #[derive(Default)]
-struct Pace(HashMap<CameraId, Instant>);
+struct ReportRate(HashMap<CameraId, Instant>);
 
-impl Pace {
+impl ReportRate {
     fn allows(&mut self, camera: &CameraId, now: Instant) -> bool {
         let recent = |last: &Instant| now - *last < MIN_REPORT_INTERVAL;
         if self.0.get(camera).is_some_and(recent) {
             return false;
         }
-        if self.0.len() >= REMEMBERED {
+        if self.0.len() >= MAX_REMEMBERED {
             self.0.retain(|_, last| recent(&*last));
         }
         self.0.insert(camera.clone(), now);
@@ -113,19 +113,19 @@ impl Pace {
 /// The number of series of devices. Counting reads every name, so it happens once, and
 /// again only if the limit seems to be reached, because series may have been deleted since.
 #[derive(Default)]
-struct Counts {
+struct SeriesCounts {
     counted: Option<Instant>,
     all: usize,
     /// By the prefix of the names of a camera's series.
     of_one: HashMap<String, usize>,
 }
 
-impl Counts {
+impl SeriesCounts {
     /// Returns true if another series with this prefix is allowed.
-    fn allows(&mut self, registry: &Registry, begin: &str, now: Instant) -> bool {
-        let most = registry.bounds().series.div_ceil(SHARE);
+    fn allows(&mut self, registry: &Registry, prefix: &str, now: Instant) -> bool {
+        let most = registry.bounds().series.div_ceil(MAX_FRACTION);
         let fits = |counts: &Self| {
-            let of_one = counts.of_one.get(begin).copied().unwrap_or(0);
+            let of_one = counts.of_one.get(prefix).copied().unwrap_or(0);
             of_one < MAX_PER_DEVICE && counts.all < most
         };
         let recent = |counted: Instant| now.duration_since(counted) < RECOUNT;
@@ -142,37 +142,37 @@ impl Counts {
             ..Self::default()
         };
         for series in registry.all() {
-            if let Some((id, _)) = series.name().split_once(MARK) {
-                self.add(&format!("{id}{MARK}"));
+            if let Some((id, _)) = series.name().split_once(SEPARATOR) {
+                self.add(&format!("{id}{SEPARATOR}"));
             }
         }
     }
 
     /// Counts one more series with this prefix.
-    fn add(&mut self, begin: &str) {
+    fn add(&mut self, prefix: &str) {
         self.all += 1;
-        match self.of_one.get_mut(begin) {
+        match self.of_one.get_mut(prefix) {
             Some(count) => *count += 1,
             None => {
-                self.of_one.insert(begin.to_owned(), 1);
+                self.of_one.insert(prefix.to_owned(), 1);
             }
         }
     }
 }
 
 /// Adds a report to its series. Returns how many of its values were dropped.
-fn add(report: &Report, registry: &mut Registry, counts: &mut Counts, now: Instant) -> u64 {
-    let begin = format!("{}{MARK}", report.camera.as_str());
+fn add(report: &Report, registry: &mut Registry, counts: &mut SeriesCounts, now: Instant) -> u64 {
+    let prefix = format!("{}{SEPARATOR}", report.camera.as_str());
     let x = (report.received.0 / 1000) as f64;
     let mut dropped = 0;
     for (field, &y) in &report.fields {
-        let name = format!("{begin}{field}");
+        let name = format!("{prefix}{field}");
         let series = match registry.find(&name) {
             Some(series) => Some(series),
-            None if counts.allows(registry, &begin, now) => {
+            None if counts.allows(registry, &prefix, now) => {
                 let opened = open(registry, &name, unit(field));
                 if opened.is_some() {
-                    counts.add(&begin);
+                    counts.add(&prefix);
                 }
                 opened
             }
@@ -234,7 +234,7 @@ mod tests {
     #[test]
     fn a_device_that_changes_its_names_is_limited_to_a_few_series() {
         let mut registry = Registry::new(Bounds::default());
-        let (mut counts, now) = (Counts::default(), Instant::now());
+        let (mut counts, now) = (SeriesCounts::default(), Instant::now());
         let mut dropped = 0;
         for round in 0..10 {
             let fields: Vec<_> = (0..10)
@@ -267,7 +267,7 @@ mod tests {
             series: 40,
             ..Bounds::default()
         });
-        let (mut counts, now) = (Counts::default(), Instant::now());
+        let (mut counts, now) = (SeriesCounts::default(), Instant::now());
         for camera in 0..20 {
             let fields = [("fps".to_owned(), 1.0), ("rssi".to_owned(), -60.0)];
             let report = report(&format!("cam{camera}"), &fields);
@@ -311,7 +311,7 @@ mod tests {
 
     #[test]
     fn one_report_a_second_is_accepted_per_device() {
-        let mut pace = Pace::default();
+        let mut pace = ReportRate::default();
         let begun = Instant::now();
         let after = |ms: u64| begun + Duration::from_millis(ms);
         assert!(pace.allows(&camera("a"), after(0)));
@@ -321,6 +321,6 @@ mod tests {
         for i in 0..5000 {
             assert!(pace.allows(&camera(&format!("c{i}")), after(1000 * i)));
         }
-        assert!(pace.0.len() <= REMEMBERED);
+        assert!(pace.0.len() <= MAX_REMEMBERED);
     }
 }

@@ -17,7 +17,7 @@ use tokio_util::task::AbortOnDropHandle;
 /// How long storing the last samples may take when the hub stops.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Capacity of the channel for the hub's own samples; further samples are dropped.
-const WAITING: usize = 4096;
+const CHANNEL_CAPACITY: usize = 4096;
 /// How often old samples are deleted.
 const SWEEP: Duration = Duration::from_secs(1);
 
@@ -34,7 +34,7 @@ impl fmt::Display for Stopped {
 impl std::error::Error for Stopped {}
 
 /// One of the hub's own samples.
-struct Own {
+struct HubSample {
     name: String,
     unit: Option<&'static str>,
     x: f64,
@@ -46,7 +46,7 @@ struct Own {
 pub struct Telemetry {
     pub(super) shared: Arc<Shared>,
     pub(super) runtime: Handle,
-    own: mpsc::Sender<Own>,
+    hub_samples_sender: mpsc::Sender<HubSample>,
     stopping: CancellationToken,
     ended: watch::Receiver<bool>,
     _guard: Arc<DropGuard>,
@@ -62,10 +62,10 @@ impl Telemetry {
         let shared = Arc::new(Shared {
             registry: Mutex::new(Registry::new(bounds)),
             health: Mutex::default(),
-            news: watch::Sender::new(()),
+            changes: watch::Sender::new(()),
             all_series_viewers: AtomicUsize::new(0),
             connected: AtomicUsize::new(0),
-            most_connected: sources::most_connected(),
+            max_connected: sources::max_connected(),
             dropped: AtomicU64::new(0),
         });
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -74,17 +74,19 @@ impl Telemetry {
             .build()
             .unwrap_or_else(|error| panic!("can't create the runtime for telemetry: {error}"));
         let handle = runtime.handle().clone();
-        let (own, own_samples) = mpsc::channel(WAITING);
+        let (hub_samples_sender, own_samples) = mpsc::channel(CHANNEL_CAPACITY);
         let (end, ended) = watch::channel(false);
         let stopping = CancellationToken::new();
-        let (data, kept, stopped) = (data.map(Path::to_owned), shared.clone(), stopping.clone());
+        let (data, thread_shared, stopped) =
+            (data.map(Path::to_owned), shared.clone(), stopping.clone());
         let body = move || {
             // Sources wait in the listener's queue until the stored series are loaded.
-            let store = data.and_then(|data| store::open(&data, &kept));
+            let store = data.and_then(|data| store::open(&data, &thread_shared));
             runtime.block_on(async {
-                tokio::spawn(take_own(kept.clone(), own_samples));
-                tokio::spawn(sweep(kept.clone()));
-                let saving = store.map(|store| tokio::spawn(store.keep(kept, stopped.clone())));
+                tokio::spawn(store_hub_samples(thread_shared.clone(), own_samples));
+                tokio::spawn(sweep(thread_shared.clone()));
+                let saving =
+                    store.map(|store| tokio::spawn(store.run(thread_shared, stopped.clone())));
                 stopped.cancelled().await;
                 if let Some(saving) = saving {
                     // The last samples are stored, within a time limit in case the disk hangs.
@@ -109,7 +111,7 @@ impl Telemetry {
         Self {
             shared,
             runtime: handle,
-            own,
+            hub_samples_sender,
             _guard: Arc::new(stopping.clone().drop_guard()),
             stopping,
             ended,
@@ -139,13 +141,18 @@ impl Telemetry {
     ) {
         let name = name.into();
         let good = x.is_finite() && y.is_finite();
-        if !good || self.own.try_send(Own { name, unit, x, y }).is_err() {
-            self.drop_own(1);
+        if !good
+            || self
+                .hub_samples_sender
+                .try_send(HubSample { name, unit, x, y })
+                .is_err()
+        {
+            self.count_dropped(1);
         }
     }
 
     /// Counts dropped samples of the hub.
-    pub(super) fn drop_own(&self, count: u64) {
+    pub(super) fn count_dropped(&self, count: u64) {
         self.shared.dropped.fetch_add(count, Ordering::Relaxed);
     }
 
@@ -176,7 +183,7 @@ impl Telemetry {
         let (answer, answered) = oneshot::channel();
         self.runtime.spawn(async move {
             let done = job(&mut shared.registry());
-            shared.tell();
+            shared.wake_viewers();
             let _ = answer.send(done);
         });
         answered.await.map_err(|_| Stopped)
@@ -189,19 +196,19 @@ impl Telemetry {
         mut cursor: Cursor,
         wanted: Next,
     ) -> AbortOnDropHandle<(Cursor, Option<Piece>)> {
-        let (shared, mut news) = (self.shared.clone(), self.shared.news.subscribe());
+        let (shared, mut changes) = (self.shared.clone(), self.shared.changes.subscribe());
         AbortOnDropHandle::new(self.runtime.spawn(async move {
             match wanted {
                 Next::History => cursor.begin_history(&mut shared.registry()),
                 Next::Batch => loop {
-                    news.mark_unchanged();
+                    changes.mark_unchanged();
                     if cursor.begin_batch(&mut shared.registry()) {
                         break;
                     }
                     // `shared` holds the sender, so this can't fail.
-                    let _ = news.changed().await;
+                    let _ = changes.changed().await;
                 },
-                Next::Rest => {}
+                Next::Continue => {}
             }
             let piece = cursor.piece(&shared.registry());
             (cursor, piece)
@@ -217,28 +224,28 @@ pub(super) enum Next {
     /// The first piece of a batch.
     Batch,
     /// The next piece of the current message.
-    Rest,
+    Continue,
 }
 
 /// Adds the hub's own samples to their series.
-async fn take_own(shared: Arc<Shared>, mut samples: mpsc::Receiver<Own>) {
-    while let Some(own) = samples.recv().await {
+async fn store_hub_samples(shared: Arc<Shared>, mut samples: mpsc::Receiver<HubSample>) {
+    while let Some(sample) = samples.recv().await {
         let now = now();
         let mut registry = shared.registry();
-        let opened = ocelli_series::line::name(own.name.as_bytes())
+        let opened = ocelli_series::line::name(sample.name.as_bytes())
             .is_ok()
-            .then(|| registry.open(&own.name, false));
+            .then(|| registry.open(&sample.name, false));
         let Some(Ok(id)) = opened else {
             shared.dropped.fetch_add(1, Ordering::Relaxed);
             continue;
         };
         // The series existed a moment ago.
-        if own.unit.is_some() && registry.get(id).is_ok_and(|series| series.unit().is_none()) {
-            let _ = registry.set_unit(id, own.unit);
+        if sample.unit.is_some() && registry.get(id).is_ok_and(|series| series.unit().is_none()) {
+            let _ = registry.set_unit(id, sample.unit);
         }
-        let _ = registry.append(id, &[(own.x, own.y)], now);
+        let _ = registry.append(id, &[(sample.x, sample.y)], now);
         drop(registry);
-        shared.tell();
+        shared.wake_viewers();
     }
 }
 

@@ -9,8 +9,8 @@
 //! Not here: what a series is, how it is compressed, and the format of a viewer's message.
 
 mod devices;
-mod figures;
 mod handle;
+mod hub_metrics;
 mod listen;
 mod names;
 mod options;
@@ -45,8 +45,8 @@ pub fn serve(
     reports: broadcast::Receiver<Report>,
 ) {
     listen::begin(telemetry, options, main, identity, plaintext_routes);
-    let figures = figures::take(identity.clone(), telemetry.clone());
-    identity.front.tasks.spawn(figures);
+    let metrics = hub_metrics::sample(identity.clone(), telemetry.clone());
+    identity.front.tasks.spawn(metrics);
     let Identity { hub, front, .. } = &**identity;
     devices::take(telemetry, hub.clone(), front.stopping.clone(), reports);
 }

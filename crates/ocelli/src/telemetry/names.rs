@@ -5,17 +5,17 @@ use ocelli_core::{App, CameraId, Hub};
 use std::collections::BTreeSet;
 
 /// The names of the hub's own metrics, after the camera's id.
-const OWN: [&str; 4] = ["fps", "age", "drops", "bitrate"];
+const METRICS: [&str; 4] = ["fps", "age", "drops", "bitrate"];
 /// The text between a camera's id and the name of a device's value.
-pub const MARK: &str = " device ";
+pub const SEPARATOR: &str = " device ";
 /// Returns true if a camera's metrics become series. Series are visible to all viewers of
 /// app `live`, and other apps may be private.
 pub fn is_shown(hub: &Hub, camera: &CameraId) -> bool {
-    hub.app(camera.app()).is_some_and(|app| shows(&app))
+    hub.app(camera.app()).is_some_and(|app| is_app_shown(&app))
 }
 
 /// The same for all cameras of an app.
-pub fn shows(app: &App) -> bool {
+pub fn is_app_shown(app: &App) -> bool {
     app.public_playback || app.name == DEFAULT_APP
 }
 
@@ -26,5 +26,5 @@ pub fn is_of(name: &str, apps: &BTreeSet<String>) -> bool {
     };
     let app = id.split_once('/').map(|(app, _)| app);
     app.is_some_and(|app| apps.contains(app))
-        && (OWN.contains(&what) || what.starts_with(MARK.trim_start()))
+        && (METRICS.contains(&what) || what.starts_with(SEPARATOR.trim_start()))
 }

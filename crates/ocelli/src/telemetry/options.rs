@@ -65,13 +65,13 @@ impl Options {
     /// free port uses any free ports here too, unless they are configured, because several such
     /// hubs may run on one machine.
     pub fn addresses(&self, main: SocketAddr) -> (Option<SocketAddr>, Option<SocketAddr>) {
-        let usual = |port: u16| {
+        let default_address = |port: u16| {
             let port = if main.port() == 0 { 0 } else { port };
             Some(SocketAddr::from(([127, 0, 0, 1], port)))
         };
         (
-            self.tcp.unwrap_or(usual(9876)),
-            self.ws.unwrap_or(usual(9877)),
+            self.tcp.unwrap_or(default_address(9876)),
+            self.ws.unwrap_or(default_address(9877)),
         )
     }
 }
@@ -98,16 +98,19 @@ mod tests {
     fn all_keys_have_defaults() {
         let options = Options::default();
         let main = |port| SocketAddr::from(([0, 0, 0, 0], port));
-        let said = options.addresses(main(8080));
-        let told = |said: (Option<SocketAddr>, Option<SocketAddr>)| {
-            [said.0, said.1].map(|address| address.map(|address| address.to_string()))
+        let addresses = options.addresses(main(8080));
+        let as_text = |addresses: (Option<SocketAddr>, Option<SocketAddr>)| {
+            [addresses.0, addresses.1].map(|address| address.map(|address| address.to_string()))
         };
         // This machine only, whatever address the pages are served on.
-        let usual = ["127.0.0.1:9876", "127.0.0.1:9877"];
-        assert_eq!(told(said), usual.map(|address| Some(address.to_owned())));
+        let default_address = ["127.0.0.1:9876", "127.0.0.1:9877"];
+        assert_eq!(
+            as_text(addresses),
+            default_address.map(|address| Some(address.to_owned()))
+        );
         let any = ["127.0.0.1:0", "127.0.0.1:0"];
         assert_eq!(
-            told(options.addresses(main(0))),
+            as_text(options.addresses(main(0))),
             any.map(|address| Some(address.to_owned()))
         );
         let off = Options {

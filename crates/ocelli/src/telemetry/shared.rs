@@ -39,14 +39,14 @@ pub struct Shared {
     /// Locked only while it is copied.
     pub(super) health: Mutex<Health>,
     /// Signalled when there is something new for viewers.
-    pub(super) news: watch::Sender<()>,
+    pub(super) changes: watch::Sender<()>,
     /// The number of viewers of all series. The hub's own metrics are sampled while it is not
     /// 0.
     pub(super) all_series_viewers: AtomicUsize,
     /// The number of connected sources.
     pub(super) connected: AtomicUsize,
     /// The maximum number of connected sources.
-    pub(super) most_connected: usize,
+    pub(super) max_connected: usize,
     /// The number of the hub's own samples that were dropped.
     pub(super) dropped: AtomicU64,
 }
@@ -62,7 +62,7 @@ impl Shared {
     }
 
     /// Wakes waiting viewers.
-    pub(super) fn tell(&self) {
-        self.news.send_replace(());
+    pub(super) fn wake_viewers(&self) {
+        self.changes.send_replace(());
     }
 }

@@ -7,7 +7,7 @@ use super::shared::{Shared, now};
 use ocelli_core::{Budget, text};
 use ocelli_series::line::{self, Lines, TooLong};
 use ocelli_series::source::shown;
-use ocelli_series::{Refused, Registry, Sample};
+use ocelli_series::{Registry, RegistryError, Sample};
 use rustix::process::{Resource, getrlimit};
 use std::cell::RefCell;
 use std::io;
@@ -19,7 +19,7 @@ use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
 /// The most connected sources, if the limit on descriptors allows more.
-const CONNECTED: usize = 20_000;
+const MAX_CONNECTED: usize = 20_000;
 /// A source must send its name within this time.
 const NAME_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a refused source may take to read the reason.
@@ -44,10 +44,10 @@ struct Scratch {
 
 /// The maximum number of connected sources: half of the descriptors, because viewers and
 /// cameras need some too.
-pub fn most_connected() -> usize {
+pub fn max_connected() -> usize {
     let descriptors = getrlimit(Resource::Nofile).current;
-    let half = descriptors.map(|most| usize::try_from(most / 2).unwrap_or(CONNECTED));
-    half.unwrap_or(CONNECTED).min(CONNECTED)
+    let half = descriptors.map(|most| usize::try_from(most / 2).unwrap_or(MAX_CONNECTED));
+    half.unwrap_or(MAX_CONNECTED).min(MAX_CONNECTED)
 }
 
 /// Reads a connection's lines within its budget, in a separate task.
@@ -70,7 +70,7 @@ pub fn accept(
 
 async fn serve(stream: TcpStream, mut budget: Budget, shared: &Shared, connected: usize) {
     let Ok(peer) = stream.peer_addr() else { return };
-    if connected >= shared.most_connected {
+    if connected >= shared.max_connected {
         let reason = format!("there are already {connected} sources");
         return refuse(stream, &reason).await;
     }
@@ -94,7 +94,7 @@ async fn serve(stream: TcpStream, mut budget: Budget, shared: &Shared, connected
         Err(End::Refused(reason)) => reason,
     };
     source.end(&mut shared.registry(), reason);
-    shared.tell();
+    shared.wake_viewers();
     if let Err(End::Refused(reason)) = ended {
         tracing::warn!(%peer, %reason, "source of samples refused");
         refuse(stream, &reason).await;
@@ -129,8 +129,8 @@ async fn read(
             Ok(length) => {
                 budget.charge_bytes(length);
                 let (bytes, samples) = (&scratch.bytes[..length], &mut scratch.samples);
-                let taken = source.take(bytes, samples, &shared.registry);
-                shared.tell();
+                let taken = source.process(bytes, samples, &shared.registry);
+                shared.wake_viewers();
                 taken.err().map(Err)
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
@@ -139,24 +139,24 @@ async fn read(
         if let Some(ended) = ended {
             return ended;
         }
-        let within = budget.ready().await;
-        within.map_err(|overspent| End::Refused(overspent.to_string()))?;
+        let ready = budget.ready().await;
+        ready.map_err(|exceeded| End::Refused(exceeded.to_string()))?;
     }
 }
 
 /// Sends the reason as one line, and waits briefly until it is read: if received bytes are
 /// left unread, the kernel resets the connection and the reason is lost.
 async fn refuse(mut stream: TcpStream, reason: &str) {
-    let told = async {
+    let sent = async {
         stream
             .write_all(format!("ocelli: {reason}\n").as_bytes())
             .await?;
         stream.shutdown().await?;
-        let mut scrap = [0; 4096];
-        while stream.read(&mut scrap).await? > 0 {}
+        let mut discarded = [0; 4096];
+        while stream.read(&mut discarded).await? > 0 {}
         io::Result::Ok(())
     };
-    let _ = tokio::time::timeout(TEARDOWN_GRACE, told).await;
+    let _ = tokio::time::timeout(TEARDOWN_GRACE, sent).await;
 }
 
 /// A source of lines, the first of which is a series' name.
@@ -166,12 +166,12 @@ pub struct Writer {
     lines: Lines,
     name: Option<String>,
     /// The series, and the source's number in the registry.
-    place: Option<(u32, u64)>,
+    ids: Option<(u32, u64)>,
 }
 
 /// The result of parsing some lines.
 #[derive(Default)]
-struct Came {
+struct ParsedLines {
     malformed: u64,
     last_malformed: Option<String>,
     fault: Option<String>,
@@ -185,7 +185,7 @@ impl Writer {
             tcp,
             lines: Lines::default(),
             name: None,
-            place: None,
+            ids: None,
         }
     }
 
@@ -193,23 +193,23 @@ impl Writer {
         self.name.is_some()
     }
 
-    fn take(
+    fn process(
         &mut self,
         bytes: &[u8],
         samples: &mut Vec<Sample>,
         registry: &std::sync::Mutex<Registry>,
     ) -> Result<(), End> {
         samples.clear();
-        let mut came = Came::default();
+        let mut parsed = ParsedLines::default();
         let name = &mut self.name;
         let fed = self
             .lines
-            .feed(bytes, |line| read_line(line, name, samples, &mut came));
+            .feed(bytes, |line| read_line(line, name, samples, &mut parsed));
         // The registry is locked only after the lines are parsed.
         let mut registry = registry
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
-        self.put(&mut registry, samples, came)?;
+        self.store(&mut registry, samples, parsed)?;
         fed.map_err(|TooLong| {
             let message = format!("a line may have at most {} bytes", line::LINE_LIMIT);
             End::Refused(message)
@@ -221,53 +221,56 @@ impl Writer {
         let Some(last) = self.lines.last() else {
             return Ok(());
         };
-        let (mut samples, mut came) = (Vec::new(), Came::default());
-        read_line(&last, &mut self.name, &mut samples, &mut came);
-        self.put(registry, &samples, came)
+        let (mut samples, mut parsed) = (Vec::new(), ParsedLines::default());
+        read_line(&last, &mut self.name, &mut samples, &mut parsed);
+        self.store(registry, &samples, parsed)
     }
 
-    fn put(&mut self, registry: &mut Registry, samples: &[Sample], came: Came) -> Result<(), End> {
-        let refused = |refused: Refused| End::Refused(refused.to_string());
-        if let Some(fault) = came.fault {
+    fn store(
+        &mut self,
+        registry: &mut Registry,
+        samples: &[Sample],
+        parsed: ParsedLines,
+    ) -> Result<(), End> {
+        let refused = |refused: RegistryError| End::Refused(refused.to_string());
+        if let Some(fault) = parsed.fault {
             return Err(End::Refused(fault));
         }
         let Some(name) = &self.name else {
             return Ok(());
         };
-        let place = self
-            .place
-            .filter(|(series, _)| registry.get(*series).is_ok());
-        let (series, source) = match place {
-            Some(place) => place,
+        let ids = self.ids.filter(|(series, _)| registry.get(*series).is_ok());
+        let (series, source) = match ids {
+            Some(ids) => ids,
             // A series that was deleted is created again.
             None => {
                 let now = now();
                 let series = registry.open(name, self.tcp).map_err(refused)?;
-                if let Some((_, old)) = self.place {
+                if let Some((_, old)) = self.ids {
                     registry.sources.end(old, now, "its series was deleted");
                 }
                 let name = name.as_str().into();
                 let source = registry.sources.begin(series, name, self.from.clone(), now);
-                *self.place.insert((series, source))
+                *self.ids.insert((series, source))
             }
         };
         registry.append(series, samples, now()).map_err(refused)?;
         if let Some(source) = registry.sources.get(source) {
             source.samples += samples.len() as u64;
-            source.malformed += came.malformed;
-            if came.last_malformed.is_some() {
-                source.last_malformed.clone_from(&came.last_malformed);
+            source.malformed += parsed.malformed;
+            if parsed.last_malformed.is_some() {
+                source.last_malformed.clone_from(&parsed.last_malformed);
             }
         }
-        if let Some(last) = came.last_malformed {
-            registry.malformed(series, came.malformed, last);
+        if let Some(last) = parsed.last_malformed {
+            registry.malformed(series, parsed.malformed, last);
         }
         Ok(())
     }
 
     /// Returns what is wrong if the source has sent lines, but not one sample.
     fn nothing_valid(&self, registry: &mut Registry) -> Option<String> {
-        let (_, source) = self.place?;
+        let (_, source) = self.ids?;
         let source = registry.sources.get(source)?;
         let last = source.last_malformed.as_ref()?;
         (source.samples == 0).then(|| {
@@ -280,7 +283,7 @@ impl Writer {
     }
 
     fn end(&mut self, registry: &mut Registry, reason: &str) {
-        if let Some((series, source)) = self.place.take() {
+        if let Some((series, source)) = self.ids.take() {
             registry.sources.end(source, now(), reason);
             // A name without any sample was a mistake or a test.
             let empty = registry
@@ -297,29 +300,29 @@ impl Writer {
     ///
     /// # Errors
     /// The message states what is wrong with the first line, or that a line is too long.
-    pub fn take_all(
+    pub fn process_all(
         mut self,
         text: &[u8],
         registry: &mut Registry,
     ) -> Result<(u32, u64, u64, Option<String>), String> {
-        let (mut samples, mut came) = (Vec::new(), Came::default());
+        let (mut samples, mut parsed) = (Vec::new(), ParsedLines::default());
         let name = &mut self.name;
-        let fed = self
-            .lines
-            .feed(text, |line| read_line(line, name, &mut samples, &mut came));
+        let fed = self.lines.feed(text, |line| {
+            read_line(line, name, &mut samples, &mut parsed)
+        });
         fed.map_err(|TooLong| format!("a line may have at most {} bytes", line::LINE_LIMIT))?;
         if let Some(last) = self.lines.last() {
-            read_line(&last, &mut self.name, &mut samples, &mut came);
+            read_line(&last, &mut self.name, &mut samples, &mut parsed);
         }
-        if self.name.is_none() && came.fault.is_none() {
+        if self.name.is_none() && parsed.fault.is_none() {
             return Err("the series' name is missing; send it as the first line".to_owned());
         }
-        let (count, malformed) = (samples.len() as u64, came.malformed);
-        let last = came.last_malformed.clone();
-        let put = self.put(registry, &samples, came);
-        let series = self.place.map(|(series, _)| series);
+        let (count, malformed) = (samples.len() as u64, parsed.malformed);
+        let last = parsed.last_malformed.clone();
+        let store = self.store(registry, &samples, parsed);
+        let series = self.ids.map(|(series, _)| series);
         self.end(registry, "the request was complete");
-        match (put, series) {
+        match (store, series) {
             (Ok(()), Some(series)) => Ok((series, count, malformed, last)),
             (Err(End::Refused(reason)), _) => Err(reason),
             (_, _) => Err("the samples were not stored".to_owned()),
@@ -327,16 +330,21 @@ impl Writer {
     }
 }
 
-fn read_line(line: &[u8], name: &mut Option<String>, samples: &mut Vec<Sample>, came: &mut Came) {
-    if came.fault.is_some() {
+fn read_line(
+    line: &[u8],
+    name: &mut Option<String>,
+    samples: &mut Vec<Sample>,
+    parsed: &mut ParsedLines,
+) {
+    if parsed.fault.is_some() {
         return;
     }
     if name.is_none() {
         // The name as it appears in lists, logs and plots: escapes make it longer.
-        let said = line::name(line).map(text::shown);
-        match said.and_then(|said| line::name(said.as_bytes()).map(str::to_owned)) {
-            Ok(said) => *name = Some(said),
-            Err(fault) => came.fault = Some(fault.to_owned()),
+        let printable = line::name(line).map(text::shown);
+        match printable.and_then(|text| line::name(text.as_bytes()).map(str::to_owned)) {
+            Ok(valid) => *name = Some(valid),
+            Err(fault) => parsed.fault = Some(fault.to_owned()),
         }
         return;
     }
@@ -345,8 +353,8 @@ fn read_line(line: &[u8], name: &mut Option<String>, samples: &mut Vec<Sample>, 
         // Empty lines are allowed.
         None if line.trim_ascii().is_empty() => {}
         None => {
-            came.malformed += 1;
-            came.last_malformed = Some(text::shown(&shown(line)));
+            parsed.malformed += 1;
+            parsed.last_malformed = Some(text::shown(&shown(line)));
         }
     }
 }

@@ -31,7 +31,7 @@ const RETRY: Duration = Duration::from_secs(10);
 const JOURNAL_BYTES: usize = 8 * 1024 * 1024;
 const JOURNAL_ENTRIES: usize = 600;
 
-const STEPS: &[M<'static>] = &[M::up(
+const MIGRATIONS: &[M<'static>] = &[M::up(
     "CREATE TABLE series (
          id INTEGER PRIMARY KEY AUTOINCREMENT,
          name TEXT NOT NULL,
@@ -54,12 +54,12 @@ const STEPS: &[M<'static>] = &[M::up(
      ) STRICT;",
 )];
 
-type Told = (Saving, oneshot::Sender<Result<(), String>>);
+type SaveRequest = (Saving, oneshot::Sender<Result<(), String>>);
 
 /// Handle to the store's thread.
 pub struct Store {
-    tell: mpsc::Sender<Told>,
-    /// Receives the result of closing the file, which happens when `tell` is dropped.
+    requests: mpsc::Sender<SaveRequest>,
+    /// Receives the result of closing the file, which happens when `requests` is dropped.
     closed: oneshot::Receiver<Result<(), String>>,
     path: String,
 }
@@ -70,11 +70,11 @@ pub fn open(data: &Path, shared: &Shared) -> Option<Store> {
     let path = data.join(FILE);
     let opened = prepare(data, &path).and_then(|connection| {
         read(&connection, &mut shared.registry())?;
-        let (tell, mut told) = mpsc::channel::<Told>(1);
+        let (requests, mut received) = mpsc::channel::<SaveRequest>(1);
         let (close, closed) = oneshot::channel();
         let mut connection = connection;
         let body = move || {
-            while let Some((saving, answer)) = told.blocking_recv() {
+            while let Some((saving, answer)) = received.blocking_recv() {
                 let done = write(&mut connection, &saving).map_err(|error| error.to_string());
                 let _ = answer.send(done);
             }
@@ -82,11 +82,11 @@ pub fn open(data: &Path, shared: &Shared) -> Option<Store> {
         };
         let thread = std::thread::Builder::new().name("series".to_owned());
         thread.spawn(body)?;
-        Ok((tell, closed))
+        Ok((requests, closed))
     });
     match opened {
-        Ok((tell, closed)) => Some(Store {
-            tell,
+        Ok((requests, closed)) => Some(Store {
+            requests,
             closed,
             path: path.display().to_string(),
         }),
@@ -114,7 +114,7 @@ fn prepare(data: &Path, path: &Path) -> Result<Connection, Fault> {
     connection.pragma_update_and_check(None, "locking_mode", "exclusive", |_| Ok(()))?;
     connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
     connection.pragma_update(None, "synchronous", "normal")?;
-    Migrations::from_slice(STEPS).to_latest(&mut connection)?;
+    Migrations::from_slice(MIGRATIONS).to_latest(&mut connection)?;
     Ok(connection)
 }
 
@@ -156,7 +156,7 @@ fn read(connection: &Connection, registry: &mut Registry) -> Result<(), Fault> {
             end: unsigned(row.get(2)?),
             level: row.get(3)?,
             received: unsigned(row.get(4)?),
-            kept: 0,
+            held: 0,
             bytes: row.get::<_, Vec<u8>>(5)?.into(),
             saved: true,
         };
@@ -177,14 +177,14 @@ fn read(connection: &Connection, registry: &mut Registry) -> Result<(), Fault> {
 fn write(connection: &mut Connection, saving: &Saving) -> rusqlite::Result<()> {
     let transaction = connection.transaction()?;
     {
-        let mut forget_row = transaction.prepare_cached("DELETE FROM series WHERE id = ?1")?;
-        let mut forget_all = transaction.prepare_cached("DELETE FROM chunk WHERE series = ?1")?;
+        let mut delete_row = transaction.prepare_cached("DELETE FROM series WHERE id = ?1")?;
+        let mut delete_all = transaction.prepare_cached("DELETE FROM chunk WHERE series = ?1")?;
         for id in &saving.deleted {
-            forget_row.execute([id])?;
-            forget_all.execute([id])?;
+            delete_row.execute([id])?;
+            delete_all.execute([id])?;
         }
         for id in &saving.rewritten {
-            forget_all.execute([id])?;
+            delete_all.execute([id])?;
         }
         let mut put_row = transaction.prepare_cached(
             "INSERT INTO series (id, name, unit, tcp, timed) VALUES (?1, ?2, ?3, ?4, ?5)
@@ -199,10 +199,10 @@ fn write(connection: &mut Connection, saving: &Saving) -> rusqlite::Result<()> {
                 row.timed
             ])?;
         }
-        let mut forget =
+        let mut delete =
             transaction.prepare_cached("DELETE FROM chunk WHERE series = ?1 AND start = ?2")?;
         for (series, start) in &saving.dropped {
-            forget.execute(params![series, signed(*start)])?;
+            delete.execute(params![series, signed(*start)])?;
         }
         let mut put = transaction.prepare_cached(
             "INSERT OR REPLACE INTO chunk (series, start, \"end\", level, received, samples)
@@ -221,9 +221,9 @@ fn write(connection: &mut Connection, saving: &Saving) -> rusqlite::Result<()> {
         if saving.new_journal {
             transaction.execute("DELETE FROM journal", [])?;
         }
-        if !saving.news.is_empty() {
+        if !saving.journal.is_empty() {
             let mut add = transaction.prepare_cached("INSERT INTO journal (news) VALUES (?1)")?;
-            add.execute([&saving.news])?;
+            add.execute([&saving.journal])?;
         }
     }
     transaction.commit()
@@ -245,21 +245,21 @@ fn checkpoint(connection: Connection) -> rusqlite::Result<()> {
 }
 
 /// The result of a write.
-enum Telling {
-    Kept { bytes: usize },
+enum SaveResult {
+    Saved { bytes: usize },
     Nothing,
     Failed(String),
 }
 
 impl Store {
-    async fn tell(&self, shared: &Shared, new_journal: bool) -> Telling {
+    async fn save(&self, shared: &Shared, new_journal: bool) -> SaveResult {
         let saving = shared.registry().unsaved(new_journal);
         if saving.is_empty() {
-            return Telling::Nothing;
+            return SaveResult::Nothing;
         }
-        let (bytes, deleted) = (saving.news.len(), saving.deleted.clone());
+        let (bytes, deleted) = (saving.journal.len(), saving.deleted.clone());
         let (answer, answered) = oneshot::channel();
-        let sent = self.tell.send((saving, answer)).await;
+        let sent = self.requests.send((saving, answer)).await;
         let done = match sent {
             Ok(()) => answered
                 .await
@@ -267,16 +267,16 @@ impl Store {
             Err(_) => Err("its thread has ended".to_owned()),
         };
         match done {
-            Ok(()) => Telling::Kept { bytes },
+            Ok(()) => SaveResult::Saved { bytes },
             Err(error) => {
                 shared.registry().not_saved(deleted);
-                Telling::Failed(error)
+                SaveResult::Failed(error)
             }
         }
     }
 
     /// Writes new data until the hub stops, and then once more.
-    pub async fn keep(self, shared: Arc<Shared>, stopped: CancellationToken) {
+    pub async fn run(self, shared: Arc<Shared>, stopped: CancellationToken) {
         let mut due = interval(INTERVAL);
         due.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut entries, mut bytes, mut failing) = (0, 0, false);
@@ -287,9 +287,9 @@ impl Store {
                 _ = due.tick() => false,
                 () = stopped.cancelled() => true,
             };
-            match self.tell(&shared, new_journal).await {
-                Telling::Nothing => {}
-                Telling::Kept { bytes: more } => {
+            match self.save(&shared, new_journal).await {
+                SaveResult::Nothing => {}
+                SaveResult::Saved { bytes: more } => {
                     if std::mem::take(&mut failing) {
                         shared.health().file_fault = None;
                         tracing::info!("telemetry: {} can be written again", self.path);
@@ -301,7 +301,7 @@ impl Store {
                     bytes += more;
                     new_journal = entries > JOURNAL_ENTRIES || bytes > JOURNAL_BYTES;
                 }
-                Telling::Failed(error) => {
+                SaveResult::Failed(error) => {
                     let fault = format!("{} can't be written: {error}", self.path);
                     shared.health().file_fault = Some(fault);
                     if !std::mem::replace(&mut failing, true) {
@@ -327,7 +327,7 @@ impl Store {
 
     /// Closes the file. Waits until it is complete.
     async fn close(self) {
-        drop(self.tell);
+        drop(self.requests);
         let closed = self.closed.await;
         if let Err(error) = closed.unwrap_or_else(|_| Err("its thread has ended".to_owned())) {
             tracing::warn!("{}", incomplete(&self.path, &error));
@@ -349,6 +349,6 @@ mod tests {
 
     #[test]
     fn the_migrations_are_valid() {
-        assert_eq!(Migrations::from_slice(STEPS).validate(), Ok(()));
+        assert_eq!(Migrations::from_slice(MIGRATIONS).validate(), Ok(()));
     }
 }

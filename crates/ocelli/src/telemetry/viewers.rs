@@ -20,7 +20,7 @@ use ocelli_net::front::Front;
 use ocelli_net::request::Peer;
 use ocelli_net::websocket::{self, CLOSE_TIMEOUT, Incoming, Socket, close};
 use ocelli_series::cursor::Piece;
-use ocelli_series::{Cursor, Wanted};
+use ocelli_series::{Cursor, Selection};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Poll;
@@ -70,10 +70,10 @@ impl FromRef<ViewerState> for Arc<Identity> {
 /// The query parameters; each may be repeated.
 type Parameters = Vec<(String, String)>;
 
-fn wanted(parameters: Parameters, tcp_only: bool) -> Wanted {
-    let mut wanted = Wanted {
+fn wanted(parameters: Parameters, tcp_only: bool) -> Selection {
+    let mut wanted = Selection {
         tcp_only,
-        ..Wanted::default()
+        ..Selection::default()
     };
     for (key, value) in parameters {
         match key.as_str() {
@@ -111,7 +111,7 @@ fn begin(
     state: ViewerState,
     peer: &Peer,
     visitor: Result<Visitor, Problem>,
-    wanted: Wanted,
+    wanted: Selection,
     request: Request<Body>,
 ) -> Response {
     let visitor = visitor.and_then(|visitor| match visitor.may_read_series() {
@@ -249,15 +249,19 @@ impl Viewer {
                         return Poll::Ready(Event::Over);
                     };
                     self.cursor = Some(cursor);
-                    let first = self.next != Next::Rest;
+                    let first = self.next != Next::Continue;
                     if first {
                         self.asked = false;
                     }
-                    self.next = if piece.last { Next::Batch } else { Next::Rest };
+                    self.next = if piece.last {
+                        Next::Batch
+                    } else {
+                        Next::Continue
+                    };
                     self.socket.send_piece(piece.text.into(), first, piece.last);
                     continue;
                 }
-                let due = self.asked || self.next == Next::Rest;
+                let due = self.asked || self.next == Next::Continue;
                 let cursor = if due { self.cursor.take() } else { None };
                 let Some(cursor) = cursor else {
                     return Poll::Pending;

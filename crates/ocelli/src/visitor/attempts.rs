@@ -4,17 +4,17 @@
 //! use up an account's attempts but cannot lock its owner out: an address without failed
 //! attempts always gets one.
 
-use ocelli_net::throttle::{Block, Throttle};
+use ocelli_net::throttle::{AddressPrefix, Throttle};
 use std::time::Duration;
 
 /// Counters of recent attempts.
 pub struct Attempts {
     /// Sign-in attempts and one-time codes, by address.
-    addresses: Throttle<Block>,
+    addresses: Throttle<AddressPrefix>,
     /// Sign-in attempts, by account name.
     accounts: Throttle<String>,
     /// Invalid tokens, by address.
-    pub tokens: Throttle<Block>,
+    pub tokens: Throttle<AddressPrefix>,
 }
 
 impl Default for Attempts {
@@ -32,7 +32,7 @@ impl Attempts {
     ///
     /// # Errors
     /// Too many attempts; returns the time until the next one is allowed.
-    pub fn count(&self, address: Block, account: Option<&str>) -> Result<(), Duration> {
+    pub fn count(&self, address: AddressPrefix, account: Option<&str>) -> Result<(), Duration> {
         let clean = self.addresses.is_clean(&address);
         self.addresses.count(&address)?;
         let Some(account) = account else {
@@ -40,7 +40,7 @@ impl Attempts {
         };
         match self.accounts.count(&key(account)) {
             Err(wait) if !clean => {
-                self.addresses.forgive(&address);
+                self.addresses.refund(&address);
                 Err(wait)
             }
             _ => Ok(()),
@@ -48,10 +48,10 @@ impl Attempts {
     }
 
     /// Takes back an attempt that succeeded.
-    pub fn succeeded(&self, address: Block, account: Option<&str>) {
-        self.addresses.forgive(&address);
+    pub fn succeeded(&self, address: AddressPrefix, account: Option<&str>) {
+        self.addresses.refund(&address);
         if let Some(account) = account {
-            self.accounts.forgive(&key(account));
+            self.accounts.refund(&key(account));
         }
     }
 }
@@ -66,7 +66,7 @@ mod tests {
     use super::*;
     use std::net::IpAddr;
 
-    fn block(last: u8) -> Block {
+    fn prefix(last: u8) -> AddressPrefix {
         IpAddr::from([10, 0, 0, last]).into()
     }
 
@@ -74,7 +74,7 @@ mod tests {
     async fn attempts_are_limited_by_address_and_by_account() {
         let attempts = Attempts::default();
         let ann = Some("ann");
-        let tried = |address, account| attempts.count(block(address), account).is_ok();
+        let tried = |address, account| attempts.count(prefix(address), account).is_ok();
         assert_eq!((0..50).filter(|_| tried(1, ann)).count(), 10, "by account");
         assert!(!tried(1, Some("ANN")), "case is ignored");
         assert_eq!((0..50).filter(|_| tried(1, None)).count(), 10, "by address");
@@ -89,10 +89,10 @@ mod tests {
     async fn an_owner_can_sign_in_while_others_guess() {
         let attempts = Attempts::default();
         for _ in 0..1000 {
-            let _ = attempts.count(block(1), Some("ann"));
+            let _ = attempts.count(prefix(1), Some("ann"));
             tokio::time::advance(Duration::from_secs(1)).await;
-            assert_eq!(attempts.count(block(2), Some("ann")), Ok(()));
-            attempts.succeeded(block(2), Some("ann"));
+            assert_eq!(attempts.count(prefix(2), Some("ann")), Ok(()));
+            attempts.succeeded(prefix(2), Some("ann"));
         }
     }
 }

@@ -96,9 +96,9 @@ impl Visitor {
         }))
     }
 
-    fn authorization<T>(&self, look: impl FnOnce(&Authorization) -> T) -> T {
+    fn authorization<T>(&self, read: impl FnOnce(&Authorization) -> T) -> T {
         let authorization = self.0.authorization.read();
-        look(&authorization.unwrap_or_else(PoisonError::into_inner))
+        read(&authorization.unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The visitor's grant.

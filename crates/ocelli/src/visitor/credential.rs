@@ -83,9 +83,9 @@ impl Credential {
     fn find(&self, connection: &Connection, now: i64) -> Result<Option<Found>, StoreError> {
         Ok(match self {
             Credential::Administrator => Some(Found::Everything),
-            Credential::Token(hash) => tokens::known(connection, hash)?.map(Found::Token),
+            Credential::Token(hash) => tokens::find(connection, hash)?.map(Found::Token),
             Credential::Session(id, hash) => {
-                let session = sessions::known(connection, id, hash, now)?;
+                let session = sessions::find(connection, id, hash, now)?;
                 let found = session.map(|session| {
                     let user = users::by_id(connection, &session.user)?;
                     Ok::<_, StoreError>(user.map(|user| Found::Session(user, session)))

@@ -9,7 +9,7 @@ use axum::extract::{FromRef, FromRequestParts};
 use http::StatusCode;
 use http::request::Parts;
 use ocelli_net::request::Peer;
-use ocelli_net::throttle::Block;
+use ocelli_net::throttle::AddressPrefix;
 use std::sync::Arc;
 
 impl Visitor {
@@ -50,7 +50,7 @@ fn refuse(identity: &Identity, peer: &Peer, message: &'static str) -> Problem {
     match identity
         .attempts
         .tokens
-        .count(&Block::from(peer.remote.ip()))
+        .count(&AddressPrefix::from(peer.remote.ip()))
     {
         Ok(()) => Problem::new(StatusCode::UNAUTHORIZED, message),
         Err(after) => Problem::too_many("invalid tokens", after),

@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 /// The visitors that are re-authorized periodically.
 #[derive(Default)]
 pub struct Visitors {
-    present: Mutex<Vec<Weak<Inner>>>,
+    connected: Mutex<Vec<Weak<Inner>>>,
     pub(super) revoked: Notify,
 }
 
@@ -17,8 +17,11 @@ impl Visitors {
         if visitor.0.credentials.is_empty() {
             return;
         }
-        let mut present = self.present.lock().unwrap_or_else(PoisonError::into_inner);
-        present.push(Arc::downgrade(&visitor.0));
+        let mut connected = self
+            .connected
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        connected.push(Arc::downgrade(&visitor.0));
     }
 
     /// Re-authorizes all visitors immediately, after something was revoked or changed.
@@ -27,10 +30,13 @@ impl Visitors {
     }
 
     /// All visitors that are still connected.
-    pub(super) fn present(&self) -> Vec<Arc<Inner>> {
-        let mut all = self.present.lock().unwrap_or_else(PoisonError::into_inner);
-        let present: Vec<_> = all.iter().filter_map(Weak::upgrade).collect();
-        *all = present.iter().map(Arc::downgrade).collect();
-        present
+    pub(super) fn connected(&self) -> Vec<Arc<Inner>> {
+        let mut all = self
+            .connected
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let connected: Vec<_> = all.iter().filter_map(Weak::upgrade).collect();
+        *all = connected.iter().map(Arc::downgrade).collect();
+        connected
     }
 }

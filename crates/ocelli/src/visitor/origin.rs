@@ -23,12 +23,12 @@ pub fn accepts_cookie(origin: &Origin, parts: &Parts) -> bool {
         None => {
             let safe = matches!(parts.method, Method::GET | Method::HEAD);
             let socket = parts.headers.contains_key(UPGRADE);
-            safe && !socket && !fetched_from_elsewhere(&parts.headers)
+            safe && !socket && !is_cross_site(&parts.headers)
         }
     }
 }
 
-fn fetched_from_elsewhere(headers: &HeaderMap) -> bool {
+fn is_cross_site(headers: &HeaderMap) -> bool {
     let site = headers.get(SEC_FETCH_SITE).map(|site| site.as_bytes());
     !matches!(site, None | Some(b"same-origin" | b"none"))
 }
@@ -61,7 +61,7 @@ mod tests {
     use ocelli_net::origin_policy::OriginPolicy;
     use ocelli_net::request::Peer;
 
-    fn counts(method: Method, lines: &[(&'static str, &str)]) -> bool {
+    fn is_accepted(method: Method, lines: &[(&'static str, &str)]) -> bool {
         let mut request = http::Request::builder().method(method).uri("/");
         request = request.header("host", "localhost:8080");
         for (name, value) in lines {
@@ -76,13 +76,13 @@ mod tests {
             authority: None,
             origin: Origin::Absent,
         };
-        let settled = OriginPolicy::new(&[], &[]).settle(
+        let result = OriginPolicy::new(&[], &[]).identify(
             parts.version,
             &parts.uri,
             &parts.headers,
             &mut peer,
         );
-        settled.expect("a request to this hub");
+        result.expect("a request to this hub");
         accepts_cookie(&peer.origin, &parts)
     }
 
@@ -90,7 +90,7 @@ mod tests {
     fn a_cookie_is_accepted_only_from_the_hubs_own_page() {
         let own = ("origin", "http://localhost:8080");
         for method in [Method::GET, Method::POST, Method::DELETE] {
-            assert!(counts(method.clone(), &[own]), "{method}");
+            assert!(is_accepted(method.clone(), &[own]), "{method}");
             for foreign in [
                 "http://localhost:8081",
                 "https://localhost:8080",
@@ -100,18 +100,24 @@ mod tests {
                 "null",
                 "",
             ] {
-                assert!(!counts(method.clone(), &[("origin", foreign)]), "{foreign}");
+                assert!(
+                    !is_accepted(method.clone(), &[("origin", foreign)]),
+                    "{foreign}"
+                );
             }
-            assert!(!counts(method, &[own, ("origin", "http://localhost:8081")]));
+            assert!(!is_accepted(
+                method,
+                &[own, ("origin", "http://localhost:8081")]
+            ));
         }
-        assert!(counts(Method::GET, &[own, ("upgrade", "websocket")]));
+        assert!(is_accepted(Method::GET, &[own, ("upgrade", "websocket")]));
     }
 
     #[test]
     fn without_an_origin_a_cookie_is_accepted_for_reading_only() {
-        assert!(counts(Method::GET, &[]) && counts(Method::HEAD, &[]));
+        assert!(is_accepted(Method::GET, &[]) && is_accepted(Method::HEAD, &[]));
         for method in [Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
-            assert!(!counts(method, &[]));
+            assert!(!is_accepted(method, &[]));
         }
         for (site, good) in [
             ("same-origin", true),
@@ -121,12 +127,12 @@ mod tests {
             ("", false),
         ] {
             assert_eq!(
-                counts(Method::GET, &[("sec-fetch-site", site)]),
+                is_accepted(Method::GET, &[("sec-fetch-site", site)]),
                 good,
                 "{site}"
             );
         }
-        assert!(!counts(Method::GET, &[("upgrade", "websocket")]));
+        assert!(!is_accepted(Method::GET, &[("upgrade", "websocket")]));
     }
 
     #[test]

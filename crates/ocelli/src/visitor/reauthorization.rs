@@ -15,7 +15,7 @@ const INTERVAL: Duration = Duration::from_secs(20);
 /// this is less than the minute that a stream may outlive its credential.
 const STORE_GRACE: Duration = Duration::from_secs(30);
 /// Visitors looked up per store call, so that other work gets its turn on the store's thread.
-const AT_A_TIME: usize = 64;
+const BATCH_SIZE: usize = 64;
 
 /// Re-authorizes all tracked visitors until the hub stops. Streams learn of a change through
 /// [`ocelli_core::Hub::changes`].
@@ -30,7 +30,7 @@ pub async fn reauthorize_periodically(identity: Arc<Identity>) {
             () = identity.front.stopping.cancelled() => return,
         }
         let mut changed = false;
-        for visitors in identity.visitors.present().chunks(AT_A_TIME) {
+        for visitors in identity.visitors.connected().chunks(BATCH_SIZE) {
             let authorizations = match look_up(&identity, visitors).await {
                 Ok(authorizations) => {
                     answered = Instant::now();

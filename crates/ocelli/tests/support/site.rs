@@ -22,7 +22,7 @@ use ocelli_media::sources::SsrfGuard;
 use ocelli_net::front::Front;
 use ocelli_net::origin_policy::OriginPolicy;
 use ocelli_net::tls::authority::Names;
-use ocelli_net::tls::keep::Keeper;
+use ocelli_net::tls::renewal::CertificateRenewer;
 use ocelli_series::Bounds;
 use ocelli_testkit::jpeg;
 use std::net::SocketAddr;
@@ -76,8 +76,8 @@ impl Site {
             let mut names = Names::default();
             names.add("localhost");
             let now = SystemTime::now();
-            let (keeper, _) = Keeper::of_authority(&dir.0, names, &[], now).unwrap();
-            front.tls = Some(keeper.server().clone());
+            let (renewer, _) = CertificateRenewer::of_authority(&dir.0, names, &[], now).unwrap();
+            front.tls = Some(renewer.server().clone());
         }
         let mut identity = Identity::new(hub.clone(), Arc::new(front));
         configure(&mut identity);

@@ -18,10 +18,10 @@ use tokio::time::timeout;
 use url::{Origin, Url};
 
 /// Timeout for connecting, including the TLS handshake.
-const CONNECT: Duration = Duration::from_secs(5);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Bytes read at a time.
-const READ: usize = 32 << 10;
+const READ_SIZE: usize = 32 << 10;
 
 /// The longest body of a redirect or a challenge that is skipped. With a longer body, the
 /// connection is closed.
@@ -52,11 +52,15 @@ impl Connection {
     ) -> Result<Self, Fault> {
         let host = url.host_str().unwrap_or_default();
         let port = url.port_or_known_default().unwrap_or(80);
-        let opened = timeout(CONNECT, Wire::open(host, port, ssrf_guard, tls, budget)).await;
+        let opened = timeout(
+            CONNECT_TIMEOUT,
+            Wire::open(host, port, ssrf_guard, tls, budget),
+        )
+        .await;
         Ok(Self {
             wire: opened.map_err(|_| Fault::NoConnection)??,
             origin: url.origin(),
-            buffer: vec![0; READ].into(),
+            buffer: vec![0; READ_SIZE].into(),
             raw: 0..0,
             data: 0..0,
             framing: Framing::Length(0),
@@ -74,12 +78,12 @@ impl Connection {
 
     /// Returns true if no byte of the last response has arrived, so the camera may have closed the
     /// connection before it read the request.
-    pub(super) fn is_unanswered(&self) -> bool {
+    pub(super) fn has_no_response(&self) -> bool {
         self.unanswered
     }
 
     /// Prevents another request over this connection.
-    pub(super) fn give_up(&mut self) {
+    pub(super) fn close_after_response(&mut self) {
         self.keeps_alive = false;
     }
 
@@ -94,7 +98,7 @@ impl Connection {
     }
 
     /// Sends a request and reads the head of the response.
-    pub(super) async fn ask(&mut self, request: &str) -> Result<Head, Fault> {
+    pub(super) async fn request(&mut self, request: &str) -> Result<Head, Fault> {
         self.unanswered = true;
         self.keeps_alive = false;
         self.wire.write(request.as_bytes()).await?;

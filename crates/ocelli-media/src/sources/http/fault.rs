@@ -3,7 +3,7 @@
 use crate::sources::REFUSED;
 use crate::sources::network_failure::{no_answer, refused, unreachable};
 use crate::sources::redact;
-use ocelli_core::{Failure, FailureKind, Overspent};
+use ocelli_core::{BudgetExceeded, Failure, FailureKind};
 use std::error::Error;
 use std::io;
 
@@ -45,8 +45,8 @@ impl Fault {
             Self::Excess(reason) => return Failure::new(FailureKind::Unsupported, reason),
             Self::Io(error) => error,
         };
-        if let Some(overspent) = Overspent::cause_of(&error) {
-            return overspent.into();
+        if let Some(exceeded) = BudgetExceeded::cause_of(&error) {
+            return exceeded.into();
         }
         let account = account(&error);
         tracing::debug!(camera = %peer, "{}", redact(&account));

@@ -21,10 +21,10 @@ pub fn multipart_parts(content_type: &str, pieces: &[&[u8]]) -> usize {
 
 /// Parses a response that arrives in these pieces. Returns its status, whether its challenge can
 /// be answered, and the body so far, or `None` if the response is rejected.
-pub fn read_answer(pieces: &[&[u8]]) -> Option<(u16, bool, Vec<u8>)> {
+pub fn read_response(pieces: &[&[u8]]) -> Option<(u16, bool, Vec<u8>)> {
     let mut reader = HeadReader::default();
     let mut framing = None;
-    let mut answer = (0, false, Vec::new());
+    let mut response = (0, false, Vec::new());
     for piece in pieces {
         let mut rest = *piece;
         let body = match &mut framing {
@@ -43,7 +43,7 @@ pub fn read_answer(pieces: &[&[u8]]) -> Option<(u16, bool, Vec<u8>)> {
                     };
                     signer.respond(&asked).is_ok()
                 });
-                (answer.0, answer.1) = (head.status.as_u16(), signed);
+                (response.0, response.1) = (head.status.as_u16(), signed);
                 framing.insert(Framing::of(&head))
             }
         };
@@ -51,12 +51,12 @@ pub fn read_answer(pieces: &[&[u8]]) -> Option<(u16, bool, Vec<u8>)> {
             match body.take(&mut rest).ok()? {
                 Taken::Data(len) => {
                     let end = piece.len() - rest.len();
-                    answer.2.extend_from_slice(&piece[end - len..end]);
+                    response.2.extend_from_slice(&piece[end - len..end]);
                 }
                 Taken::Nothing => break,
-                Taken::End => return Some(answer),
+                Taken::End => return Some(response),
             }
         }
     }
-    Some(answer)
+    Some(response)
 }

@@ -18,7 +18,7 @@ const MAX_HEADERS: usize = 100;
 const MAX_INFORMATIONAL: usize = 8;
 
 /// The beginning of every status line.
-const BEGINNING: &[u8] = b"HTTP/1.";
+const START: &[u8] = b"HTTP/1.";
 
 /// The head of a final response.
 #[derive(Debug)]
@@ -64,7 +64,7 @@ impl HeadReader {
                 )));
             }
             self.bytes.extend_from_slice(piece);
-            if self.line_at == 0 && !begins_right(&self.bytes) {
+            if self.line_at == 0 && !begins_valid(&self.bytes) {
                 return Err(Fault::NotHttp);
             }
             if newline.is_none() {
@@ -105,9 +105,9 @@ impl HeadReader {
 }
 
 /// Returns true if this can be the beginning of a status line, or of a blank line before it.
-fn begins_right(line: &[u8]) -> bool {
-    let len = line.len().min(BEGINNING.len());
-    line[..len] == BEGINNING[..len] || matches!(line, b"\r" | b"\n" | b"\r\n")
+fn begins_valid(line: &[u8]) -> bool {
+    let len = line.len().min(START.len());
+    line[..len] == START[..len] || matches!(line, b"\r" | b"\n" | b"\r\n")
 }
 
 /// Parses a complete head. Accepts the same deviations as browsers and curl, because cameras
@@ -154,16 +154,16 @@ mod tests {
 
     /// Returns the status and the bytes after the head. Asserts that they do not depend on how the
     /// response is split.
-    fn read(answer: &[u8]) -> Result<Option<(u16, Vec<u8>)>, String> {
-        let outcomes = [answer.len().max(1), 1, 7].map(|cut| {
+    fn read(response: &[u8]) -> Result<Option<(u16, Vec<u8>)>, String> {
+        let outcomes = [response.len().max(1), 1, 7].map(|cut| {
             let mut reader = HeadReader::default();
             let mut at = 0;
-            for piece in answer.chunks(cut) {
+            for piece in response.chunks(cut) {
                 let mut rest = piece;
                 let head = reader.take(&mut rest);
                 at += piece.len() - rest.len();
                 match head.map_err(|fault| format!("{fault:?}"))? {
-                    Some(head) => return Ok(Some((head.status.as_u16(), answer[at..].to_vec()))),
+                    Some(head) => return Ok(Some((head.status.as_u16(), response[at..].to_vec()))),
                     None => assert!(rest.is_empty()),
                 }
             }
@@ -183,8 +183,12 @@ mod tests {
             "HTTP/1.1 200\r\n\r\n",
             "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
         ] {
-            let answer = [head.as_bytes(), b"body"].concat();
-            assert_eq!(read(&answer), Ok(Some((200, b"body".to_vec()))), "{head:?}");
+            let response = [head.as_bytes(), b"body"].concat();
+            assert_eq!(
+                read(&response),
+                Ok(Some((200, b"body".to_vec()))),
+                "{head:?}"
+            );
         }
         assert_eq!(
             read(b"HTTP/1.1 101 Switching\r\n\r\n"),
@@ -211,7 +215,7 @@ mod tests {
     fn every_limit_of_a_head_is_enforced() {
         let informational = "HTTP/1.1 103 Early Hints\r\n\r\n".repeat(MAX_INFORMATIONAL + 1);
         let long_informational = format!("HTTP/1.1 103 X\r\nLink: {}\r\n\r\n", "x".repeat(20_000));
-        for (what, answer) in [
+        for (what, response) in [
             (
                 "header lines",
                 format!("HTTP/1.1 200 OK\r\n{}", "a: b\r\n".repeat(20_000)),
@@ -236,7 +240,7 @@ mod tests {
             ("informational answers", informational),
             ("informational headers", long_informational.repeat(5)),
         ] {
-            let error = read(answer.as_bytes()).expect_err(what);
+            let error = read(response.as_bytes()).expect_err(what);
             assert!(error.starts_with("Excess"), "{what}: {error}");
         }
     }

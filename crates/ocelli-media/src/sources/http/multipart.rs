@@ -20,7 +20,7 @@ const MAX_HEADER_BYTES: usize = 64 << 10;
 /// The longest boundary. RFC 2046 allows 70 characters; a boundary beyond this limit is ignored.
 const MAX_BOUNDARY: usize = 256;
 
-enum Place {
+enum State {
     /// Before a boundary.
     Between,
     /// In a part's headers.
@@ -28,7 +28,7 @@ enum Place {
         /// The part's length, if a header with it was read.
         length: Option<usize>,
         /// Bytes of all headers so far.
-        taken: usize,
+        header_bytes: usize,
     },
     /// In a part of known length.
     Body { left: usize, buffer: FrameBuffer },
@@ -41,7 +41,7 @@ pub(super) struct Multipart {
     /// The boundary without its dashes; empty if the camera sent none.
     core: memmem::Finder<'static>,
     line: Vec<u8>,
-    place: Place,
+    state: State,
 }
 
 /// Parses the boundary from a content type.
@@ -62,7 +62,7 @@ impl Multipart {
         Self {
             core: memmem::Finder::new(core.unwrap_or_default()).into_owned(),
             line: Vec::new(),
-            place: Place::Between,
+            state: State::Between,
         }
     }
 
@@ -70,32 +70,32 @@ impl Multipart {
     /// `rest` is taken.
     pub(super) fn next_part(&mut self, rest: &mut &[u8]) -> Option<FrameBuffer> {
         loop {
-            match &mut self.place {
-                Place::Markers(splitter) => {
+            match &mut self.state {
+                State::Markers(splitter) => {
                     splitter.push(rest);
                     *rest = &[];
                     return splitter.next_picture();
                 }
-                Place::Body { left, buffer } => {
-                    let (taken, after) = rest.split_at(rest.len().min(*left));
-                    buffer.extend_from_slice(taken);
-                    *left -= taken.len();
+                State::Body { left, buffer } => {
+                    let (header_bytes, after) = rest.split_at(rest.len().min(*left));
+                    buffer.extend_from_slice(header_bytes);
+                    *left -= header_bytes.len();
                     *rest = after;
                     if *left > 0 {
                         return None;
                     }
-                    let part = std::mem::replace(&mut self.place, Place::Between);
-                    if let Place::Body { buffer, .. } = part {
+                    let part = std::mem::replace(&mut self.state, State::Between);
+                    if let State::Body { buffer, .. } = part {
                         return Some(buffer);
                     }
                 }
-                Place::Between | Place::Headers { .. } => {
+                State::Between | State::Headers { .. } => {
                     // Up to the end of the line, or to the first byte that makes it too long.
                     let room = MAX_LINE + 1 - self.line.len();
                     let newline = memchr(b'\n', &rest[..rest.len().min(room)]);
-                    let taken = newline.map_or(rest.len().min(room), |at| at + 1);
-                    self.line.extend_from_slice(&rest[..taken]);
-                    *rest = &rest[taken..];
+                    let header_bytes = newline.map_or(rest.len().min(room), |at| at + 1);
+                    self.line.extend_from_slice(&rest[..header_bytes]);
+                    *rest = &rest[header_bytes..];
                     if self.line.len() > MAX_LINE {
                         self.follow_markers();
                     } else if newline.is_some() {
@@ -111,17 +111,21 @@ impl Multipart {
     fn take_line(&mut self) {
         let line = self.line.trim_ascii();
         if self.is_boundary(line) {
-            self.place = Place::Headers {
+            self.state = State::Headers {
                 length: None,
-                taken: 0,
+                header_bytes: 0,
             };
-        } else if let Place::Headers { length, taken } = &mut self.place {
-            *taken += self.line.len();
-            let is_too_long = *taken > MAX_HEADER_BYTES;
+        } else if let State::Headers {
+            length,
+            header_bytes,
+        } = &mut self.state
+        {
+            *header_bytes += self.line.len();
+            let is_too_long = *header_bytes > MAX_HEADER_BYTES;
             if line.is_empty() || is_too_long {
                 match *length {
                     Some(length) if length <= MAX_BYTES && !is_too_long => {
-                        self.place = Place::Body {
+                        self.state = State::Body {
                             left: length,
                             buffer: FrameBuffer::with_capacity(length),
                         };
@@ -146,7 +150,7 @@ impl Multipart {
         let mut splitter = Splitter::default();
         splitter.push(&self.line);
         self.line.clear();
-        self.place = Place::Markers(splitter);
+        self.state = State::Markers(splitter);
     }
 }
 

@@ -60,7 +60,7 @@ impl Wire {
             since: None,
         };
         let mut stream = TlsConnector::from(tls).connect(name, stream).await?;
-        stream.get_mut().0.settle();
+        stream.get_mut().0.charge();
         Ok(Self::Tls(Box::new(stream)))
     }
 
@@ -76,7 +76,7 @@ impl Wire {
     pub(super) async fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let read = match self {
             Self::Plain(stream) => stream.read(into).await,
-            Self::Tls(stream) => Settled(stream).read(into).await,
+            Self::Tls(stream) => ChargeOnRead(stream).read(into).await,
         };
         match read {
             // TLS ended without close_notify. Where truncation matters, the body's length shows it.
@@ -129,7 +129,7 @@ pub(super) struct Timed {
 }
 
 impl Timed {
-    fn settle(&mut self) {
+    fn charge(&mut self) {
         if let Some(since) = self.since.take() {
             let took = since.took().min(MAX_TLS_STEP);
             self.inner.budget().charge(took);
@@ -143,7 +143,7 @@ impl AsyncRead for Timed {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        self.settle();
+        self.charge();
         let read = Pin::new(&mut self.inner).poll_read(cx, buf);
         if let Poll::Ready(Ok(())) = read {
             self.since = Some(Work::begin());
@@ -171,16 +171,16 @@ impl AsyncWrite for Timed {
 }
 
 /// Reads from TLS and charges the cost of the last read.
-struct Settled<'a>(&'a mut TlsStream<Timed>);
+struct ChargeOnRead<'a>(&'a mut TlsStream<Timed>);
 
-impl AsyncRead for Settled<'_> {
+impl AsyncRead for ChargeOnRead<'_> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let read = Pin::new(&mut *self.0).poll_read(cx, buf);
-        self.0.get_mut().0.settle();
+        self.0.get_mut().0.charge();
         read
     }
 }

@@ -11,21 +11,26 @@ const MAX_SESSION: u64 = 3600;
 
 /// Returns the base of relative addresses in the SDP (RFC 2326, C.1.1). Some cameras leave
 /// the scheme out.
-pub fn base(answer: &Message, asked: &Url) -> Url {
-    let given = answer
+pub fn base(response: &Message, requested_url: &Url) -> Url {
+    let given = response
         .header("Content-Base")
-        .or_else(|| answer.header("Content-Location"));
+        .or_else(|| response.header("Content-Location"));
     let whole = |text: &str| {
         let url = Url::parse(text).ok();
         url.filter(|url| url.host_str().is_some_and(|host| !host.is_empty()))
     };
     let based = given.and_then(|text| {
-        let schemeless = || whole(&format!("{}://{text}", asked.scheme()));
+        let schemeless = || whole(&format!("{}://{text}", requested_url.scheme()));
         whole(text)
-            .or_else(|| asked.join(text).ok().filter(|_| text.starts_with('/')))
+            .or_else(|| {
+                requested_url
+                    .join(text)
+                    .ok()
+                    .filter(|_| text.starts_with('/'))
+            })
             .or_else(schemeless)
     });
-    based.unwrap_or_else(|| asked.clone())
+    based.unwrap_or_else(|| requested_url.clone())
 }
 
 /// Returns the address of a control attribute. The attribute is appended to the base, as
@@ -86,7 +91,7 @@ mod tests {
     use super::super::message::Head;
     use super::*;
 
-    fn answer(header: &str) -> Message {
+    fn response(header: &str) -> Message {
         let mut head = Head::default();
         let mut take = |line: &str| head.line(line.as_bytes()).expect("RTSP");
         take("RTSP/1.0 200 OK");
@@ -96,7 +101,7 @@ mod tests {
 
     #[test]
     fn track_addresses_are_relative_to_the_cameras_base() {
-        let asked = Url::parse("rtsp://10.0.0.7/live?channel=1").expect("an address");
+        let requested_url = Url::parse("rtsp://10.0.0.7/live?channel=1").expect("an address");
         for (header, based) in [
             ("", "rtsp://10.0.0.7/live?channel=1"),
             ("Content-Base: rtsp://cam/live/", "rtsp://cam/live/"),
@@ -108,7 +113,11 @@ mod tests {
             ("Content-Base: /other/", "rtsp://10.0.0.7/other/"),
             ("Content-Base:", "rtsp://10.0.0.7/live?channel=1"),
         ] {
-            assert_eq!(base(&answer(header), &asked).as_str(), based, "{header}");
+            assert_eq!(
+                base(&response(header), &requested_url).as_str(),
+                based,
+                "{header}"
+            );
         }
         for (control, joined) in [
             ("*", "rtsp://10.0.0.7/live?channel=1"),
@@ -116,7 +125,7 @@ mod tests {
             ("rtsp://cam/track1", "rtsp://cam/track1"),
             ("a b", "rtsp://10.0.0.7/live?channel=1/a%20b"),
         ] {
-            assert_eq!(join(&asked, control), joined);
+            assert_eq!(join(&requested_url, control), joined);
         }
     }
 

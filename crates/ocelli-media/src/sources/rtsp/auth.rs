@@ -28,7 +28,7 @@ impl Signer {
     pub fn authorization(&mut self, method: &str, uri: &str) -> Option<String> {
         let credentials = self.credentials.as_ref()?;
         let challenge = self.challenge.as_mut()?;
-        let mut answer = |body| {
+        let mut response = |body| {
             challenge.respond(&PasswordParams {
                 username: &credentials.user,
                 password: &credentials.password,
@@ -39,7 +39,7 @@ impl Signer {
         };
         // With a body the library prefers `auth-int`, which few of the cameras that
         // offer it support.
-        answer(None).or_else(|_| answer(Some(&[]))).ok()
+        response(None).or_else(|_| response(Some(&[]))).ok()
     }
 
     /// Handles a 401 response; `signed` states whether the request was signed. If this returns
@@ -47,12 +47,12 @@ impl Signer {
     ///
     /// Cameras lock accounts, so a password that has not been accepted yet is sent once, and
     /// once more only if the camera marks the challenge as stale.
-    pub fn challenged(&mut self, refusal: &Message, signed: bool) -> Result<(), SessionError> {
+    pub fn challenged(&mut self, unauthorized: &Message, signed: bool) -> Result<(), SessionError> {
         let refused = Err(SessionError::Status(401));
         if self.credentials.is_none() {
             return refused;
         }
-        let challenges = refusal.headers("WWW-Authenticate");
+        let challenges = unauthorized.headers("WWW-Authenticate");
         let builder = challenges.fold(PasswordClient::builder(), |builder, challenge| {
             builder.challenges(challenge)
         });
@@ -85,7 +85,7 @@ mod tests {
     use super::super::message::Head;
     use super::*;
 
-    fn refusal(challenges: &[&str]) -> Message {
+    fn unauthorized(challenges: &[&str]) -> Message {
         let mut head = Head::default();
         let mut take = |line: &str| head.line(line.as_bytes()).expect("RTSP");
         take("RTSP/1.0 401 Unauthorized");
@@ -102,10 +102,10 @@ mod tests {
         }))
     }
 
-    fn answered(challenges: &[&str]) -> String {
+    fn authorization_for(challenges: &[&str]) -> String {
         let mut signer = signer();
         signer
-            .challenged(&refusal(challenges), false)
+            .challenged(&unauthorized(challenges), false)
             .expect("a challenge");
         signer
             .authorization("DESCRIBE", "rtsp://cam/x")
@@ -114,31 +114,32 @@ mod tests {
 
     #[test]
     fn the_strongest_challenge_is_answered() {
-        let answer = answered(&["Basic realm=\"x\"", "Digest realm=\"x\", nonce=\"1\""]);
+        let response = authorization_for(&["Basic realm=\"x\"", "Digest realm=\"x\", nonce=\"1\""]);
         assert!(
-            answer.starts_with("Digest ") && !answer.contains("qop"),
-            "{answer}"
+            response.starts_with("Digest ") && !response.contains("qop"),
+            "{response}"
         );
         assert_eq!(
-            answered(&["Basic realm=\"x\""]),
+            authorization_for(&["Basic realm=\"x\""]),
             "Basic dmlld2VyOnBAc3M6dy9yZA=="
         );
-        let answer = answered(&["Digest realm=\"x\", nonce=\"1\", qop=\"auth,auth-int\""]);
-        assert!(answer.contains("qop=auth,"), "{answer}");
-        let answer = answered(&["Digest realm=\"x\", nonce=\"1\", qop=\"auth-int\""]);
-        assert!(answer.contains("qop=auth-int"), "{answer}");
-        let answer = answered(&["Digest realm=\"x\", nonce=\"1\", algorithm=SHA-256"]);
-        let response = answer
+        let response =
+            authorization_for(&["Digest realm=\"x\", nonce=\"1\", qop=\"auth,auth-int\""]);
+        assert!(response.contains("qop=auth,"), "{response}");
+        let response = authorization_for(&["Digest realm=\"x\", nonce=\"1\", qop=\"auth-int\""]);
+        assert!(response.contains("qop=auth-int"), "{response}");
+        let response = authorization_for(&["Digest realm=\"x\", nonce=\"1\", algorithm=SHA-256"]);
+        let digest = response
             .split("response=\"")
             .nth(1)
             .and_then(|rest| rest.split('"').next());
-        assert_eq!(response.map(str::len), Some(64), "{answer}");
+        assert_eq!(digest.map(str::len), Some(64), "{response}");
     }
 
     #[test]
     fn a_wrong_password_is_sent_once_and_an_accepted_one_is_sent_for_new_challenges() {
-        let fresh = |nonce: u32| refusal(&[&format!("Digest realm=\"x\", nonce=\"{nonce}\"")]);
-        let stale = refusal(&["Digest realm=\"x\", nonce=\"9\", stale=TRUE"]);
+        let fresh = |nonce: u32| unauthorized(&[&format!("Digest realm=\"x\", nonce=\"{nonce}\"")]);
+        let stale = unauthorized(&["Digest realm=\"x\", nonce=\"9\", stale=TRUE"]);
         let mut wrong = signer();
         assert!(wrong.challenged(&fresh(1), false).is_ok());
         assert!(wrong.challenged(&fresh(2), true).is_err());
@@ -154,11 +155,11 @@ mod tests {
             Err(SessionError::Status(401))
         ));
         assert!(matches!(
-            signer().challenged(&refusal(&["Negotiate"]), false),
+            signer().challenged(&unauthorized(&["Negotiate"]), false),
             Err(SessionError::Challenge)
         ));
         assert!(matches!(
-            signer().challenged(&refusal(&[]), false),
+            signer().challenged(&unauthorized(&[]), false),
             Err(SessionError::Challenge)
         ));
     }

@@ -16,13 +16,13 @@ use tokio_util::task::TaskTracker;
 use url::Url;
 
 /// Timeout for connecting to one of a camera's addresses.
-const CONNECT: Duration = Duration::from_secs(5);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Timeout for name resolution.
-const LOOKUP: Duration = Duration::from_secs(5);
+const LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
 /// Number of a name's addresses that are tried.
-const ADDRESSES: usize = 4;
+const MAX_ADDRESSES: usize = 4;
 /// Timeout for the response to DESCRIBE.
-const DESCRIBE: Duration = Duration::from_secs(8);
+const DESCRIBE_TIMEOUT: Duration = Duration::from_secs(8);
 /// Number of redirects that are followed.
 const MAX_REDIRECTS: usize = 5;
 
@@ -78,7 +78,7 @@ impl Client {
         budget: impl Fn() -> Option<Budget>,
     ) -> Result<Session, SessionError> {
         loop {
-            match self.describe_here(budget()).await {
+            match self.describe_at_current_url(budget()).await {
                 Err(SessionError::Moved(target)) => self.follow(&target.0)?,
                 other => return other,
             }
@@ -120,13 +120,17 @@ impl Client {
         Ok(())
     }
 
-    async fn describe_here(&self, budget: Option<Budget>) -> Result<Session, SessionError> {
+    async fn describe_at_current_url(
+        &self,
+        budget: Option<Budget>,
+    ) -> Result<Session, SessionError> {
         let connection = self.connect(budget).await?;
         let signer = Signer::new(self.credentials.clone());
         let mut talk = Exchange::new(connection, signer, self.agent, self.url.clone());
         let accept = [("Accept", "application/sdp".into())];
         let uri = self.url.to_string();
-        let answer = talk::in_time(DESCRIBE, talk.ask("DESCRIBE", &uri, &accept)).await?;
+        let answer =
+            talk::with_timeout(DESCRIBE_TIMEOUT, talk.request("DESCRIBE", &uri, &accept)).await?;
         let description = Description::read(&answer.body);
         talk.base = answers::base(&answer, &self.url);
         talk.note_server(description.tool.as_deref());
@@ -140,14 +144,14 @@ impl Client {
         let silent = || SessionError::Io(io::ErrorKind::TimedOut.into());
         let host = self.url.host_str().unwrap_or_default();
         let ssrf_guard = self.ssrf_guard.unwrap_or(SsrfGuard::disabled());
-        let found = timeout(LOOKUP, ssrf_guard.resolve(host, self.port()));
+        let found = timeout(LOOKUP_TIMEOUT, ssrf_guard.resolve(host, self.port()));
         let found = found
             .await
             .map_err(|_| silent())?
             .map_err(SessionError::Io)?;
         let mut fault = silent();
-        for address in found.into_iter().take(ADDRESSES) {
-            match timeout(CONNECT, TcpStream::connect(address)).await {
+        for address in found.into_iter().take(MAX_ADDRESSES) {
+            match timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await {
                 Ok(Ok(stream)) => return Ok(Connection::new(stream, address, budget)),
                 Ok(Err(error)) => fault = SessionError::Io(error),
                 Err(_) => fault = silent(),

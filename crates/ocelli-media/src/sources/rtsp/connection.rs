@@ -6,7 +6,7 @@
 //! before it has been consumed.
 
 use super::message::{self, Head, Message};
-use ocelli_core::{Budget, Overspent, Work};
+use ocelli_core::{Budget, BudgetExceeded, Work};
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -53,7 +53,7 @@ pub enum SessionError {
     /// The camera sends something else that can't be used, with the reason.
     Unusable(String),
     /// The camera exceeds its budget.
-    Overspent(Overspent),
+    BudgetExceeded(BudgetExceeded),
 }
 
 impl From<message::Fault> for SessionError {
@@ -106,7 +106,7 @@ impl Default for Input {
 impl Input {
     /// Returns the free part of the buffer. It is never empty after [`Input::next`] has returned
     /// `None`.
-    pub fn room(&mut self) -> &mut [u8] {
+    pub fn free_part(&mut self) -> &mut [u8] {
         if self.start == self.end {
             (self.start, self.end) = (0, 0);
         } else if self.start > MAX_PACKET {
@@ -117,7 +117,7 @@ impl Input {
     }
 
     /// Notes that `len` bytes were written to the free part.
-    pub fn filled(&mut self, len: usize) {
+    pub fn advance(&mut self, len: usize) {
         self.end = (self.end + len).min(self.buffer.len());
     }
 
@@ -280,7 +280,7 @@ impl Connection {
     pub async fn next(&mut self) -> Result<Item, SessionError> {
         loop {
             if let Some(budget) = &mut self.budget {
-                budget.ready().await.map_err(SessionError::Overspent)?;
+                budget.ready().await.map_err(SessionError::BudgetExceeded)?;
             }
             match self.input.next() {
                 Ok(Some(item)) => {
@@ -311,16 +311,16 @@ impl Connection {
                 Poll::Pending => break,
             }
         }
-        let mut room = ReadBuf::new(self.input.room());
-        match Pin::new(&mut self.stream).poll_read(cx, &mut room) {
+        let mut free_part = ReadBuf::new(self.input.free_part());
+        match Pin::new(&mut self.stream).poll_read(cx, &mut free_part) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Err(error)) => Poll::Ready(Err(SessionError::Io(error))),
             Poll::Ready(Ok(())) => {
-                let len = room.filled().len();
+                let len = free_part.filled().len();
                 if len == 0 {
                     return Poll::Ready(Err(SessionError::Closed));
                 }
-                self.input.filled(len);
+                self.input.advance(len);
                 Poll::Ready(Ok(len))
             }
         }
@@ -338,12 +338,12 @@ mod tests {
         for piece in bytes.chunks(piece) {
             let mut rest = piece;
             while !rest.is_empty() {
-                let room = input.room();
-                let len = room.len().min(rest.len());
+                let free_part = input.free_part();
+                let len = free_part.len().min(rest.len());
                 assert!(len > 0, "the buffer has free space");
-                room[..len].copy_from_slice(&rest[..len]);
+                free_part[..len].copy_from_slice(&rest[..len]);
                 rest = &rest[len..];
-                input.filled(len);
+                input.advance(len);
                 while let Some(item) = input.next()? {
                     items.push(match item {
                         Item::Packet(channel, packet) => {

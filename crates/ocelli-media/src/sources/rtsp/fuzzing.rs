@@ -15,12 +15,12 @@ pub fn items(pieces: &[&[u8]]) -> Vec<String> {
     for piece in pieces {
         let mut rest = *piece;
         while !rest.is_empty() {
-            let room = input.room();
-            assert!(!room.is_empty(), "the buffer is full");
-            let len = room.len().min(rest.len());
-            room[..len].copy_from_slice(&rest[..len]);
+            let free_part = input.free_part();
+            assert!(!free_part.is_empty(), "the buffer is full");
+            let len = free_part.len().min(rest.len());
+            free_part[..len].copy_from_slice(&rest[..len]);
             rest = &rest[len..];
-            input.filled(len);
+            input.advance(len);
             loop {
                 match input.next() {
                     Ok(Some(connection::Item::Packet(channel, packet))) => {

@@ -16,7 +16,7 @@ pub const MAX_HEADERS: usize = 100;
 /// The largest body. An SDP has a few kilobytes.
 pub const MAX_BODY: usize = 256 << 10;
 /// The most characters of a camera's text that are quoted in a reason.
-const QUOTED: usize = 60;
+const MAX_QUOTED: usize = 60;
 
 /// Fault in a camera's message. Its text names the limit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -192,8 +192,8 @@ pub fn quoted(text: &str) -> String {
         character if character.is_control() => '\u{FFFD}',
         character => character,
     };
-    let mut quoted: String = text.trim().chars().take(QUOTED).map(plain).collect();
-    if text.trim().chars().nth(QUOTED).is_some() {
+    let mut quoted: String = text.trim().chars().take(MAX_QUOTED).map(plain).collect();
+    if text.trim().chars().nth(MAX_QUOTED).is_some() {
         quoted.push('…');
     }
     quoted

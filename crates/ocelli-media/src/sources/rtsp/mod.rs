@@ -44,7 +44,7 @@ use ocelli_config::{ConfigError, Section};
 use ocelli_core::{
     Budget, Closed, Codec, Failure, FailureKind, PeerKind, Publisher, RunOnce, Source,
 };
-use reception::{Reception, Shown};
+use reception::{Reception, TrackFormat};
 use std::sync::Arc;
 use url::Url;
 
@@ -91,42 +91,42 @@ impl Source for Rtsp {
 impl Rtsp {
     async fn run(&self, publisher: &Publisher) -> Result<(), Failure> {
         let mut client = self.client.clone();
-        let explained = |client: &Client, broken: SessionError| explain(&broken, client);
-        let (mut session, shown) = loop {
+        let explained = |client: &Client, error: SessionError| explain(&error, client);
+        let (mut session, format) = loop {
             let budget = || -> Option<Budget> { Some(publisher.budget(PeerKind::Camera)) };
             let mut session = match client.describe(budget).await {
                 Ok(session) => session,
-                Err(broken) => return Err(explained(&client, broken)),
+                Err(error) => return Err(explained(&client, error)),
             };
-            let (track, shown) = choose(&session)?;
+            let (track, format) = choose_track(&session)?;
             match session.set_up(track).await {
-                Ok(()) => break (session, shown),
+                Ok(()) => break (session, format),
                 Err(SessionError::Moved(target)) => {
                     let followed = client.follow(&target.0);
-                    followed.map_err(|broken| explained(&client, broken))?;
+                    followed.map_err(|error| explained(&client, error))?;
                 }
-                Err(broken) => return Err(explained(&client, broken)),
+                Err(error) => return Err(explained(&client, error)),
             }
         };
         let played = session.play().await;
-        played.map_err(|broken| explained(&client, broken))?;
-        let mut reception = Reception::new(shown, publisher);
+        played.map_err(|error| explained(&client, error))?;
+        let mut reception = Reception::new(format, publisher);
         // The watchdog ends a silent stream.
         loop {
             let picture = session.picture().await;
-            let picture = picture.map_err(|broken| explained(&client, broken))?;
-            reception.take(&picture, session.parameters())?;
+            let picture = picture.map_err(|error| explained(&client, error))?;
+            reception.publish_picture(&picture, session.parameters())?;
         }
     }
 }
 
 /// Converts a fault to a failure for the user.
-fn explain(broken: &SessionError, client: &Client) -> Failure {
+fn explain(error: &SessionError, client: &Client) -> Failure {
     let peer = client.peer();
-    tracing::debug!(camera = %peer, ?broken, "the attempt failed");
+    tracing::debug!(camera = %peer, ?error, "the attempt failed");
     let unsupported = |reason: String| Failure::new(FailureKind::Unsupported, reason);
     let closed = || Failure::new(FailureKind::Ended, "the camera closed the connection");
-    match broken {
+    match error {
         SessionError::Io(error) if error.to_string() == REFUSED => refused(),
         SessionError::Io(error) if error.kind() == std::io::ErrorKind::TimedOut => {
             Failure::new(FailureKind::Unreachable, no_answer(&peer))
@@ -148,7 +148,7 @@ fn explain(broken: &SessionError, client: &Client) -> Failure {
         ),
         SessionError::Message(fault) => unsupported(fault.to_string()),
         SessionError::Unusable(reason) => unsupported(reason.clone()),
-        SessionError::Overspent(overspent) => (*overspent).into(),
+        SessionError::BudgetExceeded(exceeded) => (*exceeded).into(),
     }
 }
 
@@ -178,16 +178,16 @@ fn explain_status(status: u16, client: &Client) -> Failure {
 }
 
 /// Returns the track to play: the first video track with a supported codec.
-fn choose(session: &Session) -> Result<(usize, Shown), Failure> {
+fn choose_track(session: &Session) -> Result<(usize, TrackFormat), Failure> {
     let mut other = None;
     for (at, track) in session.tracks().iter().enumerate() {
         if track.media != "video" {
             continue;
         }
         match &*track.encoding {
-            "h264" => return Ok((at, Shown::Decoded(Codec::H264))),
-            "h265" => return Ok((at, Shown::Decoded(Codec::H265))),
-            "jpeg" => return Ok((at, Shown::AsItIs)),
+            "h264" => return Ok((at, TrackFormat::Decoded(Codec::H264))),
+            "h265" => return Ok((at, TrackFormat::Decoded(Codec::H265))),
+            "jpeg" => return Ok((at, TrackFormat::Unchanged)),
             name => other = Some(message::quoted(&name.to_uppercase())),
         }
     }

@@ -14,16 +14,16 @@ const MAX_UNDECODABLE_KEYS: usize = 3;
 
 /// How the camera's pictures are published.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shown {
+pub enum TrackFormat {
     /// As JPEGs.
-    AsItIs,
+    Unchanged,
     /// As pictures that need a decoder.
     Decoded(Codec),
 }
 
 /// Publishes the pictures of one session.
 pub struct Reception<'a> {
-    shown: Shown,
+    format: TrackFormat,
     publisher: &'a Publisher,
     clock: CaptureClock,
     /// Whether a key frame that a decoder can start from was published.
@@ -33,9 +33,9 @@ pub struct Reception<'a> {
 
 impl<'a> Reception<'a> {
     /// Creates a reception that publishes to `publisher`.
-    pub fn new(shown: Shown, publisher: &'a Publisher) -> Self {
+    pub fn new(format: TrackFormat, publisher: &'a Publisher) -> Self {
         Self {
-            shown,
+            format,
             publisher,
             clock: CaptureClock::default(),
             begun: false,
@@ -47,21 +47,21 @@ impl<'a> Reception<'a> {
     ///
     /// # Errors
     /// No decoder can decode the stream.
-    pub fn take(
+    pub fn publish_picture(
         &mut self,
         frame: &VideoFrame,
         parameters: Option<&VideoParameters>,
     ) -> Result<(), Failure> {
         let bytes = frame.data();
         let captured = self.captured(frame);
-        let mut picture = match self.shown {
-            Shown::AsItIs => {
+        let mut picture = match self.format {
+            TrackFormat::Unchanged => {
                 let Some(size) = jpeg::size(bytes) else {
                     return Ok(());
                 };
                 Picture::jpeg(FrameBuffer::copy_from(bytes), Some(size))
             }
-            Shown::Decoded(codec) => {
+            TrackFormat::Decoded(codec) => {
                 let survey = annexb::survey(codec, bytes);
                 if survey.key {
                     let known = survey.parameters || parameters.is_some();

@@ -76,8 +76,8 @@ impl Description {
 
     fn attribute(&mut self, attribute: &str) {
         match name_and_value(attribute) {
-            ("control", value) => self.control = given(value),
-            ("tool", value) => self.tool = given(value),
+            ("control", value) => self.control = non_empty(value),
+            ("tool", value) => self.tool = non_empty(value),
             _ => {}
         }
     }
@@ -104,7 +104,7 @@ impl Media {
     fn attribute(&mut self, attribute: &str) {
         let (name, value) = name_and_value(attribute);
         if name == "control" {
-            self.control = given(value);
+            self.control = non_empty(value);
             return;
         }
         let Some((kind, value)) = value.split_once([' ', '\t']) else {
@@ -134,7 +134,7 @@ impl Media {
             self.maps
                 .get(&kind)
                 .cloned()
-                .unwrap_or_else(|| assigned(kind))
+                .unwrap_or_else(|| static_encoding(kind))
         };
         let shown = |kind: &u8| matches!(&*map(*kind).0, "h264" | "h265" | "jpeg");
         let payload_type = self.formats.iter().copied().find(shown);
@@ -156,7 +156,7 @@ fn name_and_value(attribute: &str) -> (&str, &str) {
     (name.trim(), value.trim())
 }
 
-fn given(value: &str) -> Option<String> {
+fn non_empty(value: &str) -> Option<String> {
     (!value.is_empty()).then(|| value.to_owned())
 }
 
@@ -168,7 +168,7 @@ fn payload_type(word: &str) -> Option<u8> {
 }
 
 /// Returns the encoding and the clock rate of a static payload type (RFC 3551).
-fn assigned(payload_type: u8) -> (String, u32) {
+fn static_encoding(payload_type: u8) -> (String, u32) {
     let (name, rate) = match payload_type {
         0 => ("pcmu", 8000),
         3 => ("gsm", 8000),

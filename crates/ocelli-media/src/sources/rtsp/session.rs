@@ -4,15 +4,15 @@ use super::answers;
 use super::connection::{Item, SessionError};
 use super::message::{Fault, Message, Start};
 use super::sdp::{Description, Track};
-use super::talk::{TeardownOnDrop, in_time};
+use super::talk::{TeardownOnDrop, with_timeout};
 use super::unpacker::Unpacker;
 use retina::codec::{VideoFrame, VideoParameters};
 use std::time::Duration;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
 /// Timeouts for the responses to SETUP and PLAY.
-const SETUP: Duration = Duration::from_secs(5);
-const PLAY: Duration = Duration::from_secs(8);
+const SETUP_TIMEOUT: Duration = Duration::from_secs(5);
+const PLAY_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// State of a session's keep-alive.
 struct KeepAlive {
@@ -80,7 +80,8 @@ impl Session {
             None => self.control.clone(),
         };
         let transport = [("Transport", "RTP/AVP/TCP;unicast;interleaved=0-1".into())];
-        let answer = in_time(SETUP, self.talk.ask("SETUP", &uri, &transport)).await?;
+        let answer =
+            with_timeout(SETUP_TIMEOUT, self.talk.request("SETUP", &uri, &transport)).await?;
         if let Some(session) = answer.header("Session") {
             let (name, timeout) = answers::session_and_timeout(session);
             self.talk.session = Some(name.to_owned());
@@ -96,7 +97,11 @@ impl Session {
     /// The camera refuses it, or does not answer as it should.
     pub async fn play(&mut self) -> Result<(), SessionError> {
         let range = [("Range", "npt=0.000-".into())];
-        in_time(PLAY, self.talk.ask("PLAY", &self.control, &range)).await?;
+        with_timeout(
+            PLAY_TIMEOUT,
+            self.talk.request("PLAY", &self.control, &range),
+        )
+        .await?;
         let period = Duration::from_secs(self.talk.timeout) / 2;
         let mut ticks = interval_at(Instant::now() + period, period);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -130,7 +135,7 @@ impl Session {
                     }
                     // RTCP sender reports and other packets.
                     Item::Packet(..) => {}
-                    Item::Message(message) => self.hear(&message)?,
+                    Item::Message(message) => self.handle_message(&message)?,
                 },
                 _ = keep_alive.ticks.tick() => {
                     keep_alive.again = false;
@@ -154,7 +159,7 @@ impl Session {
     }
 
     /// Handles a message during playback. A refused keep-alive does not end the session.
-    fn hear(&mut self, message: &Message) -> Result<(), SessionError> {
+    fn handle_message(&mut self, message: &Message) -> Result<(), SessionError> {
         let Some(keep_alive) = &mut self.keep_alive else {
             return Ok(());
         };
@@ -187,8 +192,8 @@ impl Session {
 }
 
 /// Adapts a fault to the middle of a stream, where the camera is known to speak RTSP.
-fn during_stream(broken: SessionError) -> SessionError {
-    match broken {
+fn during_stream(error: SessionError) -> SessionError {
+    match error {
         SessionError::Message(Fault::NotRtsp(_)) => SessionError::Unusable(
             "its stream contains data that is neither a packet nor an RTSP message".to_owned(),
         ),

@@ -13,11 +13,11 @@ use tokio_util::task::TaskTracker;
 use url::Url;
 
 /// Timeout for TEARDOWN, over either connection.
-const TEARDOWN: Duration = Duration::from_secs(5);
+const TEARDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 /// Maximum number of interim responses (1xx) to one request.
 const MAX_INTERIM: usize = 16;
 /// The most bytes of packets that are skipped while waiting for a response.
-const MAX_AHEAD: usize = 4 << 20;
+const MAX_SKIPPED_BYTES: usize = 4 << 20;
 /// Number of challenges that are answered for one request.
 const MAX_CHALLENGES: usize = 3;
 /// Server software and version. Earlier versions keep sending to a closed connection until TEARDOWN
@@ -27,11 +27,11 @@ const NEEDS_SECOND_TEARDOWN: (&str, &str) = ("LIVE555 Streaming Media v", "2017.
 type Headers<'a> = &'a [(&'a str, Cow<'a, str>)];
 
 /// Waits for a response for at most `limit`.
-pub async fn in_time<T>(
+pub async fn with_timeout<T>(
     limit: Duration,
-    answer: impl Future<Output = Result<T, SessionError>>,
+    next_response: impl Future<Output = Result<T, SessionError>>,
 ) -> Result<T, SessionError> {
-    timeout(limit, answer)
+    timeout(limit, next_response)
         .await
         .unwrap_or(Err(SessionError::Silent))
 }
@@ -100,7 +100,7 @@ impl Exchange {
             ("CSeq", Cow::from(self.sequence.to_string())),
             ("User-Agent", self.agent.into()),
         ];
-        lines.extend(authorization.map(|answer| ("Authorization", answer.into())));
+        lines.extend(authorization.map(|next_response| ("Authorization", next_response.into())));
         lines.extend(
             self.session
                 .clone()
@@ -116,7 +116,7 @@ impl Exchange {
     ///
     /// # Errors
     /// The camera refuses the request, or its response is not valid.
-    pub async fn ask(
+    pub async fn request(
         &mut self,
         method: &str,
         uri: &str,
@@ -125,20 +125,20 @@ impl Exchange {
         for _ in 0..=MAX_CHALLENGES {
             let (_, signed) = self.send(method, uri, headers)?;
             self.pending = true;
-            let (status, answer) = self.answer().await?;
+            let (status, next_response) = self.next_response().await?;
             self.pending = false;
             match status {
                 200..=299 => {
                     self.signer.accepted();
-                    return Ok(answer);
+                    return Ok(next_response);
                 }
                 300..=399 => {
-                    return Err(match answer.header("Location") {
+                    return Err(match next_response.header("Location") {
                         Some(target) => SessionError::Moved(Target(target.to_owned())),
                         None => SessionError::Status(status),
                     });
                 }
-                401 => self.signer.challenged(&answer, signed)?,
+                401 => self.signer.challenged(&next_response, signed)?,
                 _ => return Err(SessionError::Status(status)),
             }
         }
@@ -147,7 +147,7 @@ impl Exchange {
 
     /// Waits for the next final response. Only one request is outstanding at a time, so the
     /// sequence number is not checked; some cameras send a wrong one.
-    async fn answer(&mut self) -> Result<(u16, Message), SessionError> {
+    async fn next_response(&mut self) -> Result<(u16, Message), SessionError> {
         let (mut interim, mut ahead) = (0, 0);
         loop {
             let message = match self.connection.next().await? {
@@ -155,10 +155,10 @@ impl Exchange {
                 // Packets before the response to PLAY, or after TEARDOWN.
                 Item::Packet(_, packet) => {
                     ahead += packet.len();
-                    if ahead > MAX_AHEAD {
+                    if ahead > MAX_SKIPPED_BYTES {
                         return Err(SessionError::Unusable(format!(
                             "it sends more than {} MiB of packets before its response",
-                            MAX_AHEAD >> 20
+                            MAX_SKIPPED_BYTES >> 20
                         )));
                     }
                     continue;
@@ -212,12 +212,12 @@ impl Exchange {
     }
 
     /// Ends the session with TEARDOWN.
-    async fn part(mut self) -> Result<(), SessionError> {
+    async fn teardown(mut self) -> Result<(), SessionError> {
         if self.pending && !self.connection.unreadable {
             // The outstanding response precedes the one to TEARDOWN, and may contain the session
             // identifier.
-            if let Ok((_, answer)) = self.answer().await
-                && let Some(session) = answer.header("Session")
+            if let Ok((_, next_response)) = self.next_response().await
+                && let Some(session) = next_response.header("Session")
             {
                 self.session = Some(session_and_timeout(session).0.to_owned());
             }
@@ -229,7 +229,7 @@ impl Exchange {
         if self.connection.unreadable {
             return self.send("TEARDOWN", &uri, &[]).map(|_| ());
         }
-        let Err(fault) = self.ask("TEARDOWN", &uri, &[]).await else {
+        let Err(fault) = self.request("TEARDOWN", &uri, &[]).await else {
             return Ok(());
         };
         if matches!(fault, SessionError::Closed | SessionError::Io(_)) && self.needs_second_teardown
@@ -237,7 +237,7 @@ impl Exchange {
             // Connects to the address that the SSRF guard has checked, not to the one in the
             // camera's base URL.
             self.connection.reopen().await?;
-            self.ask("TEARDOWN", &uri, &[]).await?;
+            self.request("TEARDOWN", &uri, &[]).await?;
         }
         Ok(())
     }
@@ -278,11 +278,11 @@ impl Drop for TeardownOnDrop {
         let (Some(talk), Ok(runtime)) = (self.talk.take(), Handle::try_current()) else {
             return;
         };
-        let part = async {
-            if let Ok(Err(fault)) = timeout(TEARDOWN, talk.part()).await {
+        let teardown = async {
+            if let Ok(Err(fault)) = timeout(TEARDOWN_TIMEOUT, talk.teardown()).await {
                 tracing::debug!(?fault, "the session was not ended");
             }
         };
-        self.teardowns.spawn_on(part, &runtime);
+        self.teardowns.spawn_on(teardown, &runtime);
     }
 }

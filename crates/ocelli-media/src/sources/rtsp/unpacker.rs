@@ -31,9 +31,9 @@ const MAX_INVALID_PACKETS: usize = 1000;
 /// Number of consecutive packets from another sender after which that sender is accepted.
 const FOREIGN_PACKETS: usize = 32;
 /// Packets whose sequence numbers are at most this far back are duplicates or late.
-const LATE: u16 = 100;
+const MAX_LATE: u16 = 100;
 /// Initial size of the library's buffer, which grows with the picture.
-const RING: usize = 64 << 10;
+const INITIAL_BUFFER: usize = 64 << 10;
 /// The only clock rate that the library accepts for video. Timestamps use the camera's own rate.
 const LIBRARY_CLOCK: u32 = 90_000;
 
@@ -89,7 +89,7 @@ impl Unpacker {
             _ => return Ok(None),
         };
         let parameters = track.parameters.as_deref();
-        let made = contained(|| {
+        let made = catch_panic(|| {
             let mut made = Depacketizer::new(
                 &track.media,
                 &track.encoding,
@@ -106,7 +106,7 @@ impl Unpacker {
             payload_type: track.payload_type,
             clock_rate: NonZeroU32::new(track.clock_rate).unwrap_or(NonZeroU32::MIN),
             depacketizer,
-            ring: DepacketizeBuf::new(RING),
+            ring: DepacketizeBuf::new(INITIAL_BUFFER),
             sender: None,
             foreign: 0,
             next: None,
@@ -146,7 +146,7 @@ impl Unpacker {
         if header.payload_type() != self.payload_type || !self.is_sender(header.ssrc()) {
             return Ok(());
         }
-        let Some(loss) = self.follow(header.sequence_number()) else {
+        let Some(loss) = self.check_sequence(header.sequence_number()) else {
             return Ok(());
         };
         let payload = self.bare(payload);
@@ -163,11 +163,11 @@ impl Unpacker {
             timestamp,
             sequence_number: header.sequence_number(),
             ssrc: header.ssrc(),
-            mark: header.mark() && !self.is_cut(payload),
+            mark: header.mark() && !self.is_fragment(payload),
             loss: u16::from(loss),
         };
         let (ring, depacketizer) = (&mut self.ring, &mut self.depacketizer);
-        match contained(|| ring.push(depacketizer, meta, payload))? {
+        match catch_panic(|| ring.push(depacketizer, meta, payload))? {
             Ok(()) => Ok(()),
             Err(fault) => {
                 // The library has dropped the picture that this packet belongs to.
@@ -184,7 +184,7 @@ impl Unpacker {
     pub fn pull(&mut self) -> Result<Option<VideoFrame>, SessionError> {
         loop {
             let depacketizer = &mut self.depacketizer;
-            match contained(|| depacketizer.pull())? {
+            match catch_panic(|| depacketizer.pull())? {
                 None => return Ok(None),
                 Some(Ok(CodecItem::VideoFrame(frame))) => {
                     (self.bytes, self.parts, self.faults) = (0, 0, 0);
@@ -216,9 +216,9 @@ impl Unpacker {
 
     /// Returns whether packets are missing before this one, or `None` if it is a duplicate or too
     /// late.
-    fn follow(&mut self, sequence: u16) -> Option<bool> {
+    fn check_sequence(&mut self, sequence: u16) -> Option<bool> {
         let ahead = sequence.wrapping_sub(self.next.unwrap_or(sequence));
-        if ahead.wrapping_neg() <= LATE && ahead != 0 {
+        if ahead.wrapping_neg() <= MAX_LATE && ahead != 0 {
             return None;
         }
         self.next = Some(sequence.wrapping_add(1));
@@ -241,7 +241,7 @@ impl Unpacker {
 
     /// Returns true if a packet holds a fragment of a unit, but not the last one. Some cameras set
     /// the marker bit in every packet.
-    fn is_cut(&self, payload: &[u8]) -> bool {
+    fn is_fragment(&self, payload: &[u8]) -> bool {
         match (self.packing, payload) {
             (Packing::H264, [indicator, header, ..]) => {
                 indicator & 0x1F == 28 && header & 0x40 == 0
@@ -326,7 +326,7 @@ fn start_codes(bytes: &[u8]) -> usize {
 }
 
 /// Calls the library and converts a panic to an error.
-fn contained<T>(work: impl FnOnce() -> T) -> Result<T, SessionError> {
+fn catch_panic<T>(work: impl FnOnce() -> T) -> Result<T, SessionError> {
     catch_unwind(AssertUnwindSafe(work)).map_err(|_| {
         let reason = "a bug in the hub: it can't process this camera's video; please report it";
         SessionError::Unusable(reason.to_owned())

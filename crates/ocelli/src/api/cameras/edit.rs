@@ -2,7 +2,7 @@
 
 use super::view::{CameraDetails, CameraPath, CameraView};
 use crate::answer::{Answer, Problem, ProblemBody};
-use crate::api::apps::Gone;
+use crate::api::apps::DeletedItem;
 use crate::api::body::Body;
 use crate::api::state::Api;
 use crate::catalog::{CameraChange, NewCamera};
@@ -57,15 +57,15 @@ pub async fn change(
     security(("token" = ["camera:delete"])),
     params(("camera" = String, Path, description = "Its id, with `/` encoded as `%2F`")),
     responses(
-        (status = 200, description = "Deleted", body = Answer<Gone>),
+        (status = 200, description = "Deleted", body = Answer<DeletedItem>),
         (status = 404, description = "The camera does not exist", body = ProblemBody),
         (status = 409, description = "The configuration file defines it", body = ProblemBody)))]
 pub async fn delete(
     State(api): State<Api>,
     CameraPath(camera): CameraPath,
-) -> Result<Answer<Gone>, Problem> {
+) -> Result<Answer<DeletedItem>, Problem> {
     let id = api.catalog.camera_id(&camera)?;
     api.catalog.delete_camera(id.clone()).await?;
     let id = id.as_str().to_owned();
-    Ok(Answer::new(Gone { id }))
+    Ok(Answer::new(DeletedItem { id }))
 }

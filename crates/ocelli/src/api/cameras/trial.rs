@@ -9,7 +9,7 @@
 
 use crate::answer::{Answer, Problem, ProblemBody};
 use crate::api::body::Body;
-use crate::api::state::{Api, TRIALS};
+use crate::api::state::{Api, MAX_CONCURRENT_TESTS};
 use crate::auth::Grant;
 use crate::catalog::{CameraChange, Jpeg, Settings, present};
 use crate::visitor::Visitor;
@@ -64,8 +64,9 @@ pub struct TestCamera {
 
 /// The result of a test.
 #[derive(Default, Serialize, ToSchema)]
+#[schema(as = Trial)]
 #[serde(rename_all = "camelCase")]
-pub struct Trial {
+pub struct TestResult {
     /// Whether a picture arrived.
     ok: bool,
     /// Why no picture arrived.
@@ -75,7 +76,7 @@ pub struct Trial {
     width: Option<u16>,
     height: Option<u16>,
     /// The picture, as `data:image/jpeg;base64,…`.
-    still: Option<String>,
+    data_url: Option<String>,
     /// Duration of the test.
     took_ms: u64,
 }
@@ -84,7 +85,7 @@ pub struct Trial {
 #[utoipa::path(post, path = "/api/v1/cameras/test", tag = "cameras", operation_id = "testCamera",
     security(("token" = ["camera:create"])), request_body = TestCamera,
     responses(
-        (status = 200, description = "The result: a picture, or the reason why none arrived", body = Answer<Trial>),
+        (status = 200, description = "The result: a picture, or the reason why none arrived", body = Answer<TestResult>),
         (status = 404, description = "The camera does not exist", body = ProblemBody),
         (status = 409, description = "The configuration file defines it", body = ProblemBody),
         (status = 429, description = "The limit of concurrent tests is reached", body = ProblemBody)))]
@@ -92,7 +93,7 @@ pub async fn test(
     State(api): State<Api>,
     visitor: Visitor,
     Body(body): Body<TestCamera>,
-) -> Result<Answer<Trial>, Problem> {
+) -> Result<Answer<TestResult>, Problem> {
     let (old, named) = match &body.camera {
         None => (Settings::default(), None),
         Some(camera) => {
@@ -122,7 +123,8 @@ pub async fn test(
     let settings = change.apply(&old)?;
     api.catalog.check_sources(&settings).await?;
     let Ok(_turn) = api.trials.try_acquire() else {
-        let message = format!("{TRIALS} cameras are being tested; try again in a moment");
+        let message =
+            format!("{MAX_CONCURRENT_TESTS} cameras are being tested; try again in a moment");
         return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, message));
     };
     let begun = Instant::now();
@@ -141,9 +143,9 @@ pub async fn test(
             ..settings
         };
         if let Some(reason) = tester.test(&small, None).await.reason {
-            trial = Trial {
+            trial = TestResult {
                 reason: Some(format!("the substream: {reason}")),
-                ..Trial::default()
+                ..TestResult::default()
             };
         }
     }
@@ -167,12 +169,12 @@ struct CameraTester<'a> {
 
 impl CameraTester<'_> {
     /// Tests a camera; `id` is the camera that is being changed, if any.
-    async fn test(&self, settings: &Settings, id: Option<&CameraId>) -> Trial {
+    async fn test(&self, settings: &Settings, id: Option<&CameraId>) -> TestResult {
         let hub = self.api.hub.for_test();
         let opened = self.api.catalog.open(&hub, (DEFAULT_APP, "test"), settings);
         let (camera, config) = match opened {
             Ok(opened) => opened,
-            Err(error) => return failed(error.to_string()),
+            Err(error) => return failed_result(error.to_string()),
         };
         let Some(endpoint) = config.address.endpoint() else {
             return connect(&camera).await;
@@ -183,8 +185,8 @@ impl CameraTester<'_> {
         let sessions = self.api.hub.sessions();
         let _hold = match sessions.hold(&endpoint, id.map(CameraId::as_str)) {
             Ok(hold) => hold,
-            Err(Busy::Connected) => return failed(CONNECTED.to_owned()),
-            Err(Busy::Tested) => return failed(TESTED.to_owned()),
+            Err(Busy::Connected) => return failed_result(CONNECTED.to_owned()),
+            Err(Busy::Tested) => return failed_result(TESTED.to_owned()),
         };
         let others = sessions.open_at(&endpoint);
         let mut trial = connect(&camera).await;
@@ -197,7 +199,11 @@ impl CameraTester<'_> {
     }
 
     /// Returns the picture of a camera that the hub already shows, if the client may read it.
-    async fn existing_picture(&self, settings: &Settings, endpoint: &Endpoint) -> Option<Trial> {
+    async fn existing_picture(
+        &self,
+        settings: &Settings,
+        endpoint: &Endpoint,
+    ) -> Option<TestResult> {
         let (camera, quality) = self.api.hub.camera_at(endpoint)?;
         let id = camera.id();
         // The other camera may be configured to accept any certificate.
@@ -205,50 +211,54 @@ impl CameraTester<'_> {
         if !verified || self.grant.check("camera:read", Some(id.app())).is_err() {
             return None;
         }
-        Some(match timeout(FIRST_PICTURE, camera.look(quality)).await {
-            Ok(Ok(frame)) => seen(&frame, camera.codec(quality)),
-            Ok(Err(reason)) => failed(reason),
-            Err(_) => timed_out(&camera),
-        })
+        Some(
+            match timeout(FIRST_PICTURE, camera.current_frame(quality)).await {
+                Ok(Ok(frame)) => successful_result(&frame, camera.codec(quality)),
+                Ok(Err(reason)) => failed_result(reason),
+                Err(_) => timed_out(&camera),
+            },
+        )
     }
 }
 
 /// Connects once to a camera that is not in the hub.
-async fn connect(camera: &Camera) -> Trial {
+async fn connect(camera: &Camera) -> TestResult {
     match timeout(FIRST_PICTURE, camera.try_once()).await {
-        Ok(Ok(frame)) => seen(&frame, camera.codec(Quality::Main)),
-        Ok(Err(failure)) => failed(failure.reason),
+        Ok(Ok(frame)) => successful_result(&frame, camera.codec(Quality::Main)),
+        Ok(Err(failure)) => failed_result(failure.reason),
         Err(_) => timed_out(camera),
     }
 }
 
-fn seen(frame: &Frame, codec: Option<Codec>) -> Trial {
+fn successful_result(frame: &Frame, codec: Option<Codec>) -> TestResult {
     let (width, height) = jpeg::size(&frame.payload()).unzip();
-    Trial {
+    TestResult {
         ok: true,
         codec: codec.map(Codec::name),
         width,
         height,
-        still: Some(still(frame)),
-        ..Trial::default()
+        data_url: Some(data_url(frame)),
+        ..TestResult::default()
     }
 }
 
-fn failed(reason: String) -> Trial {
-    Trial {
+fn failed_result(reason: String) -> TestResult {
+    TestResult {
         reason: Some(reason),
-        ..Trial::default()
+        ..TestResult::default()
     }
 }
 
-fn timed_out(camera: &Camera) -> Trial {
+fn timed_out(camera: &Camera) -> TestResult {
     let state = camera.status().state;
     let reason = state.reason().map(str::to_owned);
-    failed(reason.unwrap_or_else(|| format!("no picture within {} s", FIRST_PICTURE.as_secs())))
+    failed_result(
+        reason.unwrap_or_else(|| format!("no picture within {} s", FIRST_PICTURE.as_secs())),
+    )
 }
 
-fn still(frame: &Frame) -> String {
-    let mut still = "data:image/jpeg;base64,".to_owned();
-    STANDARD.encode_string(frame.payload(), &mut still);
-    still
+fn data_url(frame: &Frame) -> String {
+    let mut data_url = "data:image/jpeg;base64,".to_owned();
+    STANDARD.encode_string(frame.payload(), &mut data_url);
+    data_url
 }

@@ -18,17 +18,20 @@ pub fn expected(key: &str) -> String {
 /// One variant of a step, with its description if it is a mistake.
 struct Variant<T> {
     value: T,
-    words: Option<String>,
+    explanation: Option<String>,
 }
 
-fn right<T>(value: T) -> Variant<T> {
-    Variant { value, words: None }
-}
-
-fn wrong<T>(value: T, words: impl Into<String>) -> Variant<T> {
+fn correct<T>(value: T) -> Variant<T> {
     Variant {
         value,
-        words: Some(words.into()),
+        explanation: None,
+    }
+}
+
+fn mistake<T>(value: T, explanation: impl Into<String>) -> Variant<T> {
+    Variant {
+        value,
+        explanation: Some(explanation.into()),
     }
 }
 
@@ -42,22 +45,22 @@ const WRONG_GUIDS: [&str; 4] = [
 ];
 
 fn guids() -> Vec<Variant<Vec<u8>>> {
-    let mut ways = vec![right(GUID.into())];
+    let mut ways = vec![correct(GUID.into())];
     for guid in WRONG_GUIDS {
-        let words = format!("it appends the wrong GUID {guid}; the right one is {GUID}");
-        ways.push(wrong(guid.into(), words));
+        let explanation = format!("it appends the wrong GUID {guid}; the right one is {GUID}");
+        ways.push(mistake(guid.into(), explanation));
     }
     let lower = GUID.to_lowercase();
-    ways.push(wrong(
+    ways.push(mistake(
         lower.into(),
         "it appends the GUID in lower case; it must be in upper case",
     ));
     let bare = GUID.replace('-', "");
-    ways.push(wrong(
+    ways.push(mistake(
         bare.clone().into(),
         "it appends the GUID without its hyphens",
     ));
-    ways.push(wrong(
+    ways.push(mistake(
         format!("{{{GUID}}}").into(),
         "it appends the GUID in braces",
     ));
@@ -67,18 +70,18 @@ fn guids() -> Vec<Variant<Vec<u8>>> {
         ("\r\n", "a line ending"),
         (" ", "a space"),
     ] {
-        ways.push(wrong(
+        ways.push(mistake(
             format!("{GUID}{end}").into(),
             format!("it also hashes {name} after the GUID"),
         ));
     }
     let octets = (0..bare.len()).step_by(2);
     let octets = octets.filter_map(|at| u8::from_str_radix(&bare[at..at + 2], 16).ok());
-    ways.push(wrong(
+    ways.push(mistake(
         octets.collect(),
         "it appends the GUID as 16 bytes; it must be text",
     ));
-    ways.push(wrong(Vec::new(), "it leaves the GUID out"));
+    ways.push(mistake(Vec::new(), "it leaves the GUID out"));
     ways
 }
 
@@ -86,9 +89,9 @@ fn guids() -> Vec<Variant<Vec<u8>>> {
 const EXAMPLE_KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 
 fn keys(key: &str) -> Vec<Variant<Vec<u8>>> {
-    let mut ways = vec![right(key.into())];
+    let mut ways = vec![correct(key.into())];
     if let Ok(decoded) = STANDARD.decode(key) {
-        ways.push(wrong(
+        ways.push(mistake(
             decoded,
             "it decodes the key from base64 before hashing; it must hash the key as text",
         ));
@@ -106,35 +109,35 @@ fn keys(key: &str) -> Vec<Variant<Vec<u8>>> {
             "the header's name before the key",
         ),
     ] {
-        ways.push(wrong(
+        ways.push(mistake(
             format!("{before}{key}{after}").into(),
             format!("it also hashes {name}"),
         ));
     }
-    ways.push(wrong(
+    ways.push(mistake(
         key.to_lowercase().into(),
         "it hashes the key in lower case",
     ));
-    ways.push(wrong(
+    ways.push(mistake(
         key.to_uppercase().into(),
         "it hashes the key in upper case",
     ));
-    ways.push(wrong(
+    ways.push(mistake(
         key.trim_end_matches('=').into(),
         "it hashes the key without the = at its end",
     ));
-    ways.push(wrong(
+    ways.push(mistake(
         EXAMPLE_KEY.into(),
         "it hashes the example key of the standard instead of the key of the request",
     ));
-    ways.push(wrong(Vec::new(), "it hashes the GUID without the key"));
+    ways.push(mistake(Vec::new(), "it hashes the GUID without the key"));
     ways
 }
 
 fn digests(text: &[u8]) -> [Variant<Vec<u8>>; 2] {
     [
-        right(Sha1::digest(text).to_vec()),
-        wrong(
+        correct(Sha1::digest(text).to_vec()),
+        mistake(
             Md5::digest(text).to_vec(),
             "it hashes with MD5; it must use SHA-1",
         ),
@@ -150,23 +153,23 @@ fn encodings(digest: &[u8]) -> Vec<Variant<String>> {
     let upper = hex.to_uppercase();
     let of_hex = "it encodes the hash's hexadecimal text; it must encode the 20 raw bytes";
     vec![
-        right(STANDARD.encode(digest)),
-        wrong(
+        correct(STANDARD.encode(digest)),
+        mistake(
             STANDARD_NO_PAD.encode(digest),
             "it leaves out the = at the end",
         ),
-        wrong(
+        mistake(
             URL_SAFE.encode(digest),
             "it writes base64 with - and _; it must use + and /",
         ),
-        wrong(
+        mistake(
             URL_SAFE_NO_PAD.encode(digest),
             "it writes base64 for URLs; it must use standard base64 with = at the end",
         ),
-        wrong(STANDARD.encode(&hex), of_hex),
-        wrong(STANDARD.encode(&upper), of_hex),
-        wrong(hex, "it writes the hash in hexadecimal; it must use base64"),
-        wrong(
+        mistake(STANDARD.encode(&hex), of_hex),
+        mistake(STANDARD.encode(&upper), of_hex),
+        mistake(hex, "it writes the hash in hexadecimal; it must use base64"),
+        mistake(
             upper,
             "it writes the hash in hexadecimal; it must use base64",
         ),
@@ -180,8 +183,8 @@ pub fn mistakes(key: &str, received: &str) -> Option<Vec<String>> {
         return Some(vec!["it sends the key back unchanged".to_owned()]);
     }
     if received.eq_ignore_ascii_case(&expected(key)) {
-        let words = "it changes the case of the result, but base64 is case-sensitive";
-        return Some(vec![words.to_owned()]);
+        let explanation = "it changes the case of the result, but base64 is case-sensitive";
+        return Some(vec![explanation.to_owned()]);
     }
     let mut found: Option<Vec<String>> = None;
     let (keys, guids) = (keys(key), guids());
@@ -190,8 +193,8 @@ pub fn mistakes(key: &str, received: &str) -> Option<Vec<String>> {
         .flat_map(|key| guids.iter().map(move |guid| (key, guid)))
     {
         for order in [
-            right([&key.value[..], &guid.value].concat()),
-            wrong(
+            correct([&key.value[..], &guid.value].concat()),
+            mistake(
                 [&guid.value[..], &key.value].concat(),
                 "it puts the GUID before the key; the GUID must come after it",
             ),
@@ -201,16 +204,19 @@ pub fn mistakes(key: &str, received: &str) -> Option<Vec<String>> {
                     if encoding.value != received {
                         continue;
                     }
-                    let words = [
-                        &key.words,
-                        &guid.words,
-                        &order.words,
-                        &digest.words,
-                        &encoding.words,
+                    let explanation = [
+                        &key.explanation,
+                        &guid.explanation,
+                        &order.explanation,
+                        &digest.explanation,
+                        &encoding.explanation,
                     ];
-                    let words: Vec<_> = words.into_iter().flatten().cloned().collect();
-                    if found.as_ref().is_none_or(|best| words.len() < best.len()) {
-                        found = Some(words);
+                    let explanation: Vec<_> = explanation.into_iter().flatten().cloned().collect();
+                    if found
+                        .as_ref()
+                        .is_none_or(|best| explanation.len() < best.len())
+                    {
+                        found = Some(explanation);
                     }
                 }
             }
@@ -230,7 +236,7 @@ mod tests {
         assert_eq!(expected(KEY), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
     }
 
-    fn told(received: &str) -> String {
+    fn description(received: &str) -> String {
         mistakes("x3JJHMbDL1EzLkh9GBhXDw==", received)
             .unwrap_or_default()
             .join(" and ")
@@ -267,15 +273,15 @@ mod tests {
                 "leaves out the =",
             ),
         ];
-        for (received, words) in cases {
+        for (received, explanation) in cases {
             assert!(
-                told(&received).contains(words),
-                "{words}: {}",
-                told(&received)
+                description(&received).contains(explanation),
+                "{explanation}: {}",
+                description(&received)
             );
         }
         let decoded = [&STANDARD.decode(key).expect("base64")[..], GUID.as_bytes()].concat();
-        assert!(told(&STANDARD.encode(Sha1::digest(decoded))).contains("decodes the key"));
-        assert!(told("AAAAAAAAAAAAAAAAAAAAAAAAAAA=").is_empty());
+        assert!(description(&STANDARD.encode(Sha1::digest(decoded))).contains("decodes the key"));
+        assert!(description("AAAAAAAAAAAAAAAAAAAAAAAAAAA=").is_empty());
     }
 }

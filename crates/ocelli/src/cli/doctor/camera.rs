@@ -9,12 +9,12 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 /// Time limit for the first picture.
-const FIRST: Duration = Duration::from_secs(15);
+const FIRST_PICTURE_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long pictures are counted.
-const COUNT: Duration = Duration::from_secs(3);
+const COUNT_TIME: Duration = Duration::from_secs(3);
 
 /// Watches a camera briefly.
-pub async fn examine(camera: CameraConfig, report: &mut Report) {
+pub async fn diagnose(camera: CameraConfig, report: &mut Report) {
     let kind = camera.kind;
     let mut config = Config::new(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
     let (app, room) = (camera.app.clone(), camera.room.clone());
@@ -34,7 +34,7 @@ pub async fn examine(camera: CameraConfig, report: &mut Report) {
     };
     let mut viewer = camera.follow(Quality::Main);
     let mut changes = hub.changes();
-    let until = Instant::now() + FIRST;
+    let until = Instant::now() + FIRST_PICTURE_TIMEOUT;
     let first = loop {
         if let State::Failed(reason) = camera.status().state {
             break Err(reason);
@@ -51,7 +51,7 @@ pub async fn examine(camera: CameraConfig, report: &mut Report) {
     };
     match first {
         Ok(_) => {
-            let until = Instant::now() + COUNT;
+            let until = Instant::now() + COUNT_TIME;
             let (mut count, mut bytes, begun) = (0, 0, Instant::now());
             while let Ok(frame) = timeout_at(until, viewer.next()).await {
                 count += 1;

@@ -1,7 +1,7 @@
 //! The opening handshake of a WebSocket (RFC 6455, section 4), checked header by header.
 
 use super::accept;
-use super::http::{Answer, Head};
+use super::http::{Head, HttpResponse};
 use super::report::Report;
 use super::route::Route;
 use base64::Engine;
@@ -48,17 +48,17 @@ impl Opening {
     }
 
     /// Checks a complete response with status 101.
-    pub fn judge(&self, head: &Head, report: &mut Report) {
-        version(head, report);
+    pub fn check_response(&self, head: &Head, report: &mut Report) {
+        check_version(head, report);
         report.pass("status", "The server agrees to switch protocols (101).");
-        switch("upgrade", "Upgrade", "websocket", head, report);
-        switch("connection", "Connection", "Upgrade", head, report);
-        self.accept(head, report);
-        self.subprotocol(head, report);
-        extensions(head, report);
+        check_switch("upgrade", "Upgrade", "websocket", head, report);
+        check_switch("connection", "Connection", "Upgrade", head, report);
+        self.check_accept(head, report);
+        self.check_subprotocol(head, report);
+        check_extensions(head, report);
     }
 
-    fn accept(&self, head: &Head, report: &mut Report) {
+    fn check_accept(&self, head: &Head, report: &mut Report) {
         let expected = accept::expected(&self.key);
         let received = head.all("sec-websocket-accept");
         let received = match received[..] {
@@ -100,7 +100,7 @@ impl Opening {
         report.mismatch("accept", message, &expected, received);
     }
 
-    fn subprotocol(&self, head: &Head, report: &mut Report) {
+    fn check_subprotocol(&self, head: &Head, report: &mut Report) {
         let chosen = head.all("sec-websocket-protocol");
         match (&self.protocol, &chosen[..]) {
             (None, []) => report.pass("subprotocol", "None was requested, and none was sent."),
@@ -138,7 +138,7 @@ pub fn random(bytes: &mut [u8]) {
     let _ = aws_lc_rs::default_provider().secure_random.fill(bytes);
 }
 
-fn version(head: &Head, report: &mut Report) {
+fn check_version(head: &Head, report: &mut Report) {
     if head.version == "HTTP/1.1" {
         return report.pass("http", "The server answers in HTTP/1.1.");
     }
@@ -153,7 +153,7 @@ fn version(head: &Head, report: &mut Report) {
 }
 
 /// Checks one of the two headers that switch the protocol.
-fn switch(check: &'static str, name: &str, wanted: &str, head: &Head, report: &mut Report) {
+fn check_switch(check: &'static str, name: &str, wanted: &str, head: &Head, report: &mut Report) {
     let values = head.all(&name.to_ascii_lowercase());
     let mut tokens = values
         .iter()
@@ -187,7 +187,7 @@ fn switch(check: &'static str, name: &str, wanted: &str, head: &Head, report: &m
     );
 }
 
-fn extensions(head: &Head, report: &mut Report) {
+fn check_extensions(head: &Head, report: &mut Report) {
     let chosen = head.all("sec-websocket-extensions");
     if chosen.is_empty() {
         return report.pass("extensions", "None was requested, and none was sent.");
@@ -202,9 +202,9 @@ fn extensions(head: &Head, report: &mut Report) {
 }
 
 /// Reports a response that does not open a WebSocket.
-pub fn refused(head: &Head, quoted: Option<&str>, report: &mut Report) {
+pub fn report_refusal(head: &Head, excerpt: Option<&str>, report: &mut Report) {
     if head.version != "HTTP/1.1" {
-        version(head, report);
+        check_version(head, report);
     }
     let path = "Check the path of the address";
     let meaning = match head.status {
@@ -248,46 +248,46 @@ pub fn refused(head: &Head, quoted: Option<&str>, report: &mut Report) {
         }
         _ => format!("It refuses the request. {path}."),
     };
-    let said = quoted
+    let detail = excerpt
         .map(|text| format!("  Its message: {text}"))
         .unwrap_or_default();
     report.mismatch(
         "status",
-        format!("The server does not open a WebSocket. {meaning}{said}"),
+        format!("The server does not open a WebSocket. {meaning}{detail}"),
         "101 Switching Protocols",
         &head.status.to_string(),
     );
 }
 
 /// Reports a response that is not HTTP or not complete.
-pub fn unanswered(answer: &Answer, route: &Route, report: &mut Report) {
-    let message = match answer {
-        Answer::Head(..) => return,
-        Answer::Other(bytes) if bytes.first() == Some(&0x15) => {
+pub fn report_no_response(response: &HttpResponse, route: &Route, report: &mut Report) {
+    let message = match response {
+        HttpResponse::Head(..) => return,
+        HttpResponse::Other(bytes) if bytes.first() == Some(&0x15) => {
             "The server speaks TLS on this port. Write the address with wss:// or https://."
                 .to_owned()
         }
-        Answer::Other(_) => format!(
+        HttpResponse::Other(_) => format!(
             "The server on port {} does not speak HTTP, so it is not a WebSocket server. Is it the \
              right port?",
             route.port
         ),
-        Answer::Closed(0) => {
+        HttpResponse::Closed(0) => {
             "The server accepts the connection and closes it without a response. It \
                               may have crashed, or require TLS (wss://)."
                 .to_owned()
         }
-        Answer::Closed(_) => {
+        HttpResponse::Closed(_) => {
             "The server closes the connection in the middle of its response: the empty line \
                               after the headers (\\r\\n\\r\\n) never arrived."
                 .to_owned()
         }
-        Answer::Silent(0) => {
+        HttpResponse::Silent(0) => {
             "The server accepts the connection and never responds. It may hang, or \
                               require TLS (wss://)."
                 .to_owned()
         }
-        Answer::Silent(_) => {
+        HttpResponse::Silent(_) => {
             "The server's response is incomplete: the empty line after the headers \
                               (\\r\\n\\r\\n) never arrived."
                 .to_owned()

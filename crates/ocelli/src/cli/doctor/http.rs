@@ -5,11 +5,11 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
-const ANSWER: Duration = Duration::from_secs(8);
-const BODY: Duration = Duration::from_secs(1);
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(8);
+const BODY_TIMEOUT: Duration = Duration::from_secs(1);
 const HEAD_LIMIT: usize = 64 * 1024;
 /// The most characters of an error response that are quoted.
-const QUOTED: usize = 160;
+const EXCERPT_LIMIT: usize = 160;
 
 /// The head of a response.
 #[derive(Clone, Debug, Default)]
@@ -36,7 +36,7 @@ impl Head {
 }
 
 /// The response to a request.
-pub enum Answer {
+pub enum HttpResponse {
     /// A head, and the bytes received after it so far.
     Head(Head, Vec<u8>),
     /// Bytes that are not HTTP.
@@ -48,15 +48,15 @@ pub enum Answer {
 }
 
 /// Sends a request and reads the head of the response.
-pub async fn ask(stream: &mut dyn Stream, request: &str) -> Answer {
+pub async fn send_request(stream: &mut dyn Stream, request: &str) -> HttpResponse {
     let sent = async {
         stream.write_all(request.as_bytes()).await?;
         stream.flush().await
     };
-    match timeout(ANSWER, sent).await {
+    match timeout(RESPONSE_TIMEOUT, sent).await {
         Ok(Ok(())) => {}
-        Ok(Err(_)) => return Answer::Closed(0),
-        Err(_) => return Answer::Silent(0),
+        Ok(Err(_)) => return HttpResponse::Closed(0),
+        Err(_) => return HttpResponse::Silent(0),
     }
     let mut read = Vec::new();
     let head = async {
@@ -74,17 +74,19 @@ pub async fn ask(stream: &mut dyn Stream, request: &str) -> Answer {
             }
         }
     };
-    match timeout(ANSWER, head).await {
+    match timeout(RESPONSE_TIMEOUT, head).await {
         Ok(Some((head, body))) => {
             let parsed = parse(&read[..head]);
             match parsed {
-                Some(parsed) => Answer::Head(parsed, read.split_off(body)),
-                None => Answer::Other(read),
+                Some(parsed) => HttpResponse::Head(parsed, read.split_off(body)),
+                None => HttpResponse::Other(read),
             }
         }
-        Ok(None) if read.starts_with(b"HTTP/") || read.is_empty() => Answer::Closed(read.len()),
-        Ok(None) => Answer::Other(read),
-        Err(_) => Answer::Silent(read.len()),
+        Ok(None) if read.starts_with(b"HTTP/") || read.is_empty() => {
+            HttpResponse::Closed(read.len())
+        }
+        Ok(None) => HttpResponse::Other(read),
+        Err(_) => HttpResponse::Silent(read.len()),
     }
 }
 
@@ -118,13 +120,17 @@ fn parse(head: &[u8]) -> Option<Head> {
 }
 
 /// The beginning of an error response's body, if it is readable text.
-pub async fn quote(stream: &mut dyn Stream, head: &Head, mut body: Vec<u8>) -> Option<String> {
+pub async fn read_excerpt(
+    stream: &mut dyn Stream,
+    head: &Head,
+    mut body: Vec<u8>,
+) -> Option<String> {
     let kind = head.first("content-type").unwrap_or("text/plain");
     if kind.contains("html") || !(kind.starts_with("text/") || kind.contains("json")) {
         return None;
     }
     let more = async {
-        while body.len() < QUOTED && matches!(stream.read_buf(&mut body).await, Ok(1..)) {
+        while body.len() < EXCERPT_LIMIT && matches!(stream.read_buf(&mut body).await, Ok(1..)) {
             let length = head
                 .first("content-length")
                 .and_then(|text| text.parse().ok());
@@ -134,10 +140,10 @@ pub async fn quote(stream: &mut dyn Stream, head: &Head, mut body: Vec<u8>) -> O
         }
     };
     // After the time limit, the bytes received so far are quoted.
-    let _ = timeout(BODY, more).await;
+    let _ = timeout(BODY_TIMEOUT, more).await;
     let text = String::from_utf8_lossy(&body);
     let line = text.lines().find(|line| !line.trim().is_empty())?.trim();
-    Some(line.chars().take(QUOTED).collect())
+    Some(line.chars().take(EXCERPT_LIMIT).collect())
 }
 
 #[cfg(test)]

@@ -11,14 +11,14 @@ use std::time::Duration;
 use tokio::process::Command;
 use tokio::time::timeout;
 
-const FFMPEG: Duration = Duration::from_secs(10);
+const FFMPEG_TIMEOUT: Duration = Duration::from_secs(10);
 /// A limit below this number of descriptors is a warning.
 const FEW_DESCRIPTORS: u64 = 1024;
 /// The approximate number of descriptors that the hub itself uses.
 const OWN_DESCRIPTORS: u64 = 50;
 
 /// Entries that one of ffmpeg's lists must have.
-struct Part {
+struct RequiredEntries {
     /// The option that prints the list.
     option: &'static str,
     /// The word for an entry.
@@ -27,8 +27,8 @@ struct Part {
     wanted: &'static [(&'static str, &'static str)],
 }
 
-const PARTS: [Part; 4] = [
-    Part {
+const REQUIRED_ENTRIES: [RequiredEntries; 4] = [
+    RequiredEntries {
         option: "-decoders",
         word: "decoder",
         wanted: &[
@@ -37,7 +37,7 @@ const PARTS: [Part; 4] = [
             ("mjpeg", "JPEG streams read by ffmpeg"),
         ],
     },
-    Part {
+    RequiredEntries {
         option: "-encoders",
         word: "encoder",
         wanted: &[
@@ -45,7 +45,7 @@ const PARTS: [Part; 4] = [
             ("mpeg1video", "JSMpeg players"),
         ],
     },
-    Part {
+    RequiredEntries {
         option: "-muxers",
         word: "muxer",
         wanted: &[
@@ -53,7 +53,7 @@ const PARTS: [Part; 4] = [
             ("avi", "JSMpeg players"),
         ],
     },
-    Part {
+    RequiredEntries {
         option: "-demuxers",
         word: "demuxer",
         wanted: &[("ivf", "cameras that do not send JPEG, JSMpeg players")],
@@ -61,27 +61,27 @@ const PARTS: [Part; 4] = [
 ];
 
 /// Checks this machine.
-pub async fn examine(report: &mut Report, config: &Path) {
-    ffmpeg(report).await;
-    let listen = listens_at(report, config);
-    port(report, &listen);
-    descriptors(report);
+pub async fn diagnose(report: &mut Report, config: &Path) {
+    check_ffmpeg(report).await;
+    let listen = check_listen(report, config);
+    check_port(report, &listen);
+    check_descriptors(report);
 }
 
-async fn ask(option: &str) -> io::Result<String> {
+async fn run_ffmpeg(option: &str) -> io::Result<String> {
     let child = Command::new("ffmpeg")
         .args(["-hide_banner", option])
         .stdin(Stdio::null())
         .stderr(Stdio::null())
         .kill_on_drop(true)
         .output();
-    let output = timeout(FFMPEG, child).await??;
+    let output = timeout(FFMPEG_TIMEOUT, child).await??;
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-async fn ffmpeg(report: &mut Report) {
-    let said = match ask("-version").await {
-        Ok(said) => said,
+async fn check_ffmpeg(report: &mut Report) {
+    let version = match run_ffmpeg("-version").await {
+        Ok(version) => version,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return report.fail(
                 "ffmpeg",
@@ -96,16 +96,16 @@ async fn ffmpeg(report: &mut Report) {
             );
         }
     };
-    let version = said
+    let version = version
         .split_whitespace()
         .nth(2)
         .unwrap_or("of unknown version");
     report.pass("ffmpeg", format!("ffmpeg {version} is installed."));
     let mut missing = Vec::new();
-    for part in PARTS {
-        let list = ask(part.option).await.unwrap_or_default();
+    for part in REQUIRED_ENTRIES {
+        let list = run_ffmpeg(part.option).await.unwrap_or_default();
         for (name, purpose) in part.wanted {
-            if !lists(&list, name) {
+            if !has_entry(&list, name) {
                 missing.push(format!("the {} {name} ({purpose})", part.word));
             }
         }
@@ -128,7 +128,7 @@ async fn ffmpeg(report: &mut Report) {
 
 /// Returns true if one of ffmpeg's lists has an entry: flags, the name (or several names,
 /// separated by commas), a description.
-fn lists(list: &str, name: &str) -> bool {
+fn has_entry(list: &str, name: &str) -> bool {
     list.lines().any(|line| {
         let names = line.split_whitespace().nth(1).unwrap_or_default();
         names.split(',').any(|known| known == name)
@@ -136,7 +136,7 @@ fn lists(list: &str, name: &str) -> bool {
 }
 
 /// Checks the listen address, from the configuration if there is one.
-fn listens_at(report: &mut Report, config: &Path) -> String {
+fn check_listen(report: &mut Report, config: &Path) -> String {
     if config.exists() {
         match Config::load(config) {
             Ok(config) => return config.listen.to_string(),
@@ -146,7 +146,7 @@ fn listens_at(report: &mut Report, config: &Path) -> String {
     DEFAULT_LISTEN.to_owned()
 }
 
-fn port(report: &mut Report, listen: &str) {
+fn check_port(report: &mut Report, listen: &str) {
     match TcpListener::bind(listen) {
         Ok(_) => report.pass("port", format!("{listen} is free.")),
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => report.warn(
@@ -163,12 +163,12 @@ fn port(report: &mut Report, listen: &str) {
     }
 }
 
-fn descriptors(report: &mut Report) {
+fn check_descriptors(report: &mut Report) {
     let Some(limit) = getrlimit(Resource::Nofile).current else {
         return report.pass("descriptors", "There is no limit on open descriptors.");
     };
     let viewers = limit.saturating_sub(OWN_DESCRIPTORS);
-    let told = format!(
+    let limit_text = format!(
         "This user may have {limit} descriptors open. Each viewer and each camera uses one or a \
          few, so this is enough for at most about {viewers} of them"
     );
@@ -176,25 +176,25 @@ fn descriptors(report: &mut Report) {
         report.warn(
             "descriptors",
             format!(
-                "{told}. Raise it: ulimit -n 4096, or LimitNOFILE=4096 \
+                "{limit_text}. Raise it: ulimit -n 4096, or LimitNOFILE=4096 \
                                             in a systemd unit."
             ),
         );
     } else {
-        report.pass("descriptors", format!("{told}."));
+        report.pass("descriptors", format!("{limit_text}."));
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::lists;
+    use super::has_entry;
 
     #[test]
     fn entries_in_ffmpegs_lists_are_found() {
         let list = " V....D h264   H.264\n D  ivf     On2 IVF\n DE mov,mp4  Q\n  E smjpeg Loki\n";
         for name in ["h264", "ivf", "mp4", "smjpeg"] {
-            assert!(lists(list, name), "{name}");
+            assert!(has_entry(list, name), "{name}");
         }
-        assert!(!lists(list, "hevc") && !lists(list, "Loki"));
+        assert!(!has_entry(list, "hevc") && !has_entry(list, "Loki"));
     }
 }

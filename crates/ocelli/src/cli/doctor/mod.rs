@@ -60,9 +60,9 @@ pub struct DoctorArgs {
 ///
 /// # Errors
 /// Returns an error if there is no such target.
-pub async fn answer(question: &DoctorArgs) -> Result<bool, String> {
-    let report = examine(question).await?;
-    if question.json {
+pub async fn run(args: &DoctorArgs) -> Result<bool, String> {
+    let report = diagnose(args).await?;
+    if args.json {
         println!("{}", report.json());
     } else {
         println!("{report}{}", report.summary());
@@ -70,13 +70,13 @@ pub async fn answer(question: &DoctorArgs) -> Result<bool, String> {
     Ok(report.outcome() != Outcome::Fail)
 }
 
-async fn examine(question: &DoctorArgs) -> Result<Report, String> {
+async fn diagnose(args: &DoctorArgs) -> Result<Report, String> {
     let mut report = Report::default();
-    let Some(target) = &question.target else {
-        machine::examine(&mut report, &question.config).await;
+    let Some(target) = &args.target else {
+        machine::diagnose(&mut report, &args.config).await;
         return Ok(report);
     };
-    let protocol = question.protocol.as_deref();
+    let protocol = args.protocol.as_deref();
     // As on the command line of `serve`, an id may come before an address.
     let target = match target.split_once('=') {
         Some((id, address)) if check_room(id).is_ok() && address.contains(':') => address,
@@ -97,26 +97,26 @@ async fn examine(question: &DoctorArgs) -> Result<Report, String> {
             if url.fragment().is_some() {
                 report.warn("address", "The part after # in the address is never sent.");
             }
-            socket::examine(&route, protocol, &mut report).await;
+            socket::diagnose(&route, protocol, &mut report).await;
         }
         "http" | "https" => {
             parse(&address)?;
             let url = Url::parse(target.trim()).map_err(|_| not_an_address(&address))?;
-            web::examine(target, &url, protocol, &mut report).await;
+            web::diagnose(target, &url, protocol, &mut report).await;
         }
-        "rtsp" => rtsp::examine(&address, &mut report).await,
+        "rtsp" => rtsp::diagnose(&address, &mut report).await,
         scheme if KINDS.iter().any(|kind| kind.schemes.contains(&scheme)) => {
             let camera = from_argument(target, 1).map_err(|error| error.to_string())?;
-            camera::examine(camera, &mut report).await;
+            camera::diagnose(camera, &mut report).await;
         }
-        "" => configured(target, question, &mut report).await?,
+        "" => configured(target, args, &mut report).await?,
         scheme => return Err(no_target(scheme)),
     }
     Ok(report)
 }
 
-async fn configured(id: &str, question: &DoctorArgs, report: &mut Report) -> Result<(), String> {
-    let config = Config::load(&question.config).map_err(|error| {
+async fn configured(id: &str, args: &DoctorArgs, report: &mut Report) -> Result<(), String> {
+    let config = Config::load(&args.config).map_err(|error| {
         format!("a target without a colon is the id of a configured camera, but {error}")
     })?;
     let full = |app: &str, room: &str| format!("{app}/{room}");
@@ -134,7 +134,7 @@ async fn configured(id: &str, question: &DoctorArgs, report: &mut Report) -> Res
             Some(near) => format!("did you mean {near:?}?"),
             None => "write an address, like rtsp://10.0.0.7/stream1 or ws://host/path".to_owned(),
         };
-        let file = question.config.display();
+        let file = args.config.display();
         return Err(format!("{file} has no camera {id:?}; {hint}"));
     };
     let Some(camera) = config.cameras.into_iter().nth(at) else {
@@ -143,9 +143,9 @@ async fn configured(id: &str, question: &DoctorArgs, report: &mut Report) -> Res
     hide_secret(&camera.address, report);
     if camera.address.scheme() == "rtsp" {
         let address = camera.address.clone();
-        rtsp::examine(&address, report).await;
+        rtsp::diagnose(&address, report).await;
     } else {
-        camera::examine(camera, report).await;
+        camera::diagnose(camera, report).await;
     }
     Ok(())
 }

@@ -10,8 +10,8 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 use url::Host;
 
-const LOOKUP: Duration = Duration::from_secs(5);
-const CONNECT: Duration = Duration::from_secs(4);
+const LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
 
 impl Route {
     /// Connects, and reports the obstacle if that fails.
@@ -26,10 +26,10 @@ impl Route {
 
 /// Resolves the host and connects to it.
 pub async fn connect(host: &str, port: u16, report: &mut Report) -> Option<TcpStream> {
-    let addresses = find(host, port, report).await?;
+    let addresses = resolve(host, port, report).await?;
     let mut faults = Vec::new();
     for address in &addresses {
-        match timeout(CONNECT, TcpStream::connect(address)).await {
+        match timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await {
             Ok(Ok(stream)) => {
                 // Small frames must be sent without delay.
                 let _ = stream.set_nodelay(true);
@@ -42,15 +42,15 @@ pub async fn connect(host: &str, port: u16, report: &mut Report) -> Option<TcpSt
     }
     let faults: Vec<_> = faults
         .iter()
-        .map(|(address, error)| obstacle(address, error.as_ref()))
+        .map(|(address, error)| error_message(address, error.as_ref()))
         .collect();
     report.fail("tcp", faults.join(" "));
     None
 }
 
-async fn find(host: &str, port: u16, report: &mut Report) -> Option<Vec<SocketAddr>> {
+async fn resolve(host: &str, port: u16, report: &mut Report) -> Option<Vec<SocketAddr>> {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
-    let found = match timeout(LOOKUP, lookup_host((bare, port))).await {
+    let found = match timeout(LOOKUP_TIMEOUT, lookup_host((bare, port))).await {
         Ok(Ok(found)) => found.collect::<Vec<_>>(),
         Ok(Err(_)) => Vec::new(),
         Err(_) => {
@@ -59,7 +59,7 @@ async fn find(host: &str, port: u16, report: &mut Report) -> Option<Vec<SocketAd
                 format!(
                     "The name server did not answer the query for {host} within {} seconds. \
                      Is this machine online? Try the server's IP address.",
-                    LOOKUP.as_secs()
+                    LOOKUP_TIMEOUT.as_secs()
                 ),
             );
             return None;
@@ -89,7 +89,7 @@ async fn find(host: &str, port: u16, report: &mut Report) -> Option<Vec<SocketAd
 }
 
 /// The message for a failed connection, with advice.
-fn obstacle(address: &SocketAddr, error: Option<&io::Error>) -> String {
+fn error_message(address: &SocketAddr, error: Option<&io::Error>) -> String {
     match error.map(io::Error::kind) {
         Some(io::ErrorKind::ConnectionRefused) => format!(
             "Nothing listens on {address}: the machine refuses the connection. Is the server \
@@ -98,7 +98,7 @@ fn obstacle(address: &SocketAddr, error: Option<&io::Error>) -> String {
         None | Some(io::ErrorKind::TimedOut) => format!(
             "No answer from {address} within {} seconds. The machine may be off, its address may have \
              changed, or a firewall may drop the connection.",
-            CONNECT.as_secs()
+            CONNECT_TIMEOUT.as_secs()
         ),
         Some(io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable) => {
             format!("There is no route to {address}. Is it in the same network as this machine?")

@@ -93,14 +93,14 @@ impl Report {
         let finding = Finding {
             check,
             result,
-            message: self.clean(message),
-            expected: expected.map(|text| self.clean(text)),
-            received: received.map(|text| self.clean(text)),
+            message: self.sanitize(message),
+            expected: expected.map(|text| self.sanitize(text)),
+            received: received.map(|text| self.sanitize(text)),
         };
         self.findings.push(finding);
     }
 
-    fn clean(&self, text: &str) -> String {
+    fn sanitize(&self, text: &str) -> String {
         let mut clean = redact(text);
         for secret in &self.secrets {
             clean = clean.replace(secret, "***");

@@ -12,18 +12,18 @@ use tokio::time::{Instant, timeout, timeout_at};
 use url::Url;
 
 /// The longest time for which pictures are watched.
-const WATCH: Duration = Duration::from_secs(12);
+const WATCH_TIME: Duration = Duration::from_secs(12);
 /// Key frames to wait for, which give the interval.
-const KEYS: usize = 3;
+const KEY_FRAMES: usize = 3;
 /// A longer key frame interval in seconds is a warning.
 const LONG_INTERVAL: f64 = 4.0;
 /// The most sessions that are opened at once.
-const SESSIONS: usize = 5;
+const MAX_SESSIONS: usize = 5;
 /// Time limit for TEARDOWN of these sessions.
 const TEARDOWN: Duration = Duration::from_secs(3);
 
 /// Checks the camera at an `rtsp:` address.
-pub async fn examine(address: &Address, report: &mut Report) {
+pub async fn diagnose(address: &Address, report: &mut Report) {
     let url = Url::parse(address.bare()).ok();
     let Some((url, host)) = url.and_then(|url| {
         let host = url.host_str().filter(|host| !host.is_empty())?.to_owned();
@@ -55,7 +55,7 @@ pub async fn examine(address: &Address, report: &mut Report) {
             None => "The camera requires no user and no password.",
         },
     );
-    let Some((track, codec)) = tracks(&session, report) else {
+    let Some((track, codec)) = report_tracks(&session, report) else {
         return;
     };
     if let Err(fault) = session.set_up(track).await.map_err(Fault::from) {
@@ -66,8 +66,8 @@ pub async fn examine(address: &Address, report: &mut Report) {
         return report.fail(fault.check(), camera.explain(&fault));
     }
     let mut watch = Watch::new(codec);
-    watch.look(&mut session).await;
-    watch.tell(announced, report);
+    watch.receive(&mut session).await;
+    watch.report(announced, report);
     camera.count_sessions(track, report).await;
     drop(session);
     let _ = timeout(TEARDOWN, camera.client.teardowns.wait()).await;
@@ -83,8 +83,8 @@ enum Fault {
 }
 
 impl From<SessionError> for Fault {
-    fn from(broken: SessionError) -> Self {
-        match broken {
+    fn from(error: SessionError) -> Self {
+        match error {
             SessionError::Silent => Self::Silent,
             SessionError::Status(status) => Self::Status(status),
             SessionError::Challenge => Self::Challenge,
@@ -94,7 +94,7 @@ impl From<SessionError> for Fault {
             SessionError::Moved(_) => {
                 Self::SessionError("it redirects in the middle of a session".to_owned())
             }
-            SessionError::Overspent(overspent) => Self::SessionError(overspent.to_string()),
+            SessionError::BudgetExceeded(exceeded) => Self::SessionError(exceeded.to_string()),
             SessionError::Closed | SessionError::Io(_) => {
                 Self::SessionError("it closes the connection".to_owned())
             }
@@ -134,7 +134,7 @@ impl Camera<'_> {
     async fn count_sessions(&self, track: usize, report: &mut Report) {
         let mut others = Vec::new();
         let mut stopped = None;
-        while others.len() + 1 < SESSIONS && stopped.is_none() {
+        while others.len() + 1 < MAX_SESSIONS && stopped.is_none() {
             match self.play(track).await {
                 Ok(session) => others.push(session),
                 Err(fault) => stopped = Some(fault),
@@ -222,7 +222,7 @@ impl Camera<'_> {
 
 /// Reports the camera's tracks. Returns the first video track that the hub supports. Its codec is
 /// `None` for JPEG, which is not decoded.
-fn tracks(session: &Session, report: &mut Report) -> Option<(usize, Option<Codec>)> {
+fn report_tracks(session: &Session, report: &mut Report) -> Option<(usize, Option<Codec>)> {
     let tracks = session.tracks();
     let names: Vec<_> = tracks
         .iter()
@@ -275,7 +275,7 @@ fn tracks(session: &Session, report: &mut Report) -> Option<(usize, Option<Codec
 }
 
 /// The message for a stream that ended during the check.
-fn broke_off(fault: &Fault) -> String {
+fn stream_ended_message(fault: &Fault) -> String {
     match fault {
         Fault::SessionError(reason) => {
             format!("The camera ended the stream during the check: {reason}.")
@@ -288,59 +288,59 @@ fn broke_off(fault: &Fault) -> String {
 struct Watch {
     codec: Option<Codec>,
     /// When each picture was taken, in seconds.
-    taken: Vec<f64>,
-    keys: Vec<f64>,
+    times: Vec<f64>,
+    key_frames: Vec<f64>,
     /// Whether a key frame came with its parameter sets.
-    with_sets: bool,
+    has_parameter_sets: bool,
     size: Option<(u32, u32)>,
     lost: u64,
     bytes: usize,
-    broken: Option<Fault>,
+    error: Option<Fault>,
 }
 
 impl Watch {
     fn new(codec: Option<Codec>) -> Self {
         Self {
             codec,
-            taken: Vec::new(),
-            keys: Vec::new(),
-            with_sets: false,
+            times: Vec::new(),
+            key_frames: Vec::new(),
+            has_parameter_sets: false,
             size: None,
             lost: 0,
             bytes: 0,
-            broken: None,
+            error: None,
         }
     }
 
-    async fn look(&mut self, session: &mut Session) {
-        let until = Instant::now() + WATCH;
-        while self.keys.len() < KEYS {
+    async fn receive(&mut self, session: &mut Session) {
+        let until = Instant::now() + WATCH_TIME;
+        while self.key_frames.len() < KEY_FRAMES {
             let frame = match timeout_at(until, session.picture()).await {
                 Ok(Ok(frame)) => frame,
-                Ok(Err(broken)) => {
-                    self.broken = Some(Fault::from(broken));
+                Ok(Err(error)) => {
+                    self.error = Some(Fault::from(error));
                     break;
                 }
                 Err(_) => break,
             };
             let stamp = frame.timestamp();
             let at = stamp.elapsed() as f64 / f64::from(stamp.clock_rate().get());
-            self.taken.push(at);
+            self.times.push(at);
             self.bytes += frame.data().len();
             let key = match self.codec {
                 Some(codec) => {
                     let survey = annexb::survey(codec, frame.data());
-                    self.with_sets |= survey.key && survey.parameters;
+                    self.has_parameter_sets |= survey.key && survey.parameters;
                     survey.key
                 }
                 None => {
                     self.size = jpeg::size(frame.data()).map(|(w, h)| (w.into(), h.into()));
                     // JPEG has no key frame interval; one second of pictures is enough.
-                    at - self.taken[0] >= 1.0
+                    at - self.times[0] >= 1.0
                 }
             };
             if key {
-                self.keys.push(at);
+                self.key_frames.push(at);
             }
             if let (Some(_), Some(parameters)) = (self.codec, session.parameters()) {
                 self.size = Some(parameters.pixel_dimensions());
@@ -349,9 +349,9 @@ impl Watch {
         self.lost = session.lost();
     }
 
-    fn tell(&self, announced: bool, report: &mut Report) {
-        let count = self.taken.len();
-        let span = match (self.taken.first(), self.taken.last()) {
+    fn report(&self, announced: bool, report: &mut Report) {
+        let count = self.times.len();
+        let span = match (self.times.first(), self.times.last()) {
             (Some(first), Some(last)) => last - first,
             _ => 0.0,
         };
@@ -381,16 +381,16 @@ impl Watch {
                 ),
             );
         }
-        if let Some(fault) = &self.broken {
-            report.fail("pictures", broke_off(fault));
+        if let Some(fault) = &self.error {
+            report.fail("pictures", stream_ended_message(fault));
         }
         if self.codec.is_some() {
-            self.tell_keys(announced, report);
+            self.report_key_frames(announced, report);
         }
     }
 
-    fn tell_keys(&self, announced: bool, report: &mut Report) {
-        match (self.with_sets, announced || self.size.is_some()) {
+    fn report_key_frames(&self, announced: bool, report: &mut Report) {
+        match (self.has_parameter_sets, announced || self.size.is_some()) {
             (true, _) => report.pass("parameters", "Parameter sets come with the key frames."),
             (false, true) => report.pass(
                 "parameters",
@@ -403,16 +403,16 @@ impl Watch {
                  pictures. Turn it off and on, or update its firmware.",
             ),
         }
-        let intervals = self.keys.windows(2).map(|pair| pair[1] - pair[0]);
+        let intervals = self.key_frames.windows(2).map(|pair| pair[1] - pair[0]);
         let longest = intervals.fold(0.0, f64::max);
         let advice = "set the camera's I-frame interval (GOP) to one or two seconds";
-        if self.keys.len() < 2 {
+        if self.key_frames.len() < 2 {
             report.warn(
                 "key frames",
                 format!(
                     "There were fewer than two key frames in {} seconds. A viewer sees nothing \
                      until the next one: {advice}.",
-                    WATCH.as_secs()
+                    WATCH_TIME.as_secs()
                 ),
             );
         } else if longest > LONG_INTERVAL {

@@ -1,8 +1,8 @@
 //! Checks for a WebSocket server, from its address to its pong.
 
 use super::frames::{Broken, Frame, Wire, opcode};
-use super::handshake::{Opening, refused, unanswered};
-use super::http::{self, Answer};
+use super::handshake::{Opening, report_no_response, report_refusal};
+use super::http::{self, HttpResponse};
 use super::report::Report;
 use super::route::{Route, Stream};
 use ocelli_media::jpeg;
@@ -21,14 +21,14 @@ const FOREIGN_ORIGIN: &str = "https://foreign-page.example";
 const PING: &[u8] = b"ocelli doctor";
 
 /// Checks the WebSocket at an address.
-pub async fn examine(route: &Route, protocol: Option<&str>, report: &mut Report) {
+pub async fn diagnose(route: &Route, protocol: Option<&str>, report: &mut Report) {
     if let Some(stream) = route.open(report).await {
-        converse(stream, route, protocol, report).await;
+        check_socket(stream, route, protocol, report).await;
     }
 }
 
 /// Checks the WebSocket over an open connection.
-pub async fn converse(
+pub async fn check_socket(
     mut stream: Box<dyn Stream>,
     route: &Route,
     protocol: Option<&str>,
@@ -36,15 +36,15 @@ pub async fn converse(
 ) {
     let opening = Opening::new(protocol);
     let request = opening.request(route, Some(&route.own_origin()));
-    match http::ask(stream.as_mut(), &request).await {
-        Answer::Head(head, read) if head.status == 101 => {
-            opening.judge(&head, report);
-            Conversation::default()
-                .hold(stream.as_mut(), read, report)
+    match http::send_request(stream.as_mut(), &request).await {
+        HttpResponse::Head(head, read) if head.status == 101 => {
+            opening.check_response(&head, report);
+            SocketRecord::default()
+                .observe(stream.as_mut(), read, report)
                 .await;
             // A small board may support only one connection.
             drop(stream);
-            foreign_origin(route, protocol, report).await;
+            check_foreign_origin(route, protocol, report).await;
             if !route.tls && !route.is_loopback() {
                 report.warn(
                     "tls",
@@ -54,12 +54,12 @@ pub async fn converse(
                 );
             }
         }
-        Answer::Head(head, body) => {
-            let quoted = http::quote(stream.as_mut(), &head, body).await;
-            refused(&head, quoted.as_deref(), report);
+        HttpResponse::Head(head, body) => {
+            let excerpt = http::read_excerpt(stream.as_mut(), &head, body).await;
+            report_refusal(&head, excerpt.as_deref(), report);
             drop(stream);
             if matches!(head.status, 400 | 401 | 403)
-                && opens(route, protocol, None).await == Some(true)
+                && is_opened_for(route, protocol, None).await == Some(true)
             {
                 report.fail(
                     "origin",
@@ -71,23 +71,27 @@ pub async fn converse(
                 );
             }
         }
-        answer => unanswered(&answer, route, report),
+        response => report_no_response(&response, route, report),
     }
 }
 
 /// Returns whether the server opens a socket for a page of `origin`; `None` if that can't be
 /// determined.
-async fn opens(route: &Route, protocol: Option<&str>, origin: Option<&str>) -> Option<bool> {
+async fn is_opened_for(
+    route: &Route,
+    protocol: Option<&str>,
+    origin: Option<&str>,
+) -> Option<bool> {
     let mut stream = route.open(&mut Report::default()).await?;
     let request = Opening::new(protocol).request(route, origin);
-    match http::ask(stream.as_mut(), &request).await {
-        Answer::Head(head, _) => Some(head.status == 101),
+    match http::send_request(stream.as_mut(), &request).await {
+        HttpResponse::Head(head, _) => Some(head.status == 101),
         _ => None,
     }
 }
 
-async fn foreign_origin(route: &Route, protocol: Option<&str>, report: &mut Report) {
-    match opens(route, protocol, Some(FOREIGN_ORIGIN)).await {
+async fn check_foreign_origin(route: &Route, protocol: Option<&str>, report: &mut Report) {
+    match is_opened_for(route, protocol, Some(FOREIGN_ORIGIN)).await {
         Some(false) => report.pass("origin", "Pages of other sites are refused."),
         Some(true) => report.warn(
             "origin",
@@ -107,7 +111,7 @@ async fn foreign_origin(route: &Route, protocol: Option<&str>, report: &mut Repo
 
 /// The record of an open socket.
 #[derive(Default)]
-struct Conversation {
+struct SocketRecord {
     frames: usize,
     masked: bool,
     fault: Option<String>,
@@ -125,13 +129,13 @@ enum Close {
     TooLong(u64),
 }
 
-impl Conversation {
-    async fn hold(mut self, stream: &mut dyn Stream, read: Vec<u8>, report: &mut Report) {
+impl SocketRecord {
+    async fn observe(mut self, stream: &mut dyn Stream, read: Vec<u8>, report: &mut Report) {
         let mut wire = Wire::new(stream, read);
-        let begun = Instant::now();
-        let pinged = wire.send(opcode::PING, PING).await.is_ok();
-        while self.closed.is_none() && !self.is_complete(begun) {
-            let until = begun
+        let started = Instant::now();
+        let ping_sent = wire.send(opcode::PING, PING).await.is_ok();
+        while self.closed.is_none() && !self.is_complete(started) {
+            let until = started
                 + if self.pong.is_some() {
                     FIRST_MESSAGE
                 } else {
@@ -150,14 +154,14 @@ impl Conversation {
                 Err(_) => break,
             }
         }
-        self.tell(pinged, report);
+        self.report(ping_sent, report);
         if self.closed.is_none() {
-            self.part(&mut wire, report).await;
+            self.close(&mut wire, report).await;
         }
     }
 
-    fn is_complete(&self, begun: Instant) -> bool {
-        let waited = begun.elapsed();
+    fn is_complete(&self, started: Instant) -> bool {
+        let waited = started.elapsed();
         self.pong.is_some() && (self.first.is_some() || waited >= FIRST_MESSAGE) || waited >= PONG
     }
 
@@ -186,7 +190,7 @@ impl Conversation {
         }
     }
 
-    fn tell(&self, pinged: bool, report: &mut Report) {
+    fn report(&self, ping_sent: bool, report: &mut Report) {
         match (self.masked, self.frames) {
             (true, _) => report.fail(
                 "masking",
@@ -210,7 +214,7 @@ impl Conversation {
             None => {}
         }
         if let Some(close) = &self.closed {
-            return tell_close(close, self.first.as_deref(), report);
+            return report_close(close, self.first.as_deref(), report);
         }
         match &self.first {
             Some(first) => report.pass("first message", format!("The first message is {first}.")),
@@ -226,7 +230,7 @@ impl Conversation {
                 "The pong does not repeat the ping's payload, so strict \
                  clients treat the connection as dead. A pong must repeat the ping's bytes.",
             ),
-            None if pinged => report.warn(
+            None if ping_sent => report.warn(
                 "ping",
                 "A ping gets no answer. Browsers send no pings, but programs and proxies do, and they \
                  treat the connection as dead. Make the server answer opcode 9 with opcode 10.",
@@ -235,7 +239,7 @@ impl Conversation {
         }
     }
 
-    async fn part(&self, wire: &mut Wire<'_>, report: &mut Report) {
+    async fn close(&self, wire: &mut Wire<'_>, report: &mut Report) {
         if wire
             .send(opcode::CLOSE, &1000u16.to_be_bytes())
             .await
@@ -264,7 +268,7 @@ impl Conversation {
     }
 }
 
-fn tell_close(close: &Close, first: Option<&str>, report: &mut Report) {
+fn report_close(close: &Close, first: Option<&str>, report: &mut Report) {
     let when = match first {
         Some(first) => format!("after its first message ({first})"),
         None => "right after it is opened".to_owned(),
@@ -287,14 +291,14 @@ fn tell_close(close: &Close, first: Option<&str>, report: &mut Report) {
             };
             format!(
                 "The server closes the socket {when}, with {number}{}.{reason}",
-                meaning(*code)
+                close_code_meaning(*code)
             )
         }
     };
     report.fail("close", message);
 }
 
-fn meaning(code: Option<u16>) -> &'static str {
+fn close_code_meaning(code: Option<u16>) -> &'static str {
     match code {
         Some(1000 | 1001) => ": it has nothing to send, or is shutting down",
         Some(1002) => ": it treats this client's frames as invalid; does it unmask them?",

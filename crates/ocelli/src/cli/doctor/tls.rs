@@ -20,9 +20,9 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use webpki::EndEntityCert;
 
-const HANDSHAKE: Duration = Duration::from_secs(8);
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(8);
 /// A certificate that expires sooner than this is a warning.
-const SOON: Duration = Duration::from_secs(14 * 24 * 3600);
+const EXPIRY_WARNING: Duration = Duration::from_secs(14 * 24 * 3600);
 
 /// Makes the TLS handshake. Returns `None` if it fails, or if the certificate is not trusted and
 /// the request may contain a secret.
@@ -60,10 +60,10 @@ pub async fn handshake(
     // The ALPN protocol that browsers offer for a WebSocket: HTTP/2 has no Upgrade.
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     let handshake = TlsConnector::from(Arc::new(config)).connect(name.clone(), stream);
-    let stream = match timeout(HANDSHAKE, handshake).await {
+    let stream = match timeout(HANDSHAKE_TIMEOUT, handshake).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => {
-            report.fail("tls", obstacle(&error, route));
+            report.fail("tls", error_message(&error, route));
             return None;
         }
         Err(_) => {
@@ -89,7 +89,7 @@ pub async fn handshake(
             "The server selects no protocol (ALPN), so it is HTTP/1.1.",
         ),
     }
-    let trusted = witness.judge(&name, report);
+    let trusted = witness.check_certificate(&name, report);
     if !trusted && route.may_hold_secret() {
         report.warn(
             "stopped",
@@ -102,7 +102,7 @@ pub async fn handshake(
 }
 
 /// The message for a failed handshake.
-fn obstacle(error: &std::io::Error, route: &Route) -> String {
+fn error_message(error: &std::io::Error, route: &Route) -> String {
     let inner = error
         .get_ref()
         .and_then(|inner| inner.downcast_ref::<Error>());
@@ -187,7 +187,7 @@ impl ServerCertVerifier for RecordingVerifier {
 
 impl RecordingVerifier {
     /// Checks the recorded certificate. Returns true if a browser would continue.
-    fn judge(&self, name: &ServerName<'_>, report: &mut Report) -> bool {
+    fn check_certificate(&self, name: &ServerName<'_>, report: &mut Report) -> bool {
         let chain = self.chain.lock().unwrap_or_else(PoisonError::into_inner);
         let Some((leaf, others)) = chain.split_first() else {
             report.fail("certificate", "The server sent no certificate.");
@@ -227,13 +227,13 @@ impl RecordingVerifier {
             ),
             Some(CertificateError::UnknownIssuer) => {
                 let own = parsed.issuer() == parsed.subject();
-                report.fail("certificate", unknown(own, others.len()));
+                report.fail("certificate", untrusted_message(own, others.len()));
             }
-            Some(other) => report.fail("certificate", sentence(other)),
+            Some(other) => report.fail("certificate", describe(other)),
         }
         let good = fault.is_none() && valid_dates;
         if good {
-            warn_of_its_end(platform, leaf, others, name, report);
+            check_expiry(platform, leaf, others, name, report);
         }
         valid_name && good
     }
@@ -308,7 +308,7 @@ fn check_name(leaf: &EndEntityCert<'_>, name: &ServerName<'_>, report: &mut Repo
     }
 }
 
-fn unknown(own: bool, others: usize) -> String {
+fn untrusted_message(own: bool, others: usize) -> String {
     if own {
         "The certificate is self-signed, and no browser trusts that. A \
          page's socket then fails without a message, because browsers ask whether to continue \
@@ -327,7 +327,7 @@ fn unknown(own: bool, others: usize) -> String {
     }
 }
 
-fn sentence(fault: &CertificateError) -> String {
+fn describe(fault: &CertificateError) -> String {
     match fault {
         CertificateError::Revoked => {
             "The certificate was revoked by its authority. Get a new one.".to_owned()
@@ -339,14 +339,15 @@ fn sentence(fault: &CertificateError) -> String {
     }
 }
 
-fn warn_of_its_end(
+fn check_expiry(
     platform: &Verifier,
     leaf: &CertificateDer<'_>,
     others: &[CertificateDer<'_>],
     name: &ServerName<'_>,
     report: &mut Report,
 ) {
-    let soon = UnixTime::since_unix_epoch(Duration::from_secs(UnixTime::now().as_secs()) + SOON);
+    let soon =
+        UnixTime::since_unix_epoch(Duration::from_secs(UnixTime::now().as_secs()) + EXPIRY_WARNING);
     if let Some(CertificateError::ExpiredContext { not_after, .. }) =
         verify(platform, leaf, others, name, soon)
     {

@@ -1,7 +1,7 @@
 //! Checks for an `http:` address: a camera, or a page with a WebSocket.
 
-use super::handshake::unanswered;
-use super::http::{self, Answer, Head};
+use super::handshake::report_no_response;
+use super::http::{self, Head, HttpResponse};
 use super::report::Report;
 use super::route::Route;
 use super::{camera, socket};
@@ -12,7 +12,7 @@ use url::Url;
 const WALL: &str = "/ws/cameras";
 
 /// Checks the server at an address.
-pub async fn examine(written: &str, url: &Url, protocol: Option<&str>, report: &mut Report) {
+pub async fn diagnose(written: &str, url: &Url, protocol: Option<&str>, report: &mut Report) {
     let Some(mut route) = Route::of(url) else {
         return report.fail("address", "This address has no host.");
     };
@@ -27,15 +27,15 @@ pub async fn examine(written: &str, url: &Url, protocol: Option<&str>, report: &
         route.authority(),
         env!("CARGO_PKG_VERSION")
     );
-    let head = match http::ask(stream.as_mut(), &request).await {
-        Answer::Head(head, _) => head,
-        answer => return unanswered(&answer, &route, report),
+    let head = match http::send_request(stream.as_mut(), &request).await {
+        HttpResponse::Head(head, _) => head,
+        response => return report_no_response(&response, &route, report),
     };
     drop(stream);
     if has_credentials || is_camera(&head) {
         report.pass("page", format!("The server answers ({}).", head.status));
         return match from_argument(written, 1) {
-            Ok(camera) => camera::examine(camera, report).await,
+            Ok(camera) => camera::diagnose(camera, report).await,
             Err(error) => report.fail("address", format!("{error}.")),
         };
     }
@@ -72,7 +72,7 @@ pub async fn examine(written: &str, url: &Url, protocol: Option<&str>, report: &
     }
     // The connection steps were already reported.
     if let Some(stream) = route.open(&mut Report::default()).await {
-        socket::converse(stream, &route, protocol, report).await;
+        socket::check_socket(stream, &route, protocol, report).await;
     }
 }
 

@@ -23,7 +23,7 @@ use url::Url;
 /// How often a device sends statistics.
 const STATS: Duration = Duration::from_secs(30);
 /// Time limit for connecting and for sending a frame.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 /// The mean delays before a device reconnects, in ms. Each delay is random, up to half
 /// below or above.
 const BACKOFF: [u64; 5] = [500, 1000, 2000, 5000, 10_000];
@@ -43,15 +43,15 @@ pub struct Device {
     chaos: bool,
     pictures: Arc<Vec<Bytes>>,
     tally: Arc<Tally>,
-    numbers: Numbers,
+    random: Random,
     at: usize,
     started: Instant,
 }
 
 /// Pseudo-random numbers, seeded per device.
-struct Numbers(u64);
+struct Random(u64);
 
-impl Numbers {
+impl Random {
     fn below(&mut self, bound: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
@@ -65,7 +65,7 @@ enum End {
     /// The fleet stops.
     Stopping,
     /// The key is no longer valid.
-    Unwanted,
+    Rejected,
     /// The connection failed, or the hub closed it.
     Lost,
 }
@@ -87,7 +87,7 @@ impl Device {
             at: number as usize % pictures.len().max(1),
             pictures,
             tally,
-            numbers: Numbers((number + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15)),
+            random: Random((number + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15)),
             started: Instant::now(),
         }
     }
@@ -95,31 +95,31 @@ impl Device {
     /// Pushes until `stopping` is cancelled or the key is no longer valid.
     pub async fn run(mut self, stopping: CancellationToken) {
         // Devices of a fleet do not all start at the same moment.
-        let mut wait = Duration::from_millis(self.numbers.below(1000));
+        let mut wait = Duration::from_millis(self.random.below(1000));
         let mut step = 0;
         loop {
             tokio::select! {
                 () = stopping.cancelled() => return,
                 () = sleep(wait) => {}
             }
-            let begun = Instant::now();
+            let started = Instant::now();
             let opened = tokio::select! {
                 () = stopping.cancelled() => return,
-                opened = timeout(PATIENCE, self.open()) => opened,
+                opened = timeout(TIMEOUT, self.open()) => opened,
             };
             match opened {
                 Ok(Some(socket)) => match self.push(socket, &stopping).await {
-                    End::Stopping | End::Unwanted => return,
+                    End::Stopping | End::Rejected => return,
                     End::Lost => {}
                 },
                 Ok(None) | Err(_) => self.tally.fail(),
             }
-            if begun.elapsed() > PATIENCE {
+            if started.elapsed() > TIMEOUT {
                 step = 0;
             }
             let most = BACKOFF[step.min(BACKOFF.len() - 1)];
             step += 1;
-            wait = Duration::from_millis(most / 2 + self.numbers.below(most));
+            wait = Duration::from_millis(most / 2 + self.random.below(most));
         }
     }
 
@@ -152,13 +152,13 @@ impl Device {
     }
 
     async fn push(&mut self, mut socket: Socket, stopping: &CancellationToken) -> End {
-        let mut word = String::new();
+        let mut error_code = String::new();
         let ready = loop {
-            let came = tokio::select! {
+            let message = tokio::select! {
                 () = stopping.cancelled() => return End::Stopping,
-                came = timeout(PATIENCE, socket.next()) => came.ok().flatten(),
+                message = timeout(TIMEOUT, socket.next()) => message.ok().flatten(),
             };
-            match self.read(came, &mut word) {
+            match self.read(message, &mut error_code) {
                 Read::Ready(max_fps) => break max_fps,
                 Read::Other => {}
                 Read::End(end) => return end,
@@ -167,7 +167,7 @@ impl Device {
         let tally = self.tally.clone();
         let _connected = tally.connect();
         let pause = Duration::from_secs_f64(1.0 / self.fps.min(ready));
-        let phase = pause.mul_f64(self.numbers.below(1000) as f64 / 1000.0);
+        let phase = pause.mul_f64(self.random.below(1000) as f64 / 1000.0);
         let mut frames = interval_at(Instant::now() + phase, pause);
         frames.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let mut stats = interval(STATS);
@@ -175,16 +175,16 @@ impl Device {
         loop {
             tokio::select! {
                 () = stopping.cancelled() => {
-                    let _ = timeout(PATIENCE, socket.close(None)).await;
+                    let _ = timeout(TIMEOUT, socket.close(None)).await;
                     return End::Stopping;
                 }
-                came = socket.next() => match self.read(came, &mut word) {
+                message = socket.next() => match self.read(message, &mut error_code) {
                     Read::End(end) => return end,
                     Read::Ready(_) | Read::Other => {}
                 },
                 _ = stats.tick() => {
-                    let told = self.stats();
-                    if !sent(&mut socket, Message::text(told)).await {
+                    let message = self.stats();
+                    if !try_send(&mut socket, Message::text(message)).await {
                         return End::Lost;
                     }
                 }
@@ -192,25 +192,25 @@ impl Device {
                     let late = now.saturating_duration_since(due);
                     tally.skip((late.as_secs_f64() / pause.as_secs_f64()) as u64);
                     due = now + pause;
-                    if self.chaos && self.numbers.below(MISBEHAVIOUR_RATE) == 0 {
+                    if self.chaos && self.random.below(MISBEHAVIOUR_RATE) == 0 {
                         match self.misbehave(socket).await {
                             Some(open) => socket = open,
                             None => return End::Lost,
                         }
                     }
-                    if !self.show(&mut socket).await {
-                        return self.drain(socket, word).await;
+                    if !self.send_frame(&mut socket).await {
+                        return self.drain(socket, error_code).await;
                     }
                 }
             }
         }
     }
 
-    async fn show(&mut self, socket: &mut Socket) -> bool {
+    async fn send_frame(&mut self, socket: &mut Socket) -> bool {
         let picture = self.pictures[self.at].clone();
         self.at = (self.at + 1) % self.pictures.len();
         let bytes = picture.len();
-        let done = sent(socket, Message::binary(picture)).await;
+        let done = try_send(socket, Message::binary(picture)).await;
         if done {
             self.tally.send(bytes);
         }
@@ -218,24 +218,24 @@ impl Device {
     }
 
     /// Reads the hub's last messages after a failed write.
-    async fn drain(&mut self, mut socket: Socket, mut word: String) -> End {
+    async fn drain(&mut self, mut socket: Socket, mut error_code: String) -> End {
         let read = async {
             loop {
-                let came = socket.next().await;
-                if let Read::End(end) = self.read(came, &mut word) {
+                let message = socket.next().await;
+                if let Read::End(end) = self.read(message, &mut error_code) {
                     return end;
                 }
             }
         };
-        timeout(PATIENCE, read).await.unwrap_or(End::Lost)
+        timeout(TIMEOUT, read).await.unwrap_or(End::Lost)
     }
 
     fn stats(&mut self) -> String {
         json!({
             "type": "stats",
             "fps": self.fps,
-            "rssi": -50 - self.numbers.below(30) as i64,
-            "heapFree": 40_000 + self.numbers.below(8000),
+            "rssi": -50 - self.random.below(30) as i64,
+            "heapFree": 40_000 + self.random.below(8000),
             "uptime": self.started.elapsed().as_secs(),
         })
         .to_string()
@@ -244,63 +244,63 @@ impl Device {
     /// Does something that a device should not do. Returns the connection to continue with,
     /// if any.
     async fn misbehave(&mut self, mut socket: Socket) -> Option<Socket> {
-        match self.numbers.below(7) {
+        match self.random.below(7) {
             // Disconnect without a close frame.
             0 => return None,
             // Connect again while the old connection is open.
             1 => {
-                let again = timeout(PATIENCE, self.open()).await.ok().flatten();
-                let mut word = String::new();
-                let came = timeout(PATIENCE, async {
+                let again = timeout(TIMEOUT, self.open()).await.ok().flatten();
+                let mut error_code = String::new();
+                let message = timeout(TIMEOUT, async {
                     while let Read::Other = {
-                        let came = socket.next().await;
-                        self.read(came, &mut word)
+                        let message = socket.next().await;
+                        self.read(message, &mut error_code)
                     } {}
                 });
-                let _ = came.await;
+                let _ = message.await;
                 return again;
             }
             2 => {
                 for _ in 0..FLOOD {
-                    if !self.show(&mut socket).await {
+                    if !self.send_frame(&mut socket).await {
                         return None;
                     }
                 }
             }
             3 => {
-                sent(&mut socket, Message::text("{\"type\":\"stats\",\"fps\":")).await;
+                try_send(&mut socket, Message::text("{\"type\":\"stats\",\"fps\":")).await;
             }
             4 => {
-                let rubbish: Vec<u8> = (0..2000).map(|_| self.numbers.below(256) as u8).collect();
-                sent(&mut socket, Message::binary(rubbish)).await;
+                let rubbish: Vec<u8> = (0..2000).map(|_| self.random.below(256) as u8).collect();
+                try_send(&mut socket, Message::binary(rubbish)).await;
             }
             5 => {
                 let cut = self.pictures[self.at].slice(..1000);
                 for _ in 0..12 {
-                    sent(&mut socket, Message::binary(cut.clone())).await;
+                    try_send(&mut socket, Message::binary(cut.clone())).await;
                 }
             }
             _ => {
-                sent(&mut socket, Message::binary(vec![0xFF; 20 << 20])).await;
+                try_send(&mut socket, Message::binary(vec![0xFF; 20 << 20])).await;
             }
         }
         Some(socket)
     }
 
     /// Parses a message from the hub.
-    fn read(&self, came: Option<Result<Message, Error>>, word: &mut String) -> Read {
-        match came {
+    fn read(&self, message: Option<Result<Message, Error>>, error_code: &mut String) -> Read {
+        match message {
             Some(Ok(Message::Text(text))) => {
-                let told: Value = serde_json::from_str(&text).unwrap_or_default();
-                match told["type"].as_str() {
+                let message: Value = serde_json::from_str(&text).unwrap_or_default();
+                match message["type"].as_str() {
                     Some("ready") => Read::Ready(
-                        told["maxFps"]
+                        message["maxFps"]
                             .as_f64()
                             .filter(|fps| *fps > 0.0)
                             .unwrap_or(15.0),
                     ),
                     Some("error") => {
-                        *word = told["code"].as_str().unwrap_or_default().to_owned();
+                        *error_code = message["code"].as_str().unwrap_or_default().to_owned();
                         Read::Other
                     }
                     _ => Read::Other,
@@ -308,9 +308,9 @@ impl Device {
             }
             Some(Ok(Message::Close(frame))) => {
                 let code = frame.map_or(1005, |frame| u16::from(frame.code));
-                self.tally.close(code, word);
+                self.tally.close(code, error_code);
                 Read::End(if code == 4401 {
-                    End::Unwanted
+                    End::Rejected
                 } else {
                     End::Lost
                 })
@@ -329,7 +329,7 @@ enum Read {
     End(End),
 }
 
-async fn sent(socket: &mut Socket, message: Message) -> bool {
-    let sent = timeout(PATIENCE, socket.send(message)).await;
-    sent.is_ok_and(|sent| sent.is_ok())
+async fn try_send(socket: &mut Socket, message: Message) -> bool {
+    let result = timeout(TIMEOUT, socket.send(message)).await;
+    result.is_ok_and(|sent| sent.is_ok())
 }

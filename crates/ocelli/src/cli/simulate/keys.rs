@@ -9,11 +9,11 @@ use std::time::Duration;
 use url::Url;
 
 /// The most calls at the same time.
-const AT_ONCE: usize = 16;
+const MAX_CONCURRENT_CALLS: usize = 16;
 /// Time limit for a call.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 /// The page size when keys are listed.
-const LISTED: usize = 500;
+const PAGE_SIZE: usize = 500;
 
 /// A device's key.
 #[derive(Clone)]
@@ -31,7 +31,7 @@ impl Key {
     /// # Errors
     /// Returns an error if the address is not a hub's address, or if a name is not
     /// valid.
-    pub fn existing(hub: &str, app: &str, room: &str, secret: String) -> Result<Self, String> {
+    pub fn from_secret(hub: &str, app: &str, room: &str, secret: String) -> Result<Self, String> {
         let mut url = address(hub, app)?;
         ocelli_core::name::check_room(room).map_err(|error| error.to_string())?;
         url.set_path("/ingest/ws");
@@ -84,7 +84,7 @@ impl Calls {
         let keys = address(hub, app)?
             .join(&format!("/api/v1/apps/{app}/ws-ingest"))
             .map_err(|error| error.to_string())?;
-        let client = Client::builder().timeout(PATIENCE).build();
+        let client = Client::builder().timeout(TIMEOUT).build();
         Ok(Self {
             client: client.map_err(|error| error.to_string())?,
             keys,
@@ -100,18 +100,18 @@ impl Calls {
                 .header(CONTENT_TYPE, "application/json")
                 .body(body.to_string());
         }
-        let answer = request.send().await;
-        let answer = answer.map_err(|error| {
+        let response = request.send().await;
+        let response = response.map_err(|error| {
             let error = error.without_url();
             format!("can't reach the hub at {}: {error}", self.keys)
         })?;
-        let status = answer.status();
-        let bytes = answer.bytes().await.unwrap_or_default();
-        let told: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+        let status = response.status();
+        let bytes = response.bytes().await.unwrap_or_default();
+        let body: Value = serde_json::from_slice(&bytes).unwrap_or_default();
         match status.is_success() {
-            true => Ok(told),
+            true => Ok(body),
             false => {
-                let message = told["message"].as_str().unwrap_or("no reason given");
+                let message = body["message"].as_str().unwrap_or("no reason given");
                 Err(format!(
                     "the hub answers with status {}: {message}",
                     status.as_u16()
@@ -120,21 +120,21 @@ impl Calls {
         }
     }
 
-    /// Creates `count` keys, and appends them to `made`.
+    /// Creates `count` keys, and appends them to `keys_created`.
     ///
     /// # Errors
     /// The first error of a call.
-    pub async fn mint(&self, count: u32, made: &mut Vec<Key>) -> Result<(), String> {
+    pub async fn create(&self, count: u32, keys_created: &mut Vec<Key>) -> Result<(), String> {
         let calls = (0..count).map(|number| {
             let body = json!({ "room": format!("{}-{number:04}", self.rooms) });
             self.call(Method::POST, self.keys.clone(), Some(body))
         });
-        let mut calls = stream::iter(calls).buffer_unordered(AT_ONCE);
-        while let Some(told) = calls.next().await {
-            let told = told?;
-            let text = |field: &str| told["data"][field].as_str().map(str::to_owned);
+        let mut calls = stream::iter(calls).buffer_unordered(MAX_CONCURRENT_CALLS);
+        while let Some(body) = calls.next().await {
+            let body = body?;
+            let text = |field: &str| body["data"][field].as_str().map(str::to_owned);
             match (text("id"), text("streamKey"), text("wsUrl")) {
-                (Some(id), Some(secret), Some(url)) => made.push(Key { id, secret, url }),
+                (Some(id), Some(secret), Some(url)) => keys_created.push(Key { id, secret, url }),
                 _ => return Err("the hub created a key but did not return it".to_owned()),
             }
         }
@@ -142,15 +142,15 @@ impl Calls {
     }
 
     /// Deletes these keys. Returns how many could not be deleted.
-    pub async fn revoke(&self, made: Vec<Key>) -> usize {
-        let calls = made.into_iter().map(|key| async move {
+    pub async fn revoke(&self, keys_created: Vec<Key>) -> usize {
+        let calls = keys_created.into_iter().map(|key| async move {
             let url = Url::parse(&format!("{}/{}", self.keys, key.id));
             match url {
                 Ok(url) => self.call(Method::DELETE, url, None).await.is_err(),
                 Err(_) => true,
             }
         });
-        let failed = stream::iter(calls).buffer_unordered(AT_ONCE);
+        let failed = stream::iter(calls).buffer_unordered(MAX_CONCURRENT_CALLS);
         failed
             .filter(|failed| std::future::ready(*failed))
             .count()
@@ -186,10 +186,10 @@ impl Calls {
         let mut counts = Counts::default();
         for part in 0.. {
             let mut url = self.keys.clone();
-            let offset = part * LISTED;
-            url.set_query(Some(&format!("limit={LISTED}&offset={offset}")));
-            let told = self.call(Method::GET, url, None).await.ok()?;
-            let keys = told["data"].as_array()?;
+            let offset = part * PAGE_SIZE;
+            url.set_query(Some(&format!("limit={PAGE_SIZE}&offset={offset}")));
+            let body = self.call(Method::GET, url, None).await.ok()?;
+            let keys = body["data"].as_array()?;
             for key in keys {
                 let own = key["room"]
                     .as_str()
@@ -204,7 +204,7 @@ impl Calls {
                 counts.above_rate += count("aboveRate");
                 counts.not_jpeg += count("notJpeg");
             }
-            if keys.len() < LISTED {
+            if keys.len() < PAGE_SIZE {
                 break;
             }
         }

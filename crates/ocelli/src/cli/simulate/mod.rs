@@ -95,21 +95,21 @@ impl Simulate {
         tokio::pin!(stop);
         let mut made = Vec::new();
         let minted = tokio::select! {
-            minted = calls.mint(self.cameras, &mut made) => minted,
+            minted = calls.create(self.cameras, &mut made) => minted,
             () = &mut stop => Err("stopped before the start".to_owned()),
         };
         let done = match minted {
-            Ok(()) => Ok(self.drive(Some(&calls), &made, stop).await),
+            Ok(()) => Ok(self.run_devices(Some(&calls), &made, stop).await),
             Err(fault) => Err(fault),
         };
         let left = calls.revoke(made).await;
         if left > 0 {
-            say(&format!(
+            print(&format!(
                 "{left} keys could not be deleted; their rooms begin with sim-\n"
             ));
         }
         if let Err(fault) = calls.delete_series().await {
-            say(&format!(
+            print(&format!(
                 "the fleet's series were not deleted: {fault}. Give the token the permissions \
                  series:read and series:delete, or delete the series in Settings\n"
             ));
@@ -121,12 +121,12 @@ impl Simulate {
     async fn run_one(&self, room: &str, stop: impl Future<Output = ()>) -> Result<bool, String> {
         let secret = std::env::var(KEY)
             .map_err(|_| format!("{KEY} is not set: set it to the key of room {room:?}"))?;
-        let key = keys::Key::existing(&self.url, &self.app, room, secret)?;
-        Ok(self.drive(None, &[key], stop).await)
+        let key = keys::Key::from_secret(&self.url, &self.app, room, secret)?;
+        Ok(self.run_devices(None, &[key], stop).await)
     }
 
     /// Runs the devices.
-    async fn drive(
+    async fn run_devices(
         &self,
         calls: Option<&Calls>,
         keys: &[keys::Key],
@@ -147,7 +147,7 @@ impl Simulate {
             );
             devices.spawn(device.run(stopping.clone()));
         }
-        self.watch(&tally, keys.len() as u32, stop).await;
+        self.report_progress(&tally, keys.len() as u32, stop).await;
         let connected = tally.connected();
         let hub = match calls {
             Some(calls) => calls.counts().await,
@@ -158,7 +158,7 @@ impl Simulate {
         // Devices that hang are dropped with the set.
         let _ = tokio::time::timeout(CLOSE_TIMEOUT, ended).await;
         let count = keys.len() as u32;
-        say(&tally.report(count, connected, hub));
+        print(&tally.report(count, connected, hub));
         match (self.chaos, calls) {
             (false, _) => connected == u64::from(count),
             (true, Some(_)) => hub.is_some(),
@@ -168,7 +168,7 @@ impl Simulate {
     }
 
     /// Prints the progress until the end.
-    async fn watch(&self, tally: &Tally, count: u32, stop: impl Future<Output = ()>) {
+    async fn report_progress(&self, tally: &Tally, count: u32, stop: impl Future<Output = ()>) {
         let over = async {
             match self.seconds {
                 Some(seconds) => tokio::time::sleep(Duration::from_secs(seconds)).await,
@@ -191,21 +191,21 @@ impl Simulate {
                     last = (now, sent);
                     let line = tally.line(count, rate);
                     if terminal {
-                        say(&format!("\r\x1b[K{line}"));
+                        print(&format!("\r\x1b[K{line}"));
                     } else if round % LOG_EVERY == 0 {
-                        say(&format!("{line}\n"));
+                        print(&format!("{line}\n"));
                     }
                     round += 1;
                 }
             }
         }
         if terminal {
-            say("\r\x1b[K");
+            print("\r\x1b[K");
         }
     }
 }
 
 /// Prints `text`. Errors are ignored, so that the fleet continues without a reader.
-fn say(text: &str) {
+fn print(text: &str) {
     let _ = io::stderr().write_all(text.as_bytes());
 }

@@ -25,14 +25,14 @@ use ocelli_net::websocket;
 use serde::Deserialize;
 use std::sync::Arc;
 use stream::Form;
-use viewer::Wish;
+use viewer::ViewerOptions;
 
 pub(super) fn routes() -> Router<Arc<Identity>> {
     Router::new().route("/live/jsmpeg", any(open))
 }
 
 #[derive(Deserialize)]
-struct Place {
+struct Query {
     #[serde(default)]
     app: String,
     #[serde(default)]
@@ -50,27 +50,27 @@ async fn open(
     State(identity): State<Arc<Identity>>,
     Extension(peer): Extension<Peer>,
     visitor: Result<Visitor, Problem>,
-    QueryParams(asked): QueryParams<Place>,
+    QueryParams(query): QueryParams<Query>,
     request: Request<Body>,
 ) -> Response {
     let found = visitor.and_then(|visitor| {
-        let camera = visitor.find(&asked.app, &asked.room)?;
+        let camera = visitor.find(&query.app, &query.room)?;
         Ok((ViewingPermission::new(&identity, visitor, &camera), camera))
     });
     let (permission, camera) = match found {
         Ok(found) => found,
         Err(problem) => return refuse(&identity, &peer, request, problem),
     };
-    let wish = Wish {
-        form: asked.format,
-        quality: asked.stream.into(),
-        info: asked.info == 1,
+    let options = ViewerOptions {
+        form: query.format,
+        quality: query.stream.into(),
+        info: query.info == 1,
     };
-    if let Some(reason) = camera.mpeg1_refusal(wish.quality) {
+    if let Some(reason) = camera.mpeg1_refusal(options.quality) {
         return refuse_for_now(&identity, &peer, request, &reason);
     }
     let served = identity.clone();
     websocket::upgrade(&identity.front, &peer, request, None, move |socket| {
-        viewer::serve(socket, served, permission, camera, wish)
+        viewer::serve(socket, served, permission, camera, options)
     })
 }

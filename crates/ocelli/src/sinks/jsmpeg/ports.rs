@@ -2,7 +2,7 @@
 //! runs unmodified: one for the page and its decoder, one for the video.
 
 use super::stream::Form;
-use super::viewer::{self, Wish};
+use super::viewer::{self, ViewerOptions};
 use crate::config::JsmpegPorts;
 use crate::pages;
 use crate::sinks::changes::ViewingPermission;
@@ -16,12 +16,12 @@ use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use ocelli_core::{Camera, Quality};
-use ocelli_net::accept::{back_off_after, take_over};
+use ocelli_net::accept::{back_off_after, into_connection};
 use ocelli_net::conversation::{Charged, bounded};
 use ocelli_net::counts::Refusal;
 use ocelli_net::plain::plain;
 use ocelli_net::request::Peer;
-use ocelli_net::websocket::{self, CLOSE_TIMEOUT, Reading, close};
+use ocelli_net::websocket::{self, CLOSE_TIMEOUT, ReadLimits, close};
 use std::convert::Infallible;
 use std::path::Path;
 use std::sync::Arc;
@@ -34,7 +34,7 @@ const INDEX: &str = include_str!("index.html");
 const COLOR: &str = "#444";
 const BACKGROUND: &str = "#333";
 /// The picture size before the first picture is known.
-const USUAL_SIZE: (u16, u16) = (640, 480);
+const DEFAULT_SIZE: (u16, u16) = (640, 480);
 
 /// One camera's ports.
 pub struct Ports {
@@ -84,7 +84,7 @@ async fn accept_all(
 }
 
 fn accept(stream: TcpStream, port: Port, identity: &Arc<Identity>, ports: &Arc<Ports>) {
-    let Ok((mut connection, facts, proxy)) = take_over(stream, &identity.front) else {
+    let Ok((mut connection, facts, proxy)) = into_connection(stream, &identity.front) else {
         return;
     };
     match identity
@@ -92,7 +92,7 @@ fn accept(stream: TcpStream, port: Port, identity: &Arc<Identity>, ports: &Arc<P
         .connection_limiter
         .enter(facts.remote.ip(), proxy)
     {
-        Ok(place) => connection.keep(place),
+        Ok(slot) => connection.hold_slot(slot),
         Err(full) => {
             return identity
                 .front
@@ -105,8 +105,10 @@ fn accept(stream: TcpStream, port: Port, identity: &Arc<Identity>, ports: &Arc<P
         let answer = async move {
             let (version, uri, headers) = (request.version(), request.uri(), request.headers());
             let front = &identity.front;
-            let settled = front.origin_policy.settle(version, uri, headers, &mut peer);
-            if let Err((status, reason)) = settled {
+            let result = front
+                .origin_policy
+                .identify(version, uri, headers, &mut peer);
+            if let Err((status, reason)) = result {
                 front.refused(Refusal::Host, peer.remote, &reason);
                 return Ok(plain(status, &reason));
             }
@@ -115,7 +117,7 @@ fn accept(stream: TcpStream, port: Port, identity: &Arc<Identity>, ports: &Arc<P
                 Port::Video => ports.video(request.map(Body::new), &peer, &identity).await,
             })
         };
-        Charged::new(answer, facts.tab.clone())
+        Charged::new(answer, facts.charge_handle.clone())
     });
     let http = bounded(&identity.front.limits)
         .serve_connection(TokioIo::new(connection), service)
@@ -167,12 +169,12 @@ impl Ports {
             Ok(found) => found,
             Err((code, why)) => {
                 let why = why[..why.floor_char_boundary(close::REASON_LIMIT)].to_owned();
-                return websocket::upgrade_for_anybody(
+                return websocket::upgrade_any_origin(
                     &identity.front,
                     peer,
                     request,
                     None,
-                    Reading::VIEWER,
+                    ReadLimits::VIEWER,
                     move |mut socket| async move {
                         socket.close(code, &why);
                         socket.finish(CLOSE_TIMEOUT).await;
@@ -181,19 +183,19 @@ impl Ports {
             }
         };
         let served = identity.clone();
-        websocket::upgrade_for_anybody(
+        websocket::upgrade_any_origin(
             &identity.front,
             peer,
             request,
             None,
-            Reading::VIEWER,
+            ReadLimits::VIEWER,
             move |socket| async move {
-                let wish = Wish {
+                let options = ViewerOptions {
                     form: Form::Es,
                     quality: Quality::Main,
                     info: false,
                 };
-                viewer::serve(socket, served, permission, camera, wish).await;
+                viewer::serve(socket, served, permission, camera, options).await;
             },
         )
     }
@@ -213,7 +215,7 @@ impl Ports {
                 response
             }
             "/index.html" => {
-                let template = match own(self.options.index.as_deref()).await {
+                let template = match read_custom_file(self.options.index.as_deref()).await {
                     Ok(file) => file.unwrap_or_else(|| INDEX.as_bytes().to_vec()),
                     Err(response) => return *response,
                 };
@@ -224,7 +226,7 @@ impl Ports {
                     "text/html; charset=utf-8",
                 )
             }
-            "/jsmpg.js" => match own(self.options.script.as_deref()).await {
+            "/jsmpg.js" => match read_custom_file(self.options.script.as_deref()).await {
                 Ok(Some(script)) => file(script.into(), "application/javascript"),
                 Ok(None) => match pages::built("jsmpg.js") {
                     Some(script) => file(script, "application/javascript"),
@@ -254,7 +256,10 @@ impl Ports {
     }
 
     fn fill(&self, template: &str, address: &str) -> String {
-        let (width, height) = self.camera.mpeg1_size(Quality::Main).unwrap_or(USUAL_SIZE);
+        let (width, height) = self
+            .camera
+            .mpeg1_size(Quality::Main)
+            .unwrap_or(DEFAULT_SIZE);
         template
             .replace("@ADDRESS@", address)
             .replace("${WS_PORT}", &self.ws_port.to_string())
@@ -279,7 +284,7 @@ fn host_of(named: &str) -> Option<&str> {
 
 /// Reads the user's own file, if one is configured. It is read for every request, so that
 /// edits show at once.
-async fn own(path: Option<&Path>) -> Result<Option<Vec<u8>>, Box<Response>> {
+async fn read_custom_file(path: Option<&Path>) -> Result<Option<Vec<u8>>, Box<Response>> {
     let Some(path) = path.map(Path::to_owned) else {
         return Ok(None);
     };

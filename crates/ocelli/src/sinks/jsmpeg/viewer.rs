@@ -17,7 +17,7 @@ use tokio_websockets::Message;
 const INFO_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What a viewer requests.
-pub(super) struct Wish {
+pub(super) struct ViewerOptions {
     pub form: stream::Form,
     pub quality: Quality,
     /// Whether to send text messages with the age of the pictures.
@@ -30,17 +30,17 @@ pub(super) async fn serve(
     identity: Arc<Identity>,
     permission: ViewingPermission,
     camera: Arc<Camera>,
-    wish: Wish,
+    options: ViewerOptions,
 ) {
     let sender = FrameSender::new(socket, Form::Bare, &identity.front, Transport::Jsmpeg);
-    let mut viewer = Viewer::new(identity, permission, camera, wish);
+    let mut viewer = Viewer::new(identity, permission, camera, options);
     sender.run(&mut viewer).await;
 }
 
 struct Viewer {
     identity: Arc<Identity>,
     camera: Arc<Camera>,
-    wish: Wish,
+    options: ViewerOptions,
     permission: ViewingPermission,
     follower: Follower,
     messages: Messages,
@@ -58,7 +58,7 @@ impl Viewer {
         identity: Arc<Identity>,
         permission: ViewingPermission,
         camera: Arc<Camera>,
-        wish: Wish,
+        options: ViewerOptions,
     ) -> Self {
         let mut info_timer = interval_at(Instant::now() + INFO_INTERVAL, INFO_INTERVAL);
         info_timer.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -66,18 +66,18 @@ impl Viewer {
         Self {
             identity,
             permission,
-            follower: camera.follow_mpeg1(wish.quality),
-            messages: Messages::new(wish.form),
+            follower: camera.follow_mpeg1(options.quality),
+            messages: Messages::new(options.form),
             info_timer,
             changes,
             newest: None,
             revision: camera.revision(),
             camera,
-            wish,
+            options,
         }
     }
 
-    fn inform(&self, socket: &mut Socket) {
+    fn send_info(&self, socket: &mut Socket) {
         let Some(newest) = &self.newest else {
             return;
         };
@@ -98,7 +98,7 @@ impl Viewer {
             return;
         }
         self.revision = revision;
-        if let Some(reason) = self.camera.mpeg1_failure(self.wish.quality) {
+        if let Some(reason) = self.camera.mpeg1_failure(self.options.quality) {
             let end = reason.floor_char_boundary(close::REASON_LIMIT);
             socket.close(1011, &reason[..end]);
         }
@@ -113,7 +113,7 @@ impl Delivery for Viewer {
     /// A direct write is possible if the message is the unchanged picture and the viewer
     /// requests no information about it.
     fn longest_direct(&self) -> Option<usize> {
-        let as_it_is = self.messages.are_pictures() && !self.wish.info;
+        let as_it_is = self.messages.are_pictures() && !self.options.info;
         as_it_is.then_some(stream::LONGEST)
     }
 
@@ -122,14 +122,14 @@ impl Delivery for Viewer {
             return Poll::Ready(Next::Message(message));
         }
         if self.messages.wants_header()
-            && let Some(size) = self.camera.mpeg1_size(self.wish.quality)
+            && let Some(size) = self.camera.mpeg1_size(self.options.quality)
         {
             return Poll::Ready(Next::Message(self.messages.header(size)));
         }
         let frame = ready!(self.follower.poll_next(cx));
         self.messages.take(&frame);
         let len = frame.payload_len();
-        if self.wish.info {
+        if self.options.info {
             self.newest = Some(frame);
         }
         Poll::Ready(Next::Taken(len))
@@ -145,8 +145,8 @@ impl Delivery for Viewer {
             self.close_on_failure(socket);
             return Poll::Ready(());
         }
-        if self.wish.info && self.info_timer.poll_tick(cx).is_ready() {
-            self.inform(socket);
+        if self.options.info && self.info_timer.poll_tick(cx).is_ready() {
+            self.send_info(socket);
             return Poll::Ready(());
         }
         Poll::Pending

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// The pace and the stream that a viewer requests for a camera.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
-pub struct Wish {
+pub struct StreamOptions {
     /// At most this many frames a second.
     #[serde(default, rename = "maxFps")]
     pub max_fps: Option<f64>,
@@ -22,7 +22,7 @@ fn small() -> Stream {
     Stream::Sub
 }
 
-impl Default for Wish {
+impl Default for StreamOptions {
     fn default() -> Self {
         Self {
             max_fps: None,
@@ -42,7 +42,7 @@ pub enum Command {
         cameras: BTreeSet<String>,
         /// The pace and the stream.
         #[serde(flatten)]
-        wish: Wish,
+        options: StreamOptions,
     },
     /// Stop sending these cameras.
     Unsubscribe {
@@ -73,8 +73,8 @@ impl Command {
     /// The message states what is wrong with the command.
     pub fn parse(text: &str) -> Result<Self, String> {
         let command: Command = serde_json::from_str(text).map_err(|error| error.to_string())?;
-        if let Command::Subscribe { wish, .. } = &command
-            && let Some(fps) = wish.max_fps
+        if let Command::Subscribe { options, .. } = &command
+            && let Some(fps) = options.max_fps
             && !(fps.is_finite() && fps > 0.0)
         {
             return Err(format!("maxFps must be a number above 0, not {fps}"));
@@ -92,14 +92,14 @@ mod tests {
         let subscribe = Command::parse(r#"{"cmd":"subscribe","cameras":["a","b"]}"#);
         let expected = Command::Subscribe {
             cameras: ["a".into(), "b".into()].into(),
-            wish: Wish::default(),
+            options: StreamOptions::default(),
         };
         assert_eq!(subscribe, Ok(expected));
         let paced = r#"{"cmd":"subscribe","cameras":["*"],"maxFps":5,"credit":2,"later":1}"#;
-        let Ok(Command::Subscribe { wish, .. }) = Command::parse(paced) else {
+        let Ok(Command::Subscribe { options, .. }) = Command::parse(paced) else {
             panic!("a subscription");
         };
-        assert_eq!((wish.max_fps, wish.credit), (Some(5.0), Some(2)));
+        assert_eq!((options.max_fps, options.credit), (Some(5.0), Some(2)));
         for good in [
             r#"{"cmd":"unsubscribe","cameras":["a"]}"#,
             r#"{"cmd":"credit","add":{"cam1":1,"cam2":1}}"#,

@@ -10,31 +10,31 @@ use std::sync::Arc;
 
 /// The cameras that a viewer has been sent: by id, the camera and its revision. It holds
 /// the camera, so that a new camera with the same id is recognized as different.
-pub struct Announced(BTreeMap<String, (Arc<Camera>, u64)>);
+pub struct SentCameras(BTreeMap<String, (Arc<Camera>, u64)>);
 
-impl Announced {
+impl SentCameras {
     /// Starts with all cameras that this visitor may see. Returns the `hello` event with them
     /// too.
     pub fn hello(hub: &Hub, visitor: &Visitor) -> (Self, String) {
         let cameras = visitor.cameras();
-        let told = cameras.iter().map(told).collect();
+        let revisions = cameras.iter().map(with_revision).collect();
         let hello = json!({
             "type": "hello",
             "version": env!("CARGO_PKG_VERSION"),
             "time": hub.clock().now().0,
             "cameras": cameras.iter().map(|camera| describe(camera)).collect::<Vec<_>>(),
         });
-        (Self(told), hello.to_string())
+        (Self(revisions), hello.to_string())
     }
 
     /// The changes since the last call: `camera` and `gone` events.
     pub fn changes(&mut self, visitor: &Visitor) -> Vec<String> {
         let mut events = Vec::new();
         let cameras = visitor.cameras();
-        let now: BTreeMap<_, _> = cameras.iter().map(told).collect();
+        let now: BTreeMap<_, _> = cameras.iter().map(with_revision).collect();
         let known = |id: &str, camera: &Arc<Camera>, revision| {
             let old = self.0.get(id);
-            old.is_some_and(|(old, told)| Arc::ptr_eq(old, camera) && *told == revision)
+            old.is_some_and(|(old, sent)| Arc::ptr_eq(old, camera) && *sent == revision)
         };
         for id in self.0.keys().filter(|id| !now.contains_key(*id)) {
             events.push(json!({ "type": "gone", "id": id }).to_string());
@@ -50,7 +50,7 @@ impl Announced {
     }
 }
 
-fn told(camera: &Arc<Camera>) -> (String, (Arc<Camera>, u64)) {
+fn with_revision(camera: &Arc<Camera>) -> (String, (Arc<Camera>, u64)) {
     let id = camera.id().as_str().to_owned();
     (id, (camera.clone(), camera.revision()))
 }

@@ -24,7 +24,7 @@ use axum::{Extension, Router};
 pub use command::Command;
 #[cfg(not(fuzzing))]
 use command::Command;
-use event::Announced;
+use event::SentCameras;
 use http::Request;
 use ocelli_core::{Form, Ready, Work};
 use ocelli_net::counts::Transport;
@@ -91,13 +91,13 @@ struct Viewer {
     changes: HubChanges,
     ignored: u64,
     /// State of the `ocelli.v2` form; `None` in the plain form.
-    v2: Option<Extras>,
+    v2: Option<V2State>,
 }
 
-struct Extras {
+struct V2State {
     /// Events to send, in order. Bounded, because nothing is read while it is not empty.
     events: VecDeque<String>,
-    announced: Announced,
+    sent_cameras: SentCameras,
     stats: Interval,
 }
 
@@ -105,27 +105,27 @@ struct Extras {
 struct Faults {
     count: u64,
     /// The first few, as events.
-    told: Vec<String>,
+    events: Vec<String>,
 }
 
 impl Faults {
-    fn one(event: String) -> Self {
+    fn from_event(event: String) -> Self {
         Self {
             count: 1,
-            told: vec![event],
+            events: vec![event],
         }
     }
 }
 
 impl Viewer {
     fn new(identity: Arc<Identity>, visitor: Visitor, v2: bool) -> Self {
-        let extras = v2.then(|| {
+        let state = v2.then(|| {
             let mut stats = interval(STATS_INTERVAL);
             stats.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            let (announced, hello) = Announced::hello(&identity.hub, &visitor);
-            Extras {
+            let (sent_cameras, hello) = SentCameras::hello(&identity.hub, &visitor);
+            V2State {
                 events: VecDeque::from([hello]),
-                announced,
+                sent_cameras,
                 stats,
             }
         });
@@ -136,7 +136,7 @@ impl Viewer {
             identity,
             visitor,
             ignored: 0,
-            v2: extras,
+            v2: state,
         }
     }
 
@@ -146,21 +146,21 @@ impl Viewer {
             return socket.close(close::UNAUTHORIZED, LAPSED);
         }
         self.watched.follow_all();
-        if let Some(extras) = &mut self.v2 {
-            let changes = extras.announced.changes(&self.visitor);
-            extras.events.extend(changes);
+        if let Some(state) = &mut self.v2 {
+            let changes = state.sent_cameras.changes(&self.visitor);
+            state.events.extend(changes);
         }
     }
 
     fn execute_text(&mut self, text: &str) {
         let faults = match Command::parse(text) {
             Ok(command) => self.execute(command),
-            Err(message) => Faults::one(event::error("malformed_command", &message, None)),
+            Err(message) => Faults::from_event(event::error("malformed_command", &message, None)),
         };
         self.ignored += faults.count;
         self.identity.front.ignore(faults.count);
-        if let Some(extras) = &mut self.v2 {
-            extras.events.extend(faults.told);
+        if let Some(state) = &mut self.v2 {
+            state.events.extend(faults.events);
         }
     }
 
@@ -168,10 +168,10 @@ impl Viewer {
     fn execute(&mut self, command: Command) -> Faults {
         let v2 = self.v2.is_some();
         let unknown = match command {
-            Command::Subscribe { cameras, wish } => {
+            Command::Subscribe { cameras, options } => {
                 // The plain form has no pace: only the socket limits it.
-                let wish = if v2 { wish } else { Default::default() };
-                self.watched.subscribe(&cameras, wish)
+                let options = if v2 { options } else { Default::default() };
+                self.watched.subscribe(&cameras, options)
             }
             Command::Unsubscribe { cameras } => {
                 self.watched.unsubscribe(&cameras);
@@ -181,13 +181,13 @@ impl Viewer {
             Command::Retry { cameras } if v2 => self.watched.retry(&cameras),
             Command::Ping { t } if v2 => {
                 let now = self.identity.hub.clock().now();
-                if let Some(extras) = &mut self.v2 {
-                    extras.events.push_back(event::pong(&t, now));
+                if let Some(state) = &mut self.v2 {
+                    state.events.push_back(event::pong(&t, now));
                 }
                 Vec::new()
             }
             Command::Credit { .. } | Command::Retry { .. } | Command::Ping { .. } => {
-                return Faults::one(event::error(
+                return Faults::from_event(event::error(
                     "malformed_command",
                     "this command needs the subprotocol ocelli.v2",
                     None,
@@ -198,7 +198,7 @@ impl Viewer {
             |id: &String| event::error("unknown_camera", "there is no such camera", Some(id));
         Faults {
             count: unknown.len() as u64,
-            told: unknown.iter().take(MAX_ERROR_EVENTS).map(words).collect(),
+            events: unknown.iter().take(MAX_ERROR_EVENTS).map(words).collect(),
         }
     }
 }
@@ -217,11 +217,11 @@ impl Delivery for Viewer {
     }
 
     fn poll_rare(&mut self, socket: &mut Socket, cx: &mut Context<'_>) -> Poll<()> {
-        if let Some(extras) = &mut self.v2
-            && extras.stats.poll_tick(cx).is_ready()
+        if let Some(state) = &mut self.v2
+            && state.stats.poll_tick(cx).is_ready()
         {
             let now = self.identity.hub.clock().now();
-            extras.events.push_back(event::stats(now, &self.watched));
+            state.events.push_back(event::stats(now, &self.watched));
             return Poll::Ready(());
         }
         if self.changes.any(cx) {

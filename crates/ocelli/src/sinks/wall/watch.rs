@@ -1,6 +1,6 @@
 //! The subscriptions of one viewer of the wall, with their credit, pace and turn.
 
-use super::command::Wish;
+use super::command::StreamOptions;
 use crate::visitor::Visitor;
 use ocelli_core::{Camera, Frame, Hub, Ready, Subscription, Token};
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,7 +13,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 /// The most credit a camera can have.
 const CREDIT_LIMIT: u32 = 8;
 /// The slowest pace. Longer intervals would overflow time arithmetic.
-const SLOWEST: Duration = Duration::from_secs(24 * 3600);
+const MAX_INTERVAL: Duration = Duration::from_secs(24 * 3600);
 /// The id that means every camera.
 const ALL: &str = "*";
 
@@ -21,7 +21,7 @@ const ALL: &str = "*";
 struct Watch {
     camera: Arc<Camera>,
     subscription: Subscription,
-    wish: Wish,
+    options: StreamOptions,
     /// Frames that may still be sent; `None` if only the socket sets the pace.
     credit: Option<u32>,
     interval: Option<Duration>,
@@ -36,9 +36,9 @@ pub struct Watched {
     watches: Vec<Option<Watch>>,
     tokens: BTreeMap<String, Token>,
     /// The wish for all cameras, including those added later.
-    all: Option<Wish>,
+    all: Option<StreamOptions>,
     /// Cameras that were unsubscribed by id while `all` is set.
-    except: BTreeSet<String>,
+    excluded: BTreeSet<String>,
     /// Cameras with a newer frame that their pace does not allow yet.
     due: BTreeSet<(Instant, Token)>,
     timer: Pin<Box<Sleep>>,
@@ -56,7 +56,7 @@ impl Watched {
             watches: Vec::new(),
             tokens: BTreeMap::new(),
             all: None,
-            except: BTreeSet::new(),
+            excluded: BTreeSet::new(),
             due: BTreeSet::new(),
             timer: Box::pin(sleep_until(Instant::now())),
             past: (0, 0),
@@ -74,22 +74,22 @@ impl Watched {
     }
 
     /// Subscribes. Returns the ids that match no camera this viewer may see.
-    pub fn subscribe(&mut self, ids: &BTreeSet<String>, wish: Wish) -> Vec<String> {
+    pub fn subscribe(&mut self, ids: &BTreeSet<String>, options: StreamOptions) -> Vec<String> {
         let mut unknown = Vec::new();
         for id in ids {
             if id == ALL {
-                self.all = Some(wish);
-                self.except.clear();
+                self.all = Some(options);
+                self.excluded.clear();
                 // Cameras that are already subscribed get the new wish too.
                 for camera in self.visitor.cameras() {
-                    self.watch(camera, wish);
+                    self.watch(camera, options);
                 }
                 continue;
             }
             match self.visible(id) {
                 Some(camera) => {
-                    self.except.remove(camera.id().as_str());
-                    self.watch(camera, wish);
+                    self.excluded.remove(camera.id().as_str());
+                    self.watch(camera, options);
                 }
                 None => unknown.push(id.clone()),
             }
@@ -108,7 +108,7 @@ impl Watched {
                 let id = camera.id().as_str();
                 self.end(id);
                 if self.all.is_some() {
-                    self.except.insert(id.to_owned());
+                    self.excluded.insert(id.to_owned());
                 }
             }
         }
@@ -124,40 +124,40 @@ impl Watched {
             let same = now
                 .as_ref()
                 .is_some_and(|now| Arc::ptr_eq(now, &watch.camera));
-            (!same).then(|| (id.clone(), now, watch.wish))
+            (!same).then(|| (id.clone(), now, watch.options))
         });
-        for (id, now, wish) in watched.collect::<Vec<_>>() {
+        for (id, now, options) in watched.collect::<Vec<_>>() {
             match now {
-                Some(camera) => self.watch(camera, wish),
+                Some(camera) => self.watch(camera, options),
                 None => self.end(&id),
             }
         }
-        let Some(wish) = self.all else { return };
+        let Some(options) = self.all else { return };
         for camera in self.visitor.cameras() {
             let id = camera.id().as_str();
-            if !self.tokens.contains_key(id) && !self.except.contains(id) {
-                self.watch(camera, wish);
+            if !self.tokens.contains_key(id) && !self.excluded.contains(id) {
+                self.watch(camera, options);
             }
         }
     }
 
-    fn watch(&mut self, camera: Arc<Camera>, wish: Wish) {
-        let credit = wish.credit.map(|credit| credit.min(CREDIT_LIMIT));
-        let interval = wish.max_fps.map(|fps| {
-            let interval = Duration::try_from_secs_f64(1.0 / fps).unwrap_or(SLOWEST);
-            interval.min(SLOWEST)
+    fn watch(&mut self, camera: Arc<Camera>, options: StreamOptions) {
+        let credit = options.credit.map(|credit| credit.min(CREDIT_LIMIT));
+        let interval = options.max_fps.map(|fps| {
+            let interval = Duration::try_from_secs_f64(1.0 / fps).unwrap_or(MAX_INTERVAL);
+            interval.min(MAX_INTERVAL)
         });
-        let prompt = credit.is_none() && interval.is_none();
+        let direct = credit.is_none() && interval.is_none();
         if let Some(&token) = self.tokens.get(camera.id().as_str())
             && let Some(watch) = &mut self.watches[token]
-            && watch.wish.stream == wish.stream
+            && watch.options.stream == options.stream
             && Arc::ptr_eq(&watch.camera, &camera)
         {
-            watch.wish = wish;
+            watch.options = options;
             watch.credit = credit;
             watch.interval = interval;
             watch.not_before = Instant::now();
-            watch.subscription.set_prompt(prompt);
+            watch.subscription.allow_direct(direct);
             self.ready.enqueue(token);
             return;
         }
@@ -166,18 +166,18 @@ impl Watched {
         let free = self.watches.iter().position(Option::is_none);
         let token = free.unwrap_or(self.watches.len());
         let id = camera.id().as_str().to_owned();
-        let mut subscription = camera.subscribe(wish.stream.into(), self.ready.clone(), token);
-        subscription.set_prompt(prompt);
+        let mut subscription = camera.subscribe(options.stream.into(), self.ready.clone(), token);
+        subscription.allow_direct(direct);
         let watch = Some(Watch {
             camera,
             subscription,
-            wish,
+            options,
             credit,
             interval,
             not_before: Instant::now(),
         });
         match self.watches.get_mut(token) {
-            Some(place) => *place = watch,
+            Some(slot) => *slot = watch,
             None => self.watches.push(watch),
         }
         self.end(&id);
@@ -232,7 +232,7 @@ impl Watched {
 
     /// The newest frame of the next camera in turn that has one for this viewer.
     pub fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Frame> {
-        self.raise_due(cx);
+        self.enqueue_due(cx);
         loop {
             let Poll::Ready(token) = self.ready.poll_next(cx) else {
                 return Poll::Pending;
@@ -253,20 +253,20 @@ impl Watched {
             let now = Instant::now();
             if now < watch.not_before {
                 self.due.insert((watch.not_before, token));
-                self.raise_due(cx);
+                self.enqueue_due(cx);
                 return None;
             }
             let frame = watch.subscription.take()?;
             // Counted from the due time, so that the pace is right on average.
             watch.not_before = (watch.not_before + interval).max(now + interval / 2);
-            return Some(watch.spent_on(frame));
+            return Some(watch.spend_credit(frame));
         }
         let frame = watch.subscription.take()?;
-        Some(watch.spent_on(frame))
+        Some(watch.spend_credit(frame))
     }
 
     /// Queues the cameras that are due, and sets the timer for the next one.
-    fn raise_due(&mut self, cx: &mut Context<'_>) {
+    fn enqueue_due(&mut self, cx: &mut Context<'_>) {
         loop {
             let Some(&(when, token)) = self.due.first() else {
                 return;
@@ -305,7 +305,7 @@ impl Watched {
 }
 
 impl Watch {
-    fn spent_on(&mut self, frame: Frame) -> Frame {
+    fn spend_credit(&mut self, frame: Frame) -> Frame {
         if let Some(credit) = &mut self.credit {
             *credit = credit.saturating_sub(1);
         }

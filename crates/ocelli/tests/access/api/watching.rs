@@ -429,13 +429,13 @@ async fn links_and_sessions_expire() {
     let mut days = 0;
     while bob.name().await == "bob" {
         assert!(days < 40);
-        clock.pass(sessions::IDLE - 1);
+        clock.pass(sessions::IDLE_TIMEOUT - 1);
         days += 7;
     }
     assert!((28..=36).contains(&days), "{days}");
     let again = Browser::sign_in(at, "bob", super::PASSWORD).await;
     let bob = Browser::of(at, &again);
-    clock.pass(sessions::IDLE);
+    clock.pass(sessions::IDLE_TIMEOUT);
     assert_eq!(bob.name().await, Value::Null);
 
     // The printed link is valid for ten minutes.

@@ -124,14 +124,14 @@ fn an_invalid_pair_is_reported_and_read_again_when_it_changes() {
 
     write_pair(&cert, &key, "cert key");
     let (mut watch, _) = Watch::begin(files).unwrap();
-    assert!(watch.look().is_none(), "nothing has changed");
+    assert!(watch.check().is_none(), "nothing has changed");
     for _ in 0..2 {
         let mut told = |words: &str| {
-            let looks: Vec<_> = (0..4).map(|_| watch.look()).collect();
-            let told: Vec<_> = looks.iter().flatten().collect();
+            let results: Vec<_> = (0..4).map(|_| watch.check()).collect();
+            let told: Vec<_> = results.iter().flatten().collect();
             // Reported at the second look, because the first may have found a partial write;
             // and only once.
-            assert!(looks[0].is_none() && told.len() == 1, "{words}");
+            assert!(results[0].is_none() && told.len() == 1, "{words}");
             let error = told[0].as_ref().expect_err("a fault").to_string();
             assert!(error.contains(words), "{error}");
         };
@@ -141,9 +141,9 @@ fn an_invalid_pair_is_reported_and_read_again_when_it_changes() {
         told("No such file");
         write_pair(&cert, &key, "cert key");
         assert!(
-            watch.look().is_some_and(|look| look.is_ok()),
+            watch.check().is_some_and(|result| result.is_ok()),
             "a valid pair"
         );
-        assert!(watch.look().is_none());
+        assert!(watch.check().is_none());
     }
 }

@@ -13,7 +13,7 @@ use crate::support::PATIENCE;
 use crate::support::secure::{Stream, encrypt};
 use futures_util::StreamExt;
 use http::StatusCode;
-use ocelli_net::tls::keep::Keeper;
+use ocelli_net::tls::renewal::CertificateRenewer;
 use ocelli_testkit::jpeg::{self, Picture};
 use std::path::Path;
 use std::time::Duration;
@@ -68,10 +68,10 @@ fn numbers(body: &[u8]) -> Vec<u64> {
 }
 
 /// Returns the certificate that a server presents to a client that trusts this authority.
-async fn shown(keeper: &Keeper, authority: &Path) -> (Vec<u8>, Stream) {
+async fn shown(renewer: &CertificateRenewer, authority: &Path) -> (Vec<u8>, Stream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let server = keeper.server().clone();
+    let server = renewer.server().clone();
     tokio::spawn(async move {
         let (stream, _) = listener.accept().await.unwrap();
         let budget = ocelli_core::Budgets::default().budget(ocelli_core::PeerKind::Connection);

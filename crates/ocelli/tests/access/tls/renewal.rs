@@ -6,7 +6,7 @@ use crate::support::hub::OCELLI;
 use crate::support::secure::{Local, text};
 use crate::support::tempdir::Dir;
 use ocelli_net::tls::authority::Names;
-use ocelli_net::tls::keep::Keeper;
+use ocelli_net::tls::renewal::CertificateRenewer;
 use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
@@ -22,26 +22,26 @@ async fn the_certificate_is_renewed_in_time_and_when_addresses_change() {
     names.add("LocalHost");
     let home: [IpAddr; 2] = ["192.168.7.7".parse().unwrap(), "fe80::1".parse().unwrap()];
     let now = SystemTime::now();
-    let (mut keeper, _) = Keeper::of_authority(&dir.0, names, &home, now).unwrap();
-    let (first, mut open) = shown(&keeper, &pem).await;
+    let (mut renewer, _) = CertificateRenewer::of_authority(&dir.0, names, &home, now).unwrap();
+    let (first, mut open) = shown(&renewer, &pem).await;
 
-    assert!(!keeper.look(now, &home), "nothing has changed");
-    assert!(!keeper.look(now + 59 * DAY, &home), "it is not due yet");
+    assert!(!renewer.check(now, &home), "nothing has changed");
+    assert!(!renewer.check(now + 59 * DAY, &home), "it is not due yet");
     // A link-local address is left out.
-    assert!(!keeper.look(now, &home[..1]));
+    assert!(!renewer.check(now, &home[..1]));
     let moved: [IpAddr; 1] = ["10.0.0.9".parse().unwrap()];
-    assert!(keeper.look(now, &moved));
-    assert!(!keeper.look(now, &moved));
-    let (second, _) = shown(&keeper, &pem).await;
+    assert!(renewer.check(now, &moved));
+    assert!(!renewer.check(now, &moved));
+    let (second, _) = shown(&renewer, &pem).await;
     assert_ne!(first, second);
     assert!(
-        keeper.look(now + 61 * DAY, &moved),
+        renewer.check(now + 61 * DAY, &moved),
         "a month before its end"
     );
-    assert!(!keeper.look(now + 62 * DAY, &moved));
+    assert!(!renewer.check(now + 62 * DAY, &moved));
     // The clock was wrong and has been corrected.
-    assert!(keeper.look(now, &moved));
-    let (third, _) = shown(&keeper, &pem).await;
+    assert!(renewer.check(now, &moved));
+    let (third, _) = shown(&renewer, &pem).await;
     assert_ne!(second, third);
     // Existing connections stay open.
     open.write_all(b"x").await.unwrap();

@@ -21,10 +21,10 @@ static ACCEPTING: OnceCell<Arc<ClientConfig>> = OnceCell::const_new();
 ///
 /// # Errors
 /// The root certificates can't be loaded. The error is the reason.
-pub async fn client(verify: bool) -> Result<Arc<ClientConfig>, String> {
+pub async fn client_config(verify: bool) -> Result<Arc<ClientConfig>, String> {
     let (cell, make): (_, fn() -> Result<ClientConfig, Error>) = match verify {
-        true => (&VERIFYING, verifying),
-        false => (&ACCEPTING, accepting),
+        true => (&VERIFYING, verifying_config),
+        false => (&ACCEPTING, accepting_config),
     };
     let config = cell.get_or_try_init(|| async move {
         let made = tokio::task::spawn_blocking(make).await;
@@ -37,7 +37,7 @@ pub async fn client(verify: bool) -> Result<Arc<ClientConfig>, String> {
         .map_err(|error| format!("this machine's trusted root certificates can't be read: {error}"))
 }
 
-fn verifying() -> Result<ClientConfig, Error> {
+fn verifying_config() -> Result<ClientConfig, Error> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     Ok(ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
@@ -45,7 +45,7 @@ fn verifying() -> Result<ClientConfig, Error> {
         .with_no_client_auth())
 }
 
-fn accepting() -> Result<ClientConfig, Error> {
+fn accepting_config() -> Result<ClientConfig, Error> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     Ok(ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?

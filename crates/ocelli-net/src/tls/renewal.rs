@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use tokio::time::{MissedTickBehavior, interval};
 
 /// Interval of checks for a new certificate. A check costs two system calls.
-const LOOK_INTERVAL: Duration = Duration::from_secs(10);
+const CHECK_INTERVAL: Duration = Duration::from_secs(10);
 
 /// The origin of the certificate.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -44,7 +44,7 @@ impl Mode {
 }
 
 /// Keeps the certificate of one server valid.
-pub struct Keeper {
+pub struct CertificateRenewer {
     server: Server,
     source: Source,
 }
@@ -53,14 +53,14 @@ enum Source {
     Authority {
         authority: Box<Authority>,
         /// The names that do not depend on the machine's addresses.
-        lasting: Names,
-        signed: Names,
-        fresh: std::ops::Range<SystemTime>,
+        permanent: Names,
+        signed_names: Names,
+        current_during: std::ops::Range<SystemTime>,
     },
     Files(Watch),
 }
 
-impl Keeper {
+impl CertificateRenewer {
     /// Uses the authority in the directory `data`, for the permanent names and the machine's current
     /// addresses.
     ///
@@ -68,24 +68,27 @@ impl Keeper {
     /// The authority can't be read or created.
     pub fn of_authority(
         data: &Path,
-        lasting: Names,
+        permanent: Names,
         addresses: &[IpAddr],
         now: SystemTime,
     ) -> Result<(Self, Certificate), TlsError> {
-        let authority = Authority::keep(data, now)?;
-        let signed = with(&lasting, addresses);
-        let Issued { key, fresh } = authority.issue(&signed, now)?;
+        let authority = Authority::open_or_create(data, now)?;
+        let signed_names = with_addresses(&permanent, addresses);
+        let Issued {
+            key,
+            current_during,
+        } = authority.issue(&signed_names, now)?;
         let certificate = authority.certificate().clone();
-        let keeper = Self {
+        let renewer = Self {
             server: Server::new(key)?,
             source: Source::Authority {
                 authority: Box::new(authority),
-                lasting,
-                signed,
-                fresh,
+                permanent,
+                signed_names,
+                current_during,
             },
         };
-        Ok((keeper, certificate))
+        Ok((renewer, certificate))
     }
 
     /// Uses a certificate and key in files.
@@ -106,9 +109,9 @@ impl Keeper {
     }
 
     /// Checks whether a new certificate is needed. Returns true if the certificate was replaced.
-    pub fn look(&mut self, now: SystemTime, addresses: &[IpAddr]) -> bool {
+    pub fn check(&mut self, now: SystemTime, addresses: &[IpAddr]) -> bool {
         let (key, why) = match &mut self.source {
-            Source::Files(watch) => match watch.look() {
+            Source::Files(watch) => match watch.check() {
                 Some(Ok(key)) => (key, "its files changed and were read again"),
                 Some(Err(error)) => {
                     tracing::error!("{error}. The previous certificate stays in use");
@@ -118,18 +121,18 @@ impl Keeper {
             },
             Source::Authority {
                 authority,
-                lasting,
-                signed,
-                fresh,
+                permanent,
+                signed_names,
+                current_during,
             } => {
-                let names = with(lasting, addresses);
-                let moved = names != *signed;
-                if fresh.contains(&now) && !moved {
+                let names = with_addresses(permanent, addresses);
+                let moved = names != *signed_names;
+                if current_during.contains(&now) && !moved {
                     return false;
                 }
                 match authority.issue(&names, now) {
                     Ok(issued) => {
-                        (*signed, *fresh) = (names, issued.fresh);
+                        (*signed_names, *current_during) = (names, issued.current_during);
                         let why = match moved {
                             true => "the addresses of this machine changed",
                             false => "the previous one was due for renewal",
@@ -143,24 +146,24 @@ impl Keeper {
                 }
             }
         };
-        self.server.show(key);
+        self.server.set_certificate(key);
         tracing::info!(why, "the hub uses a new certificate");
         true
     }
 
-    /// Checks every `LOOK_INTERVAL` until the task ends.
+    /// Checks every `CHECK_INTERVAL` until the task ends.
     pub async fn run(mut self) {
-        let mut ticks = interval(LOOK_INTERVAL);
+        let mut ticks = interval(CHECK_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
             // A file may be on a slow disk, and the frame path must not wait for it.
             let checked = tokio::task::spawn_blocking(move || {
-                self.look(SystemTime::now(), &crate::origin_policy::own_addresses());
+                self.check(SystemTime::now(), &crate::origin_policy::own_addresses());
                 self
             });
             self = match checked.await {
-                Ok(keeper) => keeper,
+                Ok(renewer) => renewer,
                 Err(error) => {
                     tracing::error!(%error, "the certificate is no longer renewed");
                     return;
@@ -170,8 +173,8 @@ impl Keeper {
     }
 }
 
-fn with(lasting: &Names, addresses: &[IpAddr]) -> Names {
-    let mut names = lasting.clone();
+fn with_addresses(permanent: &Names, addresses: &[IpAddr]) -> Names {
+    let mut names = permanent.clone();
     addresses
         .iter()
         .for_each(|address| names.add_address(*address));

@@ -4,7 +4,7 @@
 //! are not worth storing.
 
 use super::handle::{Stopped, Telemetry};
-use super::names::{is_of, is_shown, shows};
+use super::names::{is_app_shown, is_of, is_shown};
 use crate::visitor::Identity;
 use ocelli_core::Hub;
 use ocelli_series::Registry;
@@ -18,29 +18,29 @@ use tokio::time::{MissedTickBehavior, interval};
 const INTERVAL: Duration = Duration::from_secs(1);
 /// The most cameras that are sampled, so that the hub's own metrics do not take the place
 /// of other sources' series.
-const CAMERAS: usize = 250;
+const MAX_CAMERAS: usize = 250;
 
 /// Deletes the series of apps that have become private: their cameras' series were public
 /// before.
-async fn forget_private(
+async fn delete_private(
     hub: &Hub,
     telemetry: &Telemetry,
     known: &mut BTreeSet<String>,
 ) -> Result<(), Stopped> {
     let mut private = BTreeSet::new();
-    for app in hub.apps().iter().filter(|app| !shows(app)) {
+    for app in hub.apps().iter().filter(|app| !is_app_shown(app)) {
         private.insert(app.name.clone());
     }
     if !private.is_subset(known) {
         let apps = private.clone();
-        telemetry.call(move |all| forget(all, &apps)).await?;
+        telemetry.call(move |all| delete_series(all, &apps)).await?;
     }
     *known = private;
     Ok(())
 }
 
 /// Deletes the series of the cameras of these apps.
-fn forget(registry: &mut Registry, apps: &BTreeSet<String>) {
+fn delete_series(registry: &mut Registry, apps: &BTreeSet<String>) {
     let theirs = registry.all().filter(|series| is_of(series.name(), apps));
     let theirs: Vec<_> = theirs.map(ocelli_series::Series::id).collect();
     for id in theirs {
@@ -50,7 +50,7 @@ fn forget(registry: &mut Registry, apps: &BTreeSet<String>) {
 }
 
 /// Samples until the hub stops.
-pub async fn take(identity: Arc<Identity>, telemetry: Telemetry) {
+pub async fn sample(identity: Arc<Identity>, telemetry: Telemetry) {
     let (hub, front) = (&identity.hub, &identity.front);
     let mut due = interval(INTERVAL);
     due.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -62,7 +62,7 @@ pub async fn take(identity: Arc<Identity>, telemetry: Telemetry) {
     loop {
         tokio::select! {
             _ = due.tick() => {}
-            Ok(()) = changes.changed() => match forget_private(hub, &telemetry, &mut private).await {
+            Ok(()) = changes.changed() => match delete_private(hub, &telemetry, &mut private).await {
                 Ok(()) => continue,
                 Err(Stopped) => return,
             },
@@ -75,7 +75,7 @@ pub async fn take(identity: Arc<Identity>, telemetry: Telemetry) {
         let now = hub.clock().now();
         let x = (now.0 / 1000) as f64;
         let mut counted = HashMap::new();
-        for camera in hub.cameras().iter().take(CAMERAS) {
+        for camera in hub.cameras().iter().take(MAX_CAMERAS) {
             if !is_shown(hub, camera.id()) {
                 continue;
             }

@@ -1,10 +1,10 @@
 // The user's permissions for series.
-import type { May } from '../plot/plot.ts';
+import type { SeriesPermissions } from '../plot/plot.ts';
 
 /** The app whose permissions apply to series. */
 const APP = 'live';
 
-export async function seriesRights(): Promise<May> {
+export async function seriesRights(): Promise<SeriesPermissions> {
   try {
     const answer = await fetch('/api/v1/session');
     const { data } = (await answer.json()) as {

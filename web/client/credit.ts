@@ -24,8 +24,8 @@ export class Credit {
   #holding = 0;
 
   /**
-   * Opens an account for a new subscription and returns its credit. Frames still held from the last one stay
-   * counted.
+   * Opens an account for a new subscription and returns its credit. Frames that are still held from the
+   * previous subscription remain counted.
    */
   open(camera: string): number {
     const held = this.#accounts.get(camera)?.held ?? [];
@@ -68,7 +68,7 @@ export class Credit {
    * Sets the round trip. A second frame in transit compensates for a long one. If painting takes longer than the round
    * trip, a second frame would only wait and get older.
    */
-  roundTripIs(milliseconds: number): void {
+  setRoundTrip(milliseconds: number): void {
     const limit = milliseconds * (this.#target === 2 ? HELD_WITH_TWO : 1);
     const target = milliseconds > LONG_ROUND_TRIP && this.#holding <= limit ? 2 : 1;
     if (target === this.#target) return;

@@ -14,9 +14,9 @@ export interface Wanted {
   readonly camera: string;
   readonly stream: StreamChoice;
   /** The parent element of the image. */
-  readonly place: HTMLElement;
+  readonly parent: HTMLElement;
   /** Whether it gets an MJPEG stream before others, because it has the focus. */
-  readonly first: boolean;
+  readonly preferred: boolean;
   readonly frozen: boolean;
 }
 
@@ -29,21 +29,22 @@ export class FallbackPlan {
   }
 
   /**
-   * Returns the picture of one tile: the present one, a new one, or none. Call `assign` after all tiles are updated.
+   * Returns the picture of one tile: the existing one, a new one, or `undefined`. Call `assign` after all tiles are
+   * updated.
    */
   show(picture: FallbackPicture | undefined, wanted: Wanted | undefined): FallbackPicture | undefined {
-    const present = picture?.removed === false ? picture : undefined;
+    const existing = picture?.removed === false ? picture : undefined;
     // A frozen tile keeps its image or the picture painted before the fallback.
     if (wanted?.frozen) {
-      present?.hold();
-      return present;
+      existing?.hold();
+      return existing;
     }
-    if (present && present.stream === wanted?.stream) {
-      present.first = wanted.first;
-      present.release();
-      return present;
+    if (existing && existing.stream === wanted?.stream) {
+      existing.preferred = wanted.preferred;
+      existing.release();
+      return existing;
     }
-    present?.remove();
+    existing?.remove();
     if (!wanted) return undefined;
     const added: FallbackPicture = new FallbackPicture(this.#address, wanted, () =>
       this.#pictures.delete(added),
@@ -52,10 +53,10 @@ export class FallbackPlan {
     return added;
   }
 
-  /** Assigns MJPEG to focused pictures first, then in order of their creation, and snapshots to the others. */
+  /** Assigns MJPEG to preferred pictures first, then in order of their creation, and snapshots to the others. */
   assign(): void {
     const playing = [...this.#pictures].filter(({ held }) => !held);
-    const ordered = playing.sort((a, b) => Number(b.first) - Number(a.first));
+    const ordered = playing.sort((a, b) => Number(b.preferred) - Number(a.preferred));
     // End streams before starting others, so that the limit is never exceeded.
     ordered.slice(STREAMS).forEach((picture) => picture.play('snapshot'));
     ordered.slice(0, STREAMS).forEach((picture) => picture.play('mjpeg'));
@@ -69,12 +70,12 @@ export class FallbackPlan {
 export class FallbackPicture {
   mode: FallbackMode | undefined;
   removed = false;
-  first: boolean;
+  preferred: boolean;
   readonly stream: StreamChoice;
   readonly #image = document.createElement('img');
   readonly #address: HubAddress;
   readonly #camera: string;
-  readonly #place: HTMLElement;
+  readonly #parent: HTMLElement;
   readonly #onRemove: () => void;
   #still: HTMLCanvasElement | undefined;
   #heldAt = 0;
@@ -85,15 +86,15 @@ export class FallbackPicture {
   constructor(address: HubAddress, wanted: Wanted, onRemove: () => void) {
     this.#address = address;
     this.#camera = wanted.camera;
-    this.#place = wanted.place;
+    this.#parent = wanted.parent;
     this.#onRemove = onRemove;
     this.stream = wanted.stream;
-    this.first = wanted.first;
+    this.preferred = wanted.preferred;
     this.#image.alt = '';
     this.#image.className = 'empty';
     this.#image.onload = () => this.#loaded();
-    this.#image.onerror = () => this.#loadLater(RETRY_INTERVAL);
-    this.#place.append(this.#image);
+    this.#image.onerror = () => this.#scheduleLoad(RETRY_INTERVAL);
+    this.#parent.append(this.#image);
   }
 
   /** Whether the picture is frozen. A frozen picture makes no requests. */
@@ -113,7 +114,7 @@ export class FallbackPicture {
     this.#still.width = this.#image.naturalWidth;
     this.#still.height = this.#image.naturalHeight;
     this.#still.getContext('2d')?.drawImage(this.#image, 0, 0);
-    this.#place.append(this.#still);
+    this.#parent.append(this.#still);
     this.#heldAt = Date.now();
     if (this.mode === 'mjpeg') this.#loadedAt = undefined;
     clearTimeout(this.#timer);
@@ -147,7 +148,7 @@ export class FallbackPicture {
     if (this.removed) return;
     this.removed = true;
     clearTimeout(this.#timer);
-    // Removing the element does not end an MJPEG stream; removing its address does.
+    // Removing the element does not end an MJPEG stream; removing its `src` does.
     this.#image.onload = null;
     this.#image.onerror = null;
     this.#image.removeAttribute('src');
@@ -167,10 +168,10 @@ export class FallbackPicture {
   #loaded(): void {
     this.#loadedAt = Date.now();
     if (this.mode === 'snapshot')
-      this.#loadLater(Math.max(0, this.#requestedAt + SNAPSHOT_INTERVAL - Date.now()));
+      this.#scheduleLoad(Math.max(0, this.#requestedAt + SNAPSHOT_INTERVAL - Date.now()));
   }
 
-  #loadLater(milliseconds: number): void {
+  #scheduleLoad(milliseconds: number): void {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.#load(), milliseconds);
   }

@@ -1,6 +1,6 @@
 // Paints cameras on canvases. It owns the connection, decodes frames, keeps the newest picture of each camera, and
-// returns credit when a picture is painted. It runs in a worker or in the page and uses no DOM except the canvases
-// it is given.
+// returns credit when a picture is painted. It runs in a worker or in the page and uses no DOM except the canvases that
+// it receives.
 import { Connection, type Link, type Platform } from '../client/connection.ts';
 import type { HubEvent, StreamChoice } from '../client/events.ts';
 import { CODEC_JPEG, type Frame } from '../client/frame.ts';
@@ -78,7 +78,7 @@ export class Painter {
         if (!surface) break;
         Object.assign(surface, { ...message, stale: true });
         this.#releaseUnused();
-        this.#paintSoon();
+        this.#schedulePaint();
         break;
       }
       case 'remove':
@@ -113,8 +113,8 @@ export class Painter {
 
   #open(url: string): void {
     this.#connection = new Connection(url, this.#host.platform, {
-      frame: (frame: Frame) => this.#frame(frame),
-      event: (event: HubEvent) => this.#event(event),
+      frame: (frame: Frame) => this.#handleFrame(frame),
+      event: (event: HubEvent) => this.#handleEvent(event),
       link: (link: Link) => this.#host.post({ kind: 'link', link }),
     });
     this.#connection.start();
@@ -130,7 +130,7 @@ export class Painter {
     this.#releaseUnused();
   }
 
-  #event(event: HubEvent): void {
+  #handleEvent(event: HubEvent): void {
     if (event.type === 'gone') {
       this.#frozen.delete(event.id);
       this.#discardPending(event.id);
@@ -166,7 +166,7 @@ export class Painter {
     this.#connection?.want(wanted);
   }
 
-  #frame(frame: Frame): void {
+  #handleFrame(frame: Frame): void {
     const slot = this.#slot(frame.camera);
     if (frame.codec !== CODEC_JPEG) {
       this.#connection?.finished(frame.camera);
@@ -196,7 +196,7 @@ export class Painter {
         this.#connection?.finished(camera);
       }
       slot.next = { bitmap, time: frame.captureTime || frame.receiptTime };
-      this.#paintSoon();
+      this.#schedulePaint();
     }
     slot.decoding = false;
   }
@@ -205,7 +205,7 @@ export class Painter {
     return this.#watched.has(camera) && !this.#frozen.has(camera);
   }
 
-  readonly #paintSoon = coalesced(
+  readonly #schedulePaint = coalesced(
     () => this.#paint(),
     (paint) => this.#host.nextPaint(paint),
   );
@@ -269,7 +269,7 @@ export class Painter {
     slot.shown.bitmap.close();
     slot.shown = undefined;
     slot.stale = true;
-    this.#paintSoon();
+    this.#schedulePaint();
   }
 
   /**

@@ -34,7 +34,7 @@ export function wallKey(event: Pressed, solo: boolean, onButton: boolean): WallK
 }
 
 /**
- * Returns the camera that a direction leads to. With one camera shown it wraps around; in the grid it stops at the
+ * Returns the next camera in a direction. With one camera shown it wraps around; in the grid it stops at the
  * edges.
  */
 export function nextCamera(

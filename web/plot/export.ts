@@ -19,7 +19,7 @@ export function toCsv(series: readonly PlotSeries[], range: Range): string {
 
 /**
  * The beginnings of cells that spreadsheets treat as formulas, as listed by OWASP, including full-width forms and leading
- * blanks.
+ * white space.
  */
 const FORMULA = /^\s*[=+\-@\uFF1D\uFF0B\uFF0D\uFF20]|^[\t\r\n]/;
 /** A cell that matches is quoted. Includes every separator that spreadsheets use. */
@@ -31,12 +31,12 @@ function quoted(text: string): string {
   return SPECIAL.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }
 
-export function save(name: string, content: Blob): void {
-  const address = URL.createObjectURL(content);
+export function saveFile(name: string, content: Blob): void {
+  const url = URL.createObjectURL(content);
   const link = document.createElement('a');
-  link.href = address;
+  link.href = url;
   link.download = name;
   link.click();
   // The download has started by then.
-  setTimeout(() => URL.revokeObjectURL(address), 10_000);
+  setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { HELD, Samples } from './samples.ts';
+import { MAX_SAMPLES, Samples } from './samples.ts';
 
 const filled = (sorted: boolean, points: readonly (readonly [number, number])[]): Samples => {
   const samples = new Samples(sorted);
@@ -42,13 +42,13 @@ describe('samples', () => {
 
   it('lose only the oldest part when there are too many', () => {
     const samples = new Samples(true);
-    const total = HELD + 5;
+    const total = MAX_SAMPLES + 5;
     for (let next = 0; next < total; next += 1000)
       samples.add(
         Array.from({ length: Math.min(1000, total - next) }, (_, i) => [next + i, next + i] as const),
       );
-    expect(samples.length).toBeLessThanOrEqual(HELD);
-    expect(samples.length).toBeGreaterThanOrEqual(HELD * 0.7);
+    expect(samples.length).toBeLessThanOrEqual(MAX_SAMPLES);
+    expect(samples.length).toBeGreaterThanOrEqual(MAX_SAMPLES * 0.7);
     expect(samples.x(samples.length - 1)).toBe(total - 1);
     const { xs } = samples.columns();
     expect(xs.every((x, index) => index === 0 || x === (xs[index - 1] ?? 0) + 1)).toBe(true);

@@ -33,7 +33,7 @@ export class SeriesSet {
    * Applies a message. Returns true if series were added, deleted or renamed. `isHistory` marks a history, which
    * replaces all series.
    */
-  take(parts: readonly SeriesPart[], isHistory: boolean): boolean {
+  apply(parts: readonly SeriesPart[], isHistory: boolean): boolean {
     let changed = isHistory && this.#series.size > 0;
     if (isHistory) this.#series.clear();
     for (const part of parts) {

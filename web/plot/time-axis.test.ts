@@ -10,7 +10,7 @@ it('shows the time of each tick, and the day at the first tick and at each new d
   expect(labels.map((label) => label.includes('\n'))).toEqual([true, false, true, false]);
 });
 
-it('shows seconds, milliseconds or dates depending on the distance of ticks', () => {
+it('shows seconds, milliseconds or dates depending on the tick spacing', () => {
   const [first, second] = [local(3, 7, 5, 9), local(3, 7, 5, 9, 250)];
   expect(timeLabels([first], 1000)[0]).toMatch(/^07:05:09\n/);
   expect(timeLabels([first, second], 250)[1]).toMatch(/^07:05:09[.,]250$/);

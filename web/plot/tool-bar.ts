@@ -4,7 +4,7 @@ export interface ToolActions {
   pause(paused: boolean): void;
   live(): void;
   zoom(factor: number): void;
-  pan(part: number): void;
+  pan(fraction: number): void;
   span(milliseconds: number | undefined): void;
   log(log: boolean): void;
   ownScales(own: boolean): void;
@@ -34,7 +34,7 @@ const SPANS: readonly (readonly [string, number | undefined])[] = [
 
 export class ToolBar {
   readonly element = document.createElement('div');
-  /** The status text. It lies over the plot, so that the layout does not change with it. */
+  /** The status text. It overlays the plot, so that it does not affect the layout. */
   readonly statusElement = document.createElement('span');
   readonly #pause: HTMLButtonElement;
   readonly #live: HTMLButtonElement;
@@ -81,33 +81,33 @@ export class ToolBar {
   }
 
   update(state: ToolState): void {
-    press(this.#pause, state.paused);
+    setPressed(this.#pause, state.paused);
     this.#pause.textContent = state.paused ? 'Resume' : 'Pause';
-    press(this.#live, state.following && !state.paused);
-    if (state.log !== undefined) press(this.#log, state.log);
-    if (state.ownScales !== undefined) press(this.#own, state.ownScales);
-    if (state.xy !== undefined) press(this.#xy, state.xy);
+    setPressed(this.#live, state.following && !state.paused);
+    if (state.log !== undefined) setPressed(this.#log, state.log);
+    if (state.ownScales !== undefined) setPressed(this.#own, state.ownScales);
+    if (state.xy !== undefined) setPressed(this.#xy, state.xy);
     if (state.both !== undefined) this.#xy.hidden = !state.both;
     this.#spans.disabled = state.xy ?? this.#spans.disabled;
   }
 
-  status(text: string, bad: boolean): void {
+  status(text: string, isError: boolean): void {
     if (this.statusElement.textContent !== text) this.statusElement.textContent = text;
-    this.statusElement.classList.toggle('bad', bad);
+    this.statusElement.classList.toggle('bad', isError);
   }
 }
 
 const pressed = (element: HTMLButtonElement): boolean => element.getAttribute('aria-pressed') === 'true';
 
-function press(element: HTMLButtonElement, on: boolean): void {
+function setPressed(element: HTMLButtonElement, on: boolean): void {
   if (pressed(element) !== on) element.setAttribute('aria-pressed', String(on));
 }
 
-function button(text: string, label: string, act: () => void): HTMLButtonElement {
+function button(text: string, label: string, onClick: () => void): HTMLButtonElement {
   const element = document.createElement('button');
   element.type = 'button';
   element.textContent = text;
   element.title = label;
-  element.addEventListener('click', act);
+  element.addEventListener('click', onClick);
   return element;
 }

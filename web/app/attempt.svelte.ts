@@ -26,7 +26,7 @@ export class Attempt {
 /** A list from the hub, as of the last successful refresh. */
 export class Listing<T> {
   items = $state.raw<readonly T[]>([]);
-  listed = $state(false);
+  loaded = $state(false);
   fault = $state('');
   readonly #load: () => Promise<readonly T[]>;
 
@@ -38,7 +38,7 @@ export class Listing<T> {
   async refresh(): Promise<void> {
     try {
       this.items = await this.#load();
-      this.listed = true;
+      this.loaded = true;
       this.fault = '';
     } catch (error) {
       this.fault = errorMessage(error);

@@ -5,7 +5,7 @@
  * dialog cannot be selected.
  */
 export async function copyText(text: string, near: Element): Promise<boolean> {
-  // Missing in older browsers and, on plain http, in all browsers. The types do not say so.
+  // Missing in older browsers and, on plain http, in all browsers. The type definitions do not include this.
   const clipboard = navigator.clipboard as Clipboard | undefined;
   if (clipboard) {
     try {
@@ -23,7 +23,7 @@ function copyBySelection(text: string, near: Element): boolean {
   const field = document.createElement('textarea');
   field.value = text;
   field.readOnly = true;
-  field.className = 'unseen';
+  field.className = 'visually-hidden';
   (near.closest('dialog') ?? document.body).append(field);
   field.select();
   let copied: boolean;

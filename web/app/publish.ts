@@ -4,7 +4,7 @@ import { hashParameter } from './addresses.ts';
 import Publish from './Publish.svelte';
 import { applyTheme, storedTheme } from './theme.ts';
 
-const given = {
+const props = {
   app: hashParameter(location.hash, 'app'),
   room: hashParameter(location.hash, 'room'),
   key: hashParameter(location.hash, 'key'),
@@ -17,4 +17,4 @@ addEventListener('hashchange', () => location.reload());
 applyTheme(storedTheme());
 
 const target = document.getElementById('app');
-if (target) mount(Publish, { target, props: given });
+if (target) mount(Publish, { target, props });

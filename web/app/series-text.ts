@@ -2,13 +2,13 @@
 import type { Series, SeriesSource, SeriesStatus } from './shapes.ts';
 import { clockText } from '../plot/clock-time.ts';
 import { formatValue } from '../plot/format-value.ts';
-import { ago, moment } from './wording.ts';
+import { ago, formatTime } from './wording.ts';
 
 /** Smaller clock offsets in ms are not shown: sources that write whole seconds appear to be off by up to 1 s. */
-const CLOCK_IS_RIGHT = 2000;
+const CLOCK_TOLERANCE = 2000;
 
-const counted = (count: number, one: string, many: string): string =>
-  count === 1 ? `1 ${one}` : `${count.toLocaleString('en')} ${many}`;
+const counted = (count: number, singular: string, plural: string): string =>
+  count === 1 ? `1 ${singular}` : `${count.toLocaleString('en')} ${plural}`;
 
 /** Describes the invalid lines with the last one quoted; empty if there are none. */
 export function invalidLinesText({
@@ -27,14 +27,14 @@ export function seriesSummary(series: Series, now: number): string {
   if (newest !== null) parts.push(`newest ${formatValue(newest[1], unit ?? undefined)}`);
   if (lastAt !== null) parts.push(ago(lastAt, now));
   if (sources > 0) parts.push(counted(sources, 'source', 'sources'));
-  if (clockOffsetMs !== null && Math.abs(clockOffsetMs) >= CLOCK_IS_RIGHT)
+  if (clockOffsetMs !== null && Math.abs(clockOffsetMs) >= CLOCK_TOLERANCE)
     parts.push(clockText(clockOffsetMs));
   return parts.join(' · ');
 }
 
 export function sourceSummary({ points, since, ended, endedAt }: SeriesSource): string {
-  const parts = [counted(points, 'point', 'points'), `since ${moment(since)}`];
-  if (endedAt !== null) parts.push(`ended ${moment(endedAt)}: ${ended ?? ''}`);
+  const parts = [counted(points, 'point', 'points'), `since ${formatTime(since)}`];
+  if (endedAt !== null) parts.push(`ended ${formatTime(endedAt)}: ${ended ?? ''}`);
   return parts.join(' · ');
 }
 
@@ -43,9 +43,9 @@ export function warnings({ ports, fileFault, series, maxSeries, dropped }: Serie
   const found: string[] = [];
   for (const { key, address, fault } of ports) {
     if (fault === null) continue;
-    const what = key === 'tcp' ? 'The hub cannot receive samples on' : 'The hub cannot serve series on';
+    const problem = key === 'tcp' ? 'The hub cannot receive samples on' : 'The hub cannot serve series on';
     found.push(
-      `${what} ${address}: ${fault}. Another program or hub may be using it. To use another address, set “${key}” in [telemetry] of the configuration.`,
+      `${problem} ${address}: ${fault}. Another program or hub may be using it. To use another address, set “${key}” in [telemetry] of the configuration.`,
     );
   }
   if (fileFault !== null)

@@ -1,4 +1,4 @@
-// The request and answer types of the HTTP API, as far as these pages use them. The full description is
+// The request and response types of the HTTP API that these pages use. The full description is
 // /api/v1/openapi.json.
 
 export type RoleName = 'admin' | 'operator' | 'viewer';

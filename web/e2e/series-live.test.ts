@@ -21,10 +21,10 @@ describe('the page of cameras and series', () => {
       () => report(page),
       (plot) => ysOf(plot, 'temp').length === 600,
     );
-    const moment = page.locator('.moment[data-camera="cam1"]');
+    const caption = page.locator('.picture-time[data-camera="cam1"]');
     await until(
       'the picture has a time',
-      () => moment.textContent(),
+      () => caption.textContent(),
       (text) => /\d:\d\d/.test(text ?? ''),
     );
     const chart = await page.locator('.u-over').boundingBox();
@@ -44,7 +44,7 @@ describe('the page of cameras and series', () => {
     const shown = await until(
       'the distance is shown',
       async () => {
-        const text = await moment.textContent();
+        const text = await caption.textContent();
         const captured = await page.evaluate(
           () => document.querySelector<CameraTile>('camera-tile')?.tileState()?.captureTime ?? 0,
         );
@@ -57,7 +57,7 @@ describe('the page of cameras and series', () => {
     await page.mouse.move(chart.x + chart.width / 4, chart.y + chart.height + 60);
     await until(
       'the distance is hidden without a cursor',
-      () => moment.textContent(),
+      () => caption.textContent(),
       (text) => !(text ?? '').includes('cursor'),
     );
     // A second plot with all series is stored in the address and restored on the next visit.

@@ -35,7 +35,7 @@ export class Legend {
   #rows: Row[] = [];
   /** The series whose row is being edited; the list is not updated during editing. */
   #editing: number | undefined;
-  #deferred: { rows: readonly LegendRow[]; may: SeriesPermissions } | undefined;
+  #deferred: { rows: readonly LegendRow[]; permissions: SeriesPermissions } | undefined;
 
   constructor(actions: LegendActions) {
     this.#actions = actions;
@@ -43,13 +43,13 @@ export class Legend {
     this.element.setAttribute('aria-label', 'Series');
   }
 
-  setRows(rows: readonly LegendRow[], may: SeriesPermissions): void {
+  setRows(rows: readonly LegendRow[], permissions: SeriesPermissions): void {
     if (this.#editing !== undefined) {
-      this.#deferred = { rows, may };
+      this.#deferred = { rows, permissions };
       return;
     }
     this.#rows = [];
-    this.element.replaceChildren(...rows.map((row) => this.#row(row, may)));
+    this.element.replaceChildren(...rows.map((row) => this.#row(row, permissions)));
   }
 
   /** Shows the value of each series at this x, or the newest one. */
@@ -67,7 +67,7 @@ export class Legend {
     }
   }
 
-  #row({ series, colour, shown }: LegendRow, may: SeriesPermissions): HTMLElement {
+  #row({ series, colour, shown }: LegendRow, permissions: SeriesPermissions): HTMLElement {
     const row = document.createElement('li');
     row.classList.toggle('off', !shown);
     row.dataset['series'] = series.name;
@@ -87,8 +87,9 @@ export class Legend {
     clock.title = 'The difference between the newest sample’s time and the hub’s clock when it arrived';
     missed.hidden = clock.hidden = true;
     row.append(label, value, clock, missed);
-    if (may.write) row.append(button('✎', `Rename ${series.name}`, () => this.#rename(row, series)));
-    if (may.remove) row.append(button('✕', `Delete ${series.name}`, () => this.#confirm(row, series)));
+    if (permissions.write) row.append(button('✎', `Rename ${series.name}`, () => this.#rename(row, series)));
+    if (permissions.remove)
+      row.append(button('✕', `Delete ${series.name}`, () => this.#confirm(row, series)));
     this.#rows.push({ value, missed, clock, series });
     return row;
   }
@@ -143,7 +144,7 @@ export class Legend {
     this.#before = this.#editedRow = this.#editing = undefined;
     const deferred = this.#deferred;
     this.#deferred = undefined;
-    if (deferred) this.setRows(deferred.rows, deferred.may);
+    if (deferred) this.setRows(deferred.rows, deferred.permissions);
   }
 }
 

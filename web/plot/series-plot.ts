@@ -56,7 +56,7 @@ export class SeriesPlot extends HTMLElement {
   readonly #hidden = new Map<string, boolean>();
 
   #names: readonly string[] | undefined;
-  #may: SeriesPermissions = { write: false, remove: false };
+  #permissions: SeriesPermissions = { write: false, remove: false };
   #paused = false;
   #log = false;
   #ownScales = false;
@@ -130,8 +130,8 @@ export class SeriesPlot extends HTMLElement {
   }
 
   /** The user's permissions for series. */
-  set may(may: SeriesPermissions) {
-    this.#may = may;
+  set permissions(permissions: SeriesPermissions) {
+    this.#permissions = permissions;
     this.#list();
   }
 
@@ -307,7 +307,7 @@ export class SeriesPlot extends HTMLElement {
       colour: this.#colour(series),
       shown: this.#isShown(series.name),
     }));
-    this.#legend.setRows(rows, this.#may);
+    this.#legend.setRows(rows, this.#permissions);
     this.#legend.update(this.#chart.cursor);
   }
 

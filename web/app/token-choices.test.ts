@@ -17,7 +17,8 @@ test('the choices cover every kind of permission and contain only existing permi
   expect(known).toContain('series:write');
   const choices = CHOICES.map(([permission]) => permission);
   for (const permission of known) expect(choices).toContain(`${kindOf(permission)}:*`);
-  for (const choice of choices.filter((permission) => !permission.endsWith('*'))) expect(known).toContain(choice);
+  for (const choice of choices.filter((permission) => !permission.endsWith('*')))
+    expect(known).toContain(choice);
 });
 
 test('a global admin is offered every permission, and for one app those that apply to it', () => {

@@ -1,5 +1,5 @@
-// The panels of the page /live and their order. They are stored in the address' hash, so that a link can be shared, and
-// in the browser for the next visit.
+// The panels of the /live page and their order. They are stored in the URL's hash, so that a link can be shared, and in
+// the browser for the next visit.
 
 export type Panel =
   | { readonly kind: 'camera'; readonly id: string }

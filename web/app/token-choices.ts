@@ -4,7 +4,7 @@ import type { Permissions } from './shapes.ts';
 
 export type Choice = readonly [permission: string, meaning: string];
 
-// For each kind the permissions that programs need: read, everything, and for series also write without delete.
+// For each kind, the permissions that programs need: read, everything, and for series also write without delete.
 export const CHOICES: readonly Choice[] = [
   ['camera:read', 'See cameras'],
   ['camera:*', 'Add, change, share and delete cameras'],

@@ -24,9 +24,9 @@ beforeEach(() => {
 });
 
 const hello = (): void => platform.socket.event({ type: 'hello', version: '0.1.0', time: 1, cameras: [] });
-const want = (...cameras: string[]): void => connection.want(new Map(cameras.map((id) => [id, 'sub'])));
+const want = (...cameras: string[]): void => connection.setWanted(new Map(cameras.map((id) => [id, 'sub'])));
 const wantStreams = (cameras: Record<string, StreamChoice>): void =>
-  connection.want(new Map(Object.entries(cameras)));
+  connection.setWanted(new Map(Object.entries(cameras)));
 const turn = (): Promise<void> => Promise.resolve();
 
 /** Receives hello and stays open long enough to count as stable. */

@@ -101,7 +101,7 @@ export class Connection {
   }
 
   /** Sets the wanted cameras, replacing the previous set. Idempotent. */
-  want(cameras: ReadonlyMap<string, StreamChoice>): void {
+  setWanted(cameras: ReadonlyMap<string, StreamChoice>): void {
     this.#wanted = new Map(cameras);
     this.#reconcile();
   }

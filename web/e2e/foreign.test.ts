@@ -79,11 +79,11 @@ const tryFetch = (page: Page, host: string): Promise<string> =>
     }
   }, `http://${host}/api/v1/cameras`);
 
-/** Waits for a line of the hub's log that contains all these words. */
-const logged = (source: Hub, ...words: string[]): Promise<string | undefined> =>
+/** Waits for a line of the hub's log that contains all these fragments. */
+const logged = (source: Hub, ...fragments: string[]): Promise<string | undefined> =>
   until(
-    `the log contains ${words.join(', ')}`,
-    () => source.output.find((line) => words.every((word) => line.includes(word))),
+    `the log contains ${fragments.join(', ')}`,
+    () => source.output.find((line) => fragments.every((fragment) => line.includes(fragment))),
     (line) => line !== undefined,
   );
 

@@ -96,7 +96,7 @@ test('every element uses the hub that served its script unless its attribute set
   await wallShows(['cam1', 'cam2']);
   await plotShows('first', 'second');
   await until(
-    'the tile paints',
+    'the tile is painted',
     () => readClock(page, 'cam1', 'camera-tile'),
     (value) => value !== undefined,
   );
@@ -110,7 +110,7 @@ test('every element uses the hub that served its script unless its attribute set
     (cameras) => cameras.every(({ viewers }) => viewers === 0),
   );
   await until(
-    'the tile paints again',
+    'the tile is painted again',
     () => readClock(page, 'cam1', 'camera-tile'),
     (value) => value !== undefined,
   );
@@ -133,7 +133,7 @@ test('a token gives access to private cameras, even if it is set later', async (
   await setAll('token', data.token);
   await wallShows(['cam1']);
   await until(
-    'the tile paints',
+    'the tile is painted',
     () => readClock(page, 'cam1', 'camera-tile'),
     (value) => value !== undefined,
   );

@@ -99,17 +99,17 @@ async function readAges(
   await until(
     'the clock can be read',
     read,
-    (seen) => seen !== undefined && Math.abs(clockAge(seen)) < 5_000,
+    (value) => value !== undefined && Math.abs(clockAge(value)) < 5_000,
   );
   const ages: number[] = [];
-  const seen = new Set<number>();
+  const values = new Set<number>();
   for (let step = 0; step < 40; step++) {
     const value = (await read()) ?? 0;
     ages.push(clockAge(value));
-    seen.add(value);
+    values.add(value);
     await page.waitForTimeout(37);
   }
-  expect(seen.size, 'different pictures').toBeGreaterThan(minimum);
+  expect(values.size, 'different pictures').toBeGreaterThan(minimum);
   return ages.sort((a, b) => a - b);
 }
 
@@ -122,7 +122,7 @@ test('the tile decodes MPEG-1 with at most 300 ms delay and shows its codec', as
   const state = await until(
     'the tile has the age',
     () => tile(page),
-    (seen) => (seen?.paintedAge ?? 0) > 0,
+    (state) => (state?.paintedAge ?? 0) > 0,
   );
   expect(Math.abs((state?.age ?? Infinity) - (ages[20] ?? 0))).toBeLessThan(250);
   expect(state).toMatchObject({ width: 640, height: 480 });
@@ -180,7 +180,7 @@ test("a page with the classic API plays on the camera's own ports and reports th
   await until(
     'the clock can be read',
     () => canvasClock(page),
-    (seen) => seen !== undefined && Math.abs(clockAge(seen)) < 1_000,
+    (value) => value !== undefined && Math.abs(clockAge(value)) < 1_000,
   );
   // The message covers the lower part of the picture, where the clock's blocks were.
   await until('the page reports missing pictures', () => messagePixel(page), isMessage);
@@ -188,7 +188,7 @@ test("a page with the classic API plays on the camera's own ports and reports th
   await until(
     'the clock can be read again',
     () => canvasClock(page),
-    (seen) => seen !== undefined && Math.abs(clockAge(seen)) < 1_000,
+    (value) => value !== undefined && Math.abs(clockAge(value)) < 1_000,
     40_000,
   );
 });
@@ -225,14 +225,14 @@ test('the hub shuts down within 2 s with players of each kind connected and logs
     await until(
       'the clock can be read',
       () => canvasClock(page),
-      (seen) => seen !== undefined && Math.abs(clockAge(seen)) < 1_000,
+      (value) => value !== undefined && Math.abs(clockAge(value)) < 1_000,
     );
   }
   for (const page of players.slice(0, 2)) {
     await until(
       'a tile has a picture',
       () => tile(page),
-      (seen) => (seen?.painted ?? 0) > 0,
+      (state) => (state?.painted ?? 0) > 0,
     );
   }
   const started = childrenOf(pi.pid);

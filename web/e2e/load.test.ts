@@ -42,12 +42,12 @@ test.each([
       const after = await until(
         'each has painted a few more pictures',
         async () => {
-          const seen = await wallReport(page);
-          for (const tile of Object.values(seen.tiles)) {
+          const wall = await wallReport(page);
+          for (const tile of Object.values(wall.tiles)) {
             ages.push(tile?.age ?? Infinity);
             paintedAges.push(tile?.paintedAge ?? Infinity);
           }
-          return counts(seen).map((count, index) => count - (before[index] ?? 0));
+          return counts(wall).map((count, index) => count - (before[index] ?? 0));
         },
         (painted) => elapsed() > SECONDS && Math.min(...painted) >= PICTURES,
         60_000,

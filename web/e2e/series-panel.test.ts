@@ -52,11 +52,11 @@ describe('the Series panel', () => {
       await dialog.getByRole('button', { name: 'Delete series' }).click();
       await page.getByText('No series yet').waitFor();
       const viewer = await invite(page, browser, hub, 'vic', 'viewer');
-      source(port, 'seen').write(`${Date.now()} 1\n`);
+      source(port, 'visible').write(`${Date.now()} 1\n`);
       await viewer.goto(`${hub.url}/settings#series`);
-      await viewer.getByRole('link', { name: 'seen' }).waitFor();
-      expect(await viewer.getByRole('link', { name: 'Edit seen' }).count()).toBe(0);
-      expect(await viewer.getByRole('button', { name: 'Delete seen' }).count()).toBe(0);
+      await viewer.getByRole('link', { name: 'visible' }).waitFor();
+      expect(await viewer.getByRole('link', { name: 'Edit visible' }).count()).toBe(0);
+      expect(await viewer.getByRole('button', { name: 'Delete visible' }).count()).toBe(0);
       await viewer.context().close();
     } finally {
       other.close();

@@ -26,8 +26,8 @@ const coloured = (page: Page, [red, green, blue]: readonly [number, number, numb
       const pixels = canvas?.getContext('2d')?.getImageData(0, 0, canvas.width, canvas.height).data ?? [];
       let count = 0;
       for (let at = 0; at < pixels.length; at += 4) {
-        const isClose = (index: number, wanted: number): boolean =>
-          Math.abs((pixels[at + index] ?? 0) - wanted) < 24;
+        const isClose = (index: number, expected: number): boolean =>
+          Math.abs((pixels[at + index] ?? 0) - expected) < 24;
         if (isClose(0, r) && isClose(1, g) && isClose(2, b) && (pixels[at + 3] ?? 0) > 200) count++;
       }
       return count;

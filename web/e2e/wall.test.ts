@@ -116,7 +116,7 @@ test('the wall recovers when the hub restarts', async () => {
   const stoppedAt = Date.now() * 1000;
   hub = await startHub(patterns(4), before.port);
   await until(
-    'all cameras paint newer pictures',
+    'newer pictures of all cameras are painted',
     () => wallReport(page),
     ({ link, tiles }) =>
       link === 'open' && Object.values(tiles).every((tile) => (tile?.captureTime ?? 0) > stoppedAt),
@@ -163,7 +163,7 @@ test('tiles that are scrolled away are not subscribed', async () => {
     (ids) => ids.includes('cam30') && !ids.includes('cam1'),
   );
   await until(
-    'the last one paints',
+    'the last one is painted',
     () => wallReport(page),
     ({ tiles }) => (tiles['cam30']?.painted ?? 0) > 1,
   );
@@ -190,18 +190,18 @@ test('a camera that fills the window is the only one subscribed, and can be open
   await page.keyboard.press('Enter');
   expect((await wallReport(page)).solo).toBe('cam4');
   await until(
-    'only that one is watched',
+    'only cam4 is watched',
     () => camerasWithViewers(startedHub),
     (ids) => ids.join() === 'cam4',
   );
   await page.keyboard.press('ArrowRight');
   await until(
-    'the next one is',
+    'only the next one is watched',
     () => camerasWithViewers(startedHub),
     (ids) => ids.join() === 'cam1',
   );
   await until(
-    'it paints',
+    'it is painted',
     () => readClock(page, 'cam1'),
     (value) => value !== undefined,
   );

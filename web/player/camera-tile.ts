@@ -207,10 +207,10 @@ export class CameraTile extends ScreenElement {
     // A frozen tile keeps its picture even if it is not visible.
     this.#showMpeg1(mpeg1 && (onScreen || frozen) ? stream : undefined, frozen);
     const active = engine.link === 'fallback' && onScreen;
-    const wanted = active
+    const request = active
       ? { camera, stream, parent: this.#view.picture, preferred: full, frozen }
       : undefined;
-    this.#fallback = engine.fallback.show(this.#fallback, wanted);
+    this.#fallback = engine.fallback.show(this.#fallback, request);
     if (active) engine.fallback.assign();
   }
 
@@ -238,16 +238,16 @@ export class CameraTile extends ScreenElement {
   /** Looks up the camera's id. A room has a short and a full name; frames carry the short one, the camera list both. */
   async #resolve(): Promise<void> {
     const engine = this.engine;
-    const wanted = this.getAttribute('camera') ?? '';
-    if (!engine || this.#resolving === engine || wanted === '') return;
+    const requested = this.getAttribute('camera') ?? '';
+    if (!engine || this.#resolving === engine || requested === '') return;
     this.#resolving = engine;
-    const { app, room } = roomOf(wanted);
+    const { app, room } = roomOf(requested);
     const rows = (await engine.fetchRows()) ?? [];
     if (this.#resolving === engine) this.#resolving = undefined;
     const row = rows.find((candidate) => isRoom(candidate, app, room));
-    if (row && wanted === this.getAttribute('camera') && this.engine === engine) {
+    if (row && requested === this.getAttribute('camera') && this.engine === engine) {
       const { id } = row as { id: string };
-      if (id === wanted || id === this.#resolved) return;
+      if (id === requested || id === this.#resolved) return;
       this.#resolved = id;
       this.#layout();
       this.changed();

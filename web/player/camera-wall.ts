@@ -68,8 +68,8 @@ export class CameraWall extends ScreenElement {
     const only = this.getAttribute('cameras');
     const all = [...(this.engine?.cameras.values() ?? [])];
     if (only === null || only.trim() === '') return all;
-    const named = new Set(only.split(',').map((id) => id.trim()));
-    return all.filter(({ id }) => named.has(id));
+    const ids = new Set(only.split(',').map((id) => id.trim()));
+    return all.filter(({ id }) => ids.has(id));
   }
 
   /** Whether the hub has listed its cameras. Until then, an empty list does not mean that there are no cameras. */

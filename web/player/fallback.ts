@@ -10,7 +10,7 @@ const STREAMS = 4;
 const SNAPSHOT_INTERVAL = 1_000;
 const RETRY_INTERVAL = 2_000;
 
-export interface Wanted {
+export interface FallbackRequest {
   readonly camera: string;
   readonly stream: StreamChoice;
   /** The parent element of the image. */
@@ -32,21 +32,24 @@ export class FallbackPlan {
    * Returns the picture of one tile: the existing one, a new one, or `undefined`. Call `assign` after all tiles are
    * updated.
    */
-  show(picture: FallbackPicture | undefined, wanted: Wanted | undefined): FallbackPicture | undefined {
+  show(
+    picture: FallbackPicture | undefined,
+    request: FallbackRequest | undefined,
+  ): FallbackPicture | undefined {
     const existing = picture?.removed === false ? picture : undefined;
     // A frozen tile keeps its image or the picture painted before the fallback.
-    if (wanted?.frozen) {
+    if (request?.frozen) {
       existing?.hold();
       return existing;
     }
-    if (existing && existing.stream === wanted?.stream) {
-      existing.preferred = wanted.preferred;
+    if (existing && existing.stream === request?.stream) {
+      existing.preferred = request.preferred;
       existing.release();
       return existing;
     }
     existing?.remove();
-    if (!wanted) return undefined;
-    const added: FallbackPicture = new FallbackPicture(this.#address, wanted, () =>
+    if (!request) return undefined;
+    const added: FallbackPicture = new FallbackPicture(this.#address, request, () =>
       this.#pictures.delete(added),
     );
     this.#pictures.add(added);
@@ -83,13 +86,13 @@ export class FallbackPicture {
   #loadedAt: number | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(address: HubAddress, wanted: Wanted, onRemove: () => void) {
+  constructor(address: HubAddress, request: FallbackRequest, onRemove: () => void) {
     this.#address = address;
-    this.#camera = wanted.camera;
-    this.#parent = wanted.parent;
+    this.#camera = request.camera;
+    this.#parent = request.parent;
     this.#onRemove = onRemove;
-    this.stream = wanted.stream;
-    this.preferred = wanted.preferred;
+    this.stream = request.stream;
+    this.preferred = request.preferred;
     this.#image.alt = '';
     this.#image.className = 'empty';
     this.#image.onload = () => this.#loaded();

@@ -10,7 +10,7 @@ import { Rate } from './rate.ts';
 /** A separate file, because most pages never need it. */
 const DECODER = new URL(/* @vite-ignore */ './jsmpeg.js', import.meta.url).href;
 
-export interface Mpeg1Wanted {
+export interface Mpeg1Request {
   readonly camera: string;
   readonly stream: StreamChoice;
   /** The parent element of the canvas. */
@@ -34,11 +34,11 @@ export class Mpeg1Stream {
   /** ms by the local clock. */
   #paintedAt = 0;
 
-  constructor(address: HubAddress, wanted: Mpeg1Wanted) {
+  constructor(address: HubAddress, request: Mpeg1Request) {
     this.#address = address;
-    this.camera = wanted.camera;
-    this.stream = wanted.stream;
-    wanted.parent.append(this.#canvas);
+    this.camera = request.camera;
+    this.stream = request.stream;
+    request.parent.append(this.#canvas);
     void this.#loadDecoder();
   }
 

@@ -163,7 +163,7 @@ export class Painter {
 
   #subscribe(): void {
     const wanted = new Map([...this.#watched].filter(([camera]) => !this.#frozen.has(camera)));
-    this.#connection?.want(wanted);
+    this.#connection?.setWanted(wanted);
   }
 
   #handleFrame(frame: Frame): void {

@@ -7,7 +7,7 @@ import { joinEngine, leaveEngine, type Engine, type Screen } from './engine.ts';
 import type { Picture, Pixels } from './messages.ts';
 
 export interface TileState {
-  /** How many pictures were painted so far. */
+  /** The number of pictures painted so far. */
   readonly painted: number;
   /** The age of the shown picture now; ms. */
   readonly age: number;

@@ -6,7 +6,7 @@ import type { Range } from './window.ts';
 export function toCsv(series: readonly PlotSeries[], range: Range): string {
   const lines = ['series,unit,x,time,y'];
   for (const { name, unit, samples, timed } of series) {
-    const head = `${quoted(name)},${quoted(unit ?? '')}`;
+    const head = `${quoteCell(name)},${quoteCell(unit ?? '')}`;
     for (let index = 0; index < samples.length; index++) {
       const x = samples.x(index);
       if (x < range.min || x > range.max) continue;
@@ -18,15 +18,15 @@ export function toCsv(series: readonly PlotSeries[], range: Range): string {
 }
 
 /**
- * The beginnings of cells that spreadsheets treat as formulas, as listed by OWASP, including full-width forms and leading
- * white space.
+ * Cell prefixes that spreadsheets treat as formulas, as listed by OWASP, including full-width forms and leading white
+ * space.
  */
 const FORMULA = /^\s*[=+\-@\uFF1D\uFF0B\uFF0D\uFF20]|^[\t\r\n]/;
 /** A cell that matches is quoted. Includes every separator that spreadsheets use. */
 const SPECIAL = /[",;|\t\r\n']|^\s|\s$/;
 
 /** Returns text as one cell that is not a formula, for any separator. */
-function quoted(text: string): string {
+function quoteCell(text: string): string {
   const safe = FORMULA.test(text) ? `'${text}` : text;
   return SPECIAL.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }

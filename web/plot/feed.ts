@@ -1,4 +1,4 @@
-// A plot's connection to its hub: opens it for the wanted series, requests the next batch after each redraw, and sends
+// A plot's connection to its hub: opens it for the series to show, requests the next batch after each redraw, and sends
 // changes of series. It draws nothing.
 import type { HubAddress } from '../client/hub-address.ts';
 import { coalesced } from '../client/coalesced.ts';
@@ -11,7 +11,7 @@ const MIN_BATCH_INTERVAL = 33;
 
 export interface FeedListener {
   /** The hub and the series to connect to; `undefined` while the plot is not in a document. */
-  wanted(): { hub: HubAddress; names: readonly string[] } | undefined;
+  target(): { hub: HubAddress; names: readonly string[] } | undefined;
   message(parts: SeriesPart[], isHistory: boolean): void;
   linkChanged(): void;
 }
@@ -63,10 +63,10 @@ export class Feed {
   }
 
   #connect(): void {
-    const wanted = this.#listener.wanted();
-    if (!wanted) return;
+    const target = this.#listener.target();
+    if (!target) return;
     this.#connection?.close();
-    this.#connection = new SeriesConnection(wanted.hub.series(wanted.names), browserPlatform, {
+    this.#connection = new SeriesConnection(target.hub.series(target.names), browserPlatform, {
       message: (parts, isHistory) => this.#message(parts, isHistory),
       link: (link) => {
         this.link = link;

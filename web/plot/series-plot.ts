@@ -43,7 +43,7 @@ export class SeriesPlot extends HTMLElement {
 
   readonly #set = new SeriesSet();
   readonly #feed = new Feed({
-    wanted: () => (this.isConnected ? { hub: hubOf(this), names: this.#wantedNames() } : undefined),
+    target: () => (this.isConnected ? { hub: hubOf(this), names: this.#seriesNames() } : undefined),
     message: (parts, isHistory) => this.#message(parts, isHistory),
     linkChanged: () => this.#updateStatus(),
   });
@@ -221,10 +221,10 @@ export class SeriesPlot extends HTMLElement {
 
   readonly #onThemeChange = (): void => this.#changeOption(() => undefined);
 
-  /** The names of the wanted series; empty for all. */
-  #wantedNames(): readonly string[] {
-    const named = this.getAttribute('series');
-    return this.#names ?? (named === null ? [] : [named]);
+  /** The names of the series to show; empty for all. */
+  #seriesNames(): readonly string[] {
+    const attribute = this.getAttribute('series');
+    return this.#names ?? (attribute === null ? [] : [attribute]);
   }
 
   #message(parts: SeriesPart[], isHistory: boolean): void {
@@ -344,7 +344,7 @@ export class SeriesPlot extends HTMLElement {
       ? LINK_TEXT[link]
       : 'No series is selected. Select one in the list below.';
     if (noSeries && link === 'open') {
-      const { text, example } = emptyText(this.#wantedNames(), hubOf(this).host);
+      const { text, example } = emptyText(this.#seriesNames(), hubOf(this).host);
       const line = document.createElement('code');
       line.textContent = example;
       this.#empty.replaceChildren(text, line);

@@ -30,11 +30,11 @@ export function timeLabelWidth(span: number, available: number): number {
 export function timeLabels(times: readonly number[], spacing: number): string[] {
   if (spacing >= DAY) return times.map((time) => LONG_DATE.format(time));
   const clock = spacing >= MINUTE ? MINUTES : spacing >= 1000 ? SECONDS : MILLISECONDS;
-  let before = '';
+  let previousDay = '';
   return times.map((time) => {
     const day = DATE.format(time);
-    const label = day === before ? clock.format(time) : `${clock.format(time)}\n${day}`;
-    before = day;
+    const label = day === previousDay ? clock.format(time) : `${clock.format(time)}\n${day}`;
+    previousDay = day;
     return label;
   });
 }

@@ -1,4 +1,4 @@
-// Appearance and accessibility: axe in both colour schemes, a phone, an empty hub, the page of one camera, a foreign
+// Appearance and accessibility: axe-core in both colour schemes, a phone, an empty hub, the page of one camera, a foreign
 // page.
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -112,7 +112,7 @@ test('on a phone a long name is shortened, and the numbers beside it are complet
   hub = await startHub(['The-workshop-by-the-old-mill=pattern:?size=320x240&fps=8', ...patterns(9)]);
   await open('/', PHONE);
   const bar = page.locator('camera-wall .bar', { hasText: 'workshop' });
-  const seen = await until(
+  const labels = await until(
     'its age and its rate are shown',
     () =>
       bar.evaluate((bar) =>
@@ -120,19 +120,19 @@ test('on a phone a long name is shortened, and the numbers beside it are complet
           const label = bar.querySelector<HTMLElement>(part);
           return {
             text: label?.textContent ?? '',
-            cut: (label?.scrollWidth ?? 0) > (label?.clientWidth ?? 0),
+            truncated: (label?.scrollWidth ?? 0) > (label?.clientWidth ?? 0),
           };
         }),
       ),
     (parts) => parts.every(({ text }) => text !== ''),
   );
   expect(
-    seen.map(({ cut }) => cut),
-    JSON.stringify(seen),
+    labels.map(({ truncated }) => truncated),
+    JSON.stringify(labels),
   ).toEqual([false, false]);
 });
 
-test('the page of one camera plays it by its short and its full name', async () => {
+test('the page of one camera accepts its short and its full name', async () => {
   hub = await startHub(patterns(2));
   for (const room of ['cam2', 'live-cam2']) {
     await open(`/play/live/${room}`);
@@ -152,33 +152,30 @@ test('the page of one camera plays it by its short and its full name', async () 
 test.each([
   ['', 'worker'],
   ["worker-src 'none'", 'page'],
-])(
-  'any page can show cameras from /ocelli.js; with the policy "%s" it is painted in the %s',
-  async (policy, where) => {
-    hub = await startHub(patterns(2));
-    const html = `<!doctype html><title>Foreign</title><script type="module" src="${hub.url}/ocelli.js"></script>
+])('any page can show cameras from /ocelli.js (policy "%s", painted in the %s)', async (policy, painter) => {
+  hub = await startHub(patterns(2));
+  const html = `<!doctype html><title>Foreign</title><script type="module" src="${hub.url}/ocelli.js"></script>
     <div style="width:400px"><camera-tile camera="cam1"></camera-tile></div><camera-wall></camera-wall>`;
-    const foreign = createServer((_, response) => {
-      response.setHeader('Content-Type', 'text/html').setHeader('Content-Security-Policy', policy).end(html);
-    });
-    await new Promise<void>((resolve) => foreign.listen(0, '127.0.0.1', resolve));
-    const context = await browser.newContext();
-    page = await context.newPage();
-    await page.goto(`http://127.0.0.1:${(foreign.address() as AddressInfo).port}`);
-    const report = await until(
-      'the wall is painted',
-      () => wallReport(page),
-      (report) => painted(report) === 2,
-    );
-    expect(report.paintsIn).toBe(where);
-    await until(
-      'the tile is painted',
-      () => readClock(page, 'cam1', 'camera-tile'),
-      (value) => value !== undefined,
-    );
-    foreign.close();
-  },
-);
+  const foreign = createServer((_, response) => {
+    response.setHeader('Content-Type', 'text/html').setHeader('Content-Security-Policy', policy).end(html);
+  });
+  await new Promise<void>((resolve) => foreign.listen(0, '127.0.0.1', resolve));
+  const context = await browser.newContext();
+  page = await context.newPage();
+  await page.goto(`http://127.0.0.1:${(foreign.address() as AddressInfo).port}`);
+  const report = await until(
+    'the wall is painted',
+    () => wallReport(page),
+    (report) => painted(report) === 2,
+  );
+  expect(report.paintsIn).toBe(painter);
+  await until(
+    'the tile is painted',
+    () => readClock(page, 'cam1', 'camera-tile'),
+    (value) => value !== undefined,
+  );
+  foreign.close();
+});
 
 for (const colorScheme of ['dark', 'light'] as const) {
   test(`a wall in a ${colorScheme} page that the hub refuses explains how to allow it`, async () => {
@@ -207,7 +204,7 @@ for (const colorScheme of ['dark', 'light'] as const) {
     expect(await axeFindings(page)).toEqual([]);
     await hub.stop();
     await until(
-      'the notice disappears after the hub has ended',
+      'the notice disappears after the hub has stopped',
       () => notice.textContent(),
       (text) => text === '',
     );
@@ -246,7 +243,7 @@ test.each([
     await open(path, { viewport: { width, height } });
     const retry = page.getByRole('button', { name: 'Retry broken' });
     await retry.waitFor({ timeout: 40_000 });
-    const seen = await retry.evaluate((button) => {
+    const layout = await retry.evaluate((button) => {
       const tile = button.closest('.tile');
       const reason = tile?.querySelector<HTMLElement>('.reason');
       const bar = tile?.querySelector('.bar');
@@ -266,17 +263,17 @@ test.each([
         button: button.getBoundingClientRect().height,
       };
     });
-    expect(seen.text.length).toBeGreaterThan(3);
-    expect(seen.title).toBe(seen.text);
-    expect(seen.lines).toBeGreaterThanOrEqual(1);
+    expect(layout.text.length).toBeGreaterThan(3);
+    expect(layout.title).toBe(layout.text);
+    expect(layout.lines).toBeGreaterThanOrEqual(1);
     if (height <= 200) {
-      expect(seen.lines).toBeLessThanOrEqual(2);
-      expect(seen.button).toBeLessThanOrEqual(24);
+      expect(layout.lines).toBeLessThanOrEqual(2);
+      expect(layout.button).toBeLessThanOrEqual(24);
     }
-    for (const [index, part] of seen.parts.entries()) {
-      expect(within(part, seen.tile), JSON.stringify(seen)).toBe(true);
-      for (const other of seen.parts.slice(index + 1))
-        expect(overlap(part, other), JSON.stringify(seen)).toBe(false);
+    for (const [index, part] of layout.parts.entries()) {
+      expect(within(part, layout.tile), JSON.stringify(layout)).toBe(true);
+      for (const other of layout.parts.slice(index + 1))
+        expect(overlap(part, other), JSON.stringify(layout)).toBe(false);
     }
   },
 );

@@ -1,14 +1,14 @@
 import { expect, test, vi } from 'vitest';
 import { ApiClient, encodeSegment, ApiError, errorMessage } from './api.ts';
 
-interface Sent {
+interface SentRequest {
   readonly url: string;
   readonly init: RequestInit;
 }
 
 /** A hub that returns the same response to every call. */
 function hub(response: Response | Error) {
-  const sent: Sent[] = [];
+  const sent: SentRequest[] = [];
   const signedOut = vi.fn();
   const send = (url: string, init: RequestInit): Promise<Response> => {
     sent.push({ url, init });
@@ -77,9 +77,9 @@ test('an unreachable hub throws an ApiError', async () => {
 });
 
 test('a 401 ends the session, except for a wrong password or code', async () => {
-  const lost = hub(refusal(401, 'sign in'));
-  expect(errorMessage(await failureOf(lost.call('GET', 'users')))).toMatch(/no longer signed in/);
-  expect(lost.signedOut).toHaveBeenCalledOnce();
+  const expired = hub(refusal(401, 'sign in'));
+  expect(errorMessage(await failureOf(expired.call('GET', 'users')))).toMatch(/no longer signed in/);
+  expect(expired.signedOut).toHaveBeenCalledOnce();
   const wrong = hub(refusal(401, 'wrong'));
   await failureOf(wrong.call('POST', 'session', {}));
   expect(wrong.signedOut).not.toHaveBeenCalled();

@@ -1,7 +1,7 @@
 // State of user actions and of lists loaded from the hub, for use in components.
 import { errorMessage } from './api.ts';
 
-/** One user action: whether it is running, and why it failed last. */
+/** One user action: whether it is running, and the error of the last run. */
 export class Attempt {
   pending = $state(false);
   fault = $state('');

@@ -1,4 +1,4 @@
-// Splits user and password from a camera's address, which users often paste with both in it.
+// Splits user and password from a camera's address. Users often paste an address that contains both.
 
 export interface AddressParts {
   readonly address: string;

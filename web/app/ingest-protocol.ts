@@ -1,13 +1,13 @@
 // The messages of the ingest protocol, for a page that acts as a device: docs/reference/ingest-protocol.md.
 
-/** The hub accepts frames, with these limits. */
+/** The `ready` message: the hub accepts frames within these limits. */
 export interface Ready {
   readonly room: string;
   readonly maxFps: number;
   readonly maxFrameBytes: number;
 }
 
-/** A message from the hub: it accepts frames, or the reason why it does not. */
+/** A message from the hub: that it accepts frames, or the reason for a refusal. */
 export type HubMessage = { readonly ready: Ready } | { readonly refused: string };
 
 export function parseHubMessage(text: string): HubMessage | undefined {

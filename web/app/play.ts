@@ -1,4 +1,4 @@
-// The page /play/<app>/<room>: one camera of any kind fills the window.
+// The /play/<app>/<room> page: one camera of any kind fills the window.
 import { CameraTile, idOf } from '../player/ocelli.ts';
 
 function decode(part: string | undefined): string {

@@ -1,4 +1,4 @@
-// The page /plot: all series, or the ones given by `?series=` (repeatable).
+// The /plot page: all series, or those given by `?series=` (repeatable).
 import { SeriesPlot } from '../plot/plot.ts';
 import { seriesPermissions } from './series-rights.ts';
 import { applyTheme, storedTheme } from './theme.ts';

@@ -9,11 +9,11 @@ const INTERVAL = 2_000;
 export function poll(work: () => Promise<void>): () => void {
   let timer: number | undefined;
   let stopped = false;
-  const round = async (): Promise<void> => {
+  const run = async (): Promise<void> => {
     if (document.visibilityState === 'visible') await work();
-    if (!stopped) timer = window.setTimeout(() => void round(), INTERVAL);
+    if (!stopped) timer = window.setTimeout(() => void run(), INTERVAL);
   };
-  void round();
+  void run();
   return () => {
     stopped = true;
     window.clearTimeout(timer);

@@ -1,4 +1,4 @@
-// The entry point of the page /publish. It first removes the key from the address bar and the history.
+// The entry point of the /publish page. It first removes the key from the address bar and the history.
 import { mount } from 'svelte';
 import { hashParameter } from './addresses.ts';
 import Publish from './Publish.svelte';

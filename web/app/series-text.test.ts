@@ -40,7 +40,7 @@ test('skipped lines are counted, and the last one is quoted', () => {
   expect(invalidLinesText({ malformed: 2, lastMalformed: null })).toBe('2 invalid lines were skipped');
 });
 
-test('every fault is a warning, and a healthy status has none', () => {
+test('every fault produces a warning, and a healthy status produces none', () => {
   const healthy = {
     series: 3,
     maxSeries: 10_000,

@@ -150,7 +150,8 @@ export interface LocalCamera {
   readonly name: string;
 }
 
-export interface Trial {
+/** The result of testing a camera. */
+export interface CameraTest {
   readonly ok: boolean;
   readonly reason: string | null;
   readonly codec: string | null;
@@ -178,7 +179,7 @@ export interface NewToken extends Token {
 }
 
 /** A user with the link to set a password, which is shown only once. */
-export interface Invited extends User {
+export interface InvitedUser extends User {
   readonly link: string | null;
 }
 

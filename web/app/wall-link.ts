@@ -21,7 +21,10 @@ export function restoreWallToken(token: string): void {
   if (history.state === null) history.replaceState({ [NAME]: token }, '', location.href);
 }
 
-/** Whether a hash belongs to a wall link. Opening one in the same tab changes only the hash and loads no page. */
+/**
+ * Whether a hash belongs to a wall link. Opening one in the same tab changes only the hash and does not load the page
+ * again.
+ */
 export function isWallLink(hash: string): boolean {
   return hashParameter(hash, NAME) !== undefined;
 }

@@ -1,4 +1,4 @@
-// Small texts and conversions that several panels share.
+// Short texts and conversions that several panels share.
 import type { LocalCamera } from './shapes.ts';
 
 const SECOND = 1000;
@@ -15,8 +15,8 @@ export function formatDuration(ms: number, round = Math.floor): string {
   return `${round(length / DAY)} days`;
 }
 
-export function ago(then: number, now: number): string {
-  return now - then < MINUTE ? 'just now' : `${formatDuration(now - then)} ago`;
+export function ago(time: number, now: number): string {
+  return now - time < MINUTE ? 'just now' : `${formatDuration(now - time)} ago`;
 }
 
 export function expiryText(end: number, now: number): string {
@@ -30,7 +30,7 @@ export function formatTime(ms: number): string {
 
 /** Returns the configuration lines for a camera plugged into the hub's machine. */
 export function configLines({ source, name }: LocalCamera): string {
-  // A JSON string is a valid TOML string unless it contains a delete character, which no device name does.
+  // A JSON string is a valid TOML string unless it contains a delete character, and device names contain none.
   const named = name === '' ? '' : `name = ${JSON.stringify(name)}\n`;
   return `[[camera]]\nid = ${JSON.stringify(roomFor(name))}\n${named}source = ${JSON.stringify(source)}\n`;
 }

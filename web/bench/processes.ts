@@ -47,7 +47,7 @@ export function overload(): () => void {
 }
 
 /** Starts simulated devices. Their pictures are drawn in advance, so they use little CPU. */
-export function startFleet(
+export function startDevices(
   program: string,
   url: string,
   token: string,

@@ -1,10 +1,10 @@
 // Benchmark of one tab with many cameras: painted frames, their age, and CPU. The cameras are simulated devices in a
-// separate process. Prints a table, and writes it into the file named by TAB_WRITE.
+// separate process. Prints a table, and writes it to the file named by TAB_WRITE.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { afterAll, expect, test } from 'vitest';
 import { launch, painted, until, wallReport } from '../e2e/browser.ts';
 import { HUB, startHub } from '../e2e/hub.ts';
-import { cpuSeconds, overload, startFleet } from './processes.ts';
+import { cpuSeconds, overload, startDevices } from './processes.ts';
 
 const SECONDS = Number(process.env['TAB_SECONDS'] ?? 15);
 const TOKEN = 'sk_used-only-by-the-tab-benchmark-tests';
@@ -34,7 +34,7 @@ test.each(CASES)(
     process.env['OCELLI_ADMIN_TOKEN'] = TOKEN;
     const hub = await startHub([]);
     const args = ['--cameras', String(cameras), '--size', size, '--fps', String(fps)];
-    const fleet = startFleet(HUB, hub.url, TOKEN, args);
+    const devices = startDevices(HUB, hub.url, TOKEN, args);
     const browser = await launch();
     let stopLoad: (() => void) | undefined;
     try {
@@ -88,7 +88,7 @@ test.each(CASES)(
     } finally {
       stopLoad?.();
       await browser.close();
-      fleet.kill('SIGKILL');
+      devices.kill('SIGKILL');
       await hub.stop();
     }
   },

@@ -77,7 +77,7 @@ describe('opening', () => {
 });
 
 describe('subscriptions', () => {
-  test('only changes of the set are sent', () => {
+  test('only changes to the set are sent', () => {
     hello();
     want('a', 'b');
     want('a', 'b');

@@ -1,6 +1,6 @@
 // One viewer's connection to the hub's wall socket: reconnects, keeps the wanted cameras subscribed, and manages
 // credit. It uses no DOM and does not decode pictures, so it runs in a worker and in a page. Sockets, clock and
-// timers are passed in, so that tests need neither sockets nor sleep.
+// timers are passed in, so that tests need neither real sockets nor sleeps.
 import { backoffDelay } from './backoff.ts';
 import { ClockOffset } from './clock-offset.ts';
 import { Credit } from './credit.ts';

@@ -154,7 +154,7 @@ test('each role is offered its own actions and refused all others', async () => 
   expect(await callApi(operator, 'POST', 'users', { name: 'x', roles: [] })).toBe(403);
   expect(await callApi(operator, 'POST', 'tokens', { name: 'x', scope: 'global' })).toBe(403);
 
-  // An admin lowers the role of a user, whose actions are then refused immediately.
+  // An admin lowers the role of a user. The user's actions are then refused immediately.
   await admin.goto(`${hub.url}/settings#people`);
   await admin.getByRole('link', { name: 'Edit olga' }).click();
   await admin.getByRole('heading', { name: 'Edit olga' }).waitFor();

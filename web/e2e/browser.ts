@@ -87,8 +87,8 @@ export const painted = (report: WallReport, minimum = 1): number =>
   Object.values(report.tiles).filter((tile) => (tile?.painted ?? 0) >= minimum).length;
 
 /**
- * Reads the capture time that a pattern camera draws into its picture. The bottom twelfth has 32 blocks, from left to right
- * the bits 31 to 0 of the ms since the epoch modulo 2^32.
+ * Reads the capture time that a pattern camera draws into its picture. The bottom twelfth has 32 blocks: from left to
+ * right, the bits 31 to 0 of the ms since the epoch modulo 2^32.
  */
 export function readClock(page: Page, camera: string, element = 'camera-wall'): Promise<number | undefined> {
   return page.evaluate(

@@ -49,7 +49,7 @@ async function pageAt(address: string): Promise<Page> {
   return page;
 }
 
-/** Opens a socket. Returns `picture`, or the code with which it closes. */
+/** Opens a socket. Returns `picture`, or the close code. */
 const trySocket = (page: Page, host: string, [path, protocol]: readonly [string, string]): Promise<string> =>
   page.evaluate(
     ([url, name]) =>

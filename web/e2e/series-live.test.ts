@@ -33,7 +33,7 @@ describe('the page of cameras and series', () => {
     const { range } = await report(page);
     if (!range) throw new Error('nothing is drawn');
     const cursorTime = range.min + (range.max - range.min) / 4;
-    // The legend shows the value at that time, and the caption the time before the picture.
+    // The legend shows the value at that time, and the caption shows how long before the picture it is.
     const value = async (): Promise<number> =>
       Number(await page.locator('li[data-series="temp"] .value').textContent());
     await until(

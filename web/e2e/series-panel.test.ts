@@ -9,7 +9,7 @@ import { browser, netcat, running, samplesPort, source, withBrowser } from './se
 withBrowser();
 
 describe('the Series panel', () => {
-  it('lists series and sources, warns of a port in use, renames and deletes', async () => {
+  it('lists series and sources, warns about a port in use, renames and deletes', async () => {
     const other = createServer();
     await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
     const usedAddress = `127.0.0.1:${(other.address() as AddressInfo).port}`;

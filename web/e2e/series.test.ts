@@ -19,7 +19,7 @@ import {
 withBrowser();
 
 /** Counts the pixels of the chart with approximately this colour. */
-const coloured = (page: Page, [red, green, blue]: readonly [number, number, number]): Promise<number> =>
+const countPixels = (page: Page, [red, green, blue]: readonly [number, number, number]): Promise<number> =>
   page.evaluate(
     ([r, g, b]) => {
       const canvas = document.querySelector('series-plot')?.shadowRoot?.querySelector('canvas');
@@ -67,7 +67,7 @@ describe('the page of series', () => {
     await page.locator('select[aria-label="Time range"]').selectOption('60000');
     await until(
       'a line is on the canvas',
-      () => coloured(page, [red, green, blue]),
+      () => countPixels(page, [red, green, blue]),
       (count) => count > 20,
     );
     expect(await page.locator('li[data-series="temp"] .value').textContent()).toBe('19.25');

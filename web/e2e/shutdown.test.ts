@@ -13,7 +13,7 @@ beforeAll(async () => {
 afterAll(() => browser.close());
 
 test.each(['SIGTERM', 'SIGINT'] as const)(
-  '%s ends the hub within 2 s with ten browsers connected, and no child is left',
+  '%s shuts down the hub within 2 s with ten browsers connected, and no child process is left',
   async (signal) => {
     const hub = await startHub([...patterns(3), 'film=ffmpeg:lavfi:testsrc2=size=320x240:rate=10']);
     const contexts = await Promise.all(Array.from({ length: 10 }, () => browser.newContext()));

@@ -23,7 +23,7 @@ afterAll(async () => {
   await rm(home, { recursive: true, force: true });
 });
 
-/** Installs the hub's certificate authority as its page for devices describes for Linux. */
+/** Installs the hub's certificate authority as described for Linux on its page for devices. */
 async function installAuthority(): Promise<void> {
   // A device that does not trust the hub yet downloads the certificate over plain http.
   const response = await fetch(`${hub.url.replace('https:', 'http:')}/ca.pem`);

@@ -32,7 +32,7 @@ afterEach(async () => {
 async function openWall(
   sources: readonly string[],
   options: Parameters<Browser['newContext']>[0] = {},
-  before?: (page: Page) => unknown,
+  prepare?: (page: Page) => unknown,
 ): Promise<Hub> {
   hub = await startHub(sources);
   const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options });
@@ -40,7 +40,7 @@ async function openWall(
   page.on('pageerror', (error) => {
     throw error;
   });
-  await before?.(page);
+  await prepare?.(page);
   await page.goto(hub.url);
   return hub;
 }
@@ -81,11 +81,11 @@ test('sixteen cameras on one page are all painted, and the clocks in their pictu
   await allPainted(16);
   expect((await wallReport(page)).paintsIn).toBe('worker');
   await clocksAdvance(16);
-  const names = await page
+  const namedTiles = await page
     .getByRole('listitem')
     .getByRole('button', { name: /^cam\d+, live$/ })
     .count();
-  expect(names).toBe(16);
+  expect(namedTiles).toBe(16);
 });
 
 test('a browser without OffscreenCanvas paints in the page', async () => {

@@ -107,7 +107,7 @@ export class CameraTile extends ScreenElement {
     this.tick();
   }
 
-  /** For pages that handle keys while no element has the focus. Returns true if the key was used. */
+  /** For pages that handle keys while no element has focus. Returns true if the key was used. */
   handleKey(event: KeyboardEvent): boolean {
     const onButton = this.shadowRoot?.activeElement?.classList.contains('retry') ?? false;
     const key = wallKey(event, false, onButton);
@@ -146,7 +146,7 @@ export class CameraTile extends ScreenElement {
       frozen: engine.frozen.has(id),
       stopped: false,
       fallback: fallback?.mode,
-      fallbackShows: fallback?.showing() ?? false,
+      fallbackHasPicture: fallback?.isShowing() ?? false,
     });
     this.#view.update(camera?.name ?? id, status);
     const codec = this.codec === 'mpeg1' ? 'MPEG-1' : 'JPEG';

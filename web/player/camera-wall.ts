@@ -1,5 +1,5 @@
 // <camera-wall>: all cameras of a hub, or those in its `cameras` attribute, as a grid or one at a time. Pictures are
-// painted on canvases. The tiles above them show names and states and take the focus.
+// painted on canvases. The tiles above them show names and states and take focus.
 import type { Camera, StreamChoice } from '../client/events.ts';
 import { coalesced } from '../client/coalesced.ts';
 import { HUB_ATTRIBUTES } from '../client/hub-attributes.ts';
@@ -11,7 +11,7 @@ import { wallSheets } from './styles.ts';
 import { tileStatus } from './tile-status.ts';
 import { TileView } from './tile-view.ts';
 import { nextCamera, wallKey } from './wall-keys.ts';
-import { WallSurfaces, type Placed } from './wall-surfaces.ts';
+import { WallSurfaces, type PlacedTile } from './wall-surfaces.ts';
 
 interface Tile {
   readonly view: TileView;
@@ -65,10 +65,10 @@ export class CameraWall extends ScreenElement {
 
   /** The cameras of this wall, in the hub's order. */
   get cameras(): Camera[] {
-    const only = this.getAttribute('cameras');
+    const attribute = this.getAttribute('cameras');
     const all = [...(this.engine?.cameras.values() ?? [])];
-    if (only === null || only.trim() === '') return all;
-    const ids = new Set(only.split(',').map((id) => id.trim()));
+    if (attribute === null || attribute.trim() === '') return all;
+    const ids = new Set(attribute.split(',').map((id) => id.trim()));
     return all.filter(({ id }) => ids.has(id));
   }
 
@@ -132,7 +132,7 @@ export class CameraWall extends ScreenElement {
     return surface === undefined ? undefined : this.engine?.read(surface, camera);
   }
 
-  /** For pages that handle keys while no element has the focus. Returns true if the key was used. */
+  /** For pages that handle keys while no element has focus. Returns true if the key was used. */
   handleKey(event: KeyboardEvent): boolean {
     const onButton = this.shadowRoot?.activeElement?.classList.contains('retry') ?? false;
     const key = wallKey(event, this.#solo !== undefined, onButton);
@@ -199,7 +199,7 @@ export class CameraWall extends ScreenElement {
         frozen: engine.frozen.has(id),
         stopped: !this.#running,
         fallback: fallback?.mode,
-        fallbackShows: fallback?.showing() ?? false,
+        fallbackHasPicture: fallback?.isShowing() ?? false,
       });
       tile.view.update(camera?.name ?? id, status);
     }
@@ -309,13 +309,13 @@ export class CameraWall extends ScreenElement {
     const fits = grid.height <= height;
     this.#viewport.classList.toggle('fits', fits);
     if (!fits && this.#viewport.clientWidth < width) {
-      // The scroll bar reduces the width.
+      // The scrollbar reduces the width.
       width = this.#viewport.clientWidth;
       grid = layoutGrid(ids.length, width, height, aspect);
     }
     if (this.#solo === undefined) this.#grid = grid;
     this.#content.style.height = `${Math.max(grid.height, height)}px`;
-    const placed: Placed[] = ids.flatMap((camera, index) => {
+    const placed: PlacedTile[] = ids.flatMap((camera, index) => {
       const rect = grid.tiles[index];
       return rect ? [{ camera, row: Math.floor(index / grid.columns), ...rect }] : [];
     });

@@ -27,7 +27,7 @@ export function chooseCodec(setting: CodecSetting, network: Network): Codec {
   return network.slow ? 'mpeg1' : 'jpeg';
 }
 
-/** Describes why the codec was chosen, as a phrase to follow its name. */
+/** Describes why the codec was chosen, as a phrase that follows its name. */
 export function choiceReason(setting: CodecSetting, network: Network): string {
   if (setting === 'mpeg1' && !network.sockets) return 'because WebSockets are blocked';
   return setting === 'auto' ? 'chosen to suit the network' : 'set on this tile';
@@ -39,12 +39,12 @@ export function nextCodec(setting: CodecSetting, shown: Codec): CodecSetting {
   return 'auto';
 }
 
-/** Whether the browser's data saver is on, which selects the smaller stream. */
+/** Whether the browser's data saver is on. It selects the codec with the smaller stream. */
 export function isDataSaverOn(): boolean {
   return (navigator as { connection?: { saveData?: boolean } }).connection?.saveData ?? false;
 }
 
-export interface Delivered {
+export interface DeliveredCounts {
   readonly sent: number;
   readonly dropped: number;
 }
@@ -56,25 +56,25 @@ export interface Delivered {
 export class NetworkProbe {
   /** Stays true once set, because MPEG-1 gives no measurement for JPEG. */
   slow = false;
-  #since: (Delivered & { readonly at: number }) | undefined;
+  #start: (DeliveredCounts & { readonly at: number }) | undefined;
 
   /**
    * Adds a measurement. `delivered` counts since the start of the subscription; `paintedAge` is in ms. Returns true if the
    * network has just been found too slow.
    */
-  update(now: number, delivered: Delivered | undefined, paintedAge: number | undefined): boolean {
+  update(now: number, delivered: DeliveredCounts | undefined, paintedAge: number | undefined): boolean {
     if (!delivered || paintedAge === undefined || paintedAge < LATE_AGE || this.slow) {
-      this.#since = undefined;
+      this.#start = undefined;
       return false;
     }
-    const since = this.#since;
-    if (!since || delivered.sent < since.sent) {
-      this.#since = { ...delivered, at: now };
+    const start = this.#start;
+    if (!start || delivered.sent < start.sent) {
+      this.#start = { ...delivered, at: now };
       return false;
     }
-    if (now - since.at < MIN_DURATION) return false;
-    this.#since = undefined;
-    this.slow = delivered.dropped - since.dropped > delivered.sent - since.sent;
+    if (now - start.at < MIN_DURATION) return false;
+    this.#start = undefined;
+    this.slow = delivered.dropped - start.dropped > delivered.sent - start.sent;
     return this.slow;
   }
 }

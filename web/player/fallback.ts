@@ -15,7 +15,7 @@ export interface FallbackRequest {
   readonly stream: StreamChoice;
   /** The parent element of the image. */
   readonly parent: HTMLElement;
-  /** Whether it gets an MJPEG stream before others, because it has the focus. */
+  /** Whether it gets an MJPEG stream before others, because it has focus. */
   readonly preferred: boolean;
   readonly frozen: boolean;
 }
@@ -132,11 +132,11 @@ export class FallbackPicture {
   }
 
   /** Whether a picture is visible. Not every browser fires `load` for MJPEG. Hides the browser's broken-image icon. */
-  showing(): boolean {
+  isShowing(): boolean {
     if (this.held) return true;
-    const showing = this.#image.naturalWidth > 0;
-    this.#image.classList.toggle('empty', !showing);
-    return showing;
+    const isShowing = this.#image.naturalWidth > 0;
+    this.#image.classList.toggle('empty', !isShowing);
+    return isShowing;
   }
 
   play(mode: FallbackMode): void {

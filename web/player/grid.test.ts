@@ -43,7 +43,7 @@ describe('layoutGrid', () => {
     expect(tiles[0]?.width).toBeGreaterThan(100);
   });
 
-  test('four cameras make a 2 × 2 grid, three in a flat window one row', () => {
+  test('four cameras make a 2 × 2 grid, and three cameras in a wide window make one row', () => {
     expect(layoutGrid(4, 1600, 900)).toMatchObject({ columns: 2, rows: 2 });
     expect(layoutGrid(3, 2000, 400)).toMatchObject({ columns: 3, rows: 1 });
     expect(layoutGrid(16, 1280, 720)).toMatchObject({ columns: 4, rows: 4 });
@@ -87,7 +87,7 @@ describe('layoutGrid', () => {
   });
 });
 
-describe('usualAspect', () => {
+describe('typicalAspect', () => {
   test('is the median of the cameras, between 4:3 and 16:9', () => {
     expect(typicalAspect([])).toBeCloseTo(16 / 9);
     expect(typicalAspect([{ width: 320, height: 240 }, {}])).toBeCloseTo(4 / 3);
@@ -124,9 +124,9 @@ describe('bands', () => {
       expect(first).toBeLessThanOrEqual(top);
       expect((last?.top ?? 0) + (last?.height ?? 0)).toBeGreaterThanOrEqual(Math.min(top + 700, grid.height));
       for (const { slot, top: now, height } of list) {
-        const was = before.get(slot);
-        if (!was || was.top === now) continue;
-        const wasVisible = was.top < top + 700 && was.top + was.height > top;
+        const previous = before.get(slot);
+        if (!previous || previous.top === now) continue;
+        const wasVisible = previous.top < top + 700 && previous.top + previous.height > top;
         expect(wasVisible, `slot ${slot} at ${top}`).toBe(false);
         expect(now < top + 700 && now + height > top, `slot ${slot} moves into view at ${top}`).toBe(false);
       }

@@ -21,14 +21,14 @@ let painter: Painter;
 let posted: FromPainter[];
 let bitmaps: FakeBitmap[];
 let drawn: { mark: number; at: number[] }[];
-let paintDue: (() => void) | undefined;
+let pendingPaint: (() => void) | undefined;
 
 beforeEach(() => {
   platform = new FakePlatform();
   posted = [];
   bitmaps = [];
   drawn = [];
-  paintDue = undefined;
+  pendingPaint = undefined;
   vi.stubGlobal('createImageBitmap', async (blob: Blob) => {
     const mark = new Uint8Array(await blob.arrayBuffer())[0] ?? 0;
     if (mark === BROKEN) throw new Error('not a picture');
@@ -39,7 +39,7 @@ beforeEach(() => {
   painter = new Painter({
     platform,
     post: (message) => posted.push(message),
-    nextPaint: (callback) => (paintDue = callback),
+    nextPaint: (callback) => (pendingPaint = callback),
   });
   painter.receive({ kind: 'open', url: 'ws://hub/ws/cameras' });
   platform.socket.event({ type: 'hello', version: '0.1.0', time: 1, cameras: [] });
@@ -71,8 +71,8 @@ function addSurface(...cameras: string[]): void {
 }
 
 function paint(): void {
-  const due = paintDue;
-  paintDue = undefined;
+  const due = pendingPaint;
+  pendingPaint = undefined;
   due?.();
 }
 

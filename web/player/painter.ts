@@ -50,7 +50,7 @@ interface Slot {
 const LETTERBOX = '#0c0f13';
 const REPORT_INTERVAL = 250;
 /** An older picture is not shown again while the newest one is being fetched; ms. */
-const TOO_OLD_TO_RESUME = 5_000;
+const MAX_RESUME_AGE = 5_000;
 
 export class Painter {
   readonly #host: Host;
@@ -155,7 +155,7 @@ export class Painter {
     for (const camera of cameras.keys()) {
       if (before.has(camera) || this.#frozen.has(camera)) continue;
       const shown = this.#slots.get(camera)?.shown;
-      if (shown && this.#age(shown.time) > TOO_OLD_TO_RESUME) this.#clear(camera);
+      if (shown && this.#age(shown.time) > MAX_RESUME_AGE) this.#clear(camera);
     }
     this.#subscribe();
     this.#releaseUnused();

@@ -30,7 +30,7 @@ const observed = (part: Partial<Observed>): Observed => ({
   frozen: false,
   stopped: false,
   fallback: undefined,
-  fallbackShows: true,
+  fallbackHasPicture: true,
   ...part,
 });
 
@@ -122,7 +122,7 @@ describe('tileStatus', () => {
       tone: 'stale',
     });
     for (const fallback of ['mjpeg', 'snapshot'] as const) {
-      const nothing = observed({ ...part, age: undefined, fallback, fallbackShows: false });
+      const nothing = observed({ ...part, age: undefined, fallback, fallbackHasPicture: false });
       expect(tileStatus(nothing)).toMatchObject({ tone: 'waiting' });
     }
   });

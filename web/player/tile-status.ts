@@ -18,7 +18,7 @@ export interface Observed {
   readonly stopped: boolean;
   readonly fallback: FallbackMode | undefined;
   /** Whether the fallback has loaded a picture. */
-  readonly fallbackShows: boolean;
+  readonly fallbackHasPicture: boolean;
 }
 
 export interface TileStatus {
@@ -111,7 +111,7 @@ export function tileStatus(observed: Observed): TileStatus {
 
 /** The status in the fallback. The age of an MJPEG stream is unknown; that of a snapshot counts from its arrival. */
 function fallbackStatus(observed: Observed, base: Omit<TileStatus, 'tone' | 'icon' | 'label'>): TileStatus {
-  if (!observed.fallbackShows) {
+  if (!observed.fallbackHasPicture) {
     return { ...base, tone: 'waiting', icon: 'waiting', label: 'Starting', headline: 'Starting' };
   }
   if (base.stale) return { ...base, tone: 'stale', icon: 'stale', label: 'Stale' };

@@ -13,7 +13,7 @@ export interface TileActions {
 export class TileView {
   readonly element = div('tile');
   readonly picture = div('picture');
-  /** The button that takes the focus for the camera. */
+  /** The button that takes focus for the camera. */
   readonly button = document.createElement('button');
   readonly #name = span('name');
   readonly #label = span('label');
@@ -60,7 +60,7 @@ export class TileView {
 
   update(name: string, status: TileStatus): void {
     if (this.element.dataset['tone'] !== status.tone) this.element.dataset['tone'] = status.tone;
-    // The accessible name includes the state but not the age, which a screen reader would announce all the time.
+    // The accessible name includes the state but not the age, which a screen reader would announce repeatedly.
     this.#labelButtons(name, `${name}, ${status.label.toLowerCase()}`);
     setText(this.#name, name);
     setText(this.#label, status.label);

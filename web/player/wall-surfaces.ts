@@ -3,7 +3,7 @@ import type { Engine } from './engine.ts';
 import type { Band, Rect } from './grid.ts';
 import type { Placement } from './messages.ts';
 
-export interface Placed extends Rect {
+export interface PlacedTile extends Rect {
   readonly camera: string;
   readonly row: number;
 }
@@ -30,7 +30,7 @@ export class WallSurfaces {
   }
 
   /** Arranges the canvases. `tiles` are in CSS pixels of the scrolled content, and `width` is its width. */
-  arrange(tiles: readonly Placed[], bandList: readonly Band[], width: number): void {
+  arrange(tiles: readonly PlacedTile[], bandList: readonly Band[], width: number): void {
     const scale = window.devicePixelRatio || 1;
     const arrangement = JSON.stringify([tiles, bandList, width, scale]);
     if (arrangement === this.#arrangement) return;
@@ -77,7 +77,7 @@ export class WallSurfaces {
   }
 }
 
-function toDevicePixels(tile: Placed, top: number, scale: number): Placement {
+function toDevicePixels(tile: PlacedTile, top: number, scale: number): Placement {
   const x = Math.round(tile.x * scale);
   const y = Math.round((tile.y - top) * scale);
   return {

@@ -71,7 +71,7 @@ export class ChartView {
     this.#resize.observe(this.element);
   }
 
-  /** `rebuild` creates the chart again. */
+  /** Destroys the chart. `rebuild` creates it again. */
   destroy(): void {
     this.#resize.disconnect();
     this.#plot?.destroy();

@@ -12,11 +12,11 @@ export function emptyText(names: readonly string[], host: string): EmptyText {
   const target = host.replace(/^\[(.*)\]$/, '$1');
   return {
     text: `No samples${ofNames} yet. To send one:`,
-    example: `printf '${asFormat(names[0] ?? 'temp')}\\n%s000 21.5\\n' $(date +%s) | nc -N ${target} 9876`,
+    example: `printf '${escapeForPrintf(names[0] ?? 'temp')}\\n%s000 21.5\\n' $(date +%s) | nc -N ${target} 9876`,
   };
 }
 
 /** Escapes a name for the single-quoted format of `printf`. */
-function asFormat(name: string): string {
+function escapeForPrintf(name: string): string {
   return name.replace(/[\\%]/g, '$&$&').replaceAll("'", "'\\''");
 }

@@ -1,12 +1,12 @@
 // A plot's connection to its hub: opens it for the series to show, requests the next batch after each redraw, and sends
-// changes of series. It draws nothing.
+// changes to series. It draws nothing.
 import type { HubAddress } from '../client/hub-address.ts';
 import { coalesced } from '../client/coalesced.ts';
 import { browserPlatform } from '../client/browser-platform.ts';
 import { SeriesConnection, type SeriesLink } from './series-connection.ts';
 import type { SeriesPart } from './series-message.ts';
 
-/** The shortest time between two batches in ms: one redraw each is enough. */
+/** The minimum time between two batches in ms. One batch per redraw is enough. */
 const MIN_BATCH_INTERVAL = 33;
 
 export interface FeedListener {
@@ -40,7 +40,7 @@ export class Feed {
     this.#paused = paused;
   }
 
-  /** Coalesced, because attributes and names are set one by one. */
+  /** Coalesced, because attributes and names are set separately. */
   readonly scheduleConnect = coalesced(() => this.#connect());
 
   close(): void {

@@ -40,7 +40,7 @@ describe('samples', () => {
     expect(new Samples(true).nearest(1)).toBeUndefined();
   });
 
-  it('lose only the oldest part when there are too many', () => {
+  it('drop only the oldest part when there are too many', () => {
     const samples = new Samples(true);
     const total = MAX_SAMPLES + 5;
     for (let next = 0; next < total; next += 1000)

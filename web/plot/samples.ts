@@ -1,4 +1,4 @@
-// The samples of one series in the browser: two growing columns that drop their oldest part when they are full.
+// The samples of one series in the browser: two growable columns that drop their oldest part when they are full.
 // Samples of a time series are sorted by time.
 
 /** The maximum number of samples per series. If it is exceeded, the oldest quarter is dropped. */

@@ -1,5 +1,5 @@
 // <series-plot>: a live plot of series in any page. Attributes: hub, token, series (one name; the property `names`
-// takes several). The page sets the height. It composes feed, chart, tool bar and legend. The next batch is
+// takes several). The page sets the height. It composes feed, chart, toolbar and legend. The next batch is
 // requested only after a complete redraw, so a page that draws slowly gets larger batches and loses no samples.
 import { HUB_ATTRIBUTES, hubOf } from '../client/hub-attributes.ts';
 import { ChartView } from './chart-view.ts';
@@ -13,12 +13,12 @@ import { lineColour, plotSheets } from './plot-styles.ts';
 import type { SeriesLink } from './series-connection.ts';
 import type { SeriesPart } from './series-message.ts';
 import { SeriesSet, type PlotSeries } from './series-set.ts';
-import { ToolBar } from './tool-bar.ts';
+import { Toolbar } from './toolbar.ts';
 import type { Range } from './window.ts';
 
 /** The number of series that are shown by default. */
 const SHOWN_BY_DEFAULT = 20;
-/** The shortest time between updates of the legend in ms, so that the numbers are readable. */
+/** The minimum time between updates of the legend in ms, so that the numbers are readable. */
 const LEGEND_INTERVAL = 150;
 
 const LINK_TEXT: Record<SeriesLink, string> = {
@@ -50,7 +50,7 @@ export class SeriesPlot extends HTMLElement {
   readonly #chart: ChartView;
   readonly #empty = document.createElement('div');
   readonly #fault = document.createElement('p');
-  readonly #tools: ToolBar;
+  readonly #tools: Toolbar;
   readonly #legend: Legend;
   readonly #scheme = matchMedia('(prefers-color-scheme: dark)');
   readonly #hidden = new Map<string, boolean>();
@@ -82,7 +82,7 @@ export class SeriesPlot extends HTMLElement {
       () => this.#scheduleDraw(),
     );
     this.#chart = chart;
-    this.#tools = new ToolBar({
+    this.#tools = new Toolbar({
       pause: (paused) => this.pause(paused),
       live: () => this.live(),
       zoom: (factor) => chart.move((shown) => chart.window.zoom(shown, factor)),

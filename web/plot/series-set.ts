@@ -42,7 +42,7 @@ export class SeriesSet {
         continue;
       }
       let series = this.#series.get(part.id);
-      // A series without samples may still become either kind.
+      // The kind of a series without samples may still change.
       if (!series || (series.samples.length === 0 && series.timed === part.xy)) {
         const samples = new Samples(!part.xy);
         const { id, name, unit, xy, clockOffset } = part;

@@ -17,7 +17,7 @@ it('shows seconds, milliseconds or dates depending on the tick spacing', () => {
   expect(timeLabels([first], 86_400_000)[0]).toContain('2026');
 });
 
-it('gives each tick the width of its label', () => {
+it('reserves the width of a label for each tick', () => {
   const minute = 60_000;
   expect(timeLabelWidth(60 * minute, 1000)).toBe(50);
   // Ticks every half minute would fit if their labels were as short as those of minutes.

@@ -5,7 +5,7 @@ import { Samples } from './samples.ts';
 import { ViewWindow, yRange } from './window.ts';
 
 describe('the shown range', () => {
-  it('follows the newest samples until another range is chosen', () => {
+  it('follows the newest samples until another range is selected', () => {
     const shown = new ViewWindow(10);
     expect(shown.range(0, 100)).toEqual({ min: 90, max: 100 });
     expect(shown.range(0, 100, true)).toEqual({ min: 0, max: 100 });

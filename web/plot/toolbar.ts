@@ -1,4 +1,4 @@
-// The tool bar of a plot.
+// The toolbar of a plot.
 
 export interface ToolActions {
   pause(paused: boolean): void;
@@ -32,14 +32,14 @@ const SPANS: readonly (readonly [string, number | undefined])[] = [
   ['All', undefined],
 ];
 
-export class ToolBar {
+export class Toolbar {
   readonly element = document.createElement('div');
   /** The status text. It overlays the plot, so that it does not affect the layout. */
   readonly statusElement = document.createElement('span');
   readonly #pause: HTMLButtonElement;
   readonly #live: HTMLButtonElement;
   readonly #log: HTMLButtonElement;
-  readonly #own: HTMLButtonElement;
+  readonly #ownScales: HTMLButtonElement;
   readonly #xy: HTMLButtonElement;
   readonly #spans = document.createElement('select');
 
@@ -50,8 +50,8 @@ export class ToolBar {
     this.#pause = button('Pause', 'Pause the plot', () => actions.pause(!pressed(this.#pause)));
     this.#live = button('Live', 'Show the newest samples', () => actions.live());
     this.#log = button('Log', 'Logarithmic scale', () => actions.log(!pressed(this.#log)));
-    this.#own = button('Separate scales', 'Use a separate scale for each series', () =>
-      actions.ownScales(!pressed(this.#own)),
+    this.#ownScales = button('Separate scales', 'Use a separate scale for each series', () =>
+      actions.ownScales(!pressed(this.#ownScales)),
     );
     this.#xy = button('X-Y', 'Show series whose x is not a time', () => actions.xy(!pressed(this.#xy)));
     this.#spans.setAttribute('aria-label', 'Time range');
@@ -73,7 +73,7 @@ export class ToolBar {
       button('◀', 'Earlier', () => actions.pan(-0.25)),
       button('▶', 'Later', () => actions.pan(0.25)),
       this.#log,
-      this.#own,
+      this.#ownScales,
       this.#xy,
       button('CSV', 'Save the shown samples as CSV', () => actions.csv()),
       button('PNG', 'Save the plot as PNG', () => actions.png()),
@@ -85,7 +85,7 @@ export class ToolBar {
     this.#pause.textContent = state.paused ? 'Resume' : 'Pause';
     setPressed(this.#live, state.following && !state.paused);
     if (state.log !== undefined) setPressed(this.#log, state.log);
-    if (state.ownScales !== undefined) setPressed(this.#own, state.ownScales);
+    if (state.ownScales !== undefined) setPressed(this.#ownScales, state.ownScales);
     if (state.xy !== undefined) setPressed(this.#xy, state.xy);
     if (state.both !== undefined) this.#xy.hidden = !state.both;
     this.#spans.disabled = state.xy ?? this.#spans.disabled;

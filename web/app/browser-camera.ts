@@ -46,7 +46,7 @@ export class BrowserCamera {
     this.#video.srcObject = stream;
   }
 
-  /** Requests permission and opens the camera. Calls `onend` when it is unplugged or the permission is withdrawn. */
+  /** Requests permission and opens the camera. Calls `onend` when it is disconnected or the permission is revoked. */
   static async open({ width, facing }: CameraOptions, onend: () => void): Promise<BrowserCamera> {
     const video = { width: { ideal: width }, facingMode: facing };
     const stream = await navigator.mediaDevices.getUserMedia({ video, audio: false });

@@ -31,13 +31,13 @@ export function formatTime(ms: number): string {
 /** Returns the configuration lines for a camera plugged into the hub's machine. */
 export function configLines({ source, name }: LocalCamera): string {
   // A JSON string is a valid TOML string unless it contains a delete character, and device names contain none.
-  const named = name === '' ? '' : `name = ${JSON.stringify(name)}\n`;
-  return `[[camera]]\nid = ${JSON.stringify(roomFor(name))}\n${named}source = ${JSON.stringify(source)}\n`;
+  const nameLine = name === '' ? '' : `name = ${JSON.stringify(name)}\n`;
+  return `[[camera]]\nid = ${JSON.stringify(roomFor(name))}\n${nameLine}source = ${JSON.stringify(source)}\n`;
 }
 
 /** Returns a unique room name derived from a camera's name: lowercase letters and digits, separated by dashes. */
 export function roomFor(name: string, usedRooms: readonly string[] = []): string {
-  const plain = name
+  const slug = name
     .replaceAll(/ß/gi, 'ss')
     .replaceAll(/æ/gi, 'ae')
     .replaceAll(/ø/gi, 'o')
@@ -47,7 +47,7 @@ export function roomFor(name: string, usedRooms: readonly string[] = []): string
     .replaceAll(/[^a-z0-9]+/g, '-')
     .slice(0, 100)
     .replaceAll(/^-+|-+$/g, '');
-  const room = plain === '' ? 'camera' : plain;
+  const room = slug === '' ? 'camera' : slug;
   if (!usedRooms.includes(room)) return room;
   for (let number = 2; ; number++) {
     if (!usedRooms.includes(`${room}-${number}`)) return `${room}-${number}`;
@@ -87,7 +87,7 @@ export interface Strength {
   readonly text: string;
 }
 
-const ROWS = [
+const SEQUENCES = [
   'abcdefghijklmnopqrstuvwxyz',
   '01234567890',
   'qwertyuiop',
@@ -110,7 +110,8 @@ export function strength(password: string, name: string): Strength {
   }
   const lower = password.toLowerCase();
   if (new Set(lower).size < 5) return { grade: 'weak', text: 'Easy to guess: it repeats a few characters.' };
-  if (runs(lower) > length / 2) return { grade: 'weak', text: 'Easy to guess: it is a row of keys.' };
+  if (countAdjacent(lower) > length / 2)
+    return { grade: 'weak', text: 'Easy to guess: it is a row of keys.' };
   const userName = name.trim().toLowerCase();
   if (
     lower.includes('password') ||
@@ -125,12 +126,12 @@ export function strength(password: string, name: string): Strength {
 }
 
 /** Counts the characters that are next to the previous one on the keyboard or in the alphabet, in either direction. */
-function runs(text: string): number {
+function countAdjacent(text: string): number {
   let count = 0;
   for (let index = 1; index < text.length; index++) {
     const pair = text.slice(index - 1, index + 1);
     const reversed = `${pair.charAt(1)}${pair.charAt(0)}`;
-    if (ROWS.some((row) => row.includes(pair) || row.includes(reversed))) count++;
+    if (SEQUENCES.some((sequence) => sequence.includes(pair) || sequence.includes(reversed))) count++;
   }
   return count;
 }

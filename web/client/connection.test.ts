@@ -30,7 +30,7 @@ const wantStreams = (cameras: Record<string, StreamChoice>): void =>
 const turn = (): Promise<void> => Promise.resolve();
 
 /** Receives hello and stays open long enough to count as stable. */
-function stable(): void {
+function becomeStable(): void {
   hello();
   for (let second = 0; second < 6; second++) {
     platform.advance(1_000);
@@ -125,7 +125,7 @@ describe('subscriptions', () => {
   });
 
   test('a camera that was removed while disconnected is not subscribed after the reconnect', () => {
-    stable();
+    becomeStable();
     want('a');
     platform.socket.end();
     want();
@@ -137,7 +137,7 @@ describe('subscriptions', () => {
   });
 
   test('are restored after a reconnect, and the old socket is detached', () => {
-    stable();
+    becomeStable();
     want('a');
     const old = platform.socket;
     old.end();
@@ -246,7 +246,7 @@ describe('credit', () => {
   });
 
   test('starts over with a new socket', async () => {
-    stable();
+    becomeStable();
     want('a');
     platform.socket.frame({ camera: 'a' });
     platform.socket.end();
@@ -303,7 +303,7 @@ describe('reconnecting', () => {
       platform.socket.end();
       platform.advance(wait);
     }
-    stable();
+    becomeStable();
     platform.socket.end();
     platform.advance(1_500);
     platform.socket.end();

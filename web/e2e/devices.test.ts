@@ -66,8 +66,8 @@ test('a key is created, a phone pushes with it, its card updates, and the key is
   expect([await axeFindings(phone), await overflows(phone)]).toEqual([[], false]);
 
   await page.getByText('The first frame has arrived').waitFor();
-  await until('the first picture', () => isLoaded(page, 'First picture from door'), Boolean);
-  await until('the card’s picture', () => isLoaded(page, 'Last picture from door'), Boolean);
+  await until('the first picture is loaded', () => isLoaded(page, 'First picture from door'), Boolean);
+  await until('the picture on the card is loaded', () => isLoaded(page, 'Last picture from door'), Boolean);
   await card(page, 'door')
     .getByText(/\d fps · up \d+ s/)
     .waitFor();

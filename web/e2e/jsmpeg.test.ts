@@ -120,7 +120,7 @@ test('the tile decodes MPEG-1 with at most 300 ms delay and shows its codec', as
   expect(ages[20]).toBeLessThan(MAX_AGE);
   process.stdout.write(`age of MPEG-1 on the screen, ms: p50 ${ages[20]}, max ${ages.at(-1)}\n`);
   const state = await until(
-    'the tile has the age',
+    'the tile reports the age',
     () => tile(page),
     (state) => (state?.paintedAge ?? 0) > 0,
   );

@@ -42,7 +42,7 @@ describe('the page of cameras and series', () => {
       (shown) => Math.abs(shown - (599 - (now - cursorTime) / 1000)) <= 2,
     );
     const shown = await until(
-      'the distance is shown',
+      'the time difference is shown',
       async () => {
         const text = await caption.textContent();
         const captured = await page.evaluate(
@@ -56,14 +56,14 @@ describe('the page of cameras and series', () => {
     expect(Math.abs(shown.minutes - (shown.captured / 1000 - cursorTime) / 60_000)).toBeLessThan(0.6);
     await page.mouse.move(chart.x + chart.width / 4, chart.y + chart.height + 60);
     await until(
-      'the distance is hidden without a cursor',
+      'the time difference is hidden without a cursor',
       () => caption.textContent(),
       (text) => !(text ?? '').includes('cursor'),
     );
     // A second plot with all series is stored in the address and restored on the next visit.
     await page.getByRole('button', { name: 'Add a plot' }).click();
     await until(
-      'two plots',
+      'two plots are shown',
       () => page.locator('series-plot').count(),
       (count) => count === 2,
     );

@@ -31,7 +31,7 @@ export class CameraTile extends ScreenElement {
   #surface: number | undefined;
   #canvas: HTMLCanvasElement | undefined;
   #visible = false;
-  /** The camera's id at the hub, if the `camera` attribute has its other name. */
+  /** The hub's id of the camera, if it differs from the name in the `camera` attribute. */
   #resolved: string | undefined;
   /** The engine whose camera list is being fetched to resolve the name. */
   #resolving: Engine | undefined;

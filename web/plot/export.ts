@@ -6,12 +6,12 @@ import type { Range } from './window.ts';
 export function toCsv(series: readonly PlotSeries[], range: Range): string {
   const lines = ['series,unit,x,time,y'];
   for (const { name, unit, samples, timed } of series) {
-    const head = `${quoteCell(name)},${quoteCell(unit ?? '')}`;
+    const prefix = `${quoteCell(name)},${quoteCell(unit ?? '')}`;
     for (let index = 0; index < samples.length; index++) {
       const x = samples.x(index);
       if (x < range.min || x > range.max) continue;
       const time = timed ? new Date(x).toISOString() : '';
-      lines.push(`${head},${x},${time},${samples.y(index)}`);
+      lines.push(`${prefix},${x},${time},${samples.y(index)}`);
     }
   }
   return `${lines.join('\r\n')}\r\n`;

@@ -43,14 +43,14 @@ export function watchGestures(element: HTMLElement, gestures: Gestures): void {
   element.addEventListener('pointermove', (event) => {
     const before = pointers.get(event.pointerId);
     if (before === undefined) return;
-    const distanceBefore = distance();
+    const previousDistance = distance();
     pointers.set(event.pointerId, event.clientX);
     if (pointers.size === 1) {
       gestures.pan(before - event.clientX);
       return;
     }
     const [first = 0, second = 0] = [...pointers.values()];
-    gestures.zoom(distanceBefore / distance(), (first + second) / 2);
+    gestures.zoom(previousDistance / distance(), (first + second) / 2);
   });
   for (const end of ['pointerup', 'pointercancel', 'pointerleave'] as const)
     element.addEventListener(end, (event) => void pointers.delete(event.pointerId));

@@ -98,10 +98,10 @@ afterAll(() => {
   const text = [
     `Chromium without a graphics card, the hub and the devices on one machine; ${SECONDS} s per case. Painted fps are`,
     'those of the slowest and of the median tile. The age is the time from receipt by the hub to painting, sampled as',
-    'often as the page answers. A long task blocks the main thread for 50 ms or more. CPU is the total of all browser',
+    'often as the page responds. A long task blocks the main thread for 50 ms or more. CPU is the total of all browser',
     'processes, in % of one core.',
     '',
-    '| cameras | painted fps, least / p50 | age p50, ms | p99, ms | max, ms | long tasks, longest | CPU |',
+    '| cameras | painted fps, min / p50 | age p50, ms | p99, ms | max, ms | long tasks, longest | CPU |',
     '|---|---|---|---|---|---|---|',
     ...rows,
   ].join('\n');
